@@ -1,0 +1,3 @@
+//! The `pipehat` binary.
+
+fn main() {}

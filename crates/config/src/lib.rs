@@ -1,0 +1,1 @@
+//! Project files as trees with positions: YAML, schema, diagnostics with suggestions

@@ -1,0 +1,1 @@
+//! One folder for each protocol: sources that receive and destinations that send

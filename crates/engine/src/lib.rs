@@ -1,0 +1,1 @@
+//! Channels, the path, lanes, deliveries, effects, revisions

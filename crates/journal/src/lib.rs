@@ -1,0 +1,1 @@
+//! The durable log: chunks, group commit, sealing, recovery

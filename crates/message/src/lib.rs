@@ -1,0 +1,1 @@
+//! HL7 v2 itself: parse, paths, edit, encode, escape, charsets, batches, acknowledgments, MLLP framing

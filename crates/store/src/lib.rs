@@ -1,0 +1,1 @@
+//! SQL projections: the message index
