@@ -1,1 +1,23 @@
-//! One folder for each protocol: sources that receive and destinations that send
+//! One folder for each protocol: sources that receive and destinations that send.
+//!
+//! A connector is its folder and one line in [`CONNECTORS`]. It speaks its protocol and nothing
+//! else: what is kept, in which order it goes on, when it is tried again and what is said to the
+//! sender is the engine's to decide. A connector never acknowledges on its own account: it asks
+//! the [`Intake`] and passes on what the [`Receipt`] says.
+
+mod delivery;
+mod descriptor;
+mod health;
+mod intake;
+mod registry;
+
+pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};
+pub use descriptor::{
+    BuildContext, Descriptor, DestinationDescriptor, Secrets, SourceDescriptor, UnknownSecret,
+};
+pub use health::{Health, HealthSnapshot, LinkState, Problem};
+pub use intake::{
+    Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Peer, Receipt, ReceiptOutcome,
+    Source, StartError,
+};
+pub use registry::{CONNECTORS, connector};

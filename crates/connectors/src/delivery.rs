@@ -1,0 +1,114 @@
+//! The foot of the path: how the engine sends one message, and what may come of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+/// A configured destination. It keeps its connections itself and opens them when first needed.
+pub trait Destination: Send + Sync + 'static {
+    /// How many deliveries may be under way at once.
+    fn parallel(&self) -> Parallel;
+
+    /// Sends one message and waits for the peer's answer.
+    ///
+    /// With a window above one, the order of the *calls* is the order on the wire. Dropping the
+    /// future may leave the peer with or without the message.
+    fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt>;
+
+    /// Closes connections in good order; no delivery is under way.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// How many deliveries a destination takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parallel {
+    /// Connections, each answered on its own.
+    pub connections: usize,
+    /// Deliveries unanswered at a time on one connection.
+    pub window: usize,
+}
+
+/// One message to send.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    /// The payload, without framing.
+    pub bytes: Bytes,
+    /// The channel's name.
+    pub channel: Arc<str>,
+    /// Our number of the message, unique in this installation.
+    pub message: u64,
+    /// Which of the message's outputs this is, from 1.
+    pub ordinal: u16,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// The name of the file the message came from, if it did.
+    pub file: Option<Arc<str>>,
+}
+
+/// What came of one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// The peer has it.
+    Delivered {
+        /// What the peer said.
+        reply: Option<Bytes>,
+    },
+    /// The peer answered that it does not take it.
+    Refused {
+        /// The operator code, such as `mllp.refused`.
+        code: &'static str,
+        /// Which of the descriptor's answers this is: what `on:` in a channel file names.
+        answer: &'static Answer,
+        /// What the peer said.
+        reply: Option<Bytes>,
+    },
+    /// Nothing reached the peer.
+    NotSent {
+        /// The operator code, such as `mllp.connect-failed`.
+        code: &'static str,
+        /// Where and what, without content.
+        detail: String,
+    },
+    /// It may have reached the peer, or not: no answer, or one that can't be understood.
+    Interrupted {
+        /// The operator code, such as `mllp.acknowledgment-timeout`.
+        code: &'static str,
+        /// Where and what, without content.
+        detail: String,
+        /// What the peer said, if anything.
+        reply: Option<Bytes>,
+    },
+    /// It can't be sent as it is, now or later.
+    Impossible {
+        /// The operator code, such as `file.name-template`.
+        code: &'static str,
+        /// Where and what, without content.
+        detail: String,
+    },
+}
+
+/// One way in which a peer may refuse, named as in `on: { AE: park }`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its name: `AE`, `404`, `5xx`.
+    pub name: &'static str,
+    /// The wider answer it belongs to, asked when the configuration does not name this one:
+    /// `4xx` for `404`.
+    pub class: Option<&'static str>,
+    /// What is done when the configuration names neither.
+    pub default: OnRefusal,
+    /// What the peer means by it.
+    pub doc: &'static str,
+}
+
+/// What to do about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// Set it aside: the same bytes would be refused again.
+    Park,
+    /// Try again later.
+    Retry,
+    /// Take it as delivered.
+    Accept,
+}

@@ -1,0 +1,85 @@
+//! What a connector says of itself: the one place its settings, forms and pages come from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipehat_config::{Diagnostics, FieldSchema, Settings};
+
+use crate::{Answer, Destination, Health, Source};
+
+/// One connector.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// The key in a channel file, such as `mllp`.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What it speaks, in a sentence or two.
+    pub doc: &'static str,
+    /// How it receives, if it does.
+    pub source: Option<SourceDescriptor>,
+    /// How it sends, if it does.
+    pub destination: Option<DestinationDescriptor>,
+}
+
+/// How a connector receives.
+#[derive(Debug)]
+pub struct SourceDescriptor {
+    /// Its settings.
+    pub schema: &'static [FieldSchema],
+    /// Makes a source of checked settings; reports what only the whole shows to be wrong.
+    pub build: fn(&Settings, &BuildContext<'_>, &mut Diagnostics) -> Option<Arc<dyn Source>>,
+    /// What it holds alone on this machine, such as `tcp 0.0.0.0:2575` or a folder: two sources
+    /// with the same claim clash. Addresses of port 0 claim nothing.
+    pub claim: fn(&Settings) -> Option<String>,
+}
+
+/// How a connector sends.
+#[derive(Debug)]
+pub struct DestinationDescriptor {
+    /// Its settings.
+    pub schema: &'static [FieldSchema],
+    /// The ways in which its peers refuse.
+    pub answers: &'static [Answer],
+    /// Makes a destination of checked settings; reports what only the whole shows to be wrong.
+    pub build: fn(
+        &Settings,
+        &BuildContext<'_>,
+        Arc<Health>,
+        &mut Diagnostics,
+    ) -> Option<Arc<dyn Destination>>,
+}
+
+/// What building a connector may use.
+pub struct BuildContext<'c> {
+    /// The project directory, which relative paths of certificates and folders start from.
+    pub project: &'c Path,
+    /// Resolves `secret:` references.
+    pub secrets: &'c dyn Secrets,
+}
+
+impl BuildContext<'_> {
+    /// A path of the configuration, seen from the project directory.
+    pub fn path(&self, written: &str) -> PathBuf {
+        self.project.join(written)
+    }
+}
+
+/// Gives the text behind a secret's name.
+pub trait Secrets {
+    /// The secret's bytes.
+    ///
+    /// # Errors
+    /// When no secret has that name; the message says where one is looked for.
+    fn secret(&self, name: &str) -> Result<Vec<u8>, UnknownSecret>;
+}
+
+/// No such secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no secret `{name}`: {remedy}")]
+pub struct UnknownSecret {
+    /// Its name.
+    pub name: String,
+    /// Where it may be put.
+    pub remedy: String,
+}
