@@ -109,6 +109,8 @@ pub struct Processed {
     pub revision: [u8; 32],
     /// The message's lanes, as keyed hashes; none where the channel keeps no order.
     pub lanes: Vec<u64>,
+    /// The file the message came from.
+    pub file: Option<Arc<str>>,
     /// What the steps asked and were told.
     pub effects: Vec<Effect>,
     /// What the steps noticed: code, place, how often.
@@ -474,6 +476,7 @@ fn encode_processed(record: &Processed) -> NewRecord {
     for lane in &record.lanes {
         head.hash(*lane);
     }
+    head.optional_text(record.file.as_deref());
     head.number(record.effects.len() as u64);
     for effect in &record.effects {
         match effect {
@@ -543,6 +546,7 @@ fn decode_processed(
     for _ in 0..head.count()? {
         lanes.push(head.hash()?);
     }
+    let file = head.optional_text()?.map(Arc::from);
     let mut effects = Vec::new();
     for _ in 0..head.count()? {
         effects.push(match head.byte()? {
@@ -572,7 +576,18 @@ fn decode_processed(
         }),
     };
     let reply = body(head.number()?)?;
-    Ok(Processed { channel, message, at, revision, lanes, effects, findings, outcome, reply })
+    Ok(Processed {
+        channel,
+        message,
+        at,
+        revision,
+        lanes,
+        file,
+        effects,
+        findings,
+        outcome,
+        reply,
+    })
 }
 
 fn encode_attempted(record: &Attempted) -> NewRecord {
