@@ -1,6 +1,7 @@
 //! The journal as the path uses it: records in, answers in order, and after a failure nothing
 //! overtakes what failed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::record::{Record, RecordError};
 pub struct Log {
     journal: Arc<dyn Journal>,
     epoch: Arc<Mutex<Epoch>>,
+    answered: Arc<AtomicU64>,
 }
 
 /// Counts failures. Whoever appends in order says which epoch it knows of; an append of an older
@@ -46,7 +48,8 @@ pub enum LogError {
 impl Log {
     /// The log on this journal.
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self { journal, epoch: Arc::default() }
+        let before = journal.next_position().get() - 1;
+        Self { journal, epoch: Arc::default(), answered: Arc::new(AtomicU64::new(before)) }
     }
 
     /// The journal itself.
@@ -59,18 +62,15 @@ impl Log {
         *self.lock()
     }
 
-    /// Appends a record whose order does not matter to others of its channel.
+    /// Appends a record whose order does not matter to others of its channel. The record comes
+    /// back with the answer.
     pub fn append(
         &self,
-        record: &Record,
+        record: Record,
         flush: Flush,
-        done: impl FnOnce(Result<Position, AppendError>) + Send + 'static,
+        done: impl FnOnce(Result<Position, AppendError>, Record) + Send + 'static,
     ) {
-        let epoch = Arc::clone(&self.epoch);
-        self.submit(record.encode(), flush, move |result| {
-            count_failure(&epoch, &result);
-            done(result);
-        });
+        self.submit(record.encode(), flush, move |result| done(result, record));
     }
 
     /// Appends a record that must not overtake one that failed: refused when an append failed
@@ -78,22 +78,19 @@ impl Log {
     pub fn append_in_order(
         &self,
         known: Epoch,
-        record: &Record,
+        record: Record,
         flush: Flush,
-        done: impl FnOnce(Result<Position, AppendError>) + Send + 'static,
+        done: impl FnOnce(Result<Position, AppendError>, Record) + Send + 'static,
     ) {
-        let shared = Arc::clone(&self.epoch);
         let encoded = record.encode();
         let epoch = self.lock();
-        if *epoch != known {
+        if *epoch == known {
+            self.submit(encoded, flush, move |result| done(result, record));
             drop(epoch);
-            return done(Err(AppendError::DiskFull));
+        } else {
+            drop(epoch);
+            done(Err(AppendError::DiskFull), record);
         }
-        self.submit(encoded, flush, move |result| {
-            count_failure(&shared, &result);
-            done(result);
-        });
-        drop(epoch);
     }
 
     fn submit(
@@ -102,7 +99,27 @@ impl Log {
         flush: Flush,
         done: impl FnOnce(Result<Position, AppendError>) + Send + 'static,
     ) {
-        self.journal.append(vec![record], flush, Box::new(done));
+        let (epoch, answered) = (Arc::clone(&self.epoch), Arc::clone(&self.answered));
+        let answer = move |result: Result<Position, AppendError>| {
+            match &result {
+                Ok(position) => {
+                    let position = *position;
+                    done(result);
+                    answered.store(position.get(), Ordering::Release);
+                }
+                Err(_) => {
+                    epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+                    done(result);
+                }
+            }
+        };
+        self.journal.append(vec![record], flush, Box::new(answer));
+    }
+
+    /// The newest record whose answer has been given: who waited for it or for one before has
+    /// been told.
+    pub fn answered(&self) -> Option<Position> {
+        Position::new(self.answered.load(Ordering::Acquire))
     }
 
     /// Reads one record with its bodies.
@@ -145,12 +162,6 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, Epoch> {
         self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn count_failure(epoch: &Mutex<Epoch>, result: &Result<Position, AppendError>) {
-    if result.is_err() {
-        epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
     }
 }
 

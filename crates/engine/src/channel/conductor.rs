@@ -11,35 +11,26 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::{Attempt, Destination, Health, Outbound, ReceiptOutcome};
-use pipehat_journal::{AppendError, Flush, Position};
-use pipehat_message::AcknowledgmentCode;
+use pipehat_connectors::Attempt;
+use pipehat_journal::{AppendError, Position};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::task::TaskTracker;
 
-use super::intake::{Incoming, ReceivedFacts, now};
-use super::load::{self, Loaded};
-use super::outbox::{Delivery, LoadRequest, NOTHING_DUE, Outbox, Policy, Verdict};
-use super::reply::{self, Answer, Refusal};
-use super::status::{ChannelStatus, DestinationStatus};
+use super::intake::{Incoming, ReceivedFacts};
+use super::load::Loaded;
+use super::outbox::{LoadRequest, NOTHING_DUE};
+use super::post::{self, Post};
+use super::reply::Answer;
+use super::status::ChannelStatus;
 use crate::control_id::ControlIds;
-use crate::effects::{Effects, Recording};
 use crate::lanes::{Lanes, Ticket};
-use crate::ledger::{DeliveryKey, Exception, Ledger};
+use crate::ledger::{DeliveryKey, Ledger};
 use crate::log::{Epoch, Log};
 use crate::names::{DestinationName, MessageId};
-use crate::program::{self, ProgramInput};
-use crate::project::{ChannelSpec, DestinationSpec, OnFailure, ReplyMode};
-use crate::record::{
-    Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord,
-    Processed, ProcessedOutcome, Record, Settled, SettledOutcome,
-};
-
-/// Messages larger than this are processed aside, so that other lanes do not wait for them.
-const INLINE_BYTES_MAX: usize = 256 * 1024;
+use crate::project::ChannelSpec;
+use crate::record::{Decided, Processed, Settled};
 
 /// How long a channel waits after a failed append before it tries again.
-const STALL: Duration = Duration::from_millis(500);
+pub(super) const STALL: Duration = Duration::from_millis(500);
 
 /// Inputs handled before deliveries are started: enough to share the work of a whole group.
 const INPUTS_AT_ONCE: usize = 256;
@@ -55,7 +46,7 @@ pub(crate) enum Input {
         answer: Option<oneshot::Sender<Answer>>,
     },
     /// The outcome of processing is durable.
-    Processed { position: Position, record: Box<Processed>, bytes: Bytes, file: Option<Arc<str>> },
+    Processed { position: Position, record: Box<Processed>, bytes: Bytes },
     /// The outcome of processing could not be kept.
     NotProcessed { work: Work },
     /// A message processed aside is through.
@@ -63,7 +54,7 @@ pub(crate) enum Input {
     /// A try of a delivery ended.
     Tried { destination: DestinationName, key: DeliveryKey, attempt: Attempt },
     /// The end of a delivery is durable, or could not be kept.
-    Settled { record: Box<Settled>, result: Result<(), AppendError> },
+    Settled { record: Box<Settled>, result: Result<Position, AppendError> },
     /// Deliveries were read from the journal.
     Loaded {
         destination: DestinationName,
@@ -75,7 +66,7 @@ pub(crate) enum Input {
     /// The decision is durable, or could not be kept.
     Decided {
         decided: Box<Decided>,
-        result: Result<(), AppendError>,
+        result: Result<Position, AppendError>,
         answer: oneshot::Sender<Result<(), DecideError>>,
         again: Option<Box<Incoming>>,
     },
@@ -142,12 +133,18 @@ pub(crate) struct Work {
 
 /// A message whose failure holds its lanes.
 #[derive(Debug)]
-struct Blocked {
-    work: Work,
-    ticket: Ticket,
-    code: String,
-    retry_at: Option<Instant>,
-    failures: u32,
+pub(super) struct Blocked {
+    pub(super) work: Work,
+    pub(super) ticket: Ticket,
+    pub(super) code: String,
+    pub(super) retry_at: Option<Instant>,
+    pub(super) failures: u32,
+}
+
+impl Blocked {
+    pub(super) fn new(work: Work, ticket: Ticket, code: String) -> Self {
+        Self { work, ticket, code, retry_at: None, failures: 0 }
+    }
 }
 
 /// How others reach a channel.
@@ -156,66 +153,42 @@ pub(crate) struct ChannelHandle {
     pub(crate) mailbox: mpsc::UnboundedSender<Input>,
 }
 
-/// One destination as it runs.
-#[derive(Debug)]
-struct Post {
-    outbox: Outbox,
-    connection: Connection,
-    policy: Policy,
-}
-
-#[derive(Clone)]
-struct Connection {
-    destination: Arc<dyn Destination>,
-    health: Arc<Health>,
-    connector: &'static str,
-    fingerprint: [u8; 32],
-    /// Its sends under way: it is closed when they are through.
-    sends: TaskTracker,
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Connection").field("connector", &self.connector).finish()
-    }
-}
-
 /// The owner of a running channel.
 pub(crate) struct Conductor {
-    spec: Arc<ChannelSpec>,
-    services: Services,
-    mailbox: mpsc::UnboundedReceiver<Input>,
-    sender: mpsc::UnboundedSender<Input>,
-    ledger: Ledger,
-    applied: Position,
-    processing: Lanes<Work>,
+    pub(super) spec: Arc<ChannelSpec>,
+    pub(super) services: Services,
+    pub(super) mailbox: mpsc::UnboundedReceiver<Input>,
+    pub(super) sender: mpsc::UnboundedSender<Input>,
+    pub(super) ledger: Ledger,
+    pub(super) applied: Position,
+    pub(super) processing: Lanes<Work>,
     /// Messages processed aside, which hold their lanes meanwhile.
-    aside: HashMap<MessageId, Ticket>,
-    blocked: BTreeMap<MessageId, Blocked>,
-    posts: BTreeMap<DestinationName, Post>,
-    answers: HashMap<MessageId, Waiting>,
-    answers_due: BTreeMap<(Instant, MessageId), ()>,
-    epoch: Epoch,
-    stalled: Option<Instant>,
+    pub(super) aside: HashMap<MessageId, Ticket>,
+    pub(super) blocked: BTreeMap<MessageId, Blocked>,
+    pub(super) posts: BTreeMap<DestinationName, Post>,
+    pub(super) answers: HashMap<MessageId, Waiting>,
+    pub(super) answers_due: BTreeMap<(Instant, MessageId), ()>,
+    pub(super) epoch: Epoch,
+    pub(super) stalled: Option<Instant>,
     /// Messages to be processed again after a stall, in order.
-    again: BTreeMap<MessageId, Work>,
+    pub(super) again: BTreeMap<MessageId, Work>,
     /// Settlements to be appended again after a stall.
-    unrecorded: Vec<Settled>,
-    reloads: BTreeMap<DestinationName, Instant>,
-    stopping: Option<Instant>,
+    pub(super) unrecorded: Vec<Settled>,
+    pub(super) reloads: BTreeMap<DestinationName, Instant>,
+    pub(super) stopping: Option<Instant>,
     /// Outcomes of processing on their way to the disk.
-    processing_kept: usize,
+    pub(super) processing_kept: usize,
     /// Settlements on their way to the disk.
-    settling: usize,
-    jitter: u64,
+    pub(super) settling: usize,
+    pub(super) jitter: u64,
 }
 
 /// Senders that wait for what becomes of their message.
 #[derive(Debug)]
-struct Waiting {
-    bytes: Bytes,
-    at: Timestamp,
-    senders: Vec<oneshot::Sender<Answer>>,
+pub(super) struct Waiting {
+    pub(super) bytes: Bytes,
+    pub(super) at: Timestamp,
+    pub(super) senders: Vec<oneshot::Sender<Answer>>,
 }
 
 impl Conductor {
@@ -250,9 +223,7 @@ impl Conductor {
             settling: 0,
             spec: Arc::clone(&spec),
         };
-        for destination in &spec.destinations {
-            conductor.install(destination);
-        }
+        conductor.install_all();
         for (name, queue) in &conductor.ledger.queues {
             if let Some(post) = conductor.posts.get_mut(name) {
                 post.outbox.must_load(queue.open.keys().copied());
@@ -270,7 +241,6 @@ impl Conductor {
 
     /// Serves the channel until it is stopped; gives back the books.
     pub(crate) async fn run(mut self) -> (Position, Ledger) {
-        self.park_orphans();
         loop {
             self.pump();
             if self.is_done() {
@@ -291,7 +261,7 @@ impl Conductor {
             }
         }
         for (_, post) in std::mem::take(&mut self.posts) {
-            close(post.connection).await;
+            post::close(post.connection).await;
         }
         (self.applied, self.ledger)
     }
@@ -301,11 +271,11 @@ impl Conductor {
             Input::Received { message, incoming, facts, answer } => {
                 self.received(message, incoming, &facts, answer);
             }
-            Input::Processed { position, record, bytes, file } => {
-                self.processed(position, *record, &bytes, file);
+            Input::Processed { position, record, bytes } => {
+                self.processed(position, *record, &bytes);
             }
             Input::NotProcessed { work } => self.stall(work),
-            Input::ProcessedAside { work, record } => self.keep_processed(work, *record),
+            Input::ProcessedAside { work, record } => self.processed_aside(work, *record),
             Input::Tried { destination, key, attempt } => self.tried(&destination, key, attempt),
             Input::Settled { record, result } => self.settled(*record, result),
             Input::Loaded { destination, request, result } => {
@@ -333,7 +303,7 @@ impl Conductor {
     // --- time ----------------------------------------------------------------------------------
 
     /// What is due without an event.
-    fn next_due(&self) -> Instant {
+    pub(super) fn next_due(&self) -> Instant {
         let outboxes = self.posts.values().filter_map(|post| post.outbox.next_due());
         let blocked = self.blocked.values().filter_map(|blocked| blocked.retry_at);
         let answers = self.answers_due.keys().map(|(due, _)| *due);
@@ -364,12 +334,4 @@ impl Conductor {
         self.jitter ^= self.jitter << 17;
         self.jitter
     }
-}
-
-/// Closes a connection once its sends are through.
-pub(super) async fn close(connection: Connection) {
-    connection.sends.close();
-    connection.sends.wait().await;
-    connection.destination.close().await;
-    connection.health.stopped();
 }

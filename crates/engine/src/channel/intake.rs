@@ -209,7 +209,7 @@ impl ChannelIntake {
         };
         let hashes = (received.sender_hash, received.content_hash);
         let record = Record::Received(received);
-        self.log.append(&record, Flush::Now, move |result| {
+        self.log.append(record, Flush::Now, move |result, _| {
             let result = match result {
                 Ok(position) => {
                     let message = MessageId(position);

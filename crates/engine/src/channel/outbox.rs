@@ -206,11 +206,6 @@ impl Outbox {
         self.loading = false;
     }
 
-    /// Forgets a delivery that was not in memory.
-    pub(crate) fn unload(&mut self, key: DeliveryKey) {
-        self.to_load.remove(&key);
-    }
-
     /// The next delivery to send now, if a slot is free.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(Delivery, u32)> {
         while let Some((due, key)) = self.pausing.first().copied()
@@ -321,16 +316,9 @@ impl Outbox {
         Some(held.delivery)
     }
 
-    /// Ends every delivery in memory that is not being sent: the destination is gone.
-    pub(crate) fn drain(&mut self) -> Vec<Delivery> {
-        self.ready.clear();
-        self.pausing.clear();
-        let keys: Vec<DeliveryKey> = self.held.keys().copied().collect();
-        let mut drained: Vec<Delivery> =
-            keys.into_iter().filter_map(|key| self.settle(key)).collect();
-        self.ready.clear();
-        drained.sort_unstable_by_key(|delivery| delivery.key);
-        drained
+    /// The message of a delivery in memory.
+    pub(crate) fn message_of(&self, key: DeliveryKey) -> Option<MessageId> {
+        self.held.get(&key).map(|held| held.delivery.message)
     }
 
     /// When something is due that no event announces.

@@ -11,7 +11,7 @@ use pipehat_connectors::{Attempt, Outbound};
 use pipehat_journal::{AppendError, Flush, Position};
 use tokio::sync::oneshot;
 
-use super::conductor::{Blocked, Conductor, Input, Services, Work};
+use super::conductor::{Blocked, Conductor, Input, STALL, Services, Work};
 use super::intake::{Incoming, ReceivedFacts, now};
 use super::load::{self, Loaded};
 use super::outbox::{Delivery, LoadRequest, Verdict};
@@ -103,7 +103,7 @@ impl Conductor {
 
     /// Hands the outcome to the journal and lets the next of the lanes begin. Their outcomes
     /// follow in the journal, for appends are kept in order.
-    fn processed_now(
+    pub(super) fn processed_now(
         &mut self,
         ticket: Ticket,
         work: Work,
@@ -119,6 +119,16 @@ impl Conductor {
             self.block(Blocked::new(work, ticket, code));
             return;
         }
+        self.end_work(ticket, work, record, next);
+    }
+
+    pub(super) fn end_work(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        record: Processed,
+        next: &mut Vec<(Ticket, Work)>,
+    ) {
         self.keep_processed(work, record);
         let mut ready = Vec::new();
         self.processing.leave(ticket, &mut ready);
@@ -131,8 +141,7 @@ impl Conductor {
         let record = Record::Processed(record);
         let sender = self.sender.clone();
         self.processing_kept += 1;
-        // Encoded before it is moved into the answer.
-        self.services.log.clone().append_in_order(
+        self.services.log.append_in_order(
             self.epoch,
             record,
             Flush::Now,
@@ -162,10 +171,7 @@ impl Conductor {
         let ProcessedOutcome::Routed(outputs) = &record.outcome else { return };
         for (ordinal, output) in (1..).zip(outputs) {
             let key = DeliveryKey { processed: position, ordinal };
-            let Some(post) = self.posts.get_mut(&output.destination) else {
-                self.orphaned = true;
-                continue;
-            };
+            let Some(post) = self.posts.get_mut(&output.destination) else { continue };
             let queue = self.ledger.queues.get(&output.destination);
             if !queue.is_some_and(|queue| queue.open.contains_key(&key)) {
                 continue;
@@ -187,7 +193,9 @@ impl Conductor {
     /// Starts what may be sent, and reads on where there is room.
     pub(super) fn pump(&mut self) {
         let now = Instant::now();
-        self.pump_failures(now);
+        self.resume_after_stall(now);
+        self.retry_blocked(now);
+        self.answer_late(now);
         if self.stopping.is_some() {
             return;
         }
@@ -260,7 +268,7 @@ impl Conductor {
                     "failed to read deliveries back from the journal; trying again"
                 );
                 post.outbox.load_failed();
-                self.reloads.insert(Arc::clone(destination), Instant::now() + super::conductor::STALL);
+                self.reloads.insert(Arc::clone(destination), Instant::now() + STALL);
             }
         }
     }
@@ -297,7 +305,7 @@ impl Conductor {
                     detail,
                 });
                 // Only told for the record: nothing depends on it.
-                self.services.log.append(&record, Flush::Later, |_| ());
+                self.services.log.append(record, Flush::Later, |_, _| ());
             }
             None => {}
         }
@@ -337,7 +345,7 @@ impl Conductor {
         let flush = if self.answers.contains_key(&record.message) { Flush::Now } else { Flush::Later };
         let sender = self.sender.clone();
         self.settling += 1;
-        self.services.log.append_record(Record::Settled(record), flush, move |result, record| {
+        self.services.log.append(Record::Settled(record), flush, move |result, record| {
             let Record::Settled(record) = record else { return };
             let _ = sender.send(Input::Settled { record: Box::new(record), result });
         });

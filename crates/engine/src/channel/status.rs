@@ -18,6 +18,10 @@ pub struct ChannelStatus {
     pub unprocessed: u64,
     /// Messages whose failure holds their lane, with the operator code.
     pub blocked: Vec<(MessageId, String)>,
+    /// Records that do not fit the books; always 0.
+    pub anomalies: u64,
+    /// Whether it stands still because the journal can't be written.
+    pub stalled: bool,
     /// Where the source listens.
     pub address: Option<String>,
     /// The connector of the source.
