@@ -20,6 +20,19 @@ pub struct Descriptor {
     pub source: Option<SourceDescriptor>,
     /// How it sends, if it does.
     pub destination: Option<DestinationDescriptor>,
+    /// What it may tell an operator: every code of its problems, attempts and mistakes.
+    pub codes: &'static [OperatorCode],
+}
+
+/// A stable code that an operator meets in the console, in logs and in records, and looks up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorCode {
+    /// The code itself, `mllp.connect-failed`: the connector and what happened.
+    pub code: &'static str,
+    /// What it means and what usually lies behind it.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 /// How a connector receives.

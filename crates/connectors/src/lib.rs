@@ -10,10 +10,13 @@ mod descriptor;
 mod health;
 mod intake;
 mod registry;
+#[allow(dead_code, reason = "the connectors that use it follow")]
+mod tls;
 
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};
 pub use descriptor::{
-    BuildContext, Descriptor, DestinationDescriptor, Secrets, SourceDescriptor, UnknownSecret,
+    BuildContext, Descriptor, DestinationDescriptor, OperatorCode, Secrets, SourceDescriptor,
+    UnknownSecret,
 };
 pub use health::{Health, HealthSnapshot, LinkState, Problem};
 pub use intake::{
@@ -21,3 +24,4 @@ pub use intake::{
     Source, StartError,
 };
 pub use registry::{CONNECTORS, connector};
+pub use tls::TLS_CODES;
