@@ -35,13 +35,21 @@ pub struct OperatorCode {
     pub remedy: &'static str,
 }
 
+/// Makes a source.
+pub type BuildSource =
+    fn(&Settings, &BuildContext<'_>, &mut Diagnostics) -> Option<Arc<dyn Source>>;
+
+/// Makes a destination, which keeps its health there.
+pub type BuildDestination =
+    fn(&Settings, &BuildContext<'_>, Arc<Health>, &mut Diagnostics) -> Option<Arc<dyn Destination>>;
+
 /// How a connector receives.
 #[derive(Debug)]
 pub struct SourceDescriptor {
     /// Its settings.
     pub schema: &'static [FieldSchema],
     /// Makes a source of checked settings; reports what only the whole shows to be wrong.
-    pub build: fn(&Settings, &BuildContext<'_>, &mut Diagnostics) -> Option<Arc<dyn Source>>,
+    pub build: BuildSource,
     /// What it holds alone on this machine, such as `tcp 0.0.0.0:2575` or a folder: two sources
     /// with the same claim clash. Addresses of port 0 claim nothing.
     pub claim: fn(&Settings) -> Option<String>,
@@ -55,12 +63,7 @@ pub struct DestinationDescriptor {
     /// The ways in which its peers refuse.
     pub answers: &'static [Answer],
     /// Makes a destination of checked settings; reports what only the whole shows to be wrong.
-    pub build: fn(
-        &Settings,
-        &BuildContext<'_>,
-        Arc<Health>,
-        &mut Diagnostics,
-    ) -> Option<Arc<dyn Destination>>,
+    pub build: BuildDestination,
 }
 
 /// What building a connector may use.
