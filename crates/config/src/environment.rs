@@ -88,7 +88,8 @@ impl Substitution<'_> {
                     Diagnostic::error("config.variable", &span, "this `${` has no `}`")
                         .with_help("write `${NAME}`; for a literal `${` write `$${`"),
                 );
-                return;
+                failed = true;
+                break;
             };
             let span = node.sub_span_of_bytes(start, start + inside.len() + 3);
             match self.value(inside, &span) {
@@ -101,7 +102,7 @@ impl Substitution<'_> {
         result.push_str(rest);
         let Value::Scalar(scalar) = &mut node.value else { return };
         match (failed, substituted) {
-            (true, _) => {}
+            (true, _) => scalar.leave_unresolved(),
             (false, true) => scalar.substitute(result),
             (false, false) => scalar.unescape(result),
         }

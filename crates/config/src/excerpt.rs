@@ -1,10 +1,14 @@
 //! Lines of a file with carets under what is meant.
 
+use std::ops::Range;
+
 use crate::source::{LineColumn, Span};
 use crate::width::{push_shown, shown};
 
 /// Longer lines are cut around what is meant, so that the carets are found on a terminal.
 const LINE_COLUMNS_MAX: usize = 120;
+/// Of a line with more bytes only a part of this size is looked at.
+const LINE_BYTES_MAX: usize = 4096;
 /// So many columns stay before the marked place when a line is cut.
 const COLUMNS_BEFORE: usize = 40;
 
@@ -109,10 +113,10 @@ impl<'e> Excerpt<'e> {
     /// As text for a person. Each line ends with a line feed.
     pub fn render(&self, colour: Colour) -> String {
         let Some(main) = self.marks.first() else { return String::new() };
-        // By file (the main one first), then by line.
+        // By file (the main one first), then by line; within a line the main one comes first.
         let mut marks: Vec<&Mark<'_>> = self.marks.iter().collect();
         let elsewhere = |mark: &Mark<'_>| mark.span.file().name() != main.span.file().name();
-        marks.sort_by_key(|mark| (elsewhere(mark), mark.span.line_column()));
+        marks.sort_by_key(|mark| (elsewhere(mark), mark.span.line_column().line, mark.sign != '^'));
         let last_line = marks.iter().map(|mark| mark.span.line_column().line).max();
         let gutter = last_line.unwrap_or(1).to_string().len();
         let (blue, off) = (colour.blue(), colour.off());
@@ -198,10 +202,7 @@ impl<'e> Excerpt<'e> {
         if columns <= LINE_COLUMNS_MAX {
             return (0, columns, "");
         }
-        // Every mark of the line must see the same window, so it follows the first one.
-        let first = self.marks.iter().filter(|mark| {
-            mark.span.line_column().line == line && mark.span.file().name() == span.file().name()
-        });
+        let first = self.marks_of(span, line);
         let starts = first.map(|mark| self.columns(mark.span, line).0);
         let start = starts.min().unwrap_or_default();
         let before = start.saturating_sub(COLUMNS_BEFORE);
@@ -209,25 +210,75 @@ impl<'e> Excerpt<'e> {
         (before, after, if after < columns { "…" } else { "" })
     }
 
-    /// The characters of a line as shown: byte offset in the file, text, columns.
+    /// Every mark of a line must see the same part of it, so that part follows the first one.
+    fn marks_of<'s>(&'s self, span: &Span, line: usize) -> impl Iterator<Item = &'s Mark<'e>> {
+        let name = span.file().name().to_owned();
+        self.marks.iter().filter(move |mark| {
+            mark.span.line_column().line == line && mark.span.file().name() == name
+        })
+    }
+
+    /// The characters of a line as shown: byte offset in the file, text, columns. Of a very long line only those
+    /// around its first mark.
     fn shown_line(&self, span: &Span, line: usize) -> Vec<(usize, String, usize)> {
         let file = span.file();
-        let line_start = file.line_start(line);
+        let mut part =
+            Span::new(file, file.line_start(line), file.line_start(line) + file.line(line).len());
+        if part.text().len() > LINE_BYTES_MAX {
+            let first = self.marks_of(span, line).map(|mark| mark.span.start()).min();
+            let first = first.unwrap_or_default().saturating_sub(LINE_BYTES_MAX / 4);
+            let start = first.clamp(part.start(), part.end());
+            part = Span::new(file, start, part.end().min(start + LINE_BYTES_MAX));
+        }
         let concealed: Vec<&Span> = self
             .concealed
             .iter()
             .filter(|concealed| concealed.file().name() == file.name())
+            .filter(|concealed| concealed.start() < part.end() && part.start() < concealed.end())
             .collect();
+        let likely = likely_secrets(part.text());
         let character = |(index, character): (usize, char)| {
-            let offset = line_start + index;
-            let hidden = |span: &&&Span| (span.start()..span.end()).contains(&offset);
+            let offset = part.start() + index;
+            let masked = concealed.iter().any(|span| (span.start()..span.end()).contains(&offset))
+                || likely.iter().any(|range| range.contains(&index));
             let mut text = String::new();
-            let masked = if concealed.iter().any(|span| hidden(&span)) { '*' } else { character };
-            let width = push_shown(&mut text, masked);
+            let width = push_shown(&mut text, if masked { '*' } else { character });
             (offset, text, width)
         };
-        file.line(line).char_indices().map(character).collect()
+        part.text().char_indices().map(character).collect()
     }
+}
+
+/// Keys that end so have a value which is not shown, whoever wrote it there and wherever it stands.
+const CONFIDENTIAL_ENDINGS: &[&str] =
+    &["password", "passwd", "passphrase", "secret", "token", "credential", "credentials"];
+
+/// The values in a line that look like secrets: a file that can't be read as a tree is shown, too,
+/// and an excerpt may reach a log. References such as `secret:NAME` and `${NAME}` are no secrets.
+fn likely_secrets(line: &str) -> Vec<Range<usize>> {
+    let lower = line.to_ascii_lowercase();
+    let mut ranges = Vec::new();
+    for (colon, _) in lower.match_indices(':') {
+        let key = lower.get(..colon).unwrap_or_default().trim_end().trim_end_matches(['"', '\'']);
+        let rest = lower.get(colon + 1..).unwrap_or_default();
+        let value = rest.trim_start();
+        let is_key = value.len() < rest.len()
+            && CONFIDENTIAL_ENDINGS.iter().any(|ending| key.ends_with(ending));
+        let bare = value.trim_start_matches(['"', '\'']);
+        let reference = bare.starts_with("secret:") || bare.starts_with("${");
+        if !is_key || reference || value.starts_with(['{', '[', '#']) {
+            continue;
+        }
+        let start = line.len() - value.len();
+        let end = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => {
+                value.get(1..).and_then(|inner| inner.find(quote)).map(|index| index + 2)
+            }
+            _ => value.find([',', '}']),
+        };
+        ranges.push(start..start + end.unwrap_or(value.len()));
+    }
+    ranges
 }
 
 fn place(span: &Span) -> String {
@@ -287,6 +338,23 @@ mod tests {
             .render(Colour::Never);
         let expected = "  --> a.yaml:4:1\n  |\n1 | a: 1\n  | - first here\n...\n4 | a: 4\n  | ^ again\n  = help: remove one\n";
         assert_eq!(rendered, expected);
+    }
+
+    #[track_caller]
+    fn check_masked(line: &str, expected: &str) {
+        let file = SourceFile::new("a.yaml", line);
+        assert_eq!(Excerpt::new(&Span::at(&file, 1, 1), "").line_text(), expected);
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_masked() {
+        check_masked("  password: \"abc", "  password: ****");
+        check_masked("{ user: a, db_Password: äbc, b: 1 }", "{ user: a, db_Password: ***, b: 1 }");
+        check_masked("{ token: 'a,b', b: 1 }", "{ token: *****, b: 1 }");
+        check_masked("token: secret:a", "token: secret:a");
+        check_masked("token: \"${TOKEN}\"", "token: \"${TOKEN}\"");
+        check_masked("key: secret:adt-key", "key: secret:adt-key");
+        check_masked("secret:", "secret:");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use crate::nearest::nearest;
 use crate::node::{Key, Map, Node};
 use crate::read::listed;
@@ -18,6 +18,8 @@ pub struct Fields<'n, 'd> {
     known: Vec<&'static str>,
     taken: BTreeSet<String>,
     misplaced: Vec<Misplaced>,
+    confidential: Vec<&'static str>,
+    missing: Vec<Missing>,
     errors_before: usize,
 }
 
@@ -34,6 +36,8 @@ impl<'n, 'd> Fields<'n, 'd> {
             known: Vec::new(),
             taken: BTreeSet::new(),
             misplaced: Vec::new(),
+            confidential: Vec::new(),
+            missing: Vec::new(),
             errors_before,
         })
     }
@@ -47,7 +51,7 @@ impl<'n, 'd> Fields<'n, 'd> {
         match self.take(key) {
             Some(node) => read(node, self.diagnostics),
             None => {
-                self.missing(key);
+                self.missing.push(Missing::Key(key));
                 None
             }
         }
@@ -74,23 +78,16 @@ impl<'n, 'd> Fields<'n, 'd> {
     /// Reports none of them and more than one of them.
     pub fn exactly_one(&mut self, keys: &[&'static str]) -> Option<(&'static str, &'n Node)> {
         self.known.extend(keys);
-        let present: Vec<(&'static str, &'n Key, &'n Node)> = keys
+        let mut present: Vec<(&'static str, &'n Key, &'n Node)> = keys
             .iter()
             .filter_map(|name| self.map.entry(name).map(|(key, node)| (*name, key, node)))
             .collect();
         self.taken.extend(present.iter().map(|(name, _, _)| (*name).to_owned()));
+        present.sort_by_key(|(_, key, _)| key.span.start());
         match present.as_slice() {
             [(name, _, node)] => Some((name, node)),
             [] => {
-                // A misspelt one is reported as unknown; that it is missing, too, would be the same said twice.
-                let near =
-                    self.map.keys().any(|key| nearest(&key.text, keys.iter().copied()).is_some());
-                if !near {
-                    let message = format!("`{}` needs one of {}", self.name, listed(keys));
-                    let error = Diagnostic::error("config.missing-key", &self.start(), message);
-                    self.diagnostics.push(error.with_help("add one of these keys"));
-                }
-                self.errors_before = self.errors_before.min(self.diagnostics.errors());
+                self.missing.push(Missing::OneOf(keys.to_vec()));
                 None
             }
             [(first, first_key, _), .., (last, last_key, _)] => {
@@ -147,23 +144,58 @@ impl<'n, 'd> Fields<'n, 'd> {
         self.diagnostics
     }
 
-    /// Reports the keys that nobody took. True when the map held no error at all.
-    pub fn finish(self) -> bool {
-        for key in self.map.keys().filter(|key| !self.taken.contains(&key.text)) {
-            let error = self.unknown(key);
-            self.diagnostics.push(error);
+    /// Says that the value of a key is a secret. It is then not shown when the key is misspelt, either.
+    pub fn confidential(&mut self, key: &'static str) {
+        self.confidential.push(key);
+    }
+
+    /// Reports the keys that nobody took, and those that are missing. True when the map held no error at all.
+    pub fn finish(mut self) -> bool {
+        let map = self.map;
+        let unknown = map.iter().filter(|(key, _)| !self.taken.contains(&key.text));
+        let mut meant = Vec::new();
+        let mut errors = Vec::new();
+        // Whoever has more unknown keys than diagnostics are kept does not miss the rest.
+        for (key, node) in unknown.take(DIAGNOSTICS_MAX) {
+            let near = nearest(&key.text, self.known.iter().copied());
+            if near.is_some_and(|near| self.confidential.contains(&near)) {
+                self.diagnostics.conceal(&node.span);
+            }
+            errors.push(self.unknown(key, near));
+            meant.extend(near);
         }
+        errors.into_iter().for_each(|error| self.diagnostics.push(error));
+        // A misspelt key is not missing as well: one mistake, one error.
+        self.missing.retain(|missing| !meant.iter().any(|key| missing.names(key)));
+        self.report_missing();
         self.diagnostics.errors() == self.errors_before
     }
 
-    fn unknown(&self, key: &Key) -> Diagnostic {
+    fn report_missing(&mut self) {
+        let start = self.start();
+        for missing in std::mem::take(&mut self.missing) {
+            let (message, help) = match missing {
+                Missing::Key(key) => {
+                    (format!("`{}` needs the key `{key}`", self.name), format!("add `{key}: …`"))
+                }
+                Missing::OneOf(keys) => (
+                    format!("`{}` needs one of the keys {}", self.name, listed(&keys)),
+                    "add one of these keys".to_owned(),
+                ),
+            };
+            let error = Diagnostic::error("config.missing-key", &start, message).with_help(help);
+            self.diagnostics.push(error);
+        }
+    }
+
+    fn unknown(&self, key: &Key, near: Option<&str>) -> Diagnostic {
         let message = format!("unknown key `{}` in `{}`", key.text, self.name);
         let error = Diagnostic::error("config.unknown-key", &key.span, message);
         if let Some(Misplaced { hint, .. }) = self.misplaced.iter().find(|one| one.key == key.text)
         {
             return error.with_help(*hint);
         }
-        let Some(near) = nearest(&key.text, self.known.iter().copied()) else {
+        let Some(near) = near else {
             return match self.known.as_slice() {
                 [] => error.with_help(format!("`{}` has no keys", self.name)),
                 known => error.with_help(format!("the keys here are {}", all(known))),
@@ -178,26 +210,34 @@ impl<'n, 'd> Fields<'n, 'd> {
         }
     }
 
-    fn missing(&mut self, key: &'static str) {
-        // A misspelt key is reported by `finish`, with the suggestion; one mistake, one error.
-        let misspelt = self.map.keys().any(|there| {
-            !self.known.contains(&there.text.as_str()) && nearest(&there.text, [key]).is_some()
-        });
-        if misspelt {
-            return;
-        }
-        let message = format!("`{}` needs the key `{key}`", self.name);
-        let help = format!("add `{key}: …`");
-        let error = Diagnostic::error("config.missing-key", &self.start(), message).with_help(help);
-        self.diagnostics.push(error);
-    }
-
     /// Where the map starts: its bracket, or its first key.
     fn start(&self) -> Span {
         let span = &self.node.span;
         match self.map.keys().next() {
             Some(key) if !span.text().starts_with('{') => key.span.clone(),
             _ => Span::new(span.file(), span.start(), span.start() + 1),
+        }
+    }
+}
+
+/// A reader that gives up before [`Fields::finish`] must not lose an error.
+impl Drop for Fields<'_, '_> {
+    fn drop(&mut self) {
+        self.report_missing();
+    }
+}
+
+/// What must be there and is not. Which of the keys in the map are misspelt is known only at the end.
+enum Missing {
+    Key(&'static str),
+    OneOf(Vec<&'static str>),
+}
+
+impl Missing {
+    fn names(&self, key: &str) -> bool {
+        match self {
+            Self::Key(missing) => *missing == key,
+            Self::OneOf(missing) => missing.contains(&key),
         }
     }
 }
@@ -210,5 +250,74 @@ fn all(keys: &[&'static str]) -> String {
         Some((last, [])) | Some((last, _)) if quoted.len() == 1 => last.clone(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SourceFile;
+
+    /// Reads a map by `read`, and gives the codes with the text they point at.
+    fn codes(text: &str, read: impl FnOnce(Fields<'_, '_>)) -> Vec<String> {
+        let file = SourceFile::new("a.yaml", text);
+        let mut diagnostics = Diagnostics::new();
+        let node = Node::parse(&file, &mut diagnostics).expect("the text is YAML");
+        read(Fields::of(&node, "mllp", &mut diagnostics).expect("the tree is a map"));
+        let shown = |one: &Diagnostic| {
+            format!("{} {}", one.code, one.span().map(Span::text).unwrap_or_default())
+        };
+        diagnostics.iter().map(shown).collect()
+    }
+
+    fn text(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
+        node.text(diagnostics).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_key_that_is_near_another_lawful_one_is_missing_all_the_same() {
+        let found = codes("idle_timeout: 5m", |mut fields| {
+            assert_eq!(fields.required("ack_timeout", text), None);
+            assert!(fields.optional("idle_timeout", text).is_some());
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.missing-key idle_timeout"]);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_one_error() {
+        let found = codes("lisen: a", |mut fields| {
+            assert_eq!(fields.required("listen", text), None);
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.unknown-key lisen"]);
+        let found = codes("mlp: a", |mut fields| {
+            assert!(fields.exactly_one(&["mllp", "file"]).is_none());
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.unknown-key mlp"]);
+    }
+
+    #[test]
+    fn a_reader_that_gives_up_loses_no_missing_key() {
+        let found = codes("{ lisen: a }", |mut fields| {
+            assert_eq!(fields.required("listen", text), None);
+        });
+        assert_eq!(found, ["config.missing-key {"]);
+    }
+
+    #[test]
+    fn one_key_of_several_is_wanted() {
+        let found = codes("file: a", |mut fields| {
+            let found = fields.exactly_one(&["mllp", "file"]).map(|(name, _)| name);
+            assert_eq!(found, Some("file"));
+            assert!(fields.finish());
+        });
+        assert!(found.is_empty());
+        let found = codes("file: a\nmllp: b", |mut fields| {
+            assert!(fields.exactly_one(&["mllp", "file"]).is_none());
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.conflicting-keys mllp"]);
     }
 }

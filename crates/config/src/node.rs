@@ -60,11 +60,12 @@ pub struct Scalar {
     text: String,
     style: ScalarStyle,
     substituted: bool,
+    unresolved: bool,
 }
 
 impl Scalar {
     pub(crate) fn new(text: String, style: ScalarStyle) -> Self {
-        Self { text, style, substituted: false }
+        Self { text, style, substituted: false, unresolved: false }
     }
 
     /// The text.
@@ -85,6 +86,16 @@ impl Scalar {
     pub(crate) fn substitute(&mut self, text: String) {
         self.text = text;
         self.substituted = true;
+    }
+
+    /// Notes that a variable could not be put in, which was reported.
+    pub(crate) fn leave_unresolved(&mut self) {
+        self.unresolved = true;
+    }
+
+    /// Whether a variable could not be put in: that is one error, and what is left of the text is not a second one.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.unresolved
     }
 
     /// Undoes an escape such as `$${`, which puts nothing in from outside.

@@ -226,10 +226,7 @@ impl Node {
             Ok(address) => return Some(address),
             Err(why) => why,
         };
-        let mut written = String::new();
-        if !scalar.is_substituted() {
-            written.push_str(scalar.text());
-        }
+        let port = if scalar.is_substituted() { "2575" } else { scalar.text().trim_matches(':') };
         let (message, help) = match why {
             NotAnAddress::PortMissing => (
                 "this address has no port",
@@ -237,11 +234,11 @@ impl Node {
             ),
             NotAnAddress::OnlyAPort => (
                 "this address has no host",
-                format!("write `0.0.0.0:{written}` for all network interfaces, or `127.0.0.1:{written}` for this machine only"),
+                format!("write `0.0.0.0:{port}` for all network interfaces, or `127.0.0.1:{port}` for this machine only"),
             ),
             NotAnAddress::HostMissing => (
                 "this address has no host",
-                format!("write `0.0.0.0{written}` for all network interfaces, or `127.0.0.1{written}` for this machine only"),
+                format!("write `0.0.0.0:{port}` for all network interfaces, or `127.0.0.1:{port}` for this machine only"),
             ),
             NotAnAddress::Port => (
                 "the port of this address is not a number between 0 and 65535",
@@ -271,6 +268,9 @@ impl Node {
             diagnostics.conceal(&self.span);
             return None;
         };
+        if scalar.is_unresolved() {
+            return None;
+        }
         if let Some(reference) = SecretReference::read(scalar.text(), &self.span) {
             return Some(reference);
         }
@@ -327,6 +327,14 @@ impl Node {
             return Some(map);
         }
         let found = self.value.kind();
+        let whole_file = self.span.start() == 0 && self.span.end() == 0;
+        if self.is_null() && whole_file {
+            diagnostics.push(
+                Diagnostic::error("config.expected-map", &self.span, "this file is empty")
+                    .with_help("write `key: value` lines; lines that begin with `#` do not count"),
+            );
+            return None;
+        }
         let message = format!("expected `key: value` lines for `{name}`, found {found}");
         let help = match &self.value {
             Value::Null => {
@@ -347,7 +355,7 @@ impl Node {
     /// The scalar, or the error that there is none.
     fn scalar(&self, expected: &str, diagnostics: &mut Diagnostics) -> Option<&Scalar> {
         if let Value::Scalar(scalar) = &self.value {
-            return Some(scalar);
+            return (!scalar.is_unresolved()).then_some(scalar);
         }
         let message = format!("expected {expected}, found {}", self.value.kind());
         let mut error = Diagnostic::error("config.expected-value", &self.span, message);

@@ -16,15 +16,19 @@ pub(crate) fn char_positions(
     let mut walk = Walk { written, at: start, end, style };
     let mut positions = Vec::new();
     let mut rest = text.chars().peekable();
-    // The indentation of a block's first line is not content.
+    // How much of a block's first line is indentation only its text tells.
     if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-        walk.skip_indentation(text);
+        let blank = walk.rest().len() - walk.rest().trim_start_matches(is_blank).len();
+        while rest.next_if(|character| is_blank(*character)).is_some() {
+            positions.push((0, blank));
+        }
+        walk.at = blank;
     }
     while let Some(character) = rest.peek().copied() {
         if let Some(run_end) = walk.line_break_run() {
             let run = (walk.at, run_end);
             let mut laid = false;
-            while rest.next_if(|character| matches!(character, ' ' | '\t' | '\n')).is_some() {
+            while rest.next_if(|character| is_blank(*character)).is_some() {
                 positions.push(run);
                 laid = true;
             }
@@ -57,17 +61,15 @@ pub(crate) fn char_positions(
     Some(positions)
 }
 
-/// The byte range of the content: without quotes, without a block's header line.
+/// The byte range of the content: without quotes.
 fn content(written: &str, style: ScalarStyle) -> Option<(usize, usize)> {
     match style {
-        ScalarStyle::Plain => Some((0, written.len())),
+        // A block's place begins with its content, after the header line.
+        ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => Some((0, written.len())),
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
             let quote = if style == ScalarStyle::SingleQuoted { '\'' } else { '"' };
             written.strip_prefix(quote)?.strip_suffix(quote)?;
             Some((1, written.len() - 1))
-        }
-        ScalarStyle::Literal | ScalarStyle::Folded => {
-            Some((written.find('\n').map_or(written.len(), |index| index + 1), written.len()))
         }
     }
 }
@@ -84,25 +86,10 @@ impl Walk<'_> {
         self.written.get(self.at..self.end).unwrap_or_default()
     }
 
-    /// Leaves out the indentation of a block's first line, and keeps the spaces that the text begins with.
-    fn skip_indentation(&mut self, text: &str) {
-        let blank = |text: &str| text.len() - text.trim_start_matches([' ', '\n', '\r']).len();
-        let line = |text: &str, blank: usize| {
-            text.get(..blank).and_then(|blank| blank.rfind('\n')).map_or(0, |index| index + 1)
-        };
-        let written_blank = blank(self.rest());
-        let text_blank = blank(text);
-        // Blank lines at the start are laid by the walk, as a run with a line break.
-        if text.starts_with('\n') || line(self.rest(), written_blank) > 0 {
-            return;
-        }
-        self.at += written_blank.saturating_sub(text_blank);
-    }
-
     /// Where the white space at this place ends, if there is a line break in it.
     fn line_break_run(&self) -> Option<usize> {
         let rest = self.rest();
-        let length = rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
+        let length = rest.len() - rest.trim_start_matches(is_blank).len();
         let run = rest.get(..length)?;
         run.contains(['\n', '\r']).then_some(self.at + length)
     }
@@ -124,7 +111,7 @@ impl Walk<'_> {
                     'U' => 8,
                     '\n' | '\r' => {
                         let rest = characters.as_str();
-                        let blank = rest.trim_start_matches([' ', '\t', '\n', '\r']);
+                        let blank = rest.trim_start_matches(is_blank);
                         return Some((None, after + rest.len() - blank.len()));
                     }
                     _ => return Some((Some(escaped(sign)), after)),
@@ -136,6 +123,10 @@ impl Walk<'_> {
             _ => Some((Some(first), next)),
         }
     }
+}
+
+fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
 /// What a one-character escape stands for (YAML 1.2.2 §5.7).

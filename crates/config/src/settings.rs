@@ -102,6 +102,9 @@ impl Settings {
         let mut values = Vec::new();
         let mut complete = true;
         for field in schema {
+            if matches!(field.kind, Kind::Secret) {
+                fields.confidential(field.name);
+            }
             let present = fields.contains(field.name);
             let read = |node: &Node, diagnostics: &mut Diagnostics| {
                 Self::read_value(node, field, diagnostics)

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod batch;
 mod delimiters;
 mod edit;
 mod escaping;
@@ -29,6 +30,9 @@ mod segment;
 mod testing;
 mod value;
 
+pub use batch::{
+    BatchError, BatchPart, BatchPartKind, BatchPosition, BatchSplitter, Batches, Finding,
+};
 pub use delimiters::Delimiters;
 pub use edit::{EditError, InsertAt};
 pub use message::{Match, Message};

@@ -352,3 +352,6 @@ fn in_repetition<'m>(raw: &'m [u8], path: &Path, delimiters: Delimiters) -> Opti
         Place::Missing(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,7 +191,7 @@ pub(crate) fn skip_leading(bytes: &[u8]) -> usize {
 }
 
 /// Where the last line ends: before the segment ends and frame end at the end of the input.
-fn end_of_content(bytes: &[u8]) -> usize {
+pub(crate) fn end_of_content(bytes: &[u8]) -> usize {
     let mut content = bytes;
     while let Some((&last, before)) = content.split_last() {
         if !matches!(last, b'\r' | b'\n' | FILE_SEPARATOR) {
@@ -253,7 +253,7 @@ fn declared(bytes: &[u8], at: usize) -> Result<Delimiters, ParseError> {
 }
 
 /// Anything that could be part of a value's plain text or of a line's end separates nothing.
-fn is_legal(byte: u8) -> bool {
+pub(crate) fn is_legal(byte: u8) -> bool {
     let is_line_or_frame = matches!(byte, 0 | b'\r' | b'\n' | 0x0B | FILE_SEPARATOR);
     byte.is_ascii()
         && !byte.is_ascii_alphanumeric()
@@ -277,3 +277,6 @@ fn found_instead(bytes: &[u8], line: &[u8]) -> HeaderFound {
         None => HeaderFound::Other,
     }
 }
+
+#[cfg(test)]
+mod tests;

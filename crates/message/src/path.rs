@@ -247,3 +247,6 @@ impl fmt::Debug for Path {
         write!(formatter, "Path({self})")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,8 @@ pub enum PathErrorKind {
     #[error("a new segment has no repetitions yet: write `[1]` or nothing instead of `[*]`")]
     EveryRepetitionOfNew,
     /// A character that cannot stand here.
-    #[error("nothing can follow here: end the path before this character")]
+    #[error(
+        "this character cannot stand here: write `-` before a field, `.` before a component, or nothing"
+    )]
     Unexpected,
 }

@@ -1,0 +1,337 @@
+//! The task of one channel: what follows when something has become durable.
+//!
+//! Everything that happens to a channel arrives in one mailbox, in journal order, and is handled
+//! here by one owner: process, journal, deliver, settle. The head of the path (receive, journal,
+//! acknowledge) is [`super::intake`]. The decisions themselves are the ledger's, the lanes' and
+//! the outboxes'; this file performs them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use pipehat_connectors::Attempt;
+use pipehat_journal::{AppendError, Position};
+use tokio::sync::{mpsc, oneshot};
+
+use super::intake::{Incoming, ReceivedFacts};
+use super::load::Loaded;
+use super::outbox::{LoadRequest, NOTHING_DUE};
+use super::post::{self, Post};
+use super::reply::Answer;
+use super::status::ChannelStatus;
+use crate::control_id::ControlIds;
+use crate::lanes::{Lanes, Ticket};
+use crate::ledger::{DeliveryKey, Ledger};
+use crate::log::{Epoch, Log};
+use crate::names::{DestinationName, MessageId};
+use crate::project::ChannelSpec;
+use crate::record::{Decided, Processed, Settled};
+
+/// How long a channel waits after a failed append before it tries again.
+pub(super) const STALL: Duration = Duration::from_millis(500);
+
+/// Inputs handled before deliveries are started: enough to share the work of a whole group.
+const INPUTS_AT_ONCE: usize = 256;
+
+/// Everything that can happen to a channel.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A message is durable.
+    Received {
+        message: MessageId,
+        incoming: Incoming,
+        facts: ReceivedFacts,
+        answer: Option<oneshot::Sender<Answer>>,
+    },
+    /// The outcome of processing is durable.
+    Processed { position: Position, record: Box<Processed>, bytes: Bytes },
+    /// The outcome of processing could not be kept.
+    NotProcessed { work: Work },
+    /// A message processed aside is through.
+    ProcessedAside { work: Work, record: Box<Processed> },
+    /// A try of a delivery ended.
+    Tried { destination: DestinationName, key: DeliveryKey, attempt: Attempt },
+    /// The end of a delivery is durable, or could not be kept.
+    Settled { record: Box<Settled>, result: Result<Position, AppendError> },
+    /// Deliveries were read from the journal.
+    Loaded {
+        destination: DestinationName,
+        request: LoadRequest,
+        result: Result<Loaded, String>,
+    },
+    /// A person decided something.
+    Decide { decided: Box<Decided>, answer: oneshot::Sender<Result<(), DecideError>> },
+    /// The decision is durable, or could not be kept.
+    Decided {
+        decided: Box<Decided>,
+        result: Result<Position, AppendError>,
+        answer: oneshot::Sender<Result<(), DecideError>>,
+        again: Option<Box<Incoming>>,
+    },
+    /// The configuration changed.
+    Apply { spec: Arc<ChannelSpec>, answer: oneshot::Sender<()> },
+    /// Somebody looks.
+    Inspect { answer: oneshot::Sender<ChannelStatus> },
+    /// The books are wanted for a checkpoint.
+    Books { answer: oneshot::Sender<(Position, Ledger)> },
+    /// Send what pauses at once.
+    Knock,
+    /// Finish what is under way and end.
+    Stop { grace: Duration },
+}
+
+/// Why a decision was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecideError {
+    /// The message is not in a state the decision is for.
+    #[error("message {message} is not {expected}")]
+    NotSo {
+        /// The message.
+        message: MessageId,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// There is no such channel.
+    #[error("there is no channel `{channel}`")]
+    NoChannel {
+        /// Its name.
+        channel: String,
+    },
+    /// The journal does not have the message.
+    #[error("message {message} is not in the journal")]
+    NoMessage {
+        /// The message.
+        message: MessageId,
+    },
+    /// The decision could not be kept.
+    #[error("the journal can't keep the decision now")]
+    NotKept,
+    /// The channel is stopping.
+    #[error("the channel is stopping")]
+    Stopping,
+}
+
+/// What all channels share.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) log: Log,
+    pub(crate) ids: Arc<ControlIds>,
+    /// Sets the lanes' hashes apart from those of any other installation: patient identifiers
+    /// must not be guessed from them.
+    pub(crate) lane_key: u64,
+}
+
+/// A message on its way through the steps.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) message: MessageId,
+    pub(crate) incoming: Incoming,
+    pub(crate) lanes: Vec<u64>,
+}
+
+/// A message whose failure holds its lanes.
+#[derive(Debug)]
+pub(super) struct Blocked {
+    pub(super) work: Work,
+    pub(super) ticket: Ticket,
+    pub(super) code: String,
+    pub(super) retry_at: Option<Instant>,
+    pub(super) failures: u32,
+}
+
+impl Blocked {
+    pub(super) fn new(work: Work, ticket: Ticket, code: String) -> Self {
+        Self { work, ticket, code, retry_at: None, failures: 0 }
+    }
+}
+
+/// How others reach a channel.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelHandle {
+    pub(crate) mailbox: mpsc::UnboundedSender<Input>,
+}
+
+/// The owner of a running channel.
+pub(crate) struct Conductor {
+    pub(super) spec: Arc<ChannelSpec>,
+    pub(super) services: Services,
+    pub(super) mailbox: mpsc::UnboundedReceiver<Input>,
+    pub(super) sender: mpsc::UnboundedSender<Input>,
+    pub(super) ledger: Ledger,
+    pub(super) applied: Position,
+    pub(super) processing: Lanes<Work>,
+    /// Messages processed aside, which hold their lanes meanwhile.
+    pub(super) aside: HashMap<MessageId, Ticket>,
+    pub(super) blocked: BTreeMap<MessageId, Blocked>,
+    pub(super) posts: BTreeMap<DestinationName, Post>,
+    pub(super) answers: HashMap<MessageId, Waiting>,
+    pub(super) answers_due: BTreeMap<(Instant, MessageId), ()>,
+    pub(super) epoch: Epoch,
+    pub(super) stalled: Option<Instant>,
+    /// Messages to be processed again after a stall, in order.
+    pub(super) again: BTreeMap<MessageId, Work>,
+    /// Settlements to be appended again after a stall.
+    pub(super) unrecorded: Vec<Settled>,
+    pub(super) reloads: BTreeMap<DestinationName, Instant>,
+    pub(super) stopping: Option<Instant>,
+    /// Outcomes of processing on their way to the disk.
+    pub(super) processing_kept: usize,
+    /// Settlements on their way to the disk.
+    pub(super) settling: usize,
+    pub(super) jitter: u64,
+}
+
+/// Senders that wait for what becomes of their message.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) bytes: Bytes,
+    pub(super) at: Timestamp,
+    pub(super) senders: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Conductor {
+    pub(crate) fn new(
+        spec: Arc<ChannelSpec>,
+        services: Services,
+        ledger: Ledger,
+        applied: Position,
+        mailbox: (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>),
+    ) -> Self {
+        let epoch = services.log.epoch();
+        let mut conductor = Self {
+            posts: BTreeMap::new(),
+            jitter: services.lane_key | 1,
+            services,
+            mailbox: mailbox.1,
+            sender: mailbox.0,
+            ledger,
+            applied,
+            processing: Lanes::new(),
+            aside: HashMap::new(),
+            blocked: BTreeMap::new(),
+            answers: HashMap::new(),
+            answers_due: BTreeMap::new(),
+            epoch,
+            stalled: None,
+            again: BTreeMap::new(),
+            unrecorded: Vec::new(),
+            reloads: BTreeMap::new(),
+            stopping: None,
+            processing_kept: 0,
+            settling: 0,
+            spec: Arc::clone(&spec),
+        };
+        conductor.install_all();
+        for (name, queue) in &conductor.ledger.queues {
+            if let Some(post) = conductor.posts.get_mut(name) {
+                post.outbox.must_load(queue.open.keys().copied());
+            }
+        }
+        conductor
+    }
+
+    /// Messages received before a restart and not processed: they go through the steps first.
+    pub(crate) fn resume(&mut self, work: impl IntoIterator<Item = (MessageId, Incoming)>) {
+        for (message, incoming) in work {
+            self.enter(message, incoming);
+        }
+    }
+
+    /// Serves the channel until it is stopped; gives back the books.
+    pub(crate) async fn run(mut self) -> (Position, Ledger) {
+        loop {
+            self.pump();
+            if self.is_done() {
+                break;
+            }
+            let due = self.next_due();
+            tokio::select! {
+                biased;
+                input = self.mailbox.recv() => {
+                    let Some(input) = input else { break };
+                    self.handle(input);
+                    for _ in 0..INPUTS_AT_ONCE {
+                        let Ok(input) = self.mailbox.try_recv() else { break };
+                        self.handle(input);
+                    }
+                }
+                () = tokio::time::sleep_until(due.into()) => {}
+            }
+        }
+        for (_, post) in std::mem::take(&mut self.posts) {
+            post::close(post.connection).await;
+        }
+        (self.applied, self.ledger)
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Received { message, incoming, facts, answer } => {
+                self.received(message, incoming, &facts, answer);
+            }
+            Input::Processed { position, record, bytes } => {
+                self.processed(position, *record, &bytes);
+            }
+            Input::NotProcessed { work } => self.stall(work),
+            Input::ProcessedAside { work, record } => self.processed_aside(work, *record),
+            Input::Tried { destination, key, attempt } => self.tried(&destination, key, attempt),
+            Input::Settled { record, result } => self.settled(*record, result),
+            Input::Loaded { destination, request, result } => {
+                self.loaded(&destination, &request, result);
+            }
+            Input::Decide { decided, answer } => self.decide(*decided, answer),
+            Input::Decided { decided, result, answer, again } => {
+                self.decided(*decided, result, answer, again);
+            }
+            Input::Apply { spec, answer } => {
+                self.apply(spec);
+                let _ = answer.send(());
+            }
+            Input::Inspect { answer } => {
+                let _ = answer.send(self.status());
+            }
+            Input::Books { answer } => {
+                let _ = answer.send((self.applied, self.ledger.clone()));
+            }
+            Input::Knock => self.posts.values_mut().for_each(|post| post.outbox.knock()),
+            Input::Stop { grace } => self.stopping = Some(Instant::now() + grace),
+        }
+    }
+
+    // --- time ----------------------------------------------------------------------------------
+
+    /// What is due without an event.
+    pub(super) fn next_due(&self) -> Instant {
+        let outboxes = self.posts.values().filter_map(|post| post.outbox.next_due());
+        let blocked = self.blocked.values().filter_map(|blocked| blocked.retry_at);
+        let answers = self.answers_due.keys().map(|(due, _)| *due);
+        outboxes
+            .chain(blocked)
+            .chain(answers.take(1))
+            .chain(self.stalled)
+            .chain(self.reloads.values().copied())
+            .chain(self.stopping)
+            .min()
+            .unwrap_or_else(|| Instant::now() + NOTHING_DUE)
+    }
+
+    /// Whether a stop may complete: nothing is being sent, and nothing waits to be written.
+    fn is_done(&self) -> bool {
+        let Some(deadline) = self.stopping else { return false };
+        let busy = self.posts.values().any(|post| post.outbox.sending() > 0)
+            || self.settling > 0
+            || self.processing_kept > 0
+            || !self.aside.is_empty();
+        !busy || Instant::now() >= deadline
+    }
+
+    /// A random number for jitter: spread matters, secrecy does not (xorshift).
+    pub(super) fn jitter(&mut self) -> u64 {
+        self.jitter ^= self.jitter << 13;
+        self.jitter ^= self.jitter >> 7;
+        self.jitter ^= self.jitter << 17;
+        self.jitter
+    }
+}

@@ -1,0 +1,450 @@
+//! The head of the path: receive, journal, acknowledge.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use pipehat_connectors::{
+    Admission, FilePart, Inbound, Intake, IntakeClosed, Peer, Receipt, ReceiptOutcome,
+};
+use pipehat_journal::{AppendError, Flush};
+use pipehat_message::{
+    AcknowledgmentCode, AcknowledgmentMode, ErrorCode, Header, Outcome, acknowledgment_mode,
+    wants_accept_acknowledgment, wants_application_acknowledgment,
+};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+
+use super::conductor::Input;
+use super::reply::{self, Answer, Refusal};
+use crate::control_id::ControlIds;
+use crate::duplicates::{self, DuplicateWindow, Known};
+use crate::ledger::FILES_MAX;
+use crate::log::Log;
+use crate::names::{ChannelName, MessageId};
+use crate::project::ReplyMode;
+use crate::record::{PeerRecord, Received, Record};
+
+/// Messages of one channel received and not yet processed: more are not read from senders.
+pub(crate) const UNPROCESSED_MAX: usize = 4_096;
+
+/// Their bytes. One message larger than this is admitted alone.
+pub(crate) const UNPROCESSED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes are counted in units of this size, so that large messages fit a semaphore's count.
+const BYTES_UNIT: usize = 1024;
+
+/// A message that is kept and waits to be processed.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) bytes: Bytes,
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) at: Timestamp,
+    /// Its sender used the same control id for another message.
+    pub(crate) control_id_reused: bool,
+    /// Its share of the channel's memory; given back when processed.
+    pub(crate) admission: Option<Admission>,
+}
+
+/// One channel's door.
+pub(crate) struct ChannelIntake {
+    channel: ChannelName,
+    log: Log,
+    ids: Arc<ControlIds>,
+    mailbox: mpsc::UnboundedSender<Input>,
+    window: Mutex<DuplicateWindow>,
+    /// Rung whenever a message became durable or was lost, for those that repeat it.
+    kept: Notify,
+    mode: RwLock<ReplyMode>,
+    messages: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    parts: Mutex<Vec<(String, u64)>>,
+    closed: AtomicBool,
+}
+
+/// A message on stable storage: only this can be acknowledged positively (promise 1).
+struct Persisted {
+    message: MessageId,
+    at: Timestamp,
+}
+
+/// What the journal said of a message.
+enum Kept {
+    Persisted(Persisted),
+    Repeats(Persisted),
+    Refused(Persisted, Refusal),
+    NotKept(AppendError),
+}
+
+impl ChannelIntake {
+    pub(crate) fn new(
+        channel: ChannelName,
+        log: Log,
+        ids: Arc<ControlIds>,
+        mailbox: mpsc::UnboundedSender<Input>,
+        window: DuplicateWindow,
+        mode: ReplyMode,
+        parts: Vec<(String, u64)>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            channel,
+            log,
+            ids,
+            mailbox,
+            window: Mutex::new(window),
+            kept: Notify::new(),
+            mode: RwLock::new(mode),
+            messages: Arc::new(Semaphore::new(UNPROCESSED_MAX)),
+            bytes: Arc::new(Semaphore::new(UNPROCESSED_BYTES_MAX / BYTES_UNIT)),
+            parts: Mutex::new(parts),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes on a changed configuration.
+    pub(crate) fn reconfigure(&self, mode: ReplyMode, window: Option<Duration>) {
+        *self.mode.write().unwrap_or_else(PoisonError::into_inner) = mode;
+        self.window().resize(window);
+    }
+
+    /// Refuses everything from now on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.messages.close();
+    }
+
+    fn window(&self) -> MutexGuard<'_, DuplicateWindow> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_part(&self, part: &FilePart) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        match parts.iter_mut().find(|(file, _)| *file == part.key) {
+            Some((_, kept)) => *kept = (*kept).max(part.index + 1),
+            None => {
+                if parts.len() >= FILES_MAX {
+                    parts.remove(0);
+                }
+                parts.push((part.key.clone(), part.index + 1));
+            }
+        }
+    }
+
+    /// Receives one message: hands it to the journal, in the order of the calls.
+    fn persist(
+        self: &Arc<Self>,
+        admission: Admission,
+        inbound: &Inbound,
+        answer: Option<oneshot::Sender<Answer>>,
+    ) -> Persisting {
+        let at = now();
+        let header = Header::read(&inbound.bytes);
+        let mut received = Received {
+            channel: Arc::clone(&self.channel),
+            at,
+            peer: PeerRecord::from(&*inbound.peer),
+            part: inbound.part.clone(),
+            sender_hash: 0,
+            content_hash: 0,
+            duplicate_of: None,
+            refused: None,
+            bytes: inbound.bytes.clone(),
+        };
+        let header = match header {
+            Ok(header) => header,
+            Err(error) => {
+                let refusal = Refusal {
+                    error: ErrorCode::SegmentSequenceError,
+                    ..Refusal::busy(format!("the header can't be read: {error}"))
+                };
+                received.refused = Some(("receive.header".to_owned(), error.to_string()));
+                return self.append(received, inbound, admission, Purpose::Refused(refusal), answer);
+            }
+        };
+        if header.control_id().is_empty() {
+            return self.append(received, inbound, admission, Purpose::New, answer);
+        }
+        let sender =
+            [header.sending_application(), header.sending_facility(), header.control_id()];
+        (received.sender_hash, received.content_hash) = duplicates::hashes(sender, &inbound.bytes);
+        let known = self.window().meet(received.sender_hash, received.content_hash, at);
+        match known {
+            Known::New => self.append(received, inbound, admission, Purpose::New, answer),
+            Known::ControlIdReused => {
+                self.append(received, inbound, admission, Purpose::ControlIdReused, answer)
+            }
+            Known::Repeats(original, original_at) => {
+                received.duplicate_of = Some(original);
+                let original = Persisted { message: original, at: original_at };
+                self.append(received, inbound, admission, Purpose::Repeats(original), answer)
+            }
+            Known::RepeatsPending => Persisting::Pending(admission, answer),
+        }
+    }
+
+    fn append(
+        self: &Arc<Self>,
+        received: Received,
+        inbound: &Inbound,
+        admission: Admission,
+        purpose: Purpose,
+        answer: Option<oneshot::Sender<Answer>>,
+    ) -> Persisting {
+        let (kept, waiting) = oneshot::channel();
+        let intake = Arc::clone(self);
+        let incoming = Incoming {
+            bytes: inbound.bytes.clone(),
+            peer: Arc::clone(&inbound.peer),
+            at: received.at,
+            control_id_reused: matches!(purpose, Purpose::ControlIdReused),
+            admission: Some(admission),
+        };
+        let facts = ReceivedFacts {
+            duplicate_of: received.duplicate_of,
+            refused: received.refused.is_some(),
+            part: received.part.clone(),
+        };
+        let hashes = (received.sender_hash, received.content_hash);
+        let record = Record::Received(received);
+        self.log.append(record, Flush::Now, move |result, _| {
+            let result = match result {
+                Ok(position) => {
+                    let message = MessageId(position);
+                    let persisted = Persisted { message, at: incoming.at };
+                    if matches!(purpose, Purpose::New | Purpose::ControlIdReused) {
+                        intake.window().kept(hashes.0, hashes.1, message);
+                        intake.kept.notify_waiters();
+                    }
+                    if let Some(part) = &facts.part {
+                        intake.note_part(part);
+                    }
+                    let input = Input::Received { message, incoming, facts, answer };
+                    // Only a conductor that has stopped does not take it; then the record
+                    // itself brings the message back at the next start.
+                    let _ = intake.mailbox.send(input);
+                    match purpose {
+                        Purpose::New | Purpose::ControlIdReused => Kept::Persisted(persisted),
+                        Purpose::Repeats(original) => Kept::Repeats(original),
+                        Purpose::Refused(refusal) => Kept::Refused(persisted, refusal),
+                    }
+                }
+                Err(error) => {
+                    if matches!(purpose, Purpose::New | Purpose::ControlIdReused) {
+                        intake.window().lost(hashes.0, hashes.1);
+                        intake.kept.notify_waiters();
+                    }
+                    Kept::NotKept(error)
+                }
+            };
+            // The sender may have gone meanwhile.
+            let _ = kept.send(result);
+        });
+        Persisting::Appended(waiting)
+    }
+
+    /// Builds the receipt when the channel's reply mode says it is time.
+    async fn acknowledge(
+        self: Arc<Self>,
+        mut persisting: Persisting,
+        inbound: Inbound,
+        mode: ReplyMode,
+        answer: Option<oneshot::Receiver<Answer>>,
+    ) -> Receipt {
+        let kept = loop {
+            match persisting {
+                Persisting::Appended(waiting) => {
+                    break waiting.await.unwrap_or(Kept::NotKept(AppendError::Closed));
+                }
+                Persisting::Pending(admission, sender) => {
+                    // The first of two equal messages is on its way to the disk.
+                    let rung = self.kept.notified();
+                    let _ = tokio::time::timeout(Duration::from_millis(50), rung).await;
+                    persisting = self.persist(admission, &inbound, sender);
+                }
+            }
+        };
+        match mode {
+            ReplyMode::None => Receipt { outcome: outcome_of(&kept), reply: None, later: None },
+            ReplyMode::Received => self.acknowledge_receipt(&kept, &inbound, Level::Application),
+            ReplyMode::Processed | ReplyMode::Delivered { .. } => match (&kept, answer) {
+                (Kept::Persisted(_) | Kept::Repeats(_), Some(answer)) => answered(answer).await,
+                _ => self.acknowledge_receipt(&kept, &inbound, Level::Application),
+            },
+            ReplyMode::Enhanced => self.acknowledge_enhanced(&kept, &inbound, answer).await,
+        }
+    }
+
+    /// Enhanced mode (HL7 v2.5.1 §2.9.3): the accept acknowledgment now, the application
+    /// acknowledgment later; a sender who asks for neither field gets original mode.
+    async fn acknowledge_enhanced(
+        &self,
+        kept: &Kept,
+        inbound: &Inbound,
+        answer: Option<oneshot::Receiver<Answer>>,
+    ) -> Receipt {
+        let Ok(header) = Header::read(&inbound.bytes) else {
+            return self.acknowledge_receipt(kept, inbound, Level::Accept);
+        };
+        if acknowledgment_mode(&header) == AcknowledgmentMode::Original {
+            return match (kept, answer) {
+                (Kept::Persisted(_) | Kept::Repeats(_), Some(answer)) => answered(answer).await,
+                _ => self.acknowledge_receipt(kept, inbound, Level::Application),
+            };
+        }
+        let mut receipt = self.acknowledge_receipt(kept, inbound, Level::Accept);
+        let went = match receipt.outcome {
+            ReceiptOutcome::Kept => Outcome::Success,
+            ReceiptOutcome::Rejected | ReceiptOutcome::Busy => Outcome::Failure,
+        };
+        if !wants_accept_acknowledgment(&header, went) {
+            receipt.reply = None;
+        }
+        let on_success = wants_application_acknowledgment(&header, Outcome::Success);
+        let on_failure = wants_application_acknowledgment(&header, Outcome::Failure);
+        if let (Kept::Persisted(_), Some(answer), true) = (kept, answer, on_success || on_failure) {
+            receipt.later = Some(
+                async move {
+                    let answer = answer.await.ok()?;
+                    let wanted = match answer.outcome {
+                        ReceiptOutcome::Kept => on_success,
+                        ReceiptOutcome::Rejected | ReceiptOutcome::Busy => on_failure,
+                    };
+                    answer.reply.filter(|_| wanted)
+                }
+                .boxed(),
+            );
+        }
+        receipt
+    }
+
+    /// The acknowledgment of durability itself.
+    fn acknowledge_receipt(&self, kept: &Kept, inbound: &Inbound, level: Level) -> Receipt {
+        let code = |application, accept| match level {
+            Level::Application => application,
+            Level::Accept => accept,
+        };
+        let reply = match kept {
+            Kept::Persisted(persisted) | Kept::Repeats(persisted) => {
+                let control_id = self.ids.acknowledgment(persisted.message);
+                let code = code(AcknowledgmentCode::Aa, AcknowledgmentCode::Ca);
+                reply::positive(&inbound.bytes, code, &control_id, persisted.at)
+            }
+            Kept::Refused(persisted, refusal) => {
+                let control_id = self.ids.acknowledgment(persisted.message);
+                let code = code(refusal.code, AcknowledgmentCode::Cr);
+                let refusal = Refusal { code, ..refusal.clone() };
+                Some(reply::negative(&inbound.bytes, &refusal, &control_id, persisted.at))
+            }
+            Kept::NotKept(error) => {
+                let at = now();
+                let mut refusal = Refusal::busy(not_kept_text(error));
+                refusal.code = code(AcknowledgmentCode::Ar, AcknowledgmentCode::Ce);
+                Some(reply::negative(&inbound.bytes, &refusal, &self.ids.fresh(at), at))
+            }
+        };
+        Receipt { outcome: outcome_of(kept), reply, later: None }
+    }
+}
+
+/// Where a message stands on its way to the journal.
+enum Persisting {
+    Appended(oneshot::Receiver<Kept>),
+    /// It repeats one that is not durable yet.
+    Pending(Admission, Option<oneshot::Sender<Answer>>),
+}
+
+enum Purpose {
+    New,
+    ControlIdReused,
+    Repeats(Persisted),
+    Refused(Refusal),
+}
+
+/// Which of the two acknowledgments of enhanced mode.
+#[derive(Clone, Copy)]
+enum Level {
+    Application,
+    Accept,
+}
+
+/// What the ledger enters of a received message.
+#[derive(Debug)]
+pub(crate) struct ReceivedFacts {
+    pub(crate) duplicate_of: Option<MessageId>,
+    pub(crate) refused: bool,
+    pub(crate) part: Option<FilePart>,
+}
+
+impl Intake for Arc<ChannelIntake> {
+    fn admit(&self, bytes: usize) -> BoxFuture<'static, Result<Admission, IntakeClosed>> {
+        let most = UNPROCESSED_BYTES_MAX / BYTES_UNIT;
+        let units = (bytes / BYTES_UNIT + 1).min(most);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let (messages, bytes) = (Arc::clone(&self.messages), Arc::clone(&self.bytes));
+        async move {
+            let message = messages.acquire_owned().await.map_err(|_| IntakeClosed)?;
+            let bytes = bytes.acquire_many_owned(units).await.map_err(|_| IntakeClosed)?;
+            Ok(Admission::new(vec![message, bytes]))
+        }
+        .boxed()
+    }
+
+    fn receive(&self, admission: Admission, inbound: Inbound) -> BoxFuture<'static, Receipt> {
+        if self.closed.load(Ordering::Acquire) {
+            let kept = Kept::NotKept(AppendError::Closed);
+            let receipt = self.acknowledge_receipt(&kept, &inbound, Level::Application);
+            return std::future::ready(receipt).boxed();
+        }
+        let mode = self.mode.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (answer, answered) = match mode {
+            ReplyMode::None | ReplyMode::Received => (None, None),
+            ReplyMode::Processed | ReplyMode::Delivered { .. } | ReplyMode::Enhanced => {
+                let (answer, answered) = oneshot::channel();
+                (Some(answer), Some(answered))
+            }
+        };
+        let persisting = self.persist(admission, &inbound, answer);
+        Arc::clone(self).acknowledge(persisting, inbound, mode, answered).boxed()
+    }
+
+    fn parts_kept(&self, key: &str) -> u64 {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().find(|(file, _)| file == key).map_or(0, |(_, kept)| *kept)
+    }
+}
+
+async fn answered(answer: oneshot::Receiver<Answer>) -> Receipt {
+    match answer.await {
+        Ok(answer) => Receipt { outcome: answer.outcome, reply: answer.reply, later: None },
+        // The engine stops: the message is kept, and its sender, who will send it again, gets
+        // the answer then.
+        Err(_) => Receipt { outcome: ReceiptOutcome::Busy, reply: None, later: None },
+    }
+}
+
+fn outcome_of(kept: &Kept) -> ReceiptOutcome {
+    match kept {
+        Kept::Persisted(_) | Kept::Repeats(_) => ReceiptOutcome::Kept,
+        Kept::Refused(..) => ReceiptOutcome::Rejected,
+        Kept::NotKept(AppendError::TooLarge { .. }) => ReceiptOutcome::Rejected,
+        Kept::NotKept(_) => ReceiptOutcome::Busy,
+    }
+}
+
+fn not_kept_text(error: &AppendError) -> &'static str {
+    match error {
+        AppendError::TooLarge { .. } => "not kept: the message is larger than this system takes",
+        AppendError::Closed => "not kept: this system is stopping; send it again later",
+        _ => "not kept: this system can't store it now; send it again later",
+    }
+}
+
+/// The time, to the microsecond that records keep, so that what is built now and what is built
+/// again from the record are the same.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}

@@ -1,0 +1,21 @@
+//! One running channel: its task, its intake, its destinations.
+
+mod answer;
+mod conductor;
+mod decide;
+mod intake;
+mod load;
+mod outbox;
+mod path;
+mod post;
+mod reply;
+mod standstill;
+mod status;
+
+pub use conductor::DecideError;
+pub use outbox::OnInterrupted;
+pub use status::{ChannelStatus, DestinationStatus};
+
+pub(crate) use conductor::{ChannelHandle, Conductor, Input, Services};
+pub(crate) use decide::received_again;
+pub(crate) use intake::{ChannelIntake, Incoming};

@@ -1,0 +1,357 @@
+//! One destination's deliveries: which are in memory, which may be sent now, which wait to be
+//! tried again.
+//!
+//! Decisions only: no clock, no I/O. The ledger knows which deliveries are open; the outbox holds
+//! the next few of them with their bytes, in order, and asks for more as they settle. So a dead
+//! destination costs a bounded amount of memory, whatever its backlog.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pipehat_connectors::{Attempt, OnRefusal};
+use pipehat_journal::Position;
+
+use crate::lanes::{Lanes, Ticket};
+use crate::ledger::{DeliveryKey, Queue};
+use crate::names::MessageId;
+use crate::record::{SettledOutcome, Sibling};
+use crate::retry::RetryPolicy;
+
+/// Deliveries of one destination held in memory with their bytes.
+pub(crate) const HELD_MAX: usize = 4_096;
+
+/// Bytes of one destination's deliveries held in memory; one larger message is held alone.
+pub(crate) const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Deliveries read from the journal at a time.
+const LOAD_MAX: usize = 512;
+
+/// A delivery with all that is needed to make it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) key: DeliveryKey,
+    pub(crate) message: MessageId,
+    pub(crate) bytes: Bytes,
+    pub(crate) lanes: Vec<u64>,
+    pub(crate) siblings: Vec<Sibling>,
+    pub(crate) file: Option<Arc<str>>,
+}
+
+/// What to read from the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LoadRequest {
+    /// These deliveries.
+    These(Vec<DeliveryKey>),
+    /// The next ones from this Processed record on.
+    From(Position),
+}
+
+/// How a destination treats what its peer does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Policy {
+    pub(crate) retry: RetryPolicy,
+    pub(crate) on_interrupted: OnInterrupted,
+    /// The channel file's `on:`, by the answer's name.
+    pub(crate) answers: HashMap<String, OnRefusal>,
+}
+
+/// What to do when a send was interrupted and may or may not have arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnInterrupted {
+    /// Send the same bytes again: at least once.
+    #[default]
+    Resend,
+    /// Set it aside for a person.
+    Park,
+}
+
+/// What follows from a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It has reached its end.
+    Settle { outcome: SettledOutcome, reply: Option<Bytes>, attempts: u32 },
+    /// It is tried again later.
+    Retry { code: &'static str, detail: String, attempt: u32 },
+}
+
+/// The live side of one destination's queue.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    lanes: Lanes<DeliveryKey>,
+    held: HashMap<DeliveryKey, Held>,
+    held_bytes: usize,
+    ready: VecDeque<DeliveryKey>,
+    pausing: BTreeSet<(Instant, DeliveryKey)>,
+    to_load: BTreeSet<DeliveryKey>,
+    loading: bool,
+    sending: usize,
+    slots: usize,
+    policy: Policy,
+    circuit: Circuit,
+}
+
+#[derive(Debug)]
+struct Held {
+    delivery: Delivery,
+    ticket: Ticket,
+    attempts: u32,
+    first_failed: Option<Instant>,
+}
+
+/// Whether the peer is reached at all. While it is not, one delivery at a time knocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Circuit {
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// When the next try is due.
+    pub(crate) retry_at: Option<Instant>,
+}
+
+impl Outbox {
+    /// An outbox that sends `slots` deliveries at a time, `window` of them in one lane.
+    pub(crate) fn new(policy: Policy, slots: usize, window: usize) -> Self {
+        Self {
+            lanes: Lanes::with_window(window),
+            held: HashMap::new(),
+            held_bytes: 0,
+            ready: VecDeque::new(),
+            pausing: BTreeSet::new(),
+            to_load: BTreeSet::new(),
+            loading: false,
+            sending: 0,
+            slots: slots.max(1),
+            policy,
+            circuit: Circuit::default(),
+        }
+    }
+
+    /// Takes on changed settings. A changed window holds for deliveries that come later.
+    pub(crate) fn reconfigure(&mut self, policy: Policy, slots: usize) {
+        self.policy = policy;
+        self.slots = slots.max(1);
+        self.knock();
+    }
+
+    /// Forgets the pauses, so that everything is tried at once.
+    pub(crate) fn knock(&mut self) {
+        self.circuit = Circuit::default();
+        for (_, key) in std::mem::take(&mut self.pausing) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Notes deliveries that are open but not in memory.
+    pub(crate) fn must_load(&mut self, keys: impl IntoIterator<Item = DeliveryKey>) {
+        self.to_load.extend(keys);
+    }
+
+    /// Takes a delivery that was just opened, or only notes it where others come first or there
+    /// is no room.
+    pub(crate) fn offer(&mut self, delivery: Delivery) {
+        if self.to_load.is_empty() && !self.loading && self.has_room(delivery.bytes.len()) {
+            self.hold(delivery);
+        } else {
+            self.to_load.insert(delivery.key);
+        }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.held.is_empty()
+            || (self.held.len() < HELD_MAX
+                && self.held_bytes.saturating_add(bytes) <= HELD_BYTES_MAX)
+    }
+
+    fn hold(&mut self, delivery: Delivery) {
+        let key = delivery.key;
+        let (ticket, runs) = self.lanes.enter(&delivery.lanes, key);
+        self.held_bytes = self.held_bytes.saturating_add(delivery.bytes.len());
+        self.held.insert(key, Held { delivery, ticket, attempts: 0, first_failed: None });
+        self.ready.extend(runs);
+    }
+
+    /// What to read from the journal, if there is something and room for it.
+    pub(crate) fn wants(&mut self, queue: &Queue) -> Option<LoadRequest> {
+        let room = self.held.len() < HELD_MAX / 2 && self.held_bytes < HELD_BYTES_MAX / 2;
+        if self.loading || !room {
+            return None;
+        }
+        let request = if self.to_load.is_empty() {
+            LoadRequest::From(queue.frontier?)
+        } else {
+            LoadRequest::These(self.to_load.iter().copied().take(LOAD_MAX).collect())
+        };
+        self.loading = true;
+        Some(request)
+    }
+
+    /// Takes deliveries read from the journal, in order.
+    pub(crate) fn loaded(&mut self, asked: &LoadRequest, deliveries: Vec<Delivery>) {
+        self.loading = false;
+        if let LoadRequest::These(keys) = asked {
+            // What did not fit into one reading stays to be loaded.
+            let last = deliveries.last().map(|delivery| delivery.key);
+            for key in keys.iter().filter(|key| last.is_some_and(|last| **key <= last)) {
+                self.to_load.remove(key);
+            }
+        }
+        for delivery in deliveries {
+            self.hold(delivery);
+        }
+    }
+
+    /// Notes that reading failed; it is asked for again.
+    pub(crate) fn load_failed(&mut self) {
+        self.loading = false;
+    }
+
+    /// The next delivery to send now, if a slot is free.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<(Delivery, u32)> {
+        while let Some((due, key)) = self.pausing.first().copied()
+            && due <= now
+        {
+            self.pausing.remove(&(due, key));
+            self.ready.push_back(key);
+        }
+        let slots = match self.circuit.retry_at {
+            None => self.slots,
+            Some(due) if due <= now => 1,
+            Some(_) => 0,
+        };
+        if self.sending >= slots {
+            return None;
+        }
+        loop {
+            let key = self.ready.pop_front()?;
+            if let Some(held) = self.held.get_mut(&key) {
+                held.attempts = held.attempts.saturating_add(1);
+                self.sending += 1;
+                return Some((held.delivery.clone(), held.attempts));
+            }
+        }
+    }
+
+    /// Decides what follows from a try.
+    pub(crate) fn tried(
+        &mut self,
+        key: DeliveryKey,
+        attempt: Attempt,
+        now: Instant,
+        jitter: u64,
+    ) -> Option<Verdict> {
+        self.sending = self.sending.saturating_sub(1);
+        let attempts = self.held.get(&key)?.attempts;
+        let settle = |outcome, reply| Verdict::Settle { outcome, reply, attempts };
+        let park = |code: &str, detail| SettledOutcome::Parked { code: code.to_owned(), detail };
+        if !matches!(attempt, Attempt::NotSent { .. }) {
+            self.circuit = Circuit::default();
+        }
+        Some(match attempt {
+            Attempt::Delivered { reply } => settle(SettledOutcome::Delivered, reply),
+            Attempt::Refused { code, answer, reply } => {
+                let named = |name: &str| self.policy.answers.get(name).copied();
+                let then = named(answer.name).or_else(|| answer.class.and_then(named));
+                let detail = format!("the peer answered {}", answer.name);
+                match then.unwrap_or(answer.default) {
+                    OnRefusal::Accept => settle(SettledOutcome::Delivered, reply),
+                    OnRefusal::Park => settle(park(code, detail), reply),
+                    OnRefusal::Retry => self.later(key, code, detail, Pause::Delivery, now, jitter),
+                }
+            }
+            Attempt::NotSent { code, detail } => {
+                self.later(key, code, detail, Pause::Destination, now, jitter)
+            }
+            Attempt::Interrupted { code, detail, reply } => match self.policy.on_interrupted {
+                OnInterrupted::Park => settle(park(code, detail), reply),
+                OnInterrupted::Resend => {
+                    self.later(key, code, detail, Pause::Delivery, now, jitter)
+                }
+            },
+            Attempt::Impossible { code, detail } => settle(park(code, detail), None),
+        })
+    }
+
+    fn later(
+        &mut self,
+        key: DeliveryKey,
+        code: &'static str,
+        detail: String,
+        pause: Pause,
+        now: Instant,
+        jitter: u64,
+    ) -> Verdict {
+        let retry = self.policy.retry;
+        let Some(held) = self.held.get_mut(&key) else {
+            return Verdict::Retry { code, detail, attempt: 0 };
+        };
+        let attempt = held.attempts;
+        let failing = now.saturating_duration_since(*held.first_failed.get_or_insert(now));
+        if retry.gives_up_after(failing) {
+            let detail = format!("{detail}; given up after {attempt} tries");
+            let outcome = SettledOutcome::Parked { code: code.to_owned(), detail };
+            return Verdict::Settle { outcome, reply: None, attempts: attempt };
+        }
+        match pause {
+            Pause::Destination => {
+                self.circuit.failures = self.circuit.failures.saturating_add(1);
+                let due = now + retry.pause(self.circuit.failures, jitter);
+                self.circuit.retry_at = Some(due);
+                self.ready.push_front(key);
+            }
+            Pause::Delivery => {
+                self.pausing.insert((now + retry.pause(attempt, jitter), key));
+            }
+        }
+        Verdict::Retry { code, detail, attempt }
+    }
+
+    /// Ends a delivery; those that waited for it may be sent.
+    pub(crate) fn settle(&mut self, key: DeliveryKey) -> Option<Delivery> {
+        let held = self.held.remove(&key)?;
+        self.held_bytes = self.held_bytes.saturating_sub(held.delivery.bytes.len());
+        let mut ready = Vec::new();
+        self.lanes.leave(held.ticket, &mut ready);
+        self.ready.extend(ready.into_iter().map(|(_, key)| key));
+        Some(held.delivery)
+    }
+
+    /// The message of a delivery in memory.
+    pub(crate) fn message_of(&self, key: DeliveryKey) -> Option<MessageId> {
+        self.held.get(&key).map(|held| held.delivery.message)
+    }
+
+    /// When something is due that no event announces.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let pausing = self.pausing.first().map(|(due, _)| *due);
+        let circuit = self.circuit.retry_at.filter(|_| !self.ready.is_empty());
+        pausing.into_iter().chain(circuit).min()
+    }
+
+    /// How many deliveries are under way.
+    pub(crate) fn sending(&self) -> usize {
+        self.sending
+    }
+
+    /// Whether the peer is reached.
+    pub(crate) fn circuit(&self) -> Circuit {
+        self.circuit
+    }
+
+    /// The most a delivery has failed so far, for those who look.
+    pub(crate) fn retrying(&self) -> usize {
+        self.pausing.len()
+    }
+}
+
+/// What pauses.
+#[derive(Debug, Clone, Copy)]
+enum Pause {
+    /// This delivery and, by its lanes, those behind it.
+    Delivery,
+    /// All deliveries of the destination: its peer is not reached.
+    Destination,
+}
+
+/// How long the driver sleeps when nothing is due.
+pub(crate) const NOTHING_DUE: Duration = Duration::from_secs(3_600);

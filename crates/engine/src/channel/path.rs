@@ -1,0 +1,458 @@
+//! The path behind the door: process, journal, deliver, settle.
+//!
+//! Read together with [`super::intake`] (receive, journal, acknowledge) this is the whole life of
+//! a message. Each step below begins when the one before it is on stable storage.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use pipehat_connectors::{Attempt, Outbound};
+use pipehat_journal::{AppendError, Flush, Position};
+use tokio::sync::oneshot;
+
+use super::conductor::{Blocked, Conductor, Input, STALL, Services, Work};
+use super::intake::{Incoming, ReceivedFacts, now};
+use super::load::{self, Loaded};
+use super::outbox::{Delivery, LoadRequest, Verdict};
+use super::reply::Answer;
+use crate::effects::{Effects, Recording};
+use crate::lanes::Ticket;
+use crate::ledger::DeliveryKey;
+use crate::names::{DestinationName, MessageId};
+use crate::program::{self, ProgramInput};
+use crate::project::{ChannelSpec, OnFailure};
+use crate::record::{
+    Attempted, BodyRef, Disposition, Ended, OutputRecord, Processed, ProcessedOutcome, Record,
+    Settled, SettledOutcome,
+};
+
+/// Messages larger than this are processed aside, so that other lanes do not wait for them.
+const INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// Open deliveries whose settled state a reading from the journal is told.
+type SettledBeyond = std::collections::BTreeSet<DeliveryKey>;
+
+impl Conductor {
+    // --- process -------------------------------------------------------------------------------
+
+    /// A message is durable: it goes through the channel's steps.
+    pub(super) fn received(
+        &mut self,
+        message: MessageId,
+        incoming: Incoming,
+        facts: &ReceivedFacts,
+        answer: Option<oneshot::Sender<Answer>>,
+    ) {
+        self.ledger.received(message, facts.duplicate_of, facts.refused, facts.part.as_ref());
+        self.applied = message.0;
+        if let Some(answer) = answer {
+            self.wait_for_answer(message, facts.duplicate_of, &incoming, answer);
+        }
+        if facts.duplicate_of.is_none() && !facts.refused {
+            self.enter(message, incoming);
+        }
+    }
+
+    /// Puts a message into its lanes; processes it when nothing is before it.
+    pub(super) fn enter(&mut self, message: MessageId, incoming: Incoming) {
+        let lanes = self.spec.program.lane_keys(&incoming.bytes, self.services.lane_key);
+        let work = Work { message, incoming, lanes };
+        if self.stalled.is_some() {
+            self.again.insert(message, work);
+            return;
+        }
+        let lanes = work.lanes.clone();
+        if let (ticket, Some(work)) = self.processing.enter(&lanes, work) {
+            self.process(ticket, work);
+        }
+    }
+
+    pub(super) fn process(&mut self, ticket: Ticket, work: Work) {
+        let mut next = vec![(ticket, work)];
+        while let Some((ticket, work)) = next.pop() {
+            if work.incoming.bytes.len() > INLINE_BYTES_MAX {
+                self.process_aside(ticket, work);
+                continue;
+            }
+            let record = run_program(&self.spec, &self.services, &work);
+            self.processed_now(ticket, work, record, &mut next);
+        }
+    }
+
+    /// A large message is processed on a thread of its own; its lanes wait.
+    fn process_aside(&mut self, ticket: Ticket, work: Work) {
+        let (spec, services) = (Arc::clone(&self.spec), self.services.clone());
+        let sender = self.sender.clone();
+        self.aside.insert(work.message, ticket);
+        tokio::task::spawn_blocking(move || {
+            let record = Box::new(run_program(&spec, &services, &work));
+            // A conductor that has stopped processes the message again at the next start.
+            let _ = sender.send(Input::ProcessedAside { work, record });
+        });
+    }
+
+    pub(super) fn processed_aside(&mut self, work: Work, record: Processed) {
+        let Some(ticket) = self.aside.remove(&work.message) else { return };
+        let mut next = Vec::new();
+        self.processed_now(ticket, work, record, &mut next);
+        for (ticket, work) in next.into_iter().rev() {
+            self.process(ticket, work);
+        }
+    }
+
+    /// Hands the outcome to the journal and lets the next of the lanes begin. Their outcomes
+    /// follow in the journal, for appends are kept in order.
+    pub(super) fn processed_now(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        record: Processed,
+        next: &mut Vec<(Ticket, Work)>,
+    ) {
+        let failure = match &record.outcome {
+            ProcessedOutcome::Ended(ended) if program::is_failure(&ended.code) => Some(ended),
+            _ => None,
+        };
+        if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
+            let code = ended.code.clone();
+            self.block(Blocked::new(work, ticket, code));
+            return;
+        }
+        self.end_work(ticket, work, record, next);
+    }
+
+    pub(super) fn end_work(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        record: Processed,
+        next: &mut Vec<(Ticket, Work)>,
+    ) {
+        self.keep_processed(work, record);
+        let mut ready = Vec::new();
+        self.processing.leave(ticket, &mut ready);
+        ready.reverse();
+        next.extend(ready);
+    }
+
+    fn keep_processed(&mut self, work: Work, mut record: Processed) {
+        record.reply = self.reply_after_processing(&work, &record);
+        let record = Record::Processed(record);
+        let sender = self.sender.clone();
+        self.processing_kept += 1;
+        self.services.log.append_in_order(
+            self.epoch,
+            record,
+            Flush::Now,
+            move |result, record| {
+                let Record::Processed(record) = record else { return };
+                let input = match result {
+                    Ok(position) => Input::Processed {
+                        position,
+                        record: Box::new(record),
+                        bytes: work.incoming.bytes,
+                    },
+                    Err(_) => Input::NotProcessed { work },
+                };
+                let _ = sender.send(input);
+            },
+        );
+    }
+
+    // --- deliver -------------------------------------------------------------------------------
+
+    /// The outcome is durable: its outputs are open deliveries from now on.
+    pub(super) fn processed(&mut self, position: Position, record: Processed, bytes: &Bytes) {
+        self.processing_kept = self.processing_kept.saturating_sub(1);
+        self.ledger.processed(position, &record);
+        self.applied = position;
+        self.answer_processed(&record);
+        let ProcessedOutcome::Routed(outputs) = &record.outcome else { return };
+        for (ordinal, output) in (1..).zip(outputs) {
+            let key = DeliveryKey { processed: position, ordinal };
+            let Some(post) = self.posts.get_mut(&output.destination) else { continue };
+            let queue = self.ledger.queues.get(&output.destination);
+            if !queue.is_some_and(|queue| queue.open.contains_key(&key)) {
+                continue;
+            }
+            post.outbox.offer(Delivery {
+                key,
+                message: record.message,
+                bytes: match &output.bytes {
+                    BodyRef::AsReceived => bytes.clone(),
+                    BodyRef::Own(bytes) => bytes.clone(),
+                },
+                lanes: record.lanes.clone(),
+                siblings: load::siblings(outputs, ordinal),
+                file: record.file.clone(),
+            });
+        }
+    }
+
+    /// Starts what may be sent, and reads on where there is room.
+    pub(super) fn pump(&mut self) {
+        let now = Instant::now();
+        self.resume_after_stall(now);
+        self.retry_blocked(now);
+        self.answer_late(now);
+        if self.stopping.is_some() {
+            return;
+        }
+        for (name, post) in &mut self.posts {
+            while let Some((delivery, attempt)) = post.outbox.next(now) {
+                let (name, key) = (Arc::clone(name), delivery.key);
+                let outbound = Outbound {
+                    bytes: delivery.bytes,
+                    channel: Arc::clone(&self.spec.name),
+                    message: delivery.message.0.get(),
+                    ordinal: key.ordinal,
+                    attempt,
+                    file: delivery.file,
+                };
+                let sending = post.connection.destination.deliver(outbound);
+                let sender = self.sender.clone();
+                post.connection.sends.spawn(async move {
+                    let attempt = sending.await;
+                    let _ = sender.send(Input::Tried { destination: name, key, attempt });
+                });
+            }
+            if self.reloads.get(name).is_some_and(|due| *due > now) {
+                continue;
+            }
+            self.reloads.remove(name);
+            let Some(queue) = self.ledger.queues.get(name) else { continue };
+            let Some(request) = post.outbox.wants(queue) else { continue };
+            let (log, sender) = (self.services.log.clone(), self.sender.clone());
+            let (channel, destination) = (Arc::clone(&self.spec.name), Arc::clone(name));
+            let settled: SettledBeyond = queue.settled_beyond.clone();
+            tokio::task::spawn_blocking(move || {
+                let is_settled = |key| settled.contains(&key);
+                let result = load::load(&log, &channel, &destination, &request, &is_settled);
+                let result = result.map_err(|error| error.to_string());
+                let _ = sender.send(Input::Loaded { destination, request, result });
+            });
+        }
+    }
+
+    /// Deliveries were read back from the journal.
+    pub(super) fn loaded(
+        &mut self,
+        destination: &DestinationName,
+        request: &LoadRequest,
+        result: Result<Loaded, String>,
+    ) {
+        let Some(post) = self.posts.get_mut(destination) else { return };
+        match result {
+            Ok(loaded) => {
+                if let (LoadRequest::From(_), Some(queue)) =
+                    (request, self.ledger.queues.get_mut(destination))
+                {
+                    let keys: Vec<_> = loaded
+                        .deliveries
+                        .iter()
+                        .map(|delivery| (delivery.key, delivery.message))
+                        .collect();
+                    queue.advance(&keys, Some(loaded.next));
+                }
+                let queue = self.ledger.queues.get(destination);
+                let open = |delivery: &Delivery| {
+                    queue.is_some_and(|queue| queue.open.contains_key(&delivery.key))
+                };
+                let deliveries = loaded.deliveries.into_iter().filter(open).collect();
+                post.outbox.loaded(request, deliveries);
+            }
+            Err(error) => {
+                tracing::error!(
+                    channel = &*self.spec.name, destination = &**destination, error,
+                    "failed to read deliveries back from the journal; trying again"
+                );
+                post.outbox.load_failed();
+                self.reloads.insert(Arc::clone(destination), Instant::now() + STALL);
+            }
+        }
+    }
+
+    // --- settle --------------------------------------------------------------------------------
+
+    /// A try ended: the delivery settles, or is tried again later.
+    pub(super) fn tried(
+        &mut self,
+        destination: &DestinationName,
+        key: DeliveryKey,
+        attempt: Attempt,
+    ) {
+        let jitter = self.jitter();
+        let Some(post) = self.posts.get_mut(destination) else { return };
+        match post.outbox.tried(key, attempt, Instant::now(), jitter) {
+            Some(Verdict::Settle { outcome, reply, attempts }) => {
+                let Some(delivery) = post.outbox.settle(key) else { return };
+                self.settle(delivery, destination, outcome, reply, attempts);
+            }
+            Some(Verdict::Retry { code, detail, attempt }) => {
+                let Some(message) = post.outbox.message_of(key) else { return };
+                tracing::warn!(
+                    channel = &*self.spec.name, destination = &**destination,
+                    message = message.0.get(), attempt, code, detail, "delivery failed, will retry"
+                );
+                let record = Record::Attempted(Attempted {
+                    channel: Arc::clone(&self.spec.name),
+                    message,
+                    ordinal: key.ordinal,
+                    attempt,
+                    at: now(),
+                    code: code.to_owned(),
+                    detail,
+                });
+                // Only told for the record: nothing depends on it.
+                self.services.log.append(record, Flush::Later, |_, _| ());
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        delivery: Delivery,
+        destination: &DestinationName,
+        outcome: SettledOutcome,
+        reply: Option<Bytes>,
+        attempts: u32,
+    ) {
+        if let SettledOutcome::Parked { code, detail } = &outcome {
+            tracing::error!(
+                channel = &*self.spec.name, destination = &**destination,
+                message = delivery.message.0.get(), code, detail, "delivery parked"
+            );
+        }
+        self.keep_settled(Settled {
+            channel: Arc::clone(&self.spec.name),
+            message: delivery.message,
+            processed: delivery.key.processed,
+            ordinal: delivery.key.ordinal,
+            destination: Arc::clone(destination),
+            siblings: delivery.siblings,
+            at: now(),
+            attempts,
+            outcome,
+            reply,
+        });
+    }
+
+    /// Journals the end of a delivery. Nobody waits for it but a sender in reply mode
+    /// `delivered`: were it lost, the same bytes would be sent again.
+    pub(super) fn keep_settled(&mut self, record: Settled) {
+        let flush = if self.answers.contains_key(&record.message) { Flush::Now } else { Flush::Later };
+        let sender = self.sender.clone();
+        self.settling += 1;
+        self.services.log.append(Record::Settled(record), flush, move |result, record| {
+            let Record::Settled(record) = record else { return };
+            let _ = sender.send(Input::Settled { record: Box::new(record), result });
+        });
+    }
+
+    pub(super) fn settled(&mut self, record: Settled, result: Result<Position, AppendError>) {
+        self.settling = self.settling.saturating_sub(1);
+        match result {
+            Ok(position) => {
+                self.ledger.settled(&record);
+                self.applied = position;
+                self.answer_settled(&record);
+            }
+            Err(_) => {
+                self.unrecorded.push(record);
+                self.stall_for_a_while();
+            }
+        }
+    }
+}
+
+/// Runs the channel's program on one message. Deterministic given bytes, revision and effects.
+pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) -> Processed {
+    let at = now();
+    let incoming = &work.incoming;
+    let mut effects = Recording::new(LiveEffects { services });
+    let input = ProgramInput { bytes: &incoming.bytes, peer: &incoming.peer, channel: &spec.name };
+    let verdict = spec.program.run(&input, &mut effects);
+    let mut findings = Vec::new();
+    if incoming.control_id_reused {
+        findings.push(("receive.control-id-reused".to_owned(), "MSH-10".to_owned(), 1));
+    }
+    let ended = |disposition, code: &str, detail: String| {
+        ProcessedOutcome::Ended(Ended { disposition, code: code.to_owned(), detail })
+    };
+    let outcome = match verdict {
+        program::Verdict::Filtered { by } => {
+            ended(Disposition::Filtered, "program.filtered", by.to_string())
+        }
+        program::Verdict::Rejected { code, text, at } => {
+            ended(Disposition::Rejected, code.as_str(), format!("{text} ({at})"))
+        }
+        program::Verdict::Parked { code, reason, at } => {
+            ended(Disposition::Parked, code, format!("{reason} ({at})"))
+        }
+        program::Verdict::Routed { outputs, findings: noticed } => {
+            findings.extend(noticed.into_iter().map(|finding| {
+                let path = finding.path.as_deref().unwrap_or_default();
+                let place = format!("{path} {}", finding.at).trim().to_owned();
+                (finding.code.to_owned(), place, u64::from(finding.count))
+            }));
+            routed(spec, &incoming.bytes, outputs)
+        }
+    };
+    Processed {
+        channel: Arc::clone(&spec.name),
+        message: work.message,
+        at,
+        revision: spec.revision.0,
+        lanes: work.lanes.clone(),
+        file: incoming.peer.file.as_deref().map(Arc::from),
+        effects: effects.into_effects(),
+        findings,
+        outcome,
+        reply: None,
+    }
+}
+
+/// Names the destinations of the outputs.
+fn routed(spec: &ChannelSpec, received: &Bytes, outputs: Vec<program::Output>) -> ProcessedOutcome {
+    let outputs: Vec<OutputRecord> = outputs
+        .into_iter()
+        .filter_map(|output| {
+            let destination = spec.destinations.get(usize::from(output.destination))?;
+            let untouched = output.bytes.as_ptr() == received.as_ptr()
+                && output.bytes.len() == received.len();
+            let bytes =
+                if untouched { BodyRef::AsReceived } else { BodyRef::Own(output.bytes) };
+            Some(OutputRecord { destination: Arc::clone(&destination.name), bytes })
+        })
+        .collect();
+    if !outputs.is_empty() {
+        return ProcessedOutcome::Routed(outputs);
+    }
+    // A channel without destinations is there to keep what it receives.
+    let (disposition, code, detail) = if spec.destinations.is_empty() {
+        (Disposition::Delivered, "kept", "the channel has no destinations: kept in the journal")
+    } else {
+        (Disposition::Filtered, "program.no-destination", "no destination wanted it")
+    };
+    ProcessedOutcome::Ended(Ended {
+        disposition,
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+    })
+}
+
+struct LiveEffects<'s> {
+    services: &'s Services,
+}
+
+impl Effects for LiveEffects<'_> {
+    fn now(&mut self) -> jiff::Timestamp {
+        now()
+    }
+
+    fn control_id(&mut self) -> String {
+        self.services.ids.fresh(now())
+    }
+}

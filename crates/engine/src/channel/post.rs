@@ -1,0 +1,204 @@
+//! A channel's destinations as they run, and what happens to them when the configuration changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use pipehat_connectors::{Attempt, Destination, Health, Outbound, Parallel};
+use tokio_util::task::TaskTracker;
+
+use super::conductor::Conductor;
+use super::outbox::{Outbox, Policy};
+use super::status::{ChannelStatus, DestinationStatus};
+use crate::names::DestinationName;
+use crate::project::{ChannelSpec, DestinationSpec};
+
+/// One destination as it runs.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) outbox: Outbox,
+    pub(super) connection: Connection,
+}
+
+/// The connector's side of a destination.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) health: Arc<Health>,
+    pub(super) connector: &'static str,
+    /// The settings it was made of.
+    fingerprint: [u8; 32],
+    /// Its sends under way: it is closed when they are through.
+    pub(super) sends: TaskTracker,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Connection").field("connector", &self.connector).finish()
+    }
+}
+
+impl Connection {
+    fn of(spec: &DestinationSpec) -> Self {
+        Self {
+            destination: Arc::clone(&spec.destination),
+            health: Arc::clone(&spec.health),
+            connector: spec.connector,
+            fingerprint: spec.fingerprint,
+            sends: TaskTracker::new(),
+        }
+    }
+
+    /// Stands in for a destination that was taken away while deliveries were open.
+    fn removed() -> Self {
+        Self {
+            destination: Arc::new(Removed),
+            health: Arc::default(),
+            connector: "removed",
+            fingerprint: [0; 32],
+            sends: TaskTracker::new(),
+        }
+    }
+}
+
+/// Closes a connection once its sends are through.
+pub(super) async fn close(connection: Connection) {
+    connection.sends.close();
+    connection.sends.wait().await;
+    connection.destination.close().await;
+    connection.health.stopped();
+}
+
+impl Conductor {
+    /// Makes the destinations of the configuration, and stand-ins for those that are no longer
+    /// there but still have deliveries open.
+    pub(super) fn install_all(&mut self) {
+        let spec = Arc::clone(&self.spec);
+        for destination in &spec.destinations {
+            let connection = Connection::of(destination);
+            self.install(&destination.name, connection, policy(destination));
+        }
+        let orphans: Vec<DestinationName> = self
+            .ledger
+            .queues
+            .iter()
+            .filter(|(name, queue)| queue.depth() > 0 && !self.posts.contains_key(*name))
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        for name in orphans {
+            self.install(&name, Connection::removed(), Policy::default());
+        }
+    }
+
+    fn install(&mut self, name: &DestinationName, connection: Connection, policy: Policy) {
+        let (slots, window) = slots_and_window(&*connection.destination);
+        let outbox = Outbox::new(policy, slots, window);
+        self.posts.insert(Arc::clone(name), Post { outbox, connection });
+    }
+
+    /// Takes on a changed configuration: destinations whose settings did not change keep their
+    /// connections, and no delivery is lost or doubled.
+    pub(super) fn apply(&mut self, spec: Arc<ChannelSpec>) {
+        self.spec = spec;
+        let spec = Arc::clone(&self.spec);
+        let mut before: BTreeMap<DestinationName, Post> = std::mem::take(&mut self.posts);
+        for destination in &spec.destinations {
+            let Some(mut post) = before.remove(&destination.name) else {
+                self.install(&destination.name, Connection::of(destination), policy(destination));
+                continue;
+            };
+            if post.connection.fingerprint != destination.fingerprint {
+                let old = std::mem::replace(&mut post.connection, Connection::of(destination));
+                tokio::spawn(close(old));
+            }
+            let (slots, _) = slots_and_window(&*post.connection.destination);
+            post.outbox.reconfigure(policy(destination), slots);
+            self.posts.insert(Arc::clone(&destination.name), post);
+        }
+        for (name, mut post) in before {
+            let old = std::mem::replace(&mut post.connection, Connection::removed());
+            tokio::spawn(close(old));
+            if self.ledger.queues.get(&name).is_some_and(|queue| queue.depth() > 0) {
+                tracing::warn!(
+                    channel = &*spec.name, destination = &*name,
+                    "a destination was taken away; what is queued for it is parked"
+                );
+                post.outbox.reconfigure(Policy::default(), 1);
+                self.posts.insert(name, post);
+            }
+        }
+    }
+
+    /// The channel as an operator sees it; the engine adds the source's side.
+    pub(super) fn status(&self) -> ChannelStatus {
+        let queues = &self.ledger.queues;
+        ChannelStatus {
+            name: Arc::clone(&self.spec.name),
+            revision: self.spec.revision.0,
+            counters: self.ledger.counters,
+            unprocessed: self.ledger.unprocessed.len() as u64,
+            blocked: self
+                .blocked
+                .iter()
+                .map(|(message, blocked)| (*message, blocked.code.clone()))
+                .collect(),
+            anomalies: self.ledger.anomalies,
+            stalled: self.stalled.is_some(),
+            address: None,
+            source_connector: self.spec.source.connector,
+            source: Health::default().snapshot(),
+            destinations: self
+                .posts
+                .iter()
+                .map(|(name, post)| DestinationStatus {
+                    name: Arc::clone(name),
+                    connector: post.connection.connector,
+                    queued: queues.get(name).map_or(0, |queue| queue.depth()),
+                    sending: post.outbox.sending(),
+                    retrying: post.outbox.retrying(),
+                    failures: post.outbox.circuit().failures,
+                    health: post.connection.health.snapshot(),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn policy(spec: &DestinationSpec) -> Policy {
+    Policy {
+        retry: spec.retry,
+        on_interrupted: spec.on_interrupted,
+        answers: spec.answers.clone(),
+    }
+}
+
+/// How many deliveries run at a time, and how many of one lane. Only a single connection keeps
+/// the order of several unanswered messages.
+fn slots_and_window(destination: &dyn Destination) -> (usize, usize) {
+    let Parallel { connections, window } = destination.parallel();
+    let slots = connections.max(1).saturating_mul(window.max(1));
+    (slots, if connections <= 1 { window.max(1) } else { 1 })
+}
+
+/// A destination that is no longer configured.
+#[derive(Debug)]
+struct Removed;
+
+impl Destination for Removed {
+    fn parallel(&self) -> Parallel {
+        Parallel { connections: 1, window: 1 }
+    }
+
+    fn deliver(&self, _: Outbound) -> BoxFuture<'static, Attempt> {
+        std::future::ready(Attempt::Impossible {
+            code: "delivery.destination-removed",
+            detail: "the channel no longer has this destination".to_owned(),
+        })
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+}

@@ -1,0 +1,132 @@
+//! When a channel can't go on for a while: a full disk, a message that holds its lane.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::conductor::{Blocked, Conductor, DecideError, STALL, Work};
+use super::intake::now;
+use super::path::run_program;
+use crate::names::MessageId;
+use crate::project::OnFailure;
+use crate::record::{
+    Decided, Decision, Disposition, Ended, Processed, ProcessedOutcome,
+};
+use crate::retry::RetryPolicy;
+
+impl Conductor {
+    /// The outcome of a message could not be kept: it is processed again when the journal works,
+    /// and nothing of its channel overtakes it meanwhile.
+    pub(super) fn stall(&mut self, work: Work) {
+        self.processing_kept = self.processing_kept.saturating_sub(1);
+        self.again.insert(work.message, work);
+        self.stall_for_a_while();
+    }
+
+    pub(super) fn stall_for_a_while(&mut self) {
+        if self.stalled.is_none() {
+            tracing::error!(
+                channel = &*self.spec.name,
+                "the journal can't be written; the channel stands still and tries again"
+            );
+        }
+        self.stalled.get_or_insert_with(|| Instant::now() + STALL);
+    }
+
+    /// Goes on after a stall, in the order of acceptance.
+    pub(super) fn resume_after_stall(&mut self, now: Instant) {
+        if self.stalled.is_none_or(|due| due > now) || self.processing_kept > 0 {
+            return;
+        }
+        self.stalled = None;
+        self.epoch = self.services.log.epoch();
+        for record in std::mem::take(&mut self.unrecorded) {
+            self.keep_settled(record);
+        }
+        for (message, work) in std::mem::take(&mut self.again) {
+            self.enter(message, work.incoming);
+        }
+    }
+
+    /// A failing message holds its lanes: `on_failure: stop` until a person decides, `retry` for
+    /// a while.
+    pub(super) fn block(&mut self, mut blocked: Blocked) {
+        blocked.failures = blocked.failures.saturating_add(1);
+        if self.spec.on_failure == OnFailure::Retry {
+            let pause = RetryPolicy::DEFAULT.pause(blocked.failures, self.jitter());
+            blocked.retry_at = Some(Instant::now() + pause);
+        }
+        tracing::error!(
+            channel = &*self.spec.name, message = blocked.work.message.0.get(),
+            code = blocked.code, "processing failed; the message holds its lane"
+        );
+        self.blocked.insert(blocked.work.message, blocked);
+    }
+
+    /// Tries again what is due.
+    pub(super) fn retry_blocked(&mut self, now: Instant) {
+        let due = |blocked: &Blocked| blocked.retry_at.is_some_and(|due| due <= now);
+        let messages: Vec<MessageId> = self
+            .blocked
+            .iter()
+            .filter(|(_, blocked)| due(blocked))
+            .map(|(message, _)| *message)
+            .collect();
+        for message in messages {
+            if let Some(blocked) = self.blocked.remove(&message) {
+                self.try_blocked(blocked);
+            }
+        }
+    }
+
+    fn try_blocked(&mut self, blocked: Blocked) {
+        let record = run_program(&self.spec, &self.services, &blocked.work);
+        let mut next = Vec::new();
+        let failures = blocked.failures;
+        let message = blocked.work.message;
+        self.processed_now(blocked.ticket, blocked.work, record, &mut next);
+        if let Some(blocked) = self.blocked.get_mut(&message) {
+            blocked.failures = failures.saturating_add(1);
+        }
+        for (ticket, work) in next.into_iter().rev() {
+            self.process(ticket, work);
+        }
+    }
+
+    /// A decision about a message that holds its lane.
+    pub(super) fn decide_blocked(
+        &mut self,
+        blocked: Blocked,
+        decided: &Decided,
+        answer: oneshot::Sender<Result<(), DecideError>>,
+    ) {
+        if matches!(decided.decision, Decision::Reprocess) {
+            self.try_blocked(blocked);
+        } else {
+            let work = &blocked.work;
+            let record = Processed {
+                channel: Arc::clone(&self.spec.name),
+                message: work.message,
+                at: now(),
+                revision: self.spec.revision.0,
+                lanes: work.lanes.clone(),
+                file: None,
+                effects: Vec::new(),
+                findings: Vec::new(),
+                outcome: ProcessedOutcome::Ended(Ended {
+                    disposition: Disposition::Superseded,
+                    code: "decided.discarded".to_owned(),
+                    detail: format!("discarded by {}: {}", decided.by, decided.reason),
+                }),
+                reply: None,
+            };
+            let mut next = Vec::new();
+            self.end_work(blocked.ticket, blocked.work, record, &mut next);
+            for (ticket, work) in next.into_iter().rev() {
+                self.process(ticket, work);
+            }
+        }
+        let _ = answer.send(Ok(()));
+    }
+}

@@ -1,0 +1,479 @@
+//! Reading durable records, in order or singly, while the writer writes.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    Body, Damage, Entry, KeyRing, Position, ReadError, StoredBody,
+    catalog::Catalog,
+    chunk::{CHUNK_HEADER_BYTES, Chunk},
+    cursor::Cursor,
+    group::{GROUP_HEADER_BYTES, GroupHeader, GroupKind, Link, OpenGroup},
+    record,
+    seal::Opener,
+    window::Window,
+};
+
+/// One group in so many bytes of a chunk is remembered: a journal of ten million messages of 2 KB
+/// costs about 3 MB, and finding a record reads at most this much.
+const INDEX_STEP_BYTES: u64 = 128 * 1024;
+
+/// Expanded groups that are kept, because neighbours are fetched together.
+const CACHED_GROUPS_MAX: usize = 16;
+const CACHED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What all readers of a journal share.
+pub(crate) struct Reader {
+    catalog: Arc<Catalog>,
+    keys: Option<KeyRing>,
+    indexes: Mutex<BTreeMap<Position, Index>>,
+    cache: Mutex<Cache>,
+}
+
+/// Some of a chunk's groups by position, filled as far as anybody has looked.
+struct Index {
+    entries: Vec<(Position, u64)>,
+    reached: u64,
+}
+
+#[derive(Default)]
+struct Cache {
+    groups: VecDeque<((Position, u64), Arc<Group>)>,
+    bytes: usize,
+}
+
+/// A group's records, expanded and checked.
+struct Group {
+    chunk: Position,
+    first: Position,
+    plain: Vec<u8>,
+    /// Where each record's content stands.
+    contents: Vec<(u32, u32)>,
+}
+
+impl Group {
+    fn new(chunk: Position, header: &GroupHeader, plain: Vec<u8>) -> Result<Group, Damage> {
+        let first = Position::new(header.first_position).ok_or(Damage::Record)?;
+        let mut cursor = Cursor::new(&plain);
+        let mut contents = Vec::with_capacity(plain.len().min(header.count as usize));
+        let mut position = first;
+        for _ in 0..header.count {
+            let content = record::split(&mut cursor, position)?;
+            let end = plain.len() - cursor.remaining();
+            contents.push(((end - content.len()) as u32, content.len() as u32));
+            position = position.next();
+        }
+        if cursor.remaining() > 0 {
+            return Err(Damage::Record);
+        }
+        Ok(Group { chunk, first, plain, contents })
+    }
+
+    /// The record with this position; `None` when it is not in the group.
+    fn entry(&self, position: Position) -> Option<Result<Entry, Damage>> {
+        let place = position.get().checked_sub(self.first.get())?;
+        let (start, length) = self.contents.get(usize::try_from(place).ok()?)?;
+        let content = self.plain.get(*start as usize..)?.get(..*length as usize)?;
+        Some(record::decode(content, position, self.chunk))
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(catalog: Arc<Catalog>, keys: Option<KeyRing>) -> Reader {
+        Reader { catalog, keys, indexes: Mutex::default(), cache: Mutex::default() }
+    }
+
+    pub(crate) fn fetch(&self, at: Position) -> Result<Entry, ReadError> {
+        let (chunk, offset) = self.locate(at)?;
+        let key = (chunk.first_position(), offset);
+        let group = match self.cached(key) {
+            Some(group) => group,
+            None => {
+                let mut walk = Walk::new(&chunk, offset)?;
+                let mut opener = Opener::new(self.keys.clone());
+                let header = walk.header()?.ok_or(ReadError::Lost { position: at })?;
+                let group = Arc::new(walk.records(&header, &mut opener)?);
+                self.remember(key, &group);
+                group
+            }
+        };
+        entry(&group, at, &chunk, offset)
+    }
+
+    pub(crate) fn load(&self, body: &Body) -> Result<Bytes, ReadError> {
+        match body {
+            Body::Inline(bytes) => Ok(bytes.clone()),
+            Body::Stored(stored) => self.load_stored(stored),
+        }
+    }
+
+    fn load_stored(&self, body: &StoredBody) -> Result<Bytes, ReadError> {
+        let chunk = self
+            .catalog
+            .chunk_at(body.chunk)
+            .ok_or(ReadError::Trimmed { position: body.position })?;
+        let walk = Walk::new(&chunk, body.offset)
+            .map_err(|error| trimmed_meanwhile(error, &self.catalog, body.position))?;
+        read_body(walk, body, &mut Opener::new(self.keys.clone()))
+    }
+
+    /// The chunk that holds a durable record, and the offset of its group.
+    fn locate(&self, at: Position) -> Result<(Arc<Chunk>, u64), ReadError> {
+        if at >= self.catalog.next_position() {
+            return Err(ReadError::NotWritten { position: at });
+        }
+        let chunk = self.catalog.chunk_of(at).ok_or(ReadError::Trimmed { position: at })?;
+        let start = self
+            .indexed(&chunk, at)
+            .map_err(|error| trimmed_meanwhile(error, &self.catalog, at))?;
+        let mut walk = Walk::new(&chunk, start)
+            .map_err(|error| trimmed_meanwhile(error, &self.catalog, at))?;
+        while let Some(header) = walk.header()? {
+            if header.kind == GroupKind::Records && header.next_position() > at.get() {
+                if header.first_position > at.get() {
+                    return Err(absent(&chunk, at, walk.offset));
+                }
+                let offset = walk.offset;
+                return Ok((chunk, offset));
+            }
+            walk.skip(&header);
+        }
+        Err(absent(&chunk, at, walk.offset))
+    }
+
+    /// A group at or before the one that holds the position.
+    fn indexed(&self, chunk: &Chunk, at: Position) -> Result<u64, ReadError> {
+        let start = CHUNK_HEADER_BYTES as u64;
+        let mut indexes = lock(&self.indexes);
+        let index = indexes
+            .entry(chunk.first_position())
+            .or_insert_with(|| Index { entries: Vec::new(), reached: start });
+        if index.reached < chunk.end() {
+            index.extend(chunk)?;
+        }
+        let following = index.entries.partition_point(|(first, _)| *first <= at);
+        let before = following.checked_sub(1).and_then(|before| index.entries.get(before));
+        Ok(before.map_or(start, |(_, offset)| *offset))
+    }
+
+    pub(crate) fn forget(&self, chunk: Position) {
+        lock(&self.indexes).remove(&chunk);
+    }
+
+    fn cached(&self, key: (Position, u64)) -> Option<Arc<Group>> {
+        let mut cache = lock(&self.cache);
+        let place = cache.groups.iter().position(|(other, _)| *other == key)?;
+        let found = cache.groups.remove(place)?;
+        let group = Arc::clone(&found.1);
+        cache.groups.push_back(found);
+        Some(group)
+    }
+
+    fn remember(&self, key: (Position, u64), group: &Arc<Group>) {
+        let mut cache = lock(&self.cache);
+        if cache.groups.iter().any(|(other, _)| *other == key) {
+            return;
+        }
+        cache.bytes += group.plain.len();
+        cache.groups.push_back((key, Arc::clone(group)));
+        while cache.groups.len() > CACHED_GROUPS_MAX || cache.bytes > CACHED_BYTES_MAX {
+            let Some((_, dropped)) = cache.groups.pop_front() else { break };
+            cache.bytes -= dropped.plain.len();
+        }
+    }
+}
+
+impl Index {
+    fn extend(&mut self, chunk: &Chunk) -> Result<(), ReadError> {
+        let mut walk = Walk::new(chunk, self.reached)?;
+        while let Some(header) = walk.header()? {
+            let far = self
+                .entries
+                .last()
+                .is_none_or(|(_, last)| walk.offset.saturating_sub(*last) >= INDEX_STEP_BYTES);
+            if far && let Some(first) = Position::new(header.first_position) {
+                self.entries.push((first, walk.offset));
+            }
+            walk.skip(&header);
+            self.reached = walk.offset;
+        }
+        Ok(())
+    }
+}
+
+/// A walk over a chunk's groups, up to where they are durable.
+pub(crate) struct Walk<'a> {
+    chunk: &'a Chunk,
+    window: Window,
+    pub(crate) offset: u64,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(chunk: &'a Chunk, offset: u64) -> Result<Walk<'a>, ReadError> {
+        let file = chunk.open().map_err(|source| io_error(chunk, source))?;
+        Ok(Walk { chunk, window: Window::new(Arc::new(file)), offset })
+    }
+
+    fn resume(chunk: &'a Chunk, window: Window, offset: u64) -> Walk<'a> {
+        Walk { chunk, window, offset }
+    }
+
+    /// The header of the group here; `None` at the durable end.
+    pub(crate) fn header(&mut self) -> Result<Option<GroupHeader>, ReadError> {
+        let end = self.chunk.end();
+        if self.offset >= end {
+            return Ok(None);
+        }
+        let bytes = self
+            .window
+            .range(self.offset, GROUP_HEADER_BYTES, end)
+            .map_err(|source| io_error(self.chunk, source))?;
+        let header = bytes
+            .and_then(|bytes| bytes.first_chunk())
+            .and_then(|bytes| GroupHeader::decode(bytes, self.chunk.header.chunk_id))
+            .filter(|header| header.key_id == self.chunk.header.key_id);
+        match header {
+            Some(header) => Ok(Some(header)),
+            None => Err(self.damaged(Damage::GroupHeader)),
+        }
+    }
+
+    pub(crate) fn skip(&mut self, header: &GroupHeader) {
+        self.offset = self.offset.saturating_add(header.group_bytes());
+    }
+
+    pub(crate) fn payload(&mut self, header: &GroupHeader) -> Result<&[u8], ReadError> {
+        let start = self.offset.saturating_add(GROUP_HEADER_BYTES as u64);
+        let limit = self.chunk.end();
+        let (chunk, offset) = (self.chunk, self.offset);
+        self.window
+            .range(start, header.payload_bytes as usize, limit)
+            .map_err(|source| io_error(chunk, source))?
+            .ok_or(damaged(chunk, offset, Damage::Shortened))
+    }
+
+    /// The group's payload, opened and expanded, and its link.
+    pub(crate) fn open(
+        &mut self,
+        header: &GroupHeader,
+        opener: &mut Opener,
+    ) -> Result<(Vec<u8>, Link), ReadError> {
+        let (chunk, offset) = (self.chunk, self.offset);
+        let payload = self.payload(header)?;
+        let plain = header.open(payload, opener).map_err(|error| match error {
+            OpenGroup::Damaged(damage) => damaged(chunk, offset, damage),
+            OpenGroup::MissingKey { key_id } => ReadError::MissingKey { key_id },
+        })?;
+        let link = header.link(payload);
+        Ok((plain, link))
+    }
+
+    fn records(&mut self, header: &GroupHeader, opener: &mut Opener) -> Result<Group, ReadError> {
+        let (plain, _) = self.open(header, opener)?;
+        Group::new(self.chunk.first_position(), header, plain)
+            .map_err(|damage| self.damaged(damage))
+    }
+
+    fn damaged(&self, damage: Damage) -> ReadError {
+        damaged(self.chunk, self.offset, damage)
+    }
+}
+
+/// Puts a stored body together, piece by piece.
+pub(crate) fn read_body(
+    mut walk: Walk<'_>,
+    body: &StoredBody,
+    opener: &mut Opener,
+) -> Result<Bytes, ReadError> {
+    // A piece of LZ4 expands to at most 255 times its size: no damaged length allocates more.
+    let most = walk.chunk.end().saturating_sub(body.offset).saturating_mul(255);
+    let mut bytes = Vec::with_capacity(usize::try_from(body.length.min(most)).unwrap_or(0));
+    let mut follows: Option<Link> = None;
+    while (bytes.len() as u64) < body.length {
+        let header = walk.header()?.ok_or_else(|| walk.damaged(Damage::Body))?;
+        let chained = follows.is_none_or(|link| link == header.previous);
+        if header.kind != GroupKind::BodyPiece || !chained {
+            return Err(walk.damaged(Damage::Body));
+        }
+        let (piece, link) = walk.open(&header, opener)?;
+        if piece.is_empty() {
+            return Err(walk.damaged(Damage::Body));
+        }
+        bytes.extend_from_slice(&piece);
+        follows = Some(link);
+        walk.skip(&header);
+    }
+    if bytes.len() as u64 != body.length {
+        return Err(walk.damaged(Damage::Body));
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// The iterator behind [`Journal::read`](crate::Journal::read).
+pub(crate) struct InOrder {
+    reader: Arc<Reader>,
+    opener: Opener,
+    next: Position,
+    place: Option<Place>,
+    group: Option<Group>,
+    failed: bool,
+}
+
+/// Where in which chunk the iterator is, and the link that the next group must name, if known.
+struct Place {
+    chunk: Arc<Chunk>,
+    window: Window,
+    offset: u64,
+    link: Option<Link>,
+}
+
+impl InOrder {
+    pub(crate) fn new(reader: Arc<Reader>, from: Position) -> InOrder {
+        let opener = Opener::new(reader.keys.clone());
+        InOrder { reader, opener, next: from, place: None, group: None, failed: false }
+    }
+
+    fn advance(&mut self) -> Result<Option<Entry>, ReadError> {
+        loop {
+            if let Some(group) = &self.group {
+                if let Some(entry) = group.entry(self.next) {
+                    self.next = self.next.next();
+                    return entry.map(Some).map_err(|damage| ReadError::Damaged {
+                        chunk: group.chunk.get(),
+                        offset: self.place.as_ref().map_or(0, |place| place.offset),
+                        damage,
+                    });
+                }
+                self.group = None;
+            }
+            if self.next >= self.reader.catalog.next_position() {
+                return Ok(None);
+            }
+            let Some(place) = self.place.take() else {
+                self.place = Some(self.enter()?);
+                continue;
+            };
+            let (place, group) = self.step(place)?;
+            self.place = Some(place);
+            if let Some(group) = group {
+                self.next = self.next.max(group.first); // a repaired chunk may skip positions
+                self.group = Some(group);
+            }
+        }
+    }
+
+    /// Finds where to begin.
+    fn enter(&self) -> Result<Place, ReadError> {
+        let (chunk, offset) = match self.reader.locate(self.next) {
+            Ok(found) => found,
+            Err(ReadError::Lost { position }) => {
+                let chunk = self.reader.catalog.chunk_of(position);
+                (chunk.ok_or(ReadError::Trimmed { position })?, CHUNK_HEADER_BYTES as u64)
+            }
+            Err(error) => return Err(error),
+        };
+        let file = chunk.open().map_err(|source| {
+            trimmed_meanwhile(io_error(&chunk, source), &self.reader.catalog, self.next)
+        })?;
+        Ok(Place { window: Window::new(Arc::new(file)), chunk, offset, link: None })
+    }
+
+    /// Goes over one group, or into the next chunk.
+    fn step(&mut self, place: Place) -> Result<(Place, Option<Group>), ReadError> {
+        let Place { chunk, window, offset, link } = place;
+        let mut walk = Walk::resume(&chunk, window, offset);
+        let Some(header) = walk.header()? else {
+            return Ok((self.next_chunk(&chunk, link)?, None));
+        };
+        if link.is_some_and(|link| link != header.previous) {
+            return Err(walk.damaged(Damage::Link));
+        }
+        let wanted = header.kind == GroupKind::Records && header.next_position() > self.next.get();
+        if !wanted {
+            walk.skip(&header);
+            let Walk { window, offset, .. } = walk;
+            return Ok((Place { chunk, window, offset, link: None }, None));
+        }
+        if header.first_position > self.next.get() && chunk.header.repaired.is_none() {
+            return Err(walk.damaged(Damage::Link));
+        }
+        let group = walk.records(&header, &mut self.opener)?;
+        let link = header.link(walk.payload(&header)?);
+        walk.skip(&header);
+        let Walk { window, offset, .. } = walk;
+        Ok((Place { chunk, window, offset, link: Some(link) }, Some(group)))
+    }
+
+    fn next_chunk(&mut self, chunk: &Chunk, link: Option<Link>) -> Result<Place, ReadError> {
+        let trimmed = ReadError::Trimmed { position: self.next };
+        let next = self.reader.catalog.chunk_after(chunk.first_position()).ok_or(trimmed)?;
+        let named = next.header.previous.as_ref();
+        let previous = named.map(|previous| previous.first_position);
+        if previous != Some(chunk.first_position()) {
+            return Err(ReadError::Trimmed { position: self.next });
+        }
+        let link = chunk.header.repaired.as_ref().map_or(link, |own| Some(own.link));
+        let follows = link.is_none_or(|link| named.is_some_and(|named| named.link == link));
+        let reached = self.next == next.first_position() || chunk.header.repaired.is_some();
+        if !follows || !reached {
+            return Err(damaged(&next, 0, Damage::Link));
+        }
+        self.next = self.next.max(next.first_position());
+        let file = next.open().map_err(|source| {
+            trimmed_meanwhile(io_error(&next, source), &self.reader.catalog, self.next)
+        })?;
+        let link = Some(next.header.link());
+        let offset = CHUNK_HEADER_BYTES as u64;
+        Ok(Place { window: Window::new(Arc::new(file)), chunk: next, offset, link })
+    }
+}
+
+impl Iterator for InOrder {
+    type Item = Result<Entry, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let entry = self.advance().transpose();
+        self.failed = matches!(entry, Some(Err(_)));
+        entry
+    }
+}
+
+fn entry(group: &Group, at: Position, chunk: &Chunk, offset: u64) -> Result<Entry, ReadError> {
+    match group.entry(at) {
+        Some(entry) => entry.map_err(|damage| damaged(chunk, offset, damage)),
+        None => Err(absent(chunk, at, offset)),
+    }
+}
+
+/// A durable position that no group holds.
+fn absent(chunk: &Chunk, position: Position, offset: u64) -> ReadError {
+    match chunk.header.repaired {
+        Some(_) => ReadError::Lost { position },
+        None => damaged(chunk, offset, Damage::Link),
+    }
+}
+
+/// A chunk that can't be opened because it was trimmed a moment ago is no I/O error.
+fn trimmed_meanwhile(error: ReadError, catalog: &Catalog, position: Position) -> ReadError {
+    let trimmed = matches!(error, ReadError::Io { .. }) && position < catalog.first_position();
+    if trimmed { ReadError::Trimmed { position } } else { error }
+}
+
+fn damaged(chunk: &Chunk, offset: u64, damage: Damage) -> ReadError {
+    ReadError::Damaged { chunk: chunk.first_position().get(), offset, damage }
+}
+
+fn io_error(chunk: &Chunk, source: std::io::Error) -> ReadError {
+    ReadError::Io { chunk: chunk.first_position().get(), source }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,3 @@
+//! What every journal must do, run on each implementation, and what only the one on disk can.
+
+mod contract;
