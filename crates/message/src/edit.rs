@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 
 use crate::delimiters::Delimiters;
-use crate::escaping;
+use crate::escape;
 use crate::message::{Lines, Message};
 use crate::parse::Line;
 use crate::part::{self, Place};
@@ -158,10 +158,10 @@ impl Message<'_> {
     /// The text `""` is written as it is and means null.
     pub fn set_text(&mut self, path: &Path, text: &[u8]) -> Result<(), EditError> {
         self.check(path)?;
-        if !escaping::is_representable(text, &self.delimiters) {
+        if !escape::is_representable(text, &self.delimiters) {
             return Err(EditError::NoEscapeCharacter(path.clone()));
         }
-        self.set_raw(path, &escaping::escape(text, &self.delimiters))
+        self.set_raw(path, &escape::escape(text, &self.delimiters))
     }
 
     /// Empties what stands at `path`, every match of it; its delimiters and what follows stay.

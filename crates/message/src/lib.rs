@@ -17,26 +17,51 @@
 //! # }
 //! ```
 
+mod acknowledgment;
 mod batch;
+mod charset;
 mod delimiters;
 mod edit;
-mod escaping;
+mod escape;
+mod formatted_text;
+mod header;
 mod message;
+pub mod mllp;
 mod parse;
 mod part;
 mod path;
 mod segment;
 #[cfg(test)]
 mod testing;
+mod timestamp;
 mod value;
 
+pub use acknowledgment::{
+    Acknowledgment, AcknowledgmentBuilder, AcknowledgmentCode, AcknowledgmentCondition,
+    AcknowledgmentError, AcknowledgmentMode, ErrorCode, ErrorDetail, Outcome, ReportedError,
+    Severity, acknowledgment_mode, unreadable_header_reply, wants_accept_acknowledgment,
+    wants_application_acknowledgment,
+};
 pub use batch::{
     BatchError, BatchPart, BatchPartKind, BatchPosition, BatchSplitter, Batches, Finding,
 };
+pub use charset::{
+    Charset, CharsetRule, CharsetSpec, Decoded, UNDECODABLE_POSITIONS_MAX, Unencodable,
+    UnknownCharset, undecodable_byte,
+};
 pub use delimiters::Delimiters;
 pub use edit::{EditError, InsertAt};
+pub use escape::{
+    FORMAT_COUNT_MAX, Format, Meaning, Offset, Piece, Sequence, escape, is_representable,
+    sequences, unescape,
+};
+pub use formatted_text::plain_text;
+pub use header::{HEADER_BYTES_MAX, Header, HeaderError};
 pub use message::{Match, Message};
 pub use parse::{HeaderFound, Limits, ParseError};
 pub use path::{GroupStep, Occurrence, Path, PathError, PathErrorKind};
 pub use segment::{Segment, SegmentName, SegmentNameError};
+pub use timestamp::{
+    FRACTION_DIGITS_MAX, Fraction, Precision, TimeOfDay, Timestamp, TimestampError, ZoneOffset,
+};
 pub use value::{Presence, Value};

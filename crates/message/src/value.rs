@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::delimiters::Delimiters;
-use crate::escaping;
+use crate::escape;
 use crate::part;
 
 /// How far a value can still be split.
@@ -81,7 +81,7 @@ impl<'m> Value<'m> {
     pub fn decoded(&self) -> Cow<'m, [u8]> {
         match self.depth {
             Depth::Delimiters => Cow::Borrowed(self.raw),
-            _ => escaping::unescape(self.raw, &self.delimiters),
+            _ => escape::unescape(self.raw, &self.delimiters),
         }
     }
 
