@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr2};
 use thiserror::Error;
 
 use crate::{Charset, Delimiters};
@@ -83,13 +83,16 @@ impl<'a> Header<'a> {
         let segment = segment.strip_suffix(&[0x1C]).unwrap_or(segment);
         let delimiters = read_delimiters(segment)?;
 
+        // Fields of a header are so short that storing at every byte and keeping what is at a separator beats searching.
         let mut ends = [0; FIELDS_INDEXED];
         let mut indexed = 0;
-        let after_field_separator = segment.get(4..).unwrap_or_default();
-        let separators =
-            memchr_iter(delimiters.field, after_field_separator).map(|position| position + 4);
-        for (slot, end) in ends.iter_mut().zip(separators.chain([segment.len()])) {
-            *slot = u32::try_from(end).map_err(|_| HeaderError::TooLong)?;
+        for (position, &byte) in (0_u32..).zip(segment).skip(4) {
+            let Some(slot) = ends.get_mut(indexed) else { break };
+            *slot = position;
+            indexed += usize::from(byte == delimiters.field);
+        }
+        if let Some(slot) = ends.get_mut(indexed) {
+            *slot = u32::try_from(segment.len()).map_err(|_| HeaderError::TooLong)?;
             indexed += 1;
         }
         Ok(Self { segment, delimiters, ends, indexed })
