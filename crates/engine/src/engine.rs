@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{
-    ChannelHandle, ChannelIntake, ChannelStatus, Conductor, DecideError, Incoming, Input,
+    ChannelHandle, ChannelIntake, ChannelStatus, Conductor, DecideError, Door, Incoming, Input,
     Services, received_again,
 };
 use crate::checkpoint::{Books, CheckpointError};
@@ -89,7 +89,7 @@ pub struct ApplyReport {
 
 /// A running engine.
 pub struct Engine {
-    services: Services,
+    pub(crate) services: Services,
     data: PathBuf,
     keep: Option<Duration>,
     state: tokio::sync::Mutex<State>,
@@ -126,7 +126,10 @@ impl Engine {
     ///
     /// # Errors
     /// When the journal can't be read or a source can't start.
-    pub async fn start(options: EngineOptions, project: &Project) -> Result<Arc<Self>, EngineError> {
+    pub async fn start(
+        options: EngineOptions,
+        project: &Project,
+    ) -> Result<Arc<Self>, EngineError> {
         let log = Log::new(options.journal);
         let (recovered, messages) = recover(&log, &options.data).await?;
         let services = Services {
@@ -299,7 +302,8 @@ impl Engine {
             match bind(&running.spec).await {
                 Ok(bound) => running.source = run_source(bound, &running.intake),
                 Err(error) => tracing::error!(
-                    channel = &**name, error = &error as &dyn std::error::Error,
+                    channel = &**name,
+                    error = &error as &dyn std::error::Error,
                     "the source could not be started again"
                 ),
             }
@@ -408,7 +412,7 @@ impl Engine {
         handle.mailbox.send(Input::Knock).map_err(|_| DecideError::Stopping)
     }
 
-    fn handle(&self, channel: &str) -> Result<ChannelHandle, DecideError> {
+    pub(crate) fn handle(&self, channel: &str) -> Result<ChannelHandle, DecideError> {
         let handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         let handle = handles.get(channel).cloned();
         handle.ok_or_else(|| DecideError::NoChannel { channel: channel.to_owned() })
@@ -458,7 +462,8 @@ impl Engine {
             books.channels.insert(Arc::clone(name), ((*through).max(answered), ledger.clone()));
         }
         for (name, running) in &state.channels {
-            let Some((applied, ledger)) = ask(&running.handle, |answer| Input::Books { answer }).await
+            let Some((applied, ledger)) =
+                ask(&running.handle, |answer| Input::Books { answer }).await
             else {
                 return Ok(());
             };
@@ -490,7 +495,8 @@ impl Engine {
         let mut state = self.state.lock().await;
         let channels = std::mem::take(&mut state.channels);
         self.publish(&state);
-        let ending = channels.into_iter().map(|(name, running)| async move { (name, running.end().await) });
+        let ending =
+            channels.into_iter().map(|(name, running)| async move { (name, running.end().await) });
         let ended = futures_util::future::join_all(ending).await;
         let mut books = Books { channels: std::mem::take(&mut state.dormant), times: Vec::new() };
         let answered = self.services.log.answered();
@@ -560,12 +566,12 @@ async fn bind(spec: &Arc<ChannelSpec>) -> Result<Box<dyn Bound>, EngineError> {
 fn run_source(bound: Box<dyn Bound>, intake: &Arc<ChannelIntake>) -> RunningSource {
     let address = bound.address();
     let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
-    let intake: Arc<dyn Intake> = Arc::new(Arc::clone(intake));
+    let intake: Arc<dyn Intake> = Arc::new(Door(Arc::clone(intake)));
     let task = tokio::spawn(bound.run(intake, Arc::clone(&health), stop.clone()));
     RunningSource { address, health, stop, task }
 }
 
-async fn ask<T>(
+pub(crate) async fn ask<T>(
     handle: &ChannelHandle,
     question: impl FnOnce(oneshot::Sender<T>) -> Input,
 ) -> Option<T> {
@@ -595,7 +601,8 @@ async fn recover(
         let mut messages: BTreeMap<ChannelName, Vec<_>> = BTreeMap::new();
         for (channel, (_, ledger)) in &recovered.books.channels {
             for message in &ledger.unprocessed {
-                let incoming = received_again(&log, *message).ok_or(LogError::Kind { position: message.0 })?;
+                let incoming =
+                    received_again(&log, *message).ok_or(LogError::Kind { position: message.0 })?;
                 messages.entry(Arc::clone(channel)).or_default().push((*message, incoming));
             }
         }
@@ -634,11 +641,14 @@ fn trim(log: &Log, data: &std::path::Path, to: Position) -> Result<(), EngineErr
     prove::advance_baseline(log, baseline, to)?.write(&baseline_file)?;
     match log.journal().trim(to) {
         Ok(trimmed) if trimmed.chunks > 0 => tracing::info!(
-            chunks = trimmed.chunks, bytes = trimmed.bytes, "old messages were removed"
+            chunks = trimmed.chunks,
+            bytes = trimmed.bytes,
+            "old messages were removed"
         ),
         Ok(_) => {}
         Err(error) => tracing::warn!(
-            error = &error as &dyn std::error::Error, "old messages could not be removed"
+            error = &error as &dyn std::error::Error,
+            "old messages could not be removed"
         ),
     }
     Ok(())

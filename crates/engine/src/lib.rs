@@ -9,6 +9,7 @@
 mod channel;
 mod checkpoint;
 mod control_id;
+mod decisions;
 mod duplicates;
 mod effects;
 mod engine;
@@ -26,6 +27,7 @@ mod retry;
 pub use channel::{ChannelStatus, DecideError, DestinationStatus, OnInterrupted};
 pub use checkpoint::{Books, CheckpointError};
 pub use control_id::{ControlIds, InstallationTag};
+pub use decisions::{Deciding, Stage, history, message_of};
 pub use effects::{Effect, Effects, Recording};
 pub use engine::{ApplyReport, Engine, EngineError, EngineOptions};
 pub use ledger::{Counters, DeliveryKey, Exception, Ledger, Queue};

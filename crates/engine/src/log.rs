@@ -100,17 +100,15 @@ impl Log {
         done: impl FnOnce(Result<Position, AppendError>) + Send + 'static,
     ) {
         let (epoch, answered) = (Arc::clone(&self.epoch), Arc::clone(&self.answered));
-        let answer = move |result: Result<Position, AppendError>| {
-            match &result {
-                Ok(position) => {
-                    let position = *position;
-                    done(result);
-                    answered.store(position.get(), Ordering::Release);
-                }
-                Err(_) => {
-                    epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
-                    done(result);
-                }
+        let answer = move |result: Result<Position, AppendError>| match &result {
+            Ok(position) => {
+                let position = *position;
+                done(result);
+                answered.store(position.get(), Ordering::Release);
+            }
+            Err(_) => {
+                epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+                done(result);
             }
         };
         self.journal.append(vec![record], flush, Box::new(answer));

@@ -4,8 +4,6 @@
 //! in flight, for each channel. The totals are counted as records say they change; what is in
 //! flight is counted one by one. Only if every record is there do the two agree.
 
-use std::collections::BTreeMap;
-
 use pipehat_journal::Position;
 
 use crate::checkpoint::Books;

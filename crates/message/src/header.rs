@@ -300,12 +300,12 @@ impl fmt::Debug for Header<'_> {
     }
 }
 
-/// The message without what may precede its header: blanks, line ends, a start block, a byte order mark.
+/// The message without what may precede its header: blanks, control bytes such as line ends
+/// and a start block, a byte order mark.
 pub(crate) fn skip_to_content(message: &[u8]) -> Option<&[u8]> {
-    let blank = |byte: &u8| matches!(byte, b'\r' | b'\n' | b' ' | b'\t' | 0x0B);
     let mut rest = message;
     loop {
-        let start = rest.iter().position(|byte| !blank(byte))?;
+        let start = rest.iter().position(|&byte| byte > b' ')?;
         rest = rest.get(start..)?;
         match rest.strip_prefix(BYTE_ORDER_MARK) {
             Some(behind) => rest = behind,
@@ -314,52 +314,36 @@ pub(crate) fn skip_to_content(message: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The delimiters a header segment declares (HL7 v2.5.1 §2.5.4): MSH-1 and two to five encoding characters.
-///
-/// One encoding character alone leaves the repetition separator at its recommended `~`. A doubled escape character
-/// (`^~\\&`, from senders that escape it once too often) counts once.
+/// The delimiters a header segment declares (HL7 v2.5.1 §2.5.4): MSH-1, and two to five encoding characters in MSH-2.
 fn read_delimiters(segment: &[u8]) -> Result<Delimiters, HeaderError> {
     let field = segment.get(3).copied().filter(|&byte| may_delimit(byte));
     let field = field.ok_or(HeaderError::FieldSeparator)?;
     let behind = segment.get(4..).unwrap_or_default();
     let end = memchr(field, behind).unwrap_or(behind.len());
     let declared = behind.get(..end).unwrap_or_default();
-    let [component, repetition, escape, subcomponent, truncation] = match *declared {
-        [component] => [Some(component), None, None, None, None],
-        [component, repetition] => [Some(component), Some(repetition), None, None, None],
-        [component, repetition, escape] => {
-            [Some(component), Some(repetition), Some(escape), None, None]
-        }
-        [component, repetition, escape, subcomponent] => {
-            [Some(component), Some(repetition), Some(escape), Some(subcomponent), None]
-        }
-        [component, repetition, escape, again, subcomponent] if escape == again => {
-            [Some(component), Some(repetition), Some(escape), Some(subcomponent), None]
-        }
-        [component, repetition, escape, subcomponent, truncation] => {
-            [Some(component), Some(repetition), Some(escape), Some(subcomponent), Some(truncation)]
-        }
-        _ => return Err(HeaderError::EncodingCharacters),
-    };
-    let component = component.ok_or(HeaderError::EncodingCharacters)?;
-    let repetition = repetition.unwrap_or(Delimiters::STANDARD.repetition);
-    let all = [Some(field), Some(component), Some(repetition), escape, subcomponent, truncation];
-    let legal = all.iter().enumerate().all(|(index, delimiter)| {
-        delimiter.is_none_or(|byte| {
-            may_delimit(byte) && !all.iter().skip(index + 1).any(|later| *later == Some(byte))
-        })
-    });
-    if !legal {
-        return Err(HeaderError::EncodingCharacters);
+    let distinct = declared
+        .iter()
+        .enumerate()
+        .all(|(index, byte)| may_delimit(*byte) && !declared.iter().take(index).any(|b| b == byte));
+    match *declared {
+        [component, repetition, ref rest @ ..] if distinct && rest.len() <= 3 => Ok(Delimiters {
+            field,
+            component,
+            repetition,
+            escape: rest.first().copied(),
+            subcomponent: rest.get(1).copied(),
+            truncation: rest.get(2).copied(),
+        }),
+        _ => Err(HeaderError::EncodingCharacters),
     }
-    Ok(Delimiters { field, component, repetition, escape, subcomponent, truncation })
 }
 
-/// A delimiter is ASCII and neither alphanumeric (a segment name would hold it) nor a byte of line ends and framing.
+/// A delimiter is ASCII, and neither part of plain text (letters, digits, blanks, quotation marks) nor of line ends and
+/// framing.
 fn may_delimit(byte: u8) -> bool {
     byte.is_ascii()
         && !byte.is_ascii_alphanumeric()
-        && !matches!(byte, 0x00 | b'\r' | b'\n' | 0x0B | 0x1B | 0x1C)
+        && !matches!(byte, 0x00 | b'\r' | b'\n' | 0x0B | 0x1C | b' ' | b'"')
 }
 
 #[cfg(test)]
@@ -435,14 +419,23 @@ mod tests {
         let standard = Delimiters::STANDARD;
         assert_eq!(with(b"^~\\&"), Ok(standard));
         assert_eq!(with(b"^~\\&#"), Ok(Delimiters { truncation: Some(b'#'), ..standard }));
-        assert_eq!(with(b"^~\\\\&"), Ok(standard));
         assert_eq!(with(b"^~\\"), Ok(Delimiters { subcomponent: None, ..standard }));
         let short = Delimiters { escape: None, subcomponent: None, ..standard };
         assert_eq!(with(b"^~"), Ok(short));
-        assert_eq!(with(b"^"), Ok(short));
-        for refused in
-            [&b""[..], b"^~\\&#%", b"^^", b"^~\\^", b"~", b"A~\\&", b"^1\\&", b"^~\\\xE9", b"^\0"]
-        {
+        for refused in [
+            &b""[..],
+            b"^",
+            b"^~\\&#%",
+            b"^~\\\\&",
+            b"^^",
+            b"^~\\^",
+            b"A~\\&",
+            b"^1\\&",
+            b"^~\\\xE9",
+            b"^\0",
+            b"^~ ",
+            b"^~\"",
+        ] {
             assert_eq!(with(refused), Err(HeaderError::EncodingCharacters), "{refused:?}");
         }
         let other = read(b"MSH#!@%*#A#B!C\r");
