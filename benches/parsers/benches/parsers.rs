@@ -1,6 +1,6 @@
 //! The same message through every parser: `cargo bench` here prints all of them in one run.
 //!
-//! Each crate reads its own way: most split the whole message at once, some copy every value, rust-hl7 and er7 take
+//! Each crate reads its own way: most split the whole message at once, some copy every value, rust-hl7 and hl7 take
 //! paths as text on each read. That is what a user of theirs pays. `hl7v2` is left out for its licence (AGPL).
 
 use std::hint::black_box;
