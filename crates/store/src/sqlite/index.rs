@@ -23,7 +23,7 @@ const FOLD_CHANGES_MAX: usize = 32 * 1024;
 
 /// The message index in a SQLite file. One per file; give it a thread of its own.
 pub struct SqliteMessageIndex {
-    location: Arc<Location>,
+    pub(super) location: Arc<Location>,
     /// `None` after replacing the files failed; tried again at the next use.
     connection: Option<Connection>,
     /// What the writer knows by heart; read again after a failed transaction.
