@@ -28,6 +28,7 @@ pub(super) struct Writer {
     /// The highest message there is: one above it needs no looking up.
     pub(super) last_message: i64,
     pub(super) open: OpenEpoch,
+    data_version: i64,
 }
 
 impl Writer {
@@ -45,7 +46,13 @@ impl Writer {
             floor: number("SELECT floor FROM state")?,
             last_message,
             open,
+            data_version: data_version(connection)?,
         })
+    }
+
+    /// Whether nobody else has written since, such as a command that reindexes in another process.
+    pub(super) fn is_current(&self, connection: &Connection) -> Result<bool, IndexError> {
+        Ok(self.data_version == data_version(connection)?)
     }
 
     fn name(
@@ -56,6 +63,12 @@ impl Writer {
     ) -> Result<NameId, IndexError> {
         self.names.number(connection, &self.hasher, &mut self.sealer, kind, text)
     }
+}
+
+/// Changes when another connection has changed the database.
+fn data_version(connection: &Connection) -> Result<i64, IndexError> {
+    let mut statement = connection.prepare_cached("PRAGMA data_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 /// Applies changes inside the caller's transaction.

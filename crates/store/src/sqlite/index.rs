@@ -93,8 +93,8 @@ impl MessageIndex for SqliteMessageIndex {
         let connection = self.connection()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writer = match writer {
-            Some(writer) => writer,
-            None => Writer::begin(&transaction, &location.keys)?,
+            Some(writer) if writer.is_current(&transaction)? => writer,
+            _ => Writer::begin(&transaction, &location.keys)?,
         };
         for part in changes.chunks(FOLD_CHANGES_MAX) {
             fold::apply(&transaction, &mut writer, part)?;

@@ -227,6 +227,7 @@ impl<'a> Walk<'a> {
                     list.push(row.get(0)?);
                 }
             }
+            self.pay_list(list.len());
             cut(&mut candidates, list);
         }
         if !epoch.is_open() {

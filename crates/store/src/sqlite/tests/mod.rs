@@ -90,6 +90,23 @@ fn a_failed_transaction_leaves_the_writer_as_it_was() {
 }
 
 #[test]
+fn writers_that_take_turns_do_not_confuse_each_other() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = file(&directory);
+    let Opened { index: mut first, .. } = open(&path);
+    let Opened { index: mut second, .. } = open(&path);
+    for turn in 0..10 {
+        for (index, from) in [(&mut first, turn * 20 + 1), (&mut second, turn * 20 + 11)] {
+            index.apply(&received(from..from + 10), from + 9).expect("apply");
+        }
+    }
+    let query = Query { limit: 500, ..Query::default() };
+    let page = first.search().search(&query).expect("search");
+    let ids = page.summaries.iter().map(|summary| summary.message);
+    assert!(ids.eq((1..=200).rev()));
+}
+
+#[test]
 fn a_page_that_costs_too_much_is_continued() {
     use super::{plan::Plan, search::Walk};
     use crate::{Order, keys::Hasher};
