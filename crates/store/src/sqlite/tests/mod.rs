@@ -107,6 +107,25 @@ fn writers_that_take_turns_do_not_confuse_each_other() {
 }
 
 #[test]
+fn what_a_search_reads_through_stays_as_small_as_an_epoch() {
+    let directory = tempfile::tempdir().expect("directory");
+    let Opened { mut index, .. } = open(&file(&directory));
+    let reader = super::open::open_reader(&index.location).expect("reader");
+    let count = |sql: &str| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("count");
+    let (mut most_fresh, mut most_open) = (0, 0);
+    for message in 1..=100 {
+        index.apply(&received([message]), message).expect("apply");
+        most_fresh = most_fresh.max(count("SELECT count(*) FROM fresh"));
+        most_open = most_open
+            .max(count("SELECT count(*) FROM message WHERE id >= (SELECT max(first) FROM epoch)"));
+    }
+    // Eight messages close an epoch; each has a control id and a patient.
+    assert_eq!((most_open, most_fresh), (7, 14));
+    assert_eq!(count("SELECT count(*) FROM epoch"), 100 / 8 + 1);
+    assert_eq!(count("SELECT count(*) FROM identifier"), 2 * 96);
+}
+
+#[test]
 fn a_page_that_costs_too_much_is_continued() {
     use super::{plan::Plan, search::Walk};
     use crate::{Order, keys::Hasher};
