@@ -8,7 +8,7 @@ use std::time::Instant;
 use pipehat_engine::project::{Compression as ProjectCompression, Project};
 use pipehat_engine::{Engine, EngineError, EngineOptions};
 use pipehat_journal::{Compression, FileJournal, KeyRing, OpenError, OpenOptions, Recovery};
-use pipehat_store::{IndexError, IndexKeys, SqliteMessageIndex, SqliteMessageSearch};
+use pipehat_store::{IndexError, IndexKeys, RebuildReason, SqliteMessageIndex, SqliteMessageSearch};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -96,7 +96,7 @@ pub struct Node {
 /// What the parts of a node share.
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) search: Option<SqliteMessageSearch>,
+    pub(crate) search: Option<Arc<SqliteMessageSearch>>,
     pub(crate) indexer: Option<Indexer>,
     pub(crate) data: DataDirectory,
     pub(crate) project: PathBuf,
@@ -139,14 +139,16 @@ impl Node {
         let (search, indexer) = if indexed {
             let keys = index_keys(key.as_ref());
             let opened = SqliteMessageIndex::open(&data.index(), keys)?;
-            if let Some(reason) = &opened.rebuilt {
-                tracing::warn!(reason = ?reason, "the message index is written anew");
+            if let Some(reason) = &opened.rebuild {
+                if !matches!(reason, RebuildReason::Missing) {
+                    tracing::warn!(?reason, "the message index is written anew");
+                }
             }
             let search = opened.index.search();
             let paths = index_paths(&project);
             let indexer = Indexer::start(engine.log().clone(), opened.index, paths)
                 .map_err(NodeError::Thread)?;
-            (Some(search), Some(indexer))
+            (Some(Arc::new(search)), Some(indexer))
         } else {
             (None, None)
         };
