@@ -28,6 +28,8 @@ mod chunk;
 mod cursor;
 mod disk;
 mod examine;
+#[cfg(test)]
+mod faults;
 mod file;
 mod group;
 mod journal;

@@ -6,6 +6,10 @@ use pipehat_journal::{
     FileJournal, Journal, OpenError, Position, Problem, ReadError, RepairMode, RepairReport,
     VerifyReport,
 };
+use proptest::{
+    collection::vec,
+    prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest},
+};
 
 use crate::{
     contract::{append, noise, position, record},
@@ -231,4 +235,84 @@ fn a_chunk_swapped_for_another_journals_is_noticed() {
         repair(&sample, RepairMode::Replace);
         sample.open(&sample.path()).expect("opens").0
     };
+}
+
+#[derive(Clone, Debug)]
+enum Harm {
+    Flip(u64),
+    Zero(u64, u64),
+    Shorten(u64),
+    Swap(u64, u64),
+    Remove,
+}
+
+fn harms() -> impl Strategy<Value = Vec<(usize, Harm)>> {
+    let place = || prop_oneof![0_u64..600, 0_u64..5000];
+    let harm = prop_oneof![
+        4 => place().prop_map(Harm::Flip),
+        2 => (place(), 1_u64..900).prop_map(|(at, length)| Harm::Zero(at, length)),
+        1 => place().prop_map(Harm::Shorten),
+        1 => (place(), place()).prop_map(|(one, other)| Harm::Swap(one, other)),
+        1 => Just(Harm::Remove),
+    ];
+    vec((0_usize..12, harm), 1..6)
+}
+
+fn harm(path: &Path, harm: &Harm) {
+    let Ok(mut bytes) = fs::read(path) else { return };
+    let range = |at: u64, length: u64| {
+        let end = (at + length).min(bytes.len() as u64) as usize;
+        (at as usize).min(end)..end
+    };
+    match *harm {
+        Harm::Flip(at) => range(at, 1).for_each(|at| bytes[at] ^= 2),
+        Harm::Zero(at, length) => range(at, length).for_each(|at| bytes[at] = 0),
+        Harm::Shorten(length) => bytes.truncate(length as usize),
+        Harm::Swap(one, other) => {
+            for step in 0..200 {
+                let (one, other) = ((one + step) as usize, (other + step) as usize);
+                if one.max(other) < bytes.len() {
+                    bytes.swap(one, other);
+                }
+            }
+        }
+        Harm::Remove => return fs::remove_file(path).expect("removes"),
+    }
+    fs::write(path, bytes).expect("writes");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happened_a_repaired_journal_is_sound(harms in harms(), sealed in any::<bool>()) {
+        const COUNT: u64 = 90;
+        let sample = Sample::new(sealed);
+        let journal = sample.fill(COUNT);
+        append(&journal, vec![record(7, &(COUNT + 1).to_le_bytes(), &[&noise(80_000, 1)])])
+            .expect("appends");
+        journal.close();
+        drop(journal);
+        let paths = chunks(&sample.path());
+        for (chunk, done) in &harms {
+            harm(&paths[chunk % paths.len()], done);
+        }
+        let done = repair(&sample, RepairMode::Replace);
+        let verified = verify(&sample);
+        assert_eq!(verified.findings, []);
+        let (journal, recovery) = sample.open(&sample.path()).expect("opens");
+        let first = recovery.first_position;
+        let mut read = 0;
+        for entry in journal.read(first) {
+            let entry = entry.expect("reads");
+            assert_eq!(entry.head, entry.position.get().to_le_bytes()[..]);
+            let lost = done.lost.iter().any(|range| range.contains(&entry.position));
+            assert!(!lost, "{} is there", entry.position);
+            journal.load(&entry.bodies[0]).expect("loads");
+            read += 1;
+        }
+        assert_eq!(read + done.lost_records(), recovery.records());
+        let next = journal.next_position();
+        assert_eq!(append(&journal, vec![self::sample(next.get())]).expect("appends"), next);
+    }
 }
