@@ -213,11 +213,11 @@ impl Repair<'_> {
         let failed = |source| io_error(&temporary, source);
         let mut target = Target::begin(self.mode, &temporary, self.keys, planned, previous, link)
             .map_err(failed)?;
-        let mut expected = match &planned.original {
-            Some(_) => planned.first,
-            // More than one may be missing: only the last of them is named.
-            None => self.reached.unwrap_or(planned.first),
-        };
+        // More chunks may be missing than are named by others.
+        if let Some(reached) = self.reached.filter(|reached| *reached < planned.first) {
+            self.lose(reached, planned.first);
+        }
+        let mut expected = planned.first;
         if let Some(original) = &planned.original {
             self.copy(planned.first, original, &mut target, &mut expected)?;
         }
