@@ -32,6 +32,8 @@ mod step;
 mod syntax;
 mod table;
 mod template;
+#[cfg(test)]
+mod tests;
 mod token;
 mod verdict;
 mod view;

@@ -22,15 +22,15 @@ mod load;
 mod name;
 mod settings;
 mod source;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use cases::{CaseReport, CaseUpdate, CasesRun, Mismatch, run_cases};
 pub use channel::{ChannelSpec, IndexPath, OnFailure, Order, ReplyMode, SourceSpec};
 pub use codes::CODES;
 pub use destination::DestinationSpec;
 pub use difference::{Difference, differences};
-pub use files::{
-    DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, ProjectFiles,
-};
+pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, ProjectFiles};
 pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
 pub use settings::{Compression, HttpSettings, JournalSettings, LimitSettings, ProjectSettings};
