@@ -403,3 +403,80 @@ fn count(settings: &Settings, name: &str) -> Option<usize> {
 fn size(settings: &Settings, name: &str) -> Option<usize> {
     Some(usize::try_from(settings.bytes(name)?).unwrap_or(usize::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::{Project, settings};
+
+    fn source(yaml: &str) -> (Option<SourceRules>, String) {
+        let mut diagnostics = Diagnostics::new();
+        let project = Project::empty();
+        let rules = source_rules(&settings(yaml, SOURCE), &project.context(), &mut diagnostics);
+        (rules, diagnostics.to_string())
+    }
+
+    fn destination(yaml: &str) -> (Option<DestinationRules>, String) {
+        let mut diagnostics = Diagnostics::new();
+        let project = Project::empty();
+        let settings = settings(yaml, DESTINATION);
+        let rules = destination_rules(&settings, &project.context(), &mut diagnostics);
+        (rules, diagnostics.to_string())
+    }
+
+    #[track_caller]
+    fn refused<R>((rules, text): (Option<R>, String), expected: &str) {
+        assert!(rules.is_none() && text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn networks_and_addresses_may_connect() {
+        let yaml = "{ listen: 127.0.0.1:1, allow: [10.0.0.0/8, 192.168.7.12, \"fd00::/8\"] }";
+        let rules = source(yaml).0.expect("it is valid");
+        let allows = |address: &str| rules.allows(address.parse().expect("an address"));
+        assert!(allows("10.255.0.1") && allows("192.168.7.12") && allows("fd12::1"));
+        assert!(allows("::ffff:10.0.0.1"), "through an IPv6 socket");
+        assert!(!allows("11.0.0.1") && !allows("192.168.7.13") && !allows("::1"));
+        assert!(source("{ listen: 127.0.0.1:1 }").0.is_some_and(|rules| rules.allow.is_empty()));
+    }
+
+    #[test]
+    fn what_is_no_network_is_pointed_at() {
+        let yaml = "{ listen: 127.0.0.1:1, allow: [10.0.0.0/8, lab.internal, 10.0.0.0/33] }";
+        let (rules, text) = source(yaml);
+        assert!(rules.is_none());
+        assert_eq!(text.matches(codes::ALLOW_INVALID).count(), 2, "{text}");
+        assert!(text.contains("test.yaml:1:44"), "{text}");
+    }
+
+    #[test]
+    fn settings_that_exclude_each_other_are_refused() {
+        refused(
+            destination("{ connect: 127.0.0.1:1, window: 2, acknowledgment: any }"),
+            codes::SETTINGS_CLASH,
+        );
+        refused(
+            destination("{ connect: 127.0.0.1:1, window: 2, commit_bytes: true }"),
+            codes::SETTINGS_CLASH,
+        );
+        let none = "{ connect: 127.0.0.1:1, acknowledgment: none, await_application: true }";
+        refused(destination(none), codes::SETTINGS_CLASH);
+        assert!(
+            destination("{ connect: 127.0.0.1:1, window: 2, acknowledgment: none }").0.is_some()
+        );
+    }
+
+    #[test]
+    fn plaintext_beyond_this_machine_is_judged() {
+        refused(source("{ listen: 0.0.0.0:1 }"), "tls.plaintext-listener");
+        let (rules, text) = destination("{ connect: lab.internal:1 }");
+        assert!(rules.is_some() && text.contains("tls.plaintext-connection"), "{text}");
+    }
+
+    #[test]
+    fn a_port_is_claimed_unless_the_system_chooses_it() {
+        let claim = |yaml: &str| claim_source(&settings(yaml, SOURCE));
+        assert_eq!(claim("{ listen: 127.0.0.1:2575 }"), Some("tcp 127.0.0.1:2575".to_owned()));
+        assert_eq!(claim("{ listen: 127.0.0.1:0 }"), None);
+    }
+}

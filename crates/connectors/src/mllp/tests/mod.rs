@@ -1,7 +1,9 @@
 //! Both directions over loopback, with partners that behave and partners that don't.
 
 mod contract;
+mod destination;
 mod source;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
