@@ -93,8 +93,6 @@ pub(super) struct Conversation<S> {
     active: Instant,
     /// When the present frame began, or reading went on after a pause.
     frame_since: Instant,
-    /// When bytes were last written while some were waiting.
-    written_at: Instant,
     written_total: u64,
 }
 
@@ -170,7 +168,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             garbage_in_row: 0,
             active: now,
             frame_since: now,
-            written_at: now,
             written_total: 0,
         }
     }
@@ -359,16 +356,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             self.later.clear();
         }
         if !self.wire.has_output() {
-            self.written_at = now;
             return;
         }
-        let sent = self.wire.poll_send(context);
+        let sent = self.wire.poll_send(context, now);
         let written = self.wire.written_total();
         if written > self.written_total {
             let bytes = usize::try_from(written - self.written_total).unwrap_or(usize::MAX);
             self.health.sent(bytes);
             self.written_total = written;
-            self.written_at = now;
             self.active = now;
         }
         if let Poll::Ready(Err(error)) = sent {
@@ -454,29 +449,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     fn is_over(&mut self, now: Instant) -> bool {
-        let answered = self.answers.is_empty() && !self.wire.has_output();
-        match self.phase {
-            Phase::Receiving => {
-                self.input == Input::Ended
-                    && answered
-                    && self.admission.is_none()
-                    && self.later.is_empty()
-            }
-            Phase::Stopping { .. } if answered && !self.later.is_empty() => {
-                self.phase = Phase::AwaitingLater { until: now + LATER_GRACE };
-                false
-            }
-            Phase::Stopping { .. } => answered,
-            Phase::AwaitingLater { .. } => answered && self.later.is_empty(),
+        if !self.answers.is_empty() || self.wire.has_output() || self.admission.is_some() {
+            return false;
         }
+        let ending = match self.phase {
+            Phase::Receiving => self.input == Input::Ended,
+            Phase::Stopping { .. } | Phase::AwaitingLater { .. } => true,
+        };
+        if ending && !self.later.is_empty() {
+            // A partner that has closed its side seldom waits for more.
+            if !matches!(self.phase, Phase::AwaitingLater { .. }) {
+                self.phase = Phase::AwaitingLater { until: now + LATER_GRACE };
+            }
+            return false;
+        }
+        ending
     }
 
     /// Ready when one of the deadlines has passed.
     fn poll_deadline(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Ending> {
-        let writing = self
-            .wire
-            .has_output()
-            .then_some((self.written_at + self.rules.write_timeout, Late::Writing));
+        let stalled = self.wire.stalled_since();
+        let writing = stalled.map(|since| (since + self.rules.write_timeout, Late::Writing));
         let other = match self.phase {
             Phase::Stopping { until } | Phase::AwaitingLater { until } => {
                 Some((until, Late::Stopping))

@@ -38,7 +38,6 @@ pub(super) struct Exchange<'l, S> {
     under_way: VecDeque<UnderWay>,
     alarm: Alarm,
     active: Instant,
-    written_at: Instant,
     written_total: u64,
     late_in_row: usize,
 }
@@ -98,7 +97,6 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
             under_way: VecDeque::new(),
             alarm: Alarm::default(),
             active: now,
-            written_at: now,
             written_total: 0,
             late_in_row: 0,
         }
@@ -186,16 +184,14 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
     /// Writes; whether anything came to its end by that.
     fn poll_send(&mut self, context: &mut Context<'_>, now: Instant) -> Result<bool, Broken> {
         if !self.wire.has_output() {
-            self.written_at = now;
             return Ok(false);
         }
-        let sent = self.wire.poll_send(context);
+        let sent = self.wire.poll_send(context, now);
         let written = self.wire.written_total();
         if written > self.written_total {
             let bytes = usize::try_from(written - self.written_total).unwrap_or(usize::MAX);
             self.health.sent(bytes);
             self.written_total = written;
-            self.written_at = now;
             self.active = now;
             let until = now + self.rules.ack_timeout;
             for one in self.under_way.iter_mut().filter(|one| one.stage == Stage::Writing) {
@@ -350,10 +346,8 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
     }
 
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Result<Ending, Broken>> {
-        let writing = self
-            .wire
-            .has_output()
-            .then(|| (self.written_at + self.rules.write_timeout, Late::Writing));
+        let stalled = self.wire.stalled_since();
+        let writing = stalled.map(|since| (since + self.rules.write_timeout, Late::Writing));
         let awaiting = self.under_way.iter().filter_map(|one| match one.stage {
             Stage::Awaiting(until) => Some((until, Late::Answer)),
             Stage::Writing => None,

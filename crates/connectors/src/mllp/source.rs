@@ -189,3 +189,38 @@ async fn converse(
     tracing::warn!(code = codes::HANDSHAKE_FAILED, detail, "mllp source had a problem");
     health.problem(Problem { code: codes::HANDSHAKE_FAILED, detail });
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::contract::FakeEngine;
+    use crate::mllp::config::{SOURCE, source_rules};
+    use crate::tls::testing::{Project, settings};
+
+    #[tokio::test(start_paused = true)]
+    async fn accepting_rests_when_the_system_has_no_room() {
+        let settings = settings("{ listen: 127.0.0.1:0 }", SOURCE);
+        let mut diagnostics = pipehat_config::Diagnostics::new();
+        let rules = source_rules(&settings, &Project::empty().context(), &mut diagnostics);
+        let door = Door {
+            rules: Arc::new(rules.expect("valid settings")),
+            intake: FakeEngine::new(|_, _| None).shared(),
+            health: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        let start = Instant::now();
+        door.rest(&io::ErrorKind::ConnectionAborted.into()).await;
+        assert!(start.elapsed().is_zero() && door.health.snapshot().problem.is_none());
+        const TOO_MANY_OPEN_FILES: i32 = 24;
+        door.rest(&io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)).await;
+        assert_eq!(start.elapsed().as_millis() / 10, ACCEPT_PAUSE.as_millis() / 10);
+        let problem = door.health.snapshot().problem;
+        assert_eq!(problem.map(|problem| problem.code), Some(codes::ACCEPT_FAILED));
+        door.stop.cancel();
+        let start = Instant::now();
+        door.rest(&io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)).await;
+        assert!(start.elapsed().is_zero(), "stopping does not wait");
+    }
+}

@@ -11,6 +11,7 @@ use pipehat_message::mllp::{
     CARRIAGE_RETURN, Decoder, END_BLOCK, Event, Limits, Remainder, START_BLOCK, encode_frame,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
 
 /// Room for one read: some messages of a usual size.
 const READ_BYTES: usize = 32 * 1024;
@@ -28,12 +29,14 @@ pub(super) struct Wire<S> {
     decoder: Decoder,
     outbox: Outbox,
     unflushed: bool,
+    stalled_since: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, message_bytes_max: usize) -> Self {
         let decoder = Decoder::new(Limits::new(message_bytes_max));
-        Self { stream, decoder, outbox: Outbox::default(), unflushed: false }
+        let outbox = Outbox::default();
+        Self { stream, decoder, outbox, unflushed: false, stalled_since: None }
     }
 
     /// The next thing that was read, none when more must be read first.
@@ -73,20 +76,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Writes what is in line; ready when all of it is on its way.
-    pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Instant,
+    ) -> Poll<io::Result<()>> {
         while let Some(chunk) = self.outbox.front() {
+            self.stalled_since.get_or_insert(now);
             let written = ready!(Pin::new(&mut self.stream).poll_write(context, chunk))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.outbox.advance(written);
             self.unflushed = true;
+            self.stalled_since = Some(now);
         }
         if self.unflushed {
             ready!(Pin::new(&mut self.stream).poll_flush(context))?;
             self.unflushed = false;
         }
+        self.stalled_since = None;
         Poll::Ready(Ok(()))
+    }
+
+    /// Since when the other side has taken no bytes, while there were some.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        self.stalled_since
     }
 
     /// Whether something is still to be written.
@@ -117,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             ..Outbox::default()
         };
         self.unflushed = false;
+        self.stalled_since = None;
     }
 
     /// Says that nothing more will be written.

@@ -373,6 +373,19 @@ async fn application_acknowledgments_follow_on_the_same_connection() {
     receiver.finish().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_partner_that_has_closed_is_not_held_for_an_application_acknowledgment() {
+    let engine =
+        FakeEngine::new(reply).with_later(|_| Some(futures_util::future::pending().boxed()));
+    let receiver = Receiver::start_with("", &Project::empty(), engine).await;
+    let mut partner = receiver.connect().await;
+    partner.send(&message("GONE")).await;
+    partner.stream.shutdown().await.expect("it is open");
+    partner.expect("AA", "GONE").await;
+    partner.expect_end().await;
+    receiver.finish().await;
+}
+
 #[tokio::test]
 async fn commit_bytes_say_what_became_of_each_message() {
     let receiver = Receiver::start("commit_bytes: true, message_bytes_max: 300B").await;
