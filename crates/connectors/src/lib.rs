@@ -10,6 +10,7 @@
 mod contract;
 mod delivery;
 mod descriptor;
+mod file;
 mod health;
 mod intake;
 mod mllp;
