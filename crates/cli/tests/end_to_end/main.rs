@@ -1,0 +1,5 @@
+//! The real binary, end to end: started, fed, starved, killed and started again.
+
+mod harness;
+
+mod crash;
