@@ -106,8 +106,8 @@ pub struct FileJournal {
     waiting_bytes_max: usize,
     trimming: Mutex<()>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held as long as the journal is open.
-    _lock: File,
+    /// Held as long as the journal is open, by the writer as well: it may outlive this.
+    _lock: Arc<File>,
 }
 
 impl FileJournal {
@@ -129,7 +129,7 @@ pub(crate) fn open(
     let directory = options.directory;
     let failed = |source| OpenError::Io { path: directory.clone(), source };
     disk::create_directory(&directory).map_err(failed)?;
-    let lock = lock(&directory)?;
+    let lock = Arc::new(lock(&directory)?);
     remove_spares(&directory).map_err(failed)?;
 
     let counters = Arc::new(Counters::default());
@@ -212,7 +212,13 @@ pub(crate) fn open(
     .map_err(failed)?;
     let writer = thread::Builder::new()
         .name("journal-write".to_owned())
-        .spawn(|| writer.run())
+        .spawn({
+            let lock = Arc::clone(&lock);
+            move || {
+                writer.run();
+                drop(lock);
+            }
+        })
         .map_err(failed)?;
     let reader = Arc::new(Reader::new(Arc::clone(&catalog), options.key));
     let journal = FileJournal {
