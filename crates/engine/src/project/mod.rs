@@ -24,6 +24,8 @@ mod settings;
 mod source;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use cases::{CaseReport, CaseUpdate, CasesRun, Mismatch, run_cases};
 pub use channel::{ChannelSpec, IndexPath, OnFailure, Order, ReplyMode, SourceSpec};

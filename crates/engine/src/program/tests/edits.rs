@@ -71,7 +71,7 @@ fn copy_and_move_take_values_as_they_stand() {
     check("  - copy: { from: PID-2, to: PID-3 }", "PID|1||a", &["PID|1||a"]);
     check("  - copy: { from: ZZZ-2, to: PID-3 }", "PID|1||a", &["PID|1||a"]);
     check("  - move: { from: PID-2, to: PID-3 }", "PID|1|x|a", &["PID|1||x"]);
-    check("  - move: { from: PID-3[2].1, to: PID-2 }", "PID|1||a~b^c", &["PID|1|b|a~^c"]);
+    check("  - move: { from: \"PID-3[2].1\", to: PID-2 }", "PID|1||a~b^c", &["PID|1|b|a~^c"]);
 }
 
 #[test]
