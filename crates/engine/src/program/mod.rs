@@ -15,6 +15,7 @@
 //! `each`](reference), [dates](date) and [code tables](table) are described in their modules, the
 //! steps in [`read`].
 
+mod apply;
 mod coding;
 mod date;
 mod date_pattern;
@@ -24,6 +25,7 @@ mod facts;
 mod function;
 mod grammar;
 mod lane;
+mod operand;
 mod read;
 mod reference;
 mod run;

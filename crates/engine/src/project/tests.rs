@@ -87,9 +87,13 @@ fn a_fingerprint_changes_with_the_section_only() {
         let destination = channel.destinations.first().expect("one destination");
         (channel.source.fingerprint, destination.fingerprint)
     };
-    let destination = |rest: &str| format!("destinations: {{ a: {{ mllp: {{ connect: {rest} }} }} }}\n");
+    let destination =
+        |rest: &str| format!("destinations: {{ a: {{ mllp: {{ connect: {rest} }} }} }}\n");
     let one = prints(&destination("127.0.0.1:1"));
-    assert_eq!(one, prints(&format!("steps: [ {{ clear: PID-3 }} ]\n{}", destination("127.0.0.1:1"))));
+    assert_eq!(
+        one,
+        prints(&format!("steps: [ {{ clear: PID-3 }} ]\n{}", destination("127.0.0.1:1")))
+    );
     let other = prints(&destination("127.0.0.1:2"));
     assert_eq!(one.0, other.0);
     assert_ne!(one.1, other.1);
@@ -120,8 +124,7 @@ fn with_cases(files: &[(&str, &str)]) -> (super::CasesRun, String) {
 #[test]
 fn a_case_passes_when_everything_comes_out_as_expected() {
     let out = "MSH|^~\\&|A|B\r\nPID|1||a|||||male\r\n";
-    let (run, _) =
-        with_cases(&[("tests/test/a/in.hl7", CASE), ("tests/test/a/out.out.hl7", out)]);
+    let (run, _) = with_cases(&[("tests/test/a/in.hl7", CASE), ("tests/test/a/out.out.hl7", out)]);
     assert!(run.passed(), "{run:?}");
     let parked = CASE.replace("|M", "|X");
     for ended in ["parked", "parked program.map-no-match\n"] {
@@ -197,10 +200,8 @@ fn the_sender_and_the_time_of_a_case_can_be_set() {
 
 #[test]
 fn cases_of_unknown_channels_and_without_a_message_are_mistakes() {
-    let (run, told) = with_cases(&[
-        ("tests/tset/a/in.hl7", CASE),
-        ("tests/test/b/out.out.hl7", CASE),
-    ]);
+    let (run, told) =
+        with_cases(&[("tests/tset/a/in.hl7", CASE), ("tests/test/b/out.out.hl7", CASE)]);
     assert!(!run.passed() && run.cases.is_empty());
     assert!(told.contains("did you mean `test`?") && told.contains("`in.hl7`"), "{told}");
 }

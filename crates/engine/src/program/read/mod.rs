@@ -217,11 +217,7 @@ impl<'r> Reader<'r> {
         diagnostics: &mut Diagnostics,
     ) -> DestinationProgram {
         let scope = Scope::default();
-        let when = source.when.and_then(|node| {
-            let condition = self.condition(node, &scope, diagnostics)?;
-            flow::check_not_fixed(node, &condition, diagnostics);
-            Some(condition)
-        });
+        let when = source.when.and_then(|node| self.condition(node, &scope, diagnostics));
         let prefix = format!("destinations.{}.steps", source.name);
         let steps = source.steps.and_then(|node| {
             let list = node.list(diagnostics)?;
@@ -306,9 +302,6 @@ impl<'r> Reader<'r> {
             let otherwise = otherwise.map(|node| {
                 self.inner(node, &format!("{prefix}.else"), whole, scope, fields.diagnostics())
             });
-            if let (Some(node), Some(condition)) = (condition_node, &condition) {
-                flow::check_not_fixed(node, condition, fields.diagnostics());
-            }
             fields.finish();
             let action = Action::When {
                 condition: condition?,
@@ -334,9 +327,6 @@ impl<'r> Reader<'r> {
         };
         let place = self.place(&node.span, format!("{prefix}.{name}"));
         let action = self.action(name, value, whole, scope, fields.diagnostics());
-        if let (Some(node), Some(condition)) = (condition_node, &condition) {
-            flow::check_not_fixed(node, condition, fields.diagnostics());
-        }
         fields.finish();
         let step = Step { place: place.clone(), action: action? };
         if condition_node.is_none() {
