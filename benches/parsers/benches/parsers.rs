@@ -1,6 +1,6 @@
 //! The same message through every parser: `cargo bench` here prints all of them in one run.
 //!
-//! Each crate reads its own way: most split the whole message at once, some copy every value, rust-hl7 and er7 take
+//! Each crate reads its own way: most split the whole message at once, some copy every value, rust-hl7 and hl7 take
 //! paths as text on each read. That is what a user of theirs pays. `hl7v2` is left out for its licence (AGPL).
 
 use std::hint::black_box;
@@ -13,6 +13,8 @@ const ADMISSION: &str = "MSH|^~\\&|REGADT|NORTHSIDE|LABSYS|NORTHSIDE|20260301093
     PD1|||NORTHSIDE CLINIC^^4471|2214^OKAFOR^BEN^^^DR\r\
     NK1|1|MARLOWE^THEO|SPO|14 ORCHARD LANE^^FAIRHAVEN^WA^98225|^PRN^PH^^1^360^5550143||EC\r\
     PV1|1|I|4W^412^1^NORTHSIDE||||2214^OKAFOR^BEN^^^DR|3318^LINDQVIST^ASA^^^DR||MED|||||||2214^OKAFOR^BEN^^^DR|IP|V4471120^^^NORTHSIDE^VN|||||||||||||||||||||||||20260301092500\r\
+    PV2|||^CHEST PAIN AND COUGH|||||20260301|20260305|4|||||||||||||||N\r\
+    GT1|1||MARLOWE^TESSA^JUNE||14 ORCHARD LANE^^FAIRHAVEN^WA^98225|^PRN^PH^^1^360^5550142\r\
     AL1|1|DA|70618^PENICILLIN^L|SV|HIVES\r\
     DG1|1||J18.9^PNEUMONIA, UNSPECIFIED^I10|PNEUMONIA|20260301|A\r\
     IN1|1|PPO^PREFERRED|88012|SOUND HEALTH|PO BOX 120^^SEATTLE^WA^98101|||GRP4471||||20260101|20261231\r";

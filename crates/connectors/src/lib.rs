@@ -10,10 +10,11 @@
 mod contract;
 mod delivery;
 mod descriptor;
+mod file;
 mod health;
 mod intake;
+mod mllp;
 mod registry;
-#[allow(dead_code, unused_imports, reason = "the connectors that use it follow")]
 mod tls;
 
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};

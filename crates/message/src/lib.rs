@@ -21,6 +21,7 @@ mod acknowledgment;
 mod batch;
 mod charset;
 mod delimiters;
+mod difference;
 mod edit;
 mod escape;
 mod formatted_text;
@@ -50,6 +51,7 @@ pub use charset::{
     UnknownCharset, undecodable_byte,
 };
 pub use delimiters::Delimiters;
+pub use difference::{Difference, Side, differences};
 pub use edit::{EditError, InsertAt};
 pub use escape::{
     FORMAT_COUNT_MAX, Format, Meaning, Offset, Piece, Sequence, escape, is_representable,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::sample::{SECOND, adt, ended, identifier, output, received, released, routed, settled};
 use crate::{
-    Change, ChannelCount, Delivery, DeliveryState, Disposition, IdentifierKind, IdentifierQuery,
-    IndexError, MessageIndex, MessageSearch, Order, Outcome, PAGE_SUMMARIES_MAX, Query, Received,
-    SUMMARY_DELIVERIES_MAX,
+    Change, ChannelCount, Cursor, Delivery, DeliveryState, Disposition, IdentifierKind,
+    IdentifierQuery, IndexError, MessageIndex, MessageSearch, Order, Outcome, PAGE_SUMMARIES_MAX,
+    Query, Received, SUMMARY_DELIVERIES_MAX,
 };
 
 fn found(search: &impl MessageSearch, query: &Query) -> Vec<u64> {
@@ -226,6 +226,15 @@ pub(crate) fn a_page_is_capped(index: &mut impl MessageIndex, search: &impl Mess
     assert_eq!(page.summaries.len(), PAGE_SUMMARIES_MAX);
     let rest = search.search(&Query { cursor: page.next, ..query }).expect("search");
     assert_eq!((rest.summaries.len(), rest.next), (1, None));
+    for (cursor, order, expected) in [
+        (Cursor(0), Order::NewestFirst, 0),
+        (Cursor(0), Order::OldestFirst, 1),
+        (Cursor(u64::MAX), Order::NewestFirst, 1),
+        (Cursor(u64::MAX), Order::OldestFirst, 0),
+    ] {
+        let query = Query { cursor: Some(cursor), order, limit: 1, ..Query::default() };
+        assert_eq!(found(search, &query).len(), expected, "{cursor} {order:?}");
+    }
     let none = Query { limit: 0, ..Query::default() };
     assert_eq!(found(search, &none).len(), 1, "a limit below one is one");
 

@@ -15,6 +15,8 @@ pub(crate) use cases::{
 };
 pub(crate) use model::{agrees_with_model, history};
 
+pub(crate) use sample::adt;
+
 macro_rules! message_index_contract {
     ($open:path) => {
         crate::contract::message_index_contract!(@cases $open:

@@ -13,7 +13,8 @@ use super::{
     signed, stored,
 };
 use crate::{
-    Change, DeliveryState, Disposition, IdentifierKind, IndexError, IndexKeys, Outcome, Received,
+    Change, DeliveryState, Disposition, IdentifierKind, IndexError, IndexKeys, Outcome, Processed,
+    Received, Released, Settled,
     keys::Hasher,
     life::{Duplicate, EMPTY_NAME, Leg, Life, NameId, Stage, Step},
 };
@@ -28,6 +29,7 @@ pub(super) struct Writer {
     /// The highest message there is: one above it needs no looking up.
     pub(super) last_message: i64,
     pub(super) open: OpenEpoch,
+    data_version: i64,
 }
 
 impl Writer {
@@ -45,7 +47,13 @@ impl Writer {
             floor: number("SELECT floor FROM state")?,
             last_message,
             open,
+            data_version: data_version(connection)?,
         })
+    }
+
+    /// Whether nobody else has written since, such as a command that reindexes in another process.
+    pub(super) fn is_current(&self, connection: &Connection) -> Result<bool, IndexError> {
+        Ok(self.data_version == data_version(connection)?)
     }
 
     fn name(
@@ -56,6 +64,12 @@ impl Writer {
     ) -> Result<NameId, IndexError> {
         self.names.number(connection, &self.hasher, &mut self.sealer, kind, text)
     }
+}
+
+/// Changes when another connection has changed the database.
+fn data_version(connection: &Connection) -> Result<i64, IndexError> {
+    let mut statement = connection.prepare_cached("PRAGMA data_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 /// Applies changes inside the caller's transaction.
@@ -124,71 +138,86 @@ impl<'a> Entry<'a> {
                     self.received = Some(received);
                 }
             }
-            Change::Processed(processed) => {
-                signed(processed.position)?;
-                let stage = match processed.disposition {
-                    None => Stage::Routed,
-                    Some(Disposition::InFlight) => Stage::Waiting,
-                    Some(disposition) => Stage::Ended(disposition),
-                };
-                let step = Step {
-                    position: processed.position,
-                    at_micros: processed.at_micros,
-                    stage,
-                    code: writer.name(connection, NameKind::OperatorCode, &processed.code)?,
-                    revision: writer.name(connection, NameKind::Revision, &processed.revision)?,
-                };
-                let mut outputs = Vec::with_capacity(processed.outputs.len());
-                for output in &processed.outputs {
-                    let destination =
-                        writer.name(connection, NameKind::Destination, &output.destination)?;
-                    outputs.push((output.ordinal, destination));
-                }
-                self.life.step(step, outputs);
-            }
-            Change::Settled(settled) => {
-                signed(settled.position)?;
-                let leg = Leg {
-                    position: settled.position,
-                    destination: writer.name(
-                        connection,
-                        NameKind::Destination,
-                        &settled.destination,
-                    )?,
-                    state: match settled.outcome {
-                        Outcome::Delivered => DeliveryState::Delivered,
-                        Outcome::Parked => DeliveryState::Parked,
-                        Outcome::Discarded => DeliveryState::Discarded,
-                    },
-                    at_micros: settled.at_micros,
-                    code: writer.name(connection, NameKind::OperatorCode, &settled.code)?,
-                    attempts: settled.attempts,
-                };
-                self.life.leg(settled.ordinal, leg);
-            }
-            Change::Released(released) => {
-                signed(released.position)?;
-                let (position, at_micros) = (released.position, released.at_micros);
-                match &released.output {
-                    None => self.life.step(Step { position, at_micros, ..Step::default() }, []),
-                    Some(output) => {
-                        let leg = Leg {
-                            position,
-                            destination: writer.name(
-                                connection,
-                                NameKind::Destination,
-                                &output.destination,
-                            )?,
-                            state: DeliveryState::InFlight,
-                            at_micros,
-                            code: EMPTY_NAME,
-                            attempts: 0,
-                        };
-                        self.life.leg(output.ordinal, leg);
-                    }
-                }
-            }
+            Change::Processed(processed) => self.process(connection, writer, processed)?,
+            Change::Settled(settled) => self.settle(connection, writer, settled)?,
+            Change::Released(released) => self.release(connection, writer, released)?,
         }
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        connection: &Connection,
+        writer: &mut Writer,
+        processed: &Processed,
+    ) -> Result<(), IndexError> {
+        signed(processed.position)?;
+        let stage = match processed.disposition {
+            None => Stage::Routed,
+            Some(Disposition::InFlight) => Stage::Waiting,
+            Some(disposition) => Stage::Ended(disposition),
+        };
+        let step = Step {
+            position: processed.position,
+            at_micros: processed.at_micros,
+            stage,
+            code: writer.name(connection, NameKind::OperatorCode, &processed.code)?,
+            revision: writer.name(connection, NameKind::Revision, &processed.revision)?,
+        };
+        let mut outputs = Vec::with_capacity(processed.outputs.len());
+        for output in &processed.outputs {
+            let destination =
+                writer.name(connection, NameKind::Destination, &output.destination)?;
+            outputs.push((output.ordinal, destination));
+        }
+        self.life.step(step, outputs);
+        Ok(())
+    }
+
+    fn settle(
+        &mut self,
+        connection: &Connection,
+        writer: &mut Writer,
+        settled: &Settled,
+    ) -> Result<(), IndexError> {
+        signed(settled.position)?;
+        let leg = Leg {
+            position: settled.position,
+            destination: writer.name(connection, NameKind::Destination, &settled.destination)?,
+            state: match settled.outcome {
+                Outcome::Delivered => DeliveryState::Delivered,
+                Outcome::Parked => DeliveryState::Parked,
+                Outcome::Discarded => DeliveryState::Discarded,
+            },
+            at_micros: settled.at_micros,
+            code: writer.name(connection, NameKind::OperatorCode, &settled.code)?,
+            attempts: settled.attempts,
+        };
+        self.life.leg(settled.ordinal, leg);
+        Ok(())
+    }
+
+    fn release(
+        &mut self,
+        connection: &Connection,
+        writer: &mut Writer,
+        released: &Released,
+    ) -> Result<(), IndexError> {
+        signed(released.position)?;
+        let (position, at_micros) = (released.position, released.at_micros);
+        let Some(output) = &released.output else {
+            self.life.step(Step { position, at_micros, ..Step::default() }, []);
+            return Ok(());
+        };
+        let leg = Leg {
+            position,
+            destination: writer.name(connection, NameKind::Destination, &output.destination)?,
+            state: DeliveryState::InFlight,
+            at_micros,
+            code: EMPTY_NAME,
+            attempts: 0,
+        };
+        self.life.leg(output.ordinal, leg);
         Ok(())
     }
 }

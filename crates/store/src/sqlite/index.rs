@@ -23,7 +23,7 @@ const FOLD_CHANGES_MAX: usize = 32 * 1024;
 
 /// The message index in a SQLite file. One per file; give it a thread of its own.
 pub struct SqliteMessageIndex {
-    location: Arc<Location>,
+    pub(super) location: Arc<Location>,
     /// `None` after replacing the files failed; tried again at the next use.
     connection: Option<Connection>,
     /// What the writer knows by heart; read again after a failed transaction.
@@ -93,8 +93,8 @@ impl MessageIndex for SqliteMessageIndex {
         let connection = self.connection()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writer = match writer {
-            Some(writer) => writer,
-            None => Writer::begin(&transaction, &location.keys)?,
+            Some(writer) if writer.is_current(&transaction)? => writer,
+            _ => Writer::begin(&transaction, &location.keys)?,
         };
         for part in changes.chunks(FOLD_CHANGES_MAX) {
             fold::apply(&transaction, &mut writer, part)?;

@@ -27,10 +27,11 @@ const CHECKPOINT_PAGES: i64 = 2048;
 const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 /// What the writer keeps of the database in memory: the ends of its tables.
-const WRITER_CACHE_KIB: i64 = 16 * 1024;
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
 
-/// What each reader keeps.
-const READER_CACHE_KIB: i64 = 8 * 1024;
+/// What each reader keeps: enough for the pages that a search by identifier needs among ten million
+/// messages.
+const READER_CACHE_KIB: i64 = 4 * 1024;
 
 /// How long to wait for a lock; readers and the writer hold them for moments only.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);

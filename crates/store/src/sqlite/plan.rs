@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::{
     epoch::Facet,
     names::{CONTROL_ID_KIND, NameKind, kind_number, look_up},
-    signed, stored,
+    stored,
 };
 use crate::{
     DeliveryState, Disposition, IdentifierKind, IndexError, Order, PAGE_SUMMARIES_MAX, Query,
@@ -81,7 +81,7 @@ impl Plan {
         hasher: &Hasher,
         query: &Query,
     ) -> Result<Option<Plan>, IndexError> {
-        let Some((low, high)) = range(query)? else { return Ok(None) };
+        let Some((low, high)) = range(query) else { return Ok(None) };
         let Some(facets) = facets(connection, hasher, query)? else { return Ok(None) };
         let Some(lookups) = lookups(connection, hasher, query)? else { return Ok(None) };
         let dispositions = dispositions(query);
@@ -116,6 +116,12 @@ impl Plan {
         self.from_micros <= to_micros && self.until_micros.is_none_or(|until| from_micros < until)
     }
 
+    /// The delivery state asked for, as stored, if it is in `delivery_by_state`.
+    pub(super) fn rare_delivery_state(&self) -> Option<i64> {
+        let state = self.delivery.as_ref()?.state?;
+        (state >= stored::state_number(DeliveryState::Parked)).then_some(state)
+    }
+
     /// Whether the dispositions asked for are in `message_by_disposition`.
     pub(super) fn excludes_delivered(&self) -> bool {
         !self.dispositions.contains(&Disposition::Delivered)
@@ -139,17 +145,15 @@ impl Plan {
 }
 
 /// The messages that are left after the cursor.
-fn range(query: &Query) -> Result<Option<(i64, i64)>, IndexError> {
-    let whole = (0, i64::MAX);
-    Ok(match (query.cursor, query.order) {
-        (None, _) => Some(whole),
-        (Some(cursor), Order::NewestFirst) => {
-            signed(cursor.0)?.checked_sub(1).filter(|high| *high >= 0).map(|high| (0, high))
-        }
-        (Some(cursor), Order::OldestFirst) => {
-            signed(cursor.0)?.checked_add(1).map(|low| (low, i64::MAX))
-        }
-    })
+fn range(query: &Query) -> Option<(i64, i64)> {
+    // A cursor comes from outside; one past every message is no mistake worth an error.
+    let cursor = query.cursor.map(|cursor| i64::try_from(cursor.0).unwrap_or(i64::MAX));
+    match (cursor, query.order) {
+        (None, _) => Some((0, i64::MAX)),
+        (Some(0), Order::NewestFirst) => None,
+        (Some(cursor), Order::NewestFirst) => Some((0, cursor.saturating_sub(1))),
+        (Some(cursor), Order::OldestFirst) => Some((cursor.checked_add(1)?, i64::MAX)),
+    }
 }
 
 fn facets(

@@ -12,7 +12,7 @@ use super::{
 use crate::{IndexError, keys::Hasher};
 
 /// How many connections stay open when nobody searches.
-const IDLE_READERS_MAX: usize = 4;
+const IDLE_READERS_MAX: usize = 2;
 
 pub(super) struct Reader {
     generation: u64,

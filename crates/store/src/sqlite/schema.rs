@@ -66,6 +66,8 @@ CREATE TABLE delivery (
     attempts INTEGER NOT NULL,
     PRIMARY KEY (message, ordinal)
 ) WITHOUT ROWID;
+-- Parked (2) and discarded (3) are rare, and looked for.
+CREATE INDEX delivery_by_state ON delivery (state, message) WHERE state >= 2;
 
 -- last is the greatest integer while the epoch is open. The times enclose those of its messages.
 CREATE TABLE epoch (

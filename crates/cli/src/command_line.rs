@@ -1,0 +1,151 @@
+//! The command line as a whole: global options, the commands and their order in the help.
+//!
+//! A new command is one module under `commands` and one variant of [`Command`]; its `display_order` says under which
+//! heading the help lists it.
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::commands::{completions, message};
+use crate::exit::{Exit, Failure};
+use crate::terminal::{ColorWhen, Terminal};
+
+const EXAMPLES: &str = "\
+Exit codes:
+  0  done, and what was asked about is so
+  1  done, and it is not so: a difference, a failed test, a negative acknowledgment
+  2  the command line makes no sense
+  3  it could not be done: a file, the network, input that is not HL7
+
+Environment:
+  NO_COLOR     no colour, whatever the terminal
+  PIPEHAT_LOG  what to log to standard error, like `info` or `pipehat_engine=debug`
+
+`pipehat COMMAND --help` shows a command's options with examples.";
+
+/// An open HL7 interface engine: one binary that receives, keeps, acknowledges, transforms and delivers
+#[derive(Debug, Parser)]
+#[command(
+    name = "pipehat",
+    version,
+    after_help = EXAMPLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct CommandLine {
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        help = "When to use colour: auto (on a terminal, unless NO_COLOR is set), always, never",
+        hide_default_value = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) color: ColorWhen,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the help lists a command: hundreds are headings, the rest is the order below them.
+mod order {
+    pub(super) const BUILD: usize = 100;
+    pub(super) const RUN: usize = 200;
+    pub(super) const LOOK: usize = 300;
+    pub(super) const MESSAGES: usize = 400;
+    pub(super) const OTHER: usize = 900;
+
+    pub(super) const HEADINGS: &[(usize, &str)] = &[
+        (BUILD, "Build a project"),
+        (RUN, "Run it"),
+        (LOOK, "Look into it"),
+        (MESSAGES, "Work with messages"),
+        (OTHER, "Other"),
+    ];
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(display_order = order::MESSAGES)]
+    Message(message::Arguments),
+    #[command(display_order = order::OTHER)]
+    Completions(completions::Arguments),
+}
+
+impl Command {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        match self {
+            Self::Message(arguments) => arguments.run(terminal),
+            Self::Completions(arguments) => arguments.run(terminal),
+        }
+    }
+}
+
+impl CommandLine {
+    /// Reads the process's arguments.
+    pub(crate) fn try_parse_grouped() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::grouped().try_get_matches()?)
+    }
+
+    /// The command with its help in groups.
+    pub(crate) fn grouped() -> clap::Command {
+        let command = Self::command();
+        let template = help_template(&command);
+        command.help_template(template)
+    }
+}
+
+/// The commands under their headings; clap itself knows only one heading for all.
+fn help_template(command: &clap::Command) -> String {
+    let mut commands: Vec<_> =
+        command.get_subcommands().filter(|command| !command.is_hide_set()).collect();
+    commands.sort_by_key(|command| command.get_display_order());
+    let width = commands.iter().map(|command| command.get_name().len()).max().unwrap_or(0);
+    let mut template = String::from("{about}\n\n{usage-heading} {usage}\n\n");
+    for &(first, heading) in order::HEADINGS {
+        let group: Vec<_> = commands
+            .iter()
+            .filter(|command| (first..first + 100).contains(&command.get_display_order()))
+            .collect();
+        if group.is_empty() {
+            continue;
+        }
+        template.push_str(heading);
+        template.push_str(":\n");
+        for command in group {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            template.push_str(&format!("  {:width$}  {about}\n", command.get_name()));
+        }
+        template.push('\n');
+    }
+    template.push_str("Options:\n{options}{after-help}");
+    template
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::grouped().debug_assert();
+    }
+
+    #[test]
+    fn the_help_lists_every_command_under_a_heading() {
+        let command = CommandLine::command();
+        let template = help_template(&command);
+        for command in command.get_subcommands() {
+            let line = format!("\n  {} ", command.get_name());
+            assert!(template.contains(&line), "{} is missing", command.get_name());
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+        }
+    }
+}

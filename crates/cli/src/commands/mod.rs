@@ -1,0 +1,4 @@
+//! One module for each command: its arguments, its help, and what it does.
+
+pub(crate) mod completions;
+pub(crate) mod message;
