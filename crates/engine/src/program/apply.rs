@@ -11,11 +11,6 @@ use super::step::{Action, Anchor, Assignment, Otherwise, Over, Source, Step, Wri
 use super::verdict::{Finding, StepPlace};
 use super::view::View;
 
-/// The most that (turns of an `each`) × (bytes of the message) may come to: an edit may have to
-/// move the bytes behind it, so that this bounds the time one message takes to about a second a
-/// step. 50 MB documents with 400 OBX and results of 2 MB with 10,000 stay below it.
-const EACH_WORK_MAX: u64 = 20_000_000_000;
-
 impl<'r> Run<'r> {
     /// One step that leaves one message.
     pub(super) fn step(
@@ -144,7 +139,7 @@ impl<'r> Run<'r> {
     ) -> Result<Flow<'r>, End> {
         let turns = count(message, over, current);
         let work = u64::from(turns).saturating_mul(message.as_bytes().len() as u64);
-        if turns > 1 && work > EACH_WORK_MAX {
+        if turns > 1 && work > self.program.limits.each_work_max {
             let reason = format!("`each` would go over {turns} places of a message this large");
             return Err(park("program.each-too-large", reason, at));
         }

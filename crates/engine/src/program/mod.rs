@@ -51,7 +51,7 @@ pub use verdict::{Finding, Output, StepPlace, Verdict};
 
 use expression::Expression;
 use reference::{Reference, Scope, Use};
-use run::Run;
+use run::{Run, RunLimits};
 use step::Step;
 
 use crate::effects::Effects;
@@ -68,6 +68,7 @@ pub struct Program {
     destinations: Box<[DestinationProgram]>,
     lanes: Lanes,
     charset: CharsetRule,
+    limits: RunLimits,
     control_id_path: Path,
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipehat_message::{AcknowledgmentCode, Charset, Message};
+use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message};
 
 use super::coding::{Coding, readable};
 use super::facts::ProgramInput;
@@ -16,12 +16,33 @@ use super::view::View;
 use super::{Program, Tracer};
 use crate::effects::Effects;
 
-/// The most outputs of one message: their numbers have 16 bits.
-pub(super) const OUTPUTS_MAX: usize = u16::MAX as usize;
+/// What one message may become, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunLimits {
+    /// The most outputs: their numbers have 16 bits.
+    pub(super) outputs_max: usize,
+    /// The most bytes that the outputs may hold of their own. Above it a split or a fan-out of
+    /// large documents would take more memory than a message is worth.
+    pub(super) output_bytes_max: usize,
+    /// The most that (turns of an `each`) × (bytes of the message) may come to. An edit may have
+    /// to move the bytes behind it, so that this bounds the time one message takes to about a
+    /// second a step. 50 MB documents with 400 OBX and results of 2 MB with 10,000 stay below it.
+    pub(super) each_work_max: u64,
+}
 
-/// The most bytes that the outputs of one message may hold of their own. Above it a split or a
-/// fan-out of large documents would take more memory than a message is worth.
-pub(super) const OUTPUT_BYTES_MAX: usize = 256 * 1024 * 1024;
+impl RunLimits {
+    pub(super) const DEFAULT: Self = Self {
+        outputs_max: u16::MAX as usize,
+        output_bytes_max: 256 * 1024 * 1024,
+        each_work_max: 20_000_000_000,
+    };
+}
+
+/// A message may grow to twice of what was received: steps write texts, not documents.
+fn limits(received: &[u8]) -> Limits {
+    let message_bytes_max = Limits::MESSAGE_BYTES_MAX.max(received.len().saturating_mul(2));
+    Limits { message_bytes_max, ..Limits::DEFAULT }
+}
 
 /// How a message ended before its outputs were made.
 #[derive(Debug)]
@@ -120,7 +141,9 @@ impl<'r> Run<'r> {
     fn received(&mut self) -> Result<(), End> {
         let bytes = self.input.bytes;
         let Some(at) = &self.program.batches else { return self.message(bytes) };
-        let Some(parts) = split::batch(bytes) else { return self.message(bytes) };
+        let Some(parts) = split::batch(bytes, self.program.limits.outputs_max) else {
+            return self.message(bytes);
+        };
         let parts = parts.map_err(|reason| park("program.batch", reason, at))?;
         for part in parts {
             self.part(|run| run.message(&part))?;
@@ -152,10 +175,10 @@ impl<'r> Run<'r> {
             received: received.clone(),
             whole: readable.whole,
         };
-        let message = Message::parse(bytes)
+        let mut message = Message::parse_with(bytes, &limits(bytes))
             .map_err(|error| park("program.unreadable", error.to_string(), &program.place))?;
         if let Some(accept) = &program.accept {
-            self.step(&mut message.clone(), accept, &Current::default())?;
+            self.step(&mut message, accept, &Current::default())?;
         }
         self.through(message, bytes, &program.steps, None, Owner::Channel)
     }
@@ -226,12 +249,12 @@ impl<'r> Run<'r> {
         if groups.len() < 2 {
             return self.through(message, base, rest.steps, rest.then, owner);
         }
-        if groups.len() > OUTPUTS_MAX {
-            return Err(park("program.too-many-outputs", too_many_outputs(), at));
+        if groups.len() > self.program.limits.outputs_max {
+            return Err(park("program.too-many-outputs", self.too_many_outputs(), at));
         }
         for (index, group) in groups.iter().enumerate() {
             let bytes = Bytes::from(group.bytes(&message));
-            let mut part = Message::parse(&bytes)
+            let mut part = Message::parse_with(&bytes, &limits(&bytes))
                 .map_err(|error| park("program.split", error.to_string(), at))?;
             let id = split::control_id(&message, how.control_ids, index, self.effects);
             self.edited(part.set_text(&self.program.control_id_path, &id), None, at)?;
@@ -269,7 +292,7 @@ impl<'r> Run<'r> {
                 self.output(index, shared.clone(), &destination.place)?;
                 continue;
             }
-            let message = Message::parse(&shared).map_err(|error| {
+            let message = Message::parse_with(&shared, &limits(&shared)).map_err(|error| {
                 park("program.unreadable", error.to_string(), &destination.place)
             })?;
             match self.through(
@@ -289,15 +312,16 @@ impl<'r> Run<'r> {
 
     fn output(&mut self, destination: u16, bytes: Bytes, at: &StepPlace) -> Result<(), End> {
         let bytes = self.as_sent(bytes, at)?;
-        if self.outputs.len() >= OUTPUTS_MAX {
-            return Err(park("program.too-many-outputs", too_many_outputs(), at));
+        if self.outputs.len() >= self.program.limits.outputs_max {
+            return Err(park("program.too-many-outputs", self.too_many_outputs(), at));
         }
         let shares = |other: &Output| other.bytes.as_ptr() == bytes.as_ptr();
         if !self.outputs.last().is_some_and(shares) {
             self.output_bytes = self.output_bytes.saturating_add(bytes.len());
         }
-        if self.output_bytes > OUTPUT_BYTES_MAX.max(self.input.bytes.len()) {
-            let reason = format!("its outputs have more than {OUTPUT_BYTES_MAX} bytes together");
+        let most = self.program.limits.output_bytes_max.max(self.input.bytes.len());
+        if self.output_bytes > most {
+            let reason = format!("its outputs have more than {most} bytes together");
             return Err(park("program.outputs-too-large", reason, at));
         }
         self.outputs.push(Output { destination, bytes });
@@ -321,6 +345,10 @@ impl<'r> Run<'r> {
         }
     }
 
+    fn too_many_outputs(&self) -> String {
+        format!("it would become more than {} messages", self.program.limits.outputs_max)
+    }
+
     pub(super) fn view<'v>(&'v self, message: &'v Message<'_>, current: &'v Current) -> View<'v> {
         View { message, current, input: self.input, coding: &self.work.coding }
     }
@@ -334,10 +362,6 @@ impl<'r> Run<'r> {
 
 pub(super) fn park(code: &'static str, reason: String, at: &StepPlace) -> End {
     End::Parked { code, reason, at: at.clone() }
-}
-
-fn too_many_outputs() -> String {
-    format!("it would become more than {OUTPUTS_MAX} messages")
 }
 
 /// The message's bytes: the ones it was read from where nothing was edited.

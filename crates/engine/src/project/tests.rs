@@ -6,8 +6,8 @@ use pipehat_config::Colour;
 
 use super::cases::{CaseUpdate, Mismatch, run_cases};
 use super::files::{DirectoryFiles, MemoryFiles};
-use super::load::Loaded;
-use super::testing::{files, load};
+use super::load::{Loaded, Project};
+use super::testing::{TestEnvironment, files, load};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -57,7 +57,9 @@ fn every_code_is_explained() {
 fn the_examples_load_and_pass_their_cases() {
     for name in ["intake", "relay", "strict"] {
         let files = DirectoryFiles::new(repository().join("examples").join(name));
-        let Loaded { project, diagnostics } = load(&files);
+        let directory = repository().join("examples").join(name);
+        let Loaded { project, diagnostics } =
+            Project::load(&directory, &TestEnvironment, &TestEnvironment);
         assert!(diagnostics.is_empty(), "{}", diagnostics.render(Colour::Never));
         let run = run_cases(&project.expect("a project"), &files, None);
         assert!(run.passed(), "{name}: {run:#?}");

@@ -44,7 +44,9 @@ use pipehat_message::{CharsetRule, SegmentName};
 use self::flow::{always_ends, check_reachable, reached};
 use super::expression::Expression;
 use super::lane::Lanes;
+
 use super::reference::{EachOver, Reference, Scope, Use};
+use super::run::RunLimits;
 use super::step::{Action, Over, Step};
 use super::table::Table;
 use super::verdict::StepPlace;
@@ -158,6 +160,7 @@ impl Program {
             destinations: destinations.into(),
             lanes: source.lanes.clone(),
             charset: source.charset,
+            limits: RunLimits::DEFAULT,
             control_id_path: split::control_id_path(),
         });
         ReadProgram { program, tables: reader.used }
