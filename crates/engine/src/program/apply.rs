@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use pipehat_message::{Delimiters, EditError, InsertAt, Message, Occurrence, Path};
+use pipehat_message::{Delimiters, EditError, InsertAt, Message, Occurrence, Path, SegmentName};
 
 use super::reference::{Current, Reference};
 use super::run::{End, Flow, Run, park};
-use super::step::{Action, Anchor, Assignment, Otherwise, Over, Source, Step, Written};
+use super::step::{Action, Anchor, Assignment, Otherwise, Over, Source, Step, Within, Written};
 use super::verdict::{Finding, StepPlace};
 use super::view::View;
 
@@ -137,16 +137,16 @@ impl<'r> Run<'r> {
         at: &StepPlace,
         current: &Current,
     ) -> Result<Flow<'r>, End> {
-        let turns = count(message, over, current);
+        let (before, turns) = turns(message, over, current);
         let work = u64::from(turns).saturating_mul(message.as_bytes().len() as u64);
         if turns > 1 && work > self.program.limits.each_work_max {
             let reason = format!("`each` would go over {turns} places of a message this large");
             return Err(park("program.each-too-large", reason, at));
         }
-        let mut index = 1;
+        let mut index = before.saturating_add(1);
         for _ in 0..turns {
             match self.steps(message, steps, &current.within(index))? {
-                Flow::Next => index += 1,
+                Flow::Next => index = index.saturating_add(1),
                 Flow::Gone(depth) if depth == current.depth() => {}
                 flow => return Ok(flow),
             }
@@ -372,24 +372,50 @@ struct Miss<'m> {
     otherwise: &'m Otherwise,
 }
 
-fn count(message: &Message<'_>, over: &Over, current: &Current) -> u32 {
-    let count = match over {
-        Over::Segments(name) => {
-            message.segments().filter(|segment| segment.segment_name() == Some(*name)).count()
-        }
+/// How many of its places an `each` leaves out at the beginning, and how many it goes over.
+fn turns(message: &Message<'_>, over: &Over, current: &Current) -> (u32, u32) {
+    let (before, turns) = match over {
+        Over::Segments { name, within } => segments(message, *name, within, current),
         Over::Repetitions(field) => {
             let path = field.at(current).into_owned().with_repetition(Occurrence::All);
             let mut repetitions = message.values(&path);
             match repetitions.next() {
-                None => 0,
+                None => (0, 0),
                 Some(only) => {
                     let more = repetitions.count();
-                    if more == 0 && only.is_empty() { 0 } else { more + 1 }
+                    (0, if more == 0 && only.is_empty() { 0 } else { more + 1 })
                 }
             }
         }
     };
-    u32::try_from(count).unwrap_or(u32::MAX)
+    (u32::try_from(before).unwrap_or(u32::MAX), u32::try_from(turns).unwrap_or(u32::MAX))
+}
+
+/// The segments of a name: how many stand before those meant, and how many are meant.
+fn segments(
+    message: &Message<'_>,
+    name: SegmentName,
+    within: &Within,
+    current: &Current,
+) -> (usize, usize) {
+    let mut names = message.segments().map(|segment| segment.segment_name());
+    let mut before = 0;
+    if let Some((outer, depth)) = within.0.last() {
+        let mut left = current.index(*depth);
+        for own in names.by_ref().flatten() {
+            if own == name {
+                before += 1;
+            } else if own == *outer {
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    let ends = |own: SegmentName| within.0.iter().any(|(outer, _)| *outer == own);
+    let following = names.flatten().take_while(|own| !ends(*own));
+    (before, following.filter(|own| *own == name).count())
 }
 
 /// A value written with `|^~\&` in the delimiters of a message.

@@ -37,7 +37,7 @@ fn steps_nest_so_deep() {
 #[test]
 fn each_nests_so_deep() {
     let steps = |depth: usize| {
-        let open = "[ { each: OBX, do: ".repeat(depth);
+        let open: String = (0..depth).map(|depth| format!("[ {{ each: ZZ{depth}, do: ")).collect();
         let close = " } ]".repeat(depth);
         format!("steps: {open}[ {{ clear: PID-3 }} ]{close}\n")
     };
