@@ -1,6 +1,9 @@
 //! What a channel's steps cost: the relay example (two `set`, one `map`, one `copy`) on an ADT of
 //! 1 KB, beside copying and parsing the same bytes.
 
+// The macros of criterion make functions without documentation.
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
