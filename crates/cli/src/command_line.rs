@@ -5,7 +5,7 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{completions, message};
+use crate::commands::{completions, message, up};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
 
@@ -73,6 +73,8 @@ mod order {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(display_order = order::RUN)]
+    Up(up::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::OTHER)]
@@ -82,6 +84,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
+            Self::Up(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }

@@ -48,7 +48,11 @@ struct Shared {
 
 impl Indexer {
     /// Starts following the journal.
-    pub(crate) fn start(log: Log, index: impl MessageIndex + 'static, paths: IndexPaths) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        log: Log,
+        index: impl MessageIndex + 'static,
+        paths: IndexPaths,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             rebuild: AtomicBool::new(false),
@@ -56,9 +60,8 @@ impl Indexer {
             paths: Mutex::new(Arc::new(paths)),
         });
         let follower = Follower { shared: Arc::clone(&shared), log, index, plan: Plan::new() };
-        let thread = std::thread::Builder::new()
-            .name("indexer".to_owned())
-            .spawn(move || follower.run())?;
+        let thread =
+            std::thread::Builder::new().name("indexer".to_owned()).spawn(move || follower.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -143,8 +146,7 @@ impl<I: MessageIndex> Follower<I> {
         if first.get() > 1 {
             self.index.forget(first.get())?;
         }
-        let paths =
-            Arc::clone(&self.shared.paths.lock().unwrap_or_else(PoisonError::into_inner));
+        let paths = Arc::clone(&self.shared.paths.lock().unwrap_or_else(PoisonError::into_inner));
         let mut changes = Vec::new();
         let mut last = through;
         for entry in self.log.heads(from) {
@@ -261,7 +263,8 @@ impl Plan {
 
     fn identifiers(&self, bytes: &[u8], named: &[(Arc<str>, Path)]) -> Vec<store::Identifier> {
         let Ok(message) = Message::parse(bytes) else { return Vec::new() };
-        let named = named.iter().map(|(name, path)| (IdentifierKind::Custom(Arc::clone(name)), path));
+        let named =
+            named.iter().map(|(name, path)| (IdentifierKind::Custom(Arc::clone(name)), path));
         let standard = self.identifiers.iter().map(|(kind, path)| (kind.clone(), path));
         let mut identifiers: Vec<store::Identifier> = Vec::new();
         for (kind, path) in named.chain(standard) {

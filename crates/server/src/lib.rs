@@ -16,8 +16,8 @@ mod reload;
 
 pub use api::{
     AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DecisionRequest, DecisionView,
-    DeliveryView, DestinationView, HealthView, JournalView, MessageDetail, MessagesPage,
-    MessageView, ProofChannelView, ProofView, SearchRequest, StageView, StatusView, openapi,
+    DeliveryView, DestinationView, HealthView, JournalView, MessageDetail, MessageView,
+    MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView, openapi,
 };
 pub use environment::ProcessEnvironment;
 pub use indexer::changes_of;

@@ -64,7 +64,11 @@ impl Page {
             self.sample(name, &[("channel", &channel.name)], channel.health.connections);
         }
         let name = "pipehat_channel_stalled";
-        self.family(name, "gauge", "1 when a channel stands still because the journal can't be written.");
+        self.family(
+            name,
+            "gauge",
+            "1 when a channel stands still because the journal can't be written.",
+        );
         for channel in &status.channels {
             self.sample(name, &[("channel", &channel.name)], u8::from(channel.stalled));
         }
@@ -76,9 +80,11 @@ impl Page {
             ("pipehat_deliveries_sending", "Deliveries under way.", |destination| {
                 destination.sending
             }),
-            ("pipehat_deliveries_retrying", "Deliveries waiting to be tried again.", |destination| {
-                destination.retrying
-            }),
+            (
+                "pipehat_deliveries_retrying",
+                "Deliveries waiting to be tried again.",
+                |destination| destination.retrying,
+            ),
             ("pipehat_destination_up", "1 when the latest connection worked.", |destination| {
                 u64::from(destination.health.state == "up")
             }),
@@ -98,11 +104,31 @@ impl Page {
     fn journal(&mut self, status: &StatusView, journal: &Statistics) {
         for (name, kind, help, value) in [
             ("pipehat_journal_records_total", "counter", "Records written.", journal.records),
-            ("pipehat_journal_groups_total", "counter", "Writes with one sync each.", journal.groups),
-            ("pipehat_journal_written_bytes_total", "counter", "Bytes handed to the system.", journal.bytes_written),
+            (
+                "pipehat_journal_groups_total",
+                "counter",
+                "Writes with one sync each.",
+                journal.groups,
+            ),
+            (
+                "pipehat_journal_written_bytes_total",
+                "counter",
+                "Bytes handed to the system.",
+                journal.bytes_written,
+            ),
             ("pipehat_journal_disk_bytes", "gauge", "Size on disk.", journal.disk_bytes),
-            ("pipehat_journal_waiting_bytes", "gauge", "Bytes waiting to be written.", journal.waiting_bytes),
-            ("pipehat_index_behind_records", "gauge", "Records the message index has not taken in.", status.index_behind.unwrap_or(0)),
+            (
+                "pipehat_journal_waiting_bytes",
+                "gauge",
+                "Bytes waiting to be written.",
+                journal.waiting_bytes,
+            ),
+            (
+                "pipehat_index_behind_records",
+                "gauge",
+                "Records the message index has not taken in.",
+                status.index_behind.unwrap_or(0),
+            ),
             ("pipehat_uptime_seconds", "gauge", "Seconds since the start.", status.uptime_seconds),
         ] {
             self.family(name, kind, help);

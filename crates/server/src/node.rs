@@ -8,7 +8,9 @@ use std::time::Instant;
 use pipehat_engine::project::{Compression as ProjectCompression, Project};
 use pipehat_engine::{Engine, EngineError, EngineOptions};
 use pipehat_journal::{Compression, FileJournal, KeyRing, OpenError, OpenOptions, Recovery};
-use pipehat_store::{IndexError, IndexKeys, RebuildReason, SqliteMessageIndex, SqliteMessageSearch};
+use pipehat_store::{
+    IndexError, IndexKeys, RebuildReason, SqliteMessageIndex, SqliteMessageSearch,
+};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -270,7 +272,8 @@ fn index_keys(key: Option<&KeyRing>) -> IndexKeys {
 }
 
 async fn listen(project: &Project, asked: Option<SocketAddr>) -> Result<TcpListener, NodeError> {
-    let configured = project.settings.http.listen.as_ref().and_then(|address| address.socket_address());
+    let configured =
+        project.settings.http.listen.as_ref().and_then(|address| address.socket_address());
     let address = asked.or(configured).unwrap_or(LISTEN);
     if !address.ip().is_loopback() {
         return Err(NodeError::NotLoopback { address });
@@ -284,7 +287,9 @@ async fn listen(project: &Project, asked: Option<SocketAddr>) -> Result<TcpListe
                 && configured.is_none() =>
         {
             let any = SocketAddr::new(address.ip(), 0);
-            TcpListener::bind(any).await.map_err(|source| NodeError::Listen { address: any, source })
+            TcpListener::bind(any)
+                .await
+                .map_err(|source| NodeError::Listen { address: any, source })
         }
         Err(source) => Err(NodeError::Listen { address, source }),
     }

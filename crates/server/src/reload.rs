@@ -57,8 +57,11 @@ pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, Rel
     shared.take_paths(&project);
     *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
     tracing::info!(
-        added = report.added.len(), changed = report.changed.len(),
-        removed = report.removed.len(), by, "configuration applied"
+        added = report.added.len(),
+        changed = report.changed.len(),
+        removed = report.removed.len(),
+        by,
+        "configuration applied"
     );
     Ok(report)
 }

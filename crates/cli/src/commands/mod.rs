@@ -2,3 +2,5 @@
 
 pub(crate) mod completions;
 pub(crate) mod message;
+pub(crate) mod project;
+pub(crate) mod up;

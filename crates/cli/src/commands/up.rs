@@ -99,9 +99,9 @@ async fn announce(
     if json {
         let channels: Vec<_> = statuses
             .iter()
-            .map(|status| {
-                serde_json::json!({ "channel": &*status.name, "address": status.address })
-            })
+            .map(
+                |status| serde_json::json!({ "channel": &*status.name, "address": status.address }),
+            )
             .collect();
         let line = serde_json::json!({
             "ready": true,
@@ -123,7 +123,12 @@ async fn announce(
             writeln!(output, "{name}  {} on {at} → {to}", status.source_connector)?;
         }
         writeln!(output, "admin API  http://{}", node.address())?;
-        writeln!(output, "data       {} ({} records)", node.data().root().display(), recovery.records())
+        writeln!(
+            output,
+            "data       {} ({} records)",
+            node.data().root().display(),
+            recovery.records()
+        )
     })?;
     if let Some(torn) = &recovery.torn {
         terminal.note(format_args!(

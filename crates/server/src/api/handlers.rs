@@ -44,11 +44,7 @@ async fn status_of(shared: &Shared) -> StatusView {
         uptime_seconds: shared.started.elapsed().as_secs(),
         project: shared.project.display().to_string(),
         channels: shared.engine.status().await.into_iter().map(Into::into).collect(),
-        journal: JournalView::of(
-            &journal.statistics(),
-            journal.first_position().get(),
-            next,
-        ),
+        journal: JournalView::of(&journal.statistics(), journal.first_position().get(), next),
         index_behind: shared
             .indexer
             .as_ref()

@@ -130,9 +130,9 @@ pub(super) async fn search(
 fn query_of(request: SearchRequest) -> Result<store::Query, ApiError> {
     let time = |text: &Option<String>| -> Result<Option<i64>, ApiError> {
         let Some(text) = text else { return Ok(None) };
-        let time: Timestamp = text.parse().map_err(|_| {
-            ApiError::bad_request("times are written like 2026-01-31T08:00:00Z")
-        })?;
+        let time: Timestamp = text
+            .parse()
+            .map_err(|_| ApiError::bad_request("times are written like 2026-01-31T08:00:00Z"))?;
         Ok(Some(time.as_microsecond()))
     };
     let mut query = store::Query {
@@ -157,7 +157,9 @@ fn query_of(request: SearchRequest) -> Result<store::Query, ApiError> {
         query.trigger = trigger;
     }
     if let Some(identifier) = request.identifier {
-        query.identifiers.push(store::IdentifierQuery { kind: None, value: Redacted::new(identifier) });
+        query
+            .identifiers
+            .push(store::IdentifierQuery { kind: None, value: Redacted::new(identifier) });
     }
     if let Some((name, value)) = request.named {
         query.identifiers.push(store::IdentifierQuery {

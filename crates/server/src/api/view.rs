@@ -2,12 +2,8 @@
 //! call asks for them.
 
 use pipehat_connectors::{HealthSnapshot, LinkState};
-use pipehat_engine::record::{
-    BodyRef, Decision, ProcessedOutcome, Record, SettledOutcome,
-};
-use pipehat_engine::{
-    ApplyReport, ChannelStatus, Counters, DestinationStatus, Proof, Stage,
-};
+use pipehat_engine::record::{BodyRef, Decision, ProcessedOutcome, Record, SettledOutcome};
+use pipehat_engine::{ApplyReport, ChannelStatus, Counters, DestinationStatus, Proof, Stage};
 use pipehat_journal::Statistics;
 use pipehat_store as store;
 use serde::{Deserialize, Serialize};
@@ -244,7 +240,8 @@ pub struct ApplyView {
 
 impl From<ApplyReport> for ApplyView {
     fn from(report: ApplyReport) -> Self {
-        let names = |names: Vec<std::sync::Arc<str>>| names.iter().map(ToString::to_string).collect();
+        let names =
+            |names: Vec<std::sync::Arc<str>>| names.iter().map(ToString::to_string).collect();
         Self {
             added: names(report.added),
             changed: names(report.changed),
@@ -491,10 +488,9 @@ impl StageView {
                     show(format!("reply of {}", record.destination), reply);
                 }
                 let what = match &record.outcome {
-                    SettledOutcome::Delivered => format!(
-                        "delivered to {} at try {}",
-                        record.destination, record.attempts
-                    ),
+                    SettledOutcome::Delivered => {
+                        format!("delivered to {} at try {}", record.destination, record.attempts)
+                    }
                     SettledOutcome::Parked { code, detail } => {
                         format!("parked for {}: {detail} [{code}]", record.destination)
                     }
@@ -533,8 +529,6 @@ pub(super) enum Bodies {
 
 /// RFC 3339 in UTC, to the millisecond.
 pub(super) fn time(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map_or_else(
-        |_| String::new(),
-        |at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-    )
+    jiff::Timestamp::from_microsecond(micros)
+        .map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
