@@ -172,12 +172,21 @@ async fn converse(
     let Some(tls) = &rules.tls else {
         return Conversation::new(stream, rules, intake, health, peer, stop).run().await;
     };
+    let shake_hands = async {
+        // Load balancers look whether the port is open, and leave without a byte: nothing to report.
+        match stream.peek(&mut [0]).await {
+            Ok(0) => Ok(None),
+            Ok(_) => tls.accept(stream).await.map(Some),
+            Err(error) => Err(error),
+        }
+    };
     let handshake = tokio::select! {
         () = stop.cancelled() => return,
-        handshake = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => handshake,
+        handshake = timeout(HANDSHAKE_TIMEOUT, shake_hands) => handshake,
     };
     let detail = match handshake {
-        Ok(Ok(stream)) => {
+        Ok(Ok(None)) => return,
+        Ok(Ok(Some(stream))) => {
             peer.identity = client_identity(&stream);
             return Conversation::new(stream, rules.clone(), intake, health, peer, stop)
                 .run()

@@ -292,6 +292,21 @@ async fn one_connection_too_many_is_turned_away() {
 }
 
 #[tokio::test]
+async fn the_same_port_is_taken_again_at_once() {
+    let receiver = Receiver::start("").await;
+    let address = receiver.address.clone();
+    let mut partner = receiver.connect().await;
+    partner.send(&message("BEFORE")).await;
+    partner.expect("AA", "BEFORE").await;
+    receiver.finish().await;
+    // The connection of the former run is still in its last wait.
+    let source = super::build_source(&format!("{{ listen: \"{address}\" }}"), &Project::empty());
+    let bound = soon("bind", source.bind()).await.map(|bound| bound.address());
+    assert_eq!(bound.map_err(|error| error.message), Ok(Some(address)));
+    drop(partner);
+}
+
+#[tokio::test]
 async fn two_hundred_connections_are_served() {
     let receiver = Receiver::start("").await;
     let mut partners = Vec::new();
