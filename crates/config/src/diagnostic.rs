@@ -9,6 +9,17 @@ use crate::width::shown;
 /// So many diagnostics are kept; further ones are only counted. A person mends a few and checks again.
 pub const DIAGNOSTICS_MAX: usize = 500;
 
+/// Longer sentences are cut: a key of a megabyte is shown by its place.
+const SENTENCE_CHARS_MAX: usize = 1000;
+
+fn capped(mut sentence: String) -> String {
+    if let Some((end, _)) = sentence.char_indices().nth(SENTENCE_CHARS_MAX) {
+        sentence.truncate(end);
+        sentence.push('…');
+    }
+    sentence
+}
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -117,7 +128,15 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, location: Location, message: String) -> Self {
-        Self { severity, code, location, message, suggestion: None, help: None, labels: Vec::new() }
+        Self {
+            severity,
+            code,
+            location,
+            message: capped(message),
+            suggestion: None,
+            help: None,
+            labels: Vec::new(),
+        }
     }
 
     /// Makes a warning of it.
@@ -130,7 +149,7 @@ impl Diagnostic {
     /// Adds the short text beside the carets.
     #[must_use]
     pub fn with_suggestion(mut self, suggestion: impl Into<String>) -> Self {
-        self.suggestion = Some(suggestion.into());
+        self.suggestion = Some(capped(suggestion.into()));
         self
     }
 
@@ -146,14 +165,14 @@ impl Diagnostic {
     /// Adds what to do about it.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(capped(help.into()));
         self
     }
 
     /// Adds a further place.
     #[must_use]
     pub fn with_label(mut self, span: &Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span: span.clone(), text: text.into() });
+        self.labels.push(Label { span: span.clone(), text: capped(text.into()) });
         self
     }
 
@@ -202,7 +221,7 @@ pub struct DiagnosticRecord {
     pub end_line: Option<usize>,
     /// The column of the place after its last character.
     pub end_column: Option<usize>,
-    /// The line as it stands in the file, with concealed parts masked.
+    /// The line as it stands in the file, with concealed parts masked; of a very long line a part.
     pub excerpt: Option<String>,
     /// The short text beside the carets.
     pub suggestion: Option<String>,
@@ -445,6 +464,14 @@ mod tests {
         all.append(diagnostics.clone());
         all.append(diagnostics);
         assert_eq!((all.len(), all.errors()), (2 * DIAGNOSTICS_MAX + 2, 2 * DIAGNOSTICS_MAX + 2));
+    }
+
+    #[test]
+    fn a_sentence_may_have_the_most_characters_and_is_cut_after_them() {
+        let message =
+            |count| Diagnostic::error_in_file("config.syntax", "a", "ä".repeat(count)).message;
+        assert_eq!(message(SENTENCE_CHARS_MAX), "ä".repeat(SENTENCE_CHARS_MAX));
+        assert_eq!(message(SENTENCE_CHARS_MAX + 1), format!("{}…", "ä".repeat(SENTENCE_CHARS_MAX)));
     }
 
     #[test]

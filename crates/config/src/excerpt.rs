@@ -7,6 +7,8 @@ use crate::width::{push_shown, shown};
 
 /// Longer lines are cut around what is meant, so that the carets are found on a terminal.
 const LINE_COLUMNS_MAX: usize = 120;
+/// Of a line with more bytes only a part of this size is looked at.
+const LINE_BYTES_MAX: usize = 4096;
 /// So many columns stay before the marked place when a line is cut.
 const COLUMNS_BEFORE: usize = 40;
 
@@ -200,10 +202,7 @@ impl<'e> Excerpt<'e> {
         if columns <= LINE_COLUMNS_MAX {
             return (0, columns, "");
         }
-        // Every mark of the line must see the same window, so it follows the first one.
-        let first = self.marks.iter().filter(|mark| {
-            mark.span.line_column().line == line && mark.span.file().name() == span.file().name()
-        });
+        let first = self.marks_of(span, line);
         let starts = first.map(|mark| self.columns(mark.span, line).0);
         let start = starts.min().unwrap_or_default();
         let before = start.saturating_sub(COLUMNS_BEFORE);
@@ -211,26 +210,42 @@ impl<'e> Excerpt<'e> {
         (before, after, if after < columns { "…" } else { "" })
     }
 
-    /// The characters of a line as shown: byte offset in the file, text, columns.
+    /// Every mark of a line must see the same part of it, so that part follows the first one.
+    fn marks_of<'s>(&'s self, span: &Span, line: usize) -> impl Iterator<Item = &'s Mark<'e>> {
+        let name = span.file().name().to_owned();
+        self.marks.iter().filter(move |mark| {
+            mark.span.line_column().line == line && mark.span.file().name() == name
+        })
+    }
+
+    /// The characters of a line as shown: byte offset in the file, text, columns. Of a very long line only those
+    /// around its first mark.
     fn shown_line(&self, span: &Span, line: usize) -> Vec<(usize, String, usize)> {
         let file = span.file();
-        let line_start = file.line_start(line);
+        let mut part =
+            Span::new(file, file.line_start(line), file.line_start(line) + file.line(line).len());
+        if part.text().len() > LINE_BYTES_MAX {
+            let first = self.marks_of(span, line).map(|mark| mark.span.start()).min();
+            let first = first.unwrap_or_default().saturating_sub(LINE_BYTES_MAX / 4);
+            let start = first.clamp(part.start(), part.end());
+            part = Span::new(file, start, part.end().min(start + LINE_BYTES_MAX));
+        }
         let concealed: Vec<&Span> = self
             .concealed
             .iter()
             .filter(|concealed| concealed.file().name() == file.name())
+            .filter(|concealed| concealed.start() < part.end() && part.start() < concealed.end())
             .collect();
-        let likely = likely_secrets(file.line(line));
+        let likely = likely_secrets(part.text());
         let character = |(index, character): (usize, char)| {
-            let offset = line_start + index;
-            let mut text = String::new();
+            let offset = part.start() + index;
             let masked = concealed.iter().any(|span| (span.start()..span.end()).contains(&offset))
                 || likely.iter().any(|range| range.contains(&index));
-            let masked = if masked { '*' } else { character };
-            let width = push_shown(&mut text, masked);
+            let mut text = String::new();
+            let width = push_shown(&mut text, if masked { '*' } else { character });
             (offset, text, width)
         };
-        file.line(line).char_indices().map(character).collect()
+        part.text().char_indices().map(character).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use crate::nearest::nearest;
 use crate::node::{Key, Map, Node};
 use crate::read::listed;
@@ -78,11 +78,12 @@ impl<'n, 'd> Fields<'n, 'd> {
     /// Reports none of them and more than one of them.
     pub fn exactly_one(&mut self, keys: &[&'static str]) -> Option<(&'static str, &'n Node)> {
         self.known.extend(keys);
-        let present: Vec<(&'static str, &'n Key, &'n Node)> = keys
+        let mut present: Vec<(&'static str, &'n Key, &'n Node)> = keys
             .iter()
             .filter_map(|name| self.map.entry(name).map(|(key, node)| (*name, key, node)))
             .collect();
         self.taken.extend(present.iter().map(|(name, _, _)| (*name).to_owned()));
+        present.sort_by_key(|(_, key, _)| key.span.start());
         match present.as_slice() {
             [(name, _, node)] => Some((name, node)),
             [] => {
@@ -154,7 +155,8 @@ impl<'n, 'd> Fields<'n, 'd> {
         let unknown = map.iter().filter(|(key, _)| !self.taken.contains(&key.text));
         let mut meant = Vec::new();
         let mut errors = Vec::new();
-        for (key, node) in unknown {
+        // Whoever has more unknown keys than diagnostics are kept does not miss the rest.
+        for (key, node) in unknown.take(DIAGNOSTICS_MAX) {
             let near = nearest(&key.text, self.known.iter().copied());
             if near.is_some_and(|near| self.confidential.contains(&near)) {
                 self.diagnostics.conceal(&node.span);
@@ -248,5 +250,74 @@ fn all(keys: &[&'static str]) -> String {
         Some((last, [])) | Some((last, _)) if quoted.len() == 1 => last.clone(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SourceFile;
+
+    /// Reads a map by `read`, and gives the codes with the text they point at.
+    fn codes(text: &str, read: impl FnOnce(Fields<'_, '_>)) -> Vec<String> {
+        let file = SourceFile::new("a.yaml", text);
+        let mut diagnostics = Diagnostics::new();
+        let node = Node::parse(&file, &mut diagnostics).expect("the text is YAML");
+        read(Fields::of(&node, "mllp", &mut diagnostics).expect("the tree is a map"));
+        let shown = |one: &Diagnostic| {
+            format!("{} {}", one.code, one.span().map(Span::text).unwrap_or_default())
+        };
+        diagnostics.iter().map(shown).collect()
+    }
+
+    fn text(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
+        node.text(diagnostics).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_key_that_is_near_another_lawful_one_is_missing_all_the_same() {
+        let found = codes("idle_timeout: 5m", |mut fields| {
+            assert_eq!(fields.required("ack_timeout", text), None);
+            assert!(fields.optional("idle_timeout", text).is_some());
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.missing-key idle_timeout"]);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_one_error() {
+        let found = codes("lisen: a", |mut fields| {
+            assert_eq!(fields.required("listen", text), None);
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.unknown-key lisen"]);
+        let found = codes("mlp: a", |mut fields| {
+            assert!(fields.exactly_one(&["mllp", "file"]).is_none());
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.unknown-key mlp"]);
+    }
+
+    #[test]
+    fn a_reader_that_gives_up_loses_no_missing_key() {
+        let found = codes("{ lisen: a }", |mut fields| {
+            assert_eq!(fields.required("listen", text), None);
+        });
+        assert_eq!(found, ["config.missing-key {"]);
+    }
+
+    #[test]
+    fn one_key_of_several_is_wanted() {
+        let found = codes("file: a", |mut fields| {
+            let found = fields.exactly_one(&["mllp", "file"]).map(|(name, _)| name);
+            assert_eq!(found, Some("file"));
+            assert!(fields.finish());
+        });
+        assert!(found.is_empty());
+        let found = codes("file: a\nmllp: b", |mut fields| {
+            assert!(fields.exactly_one(&["mllp", "file"]).is_none());
+            assert!(!fields.finish());
+        });
+        assert_eq!(found, ["config.conflicting-keys mllp"]);
     }
 }

@@ -21,7 +21,7 @@ pub struct Limits {
     pub bytes_max: usize,
     /// Maps and lists within one another.
     pub depth_max: usize,
-    /// Maps, lists and scalars, where an alias counts as all that it stands for.
+    /// Maps, lists and scalars, where an anchor counts twice and an alias as all that it stands for.
     pub nodes_max: usize,
 }
 
@@ -197,7 +197,7 @@ impl Builder<'_> {
                 self.refuse_tag(tag.as_deref(), &span);
                 self.count(1, 0, &span)?;
                 let node = self.scalar(&text, style, span);
-                self.remember(anchor, &node);
+                self.remember(anchor, &node)?;
                 self.finish(node);
             }
             Event::SequenceStart(anchor, tag) => {
@@ -216,7 +216,7 @@ impl Builder<'_> {
                 };
                 self.frames.push(Frame { start: span.start(), anchor, kind });
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(&span),
+            Event::SequenceEnd | Event::MappingEnd => self.close(&span)?,
             Event::Alias(anchor) => self.alias(anchor, &span)?,
             Event::Nothing
             | Event::StreamStart
@@ -295,10 +295,14 @@ impl Builder<'_> {
         Span::new(self.file, end.saturating_sub(1), end)
     }
 
-    fn remember(&mut self, anchor: usize, node: &Node) {
+    /// Keeps what an alias may stand for. The copy counts, too: anchors within anchors would multiply.
+    fn remember(&mut self, anchor: usize, node: &Node) -> Option<()> {
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), Size::of(node)));
+            let size = Size::of(node);
+            self.count(size.nodes, 0, &node.span)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
+        Some(())
     }
 
     fn alias(&mut self, anchor: usize, span: &Span) -> Option<()> {
@@ -324,8 +328,8 @@ impl Builder<'_> {
         Some(())
     }
 
-    fn close(&mut self, end: &Span) {
-        let Some(Frame { start, anchor, kind }) = self.frames.pop() else { return };
+    fn close(&mut self, end: &Span) -> Option<()> {
+        let Frame { start, anchor, kind } = self.frames.pop()?;
         // A flow map or list ends with its bracket; a block one where its last value ends.
         let end_of = |last: Option<usize>| {
             if matches!(end.text(), "}" | "]") { end.end() } else { last.unwrap_or(start) }
@@ -342,8 +346,9 @@ impl Builder<'_> {
             }
         };
         let node = Node { span: Span::new(self.file, start, end), value };
-        self.remember(anchor, &node);
+        self.remember(anchor, &node)?;
         self.finish(node);
+        Some(())
     }
 
     /// Puts a finished node where it belongs.

@@ -36,9 +36,13 @@ fn values() {
     let limits = Limits { nodes_max: 5, ..Limits::default() };
     assert!(codes("[1, 2, 3, 4]", limits).is_empty());
     assert_eq!(codes("[1, 2, 3, 4, 5]", limits), ["config.too-many-values"]);
-    // The list, the inner one with its element, and once more what the alias stands for.
+    // The list, the inner one with its element, that kept for the alias, and what the alias stands for.
+    let limits = Limits { nodes_max: 7, ..Limits::default() };
     assert!(codes("[&a [1], *a]", limits).is_empty());
+    assert_eq!(codes("[&a [1], *a, 2]", limits), ["config.too-many-values"]);
     assert_eq!(codes("[&a [1, 2], *a]", limits), ["config.too-many-values"]);
+    assert!(codes("[&a [1, 2]]", limits).is_empty());
+    assert_eq!(codes("[&a [1, 2], 3]", limits), ["config.too-many-values"]);
 }
 
 #[test]
@@ -100,4 +104,21 @@ fn what_variables_put_in() {
     let padding = "y".repeat(SUBSTITUTED_BYTES_MAX - 600_000);
     assert!(read(&format!("a: ${{LONG}}\nb: ${{NONE:-{padding}}}\n")).is_empty());
     assert_eq!(read(&format!("a: ${{LONG}}\nb: ${{NONE:-{padding}y}}\n")), ["config.too-large"]);
+}
+
+#[test]
+fn many_mistakes_in_one_long_line_are_shown_soon() {
+    let started = Instant::now();
+    let keys: Vec<String> = (0..20_000).map(|key| format!("listen{key}: x")).collect();
+    let text = format!("channel: a\nsource: {{ mllp: {{ {} }} }}\n", keys.join(", "));
+    let (_, diagnostics) = crate::channel::read(&SourceFile::new("a.yaml", text));
+    assert!(diagnostics.len() > 100);
+    assert!(diagnostics.to_string().lines().all(|line| line.len() < 2_000));
+    assert!(
+        diagnostics
+            .records()
+            .iter()
+            .all(|record| record.excerpt.as_ref().is_some_and(|line| line.len() < 5_000))
+    );
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
