@@ -12,6 +12,7 @@ mod delivery;
 mod descriptor;
 mod file;
 mod health;
+mod http;
 mod intake;
 mod registry;
 #[allow(dead_code, unused_imports, reason = "the connectors that use it follow")]
