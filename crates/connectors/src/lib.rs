@@ -14,8 +14,8 @@ mod file;
 mod health;
 mod http;
 mod intake;
+mod mllp;
 mod registry;
-#[allow(dead_code, unused_imports, reason = "the connectors that use it follow")]
 mod tls;
 
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};

@@ -28,6 +28,7 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
         answers: &[],
+        interruptions: &[],
         build: destination,
     }),
     codes: codes::CODES,
@@ -180,7 +181,7 @@ const DESTINATION: &[FieldSchema] = &[
         required: Required::Default("false"),
         doc: "Add to the file instead of making one for each message: choose a `name` that stays the same as long as you \
               like, such as `{date}.hl7`. A hidden file beside it remembers how far it is whole, so that a crash leaves no \
-              half message in it.",
+              half message in it. No other program may add to the file: what it adds would be taken for such a piece.",
         example: "true",
     },
     FieldSchema {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pipehat_config::Diagnostics;
+use pipehat_message::Batches;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -284,7 +285,8 @@ async fn the_source_keeps_the_contract() {
     check_source(SourceFolders(Mutex::default())).await;
 }
 
-struct DestinationFolders;
+/// What the contract's destination writes: a file for each message, or one for all.
+struct DestinationFolders(&'static str);
 
 struct DestinationFolder {
     parent: TempDir,
@@ -298,16 +300,19 @@ impl DestinationFolder {
 
 impl Partner for DestinationFolder {
     fn got(&self) -> Vec<Bytes> {
-        let mut files: Vec<_> = names_in(&self.path())
-            .into_iter()
-            .map(|name| {
-                let path = self.path().join(name);
-                let modified = fs::metadata(&path).and_then(|file| file.modified());
-                (modified.expect("a time"), Bytes::from(fs::read(path).expect("a file")))
-            })
-            .collect();
-        files.sort_by_key(|(modified, _)| *modified);
-        files.into_iter().map(|(_, content)| content).collect()
+        let number = |name: &str| {
+            let number = name.strip_prefix("contract-1-1-").and_then(|name| name.split('.').next());
+            number.map_or(1, |number| number.parse::<u32>().expect("a number"))
+        };
+        let mut names = names_in(&self.path());
+        names.retain(|name| !name.starts_with('.'));
+        names.sort_by_key(|name| number(name));
+        let mut got = Vec::new();
+        for name in names {
+            let content = fs::read(self.path().join(name)).expect("a file");
+            got.extend(Batches::new(&content).map(|part| Bytes::copy_from_slice(part.bytes)));
+        }
+        got
     }
 }
 
@@ -337,14 +342,16 @@ impl DestinationCase for DestinationFolders {
         partner: &DestinationFolder,
         health: Arc<Health>,
     ) -> Arc<dyn Destination> {
-        let yaml = format!("{{ folder: {} }}", partner.path().display());
+        let yaml = format!("{{ folder: {}, {} }}", partner.path().display(), self.0);
         destination_with(&yaml, health).expect("the settings are sound")
     }
 }
 
 #[tokio::test]
 async fn the_destination_keeps_the_contract() {
-    check_destination(DestinationFolders).await;
+    for layout in ["append: false", "append: true, name: all.hl7"] {
+        check_destination(DestinationFolders(layout)).await;
+    }
 }
 
 #[tokio::test]
@@ -656,6 +663,51 @@ async fn empty_files_and_links_are_left_and_told() {
         assert_eq!(journal.messages(), [short(1)]);
     }
     running.stop().await;
+}
+
+/// However it came into the working folder: what is no plain file is not read.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_claimed_link_is_set_aside_unread() {
+    let folder = folder();
+    let journal = Arc::new(Journal::default());
+    let working = folder.path().join(".pipehat");
+    fs::create_dir(&working).expect("the folder is there");
+    put(folder.path(), "secret", short(1));
+    let link = working.join("0123456789abcdef-link.hl7");
+    std::os::unix::fs::symlink(folder.path().join("secret"), link).expect("a link");
+    let running = Running::start(folder.path(), QUICK, &journal).await;
+    let reason = appears(folder.path().join("error/link.hl7.reason")).await;
+    assert!(reason.starts_with("file.unreadable"), "{reason}");
+    assert_eq!(journal.messages(), [] as [String; 0]);
+    running.stop().await;
+}
+
+/// Where the system has a second file system at hand: done files may go there, claimed ones not.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn other_file_systems_are_for_finished_files_only() {
+    let folder = folder();
+    let other = tempfile::tempdir_in("/dev/shm").expect("memory for files");
+    let device =
+        |path: &Path| super::disk::Identity::of(&fs::metadata(path).expect("a folder")).device;
+    if device(folder.path()) == device(other.path()) {
+        return;
+    }
+    let journal = Arc::new(Journal::default());
+    put(folder.path(), "a.hl7", short(1));
+    let more = format!("{QUICK}, done: {}", other.path().join("done").display());
+    let running = Running::start(folder.path(), &more, &journal).await;
+    assert_eq!(appears(other.path().join("done/a.hl7")).await, short(1));
+    until(|| (names_in(&folder.path().join(".pipehat")) == ["lock"]).then_some(())).await;
+    assert_eq!(names_in(&other.path().join("done")), ["a.hl7"]);
+    running.stop().await;
+
+    let working = other.path().join("working");
+    let yaml = format!("{{ folder: {}, working: {} }}", folder.path().display(), working.display());
+    let source = source_with(&yaml).expect("the settings are sound");
+    let error = soon("bind", source.bind()).await.err().expect("it can't be claimed there");
+    assert_eq!(error.code, "file.other-file-system");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use pipehat_message::AcknowledgmentCode;
 
+use super::codes;
 use crate::{Answer, OnRefusal};
 
 const fn acknowledgment(name: &'static str, default: OnRefusal, doc: &'static str) -> Answer {
@@ -78,11 +79,30 @@ pub(super) const ANSWERS: &[Answer] = &[
         doc: "A redirection: it is not followed, since it could lead messages anywhere. Correct `url`.",
     },
     Answer {
+        name: "none",
+        class: None,
+        default: OnRefusal::Retry,
+        doc: "No response in time, or one that broke off: nobody knows whether the partner has the message.",
+    },
+    Answer {
+        name: "unreadable",
+        class: None,
+        default: OnRefusal::Retry,
+        doc: "A success without the acknowledgment that `acknowledgment: require` asks for.",
+    },
+    Answer {
         name: "other",
         class: None,
         default: OnRefusal::Park,
         doc: "A status that HTTP does not have.",
     },
+];
+
+/// Which answer an interruption counts as.
+pub(super) const INTERRUPTIONS: &[(&str, &str)] = &[
+    (codes::RESPONSE_TIMEOUT.code, "none"),
+    (codes::RESPONSE_LOST.code, "none"),
+    (codes::RESPONSE_UNREADABLE.code, "unreadable"),
 ];
 
 /// What a response says of the message.

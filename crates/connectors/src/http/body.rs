@@ -66,9 +66,14 @@ impl BodyReader<'_> {
                 admission = Some(self.admit(self.bytes_max).await?);
             }
         }
-        let admission = match admission {
-            Some(admission) => admission,
-            None => self.admit(content.len()).await?,
+        let admission = match (admission, announced) {
+            (Some(admission), Some(_)) => admission,
+            // The most a message may have was asked for: what it does not have is given back.
+            (Some(mut admission), None) => {
+                admission.reduce(self.bytes_max, content.len());
+                admission
+            }
+            (None, _) => self.admit(content.len()).await?,
         };
         Ok((content.freeze(), admission))
     }

@@ -2,29 +2,28 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use jiff::civil::Date;
 use pipehat_config::{
-    Diagnostic, Diagnostics, FieldSchema, Kind, Node, Required, SecretReference, Settings,
-    SourceFile, Span,
+    Diagnostic, Diagnostics, FieldSchema, Kind, Node, Required, Settings, SourceFile,
 };
 use reqwest::Url;
 use rustls::ClientConfig;
 
-use super::answers::ANSWERS;
+use super::answers::{ANSWERS, INTERRUPTIONS};
 use super::codes;
 use super::destination::{AcknowledgmentRule, DestinationOptions, HttpDestination};
+use super::reading::Reading;
+use super::request_headers::{SECRET_HEADERS, request_headers};
 use super::source::{HttpSource, SourceOptions};
 use super::token::Token;
 use crate::tls::{
     ACCEPTED_RISK, CLIENT_TLS, ClientTls, Direction, SERVER_TLS, ServerTls, check_exposure,
 };
 use crate::{
-    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, OperatorCode, Source,
-    SourceDescriptor,
+    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Source, SourceDescriptor,
 };
 
 /// The HTTP connector.
@@ -36,18 +35,11 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
         answers: ANSWERS,
+        interruptions: INTERRUPTIONS,
         build: destination,
     }),
     codes: codes::CODES,
 };
-
-/// Headers that hold what signs somebody in: they are not kept with messages.
-const SECRET_HEADERS: &[&str] =
-    &["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
-
-/// Headers that HTTP itself needs; a configured one would break the request.
-const OWN_HEADERS: &[&str] =
-    &["content-length", "transfer-encoding", "connection", "host", "expect", "upgrade", "te"];
 
 const SOURCE: &[FieldSchema] = &[
     FieldSchema {
@@ -247,76 +239,6 @@ const DESTINATION: &[FieldSchema] = &[
         example: "require",
     },
 ];
-
-/// Reads settings and collects what is wrong with them.
-struct Reading<'a> {
-    settings: &'a Settings,
-    context: &'a BuildContext<'a>,
-    diagnostics: &'a mut Diagnostics,
-    sound: bool,
-}
-
-impl Reading<'_> {
-    fn wrong(&mut self, name: &'static str, message: impl Into<String>) {
-        self.wrong_with(&codes::SETTING, name, message);
-    }
-
-    fn wrong_with(&mut self, code: &OperatorCode, name: &'static str, message: impl Into<String>) {
-        let span = self.settings.span_of(name).unwrap_or_else(|| self.settings.span()).clone();
-        self.wrong_at(code, &span, message);
-    }
-
-    fn wrong_at(&mut self, code: &OperatorCode, span: &Span, message: impl Into<String>) {
-        let error = Diagnostic::error(code.code, span, message);
-        self.diagnostics.push(error.with_help(code.remedy));
-        self.sound = false;
-    }
-
-    /// The secret behind a reference, without the line end that editors put behind it.
-    fn secret(&mut self, reference: &SecretReference) -> Option<Vec<u8>> {
-        match self.context.secrets.secret(reference.name()) {
-            Ok(secret) if secret.trim_ascii().is_empty() => {
-                let message = format!("the secret `{}` is empty", reference.name());
-                self.wrong_at(&codes::SETTING, reference.span(), message);
-                None
-            }
-            Ok(secret) => {
-                let end = secret.trim_ascii_end().len();
-                Some(secret.into_iter().take(end).collect())
-            }
-            Err(error) => {
-                self.wrong_at(&codes::SETTING, reference.span(), error.to_string());
-                None
-            }
-        }
-    }
-
-    fn header_name(&mut self, text: &str, span: &Span) -> Option<HeaderName> {
-        let name = HeaderName::try_from(text).ok();
-        if name.is_none() {
-            self.wrong_at(&codes::SETTING, span, "this is not the name of a header");
-        }
-        name
-    }
-
-    fn bytes_max(&mut self, name: &'static str) -> Option<usize> {
-        match u32::try_from(self.settings.bytes(name)?) {
-            Ok(bytes) if bytes > 0 => usize::try_from(bytes).ok(),
-            _ => {
-                self.wrong(name, "this must be between 1B and 4GiB");
-                None
-            }
-        }
-    }
-
-    fn time(&mut self, name: &'static str) -> Option<Duration> {
-        let time = self.settings.duration(name)?;
-        if time.is_zero() {
-            self.wrong(name, "nothing can be done in no time");
-        }
-        Some(time)
-    }
-}
 
 fn source(
     settings: &Settings,
@@ -554,133 +476,4 @@ fn renamed(
     };
     headers.insert(HOST, authority);
     Some((url, Some((host.trim_matches(['[', ']']).to_owned(), port)), headers))
-}
-
-fn request_headers(reading: &mut Reading<'_>) -> HeaderMap {
-    let settings = reading.settings;
-    let mut headers = HeaderMap::new();
-    if let Some(setting) = settings.get("content_type") {
-        let text = setting.text().unwrap_or_default();
-        match HeaderValue::try_from(text) {
-            Ok(value) if text.contains('/') => drop(headers.insert(CONTENT_TYPE, value)),
-            _ => reading.wrong("content_type", "this is not a content type"),
-        }
-    }
-    for (key, setting) in settings.map("headers").unwrap_or_default() {
-        let value = setting.text().unwrap_or_default().as_bytes().to_vec();
-        add_header(reading, &mut headers, (&key.text, &key.span), value, Secrecy::Open);
-    }
-    for (key, setting) in settings.map("secret_headers").unwrap_or_default() {
-        if let Some(value) = setting.secret().and_then(|secret| reading.secret(secret)) {
-            add_header(reading, &mut headers, (&key.text, &key.span), value, Secrecy::Secret);
-        }
-    }
-    if let Some(value) = authorization(reading) {
-        if headers.contains_key(AUTHORIZATION) {
-            reading.wrong("token", "there is an `Authorization` header already");
-        }
-        headers.insert(AUTHORIZATION, value);
-    }
-    headers
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Secrecy {
-    Open,
-    Secret,
-}
-
-fn add_header(
-    reading: &mut Reading<'_>,
-    headers: &mut HeaderMap,
-    (name, span): (&str, &Span),
-    value: Vec<u8>,
-    secrecy: Secrecy,
-) {
-    let Some(name) = reading.header_name(name, span) else { return };
-    if OWN_HEADERS.contains(&name.as_str()) || name == CONTENT_TYPE {
-        let message =
-            "this header is set by Pipehat itself (for `Content-Type` see `content_type`)";
-        return reading.wrong_at(&codes::SETTING, span, message);
-    }
-    if secrecy == Secrecy::Open && SECRET_HEADERS.contains(&name.as_str()) {
-        let message = "what signs us in must not stand in a file: use `token`, `password` or `secret_headers`";
-        return reading.wrong_at(&codes::SETTING, span, message);
-    }
-    match HeaderValue::try_from(value) {
-        Ok(mut value) => {
-            value.set_sensitive(secrecy == Secrecy::Secret);
-            headers.insert(name, value);
-        }
-        Err(_) => reading.wrong_at(&codes::SETTING, span, "no header can have this value"),
-    }
-}
-
-fn authorization(reading: &mut Reading<'_>) -> Option<HeaderValue> {
-    let settings = reading.settings;
-    let value = match (settings.secret("token"), settings.text("user"), settings.secret("password"))
-    {
-        (Some(token), None, None) => {
-            let mut value = b"Bearer ".to_vec();
-            value.extend(reading.secret(token)?);
-            value
-        }
-        (None, Some(user), Some(password)) => {
-            let password = reading.secret(password)?;
-            let mut plain = format!("{user}:").into_bytes();
-            plain.extend(password);
-            format!("Basic {}", base64(&plain)).into_bytes()
-        }
-        (None, None, None) => return None,
-        (Some(_), ..) => {
-            reading.wrong("token", "sign in either with `token` or with `user` and `password`");
-            return None;
-        }
-        (None, user, _) => {
-            let name = if user.is_some() { "user" } else { "password" };
-            reading.wrong(name, "`user` and `password` belong together");
-            return None;
-        }
-    };
-    match HeaderValue::try_from(value) {
-        Ok(mut value) => {
-            value.set_sensitive(true);
-            Some(value)
-        }
-        Err(_) => {
-            reading.wrong("token", "no header can have this value");
-            None
-        }
-    }
-}
-
-/// RFC 4648 §4, for Basic (RFC 7617).
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut three = [0_u8; 3];
-        three.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for place in 0..4 {
-            let index = usize::try_from((bits >> (18 - 6 * place)) & 0x3f).unwrap_or_default();
-            let letter = if place > chunk.len() { None } else { ALPHABET.get(index) };
-            text.push(letter.map_or('=', |letter| char::from(*letter)));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_of_every_remainder() {
-        for (plain, expected) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(plain.as_bytes()), expected);
-        }
-    }
 }

@@ -11,7 +11,9 @@ mod body;
 mod codes;
 mod config;
 mod destination;
+mod reading;
 mod reply;
+mod request_headers;
 mod retry_after;
 mod source;
 #[cfg(test)]

@@ -114,6 +114,7 @@ impl ClientTls {
     }
 
     /// What HTTP clients are made with. They take the server's name from the URL, or are told it by the caller.
+    #[allow(dead_code, reason = "for the destinations that bring their own HTTP client")]
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         self.config.clone()
     }
