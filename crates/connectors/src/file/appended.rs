@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, Identity};
+use super::disk::{self, Identity, Mode};
 
 /// Which delivery it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +44,13 @@ pub(super) fn append(
     name: &str,
     content: &[u8],
     delivery: Delivery,
+    mode: Mode,
 ) -> io::Result<Appended> {
     let memory = folder.join(format!(".{name}.pipehat"));
     let path = folder.join(name);
-    let mut file = File::options().create(true).append(true).open(&path)?;
+    let mut options = File::options();
+    options.create(true).append(true);
+    let mut file = mode.of_new_files(&mut options).open(&path)?;
     // Another engine may add to the same file: it reads the memory only when ours is written. It gives way when `file` is
     // closed. Shares that know no locks are for one engine.
     let _ = file.lock();
@@ -138,7 +141,8 @@ mod tests {
     }
 
     fn add(folder: &Path, content: &str, message: u64) -> io::Result<Appended> {
-        append(folder, "day.hl7", content.as_bytes(), delivery(message))
+        let mode = Mode::parse("640").expect("a mode");
+        append(folder, "day.hl7", content.as_bytes(), delivery(message), mode)
     }
 
     fn content(folder: &Path) -> io::Result<String> {

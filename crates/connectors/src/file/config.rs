@@ -8,6 +8,7 @@ use pipehat_config::{Diagnostic, Diagnostics, FieldSchema, Kind, Required, Setti
 
 use super::codes;
 use super::destination::{DestinationOptions, FileDestination, Layout, OnExisting};
+use super::disk::Mode;
 use super::listing::{Marker, MarkerBase, Order, Ready};
 use super::parts::Split;
 use super::pattern::Pattern;
@@ -191,6 +192,14 @@ const DESTINATION: &[FieldSchema] = &[
         doc: "What ends each segment: what the message has, or one of these everywhere.",
         example: "crlf",
     },
+    FieldSchema {
+        name: "mode",
+        kind: Kind::Text,
+        required: Required::Default("\"0640\""),
+        doc: "Who may read and write the files, as in `chmod`: unless told otherwise, we and the folder's group, nobody else. \
+              The process's umask may take more away.",
+        example: "\"0660\"",
+    },
 ];
 
 fn source(
@@ -341,7 +350,13 @@ fn destination(
         "crlf" => SegmentEnd::CrLf,
         _ => SegmentEnd::Keep,
     };
+    let Some(mode) = Mode::parse(settings.text("mode")?) else {
+        let message = "this is not a mode that lets ourselves read and write, such as \"0640\"";
+        wrong(settings, "mode", message, diagnostics);
+        return None;
+    };
     let options = DestinationOptions {
+        mode,
         folder: context.path(settings.text("folder")?),
         name,
         layout: if append { Layout::Append } else { Layout::One(on_existing) },

@@ -99,5 +99,6 @@ async fn settings_that_make_no_sense_are_explained() {
     };
     check(destination("name: \"../{message}\""), "can't contain");
     check(destination("append: true, on_existing: park"), "added to");
+    check(destination("mode: \"0440\""), "0640");
     assert_eq!(destination("append: true"), Ok(()));
 }

@@ -173,3 +173,22 @@ async fn a_failed_write_leaves_nothing_and_says_so() {
         other => panic!("{other:?}"),
     }
 }
+
+/// Nobody but us and the group: messages are about patients.
+#[cfg(unix)]
+#[tokio::test]
+async fn others_may_not_read_what_is_written() {
+    use std::os::unix::fs::PermissionsExt;
+    for layout in ["append: false", "append: true"] {
+        for (mode, more_than_us) in [("\"0640\"", 0o040), ("\"0600\"", 0)] {
+            let folder = folder();
+            let more = format!("{layout}, mode: {mode}, name: a.hl7");
+            assert_eq!(deliver(&out(folder.path(), &more), 1, "A").await, DELIVERED);
+            let metadata = fs::metadata(folder.path().join("a.hl7")).expect("a file");
+            let written = metadata.permissions().mode();
+            assert_eq!(written & 0o600, 0o600, "{layout} {mode}");
+            // The umask of whoever runs this may take the group's right away.
+            assert_eq!(written & 0o077 & !more_than_us, 0, "{layout} {mode}");
+        }
+    }
+}
