@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::journal::{Journal, Running};
 use super::{CONNECTOR, appears, folder, names_in, put, source_with, until};
-use crate::contract::{Heard, SourceCase, check_source, soon};
+use crate::contract::{FakeEngine, Gate, Heard, SourceCase, check_source, not_yet, soon};
 use crate::file::disk::Identity;
 use crate::{Inbound, LinkState, ReceiptOutcome, Source};
 
@@ -303,6 +304,29 @@ async fn a_file_larger_than_any_buffer_is_streamed() {
     let expected = batch(MESSAGES).len() as u64;
     assert_eq!(running.health.snapshot().bytes_in, expected);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn few_large_messages_are_under_way_at_once() {
+    const MESSAGES: usize = 6;
+    let folder = folder();
+    let engine = FakeEngine::new(|_, _| None).shared();
+    engine.receipts(Gate::Shut);
+    let large: String = (1..=MESSAGES)
+        .map(|number| format!("{}OBX|{}\r", short(number), "x".repeat(3 << 20)))
+        .collect();
+    put(folder.path(), "large.hl7", large);
+    let source = source_with(&format!("{{ folder: {}, {QUICK} }}", folder.path().display()));
+    let bound = soon("bind", source.expect("sound").bind()).await.expect("the folder is free");
+    let stop = CancellationToken::new();
+    let run = tokio::spawn(bound.run(engine.clone(), Arc::default(), stop.clone()));
+    engine.given(2).await;
+    not_yet("a third large message", engine.given(3)).await;
+    engine.receipts(Gate::Open);
+    engine.given(MESSAGES).await;
+    appears(folder.path().join("done/large.hl7")).await;
+    stop.cancel();
+    soon("the source's end", run).await.expect("the source does not panic");
 }
 
 #[tokio::test]
