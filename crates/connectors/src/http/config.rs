@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use pipehat_config::{
     Diagnostic, Diagnostics, FieldSchema, Kind, Node, Required, Settings, SourceFile,
 };
-use reqwest::Url;
+use reqwest::{Proxy, Url};
 use rustls::ClientConfig;
 
 use super::answers::{ANSWERS, INTERRUPTIONS};
@@ -202,6 +202,13 @@ const DESTINATION: &[FieldSchema] = &[
         example: "{ reason: separate VLAN, date: 2026-03-31 }",
     },
     FieldSchema {
+        name: "proxy",
+        kind: Kind::Text,
+        required: Required::No,
+        doc: "The proxy to go through, without user and password. Proxies named in the environment are not used.",
+        example: "http://proxy.internal:3128",
+    },
+    FieldSchema {
         name: "connect_timeout",
         kind: Kind::Duration,
         required: Required::Default("10s"),
@@ -346,6 +353,7 @@ fn destination(
     let reply_bytes_max = reading.bytes_max("reply_bytes_max")?;
     let url = url?;
     let tls = tls(&mut reading, &url);
+    let proxy = proxy(&mut reading);
     if !reading.sound {
         return None;
     }
@@ -359,6 +367,7 @@ fn destination(
         url,
         address,
         resolve,
+        proxy,
         method: match settings.choice("method")? {
             "PUT" => Method::PUT,
             "PATCH" => Method::PATCH,
@@ -386,6 +395,7 @@ fn destination(
 }
 
 fn url(reading: &mut Reading<'_>) -> Option<Url> {
+    reading.conceal_password("url");
     let url = match Url::parse(reading.settings.text("url")?) {
         Ok(url) => url,
         // The error's text does not repeat the URL, which may have a password in it.
@@ -397,9 +407,6 @@ fn url(reading: &mut Reading<'_>) -> Option<Url> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         reading.wrong("url", "a URL begins with `https://` or `http://` and a host");
     } else if !url.username().is_empty() || url.password().is_some() {
-        if let Some(span) = reading.settings.span_of("url") {
-            reading.diagnostics.conceal(span);
-        }
         reading
             .wrong("url", "user and password do not belong into a URL: use `user` and `password`");
     } else if url.fragment().is_some() {
@@ -449,6 +456,26 @@ fn tls(reading: &mut Reading<'_>, url: &Url) -> Option<ClientConfig> {
     let section = absent.as_ref().or(reading.settings.section("tls"))?;
     let tls = ClientTls::read(section, host, reading.context, reading.diagnostics)?;
     Some((*tls.config()).clone())
+}
+
+fn proxy(reading: &mut Reading<'_>) -> Option<Proxy> {
+    reading.conceal_password("proxy");
+    let written = Url::parse(reading.settings.text("proxy")?).ok();
+    let named = written.filter(|url| {
+        url.scheme() == "http" && url.username().is_empty() && url.host_str().is_some()
+    });
+    if server_name(reading.settings).is_some() {
+        reading.wrong(
+            "proxy",
+            "a proxy looks up names itself, so `server_name` can't be used with it",
+        );
+        return None;
+    }
+    let proxy = named.and_then(|url| Proxy::all(url).ok());
+    if proxy.is_none() {
+        reading.wrong("proxy", "this is not a proxy such as `http://proxy.internal:3128`");
+    }
+    proxy
 }
 
 fn server_name(settings: &Settings) -> Option<&str> {

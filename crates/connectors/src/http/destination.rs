@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use pipehat_message::Acknowledgment;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, Proxy, Response, Url, redirect};
 use rustls::ClientConfig;
 
 use super::answers::{Verdict, judge};
@@ -42,6 +42,8 @@ pub(super) struct DestinationOptions {
     pub(super) address: String,
     /// The host to look up instead of the URL's, and its port.
     pub(super) resolve: Option<(String, u16)>,
+    /// Goes between, where the network demands it.
+    pub(super) proxy: Option<Proxy>,
     pub(super) method: Method,
     /// Content type, authorization and whatever else is configured.
     pub(super) headers: HeaderMap,
@@ -76,6 +78,9 @@ impl HttpDestination {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(options.connections)
             .tls_backend_preconfigured(options.tls.clone());
+        if let Some(proxy) = options.proxy.clone() {
+            builder = builder.proxy(proxy);
+        }
         if let Some((host, port)) = options.resolve.clone() {
             builder = builder.dns_resolver(Arc::new(Elsewhere { host, port }));
         }

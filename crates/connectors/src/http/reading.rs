@@ -42,6 +42,15 @@ impl Reading<'_> {
         self.sound = false;
     }
 
+    /// Keeps a URL out of excerpts that has, or may have, a password in it.
+    pub(super) fn conceal_password(&mut self, name: &'static str) {
+        if let Some(setting) = self.settings.get(name)
+            && setting.text().is_some_and(|text| text.contains('@'))
+        {
+            self.diagnostics.conceal(setting.span());
+        }
+    }
+
     /// The secret behind a reference, without the line end that editors put behind it.
     pub(super) fn secret(&mut self, reference: &SecretReference) -> Option<Vec<u8>> {
         match self.context.secrets.secret(reference.name()) {

@@ -152,6 +152,8 @@ fn settings_that_make_no_sense_are_explained() {
     check(local("content_type: hl7"), "content type");
     check(local("headers: { Content-Length: 7 }"), "by Pipehat itself");
     check(local("headers: { Authorization: Bearer }"), "must not stand in a file");
+    check(local("proxy: proxy.internal"), "not a proxy");
+    check(local("proxy: \"http://u:opensesame@proxy/\""), "not a proxy");
     check(local("user: us"), "belong together");
     check(local("token: secret:lab, user: us, password: secret:lab"), "either");
     check(local("timeout: 1s, connect_timeout: 2s"), "includes it");

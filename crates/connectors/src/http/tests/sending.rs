@@ -285,6 +285,18 @@ async fn a_redirection_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_proxy_goes_between() {
+    let proxy = Server::start(Script::answers("200 OK", "", "")).await;
+    let yaml = format!("{{ url: \"http://lab.invalid/in\", proxy: \"http://{}\" }}", proxy.address);
+    let (destination, _) =
+        destination_with(&Project::empty(), &yaml, Arc::default()).expect("sound");
+    assert_eq!(told(&deliver(&destination).await), "delivered 0");
+    let requests = proxy.requests();
+    let head = requests.first().map(|request| request.head.clone()).unwrap_or_default();
+    assert!(head.starts_with("POST http://lab.invalid/in HTTP/1.1"), "{head}");
+}
+
+#[tokio::test]
 async fn a_partner_that_asks_us_to_wait_is_left_alone() {
     let server = Server::start(Script::answers("503 Busy", "Retry-After: 600\r\n", "")).await;
     let destination = out(&server, "method: POST");
