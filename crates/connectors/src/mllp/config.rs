@@ -76,7 +76,8 @@ const KEEP_ALIVE: FieldSchema = FieldSchema {
     example: "30s",
 };
 
-/// So many connections of one source cost some tens of megabytes when all of them are in the middle of a message.
+/// More than any partner opens by intention. Each may hold a quarter of a mebibyte of an unfinished message before the
+/// engine is asked for room, so that all of them together are bounded too.
 const CONNECTIONS_MAX_DEFAULT: &str = "1000";
 
 /// The keys of an MLLP source.

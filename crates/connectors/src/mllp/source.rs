@@ -42,8 +42,10 @@ impl MllpSource {
             message: format!("can't listen on {listen}: {error}"),
             source: Some(error),
         };
-        let mut addresses = lookup_host((listen.host(), listen.port())).await.map_err(failed)?;
-        let address = addresses.next().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let addresses = lookup_host((listen.host(), listen.port())).await.map_err(failed)?;
+        // A name such as `localhost` may have several: partners mostly come by IPv4.
+        let address = addresses.min_by_key(SocketAddr::is_ipv6);
+        let address = address.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let listener = socket::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Box::new(Listening { rules: self.rules.clone(), listener, address }))
