@@ -5,7 +5,7 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{completions, message};
+use crate::commands::{completions, listen, message, send};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
 
@@ -75,6 +75,10 @@ mod order {
 pub(crate) enum Command {
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
+    #[command(display_order = order::MESSAGES + 1)]
+    Send(send::Arguments),
+    #[command(display_order = order::MESSAGES + 2)]
+    Listen(listen::Arguments),
     #[command(display_order = order::OTHER)]
     Completions(completions::Arguments),
 }
@@ -83,6 +87,8 @@ impl Command {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
             Self::Message(arguments) => arguments.run(terminal),
+            Self::Send(arguments) => arguments.run(terminal),
+            Self::Listen(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }
     }

@@ -1,4 +1,6 @@
 //! One module for each command: its arguments, its help, and what it does.
 
 pub(crate) mod completions;
+pub(crate) mod listen;
 pub(crate) mod message;
+pub(crate) mod send;
