@@ -5,7 +5,7 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{completions, listen, message, send};
+use crate::commands::{completions, listen, message, new, send};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
 
@@ -73,6 +73,8 @@ mod order {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(display_order = order::BUILD)]
+    New(new::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::MESSAGES + 1)]
@@ -86,6 +88,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
+            Self::New(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),

@@ -3,4 +3,5 @@
 pub(crate) mod completions;
 pub(crate) mod listen;
 pub(crate) mod message;
+pub(crate) mod new;
 pub(crate) mod send;

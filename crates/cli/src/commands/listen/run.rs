@@ -145,7 +145,10 @@ async fn accept(
                 Err(error) => return Err(Failure::could_not(ListenError::Accept(error))),
             },
             Some(_) = tasks.join_next() => {}
-            () = &mut interrupted => shared.stop.cancel(),
+            () = &mut interrupted => {
+                shared.stop.cancel();
+                break;
+            }
             () = shared.stop.cancelled() => break,
         }
     }

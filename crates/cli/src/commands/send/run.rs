@@ -37,7 +37,7 @@ pub(super) enum Told {
 
 #[derive(Debug, thiserror::Error)]
 enum ConnectError {
-    #[error("cannot connect to {target}: is it listening there?")]
+    #[error("cannot connect to {target} (is it listening there?)")]
     Connect {
         target: String,
         #[source]
