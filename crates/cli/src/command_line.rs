@@ -5,7 +5,7 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{completions, listen, message, new, send};
+use crate::commands::{completions, listen, message, new, send, up};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
 
@@ -75,6 +75,8 @@ mod order {
 pub(crate) enum Command {
     #[command(display_order = order::BUILD)]
     New(new::Arguments),
+    #[command(display_order = order::RUN)]
+    Up(up::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::MESSAGES + 1)]
@@ -89,6 +91,7 @@ impl Command {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
             Self::New(arguments) => arguments.run(terminal),
+            Self::Up(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),

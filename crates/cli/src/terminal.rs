@@ -84,6 +84,11 @@ impl Terminal {
         self.output_is_terminal
     }
 
+    /// Whether standard error is coloured.
+    pub(crate) fn error_has_colour(&self) -> bool {
+        self.error_colour
+    }
+
     /// Whether to show how long work goes on.
     pub(crate) fn shows_progress(&self) -> bool {
         self.error_is_terminal && !self.quiet

@@ -20,7 +20,28 @@ pub struct Descriptor {
     pub source: Option<SourceDescriptor>,
     /// How it sends, if it does.
     pub destination: Option<DestinationDescriptor>,
+    /// What it may tell an operator: every code of its problems, attempts and mistakes.
+    pub codes: &'static [OperatorCode],
 }
+
+/// A stable code that an operator meets in the console, in logs and in records, and looks up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorCode {
+    /// The code itself, `mllp.connect-failed`: the connector and what happened.
+    pub code: &'static str,
+    /// What it means and what usually lies behind it.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// Makes a source.
+pub type BuildSource =
+    fn(&Settings, &BuildContext<'_>, &mut Diagnostics) -> Option<Arc<dyn Source>>;
+
+/// Makes a destination, which keeps its health there.
+pub type BuildDestination =
+    fn(&Settings, &BuildContext<'_>, Arc<Health>, &mut Diagnostics) -> Option<Arc<dyn Destination>>;
 
 /// How a connector receives.
 #[derive(Debug)]
@@ -28,7 +49,7 @@ pub struct SourceDescriptor {
     /// Its settings.
     pub schema: &'static [FieldSchema],
     /// Makes a source of checked settings; reports what only the whole shows to be wrong.
-    pub build: fn(&Settings, &BuildContext<'_>, &mut Diagnostics) -> Option<Arc<dyn Source>>,
+    pub build: BuildSource,
     /// What it holds alone on this machine, such as `tcp 0.0.0.0:2575` or a folder: two sources
     /// with the same claim clash. Addresses of port 0 claim nothing.
     pub claim: fn(&Settings) -> Option<String>,
@@ -42,12 +63,7 @@ pub struct DestinationDescriptor {
     /// The ways in which its peers refuse.
     pub answers: &'static [Answer],
     /// Makes a destination of checked settings; reports what only the whole shows to be wrong.
-    pub build: fn(
-        &Settings,
-        &BuildContext<'_>,
-        Arc<Health>,
-        &mut Diagnostics,
-    ) -> Option<Arc<dyn Destination>>,
+    pub build: BuildDestination,
 }
 
 /// What building a connector may use.

@@ -85,6 +85,18 @@ impl Admission {
         Self { permits: Vec::new() }
     }
 
+    /// Gives part of it back: what was asked for `asked` bytes is now for `used` bytes only.
+    ///
+    /// For a source that had to ask before it knew how long a payload would be.
+    pub fn reduce(&mut self, asked: usize, used: usize) {
+        for permits in &mut self.permits {
+            let held = permits.num_permits() as u128;
+            let kept = (held * used as u128).div_ceil((asked as u128).max(1)).min(held);
+            let surplus = usize::try_from(held - kept).unwrap_or(0);
+            drop(permits.split(surplus));
+        }
+    }
+
     /// How many permits are held.
     pub fn permits(&self) -> usize {
         self.permits.iter().map(OwnedSemaphorePermit::num_permits).sum()
@@ -156,5 +168,23 @@ impl std::fmt::Debug for Receipt {
             .field("reply_bytes", &self.reply.as_ref().map(Bytes::len))
             .field("later", &self.later.is_some())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_asked_too_much_is_given_back() {
+        let room = Arc::new(tokio::sync::Semaphore::new(100));
+        let permits = room.clone().acquire_many_owned(50).await.expect("there is room");
+        let mut admission = Admission::new(vec![permits]);
+        admission.reduce(1000, 390);
+        assert_eq!((admission.permits(), room.available_permits()), (20, 80));
+        admission.reduce(390, 1000);
+        assert_eq!((admission.permits(), room.available_permits()), (20, 80));
+        admission.reduce(1000, 0);
+        assert_eq!(room.available_permits(), 100);
     }
 }

@@ -5,15 +5,22 @@
 //! sender is the engine's to decide. A connector never acknowledges on its own account: it asks
 //! the [`Intake`] and passes on what the [`Receipt`] says.
 
+#[cfg(test)]
+#[allow(dead_code, unused_imports, reason = "each connector uses its part")]
+mod contract;
 mod delivery;
 mod descriptor;
+mod file;
 mod health;
 mod intake;
+mod mllp;
 mod registry;
+mod tls;
 
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};
 pub use descriptor::{
-    BuildContext, Descriptor, DestinationDescriptor, Secrets, SourceDescriptor, UnknownSecret,
+    BuildContext, BuildDestination, BuildSource, Descriptor, DestinationDescriptor, OperatorCode,
+    Secrets, SourceDescriptor, UnknownSecret,
 };
 pub use health::{Health, HealthSnapshot, LinkState, Problem};
 pub use intake::{
@@ -21,3 +28,4 @@ pub use intake::{
     Source, StartError,
 };
 pub use registry::{CONNECTORS, connector};
+pub use tls::TLS_CODES;

@@ -1,9 +1,9 @@
 //! Every connector, one line each.
 
-use crate::Descriptor;
+use crate::{Descriptor, file, mllp};
 
 /// The connectors there are.
-pub const CONNECTORS: &[&Descriptor] = &[];
+pub const CONNECTORS: &[&Descriptor] = &[&file::CONNECTOR, &mllp::CONNECTOR];
 
 /// The connector of that name.
 pub fn connector(name: &str) -> Option<&'static Descriptor> {

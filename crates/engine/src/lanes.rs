@@ -78,7 +78,9 @@ impl<T> Lanes<T> {
             if let Some(place) = lane.iter().position(|other| *other == ticket) {
                 lane.remove(place);
                 let moved_up = if place < self.window { lane.get(self.window - 1) } else { None };
-                if let Some(next) = moved_up.and_then(|next| self.items.get_mut(next).map(|item| (*next, item))) {
+                if let Some(next) =
+                    moved_up.and_then(|next| self.items.get_mut(next).map(|item| (*next, item)))
+                {
                     let (next, item) = next;
                     item.behind = item.behind.saturating_sub(1);
                     if item.behind == 0

@@ -158,8 +158,10 @@ pub enum Exception {
 }
 
 /// The books of one channel.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
+    /// How many deliveries of a destination are tracked one by one.
+    pub open_max: usize,
     /// The totals.
     pub counters: Counters,
     /// Received and not yet processed.
@@ -176,7 +178,35 @@ pub struct Ledger {
     pub anomalies: u64,
 }
 
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            open_max: OPEN_MAX,
+            counters: Counters::default(),
+            unprocessed: BTreeSet::new(),
+            parked: HashSet::new(),
+            queues: BTreeMap::new(),
+            exceptions: HashMap::new(),
+            files: VecDeque::new(),
+            anomalies: 0,
+        }
+    }
+}
+
 impl Ledger {
+    /// Books that track every open delivery: for counting them apart from the totals.
+    pub fn tracking_all() -> Self {
+        Self { open_max: usize::MAX, ..Self::default() }
+    }
+
+    /// Messages that have not ended, counted one by one; only of books that track everything.
+    pub fn in_flight_counted(&self) -> u64 {
+        let open: BTreeSet<MessageId> =
+            self.queues.values().flat_map(|queue| queue.open.values().copied()).collect();
+        let beyond: u64 = self.queues.values().map(|queue| queue.beyond).sum();
+        (self.unprocessed.len() + open.len()) as u64 + beyond
+    }
+
     /// Enters one record of this channel.
     pub fn apply(&mut self, position: Position, record: &Record) {
         match record {
@@ -237,11 +267,12 @@ impl Ledger {
     }
 
     fn open(&mut self, destination: &Arc<str>, key: DeliveryKey, message: MessageId) {
+        let open_max = self.open_max;
         let queue = self.queues.entry(Arc::clone(destination)).or_default();
         // All outputs of one record stand on the same side of the frontier.
         let last = queue.open.last_key_value();
         let started = last.is_some_and(|(last, _)| last.processed == key.processed);
-        if queue.frontier.is_none() && (started || queue.open.len() < OPEN_MAX) {
+        if queue.frontier.is_none() && (started || queue.open.len() < open_max) {
             queue.open.insert(key, message);
         } else {
             queue.frontier.get_or_insert(key.processed);

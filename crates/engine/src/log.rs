@@ -100,17 +100,15 @@ impl Log {
         done: impl FnOnce(Result<Position, AppendError>) + Send + 'static,
     ) {
         let (epoch, answered) = (Arc::clone(&self.epoch), Arc::clone(&self.answered));
-        let answer = move |result: Result<Position, AppendError>| {
-            match &result {
-                Ok(position) => {
-                    let position = *position;
-                    done(result);
-                    answered.store(position.get(), Ordering::Release);
-                }
-                Err(_) => {
-                    epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
-                    done(result);
-                }
+        let answer = move |result: Result<Position, AppendError>| match &result {
+            Ok(position) => {
+                let position = *position;
+                done(result);
+                answered.store(position.get(), Ordering::Release);
+            }
+            Err(_) => {
+                epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+                done(result);
             }
         };
         self.journal.append(vec![record], flush, Box::new(answer));
@@ -140,6 +138,26 @@ impl Log {
             let entry = entry?;
             let position = entry.position;
             Ok((position, log.decode(entry)?))
+        })
+    }
+
+    /// As [`records`](Self::records), but large payloads are left on the disk and appear empty:
+    /// for reading what happened, not what was sent.
+    pub fn heads(
+        &self,
+        from: Position,
+    ) -> impl Iterator<Item = Result<(Position, Record), LogError>> + Send + use<> {
+        self.journal.read(from.max(self.journal.first_position())).map(|entry| {
+            let entry = entry?;
+            let position = entry.position;
+            let inline = |body: &Body| match body {
+                Body::Inline(bytes) => bytes.clone(),
+                Body::Stored(_) => Bytes::new(),
+            };
+            let bodies = entry.bodies.iter().map(inline).collect();
+            let record = Record::decode(entry.kind, entry.head, bodies)
+                .map_err(|source| LogError::Record { position, source })?;
+            Ok((position, record))
         })
     }
 

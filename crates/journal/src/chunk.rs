@@ -155,9 +155,15 @@ impl ChunkHeader {
         bytes.try_into().expect("resized to the header's length")
     }
 
-    /// The link that the chunk's first group holds.
+    /// The link that the chunk's first group holds. It leaves the size of a repaired chunk
+    /// out, which is not known yet when its first group is made.
     pub(crate) fn link(&self) -> Link {
-        Sha256::digest(&self.encode()[12..]).into()
+        let mut header = self.clone();
+        if let Some(repaired) = &mut header.repaired {
+            repaired.end = 0;
+            header.capacity = 0;
+        }
+        Sha256::digest(&header.encode()[12..]).into()
     }
 }
 

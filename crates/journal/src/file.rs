@@ -118,7 +118,11 @@ impl FileJournal {
     }
 }
 
-fn open(options: OpenOptions, fault: Option<Fault>) -> Result<(FileJournal, Recovery), OpenError> {
+/// Opens, with a disk that fails on purpose in tests.
+pub(crate) fn open(
+    options: OpenOptions,
+    fault: Option<Fault>,
+) -> Result<(FileJournal, Recovery), OpenError> {
     if options.chunk_bytes < CHUNK_BYTES_MIN {
         return Err(OpenError::ChunkBytes);
     }

@@ -131,7 +131,8 @@ impl GroupHeader {
         (header.chunk_id == chunk_id).then_some(header)
     }
 
-    fn decode_any(bytes: &[u8; GROUP_HEADER_BYTES]) -> Option<GroupHeader> {
+    /// Reads a header of whichever chunk.
+    pub(crate) fn decode_any(bytes: &[u8; GROUP_HEADER_BYTES]) -> Option<GroupHeader> {
         let (checksum, covered) = bytes.strip_prefix(&GROUP_MAGIC)?.split_first_chunk::<4>()?;
         if crc32c::crc32c(covered) != u32::from_le_bytes(*checksum) {
             return None;

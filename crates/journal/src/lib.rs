@@ -20,14 +20,16 @@
 //!
 //! # Layout of a directory
 //! `lock` keeps a second process out; `00000000000000000001.chunk` and so on are the chunks, named
-//! by their first position; `spare.*` are chunks being prepared. The formats are described in the
-//! modules `chunk`, `group` and
-//! `record`.
+//! by their first position; `spare.*` are chunks being prepared; `quarantine` is where [`repair`]
+//! keeps what it replaced. The formats are described in the modules `chunk`, `group` and `record`.
 
 mod catalog;
 mod chunk;
 mod cursor;
 mod disk;
+mod examine;
+#[cfg(test)]
+mod faults;
 mod file;
 mod group;
 mod journal;
@@ -39,8 +41,10 @@ mod queue;
 mod read;
 mod record;
 mod recover;
+mod repair;
 mod seal;
 mod statistics;
+mod verify;
 mod window;
 mod writer;
 
@@ -57,4 +61,6 @@ pub use crate::record::{
     BODIES_MAX, BODY_BYTES_MAX, Body, Entry, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX, NewRecord,
     StoredBody,
 };
+pub use crate::repair::{RepairError, RepairMode, RepairReport, repair};
 pub use crate::statistics::{SYNC_TIME_BOUNDS, Statistics};
+pub use crate::verify::{Finding, Problem, Progress, VerifyError, VerifyReport, verify};

@@ -101,7 +101,10 @@ impl Reader {
                 group
             }
         };
-        entry(&group, at, &chunk, offset)
+        match group.entry(at) {
+            Some(entry) => entry.map_err(|damage| damaged(&chunk, offset, damage)),
+            None => Err(self.absent(&chunk, at, offset)),
+        }
     }
 
     pub(crate) fn load(&self, body: &Body) -> Result<Bytes, ReadError> {
@@ -135,14 +138,22 @@ impl Reader {
         while let Some(header) = walk.header()? {
             if header.kind == GroupKind::Records && header.next_position() > at.get() {
                 if header.first_position > at.get() {
-                    return Err(absent(&chunk, at, walk.offset));
+                    return Err(self.absent(&chunk, at, walk.offset));
                 }
                 let offset = walk.offset;
                 return Ok((chunk, offset));
             }
             walk.skip(&header);
         }
-        Err(absent(&chunk, at, walk.offset))
+        Err(self.absent(&chunk, at, walk.offset))
+    }
+
+    /// Why a durable position is in no group.
+    fn absent(&self, chunk: &Chunk, position: Position, offset: u64) -> ReadError {
+        let following = self.catalog.chunk_after(chunk.first_position());
+        let repaired = chunk.header.repaired.is_some()
+            || following.is_some_and(|following| following.header.repaired.is_some());
+        if repaired { ReadError::Lost { position } } else { damaged(chunk, offset, Damage::Link) }
     }
 
     /// A group at or before the one that holds the position.
@@ -418,7 +429,8 @@ impl InOrder {
         }
         let link = chunk.header.repaired.as_ref().map_or(link, |own| Some(own.link));
         let follows = link.is_none_or(|link| named.is_some_and(|named| named.link == link));
-        let reached = self.next == next.first_position() || chunk.header.repaired.is_some();
+        let reached = self.next == next.first_position()
+            || [chunk, &*next].iter().any(|chunk| chunk.header.repaired.is_some());
         if !follows || !reached {
             return Err(damaged(&next, 0, Damage::Link));
         }
@@ -442,21 +454,6 @@ impl Iterator for InOrder {
         let entry = self.advance().transpose();
         self.failed = matches!(entry, Some(Err(_)));
         entry
-    }
-}
-
-fn entry(group: &Group, at: Position, chunk: &Chunk, offset: u64) -> Result<Entry, ReadError> {
-    match group.entry(at) {
-        Some(entry) => entry.map_err(|damage| damaged(chunk, offset, damage)),
-        None => Err(absent(chunk, at, offset)),
-    }
-}
-
-/// A durable position that no group holds.
-fn absent(chunk: &Chunk, position: Position, offset: u64) -> ReadError {
-    match chunk.header.repaired {
-        Some(_) => ReadError::Lost { position },
-        None => damaged(chunk, offset, Damage::Link),
     }
 }
 

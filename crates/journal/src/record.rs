@@ -161,6 +161,13 @@ pub(crate) fn placement<'a>(
     })
 }
 
+/// The bodies that are stored outside, in order.
+pub(crate) fn stored_bodies(record: &NewRecord) -> impl Iterator<Item = &Bytes> {
+    placement(&record.bodies)
+        .filter(|(_, placement)| *placement == Placement::Stored)
+        .map(|(body, _)| body)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placement {
     Inline,

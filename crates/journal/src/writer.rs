@@ -20,13 +20,13 @@ use crate::{
     group::{GROUP_OVERHEAD_BYTES, GroupEncoder, GroupKind, Link, NewGroup},
     preallocate::{Preallocator, Spare},
     queue::{Queue, Waiting},
-    record::{self, Placement},
+    record,
     seal::Sealer,
     statistics::Counters,
 };
 
 /// A group is closed when it has grown to this: readers expand whole groups.
-const GROUP_PLAIN_BYTES: usize = 256 * 1024;
+pub(crate) const GROUP_PLAIN_BYTES: usize = 64 * 1024;
 
 /// Large bodies are compressed, sealed and written in pieces of this size, so that they cost no
 /// more memory than a few of them.
@@ -217,7 +217,7 @@ impl Writer {
         self.buffer.clear();
         let records = || appends.iter().flat_map(|append| &append.records);
         let mut stored = Vec::new();
-        for body in records().flat_map(stored_bodies) {
+        for body in records().flat_map(record::stored_bodies) {
             stored.push(under.offset + self.buffer.len() as u64);
             self.write_body(body, under)?;
         }
@@ -423,7 +423,7 @@ fn bound<'a>(records: impl Iterator<Item = &'a NewRecord>) -> u64 {
     let (mut payload, mut stored, mut groups) = (0_u64, 0_u64, 1_u64);
     for record in records {
         payload = payload.saturating_add(record::encoded_bytes(record) as u64);
-        for body in stored_bodies(record) {
+        for body in record::stored_bodies(record) {
             stored = stored.saturating_add(body.len() as u64);
             groups += (body.len() / BODY_PIECE_BYTES) as u64 + 1;
         }
@@ -434,12 +434,6 @@ fn bound<'a>(records: impl Iterator<Item = &'a NewRecord>) -> u64 {
         .saturating_mul(GROUP_OVERHEAD_BYTES as u64)
         .saturating_add(payload)
         .saturating_add(stored)
-}
-
-fn stored_bodies(record: &NewRecord) -> impl Iterator<Item = &bytes::Bytes> {
-    record::placement(&record.bodies)
-        .filter(|(_, placement)| *placement == Placement::Stored)
-        .map(|(body, _)| body)
 }
 
 fn payload_bytes(record: &NewRecord) -> u64 {

@@ -115,7 +115,16 @@ impl<'a> Message<'a> {
     ///
     /// The first match, if the path has a `*` in it. Does not allocate.
     pub fn get(&self, path: &Path) -> Option<Value<'_>> {
-        self.found(path).next().map(|found| found.value)
+        let Occurrence::At(occurrence) = path.occurrence() else {
+            return self.found(path).next().map(|found| found.value);
+        };
+        if path.repetition() == Some(Occurrence::All) || !path.groups().is_empty() {
+            return self.found(path).next().map(|found| found.value);
+        }
+        let name = Some(path.segment());
+        let mut named = self.lines.iter().filter(|line| line.name == name);
+        let line = named.nth(occurrence.get() as usize - 1)?;
+        in_segment(self.bytes.get(line.span())?, line.name, path, self.delimiters)
     }
 
     /// What stands at every place the path matches, in message order.
@@ -288,43 +297,65 @@ impl<'m> Found<'m, '_> {
         name: Option<SegmentName>,
         occurrence: u32,
     ) -> Option<FoundValue<'m>> {
-        let delimiters = self.message.delimiters;
-        let number = occurrence;
-        let occurrence = at(number);
-        let found = |repetition, value| Some(FoundValue { occurrence, repetition, value });
-        let Some(position) = self.path.field() else {
-            return found(None, Value::new(raw, delimiters, Depth::Segment));
-        };
-        let position = usize::from(position.get());
-        let field = raw.get(part::field(raw, name, delimiters.field, position)?)?;
-        if position <= 2 && name.is_some_and(SegmentName::declares_delimiters) {
-            let value = Value::new(field, delimiters, Depth::Delimiters);
-            let whole = self.path.names_first_parts();
-            return whole
-                .then_some(())
-                .and_then(|()| found(self.path.repetition().map(|_| at(1)), value));
+        let (path, delimiters) = (self.path, self.message.delimiters);
+        if path.repetition() == Some(Occurrence::All) && !path.names_delimiters() {
+            self.field = Some(Repetitions {
+                rest: Some(field(raw, name, path, delimiters)?),
+                occurrence,
+                passed: 0,
+            });
+            return self.next_repetition();
         }
-        let Some(repetition) = self.path.repetition() else {
-            return found(None, Value::new(field, delimiters, Depth::Field));
-        };
-        let (raw, repetition) = match repetition {
-            Occurrence::At(wanted) => {
-                let index = wanted.get() as usize - 1;
-                (part::nth(field, delimiters.repetition, index)?, repetition)
-            }
-            Occurrence::Last => {
-                let raw = field.get(part::last(field, delimiters.repetition))?;
+        let value = in_segment(raw, name, path, delimiters)?;
+        let repetition = match path.repetition() {
+            Some(Occurrence::Last) => {
+                let field = field(raw, name, path, delimiters)?;
                 let count = part::count(field, delimiters.repetition);
-                (raw, at(u32::try_from(count).ok()?))
+                Some(at(u32::try_from(count).ok()?))
             }
-            Occurrence::All => {
-                self.field = Some(Repetitions { rest: Some(field), occurrence: number, passed: 0 });
-                return self.next_repetition();
-            }
-            Occurrence::Next => return None,
+            // MSH-1 and MSH-2 have no repetitions but themselves.
+            Some(Occurrence::All) => Some(Occurrence::FIRST),
+            repetition => repetition,
         };
-        found(Some(repetition), in_repetition(raw, self.path, delimiters)?)
+        Some(FoundValue { occurrence: at(occurrence), repetition, value })
     }
+}
+
+/// The field a path names within one segment.
+fn field<'m>(
+    raw: &'m [u8],
+    name: Option<SegmentName>,
+    path: &Path,
+    delimiters: Delimiters,
+) -> Option<&'m [u8]> {
+    let position = usize::from(path.field()?.get());
+    raw.get(part::field(raw, name, delimiters.field, position)?)
+}
+
+/// What a path names within one segment, unless that is every repetition.
+fn in_segment<'m>(
+    raw: &'m [u8],
+    name: Option<SegmentName>,
+    path: &Path,
+    delimiters: Delimiters,
+) -> Option<Value<'m>> {
+    if path.field().is_none() {
+        return Some(Value::new(raw, delimiters, Depth::Segment));
+    }
+    let field = field(raw, name, path, delimiters)?;
+    if path.names_delimiters() {
+        let whole = Value::new(field, delimiters, Depth::Delimiters);
+        return path.names_first_parts().then_some(whole);
+    }
+    let repetition = match path.repetition() {
+        None => return Some(Value::new(field, delimiters, Depth::Field)),
+        Some(Occurrence::At(wanted)) => {
+            part::nth(field, delimiters.repetition, wanted.get() as usize - 1)?
+        }
+        Some(Occurrence::Last) => field.get(part::last(field, delimiters.repetition))?,
+        Some(Occurrence::All | Occurrence::Next) => return None,
+    };
+    in_repetition(repetition, path, delimiters)
 }
 
 fn at(number: u32) -> Occurrence {

@@ -1,7 +1,8 @@
 //! From bytes to an index of segments (HL7 v2.5.1 §2.6.1), without reading inside them.
 //!
 //! Tolerated and kept: LF and CRLF as segment ends, also mixed; blank lines; a byte order mark, VT and blanks before
-//! the header; FS after the message; a missing last segment end; lines that are not segments. Refused: what has no
+//! the header; FS after the message; a missing last segment end; lines that are not segments; an escape character
+//! declared twice in a row. Refused: what has no
 //! MSH, an MSH whose delimiters cannot be told apart, and what exceeds the limits.
 
 use memchr::memchr2_iter;
@@ -224,9 +225,17 @@ fn declared(bytes: &[u8], at: usize) -> Result<Delimiters, ParseError> {
     }
     let mut encoding = [0; ENCODING_CHARACTERS_MAX];
     let mut count = 0;
+    let mut length = 0;
+    let mut escape_is_doubled = false;
     for &byte in rest.iter().take_while(|&&byte| byte != field && !is_end(byte)) {
-        let at = at + 1 + count;
+        let at = at + 1 + length;
+        length += 1;
         let seen = encoding.get(..count).unwrap_or_default().contains(&byte);
+        if count == 3 && encoding.get(2) == Some(&byte) && !escape_is_doubled {
+            // `^~\\&`: written by senders whose source code had to double the backslash. One is meant.
+            escape_is_doubled = true;
+            continue;
+        }
         let slot = encoding.get_mut(count);
         *slot.ok_or(ParseError::TooManyEncodingCharacters { at })? = byte;
         if !is_legal(byte) {
@@ -238,7 +247,7 @@ fn declared(bytes: &[u8], at: usize) -> Result<Delimiters, ParseError> {
         count += 1;
     }
     if count < ENCODING_CHARACTERS_MIN {
-        return Err(ParseError::HeaderTooShort { at: at + 1 + count });
+        return Err(ParseError::HeaderTooShort { at: at + 1 + length });
     }
     let [component, repetition, escape, subcomponent, truncation] = encoding;
     let declared = |position: usize, byte: u8| (count >= position).then_some(byte);

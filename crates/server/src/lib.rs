@@ -1,1 +1,25 @@
-//! HTTP: the admin API, health, metrics
+//! A running Pipehat and its HTTP side: the admin API, health, metrics.
+//!
+//! [`Node`] puts the parts together: journal, engine, index, HTTP. The API answers from the same
+//! books the engine keeps and from the message index; it holds no state of its own.
+//!
+//! Every call needs the token that a start writes beside the data, readable by its owner only;
+//! health and readiness need none and say nothing but that.
+
+mod api;
+mod environment;
+mod indexer;
+mod installation;
+mod metrics;
+mod node;
+mod reload;
+
+pub use api::{
+    AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DecisionRequest, DecisionView,
+    DeliveryView, DestinationView, HealthView, JournalView, MessageDetail, MessageView,
+    MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView, openapi,
+};
+pub use environment::ProcessEnvironment;
+pub use indexer::changes_of;
+pub use installation::{DataDirectory, InstallationError};
+pub use node::{Node, NodeError, NodeOptions};

@@ -14,9 +14,7 @@ use super::reply::{self, Answer, Refusal};
 use crate::log::Log;
 use crate::names::MessageId;
 use crate::project::ReplyMode;
-use crate::record::{
-    Disposition, Processed, ProcessedOutcome, Record, Settled, SettledOutcome,
-};
+use crate::record::{Disposition, Processed, ProcessedOutcome, Record, Settled, SettledOutcome};
 
 /// How far behind a message its outcome is looked for when the message is sent again.
 const SEARCHED_MAX: usize = 100_000;
@@ -86,7 +84,8 @@ impl Conductor {
         }
         let Some(waiting) = self.answers.remove(&record.message) else { return };
         let control_id = self.services.ids.application_acknowledgment(record.message);
-        waiting.answer(&answer_of_delivery(record, &waiting.bytes, &control_id));
+        let answer = answer_of_delivery(record, &waiting.bytes, &control_id);
+        waiting.answer(&answer);
     }
 
     /// Answers those for whom a destination was too slow. The message itself goes on.
@@ -96,7 +95,8 @@ impl Conductor {
         {
             let (_, message) = entry.remove_entry().0;
             let Some(waiting) = self.answers.remove(&message) else { continue };
-            let refusal = Refusal::error("no answer from the destination in time; the message is kept");
+            let refusal =
+                Refusal::error("no answer from the destination in time; the message is kept");
             let control_id = self.services.ids.application_acknowledgment(message);
             let reply = reply::negative(&waiting.bytes, &refusal, &control_id, waiting.at);
             waiting.answer(&Answer { outcome: ReceiptOutcome::Kept, reply: Some(reply) });

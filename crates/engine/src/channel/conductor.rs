@@ -15,6 +15,7 @@ use pipehat_connectors::Attempt;
 use pipehat_journal::{AppendError, Position};
 use tokio::sync::{mpsc, oneshot};
 
+use super::decide::Standing;
 use super::intake::{Incoming, ReceivedFacts};
 use super::load::Loaded;
 use super::outbox::{LoadRequest, NOTHING_DUE};
@@ -36,7 +37,6 @@ pub(super) const STALL: Duration = Duration::from_millis(500);
 const INPUTS_AT_ONCE: usize = 256;
 
 /// Everything that can happen to a channel.
-#[derive(Debug)]
 pub(crate) enum Input {
     /// A message is durable.
     Received {
@@ -56,11 +56,7 @@ pub(crate) enum Input {
     /// The end of a delivery is durable, or could not be kept.
     Settled { record: Box<Settled>, result: Result<Position, AppendError> },
     /// Deliveries were read from the journal.
-    Loaded {
-        destination: DestinationName,
-        request: LoadRequest,
-        result: Result<Loaded, String>,
-    },
+    Loaded { destination: DestinationName, request: LoadRequest, result: Result<Loaded, String> },
     /// A person decided something.
     Decide { decided: Box<Decided>, answer: oneshot::Sender<Result<(), DecideError>> },
     /// The decision is durable, or could not be kept.
@@ -72,6 +68,8 @@ pub(crate) enum Input {
     },
     /// The configuration changed.
     Apply { spec: Arc<ChannelSpec>, answer: oneshot::Sender<()> },
+    /// Somebody is about to decide about a message.
+    Standing { message: MessageId, answer: oneshot::Sender<Standing> },
     /// Somebody looks.
     Inspect { answer: oneshot::Sender<ChannelStatus> },
     /// The books are wanted for a checkpoint.
@@ -288,6 +286,9 @@ impl Conductor {
             Input::Apply { spec, answer } => {
                 self.apply(spec);
                 let _ = answer.send(());
+            }
+            Input::Standing { message, answer } => {
+                let _ = answer.send(self.standing(message));
             }
             Input::Inspect { answer } => {
                 let _ = answer.send(self.status());

@@ -67,10 +67,8 @@ impl Conductor {
             }
             Decision::DiscardDelivery(delivery) => {
                 let key = DeliveryKey { processed: delivery.processed, ordinal: delivery.ordinal };
-                let parked = matches!(
-                    self.ledger.exceptions.get(&key),
-                    Some((_, Exception::Parked))
-                );
+                let parked =
+                    matches!(self.ledger.exceptions.get(&key), Some((_, Exception::Parked)));
                 if parked { Ok(()) } else { Err(not_so("parked")) }
             }
         }
@@ -113,15 +111,30 @@ impl Conductor {
         let _ = answer.send(Ok(()));
     }
 
-    /// Parked deliveries of a message, for a decision about all of them.
-    pub(super) fn parked_deliveries(&self, message: MessageId) -> Vec<DeliveryKey> {
-        let parked = self.ledger.exceptions.iter().filter(|(_, (of, exception))| {
-            *of == message && *exception == Exception::Parked
-        });
-        let mut keys: Vec<DeliveryKey> = parked.map(|(key, _)| *key).collect();
-        keys.sort_unstable();
-        keys
+    /// Where a message stands, for a decision about it.
+    pub(super) fn standing(&self, message: MessageId) -> Standing {
+        let parked = self
+            .ledger
+            .exceptions
+            .iter()
+            .filter(|(_, (of, exception))| *of == message && *exception == Exception::Parked);
+        let mut parked_deliveries: Vec<DeliveryKey> = parked.map(|(key, _)| *key).collect();
+        parked_deliveries.sort_unstable();
+        Standing {
+            in_processing: self.ledger.parked.contains(&message)
+                || self.blocked.contains_key(&message),
+            parked_deliveries,
+        }
     }
+}
+
+/// Where a message waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Parked in processing, or holding its lane.
+    pub(crate) in_processing: bool,
+    /// Its parked deliveries, in order.
+    pub(crate) parked_deliveries: Vec<DeliveryKey>,
 }
 
 /// A message as it was received, to go through the steps again.

@@ -161,14 +161,19 @@ impl ChannelIntake {
                     ..Refusal::busy(format!("the header can't be read: {error}"))
                 };
                 received.refused = Some(("receive.header".to_owned(), error.to_string()));
-                return self.append(received, inbound, admission, Purpose::Refused(refusal), answer);
+                return self.append(
+                    received,
+                    inbound,
+                    admission,
+                    Purpose::Refused(refusal),
+                    answer,
+                );
             }
         };
         if header.control_id().is_empty() {
             return self.append(received, inbound, admission, Purpose::New, answer);
         }
-        let sender =
-            [header.sending_application(), header.sending_facility(), header.control_id()];
+        let sender = [header.sending_application(), header.sending_facility(), header.control_id()];
         (received.sender_hash, received.content_hash) = duplicates::hashes(sender, &inbound.bytes);
         let known = self.window().meet(received.sender_hash, received.content_hash, at);
         match known {
@@ -378,12 +383,15 @@ pub(crate) struct ReceivedFacts {
     pub(crate) part: Option<FilePart>,
 }
 
-impl Intake for Arc<ChannelIntake> {
+/// The door as a source sees it.
+pub(crate) struct Door(pub(crate) Arc<ChannelIntake>);
+
+impl Intake for Door {
     fn admit(&self, bytes: usize) -> BoxFuture<'static, Result<Admission, IntakeClosed>> {
         let most = UNPROCESSED_BYTES_MAX / BYTES_UNIT;
         let units = (bytes / BYTES_UNIT + 1).min(most);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let (messages, bytes) = (Arc::clone(&self.messages), Arc::clone(&self.bytes));
+        let (messages, bytes) = (Arc::clone(&self.0.messages), Arc::clone(&self.0.bytes));
         async move {
             let message = messages.acquire_owned().await.map_err(|_| IntakeClosed)?;
             let bytes = bytes.acquire_many_owned(units).await.map_err(|_| IntakeClosed)?;
@@ -393,12 +401,12 @@ impl Intake for Arc<ChannelIntake> {
     }
 
     fn receive(&self, admission: Admission, inbound: Inbound) -> BoxFuture<'static, Receipt> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.0.closed.load(Ordering::Acquire) {
             let kept = Kept::NotKept(AppendError::Closed);
-            let receipt = self.acknowledge_receipt(&kept, &inbound, Level::Application);
+            let receipt = self.0.acknowledge_receipt(&kept, &inbound, Level::Application);
             return std::future::ready(receipt).boxed();
         }
-        let mode = self.mode.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mode = self.0.mode.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (answer, answered) = match mode {
             ReplyMode::None | ReplyMode::Received => (None, None),
             ReplyMode::Processed | ReplyMode::Delivered { .. } | ReplyMode::Enhanced => {
@@ -406,12 +414,12 @@ impl Intake for Arc<ChannelIntake> {
                 (Some(answer), Some(answered))
             }
         };
-        let persisting = self.persist(admission, &inbound, answer);
-        Arc::clone(self).acknowledge(persisting, inbound, mode, answered).boxed()
+        let persisting = self.0.persist(admission, &inbound, answer);
+        Arc::clone(&self.0).acknowledge(persisting, inbound, mode, answered).boxed()
     }
 
     fn parts_kept(&self, key: &str) -> u64 {
-        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.iter().find(|(file, _)| file == key).map_or(0, |(_, kept)| *kept)
     }
 }

@@ -37,9 +37,7 @@ pub(crate) fn load(
 ) -> Result<Loaded, LogError> {
     match request {
         LoadRequest::These(keys) => load_these(log, destination, keys),
-        LoadRequest::From(position) => {
-            load_from(log, channel, destination, *position, is_settled)
-        }
+        LoadRequest::From(position) => load_from(log, channel, destination, *position, is_settled),
     }
 }
 
@@ -137,10 +135,7 @@ pub(crate) fn siblings(outputs: &[OutputRecord], ordinal: u16) -> Vec<Sibling> {
     (1..)
         .zip(outputs)
         .filter(|(other, _)| *other != ordinal)
-        .map(|(ordinal, output)| Sibling {
-            ordinal,
-            destination: Arc::clone(&output.destination),
-        })
+        .map(|(ordinal, output)| Sibling { ordinal, destination: Arc::clone(&output.destination) })
         .collect()
 }
 

@@ -17,5 +17,6 @@ pub use outbox::OnInterrupted;
 pub use status::{ChannelStatus, DestinationStatus};
 
 pub(crate) use conductor::{ChannelHandle, Conductor, Input, Services};
-pub(crate) use decide::received_again;
-pub(crate) use intake::{ChannelIntake, Incoming};
+pub(crate) use decide::{Standing, received_again};
+pub(crate) use intake::{ChannelIntake, Door, Incoming};
+pub(crate) use load::siblings;

@@ -141,23 +141,19 @@ impl Conductor {
         let record = Record::Processed(record);
         let sender = self.sender.clone();
         self.processing_kept += 1;
-        self.services.log.append_in_order(
-            self.epoch,
-            record,
-            Flush::Now,
-            move |result, record| {
-                let Record::Processed(record) = record else { return };
-                let input = match result {
-                    Ok(position) => Input::Processed {
-                        position,
-                        record: Box::new(record),
-                        bytes: work.incoming.bytes,
-                    },
-                    Err(_) => Input::NotProcessed { work },
-                };
-                let _ = sender.send(input);
-            },
-        );
+        self.services.log.append_in_order(self.epoch, record, Flush::Now, move |result, record| {
+            let Record::Processed(record) = record else { return };
+            let input = match result {
+                Ok(position) => {
+                    let Incoming { bytes, admission, .. } = work.incoming;
+                    drop(admission);
+                    Input::Processed { position, record: Box::new(record), bytes }
+                }
+                Err(_) => Input::NotProcessed { work },
+            };
+            // A conductor that has stopped finds the record at the next start.
+            let _ = sender.send(input);
+        });
     }
 
     // --- deliver -------------------------------------------------------------------------------
@@ -264,7 +260,9 @@ impl Conductor {
             }
             Err(error) => {
                 tracing::error!(
-                    channel = &*self.spec.name, destination = &**destination, error,
+                    channel = &*self.spec.name,
+                    destination = &**destination,
+                    error,
                     "failed to read deliveries back from the journal; trying again"
                 );
                 post.outbox.load_failed();
@@ -292,8 +290,13 @@ impl Conductor {
             Some(Verdict::Retry { code, detail, attempt }) => {
                 let Some(message) = post.outbox.message_of(key) else { return };
                 tracing::warn!(
-                    channel = &*self.spec.name, destination = &**destination,
-                    message = message.0.get(), attempt, code, detail, "delivery failed, will retry"
+                    channel = &*self.spec.name,
+                    destination = &**destination,
+                    message = message.0.get(),
+                    attempt,
+                    code,
+                    detail,
+                    "delivery failed, will retry"
                 );
                 let record = Record::Attempted(Attempted {
                     channel: Arc::clone(&self.spec.name),
@@ -321,8 +324,12 @@ impl Conductor {
     ) {
         if let SettledOutcome::Parked { code, detail } = &outcome {
             tracing::error!(
-                channel = &*self.spec.name, destination = &**destination,
-                message = delivery.message.0.get(), code, detail, "delivery parked"
+                channel = &*self.spec.name,
+                destination = &**destination,
+                message = delivery.message.0.get(),
+                code,
+                detail,
+                "delivery parked"
             );
         }
         self.keep_settled(Settled {
@@ -342,7 +349,8 @@ impl Conductor {
     /// Journals the end of a delivery. Nobody waits for it but a sender in reply mode
     /// `delivered`: were it lost, the same bytes would be sent again.
     pub(super) fn keep_settled(&mut self, record: Settled) {
-        let flush = if self.answers.contains_key(&record.message) { Flush::Now } else { Flush::Later };
+        let flush =
+            if self.answers.contains_key(&record.message) { Flush::Now } else { Flush::Later };
         let sender = self.sender.clone();
         self.settling += 1;
         self.services.log.append(Record::Settled(record), flush, move |result, record| {
@@ -420,10 +428,9 @@ fn routed(spec: &ChannelSpec, received: &Bytes, outputs: Vec<program::Output>) -
         .into_iter()
         .filter_map(|output| {
             let destination = spec.destinations.get(usize::from(output.destination))?;
-            let untouched = output.bytes.as_ptr() == received.as_ptr()
-                && output.bytes.len() == received.len();
-            let bytes =
-                if untouched { BodyRef::AsReceived } else { BodyRef::Own(output.bytes) };
+            let untouched =
+                output.bytes.as_ptr() == received.as_ptr() && output.bytes.len() == received.len();
+            let bytes = if untouched { BodyRef::AsReceived } else { BodyRef::Own(output.bytes) };
             Some(OutputRecord { destination: Arc::clone(&destination.name), bytes })
         })
         .collect();
@@ -436,11 +443,7 @@ fn routed(spec: &ChannelSpec, received: &Bytes, outputs: Vec<program::Output>) -
     } else {
         (Disposition::Filtered, "program.no-destination", "no destination wanted it")
     };
-    ProcessedOutcome::Ended(Ended {
-        disposition,
-        code: code.to_owned(),
-        detail: detail.to_owned(),
-    })
+    ProcessedOutcome::Ended(Ended { disposition, code: code.to_owned(), detail: detail.to_owned() })
 }
 
 struct LiveEffects<'s> {

@@ -121,7 +121,8 @@ impl Conductor {
             tokio::spawn(close(old));
             if self.ledger.queues.get(&name).is_some_and(|queue| queue.depth() > 0) {
                 tracing::warn!(
-                    channel = &*spec.name, destination = &*name,
+                    channel = &*spec.name,
+                    destination = &*name,
                     "a destination was taken away; what is queued for it is parked"
                 );
                 post.outbox.reconfigure(Policy::default(), 1);
@@ -166,11 +167,7 @@ impl Conductor {
 }
 
 fn policy(spec: &DestinationSpec) -> Policy {
-    Policy {
-        retry: spec.retry,
-        on_interrupted: spec.on_interrupted,
-        answers: spec.answers.clone(),
-    }
+    Policy { retry: spec.retry, on_interrupted: spec.on_interrupted, answers: spec.answers.clone() }
 }
 
 /// How many deliveries run at a time, and how many of one lane. Only a single connection keeps

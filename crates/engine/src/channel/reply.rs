@@ -88,9 +88,8 @@ pub(crate) fn negative(
 /// A destination's reply as the sender must see it: MSA-2 names the sender's own control id.
 pub(crate) fn forwarded(reply: &Bytes, received: &[u8]) -> Bytes {
     let Ok(header) = Header::read(received) else { return reply.clone() };
-    let named = Acknowledgment::read(reply).is_ok_and(|acknowledgment| {
-        acknowledgment.control_id() == header.control_id()
-    });
+    let named = Acknowledgment::read(reply)
+        .is_ok_and(|acknowledgment| acknowledgment.control_id() == header.control_id());
     if named {
         return reply.clone();
     }

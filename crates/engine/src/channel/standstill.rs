@@ -10,9 +10,7 @@ use super::intake::now;
 use super::path::run_program;
 use crate::names::MessageId;
 use crate::project::OnFailure;
-use crate::record::{
-    Decided, Decision, Disposition, Ended, Processed, ProcessedOutcome,
-};
+use crate::record::{Decided, Decision, Disposition, Ended, Processed, ProcessedOutcome};
 use crate::retry::RetryPolicy;
 
 impl Conductor {
@@ -58,8 +56,10 @@ impl Conductor {
             blocked.retry_at = Some(Instant::now() + pause);
         }
         tracing::error!(
-            channel = &*self.spec.name, message = blocked.work.message.0.get(),
-            code = blocked.code, "processing failed; the message holds its lane"
+            channel = &*self.spec.name,
+            message = blocked.work.message.0.get(),
+            code = blocked.code,
+            "processing failed; the message holds its lane"
         );
         self.blocked.insert(blocked.work.message, blocked);
     }

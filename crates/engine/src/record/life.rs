@@ -576,18 +576,7 @@ fn decode_processed(
         }),
     };
     let reply = body(head.number()?)?;
-    Ok(Processed {
-        channel,
-        message,
-        at,
-        revision,
-        lanes,
-        file,
-        effects,
-        findings,
-        outcome,
-        reply,
-    })
+    Ok(Processed { channel, message, at, revision, lanes, file, effects, findings, outcome, reply })
 }
 
 fn encode_attempted(record: &Attempted) -> NewRecord {

@@ -8,6 +8,6 @@ mod life;
 
 pub use encoding::RecordError;
 pub use life::{
-    Applied, Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord, PeerRecord,
-    Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome, Sibling,
+    Applied, Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord,
+    PeerRecord, Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome, Sibling,
 };

@@ -1,6 +1,7 @@
 //! The contract of a journal: one suite, every implementation.
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -32,6 +33,14 @@ pub(crate) fn append(
     let done = Box::new(move |answer| sender.send(answer).expect("the test waits"));
     journal.append(records, Flush::Now, done);
     receiver.recv_timeout(DEADLINE).expect("an answer")
+}
+
+/// A directory that goes away: in memory where the system has that, because most tests are about
+/// bytes and not about the disk.
+pub(crate) fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+    made.expect("a temporary directory")
 }
 
 /// Bytes that compress badly and differ by seed.

@@ -115,7 +115,7 @@ impl<'a> AcknowledgmentBuilder<'a> {
         writer.output
     }
 
-    fn write_header(&self, version: Version, writer: &mut Writer) {
+    fn write_header(&self, version: Version, writer: &mut Writer<'_>) {
         let header = &self.header;
         writer.output.extend_from_slice(b"MSH");
         writer.byte(writer.delimiters.field);
@@ -150,7 +150,7 @@ impl<'a> AcknowledgmentBuilder<'a> {
         writer.end_segment();
     }
 
-    fn write_msa(&self, version: Version, writer: &mut Writer) {
+    fn write_msa(&self, version: Version, writer: &mut Writer<'_>) {
         writer.output.extend_from_slice(b"MSA");
         writer.text_field(self.code.as_str());
         writer.raw_field(self.header.control_id());
@@ -165,7 +165,7 @@ impl<'a> AcknowledgmentBuilder<'a> {
     }
 
     /// ERR from v2.5 on: a segment for each error.
-    fn write_errors(&self, version: Version, writer: &mut Writer) {
+    fn write_errors(&self, version: Version, writer: &mut Writer<'_>) {
         for (index, error) in self.errors.iter().enumerate() {
             let said_in_msa = version.has_message_text() || index > 0;
             let text = match (error.text, said_in_msa) {
@@ -182,7 +182,7 @@ impl<'a> AcknowledgmentBuilder<'a> {
     }
 
     /// ERR until v2.4: one segment, a repetition of ERR-1 for each error.
-    fn write_old_errors(&self, version: Version, writer: &mut Writer) {
+    fn write_old_errors(&self, version: Version, writer: &mut Writer<'_>) {
         let Delimiters { field, component, repetition, subcomponent, .. } = writer.delimiters;
         writer.output.extend_from_slice(b"ERR");
         for (index, error) in self.errors.iter().enumerate() {
@@ -206,7 +206,7 @@ impl<'a> AcknowledgmentBuilder<'a> {
     }
 }
 
-fn write_error(error: &ErrorDetail<'_>, writer: &mut Writer) {
+fn write_error(error: &ErrorDetail<'_>, writer: &mut Writer<'_>) {
     let component = writer.delimiters.component;
     writer.output.extend_from_slice(b"ERR");
     writer.raw_field(b""); // ERR-1
@@ -281,21 +281,20 @@ fn repaired_header(bytes: &[u8]) -> Option<Vec<u8>> {
 const _: () = assert!(UNREADABLE_HEADER_BYTES_MAX < HEADER_BYTES_MAX);
 
 /// The reply while it is written, with the sender's delimiters and in the sender's character set.
-struct Writer {
+struct Writer<'a> {
     output: Vec<u8>,
     delimiters: Delimiters,
-    charset: Charset,
+    /// MSH-18, looked up only for text that needs it.
+    character_set: &'a [u8],
     segment_start: usize,
 }
 
-impl Writer {
-    fn new(header: &Header<'_>) -> Self {
-        let declared = CharsetSpec::from_msh18(header.character_set());
-        let charset = declared.map_or(Charset::ASCII, |spec| spec.charset().of_values());
+impl<'a> Writer<'a> {
+    fn new(header: &Header<'a>) -> Self {
         Self {
-            output: Vec::with_capacity(256),
+            output: Vec::with_capacity(512),
             delimiters: header.delimiters(),
-            charset,
+            character_set: header.character_set(),
             segment_start: 0,
         }
     }
@@ -322,19 +321,22 @@ impl Writer {
 
     /// Our own text, escaped. What the character set lacks becomes `?`, what can't be escaped a blank.
     fn text(&mut self, text: &str) {
+        if text.is_ascii() && is_representable(text.as_bytes(), &self.delimiters) {
+            self.output.extend_from_slice(&escape(text.as_bytes(), &self.delimiters));
+            return;
+        }
+        let declared = CharsetSpec::from_msh18(self.character_set);
+        let charset = declared.map_or(Charset::ASCII, |spec| spec.charset().of_values());
         for character in text.chars() {
             let mut utf8 = [0; 4];
-            let encoded = self.charset.encode(character.encode_utf8(&mut utf8));
-            let bytes = encoded.as_deref().unwrap_or(b"?");
-            if is_representable(bytes, &self.delimiters) {
-                let raw = if character.is_ascii() {
-                    escape(bytes, &self.delimiters)
-                } else {
-                    bytes.into()
-                };
-                self.output.extend_from_slice(&raw);
-            } else {
+            let text = character.encode_utf8(&mut utf8);
+            if !is_representable(text.as_bytes(), &self.delimiters) {
                 self.output.push(b' ');
+            } else if character.is_ascii() {
+                self.output.extend_from_slice(&escape(text.as_bytes(), &self.delimiters));
+            } else {
+                let encoded = charset.encode(text);
+                self.output.extend_from_slice(encoded.as_deref().unwrap_or(b"?"));
             }
         }
     }

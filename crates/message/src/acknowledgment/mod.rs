@@ -18,3 +18,6 @@ pub use condition::{
 };
 pub use detail::{ErrorCode, ErrorDetail, Severity};
 pub use received::{Acknowledgment, AcknowledgmentError, ReportedError};
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,8 @@ fn line_start(rest: &[u8], input: Input) -> LineStart {
     let end = memchr2(b'\r', b'\n', window);
     let line = window.get(..end.unwrap_or(window.len())).unwrap_or_default();
     let line = line.get(parse::skip_leading(line)..).unwrap_or_default();
-    let all_there = end.is_some() || (input == Input::Complete && window.len() == rest.len());
+    // A full window decides alike whether or not more bytes follow.
+    let all_there = end.is_some() || (input == Input::Complete && window.len() < most);
     if line.len() < NAME_BYTES && !all_there {
         // Too much before it: no name is looked for behind.
         return if window.len() == most { LineStart::Other } else { LineStart::Open };

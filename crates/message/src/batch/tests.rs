@@ -216,6 +216,18 @@ fn a_part_at_the_limit_passes_and_one_byte_more_is_refused() {
     assert_eq!(end, Err(BatchError::PartTooLarge { offset: 6, limit: 6 }));
 }
 
+#[test]
+fn a_line_that_ends_with_the_input_is_what_it_is_when_more_may_follow() {
+    for blanks in 0..2 * scan::LEADING_BYTES_MAX {
+        for name in ["", "M", "MSH", "MSH|"] {
+            let input = format!("{}{name}", " ".repeat(blanks));
+            let every_byte: Vec<usize> = (0..input.len()).collect();
+            let whole = split(input.as_bytes(), &[], &Limits::DEFAULT);
+            assert_eq!(split(input.as_bytes(), &every_byte, &Limits::DEFAULT), whole, "{input:?}");
+        }
+    }
+}
+
 /// Text that is full of what the cutting looks at.
 fn any_file() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![

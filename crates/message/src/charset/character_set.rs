@@ -178,6 +178,27 @@ impl Charset {
         }
     }
 
+    /// Decodes a whole message so that encoding the text gives exactly its bytes again, in every set.
+    ///
+    /// Like [`decode`](Self::decode), but a character that the set would spell otherwise is kept as its bytes too.
+    #[must_use]
+    pub fn transcode<'a>(&self, message: &'a [u8]) -> Decoded<'a> {
+        let decoded = self.decode(message);
+        let unchanged = matches!(&decoded.text, Cow::Borrowed(_));
+        if unchanged || self.encode(&decoded.text).is_ok_and(|encoded| *encoded == *message) {
+            return decoded;
+        }
+        let mut sink = Sink::with_capacity(message.len());
+        match self.kind {
+            Kind::Legacy(encoding) => legacy::transcode(encoding, message, &mut sink),
+            Kind::Japanese(japanese) => japanese.transcode(message, &mut sink),
+            Kind::Ascii | Kind::Latin1 | Kind::Utf8 | Kind::SingleByte(_) | Kind::Wide(_) => {
+                return decoded;
+            }
+        }
+        sink.finish()
+    }
+
     /// Encodes text; markers become the bytes they stand for.
     ///
     /// # Errors

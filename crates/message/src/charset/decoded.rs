@@ -85,6 +85,15 @@ impl Sink {
         self.text.extend(bytes.iter().copied().map(marker));
     }
 
+    /// Adds what another sink took from the input that starts at `at`.
+    pub(super) fn append(&mut self, other: Self, at: usize) {
+        self.text.push_str(&other.text);
+        let room = UNDECODABLE_POSITIONS_MAX.saturating_sub(self.undecodable.len());
+        let positions = other.undecodable.iter().take(room);
+        self.undecodable.extend(positions.map(|position| at.saturating_add(*position)));
+        self.undecodable_count = self.undecodable_count.saturating_add(other.undecodable_count);
+    }
+
     fn report(&mut self, at: usize) {
         self.undecodable_count = self.undecodable_count.saturating_add(1);
         if self.undecodable.len() < UNDECODABLE_POSITIONS_MAX {

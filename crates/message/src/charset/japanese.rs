@@ -109,6 +109,30 @@ pub(super) fn decode(bytes: &[u8], sink: &mut Sink) {
     }
 }
 
+/// The ASCII of a line as text, all else as bytes.
+fn keep_shifted(line: &[u8], line_start: usize, sink: &mut Sink) {
+    let mut shift = Shift::Ascii;
+    let mut at = 0;
+    while let Some((&byte, _)) = line.get(at..).and_then(<[u8]>::split_first) {
+        let rest = line.get(at..).unwrap_or_default();
+        let escape = if byte == ESCAPE { shift_of(rest) } else { None };
+        let is_text = shift == Shift::Ascii && byte.is_ascii() && byte != ESCAPE;
+        let length = match escape {
+            Some((next, length)) => {
+                shift = next.unwrap_or(shift);
+                length
+            }
+            None => 1,
+        };
+        if is_text || matches!(byte, b'\r' | b'\n') {
+            sink.text.push(char::from(byte));
+        } else {
+            sink.undecodable(rest.get(..length).unwrap_or(rest), line_start + at);
+        }
+        at += length;
+    }
+}
+
 /// The set an escape switches to (`None`: it changes nothing here) and the length of the escape.
 fn shift_of(bytes: &[u8]) -> Option<(Option<Shift>, usize)> {
     let shifts = [
@@ -170,15 +194,38 @@ impl Japanese {
         for (at, character) in text.char_indices() {
             let (needed, spelling) = self.spell(character).ok_or(Unencodable { at })?;
             if needed != shift {
-                bytes.extend_from_slice(needed.escape());
+                bytes.extend_from_slice(self.escape_to(needed));
                 shift = needed;
             }
             bytes.extend_from_slice(spelling.as_slice());
         }
         if shift != Shift::Ascii {
-            bytes.extend_from_slice(TO_ASCII);
+            bytes.extend_from_slice(self.escape_to(Shift::Ascii));
         }
         Ok(())
+    }
+
+    /// Text whose default set is the Roman one returns to that.
+    fn escape_to(self, shift: Shift) -> &'static [u8] {
+        if shift == Shift::Ascii && self.katakana_high { TO_ROMAN } else { shift.escape() }
+    }
+
+    /// Decodes line by line, since a line end returns to ASCII. A line that would be encoded otherwise keeps everything
+    /// as bytes but its ASCII.
+    pub(super) fn transcode(self, bytes: &[u8], sink: &mut Sink) {
+        let mut at = 0;
+        for line in bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
+            let mut decoded = Sink::default();
+            decode(line, &mut decoded);
+            let mut encoded = Vec::new();
+            let same = self.encode(&decoded.text, &mut encoded).is_ok() && encoded == line;
+            if same {
+                sink.append(decoded, at);
+            } else {
+                keep_shifted(line, at, sink);
+            }
+            at += line.len();
+        }
     }
 
     fn spell(self, character: char) -> Option<(Shift, Spelling)> {

@@ -120,6 +120,56 @@ fn hide_markers(sink: &mut Sink, text_start: usize, bytes: &[u8], mut from: usiz
     }
 }
 
+/// How long the spelling of one character is at most.
+const SPELLING_BYTES_MAX: usize = 4;
+
+/// Decodes character by character, and keeps those as bytes that would be encoded otherwise.
+pub(super) fn transcode(encoding: &'static Encoding, bytes: &[u8], sink: &mut Sink) {
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let found = (1..=SPELLING_BYTES_MAX).find_map(|length| {
+            let spelling = rest.get(..length)?;
+            character_spelled(encoding, spelling).map(|character| (character, spelling))
+        });
+        at += match found {
+            Some((character, spelling)) => {
+                sink.character(character, spelling, at);
+                spelling.len()
+            }
+            None => {
+                // Both bytes of a known double-byte character stay together: the second may look like a delimiter.
+                let length = if spells_something(encoding, rest.get(..2)) { 2 } else { 1 };
+                sink.undecodable(rest.get(..length).unwrap_or(rest), at);
+                length
+            }
+        };
+    }
+}
+
+/// The one character that has exactly this spelling.
+fn character_spelled(encoding: &'static Encoding, spelling: &[u8]) -> Option<char> {
+    if let &[byte] = spelling
+        && byte.is_ascii()
+    {
+        return Some(char::from(byte));
+    }
+    let text = encoding.decode_without_bom_handling_and_without_replacement(spelling)?;
+    let mut characters = text.chars();
+    let character = characters.next().filter(|_| characters.next().is_none())?;
+    let mut encoded = Vec::new();
+    encode(encoding, &text, &mut encoded).ok()?;
+    (encoded == spelling).then_some(character)
+}
+
+fn spells_something(encoding: &'static Encoding, spelling: Option<&[u8]>) -> bool {
+    spelling.is_some_and(|spelling| {
+        spelling.first().is_some_and(|first| !first.is_ascii())
+            && encoding
+                .decode_without_bom_handling_and_without_replacement(spelling)
+                .is_some_and(|text| text.chars().count() == 1)
+    })
+}
+
 pub(super) fn encode(
     encoding: &'static Encoding,
     text: &str,

@@ -4,15 +4,16 @@
 //! U+10FE00 + byte, is counted, and its position is reported; encoding turns markers into their bytes again. (Where text
 //! genuinely holds such a character, each of its bytes is kept as undecodable, so markers are never ambiguous.)
 //! Decoding and encoding is the identity on every byte sequence in the single-byte sets, UTF-8, UTF-16 and UTF-32. The
-//! Asian multi-byte sets spell some characters in two ways, and ISO 2022 has redundant shifts: what is decoded there is
-//! encoded in the usual spelling; [`Charset::round_trips`] tells whether that matters.
+//! Asian multi-byte sets spell some characters in two ways, and ISO 2022 has redundant shifts: what [`Charset::decode`]
+//! reads there is for people, and encoding gives the usual spelling. [`Charset::transcode`] keeps what is spelled
+//! otherwise as bytes and is the identity in every set.
 //!
 //! **What a message is in** is decided by [`CharsetRule`]: what MSH-18 declares, unless a feed overrides it. Messages
 //! that declare ASCII or nothing and yet hold other bytes are UTF-8 when all of the message is valid UTF-8, else
 //! ISO 8859/1, or Windows-1252 when there are bytes that ISO 8859/1 has no printable character for.
 //!
 //! **Splitting** a message at delimiters needs no decoding in sets whose characters never hold a delimiter byte. Those
-//! where they may ([`Charset::hides_delimiters`]) are decoded as a whole, parsed as UTF-8 and encoded as a whole.
+//! where they may ([`Charset::hides_delimiters`]) are transcoded as a whole, parsed as UTF-8 and encoded as a whole.
 
 mod character_set;
 mod decoded;
@@ -26,3 +27,6 @@ pub use character_set::{Charset, Unencodable};
 pub use decoded::{Decoded, UNDECODABLE_POSITIONS_MAX, undecodable_byte};
 pub use rule::CharsetRule;
 pub use table_0211::{CharsetSpec, UnknownCharset};
+
+#[cfg(test)]
+mod tests;

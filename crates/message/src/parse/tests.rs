@@ -54,6 +54,8 @@ fn two_to_five_encoding_characters_are_read() {
     assert_eq!(delimiters(b"MSH|^~\\&\x1C\r"), Ok(standard));
     let truncation = Some(b'#');
     assert_eq!(delimiters(b"MSH|^~\\&#|A"), Ok(Delimiters { truncation, ..standard }));
+    assert_eq!(delimiters(b"MSH|^~\\\\&|A"), Ok(standard));
+    assert_eq!(delimiters(b"MSH|^~\\\\&#|A"), Ok(Delimiters { truncation, ..standard }));
     let three = Delimiters { subcomponent: None, ..standard };
     assert_eq!(delimiters(b"MSH|^~\\|A"), Ok(three));
     assert_eq!(delimiters(b"MSH|^~\r"), Ok(Delimiters { escape: None, ..three }));
@@ -96,7 +98,8 @@ fn headers_that_cannot_be_read_say_why() {
         (b"MSH|^~\\1|", Err(ParseError::DelimiterIllegal { at: 7 })),
         (b"MSH|^~\"&|", Err(ParseError::DelimiterIllegal { at: 6 })),
         (b"MSH|^~^&|", Err(ParseError::DelimitersNotDistinct { at: 6 })),
-        (b"MSH|^~\\\\&|", Err(ParseError::DelimitersNotDistinct { at: 7 })),
+        (b"MSH|^~\\\\\\&|", Err(ParseError::DelimitersNotDistinct { at: 8 })),
+        (b"MSH|^^\\&|", Err(ParseError::DelimitersNotDistinct { at: 5 })),
         (b"MSH|^~\\&#%|", Err(ParseError::TooManyEncodingCharacters { at: 9 })),
     ] {
         assert_eq!(delimiters(bytes), error, "{:?}", String::from_utf8_lossy(bytes));

@@ -1,0 +1,169 @@
+//! `pipehat up`: runs a project.
+
+use std::net::SocketAddr;
+
+use pipehat_server::{Node, NodeOptions};
+
+use super::project::{ProjectArguments, load};
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Terminal, Tone};
+
+const EXAMPLES: &str = "\
+Examples:
+  pipehat up                             run the project in this folder
+  pipehat up examples/relay --data /var/lib/pipehat
+  pipehat up --http 127.0.0.1:9000       the admin API somewhere else
+
+The data directory holds the journal, the index and the checkpoint. The key that seals it is made
+at the first start beside it (DATA.key): keep a copy of it elsewhere, without it the data can't be
+read. Changes of the project directory take effect as they are saved; one with mistakes is refused,
+and the configuration before runs on. Stop with Ctrl-C or SIGTERM: nothing that was acknowledged is
+lost, however it stops.";
+
+/// Run a project: receive, keep, acknowledge, transform, deliver
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    project: ProjectArguments,
+
+    /// Where the admin API listens [default: 127.0.0.1:8103, or any free port]
+    #[arg(long, value_name = "ADDRESS", env = "PIPEHAT_HTTP")]
+    http: Option<SocketAddr>,
+
+    /// Do not apply changes of the project directory while running
+    #[arg(long)]
+    no_watch: bool,
+
+    /// Do not write the message index: `pipehat messages` finds nothing
+    #[arg(long)]
+    no_index: bool,
+
+    /// Do not seal the data: for benches only, patient data then lies open on the disk
+    #[arg(long, hide = true)]
+    unsealed: bool,
+
+    /// Lines of JSON instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let Some(project) = load(&self.project.directory, terminal) else {
+            return Ok(Exit::NotSo);
+        };
+        let data = self.project.data_directory(&project.settings);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::could_not)?;
+        let options = NodeOptions {
+            project,
+            data,
+            sealed: !self.unsealed,
+            indexed: !self.no_index,
+            http: self.http,
+            watch: !self.no_watch,
+        };
+        runtime.block_on(serve(options, self.json, terminal))
+    }
+}
+
+async fn serve(options: NodeOptions, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+    let mut stop = StopSignals::new().map_err(Failure::could_not)?;
+    let key_is_new = options.sealed && !options.data.key_file().exists();
+    let node = Node::start(options).await.map_err(Failure::could_not)?;
+    announce(&node, key_is_new, json, terminal).await?;
+    stop.wait().await;
+    if !json {
+        terminal.note("stopping: no new messages; finishing what is under way");
+    }
+    tokio::select! {
+        stopped = node.stop() => stopped.map_err(Failure::could_not)?,
+        () = stop.wait() => {
+            terminal.warn("stopped at once; what was under way is delivered again at the next start");
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+async fn announce(
+    node: &Node,
+    key_is_new: bool,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let statuses = node.engine().status().await;
+    let recovery = node.recovery();
+    if json {
+        let channels: Vec<_> = statuses
+            .iter()
+            .map(
+                |status| serde_json::json!({ "channel": &*status.name, "address": status.address }),
+            )
+            .collect();
+        let line = serde_json::json!({
+            "ready": true,
+            "http": format!("http://{}", node.address()),
+            "data": node.data().root(),
+            "records": recovery.records(),
+            "channels": channels,
+        });
+        terminal.write(|output| writeln!(output, "{line}"))?;
+        return Ok(());
+    }
+    terminal.write(|output| {
+        for status in &statuses {
+            let name = terminal.paint(Tone::Strong, &status.name);
+            let at = status.address.as_deref().unwrap_or("its schedule");
+            let to: Vec<&str> =
+                status.destinations.iter().map(|destination| &*destination.name).collect();
+            let to = if to.is_empty() { "the journal".to_owned() } else { to.join(", ") };
+            writeln!(output, "{name}  {} on {at} → {to}", status.source_connector)?;
+        }
+        writeln!(output, "admin API  http://{}", node.address())?;
+        writeln!(
+            output,
+            "data       {} ({} records)",
+            node.data().root().display(),
+            recovery.records()
+        )
+    })?;
+    if let Some(torn) = &recovery.torn {
+        terminal.note(format_args!(
+            "the last write of the run before was cut off and removed ({} bytes); nothing of it had been acknowledged",
+            torn.bytes
+        ));
+    }
+    if key_is_new {
+        terminal.warn(format_args!(
+            "made the key that seals the data: {}; keep a copy elsewhere",
+            node.data().key_file().display()
+        ));
+    }
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM.
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

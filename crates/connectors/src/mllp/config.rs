@@ -1,0 +1,482 @@
+//! Settings of both directions, and what the connector says of itself.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use pipehat_config::{Address, Diagnostic, Diagnostics, FieldSchema, Kind, Required, Settings};
+
+use crate::mllp::destination::MllpDestination;
+use crate::mllp::source::MllpSource;
+use crate::mllp::{acknowledgment, codes};
+use crate::tls::{
+    ACCEPTED_RISK, CLIENT_TLS, ClientTls, Direction, SERVER_TLS, ServerTls, check_exposure,
+};
+use crate::{
+    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Source, SourceDescriptor,
+};
+
+/// MLLP.
+pub(crate) const CONNECTOR: Descriptor = Descriptor {
+    name: "mllp",
+    title: "MLLP",
+    doc: "HL7 v2 messages over TCP, framed by MLLP, each answered by an acknowledgment.",
+    source: Some(SourceDescriptor { schema: SOURCE, build: build_source, claim: claim_source }),
+    destination: Some(DestinationDescriptor {
+        schema: DESTINATION,
+        answers: acknowledgment::ANSWERS,
+        build: build_destination,
+    }),
+    codes: codes::CODES,
+};
+
+const TLS_SOURCE: FieldSchema = FieldSchema {
+    name: "tls",
+    kind: Kind::Section(SERVER_TLS),
+    required: Required::No,
+    doc: "Encrypts connections, and with `client_ca` lets only partners with a known certificate in.",
+    example: "{ cert: certificates/adt.pem, key: secret:adt-key }",
+};
+
+const TLS_DESTINATION: FieldSchema = FieldSchema {
+    name: "tls",
+    kind: Kind::Section(CLIENT_TLS),
+    required: Required::No,
+    doc: "Encrypts connections and makes sure who answers; `{}` is enough for a partner with a public certificate.",
+    example: "{ ca: certificates/lab-ca.pem }",
+};
+
+const ACCEPTED: FieldSchema = FieldSchema {
+    name: "accepted_risk",
+    kind: Kind::Section(ACCEPTED_RISK),
+    required: Required::No,
+    doc: "Who runs MLLP without TLS beyond this machine writes down here why, and since when.",
+    example: "{ reason: the analyser speaks no TLS, date: 2026-03-31 }",
+};
+
+/// 50 MiB: a report with an embedded document; far above all that is plain HL7.
+const MESSAGE_BYTES_MAX: FieldSchema = FieldSchema {
+    name: "message_bytes_max",
+    kind: Kind::Bytes,
+    required: Required::Default("50MiB"),
+    doc: "The longest message. A longer one is refused without being kept in memory.",
+    example: "10MiB",
+};
+
+const KEEP_ALIVE: FieldSchema = FieldSchema {
+    name: "keep_alive",
+    kind: Kind::Duration,
+    required: Required::Default("1m"),
+    doc: "After so much silence the system probes whether the other side is still there; `0s` for never.",
+    example: "30s",
+};
+
+/// So many connections of one source cost some tens of megabytes when all of them are in the middle of a message.
+const CONNECTIONS_MAX_DEFAULT: &str = "1000";
+
+/// The keys of an MLLP source.
+pub(super) const SOURCE: &[FieldSchema] = &[
+    FieldSchema {
+        name: "listen",
+        kind: Kind::Address,
+        required: Required::Yes,
+        doc: "Where partners connect to: an address of this machine and a port.",
+        example: "127.0.0.1:2575",
+    },
+    TLS_SOURCE,
+    ACCEPTED,
+    FieldSchema {
+        name: "allow",
+        kind: Kind::List(&Kind::Text),
+        required: Required::No,
+        doc: "The addresses and networks that may connect; all, if it is left out.",
+        example: "[10.0.0.0/8, 192.168.7.12]",
+    },
+    FieldSchema {
+        name: "connections_max",
+        kind: Kind::Integer { min: 1, max: 100_000 },
+        required: Required::Default(CONNECTIONS_MAX_DEFAULT),
+        doc: "How many connections may be open at once; further ones are turned away.",
+        example: "200",
+    },
+    MESSAGE_BYTES_MAX,
+    FieldSchema {
+        name: "idle_timeout",
+        kind: Kind::Duration,
+        required: Required::No,
+        doc: "Closes a connection on which nothing happened for so long. Left out, connections stay open: many partners \
+              hold one for days and lose a message when it is closed.",
+        example: "1h",
+    },
+    FieldSchema {
+        name: "frame_timeout",
+        kind: Kind::Duration,
+        required: Required::Default("1m"),
+        doc: "How long a message may take from its first byte to its last, with a second more for each 16 KiB.",
+        example: "30s",
+    },
+    FieldSchema {
+        name: "write_timeout",
+        kind: Kind::Duration,
+        required: Required::Default("30s"),
+        doc: "Closes a connection whose partner takes no bytes of our replies for so long.",
+        example: "10s",
+    },
+    KEEP_ALIVE,
+    FieldSchema {
+        name: "commit_bytes",
+        kind: Kind::Boolean,
+        required: Required::Default("false"),
+        doc: "MLLP release 2: says by a single byte, before any acknowledgment, whether a message is kept.",
+        example: "true",
+    },
+];
+
+/// The keys of an MLLP destination.
+pub(super) const DESTINATION: &[FieldSchema] = &[
+    FieldSchema {
+        name: "connect",
+        kind: Kind::Address,
+        required: Required::Yes,
+        doc: "Where the partner listens: host and port.",
+        example: "lab.internal:2575",
+    },
+    TLS_DESTINATION,
+    ACCEPTED,
+    FieldSchema {
+        name: "connections",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        required: Required::Default("1"),
+        doc: "How many connections are opened at most. More than one helps only where the channel's order allows it.",
+        example: "8",
+    },
+    FieldSchema {
+        name: "window",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        required: Required::Default("1"),
+        doc: "How many messages may be unanswered at a time on one connection, if the partner allows more than one.",
+        example: "16",
+    },
+    FieldSchema {
+        name: "acknowledgment",
+        kind: Kind::Choice(&["expected", "any", "none"]),
+        required: Required::Default("expected"),
+        doc: "`expected`: the answer whose MSA-2 is our MSH-10. `any`: the next answer, whatever its MSA-2, for partners \
+              that don't echo it. `none`: the partner never answers, and what is written counts as delivered.",
+        example: "expected",
+    },
+    FieldSchema {
+        name: "await_application",
+        kind: Kind::Boolean,
+        required: Required::Default("false"),
+        doc: "Enhanced mode: after a commit accept (CA), waits for the application acknowledgment on the same connection.",
+        example: "true",
+    },
+    FieldSchema {
+        name: "commit_bytes",
+        kind: Kind::Boolean,
+        required: Required::Default("false"),
+        doc: "MLLP release 2: the partner says by a single byte whether it has kept the message, before any acknowledgment.",
+        example: "true",
+    },
+    FieldSchema {
+        name: "connect_timeout",
+        kind: Kind::Duration,
+        required: Required::Default("10s"),
+        doc: "How long connecting may take, TLS included.",
+        example: "5s",
+    },
+    FieldSchema {
+        name: "ack_timeout",
+        kind: Kind::Duration,
+        required: Required::Default("30s"),
+        doc: "How long the partner may take to answer, from the message's last byte on.",
+        example: "2m",
+    },
+    FieldSchema {
+        name: "write_timeout",
+        kind: Kind::Duration,
+        required: Required::Default("30s"),
+        doc: "Gives a connection up whose partner takes no bytes for so long.",
+        example: "10s",
+    },
+    FieldSchema {
+        name: "idle_timeout",
+        kind: Kind::Duration,
+        required: Required::No,
+        doc: "Closes a connection that was not needed for so long; the next message opens another.",
+        example: "5m",
+    },
+    KEEP_ALIVE,
+    MESSAGE_BYTES_MAX,
+];
+
+/// How a source behaves.
+#[derive(Debug)]
+pub(super) struct SourceRules {
+    pub(super) listen: Address,
+    pub(super) tls: Option<ServerTls>,
+    /// Empty: all.
+    pub(super) allow: Vec<IpNet>,
+    pub(super) connections_max: usize,
+    pub(super) message_bytes_max: usize,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) frame_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) commit_bytes: bool,
+}
+
+impl SourceRules {
+    /// Whether a machine may connect. An IPv4 address that came in through an IPv6 socket is an IPv4 address.
+    pub(super) fn allows(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.allow.is_empty() || self.allow.iter().any(|network| network.contains(&peer))
+    }
+}
+
+/// Which answers a destination waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// The one whose MSA-2 is our MSH-10.
+    Matching,
+    /// The next one.
+    Any,
+    /// None.
+    Nothing,
+}
+
+/// How a destination behaves.
+#[derive(Debug)]
+pub(super) struct DestinationRules {
+    pub(super) connect: Address,
+    pub(super) tls: Option<ClientTls>,
+    pub(super) connections: usize,
+    pub(super) window: usize,
+    pub(super) expect: Expect,
+    pub(super) await_application: bool,
+    pub(super) commit_bytes: bool,
+    pub(super) connect_timeout: Duration,
+    pub(super) ack_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) message_bytes_max: usize,
+}
+
+fn build_source(
+    settings: &Settings,
+    context: &BuildContext<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<dyn Source>> {
+    Some(Arc::new(MllpSource::new(source_rules(settings, context, diagnostics)?)))
+}
+
+fn build_destination(
+    settings: &Settings,
+    context: &BuildContext<'_>,
+    health: Arc<Health>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<dyn Destination>> {
+    let rules = destination_rules(settings, context, diagnostics)?;
+    Some(Arc::new(MllpDestination::new(rules, health)))
+}
+
+fn claim_source(settings: &Settings) -> Option<String> {
+    let listen = settings.address("listen")?;
+    (listen.port() != 0).then(|| format!("tcp {listen}"))
+}
+
+/// Reads settings that fit [`SOURCE`].
+pub(super) fn source_rules(
+    settings: &Settings,
+    context: &BuildContext<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<SourceRules> {
+    let exposed = check_exposure(settings, "listen", Direction::Listen, diagnostics);
+    let allow = allow(settings, diagnostics);
+    let tls = match settings.section("tls") {
+        Some(section) => Some(ServerTls::read(section, context, diagnostics)?),
+        None => None,
+    };
+    if !exposed {
+        return None;
+    }
+    Some(SourceRules {
+        listen: settings.address("listen")?.clone(),
+        tls,
+        allow: allow?,
+        connections_max: count(settings, "connections_max")?,
+        message_bytes_max: size(settings, "message_bytes_max")?,
+        idle_timeout: settings.duration("idle_timeout"),
+        frame_timeout: settings.duration("frame_timeout")?,
+        write_timeout: settings.duration("write_timeout")?,
+        keep_alive: settings.duration("keep_alive").filter(|time| !time.is_zero()),
+        commit_bytes: settings.boolean("commit_bytes")?,
+    })
+}
+
+/// Reads settings that fit [`DESTINATION`].
+pub(super) fn destination_rules(
+    settings: &Settings,
+    context: &BuildContext<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<DestinationRules> {
+    let connect = settings.address("connect")?.clone();
+    let exposed = check_exposure(settings, "connect", Direction::Connect, diagnostics);
+    let tls = match settings.section("tls") {
+        Some(section) => Some(ClientTls::read(section, connect.host(), context, diagnostics)?),
+        None => None,
+    };
+    let rules = DestinationRules {
+        connect,
+        tls,
+        connections: count(settings, "connections")?,
+        window: count(settings, "window")?,
+        expect: match settings.choice("acknowledgment")? {
+            "none" => Expect::Nothing,
+            "any" => Expect::Any,
+            _ => Expect::Matching,
+        },
+        await_application: settings.boolean("await_application")?,
+        commit_bytes: settings.boolean("commit_bytes")?,
+        connect_timeout: settings.duration("connect_timeout")?,
+        ack_timeout: settings.duration("ack_timeout")?,
+        write_timeout: settings.duration("write_timeout")?,
+        idle_timeout: settings.duration("idle_timeout"),
+        keep_alive: settings.duration("keep_alive").filter(|time| !time.is_zero()),
+        message_bytes_max: size(settings, "message_bytes_max")?,
+    };
+    (no_clash(&rules, settings, diagnostics) && exposed).then_some(rules)
+}
+
+/// Refuses what can't work together: answers that nobody could tell apart, or that are and are not waited for.
+fn no_clash(rules: &DestinationRules, settings: &Settings, diagnostics: &mut Diagnostics) -> bool {
+    let clash = if rules.window > 1 && rules.expect == Expect::Any {
+        Some((
+            "window",
+            "with `acknowledgment: any` answers can't be told apart, so the window must be 1",
+        ))
+    } else if rules.window > 1 && rules.commit_bytes {
+        Some(("window", "commit bytes don't say which message they mean, so the window must be 1"))
+    } else if rules.await_application && rules.expect == Expect::Nothing {
+        Some((
+            "await_application",
+            "with `acknowledgment: none` no application acknowledgment is waited for",
+        ))
+    } else {
+        None
+    };
+    let Some((name, message)) = clash else { return true };
+    let span = settings.span_of(name).unwrap_or_else(|| settings.span());
+    let help = "change one of the two settings";
+    diagnostics.push(Diagnostic::error(codes::SETTINGS_CLASH, span, message).with_help(help));
+    false
+}
+
+fn allow(settings: &Settings, diagnostics: &mut Diagnostics) -> Option<Vec<IpNet>> {
+    let mut networks = Some(Vec::new());
+    for entry in settings.list("allow").unwrap_or_default() {
+        let text = entry.text().unwrap_or_default().trim();
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        match network {
+            Ok(network) => networks.iter_mut().for_each(|networks| networks.push(network)),
+            Err(_) => {
+                networks = None;
+                let message = "this is neither an IP address nor a network";
+                diagnostics.push(
+                    Diagnostic::error(codes::ALLOW_INVALID, entry.span(), message).with_help(
+                        "write an address such as `10.1.2.3` or a network such as `10.0.0.0/8`",
+                    ),
+                );
+            }
+        }
+    }
+    networks
+}
+
+fn count(settings: &Settings, name: &str) -> Option<usize> {
+    usize::try_from(settings.integer(name)?).ok()
+}
+
+fn size(settings: &Settings, name: &str) -> Option<usize> {
+    Some(usize::try_from(settings.bytes(name)?).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::{Project, settings};
+
+    fn source(yaml: &str) -> (Option<SourceRules>, String) {
+        let mut diagnostics = Diagnostics::new();
+        let project = Project::empty();
+        let rules = source_rules(&settings(yaml, SOURCE), &project.context(), &mut diagnostics);
+        (rules, diagnostics.to_string())
+    }
+
+    fn destination(yaml: &str) -> (Option<DestinationRules>, String) {
+        let mut diagnostics = Diagnostics::new();
+        let project = Project::empty();
+        let settings = settings(yaml, DESTINATION);
+        let rules = destination_rules(&settings, &project.context(), &mut diagnostics);
+        (rules, diagnostics.to_string())
+    }
+
+    #[track_caller]
+    fn refused<R>((rules, text): (Option<R>, String), expected: &str) {
+        assert!(rules.is_none() && text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn networks_and_addresses_may_connect() {
+        let yaml = "{ listen: 127.0.0.1:1, allow: [10.0.0.0/8, 192.168.7.12, \"fd00::/8\"] }";
+        let rules = source(yaml).0.expect("it is valid");
+        let allows = |address: &str| rules.allows(address.parse().expect("an address"));
+        assert!(allows("10.255.0.1") && allows("192.168.7.12") && allows("fd12::1"));
+        assert!(allows("::ffff:10.0.0.1"), "through an IPv6 socket");
+        assert!(!allows("11.0.0.1") && !allows("192.168.7.13") && !allows("::1"));
+        assert!(source("{ listen: 127.0.0.1:1 }").0.is_some_and(|rules| rules.allow.is_empty()));
+    }
+
+    #[test]
+    fn what_is_no_network_is_pointed_at() {
+        let yaml = "{ listen: 127.0.0.1:1, allow: [10.0.0.0/8, lab.internal, 10.0.0.0/33] }";
+        let (rules, text) = source(yaml);
+        assert!(rules.is_none());
+        assert_eq!(text.matches(codes::ALLOW_INVALID).count(), 2, "{text}");
+        assert!(text.contains("test.yaml:1:44"), "{text}");
+    }
+
+    #[test]
+    fn settings_that_exclude_each_other_are_refused() {
+        refused(
+            destination("{ connect: 127.0.0.1:1, window: 2, acknowledgment: any }"),
+            codes::SETTINGS_CLASH,
+        );
+        refused(
+            destination("{ connect: 127.0.0.1:1, window: 2, commit_bytes: true }"),
+            codes::SETTINGS_CLASH,
+        );
+        let none = "{ connect: 127.0.0.1:1, acknowledgment: none, await_application: true }";
+        refused(destination(none), codes::SETTINGS_CLASH);
+        assert!(
+            destination("{ connect: 127.0.0.1:1, window: 2, acknowledgment: none }").0.is_some()
+        );
+    }
+
+    #[test]
+    fn plaintext_beyond_this_machine_is_judged() {
+        refused(source("{ listen: 0.0.0.0:1 }"), "tls.plaintext-listener");
+        let (rules, text) = destination("{ connect: lab.internal:1 }");
+        assert!(rules.is_some() && text.contains("tls.plaintext-connection"), "{text}");
+    }
+
+    #[test]
+    fn a_port_is_claimed_unless_the_system_chooses_it() {
+        let claim = |yaml: &str| claim_source(&settings(yaml, SOURCE));
+        assert_eq!(claim("{ listen: 127.0.0.1:2575 }"), Some("tcp 127.0.0.1:2575".to_owned()));
+        assert_eq!(claim("{ listen: 127.0.0.1:0 }"), None);
+    }
+}

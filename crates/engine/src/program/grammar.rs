@@ -1,0 +1,630 @@
+//! Reads expressions: from text to [`Expression`], with an answer to every slip.
+//!
+//! ```text
+//! expression = all { "or" all }             all = one { "and" one }
+//! one        = "not" one | "(" expression ")" | "true" | "false" | subject test
+//! subject    = operand | ( "any" | "all" ) "(" path ")"
+//! test       = ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) operand
+//!            | [ "not" ] "in" "[" operand { "," operand } "]"
+//!            | "exists" | [ "is" ] [ "not" ] ( "empty" | "null" )
+//!            | "matches" text | "contains" operand | ( "starts" | "ends" ) "with" operand
+//! operand    = path | text | number | fact | "count" "(" path ")" | function "(" operand { "," operand } ")"
+//! ```
+
+use std::ops::Range;
+
+use pipehat_config::nearest;
+
+use super::SyntaxError;
+use super::expression::{Comparison, Expression, Operand, PlaceTest, Quantifier, Test};
+use super::facts::Fact;
+use super::function::{Function, Parameter};
+use super::reference::{Reference, Scope, Use};
+use super::token::{Symbol, Token, TokenKind, tokens};
+
+/// How deep parentheses, `not` and functions may nest; also bounds the evaluation's stack.
+const NESTING_MAX: usize = 32;
+
+/// How much memory a compiled pattern may take: above any pattern a person writes.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// Reads a condition.
+pub(super) fn expression(text: &str, scope: &Scope) -> Result<Expression, SyntaxError> {
+    let mut parser = Parser::new(text, scope)?;
+    let expression = parser.any_of(0)?;
+    parser.end()?;
+    Ok(expression)
+}
+
+/// Reads what stands between the braces of a template: an operand, then `|function` as often as
+/// wanted.
+pub(super) fn placeholder(text: &str, scope: &Scope) -> Result<Operand, SyntaxError> {
+    let mut parser = Parser::new(text, scope)?;
+    let mut operand = parser.operand(0)?;
+    while parser.take(Symbol::Pipe) {
+        let token = parser.next();
+        let function = parser.function_named(&token)?;
+        let mut arguments = vec![operand];
+        let mut places = vec![token.at.clone()];
+        if parser.take(Symbol::Open) && !parser.take(Symbol::Close) {
+            parser.arguments(0, &mut arguments, &mut places)?;
+        }
+        operand = parser.call(function, &token.at, arguments, &places)?;
+    }
+    parser.end()?;
+    Ok(operand)
+}
+
+struct Parser<'p> {
+    text: &'p str,
+    scope: &'p Scope,
+    tokens: Vec<Token>,
+    position: usize,
+}
+
+impl<'p> Parser<'p> {
+    fn new(text: &'p str, scope: &'p Scope) -> Result<Self, SyntaxError> {
+        Ok(Self { text, scope, tokens: tokens(text)?, position: 0 })
+    }
+
+    fn peek(&self) -> &TokenKind {
+        self.tokens.get(self.position).map_or(&TokenKind::End, |token| &token.kind)
+    }
+
+    fn here(&self) -> Range<usize> {
+        let end = self.text.len();
+        self.tokens.get(self.position).map_or(end..end, |token| token.at.clone())
+    }
+
+    fn next(&mut self) -> Token {
+        let token = Token { at: self.here(), kind: self.peek().clone() };
+        self.position += 1;
+        token
+    }
+
+    fn take(&mut self, symbol: Symbol) -> bool {
+        let found = *self.peek() == TokenKind::Symbol(symbol);
+        if found {
+            self.position += 1;
+        }
+        found
+    }
+
+    fn take_word(&mut self, word: &str) -> bool {
+        let found = matches!(self.peek(), TokenKind::Word(own) if own == word);
+        if found {
+            self.position += 1;
+        }
+        found
+    }
+
+    fn expect(&mut self, symbol: Symbol, purpose: &str) -> Result<(), SyntaxError> {
+        if self.take(symbol) {
+            return Ok(());
+        }
+        Err(self.unexpected(&format!("`{}` {purpose}", symbol.written())))
+    }
+
+    fn unexpected(&self, wanted: &str) -> SyntaxError {
+        let found = match self.peek() {
+            TokenKind::End => "the end".to_owned(),
+            TokenKind::Word(word) | TokenKind::Path(word) | TokenKind::Number(word) => {
+                format!("`{word}`")
+            }
+            TokenKind::Text(_) => "a text".to_owned(),
+            TokenKind::Symbol(symbol) => format!("`{}`", symbol.written()),
+        };
+        SyntaxError::new(self.here(), format!("expected {wanted}, found {found}"))
+    }
+
+    fn end(&self) -> Result<(), SyntaxError> {
+        match self.peek() {
+            TokenKind::End => Ok(()),
+            TokenKind::Symbol(Symbol::Close) => {
+                Err(SyntaxError::new(self.here(), "this `)` closes nothing"))
+            }
+            TokenKind::Word(word) => {
+                let error = self.unexpected("`and`, `or` or the end");
+                Err(match nearest(word, ["and", "or"]) {
+                    Some(word) => error.help(format!("did you mean `{word}`?")),
+                    None => error,
+                })
+            }
+            _ => Err(self
+                .unexpected("`and`, `or` or the end")
+                .help("join two conditions with `and` or `or`")),
+        }
+    }
+
+    fn deeper(&self, depth: usize) -> Result<usize, SyntaxError> {
+        if depth >= NESTING_MAX {
+            return Err(SyntaxError::new(self.here(), "this is nested too deep")
+                .help("split the condition over several `when` steps"));
+        }
+        Ok(depth + 1)
+    }
+
+    fn any_of(&mut self, depth: usize) -> Result<Expression, SyntaxError> {
+        let mut all = vec![self.all_of(depth)?];
+        while self.take_word("or") {
+            all.push(self.all_of(depth)?);
+        }
+        Ok(one_or(all, Expression::Or))
+    }
+
+    fn all_of(&mut self, depth: usize) -> Result<Expression, SyntaxError> {
+        let mut all = vec![self.one(depth)?];
+        while self.take_word("and") {
+            all.push(self.one(depth)?);
+        }
+        Ok(one_or(all, Expression::And))
+    }
+
+    fn one(&mut self, depth: usize) -> Result<Expression, SyntaxError> {
+        let depth = self.deeper(depth)?;
+        if self.take_word("not") {
+            return Ok(Expression::Not(Box::new(self.one(depth)?)));
+        }
+        if self.take_word("true") {
+            return Ok(Expression::Constant(true));
+        }
+        if self.take_word("false") {
+            return Ok(Expression::Constant(false));
+        }
+        let open = self.here();
+        if self.take(Symbol::Open) {
+            let inner = self.any_of(depth)?;
+            if !self.take(Symbol::Close) {
+                return Err(SyntaxError::new(open, "this `(` is never closed")
+                    .help("write `)` where it ends"));
+            }
+            return Ok(inner);
+        }
+        self.condition(depth)
+    }
+
+    fn condition(&mut self, depth: usize) -> Result<Expression, SyntaxError> {
+        let start = self.here();
+        let quantifier = match self.peek() {
+            TokenKind::Word(word) if word == "any" => Quantifier::Any,
+            TokenKind::Word(word) if word == "all" => Quantifier::All,
+            _ => Quantifier::First,
+        };
+        let subject = if quantifier == Quantifier::First {
+            self.operand(depth)?
+        } else {
+            self.position += 1;
+            self.expect(Symbol::Open, "and a path, as in `any(OBX-8) = \"H\"`")?;
+            let reference = self.path(Use::ReadAll)?;
+            self.expect(Symbol::Close, "after the path")?;
+            Operand::Path(reference, quantifier)
+        };
+        let subject_at = start.start..self.end_of_last();
+        self.test(subject, quantifier, subject_at)
+    }
+
+    fn end_of_last(&self) -> usize {
+        let last = self.position.checked_sub(1).and_then(|index| self.tokens.get(index));
+        last.map_or(0, |token| token.at.end)
+    }
+
+    fn test(
+        &mut self,
+        subject: Operand,
+        quantifier: Quantifier,
+        subject_at: Range<usize>,
+    ) -> Result<Expression, SyntaxError> {
+        let token = self.next();
+        let test = match &token.kind {
+            TokenKind::Symbol(symbol) => match comparison(*symbol) {
+                Some(comparison) => {
+                    let right_at = self.here();
+                    let right = self.operand(0)?;
+                    self.comparable(&right, &right_at)?;
+                    if subject.is_fixed() && right.is_fixed() {
+                        return Err(SyntaxError::new(
+                            subject_at.start..self.end_of_last(),
+                            "this compares two fixed values: its answer never changes",
+                        )
+                        .help("name a field on one side, as in `PV1-2 = \"I\"`"));
+                    }
+                    Test::Compare(comparison, right)
+                }
+                None => return Err(self.no_test(&token, &subject, &subject_at)),
+            },
+            TokenKind::Word(word) => match word.as_str() {
+                "exists" => return place(subject, quantifier, PlaceTest::Exists),
+                "empty" | "null" => return place(subject, quantifier, place_test(word, false)),
+                "is" => return self.is(subject, quantifier),
+                "in" => self.list(false)?,
+                "not" if self.take_word("in") => self.list(true)?,
+                "not" if self.take_word("exists") => {
+                    let exists = place(subject, quantifier, PlaceTest::Exists)?;
+                    return Ok(Expression::Not(Box::new(exists)));
+                }
+                "matches" => self.matches()?,
+                "contains" => Test::Contains(self.value()?),
+                "starts" => {
+                    self.with("starts")?;
+                    Test::StartsWith(self.value()?)
+                }
+                "ends" => {
+                    self.with("ends")?;
+                    Test::EndsWith(self.value()?)
+                }
+                _ => return Err(self.no_test(&token, &subject, &subject_at)),
+            },
+            _ => return Err(self.no_test(&token, &subject, &subject_at)),
+        };
+        self.comparable(&subject, &subject_at)?;
+        Ok(Expression::Test { subject, test })
+    }
+
+    /// The subject stands there, but what follows says nothing about it.
+    fn no_test(&mut self, token: &Token, subject: &Operand, at: &Range<usize>) -> SyntaxError {
+        if let TokenKind::Word(word) = &token.kind {
+            let known = [
+                "exists", "is", "in", "not", "matches", "contains", "starts", "ends", "and", "or",
+                "empty", "null",
+            ];
+            if let Some(word) =
+                nearest(word, known).filter(|_| !matches!(word.as_str(), "and" | "or"))
+            {
+                return SyntaxError::new(token.at.clone(), "this is no test that can follow here")
+                    .help(format!("did you mean `{word}`?"));
+            }
+        }
+        let written = self.text.get(at.clone()).unwrap_or("").to_owned();
+        let help = match subject {
+            Operand::Path(..) => {
+                format!("say what about it, as in `{written} exists` or `{written} = \"A\"`")
+            }
+            _ => "say what about it, as in `PV1-2 = \"I\"`".to_owned(),
+        };
+        SyntaxError::new(at.clone(), format!("`{written}` alone is no condition")).help(help)
+    }
+
+    fn is(&mut self, subject: Operand, quantifier: Quantifier) -> Result<Expression, SyntaxError> {
+        let negated = self.take_word("not");
+        let word = match self.peek() {
+            TokenKind::Word(word) if word == "empty" || word == "null" => word.clone(),
+            _ => {
+                return Err(self
+                    .unexpected("`empty` or `null` after `is`")
+                    .help("to compare, write `=`: `PV1-2 = \"I\"`"));
+            }
+        };
+        self.position += 1;
+        place(subject, quantifier, place_test(&word, negated))
+    }
+
+    fn with(&mut self, word: &str) -> Result<(), SyntaxError> {
+        if self.take_word("with") {
+            return Ok(());
+        }
+        Err(self.unexpected("`with`").help(format!("write `{word} with`")))
+    }
+
+    fn value(&mut self) -> Result<Operand, SyntaxError> {
+        let at = self.here();
+        let operand = self.operand(0)?;
+        self.comparable(&operand, &at)?;
+        Ok(operand)
+    }
+
+    fn list(&mut self, negated: bool) -> Result<Test, SyntaxError> {
+        if !self.take(Symbol::OpenList) {
+            return Err(self
+                .unexpected("`[` and a list")
+                .help("write a list: `in [\"A01\", \"A04\"]`; for one value `= \"A01\"`"));
+        }
+        let mut list = Vec::new();
+        loop {
+            if self.take(Symbol::CloseList) {
+                break;
+            }
+            list.push(self.value()?);
+            if self.take(Symbol::CloseList) {
+                break;
+            }
+            self.expect(Symbol::Comma, "or `]`")?;
+        }
+        if list.is_empty() {
+            let at = self.end_of_last();
+            return Err(SyntaxError::new(at.saturating_sub(1)..at, "this list is empty")
+                .help("put the values in: `in [\"A01\", \"A04\"]`"));
+        }
+        Ok(Test::In { list: list.into(), negated })
+    }
+
+    fn matches(&mut self) -> Result<Test, SyntaxError> {
+        let at = self.here();
+        let TokenKind::Text(pattern) = self.peek().clone() else {
+            return Err(self.unexpected("a pattern in quotes, as in `matches \"^A[0-9]+$\"`"));
+        };
+        self.position += 1;
+        let built = regex::RegexBuilder::new(&pattern)
+            .size_limit(REGEX_BYTES_MAX)
+            .dfa_size_limit(REGEX_BYTES_MAX)
+            .build();
+        match built {
+            Ok(regex) => Ok(Test::Matches(regex)),
+            Err(regex::Error::CompiledTooBig(_)) => {
+                Err(SyntaxError::new(at, "this pattern is too large")
+                    .help("repeat less in it, such as `{1,10}` for `{1,1000}`"))
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                let reason = reason.lines().last().unwrap_or("");
+                let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+                Err(SyntaxError::new(at, format!("this pattern can't be read: {reason}"))
+                    .help("put a `\\` before characters that stand for themselves, such as `\\(`"))
+            }
+        }
+    }
+
+    /// Refuses operands no value can be compared with.
+    fn comparable(&self, operand: &Operand, at: &Range<usize>) -> Result<(), SyntaxError> {
+        match operand {
+            Operand::Text(text) if text.is_empty() => {
+                Err(SyntaxError::new(at.clone(), "nothing is ever equal to an empty text")
+                    .help("write `is empty`, or `is null` for HL7's `\"\"`"))
+            }
+            Operand::Path(reference, _) if reference.depth() == 0 => {
+                let written = reference.written();
+                Err(SyntaxError::new(
+                    at.clone(),
+                    format!("`{written}` names a whole segment, which has no single value"),
+                )
+                .help(format!(
+                    "name a field (`{written}-1`); a text goes in quotes (`\"{written}\"`)"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&mut self, wanted: Use) -> Result<Reference, SyntaxError> {
+        let token = self.next();
+        match &token.kind {
+            TokenKind::Path(path) => Reference::parse(path, self.scope, wanted)
+                .map_err(|error| error.moved(token.at.start)),
+            _ => {
+                self.position -= 1;
+                Err(self.unexpected("a path such as `PID-3.1`"))
+            }
+        }
+    }
+
+    fn operand(&mut self, depth: usize) -> Result<Operand, SyntaxError> {
+        let depth = self.deeper(depth)?;
+        let token = self.next();
+        match &token.kind {
+            TokenKind::Text(text) => Ok(Operand::Text(text.as_str().into())),
+            TokenKind::Number(number) => Ok(Operand::Number(number.as_str().into())),
+            TokenKind::Path(_) => {
+                self.position -= 1;
+                Ok(Operand::Path(self.path(Use::Read)?, Quantifier::First))
+            }
+            TokenKind::Word(word) if *self.peek() == TokenKind::Symbol(Symbol::Open) => {
+                self.position += 1;
+                self.called(word, &token, depth)
+            }
+            TokenKind::Word(word) => match Fact::named(word) {
+                Some(fact) => Ok(Operand::Fact(fact)),
+                None => Err(unknown_word(word, &token.at)),
+            },
+            TokenKind::Symbol(_) | TokenKind::End => {
+                self.position -= 1;
+                Err(self.unexpected("a path, a text in quotes or a number"))
+            }
+        }
+    }
+
+    /// A function's arguments, after its `(`.
+    fn called(&mut self, word: &str, token: &Token, depth: usize) -> Result<Operand, SyntaxError> {
+        match word {
+            "count" => {
+                let reference = self.path(Use::ReadAll)?;
+                self.expect(Symbol::Close, "after the path")?;
+                return Ok(Operand::Count(reference));
+            }
+            "header" => {
+                let TokenKind::Text(name) = self.next().kind else {
+                    self.position -= 1;
+                    return Err(self.unexpected("a header's name in quotes"));
+                };
+                self.expect(Symbol::Close, "after the name")?;
+                return Ok(Operand::Fact(Fact::Header(name.into())));
+            }
+            "any" | "all" => {
+                return Err(SyntaxError::new(
+                    token.at.clone(),
+                    format!("`{word}(…)` stands only at the beginning of a condition"),
+                )
+                .help(format!("write it on the left: `{word}(OBX-8) = \"H\"`")));
+            }
+            _ => {}
+        }
+        let function = self.function_named(token)?;
+        let mut arguments = Vec::new();
+        let mut places = Vec::new();
+        if !self.take(Symbol::Close) {
+            self.arguments(depth, &mut arguments, &mut places)?;
+        }
+        self.call(function, &token.at, arguments, &places)
+    }
+
+    fn function_named(&self, token: &Token) -> Result<Function, SyntaxError> {
+        let TokenKind::Word(word) = &token.kind else {
+            return Err(SyntaxError::new(token.at.clone(), "expected the name of a function")
+                .help(
+                    "known are upper, lower, trim, first, last, substring, pad, default and others",
+                ));
+        };
+        Function::named(word).ok_or_else(|| {
+            let names = Function::ALL
+                .iter()
+                .map(|(name, _)| *name)
+                .chain(["any", "all", "count", "header"]);
+            let error =
+                SyntaxError::new(token.at.clone(), format!("there is no function `{word}`"));
+            match nearest(word, names.clone()) {
+                Some(name) => error.help(format!("did you mean `{name}`?")),
+                None => error.help(format!("known are {}", names.collect::<Vec<_>>().join(", "))),
+            }
+        })
+    }
+
+    fn arguments(
+        &mut self,
+        depth: usize,
+        arguments: &mut Vec<Operand>,
+        places: &mut Vec<Range<usize>>,
+    ) -> Result<(), SyntaxError> {
+        loop {
+            places.push(self.here());
+            arguments.push(self.operand(depth)?);
+            if self.take(Symbol::Close) {
+                return Ok(());
+            }
+            self.expect(Symbol::Comma, "or `)`")?;
+        }
+    }
+
+    fn call(
+        &self,
+        function: Function,
+        at: &Range<usize>,
+        arguments: Vec<Operand>,
+        places: &[Range<usize>],
+    ) -> Result<Operand, SyntaxError> {
+        let usage = || format!("write it like this: `{}`", function.usage());
+        let (parameters, optional) = function.parameters();
+        let given = arguments.len().checked_sub(1);
+        let fits = given.is_some_and(|given| {
+            given <= parameters.len() && given >= parameters.len().saturating_sub(optional)
+        });
+        if !fits {
+            return Err(
+                SyntaxError::new(at.clone(), "this function takes other arguments").help(usage())
+            );
+        }
+        for ((parameter, argument), place) in
+            parameters.iter().zip(arguments.iter().skip(1)).zip(places.iter().skip(1))
+        {
+            let whole = match argument {
+                Operand::Number(number) => number.parse::<usize>().is_ok_and(|number| number > 0),
+                _ => false,
+            };
+            if *parameter == Parameter::Number && !whole {
+                return Err(SyntaxError::new(
+                    place.clone(),
+                    "a whole number from 1 on belongs here",
+                )
+                .help(usage()));
+            }
+        }
+        for (argument, place) in arguments.iter().zip(places) {
+            if let Operand::Path(reference, _) = argument
+                && reference.depth() == 0
+            {
+                return Err(SyntaxError::new(
+                    place.clone(),
+                    format!(
+                        "`{}` names a whole segment, which has no single value",
+                        reference.written()
+                    ),
+                )
+                .help(usage()));
+            }
+        }
+        Ok(Operand::Call(function, arguments.into()))
+    }
+}
+
+fn one_or(
+    mut expressions: Vec<Expression>,
+    several: fn(Vec<Expression>) -> Expression,
+) -> Expression {
+    match expressions.pop() {
+        Some(only) if expressions.is_empty() => only,
+        Some(last) => {
+            expressions.push(last);
+            several(expressions)
+        }
+        None => Expression::Constant(false),
+    }
+}
+
+fn comparison(symbol: Symbol) -> Option<Comparison> {
+    Some(match symbol {
+        Symbol::Equal => Comparison::Equal,
+        Symbol::NotEqual => Comparison::NotEqual,
+        Symbol::Less => Comparison::Less,
+        Symbol::LessOrEqual => Comparison::LessOrEqual,
+        Symbol::Greater => Comparison::Greater,
+        Symbol::GreaterOrEqual => Comparison::GreaterOrEqual,
+        Symbol::Open
+        | Symbol::Close
+        | Symbol::OpenList
+        | Symbol::CloseList
+        | Symbol::Comma
+        | Symbol::Pipe => return None,
+    })
+}
+
+fn place_test(word: &str, negated: bool) -> (PlaceTest, bool) {
+    let test = if word == "null" { PlaceTest::Null } else { PlaceTest::Empty };
+    (test, negated)
+}
+
+/// A condition on the place itself; a fact or a function's result can only be there or not.
+fn place(
+    subject: Operand,
+    quantifier: Quantifier,
+    is: impl Into<PlaceCondition>,
+) -> Result<Expression, SyntaxError> {
+    let PlaceCondition { test, negated } = is.into();
+    let expression = match subject {
+        Operand::Path(reference, _) => Expression::Place { reference, quantifier, is: test },
+        subject => {
+            let valued = test == PlaceTest::Exists;
+            Expression::Test { subject, test: Test::Valued { negated: !valued } }
+        }
+    };
+    Ok(if negated { Expression::Not(Box::new(expression)) } else { expression })
+}
+
+struct PlaceCondition {
+    test: PlaceTest,
+    negated: bool,
+}
+
+impl From<PlaceTest> for PlaceCondition {
+    fn from(test: PlaceTest) -> Self {
+        Self { test, negated: false }
+    }
+}
+
+impl From<(PlaceTest, bool)> for PlaceCondition {
+    fn from((test, negated): (PlaceTest, bool)) -> Self {
+        Self { test, negated }
+    }
+}
+
+fn unknown_word(word: &str, at: &Range<usize>) -> SyntaxError {
+    let error = SyntaxError::new(at.clone(), format!("`{word}` is not known here"));
+    let capitals = word.to_uppercase();
+    if word.get(..3).is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        && word.len() == 3
+    {
+        return error.help(format!("segment names have capital letters: `{capitals}`"));
+    }
+    let facts = Fact::WORDS.iter().map(|(name, _)| *name);
+    let functions = Function::ALL.iter().map(|(name, _)| *name);
+    match nearest(word, facts.chain(functions)) {
+        Some(known) => error.help(format!("did you mean `{known}`?")),
+        None => error.help(format!("a text goes in quotes: `\"{word}\"`")),
+    }
+}

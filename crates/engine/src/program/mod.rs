@@ -1,0 +1,113 @@
+//! What a channel does with a message: conditions, steps, destinations. Pure and synchronous.
+//!
+//! A program is compiled once from a channel's file and then run on every message. Running is a
+//! function of the bytes, the program and the [effects](crate::Effects) it asks for: no clock, no
+//! randomness, no I/O. It never fails and never panics: every message gets a [`Verdict`].
+//!
+//! * What no step touches stays byte for byte; a message that no step changed leaves as the very
+//!   bytes that came in, shared and not copied.
+//! * A message that is split is still one message: when one of its parts is parked or rejected,
+//!   all of it is, and nothing is sent.
+//! * Codes, places and reasons name paths and steps, never a value.
+//!
+//! # The language
+//! [Expressions](expression), [functions](function), [templates](template), [paths inside
+//! `each`](reference), [dates](date) and [code tables](table) are described in their modules, the
+//! steps in [`read`].
+
+mod coding;
+mod date;
+mod date_pattern;
+mod decimal;
+mod expression;
+mod facts;
+mod function;
+mod grammar;
+mod lane;
+mod read;
+mod reference;
+mod run;
+mod split;
+mod step;
+mod syntax;
+mod table;
+mod template;
+#[cfg(test)]
+mod tests;
+mod token;
+mod verdict;
+mod view;
+
+use pipehat_message::{CharsetRule, Path};
+
+pub use facts::ProgramInput;
+pub(crate) use lane::Lanes;
+pub(crate) use read::{DestinationSource, ProgramSource, Tables, report, time_zone};
+pub use syntax::SyntaxError;
+pub use table::{Table, TableMistake};
+pub use verdict::{Finding, Output, StepPlace, Verdict};
+
+use expression::Expression;
+use reference::{Reference, Scope, Use};
+use run::Run;
+use step::Step;
+
+use crate::effects::Effects;
+
+/// A channel's steps and destinations, compiled.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The channel's own place, for what concerns no step.
+    place: StepPlace,
+    /// The `split: batch` at the head of the steps.
+    batches: Option<StepPlace>,
+    accept: Option<Step>,
+    steps: Box<[Step]>,
+    destinations: Box<[DestinationProgram]>,
+    lanes: Lanes,
+    charset: CharsetRule,
+    control_id_path: Path,
+}
+
+/// What a destination wants, and what is done for it alone.
+#[derive(Debug, Clone)]
+struct DestinationProgram {
+    place: StepPlace,
+    when: Option<Expression>,
+    steps: Box<[Step]>,
+}
+
+/// Is told of every step of a run, for showing how a message came to be what it is.
+pub trait Tracer {
+    /// A step at this place is through, and left these bytes.
+    fn step(&mut self, at: &StepPlace, bytes: &[u8]);
+}
+
+impl Program {
+    /// What becomes of a message.
+    pub fn run(&self, input: &ProgramInput<'_>, effects: &mut dyn Effects) -> Verdict {
+        Run::new(self, input, effects, None).verdict()
+    }
+
+    /// As [`Program::run`], and tells `tracer` of every step.
+    pub fn trace(
+        &self,
+        input: &ProgramInput<'_>,
+        effects: &mut dyn Effects,
+        tracer: &mut dyn Tracer,
+    ) -> Verdict {
+        Run::new(self, input, effects, Some(tracer)).verdict()
+    }
+}
+
+/// Whether a message parked with this code was parked because its program could not do what it
+/// says, and not because the program says so.
+pub fn is_failure(code: &str) -> bool {
+    code.starts_with("program.") && code != "program.park"
+}
+
+/// Reads a path outside of any step: one that can be read.
+pub(crate) fn plain_path(text: &str) -> Result<Path, SyntaxError> {
+    let reference = Reference::parse(text, &Scope::default(), Use::ReadEach)?;
+    Ok(reference.path().clone())
+}

@@ -1,0 +1,519 @@
+//! From a channel's file to a program: the steps as they are written.
+//!
+//! | step | does |
+//! | --- | --- |
+//! | `accept: EXPRESSION` | goes on only with messages for which it holds; the others end filtered |
+//! | `filter: { when: EXPRESSION }` | ends messages for which it holds, or every one without `when` |
+//! | `set: { PATH: TEXT, … }` | writes text; [templates](super::template) are filled in; `{ raw: "A^B" }` writes a value with delimiters |
+//! | `copy: { from: PATH, to: PATH }` | copies what stands there, delimiters and escapes included; nothing where it is empty |
+//! | `move: { from: PATH, to: PATH }` | the same, and empties the source |
+//! | `clear: PATH` or a list | empties places |
+//! | `remove: PATH` or a list | takes repetitions or other parts out; what follows moves up |
+//! | `add_segment: { segment: ZPI, after: PID, fields: { ZPI-1: … } }` | adds a segment `after` the last or `before` the first of the segments named, or at the end |
+//! | `remove_segment: ZPI` | removes every ZPI; `ZPI(2)` the second; inside `each: ZPI` the current one |
+//! | `each: OBX` or `each: PID-3`, with `do` | does the steps for every segment or repetition; inside, paths mean [the current one](super::reference) |
+//! | `map: { field: PATH, table: NAME, to: PATH, column: NAME, otherwise: … }` | puts what the [table](super::table) says in place of a code |
+//! | `date: { field: PATH, read: PATTERN, write: PATTERN, read_zone: …, write_zone: …, to: PATH, otherwise: … }` | [rewrites a date](super::date) |
+//! | `join: { from: [PATH, …], with: TEXT, to: PATH }` | writes the values there are, one after another |
+//! | `split: batch` | as the first step: each message of a batch is handled on its own |
+//! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it; `control_ids: numbered` adds `.1`, `.2`… |
+//! | `park: REASON` | sets the message aside for a person |
+//! | `reject: { code: AE, text: TEXT }` | refuses the message |
+//! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |
+//! | `when: EXPRESSION` with `do`, `else` | does the one or the other |
+//!
+//! Any step may have a `when` beside it. `otherwise` is `park` where it is left out: nothing
+//! unknown goes on unless the file says so; the others are `keep`, `clear` and `{ default: TEXT }`.
+//! A destination's own `when` holds after a `route`, too.
+
+mod edit;
+mod flow;
+mod fragment;
+mod value;
+
+pub(crate) use fragment::report;
+pub(crate) use value::time_zone;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
+use pipehat_message::{CharsetRule, SegmentName};
+
+use self::flow::{always_ends, check_reachable, reached};
+use super::expression::Expression;
+use super::lane::Lanes;
+use super::reference::{EachOver, Reference, Scope, Use};
+use super::step::{Action, Over, Step};
+use super::table::Table;
+use super::verdict::StepPlace;
+use super::{DestinationProgram, Program, split};
+
+/// The code tables of a project; those that could not be read have no content.
+pub(crate) type Tables = BTreeMap<String, Option<Arc<Table>>>;
+
+/// A channel's file, as far as the program is concerned.
+pub(crate) struct ProgramSource<'n> {
+    /// The channel's own place in its file.
+    pub(crate) channel: &'n Span,
+    pub(crate) accept: Option<&'n Node>,
+    pub(crate) steps: Option<&'n Node>,
+    pub(crate) destinations: Vec<DestinationSource<'n>>,
+    pub(crate) lanes: Lanes,
+    pub(crate) charset: CharsetRule,
+    pub(crate) time_zone: Option<TimeZone>,
+}
+
+/// A destination's part of the program.
+pub(crate) struct DestinationSource<'n> {
+    pub(crate) name: &'n str,
+    pub(crate) span: &'n Span,
+    pub(crate) when: Option<&'n Node>,
+    pub(crate) steps: Option<&'n Node>,
+}
+
+/// A program, and the code tables it uses.
+pub(crate) struct ReadProgram {
+    pub(crate) program: Option<Program>,
+    pub(crate) tables: BTreeSet<String>,
+}
+
+/// The most steps of a channel, those within others included.
+const STEPS_MAX: usize = 2_000;
+
+/// How deep steps may stand in steps; bounds the stack that running them needs.
+const STEPS_DEPTH_MAX: usize = 16;
+
+const ACTIONS: [&str; 17] = [
+    "accept",
+    "filter",
+    "set",
+    "copy",
+    "move",
+    "clear",
+    "remove",
+    "add_segment",
+    "remove_segment",
+    "map",
+    "date",
+    "join",
+    "split",
+    "park",
+    "reject",
+    "route",
+    "each",
+];
+
+/// Known steps that this version does not have.
+const LATER: [&str; 4] = ["validate", "translate", "lookup", "script"];
+
+impl Program {
+    /// Compiles a channel's steps and destinations; reports every mistake.
+    pub(crate) fn read(
+        source: &ProgramSource<'_>,
+        tables: &Tables,
+        diagnostics: &mut Diagnostics,
+    ) -> ReadProgram {
+        let errors_before = diagnostics.errors();
+        let mut reader = Reader {
+            file: source.channel.file().name().into(),
+            tables,
+            used: BTreeSet::new(),
+            destinations: source.destinations.iter().map(|one| one.name).collect(),
+            time_zone: source.time_zone.clone(),
+            steps: 0,
+        };
+        let accept = source.accept.and_then(|node| {
+            let condition = reader.condition(node, &Scope::default(), diagnostics)?;
+            let place = reader.place(&node.span, "accept".to_owned());
+            Some(Step { place, action: Action::Accept(condition) })
+        });
+        let mut batches = None;
+        let mut steps = Vec::new();
+        if let Some(node) = source.steps {
+            let list = node.list(diagnostics).unwrap_or_default();
+            let list = match list.split_first() {
+                Some((first, rest)) if splits_batches(first) => {
+                    batches = Some(reader.place(&first.span, "steps[1].split".to_owned()));
+                    reader.check_batch_step(first, diagnostics);
+                    rest
+                }
+                _ => list,
+            };
+            let skipped = usize::from(batches.is_some());
+            let whole = Whole { prefix: "steps", skipped, owner: Owner::Channel, depth: 0 };
+            steps = reader.list(list, &whole, &Scope::default(), diagnostics);
+        }
+        let mut destinations = Vec::new();
+        for destination in &source.destinations {
+            destinations.push(reader.destination(destination, diagnostics));
+        }
+        reader.check_routed(source, &steps, diagnostics);
+        let program = (diagnostics.errors() == errors_before).then(|| Self {
+            place: reader.place(source.channel, "channel".to_owned()),
+            batches,
+            accept,
+            steps: steps.into(),
+            destinations: destinations.into(),
+            lanes: source.lanes.clone(),
+            charset: source.charset,
+            control_id_path: split::control_id_path(),
+        });
+        ReadProgram { program, tables: reader.used }
+    }
+}
+
+/// Whose steps are read, and where.
+struct Whole<'w> {
+    prefix: &'w str,
+    /// How many steps of the list stand before these.
+    skipped: usize,
+    owner: Owner,
+    depth: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Channel,
+    Destination,
+}
+
+struct Reader<'r> {
+    file: Arc<str>,
+    tables: &'r Tables,
+    used: BTreeSet<String>,
+    destinations: Vec<&'r str>,
+    time_zone: Option<TimeZone>,
+    steps: usize,
+}
+
+/// Whether a step is `split: batch`.
+fn splits_batches(node: &Node) -> bool {
+    let split = node.as_map().and_then(|map| map.get("split"));
+    split.and_then(Node::as_scalar).is_some_and(|scalar| scalar.text() == "batch")
+}
+
+impl<'r> Reader<'r> {
+    fn place(&self, span: &Span, step: String) -> StepPlace {
+        let at = span.line_column();
+        StepPlace::new(&self.file, at.line, at.column, step)
+    }
+
+    fn check_batch_step(&self, node: &Node, diagnostics: &mut Diagnostics) {
+        if let Some(mut fields) = Fields::of(node, "step", diagnostics) {
+            fields.take("split");
+            fields.misplaced(
+                "when",
+                "every message of a batch is split; put `when` beside a later step",
+            );
+            fields.finish();
+        }
+    }
+
+    fn destination(
+        &mut self,
+        source: &DestinationSource<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> DestinationProgram {
+        let scope = Scope::default();
+        let when = source.when.and_then(|node| {
+            let condition = self.condition(node, &scope, diagnostics)?;
+            flow::check_not_fixed(node, &condition, diagnostics);
+            Some(condition)
+        });
+        let prefix = format!("destinations.{}.steps", source.name);
+        let steps = source.steps.and_then(|node| {
+            let list = node.list(diagnostics)?;
+            let whole = Whole { prefix: &prefix, skipped: 0, owner: Owner::Destination, depth: 0 };
+            Some(self.list(list, &whole, &scope, diagnostics))
+        });
+        DestinationProgram {
+            place: self.place(source.span, format!("destinations.{}", source.name)),
+            when,
+            steps: steps.unwrap_or_default().into(),
+        }
+    }
+
+    fn list(
+        &mut self,
+        nodes: &[Node],
+        whole: &Whole<'_>,
+        scope: &Scope,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (index, node) in nodes.iter().enumerate() {
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                if self.steps == STEPS_MAX + 1 {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            "channel.too-many-steps",
+                            &node.span,
+                            format!("a channel has at most {STEPS_MAX} steps"),
+                        )
+                        .with_help("put codes that are replaced into a table, and use `map`"),
+                    );
+                }
+                return steps;
+            }
+            let prefix = format!("{}[{}]", whole.prefix, whole.skipped + index + 1);
+            if let Some(step) = self.step(node, &prefix, whole, scope, diagnostics) {
+                check_reachable(&steps, &step, nodes, index, diagnostics);
+                steps.push(step);
+            }
+        }
+        steps
+    }
+
+    fn step(
+        &mut self,
+        node: &Node,
+        prefix: &str,
+        whole: &Whole<'_>,
+        scope: &Scope,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Step> {
+        if self.told_of_a_wrong_form(node, diagnostics) {
+            return None;
+        }
+        let mut fields = Fields::of(node, "step", diagnostics)?;
+        if let Some((later, key)) =
+            LATER.iter().find_map(|later| Some((later, fields.key_span(later)?.clone())))
+        {
+            fields.diagnostics().push(
+                Diagnostic::error(
+                    "channel.not-in-this-version",
+                    &key,
+                    format!("this version of Pipehat has no `{later}` step"),
+                )
+                .with_help("remove the step; the steps there are: accept, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, route, when"),
+            );
+            return None;
+        }
+        if fields.contains("each") {
+            return self.each(fields, node, prefix, whole, scope);
+        }
+        let condition_node = fields.take("when");
+        let condition =
+            condition_node.and_then(|node| self.condition(node, scope, fields.diagnostics()));
+        let (then, otherwise) = (fields.take("do"), fields.take("else"));
+        if condition_node.is_some() && (then.is_some() || otherwise.is_some()) {
+            let then = then.map(|node| {
+                self.inner(node, &format!("{prefix}.do"), whole, scope, fields.diagnostics())
+            });
+            let otherwise = otherwise.map(|node| {
+                self.inner(node, &format!("{prefix}.else"), whole, scope, fields.diagnostics())
+            });
+            if let (Some(node), Some(condition)) = (condition_node, &condition) {
+                flow::check_not_fixed(node, condition, fields.diagnostics());
+            }
+            fields.finish();
+            let action = Action::When {
+                condition: condition?,
+                then: then.flatten().unwrap_or_default().into(),
+                otherwise: otherwise.flatten().unwrap_or_default().into(),
+            };
+            return Some(Step { place: self.place(&node.span, format!("{prefix}.when")), action });
+        }
+        if let Some(node) = then.or(otherwise) {
+            fields.diagnostics().push(
+                Diagnostic::error(
+                    "channel.when-missing",
+                    &node.span,
+                    "these steps belong to a condition, and there is none",
+                )
+                .with_help("add `when: …` (or `each: …`) beside `do`"),
+            );
+            return None;
+        }
+        let Some((name, value)) = fields.exactly_one(&ACTIONS) else {
+            fields.finish();
+            return None;
+        };
+        let place = self.place(&node.span, format!("{prefix}.{name}"));
+        let action = self.action(name, value, whole, scope, fields.diagnostics());
+        if let (Some(node), Some(condition)) = (condition_node, &condition) {
+            flow::check_not_fixed(node, condition, fields.diagnostics());
+        }
+        fields.finish();
+        let step = Step { place: place.clone(), action: action? };
+        if condition_node.is_none() {
+            return Some(step);
+        }
+        let action =
+            Action::When { condition: condition?, then: [step].into(), otherwise: [].into() };
+        Some(Step { place, action })
+    }
+
+    /// A step that is a word alone, or a list.
+    fn told_of_a_wrong_form(&self, node: &Node, diagnostics: &mut Diagnostics) -> bool {
+        let Some(scalar) = node.as_scalar() else { return false };
+        let word = scalar.text().split_whitespace().next().unwrap_or("").to_owned();
+        let known = nearest(&word, ACTIONS.iter().copied().chain(["when"]));
+        let help = match known {
+            Some(known) => format!("put a colon after its name: `- {known}: …`"),
+            None => "write the step's name, a colon and what it needs: `- set: { MSH-4: LAB }`"
+                .to_owned(),
+        };
+        diagnostics.push(
+            Diagnostic::error("channel.step-form", &node.span, "this is not a step")
+                .with_help(help),
+        );
+        true
+    }
+
+    fn inner(
+        &mut self,
+        node: &Node,
+        prefix: &str,
+        whole: &Whole<'_>,
+        scope: &Scope,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<Step>> {
+        if whole.depth >= STEPS_DEPTH_MAX {
+            diagnostics.push(
+                Diagnostic::error(
+                    "channel.too-deep",
+                    &node.span,
+                    format!("steps stand at most {STEPS_DEPTH_MAX} deep in steps"),
+                )
+                .with_help("join conditions with `and`, or use a code table"),
+            );
+            return None;
+        }
+        let list = node.list(diagnostics)?;
+        if list.is_empty() {
+            diagnostics.push(
+                Diagnostic::error("channel.no-steps", &node.span, "there are no steps here")
+                    .with_help("add a step, or remove the line"),
+            );
+            return None;
+        }
+        let whole = Whole { prefix, skipped: 0, owner: whole.owner, depth: whole.depth + 1 };
+        Some(self.list(list, &whole, scope, diagnostics))
+    }
+
+    fn each(
+        &mut self,
+        mut fields: Fields<'_, '_>,
+        node: &Node,
+        prefix: &str,
+        whole: &Whole<'_>,
+        scope: &Scope,
+    ) -> Option<Step> {
+        let over = fields.required("each", |node, diagnostics| self.over(node, scope, diagnostics));
+        let inside = over.as_ref().and_then(|over| {
+            let each = match over {
+                Over::Segments(name) => EachOver::Segments(*name),
+                Over::Repetitions(field) => EachOver::Repetitions(field.clone()),
+            };
+            scope.within(each)
+        });
+        let scope_inside = inside.clone().unwrap_or_else(|| scope.clone());
+        if over.is_some() && inside.is_none() {
+            fields.diagnostics().push(
+                Diagnostic::error("channel.too-deep", &node.span, "too many `each` in `each`")
+                    .with_help("four are enough for segments, fields and their repetitions"),
+            );
+        }
+        let condition_node = fields.take("when");
+        let condition = condition_node
+            .and_then(|node| self.condition(node, &scope_inside, fields.diagnostics()));
+        let steps = fields.required("do", |node, diagnostics| {
+            self.inner(node, &format!("{prefix}.do"), whole, &scope_inside, diagnostics)
+        });
+        fields.finish();
+        let (over, steps) = (over?, steps?);
+        let place = self.place(&node.span, format!("{prefix}.each"));
+        let steps: Box<[Step]> = match (condition_node, condition) {
+            (None, _) => steps.into(),
+            (Some(_), Some(condition)) => {
+                let action = Action::When { condition, then: steps.into(), otherwise: [].into() };
+                [Step { place: place.clone(), action }].into()
+            }
+            (Some(_), None) => return None,
+        };
+        inside?;
+        Some(Step { place, action: Action::Each { over, steps } })
+    }
+
+    fn over(&self, node: &Node, scope: &Scope, diagnostics: &mut Diagnostics) -> Option<Over> {
+        let reference = self.reference(node, scope, Use::ReadEach, diagnostics)?;
+        let path = reference.path();
+        let refuse = |diagnostics: &mut Diagnostics, message: &str, help: String| {
+            diagnostics
+                .push(Diagnostic::error("channel.each", &node.span, message).with_help(help));
+            None
+        };
+        match reference.depth() {
+            0 if path.segment() == SegmentName::MSH => refuse(
+                diagnostics,
+                "a message has only one MSH",
+                "do the steps without `each`".to_owned(),
+            ),
+            0 => Some(Over::Segments(path.segment())),
+            1 if path.occurrence() == pipehat_message::Occurrence::All => refuse(
+                diagnostics,
+                "this names repetitions in several segments",
+                format!("put one `each` into another: first `each: {}`", path.segment()),
+            ),
+            1 => Some(Over::Repetitions(reference)),
+            _ => refuse(
+                diagnostics,
+                "`each` goes over segments or over the repetitions of a field",
+                format!(
+                    "write `each: {}-{}`",
+                    path.segment(),
+                    path.field().map_or(1, |field| field.get())
+                ),
+            ),
+        }
+    }
+
+    /// Reports destinations that no message can reach.
+    fn check_routed(
+        &self,
+        source: &ProgramSource<'_>,
+        steps: &[Step],
+        diagnostics: &mut Diagnostics,
+    ) {
+        if !always_ends(steps) {
+            return;
+        }
+        let mut targets = BTreeSet::new();
+        reached(steps, &mut targets);
+        for (index, destination) in (0_u16..).zip(&source.destinations) {
+            if !targets.contains(&index) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "channel.unreachable-destination",
+                        destination.span,
+                        format!("no message ever reaches the destination `{}`", destination.name),
+                    )
+                    .with_help("name it in a `route` step, or remove it"),
+                );
+            }
+        }
+    }
+
+    fn condition(
+        &self,
+        node: &Node,
+        scope: &Scope,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Expression> {
+        fragment::condition(node, scope, diagnostics)
+    }
+
+    fn reference(
+        &self,
+        node: &Node,
+        scope: &Scope,
+        wanted: Use,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Reference> {
+        fragment::reference(node, scope, wanted, diagnostics)
+    }
+}

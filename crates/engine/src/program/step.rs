@@ -1,0 +1,156 @@
+//! The steps, compiled.
+
+use std::sync::Arc;
+
+use pipehat_message::{AcknowledgmentCode, SegmentName};
+
+use super::date::DateForm;
+use super::expression::Expression;
+use super::reference::Reference;
+use super::table::{Table, TableColumn};
+use super::template::Template;
+use super::verdict::StepPlace;
+
+/// One step and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) place: StepPlace,
+    pub(super) action: Action,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub(super) enum Action {
+    /// Goes on only with messages for which this holds.
+    Accept(Expression),
+    /// Ends messages for which this holds.
+    Filter(Expression),
+    Set(Box<[Assignment]>),
+    Copy {
+        from: Reference,
+        to: Reference,
+        source: Source,
+    },
+    Clear(Box<[Reference]>),
+    Remove(Box<[Reference]>),
+    AddSegment {
+        name: SegmentName,
+        at: Anchor,
+        fields: Box<[Assignment]>,
+    },
+    RemoveSegment(Reference),
+    Each {
+        over: Over,
+        steps: Box<[Step]>,
+    },
+    Map {
+        field: Reference,
+        to: Reference,
+        table: Arc<Table>,
+        column: TableColumn,
+        otherwise: Otherwise,
+    },
+    Date {
+        field: Reference,
+        to: Reference,
+        form: Box<DateForm>,
+        otherwise: Otherwise,
+    },
+    Join {
+        from: Box<[Reference]>,
+        with: Box<str>,
+        to: Reference,
+    },
+    Split(Split),
+    Park {
+        reason: Arc<str>,
+    },
+    Reject {
+        code: AcknowledgmentCode,
+        text: Arc<str>,
+    },
+    /// Ends the channel's steps: to these destinations and no others.
+    Route(Box<[u16]>),
+    When {
+        condition: Expression,
+        then: Box<[Step]>,
+        otherwise: Box<[Step]>,
+    },
+}
+
+/// What becomes of the place a value was taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Stays,
+    IsCleared,
+}
+
+/// A value for a place.
+#[derive(Debug, Clone)]
+pub(super) struct Assignment {
+    pub(super) to: Reference,
+    pub(super) value: Written,
+}
+
+/// What is written.
+#[derive(Debug, Clone)]
+pub(super) enum Written {
+    /// Text: delimiters in it are escaped.
+    Text(Template),
+    /// A value with delimiters in it, written with `|^~\&`.
+    Raw(Box<str>),
+}
+
+/// Where a new segment goes.
+#[derive(Debug, Clone)]
+pub(super) enum Anchor {
+    /// After the last of the first of these that the message has.
+    After(Box<[Reference]>),
+    /// Before the first of the first of these that the message has.
+    Before(Box<[Reference]>),
+    End,
+}
+
+/// What an `each` goes over.
+#[derive(Debug, Clone)]
+pub(super) enum Over {
+    Segments(SegmentName),
+    Repetitions(Reference),
+}
+
+/// What is done with a value that a table does not have, or that is no date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Otherwise {
+    Keep,
+    Clear,
+    Park,
+    Default(Box<str>),
+}
+
+/// How a message is split.
+#[derive(Debug, Clone)]
+pub(super) struct Split {
+    /// Each message gets one of these, with what follows it.
+    pub(super) each: SegmentName,
+    pub(super) control_ids: ControlIds,
+}
+
+/// The control ids of the messages a split makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ControlIds {
+    /// New ones.
+    New,
+    /// The received one with `.1`, `.2`… after it.
+    Numbered,
+}
+
+impl Step {
+    /// Whether a message may become several here.
+    pub(super) fn splits(&self) -> bool {
+        match &self.action {
+            Action::Split(_) => true,
+            Action::When { then, otherwise, .. } => then.iter().chain(otherwise).any(Self::splits),
+            _ => false,
+        }
+    }
+}

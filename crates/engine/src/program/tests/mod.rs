@@ -1,0 +1,69 @@
+//! Programs as whole channels: a message in, a verdict out.
+
+mod conditions;
+mod edits;
+mod properties;
+mod routing;
+mod splits;
+
+use bytes::Bytes;
+
+use super::Verdict;
+use crate::project::testing::{channel, run};
+
+const HEADER: &str = "MSH|^~\\&|ADT1|GOOD|LAB|CITY|202407221200||ADT^A01|C1|P|2.5.1";
+
+/// Runs `steps` (the YAML below `steps:`) on the message of these lines after a header.
+///
+/// Expected are the lines after the header as they go out, one text for each output, or in words
+/// how the message ended.
+#[track_caller]
+fn check(steps: &str, lines: &str, expected: &[&str]) {
+    let outcome = outcome(&format!("steps:\n{steps}\n{DESTINATION}"), lines);
+    assert_eq!(outcome, expected);
+}
+
+const DESTINATION: &str = "destinations:\n  out:\n    mllp: { connect: 127.0.0.1:2 }\n";
+
+fn message(lines: &str) -> Bytes {
+    let text =
+        if lines.is_empty() { format!("{HEADER}\n") } else { format!("{HEADER}\n{lines}\n") };
+    Bytes::from(text.replace('\n', "\r"))
+}
+
+#[track_caller]
+fn outcome(rest: &str, lines: &str) -> Vec<String> {
+    let spec = channel(rest);
+    told(run(&spec, &message(lines)))
+}
+
+fn told(verdict: Verdict) -> Vec<String> {
+    match verdict {
+        Verdict::Filtered { by } => vec![format!("filtered by {}", by.step())],
+        Verdict::Rejected { code, text, .. } => vec![format!("rejected {} {text}", code.as_str())],
+        Verdict::Parked { code, reason, at } => {
+            vec![format!("parked {code} {}: {reason}", at.step())]
+        }
+        Verdict::Routed { outputs, findings } => {
+            let outputs = outputs.iter().map(|output| {
+                let text = String::from_utf8_lossy(&output.bytes).replace('\r', "\n");
+                let text = text.trim_end();
+                let shown = text.strip_prefix(HEADER).unwrap_or(text).trim_start();
+                match output.destination {
+                    0 => shown.to_owned(),
+                    other => format!("{other}: {shown}"),
+                }
+            });
+            let findings = findings.iter().map(|finding| {
+                let path = finding.path.as_deref().unwrap_or("-");
+                format!(
+                    "finding {} {path} {} times {}",
+                    finding.code,
+                    finding.at.step(),
+                    finding.count
+                )
+            });
+            outputs.chain(findings).collect()
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a program says about a message.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pipehat_message::AcknowledgmentCode;
+
+/// What becomes of a message. Texts in it name places and rules, never values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A condition said that this message is not wanted.
+    Filtered {
+        /// Where.
+        by: StepPlace,
+    },
+    /// A step said that the sender shall be refused.
+    Rejected {
+        /// The code to answer with.
+        code: AcknowledgmentCode,
+        /// What to tell the sender.
+        text: Arc<str>,
+        /// Where.
+        at: StepPlace,
+    },
+    /// It waits for a person.
+    Parked {
+        /// The operator code, such as `program.map-no-match`.
+        code: &'static str,
+        /// Why, in a sentence.
+        reason: String,
+        /// Where.
+        at: StepPlace,
+    },
+    /// It goes on. Without outputs no destination wanted it.
+    Routed {
+        /// What goes where, in the order in which it is to be sent.
+        outputs: Vec<Output>,
+        /// What a person may want to know.
+        findings: Vec<Finding>,
+    },
+}
+
+/// One message for one destination.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The destination: its number in the channel's list, from 0.
+    pub destination: u16,
+    /// The message. Shared with the received bytes, and between outputs, where nothing differs.
+    pub bytes: Bytes,
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Output")
+            .field("destination", &self.destination)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+/// Something worth knowing that did not stop the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The operator code, such as `program.segment-absent`.
+    pub code: &'static str,
+    /// The path it is about, as the step writes it.
+    pub path: Option<Arc<str>>,
+    /// The step.
+    pub at: StepPlace,
+    /// How often.
+    pub count: u32,
+}
+
+/// A step's place in its channel's file. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct StepPlace(Arc<PlaceFacts>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct PlaceFacts {
+    file: Arc<str>,
+    line: usize,
+    column: usize,
+    step: String,
+}
+
+impl StepPlace {
+    /// The step called `step` (`steps[3].map`) at a line and column of a file.
+    pub(crate) fn new(file: &Arc<str>, line: usize, column: usize, step: String) -> Self {
+        Self(Arc::new(PlaceFacts { file: Arc::clone(file), line, column, step }))
+    }
+
+    /// The file: `channels/adt-in.yaml`.
+    pub fn file(&self) -> &str {
+        &self.0.file
+    }
+
+    /// The line, from 1.
+    pub fn line(&self) -> usize {
+        self.0.line
+    }
+
+    /// The column, from 1.
+    pub fn column(&self) -> usize {
+        self.0.column
+    }
+
+    /// Which step, counted from 1: `steps[3].do[1].map`, `destinations.lab.when`, `accept`.
+    pub fn step(&self) -> &str {
+        &self.0.step
+    }
+}
+
+/// `steps[3].map (channels/adt-in.yaml:14:5)`
+impl fmt::Display for StepPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PlaceFacts { file, line, column, step } = &*self.0;
+        write!(formatter, "{step} ({file}:{line}:{column})")
+    }
+}
+
+impl fmt::Debug for StepPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "StepPlace({self})")
+    }
+}

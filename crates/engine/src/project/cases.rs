@@ -1,0 +1,445 @@
+//! Cases beside the channels, for `pipehat test`: a message, and what must come of it.
+//!
+//! ```text
+//! tests/CHANNEL/CASE/in.hl7            the message as it comes in
+//! tests/CHANNEL/CASE/out.DEST.hl7      what goes to a destination; out.DEST.2.hl7 the second
+//! tests/CHANNEL/CASE/ended.txt         instead, how it ends: `filtered`, `parked CODE`, `rejected AE`, `kept`
+//! tests/CHANNEL/CASE/case.yaml         the time and the sender, where they matter (optional)
+//! ```
+//!
+//! The files may have LF as line ends: messages are compared segment by segment. Every output
+//! must be expected and every expectation met. `ended.txt` may leave the code out. The time is
+//! 2026-01-01 00:00 UTC, unless `case.yaml` says otherwise, and new control ids are `CASE1`,
+//! `CASE2`…
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
+use pipehat_connectors::Peer;
+
+use super::channel::ChannelSpec;
+use super::difference::{Difference, differences};
+use super::files::{EntryKind, ProjectFiles};
+use super::load::Project;
+use crate::effects::Effects;
+use crate::program::{ProgramInput, Verdict};
+
+/// What came of running cases.
+#[derive(Debug)]
+pub struct CasesRun {
+    /// One report each, in the order of names.
+    pub cases: Vec<CaseReport>,
+    /// Mistakes in the cases themselves.
+    pub diagnostics: Diagnostics,
+}
+
+impl CasesRun {
+    /// Whether every case passed and none has a mistake.
+    pub fn passed(&self) -> bool {
+        !self.diagnostics.is_err() && self.cases.iter().all(|case| case.mismatches.is_empty())
+    }
+}
+
+/// One case. It holds the case's values, which are synthetic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseReport {
+    /// The channel.
+    pub channel: String,
+    /// The case: its folder's name.
+    pub case: String,
+    /// Where it came out otherwise than expected; none when it passed.
+    pub mismatches: Vec<Mismatch>,
+    /// What to write so that it passes, if what came out is right.
+    pub updates: Vec<CaseUpdate>,
+}
+
+impl CaseReport {
+    /// The case's folder in the project.
+    pub fn folder(&self) -> String {
+        format!("tests/{}/{}", self.channel, self.case)
+    }
+}
+
+/// One way in which a case came out otherwise than expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The case says nothing about what must come out.
+    NothingExpected,
+    /// The message ended another way.
+    Ended {
+        /// As `ended.txt` says, or `delivered` where there are `out` files.
+        expected: String,
+        /// How it ended.
+        actual: String,
+        /// Where and why, for one that did not go out.
+        reason: String,
+    },
+    /// A destination got nothing of what this file expects.
+    Missing {
+        /// The file.
+        file: String,
+    },
+    /// A destination got a message that no file expects.
+    NotExpected {
+        /// The file that would.
+        file: String,
+        /// The message.
+        actual: String,
+    },
+    /// A message differs.
+    Differs {
+        /// The file that expects another.
+        file: String,
+        /// Where.
+        differences: Vec<Difference>,
+    },
+}
+
+/// A file to write, or to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseUpdate {
+    /// The file's path in the project.
+    pub path: String,
+    /// Its content; none: it goes.
+    pub content: Option<Vec<u8>>,
+}
+
+/// The time in cases that do not say it.
+const CASE_TIME: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// Runs the cases of a project: all, or those of one channel (`adt-in`), or one (`adt-in/admit`).
+pub fn run_cases(project: &Project, files: &dyn ProjectFiles, wanted: Option<&str>) -> CasesRun {
+    let mut run = CasesRun { cases: Vec::new(), diagnostics: Diagnostics::new() };
+    let (wanted_channel, wanted_case) = match wanted.map(|wanted| wanted.trim_end_matches('/')) {
+        None => (None, None),
+        Some(wanted) => match wanted.split_once('/') {
+            Some((channel, case)) => (Some(channel), Some(case)),
+            None => (Some(wanted), None),
+        },
+    };
+    for channel in folders(files, "tests", &mut run.diagnostics) {
+        if wanted_channel.is_some_and(|wanted| wanted != channel) {
+            continue;
+        }
+        let folder = format!("tests/{channel}");
+        let Some(spec) = project.channel(&channel) else {
+            let names = project.channels.iter().map(|spec| &*spec.name);
+            let error = Diagnostic::error_in_file(
+                "project.test-channel",
+                folder,
+                "there are cases here for a channel that does not exist",
+            )
+            .with_nearest(nearest(&channel, names))
+            .with_help("name the folder as the channel is named");
+            run.diagnostics.push(error);
+            continue;
+        };
+        for case in folders(files, &folder, &mut run.diagnostics) {
+            if wanted_case.is_some_and(|wanted| wanted != case) {
+                continue;
+            }
+            run.cases.extend(run_case(spec, &case, files, &mut run.diagnostics));
+        }
+    }
+    run
+}
+
+fn folders(files: &dyn ProjectFiles, folder: &str, diagnostics: &mut Diagnostics) -> Vec<String> {
+    match files.list(folder) {
+        Ok(entries) => entries
+            .into_iter()
+            .filter(|entry| entry.kind == EntryKind::Folder && !entry.name.starts_with('.'))
+            .map(|entry| entry.name)
+            .collect(),
+        Err(error) => {
+            unreadable(folder, &error, diagnostics);
+            Vec::new()
+        }
+    }
+}
+
+fn unreadable(path: &str, error: &std::io::Error, diagnostics: &mut Diagnostics) {
+    let message = format!("this can't be read: {error}");
+    diagnostics.push(Diagnostic::error_in_file("project.unreadable", path, message));
+}
+
+/// What a case's folder says.
+struct Case {
+    input: Vec<u8>,
+    /// By file name.
+    outputs: BTreeMap<String, Vec<u8>>,
+    ended: Option<String>,
+    facts: CaseFacts,
+}
+
+struct CaseFacts {
+    now: Timestamp,
+    peer: Peer,
+}
+
+fn run_case(
+    spec: &ChannelSpec,
+    name: &str,
+    files: &dyn ProjectFiles,
+    diagnostics: &mut Diagnostics,
+) -> Option<CaseReport> {
+    let folder = format!("tests/{}/{name}", spec.name);
+    let case = read_case(&folder, files, diagnostics)?;
+    let bytes = Bytes::from(case.input.clone());
+    let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &case.facts.peer };
+    let mut effects = CaseEffects { now: case.facts.now, control_ids: 0 };
+    let verdict = spec.program.run(&input, &mut effects);
+    let came_out = came_out(spec, verdict);
+    let mismatches = compare(&case, &came_out);
+    let updates = updates(&folder, &case, &came_out);
+    Some(CaseReport {
+        channel: spec.name.to_string(),
+        case: name.to_owned(),
+        updates: if mismatches.is_empty() { Vec::new() } else { updates },
+        mismatches,
+    })
+}
+
+struct CaseEffects {
+    now: Timestamp,
+    control_ids: u32,
+}
+
+impl Effects for CaseEffects {
+    fn now(&mut self) -> Timestamp {
+        self.now
+    }
+
+    fn control_id(&mut self) -> String {
+        self.control_ids = self.control_ids.saturating_add(1);
+        format!("CASE{}", self.control_ids)
+    }
+}
+
+fn read_case(
+    folder: &str,
+    files: &dyn ProjectFiles,
+    diagnostics: &mut Diagnostics,
+) -> Option<Case> {
+    let entries = match files.list(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            unreadable(folder, &error, diagnostics);
+            return None;
+        }
+    };
+    let mut case = Case {
+        input: Vec::new(),
+        outputs: BTreeMap::new(),
+        ended: None,
+        facts: CaseFacts { now: CASE_TIME, peer: Peer::default() },
+    };
+    let mut has_input = false;
+    for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::File) {
+        let path = format!("{folder}/{}", entry.name);
+        let content = match files.read(&path) {
+            Ok(content) => content.unwrap_or_default(),
+            Err(error) => {
+                unreadable(&path, &error, diagnostics);
+                return None;
+            }
+        };
+        match entry.name.as_str() {
+            "in.hl7" => {
+                case.input = content;
+                has_input = true;
+            }
+            "ended.txt" => {
+                case.ended = Some(String::from_utf8_lossy(&content).trim().to_owned());
+            }
+            "case.yaml" => case.facts = case_facts(&path, &content, diagnostics)?,
+            name if name.starts_with("out.") && name.ends_with(".hl7") => {
+                case.outputs.insert(entry.name, content);
+            }
+            _ => {}
+        }
+    }
+    if !has_input {
+        diagnostics.push(
+            Diagnostic::error_in_file("project.unreadable", folder, "this case has no message")
+                .with_help("put the message that comes in into `in.hl7`"),
+        );
+        return None;
+    }
+    Some(case)
+}
+
+fn case_facts(path: &str, content: &[u8], diagnostics: &mut Diagnostics) -> Option<CaseFacts> {
+    let file = SourceFile::from_bytes(path, content, diagnostics)?;
+    let node = Node::parse(&file, diagnostics)?;
+    let mut fields = Fields::of(&node, "case", diagnostics)?;
+    let now = fields.optional("now", |node, diagnostics| {
+        let text = node.text_not_empty(diagnostics)?;
+        let now = text.parse::<Timestamp>();
+        now.map_err(|_| {
+            diagnostics.push(
+                Diagnostic::error("project.unreadable", &node.span, "this is not a time")
+                    .with_help("write it as `2026-01-31T12:00:00Z`"),
+            );
+        })
+        .ok()
+    });
+    let peer = fields.optional("peer", peer);
+    fields
+        .finish()
+        .then_some(CaseFacts { now: now.unwrap_or(CASE_TIME), peer: peer.unwrap_or_default() })
+}
+
+fn peer(node: &Node, diagnostics: &mut Diagnostics) -> Option<Peer> {
+    let text = |node: &Node, diagnostics: &mut Diagnostics| {
+        node.text_not_empty(diagnostics).map(str::to_owned)
+    };
+    let mut fields = Fields::of(node, "peer", diagnostics)?;
+    let address = fields.optional("address", |node, diagnostics| {
+        let address = node.text_not_empty(diagnostics)?.parse::<IpAddr>();
+        address
+            .map_err(|_| {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "project.unreadable",
+                        &node.span,
+                        "this is not an IP address",
+                    )
+                    .with_help("write it without a port: `10.0.0.7`"),
+                );
+            })
+            .ok()
+    });
+    let identity = fields.optional("identity", text);
+    let file = fields.optional("file", text);
+    let headers = fields.optional("headers", |node, diagnostics| {
+        let map = node.map("headers", diagnostics)?;
+        let mut headers = Vec::new();
+        for (key, node) in map.iter() {
+            headers.push((key.text.clone(), node.text(diagnostics)?.to_owned()));
+        }
+        Some(headers)
+    });
+    let address = address.map(|address| (address, 0).into());
+    let peer = Peer { address, identity, file, headers: headers.unwrap_or_default() };
+    fields.finish().then_some(peer)
+}
+
+/// What the program made of a case's message.
+struct CameOut {
+    /// `delivered`, `kept`, `filtered`, `parked CODE` or `rejected AE`.
+    ended: String,
+    reason: String,
+    /// By file name, in the order sent.
+    outputs: Vec<(String, Bytes)>,
+}
+
+fn came_out(spec: &ChannelSpec, verdict: Verdict) -> CameOut {
+    let ended = |ended: String, reason: String| CameOut { ended, reason, outputs: Vec::new() };
+    match verdict {
+        Verdict::Filtered { by } => ended("filtered".to_owned(), by.to_string()),
+        Verdict::Rejected { code, text, at } => {
+            ended(format!("rejected {}", code.as_str()), format!("{text}, {at}"))
+        }
+        Verdict::Parked { code, reason, at } => {
+            ended(format!("parked {code}"), format!("{reason}, {at}"))
+        }
+        Verdict::Routed { outputs, .. } if outputs.is_empty() && spec.destinations.is_empty() => {
+            ended("kept".to_owned(), "the channel has no destinations".to_owned())
+        }
+        Verdict::Routed { outputs, .. } if outputs.is_empty() => {
+            ended("filtered".to_owned(), "no destination wanted it".to_owned())
+        }
+        Verdict::Routed { outputs, .. } => {
+            let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+            let outputs = outputs.into_iter().filter_map(|output| {
+                let count = counts.entry(output.destination).or_default();
+                *count += 1;
+                let name = &spec.destinations.get(usize::from(output.destination))?.name;
+                let file = match *count {
+                    1 => format!("out.{name}.hl7"),
+                    count => format!("out.{name}.{count}.hl7"),
+                };
+                Some((file, output.bytes))
+            });
+            CameOut {
+                ended: "delivered".to_owned(),
+                reason: String::new(),
+                outputs: outputs.collect(),
+            }
+        }
+    }
+}
+
+fn compare(case: &Case, came_out: &CameOut) -> Vec<Mismatch> {
+    if case.outputs.is_empty() && case.ended.is_none() {
+        return vec![Mismatch::NothingExpected];
+    }
+    let expected = case.ended.clone().unwrap_or_else(|| "delivered".to_owned());
+    // The code may be left out.
+    let as_expected =
+        came_out.ended == expected || came_out.ended.split(' ').next() == Some(expected.as_str());
+    let mut mismatches = Vec::new();
+    if !as_expected {
+        mismatches.push(Mismatch::Ended {
+            expected,
+            actual: came_out.ended.clone(),
+            reason: came_out.reason.clone(),
+        });
+        if came_out.outputs.is_empty() {
+            return mismatches;
+        }
+    }
+    for (file, actual) in &came_out.outputs {
+        let Some(expected) = case.outputs.get(file) else {
+            let actual = String::from_utf8_lossy(actual).replace('\r', "\n");
+            mismatches.push(Mismatch::NotExpected { file: file.clone(), actual });
+            continue;
+        };
+        let differences = differences(expected, actual);
+        if !differences.is_empty() {
+            mismatches.push(Mismatch::Differs { file: file.clone(), differences });
+        }
+    }
+    let came = |file: &String| came_out.outputs.iter().any(|(own, _)| own == file);
+    let missing = case.outputs.keys().filter(|file| !came(file));
+    mismatches.extend(missing.map(|file| Mismatch::Missing { file: file.clone() }));
+    mismatches
+}
+
+/// The files as they would have to be.
+fn updates(folder: &str, case: &Case, came_out: &CameOut) -> Vec<CaseUpdate> {
+    let path = |file: &str| format!("{folder}/{file}");
+    // The files of a case look alike: with line feeds where the message was written so.
+    let line_feeds = !case.input.contains(&b'\r');
+    let mut updates = Vec::new();
+    for (file, bytes) in &came_out.outputs {
+        let content: Vec<u8> = bytes
+            .iter()
+            .map(|&byte| if line_feeds && byte == b'\r' { b'\n' } else { byte })
+            .collect();
+        if case.outputs.get(file) != Some(&content) {
+            updates.push(CaseUpdate { path: path(file), content: Some(content) });
+        }
+    }
+    let came = |file: &String| came_out.outputs.iter().any(|(own, _)| own == file);
+    for file in case.outputs.keys().filter(|file| !came(file)) {
+        updates.push(CaseUpdate { path: path(file), content: None });
+    }
+    match (&case.ended, came_out.ended.as_str()) {
+        (Some(_), "delivered") => {
+            updates.push(CaseUpdate { path: path("ended.txt"), content: None });
+        }
+        (None, "delivered") => {}
+        (before, now) => {
+            if before.as_deref() != Some(now) {
+                let content = format!("{now}\n").into_bytes();
+                updates.push(CaseUpdate { path: path("ended.txt"), content: Some(content) });
+            }
+        }
+    }
+    updates
+}

@@ -1,0 +1,548 @@
+//! One channel's file.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Settings, Span, nearest};
+use pipehat_connectors::{BuildContext, Descriptor, Source};
+use pipehat_message::{Charset, CharsetRule, Path};
+
+use super::destination::{DestinationSpec, ReadDestination, destination};
+use super::fingerprint::Revision;
+use super::name::{check_name, is_name};
+use super::source::source;
+use crate::names::{ChannelName, DestinationName};
+use crate::program::{self, DestinationSource, Lanes, Program, ProgramSource, Tables};
+
+/// A channel, checked and ready to run.
+pub struct ChannelSpec {
+    /// Its name, as its file is named.
+    pub name: ChannelName,
+    /// The content hash of all that makes it.
+    pub revision: Revision,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// What it is for, if the file says so.
+    pub description: Option<String>,
+    /// Where its messages come from.
+    pub source: SourceSpec,
+    /// What the sender is told, and when.
+    pub reply: ReplyMode,
+    /// Which messages wait for each other.
+    pub order: Order,
+    /// What follows when the steps fail on a message.
+    pub on_failure: OnFailure,
+    /// For how long a message that is sent again gets the first one's acknowledgment and is not
+    /// processed again; none: it always is.
+    pub duplicates: Option<Duration>,
+    /// The character set of its messages.
+    pub charset: CharsetRule,
+    /// The zone of times without an offset.
+    pub time_zone: Option<TimeZone>,
+    /// Its steps and destinations, compiled.
+    pub program: Program,
+    /// Where its messages go; none: it keeps what it receives.
+    pub destinations: Vec<DestinationSpec>,
+    /// Paths to be found by, beside the usual ones.
+    pub index_paths: Vec<IndexPath>,
+}
+
+impl fmt::Debug for ChannelSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ChannelSpec")
+            .field("name", &self.name)
+            .field("revision", &self.revision)
+            .field("source", &self.source.connector)
+            .field("destinations", &self.destinations)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a channel's messages come from.
+pub struct SourceSpec {
+    /// The connector's name.
+    pub connector: &'static str,
+    /// The connector.
+    pub descriptor: &'static Descriptor,
+    /// The connector's settings.
+    pub settings: Settings,
+    /// The receiving side, not listening yet.
+    pub source: Arc<dyn Source>,
+    /// Tells whether the section is that of another revision.
+    pub fingerprint: [u8; 32],
+    /// What it holds alone on this machine.
+    pub claim: Option<String>,
+}
+
+impl fmt::Debug for SourceSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SourceSpec")
+            .field("connector", &self.connector)
+            .field("claim", &self.claim)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a sender is told, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// As soon as the message is kept.
+    Received,
+    /// When the steps are through.
+    Processed,
+    /// A destination's reply goes back to the sender.
+    Delivered {
+        /// Which destination's.
+        from: DestinationName,
+        /// How long the sender waits for it.
+        timeout: Duration,
+    },
+    /// As MSH-15 and MSH-16 ask.
+    Enhanced,
+    /// Nothing.
+    None,
+}
+
+/// Which messages wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// All of them.
+    Strict,
+    /// None.
+    None,
+    /// Those with the same value at one of these paths.
+    By(Vec<Path>),
+}
+
+/// What follows when the steps fail on a message: what they say can't be done with it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is set aside, and the next one is processed.
+    #[default]
+    Park,
+    /// Its lanes stand still until a person acts.
+    Stop,
+    /// It is tried again and again, which helps once the configuration is mended.
+    Retry,
+}
+
+/// A path to be found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPath {
+    /// What it is called in searches.
+    pub name: String,
+    /// Where it stands.
+    pub path: Path,
+}
+
+/// Senders repeat a message when its acknowledgment is late, some only after a restart: within
+/// the hour.
+const DUPLICATES_WINDOW: Duration = Duration::from_secs(3600);
+
+/// How long a sender waits for a destination's reply where the file does not say.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most paths a channel adds to the index: each costs a row per message.
+const INDEX_PATHS_MAX: usize = 16;
+
+/// The most destinations of a channel; their numbers have 16 bits, and a person reads the file.
+const DESTINATIONS_MAX: usize = 256;
+
+/// What reading a channel may use.
+pub(super) struct ChannelContext<'c> {
+    pub(super) connectors: &'c [&'static Descriptor],
+    pub(super) build: &'c BuildContext<'c>,
+    pub(super) tables: &'c Tables,
+    /// The bytes of the tables, for the revision.
+    pub(super) table_bytes: &'c std::collections::BTreeMap<String, Vec<u8>>,
+}
+
+/// What was read of a channel, and where it holds what only one channel may hold.
+pub(super) struct ReadChannel {
+    pub(super) spec: Option<ChannelSpec>,
+    pub(super) claim: Option<(String, Span)>,
+}
+
+/// Reads a channel's tree. `stem` is the file's name without `.yaml`.
+pub(super) fn channel(
+    node: &Node,
+    stem: &str,
+    bytes: &[u8],
+    context: &ChannelContext<'_>,
+    diagnostics: &mut Diagnostics,
+) -> ReadChannel {
+    let errors_before = diagnostics.errors();
+    let mut nothing = ReadChannel { spec: None, claim: None };
+    let Some(mut fields) = Fields::of(node, "channel file", diagnostics) else { return nothing };
+    for key in ["mllp", "file", "http", "listen"] {
+        fields.misplaced(key, "this belongs under `source`, or to one of the `destinations`");
+    }
+    for key in ["when", "filter", "route", "set", "map", "script"] {
+        fields.misplaced(key, "this is a step: write it as an entry of `steps`");
+    }
+    fields.misplaced("destination", "write `destinations`, and below it a name for each");
+    let name_span = fields.map().get("channel").map(|node| node.span.clone());
+    let name = fields.required("channel", |node, diagnostics| name(node, stem, diagnostics));
+    let description = fields
+        .optional("description", |node, diagnostics| node.text(diagnostics).map(str::to_owned));
+    let enabled = fields.optional("enabled", Node::boolean).unwrap_or(true);
+    let source_node = fields.map().get("source");
+    let source = fields.required("source", |node, diagnostics| {
+        source(node, context.connectors, context.build, diagnostics)
+    });
+    if let (Some(node), Some(source), true) = (source_node, &source, enabled) {
+        nothing.claim = source.claim.clone().map(|claim| (claim, claim_span(node)));
+    }
+    let charset = fields.optional("charset", charset).unwrap_or_default();
+    let time_zone = fields.optional("time_zone", program::time_zone);
+    let order = fields.optional("order", order).unwrap_or(Order::Strict);
+    let on_failure = fields.optional("on_failure", on_failure).unwrap_or_default();
+    let duplicates = fields.optional("duplicates", duplicates).unwrap_or(Some(DUPLICATES_WINDOW));
+    let index_paths = fields.optional("index", index).unwrap_or_default();
+    let accept = fields.take("accept");
+    let steps = fields.take("steps");
+    let reply_node = fields.take("reply");
+    let destinations = fields
+        .optional("destinations", |node, diagnostics| destinations(node, context, diagnostics))
+        .unwrap_or_default();
+    let reply = reply_node.map_or(Some(ReplyMode::Received), |node| {
+        let names: Vec<&str> = destinations.iter().map(|one| one.key.text.as_str()).collect();
+        reply(node, &names, fields.diagnostics())
+    });
+    fields.finish();
+    let program_source = ProgramSource {
+        channel: name_span.as_ref().unwrap_or(&node.span),
+        accept,
+        steps,
+        destinations: destinations
+            .iter()
+            .map(|one| DestinationSource {
+                name: &one.key.text,
+                span: &one.key.span,
+                when: one.when,
+                steps: one.steps,
+            })
+            .collect(),
+        lanes: lanes(&order),
+        charset,
+        time_zone: time_zone.clone(),
+    };
+    let read = Program::read(&program_source, context.tables, diagnostics);
+    if diagnostics.errors() != errors_before {
+        return nothing;
+    }
+    let (Some(name), Some(source), Some(reply), Some(program)) =
+        (name, source, reply, read.program)
+    else {
+        return nothing;
+    };
+    let tables = read.tables.iter().filter_map(|table| {
+        let (name, bytes) = context.table_bytes.get_key_value(table)?;
+        Some((name.as_str(), bytes.as_slice()))
+    });
+    let spec = ChannelSpec {
+        name: name.as_str().into(),
+        revision: Revision::of([(stem, bytes)].into_iter().chain(tables)),
+        enabled,
+        description,
+        source,
+        reply,
+        order,
+        on_failure,
+        duplicates,
+        charset,
+        time_zone,
+        program,
+        destinations: destinations.into_iter().filter_map(|one| one.spec).collect(),
+        index_paths,
+    };
+    ReadChannel { spec: Some(spec), ..nothing }
+}
+
+fn lanes(order: &Order) -> Lanes {
+    match order {
+        Order::Strict => Lanes::Strict,
+        Order::None => Lanes::None,
+        Order::By(paths) => Lanes::By(paths.clone().into()),
+    }
+}
+
+/// What in a source names the place it holds: its `listen`, else its first value.
+fn claim_span(source: &Node) -> Span {
+    let connector = source.as_map().and_then(|map| map.iter().next()).map(|(_, node)| node);
+    let settings = connector.and_then(Node::as_map);
+    let place = settings
+        .and_then(|map| map.get("listen").or_else(|| map.iter().next().map(|(_, node)| node)));
+    place.map_or_else(|| source.span.clone(), |node| node.span.clone())
+}
+
+fn name(node: &Node, stem: &str, diagnostics: &mut Diagnostics) -> Option<String> {
+    let name = node.text_not_empty(diagnostics)?;
+    if !check_name(name, "a channel", &node.span, diagnostics) {
+        return None;
+    }
+    if name == stem {
+        return Some(name.to_owned());
+    }
+    let error = Diagnostic::error(
+        "channel.name",
+        &node.span,
+        "the channel is not called what its file is called",
+    );
+    diagnostics.push(if is_name(stem) {
+        error
+            .with_suggestion(format!("write `{stem}`"))
+            .with_help(format!("or rename the file to `{name}.yaml`"))
+    } else {
+        error.with_help(format!("rename the file to `{name}.yaml`"))
+    });
+    None
+}
+
+fn charset(node: &Node, diagnostics: &mut Diagnostics) -> Option<CharsetRule> {
+    let name = node.text_not_empty(diagnostics)?;
+    if let Some(charset) = Charset::from_name(name) {
+        return Some(CharsetRule::Override(charset));
+    }
+    let usual = ["ASCII", "UNICODE UTF-8", "8859/1", "8859/15", "WINDOWS-1252", "UTF-8"];
+    let substituted = node.as_scalar().is_some_and(|scalar| scalar.is_substituted());
+    let near = nearest(name, usual).filter(|_| !substituted);
+    diagnostics.push(
+        Diagnostic::error("channel.charset", &node.span, "there is no such character set")
+            .with_nearest(near)
+            .with_help("write it as in HL7 table 0211, such as `UNICODE UTF-8` or `8859/1`; left out, each message's MSH-18 counts"),
+    );
+    None
+}
+
+/// `strict`, `none` or `by PATH, PATH`.
+fn order(node: &Node, diagnostics: &mut Diagnostics) -> Option<Order> {
+    let text = node.text_not_empty(diagnostics)?;
+    let help = "write `strict`, `none`, or `by` and a path, such as `by PID-3.1`";
+    match text.trim() {
+        "strict" => return Some(Order::Strict),
+        "none" => return Some(Order::None),
+        _ => {}
+    }
+    let Some(paths) = text.strip_prefix("by ").or_else(|| text.strip_prefix("by\t")) else {
+        let substituted = node.as_scalar().is_some_and(|scalar| scalar.is_substituted());
+        let error = Diagnostic::error("channel.order", &node.span, "this is no order");
+        let near = nearest(text, ["strict", "none"]).filter(|_| !substituted);
+        let error = if Path::parse(text.trim()).is_ok() && !substituted {
+            error.with_suggestion(format!("write `by {}`", text.trim()))
+        } else {
+            error.with_nearest(near)
+        };
+        diagnostics.push(error.with_help(help));
+        return None;
+    };
+    let mut read = Some(Vec::new());
+    let mut at = text.len() - paths.len();
+    for piece in paths.split(',') {
+        let start = at + piece.len() - piece.trim_start().len();
+        let path = order_path(node, piece.trim(), start, diagnostics);
+        read = read.zip(path).map(|(mut paths, path)| {
+            paths.push(path);
+            paths
+        });
+        at += piece.len() + 1;
+    }
+    read.map(Order::By)
+}
+
+fn order_path(
+    node: &Node,
+    text: &str,
+    start: usize,
+    diagnostics: &mut Diagnostics,
+) -> Option<Path> {
+    program::plain_path(text)
+        .map_err(|error| {
+            program::report("channel.order", node, error.moved(start), diagnostics);
+        })
+        .ok()
+        .filter(|path| {
+            let fits = path.field().is_some();
+            if !fits {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "channel.order",
+                        &node.sub_span_of_bytes(start, start + text.len()),
+                        "this names a whole segment, which has no single value",
+                    )
+                    .with_help("name the field whose messages stay in order, such as `PID-3.1`"),
+                );
+            }
+            fits
+        })
+}
+
+fn on_failure(node: &Node, diagnostics: &mut Diagnostics) -> Option<OnFailure> {
+    Some(match node.one_of(&["park", "stop", "retry"], diagnostics)? {
+        "stop" => OnFailure::Stop,
+        "retry" => OnFailure::Retry,
+        _ => OnFailure::Park,
+    })
+}
+
+/// `off` or `{ window: 1h }`.
+fn duplicates(node: &Node, diagnostics: &mut Diagnostics) -> Option<Option<Duration>> {
+    if node.as_map().is_none() {
+        node.one_of(&["off"], diagnostics)?;
+        return Some(None);
+    }
+    let mut fields = Fields::of(node, "duplicates", diagnostics)?;
+    let window = fields.required("window", |node, diagnostics| {
+        node.duration_within(Duration::from_secs(1)..=Duration::from_secs(30 * 86_400), diagnostics)
+    });
+    fields.finish().then_some(Some(window?))
+}
+
+fn index(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<IndexPath>> {
+    let map = node.map("index", diagnostics)?;
+    if map.len() > INDEX_PATHS_MAX {
+        let message = format!("a channel adds at most {INDEX_PATHS_MAX} paths to the index");
+        diagnostics.push(Diagnostic::error("channel.index", &node.span, message).with_help(
+            "keep those that people search by; everything else is found by text search",
+        ));
+        return None;
+    }
+    let mut paths = Some(Vec::new());
+    for (key, node) in map.iter() {
+        let named = check_name(&key.text, "an index path", &key.span, diagnostics);
+        let path = node.text_not_empty(diagnostics).and_then(|text| {
+            program::plain_path(text)
+                .map_err(|error| program::report("channel.path", node, error, diagnostics))
+                .ok()
+        });
+        let entry = path.filter(|_| named).map(|path| IndexPath { name: key.text.clone(), path });
+        paths = paths.zip(entry).map(|(mut paths, entry)| {
+            paths.push(entry);
+            paths
+        });
+    }
+    paths
+}
+
+fn destinations<'n>(
+    node: &'n Node,
+    context: &ChannelContext<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<ReadDestination<'n>>> {
+    let map = node.map("destinations", diagnostics)?;
+    if map.len() > DESTINATIONS_MAX {
+        let message = format!("a channel has at most {DESTINATIONS_MAX} destinations");
+        diagnostics.push(
+            Diagnostic::error("channel.destinations", &node.span, message)
+                .with_help("divide the work among several channels"),
+        );
+        return None;
+    }
+    let mut read = Vec::new();
+    for (key, node) in map.iter() {
+        check_name(&key.text, "a destination", &key.span, diagnostics);
+        read.push(destination(key, node, context.connectors, context.build, diagnostics));
+    }
+    Some(read)
+}
+
+const REPLY_MODES: [&str; 5] = ["received", "processed", "delivered", "enhanced", "none"];
+
+/// A mode, or `{ mode: delivered, from: lab, timeout: 30s }`.
+fn reply(node: &Node, destinations: &[&str], diagnostics: &mut Diagnostics) -> Option<ReplyMode> {
+    if node.as_map().is_none() {
+        let mode = node.one_of(&REPLY_MODES, diagnostics)?;
+        return reply_mode(mode, None, REPLY_TIMEOUT, &node.span, destinations, diagnostics);
+    }
+    let mut fields = Fields::of(node, "reply", diagnostics)?;
+    let mode = fields.required("mode", |node, diagnostics| node.one_of(&REPLY_MODES, diagnostics));
+    let from = fields.optional("from", |node, diagnostics| {
+        let name = node.text_not_empty(diagnostics)?;
+        if destinations.contains(&name) {
+            return Some(name.to_owned());
+        }
+        let error = Diagnostic::error(
+            "channel.unknown-destination",
+            &node.span,
+            "this channel has no such destination",
+        );
+        diagnostics.push(match nearest(name, destinations.iter().copied()) {
+            Some(near) => error.with_nearest(Some(near)),
+            None => error.with_help("name one of the `destinations` of this channel"),
+        });
+        None
+    });
+    let timeout = fields.optional("timeout", |node, diagnostics| {
+        node.duration_within(Duration::from_millis(100)..=Duration::from_secs(600), diagnostics)
+    });
+    if mode.is_some_and(|mode| mode != "delivered") {
+        for key in ["from", "timeout"] {
+            if let Some(span) = fields.key_span(key).cloned() {
+                let message = format!("`{key}` goes with `mode: delivered` only");
+                fields.diagnostics().push(
+                    Diagnostic::error("channel.reply", &span, message)
+                        .with_help("remove it, or write `mode: delivered`"),
+                );
+            }
+        }
+    }
+    let named = fields.contains("from");
+    let span = fields.span().clone();
+    let sound = fields.finish();
+    if !sound || (named && from.is_none()) {
+        return None;
+    }
+    let timeout = timeout.unwrap_or(REPLY_TIMEOUT);
+    reply_mode(mode?, from, timeout, &span, destinations, diagnostics)
+}
+
+fn reply_mode(
+    mode: &str,
+    from: Option<String>,
+    timeout: Duration,
+    span: &Span,
+    destinations: &[&str],
+    diagnostics: &mut Diagnostics,
+) -> Option<ReplyMode> {
+    let from = match (mode, from, destinations) {
+        ("received", ..) => return Some(ReplyMode::Received),
+        ("processed", ..) => return Some(ReplyMode::Processed),
+        ("enhanced", ..) => return Some(ReplyMode::Enhanced),
+        ("none", ..) => return Some(ReplyMode::None),
+        (_, Some(from), _) => from,
+        (_, None, [only]) => (*only).to_owned(),
+        (_, None, []) => {
+            diagnostics.push(
+                Diagnostic::error(
+                    "channel.reply",
+                    span,
+                    "the reply is to come from a destination, and there is none",
+                )
+                .with_help("add `destinations`, or write `reply: received`"),
+            );
+            return None;
+        }
+        (_, None, [..]) => {
+            let names: Vec<String> = destinations.iter().map(|name| format!("`{name}`")).collect();
+            let help = format!(
+                "write `reply: {{ mode: delivered, from: {} }}`; the destinations are {}",
+                destinations.first().unwrap_or(&"NAME"),
+                names.join(", ")
+            );
+            diagnostics.push(
+                Diagnostic::error(
+                    "channel.reply",
+                    span,
+                    "it is not said which destination's reply goes back to the sender",
+                )
+                .with_help(help),
+            );
+            return None;
+        }
+    };
+    Some(ReplyMode::Delivered { from: from.into(), timeout })
+}

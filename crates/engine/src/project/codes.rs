@@ -1,0 +1,214 @@
+//! The codes that loading a project reports, beside those of reading its files.
+
+use pipehat_config::CodeDescription;
+
+const fn code(code: &'static str, cause: &'static str, remedy: &'static str) -> CodeDescription {
+    CodeDescription { code, cause, remedy }
+}
+
+/// All codes of projects and channels.
+pub const CODES: &[CodeDescription] = &[
+    code(
+        "channel.appended-twice",
+        "Two values of one `set` each add a repetition of their own.",
+        "Write `[+1]` for the first, and `[last]` for the others.",
+    ),
+    code(
+        "channel.charset",
+        "`charset` names no known character set.",
+        "Write a name of HL7 table 0211, such as `UNICODE UTF-8`.",
+    ),
+    code(
+        "channel.copy",
+        "A larger part of a message does not fit into a smaller one.",
+        "Name the component or repetition that is meant.",
+    ),
+    code(
+        "channel.date-pattern",
+        "A date pattern can't be read.",
+        "Write `hl7`, `iso` or a pattern such as `dd.MM.yyyy HH:mm`.",
+    ),
+    code(
+        "channel.delimiter-in-text",
+        "A text that is written has a delimiter in it, which will be escaped.",
+        "Name each component, or write the value as `{ raw: … }`.",
+    ),
+    code(
+        "channel.destinations",
+        "A channel has too many destinations.",
+        "Divide the work among several channels.",
+    ),
+    code(
+        "channel.each",
+        "`each` can't go over this.",
+        "Name a segment (`OBX`) or a field that repeats (`PID-3`).",
+    ),
+    code("channel.expression", "A condition can't be read.", "Mend it at the character shown."),
+    code(
+        "channel.fixed-condition",
+        "A condition gives the same answer for every message.",
+        "Name a field in it, or remove it.",
+    ),
+    code(
+        "channel.index",
+        "A channel adds too many paths to the index.",
+        "Keep those that people search by.",
+    ),
+    code(
+        "channel.name",
+        "The name in the file is not the name of the file.",
+        "Make them the same.",
+    ),
+    code("channel.no-steps", "A list of steps is empty.", "Add a step, or remove the line."),
+    code(
+        "channel.not-in-this-version",
+        "A step is known, but not in this version.",
+        "Remove it, or update Pipehat.",
+    ),
+    code(
+        "channel.not-writable",
+        "This place of a message can't be written.",
+        "Name a field; MSH-1 and MSH-2 never change.",
+    ),
+    code("channel.nothing-to-do", "A step changes nothing.", "Say what it shall do."),
+    code(
+        "channel.nothing-to-set",
+        "A `set` has no value.",
+        "Write a path and its value; to empty a field, use `clear`.",
+    ),
+    code("channel.order", "`order` can't be read.", "Write `strict`, `none` or `by PID-3.1`."),
+    code("channel.path", "A path can't be read.", "Mend it at the character shown."),
+    code(
+        "channel.raw-value",
+        "A raw value has a delimiter that would end the place it is written to.",
+        "Leave it out, or escape it.",
+    ),
+    code(
+        "channel.reply",
+        "It is not clear what the sender is told.",
+        "Name the destination whose reply goes back.",
+    ),
+    code(
+        "channel.retry",
+        "The pauses between tries contradict each other.",
+        "Make `most` at least as long as `first`.",
+    ),
+    code(
+        "channel.segment",
+        "The name of a segment belongs here, or this segment can't be used here.",
+        "Write three capital letters, such as `ZPI`.",
+    ),
+    code(
+        "channel.split",
+        "A message can't be split here, or it is not said how.",
+        "Write `split: batch` as the first step, or `split: { each: OBR }`.",
+    ),
+    code(
+        "channel.step-form",
+        "A step is not written as a step.",
+        "Write its name, a colon and what it needs.",
+    ),
+    code(
+        "channel.step-of-channel",
+        "A destination has a step that concerns the whole message.",
+        "Move it to the channel's `steps`.",
+    ),
+    code(
+        "channel.template",
+        "A text with places to fill in can't be read.",
+        "Mend it at the character shown; `{{` is a brace itself.",
+    ),
+    code(
+        "channel.time-zone",
+        "There is no such time zone.",
+        "Write it as Region/City, such as `Europe/Berlin`.",
+    ),
+    code(
+        "channel.too-deep",
+        "Steps stand too deep in steps.",
+        "Join conditions, or use a code table.",
+    ),
+    code("channel.too-many-steps", "A channel has too many steps.", "Use a code table and `map`."),
+    code("channel.two-places", "A new segment has both `after` and `before`.", "Keep one of them."),
+    code(
+        "channel.unknown-answer",
+        "`on` names an answer that the connector's peers never give.",
+        "Name one of the answers in the message.",
+    ),
+    code(
+        "channel.unknown-column",
+        "A code table does not have this column.",
+        "Name one of its columns.",
+    ),
+    code(
+        "channel.unknown-destination",
+        "A channel does not have this destination.",
+        "Add it, or name one that is there.",
+    ),
+    code(
+        "channel.unknown-table",
+        "There is no such code table.",
+        "Put it into the folder `tables`, or name one that is there.",
+    ),
+    code(
+        "channel.unreachable-destination",
+        "No message ever reaches a destination.",
+        "Name it in a `route` step, or remove it.",
+    ),
+    code(
+        "channel.unreachable-step",
+        "No message ever reaches a step.",
+        "Remove it, move it up, or add a `when` to the one before.",
+    ),
+    code(
+        "channel.when-missing",
+        "`do` or `else` stands without a condition.",
+        "Add `when` or `each`.",
+    ),
+    code(
+        "channel.zone-unknown",
+        "A date shall go to another time zone, and its own is not known.",
+        "Add `read_zone`, or `time_zone` for the channel.",
+    ),
+    code("project.channels", "There are too many channels.", "Run several installations."),
+    code(
+        "project.clash",
+        "Two channels listen at one address, or take from one folder.",
+        "Give one of them another.",
+    ),
+    code(
+        "project.file-ending",
+        "A file would be read if it had another ending.",
+        "Rename it, or move it elsewhere.",
+    ),
+    code(
+        "project.key-in-data",
+        "The key lies in the directory that it seals.",
+        "Keep it elsewhere.",
+    ),
+    code(
+        "project.limits",
+        "The limits contradict each other.",
+        "Make `in_flight` at least as large as `message`.",
+    ),
+    code("project.name", "This can't be a name.", "Use small letters, digits, `-` and `_`."),
+    code("project.no-channels", "There is no channel.", "Add a file `channels/NAME.yaml`."),
+    code("project.table", "A code table has a mistake.", "Mend the line shown."),
+    code(
+        "project.test-channel",
+        "There are cases for a channel that does not exist.",
+        "Name the folder as the channel is named.",
+    ),
+    code("project.unreadable", "A file or folder can't be read.", "Check who may read it."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_explained() {
+        assert!(CODES.is_sorted_by(|one, other| one.code < other.code));
+        assert!(CODES.iter().all(|code| !code.cause.is_empty() && !code.remedy.is_empty()));
+    }
+}

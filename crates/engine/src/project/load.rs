@@ -1,0 +1,322 @@
+//! Reading a whole project.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipehat_config::{Diagnostic, Diagnostics, Environment, Node, SourceFile, Span, nearest};
+use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, Secrets};
+
+use super::channel::{ChannelContext, ChannelSpec, channel};
+use super::files::{DirectoryFiles, EntryKind, ProjectFiles};
+use super::settings::ProjectSettings;
+use crate::program::{Table, Tables};
+
+/// The most channels of a project: each holds a listener or a folder.
+pub(super) const CHANNELS_MAX: usize = 20_000;
+
+/// A project that can run.
+pub struct Project {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// What concerns the installation as a whole.
+    pub settings: ProjectSettings,
+    /// Its channels, in the order of their names.
+    pub channels: Vec<Arc<ChannelSpec>>,
+}
+
+impl fmt::Debug for Project {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Project")
+            .field("directory", &self.directory)
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of loading.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The project; none when there is an error among the diagnostics.
+    pub project: Option<Project>,
+    /// Every mistake of every file, in the order of files and lines.
+    pub diagnostics: Diagnostics,
+}
+
+/// What loading may use.
+pub struct LoadContext<'c> {
+    /// The project's files.
+    pub files: &'c dyn ProjectFiles,
+    /// Its directory, which relative paths of certificates and folders start from.
+    pub directory: &'c Path,
+    /// Gives the values of `${…}`.
+    pub environment: &'c dyn Environment,
+    /// Gives what `secret:` refers to.
+    pub secrets: &'c dyn Secrets,
+    /// The connectors there are.
+    pub connectors: &'c [&'static Descriptor],
+}
+
+impl Project {
+    /// Reads the project in a directory, with every connector of this binary.
+    pub fn load(directory: &Path, environment: &dyn Environment, secrets: &dyn Secrets) -> Loaded {
+        let files = DirectoryFiles::new(directory);
+        Self::load_from(&LoadContext {
+            files: &files,
+            directory,
+            environment,
+            secrets,
+            connectors: CONNECTORS,
+        })
+    }
+
+    /// Reads a project wherever its files are.
+    pub fn load_from(context: &LoadContext<'_>) -> Loaded {
+        let mut loader = Loader { context, diagnostics: Diagnostics::new() };
+        let settings = loader.settings();
+        let (tables, table_bytes) = loader.tables();
+        let channels = loader.channels(&tables, &table_bytes);
+        let mut diagnostics = loader.diagnostics;
+        diagnostics.sort();
+        let project = settings.filter(|_| !diagnostics.is_err()).map(|settings| Self {
+            directory: context.directory.to_owned(),
+            settings,
+            channels: channels.into_iter().map(Arc::new).collect(),
+        });
+        Loaded { project, diagnostics }
+    }
+
+    /// The channel of a name.
+    pub fn channel(&self, name: &str) -> Option<&Arc<ChannelSpec>> {
+        self.channels.iter().find(|channel| &*channel.name == name)
+    }
+}
+
+struct Loader<'c> {
+    context: &'c LoadContext<'c>,
+    diagnostics: Diagnostics,
+}
+
+impl Loader<'_> {
+    fn settings(&mut self) -> Option<ProjectSettings> {
+        let Some(bytes) = self.read("pipehat.yaml")? else {
+            if let Ok(Some(_)) = self.context.files.read("pipehat.yml") {
+                self.diagnostics.push(wrong_ending("pipehat.yml", "pipehat.yaml"));
+            }
+            return Some(ProjectSettings::default());
+        };
+        let node = self.tree("pipehat.yaml", &bytes)?;
+        ProjectSettings::read(&node, &mut self.diagnostics)
+    }
+
+    /// The file's tree, variables put in.
+    fn tree(&mut self, name: &str, bytes: &[u8]) -> Option<Node> {
+        let file = SourceFile::from_bytes(name, bytes, &mut self.diagnostics)?;
+        let mut node = Node::parse(&file, &mut self.diagnostics)?;
+        node.substitute(self.context.environment, &mut self.diagnostics);
+        Some(node)
+    }
+
+    /// A file's bytes. None when it can't be read, which is then reported; inside that, none when
+    /// it is not there.
+    fn read(&mut self, path: &str) -> Option<Option<Vec<u8>>> {
+        match self.context.files.read(path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.unreadable(path, &error);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &str, error: &std::io::Error) {
+        let message = format!("this can't be read: {error}");
+        self.diagnostics.push(
+            Diagnostic::error_in_file("project.unreadable", path, message)
+                .with_help("check who may read it, and that it is what its name says"),
+        );
+    }
+
+    /// The files of a folder with this ending; others are passed over, or reported when they look
+    /// like a slip.
+    fn names(&mut self, folder: &str, ending: &str, slips: &[&str]) -> Vec<String> {
+        let entries = match self.context.files.list(folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.unreadable(folder, &error);
+                return Vec::new();
+            }
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            if entry.kind == EntryKind::Folder || entry.name.starts_with('.') {
+                continue;
+            }
+            if let Some(stem) = entry.name.strip_suffix(ending) {
+                names.push(stem.to_owned());
+            } else if let Some(stem) = slips.iter().find_map(|slip| entry.name.strip_suffix(slip)) {
+                let path = format!("{folder}/{}", entry.name);
+                self.diagnostics.push(wrong_ending(&path, &format!("{stem}{ending}")));
+            }
+        }
+        names
+    }
+
+    fn tables(&mut self) -> (Tables, BTreeMap<String, Vec<u8>>) {
+        let mut tables = Tables::new();
+        let mut contents = BTreeMap::new();
+        for name in self.names("tables", ".csv", &[".CSV", ".tsv", ".txt", ".xlsx", ".xls", ".ods"])
+        {
+            let path = format!("tables/{name}.csv");
+            let Some(Some(bytes)) = self.read(&path) else { continue };
+            let table = self.table(&name, &path, &bytes);
+            tables.insert(name.clone(), table);
+            contents.insert(name, bytes);
+        }
+        (tables, contents)
+    }
+
+    fn table(&mut self, name: &str, path: &str, bytes: &[u8]) -> Option<Arc<Table>> {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            // Says where, and how to save it.
+            let shown = bytes.get(..bytes.len().min(4 * 1024 * 1024)).unwrap_or(bytes);
+            if SourceFile::from_bytes(path, shown, &mut self.diagnostics).is_some() {
+                self.diagnostics.push(Diagnostic::error_in_file(
+                    "config.not-utf8",
+                    path,
+                    "this file is not saved as UTF-8",
+                ));
+            }
+            return None;
+        };
+        let mistakes = match Table::parse(name, text) {
+            Ok(table) => return Some(Arc::new(table)),
+            Err(mistakes) => mistakes,
+        };
+        let file = SourceFile::new(path, text);
+        for mistake in mistakes {
+            let start = file.offset(mistake.line, 1).unwrap_or(file.text().len());
+            let span = Span::new(&file, start, start + file.line(mistake.line).len());
+            self.diagnostics.push(
+                Diagnostic::error("project.table", &span, mistake.message).with_help(mistake.help),
+            );
+        }
+        None
+    }
+
+    fn channels(
+        &mut self,
+        tables: &Tables,
+        table_bytes: &BTreeMap<String, Vec<u8>>,
+    ) -> Vec<ChannelSpec> {
+        let build = BuildContext { project: self.context.directory, secrets: self.context.secrets };
+        let context = ChannelContext {
+            connectors: self.context.connectors,
+            build: &build,
+            tables,
+            table_bytes,
+        };
+        let names = self.names("channels", ".yaml", &[".yml", ".YAML", ".YML", ".json"]);
+        if names.is_empty() {
+            self.no_channels();
+        }
+        if names.len() > CHANNELS_MAX {
+            let message = format!("a project has at most {CHANNELS_MAX} channels");
+            self.diagnostics.push(
+                Diagnostic::error_in_file("project.channels", "channels", message)
+                    .with_help("run several installations, each with a part of them"),
+            );
+            return Vec::new();
+        }
+        let mut specs = Vec::new();
+        let mut claims = Claims::new();
+        for stem in names {
+            let path = format!("channels/{stem}.yaml");
+            let Some(Some(bytes)) = self.read(&path) else { continue };
+            let Some(node) = self.tree(&path, &bytes) else { continue };
+            let read = channel(&node, &stem, &bytes, &context, &mut self.diagnostics);
+            if let Some((claim, span)) = read.claim {
+                self.claim(&mut claims, claim, span, &stem);
+            }
+            specs.extend(read.spec);
+        }
+        specs
+    }
+
+    fn no_channels(&mut self) {
+        if self.diagnostics.iter().any(|one| one.file().starts_with("channels")) {
+            return;
+        }
+        let entries = self.context.files.list("").unwrap_or_default();
+        let folders = entries.iter().filter(|entry| entry.kind == EntryKind::Folder);
+        let near = nearest("channels", folders.map(|entry| entry.name.as_str()))
+            .filter(|near| *near != "channels");
+        let error = Diagnostic::error_in_file(
+            "project.no-channels",
+            "channels",
+            "this project has no channel",
+        );
+        self.diagnostics.push(match near {
+            Some(near) => error.with_help(format!("rename the folder `{near}` to `channels`")),
+            None => error.with_help(
+                "add a file `channels/NAME.yaml`; `pipehat new DIR` makes a project to begin with",
+            ),
+        });
+    }
+
+    /// Two channels can't listen at one address or take from one folder.
+    fn claim(&mut self, claims: &mut Claims, claim: String, span: Span, channel: &str) {
+        let (place, all_addresses) = place_of(&claim);
+        let rivals = claims.entry(place).or_default();
+        let rival = rivals.iter().find(|rival| {
+            rival.claim == claim || all_addresses == Some(true) || rival.all_addresses == Some(true)
+        });
+        if let Some(rival) = rival {
+            let other = &rival.channel;
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "project.clash",
+                    &span,
+                    format!("the channels `{other}` and `{channel}` can't both have `{claim}`"),
+                )
+                .with_label(&rival.span, format!("`{other}` has it here"))
+                .with_help(
+                    "give one of them another port or folder, or switch it off: `enabled: false`",
+                ),
+            );
+            return;
+        }
+        rivals.push(Claim { claim, all_addresses, channel: channel.to_owned(), span });
+    }
+}
+
+/// What channels hold alone, by port or by the claim itself.
+type Claims = BTreeMap<String, Vec<Claim>>;
+
+/// What one channel holds alone.
+struct Claim {
+    claim: String,
+    /// For a port: whether it is taken on every address of the machine.
+    all_addresses: Option<bool>,
+    channel: String,
+    span: Span,
+}
+
+/// `tcp 10.0.0.1:2575` clashes only with claims for the same port.
+fn place_of(claim: &str) -> (String, Option<bool>) {
+    let address = claim.strip_prefix("tcp ").and_then(|text| text.parse::<SocketAddr>().ok());
+    match address {
+        Some(address) => {
+            (format!("tcp port {}", address.port()), Some(address.ip().is_unspecified()))
+        }
+        None => (claim.to_owned(), None),
+    }
+}
+
+fn wrong_ending(path: &str, likely: &str) -> Diagnostic {
+    Diagnostic::error_in_file("project.file-ending", path, "a file with this ending is not read")
+        .with_help(format!("save it as `{likely}`, or move it elsewhere"))
+}

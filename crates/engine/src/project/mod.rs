@@ -1,0 +1,36 @@
+//! A project directory: read, checked as a whole, and made ready to run.
+//!
+//! ```text
+//! pipehat.yaml            the installation: HTTP address, data, journal (optional)
+//! channels/NAME.yaml      one channel each
+//! tables/NAME.csv         code tables
+//! tests/CHANNEL/CASE/     cases for `pipehat test`
+//! ```
+//!
+//! Loading takes all or nothing: a [`Project`] comes out only when no file has a mistake, and
+//! every mistake of every file is told at once, with its place. Loading reads files through
+//! [`ProjectFiles`] and opens nothing else: no socket, no peer.
+
+mod cases;
+mod channel;
+mod codes;
+mod destination;
+mod difference;
+mod files;
+mod fingerprint;
+mod load;
+mod name;
+mod settings;
+mod source;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use cases::{CaseReport, CaseUpdate, CasesRun, Mismatch, run_cases};
+pub use channel::{ChannelSpec, IndexPath, OnFailure, Order, ReplyMode, SourceSpec};
+pub use codes::CODES;
+pub use destination::DestinationSpec;
+pub use difference::{Difference, differences};
+pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, ProjectFiles};
+pub use fingerprint::Revision;
+pub use load::{LoadContext, Loaded, Project};
+pub use settings::{Compression, HttpSettings, JournalSettings, LimitSettings, ProjectSettings};

@@ -1,0 +1,187 @@
+//! `pipehat.yaml`: what concerns the installation as a whole.
+//!
+//! ```yaml
+//! http: { listen: 127.0.0.1:8425 }    # admin API, metrics and console
+//! data: data                          # where the journal and the index are
+//! key_file: /etc/pipehat/key          # seals the data; belongs outside the data directory
+//! journal: { compression: lz4, retention: 90d, chunk: 64MiB }
+//! limits: { message: 64MiB, in_flight: 256MiB }
+//! ```
+
+use std::time::Duration;
+
+use pipehat_config::{Address, Diagnostic, Diagnostics, DurationOrWord, Fields, Node};
+
+/// The settings of an installation; what is left out is for the command line or a default.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProjectSettings {
+    /// The HTTP listener.
+    pub http: HttpSettings,
+    /// The data directory, as written: relative to the project.
+    pub data: Option<String>,
+    /// The file with the key that seals the data, as written: relative to the project.
+    pub key_file: Option<String>,
+    /// The journal.
+    pub journal: JournalSettings,
+    /// What bounds memory.
+    pub limits: LimitSettings,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HttpSettings {
+    /// Where it listens.
+    pub listen: Option<Address>,
+}
+
+/// The journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalSettings {
+    /// How groups are compressed.
+    pub compression: Compression,
+    /// For how long settled messages are kept; none: for ever.
+    pub retention: Option<Duration>,
+    /// The size of a chunk in bytes; none: the journal's own default.
+    pub chunk_bytes: Option<u64>,
+}
+
+/// How the journal compresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// LZ4.
+    #[default]
+    Lz4,
+    /// Not at all.
+    None,
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self { compression: Compression::default(), retention: Some(RETENTION), chunk_bytes: None }
+    }
+}
+
+/// Long enough to look into last quarter's complaint.
+const RETENTION: Duration = Duration::from_secs(90 * 86_400);
+
+/// What bounds memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// The largest message taken.
+    pub message_bytes_max: u64,
+    /// The most bytes received and not yet on stable storage; senders wait beyond it.
+    pub in_flight_bytes_max: u64,
+}
+
+impl LimitSettings {
+    /// Documents of 50 MB with room to spare.
+    const MESSAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+    /// Four of the largest messages at once.
+    const IN_FLIGHT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: Self::MESSAGE_BYTES_MAX,
+            in_flight_bytes_max: Self::IN_FLIGHT_BYTES_MAX,
+        }
+    }
+}
+
+impl ProjectSettings {
+    /// Reads the tree of `pipehat.yaml`; an empty file says nothing.
+    pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if node.is_null() {
+            return Some(Self::default());
+        }
+        let mut fields = Fields::of(node, "pipehat.yaml", diagnostics)?;
+        for key in ["source", "destinations", "steps", "channel", "reply"] {
+            fields.misplaced(
+                key,
+                "this belongs to a channel: a file of its own in the folder `channels`",
+            );
+        }
+        let http = fields.optional("http", http).unwrap_or_default();
+        let path = |node: &Node, diagnostics: &mut Diagnostics| {
+            node.text_not_empty(diagnostics).map(str::to_owned)
+        };
+        let data = fields.optional("data", path);
+        let key_file = fields.optional("key_file", path);
+        let journal = fields.optional("journal", journal).unwrap_or_default();
+        let limits = fields.optional("limits", limits).unwrap_or_default();
+        if let (Some(data), Some(key), Some(node)) =
+            (&data, &key_file, fields.map().get("key_file"))
+            && std::path::Path::new(key).starts_with(data)
+        {
+            fields.diagnostics().push(
+                Diagnostic::error(
+                    "project.key-in-data",
+                    &node.span,
+                    "the key lies in the data directory that it seals",
+                )
+                .with_help("keep it elsewhere: who copies the data must not get the key with it"),
+            );
+        }
+        fields.finish().then_some(Self { http, data, key_file, journal, limits })
+    }
+}
+
+fn http(node: &Node, diagnostics: &mut Diagnostics) -> Option<HttpSettings> {
+    let mut fields = Fields::of(node, "http", diagnostics)?;
+    let listen = fields.optional("listen", Node::address);
+    fields.finish().then_some(HttpSettings { listen })
+}
+
+fn journal(node: &Node, diagnostics: &mut Diagnostics) -> Option<JournalSettings> {
+    const CHUNK_BYTES_MIN: u64 = 1024 * 1024;
+    const CHUNK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+    let mut fields = Fields::of(node, "journal", diagnostics)?;
+    let compression = fields.optional("compression", |node, diagnostics| {
+        Some(match node.one_of(&["lz4", "none"], diagnostics)? {
+            "none" => Compression::None,
+            _ => Compression::Lz4,
+        })
+    });
+    let retention = fields.optional("retention", |node, diagnostics| {
+        Some(match node.duration_or_word(&["forever"], diagnostics)? {
+            DurationOrWord::Duration(duration) => Some(duration),
+            DurationOrWord::Word(_) => None,
+        })
+    });
+    let chunk_bytes = fields.optional("chunk", |node, diagnostics| {
+        node.bytes_within(CHUNK_BYTES_MIN..=CHUNK_BYTES_MAX, diagnostics)
+    });
+    let default = JournalSettings::default();
+    fields.finish().then_some(JournalSettings {
+        compression: compression.unwrap_or_default(),
+        retention: retention.unwrap_or(default.retention),
+        chunk_bytes,
+    })
+}
+
+fn limits(node: &Node, diagnostics: &mut Diagnostics) -> Option<LimitSettings> {
+    const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024 * 1024;
+    const IN_FLIGHT_BYTES: std::ops::RangeInclusive<u64> = 1024 * 1024..=64 * 1024 * 1024 * 1024;
+    let mut fields = Fields::of(node, "limits", diagnostics)?;
+    let message = fields
+        .optional("message", |node, diagnostics| node.bytes_within(MESSAGE_BYTES, diagnostics));
+    let in_flight = fields
+        .optional("in_flight", |node, diagnostics| node.bytes_within(IN_FLIGHT_BYTES, diagnostics));
+    let default = LimitSettings::default();
+    let message_bytes_max = message.unwrap_or(default.message_bytes_max);
+    let in_flight_bytes_max =
+        in_flight.unwrap_or(default.in_flight_bytes_max.max(message_bytes_max));
+    if in_flight_bytes_max < message_bytes_max {
+        let span = fields.map().get("in_flight").map_or(&node.span, |node| &node.span).clone();
+        fields.diagnostics().push(
+            Diagnostic::error(
+                "project.limits",
+                &span,
+                "one message of the largest size would not fit in",
+            )
+            .with_help("make `in_flight` at least as large as `message`"),
+        );
+    }
+    fields.finish().then_some(LimitSettings { message_bytes_max, in_flight_bytes_max })
+}

@@ -1,0 +1,221 @@
+//! Projects made up in memory, with connectors that connect to nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use pipehat_config::{
+    Colour, Diagnostics, Environment, FieldSchema, Kind, Required, SecretText, Settings,
+};
+use pipehat_connectors::{
+    Answer, Attempt, Bound, BuildContext, Descriptor, Destination, DestinationDescriptor, Health,
+    OnRefusal, Outbound, Parallel, Peer, Secrets, Source, SourceDescriptor, StartError,
+    UnknownSecret,
+};
+
+use super::channel::ChannelSpec;
+use super::files::{MemoryFiles, ProjectFiles};
+use super::load::{LoadContext, Loaded, Project};
+use crate::effects::Effects;
+use crate::program::{ProgramInput, Verdict};
+
+/// Receives nothing, sends nothing.
+struct Nowhere;
+
+impl Source for Nowhere {
+    fn bind(&self) -> BoxFuture<'_, Result<Box<dyn Bound>, StartError>> {
+        let error = StartError {
+            code: "test.nowhere",
+            message: "this source listens nowhere".to_owned(),
+            source: None,
+        };
+        Box::pin(async { Err(error) })
+    }
+}
+
+impl Destination for Nowhere {
+    fn parallel(&self) -> Parallel {
+        Parallel { connections: 1, window: 1 }
+    }
+
+    fn deliver(&self, _: Outbound) -> BoxFuture<'static, Attempt> {
+        Box::pin(async { Attempt::Delivered { reply: None } })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+const LISTEN: FieldSchema = FieldSchema {
+    name: "listen",
+    kind: Kind::Address,
+    required: Required::Yes,
+    doc: "Where to listen.",
+    example: "127.0.0.1:2575",
+};
+
+const CONNECT: FieldSchema = FieldSchema {
+    name: "connect",
+    kind: Kind::Address,
+    required: Required::Yes,
+    doc: "Where to connect to.",
+    example: "127.0.0.1:2576",
+};
+
+const CONNECTIONS: FieldSchema = FieldSchema {
+    name: "connections",
+    kind: Kind::Integer { min: 1, max: 64 },
+    required: Required::Default("1"),
+    doc: "How many connections to open.",
+    example: "8",
+};
+
+const FOLDER: FieldSchema = FieldSchema {
+    name: "folder",
+    kind: Kind::Text,
+    required: Required::Yes,
+    doc: "The folder.",
+    example: "in",
+};
+
+const ANSWERS: &[Answer] = &[
+    Answer { name: "AE", class: None, default: OnRefusal::Park, doc: "An error." },
+    Answer { name: "AR", class: None, default: OnRefusal::Retry, doc: "A refusal." },
+];
+
+fn build_source(
+    _: &Settings,
+    _: &BuildContext<'_>,
+    _: &mut Diagnostics,
+) -> Option<Arc<dyn Source>> {
+    Some(Arc::new(Nowhere))
+}
+
+fn build_destination(
+    _: &Settings,
+    _: &BuildContext<'_>,
+    _: Arc<Health>,
+    _: &mut Diagnostics,
+) -> Option<Arc<dyn Destination>> {
+    Some(Arc::new(Nowhere))
+}
+
+const MLLP: Descriptor = Descriptor {
+    name: "mllp",
+    title: "MLLP",
+    doc: "HL7 v2 over TCP.",
+    codes: &[],
+    source: Some(SourceDescriptor {
+        schema: &[LISTEN],
+        build: build_source,
+        claim: |settings| {
+            let address = settings.address("listen")?;
+            (address.port() != 0).then(|| format!("tcp {address}"))
+        },
+    }),
+    destination: Some(DestinationDescriptor {
+        schema: &[CONNECT, CONNECTIONS],
+        answers: ANSWERS,
+        build: build_destination,
+    }),
+};
+
+const FILE: Descriptor = Descriptor {
+    name: "file",
+    title: "Files",
+    doc: "Files of a folder.",
+    codes: &[],
+    source: Some(SourceDescriptor {
+        schema: &[FOLDER],
+        build: build_source,
+        claim: |settings| settings.text("folder").map(|folder| format!("folder {folder}")),
+    }),
+    destination: Some(DestinationDescriptor {
+        schema: &[FOLDER],
+        answers: &[],
+        build: build_destination,
+    }),
+};
+
+/// Every variable named `PIPEHAT_…` that a test may need.
+pub(crate) struct TestEnvironment;
+
+impl Environment for TestEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "TEST_SITE").then(|| "GENERAL".to_owned())
+    }
+
+    fn secret(&self, _: &str) -> Option<SecretText> {
+        None
+    }
+}
+
+impl Secrets for TestEnvironment {
+    fn secret(&self, name: &str) -> Result<Vec<u8>, UnknownSecret> {
+        Err(UnknownSecret { name: name.to_owned(), remedy: "there are none in tests".to_owned() })
+    }
+}
+
+/// Loads a project with connectors `mllp` and `file` that connect to nothing.
+pub(crate) fn load(files: &dyn ProjectFiles) -> Loaded {
+    Project::load_from(&LoadContext {
+        files,
+        directory: Path::new("/nowhere"),
+        environment: &TestEnvironment,
+        secrets: &TestEnvironment,
+        connectors: &[&MLLP, &FILE],
+    })
+}
+
+/// The files of a project with one channel, `test`: `rest` follows its source. It has the code
+/// table `gender`.
+pub(crate) fn files(rest: &str) -> MemoryFiles {
+    let head = "channel: test\nsource:\n  mllp: { listen: 127.0.0.1:0 }\n";
+    MemoryFiles::new()
+        .with("channels/test.yaml", format!("{head}{rest}"))
+        .with("tables/gender.csv", "code,fhir,german\nM,male,Mann\nF,female,Frau\n")
+}
+
+/// The channel of [`files`], which must be sound.
+pub(crate) fn channel(rest: &str) -> Arc<ChannelSpec> {
+    let Loaded { project, diagnostics } = load(&files(rest));
+    let Some(project) = project else { panic!("{}", diagnostics.render(Colour::Never)) };
+    Arc::clone(project.channels.first().expect("one channel"))
+}
+
+/// A time that stands still, and control ids that count.
+#[derive(Debug, Default)]
+pub(crate) struct TestEffects {
+    control_ids: u32,
+}
+
+impl Effects for TestEffects {
+    fn now(&mut self) -> Timestamp {
+        Timestamp::constant(1_721_649_600, 0)
+    }
+
+    fn control_id(&mut self) -> String {
+        self.control_ids += 1;
+        format!("NEW{}", self.control_ids)
+    }
+}
+
+/// The sender of test messages.
+pub(crate) fn peer() -> Peer {
+    Peer {
+        address: Some(([10, 0, 0, 7], 40_000).into()),
+        identity: Some("CN=lab".to_owned()),
+        file: None,
+        headers: vec![("X-Site".to_owned(), "north".to_owned())],
+    }
+}
+
+/// Runs a channel on a message.
+pub(crate) fn run(spec: &ChannelSpec, bytes: &Bytes) -> Verdict {
+    let peer = peer();
+    let input = ProgramInput { bytes, channel: &spec.name, peer: &peer };
+    spec.program.run(&input, &mut TestEffects::default())
+}

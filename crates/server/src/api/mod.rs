@@ -1,0 +1,20 @@
+//! The admin API: JSON over HTTP on loopback, every call with a token.
+
+mod access;
+mod handlers;
+mod messages;
+mod problem;
+mod routes;
+mod view;
+
+pub use access::AdminAccess;
+pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, SearchRequest};
+pub use problem::ApiError;
+pub use routes::openapi;
+pub use view::{
+    ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,
+    MessageView, ProofChannelView, ProofView, StageView, StatusView,
+};
+
+pub(crate) use access::new_token;
+pub(crate) use routes::serve;

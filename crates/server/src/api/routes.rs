@@ -1,0 +1,108 @@
+//! Which address is answered by what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tower_http::limit::RequestBodyLimitLayer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::access::require_token;
+use super::problem::ApiError;
+use super::{handlers, messages};
+use crate::node::Shared;
+
+/// The largest request: a search or a reason is small.
+const REQUEST_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a stop waits for requests under way.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Pipehat admin API",
+        description = "Looks at a running Pipehat and decides about its messages. Listens on loopback; every call but /health needs the token of admin.json in the data directory.",
+        license(name = "Apache-2.0")
+    ),
+    paths(
+        handlers::live, handlers::ready, handlers::status, handlers::prometheus, handlers::apply,
+        handlers::proof, handlers::reindex, handlers::retry, messages::search, messages::show,
+        messages::bytes, messages::release, messages::discard, messages::resend
+    ),
+    modifiers(&Token),
+    security(("token" = []))
+)]
+struct Description;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = openapi.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The API's description, as JSON.
+pub fn openapi() -> String {
+    Description::openapi().to_pretty_json().unwrap_or_default()
+}
+
+/// Serves the API until the node stops.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let stop = shared.stop.clone();
+    let closed = stop.clone();
+    let serving = axum::serve(listener, router(shared))
+        .with_graceful_shutdown(async move { stop.cancelled().await });
+    let deadline = async move {
+        closed.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    tokio::select! {
+        result = serving => if let Err(error) = result {
+            tracing::error!(error = &error as &dyn std::error::Error, "the admin API has ended");
+        },
+        () = deadline => {}
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let open = Router::new()
+        .route("/health/live", get(handlers::live))
+        .route("/health/ready", get(handlers::ready));
+    let api = Router::new()
+        .route("/metrics", get(handlers::prometheus))
+        .route("/api/v1/openapi.json", get(description))
+        .route("/api/v1/status", get(handlers::status))
+        .route("/api/v1/apply", post(handlers::apply))
+        .route("/api/v1/proof", get(handlers::proof))
+        .route("/api/v1/reindex", post(handlers::reindex))
+        .route("/api/v1/channels/{name}/retry", post(handlers::retry))
+        .route("/api/v1/messages/search", post(messages::search))
+        .route("/api/v1/messages/{id}", get(messages::show))
+        .route("/api/v1/messages/{id}/bytes", get(messages::bytes))
+        .route("/api/v1/messages/{id}/release", post(messages::release))
+        .route("/api/v1/messages/{id}/discard", post(messages::discard))
+        .route("/api/v1/messages/{id}/resend", post(messages::resend))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), require_token));
+    open.merge(api)
+        .fallback(nothing)
+        .layer(RequestBodyLimitLayer::new(REQUEST_BYTES_MAX))
+        .with_state(shared)
+}
+
+async fn description(State(_): State<Arc<Shared>>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], openapi()).into_response()
+}
+
+async fn nothing() -> ApiError {
+    ApiError::not_found("such address; see /api/v1/openapi.json")
+}

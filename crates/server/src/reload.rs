@@ -1,0 +1,143 @@
+//! A changed project directory takes effect: all of it, or nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use pipehat_config::Colour;
+use pipehat_engine::project::Project;
+use pipehat_engine::{ApplyReport, EngineError};
+
+use crate::environment::ProcessEnvironment;
+use crate::node::Shared;
+
+/// How often the directory is looked at. Polling sees what no event announces: mounted volumes,
+/// editors that rename.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Files looked at; a project has a few hundred.
+const FILES_MAX: usize = 100_000;
+
+/// Why a changed configuration was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// It has mistakes.
+    #[error("the configuration has mistakes; the one before runs on")]
+    Mistakes {
+        /// What they are, for people.
+        rendered: String,
+        /// How many.
+        count: usize,
+    },
+    /// A source could not start.
+    #[error("the configuration can't take effect; the one before runs on")]
+    Engine(#[from] EngineError),
+}
+
+/// Applies the project directory as it is now.
+pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, ReloadError> {
+    let _one_at_a_time = shared.applying.lock().await;
+    let directory = shared.project.clone();
+    let load = move || Project::load(&directory, &ProcessEnvironment, &ProcessEnvironment);
+    let loaded = tokio::task::spawn_blocking(load).await.map_err(|_| EngineError::Failed)?;
+    let Some(project) = loaded.project else {
+        let error = ReloadError::Mistakes {
+            rendered: loaded.diagnostics.render(Colour::Never),
+            count: loaded.diagnostics.errors(),
+        };
+        refuse(shared, &error);
+        return Err(error);
+    };
+    let report = shared.engine.apply(&project, by).await.map_err(|error| {
+        let error = ReloadError::Engine(error);
+        refuse(shared, &error);
+        error
+    })?;
+    shared.take_paths(&project);
+    *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    tracing::info!(
+        added = report.added.len(),
+        changed = report.changed.len(),
+        removed = report.removed.len(),
+        by,
+        "configuration applied"
+    );
+    Ok(report)
+}
+
+fn refuse(shared: &Shared, error: &ReloadError) {
+    let text = match error {
+        ReloadError::Mistakes { rendered, .. } => rendered.clone(),
+        ReloadError::Engine(error) => {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(error);
+            while let Some(cause) = source {
+                text.push_str(": ");
+                text.push_str(&cause.to_string());
+                source = cause.source();
+            }
+            text
+        }
+    };
+    *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+}
+
+/// Applies changes as they are made, until the node stops.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    let mut applied = look(shared.project.clone()).await;
+    let mut seen = applied.clone();
+    loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let now = look(shared.project.clone()).await;
+        // Two equal looks: whoever writes has finished.
+        if now == seen && now != applied {
+            applied = now;
+            match reload(&shared, "a change of the project directory").await {
+                Ok(_) => {}
+                Err(ReloadError::Mistakes { rendered, count }) => {
+                    tracing::error!(
+                        mistakes = count,
+                        "changed configuration refused, the one before runs on"
+                    );
+                    eprintln!("{rendered}");
+                }
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "changed configuration refused, the one before runs on"
+                ),
+            }
+        } else {
+            seen = now;
+        }
+    }
+}
+
+type Look = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+async fn look(project: PathBuf) -> Look {
+    let walk = move || {
+        let mut files = Look::new();
+        for part in ["pipehat.yaml", "channels", "tables", "mappings", "profiles", "bots"] {
+            visit(&project.join(part), 0, &mut files);
+        }
+        files
+    };
+    tokio::task::spawn_blocking(walk).await.unwrap_or_default()
+}
+
+fn visit(path: &Path, depth: usize, files: &mut Look) {
+    const DEPTH_MAX: usize = 4;
+    let Ok(metadata) = std::fs::metadata(path) else { return };
+    if metadata.is_file() {
+        files.insert(path.to_owned(), (metadata.len(), metadata.modified().ok()));
+    } else if depth < DEPTH_MAX && files.len() < FILES_MAX {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        for entry in entries {
+            visit(&entry.path(), depth + 1, files);
+        }
+    }
+}
