@@ -5,7 +5,7 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{completions, message, up};
+use crate::commands::{completions, listen, message, new, send, up};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
 
@@ -73,10 +73,16 @@ mod order {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(display_order = order::BUILD)]
+    New(new::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
+    #[command(display_order = order::MESSAGES + 1)]
+    Send(send::Arguments),
+    #[command(display_order = order::MESSAGES + 2)]
+    Listen(listen::Arguments),
     #[command(display_order = order::OTHER)]
     Completions(completions::Arguments),
 }
@@ -84,8 +90,11 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
+            Self::New(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
+            Self::Send(arguments) => arguments.run(terminal),
+            Self::Listen(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }
     }

@@ -8,11 +8,16 @@ use tracing_subscriber::EnvFilter;
 mod command_line;
 mod commands;
 mod control_id;
+mod duration;
 mod exit;
 mod input;
+mod latency;
 mod message_file;
 mod output_file;
+mod peer_address;
+mod signals;
 mod terminal;
+mod tls;
 
 use command_line::CommandLine;
 use exit::Exit;
