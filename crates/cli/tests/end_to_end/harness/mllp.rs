@@ -74,14 +74,25 @@ impl Link {
         self.receive().expect("there is a reply")
     }
 
+    /// The next reply, if one comes within that time and the connection stays.
+    pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Reply> {
+        self.stream.set_read_timeout(Some(time)).expect("a timeout can be set");
+        let reply = self.receive();
+        self.stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        match reply {
+            Ok(reply) => Some(reply),
+            Err(error) => {
+                let kind = error.kind();
+                let nothing = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut].contains(&kind);
+                assert!(nothing, "the connection ended: {error}");
+                None
+            }
+        }
+    }
+
     /// Whether nothing comes for so long.
     pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
-        self.stream.set_read_timeout(Some(time)).expect("a timeout can be set");
-        let silent = self.receive().is_err_and(|error| {
-            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-        });
-        self.stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
-        silent
+        self.receive_within(time).is_none()
     }
 }
 

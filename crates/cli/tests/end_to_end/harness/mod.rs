@@ -2,6 +2,7 @@
 //! that speak MLLP, and synthetic messages.
 
 mod api;
+mod lanes;
 mod mllp;
 mod pipehat;
 mod ports;
@@ -10,7 +11,8 @@ mod sample;
 mod sink;
 mod wait;
 
-pub(crate) use api::Api;
+pub(crate) use api::{Api, check_proof};
+pub(crate) use lanes::check_lanes;
 pub(crate) use mllp::{Link, Reply};
 pub(crate) use pipehat::{Pipehat, Project};
 pub(crate) use ports::free_port;

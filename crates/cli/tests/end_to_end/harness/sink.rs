@@ -184,7 +184,8 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
                     let mut frame = Vec::new();
                     encode_frame(&acknowledgment(&bytes, AcknowledgmentCode::Aa), &mut frame);
                     if let Answer::CloseWithin(kept) = answer {
-                        frame.truncate(kept);
+                        // At least the end of the frame is missing.
+                        frame.truncate(kept.min(frame.len() - 2));
                     }
                     output.extend_from_slice(&frame);
                     stream.write_all(&output)?;
