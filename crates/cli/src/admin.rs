@@ -108,9 +108,7 @@ impl Admin {
             }
             Err(match serde_json::from_slice::<ApiError>(&bytes) {
                 Ok(error) => Failure::could_not(AdminError::Refused { error }),
-                Err(_) => {
-                    Failure::could_not(AdminError::Answer { url: self.access.url.clone() })
-                }
+                Err(_) => Failure::could_not(AdminError::Answer { url: self.access.url.clone() }),
             })
         })
     }

@@ -5,7 +5,9 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{completions, listen, message, new, send, up};
+use crate::commands::{
+    check, completions, journal, listen, message, messages, new, prove, send, status, up,
+};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
 
@@ -75,8 +77,18 @@ mod order {
 pub(crate) enum Command {
     #[command(display_order = order::BUILD)]
     New(new::Arguments),
+    #[command(display_order = order::BUILD + 1)]
+    Check(check::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
+    #[command(display_order = order::LOOK)]
+    Status(status::Arguments),
+    #[command(display_order = order::LOOK + 1)]
+    Messages(messages::Arguments),
+    #[command(display_order = order::LOOK + 2)]
+    Prove(prove::Arguments),
+    #[command(display_order = order::LOOK + 3)]
+    Journal(journal::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::MESSAGES + 1)]
@@ -91,7 +103,12 @@ impl Command {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
             Self::New(arguments) => arguments.run(terminal),
+            Self::Check(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
+            Self::Status(arguments) => arguments.run(terminal),
+            Self::Messages(arguments) => arguments.run(terminal),
+            Self::Prove(arguments) => arguments.run(terminal),
+            Self::Journal(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
+mod admin;
 mod command_line;
 mod commands;
 mod control_id;

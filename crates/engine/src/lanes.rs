@@ -66,9 +66,10 @@ impl<T> Lanes<T> {
         item.keys.iter().all(|key| {
             let lane = self.lanes.get(key).into_iter().flatten().take(self.window);
             let mut before = lane.take_while(|other| **other != ticket);
-            let within = self.lanes.get(key).is_some_and(|lane| {
-                lane.iter().take(self.window).any(|other| *other == ticket)
-            });
+            let within = self
+                .lanes
+                .get(key)
+                .is_some_and(|lane| lane.iter().take(self.window).any(|other| *other == ticket));
             within && before.all(|other| self.has_started(*other))
         })
     }

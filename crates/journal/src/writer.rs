@@ -161,6 +161,9 @@ impl Writer {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.write(&appends)))
             .unwrap_or_else(|_| Err(WriteError::Io(io::Error::other("the writer panicked"))));
         let error = outcome.err().map(|error| self.recover(error));
+        if let Some(error) = &error {
+            self.queue.refuse_waiting(error);
+        }
         self.queue.release(bytes);
         let mut position = first;
         for append in appends {

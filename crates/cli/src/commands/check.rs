@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use pipehat_config::Severity;
 use pipehat_engine::project::Project;
 use pipehat_server::ProcessEnvironment;
 use serde_json::json;
@@ -43,10 +42,7 @@ impl Arguments {
                 .into_iter()
                 .map(|record| {
                     json!({
-                        "severity": match record.severity {
-                            Severity::Error => "error",
-                            Severity::Warning => "warning",
-                        },
+                        "severity": record.severity,
                         "code": record.code,
                         "file": record.file,
                         "line": record.line,

@@ -80,7 +80,16 @@ impl Verify {
         });
         bar.finish_and_clear();
         let report = report.map_err(Failure::could_not)?;
-        let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+        let findings: Vec<String> = report
+            .findings
+            .iter()
+            .map(|finding| {
+                format!(
+                    "chunk {:020} at byte {}: {}",
+                    finding.chunk, finding.offset, finding.problem
+                )
+            })
+            .collect();
         terminal.write(|output| {
             if self.json {
                 let result = json!({
@@ -140,7 +149,11 @@ impl Repair {
                 writeln!(output, "nothing is lost; {} records are readable", report.kept)?;
             }
             for (first, last) in &lost {
-                writeln!(output, "{}", terminal.paint(Tone::Bad, format!("lost: records {first} to {last}")))?;
+                writeln!(
+                    output,
+                    "{}",
+                    terminal.paint(Tone::Bad, format!("lost: records {first} to {last}"))
+                )?;
             }
             if self.dry_run {
                 writeln!(output, "nothing was changed: this was a dry run")?;

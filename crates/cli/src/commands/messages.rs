@@ -338,7 +338,11 @@ fn moment(text: &str) -> Result<String, Failure> {
     if text.parse::<jiff::Timestamp>().is_ok() {
         return Ok(text.to_owned());
     }
-    let wrong = || Failure::usage(format!("`{text}` is no time: write 2026-01-31T08:00:00Z, or a span like 15m, 2h or 3d"));
+    let wrong = || {
+        Failure::usage(format!(
+            "`{text}` is no time: write 2026-01-31T08:00:00Z, or a span like 15m, 2h or 3d"
+        ))
+    };
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let number: i64 = number.parse().map_err(|_| wrong())?;
     let seconds = match unit {
@@ -354,8 +358,7 @@ fn moment(text: &str) -> Result<String, Failure> {
 }
 
 fn named(text: &str) -> Result<(String, String), Failure> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| Failure::usage(format!("`{text}` is no NAME=VALUE")))?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| Failure::usage(format!("`{text}` is no NAME=VALUE")))?;
     Ok((name.to_owned(), value.to_owned()))
 }

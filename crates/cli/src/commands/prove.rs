@@ -80,7 +80,8 @@ pub(crate) fn progress(terminal: &Terminal) -> ProgressBar {
     if !terminal.shows_progress() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} records  {eta} left");
+    let style =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} records  {eta} left");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

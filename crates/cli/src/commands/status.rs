@@ -69,7 +69,16 @@ fn needs_a_person(status: &StatusView) -> bool {
 
 fn show(status: &StatusView, terminal: &Terminal) -> Result<(), Failure> {
     let rows: Vec<[String; 8]> = status.channels.iter().map(row).collect();
-    let header = ["CHANNEL", "RECEIVED", "DELIVERED", "FILTERED", "PARKED", "REJECTED", "SUPERSEDED", "IN FLIGHT"];
+    let header = [
+        "CHANNEL",
+        "RECEIVED",
+        "DELIVERED",
+        "FILTERED",
+        "PARKED",
+        "REJECTED",
+        "SUPERSEDED",
+        "IN FLIGHT",
+    ];
     let width = |index: usize| {
         let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| columns(cell));
         cells.chain(header.get(index).map(|name| name.len())).max().unwrap_or(0)
