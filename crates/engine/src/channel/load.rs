@@ -1,5 +1,6 @@
 //! Reading deliveries back from the journal.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use pipehat_journal::Position;
@@ -27,17 +28,21 @@ pub(crate) struct Loaded {
     pub(crate) next: Position,
 }
 
-/// Reads the deliveries of one destination. Blocks on the disk.
+/// Reads the deliveries of one destination, from records up to `through`: those the ledger knows
+/// of. Blocks on the disk.
 pub(crate) fn load(
     log: &Log,
     channel: &str,
     destination: &str,
     request: &LoadRequest,
+    through: Position,
     is_settled: &dyn Fn(DeliveryKey) -> bool,
 ) -> Result<Loaded, LogError> {
     match request {
         LoadRequest::These(keys) => load_these(log, destination, keys),
-        LoadRequest::From(position) => load_from(log, channel, destination, *position, is_settled),
+        LoadRequest::From(from) => {
+            load_from(log, channel, destination, *from..=through, is_settled)
+        }
     }
 }
 
@@ -72,16 +77,19 @@ fn load_from(
     log: &Log,
     channel: &str,
     destination: &str,
-    from: Position,
+    range: RangeInclusive<Position>,
     is_settled: &dyn Fn(DeliveryKey) -> bool,
 ) -> Result<Loaded, LogError> {
-    let mut loaded = Loaded { deliveries: Vec::new(), next: from };
+    let mut loaded = Loaded { deliveries: Vec::new(), next: *range.start() };
     let mut bytes = 0;
-    for entry in log.records(from).take(RECORDS_MAX) {
+    for entry in log.records(*range.start()).take(RECORDS_MAX) {
         if loaded.deliveries.len() >= DELIVERIES_MAX || bytes >= BYTES_MAX {
             break;
         }
         let (position, record) = entry?;
+        if !range.contains(&position) {
+            break;
+        }
         loaded.next = position.next();
         let Record::Processed(record) = record else { continue };
         if &*record.channel != channel {

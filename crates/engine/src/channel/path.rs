@@ -233,9 +233,12 @@ impl Conductor {
             let (log, sender) = (self.services.log.clone(), self.sender.clone());
             let (channel, destination) = (Arc::clone(&self.spec.name), Arc::clone(name));
             let settled: SettledBeyond = queue.settled_beyond.clone();
+            // The journal may hold outcomes that have not been entered yet.
+            let through = self.applied;
             tokio::task::spawn_blocking(move || {
                 let is_settled = |key| settled.contains(&key);
-                let result = load::load(&log, &channel, &destination, &request, &is_settled);
+                let result =
+                    load::load(&log, &channel, &destination, &request, through, &is_settled);
                 let result = result.map_err(|error| error.to_string());
                 let _ = sender.send(Input::Loaded { destination, request, result });
             });
