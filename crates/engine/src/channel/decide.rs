@@ -29,14 +29,19 @@ impl Conductor {
             self.decide_blocked(blocked, &decided, answer);
             return;
         }
+        let message = decided.message;
+        if !self.deciding.insert(message) {
+            let expected = "free: another decision about it is being kept";
+            let _ = answer.send(Err(DecideError::NotSo { message, expected }));
+            return;
+        }
         let (log, sender) = (self.services.log.clone(), self.sender.clone());
         tokio::task::spawn_blocking(move || {
             let again = match &decided.decision {
                 Decision::Reprocess => match received_again(&log, decided.message) {
                     Some(incoming) => Some(Box::new(incoming)),
                     None => {
-                        let error = DecideError::NoMessage { message: decided.message };
-                        let _ = answer.send(Err(error));
+                        let _ = sender.send(Input::NotDecided { message, answer });
                         return;
                     }
                 },
@@ -88,6 +93,7 @@ impl Conductor {
         answer: oneshot::Sender<Result<(), DecideError>>,
         again: Option<Box<Incoming>>,
     ) {
+        self.deciding.remove(&decided.message);
         let Ok(position) = result else {
             let _ = answer.send(Err(DecideError::NotKept));
             return;
@@ -109,6 +115,16 @@ impl Conductor {
             Decision::Discard | Decision::DiscardDelivery(_) => {}
         }
         let _ = answer.send(Ok(()));
+    }
+
+    /// The message a decision is about can't be read any more.
+    pub(super) fn not_decided(
+        &mut self,
+        message: MessageId,
+        answer: oneshot::Sender<Result<(), DecideError>>,
+    ) {
+        self.deciding.remove(&message);
+        let _ = answer.send(Err(DecideError::NoMessage { message }));
     }
 
     /// Where a message stands, for a decision about it.
