@@ -58,7 +58,7 @@ steps:
     when: MSH-9.2 = \"A04\"
   - map: {{ field: PID-5.1, table: names, otherwise: park }}
     when: MSH-9.2 = \"A06\"
-  - date: {{ field: PID-5.1, from: \"yyyyMMdd\", to: \"yyyy\" }}
+  - date: {{ field: PID-5.1, read: yyyyMMdd, write: yyyy }}
     when: MSH-9.2 = \"A07\"
 destinations:
   lab:
