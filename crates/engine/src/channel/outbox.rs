@@ -307,9 +307,12 @@ impl Outbox {
         }
         match pause {
             Pause::Destination => {
-                self.circuit.failures = self.circuit.failures.saturating_add(1);
-                let due = now + retry.pause(self.circuit.failures, jitter);
-                self.circuit.retry_at = Some(due);
+                // Several that fail together are one failure of the peer.
+                if self.circuit.retry_at.is_none_or(|due| due <= now) {
+                    self.circuit.failures = self.circuit.failures.saturating_add(1);
+                    let due = now + retry.pause(self.circuit.failures, jitter);
+                    self.circuit.retry_at = Some(due);
+                }
                 self.ready.push_front(key);
             }
             Pause::Delivery => {
