@@ -208,9 +208,20 @@ impl Conductor {
                 };
                 let sending = post.connection.destination.deliver(outbound);
                 let sender = self.sender.clone();
+                let (told, before) = if post.outbox.is_windowed() {
+                    let (told, latest) = oneshot::channel();
+                    (Some(told), post.latest.replace(latest))
+                } else {
+                    (None, None)
+                };
                 post.connection.sends.spawn(async move {
                     let attempt = sending.await;
+                    if let Some(before) = before {
+                        // It is dropped when the one before has been told.
+                        let _ = before.await;
+                    }
                     let _ = sender.send(Input::Tried { destination: name, key, attempt });
+                    drop(told);
                 });
             }
             if self.reloads.get(name).is_some_and(|due| *due > now) {
