@@ -5,7 +5,9 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{completions, message, up};
+use crate::commands::{
+    check, completions, journal, listen, message, messages, new, prove, send, status, up,
+};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
 
@@ -73,10 +75,26 @@ mod order {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(display_order = order::BUILD)]
+    New(new::Arguments),
+    #[command(display_order = order::BUILD + 1)]
+    Check(check::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
+    #[command(display_order = order::LOOK)]
+    Status(status::Arguments),
+    #[command(display_order = order::LOOK + 1)]
+    Messages(messages::Arguments),
+    #[command(display_order = order::LOOK + 2)]
+    Prove(prove::Arguments),
+    #[command(display_order = order::LOOK + 3)]
+    Journal(journal::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
+    #[command(display_order = order::MESSAGES + 1)]
+    Send(send::Arguments),
+    #[command(display_order = order::MESSAGES + 2)]
+    Listen(listen::Arguments),
     #[command(display_order = order::OTHER)]
     Completions(completions::Arguments),
 }
@@ -84,8 +102,16 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
+            Self::New(arguments) => arguments.run(terminal),
+            Self::Check(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
+            Self::Status(arguments) => arguments.run(terminal),
+            Self::Messages(arguments) => arguments.run(terminal),
+            Self::Prove(arguments) => arguments.run(terminal),
+            Self::Journal(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
+            Self::Send(arguments) => arguments.run(terminal),
+            Self::Listen(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }
     }

@@ -5,14 +5,20 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
+mod admin;
 mod command_line;
 mod commands;
 mod control_id;
+mod duration;
 mod exit;
 mod input;
+mod latency;
 mod message_file;
 mod output_file;
+mod peer_address;
+mod signals;
 mod terminal;
+mod tls;
 
 use command_line::CommandLine;
 use exit::Exit;

@@ -182,6 +182,15 @@ impl FileMessage<'_> {
     }
 }
 
+/// One message of a file before it is parsed.
+pub(crate) struct Unparsed<'f> {
+    /// Its bytes, decoded where they have to be decoded as a whole.
+    pub(crate) bytes: Cow<'f, [u8]>,
+    /// How its values become text.
+    pub(crate) form: TextForm,
+    guessed: bool,
+}
+
 /// A file of messages, read and cut.
 pub(crate) struct MessageFile {
     name: String,
@@ -275,22 +284,38 @@ impl MessageFile {
     }
 
     fn at(&self, index: usize) -> Result<FileMessage<'_>, MessageFileError> {
+        let Unparsed { bytes, form, guessed } = self.unparsed_at(index);
         let number = index.saturating_add(1);
+        let limits = Limits { message_bytes_max: Limits::MESSAGE_BYTES_CEILING, ..Limits::DEFAULT };
+        let message = match bytes {
+            Cow::Borrowed(bytes) => Message::parse_with(bytes, &limits),
+            Cow::Owned(bytes) => Message::parse_owned(bytes, &limits),
+        };
+        match message {
+            Ok(message) => Ok(FileMessage { number, message, form, guessed }),
+            Err(source) => {
+                Err(MessageFileError::Unreadable { name: self.name.clone(), number, source })
+            }
+        }
+    }
+
+    /// The bytes of the message asked for, or the first, whether or not they can be read as one.
+    pub(crate) fn unparsed(&self, number: Option<u64>) -> Result<Unparsed<'_>, MessageFileError> {
+        Ok(self.unparsed_at(self.index(number.unwrap_or(1))?))
+    }
+
+    fn unparsed_at(&self, index: usize) -> Unparsed<'_> {
         let span = self.messages.get(index).cloned().unwrap_or_default();
         let bytes = self.bytes.get(span).unwrap_or_default();
-        let unreadable =
-            |source| MessageFileError::Unreadable { name: self.name.clone(), number, source };
-        let limits = Limits { message_bytes_max: Limits::MESSAGE_BYTES_CEILING, ..Limits::DEFAULT };
         let declared = || self.charset.map_or_else(|| declared_charset(bytes), |it| (it, false));
         let (charset, guessed) = self.transcoded.map_or_else(declared, |charset| (charset, false));
         let form = TextForm { charset, transcoded: charset.hides_delimiters() };
-        let message = if form.transcoded && self.transcoded.is_none() {
-            let text = form.charset.decode(bytes).text.into_owned();
-            Message::parse_owned(text.into_bytes(), &limits)
+        let bytes = if form.transcoded && self.transcoded.is_none() {
+            Cow::Owned(charset.decode(bytes).text.into_owned().into_bytes())
         } else {
-            Message::parse_with(bytes, &limits)
+            Cow::Borrowed(bytes)
         };
-        Ok(FileMessage { number, message: message.map_err(unreadable)?, form, guessed })
+        Unparsed { bytes, form, guessed }
     }
 
     /// The whole file with another message in the place of this one; `None` where a character set spells its text in

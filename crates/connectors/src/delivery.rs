@@ -1,5 +1,6 @@
 //! The foot of the path: how the engine sends one message, and what may come of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,8 +30,8 @@ pub struct Parallel {
     pub window: usize,
 }
 
-/// One message to send.
-#[derive(Debug, Clone)]
+/// One message to send. `Debug` shows no content.
+#[derive(Clone)]
 pub struct Outbound {
     /// The payload, without framing.
     pub bytes: Bytes,
@@ -46,8 +47,8 @@ pub struct Outbound {
     pub file: Option<Arc<str>>,
 }
 
-/// What came of one try.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What came of one try. `Debug` shows no content.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Attempt {
     /// The peer has it.
     Delivered {
@@ -111,4 +112,76 @@ pub enum OnRefusal {
     Retry,
     /// Take it as delivered.
     Accept,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Outbound")
+            .field("bytes", &self.bytes.len())
+            .field("channel", &self.channel)
+            .field("message", &self.message)
+            .field("ordinal", &self.ordinal)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reply_bytes = |reply: &Option<Bytes>| reply.as_ref().map(Bytes::len);
+        match self {
+            Self::Delivered { reply } => formatter
+                .debug_struct("Delivered")
+                .field("reply_bytes", &reply_bytes(reply))
+                .finish(),
+            Self::Refused { code, answer, reply } => formatter
+                .debug_struct("Refused")
+                .field("code", code)
+                .field("answer", &answer.name)
+                .field("reply_bytes", &reply_bytes(reply))
+                .finish(),
+            Self::NotSent { code, detail } => formatter
+                .debug_struct("NotSent")
+                .field("code", code)
+                .field("detail", detail)
+                .finish(),
+            Self::Interrupted { code, detail, reply } => formatter
+                .debug_struct("Interrupted")
+                .field("code", code)
+                .field("detail", detail)
+                .field("reply_bytes", &reply_bytes(reply))
+                .finish(),
+            Self::Impossible { code, detail } => formatter
+                .debug_struct("Impossible")
+                .field("code", code)
+                .field("detail", detail)
+                .finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{MARKER, message, outbound};
+
+    static NO: Answer = Answer { name: "NO", class: None, default: OnRefusal::Park, doc: "No." };
+
+    #[test]
+    fn debug_shows_no_content() {
+        let reply = Some(message("R"));
+        let (code, detail) = ("test.code", "where".to_owned());
+        let attempts = [
+            Attempt::Delivered { reply: reply.clone() },
+            Attempt::Refused { code, answer: &NO, reply: reply.clone() },
+            Attempt::Interrupted { code, detail, reply },
+        ];
+        let text = format!("{:?} {attempts:?}", outbound("O"));
+        assert!(
+            text.contains("test.code") && text.contains("where") && text.contains("NO"),
+            "{text}"
+        );
+        assert!(!text.contains(MARKER), "{text}");
+    }
 }

@@ -60,10 +60,22 @@ pub struct SourceDescriptor {
 pub struct DestinationDescriptor {
     /// Its settings.
     pub schema: &'static [FieldSchema],
-    /// The ways in which its peers refuse.
+    /// The ways in which its peers refuse, and those interruptions that `on:` may name too.
     pub answers: &'static [Answer],
+    /// Which interruptions are named by an answer: the code of [`crate::Attempt::Interrupted`] and
+    /// the answer's name, such as `mllp.acknowledgment-timeout` and `none`.
+    pub interruptions: &'static [(&'static str, &'static str)],
     /// Makes a destination of checked settings; reports what only the whole shows to be wrong.
     pub build: BuildDestination,
+}
+
+impl DestinationDescriptor {
+    /// The answer that stands for an interruption with this code, if `on:` may name it. What the
+    /// configuration does not name is left to `on_interrupted`.
+    pub fn answer_to_interruption(&self, code: &str) -> Option<&'static Answer> {
+        let (_, name) = self.interruptions.iter().find(|(known, _)| *known == code)?;
+        self.answers.iter().find(|answer| answer.name == *name)
+    }
 }
 
 /// What building a connector may use.

@@ -103,8 +103,8 @@ impl Admission {
     }
 }
 
-/// One payload as it came in.
-#[derive(Debug, Clone)]
+/// One payload as it came in. `Debug` shows no content.
+#[derive(Clone)]
 pub struct Inbound {
     /// The exact bytes, without the protocol's framing.
     pub bytes: Bytes,
@@ -160,6 +160,17 @@ pub enum ReceiptOutcome {
     Busy,
 }
 
+impl std::fmt::Debug for Inbound {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Inbound")
+            .field("bytes", &self.bytes.len())
+            .field("address", &self.peer.address)
+            .field("part", &self.part.as_ref().map(|part| part.index))
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -174,6 +185,14 @@ impl std::fmt::Debug for Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_shows_no_content() {
+        let bytes = crate::contract::message("I");
+        let inbound = Inbound { bytes, peer: Arc::default(), part: None };
+        let text = format!("{inbound:?}");
+        assert!(text.starts_with("Inbound") && !text.contains(crate::contract::MARKER), "{text}");
+    }
 
     #[tokio::test]
     async fn what_was_asked_too_much_is_given_back() {

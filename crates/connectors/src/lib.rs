@@ -12,6 +12,7 @@ mod delivery;
 mod descriptor;
 mod file;
 mod health;
+mod http;
 mod intake;
 mod mllp;
 mod registry;

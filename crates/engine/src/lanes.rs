@@ -23,8 +23,6 @@ pub struct Lanes<T> {
 #[derive(Debug)]
 struct Item<T> {
     keys: Vec<u64>,
-    /// In how many of its lanes the item is not yet near enough to the head.
-    behind: usize,
     /// Taken out when the item is let run.
     value: Option<T>,
 }
@@ -41,13 +39,8 @@ impl<T> Lanes<T> {
         Self { lanes: HashMap::new(), items: HashMap::new(), next: 0, window: window.max(1) }
     }
 
-    /// How many items wait or run.
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether no item waits or runs.
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
@@ -58,45 +51,71 @@ impl<T> Lanes<T> {
         let mut keys = keys.to_vec();
         keys.sort_unstable();
         keys.dedup();
-        let mut behind = 0;
         for key in &keys {
-            let lane = self.lanes.entry(*key).or_default();
-            lane.push_back(ticket);
-            behind += usize::from(lane.len() > self.window);
+            self.lanes.entry(*key).or_default().push_back(ticket);
         }
-        let (kept, runs) = if behind == 0 { (None, Some(value)) } else { (Some(value), None) };
-        self.items.insert(ticket, Item { keys, behind, value: kept });
+        self.items.insert(ticket, Item { keys, value: Some(value) });
+        let runs = if self.may_run(ticket) { self.start(ticket) } else { None };
         (ticket, runs)
+    }
+
+    /// Whether the item is near enough to the head of all its lanes, and nothing that came
+    /// before it still waits there.
+    fn may_run(&self, ticket: Ticket) -> bool {
+        let Some(item) = self.items.get(&ticket) else { return false };
+        item.keys.iter().all(|key| {
+            let lane = self.lanes.get(key).into_iter().flatten().take(self.window);
+            let mut before = lane.take_while(|other| **other != ticket);
+            let within = self
+                .lanes
+                .get(key)
+                .is_some_and(|lane| lane.iter().take(self.window).any(|other| *other == ticket));
+            within && before.all(|other| self.has_started(*other))
+        })
+    }
+
+    fn has_started(&self, ticket: Ticket) -> bool {
+        self.items.get(&ticket).is_none_or(|item| item.value.is_none())
+    }
+
+    fn start(&mut self, ticket: Ticket) -> Option<T> {
+        self.items.get_mut(&ticket)?.value.take()
     }
 
     /// Ends an item that ran; appends to `ready` those that may run now, oldest first.
     pub fn leave(&mut self, ticket: Ticket, ready: &mut Vec<(Ticket, T)>) {
         let Some(item) = self.items.remove(&ticket) else { return };
         let before = ready.len();
-        for key in item.keys {
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+        for key in &item.keys {
+            let Some(lane) = self.lanes.get_mut(key) else { continue };
             if let Some(place) = lane.iter().position(|other| *other == ticket) {
                 lane.remove(place);
-                let moved_up = if place < self.window { lane.get(self.window - 1) } else { None };
-                if let Some(next) =
-                    moved_up.and_then(|next| self.items.get_mut(next).map(|item| (*next, item)))
-                {
-                    let (next, item) = next;
-                    item.behind = item.behind.saturating_sub(1);
-                    if item.behind == 0
-                        && let Some(value) = item.value.take()
-                    {
-                        ready.push((next, value));
-                    }
-                }
             }
             if lane.is_empty() {
-                self.lanes.remove(&key);
+                self.lanes.remove(key);
+            }
+        }
+        // What starts may free the way of others in its own lanes.
+        let mut moved = item.keys;
+        while let Some(key) = moved.pop() {
+            while let Some(next) = self.next_waiting(key)
+                && self.may_run(next)
+            {
+                if let Some(started) = self.items.get(&next) {
+                    moved.extend(started.keys.iter().filter(|other| **other != key));
+                }
+                ready.extend(self.start(next).map(|value| (next, value)));
             }
         }
         if let Some(added) = ready.get_mut(before..) {
             added.sort_unstable_by_key(|(ticket, _)| *ticket);
         }
+    }
+
+    /// The first of a lane that has not started, if the window reaches it.
+    fn next_waiting(&self, key: u64) -> Option<Ticket> {
+        let lane = self.lanes.get(&key)?.iter().take(self.window);
+        lane.copied().find(|ticket| !self.has_started(*ticket))
     }
 }
 

@@ -106,8 +106,8 @@ pub struct FileJournal {
     waiting_bytes_max: usize,
     trimming: Mutex<()>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held as long as the journal is open.
-    _lock: File,
+    /// Held as long as the journal is open, by the writer as well: it may outlive this.
+    _lock: Arc<File>,
 }
 
 impl FileJournal {
@@ -129,7 +129,7 @@ pub(crate) fn open(
     let directory = options.directory;
     let failed = |source| OpenError::Io { path: directory.clone(), source };
     disk::create_directory(&directory).map_err(failed)?;
-    let lock = lock(&directory)?;
+    let lock = Arc::new(lock(&directory)?);
     remove_spares(&directory).map_err(failed)?;
 
     let counters = Arc::new(Counters::default());
@@ -212,7 +212,13 @@ pub(crate) fn open(
     .map_err(failed)?;
     let writer = thread::Builder::new()
         .name("journal-write".to_owned())
-        .spawn(|| writer.run())
+        .spawn({
+            let lock = Arc::clone(&lock);
+            move || {
+                writer.run();
+                drop(lock);
+            }
+        })
         .map_err(failed)?;
     let reader = Arc::new(Reader::new(Arc::clone(&catalog), options.key));
     let journal = FileJournal {
@@ -461,4 +467,41 @@ pub enum OpenError {
     /// [`OpenOptions::chunk_bytes`] is less than 4096.
     #[error("chunks must have at least {CHUNK_BYTES_MIN} bytes")]
     ChunkBytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::{FileJournal, OpenOptions};
+    use crate::{Flush, Journal, NewRecord, Position};
+
+    /// Ten million records must cost a few MB of memory, so the index grows with bytes on disk and
+    /// not with records: one entry of 16 bytes in 128 KiB.
+    #[test]
+    fn the_index_does_not_grow_with_the_number_of_records() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options = OpenOptions {
+            chunk_bytes: 1024 * 1024,
+            compression: crate::Compression::None,
+            ..OpenOptions::new(directory.path())
+        };
+        let (journal, _) = FileJournal::open(options).expect("opens");
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..300 {
+            let records = vec![NewRecord { kind: 1, head: vec![7; 20], bodies: Vec::new() }; 100];
+            let sender = sender.clone();
+            let done = Box::new(move |answer| sender.send(answer).expect("the test waits"));
+            journal.append(records, Flush::Now, done);
+        }
+        assert_eq!(receiver.iter().take(300).filter(Result::is_ok).count(), 300);
+        for number in (1..=30_000).step_by(977) {
+            let position = Position::new(number).expect("from 1");
+            assert_eq!(journal.fetch(position).expect("fetches").position, position);
+        }
+        let bytes = journal.statistics().disk_bytes;
+        let indexed = journal.reader.indexed_groups() as u64;
+        assert!(indexed > 1, "something is indexed");
+        assert!(indexed <= bytes / (128 * 1024) + 2, "{indexed} entries for {bytes} bytes");
+    }
 }

@@ -29,7 +29,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Appends records as a unit: at consecutive positions, all or none. `done` runs exactly once,
     /// on the writer's thread and in position order across all appends, after stable storage holds
     /// the records, or with the error. Never waits for I/O; when too many bytes wait already, the
-    /// answer is [`AppendError::Full`]. After [`close`](Journal::close) `done` runs at once on the
+    /// answer is [`AppendError::Full`]. When an append fails, those that wait behind it fail too: none
+    /// overtakes it. After [`close`](Journal::close) `done` runs at once on the
     /// caller's thread.
     fn append(&self, records: Vec<NewRecord>, flush: Flush, done: Durable);
 

@@ -37,6 +37,9 @@ struct State {
     bytes: usize,
     /// Of the appends above.
     queued_bytes: usize,
+    /// One was refused for want of room: those behind it are refused too, until it has been
+    /// answered, so that none overtakes it.
+    refusing: bool,
     /// Something is to be written at once.
     due: bool,
     /// When the oldest append that may wait has waited long enough.
@@ -68,8 +71,10 @@ impl Queue {
         if state.closed {
             return Err(append);
         }
-        if append.refused.is_none() && state.bytes + append.bytes > self.waiting_bytes_max {
+        let full = state.refusing || state.bytes + append.bytes > self.waiting_bytes_max;
+        if append.refused.is_none() && full {
             append.refused = Some(AppendError::Full);
+            state.refusing = true;
         }
         if append.refused.is_some() {
             append.bytes = 0;
@@ -150,10 +155,28 @@ impl Queue {
             .count();
         let taken: Vec<Waiting> = state.waiting.drain(..fitting).collect();
         state.queued_bytes -= taken.iter().map(|append| append.bytes).sum::<usize>();
+        if state.waiting.is_empty() {
+            state.refusing = false;
+        }
         state.due = !state.waiting.is_empty();
         state.due_at = None;
         self.due.store(state.due, Ordering::Release);
         taken
+    }
+
+    /// Refuses all that waits: an append before them failed, and none may overtake it.
+    pub(crate) fn refuse_waiting(&self, error: &AppendError) {
+        let mut state = self.lock();
+        let mut freed = 0;
+        for append in &mut state.waiting {
+            if append.refused.is_none() {
+                append.refused = Some(error.clone());
+                freed += std::mem::take(&mut append.bytes);
+                append.records = Vec::new();
+            }
+        }
+        state.bytes -= freed;
+        state.queued_bytes -= freed;
     }
 
     /// Makes room for what the writer has answered.

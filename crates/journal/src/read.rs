@@ -42,13 +42,14 @@ struct Index {
 
 #[derive(Default)]
 struct Cache {
-    groups: VecDeque<((Position, u64), Arc<Group>)>,
+    groups: VecDeque<Arc<Group>>,
     bytes: usize,
 }
 
 /// A group's records, expanded and checked.
 struct Group {
     chunk: Position,
+    offset: u64,
     first: Position,
     plain: Vec<u8>,
     /// Where each record's content stands.
@@ -56,7 +57,12 @@ struct Group {
 }
 
 impl Group {
-    fn new(chunk: Position, header: &GroupHeader, plain: Vec<u8>) -> Result<Group, Damage> {
+    fn new(
+        chunk: Position,
+        offset: u64,
+        header: &GroupHeader,
+        plain: Vec<u8>,
+    ) -> Result<Group, Damage> {
         let first = Position::new(header.first_position).ok_or(Damage::Record)?;
         let mut cursor = Cursor::new(&plain);
         let mut contents = Vec::with_capacity(plain.len().min(header.count as usize));
@@ -70,7 +76,16 @@ impl Group {
         if cursor.remaining() > 0 {
             return Err(Damage::Record);
         }
-        Ok(Group { chunk, first, plain, contents })
+        Ok(Group { chunk, offset, first, plain, contents })
+    }
+
+    fn holds(&self, position: Position) -> bool {
+        let after = self.first.after(self.contents.len() as u64);
+        (self.first..after).contains(&position)
+    }
+
+    fn damaged(&self, damage: Damage) -> ReadError {
+        ReadError::Damaged { chunk: self.chunk.get(), offset: self.offset, damage }
     }
 
     /// The record with this position; `None` when it is not in the group.
@@ -88,22 +103,25 @@ impl Reader {
     }
 
     pub(crate) fn fetch(&self, at: Position) -> Result<Entry, ReadError> {
-        let (chunk, offset) = self.locate(at)?;
-        let key = (chunk.first_position(), offset);
-        let group = match self.cached(key) {
+        if at < self.catalog.first_position() {
+            return Err(ReadError::Trimmed { position: at });
+        }
+        let group = match self.cached(at) {
             Some(group) => group,
             None => {
-                let mut walk = Walk::new(&chunk, offset)?;
+                let (chunk, offset) = self.locate(at)?;
+                let mut walk = Walk::new(&chunk, offset)
+                    .map_err(|error| trimmed_meanwhile(error, &self.catalog, at))?;
+                let header = walk.header()?.ok_or_else(|| walk.damaged(Damage::GroupHeader))?;
                 let mut opener = Opener::new(self.keys.clone());
-                let header = walk.header()?.ok_or(ReadError::Lost { position: at })?;
                 let group = Arc::new(walk.records(&header, &mut opener)?);
-                self.remember(key, &group);
+                self.remember(&group);
                 group
             }
         };
         match group.entry(at) {
-            Some(entry) => entry.map_err(|damage| damaged(&chunk, offset, damage)),
-            None => Err(self.absent(&chunk, at, offset)),
+            Some(entry) => entry.map_err(|damage| group.damaged(damage)),
+            None => Err(group.damaged(Damage::Record)),
         }
     }
 
@@ -175,26 +193,31 @@ impl Reader {
         lock(&self.indexes).remove(&chunk);
     }
 
-    fn cached(&self, key: (Position, u64)) -> Option<Arc<Group>> {
+    fn cached(&self, at: Position) -> Option<Arc<Group>> {
         let mut cache = lock(&self.cache);
-        let place = cache.groups.iter().position(|(other, _)| *other == key)?;
+        let place = cache.groups.iter().position(|group| group.holds(at))?;
         let found = cache.groups.remove(place)?;
-        let group = Arc::clone(&found.1);
-        cache.groups.push_back(found);
-        Some(group)
+        cache.groups.push_back(Arc::clone(&found));
+        Some(found)
     }
 
-    fn remember(&self, key: (Position, u64), group: &Arc<Group>) {
+    fn remember(&self, group: &Arc<Group>) {
         let mut cache = lock(&self.cache);
-        if cache.groups.iter().any(|(other, _)| *other == key) {
+        if cache.groups.iter().any(|other| other.holds(group.first)) {
             return;
         }
         cache.bytes += group.plain.len();
-        cache.groups.push_back((key, Arc::clone(group)));
+        cache.groups.push_back(Arc::clone(group));
         while cache.groups.len() > CACHED_GROUPS_MAX || cache.bytes > CACHED_BYTES_MAX {
-            let Some((_, dropped)) = cache.groups.pop_front() else { break };
+            let Some(dropped) = cache.groups.pop_front() else { break };
             cache.bytes -= dropped.plain.len();
         }
+    }
+
+    /// How many groups are remembered in indexes.
+    #[cfg(test)]
+    pub(crate) fn indexed_groups(&self) -> usize {
+        lock(&self.indexes).values().map(|index| index.entries.len()).sum()
     }
 }
 
@@ -285,7 +308,7 @@ impl<'a> Walk<'a> {
 
     fn records(&mut self, header: &GroupHeader, opener: &mut Opener) -> Result<Group, ReadError> {
         let (plain, _) = self.open(header, opener)?;
-        Group::new(self.chunk.first_position(), header, plain)
+        Group::new(self.chunk.first_position(), self.offset, header, plain)
             .map_err(|damage| self.damaged(damage))
     }
 
@@ -353,11 +376,7 @@ impl InOrder {
             if let Some(group) = &self.group {
                 if let Some(entry) = group.entry(self.next) {
                     self.next = self.next.next();
-                    return entry.map(Some).map_err(|damage| ReadError::Damaged {
-                        chunk: group.chunk.get(),
-                        offset: self.place.as_ref().map_or(0, |place| place.offset),
-                        damage,
-                    });
+                    return entry.map(Some).map_err(|damage| group.damaged(damage));
                 }
                 self.group = None;
             }

@@ -9,7 +9,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -35,9 +35,10 @@ pub(crate) const BODY_PIECE_BYTES: usize = 256 * 1024;
 /// Encoded groups are handed to the system when there is this much of them.
 const WRITE_BYTES: usize = 1024 * 1024;
 
-/// After a write the writer looks out for the next append for this long before it sleeps: a sender
-/// that waits for one answer before it sends the next message saves the wake-up.
-const SPIN: Duration = Duration::from_micros(0);
+/// After a write the writer looks out for the next append for this long before it sleeps, but only
+/// while appends do come that soon: a lone sender that waits for each answer saves the wake-up,
+/// and slower ones cost no time of a core.
+const SPIN: Duration = Duration::from_micros(40);
 
 /// What the writer needs to know of the newest chunk.
 pub(crate) struct Newest {
@@ -145,9 +146,11 @@ impl Writer {
     /// Serves the queue until it is closed and empty.
     pub(crate) fn run(mut self) {
         let mut spin = Duration::ZERO;
-        while let Some(appends) = self.queue.take(spin) {
+        loop {
+            let start = Instant::now();
+            let Some(appends) = self.queue.take(spin) else { break };
+            spin = if start.elapsed() <= SPIN { SPIN } else { Duration::ZERO };
             self.serve(appends);
-            spin = SPIN;
         }
         self.leave_closed();
     }
@@ -158,6 +161,9 @@ impl Writer {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.write(&appends)))
             .unwrap_or_else(|_| Err(WriteError::Io(io::Error::other("the writer panicked"))));
         let error = outcome.err().map(|error| self.recover(error));
+        if let Some(error) = &error {
+            self.queue.refuse_waiting(error);
+        }
         self.queue.release(bytes);
         let mut position = first;
         for append in appends {

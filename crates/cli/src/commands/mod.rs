@@ -1,6 +1,14 @@
 //! One module for each command: its arguments, its help, and what it does.
 
+pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod journal;
+pub(crate) mod listen;
 pub(crate) mod message;
+pub(crate) mod messages;
+pub(crate) mod new;
 pub(crate) mod project;
+pub(crate) mod prove;
+pub(crate) mod send;
+pub(crate) mod status;
 pub(crate) mod up;

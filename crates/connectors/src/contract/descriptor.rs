@@ -17,6 +17,7 @@ pub(crate) fn check_descriptor(descriptor: &Descriptor) {
     if let Some(destination) = &descriptor.destination {
         assert_eq!(schema_mistakes(destination.schema), [] as [String; 0], "{name}");
         check_answers(descriptor);
+        check_interruptions(descriptor);
     }
     for (index, code) in descriptor.codes.iter().enumerate() {
         let own = code.code.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
@@ -26,6 +27,16 @@ pub(crate) fn check_descriptor(descriptor: &Descriptor) {
         assert!(!twice, "{code:?} is there twice");
     }
     assert!(!descriptor.codes.is_empty(), "{name} has no codes");
+}
+
+/// An operator finds the code, and the configuration the name.
+fn check_interruptions(descriptor: &Descriptor) {
+    let Some(destination) = &descriptor.destination else { return };
+    for (code, name) in destination.interruptions {
+        assert!(descriptor.codes.iter().any(|known| known.code == *code), "{code} is not listed");
+        let answer = destination.answer_to_interruption(code);
+        assert!(answer.is_some_and(|answer| answer.name == *name), "{name} is no answer");
+    }
 }
 
 /// Names are unique, and a class is not a riddle: it is itself an answer or the `4xx` of one.

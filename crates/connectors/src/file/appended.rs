@@ -6,10 +6,10 @@
 //! delivered again. A delivery that is repeated although it is the last one there is not appended twice.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, Identity};
+use super::disk::{self, Identity, Mode};
 
 /// Which delivery it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +44,16 @@ pub(super) fn append(
     name: &str,
     content: &[u8],
     delivery: Delivery,
+    mode: Mode,
 ) -> io::Result<Appended> {
     let memory = folder.join(format!(".{name}.pipehat"));
     let path = folder.join(name);
-    let mut file = File::options().create(true).append(true).open(&path)?;
+    let mut options = File::options();
+    options.create(true).append(true);
+    let mut file = mode.of_new_files(&mut options).open(&path)?;
+    // Another engine may add to the same file: it reads the memory only when ours is written. It gives way when `file` is
+    // closed. Shares that know no locks are for one engine.
+    let _ = file.lock();
     let metadata = file.metadata()?;
     let identity = Identity::of(&metadata).number;
     let whole = match read(&memory)? {
@@ -64,7 +70,7 @@ pub(super) fn append(
     if metadata.len() > whole.bytes {
         file.set_len(whole.bytes)?;
     }
-    if whole.last == Some(delivery) {
+    if whole.last == Some(delivery) && ends_with(&path, whole.bytes, content)? {
         return Ok(Appended::Before);
     }
     file.write_all(content)?;
@@ -72,6 +78,17 @@ pub(super) fn append(
     let bytes = whole.bytes.saturating_add(content.len() as u64);
     write(folder, &memory, Whole { bytes, last: Some(delivery), ..whole })?;
     Ok(Appended::New)
+}
+
+/// Whether the first `bytes` of a file end with this content. Numbers of deliveries start again in a new installation; then
+/// the same number stands for another message.
+fn ends_with(path: &Path, bytes: u64, content: &[u8]) -> io::Result<bool> {
+    let Some(start) = bytes.checked_sub(content.len() as u64) else { return Ok(false) };
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut there = vec![0; content.len()];
+    file.read_exact(&mut there)?;
+    Ok(there == content)
 }
 
 /// Replaces the memory at one stroke.
@@ -124,7 +141,8 @@ mod tests {
     }
 
     fn add(folder: &Path, content: &str, message: u64) -> io::Result<Appended> {
-        append(folder, "day.hl7", content.as_bytes(), delivery(message))
+        let mode = Mode::parse("640").expect("a mode");
+        append(folder, "day.hl7", content.as_bytes(), delivery(message), mode)
     }
 
     fn content(folder: &Path) -> io::Result<String> {
@@ -139,6 +157,9 @@ mod tests {
         assert_eq!(add(folder, "MSH|2\r", 2)?, Appended::New);
         assert_eq!(add(folder, "MSH|2\r", 2)?, Appended::Before);
         assert_eq!(content(folder)?, "MSH|1\rMSH|2\r");
+        // Another message under that number, of a newer installation.
+        assert_eq!(add(folder, "MSH|3\r", 2)?, Appended::New);
+        assert_eq!(content(folder)?, "MSH|1\rMSH|2\rMSH|3\r");
         Ok(())
     }
 
@@ -187,6 +208,24 @@ mod tests {
         fs::write(folder.join("day.hl7"), "theirs, and longer than before\r")?;
         assert_eq!(add(folder, "MSH|1\r", 1)?, Appended::New);
         assert_eq!(content(folder)?, "theirs, and longer than before\rMSH|1\r");
+        Ok(())
+    }
+
+    #[test]
+    fn several_writers_take_turns() -> io::Result<()> {
+        const MESSAGES: u64 = 25;
+        let folder = tempfile::tempdir()?;
+        let folder = folder.path();
+        std::thread::scope(|scope| {
+            let write = |writer: u64| {
+                move || {
+                    (0..MESSAGES).all(|number| add(folder, "MSH|12345|\r", writer + number).is_ok())
+                }
+            };
+            let writers = [scope.spawn(write(1_000)), scope.spawn(write(2_000))];
+            assert!(writers.into_iter().all(|writer| writer.join().is_ok_and(|written| written)));
+        });
+        assert_eq!(content(folder)?.matches("MSH|12345|\r").count(), 2 * MESSAGES as usize);
         Ok(())
     }
 

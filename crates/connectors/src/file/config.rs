@@ -8,6 +8,7 @@ use pipehat_config::{Diagnostic, Diagnostics, FieldSchema, Kind, Required, Setti
 
 use super::codes;
 use super::destination::{DestinationOptions, FileDestination, Layout, OnExisting};
+use super::disk::Mode;
 use super::listing::{Marker, MarkerBase, Order, Ready};
 use super::parts::Split;
 use super::pattern::Pattern;
@@ -28,6 +29,7 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
         answers: &[],
+        interruptions: &[],
         build: destination,
     }),
     codes: codes::CODES,
@@ -180,7 +182,7 @@ const DESTINATION: &[FieldSchema] = &[
         required: Required::Default("false"),
         doc: "Add to the file instead of making one for each message: choose a `name` that stays the same as long as you \
               like, such as `{date}.hl7`. A hidden file beside it remembers how far it is whole, so that a crash leaves no \
-              half message in it.",
+              half message in it. No other program may add to the file: what it adds would be taken for such a piece.",
         example: "true",
     },
     FieldSchema {
@@ -189,6 +191,14 @@ const DESTINATION: &[FieldSchema] = &[
         required: Required::Default("keep"),
         doc: "What ends each segment: what the message has, or one of these everywhere.",
         example: "crlf",
+    },
+    FieldSchema {
+        name: "mode",
+        kind: Kind::Text,
+        required: Required::Default("\"0640\""),
+        doc: "Who may read and write the files, as in `chmod`: unless told otherwise, we and the folder's group, nobody else. \
+              The process's umask may take more away.",
+        example: "\"0660\"",
     },
 ];
 
@@ -340,7 +350,13 @@ fn destination(
         "crlf" => SegmentEnd::CrLf,
         _ => SegmentEnd::Keep,
     };
+    let Some(mode) = Mode::parse(settings.text("mode")?) else {
+        let message = "this is not a mode that lets ourselves read and write, such as \"0640\"";
+        wrong(settings, "mode", message, diagnostics);
+        return None;
+    };
     let options = DestinationOptions {
+        mode,
         folder: context.path(settings.text("folder")?),
         name,
         layout: if append { Layout::Append } else { Layout::One(on_existing) },

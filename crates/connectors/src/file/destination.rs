@@ -12,7 +12,7 @@ use jiff::Zoned;
 
 use super::appended::{self, Delivery};
 use super::codes;
-use super::disk;
+use super::disk::{self, Mode};
 use super::segment_end::SegmentEnd;
 use super::template::NameTemplate;
 use crate::{Attempt, Destination, Health, Outbound, Parallel, Problem};
@@ -50,6 +50,7 @@ pub(super) struct DestinationOptions {
     pub(super) name: NameTemplate,
     pub(super) layout: Layout,
     pub(super) segment_end: SegmentEnd,
+    pub(super) mode: Mode,
 }
 
 /// A folder that is written to.
@@ -60,12 +61,8 @@ pub(super) struct FileDestination {
 impl FileDestination {
     /// A destination with these options. Nothing is touched before the first delivery.
     pub(super) fn new(options: DestinationOptions, health: Arc<Health>) -> io::Result<Self> {
-        let writer = Writer {
-            options,
-            health,
-            instance: disk::random_name()?,
-            is_swept: Mutex::new(Swept::No),
-        };
+        let writer =
+            Writer { options, health, instance: disk::random_name()?, turn: Mutex::new(Swept::No) };
         Ok(Self { writer: Arc::new(writer) })
     }
 }
@@ -106,8 +103,8 @@ struct Writer {
     health: Arc<Health>,
     /// Keeps our unfinished files apart from those of another engine that writes to the same folder.
     instance: String,
-    /// Also keeps deliveries from one another: two may want the same name.
-    is_swept: Mutex<Swept>,
+    /// One delivery at a time, since two may want the same name; the first sweeps.
+    turn: Mutex<Swept>,
 }
 
 /// Why a file is not there.
@@ -132,7 +129,7 @@ impl Writer {
             }
         };
         let content = self.options.segment_end.apply(&outbound.bytes);
-        let mut swept = self.is_swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut swept = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if *swept == Swept::No {
             // It is only tidiness: a failure shows itself in writing.
             let _ = sweep(&self.options.folder);
@@ -145,7 +142,7 @@ impl Writer {
                 let content = self.options.segment_end.terminated(content.clone());
                 let delivery = Delivery { message: outbound.message, ordinal: outbound.ordinal };
                 // The next append cuts off what a failed one left: nothing of it counts as written.
-                appended::append(folder, &name, &content, delivery)
+                appended::append(folder, &name, &content, delivery, self.options.mode)
                     .map(|_| ())
                     .map_err(WriteError::NotWritten)
             }
@@ -206,7 +203,7 @@ impl Writer {
         let Outbound { channel, message, ordinal, .. } = outbound;
         let unfinished = format!(".{channel}-{message}-{ordinal}-{}.pipehat", self.instance);
         let unfinished = folder.join(unfinished);
-        let written = write_synced(&unfinished, content)
+        let written = write_synced(&unfinished, content, self.options.mode)
             .map_err(WriteError::NotWritten)
             .and_then(|()| give_name(&unfinished, folder, name, on_existing));
         if written.is_err() {
@@ -246,8 +243,10 @@ fn exists(path: &Path) -> Result<bool, WriteError> {
     }
 }
 
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+fn write_synced(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
+    let mut options = File::options();
+    options.create(true).truncate(true).write(true);
+    let mut file = mode.of_new_files(&mut options).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

@@ -46,6 +46,27 @@ fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
 
+/// Who may read and write a new file, as in `chmod`; the process's umask may take more away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mode(u32);
+
+impl Mode {
+    /// Reads three or four octal digits that let ourselves read and write.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('0').filter(|_| text.len() == 4).unwrap_or(text);
+        let is_octal = digits.len() == 3 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|_| is_octal)?;
+        (mode & 0o600 == 0o600).then_some(Self(mode))
+    }
+
+    /// Has files opened with `options` made so. Other systems than Unix have other ways.
+    pub(super) fn of_new_files(self, options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(options, self.0);
+        options
+    }
+}
+
 /// Puts a folder's entries on stable storage, so that a rename survives a power failure.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
@@ -198,6 +219,16 @@ mod tests {
         assert_eq!(fs::read_dir(&done)?.count(), 2);
         assert_eq!(fs::read_to_string(done.join("a-2"))?, "new");
         Ok(())
+    }
+
+    #[test]
+    fn modes() {
+        for (text, mode) in [("640", 0o640), ("0640", 0o640), ("600", 0o600), ("0777", 0o777)] {
+            assert_eq!(Mode::parse(text), Some(Mode(mode)), "{text}");
+        }
+        for wrong in ["", "64", "0o640", "648", "1640", "00640", "440", "+64", "rw-"] {
+            assert_eq!(Mode::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

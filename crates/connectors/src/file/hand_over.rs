@@ -19,6 +19,10 @@ use crate::{FilePart, Health, Inbound, Intake, IntakeClosed, Peer, Problem, Rece
 const BUSY_WAIT_FIRST: Duration = Duration::from_millis(100);
 const BUSY_WAIT_MOST: Duration = Duration::from_secs(5);
 
+/// No further message is given while so many bytes wait for their receipts: a few large messages do as well as many small
+/// ones.
+const UNDER_WAY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// How the messages of a file fared.
 #[derive(Debug)]
 pub(super) enum Handed {
@@ -55,6 +59,7 @@ struct Flow {
     waiting: VecDeque<Part>,
     /// Given, not answered.
     under_way: FuturesOrdered<BoxFuture<'static, Answered>>,
+    under_way_bytes: usize,
     /// To be given again, in order.
     again: VecDeque<Part>,
     ended: bool,
@@ -110,6 +115,7 @@ impl HandOver<'_> {
             tokio::select! {
                 biased;
                 Some((part, outcome)) = flow.under_way.next(), if !flow.under_way.is_empty() => {
+                    flow.under_way_bytes = flow.under_way_bytes.saturating_sub(part.bytes.len());
                     match outcome {
                         ReceiptOutcome::Kept => busy_wait = BUSY_WAIT_FIRST,
                         ReceiptOutcome::Rejected => self.note_refusal(&part, reasons).await,
@@ -122,7 +128,10 @@ impl HandOver<'_> {
                 admission = admitted(&mut admitting), if admitting.is_some() => {
                     admitting = None;
                     match (admission, flow.waiting.pop_front()) {
-                        (Ok(admission), Some(part)) => flow.under_way.push_back(self.give(admission, part)),
+                        (Ok(admission), Some(part)) => {
+                            flow.under_way_bytes = flow.under_way_bytes.saturating_add(part.bytes.len());
+                            flow.under_way.push_back(self.give(admission, part));
+                        }
                         _ => flow.stopped = true,
                     }
                 }
@@ -177,7 +186,10 @@ impl Flow {
 
     /// Nothing new is given while something is to be given again: it comes first.
     fn may_go_on(&self, under_way_max: usize) -> bool {
-        self.under_way.len() < under_way_max && self.again.is_empty() && !self.stopped
+        self.under_way.len() < under_way_max
+            && self.under_way_bytes < UNDER_WAY_BYTES_MAX
+            && self.again.is_empty()
+            && !self.stopped
     }
 
     fn add(&mut self, part: Option<Part>) {

@@ -21,6 +21,9 @@ pub(super) const WORKING_FOLDER: &str = ".pipehat";
 
 const LOCK_FILE: &str = "lock";
 
+/// What the names of notes end in.
+const NOTES: &str = "notes";
+
 /// Hexadecimal characters of a key.
 const KEY_CHARS: usize = 16;
 
@@ -128,7 +131,23 @@ impl Workplace {
             // folder; that there is none is for the configuration to see to.
             Err(TryLockError::Error(_)) => {}
         }
-        Ok(Self { folder: folder.to_owned(), working: working.to_owned(), lock })
+        let workplace = Self { folder: folder.to_owned(), working: working.to_owned(), lock };
+        workplace.forget_old_notes().map_err(working_error)?;
+        Ok(workplace)
+    }
+
+    /// Removes notes whose file was put away when we died.
+    fn forget_old_notes(&self) -> io::Result<()> {
+        let claims = self.claimed()?;
+        for entry in fs::read_dir(&self.working)? {
+            let path = entry?.path();
+            let is_old = path.extension() == Some(OsStr::new(NOTES))
+                && claims.iter().all(|claim| claim.notes() != path);
+            if is_old {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the working folder is still the one that was locked: it is not after a share was mounted again.
@@ -192,7 +211,7 @@ impl Claim {
 
     /// Where refusals are noted while the file is read.
     pub(super) fn notes(&self) -> PathBuf {
-        self.path.with_file_name(format!("{}.notes", self.key))
+        self.path.with_file_name(format!("{}.{NOTES}", self.key))
     }
 }
 
@@ -251,6 +270,20 @@ mod tests {
         let claim = workplace(folder.path())?.claim(&name)?.expect("nobody else took it");
         assert_eq!(workplace(folder.path())?.claimed()?, [claim]);
         assert!(!Claim::has_room(&OsString::from("x".repeat(NAME_BYTES_MAX - KEY_CHARS))));
+        Ok(())
+    }
+
+    #[test]
+    fn notes_go_when_their_file_is_gone() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("a.hl7"), "MSH")?;
+        let claim = workplace(folder.path())?.claim(OsStr::new("a.hl7"))?.expect("it is there");
+        fs::write(claim.notes(), "1\n")?;
+        workplace(folder.path())?;
+        assert!(claim.notes().exists());
+        fs::remove_file(&claim.path)?;
+        workplace(folder.path())?;
+        assert!(!claim.notes().exists());
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use pipehat_message::{Acknowledgment, AcknowledgmentCode, AcknowledgmentError};
 
+use crate::mllp::codes;
 use crate::{Answer, OnRefusal};
 
 const AE: Answer = Answer {
@@ -35,8 +36,30 @@ const NAK: Answer = Answer {
     doc: "MLLP release 2: the partner could not keep the message, and wants it again.",
 };
 
-/// The ways in which a partner may refuse.
-pub(super) const ANSWERS: &[Answer] = &[AE, AR, CE, CR, NAK];
+const NONE: Answer = Answer {
+    name: "none",
+    class: None,
+    default: OnRefusal::Retry,
+    doc: "No answer in time, or the connection ended before it came: the partner may have the message, or not.",
+};
+const UNREADABLE: Answer = Answer {
+    name: "unreadable",
+    class: None,
+    default: OnRefusal::Retry,
+    doc: "An answer that is no acknowledgment, or one of another message.",
+};
+
+/// The ways in which a partner may answer other than by taking the message.
+pub(super) const ANSWERS: &[Answer] = &[AE, AR, CE, CR, NAK, NONE, UNREADABLE];
+
+/// Which answer an interruption counts as.
+pub(super) const INTERRUPTIONS: &[(&str, &str)] = &[
+    (codes::ACKNOWLEDGMENT_TIMEOUT, "none"),
+    (codes::CONNECTION_LOST, "none"),
+    (codes::PEER_NOT_READING, "none"),
+    (codes::ACKNOWLEDGMENT_UNREADABLE, "unreadable"),
+    (codes::ACKNOWLEDGMENT_UNMATCHED, "unreadable"),
+];
 
 /// The partner's answer to one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,9 @@ codes! {
     ALLOW_INVALID = "mllp.allow-invalid",
         "An entry of `allow` is neither an IP address nor a network.",
         "Write addresses such as `10.1.2.3` or networks such as `10.0.0.0/8`; names are not looked up.";
+    OUT_OF_RANGE = "mllp.out-of-range",
+        "A time of nothing, or a message size that can't be held.",
+        "Write a time above zero, or leave it out; a message may have up to 1 GiB.";
     SETTINGS_CLASH = "mllp.settings-clash",
         "Two settings of the destination exclude each other, such as a window above one where replies can't be told apart.",
         "Follow the message: it says which of the two to change.";

@@ -26,6 +26,7 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
         answers: acknowledgment::ANSWERS,
+        interruptions: acknowledgment::INTERRUPTIONS,
         build: build_destination,
     }),
     codes: codes::CODES,
@@ -55,6 +56,9 @@ const ACCEPTED: FieldSchema = FieldSchema {
     example: "{ reason: the analyser speaks no TLS, date: 2026-03-31 }",
 };
 
+/// A message is one piece of memory on its way through; positions in it have 32 bits.
+const MESSAGE_BYTES_LIMIT: u64 = 1 << 30;
+
 /// 50 MiB: a report with an embedded document; far above all that is plain HL7.
 const MESSAGE_BYTES_MAX: FieldSchema = FieldSchema {
     name: "message_bytes_max",
@@ -72,7 +76,8 @@ const KEEP_ALIVE: FieldSchema = FieldSchema {
     example: "30s",
 };
 
-/// So many connections of one source cost some tens of megabytes when all of them are in the middle of a message.
+/// More than any partner opens by intention. Each may hold a quarter of a mebibyte of an unfinished message before the
+/// engine is asked for room, so that all of them together are bounded too.
 const CONNECTIONS_MAX_DEFAULT: &str = "1000";
 
 /// The keys of an MLLP source.
@@ -295,12 +300,14 @@ pub(super) fn source_rules(
     diagnostics: &mut Diagnostics,
 ) -> Option<SourceRules> {
     let exposed = check_exposure(settings, "listen", Direction::Listen, diagnostics);
+    let timed =
+        are_possible(settings, &["frame_timeout", "write_timeout", "idle_timeout"], diagnostics);
     let allow = allow(settings, diagnostics);
     let tls = match settings.section("tls") {
         Some(section) => Some(ServerTls::read(section, context, diagnostics)?),
         None => None,
     };
-    if !exposed {
+    if !exposed || !timed {
         return None;
     }
     Some(SourceRules {
@@ -325,6 +332,8 @@ pub(super) fn destination_rules(
 ) -> Option<DestinationRules> {
     let connect = settings.address("connect")?.clone();
     let exposed = check_exposure(settings, "connect", Direction::Connect, diagnostics);
+    let times = ["connect_timeout", "ack_timeout", "write_timeout", "idle_timeout"];
+    let timed = are_possible(settings, &times, diagnostics);
     let tls = match settings.section("tls") {
         Some(section) => Some(ClientTls::read(section, connect.host(), context, diagnostics)?),
         None => None,
@@ -348,7 +357,23 @@ pub(super) fn destination_rules(
         keep_alive: settings.duration("keep_alive").filter(|time| !time.is_zero()),
         message_bytes_max: size(settings, "message_bytes_max")?,
     };
-    (no_clash(&rules, settings, diagnostics) && exposed).then_some(rules)
+    (no_clash(&rules, settings, diagnostics) && exposed && timed).then_some(rules)
+}
+
+/// Refuses times that nobody can keep, and messages that nobody can hold.
+fn are_possible(settings: &Settings, times: &[&str], diagnostics: &mut Diagnostics) -> bool {
+    let none = times.iter().copied().filter(|name| settings.duration(name) == Some(Duration::ZERO));
+    let mut mistakes: Vec<(&str, String)> =
+        none.map(|name| (name, "this time must be more than nothing".to_owned())).collect();
+    let bytes = settings.bytes("message_bytes_max").unwrap_or_default();
+    if !(1..=MESSAGE_BYTES_LIMIT).contains(&bytes) {
+        mistakes.push(("message_bytes_max", "this must be between 1B and 1GiB".to_owned()));
+    }
+    for (name, message) in &mistakes {
+        let span = settings.span_of(name).unwrap_or_else(|| settings.span());
+        diagnostics.push(Diagnostic::error(codes::OUT_OF_RANGE, span, message));
+    }
+    mistakes.is_empty()
 }
 
 /// Refuses what can't work together: answers that nobody could tell apart, or that are and are not waited for.
@@ -447,6 +472,28 @@ mod tests {
         assert!(rules.is_none());
         assert_eq!(text.matches(codes::ALLOW_INVALID).count(), 2, "{text}");
         assert!(text.contains("test.yaml:1:44"), "{text}");
+    }
+
+    #[test]
+    fn impossible_times_and_sizes_are_refused() {
+        for times in ["frame_timeout: 0s", "write_timeout: 0s", "idle_timeout: 0ms"] {
+            refused(source(&format!("{{ listen: 127.0.0.1:1, {times} }}")), codes::OUT_OF_RANGE);
+        }
+        for times in
+            ["connect_timeout: 0s", "ack_timeout: 0s", "write_timeout: 0s", "idle_timeout: 0s"]
+        {
+            refused(
+                destination(&format!("{{ connect: 127.0.0.1:1, {times} }}")),
+                codes::OUT_OF_RANGE,
+            );
+        }
+        refused(source("{ listen: 127.0.0.1:1, message_bytes_max: 0B }"), codes::OUT_OF_RANGE);
+        refused(
+            source("{ listen: 127.0.0.1:1, message_bytes_max: 1073741825B }"),
+            codes::OUT_OF_RANGE,
+        );
+        let largest = source("{ listen: 127.0.0.1:1, message_bytes_max: 1GiB, keep_alive: 0s }").0;
+        assert!(largest.is_some_and(|rules| rules.keep_alive.is_none()));
     }
 
     #[test]

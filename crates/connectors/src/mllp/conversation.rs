@@ -1,13 +1,12 @@
 //! One connection of a source: messages in, replies out, in the same order.
 //!
-//! A partner may send on before it has its answers. So several messages of a connection are under way at once, up to
-//! [`UNDER_WAY_MAX`] and [`UNDER_WAY_BYTES_MAX`]; the engine takes them in the order of their frames, and their replies
-//! leave in that order too. Replies that are ready together leave in one write.
+//! A partner may send on before it has its answers. So several messages of a connection are under way at once, up to the
+//! limits of [`Answers`]; the engine takes them in the order of their frames, and their replies leave in that order too.
+//! Replies that are ready together leave in one write.
 //!
-//! Nothing is read while the engine has no room, while replies wait to be written, or at the limits above: a partner
-//! that sends faster than that is slowed down by TCP.
+//! Nothing is read while the engine has no room, while replies wait to be written, or at those limits: a partner that
+//! sends faster than that is slowed down by TCP.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,33 +15,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use pipehat_message::mllp::{
-    COMMIT_ACKNOWLEDGMENT, COMMIT_NEGATIVE_ACKNOWLEDGMENT, Event, Remainder,
-};
+use pipehat_message::mllp::{Event, Remainder};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::mllp::alarm::Alarm;
+use crate::mllp::answers::{Answers, CommitBytes};
 use crate::mllp::config::SourceRules;
 use crate::mllp::wire::Wire;
 use crate::mllp::{codes, refusal};
-use crate::{
-    Admission, Health, Inbound, Intake, IntakeClosed, Peer, Problem, Receipt, ReceiptOutcome,
-};
-
-/// Messages of one connection that may wait for their receipts at once: more than a group commit gathers from one.
-const UNDER_WAY_MAX: usize = 64;
-
-/// No further message is taken from a connection while so many bytes of it wait for their receipts.
-const UNDER_WAY_BYTES_MAX: usize = 4 * 1024 * 1024;
+use crate::{Admission, Health, Inbound, Intake, IntakeClosed, Peer, Problem};
 
 /// Nothing more is taken while so many bytes of replies wait to be written: the partner does not read.
 const REPLY_BYTES_MAX: u64 = 64 * 1024;
-
-/// Application acknowledgments a connection may wait for; further messages are not read before some have left.
-const LATER_MAX: usize = 1024;
 
 /// A frame that outgrows this is read on only when the engine has room for the longest message there may be.
 /// Below, each connection may hold so much without asking.
@@ -78,10 +64,7 @@ pub(super) struct Conversation<S> {
     admission: Option<(BoxFuture<'static, Result<Admission, IntakeClosed>>, Bytes)>,
     /// Room for a long message whose end has not come yet.
     large: LargeFrame,
-    /// Replies in the order of their messages.
-    answers: VecDeque<Answer>,
-    under_way_bytes: usize,
-    later: FuturesUnordered<BoxFuture<'static, Option<Bytes>>>,
+    answers: Answers,
 
     input: Input,
     output: Output,
@@ -100,12 +83,6 @@ enum LargeFrame {
     None,
     Asking(BoxFuture<'static, Result<Admission, IntakeClosed>>),
     Granted(Admission),
-}
-
-enum Answer {
-    Awaited { receipt: BoxFuture<'static, Receipt>, bytes: usize },
-    Known(Bytes),
-    Nak,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         stop: CancellationToken,
     ) -> Self {
         let now = Instant::now();
+        let commit = if rules.commit_bytes { CommitBytes::Sent } else { CommitBytes::NotSent };
         Self {
             wire: Wire::new(stream, rules.message_bytes_max),
             rules,
@@ -158,9 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             alarm: Alarm::default(),
             admission: None,
             large: LargeFrame::None,
-            answers: VecDeque::new(),
-            under_way_bytes: 0,
-            later: FuturesUnordered::new(),
+            answers: Answers::new(commit),
             input: Input::Open,
             output: Output::Open,
             drained: true,
@@ -198,7 +174,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             if let Poll::Ready(Some(problem)) = self.poll_take(context, now) {
                 return Poll::Ready(Some(problem));
             }
-            self.poll_answers(context, now);
+            let answered = self.answers.poll(&mut self.wire, context);
+            if answered.any {
+                self.active = now;
+            }
+            if answered.kept {
+                self.health.up();
+            }
             self.poll_send(context, now);
             if self.is_over(now) {
                 return Poll::Ready(None);
@@ -249,10 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     fn has_room(&self) -> bool {
         self.admission.is_none()
-            && self.answers.len() < UNDER_WAY_MAX
-            && self.under_way_bytes < UNDER_WAY_BYTES_MAX
+            && self.answers.has_room()
             && self.wire.waiting_bytes() < REPLY_BYTES_MAX
-            && self.later.len() < LATER_MAX
     }
 
     fn handle(&mut self, event: Event, granted: LargeFrame) -> Ending {
@@ -283,10 +263,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 let bytes_max = self.rules.message_bytes_max;
                 let detail = format!("a message of more than {bytes_max} bytes {}", self.from());
                 self.report(codes::FRAME_TOO_LONG, detail);
-                if self.rules.commit_bytes {
-                    self.answers.push_back(Answer::Nak);
-                } else if let Some(reply) = refusal::too_long(&head, bytes_max) {
-                    self.answers.push_back(Answer::Known(reply.into()));
+                let reply = refusal::too_long(&head, bytes_max);
+                if self.rules.commit_bytes || reply.is_some() {
+                    self.answers.refuse(reply.map(Bytes::from));
                 }
             }
             Event::Unterminated { bytes } => {
@@ -303,57 +282,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let length = bytes.len();
         let inbound = Inbound { bytes, peer: self.peer.clone(), part: None };
         let receipt = self.intake.receive(admission, inbound);
-        self.under_way_bytes = self.under_way_bytes.saturating_add(length);
-        self.answers.push_back(Answer::Awaited { receipt, bytes: length });
-    }
-
-    /// Puts replies in line, oldest first. Only the oldest is asked: the others could not leave before it.
-    fn poll_answers(&mut self, context: &mut Context<'_>, now: Instant) {
-        let mut kept = false;
-        while let Some(answer) = self.answers.front_mut() {
-            match answer {
-                Answer::Known(reply) => self.wire.queue_frame(std::mem::take(reply)),
-                Answer::Nak => self.wire.queue_raw(&COMMIT_NEGATIVE_ACKNOWLEDGMENT),
-                Answer::Awaited { receipt, bytes } => {
-                    let Poll::Ready(receipt) = receipt.as_mut().poll(context) else { break };
-                    self.under_way_bytes = self.under_way_bytes.saturating_sub(*bytes);
-                    kept |= receipt.outcome == ReceiptOutcome::Kept;
-                    self.queue_receipt(receipt);
-                }
-            }
-            self.answers.pop_front();
-            self.active = now;
-        }
-        while !self.later.is_empty() {
-            let Poll::Ready(Some(reply)) = self.later.poll_next_unpin(context) else { break };
-            if let Some(reply) = reply {
-                self.wire.queue_frame(reply);
-            }
-            self.active = now;
-        }
-        if kept {
-            self.health.up();
-        }
-    }
-
-    fn queue_receipt(&mut self, receipt: Receipt) {
-        let kept = receipt.outcome == ReceiptOutcome::Kept;
-        if self.rules.commit_bytes {
-            // A partner that hears "not kept" takes the message as not sent, and expects no acknowledgment of it.
-            let commit = if kept { COMMIT_ACKNOWLEDGMENT } else { COMMIT_NEGATIVE_ACKNOWLEDGMENT };
-            self.wire.queue_raw(&commit);
-        }
-        if let Some(reply) = receipt.reply.filter(|_| kept || !self.rules.commit_bytes) {
-            self.wire.queue_frame(reply);
-        }
-        self.later.extend(receipt.later);
+        self.answers.await_receipt(receipt, length);
     }
 
     /// Writes. A partner that is gone before it has its replies may still have sent whole messages: they are read.
     fn poll_send(&mut self, context: &mut Context<'_>, now: Instant) {
         if self.output == Output::Broken {
             self.wire.discard_output();
-            self.later.clear();
+            self.answers.forget_later();
         }
         if !self.wire.has_output() {
             return;
@@ -371,7 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             self.report(codes::REPLY_UNDELIVERED, detail);
             self.output = Output::Broken;
             self.wire.discard_output();
-            self.later.clear();
+            self.answers.forget_later();
         }
     }
 
@@ -449,14 +385,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     fn is_over(&mut self, now: Instant) -> bool {
-        if !self.answers.is_empty() || self.wire.has_output() || self.admission.is_some() {
+        if self.answers.owed() > 0 || self.wire.has_output() || self.admission.is_some() {
             return false;
         }
         let ending = match self.phase {
             Phase::Receiving => self.input == Input::Ended,
             Phase::Stopping { .. } | Phase::AwaitingLater { .. } => true,
         };
-        if ending && !self.later.is_empty() {
+        if ending && self.answers.later() > 0 {
             // A partner that has closed its side seldom waits for more.
             if !matches!(self.phase, Phase::AwaitingLater { .. }) {
                 self.phase = Phase::AwaitingLater { until: now + LATER_GRACE };
@@ -481,7 +417,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 reads.then(|| (self.frame_deadline(), Late::Frame))
             }
             Phase::Receiving => {
-                let quiet = self.answers.is_empty() && self.later.is_empty();
+                let quiet = self.answers.owed() == 0 && self.answers.later() == 0;
                 let idle = self.rules.idle_timeout.filter(|_| quiet);
                 idle.map(|idle| (self.active + idle, Late::Idle))
             }
@@ -513,10 +449,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     format!("{bytes} bytes of a message in {} s {}", time.as_secs(), self.from());
                 Some(Problem { code: codes::FRAME_INCOMPLETE, detail })
             }
-            Late::Stopping if self.answers.is_empty() => None,
+            Late::Stopping if self.answers.owed() == 0 => None,
             Late::Stopping => {
                 let detail =
-                    format!("{} replies were not ready in time {}", self.answers.len(), self.to());
+                    format!("{} replies were not ready in time {}", self.answers.owed(), self.to());
                 Some(Problem { code: codes::REPLY_UNDELIVERED, detail })
             }
         }

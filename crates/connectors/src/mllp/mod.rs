@@ -5,6 +5,7 @@
 
 mod acknowledgment;
 mod alarm;
+mod answers;
 mod codes;
 mod config;
 mod conversation;

@@ -42,8 +42,10 @@ impl MllpSource {
             message: format!("can't listen on {listen}: {error}"),
             source: Some(error),
         };
-        let mut addresses = lookup_host((listen.host(), listen.port())).await.map_err(failed)?;
-        let address = addresses.next().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let addresses = lookup_host((listen.host(), listen.port())).await.map_err(failed)?;
+        // A name such as `localhost` may have several: partners mostly come by IPv4.
+        let address = addresses.min_by_key(SocketAddr::is_ipv6);
+        let address = address.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let listener = socket::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Box::new(Listening { rules: self.rules.clone(), listener, address }))
@@ -172,12 +174,21 @@ async fn converse(
     let Some(tls) = &rules.tls else {
         return Conversation::new(stream, rules, intake, health, peer, stop).run().await;
     };
+    let shake_hands = async {
+        // Load balancers look whether the port is open, and leave without a byte: nothing to report.
+        match stream.peek(&mut [0]).await {
+            Ok(0) => Ok(None),
+            Ok(_) => tls.accept(stream).await.map(Some),
+            Err(error) => Err(error),
+        }
+    };
     let handshake = tokio::select! {
         () = stop.cancelled() => return,
-        handshake = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => handshake,
+        handshake = timeout(HANDSHAKE_TIMEOUT, shake_hands) => handshake,
     };
     let detail = match handshake {
-        Ok(Ok(stream)) => {
+        Ok(Ok(None)) => return,
+        Ok(Ok(Some(stream))) => {
             peer.identity = client_identity(&stream);
             return Conversation::new(stream, rules.clone(), intake, health, peer, stop)
                 .run()

@@ -4,6 +4,8 @@ use crate::OperatorCode;
 
 pub(super) const FILE_UNREADABLE: &str = "tls.file-unreadable";
 pub(super) const FILE_INVALID: &str = "tls.file-invalid";
+pub(super) const CERTIFICATE_INVALID_TODAY: &str = "tls.certificate-invalid-today";
+pub(super) const CERTIFICATE_EXPIRES: &str = "tls.certificate-expires";
 pub(super) const SECRET_UNKNOWN: &str = "tls.secret-unknown";
 pub(super) const HALF_IDENTITY: &str = "tls.half-identity";
 pub(super) const SERVER_NAME: &str = "tls.server-name";
@@ -22,6 +24,16 @@ pub const TLS_CODES: &[OperatorCode] = &[
         code: FILE_INVALID,
         cause: "A file is no PEM file, is damaged, is locked with a password, or key and certificate are no pair.",
         remedy: "Look at it with `openssl x509 -text -in FILE` or `openssl pkey -in FILE`, and convert it to unlocked PEM.",
+    },
+    OperatorCode {
+        code: CERTIFICATE_INVALID_TODAY,
+        cause: "A certificate has expired, or is valid only from a later day on. Connections that depend on it fail.",
+        remedy: "Renew it and put the new one into the file; check this machine's clock.",
+    },
+    OperatorCode {
+        code: CERTIFICATE_EXPIRES,
+        cause: "A certificate expires within 30 days. From then on connections that depend on it fail.",
+        remedy: "Renew it in time, and tell partners who have named it in their configuration.",
     },
     OperatorCode {
         code: SECRET_UNKNOWN,

@@ -10,6 +10,7 @@ use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::pem::{Error as PemError, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::BuildContext;
@@ -20,6 +21,9 @@ const SECRET_PREFIX: &str = "secret:";
 
 /// The most bytes a certificate file may have: bundles of all public authorities have a quarter of a mebibyte.
 const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A certificate that expires within so many days is warned of.
+const EXPIRY_WARNING_DAYS: i64 = 30;
 
 /// The one provider of cryptography.
 pub(super) fn provider() -> Arc<CryptoProvider> {
@@ -54,7 +58,10 @@ pub(super) fn certificates(
     let pem = content(settings, name, context, diagnostics)?;
     let read: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&pem).collect();
     let mistake = match read {
-        Ok(certificates) if !certificates.is_empty() => return Some(certificates),
+        Ok(certificates) if !certificates.is_empty() => {
+            warn_of_age(&certificates, settings, name, diagnostics);
+            return Some(certificates);
+        }
         Ok(_) => "there is no certificate in it",
         Err(_) => "it can't be read as PEM",
     };
@@ -67,6 +74,31 @@ pub(super) fn certificates(
         diagnostics,
     );
     None
+}
+
+/// Says which certificates are not valid today, or not for long. Renewing one takes days where several parties must agree.
+fn warn_of_age(
+    certificates: &[CertificateDer<'static>],
+    settings: &Settings,
+    name: &'static str,
+    diagnostics: &mut Diagnostics,
+) {
+    let span = settings.span_of(name).unwrap_or_else(|| settings.span());
+    for certificate in certificates {
+        // One that can't be read is an error elsewhere.
+        let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { continue };
+        let validity = certificate.validity();
+        let (code, message) = match validity.time_to_expiration().map(|left| left.whole_days()) {
+            None => (codes::CERTIFICATE_INVALID_TODAY, "is not valid today".to_owned()),
+            Some(days) if days < EXPIRY_WARNING_DAYS => {
+                (codes::CERTIFICATE_EXPIRES, format!("expires in {days} days"))
+            }
+            Some(_) => continue,
+        };
+        let message = format!("the certificate of {} {message}", certificate.subject());
+        let help = format!("it is valid from {} to {}", validity.not_before, validity.not_after);
+        diagnostics.push(Diagnostic::warning(code, span, message).with_help(help));
+    }
 }
 
 /// The certificates of `ca` as the only authorities that are trusted.

@@ -41,9 +41,16 @@ impl Project {
 
     /// A certificate that vouches for itself, is marked as an authority and names no host.
     pub(crate) fn write_self_signed(&self, name: &str) {
+        self.write_self_signed_until(name, jiff::civil::date(4000, 1, 1));
+    }
+
+    /// The same, which expires on that day.
+    pub(crate) fn write_self_signed_until(&self, name: &str, end: jiff::civil::Date) {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
+        let [month, day] = [end.month(), end.day()].map(i8::unsigned_abs);
+        params.not_after = rcgen::date_time_ymd(end.year().into(), month, day);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         self.write(&format!("{name}.pem"), &certificate.pem());

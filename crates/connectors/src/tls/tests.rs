@@ -122,6 +122,28 @@ fn unusable_files_are_explained() {
     refused(client(&project, "{ server_name: \"a b\" }"), &["tls.server-name"]);
 }
 
+#[test]
+fn certificates_near_their_end_are_warned_of() {
+    let project = Project::empty();
+    let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
+    let in_days = |days: i64| today.checked_add(jiff::Span::new().days(days)).expect("a date");
+    for (days, expected) in [
+        (-1, Some("tls.certificate-invalid-today")),
+        (10, Some("tls.certificate-expires")),
+        // The day it ends on is not a whole one.
+        (30, Some("tls.certificate-expires")),
+        (32, None),
+    ] {
+        project.write_self_signed_until("ours", in_days(days));
+        let mut diagnostics = Diagnostics::new();
+        let settings = settings("{ cert: ours.pem, key: ours.key }", SERVER_TLS);
+        let read = ServerTls::read(&settings, &project.context(), &mut diagnostics);
+        assert!(read.is_some() && !diagnostics.is_err(), "it is only a warning: {diagnostics}");
+        let codes: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+        assert_eq!(codes, Vec::from_iter(expected), "{days} days");
+    }
+}
+
 const EXPOSED: &[FieldSchema] = &[
     FieldSchema {
         name: "listen",

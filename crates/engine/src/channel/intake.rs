@@ -61,8 +61,18 @@ pub(crate) struct ChannelIntake {
     mode: RwLock<ReplyMode>,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    parts: Mutex<Vec<(String, u64)>>,
+    parts: Mutex<Vec<Parts>>,
     closed: AtomicBool,
+}
+
+/// How far a file is.
+#[derive(Debug)]
+struct Parts {
+    key: String,
+    /// Parts on stable storage.
+    kept: u64,
+    /// The part to be taken next: one out of turn would leave a gap behind it after a crash.
+    next: u64,
 }
 
 /// A message on stable storage: only this can be acknowledged positively (promise 1).
@@ -99,7 +109,9 @@ impl ChannelIntake {
             mode: RwLock::new(mode),
             messages: Arc::new(Semaphore::new(UNPROCESSED_MAX)),
             bytes: Arc::new(Semaphore::new(UNPROCESSED_BYTES_MAX / BYTES_UNIT)),
-            parts: Mutex::new(parts),
+            parts: Mutex::new(
+                parts.into_iter().map(|(key, kept)| Parts { key, kept, next: kept }).collect(),
+            ),
             closed: AtomicBool::new(false),
         })
     }
@@ -120,16 +132,37 @@ impl ChannelIntake {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_part(&self, part: &FilePart) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        match parts.iter_mut().find(|(file, _)| *file == part.key) {
-            Some((_, kept)) => *kept = (*kept).max(part.index + 1),
-            None => {
-                if parts.len() >= FILES_MAX {
-                    parts.remove(0);
-                }
-                parts.push((part.key.clone(), part.index + 1));
-            }
+    fn parts(&self) -> MutexGuard<'_, Vec<Parts>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this part is the file's next; then it is taken.
+    fn take_part(&self, part: &FilePart) -> bool {
+        let mut parts = self.parts();
+        if let Some(file) = parts.iter_mut().find(|file| file.key == part.key) {
+            let turn = file.next == part.index;
+            file.next += u64::from(turn);
+            return turn;
+        }
+        if part.index > 0 {
+            return false;
+        }
+        if parts.len() >= FILES_MAX {
+            parts.remove(0);
+        }
+        parts.push(Parts { key: part.key.clone(), kept: 0, next: 1 });
+        true
+    }
+
+    fn part_kept(&self, part: &FilePart) {
+        if let Some(file) = self.parts().iter_mut().find(|file| file.key == part.key) {
+            file.kept = file.kept.max(part.index + 1);
+        }
+    }
+
+    fn part_lost(&self, part: &FilePart) {
+        if let Some(file) = self.parts().iter_mut().find(|file| file.key == part.key) {
+            file.next = file.next.min(part.index);
         }
     }
 
@@ -141,6 +174,9 @@ impl ChannelIntake {
         answer: Option<oneshot::Sender<Answer>>,
     ) -> Persisting {
         let at = now();
+        if inbound.part.as_ref().is_some_and(|part| !self.take_part(part)) {
+            return Persisting::OutOfTurn;
+        }
         let header = Header::read(&inbound.bytes);
         let mut received = Received {
             channel: Arc::clone(&self.channel),
@@ -186,7 +222,12 @@ impl ChannelIntake {
                 let original = Persisted { message: original, at: original_at };
                 self.append(received, inbound, admission, Purpose::Repeats(original), answer)
             }
-            Known::RepeatsPending => Persisting::Pending(admission, answer),
+            Known::RepeatsPending => {
+                if let Some(part) = &inbound.part {
+                    self.part_lost(part);
+                }
+                Persisting::Pending(admission, answer)
+            }
         }
     }
 
@@ -224,7 +265,7 @@ impl ChannelIntake {
                         intake.kept.notify_waiters();
                     }
                     if let Some(part) = &facts.part {
-                        intake.note_part(part);
+                        intake.part_kept(part);
                     }
                     let input = Input::Received { message, incoming, facts, answer };
                     // Only a conductor that has stopped does not take it; then the record
@@ -237,6 +278,9 @@ impl ChannelIntake {
                     }
                 }
                 Err(error) => {
+                    if let Some(part) = &facts.part {
+                        intake.part_lost(part);
+                    }
                     if matches!(purpose, Purpose::New | Purpose::ControlIdReused) {
                         intake.window().lost(hashes.0, hashes.1);
                         intake.kept.notify_waiters();
@@ -263,6 +307,7 @@ impl ChannelIntake {
                 Persisting::Appended(waiting) => {
                     break waiting.await.unwrap_or(Kept::NotKept(AppendError::Closed));
                 }
+                Persisting::OutOfTurn => break Kept::NotKept(AppendError::Full),
                 Persisting::Pending(admission, sender) => {
                     // The first of two equal messages is on its way to the disk.
                     let rung = self.kept.notified();
@@ -359,6 +404,8 @@ enum Persisting {
     Appended(oneshot::Receiver<Kept>),
     /// It repeats one that is not durable yet.
     Pending(Admission, Option<oneshot::Sender<Answer>>),
+    /// A part of a file before it has not been taken.
+    OutOfTurn,
 }
 
 enum Purpose {
@@ -419,8 +466,11 @@ impl Intake for Door {
     }
 
     fn parts_kept(&self, key: &str) -> u64 {
-        let parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.iter().find(|(file, _)| file == key).map_or(0, |(_, kept)| *kept)
+        let mut parts = self.0.parts();
+        let Some(file) = parts.iter_mut().find(|file| file.key == key) else { return 0 };
+        // The source begins anew; nothing of this file is under way.
+        file.next = file.kept;
+        file.kept
     }
 }
 

@@ -55,6 +55,18 @@ pub(crate) struct Policy {
     pub(crate) on_interrupted: OnInterrupted,
     /// The channel file's `on:`, by the answer's name.
     pub(crate) answers: HashMap<String, OnRefusal>,
+    /// What `on:` says about interruptions, by operator code.
+    pub(crate) interruptions: HashMap<&'static str, OnRefusal>,
+}
+
+impl Policy {
+    fn after_interruption(&self, code: &str) -> OnRefusal {
+        let otherwise = match self.on_interrupted {
+            OnInterrupted::Resend => OnRefusal::Retry,
+            OnInterrupted::Park => OnRefusal::Park,
+        };
+        self.interruptions.get(code).copied().unwrap_or(otherwise)
+    }
 }
 
 /// What to do when a send was interrupted and may or may not have arrived.
@@ -262,12 +274,13 @@ impl Outbox {
             Attempt::NotSent { code, detail } => {
                 self.later(key, code, detail, Pause::Destination, now, jitter)
             }
-            Attempt::Interrupted { code, detail, reply } => match self.policy.on_interrupted {
-                OnInterrupted::Park => settle(park(code, detail), reply),
-                OnInterrupted::Resend => {
-                    self.later(key, code, detail, Pause::Delivery, now, jitter)
+            Attempt::Interrupted { code, detail, reply } => {
+                match self.policy.after_interruption(code) {
+                    OnRefusal::Accept => settle(SettledOutcome::Delivered, reply),
+                    OnRefusal::Park => settle(park(code, detail), reply),
+                    OnRefusal::Retry => self.later(key, code, detail, Pause::Delivery, now, jitter),
                 }
-            },
+            }
             Attempt::Impossible { code, detail } => settle(park(code, detail), None),
         })
     }

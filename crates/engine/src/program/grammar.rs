@@ -17,9 +17,7 @@ use pipehat_config::nearest;
 
 use super::SyntaxError;
 use super::expression::{Comparison, Expression, Operand, PlaceTest, Quantifier, Test};
-use super::facts::Fact;
-use super::function::{Function, Parameter};
-use super::reference::{Reference, Scope, Use};
+use super::reference::{Scope, Use};
 use super::token::{Symbol, Token, TokenKind, tokens};
 
 /// How deep parentheses, `not` and functions may nest; also bounds the evaluation's stack.
@@ -55,11 +53,11 @@ pub(super) fn placeholder(text: &str, scope: &Scope) -> Result<Operand, SyntaxEr
     Ok(operand)
 }
 
-struct Parser<'p> {
+pub(super) struct Parser<'p> {
     text: &'p str,
-    scope: &'p Scope,
+    pub(super) scope: &'p Scope,
     tokens: Vec<Token>,
-    position: usize,
+    pub(super) position: usize,
 }
 
 impl<'p> Parser<'p> {
@@ -67,22 +65,22 @@ impl<'p> Parser<'p> {
         Ok(Self { text, scope, tokens: tokens(text)?, position: 0 })
     }
 
-    fn peek(&self) -> &TokenKind {
+    pub(super) fn peek(&self) -> &TokenKind {
         self.tokens.get(self.position).map_or(&TokenKind::End, |token| &token.kind)
     }
 
-    fn here(&self) -> Range<usize> {
+    pub(super) fn here(&self) -> Range<usize> {
         let end = self.text.len();
         self.tokens.get(self.position).map_or(end..end, |token| token.at.clone())
     }
 
-    fn next(&mut self) -> Token {
+    pub(super) fn next(&mut self) -> Token {
         let token = Token { at: self.here(), kind: self.peek().clone() };
         self.position += 1;
         token
     }
 
-    fn take(&mut self, symbol: Symbol) -> bool {
+    pub(super) fn take(&mut self, symbol: Symbol) -> bool {
         let found = *self.peek() == TokenKind::Symbol(symbol);
         if found {
             self.position += 1;
@@ -98,14 +96,14 @@ impl<'p> Parser<'p> {
         found
     }
 
-    fn expect(&mut self, symbol: Symbol, purpose: &str) -> Result<(), SyntaxError> {
+    pub(super) fn expect(&mut self, symbol: Symbol, purpose: &str) -> Result<(), SyntaxError> {
         if self.take(symbol) {
             return Ok(());
         }
         Err(self.unexpected(&format!("`{}` {purpose}", symbol.written())))
     }
 
-    fn unexpected(&self, wanted: &str) -> SyntaxError {
+    pub(super) fn unexpected(&self, wanted: &str) -> SyntaxError {
         let found = match self.peek() {
             TokenKind::End => "the end".to_owned(),
             TokenKind::Word(word) | TokenKind::Path(word) | TokenKind::Number(word) => {
@@ -136,7 +134,7 @@ impl<'p> Parser<'p> {
         }
     }
 
-    fn deeper(&self, depth: usize) -> Result<usize, SyntaxError> {
+    pub(super) fn deeper(&self, depth: usize) -> Result<usize, SyntaxError> {
         if depth >= NESTING_MAX {
             return Err(SyntaxError::new(self.here(), "this is nested too deep")
                 .help("split the condition over several `when` steps"));
@@ -383,164 +381,6 @@ impl<'p> Parser<'p> {
             _ => Ok(()),
         }
     }
-
-    fn path(&mut self, wanted: Use) -> Result<Reference, SyntaxError> {
-        let token = self.next();
-        match &token.kind {
-            TokenKind::Path(path) => Reference::parse(path, self.scope, wanted)
-                .map_err(|error| error.moved(token.at.start)),
-            _ => {
-                self.position -= 1;
-                Err(self.unexpected("a path such as `PID-3.1`"))
-            }
-        }
-    }
-
-    fn operand(&mut self, depth: usize) -> Result<Operand, SyntaxError> {
-        let depth = self.deeper(depth)?;
-        let token = self.next();
-        match &token.kind {
-            TokenKind::Text(text) => Ok(Operand::Text(text.as_str().into())),
-            TokenKind::Number(number) => Ok(Operand::Number(number.as_str().into())),
-            TokenKind::Path(_) => {
-                self.position -= 1;
-                Ok(Operand::Path(self.path(Use::Read)?, Quantifier::First))
-            }
-            TokenKind::Word(word) if *self.peek() == TokenKind::Symbol(Symbol::Open) => {
-                self.position += 1;
-                self.called(word, &token, depth)
-            }
-            TokenKind::Word(word) => match Fact::named(word) {
-                Some(fact) => Ok(Operand::Fact(fact)),
-                None => Err(unknown_word(word, &token.at)),
-            },
-            TokenKind::Symbol(_) | TokenKind::End => {
-                self.position -= 1;
-                Err(self.unexpected("a path, a text in quotes or a number"))
-            }
-        }
-    }
-
-    /// A function's arguments, after its `(`.
-    fn called(&mut self, word: &str, token: &Token, depth: usize) -> Result<Operand, SyntaxError> {
-        match word {
-            "count" => {
-                let reference = self.path(Use::ReadAll)?;
-                self.expect(Symbol::Close, "after the path")?;
-                return Ok(Operand::Count(reference));
-            }
-            "header" => {
-                let TokenKind::Text(name) = self.next().kind else {
-                    self.position -= 1;
-                    return Err(self.unexpected("a header's name in quotes"));
-                };
-                self.expect(Symbol::Close, "after the name")?;
-                return Ok(Operand::Fact(Fact::Header(name.into())));
-            }
-            "any" | "all" => {
-                return Err(SyntaxError::new(
-                    token.at.clone(),
-                    format!("`{word}(…)` stands only at the beginning of a condition"),
-                )
-                .help(format!("write it on the left: `{word}(OBX-8) = \"H\"`")));
-            }
-            _ => {}
-        }
-        let function = self.function_named(token)?;
-        let mut arguments = Vec::new();
-        let mut places = Vec::new();
-        if !self.take(Symbol::Close) {
-            self.arguments(depth, &mut arguments, &mut places)?;
-        }
-        self.call(function, &token.at, arguments, &places)
-    }
-
-    fn function_named(&self, token: &Token) -> Result<Function, SyntaxError> {
-        let TokenKind::Word(word) = &token.kind else {
-            return Err(SyntaxError::new(token.at.clone(), "expected the name of a function")
-                .help(
-                    "known are upper, lower, trim, first, last, substring, pad, default and others",
-                ));
-        };
-        Function::named(word).ok_or_else(|| {
-            let names = Function::ALL
-                .iter()
-                .map(|(name, _)| *name)
-                .chain(["any", "all", "count", "header"]);
-            let error =
-                SyntaxError::new(token.at.clone(), format!("there is no function `{word}`"));
-            match nearest(word, names.clone()) {
-                Some(name) => error.help(format!("did you mean `{name}`?")),
-                None => error.help(format!("known are {}", names.collect::<Vec<_>>().join(", "))),
-            }
-        })
-    }
-
-    fn arguments(
-        &mut self,
-        depth: usize,
-        arguments: &mut Vec<Operand>,
-        places: &mut Vec<Range<usize>>,
-    ) -> Result<(), SyntaxError> {
-        loop {
-            places.push(self.here());
-            arguments.push(self.operand(depth)?);
-            if self.take(Symbol::Close) {
-                return Ok(());
-            }
-            self.expect(Symbol::Comma, "or `)`")?;
-        }
-    }
-
-    fn call(
-        &self,
-        function: Function,
-        at: &Range<usize>,
-        arguments: Vec<Operand>,
-        places: &[Range<usize>],
-    ) -> Result<Operand, SyntaxError> {
-        let usage = || format!("write it like this: `{}`", function.usage());
-        let (parameters, optional) = function.parameters();
-        let given = arguments.len().checked_sub(1);
-        let fits = given.is_some_and(|given| {
-            given <= parameters.len() && given >= parameters.len().saturating_sub(optional)
-        });
-        if !fits {
-            return Err(
-                SyntaxError::new(at.clone(), "this function takes other arguments").help(usage())
-            );
-        }
-        for ((parameter, argument), place) in
-            parameters.iter().zip(arguments.iter().skip(1)).zip(places.iter().skip(1))
-        {
-            let whole = match argument {
-                Operand::Number(number) => number.parse::<usize>().is_ok_and(|number| number > 0),
-                _ => false,
-            };
-            if *parameter == Parameter::Number && !whole {
-                return Err(SyntaxError::new(
-                    place.clone(),
-                    "a whole number from 1 on belongs here",
-                )
-                .help(usage()));
-            }
-        }
-        for (argument, place) in arguments.iter().zip(places) {
-            if let Operand::Path(reference, _) = argument
-                && reference.depth() == 0
-            {
-                return Err(SyntaxError::new(
-                    place.clone(),
-                    format!(
-                        "`{}` names a whole segment, which has no single value",
-                        reference.written()
-                    ),
-                )
-                .help(usage()));
-            }
-        }
-        Ok(Operand::Call(function, arguments.into()))
-    }
 }
 
 fn one_or(
@@ -610,21 +450,5 @@ impl From<PlaceTest> for PlaceCondition {
 impl From<(PlaceTest, bool)> for PlaceCondition {
     fn from((test, negated): (PlaceTest, bool)) -> Self {
         Self { test, negated }
-    }
-}
-
-fn unknown_word(word: &str, at: &Range<usize>) -> SyntaxError {
-    let error = SyntaxError::new(at.clone(), format!("`{word}` is not known here"));
-    let capitals = word.to_uppercase();
-    if word.get(..3).is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-        && word.len() == 3
-    {
-        return error.help(format!("segment names have capital letters: `{capitals}`"));
-    }
-    let facts = Fact::WORDS.iter().map(|(name, _)| *name);
-    let functions = Function::ALL.iter().map(|(name, _)| *name);
-    match nearest(word, facts.chain(functions)) {
-        Some(known) => error.help(format!("did you mean `{known}`?")),
-        None => error.help(format!("a text goes in quotes: `\"{word}\"`")),
     }
 }

@@ -15,6 +15,7 @@
 //! `each`](reference), [dates](date) and [code tables](table) are described in their modules, the
 //! steps in [`read`].
 
+mod apply;
 mod coding;
 mod date;
 mod date_pattern;
@@ -24,6 +25,7 @@ mod facts;
 mod function;
 mod grammar;
 mod lane;
+mod operand;
 mod read;
 mod reference;
 mod run;
@@ -49,7 +51,7 @@ pub use verdict::{Finding, Output, StepPlace, Verdict};
 
 use expression::Expression;
 use reference::{Reference, Scope, Use};
-use run::Run;
+use run::{Run, RunLimits};
 use step::Step;
 
 use crate::effects::Effects;
@@ -66,6 +68,7 @@ pub struct Program {
     destinations: Box<[DestinationProgram]>,
     lanes: Lanes,
     charset: CharsetRule,
+    limits: RunLimits,
     control_id_path: Path,
 }
 

@@ -2,8 +2,13 @@
 //!
 //! Inside `each: OBX` a path that names no occurrence of OBX (`OBX-5`) means the current one.
 //! Inside `each: PID-3` a path into PID-3 that names no repetition (`PID-3.1`) means the current
-//! one. Every other path means what it means outside, and `OBX(1)-5` or `PID-3[1].1` still name
-//! the first. A place is filled in at run time without allocating.
+//! one. Every other path means what it means outside, in conditions as well: inside `each: OBR`,
+//! `PID-3` and `any(OBX-8)` are about the whole message. `OBX(1)-5` or `PID-3[1].1` still name the
+//! first.
+//!
+//! An `each` over segments in another goes over those that follow the current one, up to the next
+//! segment that an `each` around goes over: inside `each: OBR`, `each: OBX` are the results of
+//! this order.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -54,9 +59,13 @@ impl Current {
         u8::try_from(self.depth).unwrap_or(u8::MAX)
     }
 
+    /// Where the `each` at this depth is.
+    pub(super) fn index(&self, depth: u8) -> u32 {
+        self.indexes.get(usize::from(depth)).copied().unwrap_or(1)
+    }
+
     fn occurrence(&self, depth: u8) -> Occurrence {
-        let index = self.indexes.get(usize::from(depth)).copied().unwrap_or(1);
-        Occurrence::At(NonZeroU32::new(index).unwrap_or(NonZeroU32::MIN))
+        Occurrence::At(NonZeroU32::new(self.index(depth)).unwrap_or(NonZeroU32::MIN))
     }
 }
 
@@ -74,6 +83,15 @@ impl Scope {
     /// Whether there is no `each` around.
     pub(super) fn is_empty(&self) -> bool {
         self.each.is_empty()
+    }
+
+    /// The segments that the `each` steps go over, and which of the steps do, outermost first.
+    pub(super) fn segments(&self) -> Vec<(SegmentName, u8)> {
+        let named = (0_u8..).zip(&self.each).filter_map(|(depth, over)| match over {
+            EachOver::Segments(name) => Some((*name, depth)),
+            EachOver::Repetitions(_) => None,
+        });
+        named.collect()
     }
 
     /// Whether one of the `each` steps goes over segments of this name.

@@ -5,13 +5,12 @@ use pipehat_message::{
     BatchPartKind, Batches, HeaderFound, Message, ParseError, Path, SegmentName,
 };
 
-use super::run::OUTPUTS_MAX;
 use super::step::ControlIds;
 use crate::effects::Effects;
 
 /// The messages of a batch or of a file of batches, each the very bytes it has there; none where
 /// there is a single message.
-pub(super) fn batch(bytes: &Bytes) -> Option<Result<Vec<Bytes>, String>> {
+pub(super) fn batch(bytes: &Bytes, messages_max: usize) -> Option<Result<Vec<Bytes>, String>> {
     let single = match Message::parse(bytes) {
         Err(ParseError::NoHeader { found: HeaderFound::Batch, .. }) => false,
         // A message that is followed by another is a batch without its envelope.
@@ -27,11 +26,11 @@ pub(super) fn batch(bytes: &Bytes) -> Option<Result<Vec<Bytes>, String>> {
     let mut messages = Vec::new();
     for part in Batches::new(bytes) {
         match part.kind {
-            BatchPartKind::Message if messages.len() < OUTPUTS_MAX => {
+            BatchPartKind::Message if messages.len() < messages_max => {
                 messages.push(bytes.slice_ref(part.content()));
             }
             BatchPartKind::Message => {
-                return Some(Err(format!("the batch has more than {OUTPUTS_MAX} messages")));
+                return Some(Err(format!("the batch has more than {messages_max} messages")));
             }
             _ => {}
         }

@@ -114,9 +114,17 @@ pub(super) enum Anchor {
 /// What an `each` goes over.
 #[derive(Debug, Clone)]
 pub(super) enum Over {
-    Segments(SegmentName),
+    /// Every segment of a name; inside other `each`, those that follow the current segment.
+    Segments {
+        name: SegmentName,
+        within: Within,
+    },
     Repetitions(Reference),
 }
+
+/// The segments that `each` steps around go over, outermost first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Within(pub(super) Box<[(SegmentName, u8)]>);
 
 /// What is done with a value that a table does not have, or that is no date.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,11 +112,11 @@ impl StepPlace {
     }
 }
 
-/// `steps[3].map (channels/adt-in.yaml:14:5)`
+/// `steps[3].map, channels/adt-in.yaml:14:5`
 impl fmt::Display for StepPlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PlaceFacts { file, line, column, step } = &*self.0;
-        write!(formatter, "{step} ({file}:{line}:{column})")
+        write!(formatter, "{step}, {file}:{line}:{column}")
     }
 }
 

@@ -12,9 +12,11 @@ use pipehat_message::{Charset, CharsetRule, Path};
 use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
 use super::name::{check_name, is_name};
+use super::order::{Order, order};
+use super::reply::{ReplyMode, reply};
 use super::source::source;
-use crate::names::{ChannelName, DestinationName};
-use crate::program::{self, DestinationSource, Lanes, Program, ProgramSource, Tables};
+use crate::names::ChannelName;
+use crate::program::{self, DestinationSource, Program, ProgramSource, Tables};
 
 /// A channel, checked and ready to run.
 pub struct ChannelSpec {
@@ -87,37 +89,6 @@ impl fmt::Debug for SourceSpec {
     }
 }
 
-/// What a sender is told, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReplyMode {
-    /// As soon as the message is kept.
-    Received,
-    /// When the steps are through.
-    Processed,
-    /// A destination's reply goes back to the sender.
-    Delivered {
-        /// Which destination's.
-        from: DestinationName,
-        /// How long the sender waits for it.
-        timeout: Duration,
-    },
-    /// As MSH-15 and MSH-16 ask.
-    Enhanced,
-    /// Nothing.
-    None,
-}
-
-/// Which messages wait for each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
-    /// All of them.
-    Strict,
-    /// None.
-    None,
-    /// Those with the same value at one of these paths.
-    By(Vec<Path>),
-}
-
 /// What follows when the steps fail on a message: what they say can't be done with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnFailure {
@@ -142,9 +113,6 @@ pub struct IndexPath {
 /// Senders repeat a message when its acknowledgment is late, some only after a restart: within
 /// the hour.
 const DUPLICATES_WINDOW: Duration = Duration::from_secs(3600);
-
-/// How long a sender waits for a destination's reply where the file does not say.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most paths a channel adds to the index: each costs a row per message.
 const INDEX_PATHS_MAX: usize = 16;
@@ -227,7 +195,7 @@ pub(super) fn channel(
                 steps: one.steps,
             })
             .collect(),
-        lanes: lanes(&order),
+        lanes: order.lanes(),
         charset,
         time_zone: time_zone.clone(),
     };
@@ -261,14 +229,6 @@ pub(super) fn channel(
         index_paths,
     };
     ReadChannel { spec: Some(spec), ..nothing }
-}
-
-fn lanes(order: &Order) -> Lanes {
-    match order {
-        Order::Strict => Lanes::Strict,
-        Order::None => Lanes::None,
-        Order::By(paths) => Lanes::By(paths.clone().into()),
-    }
 }
 
 /// What in a source names the place it holds: its `listen`, else its first value.
@@ -317,68 +277,6 @@ fn charset(node: &Node, diagnostics: &mut Diagnostics) -> Option<CharsetRule> {
             .with_help("write it as in HL7 table 0211, such as `UNICODE UTF-8` or `8859/1`; left out, each message's MSH-18 counts"),
     );
     None
-}
-
-/// `strict`, `none` or `by PATH, PATH`.
-fn order(node: &Node, diagnostics: &mut Diagnostics) -> Option<Order> {
-    let text = node.text_not_empty(diagnostics)?;
-    let help = "write `strict`, `none`, or `by` and a path, such as `by PID-3.1`";
-    match text.trim() {
-        "strict" => return Some(Order::Strict),
-        "none" => return Some(Order::None),
-        _ => {}
-    }
-    let Some(paths) = text.strip_prefix("by ").or_else(|| text.strip_prefix("by\t")) else {
-        let substituted = node.as_scalar().is_some_and(|scalar| scalar.is_substituted());
-        let error = Diagnostic::error("channel.order", &node.span, "this is no order");
-        let near = nearest(text, ["strict", "none"]).filter(|_| !substituted);
-        let error = if Path::parse(text.trim()).is_ok() && !substituted {
-            error.with_suggestion(format!("write `by {}`", text.trim()))
-        } else {
-            error.with_nearest(near)
-        };
-        diagnostics.push(error.with_help(help));
-        return None;
-    };
-    let mut read = Some(Vec::new());
-    let mut at = text.len() - paths.len();
-    for piece in paths.split(',') {
-        let start = at + piece.len() - piece.trim_start().len();
-        let path = order_path(node, piece.trim(), start, diagnostics);
-        read = read.zip(path).map(|(mut paths, path)| {
-            paths.push(path);
-            paths
-        });
-        at += piece.len() + 1;
-    }
-    read.map(Order::By)
-}
-
-fn order_path(
-    node: &Node,
-    text: &str,
-    start: usize,
-    diagnostics: &mut Diagnostics,
-) -> Option<Path> {
-    program::plain_path(text)
-        .map_err(|error| {
-            program::report("channel.order", node, error.moved(start), diagnostics);
-        })
-        .ok()
-        .filter(|path| {
-            let fits = path.field().is_some();
-            if !fits {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "channel.order",
-                        &node.sub_span_of_bytes(start, start + text.len()),
-                        "this names a whole segment, which has no single value",
-                    )
-                    .with_help("name the field whose messages stay in order, such as `PID-3.1`"),
-                );
-            }
-            fits
-        })
 }
 
 fn on_failure(node: &Node, diagnostics: &mut Diagnostics) -> Option<OnFailure> {
@@ -448,101 +346,4 @@ fn destinations<'n>(
         read.push(destination(key, node, context.connectors, context.build, diagnostics));
     }
     Some(read)
-}
-
-const REPLY_MODES: [&str; 5] = ["received", "processed", "delivered", "enhanced", "none"];
-
-/// A mode, or `{ mode: delivered, from: lab, timeout: 30s }`.
-fn reply(node: &Node, destinations: &[&str], diagnostics: &mut Diagnostics) -> Option<ReplyMode> {
-    if node.as_map().is_none() {
-        let mode = node.one_of(&REPLY_MODES, diagnostics)?;
-        return reply_mode(mode, None, REPLY_TIMEOUT, &node.span, destinations, diagnostics);
-    }
-    let mut fields = Fields::of(node, "reply", diagnostics)?;
-    let mode = fields.required("mode", |node, diagnostics| node.one_of(&REPLY_MODES, diagnostics));
-    let from = fields.optional("from", |node, diagnostics| {
-        let name = node.text_not_empty(diagnostics)?;
-        if destinations.contains(&name) {
-            return Some(name.to_owned());
-        }
-        let error = Diagnostic::error(
-            "channel.unknown-destination",
-            &node.span,
-            "this channel has no such destination",
-        );
-        diagnostics.push(match nearest(name, destinations.iter().copied()) {
-            Some(near) => error.with_nearest(Some(near)),
-            None => error.with_help("name one of the `destinations` of this channel"),
-        });
-        None
-    });
-    let timeout = fields.optional("timeout", |node, diagnostics| {
-        node.duration_within(Duration::from_millis(100)..=Duration::from_secs(600), diagnostics)
-    });
-    if mode.is_some_and(|mode| mode != "delivered") {
-        for key in ["from", "timeout"] {
-            if let Some(span) = fields.key_span(key).cloned() {
-                let message = format!("`{key}` goes with `mode: delivered` only");
-                fields.diagnostics().push(
-                    Diagnostic::error("channel.reply", &span, message)
-                        .with_help("remove it, or write `mode: delivered`"),
-                );
-            }
-        }
-    }
-    let named = fields.contains("from");
-    let span = fields.span().clone();
-    let sound = fields.finish();
-    if !sound || (named && from.is_none()) {
-        return None;
-    }
-    let timeout = timeout.unwrap_or(REPLY_TIMEOUT);
-    reply_mode(mode?, from, timeout, &span, destinations, diagnostics)
-}
-
-fn reply_mode(
-    mode: &str,
-    from: Option<String>,
-    timeout: Duration,
-    span: &Span,
-    destinations: &[&str],
-    diagnostics: &mut Diagnostics,
-) -> Option<ReplyMode> {
-    let from = match (mode, from, destinations) {
-        ("received", ..) => return Some(ReplyMode::Received),
-        ("processed", ..) => return Some(ReplyMode::Processed),
-        ("enhanced", ..) => return Some(ReplyMode::Enhanced),
-        ("none", ..) => return Some(ReplyMode::None),
-        (_, Some(from), _) => from,
-        (_, None, [only]) => (*only).to_owned(),
-        (_, None, []) => {
-            diagnostics.push(
-                Diagnostic::error(
-                    "channel.reply",
-                    span,
-                    "the reply is to come from a destination, and there is none",
-                )
-                .with_help("add `destinations`, or write `reply: received`"),
-            );
-            return None;
-        }
-        (_, None, [..]) => {
-            let names: Vec<String> = destinations.iter().map(|name| format!("`{name}`")).collect();
-            let help = format!(
-                "write `reply: {{ mode: delivered, from: {} }}`; the destinations are {}",
-                destinations.first().unwrap_or(&"NAME"),
-                names.join(", ")
-            );
-            diagnostics.push(
-                Diagnostic::error(
-                    "channel.reply",
-                    span,
-                    "it is not said which destination's reply goes back to the sender",
-                )
-                .with_help(help),
-            );
-            return None;
-        }
-    };
-    Some(ReplyMode::Delivered { from: from.into(), timeout })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use pipehat_config::{
-    Diagnostic, Diagnostics, DurationOrWord, Fields, Key, Node, Settings, nearest,
+    Diagnostic, Diagnostics, DurationOrWord, Fields, Key, Misplaced, Node, Settings, nearest,
 };
 use pipehat_connectors::{Answer, BuildContext, Descriptor, Destination, Health, OnRefusal};
 
@@ -49,6 +49,18 @@ impl fmt::Debug for DestinationSpec {
             .finish_non_exhaustive()
     }
 }
+
+/// What people write inside the connector's section.
+const ONE_LEVEL_UP: [Misplaced; 5] = [
+    Misplaced { key: "retry", hint: "`retry` belongs one level up, beside the connector" },
+    Misplaced { key: "on", hint: "`on` belongs one level up, beside the connector" },
+    Misplaced { key: "when", hint: "`when` belongs one level up, beside the connector" },
+    Misplaced { key: "steps", hint: "`steps` belong one level up, beside the connector" },
+    Misplaced {
+        key: "on_interrupted",
+        hint: "`on_interrupted` belongs one level up, beside the connector",
+    },
+];
 
 /// A destination's section, read; the program reads `when` and `steps`.
 pub(super) struct ReadDestination<'n> {
@@ -96,7 +108,8 @@ pub(super) fn destination<'n>(
     let Some(sending) = &descriptor.destination else { return read };
     let answers = on_node.map(|node| answers(node, name, sending.answers, diagnostics));
     let health = Arc::new(Health::default());
-    let settings = Settings::read(node, name, sending.schema, diagnostics);
+    let settings =
+        Settings::read_with_hints(node, name, sending.schema, &ONE_LEVEL_UP, diagnostics);
     let built = settings.and_then(|settings| {
         let built = (sending.build)(&settings, context, Arc::clone(&health), diagnostics)?;
         Some((settings, built))

@@ -78,10 +78,14 @@ impl Project {
         let mut loader = Loader { context, diagnostics: Diagnostics::new() };
         let settings = loader.settings();
         let (tables, table_bytes) = loader.tables();
-        let channels = loader.channels(&tables, &table_bytes);
+        let mut claims = Claims::new();
+        if let Some((claim, span)) = settings.as_ref().and_then(|(_, listen)| listen.clone()) {
+            loader.claim(&mut claims, claim, span, "the admin API".to_owned());
+        }
+        let channels = loader.channels(&tables, &table_bytes, &mut claims);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
-        let project = settings.filter(|_| !diagnostics.is_err()).map(|settings| Self {
+        let project = settings.filter(|_| !diagnostics.is_err()).map(|(settings, _)| Self {
             directory: context.directory.to_owned(),
             settings,
             channels: channels.into_iter().map(Arc::new).collect(),
@@ -101,15 +105,23 @@ struct Loader<'c> {
 }
 
 impl Loader<'_> {
-    fn settings(&mut self) -> Option<ProjectSettings> {
+    /// The settings, and what the admin API holds alone with its place.
+    fn settings(&mut self) -> Option<(ProjectSettings, Option<(String, Span)>)> {
         let Some(bytes) = self.read("pipehat.yaml")? else {
             if let Ok(Some(_)) = self.context.files.read("pipehat.yml") {
                 self.diagnostics.push(wrong_ending("pipehat.yml", "pipehat.yaml"));
             }
-            return Some(ProjectSettings::default());
+            return Some((ProjectSettings::default(), None));
         };
         let node = self.tree("pipehat.yaml", &bytes)?;
-        ProjectSettings::read(&node, &mut self.diagnostics)
+        let settings = ProjectSettings::read(&node, &mut self.diagnostics)?;
+        let listen = settings.http.listen.as_ref().and_then(|address| {
+            let address = address.socket_address().filter(|address| address.port() != 0)?;
+            let http = node.as_map().and_then(|map| map.get("http")).and_then(Node::as_map);
+            let span = http.and_then(|map| map.get("listen")).map(|node| node.span.clone())?;
+            Some((format!("tcp {address}"), span))
+        });
+        Some((settings, listen))
     }
 
     /// The file's tree, variables put in.
@@ -211,6 +223,7 @@ impl Loader<'_> {
         &mut self,
         tables: &Tables,
         table_bytes: &BTreeMap<String, Vec<u8>>,
+        claims: &mut Claims,
     ) -> Vec<ChannelSpec> {
         let build = BuildContext { project: self.context.directory, secrets: self.context.secrets };
         let context = ChannelContext {
@@ -232,14 +245,13 @@ impl Loader<'_> {
             return Vec::new();
         }
         let mut specs = Vec::new();
-        let mut claims = Claims::new();
         for stem in names {
             let path = format!("channels/{stem}.yaml");
             let Some(Some(bytes)) = self.read(&path) else { continue };
             let Some(node) = self.tree(&path, &bytes) else { continue };
             let read = channel(&node, &stem, &bytes, &context, &mut self.diagnostics);
             if let Some((claim, span)) = read.claim {
-                self.claim(&mut claims, claim, span, &stem);
+                self.claim(claims, claim, span, format!("the channel `{stem}`"));
             }
             specs.extend(read.spec);
         }
@@ -268,40 +280,40 @@ impl Loader<'_> {
     }
 
     /// Two channels can't listen at one address or take from one folder.
-    fn claim(&mut self, claims: &mut Claims, claim: String, span: Span, channel: &str) {
+    fn claim(&mut self, claims: &mut Claims, claim: String, span: Span, owner: String) {
         let (place, all_addresses) = place_of(&claim);
         let rivals = claims.entry(place).or_default();
         let rival = rivals.iter().find(|rival| {
             rival.claim == claim || all_addresses == Some(true) || rival.all_addresses == Some(true)
         });
         if let Some(rival) = rival {
-            let other = &rival.channel;
+            let other = &rival.owner;
             self.diagnostics.push(
                 Diagnostic::error(
                     "project.clash",
                     &span,
-                    format!("the channels `{other}` and `{channel}` can't both have `{claim}`"),
+                    format!("{other} and {owner} can't both have `{claim}`"),
                 )
-                .with_label(&rival.span, format!("`{other}` has it here"))
+                .with_label(&rival.span, format!("{other} has it here"))
                 .with_help(
                     "give one of them another port or folder, or switch it off: `enabled: false`",
                 ),
             );
             return;
         }
-        rivals.push(Claim { claim, all_addresses, channel: channel.to_owned(), span });
+        rivals.push(Claim { claim, all_addresses, owner, span });
     }
 }
 
 /// What channels hold alone, by port or by the claim itself.
 type Claims = BTreeMap<String, Vec<Claim>>;
 
-/// What one channel holds alone.
+/// What one of them holds alone.
 struct Claim {
     claim: String,
     /// For a port: whether it is taken on every address of the machine.
     all_addresses: Option<bool>,
-    channel: String,
+    owner: String,
     span: Span,
 }
 

@@ -20,17 +20,23 @@ mod files;
 mod fingerprint;
 mod load;
 mod name;
+mod order;
+mod reply;
 mod settings;
 mod source;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use cases::{CaseReport, CaseUpdate, CasesRun, Mismatch, run_cases};
-pub use channel::{ChannelSpec, IndexPath, OnFailure, Order, ReplyMode, SourceSpec};
+pub use channel::{ChannelSpec, IndexPath, OnFailure, SourceSpec};
 pub use codes::CODES;
 pub use destination::DestinationSpec;
 pub use difference::{Difference, differences};
 pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, ProjectFiles};
 pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
+pub use order::Order;
+pub use reply::ReplyMode;
 pub use settings::{Compression, HttpSettings, JournalSettings, LimitSettings, ProjectSettings};

@@ -1,10 +1,18 @@
 //! The `source` section of a channel, and building connectors.
 
-use pipehat_config::{Diagnostics, Fields, Node, Settings};
+use pipehat_config::{Diagnostics, Fields, Misplaced, Node, Settings};
 use pipehat_connectors::{BuildContext, Descriptor};
 
 use super::channel::SourceSpec;
 use super::fingerprint::fingerprint;
+
+/// What people write inside the connector's section.
+const TWO_LEVELS_UP: [Misplaced; 4] = [
+    Misplaced { key: "reply", hint: "`reply` belongs to the channel, beside `source`" },
+    Misplaced { key: "charset", hint: "`charset` belongs to the channel, beside `source`" },
+    Misplaced { key: "order", hint: "`order` belongs to the channel, beside `source`" },
+    Misplaced { key: "retry", hint: "`retry` belongs to a destination: a source does not send" },
+];
 
 /// Reads a `source`: exactly one connector that can receive.
 pub(super) fn source(
@@ -27,7 +35,8 @@ pub(super) fn source(
     let (name, node) = chosen?;
     let descriptor = connectors.iter().find(|connector| connector.name == name)?;
     let receiving = descriptor.source.as_ref()?;
-    let settings = Settings::read(node, name, receiving.schema, diagnostics)?;
+    let settings =
+        Settings::read_with_hints(node, name, receiving.schema, &TWO_LEVELS_UP, diagnostics)?;
     let source = (receiving.build)(&settings, context, diagnostics)?;
     let claim = (receiving.claim)(&settings);
     Some(SourceSpec {

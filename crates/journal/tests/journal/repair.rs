@@ -284,6 +284,45 @@ fn harm(path: &Path, harm: &Harm) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// What a fuzzer would find only once it had the checksums right.
+    #[test]
+    fn groups_that_lie_are_given_up(
+        lies in vec((0_usize..40, prop_oneof![12_usize..56, 112_usize..300], any::<u8>()), 1..8),
+    ) {
+        let sample = Sample::new(false);
+        drop(sample.fill(10));
+        let path = chunks(&sample.path()).swap_remove(0);
+        let mut bytes = fs::read(&path).expect("reads");
+        let starts = groups(&path);
+        for (group, at, byte) in lies {
+            let at = starts[group % starts.len()] as usize + at;
+            if at < bytes.len() {
+                bytes[at] = byte;
+            }
+        }
+        for start in starts.iter().map(|start| *start as usize) {
+            let length = u32::from_le_bytes(bytes[start + 12..start + 16].try_into().expect("four"));
+            if let Some(payload) = bytes.get(start + 112..start + 112 + length as usize) {
+                let checksum = crc32c::crc32c(payload);
+                bytes[start + 8..start + 12].copy_from_slice(&checksum.to_le_bytes());
+            }
+            let checksum = crc32c::crc32c(&bytes[start + 8..start + 112]);
+            bytes[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
+        }
+        fs::write(&path, bytes).expect("writes");
+        // A group that names a key can't be examined without it.
+        let examined = pipehat_journal::verify(&sample.path(), None, &mut |_| {});
+        if !matches!(examined, Err(pipehat_journal::VerifyError::MissingKey { .. })) {
+            examined.expect("verifies");
+            repair(&sample, RepairMode::Replace);
+            assert_eq!(verify(&sample).findings, []);
+            let (journal, _) = sample.open(&sample.path()).expect("opens");
+            for entry in journal.read(journal.first_position()) {
+                entry.expect("reads");
+            }
+        }
+    }
+
     #[test]
     fn whatever_happened_a_repaired_journal_is_sound(harms in harms(), sealed in any::<bool>()) {
         const COUNT: u64 = 90;

@@ -12,7 +12,7 @@ use super::path::TypedPath;
 use crate::control_id::ControlIds;
 use crate::exit::{Exit, Failure};
 use crate::input::Source;
-use crate::message_file::{MessageFile, MessageFileError, Reading};
+use crate::message_file::{MessageFile, Reading};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = r#"Examples:
@@ -117,11 +117,13 @@ impl Arguments {
         };
         let timestamp = self.timestamp.clone().unwrap_or_else(now);
         let file = MessageFile::of_bytes(source.name(), bytes.clone(), self.reading.charset);
-        let found = file.as_ref().ok().map(|file| (file, file.one(self.reading.number)));
-        let (reply, exit) = match found {
-            Some((file, Ok(found))) => {
-                found.warn(terminal);
-                let header = Header::read(found.message.as_bytes()).map_err(Failure::could_not)?;
+        let found = match &file {
+            Ok(file) => Some((file, file.unparsed(self.reading.number)?)),
+            Err(_) => None,
+        };
+        let header = found.as_ref().and_then(|(_, found)| Header::read(&found.bytes).ok());
+        let (reply, exit) = match (header, &found) {
+            (Some(header), Some((file, found))) => {
                 let mut builder = AcknowledgmentBuilder::new(&header)
                     .code(self.code)
                     .control_id(&control_id)
@@ -134,10 +136,7 @@ impl Arguments {
                 let reply = file.encoded(found.form, &reply).ok_or(NotEncodable);
                 (reply.map_err(Failure::could_not)?.into_owned(), Exit::Ok)
             }
-            Some((_, Err(error @ MessageFileError::NoSuchMessage { .. }))) => {
-                return Err(error.into());
-            }
-            None | Some((_, Err(_))) => {
+            (None, _) | (_, None) => {
                 terminal.warn("the message's header cannot be read: this is the answer to it");
                 let text = "The message header (MSH) cannot be read";
                 (unreadable_header_reply(&bytes, &control_id, &timestamp, text), Exit::NotSo)

@@ -57,7 +57,9 @@ fn delimiters(text: &str) -> Result<Delimiters, String> {
         Ok(message) if message.as_bytes().len() == header.len() => {
             let declared = message.delimiters();
             let field = char::from(declared.field);
-            if text.chars().skip(1).any(|character| character == field) {
+            if text.contains(char::is_control) {
+                Err("a control character cannot separate anything".to_owned())
+            } else if text.chars().skip(1).any(|character| character == field) {
                 Err("the field separator stands among the encoding characters".to_owned())
             } else {
                 Ok(declared)

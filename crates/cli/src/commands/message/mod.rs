@@ -15,6 +15,8 @@ mod show;
 mod split;
 mod tree;
 
+pub(crate) use acknowledge::{acknowledgment_code, now};
+
 const EXAMPLES: &str = "\
 Examples:
   pipehat message show admit.hl7

@@ -4,6 +4,7 @@ mod contract;
 mod destination;
 mod source;
 mod tls;
+mod unreliable;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,18 +1,25 @@
 //! A source and its partners.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use pipehat_message::mllp::Event;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::ReceiptOutcome;
 use crate::contract::{FakeEngine, Gate, message, not_yet, soon};
 use crate::mllp::codes;
+use crate::mllp::config::{SOURCE, source_rules};
+use crate::mllp::conversation::Conversation;
 use crate::mllp::tests::{Partner, Receiver, acknowledgment, control_id, frame, problem, reply};
-use crate::tls::testing::Project;
+use crate::tls::testing::{Project, settings};
 
 #[tokio::test]
 async fn pipelined_messages_are_taken_and_answered_in_order() {
@@ -32,6 +39,75 @@ async fn pipelined_messages_are_taken_and_answered_in_order() {
     let taken: Vec<String> = receiver.engine.payloads().iter().map(|one| control_id(one)).collect();
     assert_eq!(taken, names);
     receiver.finish().await;
+}
+
+/// Counts the writes of a stream.
+struct Counted {
+    stream: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[tokio::test]
+async fn replies_that_are_ready_together_leave_in_one_write() {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counted = Counted { stream: near, writes: writes.clone() };
+    let settings = settings("{ listen: 127.0.0.1:0 }", SOURCE);
+    let mut diagnostics = pipehat_config::Diagnostics::new();
+    let rules = source_rules(&settings, &Project::empty().context(), &mut diagnostics);
+    let rules = Arc::new(rules.expect("valid settings"));
+    let engine = FakeEngine::new(reply).shared();
+    let (health, stop) = (Arc::default(), CancellationToken::new());
+    let peer = crate::Peer::default();
+    let conversation =
+        Conversation::new(counted, rules, engine.clone(), health, peer, stop.clone());
+    let run = tokio::spawn(conversation.run());
+
+    engine.receipts(Gate::Shut);
+    let mut partner = Partner::new(far);
+    let names: Vec<String> = (1..=30).map(|number| format!("T{number}")).collect();
+    for name in &names {
+        partner.send(&message(name)).await;
+    }
+    engine.given(30).await;
+    assert_eq!(writes.load(Ordering::Relaxed), 0);
+    engine.receipts(Gate::Open);
+    for name in &names {
+        partner.expect("AA", name).await;
+    }
+    assert_eq!(writes.load(Ordering::Relaxed), 1);
+    stop.cancel();
+    drop(partner);
+    soon("the end", run).await.expect("no panic");
 }
 
 #[tokio::test]
@@ -292,6 +368,21 @@ async fn one_connection_too_many_is_turned_away() {
 }
 
 #[tokio::test]
+async fn the_same_port_is_taken_again_at_once() {
+    let receiver = Receiver::start("").await;
+    let address = receiver.address.clone();
+    let mut partner = receiver.connect().await;
+    partner.send(&message("BEFORE")).await;
+    partner.expect("AA", "BEFORE").await;
+    receiver.finish().await;
+    // The connection of the former run is still in its last wait.
+    let source = super::build_source(&format!("{{ listen: \"{address}\" }}"), &Project::empty());
+    let bound = soon("bind", source.bind()).await.map(|bound| bound.address());
+    assert_eq!(bound.map_err(|error| error.message), Ok(Some(address)));
+    drop(partner);
+}
+
+#[tokio::test]
 async fn two_hundred_connections_are_served() {
     let receiver = Receiver::start("").await;
     let mut partners = Vec::new();
@@ -315,9 +406,13 @@ async fn two_hundred_connections_are_served() {
 async fn stopping_answers_what_is_under_way_and_takes_nothing_more() {
     let receiver = Receiver::start("").await;
     receiver.engine.receipts(Gate::Shut);
-    let mut partner = receiver.connect().await;
-    partner.send(&message("BEFORE")).await;
-    receiver.engine.given(1).await;
+    let mut partners = Vec::new();
+    for number in 0..20 {
+        let mut partner = receiver.connect().await;
+        partner.send(&message(&format!("BEFORE{number}"))).await;
+        partners.push(partner);
+    }
+    receiver.engine.given(20).await;
     receiver.stop.cancel();
     // The listener is closed first.
     let refused = super::eventually(|| {
@@ -325,11 +420,15 @@ async fn stopping_answers_what_is_under_way_and_takes_nothing_more() {
         connected.is_err().then_some(())
     });
     soon("refusal", refused).await;
-    let _ = partner.stream.write_all(&frame(&message("AFTER"))).await;
+    for partner in &mut partners {
+        let _ = partner.stream.write_all(&frame(&message("AFTER"))).await;
+    }
     receiver.engine.receipts(Gate::Open);
-    partner.expect("AA", "BEFORE").await;
-    partner.expect_end().await;
-    assert_eq!(receiver.engine.payloads(), [message("BEFORE")]);
+    for (number, partner) in partners.iter_mut().enumerate() {
+        partner.expect("AA", &format!("BEFORE{number}")).await;
+        partner.expect_end().await;
+    }
+    assert_eq!(receiver.engine.payloads().len(), 20);
     receiver.finish().await;
 }
 

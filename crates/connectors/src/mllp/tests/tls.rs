@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::contract::{FakeEngine, message, outbound, soon};
 use crate::mllp::codes;
-use crate::mllp::tests::{Receiver, build_destination, problem, reply};
+use crate::mllp::tests::{Receiver, build_destination, eventually, problem, reply};
 use crate::tls::testing::Project;
 use crate::{Attempt, Destination, Health};
 
@@ -92,6 +92,20 @@ async fn plaintext_to_a_tls_port_is_refused() {
     partner.send(&message("CLEAR")).await;
     receiver.problem(codes::HANDSHAKE_FAILED).await;
     assert!(receiver.engine.payloads().is_empty());
+    receiver.finish().await;
+}
+
+#[tokio::test]
+async fn a_look_at_the_port_is_no_problem() {
+    let project = Project::with(&["adt"]);
+    let open = "tls: { cert: adt.pem, key: adt.key }";
+    let receiver = Receiver::start_with(open, &project, FakeEngine::new(reply)).await;
+    drop(receiver.connect().await);
+    let gone = eventually(|| {
+        let health = receiver.health.snapshot();
+        (health.connections_total == 1 && health.connections == 0).then_some(health.problems)
+    });
+    assert_eq!(soon("the end of the connection", gone).await, 0);
     receiver.finish().await;
 }
 

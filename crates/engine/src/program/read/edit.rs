@@ -130,7 +130,9 @@ impl Reader<'_> {
         let template = Template::parse(text, scope, self.time_zone.as_ref())
             .map_err(|error| report("channel.template", node, error, diagnostics))
             .ok()?;
-        if let Some(at) = template.literal().and_then(|text| text.find(['^', '~'])) {
+        if let (Some(to), Some(at)) =
+            (to, template.literal().and_then(|text| text.find(['^', '~'])))
+        {
             let span = node.sub_span_of_bytes(at, at + 1);
             diagnostics.push(
                 Diagnostic::warning(
@@ -140,7 +142,7 @@ impl Reader<'_> {
                 )
                 .with_help(format!(
                     "to write components, name each one ({}.1), or write the value as {{ raw: \"…\" }}",
-                    to.map_or("PID-5", |to| to.written())
+                    to.written()
                 )),
             );
         }

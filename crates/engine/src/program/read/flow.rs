@@ -11,7 +11,7 @@ use crate::program::step::{Action, Step};
 pub(super) fn check_not_fixed(node: &Node, condition: &Expression, diagnostics: &mut Diagnostics) {
     let Some(constant) = constant(condition) else { return };
     let (message, help) = if constant {
-        ("this condition always holds", "remove the `when`")
+        ("this condition always holds", "remove the condition: what depends on it always happens")
     } else {
         (
             "this condition never holds",

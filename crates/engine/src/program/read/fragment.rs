@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use pipehat_config::{Diagnostic, Diagnostics, Key, Node, Span};
 
+use super::flow::check_not_fixed;
 use crate::program::SyntaxError;
 use crate::program::expression::Expression;
 use crate::program::grammar;
@@ -17,7 +18,10 @@ pub(super) fn condition(
 ) -> Option<Expression> {
     let text = node.text_not_empty(diagnostics)?;
     let read = grammar::expression(text, scope);
-    read.map_err(|error| report("channel.expression", node, error, diagnostics)).ok()
+    let condition =
+        read.map_err(|error| report("channel.expression", node, error, diagnostics)).ok()?;
+    check_not_fixed(node, &condition, diagnostics);
+    Some(condition)
 }
 
 /// Reads a path.

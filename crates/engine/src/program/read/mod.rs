@@ -11,7 +11,7 @@
 //! | `remove: PATH` or a list | takes repetitions or other parts out; what follows moves up |
 //! | `add_segment: { segment: ZPI, after: PID, fields: { ZPI-1: … } }` | adds a segment `after` the last or `before` the first of the segments named, or at the end |
 //! | `remove_segment: ZPI` | removes every ZPI; `ZPI(2)` the second; inside `each: ZPI` the current one |
-//! | `each: OBX` or `each: PID-3`, with `do` | does the steps for every segment or repetition; inside, paths mean [the current one](super::reference) |
+//! | `each: OBX` or `each: PID-3`, with `do` | does the steps for every segment or repetition; inside, paths mean [the current one](super::reference), and `each: OBX` in `each: OBR` goes over the OBX that follow this OBR |
 //! | `map: { field: PATH, table: NAME, to: PATH, column: NAME, otherwise: … }` | puts what the [table](super::table) says in place of a code |
 //! | `date: { field: PATH, read: PATTERN, write: PATTERN, read_zone: …, write_zone: …, to: PATH, otherwise: … }` | [rewrites a date](super::date) |
 //! | `join: { from: [PATH, …], with: TEXT, to: PATH }` | writes the values there are, one after another |
@@ -39,13 +39,15 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
-use pipehat_message::{CharsetRule, SegmentName};
+use pipehat_message::{CharsetRule, Occurrence, SegmentName};
 
 use self::flow::{always_ends, check_reachable, reached};
 use super::expression::Expression;
 use super::lane::Lanes;
+
 use super::reference::{EachOver, Reference, Scope, Use};
-use super::step::{Action, Over, Step};
+use super::run::RunLimits;
+use super::step::{Action, Over, Step, Within};
 use super::table::Table;
 use super::verdict::StepPlace;
 use super::{DestinationProgram, Program, split};
@@ -158,6 +160,7 @@ impl Program {
             destinations: destinations.into(),
             lanes: source.lanes.clone(),
             charset: source.charset,
+            limits: RunLimits::DEFAULT,
             control_id_path: split::control_id_path(),
         });
         ReadProgram { program, tables: reader.used }
@@ -217,11 +220,7 @@ impl<'r> Reader<'r> {
         diagnostics: &mut Diagnostics,
     ) -> DestinationProgram {
         let scope = Scope::default();
-        let when = source.when.and_then(|node| {
-            let condition = self.condition(node, &scope, diagnostics)?;
-            flow::check_not_fixed(node, &condition, diagnostics);
-            Some(condition)
-        });
+        let when = source.when.and_then(|node| self.condition(node, &scope, diagnostics));
         let prefix = format!("destinations.{}.steps", source.name);
         let steps = source.steps.and_then(|node| {
             let list = node.list(diagnostics)?;
@@ -306,9 +305,6 @@ impl<'r> Reader<'r> {
             let otherwise = otherwise.map(|node| {
                 self.inner(node, &format!("{prefix}.else"), whole, scope, fields.diagnostics())
             });
-            if let (Some(node), Some(condition)) = (condition_node, &condition) {
-                flow::check_not_fixed(node, condition, fields.diagnostics());
-            }
             fields.finish();
             let action = Action::When {
                 condition: condition?,
@@ -334,9 +330,6 @@ impl<'r> Reader<'r> {
         };
         let place = self.place(&node.span, format!("{prefix}.{name}"));
         let action = self.action(name, value, whole, scope, fields.diagnostics());
-        if let (Some(node), Some(condition)) = (condition_node, &condition) {
-            flow::check_not_fixed(node, condition, fields.diagnostics());
-        }
         fields.finish();
         let step = Step { place: place.clone(), action: action? };
         if condition_node.is_none() {
@@ -406,7 +399,7 @@ impl<'r> Reader<'r> {
         let over = fields.required("each", |node, diagnostics| self.over(node, scope, diagnostics));
         let inside = over.as_ref().and_then(|over| {
             let each = match over {
-                Over::Segments(name) => EachOver::Segments(*name),
+                Over::Segments { name, .. } => EachOver::Segments(*name),
                 Over::Repetitions(field) => EachOver::Repetitions(field.clone()),
             };
             scope.within(each)
@@ -453,8 +446,21 @@ impl<'r> Reader<'r> {
                 "a message has only one MSH",
                 "do the steps without `each`".to_owned(),
             ),
-            0 => Some(Over::Segments(path.segment())),
-            1 if path.occurrence() == pipehat_message::Occurrence::All => refuse(
+            0 if scope.goes_over(path.segment()) => refuse(
+                diagnostics,
+                "an `each` around goes over these segments already",
+                format!("inside it, `{}` is the current one", path.segment()),
+            ),
+            0 if reference.is_numbered() && path.occurrence() != Occurrence::All => refuse(
+                diagnostics,
+                "this names one segment, and `each` goes over all",
+                format!("write `each: {}`, or do the steps without `each`", path.segment()),
+            ),
+            0 => {
+                let within = Within(scope.segments().into());
+                Some(Over::Segments { name: path.segment(), within })
+            }
+            1 if path.occurrence() == Occurrence::All => refuse(
                 diagnostics,
                 "this names repetitions in several segments",
                 format!("put one `each` into another: first `each: {}`", path.segment()),

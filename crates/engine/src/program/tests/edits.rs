@@ -71,7 +71,7 @@ fn copy_and_move_take_values_as_they_stand() {
     check("  - copy: { from: PID-2, to: PID-3 }", "PID|1||a", &["PID|1||a"]);
     check("  - copy: { from: ZZZ-2, to: PID-3 }", "PID|1||a", &["PID|1||a"]);
     check("  - move: { from: PID-2, to: PID-3 }", "PID|1|x|a", &["PID|1||x"]);
-    check("  - move: { from: PID-3[2].1, to: PID-2 }", "PID|1||a~b^c", &["PID|1|b|a~^c"]);
+    check("  - move: { from: \"PID-3[2].1\", to: PID-2 }", "PID|1||a~b^c", &["PID|1|b|a~^c"]);
 }
 
 #[test]
@@ -134,6 +134,28 @@ fn each_goes_over_segments() {
         &["OBX|1\nNTE|1\nOBX|2\nNTE|2"],
     );
     check("  - each: ZZZ\n    do: [ { set: { ZZZ-1: x } } ]", "PID|1", &["PID|1"]);
+}
+
+#[test]
+fn each_in_each_goes_over_what_follows() {
+    let nested = "  - each: OBR\n    do:\n      - each: OBX\n        do: [ { copy: { from: OBR-1, to: OBX-2 } } ]";
+    check(
+        nested,
+        "OBX|0\nOBR|a\nOBX|1\nNTE|x\nOBX|2\nOBR|b\nOBR|c\nOBX|3",
+        &["OBX|0\nOBR|a\nOBX|1|a\nNTE|x\nOBX|2|a\nOBR|b\nOBR|c\nOBX|3|c"],
+    );
+    let removing = "  - each: OBR\n    do:\n      - each: OBX\n        do:\n          - remove_segment: OBX\n            when: OBX-2 = \"x\"\n          - set: { OBX-3: \"{OBR-1}\" }";
+    check(
+        removing,
+        "OBR|a\nOBX|1|x\nOBX|2\nOBR|b\nOBX|3|x\nOBX|4|x\nOBX|5",
+        &["OBR|a\nOBX|2||a\nOBR|b\nOBX|5||b"],
+    );
+    let three = "  - each: OBR\n    do:\n      - each: OBX\n        do:\n          - each: NTE\n            do: [ { set: { NTE-2: \"{OBR-1}{OBX-1}\" } } ]";
+    check(
+        three,
+        "OBR|a\nOBX|1\nNTE|n\nOBR|b\nNTE|m\nOBX|2\nNTE|o",
+        &["OBR|a\nOBX|1\nNTE|n|a1\nOBR|b\nNTE|m\nOBX|2\nNTE|o|b2"],
+    );
 }
 
 #[test]

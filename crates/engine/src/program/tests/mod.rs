@@ -2,6 +2,7 @@
 
 mod conditions;
 mod edits;
+mod limits;
 mod properties;
 mod routing;
 mod splits;

@@ -1,0 +1,120 @@
+//! The running Pipehat, as the command line talks to it: over the admin API, with the token it
+//! left in its data directory.
+
+use std::time::Duration;
+
+use pipehat_server::{AdminAccess, ApiError, DataDirectory};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::exit::Failure;
+
+/// How long an answer may take; a proof of a large journal reads all of it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3_600);
+
+/// How long a connection may take: it is on this machine.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection to the admin API.
+pub(crate) struct Admin {
+    access: AdminAccess,
+    client: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Why the admin API did not answer as hoped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    #[error(
+        "no Pipehat runs on {data}: start it with `pipehat up`, or name its data directory with --data"
+    )]
+    NotRunning { data: String },
+    #[error("the Pipehat on {data} does not answer at {url}; has it stopped?")]
+    Unreachable {
+        data: String,
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{}{}", error.message, error.detail.as_ref().map(|detail| format!("\n{detail}")).unwrap_or_default())]
+    Refused { error: ApiError },
+    #[error("the Pipehat at {url} gave an answer this release does not understand")]
+    Answer { url: String },
+}
+
+impl Admin {
+    /// Finds the Pipehat that runs on this data.
+    pub(crate) fn find(data: &DataDirectory) -> Result<Self, Failure> {
+        let access = data.read_admin().map_err(Failure::could_not)?.ok_or_else(|| {
+            Failure::could_not(AdminError::NotRunning { data: data.root().display().to_string() })
+        })?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .map_err(Failure::could_not)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::could_not)?;
+        Ok(Self { access, client, runtime })
+    }
+
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let bytes = self.send(self.client.get(self.url(path)))?;
+        self.parse(&bytes)
+    }
+
+    pub(crate) fn get_bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        self.send(self.client.get(self.url(path)))
+    }
+
+    pub(crate) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(Failure::could_not)?;
+        let request = self.client.post(self.url(path)).header("content-type", "application/json");
+        let bytes = self.send(request.body(body))?;
+        self.parse(&bytes)
+    }
+
+    /// A call whose answer says no more than that it was taken.
+    pub(crate) fn ask(&self, path: &str) -> Result<(), Failure> {
+        self.send(self.client.post(self.url(path))).map(drop)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.access.url)
+    }
+
+    fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
+        let request = request.bearer_auth(&self.access.token);
+        self.runtime.block_on(async {
+            let unreachable = |source| {
+                Failure::could_not(AdminError::Unreachable {
+                    data: "this data".to_owned(),
+                    url: self.access.url.clone(),
+                    source,
+                })
+            };
+            let response = request.send().await.map_err(unreachable)?;
+            let status = response.status();
+            let bytes = response.bytes().await.map_err(unreachable)?;
+            if status.is_success() {
+                return Ok(bytes.to_vec());
+            }
+            Err(match serde_json::from_slice::<ApiError>(&bytes) {
+                Ok(error) => Failure::could_not(AdminError::Refused { error }),
+                Err(_) => Failure::could_not(AdminError::Answer { url: self.access.url.clone() }),
+            })
+        })
+    }
+
+    fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Failure> {
+        serde_json::from_slice(bytes)
+            .map_err(|_| Failure::could_not(AdminError::Answer { url: self.access.url.clone() }))
+    }
+}

@@ -1,0 +1,92 @@
+//! `pipehat check`: finds the mistakes of a project.
+
+use std::path::PathBuf;
+
+use pipehat_engine::project::Project;
+use pipehat_server::ProcessEnvironment;
+use serde_json::json;
+
+use super::project::show;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Terminal, Tone};
+
+const EXAMPLES: &str = "\
+Examples:
+  pipehat check                 check the project in this folder
+  pipehat check feeds --json    the mistakes as JSON, for an editor or a pipeline
+
+Every mistake of every file is shown at once, with file, line and column, and what to write
+instead. Nothing is started: no listener, no connection.";
+
+/// Check a project: every mistake, with file, line and column
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The project directory
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let loaded = Project::load(&self.directory, &ProcessEnvironment, &ProcessEnvironment);
+        let exit = if loaded.project.is_some() { Exit::Ok } else { Exit::NotSo };
+        if self.json {
+            let diagnostics: Vec<_> = loaded
+                .diagnostics
+                .records()
+                .into_iter()
+                .map(|record| {
+                    json!({
+                        "severity": record.severity,
+                        "code": record.code,
+                        "file": record.file,
+                        "line": record.line,
+                        "column": record.column,
+                        "message": record.message,
+                        "suggestion": record.suggestion,
+                        "help": record.help,
+                    })
+                })
+                .collect();
+            let channels: Vec<_> = loaded
+                .project
+                .iter()
+                .flat_map(|project| &project.channels)
+                .map(|channel| {
+                    json!({ "channel": &*channel.name, "revision": channel.revision.to_string() })
+                })
+                .collect();
+            let result = json!({
+                "ok": loaded.project.is_some(),
+                "channels": channels,
+                "diagnostics": diagnostics,
+            });
+            terminal.write(|output| writeln!(output, "{result:#}"))?;
+            return Ok(exit);
+        }
+        show(&loaded.diagnostics, terminal);
+        let Some(project) = loaded.project else {
+            let count = loaded.diagnostics.errors();
+            terminal.note(format_args!(
+                "{count} mistake{} in {}",
+                if count == 1 { "" } else { "s" },
+                self.directory.display()
+            ));
+            return Ok(exit);
+        };
+        terminal.write(|output| {
+            for channel in &project.channels {
+                let name = terminal.paint(Tone::Strong, &channel.name);
+                let off = if channel.enabled { "" } else { "  (not enabled)" };
+                writeln!(output, "{name}  revision {}{off}", channel.revision)?;
+            }
+            writeln!(output, "{} channels, no mistakes", project.channels.len())
+        })?;
+        Ok(exit)
+    }
+}

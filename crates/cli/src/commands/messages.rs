@@ -1,0 +1,364 @@
+//! `pipehat messages`: finds messages, shows what became of them, and decides about them.
+
+use clap::Subcommand;
+use pipehat_server::{
+    DecisionRequest, DecisionView, MessageDetail, MessageView, MessagesPage, SearchRequest,
+};
+
+use super::project::DataArguments;
+use crate::admin::Admin;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Terminal, Tone, fit, visible};
+
+const EXAMPLES: &str = "\
+Examples:
+  pipehat messages find --channel adt-in --type ADT^A01 --since 2h
+  pipehat messages find --id 4711            by patient, visit, order or accession number
+  pipehat messages find --parked             what waits for a person
+  pipehat messages show 1234 --bodies        every stage of one message, with its payloads
+  pipehat messages release 1234 --reason 'table corrected'
+  pipehat messages discard 1234 --reason 'test message of the vendor'
+  pipehat messages resend 1234 --to lab --reason 'the lab lost it'";
+
+/// Find messages, show every stage, release, discard or resend them
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Find(Find),
+    Show(Show),
+    Bytes(Bytes),
+    Release(Decide),
+    Discard(Decide),
+    Resend(Resend),
+}
+
+/// Find messages; newest first
+#[derive(Debug, clap::Args)]
+struct Find {
+    #[command(flatten)]
+    data: DataArguments,
+
+    /// Only this channel; may be repeated
+    #[arg(long, value_name = "NAME")]
+    channel: Vec<String>,
+
+    /// Message type: ADT, or ADT^A01
+    #[arg(long = "type", value_name = "TYPE")]
+    message_type: Option<String>,
+
+    /// The control id (MSH-10)
+    #[arg(long, value_name = "ID")]
+    control_id: Option<String>,
+
+    /// A patient, visit, order or accession number
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+
+    /// A path the channel names under `index:`, and its value
+    #[arg(long, value_name = "NAME=VALUE")]
+    index: Option<String>,
+
+    /// The sending application (MSH-3)
+    #[arg(long, value_name = "NAME")]
+    from_application: Option<String>,
+
+    /// The sending facility (MSH-4)
+    #[arg(long, value_name = "NAME")]
+    from_facility: Option<String>,
+
+    /// How it ended: in-flight, delivered, filtered, parked, rejected, superseded
+    #[arg(long, value_name = "DISPOSITION", conflicts_with = "parked")]
+    disposition: Option<String>,
+
+    /// What waits for a person: the same as --disposition parked
+    #[arg(long)]
+    parked: bool,
+
+    /// Only messages for this destination
+    #[arg(long, value_name = "NAME")]
+    destination: Option<String>,
+
+    /// Received since: a time like 2026-01-31T08:00:00Z, or a span like 15m, 2h, 3d
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+
+    /// Received before: a time, or a span ago
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+
+    /// Oldest first
+    #[arg(long)]
+    oldest: bool,
+
+    /// How many at most
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
+    limit: usize,
+
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show one message and every stage of its life
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    data: DataArguments,
+
+    /// The message's number, as `find` shows it
+    #[arg(value_name = "ID")]
+    message: u64,
+
+    /// Show the payloads too: they may hold patient data
+    #[arg(long)]
+    bodies: bool,
+
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print the exact bytes of a message as it was received
+#[derive(Debug, clap::Args)]
+struct Bytes {
+    #[command(flatten)]
+    data: DataArguments,
+
+    /// The message's number
+    #[arg(value_name = "ID")]
+    message: u64,
+}
+
+/// Decide about parked messages
+#[derive(Debug, clap::Args)]
+struct Decide {
+    #[command(flatten)]
+    data: DataArguments,
+
+    /// The messages' numbers
+    #[arg(value_name = "ID", required = true)]
+    messages: Vec<u64>,
+
+    /// Why; kept with the message
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Send a message's outputs once more, the same bytes
+#[derive(Debug, clap::Args)]
+struct Resend {
+    #[command(flatten)]
+    decide: Decide,
+
+    /// Only to this destination
+    #[arg(long, value_name = "DESTINATION")]
+    to: Option<String>,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        match self.command {
+            Command::Find(find) => find.run(terminal),
+            Command::Show(show) => show.run(terminal),
+            Command::Bytes(bytes) => {
+                let admin = Admin::find(&bytes.data.find())?;
+                let path = format!("/api/v1/messages/{}/bytes", bytes.message);
+                terminal.write_message(&admin.get_bytes(&path)?)?;
+                Ok(Exit::Ok)
+            }
+            Command::Release(decide) => decide.run("release", None, terminal),
+            Command::Discard(decide) => decide.run("discard", None, terminal),
+            Command::Resend(resend) => resend.decide.run("resend", resend.to, terminal),
+        }
+    }
+}
+
+impl Find {
+    fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find())?;
+        let mut request = SearchRequest {
+            channels: self.channel,
+            from: self.since.as_deref().map(moment).transpose()?,
+            until: self.until.as_deref().map(moment).transpose()?,
+            message_type: self.message_type,
+            control_id: self.control_id,
+            sending_application: self.from_application,
+            sending_facility: self.from_facility,
+            identifier: self.id,
+            named: self.index.as_deref().map(named).transpose()?,
+            disposition: self.disposition.or_else(|| self.parked.then(|| "parked".to_owned())),
+            destination: self.destination,
+            oldest_first: self.oldest,
+            limit: None,
+            cursor: None,
+        };
+        let mut messages: Vec<MessageView> = Vec::new();
+        loop {
+            request.limit = Some(self.limit.saturating_sub(messages.len()).clamp(1, 500));
+            let page: MessagesPage = admin.post("/api/v1/messages/search", &request)?;
+            messages.extend(page.messages);
+            request.cursor = page.next;
+            if request.cursor.is_none() || messages.len() >= self.limit {
+                break;
+            }
+        }
+        messages.truncate(self.limit);
+        if self.json {
+            let text = serde_json::to_string_pretty(&messages).map_err(Failure::could_not)?;
+            terminal.write(|output| writeln!(output, "{text}"))?;
+        } else {
+            list(&messages, terminal)?;
+            if request.cursor.is_some() {
+                terminal.note(format_args!("there are more; ask for them with --limit"));
+            }
+        }
+        Ok(if messages.is_empty() { Exit::NotSo } else { Exit::Ok })
+    }
+}
+
+fn list(messages: &[MessageView], terminal: &Terminal) -> Result<(), Failure> {
+    if messages.is_empty() {
+        terminal.note("no message is like that");
+        return Ok(());
+    }
+    terminal.write(|output| {
+        let header = format!(
+            "{:>9}  {:23}  {:14}  {:9}  {:20}  {:10}  WHY",
+            "ID", "RECEIVED (UTC)", "CHANNEL", "TYPE", "CONTROL ID", "ENDED"
+        );
+        writeln!(output, "{}", terminal.paint(Tone::Faint, fit(&header, terminal.width())))?;
+        for message in messages {
+            let at = message.received_at.trim_end_matches('Z').replace('T', " ");
+            let line = format!(
+                "{:>9}  {:23}  {:14}  {:9}  {:20}  {:10}  {}",
+                message.id,
+                at,
+                message.channel,
+                message.message_type,
+                visible(&message.control_id),
+                message.disposition,
+                why(message)
+            );
+            let line = fit(line.trim_end(), terminal.width());
+            let line = match message.disposition.as_str() {
+                "parked" | "rejected" => terminal.paint(Tone::Bad, line),
+                "in-flight" => terminal.paint(Tone::Warning, line),
+                _ => line,
+            };
+            writeln!(output, "{line}")?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn why(message: &MessageView) -> String {
+    if let Some(original) = message.duplicate_of {
+        return format!("repeats {original}");
+    }
+    let mut codes: Vec<&str> = Vec::new();
+    for code in message.deliveries.iter().map(|delivery| &delivery.code).chain([&message.code]) {
+        if !code.is_empty() && !codes.contains(&code.as_str()) {
+            codes.push(code);
+        }
+    }
+    codes.join(", ")
+}
+
+impl Show {
+    fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find())?;
+        let bodies = if self.bodies { "?bodies=true" } else { "" };
+        let path = format!("/api/v1/messages/{}{bodies}", self.message);
+        let detail: MessageDetail = admin.get(&path)?;
+        if self.json {
+            let text = serde_json::to_string_pretty(&detail).map_err(Failure::could_not)?;
+            terminal.write(|output| writeln!(output, "{text}"))?;
+            return Ok(Exit::Ok);
+        }
+        terminal.write(|output| {
+            if let Some(message) = &detail.message {
+                writeln!(
+                    output,
+                    "message {}  {}  {}  control id {}  {}",
+                    message.id,
+                    message.channel,
+                    message.message_type,
+                    visible(&message.control_id),
+                    terminal.paint(Tone::Strong, &message.disposition)
+                )?;
+            }
+            for stage in &detail.stages {
+                let name = terminal.paint(Tone::Strong, format!("{:10}", stage.stage));
+                writeln!(output, "{}  {name}  {}", stage.at, stage.what)?;
+                for (name, body) in &stage.bodies {
+                    writeln!(output, "    {}", terminal.paint(Tone::Faint, format!("{name}:")))?;
+                    for line in body.split(['\r', '\n']).filter(|line| !line.is_empty()) {
+                        writeln!(output, "      {}", visible(line))?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Exit::Ok)
+    }
+}
+
+impl Decide {
+    fn run(
+        self,
+        decision: &str,
+        destination: Option<String>,
+        terminal: &Terminal,
+    ) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find())?;
+        let by = std::env::var("USER").ok().filter(|user| !user.is_empty());
+        let request = DecisionRequest { reason: self.reason, by, destination };
+        for message in self.messages {
+            let path = format!("/api/v1/messages/{message}/{decision}");
+            let done: DecisionView = admin.post(&path, &request)?;
+            let plural = if done.count == 1 { "y" } else { "ies" };
+            terminal.note(format_args!(
+                "message {message}: {decision}, {} deliver{plural}",
+                done.count
+            ));
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// A time, or how long ago.
+fn moment(text: &str) -> Result<String, Failure> {
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    let wrong = || {
+        Failure::usage(format!(
+            "`{text}` is no time: write 2026-01-31T08:00:00Z, or a span like 15m, 2h or 3d"
+        ))
+    };
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let ago = number.checked_mul(seconds).map(jiff::SignedDuration::from_secs);
+    let at = ago.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok()).ok_or_else(wrong)?;
+    Ok(at.to_string())
+}
+
+fn named(text: &str) -> Result<(String, String), Failure> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| Failure::usage(format!("`{text}` is no NAME=VALUE")))?;
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,294 @@
+//! The HTTP destination: one request for each message, over connections that are kept open.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::{BoxFuture, FutureExt};
+use http::{HeaderMap, Method, StatusCode};
+use jiff::Timestamp;
+use pipehat_message::Acknowledgment;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Proxy, Response, Url, redirect};
+use rustls::ClientConfig;
+
+use super::answers::{Verdict, judge};
+use super::codes;
+use super::retry_after::retry_after;
+use crate::{Attempt, Destination, Health, OperatorCode, Outbound, Parallel, Problem};
+
+/// An unused connection is closed after this long: many servers close theirs after a minute, and a request sent into
+/// that moment would be interrupted.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is done with an acknowledgment in the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AcknowledgmentRule {
+    /// Its code counts, when there is one.
+    Honour,
+    /// A success without one is none.
+    Require,
+    /// The status alone counts.
+    Ignore,
+}
+
+/// How messages are sent.
+#[derive(Clone)]
+pub(super) struct DestinationOptions {
+    /// The URL; its host is the name the partner's certificate must have.
+    pub(super) url: Url,
+    /// Where to connect, as an operator would write it.
+    pub(super) address: String,
+    /// The host to look up instead of the URL's, and its port.
+    pub(super) resolve: Option<(String, u16)>,
+    /// Goes between, where the network demands it.
+    pub(super) proxy: Option<Proxy>,
+    pub(super) method: Method,
+    /// Content type, authorization and whatever else is configured.
+    pub(super) headers: HeaderMap,
+    /// For plain HTTP too: the client is not made without.
+    pub(super) tls: ClientConfig,
+    pub(super) connect_timeout: Duration,
+    pub(super) timeout: Duration,
+    pub(super) connections: usize,
+    pub(super) reply_bytes_max: usize,
+    pub(super) acknowledgment: AcknowledgmentRule,
+}
+
+/// A URL messages are sent to.
+pub(super) struct HttpDestination {
+    sender: Arc<Sender>,
+}
+
+impl HttpDestination {
+    /// A destination with these options. It connects when first used.
+    ///
+    /// # Errors
+    /// When no client can be made of the TLS settings.
+    pub(super) fn new(options: DestinationOptions, health: Arc<Health>) -> reqwest::Result<Self> {
+        let mut builder = Client::builder()
+            // Where messages go is configured here, and nowhere else: not by a response, not by the environment.
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .http1_only()
+            .retry(reqwest::retry::never())
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.timeout)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(options.connections)
+            .tls_backend_preconfigured(options.tls.clone());
+        if let Some(proxy) = options.proxy.clone() {
+            builder = builder.proxy(proxy);
+        }
+        if let Some((host, port)) = options.resolve.clone() {
+            builder = builder.dns_resolver(Arc::new(Elsewhere { host, port }));
+        }
+        let client = builder.build()?;
+        let sender = Sender { options, client, health, not_before: Mutex::new(None) };
+        Ok(Self { sender: Arc::new(sender) })
+    }
+}
+
+impl Destination for HttpDestination {
+    fn parallel(&self) -> Parallel {
+        Parallel { connections: self.sender.options.connections, window: 1 }
+    }
+
+    fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
+        let sender = self.sender.clone();
+        async move { sender.deliver(outbound).await }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.sender.health.stopped();
+        async {}.boxed()
+    }
+}
+
+/// Looks up one host, whatever name it is asked for.
+struct Elsewhere {
+    host: String,
+    port: u16,
+}
+
+impl Resolve for Elsewhere {
+    fn resolve(&self, _: Name) -> Resolving {
+        let (host, port) = (self.host.clone(), self.port);
+        async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        }
+        .boxed()
+    }
+}
+
+struct Sender {
+    options: DestinationOptions,
+    client: Client,
+    health: Arc<Health>,
+    /// The partner asked to be left alone until then.
+    not_before: Mutex<Option<Instant>>,
+}
+
+/// A response's body.
+enum Reply {
+    Whole(Bytes),
+    /// The first bytes of one that is too large to keep.
+    Cut(Bytes),
+}
+
+impl Sender {
+    async fn deliver(&self, outbound: Outbound) -> Attempt {
+        if let Some(wait) = self.still_to_wait() {
+            let (code, address) = (codes::ASKED_TO_WAIT.code, &self.options.address);
+            let seconds = wait.as_secs().saturating_add(1);
+            return Attempt::NotSent {
+                code,
+                detail: format!("{address} asked us to wait {seconds}s more"),
+            };
+        }
+        let _connected = self.health.connected();
+        let bytes = outbound.bytes.len();
+        let request = self
+            .client
+            .request(self.options.method.clone(), self.options.url.clone())
+            .headers(self.options.headers.clone())
+            .body(outbound.bytes);
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) if error.is_connect() => {
+                let (code, detail) = self.down(codes::CONNECT_FAILED, "can't be reached", &error);
+                return Attempt::NotSent { code, detail };
+            }
+            Err(error) => return self.interrupted(&error),
+        };
+        self.health.sent(bytes);
+        let (status, wait) = (response.status(), retry_after(response.headers(), Timestamp::now()));
+        match read(&mut response, self.options.reply_bytes_max).await {
+            Ok(reply) => self.judge(status, reply, wait),
+            Err(error) => self.interrupted(&error),
+        }
+    }
+
+    /// A response came, so the partner is there: what it says of the message is no matter of the link's.
+    fn judge(&self, status: StatusCode, reply: Reply, wait: Option<Duration>) -> Attempt {
+        let (start, reply) = match reply {
+            Reply::Whole(body) if body.is_empty() => (body, None),
+            Reply::Whole(body) => (body.clone(), Some(body)),
+            Reply::Cut(start) => (start, None),
+        };
+        self.health.received(start.len());
+        let acknowledgment = match self.options.acknowledgment {
+            AcknowledgmentRule::Ignore => None,
+            AcknowledgmentRule::Honour | AcknowledgmentRule::Require => {
+                Acknowledgment::read(&start).ok()
+            }
+        };
+        let code = acknowledgment.map(|acknowledgment| acknowledgment.code());
+        let address = &self.options.address;
+        match judge(status, code) {
+            Verdict::Taken
+                if code.is_none() && self.options.acknowledgment == AcknowledgmentRule::Require =>
+            {
+                let code = codes::RESPONSE_UNREADABLE.code;
+                let detail = format!("the response of {address} ({status}) has no acknowledgment");
+                self.health.problem(Problem { code, detail: detail.clone() });
+                Attempt::Interrupted { code, detail, reply }
+            }
+            Verdict::Taken => {
+                self.health.up();
+                if reply.is_none() && !start.is_empty() {
+                    let code = codes::REPLY_TOO_LARGE.code;
+                    let detail = format!("the response of {address} is too large to keep");
+                    self.health.problem(Problem { code, detail });
+                }
+                Attempt::Delivered { reply }
+            }
+            Verdict::Refused(answer) => {
+                self.health.up();
+                *self.lock() = wait.and_then(|wait| Instant::now().checked_add(wait));
+                let code = codes::REFUSED.code;
+                let detail = format!("{address} answered {}", answer.name);
+                self.health.problem(Problem { code, detail });
+                Attempt::Refused { code, answer, reply }
+            }
+        }
+    }
+
+    fn interrupted(&self, error: &reqwest::Error) -> Attempt {
+        let (code, detail) = if error.is_timeout() {
+            self.down(codes::RESPONSE_TIMEOUT, "did not answer in time", error)
+        } else {
+            self.down(codes::RESPONSE_LOST, "broke off before the response was complete", error)
+        };
+        Attempt::Interrupted { code, detail, reply: None }
+    }
+
+    fn down(
+        &self,
+        code: OperatorCode,
+        what: &str,
+        error: &reqwest::Error,
+    ) -> (&'static str, String) {
+        let mut detail = format!("{} {what}", self.options.address);
+        if let Some(cause) = cause(error) {
+            detail.push_str(&format!(": {cause}"));
+        }
+        self.health.down(Problem { code: code.code, detail: detail.clone() });
+        (code.code, detail)
+    }
+
+    fn still_to_wait(&self) -> Option<Duration> {
+        let mut not_before = self.lock();
+        let wait = not_before.and_then(|until| until.checked_duration_since(Instant::now()));
+        match wait {
+            Some(wait) if !wait.is_zero() => Some(wait),
+            _ => {
+                *not_before = None;
+                None
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read(response: &mut Response, bytes_max: usize) -> reqwest::Result<Reply> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = bytes_max.saturating_sub(body.len());
+        if chunk.len() > room {
+            body.extend_from_slice(chunk.get(..room).unwrap_or_default());
+            return Ok(Reply::Cut(body.freeze()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply::Whole(body.freeze()))
+}
+
+/// What the system or TLS says lies behind an error. Never the whole text: it has the URL in it, which may hold secrets.
+fn cause(error: &reqwest::Error) -> Option<String> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return Some(innermost(error));
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// TLS wraps its errors into the system's, more than once.
+fn innermost(error: &std::io::Error) -> String {
+    let Some(inner) = error.get_ref() else { return error.kind().to_string() };
+    if let Some(inner) = inner.downcast_ref::<std::io::Error>() {
+        return innermost(inner);
+    }
+    match inner.downcast_ref::<rustls::Error>() {
+        Some(inner) => format!("TLS: {inner}"),
+        None => error.kind().to_string(),
+    }
+}

@@ -1,0 +1,98 @@
+//! Reading settings, so that all that is wrong with them is told at once.
+
+use std::time::Duration;
+
+use http::header::HeaderName;
+use pipehat_config::{Diagnostic, Diagnostics, SecretReference, Settings, Span};
+
+use super::codes;
+use crate::{BuildContext, OperatorCode};
+
+/// Reads settings and collects what is wrong with them.
+pub(super) struct Reading<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) context: &'a BuildContext<'a>,
+    pub(super) diagnostics: &'a mut Diagnostics,
+    pub(super) sound: bool,
+}
+
+impl Reading<'_> {
+    pub(super) fn wrong(&mut self, name: &'static str, message: impl Into<String>) {
+        self.wrong_with(&codes::SETTING, name, message);
+    }
+
+    pub(super) fn wrong_with(
+        &mut self,
+        code: &OperatorCode,
+        name: &'static str,
+        message: impl Into<String>,
+    ) {
+        let span = self.settings.span_of(name).unwrap_or_else(|| self.settings.span()).clone();
+        self.wrong_at(code, &span, message);
+    }
+
+    pub(super) fn wrong_at(
+        &mut self,
+        code: &OperatorCode,
+        span: &Span,
+        message: impl Into<String>,
+    ) {
+        let error = Diagnostic::error(code.code, span, message);
+        self.diagnostics.push(error.with_help(code.remedy));
+        self.sound = false;
+    }
+
+    /// Keeps a URL out of excerpts that has, or may have, a password in it.
+    pub(super) fn conceal_password(&mut self, name: &'static str) {
+        if let Some(setting) = self.settings.get(name)
+            && setting.text().is_some_and(|text| text.contains('@'))
+        {
+            self.diagnostics.conceal(setting.span());
+        }
+    }
+
+    /// The secret behind a reference, without the line end that editors put behind it.
+    pub(super) fn secret(&mut self, reference: &SecretReference) -> Option<Vec<u8>> {
+        match self.context.secrets.secret(reference.name()) {
+            Ok(secret) if secret.trim_ascii().is_empty() => {
+                let message = format!("the secret `{}` is empty", reference.name());
+                self.wrong_at(&codes::SETTING, reference.span(), message);
+                None
+            }
+            Ok(secret) => {
+                let end = secret.trim_ascii_end().len();
+                Some(secret.into_iter().take(end).collect())
+            }
+            Err(error) => {
+                self.wrong_at(&codes::SETTING, reference.span(), error.to_string());
+                None
+            }
+        }
+    }
+
+    pub(super) fn header_name(&mut self, text: &str, span: &Span) -> Option<HeaderName> {
+        let name = HeaderName::try_from(text).ok();
+        if name.is_none() {
+            self.wrong_at(&codes::SETTING, span, "this is not the name of a header");
+        }
+        name
+    }
+
+    pub(super) fn bytes_max(&mut self, name: &'static str) -> Option<usize> {
+        match u32::try_from(self.settings.bytes(name)?) {
+            Ok(bytes) if bytes > 0 => usize::try_from(bytes).ok(),
+            _ => {
+                self.wrong(name, "this must be between 1B and 4GiB");
+                None
+            }
+        }
+    }
+
+    pub(super) fn time(&mut self, name: &'static str) -> Option<Duration> {
+        let time = self.settings.duration(name)?;
+        if time.is_zero() {
+            self.wrong(name, "nothing can be done in no time");
+        }
+        Some(time)
+    }
+}

@@ -1,0 +1,227 @@
+//! Whole projects: broken ones, the examples, and cases.
+
+use std::path::{Path, PathBuf};
+
+use pipehat_config::Colour;
+
+use super::cases::{CaseUpdate, Mismatch, run_cases};
+use super::files::{DirectoryFiles, MemoryFiles};
+use super::load::{Loaded, Project};
+use super::testing::{TestEnvironment, files, load};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every broken project under `golden/check` against its `expected.txt`.
+#[test]
+fn broken_projects_are_told_in_words_for_their_owners() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/check");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(&golden)
+        .expect("the folder of golden cases")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    folders.sort();
+    assert!(folders.len() >= 20, "twenty differently broken configurations are promised");
+    let mut wrong = Vec::new();
+    for folder in folders {
+        let loaded = load(&DirectoryFiles::new(&folder));
+        assert!(loaded.project.is_none(), "{} is not broken", folder.display());
+        let told = loaded.diagnostics.render(Colour::Never);
+        let expected = folder.join("expected.txt");
+        if update {
+            std::fs::write(&expected, &told).expect("the expectation is written");
+        } else if std::fs::read_to_string(&expected).unwrap_or_default() != told {
+            wrong.push(format!("{}:\n{told}", folder.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every code a broken project shows is explained.
+#[test]
+fn every_code_is_explained() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/check");
+    for entry in std::fs::read_dir(golden).expect("the folder of golden cases") {
+        let loaded = load(&DirectoryFiles::new(entry.expect("an entry").path()));
+        for diagnostic in &loaded.diagnostics {
+            let known = super::CODES.iter().chain(pipehat_config::CODES);
+            let known = known.filter(|known| known.code == diagnostic.code).count();
+            assert_eq!(known, 1, "{}", diagnostic.code);
+        }
+    }
+}
+
+#[test]
+fn the_examples_load_and_pass_their_cases() {
+    for name in ["intake", "relay", "strict"] {
+        let files = DirectoryFiles::new(repository().join("examples").join(name));
+        let directory = repository().join("examples").join(name);
+        let Loaded { project, diagnostics } =
+            Project::load(&directory, &TestEnvironment, &TestEnvironment);
+        assert!(diagnostics.is_empty(), "{}", diagnostics.render(Colour::Never));
+        let run = run_cases(&project.expect("a project"), &files, None);
+        assert!(run.passed(), "{name}: {run:#?}");
+        assert!(run.cases.len() >= 2, "{name}");
+    }
+}
+
+#[test]
+fn a_revision_changes_with_the_file_and_the_tables_it_uses() {
+    let revision = |files: &MemoryFiles| {
+        let project = load(files).project.expect("a sound project");
+        project.channels.first().expect("one channel").revision
+    };
+    let rest = "steps: [ { map: { field: PID-8, table: gender } } ]\n";
+    let one = revision(&files(rest));
+    assert_eq!(one, revision(&files(rest)));
+    assert_ne!(one, revision(&files(&format!("{rest}# more\n"))));
+    assert_eq!(one, revision(&files(rest).with("tables/other.csv", "a,b\n1,2\n")));
+    assert_ne!(one, revision(&files(rest).with("tables/gender.csv", "a,b\n1,2\n")));
+}
+
+#[test]
+fn a_fingerprint_changes_with_the_section_only() {
+    let prints = |rest: &str| {
+        let project = load(&files(rest)).project.expect("a sound project");
+        let channel = project.channels.first().expect("one channel");
+        let destination = channel.destinations.first().expect("one destination");
+        (channel.source.fingerprint, destination.fingerprint)
+    };
+    let destination =
+        |rest: &str| format!("destinations: {{ a: {{ mllp: {{ connect: {rest} }} }} }}\n");
+    let one = prints(&destination("127.0.0.1:1"));
+    assert_eq!(
+        one,
+        prints(&format!("steps: [ {{ clear: PID-3 }} ]\n{}", destination("127.0.0.1:1")))
+    );
+    let other = prints(&destination("127.0.0.1:2"));
+    assert_eq!(one.0, other.0);
+    assert_ne!(one.1, other.1);
+}
+
+#[test]
+fn secrets_and_variables_stay_out_of_what_is_told() {
+    let loaded = load(&files("accept: '${TEST_SITE} ='\n"));
+    let told = loaded.diagnostics.render(Colour::Never);
+    assert!(loaded.diagnostics.is_err() && !told.contains("GENERAL"), "{told}");
+}
+
+const CASE: &str = "MSH|^~\\&|A|B\nPID|1||a|||||M\n";
+
+fn with_cases(files: &[(&str, &str)]) -> (super::CasesRun, String) {
+    let mut project = super::testing::files(
+        "steps: [ { map: { field: PID-8, table: gender } } ]\ndestinations: { out: { mllp: { connect: 127.0.0.1:1 } } }\n",
+    );
+    for (path, content) in files {
+        project = project.with(*path, *content);
+    }
+    let loaded = load(&project).project.expect("a sound project");
+    let run = run_cases(&loaded, &project, None);
+    let told = run.diagnostics.render(Colour::Never);
+    (run, told)
+}
+
+#[test]
+fn a_case_passes_when_everything_comes_out_as_expected() {
+    let out = "MSH|^~\\&|A|B\r\nPID|1||a|||||male\r\n";
+    let (run, _) = with_cases(&[("tests/test/a/in.hl7", CASE), ("tests/test/a/out.out.hl7", out)]);
+    assert!(run.passed(), "{run:?}");
+    let parked = CASE.replace("|M", "|X");
+    for ended in ["parked", "parked program.map-no-match\n"] {
+        let (run, _) =
+            with_cases(&[("tests/test/a/in.hl7", &parked), ("tests/test/a/ended.txt", ended)]);
+        assert!(run.passed(), "{run:?}");
+    }
+}
+
+#[track_caller]
+fn mismatches(files: &[(&str, &str)]) -> (Vec<Mismatch>, Vec<CaseUpdate>) {
+    let (run, told) = with_cases(files);
+    assert_eq!(told, "");
+    let [report] = run.cases.as_slice() else { panic!("one case: {run:?}") };
+    (report.mismatches.clone(), report.updates.clone())
+}
+
+#[test]
+fn a_case_that_differs_names_the_fields() {
+    let out = "MSH|^~\\&|A|B\nPID|1||b|||||M\n";
+    let (found, updates) =
+        mismatches(&[("tests/test/a/in.hl7", CASE), ("tests/test/a/out.out.hl7", out)]);
+    let [Mismatch::Differs { file, differences }] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(file, "out.out.hl7");
+    let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["PID-3: expected `b`, found `a`", "PID-8: expected `M`, found `male`"]);
+    let [update] = updates.as_slice() else { panic!("{updates:?}") };
+    assert_eq!(update.path, "tests/test/a/out.out.hl7");
+    assert_eq!(update.content.as_deref(), Some(&b"MSH|^~\\&|A|B\nPID|1||a|||||male\n"[..]));
+}
+
+#[test]
+fn a_case_that_ends_otherwise_says_how_and_where() {
+    let (found, updates) =
+        mismatches(&[("tests/test/a/in.hl7", CASE), ("tests/test/a/ended.txt", "filtered\n")]);
+    let [Mismatch::Ended { expected, actual, .. }, Mismatch::NotExpected { file, .. }] =
+        found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!((expected.as_str(), actual.as_str()), ("filtered", "delivered"));
+    assert_eq!(file, "out.out.hl7");
+    let removed = updates.iter().find(|update| update.path.ends_with("ended.txt"));
+    assert_eq!(removed.expect("an update").content, None);
+}
+
+#[test]
+fn a_case_without_expectations_fails() {
+    let (found, updates) = mismatches(&[("tests/test/a/in.hl7", CASE)]);
+    assert_eq!(found, [Mismatch::NothingExpected]);
+    assert_eq!(updates.len(), 1);
+    let extra = "MSH|^~\\&|A|B\nPID|1||a|||||male\n";
+    let (found, _) = mismatches(&[
+        ("tests/test/a/in.hl7", CASE),
+        ("tests/test/a/out.out.hl7", extra),
+        ("tests/test/a/out.out.2.hl7", extra),
+    ]);
+    assert_eq!(found, [Mismatch::Missing { file: "out.out.2.hl7".to_owned() }]);
+}
+
+#[test]
+fn the_sender_and_the_time_of_a_case_can_be_set() {
+    let project = super::testing::files(
+        "accept: peer.address = \"10.1.1.1\"\nsteps: [ { set: { PID-2: \"{now}\" } } ]\ndestinations: { out: { mllp: { connect: 127.0.0.1:1 } } }\n",
+    )
+    .with("tests/test/a/in.hl7", "MSH|^~\\&|A|B\nPID|1\n")
+    .with("tests/test/a/case.yaml", "now: 2024-02-29T12:00:00Z\npeer: { address: 10.1.1.1 }\n")
+    .with("tests/test/a/out.out.hl7", "MSH|^~\\&|A|B\nPID|1|20240229120000+0000\n");
+    let loaded = load(&project).project.expect("a sound project");
+    let run = run_cases(&loaded, &project, None);
+    assert!(run.passed() && run.cases.len() == 1, "{run:?}");
+}
+
+#[test]
+fn cases_of_unknown_channels_and_without_a_message_are_mistakes() {
+    let (run, told) =
+        with_cases(&[("tests/tset/a/in.hl7", CASE), ("tests/test/b/out.out.hl7", CASE)]);
+    assert!(!run.passed() && run.cases.is_empty());
+    assert!(told.contains("did you mean `test`?") && told.contains("`in.hl7`"), "{told}");
+}
+
+#[test]
+fn a_chosen_case_runs_alone() {
+    let project = super::testing::files("")
+        .with("tests/test/a/in.hl7", CASE)
+        .with("tests/test/b/in.hl7", CASE)
+        .with("tests/test/a/ended.txt", "kept")
+        .with("tests/test/b/ended.txt", "kept");
+    let loaded = load(&project).project.expect("a sound project");
+    let names = |wanted: Option<&str>| -> Vec<String> {
+        let run = run_cases(&loaded, &project, wanted);
+        run.cases.into_iter().map(|report| report.folder()).collect()
+    };
+    assert_eq!(names(None), ["tests/test/a", "tests/test/b"]);
+    assert_eq!(names(Some("test")), ["tests/test/a", "tests/test/b"]);
+    assert_eq!(names(Some("test/b")), ["tests/test/b"]);
+    assert_eq!(names(Some("other")), [] as [&str; 0]);
+}
