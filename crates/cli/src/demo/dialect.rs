@@ -87,9 +87,10 @@ impl Dialect {
     pub(crate) fn bytes(&self, text: &str) -> Vec<u8> {
         match self.charset {
             DialectCharset::Utf8 => text.as_bytes().to_vec(),
-            DialectCharset::Latin1 => {
-                text.chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?')).collect()
-            }
+            DialectCharset::Latin1 => text
+                .chars()
+                .map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?'))
+                .collect(),
         }
     }
 }

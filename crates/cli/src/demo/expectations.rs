@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use pipehat_message::{Message, Path};
 
-use super::latency::Latencies;
 use super::sending::{Arrival, Fate, Order, Sending};
 use super::system::System;
+use crate::latency::Latencies;
 
 /// Arrivals that are recognised when they arrive again. Deliveries are at least once, and those
 /// sent again follow within seconds.
@@ -126,7 +126,8 @@ pub(crate) struct Quantiles {
 
 impl Quantiles {
     fn of(latencies: &Latencies) -> Self {
-        Self { p50: latencies.quantile(0.5), p99: latencies.quantile(0.99) }
+        let share = |share| (latencies.count() > 0).then(|| latencies.per_mille(share));
+        Self { p50: share(500), p99: share(990) }
     }
 }
 
@@ -245,7 +246,12 @@ impl Expectations {
     pub(crate) fn missing(&self, most: usize) -> Vec<String> {
         let books = self.lock();
         let names = books.open.values().map(|open| {
-            format!("{} of {} has not arrived at {}", open.arrival.control_id, open.channel, open.arrival.at.name())
+            format!(
+                "{} of {} has not arrived at {}",
+                open.arrival.control_id,
+                open.channel,
+                open.arrival.at.name()
+            )
         });
         names.take(most).collect()
     }
@@ -393,7 +399,10 @@ mod tests {
         assert_eq!(expectations.parked("3", "program.park"), None);
         let reception = expectations.arrived(System::Ward, &message("2", "7"));
         assert_eq!(reception.refused, Some("no"));
-        assert_eq!(expectations.parked("2", "mllp.refused").as_deref(), Some("ward refuses it: no"));
+        assert_eq!(
+            expectations.parked("2", "mllp.refused").as_deref(),
+            Some("ward refuses it: no")
+        );
         assert_eq!(expectations.tally().to_park, 0);
     }
 }

@@ -221,7 +221,8 @@ impl Simulation {
     }
 
     fn rate(&self, channel: &str) -> f64 {
-        let share = SHARES.iter().find(|(name, _)| *name == channel).map_or(0.0, |(_, share)| *share);
+        let share =
+            SHARES.iter().find(|(name, _)| *name == channel).map_or(0.0, |(_, share)| *share);
         self.options.rate * share / 100.0
     }
 

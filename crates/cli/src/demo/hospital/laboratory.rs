@@ -24,8 +24,14 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// A flag as the laboratory writes it, and as table 0078 does.
-const FLAGS: [(u32, (&str, &str)); 6] =
-    [(70, ("", "")), (10, ("+", "H")), (10, ("-", "L")), (3, ("++", "HH")), (3, ("--", "LL")), (4, ("!", "A"))];
+const FLAGS: [(u32, (&str, &str)); 6] = [
+    (70, ("", "")),
+    (10, ("+", "H")),
+    (10, ("-", "L")),
+    (3, ("++", "HH")),
+    (3, ("--", "LL")),
+    (4, ("!", "A")),
+];
 
 const REMARKS: &[&str] = &[
     "Sample hemolysed & repeated | see 10^9/l",
@@ -154,7 +160,11 @@ impl Laboratory {
             ],
         );
         let analytes: &[(&str, &str, &str)] = match *test {
-            "CBC" => &[("WBC", "10^9/l", "4-10"), ("HGB", "g/l", "120-160"), ("PLT", "10^9/l", "150-400")],
+            "CBC" => &[
+                ("WBC", "10^9/l", "4-10"),
+                ("HGB", "g/l", "120-160"),
+                ("PLT", "10^9/l", "150-400"),
+            ],
             "NAKCL" => &[("NA", "mmol/l", "135-145"), ("K", "mmol/l", "3.5-5.1")],
             "CRP" => &[("CRP", "mg/l", "0-5")],
             "GLU" => &[("GLU", "mmol/l", "3.9-5.6")],

@@ -16,7 +16,11 @@ const WORKLIST_MAX: usize = 500;
 type Names = (&'static [&'static str], &'static [&'static str], &'static [&'static str]);
 
 const NAMES: &[Names] = &[
-    (&["Müller", "Groß", "Schäfer", "Köhler"], &["Änne", "Käthe", "Jule"], &["Jörg", "Götz", "Emil"]),
+    (
+        &["Müller", "Groß", "Schäfer", "Köhler"],
+        &["Änne", "Käthe", "Jule"],
+        &["Jörg", "Götz", "Emil"],
+    ),
     (&["García", "Muñoz", "Peña"], &["Inés", "Lucía"], &["José", "Adrián"]),
     (&["Lefèvre", "Benoît", "Gauthier"], &["Zoë", "Chloé"], &["François", "Noël"]),
     (&["Nowak", "Wójcik", "Łukaszewska"], &["Małgorzata", "Zofia"], &["Paweł", "Łukasz"]),
@@ -116,9 +120,7 @@ impl Hospital {
         Patient {
             number: self.last_patient.to_string(),
             card: random.once_in(2).then(|| format!("N{}", random.between(10_000, 99_999))),
-            insurance: random
-                .once_in(3)
-                .then(|| format!("A{:09}", random.between(1, 999_999_999))),
+            insurance: random.once_in(3).then(|| format!("A{:09}", random.between(1, 999_999_999))),
             family: random.pick(families),
             given,
             sex,

@@ -61,11 +61,8 @@ impl Pharmacy {
         let mut arrival = Arrival::new(System::Billing, &control_id)
             .with("PID-3.1", &patient.number)
             .with("PID-5.1", patient.family);
-        let paths = [
-            ("FT1(1)-4", "FT1(1)-7.1"),
-            ("FT1(2)-4", "FT1(2)-7.1"),
-            ("FT1(3)-4", "FT1(3)-7.1"),
-        ];
+        let paths =
+            [("FT1(1)-4", "FT1(1)-7.1"), ("FT1(2)-4", "FT1(2)-7.1"), ("FT1(3)-4", "FT1(3)-7.1")];
         let count = self.random.between(1, 3) as usize;
         for (at, (date_at, code_at)) in paths.into_iter().take(count).enumerate() {
             let (month, day) = (self.random.between(1, 12), self.random.between(1, 28));
