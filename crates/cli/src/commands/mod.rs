@@ -2,7 +2,10 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+<<<<<<< HEAD
 pub(crate) mod demo;
+=======
+>>>>>>> main
 pub(crate) mod journal;
 pub(crate) mod listen;
 pub(crate) mod message;

@@ -167,7 +167,15 @@ impl Conductor {
 }
 
 fn policy(spec: &DestinationSpec) -> Policy {
-    Policy { retry: spec.retry, on_interrupted: spec.on_interrupted, answers: spec.answers.clone() }
+    let interruptions = spec.descriptor.destination.iter().flat_map(|side| side.interruptions);
+    Policy {
+        retry: spec.retry,
+        on_interrupted: spec.on_interrupted,
+        answers: spec.answers.clone(),
+        interruptions: interruptions
+            .filter_map(|(code, answer)| Some((*code, *spec.answers.get(*answer)?)))
+            .collect(),
+    }
 }
 
 /// How many deliveries run at a time, and how many of one lane. Only a single connection keeps
