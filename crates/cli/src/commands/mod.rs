@@ -2,10 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
-<<<<<<< HEAD
 pub(crate) mod demo;
-=======
->>>>>>> main
 pub(crate) mod journal;
 pub(crate) mod listen;
 pub(crate) mod message;
