@@ -9,6 +9,7 @@ mod admin;
 mod command_line;
 mod commands;
 mod control_id;
+mod demo;
 mod duration;
 mod exit;
 mod input;
