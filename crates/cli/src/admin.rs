@@ -81,11 +81,6 @@ impl Admin {
         self.parse(&bytes)
     }
 
-    /// A call whose answer says no more than that it was taken.
-    pub(crate) fn ask(&self, path: &str) -> Result<(), Failure> {
-        self.send(self.client.post(self.url(path))).map(drop)
-    }
-
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.access.url)
     }

@@ -13,11 +13,11 @@ use crate::names::MessageId;
 
 /// Messages remembered for each channel, whatever the window: a resend follows within the
 /// sender's time-out, so the newest are what counts. About 10 MB when full.
-pub const REMEMBERED_MAX: usize = 100_000;
+pub(crate) const REMEMBERED_MAX: usize = 100_000;
 
 /// The messages a channel lately received.
 #[derive(Debug)]
-pub struct DuplicateWindow {
+pub(crate) struct DuplicateWindow {
     window: Option<Duration>,
     seen: HashMap<u64, Seen>,
     order: VecDeque<(Timestamp, u64, u64)>,
@@ -33,7 +33,7 @@ struct Seen {
 
 /// What the window knows of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
+pub(crate) enum Known {
     /// Nothing.
     New,
     /// It repeats this message, received at that time.
@@ -46,12 +46,12 @@ pub enum Known {
 
 impl DuplicateWindow {
     /// A window of that length; `None` remembers nothing.
-    pub fn new(window: Option<Duration>) -> Self {
+    pub(crate) fn new(window: Option<Duration>) -> Self {
         Self { window, seen: HashMap::new(), order: VecDeque::new() }
     }
 
     /// Changes the length.
-    pub fn resize(&mut self, window: Option<Duration>) {
+    pub(crate) fn resize(&mut self, window: Option<Duration>) {
         self.window = window;
         if window.is_none() {
             self.seen.clear();
@@ -60,7 +60,7 @@ impl DuplicateWindow {
     }
 
     /// Asks for a message, and remembers it if it is none that repeats another.
-    pub fn meet(&mut self, sender_hash: u64, content_hash: u64, now: Timestamp) -> Known {
+    pub(crate) fn meet(&mut self, sender_hash: u64, content_hash: u64, now: Timestamp) -> Known {
         let Some(window) = self.window else { return Known::New };
         self.expire(now, window);
         let known = match self.seen.get(&sender_hash) {
@@ -76,7 +76,7 @@ impl DuplicateWindow {
     }
 
     /// The message remembered by [`meet`](Self::meet) is durable under this id.
-    pub fn kept(&mut self, sender_hash: u64, content_hash: u64, message: MessageId) {
+    pub(crate) fn kept(&mut self, sender_hash: u64, content_hash: u64, message: MessageId) {
         if let Some(seen) = self.seen.get_mut(&sender_hash)
             && seen.content_hash == content_hash
         {
@@ -85,14 +85,14 @@ impl DuplicateWindow {
     }
 
     /// The message remembered by [`meet`](Self::meet) was not kept after all.
-    pub fn lost(&mut self, sender_hash: u64, content_hash: u64) {
+    pub(crate) fn lost(&mut self, sender_hash: u64, content_hash: u64) {
         if self.seen.get(&sender_hash).is_some_and(|seen| seen.content_hash == content_hash) {
             self.seen.remove(&sender_hash);
         }
     }
 
     /// Remembers a message read from the journal.
-    pub fn remember(
+    pub(crate) fn remember(
         &mut self,
         sender_hash: u64,
         content_hash: u64,
@@ -138,7 +138,7 @@ impl DuplicateWindow {
 /// Hashes of a message for its window: sender with control id, and bytes.
 ///
 /// Not secret and not signed; a sender who makes two messages collide harms only itself.
-pub fn hashes(sender: [&[u8]; 3], bytes: &[u8]) -> (u64, u64) {
+pub(crate) fn hashes(sender: [&[u8]; 3], bytes: &[u8]) -> (u64, u64) {
     let mut sender_hash = 0;
     for part in sender {
         sender_hash = xxhash_rust::xxh3::xxh3_64_with_seed(part, sender_hash ^ 0x5350_4841_5400);

@@ -9,11 +9,11 @@ use std::collections::{HashMap, VecDeque};
 
 /// The number of an item, given out by [`Lanes::enter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub(crate) struct Ticket(u64);
 
 /// The lanes of one channel's processing, or of one destination.
 #[derive(Debug)]
-pub struct Lanes<T> {
+pub(crate) struct Lanes<T> {
     lanes: HashMap<u64, VecDeque<Ticket>>,
     items: HashMap<Ticket, Item<T>>,
     next: u64,
@@ -29,13 +29,13 @@ struct Item<T> {
 
 impl<T> Lanes<T> {
     /// Lanes in which one item runs at a time.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_window(1)
     }
 
     /// Lanes in which up to `window` items run at a time, started in order: for a peer that
     /// takes several messages before it answers the first.
-    pub fn with_window(window: usize) -> Self {
+    pub(crate) fn with_window(window: usize) -> Self {
         Self { lanes: HashMap::new(), items: HashMap::new(), next: 0, window: window.max(1) }
     }
 
@@ -45,7 +45,7 @@ impl<T> Lanes<T> {
     }
 
     /// Adds an item at the end of its lanes; gives it back at once if it may run.
-    pub fn enter(&mut self, keys: &[u64], value: T) -> (Ticket, Option<T>) {
+    pub(crate) fn enter(&mut self, keys: &[u64], value: T) -> (Ticket, Option<T>) {
         let ticket = Ticket(self.next);
         self.next += 1;
         let mut keys = keys.to_vec();
@@ -83,7 +83,7 @@ impl<T> Lanes<T> {
     }
 
     /// Ends an item that ran; appends to `ready` those that may run now, oldest first.
-    pub fn leave(&mut self, ticket: Ticket, ready: &mut Vec<(Ticket, T)>) {
+    pub(crate) fn leave(&mut self, ticket: Ticket, ready: &mut Vec<(Ticket, T)>) {
         let Some(item) = self.items.remove(&ticket) else { return };
         let before = ready.len();
         for key in &item.keys {

@@ -19,10 +19,10 @@ use crate::record::{
 };
 
 /// Deliveries of one destination tracked one by one. Beyond it a backlog costs disk only.
-pub const OPEN_MAX: usize = 20_000;
+pub(crate) const OPEN_MAX: usize = 20_000;
 
 /// Files whose kept parts are remembered: a source takes hold of few at a time.
-pub const FILES_MAX: usize = 4_096;
+pub(crate) const FILES_MAX: usize = 4_096;
 
 /// One delivery, by the Processed record it stems from and its number there, from 1.
 ///

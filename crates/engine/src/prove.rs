@@ -86,7 +86,7 @@ pub fn prove(
 ///
 /// # Errors
 /// When the journal can't be read.
-pub fn advance_baseline(
+pub(crate) fn advance_baseline(
     log: &Log,
     baseline: Option<Books>,
     to: Position,

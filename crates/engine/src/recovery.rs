@@ -15,13 +15,11 @@ const WINDOW_RECORDS: u64 = 50_000;
 
 /// What a start finds.
 #[derive(Debug, Default)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// The books as of the journal's end.
-    pub books: Books,
+    pub(crate) books: Books,
     /// Messages lately received, by channel: sender hash, content hash, id, time.
-    pub lately: BTreeMap<ChannelName, Vec<(u64, u64, MessageId, jiff::Timestamp)>>,
-    /// Records read.
-    pub records: u64,
+    pub(crate) lately: BTreeMap<ChannelName, Vec<(u64, u64, MessageId, jiff::Timestamp)>>,
 }
 
 /// Brings books up to the journal's end. Blocks on the disk.
@@ -38,11 +36,9 @@ pub(crate) fn recover(log: &Log, mut books: Books) -> Result<Recovered, LogError
         .min()
         .unwrap_or(1);
     let mut lately: BTreeMap<ChannelName, Vec<_>> = BTreeMap::new();
-    let mut records = 0;
     let from = Position::new(known.min(window)).unwrap_or_else(|| log.journal().first_position());
     for entry in log.heads(from) {
         let (position, record) = entry?;
-        records += 1;
         if let Record::Received(received) = &record
             && received.duplicate_of.is_none()
             && received.sender_hash != 0
@@ -60,5 +56,5 @@ pub(crate) fn recover(log: &Log, mut books: Books) -> Result<Recovered, LogError
             *through = Some(position);
         }
     }
-    Ok(Recovered { books, lately, records })
+    Ok(Recovered { books, lately })
 }

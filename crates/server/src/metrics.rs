@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use pipehat_journal::{SYNC_TIME_BOUNDS, Statistics};
 
-use crate::api::StatusView;
+use crate::api::{DestinationView, StatusView};
 
 /// Renders the metrics.
 pub(crate) fn render(status: &StatusView, journal: &Statistics) -> String {
@@ -15,6 +15,9 @@ pub(crate) fn render(status: &StatusView, journal: &Statistics) -> String {
     page.journal(status, journal);
     page.0
 }
+
+/// What a metric shows of a destination.
+type Value = fn(&DestinationView) -> u64;
 
 #[derive(Default)]
 struct Page(String);
@@ -75,7 +78,7 @@ impl Page {
     }
 
     fn destinations(&mut self, status: &StatusView) {
-        let families: [(&str, &str, fn(&crate::api::DestinationView) -> u64); 4] = [
+        let families: [(&str, &str, Value); 4] = [
             ("pipehat_queue_depth", "Deliveries open.", |destination| destination.queued),
             ("pipehat_deliveries_sending", "Deliveries under way.", |destination| {
                 destination.sending

@@ -141,10 +141,9 @@ impl Node {
         let (search, indexer) = if indexed {
             let keys = index_keys(key.as_ref());
             let opened = SqliteMessageIndex::open(&data.index(), keys)?;
-            if let Some(reason) = &opened.rebuild {
-                if !matches!(reason, RebuildReason::Missing) {
-                    tracing::warn!(?reason, "the message index is written anew");
-                }
+            if let Some(reason) = opened.rebuild.filter(|reason| *reason != RebuildReason::Missing)
+            {
+                tracing::warn!(?reason, "the message index is written anew");
             }
             let search = opened.index.search();
             let paths = index_paths(&project);

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Find(Find),
+    Find(Box<Find>),
     Show(Show),
     Bytes(Bytes),
     Release(Decide),

@@ -86,7 +86,7 @@ enum Kept {
     Persisted(Persisted),
     Repeats(Persisted),
     Refused(Persisted, Refusal),
-    NotKept(AppendError),
+    Not(AppendError),
 }
 
 impl ChannelIntake {
@@ -285,7 +285,7 @@ impl ChannelIntake {
                         intake.window().lost(hashes.0, hashes.1);
                         intake.kept.notify_waiters();
                     }
-                    Kept::NotKept(error)
+                    Kept::Not(error)
                 }
             };
             // The sender may have gone meanwhile.
@@ -305,9 +305,9 @@ impl ChannelIntake {
         let kept = loop {
             match persisting {
                 Persisting::Appended(waiting) => {
-                    break waiting.await.unwrap_or(Kept::NotKept(AppendError::Closed));
+                    break waiting.await.unwrap_or(Kept::Not(AppendError::Closed));
                 }
-                Persisting::OutOfTurn => break Kept::NotKept(AppendError::Full),
+                Persisting::OutOfTurn => break Kept::Not(AppendError::Full),
                 Persisting::Pending(admission, sender) => {
                     // The first of two equal messages is on its way to the disk.
                     let rung = self.kept.notified();
@@ -388,7 +388,7 @@ impl ChannelIntake {
                 let refusal = Refusal { code, ..refusal.clone() };
                 Some(reply::negative(&inbound.bytes, &refusal, &control_id, persisted.at))
             }
-            Kept::NotKept(error) => {
+            Kept::Not(error) => {
                 let at = now();
                 let mut refusal = Refusal::busy(not_kept_text(error));
                 refusal.code = code(AcknowledgmentCode::Ar, AcknowledgmentCode::Ce);
@@ -449,7 +449,7 @@ impl Intake for Door {
 
     fn receive(&self, admission: Admission, inbound: Inbound) -> BoxFuture<'static, Receipt> {
         if self.0.closed.load(Ordering::Acquire) {
-            let kept = Kept::NotKept(AppendError::Closed);
+            let kept = Kept::Not(AppendError::Closed);
             let receipt = self.0.acknowledge_receipt(&kept, &inbound, Level::Application);
             return std::future::ready(receipt).boxed();
         }
@@ -487,8 +487,8 @@ fn outcome_of(kept: &Kept) -> ReceiptOutcome {
     match kept {
         Kept::Persisted(_) | Kept::Repeats(_) => ReceiptOutcome::Kept,
         Kept::Refused(..) => ReceiptOutcome::Rejected,
-        Kept::NotKept(AppendError::TooLarge { .. }) => ReceiptOutcome::Rejected,
-        Kept::NotKept(_) => ReceiptOutcome::Busy,
+        Kept::Not(AppendError::TooLarge { .. }) => ReceiptOutcome::Rejected,
+        Kept::Not(_) => ReceiptOutcome::Busy,
     }
 }
 

@@ -118,6 +118,7 @@ const MLLP: Descriptor = Descriptor {
     }),
     destination: Some(DestinationDescriptor {
         schema: &[CONNECT, CONNECTIONS],
+        interruptions: &[],
         answers: ANSWERS,
         build: build_destination,
     }),
@@ -135,6 +136,7 @@ const FILE: Descriptor = Descriptor {
     }),
     destination: Some(DestinationDescriptor {
         schema: &[FOLDER],
+        interruptions: &[],
         answers: &[],
         build: build_destination,
     }),
