@@ -181,6 +181,7 @@ async fn drive(
                     bar.set_draw_target(ProgressDrawTarget::stderr());
                 }
                 bar.set_position(shared.report.borrow().ended());
+                bar.set_message(format!("{:.0}/s", bar.per_sec()));
                 if printed.borrow().error.is_some() {
                     shared.stop.cancel();
                 }
@@ -250,9 +251,9 @@ async fn connect(target: &PeerAddress, timeout: Duration) -> Result<TcpStream, C
 /// Hidden until it is worth showing.
 fn progress(plan: &Plan) -> ProgressBar {
     let (bar, template) = if plan.count == u64::MAX {
-        (ProgressBar::no_length(), "{spinner} {human_pos} messages, {per_sec}, {elapsed}")
+        (ProgressBar::no_length(), "{spinner} {human_pos} messages, {msg}, {elapsed}")
     } else {
-        let template = "{bar:30} {human_pos}/{human_len}, {per_sec}, {eta} left";
+        let template = "{bar:30} {human_pos}/{human_len}, {msg}, {eta} left";
         (ProgressBar::new(plan.count), template)
     };
     bar.set_draw_target(ProgressDrawTarget::hidden());
