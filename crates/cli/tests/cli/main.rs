@@ -1,0 +1,3 @@
+//! The real binary: what it prints, how it exits, and what it does to files and peers.
+
+mod test_command;
