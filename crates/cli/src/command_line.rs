@@ -6,7 +6,7 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    check, completions, journal, listen, message, messages, new, prove, send, status, up,
+    check, completions, demo, journal, listen, message, messages, new, prove, send, status, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Check(check::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
+    #[command(display_order = order::RUN + 1)]
+    Demo(demo::Arguments),
     #[command(display_order = order::LOOK)]
     Status(status::Arguments),
     #[command(display_order = order::LOOK + 1)]
@@ -105,6 +107,7 @@ impl Command {
             Self::New(arguments) => arguments.run(terminal),
             Self::Check(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
+            Self::Demo(arguments) => arguments.run(terminal),
             Self::Status(arguments) => arguments.run(terminal),
             Self::Messages(arguments) => arguments.run(terminal),
             Self::Prove(arguments) => arguments.run(terminal),

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod journal;
 pub(crate) mod listen;
 pub(crate) mod message;

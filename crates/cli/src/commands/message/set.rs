@@ -59,12 +59,8 @@ enum SetError {
         "the value for {path} has a character, number {number}, that the message's character set {charset} does not have"
     )]
     Unencodable { path: String, number: usize, charset: &'static str },
-    #[error("{path} cannot be set")]
-    Refused {
-        path: String,
-        #[source]
-        source: EditError,
-    },
+    #[error(transparent)]
+    Refused(#[from] EditError),
     #[error("standard input cannot be changed in place: leave out --in-place or name a file")]
     StandardInputInPlace,
     #[error(
@@ -79,7 +75,7 @@ impl From<SetError> for Failure {
             SetError::NotKept { .. } => Self::could_not(error),
             SetError::EqualsSignMissing(_)
             | SetError::Unencodable { .. }
-            | SetError::Refused { .. }
+            | SetError::Refused(_)
             | SetError::StandardInputInPlace => Self::usage(error),
         }
     }
@@ -109,7 +105,7 @@ impl Change {
                 charset: form.charset().name(),
             })?;
         let set = if raw { message.set_raw(path, &value) } else { message.set_text(path, &value) };
-        set.map_err(|source| SetError::Refused { path: text.clone(), source })
+        Ok(set?)
     }
 }
 
