@@ -136,7 +136,7 @@ impl Conductor {
         next.extend(ready);
     }
 
-    fn keep_processed(&mut self, work: Work, mut record: Processed) {
+    pub(super) fn keep_processed(&mut self, work: Work, mut record: Processed) {
         record.reply = self.reply_after_processing(&work, &record);
         let record = Record::Processed(record);
         let sender = self.sender.clone();
@@ -149,7 +149,7 @@ impl Conductor {
                     drop(admission);
                     Input::Processed { position, record: Box::new(record), bytes }
                 }
-                Err(_) => Input::NotProcessed { work },
+                Err(error) => Input::NotProcessed { work, error },
             };
             // A conductor that has stopped finds the record at the next start.
             let _ = sender.send(input);

@@ -15,8 +15,8 @@ const EXAMPLES: &str = r#"Examples:
   pipehat message set admit.hl7 PID-8=F MSH-11=T > test.hl7
   pipehat message set admit.hl7 'PID-3[+1].1=4711' 'OBX(*)-11=F' --in-place
   pipehat message set admit.hl7 'PID-5=DOE^JANE' --raw -o renamed.hl7
-  pipehat message set admit.hl7 PID-19='""'      (HL7's null: delete what you know)
-  pipehat message set admit.hl7 PID-19=          (empty)
+  pipehat message set admit.hl7 PID-19= > empty.hl7
+  pipehat message set admit.hl7 PID-19='""' > null.hl7
 
 VALUE is text: delimiters in it are escaped, and it is written in the message's character set. With
 --raw it goes in as it stands, with components and escape sequences. Fields that are missing before
