@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod journal;
 pub(crate) mod listen;
 pub(crate) mod message;
@@ -11,4 +12,5 @@ pub(crate) mod project;
 pub(crate) mod prove;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod up;

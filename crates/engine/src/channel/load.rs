@@ -28,20 +28,20 @@ pub(crate) struct Loaded {
     pub(crate) next: Position,
 }
 
-/// Reads the deliveries of one destination, from records up to `through`: those the ledger knows
-/// of. Blocks on the disk.
+/// Reads the deliveries of one destination, of records up to `applied`: what is in the journal
+/// behind it the books do not know yet. Blocks on the disk.
 pub(crate) fn load(
     log: &Log,
     channel: &str,
     destination: &str,
     request: &LoadRequest,
-    through: Position,
+    applied: Position,
     is_settled: &dyn Fn(DeliveryKey) -> bool,
 ) -> Result<Loaded, LogError> {
     match request {
         LoadRequest::These(keys) => load_these(log, destination, keys),
         LoadRequest::From(from) => {
-            load_from(log, channel, destination, *from..=through, is_settled)
+            load_from(log, channel, destination, *from..=applied, is_settled)
         }
     }
 }
@@ -77,17 +77,17 @@ fn load_from(
     log: &Log,
     channel: &str,
     destination: &str,
-    range: RangeInclusive<Position>,
+    positions: RangeInclusive<Position>,
     is_settled: &dyn Fn(DeliveryKey) -> bool,
 ) -> Result<Loaded, LogError> {
-    let mut loaded = Loaded { deliveries: Vec::new(), next: *range.start() };
+    let mut loaded = Loaded { deliveries: Vec::new(), next: *positions.start() };
     let mut bytes = 0;
-    for entry in log.records(*range.start()).take(RECORDS_MAX) {
+    for entry in log.records(*positions.start()).take(RECORDS_MAX) {
         if loaded.deliveries.len() >= DELIVERIES_MAX || bytes >= BYTES_MAX {
             break;
         }
         let (position, record) = entry?;
-        if !range.contains(&position) {
+        if position > *positions.end() {
             break;
         }
         loaded.next = position.next();
