@@ -1,17 +1,17 @@
 //! Log lines of the library crates: warnings and errors, or what PIPEHAT_LOG asks for.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
+use crate::terminal::Terminal;
+
 /// Logs to standard error.
-pub(crate) fn to_standard_error() -> anyhow::Result<()> {
-    let colour = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter()?).with_ansi(colour);
-    lines.with_writer(std::io::stderr).init();
+pub(crate) fn to_standard_error(terminal: &Terminal) -> anyhow::Result<()> {
+    let lines = tracing_subscriber::fmt().with_env_filter(filter()?);
+    lines.with_ansi(terminal.error_has_colour()).with_writer(std::io::stderr).init();
     Ok(())
 }
 

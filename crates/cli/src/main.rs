@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     };
     let terminal = Terminal::new(command_line.color, command_line.quiet);
     if !command_line.command.keeps_its_own_log()
-        && let Err(error) = log::to_standard_error()
+        && let Err(error) = log::to_standard_error(&terminal)
     {
         terminal.error(format_args!("{error:#}"));
         return Exit::Usage.into();

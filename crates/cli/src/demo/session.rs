@@ -202,7 +202,7 @@ impl Session {
 
     /// Lets messages flow until the time is over or someone ends it.
     async fn flow(&mut self, display: &mut Display, terminal: &Terminal) -> Result<(), Failure> {
-        let stop = signals::stop();
+        let stop = asked_to_stop();
         tokio::pin!(stop);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -235,7 +235,7 @@ impl Session {
     ) -> Result<Duration, Failure> {
         self.phase = Phase::Finishing;
         let began = Instant::now();
-        let stop = signals::stop();
+        let stop = asked_to_stop();
         tokio::pin!(stop);
         self.simulation.begin_finishing();
         while began.elapsed() < DRAIN_TIMEOUT {
@@ -308,6 +308,16 @@ impl Session {
         };
         self.observer = Some(observer);
         Ok(snapshot)
+    }
+}
+
+/// Ctrl-C, a request to terminate, or a terminal that was closed.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return signals::stop().await };
+    tokio::select! {
+        () = signals::stop() => {}
+        _ = hangup.recv() => {}
     }
 }
 

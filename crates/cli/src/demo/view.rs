@@ -66,7 +66,7 @@ impl Rates {
 /// The lines for a screen of this size.
 pub(crate) fn draw(snapshot: &Snapshot, rates: &Rates, size: (usize, usize)) -> Vec<Line> {
     let (columns, rows) = size;
-    let header = header(snapshot, rates);
+    let header = header(snapshot, rates, columns);
     let hints = hints(snapshot, columns);
     let channels = channels(snapshot, rates, columns);
     let destinations = destinations(snapshot, columns);
@@ -106,7 +106,7 @@ pub(crate) fn draw(snapshot: &Snapshot, rates: &Rates, size: (usize, usize)) -> 
     lines
 }
 
-fn header(snapshot: &Snapshot, rates: &Rates) -> Vec<Line> {
+fn header(snapshot: &Snapshot, rates: &Rates, columns: usize) -> Vec<Line> {
     let rate: f64 = snapshot.channels.iter().map(|channel| rates.of(&channel.name)).sum();
     let (phase, tone) = match snapshot.phase {
         Phase::Running => ("running", Tone::Good),
@@ -118,14 +118,20 @@ fn header(snapshot: &Snapshot, rates: &Rates) -> Vec<Line> {
         None => clock(snapshot.elapsed),
     };
     let mut line = Line::default();
-    line.add("Pipehat demo hospital", Some(Tone::Strong));
+    let title = if columns < 80 { "Pipehat demo" } else { "Pipehat demo hospital" };
+    line.add(title, Some(Tone::Strong));
     line.add(format!("  {time}  "), None);
     line.add(phase, Some(tone));
     line.add(format!("  {rate:.0} msg/s  "), Some(Tone::Strong));
     let acknowledgment = snapshot.tally.acknowledgment;
     let (p50, p99) = (latency(acknowledgment.p50), latency(acknowledgment.p99));
     line.add(format!("ack p50 {p50} p99 {p99}"), None);
-    vec![line]
+    if columns >= 110 {
+        let arrival = snapshot.tally.arrival;
+        let (p50, p99) = (latency(arrival.p50), latency(arrival.p99));
+        line.add(format!("  arrival p50 {p50} p99 {p99}"), None);
+    }
+    vec![line.fit(columns)]
 }
 
 fn channels(snapshot: &Snapshot, rates: &Rates, columns: usize) -> Vec<Line> {

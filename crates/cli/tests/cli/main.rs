@@ -1,0 +1,8 @@
+//! The real binary: what it prints, how it exits, and what it does to files and peers.
+
+mod golden;
+mod messages;
+mod peers;
+mod projects;
+mod running;
+mod test_command;
