@@ -40,6 +40,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
+    /// Run a changed copy of examples/hospital instead, to see what the change does
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+
     /// Makes the same people and the same kinds of events again
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -67,6 +71,7 @@ impl Arguments {
             self.planned.or_else(|| (watched == Watched::Headless).then_some(HEADLESS_FOR));
         let options = SessionOptions {
             directory: folder.path.clone(),
+            project: self.project,
             kept: self.dir.is_some(),
             rate: self.rate,
             seed: self.seed,

@@ -38,7 +38,7 @@ impl Random {
 
     /// True once in `times`.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
-        self.next() % times.max(1) == 0
+        self.next().is_multiple_of(times.max(1))
     }
 
     /// One of these.

@@ -39,6 +39,8 @@ const MISSING_TOLD: usize = 20;
 pub(crate) struct SessionOptions {
     /// Where the project is written, and its data; empty or not there yet.
     pub(crate) directory: PathBuf,
+    /// The project to run instead of the one that is written there.
+    pub(crate) project: Option<PathBuf>,
     /// Whether it stays.
     pub(crate) kept: bool,
     /// Messages in a second.
@@ -173,7 +175,8 @@ impl Session {
         })
         .map_err(|error| Failure::could_not(SessionError::Systems(error)))?;
         let environment = DemoEnvironment(simulation.variables());
-        let loaded = Project::load(directory, &environment, &environment);
+        let source = options.project.as_ref().unwrap_or(directory);
+        let loaded = Project::load(source, &environment, &environment);
         show(&loaded.diagnostics, terminal);
         let Some(project) = loaded.project else {
             return Err(Failure::could_not(SessionError::Project));

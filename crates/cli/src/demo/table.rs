@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn columns_go_before_anything_is_cut() {
         check(40, &["name    one  two remark", "山田…     1   22 a remark that is long"]);
-        check(30, &["name    one remark", "山田…     1 a remark that is lo…"]);
+        check(30, &["name    one remark", "山田…     1 a remark that is …"]);
         check(26, &["name   remark", "山田…  a remark that is l…"]);
         check(9, &["name   r…", "山田…  a…"]);
     }
