@@ -6,7 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    check, completions, journal, listen, message, messages, new, prove, send, status, test, up,
+    bench, check, completions, journal, listen, message, messages, new, prove, send, status, test,
+    up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -98,6 +99,8 @@ pub(crate) enum Command {
     #[command(display_order = order::MESSAGES + 2)]
     Listen(listen::Arguments),
     #[command(display_order = order::OTHER)]
+    Bench(bench::Arguments),
+    #[command(display_order = order::OTHER + 1)]
     Completions(completions::Arguments),
 }
 
@@ -115,6 +118,7 @@ impl Command {
             Self::Message(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),
+            Self::Bench(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }
     }

@@ -1,3 +1,4 @@
 //! The real binary: what it prints, how it exits, and what it does to files and peers.
 
+mod bench_command;
 mod test_command;
