@@ -49,6 +49,7 @@ impl Admin {
             Failure::could_not(AdminError::NotRunning { data: data.root().display().to_string() })
         })?;
         let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(crate::tls::trusting_nobody()?)
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)

@@ -6,7 +6,11 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
+<<<<<<< HEAD
     bench, check, completions, journal, listen, message, messages, new, prove, send, status, test,
+=======
+    check, completions, demo, journal, listen, message, messages, new, prove, send, status, test,
+>>>>>>> main
     up,
 };
 use crate::exit::{Exit, Failure};
@@ -15,13 +19,13 @@ use crate::terminal::{ColorWhen, Terminal};
 const EXAMPLES: &str = "\
 Exit codes:
   0  done, and what was asked about is so
-  1  done, and it is not so: a difference, a failed test, a negative acknowledgment
+  1  done, and it is not so: a difference, a failed test, a negative answer
   2  the command line makes no sense
   3  it could not be done: a file, the network, input that is not HL7
 
 Environment:
   NO_COLOR     no colour, whatever the terminal
-  PIPEHAT_LOG  what to log to standard error, like `info` or `pipehat_engine=debug`
+  PIPEHAT_LOG  what to log to standard error: `info`, `pipehat_engine=debug`
 
 `pipehat COMMAND --help` shows a command's options with examples.";
 
@@ -84,6 +88,8 @@ pub(crate) enum Command {
     Test(test::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
+    #[command(display_order = order::RUN + 1)]
+    Demo(demo::Arguments),
     #[command(display_order = order::LOOK)]
     Status(status::Arguments),
     #[command(display_order = order::LOOK + 1)]
@@ -111,6 +117,7 @@ impl Command {
             Self::Check(arguments) => arguments.run(terminal),
             Self::Test(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
+            Self::Demo(arguments) => arguments.run(terminal),
             Self::Status(arguments) => arguments.run(terminal),
             Self::Messages(arguments) => arguments.run(terminal),
             Self::Prove(arguments) => arguments.run(terminal),
@@ -132,10 +139,38 @@ impl CommandLine {
 
     /// The command with its help in groups.
     pub(crate) fn grouped() -> clap::Command {
-        let command = Self::command();
+        let command = with_paragraphs(Self::command());
         let template = help_template(&command);
         command.help_template(template)
     }
+}
+
+/// The command with the paragraphs of its help, and of its subcommands', wrapped to the terminal.
+fn with_paragraphs(command: clap::Command) -> clap::Command {
+    let help = command.get_after_help().map(|help| paragraphs(&help.to_string()));
+    let command = command.mut_subcommands(with_paragraphs);
+    match help {
+        Some(help) => command.after_help(help),
+        None => command,
+    }
+}
+
+/// Help as it is written in the source, its paragraphs in one line each so that they are wrapped to the terminal.
+/// Lines that begin with a blank stay as they are.
+fn paragraphs(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    let mut before = "";
+    for line in text.lines() {
+        let goes_on = |line: &str| !line.is_empty() && !line.starts_with(' ');
+        if goes_on(before) && goes_on(line) && !before.ends_with(':') {
+            joined.push(' ');
+        } else if !joined.is_empty() {
+            joined.push('\n');
+        }
+        joined.push_str(line);
+        before = line;
+    }
+    joined
 }
 
 /// The commands under their headings; clap itself knows only one heading for all.
@@ -172,6 +207,29 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::grouped().debug_assert();
+    }
+
+    #[test]
+    fn paragraphs_are_joined_and_lists_are_not() {
+        assert_eq!(
+            paragraphs("Examples:\n  a\n  b\n\nOne\nparagraph.\n\nAnother:\n  c"),
+            "Examples:\n  a\n  b\n\nOne paragraph.\n\nAnother:\n  c"
+        );
+    }
+
+    /// Lines that are not wrapped must fit a terminal of 80 columns.
+    #[track_caller]
+    fn check_width(command: &clap::Command) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in help.lines().filter(|line| line.starts_with(' ')) {
+            assert!(line.chars().count() < 80, "{}: {line}", command.get_name());
+        }
+        command.get_subcommands().for_each(check_width);
+    }
+
+    #[test]
+    fn examples_fit_a_terminal() {
+        check_width(&CommandLine::grouped());
     }
 
     #[test]

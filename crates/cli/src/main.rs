@@ -9,6 +9,7 @@ mod admin;
 mod command_line;
 mod commands;
 mod control_id;
+mod demo;
 mod duration;
 mod exit;
 mod input;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     let terminal = Terminal::new(command_line.color, command_line.quiet);
-    if let Err(error) = log_to_standard_error() {
+    if let Err(error) = log_to_standard_error(&terminal) {
         terminal.error(format_args!("{error:#}"));
         return Exit::Usage.into();
     }
@@ -53,13 +54,17 @@ fn main() -> ExitCode {
 }
 
 /// Log lines of the library crates: warnings and errors, or what PIPEHAT_LOG asks for.
-fn log_to_standard_error() -> anyhow::Result<()> {
+fn log_to_standard_error(terminal: &Terminal) -> anyhow::Result<()> {
     let filter = match std::env::var("PIPEHAT_LOG") {
         Ok(directives) => EnvFilter::try_new(directives).context(
             "PIPEHAT_LOG is not a list of levels: write it like `info,pipehat_engine=debug`",
         )?,
         Err(_) => EnvFilter::new("warn"),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal.error_has_colour())
+        .init();
     Ok(())
 }

@@ -175,6 +175,11 @@ impl Engine {
         }
         state.dormant = books.channels;
         self.publish(&state);
+        let report = ApplyReport {
+            added: state.channels.keys().cloned().collect(),
+            ..ApplyReport::default()
+        };
+        self.note_applied(&state, &report, "start");
         drop(state);
         Ok(())
     }

@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 
-    /// What to start from
-    #[arg(long, value_name = "EXAMPLE", default_value = "relay")]
+    /// What to start from: relay (receive, change, send on), intake (receive and keep), strict (send on in strict order)
+    #[arg(long, value_name = "EXAMPLE", default_value = "relay", hide_possible_values = true)]
     example: Example,
 }
 

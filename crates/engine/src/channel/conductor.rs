@@ -48,7 +48,7 @@ pub(crate) enum Input {
     /// The outcome of processing is durable.
     Processed { position: Position, record: Box<Processed>, bytes: Bytes },
     /// The outcome of processing could not be kept.
-    NotProcessed { work: Work },
+    NotProcessed { work: Work, error: AppendError },
     /// A message processed aside is through.
     ProcessedAside { work: Work, record: Box<Processed> },
     /// A try of a delivery ended.
@@ -272,7 +272,7 @@ impl Conductor {
             Input::Processed { position, record, bytes } => {
                 self.processed(position, *record, &bytes);
             }
-            Input::NotProcessed { work } => self.stall(work),
+            Input::NotProcessed { work, error } => self.not_processed(work, &error),
             Input::ProcessedAside { work, record } => self.processed_aside(work, *record),
             Input::Tried { destination, key, attempt } => self.tried(&destination, key, attempt),
             Input::Settled { record, result } => self.settled(*record, result),

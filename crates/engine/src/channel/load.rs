@@ -1,5 +1,6 @@
 //! Reading deliveries back from the journal.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use pipehat_journal::Position;
@@ -27,17 +28,21 @@ pub(crate) struct Loaded {
     pub(crate) next: Position,
 }
 
-/// Reads the deliveries of one destination. Blocks on the disk.
+/// Reads the deliveries of one destination, of records up to `applied`: what is in the journal
+/// behind it the books do not know yet. Blocks on the disk.
 pub(crate) fn load(
     log: &Log,
     channel: &str,
     destination: &str,
     request: &LoadRequest,
+    applied: Position,
     is_settled: &dyn Fn(DeliveryKey) -> bool,
 ) -> Result<Loaded, LogError> {
     match request {
         LoadRequest::These(keys) => load_these(log, destination, keys),
-        LoadRequest::From(position) => load_from(log, channel, destination, *position, is_settled),
+        LoadRequest::From(from) => {
+            load_from(log, channel, destination, *from..=applied, is_settled)
+        }
     }
 }
 
@@ -72,16 +77,19 @@ fn load_from(
     log: &Log,
     channel: &str,
     destination: &str,
-    from: Position,
+    positions: RangeInclusive<Position>,
     is_settled: &dyn Fn(DeliveryKey) -> bool,
 ) -> Result<Loaded, LogError> {
-    let mut loaded = Loaded { deliveries: Vec::new(), next: from };
+    let mut loaded = Loaded { deliveries: Vec::new(), next: *positions.start() };
     let mut bytes = 0;
-    for entry in log.records(from).take(RECORDS_MAX) {
+    for entry in log.records(*positions.start()).take(RECORDS_MAX) {
         if loaded.deliveries.len() >= DELIVERIES_MAX || bytes >= BYTES_MAX {
             break;
         }
         let (position, record) = entry?;
+        if position > *positions.end() {
+            break;
+        }
         loaded.next = position.next();
         let Record::Processed(record) = record else { continue };
         if &*record.channel != channel {

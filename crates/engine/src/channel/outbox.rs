@@ -5,7 +5,7 @@
 //! the next few of them with their bytes, in order, and asks for more as they settle. So a dead
 //! destination costs a bounded amount of memory, whatever its backlog.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,12 +94,19 @@ pub(crate) struct Outbox {
     lanes: Lanes<DeliveryKey>,
     held: HashMap<DeliveryKey, Held>,
     held_bytes: usize,
-    ready: VecDeque<DeliveryKey>,
+    /// What may be sent now, the oldest first: a delivery that is tried again goes before those
+    /// of its lane that were to follow it.
+    ready: BTreeSet<DeliveryKey>,
     pausing: BTreeSet<(Instant, DeliveryKey)>,
+    /// The pausing deliveries of each lane, and what is ready but for one of them. Only where
+    /// several of a lane may be under way; otherwise the lane itself holds the others.
+    paused: HashMap<u64, BTreeSet<DeliveryKey>>,
+    behind: BTreeSet<DeliveryKey>,
     to_load: BTreeSet<DeliveryKey>,
     loading: bool,
     sending: usize,
     slots: usize,
+    window: usize,
     policy: Policy,
     circuit: Circuit,
 }
@@ -128,15 +135,23 @@ impl Outbox {
             lanes: Lanes::with_window(window),
             held: HashMap::new(),
             held_bytes: 0,
-            ready: VecDeque::new(),
+            ready: BTreeSet::new(),
             pausing: BTreeSet::new(),
+            paused: HashMap::new(),
+            behind: BTreeSet::new(),
             to_load: BTreeSet::new(),
             loading: false,
             sending: 0,
             slots: slots.max(1),
+            window: window.max(1),
             policy,
             circuit: Circuit::default(),
         }
+    }
+
+    /// Whether several deliveries of one lane may be under way.
+    pub(crate) fn is_windowed(&self) -> bool {
+        self.window > 1
     }
 
     /// Takes on changed settings. A changed window holds for deliveries that come later.
@@ -149,9 +164,48 @@ impl Outbox {
     /// Forgets the pauses, so that everything is tried at once.
     pub(crate) fn knock(&mut self) {
         self.circuit = Circuit::default();
-        for (_, key) in std::mem::take(&mut self.pausing) {
-            self.ready.push_back(key);
+        self.ready.extend(std::mem::take(&mut self.pausing).into_iter().map(|(_, key)| key));
+        self.paused.clear();
+        self.ready.append(&mut self.behind);
+    }
+
+    /// Lets a delivery pause, and with it those of its lanes that come after it.
+    fn pause(&mut self, key: DeliveryKey, due: Instant) {
+        self.pausing.insert((due, key));
+        if let (Some(held), true) = (self.held.get(&key), self.is_windowed()) {
+            for lane in &held.delivery.lanes {
+                self.paused.entry(*lane).or_default().insert(key);
+            }
         }
+    }
+
+    /// Makes ready what has paused long enough.
+    fn end_pauses(&mut self, now: Instant) {
+        while let Some((due, key)) = self.pausing.first().copied()
+            && due <= now
+        {
+            self.pausing.remove(&(due, key));
+            self.ready.insert(key);
+            if let (Some(held), true) = (self.held.get(&key), self.is_windowed()) {
+                for lane in &held.delivery.lanes {
+                    if let Some(paused) = self.paused.get_mut(lane) {
+                        paused.remove(&key);
+                        if paused.is_empty() {
+                            self.paused.remove(lane);
+                        }
+                    }
+                }
+                self.ready.append(&mut self.behind);
+            }
+        }
+    }
+
+    /// Whether an older delivery of one of its lanes pauses.
+    fn is_behind_paused(&self, held: &Held, key: DeliveryKey) -> bool {
+        let older =
+            |paused: &BTreeSet<DeliveryKey>| paused.first().is_some_and(|first| *first < key);
+        !self.paused.is_empty()
+            && held.delivery.lanes.iter().any(|lane| self.paused.get(lane).is_some_and(older))
     }
 
     /// Notes deliveries that are open but not in memory.
@@ -220,12 +274,7 @@ impl Outbox {
 
     /// The next delivery to send now, if a slot is free.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(Delivery, u32)> {
-        while let Some((due, key)) = self.pausing.first().copied()
-            && due <= now
-        {
-            self.pausing.remove(&(due, key));
-            self.ready.push_back(key);
-        }
+        self.end_pauses(now);
         let slots = match self.circuit.retry_at {
             None => self.slots,
             Some(due) if due <= now => 1,
@@ -235,7 +284,11 @@ impl Outbox {
             return None;
         }
         loop {
-            let key = self.ready.pop_front()?;
+            let key = self.ready.pop_first()?;
+            if self.held.get(&key).is_some_and(|held| self.is_behind_paused(held, key)) {
+                self.behind.insert(key);
+                continue;
+            }
             if let Some(held) = self.held.get_mut(&key) {
                 held.attempts = held.attempts.saturating_add(1);
                 self.sending += 1;
@@ -307,13 +360,16 @@ impl Outbox {
         }
         match pause {
             Pause::Destination => {
-                self.circuit.failures = self.circuit.failures.saturating_add(1);
-                let due = now + retry.pause(self.circuit.failures, jitter);
-                self.circuit.retry_at = Some(due);
-                self.ready.push_front(key);
+                // Several connections that fail at once are one failure.
+                if self.circuit.retry_at.is_none_or(|due| due <= now) {
+                    self.circuit.failures = self.circuit.failures.saturating_add(1);
+                    let due = now + retry.pause(self.circuit.failures, jitter);
+                    self.circuit.retry_at = Some(due);
+                }
+                self.ready.insert(key);
             }
             Pause::Delivery => {
-                self.pausing.insert((now + retry.pause(attempt, jitter), key));
+                self.pause(key, now + retry.pause(attempt, jitter));
             }
         }
         Verdict::Retry { code, detail, attempt }

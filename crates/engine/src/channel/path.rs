@@ -136,7 +136,7 @@ impl Conductor {
         next.extend(ready);
     }
 
-    fn keep_processed(&mut self, work: Work, mut record: Processed) {
+    pub(super) fn keep_processed(&mut self, work: Work, mut record: Processed) {
         record.reply = self.reply_after_processing(&work, &record);
         let record = Record::Processed(record);
         let sender = self.sender.clone();
@@ -149,7 +149,7 @@ impl Conductor {
                     drop(admission);
                     Input::Processed { position, record: Box::new(record), bytes }
                 }
-                Err(_) => Input::NotProcessed { work },
+                Err(error) => Input::NotProcessed { work, error },
             };
             // A conductor that has stopped finds the record at the next start.
             let _ = sender.send(input);
@@ -208,9 +208,20 @@ impl Conductor {
                 };
                 let sending = post.connection.destination.deliver(outbound);
                 let sender = self.sender.clone();
+                let (told, before) = if post.outbox.is_windowed() {
+                    let (told, latest) = oneshot::channel();
+                    (Some(told), post.latest.replace(latest))
+                } else {
+                    (None, None)
+                };
                 post.connection.sends.spawn(async move {
                     let attempt = sending.await;
+                    if let Some(before) = before {
+                        // It is dropped when the one before has been told.
+                        let _ = before.await;
+                    }
                     let _ = sender.send(Input::Tried { destination: name, key, attempt });
+                    drop(told);
                 });
             }
             if self.reloads.get(name).is_some_and(|due| *due > now) {
@@ -222,9 +233,11 @@ impl Conductor {
             let (log, sender) = (self.services.log.clone(), self.sender.clone());
             let (channel, destination) = (Arc::clone(&self.spec.name), Arc::clone(name));
             let settled: SettledBeyond = queue.settled_beyond.clone();
+            let applied = self.applied;
             tokio::task::spawn_blocking(move || {
                 let is_settled = |key| settled.contains(&key);
-                let result = load::load(&log, &channel, &destination, &request, &is_settled);
+                let result =
+                    load::load(&log, &channel, &destination, &request, applied, &is_settled);
                 let result = result.map_err(|error| error.to_string());
                 let _ = sender.send(Input::Loaded { destination, request, result });
             });
@@ -241,7 +254,7 @@ impl Conductor {
         let Some(post) = self.posts.get_mut(destination) else { return };
         match result {
             Ok(loaded) => {
-                if let (LoadRequest::From(_), Some(queue)) =
+                if let (LoadRequest::From(from), Some(queue)) =
                     (request, self.ledger.queues.get_mut(destination))
                 {
                     let keys: Vec<_> = loaded
@@ -250,6 +263,10 @@ impl Conductor {
                         .map(|delivery| (delivery.key, delivery.message))
                         .collect();
                     queue.advance(&keys, Some(loaded.next));
+                    if keys.is_empty() && queue.frontier == Some(*from) {
+                        let due = Instant::now() + STALL;
+                        self.reloads.insert(Arc::clone(destination), due);
+                    }
                 }
                 let queue = self.ledger.queues.get(destination);
                 let open = |delivery: &Delivery| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pipehat_connectors::{Attempt, Destination, Health, Outbound, Parallel};
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use super::conductor::Conductor;
@@ -19,6 +20,9 @@ use crate::project::{ChannelSpec, DestinationSpec};
 pub(super) struct Post {
     pub(super) outbox: Outbox,
     pub(super) connection: Connection,
+    /// Where several deliveries of a lane may be under way: ends when the latest of them has been
+    /// told. So they settle in the order they were sent, whoever is woken first.
+    pub(super) latest: Option<oneshot::Receiver<()>>,
 }
 
 /// The connector's side of a destination.
@@ -94,7 +98,7 @@ impl Conductor {
     fn install(&mut self, name: &DestinationName, connection: Connection, policy: Policy) {
         let (slots, window) = slots_and_window(&*connection.destination);
         let outbox = Outbox::new(policy, slots, window);
-        self.posts.insert(Arc::clone(name), Post { outbox, connection });
+        self.posts.insert(Arc::clone(name), Post { outbox, connection, latest: None });
     }
 
     /// Takes on a changed configuration: destinations whose settings did not change keep their

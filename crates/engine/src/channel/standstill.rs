@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pipehat_journal::AppendError;
 use tokio::sync::oneshot;
 
 use super::conductor::{Blocked, Conductor, DecideError, STALL, Work};
@@ -14,12 +15,39 @@ use crate::record::{Decided, Decision, Disposition, Ended, Processed, ProcessedO
 use crate::retry::RetryPolicy;
 
 impl Conductor {
-    /// The outcome of a message could not be kept: it is processed again when the journal works,
-    /// and nothing of its channel overtakes it meanwhile.
-    pub(super) fn stall(&mut self, work: Work) {
+    /// The outcome of a message could not be kept. One that no journal could keep is parked;
+    /// otherwise the message is processed again when the journal works, and nothing of its
+    /// channel overtakes it meanwhile.
+    pub(super) fn not_processed(&mut self, work: Work, error: &AppendError) {
         self.processing_kept = self.processing_kept.saturating_sub(1);
+        if let AppendError::TooLarge { .. } | AppendError::TooManyBodies = error {
+            let outcome = Ended {
+                disposition: Disposition::Parked,
+                code: "program.output-too-large".to_owned(),
+                detail: format!("what the steps made of it can't be kept: {error}"),
+            };
+            let record = self.ended(&work, outcome);
+            self.keep_processed(work, record);
+            return;
+        }
         self.again.insert(work.message, work);
         self.stall_for_a_while();
+    }
+
+    /// The record of a message that ends without the steps' doing.
+    fn ended(&self, work: &Work, ended: Ended) -> Processed {
+        Processed {
+            channel: Arc::clone(&self.spec.name),
+            message: work.message,
+            at: now(),
+            revision: self.spec.revision.0,
+            lanes: work.lanes.clone(),
+            file: None,
+            effects: Vec::new(),
+            findings: Vec::new(),
+            outcome: ProcessedOutcome::Ended(ended),
+            reply: None,
+        }
     }
 
     pub(super) fn stall_for_a_while(&mut self) {
@@ -104,23 +132,14 @@ impl Conductor {
         if matches!(decided.decision, Decision::Reprocess) {
             self.try_blocked(blocked);
         } else {
-            let work = &blocked.work;
-            let record = Processed {
-                channel: Arc::clone(&self.spec.name),
-                message: work.message,
-                at: now(),
-                revision: self.spec.revision.0,
-                lanes: work.lanes.clone(),
-                file: None,
-                effects: Vec::new(),
-                findings: Vec::new(),
-                outcome: ProcessedOutcome::Ended(Ended {
+            let record = self.ended(
+                &blocked.work,
+                Ended {
                     disposition: Disposition::Superseded,
                     code: "decided.discarded".to_owned(),
                     detail: format!("discarded by {}: {}", decided.by, decided.reason),
-                }),
-                reply: None,
-            };
+                },
+            );
             let mut next = Vec::new();
             self.end_work(blocked.ticket, blocked.work, record, &mut next);
             for (ticket, work) in next.into_iter().rev() {

@@ -186,11 +186,6 @@ pub const CODES: &[CodeDescription] = &[
         "The key lies in the directory that it seals.",
         "Keep it elsewhere.",
     ),
-    code(
-        "project.limits",
-        "The limits contradict each other.",
-        "Make `in_flight` at least as large as `message`.",
-    ),
     code("project.name", "This can't be a name.", "Use small letters, digits, `-` and `_`."),
     code("project.no-channels", "There is no channel.", "Add a file `channels/NAME.yaml`."),
     code("project.table", "A code table has a mistake.", "Mend the line shown."),

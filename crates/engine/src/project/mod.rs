@@ -39,4 +39,4 @@ pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
 pub use order::Order;
 pub use reply::ReplyMode;
-pub use settings::{Compression, HttpSettings, JournalSettings, LimitSettings, ProjectSettings};
+pub use settings::{Compression, HttpSettings, JournalSettings, ProjectSettings};

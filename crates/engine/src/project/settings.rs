@@ -5,7 +5,6 @@
 //! data: data                          # where the journal and the index are
 //! key_file: /etc/pipehat/key          # seals the data; belongs outside the data directory
 //! journal: { compression: lz4, retention: 90d, chunk: 64MiB }
-//! limits: { message: 64MiB, in_flight: 256MiB }
 //! ```
 
 use std::time::Duration;
@@ -23,8 +22,6 @@ pub struct ProjectSettings {
     pub key_file: Option<String>,
     /// The journal.
     pub journal: JournalSettings,
-    /// What bounds memory.
-    pub limits: LimitSettings,
 }
 
 /// The HTTP listener.
@@ -64,31 +61,6 @@ impl Default for JournalSettings {
 /// Long enough to look into last quarter's complaint.
 const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
-/// What bounds memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LimitSettings {
-    /// The largest message taken.
-    pub message_bytes_max: u64,
-    /// The most bytes received and not yet on stable storage; senders wait beyond it.
-    pub in_flight_bytes_max: u64,
-}
-
-impl LimitSettings {
-    /// Documents of 50 MB with room to spare.
-    const MESSAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-    /// Four of the largest messages at once.
-    const IN_FLIGHT_BYTES_MAX: u64 = 256 * 1024 * 1024;
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            message_bytes_max: Self::MESSAGE_BYTES_MAX,
-            in_flight_bytes_max: Self::IN_FLIGHT_BYTES_MAX,
-        }
-    }
-}
-
 impl ProjectSettings {
     /// Reads the tree of `pipehat.yaml`; an empty file says nothing.
     pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
@@ -109,7 +81,6 @@ impl ProjectSettings {
         let data = fields.optional("data", path);
         let key_file = fields.optional("key_file", path);
         let journal = fields.optional("journal", journal).unwrap_or_default();
-        let limits = fields.optional("limits", limits).unwrap_or_default();
         if let (Some(data), Some(key), Some(node)) =
             (&data, &key_file, fields.map().get("key_file"))
             && std::path::Path::new(key).starts_with(data)
@@ -123,7 +94,7 @@ impl ProjectSettings {
                 .with_help("keep it elsewhere: who copies the data must not get the key with it"),
             );
         }
-        fields.finish().then_some(Self { http, data, key_file, journal, limits })
+        fields.finish().then_some(Self { http, data, key_file, journal })
     }
 }
 
@@ -158,30 +129,4 @@ fn journal(node: &Node, diagnostics: &mut Diagnostics) -> Option<JournalSettings
         retention: retention.unwrap_or(default.retention),
         chunk_bytes,
     })
-}
-
-fn limits(node: &Node, diagnostics: &mut Diagnostics) -> Option<LimitSettings> {
-    const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024 * 1024;
-    const IN_FLIGHT_BYTES: std::ops::RangeInclusive<u64> = 1024 * 1024..=64 * 1024 * 1024 * 1024;
-    let mut fields = Fields::of(node, "limits", diagnostics)?;
-    let message = fields
-        .optional("message", |node, diagnostics| node.bytes_within(MESSAGE_BYTES, diagnostics));
-    let in_flight = fields
-        .optional("in_flight", |node, diagnostics| node.bytes_within(IN_FLIGHT_BYTES, diagnostics));
-    let default = LimitSettings::default();
-    let message_bytes_max = message.unwrap_or(default.message_bytes_max);
-    let in_flight_bytes_max =
-        in_flight.unwrap_or(default.in_flight_bytes_max.max(message_bytes_max));
-    if in_flight_bytes_max < message_bytes_max {
-        let span = fields.map().get("in_flight").map_or(&node.span, |node| &node.span).clone();
-        fields.diagnostics().push(
-            Diagnostic::error(
-                "project.limits",
-                &span,
-                "one message of the largest size would not fit in",
-            )
-            .with_help("make `in_flight` at least as large as `message`"),
-        );
-    }
-    fields.finish().then_some(LimitSettings { message_bytes_max, in_flight_bytes_max })
 }

@@ -19,7 +19,7 @@ Examples:
   pipehat listen localhost:2576
   pipehat listen localhost:2576 --save received/ --count 10
   pipehat listen localhost:2576 --code AE --text 'unknown ward'
-  pipehat listen localhost:2576 --delay 2s --drop-every 5     (a slow peer that loses answers)
+  pipehat listen localhost:2576 --delay 2s --drop-every 5
   pipehat listen 0.0.0.0:2576 --cert lab.pem --key lab.key
 
 Each message has a line: its number, when it came, from where, its type, control id, size, and the
@@ -28,7 +28,7 @@ first names the address listened on (port 0 takes a free one), the last has the 
 
 Messages are acknowledged and, except with --save, forgotten: this is a tester, not an engine.";
 
-/// Listen as an MLLP peer: acknowledge what comes and show it; also a fast sink
+/// Be an MLLP peer that acknowledges what comes; also a fast sink
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {

@@ -197,7 +197,10 @@ impl Shared {
                 }
             }
         };
-        if let Err(error) = served {
+        // Many peers just close; between messages that is no loss.
+        if let Err(error) = served
+            && error.kind() != io::ErrorKind::UnexpectedEof
+        {
             tracing::warn!(%peer, %error, "a connection ended with an error");
         }
     }

@@ -17,7 +17,8 @@ use crate::terminal::Terminal;
 
 const EXAMPLES: &str = r#"Examples:
   pipehat message ack admit.hl7 --code AA
-  pipehat message ack admit.hl7 --code AE --text 'unknown ward' --error-location PV1-3 --error-code 204
+  pipehat message ack admit.hl7 --code AR --text 'not today'
+  pipehat message ack a.hl7 --code AE --error-location PV1-3 --error-code 204
   pipehat message ack admit.hl7 --lf
 
 The acknowledgment has the form of the message's version and goes back to its sender, with a control

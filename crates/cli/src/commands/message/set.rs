@@ -15,8 +15,8 @@ const EXAMPLES: &str = r#"Examples:
   pipehat message set admit.hl7 PID-8=F MSH-11=T > test.hl7
   pipehat message set admit.hl7 'PID-3[+1].1=4711' 'OBX(*)-11=F' --in-place
   pipehat message set admit.hl7 'PID-5=DOE^JANE' --raw -o renamed.hl7
-  pipehat message set admit.hl7 PID-19='""'      (HL7's null: delete what you know)
-  pipehat message set admit.hl7 PID-19=          (empty)
+  pipehat message set admit.hl7 PID-19= > empty.hl7
+  pipehat message set admit.hl7 PID-19='""' > null.hl7
 
 VALUE is text: delimiters in it are escaped, and it is written in the message's character set. With
 --raw it goes in as it stands, with components and escape sequences. Fields that are missing before
@@ -59,12 +59,8 @@ enum SetError {
         "the value for {path} has a character, number {number}, that the message's character set {charset} does not have"
     )]
     Unencodable { path: String, number: usize, charset: &'static str },
-    #[error("{path} cannot be set")]
-    Refused {
-        path: String,
-        #[source]
-        source: EditError,
-    },
+    #[error(transparent)]
+    Refused(#[from] EditError),
     #[error("standard input cannot be changed in place: leave out --in-place or name a file")]
     StandardInputInPlace,
     #[error(
@@ -79,7 +75,7 @@ impl From<SetError> for Failure {
             SetError::NotKept { .. } => Self::could_not(error),
             SetError::EqualsSignMissing(_)
             | SetError::Unencodable { .. }
-            | SetError::Refused { .. }
+            | SetError::Refused(_)
             | SetError::StandardInputInPlace => Self::usage(error),
         }
     }
@@ -109,7 +105,7 @@ impl Change {
                 charset: form.charset().name(),
             })?;
         let set = if raw { message.set_raw(path, &value) } else { message.set_text(path, &value) };
-        set.map_err(|source| SetError::Refused { path: text.clone(), source })
+        Ok(set?)
     }
 }
 

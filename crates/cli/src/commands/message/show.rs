@@ -124,7 +124,11 @@ fn write_table(
             let used = columns(&place).max(PATH_COLUMNS_MAX).saturating_add(2);
             let value = fit(&value, width.map(|width| width.saturating_sub(used).max(1)));
             let place = terminal.paint(Tone::Faint, place);
-            writeln!(output, "{place}{:padding$}  {value}", "")?;
+            if value.is_empty() {
+                writeln!(output, "{place}")?;
+            } else {
+                writeln!(output, "{place}{:padding$}  {value}", "")?;
+            }
         }
     }
     Ok(())

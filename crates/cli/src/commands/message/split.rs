@@ -14,7 +14,7 @@ use crate::terminal::Terminal;
 const EXAMPLES: &str = "\
 Examples:
   pipehat message split batch.hl7 --into messages/
-  pipehat message split batch.hl7 --into messages/ && pipehat send localhost:2575 messages/
+  pipehat send localhost:2575 messages/
 
 The files are called 00001.hl7, 00002.hl7 and so on, in the order of the messages, with the bytes as
 they stand in the file. File and batch headers and trailers are left out; their counts are checked.

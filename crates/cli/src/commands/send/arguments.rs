@@ -18,7 +18,7 @@ Examples:
   pipehat send localhost:2575 admit.hl7
   pipehat send mllp://lab:2575 messages/ --ca lab-ca.pem
   cat admit.hl7 | pipehat send localhost:2575 -
-  pipehat send localhost:2575 admit.hl7 --count 100000 --connections 8 --fresh-control-ids
+  pipehat send localhost:2575 admit.hl7 -n 100000 --connections 8
   pipehat send localhost:2575 day.hl7 --repeat --rate 50/s --for 10m
 
 Messages are sent with the bytes they have in the file; batches are cut into messages, directories are
@@ -74,8 +74,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     timeout: Duration,
 
-    /// What to wait for
-    #[arg(long, value_name = "WHAT", default_value = "ack")]
+    /// Whether to wait for the acknowledgment of each message: ack or none
+    #[arg(long, value_name = "WHAT", default_value = "ack", hide_possible_values = true)]
     wait: Wait,
 
     /// Give each message a control id (MSH-10) of its own

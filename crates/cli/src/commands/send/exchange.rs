@@ -149,8 +149,12 @@ impl<'s> Exchange<'s> {
             self.fill(Instant::now());
             let writing = self.written < self.output.len();
             if self.exhausted && self.in_flight.is_empty() && !writing && !unflushed {
-                if self.shared.plan.wait == Wait::None {
-                    linger(reader, writer).await;
+                match self.shared.plan.wait {
+                    Wait::Ack => {
+                        // All is answered: nothing depends on how the connection ends.
+                        let _ = writer.shutdown().await;
+                    }
+                    Wait::None => linger(reader, writer).await,
                 }
                 return if self.shared.stop.is_cancelled() { End::Stopped } else { End::Done };
             }

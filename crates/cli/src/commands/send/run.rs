@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value as Json;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
@@ -21,6 +21,8 @@ use crate::tls;
 
 /// How often the progress bar moves.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// What is done sooner needs no progress bar.
+const PROGRESS_AFTER: Duration = Duration::from_millis(500);
 /// A connection on which nothing could be sent is not tried again at once.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -152,7 +154,8 @@ async fn drive(
         let ids = ControlIds::new().map_err(Failure::could_not)?;
         tasks.spawn_local(keep_connected(shared.clone(), target.clone(), tls.cloned(), ids));
     }
-    let bar = progress(&shared.plan, terminal);
+    let bar = progress(&shared.plan);
+    let draws = terminal.shows_progress() && shared.tell.is_none();
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     let interrupted = signals::stop();
     tokio::pin!(interrupted);
@@ -174,7 +177,11 @@ async fn drive(
                 }
             },
             _ = ticks.tick() => {
+                if draws && bar.is_hidden() && shared.started.elapsed() >= PROGRESS_AFTER {
+                    bar.set_draw_target(ProgressDrawTarget::stderr());
+                }
                 bar.set_position(shared.report.borrow().ended());
+                bar.set_message(format!("{:.0}/s", bar.per_sec()));
                 if printed.borrow().error.is_some() {
                     shared.stop.cancel();
                 }
@@ -241,16 +248,15 @@ async fn connect(target: &PeerAddress, timeout: Duration) -> Result<TcpStream, C
     }
 }
 
-fn progress(plan: &Plan, terminal: &Terminal) -> ProgressBar {
-    if !terminal.shows_progress() || plan.count == 1 {
-        return ProgressBar::hidden();
-    }
+/// Hidden until it is worth showing.
+fn progress(plan: &Plan) -> ProgressBar {
     let (bar, template) = if plan.count == u64::MAX {
-        (ProgressBar::new_spinner(), "{spinner} {human_pos} messages, {per_sec}, {elapsed}")
+        (ProgressBar::no_length(), "{spinner} {human_pos} messages, {msg}, {elapsed}")
     } else {
-        let template = "{bar:30} {human_pos}/{human_len}, {per_sec}, {eta} left";
+        let template = "{bar:30} {human_pos}/{human_len}, {msg}, {eta} left";
         (ProgressBar::new(plan.count), template)
     };
+    bar.set_draw_target(ProgressDrawTarget::hidden());
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

@@ -1,0 +1,25 @@
+//! The demo hospital: simulated systems that talk to each other through a real project.
+//!
+//! The simulation knows what it sends and what must arrive where, so that what it reports is a
+//! check from end to end: by those who send and receive, beside what Pipehat's own books say.
+//! Everything in it is made up.
+
+mod connection;
+mod dialect;
+mod exchange_folder;
+mod expectations;
+mod hospital;
+mod observer;
+mod outages;
+mod partner;
+mod project;
+mod random;
+mod sender;
+mod sending;
+mod session;
+mod simulation;
+mod snapshot;
+mod summary;
+mod system;
+
+pub(crate) use session::{SessionOptions, run};
