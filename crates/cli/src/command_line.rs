@@ -6,7 +6,11 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
+<<<<<<< HEAD
+    bench, check, completions, journal, listen, message, messages, new, prove, send, status, test,
+=======
     check, completions, demo, journal, listen, message, messages, new, prove, send, status, test,
+>>>>>>> main
     up,
 };
 use crate::exit::{Exit, Failure};
@@ -101,6 +105,8 @@ pub(crate) enum Command {
     #[command(display_order = order::MESSAGES + 2)]
     Listen(listen::Arguments),
     #[command(display_order = order::OTHER)]
+    Bench(bench::Arguments),
+    #[command(display_order = order::OTHER + 1)]
     Completions(completions::Arguments),
 }
 
@@ -124,6 +130,7 @@ impl Command {
             Self::Message(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),
+            Self::Bench(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }
     }
