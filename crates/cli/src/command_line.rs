@@ -6,7 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    check, completions, demo, journal, listen, message, messages, new, prove, send, status, up,
+    check, completions, demo, journal, listen, message, messages, new, prove, send, status, test,
+    up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     New(new::Arguments),
     #[command(display_order = order::BUILD + 1)]
     Check(check::Arguments),
+    #[command(display_order = order::BUILD + 2)]
+    Test(test::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
     #[command(display_order = order::RUN + 1)]
@@ -106,6 +109,7 @@ impl Command {
         match self {
             Self::New(arguments) => arguments.run(terminal),
             Self::Check(arguments) => arguments.run(terminal),
+            Self::Test(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
             Self::Demo(arguments) => arguments.run(terminal),
             Self::Status(arguments) => arguments.run(terminal),

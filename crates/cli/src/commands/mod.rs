@@ -12,4 +12,5 @@ pub(crate) mod project;
 pub(crate) mod prove;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod up;

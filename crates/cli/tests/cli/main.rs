@@ -5,3 +5,4 @@ mod messages;
 mod peers;
 mod projects;
 mod running;
+mod test_command;
