@@ -356,21 +356,24 @@ impl Ledger {
         destination: &Arc<str>,
         siblings: &[Sibling],
     ) -> Option<Disposition> {
-        let mut disposition = Disposition::Delivered;
         let others = siblings.iter().map(|sibling| (sibling.ordinal, &sibling.destination));
+        let (mut parked, mut delivered) = (false, false);
         for (ordinal, destination) in others.chain([(key.ordinal, destination)]) {
             let key = DeliveryKey { ordinal, ..key };
             if self.queues.get(destination).is_some_and(|queue| queue.is_open(key)) {
                 return None;
             }
-            let exception = self.exceptions.get(&key).map(|(_, exception)| exception);
-            disposition = match (exception, disposition) {
-                (Some(Exception::Parked), _) | (_, Disposition::Parked) => Disposition::Parked,
-                (Some(Exception::Discarded), _) => Disposition::Superseded,
-                (None, standing) => standing,
-            };
+            match self.exceptions.get(&key).map(|(_, exception)| exception) {
+                Some(Exception::Parked) => parked = true,
+                Some(Exception::Discarded) => {}
+                None => delivered = true,
+            }
         }
-        Some(disposition)
+        Some(match (parked, delivered) {
+            (true, _) => Disposition::Parked,
+            (false, true) => Disposition::Delivered,
+            (false, false) => Disposition::Superseded,
+        })
     }
 
     /// How many parts of this file are kept.

@@ -166,6 +166,8 @@ pub struct Summary {
     pub deliveries: Vec<Delivery>,
     /// How many deliveries it has.
     pub deliveries_total: u64,
+    /// The position of the newest record that brought it where it stands.
+    pub last_position: u64,
 }
 
 impl fmt::Debug for Summary {

@@ -144,7 +144,7 @@ pub struct Ended {
 /// How a message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Disposition {
-    /// Every destination has it; or it was to be kept only.
+    /// Its destinations have it, but for those a person gave up; or it was to be kept only.
     Delivered,
     /// Configuration wanted it to go nowhere.
     Filtered,

@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use pipehat_engine::record::{ProcessedOutcome, Record};
+use pipehat_engine::record::Record;
 use pipehat_engine::{DecideError, Deciding, Log, MessageId, Stage, message_of};
 use pipehat_journal::Position;
 use pipehat_store as store;
@@ -22,6 +22,9 @@ use crate::node::Shared;
 
 /// Records looked through behind a message for its further stages.
 const RECORDS_MAX: usize = 500_000;
+
+/// Records looked through behind the last the index knows of.
+const LOOK_FURTHER: usize = 1_000;
 
 /// What is searched for. Sent as a body: identifiers of patients do not belong into addresses.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -233,31 +236,20 @@ fn stages(
         return Err(ApiError::not_found("such message: that is the position of another record"));
     }
     let mut stages = vec![Stage { position: message.0, record: first }];
-    let ended = summary.filter(|summary| summary.disposition != store::Disposition::InFlight);
-    let expected = ended.map(|summary| {
-        if summary.duplicate_of.is_some() { (0, 0) } else { (1, summary.deliveries_total) }
-    });
-    let (mut processed, mut settled) = (0_u64, 0_u64);
-    for entry in log.heads(message.0.next()).take(RECORDS_MAX) {
-        if expected.is_some_and(|(wanted, deliveries)| processed >= wanted && settled >= deliveries)
-        {
+    // What the index has not taken in yet stands behind all it knows: look a little further.
+    let known = summary.map_or(0, |summary| summary.last_position);
+    let settled =
+        summary.is_some_and(|summary| summary.disposition != store::Disposition::InFlight);
+    for (read, entry) in log.heads(message.0.next()).take(RECORDS_MAX).enumerate() {
+        let (position, record) = entry.map_err(|error| ApiError::internal(error.to_string()))?;
+        if position.get() > known && settled && read > LOOK_FURTHER {
             break;
         }
-        let (position, record) = entry.map_err(|error| ApiError::internal(error.to_string()))?;
-        if message_of(&record) != Some(message) {
-            continue;
+        if message_of(&record) == Some(message) {
+            let record =
+                log.fetch(position).map_err(|error| ApiError::internal(error.to_string()))?;
+            stages.push(Stage { position, record });
         }
-        match &record {
-            Record::Processed(record) => {
-                let parked = matches!(record.outcome, ProcessedOutcome::Ended(_));
-                processed += u64::from(!parked || expected.is_some_and(|(_, of)| of == 0));
-            }
-            Record::Settled(_) => settled += 1,
-            Record::Decided(_) => settled = settled.saturating_sub(1),
-            _ => {}
-        }
-        let record = log.fetch(position).map_err(|error| ApiError::internal(error.to_string()))?;
-        stages.push(Stage { position, record });
     }
     Ok(stages)
 }

@@ -27,8 +27,9 @@ pub(super) fn load(
     let detail = Detail::decode(&opened)?;
     let identifiers = identifiers(connection, decoder, &detail)?;
     let duplicate_of: Option<i64> = row.get(11)?;
-    let processed = row.get::<_, i64>(12)? != 0;
+    let step_position: i64 = row.get(12)?;
     let (deliveries, deliveries_total) = deliveries(connection, decoder, id, deliveries_max)?;
+    let last_position = last_position(connection, id)?.max(step_position).max(id);
     let mut name = |column: usize| text(connection, decoder, row.get(column)?);
     Ok(Some(Summary {
         message: stored::unsigned(id)?,
@@ -47,12 +48,21 @@ pub(super) fn load(
         peer: detail.peer.into(),
         identifiers,
         duplicate_of: duplicate_of.map(stored::unsigned).transpose()?,
-        processed_at_micros: if processed { Some(row.get(13)?) } else { None },
+        processed_at_micros: if step_position == 0 { None } else { Some(row.get(13)?) },
         operator_code: name(14)?,
         revision: name(15)?,
         deliveries,
         deliveries_total,
+        last_position: stored::unsigned(last_position)?,
     }))
+}
+
+/// The newest record about a delivery of the message.
+fn last_position(connection: &Connection, id: i64) -> Result<i64, IndexError> {
+    let mut statement =
+        connection.prepare_cached("SELECT max(position) FROM delivery WHERE message = ?1")?;
+    let newest: Option<i64> = statement.query_row([id], |row| row.get(0))?;
+    Ok(newest.unwrap_or_default())
 }
 
 /// How many messages each channel has in each disposition.
