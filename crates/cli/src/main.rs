@@ -53,13 +53,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is logged when PIPEHAT_LOG says nothing: what somebody should look at, and that a changed
+/// project has taken effect, for whoever has just saved it.
+const LOGGED: &str = "warn,pipehat_server::reload=info";
+
 /// Log lines of the library crates: warnings and errors, or what PIPEHAT_LOG asks for.
 fn log_to_standard_error(terminal: &Terminal) -> anyhow::Result<()> {
     let filter = match std::env::var("PIPEHAT_LOG") {
         Ok(directives) => EnvFilter::try_new(directives).context(
             "PIPEHAT_LOG is not a list of levels: write it like `info,pipehat_engine=debug`",
         )?,
-        Err(_) => EnvFilter::new("warn"),
+        Err(_) => EnvFilter::new(LOGGED),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
