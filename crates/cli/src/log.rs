@@ -8,6 +8,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::terminal::Terminal;
 
+/// What is logged when PIPEHAT_LOG says nothing: what somebody should look at, and that a changed
+/// project has taken effect, for whoever has just saved it.
+const LOGGED: &str = "warn,pipehat_server::reload=info";
+
 /// Logs to standard error.
 pub(crate) fn to_standard_error(terminal: &Terminal) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt().with_env_filter(filter()?);
@@ -29,6 +33,6 @@ fn filter() -> anyhow::Result<EnvFilter> {
         Ok(directives) => EnvFilter::try_new(directives).context(
             "PIPEHAT_LOG is not a list of levels: write it like `info,pipehat_engine=debug`",
         ),
-        Err(_) => Ok(EnvFilter::new("warn")),
+        Err(_) => Ok(EnvFilter::new(LOGGED)),
     }
 }
