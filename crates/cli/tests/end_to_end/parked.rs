@@ -191,3 +191,25 @@ fn a_failing_message_holds_its_lane_until_a_person_decides() {
     assert_eq!(api.counter("lab", "superseded"), 1);
     api.proof();
 }
+
+#[test]
+fn a_filtered_message_is_no_failure() {
+    let sink = Sink::new();
+    let project = project(&sink, "stop");
+    let file = "channels/lab.yaml";
+    let text = std::fs::read_to_string(project.directory().join(file)).expect("the file");
+    project.write(file, &format!("{text}accept: MSH-9.2 != \"A28\"\n"));
+    let node = project.up();
+    let mut link = Link::open(&node.address("lab"));
+    let (mut filtered, next) = (Sample::new("F", 1, 1), Sample::new("F", 1, 2));
+    filtered.trigger = "A28";
+    for sample in [&filtered, &next] {
+        assert_eq!(link.ask(&sample.bytes()).code(), "AA");
+    }
+    let messages = sink.wait_for(1);
+    assert!(String::from_utf8_lossy(&messages[0]).contains(&next.control_id()));
+    let api = node.api();
+    eventually("all is settled", || api.counter("lab", "in_flight") == 0);
+    assert_eq!(api.counter("lab", "filtered"), 1);
+    api.proof();
+}

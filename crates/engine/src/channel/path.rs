@@ -111,7 +111,11 @@ impl Conductor {
         next: &mut Vec<(Ticket, Work)>,
     ) {
         let failure = match &record.outcome {
-            ProcessedOutcome::Ended(ended) if program::is_failure(&ended.code) => Some(ended),
+            ProcessedOutcome::Ended(ended)
+                if ended.disposition == Disposition::Parked && program::is_failure(&ended.code) =>
+            {
+                Some(ended)
+            }
             _ => None,
         };
         if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
