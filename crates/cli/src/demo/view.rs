@@ -313,8 +313,8 @@ fn parked_line(parked: &Parked) -> Line {
 fn hints(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
     let mut look = Line::default();
     look.add("look  ", Some(Tone::Faint));
-    look.add(format!("pipehat messages --data {}", snapshot.data.display()), None);
-    if columns >= 110 {
+    look.add(format!("pipehat messages find --parked --data {}", snapshot.data.display()), None);
+    if columns >= 120 {
         look.add("   admin API  ", Some(Tone::Faint));
         look.add(&snapshot.http, None);
     }
@@ -426,7 +426,7 @@ mod tests {
             "down for",
             "1 without explanation",
             "mllp.refused",
-            "pipehat messages --data /tmp/pipehat-demo-12345/data",
+            "pipehat messages find --parked --data /tmp/pipehat-demo-12345/d",
             "q quit",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
