@@ -6,12 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-<<<<<<< HEAD
-    bench, check, completions, journal, listen, message, messages, new, prove, send, status, test,
-=======
-    check, completions, demo, journal, listen, message, messages, new, prove, send, status, test,
->>>>>>> main
-    up,
+    bench, check, completions, demo, journal, listen, message, messages, new, prove, send, status,
+    test, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
