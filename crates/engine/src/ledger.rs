@@ -304,7 +304,7 @@ impl Ledger {
     pub fn decided(&mut self, record: &Decided) {
         match &record.decision {
             Decision::Reprocess if self.parked.remove(&record.message) => {
-                self.counters.parked -= 1;
+                self.counters.parked = self.counters.parked.saturating_sub(1);
                 self.unprocessed.insert(record.message);
             }
             Decision::Discard if self.parked.remove(&record.message) => {
@@ -338,11 +338,9 @@ impl Ledger {
             }
             None => {
                 self.exceptions.remove(&key);
-                if queue.settled_beyond.remove(&key) {
-                    queue.beyond += 1;
-                } else {
-                    queue.open.insert(key, message);
-                }
+                // Also one beyond the frontier: whoever reads on from there passes it over, as
+                // one that had settled.
+                queue.open.insert(key, message);
             }
         }
         let after = self.standing(key, &delivery.destination, &delivery.siblings);

@@ -5,7 +5,7 @@
 //! acknowledge) is [`super::intake`]. The decisions themselves are the ledger's, the lanes' and
 //! the outboxes'; this file performs them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,8 @@ pub(crate) enum Input {
         answer: oneshot::Sender<Result<(), DecideError>>,
         again: Option<Box<Incoming>>,
     },
+    /// The message a person decided about can't be read.
+    NotDecided { message: MessageId, answer: oneshot::Sender<Result<(), DecideError>> },
     /// The configuration changed.
     Apply { spec: Arc<ChannelSpec>, answer: oneshot::Sender<()> },
     /// Somebody is about to decide about a message.
@@ -174,6 +176,9 @@ pub(crate) struct Conductor {
     pub(super) unrecorded: Vec<Settled>,
     pub(super) reloads: BTreeMap<DestinationName, Instant>,
     pub(super) stopping: Option<Instant>,
+    /// Messages with a decision on its way to the disk: another would be checked against books
+    /// that do not have the first.
+    pub(super) deciding: HashSet<MessageId>,
     /// Outcomes of processing on their way to the disk.
     pub(super) processing_kept: usize,
     /// Settlements on their way to the disk.
@@ -217,16 +222,12 @@ impl Conductor {
             unrecorded: Vec::new(),
             reloads: BTreeMap::new(),
             stopping: None,
+            deciding: HashSet::new(),
             processing_kept: 0,
             settling: 0,
             spec: Arc::clone(&spec),
         };
         conductor.install_all();
-        for (name, queue) in &conductor.ledger.queues {
-            if let Some(post) = conductor.posts.get_mut(name) {
-                post.outbox.must_load(queue.open.keys().copied());
-            }
-        }
         conductor
     }
 
@@ -283,6 +284,10 @@ impl Conductor {
             Input::Decided { decided, result, answer, again } => {
                 self.decided(*decided, result, answer, again);
             }
+            Input::NotDecided { message, answer } => {
+                self.deciding.remove(&message);
+                let _ = answer.send(Err(DecideError::NoMessage { message }));
+            }
             Input::Apply { spec, answer } => {
                 self.apply(spec);
                 let _ = answer.send(());
@@ -305,14 +310,18 @@ impl Conductor {
 
     /// What is due without an event.
     pub(super) fn next_due(&self) -> Instant {
+        // Nothing is sent or read while a stop waits for what is under way.
+        let runs = self.stopping.is_none();
         let outboxes = self.posts.values().filter_map(|post| post.outbox.next_due());
+        let outboxes = outboxes.chain(self.reloads.values().copied()).filter(|_| runs);
+        // A stall ends only when the journal has answered everything.
+        let stalled = self.stalled.filter(|_| self.processing_kept == 0);
         let blocked = self.blocked.values().filter_map(|blocked| blocked.retry_at);
         let answers = self.answers_due.keys().map(|(due, _)| *due);
         outboxes
             .chain(blocked)
             .chain(answers.take(1))
-            .chain(self.stalled)
-            .chain(self.reloads.values().copied())
+            .chain(stalled)
             .chain(self.stopping)
             .min()
             .unwrap_or_else(|| Instant::now() + NOTHING_DUE)
@@ -324,6 +333,7 @@ impl Conductor {
         let busy = self.posts.values().any(|post| post.outbox.sending() > 0)
             || self.settling > 0
             || self.processing_kept > 0
+            || !self.deciding.is_empty()
             || !self.aside.is_empty();
         !busy || Instant::now() >= deadline
     }

@@ -29,14 +29,15 @@ impl Conductor {
             self.decide_blocked(blocked, &decided, answer);
             return;
         }
+        let message = decided.message;
+        self.deciding.insert(message);
         let (log, sender) = (self.services.log.clone(), self.sender.clone());
         tokio::task::spawn_blocking(move || {
             let again = match &decided.decision {
-                Decision::Reprocess => match received_again(&log, decided.message) {
+                Decision::Reprocess => match received_again(&log, message) {
                     Some(incoming) => Some(Box::new(incoming)),
                     None => {
-                        let error = DecideError::NoMessage { message: decided.message };
-                        let _ = answer.send(Err(error));
+                        let _ = sender.send(Input::NotDecided { message, answer });
                         return;
                     }
                 },
@@ -52,6 +53,9 @@ impl Conductor {
 
     fn may_decide(&self, decided: &Decided) -> Result<(), DecideError> {
         let not_so = |expected| DecideError::NotSo { message: decided.message, expected };
+        if self.deciding.contains(&decided.message) {
+            return Err(not_so("free: another decision about it is being kept"));
+        }
         match &decided.decision {
             Decision::Reprocess | Decision::Discard => {
                 let known = self.ledger.parked.contains(&decided.message)
@@ -88,6 +92,7 @@ impl Conductor {
         answer: oneshot::Sender<Result<(), DecideError>>,
         again: Option<Box<Incoming>>,
     ) {
+        self.deciding.remove(&decided.message);
         let Ok(position) = result else {
             let _ = answer.send(Err(DecideError::NotKept));
             return;
@@ -102,6 +107,7 @@ impl Conductor {
             }
             Decision::Resend(delivery) => {
                 let key = DeliveryKey { processed: delivery.processed, ordinal: delivery.ordinal };
+                self.ensure_post(&delivery.destination);
                 if let Some(post) = self.posts.get_mut(&delivery.destination) {
                     post.outbox.must_load([key]);
                 }

@@ -107,6 +107,8 @@ pub(crate) struct Outbox {
     sending: usize,
     slots: usize,
     window: usize,
+    /// What the window is to be.
+    next_window: usize,
     policy: Policy,
     circuit: Circuit,
 }
@@ -144,6 +146,7 @@ impl Outbox {
             sending: 0,
             slots: slots.max(1),
             window: window.max(1),
+            next_window: window.max(1),
             policy,
             circuit: Circuit::default(),
         }
@@ -154,11 +157,33 @@ impl Outbox {
         self.window > 1
     }
 
-    /// Takes on changed settings. A changed window holds for deliveries that come later.
-    pub(crate) fn reconfigure(&mut self, policy: Policy, slots: usize) {
+    /// Takes on changed settings. A changed window holds from the moment nothing is under way:
+    /// several connections must not send what one connection was to keep in order.
+    pub(crate) fn reconfigure(&mut self, policy: Policy, slots: usize, window: usize) {
         self.policy = policy;
         self.slots = slots.max(1);
+        self.next_window = window.max(1);
         self.knock();
+    }
+
+    /// Whether the window is being changed; changes it when nothing is under way. Everything is
+    /// read anew then, into lanes of the new width.
+    fn is_changing_window(&mut self) -> bool {
+        if self.next_window == self.window {
+            return false;
+        }
+        if self.sending > 0 || self.loading {
+            return true;
+        }
+        self.window = self.next_window;
+        self.lanes = Lanes::with_window(self.window);
+        self.to_load.extend(std::mem::take(&mut self.held).into_keys());
+        self.held_bytes = 0;
+        self.ready.clear();
+        self.pausing.clear();
+        self.paused.clear();
+        self.behind.clear();
+        false
     }
 
     /// Forgets the pauses, so that everything is tried at once.
@@ -231,6 +256,10 @@ impl Outbox {
 
     fn hold(&mut self, delivery: Delivery) {
         let key = delivery.key;
+        if self.held.contains_key(&key) {
+            // Asked for twice; a second ticket would hold its lanes for ever.
+            return;
+        }
         let (ticket, runs) = self.lanes.enter(&delivery.lanes, key);
         self.held_bytes = self.held_bytes.saturating_add(delivery.bytes.len());
         self.held.insert(key, Held { delivery, ticket, attempts: 0, first_failed: None });
@@ -239,6 +268,9 @@ impl Outbox {
 
     /// What to read from the journal, if there is something and room for it.
     pub(crate) fn wants(&mut self, queue: &Queue) -> Option<LoadRequest> {
+        if self.next_window != self.window {
+            return None;
+        }
         let room = self.held.len() < HELD_MAX / 2 && self.held_bytes < HELD_BYTES_MAX / 2;
         if self.loading || !room {
             return None;
@@ -252,8 +284,13 @@ impl Outbox {
         Some(request)
     }
 
-    /// Takes deliveries read from the journal, in order.
-    pub(crate) fn loaded(&mut self, asked: &LoadRequest, deliveries: Vec<Delivery>) {
+    /// Takes those of the deliveries read from the journal, in order, that are still open.
+    pub(crate) fn loaded(
+        &mut self,
+        asked: &LoadRequest,
+        deliveries: Vec<Delivery>,
+        is_open: impl Fn(DeliveryKey) -> bool,
+    ) {
         self.loading = false;
         if let LoadRequest::These(keys) = asked {
             // What did not fit into one reading stays to be loaded.
@@ -262,7 +299,7 @@ impl Outbox {
                 self.to_load.remove(key);
             }
         }
-        for delivery in deliveries {
+        for delivery in deliveries.into_iter().filter(|delivery| is_open(delivery.key)) {
             self.hold(delivery);
         }
     }
@@ -274,6 +311,9 @@ impl Outbox {
 
     /// The next delivery to send now, if a slot is free.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(Delivery, u32)> {
+        if self.is_changing_window() {
+            return None;
+        }
         self.end_pauses(now);
         let slots = match self.circuit.retry_at {
             None => self.slots,
@@ -390,10 +430,12 @@ impl Outbox {
         self.held.get(&key).map(|held| held.delivery.message)
     }
 
-    /// When something is due that no event announces.
+    /// When something is due that no event announces. While the peer is not reached, only what
+    /// is sent now decides when the next goes out.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let pausing = self.pausing.first().map(|(due, _)| *due);
-        let circuit = self.circuit.retry_at.filter(|_| !self.ready.is_empty());
+        let waits = !self.ready.is_empty() && self.sending == 0;
+        let circuit = self.circuit.retry_at.filter(|_| waits);
         pausing.into_iter().chain(circuit).min()
     }
 
@@ -407,7 +449,7 @@ impl Outbox {
         self.circuit
     }
 
-    /// The most a delivery has failed so far, for those who look.
+    /// How many deliveries failed and wait to be tried again.
     pub(crate) fn retrying(&self) -> usize {
         self.pausing.len()
     }
@@ -422,5 +464,105 @@ enum Pause {
     Destination,
 }
 
-/// How long the driver sleeps when nothing is due.
+/// How long the conductor sleeps when nothing is due.
 pub(crate) const NOTHING_DUE: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+    use pipehat_connectors::Attempt;
+    use pipehat_journal::Position;
+
+    use super::{Delivery, LoadRequest, Outbox, Policy, Verdict};
+    use crate::ledger::{DeliveryKey, Queue};
+    use crate::names::MessageId;
+
+    fn key(number: u64) -> DeliveryKey {
+        let processed = Position::new(number).expect("positions start at 1");
+        DeliveryKey { processed, ordinal: 1 }
+    }
+
+    fn delivery(number: u64) -> Delivery {
+        Delivery {
+            key: key(number),
+            message: MessageId(key(number).processed),
+            bytes: Bytes::from_static(b"MSH"),
+            lanes: vec![1],
+            siblings: Vec::new(),
+            file: None,
+        }
+    }
+
+    fn not_sent() -> Attempt {
+        Attempt::NotSent { code: "test.down", detail: "it is down".to_owned() }
+    }
+
+    #[test]
+    fn while_one_delivery_knocks_nothing_else_is_due() {
+        let now = Instant::now();
+        let mut outbox = Outbox::new(Policy::default(), 4, 4);
+        outbox.offer(delivery(1));
+        outbox.offer(delivery(2));
+        outbox.next(now).expect("the first is sent");
+        let retry = outbox.tried(key(1), not_sent(), now, 0);
+        assert!(matches!(retry, Some(Verdict::Retry { .. })));
+        let due = outbox.next_due().expect("a time to knock");
+        assert!(due > now);
+        assert_eq!(outbox.next(due).expect("it knocks").0.key, key(1));
+        assert_eq!(outbox.next(due), None);
+        // Or the conductor would look again and again until the knock is answered.
+        assert_eq!(outbox.next_due(), None);
+    }
+
+    #[test]
+    fn a_delivery_read_twice_is_held_once() {
+        let now = Instant::now();
+        let mut outbox = Outbox::new(Policy::default(), 1, 1);
+        outbox.must_load([key(1)]);
+        let asked = outbox.wants(&Queue::default()).expect("something to read");
+        outbox.loaded(&asked, vec![delivery(1)], |_| true);
+        outbox.must_load([key(1)]);
+        let asked = outbox.wants(&Queue::default()).expect("something to read");
+        outbox.loaded(&asked, vec![delivery(1)], |_| true);
+        outbox.offer(delivery(2));
+        outbox.next(now).expect("the first is sent");
+        outbox.tried(key(1), Attempt::Delivered { reply: None }, now, 0);
+        outbox.settle(key(1));
+        assert_eq!(outbox.next(now).expect("its lane is free").0.key, key(2));
+    }
+
+    #[test]
+    fn what_is_no_longer_open_is_not_read_for_ever() {
+        let mut outbox = Outbox::new(Policy::default(), 1, 1);
+        outbox.must_load([key(1)]);
+        let asked = outbox.wants(&Queue::default()).expect("something to read");
+        assert_eq!(asked, LoadRequest::These(vec![key(1)]));
+        outbox.loaded(&asked, vec![delivery(1)], |_| false);
+        assert_eq!(outbox.wants(&Queue::default()), None);
+    }
+
+    #[test]
+    fn a_narrower_window_keeps_the_order_of_what_is_under_way() {
+        let now = Instant::now();
+        let mut outbox = Outbox::new(Policy::default(), 4, 4);
+        for number in 1..=4 {
+            outbox.offer(delivery(number));
+        }
+        outbox.next(now).expect("the first is sent");
+        outbox.next(now).expect("the second follows on the same connection");
+        outbox.reconfigure(Policy::default(), 4, 1);
+        assert_eq!(outbox.next(now), None);
+        for number in [1, 2] {
+            outbox.tried(key(number), Attempt::Delivered { reply: None }, now, 0);
+            outbox.settle(key(number));
+        }
+        assert_eq!(outbox.next(now), None);
+        let asked = outbox.wants(&Queue::default()).expect("the rest is read anew");
+        assert_eq!(asked, LoadRequest::These(vec![key(3), key(4)]));
+        outbox.loaded(&asked, vec![delivery(3), delivery(4)], |_| true);
+        assert_eq!(outbox.next(now + Duration::from_secs(1)).expect("one").0.key, key(3));
+        assert_eq!(outbox.next(now + Duration::from_secs(1)), None);
+    }
+}

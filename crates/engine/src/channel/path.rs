@@ -111,7 +111,11 @@ impl Conductor {
         next: &mut Vec<(Ticket, Work)>,
     ) {
         let failure = match &record.outcome {
-            ProcessedOutcome::Ended(ended) if program::is_failure(&ended.code) => Some(ended),
+            ProcessedOutcome::Ended(ended)
+                if ended.disposition == Disposition::Parked && program::is_failure(&ended.code) =>
+            {
+                Some(ended)
+            }
             _ => None,
         };
         if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
@@ -167,6 +171,8 @@ impl Conductor {
         let ProcessedOutcome::Routed(outputs) = &record.outcome else { return };
         for (ordinal, output) in (1..).zip(outputs) {
             let key = DeliveryKey { processed: position, ordinal };
+            // One that is made now loads what the books say is open, this delivery among it.
+            self.ensure_post(&output.destination);
             let Some(post) = self.posts.get_mut(&output.destination) else { continue };
             let queue = self.ledger.queues.get(&output.destination);
             if !queue.is_some_and(|queue| queue.open.contains_key(&key)) {
@@ -269,11 +275,8 @@ impl Conductor {
                     }
                 }
                 let queue = self.ledger.queues.get(destination);
-                let open = |delivery: &Delivery| {
-                    queue.is_some_and(|queue| queue.open.contains_key(&delivery.key))
-                };
-                let deliveries = loaded.deliveries.into_iter().filter(open).collect();
-                post.outbox.loaded(request, deliveries);
+                let is_open = |key| queue.is_some_and(|queue| queue.open.contains_key(&key));
+                post.outbox.loaded(request, loaded.deliveries, is_open);
             }
             Err(error) => {
                 tracing::error!(
