@@ -68,7 +68,7 @@ impl Model {
     fn receive(&mut self, choice: usize) {
         let duplicate_of =
             if choice.is_multiple_of(7) { self.messages.keys().next().copied() } else { None };
-        let refused = choice.is_multiple_of(11).then(|| (String::new(), String::new()));
+        let refused = (choice.is_multiple_of(11)).then(|| (String::new(), String::new()));
         let stage = match (&duplicate_of, &refused) {
             (Some(_), _) => Stage::Ended(Disposition::Superseded),
             (None, Some(_)) => Stage::Ended(Disposition::Rejected),
