@@ -107,6 +107,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it needs the terminal for itself, and logs elsewhere.
+    pub(crate) fn keeps_its_own_log(&self) -> bool {
+        matches!(self, Self::Demo(_))
+    }
+
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
             Self::New(arguments) => arguments.run(terminal),

@@ -29,14 +29,19 @@ impl Conductor {
             self.decide_blocked(blocked, &decided, answer);
             return;
         }
+        let message = decided.message;
+        if !self.deciding.insert(message) {
+            let expected = "free: another decision about it is being kept";
+            let _ = answer.send(Err(DecideError::NotSo { message, expected }));
+            return;
+        }
         let (log, sender) = (self.services.log.clone(), self.sender.clone());
         tokio::task::spawn_blocking(move || {
             let again = match &decided.decision {
                 Decision::Reprocess => match received_again(&log, decided.message) {
                     Some(incoming) => Some(Box::new(incoming)),
                     None => {
-                        let error = DecideError::NoMessage { message: decided.message };
-                        let _ = answer.send(Err(error));
+                        let _ = sender.send(Input::NotDecided { message, answer });
                         return;
                     }
                 },
@@ -88,6 +93,7 @@ impl Conductor {
         answer: oneshot::Sender<Result<(), DecideError>>,
         again: Option<Box<Incoming>>,
     ) {
+        self.deciding.remove(&decided.message);
         let Ok(position) = result else {
             let _ = answer.send(Err(DecideError::NotKept));
             return;
@@ -102,13 +108,26 @@ impl Conductor {
             }
             Decision::Resend(delivery) => {
                 let key = DeliveryKey { processed: delivery.processed, ordinal: delivery.ordinal };
-                if let Some(post) = self.posts.get_mut(&delivery.destination) {
+                let queue = self.ledger.queues.get(&delivery.destination);
+                let tracked = queue.is_some_and(|queue| queue.open.contains_key(&key));
+                // Beyond the frontier it is read when its turn comes.
+                if let (Some(post), true) = (self.posts.get_mut(&delivery.destination), tracked) {
                     post.outbox.must_load([key]);
                 }
             }
             Decision::Discard | Decision::DiscardDelivery(_) => {}
         }
         let _ = answer.send(Ok(()));
+    }
+
+    /// The message a decision is about can't be read any more.
+    pub(super) fn not_decided(
+        &mut self,
+        message: MessageId,
+        answer: oneshot::Sender<Result<(), DecideError>>,
+    ) {
+        self.deciding.remove(&message);
+        let _ = answer.send(Err(DecideError::NoMessage { message }));
     }
 
     /// Where a message stands, for a decision about it.

@@ -111,7 +111,11 @@ impl Conductor {
         next: &mut Vec<(Ticket, Work)>,
     ) {
         let failure = match &record.outcome {
-            ProcessedOutcome::Ended(ended) if program::is_failure(&ended.code) => Some(ended),
+            ProcessedOutcome::Ended(ended)
+                if ended.disposition == Disposition::Parked && program::is_failure(&ended.code) =>
+            {
+                Some(ended)
+            }
             _ => None,
         };
         if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
@@ -269,11 +273,9 @@ impl Conductor {
                     }
                 }
                 let queue = self.ledger.queues.get(destination);
-                let open = |delivery: &Delivery| {
-                    queue.is_some_and(|queue| queue.open.contains_key(&delivery.key))
-                };
-                let deliveries = loaded.deliveries.into_iter().filter(open).collect();
-                post.outbox.loaded(request, deliveries);
+                let open =
+                    |key: &DeliveryKey| queue.is_some_and(|queue| queue.open.contains_key(key));
+                post.outbox.loaded(request, loaded.deliveries, open);
             }
             Err(error) => {
                 tracing::error!(
@@ -309,7 +311,7 @@ impl Conductor {
                 tracing::warn!(
                     channel = &*self.spec.name,
                     destination = &**destination,
-                    message = message.0.get(),
+                    message_id = message.0.get(),
                     attempt,
                     code,
                     detail,
@@ -343,7 +345,7 @@ impl Conductor {
             tracing::error!(
                 channel = &*self.spec.name,
                 destination = &**destination,
-                message = delivery.message.0.get(),
+                message_id = delivery.message.0.get(),
                 code,
                 detail,
                 "delivery parked"
