@@ -409,3 +409,6 @@ impl Ledger {
             .min()
     }
 }
+
+#[cfg(test)]
+mod tests;

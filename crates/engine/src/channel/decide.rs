@@ -108,7 +108,10 @@ impl Conductor {
             }
             Decision::Resend(delivery) => {
                 let key = DeliveryKey { processed: delivery.processed, ordinal: delivery.ordinal };
-                if let Some(post) = self.posts.get_mut(&delivery.destination) {
+                let queue = self.ledger.queues.get(&delivery.destination);
+                let tracked = queue.is_some_and(|queue| queue.open.contains_key(&key));
+                // Beyond the frontier it is read when its turn comes.
+                if let (Some(post), true) = (self.posts.get_mut(&delivery.destination), tracked) {
                     post.outbox.must_load([key]);
                 }
             }

@@ -252,8 +252,13 @@ impl Outbox {
         Some(request)
     }
 
-    /// Takes deliveries read from the journal, in order.
-    pub(crate) fn loaded(&mut self, asked: &LoadRequest, deliveries: Vec<Delivery>) {
+    /// Takes deliveries read from the journal, in order, as far as they are still open.
+    pub(crate) fn loaded(
+        &mut self,
+        asked: &LoadRequest,
+        deliveries: Vec<Delivery>,
+        is_open: impl Fn(&DeliveryKey) -> bool,
+    ) {
         self.loading = false;
         if let LoadRequest::These(keys) = asked {
             // What did not fit into one reading stays to be loaded.
@@ -263,7 +268,10 @@ impl Outbox {
             }
         }
         for delivery in deliveries {
-            self.hold(delivery);
+            // Held twice, it would be sent twice, and its lane never freed.
+            if is_open(&delivery.key) && !self.held.contains_key(&delivery.key) {
+                self.hold(delivery);
+            }
         }
     }
 
@@ -424,3 +432,6 @@ enum Pause {
 
 /// How long the driver sleeps when nothing is due.
 pub(crate) const NOTHING_DUE: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+mod tests;

@@ -273,11 +273,9 @@ impl Conductor {
                     }
                 }
                 let queue = self.ledger.queues.get(destination);
-                let open = |delivery: &Delivery| {
-                    queue.is_some_and(|queue| queue.open.contains_key(&delivery.key))
-                };
-                let deliveries = loaded.deliveries.into_iter().filter(open).collect();
-                post.outbox.loaded(request, deliveries);
+                let open =
+                    |key: &DeliveryKey| queue.is_some_and(|queue| queue.open.contains_key(key));
+                post.outbox.loaded(request, loaded.deliveries, open);
             }
             Err(error) => {
                 tracing::error!(
