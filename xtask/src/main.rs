@@ -1,3 +1,45 @@
-//! Developer chores.
+//! Developer chores: the pages under `docs/` that are made from the code.
+//!
+//! ```text
+//! cargo xtask docs           writes docs/connectors.md and docs/codes.md
+//! cargo xtask openapi        writes docs/openapi.json
+//! cargo xtask docs --check   says whether they are current, and writes nothing
+//! ```
+//!
+//! The tests of this crate check the same, so that no change leaves a page behind.
 
-fn main() {}
+mod code_pages;
+mod connector_pages;
+mod page;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use page::{PAGES, Page};
+
+const USAGE: &str = "usage: cargo xtask docs|openapi [--check]";
+
+fn main() -> Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (command, check) = match words.as_slice() {
+        [command] => (*command, false),
+        [command, "--check"] => (*command, true),
+        _ => bail!(USAGE),
+    };
+    let pages: Vec<&Page> = PAGES.iter().filter(|page| page.command == command).collect();
+    if pages.is_empty() {
+        bail!(USAGE);
+    }
+    let mut stale = false;
+    for page in pages {
+        if !check {
+            page.write()?;
+        } else if !page.is_current()? {
+            stale = true;
+            eprintln!("{} is not current: run `cargo xtask {command}`", page.path);
+        }
+    }
+    Ok(if stale { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -6,8 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    check, completions, demo, journal, listen, message, messages, new, prove, send, status, test,
-    up,
+    bench, check, completions, demo, journal, listen, message, messages, new, prove, send, status,
+    test, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -101,10 +101,17 @@ pub(crate) enum Command {
     #[command(display_order = order::MESSAGES + 2)]
     Listen(listen::Arguments),
     #[command(display_order = order::OTHER)]
+    Bench(bench::Arguments),
+    #[command(display_order = order::OTHER + 1)]
     Completions(completions::Arguments),
 }
 
 impl Command {
+    /// Whether it needs the terminal for itself, and logs elsewhere.
+    pub(crate) fn keeps_its_own_log(&self) -> bool {
+        matches!(self, Self::Demo(_))
+    }
+
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
             Self::New(arguments) => arguments.run(terminal),
@@ -119,6 +126,7 @@ impl Command {
             Self::Message(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),
+            Self::Bench(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }
     }

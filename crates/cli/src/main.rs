@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
-
 mod admin;
 mod command_line;
 mod commands;
@@ -14,6 +11,7 @@ mod duration;
 mod exit;
 mod input;
 mod latency;
+mod log;
 mod message_file;
 mod output_file;
 mod peer_address;
@@ -38,7 +36,9 @@ fn main() -> ExitCode {
         }
     };
     let terminal = Terminal::new(command_line.color, command_line.quiet);
-    if let Err(error) = log_to_standard_error(&terminal) {
+    if !command_line.command.keeps_its_own_log()
+        && let Err(error) = log::to_standard_error(&terminal)
+    {
         terminal.error(format_args!("{error:#}"));
         return Exit::Usage.into();
     }
@@ -51,20 +51,4 @@ fn main() -> ExitCode {
             failure.exit().into()
         }
     }
-}
-
-/// Log lines of the library crates: warnings and errors, or what PIPEHAT_LOG asks for.
-fn log_to_standard_error(terminal: &Terminal) -> anyhow::Result<()> {
-    let filter = match std::env::var("PIPEHAT_LOG") {
-        Ok(directives) => EnvFilter::try_new(directives).context(
-            "PIPEHAT_LOG is not a list of levels: write it like `info,pipehat_engine=debug`",
-        )?,
-        Err(_) => EnvFilter::new("warn"),
-    };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal.error_has_colour())
-        .init();
-    Ok(())
 }

@@ -504,12 +504,11 @@ impl Engine {
             channels.into_iter().map(|(name, running)| async move { (name, running.end().await) });
         let ended = futures_util::future::join_all(ending).await;
         let mut books = Books { channels: std::mem::take(&mut state.dormant), times: Vec::new() };
-        let answered = self.services.log.answered();
         let mut failed = false;
         for (name, end) in ended {
             match end {
-                Some((applied, ledger)) => {
-                    books.channels.insert(name, (Some(applied).max(answered), ledger));
+                Some((through, ledger)) => {
+                    books.channels.insert(name, (Some(through), ledger));
                 }
                 None => failed = true,
             }

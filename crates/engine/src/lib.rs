@@ -8,6 +8,7 @@
 
 mod channel;
 mod checkpoint;
+mod codes;
 mod control_id;
 mod decisions;
 mod duplicates;
@@ -28,6 +29,7 @@ mod testing;
 
 pub use channel::{ChannelStatus, DecideError, DestinationStatus, OnInterrupted};
 pub use checkpoint::{Books, CheckpointError};
+pub use codes::CODES;
 pub use control_id::{ControlIds, InstallationTag};
 pub use decisions::{Deciding, Stage, history, message_of};
 pub use effects::{Effect, Effects, Recording};

@@ -7,6 +7,7 @@
 //! health and readiness need none and say nothing but that.
 
 mod api;
+mod codes;
 mod environment;
 mod indexer;
 mod installation;
@@ -19,6 +20,7 @@ pub use api::{
     DeliveryView, DestinationView, HealthView, JournalView, MessageDetail, MessageView,
     MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView, openapi,
 };
+pub use codes::CODES;
 pub use environment::ProcessEnvironment;
 pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};

@@ -85,7 +85,9 @@ impl Arguments {
                 let off = if channel.enabled { "" } else { "  (not enabled)" };
                 writeln!(output, "{name}  revision {}{off}", channel.revision)?;
             }
-            writeln!(output, "{} channels, no mistakes", project.channels.len())
+            let count = project.channels.len();
+            let channels = if count == 1 { "channel" } else { "channels" };
+            writeln!(output, "{count} {channels}, no mistakes")
         })?;
         Ok(exit)
     }

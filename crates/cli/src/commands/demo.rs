@@ -1,12 +1,12 @@
 //! `pipehat demo`: a small hospital on this machine, to look at and to check.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::demo::{SessionOptions, run};
+use crate::demo::{SessionOptions, Watched, run};
 use crate::duration::duration;
 use crate::exit::{Exit, Failure};
+use crate::log;
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -40,6 +40,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
+    /// Run a changed copy of examples/hospital instead, to see what the change does
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+
     /// Makes the same people and the same kinds of events again
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -55,15 +59,24 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let folder = Folder::new(self.dir.as_deref()).map_err(Failure::could_not)?;
-        let headless = self.headless || self.json || !std::io::stdout().is_terminal();
-        let planned = self.planned.or_else(|| headless.then_some(HEADLESS_FOR));
+        let mut folder = Folder::new(self.dir.as_deref()).map_err(Failure::could_not)?;
+        let log = folder.path.join("pipehat.log");
+        log::to_file(&log).map_err(Failure::could_not)?;
+        let watched = if self.headless || self.json || !is_a_screen(terminal) {
+            Watched::Headless
+        } else {
+            Watched::Live
+        };
+        let planned =
+            self.planned.or_else(|| (watched == Watched::Headless).then_some(HEADLESS_FOR));
         let options = SessionOptions {
             directory: folder.path.clone(),
+            project: self.project,
             kept: self.dir.is_some(),
             rate: self.rate,
             seed: self.seed,
             planned,
+            watched,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -76,8 +89,18 @@ impl Arguments {
         } else {
             terminal.write(|output| summary.write(output, terminal))?;
         }
-        Ok(if summary.is_as_expected() { Exit::Ok } else { Exit::NotSo })
+        if summary.is_as_expected() {
+            return Ok(Exit::Ok);
+        }
+        folder.passing = false;
+        terminal.note(format_args!("what there is to look into is in {}", folder.path.display()));
+        Ok(Exit::NotSo)
     }
+}
+
+/// Whether standard output can show more than lines.
+fn is_a_screen(terminal: &Terminal) -> bool {
+    terminal.output_is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -33,7 +33,9 @@ enum Command {
     Find(Box<Find>),
     Show(Show),
     Bytes(Bytes),
+    /// Let parked messages go on: through the steps again, or to where they were to go
     Release(Decide),
+    /// Discard parked messages: they go no further, and stay in the journal
     Discard(Decide),
     Resend(Resend),
 }
@@ -135,7 +137,6 @@ struct Bytes {
     message: u64,
 }
 
-/// Decide about parked messages
 #[derive(Debug, clap::Args)]
 struct Decide {
     #[command(flatten)]

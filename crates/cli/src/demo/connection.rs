@@ -35,7 +35,7 @@ impl Connection {
     /// again: what was read stays.
     pub(super) async fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
-            while let Some(event) = self.decoder.next() {
+            for event in self.decoder.by_ref() {
                 if let Event::Frame(payload) = event {
                     return Ok(Some(payload));
                 }

@@ -14,6 +14,8 @@ mod outages;
 mod partner;
 mod project;
 mod random;
+mod reports;
+mod screen;
 mod sender;
 mod sending;
 mod session;
@@ -21,5 +23,7 @@ mod simulation;
 mod snapshot;
 mod summary;
 mod system;
+mod table;
+mod view;
 
-pub(crate) use session::{SessionOptions, run};
+pub(crate) use session::{SessionOptions, Watched, run};

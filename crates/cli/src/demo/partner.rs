@@ -170,7 +170,12 @@ fn pause(system: System, mood: Mood, random: &mut Random) -> Duration {
     Duration::from_millis(u64::from(random.between(least, most)))
 }
 
-fn acknowledgment(message: &[u8], refused: Option<&str>, number: u64) -> Option<Vec<u8>> {
+/// What a system answers.
+pub(super) fn acknowledgment(
+    message: &[u8],
+    refused: Option<&str>,
+    number: u64,
+) -> Option<Vec<u8>> {
     let header = Header::read(message).ok()?;
     let control_id = format!("ACK{number}");
     let time = jiff::Zoned::now().strftime("%Y%m%d%H%M%S%z").to_string();

@@ -75,3 +75,51 @@ impl Secrets for DemoEnvironment {
         Err(UnknownSecret { name: name.to_owned(), remedy: "the demo has no secrets".to_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use pipehat_engine::project::{DirectoryFiles, Project, run_cases};
+
+    use super::*;
+
+    fn example() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hospital")
+    }
+
+    fn loaded(directory: &Path) -> Project {
+        let environment = DemoEnvironment(BTreeMap::new());
+        let loaded = Project::load(directory, &environment, &environment);
+        assert_eq!(loaded.diagnostics.len(), 0, "{:?}", loaded.diagnostics);
+        loaded.project.expect("a project without mistakes")
+    }
+
+    #[test]
+    fn the_binary_carries_every_file_that_the_project_needs() {
+        for folder in ["channels", "tables"] {
+            for entry in fs::read_dir(example().join(folder)).expect("the example") {
+                let name = entry.expect("an entry").file_name();
+                let path = format!("{folder}/{}", name.to_string_lossy());
+                assert!(FILES.iter().any(|(carried, _)| *carried == path), "{path} is missing");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_a_project_without_mistakes() {
+        let directory = tempfile::tempdir().expect("a folder");
+        write(directory.path()).expect("written");
+        assert_eq!(loaded(directory.path()).channels.len(), 7);
+    }
+
+    #[test]
+    fn the_cases_of_the_example_pass() {
+        let directory = example();
+        let files = DirectoryFiles::new(&directory);
+        let run = run_cases(&loaded(&directory), &files, None);
+        assert!(run.cases.len() >= 17, "{} cases", run.cases.len());
+        let failed: Vec<_> = run.cases.iter().filter(|one| !one.mismatches.is_empty()).collect();
+        assert!(run.passed(), "{failed:?}");
+    }
+}

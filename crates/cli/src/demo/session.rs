@@ -12,9 +12,11 @@ use tokio::task::spawn_blocking;
 
 use super::observer::Observer;
 use super::project::{self, DemoEnvironment};
+use super::screen::Screen;
 use super::simulation::{Simulation, SimulationOptions};
 use super::snapshot::{Phase, Snapshot};
 use super::summary::Summary;
+use super::view::{Rates, draw};
 use crate::commands::project::show;
 use crate::exit::Failure;
 use crate::signals;
@@ -37,6 +39,8 @@ const MISSING_TOLD: usize = 20;
 pub(crate) struct SessionOptions {
     /// Where the project is written, and its data; empty or not there yet.
     pub(crate) directory: PathBuf,
+    /// The project to run instead of the one that is written there.
+    pub(crate) project: Option<PathBuf>,
     /// Whether it stays.
     pub(crate) kept: bool,
     /// Messages in a second.
@@ -45,6 +49,8 @@ pub(crate) struct SessionOptions {
     pub(crate) seed: u64,
     /// For how long messages flow; none: until someone ends it.
     pub(crate) planned: Option<Duration>,
+    /// Who watches.
+    pub(crate) watched: Watched,
 }
 
 /// Why a demo could not run.
@@ -73,13 +79,78 @@ pub(crate) enum SessionError {
     Failed,
 }
 
+/// Who watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// Someone at a terminal.
+    Live,
+    /// Nobody: lines of progress are told.
+    Headless,
+}
+
 /// Runs the demo to its end.
 pub(crate) async fn run(options: SessionOptions, terminal: &Terminal) -> Result<Summary, Failure> {
+    let watched = options.watched;
     let mut session = Session::start(options, terminal).await?;
-    session.flow(terminal).await?;
+    let mut display = match watched {
+        Watched::Live => {
+            let screen = Screen::open().map_err(Failure::could_not)?;
+            Display::Live { screen, rates: Rates::default() }
+        }
+        Watched::Headless => Display::Headless { told: Instant::now() },
+    };
+    session.flow(&mut display, terminal).await?;
     let flowed = session.started.elapsed();
-    let drained = session.drain().await?;
+    let drained = session.drain(&mut display, terminal).await?;
+    drop(display);
     session.end(flowed, drained).await
+}
+
+/// What is shown meanwhile.
+enum Display {
+    Live { screen: Screen, rates: Rates },
+    Headless { told: Instant },
+}
+
+/// What someone wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Quit,
+    Pause,
+    Fail,
+}
+
+impl Display {
+    /// What someone wants next.
+    async fn wish(&mut self) -> Wish {
+        let Self::Live { screen, .. } = self else { return std::future::pending().await };
+        loop {
+            match screen.key().await.to_ascii_lowercase() {
+                b'q' => return Wish::Quit,
+                b'p' => return Wish::Pause,
+                b'f' => return Wish::Fail,
+                _ => {}
+            }
+        }
+    }
+
+    fn show(&mut self, snapshot: &Snapshot, terminal: &Terminal) -> Result<(), Failure> {
+        match self {
+            Self::Live { screen, rates } => {
+                rates.note(snapshot);
+                let lines = draw(snapshot, rates, Screen::size());
+                let lines: Vec<String> = lines.iter().map(|line| line.paint(terminal)).collect();
+                screen.draw(&lines).map_err(Failure::could_not)
+            }
+            Self::Headless { told } => {
+                if told.elapsed() >= PROGRESS_EVERY {
+                    *told = Instant::now();
+                    terminal.note(progress(snapshot));
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 struct Session {
@@ -104,7 +175,8 @@ impl Session {
         })
         .map_err(|error| Failure::could_not(SessionError::Systems(error)))?;
         let environment = DemoEnvironment(simulation.variables());
-        let loaded = Project::load(directory, &environment, &environment);
+        let source = options.project.as_ref().unwrap_or(directory);
+        let loaded = Project::load(source, &environment, &environment);
         show(&loaded.diagnostics, terminal);
         let Some(project) = loaded.project else {
             return Err(Failure::could_not(SessionError::Project));
@@ -132,36 +204,54 @@ impl Session {
     }
 
     /// Lets messages flow until the time is over or someone ends it.
-    async fn flow(&mut self, terminal: &Terminal) -> Result<(), Failure> {
-        let stop = signals::stop();
+    async fn flow(&mut self, display: &mut Display, terminal: &Terminal) -> Result<(), Failure> {
+        let stop = asked_to_stop();
         tokio::pin!(stop);
-        let mut told = Instant::now();
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let shared = &self.simulation.shared;
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                wish = display.wish() => match wish {
+                    Wish::Quit => return Ok(()),
+                    Wish::Pause => shared.toggle_pause(),
+                    Wish::Fail => shared.fail_laboratory(),
+                },
+                _ = look.tick() => {}
             }
             let elapsed = self.started.elapsed();
             if self.options.planned.is_some_and(|planned| elapsed >= planned) {
                 return Ok(());
             }
-            if told.elapsed() >= PROGRESS_EVERY {
-                told = Instant::now();
-                terminal.note(progress(&self.look().await?));
-            }
+            let snapshot = self.look().await?;
+            display.show(&snapshot, terminal)?;
         }
     }
 
-    /// Ends sending, and waits until everything has come to its end.
-    async fn drain(&mut self) -> Result<Duration, Failure> {
+    /// Ends sending, and waits until everything has come to its end. Who asks to quit once more
+    /// need not wait.
+    async fn drain(
+        &mut self,
+        display: &mut Display,
+        terminal: &Terminal,
+    ) -> Result<Duration, Failure> {
         self.phase = Phase::Finishing;
         let began = Instant::now();
-        self.simulation.finish_sending().await;
+        let stop = asked_to_stop();
+        tokio::pin!(stop);
+        self.simulation.begin_finishing();
         while began.elapsed() < DRAIN_TIMEOUT {
-            if self.look().await?.is_quiet() {
+            let snapshot = self.look().await?;
+            display.show(&snapshot, terminal)?;
+            if self.simulation.has_finished_sending() && snapshot.is_quiet() {
                 break;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::select! {
+                () = &mut stop => break,
+                wish = display.wish() => if wish == Wish::Quit { break },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
         }
         Ok(began.elapsed())
     }
@@ -221,6 +311,16 @@ impl Session {
         };
         self.observer = Some(observer);
         Ok(snapshot)
+    }
+}
+
+/// Ctrl-C, a request to terminate, or a terminal that was closed.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return signals::stop().await };
+    tokio::select! {
+        () = signals::stop() => {}
+        _ = hangup.recv() => {}
     }
 }
 

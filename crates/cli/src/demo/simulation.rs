@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use super::partner::{Condition, Mood, Partner};
 use super::random::Random;
 use super::sender::{Generate, Line, Manner};
 use super::system::System;
-use super::{exchange_folder, outages};
+use super::{exchange_folder, outages, reports};
 
 /// What the systems share.
 #[derive(Debug)]
@@ -101,6 +101,7 @@ pub(crate) struct Simulation {
     pub(crate) shared: Arc<Shared>,
     options: SimulationOptions,
     addresses: BTreeMap<System, SocketAddr>,
+    reports: SocketAddr,
     laboratory: watch::Receiver<Condition>,
     sending: JoinSet<()>,
     receiving: JoinSet<io::Result<()>>,
@@ -108,6 +109,8 @@ pub(crate) struct Simulation {
     stop_outages: CancellationToken,
     stop_receiving: CancellationToken,
     outages: Option<watch::Sender<Condition>>,
+    /// What the partners that never fail look at.
+    _always_up: watch::Sender<Condition>,
 }
 
 impl Simulation {
@@ -122,7 +125,7 @@ impl Simulation {
             fail_now: Notify::new(),
         });
         let (outages, laboratory) = watch::channel((Mood::Up, None));
-        let (_, always_up) = watch::channel((Mood::Up, None));
+        let (always, always_up) = watch::channel((Mood::Up, None));
         let stop_receiving = CancellationToken::new();
         let mut receiving = JoinSet::new();
         let mut addresses = BTreeMap::new();
@@ -133,6 +136,13 @@ impl Simulation {
             let stop = stop_receiving.clone();
             receiving.spawn(partner.run(Arc::clone(&shared), condition.clone(), stop));
         }
+        let reports = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let reports_address = reports.local_addr()?;
+        receiving.spawn(reports::take_reports(
+            reports,
+            Arc::clone(&shared),
+            stop_receiving.clone(),
+        ));
         let (folder, stop) = (options.registry.clone(), stop_receiving.clone());
         let there = Arc::clone(&shared);
         receiving.spawn(async move {
@@ -143,7 +153,9 @@ impl Simulation {
             shared,
             options,
             addresses,
+            reports: reports_address,
             laboratory,
+            _always_up: always,
             sending: JoinSet::new(),
             receiving,
             stop_sending: CancellationToken::new(),
@@ -164,12 +176,9 @@ impl Simulation {
             folder("DEMO_REGISTRY", &self.options.registry),
             folder("DEMO_VACCINATIONS", &self.options.vaccinations),
         ];
-        partners.chain(listeners).chain(folders).collect()
-    }
-
-    /// Where a system listens.
-    pub(crate) fn address(&self, system: System) -> Option<SocketAddr> {
-        self.addresses.get(&system).copied()
+        let url = format!("http://{}{}", self.reports, reports::PATH);
+        let reports = [("DEMO_REGISTRY_URL".to_owned(), url)];
+        partners.chain(listeners).chain(folders).chain(reports).collect()
     }
 
     /// How the laboratory is, and until when.
@@ -226,20 +235,30 @@ impl Simulation {
         self.options.rate * share / 100.0
     }
 
-    /// Ends sending and outages; returns when every message under way is acknowledged.
-    pub(crate) async fn finish_sending(&mut self) {
+    /// Ends sending and outages: what is under way is still acknowledged.
+    pub(crate) fn begin_finishing(&self) {
         self.stop_outages.cancel();
         self.stop_sending.cancel();
-        while let Some(ended) = self.sending.join_next().await {
-            if ended.is_err() {
-                self.shared.expectations.find("a simulated system failed".to_owned());
-            }
+    }
+
+    /// Whether every message that was sent has been acknowledged.
+    pub(crate) fn has_finished_sending(&mut self) -> bool {
+        while let Some(ended) = self.sending.try_join_next() {
+            self.note_end(ended.is_err());
+        }
+        self.sending.is_empty()
+    }
+
+    fn note_end(&self, failed: bool) {
+        if failed {
+            self.shared.expectations.find("a simulated system failed".to_owned());
         }
     }
 
     /// Ends everything.
     pub(crate) async fn stop(&mut self) {
-        self.finish_sending().await;
+        self.begin_finishing();
+        self.sending.shutdown().await;
         self.stop_receiving.cancel();
         while let Some(ended) = self.receiving.join_next().await {
             match ended {

@@ -19,7 +19,7 @@ pub(crate) enum System {
     Billing,
     /// Vaccinates, and drops files of it.
     Clinic,
-    /// Public health: receives files.
+    /// Public health: receives files and HTTP posts.
     Registry,
 }
 
@@ -40,6 +40,24 @@ impl System {
     /// Those that listen on a port.
     pub(crate) const LISTENING: [Self; 5] =
         [Self::Ward, Self::Laboratory, Self::Pharmacy, Self::Portal, Self::Billing];
+
+    /// Whether something arrives there.
+    pub(crate) fn receives(self) -> bool {
+        self == Self::Registry || Self::LISTENING.contains(&self)
+    }
+
+    /// The channels it sends to.
+    pub(crate) fn sends_to(self) -> &'static [&'static str] {
+        match self {
+            Self::Registration => &["admissions"],
+            Self::Ward => &["lab-orders", "pharmacy-orders"],
+            Self::Laboratory => &["lab-results"],
+            Self::Pharmacy => &["charges"],
+            Self::Scheduling => &["appointments"],
+            Self::Clinic => &["vaccinations"],
+            Self::Portal | Self::Billing | Self::Registry => &[],
+        }
+    }
 
     /// Its name.
     pub(crate) fn name(self) -> &'static str {

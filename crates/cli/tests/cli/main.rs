@@ -1,5 +1,6 @@
 //! The real binary: what it prints, how it exits, and what it does to files and peers.
 
+mod bench_command;
 mod golden;
 mod messages;
 mod peers;

@@ -245,9 +245,13 @@ fn check_files(folder: &std::path::Path, expected: &BTreeMap<String, Vec<Sample>
     for (patient, samples) in expected {
         let files = found.get_mut(patient).expect("checked above");
         files.sort();
-        let files: Vec<&[u8]> = files.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-        let wanted: Vec<Vec<u8>> = samples.iter().map(Sample::relayed).collect();
-        assert_eq!(files, wanted, "the files of {patient}");
+        let id = |bytes: &Vec<u8>| field(bytes, "MSH-10");
+        let ids: Vec<String> = files.iter().map(|(_, bytes)| id(bytes)).collect();
+        let wanted: Vec<String> = samples.iter().map(Sample::control_id).collect();
+        assert_eq!(ids, wanted, "the files of {patient}");
+        for ((_, bytes), sample) in files.iter().zip(samples) {
+            assert!(*bytes == sample.relayed(), "the bytes of {}", sample.control_id());
+        }
     }
 }
 

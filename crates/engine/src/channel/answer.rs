@@ -34,7 +34,8 @@ impl Conductor {
             waiting.senders.push(answer);
             return;
         }
-        if duplicate_of.is_some() && !self.ledger.unprocessed.contains(&awaited) {
+        let goes_on = self.ledger.unprocessed.contains(&awaited) || self.is_due(awaited);
+        if duplicate_of.is_some() && !goes_on {
             self.answer_again(awaited, incoming.bytes.clone(), answer);
             return;
         }
@@ -44,6 +45,13 @@ impl Conductor {
         if let ReplyMode::Delivered { timeout, .. } = &self.spec.reply {
             self.answers_due.insert((Instant::now() + *timeout, awaited), ());
         }
+    }
+
+    /// Whether the destination whose reply senders wait for has not got this message yet.
+    fn is_due(&self, message: MessageId) -> bool {
+        let ReplyMode::Delivered { from, .. } = &self.spec.reply else { return false };
+        let queue = self.ledger.queues.get(from);
+        queue.is_some_and(|queue| queue.open.values().any(|open| *open == message))
     }
 
     /// The reply that is kept with the outcome of processing, where the reply mode waits for it.

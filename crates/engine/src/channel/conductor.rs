@@ -66,7 +66,7 @@ pub(crate) enum Input {
         answer: oneshot::Sender<Result<(), DecideError>>,
         again: Option<Box<Incoming>>,
     },
-    /// The message a person decided about can't be read.
+    /// The message a decision is about can't be read.
     NotDecided { message: MessageId, answer: oneshot::Sender<Result<(), DecideError>> },
     /// The configuration changed.
     Apply { spec: Arc<ChannelSpec>, answer: oneshot::Sender<()> },
@@ -165,6 +165,9 @@ pub(crate) struct Conductor {
     /// Messages processed aside, which hold their lanes meanwhile.
     pub(super) aside: HashMap<MessageId, Ticket>,
     pub(super) blocked: BTreeMap<MessageId, Blocked>,
+    /// Messages a decision about which is on its way to the disk: another must wait for it, or
+    /// it would be made against books that do not know of the first.
+    pub(super) deciding: HashSet<MessageId>,
     pub(super) posts: BTreeMap<DestinationName, Post>,
     pub(super) answers: HashMap<MessageId, Waiting>,
     pub(super) answers_due: BTreeMap<(Instant, MessageId), ()>,
@@ -176,9 +179,6 @@ pub(crate) struct Conductor {
     pub(super) unrecorded: Vec<Settled>,
     pub(super) reloads: BTreeMap<DestinationName, Instant>,
     pub(super) stopping: Option<Instant>,
-    /// Messages with a decision on its way to the disk: another would be checked against books
-    /// that do not have the first.
-    pub(super) deciding: HashSet<MessageId>,
     /// Outcomes of processing on their way to the disk.
     pub(super) processing_kept: usize,
     /// Settlements on their way to the disk.
@@ -262,7 +262,22 @@ impl Conductor {
         for (_, post) in std::mem::take(&mut self.posts) {
             post::close(post.connection).await;
         }
-        (self.applied, self.ledger)
+        self.enter_the_rest()
+    }
+
+    /// The books at the end, and the last record they know of: all that was answered until now
+    /// stands in the mailbox.
+    fn enter_the_rest(mut self) -> (Position, Ledger) {
+        let answered = self.services.log.answered();
+        while let Ok(input) = self.mailbox.try_recv() {
+            if let Input::Received { message, facts, .. } = input {
+                // It goes through the steps at the next start.
+                let (duplicate_of, part) = (facts.duplicate_of, facts.part.as_ref());
+                self.ledger.received(message, duplicate_of, facts.refused, part);
+                self.applied = message.0;
+            }
+        }
+        (answered.map_or(self.applied, |answered| answered.max(self.applied)), self.ledger)
     }
 
     fn handle(&mut self, input: Input) {
@@ -284,10 +299,7 @@ impl Conductor {
             Input::Decided { decided, result, answer, again } => {
                 self.decided(*decided, result, answer, again);
             }
-            Input::NotDecided { message, answer } => {
-                self.deciding.remove(&message);
-                let _ = answer.send(Err(DecideError::NoMessage { message }));
-            }
+            Input::NotDecided { message, answer } => self.not_decided(message, answer),
             Input::Apply { spec, answer } => {
                 self.apply(spec);
                 let _ = answer.send(());
@@ -322,20 +334,18 @@ impl Conductor {
             .chain(blocked)
             .chain(answers.take(1))
             .chain(stalled)
-            .chain(self.stopping)
+            .chain(self.stopping.filter(|due| *due > Instant::now()))
             .min()
             .unwrap_or_else(|| Instant::now() + NOTHING_DUE)
     }
 
-    /// Whether a stop may complete: nothing is being sent, and nothing waits to be written.
+    /// Whether a stop may complete: nothing waits for the disk, for the books must know of it, and
+    /// nothing is being sent, or no longer in time.
     fn is_done(&self) -> bool {
         let Some(deadline) = self.stopping else { return false };
-        let busy = self.posts.values().any(|post| post.outbox.sending() > 0)
-            || self.settling > 0
-            || self.processing_kept > 0
-            || !self.deciding.is_empty()
-            || !self.aside.is_empty();
-        !busy || Instant::now() >= deadline
+        let keeping = self.settling > 0 || self.processing_kept > 0 || !self.deciding.is_empty();
+        let sending = self.posts.values().any(|post| post.outbox.sending() > 0);
+        !keeping && ((!sending && self.aside.is_empty()) || Instant::now() >= deadline)
     }
 
     /// A random number for jitter: spread matters, secrecy does not (xorshift).

@@ -30,11 +30,15 @@ impl Conductor {
             return;
         }
         let message = decided.message;
-        self.deciding.insert(message);
+        if !self.deciding.insert(message) {
+            let expected = "free: another decision about it is being kept";
+            let _ = answer.send(Err(DecideError::NotSo { message, expected }));
+            return;
+        }
         let (log, sender) = (self.services.log.clone(), self.sender.clone());
         tokio::task::spawn_blocking(move || {
             let again = match &decided.decision {
-                Decision::Reprocess => match received_again(&log, message) {
+                Decision::Reprocess => match received_again(&log, decided.message) {
                     Some(incoming) => Some(Box::new(incoming)),
                     None => {
                         let _ = sender.send(Input::NotDecided { message, answer });
@@ -53,9 +57,6 @@ impl Conductor {
 
     fn may_decide(&self, decided: &Decided) -> Result<(), DecideError> {
         let not_so = |expected| DecideError::NotSo { message: decided.message, expected };
-        if self.deciding.contains(&decided.message) {
-            return Err(not_so("free: another decision about it is being kept"));
-        }
         match &decided.decision {
             Decision::Reprocess | Decision::Discard => {
                 let known = self.ledger.parked.contains(&decided.message)
@@ -115,6 +116,16 @@ impl Conductor {
             Decision::Discard | Decision::DiscardDelivery(_) => {}
         }
         let _ = answer.send(Ok(()));
+    }
+
+    /// The message a decision is about can't be read any more.
+    pub(super) fn not_decided(
+        &mut self,
+        message: MessageId,
+        answer: oneshot::Sender<Result<(), DecideError>>,
+    ) {
+        self.deciding.remove(&message);
+        let _ = answer.send(Err(DecideError::NoMessage { message }));
     }
 
     /// Where a message stands, for a decision about it.

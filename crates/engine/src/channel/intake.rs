@@ -354,15 +354,16 @@ impl ChannelIntake {
         }
         let on_success = wants_application_acknowledgment(&header, Outcome::Success);
         let on_failure = wants_application_acknowledgment(&header, Outcome::Failure);
-        if let (Kept::Persisted(_), Some(answer), true) = (kept, answer, on_success || on_failure) {
+        let answered = match kept {
+            Kept::Persisted(_) | Kept::Repeats(_) => answer,
+            Kept::Refused(..) | Kept::Not(_) => None,
+        };
+        if let (Some(answer), true) = (answered, on_success || on_failure) {
             receipt.later = Some(
                 async move {
-                    let answer = answer.await.ok()?;
-                    let wanted = match answer.outcome {
-                        ReceiptOutcome::Kept => on_success,
-                        ReceiptOutcome::Rejected | ReceiptOutcome::Busy => on_failure,
-                    };
-                    answer.reply.filter(|_| wanted)
+                    let answer = answer.await.ok()?.reply?;
+                    let wanted = if reply::is_positive(&answer) { on_success } else { on_failure };
+                    wanted.then_some(answer)
                 }
                 .boxed(),
             );

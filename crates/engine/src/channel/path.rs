@@ -312,7 +312,7 @@ impl Conductor {
                 tracing::warn!(
                     channel = &*self.spec.name,
                     destination = &**destination,
-                    message = message.0.get(),
+                    message_id = message.0.get(),
                     attempt,
                     code,
                     detail,
@@ -346,7 +346,7 @@ impl Conductor {
             tracing::error!(
                 channel = &*self.spec.name,
                 destination = &**destination,
-                message = delivery.message.0.get(),
+                message_id = delivery.message.0.get(),
                 code,
                 detail,
                 "delivery parked"

@@ -102,6 +102,11 @@ pub(crate) fn forwarded(reply: &Bytes, received: &[u8]) -> Bytes {
     message.into_bytes().into_owned().into()
 }
 
+/// Whether a reply says that all went well.
+pub(crate) fn is_positive(reply: &[u8]) -> bool {
+    Acknowledgment::read(reply).is_ok_and(|reply| reply.code().is_positive())
+}
+
 /// A time as DTM with its offset, to the second (HL7 v2.5.1 §2.A.22). In UTC: the engine's own
 /// time needs no local reading.
 fn hl7_time(at: Timestamp) -> String {

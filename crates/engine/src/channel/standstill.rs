@@ -85,7 +85,7 @@ impl Conductor {
         }
         tracing::error!(
             channel = &*self.spec.name,
-            message = blocked.work.message.0.get(),
+            message_id = blocked.work.message.0.get(),
             code = blocked.code,
             "processing failed; the message holds its lane"
         );

@@ -1,7 +1,7 @@
 //! `pipehat.yaml`: what concerns the installation as a whole.
 //!
 //! ```yaml
-//! http: { listen: 127.0.0.1:8425 }    # admin API, metrics and console
+//! http: { listen: 127.0.0.1:8103 }    # admin API, metrics and console
 //! data: data                          # where the journal and the index are
 //! key_file: /etc/pipehat/key          # seals the data; belongs outside the data directory
 //! journal: { compression: lz4, retention: 90d, chunk: 64MiB }

@@ -161,9 +161,9 @@ impl Arguments {
             return (self.directory.clone(), Some(case_name(case).to_owned()));
         }
         if let Some(text) = self.directory.to_str() {
-            let name = case_name(text);
-            if name != text || !self.directory.is_dir() {
-                return (PathBuf::from("."), Some(name.to_owned()));
+            let below_tests = text.strip_prefix("./").unwrap_or(text).starts_with("tests/");
+            if below_tests || !self.directory.is_dir() {
+                return (PathBuf::from("."), Some(case_name(text).to_owned()));
             }
         }
         (self.directory.clone(), None)
@@ -207,6 +207,7 @@ mod tests {
     fn a_case_may_stand_where_the_directory_does() {
         check(".", None, (".", None));
         check("src", None, ("src", None));
+        check("src/", None, ("src/", None));
         check("src", Some("adt-in/admit"), ("src", Some("adt-in/admit")));
         check(".", Some("tests/adt-in/admit/"), (".", Some("adt-in/admit")));
         check("tests/adt-in/admit", None, (".", Some("adt-in/admit")));

@@ -207,7 +207,8 @@ fn arrivals(
             .with("PID-7", format!("{year}{month:02}{day:02}"))
             .with("PID-8", patient.sex.1)
             .with("PID-11.1", patient.street)
-            .with("MRG-1.1", merged.unwrap_or_default());
+            .with("MRG-1.1", merged.unwrap_or_default())
+            .with("MRG-1.4", if merged.is_some() { "GENERAL" } else { "" });
         match &patient.card {
             Some(card) => arrival.with("PID-3[2].1", card).with("PID-3[2].4", "NORTH CLINIC"),
             None => arrival,

@@ -17,6 +17,6 @@ pub(crate) use mllp::{Link, Reply};
 pub(crate) use pipehat::{Pipehat, Project};
 pub(crate) use ports::free_port;
 pub(crate) use random::Random;
-pub(crate) use sample::{Sample, field, gender_table};
+pub(crate) use sample::{Sample, field, gender_table, texts};
 pub(crate) use sink::{Answer, Delivery, Sink};
 pub(crate) use wait::{DEADLINE, eventually, until};

@@ -69,3 +69,8 @@ pub(crate) fn field(message: &[u8], path: &str) -> String {
     let value = message.get(&path).map(|value| value.raw().to_vec());
     String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()
 }
+
+/// Messages so that a failed comparison can be read.
+pub(crate) fn texts(messages: &[Vec<u8>]) -> Vec<String> {
+    messages.iter().map(|message| String::from_utf8_lossy(message).replace('\r', "\n")).collect()
+}

@@ -1,0 +1,127 @@
+//! The codes of the path: what came of a message's steps and deliveries, with cause and remedy.
+
+use pipehat_config::CodeDescription;
+
+const fn code(code: &'static str, cause: &'static str, remedy: &'static str) -> CodeDescription {
+    CodeDescription { code, cause, remedy }
+}
+
+/// All codes that a running channel gives messages and deliveries, beside those of connectors.
+pub const CODES: &[CodeDescription] = &[
+    code(
+        "decided.discarded",
+        "A person discarded the message or delivery; the reason is kept with it.",
+        "Nothing. To send it after all, use `pipehat messages resend`.",
+    ),
+    code(
+        "delivery.destination-removed",
+        "The delivery was waiting for a destination that the channel no longer has.",
+        "Add the destination again and release the delivery, or discard it.",
+    ),
+    code(
+        "program.anchor-absent",
+        "`add_segment` found none of the segments it was to stand beside. The new one stands at the end.",
+        "Name a segment in `after` or `before` that these messages have.",
+    ),
+    code(
+        "program.batch",
+        "The batch can't be cut into messages: something in it belongs to no message, or it has too many.",
+        "Look at the message as received; ask the sender for a sound batch.",
+    ),
+    code(
+        "program.character-set-unknown",
+        "MSH-18 names a character set that is not known. The message was read byte by byte.",
+        "Name the set with `charset` in the channel, or ask the sender to name it as in table 0211.",
+    ),
+    code(
+        "program.date-unreadable",
+        "A `date` step found a value that has not the form of its `read` pattern, or a local time that no clock showed.",
+        "Correct the pattern or the time zone, or say by `otherwise` what such values become; then release the message.",
+    ),
+    code(
+        "program.each-too-large",
+        "An `each` would go over very many places of a very large message.",
+        "Narrow it by a `when`, or split the message first.",
+    ),
+    code(
+        "program.edit-refused",
+        "A step would write what a message can't hold, or something larger than its limits.",
+        "Look at the step named with the message, and at the message; correct one of them and release it.",
+    ),
+    code(
+        "program.filtered",
+        "The message did not fulfil `accept`, or a `filter` ended it.",
+        "Nothing, if it was meant. The step is named with the message.",
+    ),
+    code(
+        "program.map-no-match",
+        "A `map` step found a code that its table does not have.",
+        "Add the code to the table, or say by `otherwise` what unknown codes become; then release the message.",
+    ),
+    code(
+        "program.no-destination",
+        "No destination wanted the message: the `when` of none of them holds.",
+        "Nothing, if it was meant; otherwise correct the `when` of the destinations.",
+    ),
+    code(
+        "program.not-in-character-set",
+        "A step wrote a character that the message's character set (MSH-18) does not have.",
+        "Write what it has, or name the partner's set with `charset` in the channel.",
+    ),
+    code(
+        "program.output-too-large",
+        "What the steps made of the message is too large for the journal to keep.",
+        "Look at the steps; if such messages are meant, split them, or raise `limits` in `pipehat.yaml`.",
+    ),
+    code(
+        "program.outputs-too-large",
+        "What would be sent of the message is too large altogether.",
+        "Split the work among several channels, or ask the sender for smaller messages.",
+    ),
+    code(
+        "program.park",
+        "A `park` step set the message aside; the reason is the step's.",
+        "Do what the reason says, then release or discard the message.",
+    ),
+    code(
+        "program.segment-absent",
+        "A step wrote to a segment that the message does not have; nothing was written.",
+        "Nothing, if it was meant; otherwise add the segment first, or put a `when` beside the step.",
+    ),
+    code(
+        "program.split",
+        "A part that `split` cut out can't be read as a message.",
+        "Look at the message as received; the step is named with it.",
+    ),
+    code(
+        "program.too-many-outputs",
+        "More messages would come of this one than a message may become.",
+        "Ask the sender for smaller batches.",
+    ),
+    code(
+        "program.unreadable",
+        "The message can't be read as HL7 v2.",
+        "Look at the message as received; discard it, and ask the sender what it is.",
+    ),
+    code(
+        "receive.control-id-reused",
+        "The sender used a control id (MSH-10) again for another message. Both were processed.",
+        "Ask the sender for a control id of its own for each message: replies can't be told apart.",
+    ),
+    code(
+        "receive.header",
+        "The message's header (MSH) can't be read. It is kept, and was refused with AR.",
+        "Look at the message as received; ask the sender what it is.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_explained() {
+        assert!(CODES.is_sorted_by(|one, other| one.code < other.code));
+        assert!(CODES.iter().all(|code| !code.cause.is_empty() && !code.remedy.is_empty()));
+    }
+}

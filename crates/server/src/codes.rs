@@ -1,0 +1,57 @@
+//! The codes of the admin API's answers, with cause and remedy.
+
+use pipehat_config::CodeDescription;
+
+const fn code(code: &'static str, cause: &'static str, remedy: &'static str) -> CodeDescription {
+    CodeDescription { code, cause, remedy }
+}
+
+/// All of them.
+pub const CODES: &[CodeDescription] = &[
+    code(
+        "api.bad-request",
+        "The request makes no sense: a value of a wrong form, or one that is missing.",
+        "See the message; `/api/v1/openapi.json` describes every call.",
+    ),
+    code(
+        "api.internal",
+        "A part of Pipehat failed.",
+        "Look at the log, and report this with what it says.",
+    ),
+    code(
+        "api.not-found",
+        "There is no such address, channel or message.",
+        "Check the number or name; messages are forgotten when `retention` is over.",
+    ),
+    code(
+        "api.token",
+        "The token is missing or wrong. Every start makes a new one.",
+        "Send the token of `admin.json` in the data directory: `Authorization: Bearer …`.",
+    ),
+    code(
+        "api.unavailable",
+        "What the call needs is not there at present: the journal can't be written, Pipehat is stopping, or it runs without an index.",
+        "Look at `pipehat status`; try again.",
+    ),
+    code(
+        "configuration.refused",
+        "The changed configuration has mistakes, or a source can't listen. The one before runs on.",
+        "Mend what the answer's detail shows (`pipehat check` shows the same).",
+    ),
+    code(
+        "message.state",
+        "The message is not in a state in which this can be decided: it is not parked, or not yet processed.",
+        "Look at it with `pipehat messages show`.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_explained() {
+        assert!(CODES.is_sorted_by(|one, other| one.code < other.code));
+        assert!(CODES.iter().all(|code| !code.cause.is_empty() && !code.remedy.is_empty()));
+    }
+}
