@@ -10,6 +10,8 @@
 
 mod code_pages;
 mod connector_pages;
+#[cfg(test)]
+mod guide;
 mod page;
 
 use std::process::ExitCode;

@@ -71,7 +71,7 @@ pub const CODES: &[CodeDescription] = &[
     code(
         "program.output-too-large",
         "What the steps made of the message is too large for the journal to keep.",
-        "Look at the steps; if such messages are meant, split them, or raise `limits` in `pipehat.yaml`.",
+        "Look at the steps; make less of it, or split it.",
     ),
     code(
         "program.outputs-too-large",

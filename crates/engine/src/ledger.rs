@@ -304,7 +304,7 @@ impl Ledger {
     pub fn decided(&mut self, record: &Decided) {
         match &record.decision {
             Decision::Reprocess if self.parked.remove(&record.message) => {
-                self.counters.parked = self.counters.parked.saturating_sub(1);
+                self.counters.parked -= 1;
                 self.unprocessed.insert(record.message);
             }
             Decision::Discard if self.parked.remove(&record.message) => {
@@ -338,9 +338,11 @@ impl Ledger {
             }
             None => {
                 self.exceptions.remove(&key);
-                // Also one beyond the frontier: whoever reads on from there passes it over, as
-                // one that had settled.
-                queue.open.insert(key, message);
+                if queue.settled_beyond.remove(&key) {
+                    queue.beyond += 1;
+                } else {
+                    queue.open.insert(key, message);
+                }
             }
         }
         let after = self.standing(key, &delivery.destination, &delivery.siblings);
@@ -407,3 +409,6 @@ impl Ledger {
             .min()
     }
 }
+
+#[cfg(test)]
+mod tests;

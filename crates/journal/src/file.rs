@@ -419,7 +419,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Another process, or another part of this one, has the journal open.
-    #[error("the journal `{}` is in use", directory.display())]
+    #[error("the journal `{}` is in use: a Pipehat runs on it", directory.display())]
     Locked {
         /// The journal's directory.
         directory: PathBuf,

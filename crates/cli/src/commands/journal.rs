@@ -111,9 +111,10 @@ impl Verify {
             };
             writeln!(
                 output,
-                "{} records in {} chunks, {}: {verdict}",
+                "{} records in {} chunk{}, {}: {verdict}",
                 report.records,
                 report.chunks,
+                if report.chunks == 1 { "" } else { "s" },
                 size(report.bytes)
             )
         })?;
@@ -145,8 +146,8 @@ impl Repair {
                 });
                 return writeln!(output, "{result:#}");
             }
-            if lost.is_empty() {
-                writeln!(output, "nothing is lost; {} records are readable", report.kept)?;
+            if report.verified.is_sound() {
+                return writeln!(output, "the journal is sound: there is nothing to repair");
             }
             for (first, last) in &lost {
                 writeln!(
@@ -155,8 +156,12 @@ impl Repair {
                     terminal.paint(Tone::Bad, format!("lost: records {first} to {last}"))
                 )?;
             }
+            writeln!(output, "readable in the damaged chunks: {} records", report.kept)?;
             if self.dry_run {
-                writeln!(output, "nothing was changed: this was a dry run")?;
+                return writeln!(output, "nothing was changed: this was a dry run");
+            }
+            for path in &report.quarantined {
+                writeln!(output, "put aside: {}", path.display())?;
             }
             Ok(())
         })?;

@@ -4,7 +4,9 @@
 //! Memory is bounded by what is under way: what arrived is forgotten but for its control id, and
 //! of these the latest [`REMEMBERED`] are kept to recognise what arrives again.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,9 +30,10 @@ pub(crate) struct Expectations(Mutex<Books>);
 #[derive(Debug, Default)]
 struct Books {
     open: HashMap<(System, String), Open>,
-    /// What arrived, and whether it was refused.
-    arrived: HashMap<(System, String), Option<&'static str>>,
-    arrived_in_order: VecDeque<(System, String)>,
+    /// What arrived, hashed to take little room, and whether it was refused.
+    arrived: HashMap<u64, Option<&'static str>>,
+    arrived_in_order: VecDeque<u64>,
+    hashing: RandomState,
     /// What must still arrive of each lane, in its order.
     lanes: HashMap<(&'static str, System, String), VecDeque<u64>>,
     /// Messages that must be parked, with the code and why; taken out when they are seen to be.
@@ -190,7 +193,7 @@ impl Expectations {
         let key = (at, String::from_utf8_lossy(&control_id).into_owned());
         let tally = books.systems.entry(at).or_default();
         let Some(open) = books.open.remove(&key) else {
-            return match books.arrived.get(&key) {
+            return match books.arrived.get(&books.hashing.hash_one(&key)) {
                 Some(refused) => {
                     tally.again += 1;
                     Reception { refused: *refused, order: None }
@@ -212,7 +215,7 @@ impl Expectations {
                 books.find(format!("{}: {} has another {path} than expected", at.name(), key.1));
             }
         }
-        books.remember(key, open.arrival.refused);
+        books.remember(&key, open.arrival.refused);
         Reception { refused: open.arrival.refused, order: open.arrival.order }
     }
 
@@ -295,14 +298,15 @@ impl Books {
         }
     }
 
-    fn remember(&mut self, key: (System, String), refused: Option<&'static str>) {
+    fn remember(&mut self, key: &(System, String), refused: Option<&'static str>) {
         if self.arrived_in_order.len() >= REMEMBERED
             && let Some(oldest) = self.arrived_in_order.pop_front()
         {
             self.arrived.remove(&oldest);
         }
-        self.arrived_in_order.push_back(key.clone());
-        self.arrived.insert(key, refused);
+        let hash = self.hashing.hash_one(key);
+        self.arrived_in_order.push_back(hash);
+        self.arrived.insert(hash, refused);
     }
 
     fn find(&mut self, finding: String) {

@@ -74,8 +74,12 @@ impl Screen {
         size.filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or((80, 24))
     }
 
-    /// Shows these lines and nothing else, in one go so that nothing flickers.
+    /// Shows these lines and nothing else, in one go so that nothing flickers. Fails once a panic
+    /// anywhere has put the terminal back: what it said must not be drawn over.
     pub(crate) fn draw(&self, lines: &[String]) -> io::Result<()> {
+        if BEFORE.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(io::Error::other("a part of the demo failed"));
+        }
         let mut frame = String::from("\x1b[?2026h\x1b[H");
         for (at, line) in lines.iter().enumerate() {
             if at > 0 {

@@ -242,10 +242,11 @@ impl Summary {
         let retries: u64 = self.destinations().map(|row| row.retries).sum();
         writeln!(
             output,
-            "the laboratory was down and back: {retries} tries again, {again} messages arrived twice, none is missing"
-        ).and_then(|()| if end.explained.is_empty() { Ok(()) } else {
-            writeln!(output, "parked, as it must be:")
-        })?;
+            "while the laboratory was away: {retries} tries again, {again} messages arrived twice"
+        )?;
+        if !end.explained.is_empty() {
+            writeln!(output, "parked, as it must be:")?;
+        }
         for (explanation, count) in &end.explained {
             writeln!(
                 output,
@@ -265,7 +266,7 @@ impl Summary {
             let all = "every message is accounted for";
             writeln!(
                 output,
-                "{}: by the systems that sent and received it, and by the proof from {} records",
+                "{}:\nby the systems that sent and received it, and by the proof from {} records",
                 terminal.paint(Tone::Good, all),
                 self.proof.records
             )?;

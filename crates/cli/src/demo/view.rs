@@ -313,8 +313,8 @@ fn parked_line(parked: &Parked) -> Line {
 fn hints(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
     let mut look = Line::default();
     look.add("look  ", Some(Tone::Faint));
-    look.add(format!("pipehat messages --data {}", snapshot.data.display()), None);
-    if columns >= 110 {
+    look.add(format!("pipehat messages find --parked --data {}", snapshot.data.display()), None);
+    if columns >= 120 {
         look.add("   admin API  ", Some(Tone::Faint));
         look.add(&snapshot.http, None);
     }
@@ -325,4 +325,119 @@ fn hints(snapshot: &Snapshot, columns: usize) -> Vec<Line> {
         keys.add(what, Some(Tone::Faint));
     }
     vec![look.fit(columns), keys.fit(columns)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use pipehat_connectors::Health;
+    use pipehat_engine::Counters;
+
+    use super::*;
+    use crate::demo::expectations::Expectations;
+    use crate::terminal::columns;
+
+    fn channel(name: &str, destinations: &[&str]) -> ChannelStatus {
+        let health = Health::default().snapshot();
+        let destination = |name: &&str| DestinationStatus {
+            name: (*name).into(),
+            connector: "mllp",
+            queued: 123_456,
+            sending: 1,
+            retrying: 2,
+            failures: 3,
+            health: health.clone(),
+        };
+        ChannelStatus {
+            name: name.into(),
+            revision: [0; 32],
+            counters: Counters { received: 1_234_567, parked: 5, ..Counters::default() },
+            unprocessed: 0,
+            blocked: Vec::new(),
+            anomalies: 0,
+            stalled: false,
+            address: None,
+            source_connector: "mllp",
+            source: health.clone(),
+            destinations: destinations.iter().map(destination).collect(),
+        }
+    }
+
+    fn snapshot(elapsed: u64) -> Snapshot {
+        let parked = Parked {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            channel: "charges".to_owned(),
+            destination: Some("billing".to_owned()),
+            control_id: "CHA0000001".to_owned(),
+            code: "mllp.refused".to_owned(),
+            detail: "charge code is not in the price list".to_owned(),
+            explained: None,
+        };
+        let names = ["admissions", "appointments", "charges", "lab-orders", "lab-results"];
+        let mut channels: Vec<_> =
+            names.iter().map(|name| channel(name, &["laboratory", "billing"])).collect();
+        if let Some(first) = channels.first_mut() {
+            first.counters.received += elapsed * 30;
+        }
+        Snapshot {
+            phase: Phase::Running,
+            elapsed: Duration::from_secs(elapsed),
+            planned: Some(Duration::from_secs(3600)),
+            channels,
+            tally: Expectations::default().tally(),
+            deliveries: BTreeMap::new(),
+            latest_parked: vec![parked; 20],
+            explained: BTreeMap::new(),
+            unexplained: Vec::new(),
+            unexplained_count: 1,
+            decisions: 0,
+            laboratory: (Mood::Down, None),
+            http: "http://127.0.0.1:45678".to_owned(),
+            data: PathBuf::from("/tmp/pipehat-demo-12345/data"),
+        }
+    }
+
+    fn shown(size: (usize, usize)) -> Vec<String> {
+        let mut rates = Rates::default();
+        for elapsed in 0..5 {
+            rates.note(&snapshot(elapsed));
+        }
+        draw(&snapshot(4), &rates, size).iter().map(Line::text).collect()
+    }
+
+    #[test]
+    fn every_size_is_filled_and_never_exceeded() {
+        for size in [(20, 5), (60, 20), (80, 24), (100, 30), (140, 40), (250, 90), (1, 1)] {
+            let lines = shown(size);
+            assert_eq!(lines.len(), size.1, "{size:?}");
+            for line in &lines {
+                assert!(columns(line) <= size.0, "{size:?}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_usual_terminal_shows_what_matters() {
+        let text = shown((80, 24)).join("\n");
+        for part in [
+            "30 msg/s",
+            "in flight",
+            "down for",
+            "1 without explanation",
+            "mllp.refused",
+            "pipehat messages find --parked --data /tmp/pipehat-demo-12345/d",
+            "q quit",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_large_one_shows_each_destination_too() {
+        let text = shown((140, 40)).join("\n");
+        assert!(text.contains("admissions → laboratory"), "{text}");
+        assert!(text.contains("http://127.0.0.1:45678"), "{text}");
+        assert!(!shown((80, 24)).join("\n").contains("admissions → laboratory"));
+    }
 }

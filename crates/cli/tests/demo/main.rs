@@ -83,7 +83,10 @@ fn a_run_that_changes_contents_is_found_out() {
         }
     }
     let changed = folder.path().to_str().expect("a path");
-    let output = demo(&["--headless", "--for", "4s", "--json", "--project", changed]);
+    let kept = folder.path().join("kept");
+    let kept = kept.to_str().expect("a path");
+    let output =
+        demo(&["--headless", "--for", "4s", "--json", "--project", changed, "--dir", kept]);
     let summary = json(&output);
     assert_eq!(output.status.code(), Some(1), "{summary:#}");
     let problems = rows(&summary, "problems").iter().filter_map(Value::as_str);

@@ -109,8 +109,15 @@ impl Conductor {
             Decision::Resend(delivery) => {
                 let key = DeliveryKey { processed: delivery.processed, ordinal: delivery.ordinal };
                 self.ensure_post(&delivery.destination);
+                let queue = self.ledger.queues.get(&delivery.destination);
+                let tracked = queue.is_some_and(|queue| queue.open.contains_key(&key));
                 if let Some(post) = self.posts.get_mut(&delivery.destination) {
-                    post.outbox.must_load([key]);
+                    if tracked {
+                        post.outbox.must_load([key]);
+                    } else {
+                        // Beyond the frontier it is read when its turn comes.
+                        post.outbox.opened_beyond();
+                    }
                 }
             }
             Decision::Discard | Decision::DiscardDelivery(_) => {}

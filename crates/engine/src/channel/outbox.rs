@@ -104,6 +104,8 @@ pub(crate) struct Outbox {
     behind: BTreeSet<DeliveryKey>,
     to_load: BTreeSet<DeliveryKey>,
     loading: bool,
+    /// What is being read was asked for before a settled delivery among it was opened again.
+    stale: bool,
     sending: usize,
     slots: usize,
     window: usize,
@@ -143,6 +145,7 @@ impl Outbox {
             behind: BTreeSet::new(),
             to_load: BTreeSet::new(),
             loading: false,
+            stale: false,
             sending: 0,
             slots: slots.max(1),
             window: window.max(1),
@@ -256,10 +259,6 @@ impl Outbox {
 
     fn hold(&mut self, delivery: Delivery) {
         let key = delivery.key;
-        if self.held.contains_key(&key) {
-            // Asked for twice; a second ticket would hold its lanes for ever.
-            return;
-        }
         let (ticket, runs) = self.lanes.enter(&delivery.lanes, key);
         self.held_bytes = self.held_bytes.saturating_add(delivery.bytes.len());
         self.held.insert(key, Held { delivery, ticket, attempts: 0, first_failed: None });
@@ -284,14 +283,15 @@ impl Outbox {
         Some(request)
     }
 
-    /// Takes those of the deliveries read from the journal, in order, that are still open.
+    /// Takes deliveries read from the journal, in order, as far as they are still open.
     pub(crate) fn loaded(
         &mut self,
         asked: &LoadRequest,
         deliveries: Vec<Delivery>,
-        is_open: impl Fn(DeliveryKey) -> bool,
+        is_open: impl Fn(&DeliveryKey) -> bool,
     ) {
         self.loading = false;
+        self.stale = false;
         if let LoadRequest::These(keys) = asked {
             // What did not fit into one reading stays to be loaded.
             let last = deliveries.last().map(|delivery| delivery.key);
@@ -299,14 +299,29 @@ impl Outbox {
                 self.to_load.remove(key);
             }
         }
-        for delivery in deliveries.into_iter().filter(|delivery| is_open(delivery.key)) {
-            self.hold(delivery);
+        for delivery in deliveries {
+            // Held twice, it would be sent twice, and its lane never freed.
+            if is_open(&delivery.key) && !self.held.contains_key(&delivery.key) {
+                self.hold(delivery);
+            }
         }
+    }
+
+    /// Notes that a delivery which is not in memory was opened again: a reading under way may
+    /// have passed it over.
+    pub(crate) fn opened_beyond(&mut self) {
+        self.stale = self.loading;
+    }
+
+    /// Whether what was read must be read again, for a delivery was opened meanwhile.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// Notes that reading failed; it is asked for again.
     pub(crate) fn load_failed(&mut self) {
         self.loading = false;
+        self.stale = false;
     }
 
     /// The next delivery to send now, if a slot is free.
@@ -468,101 +483,4 @@ enum Pause {
 pub(crate) const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use bytes::Bytes;
-    use pipehat_connectors::Attempt;
-    use pipehat_journal::Position;
-
-    use super::{Delivery, LoadRequest, Outbox, Policy, Verdict};
-    use crate::ledger::{DeliveryKey, Queue};
-    use crate::names::MessageId;
-
-    fn key(number: u64) -> DeliveryKey {
-        let processed = Position::new(number).expect("positions start at 1");
-        DeliveryKey { processed, ordinal: 1 }
-    }
-
-    fn delivery(number: u64) -> Delivery {
-        Delivery {
-            key: key(number),
-            message: MessageId(key(number).processed),
-            bytes: Bytes::from_static(b"MSH"),
-            lanes: vec![1],
-            siblings: Vec::new(),
-            file: None,
-        }
-    }
-
-    fn not_sent() -> Attempt {
-        Attempt::NotSent { code: "test.down", detail: "it is down".to_owned() }
-    }
-
-    #[test]
-    fn while_one_delivery_knocks_nothing_else_is_due() {
-        let now = Instant::now();
-        let mut outbox = Outbox::new(Policy::default(), 4, 4);
-        outbox.offer(delivery(1));
-        outbox.offer(delivery(2));
-        outbox.next(now).expect("the first is sent");
-        let retry = outbox.tried(key(1), not_sent(), now, 0);
-        assert!(matches!(retry, Some(Verdict::Retry { .. })));
-        let due = outbox.next_due().expect("a time to knock");
-        assert!(due > now);
-        assert_eq!(outbox.next(due).expect("it knocks").0.key, key(1));
-        assert_eq!(outbox.next(due), None);
-        // Or the conductor would look again and again until the knock is answered.
-        assert_eq!(outbox.next_due(), None);
-    }
-
-    #[test]
-    fn a_delivery_read_twice_is_held_once() {
-        let now = Instant::now();
-        let mut outbox = Outbox::new(Policy::default(), 1, 1);
-        outbox.must_load([key(1)]);
-        let asked = outbox.wants(&Queue::default()).expect("something to read");
-        outbox.loaded(&asked, vec![delivery(1)], |_| true);
-        outbox.must_load([key(1)]);
-        let asked = outbox.wants(&Queue::default()).expect("something to read");
-        outbox.loaded(&asked, vec![delivery(1)], |_| true);
-        outbox.offer(delivery(2));
-        outbox.next(now).expect("the first is sent");
-        outbox.tried(key(1), Attempt::Delivered { reply: None }, now, 0);
-        outbox.settle(key(1));
-        assert_eq!(outbox.next(now).expect("its lane is free").0.key, key(2));
-    }
-
-    #[test]
-    fn what_is_no_longer_open_is_not_read_for_ever() {
-        let mut outbox = Outbox::new(Policy::default(), 1, 1);
-        outbox.must_load([key(1)]);
-        let asked = outbox.wants(&Queue::default()).expect("something to read");
-        assert_eq!(asked, LoadRequest::These(vec![key(1)]));
-        outbox.loaded(&asked, vec![delivery(1)], |_| false);
-        assert_eq!(outbox.wants(&Queue::default()), None);
-    }
-
-    #[test]
-    fn a_narrower_window_keeps_the_order_of_what_is_under_way() {
-        let now = Instant::now();
-        let mut outbox = Outbox::new(Policy::default(), 4, 4);
-        for number in 1..=4 {
-            outbox.offer(delivery(number));
-        }
-        outbox.next(now).expect("the first is sent");
-        outbox.next(now).expect("the second follows on the same connection");
-        outbox.reconfigure(Policy::default(), 4, 1);
-        assert_eq!(outbox.next(now), None);
-        for number in [1, 2] {
-            outbox.tried(key(number), Attempt::Delivered { reply: None }, now, 0);
-            outbox.settle(key(number));
-        }
-        assert_eq!(outbox.next(now), None);
-        let asked = outbox.wants(&Queue::default()).expect("the rest is read anew");
-        assert_eq!(asked, LoadRequest::These(vec![key(3), key(4)]));
-        outbox.loaded(&asked, vec![delivery(3), delivery(4)], |_| true);
-        assert_eq!(outbox.next(now + Duration::from_secs(1)).expect("one").0.key, key(3));
-        assert_eq!(outbox.next(now + Duration::from_secs(1)), None);
-    }
-}
+mod tests;

@@ -259,6 +259,9 @@ impl Conductor {
     ) {
         let Some(post) = self.posts.get_mut(destination) else { return };
         match result {
+            Ok(_) if post.outbox.is_stale() && matches!(request, LoadRequest::From(_)) => {
+                post.outbox.load_failed();
+            }
             Ok(loaded) => {
                 if let (LoadRequest::From(from), Some(queue)) =
                     (request, self.ledger.queues.get_mut(destination))
@@ -275,8 +278,9 @@ impl Conductor {
                     }
                 }
                 let queue = self.ledger.queues.get(destination);
-                let is_open = |key| queue.is_some_and(|queue| queue.open.contains_key(&key));
-                post.outbox.loaded(request, loaded.deliveries, is_open);
+                let open =
+                    |key: &DeliveryKey| queue.is_some_and(|queue| queue.open.contains_key(key));
+                post.outbox.loaded(request, loaded.deliveries, open);
             }
             Err(error) => {
                 tracing::error!(

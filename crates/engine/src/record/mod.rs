@@ -11,3 +11,6 @@ pub use life::{
     Applied, Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord,
     PeerRecord, Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome, Sibling,
 };
+
+#[cfg(test)]
+mod tests;
