@@ -214,12 +214,12 @@ impl Conductor {
             processing: Lanes::new(),
             aside: HashMap::new(),
             blocked: BTreeMap::new(),
-            deciding: HashSet::new(),
             answers: HashMap::new(),
             answers_due: BTreeMap::new(),
             epoch,
             stalled: None,
             again: BTreeMap::new(),
+            deciding: HashSet::new(),
             unrecorded: Vec::new(),
             reloads: BTreeMap::new(),
             stopping: None,
@@ -334,7 +334,7 @@ impl Conductor {
             .chain(blocked)
             .chain(answers.take(1))
             .chain(stalled)
-            .chain(self.stopping)
+            .chain(self.stopping.filter(|due| *due > Instant::now()))
             .min()
             .unwrap_or_else(|| Instant::now() + NOTHING_DUE)
     }

@@ -259,6 +259,9 @@ impl Conductor {
     ) {
         let Some(post) = self.posts.get_mut(destination) else { return };
         match result {
+            Ok(_) if post.outbox.is_stale() && matches!(request, LoadRequest::From(_)) => {
+                post.outbox.load_failed();
+            }
             Ok(loaded) => {
                 if let (LoadRequest::From(from), Some(queue)) =
                     (request, self.ledger.queues.get_mut(destination))
