@@ -228,11 +228,6 @@ impl Conductor {
             spec: Arc::clone(&spec),
         };
         conductor.install_all();
-        for (name, queue) in &conductor.ledger.queues {
-            if let Some(post) = conductor.posts.get_mut(name) {
-                post.outbox.must_load(queue.open.keys().copied());
-            }
-        }
         conductor
     }
 
@@ -327,14 +322,18 @@ impl Conductor {
 
     /// What is due without an event.
     pub(super) fn next_due(&self) -> Instant {
+        // Nothing is sent or read while a stop waits for what is under way.
+        let runs = self.stopping.is_none();
         let outboxes = self.posts.values().filter_map(|post| post.outbox.next_due());
+        let outboxes = outboxes.chain(self.reloads.values().copied()).filter(|_| runs);
+        // A stall ends only when the journal has answered everything.
+        let stalled = self.stalled.filter(|_| self.processing_kept == 0);
         let blocked = self.blocked.values().filter_map(|blocked| blocked.retry_at);
         let answers = self.answers_due.keys().map(|(due, _)| *due);
         outboxes
             .chain(blocked)
             .chain(answers.take(1))
-            .chain(self.stalled)
-            .chain(self.reloads.values().copied())
+            .chain(stalled)
             .chain(self.stopping)
             .min()
             .unwrap_or_else(|| Instant::now() + NOTHING_DUE)

@@ -107,6 +107,8 @@ pub(crate) struct Outbox {
     sending: usize,
     slots: usize,
     window: usize,
+    /// What the window is to be.
+    next_window: usize,
     policy: Policy,
     circuit: Circuit,
 }
@@ -144,6 +146,7 @@ impl Outbox {
             sending: 0,
             slots: slots.max(1),
             window: window.max(1),
+            next_window: window.max(1),
             policy,
             circuit: Circuit::default(),
         }
@@ -154,11 +157,33 @@ impl Outbox {
         self.window > 1
     }
 
-    /// Takes on changed settings. A changed window holds for deliveries that come later.
-    pub(crate) fn reconfigure(&mut self, policy: Policy, slots: usize) {
+    /// Takes on changed settings. A changed window holds from the moment nothing is under way:
+    /// several connections must not send what one connection was to keep in order.
+    pub(crate) fn reconfigure(&mut self, policy: Policy, slots: usize, window: usize) {
         self.policy = policy;
         self.slots = slots.max(1);
+        self.next_window = window.max(1);
         self.knock();
+    }
+
+    /// Whether the window is being changed; changes it when nothing is under way. Everything is
+    /// read anew then, into lanes of the new width.
+    fn is_changing_window(&mut self) -> bool {
+        if self.next_window == self.window {
+            return false;
+        }
+        if self.sending > 0 || self.loading {
+            return true;
+        }
+        self.window = self.next_window;
+        self.lanes = Lanes::with_window(self.window);
+        self.to_load.extend(std::mem::take(&mut self.held).into_keys());
+        self.held_bytes = 0;
+        self.ready.clear();
+        self.pausing.clear();
+        self.paused.clear();
+        self.behind.clear();
+        false
     }
 
     /// Forgets the pauses, so that everything is tried at once.
@@ -231,6 +256,10 @@ impl Outbox {
 
     fn hold(&mut self, delivery: Delivery) {
         let key = delivery.key;
+        if self.held.contains_key(&key) {
+            // Asked for twice; a second ticket would hold its lanes for ever.
+            return;
+        }
         let (ticket, runs) = self.lanes.enter(&delivery.lanes, key);
         self.held_bytes = self.held_bytes.saturating_add(delivery.bytes.len());
         self.held.insert(key, Held { delivery, ticket, attempts: 0, first_failed: None });
@@ -239,6 +268,9 @@ impl Outbox {
 
     /// What to read from the journal, if there is something and room for it.
     pub(crate) fn wants(&mut self, queue: &Queue) -> Option<LoadRequest> {
+        if self.next_window != self.window {
+            return None;
+        }
         let room = self.held.len() < HELD_MAX / 2 && self.held_bytes < HELD_BYTES_MAX / 2;
         if self.loading || !room {
             return None;
@@ -282,6 +314,9 @@ impl Outbox {
 
     /// The next delivery to send now, if a slot is free.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(Delivery, u32)> {
+        if self.is_changing_window() {
+            return None;
+        }
         self.end_pauses(now);
         let slots = match self.circuit.retry_at {
             None => self.slots,
@@ -398,10 +433,12 @@ impl Outbox {
         self.held.get(&key).map(|held| held.delivery.message)
     }
 
-    /// When something is due that no event announces.
+    /// When something is due that no event announces. While the peer is not reached, only what
+    /// is sent now decides when the next goes out.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let pausing = self.pausing.first().map(|(due, _)| *due);
-        let circuit = self.circuit.retry_at.filter(|_| !self.ready.is_empty());
+        let waits = !self.ready.is_empty() && self.sending == 0;
+        let circuit = self.circuit.retry_at.filter(|_| waits);
         pausing.into_iter().chain(circuit).min()
     }
 
@@ -415,7 +452,7 @@ impl Outbox {
         self.circuit
     }
 
-    /// The most a delivery has failed so far, for those who look.
+    /// How many deliveries failed and wait to be tried again.
     pub(crate) fn retrying(&self) -> usize {
         self.pausing.len()
     }
@@ -430,8 +467,11 @@ enum Pause {
     Destination,
 }
 
-/// How long the driver sleeps when nothing is due.
+/// How long the conductor sleeps when nothing is due.
 pub(crate) const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod crossing_tests;

@@ -171,6 +171,8 @@ impl Conductor {
         let ProcessedOutcome::Routed(outputs) = &record.outcome else { return };
         for (ordinal, output) in (1..).zip(outputs) {
             let key = DeliveryKey { processed: position, ordinal };
+            // One that is made now loads what the books say is open, this delivery among it.
+            self.ensure_post(&output.destination);
             let Some(post) = self.posts.get_mut(&output.destination) else { continue };
             let queue = self.ledger.queues.get(&output.destination);
             if !queue.is_some_and(|queue| queue.open.contains_key(&key)) {
