@@ -304,7 +304,7 @@ impl Ledger {
     pub fn decided(&mut self, record: &Decided) {
         match &record.decision {
             Decision::Reprocess if self.parked.remove(&record.message) => {
-                self.counters.parked = self.counters.parked.saturating_sub(1);
+                self.counters.parked -= 1;
                 self.unprocessed.insert(record.message);
             }
             Decision::Discard if self.parked.remove(&record.message) => {

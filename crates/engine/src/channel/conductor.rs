@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 use pipehat_connectors::Attempt;
 use pipehat_journal::{AppendError, Position};
@@ -169,6 +171,9 @@ pub(crate) struct Conductor {
     /// it would be made against books that do not know of the first.
     pub(super) deciding: HashSet<MessageId>,
     pub(super) posts: BTreeMap<DestinationName, Post>,
+    /// Deliveries under way. They run inside this task: a task for each would cost more than all
+    /// else that is done for a delivery here.
+    pub(super) sends: FuturesUnordered<BoxFuture<'static, Input>>,
     pub(super) answers: HashMap<MessageId, Waiting>,
     pub(super) answers_due: BTreeMap<(Instant, MessageId), ()>,
     pub(super) epoch: Epoch,
@@ -205,6 +210,7 @@ impl Conductor {
         let epoch = services.log.epoch();
         let mut conductor = Self {
             posts: BTreeMap::new(),
+            sends: FuturesUnordered::new(),
             jitter: services.lane_key | 1,
             services,
             mailbox: mailbox.1,
@@ -214,12 +220,12 @@ impl Conductor {
             processing: Lanes::new(),
             aside: HashMap::new(),
             blocked: BTreeMap::new(),
-            deciding: HashSet::new(),
             answers: HashMap::new(),
             answers_due: BTreeMap::new(),
             epoch,
             stalled: None,
             again: BTreeMap::new(),
+            deciding: HashSet::new(),
             unrecorded: Vec::new(),
             reloads: BTreeMap::new(),
             stopping: None,
@@ -256,12 +262,23 @@ impl Conductor {
                         self.handle(input);
                     }
                 }
+                Some(input) = self.sends.next() => self.handle(input),
                 () = tokio::time::sleep_until(due.into()) => {}
             }
+            for _ in 0..INPUTS_AT_ONCE {
+                let Some(Some(input)) = self.sends.next().now_or_never() else { break };
+                self.handle(input);
+            }
         }
-        for (_, post) in std::mem::take(&mut self.posts) {
-            post::close(post.connection).await;
-        }
+        // A delivery that ends now is found open at the next start.
+        let mut sends = std::mem::take(&mut self.sends);
+        let rest = async { while sends.next().await.is_some() {} };
+        let close = async {
+            for (_, post) in std::mem::take(&mut self.posts) {
+                post::close(post.connection).await;
+            }
+        };
+        futures_util::future::join(rest, close).await;
         self.enter_the_rest()
     }
 
@@ -334,7 +351,7 @@ impl Conductor {
             .chain(blocked)
             .chain(answers.take(1))
             .chain(stalled)
-            .chain(self.stopping)
+            .chain(self.stopping.filter(|due| *due > Instant::now()))
             .min()
             .unwrap_or_else(|| Instant::now() + NOTHING_DUE)
     }

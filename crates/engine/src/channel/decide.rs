@@ -38,7 +38,7 @@ impl Conductor {
         let (log, sender) = (self.services.log.clone(), self.sender.clone());
         tokio::task::spawn_blocking(move || {
             let again = match &decided.decision {
-                Decision::Reprocess => match received_again(&log, message) {
+                Decision::Reprocess => match received_again(&log, decided.message) {
                     Some(incoming) => Some(Box::new(incoming)),
                     None => {
                         let _ = sender.send(Input::NotDecided { message, answer });
@@ -57,9 +57,6 @@ impl Conductor {
 
     fn may_decide(&self, decided: &Decided) -> Result<(), DecideError> {
         let not_so = |expected| DecideError::NotSo { message: decided.message, expected };
-        if self.deciding.contains(&decided.message) {
-            return Err(not_so("free: another decision about it is being kept"));
-        }
         match &decided.decision {
             Decision::Reprocess | Decision::Discard => {
                 let known = self.ledger.parked.contains(&decided.message)
@@ -114,9 +111,13 @@ impl Conductor {
                 self.ensure_post(&delivery.destination);
                 let queue = self.ledger.queues.get(&delivery.destination);
                 let tracked = queue.is_some_and(|queue| queue.open.contains_key(&key));
-                // Beyond the frontier it is read when its turn comes.
-                if let (Some(post), true) = (self.posts.get_mut(&delivery.destination), tracked) {
-                    post.outbox.must_load([key]);
+                if let Some(post) = self.posts.get_mut(&delivery.destination) {
+                    if tracked {
+                        post.outbox.must_load([key]);
+                    } else {
+                        // Beyond the frontier it is read when its turn comes.
+                        post.outbox.opened_beyond();
+                    }
                 }
             }
             Decision::Discard | Decision::DiscardDelivery(_) => {}

@@ -104,6 +104,8 @@ pub(crate) struct Outbox {
     behind: BTreeSet<DeliveryKey>,
     to_load: BTreeSet<DeliveryKey>,
     loading: bool,
+    /// What is being read was asked for before a settled delivery among it was opened again.
+    stale: bool,
     sending: usize,
     slots: usize,
     window: usize,
@@ -143,6 +145,7 @@ impl Outbox {
             behind: BTreeSet::new(),
             to_load: BTreeSet::new(),
             loading: false,
+            stale: false,
             sending: 0,
             slots: slots.max(1),
             window: window.max(1),
@@ -256,10 +259,6 @@ impl Outbox {
 
     fn hold(&mut self, delivery: Delivery) {
         let key = delivery.key;
-        if self.held.contains_key(&key) {
-            // Asked for twice; a second ticket would hold its lanes for ever.
-            return;
-        }
         let (ticket, runs) = self.lanes.enter(&delivery.lanes, key);
         self.held_bytes = self.held_bytes.saturating_add(delivery.bytes.len());
         self.held.insert(key, Held { delivery, ticket, attempts: 0, first_failed: None });
@@ -292,6 +291,7 @@ impl Outbox {
         is_open: impl Fn(&DeliveryKey) -> bool,
     ) {
         self.loading = false;
+        self.stale = false;
         if let LoadRequest::These(keys) = asked {
             // What did not fit into one reading stays to be loaded.
             let last = deliveries.last().map(|delivery| delivery.key);
@@ -307,9 +307,21 @@ impl Outbox {
         }
     }
 
+    /// Notes that a delivery which is not in memory was opened again: a reading under way may
+    /// have passed it over.
+    pub(crate) fn opened_beyond(&mut self) {
+        self.stale = self.loading;
+    }
+
+    /// Whether what was read must be read again, for a delivery was opened meanwhile.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
     /// Notes that reading failed; it is asked for again.
     pub(crate) fn load_failed(&mut self) {
         self.loading = false;
+        self.stale = false;
     }
 
     /// The next delivery to send now, if a slot is free.
@@ -472,6 +484,3 @@ pub(crate) const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod crossing_tests;

@@ -213,22 +213,23 @@ impl Conductor {
                     file: delivery.file,
                 };
                 let sending = post.connection.destination.deliver(outbound);
-                let sender = self.sender.clone();
+                let under_way = post.connection.sends.token();
                 let (told, before) = if post.outbox.is_windowed() {
                     let (told, latest) = oneshot::channel();
                     (Some(told), post.latest.replace(latest))
                 } else {
                     (None, None)
                 };
-                post.connection.sends.spawn(async move {
+                self.sends.push(Box::pin(async move {
                     let attempt = sending.await;
+                    drop(under_way);
                     if let Some(before) = before {
                         // It is dropped when the one before has been told.
                         let _ = before.await;
                     }
-                    let _ = sender.send(Input::Tried { destination: name, key, attempt });
                     drop(told);
-                });
+                    Input::Tried { destination: name, key, attempt }
+                }));
             }
             if self.reloads.get(name).is_some_and(|due| *due > now) {
                 continue;
@@ -259,6 +260,9 @@ impl Conductor {
     ) {
         let Some(post) = self.posts.get_mut(destination) else { return };
         match result {
+            Ok(_) if post.outbox.is_stale() && matches!(request, LoadRequest::From(_)) => {
+                post.outbox.load_failed();
+            }
             Ok(loaded) => {
                 if let (LoadRequest::From(from), Some(queue)) =
                     (request, self.ledger.queues.get_mut(destination))
