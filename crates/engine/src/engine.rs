@@ -1,10 +1,12 @@
 //! The running engine: its channels, and how they start, change and stop.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use pipehat_connectors::{Bound, Health, Intake, StartError};
 use pipehat_journal::{Flush, Journal, Position};
@@ -111,7 +113,9 @@ struct Running {
     handle: ChannelHandle,
     intake: Arc<ChannelIntake>,
     source: RunningSource,
-    task: JoinHandle<(Position, Ledger)>,
+    task: JoinHandle<Option<(Position, Ledger)>>,
+    /// What was seen of it last: all there is to show once it has failed.
+    seen: Option<ChannelStatus>,
 }
 
 struct RunningSource {
@@ -206,15 +210,16 @@ impl Engine {
         let through = through.unwrap_or_else(|| self.services.log.journal().first_position());
         let mut conductor = Conductor::new(
             Arc::clone(&spec),
-            self.services.clone(),
+            Services { log: self.services.log.of_channel(), ..self.services.clone() },
             ledger,
             through,
             (sender.clone(), mailbox),
         );
         conductor.resume(work);
-        let task = tokio::spawn(conductor.run());
+        let task = tokio::spawn(supervised(conductor, Arc::clone(&intake), Arc::clone(&spec.name)));
         let source = run_source(bound, &intake);
-        Running { spec, handle: ChannelHandle { mailbox: sender }, intake, source, task }
+        let handle = ChannelHandle { mailbox: sender };
+        Running { spec, handle, intake, source, task, seen: None }
     }
 
     fn publish(&self, state: &State) {
@@ -381,13 +386,16 @@ impl Engine {
 
     /// Every channel as an operator sees it.
     pub async fn status(&self) -> Vec<ChannelStatus> {
-        let state = self.state.lock().await;
+        let mut state = self.state.lock().await;
         let mut statuses = Vec::new();
-        for running in state.channels.values() {
-            let Some(mut status) = ask(&running.handle, |answer| Input::Inspect { answer }).await
-            else {
-                continue;
+        for running in state.channels.values_mut() {
+            let status = ask(&running.handle, |answer| Input::Inspect { answer }).await;
+            let mut status = match (status, running.seen.take()) {
+                (Some(status), _) => status,
+                (None, Some(seen)) => ChannelStatus { failed: true, ..seen },
+                (None, None) => ChannelStatus::failed(&running.spec),
             };
+            running.seen = Some(status.clone());
             status.address.clone_from(&running.source.address);
             status.source = running.source.health.snapshot();
             statuses.push(status);
@@ -462,7 +470,7 @@ impl Engine {
         // Whatever was answered before this moment is in the mailboxes, before the question.
         let answered = self.services.log.answered();
         let state = self.state.lock().await;
-        let mut books = Books::default();
+        let (mut books, mut failed) = (Books::default(), Vec::new());
         for (name, (through, ledger)) in &state.dormant {
             books.channels.insert(Arc::clone(name), ((*through).max(answered), ledger.clone()));
         }
@@ -470,7 +478,8 @@ impl Engine {
             let Some((applied, ledger)) =
                 ask(&running.handle, |answer| Input::Books { answer }).await
             else {
-                return Ok(());
+                failed.push(Arc::clone(name));
+                continue;
             };
             let through = Some(applied).max(answered);
             books.channels.insert(Arc::clone(name), (through, ledger));
@@ -478,9 +487,19 @@ impl Engine {
         drop(state);
         note_time(&mut times, self.services.log.journal().next_position());
         books.times.clone_from(&times);
-        let trim_to = self.keep.and_then(|keep| trim_position(&books, keep));
+        // Nobody knows what a channel that failed still needs.
+        let trim_to = self.keep.filter(|_| failed.is_empty());
+        let trim_to = trim_to.and_then(|keep| trim_position(&books, keep));
         let (data, log) = (self.data.clone(), self.services.log.clone());
         let write = move || -> Result<(), EngineError> {
+            if !failed.is_empty() {
+                // Its books stay as they were written last, from where the next start goes on.
+                let mut written = written_books(&data)?;
+                for name in failed {
+                    let last = written.channels.remove(&name).unwrap_or_default();
+                    books.channels.insert(name, last);
+                }
+            }
             books.write(&data.join(CHECKPOINT_FILE))?;
             if let Some(position) = trim_to {
                 trim(&log, &data, position)?;
@@ -547,7 +566,7 @@ impl Running {
         self.source.end().await;
         self.intake.close();
         let _ = self.handle.mailbox.send(Input::Stop { grace: STOP_GRACE });
-        self.task.await.ok()
+        self.task.await.ok().flatten()
     }
 }
 
@@ -560,6 +579,26 @@ impl RunningSource {
         }
         self.health.stopped();
     }
+}
+
+/// Runs a channel's task. One that panics takes nothing with it but its channel: the door is shut,
+/// the status shows it, and the next start makes the books anew from the journal.
+async fn supervised(
+    mut conductor: Conductor,
+    intake: Arc<ChannelIntake>,
+    channel: ChannelName,
+) -> Option<(Position, Ledger)> {
+    if AssertUnwindSafe(conductor.run()).catch_unwind().await.is_ok() {
+        return Some(conductor.into_books());
+    }
+    // Before the conductor goes, and with it those who wait for answers: they are told why.
+    intake.fail();
+    tracing::error!(
+        channel = &*channel,
+        code = "channel.failed",
+        "a defect of Pipehat ended this channel; it refuses messages until the next start"
+    );
+    None
 }
 
 async fn bind(spec: &Arc<ChannelSpec>) -> Result<Box<dyn Bound>, EngineError> {
@@ -584,24 +623,26 @@ pub(crate) async fn ask<T>(
     answered.await.ok()
 }
 
+/// The books as written down last; where there is no checkpoint, as of the oldest record kept.
+fn written_books(data: &std::path::Path) -> Result<Books, CheckpointError> {
+    match Books::read(&data.join(CHECKPOINT_FILE)) {
+        Ok(Some(books)) => return Ok(books),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the checkpoint can't be used; the books are made from the journal"
+        ),
+    }
+    Ok(Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default())
+}
+
 async fn recover(
     log: &Log,
     data: &std::path::Path,
 ) -> Result<(Recovered, BTreeMap<ChannelName, Vec<(MessageId, Incoming)>>), EngineError> {
     let (log, data) = (log.clone(), data.to_owned());
     let read = move || -> Result<_, EngineError> {
-        let books = match Books::read(&data.join(CHECKPOINT_FILE)) {
-            Ok(Some(books)) => books,
-            Ok(None) => Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default(),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the checkpoint can't be used; the books are made from the journal"
-                );
-                Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default()
-            }
-        };
-        let recovered = recovery::recover(&log, books)?;
+        let recovered = recovery::recover(&log, written_books(&data)?)?;
         let mut messages: BTreeMap<ChannelName, Vec<_>> = BTreeMap::new();
         for (channel, (_, ledger)) in &recovered.books.channels {
             for message in &ledger.unprocessed {

@@ -206,11 +206,34 @@ impl Journal for TestJournal {
     }
 }
 
+/// A destination of defects: it panics on the message with this number, and, where it is asked how
+/// much it takes at a time, on that.
+pub(crate) struct Defective {
+    pub(crate) message: u64,
+    pub(crate) from_the_start: bool,
+}
+
+impl Destination for Defective {
+    fn parallel(&self) -> Parallel {
+        assert!(!self.from_the_start, "a defect");
+        Parallel { connections: 1, window: 1 }
+    }
+
+    fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
+        assert_ne!(outbound.message, self.message, "a defect");
+        Box::pin(async { Attempt::Delivered { reply: None } })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 /// A directory, a journal and an engine on them.
 pub(crate) struct TestEngine {
     pub(crate) engine: Arc<Engine>,
     pub(crate) journal: Arc<TestJournal>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl TestEngine {
@@ -232,7 +255,12 @@ impl TestEngine {
             keep: None,
         };
         let engine = Engine::start(options, project).await.expect("the engine starts");
-        Self { engine, journal, _data: data }
+        Self { engine, journal, data }
+    }
+
+    /// As after the death of the process: nothing is told to stop.
+    pub(crate) async fn start_again(self, project: &Project) -> Self {
+        Self::start_on(project, self.journal, self.data).await
     }
 
     /// Waits until the books say so of the channel `test`.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use pipehat_connectors::Attempt;
 use pipehat_journal::{AppendError, Position};
@@ -32,6 +33,9 @@ use crate::record::{Decided, Processed, Settled};
 
 /// How long a channel waits after a failed append before it tries again.
 pub(super) const STALL: Duration = Duration::from_millis(500);
+
+/// How long a channel that ends waits for its connections to close in good order.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Inputs handled before deliveries are started: enough to share the work of a whole group.
 const INPUTS_AT_ONCE: usize = 256;
@@ -238,8 +242,8 @@ impl Conductor {
         }
     }
 
-    /// Serves the channel until it is stopped; gives back the books.
-    pub(crate) async fn run(mut self) -> (Position, Ledger) {
+    /// Serves the channel until it is stopped.
+    pub(crate) async fn run(&mut self) {
         loop {
             self.pump();
             if self.is_done() {
@@ -259,15 +263,15 @@ impl Conductor {
                 () = tokio::time::sleep_until(due.into()) => {}
             }
         }
-        for (_, post) in std::mem::take(&mut self.posts) {
-            post::close(post.connection).await;
-        }
-        self.enter_the_rest()
+        let posts = std::mem::take(&mut self.posts).into_values();
+        let closing = join_all(posts.map(|post| post::close(post.connection)));
+        // What is still being sent is sent again by the next start.
+        let _ = tokio::time::timeout(CLOSING, closing).await;
     }
 
     /// The books at the end, and the last record they know of: all that was answered until now
     /// stands in the mailbox.
-    fn enter_the_rest(mut self) -> (Position, Ledger) {
+    pub(crate) fn into_books(mut self) -> (Position, Ledger) {
         let answered = self.services.log.answered();
         while let Ok(input) = self.mailbox.try_recv() {
             if let Input::Received { message, facts, .. } = input {
