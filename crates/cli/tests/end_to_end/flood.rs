@@ -137,6 +137,7 @@ fn a_flood_into_a_dead_destination_harms_nobody() {
     let node = project.up();
     drained(&node, &alive, &samples);
     assert!(node.stop().success());
+    project.prove();
 }
 
 fn drained(node: &Pipehat, alive: &Sink, samples: &[Sample]) {

@@ -301,7 +301,7 @@ proptest! {
             if lost {
                 // The one connection is gone, and with it all that was under way.
                 for number in under_way.drain(..) {
-                    let attempt = if random % 2 == 0 { interrupted() } else { not_sent() };
+                    let attempt = if random.is_multiple_of(2) { interrupted() } else { not_sent() };
                     assert!(retried(outbox.tried(key(number), attempt, now, random)));
                 }
             }
