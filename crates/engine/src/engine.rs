@@ -485,7 +485,12 @@ impl Engine {
             books.channels.insert(Arc::clone(name), (through, ledger));
         }
         drop(state);
-        note_time(&mut times, self.services.log.journal().next_position());
+        if let Some(keep) = self.keep {
+            let now = Timestamp::now().as_second();
+            note_time(&mut times, now, self.services.log.journal().next_position(), keep);
+        } else {
+            times.clear();
+        }
         books.times.clone_from(&times);
         // Nobody knows what a channel that failed still needs.
         let trim_to = self.keep.filter(|_| failed.is_empty());
@@ -656,12 +661,18 @@ async fn recover(
     tokio::task::spawn_blocking(read).await.map_err(|_| EngineError::Failed)?
 }
 
-/// Notes how far the journal is, once a minute.
-fn note_time(times: &mut Vec<(i64, Position)>, end: Position) {
-    let now = Timestamp::now().as_second();
-    if times.last().is_none_or(|(at, _)| now - at >= 60) {
+/// Notes how far the journal is, once a minute, for as long as retention goes back.
+fn note_time(times: &mut Vec<(i64, Position)>, now: i64, end: Position, keep: Duration) {
+    const NOTE_EVERY: i64 = 60;
+    // A clock that was ahead and went back: what it said is of no use.
+    times.retain(|(at, _)| *at <= now);
+    if times.last().is_none_or(|(at, _)| now - at >= NOTE_EVERY) {
         times.push((now, end));
     }
+    // Of those old enough to be forgotten only the newest counts.
+    let oldest = now.saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX));
+    let old = times.partition_point(|(at, _)| *at <= oldest);
+    times.drain(..old.saturating_sub(1));
 }
 
 /// Up to where the journal may be forgotten: old enough, and needed by no channel.
@@ -697,4 +708,39 @@ fn trim(log: &Log, data: &std::path::Path, to: Position) -> Result<(), EngineErr
         ),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pipehat_journal::Position;
+
+    use super::note_time;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn end(number: i64) -> Position {
+        Position::new(number.unsigned_abs() + 1).expect("positions start at 1")
+    }
+
+    #[test]
+    fn times_are_noted_for_as_long_as_retention_goes_back() {
+        let mut times = Vec::new();
+        for second in 0..=100_000 {
+            note_time(&mut times, second, end(second), HOUR);
+        }
+        // One a minute for an hour, and one before.
+        assert_eq!(times.len(), 61);
+        let (oldest, _) = *times.first().expect("there are some");
+        assert!(oldest <= 100_000 - 3600 && oldest > 100_000 - 3600 - 60);
+    }
+
+    #[test]
+    fn a_clock_set_back_notes_on() {
+        let mut times = Vec::new();
+        note_time(&mut times, 900_000_000, end(1), HOUR);
+        note_time(&mut times, 1_000, end(2), HOUR);
+        assert_eq!(times, [(1_000, end(2))]);
+    }
 }

@@ -28,7 +28,7 @@ use crate::lanes::{Lanes, Ticket};
 use crate::ledger::{DeliveryKey, Ledger};
 use crate::log::{Epoch, Log};
 use crate::names::{DestinationName, MessageId};
-use crate::project::ChannelSpec;
+use crate::project::{ChannelSpec, ReplyMode};
 use crate::record::{Decided, Processed, Settled};
 
 /// How long a channel waits after a failed append before it tries again.
@@ -145,12 +145,6 @@ pub(super) struct Blocked {
     pub(super) failures: u32,
 }
 
-impl Blocked {
-    pub(super) fn new(work: Work, ticket: Ticket, code: String) -> Self {
-        Self { work, ticket, code, retry_at: None, failures: 0 }
-    }
-}
-
 /// How others reach a channel.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelHandle {
@@ -195,6 +189,8 @@ pub(crate) struct Conductor {
 pub(super) struct Waiting {
     pub(super) bytes: Bytes,
     pub(super) at: Timestamp,
+    /// What they wait for: the reply mode when the first of them came. A later one is not theirs.
+    pub(super) mode: ReplyMode,
     pub(super) senders: Vec<oneshot::Sender<Answer>>,
 }
 

@@ -48,7 +48,8 @@ impl Conductor {
     ) {
         self.ledger.received(message, facts.duplicate_of, facts.refused, facts.part.as_ref());
         self.applied = message.0;
-        if let Some(answer) = answer {
+        // Who is refused has been answered by the door.
+        if let Some(answer) = answer.filter(|_| !facts.refused) {
             self.wait_for_answer(message, facts.duplicate_of, &incoming, answer);
         }
         if facts.duplicate_of.is_none() && !facts.refused {
@@ -116,6 +117,18 @@ impl Conductor {
         record: Processed,
         next: &mut Vec<(Ticket, Work)>,
     ) {
+        self.processed_again(ticket, work, record, 0, next);
+    }
+
+    /// As [`processed_now`](Self::processed_now), of a message that failed so often before.
+    pub(super) fn processed_again(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        record: Processed,
+        failures: u32,
+        next: &mut Vec<(Ticket, Work)>,
+    ) {
         let failure = match &record.outcome {
             ProcessedOutcome::Ended(ended)
                 if ended.disposition == Disposition::Parked && program::is_failure(&ended.code) =>
@@ -126,7 +139,7 @@ impl Conductor {
         };
         if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
             let code = ended.code.clone();
-            self.block(Blocked::new(work, ticket, code));
+            self.block(Blocked { work, ticket, code, retry_at: None, failures });
             return;
         }
         self.end_work(ticket, work, record, next);

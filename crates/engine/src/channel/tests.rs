@@ -173,3 +173,20 @@ async fn a_channel_that_fails_refuses_and_is_seen_and_goes_on_at_the_next_start(
     engine.until(|status| status.counters.delivered == 2 && !status.failed).await;
     assert!(engine.holds());
 }
+
+#[tokio::test]
+async fn who_waits_gets_the_answer_of_the_reply_mode_it_came_under() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let delivered = format!("reply: {{ mode: delivered, from: out }}\n{ONE}");
+    let before = project(&delivered, &source, &[("out", &out)]);
+    let after = project(ONE, &source, &[("out", &out)]);
+    let engine = TestEngine::start(&before).await;
+    let receipt = source.send(message("one")).await;
+    let call = calls.next().await;
+    engine.engine.apply(&after, "test").await.expect("it applies");
+    call.deliver();
+    let receipt = within(receipt).await;
+    assert_eq!(receipt.outcome, ReceiptOutcome::Kept);
+    assert!(receipt.reply.is_some());
+}
