@@ -128,6 +128,11 @@ pub const CODES: &[CodeDescription] = &[
         "The message's header (MSH) can't be read. It is kept, and was refused with AR.",
         "Look at the message as received; ask the sender what it is.",
     ),
+    code(
+        "source.ended",
+        "A channel's source ended although nobody stopped it: a defect of Pipehat.",
+        "Run `pipehat apply` to start it again, and report the defect with the log.",
+    ),
 ];
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use pipehat_connectors::{Bound, Health, Intake, StartError};
+use pipehat_connectors::{Bound, Health, Intake, Problem, StartError};
 use pipehat_journal::{Flush, Journal, Position};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -217,7 +217,7 @@ impl Engine {
         );
         conductor.resume(work);
         let task = tokio::spawn(supervised(conductor, Arc::clone(&intake), Arc::clone(&spec.name)));
-        let source = run_source(bound, &intake);
+        let source = run_source(&spec.name, bound, &intake);
         let handle = ChannelHandle { mailbox: sender };
         Running { spec, handle, intake, source, task, seen: None }
     }
@@ -261,10 +261,11 @@ impl Engine {
         wanted: &BTreeMap<&ChannelName, &Arc<ChannelSpec>>,
     ) -> Result<BTreeMap<ChannelName, Box<dyn Bound>>, EngineError> {
         let needed = |name: &ChannelName, spec: &ChannelSpec| {
-            state
-                .channels
-                .get(name)
-                .is_none_or(|running| running.spec.source.fingerprint != spec.source.fingerprint)
+            state.channels.get(name).is_none_or(|running| {
+                // One that ended by itself holds nothing any more.
+                running.source.task.is_finished()
+                    || running.spec.source.fingerprint != spec.source.fingerprint
+            })
         };
         let anew: Vec<&Arc<ChannelSpec>> = wanted
             .iter()
@@ -310,7 +311,7 @@ impl Engine {
         for name in names {
             let Some(running) = state.channels.get_mut(name) else { continue };
             match bind(&running.spec).await {
-                Ok(bound) => running.source = run_source(bound, &running.intake),
+                Ok(bound) => running.source = run_source(name, bound, &running.intake),
                 Err(error) => tracing::error!(
                     channel = &**name,
                     error = &error as &dyn std::error::Error,
@@ -332,8 +333,13 @@ impl Engine {
             state.channels.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
         for name in gone {
             if let Some(running) = state.channels.remove(&name) {
-                if let Some((through, ledger)) = running.end().await {
-                    state.dormant.insert(Arc::clone(&name), (Some(through), ledger));
+                let books = match running.end().await {
+                    Some((through, ledger)) => Some((Some(through), ledger)),
+                    // It had failed: its books are made anew, for it may come back.
+                    None => self.books_of(&name).await,
+                };
+                if let Some(books) = books {
+                    state.dormant.insert(Arc::clone(&name), books);
                 }
                 report.removed.push(name);
             }
@@ -357,6 +363,26 @@ impl Engine {
             }
         }
         report
+    }
+
+    /// A channel's books, made from the journal.
+    async fn books_of(&self, name: &ChannelName) -> Option<(Option<Position>, Ledger)> {
+        let (log, data) = (self.services.log.clone(), self.data.clone());
+        let read = move || -> Result<Recovered, EngineError> {
+            Ok(recovery::recover(&log, written_books(&data)?)?)
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(mut recovered)) => recovered.books.channels.remove(name),
+            Ok(Err(error)) => {
+                tracing::error!(
+                    channel = &**name,
+                    error = &error as &dyn std::error::Error,
+                    "the books of a channel can't be made anew; restart before it is used again"
+                );
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     async fn unprocessed(&self, ledger: &Ledger) -> Vec<(MessageId, Incoming)> {
@@ -561,7 +587,7 @@ impl Running {
             tracing::error!(channel = &*spec.name, "the channel's task has ended");
         }
         if let Some(bound) = bound {
-            self.source = run_source(bound, &self.intake);
+            self.source = run_source(&spec.name, bound, &self.intake);
         }
         self.spec = Arc::clone(spec);
     }
@@ -611,11 +637,29 @@ async fn bind(spec: &Arc<ChannelSpec>) -> Result<Box<dyn Bound>, EngineError> {
     bound.map_err(|source| EngineError::Source { channel: Arc::clone(&spec.name), source })
 }
 
-fn run_source(bound: Box<dyn Bound>, intake: &Arc<ChannelIntake>) -> RunningSource {
+fn run_source(
+    channel: &ChannelName,
+    bound: Box<dyn Bound>,
+    intake: &Arc<ChannelIntake>,
+) -> RunningSource {
     let address = bound.address();
     let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
     let intake: Arc<dyn Intake> = Arc::new(Door(Arc::clone(intake)));
-    let task = tokio::spawn(bound.run(intake, Arc::clone(&health), stop.clone()));
+    let running = AssertUnwindSafe(bound.run(intake, Arc::clone(&health), stop.clone()));
+    let (name, link, stopped) = (Arc::clone(channel), Arc::clone(&health), stop.clone());
+    let task = tokio::spawn(async move {
+        let ended = running.catch_unwind().await;
+        if ended.is_ok() && stopped.is_cancelled() {
+            return;
+        }
+        tracing::error!(
+            channel = &*name,
+            code = "source.ended",
+            "a channel's source has ended; it starts again when a configuration is applied"
+        );
+        let detail = "the source has ended; apply the configuration again to start it".to_owned();
+        link.down(Problem { code: "source.ended", detail });
+    });
     RunningSource { address, health, stop, task }
 }
 

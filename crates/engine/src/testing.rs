@@ -26,6 +26,8 @@ use crate::project::{ChannelSpec, Project};
 #[derive(Clone, Default)]
 pub(crate) struct TestSource {
     intake: Arc<Mutex<Option<Arc<dyn Intake>>>>,
+    /// Rung, the source panics.
+    pub(crate) defect: Arc<tokio::sync::Notify>,
 }
 
 impl TestSource {
@@ -64,7 +66,13 @@ impl Bound for TestSource {
         stop: CancellationToken,
     ) -> BoxFuture<'static, ()> {
         *self.intake.lock().unwrap_or_else(PoisonError::into_inner) = Some(intake);
-        Box::pin(stop.cancelled_owned())
+        let defect = Arc::clone(&self.defect);
+        Box::pin(async move {
+            tokio::select! {
+                () = stop.cancelled_owned() => {}
+                () = defect.notified() => panic!("a defect"),
+            }
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipehat_connectors::{Attempt, Destination, ReceiptOutcome};
+use pipehat_connectors::{Attempt, Destination, LinkState, ReceiptOutcome};
 use pipehat_journal::{Journal, Position};
 
 use crate::decisions::Deciding;
@@ -189,4 +189,22 @@ async fn who_waits_gets_the_answer_of_the_reply_mode_it_came_under() {
     let receipt = within(receipt).await;
     assert_eq!(receipt.outcome, ReceiptOutcome::Kept);
     assert!(receipt.reply.is_some());
+}
+
+#[tokio::test]
+async fn a_source_that_panics_is_seen_and_starts_again_with_the_next_configuration() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let only = project(ONE, &source, &[("out", &out)]);
+    let engine = TestEngine::start(&only).await;
+    engine.until(|status| status.source.state != LinkState::Down).await;
+    source.receive(message("one")).await;
+    source.defect.notify_one();
+    engine.until(|status| status.source.state == LinkState::Down).await;
+    engine.engine.apply(&only, "test").await.expect("it applies");
+    engine.until(|status| status.source.state != LinkState::Down).await;
+    source.receive(message("two")).await;
+    calls.next().await.deliver();
+    calls.next().await.deliver();
+    engine.until(|status| status.counters.delivered == 2).await;
 }
