@@ -26,6 +26,8 @@ use crate::project::{ChannelSpec, Project};
 #[derive(Clone, Default)]
 pub(crate) struct TestSource {
     intake: Arc<Mutex<Option<Arc<dyn Intake>>>>,
+    /// Rung, the source panics.
+    pub(crate) defect: Arc<tokio::sync::Notify>,
 }
 
 impl TestSource {
@@ -64,7 +66,13 @@ impl Bound for TestSource {
         stop: CancellationToken,
     ) -> BoxFuture<'static, ()> {
         *self.intake.lock().unwrap_or_else(PoisonError::into_inner) = Some(intake);
-        Box::pin(stop.cancelled_owned())
+        let defect = Arc::clone(&self.defect);
+        Box::pin(async move {
+            tokio::select! {
+                () = stop.cancelled_owned() => {}
+                () = defect.notified() => panic!("a defect"),
+            }
+        })
     }
 }
 
@@ -206,11 +214,34 @@ impl Journal for TestJournal {
     }
 }
 
+/// A destination of defects: it panics on the message with this number, and, where it is asked how
+/// much it takes at a time, on that.
+pub(crate) struct Defective {
+    pub(crate) message: u64,
+    pub(crate) from_the_start: bool,
+}
+
+impl Destination for Defective {
+    fn parallel(&self) -> Parallel {
+        assert!(!self.from_the_start, "a defect");
+        Parallel { connections: 1, window: 1 }
+    }
+
+    fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
+        assert_ne!(outbound.message, self.message, "a defect");
+        Box::pin(async { Attempt::Delivered { reply: None } })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 /// A directory, a journal and an engine on them.
 pub(crate) struct TestEngine {
     pub(crate) engine: Arc<Engine>,
     pub(crate) journal: Arc<TestJournal>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl TestEngine {
@@ -232,7 +263,12 @@ impl TestEngine {
             keep: None,
         };
         let engine = Engine::start(options, project).await.expect("the engine starts");
-        Self { engine, journal, _data: data }
+        Self { engine, journal, data }
+    }
+
+    /// As after the death of the process: nothing is told to stop.
+    pub(crate) async fn start_again(self, project: &Project) -> Self {
+        Self::start_on(project, self.journal, self.data).await
     }
 
     /// Waits until the books say so of the channel `test`.

@@ -162,6 +162,7 @@ impl Conductor {
                 .collect(),
             anomalies: self.ledger.anomalies,
             stalled: self.stalled.is_some(),
+            failed: false,
             address: None,
             source_connector: self.spec.source.connector,
             source: Health::default().snapshot(),
