@@ -388,10 +388,18 @@ impl Engine {
     async fn unprocessed(&self, ledger: &Ledger) -> Vec<(MessageId, Incoming)> {
         let (log, messages) = (self.services.log.clone(), ledger.unprocessed.clone());
         let read = move || {
-            messages
-                .into_iter()
-                .filter_map(|message| Some((message, received_again(&log, message)?)))
-                .collect()
+            let mut work = Vec::new();
+            for message in messages {
+                match received_again(&log, message) {
+                    Some(incoming) => work.push((message, incoming)),
+                    None => tracing::error!(
+                        message_id = message.0.get(),
+                        "a message waiting to be processed can't be read; it stays in flight until \
+                         the journal is repaired and Pipehat is started again"
+                    ),
+                }
+            }
+            work
         };
         tokio::task::spawn_blocking(read).await.unwrap_or_default()
     }
