@@ -269,11 +269,12 @@ impl Conductor {
                 self.handle(input);
             }
         }
-        // A delivery that ends now is found open at the next start, which sends it again.
+        // A delivery that ends now is found open at the next start.
         let mut sends = std::mem::take(&mut self.sends);
         let rest = async { while sends.next().await.is_some() {} };
         let posts = std::mem::take(&mut self.posts).into_values();
         let close = join_all(posts.map(|post| post::close(post.connection)));
+        // What is still being sent after that is sent again by the next start.
         let _ = tokio::time::timeout(CLOSING, join(rest, close)).await;
     }
 
