@@ -600,12 +600,15 @@ impl Running {
         self.spec = Arc::clone(spec);
     }
 
-    /// Ends a channel: first its door, then its work.
+    /// Ends a channel: first its door, then its work. Gives the books if they have all that the
+    /// channel received; otherwise the next start makes them from the journal.
     async fn end(mut self) -> Option<(Position, Ledger)> {
         self.source.end().await;
         self.intake.close();
+        let drained = self.intake.drained().await;
         let _ = self.handle.mailbox.send(Input::Stop { grace: STOP_GRACE });
-        self.task.await.ok().flatten()
+        let books = self.task.await.ok().flatten();
+        books.filter(|_| drained)
     }
 }
 
@@ -693,13 +696,29 @@ fn written_books(data: &std::path::Path) -> Result<Books, CheckpointError> {
     Ok(Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default())
 }
 
+/// The books written last, unless they know of records the journal does not have: then an older
+/// journal was put back, and they are made from it.
+fn books_of_journal(log: &Log, data: &std::path::Path) -> Result<Books, CheckpointError> {
+    let books = written_books(data)?;
+    let end = log.journal().next_position();
+    let ahead = |books: &Books| {
+        books.channels.values().any(|(through, _)| through.is_some_and(|through| through >= end))
+    };
+    if !ahead(&books) {
+        return Ok(books);
+    }
+    tracing::warn!("the checkpoint is newer than the journal; the books are made from the journal");
+    let baseline = Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default();
+    Ok(if ahead(&baseline) { Books::default() } else { baseline })
+}
+
 async fn recover(
     log: &Log,
     data: &std::path::Path,
 ) -> Result<(Recovered, BTreeMap<ChannelName, Vec<(MessageId, Incoming)>>), EngineError> {
     let (log, data) = (log.clone(), data.to_owned());
     let read = move || -> Result<_, EngineError> {
-        let recovered = recovery::recover(&log, written_books(&data)?)?;
+        let recovered = recovery::recover(&log, books_of_journal(&log, &data)?)?;
         let mut messages: BTreeMap<ChannelName, Vec<_>> = BTreeMap::new();
         for (channel, (_, ledger)) in &recovered.books.channels {
             for message in &ledger.unprocessed {

@@ -1,6 +1,6 @@
 //! The head of the path: receive, journal, acknowledge.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub(crate) struct ChannelIntake {
     bytes: Arc<Semaphore>,
     parts: Mutex<Vec<Parts>>,
     closed: AtomicBool,
+    /// Messages on their way to the disk.
+    under_way: AtomicUsize,
     failed: AtomicBool,
 }
 
@@ -116,6 +118,7 @@ impl ChannelIntake {
                 parts.into_iter().map(|(key, kept)| Parts { key, kept, next: kept }).collect(),
             ),
             closed: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
         })
     }
@@ -128,8 +131,21 @@ impl ChannelIntake {
 
     /// Refuses everything from now on.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
         self.messages.close();
+    }
+
+    /// Waits, once the door is shut, until nothing is on its way to the disk; whether that was so
+    /// in time.
+    pub(crate) async fn drained(&self) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(5);
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let wait = async {
+            while self.under_way.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.is_ok()
     }
 
     /// Refuses everything from now on, for nobody would process it.
@@ -268,7 +284,7 @@ impl ChannelIntake {
         };
         let hashes = (received.sender_hash, received.content_hash);
         let record = Record::Received(received);
-        self.log.append(record, Flush::Now, move |result, _| {
+        let keep = move |result| {
             let result = match result {
                 Ok(position) => {
                     let message = MessageId(position);
@@ -303,7 +319,16 @@ impl ChannelIntake {
             };
             // The sender may have gone meanwhile.
             let _ = kept.send(result);
-        });
+            intake.under_way.fetch_sub(1, Ordering::SeqCst);
+        };
+        // Counted before it is asked whether the door is shut, so that whoever shuts it and then
+        // finds nothing under way knows that nothing follows.
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            keep(Err(AppendError::Closed));
+        } else {
+            self.log.append(record, Flush::Now, move |result, _| keep(result));
+        }
         Persisting::Appended(waiting)
     }
 
