@@ -13,7 +13,7 @@ use crate::terminal::{Terminal, Tone};
 const EXAMPLES: &str = "\
 Examples:
   pipehat check                 check the project in this folder
-  pipehat check feeds --json    the mistakes as JSON, for an editor or a pipeline
+  pipehat check feeds --json    the mistakes as JSON, for an editor
 
 Every mistake of every file is shown at once, with file, line and column, and what to write
 instead. Nothing is started: no listener, no connection.";

@@ -12,9 +12,9 @@ use crate::terminal::Terminal;
 const EXAMPLES: &str = "\
 Examples:
   pipehat demo                               watch it; q ends it
-  pipehat demo --for 10m --rate 200          for ten minutes, 200 messages a second
+  pipehat demo --for 10m --rate 200          ten minutes, 200 messages a second
   pipehat demo --dir hospital                keep the project and its data
-  pipehat demo --headless --for 60s --json   for scripts: a summary, and exit code 1 if anything is wrong
+  pipehat demo --headless --for 60s --json   a summary, and an exit code
 
 Nine simulated systems talk to each other over MLLP, HTTP and files through the project in
 examples/hospital, on the loopback interface and free ports only. The laboratory fails now and then;

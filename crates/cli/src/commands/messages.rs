@@ -13,9 +13,9 @@ use crate::terminal::{Terminal, Tone, fit, visible};
 const EXAMPLES: &str = "\
 Examples:
   pipehat messages find --channel adt-in --type ADT^A01 --since 2h
-  pipehat messages find --id 4711            by patient, visit, order or accession number
+  pipehat messages find --id 4711            by patient, visit or order number
   pipehat messages find --parked             what waits for a person
-  pipehat messages show 1234 --bodies        every stage of one message, with its payloads
+  pipehat messages show 1234 --bodies        one message, with its payloads
   pipehat messages release 1234 --reason 'table corrected'
   pipehat messages discard 1234 --reason 'test message of the vendor'
   pipehat messages resend 1234 --to lab --reason 'the lab lost it'";

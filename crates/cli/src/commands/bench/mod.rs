@@ -29,7 +29,7 @@ use table::Row;
 
 const EXAMPLES: &str = "\
 Examples:
-  pipehat bench                              the whole table, some three minutes
+  pipehat bench                              all of it, some three minutes
   pipehat bench --for 2s                     a quick look
   pipehat bench --data /var/lib              the disk that the data will be on
   pipehat bench --connections 1,100 --json > bench.json

@@ -24,14 +24,14 @@ Examples:
   pipehat test . adt-in/admit          one case
   pipehat test tests/adt-in/admit      the same, as the shell completes it
   pipehat test --channel adt-in        the cases of one channel
-  pipehat test --update                write what came out into the files; look at the change after
+  pipehat test --update                write what came out; look at it
   pipehat test --junit results.xml     also a report that build servers read
 
 A case is a folder beside the channels:
   tests/CHANNEL/CASE/in.hl7            the message as it comes in
-  tests/CHANNEL/CASE/out.DEST.hl7      what goes to a destination; out.DEST.2.hl7 the second message
-  tests/CHANNEL/CASE/ended.txt         instead, how it ends: `filtered`, `parked CODE`, `rejected AE`, `kept`
-  tests/CHANNEL/CASE/case.yaml         the time and the sender, where they matter (optional)
+  tests/CHANNEL/CASE/out.DEST.hl7      what goes to DEST; out.DEST.2.hl7 next
+  tests/CHANNEL/CASE/ended.txt         how it ends: `filtered`, `parked`…
+  tests/CHANNEL/CASE/case.yaml         time and sender, where they matter
 To begin, write in.hl7 and let --update write the rest. Nothing is started, nothing is sent: the
 channel's steps run as they would, at a fixed time and with fixed control ids.
 
