@@ -27,6 +27,11 @@ use terminal::Terminal;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // What a panic says may hold a value of a message; where it was can't.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a defect of Pipehat: please report this place");
+    }));
     let command_line = match CommandLine::try_parse_grouped() {
         Ok(command_line) => command_line,
         Err(error) => {

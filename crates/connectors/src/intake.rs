@@ -34,7 +34,7 @@ pub trait Bound: Send + 'static {
 
 /// Why a source could not start. The text names addresses and paths, never content.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{message} [{code}]")]
 pub struct StartError {
     /// The operator code, such as `mllp.listen-failed`.
     pub code: &'static str,

@@ -9,6 +9,11 @@ const fn code(code: &'static str, cause: &'static str, remedy: &'static str) -> 
 /// All codes that a running channel gives messages and deliveries, beside those of connectors.
 pub const CODES: &[CodeDescription] = &[
     code(
+        "channel.failed",
+        "A defect of Pipehat ended a channel. Its senders are refused; what was kept is kept.",
+        "Restart Pipehat: the channel goes on where it was. Report the defect with the log.",
+    ),
+    code(
         "decided.discarded",
         "A person discarded the message or delivery; the reason is kept with it.",
         "Nothing. To send it after all, use `pipehat messages resend`.",
@@ -17,6 +22,11 @@ pub const CODES: &[CodeDescription] = &[
         "delivery.destination-removed",
         "The delivery was waiting for a destination that the channel no longer has.",
         "Add the destination again and release the delivery, or discard it.",
+    ),
+    code(
+        "delivery.failed",
+        "A defect of Pipehat: the connector ended in a panic on this delivery. It may have been sent.",
+        "Ask the receiving side whether it has the message; release or discard it, and report the defect.",
     ),
     code(
         "program.anchor-absent",
@@ -47,6 +57,11 @@ pub const CODES: &[CodeDescription] = &[
         "program.edit-refused",
         "A step would write what a message can't hold, or something larger than its limits.",
         "Look at the step named with the message, and at the message; correct one of them and release it.",
+    ),
+    code(
+        "program.failed",
+        "A defect of Pipehat: the steps ended in a panic on this message.",
+        "Report the defect. The message is kept; release it when the defect is mended.",
     ),
     code(
         "program.filtered",
@@ -112,6 +127,11 @@ pub const CODES: &[CodeDescription] = &[
         "receive.header",
         "The message's header (MSH) can't be read. It is kept, and was refused with AR.",
         "Look at the message as received; ask the sender what it is.",
+    ),
+    code(
+        "source.ended",
+        "A channel's source ended although nobody stopped it: a defect of Pipehat.",
+        "Run `pipehat apply` to start it again, and report the defect with the log.",
     ),
 ];
 

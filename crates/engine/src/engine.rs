@@ -1,12 +1,14 @@
 //! The running engine: its channels, and how they start, change and stop.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
-use pipehat_connectors::{Bound, Health, Intake, StartError};
+use pipehat_connectors::{Bound, Health, Intake, Problem, StartError};
 use pipehat_journal::{Flush, Journal, Position};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -111,7 +113,9 @@ struct Running {
     handle: ChannelHandle,
     intake: Arc<ChannelIntake>,
     source: RunningSource,
-    task: JoinHandle<(Position, Ledger)>,
+    task: JoinHandle<Option<(Position, Ledger)>>,
+    /// What was seen of it last: all there is to show once it has failed.
+    seen: Option<ChannelStatus>,
 }
 
 struct RunningSource {
@@ -206,15 +210,16 @@ impl Engine {
         let through = through.unwrap_or_else(|| self.services.log.journal().first_position());
         let mut conductor = Conductor::new(
             Arc::clone(&spec),
-            self.services.clone(),
+            Services { log: self.services.log.of_channel(), ..self.services.clone() },
             ledger,
             through,
             (sender.clone(), mailbox),
         );
         conductor.resume(work);
-        let task = tokio::spawn(conductor.run());
-        let source = run_source(bound, &intake);
-        Running { spec, handle: ChannelHandle { mailbox: sender }, intake, source, task }
+        let task = tokio::spawn(supervised(conductor, Arc::clone(&intake), Arc::clone(&spec.name)));
+        let source = run_source(&spec.name, bound, &intake);
+        let handle = ChannelHandle { mailbox: sender };
+        Running { spec, handle, intake, source, task, seen: None }
     }
 
     fn publish(&self, state: &State) {
@@ -256,10 +261,11 @@ impl Engine {
         wanted: &BTreeMap<&ChannelName, &Arc<ChannelSpec>>,
     ) -> Result<BTreeMap<ChannelName, Box<dyn Bound>>, EngineError> {
         let needed = |name: &ChannelName, spec: &ChannelSpec| {
-            state
-                .channels
-                .get(name)
-                .is_none_or(|running| running.spec.source.fingerprint != spec.source.fingerprint)
+            state.channels.get(name).is_none_or(|running| {
+                // One that ended by itself holds nothing any more.
+                running.source.task.is_finished()
+                    || running.spec.source.fingerprint != spec.source.fingerprint
+            })
         };
         let anew: Vec<&Arc<ChannelSpec>> = wanted
             .iter()
@@ -305,7 +311,7 @@ impl Engine {
         for name in names {
             let Some(running) = state.channels.get_mut(name) else { continue };
             match bind(&running.spec).await {
-                Ok(bound) => running.source = run_source(bound, &running.intake),
+                Ok(bound) => running.source = run_source(name, bound, &running.intake),
                 Err(error) => tracing::error!(
                     channel = &**name,
                     error = &error as &dyn std::error::Error,
@@ -327,8 +333,13 @@ impl Engine {
             state.channels.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
         for name in gone {
             if let Some(running) = state.channels.remove(&name) {
-                if let Some((through, ledger)) = running.end().await {
-                    state.dormant.insert(Arc::clone(&name), (Some(through), ledger));
+                let books = match running.end().await {
+                    Some((through, ledger)) => Some((Some(through), ledger)),
+                    // It had failed: its books are made anew, for it may come back.
+                    None => self.books_of(&name).await,
+                };
+                if let Some(books) = books {
+                    state.dormant.insert(Arc::clone(&name), books);
                 }
                 report.removed.push(name);
             }
@@ -354,13 +365,41 @@ impl Engine {
         report
     }
 
+    /// A channel's books, made from the journal.
+    async fn books_of(&self, name: &ChannelName) -> Option<(Option<Position>, Ledger)> {
+        let (log, data) = (self.services.log.clone(), self.data.clone());
+        let read = move || -> Result<Recovered, EngineError> {
+            Ok(recovery::recover(&log, written_books(&data)?)?)
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(mut recovered)) => recovered.books.channels.remove(name),
+            Ok(Err(error)) => {
+                tracing::error!(
+                    channel = &**name,
+                    error = &error as &dyn std::error::Error,
+                    "the books of a channel can't be made anew; restart before it is used again"
+                );
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     async fn unprocessed(&self, ledger: &Ledger) -> Vec<(MessageId, Incoming)> {
         let (log, messages) = (self.services.log.clone(), ledger.unprocessed.clone());
         let read = move || {
-            messages
-                .into_iter()
-                .filter_map(|message| Some((message, received_again(&log, message)?)))
-                .collect()
+            let mut work = Vec::new();
+            for message in messages {
+                match received_again(&log, message) {
+                    Some(incoming) => work.push((message, incoming)),
+                    None => tracing::error!(
+                        message_id = message.0.get(),
+                        "a message waiting to be processed can't be read; it stays in flight until \
+                         the journal is repaired and Pipehat is started again"
+                    ),
+                }
+            }
+            work
         };
         tokio::task::spawn_blocking(read).await.unwrap_or_default()
     }
@@ -381,13 +420,16 @@ impl Engine {
 
     /// Every channel as an operator sees it.
     pub async fn status(&self) -> Vec<ChannelStatus> {
-        let state = self.state.lock().await;
+        let mut state = self.state.lock().await;
         let mut statuses = Vec::new();
-        for running in state.channels.values() {
-            let Some(mut status) = ask(&running.handle, |answer| Input::Inspect { answer }).await
-            else {
-                continue;
+        for running in state.channels.values_mut() {
+            let status = ask(&running.handle, |answer| Input::Inspect { answer }).await;
+            let mut status = match (status, running.seen.take()) {
+                (Some(status), _) => status,
+                (None, Some(seen)) => ChannelStatus { failed: true, ..seen },
+                (None, None) => ChannelStatus::failed(&running.spec),
             };
+            running.seen = Some(status.clone());
             status.address.clone_from(&running.source.address);
             status.source = running.source.health.snapshot();
             statuses.push(status);
@@ -462,7 +504,7 @@ impl Engine {
         // Whatever was answered before this moment is in the mailboxes, before the question.
         let answered = self.services.log.answered();
         let state = self.state.lock().await;
-        let mut books = Books::default();
+        let (mut books, mut failed) = (Books::default(), Vec::new());
         for (name, (through, ledger)) in &state.dormant {
             books.channels.insert(Arc::clone(name), ((*through).max(answered), ledger.clone()));
         }
@@ -470,17 +512,33 @@ impl Engine {
             let Some((applied, ledger)) =
                 ask(&running.handle, |answer| Input::Books { answer }).await
             else {
-                return Ok(());
+                failed.push(Arc::clone(name));
+                continue;
             };
             let through = Some(applied).max(answered);
             books.channels.insert(Arc::clone(name), (through, ledger));
         }
         drop(state);
-        note_time(&mut times, self.services.log.journal().next_position());
+        if let Some(keep) = self.keep {
+            let now = Timestamp::now().as_second();
+            note_time(&mut times, now, self.services.log.journal().next_position(), keep);
+        } else {
+            times.clear();
+        }
         books.times.clone_from(&times);
-        let trim_to = self.keep.and_then(|keep| trim_position(&books, keep));
+        // Nobody knows what a channel that failed still needs.
+        let trim_to = self.keep.filter(|_| failed.is_empty());
+        let trim_to = trim_to.and_then(|keep| trim_position(&books, keep));
         let (data, log) = (self.data.clone(), self.services.log.clone());
         let write = move || -> Result<(), EngineError> {
+            if !failed.is_empty() {
+                // Its books stay as they were written last, from where the next start goes on.
+                let mut written = written_books(&data)?;
+                for name in failed {
+                    let last = written.channels.remove(&name).unwrap_or_default();
+                    books.channels.insert(name, last);
+                }
+            }
             books.write(&data.join(CHECKPOINT_FILE))?;
             if let Some(position) = trim_to {
                 trim(&log, &data, position)?;
@@ -537,17 +595,20 @@ impl Running {
             tracing::error!(channel = &*spec.name, "the channel's task has ended");
         }
         if let Some(bound) = bound {
-            self.source = run_source(bound, &self.intake);
+            self.source = run_source(&spec.name, bound, &self.intake);
         }
         self.spec = Arc::clone(spec);
     }
 
-    /// Ends a channel: first its door, then its work.
+    /// Ends a channel: first its door, then its work. Gives the books if they have all that the
+    /// channel received; otherwise the next start makes them from the journal.
     async fn end(mut self) -> Option<(Position, Ledger)> {
         self.source.end().await;
         self.intake.close();
+        let drained = self.intake.drained().await;
         let _ = self.handle.mailbox.send(Input::Stop { grace: STOP_GRACE });
-        self.task.await.ok()
+        let books = self.task.await.ok().flatten();
+        books.filter(|_| drained)
     }
 }
 
@@ -562,16 +623,54 @@ impl RunningSource {
     }
 }
 
+/// Runs a channel's task. One that panics takes nothing with it but its channel: the door is shut,
+/// the status shows it, and the next start makes the books anew from the journal.
+async fn supervised(
+    mut conductor: Conductor,
+    intake: Arc<ChannelIntake>,
+    channel: ChannelName,
+) -> Option<(Position, Ledger)> {
+    if AssertUnwindSafe(conductor.run()).catch_unwind().await.is_ok() {
+        return Some(conductor.into_books());
+    }
+    // Before the conductor goes, and with it those who wait for answers: they are told why.
+    intake.fail();
+    tracing::error!(
+        channel = &*channel,
+        code = "channel.failed",
+        "a defect of Pipehat ended this channel; it refuses messages until the next start"
+    );
+    None
+}
+
 async fn bind(spec: &Arc<ChannelSpec>) -> Result<Box<dyn Bound>, EngineError> {
     let bound = spec.source.source.bind().await;
     bound.map_err(|source| EngineError::Source { channel: Arc::clone(&spec.name), source })
 }
 
-fn run_source(bound: Box<dyn Bound>, intake: &Arc<ChannelIntake>) -> RunningSource {
+fn run_source(
+    channel: &ChannelName,
+    bound: Box<dyn Bound>,
+    intake: &Arc<ChannelIntake>,
+) -> RunningSource {
     let address = bound.address();
     let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
     let intake: Arc<dyn Intake> = Arc::new(Door(Arc::clone(intake)));
-    let task = tokio::spawn(bound.run(intake, Arc::clone(&health), stop.clone()));
+    let running = AssertUnwindSafe(bound.run(intake, Arc::clone(&health), stop.clone()));
+    let (name, link, stopped) = (Arc::clone(channel), Arc::clone(&health), stop.clone());
+    let task = tokio::spawn(async move {
+        let ended = running.catch_unwind().await;
+        if ended.is_ok() && stopped.is_cancelled() {
+            return;
+        }
+        tracing::error!(
+            channel = &*name,
+            code = "source.ended",
+            "a channel's source has ended; it starts again when a configuration is applied"
+        );
+        let detail = "the source has ended; apply the configuration again to start it".to_owned();
+        link.down(Problem { code: "source.ended", detail });
+    });
     RunningSource { address, health, stop, task }
 }
 
@@ -584,24 +683,42 @@ pub(crate) async fn ask<T>(
     answered.await.ok()
 }
 
+/// The books as written down last; where there is no checkpoint, as of the oldest record kept.
+fn written_books(data: &std::path::Path) -> Result<Books, CheckpointError> {
+    match Books::read(&data.join(CHECKPOINT_FILE)) {
+        Ok(Some(books)) => return Ok(books),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the checkpoint can't be used; the books are made from the journal"
+        ),
+    }
+    Ok(Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default())
+}
+
+/// The books written last, unless they know of records the journal does not have: then an older
+/// journal was put back, and they are made from it.
+fn books_of_journal(log: &Log, data: &std::path::Path) -> Result<Books, CheckpointError> {
+    let books = written_books(data)?;
+    let end = log.journal().next_position();
+    let ahead = |books: &Books| {
+        books.channels.values().any(|(through, _)| through.is_some_and(|through| through >= end))
+    };
+    if !ahead(&books) {
+        return Ok(books);
+    }
+    tracing::warn!("the checkpoint is newer than the journal; the books are made from the journal");
+    let baseline = Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default();
+    Ok(if ahead(&baseline) { Books::default() } else { baseline })
+}
+
 async fn recover(
     log: &Log,
     data: &std::path::Path,
 ) -> Result<(Recovered, BTreeMap<ChannelName, Vec<(MessageId, Incoming)>>), EngineError> {
     let (log, data) = (log.clone(), data.to_owned());
     let read = move || -> Result<_, EngineError> {
-        let books = match Books::read(&data.join(CHECKPOINT_FILE)) {
-            Ok(Some(books)) => books,
-            Ok(None) => Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default(),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the checkpoint can't be used; the books are made from the journal"
-                );
-                Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default()
-            }
-        };
-        let recovered = recovery::recover(&log, books)?;
+        let recovered = recovery::recover(&log, books_of_journal(&log, &data)?)?;
         let mut messages: BTreeMap<ChannelName, Vec<_>> = BTreeMap::new();
         for (channel, (_, ledger)) in &recovered.books.channels {
             for message in &ledger.unprocessed {
@@ -615,12 +732,18 @@ async fn recover(
     tokio::task::spawn_blocking(read).await.map_err(|_| EngineError::Failed)?
 }
 
-/// Notes how far the journal is, once a minute.
-fn note_time(times: &mut Vec<(i64, Position)>, end: Position) {
-    let now = Timestamp::now().as_second();
-    if times.last().is_none_or(|(at, _)| now - at >= 60) {
+/// Notes how far the journal is, once a minute, for as long as retention goes back.
+fn note_time(times: &mut Vec<(i64, Position)>, now: i64, end: Position, keep: Duration) {
+    const NOTE_EVERY: i64 = 60;
+    // A clock that was ahead and went back: what it said is of no use.
+    times.retain(|(at, _)| *at <= now);
+    if times.last().is_none_or(|(at, _)| now - at >= NOTE_EVERY) {
         times.push((now, end));
     }
+    // Of those old enough to be forgotten only the newest counts.
+    let oldest = now.saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX));
+    let old = times.partition_point(|(at, _)| *at <= oldest);
+    times.drain(..old.saturating_sub(1));
 }
 
 /// Up to where the journal may be forgotten: old enough, and needed by no channel.
@@ -656,4 +779,39 @@ fn trim(log: &Log, data: &std::path::Path, to: Position) -> Result<(), EngineErr
         ),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pipehat_journal::Position;
+
+    use super::note_time;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn end(number: i64) -> Position {
+        Position::new(number.unsigned_abs() + 1).expect("positions start at 1")
+    }
+
+    #[test]
+    fn times_are_noted_for_as_long_as_retention_goes_back() {
+        let mut times = Vec::new();
+        for second in 0..=100_000 {
+            note_time(&mut times, second, end(second), HOUR);
+        }
+        // One a minute for an hour, and one before.
+        assert_eq!(times.len(), 61);
+        let (oldest, _) = *times.first().expect("there are some");
+        assert!(oldest <= 100_000 - 3600 && oldest > 100_000 - 3600 - 60);
+    }
+
+    #[test]
+    fn a_clock_set_back_notes_on() {
+        let mut times = Vec::new();
+        note_time(&mut times, 900_000_000, end(1), HOUR);
+        note_time(&mut times, 1_000, end(2), HOUR);
+        assert_eq!(times, [(1_000, end(2))]);
+    }
 }

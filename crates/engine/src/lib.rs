@@ -24,6 +24,8 @@ mod prove;
 pub mod record;
 mod recovery;
 mod retry;
+#[cfg(test)]
+mod testing;
 
 pub use channel::{ChannelStatus, DecideError, DestinationStatus, OnInterrupted};
 pub use checkpoint::{Books, CheckpointError};

@@ -9,7 +9,8 @@ use pipehat_journal::{AppendError, Body, Entry, Flush, Journal, NewRecord, Posit
 
 use crate::record::{Record, RecordError};
 
-/// The journal of this engine.
+/// The journal of this engine. Clones count failures together; each channel has its own count
+/// by [`of_channel`](Self::of_channel).
 #[derive(Clone)]
 pub struct Log {
     journal: Arc<dyn Journal>,
@@ -50,6 +51,12 @@ impl Log {
     pub fn new(journal: Arc<dyn Journal>) -> Self {
         let before = journal.next_position().get() - 1;
         Self { journal, epoch: Arc::default(), answered: Arc::new(AtomicU64::new(before)) }
+    }
+
+    /// The same log with a count of failures of its own: what is refused to one channel says
+    /// nothing of the order of another.
+    pub(crate) fn of_channel(&self) -> Self {
+        Self { epoch: Arc::default(), ..self.clone() }
     }
 
     /// The journal itself.
@@ -106,8 +113,10 @@ impl Log {
                 done(result);
                 answered.store(position.get(), Ordering::Release);
             }
-            Err(_) => {
-                epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+            Err(error) => {
+                if holds_up_others(error) {
+                    epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+                }
                 done(result);
             }
         };
@@ -183,8 +192,83 @@ impl Log {
     }
 }
 
+/// Whether what follows must not be kept either. A record that no journal could keep is dealt
+/// with by itself; a closed journal keeps nothing more anyway, and says so at once, to whoever
+/// appends and holds the count.
+fn holds_up_others(error: &AppendError) -> bool {
+    !matches!(
+        error,
+        AppendError::Closed
+            | AppendError::Empty
+            | AppendError::TooLarge { .. }
+            | AppendError::TooManyBodies
+    )
+}
+
 impl std::fmt::Debug for Log {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Log").field("epoch", &self.epoch()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use pipehat_journal::{AppendError, Flush, Journal, MemoryJournal, Position};
+
+    use super::{Epoch, Log};
+    use crate::record::{Applied, Record};
+
+    fn record(by: &str) -> Record {
+        let (channel, at) = (Arc::from("test"), Timestamp::UNIX_EPOCH);
+        Record::Applied(Applied { channel, at, by: by.to_owned(), revision: None })
+    }
+
+    /// Appends, and waits for the answer.
+    fn append(log: &Log, known: Epoch, record: Record) -> Result<Position, AppendError> {
+        let (sender, answer) = mpsc::channel();
+        let log = log.clone();
+        // On a thread of its own: were it to wait for itself, the test would fail and not hang.
+        std::thread::spawn(move || {
+            log.append_in_order(known, record, Flush::Now, move |result, _| {
+                sender.send(result).expect("the test waits");
+            });
+        });
+        answer.recv_timeout(Duration::from_secs(10)).expect("an answer")
+    }
+
+    #[test]
+    fn nothing_overtakes_what_a_full_disk_refused_to_its_channel() {
+        let journal = Arc::new(MemoryJournal::new());
+        let log = Log::new(Arc::clone(&journal) as Arc<dyn Journal>);
+        let (one, other) = (log.of_channel(), log.of_channel());
+        let (known, others) = (one.epoch(), other.epoch());
+        journal.fail_with(Some(AppendError::DiskFull));
+        let refused = append(&one, known, record("a"));
+        assert!(matches!(refused, Err(AppendError::DiskFull)));
+        journal.fail_with(None);
+        assert!(append(&one, known, record("b")).is_err());
+        assert!(append(&other, others, record("c")).is_ok());
+        assert!(append(&one, one.epoch(), record("b")).is_ok());
+    }
+
+    #[test]
+    fn what_no_journal_could_keep_holds_up_nothing() {
+        let log = Log::new(Arc::new(MemoryJournal::with_waiting_bytes_max(1_000)));
+        let known = log.epoch();
+        let large = record(&"x".repeat(2_000));
+        assert!(matches!(append(&log, known, large), Err(AppendError::TooLarge { .. })));
+        assert!(append(&log, known, record("b")).is_ok());
+    }
+
+    #[test]
+    fn a_closed_journal_answers_and_does_not_wait_for_itself() {
+        let log = Log::new(Arc::new(MemoryJournal::new()));
+        log.journal().close();
+        let refused = append(&log, log.epoch(), record("a"));
+        assert!(matches!(refused, Err(AppendError::Closed)));
     }
 }

@@ -150,7 +150,14 @@ impl<I: MessageIndex> Follower<I> {
         let mut changes = Vec::new();
         let mut last = through;
         for entry in self.log.heads(from) {
-            let (position, record) = entry?;
+            let (position, mut record) = entry?;
+            // A large message was left on the disk: it is wanted for what it says of itself.
+            if let Record::Received(received) = &record
+                && received.bytes.is_empty()
+                && received.duplicate_of.is_none()
+            {
+                record = self.log.fetch(position)?;
+            }
             self.plan.changes_of(position, &record, &paths, &mut changes);
             last = position.get();
             if changes.len() >= CHANGES_MAX || self.shared.stop.load(Ordering::Acquire) {

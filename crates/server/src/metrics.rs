@@ -75,6 +75,11 @@ impl Page {
         for channel in &status.channels {
             self.sample(name, &[("channel", &channel.name)], u8::from(channel.stalled));
         }
+        let name = "pipehat_channel_failed";
+        self.family(name, "gauge", "1 when a channel has failed and refuses messages.");
+        for channel in &status.channels {
+            self.sample(name, &[("channel", &channel.name)], u8::from(channel.failed));
+        }
     }
 
     fn destinations(&mut self, status: &StatusView) {

@@ -165,11 +165,18 @@ impl Node {
             refused: std::sync::Mutex::new(None),
             stop: CancellationToken::new(),
         });
-        shared.data.write_admin(&AdminAccess {
+        let access = AdminAccess {
             url: format!("http://{address}"),
             token: shared.token.clone(),
             process: std::process::id(),
-        })?;
+        };
+        // On a full disk messages still flow out, which is more than the command line is worth.
+        if let Err(error) = shared.data.write_admin(&access) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the admin API's address could not be written; the command line will not find it"
+            );
+        }
         let mut tasks = vec![tokio::spawn(api::serve(Arc::clone(&shared), listener))];
         let engine = Arc::clone(&shared.engine);
         tasks.push(tokio::spawn(async move { engine.keep_books().await }));

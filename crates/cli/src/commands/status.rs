@@ -60,6 +60,7 @@ impl Arguments {
 fn needs_a_person(status: &StatusView) -> bool {
     let channel = |channel: &ChannelView| {
         channel.stalled
+            || channel.failed
             || !channel.blocked.is_empty()
             || channel.counters.parked > 0
             || channel.destinations.iter().any(|destination| destination.health.state == "down")
@@ -111,7 +112,7 @@ fn show(status: &StatusView, terminal: &Terminal) -> Result<(), Failure> {
         writeln!(output, "{}", terminal.paint(Tone::Faint, line(&header.map(str::to_owned))))?;
         for (row, channel) in rows.iter().zip(&status.channels) {
             let text = line(row);
-            let text = if channel.counters.parked > 0 || channel.stalled {
+            let text = if channel.counters.parked > 0 || channel.stalled || channel.failed {
                 terminal.paint(Tone::Warning, text)
             } else {
                 text
@@ -176,6 +177,10 @@ fn show_channel(
     }
     for (message, code) in &channel.blocked {
         let text = format!("message {message} holds its lane [{code}]: release or discard it");
+        writeln!(output, "  ! {}", terminal.paint(Tone::Bad, text))?;
+    }
+    if channel.failed {
+        let text = "has failed and refuses messages: restart Pipehat and report the defect";
         writeln!(output, "  ! {}", terminal.paint(Tone::Bad, text))?;
     }
     if channel.stalled {

@@ -1,6 +1,6 @@
 //! What the journal tells while the demo runs: how deliveries settle, and what is parked and why.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use pipehat_engine::record::{Disposition, ProcessedOutcome, Record, SettledOutcome};
@@ -30,8 +30,8 @@ pub(crate) struct Observer {
     pub(crate) unexplained: Vec<Parked>,
     /// How many these are.
     pub(crate) unexplained_count: u64,
-    /// Decisions of people: they move messages from where the simulation expects them.
-    pub(crate) decisions: u64,
+    /// Messages that people decided about: these go where the simulation does not expect them.
+    decided: BTreeSet<MessageId>,
 }
 
 /// A destination's deliveries.
@@ -87,7 +87,7 @@ impl Observer {
             explained: BTreeMap::new(),
             unexplained: Vec::new(),
             unexplained_count: 0,
-            decisions: 0,
+            decided: BTreeSet::new(),
         }
     }
 
@@ -123,7 +123,7 @@ impl Observer {
                         detail: said.unwrap_or(detail),
                         explained: None,
                     };
-                    self.parked(parked, expectations);
+                    self.parked(settled.message, parked, expectations);
                 }
                 Record::Processed(processed) => {
                     let ProcessedOutcome::Ended(ended) = processed.outcome else { continue };
@@ -139,17 +139,29 @@ impl Observer {
                         detail: ended.detail,
                         explained: None,
                     };
-                    self.parked(parked, expectations);
+                    self.parked(processed.message, parked, expectations);
                 }
-                Record::Decided(_) => self.decisions += 1,
+                Record::Decided(decided) => {
+                    self.decided.insert(decided.message);
+                }
                 Record::Received(_) | Record::Attempted(_) | Record::Applied(_) => {}
             }
         }
         Ok(())
     }
 
-    fn parked(&mut self, mut parked: Parked, expectations: &Expectations) {
-        parked.explained = expectations.parked(&parked.control_id, &parked.code);
+    /// How many messages people decided about.
+    pub(crate) fn decisions(&self) -> u64 {
+        self.decided.len() as u64
+    }
+
+    fn parked(&mut self, message: MessageId, mut parked: Parked, expectations: &Expectations) {
+        let expected = expectations.parked(&parked.control_id, &parked.code);
+        let released = || {
+            let again = "someone released it, and it came to the same";
+            self.decided.contains(&message).then(|| again.to_owned())
+        };
+        parked.explained = expected.or_else(released);
         match &parked.explained {
             Some(why) => {
                 let explanation = Explanation {

@@ -304,7 +304,7 @@ impl Session {
             explained: observer.explained.clone(),
             unexplained: observer.unexplained.clone(),
             unexplained_count: observer.unexplained_count,
-            decisions: observer.decisions,
+            decisions: observer.decisions(),
             laboratory: self.simulation.laboratory(),
             http: format!("http://{}", self.node.address()),
             data: self.node.data().root().to_owned(),

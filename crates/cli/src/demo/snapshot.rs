@@ -44,7 +44,7 @@ pub(crate) struct Snapshot {
     pub(crate) unexplained: Vec<Parked>,
     /// How many.
     pub(crate) unexplained_count: u64,
-    /// Decisions of people.
+    /// Messages that people decided about.
     pub(crate) decisions: u64,
     /// How the laboratory is.
     pub(crate) laboratory: Condition,
@@ -73,8 +73,9 @@ impl Snapshot {
             let tally = self.tally.channels.get(&*channel.name);
             let sent = tally.map_or(0, |tally| tally.sent);
             let counters = &channel.counters;
-            counters.received.saturating_sub(counters.superseded) >= sent
-                && counters.in_flight() == 0
+            // What people discarded is superseded as well as what was sent twice.
+            let repeated = if self.decisions == 0 { counters.superseded } else { 0 };
+            counters.received.saturating_sub(repeated) >= sent && counters.in_flight() == 0
         });
         came_in && self.queued() == 0 && self.tally.open == 0 && self.tally.to_park == 0
     }

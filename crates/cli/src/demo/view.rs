@@ -350,6 +350,7 @@ mod tests {
             health: health.clone(),
         };
         ChannelStatus {
+            failed: false,
             name: name.into(),
             revision: [0; 32],
             counters: Counters { received: 1_234_567, parked: 5, ..Counters::default() },

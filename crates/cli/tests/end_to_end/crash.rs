@@ -80,6 +80,7 @@ fn what_was_acknowledged_survives_every_kill() {
     });
     site.check(&feeds, &api);
     assert!(node.stop().success(), "it stops in good order");
+    site.project.prove();
     let printed = site.project.printed();
     assert!(!printed.contains("panicked"), "{printed}");
 }

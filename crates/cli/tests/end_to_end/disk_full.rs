@@ -144,6 +144,7 @@ fn a_full_disk_refuses_and_recovers_by_itself() {
     api.proof();
     assert_eq!(api.call("GET", "/health/ready", None).0, 200);
     assert!(node.stop().success());
+    project.prove();
 }
 
 #[test]

@@ -80,11 +80,7 @@ impl Source for HttpSource {
                 }
                 Err(source) => Err(StartError {
                     code: codes::LISTEN_FAILED.code,
-                    message: format!(
-                        "{} can't be listened on: {}",
-                        self.options.listen,
-                        source.kind()
-                    ),
+                    message: format!("can't listen on {}", self.options.listen),
                     source: Some(source),
                 }),
             }

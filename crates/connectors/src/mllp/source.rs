@@ -39,7 +39,7 @@ impl MllpSource {
         let listen = &self.rules.listen;
         let failed = |error: io::Error| StartError {
             code: codes::LISTEN_FAILED,
-            message: format!("can't listen on {listen}: {error}"),
+            message: format!("can't listen on {listen}"),
             source: Some(error),
         };
         let addresses = lookup_host((listen.host(), listen.port())).await.map_err(failed)?;

@@ -31,6 +31,8 @@ impl Conductor {
     ) {
         let awaited = duplicate_of.unwrap_or(message);
         if let Some(waiting) = self.answers.get_mut(&awaited) {
+            // Those who gave up and sent it again.
+            waiting.senders.retain(|sender| !sender.is_closed());
             waiting.senders.push(answer);
             return;
         }
@@ -39,8 +41,12 @@ impl Conductor {
             self.answer_again(awaited, incoming.bytes.clone(), answer);
             return;
         }
-        let waiting =
-            Waiting { bytes: incoming.bytes.clone(), at: incoming.at, senders: vec![answer] };
+        let waiting = Waiting {
+            bytes: incoming.bytes.clone(),
+            at: incoming.at,
+            mode: self.spec.reply.clone(),
+            senders: vec![answer],
+        };
         self.answers.insert(awaited, waiting);
         if let ReplyMode::Delivered { timeout, .. } = &self.spec.reply {
             self.answers_due.insert((Instant::now() + *timeout, awaited), ());
@@ -56,7 +62,9 @@ impl Conductor {
 
     /// The reply that is kept with the outcome of processing, where the reply mode waits for it.
     pub(super) fn reply_after_processing(&self, work: &Work, record: &Processed) -> Option<Bytes> {
-        let waits_for_destination = match (&self.spec.reply, &record.outcome) {
+        let waiting = self.answers.get(&work.message);
+        let mode = waiting.map_or(&self.spec.reply, |waiting| &waiting.mode);
+        let waits_for_destination = match (mode, &record.outcome) {
             (ReplyMode::None | ReplyMode::Received, _) => return None,
             (ReplyMode::Delivered { from, .. }, ProcessedOutcome::Routed(outputs)) => {
                 outputs.iter().any(|output| output.destination == *from)
@@ -86,7 +94,10 @@ impl Conductor {
 
     /// A delivery has settled: whoever waits for its destination is answered.
     pub(super) fn answer_settled(&mut self, record: &Settled) {
-        let ReplyMode::Delivered { from, .. } = &self.spec.reply else { return };
+        let from = match self.answers.get(&record.message).map(|waiting| &waiting.mode) {
+            Some(ReplyMode::Delivered { from, .. }) => from,
+            _ => return,
+        };
         if record.destination != *from {
             return;
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, join, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 use pipehat_connectors::Attempt;
@@ -29,11 +29,14 @@ use crate::lanes::{Lanes, Ticket};
 use crate::ledger::{DeliveryKey, Ledger};
 use crate::log::{Epoch, Log};
 use crate::names::{DestinationName, MessageId};
-use crate::project::ChannelSpec;
+use crate::project::{ChannelSpec, ReplyMode};
 use crate::record::{Decided, Processed, Settled};
 
 /// How long a channel waits after a failed append before it tries again.
 pub(super) const STALL: Duration = Duration::from_millis(500);
+
+/// How long a channel that ends waits for its connections to close in good order.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Inputs handled before deliveries are started: enough to share the work of a whole group.
 const INPUTS_AT_ONCE: usize = 256;
@@ -143,12 +146,6 @@ pub(super) struct Blocked {
     pub(super) failures: u32,
 }
 
-impl Blocked {
-    pub(super) fn new(work: Work, ticket: Ticket, code: String) -> Self {
-        Self { work, ticket, code, retry_at: None, failures: 0 }
-    }
-}
-
 /// How others reach a channel.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelHandle {
@@ -196,6 +193,8 @@ pub(crate) struct Conductor {
 pub(super) struct Waiting {
     pub(super) bytes: Bytes,
     pub(super) at: Timestamp,
+    /// What they wait for: the reply mode when the first of them came. A later one is not theirs.
+    pub(super) mode: ReplyMode,
     pub(super) senders: Vec<oneshot::Sender<Answer>>,
 }
 
@@ -220,12 +219,12 @@ impl Conductor {
             processing: Lanes::new(),
             aside: HashMap::new(),
             blocked: BTreeMap::new(),
-            deciding: HashSet::new(),
             answers: HashMap::new(),
             answers_due: BTreeMap::new(),
             epoch,
             stalled: None,
             again: BTreeMap::new(),
+            deciding: HashSet::new(),
             unrecorded: Vec::new(),
             reloads: BTreeMap::new(),
             stopping: None,
@@ -234,11 +233,6 @@ impl Conductor {
             spec: Arc::clone(&spec),
         };
         conductor.install_all();
-        for (name, queue) in &conductor.ledger.queues {
-            if let Some(post) = conductor.posts.get_mut(name) {
-                post.outbox.must_load(queue.open.keys().copied());
-            }
-        }
         conductor
     }
 
@@ -249,8 +243,8 @@ impl Conductor {
         }
     }
 
-    /// Serves the channel until it is stopped; gives back the books.
-    pub(crate) async fn run(mut self) -> (Position, Ledger) {
+    /// Serves the channel until it is stopped.
+    pub(crate) async fn run(&mut self) {
         loop {
             self.pump();
             if self.is_done() {
@@ -278,18 +272,15 @@ impl Conductor {
         // A delivery that ends now is found open at the next start.
         let mut sends = std::mem::take(&mut self.sends);
         let rest = async { while sends.next().await.is_some() {} };
-        let close = async {
-            for (_, post) in std::mem::take(&mut self.posts) {
-                post::close(post.connection).await;
-            }
-        };
-        futures_util::future::join(rest, close).await;
-        self.enter_the_rest()
+        let posts = std::mem::take(&mut self.posts).into_values();
+        let close = join_all(posts.map(|post| post::close(post.connection)));
+        // What is still being sent after that is sent again by the next start.
+        let _ = tokio::time::timeout(CLOSING, join(rest, close)).await;
     }
 
     /// The books at the end, and the last record they know of: all that was answered until now
     /// stands in the mailbox.
-    fn enter_the_rest(mut self) -> (Position, Ledger) {
+    pub(crate) fn into_books(mut self) -> (Position, Ledger) {
         let answered = self.services.log.answered();
         while let Ok(input) = self.mailbox.try_recv() {
             if let Input::Received { message, facts, .. } = input {
@@ -344,15 +335,19 @@ impl Conductor {
 
     /// What is due without an event.
     pub(super) fn next_due(&self) -> Instant {
+        // Nothing is sent or read while a stop waits for what is under way.
+        let runs = self.stopping.is_none();
         let outboxes = self.posts.values().filter_map(|post| post.outbox.next_due());
+        let outboxes = outboxes.chain(self.reloads.values().copied()).filter(|_| runs);
+        // A stall ends only when the journal has answered everything.
+        let stalled = self.stalled.filter(|_| self.processing_kept == 0);
         let blocked = self.blocked.values().filter_map(|blocked| blocked.retry_at);
         let answers = self.answers_due.keys().map(|(due, _)| *due);
         outboxes
             .chain(blocked)
             .chain(answers.take(1))
-            .chain(self.stalled)
-            .chain(self.reloads.values().copied())
-            .chain(self.stopping)
+            .chain(stalled)
+            .chain(self.stopping.filter(|due| *due > Instant::now()))
             .min()
             .unwrap_or_else(|| Instant::now() + NOTHING_DUE)
     }

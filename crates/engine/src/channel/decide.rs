@@ -108,11 +108,16 @@ impl Conductor {
             }
             Decision::Resend(delivery) => {
                 let key = DeliveryKey { processed: delivery.processed, ordinal: delivery.ordinal };
+                self.ensure_post(&delivery.destination);
                 let queue = self.ledger.queues.get(&delivery.destination);
                 let tracked = queue.is_some_and(|queue| queue.open.contains_key(&key));
-                // Beyond the frontier it is read when its turn comes.
-                if let (Some(post), true) = (self.posts.get_mut(&delivery.destination), tracked) {
-                    post.outbox.must_load([key]);
+                if let Some(post) = self.posts.get_mut(&delivery.destination) {
+                    if tracked {
+                        post.outbox.must_load([key]);
+                    } else {
+                        // Beyond the frontier it is read when its turn comes.
+                        post.outbox.opened_beyond();
+                    }
                 }
             }
             Decision::Discard | Decision::DiscardDelivery(_) => {}

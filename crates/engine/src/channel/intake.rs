@@ -1,6 +1,6 @@
 //! The head of the path: receive, journal, acknowledge.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -63,6 +63,9 @@ pub(crate) struct ChannelIntake {
     bytes: Arc<Semaphore>,
     parts: Mutex<Vec<Parts>>,
     closed: AtomicBool,
+    /// Messages on their way to the disk.
+    under_way: AtomicUsize,
+    failed: AtomicBool,
 }
 
 /// How far a file is.
@@ -87,6 +90,8 @@ enum Kept {
     Repeats(Persisted),
     Refused(Persisted, Refusal),
     Not(AppendError),
+    /// The channel has failed: it was not even tried.
+    ChannelFailed,
 }
 
 impl ChannelIntake {
@@ -113,6 +118,8 @@ impl ChannelIntake {
                 parts.into_iter().map(|(key, kept)| Parts { key, kept, next: kept }).collect(),
             ),
             closed: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
         })
     }
 
@@ -124,8 +131,30 @@ impl ChannelIntake {
 
     /// Refuses everything from now on.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
         self.messages.close();
+    }
+
+    /// Waits, once the door is shut, until nothing is on its way to the disk; whether that was so
+    /// in time.
+    pub(crate) async fn drained(&self) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(5);
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let wait = async {
+            while self.under_way.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.is_ok()
+    }
+
+    /// Refuses everything from now on, for nobody would process it.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     fn window(&self) -> MutexGuard<'_, DuplicateWindow> {
@@ -255,7 +284,7 @@ impl ChannelIntake {
         };
         let hashes = (received.sender_hash, received.content_hash);
         let record = Record::Received(received);
-        self.log.append(record, Flush::Now, move |result, _| {
+        let keep = move |result| {
             let result = match result {
                 Ok(position) => {
                     let message = MessageId(position);
@@ -290,7 +319,16 @@ impl ChannelIntake {
             };
             // The sender may have gone meanwhile.
             let _ = kept.send(result);
-        });
+            intake.under_way.fetch_sub(1, Ordering::SeqCst);
+        };
+        // Counted before it is asked whether the door is shut, so that whoever shuts it and then
+        // finds nothing under way knows that nothing follows.
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            keep(Err(AppendError::Closed));
+        } else {
+            self.log.append(record, Flush::Now, move |result, _| keep(result));
+        }
         Persisting::Appended(waiting)
     }
 
@@ -320,7 +358,9 @@ impl ChannelIntake {
             ReplyMode::None => Receipt { outcome: outcome_of(&kept), reply: None, later: None },
             ReplyMode::Received => self.acknowledge_receipt(&kept, &inbound, Level::Application),
             ReplyMode::Processed | ReplyMode::Delivered { .. } => match (&kept, answer) {
-                (Kept::Persisted(_) | Kept::Repeats(_), Some(answer)) => answered(answer).await,
+                (Kept::Persisted(_) | Kept::Repeats(_), Some(answer)) => {
+                    self.answered(answer, &inbound).await
+                }
                 _ => self.acknowledge_receipt(&kept, &inbound, Level::Application),
             },
             ReplyMode::Enhanced => self.acknowledge_enhanced(&kept, &inbound, answer).await,
@@ -340,7 +380,9 @@ impl ChannelIntake {
         };
         if acknowledgment_mode(&header) == AcknowledgmentMode::Original {
             return match (kept, answer) {
-                (Kept::Persisted(_) | Kept::Repeats(_), Some(answer)) => answered(answer).await,
+                (Kept::Persisted(_) | Kept::Repeats(_), Some(answer)) => {
+                    self.answered(answer, inbound).await
+                }
                 _ => self.acknowledge_receipt(kept, inbound, Level::Application),
             };
         }
@@ -356,7 +398,7 @@ impl ChannelIntake {
         let on_failure = wants_application_acknowledgment(&header, Outcome::Failure);
         let answered = match kept {
             Kept::Persisted(_) | Kept::Repeats(_) => answer,
-            Kept::Refused(..) | Kept::Not(_) => None,
+            Kept::Refused(..) | Kept::Not(_) | Kept::ChannelFailed => None,
         };
         if let (Some(answer), true) = (answered, on_success || on_failure) {
             receipt.later = Some(
@@ -389,14 +431,28 @@ impl ChannelIntake {
                 let refusal = Refusal { code, ..refusal.clone() };
                 Some(reply::negative(&inbound.bytes, &refusal, &control_id, persisted.at))
             }
-            Kept::Not(error) => {
+            Kept::Not(_) | Kept::ChannelFailed => {
                 let at = now();
-                let mut refusal = Refusal::busy(not_kept_text(error));
+                let mut refusal = Refusal::busy(not_kept_text(kept));
                 refusal.code = code(AcknowledgmentCode::Ar, AcknowledgmentCode::Ce);
                 Some(reply::negative(&inbound.bytes, &refusal, &self.ids.fresh(at), at))
             }
         };
         Receipt { outcome: outcome_of(kept), reply, later: None }
+    }
+
+    /// Waits for the answer of the channel's task.
+    async fn answered(&self, answer: oneshot::Receiver<Answer>, inbound: &Inbound) -> Receipt {
+        if let Ok(answer) = answer.await {
+            return Receipt { outcome: answer.outcome, reply: answer.reply, later: None };
+        }
+        // The message is kept, and its sender, who will send it again, gets the answer then. A
+        // stop says nothing: the sender sees its connection end.
+        let reply = self.has_failed().then(|| {
+            let (at, refusal) = (now(), Refusal::busy("this channel has failed; send it again"));
+            reply::negative(&inbound.bytes, &refusal, &self.ids.fresh(at), at)
+        });
+        Receipt { outcome: ReceiptOutcome::Busy, reply, later: None }
     }
 }
 
@@ -449,8 +505,9 @@ impl Intake for Door {
     }
 
     fn receive(&self, admission: Admission, inbound: Inbound) -> BoxFuture<'static, Receipt> {
-        if self.0.closed.load(Ordering::Acquire) {
-            let kept = Kept::Not(AppendError::Closed);
+        let closed = self.0.closed.load(Ordering::Acquire);
+        if closed || self.0.has_failed() {
+            let kept = if closed { Kept::Not(AppendError::Closed) } else { Kept::ChannelFailed };
             let receipt = self.0.acknowledge_receipt(&kept, &inbound, Level::Application);
             return std::future::ready(receipt).boxed();
         }
@@ -475,28 +532,22 @@ impl Intake for Door {
     }
 }
 
-async fn answered(answer: oneshot::Receiver<Answer>) -> Receipt {
-    match answer.await {
-        Ok(answer) => Receipt { outcome: answer.outcome, reply: answer.reply, later: None },
-        // The engine stops: the message is kept, and its sender, who will send it again, gets
-        // the answer then.
-        Err(_) => Receipt { outcome: ReceiptOutcome::Busy, reply: None, later: None },
-    }
-}
-
 fn outcome_of(kept: &Kept) -> ReceiptOutcome {
     match kept {
         Kept::Persisted(_) | Kept::Repeats(_) => ReceiptOutcome::Kept,
         Kept::Refused(..) => ReceiptOutcome::Rejected,
         Kept::Not(AppendError::TooLarge { .. }) => ReceiptOutcome::Rejected,
-        Kept::Not(_) => ReceiptOutcome::Busy,
+        Kept::Not(_) | Kept::ChannelFailed => ReceiptOutcome::Busy,
     }
 }
 
-fn not_kept_text(error: &AppendError) -> &'static str {
-    match error {
-        AppendError::TooLarge { .. } => "not kept: the message is larger than this system takes",
-        AppendError::Closed => "not kept: this system is stopping; send it again later",
+fn not_kept_text(kept: &Kept) -> &'static str {
+    match kept {
+        Kept::ChannelFailed => "not kept: this channel has failed; send it again later",
+        Kept::Not(AppendError::TooLarge { .. }) => {
+            "not kept: the message is larger than this system takes"
+        }
+        Kept::Not(AppendError::Closed) => "not kept: this system is stopping; send it again later",
         _ => "not kept: this system can't store it now; send it again later",
     }
 }

@@ -11,6 +11,8 @@ mod post;
 mod reply;
 mod standstill;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use conductor::DecideError;
 pub use outbox::OnInterrupted;

@@ -104,9 +104,13 @@ pub(crate) struct Outbox {
     behind: BTreeSet<DeliveryKey>,
     to_load: BTreeSet<DeliveryKey>,
     loading: bool,
+    /// What is being read was asked for before a settled delivery among it was opened again.
+    stale: bool,
     sending: usize,
     slots: usize,
     window: usize,
+    /// What the window is to be.
+    next_window: usize,
     policy: Policy,
     circuit: Circuit,
 }
@@ -141,9 +145,11 @@ impl Outbox {
             behind: BTreeSet::new(),
             to_load: BTreeSet::new(),
             loading: false,
+            stale: false,
             sending: 0,
             slots: slots.max(1),
             window: window.max(1),
+            next_window: window.max(1),
             policy,
             circuit: Circuit::default(),
         }
@@ -154,11 +160,33 @@ impl Outbox {
         self.window > 1
     }
 
-    /// Takes on changed settings. A changed window holds for deliveries that come later.
-    pub(crate) fn reconfigure(&mut self, policy: Policy, slots: usize) {
+    /// Takes on changed settings. A changed window holds from the moment nothing is under way:
+    /// several connections must not send what one connection was to keep in order.
+    pub(crate) fn reconfigure(&mut self, policy: Policy, slots: usize, window: usize) {
         self.policy = policy;
         self.slots = slots.max(1);
+        self.next_window = window.max(1);
         self.knock();
+    }
+
+    /// Whether the window is being changed; changes it when nothing is under way. Everything is
+    /// read anew then, into lanes of the new width.
+    fn is_changing_window(&mut self) -> bool {
+        if self.next_window == self.window {
+            return false;
+        }
+        if self.sending > 0 || self.loading {
+            return true;
+        }
+        self.window = self.next_window;
+        self.lanes = Lanes::with_window(self.window);
+        self.to_load.extend(std::mem::take(&mut self.held).into_keys());
+        self.held_bytes = 0;
+        self.ready.clear();
+        self.pausing.clear();
+        self.paused.clear();
+        self.behind.clear();
+        false
     }
 
     /// Forgets the pauses, so that everything is tried at once.
@@ -239,6 +267,9 @@ impl Outbox {
 
     /// What to read from the journal, if there is something and room for it.
     pub(crate) fn wants(&mut self, queue: &Queue) -> Option<LoadRequest> {
+        if self.next_window != self.window {
+            return None;
+        }
         let room = self.held.len() < HELD_MAX / 2 && self.held_bytes < HELD_BYTES_MAX / 2;
         if self.loading || !room {
             return None;
@@ -260,6 +291,7 @@ impl Outbox {
         is_open: impl Fn(&DeliveryKey) -> bool,
     ) {
         self.loading = false;
+        self.stale = false;
         if let LoadRequest::These(keys) = asked {
             // What did not fit into one reading stays to be loaded.
             let last = deliveries.last().map(|delivery| delivery.key);
@@ -275,13 +307,28 @@ impl Outbox {
         }
     }
 
+    /// Notes that a delivery which is not in memory was opened again: a reading under way may
+    /// have passed it over.
+    pub(crate) fn opened_beyond(&mut self) {
+        self.stale = self.loading;
+    }
+
+    /// Whether what was read must be read again, for a delivery was opened meanwhile.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
     /// Notes that reading failed; it is asked for again.
     pub(crate) fn load_failed(&mut self) {
         self.loading = false;
+        self.stale = false;
     }
 
     /// The next delivery to send now, if a slot is free.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(Delivery, u32)> {
+        if self.is_changing_window() {
+            return None;
+        }
         self.end_pauses(now);
         let slots = match self.circuit.retry_at {
             None => self.slots,
@@ -398,10 +445,12 @@ impl Outbox {
         self.held.get(&key).map(|held| held.delivery.message)
     }
 
-    /// When something is due that no event announces.
+    /// When something is due that no event announces. While the peer is not reached, only what
+    /// is sent now decides when the next goes out.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let pausing = self.pausing.first().map(|(due, _)| *due);
-        let circuit = self.circuit.retry_at.filter(|_| !self.ready.is_empty());
+        let waits = !self.ready.is_empty() && self.sending == 0;
+        let circuit = self.circuit.retry_at.filter(|_| waits);
         pausing.into_iter().chain(circuit).min()
     }
 
@@ -415,7 +464,7 @@ impl Outbox {
         self.circuit
     }
 
-    /// The most a delivery has failed so far, for those who look.
+    /// How many deliveries failed and wait to be tried again.
     pub(crate) fn retrying(&self) -> usize {
         self.pausing.len()
     }
@@ -430,7 +479,7 @@ enum Pause {
     Destination,
 }
 
-/// How long the driver sleeps when nothing is due.
+/// How long the conductor sleeps when nothing is due.
 pub(crate) const NOTHING_DUE: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! Read together with [`super::intake`] (receive, journal, acknowledge) this is the whole life of
 //! a message. Each step below begins when the one before it is on stable storage.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use pipehat_connectors::{Attempt, Outbound};
 use pipehat_journal::{AppendError, Flush, Position};
 use tokio::sync::oneshot;
@@ -46,7 +48,8 @@ impl Conductor {
     ) {
         self.ledger.received(message, facts.duplicate_of, facts.refused, facts.part.as_ref());
         self.applied = message.0;
-        if let Some(answer) = answer {
+        // Who is refused has been answered by the door.
+        if let Some(answer) = answer.filter(|_| !facts.refused) {
             self.wait_for_answer(message, facts.duplicate_of, &incoming, answer);
         }
         if facts.duplicate_of.is_none() && !facts.refused {
@@ -56,7 +59,11 @@ impl Conductor {
 
     /// Puts a message into its lanes; processes it when nothing is before it.
     pub(super) fn enter(&mut self, message: MessageId, incoming: Incoming) {
-        let lanes = self.spec.program.lane_keys(&incoming.bytes, self.services.lane_key);
+        let (spec, lane_key) = (&self.spec, self.services.lane_key);
+        let lanes =
+            catch_unwind(AssertUnwindSafe(|| spec.program.lane_keys(&incoming.bytes, lane_key)));
+        // Where the key can't be told the message has a lane of its own kind.
+        let lanes = lanes.unwrap_or_else(|_| vec![lane_key]);
         let work = Work { message, incoming, lanes };
         if self.stalled.is_some() {
             self.again.insert(message, work);
@@ -110,6 +117,18 @@ impl Conductor {
         record: Processed,
         next: &mut Vec<(Ticket, Work)>,
     ) {
+        self.processed_again(ticket, work, record, 0, next);
+    }
+
+    /// As [`processed_now`](Self::processed_now), of a message that failed so often before.
+    pub(super) fn processed_again(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        record: Processed,
+        failures: u32,
+        next: &mut Vec<(Ticket, Work)>,
+    ) {
         let failure = match &record.outcome {
             ProcessedOutcome::Ended(ended)
                 if ended.disposition == Disposition::Parked && program::is_failure(&ended.code) =>
@@ -120,7 +139,7 @@ impl Conductor {
         };
         if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
             let code = ended.code.clone();
-            self.block(Blocked::new(work, ticket, code));
+            self.block(Blocked { work, ticket, code, retry_at: None, failures });
             return;
         }
         self.end_work(ticket, work, record, next);
@@ -171,6 +190,8 @@ impl Conductor {
         let ProcessedOutcome::Routed(outputs) = &record.outcome else { return };
         for (ordinal, output) in (1..).zip(outputs) {
             let key = DeliveryKey { processed: position, ordinal };
+            // One that is made now loads what the books say is open, this delivery among it.
+            self.ensure_post(&output.destination);
             let Some(post) = self.posts.get_mut(&output.destination) else { continue };
             let queue = self.ledger.queues.get(&output.destination);
             if !queue.is_some_and(|queue| queue.open.contains_key(&key)) {
@@ -210,7 +231,8 @@ impl Conductor {
                     attempt,
                     file: delivery.file,
                 };
-                let sending = post.connection.destination.deliver(outbound);
+                let destination = Arc::clone(&post.connection.destination);
+                let sending = catch_unwind(AssertUnwindSafe(|| destination.deliver(outbound)));
                 let under_way = post.connection.sends.token();
                 let (told, before) = if post.outbox.is_windowed() {
                     let (told, latest) = oneshot::channel();
@@ -219,8 +241,16 @@ impl Conductor {
                     (None, None)
                 };
                 self.sends.push(Box::pin(async move {
-                    let attempt = sending.await;
+                    let attempt = match sending {
+                        Ok(sending) => AssertUnwindSafe(sending).catch_unwind().await,
+                        Err(panicked) => Err(panicked),
+                    };
                     drop(under_way);
+                    // What the panic says is not shown: it may hold values.
+                    let attempt = attempt.unwrap_or_else(|_| Attempt::Impossible {
+                        code: "delivery.failed",
+                        detail: "a defect of Pipehat: the connector ended in a panic".to_owned(),
+                    });
                     if let Some(before) = before {
                         // It is dropped when the one before has been told.
                         let _ = before.await;
@@ -258,6 +288,9 @@ impl Conductor {
     ) {
         let Some(post) = self.posts.get_mut(destination) else { return };
         match result {
+            Ok(_) if post.outbox.is_stale() && matches!(request, LoadRequest::From(_)) => {
+                post.outbox.load_failed();
+            }
             Ok(loaded) => {
                 if let (LoadRequest::From(from), Some(queue)) =
                     (request, self.ledger.queues.get_mut(destination))
@@ -401,7 +434,7 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
     let incoming = &work.incoming;
     let mut effects = Recording::new(LiveEffects { services });
     let input = ProgramInput { bytes: &incoming.bytes, peer: &incoming.peer, channel: &spec.name };
-    let verdict = spec.program.run(&input, &mut effects);
+    let verdict = catch_unwind(AssertUnwindSafe(|| spec.program.run(&input, &mut effects)));
     let mut findings = Vec::new();
     if incoming.control_id_reused {
         findings.push(("receive.control-id-reused".to_owned(), "MSH-10".to_owned(), 1));
@@ -410,16 +443,21 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
         ProcessedOutcome::Ended(Ended { disposition, code: code.to_owned(), detail })
     };
     let outcome = match verdict {
-        program::Verdict::Filtered { by } => {
+        // What the panic says is not shown: it may hold values.
+        Err(_) => {
+            let detail = "a defect of Pipehat: the steps ended in a panic".to_owned();
+            ended(Disposition::Parked, "program.failed", detail)
+        }
+        Ok(program::Verdict::Filtered { by }) => {
             ended(Disposition::Filtered, "program.filtered", by.to_string())
         }
-        program::Verdict::Rejected { code, text, at } => {
+        Ok(program::Verdict::Rejected { code, text, at }) => {
             ended(Disposition::Rejected, code.as_str(), format!("{text} ({at})"))
         }
-        program::Verdict::Parked { code, reason, at } => {
+        Ok(program::Verdict::Parked { code, reason, at }) => {
             ended(Disposition::Parked, code, format!("{reason} ({at})"))
         }
-        program::Verdict::Routed { outputs, findings: noticed } => {
+        Ok(program::Verdict::Routed { outputs, findings: noticed }) => {
             findings.extend(noticed.into_iter().map(|finding| {
                 let path = finding.path.as_deref().unwrap_or_default();
                 let place = format!("{path} {}", finding.at).trim().to_owned();

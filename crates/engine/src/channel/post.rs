@@ -95,9 +95,20 @@ impl Conductor {
         }
     }
 
+    /// Makes sure that somebody looks after this destination's deliveries: what was routed or
+    /// released when the destination was just being taken away comes back after that.
+    pub(super) fn ensure_post(&mut self, name: &DestinationName) {
+        if !self.posts.contains_key(name) {
+            self.install(name, Connection::removed(), Policy::default());
+        }
+    }
+
     fn install(&mut self, name: &DestinationName, connection: Connection, policy: Policy) {
         let (slots, window) = slots_and_window(&*connection.destination);
-        let outbox = Outbox::new(policy, slots, window);
+        let mut outbox = Outbox::new(policy, slots, window);
+        if let Some(queue) = self.ledger.queues.get(name) {
+            outbox.must_load(queue.open.keys().copied());
+        }
         self.posts.insert(Arc::clone(name), Post { outbox, connection, latest: None });
     }
 
@@ -116,8 +127,8 @@ impl Conductor {
                 let old = std::mem::replace(&mut post.connection, Connection::of(destination));
                 tokio::spawn(close(old));
             }
-            let (slots, _) = slots_and_window(&*post.connection.destination);
-            post.outbox.reconfigure(policy(destination), slots);
+            let (slots, window) = slots_and_window(&*post.connection.destination);
+            post.outbox.reconfigure(policy(destination), slots, window);
             self.posts.insert(Arc::clone(&destination.name), post);
         }
         for (name, mut post) in before {
@@ -129,10 +140,11 @@ impl Conductor {
                     destination = &*name,
                     "a destination was taken away; what is queued for it is parked"
                 );
-                post.outbox.reconfigure(Policy::default(), 1);
+                post.outbox.reconfigure(Policy::default(), 1, 1);
                 self.posts.insert(name, post);
             }
         }
+        self.reloads.retain(|name, _| self.posts.contains_key(name));
     }
 
     /// The channel as an operator sees it; the engine adds the source's side.
@@ -150,6 +162,7 @@ impl Conductor {
                 .collect(),
             anomalies: self.ledger.anomalies,
             stalled: self.stalled.is_some(),
+            failed: false,
             address: None,
             source_connector: self.spec.source.connector,
             source: Health::default().snapshot(),

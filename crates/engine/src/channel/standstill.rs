@@ -111,12 +111,7 @@ impl Conductor {
     fn try_blocked(&mut self, blocked: Blocked) {
         let record = run_program(&self.spec, &self.services, &blocked.work);
         let mut next = Vec::new();
-        let failures = blocked.failures;
-        let message = blocked.work.message;
-        self.processed_now(blocked.ticket, blocked.work, record, &mut next);
-        if let Some(blocked) = self.blocked.get_mut(&message) {
-            blocked.failures = failures.saturating_add(1);
-        }
+        self.processed_again(blocked.ticket, blocked.work, record, blocked.failures, &mut next);
         for (ticket, work) in next.into_iter().rev() {
             self.process(ticket, work);
         }

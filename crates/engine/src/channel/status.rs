@@ -1,9 +1,12 @@
 //! What an operator sees of a running channel.
 
-use pipehat_connectors::HealthSnapshot;
+use std::sync::Arc;
+
+use pipehat_connectors::{Health, HealthSnapshot};
 
 use crate::ledger::Counters;
 use crate::names::{ChannelName, DestinationName, MessageId};
+use crate::project::ChannelSpec;
 
 /// A channel at one moment.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct ChannelStatus {
     pub anomalies: u64,
     /// Whether it stands still because the journal can't be written.
     pub stalled: bool,
+    /// Whether it has failed, by a defect of ours, and takes nothing until the next start.
+    pub failed: bool,
     /// Where the source listens.
     pub address: Option<String>,
     /// The connector of the source.
@@ -30,6 +35,26 @@ pub struct ChannelStatus {
     pub source: HealthSnapshot,
     /// Its destinations.
     pub destinations: Vec<DestinationStatus>,
+}
+
+impl ChannelStatus {
+    /// A channel that failed before anybody saw it.
+    pub(crate) fn failed(spec: &ChannelSpec) -> Self {
+        Self {
+            name: Arc::clone(&spec.name),
+            revision: spec.revision.0,
+            counters: Counters::default(),
+            unprocessed: 0,
+            blocked: Vec::new(),
+            anomalies: 0,
+            stalled: false,
+            failed: true,
+            address: None,
+            source_connector: spec.source.connector,
+            source: Health::default().snapshot(),
+            destinations: Vec::new(),
+        }
+    }
 }
 
 /// A destination at one moment.

@@ -67,8 +67,8 @@ impl Model {
 
     fn receive(&mut self, choice: usize) {
         let duplicate_of =
-            if choice % 7 == 0 { self.messages.keys().next().copied() } else { None };
-        let refused = (choice % 11 == 0).then(|| (String::new(), String::new()));
+            if choice.is_multiple_of(7) { self.messages.keys().next().copied() } else { None };
+        let refused = (choice.is_multiple_of(11)).then(|| (String::new(), String::new()));
         let stage = match (&duplicate_of, &refused) {
             (Some(_), _) => Stage::Ended(Disposition::Superseded),
             (None, Some(_)) => Stage::Ended(Disposition::Rejected),
@@ -173,7 +173,7 @@ impl Model {
         let Some((message, _, place)) = open.get(choice % open.len().max(1)).copied() else {
             return;
         };
-        let parked = choice % 3 == 0;
+        let parked = choice.is_multiple_of(3);
         let now = if parked { Standing::Parked } else { Standing::Delivered };
         let delivery = self.stands(message, place, now);
         let outcome = if parked {
@@ -209,7 +209,7 @@ impl Model {
     fn decide_message(&mut self, choice: usize) {
         let parked = self.which(|stage| *stage == Stage::Ended(Disposition::Parked));
         let Some(message) = parked.get(choice % parked.len().max(1)).copied() else { return };
-        let (stage, decision) = if choice % 2 == 0 {
+        let (stage, decision) = if choice.is_multiple_of(2) {
             (Stage::Unprocessed, Decision::Reprocess)
         } else {
             (Stage::Ended(Disposition::Superseded), Decision::Discard)
@@ -219,7 +219,7 @@ impl Model {
     }
 
     fn decide_delivery(&mut self, choice: usize) {
-        let discard = choice % 2 == 0;
+        let discard = choice.is_multiple_of(2);
         let fit = self.deliveries(|standing| match standing {
             Standing::Open => false,
             Standing::Parked => true,

@@ -24,7 +24,8 @@ pub(super) async fn live() -> &'static str {
 #[utoipa::path(get, path = "/health/ready", security(()), responses((status = 200), (status = 503)))]
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let statuses = shared.engine.status().await;
-    if shared.stop.is_cancelled() || statuses.iter().any(|status| status.stalled) {
+    let stands = statuses.iter().any(|status| status.stalled || status.failed);
+    if shared.stop.is_cancelled() || stands {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response();
     }
     "ready\n".into_response()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::ApiError;
+use super::request::{JsonBody, Number};
 use super::view::{Bodies, MessageView, StageView};
 use crate::node::Shared;
 
@@ -113,7 +114,7 @@ pub(super) struct Show {
     responses((status = 200, body = MessagesPage), (status = 400, body = ApiError), (status = 503, body = ApiError)))]
 pub(super) async fn search(
     State(shared): State<Arc<Shared>>,
-    Json(request): Json<SearchRequest>,
+    JsonBody(request): JsonBody<SearchRequest>,
 ) -> Result<Json<MessagesPage>, ApiError> {
     let search = shared
         .search
@@ -204,7 +205,7 @@ fn disposition_named(name: &str) -> Result<store::Disposition, ApiError> {
     responses((status = 200, body = MessageDetail), (status = 404, body = ApiError)))]
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<u64>,
+    Number(id): Number,
     Query(show): Query<Show>,
 ) -> Result<Json<MessageDetail>, ApiError> {
     let message = message_id(id)?;
@@ -259,7 +260,7 @@ fn stages(
     responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = ApiError)))]
 pub(super) async fn bytes(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<u64>,
+    Number(id): Number,
 ) -> Result<Response, ApiError> {
     let message = message_id(id)?;
     let log = shared.engine.log().clone();
@@ -286,8 +287,8 @@ pub(super) async fn bytes(
     responses((status = 200, body = DecisionView), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn release(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<u64>,
-    Json(request): Json<DecisionRequest>,
+    Number(id): Number,
+    JsonBody(request): JsonBody<DecisionRequest>,
 ) -> Result<Json<DecisionView>, ApiError> {
     let who = deciding(&request)?;
     done(shared.engine.release(message_id(id)?, &who).await)
@@ -299,8 +300,8 @@ pub(super) async fn release(
     responses((status = 200, body = DecisionView), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn discard(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<u64>,
-    Json(request): Json<DecisionRequest>,
+    Number(id): Number,
+    JsonBody(request): JsonBody<DecisionRequest>,
 ) -> Result<Json<DecisionView>, ApiError> {
     let who = deciding(&request)?;
     done(shared.engine.discard(message_id(id)?, &who).await)
@@ -312,8 +313,8 @@ pub(super) async fn discard(
     responses((status = 200, body = DecisionView), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn resend(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<u64>,
-    Json(request): Json<DecisionRequest>,
+    Number(id): Number,
+    JsonBody(request): JsonBody<DecisionRequest>,
 ) -> Result<Json<DecisionView>, ApiError> {
     let who = deciding(&request)?;
     done(shared.engine.resend(message_id(id)?, request.destination.as_deref(), &who).await)

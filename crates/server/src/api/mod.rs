@@ -4,6 +4,7 @@ mod access;
 mod handlers;
 mod messages;
 mod problem;
+mod request;
 mod routes;
 mod view;
 

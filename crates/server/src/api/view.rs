@@ -45,6 +45,9 @@ pub struct ChannelView {
     pub blocked: Vec<(u64, String)>,
     /// Whether it stands still because the journal can't be written.
     pub stalled: bool,
+    /// Whether it has failed, by a defect of Pipehat, and refuses messages until the next start.
+    #[serde(default)]
+    pub failed: bool,
     /// The connector it receives by.
     pub source: String,
     /// Where it listens.
@@ -176,6 +179,7 @@ impl From<ChannelStatus> for ChannelView {
                 .map(|(message, code)| (message.0.get(), code))
                 .collect(),
             stalled: status.stalled,
+            failed: status.failed,
             source: status.source_connector.to_owned(),
             address: status.address,
             health: status.source.into(),

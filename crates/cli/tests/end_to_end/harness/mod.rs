@@ -11,12 +11,12 @@ mod sample;
 mod sink;
 mod wait;
 
-pub(crate) use api::{Api, check_proof};
+pub(crate) use api::Api;
 pub(crate) use lanes::check_lanes;
 pub(crate) use mllp::{Link, Reply};
 pub(crate) use pipehat::{Pipehat, Project};
 pub(crate) use ports::free_port;
 pub(crate) use random::Random;
 pub(crate) use sample::{Sample, field, gender_table, texts};
-pub(crate) use sink::{Answer, Delivery, Sink};
-pub(crate) use wait::{DEADLINE, eventually, until};
+pub(crate) use sink::{Answer, Sink};
+pub(crate) use wait::{eventually, until};

@@ -2,13 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::api::Api;
+use super::api::{Api, check_proof};
 use super::wait::until;
 
 /// A project directory, and beside it the data directory, the key and what the binary printed.
@@ -69,9 +68,20 @@ impl Project {
         read("stdout") + &read("stderr")
     }
 
-    /// Runs a command of the binary that ends by itself, with this data directory.
-    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
-        self.binary().args(arguments).output().expect("the binary runs")
+    /// The proof of a node that does not run, from its data alone; it must hold. So must the
+    /// journal, byte by byte.
+    pub(crate) fn prove(&self) {
+        let output = self.command(&["prove", "--json"]);
+        check_proof(&serde_json::from_slice(&output.stdout).expect("the proof is JSON"));
+        self.command(&["journal", "verify"]);
+    }
+
+    /// Runs a command about the data, which must succeed.
+    fn command(&self, arguments: &[&str]) -> Output {
+        let output = self.binary().args(arguments).output().expect("the binary runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}: {errors}", output.status);
+        output
     }
 
     fn binary(&self) -> Command {
@@ -110,8 +120,7 @@ impl Project {
             .stderr(output("stderr"))
             .spawn()
             .expect("the binary starts");
-        let mut node =
-            Pipehat { child, ready: Value::Null, data: self.data.clone(), started: Instant::now() };
+        let mut node = Pipehat { child, ready: Value::Null, data: self.data.clone() };
         node.ready = until("pipehat is ready", || {
             if let Some(status) = node.child.try_wait().expect("the process can be asked") {
                 panic!("pipehat ended with {status}: {}", self.printed());
@@ -130,7 +139,6 @@ pub(crate) struct Pipehat {
     child: Child,
     ready: Value,
     data: PathBuf,
-    started: Instant,
 }
 
 impl Pipehat {
@@ -145,11 +153,6 @@ impl Pipehat {
     /// Its API.
     pub(crate) fn api(&self) -> Api {
         Api::of(&self.data)
-    }
-
-    /// When it was started.
-    pub(crate) fn started(&self) -> Instant {
-        self.started
     }
 
     /// Ends it as a power cut would, but for the disk (SIGKILL).
@@ -172,11 +175,6 @@ impl Pipehat {
         let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
         let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
         Some(kibibytes * 1024)
-    }
-
-    /// Whether it still runs.
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("the process can be asked").is_none()
     }
 }
 

@@ -36,13 +36,18 @@ impl Sample {
 
     /// The message as it is sent.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.render("SAMPLEAPP", "SAMPLEFAC", "", if self.patient % 2 == 0 { "M" } else { "F" })
+        self.render(
+            "SAMPLEAPP",
+            "SAMPLEFAC",
+            "",
+            if self.patient.is_multiple_of(2) { "M" } else { "F" },
+        )
     }
 
     /// What arrives when MSH-5 and MSH-6 are set, PID-8 is mapped by the table, and PID-3.1 is
     /// copied to PID-2.
     pub(crate) fn relayed(&self) -> Vec<u8> {
-        let sex = if self.patient % 2 == 0 { "male" } else { "female" };
+        let sex = if self.patient.is_multiple_of(2) { "male" } else { "female" };
         self.render("LAB", "GENERAL", &self.patient_id(), sex)
     }
 

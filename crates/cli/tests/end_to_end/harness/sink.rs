@@ -169,7 +169,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut input = vec![0; 64 * 1024];
     loop {
         let mut output = Vec::new();
-        while let Some(event) = decoder.next() {
+        for event in decoder.by_ref() {
             let Event::Frame(bytes) = event else { continue };
             let answer = take_down(&bytes, shared);
             match answer {

@@ -301,7 +301,7 @@ proptest! {
             if lost {
                 // The one connection is gone, and with it all that was under way.
                 for number in under_way.drain(..) {
-                    let attempt = if random % 2 == 0 { interrupted() } else { not_sent() };
+                    let attempt = if random.is_multiple_of(2) { interrupted() } else { not_sent() };
                     assert!(retried(outbox.tried(key(number), attempt, now, random)));
                 }
             }
@@ -310,4 +310,36 @@ proptest! {
             assert!(numbers.is_sorted(), "lane {lane}: {numbers:?}");
         }
     }
+}
+
+#[test]
+fn while_one_delivery_knocks_nothing_else_is_due() {
+    let now = Instant::now();
+    let mut outbox = outbox(4, 4, &[1, 1]);
+    outbox.next(now).expect("the first is sent");
+    outbox.tried(key(1), not_sent(), now, 0);
+    let due = outbox.next_due().expect("a time to knock");
+    assert!(due > now);
+    assert_eq!(send(&mut outbox, due), [1]);
+    // Or the conductor would look again and again until the knock is answered.
+    assert_eq!(outbox.next_due(), None);
+}
+
+#[test]
+fn a_narrower_window_keeps_the_order_of_what_is_under_way() {
+    let now = Instant::now();
+    let mut outbox = outbox(4, 4, &[1, 1, 1, 1]);
+    outbox.next(now).expect("the first is sent");
+    outbox.next(now).expect("the second follows on the same connection");
+    outbox.reconfigure(policy(), 4, 1);
+    assert_eq!(outbox.next(now), None);
+    for number in [1, 2] {
+        outbox.tried(key(number), Attempt::Delivered { reply: None }, now, 0);
+        outbox.settle(key(number));
+    }
+    assert_eq!(outbox.next(now), None);
+    let asked = outbox.wants(&Queue::default()).expect("the rest is read anew");
+    assert_eq!(asked, LoadRequest::These(vec![key(3), key(4)]));
+    outbox.loaded(&asked, vec![delivery(3, 1, 1), delivery(4, 1, 1)], |_| true);
+    assert_eq!(send(&mut outbox, now), [3]);
 }

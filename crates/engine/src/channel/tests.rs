@@ -1,0 +1,210 @@
+//! What happens to messages when things happen at the wrong moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipehat_connectors::{Attempt, Destination, LinkState, ReceiptOutcome};
+use pipehat_journal::{Journal, Position};
+
+use crate::decisions::Deciding;
+use crate::names::MessageId;
+use crate::testing::{Defective, TestEngine, TestSource, destination, message, project, within};
+
+const ONE: &str = "destinations: { out: { mllp: { connect: 127.0.0.1:1 } } }\n";
+
+fn who() -> Deciding {
+    Deciding { by: "test".to_owned(), reason: "a test".to_owned() }
+}
+
+fn park() -> Attempt {
+    Attempt::Impossible { code: "test.impossible", detail: "it can't be".to_owned() }
+}
+
+/// The ids of the channel's messages in the order they were received.
+fn messages(engine: &TestEngine) -> Vec<MessageId> {
+    let records = engine.engine.log().heads(Position::FIRST);
+    let received = records.filter_map(|entry| match entry.expect("a record") {
+        (position, crate::record::Record::Received(_)) => Some(MessageId(position)),
+        _ => None,
+    });
+    received.collect()
+}
+
+#[tokio::test]
+async fn what_is_filtered_holds_no_lane_where_failures_do() {
+    for on_failure in ["stop", "retry"] {
+        let source = TestSource::default();
+        let (out, mut calls) = destination(1, 1);
+        let rest = format!("on_failure: {on_failure}\naccept: PID-3.1 = \"two\"\n{ONE}");
+        let engine = TestEngine::start(&project(&rest, &source, &[("out", &out)])).await;
+        source.receive(message("one")).await;
+        source.receive(message("two")).await;
+        calls.next().await.deliver();
+        engine.until(|status| status.counters.delivered == 1).await;
+        engine.until(|status| status.counters.filtered == 1 && status.blocked.is_empty()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_released_twice_at_once_is_sent_once_more() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let engine = TestEngine::start(&project(ONE, &source, &[("out", &out)])).await;
+    source.receive(message("one")).await;
+    calls.next().await.answer(park());
+    engine.until(|status| status.counters.parked == 1).await;
+    let one = messages(&engine)[0];
+    let who = who();
+    let (first, second) =
+        tokio::join!(engine.engine.release(one, &who), engine.engine.release(one, &who));
+    assert_eq!([first.is_ok(), second.is_ok()].iter().filter(|done| **done).count(), 1);
+    let again = calls.next().await;
+    assert_eq!(again.outbound.message, one.0.get());
+    again.deliver();
+    engine.until(|status| status.counters.delivered == 1).await;
+    assert!(calls.is_quiet().await);
+    source.receive(message("two")).await;
+    calls.next().await.deliver();
+    engine.until(|status| status.counters.delivered == 2).await;
+    assert!(engine.holds());
+}
+
+#[tokio::test]
+async fn a_message_processed_again_twice_at_once_is_processed_once_more() {
+    let source = TestSource::default();
+    let (out, _calls) = destination(1, 1);
+    let rest =
+        format!("steps: [ {{ when: PID-1 exists, do: [ {{ park: look at it }} ] }} ]\n{ONE}");
+    let engine = TestEngine::start(&project(&rest, &source, &[("out", &out)])).await;
+    source.receive(message("one")).await;
+    engine.until(|status| status.counters.parked == 1).await;
+    let one = messages(&engine)[0];
+    let who = who();
+    let (first, second) =
+        tokio::join!(engine.engine.release(one, &who), engine.engine.discard(one, &who));
+    assert_eq!([first.is_ok(), second.is_ok()].iter().filter(|done| **done).count(), 1);
+    engine.until(|status| status.counters.in_flight() == 0).await;
+    assert!(engine.holds());
+}
+
+#[tokio::test]
+async fn what_is_routed_to_a_destination_just_taken_away_is_parked() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let two = "destinations:\n  out: { mllp: { connect: 127.0.0.1:1 } }\n  gone: { mllp: { connect: 127.0.0.1:2 } }\n";
+    let (gone, mut gone_calls) = destination(1, 1);
+    let before = project(two, &source, &[("out", &out), ("gone", &gone)]);
+    let after = project(ONE, &source, &[("out", &out)]);
+    let engine = TestEngine::start(&before).await;
+    source.receive(message("one")).await;
+    engine.until(|status| status.counters.in_flight() == 1).await;
+    gone_calls.next().await.deliver();
+    calls.next().await.deliver();
+    engine.until(|status| status.counters.delivered == 1).await;
+
+    // Its outputs are known and not yet durable when the destination is taken away.
+    drop(source.send(message("two")).await);
+    until_durable(&engine);
+    engine.journal.hold();
+    engine.engine.apply(&after, "test").await.expect("it applies");
+    assert!(engine.journal.waiting() > 0);
+    engine.journal.release();
+    calls.next().await.deliver();
+    engine.until(|status| status.counters.parked == 1).await;
+    assert!(engine.holds());
+}
+
+/// Waits for the journal on its own thread; nothing of the engine runs meanwhile.
+fn until_durable(engine: &TestEngine) {
+    while engine.journal.statistics().waiting_bytes > 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The answer itself follows the release of what waited.
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+#[tokio::test]
+async fn a_connector_that_panics_on_a_message_parks_it_and_sends_the_next() {
+    let source = TestSource::default();
+    // Position 1 is the channel's configuration.
+    let out: Arc<dyn Destination> = Arc::new(Defective { message: 2, from_the_start: false });
+    let engine = TestEngine::start(&project(ONE, &source, &[("out", &out)])).await;
+    source.receive(message("one")).await;
+    source.receive(message("two")).await;
+    engine.until(|status| status.counters.parked == 1 && status.counters.delivered == 1).await;
+    assert!(engine.holds());
+}
+
+#[tokio::test]
+async fn a_channel_that_fails_refuses_and_is_seen_and_goes_on_at_the_next_start() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let waits = format!("reply: processed\n{ONE}");
+    let sound = project(&waits, &source, &[("out", &out)]);
+    let defective: Arc<dyn Destination> = Arc::new(Defective { message: 0, from_the_start: true });
+    let other = "reply: processed\ndestinations: { out: { mllp: { connect: 127.0.0.1:3 } } }\n";
+    let broken = project(other, &source, &[("out", &defective)]);
+    let engine = TestEngine::start(&sound).await;
+    source.receive(message("one")).await;
+    let _unanswered = calls.next().await;
+    engine.engine.checkpoint().await.expect("it is written");
+    // A sender waits for the outcome when its channel fails.
+    let receipt = source.send(message("two")).await;
+    until_durable(&engine);
+    engine.journal.hold();
+    engine.engine.apply(&broken, "test").await.expect("it applies");
+    engine.journal.release();
+    let told = within(receipt).await;
+    assert_eq!(told.outcome, ReceiptOutcome::Busy);
+    assert!(told.reply.is_some_and(|reply| reply.windows(7).any(|found| found == b"MSA|AR|")));
+    engine.until(|status| status.failed).await;
+    let refused = source.receive(message("three")).await;
+    assert_eq!(refused.outcome, ReceiptOutcome::Busy);
+    assert!(refused.reply.is_some_and(|reply| reply.windows(7).any(|found| found == b"MSA|AR|")));
+    // The books of the others are written, and its own from where the next start goes on.
+    engine.engine.checkpoint().await.expect("it is written");
+
+    let engine = engine.start_again(&sound).await;
+    let mut delivered = 0;
+    while delivered < 2 {
+        calls.next().await.deliver();
+        delivered += 1;
+    }
+    engine.until(|status| status.counters.delivered == 2 && !status.failed).await;
+    assert!(engine.holds());
+}
+
+#[tokio::test]
+async fn who_waits_gets_the_answer_of_the_reply_mode_it_came_under() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let delivered = format!("reply: {{ mode: delivered, from: out }}\n{ONE}");
+    let before = project(&delivered, &source, &[("out", &out)]);
+    let after = project(ONE, &source, &[("out", &out)]);
+    let engine = TestEngine::start(&before).await;
+    let receipt = source.send(message("one")).await;
+    let call = calls.next().await;
+    engine.engine.apply(&after, "test").await.expect("it applies");
+    call.deliver();
+    let receipt = within(receipt).await;
+    assert_eq!(receipt.outcome, ReceiptOutcome::Kept);
+    assert!(receipt.reply.is_some());
+}
+
+#[tokio::test]
+async fn a_source_that_panics_is_seen_and_starts_again_with_the_next_configuration() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let only = project(ONE, &source, &[("out", &out)]);
+    let engine = TestEngine::start(&only).await;
+    engine.until(|status| status.source.state != LinkState::Down).await;
+    source.receive(message("one")).await;
+    source.defect.notify_one();
+    engine.until(|status| status.source.state == LinkState::Down).await;
+    engine.engine.apply(&only, "test").await.expect("it applies");
+    engine.until(|status| status.source.state != LinkState::Down).await;
+    source.receive(message("two")).await;
+    calls.next().await.deliver();
+    calls.next().await.deliver();
+    engine.until(|status| status.counters.delivered == 2).await;
+}
