@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt as _, join, join_all};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use pipehat_connectors::Attempt;
 use pipehat_journal::{AppendError, Position};
@@ -168,9 +167,6 @@ pub(crate) struct Conductor {
     /// it would be made against books that do not know of the first.
     pub(super) deciding: HashSet<MessageId>,
     pub(super) posts: BTreeMap<DestinationName, Post>,
-    /// Deliveries under way. They run inside this task: a task for each would cost more than all
-    /// else that is done for a delivery here.
-    pub(super) sends: FuturesUnordered<BoxFuture<'static, Input>>,
     pub(super) answers: HashMap<MessageId, Waiting>,
     pub(super) answers_due: BTreeMap<(Instant, MessageId), ()>,
     pub(super) epoch: Epoch,
@@ -209,7 +205,6 @@ impl Conductor {
         let epoch = services.log.epoch();
         let mut conductor = Self {
             posts: BTreeMap::new(),
-            sends: FuturesUnordered::new(),
             jitter: services.lane_key | 1,
             services,
             mailbox: mailbox.1,
@@ -261,21 +256,14 @@ impl Conductor {
                         self.handle(input);
                     }
                 }
-                Some(input) = self.sends.next() => self.handle(input),
                 () = tokio::time::sleep_until(due.into()) => {}
-            }
-            for _ in 0..INPUTS_AT_ONCE {
-                let Some(Some(input)) = self.sends.next().now_or_never() else { break };
-                self.handle(input);
             }
         }
         // A delivery that ends now is found open at the next start.
-        let mut sends = std::mem::take(&mut self.sends);
-        let rest = async { while sends.next().await.is_some() {} };
         let posts = std::mem::take(&mut self.posts).into_values();
         let close = join_all(posts.map(|post| post::close(post.connection)));
         // What is still being sent after that is sent again by the next start.
-        let _ = tokio::time::timeout(CLOSING, join(rest, close)).await;
+        let _ = tokio::time::timeout(CLOSING, close).await;
     }
 
     /// The books at the end, and the last record they know of: all that was answered until now

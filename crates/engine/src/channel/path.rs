@@ -233,19 +233,18 @@ impl Conductor {
                 };
                 let destination = Arc::clone(&post.connection.destination);
                 let sending = catch_unwind(AssertUnwindSafe(|| destination.deliver(outbound)));
-                let under_way = post.connection.sends.token();
+                let sender = self.sender.clone();
                 let (told, before) = if post.outbox.is_windowed() {
                     let (told, latest) = oneshot::channel();
                     (Some(told), post.latest.replace(latest))
                 } else {
                     (None, None)
                 };
-                self.sends.push(Box::pin(async move {
+                post.connection.sends.spawn(async move {
                     let attempt = match sending {
                         Ok(sending) => AssertUnwindSafe(sending).catch_unwind().await,
                         Err(panicked) => Err(panicked),
                     };
-                    drop(under_way);
                     // What the panic says is not shown: it may hold values.
                     let attempt = attempt.unwrap_or_else(|_| Attempt::Impossible {
                         code: "delivery.failed",
@@ -255,9 +254,10 @@ impl Conductor {
                         // It is dropped when the one before has been told.
                         let _ = before.await;
                     }
+                    // A conductor that has stopped finds the delivery open at the next start.
+                    let _ = sender.send(Input::Tried { destination: name, key, attempt });
                     drop(told);
-                    Input::Tried { destination: name, key, attempt }
-                }));
+                });
             }
             if self.reloads.get(name).is_some_and(|due| *due > now) {
                 continue;
