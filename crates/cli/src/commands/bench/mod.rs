@@ -35,12 +35,12 @@ Examples:
   pipehat bench --connections 1,100 --json > bench.json
 
 What the rows are:
-  write + fdatasync    the disk alone, with so many messages to a sync as there are connections: no
-                       program that keeps messages before it answers can be faster
+  write + fdatasync    the disk alone, a message of each connection to a sync:
+                       no program that keeps before it answers can be faster
   acknowledging peer   the network alone: a receiver that keeps nothing
   journal              Pipehat's log without the rest
   intake               MLLP in, kept, acknowledged (examples/intake)
-  relay                MLLP in, kept, acknowledged, four fields changed, MLLP out (examples/relay)
+  relay                the same, four fields changed, MLLP out (examples/relay)
 
 Each connection sends a message, waits for its acknowledgment, and sends the next. Senders and
 receiver run in this process and use up a part of the machine; the columns for processor and memory
