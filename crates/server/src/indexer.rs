@@ -158,6 +158,13 @@ impl<I: MessageIndex> Follower<I> {
             {
                 record = self.log.fetch(position)?;
             }
+            // One that repeats another has no bytes of its own, and is found as the first is.
+            if let Record::Received(received) = &mut record
+                && let Some(original) = received.duplicate_of
+                && let Ok(Record::Received(first)) = self.log.fetch(original.0)
+            {
+                received.bytes = first.bytes;
+            }
             self.plan.changes_of(position, &record, &paths, &mut changes);
             last = position.get();
             if changes.len() >= CHANGES_MAX || self.shared.stop.load(Ordering::Acquire) {

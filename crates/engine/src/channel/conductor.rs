@@ -141,6 +141,7 @@ pub(super) struct Blocked {
     pub(super) work: Work,
     pub(super) ticket: Ticket,
     pub(super) code: String,
+    pub(super) why: String,
     pub(super) retry_at: Option<Instant>,
     pub(super) failures: u32,
 }

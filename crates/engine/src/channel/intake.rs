@@ -13,7 +13,7 @@ use pipehat_connectors::{
 };
 use pipehat_journal::{AppendError, Flush};
 use pipehat_message::{
-    AcknowledgmentCode, AcknowledgmentMode, ErrorCode, Header, Outcome, acknowledgment_mode,
+    AcknowledgmentCode, AcknowledgmentMode, ErrorCode, Outcome, acknowledgment_mode,
     wants_accept_acknowledgment, wants_application_acknowledgment,
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -206,7 +206,7 @@ impl ChannelIntake {
         if inbound.part.as_ref().is_some_and(|part| !self.take_part(part)) {
             return Persisting::OutOfTurn;
         }
-        let header = Header::read(&inbound.bytes);
+        let header = reply::header_of(&inbound.bytes);
         let mut received = Received {
             channel: Arc::clone(&self.channel),
             at,
@@ -235,6 +235,16 @@ impl ChannelIntake {
                 );
             }
         };
+        if header.message_code().is_empty() {
+            // Nobody can say what it is; most likely it was cut off.
+            let refusal = Refusal {
+                error: ErrorCode::RequiredFieldMissing,
+                location: Some("MSH-9".to_owned()),
+                ..Refusal::busy("MSH-9, the message type, is missing")
+            };
+            received.refused = Some(("receive.header".to_owned(), refusal.text.clone()));
+            return self.append(received, inbound, admission, Purpose::Refused(refusal), answer);
+        }
         if header.control_id().is_empty() {
             return self.append(received, inbound, admission, Purpose::New, answer);
         }
@@ -375,7 +385,7 @@ impl ChannelIntake {
         inbound: &Inbound,
         answer: Option<oneshot::Receiver<Answer>>,
     ) -> Receipt {
-        let Ok(header) = Header::read(&inbound.bytes) else {
+        let Ok(header) = reply::header_of(&inbound.bytes) else {
             return self.acknowledge_receipt(kept, inbound, Level::Accept);
         };
         if acknowledgment_mode(&header) == AcknowledgmentMode::Original {

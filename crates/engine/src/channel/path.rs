@@ -138,8 +138,8 @@ impl Conductor {
             _ => None,
         };
         if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
-            let code = ended.code.clone();
-            self.block(Blocked { work, ticket, code, retry_at: None, failures });
+            let (code, why) = (ended.code.clone(), ended.detail.clone());
+            self.block(Blocked { work, ticket, code, why, retry_at: None, failures });
             return;
         }
         self.end_work(ticket, work, record, next);
@@ -452,7 +452,9 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
             ended(Disposition::Filtered, "program.filtered", by.to_string())
         }
         Ok(program::Verdict::Rejected { code, text, at }) => {
-            ended(Disposition::Rejected, code.as_str(), format!("{text} ({at})"))
+            // What the sender is told names no file of ours.
+            findings.push(("program.rejected".to_owned(), at.to_string(), 1));
+            ended(Disposition::Rejected, code.as_str(), text.to_string())
         }
         Ok(program::Verdict::Parked { code, reason, at }) => {
             ended(Disposition::Parked, code, format!("{reason} ({at})"))

@@ -158,7 +158,7 @@ impl Conductor {
             blocked: self
                 .blocked
                 .iter()
-                .map(|(message, blocked)| (*message, blocked.code.clone()))
+                .map(|(message, blocked)| (*message, format!("{}: {}", blocked.code, blocked.why)))
                 .collect(),
             anomalies: self.ledger.anomalies,
             stalled: self.stalled.is_some(),

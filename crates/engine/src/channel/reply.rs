@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pipehat_connectors::ReceiptOutcome;
 use pipehat_message::{
-    Acknowledgment, AcknowledgmentBuilder, AcknowledgmentCode, ErrorCode, ErrorDetail, Header,
-    Message, Path, Severity, unreadable_header_reply,
+    Acknowledgment, AcknowledgmentBuilder, AcknowledgmentCode, BatchPartKind, Batches, ErrorCode,
+    ErrorDetail, Header, HeaderError, Message, Path, Severity, unreadable_header_reply,
 };
 
 /// The final answer to a sender who waits for more than durability.
@@ -42,6 +42,22 @@ impl Refusal {
     }
 }
 
+/// The header a payload is acknowledged by: its own, or of a batch that of its first message
+/// (a batch over MLLP is answered as one message; HL7 v2.5.1 §2.10.3 leaves its acknowledgment to
+/// the sites).
+///
+/// # Errors
+/// When there is no header to be read.
+pub(crate) fn header_of(received: &[u8]) -> Result<Header<'_>, HeaderError> {
+    match Header::read(received) {
+        Err(HeaderError::Batch) => {
+            let first = Batches::new(received).find(|part| part.kind == BatchPartKind::Message);
+            first.map_or(Err(HeaderError::Batch), |part| Header::read(part.content()))
+        }
+        header => header,
+    }
+}
+
 /// A positive acknowledgment of these bytes.
 pub(crate) fn positive(
     received: &[u8],
@@ -49,7 +65,7 @@ pub(crate) fn positive(
     control_id: &str,
     at: Timestamp,
 ) -> Option<Bytes> {
-    let header = Header::read(received).ok()?;
+    let header = header_of(received).ok()?;
     let timestamp = hl7_time(at);
     let reply = AcknowledgmentBuilder::new(&header)
         .code(code)
@@ -67,7 +83,7 @@ pub(crate) fn negative(
     at: Timestamp,
 ) -> Bytes {
     let timestamp = hl7_time(at);
-    let Ok(header) = Header::read(received) else {
+    let Ok(header) = header_of(received) else {
         return unreadable_header_reply(received, control_id, &timestamp, &refusal.text).into();
     };
     AcknowledgmentBuilder::new(&header)
@@ -87,7 +103,7 @@ pub(crate) fn negative(
 
 /// A destination's reply as the sender must see it: MSA-2 names the sender's own control id.
 pub(crate) fn forwarded(reply: &Bytes, received: &[u8]) -> Bytes {
-    let Ok(header) = Header::read(received) else { return reply.clone() };
+    let Ok(header) = header_of(received) else { return reply.clone() };
     let named = Acknowledgment::read(reply)
         .is_ok_and(|acknowledgment| acknowledgment.control_id() == header.control_id());
     if named {

@@ -19,7 +19,7 @@ pub struct ChannelStatus {
     pub counters: Counters,
     /// Messages received and not yet processed.
     pub unprocessed: u64,
-    /// Messages whose failure holds their lane, with the operator code.
+    /// Messages whose failure holds their lane, with operator code and reason.
     pub blocked: Vec<(MessageId, String)>,
     /// Records that do not fit the books; always 0.
     pub anomalies: u64,

@@ -177,6 +177,12 @@ impl<'r> Run<'r> {
         };
         let mut message = Message::parse_with(bytes, &limits(bytes))
             .map_err(|error| park("program.unreadable", error.to_string(), &program.place))?;
+        if message.segment("MSH", 2).is_some() {
+            // Steps would read one patient and send two.
+            let reason =
+                "it holds several messages; `split: batch` as the first step takes them apart";
+            return Err(park("program.unreadable", reason.to_owned(), &program.place));
+        }
         if let Some(accept) = &program.accept {
             self.step(&mut message, accept, &Current::default())?;
         }

@@ -473,10 +473,11 @@ impl StageView {
                         format!("routed to {}", names.join(", "))
                     }
                 };
-                let findings = match record.findings.len() {
-                    0 => String::new(),
-                    count => format!("; {count} findings"),
-                };
+                let findings: String = record
+                    .findings
+                    .iter()
+                    .map(|(code, place, count)| format!("; noticed {count} × [{code}] {place}"))
+                    .collect();
                 let revision = short_revision(&record.revision);
                 ("processed", record.at, format!("{what} by revision {revision}{findings}"))
             }
