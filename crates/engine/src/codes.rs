@@ -99,6 +99,11 @@ pub const CODES: &[CodeDescription] = &[
         "Do what the reason says, then release or discard the message.",
     ),
     code(
+        "program.rejected",
+        "A `reject` step refused the message; its place is named here, and not told to the sender.",
+        "Nothing, if it was meant; the sender has the code and the text of the step.",
+    ),
+    code(
         "program.segment-absent",
         "A step wrote to a segment that the message does not have; nothing was written.",
         "Nothing, if it was meant; otherwise add the segment first, or put a `when` beside the step.",
@@ -131,7 +136,7 @@ pub const CODES: &[CodeDescription] = &[
     code(
         "source.ended",
         "A channel's source ended although nobody stopped it: a defect of Pipehat.",
-        "Run `pipehat apply` to start it again, and report the defect with the log.",
+        "Restart Pipehat, or call the admin API's `apply`, and report the defect with the log.",
     ),
 ];
 
