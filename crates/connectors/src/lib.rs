@@ -16,6 +16,7 @@ mod http;
 mod intake;
 mod mllp;
 mod registry;
+mod segment_end;
 mod tls;
 
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};

@@ -285,7 +285,9 @@ impl Writer {
     /// Rolls to a new chunk when this one has no room for so many bytes. A write never spans two
     /// chunks; one that is larger than a chunk makes its chunk grow.
     fn make_room(&mut self, bytes: u64) -> io::Result<()> {
-        let empty = self.end <= CHUNK_HEADER_BYTES as u64;
+        // Also one that holds nothing but the mark of a closing: the next chunk would begin at the
+        // same position, and so take its name.
+        let empty = self.next == self.chunk.first_position();
         if empty || self.end.saturating_add(bytes) <= self.room_end {
             return Ok(());
         }

@@ -12,10 +12,10 @@ use super::disk::Mode;
 use super::listing::{Marker, MarkerBase, Order, Ready};
 use super::parts::Split;
 use super::pattern::Pattern;
-use super::segment_end::SegmentEnd;
 use super::source::{FileSource, SourceOptions, Watching, WhenDone};
 use super::template::NameTemplate;
 use super::workplace::WORKING_FOLDER;
+use crate::segment_end::SegmentEnd;
 use crate::{
     BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Source, SourceDescriptor,
 };

@@ -13,8 +13,8 @@ use jiff::Zoned;
 use super::appended::{self, Delivery};
 use super::codes;
 use super::disk::{self, Mode};
-use super::segment_end::SegmentEnd;
 use super::template::NameTemplate;
+use crate::segment_end::SegmentEnd;
 use crate::{Attempt, Destination, Health, Outbound, Parallel, Problem};
 
 /// How many names are tried for one message before it is given up for now.

@@ -19,7 +19,6 @@ mod notes;
 mod parts;
 mod pattern;
 mod reasons;
-mod segment_end;
 mod source;
 mod template;
 #[cfg(test)]

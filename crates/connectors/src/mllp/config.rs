@@ -10,6 +10,7 @@ use pipehat_config::{Address, Diagnostic, Diagnostics, FieldSchema, Kind, Requir
 use crate::mllp::destination::MllpDestination;
 use crate::mllp::source::MllpSource;
 use crate::mllp::{acknowledgment, codes};
+use crate::segment_end::SegmentEnd;
 use crate::tls::{
     ACCEPTED_RISK, CLIENT_TLS, ClientTls, Direction, SERVER_TLS, ServerTls, check_exposure,
 };
@@ -66,6 +67,15 @@ const MESSAGE_BYTES_MAX: FieldSchema = FieldSchema {
     required: Required::Default("50MiB"),
     doc: "The longest message. A longer one is refused without being kept in memory.",
     example: "10MiB",
+};
+
+const SEGMENT_END: FieldSchema = FieldSchema {
+    name: "segment_end",
+    kind: Kind::Choice(&["keep", "cr"]),
+    required: Required::Default("keep"),
+    doc: "What ends each segment: what the message has, or a carriage return as the standard wants it. Choose `cr` for \
+          messages that come from files with other line ends: strict partners refuse those.",
+    example: "cr",
 };
 
 const KEEP_ALIVE: FieldSchema = FieldSchema {
@@ -215,6 +225,7 @@ pub(super) const DESTINATION: &[FieldSchema] = &[
     },
     KEEP_ALIVE,
     MESSAGE_BYTES_MAX,
+    SEGMENT_END,
 ];
 
 /// How a source behaves.
@@ -268,6 +279,7 @@ pub(super) struct DestinationRules {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) keep_alive: Option<Duration>,
     pub(super) message_bytes_max: usize,
+    pub(super) segment_end: SegmentEnd,
 }
 
 fn build_source(
@@ -356,6 +368,10 @@ pub(super) fn destination_rules(
         idle_timeout: settings.duration("idle_timeout"),
         keep_alive: settings.duration("keep_alive").filter(|time| !time.is_zero()),
         message_bytes_max: size(settings, "message_bytes_max")?,
+        segment_end: match settings.choice("segment_end")? {
+            "cr" => SegmentEnd::Cr,
+            _ => SegmentEnd::Keep,
+        },
     };
     (no_clash(&rules, settings, diagnostics) && exposed && timed).then_some(rules)
 }

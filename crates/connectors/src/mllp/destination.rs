@@ -151,7 +151,7 @@ impl Destination for MllpDestination {
 
     fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
         let connect = self.rules.clone();
-        match self.enqueue(outbound.bytes) {
+        match self.enqueue(self.rules.segment_end.apply(&outbound.bytes)) {
             Err(attempt) => ready(attempt).boxed(),
             Ok(attempt) => async move {
                 attempt.await.unwrap_or_else(|_| Attempt::Interrupted {

@@ -109,6 +109,37 @@ fn what_was_answered_survives_a_kill() {
     }
 }
 
+/// The bytes before a chunk's first group.
+const CHUNK_HEADER_BYTES: usize = 256;
+
+/// A crash right after a chunk was begun leaves it empty, and the next closing writes its mark there:
+/// a first append that does not fit must not begin another chunk of the same name.
+#[test]
+fn a_large_first_append_into_an_empty_chunk_keeps_it() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let options = || OpenOptions { chunk_bytes: 16 * 1024, ..options(directory.path()) };
+    let (journal, _) = FileJournal::open(options()).expect("opens");
+    for number in 0..2 {
+        append(&journal, vec![record(1, b"", &[&noise(10_000, number)])]).expect("appends");
+    }
+    journal.close();
+    drop(journal);
+    let newest = directory.path().join("journal/00000000000000000002.chunk");
+    let mut bytes = std::fs::read(&newest).expect("the second record begins a chunk");
+    bytes.iter_mut().skip(CHUNK_HEADER_BYTES).for_each(|byte| *byte = 0);
+    std::fs::write(&newest, bytes).expect("writes");
+    let (journal, recovery) = FileJournal::open(options()).expect("opens");
+    assert_eq!(recovery.records(), 1);
+    journal.close();
+    drop(journal);
+    let (journal, _) = FileJournal::open(options()).expect("opens");
+    append(&journal, vec![record(1, b"", &[&noise(20_000, 1)])]).expect("appends");
+    journal.close();
+    drop(journal);
+    let (journal, recovery) = FileJournal::open(options()).expect("opens");
+    assert_eq!((recovery.records(), journal.read(Position::FIRST).count()), (2, 2));
+}
+
 /// The most memory this process has ever had, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");

@@ -90,6 +90,23 @@ async fn one_connection_serves_one_message_after_another() {
 }
 
 #[tokio::test]
+async fn segments_end_as_the_standard_wants_where_that_is_configured() {
+    let with_lf = || {
+        let text = String::from_utf8(message("ONE").to_vec()).expect("it is ASCII");
+        Bytes::from(text.replace('\r', "\n"))
+    };
+    for (further, expected) in [("", with_lf()), ("segment_end: cr", message("ONE"))] {
+        let sender = Sender::start(further).await;
+        let delivery = sender.deliver_bytes(with_lf());
+        let mut partner = sender.accept().await;
+        assert_eq!(partner.frame().await, expected);
+        partner.send(&acknowledgment("AA", "ONE")).await;
+        assert_eq!(attempt(delivery).await, delivered("AA", "ONE"));
+        sender.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn each_negative_code_has_its_answer() {
     let sender = Sender::start("").await;
     let mut partner = None;

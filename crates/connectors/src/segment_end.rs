@@ -1,11 +1,12 @@
-//! Line ends of written files. HL7's own is CR (HL7 v2.5.1 §2.5.2); consumers of files often want another.
+//! Ends of segments as they are sent. HL7's own is CR (HL7 v2.5.1 §2.5.2); consumers of files often
+//! want another, and senders of files often wrote another.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-/// What ends a segment in a file.
+/// What ends a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SegmentEnd {
+pub(crate) enum SegmentEnd {
     /// What the message has.
     Keep,
     /// Carriage return.
@@ -26,7 +27,7 @@ impl SegmentEnd {
     }
 
     /// The message with these ends.
-    pub(super) fn apply(self, message: &Bytes) -> Bytes {
+    pub(crate) fn apply(self, message: &Bytes) -> Bytes {
         if self == Self::Keep {
             return message.clone();
         }
@@ -43,7 +44,7 @@ impl SegmentEnd {
     }
 
     /// The same message, with an end of its last segment if it has none: another message follows.
-    pub(super) fn terminated(self, message: Bytes) -> Bytes {
+    pub(crate) fn terminated(self, message: Bytes) -> Bytes {
         if message.ends_with(b"\r") || message.ends_with(b"\n") {
             return message;
         }
