@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+
 use pipehat_engine::record::{
     Decided, Decision, Disposition, Processed, ProcessedOutcome, Received, Record, Settled,
     SettledOutcome,
@@ -23,6 +26,9 @@ const REST: Duration = Duration::from_millis(100);
 
 /// How long it waits after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// How far the indexer steps back behind the path, as `nice` counts.
+const NICENESS: i32 = 10;
 
 /// Changes written in one transaction.
 const CHANGES_MAX: usize = 8_000;
@@ -110,6 +116,11 @@ enum FollowError {
 
 impl<I: MessageIndex> Follower<I> {
     fn run(mut self) {
+        // Messages come first: where there is work for more than all processors, the index waits.
+        // What it has not taken in stands in the journal, and status shows how much that is.
+        if let Err(error) = setpriority_process(Some(gettid()), NICENESS) {
+            tracing::debug!(%error, "the indexer keeps the priority of the path");
+        }
         while !self.shared.stop.load(Ordering::Acquire) {
             let rest = match self.follow() {
                 Ok(true) => continue,
