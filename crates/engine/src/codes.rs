@@ -130,7 +130,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "receive.header",
-        "The message's header (MSH) can't be read. It is kept, and was refused with AR.",
+        "The message's header (MSH) can't be read, or says no message type (MSH-9). It is kept, and was refused with AR.",
         "Look at the message as received; ask the sender what it is.",
     ),
     code(
