@@ -1,8 +1,9 @@
-//! Developer chores: the pages under `docs/` that are made from the code.
+//! Developer chores: the pages under `docs/` that are made from the code, and the dictionary's file.
 //!
 //! ```text
 //! cargo xtask docs           writes docs/connectors.md and docs/codes.md
 //! cargo xtask openapi        writes docs/openapi.json
+//! cargo xtask definitions    writes crates/dictionary/src/definitions.bin
 //! cargo xtask docs --check   says whether they are current, and writes nothing
 //! ```
 //!
@@ -10,6 +11,7 @@
 
 mod code_pages;
 mod connector_pages;
+mod definitions;
 #[cfg(test)]
 mod guide;
 mod page;
@@ -20,7 +22,7 @@ use anyhow::{Result, bail};
 
 use page::{PAGES, Page};
 
-const USAGE: &str = "usage: cargo xtask docs|openapi [--check]";
+const USAGE: &str = "usage: cargo xtask docs|openapi|definitions [--check]";
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +32,9 @@ fn main() -> Result<ExitCode> {
         [command, "--check"] => (*command, true),
         _ => bail!(USAGE),
     };
+    if command == "definitions" {
+        return definitions(check);
+    }
     let pages: Vec<&Page> = PAGES.iter().filter(|page| page.command == command).collect();
     if pages.is_empty() {
         bail!(USAGE);
@@ -44,4 +49,14 @@ fn main() -> Result<ExitCode> {
         }
     }
     Ok(if stale { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn definitions(check: bool) -> Result<ExitCode> {
+    if !check {
+        definitions::write()?;
+    } else if !definitions::is_current()? {
+        eprintln!("{} is not current: run `cargo xtask definitions`", definitions::FILE);
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
 }
