@@ -1,0 +1,520 @@
+//! Masks one message after another.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use pipehat_dictionary::Version;
+use pipehat_message::{
+    Charset, CharsetRule, Delimiters, Header, HeaderError, Limits, Meaning, Message, ParseError,
+    Piece, UnknownCharset, sequences,
+};
+
+use super::alphabet::Alphabets;
+use super::check_digit::check_digit;
+use super::date;
+use super::key::Key;
+use super::leaves::{Leaf, leaves};
+use super::rules::{Allowance, Treatment};
+use super::text::Reader;
+use super::vocabulary::vocabulary;
+use super::words::{Piece as Part, Secrets, Words, pieces, words};
+
+/// Purpose of the key.
+const SHIFT: u8 = 3;
+
+/// Dates move by at least and at most so many weeks.
+const WEEKS_MIN: u64 = 5;
+const WEEKS_MAX: u64 = 260;
+
+/// Safe Harbor lets ages up to this one stand; the older ones are made one.
+const AGE_OF_THE_OLD: i64 = 90;
+const DAYS_OF_THE_OLD: i64 = AGE_OF_THE_OLD * 365 + AGE_OF_THE_OLD / 4;
+
+/// Character sets remembered at once.
+const CHARSETS_MAX: usize = 8;
+
+/// Digits of a code that is in no table and is taken for somebody's number.
+const CODE_DIGITS_MAX: usize = 5;
+
+/// The three digits of postal codes where fewer than 20,000 people live, by the census of 2000 (guidance of the
+/// Department of Health and Human Services on §164.514(b)).
+const SPARSE_POSTAL_CODES: &[&str] = &[
+    "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878",
+    "879", "884", "890", "893",
+];
+
+/// What becomes of free text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextPolicy {
+    /// Words and numbers that are known to tell nobody stay.
+    #[default]
+    Scrub,
+    /// Every word becomes a pseudonym.
+    Mask,
+}
+
+/// How to mask.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Places that stay, unless a word there says who the message is about.
+    pub allow: Vec<Allowance>,
+    /// What becomes of free text.
+    pub text: TextPolicy,
+    /// Words that may stay in free text, besides those that are known; in lower case.
+    pub words: HashSet<String>,
+    /// The character set, where MSH-18 is not to be believed.
+    pub charset: CharsetRule,
+}
+
+/// Masks messages.
+pub struct Masker {
+    key: Key,
+    options: Options,
+    sets: Vec<Words>,
+    secrets: Secrets,
+}
+
+/// A masked message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Masked {
+    /// Its bytes, in the character set it came in.
+    pub bytes: Vec<u8>,
+    /// How many of its values changed.
+    pub changed: usize,
+}
+
+impl fmt::Debug for Masked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Masked")
+            .field("bytes", &self.bytes.len())
+            .field("changed", &self.changed)
+            .finish()
+    }
+}
+
+/// Why a message was not masked. Nothing of it may be given away then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MaskError {
+    /// Its header can't be read.
+    #[error("the header can't be read: {0}")]
+    Header(#[from] HeaderError),
+    /// It can't be read.
+    #[error("the message can't be read: {0}")]
+    Parse(#[from] ParseError),
+    /// Its character set is not known.
+    #[error("{0}; name the character set that it is in")]
+    Charset(#[from] UnknownCharset),
+    /// The result does not have the shape of the message.
+    #[error("masking would change the structure of the message")]
+    Shape,
+    /// A value is in the result still.
+    #[error("a value survived in {segment}-{field} (segment {line} of the message)")]
+    Leak {
+        /// The segment's name, or `?` for a line that is none.
+        segment: String,
+        /// Its place in the message, from 1.
+        line: usize,
+        /// The field, from 1.
+        field: usize,
+    },
+}
+
+impl Masker {
+    /// A masker whose pseudonyms depend on `key`.
+    pub fn new(key: Key, options: Options) -> Self {
+        Self { key, options, sets: Vec::new(), secrets: Secrets::default() }
+    }
+
+    /// Masks one message.
+    ///
+    /// # Errors
+    /// A message that can't be read, and one in whose result a value was found.
+    pub fn mask(&mut self, message: &[u8]) -> Result<Masked, MaskError> {
+        let charset = match (self.options.charset, Charset::detect_wide(message)) {
+            (CharsetRule::Declared, Some(wide)) => wide,
+            (rule, _) => rule.resolve(Header::read(message)?.character_set(), message)?,
+        };
+        let text = charset.transcode(message).text;
+        let version = version_of(text.as_bytes());
+        let parsed = Message::parse_with(text.as_bytes(), &Limits::DEFAULT)?;
+        let found = leaves(&text, &parsed, version, &self.options.allow);
+
+        let mut words = self.words_of(charset);
+        let mut secrets = std::mem::take(&mut self.secrets);
+        gather(&text, &found, &mut secrets);
+        let shift_days = shift(&self.key, &parsed);
+        let run = Run {
+            text: &text,
+            options: &self.options,
+            delimiters: parsed.delimiters(),
+            secrets: &secrets,
+            shift_days,
+            sent: date::day_of(header_date(&parsed)),
+        };
+        let output = run.write(&found, &mut words);
+        let changed = run.changed(&found, &output);
+        let result = run.check(&found, &output.text, version, &parsed).and_then(|()| {
+            let bytes = charset.encode(&output.text).map_err(|_| MaskError::Shape)?;
+            Ok(Masked { bytes: bytes.into_owned(), changed })
+        });
+        secrets.clear();
+        self.secrets = secrets;
+        self.sets.push(words);
+        result
+    }
+
+    /// The pseudonyms of a character set, taken out of those that are remembered.
+    fn words_of(&mut self, charset: Charset) -> Words {
+        let known = self.sets.iter().position(|words| words.alphabets().charset() == charset);
+        match known {
+            Some(at) => self.sets.swap_remove(at),
+            None => {
+                if self.sets.len() >= CHARSETS_MAX {
+                    self.sets.remove(0);
+                }
+                Words::new(self.key.clone(), Alphabets::new(charset))
+            }
+        }
+    }
+}
+
+/// The version a message says it is of, else the one most are.
+fn version_of(text: &[u8]) -> Version {
+    let stated = Header::read(text).ok().map(|header| header.component(12, 1));
+    stated.and_then(Version::named).unwrap_or(Version::V2_5_1)
+}
+
+fn header_date<'m>(message: &'m Message<'_>) -> &'m str {
+    let segment = message.segment_at(0);
+    let date = segment.and_then(|segment| segment.field(7)).map(|value| value.raw());
+    date.and_then(|date| std::str::from_utf8(date).ok()).unwrap_or_default()
+}
+
+/// By how many days the dates of this message's patient move.
+fn shift(key: &Key, message: &Message<'_>) -> i64 {
+    let patient =
+        patient_of(message).map(|identifier| identifier.to_lowercase()).unwrap_or_default();
+    let bytes = key.derive(SHIFT, &[patient.as_bytes()]);
+    let number = bytes.first_chunk().copied().map_or(0, u64::from_le_bytes);
+    let weeks = WEEKS_MIN + number % (WEEKS_MAX - WEEKS_MIN + 1);
+    i64::try_from(weeks * 7).unwrap_or(7)
+}
+
+/// The identifier a patient is known by: the medical record number among PID-3, else its first, else PID-2.
+fn patient_of<'m>(message: &'m Message<'_>) -> Option<&'m str> {
+    let pid = message.segment("PID", 1)?;
+    let component = |value: pipehat_message::Value<'m>, position: usize| {
+        value.components().nth(position - 1).map(|component| component.raw()).unwrap_or_default()
+    };
+    let list = pid.field(3).into_iter().flat_map(|field| field.repetitions());
+    let identifiers: Vec<_> =
+        list.filter(|repetition| !component(*repetition, 1).is_empty()).collect();
+    let record = identifiers.iter().find(|repetition| component(**repetition, 5) == b"MR");
+    let chosen = record.or(identifiers.first()).copied().or_else(|| pid.field(2))?;
+    std::str::from_utf8(component(chosen, 1)).ok().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Gathers what says who the message is about.
+fn gather(text: &str, leaves: &[Leaf], secrets: &mut Secrets) {
+    for leaf in leaves {
+        let value = text.get(leaf.at.clone()).unwrap_or_default();
+        match leaf.treatment {
+            Treatment::Name => secrets.add(value, |_| false),
+            Treatment::Identifier | Treatment::PostalCode | Treatment::BirthDate => {
+                secrets.add(value, |word| vocabulary().contains(word));
+            }
+            Treatment::Structural
+            | Treatment::Keep
+            | Treatment::Number
+            | Treatment::Code
+            | Treatment::Catalog
+            | Treatment::CheckDigit
+            | Treatment::Date
+            | Treatment::Text
+            | Treatment::Document => {}
+        }
+    }
+}
+
+/// One message on its way.
+struct Run<'a> {
+    text: &'a str,
+    options: &'a Options,
+    delimiters: Delimiters,
+    secrets: &'a Secrets,
+    shift_days: i64,
+    sent: Option<i64>,
+}
+
+/// What is written, and where each leaf ended up.
+struct Output {
+    text: String,
+    places: Vec<std::ops::Range<usize>>,
+}
+
+impl Run<'_> {
+    fn write(&self, leaves: &[Leaf], masks: &mut Words) -> Output {
+        let mut output =
+            Output { text: String::with_capacity(self.text.len()), places: Vec::new() };
+        let mut done = 0;
+        for leaf in leaves {
+            output.text.push_str(self.text.get(done..leaf.at.start).unwrap_or_default());
+            let start = output.text.len();
+            self.leaf(leaf, masks, &mut output.text);
+            output.places.push(start..output.text.len());
+            done = leaf.at.end;
+        }
+        output.text.push_str(self.text.get(done..).unwrap_or_default());
+        output
+    }
+
+    fn slice(&self, at: &std::ops::Range<usize>) -> &str {
+        self.text.get(at.clone()).unwrap_or_default()
+    }
+
+    fn leaf(&self, leaf: &Leaf, masks: &mut Words, output: &mut String) {
+        let value = self.slice(&leaf.at);
+        match leaf.treatment {
+            Treatment::Structural => output.push_str(value),
+            Treatment::Number => self.number(value, masks, output),
+            Treatment::Keep => self.keep(value, masks, output),
+            Treatment::Code => self.code(leaf, value, masks, output),
+            Treatment::Catalog if self.slice(&leaf.beside.first).is_empty() => {
+                self.free(value, masks, output)
+            }
+            Treatment::Catalog => self.keep(value, masks, output),
+            Treatment::Identifier | Treatment::Name => self.mask(value, masks, output),
+            Treatment::CheckDigit => self.check_digit(leaf, value, masks, output),
+            Treatment::Date => self.date(value, masks, output),
+            Treatment::BirthDate => self.birth_date(value, masks, output),
+            Treatment::PostalCode => self.postal_code(leaf, value, masks, output),
+            Treatment::Text => self.free(value, masks, output),
+            Treatment::Document => {
+                output.extend(value.chars().map(|c| if c.is_alphanumeric() { 'A' } else { c }));
+            }
+        }
+    }
+
+    /// Writes a value text by text; escape sequences keep their form.
+    fn pieces(&self, value: &str, output: &mut String, mut write: impl FnMut(&str, &mut String)) {
+        for piece in sequences(value.as_bytes(), &self.delimiters) {
+            match piece {
+                Piece::Text(text) => write(std::str::from_utf8(text).unwrap_or_default(), output),
+                Piece::Sequence(sequence) => {
+                    let raw = std::str::from_utf8(sequence.raw).unwrap_or_default();
+                    match sequence.meaning {
+                        Meaning::Hexadecimal(digits) => hexadecimal(raw, digits, output),
+                        Meaning::Local(_) | Meaning::Unknown => {
+                            // The letter that makes it what it is stays; what follows is text.
+                            let inner = raw.char_indices().nth(2).map_or(raw.len(), |(at, _)| at);
+                            let end = raw.len().saturating_sub(1).max(inner);
+                            output.push_str(raw.get(..inner).unwrap_or_default());
+                            write(raw.get(inner..end).unwrap_or_default(), output);
+                            output.push_str(raw.get(end..).unwrap_or_default());
+                        }
+                        _ => output.push_str(raw),
+                    }
+                }
+            }
+        }
+    }
+
+    fn mask(&self, value: &str, masks: &mut Words, output: &mut String) {
+        self.pieces(value, output, |text, output| masks.mask(text, output));
+    }
+
+    /// Keeps a value, less the words that say who the message is about.
+    fn keep(&self, value: &str, masks: &mut Words, output: &mut String) {
+        let start = output.len();
+        if words(value).any(|word| self.secrets.contains(word)) {
+            self.pieces(value, output, |text, output| {
+                for piece in pieces(text) {
+                    match piece {
+                        Part::Word(word) if self.secrets.contains(word) => {
+                            masks.mask_word(word, output)
+                        }
+                        Part::Word(other) | Part::Other(other) => output.push_str(other),
+                    }
+                }
+            });
+        } else {
+            output.push_str(value);
+        }
+        self.mask_if_quoted(value, start, masks, output);
+    }
+
+    /// Keeps a number, unless it is a date in the wrong place.
+    fn number(&self, value: &str, masks: &mut Words, output: &mut String) {
+        let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+        if date::is_plausible(value) && digits == value.len() {
+            return self.date(value, masks, output);
+        }
+        self.keep(value, masks, output);
+    }
+
+    /// Common words together may be the name of an employer: then all of the value goes.
+    fn mask_if_quoted(&self, value: &str, start: usize, masks: &mut Words, output: &mut String) {
+        if output.get(start..).is_some_and(|written| self.secrets.are_quoted(written)) {
+            output.truncate(start);
+            self.mask(value, masks, output);
+        }
+    }
+
+    fn code(&self, leaf: &Leaf, value: &str, masks: &mut Words, output: &mut String) {
+        if leaf.table.is_some_and(|table| table.code(value.as_bytes()).is_some()) {
+            return output.push_str(value);
+        }
+        let is_long = |word: &str| {
+            leaf.table.is_some()
+                && word.bytes().filter(u8::is_ascii_digit).count() > CODE_DIGITS_MAX
+        };
+        if words(value).any(is_long) {
+            return self.mask(value, masks, output);
+        }
+        self.keep(value, masks, output);
+    }
+
+    fn free(&self, value: &str, masks: &mut Words, output: &mut String) {
+        if self.options.text == TextPolicy::Mask {
+            return self.mask(value, masks, output);
+        }
+        let reader = Reader {
+            vocabulary: vocabulary(),
+            extra: &self.options.words,
+            secrets: self.secrets,
+            shift_days: self.shift_days,
+        };
+        let start = output.len();
+        self.pieces(value, output, |text, output| reader.scrub(text, masks, output));
+        self.mask_if_quoted(value, start, masks, output);
+    }
+
+    fn check_digit(&self, leaf: &Leaf, value: &str, masks: &mut Words, output: &mut String) {
+        let identifier = self.slice(&leaf.beside.first);
+        let scheme = self.slice(&leaf.beside.second);
+        let right = check_digit(identifier, scheme).filter(|digit| value.chars().eq([*digit]));
+        if right.is_some() {
+            let mut masked = String::new();
+            masks.mask(identifier, &mut masked);
+            if let Some(digit) = check_digit(&masked, scheme) {
+                return output.push(digit);
+            }
+        }
+        self.mask(value, masks, output);
+    }
+
+    fn date(&self, value: &str, masks: &mut Words, output: &mut String) {
+        match date::shifted(value, self.shift_days) {
+            Some(moved) if moved.len() == value.len() => output.push_str(&moved),
+            _ => self.mask(value, masks, output),
+        }
+    }
+
+    fn birth_date(&self, value: &str, masks: &mut Words, output: &mut String) {
+        if let (Some(sent), Some(born)) = (self.sent, date::day_of(value))
+            && sent - born >= DAYS_OF_THE_OLD
+        {
+            let made = date::years_before(sent - self.shift_days, AGE_OF_THE_OLD, value);
+            if made.len() == value.len() {
+                return output.push_str(&made);
+            }
+        }
+        self.date(value, masks, output);
+    }
+
+    fn postal_code(&self, leaf: &Leaf, value: &str, masks: &mut Words, output: &mut String) {
+        let country = self.slice(&leaf.beside.first);
+        let american =
+            matches!(country.to_ascii_uppercase().as_str(), "" | "US" | "USA" | "UNITED STATES");
+        let digits = value.bytes().filter(u8::is_ascii_digit).count();
+        let form = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let Some(first) = value.get(..3).filter(|_| american && form && matches!(digits, 5 | 9))
+        else {
+            return self.mask(value, masks, output);
+        };
+        output.push_str(if SPARSE_POSTAL_CODES.contains(&first) { "000" } else { first });
+        output.extend(value.chars().skip(3).map(|c| if c == '-' { '-' } else { '0' }));
+    }
+
+    fn changed(&self, leaves: &[Leaf], output: &Output) -> usize {
+        let written = |place: &std::ops::Range<usize>| output.text.get(place.clone());
+        let pairs = leaves.iter().zip(&output.places);
+        pairs.filter(|(leaf, place)| Some(self.slice(&leaf.at)) != written(place)).count()
+    }
+
+    /// Reads the result as anybody would, and looks for what must not be in it.
+    fn check(
+        &self,
+        before: &[Leaf],
+        output: &str,
+        version: Version,
+        original: &Message<'_>,
+    ) -> Result<(), MaskError> {
+        let parsed = Message::parse_with(output.as_bytes(), &Limits::DEFAULT)
+            .map_err(|_| MaskError::Shape)?;
+        let after = leaves(output, &parsed, version, &self.options.allow);
+        if after.len() != before.len() {
+            return Err(MaskError::Shape);
+        }
+        for (old, new) in before.iter().zip(&after) {
+            if old.line != new.line || old.field != new.field {
+                return Err(MaskError::Shape);
+            }
+            let value = output.get(new.at.clone()).unwrap_or_default();
+            if self.leaks(old, self.slice(&old.at), value) {
+                let segment =
+                    original.segment_at(old.line).and_then(|segment| segment.segment_name());
+                return Err(MaskError::Leak {
+                    segment: segment.map_or_else(|| "?".to_owned(), |name| name.to_string()),
+                    line: old.line + 1,
+                    field: old.field,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn leaks(&self, leaf: &Leaf, before: &str, after: &str) -> bool {
+        let same = before == after && before.chars().any(char::is_alphanumeric);
+        let word_stayed = || {
+            words(before)
+                .zip(words(after))
+                .any(|(old, new)| old == new && self.secrets.contains(old))
+        };
+        match leaf.treatment {
+            Treatment::Structural | Treatment::CheckDigit | Treatment::PostalCode => false,
+            // The pseudonym of an identifier may hold no word of it.
+            Treatment::Identifier | Treatment::Name => same || self.secrets.are_quoted(after),
+            Treatment::Date | Treatment::BirthDate => same && before.len() >= "YYYYMMDD".len(),
+            Treatment::Document => same && before.chars().any(|c| c.is_alphanumeric() && c != 'A'),
+            Treatment::Code
+                if leaf.table.is_some_and(|table| table.code(after.as_bytes()).is_some()) =>
+            {
+                false
+            }
+            Treatment::Keep
+            | Treatment::Number
+            | Treatment::Code
+            | Treatment::Catalog
+            | Treatment::Text => word_stayed() || self.secrets.are_quoted(after),
+        }
+    }
+}
+
+/// `\Xhh..\`: control characters stay, others become the letter x.
+fn hexadecimal(raw: &str, digits: &[u8], output: &mut String) {
+    let (pairs, rest) = digits.as_chunks::<2>();
+    output.extend(raw.chars().take(2));
+    for pair in pairs {
+        let pair = std::str::from_utf8(pair).unwrap_or("78");
+        let control = u8::from_str_radix(pair, 16).is_ok_and(|byte| byte < 0x20);
+        output.push_str(if control { pair } else { "78" });
+    }
+    output.extend(rest.iter().map(|_| '7'));
+    output.extend(raw.chars().last());
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

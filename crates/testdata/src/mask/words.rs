@@ -1,0 +1,254 @@
+//! Pseudonyms of words, and the words a message must not contain any more.
+
+use std::collections::{HashMap, HashSet};
+
+use pipehat_message::undecodable_byte;
+
+use super::alphabet::{Alphabets, Kind};
+use super::key::Key;
+use super::permutation::permute;
+
+/// Pseudonyms remembered at once; when there are more, they are worked out again.
+const REMEMBERED_MAX: usize = 50_000;
+
+/// Words shorter than this are not looked for elsewhere in a message: too many are the same by chance.
+pub(super) const LETTERS_MIN: usize = 3;
+/// The same for words of digits.
+pub(super) const DIGITS_MIN: usize = 4;
+
+/// Makes pseudonyms.
+pub(super) struct Words {
+    key: Key,
+    alphabets: Alphabets,
+    remembered: HashMap<String, String>,
+}
+
+impl Words {
+    pub(super) fn new(key: Key, alphabets: Alphabets) -> Self {
+        Self { key, alphabets, remembered: HashMap::new() }
+    }
+
+    pub(super) fn alphabets(&self) -> &Alphabets {
+        &self.alphabets
+    }
+
+    /// Writes a text with each of its words replaced by its pseudonym.
+    pub(super) fn mask(&mut self, text: &str, output: &mut String) {
+        for piece in pieces(text) {
+            match piece {
+                Piece::Word(word) => self.mask_word(word, output),
+                Piece::Other(other) => output.push_str(other),
+            }
+        }
+    }
+
+    /// Writes the pseudonym of one word.
+    pub(super) fn mask_word(&mut self, word: &str, output: &mut String) {
+        if let Some(known) = self.remembered.get(word) {
+            output.push_str(known);
+            return;
+        }
+        let pseudonym = self.pseudonym(word);
+        output.push_str(&pseudonym);
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.clear();
+        }
+        self.remembered.insert(word.to_owned(), pseudonym);
+    }
+
+    fn pseudonym(&mut self, word: &str) -> String {
+        let mut places = Vec::with_capacity(word.len());
+        for character in word.chars() {
+            match self.alphabets.place(character) {
+                Some(place) => places.push(place),
+                // Undecodable bytes: nothing can be told of them.
+                None => return word.chars().map(|_| 'x').collect(),
+            }
+        }
+        let mut digits: Vec<u32> = places.iter().map(|place| place.digit).collect();
+        let radices: Vec<u32> = places.iter().map(|place| place.radix).collect();
+        let shape: Vec<u8> = places.iter().flat_map(|place| tag(place.kind)).collect();
+        permute(&self.key, &shape, &mut digits, &radices);
+        places
+            .into_iter()
+            .zip(digits)
+            .map(|(mut place, digit)| {
+                place.digit = digit;
+                self.alphabets.character(place)
+            })
+            .collect()
+    }
+}
+
+fn tag(kind: Kind) -> [u8; 5] {
+    let (tag, block) = match kind {
+        Kind::Digit => (0, 0),
+        Kind::Letter => (1, 0),
+        Kind::Cased(block) => (2, block),
+        Kind::Uncased(block) => (3, block),
+    };
+    let [a, b, c, d] = block.to_le_bytes();
+    [tag, a, b, c, d]
+}
+
+/// A text in pieces: runs of letters and digits, and what is between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    Word(&'a str),
+    Other(&'a str),
+}
+
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let word = is_word(first);
+        let end = rest.find(|character| is_word(character) != word).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(if word { Piece::Word(piece) } else { Piece::Other(piece) })
+    })
+}
+
+/// The words of a text.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).filter_map(|piece| match piece {
+        Piece::Word(word) => Some(word),
+        Piece::Other(_) => None,
+    })
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || undecodable_byte(character).is_some()
+}
+
+/// What a message says of the people it is about.
+#[derive(Default)]
+pub(super) struct Secrets {
+    words: HashSet<String>,
+    values: Vec<String>,
+}
+
+/// Whole values looked for; of a message with more, the words alone.
+const VALUES_MAX: usize = 256;
+
+/// Characters of a whole value that is looked for.
+const VALUE_MIN: usize = 8;
+
+/// Letters and digits among them.
+const VALUE_LETTERS_MIN: usize = 6;
+
+impl Secrets {
+    /// Adds a value and its words, those left out that `harmless` says.
+    pub(super) fn add(&mut self, value: &str, harmless: impl Fn(&str) -> bool) {
+        for word in words(value).filter(|word| is_telling(word)) {
+            let lower = word.to_lowercase();
+            if !harmless(&lower) {
+                self.words.insert(lower);
+            }
+        }
+        let value = value.trim();
+        let letters = value.chars().filter(|character| character.is_alphanumeric()).count();
+        if self.values.len() < VALUES_MAX
+            && value.len() >= VALUE_MIN
+            && letters >= VALUE_LETTERS_MIN
+        {
+            self.values.push(value.to_lowercase());
+        }
+    }
+
+    /// Whether this word is one of them.
+    pub(super) fn contains(&self, word: &str) -> bool {
+        !self.words.is_empty() && is_telling(word) && self.words.contains(&word.to_lowercase())
+    }
+
+    /// Whether a whole value stands in the text.
+    pub(super) fn are_quoted(&self, text: &str) -> bool {
+        if text.len() < VALUE_MIN || self.values.is_empty() {
+            return false;
+        }
+        let text = text.to_lowercase();
+        self.values.iter().any(|value| text.contains(value.as_str()))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.words.clear();
+        self.values.clear();
+    }
+}
+
+/// Whether a word is long enough for its appearance elsewhere to mean something. A single character of a script
+/// that writes words with one or two is.
+fn is_telling(word: &str) -> bool {
+    let characters = word.chars().count();
+    if word.chars().all(|character| character.is_ascii_digit()) {
+        characters >= DIGITS_MIN
+    } else if word.is_ascii() {
+        characters >= LETTERS_MIN
+    } else {
+        characters >= 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipehat_message::Charset;
+
+    use super::*;
+
+    fn masked(charset: Charset, text: &str) -> String {
+        let mut words = Words::new(Key::new([3; 32]), Alphabets::new(charset));
+        let mut output = String::new();
+        words.mask(text, &mut output);
+        output
+    }
+
+    #[track_caller]
+    fn check_shape(charset: Charset, text: &str) {
+        let result = masked(charset, text);
+        let encoded = charset.encode(&result).expect("of the same set");
+        assert_eq!(encoded.len(), charset.encode(text).expect("of the set").len(), "{result}");
+        for (before, after) in text.chars().zip(result.chars()) {
+            assert_eq!(before.is_alphabetic(), after.is_alphabetic(), "{text} {result}");
+            assert_eq!(before.is_uppercase(), after.is_uppercase(), "{text} {result}");
+            assert!(before.is_alphanumeric() || before == after);
+        }
+        for word in words(text) {
+            assert!(!words_of(&result).contains(&word), "{text} {result}");
+        }
+    }
+
+    fn words_of(text: &str) -> Vec<&str> {
+        words(text).collect()
+    }
+
+    #[test]
+    fn shape_script_and_length_stay() {
+        check_shape(Charset::UTF_8, "O'Brien-Smith, J");
+        check_shape(Charset::LATIN_1, "Müller Ärzte 12");
+        check_shape(Charset::UTF_8, "Müller ÄRZTE 12");
+        check_shape(Charset::UTF_8, "Иванов Пётр");
+        check_shape(Charset::UTF_8, "山田 太郎");
+        check_shape(Charset::UTF_8, "MRN0012-34");
+    }
+
+    #[test]
+    fn case_does_not_make_another_person() {
+        let upper = masked(Charset::UTF_8, "MÜLLER");
+        assert_eq!(masked(Charset::UTF_8, "Müller").to_uppercase(), upper);
+        assert_eq!(masked(Charset::UTF_8, "müller").to_uppercase(), upper);
+    }
+
+    #[test]
+    fn secrets_are_found_whatever_their_case() {
+        let mut secrets = Secrets::default();
+        secrets.add("O'Brien 12345 Li street", |word| word == "street");
+        assert!(
+            secrets.are_quoted("of o'BRIEN 12345 li street 7")
+                && !secrets.are_quoted("O'Brien 12345")
+        );
+        assert!(!secrets.contains("street"));
+        assert!(secrets.contains("BRIEN") && secrets.contains("12345"));
+        assert!(!secrets.contains("Li") && !secrets.contains("O") && !secrets.contains("1234"));
+    }
+}
