@@ -36,6 +36,9 @@ const CHARSETS_MAX: usize = 8;
 /// Digits of a code that is in no table and is taken for somebody's number.
 const CODE_DIGITS_MAX: usize = 5;
 
+/// Digits in one word of what is kept otherwise.
+const KEPT_DIGITS_MAX: usize = 8;
+
 /// The three digits of postal codes where fewer than 20,000 people live, by the census of 2000 (guidance of the
 /// Department of Health and Human Services on §164.514(b)).
 const SPARSE_POSTAL_CODES: &[&str] = &[
@@ -277,7 +280,8 @@ impl Run<'_> {
         let value = self.slice(&leaf.at);
         match leaf.treatment {
             Treatment::Structural => output.push_str(value),
-            Treatment::Number => self.number(value, masks, output),
+            Treatment::Number if date::is_plausible(value) => self.date(value, masks, output),
+            Treatment::Number => self.less_secrets(value, masks, output),
             Treatment::Keep => self.keep(value, masks, output),
             Treatment::Code => self.code(leaf, value, masks, output),
             Treatment::Catalog if self.slice(&leaf.beside.first).is_empty() => {
@@ -326,6 +330,16 @@ impl Run<'_> {
 
     /// Keeps a value, less the words that say who the message is about.
     fn keep(&self, value: &str, masks: &mut Words, output: &mut String) {
+        if date::is_plausible(value) {
+            return self.date(value, masks, output);
+        }
+        if is_long_number(value) {
+            return self.mask(value, masks, output);
+        }
+        self.less_secrets(value, masks, output);
+    }
+
+    fn less_secrets(&self, value: &str, masks: &mut Words, output: &mut String) {
         let start = output.len();
         if words(value).any(|word| self.secrets.contains(word)) {
             self.pieces(value, output, |text, output| {
@@ -342,15 +356,6 @@ impl Run<'_> {
             output.push_str(value);
         }
         self.mask_if_quoted(value, start, masks, output);
-    }
-
-    /// Keeps a number, unless it is a date in the wrong place.
-    fn number(&self, value: &str, masks: &mut Words, output: &mut String) {
-        let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-        if date::is_plausible(value) && digits == value.len() {
-            return self.date(value, masks, output);
-        }
-        self.keep(value, masks, output);
     }
 
     /// Common words together may be the name of an employer: then all of the value goes.
@@ -500,6 +505,15 @@ impl Run<'_> {
             | Treatment::Text => word_stayed() || self.secrets.are_quoted(after),
         }
     }
+}
+
+/// Whether so many digits stand together that they may be somebody's number; object identifiers are nobody's.
+fn is_long_number(value: &str) -> bool {
+    let object_identifier =
+        value.contains('.') && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    !object_identifier
+        && words(value)
+            .any(|word| word.bytes().filter(u8::is_ascii_digit).count() > KEPT_DIGITS_MAX)
 }
 
 /// `\Xhh..\`: control characters stay, others become the letter x.

@@ -231,10 +231,10 @@ fn is_birth_date(field: Element) -> bool {
 fn exception(segment: &str, position: usize) -> Option<Treatment> {
     use Treatment::{BirthDate, Code, Identifier, Keep, Structural, Text};
     Some(match (segment, position) {
-        ("MSH", 1 | 2 | 9 | 11 | 12 | 15 | 16 | 17 | 18 | 19 | 20 | 21)
+        ("MSH", 1 | 2 | 9 | 11 | 12 | 15..=21)
         | ("FHS" | "BHS", 1 | 2)
         | ("MSA", 1)
-        | ("ERR", 2 | 3 | 4)
+        | ("ERR", 2..=4)
         | ("OBX", 2 | 11)
         | ("EVN", 1)
         | ("QAK", 2) => Structural,
@@ -302,7 +302,7 @@ fn component_exception(data_type: &str, position: usize) -> Option<Treatment> {
         // Codes with their names.
         ("CE" | "CWE" | "CNE" | "CF" | "CSU", 1 | 4 | 10) => Code,
         ("CE" | "CWE" | "CNE" | "CF", 2 | 5 | 11) => Catalog,
-        ("CE" | "CWE" | "CNE" | "CF", 3 | 6 | 7 | 8 | 12 | 13 | 14..) => Keep,
+        ("CE" | "CWE" | "CNE" | "CF", 3 | 6..=8 | 12..) => Keep,
         ("CWE" | "CNE", 9) => Text,
         // Hierarchic designators name systems and authorities.
         ("HD", _) => Keep,

@@ -6,7 +6,7 @@ use super::*;
 const ADMISSION: &str = "MSH|^~\\&|ADT|NORTH HOSPITAL|LAB|NORTH|20260105081500+0100||ADT^A01^ADT_A01|CTL0001|P|2.5.1|||AL|NE||UNICODE UTF-8\r\
 EVN|A01|20260105081500\r\
 PID|1||4711001^5^M10^NORTH^MR~987-65-4321^^^USA^SS||Weissenberg^Änne-Marie^B^^Dr||19310412|F||2106-3^White^HL70005|12 Lindenallee^Top 4^Graz^ST^80011-1234^AUT||+43 316 5550199^PRN^PH^^43^316^5550199~^NET^Internet^anne@example.org|||M|CAT|88001122^^^NORTH^AN|987-65-4321||||Leoben\r\
-PV1|1|I|2W^201^A^NORTH||||1234^Adler^Otto^^^Dr^MD|||||||||||V0099881^^^NORTH^VN|||||||||||||||||||||||||20260105080000\r\
+PV1|1|I|2W^201^A^NORTH||||1234^Adler^Otto^^^Dr^MD|||||||||||V0099881^^^NORTH^VN||||||||||||||||||||||||||20260105080000\r\
 OBX|1|NM|718-7^Hemoglobin^LN||13.2|g/dL|12.0-16.0|N|||F|||20260104073000\r\
 OBX|2|ST|8251-1^Comment^LN||Weissenberg called, no pain since 20251230||||||F\r\
 NTE|1||Spoke with Mrs Weissenberg (tel 316 5550199), daughter Grete. MRN 4711001.\r\
