@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod journal;
 pub(crate) mod listen;
+pub(crate) mod mask;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod new;

@@ -240,3 +240,18 @@ fn completions_name_every_command() {
         }
     }
 }
+
+#[test]
+fn mask() {
+    check(
+        "mask",
+        &[
+            &["mask", "--key", "masking.key", "identified.hl7"],
+            &["mask", "--key", "masking.key", "--mask-text", "--allow", "ZPI-2", "identified.hl7"],
+            &["mask", "identified.hl7", "batch.hl7"],
+            &["mask", "--key", "prose.txt", "identified.hl7"],
+            &["mask", "--allow", "PID-3[2]", "identified.hl7"],
+            &["mask", "missing.hl7"],
+        ],
+    );
+}

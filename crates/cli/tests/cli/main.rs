@@ -2,6 +2,7 @@
 
 mod bench_command;
 mod golden;
+mod masking;
 mod messages;
 mod peers;
 mod projects;

@@ -167,6 +167,30 @@ impl Masker {
         result
     }
 
+    /// Masks what stands around the messages of a file: the headers and trailers of files and batches, and lines that
+    /// belong to no message.
+    ///
+    /// # Errors
+    /// As [`Masker::mask`].
+    pub fn mask_envelope(&mut self, lines: &[u8]) -> Result<Masked, MaskError> {
+        if !lines.iter().any(u8::is_ascii_alphanumeric) && lines.is_ascii() {
+            return Ok(Masked { bytes: lines.to_vec(), changed: 0 });
+        }
+        // A header of its own makes a message of them.
+        let start = lines.iter().position(|&byte| matches!(byte, b'F' | b'B')).unwrap_or_default();
+        let declared = lines.get(start..).and_then(|line| match line {
+            [b'F' | b'B', b'H', b'S', separator, rest @ ..] if separator.is_ascii_punctuation() => {
+                let end = rest.iter().position(|byte| byte == separator || *byte == b'\r');
+                line.get(b"BHS".len()..b"BHS|".len() + end.unwrap_or(rest.len()))
+            }
+            _ => None,
+        });
+        let header = [b"MSH", declared.unwrap_or(b"|^~\\&"), b"\r"].concat();
+        let masked = self.mask(&[&header, lines].concat())?;
+        let bytes = masked.bytes.get(header.len()..).ok_or(MaskError::Shape)?.to_vec();
+        Ok(Masked { bytes, changed: masked.changed })
+    }
+
     /// The pseudonyms of a character set, taken out of those that are remembered.
     fn words_of(&mut self, charset: Charset) -> Words {
         let known = self.sets.iter().position(|words| words.alphabets().charset() == charset);
@@ -222,6 +246,9 @@ fn patient_of<'m>(message: &'m Message<'_>) -> Option<&'m str> {
 fn gather(text: &str, leaves: &[Leaf], secrets: &mut Secrets) {
     for leaf in leaves {
         let value = text.get(leaf.at.clone()).unwrap_or_default();
+        if is_object_identifier(value) {
+            continue;
+        }
         match leaf.treatment {
             Treatment::Name => secrets.add(value, |_| false),
             Treatment::Identifier | Treatment::PostalCode | Treatment::BirthDate => {
@@ -341,7 +368,8 @@ impl Run<'_> {
 
     fn less_secrets(&self, value: &str, masks: &mut Words, output: &mut String) {
         let start = output.len();
-        if words(value).any(|word| self.secrets.contains(word)) {
+        let telling = || words(value).any(|word| self.secrets.contains(word));
+        if !is_object_identifier(value) && telling() {
             self.pieces(value, output, |text, output| {
                 for piece in pieces(text) {
                     match piece {
@@ -483,9 +511,9 @@ impl Run<'_> {
     fn leaks(&self, leaf: &Leaf, before: &str, after: &str) -> bool {
         let same = before == after && before.chars().any(char::is_alphanumeric);
         let word_stayed = || {
-            words(before)
-                .zip(words(after))
-                .any(|(old, new)| old == new && self.secrets.contains(old))
+            let mut pairs = words(before).zip(words(after));
+            !is_object_identifier(before)
+                && pairs.any(|(old, new)| old == new && self.secrets.contains(old))
         };
         match leaf.treatment {
             Treatment::Structural | Treatment::CheckDigit | Treatment::PostalCode => false,
@@ -507,13 +535,18 @@ impl Run<'_> {
     }
 }
 
-/// Whether so many digits stand together that they may be somebody's number; object identifiers are nobody's.
+/// Whether so many digits stand together that they may be somebody's number.
 fn is_long_number(value: &str) -> bool {
-    let object_identifier =
-        value.contains('.') && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    !object_identifier
+    !is_object_identifier(value)
         && words(value)
             .any(|word| word.bytes().filter(u8::is_ascii_digit).count() > KEPT_DIGITS_MAX)
+}
+
+/// Whether it is written as ISO's object identifiers are, which name systems and nobody.
+fn is_object_identifier(value: &str) -> bool {
+    value.bytes().filter(|&byte| byte == b'.').count() > 2
+        && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && value.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 /// `\Xhh..\`: control characters stay, others become the letter x.

@@ -117,6 +117,8 @@ pub(super) fn field_rule(
     }
     let data_type = match (field.data_type_name(), value_type) {
         ("Varies", Some(name)) => nearest(version).find_map(|version| version.data_type(name)),
+        // A result whose sender does not say what it is: by what it holds.
+        ("Varies", None) if name == "OBX" => return Rule::Whole(Treatment::Text),
         ("Varies" | "CM", _) => None,
         _ => field.data_type(),
     };

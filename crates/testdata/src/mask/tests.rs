@@ -159,6 +159,30 @@ fn an_unknown_character_set_fails() {
 }
 
 #[test]
+fn the_envelope_of_a_batch_is_masked_too() {
+    let mut masker = masker();
+    let mut check = |lines: &str, kept: &str, gone: &str| {
+        let result = masker.mask_envelope(lines.as_bytes()).expect("an envelope").bytes;
+        let result = String::from_utf8(result).expect("UTF-8");
+        assert_eq!(result.len(), lines.len());
+        assert!(result.contains(kept) && !result.contains(gone), "{result}");
+    };
+    check(
+        "BHS|^~\\&|LAB|NORTH|||20260105||Weissenberg 4711\r",
+        "BHS|^~\\&|LAB|NORTH|||2",
+        "Weissenberg",
+    );
+    check(
+        "FHS#*~!$#LAB#NORTH###20260105##Weissenberg.hl7\r",
+        "FHS#*~!$#LAB#NORTH###2",
+        "Weissenberg",
+    );
+    check("BTS|3|of Weissenberg\r", "BTS|3|of ", "Weissenberg");
+    check("left by Weissenberg\n", "left by ", "Weissenberg");
+    check("\r\n\r\n", "\r", "x");
+}
+
+#[test]
 fn documents_are_filled() {
     let message = ADMISSION.replace(
         "OBX|2|ST|8251-1^Comment^LN||Weissenberg called, no pain since 20251230",
