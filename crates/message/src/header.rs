@@ -8,7 +8,7 @@ use std::fmt;
 use memchr::{memchr, memchr2};
 use thiserror::Error;
 
-use crate::{Charset, Delimiters};
+use crate::{Charset, Delimiters, parse};
 
 /// The most bytes before the end of the header segment.
 ///
@@ -319,34 +319,11 @@ pub(crate) fn skip_to_content(message: &[u8]) -> Option<&[u8]> {
 
 /// The delimiters a header segment declares (HL7 v2.5.1 §2.5.4): MSH-1, and two to five encoding characters in MSH-2.
 fn read_delimiters(segment: &[u8]) -> Result<Delimiters, HeaderError> {
-    let field = segment.get(3).copied().filter(|&byte| may_delimit(byte));
-    let field = field.ok_or(HeaderError::FieldSeparator)?;
-    let behind = segment.get(4..).unwrap_or_default();
-    let end = memchr(field, behind).unwrap_or(behind.len());
-    let declared = behind.get(..end).unwrap_or_default();
-    let distinct = declared
-        .iter()
-        .enumerate()
-        .all(|(index, byte)| may_delimit(*byte) && !declared.iter().take(index).any(|b| b == byte));
-    match *declared {
-        [component, repetition, ref rest @ ..] if distinct && rest.len() <= 3 => Ok(Delimiters {
-            field,
-            component,
-            repetition,
-            escape: rest.first().copied(),
-            subcomponent: rest.get(1).copied(),
-            truncation: rest.get(2).copied(),
-        }),
-        _ => Err(HeaderError::EncodingCharacters),
+    let behind = segment.get(3..).unwrap_or_default();
+    if !behind.first().is_some_and(|&byte| parse::is_legal(byte)) {
+        return Err(HeaderError::FieldSeparator);
     }
-}
-
-/// A delimiter is ASCII, and neither part of plain text (letters, digits, blanks, quotation marks) nor of line ends and
-/// framing.
-fn may_delimit(byte: u8) -> bool {
-    byte.is_ascii()
-        && !byte.is_ascii_alphanumeric()
-        && !matches!(byte, 0x00 | b'\r' | b'\n' | 0x0B | 0x1C | b' ' | b'"')
+    parse::declared(behind, 3).map_err(|_| HeaderError::EncodingCharacters)
 }
 
 #[cfg(test)]

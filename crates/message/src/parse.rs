@@ -215,7 +215,7 @@ fn header(bytes: &[u8], start: usize) -> Result<Delimiters, ParseError> {
 }
 
 /// Reads MSH-1 and MSH-2 (or those of FHS, BHS); `bytes` begin after the segment's name, at offset `at`.
-fn declared(bytes: &[u8], at: usize) -> Result<Delimiters, ParseError> {
+pub(crate) fn declared(bytes: &[u8], at: usize) -> Result<Delimiters, ParseError> {
     let is_end = |byte: u8| matches!(byte, b'\r' | b'\n' | FILE_SEPARATOR);
     let Some((&field, rest)) = bytes.split_first().filter(|(first, _)| !is_end(**first)) else {
         return Err(ParseError::HeaderTooShort { at });

@@ -70,13 +70,14 @@ fn declared_delimiters_are_taken() {
     assert_eq!(with(b"^~\\&"), Ok(standard));
     assert_eq!(with(b"^~\\&#"), Ok(Delimiters { truncation: Some(b'#'), ..standard }));
     assert_eq!(with(b"^~\\"), Ok(Delimiters { subcomponent: None, ..standard }));
+    // Senders whose source code had to double the backslash.
+    assert_eq!(with(b"^~\\\\&"), Ok(standard));
     let short = Delimiters { escape: None, subcomponent: None, ..standard };
     assert_eq!(with(b"^~"), Ok(short));
     for refused in [
         &b""[..],
         b"^",
         b"^~\\&#%",
-        b"^~\\\\&",
         b"^^",
         b"^~\\^",
         b"A~\\&",
@@ -161,5 +162,15 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_header_declares_what_the_message_is_parsed_with() {
+    for message in
+        [b"MSH|^~\\&|A\r".as_slice(), b"MSH|^~\\\\&|A\r", b"MSH#*~!$%#A\r", b"MSH|^~|A\r"]
+    {
+        let parsed = crate::Message::parse(message).map(|message| message.delimiters());
+        assert_eq!(Header::read(message).map(|header| header.delimiters()).ok(), parsed.ok());
     }
 }
