@@ -40,6 +40,9 @@ const WRITE_BYTES: usize = 1024 * 1024;
 /// and slower ones cost no time of a core.
 const SPIN: Duration = Duration::from_micros(40);
 
+/// A write of more appends has many senders, who need the processor that looking out would take.
+const SPIN_APPENDS_MAX: usize = 2;
+
 /// What the writer needs to know of the newest chunk.
 pub(crate) struct Newest {
     pub(crate) chunk: Arc<Chunk>,
@@ -149,7 +152,8 @@ impl Writer {
         loop {
             let start = Instant::now();
             let Some(appends) = self.queue.take(spin) else { break };
-            spin = if start.elapsed() <= SPIN { SPIN } else { Duration::ZERO };
+            let soon = start.elapsed() <= SPIN && appends.len() <= SPIN_APPENDS_MAX;
+            spin = if soon { SPIN } else { Duration::ZERO };
             self.serve(appends);
         }
         self.leave_closed();

@@ -4,7 +4,7 @@
 //! written, on a thread of its own. Were it to fail or fall behind, messages flow on; whatever it
 //! missed it reads later, for it knows how far it came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,8 +30,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How far the indexer steps back behind the path, as `nice` counts.
 const NICENESS: i32 = 10;
 
-/// Changes written in one transaction.
-const CHANGES_MAX: usize = 8_000;
+/// Changes written in one transaction. More of them hold more of what becomes of a message: it is
+/// written once, with its end, where otherwise its row is read and written again.
+const CHANGES_MAX: usize = 24_000;
+
+/// Texts that messages share, kept at hand so that each is made once, and the longest of them.
+const TEXTS_MAX: usize = 1_024;
+const TEXT_BYTES_MAX: usize = 64;
 
 /// Identifiers taken from one message.
 const IDENTIFIERS_MAX: usize = 64;
@@ -65,7 +70,8 @@ impl Indexer {
             through: AtomicU64::new(0),
             paths: Mutex::new(Arc::new(paths)),
         });
-        let follower = Follower { shared: Arc::clone(&shared), log, index, plan: Plan::new() };
+        let follower =
+            Follower { shared: Arc::clone(&shared), log, index, plan: Plan::new(), forgotten: 1 };
         let thread =
             std::thread::Builder::new().name("indexer".to_owned()).spawn(move || follower.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -103,6 +109,8 @@ struct Follower<I> {
     log: Log,
     index: I,
     plan: Plan,
+    /// Messages before it are forgotten.
+    forgotten: u64,
 }
 
 /// Why a step of the follower failed.
@@ -146,6 +154,7 @@ impl<I: MessageIndex> Follower<I> {
     fn follow(&mut self) -> Result<bool, FollowError> {
         if self.shared.rebuild.swap(false, Ordering::AcqRel) {
             self.index.clear()?;
+            self.forgotten = 1;
         }
         let through = self.index.through()?;
         self.shared.through.store(through, Ordering::Release);
@@ -154,8 +163,9 @@ impl<I: MessageIndex> Follower<I> {
         if from >= self.log.journal().next_position() {
             return Ok(false);
         }
-        if first.get() > 1 {
+        if first.get() > self.forgotten {
             self.index.forget(first.get())?;
+            self.forgotten = first.get();
         }
         let paths = Arc::clone(&self.shared.paths.lock().unwrap_or_else(PoisonError::into_inner));
         let mut changes = Vec::new();
@@ -198,6 +208,28 @@ pub fn changes_of(position: Position, record: &Record) -> Vec<Change> {
 /// The paths whose values identify a message.
 struct Plan {
     identifiers: Vec<(IdentifierKind, Path)>,
+    texts: Texts,
+}
+
+/// Texts that many messages share.
+#[derive(Default)]
+struct Texts(HashSet<Arc<str>>);
+
+impl Texts {
+    fn shared(&mut self, bytes: &[u8]) -> Arc<str> {
+        let text = String::from_utf8_lossy(bytes);
+        if let Some(known) = self.0.get(&*text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        if text.len() <= TEXT_BYTES_MAX {
+            if self.0.len() >= TEXTS_MAX {
+                self.0.clear();
+            }
+            self.0.insert(Arc::clone(&text));
+        }
+        text
+    }
 }
 
 impl Plan {
@@ -223,11 +255,11 @@ impl Plan {
             .into_iter()
             .filter_map(|(kind, path)| Some((kind, Path::parse(path).ok()?)))
             .collect();
-        Self { identifiers }
+        Self { identifiers, texts: Texts::default() }
     }
 
     fn changes_of(
-        &self,
+        &mut self,
         position: Position,
         record: &Record,
         paths: &IndexPaths,
@@ -254,17 +286,18 @@ impl Plan {
         }
     }
 
-    fn received(
-        &self,
+    fn received<'r>(
+        &mut self,
         position: Position,
-        record: &Received,
+        record: &'r Received,
         named: &[(Arc<str>, Path)],
     ) -> store::Received {
         let header = Header::read(&record.bytes).ok();
-        let text = |read: &dyn Fn(&Header<'_>) -> Vec<u8>| -> Arc<str> {
-            let bytes = header.as_ref().map(read).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into()
+        let identifiers = self.identifiers(&record.bytes, named);
+        let mut text = |read: fn(&Header<'r>) -> &'r [u8]| {
+            self.texts.shared(header.as_ref().map(read).unwrap_or_default())
         };
+        let control_id = header.as_ref().map(Header::control_id).unwrap_or_default();
         let peer = record.peer.identity.as_ref().or(record.peer.address.as_ref());
         let peer = record.peer.file.as_ref().or(peer).cloned().unwrap_or_default();
         store::Received {
@@ -272,15 +305,15 @@ impl Plan {
             channel: Arc::clone(&record.channel),
             received_at_micros: record.at.as_microsecond(),
             bytes: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
-            code: text(&|header| header.message_code().to_vec()),
-            trigger: text(&|header| header.trigger_event().to_vec()),
-            structure: text(&|header| header.message_structure().to_vec()),
-            version: text(&|header| header.version_id().to_vec()),
-            control_id: Redacted::new(&*text(&|header| header.control_id().to_vec())),
-            sending_application: text(&|header| header.sending_application().to_vec()),
-            sending_facility: text(&|header| header.sending_facility().to_vec()),
-            processing_id: text(&|header| header.processing_id().to_vec()),
-            identifiers: self.identifiers(&record.bytes, named),
+            code: text(Header::message_code),
+            trigger: text(Header::trigger_event),
+            structure: text(Header::message_structure),
+            version: text(Header::version_id),
+            control_id: Redacted::new(String::from_utf8_lossy(control_id)),
+            sending_application: text(Header::sending_application),
+            sending_facility: text(Header::sending_facility),
+            processing_id: text(Header::processing_id),
+            identifiers,
             peer: Redacted::new(peer),
             duplicate_of: record.duplicate_of.map(|message| message.0.get()),
         }
@@ -294,14 +327,18 @@ impl Plan {
         let mut identifiers: Vec<store::Identifier> = Vec::new();
         for (kind, path) in named.chain(standard) {
             for value in message.values(path) {
-                let text = String::from_utf8_lossy(&value.decoded()).trim().to_owned();
-                if text.is_empty() || value.is_null() || identifiers.len() >= IDENTIFIERS_MAX {
+                if value.is_empty() || value.is_null() || identifiers.len() >= IDENTIFIERS_MAX {
                     continue;
                 }
-                let identifier =
-                    store::Identifier { kind: kind.clone(), value: Redacted::new(text) };
-                if !identifiers.contains(&identifier) {
-                    identifiers.push(identifier);
+                let decoded = value.decoded();
+                let text = String::from_utf8_lossy(&decoded);
+                let text = text.trim();
+                let known = identifiers
+                    .iter()
+                    .any(|known| known.kind == kind && known.value.expose() == text);
+                if !text.is_empty() && !known {
+                    let value = Redacted::new(text);
+                    identifiers.push(store::Identifier { kind: kind.clone(), value });
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use pipehat_journal::Position;
+use pipehat_journal::{Position, Records};
 
 use super::outbox::{Delivery, LoadRequest};
 use crate::ledger::DeliveryKey;
@@ -19,6 +19,10 @@ const DELIVERIES_MAX: usize = 512;
 
 /// Bytes taken in one reading.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Records passed over between two that are wanted: beyond them, finding the next one anew is
+/// cheaper.
+const PASSED_OVER_MAX: u64 = 256;
 
 /// What a reading found.
 #[derive(Debug)]
@@ -51,12 +55,13 @@ fn load_these(log: &Log, destination: &str, keys: &[DeliveryKey]) -> Result<Load
     let mut bytes = 0;
     let mut next = Position::new(1).unwrap_or_else(|| log.journal().first_position());
     let mut latest: Option<(Position, Processed)> = None;
+    let mut records = Ascending { log, reading: None };
     for key in keys {
         if bytes >= BYTES_MAX {
             break;
         }
         if latest.as_ref().is_none_or(|(position, _)| *position != key.processed) {
-            let Record::Processed(record) = log.fetch(key.processed)? else {
+            let Record::Processed(record) = records.fetch(key.processed)? else {
                 return Err(LogError::Kind { position: key.processed });
             };
             latest = Some((key.processed, record));
@@ -71,6 +76,36 @@ fn load_these(log: &Log, destination: &str, keys: &[DeliveryKey]) -> Result<Load
         deliveries.push(delivery);
     }
     Ok(Loaded { deliveries, next })
+}
+
+/// Fetches records in ascending order. Neighbours come from one reading: fetched singly, each
+/// would be looked for in its chunk, and its group expanded, anew.
+struct Ascending<'l> {
+    log: &'l Log,
+    /// The position the reading goes on from.
+    reading: Option<(Position, Records)>,
+}
+
+impl Ascending<'_> {
+    fn fetch(&mut self, at: Position) -> Result<Record, LogError> {
+        let is_near =
+            |next: Position| next <= at && at.get().saturating_sub(next.get()) <= PASSED_OVER_MAX;
+        let (mut next, mut entries) = match self.reading.take() {
+            Some((next, entries)) if is_near(next) => (next, entries),
+            _ => (at, self.log.journal().read(at)),
+        };
+        while next <= at {
+            let Some(entry) = entries.next().transpose()? else { break };
+            let position = entry.position;
+            next = position.next();
+            if position == at {
+                self.reading = Some((next, entries));
+                return self.log.decode(entry);
+            }
+        }
+        // It is not there: the journal says why.
+        self.log.fetch(at)
+    }
 }
 
 fn load_from(
@@ -151,5 +186,47 @@ fn received_bytes(log: &Log, message: MessageId) -> Result<bytes::Bytes, LogErro
     match log.fetch(message.0)? {
         Record::Received(record) => Ok(record.bytes),
         _ => Err(LogError::Kind { position: message.0 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use jiff::Timestamp;
+    use pipehat_journal::{Flush, MemoryJournal, Position, ReadError};
+
+    use super::{Ascending, PASSED_OVER_MAX};
+    use crate::log::{Log, LogError};
+    use crate::record::{Applied, Record};
+
+    fn record(number: u64) -> Record {
+        let (channel, at) = (Arc::from("test"), Timestamp::UNIX_EPOCH);
+        Record::Applied(Applied { channel, at, by: number.to_string(), revision: None })
+    }
+
+    fn at(number: u64) -> Position {
+        Position::new(number).expect("from 1")
+    }
+
+    #[test]
+    fn records_near_and_far_are_those_that_were_asked_for() {
+        let log = Log::new(Arc::new(MemoryJournal::new()));
+        let (sender, answer) = mpsc::channel();
+        let end = 3 * PASSED_OVER_MAX;
+        for number in 1..=end {
+            let sender = sender.clone();
+            log.append(record(number), Flush::Later, move |result, _| {
+                sender.send(result.is_ok()).expect("the test waits");
+            });
+        }
+        assert!(answer.iter().take(usize::try_from(end).expect("small")).all(|kept| kept));
+        let mut records = Ascending { log: &log, reading: None };
+        let near = 9 + PASSED_OVER_MAX;
+        for number in [1, 2, 3, 7, 8, near, near + 1, end, end, 5, 6, end] {
+            assert_eq!(records.fetch(at(number)).expect("a record"), record(number));
+        }
+        let missing = records.fetch(at(end + 1));
+        assert!(matches!(missing, Err(LogError::Read(ReadError::NotWritten { .. }))));
     }
 }

@@ -19,8 +19,9 @@ use crate::names::MessageId;
 use crate::record::{SettledOutcome, Sibling};
 use crate::retry::RetryPolicy;
 
-/// Deliveries of one destination held in memory with their bytes.
-pub(crate) const HELD_MAX: usize = 4_096;
+/// Deliveries of one destination held in memory with their bytes: a second of a busy feed, so that a
+/// destination that is a little slower than its senders is not fed from the disk.
+pub(crate) const HELD_MAX: usize = 16_384;
 
 /// Bytes of one destination's deliveries held in memory; one larger message is held alone.
 pub(crate) const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -161,10 +161,15 @@ impl Conductor {
 
     pub(super) fn keep_processed(&mut self, work: Work, mut record: Processed) {
         record.reply = self.reply_after_processing(&work, &record);
+        // A message that ends here and that nobody waits for needs no sync of its own: were its
+        // outcome lost, it would go through the steps again.
+        let waited_for =
+            record.reply.is_some() || matches!(record.outcome, ProcessedOutcome::Routed(_));
+        let flush = if waited_for { Flush::Now } else { Flush::Later };
         let record = Record::Processed(record);
         let sender = self.sender.clone();
         self.processing_kept += 1;
-        self.services.log.append_in_order(self.epoch, record, Flush::Now, move |result, record| {
+        self.services.log.append_in_order(self.epoch, record, flush, move |result, record| {
             let Record::Processed(record) = record else { return };
             let input = match result {
                 Ok(position) => {

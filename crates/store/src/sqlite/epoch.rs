@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{fold::Writer, stored, varint};
+use super::{fold::Writer, identifiers, stored, varint};
 use crate::{IndexError, life::NameId};
 
 /// How many messages an epoch has. More make closing it (about 3 µs a message) and reading the
@@ -51,13 +51,7 @@ pub(super) fn closed_epoch(connection: &Connection, message: i64) -> Result<i64,
 /// Closes the open epoch and opens the next.
 pub(super) fn close(connection: &Connection, writer: &mut Writer) -> Result<(), IndexError> {
     let epoch = writer.open.number;
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO identifier (epoch, hash, kind, message)
-             SELECT ?1, hash, kind, message FROM fresh ORDER BY hash, kind, message",
-        )?
-        .execute([epoch])?;
-    connection.prepare_cached("DELETE FROM fresh")?.execute([])?;
+    identifiers::close(connection, epoch)?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO facet (epoch, facet, name, messages) VALUES (?1, ?2, ?3, ?4)",
     )?;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use super::{
     detail::Detail,
     epoch::{self, Facet, OpenEpoch},
+    identifiers,
     message_row::{self, Facts, Stored},
     names::{NameKind, WriterNames, kind_number},
     seal::{Place, Sealer},
@@ -301,19 +302,10 @@ impl Fold<'_> {
             kinds.push(kind_number(&identifier.kind, custom));
         }
         let detail = Detail::of(received, &kinds);
-        let mut insert = match closed {
-            None => connection
-                .prepare_cached("INSERT INTO fresh (hash, kind, message) VALUES (?1, ?2, ?3)")?,
-            Some(_) => connection.prepare_cached(
-                "INSERT OR IGNORE INTO identifier (hash, kind, message, epoch)
-                 VALUES (?1, ?2, ?3, ?4)",
-            )?,
-        };
-        for (hash, kind) in detail.hashes(&self.writer.hasher) {
-            match closed {
-                None => insert.execute(params![hash, kind, id])?,
-                Some(epoch) => insert.execute(params![hash, kind, id, epoch])?,
-            };
+        let hashes = detail.hashes(&self.writer.hasher);
+        match closed {
+            None => identifiers::keep(connection, id, &hashes)?,
+            Some(epoch) => identifiers::add_late(connection, epoch, id, &hashes)?,
         }
         let sealed = self.writer.sealer.seal(&Place::Message(id), &detail.encode());
         let mut name = |kind, text: &str| self.writer.name(connection, kind, text);

@@ -20,10 +20,6 @@ pub(super) fn forget(connection: &mut Connection, before: i64) -> Result<(), Ind
             transaction.commit()?;
         } else {
             // Its lists may go on naming what is gone: a search looks at the rows.
-            transaction.execute(
-                "DELETE FROM identifier WHERE epoch = ?1 AND message < ?2",
-                [epoch.number, before],
-            )?;
             transaction.execute("DELETE FROM fresh WHERE message < ?1", [before])?;
             transaction.commit()?;
             break;

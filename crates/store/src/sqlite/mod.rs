@@ -3,8 +3,8 @@
 //! # Layout
 //! A message is a row, keyed by its position, so that rows are only ever appended. Searching by
 //! anything else goes through *epochs*: runs of some ten thousand messages. While an epoch is
-//! open, its identifiers are appended to the table `fresh`, unsorted. When it is full it is closed:
-//! its identifiers are sorted into `identifier`, keyed by epoch and hash, and what the messages
+//! open, its identifiers are appended to the table `fresh`, by message. When it is full it is closed:
+//! its identifiers are sorted into `identifier`, by epoch and hash, and what the messages
 //! share (channel, type, sender, destination) becomes lists of messages in `facet`. So every page
 //! is written at the end of its table, a few times: inserting hashes where they belong among ten
 //! million others would touch a page of its own for each. A search probes the epochs one by one in
@@ -20,6 +20,7 @@ mod detail;
 mod epoch;
 mod fold;
 mod forget;
+mod identifiers;
 mod index;
 mod message_row;
 mod names;

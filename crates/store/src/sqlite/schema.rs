@@ -2,7 +2,7 @@
 
 /// Raised whenever the tables or the meaning of what stands in them change. Another version, older
 /// or newer, is rebuilt, never migrated: the journal has everything.
-pub(super) const FORMAT_VERSION: i64 = 1;
+pub(super) const FORMAT_VERSION: i64 = 2;
 
 /// Marks the file as ours: "Phat".
 pub(super) const APPLICATION_ID: i64 = 0x5068_6174;
@@ -79,17 +79,14 @@ CREATE TABLE epoch (
     to_micros INTEGER NOT NULL
 );
 
--- Identifiers of the open epoch.
-CREATE TABLE fresh (hash BLOB NOT NULL, kind INTEGER NOT NULL, message INTEGER NOT NULL);
+-- Identifiers of the open epoch: of each message its hashes, each followed by its kind.
+CREATE TABLE fresh (message INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 
--- Identifiers of closed epochs.
-CREATE TABLE identifier (
-    epoch INTEGER NOT NULL,
-    hash BLOB NOT NULL,
-    kind INTEGER NOT NULL,
-    message INTEGER NOT NULL,
-    PRIMARY KEY (epoch, hash, kind, message)
-) WITHOUT ROWID;
+-- Identifiers of closed epochs in blocks: ascending hashes, each followed by kind and message. All
+-- of one hash stand in one block, and first is the lowest. A block may name messages that are
+-- forgotten: a search looks at the row.
+CREATE TABLE identifier (epoch INTEGER NOT NULL, first BLOB NOT NULL, entries BLOB NOT NULL);
+CREATE UNIQUE INDEX identifier_by_first ON identifier (epoch, first);
 
 -- The messages of a closed epoch that share a name, ascending, each as the distance from the one
 -- before. It may list messages that no longer match: a search looks at the row.

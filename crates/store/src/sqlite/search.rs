@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{
     epoch::listed,
+    identifiers,
     open::Location,
     plan::{Candidate, Plan},
     reader::ReaderPool,
@@ -40,11 +41,6 @@ pub(super) const EPOCHS_OLDEST_FIRST: &str = "SELECT number, first, last, from_m
      FROM epoch
      WHERE first >= ifnull((SELECT max(first) FROM epoch WHERE first <= ?1), 0) AND first <= ?2
      ORDER BY first";
-
-pub(super) const IDENTIFIERS: &str =
-    "SELECT message, kind FROM identifier WHERE epoch = ?1 AND hash = ?2";
-
-pub(super) const FRESH_IDENTIFIERS: &str = "SELECT message, kind FROM fresh WHERE hash = ?1";
 
 pub(super) const BY_DISPOSITION: &str = "SELECT id FROM message
      WHERE disposition = ?1 AND disposition <> 1 AND id BETWEEN ?2 AND ?3";
@@ -213,21 +209,14 @@ impl<'a> Walk<'a> {
         let mut candidates: Option<Vec<i64>> = None;
         let plan = self.plan;
         for lookup in &plan.lookups {
-            let mut list = Vec::new();
-            let mut statement;
-            let mut rows = if epoch.is_open() {
-                statement = self.connection.prepare_cached(FRESH_IDENTIFIERS)?;
-                statement.query([lookup.hash])?
+            let found = if epoch.is_open() {
+                identifiers::find_fresh(self.connection, &lookup.hash)?
             } else {
-                statement = self.connection.prepare_cached(IDENTIFIERS)?;
-                statement.query(params![epoch.number, lookup.hash])?
+                identifiers::find(self.connection, epoch.number, &lookup.hash)?
             };
-            while let Some(row) = rows.next()? {
-                if lookup.takes(row.get(1)?) {
-                    list.push(row.get(0)?);
-                }
-            }
-            self.pay_list(list.len());
+            self.pay_list(found.len());
+            let taken = found.into_iter().filter(|(_, kind)| lookup.takes(*kind));
+            let list = taken.map(|(message, _)| message).collect();
             cut(&mut candidates, list);
         }
         if !epoch.is_open() {

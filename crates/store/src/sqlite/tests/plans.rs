@@ -3,7 +3,7 @@
 use super::{file, open};
 use crate::{
     Opened,
-    sqlite::{open::open_reader, search},
+    sqlite::{identifiers, open::open_reader, search},
 };
 
 fn check(sql: &str, expected: &[&str]) {
@@ -26,7 +26,10 @@ fn every_search_statement_goes_by_a_key() {
     check(search::ROWS_NEWEST_FIRST, &[rows]);
     check(search::ROWS_OLDEST_FIRST, &[rows]);
     check(search::ROW, &["SEARCH message USING INTEGER PRIMARY KEY (rowid=?)"]);
-    check(search::IDENTIFIERS, &["SEARCH identifier USING PRIMARY KEY (epoch=? AND hash=?)"]);
+    check(
+        identifiers::BLOCK,
+        &["SEARCH identifier USING INDEX identifier_by_first (epoch=? AND first<?)"],
+    );
     check(
         search::BY_DISPOSITION,
         &["SEARCH message USING COVERING INDEX message_by_disposition \
@@ -55,5 +58,5 @@ fn every_search_statement_goes_by_a_key() {
 /// The open epoch's identifiers are not sorted: reading them through is bounded by its size.
 #[test]
 fn only_the_open_epoch_is_read_through() {
-    check(search::FRESH_IDENTIFIERS, &["SCAN fresh"]);
+    check(identifiers::FRESH, &["SCAN fresh"]);
 }
