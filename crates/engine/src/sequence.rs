@@ -1,4 +1,5 @@
-//! The receiver's side of the sequence number protocol (HL7 v2.5.1 §2.10.1).
+//! The sequence number protocol (HL7 v2.5.1 §2.10.1): which number a receiver expects, and which
+//! numbers of our own are used up.
 //!
 //! A sender numbers its messages in MSH-13, one after another; the receiver remembers the last
 //! number it kept, refuses what would leave a gap, and says in MSA-4 which number it expects. The
@@ -10,7 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use pipehat_message::Header;
+use pipehat_connectors::Attempt;
+use pipehat_message::{Acknowledgment, Header};
 
 /// Links of one channel: more senders than an interface has.
 pub(crate) const LINKS_MAX: usize = 256;
@@ -130,6 +132,28 @@ impl Links {
     }
 }
 
+/// Whether a delivery that ended by this try may have reached the partner, now or before.
+pub(crate) fn may_be_sent(attempt: &Attempt) -> bool {
+    match attempt {
+        // What can't be sent as it is never was; but for a defect of ours, of which nobody knows.
+        Attempt::Impossible { code, .. } => *code == "delivery.failed",
+        Attempt::Delivered { .. }
+        | Attempt::Refused { .. }
+        | Attempt::NotSent { .. }
+        | Attempt::Interrupted { .. } => true,
+    }
+}
+
+/// Whether a delivery that ended with this reply has used its number up: unless the partner refused
+/// it and says that it still expects the number (MSA-4). Where nobody knows it counts as used, for a
+/// number given to two messages could make the partner take the second for the first.
+pub(crate) fn is_used_up(number: u64, reply: Option<&[u8]>) -> bool {
+    let Some(reply) = reply.and_then(|reply| Acknowledgment::read(reply).ok()) else { return true };
+    let expected = str::from_utf8(reply.expected_sequence_number()).ok();
+    let expected = expected.and_then(|text| text.trim().parse::<u64>().ok());
+    reply.code().is_positive() || expected != Some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +216,22 @@ mod tests {
         }
         check(&mut links, "8", "gap 7");
         check(&mut links, "7", "taken 7");
+    }
+
+    #[test]
+    fn a_number_is_free_again_only_when_the_partner_says_so() {
+        let used = |code: &str, expected: &str| {
+            let reply = format!("MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|{code}|1||{expected}\r");
+            is_used_up(5, Some(reply.as_bytes()))
+        };
+        assert!(used("AA", "5"), "it echoes the number it took");
+        assert!(used("AA", "6") && used("AA", "") && used("AR", "6") && used("AE", "6"));
+        assert!(used("AE", "") && used("AE", "x"), "it does not say");
+        assert!(!used("AE", "5") && !used("CR", "5") && !used("AR", "5"));
+        assert!(is_used_up(5, None) && is_used_up(5, Some(b"no acknowledgment")));
+        let impossible = |code| Attempt::Impossible { code, detail: String::new() };
+        assert!(!may_be_sent(&impossible("mllp.not-frameable")));
+        assert!(may_be_sent(&impossible("delivery.failed")));
     }
 
     #[test]

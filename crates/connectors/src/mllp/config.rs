@@ -627,11 +627,26 @@ mod tests {
         assert!(
             destination("{ connect: 127.0.0.1:1, window: 2, acknowledgment: none }").0.is_some()
         );
+        for clash in [
+            "sequence_numbers: true, window: 2",
+            "sequence_numbers: true, connections: 2",
+            "sequence_numbers: true, acknowledgment: none",
+            "out_of_step: resynchronize",
+            "application_timeout: 1m",
+            "application_listen: 127.0.0.1:2",
+            "await_application: true, application_listen: 127.0.0.1:2, acknowledgment: any",
+        ] {
+            let yaml = format!("{{ connect: 127.0.0.1:1, {clash} }}");
+            refused(destination(&yaml), codes::SETTINGS_CLASH);
+        }
     }
 
     #[test]
     fn plaintext_beyond_this_machine_is_judged() {
         refused(source("{ listen: 0.0.0.0:1 }"), "tls.plaintext-listener");
+        let open = "await_application: true, application_listen: 0.0.0.0:2";
+        let open = format!("{{ connect: 127.0.0.1:1, {open} }}");
+        refused(destination(&open), "tls.plaintext-listener");
         let (rules, text) = destination("{ connect: lab.internal:1 }");
         assert!(rules.is_some() && text.contains("tls.plaintext-connection"), "{text}");
     }

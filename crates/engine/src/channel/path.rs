@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use pipehat_connectors::{Attempt, Outbound};
 use pipehat_journal::{AppendError, Flush, Position};
-use pipehat_message::Acknowledgment;
 use tokio::sync::oneshot;
 
 use super::conductor::{Blocked, Conductor, Input, STALL, Services, Work};
@@ -30,6 +29,7 @@ use crate::record::{
     Attempted, BodyRef, Disposition, Ended, OutputRecord, Processed, ProcessedOutcome, Record,
     Settled, SettledOutcome,
 };
+use crate::sequence;
 
 /// Messages larger than this are processed aside, so that other lanes do not wait for them.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
@@ -362,13 +362,15 @@ impl Conductor {
     ) {
         let jitter = self.jitter();
         let Some(post) = self.posts.get_mut(destination) else { return };
+        let sent = sequence::may_be_sent(&attempt);
         match post.outbox.tried(key, attempt, Instant::now(), jitter) {
             Some(Verdict::Settle { outcome, reply, attempts }) => {
                 if post.connection.destination.is_numbered() {
                     // The next has its number from what the books say of this one.
                     let Some(delivery) = post.outbox.end(key) else { return };
                     let number = numbered(&post.connection, self.ledger.queues.get(destination));
-                    let used = number.filter(|number| uses_up(*number, &outcome, reply.as_deref()));
+                    let used = number
+                        .filter(|number| sent && sequence::is_used_up(*number, reply.as_deref()));
                     self.settle(delivery, destination, outcome, reply, attempts, used);
                     return;
                 }
@@ -488,17 +490,6 @@ impl Conductor {
 fn numbered(connection: &Connection, queue: Option<&Queue>) -> Option<u64> {
     let last = queue.map_or(0, |queue| queue.numbered);
     connection.destination.is_numbered().then(|| last.saturating_add(1))
-}
-
-/// Whether a delivery that ended so has used its number up: unless the partner says that it still
-/// expects it (MSA-4). Where nobody knows it counts as used, for a number given to two messages
-/// could make the partner take the second for the first.
-fn uses_up(number: u64, outcome: &SettledOutcome, reply: Option<&[u8]>) -> bool {
-    let expected = reply.and_then(|reply| Acknowledgment::read(reply).ok());
-    let expected = expected.and_then(|reply| {
-        str::from_utf8(reply.expected_sequence_number()).ok()?.trim().parse::<u64>().ok()
-    });
-    *outcome == SettledOutcome::Delivered || expected != Some(number)
 }
 
 /// Runs the channel's program on one message. Deterministic given bytes, revision and effects.
