@@ -78,6 +78,7 @@ impl Intake for Relay {
             ordinal: 1,
             attempt: 1,
             file: None,
+            number: None,
         };
         let attempt = self.0.deliver(outbound);
         async move {

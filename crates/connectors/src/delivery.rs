@@ -17,6 +17,12 @@ pub trait Destination: Send + Sync + 'static {
     /// future may leave the peer with or without the message.
     fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt>;
 
+    /// Whether deliveries are numbered by the sequence number protocol (HL7 v2.5.1 §2.10.1). Then
+    /// one at a time is under way, and [`Outbound::number`] is the next after the last settled one.
+    fn is_numbered(&self) -> bool {
+        false
+    }
+
     /// Closes connections in good order; no delivery is under way.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
@@ -45,6 +51,8 @@ pub struct Outbound {
     pub attempt: u32,
     /// The name of the file the message came from, if it did.
     pub file: Option<Arc<str>>,
+    /// MSH-13, where the destination numbers its messages.
+    pub number: Option<u64>,
 }
 
 /// What came of one try. `Debug` shows no content.

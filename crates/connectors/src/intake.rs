@@ -112,6 +112,18 @@ pub struct Inbound {
     pub peer: Arc<Peer>,
     /// Where in a file it stood, for sources that read files.
     pub part: Option<FilePart>,
+    /// Whether MSH-13 counts.
+    pub numbering: Numbering,
+}
+
+/// Whether a sender numbers its messages by the sequence number protocol (HL7 v2.5.1 §2.10.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Numbering {
+    /// MSH-13 is not looked at.
+    #[default]
+    Ignored,
+    /// A message out of its turn is refused, and MSA-4 says which is expected.
+    Followed,
 }
 
 /// What is known of the sender.
@@ -189,7 +201,8 @@ mod tests {
     #[test]
     fn debug_shows_no_content() {
         let bytes = crate::contract::message("I");
-        let inbound = Inbound { bytes, peer: Arc::default(), part: None };
+        let inbound =
+            Inbound { bytes, peer: Arc::default(), part: None, numbering: Numbering::Ignored };
         let text = format!("{inbound:?}");
         assert!(text.starts_with("Inbound") && !text.contains(crate::contract::MARKER), "{text}");
     }

@@ -26,8 +26,8 @@ pub use descriptor::{
 };
 pub use health::{Health, HealthSnapshot, LinkState, Problem};
 pub use intake::{
-    Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Peer, Receipt, ReceiptOutcome,
-    Source, StartError,
+    Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Numbering, Peer, Receipt,
+    ReceiptOutcome, Source, StartError,
 };
 pub use registry::{CONNECTORS, connector};
 pub use tls::TLS_CODES;

@@ -101,6 +101,8 @@ struct StoredChannel {
     /// Processed, ordinal, message, whether discarded.
     exceptions: Vec<(u64, u16, u64, bool)>,
     files: Vec<(String, u64)>,
+    #[serde(default)]
+    links: BTreeMap<String, i64>,
     anomalies: u64,
 }
 
@@ -112,6 +114,8 @@ struct StoredQueue {
     beyond: u64,
     beyond_oldest: u64,
     settled_beyond: Vec<(u64, u16)>,
+    #[serde(default)]
+    numbered: u64,
 }
 
 impl Stored {
@@ -168,6 +172,7 @@ impl StoredChannel {
                 })
                 .collect(),
             files: ledger.files.iter().cloned().collect(),
+            links: ledger.links.clone(),
             anomalies: ledger.anomalies,
         }
     }
@@ -178,6 +183,7 @@ impl StoredChannel {
             counters: Counters { received, delivered, filtered, parked, rejected, superseded },
             anomalies: self.anomalies,
             files: self.files.into(),
+            links: self.links,
             ..Ledger::default()
         };
         for message in self.unprocessed {
@@ -213,6 +219,7 @@ impl StoredQueue {
                 .iter()
                 .map(|key| (key.processed.get(), key.ordinal))
                 .collect(),
+            numbered: queue.numbered,
         }
     }
 
@@ -220,6 +227,7 @@ impl StoredQueue {
         let mut queue = Queue {
             frontier: Position::new(self.frontier),
             beyond: self.beyond,
+            numbered: self.numbered,
             beyond_oldest: Position::new(self.beyond_oldest).map(MessageId),
             ..Queue::default()
         };

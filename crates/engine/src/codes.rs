@@ -29,6 +29,12 @@ pub const CODES: &[CodeDescription] = &[
         "Ask the receiving side whether it has the message; release or discard it, and report the defect.",
     ),
     code(
+        "delivery.query-overdue",
+        "A query waited for its turn longer than its asker waits for the answer (`timeout` of `reply`). It was not sent.",
+        "Nothing for this one: its asker has an error and asks again. If it repeats, see why the destination is slow, or \
+         give it more `connections` and the channel `order: none`.",
+    ),
+    code(
         "program.anchor-absent",
         "`add_segment` found none of the segments it was to stand beside. The new one stands at the end.",
         "Name a segment in `after` or `before` that these messages have.",
@@ -132,6 +138,31 @@ pub const CODES: &[CodeDescription] = &[
         "receive.header",
         "The message's header (MSH) can't be read, or says no message type (MSH-9). It is kept, and was refused with AR.",
         "Look at the message as received; ask the sender what it is.",
+    ),
+    code(
+        "receive.link-control",
+        "The sender started the link or began to count anew (MSH-13 0 or -1). The message has no content and goes nowhere.",
+        "Nothing: it was answered with the number that is expected next.",
+    ),
+    code(
+        "receive.sequence-before",
+        "The sender used a sequence number (MSH-13) again for another message. It was refused with AR; MSA-4 said which number is next.",
+        "Ask the sender to go on with the number in MSA-4, or to begin anew with MSH-13 -1.",
+    ),
+    code(
+        "receive.sequence-gap",
+        "The sender left sequence numbers (MSH-13) out: messages are missing. It was refused with AR; MSA-4 said which number is next.",
+        "Ask the sender to send the missing messages, or to begin anew with MSH-13 -1 if they are lost.",
+    ),
+    code(
+        "receive.sequence-links",
+        "More senders (MSH-3, MSH-4) than a channel with `sequence_numbers` knows apart, or one whose name is too long.",
+        "Give groups of senders channels of their own.",
+    ),
+    code(
+        "receive.sequence-missing",
+        "The channel's `sequence_numbers` is true and MSH-13 is missing, or is no sequence number. The message was refused.",
+        "Ask the sender to number its messages, or remove `sequence_numbers`.",
     ),
     code(
         "source.ended",

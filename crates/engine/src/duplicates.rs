@@ -75,6 +75,11 @@ impl DuplicateWindow {
         known
     }
 
+    /// Whether this very message is known, without remembering it.
+    pub(crate) fn knows(&self, sender_hash: u64, content_hash: u64) -> bool {
+        self.seen.get(&sender_hash).is_some_and(|seen| seen.content_hash == content_hash)
+    }
+
     /// The message remembered by [`meet`](Self::meet) is durable under this id.
     pub(crate) fn kept(&mut self, sender_hash: u64, content_hash: u64, message: MessageId) {
         if let Some(seen) = self.seen.get_mut(&sender_hash)

@@ -205,7 +205,7 @@ impl Engine {
             sender.clone(),
             window,
             spec.reply.clone(),
-            ledger.files.iter().cloned().collect(),
+            &ledger,
         );
         let through = through.unwrap_or_else(|| self.services.log.journal().first_position());
         let mut conductor = Conductor::new(

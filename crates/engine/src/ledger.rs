@@ -17,6 +17,7 @@ use crate::record::{
     Decided, Decision, DeliveryRef, Disposition, Processed, ProcessedOutcome, Record, Settled,
     SettledOutcome, Sibling,
 };
+use crate::sequence::LinkNumber;
 
 /// Deliveries of one destination tracked one by one. Beyond it a backlog costs disk only.
 pub(crate) const OPEN_MAX: usize = 20_000;
@@ -108,6 +109,8 @@ pub struct Queue {
     pub beyond_oldest: Option<MessageId>,
     /// Settled although beyond the frontier: seen when records are read after a checkpoint.
     pub settled_beyond: BTreeSet<DeliveryKey>,
+    /// The last number used in the sequence number protocol; 0: none.
+    pub numbered: u64,
 }
 
 impl Queue {
@@ -153,7 +156,7 @@ impl Queue {
 pub enum Exception {
     /// Set aside.
     Parked,
-    /// Given up by a person.
+    /// Given up, by a person or because nobody waits for it any more.
     Discarded,
 }
 
@@ -174,6 +177,8 @@ pub struct Ledger {
     pub exceptions: HashMap<DeliveryKey, (MessageId, Exception)>,
     /// Parts kept of each file lately read, oldest first.
     pub files: VecDeque<(String, u64)>,
+    /// The last number kept of each sender that numbers its messages.
+    pub links: BTreeMap<String, i64>,
     /// Records that do not fit what came before. Always 0, or the books are wrong.
     pub anomalies: u64,
 }
@@ -188,6 +193,7 @@ impl Default for Ledger {
             queues: BTreeMap::new(),
             exceptions: HashMap::new(),
             files: VecDeque::new(),
+            links: BTreeMap::new(),
             anomalies: 0,
         }
     }
@@ -215,6 +221,7 @@ impl Ledger {
                 record.duplicate_of,
                 record.refused.is_some(),
                 record.part.as_ref(),
+                record.sequence.as_ref(),
             ),
             Record::Processed(record) => self.processed(position, record),
             Record::Settled(record) => self.settled(record),
@@ -230,6 +237,7 @@ impl Ledger {
         duplicate_of: Option<MessageId>,
         refused: bool,
         part: Option<&FilePart>,
+        sequence: Option<&LinkNumber>,
     ) {
         self.counters.received += 1;
         if duplicate_of.is_some() {
@@ -241,6 +249,15 @@ impl Ledger {
         }
         if let Some(part) = part {
             self.file_part(part);
+        }
+        match sequence {
+            Some(LinkNumber { link, number: -1 }) => {
+                self.links.remove(link);
+            }
+            Some(LinkNumber { link, number: number @ 1.. }) => {
+                self.links.insert(link.clone(), *number);
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -292,9 +309,15 @@ impl Ledger {
         }
         if let Some(queue) = self.queues.get_mut(&record.destination) {
             queue.close(key);
+            queue.numbered = queue.numbered.max(record.sequence.unwrap_or(0));
         }
-        if let SettledOutcome::Parked { .. } = record.outcome {
-            self.exceptions.insert(key, (record.message, Exception::Parked));
+        let exception = match record.outcome {
+            SettledOutcome::Delivered => None,
+            SettledOutcome::Parked { .. } => Some(Exception::Parked),
+            SettledOutcome::GivenUp { .. } => Some(Exception::Discarded),
+        };
+        if let Some(exception) = exception {
+            self.exceptions.insert(key, (record.message, exception));
         }
         let after = self.standing(key, &record.destination, &record.siblings);
         self.counters.shift(before, after);

@@ -24,6 +24,7 @@ mod prove;
 pub mod record;
 mod recovery;
 mod retry;
+mod sequence;
 #[cfg(test)]
 mod testing;
 
@@ -39,3 +40,4 @@ pub use log::{Log, LogError};
 pub use names::{ChannelName, DeliveryId, DestinationName, MessageId};
 pub use prove::{ChannelProof, Proof, prove};
 pub use retry::RetryPolicy;
+pub use sequence::LinkNumber;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use pipehat_connectors::{
-    Attempt, Bound, Destination, Health, Inbound, Intake, Outbound, Parallel, Peer, Receipt,
-    Source, StartError,
+    Attempt, Bound, Destination, Health, Inbound, Intake, Numbering, Outbound, Parallel, Peer,
+    Receipt, Source, StartError,
 };
 use pipehat_journal::{
     Body, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError, Records,
@@ -26,6 +26,8 @@ use crate::project::{ChannelSpec, Project};
 #[derive(Clone, Default)]
 pub(crate) struct TestSource {
     intake: Arc<Mutex<Option<Arc<dyn Intake>>>>,
+    /// Whether its messages are numbered.
+    pub(crate) numbering: Numbering,
     /// Rung, the source panics.
     pub(crate) defect: Arc<tokio::sync::Notify>,
 }
@@ -37,7 +39,8 @@ impl TestSource {
         let intake = intake.expect("the source runs");
         let bytes = bytes.into();
         let admission = intake.admit(bytes.len()).await.expect("the channel is open");
-        let inbound = Inbound { bytes, peer: Arc::new(Peer::default()), part: None };
+        let numbering = self.numbering;
+        let inbound = Inbound { bytes, peer: Arc::new(Peer::default()), part: None, numbering };
         intake.receive(admission, inbound)
     }
 

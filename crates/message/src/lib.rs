@@ -40,7 +40,7 @@ mod value;
 pub use acknowledgment::{
     Acknowledgment, AcknowledgmentBuilder, AcknowledgmentCode, AcknowledgmentCondition,
     AcknowledgmentError, AcknowledgmentMode, ErrorCode, ErrorDetail, Outcome, ReportedError,
-    Severity, acknowledgment_mode, unreadable_header_reply, wants_accept_acknowledgment,
+    Severity, acknowledgment_mode, is_query, unreadable_header_reply, wants_accept_acknowledgment,
     wants_application_acknowledgment,
 };
 pub use batch::{

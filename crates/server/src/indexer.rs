@@ -393,6 +393,7 @@ fn settled(position: Position, record: &Settled) -> Change {
     let (outcome, code) = match &record.outcome {
         SettledOutcome::Delivered => (store::Outcome::Delivered, ""),
         SettledOutcome::Parked { code, .. } => (store::Outcome::Parked, code.as_str()),
+        SettledOutcome::GivenUp { code, .. } => (store::Outcome::Discarded, code.as_str()),
     };
     Change::Settled(store::Settled {
         message: record.message.0.get(),

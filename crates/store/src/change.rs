@@ -161,7 +161,7 @@ pub enum Outcome {
     Delivered,
     /// Set aside, waiting for a person or a rule.
     Parked,
-    /// A person decided that it is not to be sent.
+    /// It is not to be sent: a person decided so, or nobody waits for it any more.
     Discarded,
 }
 
@@ -216,7 +216,7 @@ pub enum DeliveryState {
     Delivered,
     /// Set aside, waiting for a person or a rule.
     Parked,
-    /// A person decided that it is not to be sent.
+    /// It is not to be sent: a person decided so, or nobody waits for it any more.
     Discarded,
 }
 

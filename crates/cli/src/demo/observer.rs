@@ -108,9 +108,13 @@ impl Observer {
                     let key = (settled.channel.to_string(), settled.destination.to_string());
                     let tally = self.deliveries.entry(key).or_default();
                     tally.retries += u64::from(settled.attempts.saturating_sub(1));
-                    let SettledOutcome::Parked { code, detail } = settled.outcome else {
-                        tally.delivered += 1;
-                        continue;
+                    let (code, detail) = match settled.outcome {
+                        SettledOutcome::Delivered => {
+                            tally.delivered += 1;
+                            continue;
+                        }
+                        SettledOutcome::GivenUp { .. } => continue,
+                        SettledOutcome::Parked { code, detail } => (code, detail),
                     };
                     tally.parked += 1;
                     let said = settled.reply.as_deref().and_then(said);

@@ -47,6 +47,44 @@ fn every_example_passes_its_check_and_its_tests() {
     }
 }
 
+/// A channel that can't keep the sequence number protocol, and what is said about it.
+#[track_caller]
+fn check_mistake(source: &str, rest: &str, says: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let channels = directory.path().join("channels");
+    std::fs::create_dir(&channels).unwrap();
+    let mllp = format!("{{ listen: 127.0.0.1:2575{source} }}");
+    let text = format!("channel: a\nsource:\n  mllp: {mllp}\n{rest}");
+    std::fs::write(channels.join("a.yaml"), text).unwrap();
+    let environment: &dyn Environment = &NoEnvironment;
+    let diagnostics = Project::load(directory.path(), environment, &NoSecrets).diagnostics;
+    let shown = diagnostics.render(Colour::Never);
+    assert_eq!(diagnostics.errors(), usize::from(!says.is_empty()), "{shown}");
+    if !says.is_empty() {
+        assert!(shown.contains("channel.sequence-numbers") && shown.contains(says), "{shown}");
+    }
+}
+
+#[test]
+fn what_breaks_the_sequence_number_protocol_is_a_mistake() {
+    let numbered = ", sequence_numbers: true";
+    let to = |rest: &str| {
+        let mllp = "{ connect: 127.0.0.1:2576, sequence_numbers: true }";
+        format!("destinations:\n  lab:\n    mllp: {mllp}\n{rest}")
+    };
+    let told = "the sender is to be told";
+    check_mistake(numbered, "", "");
+    check_mistake(numbered, "reply: processed\n", "");
+    check_mistake(numbered, "reply: none\n", told);
+    let plain = "destinations: { lab: { mllp: { connect: 127.0.0.1:2576 } } }\n";
+    check_mistake(numbered, &format!("reply: delivered\n{plain}"), told);
+    check_mistake("", &to(""), "");
+    check_mistake("", &format!("order: none\n{}", to("")), "overtake");
+    check_mistake("", &format!("order: by PID-3\n{}", to("")), "overtake");
+    check_mistake("", &to("    retry: { give_up: 3d }\n"), "given up");
+    check_mistake("", &to("    on_interrupted: park\n"), "interrupted");
+}
+
 #[test]
 fn a_directory_with_something_in_it_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();

@@ -3,9 +3,12 @@
 mod crash;
 mod destination_dies;
 mod disk_full;
+mod enhanced;
 mod flood;
 mod harness;
 mod parked;
+mod queries;
 mod reload;
 mod replies;
 mod sealed;
+mod sequences;

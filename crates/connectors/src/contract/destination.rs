@@ -56,6 +56,7 @@ pub(crate) fn outbound(control_id: &str) -> Outbound {
         ordinal: 1,
         attempt: 1,
         file: None,
+        number: None,
     }
 }
 

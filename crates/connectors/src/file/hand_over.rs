@@ -13,7 +13,9 @@ use super::codes;
 use super::notes::Notes;
 use super::parts::{Part, PartReader};
 use super::reasons::{Reason, Reasons};
-use crate::{FilePart, Health, Inbound, Intake, IntakeClosed, Peer, Problem, ReceiptOutcome};
+use crate::{
+    FilePart, Health, Inbound, Intake, IntakeClosed, Numbering, Peer, Problem, ReceiptOutcome,
+};
 
 /// How long to wait when the engine is busy: the first time, and at most.
 const BUSY_WAIT_FIRST: Duration = Duration::from_millis(100);
@@ -143,7 +145,12 @@ impl HandOver<'_> {
     fn give(&self, admission: crate::Admission, part: Part) -> BoxFuture<'static, Answered> {
         let place = FilePart { key: self.key.to_owned(), index: part.index, last: part.last };
         let bytes: Bytes = part.bytes.clone();
-        let inbound = Inbound { bytes, peer: self.peer.clone(), part: Some(place) };
+        let inbound = Inbound {
+            bytes,
+            peer: self.peer.clone(),
+            part: Some(place),
+            numbering: Numbering::Ignored,
+        };
         let receipt = self.intake.receive(admission, inbound);
         async move { (part, receipt.await.outcome) }.boxed()
     }

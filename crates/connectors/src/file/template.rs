@@ -235,6 +235,7 @@ mod tests {
             ordinal: 2,
             attempt: 1,
             file: file.map(Into::into),
+            number: None,
         }
     }
 

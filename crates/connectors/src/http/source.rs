@@ -26,7 +26,9 @@ use super::codes;
 use super::reply::{self, Declined};
 use super::token::Token;
 use crate::tls::{ServerTls, client_identity};
-use crate::{Bound, Health, Inbound, Intake, Peer, Problem, ReceiptOutcome, Source, StartError};
+use crate::{
+    Bound, Health, Inbound, Intake, Numbering, Peer, Problem, ReceiptOutcome, Source, StartError,
+};
 
 /// A header is kept so far.
 const HEADER_CHARS_MAX: usize = 1_000;
@@ -263,7 +265,8 @@ impl Desk {
         if bytes.is_empty() {
             return Err(Declined::Empty);
         }
-        let inbound = Inbound { bytes, peer: self.peer_of(&head.headers, peer), part: None };
+        let sender = self.peer_of(&head.headers, peer);
+        let inbound = Inbound { bytes, peer: sender, part: None, numbering: Numbering::Ignored };
         let mut receipt = self.intake.receive(admission, inbound).await;
         match receipt.outcome {
             ReceiptOutcome::Kept => self.health.up(),

@@ -5,19 +5,19 @@ use pipehat_message::{Acknowledgment, AcknowledgmentCode, AcknowledgmentError};
 use crate::mllp::codes;
 use crate::{Answer, OnRefusal};
 
-const AE: Answer = Answer {
+pub(super) const AE: Answer = Answer {
     name: "AE",
     class: None,
     default: OnRefusal::Park,
     doc: "Application error: the partner's application refuses the content; it would refuse the same bytes again.",
 };
-const AR: Answer = Answer {
+pub(super) const AR: Answer = Answer {
     name: "AR",
     class: None,
     default: OnRefusal::Retry,
     doc: "Application reject: refused for reasons apart from the content, such as a system that is down.",
 };
-const CE: Answer = Answer {
+pub(super) const CE: Answer = Answer {
     name: "CE",
     class: None,
     default: OnRefusal::Retry,
@@ -81,6 +81,8 @@ pub(super) struct Reply<'r> {
     /// MSA-2.
     pub(super) control_id: &'r [u8],
     pub(super) verdict: Verdict,
+    /// MSA-4.
+    pub(super) expected_number: &'r [u8],
 }
 
 /// Reads an acknowledgment, or a response that carries one.
@@ -94,7 +96,11 @@ pub(super) fn read(reply: &[u8]) -> Result<Reply<'_>, AcknowledgmentError> {
         AcknowledgmentCode::Ce => Verdict::Refused(&CE),
         AcknowledgmentCode::Cr => Verdict::Refused(&CR),
     };
-    Ok(Reply { control_id: acknowledgment.control_id().trim_ascii(), verdict })
+    Ok(Reply {
+        control_id: acknowledgment.control_id().trim_ascii(),
+        verdict,
+        expected_number: acknowledgment.expected_sequence_number().trim_ascii(),
+    })
 }
 
 #[cfg(test)]
@@ -105,7 +111,7 @@ mod tests {
     fn check(code: &str, expected: Verdict) {
         let reply = format!("MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|{code}| ID 7 |\r");
         let read = read(reply.as_bytes()).expect("an acknowledgment");
-        assert_eq!(read, Reply { control_id: b"ID 7", verdict: expected });
+        assert_eq!((read.control_id, read.verdict), (&b"ID 7"[..], expected));
     }
 
     #[test]

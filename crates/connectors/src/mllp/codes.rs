@@ -84,9 +84,20 @@ codes! {
     ACKNOWLEDGMENT_LATE = "mllp.acknowledgment-late",
         "An acknowledgment came for a message that was already answered or given up; it was ignored.",
         "If this repeats, raise `ack_timeout`: the partner is slower than that.";
+    OUT_OF_STEP = "mllp.sequence-out-of-step",
+        "The partner expects another sequence number (MSA-4) than the next message has (MSH-13): it lost messages or its \
+         count, or we did. Nothing more is sent until both agree.",
+        "Compare with the partner which message it has last. Correct its count and nothing else is to be done; or set \
+         `out_of_step: resynchronize` here, so that it takes our next number, and remove it again.";
+    APPLICATION_REFUSED = "mllp.application-refused",
+        "The partner committed a message (CA), which ended its delivery; later its application refused it.",
+        "Look at the partner's log. Set `await_application: true`, so that such a delivery is parked or tried again by `on`.";
     REFUSED = "mllp.refused",
         "The partner answered that it does not take the message.",
         "Read the reply kept with the attempt: MSA-3 and ERR say why. `on` decides what is done.";
+    NOT_NUMBERED = "mllp.not-numbered",
+        "MSH-13 can't be written into this message, so that it has no number.",
+        "Look at the message: its header can't be edited. Correct it in a step, or discard the delivery.";
     CONTROL_ID_MISSING = "mllp.control-id-missing",
         "The message has no readable MSH-10, by which its acknowledgment could be recognised.",
         "Set MSH-10 in a step, or use `acknowledgment: any` or `none` for this partner.";

@@ -13,9 +13,11 @@ use crate::mllp::{acknowledgment, codes};
 use crate::segment_end::SegmentEnd;
 use crate::tls::{
     ACCEPTED_RISK, CLIENT_TLS, ClientTls, Direction, SERVER_TLS, ServerTls, check_exposure,
+    check_plaintext_listener,
 };
 use crate::{
-    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Source, SourceDescriptor,
+    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Numbering, Source,
+    SourceDescriptor,
 };
 
 /// MLLP.
@@ -146,6 +148,14 @@ pub(super) const SOURCE: &[FieldSchema] = &[
         doc: "MLLP release 2: says by a single byte, before any acknowledgment, whether a message is kept.",
         example: "true",
     },
+    FieldSchema {
+        name: "sequence_numbers",
+        kind: Kind::Boolean,
+        required: Required::Default("false"),
+        doc: "Sequence number protocol: partners number their messages in MSH-13; one out of its turn is refused, and MSA-4 says \
+              which number is expected.",
+        example: "true",
+    },
 ];
 
 /// The keys of an MLLP destination.
@@ -185,8 +195,25 @@ pub(super) const DESTINATION: &[FieldSchema] = &[
         name: "await_application",
         kind: Kind::Boolean,
         required: Required::Default("false"),
-        doc: "Enhanced mode: after a commit accept (CA), waits for the application acknowledgment on the same connection.",
+        doc: "Enhanced mode: after a commit accept (CA), waits for the application acknowledgment, and goes by its code. With a \
+              `window` above 1 others are sent meanwhile. Otherwise CA counts as delivered.",
         example: "true",
+    },
+    FieldSchema {
+        name: "application_timeout",
+        kind: Kind::Duration,
+        required: Required::No,
+        doc: "With `await_application`, how long the application acknowledgment may take after the commit accept; as long as \
+              `ack_timeout`, if it is left out.",
+        example: "10m",
+    },
+    FieldSchema {
+        name: "application_listen",
+        kind: Kind::Address,
+        required: Required::No,
+        doc: "With `await_application`, where the partner connects to when it brings application acknowledgments by a \
+              connection of its own: an address of this machine and a port. Not encrypted.",
+        example: "127.0.0.1:2577",
     },
     FieldSchema {
         name: "commit_bytes",
@@ -226,6 +253,23 @@ pub(super) const DESTINATION: &[FieldSchema] = &[
     KEEP_ALIVE,
     MESSAGE_BYTES_MAX,
     SEGMENT_END,
+    FieldSchema {
+        name: "sequence_numbers",
+        kind: Kind::Boolean,
+        required: Required::Default("false"),
+        doc: "Sequence number protocol: writes each message's number into MSH-13, one more than that of the message before \
+              it, and goes by the partner's MSA-4. Needs `order: strict`, one connection and a window of 1.",
+        example: "true",
+    },
+    FieldSchema {
+        name: "out_of_step",
+        kind: Kind::Choice(&["stop", "resynchronize"]),
+        required: Required::Default("stop"),
+        doc: "With `sequence_numbers`, what is done when the partner expects another number than it can get. `stop`: nothing \
+              more is sent until a person has looked at it. `resynchronize`: the partner is told (MSH-13 -1) to take our \
+              next number as its first.",
+        example: "resynchronize",
+    },
 ];
 
 /// How a source behaves.
@@ -242,6 +286,7 @@ pub(super) struct SourceRules {
     pub(super) write_timeout: Duration,
     pub(super) keep_alive: Option<Duration>,
     pub(super) commit_bytes: bool,
+    pub(super) numbering: Numbering,
 }
 
 impl SourceRules {
@@ -263,6 +308,15 @@ pub(super) enum Expect {
     Nothing,
 }
 
+/// What is done when a partner expects another number than it can get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OutOfStep {
+    /// Nothing more is sent.
+    Stop,
+    /// It is told to begin to count with our next number.
+    Resynchronize,
+}
+
 /// How a destination behaves.
 #[derive(Debug)]
 pub(super) struct DestinationRules {
@@ -272,6 +326,8 @@ pub(super) struct DestinationRules {
     pub(super) window: usize,
     pub(super) expect: Expect,
     pub(super) await_application: bool,
+    pub(super) application_timeout: Duration,
+    pub(super) application_listen: Option<Address>,
     pub(super) commit_bytes: bool,
     pub(super) connect_timeout: Duration,
     pub(super) ack_timeout: Duration,
@@ -280,6 +336,8 @@ pub(super) struct DestinationRules {
     pub(super) keep_alive: Option<Duration>,
     pub(super) message_bytes_max: usize,
     pub(super) segment_end: SegmentEnd,
+    pub(super) numbered: bool,
+    pub(super) out_of_step: OutOfStep,
 }
 
 fn build_source(
@@ -333,6 +391,10 @@ pub(super) fn source_rules(
         write_timeout: settings.duration("write_timeout")?,
         keep_alive: settings.duration("keep_alive").filter(|time| !time.is_zero()),
         commit_bytes: settings.boolean("commit_bytes")?,
+        numbering: match settings.boolean("sequence_numbers")? {
+            true => Numbering::Followed,
+            false => Numbering::Ignored,
+        },
     })
 }
 
@@ -344,7 +406,9 @@ pub(super) fn destination_rules(
 ) -> Option<DestinationRules> {
     let connect = settings.address("connect")?.clone();
     let exposed = check_exposure(settings, "connect", Direction::Connect, diagnostics);
-    let times = ["connect_timeout", "ack_timeout", "write_timeout", "idle_timeout"];
+    let times =
+        ["connect_timeout", "ack_timeout", "write_timeout", "idle_timeout", "application_timeout"];
+    let hidden = check_plaintext_listener(settings, "application_listen", diagnostics);
     let timed = are_possible(settings, &times, diagnostics);
     let tls = match settings.section("tls") {
         Some(section) => Some(ClientTls::read(section, connect.host(), context, diagnostics)?),
@@ -361,6 +425,10 @@ pub(super) fn destination_rules(
             _ => Expect::Matching,
         },
         await_application: settings.boolean("await_application")?,
+        application_timeout: settings
+            .duration("application_timeout")
+            .or_else(|| settings.duration("ack_timeout"))?,
+        application_listen: settings.address("application_listen").cloned(),
         commit_bytes: settings.boolean("commit_bytes")?,
         connect_timeout: settings.duration("connect_timeout")?,
         ack_timeout: settings.duration("ack_timeout")?,
@@ -372,8 +440,13 @@ pub(super) fn destination_rules(
             "cr" => SegmentEnd::Cr,
             _ => SegmentEnd::Keep,
         },
+        numbered: settings.boolean("sequence_numbers")?,
+        out_of_step: match settings.choice("out_of_step")? {
+            "resynchronize" => OutOfStep::Resynchronize,
+            _ => OutOfStep::Stop,
+        },
     };
-    (no_clash(&rules, settings, diagnostics) && exposed && timed).then_some(rules)
+    (no_clash(&rules, settings, diagnostics) && exposed && hidden && timed).then_some(rules)
 }
 
 /// Refuses times that nobody can keep, and messages that nobody can hold.
@@ -394,13 +467,40 @@ fn are_possible(settings: &Settings, times: &[&str], diagnostics: &mut Diagnosti
 
 /// Refuses what can't work together: answers that nobody could tell apart, or that are and are not waited for.
 fn no_clash(rules: &DestinationRules, settings: &Settings, diagnostics: &mut Diagnostics) -> bool {
-    let clash = if rules.window > 1 && rules.expect == Expect::Any {
+    let clash = if rules.numbered && rules.window > 1 {
+        Some((
+            "window",
+            "with `sequence_numbers` one message is under way, so the window must be 1",
+        ))
+    } else if rules.numbered && rules.connections > 1 {
+        Some((
+            "connections",
+            "with `sequence_numbers` messages follow each other, so there is one connection",
+        ))
+    } else if rules.numbered && rules.expect == Expect::Nothing {
+        Some((
+            "sequence_numbers",
+            "with `acknowledgment: none` nobody says which number is expected",
+        ))
+    } else if rules.out_of_step == OutOfStep::Resynchronize && !rules.numbered {
+        Some(("out_of_step", "this goes with `sequence_numbers: true`"))
+    } else if rules.window > 1 && rules.expect == Expect::Any {
         Some((
             "window",
             "with `acknowledgment: any` answers can't be told apart, so the window must be 1",
         ))
     } else if rules.window > 1 && rules.commit_bytes {
         Some(("window", "commit bytes don't say which message they mean, so the window must be 1"))
+    } else if let Some(name) = ["application_timeout", "application_listen"]
+        .into_iter()
+        .find(|name| !rules.await_application && settings.contains(name))
+    {
+        Some((name, "this goes with `await_application: true`"))
+    } else if rules.application_listen.is_some() && rules.expect == Expect::Any {
+        Some((
+            "application_listen",
+            "with `acknowledgment: any` nobody could tell which message an answer is about",
+        ))
     } else if rules.await_application && rules.expect == Expect::Nothing {
         Some((
             "await_application",
@@ -527,11 +627,26 @@ mod tests {
         assert!(
             destination("{ connect: 127.0.0.1:1, window: 2, acknowledgment: none }").0.is_some()
         );
+        for clash in [
+            "sequence_numbers: true, window: 2",
+            "sequence_numbers: true, connections: 2",
+            "sequence_numbers: true, acknowledgment: none",
+            "out_of_step: resynchronize",
+            "application_timeout: 1m",
+            "application_listen: 127.0.0.1:2",
+            "await_application: true, application_listen: 127.0.0.1:2, acknowledgment: any",
+        ] {
+            let yaml = format!("{{ connect: 127.0.0.1:1, {clash} }}");
+            refused(destination(&yaml), codes::SETTINGS_CLASH);
+        }
     }
 
     #[test]
     fn plaintext_beyond_this_machine_is_judged() {
         refused(source("{ listen: 0.0.0.0:1 }"), "tls.plaintext-listener");
+        let open = "await_application: true, application_listen: 0.0.0.0:2";
+        let open = format!("{{ connect: 127.0.0.1:1, {open} }}");
+        refused(destination(&open), "tls.plaintext-listener");
         let (rules, text) = destination("{ connect: lab.internal:1 }");
         assert!(rules.is_some() && text.contains("tls.plaintext-connection"), "{text}");
     }

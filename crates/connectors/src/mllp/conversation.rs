@@ -280,7 +280,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     fn receive(&mut self, admission: Admission, bytes: Bytes) {
         let length = bytes.len();
-        let inbound = Inbound { bytes, peer: self.peer.clone(), part: None };
+        let numbering = self.rules.numbering;
+        let inbound = Inbound { bytes, peer: self.peer.clone(), part: None, numbering };
         let receipt = self.intake.receive(admission, inbound);
         self.answers.await_receipt(receipt, length);
     }

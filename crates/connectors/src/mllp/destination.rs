@@ -1,6 +1,6 @@
 //! Sending: which connection takes a message, in the order of the calls.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::mllp::applications::Applications;
 use crate::mllp::codes;
 use crate::mllp::config::{DestinationRules, Expect};
 use crate::mllp::link::{self, Claim, Delivery};
+use crate::mllp::numbers::{self, Numbered};
 use crate::{Attempt, Destination, Health, Outbound, Parallel, Problem};
 
 /// How long closing waits for a connection's task. Nothing is under way then; it only says goodbye.
@@ -26,6 +28,11 @@ pub(super) struct MllpDestination {
     rules: Arc<DestinationRules>,
     health: Arc<Health>,
     links: Mutex<Links>,
+    /// Deliveries that wait for an application acknowledgment by another connection.
+    applications: Option<Arc<Applications>>,
+    /// Whether something was sent since it was made: the first message may have been sent by the
+    /// process before.
+    sent: AtomicBool,
 }
 
 enum Links {
@@ -49,12 +56,25 @@ struct Link {
 
 impl MllpDestination {
     pub(super) fn new(rules: DestinationRules, health: Arc<Health>) -> Self {
+        let applications = rules.application_listen.clone().map(|listen| {
+            Arc::new(Applications::new(listen, rules.application_timeout, health.clone()))
+        });
         let slots = std::iter::repeat_with(Slot::default).take(rules.connections).collect();
-        Self { rules: Arc::new(rules), health, links: Mutex::new(Links::Open(slots)) }
+        Self {
+            rules: Arc::new(rules),
+            health,
+            links: Mutex::new(Links::Open(slots)),
+            applications,
+            sent: AtomicBool::new(false),
+        }
     }
 
     /// Puts a message in line before this returns: that is what keeps the order.
-    fn enqueue(&self, bytes: Bytes) -> Result<oneshot::Receiver<Attempt>, Attempt> {
+    fn enqueue(
+        &self,
+        bytes: Bytes,
+        number: Option<Numbered>,
+    ) -> Result<oneshot::Receiver<Attempt>, Attempt> {
         let control_id = self.check(&bytes)?;
         let mut links = self.lock();
         let Links::Open(slots) = &mut *links else {
@@ -68,7 +88,7 @@ impl MllpDestination {
             Some((slot, claim))
         });
         let Some((slot, claim)) = claimed else { return Err(self.queue_full()) };
-        let (delivery, attempt) = Delivery::new(bytes, control_id, claim);
+        let (delivery, attempt) = Delivery::new(bytes, control_id, number, claim);
         let delivery = match &slot.link {
             None => delivery,
             Some(link) => match link.mailbox.try_send(delivery) {
@@ -82,7 +102,12 @@ impl MllpDestination {
         if mailbox.try_send(delivery).is_err() {
             return Err(self.queue_full());
         }
-        let task = tokio::spawn(link::run(self.rules.clone(), self.health.clone(), deliveries));
+        let task = tokio::spawn(link::run(
+            self.rules.clone(),
+            self.health.clone(),
+            self.applications.clone(),
+            deliveries,
+        ));
         slot.link = Some(Link { mailbox, task });
         Ok(attempt)
     }
@@ -122,6 +147,9 @@ impl MllpDestination {
     }
 
     async fn close_links(&self) {
+        if let Some(applications) = &self.applications {
+            applications.close().await;
+        }
         let links = std::mem::replace(&mut *self.lock(), Links::Closed);
         let Links::Open(slots) = links else { return };
         let tasks: Vec<JoinHandle<()>> = slots
@@ -149,9 +177,24 @@ impl Destination for MllpDestination {
         Parallel { connections: self.rules.connections, window: self.rules.window }
     }
 
+    fn is_numbered(&self) -> bool {
+        self.rules.numbered
+    }
+
     fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
+        if let Some(applications) = &self.applications {
+            applications.start();
+        }
         let connect = self.rules.clone();
-        match self.enqueue(self.rules.segment_end.apply(&outbound.bytes)) {
+        let bytes = self.rules.segment_end.apply(&outbound.bytes);
+        let prepared = match outbound.number.filter(|_| self.rules.numbered) {
+            None => self.enqueue(bytes, None),
+            Some(number) => numbers::numbered(&bytes, number).and_then(|bytes| {
+                let again = outbound.attempt > 1 || !self.sent.swap(true, Ordering::AcqRel);
+                self.enqueue(bytes, Some(Numbered { number, again }))
+            }),
+        };
+        match prepared {
             Err(attempt) => ready(attempt).boxed(),
             Ok(attempt) => async move {
                 attempt.await.unwrap_or_else(|_| Attempt::Interrupted {

@@ -17,9 +17,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::mllp::acknowledgment::{self, NOT_COMMITTED, Verdict};
 use crate::mllp::alarm::Alarm;
+use crate::mllp::applications::Applications;
 use crate::mllp::codes;
-use crate::mllp::config::{DestinationRules, Expect};
+use crate::mllp::config::{DestinationRules, Expect, OutOfStep};
 use crate::mllp::link::{Delivery, Settled};
+use crate::mllp::numbers::{self, Step};
 use crate::mllp::wire::Wire;
 use crate::{Attempt, Health, Problem};
 
@@ -35,6 +37,7 @@ pub(super) struct Exchange<'l, S> {
     rules: &'l DestinationRules,
     health: &'l Health,
     settled: &'l mut Settled,
+    applications: Option<&'l Applications>,
     under_way: VecDeque<UnderWay>,
     alarm: Alarm,
     active: Instant,
@@ -50,6 +53,8 @@ struct UnderWay {
     ends: u64,
     /// What is waited for, once all of it is written.
     stage: Stage,
+    /// MSH-10 of the message by which the partner was told to begin to count anew.
+    resynchronization: Option<Bytes>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,8 @@ enum Stage {
     Writing,
     /// An answer must come until then.
     Awaiting(Instant),
+    /// The partner was told to begin to count anew, and must answer until then.
+    Resynchronizing(Instant),
 }
 
 /// Why a connection is not used any more.
@@ -87,6 +94,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
         rules: &'l DestinationRules,
         health: &'l Health,
         settled: &'l mut Settled,
+        applications: Option<&'l Applications>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -94,6 +102,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
             rules,
             health,
             settled,
+            applications,
             under_way: VecDeque::new(),
             alarm: Alarm::default(),
             active: now,
@@ -178,7 +187,9 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
         let begins = self.wire.queued_total();
         self.wire.queue_frame(delivery.bytes());
         let ends = self.wire.queued_total();
-        self.under_way.push_back(UnderWay { delivery, begins, ends, stage: Stage::Writing });
+        let stage = Stage::Writing;
+        let under_way = UnderWay { delivery, begins, ends, stage, resynchronization: None };
+        self.under_way.push_back(under_way);
     }
 
     /// Writes; whether anything came to its end by that.
@@ -292,6 +303,9 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
                 return Err(Broken { reply: Some(bytes), ..broken });
             }
         };
+        if self.is_resynchronized(reply.control_id, reply.verdict) {
+            return Ok(());
+        }
         let position = match self.rules.expect {
             Expect::Any => (!self.under_way.is_empty()).then_some(0),
             Expect::Matching | Expect::Nothing => {
@@ -300,7 +314,27 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
         };
         if let Some(position) = position {
             self.late_in_row = 0;
-            self.decide(position, reply.verdict, Some(bytes), now);
+            let number = self.under_way.get(position).and_then(|one| one.delivery.number());
+            let step = number.map_or(Step::As(reply.verdict), |number| {
+                numbers::judge(number, reply.verdict, reply.expected_number)
+            });
+            match step {
+                Step::As(verdict) => self.decide(position, verdict, Some(bytes), now),
+                Step::OutOfStep => {
+                    let said = String::from_utf8_lossy(reply.expected_number).into_owned();
+                    self.out_of_step(position, &said, now);
+                }
+            }
+            return Ok(());
+        }
+        let waits = |applications: &&Applications| {
+            applications.answer(reply.control_id, reply.verdict, &bytes)
+        };
+        if self.applications.filter(waits).is_some() {
+            return Ok(());
+        }
+        if self.settled.take_committed(reply.control_id) {
+            self.heed_application(reply.verdict);
             return Ok(());
         }
         self.late_in_row = self.late_in_row.saturating_add(1);
@@ -320,15 +354,76 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
         Err(Broken { reply: Some(bytes), ..broken })
     }
 
+    /// An application acknowledgment that was not waited for: the delivery ended by its commit accept. That the
+    /// application takes it is as expected; that it does not, a person must know.
+    fn heed_application(&self, verdict: Verdict) {
+        let Verdict::Refused(answer) = verdict else { return };
+        let detail = self.at(&format!("{} for a message it had committed (CA)", answer.name));
+        let code = codes::APPLICATION_REFUSED;
+        tracing::warn!(code, detail, "mllp destination had a problem");
+        self.health.problem(Problem { code, detail });
+    }
+
+    /// The partner expects another number: it is told to begin anew, or nothing more is sent.
+    fn out_of_step(&mut self, position: usize, expected: &str, now: Instant) {
+        let Some(one) = self.under_way.get_mut(position) else { return };
+        let number = one.delivery.number().map_or(0, |numbered| numbered.number);
+        let told = one.resynchronization.is_some();
+        let resynchronization = numbers::resynchronization(&one.delivery.bytes())
+            .filter(|_| self.rules.out_of_step == OutOfStep::Resynchronize && !told);
+        if let Some((message, control_id)) = resynchronization {
+            one.resynchronization = Some(control_id);
+            one.stage = Stage::Resynchronizing(now + self.rules.ack_timeout);
+            self.wire.queue_frame(message);
+            return;
+        }
+        // What it expects is a number, and short; anything else is not repeated.
+        let expected = expected.parse::<i64>().map_or("no number".to_owned(), |n| n.to_string());
+        let detail = self.at(&format!("expects {expected} (MSA-4), and the next is {number}"));
+        self.health.problem(Problem { code: codes::OUT_OF_STEP, detail: detail.clone() });
+        if let Some(one) = self.under_way.remove(position) {
+            self.settled.note(one.delivery.control_id());
+            one.delivery.answer(Attempt::NotSent { code: codes::OUT_OF_STEP, detail });
+        }
+    }
+
+    /// Takes the answer to a resynchronization; the message is sent again after it, with the same number. Without a
+    /// positive answer the next answer to the message decides, which finds the partner as far out of step as before.
+    fn is_resynchronized(&mut self, control_id: &[u8], verdict: Verdict) -> bool {
+        let told = |one: &UnderWay| one.resynchronization.as_deref() == Some(control_id);
+        let Some(one) = self.under_way.iter_mut().find(|one| told(one)) else { return false };
+        if matches!(one.stage, Stage::Resynchronizing(_)) && !matches!(verdict, Verdict::Refused(_))
+        {
+            tracing::warn!(code = codes::OUT_OF_STEP, "mllp destination begins to count anew");
+        }
+        one.begins = self.wire.queued_total();
+        self.wire.queue_frame(one.delivery.bytes());
+        one.ends = self.wire.queued_total();
+        one.stage = Stage::Writing;
+        true
+    }
+
     /// What an answer does to the message at this position.
     fn decide(&mut self, position: usize, verdict: Verdict, reply: Option<Bytes>, now: Instant) {
         match verdict {
-            Verdict::Committed if self.rules.await_application => {
-                if let Some(one) = self.under_way.get_mut(position) {
-                    one.stage = Stage::Awaiting(now + self.rules.ack_timeout);
+            Verdict::Committed if self.rules.await_application => match self.applications {
+                // It waits off this connection, which others may use and which may end.
+                Some(applications) => {
+                    if let Some(one) = self.under_way.remove(position) {
+                        self.health.up();
+                        applications.wait(one.delivery);
+                    }
                 }
-            }
+                None => {
+                    if let Some(one) = self.under_way.get_mut(position) {
+                        one.stage = Stage::Awaiting(now + self.rules.application_timeout);
+                    }
+                }
+            },
             Verdict::Committed | Verdict::Accepted => {
+                if let (Verdict::Committed, Some(one)) = (verdict, self.under_way.get(position)) {
+                    self.settled.note_committed(one.delivery.control_id());
+                }
                 self.settle(position, Attempt::Delivered { reply });
             }
             Verdict::Refused(answer) => {
@@ -349,7 +444,7 @@ impl<'l, S: AsyncRead + AsyncWrite + Unpin> Exchange<'l, S> {
         let stalled = self.wire.stalled_since();
         let writing = stalled.map(|since| (since + self.rules.write_timeout, Late::Writing));
         let awaiting = self.under_way.iter().filter_map(|one| match one.stage {
-            Stage::Awaiting(until) => Some((until, Late::Answer)),
+            Stage::Awaiting(until) | Stage::Resynchronizing(until) => Some((until, Late::Answer)),
             Stage::Writing => None,
         });
         let idle = self.rules.idle_timeout.filter(|_| self.under_way.is_empty());

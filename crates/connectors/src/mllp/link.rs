@@ -9,8 +9,10 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::mllp::applications::Applications;
 use crate::mllp::config::DestinationRules;
 use crate::mllp::exchange::{Ending, Exchange};
+use crate::mllp::numbers::Numbered;
 use crate::mllp::{codes, socket};
 use crate::{Attempt, Health, Problem};
 
@@ -22,6 +24,8 @@ pub(super) struct Delivery {
     bytes: Bytes,
     /// MSH-10, a part of `bytes`.
     control_id: Bytes,
+    /// Its number in the sequence number protocol.
+    number: Option<Numbered>,
     answer: oneshot::Sender<Attempt>,
     claim: Claim,
 }
@@ -30,14 +34,19 @@ impl Delivery {
     pub(super) fn new(
         bytes: Bytes,
         control_id: Bytes,
+        number: Option<Numbered>,
         claim: Claim,
     ) -> (Self, oneshot::Receiver<Attempt>) {
         let (answer, attempt) = oneshot::channel();
-        (Self { bytes, control_id, answer, claim }, attempt)
+        (Self { bytes, control_id, number, answer, claim }, attempt)
     }
 
     pub(super) fn bytes(&self) -> Bytes {
         self.bytes.clone()
+    }
+
+    pub(super) fn number(&self) -> Option<Numbered> {
+        self.number
     }
 
     pub(super) fn control_id(&self) -> &[u8] {
@@ -51,7 +60,7 @@ impl Delivery {
 
     /// Says what came of it. The place in the window is free before whoever waits can use it.
     pub(super) fn answer(self, attempt: Attempt) {
-        let Self { answer, claim, bytes, control_id } = self;
+        let Self { answer, claim, bytes, control_id, number: _ } = self;
         drop((claim, bytes, control_id));
         // Nobody waits: the attempt was given up, and what came of it is not wanted.
         let _ = answer.send(attempt);
@@ -82,6 +91,8 @@ impl Drop for Claim {
 pub(super) struct Settled {
     /// Hashes are enough: one that is the same by chance makes an answer ignored, and never credits it.
     hashes: VecDeque<u64>,
+    /// Those whose application may still say more.
+    committed: VecDeque<u64>,
     state: RandomState,
 }
 
@@ -93,6 +104,21 @@ impl Settled {
         self.hashes.push_back(self.state.hash_one(control_id));
     }
 
+    /// Notes one that ended by its commit accept.
+    pub(super) fn note_committed(&mut self, control_id: &[u8]) {
+        if self.committed.len() >= SETTLED_MAX {
+            self.committed.pop_front();
+        }
+        self.committed.push_back(self.state.hash_one(control_id));
+    }
+
+    /// Whether one ended by its commit accept and its application has not spoken yet.
+    pub(super) fn take_committed(&mut self, control_id: &[u8]) -> bool {
+        let hash = self.state.hash_one(control_id);
+        let place = self.committed.iter().position(|known| *known == hash);
+        place.is_some_and(|place| self.committed.remove(place).is_some())
+    }
+
     pub(super) fn contains(&self, control_id: &[u8]) -> bool {
         !control_id.is_empty() && self.hashes.contains(&self.state.hash_one(control_id))
     }
@@ -102,6 +128,7 @@ impl Settled {
 pub(super) async fn run(
     rules: Arc<DestinationRules>,
     health: Arc<Health>,
+    applications: Option<Arc<Applications>>,
     mut mailbox: mpsc::Receiver<Delivery>,
 ) {
     let mut settled = Settled::default();
@@ -109,7 +136,9 @@ pub(super) async fn run(
         if first.is_given_up() {
             continue;
         }
-        match connect_and_exchange(&rules, &health, &mut settled, first, &mut mailbox).await {
+        let shared =
+            Shared { rules: &rules, health: &health, applications: applications.as_deref() };
+        match connect_and_exchange(shared, &mut settled, first, &mut mailbox).await {
             Ending::Idle => {}
             Ending::Closed => return,
             Ending::Lost(problem) => {
@@ -125,13 +154,21 @@ pub(super) async fn run(
     }
 }
 
+/// What all connections of a destination share.
+#[derive(Clone, Copy)]
+struct Shared<'l> {
+    rules: &'l DestinationRules,
+    health: &'l Health,
+    applications: Option<&'l Applications>,
+}
+
 async fn connect_and_exchange(
-    rules: &DestinationRules,
-    health: &Health,
+    shared: Shared<'_>,
     settled: &mut Settled,
     first: Delivery,
     mailbox: &mut mpsc::Receiver<Delivery>,
 ) -> Ending {
+    let Shared { rules, health, applications } = shared;
     let deadline = tokio::time::Instant::now() + rules.connect_timeout;
     let connecting = tokio::time::timeout_at(deadline, connect(rules)).await;
     let stream = match connecting.unwrap_or_else(|_| Err(too_slow(rules))) {
@@ -140,10 +177,14 @@ async fn connect_and_exchange(
     };
     let _connected = health.connected();
     let Some(tls) = &rules.tls else {
-        return Exchange::new(stream, rules, health, settled).run(first, mailbox).await;
+        let exchange = Exchange::new(stream, rules, health, settled, applications);
+        return exchange.run(first, mailbox).await;
     };
     match tokio::time::timeout_at(deadline, tls.connect(stream)).await {
-        Ok(Ok(stream)) => Exchange::new(stream, rules, health, settled).run(first, mailbox).await,
+        Ok(Ok(stream)) => {
+            let exchange = Exchange::new(stream, rules, health, settled, applications);
+            exchange.run(first, mailbox).await
+        }
         Ok(Err(error)) => {
             let detail = format!("{}: {error}", rules.connect);
             not_sent(first, Problem { code: codes::SECURE_FAILED, detail })

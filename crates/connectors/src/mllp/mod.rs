@@ -6,12 +6,14 @@
 mod acknowledgment;
 mod alarm;
 mod answers;
+mod applications;
 mod codes;
 mod config;
 mod conversation;
 mod destination;
 mod exchange;
 mod link;
+mod numbers;
 mod refusal;
 mod socket;
 mod source;

@@ -1,4 +1,5 @@
-//! The one reply this connector writes itself: no to a message that is too long to be kept.
+//! The replies this connector writes itself: no to a message that is too long to be kept, and what the bringer of an
+//! application acknowledgment is told.
 
 use std::time::SystemTime;
 
@@ -30,6 +31,32 @@ pub(super) fn too_long(head: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
         .text(&text)
         .error(error);
     Some(reply.build())
+}
+
+/// CA to a message, if it asks for an accept acknowledgment (HL7 v2.5.1 §2.9.3).
+pub(super) fn accepted(message: &[u8]) -> Option<Vec<u8>> {
+    accept_acknowledgment(message, AcknowledgmentCode::Ca, Outcome::Success)
+}
+
+/// CR to a message that is no acknowledgment, if it asks for an accept acknowledgment.
+pub(super) fn no_acknowledgment(message: &[u8]) -> Option<Vec<u8>> {
+    accept_acknowledgment(message, AcknowledgmentCode::Cr, Outcome::Failure)
+}
+
+fn accept_acknowledgment(
+    message: &[u8],
+    code: AcknowledgmentCode,
+    outcome: Outcome,
+) -> Option<Vec<u8>> {
+    let header = Header::read(message).ok()?;
+    let wanted = acknowledgment_mode(&header) == AcknowledgmentMode::Enhanced
+        && wants_accept_acknowledgment(&header, outcome);
+    let (control_id, timestamp) = (own_control_id(), timestamp());
+    let reply = AcknowledgmentBuilder::new(&header)
+        .code(code)
+        .control_id(&control_id)
+        .timestamp(&timestamp);
+    wanted.then(|| reply.build())
 }
 
 /// AR, or in enhanced mode what the sender asks for (HL7 v2.5.1 §2.9.3).

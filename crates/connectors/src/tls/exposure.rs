@@ -71,6 +71,25 @@ pub(crate) fn check_exposure(
     direction == Direction::Connect
 }
 
+/// Judges an address to listen on that has no TLS, if there is one.
+pub(crate) fn check_plaintext_listener(
+    settings: &Settings,
+    address_name: &'static str,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let Some(address) = settings.address(address_name) else { return true };
+    if address.is_loopback() || settings.contains("accepted_risk") {
+        return true;
+    }
+    let span = settings.span_of(address_name).unwrap_or_else(|| settings.span());
+    let message = "without TLS this may only listen on this machine itself (127.0.0.1)";
+    diagnostics
+        .push(Diagnostic::error(codes::PLAINTEXT_LISTENER, span, message).with_help(
+            "write down who decided otherwise: `accepted_risk: { reason: …, date: … }`",
+        ));
+    false
+}
+
 /// `2026-03-31`: no calendar is kept here, only the form.
 fn is_date(text: &str) -> bool {
     let mut parts = text.split('-').map(|part| (part.len(), part.parse::<u16>().unwrap_or(0)));

@@ -18,5 +18,5 @@ mod tests;
 
 pub(crate) use client::{CLIENT_TLS, ClientTls};
 pub use codes::TLS_CODES;
-pub(crate) use exposure::{ACCEPTED_RISK, Direction, check_exposure};
+pub(crate) use exposure::{ACCEPTED_RISK, Direction, check_exposure, check_plaintext_listener};
 pub(crate) use server::{SERVER_TLS, ServerTls, client_identity};

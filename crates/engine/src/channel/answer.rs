@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use pipehat_connectors::ReceiptOutcome;
+use pipehat_journal::Flush;
 use pipehat_message::{AcknowledgmentCode, ErrorCode};
 use tokio::sync::oneshot;
 
-use super::conductor::{Conductor, Waiting, Work};
-use super::intake::Incoming;
+use super::conductor::{Conductor, Input, Waiting, Work};
+use super::intake::{Incoming, ReceivedFacts};
 use super::reply::{self, Answer, Refusal};
 use crate::log::Log;
 use crate::names::MessageId;
-use crate::project::ReplyMode;
-use crate::record::{Disposition, Processed, ProcessedOutcome, Record, Settled, SettledOutcome};
+use crate::project::{ChannelSpec, ReplyMode, Unanswered};
+use crate::record::{
+    Disposition, PeerRecord, Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome,
+};
 
 /// How far behind a message its outcome is looked for when the message is sent again.
 const SEARCHED_MAX: usize = 100_000;
@@ -62,6 +65,9 @@ impl Conductor {
 
     /// The reply that is kept with the outcome of processing, where the reply mode waits for it.
     pub(super) fn reply_after_processing(&self, work: &Work, record: &Processed) -> Option<Bytes> {
+        if work.incoming.acknowledges.is_some() {
+            return None;
+        }
         let waiting = self.answers.get(&work.message);
         let mode = waiting.map_or(&self.spec.reply, |waiting| &waiting.mode);
         let waits_for_destination = match (mode, &record.outcome) {
@@ -74,12 +80,66 @@ impl Conductor {
         if waits_for_destination {
             return None;
         }
+        let delivered = matches!(mode, ReplyMode::Delivered { .. });
         let control_id = self.services.ids.application_acknowledgment(work.message);
         let received = &work.incoming.bytes;
-        match refusal_of(record) {
-            None => reply::positive(received, AcknowledgmentCode::Aa, &control_id, record.at),
-            Some(refusal) => Some(reply::negative(received, &refusal, &control_id, record.at)),
+        let refusal = refusal_of(record);
+        // A query that went nowhere has no answer, and a positive acknowledgment would be none.
+        let refusal = refusal.or_else(|| (delivered && reply::asks(received)).then(not_asked));
+        match refusal {
+            None => {
+                let expected = work.incoming.sequence;
+                reply::positive(received, AcknowledgmentCode::Aa, &control_id, record.at, expected)
+            }
+            Some(refusal) => {
+                // The number is used up: the message is kept, whatever became of it.
+                let expected = work.incoming.sequence.map(|number| number.saturating_add(1));
+                let refusal = Refusal { expected, ..refusal };
+                Some(reply::negative(received, &refusal, &control_id, record.at))
+            }
         }
+    }
+
+    /// Makes the application acknowledgment a message of its own, where it goes to a destination and
+    /// the sender asked for it (HL7 v2.5.1 §2.9.3). Its record stands before the outcome's: should
+    /// only the first be kept, the message is processed again, and acknowledged twice rather than
+    /// not at all.
+    pub(super) fn keep_application_acknowledgment(&self, work: &Work, record: &Processed) {
+        let received = &work.incoming.bytes;
+        let (Some(reply), Some(_)) = (&record.reply, self.spec.reply.application()) else { return };
+        let Some(bytes) = reply::wanted_application(received, reply) else { return };
+        let received = Received {
+            channel: Arc::clone(&self.spec.name),
+            at: record.at,
+            peer: PeerRecord::default(),
+            part: None,
+            sender_hash: 0,
+            content_hash: 0,
+            duplicate_of: None,
+            refused: None,
+            sequence: None,
+            acknowledges: Some(work.message),
+            bytes,
+        };
+        let (sender, record) = (self.sender.clone(), Record::Received(received));
+        self.services.log.append_in_order(self.epoch, record, Flush::Now, move |result, record| {
+            // What follows in the journal fails with it: the message is processed again.
+            let (Ok(position), Record::Received(record)) = (result, record) else { return };
+            let incoming = Incoming {
+                bytes: record.bytes,
+                peer: Arc::default(),
+                at: record.at,
+                control_id_reused: false,
+                sequence: None,
+                acknowledges: record.acknowledges,
+                admission: None,
+            };
+            let facts =
+                ReceivedFacts { duplicate_of: None, refused: false, part: None, sequence: None };
+            let message = MessageId(position);
+            // A conductor that has stopped finds the record at the next start.
+            let _ = sender.send(Input::Received { message, incoming, facts, answer: None });
+        });
     }
 
     /// The outcome of processing is durable: whoever waits for no more is answered.
@@ -103,19 +163,32 @@ impl Conductor {
         }
         let Some(waiting) = self.answers.remove(&record.message) else { return };
         let control_id = self.services.ids.application_acknowledgment(record.message);
-        let answer = answer_of_delivery(record, &waiting.bytes, &control_id);
+        let answer = answer_of_delivery(&self.spec, record, &waiting.bytes, &control_id);
         waiting.answer(&answer);
     }
 
-    /// Answers those for whom a destination was too slow. The message itself goes on.
+    /// Answers those for whom a destination was too slow. The message itself goes on, unless it is
+    /// a query: nobody would hear its answer.
     pub(super) fn answer_late(&mut self, now: Instant) {
         while let Some(entry) = self.answers_due.first_entry()
             && entry.key().0 <= now
         {
             let (_, message) = entry.remove_entry().0;
             let Some(waiting) = self.answers.remove(&message) else { continue };
-            let refusal =
-                Refusal::error("no answer from the destination in time; the message is kept");
+            let asks = reply::asks(&waiting.bytes);
+            if let ReplyMode::Delivered { from, unanswered, .. } = &waiting.mode
+                && asks
+                && *unanswered != Unanswered::Retry
+                && let Some(post) = self.posts.get_mut(from)
+            {
+                post.outbox.note_overdue(message);
+            }
+            let text = if asks {
+                "no answer from the destination in time"
+            } else {
+                "no answer from the destination in time; the message is kept"
+            };
+            let refusal = Refusal::error(text);
             let control_id = self.services.ids.application_acknowledgment(message);
             let reply = reply::negative(&waiting.bytes, &refusal, &control_id, waiting.at);
             waiting.answer(&Answer { outcome: ReceiptOutcome::Kept, reply: Some(reply) });
@@ -128,7 +201,7 @@ impl Conductor {
         let ids = Arc::clone(&self.services.ids);
         tokio::task::spawn_blocking(move || {
             let control_id = ids.application_acknowledgment(message);
-            if let Some(found) = find_answer(&log, &spec.reply, message, &bytes, &control_id) {
+            if let Some(found) = find_answer(&log, &spec, message, &bytes, &control_id) {
                 // The sender may have gone meanwhile.
                 let _ = answer.send(found);
             }
@@ -148,7 +221,7 @@ impl Waiting {
 /// Looks for the answer to a message in the journal.
 fn find_answer(
     log: &Log,
-    mode: &ReplyMode,
+    spec: &ChannelSpec,
     message: MessageId,
     received: &Bytes,
     control_id: &str,
@@ -157,9 +230,9 @@ fn find_answer(
         Record::Processed(record) if record.message == message && record.reply.is_some() => {
             Some(answer_of(&record))
         }
-        Record::Settled(record) if record.message == message => match mode {
+        Record::Settled(record) if record.message == message => match &spec.reply {
             ReplyMode::Delivered { from, .. } if record.destination == *from => {
-                Some(answer_of_delivery(&record, received, control_id))
+                Some(answer_of_delivery(spec, &record, received, control_id))
             }
             _ => None,
         },
@@ -174,18 +247,59 @@ fn answer_of(record: &Processed) -> Answer {
     Answer { outcome, reply: record.reply.clone() }
 }
 
-fn answer_of_delivery(record: &Settled, received: &Bytes, control_id: &str) -> Answer {
-    let reply = match (&record.reply, &record.outcome) {
-        (Some(reply), _) => Some(reply::forwarded(reply, received)),
-        (None, SettledOutcome::Delivered) => {
-            reply::positive(received, AcknowledgmentCode::Aa, control_id, record.at)
+fn answer_of_delivery(
+    spec: &ChannelSpec,
+    record: &Settled,
+    received: &Bytes,
+    control_id: &str,
+) -> Answer {
+    let (refusal, reply) = match (&record.outcome, &record.reply) {
+        (SettledOutcome::Delivered, None) => (None, None),
+        (SettledOutcome::Delivered, Some(reply)) => {
+            (reply::refusal_of_query(reply, received), Some(reply))
         }
-        (None, SettledOutcome::Parked { code, .. }) => {
+        (
+            SettledOutcome::Parked { code, .. } | SettledOutcome::GivenUp { code, .. },
+            Some(reply),
+        ) if is_answer(spec, &record.destination, code) => {
+            (reply::refusal_of_query(reply, received), Some(reply))
+        }
+        (SettledOutcome::Parked { code, .. }, _) => {
             let text = format!("the destination could not take it ({code}); the message is kept");
-            Some(reply::negative(received, &Refusal::error(text), control_id, record.at))
+            (Some(Refusal::error(text)), None)
+        }
+        (SettledOutcome::GivenUp { code, .. }, _) => {
+            (Some(Refusal::error(format!("no answer from the destination ({code})"))), None)
+        }
+    };
+    let reply = match (refusal, reply) {
+        (Some(refusal), _) => Some(reply::negative(received, &refusal, control_id, record.at)),
+        (None, Some(reply)) => Some(reply::forwarded(reply, received)),
+        (None, None) => {
+            reply::positive(received, AcknowledgmentCode::Aa, control_id, record.at, None)
         }
     };
     Answer { outcome: ReceiptOutcome::Kept, reply }
+}
+
+/// Whether what came back with a delivery that ended by this code is the answer to it. What can't
+/// be read, or names another message, may be about another patient: it goes to nobody.
+fn is_answer(spec: &ChannelSpec, destination: &str, code: &str) -> bool {
+    let destination = spec.destinations.iter().find(|one| &*one.name == destination);
+    let side = destination.and_then(|one| one.descriptor.destination.as_ref());
+    side.is_some_and(|side| {
+        side.interruptions.iter().all(|(interruption, _)| *interruption != code)
+    })
+}
+
+fn not_asked() -> Refusal {
+    Refusal {
+        code: AcknowledgmentCode::Ar,
+        error: ErrorCode::UnsupportedEventCode,
+        location: Some("MSH-9".to_owned()),
+        text: "this query is not taken here".to_owned(),
+        expected: None,
+    }
 }
 
 /// What the sender of a message is told when processing did not go well.
@@ -202,6 +316,7 @@ fn refusal_of(record: &Processed) -> Option<Refusal> {
             error: ErrorCode::ApplicationInternalError,
             location: None,
             text: ended.detail.clone(),
+            expected: None,
         }),
     }
 }

@@ -275,7 +275,8 @@ impl Conductor {
             if let Input::Received { message, facts, .. } = input {
                 // It goes through the steps at the next start.
                 let (duplicate_of, part) = (facts.duplicate_of, facts.part.as_ref());
-                self.ledger.received(message, duplicate_of, facts.refused, part);
+                let sequence = facts.sequence.as_ref();
+                self.ledger.received(message, duplicate_of, facts.refused, part, sequence);
                 self.applied = message.0;
             }
         }

@@ -169,6 +169,8 @@ pub(crate) fn received_again(log: &Log, message: MessageId) -> Option<Incoming> 
             at: received.at,
             bytes: received.bytes,
             control_id_reused: false,
+            sequence: received.sequence.map(|sequence| sequence.number),
+            acknowledges: received.acknowledges,
             admission: None,
         }),
         _ => None,

@@ -9,12 +9,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pipehat_connectors::{
-    Admission, FilePart, Inbound, Intake, IntakeClosed, Peer, Receipt, ReceiptOutcome,
+    Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, Peer, Receipt, ReceiptOutcome,
 };
 use pipehat_journal::{AppendError, Flush};
 use pipehat_message::{
-    AcknowledgmentCode, AcknowledgmentMode, ErrorCode, Outcome, acknowledgment_mode,
-    wants_accept_acknowledgment, wants_application_acknowledgment,
+    AcknowledgmentCode, AcknowledgmentCondition, AcknowledgmentMode, ErrorCode, Header, Outcome,
+    acknowledgment_mode, is_query, wants_accept_acknowledgment, wants_application_acknowledgment,
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
@@ -22,11 +22,12 @@ use super::conductor::Input;
 use super::reply::{self, Answer, Refusal};
 use crate::control_id::ControlIds;
 use crate::duplicates::{self, DuplicateWindow, Known};
-use crate::ledger::FILES_MAX;
+use crate::ledger::{FILES_MAX, Ledger};
 use crate::log::Log;
 use crate::names::{ChannelName, MessageId};
 use crate::project::ReplyMode;
 use crate::record::{PeerRecord, Received, Record};
+use crate::sequence::{Judgment, LinkNumber, Links};
 
 /// Messages of one channel received and not yet processed: more are not read from senders.
 pub(crate) const UNPROCESSED_MAX: usize = 4_096;
@@ -45,8 +46,19 @@ pub(crate) struct Incoming {
     pub(crate) at: Timestamp,
     /// Its sender used the same control id for another message.
     pub(crate) control_id_reused: bool,
+    /// Its number, where its sender numbers its messages (MSH-13).
+    pub(crate) sequence: Option<i64>,
+    /// The message it is the application acknowledgment of: one of ours, on its way out.
+    pub(crate) acknowledges: Option<MessageId>,
     /// Its share of the channel's memory; given back when processed.
     pub(crate) admission: Option<Admission>,
+}
+
+impl Incoming {
+    /// Whether it only speaks of the link (MSH-13 0 or -1; HL7 v2.5.1 §2.10.1 b, e).
+    pub(crate) fn is_control(&self) -> bool {
+        self.sequence.is_some_and(|number| number <= 0)
+    }
 }
 
 /// One channel's door.
@@ -62,6 +74,7 @@ pub(crate) struct ChannelIntake {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     parts: Mutex<Vec<Parts>>,
+    links: Mutex<Links>,
     closed: AtomicBool,
     /// Messages on their way to the disk.
     under_way: AtomicUsize,
@@ -79,15 +92,20 @@ struct Parts {
 }
 
 /// A message on stable storage: only this can be acknowledged positively (promise 1).
+#[derive(Clone, Copy)]
 struct Persisted {
     message: MessageId,
     at: Timestamp,
+    /// MSA-4, where the sender numbers its messages.
+    expected: Option<i64>,
 }
 
 /// What the journal said of a message.
 enum Kept {
     Persisted(Persisted),
     Repeats(Persisted),
+    /// It only speaks of the link, and is answered at once.
+    Control(Persisted),
     Refused(Persisted, Refusal),
     Not(AppendError),
     /// The channel has failed: it was not even tried.
@@ -102,8 +120,9 @@ impl ChannelIntake {
         mailbox: mpsc::UnboundedSender<Input>,
         window: DuplicateWindow,
         mode: ReplyMode,
-        parts: Vec<(String, u64)>,
+        ledger: &Ledger,
     ) -> Arc<Self> {
+        let parts = ledger.files.iter().cloned();
         Arc::new(Self {
             channel,
             log,
@@ -114,9 +133,8 @@ impl ChannelIntake {
             mode: RwLock::new(mode),
             messages: Arc::new(Semaphore::new(UNPROCESSED_MAX)),
             bytes: Arc::new(Semaphore::new(UNPROCESSED_BYTES_MAX / BYTES_UNIT)),
-            parts: Mutex::new(
-                parts.into_iter().map(|(key, kept)| Parts { key, kept, next: kept }).collect(),
-            ),
+            parts: Mutex::new(parts.map(|(key, kept)| Parts { key, kept, next: kept }).collect()),
+            links: Mutex::new(Links::new(&ledger.links)),
             closed: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
@@ -157,12 +175,22 @@ impl ChannelIntake {
         self.failed.load(Ordering::Acquire)
     }
 
+    /// Whether the answers of a destination go back to the senders.
+    fn answers_queries(&self) -> bool {
+        let mode = self.mode.read().unwrap_or_else(PoisonError::into_inner);
+        matches!(*mode, ReplyMode::Delivered { .. })
+    }
+
     fn window(&self) -> MutexGuard<'_, DuplicateWindow> {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn parts(&self) -> MutexGuard<'_, Vec<Parts>> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this part is the file's next; then it is taken.
@@ -216,6 +244,8 @@ impl ChannelIntake {
             content_hash: 0,
             duplicate_of: None,
             refused: None,
+            sequence: None,
+            acknowledges: None,
             bytes: inbound.bytes.clone(),
         };
         let header = match header {
@@ -235,6 +265,24 @@ impl ChannelIntake {
                 );
             }
         };
+        let mut expected = None;
+        if inbound.numbering == Numbering::Followed {
+            match self.judge(&header, inbound) {
+                Ok((number, said)) => {
+                    let control = number.as_ref().is_some_and(LinkNumber::is_control);
+                    (received.sequence, expected) = (number, Some(said));
+                    if control {
+                        let purpose = Purpose::Control(said);
+                        return self.append(received, inbound, admission, purpose, answer);
+                    }
+                }
+                Err((code, refusal)) => {
+                    received.refused = Some((code.to_owned(), refusal.text.clone()));
+                    let purpose = Purpose::Refused(refusal);
+                    return self.append(received, inbound, admission, purpose, answer);
+                }
+            }
+        }
         if header.message_code().is_empty() {
             // Nobody can say what it is; most likely it was cut off.
             let refusal = Refusal {
@@ -243,9 +291,11 @@ impl ChannelIntake {
                 ..Refusal::busy("MSH-9, the message type, is missing")
             };
             received.refused = Some(("receive.header".to_owned(), refusal.text.clone()));
+            let refusal = Refusal { expected: expected.map(after), ..refusal };
             return self.append(received, inbound, admission, Purpose::Refused(refusal), answer);
         }
-        if header.control_id().is_empty() {
+        // A query that is asked again wants to know how things stand now.
+        if header.control_id().is_empty() || (self.answers_queries() && is_query(&header)) {
             return self.append(received, inbound, admission, Purpose::New, answer);
         }
         let sender = [header.sending_application(), header.sending_facility(), header.control_id()];
@@ -258,15 +308,77 @@ impl ChannelIntake {
             }
             Known::Repeats(original, original_at) => {
                 received.duplicate_of = Some(original);
-                let original = Persisted { message: original, at: original_at };
+                let original = Persisted { message: original, at: original_at, expected };
                 self.append(received, inbound, admission, Purpose::Repeats(original), answer)
             }
             Known::RepeatsPending => {
                 if let Some(part) = &inbound.part {
                     self.part_lost(part);
                 }
+                if let Some(number) = &received.sequence {
+                    self.links().lost(number);
+                }
                 Persisting::Pending(admission, answer)
             }
+        }
+    }
+
+    /// A message's turn by its number, and MSA-4; or why it is refused. What was taken before is let
+    /// through where it is that very message: it gets the same acknowledgment again.
+    fn judge(
+        &self,
+        header: &Header<'_>,
+        inbound: &Inbound,
+    ) -> Result<(Option<LinkNumber>, i64), (&'static str, Refusal)> {
+        let refused = |code, error, expected, text: &str| {
+            let location = Some("MSH-13".to_owned());
+            let refusal = Refusal { error, location, expected, ..Refusal::busy(text) };
+            Err((code, refusal))
+        };
+        // Before the links are locked: the window has its own lock.
+        let sender = [header.sending_application(), header.sending_facility(), header.control_id()];
+        let (sender_hash, content_hash) = duplicates::hashes(sender, &inbound.bytes);
+        let known =
+            !header.control_id().is_empty() && self.window().knows(sender_hash, content_hash);
+        let judgment = self.links().judge(header);
+        match judgment {
+            Judgment::Taken { number, expected } => Ok((Some(number), expected)),
+            // It echoes its own number, as it did the first time.
+            Judgment::Before { expected } if known => {
+                let written = str::from_utf8(header.sequence_number()).ok();
+                let number = written.and_then(|text| text.trim().parse().ok());
+                Ok((None, number.unwrap_or(expected)))
+            }
+            Judgment::Before { expected } => refused(
+                "receive.sequence-before",
+                ErrorCode::ApplicationInternalError,
+                Some(expected),
+                "another message with this number was taken before",
+            ),
+            Judgment::Gap { expected } => refused(
+                "receive.sequence-gap",
+                ErrorCode::ApplicationInternalError,
+                Some(expected),
+                "messages before this one are missing",
+            ),
+            Judgment::Missing { expected } => refused(
+                "receive.sequence-missing",
+                ErrorCode::RequiredFieldMissing,
+                Some(expected),
+                "MSH-13, the sequence number, is missing",
+            ),
+            Judgment::NoNumber { expected } => refused(
+                "receive.sequence-missing",
+                ErrorCode::DataTypeError,
+                Some(expected),
+                "MSH-13 is no sequence number",
+            ),
+            Judgment::NoLink => refused(
+                "receive.sequence-links",
+                ErrorCode::ApplicationInternalError,
+                None,
+                "more senders than this channel numbers",
+            ),
         }
     }
 
@@ -285,12 +397,15 @@ impl ChannelIntake {
             peer: Arc::clone(&inbound.peer),
             at: received.at,
             control_id_reused: matches!(purpose, Purpose::ControlIdReused),
+            sequence: received.sequence.as_ref().map(|sequence| sequence.number),
+            acknowledges: None,
             admission: Some(admission),
         };
         let facts = ReceivedFacts {
             duplicate_of: received.duplicate_of,
             refused: received.refused.is_some(),
             part: received.part.clone(),
+            sequence: received.sequence.clone(),
         };
         let hashes = (received.sender_hash, received.content_hash);
         let record = Record::Received(received);
@@ -298,7 +413,12 @@ impl ChannelIntake {
             let result = match result {
                 Ok(position) => {
                     let message = MessageId(position);
-                    let persisted = Persisted { message, at: incoming.at };
+                    let expected = match &purpose {
+                        Purpose::Control(expected) => Some(*expected),
+                        Purpose::Refused(refusal) => refusal.expected,
+                        _ => incoming.sequence,
+                    };
+                    let persisted = Persisted { message, at: incoming.at, expected };
                     if matches!(purpose, Purpose::New | Purpose::ControlIdReused) {
                         intake.window().kept(hashes.0, hashes.1, message);
                         intake.kept.notify_waiters();
@@ -306,12 +426,16 @@ impl ChannelIntake {
                     if let Some(part) = &facts.part {
                         intake.part_kept(part);
                     }
+                    if let Some(number) = &facts.sequence {
+                        intake.links().kept(number);
+                    }
                     let input = Input::Received { message, incoming, facts, answer };
                     // Only a conductor that has stopped does not take it; then the record
                     // itself brings the message back at the next start.
                     let _ = intake.mailbox.send(input);
                     match purpose {
                         Purpose::New | Purpose::ControlIdReused => Kept::Persisted(persisted),
+                        Purpose::Control(_) => Kept::Control(persisted),
                         Purpose::Repeats(original) => Kept::Repeats(original),
                         Purpose::Refused(refusal) => Kept::Refused(persisted, refusal),
                     }
@@ -319,6 +443,9 @@ impl ChannelIntake {
                 Err(error) => {
                     if let Some(part) = &facts.part {
                         intake.part_lost(part);
+                    }
+                    if let Some(number) = &facts.sequence {
+                        intake.links().lost(number);
                     }
                     if matches!(purpose, Purpose::New | Purpose::ControlIdReused) {
                         intake.window().lost(hashes.0, hashes.1);
@@ -373,7 +500,11 @@ impl ChannelIntake {
                 }
                 _ => self.acknowledge_receipt(&kept, &inbound, Level::Application),
             },
-            ReplyMode::Enhanced => self.acknowledge_enhanced(&kept, &inbound, answer).await,
+            ReplyMode::Enhanced { application } => {
+                // One that goes to a destination is the conductor's care.
+                let own = if application.is_some() { Later::Elsewhere } else { Later::Here };
+                self.acknowledge_enhanced(&kept, &inbound, answer, own).await
+            }
         }
     }
 
@@ -384,6 +515,7 @@ impl ChannelIntake {
         kept: &Kept,
         inbound: &Inbound,
         answer: Option<oneshot::Receiver<Answer>>,
+        later: Later,
     ) -> Receipt {
         let Ok(header) = reply::header_of(&inbound.bytes) else {
             return self.acknowledge_receipt(kept, inbound, Level::Accept);
@@ -408,14 +540,15 @@ impl ChannelIntake {
         let on_failure = wants_application_acknowledgment(&header, Outcome::Failure);
         let answered = match kept {
             Kept::Persisted(_) | Kept::Repeats(_) => answer,
-            Kept::Refused(..) | Kept::Not(_) | Kept::ChannelFailed => None,
+            Kept::Control(_) | Kept::Refused(..) | Kept::Not(_) | Kept::ChannelFailed => None,
         };
-        if let (Some(answer), true) = (answered, on_success || on_failure) {
+        let wanted = later == Later::Here && (on_success || on_failure);
+        if let (Some(answer), true) = (answered, wanted) {
             receipt.later = Some(
                 async move {
                     let answer = answer.await.ok()?.reply?;
                     let wanted = if reply::is_positive(&answer) { on_success } else { on_failure };
-                    wanted.then_some(answer)
+                    wanted.then(|| reply::asking(&answer, AcknowledgmentCondition::Never))
                 }
                 .boxed(),
             );
@@ -430,10 +563,11 @@ impl ChannelIntake {
             Level::Accept => accept,
         };
         let reply = match kept {
-            Kept::Persisted(persisted) | Kept::Repeats(persisted) => {
+            Kept::Persisted(persisted) | Kept::Repeats(persisted) | Kept::Control(persisted) => {
                 let control_id = self.ids.acknowledgment(persisted.message);
                 let code = code(AcknowledgmentCode::Aa, AcknowledgmentCode::Ca);
-                reply::positive(&inbound.bytes, code, &control_id, persisted.at)
+                let Persisted { at, expected, .. } = *persisted;
+                reply::positive(&inbound.bytes, code, &control_id, at, expected)
             }
             Kept::Refused(persisted, refusal) => {
                 let control_id = self.ids.acknowledgment(persisted.message);
@@ -478,6 +612,8 @@ enum Persisting {
 enum Purpose {
     New,
     ControlIdReused,
+    /// It only speaks of the link; MSA-4 is this.
+    Control(i64),
     Repeats(Persisted),
     Refused(Refusal),
 }
@@ -489,12 +625,22 @@ enum Level {
     Accept,
 }
 
+/// Where the application acknowledgment of enhanced mode goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Later {
+    /// Back on the connection the message came by.
+    Here,
+    /// To a destination, as a message of its own.
+    Elsewhere,
+}
+
 /// What the ledger enters of a received message.
 #[derive(Debug)]
 pub(crate) struct ReceivedFacts {
     pub(crate) duplicate_of: Option<MessageId>,
     pub(crate) refused: bool,
     pub(crate) part: Option<FilePart>,
+    pub(crate) sequence: Option<LinkNumber>,
 }
 
 /// The door as a source sees it.
@@ -524,7 +670,7 @@ impl Intake for Door {
         let mode = self.0.mode.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (answer, answered) = match mode {
             ReplyMode::None | ReplyMode::Received => (None, None),
-            ReplyMode::Processed | ReplyMode::Delivered { .. } | ReplyMode::Enhanced => {
+            ReplyMode::Processed | ReplyMode::Delivered { .. } | ReplyMode::Enhanced { .. } => {
                 let (answer, answered) = oneshot::channel();
                 (Some(answer), Some(answered))
             }
@@ -542,9 +688,14 @@ impl Intake for Door {
     }
 }
 
+/// What MSA-4 says of a message whose number was used up, though it was refused.
+fn after(number: i64) -> i64 {
+    number.saturating_add(1)
+}
+
 fn outcome_of(kept: &Kept) -> ReceiptOutcome {
     match kept {
-        Kept::Persisted(_) | Kept::Repeats(_) => ReceiptOutcome::Kept,
+        Kept::Persisted(_) | Kept::Repeats(_) | Kept::Control(_) => ReceiptOutcome::Kept,
         Kept::Refused(..) => ReceiptOutcome::Rejected,
         Kept::Not(AppendError::TooLarge { .. }) => ReceiptOutcome::Rejected,
         Kept::Not(_) | Kept::ChannelFailed => ReceiptOutcome::Busy,

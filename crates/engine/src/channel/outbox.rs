@@ -5,17 +5,19 @@
 //! the next few of them with their bytes, in order, and asks for more as they settle. So a dead
 //! destination costs a bounded amount of memory, whatever its backlog.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pipehat_connectors::{Attempt, OnRefusal};
 use pipehat_journal::Position;
+use pipehat_message::{Header, is_query};
 
 use crate::lanes::{Lanes, Ticket};
 use crate::ledger::{DeliveryKey, Queue};
 use crate::names::MessageId;
+use crate::project::Unanswered;
 use crate::record::{SettledOutcome, Sibling};
 use crate::retry::RetryPolicy;
 
@@ -58,15 +60,43 @@ pub(crate) struct Policy {
     pub(crate) answers: HashMap<String, OnRefusal>,
     /// What `on:` says about interruptions, by operator code.
     pub(crate) interruptions: HashMap<&'static str, OnRefusal>,
+    /// What becomes of queries without an answer, where somebody waits for this destination's.
+    pub(crate) queries: Option<Unanswered>,
 }
 
 impl Policy {
-    fn after_interruption(&self, code: &str) -> OnRefusal {
-        let otherwise = match self.on_interrupted {
+    fn after_interruption(&self) -> OnRefusal {
+        match self.on_interrupted {
             OnInterrupted::Resend => OnRefusal::Retry,
             OnInterrupted::Park => OnRefusal::Park,
+        }
+    }
+
+    /// How a query ends that is asked only once; none for what is delivered until it arrives.
+    fn of_query(&self, bytes: &[u8]) -> Option<EndOfQuery> {
+        let end = match self.queries? {
+            Unanswered::GiveUp => EndOfQuery::GivenUp,
+            Unanswered::Park => EndOfQuery::Parked,
+            Unanswered::Retry => return None,
         };
-        self.interruptions.get(code).copied().unwrap_or(otherwise)
+        Header::read(bytes).is_ok_and(|header| is_query(&header)).then_some(end)
+    }
+}
+
+/// How a query ends that was not answered.
+#[derive(Debug, Clone, Copy)]
+enum EndOfQuery {
+    GivenUp,
+    Parked,
+}
+
+impl EndOfQuery {
+    fn settled(self, code: &str, detail: String) -> SettledOutcome {
+        let code = code.to_owned();
+        match self {
+            Self::GivenUp => SettledOutcome::GivenUp { code, detail },
+            Self::Parked => SettledOutcome::Parked { code, detail },
+        }
     }
 }
 
@@ -107,6 +137,10 @@ pub(crate) struct Outbox {
     loading: bool,
     /// What is being read was asked for before a settled delivery among it was opened again.
     stale: bool,
+    /// Queries whose askers have been told that there is no answer in time.
+    overdue: HashSet<MessageId>,
+    /// Deliveries that have ended and hold their lanes until their end is in the books.
+    ending: HashSet<DeliveryKey>,
     sending: usize,
     slots: usize,
     window: usize,
@@ -147,6 +181,8 @@ impl Outbox {
             to_load: BTreeSet::new(),
             loading: false,
             stale: false,
+            overdue: HashSet::new(),
+            ending: HashSet::new(),
             sending: 0,
             slots: slots.max(1),
             window: window.max(1),
@@ -176,7 +212,7 @@ impl Outbox {
         if self.next_window == self.window {
             return false;
         }
-        if self.sending > 0 || self.loading {
+        if self.sending > 0 || self.loading || !self.ending.is_empty() {
             return true;
         }
         self.window = self.next_window;
@@ -362,7 +398,12 @@ impl Outbox {
         jitter: u64,
     ) -> Option<Verdict> {
         self.sending = self.sending.saturating_sub(1);
-        let attempts = self.held.get(&key)?.attempts;
+        let held = self.held.get(&key)?;
+        let attempts = held.attempts;
+        // Whether it is a query is asked only when it can't be delivered.
+        let (of_query, policy) = (held.delivery.bytes.clone(), &self.policy);
+        let of_query = || policy.of_query(&of_query);
+        let is_overdue = self.overdue.contains(&held.delivery.message);
         let settle = |outcome, reply| Verdict::Settle { outcome, reply, attempts };
         let park = |code: &str, detail| SettledOutcome::Parked { code: code.to_owned(), detail };
         if !matches!(attempt, Attempt::NotSent { .. }) {
@@ -374,23 +415,37 @@ impl Outbox {
                 let named = |name: &str| self.policy.answers.get(name).copied();
                 let then = named(answer.name).or_else(|| answer.class.and_then(named));
                 let detail = format!("the peer answered {}", answer.name);
+                // What the file says of an answer holds for queries too, as long as they are waited for.
+                let open = then.is_none() || (is_overdue && then == Some(OnRefusal::Retry));
+                if let (true, Some(end)) = (open, of_query()) {
+                    return Some(settle(end.settled(code, detail), reply));
+                }
                 match then.unwrap_or(answer.default) {
                     OnRefusal::Accept => settle(SettledOutcome::Delivered, reply),
                     OnRefusal::Park => settle(park(code, detail), reply),
                     OnRefusal::Retry => self.later(key, code, detail, Pause::Delivery, now, jitter),
                 }
             }
-            Attempt::NotSent { code, detail } => {
-                self.later(key, code, detail, Pause::Destination, now, jitter)
-            }
+            Attempt::NotSent { code, detail } => match of_query() {
+                Some(end) => settle(end.settled(code, detail), None),
+                None => self.later(key, code, detail, Pause::Destination, now, jitter),
+            },
             Attempt::Interrupted { code, detail, reply } => {
-                match self.policy.after_interruption(code) {
+                let then = self.policy.interruptions.get(code).copied();
+                let open = then.is_none() || (is_overdue && then == Some(OnRefusal::Retry));
+                if let (true, Some(end)) = (open, of_query()) {
+                    return Some(settle(end.settled(code, detail), reply));
+                }
+                match then.unwrap_or(self.policy.after_interruption()) {
                     OnRefusal::Accept => settle(SettledOutcome::Delivered, reply),
                     OnRefusal::Park => settle(park(code, detail), reply),
                     OnRefusal::Retry => self.later(key, code, detail, Pause::Delivery, now, jitter),
                 }
             }
-            Attempt::Impossible { code, detail } => settle(park(code, detail), None),
+            Attempt::Impossible { code, detail } => match of_query() {
+                Some(end) => settle(end.settled(code, detail), None),
+                None => settle(park(code, detail), None),
+            },
         })
     }
 
@@ -431,14 +486,45 @@ impl Outbox {
         Verdict::Retry { code, detail, attempt }
     }
 
+    /// Notes that the asker of a query has been told that there is no answer: it is not asked any
+    /// more, wherever it waits.
+    pub(crate) fn note_overdue(&mut self, message: MessageId) {
+        self.overdue.insert(message);
+    }
+
+    /// Whether nobody waits for the answer to this query any more.
+    pub(crate) fn is_overdue(&self, message: MessageId) -> bool {
+        self.overdue.contains(&message)
+    }
+
+    /// Notes that a message does not come to this destination.
+    pub(crate) fn forget(&mut self, message: MessageId) {
+        self.overdue.remove(&message);
+    }
+
     /// Ends a delivery; those that waited for it may be sent.
     pub(crate) fn settle(&mut self, key: DeliveryKey) -> Option<Delivery> {
         let held = self.held.remove(&key)?;
         self.held_bytes = self.held_bytes.saturating_sub(held.delivery.bytes.len());
+        self.overdue.remove(&held.delivery.message);
         let mut ready = Vec::new();
         self.lanes.leave(held.ticket, &mut ready);
         self.ready.extend(ready.into_iter().map(|(_, key)| key));
         Some(held.delivery)
+    }
+
+    /// Ends a delivery that holds its lanes until [`ended`](Self::ended).
+    pub(crate) fn end(&mut self, key: DeliveryKey) -> Option<Delivery> {
+        let held = self.held.get(&key)?;
+        self.ending.insert(key);
+        Some(held.delivery.clone())
+    }
+
+    /// The end of a delivery is in the books; nothing happens when it was settled at once.
+    pub(crate) fn ended(&mut self, key: DeliveryKey) {
+        if self.ending.remove(&key) {
+            self.settle(key);
+        }
     }
 
     /// The message of a delivery in memory.

@@ -17,10 +17,11 @@ use super::conductor::{Blocked, Conductor, Input, STALL, Services, Work};
 use super::intake::{Incoming, ReceivedFacts, now};
 use super::load::{self, Loaded};
 use super::outbox::{Delivery, LoadRequest, Verdict};
+use super::post::Connection;
 use super::reply::Answer;
 use crate::effects::{Effects, Recording};
 use crate::lanes::Ticket;
-use crate::ledger::DeliveryKey;
+use crate::ledger::{DeliveryKey, Queue};
 use crate::names::{DestinationName, MessageId};
 use crate::program::{self, ProgramInput};
 use crate::project::{ChannelSpec, OnFailure};
@@ -28,6 +29,7 @@ use crate::record::{
     Attempted, BodyRef, Disposition, Ended, OutputRecord, Processed, ProcessedOutcome, Record,
     Settled, SettledOutcome,
 };
+use crate::sequence;
 
 /// Messages larger than this are processed aside, so that other lanes do not wait for them.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
@@ -46,10 +48,11 @@ impl Conductor {
         facts: &ReceivedFacts,
         answer: Option<oneshot::Sender<Answer>>,
     ) {
-        self.ledger.received(message, facts.duplicate_of, facts.refused, facts.part.as_ref());
+        let (part, sequence) = (facts.part.as_ref(), facts.sequence.as_ref());
+        self.ledger.received(message, facts.duplicate_of, facts.refused, part, sequence);
         self.applied = message.0;
-        // Who is refused has been answered by the door.
-        if let Some(answer) = answer.filter(|_| !facts.refused) {
+        // Who is refused, or only speaks of the link, has been answered by the door.
+        if let Some(answer) = answer.filter(|_| !facts.refused && !incoming.is_control()) {
             self.wait_for_answer(message, facts.duplicate_of, &incoming, answer);
         }
         if facts.duplicate_of.is_none() && !facts.refused {
@@ -59,6 +62,15 @@ impl Conductor {
 
     /// Puts a message into its lanes; processes it when nothing is before it.
     pub(super) fn enter(&mut self, message: MessageId, incoming: Incoming) {
+        if incoming.acknowledges.is_some() {
+            // It waits for no message, and none waits for it.
+            let (ticket, ready) =
+                self.processing.enter(&[], Work { message, incoming, lanes: Vec::new() });
+            if let Some(work) = ready {
+                self.process(ticket, work);
+            }
+            return;
+        }
         let (spec, lane_key) = (&self.spec, self.services.lane_key);
         let lanes =
             catch_unwind(AssertUnwindSafe(|| spec.program.lane_keys(&incoming.bytes, lane_key)));
@@ -161,6 +173,7 @@ impl Conductor {
 
     pub(super) fn keep_processed(&mut self, work: Work, mut record: Processed) {
         record.reply = self.reply_after_processing(&work, &record);
+        self.keep_application_acknowledgment(&work, &record);
         // A message that ends here and that nobody waits for needs no sync of its own: were its
         // outcome lost, it would go through the steps again.
         let waited_for =
@@ -192,7 +205,10 @@ impl Conductor {
         self.ledger.processed(position, &record);
         self.applied = position;
         self.answer_processed(&record);
-        let ProcessedOutcome::Routed(outputs) = &record.outcome else { return };
+        let ProcessedOutcome::Routed(outputs) = &record.outcome else {
+            self.posts.values_mut().for_each(|post| post.outbox.forget(record.message));
+            return;
+        };
         for (ordinal, output) in (1..).zip(outputs) {
             let key = DeliveryKey { processed: position, ordinal };
             // One that is made now loads what the books say is open, this delivery among it.
@@ -228,6 +244,16 @@ impl Conductor {
         for (name, post) in &mut self.posts {
             while let Some((delivery, attempt)) = post.outbox.next(now) {
                 let (name, key) = (Arc::clone(name), delivery.key);
+                if post.outbox.is_overdue(delivery.message) {
+                    let attempt = Attempt::NotSent {
+                        code: "delivery.query-overdue",
+                        detail: "its asker has been told that there is no answer".to_owned(),
+                    };
+                    // We hold the other end of the mailbox.
+                    let _ = self.sender.send(Input::Tried { destination: name, key, attempt });
+                    continue;
+                }
+                let number = numbered(&post.connection, self.ledger.queues.get(&name));
                 let outbound = Outbound {
                     bytes: delivery.bytes,
                     channel: Arc::clone(&self.spec.name),
@@ -235,6 +261,7 @@ impl Conductor {
                     ordinal: key.ordinal,
                     attempt,
                     file: delivery.file,
+                    number,
                 };
                 let destination = Arc::clone(&post.connection.destination);
                 let sending = catch_unwind(AssertUnwindSafe(|| destination.deliver(outbound)));
@@ -340,10 +367,20 @@ impl Conductor {
     ) {
         let jitter = self.jitter();
         let Some(post) = self.posts.get_mut(destination) else { return };
+        let sent = sequence::may_be_sent(&attempt);
         match post.outbox.tried(key, attempt, Instant::now(), jitter) {
             Some(Verdict::Settle { outcome, reply, attempts }) => {
+                if post.connection.destination.is_numbered() {
+                    // The next has its number from what the books say of this one.
+                    let Some(delivery) = post.outbox.end(key) else { return };
+                    let number = numbered(&post.connection, self.ledger.queues.get(destination));
+                    let used = number
+                        .filter(|number| sent && sequence::is_used_up(*number, reply.as_deref()));
+                    self.settle(delivery, destination, outcome, reply, attempts, used);
+                    return;
+                }
                 let Some(delivery) = post.outbox.settle(key) else { return };
-                self.settle(delivery, destination, outcome, reply, attempts);
+                self.settle(delivery, destination, outcome, reply, attempts, None);
             }
             Some(Verdict::Retry { code, detail, attempt }) => {
                 let Some(message) = post.outbox.message_of(key) else { return };
@@ -379,6 +416,7 @@ impl Conductor {
         outcome: SettledOutcome,
         reply: Option<Bytes>,
         attempts: u32,
+        sequence: Option<u64>,
     ) {
         if let SettledOutcome::Parked { code, detail } = &outcome {
             tracing::error!(
@@ -388,6 +426,16 @@ impl Conductor {
                 code,
                 detail,
                 "delivery parked"
+            );
+        }
+        if let SettledOutcome::GivenUp { code, detail } = &outcome {
+            tracing::warn!(
+                channel = &*self.spec.name,
+                destination = &**destination,
+                message_id = delivery.message.0.get(),
+                code,
+                detail,
+                "query given up"
             );
         }
         self.keep_settled(Settled {
@@ -400,6 +448,7 @@ impl Conductor {
             at: now(),
             attempts,
             outcome,
+            sequence,
             reply,
         });
     }
@@ -407,8 +456,12 @@ impl Conductor {
     /// Journals the end of a delivery. Nobody waits for it but a sender in reply mode
     /// `delivered`: were it lost, the same bytes would be sent again.
     pub(super) fn keep_settled(&mut self, record: Settled) {
-        let flush =
-            if self.answers.contains_key(&record.message) { Flush::Now } else { Flush::Later };
+        let numbered = self
+            .posts
+            .get(&record.destination)
+            .is_some_and(|post| post.connection.destination.is_numbered());
+        let awaited = numbered || self.answers.contains_key(&record.message);
+        let flush = if awaited { Flush::Now } else { Flush::Later };
         let sender = self.sender.clone();
         self.settling += 1;
         self.services.log.append(Record::Settled(record), flush, move |result, record| {
@@ -424,6 +477,10 @@ impl Conductor {
                 self.ledger.settled(&record);
                 self.applied = position;
                 self.answer_settled(&record);
+                if let Some(post) = self.posts.get_mut(&record.destination) {
+                    let (processed, ordinal) = (record.processed, record.ordinal);
+                    post.outbox.ended(DeliveryKey { processed, ordinal });
+                }
             }
             Err(_) => {
                 self.unrecorded.push(record);
@@ -433,10 +490,23 @@ impl Conductor {
     }
 }
 
+/// The number of the next delivery, where the destination follows the sequence number protocol: it
+/// stands firm until that delivery's end is in the books, so every try of it carries the same.
+fn numbered(connection: &Connection, queue: Option<&Queue>) -> Option<u64> {
+    let last = queue.map_or(0, |queue| queue.numbered);
+    connection.destination.is_numbered().then(|| last.saturating_add(1))
+}
+
 /// Runs the channel's program on one message. Deterministic given bytes, revision and effects.
 pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) -> Processed {
     let at = now();
     let incoming = &work.incoming;
+    if incoming.is_control() {
+        return without_steps(spec, work, at, link_control());
+    }
+    if incoming.acknowledges.is_some() {
+        return without_steps(spec, work, at, application_acknowledgment(spec));
+    }
     let mut effects = Recording::new(LiveEffects { services });
     let input = ProgramInput { bytes: &incoming.bytes, peer: &incoming.peer, channel: &spec.name };
     let verdict = catch_unwind(AssertUnwindSafe(|| spec.program.run(&input, &mut effects)));
@@ -487,12 +557,60 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
     }
 }
 
+/// A message that goes through no steps.
+fn without_steps(
+    spec: &ChannelSpec,
+    work: &Work,
+    at: jiff::Timestamp,
+    outcome: ProcessedOutcome,
+) -> Processed {
+    Processed {
+        channel: Arc::clone(&spec.name),
+        message: work.message,
+        at,
+        revision: spec.revision.0,
+        lanes: Vec::new(),
+        file: None,
+        effects: Vec::new(),
+        findings: Vec::new(),
+        outcome,
+        reply: None,
+    }
+}
+
+/// A message that only starts a link, or begins to count anew, goes nowhere (HL7 v2.5.1 §2.10.1 f).
+fn link_control() -> ProcessedOutcome {
+    ProcessedOutcome::Ended(Ended {
+        disposition: Disposition::Filtered,
+        code: "receive.link-control".to_owned(),
+        detail: "MSH-13 is 0 or -1: it has no content".to_owned(),
+    })
+}
+
+/// An application acknowledgment goes to its destination as it is.
+fn application_acknowledgment(spec: &ChannelSpec) -> ProcessedOutcome {
+    match spec.reply.application() {
+        Some(destination) => ProcessedOutcome::Routed(vec![OutputRecord {
+            destination: Arc::clone(destination),
+            bytes: BodyRef::AsReceived,
+        }]),
+        None => ProcessedOutcome::Ended(Ended {
+            disposition: Disposition::Parked,
+            code: "delivery.destination-removed".to_owned(),
+            detail: "`reply` names no destination for application acknowledgments".to_owned(),
+        }),
+    }
+}
+
 /// Names the destinations of the outputs.
 fn routed(spec: &ChannelSpec, received: &Bytes, outputs: Vec<program::Output>) -> ProcessedOutcome {
     let outputs: Vec<OutputRecord> = outputs
         .into_iter()
         .filter_map(|output| {
             let destination = spec.destinations.get(usize::from(output.destination))?;
+            if spec.reply.application() == Some(&destination.name) {
+                return None;
+            }
             let untouched =
                 output.bytes.as_ptr() == received.as_ptr() && output.bytes.len() == received.len();
             let bytes = if untouched { BodyRef::AsReceived } else { BodyRef::Own(output.bytes) };
@@ -503,7 +621,8 @@ fn routed(spec: &ChannelSpec, received: &Bytes, outputs: Vec<program::Output>) -
         return ProcessedOutcome::Routed(outputs);
     }
     // A channel without destinations is there to keep what it receives.
-    let (disposition, code, detail) = if spec.destinations.is_empty() {
+    let application = usize::from(spec.reply.application().is_some());
+    let (disposition, code, detail) = if spec.destinations.len() == application {
         (Disposition::Delivered, "kept", "the channel has no destinations: kept in the journal")
     } else {
         (Disposition::Filtered, "program.no-destination", "no destination wanted it")

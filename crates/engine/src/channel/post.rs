@@ -13,7 +13,7 @@ use super::conductor::Conductor;
 use super::outbox::{Outbox, Policy};
 use super::status::{ChannelStatus, DestinationStatus};
 use crate::names::DestinationName;
-use crate::project::{ChannelSpec, DestinationSpec};
+use crate::project::{ChannelSpec, DestinationSpec, ReplyMode};
 
 /// One destination as it runs.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Conductor {
         let spec = Arc::clone(&self.spec);
         for destination in &spec.destinations {
             let connection = Connection::of(destination);
-            self.install(&destination.name, connection, policy(destination));
+            self.install(&destination.name, connection, policy(&spec, destination));
         }
         let orphans: Vec<DestinationName> = self
             .ledger
@@ -120,7 +120,8 @@ impl Conductor {
         let mut before: BTreeMap<DestinationName, Post> = std::mem::take(&mut self.posts);
         for destination in &spec.destinations {
             let Some(mut post) = before.remove(&destination.name) else {
-                self.install(&destination.name, Connection::of(destination), policy(destination));
+                let connection = Connection::of(destination);
+                self.install(&destination.name, connection, policy(&spec, destination));
                 continue;
             };
             if post.connection.fingerprint != destination.fingerprint {
@@ -128,7 +129,7 @@ impl Conductor {
                 tokio::spawn(close(old));
             }
             let (slots, window) = slots_and_window(&*post.connection.destination);
-            post.outbox.reconfigure(policy(destination), slots, window);
+            post.outbox.reconfigure(policy(&spec, destination), slots, window);
             self.posts.insert(Arc::clone(&destination.name), post);
         }
         for (name, mut post) in before {
@@ -183,7 +184,7 @@ impl Conductor {
     }
 }
 
-fn policy(spec: &DestinationSpec) -> Policy {
+fn policy(channel: &ChannelSpec, spec: &DestinationSpec) -> Policy {
     let interruptions = spec.descriptor.destination.iter().flat_map(|side| side.interruptions);
     Policy {
         retry: spec.retry,
@@ -192,6 +193,12 @@ fn policy(spec: &DestinationSpec) -> Policy {
         interruptions: interruptions
             .filter_map(|(code, answer)| Some((*code, *spec.answers.get(*answer)?)))
             .collect(),
+        queries: match &channel.reply {
+            ReplyMode::Delivered { from, unanswered, .. } if *from == spec.name => {
+                Some(*unanswered)
+            }
+            _ => None,
+        },
     }
 }
 

@@ -83,6 +83,8 @@ impl Model {
             content_hash: 0,
             duplicate_of,
             refused,
+            sequence: None,
+            acknowledges: None,
             bytes: Bytes::new(),
         }));
         self.messages.insert(MessageId(position), stage);
@@ -174,10 +176,17 @@ impl Model {
             return;
         };
         let parked = choice.is_multiple_of(3);
-        let now = if parked { Standing::Parked } else { Standing::Delivered };
+        let given_up = choice % 7 == 5;
+        let now = match (parked, given_up) {
+            (true, _) => Standing::Parked,
+            (_, true) => Standing::Discarded,
+            _ => Standing::Delivered,
+        };
         let delivery = self.stands(message, place, now);
         let outcome = if parked {
             SettledOutcome::Parked { code: String::new(), detail: String::new() }
+        } else if given_up {
+            SettledOutcome::GivenUp { code: String::new(), detail: String::new() }
         } else {
             SettledOutcome::Delivered
         };
@@ -191,6 +200,7 @@ impl Model {
             at: Timestamp::UNIX_EPOCH,
             attempts: 1,
             outcome,
+            sequence: None,
             reply: None,
         }));
     }

@@ -337,7 +337,15 @@ struct CameOut {
     outputs: Vec<(String, Bytes)>,
 }
 
-fn came_out(spec: &ChannelSpec, verdict: Verdict) -> CameOut {
+fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
+    let application = spec.reply.application();
+    if let Verdict::Routed { outputs, .. } = &mut verdict {
+        outputs.retain(|output| {
+            let destination = spec.destinations.get(usize::from(output.destination));
+            application.is_none() || destination.map(|one| &one.name) != application
+        });
+    }
+    let only_kept = spec.destinations.len() == usize::from(application.is_some());
     let ended = |ended: String, reason: String| CameOut { ended, reason, outputs: Vec::new() };
     match verdict {
         Verdict::Filtered { by } => ended("filtered".to_owned(), by.to_string()),
@@ -347,7 +355,7 @@ fn came_out(spec: &ChannelSpec, verdict: Verdict) -> CameOut {
         Verdict::Parked { code, reason, at } => {
             ended(format!("parked {code}"), format!("{reason}, {at}"))
         }
-        Verdict::Routed { outputs, .. } if outputs.is_empty() && spec.destinations.is_empty() => {
+        Verdict::Routed { outputs, .. } if outputs.is_empty() && only_kept => {
             ended("kept".to_owned(), "the channel has no destinations".to_owned())
         }
         Verdict::Routed { outputs, .. } if outputs.is_empty() => {

@@ -12,6 +12,7 @@ use pipehat_message::{Charset, CharsetRule, Path};
 use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
 use super::name::{check_name, is_name};
+use super::numbering::numbering;
 use super::order::{Order, order};
 use super::reply::{ReplyMode, reply};
 use super::source::source;
@@ -181,7 +182,12 @@ pub(super) fn channel(
         let names: Vec<&str> = destinations.iter().map(|one| one.key.text.as_str()).collect();
         reply(node, &names, fields.diagnostics())
     });
+    if let Some(application) = reply.as_ref().and_then(ReplyMode::application) {
+        application_alone(application, &destinations, fields.diagnostics());
+    }
     fields.finish();
+    let numbered = source.as_ref().zip(source_node);
+    numbering(numbered, reply.as_ref(), &order, &destinations, diagnostics);
     let program_source = ProgramSource {
         channel: name_span.as_ref().unwrap_or(&node.span),
         accept,
@@ -229,6 +235,23 @@ pub(super) fn channel(
         index_paths,
     };
     ReadChannel { spec: Some(spec), ..nothing }
+}
+
+/// Refuses steps where application acknowledgments go: they are sent as they are, and nothing else
+/// is sent there.
+fn application_alone(
+    name: &str,
+    destinations: &[ReadDestination<'_>],
+    diagnostics: &mut Diagnostics,
+) {
+    let destination = destinations.iter().find(|one| one.key.text == name);
+    for node in destination.iter().flat_map(|one| [one.when, one.steps]).flatten() {
+        let message = "only application acknowledgments go to this destination, as they are";
+        diagnostics.push(
+            Diagnostic::error("channel.reply", &node.span, message)
+                .with_help("remove this, or name another destination in `reply`"),
+        );
+    }
 }
 
 /// What in a source names the place it holds: its `listen`, else its first value.

@@ -99,6 +99,11 @@ pub const CODES: &[CodeDescription] = &[
         "Write three capital letters, such as `ZPI`.",
     ),
     code(
+        "channel.sequence-numbers",
+        "The channel can't keep the sequence number protocol: messages would go out of their turn, or nobody would learn which number is expected.",
+        "Follow the message: `order: strict`, `give_up: never` and `on_interrupted: resend` at a destination, a reply at a source.",
+    ),
+    code(
         "channel.split",
         "A message can't be split here, or it is not said how.",
         "Write `split: batch` as the first step, or `split: { each: OBR }`.",

@@ -20,6 +20,7 @@ mod files;
 mod fingerprint;
 mod load;
 mod name;
+mod numbering;
 mod order;
 mod reply;
 mod settings;
@@ -38,5 +39,5 @@ pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, P
 pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
 pub use order::Order;
-pub use reply::ReplyMode;
+pub use reply::{ReplyMode, Unanswered};
 pub use settings::{Compression, HttpSettings, JournalSettings, ProjectSettings};

@@ -19,15 +19,44 @@ pub enum ReplyMode {
         from: DestinationName,
         /// How long the sender waits for it.
         timeout: Duration,
+        /// What becomes of a query when its asker was told that there is no answer.
+        unanswered: Unanswered,
     },
     /// As MSH-15 and MSH-16 ask.
-    Enhanced,
+    Enhanced {
+        /// The destination that application acknowledgments go to, as messages of their own; none:
+        /// the connection the message came by.
+        application: Option<DestinationName>,
+    },
     /// Nothing.
     None,
 }
 
+/// What becomes of a query (QBP, QRY, …) that was not answered, or too late. Its asker has been told
+/// so, and asks again if it still wants to know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It is asked once, and ends superseded.
+    #[default]
+    GiveUp,
+    /// It is asked once, and waits for a person.
+    Park,
+    /// It is delivered as any other message.
+    Retry,
+}
+
 /// How long a sender waits for a destination's reply where the file does not say.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl ReplyMode {
+    /// The destination that gets application acknowledgments, and nothing else.
+    pub(crate) fn application(&self) -> Option<&DestinationName> {
+        match self {
+            Self::Enhanced { application } => application.as_ref(),
+            _ => None,
+        }
+    }
+}
 
 const REPLY_MODES: [&str; 5] = ["received", "processed", "delivered", "enhanced", "none"];
 
@@ -39,31 +68,40 @@ pub(super) fn reply(
 ) -> Option<ReplyMode> {
     if node.as_map().is_none() {
         let mode = node.one_of(&REPLY_MODES, diagnostics)?;
-        return reply_mode(mode, None, REPLY_TIMEOUT, &node.span, destinations, diagnostics);
+        let terms = Terms { timeout: REPLY_TIMEOUT, unanswered: Unanswered::default() };
+        return reply_mode(mode, None, terms, &node.span, destinations, diagnostics);
     }
     let mut fields = Fields::of(node, "reply", diagnostics)?;
     let mode = fields.required("mode", |node, diagnostics| node.one_of(&REPLY_MODES, diagnostics));
-    let from = fields.optional("from", |node, diagnostics| {
-        let name = node.text_not_empty(diagnostics)?;
-        if destinations.contains(&name) {
-            return Some(name.to_owned());
-        }
-        let error = Diagnostic::error(
-            "channel.unknown-destination",
-            &node.span,
-            "this channel has no such destination",
-        );
-        diagnostics.push(match nearest(name, destinations.iter().copied()) {
-            Some(near) => error.with_nearest(Some(near)),
-            None => error.with_help("name one of the `destinations` of this channel"),
-        });
-        None
-    });
+    let from = fields
+        .optional("from", |node, diagnostics| destination_name(node, destinations, diagnostics));
     let timeout = fields.optional("timeout", |node, diagnostics| {
         node.duration_within(Duration::from_millis(100)..=Duration::from_secs(600), diagnostics)
     });
+    let unanswered = fields.optional("unanswered", |node, diagnostics| {
+        Some(match node.one_of(&["give_up", "park", "retry"], diagnostics)? {
+            "park" => Unanswered::Park,
+            "retry" => Unanswered::Retry,
+            _ => Unanswered::GiveUp,
+        })
+    });
+    let application = fields.optional("application", |node, diagnostics| {
+        destination_name(node, destinations, diagnostics)
+    });
+    if mode.is_some_and(|mode| mode != "enhanced")
+        && let Some(span) = fields.key_span("application").cloned()
+    {
+        fields.diagnostics().push(
+            Diagnostic::error(
+                "channel.reply",
+                &span,
+                "`application` goes with `mode: enhanced` only",
+            )
+            .with_help("remove it, or write `mode: enhanced`"),
+        );
+    }
     if mode.is_some_and(|mode| mode != "delivered") {
-        for key in ["from", "timeout"] {
+        for key in ["from", "timeout", "unanswered"] {
             if let Some(span) = fields.key_span(key).cloned() {
                 let message = format!("`{key}` goes with `mode: delivered` only");
                 fields.diagnostics().push(
@@ -73,20 +111,57 @@ pub(super) fn reply(
             }
         }
     }
-    let named = fields.contains("from");
+    let named = [fields.contains("from"), fields.contains("application")];
     let span = fields.span().clone();
     let sound = fields.finish();
-    if !sound || (named && from.is_none()) {
+    if !sound || named != [from.is_some(), application.is_some()] {
         return None;
     }
-    let timeout = timeout.unwrap_or(REPLY_TIMEOUT);
-    reply_mode(mode?, from, timeout, &span, destinations, diagnostics)
+    let terms = Terms {
+        timeout: timeout.unwrap_or(REPLY_TIMEOUT),
+        unanswered: unanswered.unwrap_or_default(),
+    };
+    let mode = reply_mode(mode?, from, terms, &span, destinations, diagnostics)?;
+    Some(match mode {
+        ReplyMode::Enhanced { .. } => {
+            ReplyMode::Enhanced { application: application.map(DestinationName::from) }
+        }
+        mode => mode,
+    })
+}
+
+/// How long a destination's reply is waited for, and what follows when there is none.
+#[derive(Clone, Copy)]
+struct Terms {
+    timeout: Duration,
+    unanswered: Unanswered,
+}
+
+fn destination_name(
+    node: &Node,
+    destinations: &[&str],
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let name = node.text_not_empty(diagnostics)?;
+    if destinations.contains(&name) {
+        return Some(name.to_owned());
+    }
+    let error = Diagnostic::error(
+        "channel.unknown-destination",
+        &node.span,
+        "this channel has no such destination",
+    );
+    diagnostics.push(match nearest(name, destinations.iter().copied()) {
+        Some(near) => error.with_nearest(Some(near)),
+        None => error.with_help("name one of the `destinations` of this channel"),
+    });
+    None
 }
 
 fn reply_mode(
     mode: &str,
     from: Option<String>,
-    timeout: Duration,
+    terms: Terms,
     span: &Span,
     destinations: &[&str],
     diagnostics: &mut Diagnostics,
@@ -94,7 +169,7 @@ fn reply_mode(
     let from = match (mode, from, destinations) {
         ("received", ..) => return Some(ReplyMode::Received),
         ("processed", ..) => return Some(ReplyMode::Processed),
-        ("enhanced", ..) => return Some(ReplyMode::Enhanced),
+        ("enhanced", ..) => return Some(ReplyMode::Enhanced { application: None }),
         ("none", ..) => return Some(ReplyMode::None),
         (_, Some(from), _) => from,
         (_, None, [only]) => (*only).to_owned(),
@@ -127,5 +202,6 @@ fn reply_mode(
             return None;
         }
     };
-    Some(ReplyMode::Delivered { from: from.into(), timeout })
+    let Terms { timeout, unanswered } = terms;
+    Some(ReplyMode::Delivered { from: from.into(), timeout, unanswered })
 }

@@ -55,7 +55,7 @@ fn every_code_is_explained() {
 
 #[test]
 fn the_examples_load_and_pass_their_cases() {
-    for name in ["intake", "relay", "strict"] {
+    for name in ["intake", "query", "relay", "strict"] {
         let files = DirectoryFiles::new(repository().join("examples").join(name));
         let directory = repository().join("examples").join(name);
         let Loaded { project, diagnostics } =

@@ -11,8 +11,12 @@ use pipehat_journal::{NewRecord, Position};
 use super::encoding::{Reader, RecordError, Writer};
 use crate::effects::Effect;
 use crate::names::MessageId;
+use crate::sequence::LinkNumber;
 
 const FORMAT: u8 = 1;
+
+/// A Received or Settled record that says more than format 1 can.
+const FORMAT_2: u8 = 2;
 
 const RECEIVED: u8 = 1;
 const PROCESSED: u8 = 2;
@@ -57,6 +61,11 @@ pub struct Received {
     pub duplicate_of: Option<MessageId>,
     /// Why it was refused at once, if it was: operator code and detail.
     pub refused: Option<(String, String)>,
+    /// Its place in the sequence number protocol, where the source follows it.
+    pub sequence: Option<LinkNumber>,
+    /// The message it is the application acknowledgment of: then it did not come in, but goes out
+    /// as a message of its own (HL7 v2.5.1 §2.9.3).
+    pub acknowledges: Option<MessageId>,
     /// The exact bytes; empty for a duplicate, whose original has them.
     pub bytes: Bytes,
 }
@@ -248,6 +257,8 @@ pub struct Settled {
     pub attempts: u32,
     /// How it ended.
     pub outcome: SettledOutcome,
+    /// The number it used up in the sequence number protocol.
+    pub sequence: Option<u64>,
     /// What the peer answered.
     pub reply: Option<Bytes>,
 }
@@ -281,6 +292,14 @@ pub enum SettledOutcome {
     Delivered,
     /// Set aside.
     Parked {
+        /// The operator code.
+        code: String,
+        /// Where and what, without values.
+        detail: String,
+    },
+    /// Not sent again, and nobody waits for it: a query whose asker has been told that there is
+    /// no answer.
+    GivenUp {
         /// The operator code.
         code: String,
         /// Where and what, without values.
@@ -363,15 +382,16 @@ impl Record {
     pub fn decode(kind: u8, head: Bytes, bodies: Vec<Bytes>) -> Result<Self, RecordError> {
         let mut reader = Reader::new(head);
         let format = reader.byte()?;
-        if format != FORMAT {
+        let says_more = matches!(kind, RECEIVED | SETTLED) && format == FORMAT_2;
+        if format != FORMAT && !says_more {
             return Err(RecordError::Unknown { kind, format });
         }
         let mut bodies = bodies.into_iter();
         let record = match kind {
-            RECEIVED => Self::Received(decode_received(&mut reader, &mut bodies)?),
+            RECEIVED => Self::Received(decode_received(says_more, &mut reader, &mut bodies)?),
             PROCESSED => Self::Processed(decode_processed(&mut reader, &mut bodies)?),
             ATTEMPTED => Self::Attempted(decode_attempted(&mut reader)?),
-            SETTLED => Self::Settled(decode_settled(&mut reader, &mut bodies)?),
+            SETTLED => Self::Settled(decode_settled(says_more, &mut reader, &mut bodies)?),
             DECIDED => Self::Decided(decode_decided(&mut reader)?),
             APPLIED => Self::Applied(decode_applied(&mut reader)?),
             _ => return Err(RecordError::Unknown { kind, format }),
@@ -382,7 +402,8 @@ impl Record {
 }
 
 fn encode_received(record: &Received) -> NewRecord {
-    let mut head = Writer::new(FORMAT);
+    let says_more = record.sequence.is_some() || record.acknowledges.is_some();
+    let mut head = Writer::new(if says_more { FORMAT_2 } else { FORMAT });
     head.text(&record.channel);
     write_time(&mut head, record.at);
     head.optional_text(record.peer.address.as_deref());
@@ -412,12 +433,25 @@ fn encode_received(record: &Received) -> NewRecord {
             head.text(detail);
         }
     }
+    if says_more {
+        match &record.sequence {
+            None => head.byte(0),
+            Some(sequence) => {
+                head.byte(1);
+                head.text(&sequence.link);
+                // -1 is the least there is.
+                head.number(sequence.number.saturating_add(1).unsigned_abs());
+            }
+        }
+        head.number(record.acknowledges.map_or(0, |message| message.0.get()));
+    }
     let bodies =
         if record.duplicate_of.is_some() { Vec::new() } else { vec![record.bytes.clone()] };
     NewRecord { kind: RECEIVED, head: head.finish(), bodies }
 }
 
 fn decode_received(
+    says_more: bool,
     head: &mut Reader,
     bodies: &mut impl Iterator<Item = Bytes>,
 ) -> Result<Received, RecordError> {
@@ -448,6 +482,22 @@ fn decode_received(
         1 => Some((head.text()?, head.text()?)),
         _ => return Err(RecordError::Range),
     };
+    let (mut sequence, mut acknowledges) = (None, None);
+    if says_more {
+        sequence = match head.byte()? {
+            0 => None,
+            1 => {
+                let link = head.text()?;
+                let number = i64::try_from(head.number()?).map_err(|_| RecordError::Range)?;
+                Some(LinkNumber { link, number: number.saturating_sub(1) })
+            }
+            _ => return Err(RecordError::Range),
+        };
+        acknowledges = match head.number()? {
+            0 => None,
+            position => Some(MessageId(position_of(position)?)),
+        };
+    }
     let bytes = match duplicate_of {
         Some(_) => Bytes::new(),
         None => bodies.next().ok_or(RecordError::Body)?,
@@ -461,6 +511,8 @@ fn decode_received(
         content_hash,
         duplicate_of,
         refused,
+        sequence,
+        acknowledges,
         bytes,
     })
 }
@@ -604,7 +656,7 @@ fn decode_attempted(head: &mut Reader) -> Result<Attempted, RecordError> {
 }
 
 fn encode_settled(record: &Settled) -> NewRecord {
-    let mut head = Writer::new(FORMAT);
+    let mut head = Writer::new(if record.sequence.is_some() { FORMAT_2 } else { FORMAT });
     head.text(&record.channel);
     head.number(record.message.0.get());
     head.number(record.processed.get());
@@ -620,11 +672,20 @@ fn encode_settled(record: &Settled) -> NewRecord {
             head.text(code);
             head.text(detail);
         }
+        SettledOutcome::GivenUp { code, detail } => {
+            head.byte(3);
+            head.text(code);
+            head.text(detail);
+        }
+    }
+    if let Some(sequence) = record.sequence {
+        head.number(sequence);
     }
     NewRecord { kind: SETTLED, head: head.finish(), bodies: record.reply.iter().cloned().collect() }
 }
 
 fn decode_settled(
+    says_more: bool,
     head: &mut Reader,
     bodies: &mut impl Iterator<Item = Bytes>,
 ) -> Result<Settled, RecordError> {
@@ -640,8 +701,10 @@ fn decode_settled(
         outcome: match head.byte()? {
             1 => SettledOutcome::Delivered,
             2 => SettledOutcome::Parked { code: head.text()?, detail: head.text()? },
+            3 => SettledOutcome::GivenUp { code: head.text()?, detail: head.text()? },
             _ => return Err(RecordError::Range),
         },
+        sequence: if says_more { Some(head.number()?) } else { None },
         reply: bodies.next(),
     })
 }

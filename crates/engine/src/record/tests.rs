@@ -16,6 +16,7 @@ use super::{
 };
 use crate::effects::Effect;
 use crate::names::MessageId;
+use crate::sequence::LinkNumber;
 
 /// One record of each kind and shape, with fixed values: what `fixtures/format-1.txt` holds.
 fn examples() -> Vec<Record> {
@@ -43,6 +44,8 @@ fn examples() -> Vec<Record> {
         content_hash: u64::MAX,
         duplicate_of: None,
         refused: None,
+        sequence: None,
+        acknowledges: None,
         bytes: Bytes::from_static(b"MSH|^~\\&|A\r"),
     };
     let processed = Processed {
@@ -73,8 +76,10 @@ fn examples() -> Vec<Record> {
         at,
         attempts: 4,
         outcome: SettledOutcome::Delivered,
+        sequence: None,
         reply: Some(Bytes::from_static(b"MSH|^~\\&|ACK\rMSA|AA|1\r")),
     };
+    let (numbered, counted) = (received.clone(), settled.clone());
     let decided = |decision| {
         let (by, reason) = ("a.person".to_owned(), "because".to_owned());
         Record::Decided(Decided { channel: channel.clone(), message, at, by, reason, decision })
@@ -136,6 +141,23 @@ fn examples() -> Vec<Record> {
             revision: Some([9; 32]),
         }),
         Record::Applied(Applied { channel, at, by: "admin token".to_owned(), revision: None }),
+        Record::Received(Received {
+            sequence: Some(LinkNumber { link: "ADT|WEST".to_owned(), number: 17 }),
+            ..numbered.clone()
+        }),
+        Record::Received(Received {
+            sequence: Some(LinkNumber { link: "ADT|WEST".to_owned(), number: -1 }),
+            ..numbered.clone()
+        }),
+        Record::Received(Received { acknowledges: Some(message), ..numbered }),
+        Record::Settled(Settled { sequence: Some(17), ..counted.clone() }),
+        Record::Settled(Settled {
+            outcome: SettledOutcome::GivenUp {
+                code: "mllp.connect-failed".to_owned(),
+                detail: "lab.example:2575".to_owned(),
+            },
+            ..counted
+        }),
     ]
 }
 
@@ -213,9 +235,9 @@ fn a_head_that_is_cut_or_too_long_is_an_error() {
 fn a_later_format_or_kind_is_told_apart_from_damage() {
     let record = examples().remove(0).encode();
     let mut head = record.head.clone();
-    head[0] = 2;
+    head[0] = 3;
     let later = Record::decode(record.kind, head.into(), record.bodies.clone());
-    assert_eq!(later, Err(RecordError::Unknown { kind: record.kind, format: 2 }));
+    assert_eq!(later, Err(RecordError::Unknown { kind: record.kind, format: 3 }));
     for kind in [0, 7, 255] {
         let unknown = Record::decode(kind, record.head.clone().into(), record.bodies.clone());
         assert_eq!(unknown, Err(RecordError::Unknown { kind, format: 1 }));
@@ -277,8 +299,11 @@ fn received() -> impl Strategy<Value = Record> {
     let refused = option::of((text(), text()));
     let hashes = (any::<u64>(), any::<u64>());
     let duplicate = option::of(positions().prop_map(MessageId));
-    (name(), time(), peer, option::of(part), hashes, duplicate, refused, body()).prop_map(
-        |(channel, at, peer, part, hashes, duplicate_of, refused, bytes)| {
+    let number = prop_oneof![-1..3_i64, 0..i64::MAX - 1];
+    let sequence = (text(), number).prop_map(|(link, number)| LinkNumber { link, number });
+    let more = (option::of(sequence), option::of(positions().prop_map(MessageId)));
+    (name(), time(), peer, option::of(part), hashes, duplicate, refused, body(), more).prop_map(
+        |(channel, at, peer, part, hashes, duplicate_of, refused, bytes, more)| {
             Record::Received(Received {
                 channel,
                 at,
@@ -289,6 +314,8 @@ fn received() -> impl Strategy<Value = Record> {
                 bytes: if duplicate_of.is_some() { Bytes::new() } else { bytes },
                 duplicate_of,
                 refused,
+                sequence: more.0,
+                acknowledges: more.1,
             })
         },
     )
@@ -337,12 +364,14 @@ fn about_deliveries() -> impl Strategy<Value = Record> {
     let outcome = prop_oneof![
         Just(SettledOutcome::Delivered),
         (text(), text()).prop_map(|(code, detail)| SettledOutcome::Parked { code, detail }),
+        (text(), text()).prop_map(|(code, detail)| SettledOutcome::GivenUp { code, detail }),
     ];
     let settled = (
         (name(), positions(), positions(), any::<u16>(), name()),
         (siblings(), time(), any::<u32>(), outcome, option::of(body())),
+        option::of(any::<u64>()),
     )
-        .prop_map(|(what, how)| {
+        .prop_map(|(what, how, sequence)| {
             let (channel, message, processed, ordinal, destination) = what;
             let (siblings, at, attempts, outcome, reply) = how;
             Record::Settled(Settled {
@@ -355,6 +384,7 @@ fn about_deliveries() -> impl Strategy<Value = Record> {
                 at,
                 attempts,
                 outcome,
+                sequence,
                 reply,
             })
         });

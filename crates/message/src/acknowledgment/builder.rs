@@ -1,10 +1,12 @@
 //! Replies: MSH, MSA and ERR in the form of the sender's version.
 
+use std::fmt;
 use std::io::Write as _;
 
 use super::code::AcknowledgmentCode;
 use super::condition::AcknowledgmentCondition;
 use super::detail::{ErrorCode, ErrorDetail, Location, Severity};
+use super::query::{QueryResponse, response_status};
 use super::version::Version;
 use crate::header::skip_to_content;
 use crate::{Charset, CharsetSpec, Delimiters, HEADER_BYTES_MAX, Header, escape, is_representable};
@@ -13,7 +15,7 @@ use crate::{Charset, CharsetSpec, Delimiters, HEADER_BYTES_MAX, Header, escape, 
 const UNREADABLE_HEADER_BYTES_MAX: usize = 4096;
 
 /// Builds the acknowledgment of one message.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AcknowledgmentBuilder<'a> {
     header: Header<'a>,
     code: AcknowledgmentCode,
@@ -24,6 +26,7 @@ pub struct AcknowledgmentBuilder<'a> {
     accept_condition: Option<AcknowledgmentCondition>,
     application_condition: Option<AcknowledgmentCondition>,
     errors: Vec<ErrorDetail<'a>>,
+    query: Option<QueryResponse<'a>>,
 }
 
 impl<'a> AcknowledgmentBuilder<'a> {
@@ -42,6 +45,7 @@ impl<'a> AcknowledgmentBuilder<'a> {
             accept_condition: None,
             application_condition: None,
             errors: Vec::new(),
+            query: None,
         }
     }
 
@@ -100,6 +104,15 @@ impl<'a> AcknowledgmentBuilder<'a> {
         self
     }
 
+    /// The message that is answered, so that a query is refused in its own form: by the response it would have got (RSP,
+    /// RTB, RDY, ADR, DSR, ORF, …) with QAK, and its QPD, or QRD and QRF, as they came (HL7 v2.5.1 §5.4, §5.10.2). Of any
+    /// other message it changes nothing.
+    #[must_use]
+    pub fn in_response_to(mut self, message: &'a [u8]) -> Self {
+        self.query = QueryResponse::to(&self.header, message);
+        self
+    }
+
     /// The reply; each segment ends with CR.
     #[must_use]
     pub fn build(&self) -> Vec<u8> {
@@ -107,10 +120,19 @@ impl<'a> AcknowledgmentBuilder<'a> {
         let mut writer = Writer::new(&self.header);
         self.write_header(version, &mut writer);
         self.write_msa(version, &mut writer);
+        if let Some(query) = self.query.as_ref().filter(|query| query.echoed_first) {
+            write_echoed(query, &mut writer);
+        }
         if version.has_error_location() {
             self.write_errors(version, &mut writer);
         } else if !self.errors.is_empty() {
             self.write_old_errors(version, &mut writer);
+        }
+        if let Some(query) = &self.query {
+            self.write_query_acknowledgment(query, &mut writer);
+            if !query.echoed_first {
+                write_echoed(query, &mut writer);
+            }
         }
         writer.output
     }
@@ -126,16 +148,20 @@ impl<'a> AcknowledgmentBuilder<'a> {
         writer.raw_field(header.sending_facility());
         writer.text_field(self.timestamp);
         writer.raw_field(b""); // MSH-8
-        writer.raw_field(b"ACK");
-        let event = header.trigger_event();
+        let (code, event, structure): (&str, &[u8], &[u8]) = match &self.query {
+            Some(query) => (query.message_code, &query.event, &query.structure),
+            None => ("ACK", header.trigger_event(), b"ACK"),
+        };
+        writer.raw_field(code.as_bytes());
         let structured = version.has_message_structure();
-        if version.has_trigger_event() && (structured || !event.is_empty()) {
+        let has_event = version.has_trigger_event() || self.query.is_some();
+        if has_event && (structured || !event.is_empty()) {
             writer.byte(writer.delimiters.component);
             writer.raw(event);
         }
         if structured {
             writer.byte(writer.delimiters.component);
-            writer.raw(b"ACK");
+            writer.raw(structure);
         }
         writer.text_field(self.control_id);
         writer.raw_field(header.processing_id());
@@ -161,6 +187,17 @@ impl<'a> AcknowledgmentBuilder<'a> {
         if let Some(error) = self.errors.first().filter(|_| version.has_error_condition()) {
             writer.coded(error.code, writer.delimiters.component);
         }
+        writer.end_segment();
+    }
+
+    fn write_query_acknowledgment(&self, query: &QueryResponse<'_>, writer: &mut Writer<'_>) {
+        if !query.acknowledges_query {
+            return;
+        }
+        writer.output.extend_from_slice(b"QAK");
+        writer.raw_field(query.tag);
+        writer.text_field(response_status(self.code));
+        writer.raw_field(query.name);
         writer.end_segment();
     }
 
@@ -206,6 +243,15 @@ impl<'a> AcknowledgmentBuilder<'a> {
     }
 }
 
+/// What a response repeats of its query, as it came.
+fn write_echoed(query: &QueryResponse<'_>, writer: &mut Writer<'_>) {
+    for segment in &query.echoed {
+        writer.raw(segment);
+        writer.byte(b'\r');
+        writer.segment_start = writer.output.len();
+    }
+}
+
 fn write_error(error: &ErrorDetail<'_>, writer: &mut Writer<'_>) {
     let component = writer.delimiters.component;
     writer.output.extend_from_slice(b"ERR");
@@ -231,6 +277,18 @@ fn write_error(error: &ErrorDetail<'_>, writer: &mut Writer<'_>) {
     }
     writer.text_field(error.text);
     writer.end_segment();
+}
+
+impl fmt::Debug for AcknowledgmentBuilder<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AcknowledgmentBuilder")
+            .field("header", &self.header)
+            .field("code", &self.code)
+            .field("errors", &self.errors.len())
+            .field("query", &self.query.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The reply to bytes whose header can't be read: an AR that says so.

@@ -193,27 +193,39 @@ fn number(digits: &[u8]) -> u32 {
 }
 
 #[derive(Clone, Copy)]
-struct Segment<'a> {
+pub(super) struct Segment<'a> {
     raw: &'a [u8],
     field_separator: u8,
 }
 
 impl<'a> Segment<'a> {
-    fn is(&self, name: &[u8; 3]) -> bool {
+    pub(super) fn is(&self, name: &[u8; 3]) -> bool {
         self.raw
             .strip_prefix(name)
             .is_some_and(|behind| behind.first().is_none_or(|&byte| byte == self.field_separator))
     }
 
-    fn field(&self, position: usize) -> &'a [u8] {
+    /// As it stands, without its end.
+    pub(super) fn raw(self) -> &'a [u8] {
+        self.raw
+    }
+
+    pub(super) fn field(&self, position: usize) -> &'a [u8] {
         self.raw.split(|&byte| byte == self.field_separator).nth(position).unwrap_or_default()
     }
 }
 
 #[derive(Clone, Copy)]
-struct Segments<'a> {
+pub(super) struct Segments<'a> {
     rest: &'a [u8],
     delimiters: Delimiters,
+}
+
+impl<'a> Segments<'a> {
+    /// Of a whole message.
+    pub(super) fn of(message: &'a [u8], delimiters: Delimiters) -> Self {
+        Self { rest: message, delimiters }
+    }
 }
 
 impl<'a> Iterator for Segments<'a> {

@@ -229,3 +229,80 @@ proptest! {
         }
     }
 }
+
+/// A query refused, as golden file `name`.
+#[track_caller]
+fn check_query(name: &str, message: &str) {
+    let reply = reply_to(message)
+        .code(AcknowledgmentCode::Ae)
+        .text("no answer in time")
+        .error(ErrorDetail { text: "no answer in time", location: None, ..MISSING })
+        .in_response_to(message.as_bytes())
+        .build();
+    check_golden(&format!("query-{name}.hl7"), &reply);
+    let read = Acknowledgment::read(&reply).expect("an acknowledgment");
+    assert_eq!((read.code(), read.control_id()), (AcknowledgmentCode::Ae, &b"Q-1"[..]));
+}
+
+fn query(kind: &str, version: &str, definition: &str) -> String {
+    format!("MSH|^~\\&|HIS|WARD|MPI|CENTRAL|20240102||{kind}|Q-1|P|{version}\r{definition}\r")
+}
+
+#[test]
+fn a_query_is_refused_in_its_own_form() {
+    let qpd = "QPD|IHE PDQ Query^^IHE|TAG-7|@PID.5.1^DOE~@PID.8^F\rRCP|I|10^RD";
+    for (name, kind, version) in [
+        ("q11", "QBP^Q11^QBP_Q11", "2.5.1"),
+        ("q13", "QBP^Q13^QBP_Q13", "2.5"),
+        ("q15", "QBP^Q15^QBP_Q15", "2.5"),
+        ("q21", "QBP^Q21^QBP_Q21", "2.4"),
+        ("q22", "QBP^Q22^QBP_Q21", "2.5"),
+        ("q22-2.4", "QBP^Q22^QBP_Q21", "2.4"),
+        ("q22-2.8", "QBP^Q22^QBP_Q21", "2.8"),
+        ("q24", "QBP^Q24^QBP_Q21", "2.5.1"),
+        ("z81", "QBP^Z81^QBP_Q11", "2.5.1"),
+        ("z79", "QBP^Z79^QBP_Q15", "2.5.1"),
+        ("zv1", "QBP^ZV1^QBP_Q21", "2.5"),
+    ] {
+        check_query(name, &query(kind, version, qpd));
+    }
+    check_query("without-definition", &query("QBP^Q22^QBP_Q21", "2.5", "RCP|I"));
+    let qrd = "QRD|20240102|R|I|QID-3|||5^RD|1234|DEM\rQRF|MPI";
+    for (name, kind, version) in [
+        ("a19", "QRY^A19", "2.3"),
+        ("a19-2.2", "QRY^A19", "2.2"),
+        ("q01", "QRY^Q01^QRY_Q01", "2.5.1"),
+        ("q02", "QRY^Q02", "2.3"),
+        ("r02", "QRY^R02", "2.4"),
+        ("t12", "QRY^T12", "2.4"),
+        ("s25", "SQM^S25", "2.4"),
+        ("q06", "OSQ^Q06", "2.4"),
+        ("unknown", "QRY^PC4", "2.4"),
+    ] {
+        check_query(name, &query(kind, version, qrd));
+    }
+}
+
+#[test]
+fn what_is_no_query_is_refused_as_ever() {
+    let message = admit("2.5.1");
+    let plain = reply_to(&message).code(AcknowledgmentCode::Ae).error(MISSING);
+    assert_eq!(plain.clone().in_response_to(message.as_bytes()).build(), plain.build());
+    let is_query = |code: &str| {
+        let message = format!("MSH|^~\\&|||||||{code}|1|P|2.5\r");
+        crate::is_query(&Header::read(message.as_bytes()).expect("a header"))
+    };
+    for code in ["QBP^Q22", "QRY^A19", "VXQ^V01", "SQM^S25"] {
+        assert!(is_query(code), "{code}");
+    }
+    for code in ["ADT^A01", "QCK^Q02", "RSP^K22", "ACK", "", "Q"] {
+        assert!(!is_query(code), "{code}");
+    }
+}
+
+#[test]
+fn what_a_query_repeats_does_not_break_the_frame() {
+    let message = query("QBP^Q22", "2.5", "QPD|A\x1C\x0BB|TAG\x0B");
+    let reply = reply_to(&message).in_response_to(message.as_bytes()).build();
+    assert!(crate::mllp::is_frameable(&reply));
+}

@@ -51,6 +51,16 @@ impl Version {
         self.is_at_least(5, 0)
     }
 
+    /// QAK: from v2.3 on.
+    pub(super) fn has_query_acknowledgment(self) -> bool {
+        self.is_at_least(3, 0)
+    }
+
+    /// RSP^K22 has the structure of RSP^K21: in v2.5 to v2.6, by table 0354.
+    pub(super) fn shares_query_structures(self) -> bool {
+        self.is_at_least(5, 0) && !self.is_at_least(7, 0)
+    }
+
     /// CWE with a coding system table `HL7nnnn`, and 0357 at all: ERR-1 of v2.1 is a plain text.
     pub(super) fn has_coded_error(self) -> bool {
         self.is_at_least(2, 0)

@@ -449,6 +449,9 @@ impl StageView {
                 if let Some(from) = from {
                     what = format!("{what} from {from}");
                 }
+                if let Some(message) = record.acknowledges {
+                    what = format!("made as the application acknowledgment of message {message}");
+                }
                 if let Some(original) = record.duplicate_of {
                     what = format!("repeats message {original}");
                 }
@@ -498,6 +501,9 @@ impl StageView {
                     }
                     SettledOutcome::Parked { code, detail } => {
                         format!("parked for {}: {detail} [{code}]", record.destination)
+                    }
+                    SettledOutcome::GivenUp { code, detail } => {
+                        format!("given up for {}: {detail} [{code}]", record.destination)
                     }
                 };
                 ("settled", record.at, what)

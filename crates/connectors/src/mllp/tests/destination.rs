@@ -450,6 +450,64 @@ async fn the_application_acknowledgment_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_application_that_refuses_what_was_committed_is_shown() {
+    let sender = Sender::start("").await;
+    let mut partner = None;
+    for name in ["TAKEN", "REFUSED"] {
+        let delivery = sender.deliver(name);
+        if partner.is_none() {
+            partner = Some(sender.accept().await);
+        }
+        let partner = partner.as_mut().expect("it is connected");
+        partner.frame().await;
+        partner.send(&acknowledgment("CA", name)).await;
+        assert_eq!(attempt(delivery).await, delivered("CA", name));
+    }
+    let mut partner = partner.expect("it is connected");
+    partner.send(&acknowledgment("AA", "TAKEN")).await;
+    partner.send(&acknowledgment("AE", "REFUSED")).await;
+    problem(&sender.health, codes::APPLICATION_REFUSED).await;
+    assert_eq!(sender.health.snapshot().connections_total, 1);
+    sender.finish().await;
+}
+
+#[tokio::test]
+async fn a_partner_out_of_step_is_told_to_begin_anew_once() {
+    let numbered = |number| Outbound { number: Some(number), ..outbound("ONE") };
+    let sequence = |frame: &[u8]| {
+        let header = pipehat_message::Header::read(frame).expect("a header");
+        String::from_utf8_lossy(header.sequence_number()).into_owned()
+    };
+    let answer = |code: &str, id: &str, number: &str| {
+        Bytes::from(format!("MSH|^~\\&|||||||ACK|R|P|2.5.1\rMSA|{code}|{id}||{number}\r"))
+    };
+    let sender = Sender::start("sequence_numbers: true, out_of_step: resynchronize").await;
+    assert!(sender.destination.is_numbered());
+    let delivery = tokio::spawn(sender.destination.deliver(numbered(5)));
+    let mut partner = sender.accept().await;
+    assert_eq!(sequence(&partner.frame().await), "5");
+    partner.send(&answer("AR", "ONE", "9")).await;
+    let told = partner.frame().await;
+    assert_eq!((sequence(&told), control_id(&told)), ("-1".to_owned(), "ONE-R".to_owned()));
+    partner.send(&answer("AA", "ONE-R", "-1")).await;
+    assert_eq!(sequence(&partner.frame().await), "5", "the same message again");
+    // A partner that does not follow is not told again and again.
+    partner.send(&answer("AR", "ONE", "9")).await;
+    match attempt(delivery).await {
+        Attempt::NotSent { code, detail } => {
+            assert_eq!(code, codes::OUT_OF_STEP);
+            assert!(detail.contains("expects 9") && detail.contains("the next is 5"), "{detail}");
+        }
+        other => panic!("nothing more is sent: {other:?}"),
+    }
+    let delivery = tokio::spawn(sender.destination.deliver(numbered(5)));
+    assert_eq!(sequence(&partner.frame().await), "5");
+    partner.send(&answer("AA", "ONE", "5")).await;
+    assert!(matches!(attempt(delivery).await, Attempt::Delivered { .. }));
+    sender.finish().await;
+}
+
+#[tokio::test]
 async fn commit_bytes_decide_where_they_are_configured() {
     let sender = Sender::start("commit_bytes: true, acknowledgment: none").await;
     let mut delivery = sender.deliver("KEPT");

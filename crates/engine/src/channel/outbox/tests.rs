@@ -11,6 +11,7 @@ use super::{
 };
 use crate::ledger::{DeliveryKey, Queue};
 use crate::names::MessageId;
+use crate::project::Unanswered;
 use crate::record::SettledOutcome;
 use crate::retry::RetryPolicy;
 
@@ -342,4 +343,89 @@ fn a_narrower_window_keeps_the_order_of_what_is_under_way() {
     assert_eq!(asked, LoadRequest::These(vec![key(3), key(4)]));
     outbox.loaded(&asked, vec![delivery(3, 1, 1), delivery(4, 1, 1)], |_| true);
     assert_eq!(send(&mut outbox, now), [3]);
+}
+
+fn query(number: u64) -> Delivery {
+    let bytes = Bytes::from_static(b"MSH|^~\\&|||||||QBP^Q22|1|P|2.5\rQPD|Q22|T\r");
+    Delivery { bytes, ..delivery(number, number, 1) }
+}
+
+/// What a try of a query comes to, where it is treated so; `R` is tried again.
+#[track_caller]
+fn check_query(unanswered: Unanswered, on: &[(&str, OnRefusal)], attempt: Attempt, end: &str) {
+    let now = Instant::now();
+    let answers = on.iter().map(|(name, then)| ((*name).to_owned(), *then)).collect();
+    let policy = Policy { queries: Some(unanswered), answers, ..policy() };
+    let mut outbox = Outbox::new(policy, 1, 1);
+    outbox.offer(query(1));
+    assert_eq!(send(&mut outbox, now), [1]);
+    let came = match outbox.tried(key(1), attempt, now, 0).expect("it was held") {
+        Verdict::Settle { outcome: SettledOutcome::Delivered, .. } => "delivered",
+        Verdict::Settle { outcome: SettledOutcome::Parked { .. }, .. } => "parked",
+        Verdict::Settle { outcome: SettledOutcome::GivenUp { .. }, .. } => "given up",
+        Verdict::Retry { .. } => "tried again",
+    };
+    assert_eq!(came, end);
+}
+
+#[test]
+fn a_query_is_asked_once_unless_the_file_says_otherwise() {
+    let all = || [not_sent(), interrupted(), refused(&BUSY), refused(&NOT_FOUND)];
+    for attempt in all() {
+        check_query(Unanswered::GiveUp, &[], attempt, "given up");
+    }
+    for attempt in all() {
+        check_query(Unanswered::Park, &[], attempt, "parked");
+    }
+    for (attempt, end) in
+        all().into_iter().zip(["tried again", "tried again", "tried again", "parked"])
+    {
+        check_query(Unanswered::Retry, &[], attempt, end);
+    }
+    check_query(Unanswered::GiveUp, &[("AR", OnRefusal::Retry)], refused(&BUSY), "tried again");
+    check_query(Unanswered::GiveUp, &[("AR", OnRefusal::Park)], refused(&BUSY), "parked");
+    check_query(Unanswered::Park, &[("AR", OnRefusal::Accept)], refused(&BUSY), "delivered");
+    let impossible = Attempt::Impossible { code: "test.impossible", detail: String::new() };
+    check_query(Unanswered::GiveUp, &[], impossible, "given up");
+    check_query(Unanswered::GiveUp, &[], Attempt::Delivered { reply: None }, "delivered");
+}
+
+#[test]
+fn what_is_no_query_is_delivered_as_ever() {
+    let now = Instant::now();
+    let policy = Policy { queries: Some(Unanswered::GiveUp), ..policy() };
+    let mut outbox = Outbox::new(policy, 1, 1);
+    outbox.offer(delivery(1, 1, 1));
+    assert_eq!(send(&mut outbox, now), [1]);
+    assert!(retried(outbox.tried(key(1), not_sent(), now, 0)));
+}
+
+#[test]
+fn a_query_that_is_tried_again_ends_when_nobody_waits_for_it() {
+    let now = Instant::now();
+    let answers = [("AR".to_owned(), OnRefusal::Retry)].into();
+    let policy = Policy { queries: Some(Unanswered::GiveUp), answers, ..policy() };
+    let mut outbox = Outbox::new(policy, 1, 1);
+    outbox.offer(query(1));
+    assert_eq!(send(&mut outbox, now), [1]);
+    outbox.note_overdue(MessageId(position(1)));
+    let verdict = outbox.tried(key(1), refused(&BUSY), now, 0);
+    let given_up =
+        matches!(verdict, Some(Verdict::Settle { outcome: SettledOutcome::GivenUp { .. }, .. }));
+    assert!(given_up);
+    outbox.settle(key(1)).expect("it was held");
+    assert!(!outbox.is_overdue(MessageId(position(1))), "nothing is remembered of it");
+}
+
+#[test]
+fn a_delivery_that_ends_holds_its_lane_until_the_books_have_it() {
+    let now = Instant::now();
+    let mut outbox = outbox(1, 1, &[7, 7]);
+    assert_eq!(send(&mut outbox, now), [1]);
+    outbox.tried(key(1), Attempt::Delivered { reply: None }, now, 0).expect("it was held");
+    outbox.end(key(1)).expect("it was held");
+    assert_eq!(send(&mut outbox, now), [] as [u64; 0]);
+    outbox.ended(key(1));
+    assert_eq!(send(&mut outbox, now), [2]);
+    outbox.ended(key(1));
 }
