@@ -29,6 +29,11 @@ pub const CODES: &[CodeDescription] = &[
         "Ask the receiving side whether it has the message; release or discard it, and report the defect.",
     ),
     code(
+        "delivery.unreadable",
+        "What was to be sent can't be read any more: its place in the journal is damaged, or a repair had to give it up.",
+        "Stop Pipehat and run `pipehat journal verify`. Ask the sender for the message again, then discard this one.",
+    ),
+    code(
         "program.anchor-absent",
         "`add_segment` found none of the segments it was to stand beside. The new one stands at the end.",
         "Name a segment in `after` or `before` that these messages have.",
@@ -132,6 +137,11 @@ pub const CODES: &[CodeDescription] = &[
         "receive.header",
         "The message's header (MSH) can't be read, or says no message type (MSH-9). It is kept, and was refused with AR.",
         "Look at the message as received; ask the sender what it is.",
+    ),
+    code(
+        "reply.late",
+        "A sender waited longer for what becomes of its message than `timeout` of the channel's `reply` allows, and was answered AE. The message is kept and goes on.",
+        "See in `pipehat status` what holds it up: a message that holds its lane, or a destination that does not answer. Allow more time with `reply: { mode: …, timeout: … }`, or use `reply: received`.",
     ),
     code(
         "source.ended",

@@ -1,33 +1,38 @@
 //! The running engine: its channels, and how they start, change and stop.
 
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use pipehat_connectors::{Bound, Health, Intake, Problem, StartError};
 use pipehat_journal::{Flush, Journal, Position};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::shown::ask;
+
+use self::shown::Shown;
 use crate::channel::{
-    ChannelHandle, ChannelIntake, ChannelStatus, Conductor, DecideError, Door, Incoming, Input,
-    Services, received_again,
+    ChannelHandle, ChannelIntake, ChannelStatus, Conductor, Door, Incoming, Input, Services,
+    received_again,
 };
 use crate::checkpoint::{Books, CheckpointError};
 use crate::control_id::{ControlIds, InstallationTag};
 use crate::duplicates::DuplicateWindow;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Lost};
 use crate::log::{Log, LogError};
 use crate::names::{ChannelName, MessageId};
 use crate::project::{ChannelSpec, Project};
 use crate::prove::{self, Proof};
-use crate::record::{Applied, Decided, Record};
-use crate::recovery::{self, Recovered};
+use crate::record::{Applied, Record};
+use crate::recovery::{self, Lately, Recovered};
 
 /// How often the books are written down.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -97,7 +102,8 @@ pub struct Engine {
     state: tokio::sync::Mutex<State>,
     /// Serialises checkpoints and what retention does with them.
     checkpoints: tokio::sync::Mutex<Vec<(i64, Position)>>,
-    handles: Mutex<BTreeMap<ChannelName, ChannelHandle>>,
+    /// What others see of the channels.
+    shown: Mutex<BTreeMap<ChannelName, Shown>>,
     stop: CancellationToken,
 }
 
@@ -114,8 +120,8 @@ struct Running {
     intake: Arc<ChannelIntake>,
     source: RunningSource,
     task: JoinHandle<Option<(Position, Ledger)>>,
-    /// What was seen of it last: all there is to show once it has failed.
-    seen: Option<ChannelStatus>,
+    /// What was seen of it last.
+    seen: Arc<Mutex<Option<ChannelStatus>>>,
 }
 
 struct RunningSource {
@@ -147,7 +153,7 @@ impl Engine {
             keep: options.keep,
             state: tokio::sync::Mutex::default(),
             checkpoints: tokio::sync::Mutex::new(recovered.books.times.clone()),
-            handles: Mutex::default(),
+            shown: Mutex::default(),
             stop: CancellationToken::new(),
         });
         engine.start_channels(project, recovered, messages).await?;
@@ -169,10 +175,7 @@ impl Engine {
         for (spec, bound) in bound {
             let name = Arc::clone(&spec.name);
             let (through, ledger) = books.channels.remove(&name).unwrap_or_default();
-            let mut window = DuplicateWindow::new(spec.duplicates);
-            for (sender, content, message, at) in lately.remove(&name).unwrap_or_default() {
-                window.remember(sender, content, message, at);
-            }
+            let window = window(&spec, lately.remove(&name).unwrap_or_default());
             let work = messages.remove(&name).unwrap_or_default();
             let running = self.launch(spec, bound, through, ledger, window, work);
             state.channels.insert(name, running);
@@ -219,16 +222,7 @@ impl Engine {
         let task = tokio::spawn(supervised(conductor, Arc::clone(&intake), Arc::clone(&spec.name)));
         let source = run_source(&spec.name, bound, &intake);
         let handle = ChannelHandle { mailbox: sender };
-        Running { spec, handle, intake, source, task, seen: None }
-    }
-
-    fn publish(&self, state: &State) {
-        let handles = state
-            .channels
-            .iter()
-            .map(|(name, running)| (Arc::clone(name), running.handle.clone()))
-            .collect();
-        *self.handles.lock().unwrap_or_else(PoisonError::into_inner) = handles;
+        Running { spec, handle, intake, source, task, seen: Arc::default() }
     }
 
     /// Brings the engine to a changed configuration: all of it, or, when a source can't start,
@@ -344,6 +338,13 @@ impl Engine {
                 report.removed.push(name);
             }
         }
+        // A channel that comes back knows its senders' messages again.
+        let comes_back = |name: &ChannelName| !state.channels.contains_key(name);
+        let mut lately = if wanted.keys().any(|name| comes_back(name)) {
+            self.lately().await
+        } else {
+            BTreeMap::new()
+        };
         for (name, spec) in wanted {
             let listening = bound.remove(*name);
             if let Some(running) = state.channels.get_mut(*name) {
@@ -354,7 +355,7 @@ impl Engine {
                 report.changed.push(Arc::clone(name));
             } else if let Some(listening) = listening {
                 let (through, ledger) = state.dormant.remove(*name).unwrap_or_default();
-                let window = DuplicateWindow::new(spec.duplicates);
+                let window = window(spec, lately.remove(*name).unwrap_or_default());
                 let work = self.unprocessed(&ledger).await;
                 let running =
                     self.launch(Arc::clone(spec), listening, through, ledger, window, work);
@@ -365,11 +366,28 @@ impl Engine {
         report
     }
 
+    /// The messages lately received, by channel.
+    async fn lately(&self) -> BTreeMap<ChannelName, Vec<Lately>> {
+        let log = self.services.log.clone();
+        match tokio::task::spawn_blocking(move || recovery::lately(&log)).await {
+            Ok(Ok(lately)) => lately,
+            Ok(Err(error)) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the journal can't be read: a channel that comes back does not know what its \
+                     senders send again"
+                );
+                BTreeMap::new()
+            }
+            Err(_) => BTreeMap::new(),
+        }
+    }
+
     /// A channel's books, made from the journal.
     async fn books_of(&self, name: &ChannelName) -> Option<(Option<Position>, Ledger)> {
         let (log, data) = (self.services.log.clone(), self.data.clone());
         let read = move || -> Result<Recovered, EngineError> {
-            Ok(recovery::recover(&log, written_books(&data)?)?)
+            Ok(recovery::recover(&log, books_of_journal(&log, &data)?)?)
         };
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(mut recovered)) => recovered.books.channels.remove(name),
@@ -418,51 +436,8 @@ impl Engine {
         }
     }
 
-    /// Every channel as an operator sees it.
-    pub async fn status(&self) -> Vec<ChannelStatus> {
-        let mut state = self.state.lock().await;
-        let mut statuses = Vec::new();
-        for running in state.channels.values_mut() {
-            let status = ask(&running.handle, |answer| Input::Inspect { answer }).await;
-            let mut status = match (status, running.seen.take()) {
-                (Some(status), _) => status,
-                (None, Some(seen)) => ChannelStatus { failed: true, ..seen },
-                (None, None) => ChannelStatus::failed(&running.spec),
-            };
-            running.seen = Some(status.clone());
-            status.address.clone_from(&running.source.address);
-            status.source = running.source.health.snapshot();
-            statuses.push(status);
-        }
-        statuses
-    }
-
-    /// Carries out a decision about a message.
-    ///
-    /// # Errors
-    /// When there is no such channel or message, or the message is not in a state for it.
-    pub async fn decide(&self, decided: Decided) -> Result<(), DecideError> {
-        let channel = Arc::clone(&decided.channel);
-        let handle = self.handle(&channel)?;
-        let decided = Box::new(decided);
-        ask(&handle, |answer| Input::Decide { decided, answer })
-            .await
-            .unwrap_or(Err(DecideError::Stopping))
-    }
-
-    /// Tries again at once whatever pauses in a channel.
-    ///
-    /// # Errors
-    /// When there is no such channel.
-    pub fn knock(&self, channel: &str) -> Result<(), DecideError> {
-        let handle = self.handle(channel)?;
-        handle.mailbox.send(Input::Knock).map_err(|_| DecideError::Stopping)
-    }
-
-    pub(crate) fn handle(&self, channel: &str) -> Result<ChannelHandle, DecideError> {
-        let handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        let handle = handles.get(channel).cloned();
-        handle.ok_or_else(|| DecideError::NoChannel { channel: channel.to_owned() })
+    fn empty_books(&self) -> Books {
+        Books { lost: Lost::of(&self.services.log.journal().losses()), ..Books::default() }
     }
 
     /// The journal as the engine uses it.
@@ -504,7 +479,7 @@ impl Engine {
         // Whatever was answered before this moment is in the mailboxes, before the question.
         let answered = self.services.log.answered();
         let state = self.state.lock().await;
-        let (mut books, mut failed) = (Books::default(), Vec::new());
+        let (mut books, mut failed) = (self.empty_books(), Vec::new());
         for (name, (through, ledger)) in &state.dormant {
             books.channels.insert(Arc::clone(name), ((*through).max(answered), ledger.clone()));
         }
@@ -533,7 +508,7 @@ impl Engine {
         let write = move || -> Result<(), EngineError> {
             if !failed.is_empty() {
                 // Its books stay as they were written last, from where the next start goes on.
-                let mut written = written_books(&data)?;
+                let mut written = books_of_journal(&log, &data)?;
                 for name in failed {
                     let last = written.channels.remove(&name).unwrap_or_default();
                     books.channels.insert(name, last);
@@ -561,7 +536,8 @@ impl Engine {
         let ending =
             channels.into_iter().map(|(name, running)| async move { (name, running.end().await) });
         let ended = futures_util::future::join_all(ending).await;
-        let mut books = Books { channels: std::mem::take(&mut state.dormant), times: Vec::new() };
+        let mut books =
+            Books { channels: std::mem::take(&mut state.dormant), ..self.empty_books() };
         let mut failed = false;
         for (name, end) in ended {
             match end {
@@ -643,6 +619,15 @@ async fn supervised(
     None
 }
 
+/// What a channel knows of its senders' messages.
+fn window(spec: &ChannelSpec, lately: Vec<Lately>) -> DuplicateWindow {
+    let mut window = DuplicateWindow::new(spec.duplicates);
+    for Lately { sender_hash, content_hash, message, at } in lately {
+        window.remember(sender_hash, content_hash, message, at);
+    }
+    window
+}
+
 async fn bind(spec: &Arc<ChannelSpec>) -> Result<Box<dyn Bound>, EngineError> {
     let bound = spec.source.source.bind().await;
     bound.map_err(|source| EngineError::Source { channel: Arc::clone(&spec.name), source })
@@ -674,15 +659,6 @@ fn run_source(
     RunningSource { address, health, stop, task }
 }
 
-pub(crate) async fn ask<T>(
-    handle: &ChannelHandle,
-    question: impl FnOnce(oneshot::Sender<T>) -> Input,
-) -> Option<T> {
-    let (answer, answered) = oneshot::channel();
-    handle.mailbox.send(question(answer)).ok()?;
-    answered.await.ok()
-}
-
 /// The books as written down last; where there is no checkpoint, as of the oldest record kept.
 fn written_books(data: &std::path::Path) -> Result<Books, CheckpointError> {
     match Books::read(&data.join(CHECKPOINT_FILE)) {
@@ -704,10 +680,19 @@ fn books_of_journal(log: &Log, data: &std::path::Path) -> Result<Books, Checkpoi
     let ahead = |books: &Books| {
         books.channels.values().any(|(through, _)| through.is_some_and(|through| through >= end))
     };
-    if !ahead(&books) {
+    let lost = Lost::of(&log.journal().losses());
+    if books.lost != lost {
+        tracing::warn!(
+            lost_records = lost.records(),
+            "the journal was repaired since the checkpoint; the books are made from what is there"
+        );
+    } else if ahead(&books) {
+        tracing::warn!(
+            "the checkpoint is newer than the journal; the books are made from the journal"
+        );
+    } else {
         return Ok(books);
     }
-    tracing::warn!("the checkpoint is newer than the journal; the books are made from the journal");
     let baseline = Books::read(&data.join(BASELINE_FILE))?.unwrap_or_default();
     Ok(if ahead(&baseline) { Books::default() } else { baseline })
 }

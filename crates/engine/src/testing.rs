@@ -1,6 +1,6 @@
 //! Whole engines for tests: sources that tests speak through, destinations that tests answer for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use pipehat_connectors::{
     Source, StartError,
 };
 use pipehat_journal::{
-    Body, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError, Records,
-    Statistics, TrimError, Trimmed,
+    Body, Damage, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError,
+    Records, Statistics, TrimError, Trimmed,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -147,11 +147,25 @@ type Append = (Vec<NewRecord>, Flush, Durable);
 pub(crate) struct TestJournal {
     pub(crate) memory: MemoryJournal,
     held: Mutex<Option<Vec<Append>>>,
+    damaged: Mutex<BTreeSet<Position>>,
 }
 
 impl TestJournal {
     fn held(&self) -> MutexGuard<'_, Option<Vec<Append>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this record can't be fetched.
+    pub(crate) fn damage(&self, at: Position) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+    }
+
+    fn damage_at(&self, at: Position) -> Result<(), ReadError> {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.contains(&at) {
+            return Err(ReadError::Damaged { chunk: 1, offset: 0, damage: Damage::Record });
+        }
+        Ok(())
     }
 
     /// From now on appends wait.
@@ -194,6 +208,7 @@ impl Journal for TestJournal {
     }
 
     fn fetch(&self, at: Position) -> Result<Entry, ReadError> {
+        self.damage_at(at)?;
         self.memory.fetch(at)
     }
 

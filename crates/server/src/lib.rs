@@ -17,7 +17,7 @@ mod reload;
 
 pub use api::{
     AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DecisionRequest, DecisionView,
-    DeliveryView, DestinationView, HealthView, JournalView, MessageDetail, MessageView,
+    DeliveryView, DestinationView, HealthView, JournalView, LossView, MessageDetail, MessageView,
     MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView, openapi,
 };
 pub use codes::CODES;

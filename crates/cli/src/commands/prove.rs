@@ -8,6 +8,7 @@ use pipehat_server::{CountersView, ProofView};
 use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
+use crate::losses;
 use crate::terminal::{Terminal, Tone};
 
 const EXAMPLES: &str = "\
@@ -18,7 +19,8 @@ Examples:
 The books are made anew from the journal, and for every channel
   received = delivered + filtered + parked + rejected + superseded + in flight
 is checked, with what is in flight counted message by message. Works while Pipehat runs and when it
-does not. Exits with 1 when anything is unaccounted for.";
+does not. Where a repair of the journal had to give records up, the proof is over what is there, and
+says how much is not. Exits with 1 when anything of what is there is unaccounted for.";
 
 /// Prove from the journal that every message is accounted for
 #[derive(Debug, clap::Args)]
@@ -119,6 +121,9 @@ fn show(proof: &ProofView, json: bool, terminal: &Terminal) -> Result<(), Failur
                     channel.in_flight_counted, channel.anomalies
                 )?;
             }
+        }
+        for line in losses::lines(&proof.losses) {
+            writeln!(output, "{}", terminal.paint(Tone::Bad, line))?;
         }
         writeln!(
             output,

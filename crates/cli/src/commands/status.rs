@@ -7,6 +7,7 @@ use pipehat_server::{ChannelView, StatusView};
 use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
+use crate::losses;
 use crate::terminal::{Terminal, Tone, columns};
 
 const EXAMPLES: &str = "\
@@ -129,6 +130,9 @@ fn show(status: &StatusView, terminal: &Terminal) -> Result<(), Failure> {
             size(journal.disk_bytes),
             journal.sync_milliseconds_mean
         )?;
+        for line in losses::lines(&status.losses) {
+            writeln!(output, "         {}", terminal.paint(Tone::Bad, line))?;
+        }
         match status.index_behind {
             None => writeln!(output, "index    none")?,
             Some(0) => writeln!(output, "index    up to date")?,

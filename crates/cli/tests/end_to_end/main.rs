@@ -7,5 +7,6 @@ mod flood;
 mod harness;
 mod parked;
 mod reload;
+mod repaired;
 mod replies;
 mod sealed;

@@ -12,7 +12,10 @@ pub enum ReplyMode {
     /// As soon as the message is kept.
     Received,
     /// When the steps are through.
-    Processed,
+    Processed {
+        /// How long the sender waits for that.
+        timeout: Duration,
+    },
     /// A destination's reply goes back to the sender.
     Delivered {
         /// Which destination's.
@@ -21,13 +24,28 @@ pub enum ReplyMode {
         timeout: Duration,
     },
     /// As MSH-15 and MSH-16 ask.
-    Enhanced,
+    Enhanced {
+        /// How long the application acknowledgment waits for the steps.
+        timeout: Duration,
+    },
     /// Nothing.
     None,
 }
 
-/// How long a sender waits for a destination's reply where the file does not say.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+impl ReplyMode {
+    /// How long a sender waits for what becomes of its message, where it waits for that at all.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Processed { timeout }
+            | Self::Delivered { timeout, .. }
+            | Self::Enhanced { timeout } => Some(*timeout),
+            Self::Received | Self::None => None,
+        }
+    }
+}
+
+/// How long a sender waits for what becomes of its message where the file does not say.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 const REPLY_MODES: [&str; 5] = ["received", "processed", "delivered", "enhanced", "none"];
 
@@ -62,15 +80,24 @@ pub(super) fn reply(
     let timeout = fields.optional("timeout", |node, diagnostics| {
         node.duration_within(Duration::from_millis(100)..=Duration::from_secs(600), diagnostics)
     });
-    if mode.is_some_and(|mode| mode != "delivered") {
-        for key in ["from", "timeout"] {
-            if let Some(span) = fields.key_span(key).cloned() {
-                let message = format!("`{key}` goes with `mode: delivered` only");
-                fields.diagnostics().push(
-                    Diagnostic::error("channel.reply", &span, message)
-                        .with_help("remove it, or write `mode: delivered`"),
-                );
-            }
+    let refused: &[(&str, &str)] = match mode {
+        Some("processed" | "enhanced") => &[("from", "`mode: delivered`")],
+        Some("received" | "none") => &[
+            ("from", "`mode: delivered`"),
+            ("timeout", "`mode: processed`, `delivered` or `enhanced`"),
+        ],
+        _ => &[],
+    };
+    for (key, wanted) in refused {
+        if let Some(span) = fields.key_span(key).cloned() {
+            fields.diagnostics().push(
+                Diagnostic::error(
+                    "channel.reply",
+                    &span,
+                    format!("`{key}` goes with {wanted} only"),
+                )
+                .with_help(format!("remove it, or write {wanted}")),
+            );
         }
     }
     let named = fields.contains("from");
@@ -93,8 +120,8 @@ fn reply_mode(
 ) -> Option<ReplyMode> {
     let from = match (mode, from, destinations) {
         ("received", ..) => return Some(ReplyMode::Received),
-        ("processed", ..) => return Some(ReplyMode::Processed),
-        ("enhanced", ..) => return Some(ReplyMode::Enhanced),
+        ("processed", ..) => return Some(ReplyMode::Processed { timeout }),
+        ("enhanced", ..) => return Some(ReplyMode::Enhanced { timeout }),
         ("none", ..) => return Some(ReplyMode::None),
         (_, Some(from), _) => from,
         (_, None, [only]) => (*only).to_owned(),

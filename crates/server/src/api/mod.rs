@@ -14,7 +14,7 @@ pub use problem::ApiError;
 pub use routes::openapi;
 pub use view::{
     ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,
-    MessageView, ProofChannelView, ProofView, StageView, StatusView,
+    LossView, MessageView, ProofChannelView, ProofView, StageView, StatusView,
 };
 
 pub(crate) use access::new_token;
