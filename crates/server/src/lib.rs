@@ -13,6 +13,7 @@ mod indexer;
 mod installation;
 mod metrics;
 mod node;
+mod offline;
 mod reload;
 
 pub use api::{
@@ -25,3 +26,4 @@ pub use environment::ProcessEnvironment;
 pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};
 pub use node::{Node, NodeError, NodeOptions};
+pub use offline::{OfflineError, OfflineMessages};

@@ -8,6 +8,7 @@ use pipehat_server::{CountersView, ProofView};
 use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
+use crate::local_time::{Clock, TimeArguments};
 use crate::losses;
 use crate::terminal::{Terminal, Tone};
 
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     data: DataArguments,
 
+    #[command(flatten)]
+    time: TimeArguments,
+
     /// The proof as JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +51,7 @@ impl Arguments {
         } else {
             offline(&data, terminal)?
         };
-        show(&proof, self.json, terminal)?;
+        show(&proof, self.json, &self.time.clock(), terminal)?;
         Ok(if proof.holds { Exit::Ok } else { Exit::NotSo })
     }
 }
@@ -87,7 +91,7 @@ pub(crate) fn progress(terminal: &Terminal) -> ProgressBar {
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn show(proof: &ProofView, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+fn show(proof: &ProofView, json: bool, clock: &Clock, terminal: &Terminal) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(proof).map_err(Failure::could_not)?;
         terminal.write(|output| writeln!(output, "{text}"))?;
@@ -122,7 +126,7 @@ fn show(proof: &ProofView, json: bool, terminal: &Terminal) -> Result<(), Failur
                 )?;
             }
         }
-        for line in losses::lines(&proof.losses) {
+        for line in losses::lines(&proof.losses, clock) {
             writeln!(output, "{}", terminal.paint(Tone::Bad, line))?;
         }
         writeln!(

@@ -10,3 +10,4 @@ mod reload;
 mod repaired;
 mod replies;
 mod sealed;
+mod stopped;

@@ -18,4 +18,5 @@ pub use view::{
 };
 
 pub(crate) use access::new_token;
+pub(crate) use messages::{bytes_of, detail_of, page_of};
 pub(crate) use routes::serve;
