@@ -148,6 +148,8 @@ pub(crate) struct TestJournal {
     pub(crate) memory: MemoryJournal,
     held: Mutex<Option<Vec<Append>>>,
     damaged: Mutex<BTreeSet<Position>>,
+    /// Damaged so that a reading in order ends there, too.
+    broken: Mutex<BTreeSet<Position>>,
 }
 
 impl TestJournal {
@@ -158,6 +160,12 @@ impl TestJournal {
     /// From now on this record can't be fetched.
     pub(crate) fn damage(&self, at: Position) {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+    }
+
+    /// From now on this record can't be fetched, and a reading in order ends there.
+    pub(crate) fn break_at(&self, at: Position) {
+        self.damage(at);
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
     }
 
     fn damage_at(&self, at: Position) -> Result<(), ReadError> {
@@ -204,7 +212,16 @@ impl Journal for TestJournal {
     }
 
     fn read(&self, from: Position) -> Records {
-        self.memory.read(from)
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = broken.range(from..).next().copied() else {
+            return self.memory.read(from);
+        };
+        let before = self
+            .memory
+            .read(from)
+            .take_while(move |entry| entry.as_ref().is_ok_and(|entry| entry.position < first));
+        let damage = ReadError::Damaged { chunk: 1, offset: 0, damage: Damage::Record };
+        Box::new(before.chain([Err(damage)]))
     }
 
     fn fetch(&self, at: Position) -> Result<Entry, ReadError> {

@@ -142,6 +142,7 @@ impl Engine {
             if !failed.is_empty() {
                 // Its books stay as they were written last, from where the next start goes on.
                 let mut written = books_of_journal(&log, &data)?;
+                written.lose(&**log.journal());
                 for name in failed {
                     let last = written.channels.remove(&name).unwrap_or_default();
                     books.channels.insert(name, last);
