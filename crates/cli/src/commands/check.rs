@@ -16,8 +16,8 @@ Examples:
   pipehat check feeds --json    the mistakes as JSON, for an editor
 
 Every mistake of every file is shown at once, with file, line and column, and what to write
-instead. Nothing is started: no listener, no connection. Exits with 1 when there are mistakes or no
-channel, and with 3 when there is no project.";
+instead. Nothing is started: no listener, no connection. Exits with 1 when there are mistakes, and with
+3 when there is no project.";
 
 /// Check a project: every mistake, with file, line and column
 #[derive(Debug, clap::Args)]
@@ -36,8 +36,7 @@ impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         must_exist(&self.directory)?;
         let loaded = Project::load(&self.directory, &ProcessEnvironment, &ProcessEnvironment);
-        let works = |project: &Project| !project.channels.is_empty();
-        let exit = if loaded.project.as_ref().is_some_and(works) { Exit::Ok } else { Exit::NotSo };
+        let exit = if loaded.project.is_some() { Exit::Ok } else { Exit::NotSo };
         if self.json {
             let diagnostics: Vec<_> = loaded
                 .diagnostics
@@ -82,13 +81,6 @@ impl Arguments {
             ));
             return Ok(exit);
         };
-        if project.channels.is_empty() {
-            terminal.note(format_args!(
-                "no mistakes, and no channel: write one into {}",
-                self.directory.join("channels").join("NAME.yaml").display()
-            ));
-            return Ok(exit);
-        }
         terminal.write(|output| {
             for channel in &project.channels {
                 let name = terminal.paint(Tone::Strong, &channel.name);
