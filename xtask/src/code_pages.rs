@@ -34,6 +34,7 @@ const GROUPS: &[(&str, &str)] = &[
     ),
     ("project", "Mistakes in a project as a whole, shown by `pipehat check`."),
     ("receive", "What was noticed when a message came in."),
+    ("reply", "What became of an answer to a sender."),
     ("source", "What became of a source, whatever the connector."),
     ("tls", "Certificates, keys and unencrypted connections, whichever connector they belong to."),
 ];

@@ -42,12 +42,17 @@ pub(crate) enum AdminError {
     Answer { url: String },
 }
 
+/// Where the admin API of the Pipehat that runs on this data is, and its token.
+pub(crate) fn access(data: &DataDirectory) -> Result<AdminAccess, Failure> {
+    data.read_admin().map_err(Failure::could_not)?.ok_or_else(|| {
+        Failure::could_not(AdminError::NotRunning { data: data.root().display().to_string() })
+    })
+}
+
 impl Admin {
     /// Finds the Pipehat that runs on this data.
     pub(crate) fn find(data: &DataDirectory) -> Result<Self, Failure> {
-        let access = data.read_admin().map_err(Failure::could_not)?.ok_or_else(|| {
-            Failure::could_not(AdminError::NotRunning { data: data.root().display().to_string() })
-        })?;
+        let access = access(data)?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(crate::tls::trusting_nobody()?)
             .no_proxy()
@@ -60,6 +65,11 @@ impl Admin {
             .build()
             .map_err(Failure::could_not)?;
         Ok(Self { access, client, runtime })
+    }
+
+    /// Whether it answers at all.
+    pub(crate) fn is_there(&self) -> bool {
+        self.get_bytes("/health/live").is_ok()
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     bench, check, completions, demo, journal, listen, mask, message, messages, new, prove, send,
-    status, test, up,
+    status, test, token, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Prove(prove::Arguments),
     #[command(display_order = order::LOOK + 3)]
     Journal(journal::Arguments),
+    #[command(display_order = order::LOOK + 4)]
+    Token(token::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::MESSAGES + 6)]
@@ -125,6 +127,7 @@ impl Command {
             Self::Messages(arguments) => arguments.run(terminal),
             Self::Prove(arguments) => arguments.run(terminal),
             Self::Journal(arguments) => arguments.run(terminal),
+            Self::Token(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Mask(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),

@@ -10,10 +10,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use pipehat_journal::Position;
+use pipehat_journal::{Journal, Position};
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Counters, DeliveryKey, Exception, Ledger, Queue};
+use crate::ledger::{Counters, DeliveryKey, Exception, Ledger, Lost, Queue};
 use crate::names::{ChannelName, MessageId};
 
 const FORMAT: u32 = 1;
@@ -25,6 +25,8 @@ pub struct Books {
     pub channels: BTreeMap<ChannelName, (Option<Position>, Ledger)>,
     /// When which position was the end, oldest first: what retention by time goes by.
     pub times: Vec<(i64, Position)>,
+    /// What the journal had lost to repairs when these books were written.
+    pub lost: Lost,
 }
 
 /// Why a checkpoint could not be used.
@@ -48,6 +50,16 @@ pub enum CheckpointError {
 }
 
 impl Books {
+    /// Makes these the books of this journal: no channel counts on what it lost.
+    pub(crate) fn lose(&mut self, journal: &dyn Journal) -> Arc<Lost> {
+        let lost = Arc::new(Lost::of(&journal.losses()));
+        for (through, ledger) in self.channels.values_mut() {
+            ledger.lose(&lost, &self.lost, *through);
+        }
+        self.lost = Lost::clone(&lost);
+        lost
+    }
+
     /// Reads the books from a file; none when there is no file.
     ///
     /// # Errors
@@ -88,6 +100,9 @@ struct Stored {
     format_version: u32,
     channels: BTreeMap<String, StoredChannel>,
     times: Vec<(i64, u64)>,
+    /// First and last.
+    #[serde(default)]
+    lost: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -104,6 +119,9 @@ struct StoredChannel {
     #[serde(default)]
     links: BTreeMap<String, i64>,
     anomalies: u64,
+    /// First and last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    told: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -127,11 +145,12 @@ impl Stored {
             format_version: FORMAT,
             channels: books.channels.iter().map(channel).collect(),
             times: books.times.iter().map(|(at, position)| (*at, position.get())).collect(),
+            lost: stored_ranges(&books.lost),
         }
     }
 
     fn books(self) -> Option<Books> {
-        let mut books = Books::default();
+        let mut books = Books { lost: ranges(self.lost)?, ..Books::default() };
         for (name, channel) in self.channels {
             let through = Position::new(channel.through);
             books.channels.insert(Arc::from(name), (through, channel.ledger()?));
@@ -174,6 +193,7 @@ impl StoredChannel {
             files: ledger.files.iter().cloned().collect(),
             links: ledger.links.clone(),
             anomalies: ledger.anomalies,
+            told: stored_ranges(&ledger.told),
         }
     }
 
@@ -184,6 +204,7 @@ impl StoredChannel {
             anomalies: self.anomalies,
             files: self.files.into(),
             links: self.links,
+            told: ranges(self.told)?,
             ..Ledger::default()
         };
         for message in self.unprocessed {
@@ -239,6 +260,15 @@ impl StoredQueue {
         }
         Some(queue)
     }
+}
+
+fn stored_ranges(lost: &Lost) -> Vec<(u64, u64)> {
+    lost.ranges().iter().map(|range| (range.start().get(), range.end().get())).collect()
+}
+
+fn ranges(stored: Vec<(u64, u64)>) -> Option<Lost> {
+    let range = |(first, last)| Some(Position::new(first)?..=Position::new(last)?);
+    stored.into_iter().map(range).collect()
 }
 
 fn key(processed: u64, ordinal: u16) -> Option<DeliveryKey> {

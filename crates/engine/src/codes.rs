@@ -35,6 +35,11 @@ pub const CODES: &[CodeDescription] = &[
          give it more `connections` and the channel `order: none`.",
     ),
     code(
+        "delivery.unreadable",
+        "What was to be sent can't be read any more: its place in the journal is damaged, or a repair had to give it up.",
+        "Stop Pipehat and run `pipehat journal verify`. Ask the sender for the message again, then discard this one.",
+    ),
+    code(
         "program.anchor-absent",
         "`add_segment` found none of the segments it was to stand beside. The new one stands at the end.",
         "Name a segment in `after` or `before` that these messages have.",
@@ -163,6 +168,11 @@ pub const CODES: &[CodeDescription] = &[
         "receive.sequence-missing",
         "The channel's `sequence_numbers` is true and MSH-13 is missing, or is no sequence number. The message was refused.",
         "Ask the sender to number its messages, or remove `sequence_numbers`.",
+    ),
+    code(
+        "reply.late",
+        "A sender waited longer for what becomes of its message than `timeout` of the channel's `reply` allows, and was answered AE. The message is kept and goes on.",
+        "See in `pipehat status` what holds it up: a message that holds its lane, or a destination that does not answer. Allow more time with `reply: { mode: …, timeout: … }`, or use `reply: received`.",
     ),
     code(
         "source.ended",

@@ -11,7 +11,7 @@ use crate::ledger::DeliveryKey;
 use crate::log::{Log, LogError};
 use crate::names::{ChannelName, MessageId};
 use crate::record::{
-    Decided, Decision, DeliveryRef, OutputRecord, Processed, ProcessedOutcome, Record,
+    Decided, Decision, DeliveryRef, OutputRecord, Processed, ProcessedOutcome, Record, Settled,
 };
 
 /// Records looked through behind a message for what became of it.
@@ -106,11 +106,27 @@ impl Engine {
         let log = self.log().clone();
         let fetch = move || log.fetch(message.0);
         let Ok(Ok(Record::Received(received))) = tokio::task::spawn_blocking(fetch).await else {
-            return Err(DecideError::NoMessage { message });
+            return self.standing_by_the_books(message).await;
         };
         let handle = self.handle(&received.channel)?;
         let standing = ask(&handle, |answer| Input::Standing { message, answer }).await;
         Ok((received.channel, standing.ok_or(DecideError::Stopping)?))
+    }
+
+    /// A message that can't be read any more may still be parked in some channel's books.
+    async fn standing_by_the_books(
+        &self,
+        message: MessageId,
+    ) -> Result<(ChannelName, Standing), DecideError> {
+        for (channel, handle) in self.all_handles() {
+            let standing = ask(&handle, |answer| Input::Standing { message, answer }).await;
+            if let Some(standing) = standing
+                && (standing.in_processing || !standing.parked_deliveries.is_empty())
+            {
+                return Ok((channel, standing));
+            }
+        }
+        Err(DecideError::NoMessage { message })
     }
 
     async fn delivery(
@@ -119,16 +135,32 @@ impl Engine {
         key: DeliveryKey,
     ) -> Result<DeliveryRef, DecideError> {
         let log = self.log().clone();
-        let fetch = move || log.fetch(key.processed);
-        if let Ok(Ok(Record::Processed(record))) = tokio::task::spawn_blocking(fetch).await
-            && let ProcessedOutcome::Routed(outputs) = &record.outcome
-            && let Some(output) = outputs.get(usize::from(key.ordinal).wrapping_sub(1))
-        {
-            let destination = Arc::clone(&output.destination);
-            return Ok(delivery_ref(key.processed, key.ordinal, outputs, &destination));
-        }
-        Err(DecideError::NoMessage { message })
+        let find = move || routed(&log, key).or_else(|| parked(&log, key));
+        let found = tokio::task::spawn_blocking(find).await.ok().flatten();
+        found.ok_or(DecideError::NoMessage { message })
     }
+}
+
+/// The delivery as the outcome of processing has it.
+fn routed(log: &Log, key: DeliveryKey) -> Option<DeliveryRef> {
+    let Ok(Record::Processed(record)) = log.fetch(key.processed) else { return None };
+    let ProcessedOutcome::Routed(outputs) = &record.outcome else { return None };
+    let output = outputs.get(usize::from(key.ordinal).wrapping_sub(1))?;
+    let destination = Arc::clone(&output.destination);
+    Some(delivery_ref(key.processed, key.ordinal, outputs, &destination))
+}
+
+/// The delivery as the record that parked it has it: where the outcome of processing can't be
+/// read any more.
+fn parked(log: &Log, key: DeliveryKey) -> Option<DeliveryRef> {
+    let settled = log.heads(key.processed.next()).filter_map(|entry| match entry {
+        Ok((_, Record::Settled(settled))) => Some(settled),
+        _ => None,
+    });
+    let mut settled = settled.filter(|settled| settled.processed == key.processed);
+    let Settled { destination, siblings, .. } =
+        settled.find(|settled| settled.ordinal == key.ordinal)?;
+    Some(DeliveryRef { processed: key.processed, ordinal: key.ordinal, destination, siblings })
 }
 
 /// What became of a message: the records about it, in order. Looks from its Received record on,

@@ -6,11 +6,15 @@
 //! Its memory is bounded: a queue tracks up to [`OPEN_MAX`] deliveries one by one; behind its
 //! `frontier` it only counts, for the journal has them in order.
 
+mod lost;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use pipehat_connectors::FilePart;
 use pipehat_journal::Position;
+
+pub use self::lost::Lost;
 
 use crate::names::{DestinationName, MessageId};
 use crate::record::{
@@ -129,6 +133,9 @@ impl Queue {
     fn close(&mut self, key: DeliveryKey) {
         if self.open.remove(&key).is_none() && self.is_open(key) {
             self.beyond = self.beyond.saturating_sub(1);
+        }
+        // One that stands behind the frontier is not open for that reason any more.
+        if self.is_open(key) {
             self.settled_beyond.insert(key);
         }
     }
@@ -181,6 +188,10 @@ pub struct Ledger {
     pub links: BTreeMap<String, i64>,
     /// Records that do not fit what came before. Always 0, or the books are wrong.
     pub anomalies: u64,
+    /// What the journal lost to repairs.
+    pub lost: Arc<Lost>,
+    /// Those of them that the books know of all the same.
+    pub told: Lost,
 }
 
 impl Default for Ledger {
@@ -195,6 +206,8 @@ impl Default for Ledger {
             files: VecDeque::new(),
             links: BTreeMap::new(),
             anomalies: 0,
+            lost: Arc::default(),
+            told: Lost::default(),
         }
     }
 }
@@ -224,8 +237,8 @@ impl Ledger {
                 record.sequence.as_ref(),
             ),
             Record::Processed(record) => self.processed(position, record),
-            Record::Settled(record) => self.settled(record),
-            Record::Decided(record) => self.decided(record),
+            Record::Settled(record) => self.settled(position, record),
+            Record::Decided(record) => self.decided(position, record),
             Record::Attempted(_) | Record::Applied(_) => {}
         }
     }
@@ -263,7 +276,9 @@ impl Ledger {
 
     /// Enters the outcome of processing.
     pub fn processed(&mut self, position: Position, record: &Processed) {
-        if !self.unprocessed.remove(&record.message) {
+        if !self.unprocessed.remove(&record.message)
+            && !self.restore_unprocessed(record.message, position)
+        {
             self.anomalies += 1;
             return;
         }
@@ -300,11 +315,15 @@ impl Ledger {
     }
 
     /// Enters the end of a delivery.
-    pub fn settled(&mut self, record: &Settled) {
+    pub fn settled(&mut self, position: Position, record: &Settled) {
         let key = DeliveryKey { processed: record.processed, ordinal: record.ordinal };
+        let Settled { message, destination, siblings, .. } = record;
+        self.restore_processed(*message, key, destination, siblings, position);
         let before = self.standing(key, &record.destination, &record.siblings);
         if !self.queues.get(&record.destination).is_some_and(|queue| queue.is_open(key)) {
-            self.anomalies += 1;
+            if !self.settled_again(record, position) {
+                self.anomalies += 1;
+            }
             return;
         }
         if let Some(queue) = self.queues.get_mut(&record.destination) {
@@ -324,8 +343,11 @@ impl Ledger {
     }
 
     /// Enters a decision.
-    pub fn decided(&mut self, record: &Decided) {
+    pub fn decided(&mut self, position: Position, record: &Decided) {
+        let message = record.message;
         match &record.decision {
+            Decision::Reprocess
+                if self.parked.contains(&message) && self.is_beyond_recall(message) => {}
             Decision::Reprocess if self.parked.remove(&record.message) => {
                 self.counters.parked -= 1;
                 self.unprocessed.insert(record.message);
@@ -333,10 +355,15 @@ impl Ledger {
             Decision::Discard if self.parked.remove(&record.message) => {
                 self.counters.shift(Some(Disposition::Parked), Some(Disposition::Superseded));
             }
-            Decision::Reprocess | Decision::Discard => self.anomalies += 1,
-            Decision::Resend(delivery) => self.redecide(record.message, delivery, None),
+            Decision::Reprocess | Decision::Discard => {
+                let discard = record.decision == Decision::Discard;
+                if !self.decided_unparked(message, discard, position) {
+                    self.anomalies += 1;
+                }
+            }
+            Decision::Resend(delivery) => self.redecide(position, message, delivery, None),
             Decision::DiscardDelivery(delivery) => {
-                self.redecide(record.message, delivery, Some(Exception::Discarded));
+                self.redecide(position, message, delivery, Some(Exception::Discarded));
             }
         }
     }
@@ -344,15 +371,21 @@ impl Ledger {
     /// A settled delivery opens again, or stands differently.
     fn redecide(
         &mut self,
+        position: Position,
         message: MessageId,
         delivery: &DeliveryRef,
         exception: Option<Exception>,
     ) {
         let key = DeliveryKey { processed: delivery.processed, ordinal: delivery.ordinal };
+        let DeliveryRef { destination, siblings, .. } = delivery;
+        self.restore_processed(message, key, destination, siblings, position);
         let before = self.standing(key, &delivery.destination, &delivery.siblings);
+        let out_of_line = self.is_out_of_line(key);
         let queue = self.queues.entry(Arc::clone(&delivery.destination)).or_default();
         if queue.is_open(key) {
-            self.anomalies += 1;
+            if !self.redecided_open(message, delivery, exception, position) {
+                self.anomalies += 1;
+            }
             return;
         }
         match exception {
@@ -361,7 +394,7 @@ impl Ledger {
             }
             None => {
                 self.exceptions.remove(&key);
-                if queue.settled_beyond.remove(&key) {
+                if queue.settled_beyond.remove(&key) && !out_of_line {
                     queue.beyond += 1;
                 } else {
                     queue.open.insert(key, message);
@@ -397,6 +430,21 @@ impl Ledger {
             (false, true) => Disposition::Delivered,
             (false, false) => Disposition::Superseded,
         })
+    }
+
+    /// The other deliveries of the same outcome of processing, as far as the books still know of
+    /// them: those that are open or stand out. Of the others nothing depends.
+    pub(crate) fn siblings(&self, key: DeliveryKey, destination: &DestinationName) -> Vec<Sibling> {
+        let mut siblings = Vec::new();
+        for (name, queue) in &self.queues {
+            let from = DeliveryKey { processed: key.processed, ordinal: 0 };
+            let to = DeliveryKey { processed: key.processed, ordinal: u16::MAX };
+            let others = queue.open.range(from..=to).map(|(other, _)| other.ordinal);
+            let others = others.filter(|other| name != destination || *other != key.ordinal);
+            siblings
+                .extend(others.map(|ordinal| Sibling { ordinal, destination: Arc::clone(name) }));
+        }
+        siblings
     }
 
     /// How many parts of this file are kept.

@@ -35,7 +35,7 @@ pub use control_id::{ControlIds, InstallationTag};
 pub use decisions::{Deciding, Stage, history, message_of};
 pub use effects::{Effect, Effects, Recording};
 pub use engine::{ApplyReport, Engine, EngineError, EngineOptions};
-pub use ledger::{Counters, DeliveryKey, Exception, Ledger, Queue};
+pub use ledger::{Counters, DeliveryKey, Exception, Ledger, Lost, Queue};
 pub use log::{Log, LogError};
 pub use names::{ChannelName, DeliveryId, DestinationName, MessageId};
 pub use prove::{ChannelProof, Proof, prove};

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pipehat_journal::{AppendError, Body, Entry, Flush, Journal, NewRecord, Position, ReadError};
+use pipehat_journal::{
+    AppendError, Body, Entry, Flush, Journal, Loss, NewRecord, Position, ReadError,
+};
 
 use crate::record::{Record, RecordError};
 
@@ -44,6 +46,19 @@ pub enum LogError {
         /// Where.
         position: Position,
     },
+}
+
+impl LogError {
+    /// Whether reading again can't help: what stands there is damaged or gone.
+    pub(crate) fn is_for_good(&self) -> bool {
+        match self {
+            Self::Read(error) => matches!(
+                error,
+                ReadError::Damaged { .. } | ReadError::Lost { .. } | ReadError::Trimmed { .. }
+            ),
+            Self::Record { .. } | Self::Kind { .. } => true,
+        }
+    }
 }
 
 impl Log {
@@ -129,6 +144,14 @@ impl Log {
         Position::new(self.answered.load(Ordering::Acquire))
     }
 
+    /// What repairs gave up of the journal as far as it is kept.
+    pub fn losses(&self) -> Vec<Loss> {
+        let first = self.journal.first_position();
+        let mut losses = self.journal.losses();
+        losses.retain(|loss| *loss.positions.end() >= first);
+        losses
+    }
+
     /// Reads one record with its bodies.
     ///
     /// # Errors
@@ -158,16 +181,22 @@ impl Log {
     ) -> impl Iterator<Item = Result<(Position, Record), LogError>> + Send + use<> {
         self.journal.read(from.max(self.journal.first_position())).map(|entry| {
             let entry = entry?;
-            let position = entry.position;
-            let inline = |body: &Body| match body {
-                Body::Inline(bytes) => bytes.clone(),
-                Body::Stored(_) => Bytes::new(),
-            };
-            let bodies = entry.bodies.iter().map(inline).collect();
-            let record = Record::decode(entry.kind, entry.head, bodies)
-                .map_err(|source| LogError::Record { position, source })?;
-            Ok((position, record))
+            Ok((entry.position, Self::decode_head(entry)?))
         })
+    }
+
+    /// A record of an entry, with large payloads left on the disk.
+    ///
+    /// # Errors
+    /// When the bytes are not a record of this release.
+    pub(crate) fn decode_head(entry: Entry) -> Result<Record, LogError> {
+        let inline = |body: &Body| match body {
+            Body::Inline(bytes) => bytes.clone(),
+            Body::Stored(_) => Bytes::new(),
+        };
+        let bodies = entry.bodies.iter().map(inline).collect();
+        Record::decode(entry.kind, entry.head, bodies)
+            .map_err(|source| LogError::Record { position: entry.position, source })
     }
 
     /// A record of an entry.

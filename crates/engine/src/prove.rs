@@ -4,10 +4,10 @@
 //! in flight, for each channel. The totals are counted as records say they change; what is in
 //! flight is counted one by one. Only if every record is there do the two agree.
 
-use pipehat_journal::Position;
+use pipehat_journal::{Loss, Position};
 
 use crate::checkpoint::Books;
-use crate::ledger::{Counters, Ledger};
+use crate::ledger::{Counters, Ledger, Lost};
 use crate::log::{Log, LogError};
 use crate::names::ChannelName;
 
@@ -20,6 +20,8 @@ pub struct Proof {
     pub through: Position,
     /// Records read.
     pub records: u64,
+    /// What repairs gave up of what was read: messages nobody can account for.
+    pub losses: Vec<Loss>,
     /// Each channel.
     pub channels: Vec<ChannelProof>,
 }
@@ -63,7 +65,7 @@ pub fn prove(
     baseline: Option<Books>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Proof, LogError> {
-    let mut books = tracking_all(baseline.unwrap_or_default());
+    let mut books = tracking_all(log, baseline.unwrap_or_default());
     let known = books.channels.values().filter_map(|(through, _)| *through).max();
     let from = known.map_or_else(|| log.journal().first_position(), Position::next);
     let end = log.journal().next_position();
@@ -79,7 +81,8 @@ pub fn prove(
             anomalies: ledger.anomalies,
         })
         .collect();
-    Ok(Proof { from, through: end, records, channels })
+    let losses = log.losses();
+    Ok(Proof { from, through: end, records, losses, channels })
 }
 
 /// Moves a baseline up to a position, before what lies before it is forgotten.
@@ -91,7 +94,7 @@ pub(crate) fn advance_baseline(
     baseline: Option<Books>,
     to: Position,
 ) -> Result<Books, LogError> {
-    let mut books = tracking_all(baseline.unwrap_or_default());
+    let mut books = tracking_all(log, baseline.unwrap_or_default());
     let known = books.channels.values().filter_map(|(through, _)| *through).max();
     let from = known.map_or_else(|| log.journal().first_position(), Position::next);
     replay(log, &mut books, from, to, &mut |_, _| ())?;
@@ -102,7 +105,8 @@ pub(crate) fn advance_baseline(
     Ok(books)
 }
 
-fn tracking_all(mut books: Books) -> Books {
+fn tracking_all(log: &Log, mut books: Books) -> Books {
+    books.lose(&**log.journal());
     for (_, ledger) in books.channels.values_mut() {
         ledger.open_max = usize::MAX;
     }
@@ -118,6 +122,7 @@ fn replay(
 ) -> Result<u64, LogError> {
     const PROGRESS_EVERY: u64 = 10_000;
     let mut records = 0;
+    let lost = std::sync::Arc::new(Lost::of(&log.journal().losses()));
     let total = to.get().saturating_sub(from.get());
     // With their bodies: a proof that passes over damage is none.
     for entry in log.records(from) {
@@ -126,8 +131,9 @@ fn replay(
             break;
         }
         let channel = std::sync::Arc::clone(record.channel());
-        let (_, ledger) =
-            books.channels.entry(channel).or_insert_with(|| (None, Ledger::tracking_all()));
+        let (_, ledger) = books.channels.entry(channel).or_insert_with(|| {
+            (None, Ledger { lost: std::sync::Arc::clone(&lost), ..Ledger::tracking_all() })
+        });
         ledger.apply(position, &record);
         records += 1;
         if records % PROGRESS_EVERY == 0 {

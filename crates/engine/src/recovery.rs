@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pipehat_journal::Position;
 
 use crate::checkpoint::Books;
+use crate::ledger::Ledger;
 use crate::log::{Log, LogError};
 use crate::names::{ChannelName, MessageId};
 use crate::record::Record;
@@ -18,8 +19,52 @@ const WINDOW_RECORDS: u64 = 50_000;
 pub(crate) struct Recovered {
     /// The books as of the journal's end.
     pub(crate) books: Books,
-    /// Messages lately received, by channel: sender hash, content hash, id, time.
-    pub(crate) lately: BTreeMap<ChannelName, Vec<(u64, u64, MessageId, jiff::Timestamp)>>,
+    /// Messages lately received, by channel.
+    pub(crate) lately: BTreeMap<ChannelName, Vec<Lately>>,
+}
+
+/// A message lately received: its sender may send it again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lately {
+    pub(crate) sender_hash: u64,
+    pub(crate) content_hash: u64,
+    pub(crate) message: MessageId,
+    pub(crate) at: jiff::Timestamp,
+}
+
+impl Lately {
+    fn of(position: Position, record: &Record) -> Option<Self> {
+        let Record::Received(received) = record else { return None };
+        let counts = received.duplicate_of.is_none() && received.sender_hash != 0;
+        counts.then_some(Self {
+            sender_hash: received.sender_hash,
+            content_hash: received.content_hash,
+            message: MessageId(position),
+            at: received.at,
+        })
+    }
+}
+
+/// The first of the records that are read to recognise messages sent again.
+fn window_start(log: &Log) -> Position {
+    let end = log.journal().next_position();
+    let start = Position::new(end.get().saturating_sub(WINDOW_RECORDS));
+    start.unwrap_or(Position::FIRST)
+}
+
+/// The messages lately received, by channel, oldest first. Blocks on the disk.
+///
+/// # Errors
+/// When the journal can't be read.
+pub(crate) fn lately(log: &Log) -> Result<BTreeMap<ChannelName, Vec<Lately>>, LogError> {
+    let mut lately: BTreeMap<ChannelName, Vec<Lately>> = BTreeMap::new();
+    for entry in log.heads(window_start(log)) {
+        let (position, record) = entry?;
+        if let Some(received) = Lately::of(position, &record) {
+            lately.entry(Arc::clone(record.channel())).or_default().push(received);
+        }
+    }
+    Ok(lately)
 }
 
 /// Brings books up to the journal's end. Blocks on the disk.
@@ -27,8 +72,7 @@ pub(crate) struct Recovered {
 /// # Errors
 /// When the journal can't be read.
 pub(crate) fn recover(log: &Log, mut books: Books) -> Result<Recovered, LogError> {
-    let end = log.journal().next_position();
-    let window = end.get().saturating_sub(WINDOW_RECORDS).max(1);
+    let lost = books.lose(&**log.journal());
     let known = books
         .channels
         .values()
@@ -36,21 +80,15 @@ pub(crate) fn recover(log: &Log, mut books: Books) -> Result<Recovered, LogError
         .min()
         .unwrap_or(1);
     let mut lately: BTreeMap<ChannelName, Vec<_>> = BTreeMap::new();
-    let from = Position::new(known.min(window)).unwrap_or_else(|| log.journal().first_position());
+    let from = Position::new(known).unwrap_or(Position::FIRST).min(window_start(log));
     for entry in log.heads(from) {
         let (position, record) = entry?;
-        if let Record::Received(received) = &record
-            && received.duplicate_of.is_none()
-            && received.sender_hash != 0
-        {
-            lately.entry(Arc::clone(&received.channel)).or_default().push((
-                received.sender_hash,
-                received.content_hash,
-                MessageId(position),
-                received.at,
-            ));
+        if let Some(received) = Lately::of(position, &record) {
+            lately.entry(Arc::clone(record.channel())).or_default().push(received);
         }
-        let (through, ledger) = books.channels.entry(Arc::clone(record.channel())).or_default();
+        let channel = books.channels.entry(Arc::clone(record.channel()));
+        let (through, ledger) = channel
+            .or_insert_with(|| (None, Ledger { lost: Arc::clone(&lost), ..Ledger::default() }));
         if through.is_none_or(|through| position > through) {
             ledger.apply(position, &record);
             *through = Some(position);

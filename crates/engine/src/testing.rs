@@ -1,6 +1,6 @@
 //! Whole engines for tests: sources that tests speak through, destinations that tests answer for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use pipehat_connectors::{
     Receipt, Source, StartError,
 };
 use pipehat_journal::{
-    Body, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError, Records,
-    Statistics, TrimError, Trimmed,
+    Body, Damage, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError,
+    Records, Statistics, TrimError, Trimmed,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -150,11 +150,34 @@ type Append = (Vec<NewRecord>, Flush, Durable);
 pub(crate) struct TestJournal {
     pub(crate) memory: MemoryJournal,
     held: Mutex<Option<Vec<Append>>>,
+    damaged: Mutex<BTreeSet<Position>>,
+    /// Damaged so that a reading in order ends there, too.
+    broken: Mutex<BTreeSet<Position>>,
 }
 
 impl TestJournal {
     fn held(&self) -> MutexGuard<'_, Option<Vec<Append>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this record can't be fetched, nor come by in a reading that starts behind the
+    /// journal's first.
+    pub(crate) fn damage(&self, at: Position) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+    }
+
+    /// From now on this record can't be fetched, and a reading in order ends there.
+    pub(crate) fn break_at(&self, at: Position) {
+        self.damage(at);
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+    }
+
+    fn damage_at(&self, at: Position) -> Result<(), ReadError> {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.contains(&at) {
+            return Err(ReadError::Damaged { chunk: 1, offset: 0, damage: Damage::Record });
+        }
+        Ok(())
     }
 
     /// From now on appends wait.
@@ -193,10 +216,22 @@ impl Journal for TestJournal {
     }
 
     fn read(&self, from: Position) -> Records {
-        self.memory.read(from)
+        // Recovery and proof read from the start, and have a checkpoint for what is damaged.
+        let set = if from == Position::FIRST { &self.broken } else { &self.damaged };
+        let damaged = set.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = damaged.range(from..).next().copied() else {
+            return self.memory.read(from);
+        };
+        let before = self
+            .memory
+            .read(from)
+            .take_while(move |entry| entry.as_ref().is_ok_and(|entry| entry.position < first));
+        let damage = ReadError::Damaged { chunk: 1, offset: 0, damage: Damage::Record };
+        Box::new(before.chain([Err(damage)]))
     }
 
     fn fetch(&self, at: Position) -> Result<Entry, ReadError> {
+        self.damage_at(at)?;
         self.memory.fetch(at)
     }
 

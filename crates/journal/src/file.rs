@@ -13,11 +13,12 @@ use bytes::Bytes;
 
 use crate::{
     AppendError, BODIES_MAX, BODY_BYTES_MAX, Body, Compression, Damage, Durable, Entry, Flush,
-    HEAD_BYTES_MAX, Journal, KeyRing, NewRecord, Position, ReadError, Records, Statistics,
+    HEAD_BYTES_MAX, Journal, KeyRing, Loss, NewRecord, Position, ReadError, Records, Statistics,
     TrimError, Trimmed,
     catalog::Catalog,
     chunk::Previous,
     disk::{self, Disk, Fault},
+    losses,
     preallocate::{self, Preallocator},
     queue::{Queue, Waiting},
     read::{InOrder, Reader},
@@ -102,6 +103,7 @@ pub struct FileJournal {
     queue: Arc<Queue>,
     counters: Arc<Counters>,
     reader: Arc<Reader>,
+    losses: Vec<Loss>,
     directory: PathBuf,
     waiting_bytes_max: usize,
     trimming: Mutex<()>,
@@ -131,6 +133,7 @@ pub(crate) fn open(
     disk::create_directory(&directory).map_err(failed)?;
     let lock = Arc::new(lock(&directory)?);
     remove_spares(&directory).map_err(failed)?;
+    let losses = losses::read(&directory).map_err(failed)?;
 
     let counters = Arc::new(Counters::default());
     let disk = Disk::new(Arc::clone(&counters), fault);
@@ -226,6 +229,7 @@ pub(crate) fn open(
         queue,
         counters,
         reader,
+        losses,
         directory,
         waiting_bytes_max: options.waiting_bytes_max,
         trimming: Mutex::new(()),
@@ -312,6 +316,10 @@ impl Journal for FileJournal {
 
     fn read(&self, from: Position) -> Records {
         Box::new(InOrder::new(Arc::clone(&self.reader), from))
+    }
+
+    fn losses(&self) -> Vec<Loss> {
+        self.losses.clone()
     }
 
     fn fetch(&self, at: Position) -> Result<Entry, ReadError> {

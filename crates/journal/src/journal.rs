@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Body, Damage, Entry, NewRecord, Position, Statistics};
+use crate::{Body, Damage, Entry, Loss, NewRecord, Position, Statistics};
 
 /// When an append wants to be on stable storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,11 @@ pub trait Journal: Send + Sync + 'static {
     /// The durable records from `from` on, in order. Positions are consecutive, except where a
     /// repair had to give records up.
     fn read(&self, from: Position) -> Records;
+
+    /// What repairs had to give up, in the order of positions.
+    fn losses(&self) -> Vec<Loss> {
+        Vec::new()
+    }
 
     /// One durable record.
     fn fetch(&self, at: Position) -> Result<Entry, ReadError>;

@@ -21,7 +21,7 @@
 //! # Layout of a directory
 //! `lock` keeps a second process out; `00000000000000000001.chunk` and so on are the chunks, named
 //! by their first position; `spare.*` are chunks being prepared; `quarantine` is where [`repair`]
-//! keeps what it replaced. The formats are described in the modules `chunk`, `group` and `record`.
+//! keeps what it replaced, and `losses` where it notes what it had to give up. The formats are described in the modules `chunk`, `group` and `record`.
 
 mod catalog;
 mod chunk;
@@ -34,6 +34,7 @@ mod file;
 mod group;
 mod journal;
 mod key;
+mod losses;
 mod memory;
 mod position;
 mod preallocate;
@@ -55,6 +56,7 @@ pub use crate::journal::{
     AppendError, Durable, Flush, Journal, ReadError, Records, TrimError, Trimmed,
 };
 pub use crate::key::{KeyError, KeyRing};
+pub use crate::losses::Loss;
 pub use crate::memory::MemoryJournal;
 pub use crate::position::Position;
 pub use crate::record::{

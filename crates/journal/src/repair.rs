@@ -3,7 +3,8 @@
 //! Each damaged chunk is replaced by a *repaired* one that holds every record which can still be
 //! read in full; the original is kept in `quarantine`. For a chunk that is missing, an empty one
 //! is put in its place. Other chunks are not touched. Lost positions are named and never used
-//! again. Each replacement is one rename, so an interrupted repair can be run again.
+//! again, and they are noted in the journal before it lacks them. Each replacement is one rename,
+//! so an interrupted repair can be run again.
 
 use std::{
     fs::{self, File},
@@ -11,6 +12,7 @@ use std::{
     ops::RangeInclusive,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -23,6 +25,7 @@ use crate::{
     examine::{self, Examined, Found, Subject, Unexamined},
     file,
     group::{GroupEncoder, GroupKind, Link, NewGroup},
+    losses,
     read::{self, Walk},
     record,
     seal::{Opener, Sealer},
@@ -105,7 +108,8 @@ pub fn repair(
         quarantined: Vec::new(),
         replaced: Vec::new(),
     };
-    let mut repair = Repair { directory, keys, mode, report, before: None, reached: None };
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let mut repair = Repair { directory, keys, mode, at, report, before: None, reached: None };
     for (index, planned) in plan.iter().enumerate() {
         repair.chunk(planned, plan.get(index + 1))?;
     }
@@ -165,6 +169,8 @@ struct Repair<'a> {
     directory: &'a Path,
     keys: Option<&'a KeyRing>,
     mode: RepairMode,
+    /// When, in seconds of Unix time.
+    at: u64,
     report: RepairReport,
     /// The chunk before, as the one at hand should name it.
     before: Option<Previous>,
@@ -234,6 +240,8 @@ impl Repair<'_> {
             self.quarantine(&original.path)?;
         }
         if self.mode == RepairMode::Replace {
+            losses::note(self.directory, self.at, &self.report.lost)
+                .map_err(|source| io_error(self.directory, source))?;
             let path = self.directory.join(chunk::file_name(planned.first));
             fs::rename(&temporary, &path)
                 .and_then(|()| disk::sync_directory(self.directory))

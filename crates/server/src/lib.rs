@@ -13,11 +13,12 @@ mod indexer;
 mod installation;
 mod metrics;
 mod node;
+mod offline;
 mod reload;
 
 pub use api::{
     AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DecisionRequest, DecisionView,
-    DeliveryView, DestinationView, HealthView, JournalView, MessageDetail, MessageView,
+    DeliveryView, DestinationView, HealthView, JournalView, LossView, MessageDetail, MessageView,
     MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView, openapi,
 };
 pub use codes::CODES;
@@ -25,3 +26,4 @@ pub use environment::ProcessEnvironment;
 pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};
 pub use node::{Node, NodeError, NodeOptions};
+pub use offline::{OfflineError, OfflineMessages};

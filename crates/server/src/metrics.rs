@@ -126,6 +126,12 @@ impl Page {
             ),
             ("pipehat_journal_disk_bytes", "gauge", "Size on disk.", journal.disk_bytes),
             (
+                "pipehat_journal_lost_records",
+                "gauge",
+                "Records that repairs of the journal gave up.",
+                status.losses.iter().map(|loss| loss.records).sum(),
+            ),
+            (
                 "pipehat_journal_waiting_bytes",
                 "gauge",
                 "Bytes waiting to be written.",

@@ -270,7 +270,7 @@ fn open_journal(
 }
 
 /// Unsealed data has an index that is not secret either.
-fn index_keys(key: Option<&KeyRing>) -> IndexKeys {
+pub(crate) fn index_keys(key: Option<&KeyRing>) -> IndexKeys {
     match key {
         Some(key) => IndexKeys::new(key.derive("index hash"), key.derive("index seal")),
         None => IndexKeys::new([0; 32], [0; 32]),

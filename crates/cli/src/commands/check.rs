@@ -6,7 +6,7 @@ use pipehat_engine::project::Project;
 use pipehat_server::ProcessEnvironment;
 use serde_json::json;
 
-use super::project::show;
+use super::project::{must_exist, show};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Terminal, Tone};
 
@@ -16,7 +16,8 @@ Examples:
   pipehat check feeds --json    the mistakes as JSON, for an editor
 
 Every mistake of every file is shown at once, with file, line and column, and what to write
-instead. Nothing is started: no listener, no connection.";
+instead. Nothing is started: no listener, no connection. Exits with 1 when there are mistakes, and with
+3 when there is no project.";
 
 /// Check a project: every mistake, with file, line and column
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        must_exist(&self.directory)?;
         let loaded = Project::load(&self.directory, &ProcessEnvironment, &ProcessEnvironment);
         let exit = if loaded.project.is_some() { Exit::Ok } else { Exit::NotSo };
         if self.json {

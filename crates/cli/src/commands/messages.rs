@@ -1,24 +1,27 @@
 //! `pipehat messages`: finds messages, shows what became of them, and decides about them.
 
 use clap::Subcommand;
-use pipehat_server::{
-    DecisionRequest, DecisionView, MessageDetail, MessageView, MessagesPage, SearchRequest,
-};
+use pipehat_server::{DecisionRequest, DecisionView, MessageView, SearchRequest};
 
 use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
+use crate::local_time::{Clock, TIME_WIDTH, TimeArguments};
+use crate::message_source::MessageSource;
 use crate::terminal::{Terminal, Tone, fit, visible};
 
 const EXAMPLES: &str = "\
 Examples:
   pipehat messages find --channel adt-in --type ADT^A01 --since 2h
+  pipehat messages find --since yesterday --until 08:00
   pipehat messages find --id 4711            by patient, visit or order number
   pipehat messages find --parked             what waits for a person
   pipehat messages show 1234 --bodies        one message, with its payloads
   pipehat messages release 1234 --reason 'table corrected'
   pipehat messages discard 1234 --reason 'test message of the vendor'
-  pipehat messages resend 1234 --to lab --reason 'the lab lost it'";
+  pipehat messages resend 1234 --to lab --reason 'the lab lost it'
+
+What is found and shown comes from the Pipehat that runs; when none does, from its data directory.";
 
 /// Find messages, show every stage, release, discard or resend them
 #[derive(Debug, clap::Args)]
@@ -45,6 +48,9 @@ enum Command {
 struct Find {
     #[command(flatten)]
     data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
 
     /// Only this channel; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -86,11 +92,12 @@ struct Find {
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
 
-    /// Received since: a time like 2026-01-31T08:00:00Z, or a span like 15m, 2h, 3d
+    /// Received since: 2026-01-31T08:00 (local, or with an offset), 2026-01-31 (from its first
+    /// moment), 08:00, today, yesterday, or a span like 15m, 2h, 3d
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
 
-    /// Received before: a time, or a span ago
+    /// Received before: written as --since
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 
@@ -112,6 +119,9 @@ struct Find {
 struct Show {
     #[command(flatten)]
     data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
 
     /// The message's number, as `find` shows it
     #[arg(value_name = "ID")]
@@ -168,9 +178,8 @@ impl Arguments {
             Command::Find(find) => find.run(terminal),
             Command::Show(show) => show.run(terminal),
             Command::Bytes(bytes) => {
-                let admin = Admin::find(&bytes.data.find())?;
-                let path = format!("/api/v1/messages/{}/bytes", bytes.message);
-                terminal.write_message(&admin.get_bytes(&path)?)?;
+                let source = MessageSource::find(&bytes.data.find(), terminal)?;
+                terminal.write_message(&source.bytes(bytes.message)?)?;
                 Ok(Exit::Ok)
             }
             Command::Release(decide) => decide.run("release", None, terminal),
@@ -182,7 +191,9 @@ impl Arguments {
 
 impl Find {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let admin = Admin::find(&self.data.find())?;
+        let source = MessageSource::find(&self.data.find(), terminal)?;
+        let clock = self.time.clock();
+        let moment = |text: &str| clock.read(text).map(|time| time.to_string());
         let mut request = SearchRequest {
             channels: self.channel,
             from: self.since.as_deref().map(moment).transpose()?,
@@ -202,7 +213,7 @@ impl Find {
         let mut messages: Vec<MessageView> = Vec::new();
         loop {
             request.limit = Some(self.limit.saturating_sub(messages.len()).clamp(1, 500));
-            let page: MessagesPage = admin.post("/api/v1/messages/search", &request)?;
+            let page = source.search(&request)?;
             messages.extend(page.messages);
             request.cursor = page.next;
             if request.cursor.is_none() || messages.len() >= self.limit {
@@ -214,7 +225,7 @@ impl Find {
             let text = serde_json::to_string_pretty(&messages).map_err(Failure::could_not)?;
             terminal.write(|output| writeln!(output, "{text}"))?;
         } else {
-            list(&messages, terminal)?;
+            list(&messages, &clock, terminal)?;
             if request.cursor.is_some() {
                 terminal.note(format_args!("there are more; ask for them with --limit"));
             }
@@ -223,21 +234,21 @@ impl Find {
     }
 }
 
-fn list(messages: &[MessageView], terminal: &Terminal) -> Result<(), Failure> {
+fn list(messages: &[MessageView], clock: &Clock, terminal: &Terminal) -> Result<(), Failure> {
     if messages.is_empty() {
         terminal.note("no message is like that");
         return Ok(());
     }
     terminal.write(|output| {
         let header = format!(
-            "{:>9}  {:23}  {:14}  {:9}  {:20}  {:10}  WHY",
-            "ID", "RECEIVED (UTC)", "CHANNEL", "TYPE", "CONTROL ID", "ENDED"
+            "{:>9}  {:TIME_WIDTH$}  {:14}  {:9}  {:20}  {:10}  WHY",
+            "ID", "RECEIVED", "CHANNEL", "TYPE", "CONTROL ID", "ENDED"
         );
         writeln!(output, "{}", terminal.paint(Tone::Faint, fit(&header, terminal.width())))?;
         for message in messages {
-            let at = message.received_at.trim_end_matches('Z').replace('T', " ");
+            let at = clock.show(&message.received_at);
             let line = format!(
-                "{:>9}  {:23}  {:14}  {:9}  {:20}  {:10}  {}",
+                "{:>9}  {:TIME_WIDTH$}  {:14}  {:9}  {:20}  {:10}  {}",
                 message.id,
                 at,
                 message.channel,
@@ -274,10 +285,9 @@ fn why(message: &MessageView) -> String {
 
 impl Show {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let admin = Admin::find(&self.data.find())?;
-        let bodies = if self.bodies { "?bodies=true" } else { "" };
-        let path = format!("/api/v1/messages/{}{bodies}", self.message);
-        let detail: MessageDetail = admin.get(&path)?;
+        let source = MessageSource::find(&self.data.find(), terminal)?;
+        let clock = self.time.clock();
+        let detail = source.show(self.message, self.bodies)?;
         if self.json {
             let text = serde_json::to_string_pretty(&detail).map_err(Failure::could_not)?;
             terminal.write(|output| writeln!(output, "{text}"))?;
@@ -297,7 +307,7 @@ impl Show {
             }
             for stage in &detail.stages {
                 let name = terminal.paint(Tone::Strong, format!("{:10}", stage.stage));
-                writeln!(output, "{}  {name}  {}", stage.at, stage.what)?;
+                writeln!(output, "{}  {name}  {}", clock.show(&stage.at), stage.what)?;
                 for (name, body) in &stage.bodies {
                     writeln!(output, "    {}", terminal.paint(Tone::Faint, format!("{name}:")))?;
                     for line in body.split(['\r', '\n']).filter(|line| !line.is_empty()) {
@@ -332,30 +342,6 @@ impl Decide {
         }
         Ok(Exit::Ok)
     }
-}
-
-/// A time, or how long ago.
-fn moment(text: &str) -> Result<String, Failure> {
-    if text.parse::<jiff::Timestamp>().is_ok() {
-        return Ok(text.to_owned());
-    }
-    let wrong = || {
-        Failure::usage(format!(
-            "`{text}` is no time: write 2026-01-31T08:00:00Z, or a span like 15m, 2h or 3d"
-        ))
-    };
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let number: i64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let ago = number.checked_mul(seconds).map(jiff::SignedDuration::from_secs);
-    let at = ago.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok()).ok_or_else(wrong)?;
-    Ok(at.to_string())
 }
 
 fn named(text: &str) -> Result<(String, String), Failure> {

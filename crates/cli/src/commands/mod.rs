@@ -15,4 +15,5 @@ pub(crate) mod prove;
 pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod test;
+pub(crate) mod token;
 pub(crate) mod up;

@@ -6,6 +6,7 @@ use pipehat_config::{Colour, Diagnostics};
 use pipehat_engine::project::{Project, ProjectSettings};
 use pipehat_server::{DataDirectory, ProcessEnvironment};
 
+use crate::exit::Failure;
 use crate::terminal::Terminal;
 
 /// Where a project and its data are.
@@ -57,6 +58,32 @@ impl DataArguments {
         };
         self.directory(here, &settings)
     }
+}
+
+/// Makes sure that there is a project in a folder.
+pub(crate) fn must_exist(directory: &Path) -> Result<(), Failure> {
+    let name = directory.display();
+    if !directory.exists() {
+        return Err(Failure::could_not(format!(
+            "there is no folder {name}: name the folder of the project, or make a new one with \
+             `pipehat new {name}`"
+        )));
+    }
+    if !directory.is_dir() {
+        return Err(Failure::could_not(format!(
+            "{name} is not a folder: name the folder of the project, the one with pipehat.yaml and \
+             channels/"
+        )));
+    }
+    // A file with the wrong ending is pointed at when the project is loaded.
+    let signs = ["pipehat.yaml", "pipehat.yml", "channels"];
+    if !signs.iter().any(|sign| directory.join(sign).exists()) {
+        return Err(Failure::could_not(format!(
+            "there is no project in {name}, neither pipehat.yaml nor a folder channels/: name the \
+             folder of the project, or make a new one with `pipehat new DIR`"
+        )));
+    }
+    Ok(())
 }
 
 /// Loads a project; shows its mistakes.

@@ -8,6 +8,8 @@ use pipehat_server::{CountersView, ProofView};
 use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
+use crate::local_time::{Clock, TimeArguments};
+use crate::losses;
 use crate::terminal::{Terminal, Tone};
 
 const EXAMPLES: &str = "\
@@ -18,7 +20,8 @@ Examples:
 The books are made anew from the journal, and for every channel
   received = delivered + filtered + parked + rejected + superseded + in flight
 is checked, with what is in flight counted message by message. Works while Pipehat runs and when it
-does not. Exits with 1 when anything is unaccounted for.";
+does not. Where a repair of the journal had to give records up, the proof is over what is there, and
+says how much is not. Exits with 1 when anything of what is there is unaccounted for.";
 
 /// Prove from the journal that every message is accounted for
 #[derive(Debug, clap::Args)]
@@ -26,6 +29,9 @@ does not. Exits with 1 when anything is unaccounted for.";
 pub(crate) struct Arguments {
     #[command(flatten)]
     data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
 
     /// The proof as JSON
     #[arg(long)]
@@ -45,7 +51,7 @@ impl Arguments {
         } else {
             offline(&data, terminal)?
         };
-        show(&proof, self.json, terminal)?;
+        show(&proof, self.json, &self.time.clock(), terminal)?;
         Ok(if proof.holds { Exit::Ok } else { Exit::NotSo })
     }
 }
@@ -85,7 +91,7 @@ pub(crate) fn progress(terminal: &Terminal) -> ProgressBar {
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn show(proof: &ProofView, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+fn show(proof: &ProofView, json: bool, clock: &Clock, terminal: &Terminal) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(proof).map_err(Failure::could_not)?;
         terminal.write(|output| writeln!(output, "{text}"))?;
@@ -119,6 +125,9 @@ fn show(proof: &ProofView, json: bool, terminal: &Terminal) -> Result<(), Failur
                     channel.in_flight_counted, channel.anomalies
                 )?;
             }
+        }
+        for line in losses::lines(&proof.losses, clock) {
+            writeln!(output, "{}", terminal.paint(Tone::Bad, line))?;
         }
         writeln!(
             output,

@@ -7,6 +7,8 @@ use pipehat_server::{ChannelView, StatusView};
 use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
+use crate::local_time::{Clock, TimeArguments};
+use crate::losses;
 use crate::terminal::{Terminal, Tone, columns};
 
 const EXAMPLES: &str = "\
@@ -24,6 +26,9 @@ its lane, or a changed configuration was refused.";
 pub(crate) struct Arguments {
     #[command(flatten)]
     data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
 
     /// Show it again every 2 seconds, until Ctrl-C
     #[arg(long, short)]
@@ -47,7 +52,7 @@ impl Arguments {
                 if self.watch && terminal.output_is_terminal() {
                     terminal.write(|output| write!(output, "\x1b[H\x1b[2J"))?;
                 }
-                show(&status, terminal)?;
+                show(&status, &self.time.clock(), terminal)?;
             }
             if !self.watch {
                 return Ok(if needs_a_person(&status) { Exit::NotSo } else { Exit::Ok });
@@ -68,7 +73,7 @@ fn needs_a_person(status: &StatusView) -> bool {
     status.refused_configuration.is_some() || status.channels.iter().any(channel)
 }
 
-fn show(status: &StatusView, terminal: &Terminal) -> Result<(), Failure> {
+fn show(status: &StatusView, clock: &Clock, terminal: &Terminal) -> Result<(), Failure> {
     let rows: Vec<[String; 8]> = status.channels.iter().map(row).collect();
     let header = [
         "CHANNEL",
@@ -103,7 +108,8 @@ fn show(status: &StatusView, terminal: &Terminal) -> Result<(), Failure> {
     terminal.write(|output| {
         writeln!(
             output,
-            "pipehat {}  up {}  project {}",
+            "{}  pipehat {}  up {}  project {}",
+            clock.now(),
             status.version,
             span(status.uptime_seconds),
             status.project
@@ -129,6 +135,9 @@ fn show(status: &StatusView, terminal: &Terminal) -> Result<(), Failure> {
             size(journal.disk_bytes),
             journal.sync_milliseconds_mean
         )?;
+        for line in losses::lines(&status.losses, clock) {
+            writeln!(output, "         {}", terminal.paint(Tone::Bad, line))?;
+        }
         match status.index_behind {
             None => writeln!(output, "index    none")?,
             Some(0) => writeln!(output, "index    up to date")?,

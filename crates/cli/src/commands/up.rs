@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use pipehat_server::{Node, NodeOptions};
 
-use super::project::{ProjectArguments, load};
+use super::project::{ProjectArguments, load, must_exist};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Terminal, Tone};
 
@@ -50,6 +50,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        must_exist(&self.project.directory)?;
         let Some(project) = load(&self.project.directory, terminal) else {
             return Ok(Exit::NotSo);
         };

@@ -93,3 +93,46 @@ fn a_directory_with_something_in_it_is_left_alone() {
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
+
+/// What `check`, `up` and `test` say of a folder.
+#[track_caller]
+fn check_refused(directory: &Path, code: i32, wanted: &str) {
+    for command in ["check", "up", "test"] {
+        // What is no folder is the name of a case to `test`.
+        if command == "test" && !directory.is_dir() {
+            continue;
+        }
+        let output = run(&[command, directory.to_str().unwrap()], b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        assert!(said.contains(wanted), "{command}: {said}");
+    }
+}
+
+#[test]
+fn a_folder_without_a_project_is_said_to_be_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    check_refused(&here.join("nowhere"), 3, "there is no folder");
+    check_refused(&here.join("nowhere"), 3, "pipehat new");
+    check_refused(here, 3, "there is no project in");
+    std::fs::write(here.join("notes.txt"), "mine").unwrap();
+    check_refused(&here.join("notes.txt"), 3, "is not a folder");
+    std::fs::write(here.join("pipehat.yaml"), "").unwrap();
+    check_refused(here, 1, "no channel");
+    std::fs::create_dir(here.join("channels")).unwrap();
+    check_refused(here, 1, "channels/NAME.yaml");
+}
+
+#[test]
+fn the_token_of_a_pipehat_that_does_not_run_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let output = run(&["token", "--data", data], b"");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no Pipehat runs on"));
+    let admin = r#"{ "url": "http://127.0.0.1:1", "token": "a-token", "process": 1 }"#;
+    std::fs::write(directory.path().join("admin.json"), admin).unwrap();
+    assert_eq!(stdout(&["token", "--data", data], b""), b"a-token\n");
+    assert_eq!(stdout(&["token", "--data", data, "--url"], b""), b"http://127.0.0.1:1\n");
+}

@@ -9,6 +9,8 @@ mod harness;
 mod parked;
 mod queries;
 mod reload;
+mod repaired;
 mod replies;
 mod sealed;
 mod sequences;
+mod stopped;

@@ -48,12 +48,22 @@ impl Conductor {
             bytes: incoming.bytes.clone(),
             at: incoming.at,
             mode: self.spec.reply.clone(),
+            due: self.spec.reply.timeout().map(|timeout| Instant::now() + timeout),
             senders: vec![answer],
         };
-        self.answers.insert(awaited, waiting);
-        if let ReplyMode::Delivered { timeout, .. } = &self.spec.reply {
-            self.answers_due.insert((Instant::now() + *timeout, awaited), ());
+        if let Some(due) = waiting.due {
+            self.answers_due.insert((due, awaited), ());
         }
+        self.answers.insert(awaited, waiting);
+    }
+
+    /// Those who wait for this message, who are answered now.
+    fn take_waiting(&mut self, message: MessageId) -> Option<Waiting> {
+        let waiting = self.answers.remove(&message)?;
+        if let Some(due) = waiting.due {
+            self.answers_due.remove(&(due, message));
+        }
+        Some(waiting)
     }
 
     /// Whether the destination whose reply senders wait for has not got this message yet.
@@ -147,7 +157,7 @@ impl Conductor {
         if record.reply.is_none() || self.answers.is_empty() {
             return;
         }
-        if let Some(waiting) = self.answers.remove(&record.message) {
+        if let Some(waiting) = self.take_waiting(record.message) {
             waiting.answer(&answer_of(record));
         }
     }
@@ -161,37 +171,36 @@ impl Conductor {
         if record.destination != *from {
             return;
         }
-        let Some(waiting) = self.answers.remove(&record.message) else { return };
+        let Some(waiting) = self.take_waiting(record.message) else { return };
         let control_id = self.services.ids.application_acknowledgment(record.message);
         let answer = answer_of_delivery(&self.spec, record, &waiting.bytes, &control_id);
         waiting.answer(&answer);
     }
 
-    /// Answers those for whom a destination was too slow. The message itself goes on, unless it is
-    /// a query: nobody would hear its answer.
+    /// Answers those who have waited long enough. The message itself goes on, unless it is a query:
+    /// nobody would hear its answer.
     pub(super) fn answer_late(&mut self, now: Instant) {
         while let Some(entry) = self.answers_due.first_entry()
             && entry.key().0 <= now
         {
             let (_, message) = entry.remove_entry().0;
             let Some(waiting) = self.answers.remove(&message) else { continue };
-            let asks = reply::asks(&waiting.bytes);
             if let ReplyMode::Delivered { from, unanswered, .. } = &waiting.mode
-                && asks
+                && reply::asks(&waiting.bytes)
                 && *unanswered != Unanswered::Retry
                 && let Some(post) = self.posts.get_mut(from)
             {
                 post.outbox.note_overdue(message);
             }
-            let text = if asks {
-                "no answer from the destination in time"
-            } else {
-                "no answer from the destination in time; the message is kept"
-            };
-            let refusal = Refusal::error(text);
+            tracing::warn!(
+                channel = &*self.spec.name,
+                message_id = message.0.get(),
+                code = "reply.late",
+                "a sender waited too long and was told AE"
+            );
             let control_id = self.services.ids.application_acknowledgment(message);
-            let reply = reply::negative(&waiting.bytes, &refusal, &control_id, waiting.at);
-            waiting.answer(&Answer { outcome: ReceiptOutcome::Kept, reply: Some(reply) });
+            let answer = waiting.late(&control_id);
+            waiting.answer(&answer);
         }
     }
 
@@ -210,6 +219,21 @@ impl Conductor {
 }
 
 impl Waiting {
+    /// What the sender is told when its time is over: AE, and that the message is kept.
+    fn late(&self, control_id: &str) -> Answer {
+        let text = match self.mode {
+            ReplyMode::Delivered { .. } if reply::asks(&self.bytes) => {
+                "no answer from the destination in time"
+            }
+            ReplyMode::Delivered { .. } => {
+                "no answer from the destination in time; the message is kept and goes on"
+            }
+            _ => "not processed in time; the message is kept and goes on",
+        };
+        let reply = reply::negative(&self.bytes, &Refusal::error(text), control_id, self.at);
+        Answer { outcome: ReceiptOutcome::Kept, reply: Some(reply) }
+    }
+
     fn answer(self, answer: &Answer) {
         for sender in self.senders {
             // The sender may have gone meanwhile.

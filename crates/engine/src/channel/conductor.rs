@@ -192,6 +192,8 @@ pub(super) struct Waiting {
     pub(super) at: Timestamp,
     /// What they wait for: the reply mode when the first of them came. A later one is not theirs.
     pub(super) mode: ReplyMode,
+    /// When they have waited long enough.
+    pub(super) due: Option<Instant>,
     pub(super) senders: Vec<oneshot::Sender<Answer>>,
 }
 

@@ -98,7 +98,7 @@ impl Conductor {
             let _ = answer.send(Err(DecideError::NotKept));
             return;
         };
-        self.ledger.decided(&decided);
+        self.ledger.decided(position, &decided);
         self.applied = position;
         match &decided.decision {
             Decision::Reprocess => {

@@ -171,7 +171,7 @@ impl ChannelIntake {
         self.failed.store(true, Ordering::Release);
     }
 
-    fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
@@ -494,13 +494,13 @@ impl ChannelIntake {
         match mode {
             ReplyMode::None => Receipt { outcome: outcome_of(&kept), reply: None, later: None },
             ReplyMode::Received => self.acknowledge_receipt(&kept, &inbound, Level::Application),
-            ReplyMode::Processed | ReplyMode::Delivered { .. } => match (&kept, answer) {
+            ReplyMode::Processed { .. } | ReplyMode::Delivered { .. } => match (&kept, answer) {
                 (Kept::Persisted(_) | Kept::Repeats(_), Some(answer)) => {
                     self.answered(answer, &inbound).await
                 }
                 _ => self.acknowledge_receipt(&kept, &inbound, Level::Application),
             },
-            ReplyMode::Enhanced { application } => {
+            ReplyMode::Enhanced { application, .. } => {
                 // One that goes to a destination is the conductor's care.
                 let own = if application.is_some() { Later::Elsewhere } else { Later::Here };
                 self.acknowledge_enhanced(&kept, &inbound, answer, own).await
@@ -670,7 +670,9 @@ impl Intake for Door {
         let mode = self.0.mode.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (answer, answered) = match mode {
             ReplyMode::None | ReplyMode::Received => (None, None),
-            ReplyMode::Processed | ReplyMode::Delivered { .. } | ReplyMode::Enhanced { .. } => {
+            ReplyMode::Processed { .. }
+            | ReplyMode::Delivered { .. }
+            | ReplyMode::Enhanced { .. } => {
                 let (answer, answered) = oneshot::channel();
                 (Some(answer), Some(answered))
             }

@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use pipehat_journal::{Position, Records};
+use pipehat_journal::{Entry, Position, Records};
 
 use super::outbox::{Delivery, LoadRequest};
 use crate::ledger::DeliveryKey;
 use crate::log::{Log, LogError};
 use crate::names::MessageId;
-use crate::record::{BodyRef, OutputRecord, Processed, ProcessedOutcome, Record, Sibling};
+use crate::record::{BodyRef, OutputRecord, ProcessedOutcome, Record, Sibling};
 
 /// Records looked at in one reading: between them other channels may have their turn.
 const RECORDS_MAX: usize = 20_000;
@@ -24,12 +24,25 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// cheaper.
 const PASSED_OVER_MAX: u64 = 256;
 
+/// Positions behind damage that are tried for one that can be read.
+const PROBES_MAX: usize = 1_024;
+
 /// What a reading found.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) deliveries: Vec<Delivery>,
+    /// Deliveries whose bytes are damaged or gone for good.
+    pub(crate) unreadable: Vec<Unreadable>,
     /// Where the next reading goes on.
     pub(crate) next: Position,
+}
+
+/// A delivery that can't be made.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) key: DeliveryKey,
+    /// What is known of it, unless not even that can be read.
+    pub(crate) known: Option<(MessageId, Vec<Sibling>)>,
 }
 
 /// Reads the deliveries of one destination, of records up to `applied`: what is in the journal
@@ -51,31 +64,40 @@ pub(crate) fn load(
 }
 
 fn load_these(log: &Log, destination: &str, keys: &[DeliveryKey]) -> Result<Loaded, LogError> {
-    let mut deliveries = Vec::new();
+    let mut loaded = Loaded {
+        deliveries: Vec::new(),
+        unreadable: Vec::new(),
+        next: Position::new(1).unwrap_or_else(|| log.journal().first_position()),
+    };
     let mut bytes = 0;
-    let mut next = Position::new(1).unwrap_or_else(|| log.journal().first_position());
-    let mut latest: Option<(Position, Processed)> = None;
+    let mut latest: Option<(Position, Found)> = None;
     let mut records = Ascending { log, reading: None };
     for key in keys {
         if bytes >= BYTES_MAX {
             break;
         }
         if latest.as_ref().is_none_or(|(position, _)| *position != key.processed) {
-            let Record::Processed(record) = records.fetch(key.processed)? else {
-                return Err(LogError::Kind { position: key.processed });
-            };
-            latest = Some((key.processed, record));
+            let mut found = Found::default();
+            match records.fetch(key.processed) {
+                Ok(entry) => found = deliveries_of(log, entry, None, destination)?,
+                Err(error) if error.is_for_good() => {}
+                Err(error) => return Err(error),
+            }
+            latest = Some((key.processed, found));
         }
-        let Some((_, record)) = &latest else { continue };
-        let found = deliveries_of(log, key.processed, record, destination)?;
-        let Some(delivery) = found.into_iter().find(|delivery| delivery.key == *key) else {
-            return Err(LogError::Kind { position: key.processed });
-        };
-        bytes += delivery.bytes.len();
-        next = key.processed.next();
-        deliveries.push(delivery);
+        let Some((_, found)) = &mut latest else { continue };
+        loaded.next = key.processed.next();
+        if let Some(at) = found.deliveries.iter().position(|delivery| delivery.key == *key) {
+            let delivery = found.deliveries.swap_remove(at);
+            bytes += delivery.bytes.len();
+            loaded.deliveries.push(delivery);
+        } else if let Some(at) = found.unreadable.iter().position(|other| other.key == *key) {
+            loaded.unreadable.push(found.unreadable.swap_remove(at));
+        } else {
+            loaded.unreadable.push(Unreadable { key: *key, known: None });
+        }
     }
-    Ok(Loaded { deliveries, next })
+    Ok(loaded)
 }
 
 /// Fetches records in ascending order. Neighbours come from one reading: fetched singly, each
@@ -87,7 +109,7 @@ struct Ascending<'l> {
 }
 
 impl Ascending<'_> {
-    fn fetch(&mut self, at: Position) -> Result<Record, LogError> {
+    fn fetch(&mut self, at: Position) -> Result<Entry, LogError> {
         let is_near =
             |next: Position| next <= at && at.get().saturating_sub(next.get()) <= PASSED_OVER_MAX;
         let (mut next, mut entries) = match self.reading.take() {
@@ -95,16 +117,17 @@ impl Ascending<'_> {
             _ => (at, self.log.journal().read(at)),
         };
         while next <= at {
-            let Some(entry) = entries.next().transpose()? else { break };
+            // Damage on the way says nothing about the record itself.
+            let Some(Ok(entry)) = entries.next() else { break };
             let position = entry.position;
             next = position.next();
             if position == at {
                 self.reading = Some((next, entries));
-                return self.log.decode(entry);
+                return Ok(entry);
             }
         }
-        // It is not there: the journal says why.
-        self.log.fetch(at)
+        // It is not there, or can't be read: the journal says why.
+        Ok(self.log.journal().fetch(at)?)
     }
 }
 
@@ -115,62 +138,129 @@ fn load_from(
     positions: RangeInclusive<Position>,
     is_settled: &dyn Fn(DeliveryKey) -> bool,
 ) -> Result<Loaded, LogError> {
-    let mut loaded = Loaded { deliveries: Vec::new(), next: *positions.start() };
+    let mut loaded =
+        Loaded { deliveries: Vec::new(), unreadable: Vec::new(), next: *positions.start() };
     let mut bytes = 0;
-    for entry in log.records(*positions.start()).take(RECORDS_MAX) {
+    let from = (*positions.start()).max(log.journal().first_position());
+    for entry in log.journal().read(from).take(RECORDS_MAX) {
         if loaded.deliveries.len() >= DELIVERIES_MAX || bytes >= BYTES_MAX {
             break;
         }
-        let (position, record) = entry?;
-        if position > *positions.end() {
+        let entry = match entry.map_err(LogError::from) {
+            Ok(entry) => entry,
+            Err(error) if error.is_for_good() => {
+                // Nobody can tell whose records these were: they stay open until a repair.
+                let behind = behind_damage(log, loaded.next, *positions.end());
+                tracing::error!(
+                    from = loaded.next.get(),
+                    to = behind.get(),
+                    error = &error as &dyn std::error::Error,
+                    "the journal is damaged; what can be read behind the damage goes on"
+                );
+                loaded.next = behind;
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        if entry.position > *positions.end() {
             break;
         }
-        loaded.next = position.next();
-        let Record::Processed(record) = record else { continue };
-        if &*record.channel != channel {
-            continue;
-        }
-        for delivery in deliveries_of(log, position, &record, destination)? {
+        loaded.next = entry.position.next();
+        let found = deliveries_of(log, entry, Some(channel), destination)?;
+        for delivery in found.deliveries {
             if !is_settled(delivery.key) {
                 bytes += delivery.bytes.len();
                 loaded.deliveries.push(delivery);
             }
         }
+        let unreadable = found.unreadable.into_iter();
+        loaded.unreadable.extend(unreadable.filter(|unreadable| !is_settled(unreadable.key)));
     }
     Ok(loaded)
 }
 
-/// The deliveries of one Processed record for one destination.
+/// The first position behind damage that can be read again, as far as one reading looks.
+fn behind_damage(log: &Log, damaged: Position, last: Position) -> Position {
+    let mut position = damaged;
+    for _ in 0..PROBES_MAX {
+        if position > last || log.journal().fetch(position).is_ok() {
+            break;
+        }
+        position = position.next();
+    }
+    position
+}
+
+/// The deliveries of one outcome of processing for one destination.
+#[derive(Default)]
+struct Found {
+    deliveries: Vec<Delivery>,
+    unreadable: Vec<Unreadable>,
+}
+
+/// The deliveries of one record for one destination; none when it is no outcome of processing, or
+/// one of another channel.
 fn deliveries_of(
     log: &Log,
-    position: Position,
-    record: &Processed,
+    entry: Entry,
+    channel: Option<&str>,
     destination: &str,
-) -> Result<Vec<Delivery>, LogError> {
-    let ProcessedOutcome::Routed(outputs) = &record.outcome else { return Ok(Vec::new()) };
+) -> Result<Found, LogError> {
+    let (position, mut found) = (entry.position, Found::default());
+    let head = match Log::decode_head(entry.clone()) {
+        Ok(Record::Processed(record)) => record,
+        Ok(_) => return Ok(found),
+        Err(error) if error.is_for_good() => {
+            tracing::error!(
+                position = position.get(),
+                error = &error as &dyn std::error::Error,
+                "a record can't be read; what it was to send stays open"
+            );
+            return Ok(found);
+        }
+        Err(error) => return Err(error),
+    };
+    if channel.is_some_and(|channel| channel != &*head.channel) {
+        return Ok(found);
+    }
+    let whole = match log.decode(entry) {
+        Ok(Record::Processed(record)) => Some(record),
+        Ok(_) => None,
+        Err(error) if error.is_for_good() => None,
+        Err(error) => return Err(error),
+    };
+    let record = whole.as_ref().unwrap_or(&head);
+    let ProcessedOutcome::Routed(outputs) = &record.outcome else { return Ok(found) };
     let mut received = None;
-    let mut deliveries = Vec::new();
     for (ordinal, output) in (1..).zip(outputs) {
         if &*output.destination != destination {
             continue;
         }
         let bytes = match &output.bytes {
-            BodyRef::Own(bytes) => bytes.clone(),
+            BodyRef::Own(bytes) => whole.is_some().then(|| bytes.clone()),
             BodyRef::AsReceived => match &received {
-                Some(bytes) => bytes::Bytes::clone(bytes),
+                Some(bytes) => Option::clone(bytes),
                 None => received.insert(received_bytes(log, record.message)?).clone(),
             },
         };
-        deliveries.push(Delivery {
-            key: DeliveryKey { processed: position, ordinal },
-            message: record.message,
-            bytes,
-            lanes: record.lanes.clone(),
-            siblings: siblings(outputs, ordinal),
-            file: record.file.clone(),
-        });
+        let key = DeliveryKey { processed: position, ordinal };
+        let siblings = siblings(outputs, ordinal);
+        match bytes {
+            Some(bytes) => found.deliveries.push(Delivery {
+                key,
+                message: record.message,
+                bytes,
+                lanes: record.lanes.clone(),
+                siblings,
+                file: record.file.clone(),
+            }),
+            None => {
+                let known = Some((record.message, siblings));
+                found.unreadable.push(Unreadable { key, known });
+            }
+        }
     }
-    Ok(deliveries)
+    Ok(found)
 }
 
 /// The outputs of a message other than this one.
@@ -182,23 +272,82 @@ pub(crate) fn siblings(outputs: &[OutputRecord], ordinal: u16) -> Vec<Sibling> {
         .collect()
 }
 
-fn received_bytes(log: &Log, message: MessageId) -> Result<bytes::Bytes, LogError> {
-    match log.fetch(message.0)? {
-        Record::Received(record) => Ok(record.bytes),
-        _ => Err(LogError::Kind { position: message.0 }),
+/// A message's bytes; `None` when they can't be read for good.
+fn received_bytes(log: &Log, message: MessageId) -> Result<Option<bytes::Bytes>, LogError> {
+    match log.fetch(message.0) {
+        Ok(Record::Received(record)) => Ok(Some(record.bytes)),
+        Ok(_) => Ok(None),
+        Err(error) if error.is_for_good() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, mpsc};
+    use std::sync::mpsc;
 
+    use bytes::Bytes;
     use jiff::Timestamp;
-    use pipehat_journal::{Flush, MemoryJournal, Position, ReadError};
+    use pipehat_journal::{Flush, MemoryJournal, ReadError};
 
-    use super::{Ascending, PASSED_OVER_MAX};
-    use crate::log::{Log, LogError};
-    use crate::record::{Applied, Record};
+    use super::*;
+    use crate::record::Applied;
+    use crate::testing::TestJournal;
+
+    fn routed(message: u64) -> Record {
+        let output = |name: &str| OutputRecord {
+            destination: name.into(),
+            bytes: BodyRef::Own(Bytes::from(format!("{name} {message}"))),
+        };
+        Record::Processed(crate::record::Processed {
+            channel: "channel".into(),
+            message: MessageId(Position::new(message).expect("not zero")),
+            at: Timestamp::UNIX_EPOCH,
+            revision: [0; 32],
+            lanes: Vec::new(),
+            file: None,
+            effects: Vec::new(),
+            findings: Vec::new(),
+            outcome: ProcessedOutcome::Routed(vec![output("lab"), output("archive")]),
+            reply: None,
+        })
+    }
+
+    /// Reads on from the first of ten outcomes until nothing comes; gives what was found.
+    #[track_caller]
+    fn check(broken: &[u64], expected: &[u64]) {
+        let journal = Arc::new(TestJournal::default());
+        let log = Log::new(Arc::clone(&journal) as Arc<dyn pipehat_journal::Journal>);
+        let (sender, kept) = mpsc::channel();
+        for number in 1..=10 {
+            let sender = sender.clone();
+            log.append(routed(number), Flush::Now, move |result, _| {
+                sender.send(result.expect("it is kept")).expect("the test waits");
+            });
+        }
+        let last = (0..10).map(|_| kept.recv().expect("an answer")).max().expect("ten");
+        for number in broken {
+            journal.break_at(Position::new(*number).expect("not zero"));
+        }
+        let mut found = Vec::new();
+        let mut next = Position::FIRST;
+        while next <= last {
+            let request = LoadRequest::From(next);
+            let loaded = load(&log, "channel", "lab", &request, last, &|_| false).expect("reads");
+            assert!(loaded.next > next, "it goes on");
+            next = loaded.next;
+            found.extend(loaded.deliveries.iter().map(|found| found.key.processed.get()));
+        }
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_behind_damage_goes_on() {
+        check(&[], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        check(&[4], &[1, 2, 3, 5, 6, 7, 8, 9, 10]);
+        check(&[1, 2, 3, 7], &[4, 5, 6, 8, 9, 10]);
+        check(&[9, 10], &[1, 2, 3, 4, 5, 6, 7, 8]);
+    }
 
     fn record(number: u64) -> Record {
         let (channel, at) = (Arc::from("test"), Timestamp::UNIX_EPOCH);
@@ -224,7 +373,8 @@ mod tests {
         let mut records = Ascending { log: &log, reading: None };
         let near = 9 + PASSED_OVER_MAX;
         for number in [1, 2, 3, 7, 8, near, near + 1, end, end, 5, 6, end] {
-            assert_eq!(records.fetch(at(number)).expect("a record"), record(number));
+            let entry = records.fetch(at(number)).expect("a record");
+            assert_eq!(log.decode(entry).expect("a record"), record(number));
         }
         let missing = records.fetch(at(end + 1));
         assert!(matches!(missing, Err(LogError::Read(ReadError::NotWritten { .. }))));

@@ -320,6 +320,13 @@ impl Outbox {
         Some(request)
     }
 
+    /// Forgets deliveries that can't be read from the journal.
+    pub(crate) fn give_up(&mut self, keys: impl IntoIterator<Item = DeliveryKey>) {
+        for key in keys {
+            self.to_load.remove(&key);
+        }
+    }
+
     /// Takes deliveries read from the journal, in order, as far as they are still open.
     pub(crate) fn loaded(
         &mut self,

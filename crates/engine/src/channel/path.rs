@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::conductor::{Blocked, Conductor, Input, STALL, Services, Work};
 use super::intake::{Incoming, ReceivedFacts, now};
-use super::load::{self, Loaded};
+use super::load::{self, Loaded, Unreadable};
 use super::outbox::{Delivery, LoadRequest, Verdict};
 use super::post::Connection;
 use super::reply::Answer;
@@ -327,11 +327,12 @@ impl Conductor {
                 if let (LoadRequest::From(from), Some(queue)) =
                     (request, self.ledger.queues.get_mut(destination))
                 {
-                    let keys: Vec<_> = loaded
-                        .deliveries
-                        .iter()
-                        .map(|delivery| (delivery.key, delivery.message))
-                        .collect();
+                    let keys = loaded.deliveries.iter();
+                    let keys = keys.map(|delivery| (delivery.key, delivery.message));
+                    let unreadable = loaded.unreadable.iter();
+                    let unreadable =
+                        unreadable.filter_map(|other| Some((other.key, other.known.as_ref()?.0)));
+                    let keys: Vec<_> = keys.chain(unreadable).collect();
                     queue.advance(&keys, Some(loaded.next));
                     if keys.is_empty() && queue.frontier == Some(*from) {
                         let due = Instant::now() + STALL;
@@ -341,7 +342,11 @@ impl Conductor {
                 let queue = self.ledger.queues.get(destination);
                 let open =
                     |key: &DeliveryKey| queue.is_some_and(|queue| queue.open.contains_key(key));
+                post.outbox.give_up(loaded.unreadable.iter().map(|unreadable| unreadable.key));
                 post.outbox.loaded(request, loaded.deliveries, open);
+                for unreadable in loaded.unreadable {
+                    self.park_unreadable(destination, unreadable);
+                }
             }
             Err(error) => {
                 tracing::error!(
@@ -354,6 +359,22 @@ impl Conductor {
                 self.reloads.insert(Arc::clone(destination), Instant::now() + STALL);
             }
         }
+    }
+
+    /// A delivery whose bytes can't be read any more is set aside; its destination goes on.
+    fn park_unreadable(&mut self, destination: &DestinationName, unreadable: Unreadable) {
+        let Unreadable { key, known } = unreadable;
+        let queue = self.ledger.queues.get(destination);
+        let Some(open) = queue.and_then(|queue| queue.open.get(&key)) else { return };
+        let (message, siblings) =
+            known.unwrap_or_else(|| (*open, self.ledger.siblings(key, destination)));
+        let delivery =
+            Delivery { key, message, bytes: Bytes::new(), lanes: Vec::new(), siblings, file: None };
+        let outcome = SettledOutcome::Parked {
+            code: "delivery.unreadable".to_owned(),
+            detail: "what was to be sent can't be read from the journal any more".to_owned(),
+        };
+        self.settle(delivery, destination, outcome, None, 0, None);
     }
 
     // --- settle --------------------------------------------------------------------------------
@@ -474,7 +495,7 @@ impl Conductor {
         self.settling = self.settling.saturating_sub(1);
         match result {
             Ok(position) => {
-                self.ledger.settled(&record);
+                self.ledger.settled(position, &record);
                 self.applied = position;
                 self.answer_settled(&record);
                 if let Some(post) = self.posts.get_mut(&record.destination) {

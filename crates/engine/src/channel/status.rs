@@ -38,8 +38,8 @@ pub struct ChannelStatus {
 }
 
 impl ChannelStatus {
-    /// A channel that failed before anybody saw it.
-    pub(crate) fn failed(spec: &ChannelSpec) -> Self {
+    /// A channel that nobody has seen yet, and that does not answer.
+    pub(crate) fn not_seen(spec: &ChannelSpec) -> Self {
         Self {
             name: Arc::clone(&spec.name),
             revision: spec.revision.0,
@@ -48,7 +48,7 @@ impl ChannelStatus {
             blocked: Vec::new(),
             anomalies: 0,
             stalled: false,
-            failed: true,
+            failed: false,
             address: None,
             source_connector: spec.source.connector,
             source: Health::default().snapshot(),

@@ -208,3 +208,123 @@ async fn a_source_that_panics_is_seen_and_starts_again_with_the_next_configurati
     calls.next().await.deliver();
     engine.until(|status| status.counters.delivered == 2).await;
 }
+
+/// The outcomes of processing, in order.
+fn outcomes(engine: &TestEngine) -> Vec<Position> {
+    let records = engine.engine.log().heads(Position::FIRST);
+    let outcomes = records.filter_map(|entry| match entry.expect("a record") {
+        (position, crate::record::Record::Processed(_)) => Some(position),
+        _ => None,
+    });
+    outcomes.collect()
+}
+
+#[tokio::test]
+async fn a_delivery_that_cant_be_read_is_parked_and_the_others_go_on() {
+    // The outcome itself, or the message that is sent as it was received.
+    for what in [outcomes, |engine: &TestEngine| messages(engine).iter().map(|id| id.0).collect()] {
+        let source = TestSource::default();
+        let (out, mut calls) = destination(1, 1);
+        let project = project(ONE, &source, &[("out", &out)]);
+        let engine = TestEngine::start(&project).await;
+        for name in ["one", "two", "three"] {
+            source.receive(message(name)).await;
+        }
+        engine.until(|status| status.counters.received == 3 && status.unprocessed == 0).await;
+        drop(calls.next().await);
+        engine.journal.damage(what(&engine)[1]);
+
+        let engine = engine.start_again(&project).await;
+        let ids = messages(&engine);
+        for id in [ids[0], ids[2]] {
+            let call = calls.next().await;
+            assert_eq!(call.outbound.message, id.0.get());
+            call.deliver();
+        }
+        engine.until(|status| status.counters.delivered == 2 && status.counters.parked == 1).await;
+        assert!(engine.holds());
+        let released = engine.engine.release(ids[1], &who()).await;
+        assert_eq!(released, Ok(1), "a person may try");
+        engine.until(|status| status.counters.in_flight() == 0).await;
+        assert_eq!(engine.engine.discard(ids[1], &who()).await, Ok(1));
+        engine.until(|status| status.counters.superseded == 1).await;
+        assert!(engine.holds());
+    }
+}
+
+#[tokio::test]
+async fn status_answers_at_once_while_a_configuration_is_applied() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let before = project(ONE, &source, &[("out", &out)]);
+    let mut none = project(ONE, &source, &[("out", &out)]);
+    none.channels.clear();
+    let engine = TestEngine::start(&before).await;
+    source.receive(message("one")).await;
+    let call = calls.next().await;
+    // The channel can't go before its send under way has ended.
+    let running = Arc::clone(&engine.engine);
+    let applying = tokio::spawn(async move { running.apply(&none, "test").await });
+    engine.until(|status| status.source.state == LinkState::Stopped).await;
+    let look = Duration::from_millis(500);
+    let seen = tokio::time::timeout(look, engine.engine.status()).await.expect("at once");
+    assert!(!applying.is_finished());
+    assert_eq!(seen.len(), 1);
+    assert!(seen.iter().all(|status| status.counters.received == 1 && !status.failed));
+    call.deliver();
+    within(applying).await.expect("no panic").expect("it applies");
+    assert!(engine.engine.status().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_channel_that_comes_back_knows_what_is_sent_again() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let with = project(ONE, &source, &[("out", &out)]);
+    let mut without = project(ONE, &source, &[("out", &out)]);
+    without.channels.clear();
+    let engine = TestEngine::start(&with).await;
+    let first = source.receive(message("one")).await;
+    calls.next().await.deliver();
+    engine.until(|status| status.counters.delivered == 1).await;
+    engine.engine.apply(&without, "test").await.expect("it applies");
+    engine.engine.apply(&with, "test").await.expect("it applies");
+    let second = source.receive(message("one")).await;
+    assert_eq!(first.reply, second.reply, "the first one's acknowledgment");
+    engine.until(|status| status.counters.superseded == 1).await;
+    // Also when Pipehat was started without the channel meanwhile.
+    let engine = engine.start_again(&without).await;
+    engine.engine.apply(&with, "test").await.expect("it applies");
+    assert_eq!(source.receive(message("one")).await.reply, first.reply);
+    engine.until(|status| status.counters.superseded == 2).await;
+    assert!(calls.is_quiet().await && engine.holds());
+}
+
+#[tokio::test]
+async fn a_sender_does_not_wait_for_ever_on_a_lane_that_is_held() {
+    for mode in ["processed", "enhanced", "delivered"] {
+        let source = TestSource::default();
+        let (out, mut calls) = destination(1, 1);
+        let rest = format!(
+            "reply: {{ mode: {mode}, timeout: 100ms }}\non_failure: stop\n\
+             steps: [ {{ date: {{ field: PID-7, read: yyyyMMdd, write: yyyy }} }} ]\n{ONE}"
+        );
+        let engine = TestEngine::start(&project(&rest, &source, &[("out", &out)])).await;
+        let bad = [&message("one")[..], b"PV1|1\r"].concat();
+        let bad = String::from_utf8(bad).expect("text").replace("^^^A", "^^^A||||x");
+        let receipt = source.receive(bad).await;
+        engine.until(|status| !status.blocked.is_empty()).await;
+        assert_eq!(receipt.outcome, ReceiptOutcome::Kept, "{mode}");
+        let reply = receipt.reply.expect("an answer");
+        let reply = String::from_utf8_lossy(&reply);
+        assert!(reply.contains("\rMSA|AE|one"), "{mode}: {reply}");
+        // HL7 v2.5.1 §2.15.5: ERR-3 the code, ERR-4 the severity.
+        assert!(reply.contains("\rERR|||207^") && reply.contains("|E|"), "{mode}: {reply}");
+        assert!(reply.contains("the message is kept and goes on"), "{mode}: {reply}");
+        assert!(calls.is_quiet().await);
+        let one = messages(&engine)[0];
+        engine.engine.discard(one, &who()).await.expect("it was kept");
+        engine.until(|status| status.counters.superseded == 1).await;
+        assert!(engine.holds());
+    }
+}

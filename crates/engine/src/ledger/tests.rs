@@ -17,6 +17,8 @@ use crate::record::{
     Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome, Sibling,
 };
 
+mod lost;
+
 const DESTINATIONS: [&str; 2] = ["lab", "archive"];
 
 /// How a delivery stands in the model.

@@ -12,7 +12,10 @@ pub enum ReplyMode {
     /// As soon as the message is kept.
     Received,
     /// When the steps are through.
-    Processed,
+    Processed {
+        /// How long the sender waits for that.
+        timeout: Duration,
+    },
     /// A destination's reply goes back to the sender.
     Delivered {
         /// Which destination's.
@@ -24,6 +27,8 @@ pub enum ReplyMode {
     },
     /// As MSH-15 and MSH-16 ask.
     Enhanced {
+        /// How long the application acknowledgment waits for the steps.
+        timeout: Duration,
         /// The destination that application acknowledgments go to, as messages of their own; none:
         /// the connection the message came by.
         application: Option<DestinationName>,
@@ -45,14 +50,24 @@ pub enum Unanswered {
     Retry,
 }
 
-/// How long a sender waits for a destination's reply where the file does not say.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a sender waits for what becomes of its message where the file does not say.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl ReplyMode {
+    /// How long a sender waits for what becomes of its message, where it waits for that at all.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Processed { timeout }
+            | Self::Delivered { timeout, .. }
+            | Self::Enhanced { timeout, .. } => Some(*timeout),
+            Self::Received | Self::None => None,
+        }
+    }
+
     /// The destination that gets application acknowledgments, and nothing else.
     pub(crate) fn application(&self) -> Option<&DestinationName> {
         match self {
-            Self::Enhanced { application } => application.as_ref(),
+            Self::Enhanced { application, .. } => application.as_ref(),
             _ => None,
         }
     }
@@ -88,27 +103,33 @@ pub(super) fn reply(
     let application = fields.optional("application", |node, diagnostics| {
         destination_name(node, destinations, diagnostics)
     });
-    if mode.is_some_and(|mode| mode != "enhanced")
-        && let Some(span) = fields.key_span("application").cloned()
-    {
-        fields.diagnostics().push(
-            Diagnostic::error(
-                "channel.reply",
-                &span,
-                "`application` goes with `mode: enhanced` only",
-            )
-            .with_help("remove it, or write `mode: enhanced`"),
-        );
-    }
-    if mode.is_some_and(|mode| mode != "delivered") {
-        for key in ["from", "timeout", "unanswered"] {
-            if let Some(span) = fields.key_span(key).cloned() {
-                let message = format!("`{key}` goes with `mode: delivered` only");
-                fields.diagnostics().push(
-                    Diagnostic::error("channel.reply", &span, message)
-                        .with_help("remove it, or write `mode: delivered`"),
-                );
-            }
+    const DELIVERED: &str = "`mode: delivered`";
+    const ENHANCED: &str = "`mode: enhanced`";
+    const WAITING: &str = "`mode: processed`, `delivered` or `enhanced`";
+    let refused: &[(&str, &str)] = match mode {
+        Some("processed") => {
+            &[("from", DELIVERED), ("unanswered", DELIVERED), ("application", ENHANCED)]
+        }
+        Some("enhanced") => &[("from", DELIVERED), ("unanswered", DELIVERED)],
+        Some("delivered") => &[("application", ENHANCED)],
+        Some("received" | "none") => &[
+            ("from", DELIVERED),
+            ("timeout", WAITING),
+            ("unanswered", DELIVERED),
+            ("application", ENHANCED),
+        ],
+        _ => &[],
+    };
+    for (key, wanted) in refused {
+        if let Some(span) = fields.key_span(key).cloned() {
+            fields.diagnostics().push(
+                Diagnostic::error(
+                    "channel.reply",
+                    &span,
+                    format!("`{key}` goes with {wanted} only"),
+                )
+                .with_help(format!("remove it, or write {wanted}")),
+            );
         }
     }
     let named = [fields.contains("from"), fields.contains("application")];
@@ -123,8 +144,8 @@ pub(super) fn reply(
     };
     let mode = reply_mode(mode?, from, terms, &span, destinations, diagnostics)?;
     Some(match mode {
-        ReplyMode::Enhanced { .. } => {
-            ReplyMode::Enhanced { application: application.map(DestinationName::from) }
+        ReplyMode::Enhanced { timeout, .. } => {
+            ReplyMode::Enhanced { timeout, application: application.map(DestinationName::from) }
         }
         mode => mode,
     })
@@ -168,8 +189,10 @@ fn reply_mode(
 ) -> Option<ReplyMode> {
     let from = match (mode, from, destinations) {
         ("received", ..) => return Some(ReplyMode::Received),
-        ("processed", ..) => return Some(ReplyMode::Processed),
-        ("enhanced", ..) => return Some(ReplyMode::Enhanced { application: None }),
+        ("processed", ..) => return Some(ReplyMode::Processed { timeout: terms.timeout }),
+        ("enhanced", ..) => {
+            return Some(ReplyMode::Enhanced { timeout: terms.timeout, application: None });
+        }
         ("none", ..) => return Some(ReplyMode::None),
         (_, Some(from), _) => from,
         (_, None, [only]) => (*only).to_owned(),

@@ -4,6 +4,7 @@
 //! by every later release. The rest of the engine works on them as they are here, decoded.
 
 mod encoding;
+mod format;
 mod life;
 
 pub use encoding::RecordError;

@@ -65,6 +65,9 @@ fn check_repaired(sample: &Sample, count: u64, expected_lost: &[u64]) {
     assert_eq!(verified.records, count - expected_lost.len() as u64);
 
     let (journal, _) = sample.open(&sample.path()).expect("opens");
+    let noted: Vec<_> = journal.losses().into_iter().map(|loss| loss.positions).collect();
+    assert_eq!(noted, done.lost, "what is lost is noted for good");
+    assert!(journal.losses().iter().all(|loss| loss.at > 1_700_000_000));
     let read: Vec<u64> = journal
         .read(Position::FIRST)
         .map(|entry| entry.expect("reads"))

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::ApiError;
-use super::view::{ApplyView, JournalView, ProofView, StatusView};
+use super::view::{ApplyView, JournalView, LossView, ProofView, StatusView};
 use crate::metrics;
 use crate::node::Shared;
 use crate::reload::{self, ReloadError};
@@ -55,6 +55,7 @@ async fn status_of(shared: &Shared) -> StatusView {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone(),
+        losses: LossView::all(&shared.engine.log().losses()),
     }
 }
 

@@ -12,7 +12,7 @@ use pipehat_engine::record::Record;
 use pipehat_engine::{DecideError, Deciding, Log, MessageId, Stage, message_of};
 use pipehat_journal::Position;
 use pipehat_store as store;
-use pipehat_store::{MessageSearch, Redacted};
+use pipehat_store::{MessageSearch, Redacted, SqliteMessageSearch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -120,15 +120,24 @@ pub(super) async fn search(
         .search
         .clone()
         .ok_or_else(|| ApiError::unavailable("this Pipehat runs without a message index"))?;
-    let query = query_of(request)?;
-    let page = tokio::task::spawn_blocking(move || search.search(&query))
+    tokio::task::spawn_blocking(move || page_of(&search, request))
         .await
         .map_err(|_| ApiError::internal("the search failed"))?
+        .map(Json)
+}
+
+/// A page of the index.
+pub(crate) fn page_of(
+    search: &SqliteMessageSearch,
+    request: SearchRequest,
+) -> Result<MessagesPage, ApiError> {
+    let page = search
+        .search(&query_of(request)?)
         .map_err(|error| ApiError::unavailable(error.to_string()))?;
-    Ok(Json(MessagesPage {
+    Ok(MessagesPage {
         messages: page.summaries.into_iter().map(Into::into).collect(),
         next: page.next.map(|cursor| cursor.to_string()),
-    }))
+    })
 }
 
 fn query_of(request: SearchRequest) -> Result<store::Query, ApiError> {
@@ -208,21 +217,28 @@ pub(super) async fn show(
     Number(id): Number,
     Query(show): Query<Show>,
 ) -> Result<Json<MessageDetail>, ApiError> {
-    let message = message_id(id)?;
     let (log, search) = (shared.engine.log().clone(), shared.search.clone());
-    let look = move || -> Result<MessageDetail, ApiError> {
-        let summary = search.and_then(|search| search.message(id).ok().flatten());
-        let stages = stages(&log, message, summary.as_ref())?;
-        let bodies = if show.bodies { Bodies::Shown } else { Bodies::Hidden };
-        Ok(MessageDetail {
-            message: summary.map(Into::into),
-            stages: stages.iter().map(|stage| StageView::of(stage, bodies)).collect(),
-        })
-    };
-    tokio::task::spawn_blocking(look)
+    tokio::task::spawn_blocking(move || detail_of(&log, search.as_deref(), id, show.bodies))
         .await
         .map_err(|_| ApiError::internal("the message could not be read"))?
         .map(Json)
+}
+
+/// One message, by the journal and, where there is one, the index.
+pub(crate) fn detail_of(
+    log: &Log,
+    search: Option<&SqliteMessageSearch>,
+    id: u64,
+    bodies: bool,
+) -> Result<MessageDetail, ApiError> {
+    let message = message_id(id)?;
+    let summary = search.and_then(|search| search.message(id).ok().flatten());
+    let stages = stages(log, message, summary.as_ref())?;
+    let bodies = if bodies { Bodies::Shown } else { Bodies::Hidden };
+    Ok(MessageDetail {
+        message: summary.map(Into::into),
+        stages: stages.iter().map(|stage| StageView::of(stage, bodies)).collect(),
+    })
 }
 
 /// The records of a message, as far as the index knows there are more.
@@ -262,23 +278,24 @@ pub(super) async fn bytes(
     State(shared): State<Arc<Shared>>,
     Number(id): Number,
 ) -> Result<Response, ApiError> {
-    let message = message_id(id)?;
     let log = shared.engine.log().clone();
-    let fetch = move || -> Option<Bytes> {
-        match log.fetch(message.0).ok()? {
-            Record::Received(record) => match record.duplicate_of {
-                Some(original) => match log.fetch(original.0).ok()? {
-                    Record::Received(record) => Some(record.bytes),
-                    _ => None,
-                },
-                None => Some(record.bytes),
-            },
-            _ => None,
-        }
-    };
-    let bytes = tokio::task::spawn_blocking(fetch).await.ok().flatten();
-    let bytes = bytes.ok_or_else(|| ApiError::not_found("such message in the journal"))?;
+    let bytes = tokio::task::spawn_blocking(move || bytes_of(&log, id))
+        .await
+        .map_err(|_| ApiError::internal("the message could not be read"))??;
     Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}
+
+/// A message's bytes as they were received.
+pub(crate) fn bytes_of(log: &Log, id: u64) -> Result<Bytes, ApiError> {
+    let received = |message: MessageId| match log.fetch(message.0) {
+        Ok(Record::Received(record)) => Ok(record),
+        _ => Err(ApiError::not_found("such message in the journal")),
+    };
+    let record = received(message_id(id)?)?;
+    match record.duplicate_of {
+        Some(original) => Ok(received(original)?.bytes),
+        None => Ok(record.bytes),
+    }
 }
 
 /// Lets a parked message go on.

@@ -14,8 +14,9 @@ pub use problem::ApiError;
 pub use routes::openapi;
 pub use view::{
     ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,
-    MessageView, ProofChannelView, ProofView, StageView, StatusView,
+    LossView, MessageView, ProofChannelView, ProofView, StageView, StatusView,
 };
 
 pub(crate) use access::new_token;
+pub(crate) use messages::{bytes_of, detail_of, page_of};
 pub(crate) use routes::serve;

@@ -54,6 +54,13 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "api.unavailable", message)
     }
 
+    pub(crate) fn no_index() -> Self {
+        Self::unavailable(
+            "there is no message index that can be searched: start Pipehat, which makes it from the \
+             journal",
+        )
+    }
+
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api.internal", message)
     }

@@ -1,10 +1,12 @@
 //! What the API shows: the engine's facts in JSON. Bodies of messages are shown only where the
 //! call asks for them.
 
+use std::collections::BTreeMap;
+
 use pipehat_connectors::{HealthSnapshot, LinkState};
 use pipehat_engine::record::{BodyRef, Decision, ProcessedOutcome, Record, SettledOutcome};
 use pipehat_engine::{ApplyReport, ChannelStatus, Counters, DestinationStatus, Proof, Stage};
-use pipehat_journal::Statistics;
+use pipehat_journal::{Loss, Statistics};
 use pipehat_store as store;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +30,39 @@ pub struct StatusView {
     pub index_behind: Option<u64>,
     /// The mistakes of the latest configuration that was refused.
     pub refused_configuration: Option<String>,
+    /// What repairs of the journal gave up, as far as the journal goes back.
+    #[serde(default)]
+    pub losses: Vec<LossView>,
+}
+
+/// Records that one repair of the journal gave up: what they told of messages can't be
+/// accounted for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LossView {
+    /// When the journal was repaired, RFC 3339 in UTC.
+    pub at: String,
+    /// How many records.
+    pub records: u64,
+    /// Their positions: first and last of each range.
+    pub positions: Vec<(u64, u64)>,
+}
+
+impl LossView {
+    /// What each repair gave up, the earliest first.
+    pub(super) fn all(losses: &[Loss]) -> Vec<Self> {
+        let mut repairs: BTreeMap<u64, Self> = BTreeMap::new();
+        for loss in losses {
+            let at = i64::try_from(loss.at).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+            let repair = repairs.entry(loss.at).or_insert_with(|| Self {
+                at: time(at),
+                records: 0,
+                positions: Vec::new(),
+            });
+            repair.records = repair.records.saturating_add(loss.records());
+            repair.positions.push((loss.positions.start().get(), loss.positions.end().get()));
+        }
+        repairs.into_values().collect()
+    }
 }
 
 /// A channel.
@@ -267,6 +302,9 @@ pub struct ProofView {
     pub records: u64,
     /// Each channel.
     pub channels: Vec<ProofChannelView>,
+    /// What repairs of the journal gave up: the proof is over what is there.
+    #[serde(default)]
+    pub losses: Vec<LossView>,
 }
 
 /// One channel's proof.
@@ -293,6 +331,7 @@ impl From<Proof> for ProofView {
             from: proof.from.get(),
             through: proof.through.get(),
             records: proof.records,
+            losses: LossView::all(&proof.losses),
             channels: proof
                 .channels
                 .into_iter()

@@ -13,7 +13,7 @@ use super::{
     epoch::{self, EPOCH_MESSAGES},
     fold::{self, Writer},
     forget,
-    open::{Location, Opened, discard, open_writer},
+    open::{Location, Opened, discard, examine, open_writer},
     signed, stored,
 };
 use crate::{Change, IndexError, IndexKeys, MessageIndex};
@@ -80,6 +80,20 @@ impl SqliteMessageIndex {
             self.connection = Some(connection);
         }
         self.connection.as_mut().ok_or(IndexError::Damaged(None))
+    }
+}
+
+impl SqliteMessageSearch {
+    /// Opens only the reading side of an index that nobody writes, and says up to which position
+    /// it knows the journal. What is there stays as it is; `None` where nothing can be used.
+    pub fn open(path: &Path, keys: IndexKeys) -> Result<Option<(Self, u64)>, IndexError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let location = Location { path: path.to_owned(), keys, generation: 0.into() };
+        let Ok(connection) = examine(&location)? else { return Ok(None) };
+        let through = connection.query_row("SELECT through FROM state", [], |row| row.get(0))?;
+        Ok(Some((Self::new(Arc::new(location)), stored::unsigned(through)?)))
     }
 }
 

@@ -120,7 +120,9 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Opens what is there, or says why it can't be used.
-fn examine(location: &Location) -> Result<Result<Connection, RebuildReason>, IndexError> {
+pub(super) fn examine(
+    location: &Location,
+) -> Result<Result<Connection, RebuildReason>, IndexError> {
     match try_examine(location) {
         Ok(examined) => Ok(examined),
         Err(error) => match error.sqlite_error_code() {

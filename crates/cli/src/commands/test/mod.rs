@@ -9,7 +9,7 @@ use pipehat_engine::project::{
 use pipehat_server::ProcessEnvironment;
 use serde_json::json;
 
-use super::project::show;
+use super::project::{must_exist, show};
 use crate::exit::{Exit, Failure};
 use crate::output_file;
 use crate::terminal::Terminal;
@@ -112,6 +112,7 @@ impl Outcome {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let (directory, wanted) = self.wanted();
+        must_exist(&directory)?;
         let loaded = Project::load(&directory, &ProcessEnvironment, &ProcessEnvironment);
         let Some(project) = loaded.project else {
             if self.json {

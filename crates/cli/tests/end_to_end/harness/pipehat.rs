@@ -84,6 +84,11 @@ impl Project {
         output
     }
 
+    /// Runs a command, however it ends.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.binary().args(arguments).output().expect("the binary runs")
+    }
+
     fn binary(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pipehat"));
         for (name, _) in std::env::vars_os() {

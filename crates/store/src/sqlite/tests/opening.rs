@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{file, keys, newest, open, received};
 use crate::{
     IndexError, IndexKeys, MessageIndex, MessageSearch, Opened, Query, RebuildReason,
-    SqliteMessageIndex,
+    SqliteMessageIndex, SqliteMessageSearch,
 };
 
 fn written(path: &Path, messages: u64) {
@@ -144,4 +144,20 @@ fn a_place_that_can_not_be_written_is_an_error() {
     let nowhere = directory.path().join("missing").join("messages.sqlite");
     let refused = SqliteMessageIndex::open(&nowhere, keys());
     assert!(matches!(refused, Err(IndexError::Unavailable(_))));
+}
+
+#[test]
+fn read_only_nothing_is_replaced() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = file(&directory);
+    let read = || SqliteMessageSearch::open(&path, keys()).expect("opens");
+    assert!(read().is_none(), "none is made");
+    assert!(!path.exists());
+    written(&path, 5);
+    let (search, through) = read().expect("an index");
+    assert_eq!((newest(&search), through), (vec![5, 4, 3, 2, 1], 5));
+    drop(search);
+    fs::write(&path, b"no database").expect("writes");
+    assert!(read().is_none());
+    assert_eq!(fs::read(&path).expect("reads"), b"no database");
 }

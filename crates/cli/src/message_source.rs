@@ -1,0 +1,69 @@
+//! Where messages are looked at: by the Pipehat that runs, or in the files of one that does not.
+
+use pipehat_server::{DataDirectory, MessageDetail, MessagesPage, OfflineMessages, SearchRequest};
+
+use crate::admin::{Admin, AdminError};
+use crate::exit::Failure;
+use crate::terminal::Terminal;
+
+/// Either way to look.
+pub(crate) enum MessageSource {
+    /// A Pipehat runs, and is asked.
+    Running(Admin),
+    /// None does.
+    Stopped(OfflineMessages),
+}
+
+impl MessageSource {
+    /// Finds out whether a Pipehat runs on this data, and tells when none does.
+    pub(crate) fn find(data: &DataDirectory, terminal: &Terminal) -> Result<Self, Failure> {
+        let root = data.root().display();
+        if data.read_admin().map_err(Failure::could_not)?.is_some() {
+            let admin = Admin::find(data)?;
+            // One that was killed left its address behind.
+            if admin.is_there() {
+                return Ok(Self::Running(admin));
+            }
+        }
+        if !data.has_journal() {
+            return Err(Failure::could_not(AdminError::NotRunning { data: root.to_string() }));
+        }
+        let messages = OfflineMessages::open(data).map_err(Failure::could_not)?;
+        terminal.note(format_args!("no Pipehat runs on {root}: this is what its files say"));
+        if let Some(behind @ 1..) = messages.index_behind() {
+            terminal.note(format_args!(
+                "the index lacks the newest {behind} records: what came in or was delivered last \
+                 may not be found"
+            ));
+        }
+        Ok(Self::Stopped(messages))
+    }
+
+    pub(crate) fn search(&self, request: &SearchRequest) -> Result<MessagesPage, Failure> {
+        match self {
+            Self::Running(admin) => admin.post("/api/v1/messages/search", request),
+            Self::Stopped(messages) => messages.search(request.clone()).map_err(refused),
+        }
+    }
+
+    pub(crate) fn show(&self, message: u64, bodies: bool) -> Result<MessageDetail, Failure> {
+        match self {
+            Self::Running(admin) => {
+                let bodies = if bodies { "?bodies=true" } else { "" };
+                admin.get(&format!("/api/v1/messages/{message}{bodies}"))
+            }
+            Self::Stopped(messages) => messages.show(message, bodies).map_err(refused),
+        }
+    }
+
+    pub(crate) fn bytes(&self, message: u64) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Running(admin) => admin.get_bytes(&format!("/api/v1/messages/{message}/bytes")),
+            Self::Stopped(messages) => Ok(messages.bytes(message).map_err(refused)?.to_vec()),
+        }
+    }
+}
+
+fn refused(error: pipehat_server::ApiError) -> Failure {
+    Failure::could_not(AdminError::Refused { error })
+}
