@@ -12,6 +12,7 @@ mod exit;
 mod input;
 mod latency;
 mod log;
+mod memory;
 mod message_file;
 mod output_file;
 mod peer_address;

@@ -5,6 +5,7 @@ mod destination_dies;
 mod disk_full;
 mod flood;
 mod harness;
+mod large;
 mod parked;
 mod reload;
 mod replies;
