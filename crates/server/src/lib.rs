@@ -13,6 +13,7 @@ mod indexer;
 mod installation;
 mod metrics;
 mod node;
+mod project_watch;
 mod reload;
 
 pub use api::{
