@@ -14,6 +14,7 @@ mod latency;
 mod local_time;
 mod log;
 mod losses;
+mod memory;
 mod message_file;
 mod message_source;
 mod output_file;

@@ -1,6 +1,7 @@
 //! The journal as the path uses it: records in, answers in order, and after a failure nothing
 //! overtakes what failed.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -197,6 +198,31 @@ impl Log {
         let bodies = entry.bodies.iter().map(inline).collect();
         Record::decode(entry.kind, entry.head, bodies)
             .map_err(|source| LogError::Record { position: entry.position, source })
+    }
+
+    /// Reads one record that has a single payload, such as one received, without holding the
+    /// payload: it is given piece by piece, until `take` breaks off, and appears empty in the
+    /// record. With the record comes how many bytes the payload has.
+    ///
+    /// # Errors
+    /// When it is gone, damaged, or not a record of this release.
+    pub fn fetch_in_pieces(
+        &self,
+        at: Position,
+        take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(Record, u64), LogError> {
+        let entry = self.journal.fetch(at)?;
+        let length = match entry.bodies.first() {
+            None => 0,
+            Some(body) => {
+                self.journal.load_pieces(body, take)?;
+                body.len()
+            }
+        };
+        let bodies = vec![Bytes::new(); entry.bodies.len()];
+        let record = Record::decode(entry.kind, entry.head, bodies)
+            .map_err(|source| LogError::Record { position: at, source })?;
+        Ok((record, length))
     }
 
     /// A record of an entry.

@@ -1,6 +1,7 @@
 //! Whole engines for tests: sources that tests speak through, destinations that tests answer for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -237,6 +238,14 @@ impl Journal for TestJournal {
 
     fn load(&self, body: &Body) -> Result<Bytes, ReadError> {
         self.memory.load(body)
+    }
+
+    fn load_pieces(
+        &self,
+        body: &Body,
+        take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.memory.load_pieces(body, take)
     }
 
     fn trim(&self, before: Position) -> Result<Trimmed, TrimError> {

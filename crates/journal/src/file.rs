@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -328,6 +329,14 @@ impl Journal for FileJournal {
 
     fn load(&self, body: &Body) -> Result<Bytes, ReadError> {
         self.reader.load(body)
+    }
+
+    fn load_pieces(
+        &self,
+        body: &Body,
+        take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.reader.load_pieces(body, take)
     }
 
     fn trim(&self, before: Position) -> Result<Trimmed, TrimError> {

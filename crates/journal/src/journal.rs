@@ -1,6 +1,6 @@
 //! What the engine asks of a journal, whichever kind it is, and how a journal may answer.
 
-use std::{io, sync::Arc};
+use std::{io, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 
@@ -55,6 +55,14 @@ pub trait Journal: Send + Sync + 'static {
 
     /// The bytes of a body.
     fn load(&self, body: &Body) -> Result<Bytes, ReadError>;
+
+    /// Gives the bytes of a body one piece after another, until there are no more or `take` breaks
+    /// off. What was given before an error belongs to the body, but is not all of it.
+    fn load_pieces(
+        &self,
+        body: &Body,
+        take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
 
     /// Forgets what lies before `before`, as far as whole chunks do.
     fn trim(&self, before: Position) -> Result<Trimmed, TrimError>;

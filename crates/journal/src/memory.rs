@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::ControlFlow,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -16,6 +17,7 @@ use crate::{
     file::refusal,
     queue::{Queue, Waiting},
     record::{self, Placement},
+    writer::BODY_PIECE_BYTES,
 };
 
 /// Keeps records as long as it lives, and answers as [`FileJournal`](crate::FileJournal) does: on
@@ -188,6 +190,19 @@ impl Journal for MemoryJournal {
                 stored.ok_or(ReadError::Trimmed { position: *position })
             }
         }
+    }
+
+    fn load_pieces(
+        &self,
+        body: &Body,
+        take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        for piece in self.load(body)?.chunks(BODY_PIECE_BYTES) {
+            if take(piece).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn trim(&self, before: Position) -> Result<Trimmed, TrimError> {

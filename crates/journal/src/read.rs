@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -132,14 +133,38 @@ impl Reader {
         }
     }
 
+    pub(crate) fn load_pieces(
+        &self,
+        body: &Body,
+        take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let stored = match body {
+            Body::Inline(bytes) => {
+                // There is no next piece that a break could stop.
+                let _ = take(bytes);
+                return Ok(());
+            }
+            Body::Stored(stored) => stored,
+        };
+        let chunk = self.chunk_of(stored)?;
+        let walk = self.walk_to(stored, &chunk)?;
+        read_pieces(walk, stored, &mut Opener::new(self.keys.clone()), take)
+    }
+
     fn load_stored(&self, body: &StoredBody) -> Result<Bytes, ReadError> {
-        let chunk = self
-            .catalog
-            .chunk_at(body.chunk)
-            .ok_or(ReadError::Trimmed { position: body.position })?;
-        let walk = Walk::new(&chunk, body.offset)
-            .map_err(|error| trimmed_meanwhile(error, &self.catalog, body.position))?;
+        let chunk = self.chunk_of(body)?;
+        let walk = self.walk_to(body, &chunk)?;
         read_body(walk, body, &mut Opener::new(self.keys.clone()))
+    }
+
+    fn chunk_of(&self, body: &StoredBody) -> Result<Arc<Chunk>, ReadError> {
+        let trimmed = ReadError::Trimmed { position: body.position };
+        self.catalog.chunk_at(body.chunk).ok_or(trimmed)
+    }
+
+    fn walk_to<'c>(&self, body: &StoredBody, chunk: &'c Chunk) -> Result<Walk<'c>, ReadError> {
+        Walk::new(chunk, body.offset)
+            .map_err(|error| trimmed_meanwhile(error, &self.catalog, body.position))
     }
 
     /// The chunk that holds a durable record, and the offset of its group.
@@ -317,34 +342,48 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Puts a stored body together, piece by piece.
+/// Puts a stored body together.
 pub(crate) fn read_body(
-    mut walk: Walk<'_>,
+    walk: Walk<'_>,
     body: &StoredBody,
     opener: &mut Opener,
 ) -> Result<Bytes, ReadError> {
     // A piece of LZ4 expands to at most 255 times its size: no damaged length allocates more.
     let most = walk.chunk.end().saturating_sub(body.offset).saturating_mul(255);
     let mut bytes = Vec::with_capacity(usize::try_from(body.length.min(most)).unwrap_or(0));
+    read_pieces(walk, body, opener, &mut |piece| {
+        bytes.extend_from_slice(piece);
+        ControlFlow::Continue(())
+    })?;
+    Ok(Bytes::from(bytes))
+}
+
+/// Gives a stored body piece by piece, as far as they are wanted. Never gives more bytes than the
+/// body has.
+fn read_pieces(
+    mut walk: Walk<'_>,
+    body: &StoredBody,
+    opener: &mut Opener,
+    take: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let mut left = body.length;
     let mut follows: Option<Link> = None;
-    while (bytes.len() as u64) < body.length {
+    while left > 0 {
         let header = walk.header()?.ok_or_else(|| walk.damaged(Damage::Body))?;
         let chained = follows.is_none_or(|link| link == header.previous);
         if header.kind != GroupKind::BodyPiece || !chained {
             return Err(walk.damaged(Damage::Body));
         }
         let (piece, link) = walk.open(&header, opener)?;
-        if piece.is_empty() {
-            return Err(walk.damaged(Damage::Body));
+        let fits = left.checked_sub(piece.len() as u64).filter(|_| !piece.is_empty());
+        left = fits.ok_or_else(|| walk.damaged(Damage::Body))?;
+        if take(&piece).is_break() {
+            return Ok(());
         }
-        bytes.extend_from_slice(&piece);
         follows = Some(link);
         walk.skip(&header);
     }
-    if bytes.len() as u64 != body.length {
-        return Err(walk.damaged(Damage::Body));
-    }
-    Ok(Bytes::from(bytes))
+    Ok(())
 }
 
 /// The iterator behind [`Journal::read`](crate::Journal::read).

@@ -35,6 +35,13 @@ pub(crate) const BODY_PIECE_BYTES: usize = 256 * 1024;
 /// Encoded groups are handed to the system when there is this much of them.
 const WRITE_BYTES: usize = 1024 * 1024;
 
+/// The same for pieces of large bodies, which are many and come one after another.
+const BODY_WRITE_BYTES: usize = 2 * BODY_PIECE_BYTES;
+
+/// No piece takes more when encoded: LZ4 may add one byte in 255 before it is seen that it does
+/// not help.
+const BODY_PIECE_ROOM: usize = BODY_PIECE_BYTES + BODY_PIECE_BYTES / 128 + 1024;
+
 /// After a write the writer looks out for the next append for this long before it sleeps, but only
 /// while appends do come that soon: a lone sender that waits for each answer saves the wake-up,
 /// and slower ones cost no time of a core.
@@ -263,6 +270,8 @@ impl Writer {
     }
 
     fn write_body(&mut self, body: &[u8], under: &mut Under) -> io::Result<()> {
+        // Room for all that will be in it, so that it is not held twice while it grows.
+        self.buffer.reserve(BODY_WRITE_BYTES + BODY_PIECE_ROOM);
         for piece in body.chunks(BODY_PIECE_BYTES) {
             let group = NewGroup {
                 kind: GroupKind::BodyPiece,
@@ -272,7 +281,7 @@ impl Writer {
                 last: false,
             };
             self.encoder.encode(&group, piece, &mut self.buffer);
-            if self.buffer.len() >= WRITE_BYTES {
+            if self.buffer.len() >= BODY_WRITE_BYTES {
                 self.write_buffer(under)?;
             }
         }

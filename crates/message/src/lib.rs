@@ -32,6 +32,7 @@ mod parse;
 mod part;
 mod path;
 mod segment;
+mod sieve;
 #[cfg(test)]
 mod testing;
 mod timestamp;
@@ -63,6 +64,7 @@ pub use message::{Match, Message};
 pub use parse::{HeaderFound, Limits, ParseError};
 pub use path::{GroupStep, Occurrence, Path, PathError, PathErrorKind};
 pub use segment::{Segment, SegmentName, SegmentNameError};
+pub use sieve::{SIEVED_BYTES_MAX, SIEVED_SEGMENT_BYTES_MAX, Sieve, Sieved};
 pub use timestamp::{
     FRACTION_DIGITS_MAX, Fraction, Precision, TimeOfDay, Timestamp, TimestampError, ZoneOffset,
 };

@@ -50,6 +50,16 @@ impl<'a> Message<'a> {
         Message::indexed(Cow::Owned(bytes), limits)
     }
 
+    /// How many segments of a name there are, as of a message read [within](Self::parse_with) these limits and by the
+    /// same rules, but without its index: for one that is only looked at as a whole.
+    pub fn count_segments(
+        bytes: &[u8],
+        name: SegmentName,
+        limits: &Limits,
+    ) -> Result<usize, ParseError> {
+        parse::count(bytes, limits, name)
+    }
+
     fn indexed(bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Self, ParseError> {
         let (delimiters, lines) = parse::index(&bytes, limits)?;
         Ok(Self { bytes, lines, delimiters, limits: *limits, edited: false })

@@ -42,9 +42,9 @@ pub const GARBAGE_BYTES_REPORTED: usize = 4096;
 /// Frames from this size on leave the decoder with its buffer instead of being copied.
 const HANDED_OVER_BYTES_MIN: usize = 64 * 1024;
 /// What a frame outgrows before it gets room for many times more at once.
-const GROWTH_STEP_BYTES: usize = 1024 * 1024;
+const GROWTH_STEP_BYTES: usize = 256 * 1024;
 /// How many times more. Pages that are not touched cost no memory; copying a growing buffer again and again does.
-const GROWTH_FACTOR: usize = 64;
+const GROWTH_FACTOR: usize = 256;
 
 /// Where frames end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -12,6 +12,8 @@ use crate::segment::SegmentName;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const FILE_SEPARATOR: u8 = 0x1C;
+/// Of messages from this size on the lines are counted before they are indexed.
+const COUNTED_BYTES_MIN: usize = 1024 * 1024;
 /// MSH-2 names up to five encoding characters (HL7 v2.7 §2.5.5.2); component and repetition are never missing.
 const ENCODING_CHARACTERS_MIN: usize = 2;
 const ENCODING_CHARACTERS_MAX: usize = 5;
@@ -144,31 +146,73 @@ impl Line {
 
 /// Finds the header and every line after it.
 pub(crate) fn index(bytes: &[u8], limits: &Limits) -> Result<(Delimiters, Vec<Line>), ParseError> {
-    if bytes.len() > limits.bytes() {
-        return Err(ParseError::TooLarge { limit: limits.bytes() });
-    }
-    let start = skip_leading(bytes);
-    let delimiters = header(bytes, start)?;
-    let end = end_of_content(bytes).max(start);
-    let content = bytes.get(..end).unwrap_or_default();
-    let body = content.get(start..).unwrap_or_default();
+    let content = Content::of(bytes, limits)?;
+    let mut lines = Vec::with_capacity(lines_expected(content.body(), limits));
+    content.lines(limits, |line| lines.push(line))?;
+    Ok((content.delimiters, lines))
+}
 
-    let mut lines = Vec::with_capacity((body.len() / 64).clamp(4, 256));
-    let mut line_start = start;
-    let ends = memchr2_iter(b'\r', b'\n', body).map(|at| start + at);
-    for line_end in ends.chain(std::iter::once(end)) {
-        let line = content.get(line_start..line_end).unwrap_or_default();
-        let name = SegmentName::of_line(line, delimiters.field);
-        if name.is_some() || !is_blank(line) {
-            if lines.len() == limits.segments_max {
-                return Err(ParseError::TooManySegments { limit: limits.segments_max });
-            }
-            // Fits: the length was checked against the 32-bit ceiling.
-            lines.push(Line { start: line_start as u32, len: line.len() as u32, name });
+/// Whether bytes are a message, and how many of its lines have this name: what [`index`] would say, without an index.
+pub(crate) fn count(bytes: &[u8], limits: &Limits, name: SegmentName) -> Result<usize, ParseError> {
+    let mut count = 0;
+    let of_name = |line: Line| count += usize::from(line.name == Some(name));
+    Content::of(bytes, limits)?.lines(limits, of_name)?;
+    Ok(count)
+}
+
+/// A message from its header to its last line's end.
+struct Content<'b> {
+    bytes: &'b [u8],
+    start: usize,
+    delimiters: Delimiters,
+}
+
+impl<'b> Content<'b> {
+    fn of(bytes: &'b [u8], limits: &Limits) -> Result<Self, ParseError> {
+        if bytes.len() > limits.bytes() {
+            return Err(ParseError::TooLarge { limit: limits.bytes() });
         }
-        line_start = line_end + 1;
+        let start = skip_leading(bytes);
+        let delimiters = header(bytes, start)?;
+        let end = end_of_content(bytes).max(start);
+        Ok(Self { bytes: bytes.get(..end).unwrap_or_default(), start, delimiters })
     }
-    Ok((delimiters, lines))
+
+    fn body(&self) -> &'b [u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn lines(&self, limits: &Limits, mut each: impl FnMut(Line)) -> Result<(), ParseError> {
+        let (start, end) = (self.start, self.bytes.len());
+        let mut count = 0;
+        let mut line_start = start;
+        let ends = memchr2_iter(b'\r', b'\n', self.body()).map(|at| start + at);
+        for line_end in ends.chain(std::iter::once(end)) {
+            let line = self.bytes.get(line_start..line_end).unwrap_or_default();
+            let name = SegmentName::of_line(line, self.delimiters.field);
+            if name.is_some() || !is_blank(line) {
+                if count == limits.segments_max {
+                    return Err(ParseError::TooManySegments { limit: limits.segments_max });
+                }
+                count += 1;
+                // Fits: the length was checked against the 32-bit ceiling.
+                each(Line { start: line_start as u32, len: line.len() as u32, name });
+            }
+            line_start = line_end + 1;
+        }
+        Ok(())
+    }
+}
+
+/// For how many lines to make room at once.
+fn lines_expected(body: &[u8], limits: &Limits) -> usize {
+    if body.len() < COUNTED_BYTES_MIN {
+        return (body.len() / 64).clamp(4, 256);
+    }
+    // A growing index is held twice while it moves, and in the end has room for up to twice as many lines.
+    let ends = memchr2_iter(b'\r', b'\n', body).count();
+    ends.saturating_add(1).min(limits.segments_max)
 }
 
 /// A line of blanks and control bytes: padding, framing, or the LF of a CRLF.

@@ -18,7 +18,7 @@ use pipehat_engine::record::{
 };
 use pipehat_engine::{Log, LogError};
 use pipehat_journal::Position;
-use pipehat_message::{Header, Message, Path};
+use pipehat_message::{Header, Message, Occurrence, Path, SegmentName, Sieve};
 use pipehat_store::{self as store, Change, IdentifierKind, IndexError, MessageIndex, Redacted};
 
 /// How long the indexer rests when it has read everything.
@@ -172,21 +172,13 @@ impl<I: MessageIndex> Follower<I> {
         let mut last = through;
         for entry in self.log.heads(from) {
             let (position, mut record) = entry?;
-            // A large message was left on the disk: it is wanted for what it says of itself.
-            if let Record::Received(received) = &record
-                && received.bytes.is_empty()
-                && received.duplicate_of.is_none()
-            {
-                record = self.log.fetch(position)?;
-            }
-            // One that repeats another has no bytes of its own, and is found as the first is.
+            let mut sieved = None;
             if let Record::Received(received) = &mut record
-                && let Some(original) = received.duplicate_of
-                && let Ok(Record::Received(first)) = self.log.fetch(original.0)
+                && received.bytes.is_empty()
             {
-                received.bytes = first.bytes;
+                sieved = self.sieved(position, received, &paths)?;
             }
-            self.plan.changes_of(position, &record, &paths, &mut changes);
+            self.plan.changes_of(position, &record, sieved, &paths, &mut changes);
             last = position.get();
             if changes.len() >= CHANGES_MAX || self.shared.stop.load(Ordering::Acquire) {
                 break;
@@ -196,12 +188,46 @@ impl<I: MessageIndex> Follower<I> {
         self.shared.through.store(last, Ordering::Release);
         Ok(changes.len() >= CHANGES_MAX)
     }
+
+    /// Puts into a record that came without bytes those of its segments that the index is about.
+    ///
+    /// A large message was left on the disk, and only passes by here: it may be longer than all
+    /// else that is in memory. One that repeats another has no bytes of its own, and is found as
+    /// the first is.
+    fn sieved(
+        &self,
+        position: Position,
+        received: &mut Received,
+        paths: &IndexPaths,
+    ) -> Result<Option<SievedFrom>, FollowError> {
+        let named = paths.get(&received.channel).map_or(&[][..], Vec::as_slice);
+        let mut sieve = Sieve::new(self.plan.segments(named));
+        let at = received.duplicate_of.map_or(position, |original| original.0);
+        let length = match self.log.fetch_in_pieces(at, &mut |piece| sieve.push(piece)) {
+            Ok((Record::Received(_), length)) => length,
+            // Of an original that is gone there is nothing to be found.
+            Ok(_) | Err(_) if received.duplicate_of.is_some() => return Ok(None),
+            Ok(_) => return Err(LogError::Kind { position }.into()),
+            Err(error) => return Err(error.into()),
+        };
+        let sieved = sieve.finish();
+        received.bytes = sieved.bytes.into();
+        Ok(Some(SievedFrom { message_bytes: length, is_whole: sieved.is_whole }))
+    }
+}
+
+/// What a record's bytes are of, where they are only some segments of a message.
+#[derive(Debug, Clone, Copy)]
+struct SievedFrom {
+    message_bytes: u64,
+    /// Whether all of the segments are there.
+    is_whole: bool,
 }
 
 /// What the index is told of a record.
 pub fn changes_of(position: Position, record: &Record) -> Vec<Change> {
     let mut changes = Vec::new();
-    Plan::new().changes_of(position, record, &IndexPaths::new(), &mut changes);
+    Plan::new().changes_of(position, record, None, &IndexPaths::new(), &mut changes);
     changes
 }
 
@@ -258,17 +284,24 @@ impl Plan {
         Self { identifiers, texts: Texts::default() }
     }
 
+    /// The names of the segments that identify a message.
+    fn segments(&self, named: &[(Arc<str>, Path)]) -> impl Iterator<Item = SegmentName> {
+        let standard = self.identifiers.iter().map(|(_, path)| path.segment());
+        named.iter().map(|(_, path)| path.segment()).chain(standard)
+    }
+
     fn changes_of(
         &mut self,
         position: Position,
         record: &Record,
+        sieved: Option<SievedFrom>,
         paths: &IndexPaths,
         changes: &mut Vec<Change>,
     ) {
         match record {
             Record::Received(record) => {
                 let named = paths.get(&record.channel).map_or(&[][..], Vec::as_slice);
-                changes.push(Change::Received(self.received(position, record, named)));
+                changes.push(Change::Received(self.received(position, record, sieved, named)));
                 if let Some((code, _)) = &record.refused {
                     changes.push(Change::Processed(ended(
                         position.get(),
@@ -290,10 +323,11 @@ impl Plan {
         &mut self,
         position: Position,
         record: &'r Received,
+        sieved: Option<SievedFrom>,
         named: &[(Arc<str>, Path)],
     ) -> store::Received {
         let header = Header::read(&record.bytes).ok();
-        let identifiers = self.identifiers(&record.bytes, named);
+        let identifiers = self.identifiers(&record.bytes, sieved, named);
         let mut text = |read: fn(&Header<'r>) -> &'r [u8]| {
             self.texts.shared(header.as_ref().map(read).unwrap_or_default())
         };
@@ -304,7 +338,10 @@ impl Plan {
             message: position.get(),
             channel: Arc::clone(&record.channel),
             received_at_micros: record.at.as_microsecond(),
-            bytes: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
+            bytes: u32::try_from(
+                sieved.map_or(record.bytes.len() as u64, |source| source.message_bytes),
+            )
+            .unwrap_or(u32::MAX),
             code: text(Header::message_code),
             trigger: text(Header::trigger_event),
             structure: text(Header::message_structure),
@@ -319,13 +356,23 @@ impl Plan {
         }
     }
 
-    fn identifiers(&self, bytes: &[u8], named: &[(Arc<str>, Path)]) -> Vec<store::Identifier> {
+    fn identifiers(
+        &self,
+        bytes: &[u8],
+        sieved: Option<SievedFrom>,
+        named: &[(Arc<str>, Path)],
+    ) -> Vec<store::Identifier> {
         let Ok(message) = Message::parse(bytes) else { return Vec::new() };
+        // The last segment that was kept need not be the last of its name.
+        let last_is_known = sieved.is_none_or(|source| source.is_whole);
         let named =
             named.iter().map(|(name, path)| (IdentifierKind::Custom(Arc::clone(name)), path));
         let standard = self.identifiers.iter().map(|(kind, path)| (kind.clone(), path));
         let mut identifiers: Vec<store::Identifier> = Vec::new();
         for (kind, path) in named.chain(standard) {
+            if path.occurrence() == Occurrence::Last && !last_is_known {
+                continue;
+            }
             for value in message.values(path) {
                 if value.is_empty() || value.is_null() || identifiers.len() >= IDENTIFIERS_MAX {
                     continue;

@@ -14,6 +14,7 @@ mod installation;
 mod metrics;
 mod node;
 mod offline;
+mod project_watch;
 mod reload;
 
 pub use api::{

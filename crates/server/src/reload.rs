@@ -8,13 +8,21 @@ use std::time::{Duration, SystemTime};
 use pipehat_config::Colour;
 use pipehat_engine::project::Project;
 use pipehat_engine::{ApplyReport, EngineError};
+use tokio::time::timeout;
 
 use crate::environment::ProcessEnvironment;
 use crate::node::Shared;
+use crate::project_watch::{PARTS, ProjectWatch};
 
-/// How often the directory is looked at. Polling sees what no event announces: mounted volumes,
-/// editors that rename.
+/// How often the directory is looked at. Polling sees what no event announces: mounted volumes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// When no further change is told for so long, whoever changes has finished: several files that
+/// are saved together take effect together.
+const QUIET: Duration = Duration::from_millis(30);
+
+/// Changes that go on longer are left to polling.
+const QUIET_MAX: Duration = Duration::from_millis(500);
 
 /// Files looked at; a project has a few hundred.
 const FILES_MAX: usize = 100_000;
@@ -87,15 +95,18 @@ fn refuse(shared: &Shared, error: &ReloadError) {
 pub(crate) async fn watch(shared: Arc<Shared>) {
     let mut applied = look(shared.project.clone()).await;
     let mut seen = applied.clone();
+    let mut watch = ProjectWatch::start(&shared.project);
     loop {
-        tokio::select! {
+        let told = tokio::select! {
             () = shared.stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+            () = watch.changed() => is_quiet(&watch).await,
+            () = tokio::time::sleep(LOOK_EVERY) => false,
+        };
         let now = look(shared.project.clone()).await;
         // Two equal looks: whoever writes has finished.
-        if now == seen && now != applied {
+        if now != applied && (told || now == seen) {
             applied = now;
+            watch.follow();
             match reload(&shared, "a change of the project directory").await {
                 Ok(_) => {}
                 Err(ReloadError::Mistakes { rendered, count }) => {
@@ -116,12 +127,18 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
     }
 }
 
+/// Waits for the end of changes; whether it came.
+async fn is_quiet(watch: &ProjectWatch) -> bool {
+    let quiet = async { while timeout(QUIET, watch.changed()).await.is_ok() {} };
+    timeout(QUIET_MAX, quiet).await.is_ok()
+}
+
 type Look = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 async fn look(project: PathBuf) -> Look {
     let walk = move || {
         let mut files = Look::new();
-        for part in ["pipehat.yaml", "channels", "tables", "mappings", "profiles", "bots"] {
+        for part in PARTS {
             visit(&project.join(part), 0, &mut files);
         }
         files

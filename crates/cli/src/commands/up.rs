@@ -6,6 +6,7 @@ use pipehat_server::{Node, NodeOptions};
 
 use super::project::{ProjectArguments, load, must_exist};
 use crate::exit::{Exit, Failure};
+use crate::memory;
 use crate::terminal::{Terminal, Tone};
 
 const EXAMPLES: &str = "\
@@ -51,6 +52,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         must_exist(&self.project.directory)?;
+        memory::use_small_pages();
         let Some(project) = load(&self.project.directory, terminal) else {
             return Ok(Exit::NotSo);
         };
@@ -76,7 +78,10 @@ async fn serve(options: NodeOptions, json: bool, terminal: &Terminal) -> Result<
     let key_is_new = options.sealed && !options.data.key_file().exists();
     let node = Node::start(options).await.map_err(Failure::could_not)?;
     announce(&node, key_is_new, json, terminal).await?;
-    stop.wait().await;
+    tokio::select! {
+        () = stop.wait() => {}
+        () = memory::give_back() => {}
+    }
     if !json {
         terminal.note("stopping: no new messages; finishing what is under way");
     }

@@ -6,6 +6,7 @@ mod disk_full;
 mod enhanced;
 mod flood;
 mod harness;
+mod large;
 mod parked;
 mod queries;
 mod reload;

@@ -84,7 +84,11 @@ impl PartReader {
                 let limits = Limits { message_bytes_max: bytes_max, ..Limits::DEFAULT };
                 Pieces::Messages(Box::new(BatchSplitter::new(&limits)))
             }
-            Split::None => Pieces::Whole(BytesMut::new()),
+            // Room for all of it: a large one is not held twice while its buffer grows.
+            Split::None => {
+                let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+                Pieces::Whole(BytesMut::with_capacity(length.min(bytes_max)))
+            }
         };
         Ok(Self {
             file,

@@ -1,7 +1,7 @@
 //! The keys of a message's lanes (`order: by PID-3.1, MRG-1.1`).
 
 use bytes::Bytes;
-use pipehat_message::{Message, Path};
+use pipehat_message::{Message, Path, Sieve};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Program;
@@ -22,6 +22,9 @@ pub(crate) enum Lanes {
 /// by value: they stay in order among themselves.
 const COMMON: u64 = 0;
 
+/// From this size on only the segments that name lanes are read.
+const SIEVED_FROM_BYTES: usize = 1024 * 1024;
+
 impl Program {
     /// The lanes of a message as it was received: it waits for all of them and holds all of them.
     /// Ascending, without repeats; none where the channel's order is `none`.
@@ -37,7 +40,9 @@ impl Program {
             Lanes::By(paths) => paths,
         };
         let readable = readable(bytes, self.charset);
-        let Ok(message) = Message::parse(&readable.bytes) else { return vec![COMMON] };
+        let sieved = sieved(&readable.bytes, paths);
+        let bytes = sieved.as_deref().unwrap_or(&readable.bytes);
+        let Ok(message) = Message::parse(bytes) else { return vec![COMMON] };
         let mut keys = Vec::with_capacity(paths.len());
         for value in paths.iter().flat_map(|path| message.values(path)) {
             if value.is_empty() || value.is_null() {
@@ -53,4 +58,17 @@ impl Program {
         }
         keys
     }
+}
+
+/// The segments that paths name, of a message so large that an index of it is worth sparing; none
+/// where they can't tell all that the message does.
+fn sieved(bytes: &[u8], paths: &[Path]) -> Option<Vec<u8>> {
+    if bytes.len() < SIEVED_FROM_BYTES {
+        return None;
+    }
+    let mut sieve = Sieve::new(paths.iter().map(Path::segment));
+    // After a break it is not whole.
+    let _ = sieve.push(bytes);
+    let sieved = sieve.finish();
+    sieved.is_whole.then_some(sieved.bytes)
 }

@@ -92,6 +92,12 @@ impl Program {
         Run::new(self, input, effects, None).verdict()
     }
 
+    /// Whether it looks into no message: every destination gets each as it is.
+    fn passes(&self) -> bool {
+        let plain = |one: &DestinationProgram| one.when.is_none() && one.steps.is_empty();
+        self.accept.is_none() && self.steps.is_empty() && self.destinations.iter().all(plain)
+    }
+
     /// As [`Program::run`], and tells `tracer` of every step.
     pub fn trace(
         &self,

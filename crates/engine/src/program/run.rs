@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message};
+use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, SegmentName};
 
 use super::coding::{Coding, readable};
 use super::facts::ProgramInput;
@@ -37,6 +37,9 @@ impl RunLimits {
         each_work_max: 20_000_000_000,
     };
 }
+
+/// From this size on a message that no step looks into is not indexed.
+const PASSED_BYTES_MIN: usize = 256 * 1024;
 
 /// A message may grow to twice of what was received: steps write texts, not documents.
 fn limits(received: &[u8]) -> Limits {
@@ -175,18 +178,38 @@ impl<'r> Run<'r> {
             received: received.clone(),
             whole: readable.whole,
         };
-        let mut message = Message::parse_with(bytes, &limits(bytes))
-            .map_err(|error| park("program.unreadable", error.to_string(), &program.place))?;
-        if message.segment("MSH", 2).is_some() {
-            // Steps would read one patient and send two.
-            let reason =
-                "it holds several messages; `split: batch` as the first step takes them apart";
-            return Err(park("program.unreadable", reason.to_owned(), &program.place));
+        let unreadable =
+            |error: ParseError| park("program.unreadable", error.to_string(), &program.place);
+        if bytes.len() >= PASSED_BYTES_MIN && program.passes() {
+            let headers = Message::count_segments(bytes, SegmentName::MSH, &limits(bytes));
+            self.refuse_several(headers.map_err(unreadable)?)?;
+            return self.pass(bytes);
         }
+        let mut message = Message::parse_with(bytes, &limits(bytes)).map_err(unreadable)?;
+        self.refuse_several(1 + usize::from(message.segment("MSH", 2).is_some()))?;
         if let Some(accept) = &program.accept {
             self.step(&mut message, accept, &Current::default())?;
         }
         self.through(message, bytes, &program.steps, None, Owner::Channel)
+    }
+
+    fn refuse_several(&self, headers: usize) -> Result<(), End> {
+        if headers < 2 {
+            return Ok(());
+        }
+        // Steps would read one patient and send two.
+        let reason = "it holds several messages; `split: batch` as the first step takes them apart";
+        Err(park("program.unreadable", reason.to_owned(), &self.program.place))
+    }
+
+    /// To every destination as it is: of a message with a great many segments that nobody looks
+    /// into no index is made.
+    fn pass(&mut self, bytes: &Bytes) -> Result<(), End> {
+        let program = self.program;
+        for (index, destination) in (0_u16..).zip(program.destinations.iter()) {
+            self.output(index, bytes.clone(), &destination.place)?;
+        }
+        Ok(())
     }
 
     /// Steps, and what follows them. Recursion is as deep as `when` steps with a split in them

@@ -1,6 +1,7 @@
 //! The contract of a journal: one suite, every implementation.
 
 use std::{
+    ops::ControlFlow,
     path::Path,
     sync::{Arc, Mutex, mpsc},
     time::Duration,
@@ -158,6 +159,34 @@ fn large_bodies_are_stored_aside_and_small_ones_are_not() {
         let second = journal.fetch(position(2)).expect("fetches");
         assert_eq!(journal.load(&second.bodies[0]).expect("loads"), large);
         assert_eq!(read_all(journal, 1).len(), 2);
+    });
+}
+
+#[test]
+fn a_body_can_be_read_in_pieces_as_far_as_it_is_wanted() {
+    check(|journal| {
+        let bodies = [noise(10, 1), noise(INLINE_BODY_BYTES_MAX + 1, 2), noise(3_000_000, 3)];
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+        append(journal, vec![record(1, b"a", &bodies)]).expect("appends");
+        let entry = journal.fetch(position(1)).expect("fetches");
+        for (body, expected) in entry.bodies.iter().zip(&bodies) {
+            for pieces_wanted in [1, 2, usize::MAX] {
+                let (mut read, mut pieces, mut longest) = (Vec::new(), 0, 0);
+                let mut take = |piece: &[u8]| {
+                    read.extend_from_slice(piece);
+                    longest = longest.max(piece.len());
+                    pieces += 1;
+                    if pieces == pieces_wanted {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                };
+                journal.load_pieces(body, &mut take).expect("loads");
+                assert!(expected.starts_with(&read) && longest <= 256 * 1024);
+                assert!(pieces == pieces_wanted || read.len() == expected.len());
+            }
+        }
     });
 }
 

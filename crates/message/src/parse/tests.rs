@@ -159,3 +159,31 @@ proptest! {
         prop_assert_eq!(message.segments().map(|line| line.raw()).collect::<Vec<_>>(), expected);
     }
 }
+
+#[test]
+fn counting_judges_as_reading_does() {
+    let msh = SegmentName::MSH;
+    let limits = Limits { message_bytes_max: 60, segments_max: 3 };
+    for text in [
+        "MSH|^~\\&|A\rPID|1\rMSH|^~\\&|B\r",
+        "\r\nMSH|^~\\&|A\n\nPID|1\n \nPV1|1\n",
+        "MSH|^~\\&|A\rPID|1\rPV1|1\rPV2|1\r",
+        "MSH|^~\\&|A\rNTE|1||a text that is longer than the limit allows for\r",
+        "MSH|^^\\&|A\r",
+        "PID|1\r",
+        "",
+    ] {
+        let read = Message::parse_with(text.as_bytes(), &limits).map(|message| {
+            message.segments().filter(|segment| segment.segment_name() == Some(msh)).count()
+        });
+        assert_eq!(Message::count_segments(text.as_bytes(), msh, &limits), read, "{text:?}");
+    }
+}
+
+#[test]
+fn a_large_message_gets_an_index_of_its_size() {
+    let text = format!("MSH|^~\\&|A\r{}", "OBX|1|NM|a\r".repeat(COUNTED_BYTES_MIN / 10));
+    let (_, lines) = index(text.as_bytes(), &Limits::DEFAULT).unwrap();
+    assert_eq!(lines.len(), COUNTED_BYTES_MIN / 10 + 1);
+    assert_eq!(lines.capacity(), lines.len());
+}

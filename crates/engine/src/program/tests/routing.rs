@@ -142,3 +142,24 @@ fn a_trace_tells_every_step_and_what_it_left() {
         expected.iter().map(|(at, left)| ((*at).to_owned(), (*left).to_owned())).collect();
     assert_eq!(steps.0, expected);
 }
+
+#[test]
+fn a_large_message_has_the_lanes_that_a_small_one_has() {
+    let keys = |order: &str, lines: String| {
+        channel(&format!("order: {order}\n")).program.lane_keys(&message(&lines), 7)
+    };
+    let few = "PID|1||a~b\rOBX|1|x\rMRG|c";
+    let padding = "OBX|2|ED|DOC||aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r".repeat(50_000);
+    let long = format!("NTE|1|{}\r", "a".repeat(200_000));
+    for order in ["by PID-3[*].1, MRG-1.1", "by PID-3.1", "by OBX-2", "by PV1-1"] {
+        let expected = keys(order, few.to_owned());
+        for more in [padding.clone(), format!("{long}{padding}")] {
+            assert_eq!(keys(order, format!("{few}\r{more}")), expected, "{order}");
+        }
+    }
+    // A segment too long to be kept, and too many of a name: then all of it is read.
+    let expected = keys("by NTE-3", "NTE|1||d".to_owned());
+    assert_eq!(keys("by NTE-3", format!("NTE|1|{}|d\r{padding}", "a".repeat(200_000))), expected);
+    let expected = keys("by OBX(last)-2", "OBX|1|e".to_owned());
+    assert_eq!(keys("by OBX(last)-2", format!("{padding}OBX|1|e")), expected);
+}
