@@ -28,3 +28,4 @@ pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::{OfflineError, OfflineMessages};
+pub use reload::ProjectLook;

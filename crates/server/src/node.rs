@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, AdminAccess};
 use crate::indexer::{IndexPaths, Indexer};
 use crate::installation::{DataDirectory, InstallationError};
-use crate::reload;
+use crate::reload::{self, ProjectLook};
 
 /// Where the HTTP side listens when nothing says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8103);
@@ -36,8 +36,9 @@ pub struct NodeOptions {
     pub indexed: bool,
     /// Where the HTTP side listens, if not where the project says.
     pub http: Option<SocketAddr>,
-    /// Whether changes of the project directory are applied as they are made.
-    pub watch: bool,
+    /// To apply changes of the project directory as they are made: how it looked before the project
+    /// was loaded.
+    pub watch: Option<ProjectLook>,
 }
 
 /// Why a node could not start or stop.
@@ -180,8 +181,8 @@ impl Node {
         let mut tasks = vec![tokio::spawn(api::serve(Arc::clone(&shared), listener))];
         let engine = Arc::clone(&shared.engine);
         tasks.push(tokio::spawn(async move { engine.keep_books().await }));
-        if watch {
-            tasks.push(tokio::spawn(reload::watch(Arc::clone(&shared))));
+        if let Some(before) = watch {
+            tasks.push(tokio::spawn(reload::watch(Arc::clone(&shared), before)));
         }
         Ok(Self { shared, address, recovery, tasks })
     }

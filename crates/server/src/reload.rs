@@ -92,8 +92,8 @@ fn refuse(shared: &Shared, error: &ReloadError) {
 }
 
 /// Applies changes as they are made, until the node stops.
-pub(crate) async fn watch(shared: Arc<Shared>) {
-    let mut applied = look(shared.project.clone()).await;
+pub(crate) async fn watch(shared: Arc<Shared>, before: ProjectLook) {
+    let mut applied = before;
     let mut seen = applied.clone();
     let mut watch = ProjectWatch::start(&shared.project);
     loop {
@@ -133,20 +133,27 @@ async fn is_quiet(watch: &ProjectWatch) -> bool {
     timeout(QUIET_MAX, quiet).await.is_ok()
 }
 
-type Look = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+/// How the files of a project directory look: names, sizes, times of change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProjectLook(BTreeMap<PathBuf, (u64, Option<SystemTime>)>);
 
-async fn look(project: PathBuf) -> Look {
-    let walk = move || {
-        let mut files = Look::new();
+impl ProjectLook {
+    /// Looks at a project directory. To be done before the project is loaded, so that no change
+    /// falls between.
+    pub fn of(project: &Path) -> Self {
+        let mut look = Self::default();
         for part in PARTS {
-            visit(&project.join(part), 0, &mut files);
+            visit(&project.join(part), 0, &mut look.0);
         }
-        files
-    };
-    tokio::task::spawn_blocking(walk).await.unwrap_or_default()
+        look
+    }
 }
 
-fn visit(path: &Path, depth: usize, files: &mut Look) {
+async fn look(project: PathBuf) -> ProjectLook {
+    tokio::task::spawn_blocking(move || ProjectLook::of(&project)).await.unwrap_or_default()
+}
+
+fn visit(path: &Path, depth: usize, files: &mut BTreeMap<PathBuf, (u64, Option<SystemTime>)>) {
     const DEPTH_MAX: usize = 4;
     let Ok(metadata) = std::fs::metadata(path) else { return };
     if metadata.is_file() {

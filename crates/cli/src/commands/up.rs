@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use pipehat_server::{Node, NodeOptions};
+use pipehat_server::{Node, NodeOptions, ProjectLook};
 
 use super::project::{ProjectArguments, load, must_exist};
 use crate::exit::{Exit, Failure};
@@ -53,6 +53,7 @@ impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         must_exist(&self.project.directory)?;
         memory::use_small_pages();
+        let watch = (!self.no_watch).then(|| ProjectLook::of(&self.project.directory));
         let Some(project) = load(&self.project.directory, terminal) else {
             return Ok(Exit::NotSo);
         };
@@ -67,7 +68,7 @@ impl Arguments {
             sealed: !self.unsealed,
             indexed: !self.no_index,
             http: self.http,
-            watch: !self.no_watch,
+            watch,
         };
         runtime.block_on(serve(options, self.json, terminal))
     }

@@ -187,7 +187,7 @@ impl Session {
             sealed: true,
             indexed: true,
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-            watch: false,
+            watch: None,
         })
         .await
         .map_err(Failure::could_not)?;

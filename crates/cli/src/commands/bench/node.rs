@@ -87,7 +87,7 @@ impl Running {
             sealed: setup.sealed,
             indexed: setup.indexed,
             http: Some(([127, 0, 0, 1], 0).into()),
-            watch: false,
+            watch: None,
         };
         std::fs::create_dir_all(&directory).map_err(Failure::could_not)?;
         let start = Instant::now();
