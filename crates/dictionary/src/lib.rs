@@ -21,6 +21,7 @@ mod element;
 mod event;
 mod file;
 mod grammar;
+mod group_path;
 #[doc(hidden)]
 pub mod layout;
 mod reading;
@@ -35,6 +36,7 @@ mod version;
 pub use data_type::DataType;
 pub use element::{Cardinality, ConformanceLength, Element, Usage};
 pub use event::Event;
+pub use group_path::{GroupPathProblem, STANDARD_GROUPS, check_group_path};
 pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading};
 pub use resolve::{Resolved, StructureNote, VersionNote, resolve};
 pub use segment::SegmentDefinition;
