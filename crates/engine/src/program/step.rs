@@ -119,6 +119,8 @@ pub(super) enum Over {
         name: SegmentName,
         within: Within,
     },
+    /// The segments that a path through groups names.
+    Grouped(Reference),
     Repetitions(Reference),
 }
 

@@ -400,6 +400,7 @@ impl<'r> Reader<'r> {
         let inside = over.as_ref().and_then(|over| {
             let each = match over {
                 Over::Segments { name, .. } => EachOver::Segments(*name),
+                Over::Grouped(segments) => EachOver::Segments(segments.path().segment()),
                 Over::Repetitions(field) => EachOver::Repetitions(field.clone()),
             };
             scope.within(each)
@@ -433,7 +434,10 @@ impl<'r> Reader<'r> {
     }
 
     fn over(&self, node: &Node, scope: &Scope, diagnostics: &mut Diagnostics) -> Option<Over> {
-        let reference = self.reference(node, scope, Use::ReadEach, diagnostics)?;
+        let mut reference = self.reference(node, scope, Use::ReadEach, diagnostics)?;
+        if reference.depth() == 0 && !reference.path().groups().is_empty() {
+            reference.every_segment();
+        }
         let path = reference.path();
         let refuse = |diagnostics: &mut Diagnostics, message: &str, help: String| {
             diagnostics
@@ -451,6 +455,7 @@ impl<'r> Reader<'r> {
                 "an `each` around goes over these segments already",
                 format!("inside it, `{}` is the current one", path.segment()),
             ),
+            0 if !path.groups().is_empty() => Some(Over::Grouped(reference)),
             0 if reference.is_numbered() && path.occurrence() != Occurrence::All => refuse(
                 diagnostics,
                 "this names one segment, and `each` goes over all",
