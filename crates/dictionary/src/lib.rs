@@ -28,6 +28,7 @@ mod reading;
 mod resolve;
 mod segment;
 mod structure;
+mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -41,5 +42,6 @@ pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, 
 pub use resolve::{Resolved, StructureNote, VersionNote, resolve};
 pub use segment::SegmentDefinition;
 pub use structure::{Node, NodeKind, Structure};
+pub use subject::{Subject, names};
 pub use table::{Code, Table, TableKind, TableNumber};
 pub use version::Version;

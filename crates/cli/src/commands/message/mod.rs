@@ -9,6 +9,7 @@ mod acknowledge;
 mod diff;
 mod escape;
 mod get;
+mod names;
 mod path;
 mod set;
 mod show;
