@@ -174,13 +174,13 @@ impl Places {
 
 /// Those of several that an occurrence means, each with its own number.
 fn chosen(all: &[usize], which: Occurrence) -> Vec<(Occurrence, usize)> {
-    let numbered = all.iter().enumerate().filter_map(|(index, &it)| {
+    let mut numbered = all.iter().enumerate().filter_map(|(index, &it)| {
         let number = u32::try_from(index).ok()?.checked_add(1).and_then(NonZeroU32::new)?;
         Some((Occurrence::At(number), it))
     });
     match which {
         Occurrence::All => numbered.collect(),
-        Occurrence::Last => numbered.last().into_iter().collect(),
+        Occurrence::Last => numbered.next_back().into_iter().collect(),
         Occurrence::At(wanted) => numbered.skip(wanted.get() as usize - 1).take(1).collect(),
         Occurrence::Next => Vec::new(),
     }

@@ -201,8 +201,8 @@ fn wrapped(name: &str, width: usize) -> (&str, &str) {
     if columns(name) <= width {
         return (name, "");
     }
-    let spaces = name.char_indices().filter(|&(at, character)| character == ' ' && at <= width);
-    match spaces.last() {
+    let mut spaces = name.char_indices().filter(|&(at, character)| character == ' ' && at <= width);
+    match spaces.next_back() {
         Some((at, _)) => {
             let (first, rest) = name.split_at(at);
             (first, rest.trim_start())
