@@ -257,7 +257,7 @@ impl<'r> Run<'r> {
         rest: &Rest<'_, 'r>,
         owner: Owner,
     ) -> Result<(), End> {
-        let groups = split::groups(&message, how.each);
+        let groups = split::groups(&message, &how.each);
         if groups.len() < 2 {
             return self.through(message, base, rest.steps, rest.then, owner);
         }

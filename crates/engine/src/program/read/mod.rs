@@ -16,7 +16,7 @@
 //! | `date: { field: PATH, read: PATTERN, write: PATTERN, read_zone: …, write_zone: …, to: PATH, otherwise: … }` | [rewrites a date](super::date) |
 //! | `join: { from: [PATH, …], with: TEXT, to: PATH }` | writes the values there are, one after another |
 //! | `split: batch` | as the first step: each message of a batch is handled on its own |
-//! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it; `control_ids: numbered` adds `.1`, `.2`… |
+//! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it, or with `each: /ORDER_OBSERVATION/OBR` for each such segment group; `control_ids: numbered` adds `.1`, `.2`… |
 //! | `park: REASON` | sets the message aside for a person |
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
 //! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |

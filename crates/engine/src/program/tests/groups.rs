@@ -66,3 +66,33 @@ fn each_goes_over_the_segments_of_groups() {
         RESULT.lines().filter(|line| !line.ends_with("high") && !line.ends_with("low")).collect();
     check(steps, RESULT, &[&left.join("\n")]);
 }
+
+#[test]
+fn a_message_is_split_into_its_groups() {
+    let header =
+        |id: &str| format!("MSH|^~\\&|ADT1|GOOD|LAB|CITY|202407221200||ORU^R01|{id}|P|2.5.1");
+    let message =
+        "PID|1||a\nORC|RE\nOBR|1\nOBX|1\nNTE|1\nOBR|2\nOBX|1\nPID|2||b\nNTE|1\nOBR|3\nOBX|1\nDSC|x";
+    let steps = |each: &str| {
+        format!(
+            "  - set: {{ MSH-9: {{ raw: \"ORU^R01\" }} }}\n  - split: {{ each: {each}, control_ids: numbered }}"
+        )
+    };
+    check(
+        &steps("/PATIENT_RESULT/ORDER_OBSERVATION/OBR"),
+        message,
+        &[
+            &format!("{}\nPID|1||a\nORC|RE\nOBR|1\nOBX|1\nNTE|1", header("C1.1")),
+            &format!("{}\nPID|1||a\nOBR|2\nOBX|1", header("C1.2")),
+            &format!("{}\nPID|2||b\nNTE|1\nOBR|3\nOBX|1\nDSC|x", header("C1.3")),
+        ],
+    );
+    check(
+        &steps("/PATIENT_RESULT/PID"),
+        message,
+        &[
+            &format!("{}\nPID|1||a\nORC|RE\nOBR|1\nOBX|1\nNTE|1\nOBR|2\nOBX|1", header("C1.1")),
+            &format!("{}\nPID|2||b\nNTE|1\nOBR|3\nOBX|1\nDSC|x", header("C1.2")),
+        ],
+    );
+}
