@@ -40,6 +40,8 @@ pub struct Reading {
     alternatives: Vec<Alternative>,
     before: Vec<Alternative>,
     traces: Vec<Trace>,
+    /// Of the quick way: how it came to each segment.
+    steps: Vec<Option<Step>>,
     replay: replay::Scratch,
 }
 
@@ -136,6 +138,7 @@ impl Reading {
         self.placements.clear();
         self.groups.clear();
         self.findings.clear();
+        self.steps.clear();
         self.names.clear();
         // Limits of `message` keep the number of segments far below this.
         self.names.extend(segments.into_iter().take(NO_TRACE as usize));
@@ -151,27 +154,32 @@ impl Reading {
         let mut last = MESSAGE;
         for &name in &self.names {
             let mut placement = Placement { group: 0, node: MESSAGE, home: NOT_A_SEGMENT };
+            let mut taken = None;
             if let Some(name) = name {
                 let named = grammar.nodes_named(name);
                 if named.is_empty() && !grammar.nodes_of_any().is_empty() {
                     return false;
                 }
-                let mut nearest = (MISSING, MESSAGE);
+                let mut nearest: Option<(u16, Step)> = None;
                 for &(_, node) in named {
                     match grammar.step(last, node) {
-                        Some(step) if step.cost < nearest.0 => nearest = (step.cost, node),
+                        Some(step) if step.cost < nearest.map_or(MISSING, |(_, it)| it.cost) => {
+                            nearest = Some((node, step));
+                        }
                         _ => {}
                     }
                 }
-                if nearest.1 != MESSAGE {
-                    last = nearest.1;
-                    placement.node = last;
+                if let Some((node, step)) = nearest {
+                    last = node;
+                    placement.node = node;
+                    taken = Some(step);
                 } else if !named.is_empty() {
                     return false;
                 }
                 placement.home = if stands_anywhere(name) { MESSAGE } else { UNEXPECTED };
             }
             self.placements.push(placement);
+            self.steps.push(taken);
         }
         last != MESSAGE && grammar.missing_at_end(last) == 0
     }
@@ -179,6 +187,7 @@ impl Reading {
     /// The thorough way: every reading that may turn out to be the best.
     fn follow_all(&mut self, grammar: &Grammar) {
         self.placements.clear();
+        self.steps.clear();
         self.traces.clear();
         self.alternatives.clear();
         self.alternatives.push(Alternative { cost: 0, node: MESSAGE, trace: NO_TRACE });

@@ -107,7 +107,8 @@ impl Reading {
     }
 
     fn place(&mut self, grammar: &Grammar, segment: u32, last: u16, node: u16) {
-        let Some(step) = grammar.step(last, node) else { return };
+        let known = self.steps.get(segment as usize).copied().flatten();
+        let Some(step) = known.or_else(|| grammar.step(last, node)) else { return };
         loop {
             let innermost = self.replay.innermost().node;
             let stays = innermost == MESSAGE
