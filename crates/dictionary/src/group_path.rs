@@ -264,11 +264,14 @@ impl fmt::Display for GroupPathProblem {
             }
             None => formatter.write_str("no message structure has")?,
         }
-        let no = if structure.is_some() { "no" } else { "a" };
-        match self {
-            Self::UnknownGroup { name, .. } => write!(formatter, " {no} group `{name}`"),
-            Self::NotWithin { inner, outer, .. } => {
-                write!(formatter, " {no} `{inner}` within `{outer}`")
+        match (self, structure) {
+            (Self::UnknownGroup { name, .. }, Some(_)) => write!(formatter, " no group `{name}`"),
+            (Self::UnknownGroup { name, .. }, None) => write!(formatter, " a group `{name}`"),
+            (Self::NotWithin { inner, outer, .. }, Some(_)) => {
+                write!(formatter, " no `{inner}` within `{outer}`")
+            }
+            (Self::NotWithin { inner, outer, .. }, None) => {
+                write!(formatter, " `{inner}` within `{outer}`")
             }
         }
     }

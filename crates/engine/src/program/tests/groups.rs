@@ -96,3 +96,21 @@ fn a_message_is_split_into_its_groups() {
         ],
     );
 }
+
+#[test]
+fn a_group_that_no_message_has_is_a_mistake() {
+    let told = |path: &str| {
+        let error = crate::program::plain_path(path).expect_err("a mistake");
+        format!("{}: {}", error.message, error.help.unwrap_or_default())
+    };
+    assert_eq!(
+        told("/ORDER_OBSERVATOIN/OBX-5"),
+        "no message structure has a group `ORDER_OBSERVATOIN`: write `ORDER_OBSERVATION`"
+    );
+    assert_eq!(
+        told("/TIMING_QTY/PID-2"),
+        "no message structure has `PID` within `TIMING_QTY`: \
+         `pipehat dictionary ORU_R01` shows the groups of a message"
+    );
+    assert!(crate::program::plain_path("/PATIENT_RESULT/ORDER_OBSERVATION(*)/OBX(*)-5").is_ok());
+}
