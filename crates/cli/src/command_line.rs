@@ -6,8 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, completions, demo, journal, listen, mask, message, messages, new, prove, send,
-    status, test, token, up,
+    bench, check, completions, demo, dictionary, journal, listen, mask, message, messages, new,
+    prove, send, status, test, token, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Token(token::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
+    #[command(display_order = order::MESSAGES + 3)]
+    Dictionary(dictionary::Arguments),
     #[command(display_order = order::MESSAGES + 6)]
     Mask(mask::Arguments),
     #[command(display_order = order::MESSAGES + 1)]
@@ -129,6 +131,7 @@ impl Command {
             Self::Journal(arguments) => arguments.run(terminal),
             Self::Token(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
+            Self::Dictionary(arguments) => arguments.run(terminal),
             Self::Mask(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),

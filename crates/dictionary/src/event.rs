@@ -18,6 +18,11 @@ impl Event {
         Self { version, at }
     }
 
+    /// The version that defines it so.
+    pub const fn version(self) -> Version {
+        self.version
+    }
+
     fn row(self) -> Row {
         file::row(Section::Events, self.at)
     }
@@ -26,6 +31,16 @@ impl Event {
     pub(crate) fn names(self) -> (&'static str, &'static str) {
         let text = self.row().text(0);
         text.split_once('_').unwrap_or((text, ""))
+    }
+
+    /// The same as bytes, which are quicker to compare.
+    #[inline]
+    pub(crate) fn name_bytes(self) -> (&'static [u8], &'static [u8]) {
+        let text = file::text_bytes(self.row().u32(0));
+        match text.iter().position(|&byte| byte == b'_') {
+            Some(at) => (text.get(..at).unwrap_or(text), text.get(at + 1..).unwrap_or_default()),
+            None => (text, &[]),
+        }
     }
 
     /// The message code, as in `ADT`: MSH-9.1.

@@ -20,10 +20,15 @@ mod data_type;
 mod element;
 mod event;
 mod file;
+mod grammar;
+mod group_path;
 #[doc(hidden)]
 pub mod layout;
+mod reading;
+mod resolve;
 mod segment;
 mod structure;
+mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -32,7 +37,11 @@ mod version;
 pub use data_type::DataType;
 pub use element::{Cardinality, ConformanceLength, Element, Usage};
 pub use event::Event;
+pub use group_path::{GroupPathProblem, STANDARD_GROUPS, check_group_path};
+pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading};
+pub use resolve::{Resolved, StructureNote, VersionNote, resolve};
 pub use segment::SegmentDefinition;
 pub use structure::{Node, NodeKind, Structure};
+pub use subject::{Subject, names};
 pub use table::{Code, Table, TableKind, TableNumber};
 pub use version::Version;

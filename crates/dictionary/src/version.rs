@@ -147,7 +147,8 @@ impl Version {
     pub fn structure(self, name: &str) -> Option<Structure> {
         let all = self.run(STRUCTURES);
         let text = |at| file::row(Section::Structures, at).text(0);
-        let exact = all.find(|at| text(at).cmp(name));
+        let bytes = |at| file::text_bytes(file::row(Section::Structures, at).u32(0));
+        let exact = all.find(|at| bytes(at).cmp(name.as_bytes()));
         exact
             .or_else(|| {
                 all.iter().find(|&at| {
@@ -168,8 +169,8 @@ impl Version {
     pub fn event(self, message_code: &str, trigger_event: &str) -> Option<Event> {
         self.run(EVENTS)
             .find(|at| {
-                let (code, trigger) = Event::new(self, at).names();
-                (code, trigger).cmp(&(message_code, trigger_event))
+                let wanted = (message_code.as_bytes(), trigger_event.as_bytes());
+                Event::new(self, at).name_bytes().cmp(&wanted)
             })
             .map(|at| Event::new(self, at))
     }

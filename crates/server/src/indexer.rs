@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 
+use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_engine::record::{
     Decided, Decision, Disposition, Processed, ProcessedOutcome, Received, Record, Settled,
     SettledOutcome,
@@ -363,6 +364,7 @@ impl Plan {
         named: &[(Arc<str>, Path)],
     ) -> Vec<store::Identifier> {
         let Ok(message) = Message::parse(bytes) else { return Vec::new() };
+        let message = message.read_groups_with(STANDARD_GROUPS);
         // The last segment that was kept need not be the last of its name.
         let last_is_known = sieved.is_none_or(|source| source.is_whole);
         let named =
@@ -370,7 +372,9 @@ impl Plan {
         let standard = self.identifiers.iter().map(|(kind, path)| (kind.clone(), path));
         let mut identifiers: Vec<store::Identifier> = Vec::new();
         for (kind, path) in named.chain(standard) {
-            if path.occurrence() == Occurrence::Last && !last_is_known {
+            // Which group a segment stands in shows among all segments only.
+            let is_hidden = sieved.is_some() && !path.groups().is_empty();
+            if is_hidden || path.occurrence() == Occurrence::Last && !last_is_known {
                 continue;
             }
             for value in message.values(path) {

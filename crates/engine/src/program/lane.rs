@@ -1,6 +1,7 @@
 //! The keys of a message's lanes (`order: by PID-3.1, MRG-1.1`).
 
 use bytes::Bytes;
+use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_message::{Message, Path, Sieve};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -43,6 +44,7 @@ impl Program {
         let sieved = sieved(&readable.bytes, paths);
         let bytes = sieved.as_deref().unwrap_or(&readable.bytes);
         let Ok(message) = Message::parse(bytes) else { return vec![COMMON] };
+        let message = message.read_groups_with(STANDARD_GROUPS);
         let mut keys = Vec::with_capacity(paths.len());
         for value in paths.iter().flat_map(|path| message.values(path)) {
             if value.is_empty() || value.is_null() {
@@ -63,7 +65,8 @@ impl Program {
 /// The segments that paths name, of a message so large that an index of it is worth sparing; none
 /// where they can't tell all that the message does.
 fn sieved(bytes: &[u8], paths: &[Path]) -> Option<Vec<u8>> {
-    if bytes.len() < SIEVED_FROM_BYTES {
+    // Which group a segment stands in shows among all segments only.
+    if bytes.len() < SIEVED_FROM_BYTES || paths.iter().any(|path| !path.groups().is_empty()) {
         return None;
     }
     let mut sieve = Sieve::new(paths.iter().map(Path::segment));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, SegmentName};
 
 use super::coding::{Coding, readable};
@@ -45,6 +46,11 @@ const PASSED_BYTES_MIN: usize = 256 * 1024;
 fn limits(received: &[u8]) -> Limits {
     let message_bytes_max = Limits::MESSAGE_BYTES_MAX.max(received.len().saturating_mul(2));
     Limits { message_bytes_max, ..Limits::DEFAULT }
+}
+
+fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
+    let message = Message::parse_with(bytes, &limits(bytes))?;
+    Ok(message.read_groups_with(STANDARD_GROUPS))
 }
 
 /// How a message ended before its outputs were made.
@@ -185,7 +191,7 @@ impl<'r> Run<'r> {
             self.refuse_several(headers.map_err(unreadable)?)?;
             return self.pass(bytes);
         }
-        let mut message = Message::parse_with(bytes, &limits(bytes)).map_err(unreadable)?;
+        let mut message = parse(bytes).map_err(unreadable)?;
         self.refuse_several(1 + usize::from(message.segment("MSH", 2).is_some()))?;
         if let Some(accept) = &program.accept {
             self.step(&mut message, accept, &Current::default())?;
@@ -274,7 +280,7 @@ impl<'r> Run<'r> {
         rest: &Rest<'_, 'r>,
         owner: Owner,
     ) -> Result<(), End> {
-        let groups = split::groups(&message, how.each);
+        let groups = split::groups(&message, &how.each);
         if groups.len() < 2 {
             return self.through(message, base, rest.steps, rest.then, owner);
         }
@@ -283,8 +289,8 @@ impl<'r> Run<'r> {
         }
         for (index, group) in groups.iter().enumerate() {
             let bytes = Bytes::from(group.bytes(&message));
-            let mut part = Message::parse_with(&bytes, &limits(&bytes))
-                .map_err(|error| park("program.split", error.to_string(), at))?;
+            let mut part =
+                parse(&bytes).map_err(|error| park("program.split", error.to_string(), at))?;
             let id = split::control_id(&message, how.control_ids, index, self.effects);
             self.edited(part.set_text(&self.program.control_id_path, &id), None, at)?;
             self.trace(at, &part);
@@ -321,7 +327,7 @@ impl<'r> Run<'r> {
                 self.output(index, shared.clone(), &destination.place)?;
                 continue;
             }
-            let message = Message::parse_with(&shared, &limits(&shared)).map_err(|error| {
+            let message = parse(&shared).map_err(|error| {
                 park("program.unreadable", error.to_string(), &destination.place)
             })?;
             match self.through(
