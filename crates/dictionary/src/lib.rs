@@ -20,6 +20,7 @@ mod data_type;
 mod element;
 mod event;
 mod file;
+mod finding;
 #[doc(hidden)]
 pub mod layout;
 mod segment;
@@ -27,11 +28,13 @@ mod structure;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod validation;
 mod version;
 
 pub use data_type::DataType;
 pub use element::{Cardinality, ConformanceLength, Element, Usage};
 pub use event::Event;
+pub use finding::{FINDINGS_MAX, Finding, Findings, Location, Subject};
 pub use segment::SegmentDefinition;
 pub use structure::{Node, NodeKind, Structure};
 pub use table::{Code, Table, TableKind, TableNumber};
