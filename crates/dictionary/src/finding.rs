@@ -90,7 +90,7 @@ impl fmt::Display for Location {
 pub struct Finding {
     /// Where.
     pub location: Location,
-    /// The segment group it is about, as in `/PATIENT_RESULT/ORDER_OBSERVATION(2)`, where that was worked out.
+    /// Of something missing: the segment group it is missing in, as in `/PATIENT_RESULT/ORDER_OBSERVATION(2)`.
     pub group: Option<Box<str>>,
     /// The rule that the message departs from.
     pub rule: Rule,
@@ -135,6 +135,26 @@ impl Finding {
     /// Where the standard says so.
     pub fn clause(&self) -> Cow<'static, str> {
         self.rule.clause(&self.subject)
+    }
+
+    /// What the standard calls the segment, field or component; empty where it has no name for it.
+    pub fn name(&self) -> &'static str {
+        match &self.subject {
+            Subject::Name(name)
+            | Subject::Most(name, _)
+            | Subject::Table(name, _)
+            | Subject::DataType(name, _) => name,
+            Subject::None | Subject::More(_) | Subject::Text(_) => self.standard_name(),
+        }
+    }
+
+    fn standard_name(&self) -> &'static str {
+        let segment = self.location.segment.and_then(|name| self.version.segment(name));
+        let Some(segment) = segment else { return "" };
+        if self.location.field == 0 {
+            return segment.title();
+        }
+        segment.field(usize::from(self.location.field)).map_or("", |field| field.name())
     }
 
     /// What is wrong and what to do, in a sentence without values.

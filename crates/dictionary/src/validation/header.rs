@@ -5,18 +5,27 @@ use pipehat_message::{CharsetSpec, Header};
 use super::rule::Rule;
 use super::segment::{Checker, Place};
 use crate::finding::Subject;
+use crate::resolve::{Resolved, StructureNote, VersionNote};
 use crate::version::Version;
 
 impl Checker<'_, '_> {
-    /// Checks the header; the message's version and structure are those it was read by.
-    pub(super) fn header(&mut self, header: &Header<'_>, structure: Option<&'static str>) {
+    /// Checks the header of a message that was read by this version and structure; `is_overridden`
+    /// where a person said by which version.
+    pub(super) fn header(&mut self, header: &Header<'_>, resolved: &Resolved, is_overridden: bool) {
+        self.at_segment(0);
         self.encoding_characters(header);
-        self.message_type(header, structure);
+        self.message_type(header, resolved);
         let processing_id = first(header.processing_id(), header);
         if !processing_id.is_empty() && !matches!(processing_id, b"P" | b"D" | b"T") {
             self.report(Rule::ProcessingIdUnknown, Place::field(11), Subject::None);
         }
-        self.version(header);
+        if !is_overridden && let Some(note) = resolved.version_note {
+            let rule = match note {
+                VersionNote::Missing => Rule::VersionMissing,
+                VersionNote::Unknown | VersionNote::Unreadable => Rule::VersionUnknown,
+            };
+            self.report(rule, Place::field(12), Subject::None);
+        }
         self.character_set(header);
     }
 
@@ -37,48 +46,38 @@ impl Checker<'_, '_> {
         self.report(Rule::EncodingCharacters, Place::field(2), Subject::Text(text.into()));
     }
 
-    fn message_type(&mut self, header: &Header<'_>, structure: Option<&'static str>) {
+    fn message_type(&mut self, header: &Header<'_>, resolved: &Resolved) {
         let (code, trigger) = (header.message_code(), header.trigger_event());
         let place = Place::field(9);
         if code.is_empty() || code == b"\"\"" {
             self.report(Rule::MessageTypeMissing, place, Subject::None);
             return;
         }
-        let version = self.rules.version;
-        let named = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let event = version.event(named(code), named(trigger));
         let is_local = code.first() == Some(&b'Z') || trigger.first() == Some(&b'Z');
-        if event.is_none() && structure.is_none() && !is_local {
-            self.report(Rule::MessageTypeUnknown, place, Subject::None);
-            return;
-        }
-        let declared = header.message_structure();
-        // MSH-9.3 came with 2.3.1 and is required from 2.5 on, except of an ACK (HL7 v2.5.1 §2.15.9.9).
-        if declared.is_empty() {
-            if version >= Version::V2_5 && code != b"ACK" {
-                self.report(Rule::MessageStructureMissing, place.component(3), Subject::None);
-            }
-            return;
-        }
-        if let Some(event) = event {
-            let base = event.structure_name().split('-').next().unwrap_or_default();
-            if declared != base.as_bytes() && !is_local && declared != code {
+        match resolved.structure_note {
+            None => {}
+            Some(_) if is_local => {}
+            Some(StructureNote::NameUnknown | StructureNote::NotOfEvent) => {
                 let place = place.component(3);
                 self.report(Rule::MessageStructureDiffers, place, Subject::None);
             }
+            Some(StructureNote::OfOtherVersion) => {
+                self.report(Rule::MessageTypeOfOtherVersion, place, Subject::None);
+            }
+            Some(StructureNote::EventUnknown) => {
+                self.report(Rule::TriggerEventUnknown, place.component(2), Subject::None);
+            }
+            Some(StructureNote::Unknown) => {
+                self.report(Rule::MessageTypeUnknown, place, Subject::None);
+            }
         }
-    }
-
-    fn version(&mut self, header: &Header<'_>) {
-        let declared = header.version_id();
-        let rule = match declared {
-            b"" | b"\"\"" => Rule::VersionMissing,
-            // 2.9 is read as 2.9.1, which only corrects it; 2.0 and 2.0D are of table 0104.
-            b"2.9" | b"2.0" | b"2.0D" => return,
-            _ if Version::named(declared).is_some() => return,
-            _ => Rule::VersionUnknown,
-        };
-        self.report(rule, Place::field(12), Subject::None);
+        // MSH-9.3 came with 2.3.1 and is required from 2.5 on, except of an ACK (HL7 v2.5.1 §2.15.9.9).
+        if header.message_structure().is_empty()
+            && self.rules.version >= Version::V2_5
+            && code != b"ACK"
+        {
+            self.report(Rule::MessageStructureMissing, place.component(3), Subject::None);
+        }
     }
 
     fn character_set(&mut self, header: &Header<'_>) {

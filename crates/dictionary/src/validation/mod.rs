@@ -1,6 +1,6 @@
 //! Does a message keep to the standard, and where not?
 //!
-//! [`validate`] reads a parsed message once and reports what it finds, by the rules of the message's version and what a
+//! A [`Validator`] reads a parsed message once and reports what it finds, by the rules of the message's version and what a
 //! profile adds ([`Constraints`]). Where nothing is found nothing is allocated.
 //!
 //! How bad a departure is depends on the [`Level`]. Real feeds are never clean: [`Level::Standard`] calls an error only
@@ -14,6 +14,7 @@ mod conditions;
 mod header;
 mod identifier;
 mod level;
+mod placement;
 mod primitive;
 mod rule;
 mod rules;
@@ -30,4 +31,4 @@ pub use conditions::CONDITIONAL_RULES;
 pub use level::Level;
 pub use rule::Rule;
 pub use rules::Rules;
-pub use validate::{Constraints, Standard, validate};
+pub use validate::{Constraints, Standard, Validator};

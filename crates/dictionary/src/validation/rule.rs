@@ -31,8 +31,12 @@ pub enum Rule {
     LineNotSegment,
     /// MSH-9 is empty.
     MessageTypeMissing,
-    /// A message type or trigger event that the version does not have.
+    /// A message type that no version has.
     MessageTypeUnknown,
+    /// A message type that another version has.
+    MessageTypeOfOtherVersion,
+    /// A trigger event that no version has for this message type.
+    TriggerEventUnknown,
     /// MSH-9.3 is empty where the version has it.
     MessageStructureMissing,
     /// MSH-9.3 is not the structure of MSH-9.1 and MSH-9.2.
@@ -150,7 +154,7 @@ const fn row(
 impl Rule {
     /// All rules but the conditional ones, which are [`CONDITIONAL_RULES`](super::CONDITIONAL_RULES), and those of
     /// profiles.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::SegmentMissing,
         Self::GroupMissing,
         Self::SegmentUnexpected,
@@ -161,6 +165,8 @@ impl Rule {
         Self::LineNotSegment,
         Self::MessageTypeMissing,
         Self::MessageTypeUnknown,
+        Self::MessageTypeOfOtherVersion,
+        Self::TriggerEventUnknown,
         Self::MessageStructureMissing,
         Self::MessageStructureDiffers,
         Self::VersionMissing,
@@ -215,7 +221,9 @@ impl Rule {
             Self::SegmentLocal => row("segment-local", C::SegmentSequenceError, [N, N, I], "HL7 v2.5.1 §2.11", "a Z segment, which only a profile can describe"),
             Self::LineNotSegment => row("line-not-segment", C::SegmentSequenceError, [W, E, E], "HL7 v2.5.1 §2.5.2", "the line does not begin with a segment name"),
             Self::MessageTypeMissing => row("message-type-missing", C::UnsupportedMessageType, [E, E, E], "HL7 v2.5.1 §2.15.9.9", "MSH-9 does not say what message it is"),
-            Self::MessageTypeUnknown => row("message-type-unknown", C::UnsupportedMessageType, [W, W, E], "HL7 v2.5.1 §2.17.1, table 0354", "the version does not define this message type with this trigger event"),
+            Self::MessageTypeUnknown => row("message-type-unknown", C::UnsupportedMessageType, [W, E, E], "HL7 v2.5.1 §2.17.1, table 0354", "no version defines this message type"),
+            Self::MessageTypeOfOtherVersion => row("message-type-of-other-version", C::UnsupportedMessageType, [N, W, E], "HL7 v2.5.1 §2.17.1, table 0354", "another version defines this message: it is read by that version's structure"),
+            Self::TriggerEventUnknown => row("trigger-event-unknown", C::UnsupportedEventCode, [W, E, E], "HL7 v2.5.1 §2.17.2, table 0003", "no version defines this trigger event for the message type"),
             Self::MessageStructureMissing => row("message-structure-missing", C::RequiredFieldMissing, [N, I, W], "HL7 v2.5.1 §2.15.9.9", "MSH-9.3 does not name the message structure"),
             Self::MessageStructureDiffers => row("message-structure-differs", C::UnsupportedMessageType, [N, W, E], "HL7 v2.5.1 §2.17.3, table 0354", "MSH-9.3 is not the structure of MSH-9.1 and MSH-9.2"),
             Self::VersionMissing => row("version-missing", C::UnsupportedVersionId, [W, W, E], "HL7 v2.5.1 §2.15.9.12", "MSH-12 does not say which version it is"),
@@ -302,32 +310,12 @@ impl Rule {
         match (self, subject) {
             (_, Subject::Text(text)) => text.clone().into_owned(),
             (Self::Conditional(rule), _) => rule.text.to_owned(),
-            (Self::SegmentMissing, Subject::Name(name)) => {
-                format!("segment {name} is required here and missing: send it")
-            }
-            (Self::GroupMissing, Subject::Name(name)) => {
-                format!("segment group {name} is required here and missing: send its segments")
-            }
-            (Self::SegmentRepeats, Subject::Name(name)) => {
-                format!("{name} occurs more often here than the message structure allows")
-            }
-            (Self::SegmentMisplaced, Subject::Name(name)) => {
-                format!("segment {name} is out of place: put it where the message structure has it")
-            }
-            (Self::SegmentUnexpected, Subject::Name(name)) => {
-                format!("this message structure has no segment {name}: receivers will pass it over")
-            }
             (Self::SegmentUnknown, _) => {
                 format!("version {version} has no such segment: local segments begin with Z")
             }
             (Self::LineNotSegment, _) => {
                 "this line is no segment: escape line breaks inside values as \\.br\\ or \\X0D\\"
                     .to_owned()
-            }
-            (Self::MessageTypeUnknown, _) => {
-                format!(
-                    "version {version} has no such message type and trigger event: see table 0354"
-                )
             }
             (Self::FieldMissing, Subject::Name(name)) => {
                 named(name, "is required and empty: send a value")
