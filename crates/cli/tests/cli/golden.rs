@@ -192,17 +192,17 @@ fn validate() {
     check(
         "validate",
         &[
-            &["message", "validate", "result.hl7"],
+            &["message", "validate", "clean.hl7"],
             &["message", "validate", "flawed.hl7"],
             &["message", "validate", "flawed.hl7", "--level", "lenient"],
             &["message", "validate", "flawed.hl7", "--level", "strict", "--show", "information"],
             &["message", "validate", "flawed.hl7", "--version", "2.3", "--show", "error"],
-            &["message", "validate", "result.hl7", "--fail-on", "warning", "--json"],
-            &["message", "validate", "flawed.hl7", "result.hl7", "prose.txt"],
+            &["message", "validate", "clean.hl7", "--fail-on", "warning", "--json"],
+            &["message", "validate", "flawed.hl7", "clean.hl7", "prose.txt"],
             &["message", "validate", "flawed.hl7", "--json"],
             &["message", "validate", "nothing.hl7"],
-            &["message", "validate", "result.hl7", "--level", "harsh"],
-            &["message", "validate", "result.hl7", "--version", "3"],
+            &["message", "validate", "clean.hl7", "--level", "harsh"],
+            &["message", "validate", "clean.hl7", "--version", "3"],
         ],
     );
 }
