@@ -22,12 +22,14 @@ mod event;
 mod file;
 mod finding;
 mod grammar;
+mod group_path;
 #[doc(hidden)]
 pub mod layout;
 mod reading;
 mod resolve;
 mod segment;
 mod structure;
+mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -37,10 +39,12 @@ mod version;
 pub use data_type::DataType;
 pub use element::{Cardinality, ConformanceLength, Element, Usage};
 pub use event::Event;
-pub use finding::{FINDINGS_MAX, Finding, Findings, Location, Subject};
+pub use finding::{Detail, FINDINGS_MAX, Finding, Findings, Location};
+pub use group_path::{GroupPathProblem, STANDARD_GROUPS, check_group_path};
 pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading};
 pub use resolve::{Resolved, StructureNote, VersionNote, resolve};
 pub use segment::SegmentDefinition;
 pub use structure::{Node, NodeKind, Structure};
+pub use subject::{Subject, names};
 pub use table::{Code, Table, TableKind, TableNumber};
 pub use version::Version;
