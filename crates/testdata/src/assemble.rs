@@ -131,7 +131,11 @@ impl Assembler<'_> {
         let is_adt = matches!(scene.code, "ADT" | "BAR");
         let count = match &node.head {
             b"ORC" | b"OBR" | b"RXA" | b"RXE" | b"RXO" if !in_orders && node.most > 1 => {
-                return (scene.order_count, true);
+                return if scene.has_orders || node.least > 0 {
+                    (scene.order_count, true)
+                } else {
+                    (0, false)
+                };
             }
             b"RXO" if in_orders => {
                 usize::from(matches!(context.order().item, Item::Medication(_)) && chance(50) == 1)
@@ -140,13 +144,14 @@ impl Assembler<'_> {
             | b"RXG" | b"TXA" | b"SCH" | b"RGS" | b"AIS" | b"MSA" | b"QAK" | b"QPD" | b"RCP"
             | b"QRD" | b"MFI" | b"MFE" | b"STF" | b"PRA" | b"LOC" | b"CDM" | b"OM1" | b"NPU" => 1,
             b"SFT" => usize::from(scene.version >= Version::V2_5),
+            b"PV1" | b"PV2" | b"DG1" if !is_adt && scene.code != "DFT" && !scene.is_present => 0,
             b"PV1" => 1,
             b"PD1" => chance(40),
             b"PV2" => chance(45),
             b"NK1" if matches!(scene.code, "ORU" | "QBP") => 0,
             b"NK1" => patient.kin_count(),
             b"AL1" | b"IAM" if is_adt || chance(40) == 1 => content_allergies(context),
-            b"DG1" if in_orders => 0,
+            b"DG1" if in_orders || scene.code == "SIU" => 0,
             b"DG1" => content::diagnosis_count(context),
             b"PR1" if is_adt => chance(15),
             b"GT1" if is_adt => chance(35),
@@ -199,25 +204,31 @@ impl Assembler<'_> {
         }
         let mut written = if is_header { 2 } else { 0 };
         for field in segment.fields.iter().skip(written) {
-            let position = usize::from(field.position);
-            let before = self.out.len();
-            for _ in written..position {
-                self.out.push(b'|');
-            }
-            if self.field(segment, field) {
-                written = position;
-            } else {
-                self.out.truncate(before);
+            if self.field(segment, field, usize::from(field.position) - written) {
+                written = usize::from(field.position);
             }
         }
         self.out.push(SEGMENT_END);
     }
 
-    /// Writes a field's repetitions; says whether there are any.
-    fn field(&mut self, segment: &SegmentPlan, field: &Part) -> bool {
+    /// Writes a field's repetitions behind so many separators; says whether there are any.
+    fn field(&mut self, segment: &SegmentPlan, field: &Part, separators: usize) -> bool {
         if field.need == Need::Never {
             return false;
         }
+        let first = match segment.provider {
+            Some(provider) => provider(&self.context, field.position, 0),
+            None if field.position == 1 && field.kind == Kind::Sequence => {
+                Value::Number(self.context.cursor.set as u64 + 1)
+            }
+            None => Value::Nothing,
+        };
+        if matches!(first, Value::Nothing) && field.need != Need::Must {
+            return false;
+        }
+        let before = self.out.len();
+        self.out.resize(before + separators, b'|');
+        let start = self.out.len();
         let mut form = Form {
             plan: self.plan,
             out: self.out,
@@ -225,35 +236,37 @@ impl Assembler<'_> {
             now: self.context.scene.now,
             zone_minutes: self.zone_minutes,
         };
-        let start = form.out.len();
-        if let Some(provider) = segment.provider {
-            let most = usize::from(field.most).min(REPETITIONS_MAX);
-            for repetition in 0..most {
+        let mut is_written = write_repetition(&mut form, field, &first);
+        if let Some(provider) = segment.provider.filter(|_| is_written && field.most > 1) {
+            for repetition in 1..usize::from(field.most).min(REPETITIONS_MAX) {
                 let value = provider(&self.context, field.position, repetition);
                 if matches!(value, Value::Nothing) {
                     break;
                 }
                 let before = form.out.len();
-                if repetition > 0 {
-                    form.out.push(b'~');
-                }
-                let is_written = if field.kind == Kind::Varies {
-                    form.field(&varying(self.plan, field, &value), value)
-                } else {
-                    form.field(field, value)
-                };
-                if !is_written {
+                form.out.push(b'~');
+                if !write_repetition(&mut form, field, &value) {
                     form.out.truncate(before);
                     break;
                 }
             }
-        } else if field.position == 1 && field.kind == Kind::Sequence {
-            form.field(field, Value::Number(self.context.cursor.set as u64 + 1));
         }
-        if form.out.len() == start && field.need == Need::Must {
+        if !is_written && field.need == Need::Must {
             form.generic(field);
+            is_written = form.out.len() > start;
         }
-        form.out.len() > start
+        if !is_written {
+            self.out.truncate(before);
+        }
+        is_written
+    }
+}
+
+fn write_repetition(form: &mut Form<'_>, field: &Part, value: &Value<'_>) -> bool {
+    if field.kind == Kind::Varies {
+        form.field(&varying(form.plan, field, value), value)
+    } else {
+        form.field(field, value)
     }
 }
 

@@ -4,13 +4,13 @@
 //! have, has withdrawn or has made another type comes out as that version wants it. Trailing separators are not
 //! written, delimiters in texts are escaped, what is too long is cut, and nothing is allocated.
 
-use crate::catalogue::Coded;
+use crate::component::{component, fitted, natural};
 use crate::identifier::Identifier;
 use crate::moment::{Moment, write_zone};
 use crate::people::{Contact, write_number};
 use crate::plan::{Kind, Need, Part, Plan};
 use crate::random::{below, mix};
-use crate::value::{FACILITY, Value};
+use crate::value::Value;
 
 /// What stands between components, and between subcomponents.
 const SEPARATORS: [u8; 2] = [b'^', b'&'];
@@ -27,10 +27,18 @@ pub(crate) struct Form<'g> {
 
 impl Form<'_> {
     /// Writes a repetition of a field; says whether there was anything to write.
-    pub(crate) fn field(&mut self, part: &Part, value: Value<'_>) -> bool {
+    pub(crate) fn field(&mut self, part: &Part, value: &Value<'_>) -> bool {
         let start = self.out.len();
-        self.write(part, value, 0);
-        self.shorten(start, part);
+        self.write(part, &fitted(part, value), 0);
+        if self.shorten(start, part) {
+            // Better nothing than a value without what it must have.
+            let kept = self.out.get(start..).unwrap_or_default();
+            let count = 1 + kept.iter().filter(|byte| **byte == b'^').count();
+            let components = self.plan.components(part);
+            if components.iter().skip(count).any(|one| one.need == Need::Must) {
+                self.out.truncate(start);
+            }
+        }
         self.out.len() > start
     }
 
@@ -41,12 +49,15 @@ impl Form<'_> {
         self.shorten(start, part);
     }
 
-    fn write(&mut self, part: &Part, value: Value<'_>, level: usize) {
+    fn write(&mut self, part: &Part, value: &Value<'_>, level: usize) {
         if part.need == Need::Never {
             return;
         }
         let start = self.out.len();
-        if part.kind == Kind::Untyped {
+        // MSH-9 of 2.1 is defined as one code, and its examples have the trigger event too.
+        if part.kind == Kind::Untyped
+            || part.kind == Kind::Code && matches!(value, Value::MessageType(..))
+        {
             self.untyped(part, value, level);
         } else if self.plan.components(part).is_empty() {
             self.primitive(part, value);
@@ -58,7 +69,7 @@ impl Form<'_> {
         }
     }
 
-    fn composite(&mut self, part: &Part, value: Value<'_>, level: usize) {
+    fn composite(&mut self, part: &Part, value: &Value<'_>, level: usize) {
         if matches!(value, Value::Nothing) {
             return;
         }
@@ -67,21 +78,29 @@ impl Form<'_> {
         let Some(separator) = SEPARATORS.get(level).copied() else {
             // Nothing separates parts below subcomponents: the first part stands for the whole.
             if let Some(first) = components.first() {
-                self.write(&with_table(first, part, 1), component(part.kind, 1, value), level);
+                self.write(&with_table(first, part, 1), &component(part.kind, 1, value), level);
             }
             return;
         };
         let start = self.out.len();
         let mut written = 0;
         for one in components {
+            let inner = self.coded_component(part, usize::from(one.position), value);
+            let must = one.need == Need::Must && self.out.len() > start;
+            if one.need == Need::Never || (matches!(inner, Value::Nothing) && !must) {
+                continue;
+            }
             let before = self.out.len();
             for _ in written.max(1)..usize::from(one.position) {
                 self.out.push(separator);
             }
             let content = self.out.len();
-            let inner = self.coded_component(part, usize::from(one.position), value);
-            self.write(&with_table(one, part, one.position), inner, level + 1);
-            if self.out.len() == content && one.need == Need::Must && content > start {
+            if one.position == 1 {
+                self.write(&with_table(one, part, 1), &inner, level + 1);
+            } else {
+                self.write(one, &inner, level + 1);
+            }
+            if self.out.len() == content && must {
                 self.write_generic(one, level + 1);
             }
             if self.out.len() == content {
@@ -93,7 +112,7 @@ impl Form<'_> {
     }
 
     /// A CM whose components a version does not say: they are those of the type that came after it.
-    fn untyped(&mut self, part: &Part, value: Value<'_>, level: usize) {
+    fn untyped(&mut self, part: &Part, value: &Value<'_>, level: usize) {
         let (kind, count) = natural(value);
         let plain = Part { kind: Kind::Text, table: None, characters_max: u32::MAX, ..*part };
         let separator = SEPARATORS.get(level).copied();
@@ -109,14 +128,14 @@ impl Form<'_> {
             for _ in written.max(1)..position {
                 self.out.push(separator);
             }
-            self.primitive(&plain, inner);
+            self.primitive(&plain, &inner);
             written = position;
         }
     }
 
     /// A component's part of a value. A code of a table brings what it means and the table's name with it.
-    fn coded_component<'a>(&self, part: &Part, position: usize, value: Value<'a>) -> Value<'a> {
-        let code = match value {
+    fn coded_component<'a>(&self, part: &Part, position: usize, value: &Value<'a>) -> Value<'a> {
+        let code = match *value {
             Value::Code(code) if part.kind == Kind::Coded => self.listed(part, code),
             Value::Codes(codes) if part.kind == Kind::Coded => {
                 codes.iter().find_map(|code| self.listed(part, code))
@@ -127,9 +146,10 @@ impl Form<'_> {
         match position {
             1 => Value::Raw(code),
             2 if !text.is_empty() && text.len() <= 40 => Value::Text(text),
-            3 => match self.plan.codes(part) {
-                Some(table) if !table.is_open => Value::Serial("HL7", u64::from(table.number)),
-                _ => Value::Raw("L"),
+            // A code that the table does not list is one of our own.
+            3 if !text.is_empty() => match self.plan.codes(part) {
+                Some(table) => Value::Serial("HL7", u64::from(table.number)),
+                None => Value::Raw("L"),
             },
             _ => Value::Nothing,
         }
@@ -146,8 +166,8 @@ impl Form<'_> {
         }
     }
 
-    fn primitive(&mut self, part: &Part, value: Value<'_>) {
-        match value {
+    fn primitive(&mut self, part: &Part, value: &Value<'_>) {
+        match *value {
             Value::Nothing => {}
             Value::Raw(text) => self.out.extend_from_slice(text.as_bytes()),
             Value::Text(text) => self.text(text),
@@ -189,13 +209,13 @@ impl Form<'_> {
                 _ => moment.write_date(self.out),
             },
             Value::Identifier(Identifier { prefix, number, .. }) => {
-                self.primitive(part, Value::Serial(prefix, number));
+                self.primitive(part, &Value::Serial(prefix, number));
             }
             Value::Entity(entity) | Value::Entities(entity, _) => {
-                self.primitive(part, Value::Serial(entity.prefix, entity.number));
+                self.primitive(part, &Value::Serial(entity.prefix, entity.number));
             }
             Value::Name(name) => {
-                self.primitive(part, Value::Family(name));
+                self.primitive(part, &Value::Family(name));
                 self.out.extend_from_slice(b", ");
                 self.text(name.given);
             }
@@ -206,11 +226,12 @@ impl Form<'_> {
                     self.text(name.second);
                 }
             }
-            Value::Practitioner(one) => self.primitive(part, Value::Serial("", one.number)),
+            Value::Practitioner(one) => self.primitive(part, &Value::Serial("", one.number)),
             Value::Bed(bed) => self.text(bed.ward),
             Value::Address(address) | Value::Street(address) => self.street(address),
             Value::PostalCode(address) => address.write_postal_code(self.out),
             Value::Contact(Contact::Phone(phone, _)) => phone.write(self.out),
+            Value::Contact(Contact::Email(_)) if part.kind == Kind::Telephone => {}
             Value::Contact(Contact::Email(number)) | Value::Email(number) => {
                 self.out.extend_from_slice(b"patient");
                 write_number(number, 1, self.out);
@@ -303,15 +324,16 @@ impl Form<'_> {
 
     /// Cuts what is longer than the definition allows: whole components where there are some, else characters, and no
     /// character or escape sequence in the middle.
-    fn shorten(&mut self, start: usize, part: &Part) {
+    /// Says whether something was cut.
+    fn shorten(&mut self, start: usize, part: &Part) -> bool {
         let most = part.characters_max as usize;
         let written = self.out.get(start..).unwrap_or_default();
         if written.len() <= most || most == 0 {
-            return;
+            return false;
         }
         let characters = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
         if characters(written) <= most {
-            return;
+            return false;
         }
         let mut end = written.len();
         while characters(&written[..end]) > most {
@@ -335,6 +357,7 @@ impl Form<'_> {
             end -= 1;
         }
         self.out.truncate(start + end);
+        true
     }
 
     /// Something valid where nobody knows better.
@@ -347,8 +370,11 @@ impl Form<'_> {
             match (part.kind, table) {
                 (Kind::Code | Kind::Text | Kind::Formatted, Some(table)) => {
                     let at = below(seed, table.codes.len() as u64) as usize;
-                    let code = table.codes.get(at).map_or("", |(code, _)| code);
-                    self.text(code);
+                    let codes = table.codes.iter().cycle().skip(at).take(table.codes.len());
+                    let fitting = codes
+                        .map(|(code, _)| *code)
+                        .find(|code| code.len() <= part.characters_max as usize);
+                    self.text(fitting.unwrap_or("1"));
                 }
                 (Kind::Number | Kind::Sequence, _) => write_number(1 + below(seed, 9), 1, self.out),
                 (Kind::Date, _) => self.now.write_date(self.out),
@@ -357,10 +383,14 @@ impl Form<'_> {
                     self.now.write_date(self.out);
                     self.now.write_time(true, self.out);
                 }
+                _ if part.is_time => {
+                    self.now.write_date(self.out);
+                    self.now.write_time(true, self.out);
+                }
                 (Kind::Code, None) => self.out.extend_from_slice(b"A"),
                 (Kind::Telephone, None) => self.out.extend_from_slice(b"(614)555-0137"),
                 _ if part.characters_max < 6 => write_number(1 + below(seed, 9), 1, self.out),
-                _ => self.named(part.name, seed),
+                _ => self.named(part, seed),
             }
             return;
         }
@@ -368,7 +398,7 @@ impl Form<'_> {
             if let Some(table) = table {
                 let at = below(seed, table.codes.len() as u64) as usize;
                 if let Some((code, _)) = table.codes.get(at).copied() {
-                    self.composite(part, Value::Code(code), level);
+                    self.composite(part, &Value::Code(code), level);
                     return;
                 }
             }
@@ -382,7 +412,7 @@ impl Form<'_> {
             self.out.push(b'C');
             write_number(number, 1, self.out);
             self.out.push(separator);
-            self.named(part.name, seed);
+            self.named(part, seed);
             self.out.push(separator);
             self.out.push(b'L');
             return;
@@ -419,10 +449,11 @@ impl Form<'_> {
     }
 
     /// A few plain words of the element's name.
-    fn named(&mut self, name: &str, seed: u64) {
+    fn named(&mut self, part: &Part, seed: u64) {
         let start = self.out.len();
-        for word in name.split(|character: char| !character.is_ascii_alphanumeric()) {
-            if word.is_empty() || self.out.len() - start + word.len() > 18 {
+        let most = (part.comfortable as usize).saturating_sub(3).min(18);
+        for word in part.name.split(|character: char| !character.is_ascii_alphanumeric()) {
+            if word.is_empty() || self.out.len() - start + word.len() > most {
                 continue;
             }
             if self.out.len() > start {
@@ -437,25 +468,13 @@ impl Form<'_> {
     }
 }
 
-/// The type that a value has by itself, and how many of its components are said where none is named.
-const fn natural(value: Value<'_>) -> (Kind, usize) {
-    match value {
-        Value::MessageType(..) => (Kind::MessageType, 2),
-        Value::Identifier(_) => (Kind::Identifier, 3),
-        Value::Entity(_) => (Kind::Entity, 2),
-        Value::Bed(_) => (Kind::Bed, 3),
-        Value::Practitioner(_) => (Kind::Practitioner, 3),
-        Value::Name(_) => (Kind::Name, 3),
-        Value::Coded(_) => (Kind::Coded, 3),
-        Value::Location(..) => (Kind::Location, 3),
-        _ => (Kind::Text, 1),
-    }
-}
-
 /// The first component of a coded value takes its codes from the field's table.
 fn with_table(component: &Part, whole: &Part, position: u16) -> Part {
     let mut part = *component;
-    if position == 1 && part.table.is_none() && whole.kind != Kind::Practitioner {
+    if position == 1
+        && part.table.is_none()
+        && !matches!(whole.kind, Kind::Practitioner | Kind::OldPractitioner)
+    {
         part.table = whole.table;
     }
     part
@@ -473,175 +492,4 @@ pub(crate) fn write_decimal(number: i64, places: u8, out: &mut Vec<u8>) {
         out.push(b'.');
         write_number(number % scale, usize::from(places), out);
     }
-}
-
-/// What a component of a data type says of a value. What does not fit the type goes into its first component.
-fn component<'a>(kind: Kind, position: usize, value: Value<'a>) -> Value<'a> {
-    match (kind, value) {
-        (_, Value::Nothing) => Value::Nothing,
-        (Kind::Identifier, Value::Identifier(id)) => match position {
-            1 => Value::Serial(id.prefix, id.number),
-            2 => id.scheme.digit(id.number).map_or(Value::Nothing, Value::Number),
-            3 if id.scheme.digit(id.number).is_some() => Value::Code(id.scheme.code()),
-            4 => Value::Designator(id.authority),
-            5 => Value::Code(id.kind),
-            _ => Value::Nothing,
-        },
-        (Kind::Identifier, Value::Practitioner(one)) => component(
-            kind,
-            position,
-            Value::Identifier(Identifier {
-                prefix: "",
-                number: one.number,
-                scheme: crate::identifier::Scheme::None,
-                authority: FACILITY,
-                kind: "DN",
-            }),
-        ),
-        (Kind::Entity, Value::Entity(entity)) => match position {
-            1 => Value::Serial(entity.prefix, entity.number),
-            2 => Value::Text(entity.namespace),
-            _ => Value::Nothing,
-        },
-        (Kind::Entities, Value::Entities(placer, filler)) => match position {
-            1 => Value::Entity(placer),
-            2 => Value::Entity(filler),
-            _ => Value::Nothing,
-        },
-        (Kind::Name, Value::Name(name)) => match position {
-            1 => Value::Family(name),
-            2 => text(name.given),
-            3 => text(name.middle),
-            4 => text(name.suffix),
-            5 => text(name.prefix),
-            7 => Value::Code(name.kind),
-            _ => Value::Nothing,
-        },
-        (Kind::Name, Value::Practitioner(one)) => component(kind, position, Value::Name(one.name)),
-        (Kind::Family, Value::Family(_)) => match position {
-            1 => value,
-            _ => Value::Nothing,
-        },
-        (Kind::Practitioner, Value::Practitioner(one)) => match position {
-            1 => Value::Serial("", one.number),
-            2 => Value::Family(one.name),
-            3 => text(one.name.given),
-            6 => text(one.name.prefix),
-            9 => Value::Designator(FACILITY),
-            10 => Value::Code("L"),
-            _ => Value::Nothing,
-        },
-        (Kind::Practitioner, Value::Name(name)) => match position {
-            2 => Value::Family(name),
-            3 => text(name.given),
-            _ => Value::Nothing,
-        },
-        (Kind::Bed, Value::Bed(bed)) => match position {
-            1 => Value::Raw(bed.ward),
-            2 if bed.room > 0 => Value::Number(u64::from(bed.room)),
-            3 if bed.bed > 0 => Value::Number(u64::from(bed.bed)),
-            4 => Value::Designator(FACILITY),
-            _ => Value::Nothing,
-        },
-        (Kind::Address, Value::Address(address)) => match position {
-            1 => Value::Street(address),
-            2 => address.flat().map_or(Value::Nothing, |flat| Value::Serial("Apt ", flat)),
-            3 => text(address.city()),
-            4 => text(address.state()),
-            5 => Value::PostalCode(address),
-            6 => Value::Code(address.country.code()),
-            7 => Value::Code("H"),
-            _ => Value::Nothing,
-        },
-        (Kind::Street, Value::Street(address)) => match position {
-            1 => value,
-            2 => text(address.street()),
-            3 => Value::Number(address.house()),
-            _ => Value::Nothing,
-        },
-        (Kind::Contact, Value::Contact(Contact::Phone(phone, usage))) => match position {
-            1 => value,
-            2 => Value::Code(usage),
-            3 => Value::Code("PH"),
-            5 => Value::Raw(phone.codes().0),
-            6 => Value::Raw(phone.codes().1),
-            7 => Value::Local(phone),
-            _ => Value::Nothing,
-        },
-        (Kind::Contact, Value::Contact(Contact::Email(number))) => match position {
-            2 => Value::Code("NET"),
-            3 => Value::Codes(&["Internet", "X.400"]),
-            4 => Value::Email(number),
-            _ => Value::Nothing,
-        },
-        (Kind::Coded, Value::Coded(Coded { code, text, system })) => match position {
-            1 => Value::Text(code),
-            2 => Value::Text(text),
-            3 => Value::Raw(system),
-            _ => Value::Nothing,
-        },
-        (Kind::Organization, Value::Organization(name)) => match position {
-            1 => Value::Text(name),
-            2 => Value::Code("L"),
-            _ => Value::Nothing,
-        },
-        (Kind::Quantity, Value::Quantity(amount, places, unit)) => match position {
-            1 => Value::Decimal(amount, places),
-            2 => Value::Coded(unit),
-            _ => Value::Nothing,
-        },
-        (Kind::Price, Value::Cents(_)) => match position {
-            1 => value,
-            2 => Value::Code("UP"),
-            _ => Value::Nothing,
-        },
-        (Kind::Money, Value::Cents(cents)) => match position {
-            1 => Value::Decimal(cents, 2),
-            2 => Value::Raw("USD"),
-            _ => Value::Nothing,
-        },
-        (Kind::Timing, Value::Timing(often, start, priority)) => match position {
-            1 => Value::Number(1),
-            2 => text(often),
-            4 => Value::Moment(start),
-            6 => Value::Raw(priority),
-            _ => Value::Nothing,
-        },
-        (Kind::Period, Value::Period(from, to)) => match position {
-            1 => Value::Moment(from),
-            2 => Value::Moment(to),
-            _ => Value::Nothing,
-        },
-        (Kind::MessageType, Value::MessageType(code, trigger, structure)) => match position {
-            1 => Value::Raw(code),
-            2 => text(trigger),
-            3 => text(structure),
-            _ => Value::Nothing,
-        },
-        (Kind::Document, Value::Document(data)) => match position {
-            1 => Value::Designator("REPORTS"),
-            2 => Value::Codes(&["application", "AP", "Application"]),
-            3 => Value::Codes(&["PDF", "pdf", "Octet-stream", "octet-stream"]),
-            4 => Value::Codes(&["Base64"]),
-            5 => Value::Raw(data),
-            _ => Value::Nothing,
-        },
-        (Kind::Structured, Value::Less(limit, places)) => match position {
-            1 => Value::Text("<"),
-            2 => Value::Decimal(limit, places),
-            _ => Value::Nothing,
-        },
-        (Kind::Location, Value::Location(segment, sequence, field)) => match position {
-            1 => Value::Raw(segment),
-            2 => Value::Number(sequence),
-            3 => Value::Number(field),
-            _ => Value::Nothing,
-        },
-        (_, value) if position == 1 => value,
-        _ => Value::Nothing,
-    }
-}
-
-fn text(text: &str) -> Value<'_> {
-    if text.is_empty() { Value::Nothing } else { Value::Text(text) }
 }

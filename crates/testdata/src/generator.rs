@@ -1,16 +1,17 @@
 //! Making messages one after another.
 
-use pipehat_dictionary::{Event, Structure, TableNumber, Version};
+use pipehat_dictionary::{Event, Structure, Version};
 use pipehat_message::Charset;
 use std::sync::Arc;
 
 use crate::assemble::Assembler;
-use crate::hospital::{Agenda, Task};
+use crate::charset::charset;
+use crate::hospital::Agenda;
 use crate::moment::{HOUR, Moment};
 use crate::people::{CULTURES, Culture};
 use crate::plan::{NodePlan, Plan};
 use crate::random::mix;
-use crate::scene::{Context, Cursor, Item, ORDERS_MAX, Scene};
+use crate::scene::{Context, Cursor, ORDERS_MAX, Scene};
 use crate::selection::Selection;
 use crate::world::{Goods, Stay, World};
 
@@ -67,12 +68,12 @@ pub struct Made {
 /// Makes messages.
 #[derive(Debug)]
 pub struct Generator {
-    settings: Settings,
+    pub(crate) settings: Settings,
     plan: Plan,
     structures: Vec<(Structure, Arc<[NodePlan]>)>,
-    world: World,
-    agenda: Agenda,
-    scene: Scene,
+    pub(crate) world: World,
+    pub(crate) agenda: Agenda,
+    pub(crate) scene: Scene,
     /// `None` for UTF-8 and ASCII, which need no encoding.
     charset: Option<Charset>,
     buffer: Vec<u8>,
@@ -123,6 +124,7 @@ impl Generator {
         self.scene.seed = self.world.random.next();
         self.scene.order_count = 1;
         self.scene.has_results = false;
+        self.scene.has_orders = false;
         let structure = match selection {
             Selection::Hospital => self.hospital(),
             Selection::Event(event) => self.event(*event),
@@ -212,9 +214,10 @@ impl Generator {
     }
 
     /// Whom the message is about.
-    fn concern(&mut self, index: usize, other: Option<usize>) {
+    pub(crate) fn concern(&mut self, index: usize, other: Option<usize>) {
         if let Some(known) = self.world.known.get(index) {
             (self.scene.patient, self.scene.visit) = (known.patient, known.visit);
+            self.scene.is_present = known.stay == Stay::Present;
             // Where nobody is, nobody has a bed: a visit that is over is told as it was.
             if known.stay == Stay::Away {
                 self.scene.visit.discharged = None;
@@ -272,14 +275,17 @@ impl Generator {
             }
             _ => {
                 let index = self.world.visitor();
-                self.order(index, Goods::Laboratory);
+                self.concern(index, None);
+                self.scene.orders[0] = self.world.order(index, Goods::Laboratory, self.world.now);
+                self.scene.has_orders = self.scene.code != "DFT";
             }
         }
         Some(structure)
     }
 
     /// Orders something new; in one of twenty cases an order that waits is cancelled instead.
-    fn order(&mut self, index: usize, goods: Goods) {
+    pub(crate) fn order(&mut self, index: usize, goods: Goods) {
+        self.scene.has_orders = true;
         if goods == Goods::Laboratory && self.world.open.len() > 10 && self.world.random.percent(5)
         {
             let newest = self.world.open.pop_back();
@@ -323,9 +329,23 @@ impl Generator {
     }
 
     fn report(&mut self, goods: Goods) {
-        let (index, count) = self.world.due(goods, &mut self.scene.orders);
+        let waiting = self.world.waiting(goods, &mut self.scene.orders);
+        let (index, count) =
+            waiting.unwrap_or_else(|| self.world.placed_earlier(goods, &mut self.scene.orders));
+        self.tell_result(index, count);
+    }
+
+    /// Tells a result only where one is due.
+    pub(crate) fn report_waiting(&mut self, goods: Goods) -> Option<()> {
+        let (index, count) = self.world.waiting(goods, &mut self.scene.orders)?;
+        self.tell_result(index, count);
+        Some(())
+    }
+
+    fn tell_result(&mut self, index: usize, count: usize) {
         self.concern(index, None);
         self.scene.order_count = count;
+        self.scene.has_orders = true;
         self.scene.has_results = true;
         let result = match self.world.random.below(40) {
             0 => "C",
@@ -355,10 +375,11 @@ impl Generator {
         self.scene.order_count = self.scene.order_count.min(2);
     }
 
-    fn vaccinate(&mut self) {
+    pub(crate) fn vaccinate(&mut self) {
         let index = self.world.another(usize::MAX, None);
         self.concern(index, None);
         self.scene.order_count = self.world.random.pick(&[1, 1, 2]);
+        self.scene.has_orders = true;
         self.scene.has_results = true;
         for at in 0..self.scene.order_count {
             let placed = self.world.now.plus(-HOUR);
@@ -370,204 +391,17 @@ impl Generator {
     }
 
     /// The first of these that the version has.
-    fn first(&mut self, choices: &[(&str, &str)]) -> Option<Structure> {
+    pub(crate) fn first(&mut self, choices: &[(&str, &str)]) -> Option<Structure> {
         let version = self.settings.version;
         let event = choices.iter().find_map(|(code, trigger)| {
             version.event(code, trigger).filter(|event| event.structure().is_some())
         })?;
         self.name(event)
     }
-
-    /// The next message of the stream: tasks that have none in this version, or whose patient is gone, are skipped.
-    fn hospital(&mut self) -> Option<Structure> {
-        // Arrivals come again by themselves, so that the agenda is never empty for long.
-        for _ in 0..10_000 {
-            let (at, task) = self.agenda.next()?;
-            if at > self.world.now {
-                let seconds = self.world.random.between(0, 50);
-                self.world.now = at.plus(seconds);
-            }
-            self.agenda.repeat(self.world.now, task, &mut self.world.random);
-            if let Some(structure) = self.perform(task) {
-                return Some(structure);
-            }
-        }
-        None
-    }
-
-    fn perform(&mut self, task: Task) -> Option<Structure> {
-        let now = self.world.now;
-        match task {
-            Task::Arrive => {
-                let trigger = self.world.random.pick(&["A01", "A04", "A04"]);
-                let structure = self.first(&[("ADT", trigger)])?;
-                let index = self.world.admission(trigger).patient;
-                self.concern(index, None);
-                let (number, class) = (self.scene.patient.number, self.scene.visit.class);
-                self.agenda.stay(now, number, class, &mut self.world.random);
-                Some(structure)
-            }
-            Task::Update(number) => {
-                let index = self.here(number)?;
-                let structure = self.first(&[("ADT", "A08")])?;
-                self.world.change(index);
-                self.concern(index, None);
-                Some(structure)
-            }
-            Task::Transfer(number) => {
-                let index = self.here(number)?;
-                let structure = self.first(&[("ADT", "A02")])?;
-                self.world.transfer(index);
-                self.concern(index, None);
-                Some(structure)
-            }
-            Task::Discharge(number) => {
-                let index = self.here(number)?;
-                let structure = self.first(&[("ADT", "A03")])?;
-                self.world.leave(index);
-                self.concern(index, None);
-                Some(structure)
-            }
-            Task::Cancel(number) => {
-                let index = self.here(number)?;
-                let structure = self.first(&[("ADT", "A11")])?;
-                self.concern(index, None);
-                self.world.known_mut(index)?.stay = Stay::Away;
-                Some(structure)
-            }
-            Task::Order(number) | Task::Image(number) | Task::Prescribe(number) => {
-                let index = self.here(number)?;
-                let (goods, choices): (_, &[(&str, &str)]) = match task {
-                    Task::Order(_) => (Goods::Laboratory, &[("ORM", "O01"), ("OML", "O21")]),
-                    Task::Image(_) => (Goods::Imaging, &[("ORM", "O01"), ("OMG", "O19")]),
-                    _ => (Goods::Medication, &[("RDE", "O11"), ("RDE", "O01")]),
-                };
-                let structure = self.first(choices)?;
-                self.order(index, goods);
-                let order = self.scene.orders[0];
-                if order.control == "NW" {
-                    let (task, minutes) = match order.item {
-                        Item::Panel(panel) => (Task::Result, panel.minutes),
-                        Item::Culture(_) => (Task::Result, 48 * 60),
-                        Item::Imaging(imaging) => (Task::ImagingResult, imaging.minutes),
-                        _ => (Task::Dispense, 40),
-                    };
-                    self.agenda.result(now, task, minutes + 60);
-                }
-                Some(structure)
-            }
-            Task::Result => {
-                let structure = self.first(&[("ORU", "R01")])?;
-                self.report(Goods::Laboratory);
-                Some(structure)
-            }
-            Task::ImagingResult => {
-                let structure = self.first(&[("ORU", "R01")])?;
-                self.report(Goods::Imaging);
-                Some(structure)
-            }
-            Task::Dispense => {
-                let structure = self.first(&[("RDS", "O13"), ("RDS", "O01")])?;
-                self.fulfil(Goods::Medication);
-                Some(structure)
-            }
-            Task::Document(number) => {
-                let index = self.world.by_number(number)?;
-                let structure = self.first(&[("MDM", "T02")])?;
-                let (_, document) = self.world.document("T02");
-                self.scene.document = document;
-                self.concern(index, None);
-                Some(structure)
-            }
-            Task::Charge(number) => {
-                let index = self.here(number)?;
-                let structure = self.first(&[("DFT", "P03")])?;
-                self.concern(index, None);
-                Some(structure)
-            }
-            Task::Vaccinate => {
-                let structure = self.first(&[("VXU", "V04")])?;
-                self.vaccinate();
-                Some(structure)
-            }
-            Task::Schedule | Task::Reschedule => {
-                let trigger = match task {
-                    Task::Schedule => "S12",
-                    _ => self.world.random.pick(&["S13", "S14", "S15", "S26"]),
-                };
-                let structure = self.first(&[("SIU", trigger)])?;
-                let (index, appointment) = self.world.appointment(trigger);
-                self.scene.appointment = appointment;
-                self.concern(index, None);
-                Some(structure)
-            }
-            Task::Merge => {
-                let structure = self.first(&[("ADT", "A40"), ("ADT", "A34"), ("ADT", "A18")])?;
-                let concerned = self.world.admission("A40");
-                self.concern(concerned.patient, concerned.other);
-                if let Some(other) = concerned.other {
-                    self.world.forget(other);
-                }
-                Some(structure)
-            }
-        }
-    }
-
-    /// Who has this number and is in.
-    fn here(&self, number: u64) -> Option<usize> {
-        let index = self.world.by_number(number)?;
-        self.world.known.get(index).filter(|known| known.stay == Stay::Present)?;
-        Some(index)
-    }
 }
 
 fn is_merge(trigger: &str) -> bool {
     matches!(trigger, "A18" | "A30" | "A34" | "A35" | "A36" | "A39" | "A40" | "A41" | "A42")
-}
-
-/// What MSH-18 says, and how text becomes bytes.
-fn charset(settings: &Settings) -> Result<(&'static str, Option<Charset>), SettingsError> {
-    let version = settings.version;
-    let table = version.segment("MSH".parse().expect("a segment's name")).and_then(|msh| {
-        let field = msh.field(18)?;
-        let table = TableNumber::new(211).and_then(|number| version.table(number));
-        Some((field.length_max().unwrap_or(u32::MAX), table))
-    });
-    let find = |code: &str| {
-        let (most, table) = table?;
-        if most < u32::try_from(code.len()).unwrap_or(u32::MAX) {
-            return None;
-        }
-        table?.code(code.as_bytes()).map(|code| code.code())
-    };
-    let named = |name: &str| {
-        pipehat_message::CharsetSpec::from_msh18(name.as_bytes())
-            .ok()
-            .map(|spec| spec.default_charset())
-    };
-    let Some(wanted) = &settings.charset else {
-        return Ok(["UNICODE UTF-8", "8859/1"]
-            .into_iter()
-            .find_map(|name| Some((find(name)?, named(name))))
-            .unwrap_or(("", None)));
-    };
-    if wanted.is_empty() || wanted.eq_ignore_ascii_case("ascii") {
-        return Ok(("", None));
-    }
-    let alias = match wanted.to_ascii_uppercase().as_str() {
-        "UTF-8" | "UTF8" | "UNICODE UTF-8" => "UNICODE UTF-8".to_owned(),
-        "LATIN1" | "ISO-8859-1" => "8859/1".to_owned(),
-        other => other
-            .strip_prefix("ISO-8859-")
-            .map_or_else(|| other.to_owned(), |part| format!("8859/{part}")),
-    };
-    if table.is_none() {
-        return Err(SettingsError::NoCharsetField(version));
-    }
-    let unknown = || SettingsError::UnknownCharset(wanted.clone());
-    let charset = named(&alias).ok_or_else(unknown)?;
-    let declared = find(&alias).ok_or_else(unknown)?;
-    Ok((declared, Some(charset)))
 }
 
 fn first_scene(settings: &Settings, charset: &'static str, world: &mut World) -> Scene {
@@ -591,6 +425,8 @@ fn first_scene(settings: &Settings, charset: &'static str, world: &mut World) ->
         other_visit: known.visit,
         orders: [order; ORDERS_MAX],
         order_count: 1,
+        has_orders: false,
+        is_present: true,
         has_results: false,
         appointment,
         document,

@@ -25,6 +25,8 @@
 
 mod assemble;
 mod catalogue;
+mod charset;
+mod component;
 mod content;
 mod form;
 mod generator;
@@ -32,6 +34,7 @@ mod hospital;
 mod identifier;
 mod moment;
 mod people;
+mod perform;
 mod plan;
 mod random;
 mod scene;

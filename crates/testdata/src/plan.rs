@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Name,
     Family,
     Practitioner,
+    /// CN: before there was an authority that assigned the number.
+    OldPractitioner,
     Bed,
     Address,
     Street,
@@ -72,7 +74,8 @@ fn kind_of(name: &str, is_primitive: bool) -> Kind {
         "HD" => Kind::Designator,
         "XPN" | "PN" => Kind::Name,
         "FN" => Kind::Family,
-        "XCN" | "CN" | "CNN" | "PPN" | "CN_PERSON" | "CN_PHYSICIAN" => Kind::Practitioner,
+        "XCN" | "PPN" => Kind::Practitioner,
+        "CN" | "CNN" | "CN_PERSON" | "CN_PHYSICIAN" => Kind::OldPractitioner,
         "PL" | "CM_INTERNAL_LOCATION" => Kind::Bed,
         "XAD" | "AD" => Kind::Address,
         "SAD" => Kind::Street,
@@ -112,8 +115,12 @@ pub(crate) struct Part {
     /// Where its codes are in [`Plan::tables`].
     pub(crate) table: Option<u16>,
     pub(crate) characters_max: u32,
+    /// How long a value may be that every receiver takes.
+    pub(crate) comfortable: u32,
     pub(crate) most: u16,
     pub(crate) position: u16,
+    /// A text that is a time: the first component of TS before it had a type of its own.
+    pub(crate) is_time: bool,
     pub(crate) name: &'static str,
 }
 
@@ -125,12 +132,27 @@ pub(crate) struct Codes {
     pub(crate) is_open: bool,
     /// Sorted: code, what it means.
     pub(crate) codes: Vec<(&'static str, &'static str)>,
+    /// The codes that fit into eight bytes as numbers, sorted, with their places.
+    keys: Vec<(u64, u16)>,
+}
+
+/// A short code as a number.
+fn key(code: &str) -> Option<u64> {
+    let mut bytes = [0; 8];
+    bytes.get_mut(..code.len())?.copy_from_slice(code.as_bytes());
+    Some(u64::from_be_bytes(bytes))
 }
 
 impl Codes {
     /// The spelling of the table, and what it means.
     pub(crate) fn find(&self, code: &str) -> Option<(&'static str, &'static str)> {
-        let at = self.codes.binary_search_by(|(listed, _)| (*listed).cmp(code)).ok()?;
+        let at = match key(code) {
+            Some(key) => {
+                let at = self.keys.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+                usize::from(self.keys.get(at)?.1)
+            }
+            None => self.codes.binary_search_by(|(listed, _)| (*listed).cmp(code)).ok()?,
+        };
         self.codes.get(at).copied()
     }
 }
@@ -185,9 +207,14 @@ impl Plan {
             .map(|one| (one.name(), kind_of(one.name(), one.is_primitive()), Vec::new()))
             .collect();
         for (at, data_type) in types.iter().enumerate() {
-            let parts: Vec<Part> =
+            let mut parts: Vec<Part> =
                 data_type.components().map(|element| plan.part(element)).collect();
             if let Some((_, kind, components)) = plan.types.get_mut(at) {
+                if *kind == Kind::TimeStamp
+                    && let Some(first) = parts.first_mut()
+                {
+                    first.is_time = true;
+                }
                 // Types like CF are defined without components in some versions.
                 if parts.is_empty() && !matches!(kind_of(data_type.name(), true), Kind::Varies) {
                     *kind = kind_without_components(*kind);
@@ -232,9 +259,21 @@ impl Plan {
                 let at = self.tables.binary_search_by_key(&number, |codes| codes.number).ok()?;
                 u16::try_from(at).ok()
             }),
-            characters_max: element.length_max().unwrap_or(u32::MAX),
+            // The published length of MSH-9 in some versions has no room for the trigger event it must have.
+            characters_max: if kind == Kind::MessageType
+                || element.name().eq_ignore_ascii_case("message type")
+            {
+                u32::MAX
+            } else {
+                element.length_max().unwrap_or(u32::MAX)
+            },
+            comfortable: element
+                .conformance_length()
+                .map_or(u32::MAX, |length| length.characters)
+                .min(element.length_max().unwrap_or(u32::MAX)),
             most: element.cardinality().most.unwrap_or(u16::MAX),
             position: element.position(),
+            is_time: false,
             name: element.name(),
         }
     }
@@ -311,13 +350,17 @@ impl Plan {
             NodePlanKind::Any => (node.head, false),
             NodePlanKind::Choice | NodePlanKind::Group(_) => {
                 let children = children(nodes, at);
-                let own = |child: &&NodePlan| matches!(child.kind, NodePlanKind::Segment(_));
+                let own = |child: &&NodePlan| {
+                    matches!(child.kind, NodePlanKind::Segment(_) | NodePlanKind::Choice)
+                };
                 let needed = children.clone().filter(own).find(|child| child.least > 0);
                 let head = needed
                     .or_else(|| children.clone().find(own))
                     .map_or(*b"   ", |child| child.head);
                 let is_known = match node.kind {
                     NodePlanKind::Choice => children.clone().any(|child| child.is_known),
+                    // Nobody remembers earlier results of orders that are placed now.
+                    NodePlanKind::Group(name) if name.contains("PRIOR") => false,
                     _ => children.clone().all(|child| child.least == 0 || child.is_known),
                 };
                 (head, is_known)
@@ -376,5 +419,8 @@ fn codes(table: pipehat_dictionary::Table) -> Codes {
         }
     }
     is_open |= list.is_empty();
-    Codes { number: table.number().get(), is_open, codes: list }
+    let mut keys: Vec<(u64, u16)> =
+        list.iter().zip(0..).filter_map(|((code, _), at)| Some((key(code)?, at))).collect();
+    keys.sort_unstable();
+    Codes { number: table.number().get(), is_open, codes: list, keys }
 }

@@ -271,6 +271,10 @@ pub(crate) struct Scene {
     pub(crate) other_visit: Visit,
     pub(crate) orders: [Order; ORDERS_MAX],
     pub(crate) order_count: usize,
+    /// Whether the message is about orders.
+    pub(crate) has_orders: bool,
+    /// Whether the patient is here.
+    pub(crate) is_present: bool,
     /// Whether observations of orders are told.
     pub(crate) has_results: bool,
     pub(crate) appointment: Appointment,
@@ -328,6 +332,17 @@ impl<'a> Context<'a> {
 
     /// The observation that an OBX tells: of the order, or what was measured at admission.
     pub(crate) fn finding(&self) -> Finding<'static> {
+        if matches!(self.scene.code, "MDM" | "DOC") {
+            let line = self.scene.document.lines.get(self.cursor.item).copied();
+            return Finding {
+                code: loinc("11506-3", "Progress note"),
+                value: Value::Text(line.unwrap_or("End of the document")),
+                unit: None,
+                range: Value::Nothing,
+                flag: "",
+                sub_id: self.cursor.item as u64 + 1,
+            };
+        }
         let of_order = if self.cursor.is_in_orders && self.scene.has_results {
             self.order().finding(self.cursor.item)
         } else {

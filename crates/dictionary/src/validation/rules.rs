@@ -211,6 +211,14 @@ impl Compiler {
         {
             // Published as 7 characters, which `ADT^A01^ADT_A01` exceeds.
             message_type.length_max = ANY;
+            // Published for 2.1 as one code; its own examples have the trigger event as well.
+            let names = &self.names;
+            if names.get(usize::from(message_type.data_type)) == Some(&"ID")
+                && let Ok(at) = names.binary_search(&"CM_MSG")
+            {
+                message_type.data_type = u16::try_from(at).unwrap_or(NONE);
+                message_type.table = NONE;
+            }
         }
         let mut required = 0;
         for (index, field) in fields.iter().enumerate() {
@@ -224,6 +232,8 @@ impl Compiler {
             b"MFA" => Some((5, 6)),
             _ => None,
         };
+        // Before 2.3.1 a master file's key has one type, and no field names it.
+        let varies = varies.filter(|(_, naming)| usize::from(*naming) <= fields.len());
         let has_set_id = fields.first().is_some_and(|field| {
             field.name.to_ascii_lowercase().starts_with("set id")
                 && self.names.get(usize::from(field.data_type)) == Some(&"SI")

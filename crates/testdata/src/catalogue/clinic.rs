@@ -41,7 +41,7 @@ pub(crate) const PROCEDURES: &[Procedure] = &[
 /// What, its kind (table 0127), how bad (table 0128), what happens.
 pub(crate) const ALLERGIES: &[(Coded, &str, &str, &str)] = &[
     (Coded::new("PENI", "Penicillin", "L"), "DA", "SV", "Anaphylaxis"),
-    (Coded::new("PEANUT", "Peanut", "L"), "FA", "SV", "Swelling of the throat"),
+    (Coded::new("PEANUT", "Peanut", "L"), "FA", "SV", "Throat swelling"),
     (Coded::new("LATEX", "Latex", "L"), "MA", "MO", "Hives"),
     (Coded::new("IODINE", "Iodinated contrast media", "L"), "DA", "MI", "Rash & itching"),
     (Coded::new("SULFA", "Sulfonamides", "L"), "DA", "MO", "Rash"),

@@ -10,7 +10,7 @@ pub(crate) struct Medication {
     pub(crate) dose: (i64, u8),
     pub(crate) unit: &'static str,
     /// Table 0162.
-    pub(crate) route: (&'static str, &'static str),
+    pub(crate) route: &'static str,
     /// How often: HL7 v2.5.1 table 0335.
     pub(crate) often: &'static str,
     /// How often a day, for amounts to dispense.
@@ -23,9 +23,9 @@ const fn local(code: &'static str, text: &'static str) -> Coded {
     Coded::new(code, text, "L")
 }
 
-const ORAL: (&str, &str) = ("PO", "Oral");
-const INTRAVENOUS: (&str, &str) = ("IV", "Intravenous");
-const SUBCUTANEOUS: (&str, &str) = ("SC", "Subcutaneous");
+const ORAL: &str = "PO";
+const INTRAVENOUS: &str = "IV";
+const SUBCUTANEOUS: &str = "SC";
 
 #[rustfmt::skip]
 pub(crate) const MEDICATIONS: &[Medication] = &[
@@ -34,7 +34,7 @@ pub(crate) const MEDICATIONS: &[Medication] = &[
     Medication { code: local("METF850", "Metformin 850 mg tablet"), dose: (850, 0), unit: "mg", route: ORAL, often: "BID", daily: 2, form: ("TAB", "Tablet"), reason: "diabetes" },
     Medication { code: local("LISI10", "Lisinopril 10 mg tablet"), dose: (10, 0), unit: "mg", route: ORAL, often: "QAM", daily: 1, form: ("TAB", "Tablet"), reason: "high blood pressure" },
     Medication { code: local("ATOR40", "Atorvastatin 40 mg tablet"), dose: (40, 0), unit: "mg", route: ORAL, often: "QHS", daily: 1, form: ("TAB", "Tablet"), reason: "cholesterol" },
-    Medication { code: local("ENOX40", "Enoxaparin 40 mg/0.4 mL injection"), dose: (40, 0), unit: "mg", route: SUBCUTANEOUS, often: "QPM", daily: 1, form: ("SYR", "Syringe"), reason: "prevention of thrombosis" },
+    Medication { code: local("ENOX40", "Enoxaparin 40 mg/0.4 mL injection"), dose: (40, 0), unit: "mg", route: SUBCUTANEOUS, often: "QPM", daily: 1, form: ("SYR", "Syringe"), reason: "clot prevention" },
     Medication { code: local("CEFT1G", "Ceftriaxone 1 g vial"), dose: (1, 0), unit: "g", route: INTRAVENOUS, often: "Q24H", daily: 1, form: ("VIAL", "Vial"), reason: "pneumonia" },
     Medication { code: local("FURO20", "Furosemide 20 mg/2 mL ampoule"), dose: (20, 0), unit: "mg", route: INTRAVENOUS, often: "BID", daily: 2, form: ("AMP", "Ampoule"), reason: "heart failure" },
     Medication { code: local("INSGLA", "Insulin glargine 100 U/mL"), dose: (18, 0), unit: "[IU]", route: SUBCUTANEOUS, often: "QHS", daily: 1, form: ("PEN", "Pen"), reason: "diabetes" },

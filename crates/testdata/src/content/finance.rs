@@ -6,7 +6,7 @@ use crate::moment::{DAY, HOUR};
 use crate::people::Contact;
 use crate::random::below;
 use crate::scene::Context;
-use crate::value::Value;
+use crate::value::{FACILITY, Value};
 
 pub(super) fn in1<'a>(context: &Context<'a>, position: u16, repetition: usize) -> Value<'a> {
     if repetition > 0 {
@@ -93,7 +93,13 @@ pub(super) fn ft1<'a>(context: &Context<'a>, position: u16, repetition: usize) -
     let (charge, count) = charge(context);
     match position {
         1 => Value::Number(context.cursor.set as u64 + 1),
-        2 => Value::Serial("T", scene.control_id * 10 + context.cursor.item as u64),
+        2 => Value::Identifier(Identifier {
+            prefix: "T",
+            number: scene.control_id * 10 + context.cursor.item as u64,
+            scheme: Scheme::None,
+            authority: FACILITY,
+            kind: "RI",
+        }),
         4 => Value::Moment(scene.now.plus(-2 * HOUR)),
         5 => Value::Moment(scene.now),
         6 => Value::Code("CG"),

@@ -42,9 +42,9 @@ pub(super) fn msh<'a>(context: &Context<'a>, position: u16, repetition: usize) -
 pub(super) fn sft<'a>(_: &Context<'a>, position: u16, _: usize) -> Value<'a> {
     match position {
         1 => Value::Organization("Pipehat"),
-        2 => Value::Raw(env!("CARGO_PKG_VERSION")),
+        2 => Value::Raw("1"),
         3 => Value::Raw("pipehat generate"),
-        4 => Value::Raw("1"),
+        4 => Value::Raw("testdata"),
         _ => Value::Nothing,
     }
 }
@@ -74,6 +74,7 @@ pub(super) fn msa<'a>(context: &Context<'a>, position: u16, _: usize) -> Value<'
         1 if is_negative(context) => Value::Code("AE"),
         1 => Value::Code("AA"),
         2 => Value::Serial("G", context.scene.control_id - 1),
+        3 if is_negative(context) => Value::Text("Patient identifier missing"),
         _ => Value::Nothing,
     }
 }

@@ -59,7 +59,8 @@ pub(super) fn mfe<'a>(context: &Context<'a>, position: u16, repetition: usize) -
         (2, 0) => Value::Serial("M", context.scene.control_id),
         (3, 0) => Value::Moment(context.scene.now),
         (4, 0) => key(context),
-        (5, 0) => Value::Code(if matches!(context.scene.trigger, "M05") { "PL" } else { "CWE" }),
+        (5, 0) if context.scene.trigger == "M05" => Value::Code("PL"),
+        (5, 0) => Value::Codes(&["CWE", "CE"]),
         _ => Value::Nothing,
     }
 }

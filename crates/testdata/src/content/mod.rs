@@ -51,6 +51,7 @@ pub(crate) fn provider(segment: &[u8; 3]) -> Option<Provider> {
         b"OBR" => order::obr,
         b"TQ1" => order::tq1,
         b"SPM" => order::spm,
+        b"SAC" => order::sac,
         b"OBX" => observation::obx,
         b"TXA" => observation::txa,
         b"RXO" => pharmacy::rxo,

@@ -73,7 +73,14 @@ pub(super) fn obr<'a>(context: &Context<'a>, position: u16, repetition: usize) -
         6 if context.scene.version < Version::V2_5 => Value::Moment(order.placed),
         7 if has_results => Value::Moment(order.performed),
         11 if order.specimen().is_some() => Value::Codes(&["L", "O"]),
-        13 if percent(mix(order.seed, 6), 20) => Value::Text("Follow-up of an earlier finding"),
+        13 if percent(mix(order.seed, 6), 20) => {
+            // From 2.7 on a code of table 0916: the patient fasted.
+            if context.scene.version >= Version::V2_7 {
+                Value::Codes(&["F"])
+            } else {
+                Value::Text("Follow-up of an earlier finding")
+            }
+        }
         14 if has_results
             && context.scene.version < Version::V2_7
             && order.specimen().is_some() =>
@@ -130,6 +137,25 @@ pub(super) fn spm<'a>(context: &Context<'a>, position: u16, repetition: usize) -
         ),
         (17, 0) => Value::Period(order.performed, order.performed.plus(2 * MINUTE)),
         (18, 0) => Value::Moment(order.performed.plus(12 * MINUTE)),
+        _ => Value::Nothing,
+    }
+}
+
+/// The tube that the sample is in.
+pub(super) fn sac<'a>(context: &Context<'a>, position: u16, repetition: usize) -> Value<'a> {
+    let order = context.order();
+    let mut number = order.filler();
+    match (position, repetition) {
+        (2, 0) => {
+            number.prefix = "ACC";
+            Value::Entity(number)
+        }
+        (3, 0) => {
+            number.prefix = "T";
+            Value::Entity(number)
+        }
+        (6, 0) => order.specimen().map_or(Value::Nothing, |(_, code)| Value::Code(code)),
+        (7, 0) => Value::Moment(order.performed.plus(15 * MINUTE)),
         _ => Value::Nothing,
     }
 }

@@ -6,6 +6,7 @@ use crate::people::{Contact, Name, Patient};
 use crate::random::{below, percent, pick};
 use crate::scene::Context;
 use crate::value::{FACILITY, Value};
+use pipehat_dictionary::Version;
 
 pub(super) fn pid<'a>(context: &Context<'a>, position: u16, repetition: usize) -> Value<'a> {
     let patient = context.patient();
@@ -30,12 +31,16 @@ pub(super) fn pid<'a>(context: &Context<'a>, position: u16, repetition: usize) -
         (7, 0) => Value::Day(patient.born),
         (8, 0) => Value::Code(patient.sex),
         (11, 0) => Value::Address(patient.address()),
+        // From 2.9 on all numbers are in PID-40.
         (13, at) => patient.contact(at).map_or(Value::Nothing, Value::Contact),
         (14, 0) if patient.age(context.scene.now) > 20 && percent(patient.asked(32), 20) => {
             Value::Contact(Contact::Phone(
                 crate::people::Phone::new(patient.asked(33), patient.country()),
                 "WPN",
             ))
+        }
+        (40, at) if context.scene.version >= Version::V2_9_1 => {
+            patient.contact(at).map_or(Value::Nothing, Value::Contact)
         }
         (15, 0) => {
             let (code, text) = patient.culture.language;

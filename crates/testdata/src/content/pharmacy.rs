@@ -53,12 +53,17 @@ pub(super) fn rxe<'a>(context: &Context<'a>, position: u16, repetition: usize) -
 }
 
 pub(super) fn rxr<'a>(context: &Context<'a>, position: u16, _: usize) -> Value<'a> {
-    let route = match context.order().item {
-        Item::Vaccine(_) => "IM",
-        _ => medication(context).route.0,
+    // Older tables have no plain way into a vein.
+    let routes: &[&str] = match context.order().item {
+        Item::Vaccine(_) => &["IM"],
+        _ => match medication(context).route {
+            "IV" => &["IV", "IVPB", "IVP", "PF"],
+            "SC" => &["SC", "SQ"],
+            _ => &["PO"],
+        },
     };
     match position {
-        1 => Value::Code(route),
+        1 => Value::Codes(routes),
         2 if matches!(context.order().item, Item::Vaccine(_)) => Value::Codes(&["LD", "LA"]),
         _ => Value::Nothing,
     }

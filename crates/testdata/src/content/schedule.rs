@@ -28,13 +28,18 @@ pub(super) fn sch<'a>(context: &Context<'a>, position: u16, repetition: usize) -
         10 => Value::Coded(Coded::new("min", "minutes", "UCUM")),
         11 => Value::Timing("", appointment.start, "R"),
         16 | 20 => context.practitioner(appointment.practitioner + 8),
-        25 => Value::Codes(match appointment.status {
-            "Cancelled" => &["Cancelled", "CANCELLED"],
-            "Noshow" => &["Noshow", "NOSHOW"],
-            _ => &["Booked", "BOOKED"],
-        }),
+        25 => status(appointment.status),
         _ => Value::Nothing,
     }
+}
+
+/// Table 0278, whose spelling differs between versions.
+const fn status(status: &str) -> Value<'static> {
+    Value::Codes(match status.as_bytes() {
+        b"Cancelled" => &["Cancelled", "CANCELLED"],
+        b"Noshow" => &["Noshow", "NOSHOW"],
+        _ => &["Booked", "BOOKED"],
+    })
 }
 
 pub(super) fn arq<'a>(context: &Context<'a>, position: u16, repetition: usize) -> Value<'a> {
@@ -76,7 +81,7 @@ pub(super) fn ais<'a>(context: &Context<'a>, position: u16, repetition: usize) -
         (4, 0) => Value::Moment(appointment.start),
         (7, 0) => Value::Number(appointment.minutes.unsigned_abs()),
         (8, 0) => Value::Coded(Coded::new("min", "minutes", "UCUM")),
-        (10, 0) => Value::Codes(&["Booked", "BOOKED"]),
+        (10, 0) => status(appointment.status),
         _ => Value::Nothing,
     }
 }

@@ -180,7 +180,7 @@ impl Patient {
     pub(crate) fn contact(&self, at: usize) -> Option<Contact> {
         match at {
             0 => Some(Contact::Phone(self.phone(), "PRN")),
-            1 => percent(self.asked(20), 45).then(|| Contact::Email(self.number)),
+            1 => percent(self.asked(20), 45).then_some(Contact::Email(self.number)),
             _ => None,
         }
     }

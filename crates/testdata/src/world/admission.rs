@@ -187,20 +187,18 @@ impl World {
         Concerned { patient: index, other: Some(double) }
     }
 
-    /// Forgets a record that was merged into another.
+    /// Forgets a record that was merged into another: its place is somebody else's.
     pub(crate) fn forget(&mut self, index: usize) {
         if index + 1 == self.known.len() {
             self.known.pop();
-        } else {
-            let fresh = crate::people::Patient::new(
-                self.random.next(),
-                self.number_of(index) + 1,
-                self.now,
-                &self.cultures,
-            );
-            if let Some(known) = self.known_mut(index) {
-                known.patient = fresh;
-            }
+            self.numbers.pop();
+            return;
+        }
+        let number = self.number_of(index);
+        let seed = self.random.next();
+        let patient = crate::people::Patient::new(seed, number, self.now, &self.cultures);
+        if let Some(known) = self.known_mut(index) {
+            known.patient = patient;
         }
     }
 }

@@ -21,6 +21,8 @@ const PATIENTS_MAX: usize = 4000;
 const PATIENTS_AT_START: usize = 160;
 /// Of them, so many are in.
 const INPATIENTS_AT_START: usize = 60;
+/// So many people are looked at to find one who fits.
+const TRIES_MAX: usize = 64;
 /// So many orders wait for their results at most.
 const OPEN_ORDERS_MAX: usize = 400;
 /// So many appointments and documents are remembered.
@@ -63,6 +65,8 @@ pub(crate) struct World {
     pub(crate) staff: Vec<Practitioner>,
     cultures: Vec<&'static Culture>,
     pub(crate) known: Vec<Known>,
+    /// Their numbers, in the same order: looked through more often than the rest.
+    numbers: Vec<u64>,
     /// Whose place is taken next when all are.
     oldest: usize,
     pub(crate) open: VecDeque<OpenOrder>,
@@ -84,6 +88,7 @@ impl World {
             staff: staff(seed ^ 0x57AF_F000, &cultures),
             cultures,
             known: Vec::with_capacity(PATIENTS_AT_START),
+            numbers: Vec::with_capacity(PATIENTS_AT_START),
             oldest: 0,
             open: VecDeque::new(),
             appointments: VecDeque::new(),
@@ -116,15 +121,17 @@ impl World {
         let known = Known { patient, visit: self.new_visit("O", self.now), stay: Stay::Away };
         if self.known.len() < PATIENTS_MAX {
             self.known.push(known);
+            self.numbers.push(number);
             return self.known.len() - 1;
         }
-        for _ in 0..PATIENTS_MAX {
+        for _ in 0..TRIES_MAX {
             self.oldest = (self.oldest + 1) % PATIENTS_MAX;
             if self.known[self.oldest].stay != Stay::Present {
                 break;
             }
         }
         self.known[self.oldest] = known;
+        self.numbers[self.oldest] = number;
         self.oldest
     }
 
@@ -166,7 +173,7 @@ impl World {
         let mortal = self.random.percent(1);
         if let Some(known) = self.known.get_mut(index) {
             known.visit.discharged =
-                Some(now.plus(-5 * MINUTE).max(known.visit.admitted.plus(HOUR)));
+                Some(now.plus(-5 * MINUTE).max(known.visit.admitted.plus(MINUTE)));
             known.stay = Stay::Left;
             if mortal && known.visit.class == "I" && known.patient.age(now) > 60 {
                 known.patient.died = known.visit.discharged.map(|at| at.plus(-2 * HOUR));
@@ -178,7 +185,9 @@ impl World {
     pub(crate) fn find(&mut self, fits: impl Fn(&Known) -> bool) -> Option<usize> {
         let count = self.known.len();
         let start = self.random.below(count);
-        (0..count).map(|at| (start + at) % count).find(|&at| self.known.get(at).is_some_and(&fits))
+        (0..count.min(TRIES_MAX))
+            .map(|at| (start + at) % count)
+            .find(|&at| self.known.get(at).is_some_and(&fits))
     }
 
     /// Somebody who is in as this class; one is admitted when there is none.
@@ -240,7 +249,7 @@ impl World {
 
     /// Who has this number.
     pub(crate) fn by_number(&self, number: u64) -> Option<usize> {
-        self.known.iter().position(|known| known.patient.number == number)
+        self.numbers.iter().position(|known| *known == number)
     }
 
     pub(crate) fn number_of(&self, index: usize) -> u64 {

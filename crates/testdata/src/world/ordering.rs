@@ -75,9 +75,12 @@ impl World {
         self.open.push_back(OpenOrder { patient, order });
     }
 
-    /// Orders of one patient whose results are due: the oldest, with others of the same patient; when none waits, some
-    /// were placed some hours ago.
-    pub(crate) fn due(&mut self, goods: Goods, orders: &mut [Order; ORDERS_MAX]) -> (usize, usize) {
+    /// Orders of one patient whose results are due: the oldest, with others of the same patient.
+    pub(crate) fn waiting(
+        &mut self,
+        goods: Goods,
+        orders: &mut [Order; ORDERS_MAX],
+    ) -> Option<(usize, usize)> {
         let fits = |order: &Order| match goods {
             Goods::Laboratory => matches!(order.item, Item::Panel(_) | Item::Culture(_)),
             Goods::Imaging => matches!(order.item, Item::Imaging(_)),
@@ -102,8 +105,18 @@ impl World {
                 let Some(next) = next.and_then(|next| self.open.remove(next)) else { break };
                 orders[count] = next.order;
             }
-            return (index, count.max(1));
+            return Some((index, count.max(1)));
         }
+        None
+    }
+
+    /// Orders that were placed some hours ago without a message.
+    pub(crate) fn placed_earlier(
+        &mut self,
+        goods: Goods,
+        orders: &mut [Order; ORDERS_MAX],
+    ) -> (usize, usize) {
+        let now = self.now;
         let index = self.visitor();
         let count = self.random.pick(&[1, 1, 1, 2, 3]);
         let ago = self.random.between(2, 8) * HOUR;
