@@ -44,7 +44,7 @@ pub(crate) fn charset(
     if table.is_none() {
         return Err(SettingsError::NoCharsetField(version));
     }
-    let unknown = || SettingsError::UnknownCharset(wanted.clone());
+    let unknown = || SettingsError::UnknownCharset(wanted.clone(), version);
     let charset = named(&alias).ok_or_else(unknown)?;
     let declared = find(&alias).ok_or_else(unknown)?;
     Ok((declared, Some(charset)))

@@ -40,9 +40,9 @@ impl Settings {
 /// Settings that nothing can be made with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// Not a name of table 0211 that we know.
-    #[error("`{0}` is not a character set of table 0211")]
-    UnknownCharset(String),
+    /// Not a name of the version's table 0211.
+    #[error("`{0}` is not a character set of table 0211 in version {1}")]
+    UnknownCharset(String, Version),
     /// The version does not have MSH-18.
     #[error("version {0} has no field for a character set (MSH-18): only ASCII can be written")]
     NoCharsetField(Version),

@@ -245,7 +245,7 @@ fn settings_that_make_no_sense_are_refused() {
         Some(SettingsError::NoCharsetField(Version::V2_2))
     );
     let modern = Settings::new(Version::V2_5_1);
-    let unknown = SettingsError::UnknownCharset("klingon".to_owned());
+    let unknown = SettingsError::UnknownCharset("klingon".to_owned(), Version::V2_5_1);
     assert_eq!(
         refused(Settings { charset: Some("klingon".to_owned()), ..modern.clone() }),
         Some(unknown)
