@@ -197,6 +197,26 @@ fn errors() {
 }
 
 #[test]
+fn validate() {
+    check(
+        "validate",
+        &[
+            &["message", "validate", "result.hl7"],
+            &["message", "validate", "flawed.hl7"],
+            &["message", "validate", "flawed.hl7", "--level", "lenient"],
+            &["message", "validate", "flawed.hl7", "--level", "strict", "--show", "information"],
+            &["message", "validate", "flawed.hl7", "--version", "2.3", "--show", "error"],
+            &["message", "validate", "result.hl7", "--fail-on", "warning", "--json"],
+            &["message", "validate", "flawed.hl7", "result.hl7", "prose.txt"],
+            &["message", "validate", "flawed.hl7", "--json"],
+            &["message", "validate", "nothing.hl7"],
+            &["message", "validate", "result.hl7", "--level", "harsh"],
+            &["message", "validate", "result.hl7", "--version", "3"],
+        ],
+    );
+}
+
+#[test]
 fn help() {
     check(
         "help",
@@ -207,6 +227,7 @@ fn help() {
             &["message", "set", "--help"],
             &["message", "ack", "--help"],
             &["message", "diff", "--help"],
+            &["message", "validate", "--help"],
             &["message", "split", "--help"],
             &["message", "escape", "--help"],
             &["message", "unescape", "--help"],

@@ -9,8 +9,9 @@ use pipehat_message::SegmentName;
 
 use super::condition::ConditionalRule;
 use super::conditions::CONDITIONAL_RULES;
+use super::corrections;
 use super::primitive::Primitive;
-use super::table::TableRules;
+use super::table::{TableRules, short_key};
 use crate::element::{Element, Usage};
 use crate::table::TableKind;
 use crate::version::Version;
@@ -30,9 +31,12 @@ pub struct Rules {
     pub(crate) version: Version,
     /// Sorted by name.
     pub(crate) segments: Vec<SegmentRules>,
-    /// Sorted by name, as far as the version defines them; those a profile adds come after.
+    /// The segments' names as numbers, in the same order.
+    segment_keys: Vec<u32>,
+    /// In any order; a profile may add to them.
     pub(crate) types: Vec<TypeRules>,
-    types_of_version: usize,
+    /// Names of data types as numbers, sorted, with their places.
+    type_keys: Vec<(u64, u16)>,
     pub(crate) tables: Vec<TableRules>,
 }
 
@@ -106,16 +110,15 @@ impl Rules {
 
     #[inline]
     pub(crate) fn segment(&self, name: SegmentName) -> Option<&SegmentRules> {
-        let wanted = name.as_bytes();
-        let at = self.segments.binary_search_by(|rules| rules.name.cmp(wanted)).ok()?;
+        let at = self.segment_keys.binary_search(&segment_key(*name.as_bytes())).ok()?;
         self.segments.get(at)
     }
 
     /// The data type of this name.
     pub(crate) fn type_named(&self, name: &[u8]) -> Option<&TypeRules> {
-        let of_version = self.types.get(..self.types_of_version)?;
-        let at = of_version.binary_search_by(|rules| rules.name.as_bytes().cmp(name)).ok()?;
-        of_version.get(at)
+        let key = short_key(name)?;
+        let at = self.type_keys.binary_search_by_key(&key, |&(key, _)| key).ok()?;
+        self.type_keys.get(at).and_then(|&(_, index)| self.type_at(index))
     }
 
     #[inline]
@@ -140,8 +143,22 @@ impl Rules {
         let mut segments: Vec<SegmentRules> =
             version.segments().map(|segment| compiler.segment(segment, &tables)).collect();
         segments.sort_by_key(|rules| rules.name);
-        Self { version, segments, types_of_version: types.len(), types, tables }
+        let segment_keys = segments.iter().map(|rules| segment_key(rules.name)).collect();
+        let keys = types
+            .iter()
+            .zip(0_u16..)
+            .filter_map(|(rules, index)| short_key(rules.name.as_bytes()).map(|key| (key, index)));
+        let mut type_keys: Vec<_> = keys.collect();
+        type_keys.sort_unstable();
+        Self { version, segments, segment_keys, types, type_keys, tables }
     }
+}
+
+/// A segment's name as a number; numbers have the order of names.
+#[inline]
+const fn segment_key(name: [u8; 3]) -> u32 {
+    let [first, second, third] = name;
+    u32::from_be_bytes([0, first, second, third])
 }
 
 /// What is needed while the rules of a version are made.
@@ -206,11 +223,12 @@ impl Compiler {
         let name = *segment.name().as_bytes();
         let mut fields: Vec<ElementRules> =
             segment.fields().take(FIELDS_MAX).map(|field| self.element(field, tables)).collect();
+        for (index, field) in fields.iter_mut().enumerate() {
+            corrections::apply(self.version, &segment, index + 1, field);
+        }
         if &name == b"MSH"
             && let Some(message_type) = fields.get_mut(8)
         {
-            // Published as 7 characters, which `ADT^A01^ADT_A01` exceeds.
-            message_type.length_max = ANY;
             // Published for 2.1 as one code; its own examples have the trigger event as well.
             let names = &self.names;
             if names.get(usize::from(message_type.data_type)) == Some(&"ID")

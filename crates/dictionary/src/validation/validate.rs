@@ -5,7 +5,7 @@ use pipehat_message::{Header, Message};
 use super::level::Level;
 use super::rules::Rules;
 use super::segment::Checker;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::reading::Reading;
 use crate::resolve::{Resolved, resolve};
 use crate::version::Version;
@@ -36,11 +36,23 @@ pub struct Standard;
 
 impl Constraints for Standard {}
 
+/// What the bytes of a message are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextForm {
+    /// In the character set that MSH-18 names.
+    #[default]
+    AsReceived,
+    /// Decoded as a whole, as sets have to be that hide delimiters: MSH-18 says nothing about them.
+    DecodedToUtf8,
+}
+
 /// Validates message after message. Keeps its memory, so that a message without findings allocates nothing.
 #[derive(Debug, Default)]
 pub struct Validator {
     level: Level,
     version: Option<Version>,
+    form: TextForm,
+    resolved: Option<Resolved>,
     reading: Reading,
     findings: Findings,
 }
@@ -58,9 +70,22 @@ impl Validator {
         self
     }
 
+    /// Takes the bytes of messages for this.
+    #[must_use]
+    pub fn with_text_form(mut self, form: TextForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Takes the bytes of the messages that follow for this.
+    pub fn set_text_form(&mut self, form: TextForm) {
+        self.form = form;
+    }
+
     /// Finds where a message departs from the standard and from `constraints`.
     pub fn validate(&mut self, message: &Message<'_>, constraints: &dyn Constraints) -> &Findings {
         self.findings.clear();
+        self.resolved = None;
         let header_segment = message.segment_at(0);
         let Some(header) = header_segment.and_then(|header| Header::read(header.raw()).ok()) else {
             // A parsed message begins with a header that can be read.
@@ -70,6 +95,7 @@ impl Validator {
             Some(version) => resolve_as(&header, version),
             None => resolve(&header),
         };
+        self.resolved = Some(resolved);
         self.validate_resolved(message, &header, &resolved, constraints);
         &self.findings
     }
@@ -89,6 +115,9 @@ impl Validator {
             checker.segment(segment.index(), segment.segment_name(), segment.raw());
         }
         checker.header(header, resolved, self.version.is_some());
+        if self.form == TextForm::AsReceived {
+            checker.character_set(header);
+        }
         if let Some(structure) = resolved.structure {
             let names = message.segments().map(|segment| segment.segment_name());
             self.reading.read(structure, names);
@@ -100,6 +129,27 @@ impl Validator {
         if !self.findings.is_empty() {
             self.findings.finish(version);
         }
+    }
+
+    /// What the last message was read by.
+    pub const fn resolved(&self) -> Option<&Resolved> {
+        self.resolved.as_ref()
+    }
+
+    /// The segment group that a finding of the last message is in, as in `/PATIENT_RESULT/ORDER_OBSERVATION(2)`; empty
+    /// for one that is in none.
+    pub fn group_of(&self, finding: &Finding) -> String {
+        if let Some(group) = &finding.group {
+            return group.to_string();
+        }
+        if self.resolved.and_then(|resolved| resolved.structure).is_none() {
+            return String::new();
+        }
+        let index = finding.location.segment_index as usize;
+        let placement = self.reading.placements().get(index);
+        placement.map_or_else(String::new, |placement| {
+            self.reading.group_path(placement.group()).to_string()
+        })
     }
 
     /// The last message's segment groups; of a message without a structure those of the one before.

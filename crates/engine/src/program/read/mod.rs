@@ -19,6 +19,7 @@
 //! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it; `control_ids: numbered` adds `.1`, `.2`… |
 //! | `park: REASON` | sets the message aside for a person |
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
+//! | `validate: { level: standard, on_error: park }` | checks the message against the standard; one with errors is rejected, parked or reported |
 //! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |
 //! | `when: EXPRESSION` with `do`, `else` | does the one or the other |
 //!
@@ -87,7 +88,7 @@ const STEPS_MAX: usize = 2_000;
 /// How deep steps may stand in steps; bounds the stack that running them needs.
 const STEPS_DEPTH_MAX: usize = 16;
 
-const ACTIONS: [&str; 17] = [
+const ACTIONS: [&str; 18] = [
     "accept",
     "filter",
     "set",
@@ -103,12 +104,13 @@ const ACTIONS: [&str; 17] = [
     "split",
     "park",
     "reject",
+    "validate",
     "route",
     "each",
 ];
 
 /// Known steps that this version does not have.
-const LATER: [&str; 4] = ["validate", "translate", "lookup", "script"];
+const LATER: [&str; 3] = ["translate", "lookup", "script"];
 
 impl Program {
     /// Compiles a channel's steps and destinations; reports every mistake.
@@ -287,7 +289,7 @@ impl<'r> Reader<'r> {
                     &key,
                     format!("this version of Pipehat has no `{later}` step"),
                 )
-                .with_help("remove the step; the steps there are: accept, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, route, when"),
+                .with_help("remove the step; the steps there are: accept, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, validate, route, when"),
             );
             return None;
         }
