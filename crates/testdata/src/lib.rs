@@ -35,6 +35,7 @@ mod identifier;
 mod moment;
 mod people;
 mod perform;
+mod person;
 mod plan;
 mod random;
 mod scene;
@@ -46,4 +47,5 @@ mod world;
 mod tests;
 
 pub use generator::{Generator, Made, Settings, SettingsError};
+pub use person::Person;
 pub use selection::{Selection, SelectionError};
