@@ -22,6 +22,7 @@ mod event;
 mod file;
 #[doc(hidden)]
 pub mod layout;
+pub mod profile;
 mod segment;
 mod structure;
 mod table;
