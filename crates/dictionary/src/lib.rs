@@ -20,19 +20,27 @@ mod data_type;
 mod element;
 mod event;
 mod file;
+mod finding;
+mod grammar;
 #[doc(hidden)]
 pub mod layout;
 pub mod profile;
+mod reading;
+mod resolve;
 mod segment;
 mod structure;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod validation;
 mod version;
 
 pub use data_type::DataType;
 pub use element::{Cardinality, ConformanceLength, Element, Usage};
 pub use event::Event;
+pub use finding::{FINDINGS_MAX, Finding, Findings, Location, Subject};
+pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading};
+pub use resolve::{Resolved, StructureNote, VersionNote, resolve};
 pub use segment::SegmentDefinition;
 pub use structure::{Node, NodeKind, Structure};
 pub use table::{Code, Table, TableKind, TableNumber};

@@ -79,6 +79,12 @@ impl Structure {
     fn rows(self) -> Rows {
         self.row().run(4)
     }
+
+    /// Its place among the structures of all versions.
+    #[inline]
+    pub(crate) fn row_index(self) -> usize {
+        self.at as usize
+    }
 }
 
 impl std::fmt::Debug for Structure {

@@ -31,6 +31,7 @@ mod check;
 mod compare;
 mod condition;
 mod constraint;
+mod constraints;
 mod decimal;
 mod evidence;
 mod format;
@@ -50,6 +51,7 @@ pub use condition::{Condition, ConditionError};
 pub use constraint::{
     ElementConstraint, Length, MessageType, Profile, SegmentConstraint, Standing, UsageConstraint,
 };
+pub use constraints::ProfileConstraints;
 pub use evidence::{ElementEvidence, Evidence, SegmentEvidence};
 pub use format::Format;
 pub use learn::Learner;

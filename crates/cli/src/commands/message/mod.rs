@@ -14,6 +14,7 @@ mod set;
 mod show;
 mod split;
 mod tree;
+mod validate;
 
 pub(crate) use acknowledge::{acknowledgment_code, now};
 
@@ -23,6 +24,7 @@ Examples:
   pipehat message get admit.hl7 PID-3.1 'OBX(*)-5' --json
   pipehat message set admit.hl7 PID-8=F --in-place
   pipehat message diff before.hl7 after.hl7
+  pipehat message validate inbox/ --level strict
 
 Paths are HL7's own and count from 1: PID-3 (field), PID-3[2] (its second repetition), PID-3.4.1
 (component, subcomponent), OBX(3)-5 (third OBX), OBX(*)-5 (every OBX), [last], (last); when writing
@@ -30,7 +32,7 @@ also [+1] and (+1) for a new one. Put paths with brackets into single quotes.
 
 These commands show what the file holds, so mind who looks at your screen.";
 
-/// Show, read, change, acknowledge and compare messages in files
+/// Show, read, change, acknowledge, compare and validate messages in files
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -45,6 +47,7 @@ enum Command {
     Set(set::Arguments),
     Ack(acknowledge::Arguments),
     Diff(diff::Arguments),
+    Validate(validate::Arguments),
     Split(split::Arguments),
     Escape(escape::EscapeArguments),
     Unescape(escape::UnescapeArguments),
@@ -58,6 +61,7 @@ impl Arguments {
             Command::Set(arguments) => arguments.run(terminal),
             Command::Ack(arguments) => arguments.run(terminal),
             Command::Diff(arguments) => arguments.run(terminal),
+            Command::Validate(arguments) => arguments.run(terminal),
             Command::Split(arguments) => arguments.run(terminal),
             Command::Escape(arguments) => arguments.run(terminal),
             Command::Unescape(arguments) => arguments.run(terminal),

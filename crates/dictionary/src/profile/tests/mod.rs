@@ -5,6 +5,7 @@ mod comparing;
 mod importing;
 mod learning;
 mod reading;
+mod validating;
 
 use std::collections::BTreeSet;
 

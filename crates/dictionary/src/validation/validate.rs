@@ -1,0 +1,124 @@
+//! A whole message against its version and structure.
+
+use pipehat_message::{Header, Message};
+
+use super::level::Level;
+use super::rules::Rules;
+use super::segment::Checker;
+use crate::finding::Findings;
+use crate::reading::Reading;
+use crate::resolve::{Resolved, resolve};
+use crate::version::Version;
+
+/// What a message has to keep to: the standard, or a profile on top of it.
+pub trait Constraints: Send + Sync {
+    /// The rules of segments, fields, data types and tables for a message of this version.
+    fn rules(&self, version: Version) -> &Rules {
+        Rules::of(version)
+    }
+
+    /// What reaches past those rules: anything about several segments, or under conditions of its own.
+    fn check(
+        &self,
+        message: &Message<'_>,
+        reading: &Reading,
+        version: Version,
+        level: Level,
+        findings: &mut Findings,
+    ) {
+        let _ = (message, reading, version, level, findings);
+    }
+}
+
+/// The standard, and nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standard;
+
+impl Constraints for Standard {}
+
+/// Validates message after message. Keeps its memory, so that a message without findings allocates nothing.
+#[derive(Debug, Default)]
+pub struct Validator {
+    level: Level,
+    version: Option<Version>,
+    reading: Reading,
+    findings: Findings,
+}
+
+impl Validator {
+    /// One that looks as strictly as this.
+    pub fn new(level: Level) -> Self {
+        Self { level, ..Self::default() }
+    }
+
+    /// Reads every message by this version, whatever MSH-12 says.
+    #[must_use]
+    pub fn with_version(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Finds where a message departs from the standard and from `constraints`.
+    pub fn validate(&mut self, message: &Message<'_>, constraints: &dyn Constraints) -> &Findings {
+        self.findings.clear();
+        let header_segment = message.segment_at(0);
+        let Some(header) = header_segment.and_then(|header| Header::read(header.raw()).ok()) else {
+            // A parsed message begins with a header that can be read.
+            return &self.findings;
+        };
+        let resolved = match self.version {
+            Some(version) => resolve_as(&header, version),
+            None => resolve(&header),
+        };
+        self.validate_resolved(message, &header, &resolved, constraints);
+        &self.findings
+    }
+
+    fn validate_resolved(
+        &mut self,
+        message: &Message<'_>,
+        header: &Header<'_>,
+        resolved: &Resolved,
+        constraints: &dyn Constraints,
+    ) {
+        let version = resolved.version;
+        let rules = constraints.rules(version);
+        let kind = (header.message_code(), header.trigger_event());
+        let mut checker = Checker::new(message, rules, self.level, kind, &mut self.findings);
+        for segment in message.segments() {
+            checker.segment(segment.index(), segment.segment_name(), segment.raw());
+        }
+        checker.header(header, resolved, self.version.is_some());
+        if let Some(structure) = resolved.structure {
+            let names = message.segments().map(|segment| segment.segment_name());
+            self.reading.read(structure, names);
+            if !self.reading.findings().is_empty() {
+                checker.placements(&self.reading);
+            }
+        }
+        constraints.check(message, &self.reading, version, self.level, &mut self.findings);
+        if !self.findings.is_empty() {
+            self.findings.finish(version);
+        }
+    }
+
+    /// The last message's segment groups; of a message without a structure those of the one before.
+    pub const fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// The last message's findings.
+    pub const fn findings(&self) -> &Findings {
+        &self.findings
+    }
+}
+
+fn resolve_as(header: &Header<'_>, version: Version) -> Resolved {
+    let resolved = resolve(header);
+    let code = std::str::from_utf8(header.message_code()).unwrap_or_default();
+    let trigger = std::str::from_utf8(header.trigger_event()).unwrap_or_default();
+    let of_version = version.event(code, trigger).and_then(|event| event.structure());
+    let named = resolved.structure.and_then(|found| version.structure(found.base_name()));
+    let structure = of_version.or(named).or(resolved.structure);
+    Resolved { version, structure, ..resolved }
+}
