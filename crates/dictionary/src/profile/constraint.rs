@@ -29,8 +29,21 @@ pub struct Profile {
     pub segments: BTreeMap<SegmentName, SegmentConstraint>,
     /// What holds between fields.
     pub rules: Vec<Rule>,
+    /// Departures from the standard that are taken.
+    pub accepted: Vec<Accepted>,
     /// What it was learned from.
     pub evidence: Option<Evidence>,
+}
+
+/// A departure from the standard that is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Where; none: anywhere.
+    pub at: Option<Place>,
+    /// The rule of the standard, by its name in findings.
+    pub rule: &'static str,
+    /// How often it was seen.
+    pub seen: Option<u64>,
 }
 
 /// A message code, with a trigger event or for all of them.
@@ -171,6 +184,7 @@ impl Profile {
             messages: Vec::new(),
             segments: BTreeMap::new(),
             rules: Vec::new(),
+            accepted: Vec::new(),
             evidence: None,
         }
     }

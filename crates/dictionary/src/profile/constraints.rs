@@ -10,7 +10,7 @@ use std::sync::Arc;
 use pipehat_message::{ErrorCode, Message, Severity};
 
 use super::check::{ProfileFinding, ProfileRule};
-use super::constraint::{ElementConstraint, Profile};
+use super::constraint::{Accepted, ElementConstraint, Profile};
 use super::place::Place;
 use super::write::present;
 use crate::finding::{Finding, Findings, Location, Subject};
@@ -40,44 +40,53 @@ impl ProfileConstraints {
 
     /// Whether the profile says otherwise about what a finding of the standard is about.
     fn overrides(&self, finding: &Finding) -> bool {
-        let Location { segment: Some(segment), field, component, subcomponent, .. } =
-            finding.location
-        else {
-            return false;
-        };
-        let declared = self.profile.segment(segment);
-        match finding.rule {
-            Rule::SegmentMissing => declared.is_some_and(|segment| segment.usage.is_some()),
-            Rule::SegmentRepeats => declared.is_some_and(|segment| segment.cardinality.is_some()),
-            Rule::SegmentUnexpected | Rule::SegmentMisplaced => {
-                // A segment of the partner's own may stand anywhere, unless the profile says where.
-                let is_local = segment.as_str().starts_with('Z');
-                declared.is_some_and(|segment| is_local || segment.standing.is_some())
-            }
-            Rule::SegmentUnknown | Rule::SegmentLocal => declared.is_some(),
-            Rule::Conditional(rule) => {
-                let place = Place::field(segment, rule.field);
-                self.says(&place, |element| element.usage.is_some())
-            }
-            rule => {
-                let place = Place { segment, field, component, subcomponent };
-                field != 0 && self.says(&place, |element| is_about(rule, element))
-            }
-        }
+        overrides(&self.profile, finding.rule, place_of(finding))
     }
+}
 
-    /// Whether something is said about the place; of the first part of something also where it is said of the whole.
-    fn says(&self, place: &Place, what: impl Fn(&ElementConstraint) -> bool) -> bool {
-        let mut place = *place;
-        loop {
-            if self.profile.element(&place).is_some_and(&what) {
-                return true;
-            }
-            match place {
-                Place { subcomponent: 1, .. } => place.subcomponent = 0,
-                Place { component: 1, subcomponent: 0, .. } => place.component = 0,
-                _ => return false,
-            }
+/// The place of a finding; none of a line that is no segment.
+pub(super) fn place_of(finding: &Finding) -> Option<Place> {
+    let Location { segment, field, component, subcomponent, .. } = finding.location;
+    Some(Place { segment: segment?, field, component, subcomponent })
+}
+
+/// Whether a profile says otherwise about what a rule of the standard says of a place, or takes the departure.
+pub(super) fn overrides(profile: &Profile, rule: Rule, place: Option<Place>) -> bool {
+    let is_accepted = |accepted: &Accepted| {
+        accepted.rule == rule.id() && accepted.at.is_none_or(|at| Some(at) == place)
+    };
+    if profile.accepted.iter().any(is_accepted) {
+        return true;
+    }
+    let Some(place) = place else { return false };
+    let declared = profile.segment(place.segment);
+    match rule {
+        Rule::SegmentMissing => declared.is_some_and(|segment| segment.usage.is_some()),
+        Rule::SegmentRepeats => declared.is_some_and(|segment| segment.cardinality.is_some()),
+        Rule::SegmentUnexpected | Rule::SegmentMisplaced => {
+            // A segment of the partner's own may stand anywhere, unless the profile says where.
+            let is_local = place.segment.as_str().starts_with('Z');
+            declared.is_some_and(|segment| is_local || segment.standing.is_some())
+        }
+        Rule::SegmentUnknown | Rule::SegmentLocal => declared.is_some(),
+        Rule::Conditional(rule) => {
+            let place = Place::field(place.segment, rule.field);
+            says(profile, place, |element| element.usage.is_some())
+        }
+        rule => place.field != 0 && says(profile, place, |element| is_about(rule, element)),
+    }
+}
+
+/// Whether something is said about the place; of the first part of something also where it is said of the whole.
+fn says(profile: &Profile, mut place: Place, what: impl Fn(&ElementConstraint) -> bool) -> bool {
+    loop {
+        if profile.element(&place).is_some_and(&what) {
+            return true;
+        }
+        match place {
+            Place { subcomponent: 1, .. } => place.subcomponent = 0,
+            Place { component: 1, subcomponent: 0, .. } => place.component = 0,
+            _ => return false,
         }
     }
 }

@@ -25,11 +25,14 @@ mod tally;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
-use pipehat_message::{Charset, Header, Message, SegmentName, Value};
+use pipehat_message::{Charset, Header, Message, SegmentName, Severity, Value};
 
 use super::constraint::MessageType;
+use super::constraints::place_of;
+use super::place::Place;
 use tally::{Context, SegmentTally, Slots};
 
+use crate::validation::{Level, Rule, Standard, Validator};
 use crate::version::Version;
 
 /// The most different codes of a place that are kept apart; a place with more is no value set.
@@ -59,6 +62,9 @@ pub const CODED_ELEMENTS_MAX: usize = 5_000;
 /// The most different message types; further ones are counted as `other`.
 pub const TYPES_MAX: usize = 128;
 
+/// The most different departures from the standard; messages with more are another standard's.
+pub const DEPARTURES_MAX: usize = 1_000;
+
 /// The most different names of versions and character sets.
 const NAMES_MAX: usize = 32;
 
@@ -80,6 +86,15 @@ pub struct Learner {
     slots: Slots,
     hasher: RandomState,
     version: Option<Version>,
+    validator: Validator,
+    departures: Vec<Departure>,
+}
+
+/// How often messages depart from a rule of the standard at a place.
+struct Departure {
+    rule: Rule,
+    at: Option<Place>,
+    seen: u64,
 }
 
 /// Counts of a message type.
@@ -112,6 +127,11 @@ impl Learner {
             slots: Slots::default(),
             hasher: RandomState::new(),
             version,
+            validator: match version {
+                Some(version) => Validator::new(Level::Standard).with_version(version),
+                None => Validator::new(Level::Standard),
+            },
+            departures: Vec::new(),
         }
     }
 
@@ -145,6 +165,31 @@ impl Learner {
                 tally.count(segment, before, &context, &mut self.slots);
             }
             before = name;
+        }
+        self.departures(message);
+    }
+
+    /// What the standard has to say about the message. The most frequent stand roughly first.
+    fn departures(&mut self, message: &Message<'_>) {
+        for finding in self.validator.validate(message, &Standard) {
+            if finding.severity == Severity::Information {
+                continue;
+            }
+            let (rule, at) = (finding.rule, place_of(finding));
+            let known = self.departures.iter().position(|one| one.rule == rule && one.at == at);
+            match known {
+                Some(index) => {
+                    let Some(departure) = self.departures.get_mut(index) else { continue };
+                    departure.seen += 1;
+                    if index > 0 {
+                        self.departures.swap(index, index - 1);
+                    }
+                }
+                None if self.departures.len() < DEPARTURES_MAX => {
+                    self.departures.push(Departure { rule, at, seen: 1 });
+                }
+                None => {}
+            }
         }
     }
 

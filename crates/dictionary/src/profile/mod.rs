@@ -49,7 +49,8 @@ pub use check::{ProfileFinding, ProfileRule};
 pub use compare::{Change, Impact, compare};
 pub use condition::{Condition, ConditionError};
 pub use constraint::{
-    ElementConstraint, Length, MessageType, Profile, SegmentConstraint, Standing, UsageConstraint,
+    Accepted, ElementConstraint, Length, MessageType, Profile, SegmentConstraint, Standing,
+    UsageConstraint,
 };
 pub use constraints::ProfileConstraints;
 pub use evidence::{ElementEvidence, Evidence, SegmentEvidence};

@@ -7,8 +7,8 @@ use pipehat_config::{CodeDescription, Diagnostic, Diagnostics, Fields, Key, Node
 
 use super::condition::{Condition, ConditionError, pattern};
 use super::constraint::{
-    ElementConstraint, FIELDS_MAX, Length, MessageType, PARTS_MAX, Profile, SegmentConstraint,
-    Standing, UsageConstraint,
+    Accepted, ElementConstraint, FIELDS_MAX, Length, MessageType, PARTS_MAX, Profile,
+    SegmentConstraint, Standing, UsageConstraint,
 };
 use super::format::Format;
 use super::place::Place;
@@ -16,6 +16,7 @@ use super::rule::{Demand, Rule};
 use super::value_set::{CODES_MAX, ValueSet};
 use crate::element::{Cardinality, Usage};
 use crate::table::TableNumber;
+use crate::validation::{self, CONDITIONAL_RULES};
 use crate::version::Version;
 
 mod evidence;
@@ -106,6 +107,11 @@ pub const CODES: &[CodeDescription] = &[
         remedy: "Give it one of `require`, `forbid` and `then`.",
     },
     CodeDescription {
+        code: "profile.accept",
+        cause: "A profile takes a departure from a rule that there is not.",
+        remedy: "Write the rule's name as a finding shows it, such as `code-not-suggested`.",
+    },
+    CodeDescription {
         code: "profile.too-many",
         cause: "A profile says more than it may.",
         remedy: "Divide it among several profiles, one for each kind of message.",
@@ -156,6 +162,9 @@ impl Profile {
         if let Some(node) = fields.take("rules") {
             reader.rules(node, fields.diagnostics());
         }
+        let accepted =
+            fields.optional("accept", |node, diagnostics| node.list_of(diagnostics, accepted));
+        reader.profile.accepted = accepted.unwrap_or_default();
         if let Some(node) = fields.take("evidence") {
             reader.profile.evidence = evidence::read(node, fields.diagnostics());
         }
@@ -532,18 +541,49 @@ fn rule(node: &Node, diagnostics: &mut Diagnostics) -> Option<Rule> {
     Some(Rule { when, demand: demand?, text })
 }
 
-fn places(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<Place>> {
-    let one = |node: &Node, diagnostics: &mut Diagnostics| {
-        let text = node.text_not_empty(diagnostics)?;
-        Place::parse(text)
-            .map_err(|message| {
-                diagnostics.push(Diagnostic::error("profile.place", &node.span, message));
-            })
-            .ok()
+fn accepted(node: &Node, diagnostics: &mut Diagnostics) -> Option<Accepted> {
+    let mut fields = Fields::of(node, "accept", diagnostics)?;
+    let at = fields.optional("at", place_in_text);
+    let at_there = fields.contains("at");
+    let rule = fields.required("rule", rule_name);
+    let seen = fields.optional("seen", |node, diagnostics| {
+        node.integer(0..=i64::MAX, diagnostics).and_then(|count| u64::try_from(count).ok())
+    });
+    let sound = fields.finish() && at_there == at.is_some();
+    Some(Accepted { at, rule: rule?, seen }).filter(|_| sound)
+}
+
+/// The name of a rule of the standard.
+fn rule_name(node: &Node, diagnostics: &mut Diagnostics) -> Option<&'static str> {
+    let text = node.text_not_empty(diagnostics)?;
+    let names = || {
+        let conditional = CONDITIONAL_RULES.iter().map(|rule| rule.id);
+        validation::Rule::ALL.into_iter().map(|rule| rule.id()).chain(conditional)
     };
+    let found = names().find(|name| *name == text);
+    if found.is_none() {
+        diagnostics.push(
+            Diagnostic::error("profile.accept", &node.span, "validation has no rule of this name")
+                .with_nearest(nearest(text, names()))
+                .with_help("a finding tells its rule's name: `pipehat message validate` shows it"),
+        );
+    }
+    found
+}
+
+fn place_in_text(node: &Node, diagnostics: &mut Diagnostics) -> Option<Place> {
+    let text = node.text_not_empty(diagnostics)?;
+    Place::parse(text)
+        .map_err(|message| {
+            diagnostics.push(Diagnostic::error("profile.place", &node.span, message));
+        })
+        .ok()
+}
+
+fn places(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<Place>> {
     let places = match node.as_list() {
-        Some(_) => node.list_of(diagnostics, one)?,
-        None => vec![one(node, diagnostics)?],
+        Some(_) => node.list_of(diagnostics, place_in_text)?,
+        None => vec![place_in_text(node, diagnostics)?],
     };
     let first = places.first().map(|place| (place.segment, place.field == 0));
     if first.is_none()

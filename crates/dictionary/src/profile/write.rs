@@ -55,6 +55,20 @@ impl Profile {
             text.push_str("\nrules:\n");
             self.rules.iter().for_each(|rule| write_rule(rule, &mut text));
         }
+        if !self.accepted.is_empty() {
+            text.push_str("\n# What departs from the standard and is taken.\naccept:\n");
+            for accepted in &self.accepted {
+                let mut parts = Parts::default();
+                if let Some(place) = &accepted.at {
+                    parts.add("at", place);
+                }
+                parts.add("rule", accepted.rule);
+                if let Some(seen) = accepted.seen {
+                    parts.add("seen", seen);
+                }
+                let _ = writeln!(text, "  - {}", parts.value());
+            }
+        }
         if let Some(evidence) = &self.evidence {
             write_evidence(evidence, &mut text);
         }

@@ -10,8 +10,10 @@ use super::{Learner, OTHER, TypeTally};
 use crate::element::{Cardinality, Element, Usage};
 use crate::profile::condition::Condition;
 use crate::profile::constraint::{
-    ElementConstraint, Length, MessageType, Profile, SegmentConstraint, Standing, UsageConstraint,
+    Accepted, ElementConstraint, Length, MessageType, Profile, SegmentConstraint, Standing,
+    UsageConstraint,
 };
+use crate::profile::constraints::overrides;
 use crate::profile::evidence::{ElementEvidence, Evidence, SegmentEvidence};
 use crate::profile::format::Format;
 use crate::profile::place::Place;
@@ -28,6 +30,9 @@ const LENGTHS_SEEN_MIN: u64 = 50;
 
 /// The most repetitions that are taken to be meant; more are what there just was.
 const REPETITIONS_MEANT: u64 = 5;
+
+/// So many components a coded element has in every version.
+const CODED_COMPONENTS_MAX: usize = 6;
 
 /// Longer texts of the partner's own are typed as text and not as a string.
 const STRING_CHARACTERS_MAX: u64 = 199;
@@ -52,7 +57,18 @@ impl Learner {
             self.infer_segment(tally, &mut profile, &mut evidence);
         }
         profile.evidence = Some(evidence);
+        self.accept(&mut profile);
         profile
+    }
+
+    /// Takes the departures from the standard that the profile's own words do not cover.
+    fn accept(&self, profile: &mut Profile) {
+        let uncovered = self.departures.iter().filter(|one| !overrides(profile, one.rule, one.at));
+        let mut accepted: Vec<Accepted> = uncovered
+            .map(|one| Accepted { at: one.at, rule: one.rule.id(), seen: Some(one.seen) })
+            .collect();
+        accepted.sort_by_key(|one| (one.at, one.rule));
+        profile.accepted = accepted;
     }
 
     fn usual_version(&self) -> Version {
@@ -352,6 +368,9 @@ fn format(tally: &ElementTally) -> Option<Format> {
 /// What a field of the partner's own seems to be.
 fn guessed_type(tally: &ElementTally, position: u16, version: Version) -> Option<Box<str>> {
     let values = tally.occurrences;
+    if tally.is_intricate || tally.parts.len() > CODED_COMPONENTS_MAX {
+        return None;
+    }
     let guess = if tally.parts.len() > 1 {
         if version >= Version::V2_6 { "CWE" } else { "CE" }
     } else if values == 0 {

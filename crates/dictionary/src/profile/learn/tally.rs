@@ -78,6 +78,8 @@ pub(super) struct ElementTally {
     pub(super) content: Content,
     /// Whether it has components by its type.
     is_composite: bool,
+    /// Whether a value had subcomponents or escape sequences, which a guessed type may not allow.
+    pub(super) is_intricate: bool,
     pub(super) numbers: u64,
     pub(super) whole_numbers: u64,
     pub(super) dates: u64,
@@ -180,6 +182,7 @@ impl ElementTally {
             longest: 0,
             content,
             is_composite: false,
+            is_intricate: false,
             numbers: 0,
             whole_numbers: 0,
             dates: 0,
@@ -235,6 +238,11 @@ impl ElementTally {
     ) {
         let delimiter = context.delimiters.component;
         self.length(raw, context);
+        if self.content == Content::Unknown {
+            let Delimiters { subcomponent, escape, .. } = context.delimiters;
+            let has = |byte: Option<u8>| byte.is_some_and(|byte| memchr(byte, raw).is_some());
+            self.is_intricate |= has(subcomponent) || has(escape);
+        }
         let is_whole = self.parts.is_empty() && memchr(delimiter, raw).is_none();
         if is_whole && !self.is_composite {
             // What is said of a field is said of its first subcomponent.
@@ -375,7 +383,10 @@ impl ElementTally {
     }
 
     fn number(&mut self, raw: &[u8]) {
-        self.numbers += u64::from(compare_numbers(raw, b"0").is_some());
+        let is_number = raw.last().is_some_and(u8::is_ascii_digit)
+            && raw.first().is_some_and(|byte| !byte.is_ascii_whitespace() && *byte != b'.')
+            && compare_numbers(raw, b"0").is_some();
+        self.numbers += u64::from(is_number);
         self.whole_numbers += u64::from(raw.len() <= 4 && raw.iter().all(u8::is_ascii_digit));
     }
 

@@ -1,10 +1,13 @@
 //! What is learned, what is accepted, and what is never told.
 
+use std::sync::Arc;
+
 use pipehat_message::Message;
 use proptest::prelude::*;
 
 use super::read;
-use crate::profile::{Learner, Place, Profile};
+use crate::profile::{Learner, Place, Profile, ProfileConstraints};
+use crate::validation::{Level, Validator};
 
 /// Learns from texts, writes the file and reads it again.
 #[track_caller]
@@ -21,10 +24,15 @@ fn learned(messages: &[String]) -> (Profile, String) {
 
 #[track_caller]
 fn accepts(profile: &Profile, messages: &[String], text: &str) {
+    let constraints = ProfileConstraints::new(Arc::new(profile.clone()));
+    let mut validator = Validator::new(Level::Standard);
     for message in messages {
         let parsed = Message::parse(message.as_bytes()).expect("a message");
         let findings = profile.findings(&parsed);
         assert!(findings.is_empty(), "{findings:?}\n{message}\n{text}");
+        let found = validator.validate(&parsed, &constraints);
+        let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert!(found.errors() == 0 && found.warnings() == 0, "{shown:?}\n{message}\n{text}");
     }
 }
 

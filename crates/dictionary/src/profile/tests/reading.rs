@@ -26,6 +26,9 @@ rules:
   - { when: 'PV1-2 = \"I\"', require: [PV1-3, PV1-7] }
   - { forbid: ZLB-9, text: the laboratory has no ninth field }
   - { then: 'OBX-11 in [\"F\", \"C\"]' }
+accept:
+  - { at: PID-8, rule: code-not-suggested }
+  - { rule: set-id-sequence }
 ";
 
 #[test]
@@ -80,6 +83,7 @@ fn slips_are_told_with_place_and_remedy() {
     check("rules: [{ when: 'PV1-2 = \"I' , require: PV1-3 }]", &["no closing quote", ":3:"]);
     check("rules: [{ when: 'PV1-2 exists' }]", &["needs one of the keys"]);
     check("rules: [{ require: [PV1-3, PID-3] }]", &["one rule for each segment"]);
+    check("accept: [{ rule: code-not-sugested }]", &["did you mean `code-not-suggested`?"]);
     check("messages: [adt]", &["no message type"]);
     let mistakes = read("profile: lab3\nversion: 2.5.2\n").expect_err("mistakes");
     assert!(
