@@ -1,12 +1,14 @@
 //! Where a message departs from a profile.
 
-use pipehat_message::{Message, Path, Segment, SegmentName, Value};
+use std::borrow::Cow;
+
+use pipehat_message::{Delimiters, Message, Path, Segment, SegmentName, Value};
 
 use super::condition::Condition;
 use super::constraint::{ElementConstraint, Profile, SegmentConstraint, Standing, UsageConstraint};
 use super::place::Place;
 use super::rule::{Demand, Rule};
-use super::write::{present, shown_cardinality, shown_length};
+use super::write::{shown_cardinality, shown_length};
 use crate::element::Usage;
 
 /// One departure. No text holds a value of the message.
@@ -258,7 +260,8 @@ impl Check<'_, '_> {
                 continue;
             }
             if let Some(cardinality) = constraint.cardinality {
-                let count = value.repetitions().count();
+                let delimiter = self.message.delimiters().repetition;
+                let count = memchr::memchr_iter(delimiter, value.raw()).count() + 1;
                 if count < usize::from(cardinality.least)
                     || cardinality.most.is_some_and(|most| count > usize::from(most))
                 {
@@ -268,6 +271,9 @@ impl Check<'_, '_> {
                     );
                     self.say(spot, ProfileRule::Cardinality, text);
                 }
+            }
+            if !constraint.looks_at_values() {
+                continue;
             }
             for (number, repetition) in (1_u32..).zip(value.repetitions()) {
                 let spot = Spot { repetition: number, ..spot };
@@ -320,14 +326,13 @@ impl Check<'_, '_> {
         } else {
             subcomponents = Some(value.subcomponents());
         }
-        let last = present(&constraint.parts).last().map_or(0, |(position, _)| position);
-        for position in 1..=last {
+        for (position, constraint) in (1_u16..).zip(&constraint.parts) {
             let part = match (&mut components, &mut subcomponents) {
                 (Some(components), _) => components.next(),
                 (None, Some(subcomponents)) => subcomponents.next(),
                 (None, None) => None,
             };
-            let Some(constraint) = constraint.part(position) else { continue };
+            let Some(constraint) = constraint.as_deref() else { continue };
             let spot = spot.part(position);
             let part = part.filter(|part| !part.is_empty());
             self.presence(spot, constraint, part.is_some());
@@ -346,9 +351,7 @@ impl Check<'_, '_> {
         {
             return;
         }
-        let first = value.components().next().unwrap_or(value);
-        let first = first.subcomponents().next().unwrap_or(first);
-        let text = first.decoded();
+        let text = first_part(value);
         if let Some(constant) = &constraint.constant
             && *text != *constant.as_bytes()
             && value.raw() != constant.as_bytes()
@@ -477,6 +480,21 @@ impl Check<'_, '_> {
             value = value.and_then(|value| value.subcomponents().nth(subcomponent));
         }
         value.is_some_and(|value| !value.is_empty())
+    }
+}
+
+/// The first component of a repetition, or the first subcomponent of a component, as text.
+fn first_part<'m>(value: Value<'m>) -> Cow<'m, [u8]> {
+    let Delimiters { component, subcomponent, escape, .. } = value.delimiters();
+    let raw = value.raw();
+    let ends = |byte: &u8| *byte == component || Some(*byte) == subcomponent;
+    let end = raw.iter().position(ends).unwrap_or(raw.len());
+    let first = raw.get(..end).unwrap_or(raw);
+    match escape {
+        Some(escape) if first.contains(&escape) => {
+            pipehat_message::unescape(first, &value.delimiters())
+        }
+        _ => Cow::Borrowed(first),
     }
 }
 

@@ -240,6 +240,17 @@ impl ElementConstraint {
         at(&self.parts, position)
     }
 
+    /// Whether something is said about a value, beyond that it is there.
+    #[inline]
+    pub(super) fn looks_at_values(&self) -> bool {
+        !self.parts.is_empty()
+            || self.length.is_some()
+            || self.values.is_some()
+            || self.constant.is_some()
+            || self.format.is_some()
+            || self.pattern.is_some()
+    }
+
     /// Whether nothing is said about the element itself.
     pub fn is_empty(&self) -> bool {
         self.name.is_none()

@@ -54,7 +54,7 @@ pub const PATIENTS_MIN: usize = 5;
 pub const SEGMENTS_MAX: usize = 256;
 
 /// The most fields and parts of fields that are counted, in all segments together.
-pub const ELEMENTS_MAX: usize = 50_000;
+pub const ELEMENTS_MAX: usize = 15_000;
 
 /// The most places whose codes are kept apart.
 pub const CODED_ELEMENTS_MAX: usize = 5_000;

@@ -55,6 +55,7 @@ pub use constraint::{
 pub use constraints::ProfileConstraints;
 pub use evidence::{ElementEvidence, Evidence, SegmentEvidence};
 pub use format::Format;
+pub use import::{ImportError, Imported, XmlError, import};
 pub use learn::Learner;
 pub use place::Place;
 pub use read::{CODES, CodeTables, NoCodeTables};

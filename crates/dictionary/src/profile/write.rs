@@ -440,8 +440,7 @@ pub(super) fn scalar(text: &str) -> String {
 /// A text between quotes.
 fn quoted(text: &str) -> String {
     if !text.contains(char::is_control) {
-        // Variables are put into every text of a file but where the sign is doubled.
-        return format!("'{}'", text.replace('\'', "''").replace("${", "$${"));
+        return format!("'{}'", text.replace('\'', "''"));
     }
     let mut written = String::from("\"");
     for character in text.chars() {
@@ -454,5 +453,5 @@ fn quoted(text: &str) -> String {
         }
     }
     written.push('"');
-    written.replace("${", "$${")
+    written
 }

@@ -11,6 +11,7 @@ use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, Secrets};
 
 use super::channel::{ChannelContext, ChannelSpec, channel};
 use super::files::{DirectoryFiles, EntryKind, ProjectFiles};
+use super::profiles::{self, ProjectTables};
 use super::settings::ProjectSettings;
 use crate::program::{Table, Tables};
 
@@ -78,6 +79,7 @@ impl Project {
         let mut loader = Loader { context, diagnostics: Diagnostics::new() };
         let settings = loader.settings();
         let (tables, table_bytes) = loader.tables();
+        loader.profiles(&tables);
         let mut claims = Claims::new();
         if let Some((claim, span)) = settings.as_ref().and_then(|(_, listen)| listen.clone()) {
             loader.claim(&mut claims, claim, span, "the admin API".to_owned());
@@ -217,6 +219,15 @@ impl Loader<'_> {
             );
         }
         None
+    }
+
+    /// Every profile is checked, whether or not a channel uses it.
+    fn profiles(&mut self, tables: &Tables) {
+        for name in self.names("profiles", ".yaml", &[".yml", ".YAML", ".YML", ".json", ".xml"]) {
+            let path = format!("profiles/{name}.yaml");
+            let Some(Some(bytes)) = self.read(&path) else { continue };
+            profiles::read(&name, &path, &bytes, &ProjectTables(tables), &mut self.diagnostics);
+        }
     }
 
     fn channels(

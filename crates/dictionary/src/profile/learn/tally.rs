@@ -11,7 +11,6 @@ use crate::data_type::DataType;
 use crate::element::Element;
 use crate::profile::check::characters;
 use crate::profile::constraint::{FIELDS_MAX, PARTS_MAX};
-use crate::profile::decimal::compare_numbers;
 use crate::profile::format;
 use crate::version::Version;
 
@@ -28,6 +27,40 @@ pub(super) struct Context {
     pub(super) message: u64,
     pub(super) message_type: usize,
     pub(super) delimiters: Delimiters,
+}
+
+/// A segment as it is looked at: what its bytes have at all spares looking into each value for it.
+pub(super) struct Look<'c> {
+    context: &'c Context,
+    repetitions: bool,
+    escapes: bool,
+    subcomponents: bool,
+    ascii: bool,
+}
+
+impl<'c> Look<'c> {
+    fn at(raw: &[u8], context: &'c Context) -> Self {
+        let has = |byte: u8| memchr(byte, raw).is_some();
+        let Delimiters { repetition, escape, subcomponent, .. } = context.delimiters;
+        Self {
+            context,
+            repetitions: has(repetition),
+            escapes: escape.is_some_and(has),
+            subcomponents: subcomponent.is_some_and(has),
+            ascii: raw.is_ascii(),
+        }
+    }
+
+    /// Where the first subcomponent of a value ends, if it has several.
+    fn first_subcomponent(&self, raw: &[u8]) -> Option<usize> {
+        let delimiter = self.context.delimiters.subcomponent.filter(|_| self.subcomponents)?;
+        memchr(delimiter, raw)
+    }
+
+    fn has_escape(&self, raw: &[u8]) -> bool {
+        let escape = self.context.delimiters.escape.filter(|_| self.escapes);
+        escape.is_some_and(|escape| memchr(escape, raw).is_some())
+    }
 }
 
 /// How many counters there are in all.
@@ -132,6 +165,7 @@ impl SegmentTally {
             *self.before.entry(before).or_default() += 1;
         }
         let declares = self.name.declares_delimiters();
+        let look = Look::at(segment.raw(), context);
         for (index, value) in segment.fields().enumerate() {
             let raw = value.raw();
             if raw.is_empty() || (declares && index < 2) {
@@ -141,7 +175,7 @@ impl SegmentTally {
                 break;
             }
             if let Some(field) = self.fields.get_mut(index) {
-                field.count_field(raw, self.name, index, context, slots);
+                field.count_field(raw, self.name, index, &look, slots);
             }
         }
     }
@@ -198,7 +232,7 @@ impl ElementTally {
         raw: &[u8],
         name: SegmentName,
         index: usize,
-        context: &Context,
+        look: &Look<'_>,
         slots: &mut Slots,
     ) {
         self.valued += 1;
@@ -209,12 +243,16 @@ impl ElementTally {
         let mut rest = raw;
         let mut count: u64 = 0;
         loop {
-            let end = memchr(context.delimiters.repetition, rest);
+            let end = if look.repetitions {
+                memchr(look.context.delimiters.repetition, rest)
+            } else {
+                None
+            };
             let repetition = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
             count += 1;
             if !repetition.is_empty() {
                 self.occurrences += 1;
-                self.count_repetition(repetition, name, index, context, slots);
+                self.count_repetition(repetition, name, index, look, slots);
             }
             match end.and_then(|end| rest.get(end + 1..)) {
                 Some(after) => rest = after,
@@ -233,21 +271,19 @@ impl ElementTally {
         raw: &[u8],
         name: SegmentName,
         index: usize,
-        context: &Context,
+        look: &Look<'_>,
         slots: &mut Slots,
     ) {
-        let delimiter = context.delimiters.component;
-        self.length(raw, context);
+        let delimiter = look.context.delimiters.component;
+        self.length(raw, look);
         if self.content == Content::Unknown {
-            let Delimiters { subcomponent, escape, .. } = context.delimiters;
-            let has = |byte: Option<u8>| byte.is_some_and(|byte| memchr(byte, raw).is_some());
-            self.is_intricate |= has(subcomponent) || has(escape);
+            self.is_intricate |= look.has_escape(raw) || look.first_subcomponent(raw).is_some();
         }
         let is_whole = self.parts.is_empty() && memchr(delimiter, raw).is_none();
         if is_whole && !self.is_composite {
             // What is said of a field is said of its first subcomponent.
-            let end = context.delimiters.subcomponent.and_then(|delimiter| memchr(delimiter, raw));
-            self.leaf(end.and_then(|end| raw.get(..end)).unwrap_or(raw), context, slots);
+            let end = look.first_subcomponent(raw);
+            self.leaf(end.and_then(|end| raw.get(..end)).unwrap_or(raw), look, slots);
             return;
         }
         if self.parts.is_empty() {
@@ -261,7 +297,8 @@ impl ElementTally {
             if !part.is_empty() {
                 if self.parts.len() <= at {
                     let made = self.grow(at, slots, |at, slots| {
-                        let defined = context
+                        let defined = look
+                            .context
                             .version
                             .segment(name)
                             .and_then(|segment| segment.field(index + 1));
@@ -273,7 +310,7 @@ impl ElementTally {
                     }
                 }
                 if let Some(tally) = self.parts.get_mut(at) {
-                    tally.component(part, context, slots);
+                    tally.component(part, look, slots);
                 }
             }
             match end.and_then(|end| rest.get(end + 1..)) {
@@ -283,18 +320,18 @@ impl ElementTally {
         }
     }
 
-    fn component(&mut self, raw: &[u8], context: &Context, slots: &mut Slots) {
+    fn component(&mut self, raw: &[u8], look: &Look<'_>, slots: &mut Slots) {
         self.valued += 1;
         self.occurrences += 1;
         if raw == b"\"\"" {
             self.null += 1;
             return;
         }
-        self.length(raw, context);
-        let delimiter = context.delimiters.subcomponent;
-        let end = delimiter.and_then(|delimiter| memchr(delimiter, raw));
+        self.length(raw, look);
+        let delimiter = look.context.delimiters.subcomponent;
+        let end = look.first_subcomponent(raw);
         if end.is_none() && self.parts.is_empty() {
-            self.leaf(raw, context, slots);
+            self.leaf(raw, look, slots);
             return;
         }
         let Some(delimiter) = delimiter else { return };
@@ -302,7 +339,7 @@ impl ElementTally {
             if at == 0 {
                 // What is said of a component with parts is said of its first one.
                 let end = end.unwrap_or(raw.len());
-                self.leaf(raw.get(..end).unwrap_or(raw), context, slots);
+                self.leaf(raw.get(..end).unwrap_or(raw), look, slots);
             }
             if part.is_empty() {
                 continue;
@@ -315,7 +352,7 @@ impl ElementTally {
             if let Some(tally) = self.parts.get_mut(at) {
                 tally.valued += 1;
                 tally.occurrences += 1;
-                tally.length(part, context);
+                tally.length(part, look);
             }
         }
     }
@@ -349,10 +386,11 @@ impl ElementTally {
         true
     }
 
-    fn length(&mut self, raw: &[u8], context: &Context) {
-        let escaped = context.delimiters.escape.is_some_and(|escape| memchr(escape, raw).is_some());
-        let length = if escaped {
-            characters(&pipehat_message::unescape(raw, &context.delimiters))
+    fn length(&mut self, raw: &[u8], look: &Look<'_>) {
+        let length = if look.has_escape(raw) {
+            characters(&pipehat_message::unescape(raw, &look.context.delimiters))
+        } else if look.ascii {
+            raw.len() as u64
         } else {
             characters(raw)
         };
@@ -360,7 +398,7 @@ impl ElementTally {
         self.longest = self.longest.max(length);
     }
 
-    fn leaf(&mut self, raw: &[u8], context: &Context, slots: &mut Slots) {
+    fn leaf(&mut self, raw: &[u8], look: &Look<'_>, slots: &mut Slots) {
         if raw.is_empty() {
             return;
         }
@@ -368,7 +406,7 @@ impl ElementTally {
             Content::Date => self.date(raw, false),
             Content::Time => self.date(raw, true),
             Content::Number => self.number(raw),
-            Content::Code => self.code(raw, context, slots),
+            Content::Code => self.code(raw, look, slots),
             Content::Unknown => {
                 self.number(raw);
                 if matches!(raw.len(), 8 | 12 | 14 | 17 | 19)
@@ -376,18 +414,24 @@ impl ElementTally {
                 {
                     self.date(raw, false);
                 }
-                self.code(raw, context, slots);
+                self.code(raw, look, slots);
             }
             Content::Other => {}
         }
     }
 
     fn number(&mut self, raw: &[u8]) {
-        let is_number = raw.last().is_some_and(u8::is_ascii_digit)
-            && raw.first().is_some_and(|byte| !byte.is_ascii_whitespace() && *byte != b'.')
-            && compare_numbers(raw, b"0").is_some();
-        self.numbers += u64::from(is_number);
-        self.whole_numbers += u64::from(raw.len() <= 4 && raw.iter().all(u8::is_ascii_digit));
+        let digits = raw.strip_prefix(b"-").or_else(|| raw.strip_prefix(b"+")).unwrap_or(raw);
+        let mut points = 0;
+        let all = digits.iter().all(|byte| {
+            points += u32::from(*byte == b'.');
+            byte.is_ascii_digit() || *byte == b'.'
+        });
+        let ends = digits.first().is_some_and(u8::is_ascii_digit)
+            && digits.last().is_some_and(u8::is_ascii_digit);
+        self.numbers += u64::from(all && ends && points <= 1);
+        self.whole_numbers +=
+            u64::from(all && points == 0 && raw.len() <= 4 && digits.len() == raw.len());
     }
 
     fn date(&mut self, raw: &[u8], time_only: bool) {
@@ -399,11 +443,9 @@ impl ElementTally {
         }
     }
 
-    fn code(&mut self, raw: &[u8], context: &Context, slots: &mut Slots) {
+    fn code(&mut self, raw: &[u8], look: &Look<'_>, slots: &mut Slots) {
         let Some(codes) = &mut self.codes else { return };
-        let has_escape =
-            context.delimiters.escape.is_some_and(|escape| memchr(escape, raw).is_some());
-        if has_escape || codes.count(raw, context.patient) == Still::NoCodes {
+        if look.has_escape(raw) || codes.count(raw, look.context.patient) == Still::NoCodes {
             self.drop_codes(slots);
         }
     }
