@@ -1,5 +1,7 @@
 //! What learning from a message and checking it costs, beside the bare parse.
 
+#![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

@@ -159,7 +159,21 @@ impl Finding {
 
     /// What is wrong and what to do, in a sentence without values.
     pub fn text(&self) -> String {
-        self.rule.text(&self.subject, self.version)
+        let field = self.standard_name();
+        let text = self.rule.text(&self.subject, self.version);
+        // `Patient Identifier List, ID Number is …`: a component's name says little by itself.
+        let of_component = match &self.subject {
+            Subject::Name(name)
+            | Subject::Most(name, _)
+            | Subject::Table(name, _)
+            | Subject::DataType(name, _) => *name != field && !name.is_empty(),
+            Subject::None | Subject::More(_) | Subject::Text(_) => false,
+        };
+        if of_component && self.location.component > 0 && !field.is_empty() {
+            format!("{field}, {text}")
+        } else {
+            text
+        }
     }
 
     /// The path with its segment groups, where they are known.

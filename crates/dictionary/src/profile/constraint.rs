@@ -1,6 +1,6 @@
 //! What a profile says: of the whole, of segments, of fields and their parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pipehat_message::SegmentName;
@@ -10,7 +10,7 @@ use super::evidence::Evidence;
 use super::format::Format;
 use super::place::Place;
 use super::rule::Rule;
-use super::value_set::ValueSet;
+use super::value_set::{ValueSet, ValueSource};
 use crate::element::{Cardinality, Usage};
 use crate::version::Version;
 
@@ -194,6 +194,15 @@ impl Profile {
         self.messages.is_empty() || self.messages.iter().any(|own| own.covers(code, trigger))
     }
 
+    /// The code tables of the project that it names.
+    pub fn code_tables(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for segment in self.segments.values() {
+            segment.fields.iter().flatten().for_each(|field| field.code_tables(&mut names));
+        }
+        names
+    }
+
     /// What it says about a segment.
     pub fn segment(&self, name: SegmentName) -> Option<&SegmentConstraint> {
         self.segments.get(&name)
@@ -238,6 +247,13 @@ impl ElementConstraint {
     #[inline]
     pub fn part(&self, position: u16) -> Option<&ElementConstraint> {
         at(&self.parts, position)
+    }
+
+    fn code_tables<'c>(&'c self, names: &mut BTreeSet<&'c str>) {
+        if let Some(ValueSource::CodeTable(name)) = self.values.as_deref().map(ValueSet::source) {
+            names.insert(name);
+        }
+        self.parts.iter().flatten().for_each(|part| part.code_tables(names));
     }
 
     /// Whether something is said about a value, beyond that it is there.

@@ -26,7 +26,6 @@ impl Checker<'_, '_> {
             };
             self.report(rule, Place::field(12), Subject::None);
         }
-        self.character_set(header);
     }
 
     fn encoding_characters(&mut self, header: &Header<'_>) {
@@ -80,7 +79,8 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn character_set(&mut self, header: &Header<'_>) {
+    /// Checks MSH-18 against the message's bytes.
+    pub(super) fn character_set(&mut self, header: &Header<'_>) {
         let declared = header.character_set();
         let is_ascii = self.message.as_bytes().is_ascii();
         if is_ascii && matches!(declared, b"" | b"ASCII" | b"UNICODE UTF-8" | b"8859/1") {

@@ -11,6 +11,7 @@
 
 mod condition;
 mod conditions;
+mod corrections;
 mod header;
 mod identifier;
 mod level;
@@ -31,4 +32,4 @@ pub use conditions::CONDITIONAL_RULES;
 pub use level::Level;
 pub use rule::Rule;
 pub use rules::Rules;
-pub use validate::{Constraints, Standard, Validator};
+pub use validate::{Constraints, Standard, TextForm, Validator};

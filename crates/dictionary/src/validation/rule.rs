@@ -305,7 +305,8 @@ impl Rule {
     /// A sentence: what is wrong, and what to do.
     pub fn text(self, subject: &Subject, version: Version) -> String {
         let named = |name: &str, rest: &str| {
-            if name.is_empty() { rest.trim_start().to_owned() } else { format!("{name} {rest}") }
+            let name = if name.is_empty() { "this field" } else { name };
+            format!("{name} {rest}")
         };
         match (self, subject) {
             (_, Subject::Text(text)) => text.clone().into_owned(),

@@ -9,8 +9,9 @@ use pipehat_message::SegmentName;
 
 use super::condition::ConditionalRule;
 use super::conditions::CONDITIONAL_RULES;
+use super::corrections;
 use super::primitive::Primitive;
-use super::table::TableRules;
+use super::table::{TableRules, short_key};
 use crate::element::{Element, Usage};
 use crate::table::TableKind;
 use crate::version::Version;
@@ -30,9 +31,12 @@ pub struct Rules {
     pub(crate) version: Version,
     /// Sorted by name.
     pub(crate) segments: Vec<SegmentRules>,
-    /// Sorted by name, as far as the version defines them; those a profile adds come after.
+    /// The segments' names as numbers, in the same order.
+    segment_keys: Vec<u32>,
+    /// In any order; a profile may add to them.
     pub(crate) types: Vec<TypeRules>,
-    types_of_version: usize,
+    /// Names of data types as numbers, sorted, with their places.
+    type_keys: Vec<(u64, u16)>,
     pub(crate) tables: Vec<TableRules>,
 }
 
@@ -106,16 +110,15 @@ impl Rules {
 
     #[inline]
     pub(crate) fn segment(&self, name: SegmentName) -> Option<&SegmentRules> {
-        let wanted = name.as_bytes();
-        let at = self.segments.binary_search_by(|rules| rules.name.cmp(wanted)).ok()?;
+        let at = self.segment_keys.binary_search(&segment_key(*name.as_bytes())).ok()?;
         self.segments.get(at)
     }
 
     /// The data type of this name.
     pub(crate) fn type_named(&self, name: &[u8]) -> Option<&TypeRules> {
-        let of_version = self.types.get(..self.types_of_version)?;
-        let at = of_version.binary_search_by(|rules| rules.name.as_bytes().cmp(name)).ok()?;
-        of_version.get(at)
+        let key = short_key(name)?;
+        let at = self.type_keys.binary_search_by_key(&key, |&(key, _)| key).ok()?;
+        self.type_keys.get(at).and_then(|&(_, index)| self.type_at(index))
     }
 
     #[inline]
@@ -132,8 +135,7 @@ impl Rules {
     /// has another type than the standard says. Nothing else is asked of it.
     pub(crate) fn give_type(&mut self, segment: SegmentName, position: u16, data_type: &str) {
         let index = usize::from(position);
-        let of_version = self.types.get(..self.types_of_version).unwrap_or_default();
-        let found = of_version.binary_search_by(|rules| rules.name.cmp(data_type)).ok();
+        let found = self.types.iter().position(|rules| rules.name == data_type);
         let Some(data_type) = found.and_then(|at| u16::try_from(at).ok()) else { return };
         if index == 0 || index > FIELDS_MAX {
             return;
@@ -162,6 +164,7 @@ impl Rules {
                     conditions: Vec::new(),
                 };
                 self.segments.insert(at, segment);
+                self.segment_keys.insert(at, segment_key(name));
                 at
             }
         };
@@ -180,7 +183,14 @@ impl Rules {
         let mut segments: Vec<SegmentRules> =
             version.segments().map(|segment| compiler.segment(segment, &tables)).collect();
         segments.sort_by_key(|rules| rules.name);
-        Self { version, segments, types_of_version: types.len(), types, tables }
+        let segment_keys = segments.iter().map(|rules| segment_key(rules.name)).collect();
+        let keys = types
+            .iter()
+            .zip(0_u16..)
+            .filter_map(|(rules, index)| short_key(rules.name.as_bytes()).map(|key| (key, index)));
+        let mut type_keys: Vec<_> = keys.collect();
+        type_keys.sort_unstable();
+        Self { version, segments, segment_keys, types, type_keys, tables }
     }
 }
 
@@ -197,6 +207,13 @@ impl ElementRules {
             conformance_length: ANY,
         }
     }
+}
+
+/// A segment's name as a number; numbers have the order of names.
+#[inline]
+const fn segment_key(name: [u8; 3]) -> u32 {
+    let [first, second, third] = name;
+    u32::from_be_bytes([0, first, second, third])
 }
 
 /// What is needed while the rules of a version are made.
@@ -261,11 +278,8 @@ impl Compiler {
         let name = *segment.name().as_bytes();
         let mut fields: Vec<ElementRules> =
             segment.fields().take(FIELDS_MAX).map(|field| self.element(field, tables)).collect();
-        if &name == b"MSH"
-            && let Some(message_type) = fields.get_mut(8)
-        {
-            // Published as 7 characters, which `ADT^A01^ADT_A01` exceeds.
-            message_type.length_max = ANY;
+        for (index, field) in fields.iter_mut().enumerate() {
+            corrections::apply(self.version, &segment, index + 1, field);
         }
         let mut required = 0;
         for (index, field) in fields.iter().enumerate() {

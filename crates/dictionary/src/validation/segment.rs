@@ -159,10 +159,10 @@ impl<'v, 'm> Checker<'v, 'm> {
             self.set_id(segment);
         }
         for rule in &segment.conditions {
-            if rule.is_about(self.message_code)
+            if let Some(severity) = rule.severity_at(self.level)
+                && rule.is_about(self.message_code)
                 && rule.when.holds(self)
                 && !rule.then.is_met(self)
-                && let Some(severity) = rule.severity_at(self.level)
             {
                 let place = Place::field(rule.field);
                 self.report_as(Rule::Conditional(rule), severity, place, Subject::None);
@@ -295,10 +295,20 @@ impl<'v, 'm> Checker<'v, 'm> {
             self.components(rules, data_type, value, flags, place);
             return;
         }
+        let mut value = value;
         if flags & (COMPONENT | SUBCOMPONENT) != 0 && data_type.primitive != Primitive::Opaque {
             self.extra_parts(rules, data_type, value, flags, place);
+            value = self.first_part(value);
         }
         self.leaf(rules, data_type.primitive, value, flags, place);
+    }
+
+    /// A value up to what separates it from further parts.
+    fn first_part(&self, value: &'v [u8]) -> &'v [u8] {
+        let ends = |byte: &u8| {
+            matches!(self.classes[usize::from(*byte)], REPETITION | COMPONENT | SUBCOMPONENT)
+        };
+        value.split(ends).next().unwrap_or_default()
     }
 
     /// Components in a data type that has none.
@@ -706,10 +716,7 @@ impl Fields for Checker<'_, '_> {
         if !self.has_value(position) {
             return &[];
         }
-        let ends = |byte: &u8| {
-            matches!(self.classes[usize::from(*byte)], REPETITION | COMPONENT | SUBCOMPONENT)
-        };
-        self.value(position).split(ends).next().unwrap_or_default()
+        self.first_part(self.value(position))
     }
 
     fn trigger(&self) -> &[u8] {

@@ -36,11 +36,22 @@ pub struct Standard;
 
 impl Constraints for Standard {}
 
+/// What the bytes of a message are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextForm {
+    /// In the character set that MSH-18 names.
+    #[default]
+    AsReceived,
+    /// Decoded as a whole, as sets have to be that hide delimiters: MSH-18 says nothing about them.
+    DecodedToUtf8,
+}
+
 /// Validates message after message. Keeps its memory, so that a message without findings allocates nothing.
 #[derive(Debug, Default)]
 pub struct Validator {
     level: Level,
     version: Option<Version>,
+    form: TextForm,
     reading: Reading,
     findings: Findings,
 }
@@ -56,6 +67,18 @@ impl Validator {
     pub fn with_version(mut self, version: Version) -> Self {
         self.version = Some(version);
         self
+    }
+
+    /// Takes the bytes of messages for this.
+    #[must_use]
+    pub fn with_text_form(mut self, form: TextForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Takes the bytes of the messages that follow for this.
+    pub fn set_text_form(&mut self, form: TextForm) {
+        self.form = form;
     }
 
     /// Finds where a message departs from the standard and from `constraints`.
@@ -89,6 +112,9 @@ impl Validator {
             checker.segment(segment.index(), segment.segment_name(), segment.raw());
         }
         checker.header(header, resolved, self.version.is_some());
+        if self.form == TextForm::AsReceived {
+            checker.character_set(header);
+        }
         if let Some(structure) = resolved.structure {
             let names = message.segments().map(|segment| segment.segment_name());
             self.reading.read(structure, names);

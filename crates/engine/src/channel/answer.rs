@@ -76,6 +76,10 @@ impl Conductor {
         }
         let control_id = self.services.ids.application_acknowledgment(work.message);
         let received = &work.incoming.bytes;
+        if record.reply.is_some() {
+            // The step that refused it has said why.
+            return record.reply.clone();
+        }
         match refusal_of(record) {
             None => reply::positive(received, AcknowledgmentCode::Aa, &control_id, record.at),
             Some(refusal) => Some(reply::negative(received, &refusal, &control_id, record.at)),

@@ -40,6 +40,7 @@ pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, P
 pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
 pub use order::Order;
+pub(crate) use profiles::Profiles;
 pub use profiles::{LoadedProfile, ProfileFile};
 pub use reply::ReplyMode;
 pub use settings::{Compression, HttpSettings, JournalSettings, ProjectSettings};

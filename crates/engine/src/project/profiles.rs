@@ -1,12 +1,15 @@
 //! Profiles: what a partner's messages are like, `profiles/NAME.yaml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pipehat_config::{Diagnostic, Diagnostics, Limits, Node, SourceFile};
-use pipehat_dictionary::profile::{CodeTables, Profile};
+use pipehat_dictionary::profile::{CodeTables, Profile, ProfileConstraints};
 
 use crate::program::{Table, Tables};
+
+/// The profiles of a project; those that could not be read have no content.
+pub(crate) type Profiles = BTreeMap<String, Option<ProfileConstraints>>;
 
 /// A profile as a file anywhere, with the code tables of the project it stands in.
 #[derive(Debug)]

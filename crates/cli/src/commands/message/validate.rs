@@ -233,6 +233,7 @@ impl Arguments {
                     continue;
                 }
             };
+            validator.set_text_form(message.form.of_validation());
             let findings = validator.validate(&message.message, constraints);
             let errors = u64::from(findings.errors());
             let warnings = u64::from(findings.warnings());
