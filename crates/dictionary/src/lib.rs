@@ -25,6 +25,7 @@ mod grammar;
 mod group_path;
 #[doc(hidden)]
 pub mod layout;
+pub mod profile;
 mod reading;
 mod resolve;
 mod segment;

@@ -18,6 +18,7 @@ mod tree;
 mod validate;
 
 pub(crate) use acknowledge::{acknowledgment_code, now};
+pub(crate) use validate::sources;
 
 const EXAMPLES: &str = "\
 Examples:
