@@ -28,6 +28,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("http", "The HTTP connector."),
     ("message", "Decisions about messages that can't be taken."),
     ("mllp", "The MLLP connector."),
+    ("profile", "Mistakes in profiles, shown by `pipehat check` and `pipehat profile`."),
     (
         "program",
         "What came of a channel's steps: why a message was parked or filtered, and findings.",
@@ -37,6 +38,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("reply", "What became of an answer to a sender."),
     ("source", "What became of a source, whatever the connector."),
     ("tls", "Certificates, keys and unencrypted connections, whichever connector they belong to."),
+    ("validation", "What `validate` steps found in messages."),
 ];
 
 /// A code with its cause and its remedy.
@@ -49,6 +51,7 @@ pub(crate) fn codes() -> BTreeMap<&'static str, Described> {
     let others = [
         pipehat_config::CODES,
         pipehat_engine::project::CODES,
+        pipehat_dictionary::profile::CODES,
         pipehat_engine::CODES,
         pipehat_server::CODES,
     ];

@@ -6,8 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, completions, demo, dictionary, journal, listen, mask, message, messages, new,
-    prove, send, status, test, token, up,
+    bench, check, completions, demo, dictionary, generate, journal, listen, mask, message,
+    messages, new, profile, prove, send, status, test, token, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Check(check::Arguments),
     #[command(display_order = order::BUILD + 2)]
     Test(test::Arguments),
+    #[command(display_order = order::BUILD + 3)]
+    Profile(profile::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
     #[command(display_order = order::RUN + 1)]
@@ -98,13 +100,15 @@ pub(crate) enum Command {
     Token(token::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
-    #[command(display_order = order::MESSAGES + 3)]
+    #[command(display_order = order::MESSAGES + 4)]
     Dictionary(dictionary::Arguments),
     #[command(display_order = order::MESSAGES + 6)]
     Mask(mask::Arguments),
     #[command(display_order = order::MESSAGES + 1)]
-    Send(send::Arguments),
+    Generate(generate::Arguments),
     #[command(display_order = order::MESSAGES + 2)]
+    Send(send::Arguments),
+    #[command(display_order = order::MESSAGES + 3)]
     Listen(listen::Arguments),
     #[command(display_order = order::OTHER)]
     Bench(bench::Arguments),
@@ -122,6 +126,7 @@ impl Command {
         match self {
             Self::New(arguments) => arguments.run(terminal),
             Self::Check(arguments) => arguments.run(terminal),
+            Self::Profile(arguments) => arguments.run(terminal),
             Self::Test(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
             Self::Demo(arguments) => arguments.run(terminal),
@@ -133,6 +138,7 @@ impl Command {
             Self::Message(arguments) => arguments.run(terminal),
             Self::Dictionary(arguments) => arguments.run(terminal),
             Self::Mask(arguments) => arguments.run(terminal),
+            Self::Generate(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),
             Self::Bench(arguments) => arguments.run(terminal),

@@ -32,6 +32,11 @@ pub(crate) struct Clock {
 pub(crate) const TIME_WIDTH: usize = 29;
 
 impl Clock {
+    /// That of the system's time zone.
+    pub(crate) fn of_system() -> Self {
+        Self { zone: TimeZone::system() }
+    }
+
     /// A time of the API, RFC 3339, as people read it: `2026-01-31 09:00:00.123+01:00`.
     pub(crate) fn show(&self, time: &str) -> String {
         let Ok(at) = time.parse::<Timestamp>() else { return time.to_owned() };

@@ -101,6 +101,12 @@ impl TextForm {
         self.charset
     }
 
+    /// What a validator is told about the bytes.
+    pub(crate) fn of_validation(&self) -> pipehat_dictionary::validation::TextForm {
+        use pipehat_dictionary::validation::TextForm as Of;
+        if self.transcoded { Of::DecodedToUtf8 } else { Of::AsReceived }
+    }
+
     /// The bytes as text; what could not be decoded stands there as U+10FE00 + byte.
     pub(crate) fn text<'b>(&self, bytes: &'b [u8]) -> Cow<'b, str> {
         if self.transcoded {

@@ -349,7 +349,10 @@ impl Grammar {
     #[inline]
     pub(crate) fn missing_at_end(&self, last: u16) -> u64 {
         match last {
-            MESSAGE => 0,
+            // Nothing was placed: all that is required is missing.
+            MESSAGE => self.nodes.first().map_or(0, |first| {
+                (u64::from(first.all_after) + u64::from(first.required)) * MISSING
+            }),
             last => u64::from(self.node(last).all_after) * MISSING,
         }
     }

@@ -20,10 +20,12 @@ mod data_type;
 mod element;
 mod event;
 mod file;
+mod finding;
 mod grammar;
 mod group_path;
 #[doc(hidden)]
 pub mod layout;
+pub mod profile;
 mod reading;
 mod resolve;
 mod segment;
@@ -32,11 +34,13 @@ mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod validation;
 mod version;
 
 pub use data_type::DataType;
 pub use element::{Cardinality, ConformanceLength, Element, Usage};
 pub use event::Event;
+pub use finding::{Detail, FINDINGS_MAX, Finding, Findings, Location};
 pub use group_path::{GroupPathProblem, STANDARD_GROUPS, check_group_path};
 pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading};
 pub use resolve::{Resolved, StructureNote, VersionNote, resolve};

@@ -179,6 +179,16 @@ pub const CODES: &[CodeDescription] = &[
         "A channel's source ended although nobody stopped it: a defect of Pipehat.",
         "Restart Pipehat, or call the admin API's `apply`, and report the defect with the log.",
     ),
+    code(
+        "validation.failed",
+        "A `validate` step found errors, and its channel sets such messages aside.",
+        "Look at the findings kept with the message; ask the sender to correct it, or lower the step's level. Then release or discard the message.",
+    ),
+    code(
+        "validation.finding",
+        "A `validate` step found a departure from the standard: the path, what is wrong, and the rule's name.",
+        "Nothing, if the receivers can live with it; docs/validation.md has all rules.",
+    ),
 ];
 
 #[cfg(test)]

@@ -214,6 +214,15 @@ fn errors() {
             &["message", "diff", "admit.hl7", "changed.hl7", "--ignore", "7"],
             &["message", "escape", "--delimiters", "|^^"],
             &["message", "split", "prose.txt", "--into", "never"],
+            &["generate", "XYZ"],
+            &["generate", "ORU^R77"],
+            &["generate", "ADT^A01", "--version", "3"],
+            &["generate", "ADT^A01", "--version", "2.2", "--charset", "8859/1"],
+            &["generate", "ADT^A01", "--charset", "klingon"],
+            &["generate", "ADT^A01", "--start", "yesterday"],
+            &["generate", "ADT^A01", "--json"],
+            &["generate", "ADT^A01", "--window", "2"],
+            &["generate", "ADT^A01", "-o", "absent/a.hl7"],
             &["send", "localhost", "admit.hl7"],
             &["send", "http://localhost:1", "admit.hl7"],
             &["send", "localhost:1", "prose.txt"],
@@ -229,6 +238,26 @@ fn errors() {
 }
 
 #[test]
+fn validate() {
+    check(
+        "validate",
+        &[
+            &["message", "validate", "clean.hl7"],
+            &["message", "validate", "flawed.hl7"],
+            &["message", "validate", "flawed.hl7", "--level", "lenient"],
+            &["message", "validate", "flawed.hl7", "--level", "strict", "--show", "information"],
+            &["message", "validate", "flawed.hl7", "--version", "2.3", "--show", "error"],
+            &["message", "validate", "clean.hl7", "--fail-on", "warning", "--json"],
+            &["message", "validate", "flawed.hl7", "clean.hl7", "prose.txt"],
+            &["message", "validate", "flawed.hl7", "--json"],
+            &["message", "validate", "nothing.hl7"],
+            &["message", "validate", "clean.hl7", "--level", "harsh"],
+            &["message", "validate", "clean.hl7", "--version", "3"],
+        ],
+    );
+}
+
+#[test]
 fn help() {
     check(
         "help",
@@ -239,9 +268,11 @@ fn help() {
             &["message", "set", "--help"],
             &["message", "ack", "--help"],
             &["message", "diff", "--help"],
+            &["message", "validate", "--help"],
             &["message", "split", "--help"],
             &["message", "escape", "--help"],
             &["message", "unescape", "--help"],
+            &["generate", "--help"],
             &["send", "--help"],
             &["listen", "--help"],
             &["new", "--help"],

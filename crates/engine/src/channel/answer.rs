@@ -93,6 +93,13 @@ impl Conductor {
         let delivered = matches!(mode, ReplyMode::Delivered { .. });
         let control_id = self.services.ids.application_acknowledgment(work.message);
         let received = &work.incoming.bytes;
+        if record.reply.is_some()
+            && work.incoming.sequence.is_none()
+            && !(delivered && reply::asks(received))
+        {
+            // The step that refused it has said why.
+            return record.reply.clone();
+        }
         let refusal = refusal_of(record);
         // A query that went nowhere has no answer, and a positive acknowledgment would be none.
         let refusal = refusal.or_else(|| (delivered && reply::asks(received)).then(not_asked));

@@ -18,7 +18,7 @@ use super::intake::{Incoming, ReceivedFacts, now};
 use super::load::{self, Loaded, Unreadable};
 use super::outbox::{Delivery, LoadRequest, Verdict};
 use super::post::Connection;
-use super::reply::Answer;
+use super::reply::{self, Answer};
 use crate::effects::{Effects, Recording};
 use crate::lanes::Ticket;
 use crate::ledger::{DeliveryKey, Queue};
@@ -520,18 +520,26 @@ fn numbered(connection: &Connection, queue: Option<&Queue>) -> Option<u64> {
 
 /// Runs the channel's program on one message. Deterministic given bytes, revision and effects.
 pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) -> Processed {
-    let at = now();
+    let processed_at = now();
     let incoming = &work.incoming;
     if incoming.is_control() {
-        return without_steps(spec, work, at, link_control());
+        return without_steps(spec, work, processed_at, link_control());
     }
     if incoming.acknowledges.is_some() {
-        return without_steps(spec, work, at, application_acknowledgment(spec));
+        return without_steps(spec, work, processed_at, application_acknowledgment(spec));
     }
     let mut effects = Recording::new(LiveEffects { services });
     let input = ProgramInput { bytes: &incoming.bytes, peer: &incoming.peer, channel: &spec.name };
     let verdict = catch_unwind(AssertUnwindSafe(|| spec.program.run(&input, &mut effects)));
     let mut findings = Vec::new();
+    let mut reply = None;
+    let noticed_by = |noticed: Vec<program::Finding>| {
+        noticed.into_iter().map(|finding| {
+            let path = finding.path.as_deref().unwrap_or_default();
+            let place = format!("{path} {}", finding.at).trim().to_owned();
+            (finding.code.to_owned(), place, u64::from(finding.count))
+        })
+    };
     if incoming.control_id_reused {
         findings.push(("receive.control-id-reused".to_owned(), "MSH-10".to_owned(), 1));
     }
@@ -547,34 +555,43 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
         Ok(program::Verdict::Filtered { by }) => {
             ended(Disposition::Filtered, "program.filtered", by.to_string())
         }
-        Ok(program::Verdict::Rejected { code, text, at }) => {
+        Ok(program::Verdict::Rejected { code, text, at, errors, findings: noticed }) => {
             // What the sender is told names no file of ours.
             findings.push(("program.rejected".to_owned(), at.to_string(), 1));
+            findings.extend(noticed_by(noticed));
+            if !errors.is_empty() {
+                let control_id = services.ids.application_acknowledgment(work.message);
+                reply = Some(reply::refusing(
+                    &incoming.bytes,
+                    code,
+                    &text,
+                    &errors,
+                    &control_id,
+                    processed_at,
+                ));
+            }
             ended(Disposition::Rejected, code.as_str(), text.to_string())
         }
-        Ok(program::Verdict::Parked { code, reason, at }) => {
+        Ok(program::Verdict::Parked { code, reason, at, findings: noticed }) => {
+            findings.extend(noticed_by(noticed));
             ended(Disposition::Parked, code, format!("{reason} ({at})"))
         }
         Ok(program::Verdict::Routed { outputs, findings: noticed }) => {
-            findings.extend(noticed.into_iter().map(|finding| {
-                let path = finding.path.as_deref().unwrap_or_default();
-                let place = format!("{path} {}", finding.at).trim().to_owned();
-                (finding.code.to_owned(), place, u64::from(finding.count))
-            }));
+            findings.extend(noticed_by(noticed));
             routed(spec, &incoming.bytes, outputs)
         }
     };
     Processed {
         channel: Arc::clone(&spec.name),
         message: work.message,
-        at,
+        at: processed_at,
         revision: spec.revision.0,
         lanes: work.lanes.clone(),
         file: incoming.peer.file.as_deref().map(Arc::from),
         effects: effects.into_effects(),
         findings,
         outcome,
-        reply: None,
+        reply,
     }
 }
 

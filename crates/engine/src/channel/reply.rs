@@ -11,6 +11,8 @@ use pipehat_message::{
     wants_application_acknowledgment,
 };
 
+use crate::program::Refused;
+
 /// The final answer to a sender who waits for more than durability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -115,6 +117,36 @@ pub(crate) fn negative(
         })
         .build()
         .into()
+}
+
+/// A negative acknowledgment with what is wrong, in the form of the message's version: an ERR
+/// segment each, or up to v2.4 the repetitions of one.
+pub(crate) fn refusing(
+    received: &[u8],
+    code: AcknowledgmentCode,
+    text: &str,
+    errors: &[Refused],
+    control_id: &str,
+    at: Timestamp,
+) -> Bytes {
+    let timestamp = hl7_time(at);
+    let Ok(header) = header_of(received) else {
+        return unreadable_header_reply(received, control_id, &timestamp, text).into();
+    };
+    let mut builder = AcknowledgmentBuilder::new(&header)
+        .code(code)
+        .control_id(control_id)
+        .timestamp(&timestamp)
+        .text(text);
+    for error in errors {
+        builder = builder.error(ErrorDetail {
+            code: error.code,
+            severity: Severity::Error,
+            location: Some(&error.location),
+            text: &error.text,
+        });
+    }
+    builder.build().into()
 }
 
 /// A destination's reply as the sender must see it: MSA-2 names the sender's own control id.

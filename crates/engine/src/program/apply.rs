@@ -98,8 +98,15 @@ impl<'r> Run<'r> {
                 return Err(park("program.park", reason.to_string(), at));
             }
             Action::Reject { code, text } => {
-                return Err(End::Rejected { code: *code, text: Arc::clone(text), at: at.clone() });
+                let errors = Box::default();
+                return Err(End::Rejected {
+                    code: *code,
+                    text: Arc::clone(text),
+                    at: at.clone(),
+                    errors,
+                });
             }
+            Action::Validate(how) => self.validate(message, how, at)?,
             Action::Route(targets) => Flow::Routed(targets),
             Action::When { condition, then, otherwise } => {
                 let holds = condition.holds(&self.view(message, current));

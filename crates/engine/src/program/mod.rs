@@ -37,6 +37,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod validation;
 mod verdict;
 mod view;
 
@@ -47,7 +48,7 @@ pub(crate) use lane::Lanes;
 pub(crate) use read::{DestinationSource, ProgramSource, Tables, report, time_zone};
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
-pub use verdict::{Finding, Output, StepPlace, Verdict};
+pub use verdict::{Finding, Output, Refused, StepPlace, Verdict};
 
 use expression::Expression;
 use reference::{Reference, Scope, Use};

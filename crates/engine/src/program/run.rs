@@ -12,7 +12,7 @@ use super::facts::ProgramInput;
 use super::reference::Current;
 use super::split;
 use super::step::{Action, Split, Step};
-use super::verdict::{Finding, Output, StepPlace, Verdict};
+use super::verdict::{Finding, Output, Refused, StepPlace, Verdict};
 use super::view::View;
 use super::{Program, Tracer};
 use crate::effects::Effects;
@@ -57,7 +57,7 @@ fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 #[derive(Debug)]
 pub(super) enum End {
     Filtered(StepPlace),
-    Rejected { code: AcknowledgmentCode, text: Arc<str>, at: StepPlace },
+    Rejected { code: AcknowledgmentCode, text: Arc<str>, at: StepPlace, errors: Box<[Refused]> },
     Parked { code: &'static str, reason: String, at: StepPlace },
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Work {
     /// It as it was received.
     received: Bytes,
     /// The set its outputs are turned back into.
-    whole: Option<Charset>,
+    pub(super) whole: Option<Charset>,
 }
 
 /// One run.
@@ -138,8 +138,12 @@ impl<'r> Run<'r> {
     pub(super) fn verdict(mut self) -> Verdict {
         match self.received() {
             Err(End::Filtered(by)) => Verdict::Filtered { by },
-            Err(End::Rejected { code, text, at }) => Verdict::Rejected { code, text, at },
-            Err(End::Parked { code, reason, at }) => Verdict::Parked { code, reason, at },
+            Err(End::Rejected { code, text, at, errors }) => {
+                Verdict::Rejected { code, text, at, errors, findings: self.findings }
+            }
+            Err(End::Parked { code, reason, at }) => {
+                Verdict::Parked { code, reason, at, findings: self.findings }
+            }
             Ok(()) => match self.filtered.take() {
                 Some(by) if self.outputs.is_empty() => Verdict::Filtered { by },
                 _ => Verdict::Routed { outputs: self.outputs, findings: self.findings },

@@ -9,6 +9,7 @@ use super::expression::Expression;
 use super::reference::Reference;
 use super::table::{Table, TableColumn};
 use super::template::Template;
+use super::validation::Validation;
 use super::verdict::StepPlace;
 
 /// One step and where it stands.
@@ -69,6 +70,8 @@ pub(super) enum Action {
         code: AcknowledgmentCode,
         text: Arc<str>,
     },
+    /// Checks the message against the standard.
+    Validate(Validation),
     /// Ends the channel's steps: to these destinations and no others.
     Route(Box<[u16]>),
     When {

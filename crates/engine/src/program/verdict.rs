@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipehat_message::AcknowledgmentCode;
+use pipehat_message::{AcknowledgmentCode, ErrorCode};
 
 /// What becomes of a message. Texts in it name places and rules, never values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum Verdict {
         text: Arc<str>,
         /// Where.
         at: StepPlace,
+        /// What is wrong with the message, where the step found that out.
+        errors: Box<[Refused]>,
+        /// What a person may want to know.
+        findings: Vec<Finding>,
     },
     /// It waits for a person.
     Parked {
@@ -31,6 +35,8 @@ pub enum Verdict {
         reason: String,
         /// Where.
         at: StepPlace,
+        /// What a person may want to know.
+        findings: Vec<Finding>,
     },
     /// It goes on. Without outputs no destination wanted it.
     Routed {
@@ -39,6 +45,17 @@ pub enum Verdict {
         /// What a person may want to know.
         findings: Vec<Finding>,
     },
+}
+
+/// An error that the sender of a message is told, in an ERR segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its condition in table 0357.
+    pub code: ErrorCode,
+    /// The path.
+    pub location: Box<str>,
+    /// What is wrong and what to do.
+    pub text: Box<str>,
 }
 
 /// One message for one destination.

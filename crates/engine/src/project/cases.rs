@@ -349,10 +349,10 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
     let ended = |ended: String, reason: String| CameOut { ended, reason, outputs: Vec::new() };
     match verdict {
         Verdict::Filtered { by } => ended("filtered".to_owned(), by.to_string()),
-        Verdict::Rejected { code, text, at } => {
+        Verdict::Rejected { code, text, at, .. } => {
             ended(format!("rejected {}", code.as_str()), format!("{text}, {at}"))
         }
-        Verdict::Parked { code, reason, at } => {
+        Verdict::Parked { code, reason, at, .. } => {
             ended(format!("parked {code}"), format!("{reason}, {at}"))
         }
         Verdict::Routed { outputs, .. } if outputs.is_empty() && only_kept => {

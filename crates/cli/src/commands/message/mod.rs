@@ -15,8 +15,10 @@ mod set;
 mod show;
 mod split;
 mod tree;
+mod validate;
 
 pub(crate) use acknowledge::{acknowledgment_code, now};
+pub(crate) use validate::sources;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +26,7 @@ Examples:
   pipehat message get admit.hl7 PID-3.1 'OBX(*)-5' --json
   pipehat message set admit.hl7 PID-8=F --in-place
   pipehat message diff before.hl7 after.hl7
+  pipehat message validate inbox/ --level strict
 
 Paths are HL7's own and count from 1: PID-3 (field), PID-3[2] (its second repetition), PID-3.4.1
 (component, subcomponent), OBX(3)-5 (third OBX), OBX(*)-5 (every OBX), [last], (last); when writing
@@ -32,7 +35,7 @@ segment groups: '/ORDER_OBSERVATION(2)/OBX(3)-5' is the third OBX of the second 
 
 These commands show what the file holds, so mind who looks at your screen.";
 
-/// Show, read, change, acknowledge and compare messages in files
+/// Show, read, change, acknowledge, compare and validate messages in files
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -47,6 +50,7 @@ enum Command {
     Set(set::Arguments),
     Ack(acknowledge::Arguments),
     Diff(diff::Arguments),
+    Validate(validate::Arguments),
     Split(split::Arguments),
     Escape(escape::EscapeArguments),
     Unescape(escape::UnescapeArguments),
@@ -60,6 +64,7 @@ impl Arguments {
             Command::Set(arguments) => arguments.run(terminal),
             Command::Ack(arguments) => arguments.run(terminal),
             Command::Diff(arguments) => arguments.run(terminal),
+            Command::Validate(arguments) => arguments.run(terminal),
             Command::Split(arguments) => arguments.run(terminal),
             Command::Escape(arguments) => arguments.run(terminal),
             Command::Unescape(arguments) => arguments.run(terminal),

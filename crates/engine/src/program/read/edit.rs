@@ -42,6 +42,7 @@ impl Reader<'_> {
                 Some(Action::Park { reason: reason.into() })
             }
             "reject" => self.reject(node, whole, diagnostics),
+            "validate" => self.validate(node, whole, diagnostics),
             "route" => self.route(node, whole, diagnostics),
             _ => None,
         }

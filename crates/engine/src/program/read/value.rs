@@ -1,9 +1,11 @@
-//! Steps that look values up, rewrite dates, join, split, refuse and route.
+//! Steps that look values up, rewrite dates, join, split, refuse, validate and route.
 
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, nearest};
+use pipehat_dictionary::profile::ProfileConstraints;
+use pipehat_dictionary::validation::Level;
 use pipehat_message::{AcknowledgmentCode, SegmentName};
 
 use super::fragment::report;
@@ -14,6 +16,7 @@ use crate::program::expression::Expression;
 use crate::program::reference::{Reference, Scope, Use};
 use crate::program::step::{Action, ControlIds, Otherwise, Parts, Split};
 use crate::program::table::{Table, TableColumn};
+use crate::program::validation::{OnError, Validation};
 
 impl Reader<'_> {
     pub(super) fn filter(
@@ -277,6 +280,70 @@ impl Reader<'_> {
         });
         let sound = fields.finish();
         sound.then_some(Action::Reject { code: code?, text: text?.into() })
+    }
+
+    pub(super) fn validate(
+        &mut self,
+        node: &Node,
+        whole: &Whole<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Action> {
+        let mut fields = Fields::of(node, "validate", diagnostics)?;
+        let level = fields.optional("level", |node, diagnostics| {
+            let name = node.one_of(&["lenient", "standard", "strict"], diagnostics)?;
+            Level::named(name)
+        });
+        let profile_there = fields.contains("profile");
+        let profile =
+            fields.optional("profile", |node, diagnostics| self.profile(node, diagnostics));
+        let on_error = fields.optional("on_error", |node, diagnostics| {
+            node.one_of(&["park", "reject", "report"], diagnostics)
+        });
+        let code_node = fields.take("code");
+        let code = code_node.and_then(|node| {
+            let code = node.one_of(&["AE", "AR"], fields.diagnostics())?;
+            AcknowledgmentCode::from_bytes(code.as_bytes())
+        });
+        if let (Some(node), Some("park" | "report") | None) = (code_node, on_error) {
+            fields.diagnostics().push(
+                Diagnostic::error("channel.unused-setting", &node.span, "nobody is told this code")
+                    .with_help("write `on_error: reject` beside it, or remove the line"),
+            );
+        }
+        let sound = fields.finish();
+        if on_error == Some("reject") {
+            self.only_for_channels("validate: { on_error: reject }", node, whole, diagnostics)?;
+        }
+        let on_error = match on_error {
+            Some("reject") => OnError::Reject(code.unwrap_or(AcknowledgmentCode::Ae)),
+            Some("report") => OnError::Report,
+            _ => OnError::Park,
+        };
+        let level = level.unwrap_or_default();
+        let sound = sound && profile_there == profile.is_some();
+        sound.then_some(Action::Validate(Validation { level, profile, on_error }))
+    }
+
+    /// The profile of a name; one with mistakes was told of already.
+    fn profile(
+        &mut self,
+        node: &Node,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<ProfileConstraints> {
+        let name = node.text_not_empty(diagnostics)?;
+        if let Some(profile) = self.profiles.get(name) {
+            self.used_profiles.insert(name.to_owned());
+            return profile.clone();
+        }
+        let near = nearest(name, self.profiles.keys().map(String::as_str));
+        diagnostics.push(
+            Diagnostic::error("channel.profile", &node.span, "there is no such profile")
+                .with_nearest(near)
+                .with_help(format!(
+                    "add the file `profiles/{name}.yaml`; `pipehat profile learn` makes one from messages"
+                )),
+        );
+        None
     }
 
     pub(super) fn route(

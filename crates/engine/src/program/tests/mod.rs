@@ -7,6 +7,7 @@ mod limits;
 mod properties;
 mod routing;
 mod splits;
+mod validation;
 
 use bytes::Bytes;
 
@@ -43,7 +44,7 @@ fn told(verdict: Verdict) -> Vec<String> {
     match verdict {
         Verdict::Filtered { by } => vec![format!("filtered by {}", by.step())],
         Verdict::Rejected { code, text, .. } => vec![format!("rejected {} {text}", code.as_str())],
-        Verdict::Parked { code, reason, at } => {
+        Verdict::Parked { code, reason, at, .. } => {
             vec![format!("parked {code} {}: {reason}", at.step())]
         }
         Verdict::Routed { outputs, findings } => {
