@@ -36,6 +36,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("receive", "What was noticed when a message came in."),
     ("source", "What became of a source, whatever the connector."),
     ("tls", "Certificates, keys and unencrypted connections, whichever connector they belong to."),
+    ("validation", "What `validate` steps found in messages."),
 ];
 
 /// A code with its cause and its remedy.

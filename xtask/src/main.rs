@@ -1,7 +1,7 @@
 //! Developer chores: the pages under `docs/` that are made from the code, and the dictionary's file.
 //!
 //! ```text
-//! cargo xtask docs           writes docs/connectors.md and docs/codes.md
+//! cargo xtask docs           writes docs/connectors.md, docs/codes.md and docs/validation.md
 //! cargo xtask openapi        writes docs/openapi.json
 //! cargo xtask definitions    writes crates/dictionary/src/definitions.bin
 //! cargo xtask docs --check   says whether they are current, and writes nothing
@@ -15,6 +15,7 @@ mod definitions;
 #[cfg(test)]
 mod guide;
 mod page;
+mod validation_page;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::{code_pages, connector_pages};
+use crate::{code_pages, connector_pages, validation_page};
 
 /// One page.
 pub(crate) struct Page {
@@ -21,6 +21,7 @@ pub(crate) struct Page {
 pub(crate) const PAGES: &[Page] = &[
     Page { command: "docs", path: "docs/connectors.md", text: connector_pages::text },
     Page { command: "docs", path: "docs/codes.md", text: code_pages::text },
+    Page { command: "docs", path: "docs/validation.md", text: validation_page::text },
     Page { command: "openapi", path: "docs/openapi.json", text: openapi },
 ];
 

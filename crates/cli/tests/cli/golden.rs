@@ -188,6 +188,48 @@ fn errors() {
 }
 
 #[test]
+fn validate() {
+    check(
+        "validate",
+        &[
+            &["message", "validate", "clean.hl7"],
+            &["message", "validate", "flawed.hl7"],
+            &["message", "validate", "flawed.hl7", "--level", "lenient"],
+            &["message", "validate", "flawed.hl7", "--level", "strict", "--show", "information"],
+            &["message", "validate", "flawed.hl7", "--version", "2.3", "--show", "error"],
+            &["message", "validate", "clean.hl7", "--fail-on", "warning", "--json"],
+            &["message", "validate", "flawed.hl7", "clean.hl7", "prose.txt"],
+            &["message", "validate", "flawed.hl7", "--json"],
+            &["message", "validate", "nothing.hl7"],
+            &["message", "validate", "clean.hl7", "--level", "harsh"],
+            &["message", "validate", "clean.hl7", "--version", "3"],
+        ],
+    );
+}
+
+#[test]
+fn profile() {
+    check(
+        "profile",
+        &[
+            &["profile", "learn", "lab-before.hl7"],
+            &["profile", "learn", "prose.txt"],
+            &["profile", "learn", "lab-before.hl7", "-o", "profiles/lab2.yaml"],
+            &["profile", "compare", "lab-before.hl7", "lab-before.hl7"],
+            &["profile", "compare", "lab-before.hl7", "lab-after.hl7"],
+            &["profile", "compare", "lab-before.hl7", "lab-after.hl7", "--json"],
+            &["profile", "compare", "profiles/lab2.yaml", "lab-after.hl7", "--quiet"],
+            &["profile", "import", "lab2.xml"],
+            &["profile", "import", "prose.txt"],
+            &["message", "validate", "lab-before.hl7", "--profile", "lab2"],
+            &["message", "validate", "lab-wrong.hl7", "--profile", "lab2"],
+            &["message", "validate", "lab-wrong.hl7", "--profile", "profiles/broken.yaml"],
+            &["message", "validate", "lab-wrong.hl7", "--profile", "lab3"],
+        ],
+    );
+}
+
+#[test]
 fn help() {
     check(
         "help",
@@ -198,7 +240,12 @@ fn help() {
             &["message", "set", "--help"],
             &["message", "ack", "--help"],
             &["message", "diff", "--help"],
+            &["message", "validate", "--help"],
             &["message", "split", "--help"],
+            &["profile", "--help"],
+            &["profile", "learn", "--help"],
+            &["profile", "compare", "--help"],
+            &["profile", "import", "--help"],
             &["message", "escape", "--help"],
             &["message", "unescape", "--help"],
             &["send", "--help"],

@@ -43,6 +43,27 @@ destinations:
     project
 }
 
+/// A channel that refuses what departs from the standard.
+fn validating(sink: &Sink) -> Project {
+    let project = Project::new();
+    project.write(
+        "channels/lab.yaml",
+        &format!(
+            "channel: lab
+source: {{ mllp: {{ listen: 127.0.0.1:0 }} }}
+reply: processed
+steps:
+  - validate: {{ on_error: reject }}
+destinations:
+  lab:
+    mllp: {{ connect: {} }}
+",
+            sink.address()
+        ),
+    );
+    project
+}
+
 fn sample(number: u64, trigger: &'static str) -> Sample {
     Sample { trigger, ..Sample::new("R", number, 1) }
 }
@@ -104,6 +125,33 @@ fn the_same_control_id_with_other_bytes_is_another_message() {
     assert_eq!(texts(&sink.wait_for(2)), texts(&[first.bytes(), second.bytes()]));
     let api = node.api();
     eventually("both are settled", || api.counter("lab", "delivered") == 2);
+}
+
+#[test]
+fn who_sends_what_departs_from_the_standard_is_told_where() {
+    let sink = Sink::new();
+    let project = validating(&sink);
+    let node = project.up();
+    let mut link = link(&node);
+    for (number, version) in ["2.3", "2.5.1"].into_iter().enumerate() {
+        let id = format!("BAD{number}");
+        let header = format!("MSH|^~\\&|LAB|N|EHR|G|20260101||ADT^A01|{id}|P|{version}\r");
+        let bad = format!("{header}EVN|A01|20260101\rPID|1||7||Doe^J||1970-01-01\rPV1|1|\r");
+        let reply = link.ask(bad.as_bytes());
+        assert_eq!((reply.code().as_str(), reply.control_id()), ("AE", id.clone()));
+        let text = String::from_utf8_lossy(&reply.0).replace('\r', "\n");
+        let told = if version == "2.3" {
+            "ERR|PID^1^7^102&Data type error&HL70357~PV1^1^2^101&Required field missing&HL70357"
+        } else {
+            "ERR||PV1^1^2^1|101^Required field missing^HL70357|E"
+        };
+        assert!(text.contains(told), "{version}: {text}");
+        assert!(!text.contains("1970"), "no value goes back: {text}");
+        assert_eq!(link.ask(bad.as_bytes()), reply, "the same again");
+    }
+    let api = node.api();
+    eventually("both are rejected", || api.counter("lab", "rejected") == 2);
+    api.proof();
 }
 
 #[test]

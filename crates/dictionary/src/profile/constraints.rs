@@ -69,6 +69,8 @@ pub(super) fn overrides(profile: &Profile, rule: Rule, place: Option<Place>) -> 
             declared.is_some_and(|segment| is_local || segment.standing.is_some())
         }
         Rule::SegmentUnknown | Rule::SegmentLocal => declared.is_some(),
+        // Nobody but the partner says what fields such a segment has.
+        Rule::FieldUndefined if profile.version.segment(place.segment).is_none() => true,
         Rule::Conditional(rule) => {
             let place = Place::field(place.segment, rule.field);
             says(profile, place, |element| element.usage.is_some())

@@ -261,7 +261,7 @@ impl Rule {
             Self::ValueTypeUnknown => row("value-type-unknown", C::TableValueNotFound, [W, E, E], "HL7 v2.5.1 §7.4.2.2, table 0125", "a data type that the version does not have"),
             Self::EscapeUnknown => row("escape-unknown", C::DataTypeError, [N, W, E], "HL7 v2.5.1 §2.7.1", "an escape sequence that the standard does not have"),
             Self::EscapeMalformed => row("escape-malformed", C::DataTypeError, [N, W, E], "HL7 v2.5.1 §2.7.1", "an escape character that is not part of a sequence"),
-            Self::SetIdSequence => row("set-id-sequence", C::DataTypeError, [N, I, W], "HL7 v2.5.1 §2.5.3.5, §2.A.69", "a set ID that does not follow the one before"),
+            Self::SetIdSequence => row("set-id-sequence", C::DataTypeError, [N, I, W], "HL7 v2.5.1 §2.A.69, §3.4.2.1", "a set ID that does not follow the one before"),
             Self::Conditional(rule) => row(rule.id, rule.code, rule.severity, rule.clause, rule.text),
             Self::Profile { id, code } => row(id, code, [W, E, E], "profile", "a rule of the profile"),
             Self::MoreFindings => row("more-findings", C::ApplicationInternalError, [I, I, I], "", "there are more findings than are kept"),

@@ -5,7 +5,7 @@ use pipehat_message::{Header, Message};
 use super::level::Level;
 use super::rules::Rules;
 use super::segment::Checker;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::reading::Reading;
 use crate::resolve::{Resolved, resolve};
 use crate::version::Version;
@@ -52,6 +52,7 @@ pub struct Validator {
     level: Level,
     version: Option<Version>,
     form: TextForm,
+    resolved: Option<Resolved>,
     reading: Reading,
     findings: Findings,
 }
@@ -84,6 +85,7 @@ impl Validator {
     /// Finds where a message departs from the standard and from `constraints`.
     pub fn validate(&mut self, message: &Message<'_>, constraints: &dyn Constraints) -> &Findings {
         self.findings.clear();
+        self.resolved = None;
         let header_segment = message.segment_at(0);
         let Some(header) = header_segment.and_then(|header| Header::read(header.raw()).ok()) else {
             // A parsed message begins with a header that can be read.
@@ -93,6 +95,7 @@ impl Validator {
             Some(version) => resolve_as(&header, version),
             None => resolve(&header),
         };
+        self.resolved = Some(resolved);
         self.validate_resolved(message, &header, &resolved, constraints);
         &self.findings
     }
@@ -126,6 +129,27 @@ impl Validator {
         if !self.findings.is_empty() {
             self.findings.finish(version);
         }
+    }
+
+    /// What the last message was read by.
+    pub const fn resolved(&self) -> Option<&Resolved> {
+        self.resolved.as_ref()
+    }
+
+    /// The segment group that a finding of the last message is in, as in `/PATIENT_RESULT/ORDER_OBSERVATION(2)`; empty
+    /// for one that is in none.
+    pub fn group_of(&self, finding: &Finding) -> String {
+        if let Some(group) = &finding.group {
+            return group.to_string();
+        }
+        if self.resolved.and_then(|resolved| resolved.structure).is_none() {
+            return String::new();
+        }
+        let index = finding.location.segment_index as usize;
+        let placement = self.reading.placements().get(index);
+        placement.map_or_else(String::new, |placement| {
+            self.reading.group_path(placement.group()).to_string()
+        })
     }
 
     /// The last message's segment groups; of a message without a structure those of the one before.

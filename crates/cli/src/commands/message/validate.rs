@@ -39,8 +39,9 @@ The exit code is 0 when no message has an error, 1 when one has or cannot be rea
 when a file cannot be read. `--fail-on warning` makes it 1 for warnings too.
 
 The JSON has an object for each message, a line each: `file`, `message` (its number in the file),
-`type`, `version`, `errors`, `warnings`, `information` (counts) and `findings`; each of these has
-`path`, `severity`, `rule`, `code` (table 0357), `text`, `name`, `clause`.";
+`type`, `version` and `structure` it was read by, `errors`, `warnings`, `information` (counts) and
+`findings`; each of these has `path`, `group` (the segment group), `severity`, `rule`, `code`
+(table 0357), `text`, `name`, `clause`.";
 
 /// How many files of a directory are read, and how deep it goes: more is a mistyped path.
 const FILES_MAX: usize = 1_000_000;
@@ -141,6 +142,8 @@ struct Tally {
     messages: u64,
     with_errors: u64,
     unreadable: u64,
+    /// Files that could not be read.
+    unread: u64,
     failing: u64,
     errors: u64,
     warnings: u64,
@@ -188,6 +191,7 @@ impl Arguments {
                         let text = failure.message().unwrap_or_default();
                         bar.suspend(|| terminal.error(text));
                         could_not = Some(failure.exit());
+                        tally.unread = tally.unread.saturating_add(1);
                     }
                 }
                 tally.files = tally.files.saturating_add(1);
@@ -234,7 +238,8 @@ impl Arguments {
                 }
             };
             validator.set_text_form(message.form.of_validation());
-            let findings = validator.validate(&message.message, constraints);
+            validator.validate(&message.message, constraints);
+            let findings = validator.findings();
             let errors = u64::from(findings.errors());
             let warnings = u64::from(findings.warnings());
             let information = u64::from(findings.information());
@@ -255,14 +260,19 @@ impl Arguments {
             if self.json {
                 let kind = message.message.segment("MSH", 1).and_then(|header| header.field(9));
                 let kind = kind.map(|kind| message.form.text(kind.raw()).into_owned());
-                let version = findings.iter().next().map(|finding| finding.version);
-                let listed: Vec<Json> =
-                    findings.iter().filter(|finding| self.shows(finding)).map(json_of).collect();
+                let version = validator.resolved().map(|resolved| resolved.version);
+                let structure = validator.resolved().and_then(|resolved| resolved.structure);
+                let listed: Vec<Json> = findings
+                    .iter()
+                    .filter(|finding| self.shows(finding))
+                    .map(|finding| json_of(finding, &validator.group_of(finding)))
+                    .collect();
                 let object = json!({
                     "file": name,
                     "message": number,
                     "type": kind,
                     "version": version.map(|version| version.to_string()),
+                    "structure": structure.map(|structure| structure.name()),
                     "errors": errors,
                     "warnings": warnings,
                     "information": information,
@@ -347,7 +357,7 @@ impl Arguments {
             writeln!(output)?;
         }
         let of_files = if *files > 1 { format!(" in {files} files") } else { String::new() };
-        let verdict = if tally.failing == 0 && tally.unreadable == 0 {
+        let verdict = if tally.failing == 0 && tally.unreadable == 0 && tally.unread == 0 {
             terminal.paint(Tone::Good, "ok")
         } else {
             terminal.paint(Tone::Bad, "not ok")
@@ -358,6 +368,9 @@ impl Arguments {
              {errors} error(s), {warnings} warning(s), {information} information",
             self.level
         )?;
+        if tally.unread > 0 {
+            writeln!(output, "{} file(s) cannot be read", tally.unread)?;
+        }
         if tally.unreadable > 0 {
             writeln!(output, "{} message(s) cannot be read", tally.unreadable)?;
         }
@@ -372,9 +385,10 @@ impl Arguments {
     }
 }
 
-fn json_of(finding: &Finding) -> Json {
+fn json_of(finding: &Finding, group: &str) -> Json {
     json!({
         "path": finding.path(),
+        "group": group,
         "severity": word(finding.severity),
         "rule": finding.rule_id(),
         "code": finding.code().number(),
