@@ -6,6 +6,7 @@ mod disk_full;
 mod flood;
 mod harness;
 mod parked;
+mod profiles;
 mod reload;
 mod replies;
 mod sealed;

@@ -237,7 +237,11 @@ impl ChannelTraffic {
         let data = self.data.find();
         let running = data.read_admin().map_err(Failure::could_not)?.is_some();
         if running {
-            self.ask(&Admin::find(&data)?, learner, terminal)?;
+            match self.ask(&Admin::find(&data)?, learner, terminal) {
+                // It was killed and left its address behind.
+                Err(_) if learner.messages() == 0 => self.journal(&data, learner, terminal)?,
+                asked => asked?,
+            }
         } else {
             self.journal(&data, learner, terminal)?;
         }
