@@ -36,13 +36,21 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), OutputFileError> {
 }
 
 fn try_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    stream(path, |file| file.write_all(bytes))
+}
+
+/// Puts a file with what is written in the place of the one with this name, as [`replace`] does.
+pub(crate) fn stream(
+    path: &Path,
+    content: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let existing = match fs::metadata(path) {
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
     if existing.as_ref().is_some_and(|metadata| !metadata.is_file()) {
-        return fs::write(path, bytes);
+        return content(&mut File::options().write(true).open(path)?);
     }
     let path = if existing.is_some() { path.canonicalize()? } else { path.to_owned() };
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
@@ -55,7 +63,7 @@ fn try_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         if let Some(existing) = &existing {
             file.set_permissions(existing.permissions())?;
         }
-        file.write_all(bytes)?;
+        content(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, &path)
     };

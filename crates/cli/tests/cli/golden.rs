@@ -51,6 +51,47 @@ fn show() {
 }
 
 #[test]
+fn dictionary() {
+    check(
+        "dictionary",
+        &[
+            &["dictionary", "PID-3"],
+            &["dictionary", "table", "0001"],
+            &["dictionary", "ORU_R01"],
+            &["dictionary", "ADT^A08", "--version", "2.9"],
+            &["dictionary", "EVN", "CX.5.1", "--version", "2.3"],
+            &["dictionary", "MSA-1", "--all-versions"],
+            &["dictionary", "MSA-1", "--json"],
+            &["dictionary", "search", "visit number"],
+            &["dictionary", "search", "visit number", "--json"],
+            &["dictionary", "search", "no such words"],
+            &["dictionary", "ORU_R10"],
+            &["dictionary", "PRT-3"],
+            &["dictionary", "PID-99", "PID-1"],
+            &["dictionary", "PID", "--version", "2.55"],
+            &["dictionary", "search"],
+        ],
+    );
+}
+
+#[test]
+fn groups() {
+    check(
+        "groups",
+        &[
+            &["message", "show", "result.hl7"],
+            &["message", "get", "result.hl7", "/PATIENT_RESULT/ORDER_OBSERVATION(2)/OBX-5"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATION(*)/OBX(*)-5"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATION(2)/NTE-3", "--json"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATOIN/OBX-5"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATION/PID-5"],
+            &["message", "set", "result.hl7", "/ORDER_OBSERVATION(2)/NTE(+1)-3=a new note"],
+            &["message", "set", "result.hl7", "/ORDER_OBSERVATION(3)/OBX-5=nowhere"],
+        ],
+    );
+}
+
+#[test]
 fn get() {
     check(
         "get",
@@ -173,6 +214,15 @@ fn errors() {
             &["message", "diff", "admit.hl7", "changed.hl7", "--ignore", "7"],
             &["message", "escape", "--delimiters", "|^^"],
             &["message", "split", "prose.txt", "--into", "never"],
+            &["generate", "XYZ"],
+            &["generate", "ORU^R77"],
+            &["generate", "ADT^A01", "--version", "3"],
+            &["generate", "ADT^A01", "--version", "2.2", "--charset", "8859/1"],
+            &["generate", "ADT^A01", "--charset", "klingon"],
+            &["generate", "ADT^A01", "--start", "yesterday"],
+            &["generate", "ADT^A01", "--json"],
+            &["generate", "ADT^A01", "--window", "2"],
+            &["generate", "ADT^A01", "-o", "absent/a.hl7"],
             &["send", "localhost", "admit.hl7"],
             &["send", "http://localhost:1", "admit.hl7"],
             &["send", "localhost:1", "prose.txt"],
@@ -248,6 +298,7 @@ fn help() {
             &["profile", "import", "--help"],
             &["message", "escape", "--help"],
             &["message", "unescape", "--help"],
+            &["generate", "--help"],
             &["send", "--help"],
             &["listen", "--help"],
             &["new", "--help"],

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::running::{pipehat, run};
 
 /// A listener that is ended with the test.
-struct Listening {
+pub(crate) struct Listening {
     child: Child,
     /// Reads what it says, so that it never waits for a full pipe.
     output: Option<JoinHandle<String>>,
@@ -19,7 +19,7 @@ struct Listening {
 
 impl Listening {
     /// Starts `pipehat listen` on a free port with these arguments.
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = pipehat()
             .args(["listen", "localhost:0", "--json"])
             .args(arguments)
@@ -39,8 +39,13 @@ impl Listening {
         Self { child, output: Some(output), address }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// All that it says until it ends by itself.
-    fn rest(mut self) -> Vec<Json> {
+    pub(crate) fn rest(mut self) -> Vec<Json> {
         let output = self.output.take().expect("it is taken once");
         let text = output.join().expect("text");
         assert_eq!(self.child.wait().expect("it ends").code(), Some(0));

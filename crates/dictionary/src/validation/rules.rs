@@ -281,6 +281,18 @@ impl Compiler {
         for (index, field) in fields.iter_mut().enumerate() {
             corrections::apply(self.version, &segment, index + 1, field);
         }
+        if &name == b"MSH"
+            && let Some(message_type) = fields.get_mut(8)
+        {
+            // Published for 2.1 as one code; its own examples have the trigger event as well.
+            let names = &self.names;
+            if names.get(usize::from(message_type.data_type)) == Some(&"ID")
+                && let Ok(at) = names.binary_search(&"CM_MSG")
+            {
+                message_type.data_type = u16::try_from(at).unwrap_or(NONE);
+                message_type.table = NONE;
+            }
+        }
         let mut required = 0;
         for (index, field) in fields.iter().enumerate() {
             if field.usage == Usage::Required {
@@ -293,6 +305,8 @@ impl Compiler {
             b"MFA" => Some((5, 6)),
             _ => None,
         };
+        // Before 2.3.1 a master file's key has one type, and no field names it.
+        let varies = varies.filter(|(_, naming)| usize::from(*naming) <= fields.len());
         let has_set_id = fields.first().is_some_and(|field| {
             field.name.to_ascii_lowercase().starts_with("set id")
                 && self.names.get(usize::from(field.data_type)) == Some(&"SI")

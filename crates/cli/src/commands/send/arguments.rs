@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::exchange::{Plan, Wait};
+use super::exchange::{Messages, Plan, Wait};
 use super::outgoing::{Treatment, load};
 use super::rate::{Rate, rate};
 use super::run;
@@ -118,7 +118,7 @@ impl Arguments {
         let each = self.each || count <= TOLD_MAX;
         let tls = self.tls.client(&self.target.host)?;
         let plan = Plan {
-            messages: load.messages,
+            messages: Messages::Loaded(load.messages),
             count,
             rate: self.rate,
             duration: self.duration,

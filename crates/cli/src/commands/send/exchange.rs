@@ -1,6 +1,6 @@
 //! One connection: frames go out as the window, the rate and the plan allow, acknowledgments come in.
 //!
-//! There is no task and no allocation for each message, so that one core sends tens of thousands a second. Reading and
+//! There is no task and no allocation for each message of a file, so that one core sends tens of thousands a second. Reading and
 //! writing go on at the same time: a peer that answers before it reads on cannot bring both to a stand.
 
 use std::cell::{Cell, RefCell};
@@ -33,17 +33,25 @@ const ERRORS_TOLD_MAX: usize = 5;
 
 /// Whether to wait for acknowledgments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// For the acknowledgment of each message
     Ack,
     /// For nothing: write and go on
     None,
 }
 
+/// Where the messages come from.
+pub(super) enum Messages {
+    /// They were read, and come one after another again and again.
+    Loaded(Vec<Outgoing>),
+    /// Each is made when it is its turn.
+    Made(RefCell<Box<dyn FnMut() -> Outgoing>>),
+}
+
 /// What to send and how.
 pub(super) struct Plan {
-    pub(super) messages: Vec<Outgoing>,
-    /// How many in all; the messages come again when they are used up.
+    pub(super) messages: Messages,
+    /// How many in all; the messages of files come again when they are used up.
     pub(super) count: u64,
     pub(super) rate: Option<Rate>,
     /// When to stop, counted from the start.
@@ -102,8 +110,16 @@ impl Shared {
 /// A message whose acknowledgment has not come yet.
 struct InFlight {
     index: u64,
-    fresh: Option<[u8; 20]>,
+    control_id: InFlightId,
     sent: Instant,
+}
+
+/// The control id of a message that was sent.
+enum InFlightId {
+    /// The one it has in its file.
+    Own,
+    Fresh([u8; 20]),
+    Made(Box<[u8]>),
 }
 
 /// The state of one connection.
@@ -215,16 +231,31 @@ impl<'s> Exchange<'s> {
                 }
             }
             next.set(index.saturating_add(1));
-            let Some(message) = message(plan, index) else { return };
-            let fresh = plan.fresh_control_ids.then(|| self.ids.next_id());
-            message.frame(fresh.as_ref().map(<[u8; 20]>::as_slice), &mut self.output);
+            let (control_id, bytes) = match &plan.messages {
+                Messages::Made(make) => {
+                    let message = make.borrow_mut()();
+                    message.frame(None, &mut self.output);
+                    (InFlightId::Made(message.control_id().into()), message.len())
+                }
+                Messages::Loaded(messages) => {
+                    let Some(message) = at(messages, index) else { return };
+                    if plan.fresh_control_ids {
+                        let fresh = self.ids.next_id();
+                        message.frame(Some(&fresh), &mut self.output);
+                        (InFlightId::Fresh(fresh), message.len())
+                    } else {
+                        message.frame(None, &mut self.output);
+                        (InFlightId::Own, message.len())
+                    }
+                }
+            };
             self.sent = true;
             {
                 let mut report = report.borrow_mut();
                 report.sent = report.sent.saturating_add(1);
-                report.bytes = report.bytes.saturating_add(message.len() as u64);
+                report.bytes = report.bytes.saturating_add(bytes as u64);
             }
-            let in_flight = InFlight { index, fresh, sent: now };
+            let in_flight = InFlight { index, control_id, sent: now };
             match plan.wait {
                 Wait::Ack => self.in_flight.push_back(in_flight),
                 Wait::None => self.end(&in_flight, Answer::NotAwaited, None),
@@ -280,11 +311,13 @@ impl<'s> Exchange<'s> {
     }
 
     fn control_id<'a>(&'a self, in_flight: &'a InFlight) -> &'a [u8] {
-        match &in_flight.fresh {
-            Some(fresh) => fresh,
-            None => message(&self.shared.plan, in_flight.index)
-                .map(Outgoing::control_id)
-                .unwrap_or_default(),
+        match (&in_flight.control_id, &self.shared.plan.messages) {
+            (InFlightId::Fresh(fresh), _) => fresh,
+            (InFlightId::Made(made), _) => made,
+            (InFlightId::Own, Messages::Loaded(messages)) => {
+                at(messages, in_flight.index).map(Outgoing::control_id).unwrap_or_default()
+            }
+            (InFlightId::Own, Messages::Made(_)) => &[],
         }
     }
 
@@ -344,9 +377,9 @@ impl<'s> Exchange<'s> {
 }
 
 /// The message with this index, the first following the last.
-fn message(plan: &Plan, index: u64) -> Option<&Outgoing> {
-    let index = index.checked_rem(plan.messages.len() as u64)?;
-    usize::try_from(index).ok().and_then(|index| plan.messages.get(index))
+fn at(messages: &[Outgoing], index: u64) -> Option<&Outgoing> {
+    let index = index.checked_rem(messages.len() as u64)?;
+    usize::try_from(index).ok().and_then(|index| messages.get(index))
 }
 
 fn reported(error: &ReportedError<'_>) -> String {

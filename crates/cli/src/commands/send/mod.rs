@@ -8,3 +8,5 @@ mod report;
 mod run;
 
 pub(crate) use arguments::Arguments;
+pub(crate) use rate::{Rate, rate};
+pub(crate) use run::{Sending, send_made};

@@ -80,6 +80,12 @@ impl Outgoing {
         Some(Self { bytes, control_id: control_id? })
     }
 
+    /// A message that was made for this.
+    pub(super) fn made(bytes: Vec<u8>) -> Self {
+        let control_id = control_id(&bytes).unwrap_or_default();
+        Self { bytes, control_id }
+    }
+
     /// MSH-10, or nothing.
     pub(super) fn control_id(&self) -> &[u8] {
         self.bytes.get(self.control_id.clone()).unwrap_or_default()

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 /// So many messages in so long.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     per_second: f64,
 }
 
 /// Reads a rate; errors say what to write.
-pub(super) fn rate(text: &str) -> Result<Rate, String> {
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
     let seconds = match unit.trim() {
         "s" | "sec" | "second" => 1.0,
@@ -25,7 +25,7 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
 
 impl Rate {
     /// When, counted from the start, the message with this index (from 0) is due.
-    pub(super) fn due(self, index: u64) -> Duration {
+    pub(crate) fn due(self, index: u64) -> Duration {
         Duration::try_from_secs_f64(index as f64 / self.per_second).unwrap_or(Duration::MAX)
     }
 }

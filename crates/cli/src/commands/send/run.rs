@@ -10,7 +10,9 @@ use serde_json::Value as Json;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 
-use super::exchange::{End, Exchange, Plan, Shared};
+use super::exchange::{End, Exchange, Messages, Plan, Shared, Wait};
+use super::outgoing::Outgoing;
+use super::rate::Rate;
 use super::report::{self, Outcome};
 use crate::control_id::ControlIds;
 use crate::exit::{Exit, Failure, OutputError};
@@ -25,6 +27,44 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 const PROGRESS_AFTER: Duration = Duration::from_millis(500);
 /// A connection on which nothing could be sent is not tried again at once.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How messages that are made on the way are sent.
+pub(crate) struct Sending {
+    /// How many in all.
+    pub(crate) count: u64,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) connections: u64,
+    pub(crate) window: u64,
+    pub(crate) timeout: Duration,
+    /// Whether the totals are printed as one JSON object.
+    pub(crate) json: bool,
+}
+
+/// Sends messages that are made one by one, and tells how it went.
+pub(crate) fn send_made(
+    target: &PeerAddress,
+    tls: Option<&tls::Client>,
+    mut make: impl FnMut() -> Vec<u8> + 'static,
+    sending: &Sending,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let plan = Plan {
+        messages: Messages::Made(RefCell::new(Box::new(move || Outgoing::made(make())))),
+        count: sending.count,
+        rate: sending.rate,
+        duration: sending.duration,
+        window: usize::try_from(sending.window).unwrap_or(usize::MAX),
+        timeout: sending.timeout,
+        wait: Wait::Ack,
+        fresh_control_ids: false,
+        show: false,
+    };
+    let connections = sending.connections.min(sending.count);
+    let connections = usize::try_from(connections).unwrap_or(usize::MAX);
+    let told = if sending.json { Told::Json { each: false } } else { Told::Totals };
+    send(target, tls, plan, connections, told, terminal)
+}
 
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

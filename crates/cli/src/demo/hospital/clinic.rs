@@ -63,7 +63,7 @@ impl Clinic {
         } else {
             let arrival = Arrival::new(System::Registry, &control_id)
                 .with("MSH-5", "REGISTRY")
-                .with("PID-5.1", patient.family)
+                .with("PID-5.1", &patient.family)
                 .with("RXA-5.1", vaccine);
             Fate::Arrives(vec![arrival])
         };

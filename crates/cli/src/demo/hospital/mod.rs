@@ -42,6 +42,6 @@ fn identity(dialect: &Dialect, patient: &Patient) -> Vec<(usize, String)> {
     vec![
         (1, "1".to_owned()),
         (3, dialect.components(&[&patient.number, "", "", "GENERAL", "MR"])),
-        (5, dialect.components(&[patient.family, patient.given])),
+        (5, dialect.components(&[&patient.family, patient.given])),
     ]
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use pipehat_testdata::Person;
+
 use crate::demo::random::Random;
 use crate::demo::sending::Order;
 
@@ -11,28 +13,6 @@ const PATIENTS_MAX: usize = 400;
 
 /// So many orders wait in the laboratory at most; it turns further ones down.
 const WORKLIST_MAX: usize = 500;
-
-/// A family name, and given names of women and of men.
-type Names = (&'static [&'static str], &'static [&'static str], &'static [&'static str]);
-
-const NAMES: &[Names] = &[
-    (
-        &["Müller", "Groß", "Schäfer", "Köhler"],
-        &["Änne", "Käthe", "Jule"],
-        &["Jörg", "Götz", "Emil"],
-    ),
-    (&["García", "Muñoz", "Peña"], &["Inés", "Lucía"], &["José", "Adrián"]),
-    (&["Lefèvre", "Benoît", "Gauthier"], &["Zoë", "Chloé"], &["François", "Noël"]),
-    (&["Nowak", "Wójcik", "Łukaszewska"], &["Małgorzata", "Zofia"], &["Paweł", "Łukasz"]),
-    (&["Özdemir", "Yılmaz", "Şahin"], &["Gülşen", "Ayşe"], &["Çağlar", "Okan"]),
-    (&["O'Connor", "Smith-Jones", "McIntyre"], &["Siobhán", "Grace"], &["Liam", "Oisín"]),
-    (&["Nguyễn", "Trần", "Phạm"], &["Hương", "Thảo"], &["Đức", "Minh"]),
-    (&["Иванова", "Соколова"], &["Ольга", "Дарья"], &["Борис", "Глеб"]),
-    (&["Παπαδοπούλου", "Νικολάου"], &["Ελένη", "Σοφία"], &["Γιώργος", "Νίκος"]),
-    (&["山田", "佐藤", "鈴木"], &["花子", "美咲"], &["太郎", "健"]),
-    (&["Sørensen", "Ólafsdóttir", "Åkesson"], &["Sigríður", "Åse"], &["Søren", "Bjørn"]),
-    (&["الحسن", "منصور"], &["ليلى", "مريم"], &["يوسف", "كريم"]),
-];
 
 const STREETS: &[&str] = &[
     "Rose & Crown Lane 4",
@@ -45,9 +25,18 @@ const STREETS: &[&str] = &[
 
 const CITIES: &[&str] = &["Norderstadt", "Östervik", "Saint-Aubin", "Vila Nova"];
 
+/// The day on which the demo's people are as old as they are, in seconds since 1970: 2 March 2026.
+const TODAY: i64 = 1_772_409_600;
+
 /// The sex as registration writes it, and as table 0001 does.
-pub(super) const SEXES: [(u32, (&str, &str)); 4] =
-    [(48, ("w", "F")), (48, ("m", "M")), (2, ("d", "O")), (2, ("?", "U"))];
+fn sex(code: &'static str) -> (&'static str, &'static str) {
+    match code {
+        "F" => ("w", "F"),
+        "M" => ("m", "M"),
+        "O" => ("d", "O"),
+        _ => ("?", "U"),
+    }
+}
 
 /// A person.
 #[derive(Debug, Clone)]
@@ -55,11 +44,11 @@ pub(crate) struct Patient {
     pub(super) number: String,
     pub(super) card: Option<String>,
     pub(super) insurance: Option<String>,
-    pub(super) family: &'static str,
+    pub(super) family: String,
     pub(super) given: &'static str,
     pub(super) sex: (&'static str, &'static str),
     /// Year, month, day.
-    pub(super) born: (u32, u32, u32),
+    pub(super) born: (i64, i64, i64),
     pub(super) street: &'static str,
     pub(super) city: &'static str,
     pub(super) visit: Option<Visit>,
@@ -113,18 +102,15 @@ impl Hospital {
     fn new_patient(&mut self) -> Patient {
         let random = &mut self.random;
         self.last_patient += random.between(1, 9);
-        let at = random.below(NAMES.len());
-        let (families, women, men) = NAMES.get(at).copied().unwrap_or_default();
-        let sex = random.weighted(&SEXES);
-        let given = if sex.1 == "F" { random.pick(women) } else { random.pick(men) };
+        let Person { family, given, sex: code, born } = Person::new(random.next(), TODAY);
         Patient {
             number: self.last_patient.to_string(),
             card: random.once_in(2).then(|| format!("N{}", random.between(10_000, 99_999))),
             insurance: random.once_in(3).then(|| format!("A{:09}", random.between(1, 999_999_999))),
-            family: random.pick(families),
+            family,
             given,
-            sex,
-            born: (random.between(1930, 2024), random.between(1, 12), random.between(1, 28)),
+            sex: sex(code),
+            born,
             street: random.pick(STREETS),
             city: random.pick(CITIES),
             visit: None,

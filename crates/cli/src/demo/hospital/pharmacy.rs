@@ -60,7 +60,7 @@ impl Pharmacy {
         writer.segment("PID", &identity(d, &patient));
         let mut arrival = Arrival::new(System::Billing, &control_id)
             .with("PID-3.1", &patient.number)
-            .with("PID-5.1", patient.family);
+            .with("PID-5.1", &patient.family);
         let paths =
             [("FT1(1)-4", "FT1(1)-7.1"), ("FT1(2)-4", "FT1(2)-7.1"), ("FT1(3)-4", "FT1(3)-7.1")];
         let count = self.random.between(1, 3) as usize;

@@ -162,7 +162,7 @@ fn write(patient: &Patient, event: &str, control_id: &str, merged: Option<&str>)
         &[
             (1, "1".to_owned()),
             (3, d.repetitions(&identifiers)),
-            (5, d.components(&[patient.family, patient.given])),
+            (5, d.components(&[&patient.family, patient.given])),
             (7, format!("{day:02}.{month:02}.{year}")),
             (8, d.value(patient.sex.0)),
             (11, d.components(&[patient.street, "", patient.city])),
@@ -203,7 +203,7 @@ fn arrivals(
             .with("MSH-3", "PIPEHAT")
             .with("PID-3[1].1", &patient.number)
             .with("PID-3[1].4", "GENERAL")
-            .with("PID-5.1", patient.family)
+            .with("PID-5.1", &patient.family)
             .with("PID-7", format!("{year}{month:02}{day:02}"))
             .with("PID-8", patient.sex.1)
             .with("PID-11.1", patient.street)

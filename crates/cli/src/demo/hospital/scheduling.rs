@@ -73,7 +73,7 @@ impl Scheduling {
         writer.segment("AIL", &[(1, "1".to_owned()), (3, d.components(&[room]))]);
         let arrival = Arrival::new(System::Portal, &control_id)
             .with("PID-3.1", &patient.number)
-            .with_bytes("PID-5.1", d.bytes(patient.family))
+            .with_bytes("PID-5.1", d.bytes(&patient.family))
             .with_bytes("SCH-7.1", d.bytes("Aufklärungsgespräch"))
             .with("SCH-11.4", universal)
             .with_bytes("AIL-3.1", d.bytes(room_name));

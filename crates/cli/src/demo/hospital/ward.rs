@@ -92,7 +92,7 @@ impl LabOrders {
         arrival.order = Some(Box::new(Order {
             number,
             patient: patient.number.clone(),
-            family: patient.family.to_owned(),
+            family: patient.family.clone(),
             given: patient.given.to_owned(),
             tests: tests.iter().map(|(_, code, _)| *code).collect(),
             reported: 0,

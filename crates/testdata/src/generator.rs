@@ -1,0 +1,434 @@
+//! Making messages one after another.
+
+use pipehat_dictionary::{Event, Structure, Version};
+use pipehat_message::Charset;
+use std::sync::Arc;
+
+use crate::assemble::Assembler;
+use crate::charset::charset;
+use crate::hospital::Agenda;
+use crate::moment::{HOUR, Moment};
+use crate::people::{CULTURES, Culture};
+use crate::plan::{NodePlan, Plan};
+use crate::random::mix;
+use crate::scene::{Context, Cursor, ORDERS_MAX, Scene};
+use crate::selection::Selection;
+use crate::world::{Goods, Stay, World};
+
+/// What decides the bytes of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The version of the standard.
+    pub version: Version,
+    /// Another seed is another hospital.
+    pub seed: u64,
+    /// Seconds since 1970 at which the simulated time begins, in the hospital's own time.
+    pub start: i64,
+    /// Minutes by which that time is ahead of UTC.
+    pub zone_minutes: i16,
+    /// MSH-18; `None` takes UTF-8 where the version knows it, else ISO 8859/1, else ASCII.
+    pub charset: Option<String>,
+}
+
+impl Settings {
+    /// Seed 1, from the morning of 2 March 2026, at UTC.
+    pub fn new(version: Version) -> Self {
+        Self { version, seed: 1, start: 1_772_434_800, zone_minutes: 0, charset: None }
+    }
+}
+
+/// Settings that nothing can be made with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// Not a name of the version's table 0211.
+    #[error("`{0}` is not a character set of table 0211 in version {1}")]
+    UnknownCharset(String, Version),
+    /// The version does not have MSH-18.
+    #[error("version {0} has no field for a character set (MSH-18): only ASCII can be written")]
+    NoCharsetField(Version),
+    /// Too far from now to be written in four digits.
+    #[error("the time of the start is out of range")]
+    Start,
+    /// No time zone is so far from UTC.
+    #[error("the difference from UTC is out of range")]
+    Zone,
+}
+
+/// What was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// MSH-9.1
+    pub message_code: &'static str,
+    /// MSH-9.2
+    pub trigger_event: &'static str,
+    /// The number in MSH-10, which begins with a letter.
+    pub number: u64,
+}
+
+/// Makes messages.
+#[derive(Debug)]
+pub struct Generator {
+    pub(crate) settings: Settings,
+    plan: Plan,
+    structures: Vec<(Structure, Arc<[NodePlan]>)>,
+    pub(crate) world: World,
+    pub(crate) agenda: Agenda,
+    pub(crate) scene: Scene,
+    /// `None` for UTF-8 and ASCII, which need no encoding.
+    charset: Option<Charset>,
+    buffer: Vec<u8>,
+}
+
+/// Times from here can be written and have room for a stream of years.
+const START_RANGE: std::ops::Range<i64> = 0..200_000_000_000;
+
+impl Generator {
+    /// A hospital of these settings.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        if !START_RANGE.contains(&settings.start) {
+            return Err(SettingsError::Start);
+        }
+        if !(-14 * 60..=14 * 60).contains(&settings.zone_minutes) {
+            return Err(SettingsError::Zone);
+        }
+        let (declared, charset) = charset(&settings)?;
+        let encodes = |culture: &&Culture| match &charset {
+            _ if declared.is_empty() => culture.names().all(str::is_ascii),
+            None => true,
+            Some(charset) => culture.names().all(|name| charset.encode(name).is_ok()),
+        };
+        let cultures: Vec<&'static Culture> = CULTURES.iter().filter(encodes).collect();
+        let start = Moment(settings.start);
+        let mut world = World::new(mix(settings.seed, 0x5EED), start, cultures);
+        let scene = first_scene(&settings, declared, &mut world);
+        Ok(Self {
+            plan: Plan::new(settings.version),
+            structures: Vec::new(),
+            agenda: Agenda::new(start),
+            world,
+            scene,
+            charset: charset.filter(|charset| charset.name() != "UTF-8"),
+            buffer: Vec::new(),
+            settings,
+        })
+    }
+
+    /// The version it writes.
+    pub const fn version(&self) -> Version {
+        self.settings.version
+    }
+
+    /// Makes one message and puts it behind what is there; segments end with CR.
+    pub fn append(&mut self, selection: &Selection, out: &mut Vec<u8>) -> Made {
+        self.scene.control_id += 1;
+        self.scene.seed = self.world.random.next();
+        self.scene.order_count = 1;
+        self.scene.has_results = false;
+        self.scene.has_orders = false;
+        let structure = match selection {
+            Selection::Hospital => self.hospital(),
+            Selection::Event(event) => self.event(*event),
+            Selection::Family(events) => {
+                let at = self.world.random.below(events.len().max(1));
+                match events.get(at) {
+                    Some(&event) => self.event(event),
+                    None => self.acknowledge(),
+                }
+            }
+            Selection::Acknowledgment => self.acknowledge(),
+        };
+        self.write(structure, out);
+        Made {
+            message_code: self.scene.code,
+            trigger_event: self.scene.trigger,
+            number: self.scene.control_id,
+        }
+    }
+
+    fn write(&mut self, structure: Option<Structure>, out: &mut Vec<u8>) {
+        let nodes = structure.map(|structure| self.nodes(structure));
+        self.scene.now = self.world.now;
+        let direct = self.charset.is_none();
+        let target = if direct { &mut *out } else { &mut self.buffer };
+        let mut assembler = Assembler {
+            plan: &self.plan,
+            context: Context {
+                scene: &self.scene,
+                staff: &self.world.staff,
+                cursor: Cursor::default(),
+            },
+            out: target,
+            zone_minutes: self.settings.zone_minutes,
+            patients_written: 0,
+            last: (*b"   ", 0),
+        };
+        assembler.message(nodes.as_deref().unwrap_or_default());
+        if let Some(charset) = &self.charset {
+            let text = String::from_utf8_lossy(&self.buffer);
+            match charset.encode(&text) {
+                Ok(bytes) => out.extend_from_slice(&bytes),
+                // Only names of cultures that can be encoded are used.
+                Err(_) => out.extend_from_slice(&self.buffer),
+            }
+            self.buffer.clear();
+        }
+    }
+
+    fn nodes(&mut self, structure: Structure) -> Arc<[NodePlan]> {
+        if let Some((_, nodes)) = self.structures.iter().find(|(known, _)| *known == structure) {
+            return nodes.clone();
+        }
+        let nodes: Arc<[NodePlan]> = self.plan.structure(structure).into();
+        self.structures.push((structure, nodes.clone()));
+        nodes
+    }
+
+    /// Names the message.
+    fn name(&mut self, event: Event) -> Option<Structure> {
+        let structure = event.structure()?;
+        self.scene.code = event.message_code();
+        self.scene.structure = structure.base_name();
+        // Some names of the published tables are a trigger event with a letter, or have none: then the structure's.
+        let trigger = event.trigger_event();
+        let of_structure = structure.base_name().split_once('_').map_or("", |(_, trigger)| trigger);
+        let trigger = if trigger.is_empty() { of_structure } else { trigger };
+        self.scene.trigger = trigger.split('_').next().unwrap_or(trigger);
+        Some(structure)
+    }
+
+    fn acknowledge(&mut self) -> Option<Structure> {
+        let version = self.settings.version;
+        let index = self.world.visitor();
+        self.concern(index, None);
+        self.advance();
+        self.scene.code = "ACK";
+        self.scene.structure = "ACK";
+        self.scene.trigger = self.world.random.pick(&["A01", "A03", "A08", "R01", "O01"]);
+        version.structure("ACK")
+    }
+
+    /// Some time passes.
+    fn advance(&mut self) {
+        let seconds = self.world.random.between(5, 170);
+        self.world.now = self.world.now.plus(seconds);
+    }
+
+    /// Whom the message is about.
+    pub(crate) fn concern(&mut self, index: usize, other: Option<usize>) {
+        if let Some(known) = self.world.known.get(index) {
+            (self.scene.patient, self.scene.visit) = (known.patient, known.visit);
+            self.scene.is_present = known.stay == Stay::Present;
+            // Where nobody is, nobody has a bed: a visit that is over is told as it was.
+            if known.stay == Stay::Away {
+                self.scene.visit.discharged = None;
+            }
+        }
+        if let Some(known) = other.and_then(|other| self.world.known.get(other)) {
+            (self.scene.other, self.scene.other_visit) = (known.patient, known.visit);
+        } else {
+            (self.scene.other, self.scene.other_visit) = (self.scene.patient, self.scene.visit);
+        }
+    }
+
+    /// One message of a type, with all that had to happen before it.
+    fn event(&mut self, event: Event) -> Option<Structure> {
+        self.advance();
+        let structure = self.name(event)?;
+        let trigger = self.scene.trigger;
+        match self.scene.code {
+            "ADT" | "BAR" | "ADR" => {
+                let concerned = self.world.admission(trigger);
+                self.concern(concerned.patient, concerned.other);
+                if let Some(other) = concerned.other.filter(|_| is_merge(trigger)) {
+                    self.world.forget(other);
+                }
+            }
+            "ORU" | "OUL" | "ORF" | "OPU" => self.result(),
+            "ORM" | "OMG" | "OML" | "OMI" | "ORR" | "ORL" | "ORG" | "ORI" | "OSR" | "OPL"
+            | "OPR" => {
+                let goods =
+                    if self.scene.code.ends_with('I') { Goods::Imaging } else { Goods::Laboratory };
+                let index = self.world.visitor();
+                self.order(index, goods);
+                if self.scene.code.starts_with("OR") && self.scene.code != "ORM" {
+                    self.reply();
+                }
+            }
+            "OMP" | "RDE" | "ORP" | "RRE" => {
+                let index = self.world.visitor();
+                self.order(index, Goods::Medication);
+                if self.scene.code != "OMP" && self.scene.code != "RDE" {
+                    self.reply();
+                }
+            }
+            "RDS" | "RAS" | "RGV" | "RRD" | "RRA" | "RRG" => self.fulfil(Goods::Medication),
+            "VXU" | "VXR" | "RSP" if self.scene.code != "RSP" => self.vaccinate(),
+            "SIU" | "SRM" | "SRR" | "SQM" | "SQR" => {
+                let (index, appointment) = self.world.appointment(trigger);
+                self.scene.appointment = appointment;
+                self.concern(index, None);
+            }
+            "MDM" | "DOC" => {
+                let (index, document) = self.world.document(trigger);
+                self.scene.document = document;
+                self.concern(index, None);
+            }
+            _ => {
+                let index = self.world.visitor();
+                self.concern(index, None);
+                self.scene.orders[0] = self.world.order(index, Goods::Laboratory, self.world.now);
+                self.scene.has_orders = self.scene.code != "DFT";
+            }
+        }
+        Some(structure)
+    }
+
+    /// Orders something new; in one of twenty cases an order that waits is cancelled instead.
+    pub(crate) fn order(&mut self, index: usize, goods: Goods) {
+        self.scene.has_orders = true;
+        if goods == Goods::Laboratory && self.world.open.len() > 10 && self.world.random.percent(5)
+        {
+            let newest = self.world.open.pop_back();
+            let concerned =
+                newest.and_then(|open| Some((self.world.by_number(open.patient)?, open.order)));
+            if let Some((index, order)) = concerned {
+                self.concern(index, None);
+                self.scene.orders[0] = order;
+                (self.scene.orders[0].control, self.scene.orders[0].status) = ("CA", "CA");
+                self.scene.order_count = 1;
+                return;
+            }
+        }
+        self.concern(index, None);
+        self.scene.order_count = self.world.random.pick(&[1, 1, 1, 2, 3]);
+        for at in 0..self.scene.order_count {
+            let order = self.world.order(index, goods, self.world.now);
+            self.scene.orders[at] = order;
+            self.world.await_result(index, order);
+        }
+    }
+
+    /// The filler answers an order.
+    fn reply(&mut self) {
+        for order in self.scene.orders.iter_mut().take(ORDERS_MAX) {
+            (order.control, order.status) = ("OK", "SC");
+        }
+    }
+
+    /// A result of what was ordered; in one of forty cases one that was told before is corrected.
+    fn result(&mut self) {
+        let goods = if self.world.random.percent(18)
+            && self.scene.code == "ORU"
+            && self.scene.trigger == "R01"
+        {
+            Goods::Imaging
+        } else {
+            Goods::Laboratory
+        };
+        self.report(goods);
+    }
+
+    fn report(&mut self, goods: Goods) {
+        let waiting = self.world.waiting(goods, &mut self.scene.orders);
+        let (index, count) =
+            waiting.unwrap_or_else(|| self.world.placed_earlier(goods, &mut self.scene.orders));
+        self.tell_result(index, count);
+    }
+
+    /// Tells a result only where one is due.
+    pub(crate) fn report_waiting(&mut self, goods: Goods) -> Option<()> {
+        let (index, count) = self.world.waiting(goods, &mut self.scene.orders)?;
+        self.tell_result(index, count);
+        Some(())
+    }
+
+    fn tell_result(&mut self, index: usize, count: usize) {
+        self.concern(index, None);
+        self.scene.order_count = count;
+        self.scene.has_orders = true;
+        self.scene.has_results = true;
+        let result = match self.world.random.below(40) {
+            0 => "C",
+            1..=3 => "P",
+            _ => "F",
+        };
+        for order in self.scene.orders.iter_mut().take(count) {
+            (order.control, order.result) = ("RE", result);
+            order.status = if result == "P" { "IP" } else { "CM" };
+            order.performed = order.performed.min(self.world.now.plus(-600));
+            order.placed = order.placed.min(order.performed.plus(-300));
+        }
+        // What is preliminary is told again.
+        if result == "P" {
+            for at in 0..count {
+                let order = self.scene.orders[at];
+                self.world.await_result(index, order);
+            }
+        }
+    }
+
+    fn fulfil(&mut self, goods: Goods) {
+        self.report(goods);
+        for order in self.scene.orders.iter_mut().take(ORDERS_MAX) {
+            order.result = "F";
+        }
+        self.scene.order_count = self.scene.order_count.min(2);
+    }
+
+    pub(crate) fn vaccinate(&mut self) {
+        let index = self.world.another(usize::MAX, None);
+        self.concern(index, None);
+        self.scene.order_count = self.world.random.pick(&[1, 1, 2]);
+        self.scene.has_orders = true;
+        self.scene.has_results = true;
+        for at in 0..self.scene.order_count {
+            let placed = self.world.now.plus(-HOUR);
+            let mut order = self.world.order(index, Goods::Vaccine, placed);
+            (order.control, order.status) = ("RE", "CM");
+            order.performed = self.world.now.plus(-1800);
+            self.scene.orders[at] = order;
+        }
+    }
+
+    /// The first of these that the version has.
+    pub(crate) fn first(&mut self, choices: &[(&str, &str)]) -> Option<Structure> {
+        let version = self.settings.version;
+        let event = choices.iter().find_map(|(code, trigger)| {
+            version.event(code, trigger).filter(|event| event.structure().is_some())
+        })?;
+        self.name(event)
+    }
+}
+
+fn is_merge(trigger: &str) -> bool {
+    matches!(trigger, "A18" | "A30" | "A34" | "A35" | "A36" | "A39" | "A40" | "A41" | "A42")
+}
+
+fn first_scene(settings: &Settings, charset: &'static str, world: &mut World) -> Scene {
+    let index = world.visitor();
+    let order = world.order(index, Goods::Laboratory, world.now);
+    let (index, document) = world.document("T02");
+    let (_, appointment) = world.appointment("S12");
+    let known = world.known[index];
+    Scene {
+        version: settings.version,
+        seed: settings.seed,
+        control_id: 1_000_000,
+        now: world.now,
+        code: "",
+        trigger: "",
+        structure: "",
+        charset,
+        patient: known.patient,
+        other: known.patient,
+        visit: known.visit,
+        other_visit: known.visit,
+        orders: [order; ORDERS_MAX],
+        order_count: 1,
+        has_orders: false,
+        is_present: true,
+        has_results: false,
+        appointment,
+        document,
+    }
+}
