@@ -258,6 +258,28 @@ fn validate() {
 }
 
 #[test]
+fn profile() {
+    check(
+        "profile",
+        &[
+            &["profile", "learn", "lab-before.hl7"],
+            &["profile", "learn", "prose.txt"],
+            &["profile", "learn", "lab-before.hl7", "-o", "profiles/lab2.yaml"],
+            &["profile", "compare", "lab-before.hl7", "lab-before.hl7"],
+            &["profile", "compare", "lab-before.hl7", "lab-after.hl7"],
+            &["profile", "compare", "lab-before.hl7", "lab-after.hl7", "--json"],
+            &["profile", "compare", "profiles/lab2.yaml", "lab-after.hl7", "--quiet"],
+            &["profile", "import", "lab2.xml"],
+            &["profile", "import", "prose.txt"],
+            &["message", "validate", "lab-before.hl7", "--profile", "lab2"],
+            &["message", "validate", "lab-wrong.hl7", "--profile", "lab2"],
+            &["message", "validate", "lab-wrong.hl7", "--profile", "profiles/broken.yaml"],
+            &["message", "validate", "lab-wrong.hl7", "--profile", "lab3"],
+        ],
+    );
+}
+
+#[test]
 fn help() {
     check(
         "help",
@@ -270,6 +292,10 @@ fn help() {
             &["message", "diff", "--help"],
             &["message", "validate", "--help"],
             &["message", "split", "--help"],
+            &["profile", "--help"],
+            &["profile", "learn", "--help"],
+            &["profile", "compare", "--help"],
+            &["profile", "import", "--help"],
             &["message", "escape", "--help"],
             &["message", "unescape", "--help"],
             &["generate", "--help"],

@@ -8,6 +8,7 @@ mod flood;
 mod harness;
 mod large;
 mod parked;
+mod profiles;
 mod queries;
 mod reload;
 mod repaired;

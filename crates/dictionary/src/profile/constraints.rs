@@ -2,15 +2,16 @@
 //!
 //! What the profile says about a place counts, and what the standard says about the same thing there does not: a
 //! profile with `PV1-2: O` takes messages without a patient class, one with `values` for OBX-8 its codes and no others.
-//! About everything else the standard's own findings stand.
+//! About everything else the standard's own findings stand. A message is read by its own version, as MSH-12 says; the
+//! profile's version says what its names of types and tables mean.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pipehat_message::{ErrorCode, Message, Severity};
 
 use super::check::{ProfileFinding, ProfileRule};
-use super::constraint::{Accepted, ElementConstraint, Profile};
+use super::constraint::{Accepted, ElementConstraint, Profile, SegmentConstraint};
 use super::place::Place;
 use super::write::present;
 use crate::finding::{Detail, Finding, Findings, Location};
@@ -22,14 +23,16 @@ use crate::version::Version;
 #[derive(Clone)]
 pub struct ProfileConstraints {
     profile: Arc<Profile>,
-    /// The rules of its version with its own segments and types; none where it has none.
-    rules: Option<Arc<Rules>>,
+    /// The rules of each version with the profile's own segments and types, made when the first message of the version
+    /// comes; none where the profile has no types of its own.
+    rules: Option<Arc<[OnceLock<Rules>; Version::ALL.len()]>>,
 }
 
 impl ProfileConstraints {
     /// Makes it ready.
     pub fn new(profile: Arc<Profile>) -> Self {
-        let rules = own_rules(&profile).map(Arc::new);
+        let is_typed = profile.segments.values().any(|segment| typed(segment).next().is_some());
+        let rules = is_typed.then(|| Arc::new([const { OnceLock::new() }; Version::ALL.len()]));
         Self { profile, rules }
     }
 
@@ -69,6 +72,8 @@ pub(super) fn overrides(profile: &Profile, rule: Rule, place: Option<Place>) -> 
             declared.is_some_and(|segment| is_local || segment.standing.is_some())
         }
         Rule::SegmentUnknown | Rule::SegmentLocal => declared.is_some(),
+        // Nobody but the partner says what fields such a segment has.
+        Rule::FieldUndefined if profile.version.segment(place.segment).is_none() => true,
         Rule::Conditional(rule) => {
             let place = Place::field(place.segment, rule.field);
             says(profile, place, |element| element.usage.is_some())
@@ -116,10 +121,11 @@ fn is_about(rule: Rule, element: &ElementConstraint) -> bool {
 
 impl Constraints for ProfileConstraints {
     fn rules(&self, version: Version) -> &Rules {
-        match &self.rules {
-            Some(rules) if rules.version() == version => rules,
-            _ => Rules::of(version),
-        }
+        let own = self.rules.as_ref().and_then(|rules| rules.get(version.index()));
+        own.map_or_else(
+            || Rules::of(version),
+            |own| own.get_or_init(|| own_rules(&self.profile, version)),
+        )
     }
 
     fn check(
@@ -186,15 +192,18 @@ fn location(found: &ProfileFinding, message: &Message<'_>) -> Location {
     Location { field, repetition: found.repetition, component, subcomponent, ..at }
 }
 
-/// The rules of the version with the profile's own segments and types.
-fn own_rules(profile: &Profile) -> Option<Rules> {
-    let mut rules: Option<Rules> = None;
+/// The fields of a segment that the profile gives a data type.
+fn typed(segment: &SegmentConstraint) -> impl Iterator<Item = (u16, &str)> {
+    present(&segment.fields)
+        .filter_map(|(position, field)| Some((position, field.data_type.as_deref()?)))
+}
+
+/// The rules of a version with the profile's own segments and types.
+fn own_rules(profile: &Profile, version: Version) -> Rules {
+    let mut rules = Rules::of(version).clone();
     for (name, segment) in &profile.segments {
-        for (position, field) in present(&segment.fields) {
-            if let Some(data_type) = &field.data_type {
-                let own = rules.get_or_insert_with(|| Rules::of(profile.version).clone());
-                own.give_type(*name, position, data_type);
-            }
+        for (position, data_type) in typed(segment) {
+            rules.give_type(*name, position, data_type);
         }
     }
     rules

@@ -103,6 +103,15 @@ impl Format {
         Self::parse(&text).ok()
     }
 
+    /// Whether whatever is written so is also written as another format says.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        let zone = other.zone == Zone::Sometimes || self.zone == other.zone;
+        self.time_only == other.time_only
+            && self.least >= other.least
+            && self.most <= other.most
+            && zone
+    }
+
     /// Whether a value is written so.
     pub fn fits(&self, value: &[u8]) -> bool {
         let Some((parts, has_zone)) = parts(value, self.time_only) else { return false };

@@ -48,10 +48,7 @@ impl<'r> Run<'r> {
             if self.work.whole.is_some() { TextForm::DecodedToUtf8 } else { TextForm::AsReceived };
         let mut validator = Validator::new(how.level).with_text_form(form);
         let constraints: &dyn Constraints = match &how.profile {
-            Some(profile) => {
-                validator = validator.with_version(profile.profile().version);
-                profile
-            }
+            Some(profile) => profile,
             None => &Standard,
         };
         let findings = validator.validate(message, constraints);

@@ -160,12 +160,11 @@ impl Arguments {
             Some(name) => Some(crate::commands::profile::constraints(name, terminal)?),
             None => None,
         };
-        let of_profile = profile.as_ref().map(|profile| profile.profile().version);
         let constraints: &dyn Constraints = match &profile {
             Some(profile) => profile,
             None => &Standard,
         };
-        if let Some(version) = self.version.or(of_profile) {
+        if let Some(version) = self.version {
             validator = validator.with_version(version);
         }
         let mut tally = Tally::default();

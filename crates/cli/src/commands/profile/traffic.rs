@@ -121,7 +121,6 @@ fn read_files(
     };
     let bar = bar(terminal, "{bar:30} {binary_bytes}/{binary_total_bytes}  {msg}  {eta} left");
     bar.set_length(sources.iter().map(size).sum());
-    let mut first = true;
     for source in sources {
         let before = learner.messages();
         let read = match source {
@@ -134,15 +133,14 @@ fn read_files(
             name: source.name(),
             source: source_error,
         })?;
-        if learner.messages() == before {
+        if learner.messages() == before && sources.len() > 1 {
             bar.suspend(|| {
                 terminal.warn(format_args!("{} holds no HL7 message", source.name()));
             });
         }
-        first = false;
     }
     bar.finish_and_clear();
-    if learner.messages() == 0 && !first {
+    if learner.messages() == 0 {
         let name = sources.first().map(Source::name).unwrap_or_default();
         let name = if sources.len() == 1 { name } else { "none of the files".to_owned() };
         return Err(Failure::could_not(TrafficError::NoMessage { name }));
@@ -239,7 +237,11 @@ impl ChannelTraffic {
         let data = self.data.find();
         let running = data.read_admin().map_err(Failure::could_not)?.is_some();
         if running {
-            self.ask(&Admin::find(&data)?, learner, terminal)?;
+            match self.ask(&Admin::find(&data)?, learner, terminal) {
+                // It was killed and left its address behind.
+                Err(_) if learner.messages() == 0 => self.journal(&data, learner, terminal)?,
+                asked => asked?,
+            }
         } else {
             self.journal(&data, learner, terminal)?;
         }

@@ -78,7 +78,7 @@ impl Project {
 
     /// Runs a command about the data, which must succeed.
     fn command(&self, arguments: &[&str]) -> Output {
-        let output = self.binary().args(arguments).output().expect("the binary runs");
+        let output = self.run(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {}: {errors}", output.status);
         output

@@ -1,4 +1,5 @@
-//! Comparing what two profiles say. What the second one sends more, or promises less, may break a receiver.
+//! Comparing what two profiles say. What the second one sends more, or promises less, may break a receiver; what the first
+//! one did not promise is no change.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,9 @@ use pipehat_message::SegmentName;
 
 use super::{Changes, Impact};
 use crate::element::{Cardinality, Usage};
-use crate::profile::constraint::{ElementConstraint, Profile, SegmentConstraint, UsageConstraint};
+use crate::profile::constraint::{
+    ElementConstraint, Profile, SegmentConstraint, Standing, UsageConstraint,
+};
 use crate::profile::place::Place;
 use crate::profile::value_set::{ValueSet, ValueSource};
 use crate::profile::write::{present, shown_cardinality, shown_length};
@@ -37,7 +40,7 @@ pub(super) fn compare(before: &Profile, after: &Profile, changes: &mut Changes) 
         let place = Place::segment(name);
         usage(place, was.usage.as_ref(), is.usage.as_ref(), changes);
         cardinality(place, was.cardinality, is.cardinality, changes);
-        if was.standing != is.standing && was.standing.is_some() {
+        if was.standing.as_ref().is_some_and(|was| !stands_within(is.standing.as_ref(), was)) {
             let text = format!("the segment {name} may stand elsewhere than before");
             changes.add(Impact::Notable, 100.0, name, "segment-place", text);
         }
@@ -50,6 +53,18 @@ pub(super) fn compare(before: &Profile, after: &Profile, changes: &mut Changes) 
     rules(before, after, changes);
 }
 
+/// The most codes that a change names.
+const CODES_NAMED_MAX: usize = 8;
+
+/// Whether a segment stands only where it stood before.
+fn stands_within(is: Option<&Standing>, was: &Standing) -> bool {
+    match (is, was) {
+        (_, Standing::Anywhere) => true,
+        (Some(Standing::After(is)), Standing::After(was)) => is.iter().all(|one| was.contains(one)),
+        (Some(Standing::Anywhere) | None, Standing::After(_)) => false,
+    }
+}
+
 fn element(
     place: Place,
     was: Option<&ElementConstraint>,
@@ -60,74 +75,71 @@ fn element(
     let (was, is) = (was.unwrap_or(&nothing), is.unwrap_or(&nothing));
     usage(place, was.usage.as_ref(), is.usage.as_ref(), changes);
     cardinality(place, was.cardinality, is.cardinality, changes);
-    let (old, new) = (was.length.map(shown_length), is.length.map(shown_length));
-    if old != new {
-        let longer = was.length.is_some_and(|was| {
-            is.length.is_none_or(|is| is.most.unwrap_or(u32::MAX) > was.most.unwrap_or(u32::MAX))
+    if let Some(before) = was.length {
+        let within = is.length.is_none_or(|is| {
+            is.least >= before.least
+                && is.most.unwrap_or(u32::MAX) <= before.most.unwrap_or(u32::MAX)
         });
-        let impact = if longer { Impact::Notable } else { Impact::Minor };
-        add(place, "length", "length", old, new, impact, changes);
-    }
-    values(place, was.values.as_deref(), is.values.as_deref(), changes);
-    let texts = [
-        (
-            "constant",
-            was.constant.as_deref().map(str::to_owned),
-            is.constant.as_deref().map(str::to_owned),
-            Impact::Breaking,
-        ),
-        (
-            "format",
-            was.format.as_ref().map(ToString::to_string),
-            is.format.as_ref().map(ToString::to_string),
-            Impact::Breaking,
-        ),
-        ("pattern", pattern(was), pattern(is), Impact::Notable),
-        (
-            "type",
-            was.data_type.as_deref().map(str::to_owned),
-            is.data_type.as_deref().map(str::to_owned),
-            Impact::Breaking,
-        ),
-    ];
-    for (what, old, new, impact) in texts {
-        if old != new {
-            add(place, what, what, old, new, impact, changes);
+        if !within {
+            let now = is.length.map(shown_length);
+            add(place, "length", "length", shown_length(before), now, Impact::Notable, changes);
         }
     }
-    let last = |element: &ElementConstraint| {
-        present(&element.parts).last().map_or(0, |(position, _)| position)
-    };
-    for position in 1..=last(was).max(last(is)) {
-        element_part(place, position, was, is, changes);
+    // What is said of the first part is said of the whole.
+    let first = is.part(1);
+    let is_values = is.values.as_deref().or(first.and_then(|first| first.values.as_deref()));
+    let is_constant = is.constant.as_deref().or(first.and_then(|first| first.constant.as_deref()));
+    if let Some(was) = was.values.as_deref() {
+        values(place, was, is_values, is_constant, changes);
     }
-}
-
-fn element_part(
-    place: Place,
-    position: u16,
-    was: &ElementConstraint,
-    is: &ElementConstraint,
-    changes: &mut Changes,
-) {
-    element(place.part(position), was.part(position), is.part(position), changes);
-}
-
-fn pattern(element: &ElementConstraint) -> Option<String> {
-    element.pattern.as_ref().map(|pattern| pattern.as_str().to_owned())
+    if let Some(before) = was.constant.as_deref() {
+        let is_only = is_values.is_some_and(|values| {
+            *values.source() == ValueSource::Listed
+                && values.with().iter().all(|code| **code == *before)
+        });
+        if is_constant != Some(before) && !is_only {
+            let now = is_constant.map(str::to_owned);
+            add(place, "constant", "constant", before.to_owned(), now, Impact::Breaking, changes);
+        }
+    }
+    if let Some(before) = &was.format {
+        let now = is.format.as_ref().or(first.and_then(|first| first.format.as_ref()));
+        if now.is_none_or(|now| !now.is_within(before)) {
+            let now = now.map(ToString::to_string);
+            add(place, "format", "format", before.to_string(), now, Impact::Breaking, changes);
+        }
+    }
+    if let (Some(before), Some(now)) = (&was.pattern, &is.pattern)
+        && before.as_str() != now.as_str()
+    {
+        let (before, now) = (before.as_str().to_owned(), Some(now.as_str().to_owned()));
+        add(place, "pattern", "pattern", before, now, Impact::Notable, changes);
+    }
+    if let (Some(before), Some(now)) = (&was.data_type, &is.data_type)
+        && before != now
+    {
+        let now = Some(now.to_string());
+        add(place, "type", "type", before.to_string(), now, Impact::Breaking, changes);
+    }
+    let last = |element: &ElementConstraint| present(&element.parts).last().map_or(0, |(at, _)| at);
+    for position in 1..=last(was).max(last(is)) {
+        element(place.part(position), was.part(position), is.part(position), changes);
+    }
 }
 
 fn add(
     place: Place,
     what: &str,
     kind: &'static str,
-    old: Option<String>,
+    old: String,
     new: Option<String>,
     impact: Impact,
     changes: &mut Changes,
 ) {
-    let shown = |value: Option<String>| value.unwrap_or_else(|| "not said".to_owned());
-    let text = format!("{what} of {place} went from {} to {}", shown(old), shown(new));
+    let text = match new {
+        Some(new) => format!("{what} of {place} went from {old} to {new}"),
+        None => format!("{what} of {place} was {old}, and is not said any more"),
+    };
     changes.add(impact, 100.0, place, kind, text);
 }
 
@@ -137,31 +149,31 @@ fn usage(
     is: Option<&UsageConstraint>,
     changes: &mut Changes,
 ) {
-    let shown = |usage: Option<&UsageConstraint>| {
-        usage.map(|usage| match &usage.when {
-            Some(when) => format!("{} when {}", usage.code(), when.text()),
-            None => usage.code(),
-        })
+    let shown = |usage: &UsageConstraint| match &usage.when {
+        Some(when) => format!("{} when {}", usage.code(), when.text()),
+        None => usage.code(),
     };
-    let (old, new) = (shown(was), shown(is));
-    if old == new {
+    let is_now = |usage: Usage| is.is_some_and(|is| is.when.is_none() && is.usage == usage);
+    let Some(was) = was else {
+        if is_now(Usage::NotSupported) {
+            let text = format!("{place} is not sent any more");
+            changes.add(Impact::Notable, 100.0, place, "usage", text);
+        }
+        return;
+    };
+    if is.map(shown) == Some(shown(was)) {
         return;
     }
-    let least = |usage: Option<&UsageConstraint>| {
-        usage.map_or(Usage::Optional, |usage| match usage.when {
-            Some(_) if usage.usage == Usage::Required => Usage::Conditional,
-            _ => usage.usage,
-        })
-    };
-    let impact = match (least(was), least(is)) {
-        // What was always there may be missing, or what never was may come.
-        (Usage::Required, _) | (_, Usage::NotSupported) | (Usage::NotSupported, _) => {
-            Impact::Breaking
-        }
-        (Usage::Conditional, _) | (_, Usage::Conditional) => Impact::Notable,
+    let impact = match was.usage {
+        // Whoever is always sent what was sent sometimes is not worse off.
+        _ if was.usage != Usage::NotSupported && is_now(Usage::Required) => return,
+        Usage::Required if was.when.is_some() => Impact::Notable,
+        // What was always there may be missing, what never was may come.
+        Usage::Required | Usage::NotSupported => Impact::Breaking,
+        _ if is_now(Usage::NotSupported) => Impact::Breaking,
         _ => Impact::Minor,
     };
-    add(place, "usage", "usage", old, new, impact, changes);
+    add(place, "usage", "usage", shown(was), is.map(shown), impact, changes);
 }
 
 fn cardinality(
@@ -170,68 +182,54 @@ fn cardinality(
     is: Option<Cardinality>,
     changes: &mut Changes,
 ) {
-    if was == is {
-        return;
+    let Some(was) = was else { return };
+    let most = |cardinality: Cardinality| cardinality.most.unwrap_or(u16::MAX);
+    if is.is_some_and(|is| most(is) > most(was)) {
+        let now = is.map(shown_cardinality);
+        let old = shown_cardinality(was);
+        add(place, "cardinality", "repeats", old, now, Impact::Breaking, changes);
     }
-    let most =
-        |cardinality: Option<Cardinality>| cardinality.map(|one| one.most.unwrap_or(u16::MAX));
-    let more = most(was).is_some_and(|was| most(is).is_none_or(|is| is > was));
-    let impact = if more { Impact::Breaking } else { Impact::Minor };
-    let (old, new) = (was.map(shown_cardinality), is.map(shown_cardinality));
-    add(place, "cardinality", "repeats", old, new, impact, changes);
 }
 
-fn values(place: Place, was: Option<&ValueSet>, is: Option<&ValueSet>, changes: &mut Changes) {
-    let Some(was) = was else { return };
+fn values(
+    place: Place,
+    was: &ValueSet,
+    is: Option<&ValueSet>,
+    constant: Option<&str>,
+    changes: &mut Changes,
+) {
+    if constant.is_some_and(|constant| was.contains(constant.as_bytes())) {
+        return;
+    }
     let Some(is) = is else {
-        changes.add(
-            Impact::Breaking,
-            100.0,
-            place,
-            "new-code",
-            format!("{place} may have any code, before only some"),
-        );
+        let text = format!("{place} may have any code, before only some");
+        changes.add(Impact::Notable, 100.0, place, "new-code", text);
         return;
     };
-    let listed = |values: &ValueSet| {
-        matches!(values.source(), ValueSource::Listed | ValueSource::CodeTable(_))
-    };
-    if !listed(was) || !listed(is) {
-        if was.source() != is.source() || was.with() != is.with() || was.without() != is.without() {
-            changes.add(
-                Impact::Notable,
-                100.0,
-                place,
-                "new-code",
-                format!("the value set of {place} is another"),
-            );
+    let is_listed = matches!(is.source(), ValueSource::Listed | ValueSource::CodeTable(_));
+    if !is_listed {
+        let is_same =
+            was.source() == is.source() && was.with() == is.with() && was.without() == is.without();
+        if !is_same {
+            let text = format!("the value set of {place} is another");
+            changes.add(Impact::Notable, 100.0, place, "new-code", text);
         }
         return;
     }
     let shown = |codes: Vec<&Box<str>>| {
         let codes: Vec<String> =
-            codes.into_iter().take(8).map(|code| format!("`{code}`")).collect();
+            codes.into_iter().take(CODES_NAMED_MAX).map(|code| format!("`{code}`")).collect();
         codes.join(", ")
     };
-    let new: Vec<_> = is.with().difference(was.with()).collect();
+    let new: Vec<_> = is.with().iter().filter(|code| !was.contains(code.as_bytes())).collect();
     if !new.is_empty() {
-        changes.add(
-            Impact::Breaking,
-            100.0,
-            place,
-            "new-code",
-            format!("new codes in {place}: {}", shown(new)),
-        );
+        let text = format!("new codes in {place}: {}", shown(new));
+        changes.add(Impact::Breaking, 100.0, place, "new-code", text);
     }
-    let gone: Vec<_> = was.with().difference(is.with()).collect();
+    let gone: Vec<_> = was.with().iter().filter(|code| !is.contains(code.as_bytes())).collect();
     if !gone.is_empty() {
-        changes.add(
-            Impact::Minor,
-            100.0,
-            place,
-            "code-gone",
-            format!("{place} is never {} any more", shown(gone)),
-        );
+        let text = format!("{place} is never {} any more", shown(gone));
+        changes.add(Impact::Minor, 100.0, place, "code-gone", text);
     }
 }
 

@@ -104,6 +104,8 @@ pub(super) struct ElementTally {
     pub(super) null: u64,
     /// How many repetitions there were, for a field; how often valued, for a part.
     pub(super) occurrences: u64,
+    /// How often it had no parts, before it had any: then it was its own first part.
+    wholes: u64,
     pub(super) repeats: [u64; REPEATS],
     pub(super) most: u64,
     pub(super) shortest: u64,
@@ -210,6 +212,7 @@ impl ElementTally {
             valued: 0,
             null: 0,
             occurrences: 0,
+            wholes: 0,
             repeats: [0; REPEATS],
             most: 0,
             shortest: u64::MAX,
@@ -282,6 +285,7 @@ impl ElementTally {
         let is_whole = self.parts.is_empty() && memchr(delimiter, raw).is_none();
         if is_whole && !self.is_composite {
             // What is said of a field is said of its first subcomponent.
+            self.wholes += 1;
             let end = look.first_subcomponent(raw);
             self.leaf(end.and_then(|end| raw.get(..end)).unwrap_or(raw), look, slots);
             return;
@@ -331,6 +335,7 @@ impl ElementTally {
         let delimiter = look.context.delimiters.subcomponent;
         let end = look.first_subcomponent(raw);
         if end.is_none() && self.parts.is_empty() {
+            self.wholes += 1;
             self.leaf(raw, look, slots);
             return;
         }
@@ -374,7 +379,7 @@ impl ElementTally {
         }
         if begins && let Some(first) = self.parts.first_mut() {
             // Until now there was only the first part, and it was counted as the whole.
-            first.valued = self.occurrences.saturating_sub(1);
+            first.valued = self.wholes;
             first.occurrences = first.valued;
             // What it was then is not known any more.
             if first.valued > 0 {

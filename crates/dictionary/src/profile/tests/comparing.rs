@@ -106,10 +106,20 @@ fn profiles_without_evidence_are_compared_by_what_they_say() {
     assert_eq!(
         found,
         [
-            "breaking usage of OBX-8 went from R to not said",
+            "breaking usage of OBX-8 was R, and is not said any more",
             "breaking cardinality of PID-3 went from 1..1 to 1..4",
             "breaking new codes in PID-8: `X`",
         ]
     );
     assert!(compare(&was, &was).is_empty());
+    // What is stricter than it was breaks nobody.
+    let stricter = profile(
+        "messages: [ORU^R01]\nfields: { PID-3: { usage: R, cardinality: 1..1, length: 1..9 }, PID-7: { format: YYYYMMDD }, PID-8: { constant: F }, OBX-8: R, PV1-2: R }",
+    );
+    assert_eq!(compare(&was, &stricter), []);
+    let dated = profile("fields: { PID-7: { format: 'YYYY[MM[DD]]' } }");
+    let formats = |was: &Profile, is: &Profile| {
+        compare(was, is).iter().filter(|change| change.kind == "format").count()
+    };
+    assert_eq!((formats(&dated, &stricter), formats(&stricter, &dated)), (0, 1));
 }

@@ -120,6 +120,14 @@ fn what_depends_on_the_message_type_is_said_so() {
 }
 
 #[test]
+fn a_field_of_nothing_but_separators_has_no_first_part() {
+    let mut messages = vec![result(1).replace("|I|N2^1^A", "|I|^")];
+    messages.extend(results(20));
+    let (profile, text) = learned(&messages);
+    accepts(&profile, &messages, &text);
+}
+
+#[test]
 fn memory_is_bounded() {
     let mut learner = Learner::default();
     for number in 0..400 {
@@ -147,6 +155,7 @@ fn field() -> impl Strategy<Value = String> {
         "[A-C]{1,2}",
         "[0-9]{1,3}",
         "[A-C^&~\\\\0-9é]{0,12}",
+        "[A^&~]{1,3}",
         Just("20250131".to_owned()),
         Just("202501311200+0100".to_owned()),
     ]
