@@ -49,6 +49,7 @@ pub(crate) fn codes() -> BTreeMap<&'static str, Described> {
     let others = [
         pipehat_config::CODES,
         pipehat_engine::project::CODES,
+        pipehat_dictionary::profile::CODES,
         pipehat_engine::CODES,
         pipehat_server::CODES,
     ];

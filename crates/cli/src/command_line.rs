@@ -6,8 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, completions, demo, generate, journal, listen, message, messages, new, prove,
-    send, status, test, up,
+    bench, check, completions, demo, generate, journal, listen, message, messages, new, profile,
+    prove, send, status, test, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Check(check::Arguments),
     #[command(display_order = order::BUILD + 2)]
     Test(test::Arguments),
+    #[command(display_order = order::BUILD + 3)]
+    Profile(profile::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
     #[command(display_order = order::RUN + 1)]
@@ -118,6 +120,7 @@ impl Command {
         match self {
             Self::New(arguments) => arguments.run(terminal),
             Self::Check(arguments) => arguments.run(terminal),
+            Self::Profile(arguments) => arguments.run(terminal),
             Self::Test(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
             Self::Demo(arguments) => arguments.run(terminal),

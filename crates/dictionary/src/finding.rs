@@ -232,6 +232,24 @@ impl Findings {
         }
     }
 
+    /// Takes out those that do not count after all, as a profile says.
+    pub fn retain(&mut self, mut counts: impl FnMut(&Finding) -> bool) {
+        let (errors, warnings, information) =
+            (&mut self.errors, &mut self.warnings, &mut self.information);
+        self.list.retain(|finding| {
+            let stays = counts(finding);
+            if !stays {
+                let count = match finding.severity {
+                    Severity::Error => &mut *errors,
+                    Severity::Warning => &mut *warnings,
+                    Severity::Information => &mut *information,
+                };
+                *count = count.saturating_sub(1);
+            }
+            stays
+        });
+    }
+
     /// Puts them in the order of the message, and says in a last one how many were left out.
     pub fn finish(&mut self, version: Version) {
         self.list.sort_by_key(|finding| finding.location);

@@ -24,6 +24,7 @@ mod finding;
 mod grammar;
 #[doc(hidden)]
 pub mod layout;
+pub mod profile;
 mod reading;
 mod resolve;
 mod segment;

@@ -335,7 +335,7 @@ impl Decide {
 }
 
 /// A time, or how long ago.
-fn moment(text: &str) -> Result<String, Failure> {
+pub(crate) fn moment(text: &str) -> Result<String, Failure> {
     if text.parse::<jiff::Timestamp>().is_ok() {
         return Ok(text.to_owned());
     }

@@ -10,6 +10,7 @@ pub(crate) mod listen;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod new;
+pub(crate) mod profile;
 pub(crate) mod project;
 pub(crate) mod prove;
 pub(crate) mod send;

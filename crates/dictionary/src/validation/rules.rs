@@ -131,6 +131,46 @@ impl Rules {
         self.tables.get(usize::from(index))
     }
 
+    /// A field that a profile gives a data type: one of its own segments, one behind those of the standard, or one that
+    /// has another type than the standard says. Nothing else is asked of it.
+    pub(crate) fn give_type(&mut self, segment: SegmentName, position: u16, data_type: &str) {
+        let index = usize::from(position);
+        let found = self.types.iter().position(|rules| rules.name == data_type);
+        let Some(data_type) = found.and_then(|at| u16::try_from(at).ok()) else { return };
+        if index == 0 || index > FIELDS_MAX {
+            return;
+        }
+        let Some(segment) = self.declare(segment) else { return };
+        while segment.fields.len() < index {
+            segment.fields.push(ElementRules::free(NONE_OPAQUE));
+        }
+        if let Some(field) = segment.fields.get_mut(index - 1) {
+            *field = ElementRules { name: field.name, ..ElementRules::free(data_type) };
+        }
+    }
+
+    /// The rules of a segment, made when the version has none.
+    pub(crate) fn declare(&mut self, name: SegmentName) -> Option<&mut SegmentRules> {
+        let name = *name.as_bytes();
+        let at = match self.segments.binary_search_by(|rules| rules.name.cmp(&name)) {
+            Ok(at) => at,
+            Err(at) => {
+                let segment = SegmentRules {
+                    name,
+                    fields: Vec::new(),
+                    required: 0,
+                    varies: None,
+                    has_set_id: false,
+                    conditions: Vec::new(),
+                };
+                self.segments.insert(at, segment);
+                self.segment_keys.insert(at, segment_key(name));
+                at
+            }
+        };
+        self.segments.get_mut(at)
+    }
+
     fn compile(version: Version) -> Self {
         let tables: Vec<TableRules> = version.tables().map(TableRules::of).collect();
         let mut types: Vec<TypeRules> =
@@ -151,6 +191,21 @@ impl Rules {
         let mut type_keys: Vec<_> = keys.collect();
         type_keys.sort_unstable();
         Self { version, segments, segment_keys, types, type_keys, tables }
+    }
+}
+
+impl ElementRules {
+    /// One of which nothing is asked but its data type.
+    const fn free(data_type: u16) -> Self {
+        Self {
+            name: "",
+            data_type,
+            table: NONE,
+            usage: Usage::Optional,
+            most: ANY,
+            length_max: ANY,
+            conformance_length: ANY,
+        }
     }
 }
 
@@ -266,6 +321,9 @@ impl Compiler {
 
 /// In place of a data type's index: a timestamp, whatever the definitions call it.
 pub(super) const NONE_TIMESTAMP: u16 = u16::MAX - 1;
+
+/// In place of a data type's index: there is a field, and nothing is known of it.
+const NONE_OPAQUE: u16 = u16::MAX - 2;
 
 /// Lengths that the standard prints where it means that there is none.
 const fn is_unlimited(length: u32) -> bool {

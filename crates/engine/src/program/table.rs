@@ -137,6 +137,11 @@ impl Table {
         &self.columns
     }
 
+    /// The codes of the first column.
+    pub fn codes(&self) -> impl Iterator<Item = &str> {
+        self.rows.keys().map(String::as_str)
+    }
+
     /// The number of a column that can be asked for, by its heading.
     pub(super) fn column(&self, heading: &str) -> Option<TableColumn> {
         let position = self.columns.iter().skip(1).position(|column| column == heading)?;

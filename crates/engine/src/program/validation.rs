@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use pipehat_dictionary::validation::{Level, Standard, TextForm, Validator};
+use pipehat_dictionary::profile::ProfileConstraints;
+use pipehat_dictionary::validation::{Constraints, Level, Standard, TextForm, Validator};
 use pipehat_dictionary::{Finding as Departure, Findings};
 use pipehat_message::{AcknowledgmentCode, ErrorCode, Message, Severity};
 
@@ -19,6 +20,8 @@ const TOLD_MAX: usize = 20;
 #[derive(Debug, Clone)]
 pub(super) struct Validation {
     pub(super) level: Level,
+    /// What is asked beside the standard.
+    pub(super) profile: Option<ProfileConstraints>,
     pub(super) on_error: OnError,
 }
 
@@ -44,7 +47,14 @@ impl<'r> Run<'r> {
         let form =
             if self.work.whole.is_some() { TextForm::DecodedToUtf8 } else { TextForm::AsReceived };
         let mut validator = Validator::new(how.level).with_text_form(form);
-        let findings = validator.validate(message, &Standard);
+        let constraints: &dyn Constraints = match &how.profile {
+            Some(profile) => {
+                validator = validator.with_version(profile.profile().version);
+                profile
+            }
+            None => &Standard,
+        };
+        let findings = validator.validate(message, constraints);
         if findings.errors() == 0 && findings.warnings() == 0 {
             return Ok(Flow::Next);
         }

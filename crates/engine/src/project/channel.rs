@@ -11,12 +11,13 @@ use pipehat_message::{Charset, CharsetRule, Path};
 
 use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
+use super::load::Content;
 use super::name::{check_name, is_name};
 use super::order::{Order, order};
 use super::reply::{ReplyMode, reply};
 use super::source::source;
 use crate::names::ChannelName;
-use crate::program::{self, DestinationSource, Program, ProgramSource, Tables};
+use crate::program::{self, DestinationSource, Program, ProgramSource};
 
 /// A channel, checked and ready to run.
 pub struct ChannelSpec {
@@ -124,9 +125,7 @@ const DESTINATIONS_MAX: usize = 256;
 pub(super) struct ChannelContext<'c> {
     pub(super) connectors: &'c [&'static Descriptor],
     pub(super) build: &'c BuildContext<'c>,
-    pub(super) tables: &'c Tables,
-    /// The bytes of the tables, for the revision.
-    pub(super) table_bytes: &'c std::collections::BTreeMap<String, Vec<u8>>,
+    pub(super) content: &'c Content,
 }
 
 /// What was read of a channel, and where it holds what only one channel may hold.
@@ -199,7 +198,12 @@ pub(super) fn channel(
         charset,
         time_zone: time_zone.clone(),
     };
-    let read = Program::read(&program_source, context.tables, diagnostics);
+    let read = Program::read(
+        &program_source,
+        &context.content.tables,
+        &context.content.profiles,
+        diagnostics,
+    );
     if diagnostics.errors() != errors_before {
         return nothing;
     }
@@ -209,12 +213,15 @@ pub(super) fn channel(
         return nothing;
     };
     let tables = read.tables.iter().filter_map(|table| {
-        let (name, bytes) = context.table_bytes.get_key_value(table)?;
+        let (name, bytes) = context.content.table_bytes.get_key_value(table)?;
         Some((name.as_str(), bytes.as_slice()))
     });
+    let profiles: Vec<(String, &[u8])> =
+        read.profiles.iter().flat_map(|profile| context.content.of_profile(profile)).collect();
+    let profiles = profiles.iter().map(|(name, bytes)| (name.as_str(), *bytes));
     let spec = ChannelSpec {
         name: name.as_str().into(),
-        revision: Revision::of([(stem, bytes)].into_iter().chain(tables)),
+        revision: Revision::of([(stem, bytes)].into_iter().chain(tables).chain(profiles)),
         enabled,
         description,
         source,

@@ -79,6 +79,11 @@ pub const CODES: &[CodeDescription] = &[
     code("channel.order", "`order` can't be read.", "Write `strict`, `none` or `by PID-3.1`."),
     code("channel.path", "A path can't be read.", "Mend it at the character shown."),
     code(
+        "channel.profile",
+        "A `validate` step names a profile that there is not.",
+        "Add the file `profiles/NAME.yaml`, or write the name of one that is there.",
+    ),
+    code(
         "channel.raw-value",
         "A raw value has a delimiter that would end the place it is written to.",
         "Leave it out, or escape it.",

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use pipehat_config::{Diagnostic, Diagnostics, Environment, Node, SourceFile, Span, nearest};
 use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, Secrets};
+use pipehat_dictionary::profile::ProfileConstraints;
 
 use super::channel::{ChannelContext, ChannelSpec, channel};
 use super::files::{DirectoryFiles, EntryKind, ProjectFiles};
+use super::profiles::{self, Profiles, ProjectTables};
 use super::settings::ProjectSettings;
 use crate::program::{Table, Tables};
 
@@ -78,11 +80,13 @@ impl Project {
         let mut loader = Loader { context, diagnostics: Diagnostics::new() };
         let settings = loader.settings();
         let (tables, table_bytes) = loader.tables();
+        let (profiles, profile_bytes) = loader.profiles(&tables);
+        let content = Content { tables, table_bytes, profiles, profile_bytes };
         let mut claims = Claims::new();
         if let Some((claim, span)) = settings.as_ref().and_then(|(_, listen)| listen.clone()) {
             loader.claim(&mut claims, claim, span, "the admin API".to_owned());
         }
-        let channels = loader.channels(&tables, &table_bytes, &mut claims);
+        let channels = loader.channels(&content, &mut claims);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
         let project = settings.filter(|_| !diagnostics.is_err()).map(|(settings, _)| Self {
@@ -96,6 +100,31 @@ impl Project {
     /// The channel of a name.
     pub fn channel(&self, name: &str) -> Option<&Arc<ChannelSpec>> {
         self.channels.iter().find(|channel| &*channel.name == name)
+    }
+}
+
+/// What channels name: code tables and profiles, and their bytes for revisions.
+pub(super) struct Content {
+    pub(super) tables: Tables,
+    pub(super) table_bytes: BTreeMap<String, Vec<u8>>,
+    pub(super) profiles: Profiles,
+    pub(super) profile_bytes: BTreeMap<String, Vec<u8>>,
+}
+
+impl Content {
+    /// The bytes of a profile and of the code tables it names, as they count for a revision.
+    pub(super) fn of_profile(&self, name: &str) -> Vec<(String, &[u8])> {
+        let mut files = Vec::new();
+        if let Some(bytes) = self.profile_bytes.get(name) {
+            files.push((format!("profiles/{name}"), bytes.as_slice()));
+        }
+        let profile = self.profiles.get(name).and_then(Option::as_ref);
+        for table in profile.iter().flat_map(|profile| profile.profile().code_tables()) {
+            if let Some(bytes) = self.table_bytes.get(table) {
+                files.push((format!("tables/{table}"), bytes.as_slice()));
+            }
+        }
+        files
     }
 }
 
@@ -219,19 +248,26 @@ impl Loader<'_> {
         None
     }
 
-    fn channels(
-        &mut self,
-        tables: &Tables,
-        table_bytes: &BTreeMap<String, Vec<u8>>,
-        claims: &mut Claims,
-    ) -> Vec<ChannelSpec> {
+    /// Every profile is checked, whether or not a channel uses it.
+    fn profiles(&mut self, tables: &Tables) -> (Profiles, BTreeMap<String, Vec<u8>>) {
+        let mut profiles = Profiles::new();
+        let mut contents = BTreeMap::new();
+        for name in self.names("profiles", ".yaml", &[".yml", ".YAML", ".YML", ".json", ".xml"]) {
+            let path = format!("profiles/{name}.yaml");
+            let Some(Some(bytes)) = self.read(&path) else { continue };
+            let tables = ProjectTables(tables);
+            let profile = profiles::read(&name, &path, &bytes, &tables, &mut self.diagnostics);
+            let constraints = profile.map(|profile| ProfileConstraints::new(Arc::new(profile)));
+            profiles.insert(name.clone(), constraints);
+            contents.insert(name, bytes);
+        }
+        (profiles, contents)
+    }
+
+    fn channels(&mut self, content: &Content, claims: &mut Claims) -> Vec<ChannelSpec> {
         let build = BuildContext { project: self.context.directory, secrets: self.context.secrets };
-        let context = ChannelContext {
-            connectors: self.context.connectors,
-            build: &build,
-            tables,
-            table_bytes,
-        };
+        let context =
+            ChannelContext { connectors: self.context.connectors, build: &build, content };
         let names = self.names("channels", ".yaml", &[".yml", ".YAML", ".YML", ".json"]);
         if names.is_empty() {
             self.no_channels();

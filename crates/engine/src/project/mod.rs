@@ -4,6 +4,7 @@
 //! pipehat.yaml            the installation: HTTP address, data, journal (optional)
 //! channels/NAME.yaml      one channel each
 //! tables/NAME.csv         code tables
+//! profiles/NAME.yaml      what a partner's messages are like
 //! tests/CHANNEL/CASE/     cases for `pipehat test`
 //! ```
 //!
@@ -21,6 +22,7 @@ mod fingerprint;
 mod load;
 mod name;
 mod order;
+mod profiles;
 mod reply;
 mod settings;
 mod source;
@@ -38,5 +40,7 @@ pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, P
 pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
 pub use order::Order;
+pub(crate) use profiles::Profiles;
+pub use profiles::{LoadedProfile, ProfileFile};
 pub use reply::ReplyMode;
 pub use settings::{Compression, HttpSettings, JournalSettings, ProjectSettings};

@@ -17,6 +17,7 @@ mod tree;
 mod validate;
 
 pub(crate) use acknowledge::{acknowledgment_code, now};
+pub(crate) use validate::sources;
 
 const EXAMPLES: &str = "\
 Examples:

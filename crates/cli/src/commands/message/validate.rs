@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
-use pipehat_dictionary::validation::{Level, Standard, Validator};
+use pipehat_dictionary::validation::{Constraints, Level, Standard, Validator};
 use pipehat_dictionary::{Finding, Version};
 use pipehat_message::Severity;
 use serde_json::{Value as Json, json};
@@ -22,6 +22,7 @@ Examples:
   pipehat message validate admit.hl7
   pipehat message validate inbox/ --level strict
   pipehat message validate lab.hl7 --version 2.5.1 --show information
+  pipehat message validate lab.hl7 --profile lab2
   cat *.hl7 | pipehat message validate - --json | jq -r '.findings[].rule'
 
 A finding says where, how bad, what is wrong and what to do, the rule's name, and where the standard
@@ -64,6 +65,10 @@ pub(crate) struct Arguments {
     /// Read every message by this version, whatever MSH-12 says
     #[arg(long = "version", value_name = "VERSION", value_parser = version)]
     version: Option<Version>,
+
+    /// A profile of the partner's messages: a name of this project, or a file
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
 
     /// The least severity to list: error, warning or information [default: warning; with --json all]
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
@@ -151,7 +156,16 @@ impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let sources = sources(&self.files)?;
         let mut validator = Validator::new(self.level);
-        if let Some(version) = self.version {
+        let profile = match &self.profile {
+            Some(name) => Some(crate::commands::profile::constraints(name, terminal)?),
+            None => None,
+        };
+        let of_profile = profile.as_ref().map(|profile| profile.profile().version);
+        let constraints: &dyn Constraints = match &profile {
+            Some(profile) => profile,
+            None => &Standard,
+        };
+        if let Some(version) = self.version.or(of_profile) {
             validator = validator.with_version(version);
         }
         let mut tally = Tally::default();
@@ -166,7 +180,7 @@ impl Arguments {
                         self.file(
                             &source.name(),
                             &file,
-                            &mut validator,
+                            (&mut validator, constraints),
                             &mut tally,
                             terminal,
                             output,
@@ -197,7 +211,7 @@ impl Arguments {
         &self,
         name: &str,
         file: &MessageFile,
-        validator: &mut Validator,
+        (validator, constraints): (&mut Validator, &dyn Constraints),
         tally: &mut Tally,
         terminal: &Terminal,
         output: &mut dyn Write,
@@ -224,7 +238,7 @@ impl Arguments {
                 }
             };
             validator.set_text_form(message.form.of_validation());
-            validator.validate(&message.message, &Standard);
+            validator.validate(&message.message, constraints);
             let findings = validator.findings();
             let errors = u64::from(findings.errors());
             let warnings = u64::from(findings.warnings());
@@ -400,7 +414,7 @@ enum DirectoryError {
 }
 
 /// The files meant: those named, and of directories those in them, by name.
-fn sources(names: &[PathBuf]) -> Result<Vec<Source>, Failure> {
+pub(crate) fn sources(names: &[PathBuf]) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
     for name in names {
         if name.is_dir() {

@@ -19,7 +19,7 @@
 //! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it; `control_ids: numbered` adds `.1`, `.2`… |
 //! | `park: REASON` | sets the message aside for a person |
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
-//! | `validate: { level: standard, on_error: park }` | checks the message against the standard; one with errors is rejected, parked or reported |
+//! | `validate: { level: standard, profile: NAME, on_error: park }` | checks the message against the standard, and a partner's profile; one with errors is rejected, parked or reported |
 //! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |
 //! | `when: EXPRESSION` with `do`, `else` | does the one or the other |
 //!
@@ -52,6 +52,7 @@ use super::step::{Action, Over, Step, Within};
 use super::table::Table;
 use super::verdict::StepPlace;
 use super::{DestinationProgram, Program, split};
+use crate::project::Profiles;
 
 /// The code tables of a project; those that could not be read have no content.
 pub(crate) type Tables = BTreeMap<String, Option<Arc<Table>>>;
@@ -76,10 +77,11 @@ pub(crate) struct DestinationSource<'n> {
     pub(crate) steps: Option<&'n Node>,
 }
 
-/// A program, and the code tables it uses.
+/// A program, and the code tables and profiles it uses.
 pub(crate) struct ReadProgram {
     pub(crate) program: Option<Program>,
     pub(crate) tables: BTreeSet<String>,
+    pub(crate) profiles: BTreeSet<String>,
 }
 
 /// The most steps of a channel, those within others included.
@@ -117,6 +119,7 @@ impl Program {
     pub(crate) fn read(
         source: &ProgramSource<'_>,
         tables: &Tables,
+        profiles: &Profiles,
         diagnostics: &mut Diagnostics,
     ) -> ReadProgram {
         let errors_before = diagnostics.errors();
@@ -124,6 +127,8 @@ impl Program {
             file: source.channel.file().name().into(),
             tables,
             used: BTreeSet::new(),
+            profiles,
+            used_profiles: BTreeSet::new(),
             destinations: source.destinations.iter().map(|one| one.name).collect(),
             time_zone: source.time_zone.clone(),
             steps: 0,
@@ -165,7 +170,7 @@ impl Program {
             limits: RunLimits::DEFAULT,
             control_id_path: split::control_id_path(),
         });
-        ReadProgram { program, tables: reader.used }
+        ReadProgram { program, tables: reader.used, profiles: reader.used_profiles }
     }
 }
 
@@ -188,6 +193,8 @@ struct Reader<'r> {
     file: Arc<str>,
     tables: &'r Tables,
     used: BTreeSet<String>,
+    profiles: &'r Profiles,
+    used_profiles: BTreeSet<String>,
     destinations: Vec<&'r str>,
     time_zone: Option<TimeZone>,
     steps: usize,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, nearest};
+use pipehat_dictionary::profile::ProfileConstraints;
 use pipehat_dictionary::validation::Level;
 use pipehat_message::{AcknowledgmentCode, SegmentName};
 
@@ -277,7 +278,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn validate(
-        &self,
+        &mut self,
         node: &Node,
         whole: &Whole<'_>,
         diagnostics: &mut Diagnostics,
@@ -287,6 +288,9 @@ impl Reader<'_> {
             let name = node.one_of(&["lenient", "standard", "strict"], diagnostics)?;
             Level::named(name)
         });
+        let profile_there = fields.contains("profile");
+        let profile =
+            fields.optional("profile", |node, diagnostics| self.profile(node, diagnostics));
         let on_error = fields.optional("on_error", |node, diagnostics| {
             node.one_of(&["park", "reject", "report"], diagnostics)
         });
@@ -311,7 +315,30 @@ impl Reader<'_> {
             _ => OnError::Park,
         };
         let level = level.unwrap_or_default();
-        sound.then_some(Action::Validate(Validation { level, on_error }))
+        let sound = sound && profile_there == profile.is_some();
+        sound.then_some(Action::Validate(Validation { level, profile, on_error }))
+    }
+
+    /// The profile of a name; one with mistakes was told of already.
+    fn profile(
+        &mut self,
+        node: &Node,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<ProfileConstraints> {
+        let name = node.text_not_empty(diagnostics)?;
+        if let Some(profile) = self.profiles.get(name) {
+            self.used_profiles.insert(name.to_owned());
+            return profile.clone();
+        }
+        let near = nearest(name, self.profiles.keys().map(String::as_str));
+        diagnostics.push(
+            Diagnostic::error("channel.profile", &node.span, "there is no such profile")
+                .with_nearest(near)
+                .with_help(format!(
+                    "add the file `profiles/{name}.yaml`; `pipehat profile learn` makes one from messages"
+                )),
+        );
+        None
     }
 
     pub(super) fn route(

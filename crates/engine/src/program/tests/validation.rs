@@ -84,3 +84,51 @@ fn mistakes_are_pointed_at() {
         assert!(told.contains(expected), "{step}: {told}");
     }
 }
+
+const PROFILE: &str = "profile: ward\nversion: 2.5.1\nmessages: [ADT]\nfields:\n  PID-7: R\n  \
+    PV1-3: { values: { codes: wards } }\n";
+
+#[test]
+fn a_profile_is_asked_beside_the_standard() {
+    let project = |profile: &str, wards: &str| {
+        let step =
+            format!("steps:\n  - validate: {{ profile: ward, on_error: reject }}\n{DESTINATION}");
+        let files = files(&step)
+            .with("profiles/ward.yaml", profile)
+            .with("tables/wards.csv", format!("code,name\n{wards},North\n"));
+        let loaded = load(&files);
+        let spec = loaded.project.map(|project| project.channels[0].clone());
+        spec.unwrap_or_else(|| {
+            panic!("{}", loaded.diagnostics.render(pipehat_config::Colour::Never))
+        })
+    };
+    let spec = project(PROFILE, "N1");
+    let check = |lines: &str, expected: &[&str]| {
+        assert_eq!(told(run(&spec, &message(lines))), expected);
+    };
+    let good = "EVN||20240722\nPID|1||7^^^G^MR||Doe^J||19700101\nPV1|1|I|N1";
+    check(good, &[good]);
+    let errors = "rejected AE the message departs from HL7 2.5.1 with";
+    check(&good.replace("19700101", ""), &[&format!("{errors} 1 error(s)")]);
+    check(&good.replace("N1", "N2").replace("19700101", ""), &[&format!("{errors} 2 error(s)")]);
+    // The profile and the tables it names are parts of the revision.
+    let same = project(PROFILE, "N1").revision;
+    assert_eq!(same, spec.revision);
+    assert_ne!(project(&PROFILE.replace("PID-7", "PID-8"), "N1").revision, spec.revision);
+    assert_ne!(project(PROFILE, "N9").revision, spec.revision);
+}
+
+#[test]
+fn a_profile_that_is_not_there_or_has_mistakes_is_told() {
+    let check = |profile: &str, expected: &[&str]| {
+        let step = format!("steps:\n  - validate: {{ profile: {profile} }}\n{DESTINATION}");
+        let files = files(&step).with("profiles/ward.yaml", "profile: ward\nversion: 2.5.2\n");
+        let loaded = load(&files);
+        assert!(loaded.project.is_none());
+        let shown: Vec<String> =
+            loaded.diagnostics.iter().map(|one| format!("{} {}", one.file(), one.code)).collect();
+        assert_eq!(shown, expected);
+    };
+    check("ward", &["profiles/ward.yaml profile.version"]);
+    check("wart", &["channels/test.yaml channel.profile", "profiles/ward.yaml profile.version"]);
+}

@@ -1,0 +1,201 @@
+//! A profile as what validation asks for beside the standard.
+//!
+//! What the profile says about a place counts, and what the standard says about the same thing there does not: a
+//! profile with `PV1-2: O` takes messages without a patient class, one with `values` for OBX-8 its codes and no others.
+//! About everything else the standard's own findings stand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use pipehat_message::{ErrorCode, Message, Severity};
+
+use super::check::{ProfileFinding, ProfileRule};
+use super::constraint::{Accepted, ElementConstraint, Profile};
+use super::place::Place;
+use super::write::present;
+use crate::finding::{Finding, Findings, Location, Subject};
+use crate::reading::Reading;
+use crate::validation::{Constraints, Level, Rule, Rules};
+use crate::version::Version;
+
+/// A profile, made ready for validation.
+#[derive(Clone)]
+pub struct ProfileConstraints {
+    profile: Arc<Profile>,
+    /// The rules of its version with its own segments and types; none where it has none.
+    rules: Option<Arc<Rules>>,
+}
+
+impl ProfileConstraints {
+    /// Makes it ready.
+    pub fn new(profile: Arc<Profile>) -> Self {
+        let rules = own_rules(&profile).map(Arc::new);
+        Self { profile, rules }
+    }
+
+    /// The profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Whether the profile says otherwise about what a finding of the standard is about.
+    fn overrides(&self, finding: &Finding) -> bool {
+        overrides(&self.profile, finding.rule, place_of(finding))
+    }
+}
+
+/// The place of a finding; none of a line that is no segment.
+pub(super) fn place_of(finding: &Finding) -> Option<Place> {
+    let Location { segment, field, component, subcomponent, .. } = finding.location;
+    Some(Place { segment: segment?, field, component, subcomponent })
+}
+
+/// Whether a profile says otherwise about what a rule of the standard says of a place, or takes the departure.
+pub(super) fn overrides(profile: &Profile, rule: Rule, place: Option<Place>) -> bool {
+    let is_accepted = |accepted: &Accepted| {
+        accepted.rule == rule.id() && accepted.at.is_none_or(|at| Some(at) == place)
+    };
+    if profile.accepted.iter().any(is_accepted) {
+        return true;
+    }
+    let Some(place) = place else { return false };
+    let declared = profile.segment(place.segment);
+    match rule {
+        Rule::SegmentMissing => declared.is_some_and(|segment| segment.usage.is_some()),
+        Rule::SegmentRepeats => declared.is_some_and(|segment| segment.cardinality.is_some()),
+        Rule::SegmentUnexpected | Rule::SegmentMisplaced => {
+            // A segment of the partner's own may stand anywhere, unless the profile says where.
+            let is_local = place.segment.as_str().starts_with('Z');
+            declared.is_some_and(|segment| is_local || segment.standing.is_some())
+        }
+        Rule::SegmentUnknown | Rule::SegmentLocal => declared.is_some(),
+        Rule::Conditional(rule) => {
+            let place = Place::field(place.segment, rule.field);
+            says(profile, place, |element| element.usage.is_some())
+        }
+        rule => place.field != 0 && says(profile, place, |element| is_about(rule, element)),
+    }
+}
+
+/// Whether something is said about the place; of the first part of something also where it is said of the whole.
+fn says(profile: &Profile, mut place: Place, what: impl Fn(&ElementConstraint) -> bool) -> bool {
+    loop {
+        if profile.element(&place).is_some_and(&what) {
+            return true;
+        }
+        match place {
+            Place { subcomponent: 1, .. } => place.subcomponent = 0,
+            Place { component: 1, subcomponent: 0, .. } => place.component = 0,
+            _ => return false,
+        }
+    }
+}
+
+/// Whether what is said about an element is about the same thing as the rule.
+fn is_about(rule: Rule, element: &ElementConstraint) -> bool {
+    match rule {
+        Rule::FieldMissing
+        | Rule::ComponentMissing
+        | Rule::RequiredDeleted
+        | Rule::FieldNotSupported => element.usage.is_some(),
+        Rule::FieldUndefined => !element.is_empty(),
+        Rule::FieldRepeats => element.cardinality.is_some(),
+        Rule::ValueTooLong | Rule::FieldTooLong | Rule::ConformanceLength => {
+            element.length.is_some()
+        }
+        Rule::CodeUnknown | Rule::CodeNotSuggested | Rule::CodeDeprecated => {
+            element.values.is_some() || element.constant.is_some()
+        }
+        Rule::NumberMalformed | Rule::SequenceIdMalformed | Rule::TelephoneMalformed => {
+            element.pattern.is_some()
+        }
+        Rule::DateMalformed => element.format.is_some() || element.pattern.is_some(),
+        _ => false,
+    }
+}
+
+impl Constraints for ProfileConstraints {
+    fn rules(&self, version: Version) -> &Rules {
+        match &self.rules {
+            Some(rules) if rules.version() == version => rules,
+            _ => Rules::of(version),
+        }
+    }
+
+    fn check(
+        &self,
+        message: &Message<'_>,
+        _: &Reading,
+        version: Version,
+        level: Level,
+        findings: &mut Findings,
+    ) {
+        if !findings.is_empty() {
+            findings.retain(|finding| !self.overrides(finding));
+        }
+        self.profile.check(message, &mut |found| {
+            let rule = Rule::Profile { id: found.rule.id(), code: code(found.rule) };
+            let severity = rule.severity(level).unwrap_or(Severity::Warning);
+            let location = location(&found, message);
+            let subject = Subject::Text(found.text.into());
+            findings.push(Finding { location, group: None, rule, severity, version, subject });
+        });
+    }
+}
+
+/// Shows which one it is.
+impl fmt::Debug for ProfileConstraints {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ProfileConstraints")
+            .field("profile", &self.profile.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The condition in table 0357.
+const fn code(rule: ProfileRule) -> ErrorCode {
+    match rule {
+        ProfileRule::MessageType => ErrorCode::UnsupportedMessageType,
+        ProfileRule::Standing => ErrorCode::SegmentSequenceError,
+        ProfileRule::Required => ErrorCode::RequiredFieldMissing,
+        ProfileRule::Length => ErrorCode::ValueTooLong,
+        ProfileRule::Values | ProfileRule::Constant => ErrorCode::TableValueNotFound,
+        ProfileRule::NotSupported
+        | ProfileRule::Cardinality
+        | ProfileRule::Format
+        | ProfileRule::Rule => ErrorCode::DataTypeError,
+    }
+}
+
+fn location(found: &ProfileFinding, message: &Message<'_>) -> Location {
+    let Place { segment, field, component, subcomponent } = found.place;
+    let at = match found.segment {
+        Some(index) => Location::of_segment(message, index),
+        // Of what is missing as a whole: behind all there is.
+        None => Location {
+            segment_index: u32::try_from(message.segments().len()).unwrap_or(u32::MAX),
+            segment: Some(segment),
+            occurrence: 1,
+            field: 0,
+            repetition: 0,
+            component: 0,
+            subcomponent: 0,
+        },
+    };
+    Location { field, repetition: found.repetition, component, subcomponent, ..at }
+}
+
+/// The rules of the version with the profile's own segments and types.
+fn own_rules(profile: &Profile) -> Option<Rules> {
+    let mut rules: Option<Rules> = None;
+    for (name, segment) in &profile.segments {
+        for (position, field) in present(&segment.fields) {
+            if let Some(data_type) = &field.data_type {
+                let own = rules.get_or_insert_with(|| Rules::of(profile.version).clone());
+                own.give_type(*name, position, data_type);
+            }
+        }
+    }
+    rules
+}

@@ -1,0 +1,737 @@
+//! From a profile's file to a [`Profile`]: every mistake with its place.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pipehat_config::{CodeDescription, Diagnostic, Diagnostics, Fields, Key, Node, nearest};
+
+use super::condition::{Condition, ConditionError, pattern};
+use super::constraint::{
+    Accepted, ElementConstraint, FIELDS_MAX, Length, MessageType, PARTS_MAX, Profile,
+    SegmentConstraint, Standing, UsageConstraint,
+};
+use super::format::Format;
+use super::place::Place;
+use super::rule::{Demand, Rule};
+use super::value_set::{CODES_MAX, ValueSet};
+use crate::element::{Cardinality, Usage};
+use crate::table::TableNumber;
+use crate::validation::{self, CONDITIONAL_RULES};
+use crate::version::Version;
+
+mod evidence;
+
+/// The most places a profile speaks of; the standard's own segments have some five thousand.
+const PLACES_MAX: usize = 20_000;
+
+/// The most rules of a profile: each costs time for every message.
+const RULES_MAX: usize = 1_000;
+
+/// Gives the code tables that a profile may name.
+pub trait CodeTables {
+    /// The codes of a table; none when there is no such table.
+    fn codes(&self, name: &str) -> Option<BTreeSet<Box<str>>>;
+    /// What tables there are.
+    fn names(&self) -> Vec<String>;
+}
+
+/// There are none.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCodeTables;
+
+impl CodeTables for NoCodeTables {
+    fn codes(&self, _: &str) -> Option<BTreeSet<Box<str>>> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The codes of mistakes in a profile's file.
+pub const CODES: &[CodeDescription] = &[
+    CodeDescription {
+        code: "profile.name",
+        cause: "A profile is not called what its file is called.",
+        remedy: "Rename the file, or the profile.",
+    },
+    CodeDescription {
+        code: "profile.version",
+        cause: "There is no such version of HL7 v2.",
+        remedy: "Write one of 2.1 to 2.9.1, as MSH-12 has it.",
+    },
+    CodeDescription {
+        code: "profile.message",
+        cause: "This is no message type.",
+        remedy: "Write the message code, alone or with its trigger event: `ORU` or `ORU^R01`.",
+    },
+    CodeDescription {
+        code: "profile.place",
+        cause: "A profile says something about a place that there is not, or that it can't speak of.",
+        remedy: "Write segments as `PID` and fields as `PID-3`, `PID-3.4` or `PID-3.4.1`.",
+    },
+    CodeDescription {
+        code: "profile.usage",
+        cause: "This is no usage.",
+        remedy: "Write R, RE, O, C, CE or X, or C(R/O) with a `when`.",
+    },
+    CodeDescription {
+        code: "profile.range",
+        cause: "This is no range of numbers.",
+        remedy: "Write `0..1`, `1..4`, `1..*` or one number.",
+    },
+    CodeDescription {
+        code: "profile.values",
+        cause: "A value set can't be read, or names a table that there is not.",
+        remedy: "List the codes, or name a table of HL7 or a file in the folder `tables`.",
+    },
+    CodeDescription {
+        code: "profile.type",
+        cause: "The version has no such data type.",
+        remedy: "Write a data type of the profile's version.",
+    },
+    CodeDescription {
+        code: "profile.format",
+        cause: "A format or a pattern can't be read.",
+        remedy: "Write a format as `YYYYMMDDHHMM[SS][+ZZZZ]`, and a pattern as a regular expression.",
+    },
+    CodeDescription {
+        code: "profile.condition",
+        cause: "A condition can't be read.",
+        remedy: "Write it as in a channel's `when`, without functions.",
+    },
+    CodeDescription {
+        code: "profile.rule",
+        cause: "A rule asks for nothing, or for several things at once.",
+        remedy: "Give it one of `require`, `forbid` and `then`.",
+    },
+    CodeDescription {
+        code: "profile.accept",
+        cause: "A profile takes a departure from a rule that there is not.",
+        remedy: "Write the rule's name as a finding shows it, such as `code-not-suggested`.",
+    },
+    CodeDescription {
+        code: "profile.too-many",
+        cause: "A profile says more than it may.",
+        remedy: "Divide it among several profiles, one for each kind of message.",
+    },
+    CodeDescription {
+        code: "profile.evidence",
+        cause: "The evidence of a profile can't be read.",
+        remedy: "Learn the profile anew, or remove the whole `evidence`.",
+    },
+];
+
+impl Profile {
+    /// Reads a profile's tree. `stem` is the file's name without `.yaml`, which is the profile's name.
+    /// None when anything is wrong, which is then reported.
+    pub fn read(
+        node: &Node,
+        stem: &str,
+        tables: &dyn CodeTables,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let errors_before = diagnostics.errors();
+        let mut fields = Fields::of(node, "profile", diagnostics)?;
+        fields.misplaced(
+            "values",
+            "this belongs to a field: `fields: { PID-8: { values: [M, F] } }`",
+        );
+        fields.misplaced(
+            "usage",
+            "this belongs to a segment or a field: `fields: { PID-8: { usage: R } }`",
+        );
+        fields.required("profile", |node, diagnostics| name(node, stem, diagnostics));
+        let version = fields.required("version", version);
+        let description = fields.optional("description", |node, diagnostics| {
+            node.text(diagnostics).map(Box::<str>::from)
+        });
+        let messages = fields
+            .optional("messages", |node, diagnostics| node.list_of(diagnostics, message_type));
+        let mut profile = Self::new(stem, version.unwrap_or(Version::V2_5_1));
+        profile.description = description;
+        profile.messages = messages.unwrap_or_default();
+        let mut reader = Reader { profile, tables, places: 0 };
+        if let Some(node) = fields.take("segments") {
+            reader.segments(node, fields.diagnostics());
+        }
+        if let Some(node) = fields.take("fields") {
+            reader.fields(node, fields.diagnostics());
+        }
+        if let Some(node) = fields.take("rules") {
+            reader.rules(node, fields.diagnostics());
+        }
+        let accepted =
+            fields.optional("accept", |node, diagnostics| node.list_of(diagnostics, accepted));
+        reader.profile.accepted = accepted.unwrap_or_default();
+        if let Some(node) = fields.take("evidence") {
+            reader.profile.evidence = evidence::read(node, fields.diagnostics());
+        }
+        fields.finish();
+        (diagnostics.errors() == errors_before).then_some(reader.profile)
+    }
+}
+
+fn name(node: &Node, stem: &str, diagnostics: &mut Diagnostics) -> Option<()> {
+    let name = node.text_not_empty(diagnostics)?;
+    if name == stem {
+        return Some(());
+    }
+    diagnostics.push(
+        Diagnostic::error(
+            "profile.name",
+            &node.span,
+            "the profile is not called what its file is called",
+        )
+        .with_suggestion(format!("write `{stem}`"))
+        .with_help(format!("or rename the file to `{name}.yaml`")),
+    );
+    None
+}
+
+fn version(node: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {
+    let text = node.text_not_empty(diagnostics)?;
+    // 2.9 is read by the definitions of 2.9.1.
+    let wanted = if text == "2.9" { "2.9.1" } else { text };
+    let found = Version::named(wanted.as_bytes());
+    if found.is_none() {
+        let all: Vec<&str> = Version::ALL.iter().map(|version| version.as_str()).collect();
+        diagnostics.push(
+            Diagnostic::error("profile.version", &node.span, "there is no such version of HL7 v2")
+                .with_nearest(nearest(text, all.iter().copied()))
+                .with_help(format!("the versions are {}", all.join(", "))),
+        );
+    }
+    found
+}
+
+fn message_type(node: &Node, diagnostics: &mut Diagnostics) -> Option<MessageType> {
+    let text = node.text_not_empty(diagnostics)?;
+    let found = MessageType::parse(text);
+    if found.is_none() {
+        diagnostics.push(
+            Diagnostic::error("profile.message", &node.span, "this is no message type").with_help(
+                "write the message code, alone or with its trigger event: `ORU` or `ORU^R01`",
+            ),
+        );
+    }
+    found
+}
+
+struct Reader<'r> {
+    profile: Profile,
+    tables: &'r dyn CodeTables,
+    places: usize,
+}
+
+impl Reader<'_> {
+    fn segments(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
+        let Some(map) = node.map("segments", diagnostics) else { return };
+        for (key, node) in map.iter() {
+            let Some(place) = place(key, diagnostics) else { continue };
+            if place.field != 0 {
+                diagnostics.push(
+                    Diagnostic::error("profile.place", &key.span, "this is a field, not a segment")
+                        .with_help("fields stand under `fields`"),
+                );
+                continue;
+            }
+            let known = self.profile.version.segment(place.segment).is_some();
+            if !known
+                && !place.segment.as_str().starts_with('Z')
+                && node.as_map().and_then(|map| map.get("name")).is_none()
+            {
+                self.unknown_segment(key, place, diagnostics);
+                continue;
+            }
+            let Some(constraint) = segment(node, diagnostics) else { continue };
+            let own = self.profile.segments.entry(place.segment).or_default();
+            *own = SegmentConstraint { fields: std::mem::take(&mut own.fields), ..constraint };
+        }
+    }
+
+    fn unknown_segment(&self, key: &Key, place: Place, diagnostics: &mut Diagnostics) {
+        let version = self.profile.version;
+        let names: Vec<String> =
+            version.segments().map(|segment| segment.name().to_string()).collect();
+        let near = nearest(place.segment.as_str(), names.iter().map(String::as_str));
+        diagnostics.push(
+            Diagnostic::error(
+                "profile.place",
+                &key.span,
+                format!("version {version} has no segment {}", place.segment),
+            )
+            .with_nearest(near)
+            .with_help("for a segment of the partner's own give it a name: `{ name: … }`"),
+        );
+    }
+
+    fn fields(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
+        let Some(map) = node.map("fields", diagnostics) else { return };
+        for (key, node) in map.iter() {
+            self.places += 1;
+            if self.places > PLACES_MAX {
+                let message = format!("a profile speaks of at most {PLACES_MAX} places");
+                diagnostics.push(Diagnostic::error("profile.too-many", &key.span, message));
+                return;
+            }
+            let Some(place) = place(key, diagnostics) else { continue };
+            if !self.is_place(key, place, diagnostics) {
+                continue;
+            }
+            let Some(constraint) = self.element(node, place, diagnostics) else { continue };
+            let Some(own) = self.profile.element_mut(&place) else { continue };
+            *own = ElementConstraint { parts: std::mem::take(&mut own.parts), ..constraint };
+        }
+    }
+
+    /// Whether the profile can speak of the place; where not, that is reported.
+    fn is_place(&self, key: &Key, place: Place, diagnostics: &mut Diagnostics) -> bool {
+        let refuse = |diagnostics: &mut Diagnostics, message: String, help: &str| {
+            diagnostics
+                .push(Diagnostic::error("profile.place", &key.span, message).with_help(help));
+            false
+        };
+        if place.field == 0 {
+            let help = "segments stand under `segments`, or name a field: `PID-3`";
+            return refuse(diagnostics, "this is a segment, not a field".to_owned(), help);
+        }
+        if place.field > FIELDS_MAX || place.component.max(place.subcomponent) > PARTS_MAX {
+            let message = format!(
+                "a profile speaks of at most {FIELDS_MAX} fields and {PARTS_MAX} parts of one"
+            );
+            return refuse(diagnostics, message, "look at the numbers");
+        }
+        // A field of the partner's own may stand behind those of the standard.
+        let known = self.profile.version.segment(place.segment).is_some()
+            || self.profile.segments.contains_key(&place.segment)
+            || place.segment.as_str().starts_with('Z');
+        if !known {
+            self.unknown_segment(key, place, diagnostics);
+        }
+        known
+    }
+
+    fn element(
+        &self,
+        node: &Node,
+        place: Place,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<ElementConstraint> {
+        if node.as_scalar().is_some() {
+            let usage = Some(UsageConstraint::of(usage(node, diagnostics)?.0));
+            return Some(ElementConstraint { usage, ..ElementConstraint::default() });
+        }
+        let mut fields = Fields::of(node, "field", diagnostics)?;
+        fields.misplaced("repeats", "write `cardinality: 0..4`");
+        fields.misplaced("table", "write `values: { table: 0001 }`");
+        fields.misplaced("required", "write `usage: R`");
+        fields.misplaced("max_length", "write `length: 1..20`");
+        let name = fields.optional("name", boxed_text);
+        let data_type =
+            fields.optional("type", |node, diagnostics| self.data_type(node, diagnostics));
+        let usage = usage_constraint(&mut fields);
+        let cardinality_node = fields.map().get("cardinality");
+        let cardinality = fields.optional("cardinality", cardinality);
+        if let Some(node) = cardinality_node.filter(|_| place.component != 0) {
+            fields.diagnostics().push(
+                Diagnostic::error(
+                    "profile.place",
+                    &node.span,
+                    "only segments and fields have a cardinality",
+                )
+                .with_help("write `usage: R` for a part that has to be there"),
+            );
+        }
+        let length = fields.optional("length", length);
+        let values = fields.optional("values", |node, diagnostics| self.values(node, diagnostics));
+        let constant = fields.optional("constant", |node, diagnostics| {
+            node.text_not_empty(diagnostics).map(Box::<str>::from)
+        });
+        let format = fields.optional("format", |node, diagnostics| {
+            let read = Format::parse(node.text_not_empty(diagnostics)?);
+            read.map_err(|help| {
+                diagnostics.push(
+                    Diagnostic::error("profile.format", &node.span, "this format can't be read")
+                        .with_help(help),
+                );
+            })
+            .ok()
+        });
+        let pattern = fields.optional("pattern", |node, diagnostics| {
+            let read = pattern(node.text_not_empty(diagnostics)?);
+            read.map_err(|message| {
+                diagnostics.push(Diagnostic::error("profile.format", &node.span, message));
+            })
+            .ok()
+        });
+        fields.finish().then(|| ElementConstraint {
+            name,
+            data_type,
+            usage,
+            cardinality,
+            length,
+            values: values.map(Arc::new),
+            constant,
+            format,
+            pattern,
+            parts: Vec::new(),
+        })
+    }
+
+    fn data_type(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
+        let text = node.text_not_empty(diagnostics)?;
+        let version = self.profile.version;
+        if version.data_type(text).is_some() {
+            return Some(text.into());
+        }
+        let names: Vec<&str> = version.data_types().map(|data_type| data_type.name()).collect();
+        diagnostics.push(
+            Diagnostic::error(
+                "profile.type",
+                &node.span,
+                format!("version {version} has no data type of this name"),
+            )
+            .with_nearest(nearest(text, names.iter().copied())),
+        );
+        None
+    }
+
+    fn values(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<ValueSet> {
+        if node.as_list().is_some() {
+            let codes = node.list_of(diagnostics, code)?;
+            if codes.is_empty() {
+                diagnostics.push(
+                    Diagnostic::error("profile.values", &node.span, "this list is empty")
+                        .with_help(
+                            "list the codes, or remove the line; `usage: X` forbids the field",
+                        ),
+                );
+                return None;
+            }
+            return Some(ValueSet::listed(codes));
+        }
+        if node.as_map().is_none() {
+            node.one_of(&["any"], diagnostics)?;
+            return Some(ValueSet::any());
+        }
+        let mut fields = Fields::of(node, "values", diagnostics)?;
+        let list = |node: &Node, diagnostics: &mut Diagnostics| node.list_of(diagnostics, code);
+        let values = match fields.exactly_one(&["table", "codes"])? {
+            ("table", node) => {
+                let with = fields.optional("with", list).unwrap_or_default();
+                let without = fields.optional("without", list).unwrap_or_default();
+                let table = self.table(node, fields.diagnostics())?;
+                Some(ValueSet::standard(
+                    table,
+                    with.into_iter().collect(),
+                    without.into_iter().collect(),
+                ))
+            }
+            (_, node) => self.code_table(node, fields.diagnostics()),
+        };
+        fields.finish().then_some(values?)
+    }
+
+    fn table(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<crate::table::Table> {
+        let text = node.text_not_empty(diagnostics)?;
+        let version = self.profile.version;
+        let table = TableNumber::parse(text).and_then(|number| version.table(number));
+        if table.is_none() {
+            diagnostics.push(
+                Diagnostic::error("profile.values", &node.span, format!("version {version} has no such table"))
+                    .with_help("write the number of an HL7 table, as in `table: 0001`; for a code table of this project write `codes: NAME`"),
+            );
+        }
+        table
+    }
+
+    fn code_table(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<ValueSet> {
+        let name = node.text_not_empty(diagnostics)?;
+        let Some(codes) = self.tables.codes(name) else {
+            let names = self.tables.names();
+            diagnostics.push(
+                Diagnostic::error("profile.values", &node.span, "there is no such code table")
+                    .with_nearest(nearest(name, names.iter().map(String::as_str)))
+                    .with_help(format!(
+                        "add the file `tables/{name}.csv`, with the codes in its first column"
+                    )),
+            );
+            return None;
+        };
+        if codes.len() > CODES_MAX {
+            let message = format!("a value set has at most {CODES_MAX} codes");
+            diagnostics.push(Diagnostic::error("profile.values", &node.span, message));
+            return None;
+        }
+        Some(ValueSet::code_table(name, codes))
+    }
+
+    fn rules(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
+        let Some(nodes) = node.list(diagnostics) else { return };
+        if nodes.len() > RULES_MAX {
+            let message = format!("a profile has at most {RULES_MAX} rules");
+            diagnostics.push(Diagnostic::error("profile.too-many", &node.span, message));
+            return;
+        }
+        let rules: Vec<Rule> = nodes.iter().filter_map(|node| rule(node, diagnostics)).collect();
+        self.profile.rules = rules;
+    }
+}
+
+fn segment(node: &Node, diagnostics: &mut Diagnostics) -> Option<SegmentConstraint> {
+    if node.as_scalar().is_some() {
+        let usage = Some(UsageConstraint::of(usage(node, diagnostics)?.0));
+        return Some(SegmentConstraint { usage, ..SegmentConstraint::default() });
+    }
+    let mut fields = Fields::of(node, "segment", diagnostics)?;
+    fields.misplaced("fields", "fields stand under `fields` of the profile: `ZPI-1: { … }`");
+    let name = fields.optional("name", boxed_text);
+    let usage = usage_constraint(&mut fields);
+    let cardinality = fields.optional("cardinality", cardinality);
+    let standing = fields.optional("after", standing);
+    fields.finish().then(|| SegmentConstraint {
+        name,
+        usage,
+        cardinality,
+        standing,
+        fields: Vec::new(),
+    })
+}
+
+fn standing(node: &Node, diagnostics: &mut Diagnostics) -> Option<Standing> {
+    let segment = |node: &Node, diagnostics: &mut Diagnostics| {
+        let text = node.text_not_empty(diagnostics)?;
+        let name = text.try_into();
+        if name.is_err() {
+            diagnostics.push(
+                Diagnostic::error("profile.place", &node.span, "this is no segment").with_help(
+                    "name the segments it may follow, as in `after: [OBX, NTE]`, or write `any`",
+                ),
+            );
+        }
+        name.ok()
+    };
+    if node.as_list().is_some() {
+        return Some(Standing::After(node.list_of(diagnostics, segment)?));
+    }
+    if node.as_scalar().is_some_and(|scalar| scalar.text() == "any") {
+        return Some(Standing::Anywhere);
+    }
+    Some(Standing::After(vec![segment(node, diagnostics)?]))
+}
+
+fn rule(node: &Node, diagnostics: &mut Diagnostics) -> Option<Rule> {
+    let mut fields = Fields::of(node, "rule", diagnostics)?;
+    fields.misplaced("if", "write `when`");
+    let when_there = fields.contains("when");
+    let when = fields.optional("when", condition);
+    let text = fields.optional("text", boxed_text);
+    let demand = match fields.exactly_one(&["require", "forbid", "then"]) {
+        Some(("then", node)) => condition(node, fields.diagnostics()).map(Demand::Hold),
+        Some((kind, node)) => places(node, fields.diagnostics()).map(|places| {
+            if kind == "require" { Demand::Require(places) } else { Demand::Forbid(places) }
+        }),
+        None => None,
+    };
+    if !fields.finish() || (when_there && when.is_none()) {
+        return None;
+    }
+    Some(Rule { when, demand: demand?, text })
+}
+
+fn accepted(node: &Node, diagnostics: &mut Diagnostics) -> Option<Accepted> {
+    let mut fields = Fields::of(node, "accept", diagnostics)?;
+    let at = fields.optional("at", place_in_text);
+    let at_there = fields.contains("at");
+    let rule = fields.required("rule", rule_name);
+    let seen = fields.optional("seen", |node, diagnostics| {
+        node.integer(0..=i64::MAX, diagnostics).and_then(|count| u64::try_from(count).ok())
+    });
+    let sound = fields.finish() && at_there == at.is_some();
+    Some(Accepted { at, rule: rule?, seen }).filter(|_| sound)
+}
+
+/// The name of a rule of the standard.
+fn rule_name(node: &Node, diagnostics: &mut Diagnostics) -> Option<&'static str> {
+    let text = node.text_not_empty(diagnostics)?;
+    let names = || {
+        let conditional = CONDITIONAL_RULES.iter().map(|rule| rule.id);
+        validation::Rule::ALL.into_iter().map(|rule| rule.id()).chain(conditional)
+    };
+    let found = names().find(|name| *name == text);
+    if found.is_none() {
+        diagnostics.push(
+            Diagnostic::error("profile.accept", &node.span, "validation has no rule of this name")
+                .with_nearest(nearest(text, names()))
+                .with_help("a finding tells its rule's name: `pipehat message validate` shows it"),
+        );
+    }
+    found
+}
+
+fn place_in_text(node: &Node, diagnostics: &mut Diagnostics) -> Option<Place> {
+    let text = node.text_not_empty(diagnostics)?;
+    Place::parse(text)
+        .map_err(|message| {
+            diagnostics.push(Diagnostic::error("profile.place", &node.span, message));
+        })
+        .ok()
+}
+
+fn places(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<Place>> {
+    let places = match node.as_list() {
+        Some(_) => node.list_of(diagnostics, place_in_text)?,
+        None => vec![place_in_text(node, diagnostics)?],
+    };
+    let first = places.first().map(|place| (place.segment, place.field == 0));
+    if first.is_none()
+        || places
+            .iter()
+            .any(|place| Some((place.segment, place.field == 0)) != first && place.field != 0)
+    {
+        diagnostics.push(
+            Diagnostic::error(
+                "profile.rule",
+                &node.span,
+                "a rule speaks of the fields of one segment",
+            )
+            .with_help("write one rule for each segment"),
+        );
+        return None;
+    }
+    Some(places)
+}
+
+fn place(key: &Key, diagnostics: &mut Diagnostics) -> Option<Place> {
+    Place::parse(&key.text)
+        .map_err(|message| {
+            diagnostics.push(Diagnostic::error("profile.place", &key.span, message).with_help(
+                "write segments as `PID`, and fields as `PID-3`, `PID-3.4` or `PID-3.4.1`",
+            ));
+        })
+        .ok()
+}
+
+fn code(node: &Node, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
+    node.text_not_empty(diagnostics).map(Box::from)
+}
+
+fn boxed_text(node: &Node, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
+    node.text(diagnostics).map(Box::from)
+}
+
+/// `usage` with the `when` beside it.
+fn usage_constraint(fields: &mut Fields<'_, '_>) -> Option<UsageConstraint> {
+    let when_node = fields.take("when");
+    let when = when_node.and_then(|node| condition(node, fields.diagnostics()));
+    let usage_node = fields.map().get("usage");
+    let read = fields.optional("usage", usage);
+    if let Some(node) = when_node.filter(|_| usage_node.is_none()) {
+        fields.diagnostics().push(
+            Diagnostic::error(
+                "profile.usage",
+                &node.span,
+                "there is no usage that this could decide",
+            )
+            .with_help("add `usage: C(R/O)`: required when it holds, optional when not"),
+        );
+    }
+    let (usage, otherwise) = read?;
+    let depends = otherwise != usage;
+    if let Some(node) = usage_node.filter(|_| depends != when_node.is_some()) {
+        let (message, help) = if depends {
+            ("a conditional usage needs its condition", "add `when: …`, or write R, RE, O or X")
+        } else {
+            (
+                "this usage does not depend on a condition",
+                "write `C(R/O)`: R when it holds, O when not",
+            )
+        };
+        fields
+            .diagnostics()
+            .push(Diagnostic::error("profile.usage", &node.span, message).with_help(help));
+        return None;
+    }
+    Some(UsageConstraint { usage, otherwise, when })
+}
+
+/// `R`, or `C(R/O)`. `C` alone is `C(R/X)` and `CE` is `C(RE/X)` (HL7 v2.5.1 §2.12.6.6).
+fn usage(node: &Node, diagnostics: &mut Diagnostics) -> Option<(Usage, Usage)> {
+    let text = node.text_not_empty(diagnostics)?;
+    let found = match text {
+        "C" => Some((Usage::Required, Usage::NotSupported)),
+        "CE" => Some((Usage::RequiredOrEmpty, Usage::NotSupported)),
+        "B" | "W" => None,
+        text => match text.strip_prefix("C(").and_then(|rest| rest.strip_suffix(')')) {
+            Some(inner) => inner.split_once('/').and_then(|(when, otherwise)| {
+                let read = |code: &str| {
+                    Usage::from_code(code)
+                        .filter(|usage| matches!(usage.code(), "R" | "RE" | "O" | "X"))
+                };
+                Some((read(when)?, read(otherwise)?)).filter(|(when, otherwise)| when != otherwise)
+            }),
+            None => Usage::from_code(text).map(|usage| (usage, usage)),
+        },
+    };
+    if found.is_none() {
+        let near = nearest(text, ["R", "RE", "O", "C", "CE", "X"]);
+        diagnostics.push(
+            Diagnostic::error("profile.usage", &node.span, "this is no usage")
+                .with_nearest(near)
+                .with_help("the usages are R (required), RE (required or empty), O (optional), X (not supported), and C(R/O) with a `when`"),
+        );
+    }
+    found
+}
+
+fn condition(node: &Node, diagnostics: &mut Diagnostics) -> Option<Condition> {
+    let text = node.text_not_empty(diagnostics)?;
+    let ConditionError { at, message, help } = match Condition::parse(text) {
+        Ok(condition) => return Some(condition),
+        Err(error) => error,
+    };
+    let end = if at.end > at.start { at.end } else { at.start + 1 };
+    let start = at.start.min(text.len().saturating_sub(1));
+    let span = node.sub_span_of_bytes(start, end.max(start + 1));
+    let error = Diagnostic::error("profile.condition", &span, message);
+    diagnostics.push(match help {
+        Some(help) => error.with_help(help),
+        None => error,
+    });
+    None
+}
+
+/// `0..1`, `1..*`, or one number for both ends.
+fn range(node: &Node, most: u32, diagnostics: &mut Diagnostics) -> Option<(u32, Option<u32>)> {
+    let text = node.text_not_empty(diagnostics)?;
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u32>().ok().filter(|&number| digits && number <= most)
+    };
+    let found = match text.split_once("..") {
+        Some((least, "*")) => number(least).map(|least| (least, None)),
+        Some((least, most)) => number(least).zip(number(most).map(Some)),
+        None => number(text).map(|number| (number, Some(number))),
+    };
+    let found = found.filter(|(least, most)| most.is_none_or(|most| *least <= most));
+    if found.is_none() {
+        diagnostics.push(
+            Diagnostic::error("profile.range", &node.span, "this is no range")
+                .with_help("write the least and the most, as in `0..1`, `1..4` or `1..*`, or one number for exactly that"),
+        );
+    }
+    found
+}
+
+fn cardinality(node: &Node, diagnostics: &mut Diagnostics) -> Option<Cardinality> {
+    let (least, most) = range(node, u32::from(u16::MAX) - 1, diagnostics)?;
+    let number = |number: u32| u16::try_from(number).ok();
+    Some(Cardinality { least: number(least)?, most: most.and_then(number) })
+}
+
+fn length(node: &Node, diagnostics: &mut Diagnostics) -> Option<Length> {
+    let (least, most) = range(node, u32::MAX - 1, diagnostics)?;
+    Some(Length { least, most })
+}
