@@ -178,6 +178,7 @@ impl Generator {
                 scene: &self.scene,
                 staff: &self.world.staff,
                 cursor: Cursor::default(),
+                finding: None,
             },
             out: target,
             zone_minutes: self.settings.zone_minutes,
