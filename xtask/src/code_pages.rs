@@ -28,6 +28,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("http", "The HTTP connector."),
     ("message", "Decisions about messages that can't be taken."),
     ("mllp", "The MLLP connector."),
+    ("profile", "Mistakes in profiles, shown by `pipehat check` and `pipehat profile`."),
     (
         "program",
         "What came of a channel's steps: why a message was parked or filtered, and findings.",

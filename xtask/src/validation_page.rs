@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pipehat_dictionary::Subject;
+use pipehat_dictionary::Detail;
 use pipehat_dictionary::validation::{CONDITIONAL_RULES, Level, Rule};
 
 use crate::page::cell;
@@ -60,6 +60,6 @@ fn row(page: &mut String, rule: Rule) {
         rule.id(),
         cell(rule.summary()),
         rule.code().number(),
-        cell(&rule.clause(&Subject::None)),
+        cell(&rule.clause(&Detail::None)),
     );
 }

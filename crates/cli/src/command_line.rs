@@ -6,8 +6,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, completions, demo, generate, journal, listen, message, messages, new, profile,
-    prove, send, status, test, up,
+    bench, check, completions, demo, dictionary, generate, journal, listen, message, messages, new,
+    profile, prove, send, status, test, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Journal(journal::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
+    #[command(display_order = order::MESSAGES + 4)]
+    Dictionary(dictionary::Arguments),
     #[command(display_order = order::MESSAGES + 1)]
     Generate(generate::Arguments),
     #[command(display_order = order::MESSAGES + 2)]
@@ -129,6 +131,7 @@ impl Command {
             Self::Prove(arguments) => arguments.run(terminal),
             Self::Journal(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
+            Self::Dictionary(arguments) => arguments.run(terminal),
             Self::Generate(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_message::{
     BatchPartKind, Batches, Charset, CharsetRule, Finding, Header, Limits, Meaning, Message,
     ParseError, Piece, Unencodable, Value, sequences,
@@ -298,7 +299,10 @@ impl MessageFile {
             Cow::Owned(bytes) => Message::parse_owned(bytes, &limits),
         };
         match message {
-            Ok(message) => Ok(FileMessage { number, message, form, guessed }),
+            Ok(message) => {
+                let message = message.read_groups_with(STANDARD_GROUPS);
+                Ok(FileMessage { number, message, form, guessed })
+            }
             Err(source) => {
                 Err(MessageFileError::Unreadable { name: self.name.clone(), number, source })
             }

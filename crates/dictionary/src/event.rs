@@ -18,6 +18,11 @@ impl Event {
         Self { version, at }
     }
 
+    /// The version that defines it so.
+    pub const fn version(self) -> Version {
+        self.version
+    }
+
     fn row(self) -> Row {
         file::row(Section::Events, self.at)
     }

@@ -99,12 +99,12 @@ pub struct Finding {
     /// The version the message was read by.
     pub version: Version,
     /// What stands in the text beside the rule's own words.
-    pub subject: Subject,
+    pub detail: Detail,
 }
 
 /// What a finding is about: names and numbers of the standard, never a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum Detail {
     /// Nothing more to say.
     None,
     /// The name of a segment, field or component.
@@ -134,17 +134,17 @@ impl Finding {
 
     /// Where the standard says so.
     pub fn clause(&self) -> Cow<'static, str> {
-        self.rule.clause(&self.subject)
+        self.rule.clause(&self.detail)
     }
 
     /// What the standard calls the segment, field or component; empty where it has no name for it.
     pub fn name(&self) -> &'static str {
-        match &self.subject {
-            Subject::Name(name)
-            | Subject::Most(name, _)
-            | Subject::Table(name, _)
-            | Subject::DataType(name, _) => name,
-            Subject::None | Subject::More(_) | Subject::Text(_) => self.standard_name(),
+        match &self.detail {
+            Detail::Name(name)
+            | Detail::Most(name, _)
+            | Detail::Table(name, _)
+            | Detail::DataType(name, _) => name,
+            Detail::None | Detail::More(_) | Detail::Text(_) => self.standard_name(),
         }
     }
 
@@ -160,14 +160,14 @@ impl Finding {
     /// What is wrong and what to do, in a sentence without values.
     pub fn text(&self) -> String {
         let field = self.standard_name();
-        let text = self.rule.text(&self.subject, self.version);
+        let text = self.rule.text(&self.detail, self.version);
         // `Patient Identifier List, ID Number is …`: a component's name says little by itself.
-        let of_component = match &self.subject {
-            Subject::Name(name)
-            | Subject::Most(name, _)
-            | Subject::Table(name, _)
-            | Subject::DataType(name, _) => *name != field && !name.is_empty(),
-            Subject::None | Subject::More(_) | Subject::Text(_) => false,
+        let of_component = match &self.detail {
+            Detail::Name(name)
+            | Detail::Most(name, _)
+            | Detail::Table(name, _)
+            | Detail::DataType(name, _) => *name != field && !name.is_empty(),
+            Detail::None | Detail::More(_) | Detail::Text(_) => false,
         };
         if of_component && self.location.component > 0 && !field.is_empty() {
             format!("{field}, {text}")
@@ -263,7 +263,7 @@ impl Findings {
                 rule: Rule::MoreFindings,
                 severity: Severity::Information,
                 version,
-                subject: Subject::More(left_out),
+                detail: Detail::More(left_out),
             });
         }
     }

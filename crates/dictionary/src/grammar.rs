@@ -250,6 +250,9 @@ impl Grammar {
             return Some(Step { cost, via: MESSAGE, repeats: false });
         }
         let origin = self.node(from);
+        if from == to && origin.most > 1 {
+            return Some(Step { cost: any, via: from, repeats: true });
+        }
         let mut best: Option<Step> = None;
         // Climbing: `below` is what was left behind, `around` what holds both.
         let (mut below, mut around) = (from, from);

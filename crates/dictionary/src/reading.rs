@@ -15,7 +15,7 @@ use std::fmt;
 
 use pipehat_message::SegmentName;
 
-use crate::grammar::{Grammar, MESSAGE, MISPLACED, Step};
+use crate::grammar::{Grammar, MESSAGE, MISPLACED, MISSING, Step};
 use crate::structure::{Node, NodeKind, Structure};
 
 mod replay;
@@ -33,6 +33,7 @@ const FREE: u64 = 1 << 21;
 #[derive(Default)]
 pub struct Reading {
     structure: Option<Structure>,
+    names: Vec<Option<SegmentName>>,
     placements: Vec<Placement>,
     groups: Vec<GroupInstance>,
     findings: Vec<PlacementFinding>,
@@ -135,20 +136,61 @@ impl Reading {
         self.placements.clear();
         self.groups.clear();
         self.findings.clear();
+        self.names.clear();
+        // Limits of `message` keep the number of segments far below this.
+        self.names.extend(segments.into_iter().take(NO_TRACE as usize));
+        if !self.follow_nearest(grammar) {
+            self.follow_all(grammar);
+        }
+        self.replay(grammar);
+    }
+
+    /// The quick way, which most messages allow: each segment goes to the nearest place. Gives up, and says so, where
+    /// that is a fault; another reading may then be better.
+    fn follow_nearest(&mut self, grammar: &Grammar) -> bool {
+        let mut last = MESSAGE;
+        for &name in &self.names {
+            let mut placement = Placement { group: 0, node: MESSAGE, home: NOT_A_SEGMENT };
+            if let Some(name) = name {
+                let named = grammar.nodes_named(name);
+                if named.is_empty() && !grammar.nodes_of_any().is_empty() {
+                    return false;
+                }
+                let mut nearest = (MISSING, MESSAGE);
+                for &(_, node) in named {
+                    match grammar.step(last, node) {
+                        Some(step) if step.cost < nearest.0 => nearest = (step.cost, node),
+                        _ => {}
+                    }
+                }
+                if nearest.1 != MESSAGE {
+                    last = nearest.1;
+                    placement.node = last;
+                } else if !named.is_empty() {
+                    return false;
+                }
+                placement.home = if stands_anywhere(name) { MESSAGE } else { UNEXPECTED };
+            }
+            self.placements.push(placement);
+        }
+        last != MESSAGE && grammar.missing_at_end(last) == 0
+    }
+
+    /// The thorough way: every reading that may turn out to be the best.
+    fn follow_all(&mut self, grammar: &Grammar) {
+        self.placements.clear();
         self.traces.clear();
         self.alternatives.clear();
         self.alternatives.push(Alternative { cost: 0, node: MESSAGE, trace: NO_TRACE });
-        for (index, name) in segments.into_iter().enumerate() {
-            // Limits of `message` keep the number of segments far below this.
-            let Ok(index) = u32::try_from(index) else { break };
-            let home = match name {
-                Some(name) => self.follow(grammar, index, name),
+        for index in 0..self.names.len() {
+            let Ok(segment) = u32::try_from(index) else { break };
+            let home = match self.names.get(index).copied().flatten() {
+                Some(name) => self.follow(grammar, segment, name),
                 None => NOT_A_SEGMENT,
             };
             self.placements.push(Placement { group: 0, node: MESSAGE, home });
         }
         self.choose(grammar);
-        self.replay(grammar);
     }
 
     /// Puts the segment at each of its nodes behind each reading so far, and keeps the best. Tells its home, for when

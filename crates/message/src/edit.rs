@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::delimiters::Delimiters;
 use crate::escape;
-use crate::message::{Lines, Message};
+use crate::message::{FoundLine, Message};
 use crate::parse::Line;
 use crate::part::{self, Place};
 use crate::path::{Occurrence, Path};
@@ -27,8 +27,8 @@ pub enum EditError {
     /// The header must stay, and stay first.
     #[error("the message header (MSH) stays the first segment")]
     Header,
-    /// Segment groups are known only with the structures of a version.
-    #[error("`{0}` is a group path, which cannot be edited")]
+    /// Nobody told the message how to [read groups](crate::Message::read_groups_with).
+    #[error("`{0}` is a group path, and the message's groups are not known")]
     GroupPath(Path),
     /// There is no such segment, and the path does not ask for a new one.
     #[error("`{0}` is not in the message: to add a segment write `(+1)`")]
@@ -111,9 +111,9 @@ impl Message<'_> {
         if path.field().is_none() {
             return self.set_segment(path, raw);
         }
-        if path.occurrence() == Occurrence::Next {
+        if path.adds_segment() {
             let line = self.new_segment(path, raw);
-            let at = self.place_after_last(path.segment());
+            let at = self.place_of_new(path)?;
             return self.insert_line(at, path.segment(), &line);
         }
         self.change(path, Change::Set(raw))
@@ -159,10 +159,10 @@ impl Message<'_> {
             // Nothing could separate the new subcomponent from the one before which it goes.
             return Err(EditError::NoSubcomponentSeparator(path.clone()));
         }
-        if path.occurrence() == Occurrence::Next {
+        if path.adds_segment() {
             return self.set_raw(path, raw);
         }
-        let Some((index, line, _)) = Lines::of(&self.lines, path).next() else {
+        let Some(FoundLine { index, line, .. }) = self.lines_of(path).next() else {
             return Err(EditError::SegmentAbsent(path.clone()));
         };
         if path.field().is_none() {
@@ -204,7 +204,7 @@ impl Message<'_> {
 
     /// Refuses what no edit may touch.
     fn check(&self, path: &Path) -> Result<(), EditError> {
-        if !path.groups().is_empty() {
+        if !path.groups().is_empty() && self.group_reader.is_none() {
             return Err(EditError::GroupPath(path.clone()));
         }
         let whole_header = path.field().is_none() && path.segment().declares_delimiters();
@@ -242,8 +242,8 @@ impl Message<'_> {
 
     fn set_segment(&mut self, path: &Path, raw: &[u8]) -> Result<(), EditError> {
         let name = self.line_name(path, raw)?;
-        if path.occurrence() == Occurrence::Next {
-            return self.insert_line(self.place_after_last(name), name, raw);
+        if path.adds_segment() {
+            return self.insert_line(self.place_of_new(path)?, name, raw);
         }
         self.change(path, Change::Set(raw))
     }
@@ -252,7 +252,7 @@ impl Message<'_> {
         if path.has_wildcard() {
             return self.change_every(path, change);
         }
-        let Some((index, line, _)) = Lines::of(&self.lines, path).next() else {
+        let Some(FoundLine { index, line, .. }) = self.lines_of(path).next() else {
             return match change {
                 Change::Set(_) => Err(EditError::SegmentAbsent(path.clone())),
                 Change::Clear | Change::Remove => Ok(()),
@@ -267,7 +267,7 @@ impl Message<'_> {
     /// Finds all places first, so that a limit refuses the whole edit, then goes backwards so that none moves.
     fn change_every(&mut self, path: &Path, change: Change<'_>) -> Result<(), EditError> {
         let mut targets = Vec::new();
-        for (index, line, _) in Lines::of(&self.lines, path) {
+        for FoundLine { index, line, .. } in self.lines_of(path) {
             if path.repetition() != Some(Occurrence::All) {
                 targets.extend(self.locate(index, line, path, path.repetition()));
                 continue;
@@ -391,6 +391,15 @@ impl Message<'_> {
         }
         line.extend_from_slice(raw);
         line
+    }
+
+    /// Where the segment goes that a path with `+1` adds.
+    fn place_of_new(&self, path: &Path) -> Result<InsertAt, EditError> {
+        if path.groups().is_empty() {
+            return Ok(self.place_after_last(path.segment()));
+        }
+        let place = self.group_reader.and_then(|reader| reader.place_of_new(self, path));
+        place.ok_or_else(|| EditError::SegmentAbsent(path.clone()))
     }
 
     /// After the last segment of the name and the notes that belong to it; at the end if there is none.

@@ -25,6 +25,7 @@ mod difference;
 mod edit;
 mod escape;
 mod formatted_text;
+mod groups;
 mod header;
 mod message;
 pub mod mllp;
@@ -58,6 +59,7 @@ pub use escape::{
     sequences, unescape,
 };
 pub use formatted_text::plain_text;
+pub use groups::{GroupReader, GroupedSegment};
 pub use header::{HEADER_BYTES_MAX, Header, HeaderError};
 pub use message::{Match, Message};
 pub use parse::{HeaderFound, Limits, ParseError};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use crate::delimiters::Delimiters;
+use crate::groups::{GroupReader, GroupedSegment};
 use crate::parse::{self, Limits, Line, ParseError};
 use crate::part::{self, Place};
 use crate::path::{Occurrence, Path};
@@ -23,6 +24,7 @@ pub struct Message<'a> {
     pub(crate) delimiters: Delimiters,
     pub(crate) limits: Limits,
     pub(crate) edited: bool,
+    pub(crate) group_reader: Option<&'static dyn GroupReader>,
 }
 
 /// One match of a path with `*` or `last` in it.
@@ -52,13 +54,20 @@ impl<'a> Message<'a> {
 
     fn indexed(bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Self, ParseError> {
         let (delimiters, lines) = parse::index(&bytes, limits)?;
-        Ok(Self { bytes, lines, delimiters, limits: *limits, edited: false })
+        Ok(Self { bytes, lines, delimiters, limits: *limits, edited: false, group_reader: None })
     }
 
     /// The same message, independent of the bytes it was parsed from.
     pub fn into_owned(self) -> Message<'static> {
-        let Self { bytes, lines, delimiters, limits, edited } = self;
-        Message { bytes: Cow::Owned(bytes.into_owned()), lines, delimiters, limits, edited }
+        let Self { bytes, lines, delimiters, limits, edited, group_reader } = self;
+        let bytes = Cow::Owned(bytes.into_owned());
+        Message { bytes, lines, delimiters, limits, edited, group_reader }
+    }
+
+    /// Lets paths through segment groups find what they name.
+    pub fn read_groups_with(mut self, reader: &'static dyn GroupReader) -> Self {
+        self.group_reader = Some(reader);
+        self
     }
 
     /// The delimiters that MSH-1 and MSH-2 declare.
@@ -135,7 +144,10 @@ impl<'a> Message<'a> {
     /// Every match of a path, each with its own path.
     pub fn matches<'s>(&'s self, path: &Path) -> impl Iterator<Item = Match<'s>> {
         self.found(path).map(move |found| {
-            let mut own = path.clone().with_occurrence(found.occurrence);
+            let mut own = match &found.groups {
+                Some(numbered) => path.clone().numbered_as(numbered),
+                None => path.clone().with_occurrence(found.occurrence),
+            };
             if let Some(repetition) = found.repetition {
                 own = own.with_repetition(repetition);
             }
@@ -144,7 +156,28 @@ impl<'a> Message<'a> {
     }
 
     fn found<'s, 'p>(&'s self, path: &'p Path) -> Found<'s, 'p> {
-        Found { lines: Lines::of(&self.lines, path), message: self.parts(), path, field: None }
+        let (lines, message) = (self.lines_of(path), self.parts());
+        Found { lines, message, path, field: None, groups: None }
+    }
+
+    /// The indexes of the segments that a path names, in message order; what is below the segment does not matter.
+    pub fn segment_indexes(&self, path: &Path) -> impl Iterator<Item = usize> {
+        self.lines_of(path).map(|found| found.index)
+    }
+
+    pub(crate) fn lines_of(&self, path: &Path) -> Lines<'_> {
+        let grouped = (!path.groups().is_empty()).then(|| {
+            let found = self.group_reader.map(|reader| reader.segments(self, path));
+            found.unwrap_or_default().into_iter()
+        });
+        Lines {
+            lines: &self.lines,
+            next: 0,
+            name: path.segment(),
+            passed: 0,
+            wanted: path.occurrence(),
+            grouped,
+        }
     }
 
     fn parts(&self) -> Parts<'_> {
@@ -175,42 +208,54 @@ impl fmt::Debug for Match<'_> {
     }
 }
 
-/// The lines a path's segment part matches, each with its index and occurrence (from 1).
+/// The lines a path's segment part matches.
 pub(crate) struct Lines<'l> {
     lines: &'l [Line],
     next: usize,
     name: SegmentName,
     passed: u32,
     wanted: Occurrence,
+    /// Of a path through groups: those found.
+    grouped: Option<std::vec::IntoIter<GroupedSegment>>,
+}
+
+/// One of them.
+pub(crate) struct FoundLine<'l> {
+    pub(crate) index: usize,
+    pub(crate) line: &'l Line,
+    /// Which of its name it is, from 1.
+    pub(crate) occurrence: u32,
+    /// Of a path through groups: its own.
+    pub(crate) path: Option<Path>,
 }
 
 impl<'l> Lines<'l> {
-    pub(crate) fn of(lines: &'l [Line], path: &Path) -> Self {
-        // Group paths need the structures of a version; without them nothing is found.
-        let lines = if path.groups().is_empty() { lines } else { &[] };
-        Self { lines, next: 0, name: path.segment(), passed: 0, wanted: path.occurrence() }
-    }
-
-    fn step(&mut self) -> Option<(usize, &'l Line, u32)> {
+    fn step(&mut self) -> Option<FoundLine<'l>> {
         let rest = self.lines.get(self.next..)?;
         let ahead = rest.iter().position(|line| line.name == Some(self.name))?;
         let index = self.next + ahead;
         self.next = index + 1;
         self.passed += 1;
-        Some((index, self.lines.get(index)?, self.passed))
+        let line = self.lines.get(index)?;
+        Some(FoundLine { index, line, occurrence: self.passed, path: None })
     }
 }
 
 impl<'l> Iterator for Lines<'l> {
-    type Item = (usize, &'l Line, u32);
+    type Item = FoundLine<'l>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(grouped) = &mut self.grouped {
+            let GroupedSegment { index, path } = grouped.next()?;
+            let line = self.lines.get(index)?;
+            return Some(FoundLine { index, line, occurrence: 1, path: Some(path) });
+        }
         match self.wanted {
             Occurrence::All => self.step(),
             Occurrence::Next => None,
             Occurrence::At(wanted) => loop {
                 let found = self.step()?;
-                if found.2 == wanted.get() {
+                if found.occurrence == wanted.get() {
                     self.lines = &[];
                     return Some(found);
                 }
@@ -229,6 +274,8 @@ impl<'l> Iterator for Lines<'l> {
 
 struct FoundValue<'m> {
     occurrence: Occurrence,
+    /// Of a path through groups: the path of the segment it stands in.
+    groups: Option<Path>,
     repetition: Option<Occurrence>,
     value: Value<'m>,
 }
@@ -247,6 +294,8 @@ struct Found<'m, 'p> {
     lines: Lines<'m>,
     /// While the repetitions of one field are walked through: what is left of it.
     field: Option<Repetitions<'m>>,
+    /// Of a path through groups: the path of the segment at hand.
+    groups: Option<Path>,
 }
 
 struct Repetitions<'m> {
@@ -263,7 +312,8 @@ impl<'m> Iterator for Found<'m, '_> {
             if let Some(found) = self.next_repetition() {
                 return Some(found);
             }
-            let (_, line, occurrence) = self.lines.next()?;
+            let FoundLine { line, occurrence, path, .. } = self.lines.next()?;
+            self.groups = path;
             let raw = self.message.bytes.get(line.span())?;
             let Some(found) = self.in_segment(raw, line.name, occurrence) else { continue };
             return Some(found);
@@ -286,7 +336,8 @@ impl<'m> Found<'m, '_> {
             let (occurrence, number) = (at(field.occurrence), at(field.passed));
             let raw = rest.get(..end.unwrap_or(rest.len()))?;
             if let Some(value) = in_repetition(raw, self.path, delimiters) {
-                return Some(FoundValue { occurrence, repetition: Some(number), value });
+                let groups = self.groups.clone();
+                return Some(FoundValue { occurrence, groups, repetition: Some(number), value });
             }
         }
     }
@@ -317,7 +368,8 @@ impl<'m> Found<'m, '_> {
             Some(Occurrence::All) => Some(Occurrence::FIRST),
             repetition => repetition,
         };
-        Some(FoundValue { occurrence: at(occurrence), repetition, value })
+        let groups = self.groups.clone();
+        Some(FoundValue { occurrence: at(occurrence), groups, repetition, value })
     }
 }
 

@@ -138,6 +138,25 @@ impl Path {
         self
     }
 
+    /// The same place reached through these groups, outermost first.
+    pub fn with_groups(mut self, groups: Vec<GroupStep>) -> Self {
+        self.groups = groups.into();
+        self
+    }
+
+    /// The same place in the very segment of another path.
+    pub(crate) fn numbered_as(mut self, other: &Self) -> Self {
+        self.groups.clone_from(&other.groups);
+        self.occurrence = other.occurrence;
+        self
+    }
+
+    /// Whether writing there adds a segment: one of its `which` before the field is `+1`.
+    pub fn adds_segment(&self) -> bool {
+        self.occurrence == Occurrence::Next
+            || self.groups.iter().any(|group| group.occurrence == Occurrence::Next)
+    }
+
     /// The segment groups on the way, outermost first; empty for a path that names a segment directly.
     pub fn groups(&self) -> &[GroupStep] {
         &self.groups

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 
+use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_engine::record::{
     Decided, Decision, Disposition, Processed, ProcessedOutcome, Received, Record, Settled,
     SettledOutcome,
@@ -288,6 +289,7 @@ impl Plan {
 
     fn identifiers(&self, bytes: &[u8], named: &[(Arc<str>, Path)]) -> Vec<store::Identifier> {
         let Ok(message) = Message::parse(bytes) else { return Vec::new() };
+        let message = message.read_groups_with(STANDARD_GROUPS);
         let named =
             named.iter().map(|(name, path)| (IdentifierKind::Custom(Arc::clone(name)), path));
         let standard = self.identifiers.iter().map(|(kind, path)| (kind.clone(), path));

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod dictionary;
 pub(crate) mod generate;
 pub(crate) mod journal;
 pub(crate) mod listen;

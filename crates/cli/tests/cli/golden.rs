@@ -51,6 +51,47 @@ fn show() {
 }
 
 #[test]
+fn dictionary() {
+    check(
+        "dictionary",
+        &[
+            &["dictionary", "PID-3"],
+            &["dictionary", "table", "0001"],
+            &["dictionary", "ORU_R01"],
+            &["dictionary", "ADT^A08", "--version", "2.9"],
+            &["dictionary", "EVN", "CX.5.1", "--version", "2.3"],
+            &["dictionary", "MSA-1", "--all-versions"],
+            &["dictionary", "MSA-1", "--json"],
+            &["dictionary", "search", "visit number"],
+            &["dictionary", "search", "visit number", "--json"],
+            &["dictionary", "search", "no such words"],
+            &["dictionary", "ORU_R10"],
+            &["dictionary", "PRT-3"],
+            &["dictionary", "PID-99", "PID-1"],
+            &["dictionary", "PID", "--version", "2.55"],
+            &["dictionary", "search"],
+        ],
+    );
+}
+
+#[test]
+fn groups() {
+    check(
+        "groups",
+        &[
+            &["message", "show", "result.hl7"],
+            &["message", "get", "result.hl7", "/PATIENT_RESULT/ORDER_OBSERVATION(2)/OBX-5"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATION(*)/OBX(*)-5"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATION(2)/NTE-3", "--json"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATOIN/OBX-5"],
+            &["message", "get", "result.hl7", "/ORDER_OBSERVATION/PID-5"],
+            &["message", "set", "result.hl7", "/ORDER_OBSERVATION(2)/NTE(+1)-3=a new note"],
+            &["message", "set", "result.hl7", "/ORDER_OBSERVATION(3)/OBX-5=nowhere"],
+        ],
+    );
+}
+
+#[test]
 fn get() {
     check(
         "get",
@@ -201,17 +242,17 @@ fn validate() {
     check(
         "validate",
         &[
-            &["message", "validate", "result.hl7"],
+            &["message", "validate", "clean.hl7"],
             &["message", "validate", "flawed.hl7"],
             &["message", "validate", "flawed.hl7", "--level", "lenient"],
             &["message", "validate", "flawed.hl7", "--level", "strict", "--show", "information"],
             &["message", "validate", "flawed.hl7", "--version", "2.3", "--show", "error"],
-            &["message", "validate", "result.hl7", "--fail-on", "warning", "--json"],
-            &["message", "validate", "flawed.hl7", "result.hl7", "prose.txt"],
+            &["message", "validate", "clean.hl7", "--fail-on", "warning", "--json"],
+            &["message", "validate", "flawed.hl7", "clean.hl7", "prose.txt"],
             &["message", "validate", "flawed.hl7", "--json"],
             &["message", "validate", "nothing.hl7"],
-            &["message", "validate", "result.hl7", "--level", "harsh"],
-            &["message", "validate", "result.hl7", "--version", "3"],
+            &["message", "validate", "clean.hl7", "--level", "harsh"],
+            &["message", "validate", "clean.hl7", "--version", "3"],
         ],
     );
 }

@@ -1,6 +1,7 @@
 //! File names made of a template: `{channel}-{message}-{ordinal}.hl7`.
 
 use jiff::Zoned;
+use pipehat_dictionary::{STANDARD_GROUPS, check_group_path};
 use pipehat_message::{Message, Path};
 
 use crate::Outbound;
@@ -115,7 +116,7 @@ impl NameTemplate {
                         None => {
                             let message = Message::parse(&outbound.bytes)
                                 .map_err(|_| NameError::NotHl7(path.to_string()))?;
-                            parsed.insert(message)
+                            parsed.insert(message.read_groups_with(STANDARD_GROUPS))
                         }
                     };
                     let value = message.get(path).map(|value| value.decoded());
@@ -164,7 +165,13 @@ fn piece(name: &str) -> Result<Piece, TemplateError> {
         "second" => Piece::Time("%S"),
         "millisecond" => Piece::Millisecond,
         path => match Path::parse(path) {
-            Ok(path) if path.field().is_some() && !path.has_wildcard() => Piece::Value(path),
+            Ok(path)
+                if path.field().is_some()
+                    && !path.has_wildcard()
+                    && check_group_path(&path, None).is_ok() =>
+            {
+                Piece::Value(path)
+            }
             _ => return Err(TemplateError::Unknown(path.to_owned())),
         },
     })

@@ -13,7 +13,7 @@ use super::check::{ProfileFinding, ProfileRule};
 use super::constraint::{Accepted, ElementConstraint, Profile};
 use super::place::Place;
 use super::write::present;
-use crate::finding::{Finding, Findings, Location, Subject};
+use crate::finding::{Detail, Finding, Findings, Location};
 use crate::reading::Reading;
 use crate::validation::{Constraints, Level, Rule, Rules};
 use crate::version::Version;
@@ -137,8 +137,8 @@ impl Constraints for ProfileConstraints {
             let rule = Rule::Profile { id: found.rule.id(), code: code(found.rule) };
             let severity = rule.severity(level).unwrap_or(Severity::Warning);
             let location = location(&found, message);
-            let subject = Subject::Text(found.text.into());
-            findings.push(Finding { location, group: None, rule, severity, version, subject });
+            let detail = Detail::Text(found.text.into());
+            findings.push(Finding { location, group: None, rule, severity, version, detail });
         });
     }
 }

@@ -4,7 +4,7 @@ use pipehat_message::{CharsetSpec, Header};
 
 use super::rule::Rule;
 use super::segment::{Checker, Place};
-use crate::finding::Subject;
+use crate::finding::Detail;
 use crate::resolve::{Resolved, StructureNote, VersionNote};
 use crate::version::Version;
 
@@ -17,14 +17,14 @@ impl Checker<'_, '_> {
         self.message_type(header, resolved);
         let processing_id = first(header.processing_id(), header);
         if !processing_id.is_empty() && !matches!(processing_id, b"P" | b"D" | b"T") {
-            self.report(Rule::ProcessingIdUnknown, Place::field(11), Subject::None);
+            self.report(Rule::ProcessingIdUnknown, Place::field(11), Detail::None);
         }
         if !is_overridden && let Some(note) = resolved.version_note {
             let rule = match note {
                 VersionNote::Missing => Rule::VersionMissing,
                 VersionNote::Unknown | VersionNote::Unreadable => Rule::VersionUnknown,
             };
-            self.report(rule, Place::field(12), Subject::None);
+            self.report(rule, Place::field(12), Detail::None);
         }
     }
 
@@ -42,14 +42,14 @@ impl Checker<'_, '_> {
             // Others are allowed, and usual with some.
             _ => return,
         };
-        self.report(Rule::EncodingCharacters, Place::field(2), Subject::Text(text.into()));
+        self.report(Rule::EncodingCharacters, Place::field(2), Detail::Text(text.into()));
     }
 
     fn message_type(&mut self, header: &Header<'_>, resolved: &Resolved) {
         let (code, trigger) = (header.message_code(), header.trigger_event());
         let place = Place::field(9);
         if code.is_empty() || code == b"\"\"" {
-            self.report(Rule::MessageTypeMissing, place, Subject::None);
+            self.report(Rule::MessageTypeMissing, place, Detail::None);
             return;
         }
         let is_local = code.first() == Some(&b'Z') || trigger.first() == Some(&b'Z');
@@ -58,16 +58,16 @@ impl Checker<'_, '_> {
             Some(_) if is_local => {}
             Some(StructureNote::NameUnknown | StructureNote::NotOfEvent) => {
                 let place = place.component(3);
-                self.report(Rule::MessageStructureDiffers, place, Subject::None);
+                self.report(Rule::MessageStructureDiffers, place, Detail::None);
             }
             Some(StructureNote::OfOtherVersion) => {
-                self.report(Rule::MessageTypeOfOtherVersion, place, Subject::None);
+                self.report(Rule::MessageTypeOfOtherVersion, place, Detail::None);
             }
             Some(StructureNote::EventUnknown) => {
-                self.report(Rule::TriggerEventUnknown, place.component(2), Subject::None);
+                self.report(Rule::TriggerEventUnknown, place.component(2), Detail::None);
             }
             Some(StructureNote::Unknown) => {
-                self.report(Rule::MessageTypeUnknown, place, Subject::None);
+                self.report(Rule::MessageTypeUnknown, place, Detail::None);
             }
         }
         // MSH-9.3 came with 2.3.1 and is required from 2.5 on, except of an ACK (HL7 v2.5.1 §2.15.9.9).
@@ -75,7 +75,7 @@ impl Checker<'_, '_> {
             && self.rules.version >= Version::V2_5
             && code != b"ACK"
         {
-            self.report(Rule::MessageStructureMissing, place.component(3), Subject::None);
+            self.report(Rule::MessageStructureMissing, place.component(3), Detail::None);
         }
     }
 
@@ -87,14 +87,14 @@ impl Checker<'_, '_> {
             return;
         }
         let Ok(spec) = CharsetSpec::from_msh18(declared) else {
-            self.report(Rule::CharacterSetUnknown, Place::field(18), Subject::None);
+            self.report(Rule::CharacterSetUnknown, Place::field(18), Detail::None);
             return;
         };
         if is_ascii {
             return;
         }
         if declared.is_empty() {
-            self.report(Rule::CharacterSetUndeclared, Place::field(18), Subject::None);
+            self.report(Rule::CharacterSetUndeclared, Place::field(18), Detail::None);
             return;
         }
         let charset = spec.charset().of_values();

@@ -4,7 +4,7 @@ use pipehat_message::SegmentName;
 
 use super::rule::Rule;
 use super::segment::Checker;
-use crate::finding::{Finding, Location, Subject};
+use crate::finding::{Detail, Finding, Location};
 use crate::reading::{PlacementFinding, PlacementProblem, Reading};
 use crate::structure::NodeKind;
 
@@ -75,7 +75,7 @@ impl Checker<'_, '_> {
             rule,
             severity,
             version: self.rules.version,
-            subject: Subject::Text(text.into()),
+            detail: Detail::Text(text.into()),
         });
     }
 

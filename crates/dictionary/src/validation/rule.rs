@@ -6,7 +6,7 @@ use pipehat_message::{ErrorCode, Severity};
 
 use super::condition::ConditionalRule;
 use super::level::Level;
-use crate::finding::Subject;
+use crate::finding::Detail;
 use crate::version::Version;
 
 /// A rule that a message can depart from. Its [`id`](Rule::id) is stable: settings and scripts may name it.
@@ -289,13 +289,13 @@ impl Rule {
     }
 
     /// Where the standard says so; of a data type, the clause of the type that the finding is about.
-    pub fn clause(self, subject: &Subject) -> Cow<'static, str> {
-        match (self, subject) {
-            (Self::DateMalformed | Self::NumberMalformed, Subject::DataType(_, "DT")) => {
+    pub fn clause(self, detail: &Detail) -> Cow<'static, str> {
+        match (self, detail) {
+            (Self::DateMalformed | Self::NumberMalformed, Detail::DataType(_, "DT")) => {
                 "HL7 v2.5.1 §2.A.21".into()
             }
-            (Self::DateMalformed, Subject::DataType(_, "TM")) => "HL7 v2.5.1 §2.A.75".into(),
-            (Self::CodeUnknown | Self::CodeNotSuggested, Subject::Table(_, table)) => {
+            (Self::DateMalformed, Detail::DataType(_, "TM")) => "HL7 v2.5.1 §2.A.75".into(),
+            (Self::CodeUnknown | Self::CodeNotSuggested, Detail::Table(_, table)) => {
                 format!("{}, table {table:04}", self.row().clause).into()
             }
             _ => self.row().clause.into(),
@@ -303,13 +303,13 @@ impl Rule {
     }
 
     /// A sentence: what is wrong, and what to do.
-    pub fn text(self, subject: &Subject, version: Version) -> String {
+    pub fn text(self, detail: &Detail, version: Version) -> String {
         let named = |name: &str, rest: &str| {
             let name = if name.is_empty() { "this field" } else { name };
             format!("{name} {rest}")
         };
-        match (self, subject) {
-            (_, Subject::Text(text)) => text.clone().into_owned(),
+        match (self, detail) {
+            (_, Detail::Text(text)) => text.clone().into_owned(),
             (Self::Conditional(rule), _) => rule.text.to_owned(),
             (Self::SegmentUnknown, _) => {
                 format!("version {version} has no such segment: local segments begin with Z")
@@ -318,50 +318,50 @@ impl Rule {
                 "this line is no segment: escape line breaks inside values as \\.br\\ or \\X0D\\"
                     .to_owned()
             }
-            (Self::FieldMissing, Subject::Name(name)) => {
+            (Self::FieldMissing, Detail::Name(name)) => {
                 named(name, "is required and empty: send a value")
             }
-            (Self::ComponentMissing, Subject::Name(name)) => {
+            (Self::ComponentMissing, Detail::Name(name)) => {
                 named(name, "is required where the field has a value: send it")
             }
-            (Self::RequiredDeleted, Subject::Name(name)) => {
+            (Self::RequiredDeleted, Detail::Name(name)) => {
                 named(name, "is required and can't be deleted with \"\"")
             }
-            (Self::FieldNotSupported, Subject::Name(name)) => {
+            (Self::FieldNotSupported, Detail::Name(name)) => {
                 named(name, &format!("is withdrawn in version {version}: don't send it"))
             }
             (Self::FieldUndefined, _) => {
                 format!("version {version} does not define this field: receivers will pass it over")
             }
-            (Self::FieldRepeats, Subject::Most(name, most)) => {
+            (Self::FieldRepeats, Detail::Most(name, most)) => {
                 named(name, &format!("may have {most} repetition(s) and has more"))
             }
-            (Self::ComponentUndefined, Subject::DataType(name, kind)) => named(
+            (Self::ComponentUndefined, Detail::DataType(name, kind)) => named(
                 name,
                 &format!(
                     "has more components than {kind} of version {version}: escape the component separator if it is text"
                 ),
             ),
-            (Self::SubcomponentUndefined, Subject::DataType(name, kind)) => named(
+            (Self::SubcomponentUndefined, Detail::DataType(name, kind)) => named(
                 name,
                 &format!(
                     "has more subcomponents than {kind} of version {version}: escape the subcomponent separator if it is text"
                 ),
             ),
-            (Self::ValueTooLong | Self::FieldTooLong, Subject::Most(name, most)) => {
+            (Self::ValueTooLong | Self::FieldTooLong, Detail::Most(name, most)) => {
                 named(name, &format!("is longer than {most} characters: receivers may cut it"))
             }
-            (Self::ConformanceLength, Subject::Most(name, most)) => named(
+            (Self::ConformanceLength, Detail::Most(name, most)) => named(
                 name,
                 &format!("is longer than {most} characters, which is what receivers have to take"),
             ),
-            (Self::NumberMalformed, Subject::DataType(name, _)) => {
+            (Self::NumberMalformed, Detail::DataType(name, _)) => {
                 named(name, "is no number: NM has digits, an optional sign and decimal point")
             }
-            (Self::SequenceIdMalformed, Subject::DataType(name, _)) => {
+            (Self::SequenceIdMalformed, Detail::DataType(name, _)) => {
                 named(name, "is no sequence ID: SI has digits only")
             }
-            (Self::DateMalformed, Subject::DataType(name, kind)) => {
+            (Self::DateMalformed, Detail::DataType(name, kind)) => {
                 let form = match *kind {
                     "DT" => "YYYY[MM[DD]]",
                     "TM" => "HH[MM[SS[.S[S[S[S]]]]]][+/-ZZZZ]",
@@ -372,32 +372,32 @@ impl Rule {
                     &format!("is no {kind} value: write an existing date or time as {form}"),
                 )
             }
-            (Self::ValuePadded, Subject::DataType(name, _)) => {
+            (Self::ValuePadded, Detail::DataType(name, _)) => {
                 named(name, "has blanks around it: send it without")
             }
-            (Self::CodeUnknown, Subject::Table(name, table)) => named(
+            (Self::CodeUnknown, Detail::Table(name, table)) => named(
                 name,
                 &format!("has a code that HL7 table {table:04} of version {version} does not list"),
             ),
-            (Self::CodeNotSuggested, Subject::Table(name, table)) => named(
+            (Self::CodeNotSuggested, Detail::Table(name, table)) => named(
                 name,
                 &format!(
                     "has a code that user-defined table {table:04} does not suggest: agree on it in a profile"
                 ),
             ),
-            (Self::CodeDeprecated, Subject::Table(name, table)) => named(
+            (Self::CodeDeprecated, Detail::Table(name, table)) => named(
                 name,
                 &format!("has a code that table {table:04} keeps for older versions only"),
             ),
-            (Self::MoreFindings, Subject::More(count)) => {
+            (Self::MoreFindings, Detail::More(count)) => {
                 format!("{count} more findings are not listed")
             }
             (
                 _,
-                Subject::Name(name)
-                | Subject::DataType(name, _)
-                | Subject::Most(name, _)
-                | Subject::Table(name, _),
+                Detail::Name(name)
+                | Detail::DataType(name, _)
+                | Detail::Most(name, _)
+                | Detail::Table(name, _),
             ) if !name.is_empty() => {
                 format!("{name}: {}", self.row().summary)
             }
@@ -433,7 +433,7 @@ mod tests {
             assert!(ids.insert(rule.id()), "{rule:?} twice");
             let ranks = Level::ALL.map(|level| rank(rule.severity(level)));
             assert!(ranks.is_sorted(), "{rule:?}");
-            assert!(rule.clause(&Subject::None).contains('§') || rule == Rule::MoreFindings);
+            assert!(rule.clause(&Detail::None).contains('§') || rule == Rule::MoreFindings);
         }
     }
 }

@@ -15,7 +15,7 @@ use super::rules::{
 use super::sequence::{self, SetIds};
 use super::table::Membership;
 use crate::element::Usage;
-use crate::finding::{Finding, Findings, Location, Subject};
+use crate::finding::{Detail, Finding, Findings, Location};
 use crate::table::TableKind;
 
 /// What bytes a field has inside.
@@ -107,20 +107,20 @@ impl<'v, 'm> Checker<'v, 'm> {
 
     /// Reports a departure, if this level looks at it.
     #[cold]
-    pub(super) fn report(&mut self, rule: Rule, place: Place, subject: Subject) {
+    pub(super) fn report(&mut self, rule: Rule, place: Place, detail: Detail) {
         let Some(severity) = rule.severity(self.level) else { return };
-        self.report_as(rule, severity, place, subject);
+        self.report_as(rule, severity, place, detail);
     }
 
     #[cold]
-    fn report_as(&mut self, rule: Rule, severity: Severity, place: Place, subject: Subject) {
+    fn report_as(&mut self, rule: Rule, severity: Severity, place: Place, detail: Detail) {
         let mut location = Location::of_segment(self.message, self.index);
         location.field = place.field;
         location.repetition = place.repetition;
         location.component = place.component;
         location.subcomponent = place.subcomponent;
         let version = self.rules.version;
-        self.findings.push(Finding { location, group: None, rule, severity, version, subject });
+        self.findings.push(Finding { location, group: None, rule, severity, version, detail });
     }
 
     /// Checks the segment at this index.
@@ -128,14 +128,14 @@ impl<'v, 'm> Checker<'v, 'm> {
         self.index = index;
         self.raw = raw;
         let Some(name) = name else {
-            self.report(Rule::LineNotSegment, Place::default(), Subject::None);
+            self.report(Rule::LineNotSegment, Place::default(), Detail::None);
             return;
         };
         let rules: &'v Rules = self.rules;
         let Some(segment) = rules.segment(name) else {
             let is_local = name.as_bytes().first() == Some(&b'Z');
             let rule = if is_local { Rule::SegmentLocal } else { Rule::SegmentUnknown };
-            self.report(rule, Place::default(), Subject::None);
+            self.report(rule, Place::default(), Detail::None);
             return;
         };
         self.present = 0;
@@ -165,7 +165,7 @@ impl<'v, 'm> Checker<'v, 'm> {
                 && !rule.then.is_met(self)
             {
                 let place = Place::field(rule.field);
-                self.report_as(Rule::Conditional(rule), severity, place, Subject::None);
+                self.report_as(Rule::Conditional(rule), severity, place, Detail::None);
             }
         }
         match &segment.name {
@@ -187,7 +187,7 @@ impl<'v, 'm> Checker<'v, 'm> {
     #[cold]
     pub(super) fn undecodable(&mut self, index: usize) {
         let header = std::mem::replace(&mut self.index, index);
-        self.report(Rule::CharacterSetUndecodable, Place::default(), Subject::None);
+        self.report(Rule::CharacterSetUndecodable, Place::default(), Detail::None);
         self.index = header;
     }
 
@@ -223,7 +223,7 @@ impl<'v, 'm> Checker<'v, 'm> {
         let Some(value) = raw.get(at..at + length) else { return };
         let index = usize::from(position);
         let Some(rules) = segment.fields.get(index - 1).filter(|_| index <= FIELDS_MAX) else {
-            self.report(Rule::FieldUndefined, Place::field(position), Subject::None);
+            self.report(Rule::FieldUndefined, Place::field(position), Detail::None);
             return;
         };
         self.present |= 1 << position;
@@ -232,7 +232,7 @@ impl<'v, 'm> Checker<'v, 'm> {
         }
         if rules.data_type == NONE || matches!(rules.usage, Usage::Withdrawn | Usage::NotSupported)
         {
-            self.report(Rule::FieldNotSupported, Place::field(position), Subject::Name(rules.name));
+            self.report(Rule::FieldNotSupported, Place::field(position), Detail::Name(rules.name));
             return;
         }
         let Some(data_type) = self.rules.type_at(rules.data_type) else { return };
@@ -269,7 +269,7 @@ impl<'v, 'm> Checker<'v, 'm> {
         }
         if count > rules.most {
             let place = Place { repetition: rules.most.saturating_add(1), ..place };
-            self.report(Rule::FieldRepeats, place, Subject::Most(rules.name, rules.most));
+            self.report(Rule::FieldRepeats, place, Detail::Most(rules.name, rules.most));
         }
     }
 
@@ -284,7 +284,7 @@ impl<'v, 'm> Checker<'v, 'm> {
     ) {
         if value == b"\"\"" {
             if rules.usage == Usage::Required {
-                self.report(Rule::RequiredDeleted, place, Subject::Name(rules.name));
+                self.report(Rule::RequiredDeleted, place, Detail::Name(rules.name));
             }
             return;
         }
@@ -321,17 +321,17 @@ impl<'v, 'm> Checker<'v, 'm> {
         flags: u8,
         place: Place,
     ) {
-        let subject = Subject::DataType(rules.name, data_type.name);
+        let detail = Detail::DataType(rules.name, data_type.name);
         if flags & COMPONENT != 0 {
             // Empty ones behind the value are harmless.
             let separator = self.delimiters.component;
             let mut parts = value.split(|&byte| byte == separator);
             if parts.by_ref().skip(1).any(|part| !part.is_empty()) {
-                self.report(Rule::ComponentUndefined, place.component(2), subject);
+                self.report(Rule::ComponentUndefined, place.component(2), detail);
             }
         } else {
             let place = place.component(place.component.max(1)).subcomponent(2);
-            self.report(Rule::SubcomponentUndefined, place, subject);
+            self.report(Rule::SubcomponentUndefined, place, detail);
         }
     }
 
@@ -363,8 +363,8 @@ impl<'v, 'm> Checker<'v, 'm> {
             }
             let index = usize::from(position);
             let Some(component) = data_type.components.get(index - 1) else {
-                let subject = Subject::DataType(rules.name, data_type.name);
-                self.report(Rule::ComponentUndefined, place.component(position), subject);
+                let detail = Detail::DataType(rules.name, data_type.name);
+                self.report(Rule::ComponentUndefined, place.component(position), detail);
                 break;
             };
             if index <= COMPONENTS_MAX {
@@ -389,7 +389,7 @@ impl<'v, 'm> Checker<'v, 'm> {
                 continue;
             }
             let name = component_name(data_type, position);
-            self.report(Rule::ComponentMissing, place.component(position), Subject::Name(name));
+            self.report(Rule::ComponentMissing, place.component(position), Detail::Name(name));
         }
     }
 
@@ -421,9 +421,9 @@ impl<'v, 'm> Checker<'v, 'm> {
                 continue;
             }
             let Some(sub) = data_type.components.get(usize::from(position) - 1) else {
-                let subject = Subject::DataType(rules.name, data_type.name);
+                let detail = Detail::DataType(rules.name, data_type.name);
                 let place = place.subcomponent(position);
-                self.report(Rule::SubcomponentUndefined, place, subject);
+                self.report(Rule::SubcomponentUndefined, place, detail);
                 break;
             };
             let primitive = if sub.data_type == NONE_TIMESTAMP {
@@ -478,7 +478,7 @@ impl<'v, 'm> Checker<'v, 'm> {
                 Primitive::Telephone => "TN",
                 _ => "ID",
             };
-            self.report(fault, place, Subject::DataType(rules.name, kind));
+            self.report(fault, place, Detail::DataType(rules.name, kind));
         }
         if primitive == Primitive::Code && rules.table != NONE {
             self.in_table(rules.table, value, rules.name, place);
@@ -499,13 +499,13 @@ impl<'v, 'm> Checker<'v, 'm> {
             Membership::NotListed => Rule::CodeNotSuggested,
         };
         let number = table.number;
-        self.report(rule, place, Subject::Table(name, number));
+        self.report(rule, place, Detail::Table(name, number));
     }
 
     #[cold]
     fn length(&mut self, rules: &ElementRules, value: &[u8], place: Place, rule: Rule) {
         if characters(value, &self.delimiters) > rules.length_max as usize {
-            self.report(rule, place, Subject::Most(rules.name, rules.length_max));
+            self.report(rule, place, Detail::Most(rules.name, rules.length_max));
         }
     }
 
@@ -514,8 +514,8 @@ impl<'v, 'm> Checker<'v, 'm> {
         if rules.conformance_length != ANY
             && characters(value, &self.delimiters) > rules.conformance_length as usize
         {
-            let subject = Subject::Most(rules.name, rules.conformance_length);
-            self.report(Rule::ConformanceLength, place, subject);
+            let detail = Detail::Most(rules.name, rules.conformance_length);
+            self.report(Rule::ConformanceLength, place, detail);
         }
     }
 
@@ -530,10 +530,10 @@ impl<'v, 'm> Checker<'v, 'm> {
             }
         }
         if unknown {
-            self.report(Rule::EscapeUnknown, place, Subject::Name(rules.name));
+            self.report(Rule::EscapeUnknown, place, Detail::Name(rules.name));
         }
         if malformed {
-            self.report(Rule::EscapeMalformed, place, Subject::Name(rules.name));
+            self.report(Rule::EscapeMalformed, place, Detail::Name(rules.name));
         }
     }
 
@@ -546,14 +546,14 @@ impl<'v, 'm> Checker<'v, 'm> {
         let Some(rules) = segment.fields.get(usize::from(value_at) - 1) else { return };
         let value = self.value(value_at);
         if self.present & 1 << type_at == 0 {
-            self.report(Rule::ValueTypeMissing, Place::field(type_at), Subject::None);
+            self.report(Rule::ValueTypeMissing, Place::field(type_at), Detail::None);
             return;
         }
         let kind = self.value(type_at);
         let known: &'v Rules = self.rules;
         let Some(data_type) = known.type_named(kind) else {
             if kind != b"\"\"" {
-                self.report(Rule::ValueTypeUnknown, Place::field(type_at), Subject::None);
+                self.report(Rule::ValueTypeUnknown, Place::field(type_at), Detail::None);
             }
             return;
         };
@@ -577,7 +577,7 @@ impl<'v, 'm> Checker<'v, 'm> {
                 .fields
                 .get(usize::from(position).saturating_sub(1))
                 .map_or("", |field| field.name);
-            self.report(Rule::FieldMissing, Place::field(position), Subject::Name(name));
+            self.report(Rule::FieldMissing, Place::field(position), Detail::Name(name));
         }
     }
 
@@ -585,7 +585,7 @@ impl<'v, 'm> Checker<'v, 'm> {
         if let Some(number) = sequence::number(self.value(1))
             && !self.set_ids.follows(segment.name, number)
         {
-            self.report(Rule::SetIdSequence, Place::field(1), Subject::None);
+            self.report(Rule::SetIdSequence, Place::field(1), Detail::None);
         }
     }
 
@@ -626,7 +626,7 @@ impl<'v, 'm> Checker<'v, 'm> {
             Special::Identifier => {
                 if part(1).is_empty() && data_type.required & 0b10 == 0 {
                     let name = component_name(data_type, 1);
-                    self.report(Rule::ComponentMissing, place.component(1), Subject::Name(name));
+                    self.report(Rule::ComponentMissing, place.component(1), Detail::Name(name));
                 }
                 let authority = part(4);
                 if let Some(separator) = self.delimiters.subcomponent
@@ -649,7 +649,7 @@ impl<'v, 'm> Checker<'v, 'm> {
                         self.report(
                             Rule::StructuredNumericMalformed,
                             place,
-                            Subject::Name(rules.name),
+                            Detail::Name(rules.name),
                         );
                     }
                 }
@@ -659,12 +659,12 @@ impl<'v, 'm> Checker<'v, 'm> {
                 let letters = currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase);
                 if !currency.is_empty() && !letters && currency != b"\"\"" {
                     let place = place.component(2);
-                    self.report(Rule::CurrencyMalformed, place, Subject::Name(rules.name));
+                    self.report(Rule::CurrencyMalformed, place, Detail::Name(rules.name));
                 }
             }
             Special::Range => {
                 if starts_after(part(1), part(2)) {
-                    self.report(Rule::RangeReversed, place, Subject::Name(rules.name));
+                    self.report(Rule::RangeReversed, place, Detail::Name(rules.name));
                 }
             }
         }
@@ -690,9 +690,9 @@ impl<'v, 'm> Checker<'v, 'm> {
     ) {
         if id.is_empty() != kind.is_empty() {
             let missing = if id.is_empty() { id_at } else { kind_at };
-            self.report(Rule::UniversalIdIncomplete, place.component(missing), Subject::Name(name));
+            self.report(Rule::UniversalIdIncomplete, place.component(missing), Detail::Name(name));
         } else if !identifier::is_universal_id(id, kind) {
-            self.report(Rule::UniversalIdMalformed, place.component(id_at), Subject::Name(name));
+            self.report(Rule::UniversalIdMalformed, place.component(id_at), Detail::Name(name));
         }
     }
 
@@ -700,9 +700,9 @@ impl<'v, 'm> Checker<'v, 'm> {
         if id.is_empty() != kind.is_empty() {
             let missing = if id.is_empty() { 2 } else { 3 };
             let place = place.subcomponent(missing);
-            self.report(Rule::UniversalIdIncomplete, place, Subject::Name(name));
+            self.report(Rule::UniversalIdIncomplete, place, Detail::Name(name));
         } else if !identifier::is_universal_id(id, kind) {
-            self.report(Rule::UniversalIdMalformed, place.subcomponent(2), Subject::Name(name));
+            self.report(Rule::UniversalIdMalformed, place.subcomponent(2), Detail::Name(name));
         }
     }
 }

@@ -144,6 +144,9 @@ impl<'r> Run<'r> {
         at: &StepPlace,
         current: &Current,
     ) -> Result<Flow<'r>, End> {
+        if let Over::Grouped(segments) = over {
+            return self.each_of_group(message, segments, steps, at, current);
+        }
         let (before, turns) = turns(message, over, current);
         let work = u64::from(turns).saturating_mul(message.as_bytes().len() as u64);
         if turns > 1 && work > self.program.limits.each_work_max {
@@ -155,6 +158,34 @@ impl<'r> Run<'r> {
             match self.steps(message, steps, &current.within(index))? {
                 Flow::Next => index = index.saturating_add(1),
                 Flow::Gone(depth) if depth == current.depth() => {}
+                flow => return Ok(flow),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// The same where the segments do not follow one another: they are found before the first turn.
+    fn each_of_group(
+        &mut self,
+        message: &mut Message<'_>,
+        segments: &Reference,
+        steps: &'r [Step],
+        at: &StepPlace,
+        current: &Current,
+    ) -> Result<Flow<'r>, End> {
+        let numbers = grouped(message, &segments.at(current));
+        let work = (numbers.len() as u64).saturating_mul(message.as_bytes().len() as u64);
+        if numbers.len() > 1 && work > self.program.limits.each_work_max {
+            let turns = numbers.len();
+            let reason = format!("`each` would go over {turns} places of a message this large");
+            return Err(park("program.each-too-large", reason, at));
+        }
+        let mut gone = 0_u32;
+        for number in numbers {
+            let index = number.saturating_sub(gone);
+            match self.steps(message, steps, &current.within(index))? {
+                Flow::Next => {}
+                Flow::Gone(depth) if depth == current.depth() => gone = gone.saturating_add(1),
                 flow => return Ok(flow),
             }
         }
@@ -216,6 +247,13 @@ impl<'r> Run<'r> {
         };
         for place in places {
             let path = place.at(current);
+            if !path.groups().is_empty() {
+                let found = message.segment_indexes(&path);
+                if let Some(index) = if after { found.last() } else { found.min() } {
+                    return if after { InsertAt::After(index) } else { InsertAt::Before(index) };
+                }
+                continue;
+            }
             let mut found =
                 message.segments().filter(|segment| segment.segment_name() == Some(path.segment()));
             let segment = match path.occurrence() {
@@ -383,6 +421,8 @@ struct Miss<'m> {
 fn turns(message: &Message<'_>, over: &Over, current: &Current) -> (u32, u32) {
     let (before, turns) = match over {
         Over::Segments { name, within } => segments(message, *name, within, current),
+        // Taken by `each_of_group`.
+        Over::Grouped(_) => (0, 0),
         Over::Repetitions(field) => {
             let path = field.at(current).into_owned().with_repetition(Occurrence::All);
             let mut repetitions = message.values(&path);
@@ -396,6 +436,20 @@ fn turns(message: &Message<'_>, over: &Over, current: &Current) -> (u32, u32) {
         }
     };
     (u32::try_from(before).unwrap_or(u32::MAX), u32::try_from(turns).unwrap_or(u32::MAX))
+}
+
+/// The segments that a path through groups names: which of their name in the message each is, from 1.
+fn grouped(message: &Message<'_>, path: &Path) -> Vec<u32> {
+    let mut wanted = message.segment_indexes(path).peekable();
+    let mut numbers = Vec::new();
+    let of_name =
+        message.segments().filter(|segment| segment.segment_name() == Some(path.segment()));
+    for (number, segment) in (1_u32..).zip(of_name) {
+        if wanted.next_if_eq(&segment.index()).is_some() {
+            numbers.push(number);
+        }
+    }
+    numbers
 }
 
 /// The segments of a name: how many stand before those meant, and how many are meant.

@@ -1,6 +1,7 @@
 //! The keys of a message's lanes (`order: by PID-3.1, MRG-1.1`).
 
 use bytes::Bytes;
+use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_message::{Message, Path};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -38,6 +39,7 @@ impl Program {
         };
         let readable = readable(bytes, self.charset);
         let Ok(message) = Message::parse(&readable.bytes) else { return vec![COMMON] };
+        let message = message.read_groups_with(STANDARD_GROUPS);
         let mut keys = Vec::with_capacity(paths.len());
         for value in paths.iter().flat_map(|path| message.values(path)) {
             if value.is_empty() || value.is_null() {

@@ -15,6 +15,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
+use pipehat_dictionary::{GroupPathProblem, check_group_path};
 use pipehat_message::{Occurrence, Path, SegmentName};
 
 use super::SyntaxError;
@@ -131,15 +132,12 @@ impl Reference {
     pub(super) fn parse(text: &str, scope: &Scope, wanted: Use) -> Result<Self, SyntaxError> {
         let path = Path::parse(text).map_err(|error| wrong_path(text, &error))?;
         let whole = 0..text.len();
-        if !path.groups().is_empty() {
-            return Err(SyntaxError::new(
-                whole,
-                "paths through segment groups are not in this version",
-            )
-            .help("name the segment itself: `OBX(2)-5` is the second OBX of the message"));
+        if let Err(problem) = check_group_path(&path, None) {
+            return Err(wrong_group(&problem, whole));
         }
-        let name_end = text.find(['(', '-']).unwrap_or(text.len());
-        let occurrence_written = text.get(name_end..).is_some_and(|rest| rest.starts_with('('));
+        let segment = text.get(text.rfind('/').map_or(0, |at| at + 1)..).unwrap_or(text);
+        let name_end = segment.find(['(', '-']).unwrap_or(segment.len());
+        let occurrence_written = segment.get(name_end..).is_some_and(|rest| rest.starts_with('('));
         let repetition_written = text.contains('[');
         let mut reference = Self {
             path,
@@ -162,12 +160,14 @@ impl Reference {
                 EachOver::Segments(name)
                     if *name == self.path.segment()
                         && !self.occurrence_written
+                        && self.path.groups().is_empty()
                         && self.occurrence_of.is_none() =>
                 {
                     self.occurrence_of = Some(depth);
                 }
                 EachOver::Repetitions(field)
                     if field.path.segment() == self.path.segment()
+                        && self.path.groups().is_empty()
                         && field.path.field() == self.path.field()
                         && !self.occurrence_written
                         && !self.repetition_written
@@ -175,7 +175,9 @@ impl Reference {
                 {
                     self.repetition_of = Some(depth);
                     self.occurrence_of = field.occurrence_of;
-                    self.path = self.path.clone().with_occurrence(field.path.occurrence());
+                    let groups = field.path.groups().to_vec();
+                    let occurrence = field.path.occurrence();
+                    self.path = self.path.clone().with_groups(groups).with_occurrence(occurrence);
                     // The rest was settled where the `each` stands.
                     self.occurrence_written = true;
                 }
@@ -185,10 +187,9 @@ impl Reference {
     }
 
     fn check(&mut self, whole: &Range<usize>, wanted: Use) -> Result<(), SyntaxError> {
-        let several = matches!(self.path.occurrence(), Occurrence::All)
-            || matches!(self.path.repetition(), Some(Occurrence::All));
-        let appends = matches!(self.path.occurrence(), Occurrence::Next)
-            || matches!(self.path.repetition(), Some(Occurrence::Next));
+        let several = self.path.has_wildcard();
+        let appends =
+            self.path.adds_segment() || matches!(self.path.repetition(), Some(Occurrence::Next));
         match wanted {
             Use::Read | Use::ReadAll | Use::ReadEach if appends => {
                 Err(SyntaxError::new(whole.clone(), "`+` names a place that does not exist yet")
@@ -212,6 +213,7 @@ impl Reference {
 
     /// What is not written and not the current one of an `each` becomes every one.
     fn widen(&mut self) {
+        self.every_group();
         if !self.occurrence_written && self.occurrence_of.is_none() {
             self.path = self.path.clone().with_occurrence(Occurrence::All);
         }
@@ -254,8 +256,22 @@ impl Reference {
             + u8::from(path.subcomponent().is_some())
     }
 
-    /// A segment that is not numbered becomes every one of its name.
+    /// Groups that are not numbered become every one of their name.
+    fn every_group(&mut self) {
+        let written = Arc::clone(&self.written);
+        let numbered = written.split('/').skip(1).map(|step| step.contains('('));
+        let mut groups = self.path.groups().to_vec();
+        for (group, numbered) in groups.iter_mut().zip(numbered) {
+            if !numbered {
+                group.occurrence = Occurrence::All;
+            }
+        }
+        self.path = self.path.clone().with_groups(groups);
+    }
+
+    /// A segment that is not numbered becomes every one of its name, in every group on the way that is not.
     pub(super) fn every_segment(&mut self) {
+        self.every_group();
         if !self.is_numbered() {
             self.path = self.path.clone().with_occurrence(Occurrence::All);
         }
@@ -279,6 +295,15 @@ impl Reference {
     /// Whether it names one repetition and not the whole field.
     pub(super) fn names_repetition(&self) -> bool {
         self.repetition_of.is_some() || self.path.repetition().is_some()
+    }
+}
+
+/// A group that no message has.
+fn wrong_group(problem: &GroupPathProblem, whole: Range<usize>) -> SyntaxError {
+    let error = SyntaxError::new(whole, problem.to_string());
+    match problem.nearest() {
+        Some(nearest) => error.help(format!("write `{nearest}`")),
+        None => error.help("`pipehat dictionary ORU_R01` shows the groups of a message"),
     }
 }
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message};
+use pipehat_dictionary::STANDARD_GROUPS;
+use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError};
 
 use super::coding::{Coding, readable};
 use super::facts::ProgramInput;
@@ -42,6 +43,11 @@ impl RunLimits {
 fn limits(received: &[u8]) -> Limits {
     let message_bytes_max = Limits::MESSAGE_BYTES_MAX.max(received.len().saturating_mul(2));
     Limits { message_bytes_max, ..Limits::DEFAULT }
+}
+
+fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
+    let message = Message::parse_with(bytes, &limits(bytes))?;
+    Ok(message.read_groups_with(STANDARD_GROUPS))
 }
 
 /// How a message ended before its outputs were made.
@@ -179,7 +185,7 @@ impl<'r> Run<'r> {
             received: received.clone(),
             whole: readable.whole,
         };
-        let mut message = Message::parse_with(bytes, &limits(bytes))
+        let mut message = parse(bytes)
             .map_err(|error| park("program.unreadable", error.to_string(), &program.place))?;
         if message.segment("MSH", 2).is_some() {
             // Steps would read one patient and send two.
@@ -255,7 +261,7 @@ impl<'r> Run<'r> {
         rest: &Rest<'_, 'r>,
         owner: Owner,
     ) -> Result<(), End> {
-        let groups = split::groups(&message, how.each);
+        let groups = split::groups(&message, &how.each);
         if groups.len() < 2 {
             return self.through(message, base, rest.steps, rest.then, owner);
         }
@@ -264,8 +270,8 @@ impl<'r> Run<'r> {
         }
         for (index, group) in groups.iter().enumerate() {
             let bytes = Bytes::from(group.bytes(&message));
-            let mut part = Message::parse_with(&bytes, &limits(&bytes))
-                .map_err(|error| park("program.split", error.to_string(), at))?;
+            let mut part =
+                parse(&bytes).map_err(|error| park("program.split", error.to_string(), at))?;
             let id = split::control_id(&message, how.control_ids, index, self.effects);
             self.edited(part.set_text(&self.program.control_id_path, &id), None, at)?;
             self.trace(at, &part);
@@ -302,7 +308,7 @@ impl<'r> Run<'r> {
                 self.output(index, shared.clone(), &destination.place)?;
                 continue;
             }
-            let message = Message::parse_with(&shared, &limits(&shared)).map_err(|error| {
+            let message = parse(&shared).map_err(|error| {
                 park("program.unreadable", error.to_string(), &destination.place)
             })?;
             match self.through(

@@ -1,11 +1,12 @@
 //! One message into several: batches, and repeated groups such as the OBR groups of an ORU.
 
 use bytes::Bytes;
+use pipehat_dictionary::{GroupInstance, Reading};
 use pipehat_message::{
     BatchPartKind, Batches, HeaderFound, Message, ParseError, Path, SegmentName,
 };
 
-use super::step::ControlIds;
+use super::step::{ControlIds, Parts};
 use crate::effects::Effects;
 
 /// The messages of a batch or of a file of batches, each the very bytes it has there; none where
@@ -54,7 +55,74 @@ pub(super) struct Group {
 /// the segment begins its group (order and result messages have it there). A later PID begins a
 /// new head: what stands before the first PID, and from this PID on (several patients in one ORU,
 /// HL7 v2.5.1 §7.3.1).
-pub(super) fn groups(message: &Message<'_>, each: SegmentName) -> Vec<Group> {
+pub(super) fn groups(message: &Message<'_>, each: &Parts) -> Vec<Group> {
+    match each {
+        Parts::Segments(each) => segments(message, *each),
+        Parts::Groups(path) => segment_groups(message, path),
+    }
+}
+
+/// The segment groups that hold what a path names, each with what stands before the first of its kind in the groups
+/// around it. What follows the last of its kind stays with that one.
+fn segment_groups(message: &Message<'_>, path: &Path) -> Vec<Group> {
+    let Some(reading) = Reading::of(message) else { return Vec::new() };
+    let mut wanted: Vec<usize> = message
+        .segment_indexes(path)
+        .filter_map(|index| reading.placements().get(index).map(|placed| placed.group()))
+        .map(|group| named_by(&reading, group, path))
+        .collect();
+    wanted.dedup();
+    let at = |group: usize| reading.groups().get(group).copied();
+    let start = |group: usize| at(group).map_or(0, |group| group.segments().start);
+    let mut groups = Vec::with_capacity(wanted.len());
+    for (index, &group) in wanted.iter().enumerate() {
+        let mut heads = Vec::new();
+        let mut inner = group;
+        while inner != 0
+            && let Some(own) = at(inner)
+        {
+            let outer = own.parent();
+            let same = |other: &&GroupInstance| {
+                other.parent() == outer && other.node() == own.node() && other.occurrence() == 1
+            };
+            let first = reading.groups().iter().skip(outer + 1).find(same);
+            let first = first.map_or(own.segments().start, |first| first.segments().start);
+            heads.push(start(outer)..first);
+            inner = outer;
+        }
+        let mut end = message.segments().len();
+        if let Some(&next) = wanted.get(index + 1) {
+            // Up to where the next one, or the group around it beside ours, begins.
+            let parent = |group: usize| at(group).map_or(0, GroupInstance::parent);
+            let holds_next =
+                |group: usize| at(group).is_none_or(|it| it.segments().contains(&start(next)));
+            let mut own = group;
+            while !holds_next(parent(own)) {
+                own = parent(own);
+            }
+            let mut beside = next;
+            while beside != 0 && parent(beside) != parent(own) {
+                beside = parent(beside);
+            }
+            end = start(beside);
+        }
+        let head = heads.into_iter().rev().flatten().collect();
+        groups.push(Group { head, own: start(group)..end });
+    }
+    groups
+}
+
+/// The group that the last step of a path names, around this group or itself.
+fn named_by(reading: &Reading, group: usize, path: &Path) -> usize {
+    let Some(step) = path.groups().last() else { return group };
+    let mut named = group;
+    while named != 0 && reading.group_name(named) != &*step.name {
+        named = reading.groups().get(named).map_or(0, |group| group.parent());
+    }
+    if named == 0 { group } else { named }
+}
+
+fn segments(message: &Message<'_>, each: SegmentName) -> Vec<Group> {
     let names: Vec<Option<SegmentName>> =
         message.segments().map(|segment| segment.segment_name()).collect();
     let patient = named("PID");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pipehat_message::{AcknowledgmentCode, SegmentName};
+use pipehat_message::{AcknowledgmentCode, Path, SegmentName};
 
 use super::date::DateForm;
 use super::expression::Expression;
@@ -122,6 +122,8 @@ pub(super) enum Over {
         name: SegmentName,
         within: Within,
     },
+    /// The segments that a path through groups names.
+    Grouped(Reference),
     Repetitions(Reference),
 }
 
@@ -141,9 +143,17 @@ pub(super) enum Otherwise {
 /// How a message is split.
 #[derive(Debug, Clone)]
 pub(super) struct Split {
-    /// Each message gets one of these, with what follows it.
-    pub(super) each: SegmentName,
+    pub(super) each: Parts,
     pub(super) control_ids: ControlIds,
+}
+
+/// What the parts of a split are.
+#[derive(Debug, Clone)]
+pub(super) enum Parts {
+    /// Each has one of these segments, with what follows it.
+    Segments(SegmentName),
+    /// Each is one of the segment groups that hold what this path names.
+    Groups(Path),
 }
 
 /// The control ids of the messages a split makes.

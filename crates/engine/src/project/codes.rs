@@ -166,6 +166,11 @@ pub const CODES: &[CodeDescription] = &[
         "Remove it, move it up, or add a `when` to the one before.",
     ),
     code(
+        "channel.unused-setting",
+        "A setting that has no effect beside the others.",
+        "Remove the line, or change the setting it depends on, as the message says.",
+    ),
+    code(
         "channel.when-missing",
         "`do` or `else` stands without a condition.",
         "Add `when` or `each`.",

@@ -54,6 +54,7 @@ impl Arguments {
         let file = MessageFile::read(&Source::from(self.file), self.reading.charset)?;
         let found = file.one(self.reading.number)?;
         found.warn(terminal);
+        paths.iter().try_for_each(|path| path.check_groups(&found.message))?;
         let reader = Reader { message: &found.message, form: found.form, raw: self.raw };
         if self.json {
             let object: Map<_, _> =

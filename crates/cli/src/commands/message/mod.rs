@@ -9,6 +9,7 @@ mod acknowledge;
 mod diff;
 mod escape;
 mod get;
+mod names;
 mod path;
 mod set;
 mod show;
@@ -29,7 +30,8 @@ Examples:
 
 Paths are HL7's own and count from 1: PID-3 (field), PID-3[2] (its second repetition), PID-3.4.1
 (component, subcomponent), OBX(3)-5 (third OBX), OBX(*)-5 (every OBX), [last], (last); when writing
-also [+1] and (+1) for a new one. Put paths with brackets into single quotes.
+also [+1] and (+1) for a new one. Put paths with brackets into single quotes. A path can go through
+segment groups: '/ORDER_OBSERVATION(2)/OBX(3)-5' is the third OBX of the second order.
 
 These commands show what the file holds, so mind who looks at your screen.";
 

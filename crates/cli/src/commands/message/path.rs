@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use pipehat_message::{Occurrence, Path, PathError, PathErrorKind, Segment, SegmentName};
+use pipehat_dictionary::{GroupPathProblem, check_group_path, resolve};
+use pipehat_message::{
+    Header, Message, Occurrence, Path, PathError, PathErrorKind, Segment, SegmentName,
+};
 
 use crate::exit::Failure;
 use crate::terminal::{columns, visible};
@@ -22,6 +25,17 @@ impl TypedPath {
             Ok(path) => Ok(Self { text: text.to_owned(), path }),
             Err(error) => Err(NotAPath::new(text, error)),
         }
+    }
+
+    /// Refuses a path through groups that the message's structure does not have.
+    pub(crate) fn check_groups(&self, message: &Message<'_>) -> Result<(), NoSuchGroup> {
+        if self.path.groups().is_empty() {
+            return Ok(());
+        }
+        let structure = Header::read(message.as_bytes()).ok();
+        let structure = structure.and_then(|header| resolve(&header).structure);
+        check_group_path(&self.path, structure)
+            .map_err(|problem| NoSuchGroup { argument: visible(&self.text), problem })
     }
 }
 
@@ -56,6 +70,29 @@ impl NotAPath {
         let before: String = argument.chars().take(at).collect();
         let caret = format!("{}^", " ".repeat(columns(&visible(&before))));
         Self { argument: visible(argument), caret, reason: kind }
+    }
+}
+
+/// A path through groups that leads nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("`{argument}` leads nowhere: {problem}{}", self.suggestion())]
+pub(crate) struct NoSuchGroup {
+    argument: String,
+    problem: GroupPathProblem,
+}
+
+impl NoSuchGroup {
+    fn suggestion(&self) -> String {
+        match self.problem.nearest() {
+            Some(nearest) => format!("; did you mean `{nearest}`?"),
+            None => String::new(),
+        }
+    }
+}
+
+impl From<NoSuchGroup> for Failure {
+    fn from(error: NoSuchGroup) -> Self {
+        Self::usage(error)
     }
 }
 

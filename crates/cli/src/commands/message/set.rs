@@ -123,6 +123,7 @@ impl Arguments {
         let mut found = file.one(self.reading.number)?;
         found.warn(terminal);
         for change in &changes {
+            change.place.check_groups(&found.message)?;
             change.apply(&mut found.message, found.form, self.raw)?;
         }
         let charset = found.form.charset().name();

@@ -7,6 +7,7 @@ use std::ops::Range;
 use pipehat_message::{Delimiters, Message, Segment, Value};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use super::names::{Named, Names};
 use super::path::SegmentPaths;
 use crate::message_file::{FileMessage, TextForm};
 
@@ -22,12 +23,15 @@ impl Serialize for MessageTree<'_> {
         let spans: Vec<_> = message.segments().map(|segment| span(message, &segment)).collect();
         let start = spans.first().map_or(bytes.len(), |span| span.start);
         let next_starts = spans.iter().skip(1).map(|span| span.start).chain([bytes.len()]);
+        let names = Names::of(message);
+        let names = &names;
         let segments = Sequence(|| {
             let mut paths = SegmentPaths::default();
             let ends = spans.iter().map(|span| span.end).zip(next_starts.clone());
             message.segments().zip(ends).map(move |(segment, (end, next))| SegmentTree {
                 path: paths.next(&segment).map(|path| path.to_string()),
                 segment,
+                names,
                 end: bytes.get(end..next).unwrap_or_default(),
                 form: *form,
             })
@@ -37,6 +41,9 @@ impl Serialize for MessageTree<'_> {
         map.serialize_entry("character_set", form.charset().name())?;
         map.serialize_entry("delimiters", &DelimitersTree(message.delimiters()))?;
         map.serialize_entry("start", &form.text(bytes.get(..start).unwrap_or_default()))?;
+        map.serialize_entry("version", &names.version())?;
+        map.serialize_entry("structure", &names.structure())?;
+        map.serialize_entry("notes", &names.notes())?;
         map.serialize_entry("segments", &segments)?;
         map.end()
     }
@@ -68,6 +75,7 @@ impl Serialize for DelimitersTree {
 
 struct SegmentTree<'m> {
     segment: Segment<'m>,
+    names: &'m Names,
     path: Option<String>,
     /// What follows the segment up to the next one: its end, blank lines, what ends a frame.
     end: &'m [u8],
@@ -79,14 +87,19 @@ impl Serialize for SegmentTree<'_> {
         let form = self.form;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.segment.segment_name().map(|name| name.to_string()))?;
+        map.serialize_entry("title", &self.names.segment(&self.segment).map(|it| it.title()))?;
         map.serialize_entry("path", &self.path)?;
+        map.serialize_entry("group", &self.names.group(&self.segment))?;
         map.serialize_entry("raw", &form.text(self.segment.raw()))?;
         map.serialize_entry("end", &form.text(self.end))?;
         // A line that is no segment has no fields, whatever stands in it.
         let is_segment = self.segment.segment_name().is_some();
         let fields = Sequence(|| {
             let fields = self.segment.fields().filter(|_| is_segment);
-            fields.map(|value| ValueTree { value, form, level: Level::Field })
+            fields.zip(1..).map(|(value, position)| {
+                let named = self.names.field(&self.segment, position);
+                ValueTree { value, named, form, level: Level::Field }
+            })
         });
         map.serialize_entry("fields", &fields)?;
         map.end()
@@ -103,28 +116,46 @@ enum Level {
 
 struct ValueTree<'m> {
     value: Value<'m>,
+    named: Named,
     form: TextForm,
     level: Level,
 }
 
 impl Serialize for ValueTree<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { value, form, level } = *self;
-        let below = |level| move |value| Self { value, form, level };
+        let Self { value, named, form, level } = *self;
+        let below = |level| {
+            move |(value, position): (_, usize)| {
+                // Repetitions are called as their field; a part as the type says.
+                let named = match level {
+                    Level::Field | Level::Repetition => named,
+                    Level::Component | Level::Subcomponent => named.part(position),
+                };
+                Self { value, named, form, level }
+            }
+        };
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("raw", &form.text(value.raw()))?;
         map.serialize_entry("decoded", &form.decoded(&value))?;
+        if !matches!(level, Level::Repetition) {
+            map.serialize_entry("name", &named.name())?;
+            map.serialize_entry("data_type", &named.data_type())?;
+        }
+        if let Some(meaning) = named.meaning(&value) {
+            map.serialize_entry("meaning", meaning)?;
+        }
         match level {
             Level::Field => {
-                let parts = Sequence(|| value.repetitions().map(below(Level::Repetition)));
+                let parts = Sequence(|| value.repetitions().zip(1..).map(below(Level::Repetition)));
                 map.serialize_entry("repetitions", &parts)?;
             }
             Level::Repetition => {
-                let parts = Sequence(|| value.components().map(below(Level::Component)));
+                let parts = Sequence(|| value.components().zip(1..).map(below(Level::Component)));
                 map.serialize_entry("components", &parts)?;
             }
             Level::Component => {
-                let parts = Sequence(|| value.subcomponents().map(below(Level::Subcomponent)));
+                let parts =
+                    Sequence(|| value.subcomponents().zip(1..).map(below(Level::Subcomponent)));
                 map.serialize_entry("subcomponents", &parts)?;
             }
             Level::Subcomponent => {}

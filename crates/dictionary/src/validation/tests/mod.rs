@@ -1,6 +1,7 @@
 //! Validation of whole messages: a clean message of each kind, and what is found when one thing in it is changed.
 
 use pipehat_message::{Message, Severity};
+use proptest::prelude::*;
 
 use super::{Level, Standard, Validator};
 use crate::{FINDINGS_MAX, Version};
@@ -299,4 +300,37 @@ fn findings_are_kept_up_to_the_limit_and_errors_rather_than_others() {
     with_error.push_str("OBX|900|NM|883-9^Blood group^LN||>A||||||F\n");
     let kept = findings(&with_error, Level::Standard);
     assert!(kept.iter().any(|one| one.ends_with("number-malformed")), "an error takes a place");
+}
+
+proptest! {
+    /// No bytes make it panic, exceed its limit, or tell of a place without a name.
+    #[test]
+    fn anything_that_parses_validates(
+        of_result in any::<bool>(),
+        version in prop::option::of(0..Version::ALL.len()),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..4_usize, "[A-Z0-9|^~&\\\\\\r\" .-]{0,6}"), 1..12),
+    ) {
+        let mut bytes = if of_result { RESULT } else { ADMIT }.replace('\n', "\r").into_bytes();
+        for (at, length, text) in edits {
+            // The header's delimiters stay, so that most still parse.
+            let at = 9 + at.index(bytes.len() - 9);
+            let end = (at + length).min(bytes.len());
+            bytes.splice(at..end, text.into_bytes());
+        }
+        if let Ok(message) = Message::parse(&bytes) {
+            for level in Level::ALL {
+                let mut validator = Validator::new(level);
+                if let Some(version) = version.and_then(|index| Version::ALL.get(index)) {
+                    validator = validator.with_version(*version);
+                }
+                let findings = validator.validate(&message, &Standard).clone();
+                prop_assert!(findings.iter().len() <= FINDINGS_MAX + 1);
+                for finding in &findings {
+                    prop_assert!(!finding.text().is_empty() && !finding.path().is_empty());
+                    prop_assert!(!finding.clause().is_empty() || finding.rule_id() == "more-findings");
+                    let _ = (validator.group_of(finding), finding.name());
+                }
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@
 //! | `date: { field: PATH, read: PATTERN, write: PATTERN, read_zone: …, write_zone: …, to: PATH, otherwise: … }` | [rewrites a date](super::date) |
 //! | `join: { from: [PATH, …], with: TEXT, to: PATH }` | writes the values there are, one after another |
 //! | `split: batch` | as the first step: each message of a batch is handled on its own |
-//! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it; `control_ids: numbered` adds `.1`, `.2`… |
+//! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it, or with `each: /ORDER_OBSERVATION/OBR` for each such segment group; `control_ids: numbered` adds `.1`, `.2`… |
 //! | `park: REASON` | sets the message aside for a person |
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
 //! | `validate: { level: standard, profile: NAME, on_error: park }` | checks the message against the standard, and a partner's profile; one with errors is rejected, parked or reported |
@@ -409,6 +409,7 @@ impl<'r> Reader<'r> {
         let inside = over.as_ref().and_then(|over| {
             let each = match over {
                 Over::Segments { name, .. } => EachOver::Segments(*name),
+                Over::Grouped(segments) => EachOver::Segments(segments.path().segment()),
                 Over::Repetitions(field) => EachOver::Repetitions(field.clone()),
             };
             scope.within(each)
@@ -442,7 +443,10 @@ impl<'r> Reader<'r> {
     }
 
     fn over(&self, node: &Node, scope: &Scope, diagnostics: &mut Diagnostics) -> Option<Over> {
-        let reference = self.reference(node, scope, Use::ReadEach, diagnostics)?;
+        let mut reference = self.reference(node, scope, Use::ReadEach, diagnostics)?;
+        if reference.depth() == 0 && !reference.path().groups().is_empty() {
+            reference.every_segment();
+        }
         let path = reference.path();
         let refuse = |diagnostics: &mut Diagnostics, message: &str, help: String| {
             diagnostics
@@ -460,6 +464,7 @@ impl<'r> Reader<'r> {
                 "an `each` around goes over these segments already",
                 format!("inside it, `{}` is the current one", path.segment()),
             ),
+            0 if !path.groups().is_empty() => Some(Over::Grouped(reference)),
             0 if reference.is_numbered() && path.occurrence() != Occurrence::All => refuse(
                 diagnostics,
                 "this names one segment, and `each` goes over all",

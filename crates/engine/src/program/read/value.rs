@@ -14,7 +14,7 @@ use crate::program::date::{DateForm, ZoneFrom};
 use crate::program::date_pattern::DatePattern;
 use crate::program::expression::Expression;
 use crate::program::reference::{Reference, Scope, Use};
-use crate::program::step::{Action, ControlIds, Otherwise, Split};
+use crate::program::step::{Action, ControlIds, Otherwise, Parts, Split};
 use crate::program::table::{Table, TableColumn};
 use crate::program::validation::{OnError, Validation};
 
@@ -226,10 +226,15 @@ impl Reader<'_> {
         }
         let mut fields = Fields::of(node, "split", diagnostics)?;
         let each = fields.required("each", |node, diagnostics| {
-            let reference = self.reference(node, &Scope::default(), Use::Read, diagnostics)?;
+            let mut reference =
+                self.reference(node, &Scope::default(), Use::ReadEach, diagnostics)?;
+            if reference.depth() == 0 && !reference.path().groups().is_empty() {
+                reference.every_segment();
+                return Some(Parts::Groups(reference.path().clone()));
+            }
             let name = reference.path().segment();
             if reference.depth() == 0 && !reference.is_numbered() && name != SegmentName::MSH {
-                return Some(name);
+                return Some(Parts::Segments(name));
             }
             diagnostics.push(
                 Diagnostic::error(

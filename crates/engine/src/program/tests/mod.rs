@@ -2,6 +2,7 @@
 
 mod conditions;
 mod edits;
+mod groups;
 mod limits;
 mod properties;
 mod routing;
