@@ -194,6 +194,9 @@ impl Assembler<'_> {
             self.patients_written += 1;
         }
         self.last = (name, if self.last.0 == name { self.last.1 + 1 } else { 0 });
+        if name == *b"OBX" {
+            self.context.finding = Some(self.context.look());
+        }
         if name == *b"DSP" {
             self.context.cursor.set = self.last.1;
         }

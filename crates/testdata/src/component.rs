@@ -42,6 +42,27 @@ pub(crate) const fn natural(value: &Value<'_>) -> (Kind, usize) {
     }
 }
 
+/// The last component that [`component`] has something for.
+pub(crate) const fn last_component(kind: Kind) -> usize {
+    match kind {
+        Kind::Practitioner => 10,
+        Kind::Name | Kind::Address | Kind::Contact => 7,
+        Kind::OldPractitioner | Kind::Timing => 6,
+        Kind::Identifier | Kind::Document => 5,
+        Kind::Bed => 4,
+        Kind::Coded | Kind::Street | Kind::MessageType | Kind::Location => 3,
+        Kind::Entity
+        | Kind::Entities
+        | Kind::Organization
+        | Kind::Quantity
+        | Kind::Price
+        | Kind::Money
+        | Kind::Period
+        | Kind::Structured => 2,
+        _ => 1,
+    }
+}
+
 /// What a component of a data type says of a value. What does not fit the type goes into its first component.
 pub(crate) fn component<'a>(kind: Kind, position: usize, value: &Value<'a>) -> Value<'a> {
     match (kind, *value) {

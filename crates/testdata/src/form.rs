@@ -4,7 +4,7 @@
 //! have, has withdrawn or has made another type comes out as that version wants it. Trailing separators are not
 //! written, delimiters in texts are escaped, what is too long is cut, and nothing is allocated.
 
-use crate::component::{component, fitted, natural};
+use crate::component::{component, fitted, last_component, natural};
 use crate::identifier::Identifier;
 use crate::moment::{Moment, write_zone};
 use crate::people::{Contact, write_number};
@@ -83,9 +83,30 @@ impl Form<'_> {
             return;
         };
         let start = self.out.len();
+        // A code is looked up once. Components behind those that a value can fill matter only where they must be there.
+        let listed = match *value {
+            Value::Code(code) if part.kind == Kind::Coded => Some(self.listed(part, code)),
+            Value::Codes(codes) if part.kind == Kind::Coded => {
+                Some(codes.iter().find_map(|code| self.listed(part, code)))
+            }
+            _ => None,
+        };
+        let listed = match listed {
+            Some(None) => return,
+            Some(found) => found,
+            None => None,
+        };
+        let last = last_component(part.kind);
         let mut written = 0;
         for one in components {
-            let inner = self.coded_component(part, usize::from(one.position), value);
+            let position = usize::from(one.position);
+            if position > last && one.need != Need::Must {
+                continue;
+            }
+            let inner = match listed {
+                None => component(part.kind, position, value),
+                Some((code, text)) => self.coded_component(part, position, code, text),
+            };
             let must = one.need == Need::Must && self.out.len() > start;
             if one.need == Need::Never || (matches!(inner, Value::Nothing) && !must) {
                 continue;
@@ -133,16 +154,14 @@ impl Form<'_> {
         }
     }
 
-    /// A component's part of a value. A code of a table brings what it means and the table's name with it.
-    fn coded_component<'a>(&self, part: &Part, position: usize, value: &Value<'a>) -> Value<'a> {
-        let code = match *value {
-            Value::Code(code) if part.kind == Kind::Coded => self.listed(part, code),
-            Value::Codes(codes) if part.kind == Kind::Coded => {
-                codes.iter().find_map(|code| self.listed(part, code))
-            }
-            _ => return component(part.kind, position, value),
-        };
-        let Some((code, text)) = code else { return Value::Nothing };
+    /// What a component says of a code: the code, what it means, and the table's name.
+    fn coded_component(
+        &self,
+        part: &Part,
+        position: usize,
+        code: &'static str,
+        text: &'static str,
+    ) -> Value<'static> {
         match position {
             1 => Value::Raw(code),
             2 if !text.is_empty() && text.len() <= 40 => Value::Text(text),

@@ -1,15 +1,17 @@
 //! Making messages one after another.
 
+use pipehat_dictionary::profile::Profile;
 use pipehat_dictionary::{Event, Structure, Version};
 use pipehat_message::Charset;
 use std::sync::Arc;
 
 use crate::assemble::Assembler;
 use crate::charset::charset;
+use crate::dialect::{Dialect, Wanted};
 use crate::hospital::Agenda;
 use crate::moment::{HOUR, Moment};
 use crate::people::{CULTURES, Culture};
-use crate::plan::{NodePlan, Plan};
+use crate::plan::{self, NodePlan, Plan};
 use crate::random::mix;
 use crate::scene::{Context, Cursor, ORDERS_MAX, Scene};
 use crate::selection::Selection;
@@ -76,6 +78,7 @@ pub struct Generator {
     pub(crate) scene: Scene,
     /// `None` for UTF-8 and ASCII, which need no encoding.
     charset: Option<Charset>,
+    dialect: Option<Dialect>,
     buffer: Vec<u8>,
 }
 
@@ -108,9 +111,20 @@ impl Generator {
             world,
             scene,
             charset: charset.filter(|charset| charset.name() != "UTF-8"),
+            dialect: None,
             buffer: Vec::new(),
             settings,
         })
+    }
+
+    /// Lets the messages that a profile covers be of its dialect: valid by it, with its own segments.
+    ///
+    /// The profile should stand on the version of the settings.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Arc<Profile>) -> Self {
+        self.dialect = Some(Dialect::new(profile));
+        self.structures.clear();
+        self
     }
 
     /// The version it writes.
@@ -137,7 +151,15 @@ impl Generator {
             }
             Selection::Acknowledgment => self.acknowledge(),
         };
+        let start = out.len();
         self.write(structure, out);
+        if let Some(dialect) = &self.dialect {
+            let written = out.get(start..).unwrap_or_default();
+            if let Some(changed) = dialect.apply(written, self.scene.now, self.scene.seed) {
+                out.truncate(start);
+                out.extend_from_slice(&changed);
+            }
+        }
         Made {
             message_code: self.scene.code,
             trigger_event: self.scene.trigger,
@@ -156,6 +178,7 @@ impl Generator {
                 scene: &self.scene,
                 staff: &self.world.staff,
                 cursor: Cursor::default(),
+                finding: None,
             },
             out: target,
             zone_minutes: self.settings.zone_minutes,
@@ -178,7 +201,11 @@ impl Generator {
         if let Some((_, nodes)) = self.structures.iter().find(|(known, _)| *known == structure) {
             return nodes.clone();
         }
-        let nodes: Arc<[NodePlan]> = self.plan.structure(structure).into();
+        let mut nodes = self.plan.structure(structure);
+        for (name, wanted) in self.dialect.iter().flat_map(Dialect::segments) {
+            plan::require(&mut nodes, name, wanted == Wanted::Must);
+        }
+        let nodes: Arc<[NodePlan]> = nodes.into();
         self.structures.push((structure, nodes.clone()));
         nodes
     }

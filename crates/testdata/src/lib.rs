@@ -29,6 +29,7 @@ mod catalogue;
 mod charset;
 mod component;
 mod content;
+mod dialect;
 mod form;
 mod generator;
 mod hospital;

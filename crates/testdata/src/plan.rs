@@ -369,6 +369,26 @@ impl Plan {
     }
 }
 
+/// Makes a segment one that a message must have where the structure first has it, or never has.
+pub(crate) fn require(nodes: &mut [NodePlan], name: SegmentName, must: bool) {
+    let named = |node: &NodePlan| {
+        matches!(node.kind, NodePlanKind::Segment(_)) && node.head == *name.as_bytes()
+    };
+    if !must {
+        // What the structure requires stays: the standard has the last word there.
+        for node in nodes.iter_mut().filter(|node| named(node) && node.least == 0) {
+            node.most = 0;
+        }
+        return;
+    }
+    let Some(at) = nodes.iter().position(named) else { return };
+    for (index, node) in nodes.iter_mut().enumerate().take(at + 1) {
+        if index == at || index + usize::from(node.descendants) >= at {
+            (node.least, node.most, node.is_known) = (node.least.max(1), node.most.max(1), true);
+        }
+    }
+}
+
 /// The nodes directly below one.
 pub(crate) fn children(nodes: &[NodePlan], at: usize) -> impl Iterator<Item = &NodePlan> + Clone {
     let end = nodes.get(at).map_or(at, |node| at + 1 + usize::from(node.descendants));

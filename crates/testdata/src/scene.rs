@@ -74,6 +74,7 @@ const fn loinc(code: &'static str, text: &'static str) -> Coded {
 }
 
 /// One observation of an order or of a patient.
+#[derive(Clone, Copy)]
 pub(crate) struct Finding<'a> {
     pub(crate) code: Coded,
     pub(crate) value: Value<'a>,
@@ -310,6 +311,8 @@ pub(crate) struct Context<'a> {
     pub(crate) scene: &'a Scene,
     pub(crate) staff: &'a [Practitioner],
     pub(crate) cursor: Cursor,
+    /// What the OBX tells that is being written.
+    pub(crate) finding: Option<Finding<'static>>,
 }
 
 impl<'a> Context<'a> {
@@ -331,7 +334,7 @@ impl<'a> Context<'a> {
     }
 
     /// The observation that an OBX tells: of the order, or what was measured at admission.
-    pub(crate) fn finding(&self) -> Finding<'static> {
+    pub(crate) fn look(&self) -> Finding<'static> {
         if matches!(self.scene.code, "MDM" | "DOC") {
             let line = self.scene.document.lines.get(self.cursor.item).copied();
             return Finding {

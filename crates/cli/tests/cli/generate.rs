@@ -97,3 +97,31 @@ fn every_type_of_the_list_can_be_made() {
         assert_eq!(output.status.code(), Some(0), "{name}");
     }
 }
+
+#[test]
+fn a_profile_s_messages_are_valid_by_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (profile, messages) = (path("lab2.yaml"), path("lab2.hl7"));
+    let text = "profile: lab2
+version: 2.4
+messages: [ORU^R01]
+segments:
+  ZLB: { name: Laboratory notes, usage: R, after: [OBX, NTE] }
+fields:
+  MSH-4: { constant: LAB2 }
+  PID-8: { usage: R, values: [M, F] }
+  ZLB-1: { name: Set ID, type: SI, usage: R }
+";
+    fs::write(&profile, text).unwrap();
+    let said = generate(&["ORU^R01", "--profile", &profile, "-n", "50", "-o", &messages]);
+    assert_eq!(said["version"], "2.4");
+    let validated = run(&["message", "validate", &messages, "--profile", &profile], b"");
+    let shown = String::from_utf8_lossy(&validated.stdout).into_owned();
+    assert_eq!(validated.status.code(), Some(0), "{shown}");
+    let bytes = fs::read(&messages).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    assert_eq!(text.matches("\rZLB|1").count(), 50);
+    let refused = run(&["generate", "ADT^A01", "--profile", &profile], b"");
+    assert_eq!(refused.status.code(), Some(2));
+}

@@ -84,6 +84,7 @@ pub(super) fn err<'a>(_: &Context<'a>, position: u16, repetition: usize) -> Valu
         (1 | 2, 0) => Value::Location("PID", 1, 3),
         (3, 0) => Value::Code("101"),
         (4, 0) => Value::Code("E"),
+        (8, 0) => Value::Text("Patient identifier missing"),
         _ => Value::Nothing,
     }
 }

@@ -26,15 +26,16 @@ pub(super) fn obx<'a>(context: &Context<'a>, position: u16, repetition: usize) -
     }
     let scene = context.scene;
     let order = context.order();
+    let Some(finding) = &context.finding else { return Value::Nothing };
     match position {
         1 => Value::Number(context.cursor.set as u64 + 1),
-        2 => Value::Raw(value_type(scene.version, &context.finding().value)),
-        3 => Value::Coded(context.finding().code),
-        4 => Value::Number(context.finding().sub_id),
-        5 => context.finding().value,
-        6 => context.finding().unit.map_or(Value::Nothing, Value::Coded),
-        7 => context.finding().range,
-        8 => match context.finding().flag {
+        2 => Value::Raw(value_type(scene.version, &finding.value)),
+        3 => Value::Coded(finding.code),
+        4 => Value::Number(finding.sub_id),
+        5 => finding.value,
+        6 => finding.unit.map_or(Value::Nothing, Value::Coded),
+        7 => finding.range,
+        8 => match finding.flag {
             "" => Value::Nothing,
             flag => Value::Code(flag),
         },

@@ -1,16 +1,19 @@
 //! The arguments of `pipehat generate` and their help.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use pipehat_dictionary::Version;
+use pipehat_dictionary::profile::Profile;
 use pipehat_testdata::{Generator, Selection, SelectionError, Settings, SettingsError};
 
 use super::destination::{self, Amount, Destination};
 use super::list;
+use crate::commands::profile;
 use crate::commands::send::{Rate, Sending, rate, send_made};
 use crate::duration::duration;
 use crate::exit::{Exit, Failure};
@@ -25,6 +28,7 @@ Examples:
   pipehat generate hospital -n 5000 --seed 7 -o day/
   pipehat generate hospital --to localhost:2575 --rate 20/s --for 10m
   pipehat generate SIU -n 100 --charset 8859/1 -o appointments.hl7
+  pipehat generate ORU^R01 --profile lab2 -n 50 -o lab2.hl7
   pipehat generate --list --version 2.9.1
 
 TYPE is a message code with a trigger event (ADT^A08, ORU_R01), a message code alone for any of its events (SIU),
@@ -32,7 +36,8 @@ or `hospital` for what a hospital sends in a day: people come, are moved and lea
 
 The people do not exist. What is told fits together: a result follows its order, a discharge an admission, a
 cancel what it cancels. The same seed, version, start and TYPE make the same bytes. Messages keep to the
-standard: `pipehat message validate` finds nothing in them.
+standard: `pipehat message validate` finds nothing in them. With --profile they keep to a partner's
+profile too and carry its own segments, as far as its conditions do not contradict each other.
 
 Without -o and --to the messages go to standard output, on a terminal with a line for each segment. A directory
 (one that exists, or a name that ends with /) gets a file for each message.
@@ -51,9 +56,13 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TYPE", required_unless_present = "list")]
     what: Option<String>,
 
-    /// The version of HL7
-    #[arg(long, value_name = "VERSION", default_value = "2.5.1", value_parser = version)]
-    version: Version,
+    /// The version of HL7; 2.5.1 if left out, or the profile's
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    version: Option<Version>,
+
+    /// A partner's profile whose dialect the messages have: a name of this project, or a file
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
 
     /// How many messages
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -114,17 +123,26 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         if self.list {
-            return list::list(self.version, self.what.as_deref(), self.json, terminal);
+            let version = self.version.unwrap_or(Version::V2_5_1);
+            return list::list(version, self.what.as_deref(), self.json, terminal);
         }
         let what = self.what.as_deref().unwrap_or_default();
-        let selection = Selection::parse(what, self.version).map_err(unknown)?;
+        let profile =
+            self.profile.as_deref().map(|name| profile::load(name, terminal)).transpose()?;
+        let of_profile = profile.as_ref().map(|profile| profile.version);
+        let version = self.version.or(of_profile).unwrap_or(Version::V2_5_1);
+        let selection = Selection::parse(what, version).map_err(unknown)?;
         let generator = Generator::new(Settings {
             seed: self.seed,
             start: self.start,
             charset: self.charset.clone(),
-            ..Settings::new(self.version)
+            ..Settings::new(version)
         });
         let mut generator = generator.map_err(refused)?;
+        if let Some(profile) = profile {
+            check_cover(&profile, &selection)?;
+            generator = generator.with_profile(Arc::new(profile));
+        }
         let count = match (self.count, self.duration) {
             (Some(count), _) => count,
             (None, Some(_)) => u64::MAX,
@@ -138,7 +156,7 @@ impl Arguments {
             }
             let made =
                 destination::write(&mut generator, &selection, destination, amount, terminal)?;
-            made.tell(self.version, self.seed, self.json, terminal)?;
+            made.tell(version, self.seed, self.json, terminal)?;
             return Ok(Exit::Ok);
         };
         let tls = self.tls.client(&target.host)?;
@@ -162,6 +180,18 @@ impl Arguments {
 
 fn unknown(error: SelectionError) -> Failure {
     Failure::usage(format!("{error}: `pipehat generate --list` shows all"))
+}
+
+/// A profile that says nothing about the messages asked for was named by mistake.
+fn check_cover(profile: &Profile, selection: &Selection) -> Result<(), Failure> {
+    if let Selection::Event(event) = selection
+        && !profile.covers(event.message_code().as_bytes(), event.trigger_event().as_bytes())
+    {
+        let (code, trigger) = (event.message_code(), event.trigger_event());
+        let text = format!("the profile {} does not cover {code}^{trigger}", profile.name);
+        return Err(Failure::usage(text));
+    }
+    Ok(())
 }
 
 fn refused(error: SettingsError) -> Failure {
