@@ -72,8 +72,8 @@ fn the_places_that_differ_are_shown_with_both_values() {
         &[
             "FAILED   intake/admit\n",
             "tests/intake/admit/out.lab.hl7\n",
-            "    MSH-5    expected  OTHER\n             actual    LAB\n",
-            "    PID-5.2  expected  (nothing)\n             actual    Anna\n",
+            "    MSH-5 (Receiving Application)       expected  OTHER\n",
+            "    PID-5.2 (Patient Name, Given Name)  expected  (nothing)\n                                        actual    Anna\n",
             "ok       intake/good\n",
             "1 failed, 1 passed of 2 cases",
         ],

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pipehat_dictionary::path_name;
 use pipehat_message::{Message, Side};
 
 /// One place where two messages differ. It holds values: only for cases and other synthetic data.
@@ -9,16 +10,19 @@ use pipehat_message::{Message, Side};
 pub struct Difference {
     /// The path, or the number of a line that is no segment.
     pub place: String,
+    /// What the standard calls the place.
+    pub name: Option<String>,
     /// What was expected there; none where nothing was.
     pub expected: Option<String>,
     /// What is there; none where nothing is.
     pub actual: Option<String>,
 }
 
-/// `PID-8: expected `male`, found `M``
+/// `PID-8 (Administrative Sex): expected `male`, found `M``
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, expected, actual } = self;
+        let Self { expected, actual, .. } = self;
+        let place = self.named_place();
         match (expected, actual) {
             (Some(expected), Some(actual)) => {
                 write!(formatter, "{place}: expected `{expected}`, found `{actual}`")
@@ -26,6 +30,16 @@ impl fmt::Display for Difference {
             (Some(expected), None) => write!(formatter, "{place}: missing, expected `{expected}`"),
             (None, Some(actual)) => write!(formatter, "{place}: not expected, found `{actual}`"),
             (None, None) => write!(formatter, "{place}: differs"),
+        }
+    }
+}
+
+impl Difference {
+    /// The path with its name, as in `PID-8 (Administrative Sex)`.
+    pub fn named_place(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} ({name})", self.place),
+            None => self.place.clone(),
         }
     }
 }
@@ -38,6 +52,7 @@ pub fn differences(expected: &[u8], actual: &[u8]) -> Vec<Difference> {
         }
         return vec![Difference {
             place: "the message".to_owned(),
+            name: None,
             expected: Some(text(expected)),
             actual: Some(text(actual)),
         }];
@@ -47,10 +62,21 @@ pub fn differences(expected: &[u8], actual: &[u8]) -> Vec<Difference> {
         .iter()
         .map(|found| Difference {
             place: place(found),
+            name: name(found, &one, &other),
             expected: value(&found.left),
             actual: value(&found.right),
         })
         .collect()
+}
+
+/// What the standard calls the place, in the message whose path it is.
+fn name(
+    found: &pipehat_message::Difference<'_>,
+    one: &Message<'_>,
+    other: &Message<'_>,
+) -> Option<String> {
+    let sides = [(&found.left.path, one), (&found.right.path, other)];
+    sides.into_iter().find_map(|(path, message)| path_name(message, path.as_ref()?))
 }
 
 fn place(found: &pipehat_message::Difference<'_>) -> String {
@@ -87,20 +113,38 @@ mod tests {
 
     #[test]
     fn the_smallest_place_is_named_with_both_values() {
-        check("PID|1||4711^^^H^MR", "PID|1||4711^^^G^MR", &["PID-3.4: expected `H`, found `G`"]);
-        check("PID|1||1~2", "PID|1||1", &["PID-3[2]: missing, expected `2`"]);
-        check("PID|1|", "PID|1", &["PID-2: missing, expected ``"]);
+        check(
+            "PID|1||4711^^^H^MR",
+            "PID|1||4711^^^G^MR",
+            &["PID-3.4 (Patient Identifier List, Assigning Authority): expected `H`, found `G`"],
+        );
+        check(
+            "PID|1||1~2",
+            "PID|1||1",
+            &["PID-3[2] (Patient Identifier List): missing, expected `2`"],
+        );
+        check("PID|1|", "PID|1", &["PID-2 (Patient ID): missing, expected ``"]);
         check(
             "OBX|1|A\rOBX|2|B\rNTE|x",
             "OBX|2|B\rNTE|x\rZZZ|9",
-            &["OBX: missing, expected `OBX|1|A`", "ZZZ: not expected, found `ZZZ|9`"],
+            &[
+                "OBX (Observation/Result): missing, expected `OBX|1|A`",
+                "ZZZ: not expected, found `ZZZ|9`",
+            ],
         );
     }
 
     #[test]
     fn segment_ends_do_not_count_and_what_is_no_segment_is_named_by_its_line() {
         check("PID|1\nPV1|1\n", "PID|1\rPV1|1", &[]);
-        check("?", "PID|1", &["line 2: missing, expected `?`", "PID: not expected, found `PID|1`"]);
+        check(
+            "?",
+            "PID|1",
+            &[
+                "line 2: missing, expected `?`",
+                "PID (Patient Identification): not expected, found `PID|1`",
+            ],
+        );
         let found = differences(b"no message", b"another");
         let [found] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!(found.to_string(), "the message: expected `no message`, found `another`");

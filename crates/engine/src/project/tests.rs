@@ -152,7 +152,13 @@ fn a_case_that_differs_names_the_fields() {
     let [Mismatch::Differs { file, differences }] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(file, "out.out.hl7");
     let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["PID-3: expected `b`, found `a`", "PID-8: expected `M`, found `male`"]);
+    assert_eq!(
+        told,
+        [
+            "PID-3 (Patient Identifier List): expected `b`, found `a`",
+            "PID-8 (Administrative Sex): expected `M`, found `male`"
+        ]
+    );
     let [update] = updates.as_slice() else { panic!("{updates:?}") };
     assert_eq!(update.path, "tests/test/a/out.out.hl7");
     assert_eq!(update.content.as_deref(), Some(&b"MSH|^~\\&|A|B\nPID|1||a|||||male\n"[..]));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pipehat_dictionary::path_name;
 use pipehat_message::{Difference, Path, Value, differences};
 use serde_json::{Value as Json, json};
 
@@ -55,6 +56,7 @@ struct StandardInputTwice;
 struct Line {
     message: Option<usize>,
     place: String,
+    name: Option<String>,
     left_path: Option<String>,
     right_path: Option<String>,
     left: Option<String>,
@@ -119,6 +121,16 @@ fn is_within(path: &Path, outer: &Path) -> bool {
         && outer.subcomponent().is_none_or(|outer| outer == path.subcomponent().unwrap_or(one))
 }
 
+/// What the standard calls the place, in the message whose path it is.
+fn name(
+    difference: &Difference<'_>,
+    left: &FileMessage<'_>,
+    right: &FileMessage<'_>,
+) -> Option<String> {
+    let sides = [(&difference.left.path, left), (&difference.right.path, right)];
+    sides.into_iter().find_map(|(path, side)| path_name(&side.message, path.as_ref()?))
+}
+
 impl Line {
     fn of(
         difference: &Difference<'_>,
@@ -138,6 +150,7 @@ impl Line {
         Self {
             message: several.then_some(left.number),
             place,
+            name: name(difference, left, right),
             left_path: difference.left.path.as_ref().map(ToString::to_string),
             right_path: difference.right.path.as_ref().map(ToString::to_string),
             left: text(difference.left.value, left.form),
@@ -146,9 +159,10 @@ impl Line {
     }
 
     fn json(&self) -> Json {
-        let Self { message, place, left_path, right_path, left, right } = self;
+        let Self { message, place, name, left_path, right_path, left, right } = self;
         let mut json = json!({
             "path": place,
+            "name": name,
             "left_path": left_path,
             "right_path": right_path,
             "left": left,
@@ -180,7 +194,14 @@ fn print(lines: &[Line], as_json: bool, terminal: &Terminal) -> Result<(), Failu
                 write!(output, "message {message}: ")?;
             }
             let (left, right) = (shown(&line.left, Tone::Bad), shown(&line.right, Tone::Good));
-            writeln!(output, "{}  {left} → {right}", terminal.paint(Tone::Strong, &line.place))?;
+            let name = line.name.as_deref().unwrap_or_default();
+            let name = if name.is_empty() { String::new() } else { format!("  {name}") };
+            let name = terminal.paint(Tone::Faint, name);
+            writeln!(
+                output,
+                "{}{name}: {left} → {right}",
+                terminal.paint(Tone::Strong, &line.place)
+            )?;
         }
         Ok(())
     })?)

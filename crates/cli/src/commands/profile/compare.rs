@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   pipehat profile compare profiles/lab2.yaml today.hl7
   pipehat profile compare january/ february/
-  pipehat profile compare old.yaml new.yaml --json | jq '.changes[] | select(.impact == \"breaking\")'
+  pipehat profile compare old.yaml new.yaml --json | jq '.changes[].impact'
 
 Each side is a profile (a file that ends with .yaml) or traffic: a file or directory of messages. To
 compare two periods of a channel, learn a profile of each with `pipehat profile learn --channel

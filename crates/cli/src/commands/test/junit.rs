@@ -75,7 +75,9 @@ fn one(xml: &mut String, case: &CaseReport, in_order: bool) {
         let _ = writeln!(text, "{}", report::sentence(mismatch));
         match mismatch {
             Mismatch::Differs { differences, .. } => {
-                for Difference { place, expected, actual } in differences {
+                for difference in differences {
+                    let Difference { expected, actual, .. } = difference;
+                    let place = difference.named_place();
                     let value = |value: &Option<String>| match value {
                         Some(value) => format!("`{value}`"),
                         None => "nothing".to_owned(),

@@ -11,7 +11,7 @@ use crate::exit::OutputError;
 use crate::terminal::{Terminal, Tone, columns, fit, visible};
 
 /// Places longer than this do not push the others to the right.
-const PLACE_COLUMNS_MAX: usize = 24;
+const PLACE_COLUMNS_MAX: usize = 36;
 
 pub(super) fn print(
     outcome: &Outcome,
@@ -90,8 +90,9 @@ fn show_mismatch(
         }
         Mismatch::Differs { file: name, differences } => {
             writeln!(output, "  {}", file(name))?;
-            let width = differences.iter().map(|one| columns(&one.place)).max().unwrap_or(0);
-            for Difference { place, expected, actual } in differences {
+            let places: Vec<_> = differences.iter().map(Difference::named_place).collect();
+            let width = places.iter().map(|place| columns(place)).max().unwrap_or(0);
+            for (Difference { expected, actual, .. }, place) in differences.iter().zip(&places) {
                 let (expected, actual) = (expected.as_deref(), actual.as_deref());
                 pair(place, expected, actual, width.min(PLACE_COLUMNS_MAX), terminal, output)?;
             }
@@ -242,9 +243,14 @@ fn mismatch_json(mismatch: &Mismatch) -> Value {
             json!({ "kind": "not-expected", "text": text, "file": file, "actual": actual })
         }
         Mismatch::Differs { file, differences } => {
-            let differences = differences.iter().map(
-                |one| json!({ "path": one.place, "expected": one.expected, "actual": one.actual }),
-            );
+            let differences = differences.iter().map(|one| {
+                json!({
+                    "path": one.place,
+                    "name": one.name,
+                    "expected": one.expected,
+                    "actual": one.actual,
+                })
+            });
             json!({
                 "kind": "differs", "text": text, "file": file,
                 "differences": differences.collect::<Vec<_>>(),
