@@ -5,7 +5,7 @@ use std::ops::Range;
 use pipehat_dictionary::{DataType, Table, Version};
 use pipehat_message::{Delimiters, Message, SegmentName};
 
-use super::rules::{self, Allowance, Rule, Treatment};
+use super::rules::{Allowance, Rule, Rules, Treatment};
 
 /// A part of a message that has no parts.
 #[derive(Clone)]
@@ -38,9 +38,16 @@ pub(super) fn leaves(
     message: &Message<'_>,
     version: Version,
     allowed: &[Allowance],
+    rules: &mut Rules,
 ) -> Vec<Leaf> {
-    let mut walk =
-        Walk { text, version, allowed, delimiters: message.delimiters(), leaves: Vec::new() };
+    let mut walk = Walk {
+        text,
+        version,
+        allowed,
+        rules,
+        delimiters: message.delimiters(),
+        leaves: Vec::new(),
+    };
     for (line, segment) in message.segments().enumerate() {
         // Slices of the text that was parsed: their distance is where they stand in it.
         let start = (segment.raw().as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
@@ -58,6 +65,7 @@ struct Walk<'a> {
     text: &'a str,
     version: Version,
     allowed: &'a [Allowance],
+    rules: &'a mut Rules,
     delimiters: Delimiters,
     leaves: Vec<Leaf>,
 }
@@ -115,7 +123,7 @@ impl Walk<'_> {
                 continue;
             }
             let value_type = value_type.as_deref().filter(|_| position == 5);
-            let rule = rules::field_rule(self.version, name, position, value_type);
+            let rule = self.rules.field(self.version, name, position, value_type);
             for repetition in self.split(&field, self.delimiters.repetition) {
                 let components = self.split(&repetition, self.delimiters.component);
                 self.repetition(
@@ -127,18 +135,18 @@ impl Walk<'_> {
     }
 
     fn repetition(&mut self, repetition: &Repetition, rule: Rule) {
+        let outer = match rule {
+            Rule::Typed(data_type) => Some(data_type),
+            Rule::Whole(_) | Rule::Coded(_) => None,
+        };
         for (index, at) in repetition.components.iter().enumerate() {
             let position = index + 1;
             let rule = match rule {
-                Rule::Typed(data_type) => rules::component_rule(data_type, position),
+                Rule::Typed(data_type) => self.rules.component(data_type, position),
                 // A field without components that has some: the first is what it should be.
                 other if position == 1 => other,
                 Rule::Whole(treatment) => Rule::Whole(beyond(treatment)),
                 Rule::Coded(_) => Rule::Whole(Treatment::Identifier),
-            };
-            let outer = match rule_of(repetition, self) {
-                Rule::Typed(data_type) => Some(data_type),
-                _ => None,
             };
             let beside = beside(repetition, outer, position);
             self.component(repetition, position, at, rule, &beside);
@@ -163,7 +171,7 @@ impl Walk<'_> {
         };
         for (index, part) in parts.into_iter().enumerate() {
             let rule = match rule {
-                Rule::Typed(inner) => rules::component_rule(inner, index + 1),
+                Rule::Typed(inner) => self.rules.component(inner, index + 1),
                 other => other,
             };
             let (treatment, table) = match rule {
@@ -176,10 +184,6 @@ impl Walk<'_> {
             self.push(repetition.line, repetition.field, part, treatment, table, beside.clone());
         }
     }
-}
-
-fn rule_of(repetition: &Repetition, walk: &Walk<'_>) -> Rule {
-    rules::field_rule(walk.version, repetition.segment, repetition.field, None)
 }
 
 /// What components after the first get in a field that should have one.

@@ -14,7 +14,7 @@ use super::check_digit::check_digit;
 use super::date;
 use super::key::Key;
 use super::leaves::{Leaf, leaves};
-use super::rules::{Allowance, Treatment};
+use super::rules::{Allowance, Rules, Treatment};
 use super::text::Reader;
 use super::vocabulary::vocabulary;
 use super::words::{Piece as Part, Secrets, Words, pieces, words};
@@ -75,6 +75,7 @@ pub struct Masker {
     options: Options,
     sets: Vec<Words>,
     secrets: Secrets,
+    rules: Rules,
 }
 
 /// A masked message.
@@ -126,7 +127,13 @@ pub enum MaskError {
 impl Masker {
     /// A masker whose pseudonyms depend on `key`.
     pub fn new(key: Key, options: Options) -> Self {
-        Self { key, options, sets: Vec::new(), secrets: Secrets::default() }
+        Self {
+            key,
+            options,
+            sets: Vec::new(),
+            secrets: Secrets::default(),
+            rules: Rules::default(),
+        }
     }
 
     /// Masks one message.
@@ -141,7 +148,8 @@ impl Masker {
         let text = charset.transcode(message).text;
         let version = version_of(text.as_bytes());
         let parsed = Message::parse_with(text.as_bytes(), &Limits::DEFAULT)?;
-        let found = leaves(&text, &parsed, version, &self.options.allow);
+        let mut rules = std::mem::take(&mut self.rules);
+        let found = leaves(&text, &parsed, version, &self.options.allow, &mut rules);
 
         let mut words = self.words_of(charset);
         let mut secrets = std::mem::take(&mut self.secrets);
@@ -157,12 +165,13 @@ impl Masker {
         };
         let output = run.write(&found, &mut words);
         let changed = run.changed(&found, &output);
-        let result = run.check(&found, &output.text, version, &parsed).and_then(|()| {
+        let result = run.check(&found, &output.text, version, &parsed, &mut rules).and_then(|()| {
             let bytes = charset.encode(&output.text).map_err(|_| MaskError::Shape)?;
             Ok(Masked { bytes: bytes.into_owned(), changed })
         });
         secrets.clear();
         self.secrets = secrets;
+        self.rules = rules;
         self.sets.push(words);
         result
     }
@@ -483,10 +492,11 @@ impl Run<'_> {
         output: &str,
         version: Version,
         original: &Message<'_>,
+        rules: &mut Rules,
     ) -> Result<(), MaskError> {
         let parsed = Message::parse_with(output.as_bytes(), &Limits::DEFAULT)
             .map_err(|_| MaskError::Shape)?;
-        let after = leaves(output, &parsed, version, &self.options.allow);
+        let after = leaves(output, &parsed, version, &self.options.allow, rules);
         if after.len() != before.len() {
             return Err(MaskError::Shape);
         }

@@ -5,11 +5,16 @@
 //! word between the network and its inverse makes one long cycle of them, so that no word stays what it was and no
 //! two become the same. Shapes with few words are shuffled outright.
 
+use std::collections::HashMap;
+
+use aes::Aes256;
+use aes::cipher::generic_array::GenericArray;
+use aes::cipher::{BlockEncrypt, KeyInit};
+
 use super::key::Key;
 
-/// Purposes of the key.
-const FEISTEL: u8 = 1;
-const SHUFFLE: u8 = 2;
+/// Purpose of the key.
+const SHAPE: u8 = 1;
 
 /// Rounds of the network; ten, as in NIST SP 800-38G's FF1.
 const ROUNDS: u8 = 10;
@@ -20,29 +25,61 @@ const SHUFFLED_MAX: u128 = 1_000;
 /// The product of the radices of one half stays below this.
 const HALF_MAX: u128 = 1 << 90;
 
-/// Moves each place of `digits` (each below its radix) to another word of the same shape.
-///
-/// `shape` tells shapes apart whose radices are the same. Words too long for one network are taken in pieces, each
-/// depending on those before it.
-pub(super) fn permute(key: &Key, shape: &[u8], digits: &mut [u32], radices: &[u32]) {
-    let mut from = 0;
-    let mut before: Vec<u8> = Vec::new();
-    while from < digits.len() {
-        let to = from + piece(&radices[from..]);
-        let original: Vec<u8> =
-            digits[from..to].iter().flat_map(|digit| digit.to_le_bytes()).collect();
-        let network = Network { key, shape, before: &before, from };
-        network.permute(&mut digits[from..to], &radices[from..to]);
-        before.extend(original);
-        from = to;
+/// Shapes remembered at once; when there are more, they are worked out again.
+const SHAPES_MAX: usize = 4_096;
+
+/// The permutations of one key, one for each shape.
+pub(super) struct Permutations {
+    key: Key,
+    shapes: HashMap<Vec<u8>, Network>,
+}
+
+impl Permutations {
+    pub(super) fn new(key: Key) -> Self {
+        Self { key, shapes: HashMap::new() }
     }
+
+    /// Moves each place of `digits` (each below its radix) to another word of the same shape.
+    ///
+    /// `tags` tells shapes apart whose radices are the same. Words too long for one network are taken in pieces, each
+    /// depending on those before it.
+    pub(super) fn permute(&mut self, tags: &[u8], digits: &mut [u32], radices: &[u32]) {
+        let first = piece(radices);
+        let (head, mut rest) = digits.split_at_mut(first);
+        let (head_radices, mut rest_radices) = radices.split_at(first);
+        let mut before = bytes(head);
+        self.network(tags, head_radices).permute(head);
+        while !rest.is_empty() {
+            let length = piece(rest_radices);
+            let (part, after) = rest.split_at_mut(length);
+            let (part_radices, after_radices) = rest_radices.split_at(length);
+            let original = bytes(part);
+            Network::new(&self.key, tags, part_radices, &before).permute(part);
+            before.extend(original);
+            (rest, rest_radices) = (after, after_radices);
+        }
+    }
+
+    fn network(&mut self, tags: &[u8], radices: &[u32]) -> &Network {
+        let mut shape = tags.to_vec();
+        shape.extend(bytes(radices));
+        if self.shapes.len() >= SHAPES_MAX && !self.shapes.contains_key(&shape) {
+            self.shapes.clear();
+        }
+        let key = &self.key;
+        self.shapes.entry(shape).or_insert_with(|| Network::new(key, tags, radices, &[]))
+    }
+}
+
+fn bytes(numbers: &[u32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 /// How many of the first places fit one network.
 fn piece(radices: &[u32]) -> usize {
-    let mut length = 1;
+    let mut length = radices.len().min(1);
     while length < radices.len() {
-        let (left, right) = radices[..=length].split_at(length.div_ceil(2));
+        let (left, right) = radices.split_at(length + 1).0.split_at(length.div_ceil(2));
         if product(left).max(product(right)) >= HALF_MAX {
             break;
         }
@@ -55,37 +92,48 @@ fn product(radices: &[u32]) -> u128 {
     radices.iter().fold(1, |product: u128, &radix| product.saturating_mul(u128::from(radix.max(1))))
 }
 
-struct Network<'a> {
-    key: &'a Key,
-    shape: &'a [u8],
-    before: &'a [u8],
-    from: usize,
+/// The permutation of one shape.
+struct Network {
+    cipher: Aes256,
+    radices: Vec<u32>,
+    /// Of a shape with few words: which word follows each.
+    next: Vec<u32>,
 }
 
-impl Network<'_> {
-    fn permute(&self, digits: &mut [u32], radices: &[u32]) {
-        let middle = digits.len() / 2;
-        let (left_radices, right_radices) = radices.split_at(middle);
-        let (left_count, right_count) = (product(left_radices), product(right_radices));
-        let count = left_count.saturating_mul(right_count);
-        if count <= 1 {
-            return;
+impl Network {
+    fn new(key: &Key, tags: &[u8], radices: &[u32], before: &[u8]) -> Self {
+        let derived = key.derive(SHAPE, &[tags, &bytes(radices), before]);
+        let cipher = Aes256::new(GenericArray::from_slice(&derived));
+        let mut network = Self { cipher, radices: radices.to_vec(), next: Vec::new() };
+        let count = product(radices);
+        if count > 1 && count <= SHUFFLED_MAX {
+            network.next = network.cycle(u32::try_from(count).unwrap_or(1));
         }
+        network
+    }
+
+    fn permute(&self, digits: &mut [u32]) {
+        let middle = digits.len() / 2;
+        let (left_radices, right_radices) = self.radices.split_at(middle);
+        let counts = (product(left_radices), product(right_radices));
         let (left_digits, right_digits) = digits.split_at_mut(middle);
         let mut left = number(left_digits, left_radices);
         let mut right = number(right_digits, right_radices);
-        if count <= SHUFFLED_MAX {
-            let next = self.next_in_shuffle(left * right_count + right, count, radices);
-            (left, right) = (next / right_count, next % right_count);
+        let (left_count, right_count) = counts;
+        if left_count.saturating_mul(right_count) <= 1 {
+            return;
+        }
+        let word = usize::try_from(left.saturating_mul(right_count).saturating_add(right));
+        if let Some(&next) = word.ok().and_then(|word| self.next.get(word)) {
+            (left, right) = (u128::from(next) / right_count, u128::from(next) % right_count);
         } else {
-            let counts = (left_count, right_count);
-            self.rounds(&mut left, &mut right, counts, radices, Direction::Forward);
+            self.rounds(&mut left, &mut right, counts, Direction::Forward);
             right += 1;
             if right == right_count {
                 right = 0;
                 left = (left + 1) % left_count;
             }
-            self.rounds(&mut left, &mut right, counts, radices, Direction::Back);
+            self.rounds(&mut left, &mut right, counts, Direction::Back);
         }
         write(left, left_digits, left_radices);
         write(right, right_digits, right_radices);
@@ -96,7 +144,6 @@ impl Network<'_> {
         left: &mut u128,
         right: &mut u128,
         (left_count, right_count): (u128, u128),
-        radices: &[u32],
         direction: Direction,
     ) {
         for step in 0..ROUNDS {
@@ -109,7 +156,7 @@ impl Network<'_> {
             } else {
                 (&mut *right, *left, right_count)
             };
-            let shift = self.function(round, other, radices) % count;
+            let shift = self.function(round, other) % count;
             *changed = match direction {
                 Direction::Forward => (*changed + shift) % count,
                 Direction::Back => (*changed + count - shift) % count,
@@ -117,36 +164,28 @@ impl Network<'_> {
         }
     }
 
-    fn function(&self, round: u8, half: u128, radices: &[u32]) -> u128 {
-        let shape: Vec<u8> = radices.iter().flat_map(|radix| radix.to_le_bytes()).collect();
-        let from = self.from.to_le_bytes();
-        let parts: [&[u8]; 6] =
-            [&[round], self.shape, &shape, &from, self.before, &half.to_le_bytes()];
-        let bytes = self.key.derive(FEISTEL, &parts);
-        bytes.first_chunk().copied().map_or(0, u128::from_le_bytes)
+    /// A pseudorandom function of a number below [`HALF_MAX`].
+    fn function(&self, round: u8, half: u128) -> u128 {
+        let mut block = GenericArray::from(half.to_le_bytes());
+        if let Some(last) = block.last_mut() {
+            *last = round;
+        }
+        self.cipher.encrypt_block(&mut block);
+        u128::from_le_bytes(block.into())
     }
 
-    /// The word after this one in a keyed order of all words, as in a cycle.
-    fn next_in_shuffle(&self, word: u128, count: u128, radices: &[u32]) -> u128 {
-        let shape: Vec<u8> = radices.iter().flat_map(|radix| radix.to_le_bytes()).collect();
-        let from = self.from.to_le_bytes();
-        let place = |word: u128| {
-            let parts: [&[u8]; 5] = [self.shape, &shape, &from, self.before, &word.to_le_bytes()];
-            (self.key.derive(SHUFFLE, &parts), word)
-        };
-        let own = place(word);
-        let places = (0..count).map(place);
-        let mut first: Option<([u8; 32], u128)> = None;
-        let mut next: Option<([u8; 32], u128)> = None;
-        for place in places {
-            if first.is_none_or(|first| place < first) {
-                first = Some(place);
-            }
-            if place > own && next.is_none_or(|next| place < next) {
-                next = Some(place);
+    /// All words in a keyed order, as a cycle: at each word's place the one that follows it.
+    fn cycle(&self, count: u32) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..count).collect();
+        order.sort_by_cached_key(|&word| (self.function(ROUNDS, u128::from(word)), word));
+        let mut next = vec![0; order.len()];
+        let following = order.iter().cycle().skip(1);
+        for (&word, &following) in order.iter().zip(following) {
+            if let Some(place) = next.get_mut(word as usize) {
+                *place = following;
             }
         }
-        next.or(first).map_or(word, |(_, word)| word)
+        next
     }
 }
 
@@ -181,18 +220,20 @@ mod tests {
 
     fn permuted(digits: &[u32], radices: &[u32]) -> Vec<u32> {
         let mut result = digits.to_vec();
-        permute(&Key::new([7; 32]), b"shape", &mut result, radices);
+        Permutations::new(Key::new([7; 32])).permute(b"shape", &mut result, radices);
         result
     }
 
     #[track_caller]
     fn check_all(radices: &[u32]) {
         let count = product(radices);
+        let mut permutations = Permutations::new(Key::new([7; 32]));
         let mut seen = HashSet::new();
         for word in 0..count {
             let mut digits = vec![0; radices.len()];
             write(word, &mut digits, radices);
-            let result = permuted(&digits, radices);
+            let mut result = digits.clone();
+            permutations.permute(b"shape", &mut result, radices);
             assert_ne!(result, digits, "a fixed point");
             assert!(seen.insert(result), "two words became one");
         }
@@ -215,7 +256,7 @@ mod tests {
     #[test]
     fn another_key_gives_other_words() {
         let mut other = [1, 2, 3, 4, 5, 6];
-        permute(&Key::new([8; 32]), b"shape", &mut other, &[10; 6]);
+        Permutations::new(Key::new([8; 32])).permute(b"shape", &mut other, &[10; 6]);
         assert_ne!(permuted(&[1, 2, 3, 4, 5, 6], &[10; 6]), other);
     }
 

@@ -1,5 +1,7 @@
 //! Which treatment each place of a message gets: by its field, its data type, and what the standard calls it.
 
+use std::collections::HashMap;
+
 use pipehat_dictionary::{DataType, Element, Table, Version};
 use pipehat_message::{Path, PathError, SegmentName};
 
@@ -32,6 +34,48 @@ pub(super) enum Treatment {
     Text,
     /// An embedded document: filled with something else.
     Document,
+}
+
+/// The rules met so far.
+#[derive(Default)]
+pub(super) struct Rules {
+    fields: HashMap<(Version, SegmentName, usize, Option<DataType>), Rule>,
+    components: HashMap<(DataType, usize), Rule>,
+}
+
+/// Rules remembered at once: the standard has some thousands for each version.
+const RULES_MAX: usize = 20_000;
+
+impl Rules {
+    /// The treatment of a field. `value_type` is what OBX-2 says, for the fields whose type another field tells.
+    pub(super) fn field(
+        &mut self,
+        version: Version,
+        segment: SegmentName,
+        position: usize,
+        value_type: Option<&str>,
+    ) -> Rule {
+        let value_type = value_type
+            .and_then(|name| nearest(version).find_map(|version| version.data_type(name)));
+        if self.fields.len() >= RULES_MAX {
+            self.fields.clear();
+        }
+        *self
+            .fields
+            .entry((version, segment, position, value_type))
+            .or_insert_with(|| field_rule(version, segment, position, value_type))
+    }
+
+    /// The treatment of a component (or subcomponent) of a data type.
+    pub(super) fn component(&mut self, data_type: DataType, position: usize) -> Rule {
+        if self.components.len() >= RULES_MAX {
+            self.components.clear();
+        }
+        *self
+            .components
+            .entry((data_type, position))
+            .or_insert_with(|| component_rule(data_type, position))
+    }
 }
 
 /// How a field or component goes on.
@@ -94,12 +138,11 @@ fn nearest(version: Version) -> impl Iterator<Item = Version> {
     newer.iter().copied().chain(older.iter().rev().copied())
 }
 
-/// The treatment of a field. `value_type` is what OBX-2 says, for the fields whose type another field tells.
-pub(super) fn field_rule(
+fn field_rule(
     version: Version,
     segment: SegmentName,
     position: usize,
-    value_type: Option<&str>,
+    value_type: Option<DataType>,
 ) -> Rule {
     let name = segment.as_str();
     if let Some(treatment) = exception(name, position) {
@@ -116,7 +159,7 @@ pub(super) fn field_rule(
         return Rule::Whole(Treatment::BirthDate);
     }
     let data_type = match (field.data_type_name(), value_type) {
-        ("Varies", Some(name)) => nearest(version).find_map(|version| version.data_type(name)),
+        ("Varies", Some(told)) => Some(told),
         // A result whose sender does not say what it is: by what it holds.
         ("Varies", None) if name == "OBX" => return Rule::Whole(Treatment::Text),
         ("Varies" | "CM", _) => None,
@@ -129,8 +172,7 @@ pub(super) fn field_rule(
     }
 }
 
-/// The treatment of a component (or subcomponent) of a data type.
-pub(super) fn component_rule(data_type: DataType, position: usize) -> Rule {
+fn component_rule(data_type: DataType, position: usize) -> Rule {
     if let Some(treatment) = component_exception(data_type.name(), position) {
         return Rule::Whole(treatment);
     }

@@ -6,7 +6,7 @@ use pipehat_message::undecodable_byte;
 
 use super::alphabet::{Alphabets, Kind};
 use super::key::Key;
-use super::permutation::permute;
+use super::permutation::Permutations;
 
 /// Pseudonyms remembered at once; when there are more, they are worked out again.
 const REMEMBERED_MAX: usize = 50_000;
@@ -18,14 +18,14 @@ pub(super) const DIGITS_MIN: usize = 4;
 
 /// Makes pseudonyms.
 pub(super) struct Words {
-    key: Key,
+    permutations: Permutations,
     alphabets: Alphabets,
     remembered: HashMap<String, String>,
 }
 
 impl Words {
     pub(super) fn new(key: Key, alphabets: Alphabets) -> Self {
-        Self { key, alphabets, remembered: HashMap::new() }
+        Self { permutations: Permutations::new(key), alphabets, remembered: HashMap::new() }
     }
 
     pub(super) fn alphabets(&self) -> &Alphabets {
@@ -68,7 +68,7 @@ impl Words {
         let mut digits: Vec<u32> = places.iter().map(|place| place.digit).collect();
         let radices: Vec<u32> = places.iter().map(|place| place.radix).collect();
         let shape: Vec<u8> = places.iter().flat_map(|place| tag(place.kind)).collect();
-        permute(&self.key, &shape, &mut digits, &radices);
+        self.permutations.permute(&shape, &mut digits, &radices);
         places
             .into_iter()
             .zip(digits)
@@ -127,12 +127,16 @@ fn is_word(character: char) -> bool {
 pub(super) struct Secrets {
     words: HashSet<String>,
     values: Vec<String>,
+    /// Which beginnings the values have: a text without one of them quotes none.
+    beginnings: [u64; 4],
+    /// A text in lower case, while it is looked through.
+    lower: std::cell::RefCell<String>,
 }
 
 /// Whole values looked for; of a message with more, the words alone.
 const VALUES_MAX: usize = 256;
 
-/// Characters of a whole value that is looked for.
+/// Characters of a whole value that is looked for: the length of a beginning.
 const VALUE_MIN: usize = 8;
 
 /// Letters and digits among them.
@@ -149,17 +153,28 @@ impl Secrets {
         }
         let value = value.trim();
         let letters = value.chars().filter(|character| character.is_alphanumeric()).count();
-        if self.values.len() < VALUES_MAX
-            && value.len() >= VALUE_MIN
-            && letters >= VALUE_LETTERS_MIN
+        let many = value.len() >= VALUE_MIN && letters >= VALUE_LETTERS_MIN;
+        if !many || self.values.len() >= VALUES_MAX {
+            return;
+        }
+        let lower = value.to_lowercase();
+        if let Some(beginning) = lower.as_bytes().first_chunk()
+            && !self.values.contains(&lower)
         {
-            self.values.push(value.to_lowercase());
+            let (word, bit) = place(beginning);
+            self.beginnings[word] |= bit;
+            self.values.push(lower);
         }
     }
 
     /// Whether this word is one of them.
     pub(super) fn contains(&self, word: &str) -> bool {
-        !self.words.is_empty() && is_telling(word) && self.words.contains(&word.to_lowercase())
+        if self.words.is_empty() || !is_telling(word) {
+            return false;
+        }
+        let mut lower = self.lower.borrow_mut();
+        lower_into(word, &mut lower);
+        self.words.contains(lower.as_str())
     }
 
     /// Whether a whole value stands in the text.
@@ -167,13 +182,36 @@ impl Secrets {
         if text.len() < VALUE_MIN || self.values.is_empty() {
             return false;
         }
-        let text = text.to_lowercase();
-        self.values.iter().any(|value| text.contains(value.as_str()))
+        let mut lower = self.lower.borrow_mut();
+        lower_into(text, &mut lower);
+        lower.as_bytes().array_windows().enumerate().any(|(at, beginning)| {
+            let (word, bit) = place(beginning);
+            let rest = lower.as_bytes().get(at..).unwrap_or_default();
+            self.beginnings[word] & bit != 0
+                && self.values.iter().any(|value| rest.starts_with(value.as_bytes()))
+        })
     }
 
     pub(super) fn clear(&mut self) {
         self.words.clear();
         self.values.clear();
+        self.beginnings = [0; 4];
+    }
+}
+
+/// Where the beginning of a value is noted.
+fn place(beginning: &[u8; VALUE_MIN]) -> (usize, u64) {
+    let hash = u64::from_le_bytes(*beginning).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
+    ((hash >> 6) as usize, 1 << (hash & 63))
+}
+
+fn lower_into(text: &str, lower: &mut String) {
+    lower.clear();
+    if text.is_ascii() {
+        lower.push_str(text);
+        lower.make_ascii_lowercase();
+    } else {
+        lower.push_str(&text.to_lowercase());
     }
 }
 
