@@ -4,6 +4,7 @@ mod contract;
 mod crash;
 mod damage;
 mod format;
+mod lives;
 mod properties;
 mod repair;
 mod sealing;
