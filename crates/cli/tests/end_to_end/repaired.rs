@@ -137,7 +137,13 @@ fn an_index_that_knows_more_than_the_journal_is_written_anew() {
     let sink = Sink::new();
     let project = project(sink.address());
     let ids = |api: &Api| -> Vec<String> {
-        let found = api.search(&serde_json::json!({}));
+        let everything = serde_json::json!({});
+        let (status, body) = api.call("POST", "/api/v1/messages/search", Some(&everything));
+        if status == 503 {
+            return Vec::new(); // being thrown away
+        }
+        let page: Value = serde_json::from_slice(&body).expect("JSON");
+        let found = page["messages"].as_array().expect("a page has messages");
         found.iter().map(|message| message["control_id"].as_str().unwrap_or("").into()).collect()
     };
     let send = |node: &Pipehat, sender: &str, count: u64| {
