@@ -179,15 +179,21 @@ pub(crate) fn open(
                 }
             } else {
                 // Sealed with another key, or stands in for a damaged one: complete as it is.
-                let own = chunk.header.repaired.as_ref();
-                let previous = Previous {
-                    first_position: chunk.first_position(),
-                    end: tail.end,
-                    link: own.map_or(tail.link, |own| own.link),
-                };
                 let next = tail.next_position;
+                let previous = if next == chunk.first_position() {
+                    // Empty: the new chunk takes its name and with it its place.
+                    chunk.header.previous.clone()
+                } else {
+                    let own = chunk.header.repaired.as_ref();
+                    Some(Previous {
+                        first_position: chunk.first_position(),
+                        end: tail.end,
+                        link: own.map_or(tail.link, |own| own.link),
+                    })
+                };
                 let newest =
-                    begin(&settings, &disk, &preallocator, next, Some(previous)).map_err(failed)?;
+                    begin(&settings, &disk, &preallocator, next, previous).map_err(failed)?;
+                chunks.pop_if(|last| last.first_position() == next);
                 chunks.push(Arc::clone(&newest.chunk));
                 newest
             };

@@ -52,7 +52,8 @@ pub enum RepairMode {
 pub struct RepairReport {
     /// The state before.
     pub verified: VerifyReport,
-    /// The positions of all records that can't be read any more, in order.
+    /// The positions of all records that can't be read any more, in order. A newest chunk that
+    /// does not tell any more what it held has lost its first, whatever else was in it.
     pub lost: Vec<RangeInclusive<Position>>,
     /// How many records the replaced chunks hold.
     pub kept: u64,
@@ -227,9 +228,11 @@ impl Repair<'_> {
         if let Some(original) = &planned.original {
             self.copy(planned.first, original, &mut target, &mut expected)?;
         }
-        // Positions that were given out once are never given out again.
-        let claimed = planned.original.as_ref().map(|original| original.next_position);
-        let until = next.map(|next| next.first).or(claimed).unwrap_or(expected);
+        // Positions that were given out once are never given out again. The newest chunk's first
+        // was: a chunk is begun for a record. So it does not end where it begins, and the next
+        // one finds its name free.
+        let claimed = planned.original.as_ref().map_or(expected, |original| original.next_position);
+        let until = next.map_or(claimed.max(planned.first.next()), |next| next.first);
         if until > expected {
             self.lose(expected, until);
             target.skip_to(until).map_err(failed)?;

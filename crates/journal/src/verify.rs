@@ -242,16 +242,23 @@ fn end(
 /// The first position of a chunk that ought to stand between the two.
 fn missing(before: &Examined, examined: &Examined) -> Option<Position> {
     let previous = examined.chunk.header.previous.as_ref()?;
-    (previous.first_position > before.chunk.first_position()).then_some(previous.first_position)
+    let between = before.chunk.first_position().next()..examined.chunk.first_position();
+    between.contains(&previous.first_position).then_some(previous.first_position)
 }
 
 fn is_linked(before: &Examined, examined: &Examined) -> bool {
-    if !examined.header_is_whole || !before.header_is_whole {
+    if !examined.header_is_whole {
+        return true; // reported as the header's damage
+    }
+    let previous = examined.chunk.header.previous.as_ref();
+    let named = previous.filter(|named| named.first_position == before.chunk.first_position());
+    let Some(previous) = named else { return false };
+    if !before.header_is_whole {
         return true; // reported as the header's damage
     }
     let own = before.chunk.header.repaired.as_ref().map(|own| own.link);
     let Some(link) = own.or(before.link) else {
         return true; // reported as the last group's damage
     };
-    examined.chunk.header.previous.as_ref().is_some_and(|previous| previous.link == link)
+    previous.link == link
 }

@@ -319,7 +319,8 @@ impl Writer {
             end: self.end,
             link: self.encoder.previous,
         };
-        let made = begin_chunk(&self.settings, &self.disk, spare, self.next, Some(previous))?;
+        let made = begin_chunk(&self.settings, &self.disk, spare, self.next, Some(previous))
+            .map_err(|error| self.take_name_back(error))?;
         let sealer = self.settings.keys.as_ref().map(Sealer::new).transpose()?;
         let finished = mem::replace(&mut self.file, made.file);
         // Gives the unused rest back. What is left if this fails are zeroes that nobody reads.
@@ -336,6 +337,17 @@ impl Writer {
         self.room_end = made.chunk.header.capacity;
         self.catalog.add(made.chunk);
         Ok(())
+    }
+
+    /// A chunk under its name would be taken for the newest, while the old one goes on. When it
+    /// can't be said that the name is gone for good, that is no disk that is only full.
+    fn take_name_back(&self, error: io::Error) -> io::Error {
+        let directory = &self.settings.directory;
+        let gone = match fs::remove_file(directory.join(chunk::file_name(self.next))) {
+            Err(none) if none.kind() == io::ErrorKind::NotFound => return error,
+            removed => removed.and_then(|()| disk::sync_directory(directory)),
+        };
+        gone.map_or_else(io::Error::other, |()| error)
     }
 
     /// What an error means for the journal, and the answer to those who wait.
@@ -399,7 +411,8 @@ impl Writer {
     }
 }
 
-/// Gives a prepared file its header and then, once that is durable, its name.
+/// Gives a prepared file its header and then, once that is durable, its name. A chunk that had
+/// the name is replaced in one step.
 pub(crate) fn begin_chunk(
     settings: &Settings,
     disk: &Disk,
@@ -424,15 +437,8 @@ pub(crate) fn begin_chunk(
     disk.write_at(&spare.file, &header.encode(), 0)?;
     disk.sync(&spare.file)?;
     let path = settings.directory.join(chunk::file_name(first_position));
-    let named =
-        fs::rename(&spare.path, &path).and_then(|()| disk::sync_directory(&settings.directory));
-    if let Err(error) = named {
-        // A chunk under its name would be taken for the newest, while the old one goes on.
-        return match fs::remove_file(&path) {
-            Err(left) if left.kind() != io::ErrorKind::NotFound => Err(left),
-            _ => Err(error),
-        };
-    }
+    fs::rename(&spare.path, &path)?;
+    disk::sync_directory(&settings.directory)?;
     let end = CHUNK_HEADER_BYTES as u64;
     let link = header.link();
     let chunk = Arc::new(Chunk::new(path, header, end));

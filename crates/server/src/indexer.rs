@@ -59,15 +59,22 @@ struct Shared {
 }
 
 impl Indexer {
-    /// Starts following the journal.
+    /// Starts following the journal, whose end was there when it was opened. An index that knows of
+    /// records after it is not this journal's: an older one was put back, or what was in its newest
+    /// chunk is lost. Then it is written anew.
     pub(crate) fn start(
         log: Log,
+        opened_at: Position,
         index: impl MessageIndex + 'static,
         paths: IndexPaths,
     ) -> std::io::Result<Self> {
+        let ahead = index.through().is_ok_and(|through| through >= opened_at.get());
+        if ahead {
+            tracing::warn!("the message index is newer than the journal and is written anew");
+        }
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
-            rebuild: AtomicBool::new(false),
+            rebuild: AtomicBool::new(ahead),
             through: AtomicU64::new(0),
             paths: Mutex::new(Arc::new(paths)),
         });

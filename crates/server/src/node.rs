@@ -148,8 +148,9 @@ impl Node {
             }
             let search = opened.index.search();
             let paths = index_paths(&project);
-            let indexer = Indexer::start(engine.log().clone(), opened.index, paths)
-                .map_err(NodeError::Thread)?;
+            let (log, end) = (engine.log().clone(), recovery.next_position);
+            let indexer =
+                Indexer::start(log, end, opened.index, paths).map_err(NodeError::Thread)?;
             (Some(Arc::new(search)), Some(indexer))
         } else {
             (None, None)

@@ -179,6 +179,26 @@ fn killed_on_a_full_disk_it_has_all_that_was_acknowledged() {
             break 'sending;
         }
     }
+    // One at a time, and smaller, some still find room between those that find none.
+    let (mut alone, mut refused_in_a_row) = (0, 0);
+    for number in 0..200 {
+        let mut sample = Sample::new("ALONE", number % 4, number / 4 + 1);
+        sample.filler = 700 * (number % 5) as usize;
+        match link.ask(&sample.bytes()).code().as_str() {
+            "AA" => {
+                (alone, refused_in_a_row) = (alone + 1, 0);
+                kept.entry(sample.patient_id()).or_default().push(sample);
+            }
+            code => {
+                assert_eq!(code, "AR");
+                refused_in_a_row += 1;
+            }
+        }
+        if refused_in_a_row == 20 {
+            break;
+        }
+    }
+    println!("{alone} kept on a full disk");
     node.kill();
     sink.wait_disconnected();
     sink.next_run();

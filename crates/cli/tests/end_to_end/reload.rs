@@ -159,7 +159,12 @@ fn a_port_moves_without_touching_the_destination() {
 
     // Two channels swap their ports.
     channel(&project, "other", old, "{ set: { MSH-5: OTHER } }", &[("to", &sink)]);
-    Link::open(&format!("127.0.0.1:{old}"));
+    // Its port takes connections a little before it is shown.
+    eventually("the other is there", || {
+        let status = node.api().get("/api/v1/status");
+        let channels = status["channels"].as_array().expect("the status lists channels");
+        channels.iter().any(|channel| channel["name"] == "other")
+    });
     let before = revision(&node, "other");
     channel(&project, "adt", old, "", &[("to", &sink)]);
     channel(&project, "other", new, "{ set: { MSH-5: OTHER } }", &[("to", &sink)]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::harness::{Api, Link, Project, Sample, Sink, eventually, free_port};
+use crate::harness::{Api, Link, Pipehat, Project, Sample, Sink, eventually, free_port};
 
 fn project(lab: &str) -> Project {
     let project = Project::new();
@@ -56,11 +56,15 @@ fn after_a_repair_status_and_proof_hold_over_what_is_there_and_tell_the_loss() {
     let project = project(sink.address());
     let node = project.up();
     let mut link = Link::open(&node.address("lab"));
+    let api = node.api();
     for number in 1..=60 {
         assert_eq!(link.ask(&Sample::new("L", 1, number).bytes()).code(), "AA");
+        // All records of a message stand together: of one that has some left it is known that it
+        // was received.
+        if number % 3 == 0 {
+            eventually("all is settled", || api.counter("lab", "delivered") == number);
+        }
     }
-    let api = node.api();
-    eventually("all is settled", || api.counter("lab", "delivered") == 60);
     assert!(node.stop().success());
 
     damage(&project, 30..60);
@@ -129,4 +133,49 @@ fn what_can_be_sent_after_a_repair_is_sent_and_the_rest_is_parked() {
     assert_eq!(api.counter("lab", "delivered"), sink.count() as u64);
     assert!(sink.count() >= 10);
     api.proof();
+}
+
+/// What stands at a position may then be another message than the index says.
+#[test]
+fn an_index_that_knows_more_than_the_journal_is_written_anew() {
+    let sink = Sink::new();
+    let project = project(sink.address());
+    let ids = |api: &Api| -> Vec<String> {
+        let everything = serde_json::json!({});
+        let (status, body) = api.call("POST", "/api/v1/messages/search", Some(&everything));
+        if status == 503 {
+            return Vec::new(); // being thrown away
+        }
+        let page: Value = serde_json::from_slice(&body).expect("JSON");
+        let found = page["messages"].as_array().expect("a page has messages");
+        found.iter().map(|message| message["control_id"].as_str().unwrap_or("").into()).collect()
+    };
+    let send = |node: &Pipehat, sender: &str, count: u64| {
+        let mut link = Link::open(&node.address("lab"));
+        for number in 1..=count {
+            assert_eq!(link.ask(&Sample::new(sender, 1, number).bytes()).code(), "AA");
+        }
+        let api = node.api();
+        eventually("all is settled", || api.counter("lab", "in_flight") == 0);
+        eventually("the index has them", || {
+            let mine = ids(&api).into_iter().filter(|id| id.starts_with(sender)).count();
+            mine as u64 == count
+        });
+    };
+    let node = project.up();
+    send(&node, "KEPT", 3);
+    assert!(node.stop().success());
+    let (journal, older) = (only_chunk(&project), project.folder().join("older"));
+    fs::copy(&journal, &older).expect("the chunk can be copied");
+    let node = project.up();
+    send(&node, "GONE", 9);
+    assert!(node.stop().success());
+    fs::copy(&older, &journal).expect("the older chunk can be put back");
+
+    let node = project.up();
+    send(&node, "NEW", 2);
+    let mut found = ids(&node.api());
+    found.sort();
+    assert_eq!(found, ["KEPT-1-1", "KEPT-1-2", "KEPT-1-3", "NEW-1-1", "NEW-1-2"]);
+    node.api().proof();
 }

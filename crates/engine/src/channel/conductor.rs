@@ -57,8 +57,8 @@ pub(crate) enum Input {
     ProcessedAside { work: Work, record: Box<Processed> },
     /// A try of a delivery ended.
     Tried { destination: DestinationName, key: DeliveryKey, attempt: Attempt },
-    /// The end of a delivery is durable, or could not be kept.
-    Settled { record: Box<Settled>, result: Result<Position, AppendError> },
+    /// The end of a delivery, the channel's so many'th, is durable or could not be kept.
+    Settled { end: u64, record: Box<Settled>, result: Result<Position, AppendError> },
     /// Deliveries were read from the journal.
     Loaded { destination: DestinationName, request: LoadRequest, result: Result<Loaded, String> },
     /// A person decided something.
@@ -174,14 +174,16 @@ pub(crate) struct Conductor {
     pub(super) stalled: Option<Instant>,
     /// Messages to be processed again after a stall, in order.
     pub(super) again: BTreeMap<MessageId, Work>,
-    /// Settlements to be appended again after a stall.
-    pub(super) unrecorded: Vec<Settled>,
+    /// Settlements to be appended again after a stall, in order.
+    pub(super) unrecorded: BTreeMap<u64, Settled>,
     pub(super) reloads: BTreeMap<DestinationName, Instant>,
     pub(super) stopping: Option<Instant>,
     /// Outcomes of processing on their way to the disk.
     pub(super) processing_kept: usize,
     /// Settlements on their way to the disk.
     pub(super) settling: usize,
+    /// How many settlements have been on their way.
+    pub(super) ends: u64,
     pub(super) jitter: u64,
 }
 
@@ -223,11 +225,12 @@ impl Conductor {
             stalled: None,
             again: BTreeMap::new(),
             deciding: HashSet::new(),
-            unrecorded: Vec::new(),
+            unrecorded: BTreeMap::new(),
             reloads: BTreeMap::new(),
             stopping: None,
             processing_kept: 0,
             settling: 0,
+            ends: 0,
             spec: Arc::clone(&spec),
         };
         conductor.install_all();
@@ -296,7 +299,7 @@ impl Conductor {
             Input::NotProcessed { work, error } => self.not_processed(work, &error),
             Input::ProcessedAside { work, record } => self.processed_aside(work, *record),
             Input::Tried { destination, key, attempt } => self.tried(&destination, key, attempt),
-            Input::Settled { record, result } => self.settled(*record, result),
+            Input::Settled { end, record, result } => self.settled(end, *record, result),
             Input::Loaded { destination, request, result } => {
                 self.loaded(&destination, &request, result);
             }
@@ -332,7 +335,7 @@ impl Conductor {
         let outboxes = self.posts.values().filter_map(|post| post.outbox.next_due());
         let outboxes = outboxes.chain(self.reloads.values().copied()).filter(|_| runs);
         // A stall ends only when the journal has answered everything.
-        let stalled = self.stalled.filter(|_| self.processing_kept == 0);
+        let stalled = self.stalled.filter(|_| !self.is_keeping());
         let blocked = self.blocked.values().filter_map(|blocked| blocked.retry_at);
         let answers = self.answers_due.keys().map(|(due, _)| *due);
         outboxes
@@ -348,9 +351,14 @@ impl Conductor {
     /// nothing is being sent, or no longer in time.
     fn is_done(&self) -> bool {
         let Some(deadline) = self.stopping else { return false };
-        let keeping = self.settling > 0 || self.processing_kept > 0 || !self.deciding.is_empty();
+        let keeping = self.is_keeping() || !self.deciding.is_empty();
         let sending = self.posts.values().any(|post| post.outbox.sending() > 0);
         !keeping && ((!sending && self.aside.is_empty()) || Instant::now() >= deadline)
+    }
+
+    /// Whether the journal has yet to answer for an outcome or a settlement.
+    pub(super) fn is_keeping(&self) -> bool {
+        self.processing_kept > 0 || self.settling > 0
     }
 
     /// A random number for jitter: spread matters, secrecy does not (xorshift).

@@ -475,7 +475,8 @@ impl Conductor {
     }
 
     /// Journals the end of a delivery. Nobody waits for it but a sender in reply mode
-    /// `delivered`: were it lost, the same bytes would be sent again.
+    /// `delivered`: were it lost, the same bytes would be sent again. Not so those of a later one
+    /// of its lane, were only its own end kept: none overtakes one that was refused.
     pub(super) fn keep_settled(&mut self, record: Settled) {
         let numbered = self
             .posts
@@ -485,13 +486,20 @@ impl Conductor {
         let flush = if awaited { Flush::Now } else { Flush::Later };
         let sender = self.sender.clone();
         self.settling += 1;
-        self.services.log.append(Record::Settled(record), flush, move |result, record| {
+        self.ends += 1;
+        let (end, record) = (self.ends, Record::Settled(record));
+        self.services.log.append_in_order(self.epoch, record, flush, move |result, record| {
             let Record::Settled(record) = record else { return };
-            let _ = sender.send(Input::Settled { record: Box::new(record), result });
+            let _ = sender.send(Input::Settled { end, record: Box::new(record), result });
         });
     }
 
-    pub(super) fn settled(&mut self, record: Settled, result: Result<Position, AppendError>) {
+    pub(super) fn settled(
+        &mut self,
+        end: u64,
+        record: Settled,
+        result: Result<Position, AppendError>,
+    ) {
         self.settling = self.settling.saturating_sub(1);
         match result {
             Ok(position) => {
@@ -504,7 +512,7 @@ impl Conductor {
                 }
             }
             Err(_) => {
-                self.unrecorded.push(record);
+                self.unrecorded.insert(end, record);
                 self.stall_for_a_while();
             }
         }

@@ -62,12 +62,12 @@ impl Conductor {
 
     /// Goes on after a stall, in the order of acceptance.
     pub(super) fn resume_after_stall(&mut self, now: Instant) {
-        if self.stalled.is_none_or(|due| due > now) || self.processing_kept > 0 {
+        if self.stalled.is_none_or(|due| due > now) || self.is_keeping() {
             return;
         }
         self.stalled = None;
         self.epoch = self.services.log.epoch();
-        for record in std::mem::take(&mut self.unrecorded) {
+        for record in std::mem::take(&mut self.unrecorded).into_values() {
             self.keep_settled(record);
         }
         for (message, work) in std::mem::take(&mut self.again) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipehat_connectors::{Attempt, Destination, LinkState, ReceiptOutcome};
-use pipehat_journal::{Journal, Position};
+use pipehat_journal::{AppendError, Journal, Position};
 
 use crate::decisions::Deciding;
 use crate::names::MessageId;
@@ -121,6 +121,35 @@ fn until_durable(engine: &TestEngine) {
     }
     // The answer itself follows the release of what waited.
     std::thread::sleep(Duration::from_millis(20));
+}
+
+/// Killed between the two, the first alone would be sent again, after the second.
+#[tokio::test]
+async fn the_end_of_a_delivery_does_not_overtake_one_that_a_full_disk_refused() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let engine = TestEngine::start(&project(ONE, &source, &[("out", &out)])).await;
+    source.receive(message("one")).await;
+    source.receive(message("two")).await;
+    let first = calls.next().await;
+    engine.journal.hold();
+    first.deliver();
+    let second = calls.next().await;
+    assert_eq!(engine.journal.waiting(), 1);
+    engine.journal.memory.fail_with(Some(AppendError::DiskFull));
+    engine.journal.release();
+    until_durable(&engine);
+    engine.journal.memory.fail_with(None);
+    second.deliver();
+    engine.until(|status| status.counters.delivered == 2).await;
+    let settled = engine.engine.log().heads(Position::FIRST).filter_map(|entry| {
+        match entry.expect("a record").1 {
+            crate::record::Record::Settled(settled) => Some(settled.message),
+            _ => None,
+        }
+    });
+    assert_eq!(settled.collect::<Vec<_>>(), messages(&engine));
+    assert!(engine.holds());
 }
 
 #[tokio::test]

@@ -9,10 +9,13 @@ use std::{
 use pipehat_journal::{
     Compression, FileJournal, Journal, KeyRing, OpenError, OpenOptions, Position, Recovery,
 };
-use proptest::prelude::{ProptestConfig, any, proptest};
+use proptest::prelude::{any, proptest};
 use tempfile::TempDir;
 
-use crate::contract::{append, noise, position, record, scratch};
+use crate::{
+    cases,
+    contract::{append, noise, position, record, scratch},
+};
 
 const CHUNK_BYTES: u64 = 4096;
 
@@ -194,7 +197,7 @@ fn chunks_have_a_least_size() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     /// A crash in the middle of a write may persist any of its sectors.
     #[test]

@@ -8,10 +8,13 @@ use pipehat_journal::{
 };
 use proptest::{
     collection::vec,
-    prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest},
+    prelude::{Just, Strategy, any, prop_oneof, proptest},
 };
 
-use crate::contract::{append, noise, scratch};
+use crate::{
+    cases,
+    contract::{append, noise, scratch},
+};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -51,7 +54,7 @@ fn check(journal: &FileJournal, model: &BTreeMap<Position, NewRecord>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn a_journal_is_a_list(

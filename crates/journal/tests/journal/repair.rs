@@ -8,10 +8,11 @@ use pipehat_journal::{
 };
 use proptest::{
     collection::vec,
-    prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest},
+    prelude::{Just, Strategy, any, prop_oneof, proptest},
 };
 
 use crate::{
+    cases,
     contract::{append, noise, position, record},
     damage::{Sample, chunks, copy, sample},
 };
@@ -34,6 +35,12 @@ fn flip(path: &Path, offset: u64) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).expect("reads");
     file.write_all_at(&[byte[0] ^ 0x40], offset).expect("writes");
+}
+
+/// The position in the chunk's name.
+fn first_position(path: &Path) -> u64 {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+    stem.parse().expect("a position")
 }
 
 /// Where the chunk's groups begin.
@@ -138,10 +145,7 @@ fn damaged_groups_are_given_up_and_the_rest_kept() {
         drop(sample.fill(60));
         let paths = chunks(&sample.path());
         let starts = groups(&paths[1]);
-        let first: u64 = paths[1]
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .map_or(0, |stem| stem.parse().expect("a position"));
+        let first = first_position(&paths[1]);
         flip(&paths[1], starts[1] + 150); // a payload
         flip(&paths[1], starts[4] + 20); // a header
         flip(&paths[1], starts[5] + 20); // and the next
@@ -181,11 +185,7 @@ fn neighbouring_damaged_chunks_are_repaired() {
     let starts = groups(&paths[1]);
     flip(&paths[1], starts[starts.len() - 1] + 120);
     flip(&paths[2], 9);
-    let next: u64 = paths[2]
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .map_or(0, |stem| stem.parse().expect("a position"));
-    check_repaired(&sample, 80, &[next - 1]);
+    check_repaired(&sample, 80, &[first_position(&paths[2]) - 1]);
 }
 
 #[test]
@@ -193,17 +193,31 @@ fn a_missing_chunk_becomes_an_empty_one() {
     let sample = Sample::new(true);
     drop(sample.fill(80));
     let paths = chunks(&sample.path());
-    let number = |index: usize| -> u64 {
-        let stem = paths[index].file_stem().and_then(|stem| stem.to_str()).expect("a name");
-        stem.parse().expect("a position")
-    };
     fs::remove_file(&paths[1]).expect("removes");
     fs::remove_file(&paths[2]).expect("removes");
-    let missing: Vec<u64> = (number(1)..number(3)).collect();
+    let missing: Vec<u64> = (first_position(&paths[1])..first_position(&paths[3])).collect();
     let problems: Vec<Problem> =
         verify(&sample).findings.iter().map(|finding| finding.problem).collect();
     assert_eq!(problems, [Problem::MissingChunk]);
     check_repaired(&sample, 80, &missing);
+}
+
+/// How many records it had can't be told, but its position, and so its name, is not used again.
+#[test]
+fn a_newest_chunk_of_which_nothing_is_left_loses_its_position() {
+    for length in [0, 256, 300] {
+        let sample = Sample::new(true);
+        drop(sample.fill(60));
+        let paths = chunks(&sample.path());
+        let (newest, before) = (&paths[paths.len() - 1], &paths[paths.len() - 2]);
+        let (first, missing) = (first_position(newest), first_position(before));
+        let file = fs::File::options().write(true).open(newest).expect("opens");
+        file.set_len(length).expect("shortens");
+        // With the header, the newest chunk names the one before it.
+        fs::remove_file(before).expect("removes");
+        let lost: Vec<u64> = (missing..=first).collect();
+        check_repaired(&sample, first, &lost);
+    }
 }
 
 #[test]
@@ -285,7 +299,7 @@ fn harm(path: &Path, harm: &Harm) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     /// What a fuzzer would find only once it had the checksums right.
     #[test]
@@ -356,5 +370,11 @@ proptest! {
         assert_eq!(read + done.lost_records(), recovery.records());
         let next = journal.next_position();
         assert_eq!(append(&journal, vec![self::sample(next.get())]).expect("appends"), next);
+        drop(journal);
+        assert_eq!(verify(&sample).findings, []);
+        let (journal, recovery) = sample.open(&sample.path()).expect("opens again");
+        assert_eq!(recovery.next_position, next.next());
+        let again = journal.read(first).inspect(|entry| assert!(entry.is_ok(), "{entry:?}"));
+        assert_eq!(again.count() as u64, read + 1);
     }
 }

@@ -8,7 +8,7 @@ use pipehat_journal::{
 
 use crate::{
     contract::{append, position, record},
-    damage::{Sample, chunks},
+    damage::{self, Sample, chunks},
 };
 
 const MARKER: &[u8] = b"DOE^MARKER^Q7Z19700101";
@@ -161,6 +161,37 @@ fn a_rotated_key_seals_what_is_new_and_the_old_one_opens_the_rest() {
     let new = KeyRing::load(&path).expect("loads");
     let (journal, _) = FileJournal::open(OpenOptions { key: Some(new), ..options }).expect("opens");
     assert_eq!(journal.fetch(position(4)).expect("fetches").head, &b"new"[..]);
+}
+
+/// The chunk of the new key begins where the old one's empty chunk did, and so takes its name.
+#[test]
+fn a_key_rotated_while_the_newest_chunk_is_empty_leaves_a_whole_journal() {
+    let sample = Sample::new(true);
+    let (journal, _) = sample.open(&sample.path()).expect("opens");
+    let count = (1..)
+        .find(|number| {
+            append(&journal, vec![damage::sample(*number)]).expect("appends");
+            chunks(&sample.path()).len() == 3
+        })
+        .expect("a chunk is full at some time");
+    drop(journal);
+    // A crash right after the third chunk was begun.
+    let newest = chunks(&sample.path()).pop().expect("a chunk");
+    let mut bytes = fs::read(&newest).expect("reads");
+    bytes.iter_mut().skip(256).for_each(|byte| *byte = 0);
+    fs::write(&newest, bytes).expect("writes");
+
+    let path = sample.directory.path().join("key");
+    let old = fs::read_to_string(&path).expect("reads");
+    fs::write(&path, format!("key 2 {}\n{old}", "5e".repeat(32))).expect("writes");
+    let both = KeyRing::load(&path).expect("loads");
+    let options = OpenOptions { key: Some(both), ..sample.options(&sample.path()) };
+    for _ in 0..2 {
+        let (journal, recovery) = FileJournal::open(options.clone()).expect("opens");
+        assert_eq!((recovery.records(), recovery.chunks), (count - 1, 3));
+        let read = journal.read(Position::FIRST).inspect(|entry| assert!(entry.is_ok()));
+        assert_eq!(read.count() as u64, count - 1);
+    }
 }
 
 #[test]
