@@ -26,17 +26,17 @@ What is found and shown comes from the Pipehat that runs; when none does, from i
 const FIND_EXAMPLES: &str = "\
 Examples:
   pipehat messages find --channel adt-in --type ADT^A01 --since 2h
-  pipehat messages find --parked                        what waits for a person
-  pipehat messages find --id 4711 --oldest              a patient's messages, in their order
-  pipehat messages find --index ward=2W --since today   by a path that the channel names
-  pipehat messages find --destination lab --disposition in-flight --limit 1000 --json
+  pipehat messages find --parked                  what waits for a person
+  pipehat messages find --id 4711 --oldest        a patient's, in their order
+  pipehat messages find --index ward=2W --since today
+  pipehat messages find --destination lab --limit 1000 --json
 
 Exits with 1 when no message is like that.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
   pipehat messages show 1234
-  pipehat messages show 1234 --bodies         what came in, what went out, what was answered
+  pipehat messages show 1234 --bodies         what came in, and what went out
   pipehat messages show 1234 --bodies --json
 
 Payloads are shown as text, by the character set of MSH-18; `pipehat messages bytes` has the bytes.";
@@ -49,7 +49,7 @@ Examples:
 const RELEASE_EXAMPLES: &str = "\
 Examples:
   pipehat messages release 1234 --reason 'table corrected'
-  pipehat messages find --parked --channel adt-in --limit 1000 --json | jq '.[].id' |
+  pipehat messages find --parked --limit 1000 --json | jq '.[].id' |
       xargs pipehat messages release --reason 'table corrected'
 
 A message that its steps parked goes through the steps as they are now; a parked delivery is sent
@@ -65,7 +65,7 @@ One that can't be discarded is told, and the others are discarded.";
 const RESEND_EXAMPLES: &str = "\
 Examples:
   pipehat messages resend 1234 --reason 'the lab lost it'
-  pipehat messages resend 1234 1240 --to lab --reason 'restored from its backup'
+  pipehat messages resend 1234 1240 --to lab --reason 'lab restored'
 
 What was made of the message then is sent, with the same control ids; it does not go through the
 steps anew.";
