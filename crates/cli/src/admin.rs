@@ -18,6 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection to the admin API.
 pub(crate) struct Admin {
     access: AdminAccess,
+    /// The data directory, as it is called.
+    data: String,
     client: reqwest::Client,
     runtime: tokio::runtime::Runtime,
 }
@@ -29,6 +31,11 @@ pub(crate) enum AdminError {
         "no Pipehat runs on {data}: start it with `pipehat up`, or name its data directory with --data"
     )]
     NotRunning { data: String },
+    #[error(
+        "no Pipehat runs on {data}: the one that did ended without a word (nothing listens at {url}); start \
+         it with `pipehat up`, nothing that was acknowledged is lost"
+    )]
+    Gone { data: String, url: String },
     #[error("the Pipehat on {data} does not answer at {url}; has it stopped?")]
     Unreachable {
         data: String,
@@ -49,6 +56,11 @@ pub(crate) fn access(data: &DataDirectory) -> Result<AdminAccess, Failure> {
     })
 }
 
+/// Whether it answered, and said no.
+pub(crate) fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.cause(), Some(AdminError::Refused { .. }))
+}
+
 impl Admin {
     /// Finds the Pipehat that runs on this data.
     pub(crate) fn find(data: &DataDirectory) -> Result<Self, Failure> {
@@ -64,7 +76,7 @@ impl Admin {
             .enable_all()
             .build()
             .map_err(Failure::could_not)?;
-        Ok(Self { access, client, runtime })
+        Ok(Self { access, data: data.root().display().to_string(), client, runtime })
     }
 
     /// Whether it answers at all.
@@ -99,11 +111,12 @@ impl Admin {
     fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
         let request = request.bearer_auth(&self.access.token);
         self.runtime.block_on(async {
-            let unreachable = |source| {
-                Failure::could_not(AdminError::Unreachable {
-                    data: "this data".to_owned(),
-                    url: self.access.url.clone(),
-                    source,
+            let unreachable = |source: reqwest::Error| {
+                let (data, url) = (self.data.clone(), self.access.url.clone());
+                Failure::could_not(if source.is_connect() {
+                    AdminError::Gone { data, url }
+                } else {
+                    AdminError::Unreachable { data, url, source }
                 })
             };
             let response = request.send().await.map_err(unreachable)?;

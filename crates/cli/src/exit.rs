@@ -47,6 +47,11 @@ impl Failure {
         if self.is_closed_output() { Exit::Ok } else { self.exit }
     }
 
+    /// The error itself, where it is one of these.
+    pub(crate) fn cause<E: Error + 'static>(&self) -> Option<&E> {
+        self.error.downcast_ref()
+    }
+
     /// The error and its causes as one sentence; `None` where nobody is left to read it.
     pub(crate) fn message(&self) -> Option<String> {
         if self.is_closed_output() {

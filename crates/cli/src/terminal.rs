@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
 
+use pipehat_message::CharsetRule;
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::exit::OutputError;
@@ -151,7 +152,8 @@ impl Terminal {
             return self.write(|output| output.write_all(message));
         }
         self.write(|output| {
-            let text = String::from_utf8_lossy(message);
+            let charset = CharsetRule::Declared.of_message(message);
+            let text = charset.decode(message).text;
             let lines = text.split(['\r', '\n']).filter(|line| !line.is_empty());
             for line in lines {
                 writeln!(output, "{}", visible(line))?;

@@ -164,8 +164,12 @@ impl Subject {
         let text = text.trim().to_ascii_uppercase();
         let base = text.split(['-', '.']).next().unwrap_or_default();
         let mut scored: Vec<(usize, String)> = names(version)
-            .map(|name| (strsim::damerau_levenshtein(base, &name), name))
-            .filter(|(distance, name)| *distance <= name.len().min(base.len()) / 3)
+            .filter_map(|name| {
+                // `ORU` is the beginning of ORU_R01 before it is nearly ORC.
+                let begins = name.strip_prefix(base).is_some_and(|rest| rest.starts_with('_'));
+                let distance = if begins { 0 } else { strsim::damerau_levenshtein(base, &name) };
+                (distance <= name.len().min(base.len()) / 3).then_some((distance, name))
+            })
             .collect();
         scored.sort();
         scored.dedup();

@@ -138,10 +138,7 @@ impl DataDirectory {
             return KeyRing::load(&self.key_file).map_err(wrong);
         }
         if self.has_journal() {
-            return Err(InstallationError::KeyMissing {
-                key_file: self.key_file.clone(),
-                root: self.root.clone(),
-            });
+            return Err(self.key_missing());
         }
         KeyRing::create(&self.key_file).map_err(wrong)
     }
@@ -151,8 +148,15 @@ impl DataDirectory {
     /// # Errors
     /// When the key is missing or can't be read.
     pub fn existing_key(&self) -> Result<KeyRing, InstallationError> {
+        if !self.key_file.exists() {
+            return Err(self.key_missing());
+        }
         KeyRing::load(&self.key_file)
             .map_err(|source| InstallationError::Key { key_file: self.key_file.clone(), source })
+    }
+
+    pub(crate) fn key_missing(&self) -> InstallationError {
+        InstallationError::KeyMissing { key_file: self.key_file.clone(), root: self.root.clone() }
     }
 
     fn refuse_inside(&self) -> Result<(), InstallationError> {

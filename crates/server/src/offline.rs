@@ -54,8 +54,11 @@ impl OfflineMessages {
         let directory = data.journal();
         let mut options = OpenOptions::new(&directory);
         options.key = key.clone();
-        let (journal, _) = FileJournal::open(options)
-            .map_err(|source| OfflineError::Journal { directory, source })?;
+        let (journal, _) = FileJournal::open(options).map_err(|source| match source {
+            // Data that is not sealed needs none.
+            OpenError::MissingKey { .. } if key.is_none() => data.key_missing().into(),
+            source => OfflineError::Journal { directory, source },
+        })?;
         let search = SqliteMessageSearch::open(&data.index(), index_keys(key.as_ref()))?;
         Ok(Self { log: Log::new(Arc::new(journal)), search })
     }

@@ -72,7 +72,7 @@ impl Arguments {
 impl Verify {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let data = self.data.find();
-        let keys = keys(&data)?;
+        let keys = keys(&data, terminal)?;
         let bar = super::prove::progress(terminal);
         let report = verify(&data.journal(), keys.as_ref(), &mut |progress: Progress| {
             bar.set_length(progress.bytes_total);
@@ -125,7 +125,7 @@ impl Verify {
 impl Repair {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let data = self.data.find();
-        let keys = keys(&data)?;
+        let keys = keys(&data, terminal)?;
         let mode = if self.dry_run { RepairMode::DryRun } else { RepairMode::Replace };
         let bar = super::prove::progress(terminal);
         let report = repair(&data.journal(), keys.as_ref(), mode, &mut |progress: Progress| {
@@ -169,7 +169,7 @@ impl Repair {
     }
 }
 
-fn keys(data: &DataDirectory) -> Result<Option<KeyRing>, Failure> {
+fn keys(data: &DataDirectory, terminal: &Terminal) -> Result<Option<KeyRing>, Failure> {
     if !data.has_journal() {
         return Err(Failure::could_not(format!(
             "there is no journal in {}: name the data directory with --data",
@@ -179,6 +179,10 @@ fn keys(data: &DataDirectory) -> Result<Option<KeyRing>, Failure> {
     if data.key_file().exists() {
         data.existing_key().map(Some).map_err(Failure::could_not)
     } else {
+        terminal.warn(format_args!(
+            "there is no key file {}: what is sealed can't be read without it",
+            data.key_file().display()
+        ));
         Ok(None)
     }
 }

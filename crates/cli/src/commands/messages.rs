@@ -4,7 +4,7 @@ use clap::Subcommand;
 use pipehat_server::{DecisionRequest, DecisionView, MessageView, SearchRequest};
 
 use super::project::DataArguments;
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 use crate::exit::{Exit, Failure};
 use crate::local_time::{Clock, TIME_WIDTH, TimeArguments};
 use crate::message_source::MessageSource;
@@ -23,6 +23,53 @@ Examples:
 
 What is found and shown comes from the Pipehat that runs; when none does, from its data directory.";
 
+const FIND_EXAMPLES: &str = "\
+Examples:
+  pipehat messages find --channel adt-in --type ADT^A01 --since 2h
+  pipehat messages find --parked                  what waits for a person
+  pipehat messages find --id 4711 --oldest        a patient's, in their order
+  pipehat messages find --index ward=2W --since today
+  pipehat messages find --destination lab --limit 1000 --json
+
+Exits with 1 when no message is like that.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  pipehat messages show 1234
+  pipehat messages show 1234 --bodies         what came in, and what went out
+  pipehat messages show 1234 --bodies --json
+
+Payloads are shown as text, by the character set of MSH-18; `pipehat messages bytes` has the bytes.";
+
+const BYTES_EXAMPLES: &str = "\
+Examples:
+  pipehat messages bytes 1234 > message.hl7
+  pipehat messages bytes 1234 | pipehat message show -";
+
+const RELEASE_EXAMPLES: &str = "\
+Examples:
+  pipehat messages release 1234 --reason 'table corrected'
+  pipehat messages find --parked --limit 1000 --json | jq '.[].id' |
+      xargs pipehat messages release --reason 'table corrected'
+
+A message that its steps parked goes through the steps as they are now; a parked delivery is sent
+again with the same bytes. One that can't be released is told, and the others are released.";
+
+const DISCARD_EXAMPLES: &str = "\
+Examples:
+  pipehat messages discard 1234 --reason 'test message of the vendor'
+  pipehat messages discard 1234 1240 --reason 'sent again by the ward'
+
+One that can't be discarded is told, and the others are discarded.";
+
+const RESEND_EXAMPLES: &str = "\
+Examples:
+  pipehat messages resend 1234 --reason 'the lab lost it'
+  pipehat messages resend 1234 1240 --to lab --reason 'lab restored'
+
+What was made of the message then is sent, with the same control ids; it does not go through the
+steps anew.";
+
 /// Find messages, show every stage, release, discard or resend them
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -37,14 +84,17 @@ enum Command {
     Show(Show),
     Bytes(Bytes),
     /// Let parked messages go on: through the steps again, or to where they were to go
+    #[command(after_help = RELEASE_EXAMPLES)]
     Release(Decide),
     /// Discard parked messages: they go no further, and stay in the journal
+    #[command(after_help = DISCARD_EXAMPLES)]
     Discard(Decide),
     Resend(Resend),
 }
 
 /// Find messages; newest first
 #[derive(Debug, clap::Args)]
+#[command(after_help = FIND_EXAMPLES)]
 struct Find {
     #[command(flatten)]
     data: DataArguments,
@@ -116,6 +166,7 @@ struct Find {
 
 /// Show one message and every stage of its life
 #[derive(Debug, clap::Args)]
+#[command(after_help = SHOW_EXAMPLES)]
 struct Show {
     #[command(flatten)]
     data: DataArguments,
@@ -138,6 +189,7 @@ struct Show {
 
 /// Print the exact bytes of a message as it was received
 #[derive(Debug, clap::Args)]
+#[command(after_help = BYTES_EXAMPLES)]
 struct Bytes {
     #[command(flatten)]
     data: DataArguments,
@@ -163,6 +215,7 @@ struct Decide {
 
 /// Send a message's outputs once more, the same bytes
 #[derive(Debug, clap::Args)]
+#[command(after_help = RESEND_EXAMPLES)]
 struct Resend {
     #[command(flatten)]
     decide: Decide,
@@ -182,9 +235,36 @@ impl Arguments {
                 terminal.write_message(&source.bytes(bytes.message)?)?;
                 Ok(Exit::Ok)
             }
-            Command::Release(decide) => decide.run("release", None, terminal),
-            Command::Discard(decide) => decide.run("discard", None, terminal),
-            Command::Resend(resend) => resend.decide.run("resend", resend.to, terminal),
+            Command::Release(decide) => decide.run(Decision::Release, None, terminal),
+            Command::Discard(decide) => decide.run(Decision::Discard, None, terminal),
+            Command::Resend(resend) => resend.decide.run(Decision::Resend, resend.to, terminal),
+        }
+    }
+}
+
+/// What a person decides about messages.
+#[derive(Debug, Clone, Copy)]
+enum Decision {
+    Release,
+    Discard,
+    Resend,
+}
+
+impl Decision {
+    /// As the admin API calls it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Discard => "discard",
+            Self::Resend => "resend",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Release => "released",
+            Self::Discard => "discarded",
+            Self::Resend => "sent again",
         }
     }
 }
@@ -324,23 +404,34 @@ impl Show {
 impl Decide {
     fn run(
         self,
-        decision: &str,
+        decision: Decision,
         destination: Option<String>,
         terminal: &Terminal,
     ) -> Result<Exit, Failure> {
         let admin = Admin::find(&self.data.find())?;
         let by = std::env::var("USER").ok().filter(|user| !user.is_empty());
         let request = DecisionRequest { reason: self.reason, by, destination };
+        let mut exit = Exit::Ok;
         for message in self.messages {
-            let path = format!("/api/v1/messages/{message}/{decision}");
-            let done: DecisionView = admin.post(&path, &request)?;
-            let plural = if done.count == 1 { "y" } else { "ies" };
-            terminal.note(format_args!(
-                "message {message}: {decision}, {} deliver{plural}",
-                done.count
-            ));
+            let path = format!("/api/v1/messages/{message}/{}", decision.word());
+            // One that is no longer parked must not keep those after it.
+            match admin.post::<DecisionView>(&path, &request) {
+                Ok(done) => {
+                    let deliveries = match done.count {
+                        0 | 1 => String::new(),
+                        count => format!(", {count} deliveries"),
+                    };
+                    terminal
+                        .note(format_args!("message {message}: {}{deliveries}", decision.done()));
+                }
+                Err(failure) if admin::is_refusal(&failure) => {
+                    exit = Exit::CouldNot;
+                    terminal.error(failure.message().unwrap_or_default());
+                }
+                Err(failure) => return Err(failure),
+            }
         }
-        Ok(Exit::Ok)
+        Ok(exit)
     }
 }
 

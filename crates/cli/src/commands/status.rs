@@ -159,8 +159,12 @@ fn show_channel(
 ) -> std::io::Result<()> {
     let address = channel.address.as_deref().unwrap_or("");
     let source = format!("{} {address}", channel.source);
-    let connections = channel.health.connections;
-    writeln!(output, "  ← {}  {connections} connected", source.trim_end())?;
+    write!(output, "  ← {}", source.trim_end())?;
+    // Nobody connects to a folder.
+    if channel.source != "file" {
+        write!(output, "  {} connected", channel.health.connections)?;
+    }
+    writeln!(output)?;
     if let Some(problem) = &channel.health.problem {
         let code = channel.health.problem_code.as_deref().unwrap_or_default();
         writeln!(output, "    {}", terminal.paint(Tone::Warning, format!("{problem} [{code}]")))?;

@@ -66,6 +66,7 @@ fn dictionary() {
             &["dictionary", "search", "visit number", "--json"],
             &["dictionary", "search", "no such words"],
             &["dictionary", "ORU_R10"],
+            &["dictionary", "ORU"],
             &["dictionary", "PRT-3"],
             &["dictionary", "PID-99", "PID-1"],
             &["dictionary", "PID", "--version", "2.55"],

@@ -105,6 +105,49 @@ fn a_parked_message_waits_for_a_person_and_survives_a_kill() {
 }
 
 #[test]
+fn one_that_is_not_parked_does_not_keep_the_others_from_being_released() {
+    let sink = Sink::new();
+    let project = project(&sink, "park");
+    let node = project.up();
+    let mut link = Link::open(&node.address("lab"));
+    let sample = |number: u64, trigger| {
+        let mut sample = Sample::new("P", 1, number);
+        sample.trigger = trigger;
+        sample
+    };
+    let samples = [sample(1, "A01"), sample(2, "A03"), sample(3, "A01"), sample(4, "A03")];
+    for sample in &samples {
+        assert_eq!(link.ask(&sample.bytes()).code(), "AA");
+    }
+    let api = node.api();
+    eventually("all is settled", || api.counter("lab", "in_flight") == 0);
+    let ids = samples.each_ref().map(|sample| found(&api, sample)["id"].to_string());
+    let decide = |decision: &str, ids: &[&str]| {
+        let command = [&["messages", decision, "--reason", "a test decides"], ids].concat();
+        let output = project.run(&command);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let [first, second, third, fourth] = ids.each_ref().map(String::as_str);
+    let (code, said) = decide("discard", &[first, second, third, fourth]);
+    assert_eq!(code, Some(3), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            format!("error: message {first} is not parked"),
+            format!("message {second}: discarded"),
+            format!("error: message {third} is not parked"),
+            format!("message {fourth}: discarded"),
+        ]
+    );
+    assert_eq!(api.counter("lab", "superseded"), 2);
+    assert_eq!(decide("resend", &[first]), (Some(0), format!("message {first}: sent again\n")));
+    sink.wait_for(3);
+    eventually("it is settled", || api.counter("lab", "delivered") == 2);
+    api.proof();
+}
+
+#[test]
 fn two_who_decide_at_once_do_it_once() {
     let sink = Sink::new();
     let project = project(&sink, "park");

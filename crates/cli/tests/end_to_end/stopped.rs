@@ -48,6 +48,10 @@ destinations: {{ lab: {{ mllp: {{ connect: {} }} }} }}
     node.kill();
     let killed = project.run(&find);
     assert_eq!(killed.status.code(), Some(0), "{}", String::from_utf8_lossy(&killed.stderr));
+    let status = project.run(&["status"]);
+    assert_eq!(status.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&status.stderr).into_owned();
+    assert!(said.contains("no Pipehat runs on"), "{said}");
     assert!(project.up().stop().success());
     let stopped = project.run(&find);
     let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
@@ -70,4 +74,13 @@ destinations: {{ lab: {{ mllp: {{ connect: {} }} }} }}
     let bytes = project.run(&["messages", "bytes", &id]);
     assert_eq!(bytes.stdout, samples[1].bytes());
     project.prove();
+
+    let key = project.data().with_file_name("key");
+    fs::rename(&key, key.with_extension("elsewhere")).expect("the key can be moved");
+    for command in [&["prove"][..], &find] {
+        let refused = project.run(command);
+        assert_eq!(refused.status.code(), Some(3));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("is missing; restore the key file"), "{said}");
+    }
 }

@@ -80,6 +80,12 @@ impl Reasons {
         }
     }
 
+    /// Notes that there is no message: what stands in the file belongs to none, which goes without saying.
+    pub(super) fn add_no_message(&mut self) {
+        self.reasons.retain(|reason| *reason != Reason::Batch(Finding::StrayLines));
+        self.add(Reason::NoMessage);
+    }
+
     /// Whether all is well.
     pub(super) fn is_empty(&self) -> bool {
         self.reasons.is_empty()
@@ -118,5 +124,16 @@ mod tests {
         reasons.add(Reason::NoMessage);
         assert_eq!(reasons.to_string().lines().last(), Some("and 1 more"));
         assert_eq!(reasons.code(), Some("file.message-rejected"));
+    }
+
+    #[test]
+    fn a_file_without_a_message_is_told_once() {
+        let mut reasons = Reasons::default();
+        reasons.add(Reason::Batch(Finding::StrayLines));
+        reasons.add_no_message();
+        assert_eq!(
+            reasons.to_string(),
+            "file.no-message: no line begins with MSH; nothing was taken\n"
+        );
     }
 }

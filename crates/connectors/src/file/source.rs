@@ -380,7 +380,7 @@ impl Rounds {
         };
         let handed = hand_over.run(&mut reader, reasons).await;
         if matches!(handed, Handed::All) && reader.messages() == 0 && !reader.is_enveloped() {
-            reasons.add(Reason::NoMessage);
+            reasons.add_no_message();
         }
         Ok(handed)
     }

@@ -16,6 +16,7 @@
 //! `yyyy[-MM[-dd['T'HH:mm[:ss[.S]][XXX]]]]`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::SyntaxError;
 
@@ -81,13 +82,40 @@ impl DatePattern {
     /// Reads a pattern or the name of one.
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
         let named = NAMED.iter().find(|(name, _)| *name == text);
-        let mut parser = PatternParser { text: named.map_or(text, |(_, pattern)| pattern), at: 0 };
+        let pattern = named.map_or(text, |(_, pattern)| pattern);
+        let mut parser = PatternParser { text: pattern, at: 0, minute: None, half_day_hour: None };
         let items = parser.items(0)?;
         if items.iter().all(|item| matches!(item, Item::Literal(_))) {
             return Err(SyntaxError::new(0..text.len(), "this pattern has no part of a date")
                 .help("write `hl7`, `iso` or a pattern such as `yyyy-MM-dd HH:mm`"));
         }
+        let has = |wanted: fn(&Item) -> bool| any(&items, wanted);
+        if let Some(at) = parser.minute
+            && !has(|item| matches!(item, Item::Hour | Item::HalfDayHour))
+        {
+            return Err(SyntaxError::new(at, "`mm` is the minute, and there is no hour here")
+                .help("write `MM` for the month in digits"));
+        }
+        // Two in the afternoon would be written as two in the morning, and read so.
+        if let Some(at) = parser.half_day_hour
+            && !has(|item| matches!(item, Item::HalfDay))
+        {
+            let message = "`hh` is the hour 01–12, and nothing says whether AM or PM";
+            return Err(
+                SyntaxError::new(at, message).help("write `HH` for 00–23, or add `a` for AM or PM")
+            );
+        }
         Ok(Self { items })
+    }
+
+    /// Reads a pattern that values shall be read by: it has a year, without which nothing is a date.
+    pub(super) fn parse_to_read(text: &str) -> Result<Self, SyntaxError> {
+        let pattern = Self::parse(text)?;
+        if !any(&pattern.items, |item| matches!(item, Item::Year)) {
+            return Err(SyntaxError::new(0..text.len(), "without a year no value is a date")
+                .help("write `yyyy` where the year stands"));
+        }
+        Ok(pattern)
     }
 
     /// Whether it always writes the offset from UTC.
@@ -97,14 +125,7 @@ impl DatePattern {
 
     /// Whether a value it reads may say its offset from UTC.
     pub(super) fn reads_offset(&self) -> bool {
-        fn within(items: &[Item]) -> bool {
-            items.iter().any(|item| match item {
-                Item::Offset { .. } => true,
-                Item::Optional(inner) => within(inner),
-                _ => false,
-            })
-        }
-        within(&self.items)
+        any(&self.items, |item| matches!(item, Item::Offset { .. }))
     }
 
     /// Reads a value written by this pattern; `None` when it is not, or there is no such day.
@@ -126,6 +147,14 @@ impl DatePattern {
         write_items(&self.items, parts, &mut written)?;
         Some(written)
     }
+}
+
+/// Whether one of the items, or of those in optional parts, is so.
+fn any(items: &[Item], wanted: fn(&Item) -> bool) -> bool {
+    items.iter().any(|item| match item {
+        Item::Optional(inner) => any(inner, wanted),
+        item => wanted(item),
+    })
 }
 
 impl DateParts {
@@ -154,6 +183,9 @@ impl DateParts {
 struct PatternParser<'t> {
     text: &'t str,
     at: usize,
+    /// Where the first `mm` and `hh` stand.
+    minute: Option<Range<usize>>,
+    half_day_hour: Option<Range<usize>>,
 }
 
 impl PatternParser<'_> {
@@ -249,6 +281,12 @@ impl PatternParser<'_> {
                 .help(help));
             }
         };
+        let first = match item {
+            Item::Minute => &mut self.minute,
+            Item::HalfDayHour => &mut self.half_day_hour,
+            _ => return Ok(item),
+        };
+        first.get_or_insert(start..self.at);
         Ok(item)
     }
 }
@@ -487,5 +525,27 @@ mod tests {
         refused("yyyy'T", 4..5);
         refused("--", 0..2);
         refused("ss.SSSSSSSSSS", 3..13);
+    }
+
+    #[test]
+    fn a_pattern_that_would_take_one_part_for_another_is_refused() {
+        refused("dd.mm.yyyy", 3..5);
+        refused("yyyy-mm[-dd]", 5..7);
+        refused("yyyy-MM-dd hh:mm", 11..13);
+        refused("yyyyMMdd[hh[mm]]", 9..11);
+        for pattern in ["HH:mm", "hh:mm a", "yyyy[MM[dd[HH[mm]]]]", "dd.MM."] {
+            assert!(DatePattern::parse(pattern).is_ok(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_to_read_by_has_a_year() {
+        for pattern in ["dd.MM.", "HH:mm"] {
+            let mistake = DatePattern::parse_to_read(pattern).expect_err("a mistake");
+            assert_eq!(mistake.at, 0..pattern.len(), "{pattern}");
+        }
+        for pattern in ["hl7", "iso", "hl7 day", "[yyyy]", "dd.MM.yyyy"] {
+            assert!(DatePattern::parse_to_read(pattern).is_ok(), "{pattern}");
+        }
     }
 }

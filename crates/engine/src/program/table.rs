@@ -53,12 +53,12 @@ impl Table {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    let line = error.position().map_or(1, |position| line_number(position.line()));
+                    let line = error.position().map_or(1, |position| first_line(text, position));
                     mistake(line, "this line can't be read".to_owned(), "check its quotes");
                     continue;
                 }
             };
-            let line = record.position().map_or(1, |position| line_number(position.line()));
+            let line = record.position().map_or(1, |position| first_line(text, position));
             let mut cells = record.iter().map(str::to_owned);
             if columns.is_empty() {
                 columns = cells.collect();
@@ -81,7 +81,11 @@ impl Table {
                         columns_in_words(record.len()),
                         columns_in_words(columns.len())
                     ),
-                    "put quotes around a value that has a comma in it",
+                    if record.len() > columns.len() {
+                        "put quotes around a value that has a comma in it"
+                    } else {
+                        "add what is missing; look for a quote that is never closed"
+                    },
                 );
                 continue;
             }
@@ -163,8 +167,13 @@ impl TableColumn {
     pub(super) const FIRST: Self = Self(0);
 }
 
-fn line_number(line: u64) -> usize {
-    usize::try_from(line).unwrap_or(usize::MAX)
+/// The line a record begins in, from 1. The reader says where the record before it ended, which is
+/// ahead of the LF of a CRLF and of blank lines.
+fn first_line(text: &str, position: &csv::Position) -> usize {
+    let line = usize::try_from(position.line()).unwrap_or(usize::MAX);
+    let rest = usize::try_from(position.byte()).ok().and_then(|at| text.get(at..)).unwrap_or("");
+    let ends = rest.bytes().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    line.saturating_add(ends.filter(|byte| *byte == b'\n').count())
 }
 
 fn columns_in_words(count: usize) -> String {
@@ -208,5 +217,17 @@ mod tests {
                 (5, "this code already stands in line 2".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn lines_are_counted_as_editors_count_them() {
+        for text in [
+            "a,b\n\nM,1\nF,\"2\n3\"\n\nM,2\n",
+            "a,b\r\n\r\nM,1\r\nF,\"2\r\n3\"\r\n\r\nM,2\r\n",
+            "\u{feff}a,b\r\n\r\nM,1\r\nF,\"2\r\n3\"\r\n\r\nM,2",
+        ] {
+            let expected = [(7, "this code already stands in line 3".to_owned())];
+            assert_eq!(mistakes(text), expected, "{text:?}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
 use pipehat_connectors::Peer;
+use pipehat_message::CharsetRule;
 
 use super::channel::ChannelSpec;
 use super::difference::{Difference, differences};
@@ -193,7 +194,7 @@ fn run_case(
     let mut effects = CaseEffects { now: case.facts.now, control_ids: 0 };
     let verdict = spec.program.run(&input, &mut effects);
     let came_out = came_out(spec, verdict);
-    let mismatches = compare(&case, &came_out);
+    let mismatches = compare(&case, &came_out, spec.charset);
     let updates = updates(&folder, &case, &came_out);
     Some(CaseReport {
         channel: spec.name.to_string(),
@@ -382,7 +383,7 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
     }
 }
 
-fn compare(case: &Case, came_out: &CameOut) -> Vec<Mismatch> {
+fn compare(case: &Case, came_out: &CameOut, charset: CharsetRule) -> Vec<Mismatch> {
     if case.outputs.is_empty() && case.ended.is_none() {
         return vec![Mismatch::NothingExpected];
     }
@@ -403,11 +404,11 @@ fn compare(case: &Case, came_out: &CameOut) -> Vec<Mismatch> {
     }
     for (file, actual) in &came_out.outputs {
         let Some(expected) = case.outputs.get(file) else {
-            let actual = String::from_utf8_lossy(actual).replace('\r', "\n");
+            let actual = charset.text(actual).replace('\r', "\n");
             mismatches.push(Mismatch::NotExpected { file: file.clone(), actual });
             continue;
         };
-        let differences = differences(expected, actual);
+        let differences = differences(expected, actual, charset);
         if !differences.is_empty() {
             mismatches.push(Mismatch::Differs { file: file.clone(), differences });
         }

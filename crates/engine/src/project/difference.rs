@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pipehat_dictionary::path_name;
-use pipehat_message::{Message, Side};
+use pipehat_message::{Charset, CharsetRule, Message, Side, undecodable_byte};
 
 /// One place where two messages differ. It holds values: only for cases and other synthetic data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,9 @@ impl Difference {
     }
 }
 
-/// Where two messages differ, in message order. How segments end does not count.
-pub fn differences(expected: &[u8], actual: &[u8]) -> Vec<Difference> {
+/// Where two messages differ, in message order. How segments end does not count. Bytes are compared;
+/// `charset` is for showing them.
+pub fn differences(expected: &[u8], actual: &[u8], charset: CharsetRule) -> Vec<Difference> {
     let (Ok(one), Ok(other)) = (Message::parse(expected), Message::parse(actual)) else {
         if lines(expected).eq(lines(actual)) {
             return Vec::new();
@@ -53,18 +54,17 @@ pub fn differences(expected: &[u8], actual: &[u8]) -> Vec<Difference> {
         return vec![Difference {
             place: "the message".to_owned(),
             name: None,
-            expected: Some(text(expected)),
-            actual: Some(text(actual)),
+            expected: Some(text(expected, charset.of_message(expected))),
+            actual: Some(text(actual, charset.of_message(actual))),
         }];
     };
-    let value = |side: &Side<'_>| side.value.map(|value| text(value.raw()));
+    let sets = [expected, actual].map(|message| charset.of_message(message).of_values());
     pipehat_message::differences(&one, &other)
         .iter()
-        .map(|found| Difference {
-            place: place(found),
-            name: name(found, &one, &other),
-            expected: value(&found.left),
-            actual: value(&found.right),
+        .map(|found| {
+            let [expected, actual] = values(&found.left, &found.right, sets);
+            let name = name(found, &one, &other);
+            Difference { place: place(found), name, expected, actual }
         })
         .collect()
 }
@@ -77,6 +77,17 @@ fn name(
 ) -> Option<String> {
     let sides = [(&found.left.path, one), (&found.right.path, other)];
     sides.into_iter().find_map(|(path, message)| path_name(message, path.as_ref()?))
+}
+
+/// What two places hold, each in the set of its message; bytes where they look alike in these.
+fn values(expected: &Side<'_>, actual: &Side<'_>, sets: [Charset; 2]) -> [Option<String>; 2] {
+    let raw = [expected, actual].map(|side| side.value.map(|value| value.raw()));
+    let [(expected, set), (actual, other_set)] = [(raw[0], sets[0]), (raw[1], sets[1])];
+    let shown = [expected.map(|raw| text(raw, set)), actual.map(|raw| text(raw, other_set))];
+    if shown[0] == shown[1] {
+        return raw.map(|raw| raw.map(|raw| text(raw, Charset::ASCII)));
+    }
+    shown
 }
 
 fn place(found: &pipehat_message::Difference<'_>) -> String {
@@ -93,20 +104,32 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| matches!(byte, b'\r' | b'\n')).filter(|line| !line.is_empty())
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_end_matches(['\r', '\n']).to_owned()
+/// The text; what is no character of the set stands there as `\xNN`.
+fn text(bytes: &[u8], charset: Charset) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for character in charset.decode(bytes).text.chars() {
+        match undecodable_byte(character) {
+            Some(byte) => shown.push_str(&format!("\\x{byte:02x}")),
+            None => shown.push(character),
+        }
+    }
+    shown.trim_end_matches(['\r', '\n']).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use pipehat_message::{Charset, CharsetRule};
+
     use super::differences;
 
     fn check(expected: &str, actual: &str, differences_expected: &[&str]) {
-        let header = "MSH|^~\\&|A|B\r";
-        let found = differences(
-            format!("{header}{expected}").as_bytes(),
-            format!("{header}{actual}").as_bytes(),
-        );
+        check_bytes("", expected.as_bytes(), actual.as_bytes(), differences_expected);
+    }
+
+    fn check_bytes(msh18: &str, expected: &[u8], actual: &[u8], differences_expected: &[&str]) {
+        let header = format!("MSH|^~\\&|A|B||||||||||||||{msh18}\r");
+        let message = |rest: &[u8]| [header.as_bytes(), rest].concat();
+        let found = differences(&message(expected), &message(actual), CharsetRule::Declared);
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(found, differences_expected);
     }
@@ -145,9 +168,32 @@ mod tests {
                 "PID (Patient Identification): not expected, found `PID|1`",
             ],
         );
-        let found = differences(b"no message", b"another");
+        let found = differences(b"no message", b"another", CharsetRule::Declared);
         let [found] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!(found.to_string(), "the message: expected `no message`, found `another`");
-        assert!(differences(b"no message\n", b"no message\r\n").is_empty());
+        let ends = differences(b"no message\n", b"no message\r\n", CharsetRule::Declared);
+        assert!(ends.is_empty());
+    }
+
+    #[test]
+    fn values_are_shown_in_the_character_set_of_the_message() {
+        let found = ["PID-5 (Patient Name): expected `Ü`, found `ü`"];
+        check_bytes("8859/1", b"PID|||||\xDC", b"PID|||||\xFC", &found);
+        check_bytes("", b"PID|||||\xDC", b"PID|||||\xFC", &found);
+        check_bytes("UNICODE UTF-8", "PID|||||Ü".as_bytes(), "PID|||||ü".as_bytes(), &found);
+        let found = ["PID-5 (Patient Name): expected `\\xdc`, found `ü`"];
+        check_bytes("UNICODE UTF-8", b"PID|||||\xDC", "PID|||||ü".as_bytes(), &found);
+
+        let rule = CharsetRule::Override(Charset::from_name("8859/2").expect("a known set"));
+        let found = differences(b"MSH|^~\\&|\xA3", b"MSH|^~\\&|\xB3", rule);
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["MSH-3 (Sending Application): expected `Ł`, found `ł`"]);
+    }
+
+    #[test]
+    fn what_looks_alike_is_told_apart_by_its_bytes() {
+        let found = differences(b"MSH|^~\\&|\xFC", "MSH|^~\\&|ü".as_bytes(), CharsetRule::Declared);
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["MSH-3 (Sending Application): expected `\\xfc`, found `\\xc3\\xbc`"]);
     }
 }

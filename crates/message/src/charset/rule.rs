@@ -1,7 +1,9 @@
 //! Which character set a message is read in.
 
 use super::character_set::Charset;
+use super::decoded::undecodable_byte;
 use super::table_0211::{CharsetSpec, UnknownCharset};
+use crate::header::Header;
 
 /// What decides on the character set of a feed's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,5 +38,34 @@ impl CharsetRule {
         } else {
             Charset::LATIN_1
         })
+    }
+    /// The set of a whole message, by its own MSH-18 or by how UTF-16 and UTF-32 begin. For people who look at it: a
+    /// name that no set is known by counts as none.
+    #[must_use]
+    pub fn of_message(self, message: &[u8]) -> Charset {
+        if let (Self::Declared, Some(wide)) = (self, Charset::detect_wide(message)) {
+            return wide;
+        }
+        let declared = Header::read(message).map(|header| header.character_set().to_vec());
+        self.resolve(&declared.unwrap_or_default(), message)
+            .or_else(|_| self.resolve(b"", message))
+            .unwrap_or(Charset::UTF_8)
+    }
+
+    /// A whole message as text for people to read; each byte that is no character of its set is U+FFFD.
+    #[must_use]
+    pub fn text(self, message: &[u8]) -> String {
+        let decoded = self.of_message(message).decode(message);
+        if !decoded.had_errors() {
+            return decoded.text.into_owned();
+        }
+        decoded
+            .text
+            .chars()
+            .map(|character| match undecodable_byte(character) {
+                Some(_) => char::REPLACEMENT_CHARACTER,
+                None => character,
+            })
+            .collect()
     }
 }

@@ -388,3 +388,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_whole_message_is_shown_in_the_set_its_header_names() {
+    let message = |msh18: &str, name: &[u8]| {
+        let header = format!("MSH|^~\\&|A|B|||||ACK|1|P|2.5.1||||||{msh18}\rPID|||||");
+        [header.as_bytes(), name].concat()
+    };
+    let check = |msh18: &str, name: &[u8], rule: CharsetRule, expected: &str| {
+        let text = rule.text(&message(msh18, name));
+        assert_eq!(text.rsplit('|').next(), Some(expected), "{msh18}");
+    };
+    check("8859/1", b"M\xFCller", CharsetRule::Declared, "Müller");
+    check("", b"M\xFCller", CharsetRule::Declared, "Müller");
+    check("", "Müller".as_bytes(), CharsetRule::Declared, "Müller");
+    check("8859/2", b"\xA3uk", CharsetRule::Declared, "Łuk");
+    check("8859/1", b"\xA3uk", CharsetRule::Override(named("8859/2")), "Łuk");
+    check("UNICODE UTF-8", b"M\xFCller", CharsetRule::Declared, "M\u{FFFD}ller");
+    check("NO SUCH SET", b"M\xFCller", CharsetRule::Declared, "Müller");
+    assert_eq!(CharsetRule::Declared.text(b"no message \xFC"), "no message ü");
+    let wide: Vec<u8> = "MSH|^~\\&|Łuk".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(CharsetRule::Declared.text(&wide), "MSH|^~\\&|Łuk");
+}

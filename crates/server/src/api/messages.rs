@@ -18,7 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::ApiError;
 use super::request::{JsonBody, Number};
-use super::view::{Bodies, MessageView, StageView};
+use super::stage::{Bodies, StageView};
+use super::view::MessageView;
 use crate::node::Shared;
 
 /// Records looked through behind a message for its further stages.
@@ -235,10 +236,7 @@ pub(crate) fn detail_of(
     let summary = search.and_then(|search| search.message(id).ok().flatten());
     let stages = stages(log, message, summary.as_ref())?;
     let bodies = if bodies { Bodies::Shown } else { Bodies::Hidden };
-    Ok(MessageDetail {
-        message: summary.map(Into::into),
-        stages: stages.iter().map(|stage| StageView::of(stage, bodies)).collect(),
-    })
+    Ok(MessageDetail { message: summary.map(Into::into), stages: StageView::all(&stages, bodies) })
 }
 
 /// The records of a message, as far as the index knows there are more.

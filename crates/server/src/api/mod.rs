@@ -6,15 +6,17 @@ mod messages;
 mod problem;
 mod request;
 mod routes;
+mod stage;
 mod view;
 
 pub use access::AdminAccess;
 pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, SearchRequest};
 pub use problem::ApiError;
 pub use routes::openapi;
+pub use stage::StageView;
 pub use view::{
     ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,
-    LossView, MessageView, ProofChannelView, ProofView, StageView, StatusView,
+    LossView, MessageView, ProofChannelView, ProofView, StatusView,
 };
 
 pub(crate) use access::new_token;

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use pipehat_connectors::{HealthSnapshot, LinkState};
-use pipehat_engine::record::{BodyRef, Decision, ProcessedOutcome, Record, SettledOutcome};
-use pipehat_engine::{ApplyReport, ChannelStatus, Counters, DestinationStatus, Proof, Stage};
+use pipehat_engine::{ApplyReport, ChannelStatus, Counters, DestinationStatus, Proof};
 use pipehat_journal::{Loss, Statistics};
 use pipehat_store as store;
 use serde::{Deserialize, Serialize};
@@ -454,127 +453,6 @@ fn delivery_state(state: store::DeliveryState) -> &'static str {
         store::DeliveryState::Parked => "parked",
         store::DeliveryState::Discarded => "discarded",
     }
-}
-
-/// One record of a message's life.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct StageView {
-    /// The record's position in the journal.
-    pub position: u64,
-    /// `received`, `processed`, `attempted`, `settled` or `decided`.
-    pub stage: String,
-    /// When.
-    pub at: String,
-    /// What happened, in a sentence.
-    pub what: String,
-    /// The payloads of this stage, when asked for: what it is, and its text.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub bodies: Vec<(String, String)>,
-}
-
-impl StageView {
-    pub(super) fn of(stage: &Stage, bodies: Bodies) -> Self {
-        let mut shown: Vec<(String, String)> = Vec::new();
-        let mut show = |name: String, bytes: &[u8]| {
-            if matches!(bodies, Bodies::Shown) {
-                shown.push((name, String::from_utf8_lossy(bytes).into_owned()));
-            }
-        };
-        let (name, at, what) = match &stage.record {
-            Record::Received(record) => {
-                show("received".to_owned(), &record.bytes);
-                let from = record.peer.file.as_ref().or(record.peer.address.as_ref());
-                let mut what = format!("received {} bytes", record.bytes.len());
-                if let Some(from) = from {
-                    what = format!("{what} from {from}");
-                }
-                if let Some(message) = record.acknowledges {
-                    what = format!("made as the application acknowledgment of message {message}");
-                }
-                if let Some(original) = record.duplicate_of {
-                    what = format!("repeats message {original}");
-                }
-                if let Some((code, detail)) = &record.refused {
-                    what = format!("{what}, refused: {detail} [{code}]");
-                }
-                ("received", record.at, what)
-            }
-            Record::Processed(record) => {
-                let what = match &record.outcome {
-                    ProcessedOutcome::Ended(ended) => {
-                        format!("{}: {} [{}]", ended.disposition.as_str(), ended.detail, ended.code)
-                    }
-                    ProcessedOutcome::Routed(outputs) => {
-                        for output in outputs {
-                            if let BodyRef::Own(bytes) = &output.bytes {
-                                show(format!("to {}", output.destination), bytes);
-                            }
-                        }
-                        let names: Vec<&str> =
-                            outputs.iter().map(|output| &*output.destination).collect();
-                        format!("routed to {}", names.join(", "))
-                    }
-                };
-                let findings: String = record
-                    .findings
-                    .iter()
-                    .map(|(code, place, count)| format!("; noticed {count} × [{code}] {place}"))
-                    .collect();
-                let revision = short_revision(&record.revision);
-                ("processed", record.at, format!("{what} by revision {revision}{findings}"))
-            }
-            Record::Attempted(record) => {
-                let what = format!(
-                    "try {} of delivery {} failed: {} [{}]",
-                    record.attempt, record.ordinal, record.detail, record.code
-                );
-                ("attempted", record.at, what)
-            }
-            Record::Settled(record) => {
-                if let Some(reply) = &record.reply {
-                    show(format!("reply of {}", record.destination), reply);
-                }
-                let what = match &record.outcome {
-                    SettledOutcome::Delivered => {
-                        format!("delivered to {} at try {}", record.destination, record.attempts)
-                    }
-                    SettledOutcome::Parked { code, detail } => {
-                        format!("parked for {}: {detail} [{code}]", record.destination)
-                    }
-                    SettledOutcome::GivenUp { code, detail } => {
-                        format!("given up for {}: {detail} [{code}]", record.destination)
-                    }
-                };
-                ("settled", record.at, what)
-            }
-            Record::Decided(record) => {
-                let what = match &record.decision {
-                    Decision::Reprocess => "to be processed again".to_owned(),
-                    Decision::Discard => "discarded".to_owned(),
-                    Decision::Resend(delivery) => format!("to be sent to {}", delivery.destination),
-                    Decision::DiscardDelivery(delivery) => {
-                        format!("discarded for {}", delivery.destination)
-                    }
-                };
-                ("decided", record.at, format!("{what}, by {}: {}", record.by, record.reason))
-            }
-            Record::Applied(record) => ("applied", record.at, "configuration applied".to_owned()),
-        };
-        Self {
-            position: stage.position.get(),
-            stage: name.to_owned(),
-            at: time(at.as_microsecond()),
-            what,
-            bodies: shown,
-        }
-    }
-}
-
-/// Whether payloads are shown.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Bodies {
-    Shown,
-    Hidden,
 }
 
 /// RFC 3339 in UTC, to the millisecond.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pipehat_message::{CharsetRule, Header};
+use pipehat_message::CharsetRule;
 use serde_json::json;
 
 use super::answer::Answered;
@@ -179,13 +179,5 @@ impl Printer {
 
 /// A message as text, by its MSH-18.
 fn text(message: &[u8]) -> String {
-    let header = Header::read(message);
-    let declared = header.as_ref().map(Header::character_set).unwrap_or_default();
-    let charset = pipehat_message::Charset::detect_wide(message)
-        .or_else(|| CharsetRule::Declared.resolve(declared, message).ok())
-        .or_else(|| CharsetRule::Declared.resolve(b"", message).ok());
-    charset.map_or_else(
-        || String::from_utf8_lossy(message).into_owned(),
-        |charset| charset.decode(message).text.into_owned(),
-    )
+    CharsetRule::Declared.of_message(message).decode(message).text.into_owned()
 }

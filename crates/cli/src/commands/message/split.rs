@@ -40,7 +40,7 @@ enum SplitError {
         #[source]
         source: io::Error,
     },
-    #[error("{name} holds no HL7 message")]
+    #[error("{name} holds no HL7 message: no line begins with MSH")]
     NoMessage { name: String },
 }
 

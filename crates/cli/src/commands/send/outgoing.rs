@@ -28,7 +28,7 @@ pub(super) enum OutgoingError {
     },
     #[error("{} is nested deeper than {DEPTH_MAX} directories", path.display())]
     TooDeep { path: PathBuf },
-    #[error("{name} holds no HL7 message")]
+    #[error("{name} holds no HL7 message: no line begins with MSH")]
     NoMessage { name: String },
     #[error("there is no file in {}", path.display())]
     NoFile { path: PathBuf },

@@ -248,7 +248,7 @@ async fn odd_files_go_aside_with_their_reason() {
         ("count", batch(3).replace("BTS|3", "BTS|4"), "file.batch-inconsistent: BTS-1", 3),
         ("cut", batch(2).replace("BTS|2\rFTS|1\r", ""), "file.batch-inconsistent", 2),
         ("large", large, "file.message-too-large", 1),
-        ("text", "hello\r\nworld\r\n".to_owned(), "file.batch-inconsistent: lines", 0),
+        ("text", "hello\r\nworld\r\n".to_owned(), "file.no-message", 0),
         ("blank", "\r\n\r\n".to_owned(), "file.no-message", 0),
     ];
     for (name, content, expected, messages) in cases {

@@ -333,6 +333,14 @@ impl<'r> Reader<'r> {
             );
             return None;
         }
+        if condition_node.is_some() && node.as_map().is_some_and(|map| map.len() == 1) {
+            let message = "a condition, and nothing that is done where it holds";
+            fields.diagnostics().push(
+                Diagnostic::error("channel.step-form", &node.span, message)
+                    .with_help("add `do:` with steps below it, or a step beside it"),
+            );
+            return None;
+        }
         let Some((name, value)) = fields.exactly_one(&ACTIONS) else {
             fields.finish();
             return None;

@@ -10,6 +10,7 @@ use pipehat_message::{AcknowledgmentCode, SegmentName};
 
 use super::fragment::report;
 use super::{Reader, Whole};
+use crate::program::SyntaxError;
 use crate::program::date::{DateForm, ZoneFrom};
 use crate::program::date_pattern::DatePattern;
 use crate::program::expression::Expression;
@@ -125,14 +126,12 @@ impl Reader<'_> {
     ) -> Option<Action> {
         let mut fields = Fields::of(node, "date", diagnostics)?;
         let (field, to) = self.field_and_target(&mut fields, scope);
-        let pattern = |node: &Node, diagnostics: &mut Diagnostics| {
-            let text = node.text_not_empty(diagnostics)?;
-            DatePattern::parse(text)
-                .map_err(|error| report("channel.date-pattern", node, error, diagnostics))
-                .ok()
-        };
-        let read = fields.optional("read", pattern);
-        let write = fields.optional("write", pattern);
+        let read = fields.optional("read", |node, diagnostics| {
+            date_pattern(node, DatePattern::parse_to_read, diagnostics)
+        });
+        let write = fields.optional("write", |node, diagnostics| {
+            date_pattern(node, DatePattern::parse, diagnostics)
+        });
         let read_zone = fields.optional("read_zone", time_zone);
         let write_zone_span = fields.key_span("write_zone").cloned();
         let write_zone = fields.optional("write_zone", time_zone);
@@ -432,6 +431,15 @@ fn column(
             .with_help(format!("its columns are: {}", all.join(", "))),
     );
     None
+}
+
+fn date_pattern(
+    node: &Node,
+    parse: fn(&str) -> Result<DatePattern, SyntaxError>,
+    diagnostics: &mut Diagnostics,
+) -> Option<DatePattern> {
+    let text = node.text_not_empty(diagnostics)?;
+    parse(text).map_err(|error| report("channel.date-pattern", node, error, diagnostics)).ok()
 }
 
 fn otherwise(fields: &mut Fields<'_, '_>) -> Option<Otherwise> {

@@ -1,6 +1,7 @@
 //! What holds for every message, whatever is in it.
 
 use bytes::Bytes;
+use pipehat_message::CharsetRule;
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use crate::program::Verdict;
@@ -111,7 +112,7 @@ proptest! {
             let bytes = Bytes::from(bytes);
             if let Verdict::Routed { outputs, .. } = run(spec, &bytes) {
                 let output = outputs.first().map(|output| output.bytes.clone()).unwrap_or_default();
-                let places: Vec<String> = crate::project::differences(&bytes, &output)
+                let places: Vec<String> = crate::project::differences(&bytes, &output, CharsetRule::Declared)
                     .into_iter()
                     .map(|difference| difference.place)
                     .collect();

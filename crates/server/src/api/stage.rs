@@ -1,0 +1,249 @@
+//! What the admin API says about one record of a message's life.
+
+use pipehat_engine::Stage;
+use pipehat_engine::record::{
+    BodyRef, Decision, OutputRecord, ProcessedOutcome, Record, SettledOutcome,
+};
+use pipehat_message::CharsetRule;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::view::time;
+use crate::indexer::short_revision;
+
+/// One record of a message's life.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StageView {
+    /// The record's position in the journal.
+    pub position: u64,
+    /// `received`, `processed`, `attempted`, `settled` or `decided`.
+    pub stage: String,
+    /// When.
+    pub at: String,
+    /// What happened, in a sentence.
+    pub what: String,
+    /// The payloads of this stage, when asked for: what it is, and its text, read by its MSH-18.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bodies: Vec<(String, String)>,
+}
+
+impl StageView {
+    /// All of a message's records, the oldest first.
+    pub(super) fn all(stages: &[Stage], bodies: Bodies) -> Vec<Self> {
+        let mut outputs: &[OutputRecord] = &[];
+        let mut views = Vec::with_capacity(stages.len());
+        for stage in stages {
+            if let Record::Processed(record) = &stage.record
+                && let ProcessedOutcome::Routed(routed) = &record.outcome
+            {
+                outputs = routed;
+            }
+            views.push(Self::of(stage, outputs, bodies));
+        }
+        views
+    }
+
+    /// One record; `outputs` are those the message had by then.
+    fn of(stage: &Stage, outputs: &[OutputRecord], bodies: Bodies) -> Self {
+        let mut shown: Vec<(String, String)> = Vec::new();
+        let mut show = |name: String, bytes: &[u8]| {
+            if matches!(bodies, Bodies::Shown) {
+                shown.push((name, CharsetRule::Declared.text(bytes)));
+            }
+        };
+        let (name, at, what) = match &stage.record {
+            Record::Received(record) => {
+                show("received".to_owned(), &record.bytes);
+                let from = record.peer.file.as_ref().or(record.peer.address.as_ref());
+                let mut what = format!("received {} bytes", record.bytes.len());
+                if let Some(from) = from {
+                    what = format!("{what} from {from}");
+                }
+                if let Some(message) = record.acknowledges {
+                    what = format!("made as the application acknowledgment of message {message}");
+                }
+                if let Some(original) = record.duplicate_of {
+                    what = format!("repeats message {original}");
+                }
+                if let Some((code, detail)) = &record.refused {
+                    what = format!("{what}, refused: {detail} [{code}]");
+                }
+                ("received", record.at, what)
+            }
+            Record::Processed(record) => {
+                let what = match &record.outcome {
+                    ProcessedOutcome::Ended(ended) => {
+                        format!("{}: {} [{}]", ended.disposition.as_str(), ended.detail, ended.code)
+                    }
+                    ProcessedOutcome::Routed(outputs) => {
+                        for output in outputs {
+                            if let BodyRef::Own(bytes) = &output.bytes {
+                                show(format!("to {}", output.destination), bytes);
+                            }
+                        }
+                        let names: Vec<&str> =
+                            outputs.iter().map(|output| &*output.destination).collect();
+                        format!("routed to {}", names.join(", "))
+                    }
+                };
+                let findings: String = record
+                    .findings
+                    .iter()
+                    .map(|(code, place, count)| format!("; noticed {count} × [{code}] {place}"))
+                    .collect();
+                let revision = short_revision(&record.revision);
+                ("processed", record.at, format!("{what} by revision {revision}{findings}"))
+            }
+            Record::Attempted(record) => {
+                let output = usize::from(record.ordinal).checked_sub(1);
+                let destination = match output.and_then(|output| outputs.get(output)) {
+                    Some(output) => format!("to {}", output.destination),
+                    None => format!("of delivery {}", record.ordinal),
+                };
+                let what = format!(
+                    "try {} {destination} failed: {} [{}]",
+                    record.attempt, record.detail, record.code
+                );
+                ("attempted", record.at, what)
+            }
+            Record::Settled(record) => {
+                if let Some(reply) = &record.reply {
+                    show(format!("reply of {}", record.destination), reply);
+                }
+                let what = match &record.outcome {
+                    SettledOutcome::Delivered => {
+                        format!("delivered to {} at try {}", record.destination, record.attempts)
+                    }
+                    SettledOutcome::Parked { code, detail } => {
+                        format!("parked for {}: {detail} [{code}]", record.destination)
+                    }
+                    SettledOutcome::GivenUp { code, detail } => {
+                        format!("given up for {}: {detail} [{code}]", record.destination)
+                    }
+                };
+                ("settled", record.at, what)
+            }
+            Record::Decided(record) => {
+                let what = match &record.decision {
+                    Decision::Reprocess => "to be processed again".to_owned(),
+                    Decision::Discard => "discarded".to_owned(),
+                    Decision::Resend(delivery) => format!("to be sent to {}", delivery.destination),
+                    Decision::DiscardDelivery(delivery) => {
+                        format!("discarded for {}", delivery.destination)
+                    }
+                };
+                ("decided", record.at, format!("{what}, by {}: {}", record.by, record.reason))
+            }
+            Record::Applied(record) => ("applied", record.at, "configuration applied".to_owned()),
+        };
+        Self {
+            position: stage.position.get(),
+            stage: name.to_owned(),
+            at: time(at.as_microsecond()),
+            what,
+            bodies: shown,
+        }
+    }
+}
+
+/// Whether payloads are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bodies {
+    Shown,
+    Hidden,
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+    use pipehat_engine::MessageId;
+    use pipehat_engine::record::{Attempted, PeerRecord, Processed, Received};
+    use pipehat_journal::Position;
+
+    use super::*;
+
+    fn stages(bytes: &[u8]) -> [Stage; 3] {
+        let message = MessageId(Position::FIRST);
+        let (channel, at) = ("adt", Timestamp::UNIX_EPOCH);
+        let output =
+            |destination: &str, bytes| OutputRecord { destination: destination.into(), bytes };
+        let own = BodyRef::Own(Bytes::copy_from_slice(bytes));
+        [
+            Record::Received(Received {
+                channel: channel.into(),
+                at,
+                peer: PeerRecord::default(),
+                part: None,
+                sender_hash: 0,
+                content_hash: 0,
+                duplicate_of: None,
+                refused: None,
+                sequence: None,
+                acknowledges: None,
+                bytes: Bytes::copy_from_slice(bytes),
+            }),
+            Record::Processed(Processed {
+                channel: channel.into(),
+                message,
+                at,
+                revision: [0; 32],
+                lanes: Vec::new(),
+                file: None,
+                effects: Vec::new(),
+                findings: Vec::new(),
+                outcome: ProcessedOutcome::Routed(vec![
+                    output("archive", BodyRef::AsReceived),
+                    output("lab", own),
+                ]),
+                reply: None,
+            }),
+            Record::Attempted(Attempted {
+                channel: channel.into(),
+                message,
+                ordinal: 2,
+                attempt: 3,
+                at,
+                code: "mllp.connect-failed".to_owned(),
+                detail: "refused".to_owned(),
+            }),
+        ]
+        .map(|record| Stage { position: Position::FIRST, record })
+    }
+
+    #[test]
+    fn payloads_are_read_in_the_character_set_they_name() {
+        for (message, text) in [
+            (&b"MSH|^~\\&|M\xFCller|||||||||||||||8859/1"[..], "Müller"),
+            (&b"MSH|^~\\&|\xA3uk|||||||||||||||8859/2"[..], "Łuk"),
+            ("MSH|^~\\&|Müller".as_bytes(), "Müller"),
+        ] {
+            let views = StageView::all(&stages(message), Bodies::Shown);
+            let bodies: Vec<&(String, String)> =
+                views.iter().flat_map(|view| &view.bodies).collect();
+            assert_eq!(bodies.len(), 2);
+            for (name, body) in bodies {
+                assert_eq!(body.split('|').nth(2), Some(text), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn payloads_are_shown_when_they_are_asked_for() {
+        let views = StageView::all(&stages(b"MSH|^~\\&|A"), Bodies::Hidden);
+        assert!(views.iter().all(|view| view.bodies.is_empty()));
+    }
+
+    #[test]
+    fn a_failed_try_names_its_destination() {
+        let stages = stages(b"MSH|^~\\&|A");
+        let last =
+            |stages: &[Stage]| StageView::all(stages, Bodies::Hidden).pop().expect("a stage").what;
+        assert_eq!(last(&stages), "try 3 to lab failed: refused [mllp.connect-failed]");
+        let [received, _, attempted] = stages;
+        assert_eq!(
+            last(&[received, attempted]),
+            "try 3 of delivery 2 failed: refused [mllp.connect-failed]"
+        );
+    }
+}
