@@ -14,4 +14,5 @@ mod repaired;
 mod replies;
 mod sealed;
 mod sequences;
+mod status;
 mod stopped;
