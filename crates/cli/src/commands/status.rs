@@ -17,8 +17,8 @@ Examples:
   pipehat status --data /var/lib/pipehat --json
   pipehat status --watch              again every 2 seconds
 
-Exits with 1 when something needs a person: a destination is down, a message is parked or holds
-its lane, or a changed configuration was refused.";
+Exits with 1 when something needs a person: a source or destination is down, a message is parked
+or holds its lane, or a changed configuration was refused.";
 
 /// Show channels, queues and connections of a running Pipehat
 #[derive(Debug, clap::Args)]
@@ -68,6 +68,7 @@ fn needs_a_person(status: &StatusView) -> bool {
             || channel.failed
             || !channel.blocked.is_empty()
             || channel.counters.parked > 0
+            || channel.health.state == "down"
             || channel.destinations.iter().any(|destination| destination.health.state == "down")
     };
     status.refused_configuration.is_some() || status.channels.iter().any(channel)
@@ -167,7 +168,8 @@ fn show_channel(
     writeln!(output)?;
     if let Some(problem) = &channel.health.problem {
         let code = channel.health.problem_code.as_deref().unwrap_or_default();
-        writeln!(output, "    {}", terminal.paint(Tone::Warning, format!("{problem} [{code}]")))?;
+        let tone = if channel.health.state == "down" { Tone::Bad } else { Tone::Warning };
+        writeln!(output, "    {}", terminal.paint(tone, format!("{problem} [{code}]")))?;
     }
     for destination in &channel.destinations {
         let tone = if destination.health.state == "down" { Tone::Bad } else { Tone::Good };

@@ -15,4 +15,5 @@ mod repaired;
 mod replies;
 mod sealed;
 mod sequences;
+mod status;
 mod stopped;

@@ -176,9 +176,13 @@ impl Identity {
 
 /// What went wrong, in words that hold no file name: names may hold patient data.
 pub(super) fn reason(error: &io::Error) -> String {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        kind => kind.to_string(),
+    };
     match error.raw_os_error() {
-        Some(number) => format!("{} (system error {number})", error.kind()),
-        None => error.kind().to_string(),
+        Some(number) => format!("{kind} (system error {number})"),
+        None => kind,
     }
 }
 
@@ -234,6 +238,6 @@ mod tests {
     #[test]
     fn reasons_hold_no_names() {
         let error = fs::read("/nowhere/DOE^JANE").expect_err("there is no such file");
-        assert_eq!(reason(&error), "entity not found (system error 2)");
+        assert_eq!(reason(&error), "there is no such file or folder (system error 2)");
     }
 }

@@ -43,7 +43,11 @@ async fn status_of(shared: &Shared) -> StatusView {
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: shared.started.elapsed().as_secs(),
-        project: shared.project.display().to_string(),
+        // `.` would tell nothing to who asks from elsewhere.
+        project: std::path::absolute(&shared.project)
+            .unwrap_or_else(|_| shared.project.clone())
+            .display()
+            .to_string(),
         channels: shared.engine.status().await.into_iter().map(Into::into).collect(),
         journal: JournalView::of(&journal.statistics(), journal.first_position().get(), next),
         index_behind: shared

@@ -45,6 +45,10 @@ fn one(
     };
     writeln!(output, "{}  {}", terminal.paint(tone, word), terminal.paint(Tone::Strong, name))?;
     for mismatch in &case.mismatches {
+        // What a case lacked is written by now.
+        if matches!(mismatch, Mismatch::NothingExpected) && outcome.is_updated(case) {
+            continue;
+        }
         show_mismatch(case, mismatch, terminal, output)?;
     }
     for update in case.updates.iter().filter(|update| outcome.updated.contains(update)) {

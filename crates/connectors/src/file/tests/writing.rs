@@ -168,7 +168,7 @@ async fn a_failed_write_leaves_nothing_and_says_so() {
     let attempt = deliver(&out(&missing, "on_existing: suffix"), 1, "A").await;
     match attempt {
         Attempt::NotSent { code: "file.write-failed", detail } => {
-            assert!(detail.contains("missing") && detail.contains("not found"), "{detail}");
+            assert!(detail.contains("missing") && detail.contains("no such"), "{detail}");
         }
         other => panic!("{other:?}"),
     }
