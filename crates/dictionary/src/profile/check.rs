@@ -10,6 +10,7 @@ use super::place::Place;
 use super::rule::{Demand, Rule};
 use super::write::{shown_cardinality, shown_length};
 use crate::element::Usage;
+use crate::naming::Naming;
 
 /// One departure. No text holds a value of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +143,14 @@ impl Check<'_, '_> {
         (self.tell)(ProfileFinding { segment, place, repetition, rule, text: text.into() });
     }
 
+    /// The place and what it is called, as in `ZLB-1 (Set ID)`.
+    fn called(&self, place: &Place) -> String {
+        match Naming::of(self.profile.version, Some(self.profile)).place(place) {
+            Some((name, _)) => format!("{place} ({name})"),
+            None => place.to_string(),
+        }
+    }
+
     fn message_type(&mut self) {
         if self.profile.messages.is_empty() {
             return;
@@ -183,12 +192,13 @@ impl Check<'_, '_> {
                     self.say(
                         missing,
                         ProfileRule::Required,
-                        format!("the segment {name} is missing"),
+                        format!("the segment {} is missing", self.called(&missing.place)),
                     );
                     continue;
                 }
                 Some(Usage::NotSupported) => {
-                    let text = format!("the segment {name} must not be sent");
+                    let text =
+                        format!("the segment {} must not be sent", self.called(&missing.place));
                     for index in named() {
                         let spot = Spot { segment: Some(index), ..missing };
                         self.say(spot, ProfileRule::NotSupported, text.clone());
@@ -207,7 +217,11 @@ impl Check<'_, '_> {
             if count > 0 && count < usize::from(cardinality.least) {
                 self.say(missing, ProfileRule::Cardinality, text());
             } else if count == 0 && cardinality.least > 0 && usage.is_none() {
-                self.say(missing, ProfileRule::Required, format!("the segment {name} is missing"));
+                self.say(
+                    missing,
+                    ProfileRule::Required,
+                    format!("the segment {} is missing", self.called(&missing.place)),
+                );
             } else if let Some(most) = cardinality.most
                 && let Some(index) = named().nth(usize::from(most))
             {
@@ -236,7 +250,11 @@ impl Check<'_, '_> {
         }
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
         let spot = Spot { segment: Some(index), place: Place::segment(name), repetition: 0 };
-        let text = format!("the segment {name} may stand only after {}", allowed.join(", "));
+        let text = format!(
+            "the segment {} may stand only after {}",
+            self.called(&spot.place),
+            allowed.join(", ")
+        );
         self.say(spot, ProfileRule::Standing, text);
     }
 
@@ -286,13 +304,17 @@ impl Check<'_, '_> {
         let Some(usage) = &constraint.usage else { return };
         match self.usage(usage, spot.segment) {
             Usage::Required if !is_there => {
-                self.say(spot, ProfileRule::Required, format!("{} is missing", spot.place));
+                self.say(
+                    spot,
+                    ProfileRule::Required,
+                    format!("{} is missing", self.called(&spot.place)),
+                );
             }
             Usage::NotSupported if is_there => {
                 self.say(
                     spot,
                     ProfileRule::NotSupported,
-                    format!("{} must not be sent", spot.place),
+                    format!("{} must not be sent", self.called(&spot.place)),
                 );
             }
             _ => {}
@@ -359,7 +381,10 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Constant,
-                format!("{} has another value than the one it always has", spot.place),
+                format!(
+                    "{} has another value than the one it always has",
+                    self.called(&spot.place)
+                ),
             );
         }
         if text.is_empty() {
@@ -371,7 +396,7 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Values,
-                format!("the code in {} is none of its value set", spot.place),
+                format!("the code in {} is none of its value set", self.called(&spot.place)),
             );
         }
         if let Some(format) = &constraint.format
@@ -380,7 +405,7 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Format,
-                format!("{} is not written as {format}", spot.place),
+                format!("{} is not written as {format}", self.called(&spot.place)),
             );
         }
         if let Some(pattern) = &constraint.pattern
@@ -389,7 +414,7 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Format,
-                format!("{} does not look as its pattern says", spot.place),
+                format!("{} does not look as its pattern says", self.called(&spot.place)),
             );
         }
     }
@@ -451,7 +476,7 @@ impl Check<'_, '_> {
         places: &[Place],
         segment: Option<usize>,
         wrong: bool,
-        text: impl Fn(&Place) -> String,
+        text: impl Fn(&str) -> String,
     ) {
         for place in places {
             if self.is_valued(place, segment) != wrong {
@@ -459,7 +484,8 @@ impl Check<'_, '_> {
             }
             let segment = segment.filter(|_| place.field != 0);
             let spot = Spot { segment, place: *place, repetition: 0 };
-            let text = rule.text.as_deref().map_or_else(|| text(place), str::to_owned);
+            let text =
+                rule.text.as_deref().map_or_else(|| text(&self.called(place)), str::to_owned);
             self.say(spot, ProfileRule::Rule, text);
         }
     }

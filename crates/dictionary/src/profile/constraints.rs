@@ -15,6 +15,7 @@ use super::constraint::{Accepted, ElementConstraint, Profile, SegmentConstraint}
 use super::place::Place;
 use super::write::present;
 use crate::finding::{Detail, Finding, Findings, Location};
+use crate::naming::Naming;
 use crate::reading::Reading;
 use crate::validation::{Constraints, Level, Rule, Rules};
 use crate::version::Version;
@@ -144,8 +145,24 @@ impl Constraints for ProfileConstraints {
             let severity = rule.severity(level).unwrap_or(Severity::Warning);
             let location = location(&found, message);
             let detail = Detail::Text(found.text.into());
-            findings.push(Finding { location, group: None, rule, severity, version, detail });
+            let own_name = None;
+            findings.push(Finding {
+                location,
+                group: None,
+                rule,
+                severity,
+                version,
+                detail,
+                own_name,
+            });
         });
+        if !findings.is_empty() {
+            let naming = Naming::of(version, Some(&self.profile));
+            findings.name(|finding| {
+                let (name, is_own) = naming.place(&place_of(finding)?)?;
+                is_own.then(|| name.into_boxed_str())
+            });
+        }
     }
 }
 

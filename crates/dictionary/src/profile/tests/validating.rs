@@ -55,3 +55,36 @@ fn segments_of_the_partner_validate_like_any_other() {
         &["ZLB segment-local"],
     );
 }
+
+#[test]
+fn findings_about_the_partners_own_have_its_names() {
+    let text = "segments: { ZLB: { name: Notes, after: [PID] } }\n\
+        fields: { ZLB-1: { name: Number, type: SI }, ZLB-2: { name: Day, type: DT }, ZLB-3: { name: Author, type: XCN, usage: R }, ZLB-3.1: R, PID-9: R }";
+    let message = MESSAGE.replace("ZLB|x|2025013", "ZLB|x|2025013|^^^^^^^^&ROOT&GUID&x");
+    let message = Message::parse(message.as_bytes()).expect("a message");
+    let constraints = ProfileConstraints::new(Arc::new(profile(text)));
+    let mut validator = Validator::new(Level::Standard);
+    let found: Vec<String> = validator
+        .validate(&message, &constraints)
+        .iter()
+        .filter(|one| {
+            matches!(
+                one.location.segment.map(|name| name.to_string()).as_deref(),
+                Some("ZLB" | "PID")
+            )
+        })
+        .filter(|one| one.location.field != 8)
+        .map(|one| format!("{} [{}] {}", one.path(), one.name(), one.text()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "PID-9 [Patient Alias] PID-9 (Patient Alias) is missing",
+            "ZLB [Notes] the segment ZLB (Notes) may stand only after PID",
+            "ZLB-1 [Number] Number is no sequence ID: SI has digits only",
+            "ZLB-2 [Day] Day is no DT value: write an existing date or time as YYYY[MM[DD]]",
+            "ZLB-3.1 [Author, ID Number] ZLB-3.1 (Author, ID Number) is missing",
+            "ZLB-3.9.4 [Author, Assigning Authority] Author, Assigning Authority has more subcomponents than HD of version 2.5.1: escape the subcomponent separator if it is text",
+        ]
+    );
+}
