@@ -17,7 +17,7 @@ use super::write::present;
 use crate::finding::{Detail, Finding, Findings, Location};
 use crate::naming::Naming;
 use crate::reading::Reading;
-use crate::validation::{Constraints, Level, Rule, Rules};
+use crate::validation::{Constraints, Level, Rule, Rules, is_typed};
 use crate::version::Version;
 
 /// A profile, made ready for validation.
@@ -104,7 +104,9 @@ fn is_about(rule: Rule, element: &ElementConstraint) -> bool {
         | Rule::ComponentMissing
         | Rule::RequiredDeleted
         | Rule::FieldNotSupported => element.usage.is_some(),
-        Rule::FieldUndefined => !element.is_empty(),
+        Rule::FieldUndefined | Rule::ComponentUndefined | Rule::SubcomponentUndefined => {
+            !element.is_empty()
+        }
         Rule::FieldRepeats => element.cardinality.is_some(),
         Rule::ValueTooLong | Rule::FieldTooLong | Rule::ConformanceLength => {
             element.length.is_some()
@@ -209,18 +211,17 @@ fn location(found: &ProfileFinding, message: &Message<'_>) -> Location {
     Location { field, repetition: found.repetition, component, subcomponent, ..at }
 }
 
-/// The fields of a segment that the profile gives a data type.
-fn typed(segment: &SegmentConstraint) -> impl Iterator<Item = (u16, &str)> {
-    present(&segment.fields)
-        .filter_map(|(position, field)| Some((position, field.data_type.as_deref()?)))
+/// The fields of a segment that the profile gives a data type, or a part of which.
+fn typed(segment: &SegmentConstraint) -> impl Iterator<Item = (u16, &ElementConstraint)> {
+    present(&segment.fields).filter(|(_, field)| is_typed(field))
 }
 
 /// The rules of a version with the profile's own segments and types.
 fn own_rules(profile: &Profile, version: Version) -> Rules {
     let mut rules = Rules::of(version).clone();
     for (name, segment) in &profile.segments {
-        for (position, data_type) in typed(segment) {
-            rules.give_type(*name, position, data_type);
+        for (position, field) in typed(segment) {
+            rules.give_types(*name, position, field);
         }
     }
     rules

@@ -88,3 +88,48 @@ fn findings_about_the_partners_own_have_its_names() {
         ]
     );
 }
+
+/// What is found about the fields of the sample's ZLB, with these fields in it.
+#[track_caller]
+fn check_types(text: &str, fields: &str, expected: &[&str]) {
+    let message = MESSAGE.replace("ZLB|x|2025013", &format!("ZLB|{fields}"));
+    let message = Message::parse(message.as_bytes()).expect("a message");
+    let constraints = ProfileConstraints::new(Arc::new(profile(text)));
+    let mut validator = Validator::new(Level::Strict);
+    let found: Vec<String> = validator
+        .validate(&message, &constraints)
+        .iter()
+        .filter(|one| one.location.segment.is_some_and(|name| name.as_str() == "ZLB"))
+        .map(|one| format!("{} {}", one.location, one.rule_id()))
+        .collect();
+    assert_eq!(found, expected, "{text} {fields}");
+}
+
+#[test]
+fn components_are_checked_by_the_types_the_profile_gives_them() {
+    let untyped = "fields: { ZLB-1: { name: A }, ZLB-1.2: { type: NM }, ZLB-1.3: { type: HD } }";
+    check_types(untyped, "a^1^LAB&1.2&ISO^more&still", &[]);
+    check_types(untyped, "a^b^LAB&1.2&ISO", &["ZLB-1.2 number-malformed"]);
+    check_types(untyped, "a^1~a^b", &["ZLB-1[2].2 number-malformed"]);
+    check_types(untyped, "a^1^LAB&1.2&ISO&x", &["ZLB-1.3.4 subcomponent-undefined"]);
+    let typed = "fields: { ZLB-1: { type: XPN }, ZLB-1.2: { type: SI }, ZLB-2: { type: XPN } }";
+    check_types(typed, "Doe^Jo", &["ZLB-1.2 sequence-id-malformed"]);
+    check_types(typed, "Doe^1|Doe^Jo", &[]);
+    let primitive = "fields: { ZLB-1: { type: NM }, ZLB-1.2: { type: DT } }";
+    check_types(primitive, "1^20250131", &[]);
+    check_types(primitive, "x^2025013", &["ZLB-1.1 number-malformed", "ZLB-1.2 date-malformed"]);
+    check_types(primitive, "1^20250131^x", &["ZLB-1.3 component-undefined"]);
+    let deep = "fields: { ZLB-1: { type: CX }, ZLB-1.4.2: { type: NM }, ZLB-2.1.2: { type: NM } }";
+    check_types(deep, "1^^^LAB&x&L", &["ZLB-1.4.2 number-malformed"]);
+    check_types(deep, "1^^^LAB&1&L|a&b^c", &["ZLB-2.1.2 number-malformed"]);
+}
+
+#[test]
+fn a_fields_type_stays_that_of_other_fields() {
+    check(
+        "fields: { PID-5.2: { type: NM }, OBR-4.2: { type: NM } }",
+        &["PID-5.2 number-malformed", "OBR-4.2 number-malformed"],
+        &[],
+    );
+    check("fields: { PID-5.20: { name: Tribe } }", &[], &[]);
+}
