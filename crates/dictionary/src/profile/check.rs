@@ -11,12 +11,15 @@ use super::rule::{Demand, Rule};
 use super::write::{shown_cardinality, shown_length};
 use crate::element::Usage;
 use crate::naming::Naming;
+use crate::reading::Reading;
 
 /// One departure. No text holds a value of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileFinding {
     /// The index of the segment in the message; none where something is missing as a whole.
     pub segment: Option<usize>,
+    /// Of what is missing in a segment group: in which.
+    pub missing: Option<Missing>,
     /// The place.
     pub place: Place,
     /// Which repetition of the field, from 1; 0 for the field as a whole.
@@ -25,6 +28,15 @@ pub struct ProfileFinding {
     pub rule: ProfileRule,
     /// What is wrong, in a sentence without a full stop.
     pub text: String,
+}
+
+/// Where something is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The segment group, as in `/PATIENT_RESULT/ORDER_OBSERVATION(2)`; empty for the message.
+    pub group: Box<str>,
+    /// The index of the segment it should stand before.
+    pub before: usize,
 }
 
 /// What kind of departure from a profile it is.
@@ -74,6 +86,11 @@ impl ProfileFinding {
     /// The path of the place in the message.
     pub fn path(&self, message: &Message<'_>) -> String {
         let segment = self.segment.and_then(|index| message.segment_path(index));
+        let of_group = |missing: &Missing| format!("{}/{}", missing.group, self.place.segment);
+        let group = self.missing.as_ref().filter(|missing| !missing.group.is_empty());
+        if let Some(missing) = group {
+            return of_group(missing);
+        }
         let mut path =
             segment.map_or_else(|| self.place.segment.to_string(), |path: Path| path.to_string());
         if self.place.field != 0 {
@@ -94,9 +111,23 @@ impl ProfileFinding {
 impl Profile {
     /// Tells every departure of a message, those of the message as a whole first.
     pub fn check(&self, message: &Message<'_>, tell: &mut dyn FnMut(ProfileFinding)) {
+        let reading = if self.groups.is_empty() { None } else { Reading::of(message) };
+        self.check_read(message, reading.as_ref(), tell);
+    }
+
+    /// The same of a message that has been read into its groups, if there is a structure for it.
+    pub(super) fn check_read(
+        &self,
+        message: &Message<'_>,
+        reading: Option<&Reading>,
+        tell: &mut dyn FnMut(ProfileFinding),
+    ) {
         let mut check = Check { profile: self, message, tell };
         check.message_type();
         check.segments();
+        if let Some(reading) = reading {
+            check.groups(reading);
+        }
         for (index, segment) in message.segments().enumerate() {
             let Some(name) = segment.segment_name() else { continue };
             if let Some(constraint) = self.segments.get(&name) {
@@ -117,18 +148,18 @@ impl Profile {
     }
 }
 
-struct Check<'c, 'm> {
-    profile: &'c Profile,
-    message: &'c Message<'m>,
+pub(super) struct Check<'c, 'm> {
+    pub(super) profile: &'c Profile,
+    pub(super) message: &'c Message<'m>,
     tell: &'c mut dyn FnMut(ProfileFinding),
 }
 
 /// Where in a message something is looked at.
 #[derive(Clone, Copy)]
-struct Spot {
-    segment: Option<usize>,
-    place: Place,
-    repetition: u32,
+pub(super) struct Spot {
+    pub(super) segment: Option<usize>,
+    pub(super) place: Place,
+    pub(super) repetition: u32,
 }
 
 impl Spot {
@@ -138,13 +169,25 @@ impl Spot {
 }
 
 impl Check<'_, '_> {
-    fn say(&mut self, spot: Spot, rule: ProfileRule, text: impl Into<String>) {
+    pub(super) fn say(&mut self, spot: Spot, rule: ProfileRule, text: impl Into<String>) {
         let Spot { segment, place, repetition } = spot;
-        (self.tell)(ProfileFinding { segment, place, repetition, rule, text: text.into() });
+        let text = text.into();
+        (self.tell)(ProfileFinding { segment, missing: None, place, repetition, rule, text });
+    }
+
+    pub(super) fn say_missing(
+        &mut self,
+        missing: Missing,
+        place: Place,
+        rule: ProfileRule,
+        text: String,
+    ) {
+        let missing = Some(missing);
+        (self.tell)(ProfileFinding { segment: None, missing, place, repetition: 0, rule, text });
     }
 
     /// The place and what it is called, as in `ZLB-1 (Set ID)`.
-    fn called(&self, place: &Place) -> String {
+    pub(super) fn called(&self, place: &Place) -> String {
         match Naming::of(self.profile.version, Some(self.profile)).place(place) {
             Some((name, _)) => format!("{place} ({name})"),
             None => place.to_string(),
@@ -232,7 +275,7 @@ impl Check<'_, '_> {
     }
 
     /// The usage that counts here.
-    fn usage(&self, usage: &UsageConstraint, segment: Option<usize>) -> Usage {
+    pub(super) fn usage(&self, usage: &UsageConstraint, segment: Option<usize>) -> Usage {
         match &usage.when {
             Some(when) if !when.holds(self.message, segment) => usage.otherwise,
             Some(_) | None => usage.usage,
@@ -258,7 +301,7 @@ impl Check<'_, '_> {
         self.say(spot, ProfileRule::Standing, text);
     }
 
-    fn fields(
+    pub(super) fn fields(
         &mut self,
         index: usize,
         name: SegmentName,
