@@ -14,6 +14,7 @@ use pipehat_message::{
     SegmentName,
 };
 
+use crate::element::Cardinality;
 use crate::grammar::{Grammar, MESSAGE, Shape};
 use crate::reading::Reading;
 use crate::resolve::resolve;
@@ -312,6 +313,27 @@ impl GroupPathProblem {
             Self::NotWithin { .. } => None,
         }
     }
+}
+
+/// How often a structure has the group that these names lead to, or a segment in it, in what is around it.
+pub(crate) fn cardinality_on_way(
+    structure: Structure,
+    names: &[Box<str>],
+    segment: Option<SegmentName>,
+) -> Option<Cardinality> {
+    let grammar = structure.grammar();
+    let find = |outer: u16, wanted: &dyn Fn(Node) -> bool| {
+        directly(structure, grammar, outer, wanted)
+            .or_else(|| below(structure, grammar, outer, wanted))
+    };
+    let group = names
+        .iter()
+        .try_fold(MESSAGE, |outer, name| find(outer, &|node: Node| is_group(node, name)))?;
+    let node = match segment {
+        Some(segment) => find(group, &|node: Node| node.kind() == NodeKind::Segment(segment))?,
+        None => group,
+    };
+    Some(structure.node(usize::from(node))?.cardinality())
 }
 
 /// Whether a structure, or without one any structure of any version, has the groups of a path and the segment in

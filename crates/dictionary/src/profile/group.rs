@@ -8,7 +8,7 @@ use pipehat_message::{Occurrence, Path, SegmentName};
 use super::constraint::{Profile, SegmentConstraint, UsageConstraint};
 use super::place::Place;
 use crate::element::Cardinality;
-use crate::group_path::{GroupPathProblem, check_group_path};
+use crate::group_path::{GroupPathProblem, cardinality_on_way, check_group_path};
 use crate::structure::Structure;
 
 /// The names of the groups from the message down to one, as in `/PATIENT_RESULT/ORDER_OBSERVATION`.
@@ -70,6 +70,15 @@ impl GroupWay {
     /// The names of the groups around it.
     pub(super) fn around(&self) -> &[Box<str>] {
         self.0.split_last().map_or(&[], |(_, around)| around)
+    }
+
+    /// How often the standard has the group, or a segment in it, in what is around it.
+    pub(super) fn cardinality_in(
+        &self,
+        structure: Structure,
+        segment: Option<SegmentName>,
+    ) -> Option<Cardinality> {
+        cardinality_on_way(structure, self.names(), segment)
     }
 
     /// Why no message of the profile has the group, or the segment in it; none where one has.
