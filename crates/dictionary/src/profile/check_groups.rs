@@ -41,8 +41,9 @@ impl Check<'_, '_> {
     }
 
     fn group(&mut self, reading: &Reading, way: &GroupWay, constraint: &GroupConstraint) {
-        let first = reading.first_segment_of_group(way.names());
-        let place = Place::segment(first.unwrap_or(SegmentName::MSH));
+        // Another of the profile's messages may have no such group.
+        let Some(first) = reading.first_segment_of_group(way.names()) else { return };
+        let place = Place::segment(first);
         for around in reading.groups_on_way(way.around()) {
             let found: Vec<usize> = reading
                 .groups_named_within(around, way.name())

@@ -115,6 +115,16 @@ fn a_message_without_a_structure_has_no_groups() {
     check_message(&unknown, "groups: { /PATIENT_RESULT/PATIENT/VISIT: R }", &[]);
 }
 
+#[test]
+fn a_message_whose_structure_has_no_such_group_is_not_asked_for_it() {
+    let acknowledgment = "MSH|^~\\&|LIS|LAB2|||20250131120000||ACK^R01^ACK|1|P|2.5.1\rMSA|AA|1\r";
+    check_message(
+        acknowledgment,
+        "groups: { /SPECIMEN: R, /PATIENT_RESULT: { cardinality: 1..1 } }",
+        &[],
+    );
+}
+
 /// What is found with a profile and not without it, and what is found without it only.
 #[track_caller]
 fn check_beside(text: &str, replaced: (&str, &str), added: &[&str], taken: &[&str]) {

@@ -133,3 +133,33 @@ fn a_fields_type_stays_that_of_other_fields() {
     );
     check("fields: { PID-5.20: { name: Tribe } }", &[], &[]);
 }
+
+/// What the profile finds wrong with the places of segments, in a message that no version knows.
+#[track_caller]
+fn check_standing(segments: &str, expected: &[&str]) {
+    let text = "messages: [ZLR^Z01]\nsegments:\n  ZLB: { name: Laboratory, usage: R, after: [MSH, ZLN] }\n  \
+        ZLN: { name: Note, after: [ZLB] }\n  PID: { after: [ZLB, ZLN] }\n";
+    let message =
+        format!("MSH|^~\\&|LIS|LAB2|||20250131120000||ZLR^Z01^ZLR_Z01|1|P|2.5.1\r{segments}");
+    let message = Message::parse(message.as_bytes()).expect("a message");
+    let constraints = ProfileConstraints::new(Arc::new(profile(text)));
+    let mut validator = Validator::new(Level::Standard);
+    let found: Vec<String> = validator
+        .validate(&message, &constraints)
+        .iter()
+        .filter(|one| one.rule_id().starts_with("profile-"))
+        .map(|one| format!("{} {}", one.path(), one.rule_id()))
+        .collect();
+    assert_eq!(validator.resolved().and_then(|resolved| resolved.structure), None);
+    assert_eq!(found, expected, "{segments}");
+}
+
+#[test]
+fn the_order_of_segments_is_the_profiles_where_no_structure_is_known() {
+    check_standing("ZLB|1\rZLN|1\rZLN|2\rZLB|2\rPID|1\r", &[]);
+    check_standing("ZLB|1\rPID|1\r", &[]);
+    check_standing("PID|1\rZLB|1\r", &["PID profile-standing", "ZLB profile-standing"]);
+    check_standing("ZLN|1\rZLB|1\rPID|1\r", &["ZLN profile-standing"]);
+    check_standing("ZLB|1\rPID|1\rZLN|1\r", &["ZLN profile-standing"]);
+    check_standing("ZLN|1\r", &["ZLN profile-standing", "ZLB profile-required"]);
+}
