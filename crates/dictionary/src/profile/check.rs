@@ -6,6 +6,7 @@ use pipehat_message::{Delimiters, Message, Path, Segment, SegmentName, Value};
 
 use super::condition::Condition;
 use super::constraint::{ElementConstraint, Profile, SegmentConstraint, Standing, UsageConstraint};
+use super::group::GroupWay;
 use super::place::Place;
 use super::rule::{Demand, Rule};
 use super::write::{shown_cardinality, shown_length};
@@ -18,6 +19,8 @@ use crate::reading::Reading;
 pub struct ProfileFinding {
     /// The index of the segment in the message; none where something is missing as a whole.
     pub segment: Option<usize>,
+    /// The segment group that the profile says it of; none where it says it wherever the segment stands.
+    pub said_of: Option<GroupWay>,
     /// Of what is missing in a segment group: in which.
     pub missing: Option<Missing>,
     /// The place.
@@ -122,7 +125,7 @@ impl Profile {
         reading: Option<&Reading>,
         tell: &mut dyn FnMut(ProfileFinding),
     ) {
-        let mut check = Check { profile: self, message, tell };
+        let mut check = Check { profile: self, message, way: None, tell };
         check.message_type();
         check.segments();
         if let Some(reading) = reading {
@@ -151,6 +154,8 @@ impl Profile {
 pub(super) struct Check<'c, 'm> {
     pub(super) profile: &'c Profile,
     pub(super) message: &'c Message<'m>,
+    /// The group whose constraints are looked at.
+    pub(super) way: Option<&'c GroupWay>,
     tell: &'c mut dyn FnMut(ProfileFinding),
 }
 
@@ -171,8 +176,16 @@ impl Spot {
 impl Check<'_, '_> {
     pub(super) fn say(&mut self, spot: Spot, rule: ProfileRule, text: impl Into<String>) {
         let Spot { segment, place, repetition } = spot;
-        let text = text.into();
-        (self.tell)(ProfileFinding { segment, missing: None, place, repetition, rule, text });
+        let (text, said_of) = (text.into(), self.way.cloned());
+        (self.tell)(ProfileFinding {
+            segment,
+            said_of,
+            missing: None,
+            place,
+            repetition,
+            rule,
+            text,
+        });
     }
 
     pub(super) fn say_missing(
@@ -182,8 +195,16 @@ impl Check<'_, '_> {
         rule: ProfileRule,
         text: String,
     ) {
-        let missing = Some(missing);
-        (self.tell)(ProfileFinding { segment: None, missing, place, repetition: 0, rule, text });
+        let (missing, said_of) = (Some(missing), self.way.cloned());
+        (self.tell)(ProfileFinding {
+            segment: None,
+            said_of,
+            missing,
+            place,
+            repetition: 0,
+            rule,
+            text,
+        });
     }
 
     /// The place and what it is called, as in `ZLB-1 (Set ID)`.

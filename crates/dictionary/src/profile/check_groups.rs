@@ -29,6 +29,7 @@ impl Check<'_, '_> {
     pub(super) fn groups(&mut self, reading: &Reading) {
         let profile = self.profile;
         for (way, constraint) in &profile.groups {
+            self.way = Some(way);
             if constraint.usage.is_some() || constraint.cardinality.is_some() {
                 self.group(reading, way, constraint);
             }
@@ -38,6 +39,7 @@ impl Check<'_, '_> {
                 }
             }
         }
+        self.way = None;
     }
 
     fn group(&mut self, reading: &Reading, way: &GroupWay, constraint: &GroupConstraint) {

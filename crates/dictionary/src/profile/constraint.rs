@@ -218,7 +218,15 @@ impl Profile {
         self.segment(place.segment)?.element(place)
     }
 
-    /// The same, made when it is not there yet. None past [`FIELDS_MAX`] and [`PARTS_MAX`].
+    /// What it says about a field or a part of one in a segment group, or without one wherever the segment stands.
+    pub fn element_in(&self, way: Option<&GroupWay>, place: &Place) -> Option<&ElementConstraint> {
+        match way {
+            Some(way) => self.groups.get(way)?.segments.get(&place.segment)?.element(place),
+            None => self.element(place),
+        }
+    }
+
+    /// The same as [`Profile::element`], made when it is not there yet. None past [`FIELDS_MAX`] and [`PARTS_MAX`].
     pub fn element_mut(&mut self, place: &Place) -> Option<&mut ElementConstraint> {
         self.segments.entry(place.segment).or_default().element_mut(place)
     }
