@@ -100,6 +100,8 @@ pub struct Finding {
     pub version: Version,
     /// What stands in the text beside the rule's own words.
     pub detail: Detail,
+    /// What a profile calls the place, where the standard has no name for it: from the field downwards.
+    pub own_name: Option<Box<str>>,
 }
 
 /// What a finding is about: names and numbers of the standard, never a value.
@@ -137,8 +139,11 @@ impl Finding {
         self.rule.clause(&self.detail)
     }
 
-    /// What the standard calls the segment, field or component; empty where it has no name for it.
-    pub fn name(&self) -> &'static str {
+    /// What the standard, or else the profile, calls the segment, field or component; empty for what has no name.
+    pub fn name(&self) -> &str {
+        if let Some(name) = &self.own_name {
+            return name;
+        }
         match &self.detail {
             Detail::Name(name)
             | Detail::Most(name, _)
@@ -160,7 +165,7 @@ impl Finding {
     /// What is wrong and what to do, in a sentence without values.
     pub fn text(&self) -> String {
         let field = self.standard_name();
-        let text = self.rule.text(&self.detail, self.version);
+        let text = self.rule.text(&self.detail, self.version, self.own_name.as_deref());
         // `Patient Identifier List, ID Number is …`: a component's name says little by itself.
         let of_component = match &self.detail {
             Detail::Name(name)
@@ -169,7 +174,11 @@ impl Finding {
             | Detail::DataType(name, _) => *name != field && !name.is_empty(),
             Detail::None | Detail::More(_) | Detail::Text(_) => false,
         };
-        if of_component && self.location.component > 0 && !field.is_empty() {
+        if of_component
+            && self.own_name.is_none()
+            && self.location.component > 0
+            && !field.is_empty()
+        {
             format!("{field}, {text}")
         } else {
             text
@@ -250,6 +259,13 @@ impl Findings {
         });
     }
 
+    /// Gives those a name that a profile has one for.
+    pub(crate) fn name(&mut self, name: impl Fn(&Finding) -> Option<Box<str>>) {
+        for finding in &mut self.list {
+            finding.own_name = name(finding);
+        }
+    }
+
     /// Puts them in the order of the message, and says in a last one how many were left out.
     pub fn finish(&mut self, version: Version) {
         self.list.sort_by_key(|finding| finding.location);
@@ -264,6 +280,7 @@ impl Findings {
                 severity: Severity::Information,
                 version,
                 detail: Detail::More(left_out),
+                own_name: None,
             });
         }
     }

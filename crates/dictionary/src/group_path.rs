@@ -14,6 +14,7 @@ use pipehat_message::{
     SegmentName,
 };
 
+use crate::element::Cardinality;
 use crate::grammar::{Grammar, MESSAGE, Shape};
 use crate::reading::Reading;
 use crate::resolve::resolve;
@@ -45,6 +46,73 @@ impl Reading {
         reading.read(structure, message.segments().map(|segment| segment.segment_name()));
         Some(reading)
     }
+
+    fn node_of(&self, group: usize) -> u16 {
+        let node = self.groups().get(group).and_then(|group| group.node());
+        node.and_then(|node| u16::try_from(node).ok()).unwrap_or(MESSAGE)
+    }
+
+    /// The groups of a name in another: those directly in it where the structure has them there, else all within.
+    pub(crate) fn groups_named_within(&self, outer: usize, name: &str) -> Vec<usize> {
+        let Some(around) = self.groups().get(outer) else { return Vec::new() };
+        let Some(structure) = self.structure() else { return Vec::new() };
+        let is_direct = directly(structure, structure.grammar(), self.node_of(outer), &|node| {
+            is_group(node, name)
+        })
+        .is_some();
+        let after = self.groups().iter().enumerate().skip(outer + 1);
+        after
+            .take_while(|(_, group)| group.segments().start < around.segments().end)
+            .filter(|&(index, group)| {
+                same_name(self.group_name(index), name) && (!is_direct || group.parent() == outer)
+            })
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// The segments of a name in a group: those directly in it where the structure has them there, else all within.
+    pub(crate) fn segments_named_within(&self, group: usize, name: SegmentName) -> Vec<usize> {
+        let Some(around) = self.groups().get(group) else { return Vec::new() };
+        let Some(structure) = self.structure() else { return Vec::new() };
+        let is_direct = directly(structure, structure.grammar(), self.node_of(group), &|node| {
+            node.kind() == NodeKind::Segment(name)
+        })
+        .is_some();
+        let placements = self.placements();
+        around
+            .segments()
+            .filter(|&index| self.names().get(index) == Some(&Some(name)))
+            .filter(|&index| {
+                !is_direct || placements.get(index).is_some_and(|it| it.group() == group)
+            })
+            .collect()
+    }
+
+    /// The groups that these names lead to from the message on; without names the message.
+    pub(crate) fn groups_on_way(&self, names: &[Box<str>]) -> Vec<usize> {
+        if self.groups().is_empty() {
+            return Vec::new();
+        }
+        names.iter().fold(vec![0], |reached, name| {
+            reached.iter().flat_map(|&group| self.groups_named_within(group, name)).collect()
+        })
+    }
+
+    /// The segment that the structure begins such a group with.
+    pub(crate) fn first_segment_of_group(&self, names: &[Box<str>]) -> Option<SegmentName> {
+        let structure = self.structure()?;
+        let grammar = structure.grammar();
+        let node = names.iter().try_fold(MESSAGE, |outer, name| {
+            let wanted = |node: Node| is_group(node, name);
+            directly(structure, grammar, outer, &wanted)
+                .or_else(|| below(structure, grammar, outer, &wanted))
+        })?;
+        let end = usize::from(grammar.node(node).end);
+        (usize::from(node)..end).find_map(|at| match structure.node(at)?.kind() {
+            NodeKind::Segment(name) => Some(name),
+            _ => None,
+        })
+    }
 }
 
 /// A message's groups, to be walked down.
@@ -52,7 +120,6 @@ struct Places {
     structure: Structure,
     grammar: &'static Grammar,
     reading: Reading,
-    names: Vec<Option<SegmentName>>,
 }
 
 /// A group reached, with the numbers of the way to it.
@@ -66,19 +133,13 @@ impl Places {
     fn of(message: &Message<'_>) -> Option<Self> {
         let reading = Reading::of(message)?;
         let structure = reading.structure()?;
-        let names = message.segments().map(|segment| segment.segment_name()).collect();
-        Some(Self { structure, grammar: structure.grammar(), reading, names })
-    }
-
-    fn node_of(&self, group: usize) -> u16 {
-        let node = self.reading.groups().get(group).and_then(|group| group.node());
-        node.and_then(|node| u16::try_from(node).ok()).unwrap_or(MESSAGE)
+        Some(Self { structure, grammar: structure.grammar(), reading })
     }
 
     fn segments(&self, path: &Path) -> Vec<GroupedSegment> {
         let mut found = Vec::new();
         for Reached { group, way } in self.reach(path.groups()) {
-            let of_name = self.segments_within(group, path.segment());
+            let of_name = self.reading.segments_named_within(group, path.segment());
             for (number, index) in chosen(&of_name, path.occurrence()) {
                 let path = path.clone().with_groups(way.clone()).with_occurrence(number);
                 found.push(GroupedSegment { index, path });
@@ -93,7 +154,7 @@ impl Places {
         for step in steps {
             let mut next = Vec::new();
             for Reached { group, way } in &reached {
-                let of_name = self.groups_within(*group, &step.name);
+                let of_name = self.reading.groups_named_within(*group, &step.name);
                 for (occurrence, group) in chosen(&of_name, step.occurrence) {
                     let mut way = way.clone();
                     way.push(GroupStep { name: step.name.clone(), occurrence });
@@ -105,45 +166,12 @@ impl Places {
         reached
     }
 
-    fn groups_within(&self, outer: usize, name: &str) -> Vec<usize> {
-        let Some(around) = self.reading.groups().get(outer) else { return Vec::new() };
-        let is_direct = directly(self.structure, self.grammar, self.node_of(outer), &|node| {
-            is_group(node, name)
-        })
-        .is_some();
-        let after = self.reading.groups().iter().enumerate().skip(outer + 1);
-        after
-            .take_while(|(_, group)| group.segments().start < around.segments().end)
-            .filter(|&(index, group)| {
-                same_name(self.reading.group_name(index), name)
-                    && (!is_direct || group.parent() == outer)
-            })
-            .map(|(index, _)| index)
-            .collect()
-    }
-
-    fn segments_within(&self, group: usize, name: SegmentName) -> Vec<usize> {
-        let Some(around) = self.reading.groups().get(group) else { return Vec::new() };
-        let is_direct = directly(self.structure, self.grammar, self.node_of(group), &|node| {
-            node.kind() == NodeKind::Segment(name)
-        })
-        .is_some();
-        let placements = self.reading.placements();
-        around
-            .segments()
-            .filter(|&index| self.names.get(index) == Some(&Some(name)))
-            .filter(|&index| {
-                !is_direct || placements.get(index).is_some_and(|it| it.group() == group)
-            })
-            .collect()
-    }
-
     fn place_of_new(&self, path: &Path) -> Option<InsertAt> {
         let steps = path.groups();
         let first_new = steps.iter().position(|step| step.occurrence == Occurrence::Next);
         let (known, _) = steps.split_at(first_new.unwrap_or(steps.len()));
         let [Reached { group, .. }] = self.reach(known).try_into().ok()?;
-        let parent = self.node_of(group);
+        let parent = self.reading.node_of(group);
         let find = |wanted: &dyn Fn(Node) -> bool| {
             directly(self.structure, self.grammar, parent, wanted)
                 .or_else(|| below(self.structure, self.grammar, parent, wanted))
@@ -285,6 +313,27 @@ impl GroupPathProblem {
             Self::NotWithin { .. } => None,
         }
     }
+}
+
+/// How often a structure has the group that these names lead to, or a segment in it, in what is around it.
+pub(crate) fn cardinality_on_way(
+    structure: Structure,
+    names: &[Box<str>],
+    segment: Option<SegmentName>,
+) -> Option<Cardinality> {
+    let grammar = structure.grammar();
+    let find = |outer: u16, wanted: &dyn Fn(Node) -> bool| {
+        directly(structure, grammar, outer, wanted)
+            .or_else(|| below(structure, grammar, outer, wanted))
+    };
+    let group = names
+        .iter()
+        .try_fold(MESSAGE, |outer, name| find(outer, &|node: Node| is_group(node, name)))?;
+    let node = match segment {
+        Some(segment) => find(group, &|node: Node| node.kind() == NodeKind::Segment(segment))?,
+        None => group,
+    };
+    Some(structure.node(usize::from(node))?.cardinality())
 }
 
 /// Whether a structure, or without one any structure of any version, has the groups of a path and the segment in

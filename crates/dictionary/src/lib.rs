@@ -25,6 +25,7 @@ mod grammar;
 mod group_path;
 #[doc(hidden)]
 pub mod layout;
+mod naming;
 mod path_name;
 pub mod profile;
 mod reading;
@@ -43,7 +44,8 @@ pub use element::{Cardinality, ConformanceLength, Element, Usage};
 pub use event::Event;
 pub use finding::{Detail, FINDINGS_MAX, Finding, Findings, Location};
 pub use group_path::{GroupPathProblem, STANDARD_GROUPS, check_group_path};
-pub use path_name::path_name;
+pub use naming::{Named, Naming};
+pub use path_name::{path_name, path_name_in};
 pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading};
 pub use resolve::{Resolved, StructureNote, VersionNote, resolve};
 pub use segment::SegmentDefinition;

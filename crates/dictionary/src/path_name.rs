@@ -1,53 +1,55 @@
 //! What the standard calls the place that a path names.
 
-use std::str;
-
 use pipehat_message::{Header, Message, Path};
 
-use crate::data_type::DataType;
-use crate::element::Element;
+use crate::naming::Naming;
+use crate::profile::Profile;
 use crate::resolve::resolve;
-use crate::version::Version;
 
 /// What the standard calls a place of this message, from the field downwards, as in `Patient Name, Family Name`; for a
 /// path of a segment alone, the segment's title. `None` for what the message's version does not define.
 pub fn path_name(message: &Message<'_>, path: &Path) -> Option<String> {
+    path_name_in(message, path, None)
+}
+
+/// The same, with the names that a profile has for what the standard does not define.
+pub fn path_name_in(
+    message: &Message<'_>,
+    path: &Path,
+    profile: Option<&Profile>,
+) -> Option<String> {
     let version = resolve(&Header::read(message.as_bytes()).ok()?).version;
-    let definition = version.segment(path.segment())?;
-    let Some(position) = path.field() else { return Some(definition.title().to_owned()) };
-    let field = definition.field(usize::from(position.get()))?;
-    let mut names = vec![defined(field)?.name()];
-    let mut data_type = type_of(message, path, field, version);
+    let naming = Naming::of(version, profile);
+    let Some(position) = path.field() else {
+        return naming.segment(path.segment()).map(str::to_owned);
+    };
+    let position = usize::from(position.get());
+    let declared = declared_type(message, path);
+    let mut named = naming.field(path.segment(), position, declared);
+    let mut names = vec![named.name()?];
     for position in [path.component(), path.subcomponent()].into_iter().flatten() {
         let position = usize::from(position.get());
-        let Some(outer) = data_type else { break };
-        if outer.is_primitive() && position == 1 {
-            continue;
+        let is_whole = named.is_its_own_part(position);
+        let is_typed = named.data_type().is_some();
+        named = named.part(position);
+        match named.name() {
+            Some(_) if is_whole => {}
+            Some(name) => names.push(name),
+            None if is_typed => return None,
+            // Without a type nothing is known of its parts.
+            None => break,
         }
-        let component = defined(outer.component(position)?)?;
-        names.push(component.name());
-        data_type = component.data_type();
     }
     Some(names.join(", "))
 }
 
-fn defined(element: Element) -> Option<Element> {
-    Some(element).filter(|element| !element.is_unused())
-}
-
 /// The type of OBX-5 is what OBX-2 says (HL7 v2.5.1 §7.4.2.2).
-fn type_of(
-    message: &Message<'_>,
-    path: &Path,
-    field: Element,
-    version: Version,
-) -> Option<DataType> {
-    if path.segment().as_str() != "OBX" || field.position() != 5 {
-        return field.data_type();
-    }
+fn declared_type<'m>(message: &'m Message<'_>, path: &Path) -> Option<&'m [u8]> {
+    let is_result =
+        path.segment().as_str() == "OBX" && path.field().is_some_and(|field| field.get() == 5);
     let declared = Path::of_segment(path.segment()).with_occurrence(path.occurrence());
-    let value = message.get(&declared.with_field(2.try_into().ok()?))?;
-    version.data_type(str::from_utf8(value.raw()).ok()?)
+    let declared = declared.with_field(2.try_into().ok()?);
+    message.get(&declared).filter(|_| is_result).map(|value| value.raw())
 }
 
 #[cfg(test)]

@@ -274,6 +274,20 @@ impl Reading {
         self.structure
     }
 
+    /// Forgets the message, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.structure = None;
+        self.names.clear();
+        self.placements.clear();
+        self.groups.clear();
+        self.findings.clear();
+    }
+
+    /// The names of the segments; none of a line that is no segment.
+    pub(crate) fn names(&self) -> &[Option<SegmentName>] {
+        &self.names
+    }
+
     /// Where each segment stands, in the order of the message.
     pub fn placements(&self) -> &[Placement] {
         &self.placements

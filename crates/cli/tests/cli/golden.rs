@@ -276,6 +276,20 @@ fn profile() {
             &["message", "validate", "lab-wrong.hl7", "--profile", "lab2"],
             &["message", "validate", "lab-wrong.hl7", "--profile", "profiles/broken.yaml"],
             &["message", "validate", "lab-wrong.hl7", "--profile", "lab3"],
+            &["message", "validate", "lab-wrong.hl7", "--profile", "lab2", "--json"],
+            &["message", "show", "lab-wrong.hl7", "--profile", "lab2"],
+            &["message", "show", "lab-wrong.hl7", "--profile", "lab2", "--json"],
+            &["message", "show", "lab-wrong.hl7", "--profile", "lab3"],
+            &[
+                "message",
+                "diff",
+                "lab-wrong.hl7",
+                "lab-after.hl7",
+                "--profile",
+                "lab2",
+                "--message",
+                "1",
+            ],
         ],
     );
 }

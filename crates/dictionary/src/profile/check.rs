@@ -6,16 +6,23 @@ use pipehat_message::{Delimiters, Message, Path, Segment, SegmentName, Value};
 
 use super::condition::Condition;
 use super::constraint::{ElementConstraint, Profile, SegmentConstraint, Standing, UsageConstraint};
+use super::group::GroupWay;
 use super::place::Place;
 use super::rule::{Demand, Rule};
 use super::write::{shown_cardinality, shown_length};
 use crate::element::Usage;
+use crate::naming::Naming;
+use crate::reading::Reading;
 
 /// One departure. No text holds a value of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileFinding {
     /// The index of the segment in the message; none where something is missing as a whole.
     pub segment: Option<usize>,
+    /// The segment group that the profile says it of; none where it says it wherever the segment stands.
+    pub said_of: Option<GroupWay>,
+    /// Of what is missing in a segment group: in which.
+    pub missing: Option<Missing>,
     /// The place.
     pub place: Place,
     /// Which repetition of the field, from 1; 0 for the field as a whole.
@@ -24,6 +31,15 @@ pub struct ProfileFinding {
     pub rule: ProfileRule,
     /// What is wrong, in a sentence without a full stop.
     pub text: String,
+}
+
+/// Where something is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The segment group, as in `/PATIENT_RESULT/ORDER_OBSERVATION(2)`; empty for the message.
+    pub group: Box<str>,
+    /// The index of the segment it should stand before.
+    pub before: usize,
 }
 
 /// What kind of departure from a profile it is.
@@ -73,6 +89,11 @@ impl ProfileFinding {
     /// The path of the place in the message.
     pub fn path(&self, message: &Message<'_>) -> String {
         let segment = self.segment.and_then(|index| message.segment_path(index));
+        let of_group = |missing: &Missing| format!("{}/{}", missing.group, self.place.segment);
+        let group = self.missing.as_ref().filter(|missing| !missing.group.is_empty());
+        if let Some(missing) = group {
+            return of_group(missing);
+        }
         let mut path =
             segment.map_or_else(|| self.place.segment.to_string(), |path: Path| path.to_string());
         if self.place.field != 0 {
@@ -93,9 +114,23 @@ impl ProfileFinding {
 impl Profile {
     /// Tells every departure of a message, those of the message as a whole first.
     pub fn check(&self, message: &Message<'_>, tell: &mut dyn FnMut(ProfileFinding)) {
-        let mut check = Check { profile: self, message, tell };
+        let reading = if self.groups.is_empty() { None } else { Reading::of(message) };
+        self.check_read(message, reading.as_ref(), tell);
+    }
+
+    /// The same of a message that has been read into its groups, if there is a structure for it.
+    pub(super) fn check_read(
+        &self,
+        message: &Message<'_>,
+        reading: Option<&Reading>,
+        tell: &mut dyn FnMut(ProfileFinding),
+    ) {
+        let mut check = Check { profile: self, message, way: None, tell };
         check.message_type();
         check.segments();
+        if let Some(reading) = reading {
+            check.groups(reading);
+        }
         for (index, segment) in message.segments().enumerate() {
             let Some(name) = segment.segment_name() else { continue };
             if let Some(constraint) = self.segments.get(&name) {
@@ -116,18 +151,20 @@ impl Profile {
     }
 }
 
-struct Check<'c, 'm> {
-    profile: &'c Profile,
-    message: &'c Message<'m>,
+pub(super) struct Check<'c, 'm> {
+    pub(super) profile: &'c Profile,
+    pub(super) message: &'c Message<'m>,
+    /// The group whose constraints are looked at.
+    pub(super) way: Option<&'c GroupWay>,
     tell: &'c mut dyn FnMut(ProfileFinding),
 }
 
 /// Where in a message something is looked at.
 #[derive(Clone, Copy)]
-struct Spot {
-    segment: Option<usize>,
-    place: Place,
-    repetition: u32,
+pub(super) struct Spot {
+    pub(super) segment: Option<usize>,
+    pub(super) place: Place,
+    pub(super) repetition: u32,
 }
 
 impl Spot {
@@ -137,9 +174,45 @@ impl Spot {
 }
 
 impl Check<'_, '_> {
-    fn say(&mut self, spot: Spot, rule: ProfileRule, text: impl Into<String>) {
+    pub(super) fn say(&mut self, spot: Spot, rule: ProfileRule, text: impl Into<String>) {
         let Spot { segment, place, repetition } = spot;
-        (self.tell)(ProfileFinding { segment, place, repetition, rule, text: text.into() });
+        let (text, said_of) = (text.into(), self.way.cloned());
+        (self.tell)(ProfileFinding {
+            segment,
+            said_of,
+            missing: None,
+            place,
+            repetition,
+            rule,
+            text,
+        });
+    }
+
+    pub(super) fn say_missing(
+        &mut self,
+        missing: Missing,
+        place: Place,
+        rule: ProfileRule,
+        text: String,
+    ) {
+        let (missing, said_of) = (Some(missing), self.way.cloned());
+        (self.tell)(ProfileFinding {
+            segment: None,
+            said_of,
+            missing,
+            place,
+            repetition: 0,
+            rule,
+            text,
+        });
+    }
+
+    /// The place and what it is called, as in `ZLB-1 (Set ID)`.
+    pub(super) fn called(&self, place: &Place) -> String {
+        match Naming::of(self.profile.version, Some(self.profile)).place(place) {
+            Some((name, _)) => format!("{place} ({name})"),
+            None => place.to_string(),
+        }
     }
 
     fn message_type(&mut self) {
@@ -183,12 +256,13 @@ impl Check<'_, '_> {
                     self.say(
                         missing,
                         ProfileRule::Required,
-                        format!("the segment {name} is missing"),
+                        format!("the segment {} is missing", self.called(&missing.place)),
                     );
                     continue;
                 }
                 Some(Usage::NotSupported) => {
-                    let text = format!("the segment {name} must not be sent");
+                    let text =
+                        format!("the segment {} must not be sent", self.called(&missing.place));
                     for index in named() {
                         let spot = Spot { segment: Some(index), ..missing };
                         self.say(spot, ProfileRule::NotSupported, text.clone());
@@ -207,7 +281,11 @@ impl Check<'_, '_> {
             if count > 0 && count < usize::from(cardinality.least) {
                 self.say(missing, ProfileRule::Cardinality, text());
             } else if count == 0 && cardinality.least > 0 && usage.is_none() {
-                self.say(missing, ProfileRule::Required, format!("the segment {name} is missing"));
+                self.say(
+                    missing,
+                    ProfileRule::Required,
+                    format!("the segment {} is missing", self.called(&missing.place)),
+                );
             } else if let Some(most) = cardinality.most
                 && let Some(index) = named().nth(usize::from(most))
             {
@@ -218,7 +296,7 @@ impl Check<'_, '_> {
     }
 
     /// The usage that counts here.
-    fn usage(&self, usage: &UsageConstraint, segment: Option<usize>) -> Usage {
+    pub(super) fn usage(&self, usage: &UsageConstraint, segment: Option<usize>) -> Usage {
         match &usage.when {
             Some(when) if !when.holds(self.message, segment) => usage.otherwise,
             Some(_) | None => usage.usage,
@@ -236,11 +314,15 @@ impl Check<'_, '_> {
         }
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
         let spot = Spot { segment: Some(index), place: Place::segment(name), repetition: 0 };
-        let text = format!("the segment {name} may stand only after {}", allowed.join(", "));
+        let text = format!(
+            "the segment {} may stand only after {}",
+            self.called(&spot.place),
+            allowed.join(", ")
+        );
         self.say(spot, ProfileRule::Standing, text);
     }
 
-    fn fields(
+    pub(super) fn fields(
         &mut self,
         index: usize,
         name: SegmentName,
@@ -286,13 +368,17 @@ impl Check<'_, '_> {
         let Some(usage) = &constraint.usage else { return };
         match self.usage(usage, spot.segment) {
             Usage::Required if !is_there => {
-                self.say(spot, ProfileRule::Required, format!("{} is missing", spot.place));
+                self.say(
+                    spot,
+                    ProfileRule::Required,
+                    format!("{} is missing", self.called(&spot.place)),
+                );
             }
             Usage::NotSupported if is_there => {
                 self.say(
                     spot,
                     ProfileRule::NotSupported,
-                    format!("{} must not be sent", spot.place),
+                    format!("{} must not be sent", self.called(&spot.place)),
                 );
             }
             _ => {}
@@ -359,7 +445,10 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Constant,
-                format!("{} has another value than the one it always has", spot.place),
+                format!(
+                    "{} has another value than the one it always has",
+                    self.called(&spot.place)
+                ),
             );
         }
         if text.is_empty() {
@@ -371,7 +460,7 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Values,
-                format!("the code in {} is none of its value set", spot.place),
+                format!("the code in {} is none of its value set", self.called(&spot.place)),
             );
         }
         if let Some(format) = &constraint.format
@@ -380,7 +469,7 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Format,
-                format!("{} is not written as {format}", spot.place),
+                format!("{} is not written as {format}", self.called(&spot.place)),
             );
         }
         if let Some(pattern) = &constraint.pattern
@@ -389,7 +478,7 @@ impl Check<'_, '_> {
             self.say(
                 spot,
                 ProfileRule::Format,
-                format!("{} does not look as its pattern says", spot.place),
+                format!("{} does not look as its pattern says", self.called(&spot.place)),
             );
         }
     }
@@ -451,7 +540,7 @@ impl Check<'_, '_> {
         places: &[Place],
         segment: Option<usize>,
         wrong: bool,
-        text: impl Fn(&Place) -> String,
+        text: impl Fn(&str) -> String,
     ) {
         for place in places {
             if self.is_valued(place, segment) != wrong {
@@ -459,7 +548,8 @@ impl Check<'_, '_> {
             }
             let segment = segment.filter(|_| place.field != 0);
             let spot = Spot { segment, place: *place, repetition: 0 };
-            let text = rule.text.as_deref().map_or_else(|| text(place), str::to_owned);
+            let text =
+                rule.text.as_deref().map_or_else(|| text(&self.called(place)), str::to_owned);
             self.say(spot, ProfileRule::Rule, text);
         }
     }

@@ -8,6 +8,7 @@ use pipehat_message::SegmentName;
 use super::condition::Condition;
 use super::evidence::Evidence;
 use super::format::Format;
+use super::group::{GroupConstraint, GroupWay};
 use super::place::Place;
 use super::rule::Rule;
 use super::value_set::{ValueSet, ValueSource};
@@ -27,6 +28,8 @@ pub struct Profile {
     pub messages: Vec<MessageType>,
     /// What it says about segments, and about what is in them.
     pub segments: BTreeMap<SegmentName, SegmentConstraint>,
+    /// What it says about segment groups, and about segments in them.
+    pub groups: BTreeMap<GroupWay, GroupConstraint>,
     /// What holds between fields.
     pub rules: Vec<Rule>,
     /// Departures from the standard that are taken.
@@ -183,6 +186,7 @@ impl Profile {
             description: None,
             messages: Vec::new(),
             segments: BTreeMap::new(),
+            groups: BTreeMap::new(),
             rules: Vec::new(),
             accepted: Vec::new(),
             evidence: None,
@@ -197,7 +201,8 @@ impl Profile {
     /// The code tables of the project that it names.
     pub fn code_tables(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
-        for segment in self.segments.values() {
+        let in_groups = self.groups.values().flat_map(|group| group.segments.values());
+        for segment in self.segments.values().chain(in_groups) {
             segment.fields.iter().flatten().for_each(|field| field.code_tables(&mut names));
         }
         names
@@ -210,7 +215,46 @@ impl Profile {
 
     /// What it says about a field or a part of one. Does not allocate.
     pub fn element(&self, place: &Place) -> Option<&ElementConstraint> {
-        let mut element = self.segment(place.segment)?.field(place.field)?;
+        self.segment(place.segment)?.element(place)
+    }
+
+    /// What it says about a field or a part of one in a segment group, or without one wherever the segment stands.
+    pub fn element_in(&self, way: Option<&GroupWay>, place: &Place) -> Option<&ElementConstraint> {
+        match way {
+            Some(way) => self.groups.get(way)?.segments.get(&place.segment)?.element(place),
+            None => self.element(place),
+        }
+    }
+
+    /// The same as [`Profile::element`], made when it is not there yet. None past [`FIELDS_MAX`] and [`PARTS_MAX`].
+    pub fn element_mut(&mut self, place: &Place) -> Option<&mut ElementConstraint> {
+        self.segments.entry(place.segment).or_default().element_mut(place)
+    }
+
+    /// What is said about a segment, wherever it stands or in a group; made when it is not there yet.
+    pub(super) fn segment_mut(
+        &mut self,
+        way: Option<GroupWay>,
+        name: SegmentName,
+    ) -> &mut SegmentConstraint {
+        let segments = match way {
+            Some(way) => &mut self.groups.entry(way).or_default().segments,
+            None => &mut self.segments,
+        };
+        segments.entry(name).or_default()
+    }
+}
+
+impl SegmentConstraint {
+    /// What is said about a field, by its position from 1.
+    #[inline]
+    pub fn field(&self, position: u16) -> Option<&ElementConstraint> {
+        at(&self.fields, position)
+    }
+
+    /// What is said about a field or a part of one.
+    pub(super) fn element(&self, place: &Place) -> Option<&ElementConstraint> {
+        let mut element = self.field(place.field)?;
         for position in [place.component, place.subcomponent] {
             if position == 0 {
                 break;
@@ -220,10 +264,8 @@ impl Profile {
         Some(element)
     }
 
-    /// The same, made when it is not there yet. None past [`FIELDS_MAX`] and [`PARTS_MAX`].
-    pub fn element_mut(&mut self, place: &Place) -> Option<&mut ElementConstraint> {
-        let segment = self.segments.entry(place.segment).or_default();
-        let mut element = slot(&mut segment.fields, place.field, FIELDS_MAX)?;
+    pub(super) fn element_mut(&mut self, place: &Place) -> Option<&mut ElementConstraint> {
+        let mut element = slot(&mut self.fields, place.field, FIELDS_MAX)?;
         for position in [place.component, place.subcomponent] {
             if position == 0 {
                 break;
@@ -231,14 +273,6 @@ impl Profile {
             element = slot(&mut element.parts, position, PARTS_MAX)?;
         }
         Some(element)
-    }
-}
-
-impl SegmentConstraint {
-    /// What is said about a field, by its position from 1.
-    #[inline]
-    pub fn field(&self, position: u16) -> Option<&ElementConstraint> {
-        at(&self.fields, position)
     }
 }
 

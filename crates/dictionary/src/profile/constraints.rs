@@ -15,8 +15,9 @@ use super::constraint::{Accepted, ElementConstraint, Profile, SegmentConstraint}
 use super::place::Place;
 use super::write::present;
 use crate::finding::{Detail, Finding, Findings, Location};
+use crate::naming::Naming;
 use crate::reading::Reading;
-use crate::validation::{Constraints, Level, Rule, Rules};
+use crate::validation::{Constraints, Level, Rule, Rules, is_typed};
 use crate::version::Version;
 
 /// A profile, made ready for validation.
@@ -62,7 +63,59 @@ pub(super) fn overrides(profile: &Profile, rule: Rule, place: Option<Place>) -> 
         return true;
     }
     let Some(place) = place else { return false };
-    let declared = profile.segment(place.segment);
+    // Nobody but the partner says what fields such a segment has.
+    if rule == Rule::FieldUndefined && profile.version.segment(place.segment).is_none() {
+        return true;
+    }
+    speaks_of(profile.segment(place.segment), rule, place)
+}
+
+/// Whether a profile says otherwise about it where it stands in a segment group.
+fn overrides_in_group(profile: &Profile, finding: &Finding, reading: &Reading) -> bool {
+    let Some(place) = place_of(finding) else { return false };
+    let index = finding.location.segment_index as usize;
+    let missing = matches!(finding.rule, Rule::SegmentMissing | Rule::GroupMissing);
+    profile.groups.iter().any(|(way, constraint)| {
+        let is_around = |group: &usize, name: &str| {
+            // Of what is missing the finding tells the group.
+            let path = finding.group.as_deref().unwrap_or_default();
+            name == path && reading.groups().get(*group).is_some()
+        };
+        let paths = |names: &[Box<str>]| -> Vec<(usize, String)> {
+            let groups = reading.groups_on_way(names).into_iter();
+            groups.map(|group| (group, reading.group_path(group).to_string())).collect()
+        };
+        match finding.rule {
+            Rule::GroupMissing => {
+                constraint.usage.is_some()
+                    && reading.first_segment_of_group(way.names()) == Some(place.segment)
+                    && paths(way.around()).iter().any(|(group, path)| is_around(group, path))
+            }
+            Rule::SegmentRepeats
+                if constraint.cardinality.is_some()
+                    && reading.first_segment_of_group(way.names()) == Some(place.segment) =>
+            {
+                let groups = reading.groups_on_way(way.names()).into_iter();
+                let mut starts = groups.filter_map(|group| reading.groups().get(group));
+                starts.any(|group| group.segments().start == index)
+            }
+            rule => {
+                let segment = constraint.segments.get(&place.segment);
+                speaks_of(segment, rule, place)
+                    && paths(way.names()).iter().any(|(group, path)| {
+                        if missing {
+                            is_around(group, path)
+                        } else {
+                            reading.segments_named_within(*group, place.segment).contains(&index)
+                        }
+                    })
+            }
+        }
+    })
+}
+
+/// Whether what is said about a segment and its fields is about the same thing as a rule of the standard.
+fn speaks_of(declared: Option<&SegmentConstraint>, rule: Rule, place: Place) -> bool {
     match rule {
         Rule::SegmentMissing => declared.is_some_and(|segment| segment.usage.is_some()),
         Rule::SegmentRepeats => declared.is_some_and(|segment| segment.cardinality.is_some()),
@@ -72,20 +125,23 @@ pub(super) fn overrides(profile: &Profile, rule: Rule, place: Option<Place>) -> 
             declared.is_some_and(|segment| is_local || segment.standing.is_some())
         }
         Rule::SegmentUnknown | Rule::SegmentLocal => declared.is_some(),
-        // Nobody but the partner says what fields such a segment has.
-        Rule::FieldUndefined if profile.version.segment(place.segment).is_none() => true,
         Rule::Conditional(rule) => {
             let place = Place::field(place.segment, rule.field);
-            says(profile, place, |element| element.usage.is_some())
+            says(declared, place, |element| element.usage.is_some())
         }
-        rule => place.field != 0 && says(profile, place, |element| is_about(rule, element)),
+        rule => place.field != 0 && says(declared, place, |element| is_about(rule, element)),
     }
 }
 
 /// Whether something is said about the place; of the first part of something also where it is said of the whole.
-fn says(profile: &Profile, mut place: Place, what: impl Fn(&ElementConstraint) -> bool) -> bool {
+fn says(
+    segment: Option<&SegmentConstraint>,
+    mut place: Place,
+    what: impl Fn(&ElementConstraint) -> bool,
+) -> bool {
+    let Some(segment) = segment else { return false };
     loop {
-        if profile.element(&place).is_some_and(&what) {
+        if segment.element(&place).is_some_and(&what) {
             return true;
         }
         match place {
@@ -103,7 +159,9 @@ fn is_about(rule: Rule, element: &ElementConstraint) -> bool {
         | Rule::ComponentMissing
         | Rule::RequiredDeleted
         | Rule::FieldNotSupported => element.usage.is_some(),
-        Rule::FieldUndefined => !element.is_empty(),
+        Rule::FieldUndefined | Rule::ComponentUndefined | Rule::SubcomponentUndefined => {
+            !element.is_empty()
+        }
         Rule::FieldRepeats => element.cardinality.is_some(),
         Rule::ValueTooLong | Rule::FieldTooLong | Rule::ConformanceLength => {
             element.length.is_some()
@@ -131,21 +189,34 @@ impl Constraints for ProfileConstraints {
     fn check(
         &self,
         message: &Message<'_>,
-        _: &Reading,
+        reading: &Reading,
         version: Version,
         level: Level,
         findings: &mut Findings,
     ) {
         if !findings.is_empty() {
-            findings.retain(|finding| !self.overrides(finding));
+            findings.retain(|finding| {
+                !self.overrides(finding) && !overrides_in_group(&self.profile, finding, reading)
+            });
         }
-        self.profile.check(message, &mut |found| {
+        let read = reading.structure().map(|_| reading);
+        self.profile.check_read(message, read, &mut |found| {
             let rule = Rule::Profile { id: found.rule.id(), code: code(found.rule) };
             let severity = rule.severity(level).unwrap_or(Severity::Warning);
             let location = location(&found, message);
             let detail = Detail::Text(found.text.into());
-            findings.push(Finding { location, group: None, rule, severity, version, detail });
+            let group = found.missing.map(|missing| missing.group);
+            let group = group.filter(|group| !group.is_empty());
+            let own_name = None;
+            findings.push(Finding { location, group, rule, severity, version, detail, own_name });
         });
+        if !findings.is_empty() {
+            let naming = Naming::of(version, Some(&self.profile));
+            findings.name(|finding| {
+                let (name, is_own) = naming.place(&place_of(finding)?)?;
+                is_own.then(|| name.into_boxed_str())
+            });
+        }
     }
 }
 
@@ -180,7 +251,12 @@ fn location(found: &ProfileFinding, message: &Message<'_>) -> Location {
         Some(index) => Location::of_segment(message, index),
         // Of what is missing as a whole: behind all there is.
         None => Location {
-            segment_index: u32::try_from(message.segments().len()).unwrap_or(u32::MAX),
+            segment_index: found
+                .missing
+                .as_ref()
+                .map_or_else(|| message.segments().len(), |missing| missing.before)
+                .try_into()
+                .unwrap_or(u32::MAX),
             segment: Some(segment),
             occurrence: 1,
             field: 0,
@@ -192,18 +268,17 @@ fn location(found: &ProfileFinding, message: &Message<'_>) -> Location {
     Location { field, repetition: found.repetition, component, subcomponent, ..at }
 }
 
-/// The fields of a segment that the profile gives a data type.
-fn typed(segment: &SegmentConstraint) -> impl Iterator<Item = (u16, &str)> {
-    present(&segment.fields)
-        .filter_map(|(position, field)| Some((position, field.data_type.as_deref()?)))
+/// The fields of a segment that the profile gives a data type, or a part of which.
+fn typed(segment: &SegmentConstraint) -> impl Iterator<Item = (u16, &ElementConstraint)> {
+    present(&segment.fields).filter(|(_, field)| is_typed(field))
 }
 
 /// The rules of a version with the profile's own segments and types.
 fn own_rules(profile: &Profile, version: Version) -> Rules {
     let mut rules = Rules::of(version).clone();
     for (name, segment) in &profile.segments {
-        for (position, data_type) in typed(segment) {
-            rules.give_type(*name, position, data_type);
+        for (position, field) in typed(segment) {
+            rules.give_types(*name, position, field);
         }
     }
     rules

@@ -12,6 +12,8 @@
 //! segments:
 //!   PV1: R
 //!   ZLB: { name: Laboratory notes, cardinality: 0..3, after: [OBX, NTE] }
+//! groups:
+//!   /PATIENT_RESULT/ORDER_OBSERVATION/SPECIMEN: { usage: R, cardinality: 1..1 }
 //! fields:
 //!   MSH-4: { constant: LAB2 }
 //!   PID-3: { usage: R, cardinality: 1..4 }
@@ -28,6 +30,7 @@
 //! in, and code tables by way of [`CodeTables`].
 
 mod check;
+mod check_groups;
 mod compare;
 mod condition;
 mod constraint;
@@ -35,6 +38,7 @@ mod constraints;
 mod decimal;
 mod evidence;
 mod format;
+mod group;
 mod import;
 pub mod learn;
 mod place;
@@ -45,7 +49,7 @@ mod tests;
 mod value_set;
 mod write;
 
-pub use check::{ProfileFinding, ProfileRule};
+pub use check::{Missing, ProfileFinding, ProfileRule};
 pub use compare::{Change, Impact, compare};
 pub use condition::{Condition, ConditionError};
 pub use constraint::{
@@ -55,6 +59,7 @@ pub use constraint::{
 pub use constraints::ProfileConstraints;
 pub use evidence::{ElementEvidence, Evidence, SegmentEvidence};
 pub use format::Format;
+pub use group::{GroupConstraint, GroupWay};
 pub use import::{ImportError, Imported, XmlError, import};
 pub use learn::Learner;
 pub use place::Place;

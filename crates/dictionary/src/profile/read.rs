@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pipehat_config::{CodeDescription, Diagnostic, Diagnostics, Fields, Key, Node, nearest};
+use pipehat_message::SegmentName;
 
 use super::condition::{Condition, ConditionError, pattern};
 use super::constraint::{
@@ -11,6 +12,7 @@ use super::constraint::{
     SegmentConstraint, Standing, UsageConstraint,
 };
 use super::format::Format;
+use super::group::{GroupConstraint, GroupWay};
 use super::place::Place;
 use super::rule::{Demand, Rule};
 use super::value_set::{CODES_MAX, ValueSet};
@@ -159,6 +161,9 @@ impl Profile {
         if let Some(node) = fields.take("fields") {
             reader.fields(node, fields.diagnostics());
         }
+        if let Some(node) = fields.take("groups") {
+            reader.groups(node, fields.diagnostics());
+        }
         if let Some(node) = fields.take("rules") {
             reader.rules(node, fields.diagnostics());
         }
@@ -229,7 +234,7 @@ impl Reader<'_> {
     fn segments(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
         let Some(map) = node.map("segments", diagnostics) else { return };
         for (key, node) in map.iter() {
-            let Some(place) = place(key, diagnostics) else { continue };
+            let Some((way, place)) = place(key, diagnostics) else { continue };
             if place.field != 0 {
                 diagnostics.push(
                     Diagnostic::error("profile.place", &key.span, "this is a field, not a segment")
@@ -245,8 +250,15 @@ impl Reader<'_> {
                 self.unknown_segment(key, place, diagnostics);
                 continue;
             }
+            if !self.is_way(key, way.as_ref(), Some(place.segment), diagnostics) {
+                continue;
+            }
             let Some(constraint) = segment(node, diagnostics) else { continue };
-            let own = self.profile.segments.entry(place.segment).or_default();
+            if way.is_some() && (constraint.name.is_some() || constraint.standing.is_some()) {
+                self.of_all_places(key, "`name` and `after`", diagnostics);
+                continue;
+            }
+            let own = self.profile.segment_mut(way, place.segment);
             *own = SegmentConstraint { fields: std::mem::take(&mut own.fields), ..constraint };
         }
     }
@@ -276,14 +288,69 @@ impl Reader<'_> {
                 diagnostics.push(Diagnostic::error("profile.too-many", &key.span, message));
                 return;
             }
-            let Some(place) = place(key, diagnostics) else { continue };
-            if !self.is_place(key, place, diagnostics) {
+            let Some((way, place)) = place(key, diagnostics) else { continue };
+            if !self.is_place(key, place, diagnostics)
+                || !self.is_way(key, way.as_ref(), Some(place.segment), diagnostics)
+            {
                 continue;
             }
             let Some(constraint) = self.element(node, place, diagnostics) else { continue };
-            let Some(own) = self.profile.element_mut(&place) else { continue };
+            if way.is_some() && (constraint.name.is_some() || constraint.data_type.is_some()) {
+                self.of_all_places(key, "`name` and `type`", diagnostics);
+                continue;
+            }
+            let own = self.profile.segment_mut(way, place.segment).element_mut(&place);
+            let Some(own) = own else { continue };
             *own = ElementConstraint { parts: std::mem::take(&mut own.parts), ..constraint };
         }
+    }
+
+    fn groups(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
+        let Some(map) = node.map("groups", diagnostics) else { return };
+        for (key, node) in map.iter() {
+            let way = GroupWay::parse(&key.text).map_err(|message| {
+                diagnostics.push(
+                    Diagnostic::error("profile.place", &key.span, message)
+                        .with_help("write groups as `/PATIENT_RESULT/ORDER_OBSERVATION`"),
+                );
+            });
+            let Ok(way) = way else { continue };
+            if !self.is_way(key, Some(&way), None, diagnostics) {
+                continue;
+            }
+            let Some(read) = group(node, diagnostics) else { continue };
+            let own = self.profile.groups.entry(way).or_default();
+            *own = GroupConstraint { segments: std::mem::take(&mut own.segments), ..read };
+        }
+    }
+
+    /// Whether one of the profile's messages has the group, and the segment in it; where not, that is reported.
+    fn is_way(
+        &self,
+        key: &Key,
+        way: Option<&GroupWay>,
+        segment: Option<SegmentName>,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
+        let Some(way) = way else { return true };
+        match way.problem(&self.profile, segment) {
+            None => true,
+            Some(problem) => {
+                diagnostics.push(
+                    Diagnostic::error("profile.place", &key.span, problem.to_string())
+                        .with_nearest(problem.nearest()),
+                );
+                false
+            }
+        }
+    }
+
+    fn of_all_places(&self, key: &Key, what: &str, diagnostics: &mut Diagnostics) {
+        let message = format!("{what} hold wherever a segment stands, not in one group");
+        diagnostics.push(
+            Diagnostic::error("profile.place", &key.span, message)
+                .with_help("say it of the segment without a group, as in `OBX-5: { … }`"),
+        );
     }
 
     /// Whether the profile can speak of the place; where not, that is reported.
@@ -604,8 +671,19 @@ fn places(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<Place>> {
     Some(places)
 }
 
-fn place(key: &Key, diagnostics: &mut Diagnostics) -> Option<Place> {
-    Place::parse(&key.text)
+fn group(node: &Node, diagnostics: &mut Diagnostics) -> Option<GroupConstraint> {
+    if node.as_scalar().is_some() {
+        let usage = Some(UsageConstraint::of(usage(node, diagnostics)?.0));
+        return Some(GroupConstraint { usage, ..GroupConstraint::default() });
+    }
+    let mut fields = Fields::of(node, "group", diagnostics)?;
+    let usage = usage_constraint(&mut fields);
+    let cardinality = fields.optional("cardinality", cardinality);
+    fields.finish().then(|| GroupConstraint { usage, cardinality, ..GroupConstraint::default() })
+}
+
+fn place(key: &Key, diagnostics: &mut Diagnostics) -> Option<(Option<GroupWay>, Place)> {
+    Place::parse_in_group(&key.text)
         .map_err(|message| {
             diagnostics.push(Diagnostic::error("profile.place", &key.span, message).with_help(
                 "write segments as `PID`, and fields as `PID-3`, `PID-3.4` or `PID-3.4.1`",

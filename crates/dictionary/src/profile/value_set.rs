@@ -64,6 +64,11 @@ impl ValueSet {
         &self.source
     }
 
+    /// The table of the standard that its codes come from.
+    pub fn table(&self) -> Option<Table> {
+        self.table
+    }
+
     /// The codes of a list or a code table, or those an HL7 table is extended by.
     pub fn with(&self) -> &BTreeSet<Box<str>> {
         &self.with

@@ -9,6 +9,7 @@ use super::constraint::{
     ElementConstraint, Length, Profile, SegmentConstraint, Standing, UsageConstraint,
 };
 use super::evidence::{ElementEvidence, Evidence, SegmentEvidence, shown_percent};
+use super::group::GroupWay;
 use super::place::Place;
 use super::rule::{Demand, Rule};
 use super::value_set::{ValueSet, ValueSource};
@@ -117,19 +118,61 @@ impl Profile {
             });
             line(text, &format!("  {name}: {}", parts.value()), &comment(title, seen));
         }
+        for (way, group) in &self.groups {
+            for (name, segment) in &group.segments {
+                let mut parts = Parts::default();
+                parts.usage(segment.usage.as_ref());
+                parts.cardinality(segment.cardinality);
+                if parts.is_empty() {
+                    continue;
+                }
+                if std::mem::take(&mut is_first) {
+                    text.push_str("\nsegments:\n");
+                }
+                let title = self.version.segment(*name).map_or("", |definition| definition.title());
+                line(text, &format!("  {way}/{name}: {}", parts.value()), &comment(title, None));
+            }
+        }
+        self.write_groups(text);
+    }
+
+    fn write_groups(&self, text: &mut String) {
+        let mut is_first = true;
+        for (way, group) in &self.groups {
+            let mut parts = Parts::default();
+            parts.usage(group.usage.as_ref());
+            parts.cardinality(group.cardinality);
+            if parts.is_empty() {
+                continue;
+            }
+            if std::mem::take(&mut is_first) {
+                text.push_str("\ngroups:\n");
+            }
+            let _ = writeln!(text, "  {way}: {}", parts.value());
+        }
     }
 
     fn write_fields(&self, text: &mut String) {
         let mut is_first = true;
         for (name, segment) in self.ordered() {
             for (position, field) in present(&segment.fields) {
-                self.write_element(Place::field(name, position), field, &mut is_first, text);
+                let place = Place::field(name, position);
+                self.write_element(None, place, field, &mut is_first, text);
+            }
+        }
+        for (way, group) in &self.groups {
+            for (name, segment) in &group.segments {
+                for (position, field) in present(&segment.fields) {
+                    let place = Place::field(*name, position);
+                    self.write_element(Some(way), place, field, &mut is_first, text);
+                }
             }
         }
     }
 
     fn write_element(
         &self,
+        way: Option<&GroupWay>,
         place: Place,
         element: &ElementConstraint,
         is_first: &mut bool,
@@ -156,12 +199,13 @@ impl Profile {
             }
             parts.text("pattern", element.pattern.as_ref().map(|pattern| pattern.as_str()));
             let title = self.title(&place).unwrap_or_default();
-            let evidence = self.evidence.as_ref();
+            let evidence = self.evidence.as_ref().filter(|_| way.is_none());
             let seen = evidence.and_then(|evidence| evidence.elements.get(&place)).map(seen);
-            line(text, &format!("  {place}: {}", parts.value()), &comment(title, seen));
+            let group = way.map_or(String::new(), |way| format!("{way}/"));
+            line(text, &format!("  {group}{place}: {}", parts.value()), &comment(title, seen));
         }
         for (position, part) in present(&element.parts) {
-            self.write_element(place.part(position), part, is_first, text);
+            self.write_element(way, place.part(position), part, is_first, text);
         }
     }
 

@@ -76,6 +76,7 @@ impl Checker<'_, '_> {
             severity,
             version: self.rules.version,
             detail: Detail::Text(text.into()),
+            own_name: None,
         });
     }
 

@@ -302,9 +302,10 @@ impl Rule {
         }
     }
 
-    /// A sentence: what is wrong, and what to do.
-    pub fn text(self, detail: &Detail, version: Version) -> String {
+    /// A sentence: what is wrong, and what to do. `own_name` stands in for a name that the standard does not have.
+    pub fn text(self, detail: &Detail, version: Version, own_name: Option<&str>) -> String {
         let named = |name: &str, rest: &str| {
+            let name = own_name.unwrap_or(name);
             let name = if name.is_empty() { "this field" } else { name };
             format!("{name} {rest}")
         };
@@ -398,8 +399,8 @@ impl Rule {
                 | Detail::DataType(name, _)
                 | Detail::Most(name, _)
                 | Detail::Table(name, _),
-            ) if !name.is_empty() => {
-                format!("{name}: {}", self.row().summary)
+            ) if !own_name.unwrap_or(name).is_empty() => {
+                format!("{}: {}", own_name.unwrap_or(name), self.row().summary)
             }
             _ => self.row().summary.to_owned(),
         }

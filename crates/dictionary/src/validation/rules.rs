@@ -131,26 +131,8 @@ impl Rules {
         self.tables.get(usize::from(index))
     }
 
-    /// A field that a profile gives a data type: one of its own segments, one behind those of the standard, or one that
-    /// has another type than the standard says. Nothing else is asked of it.
-    pub(crate) fn give_type(&mut self, segment: SegmentName, position: u16, data_type: &str) {
-        let index = usize::from(position);
-        let found = self.types.iter().position(|rules| rules.name == data_type);
-        let Some(data_type) = found.and_then(|at| u16::try_from(at).ok()) else { return };
-        if index == 0 || index > FIELDS_MAX {
-            return;
-        }
-        let Some(segment) = self.declare(segment) else { return };
-        while segment.fields.len() < index {
-            segment.fields.push(ElementRules::free(NONE_OPAQUE));
-        }
-        if let Some(field) = segment.fields.get_mut(index - 1) {
-            *field = ElementRules { name: field.name, ..ElementRules::free(data_type) };
-        }
-    }
-
     /// The rules of a segment, made when the version has none.
-    pub(crate) fn declare(&mut self, name: SegmentName) -> Option<&mut SegmentRules> {
+    pub(super) fn declare(&mut self, name: SegmentName) -> Option<&mut SegmentRules> {
         let name = *name.as_bytes();
         let at = match self.segments.binary_search_by(|rules| rules.name.cmp(&name)) {
             Ok(at) => at,
@@ -196,7 +178,7 @@ impl Rules {
 
 impl ElementRules {
     /// One of which nothing is asked but its data type.
-    const fn free(data_type: u16) -> Self {
+    pub(super) const fn free(data_type: u16) -> Self {
         Self {
             name: "",
             data_type,
@@ -323,7 +305,7 @@ impl Compiler {
 pub(super) const NONE_TIMESTAMP: u16 = u16::MAX - 1;
 
 /// In place of a data type's index: there is a field, and nothing is known of it.
-const NONE_OPAQUE: u16 = u16::MAX - 2;
+pub(super) const NONE_OPAQUE: u16 = u16::MAX - 2;
 
 /// Lengths that the standard prints where it means that there is none.
 const fn is_unlimited(length: u32) -> bool {
@@ -344,7 +326,7 @@ fn special(name: &str, components: usize) -> Special {
 }
 
 impl TypeRules {
-    fn named(name: &'static str) -> Self {
+    pub(super) fn named(name: &'static str) -> Self {
         Self {
             name,
             primitive: Primitive::Opaque,

@@ -120,7 +120,15 @@ impl<'v, 'm> Checker<'v, 'm> {
         location.component = place.component;
         location.subcomponent = place.subcomponent;
         let version = self.rules.version;
-        self.findings.push(Finding { location, group: None, rule, severity, version, detail });
+        self.findings.push(Finding {
+            location,
+            group: None,
+            rule,
+            severity,
+            version,
+            detail,
+            own_name: None,
+        });
     }
 
     /// Checks the segment at this index.

@@ -124,6 +124,8 @@ impl Validator {
             if !self.reading.findings().is_empty() {
                 checker.placements(&self.reading);
             }
+        } else {
+            self.reading.clear();
         }
         constraints.check(message, &self.reading, version, self.level, &mut self.findings);
         if !self.findings.is_empty() {
@@ -152,7 +154,7 @@ impl Validator {
         })
     }
 
-    /// The last message's segment groups; of a message without a structure those of the one before.
+    /// The last message's segment groups; none of a message without a structure.
     pub const fn reading(&self) -> &Reading {
         &self.reading
     }

@@ -151,7 +151,8 @@ impl Dialect {
         }
         let path: Path = finding.path(message).parse().ok()?;
         let nothing = ElementConstraint::default();
-        let constraint = self.profile.element(&place).unwrap_or(&nothing);
+        let own = self.profile.element_in(finding.said_of.as_ref(), &place);
+        let constraint = own.unwrap_or(&nothing);
         let data_type = self.data_type(place, constraint);
         match finding.rule {
             ProfileRule::Required | ProfileRule::Values | ProfileRule::Constant => {

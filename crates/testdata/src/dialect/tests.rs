@@ -125,3 +125,18 @@ fn what_a_profile_does_not_cover_stays_as_it_is() {
     generator.append(&selection, &mut covered);
     assert_eq!(plain, covered);
 }
+
+#[test]
+fn what_is_said_of_segment_groups_is_kept() {
+    check(
+        "messages: [ORU^R01]
+fields:
+  /ORDER_OBSERVATION/OBR-4.1: { values: [GLU] }
+  /ORDER_OBSERVATION/OBX-8: { usage: R, values: [H, L] }
+groups:
+  /ORDER_OBSERVATION/SPECIMEN: X
+",
+        "ORU^R01",
+        &[("OBR-4.1", &["GLU"]), ("OBX-8", &["H", "L"]), ("SPM-1", &[""])],
+    );
+}

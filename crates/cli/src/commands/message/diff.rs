@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use pipehat_dictionary::path_name;
+use pipehat_dictionary::path_name_in;
+use pipehat_dictionary::profile::Profile;
 use pipehat_message::{Difference, Path, Value, differences};
 use serde_json::{Value as Json, json};
 
@@ -15,6 +16,7 @@ use crate::terminal::{Terminal, Tone, visible};
 const EXAMPLES: &str = r#"Examples:
   pipehat message diff before.hl7 after.hl7
   pipehat message diff expected.hl7 actual.hl7 --ignore MSH-7 --ignore MSH-10
+  pipehat message diff lab-before.hl7 lab-after.hl7 --profile lab2
   pipehat message diff a.hl7 b.hl7 --json | jq -r '.[].path'
 
 Segments are aligned by name and content, then the smallest parts that differ are told, as they stand
@@ -44,6 +46,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 
+    /// A profile with names for the partner's own: a name of this project, or a file
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+
     #[command(flatten)]
     reading: Reading,
 }
@@ -65,6 +71,11 @@ struct Line {
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let profile = match &self.profile {
+            Some(name) => Some(crate::commands::profile::load(name, terminal)?),
+            None => None,
+        };
+        let profile = profile.as_ref();
         let ignored = self.ignore.iter().map(|text| TypedPath::read(text));
         let ignored = ignored.collect::<Result<Vec<_>, _>>()?;
         let sources = [Source::from(self.left), Source::from(self.right)];
@@ -90,7 +101,9 @@ impl Arguments {
                 let path = it.path();
                 !ignored.iter().any(|outer| path.is_some_and(|path| is_within(path, &outer.path)))
             });
-            lines.extend(wanted.map(|difference| Line::of(difference, &left, &right, several)));
+            lines.extend(
+                wanted.map(|difference| Line::of(difference, &left, &right, several, profile)),
+            );
         }
         let counts_differ = several && left.count() != right.count();
         self::print(&lines, self.json, terminal)?;
@@ -121,14 +134,15 @@ fn is_within(path: &Path, outer: &Path) -> bool {
         && outer.subcomponent().is_none_or(|outer| outer == path.subcomponent().unwrap_or(one))
 }
 
-/// What the standard calls the place, in the message whose path it is.
+/// What the standard or the profile calls the place, in the message whose path it is.
 fn name(
     difference: &Difference<'_>,
     left: &FileMessage<'_>,
     right: &FileMessage<'_>,
+    profile: Option<&Profile>,
 ) -> Option<String> {
     let sides = [(&difference.left.path, left), (&difference.right.path, right)];
-    sides.into_iter().find_map(|(path, side)| path_name(&side.message, path.as_ref()?))
+    sides.into_iter().find_map(|(path, side)| path_name_in(&side.message, path.as_ref()?, profile))
 }
 
 impl Line {
@@ -137,6 +151,7 @@ impl Line {
         left: &FileMessage<'_>,
         right: &FileMessage<'_>,
         several: bool,
+        profile: Option<&Profile>,
     ) -> Self {
         let text = |value: Option<Value<'_>>, form: TextForm| {
             value.map(|value| form.text(value.raw()).into_owned())
@@ -150,7 +165,7 @@ impl Line {
         Self {
             message: several.then_some(left.number),
             place,
-            name: name(difference, left, right),
+            name: name(difference, left, right, profile),
             left_path: difference.left.path.as_ref().map(ToString::to_string),
             right_path: difference.right.path.as_ref().map(ToString::to_string),
             left: text(difference.left.value, left.form),

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 
+use pipehat_dictionary::Named;
+use pipehat_dictionary::profile::Profile;
 use pipehat_message::{Occurrence, Path, Segment, Value};
 
-use super::names::{Named, Names};
+use super::names::Names;
 use super::path::SegmentPaths;
 use super::tree::MessageTree;
 use crate::exit::{Exit, Failure};
@@ -17,16 +19,18 @@ use crate::terminal::{Terminal, Tone, columns, fit, visible};
 const EXAMPLES: &str = r#"Examples:
   pipehat message show admit.hl7
   pipehat message show batch.hl7 --message 3 --full
+  pipehat message show lab.hl7 --profile lab2
   pipehat message show admit.hl7 --json | jq -r '.segments[].name'
 
 The table has a heading for each segment, with the segment group it stands in, and a line for each
 part that holds something: its path, what the standard calls it, what stands there, escape sequences
 not decoded, and what a code means. Control characters are shown as \xNN. On a terminal long values
-are cut. The first line says by which structure and version the message is read.
+are cut. The first line says by which structure and version the message is read. With `--profile` what
+the standard does not define, like Z segments and their fields, has the profile's names and data types.
 
 The JSON leaves nothing out: `segments` have `name`, `path`, `raw`, `end` (what stands before the next
 segment) and `fields`; fields have `repetitions`, these `components`, these `subcomponents`, each with
-`raw` and `decoded` text. Names are those of the standard: `title` and `group` of a segment, `name`,
+`raw` and `decoded` text. Names are those of the standard, or else of the profile: `title` and `group` of a segment, `name`,
 `data_type` and, of a code, `meaning` of its parts; `version`, `structure` and `notes` (what had to be
 assumed about these) of the message. A byte that is no character in the message's character set becomes the
 character U+10FE00 + byte. A file with several messages gives one object for each, a line each."#;
@@ -51,12 +55,21 @@ pub(crate) struct Arguments {
     #[arg(long)]
     full: bool,
 
+    /// A profile with names for the partner's own: a name of this project, or a file
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+
     #[command(flatten)]
     reading: Reading,
 }
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let profile = match &self.profile {
+            Some(name) => Some(crate::commands::profile::load(name, terminal)?),
+            None => None,
+        };
+        let profile = profile.as_ref();
         let file = MessageFile::read(&Source::from(self.file), self.reading.charset)?;
         let messages = file.chosen(self.reading.number)?;
         let messages = messages.collect::<Result<Vec<_>, _>>()?;
@@ -66,7 +79,7 @@ impl Arguments {
         messages.iter().for_each(|message| message.warn(terminal));
         if self.json {
             let pretty = messages.len() == 1 && terminal.output_is_terminal();
-            terminal.write(|output| write_json(&messages, pretty, output))?;
+            terminal.write(|output| write_json(&messages, profile, pretty, output))?;
             return Ok(Exit::Ok);
         }
         let width = terminal.width().filter(|_| !self.full);
@@ -80,7 +93,7 @@ impl Arguments {
                     let heading = format!("message {} of {count}", message.number);
                     writeln!(output, "{}", terminal.paint(Tone::Strong, heading))?;
                 }
-                write_table(message, terminal, width, output)?;
+                write_table(message, profile, terminal, width, output)?;
             }
             Ok(())
         })?;
@@ -90,14 +103,15 @@ impl Arguments {
 
 fn write_json(
     messages: &[FileMessage<'_>],
+    profile: Option<&Profile>,
     pretty: bool,
     output: &mut dyn Write,
 ) -> io::Result<()> {
     for message in messages {
         if pretty {
-            serde_json::to_writer_pretty(&mut *output, &MessageTree(message))?;
+            serde_json::to_writer_pretty(&mut *output, &MessageTree(message, profile))?;
         } else {
-            serde_json::to_writer(&mut *output, &MessageTree(message))?;
+            serde_json::to_writer(&mut *output, &MessageTree(message, profile))?;
         }
         writeln!(output)?;
     }
@@ -117,11 +131,12 @@ struct Row {
 
 fn write_table(
     FileMessage { message, form, .. }: &FileMessage<'_>,
+    profile: Option<&Profile>,
     terminal: &Terminal,
     width: Option<usize>,
     output: &mut dyn Write,
 ) -> io::Result<()> {
-    let names = Names::of(message);
+    let names = Names::of(message, profile);
     write_heading(&names, terminal, output)?;
     let mut paths = SegmentPaths::default();
     for (index, segment) in message.segments().enumerate() {
@@ -132,7 +147,7 @@ fn write_table(
             write_row(&row, terminal, width, output)?;
             continue;
         };
-        let title = names.segment(&segment).map_or("", |segment| segment.title());
+        let title = names.segment(&segment).unwrap_or_default();
         let place = terminal.paint(Tone::Strong, &path);
         let group = terminal.paint(Tone::Faint, names.group(&segment));
         let heading = format!("{place}  {title}  {group}");
@@ -144,7 +159,7 @@ fn write_table(
     Ok(())
 }
 
-fn write_heading(names: &Names, terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
+fn write_heading(names: &Names<'_>, terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
     let Some(version) = names.version() else { return Ok(()) };
     let structure = names.structure().unwrap_or("no known structure");
     let mut heading = format!("read as {structure} of HL7 v{version}");
@@ -181,7 +196,7 @@ fn write_row(
 }
 
 /// A line for each smallest part that holds something, and one above those of a field that has parts.
-fn rows(segment: &Segment<'_>, path: &Path, names: &Names, form: TextForm) -> Vec<Row> {
+fn rows(segment: &Segment<'_>, path: &Path, names: &Names<'_>, form: TextForm) -> Vec<Row> {
     let mut rows = Vec::new();
     for (index, field) in segment.fields().enumerate() {
         let Some(position) = position(index) else { break };
@@ -204,7 +219,7 @@ fn rows(segment: &Segment<'_>, path: &Path, names: &Names, form: TextForm) -> Ve
 fn push_components(
     repetition: &Value<'_>,
     path: &Path,
-    named: Named,
+    named: Named<'_>,
     form: TextForm,
     rows: &mut Vec<Row>,
 ) {

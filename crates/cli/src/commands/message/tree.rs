@@ -4,26 +4,28 @@
 
 use std::ops::Range;
 
+use pipehat_dictionary::profile::Profile;
+use pipehat_dictionary::{DataType, Named};
 use pipehat_message::{Delimiters, Message, Segment, Value};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::names::{Named, Names};
+use super::names::Names;
 use super::path::SegmentPaths;
 use crate::message_file::{FileMessage, TextForm};
 
-/// The whole of one message.
+/// The whole of one message, with the names of a profile if there is one.
 ///
 /// `start`, and `raw` and `end` of each segment, joined are the message again.
-pub(super) struct MessageTree<'m>(pub(super) &'m FileMessage<'m>);
+pub(super) struct MessageTree<'m>(pub(super) &'m FileMessage<'m>, pub(super) Option<&'m Profile>);
 
 impl Serialize for MessageTree<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let &MessageTree(FileMessage { number, message, form, .. }) = self;
+        let &MessageTree(FileMessage { number, message, form, .. }, profile) = self;
         let bytes = message.as_bytes();
         let spans: Vec<_> = message.segments().map(|segment| span(message, &segment)).collect();
         let start = spans.first().map_or(bytes.len(), |span| span.start);
         let next_starts = spans.iter().skip(1).map(|span| span.start).chain([bytes.len()]);
-        let names = Names::of(message);
+        let names = Names::of(message, profile);
         let names = &names;
         let segments = Sequence(|| {
             let mut paths = SegmentPaths::default();
@@ -75,7 +77,7 @@ impl Serialize for DelimitersTree {
 
 struct SegmentTree<'m> {
     segment: Segment<'m>,
-    names: &'m Names,
+    names: &'m Names<'m>,
     path: Option<String>,
     /// What follows the segment up to the next one: its end, blank lines, what ends a frame.
     end: &'m [u8],
@@ -87,7 +89,7 @@ impl Serialize for SegmentTree<'_> {
         let form = self.form;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.segment.segment_name().map(|name| name.to_string()))?;
-        map.serialize_entry("title", &self.names.segment(&self.segment).map(|it| it.title()))?;
+        map.serialize_entry("title", &self.names.segment(&self.segment))?;
         map.serialize_entry("path", &self.path)?;
         map.serialize_entry("group", &self.names.group(&self.segment))?;
         map.serialize_entry("raw", &form.text(self.segment.raw()))?;
@@ -116,7 +118,7 @@ enum Level {
 
 struct ValueTree<'m> {
     value: Value<'m>,
-    named: Named,
+    named: Named<'m>,
     form: TextForm,
     level: Level,
 }
@@ -139,7 +141,7 @@ impl Serialize for ValueTree<'_> {
         map.serialize_entry("decoded", &form.decoded(&value))?;
         if !matches!(level, Level::Repetition) {
             map.serialize_entry("name", &named.name())?;
-            map.serialize_entry("data_type", &named.data_type())?;
+            map.serialize_entry("data_type", &named.data_type().map(DataType::name))?;
         }
         if let Some(meaning) = named.meaning(&value) {
             map.serialize_entry("meaning", meaning)?;

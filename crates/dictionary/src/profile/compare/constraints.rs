@@ -2,6 +2,7 @@
 //! one did not promise is no change.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use pipehat_message::SegmentName;
 
@@ -10,6 +11,7 @@ use crate::element::{Cardinality, Usage};
 use crate::profile::constraint::{
     ElementConstraint, Profile, SegmentConstraint, Standing, UsageConstraint,
 };
+use crate::profile::group::{GroupConstraint, GroupWay};
 use crate::profile::place::Place;
 use crate::profile::value_set::{ValueSet, ValueSource};
 use crate::profile::write::{present, shown_cardinality, shown_length};
@@ -37,20 +39,74 @@ pub(super) fn compare(before: &Profile, after: &Profile, changes: &mut Changes) 
     for name in segments {
         let was = before.segments.get(&name).unwrap_or(&nothing);
         let is = after.segments.get(&name).unwrap_or(&nothing);
-        let place = Place::segment(name);
-        usage(place, was.usage.as_ref(), is.usage.as_ref(), changes);
-        cardinality(place, was.cardinality, is.cardinality, changes);
+        segment(None, name, was, is, changes);
         if was.standing.as_ref().is_some_and(|was| !stands_within(is.standing.as_ref(), was)) {
             let text = format!("the segment {name} may stand elsewhere than before");
             changes.add(Impact::Notable, 100.0, name, "segment-place", text);
         }
-        let most = was.fields.len().max(is.fields.len());
-        for position in (1_u16..).take(most) {
-            let place = Place::field(name, position);
-            element(place, was.field(position), is.field(position), changes);
+    }
+    groups(before, after, changes);
+    rules(before, after, changes);
+}
+
+/// A place wherever its segment stands, or in a segment group; without a segment the group.
+#[derive(Clone, Copy)]
+struct At<'w> {
+    way: Option<&'w GroupWay>,
+    place: Option<Place>,
+}
+
+impl At<'_> {
+    fn part(self, position: u16) -> Self {
+        Self { place: self.place.map(|place| place.part(position)), ..self }
+    }
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.way, self.place) {
+            (Some(way), Some(place)) => write!(formatter, "{way}/{place}"),
+            (Some(way), None) => way.fmt(formatter),
+            (None, Some(place)) => place.fmt(formatter),
+            (None, None) => Ok(()),
         }
     }
-    rules(before, after, changes);
+}
+
+fn segment(
+    way: Option<&GroupWay>,
+    name: SegmentName,
+    was: &SegmentConstraint,
+    is: &SegmentConstraint,
+    changes: &mut Changes,
+) {
+    let place = At { way, place: Some(Place::segment(name)) };
+    usage(place, was.usage.as_ref(), is.usage.as_ref(), changes);
+    cardinality(place, was.cardinality, is.cardinality, changes);
+    let most = was.fields.len().max(is.fields.len());
+    for position in (1_u16..).take(most) {
+        let place = At { way, place: Some(Place::field(name, position)) };
+        element(place, was.field(position), is.field(position), changes);
+    }
+}
+
+fn groups(before: &Profile, after: &Profile, changes: &mut Changes) {
+    let ways: BTreeSet<&GroupWay> = before.groups.keys().chain(after.groups.keys()).collect();
+    let (no_group, no_segment) = (GroupConstraint::default(), SegmentConstraint::default());
+    for way in ways {
+        let was = before.groups.get(way).unwrap_or(&no_group);
+        let is = after.groups.get(way).unwrap_or(&no_group);
+        let place = At { way: Some(way), place: None };
+        usage(place, was.usage.as_ref(), is.usage.as_ref(), changes);
+        cardinality(place, was.cardinality, is.cardinality, changes);
+        let names: BTreeSet<SegmentName> =
+            was.segments.keys().chain(is.segments.keys()).copied().collect();
+        for name in names {
+            let was = was.segments.get(&name).unwrap_or(&no_segment);
+            let is = is.segments.get(&name).unwrap_or(&no_segment);
+            segment(Some(way), name, was, is, changes);
+        }
+    }
 }
 
 /// The most codes that a change names.
@@ -66,7 +122,7 @@ fn stands_within(is: Option<&Standing>, was: &Standing) -> bool {
 }
 
 fn element(
-    place: Place,
+    place: At<'_>,
     was: Option<&ElementConstraint>,
     is: Option<&ElementConstraint>,
     changes: &mut Changes,
@@ -128,7 +184,7 @@ fn element(
 }
 
 fn add(
-    place: Place,
+    place: At<'_>,
     what: &str,
     kind: &'static str,
     old: String,
@@ -144,7 +200,7 @@ fn add(
 }
 
 fn usage(
-    place: Place,
+    place: At<'_>,
     was: Option<&UsageConstraint>,
     is: Option<&UsageConstraint>,
     changes: &mut Changes,
@@ -177,7 +233,7 @@ fn usage(
 }
 
 fn cardinality(
-    place: Place,
+    place: At<'_>,
     was: Option<Cardinality>,
     is: Option<Cardinality>,
     changes: &mut Changes,
@@ -192,7 +248,7 @@ fn cardinality(
 }
 
 fn values(
-    place: Place,
+    place: At<'_>,
     was: &ValueSet,
     is: Option<&ValueSet>,
     constant: Option<&str>,

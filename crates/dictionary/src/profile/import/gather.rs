@@ -12,10 +12,11 @@ use crate::element::{Cardinality, Element, Usage};
 use crate::profile::constraint::{
     ElementConstraint, Length, MessageType, Profile, SegmentConstraint, Standing, UsageConstraint,
 };
+use crate::profile::group::GroupWay;
 use crate::profile::place::Place;
 use crate::profile::value_set::ValueSet;
 use crate::profile::write::shown_cardinality;
-use crate::structure::NodeKind;
+use crate::structure::{NodeKind, Structure};
 use crate::table::TableNumber;
 
 /// Codes by the name of their table or value set.
@@ -78,9 +79,17 @@ pub(super) struct Gathering<'g> {
     tables: &'g Tables,
     /// How often each segment was described.
     seen: BTreeMap<SegmentName, u32>,
-    described: BTreeMap<Place, ElementConstraint>,
-    groups: BTreeSet<String>,
+    described: BTreeMap<Place, Vec<(Option<GroupWay>, ElementConstraint)>>,
+    /// The names of the groups around what is looked at.
+    way: Vec<String>,
+    groups: BTreeMap<GroupWay, Occurring>,
+    /// What is said of segments where they stand in a group.
+    in_groups: BTreeMap<(SegmentName, GroupWay), Occurring>,
+    /// Groups that no structure of the messages has.
+    unknown_groups: BTreeSet<String>,
     unlike: BTreeSet<SegmentName>,
+    /// Segments in groups that may be missing or repeat: what is said of them is not said of the message.
+    within_others: BTreeSet<SegmentName>,
     /// The segment before, for where one of the partner's own stands.
     before: Option<SegmentName>,
 }
@@ -93,8 +102,12 @@ impl<'g> Gathering<'g> {
             tables,
             seen: BTreeMap::new(),
             described: BTreeMap::new(),
-            groups: BTreeSet::new(),
+            way: Vec::new(),
+            groups: BTreeMap::new(),
+            in_groups: BTreeMap::new(),
+            unknown_groups: BTreeSet::new(),
             unlike: BTreeSet::new(),
+            within_others: BTreeSet::new(),
             before: None,
         }
     }
@@ -119,8 +132,28 @@ impl<'g> Gathering<'g> {
         }
     }
 
-    pub(super) fn group(&mut self, group: &Xml) {
-        self.groups.insert(group.attribute("Name").unwrap_or("without a name").to_owned());
+    /// Goes into a group; [`Gathering::leave`] goes out of it.
+    pub(super) fn enter(&mut self, group: &Xml) {
+        let name = group.attribute("Name").unwrap_or("without a name");
+        self.way.push(name.to_owned());
+        let Some(way) = self.known_way(None) else {
+            self.unknown_groups.insert(name.to_owned());
+            return;
+        };
+        let usage = self.usage(group, &way.to_string());
+        let occurring = Occurring::of(usage, group);
+        self.groups.entry(way).and_modify(|before| before.merge(&occurring)).or_insert(occurring);
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.way.pop();
+    }
+
+    /// The way to what is looked at, where the messages have such groups, and the segment in it.
+    fn known_way(&self, segment: Option<SegmentName>) -> Option<GroupWay> {
+        let names: Vec<&str> = self.way.iter().map(String::as_str).collect();
+        let way = GroupWay::of_names(&names)?;
+        way.problem(&self.profile, segment).is_none().then_some(way)
     }
 
     /// A segment in a place of the message. False when its fields need no look: it is not to be sent.
@@ -139,6 +172,15 @@ impl<'g> Gathering<'g> {
         let times = self.seen.entry(segment).or_default();
         *times += 1;
         let is_first = *times == 1;
+        if let Some(way) = self.known_way(Some(segment)) {
+            let occurring = Occurring::of(usage, element);
+            let key = (segment, way);
+            let entry = self.in_groups.entry(key);
+            entry.and_modify(|before| before.merge(&occurring)).or_insert(occurring);
+        }
+        if !around.required || around.most != Some(1) {
+            self.within_others.insert(segment);
+        }
         let is_known = self.profile.version.segment(segment).is_some();
         let constraint = self.profile.segments.entry(segment).or_default();
         if !is_known {
@@ -198,14 +240,14 @@ impl<'g> Gathering<'g> {
                 constraint.name = element.attribute("Name").map(Box::from);
             }
         }
-        match self.described.get(&place) {
-            None => {
-                self.described.insert(place, constraint);
-            }
-            Some(before) if same(before, &constraint) => {}
-            Some(_) => {
+        let way = self.known_way(Some(place.segment));
+        let described = self.described.entry(place).or_default();
+        match described.iter_mut().find(|(before, _)| *before == way) {
+            None => described.push((way, constraint)),
+            Some((_, before)) if same(before, &constraint) => {}
+            Some((_, before)) => {
+                *before = ElementConstraint::default();
                 self.unlike.insert(place.segment);
-                self.described.insert(place, ElementConstraint::default());
             }
         }
     }
@@ -300,19 +342,14 @@ impl<'g> Gathering<'g> {
 
     /// The profile, and what is left out of it.
     pub(super) fn finish(mut self) -> Imported {
-        for (place, constraint) in std::mem::take(&mut self.described) {
-            if constraint.is_empty() {
-                continue;
-            }
-            if let Some(element) = self.profile.element_mut(&place) {
-                let parts = std::mem::take(&mut element.parts);
-                *element = ElementConstraint { parts, ..constraint };
-            }
+        for (place, described) in std::mem::take(&mut self.described) {
+            self.describe(place, described);
         }
-        if !self.groups.is_empty() {
-            let names: Vec<String> = std::mem::take(&mut self.groups).into_iter().collect();
+        self.occurring();
+        if !self.unknown_groups.is_empty() {
+            let names: Vec<String> = std::mem::take(&mut self.unknown_groups).into_iter().collect();
             self.leave_out(format!(
-                "usage and cardinality of segment groups: {}",
+                "usage and cardinality of segment groups that the message structure does not have: {}",
                 names.join(", ")
             ));
         }
@@ -326,17 +363,73 @@ impl<'g> Gathering<'g> {
         Imported { profile, left_out }
     }
 
+    /// What is the same wherever the segment stands is said of it, what is not of each group.
+    fn describe(&mut self, place: Place, described: Vec<(Option<GroupWay>, ElementConstraint)>) {
+        let is_same = match described.split_first() {
+            Some(((_, first), others)) => others.iter().all(|(_, other)| same(first, other)),
+            None => return,
+        };
+        // A group can't say what a field is called and of what type it is.
+        let in_groups = described.iter().all(|(way, element)| {
+            way.is_some() && element.name.is_none() && element.data_type.is_none()
+        });
+        if !is_same && !in_groups {
+            self.unlike.insert(place.segment);
+            return;
+        }
+        for (way, constraint) in described {
+            if constraint.is_empty() {
+                continue;
+            }
+            let way = way.filter(|_| !is_same);
+            let segment = self.profile.segment_mut(way, place.segment);
+            if let Some(element) = segment.element_mut(&place) {
+                let parts = std::mem::take(&mut element.parts);
+                *element = ElementConstraint { parts, ..constraint };
+            }
+            if is_same {
+                return;
+            }
+        }
+    }
+
+    /// How often groups occur, and segments in them, where the standard says otherwise.
+    fn occurring(&mut self) {
+        let structures = self.structures();
+        for (way, occurring) in std::mem::take(&mut self.groups) {
+            let standard =
+                structures.iter().find_map(|structure| way.cardinality_in(*structure, None));
+            let (usage, cardinality) = occurring.beside(standard);
+            if usage.is_some() || cardinality.is_some() {
+                let group = self.profile.groups.entry(way).or_default();
+                (group.usage, group.cardinality) = (usage, cardinality);
+            }
+        }
+        for ((name, way), occurring) in std::mem::take(&mut self.in_groups) {
+            // Of a segment with one place, which every message has, it is said already.
+            let is_once = self.seen.get(&name) == Some(&1) && !self.within_others.contains(&name);
+            let standard =
+                structures.iter().find_map(|structure| way.cardinality_in(*structure, Some(name)));
+            let (usage, cardinality) = occurring.beside(standard);
+            if !is_once && (usage.is_some() || cardinality.is_some()) {
+                let segment = self.profile.segment_mut(Some(way), name);
+                (segment.usage, segment.cardinality) = (usage, cardinality);
+            }
+        }
+    }
+
+    /// The structures of the messages.
+    fn structures(&self) -> Vec<Structure> {
+        let of_message = |message_type: &MessageType| {
+            let trigger = message_type.trigger.as_deref().unwrap_or("");
+            self.profile.version.event(&message_type.code, trigger)?.structure()
+        };
+        self.profile.messages.iter().filter_map(of_message).collect()
+    }
+
     /// Segments of the standard that the structures of the messages do not have may stand where they do.
     fn unexpected(&mut self) {
-        let structures: Vec<_> = self
-            .profile
-            .messages
-            .iter()
-            .filter_map(|message_type| {
-                let trigger = message_type.trigger.as_deref().unwrap_or("");
-                self.profile.version.event(&message_type.code, trigger)?.structure()
-            })
-            .collect();
+        let structures = self.structures();
         for (name, segment) in &mut self.profile.segments {
             let is_there = structures.iter().any(|structure| {
                 structure.nodes().any(|node| node.kind() == NodeKind::Segment(*name))
@@ -345,6 +438,51 @@ impl<'g> Gathering<'g> {
                 segment.standing = Some(Standing::Anywhere);
             }
         }
+    }
+}
+
+/// How often a group or a segment occurs in what is around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Occurring {
+    usage: Option<Usage>,
+    cardinality: Option<Cardinality>,
+}
+
+impl Occurring {
+    fn of(usage: Option<Usage>, element: &Xml) -> Self {
+        Self { usage, cardinality: cardinality(element, Around::NOTHING) }
+    }
+
+    /// Of several messages only what is the same in all of them is kept.
+    fn merge(&mut self, other: &Self) {
+        if self.usage != other.usage {
+            self.usage = None;
+        }
+        if self.cardinality != other.cardinality {
+            self.cardinality = None;
+        }
+    }
+
+    /// What it says that the standard does not.
+    fn beside(
+        &self,
+        standard: Option<Cardinality>,
+    ) -> (Option<UsageConstraint>, Option<Cardinality>) {
+        if self.usage == Some(Usage::NotSupported) {
+            return (Some(UsageConstraint::of(Usage::NotSupported)), None);
+        }
+        let is_required = standard.is_some_and(|standard| standard.least > 0);
+        let usage = self.usage.filter(|usage| match usage {
+            Usage::Required => !is_required,
+            Usage::Optional => is_required,
+            _ => true,
+        });
+        let most = |cardinality: Cardinality| cardinality.most;
+        let cardinality = self.cardinality.filter(|own| {
+            let says_most = standard.map_or(own.most.is_some(), |it| most(it) != own.most);
+            says_most || own.least > 1
+        });
+        (usage.map(UsageConstraint::of), cardinality)
     }
 }
 

@@ -67,8 +67,9 @@ fn segments(
     for child in &parent.children {
         match child.name.as_str() {
             "Group" => {
-                gathering.group(child);
+                gathering.enter(child);
                 segments(child, around.within(child), definitions, gathering);
+                gathering.leave();
             }
             "Segment" => {
                 let Some(id) = child.attribute("Ref") else { continue };

@@ -35,8 +35,9 @@ fn segments(parent: &Xml, around: Around, gathering: &mut Gathering<'_>) {
     for child in &parent.children {
         match child.name.as_str() {
             "SegGroup" => {
-                gathering.group(child);
+                gathering.enter(child);
                 segments(child, around.within(child), gathering);
+                gathering.leave();
             }
             "Segment" => {
                 let Some(name) = child.attribute("Name") else { continue };

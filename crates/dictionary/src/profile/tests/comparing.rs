@@ -123,3 +123,25 @@ fn profiles_without_evidence_are_compared_by_what_they_say() {
     };
     assert_eq!((formats(&dated, &stricter), formats(&stricter, &dated)), (0, 1));
 }
+
+#[test]
+fn what_is_said_of_groups_is_compared() {
+    let was = profile(
+        "groups: { /ORDER_OBSERVATION/SPECIMEN: R, /OBSERVATION: { cardinality: 1..3 } }\n\
+        fields: { /PATIENT/NTE-2: X, NTE-3: R }",
+    );
+    let is = profile("groups: { /OBSERVATION: { cardinality: 1..5 } }\nfields: { NTE-3: R }");
+    let mut found: Vec<String> = compare(&was, &is)
+        .iter()
+        .map(|change| format!("{} {}", change.impact, change.text))
+        .collect();
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "breaking cardinality of /OBSERVATION went from 1..3 to 1..5",
+            "breaking usage of /ORDER_OBSERVATION/SPECIMEN was R, and is not said any more",
+            "breaking usage of /PATIENT/NTE-2 was X, and is not said any more",
+        ]
+    );
+}

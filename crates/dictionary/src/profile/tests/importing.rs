@@ -114,6 +114,8 @@ segments:
   MSH: { usage: R, cardinality: 1..1 }
   PID: { usage: R, cardinality: 1..1 }
   ZLB: { name: Notes of the laboratory, cardinality: 0..3, after: [PID] }
+groups:
+  /PATIENT_RESULT: { cardinality: 1..1 }
 fields:
   MSH-3: R
   MSH-3.1: { usage: R, constant: LIS }
@@ -133,7 +135,6 @@ fields:
             "PID-5: usage C with its condition in prose: unless the patient is unknown",
             "ZLB-2: the codes of `9001` are not in the documents",
             "acknowledgments (DynamicDef): set them at the channel",
-            "usage and cardinality of segment groups: PATIENT_RESULT",
         ],
     );
 }
@@ -159,9 +160,72 @@ fields:
     check(
         &[("lab2.xml", NIST), ("values.xml", VALUE_SETS)],
         expected,
+        &["predicates of conditional usage (Predicates)"],
+    );
+}
+
+const GROUPS: &str = r#"<HL7v2xConformanceProfile HL7Version="2.5.1">
+  <HL7v2xStaticDef MsgType="ORU" EventType="R01" MsgStructID="ORU_R01">
+    <Segment Name="MSH" Usage="R" Min="1" Max="1"/>
+    <SegGroup Name="PATIENT_RESULT" Usage="R" Min="1" Max="1">
+      <SegGroup Name="PATIENT" Usage="R" Min="1" Max="1">
+        <Segment Name="PID" Usage="R" Min="1" Max="1"/>
+        <Segment Name="NTE" Usage="O" Min="0" Max="*">
+          <Field Name="Set ID" Usage="R" Min="1" Max="1" Datatype="SI"/>
+          <Field Name="Source" Usage="X" Min="0" Max="0" Datatype="ID"/>
+        </Segment>
+        <SegGroup Name="VISIT" Usage="X" Min="0" Max="0"><Segment Name="PV1" Usage="R" Min="1" Max="1"/></SegGroup>
+      </SegGroup>
+      <SegGroup Name="ORDER_OBSERVATION" Usage="R" Min="1" Max="*">
+        <Segment Name="ORC" Usage="R" Min="1" Max="1"/>
+        <Segment Name="OBR" Usage="R" Min="1" Max="1"/>
+        <Segment Name="NTE" Usage="X" Min="0" Max="0">
+          <Field Name="Set ID" Usage="R" Min="1" Max="1" Datatype="SI"/>
+        </Segment>
+        <SegGroup Name="OBSERVATION" Usage="R" Min="1" Max="*">
+          <Segment Name="OBX" Usage="R" Min="1" Max="1"/>
+          <Segment Name="NTE" Usage="O" Min="0" Max="2">
+            <Field Name="Set ID" Usage="R" Min="1" Max="1" Datatype="SI"/>
+            <Field Name="Source" Usage="R" Min="1" Max="1" Datatype="ID"/>
+          </Segment>
+        </SegGroup>
+        <SegGroup Name="SPECIMEN" Usage="RE" Min="0" Max="3"><Segment Name="SPM" Usage="R" Min="1" Max="1"/></SegGroup>
+        <SegGroup Name="SPECIMENS" Usage="O" Min="0" Max="3"/>
+      </SegGroup>
+    </SegGroup>
+  </HL7v2xStaticDef>
+</HL7v2xConformanceProfile>"#;
+
+#[test]
+fn groups_and_what_stands_in_them() {
+    let expected = "\
+profile: lab2
+version: 2.5.1
+messages: [ORU^R01]
+segments:
+  MSH: { usage: R, cardinality: 1..1 }
+  OBR: { usage: R, cardinality: 1..* }
+  OBX: { usage: R, cardinality: 1..* }
+  ORC: { usage: R, cardinality: 1..* }
+  PID: { usage: R, cardinality: 1..1 }
+  /PATIENT_RESULT/ORDER_OBSERVATION/NTE: X
+  /PATIENT_RESULT/ORDER_OBSERVATION/ORC: R
+  /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION/NTE: { cardinality: 0..2 }
+groups:
+  /PATIENT_RESULT: { cardinality: 1..1 }
+  /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION: R
+  /PATIENT_RESULT/ORDER_OBSERVATION/SPECIMEN: { usage: RE, cardinality: 0..3 }
+  /PATIENT_RESULT/PATIENT: R
+  /PATIENT_RESULT/PATIENT/VISIT: X
+fields:
+  NTE-1: R
+  /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION/NTE-2: R
+  /PATIENT_RESULT/PATIENT/NTE-2: X";
+    check(
+        &[("lab2.xml", GROUPS)],
+        expected,
         &[
-            "predicates of conditional usage (Predicates)",
-            "usage and cardinality of segment groups: PATIENT_RESULT",
+            "usage and cardinality of segment groups that the message structure does not have: SPECIMENS",
         ],
     );
 }

@@ -2,6 +2,7 @@
 
 mod checking;
 mod comparing;
+mod groups;
 mod importing;
 mod learning;
 mod reading;
