@@ -13,6 +13,8 @@ pub(super) struct Leaf {
     /// Where it stands in the text.
     pub(super) at: Range<usize>,
     pub(super) treatment: Treatment,
+    /// Whether its user lets it stay.
+    pub(super) allowed: Option<usize>,
     /// The table of a code.
     pub(super) table: Option<Table>,
     /// The line it is in, from 0.
@@ -55,7 +57,7 @@ pub(super) fn leaves(
         match segment.segment_name() {
             Some(name) => walk.segment(line, name, at),
             // Most likely free text with line ends of its own.
-            None => walk.push(line, 0, at, Treatment::Text, None, Beside::default()),
+            None => walk.push(line, 0, at, (Treatment::Text, None, None), Beside::default()),
         }
     }
     walk.leaves
@@ -84,14 +86,13 @@ impl Walk<'_> {
         line: usize,
         field: usize,
         at: Range<usize>,
-        treatment: Treatment,
-        table: Option<Table>,
+        (treatment, table, allowed): (Treatment, Option<Table>, Option<usize>),
         beside: Beside,
     ) {
         let present =
             self.text.get(at.clone()).is_some_and(|value| !value.is_empty() && value != "\"\"");
         if present {
-            self.leaves.push(Leaf { at, treatment, table, line, field, beside });
+            self.leaves.push(Leaf { at, treatment, allowed, table, line, field, beside });
         }
     }
 
@@ -116,14 +117,19 @@ impl Walk<'_> {
             .then(|| fields.get(2).and_then(|at| self.text.get(at.clone())))
             .flatten()
             .map(str::to_owned);
-        for (index, field) in fields.into_iter().enumerate().skip(1) {
+        for (index, field) in fields.iter().cloned().enumerate().skip(1) {
             // MSH-1 is the separator itself, so that MSH-2 comes after the first one.
             let position = if declares { index + 1 } else { index };
             if declares && position == 2 {
                 continue;
             }
             let value_type = value_type.as_deref().filter(|_| position == 5);
-            let rule = self.rules.field(self.version, name, position, value_type);
+            let rule = match self.rules.field(self.version, name, position, value_type) {
+                Rule::Whole(Treatment::Number) if position == 5 && self.is_age(&fields) => {
+                    Rule::Whole(Treatment::Age)
+                }
+                rule => rule,
+            };
             for repetition in self.split(&field, self.delimiters.repetition) {
                 let components = self.split(&repetition, self.delimiters.component);
                 self.repetition(
@@ -132,6 +138,17 @@ impl Walk<'_> {
                 );
             }
         }
+    }
+
+    /// Whether an observation is somebody's age: by its code or by its unit, years (UCUM `a`).
+    fn is_age(&self, fields: &[Range<usize>]) -> bool {
+        let first = |position: usize| {
+            let field = fields.get(position).and_then(|at| self.text.get(at.clone()));
+            field.and_then(|field| field.split(char::from(self.delimiters.component)).next())
+        };
+        fields.first().and_then(|at| self.text.get(at.clone())) == Some("OBX")
+            && (matches!(first(3), Some("30525-0" | "21612-7" | "29553-5" | "63900-5"))
+                || matches!(first(6), Some("a" | "yr" | "yrs" | "y" | "year" | "years")))
     }
 
     fn repetition(&mut self, repetition: &Repetition, rule: Rule) {
@@ -164,7 +181,7 @@ impl Walk<'_> {
         let allowed = self
             .allowed
             .iter()
-            .any(|allowance| allowance.allows(repetition.segment, repetition.field, position));
+            .position(|allowance| allowance.allows(repetition.segment, repetition.field, position));
         let parts = match self.delimiters.subcomponent {
             Some(delimiter) => self.split(at, delimiter),
             None => vec![at.clone()],
@@ -175,13 +192,13 @@ impl Walk<'_> {
                 other => other,
             };
             let (treatment, table) = match rule {
-                _ if allowed => (Treatment::Keep, None),
                 Rule::Whole(treatment) => (treatment, None),
                 Rule::Coded(table) => (Treatment::Code, Some(table)),
                 // Deeper than a message can go: by its first part.
                 Rule::Typed(_) => (Treatment::Identifier, None),
             };
-            self.push(repetition.line, repetition.field, part, treatment, table, beside.clone());
+            let how = (treatment, table, allowed);
+            self.push(repetition.line, repetition.field, part, how, beside.clone());
         }
     }
 }
@@ -189,9 +206,11 @@ impl Walk<'_> {
 /// What components after the first get in a field that should have one.
 fn beyond(treatment: Treatment) -> Treatment {
     match treatment {
-        Treatment::Structural | Treatment::Text | Treatment::Document | Treatment::Name => {
-            treatment
-        }
+        Treatment::Structural
+        | Treatment::Text
+        | Treatment::Document
+        | Treatment::Name
+        | Treatment::Unknown => treatment,
         _ => Treatment::Identifier,
     }
 }

@@ -15,7 +15,7 @@ use super::date;
 use super::key::Key;
 use super::leaves::{Leaf, leaves};
 use super::rules::{Allowance, Rules, Treatment};
-use super::text::Reader;
+use super::text::{Old, Reader};
 use super::vocabulary::vocabulary;
 use super::words::{Piece as Part, Secrets, Words, pieces, words};
 
@@ -76,6 +76,8 @@ pub struct Masker {
     sets: Vec<Words>,
     secrets: Secrets,
     rules: Rules,
+    /// Which allowances have met a value.
+    used: Vec<bool>,
 }
 
 /// A masked message.
@@ -127,13 +129,14 @@ pub enum MaskError {
 impl Masker {
     /// A masker whose pseudonyms depend on `key`.
     pub fn new(key: Key, options: Options) -> Self {
-        Self {
-            key,
-            options,
-            sets: Vec::new(),
-            secrets: Secrets::default(),
-            rules: Rules::default(),
-        }
+        let used = vec![false; options.allow.len()];
+        let (secrets, rules) = (Secrets::default(), Rules::default());
+        Self { key, options, sets: Vec::new(), secrets, rules, used }
+    }
+
+    /// The allowances that have met no value so far, by their place in the options: perhaps misspelt.
+    pub fn unused_allowances(&self) -> impl Iterator<Item = usize> {
+        self.used.iter().enumerate().filter(|(_, used)| !**used).map(|(place, _)| place)
     }
 
     /// Masks one message.
@@ -151,17 +154,24 @@ impl Masker {
         let mut rules = std::mem::take(&mut self.rules);
         let found = leaves(&text, &parsed, version, &self.options.allow, &mut rules);
 
+        for place in found.iter().filter_map(|leaf| leaf.allowed) {
+            if let Some(used) = self.used.get_mut(place) {
+                *used = true;
+            }
+        }
         let mut words = self.words_of(charset);
         let mut secrets = std::mem::take(&mut self.secrets);
         gather(&text, &found, &mut secrets);
         let shift_days = shift(&self.key, &parsed);
+        let sent = date::day_of(header_date(&parsed));
         let run = Run {
             text: &text,
             options: &self.options,
             delimiters: parsed.delimiters(),
             secrets: &secrets,
             shift_days,
-            sent: date::day_of(header_date(&parsed)),
+            sent,
+            old: old(&parsed, sent, shift_days),
         };
         let output = run.write(&found, &mut words);
         let changed = run.changed(&found, &output);
@@ -251,6 +261,19 @@ fn patient_of<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     std::str::from_utf8(component(chosen, 1)).ok().map(str::trim).filter(|text| !text.is_empty())
 }
 
+/// What is said of a patient over 89 instead of the truth.
+fn old(message: &Message<'_>, sent: Option<i64>, shift_days: i64) -> Option<Old> {
+    let birth = message.segment("PID", 1)?.field(7)?;
+    let birth = std::str::from_utf8(birth.components().next()?.raw()).ok()?;
+    let (born, sent) = (date::day_of(birth)?, sent?);
+    (sent - born >= DAYS_OF_THE_OLD).then(|| Old {
+        born,
+        born_year: birth.get(..4).unwrap_or_default().to_owned(),
+        made: date::years_before(sent - shift_days, AGE_OF_THE_OLD, "00000000"),
+        age: u32::try_from((sent - born) * 4 / 1_461).unwrap_or_default(),
+    })
+}
+
 /// Gathers what says who the message is about.
 fn gather(text: &str, leaves: &[Leaf], secrets: &mut Secrets) {
     for leaf in leaves {
@@ -266,6 +289,8 @@ fn gather(text: &str, leaves: &[Leaf], secrets: &mut Secrets) {
             Treatment::Structural
             | Treatment::Keep
             | Treatment::Number
+            | Treatment::Age
+            | Treatment::Unknown
             | Treatment::Code
             | Treatment::Catalog
             | Treatment::CheckDigit
@@ -284,6 +309,8 @@ struct Run<'a> {
     secrets: &'a Secrets,
     shift_days: i64,
     sent: Option<i64>,
+    /// The patient, if over 89.
+    old: Option<Old>,
 }
 
 /// What is written, and where each leaf ended up.
@@ -314,10 +341,20 @@ impl Run<'_> {
 
     fn leaf(&self, leaf: &Leaf, masks: &mut Words, output: &mut String) {
         let value = self.slice(&leaf.at);
+        if leaf.allowed.is_some() {
+            return self.keep(value, masks, output);
+        }
         match leaf.treatment {
             Treatment::Structural => output.push_str(value),
             Treatment::Number if date::is_plausible(value) => self.date(value, masks, output),
             Treatment::Number => self.less_secrets(value, masks, output),
+            Treatment::Age if value.parse::<f64>().is_ok_and(|age| age >= 90.0) => {
+                output.push_str("90");
+                output.extend(value.chars().skip(2).map(|c| if c == '.' { '.' } else { '0' }));
+            }
+            Treatment::Age => output.push_str(value),
+            Treatment::Unknown if date::is_plausible(value) => self.date(value, masks, output),
+            Treatment::Unknown => self.mask(value, masks, output),
             Treatment::Keep => self.keep(value, masks, output),
             Treatment::Code => self.code(leaf, value, masks, output),
             Treatment::Catalog if self.slice(&leaf.beside.first).is_empty() => {
@@ -426,6 +463,7 @@ impl Run<'_> {
             extra: &self.options.words,
             secrets: self.secrets,
             shift_days: self.shift_days,
+            old: self.old.as_ref(),
         };
         let start = output.len();
         self.pieces(value, output, |text, output| reader.scrub(text, masks, output));
@@ -447,6 +485,12 @@ impl Run<'_> {
     }
 
     fn date(&self, value: &str, masks: &mut Words, output: &mut String) {
+        if let Some(old) = &self.old
+            && value.get(..8).is_some_and(|day| date::day_of(day) == Some(old.born))
+        {
+            output.push_str(&old.made);
+            return output.push_str(value.get(8..).unwrap_or_default());
+        }
         match date::shifted(value, self.shift_days) {
             Some(moved) if moved.len() == value.len() => output.push_str(&moved),
             _ => self.mask(value, masks, output),
@@ -525,10 +569,18 @@ impl Run<'_> {
             !is_object_identifier(before)
                 && pairs.any(|(old, new)| old == new && self.secrets.contains(old))
         };
+        if leaf.allowed.is_some() {
+            return word_stayed() || self.secrets.are_quoted(after);
+        }
         match leaf.treatment {
-            Treatment::Structural | Treatment::CheckDigit | Treatment::PostalCode => false,
+            Treatment::Structural
+            | Treatment::CheckDigit
+            | Treatment::PostalCode
+            | Treatment::Age => false,
             // The pseudonym of an identifier may hold no word of it.
-            Treatment::Identifier | Treatment::Name => same || self.secrets.are_quoted(after),
+            Treatment::Identifier | Treatment::Name | Treatment::Unknown => {
+                same || self.secrets.are_quoted(after)
+            }
             Treatment::Date | Treatment::BirthDate => same && before.len() >= "YYYYMMDD".len(),
             Treatment::Document => same && before.chars().any(|c| c.is_alphanumeric() && c != 'A'),
             Treatment::Code

@@ -14,6 +14,10 @@ pub(super) enum Treatment {
     Keep,
     /// A number: kept likewise.
     Number,
+    /// An age in years: kept up to 89.
+    Age,
+    /// A field of which nobody can say what it holds: a date is moved, every other word becomes its pseudonym.
+    Unknown,
     /// A code: kept likewise, and where it is a long number masked.
     Code,
     /// The name that goes with a code: kept likewise, free text where there is no code.
@@ -108,6 +112,17 @@ pub enum AllowanceError {
     TooPrecise,
 }
 
+impl std::fmt::Display for Allowance {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.segment)?;
+        match (self.field, self.component) {
+            (Some(field), Some(component)) => write!(formatter, "-{field}.{component}"),
+            (Some(field), None) => write!(formatter, "-{field}"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
 impl std::str::FromStr for Allowance {
     type Err = AllowanceError;
 
@@ -152,8 +167,7 @@ fn field_rule(
         .filter_map(|version| version.segment(segment)?.field(position))
         .find(|field| !field.is_unused());
     let Some(field) = definition else {
-        // Not of the standard: nobody can say what it holds.
-        return Rule::Whole(Treatment::Identifier);
+        return Rule::Whole(Treatment::Unknown);
     };
     if is_birth_date(field) {
         return Rule::Whole(Treatment::BirthDate);
@@ -403,8 +417,8 @@ mod tests {
         }
         check(Version::V2_5_1, "IN1", 36, &[(0, Treatment::Identifier)]);
         check(Version::V2_5_1, "PV1", 44, &[(1, Treatment::Date)]);
-        check(Version::V2_5_1, "ZPI", 1, &[(0, Treatment::Identifier)]);
-        check(Version::V2_5_1, "PID", 90, &[(0, Treatment::Identifier)]);
+        check(Version::V2_5_1, "ZPI", 1, &[(0, Treatment::Unknown)]);
+        check(Version::V2_5_1, "PID", 90, &[(0, Treatment::Unknown)]);
     }
 
     #[test]

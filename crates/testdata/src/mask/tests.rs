@@ -92,6 +92,39 @@ fn the_old_are_ninety() {
 }
 
 #[test]
+fn nothing_tells_the_age_of_the_old() {
+    let message = ADMISSION.replace(
+        "OBX|2|ST|8251-1^Comment^LN||Weissenberg called, no pain since 20251230",
+        "OBX|2|ST|8251-1^Comment^LN||born 12.04.1931, 1931, aged 94, 94|||||F\rOBX|3|DT|21112-8^Birth date^LN||19310412||||||F\rOBX|4|NM|30525-0^Age^LN||94|a",
+    );
+    let result = masked(&message);
+    let message = Message::parse(result.as_bytes()).expect("a message");
+    let said = get(&message, "OBX(2)-5");
+    for telling in ["1931", "94", "12.04."] {
+        assert!(!said.contains(telling), "{telling} survived: {said}");
+    }
+    assert_eq!(get(&message, "OBX(3)-5"), get(&message, "PID-7"));
+    assert_eq!(get(&message, "OBX(4)-5"), "90");
+}
+
+#[test]
+fn an_allowance_spares_no_name_and_may_be_unused() {
+    let allow = ["PID-5", "QQQ-1"].map(|path| path.parse().expect("an allowance")).to_vec();
+    let mut masker = Masker::new(Key::new([9; 32]), Options { allow, ..Options::default() });
+    let result = masker.mask(ADMISSION.as_bytes()).expect("masked").bytes;
+    let result = String::from_utf8(result).expect("UTF-8");
+    assert!(!result.contains("Marie") && !result.contains("Weissenberg"));
+    assert_eq!(masker.unused_allowances().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn dates_in_unknown_fields_are_dates_still() {
+    let result = masked(&ADMISSION.replace("ZPI|1|secret words 123", "ZPI|1|20260104"));
+    let message = Message::parse(result.as_bytes()).expect("a message");
+    assert_eq!(get(&message, "ZPI-2"), &get(&message, "OBX-14")[..8]);
+}
+
+#[test]
 fn the_same_person_is_the_same_pseudonym_everywhere() {
     let result = masked(ADMISSION);
     let message = Message::parse(result.as_bytes()).expect("a message");

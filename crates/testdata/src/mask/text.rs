@@ -41,6 +41,8 @@ const TITLES: &[&str] = &[
     "md",
 ];
 
+const AGE_BEFORE: &[&str] = &["age", "aged", "alter", "âge", "edad"];
+
 const AGE_WORDS: &[&str] =
     &["y", "yo", "yr", "yrs", "year", "years", "jahre", "jähriger", "jährige", "ans", "años"];
 
@@ -50,6 +52,20 @@ pub(super) struct Reader<'a> {
     pub(super) extra: &'a HashSet<String>,
     pub(super) secrets: &'a Secrets,
     pub(super) shift_days: i64,
+    /// The patient, if over 89.
+    pub(super) old: Option<&'a Old>,
+}
+
+/// Somebody whose age must not be told, and what is told instead.
+pub(super) struct Old {
+    /// The day of birth.
+    pub(super) born: i64,
+    /// Its year, as it is written.
+    pub(super) born_year: String,
+    /// `YYYYMMDD` of the birth that is told.
+    pub(super) made: String,
+    /// The true age in years.
+    pub(super) age: u32,
 }
 
 impl Reader<'_> {
@@ -58,6 +74,7 @@ impl Reader<'_> {
         let tokens: Vec<&str> = split(text).collect();
         let numbers = telling_runs(&tokens);
         let mut after = After::Nothing;
+        let mut before = Before::default();
         for (at, token) in tokens.iter().enumerate() {
             if token.starts_with(char::is_whitespace) {
                 output.push_str(token);
@@ -71,8 +88,9 @@ impl Reader<'_> {
                 after = After::Nothing;
             } else {
                 let next = tokens.get(at + 2).copied().unwrap_or_default();
-                after = self.token(token, next, after, masks, output);
+                after = self.token(token, next, (after, &before), masks, output);
             }
+            before = Before::of(token);
         }
     }
 
@@ -80,22 +98,41 @@ impl Reader<'_> {
     fn number(&self, token: &str, masks: &mut Words, output: &mut String) {
         let trimmed = token.trim_end_matches(['.', ',', ';', ')']);
         let rest = token.get(trimmed.len()..).unwrap_or_default();
-        if trimmed.len() == 8
-            && let Some(moved) = plausible_date(trimmed, self.shift_days)
-        {
-            output.push_str(&moved);
-            output.push_str(rest);
-        } else if let [year, month, day] = trimmed.split('-').collect::<Vec<_>>()[..]
-            && (year.len(), month.len(), day.len()) == (4, 2, 2)
-            && let Some(moved) = plausible_date(&format!("{year}{month}{day}"), self.shift_days)
-            && let (Some(year), Some(month), Some(day)) =
-                (moved.get(..4), moved.get(4..6), moved.get(6..))
-        {
-            for part in [year, "-", month, "-", day, rest] {
-                output.push_str(part);
+        match self.moved(trimmed) {
+            Some(moved) if moved.len() == trimmed.len() => {
+                output.push_str(&moved);
+                output.push_str(rest);
             }
-        } else {
-            masks.mask(token, output);
+            _ => masks.mask(token, output),
+        }
+    }
+
+    /// A date as `20260131`, `2026-01-31` or `31.01.2026`, moved in the same form.
+    fn moved(&self, text: &str) -> Option<String> {
+        if text.len() == 8 {
+            return self.moved_day(text);
+        }
+        let parts: Vec<&str> = text.split(['-', '.']).collect();
+        match parts[..] {
+            [year, month, day] if text.contains('-') && lengths(&parts) == [4, 2, 2] => {
+                let moved = self.moved_day(&format!("{year}{month}{day}"))?;
+                Some(format!("{}-{}-{}", moved.get(..4)?, moved.get(4..6)?, moved.get(6..8)?))
+            }
+            [day, month, year] if text.contains('.') && lengths(&parts) == [2, 2, 4] => {
+                let moved = self.moved_day(&format!("{year}{month}{day}"))?;
+                Some(format!("{}.{}.{}", moved.get(6..8)?, moved.get(4..6)?, moved.get(..4)?))
+            }
+            _ => None,
+        }
+    }
+
+    fn moved_day(&self, digits: &str) -> Option<String> {
+        if !date::is_plausible(digits) {
+            return None;
+        }
+        match self.old {
+            Some(old) if date::day_of(digits) == Some(old.born) => Some(old.made.clone()),
+            _ => date::shifted(digits, self.shift_days),
         }
     }
 
@@ -103,11 +140,10 @@ impl Reader<'_> {
         &self,
         token: &str,
         next: &str,
-        after: After,
+        (mut after, before): (After, &Before),
         masks: &mut Words,
         output: &mut String,
     ) -> After {
-        let mut after = after;
         let inner: Vec<Piece<'_>> = pieces(token).collect();
         for (at, piece) in inner.iter().enumerate() {
             let word = match piece {
@@ -126,10 +162,16 @@ impl Reader<'_> {
             if TITLES.contains(&lower.as_str()) && !self.secrets.contains(word) {
                 output.push_str(word);
                 after = After::Title;
-            } else if is_age(word, following) {
+            } else if let Some(year) = self.year_of_birth(word) {
+                output.push_str(year);
+                after = After::Nothing;
+            } else if self.is_age(word, following, before) {
                 output.push_str(if word.len() == 2 { "90" } else { "090" });
                 after = After::Nothing;
-            } else if self.is_known(word, &lower) && !(titled && after != After::Nothing) {
+            } else if self.is_known(word, &lower)
+                && !(titled
+                    && (after != After::Nothing || self.begins_name(word, following, before)))
+            {
                 output.push_str(word);
                 after = After::Nothing;
             } else {
@@ -138,6 +180,28 @@ impl Reader<'_> {
             }
         }
         after
+    }
+
+    /// The year that is told for that of a birth long ago.
+    fn year_of_birth(&self, word: &str) -> Option<&str> {
+        let old = self.old.filter(|old| old.born_year == word)?;
+        old.made.get(..4)
+    }
+
+    /// Whether a number is an age that must not be told.
+    fn is_age(&self, word: &str, following: &str, before: &Before) -> bool {
+        let Ok(age) = word.parse::<u32>() else { return false };
+        let is_told = AGE_WORDS.contains(&following.to_lowercase().as_str()) || before.tells_age;
+        let is_own = self.old.is_some_and(|old| age.abs_diff(old.age) <= 1);
+        age > AGE_MAX && age <= AGE_CEILING && (is_told || is_own)
+    }
+
+    /// Whether a common word is part of a name: within a sentence, before a name, as in `call Will Adler`.
+    fn begins_name(&self, word: &str, following: &str, before: &Before) -> bool {
+        !before.ends_sentence
+            && word.chars().count() > 1
+            && is_title_case(following)
+            && !self.is_known(following, &following.to_lowercase())
     }
 
     /// Whether a word may stay.
@@ -154,6 +218,28 @@ impl Reader<'_> {
             return true;
         }
         digits > 0 && length <= 3
+    }
+}
+
+/// The token before.
+struct Before {
+    ends_sentence: bool,
+    tells_age: bool,
+}
+
+impl Default for Before {
+    fn default() -> Self {
+        Self { ends_sentence: true, tells_age: false }
+    }
+}
+
+impl Before {
+    fn of(token: &str) -> Self {
+        let word = token.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        Self {
+            ends_sentence: token.ends_with(['.', ':', '!', '?', ';']),
+            tells_age: AGE_BEFORE.contains(&word.as_str()),
+        }
     }
 }
 
@@ -246,8 +332,8 @@ fn is_short_date(token: &str) -> bool {
     })
 }
 
-fn plausible_date(digits: &str, days: i64) -> Option<String> {
-    if date::is_plausible(digits) { date::shifted(digits, days) } else { None }
+fn lengths(parts: &[&str]) -> [usize; 3] {
+    [0, 1, 2].map(|at| parts.get(at).map_or(0, |part| part.len()))
 }
 
 fn is_address(token: &str) -> bool {
@@ -265,11 +351,6 @@ fn is_internet(token: &str) -> bool {
 
 fn is_year(word: &str) -> bool {
     word.len() == 4 && word.parse::<u32>().is_ok_and(|year| (1900..2100).contains(&year))
-}
-
-fn is_age(word: &str, following: &str) -> bool {
-    word.parse::<u32>().is_ok_and(|age| age > AGE_MAX && age <= AGE_CEILING)
-        && AGE_WORDS.contains(&following.to_lowercase().as_str())
 }
 
 fn is_title_case(word: &str) -> bool {
@@ -293,8 +374,13 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.add("Weiss 887766", |_| false);
         let extra = HashSet::new();
-        let reader =
-            Reader { vocabulary: vocabulary(), extra: &extra, secrets: &secrets, shift_days: 7 };
+        let reader = Reader {
+            vocabulary: vocabulary(),
+            extra: &extra,
+            secrets: &secrets,
+            shift_days: 7,
+            old: None,
+        };
         let mut masks = Words::new(Key::new([1; 32]), Alphabets::new(Charset::UTF_8));
         let mut output = String::new();
         reader.scrub(text, &mut masks, &mut output);
@@ -333,6 +419,8 @@ mod tests {
         check("Mrs Brown was called", "Mrs _ was called");
         check("WEISS was called", "_ was called");
         check("called Karla Rose about results", "called _ _ about results");
+        check("please call Will Adler", "please call _ _");
+        check("Patient was seen", "Patient was seen");
     }
 
     #[test]
@@ -347,6 +435,8 @@ mod tests {
     #[test]
     fn dates_move_or_go() {
         check("on 20240108", "on 20240101");
+        check("on 2024-01-08", "on 2024-01-_");
+        check("on 08.01.2024", "on _.01.2024");
         check("on 3/14/2021 at noon", "on _/_/_ at _");
         check("on 14 March", "on 14 _");
     }
@@ -355,5 +445,7 @@ mod tests {
     fn great_ages_are_one() {
         check("95 years old", "90 years old");
         check("45 years old", "45 years old");
+        check("a man aged 95", "a man aged 90");
+        check("pulse 95", "pulse 95");
     }
 }

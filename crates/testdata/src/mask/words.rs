@@ -148,6 +148,9 @@ impl Secrets {
         for word in words(value).filter(|word| is_telling(word)) {
             let lower = word.to_lowercase();
             if !harmless(&lower) {
+                if !lower.is_ascii() {
+                    self.words.extend(spellings(&lower));
+                }
                 self.words.insert(lower);
             }
         }
@@ -175,6 +178,8 @@ impl Secrets {
         let mut lower = self.lower.borrow_mut();
         lower_into(word, &mut lower);
         self.words.contains(lower.as_str())
+            || !lower.is_ascii()
+                && spellings(&lower).iter().any(|spelling| self.words.contains(spelling))
     }
 
     /// Whether a whole value stands in the text.
@@ -197,6 +202,40 @@ impl Secrets {
         self.values.clear();
         self.beginnings = [0; 4];
     }
+}
+
+/// How a name is spelled where its letters are not at hand: Müller as Mueller and as Muller.
+fn spellings(lower: &str) -> [String; 2] {
+    let (mut long, mut short) = (String::new(), String::new());
+    for character in lower.chars() {
+        let (of_two, of_one) = match character {
+            'ä' | 'æ' => ("ae", "a"),
+            'ö' | 'ø' | 'œ' => ("oe", "o"),
+            'ü' => ("ue", "u"),
+            'å' => ("aa", "a"),
+            'ß' => ("ss", "s"),
+            'à' | 'á' | 'â' | 'ã' | 'ą' | 'ă' => ("a", "a"),
+            'ç' | 'ć' | 'č' => ("c", "c"),
+            'è' | 'é' | 'ê' | 'ë' | 'ę' | 'ě' => ("e", "e"),
+            'ì' | 'í' | 'î' | 'ï' | 'ı' => ("i", "i"),
+            'ł' => ("l", "l"),
+            'ñ' | 'ń' | 'ň' => ("n", "n"),
+            'ò' | 'ó' | 'ô' | 'õ' | 'ő' => ("o", "o"),
+            'ř' => ("r", "r"),
+            'ś' | 'š' | 'ş' => ("s", "s"),
+            'ù' | 'ú' | 'û' | 'ů' | 'ű' => ("u", "u"),
+            'ý' | 'ÿ' => ("y", "y"),
+            'ź' | 'ż' | 'ž' => ("z", "z"),
+            other => {
+                long.push(other);
+                short.push(other);
+                continue;
+            }
+        };
+        long.push_str(of_two);
+        short.push_str(of_one);
+    }
+    [long, short]
 }
 
 /// Where the beginning of a value is noted.
@@ -286,6 +325,8 @@ mod tests {
                 && !secrets.are_quoted("O'Brien 12345")
         );
         assert!(!secrets.contains("street"));
+        secrets.add("MUELLER Gérard", |_| false);
+        assert!(secrets.contains("Müller") && secrets.contains("Gerard"));
         assert!(secrets.contains("BRIEN") && secrets.contains("12345"));
         assert!(!secrets.contains("Li") && !secrets.contains("O") && !secrets.contains("1234"));
     }

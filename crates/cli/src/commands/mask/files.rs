@@ -1,5 +1,6 @@
 //! Masks file after file, message after message, in memory for one message.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -47,6 +48,12 @@ enum FileError {
     },
     #[error("{} exists: name a directory without it", path.display())]
     Exists { path: PathBuf },
+    #[error(
+        "{} would be written to {}, as another file would: mask them into directories of their own",
+        path.display(),
+        target.display()
+    )]
+    SameName { path: PathBuf, target: PathBuf },
     #[error("{name} can't be cut into messages")]
     Cut {
         name: String,
@@ -77,50 +84,51 @@ impl<'t> Job<'t> {
         }
     }
 
-    pub(super) fn finish(self) -> Summary {
+    /// What was done, and the allowances that met nothing.
+    pub(super) fn finish(self) -> (Summary, Vec<usize>) {
         self.progress.finish_and_clear();
-        self.summary
-    }
-
-    /// Masks a file, or all files below a directory; hidden ones are left out.
-    pub(super) fn file(&mut self, path: &Path, into: Option<&Path>) -> Result<(), Failure> {
-        let Some(into) = into else {
-            let mut output = BufWriter::new(io::stdout().lock());
-            let written = |error| Failure::from(OutputError(error));
-            self.one(&Source::from(path.to_owned()), &mut output, written)?;
-            return output.flush().map_err(|error| OutputError(error).into());
+        let unused = if self.summary.messages == 0 {
+            Vec::new()
+        } else {
+            self.masker.unused_allowances().collect()
         };
-        self.into(path, into, 0)
+        (self.summary, unused)
     }
 
-    fn into(&mut self, path: &Path, into: &Path, depth: usize) -> Result<(), Failure> {
-        if path.is_dir() && depth < DEPTH_MAX {
-            let unreadable =
-                |source| Failure::could_not(FileError::Directory { path: path.to_owned(), source });
-            let entries = fs::read_dir(path).map_err(unreadable)?;
-            let mut entries = entries.collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
-            entries.sort_by_key(fs::DirEntry::file_name);
-            for entry in entries {
-                if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                    continue;
-                }
-                let below = if entry.path().is_dir() {
-                    into.join(entry.file_name())
-                } else {
-                    into.to_owned()
-                };
-                self.into(&entry.path(), &below, depth + 1)?;
+    /// Masks a file to standard output.
+    pub(super) fn file(&mut self, path: &Path) -> Result<(), Failure> {
+        let mut output = BufWriter::new(io::stdout().lock());
+        let written = |error| Failure::from(OutputError(error));
+        self.one(&Source::from(path.to_owned()), &mut output, written)?;
+        output.flush().map_err(|error| OutputError(error).into())
+    }
+
+    /// Masks files, and all files below directories, each under its own name; hidden ones are left out. Nothing is
+    /// written before it is clear that all of them have a place.
+    pub(super) fn files(&mut self, paths: &[PathBuf], into: &Path) -> Result<(), Failure> {
+        let mut pairs = Vec::new();
+        for path in paths {
+            targets(path, into, 0, &mut pairs)?;
+        }
+        let mut taken = HashSet::new();
+        for (path, target) in &pairs {
+            if !taken.insert(target) {
+                let (path, target) = (path.clone(), target.clone());
+                return Err(Failure::usage(FileError::SameName { path, target }));
             }
-            return Ok(());
+            if target.exists() {
+                return Err(Failure::could_not(FileError::Exists { path: target.clone() }));
+            }
         }
-        let name =
-            path.file_name().filter(|name| *name != "-").unwrap_or("standard-input.hl7".as_ref());
-        let target = into.join(name);
-        let failed = |source| Failure::could_not(FileError::Write { path: target.clone(), source });
+        pairs.iter().try_for_each(|(path, target)| self.into(path, target))
+    }
+
+    fn into(&mut self, path: &Path, target: &Path) -> Result<(), Failure> {
+        let failed =
+            |source| Failure::could_not(FileError::Write { path: target.to_owned(), source });
+        let into = target.parent().unwrap_or(Path::new("."));
+        let name = target.file_name().unwrap_or_default();
         fs::create_dir_all(into).map_err(failed)?;
-        if target.exists() {
-            return Err(Failure::could_not(FileError::Exists { path: target.clone() }));
-        }
         // Under another name until it is whole, so that half a file is never taken for one.
         let unfinished = into.join(format!(".{}.{}.tmp", name.display(), std::process::id()));
         let file = File::create_new(&unfinished).map_err(failed)?;
@@ -128,7 +136,7 @@ impl<'t> Job<'t> {
         let result = self
             .one(&Source::from(path.to_owned()), &mut output, failed)
             .and_then(|()| output.flush().map_err(failed))
-            .and_then(|()| fs::rename(&unfinished, &target).map_err(failed));
+            .and_then(|()| fs::rename(&unfinished, target).map_err(failed));
         if result.is_err() {
             // The first error is the one to tell.
             let _ = fs::remove_file(&unfinished);
@@ -179,8 +187,18 @@ impl<'t> Job<'t> {
                 output.write_all(&masked).map_err(&failed)?;
             }
             if length == 0 {
+                self.warn_without(&name, number);
                 return Ok(());
             }
+        }
+    }
+
+    fn warn_without(&self, name: &str, messages: u64) {
+        if messages == 0 {
+            self.progress.suspend(|| {
+                let text = "holds no HL7 message; what it holds was masked as free text";
+                self.terminal.warn(format_args!("{name} {text}"));
+            });
         }
     }
 
@@ -263,6 +281,36 @@ impl<'t> Job<'t> {
                 .suspend(|| self.terminal.error("more are left out; the end tells how many"));
         }
     }
+}
+
+/// Where each file goes; hidden ones are left out.
+fn targets(
+    path: &Path,
+    into: &Path,
+    depth: usize,
+    pairs: &mut Vec<(PathBuf, PathBuf)>,
+) -> Result<(), Failure> {
+    if !path.is_dir() || depth >= DEPTH_MAX {
+        let name = path.file_name().filter(|name| *name != "-");
+        let name = name.unwrap_or("standard-input.hl7".as_ref());
+        pairs.push((path.to_owned(), into.join(name)));
+        return Ok(());
+    }
+    let unreadable =
+        |source| Failure::could_not(FileError::Directory { path: path.to_owned(), source });
+    let entries = fs::read_dir(path).map_err(unreadable)?;
+    let mut entries = entries.collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let is_directory = entry.path().is_dir();
+        let below = if is_directory { into.join(name) } else { into.to_owned() };
+        targets(&entry.path(), &below, depth + 1, pairs)?;
+    }
+    Ok(())
 }
 
 /// Fills the chunk as far as there is input.

@@ -84,12 +84,17 @@ impl Arguments {
             words,
             charset: self.charset.charset.map_or(CharsetRule::Declared, CharsetRule::Override),
         };
+        let allowed = options.allow.clone();
         let masker = Masker::new(key::load(self.key.as_deref(), terminal)?, options.clone());
         let mut job = Job::new(masker, options.charset, terminal);
-        for file in &self.files {
-            job.file(file, self.into.as_deref())?;
+        match &self.into {
+            Some(into) => job.files(&self.files, into)?,
+            None => self.files.iter().try_for_each(|file| job.file(file))?,
         }
-        let summary = job.finish();
+        let (summary, unused) = job.finish();
+        for allowance in unused.into_iter().filter_map(|place| allowed.get(place)) {
+            terminal.warn(format_args!("`--allow {allowance}` met nothing: is it spelt right?"));
+        }
         tell(&summary, self.json, terminal)?;
         Ok(if summary.left_out == 0 { Exit::Ok } else { Exit::NotSo })
     }
