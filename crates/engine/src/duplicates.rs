@@ -3,11 +3,16 @@
 //! A sender that missed our acknowledgment sends its message again. Such a repetition gets the
 //! first one's acknowledgment and is not processed. The same control id with *other* bytes is
 //! another message, and a finding.
+//!
+//! A message whose sender was told that it is refused was not taken: sent again it is processed
+//! anew, for what refused it may have been mended meanwhile (HL7 v2.5.1 §2.9.2). Only where the
+//! sender numbers its messages is it remembered like any other: its number is used up.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipehat_message::Header;
 
 use crate::names::MessageId;
 
@@ -96,6 +101,13 @@ impl DuplicateWindow {
         }
     }
 
+    /// The sender of this message has been refused: sent again, it is new.
+    pub(crate) fn refused(&mut self, sender_hash: u64, message: MessageId) {
+        if self.seen.get(&sender_hash).is_some_and(|seen| seen.message == Some(message)) {
+            self.seen.remove(&sender_hash);
+        }
+    }
+
     /// Remembers a message read from the journal.
     pub(crate) fn remember(
         &mut self,
@@ -143,12 +155,19 @@ impl DuplicateWindow {
 /// Hashes of a message for its window: sender with control id, and bytes.
 ///
 /// Not secret and not signed; a sender who makes two messages collide harms only itself.
-pub(crate) fn hashes(sender: [&[u8]; 3], bytes: &[u8]) -> (u64, u64) {
-    let mut sender_hash = 0;
-    for part in sender {
-        sender_hash = xxhash_rust::xxh3::xxh3_64_with_seed(part, sender_hash ^ 0x5350_4841_5400);
-    }
-    (sender_hash, xxhash_rust::xxh3::xxh3_64(bytes))
+pub(crate) fn hashes(header: &Header<'_>, bytes: &[u8]) -> (u64, u64) {
+    (sender_hash(header), xxhash_rust::xxh3::xxh3_64(bytes))
+}
+
+/// The first of the two.
+pub(crate) fn sender_hash(header: &Header<'_>) -> u64 {
+    hash_of([header.sending_application(), header.sending_facility(), header.control_id()])
+}
+
+fn hash_of(sender: [&[u8]; 3]) -> u64 {
+    sender
+        .into_iter()
+        .fold(0, |hash, part| xxhash_rust::xxh3::xxh3_64_with_seed(part, hash ^ 0x5350_4841_5400))
 }
 
 #[cfg(test)]
@@ -158,7 +177,7 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
     use pipehat_journal::Position;
 
-    use super::{DuplicateWindow, Known, REMEMBERED_MAX, hashes};
+    use super::{DuplicateWindow, Known, REMEMBERED_MAX, hash_of};
     use crate::names::MessageId;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -200,6 +219,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_refused_is_new_again() {
+        let mut window = DuplicateWindow::new(Some(MINUTE));
+        assert_eq!(window.meet(1, 10, at(0)), Known::New);
+        window.kept(1, 10, message(1));
+        window.refused(1, message(1));
+        assert_eq!(window.meet(1, 10, at(1)), Known::New);
+        window.kept(1, 10, message(2));
+        // What is told late of the first says nothing of the second.
+        window.refused(1, message(1));
+        assert_eq!(window.meet(1, 10, at(2)), Known::Repeats(message(2), at(1)));
+        // Nor does the age of the first.
+        assert_eq!(window.meet(1, 10, at(61)), Known::Repeats(message(2), at(1)));
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut window = DuplicateWindow::new(Some(MINUTE));
         for number in 0..=REMEMBERED_MAX as u64 {
@@ -211,6 +245,6 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_together() {
-        assert_ne!(hashes([b"AB", b"C", b""], b""), hashes([b"A", b"BC", b""], b""));
+        assert_ne!(hash_of([b"AB", b"C", b""]), hash_of([b"A", b"BC", b""]));
     }
 }

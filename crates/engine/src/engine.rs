@@ -159,12 +159,13 @@ impl Engine {
         work: Vec<(MessageId, Incoming)>,
     ) -> Running {
         let (sender, mailbox) = mpsc::unbounded_channel();
+        let window = Arc::new(Mutex::new(window));
         let intake = ChannelIntake::new(
             Arc::clone(&spec.name),
             self.services.log.clone(),
             Arc::clone(&self.services.ids),
             sender.clone(),
-            window,
+            Arc::clone(&window),
             spec.reply.clone(),
             &ledger,
         );
@@ -174,6 +175,7 @@ impl Engine {
             Services { log: self.services.log.of_channel(), ..self.services.clone() },
             ledger,
             through,
+            window,
             (sender.clone(), mailbox),
         );
         conductor.resume(work);

@@ -1,6 +1,6 @@
 //! What the books are at start: the last checkpoint, and the records since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use pipehat_journal::Position;
@@ -30,6 +30,8 @@ pub(crate) struct Lately {
     pub(crate) content_hash: u64,
     pub(crate) message: MessageId,
     pub(crate) at: jiff::Timestamp,
+    /// Whether its sender numbers its messages.
+    numbered: bool,
 }
 
 impl Lately {
@@ -41,7 +43,39 @@ impl Lately {
             content_hash: received.content_hash,
             message: MessageId(position),
             at: received.at,
+            numbered: received.sequence.is_some(),
         })
+    }
+}
+
+/// Makes of records what the windows of senders' messages were.
+#[derive(Debug, Default)]
+struct Windows {
+    lately: BTreeMap<ChannelName, Vec<Lately>>,
+    /// Messages whose senders were refused: sent again, they are new.
+    refused: HashSet<MessageId>,
+}
+
+impl Windows {
+    fn note(&mut self, position: Position, record: &Record) {
+        match record {
+            Record::Processed(processed) if processed.refuses_sender() => {
+                self.refused.insert(processed.message);
+            }
+            _ => {
+                if let Some(received) = Lately::of(position, record) {
+                    self.lately.entry(Arc::clone(record.channel())).or_default().push(received);
+                }
+            }
+        }
+    }
+
+    fn into_lately(mut self) -> BTreeMap<ChannelName, Vec<Lately>> {
+        let refused = &self.refused;
+        for received in self.lately.values_mut() {
+            received.retain(|received| received.numbered || !refused.contains(&received.message));
+        }
+        self.lately
     }
 }
 
@@ -57,14 +91,12 @@ fn window_start(log: &Log) -> Position {
 /// # Errors
 /// When the journal can't be read.
 pub(crate) fn lately(log: &Log) -> Result<BTreeMap<ChannelName, Vec<Lately>>, LogError> {
-    let mut lately: BTreeMap<ChannelName, Vec<Lately>> = BTreeMap::new();
+    let mut windows = Windows::default();
     for entry in log.heads(window_start(log)) {
         let (position, record) = entry?;
-        if let Some(received) = Lately::of(position, &record) {
-            lately.entry(Arc::clone(record.channel())).or_default().push(received);
-        }
+        windows.note(position, &record);
     }
-    Ok(lately)
+    Ok(windows.into_lately())
 }
 
 /// Brings books up to the journal's end. Blocks on the disk.
@@ -79,13 +111,11 @@ pub(crate) fn recover(log: &Log, mut books: Books) -> Result<Recovered, LogError
         .map(|(through, _)| through.map_or(1, |through| through.next().get()))
         .min()
         .unwrap_or(1);
-    let mut lately: BTreeMap<ChannelName, Vec<_>> = BTreeMap::new();
+    let mut windows = Windows::default();
     let from = Position::new(known).unwrap_or(Position::FIRST).min(window_start(log));
     for entry in log.heads(from) {
         let (position, record) = entry?;
-        if let Some(received) = Lately::of(position, &record) {
-            lately.entry(Arc::clone(record.channel())).or_default().push(received);
-        }
+        windows.note(position, &record);
         let channel = books.channels.entry(Arc::clone(record.channel()));
         let (through, ledger) = channel
             .or_insert_with(|| (None, Ledger { lost: Arc::clone(&lost), ..Ledger::default() }));
@@ -94,5 +124,5 @@ pub(crate) fn recover(log: &Log, mut books: Books) -> Result<Recovered, LogError
             *through = Some(position);
         }
     }
-    Ok(Recovered { books, lately })
+    Ok(Recovered { books, lately: windows.into_lately() })
 }

@@ -19,8 +19,9 @@ mod reload;
 
 pub use api::{
     AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DecisionRequest, DecisionView,
-    DeliveryView, DestinationView, HealthView, JournalView, LossView, MessageDetail, MessageView,
-    MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView, openapi,
+    DeliveryView, DestinationView, FindingView, HealthView, JournalView, LossView, MessageDetail,
+    MessageView, MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView,
+    openapi,
 };
 pub use codes::CODES;
 pub use environment::ProcessEnvironment;

@@ -1,7 +1,7 @@
 //! `pipehat messages`: finds messages, shows what became of them, and decides about them.
 
 use clap::Subcommand;
-use pipehat_server::{DecisionRequest, DecisionView, MessageView, SearchRequest};
+use pipehat_server::{DecisionRequest, DecisionView, FindingView, MessageView, SearchRequest};
 
 use super::project::DataArguments;
 use crate::admin::{self, Admin};
@@ -388,6 +388,9 @@ impl Show {
             for stage in &detail.stages {
                 let name = terminal.paint(Tone::Strong, format!("{:10}", stage.stage));
                 writeln!(output, "{}  {name}  {}", clock.show(&stage.at), stage.what)?;
+                for line in finding_lines(&stage.findings) {
+                    writeln!(output, "{}", visible(&line))?;
+                }
                 for (name, body) in &stage.bodies {
                     writeln!(output, "    {}", terminal.paint(Tone::Faint, format!("{name}:")))?;
                     for line in body.split(['\r', '\n']).filter(|line| !line.is_empty()) {
@@ -399,6 +402,29 @@ impl Show {
         })?;
         Ok(Exit::Ok)
     }
+}
+
+/// What was noticed, a line each, below the place where it was.
+fn finding_lines(findings: &[FindingView]) -> Vec<String> {
+    let (mut lines, mut place) = (Vec::new(), None);
+    for finding in findings {
+        if place != Some(&finding.place) {
+            place = Some(&finding.place);
+            lines.push(match finding.place.as_str() {
+                "" => "    noticed:".to_owned(),
+                place => format!("    noticed by {place}:"),
+            });
+        }
+        let count =
+            if finding.count > 1 { format!("{} × ", finding.count) } else { String::new() };
+        let told = [finding.path.as_deref(), finding.text.as_deref()];
+        let told: Vec<&str> = told.into_iter().flatten().collect();
+        let told = told.join(": ");
+        let space = if told.is_empty() { "" } else { " " };
+        let name = finding.rule.as_deref().unwrap_or(&finding.code);
+        lines.push(format!("      {count}{told}{space}[{name}]"));
+    }
+    lines
 }
 
 impl Decide {
@@ -439,4 +465,42 @@ fn named(text: &str) -> Result<(String, String), Failure> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| Failure::usage(format!("`{text}` is no NAME=VALUE")))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_told_below_their_step() {
+        let finding = |count, place: &str, path: &str, text: &str, rule: &str| {
+            let owned = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            FindingView {
+                code: "validation.finding".to_owned(),
+                count,
+                place: place.to_owned(),
+                path: owned(path),
+                text: owned(text),
+                rule: owned(rule),
+            }
+        };
+        let step = "steps[1].validate, channels/adt.yaml:7:5";
+        let lines = finding_lines(&[
+            finding(1, "", "MSH-10", "", ""),
+            finding(1, step, "PID-7.1", "no DTM", "date-malformed"),
+            finding(1, step, "PV1-2", "required and empty", "required-field-missing"),
+            finding(12, step, "", "findings that are not listed", ""),
+            finding(1, step, "", "", ""),
+        ]);
+        let expected = [
+            "    noticed:",
+            "      MSH-10 [validation.finding]",
+            "    noticed by steps[1].validate, channels/adt.yaml:7:5:",
+            "      PID-7.1: no DTM [date-malformed]",
+            "      PV1-2: required and empty [required-field-missing]",
+            "      12 × findings that are not listed [validation.finding]",
+            "      [validation.finding]",
+        ];
+        assert_eq!(lines, expected);
+    }
 }

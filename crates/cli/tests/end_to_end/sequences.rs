@@ -31,7 +31,9 @@ fn receiving(reply: &str) -> Project {
             "channel: in
 source: {{ mllp: {{ listen: 127.0.0.1:0, sequence_numbers: true }} }}
 reply: {reply}
-steps: [ {{ park: look at it, when: MSH-9.2 = \"A03\" }} ]
+steps:
+  - {{ park: look at it, when: MSH-9.2 = \"A03\" }}
+  - {{ reject: {{ code: AR, text: not taken here }}, when: MSH-9.2 = \"A04\" }}
 "
         ),
     );
@@ -115,6 +117,25 @@ fn several_numbers_in_one_write_are_taken_in_a_row() {
     assert_eq!(said(&sender.receive().expect("a reply")), ("AE".to_owned(), "22".to_owned()));
     assert_eq!(said(&sender.receive().expect("a reply")), ("AA".to_owned(), "22".to_owned()));
     node.api().proof();
+}
+
+#[test]
+fn the_number_of_a_refused_message_stays_used_up() {
+    let project = receiving("processed");
+    let node = project.up();
+    let refused = numbered(&Sample { trigger: "A04", ..sample(1) }, "1");
+    let first = link(&node).ask(&refused);
+    assert_eq!(said(&first), ("AR".to_owned(), "2".to_owned()));
+    assert_eq!(link(&node).ask(&refused), first, "the same number is the same message");
+    node.kill();
+    let node = project.up();
+    let mut sender = link(&node);
+    assert_eq!(sender.ask(&refused), first, "after a kill");
+    check(&mut sender, &numbered(&sample(2), "2"), "AA", "2");
+    let api = node.api();
+    eventually("all have ended", || api.counter("in", "in_flight") == 0);
+    assert_eq!((api.counter("in", "rejected"), api.counter("in", "superseded")), (1, 2));
+    api.proof();
 }
 
 /// A partner that follows the protocol: `expected` is the number it takes next; below 0 any.

@@ -272,9 +272,8 @@ fn find_answer(
 }
 
 fn answer_of(record: &Processed) -> Answer {
-    let rejected = matches!(&record.outcome, ProcessedOutcome::Ended(ended)
-        if ended.disposition == Disposition::Rejected);
-    let outcome = if rejected { ReceiptOutcome::Rejected } else { ReceiptOutcome::Kept };
+    let outcome =
+        if record.is_rejected() { ReceiptOutcome::Rejected } else { ReceiptOutcome::Kept };
     Answer { outcome, reply: record.reply.clone() }
 }
 

@@ -6,7 +6,7 @@
 //! the outboxes'; this file performs them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use super::post::{self, Post};
 use super::reply::Answer;
 use super::status::ChannelStatus;
 use crate::control_id::ControlIds;
+use crate::duplicates::DuplicateWindow;
 use crate::lanes::{Lanes, Ticket};
 use crate::ledger::{DeliveryKey, Ledger};
 use crate::log::{Epoch, Log};
@@ -160,6 +161,8 @@ pub(crate) struct Conductor {
     pub(super) sender: mpsc::UnboundedSender<Input>,
     pub(super) ledger: Ledger,
     pub(super) applied: Position,
+    /// What the channel knows of its senders' messages; the door's.
+    pub(super) window: Arc<Mutex<DuplicateWindow>>,
     pub(super) processing: Lanes<Work>,
     /// Messages processed aside, which hold their lanes meanwhile.
     pub(super) aside: HashMap<MessageId, Ticket>,
@@ -205,6 +208,7 @@ impl Conductor {
         services: Services,
         ledger: Ledger,
         applied: Position,
+        window: Arc<Mutex<DuplicateWindow>>,
         mailbox: (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>),
     ) -> Self {
         let epoch = services.log.epoch();
@@ -216,6 +220,7 @@ impl Conductor {
             sender: mailbox.0,
             ledger,
             applied,
+            window,
             processing: Lanes::new(),
             aside: HashMap::new(),
             blocked: BTreeMap::new(),

@@ -67,7 +67,7 @@ pub(crate) struct ChannelIntake {
     log: Log,
     ids: Arc<ControlIds>,
     mailbox: mpsc::UnboundedSender<Input>,
-    window: Mutex<DuplicateWindow>,
+    window: Arc<Mutex<DuplicateWindow>>,
     /// Rung whenever a message became durable or was lost, for those that repeat it.
     kept: Notify,
     mode: RwLock<ReplyMode>,
@@ -118,7 +118,7 @@ impl ChannelIntake {
         log: Log,
         ids: Arc<ControlIds>,
         mailbox: mpsc::UnboundedSender<Input>,
-        window: DuplicateWindow,
+        window: Arc<Mutex<DuplicateWindow>>,
         mode: ReplyMode,
         ledger: &Ledger,
     ) -> Arc<Self> {
@@ -128,7 +128,7 @@ impl ChannelIntake {
             log,
             ids,
             mailbox,
-            window: Mutex::new(window),
+            window,
             kept: Notify::new(),
             mode: RwLock::new(mode),
             messages: Arc::new(Semaphore::new(UNPROCESSED_MAX)),
@@ -298,8 +298,7 @@ impl ChannelIntake {
         if header.control_id().is_empty() || (self.answers_queries() && is_query(&header)) {
             return self.append(received, inbound, admission, Purpose::New, answer);
         }
-        let sender = [header.sending_application(), header.sending_facility(), header.control_id()];
-        (received.sender_hash, received.content_hash) = duplicates::hashes(sender, &inbound.bytes);
+        (received.sender_hash, received.content_hash) = duplicates::hashes(&header, &inbound.bytes);
         let known = self.window().meet(received.sender_hash, received.content_hash, at);
         match known {
             Known::New => self.append(received, inbound, admission, Purpose::New, answer),
@@ -336,8 +335,7 @@ impl ChannelIntake {
             Err((code, refusal))
         };
         // Before the links are locked: the window has its own lock.
-        let sender = [header.sending_application(), header.sending_facility(), header.control_id()];
-        let (sender_hash, content_hash) = duplicates::hashes(sender, &inbound.bytes);
+        let (sender_hash, content_hash) = duplicates::hashes(header, &inbound.bytes);
         let known =
             !header.control_id().is_empty() && self.window().knows(sender_hash, content_hash);
         let judgment = self.links().judge(header);

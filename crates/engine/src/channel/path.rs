@@ -4,7 +4,7 @@
 //! a message. Each step below begins when the one before it is on stable storage.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use super::load::{self, Loaded, Unreadable};
 use super::outbox::{Delivery, LoadRequest, Verdict};
 use super::post::Connection;
 use super::reply::{self, Answer};
+use crate::duplicates::{self, DuplicateWindow};
 use crate::effects::{Effects, Recording};
 use crate::lanes::Ticket;
 use crate::ledger::{DeliveryKey, Queue};
@@ -179,6 +180,7 @@ impl Conductor {
         let waited_for =
             record.reply.is_some() || matches!(record.outcome, ProcessedOutcome::Routed(_));
         let flush = if waited_for { Flush::Now } else { Flush::Later };
+        let refused = self.refused_sender(&work, &record);
         let record = Record::Processed(record);
         let sender = self.sender.clone();
         self.processing_kept += 1;
@@ -186,6 +188,11 @@ impl Conductor {
             let Record::Processed(record) = record else { return };
             let input = match result {
                 Ok(position) => {
+                    // Before the sender hears of it, who may send it again at once.
+                    if let Some((window, sender_hash)) = refused {
+                        let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+                        window.refused(sender_hash, record.message);
+                    }
                     let Incoming { bytes, admission, .. } = work.incoming;
                     drop(admission);
                     Input::Processed { position, record: Box::new(record), bytes }
@@ -195,6 +202,21 @@ impl Conductor {
             // A conductor that has stopped finds the record at the next start.
             let _ = sender.send(input);
         });
+    }
+
+    /// Where a sender is told that its message is refused: the channel's window, and the sender's
+    /// hash in it, to be forgotten. A number stays used up (HL7 v2.5.1 §2.10.1): sent again under
+    /// it, the message is the same one.
+    fn refused_sender(
+        &self,
+        work: &Work,
+        record: &Processed,
+    ) -> Option<(Arc<Mutex<DuplicateWindow>>, u64)> {
+        if !record.refuses_sender() || work.incoming.sequence.is_some() {
+            return None;
+        }
+        let header = reply::header_of(&work.incoming.bytes).ok()?;
+        Some((Arc::clone(&self.window), duplicates::sender_hash(&header)))
     }
 
     // --- deliver -------------------------------------------------------------------------------

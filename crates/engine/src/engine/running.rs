@@ -104,7 +104,7 @@ pub(super) async fn supervised(
 /// What a channel knows of its senders' messages.
 pub(super) fn window(spec: &ChannelSpec, lately: Vec<Lately>) -> DuplicateWindow {
     let mut window = DuplicateWindow::new(spec.duplicates);
-    for Lately { sender_hash, content_hash, message, at } in lately {
+    for Lately { sender_hash, content_hash, message, at, .. } in lately {
         window.remember(sender_hash, content_hash, message, at);
     }
     window

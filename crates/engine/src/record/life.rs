@@ -118,6 +118,20 @@ pub struct Processed {
     pub reply: Option<Bytes>,
 }
 
+impl Processed {
+    /// Whether it ended rejected.
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(&self.outcome, ProcessedOutcome::Ended(ended)
+            if ended.disposition == Disposition::Rejected)
+    }
+
+    /// Whether the sender is told that the message is rejected: it was not taken. Where the reply
+    /// mode waits for no more than durability, the sender was told that it was.
+    pub(crate) fn refuses_sender(&self) -> bool {
+        self.reply.is_some() && self.is_rejected()
+    }
+}
+
 /// What processing came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProcessedOutcome {

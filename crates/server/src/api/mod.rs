@@ -13,7 +13,7 @@ pub use access::AdminAccess;
 pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, SearchRequest};
 pub use problem::ApiError;
 pub use routes::openapi;
-pub use stage::StageView;
+pub use stage::{FindingView, StageView};
 pub use view::{
     ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,
     LossView, MessageView, ProofChannelView, ProofView, StatusView,

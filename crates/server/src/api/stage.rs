@@ -22,9 +22,68 @@ pub struct StageView {
     pub at: String,
     /// What happened, in a sentence.
     pub what: String,
+    /// What the steps noticed, in the order of the record: of a validation, errors first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FindingView>,
     /// The payloads of this stage, when asked for: what it is, and its text, read by its MSH-18.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bodies: Vec<(String, String)>,
+}
+
+/// Something that was noticed about a message and did not stop it, or says why it was stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FindingView {
+    /// The operator code, such as `validation.finding`.
+    pub code: String,
+    /// How often.
+    pub count: u64,
+    /// The step and its place in the channel's file; empty where no step found it.
+    pub place: String,
+    /// Where in the message: `PID-7.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What is wrong, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The rule of a validation, such as `date-malformed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+impl FindingView {
+    /// Takes apart what a record says of a finding: `PID-8 steps[1].map, channels/adt.yaml:7:5`, and
+    /// of a validation `PID-8: what is wrong [rule] steps[1].validate, …`.
+    fn of(code: &str, recorded: &str, count: u64) -> Self {
+        let (about, place) = split_place(recorded);
+        let owned = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let (path, text, rule) = if code == "validation.finding" {
+            let (told, rule) = match about.strip_suffix(']').and_then(|told| told.rsplit_once(" ["))
+            {
+                Some((told, rule)) => (told, rule),
+                None => (about, ""),
+            };
+            let (path, text) = told.split_once(": ").unwrap_or(("", told));
+            (path, text, rule)
+        } else {
+            (about, "", "")
+        };
+        let (path, text, rule) = (owned(path), owned(text), owned(rule));
+        Self { code: code.to_owned(), count, place: place.to_owned(), path, text, rule }
+    }
+}
+
+/// What a finding is about, and the step's place, which ends in `step, file:line:column`.
+fn split_place(recorded: &str) -> (&str, &str) {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let step_end = recorded.rfind(", ").filter(|end| {
+        let mut parts = recorded.get(*end..).unwrap_or_default().rsplitn(3, ':');
+        parts.next().is_some_and(is_number) && parts.next().is_some_and(is_number)
+    });
+    let Some(step) = step_end.and_then(|end| recorded.get(..end)) else { return (recorded, "") };
+    match step.rfind(' ').and_then(|space| recorded.split_at_checked(space)) {
+        Some((about, place)) => (about, place.trim_start()),
+        None => ("", recorded),
+    }
 }
 
 impl StageView {
@@ -51,6 +110,7 @@ impl StageView {
                 shown.push((name, CharsetRule::Declared.text(bytes)));
             }
         };
+        let mut findings = Vec::new();
         let (name, at, what) = match &stage.record {
             Record::Received(record) => {
                 show("received".to_owned(), &record.bytes);
@@ -86,13 +146,12 @@ impl StageView {
                         format!("routed to {}", names.join(", "))
                     }
                 };
-                let findings: String = record
-                    .findings
-                    .iter()
-                    .map(|(code, place, count)| format!("; noticed {count} × [{code}] {place}"))
+                let noticed = record.findings.iter();
+                findings = noticed
+                    .map(|(code, recorded, count)| FindingView::of(code, recorded, *count))
                     .collect();
                 let revision = short_revision(&record.revision);
-                ("processed", record.at, format!("{what} by revision {revision}{findings}"))
+                ("processed", record.at, format!("{what} by revision {revision}"))
             }
             Record::Attempted(record) => {
                 let output = usize::from(record.ordinal).checked_sub(1);
@@ -141,6 +200,7 @@ impl StageView {
             stage: name.to_owned(),
             at: time(at.as_microsecond()),
             what,
+            findings,
             bodies: shown,
         }
     }
@@ -232,6 +292,35 @@ mod tests {
     fn payloads_are_shown_when_they_are_asked_for() {
         let views = StageView::all(&stages(b"MSH|^~\\&|A"), Bodies::Hidden);
         assert!(views.iter().all(|view| view.bodies.is_empty()));
+    }
+
+    #[test]
+    fn findings_are_taken_apart() {
+        let check = |code: &str, recorded: &str, expected: [&str; 4]| {
+            let found = FindingView::of(code, recorded, 2);
+            assert_eq!((&*found.code, found.count), (code, 2));
+            let texts = [found.path, found.text, found.rule].map(Option::unwrap_or_default);
+            let [path, text, rule] = &texts;
+            assert_eq!([path, text, rule, &found.place], expected, "{recorded}");
+        };
+        let place = "steps[2].do[1].validate, channels/adt.yaml:7:15";
+        check(
+            "validation.finding",
+            &format!(
+                "PID-7.1: Time: is no DTM, value: write YYYY[MM[DD]] [date-malformed] {place}"
+            ),
+            ["PID-7.1", "Time: is no DTM, value: write YYYY[MM[DD]]", "date-malformed", place],
+        );
+        check(
+            "validation.finding",
+            &format!("findings that are not listed {place}"),
+            ["", "findings that are not listed", "", place],
+        );
+        check("program.segment-absent", &format!("PID-8 {place}"), ["PID-8", "", "", place]);
+        check("program.rejected", place, ["", "", "", place]);
+        check("receive.control-id-reused", "MSH-10", ["MSH-10", "", "", ""]);
+        check("program.rejected", "", ["", "", "", ""]);
+        check("program.rejected", "a, b:1", ["a, b:1", "", "", ""]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Running the plan: connections on one thread, progress, the end and what is said about it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Write as _};
 use std::rc::Rc;
@@ -172,12 +173,17 @@ fn line(outcome: &Outcome, terminal: &Terminal) -> String {
         line.push_str(&format!("  {}", report::duration(latency)));
     }
     for error in &outcome.errors {
-        line.push_str(&format!("  {}", visible(error)));
+        line.push_str(&format!("  {}", visible(&placed(error))));
     }
     if let Some(text) = outcome.text.as_deref().filter(|text| !text.is_empty()) {
         line.push_str(&format!("  {}", visible(text)));
     }
     line
+}
+
+/// An error of an acknowledgment, `101 at PID-3`; of one without a place it is said.
+fn placed(error: &str) -> Cow<'_, str> {
+    if error.contains(" at ") { error.into() } else { format!("{error} (no place)").into() }
 }
 
 /// Runs all connections to their end; says whether all that was planned was sent.
@@ -300,5 +306,16 @@ fn progress(plan: &Plan) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::placed;
+
+    #[test]
+    fn errors_without_a_place_say_so() {
+        assert_eq!(placed("203 at MSH-12"), "203 at MSH-12");
+        assert_eq!(placed("100"), "100 (no place)");
     }
 }
