@@ -82,6 +82,7 @@ fn structures_come_from_the_name_and_else_from_the_event() {
     check("ADT^A28^ADT_A01", "2.5.1", "2.5.1 ADT_A01");
     check("ADT^A01^ORU_R01", "2.5.1", "2.5.1 ADT_A01");
     check("ADT^Z99^ADT_A05", "2.5.1", "2.5.1 ADT_A05");
+    check("ADR^A19^ADR_A19", "2.3", "2.3 ADR_A19");
     check("ORU^R01^WHAT", "2.5.1", "2.5.1 ORU_R01");
     check("OML^O21", "2.3", "2.3 OML_O21 of 2.4");
     check("ADT^Z99", "2.5.1", "2.5.1 ADT_A01");
