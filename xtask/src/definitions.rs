@@ -152,6 +152,7 @@ impl Tsv {
     fn read(path: &Path) -> Result<Self> {
         let text =
             fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text = repaired(&text);
         let mut lines =
             text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
         let header = lines.next().context("no header")?;
@@ -162,6 +163,29 @@ impl Tsv {
     fn rows(&self) -> impl Iterator<Item = TsvRow<'_>> {
         self.rows.iter().map(|cells| TsvRow { columns: &self.columns, cells })
     }
+}
+
+/// Undoes what happened to the tables on their way: UTF-8 that was read as Windows-1252, as in `LOINCÂ®`, and
+/// gaps that later versions fill.
+fn repaired(text: &str) -> String {
+    let mut repaired = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        let next = text[at + character.len_utf8()..].chars().next();
+        // No text of the standard has this letter: it is the first byte of a sign, or of a blank that is gone.
+        let is_left_over =
+            character == 'Â' && next.is_none_or(|next| !next.is_alphanumeric() || next > '\u{7f}');
+        if !is_left_over {
+            repaired.push(character);
+        }
+    }
+    repaired
+        .replace("Release 2.3 ?? 1996", "Release 2.3")
+        .replace("??? Page 2-68", "Event replay query")
+}
+
+/// 2.3 misprints the message code of one event: table 0076 and every other version have ADR.
+fn corrected(name: &str) -> &str {
+    if name == "ARD_A19" { "ADR_A19" } else { name }
 }
 
 impl TsvRow<'_> {
@@ -214,13 +238,17 @@ fn conformance(text: &str) -> Result<Option<(u32, bool)>> {
     Ok(Some((number, text.ends_with('#'))))
 }
 
+/// The number that some versions give a field without a table.
+const NO_TABLE: u16 = 9999;
+
 /// A field's table: `0001`, in older versions `70001`; `79999` and `0` are none.
 fn table(text: &str) -> Result<u16> {
     let digits = if text.len() == 5 { text.strip_prefix('7').unwrap_or(text) } else { text };
-    match digits {
-        "" | "9999" => Ok(0),
-        digits => digits.parse().with_context(|| format!("table {text:?}")),
-    }
+    let number = match digits {
+        "" => 0,
+        digits => digits.parse().with_context(|| format!("table {text:?}"))?,
+    };
+    Ok(if number == NO_TABLE { 0 } else { number })
 }
 
 impl Definitions {
@@ -371,6 +399,10 @@ impl Definitions {
     fn read_tables(&mut self, folder: &Path) -> Result<()> {
         for row in Tsv::read(&folder.join("tables.tsv"))?.rows() {
             let number = row.number("table")?;
+            // As a field's table: it says that there is none.
+            if number == NO_TABLE {
+                continue;
+            }
             let kind = match row.get("type") {
                 "hl7" | "HL7" | "HL7-EXT" => TABLE_HL7,
                 "Externally defined" | "Imported" => TABLE_EXTERNAL,
@@ -382,7 +414,8 @@ impl Definitions {
                 codes: BTreeMap::new(),
             });
             let code = row.get("code");
-            if !code.is_empty() {
+            // Dots stand for the codes that a site may add.
+            if !code.is_empty() && code != "..." {
                 let deprecated = row.get("status").starts_with(['d', 'D', 'r', 'R']);
                 table
                     .codes
@@ -403,14 +436,16 @@ impl Definitions {
                 "choice" => NODE_CHOICE,
                 other => bail!("kind {other:?}"),
             };
-            self.structures.entry(row.get("structure").to_owned()).or_default().push(Node {
-                depth: row.get("path").split('.').count(),
-                kind,
-                name: name.to_owned(),
-                least: row.number("min")?,
-                most: row.most()?,
-                deprecated: matches!(row.get("status"), "B" | "D" | "d"),
-            });
+            self.structures.entry(corrected(row.get("structure")).to_owned()).or_default().push(
+                Node {
+                    depth: row.get("path").split('.').count(),
+                    kind,
+                    name: name.to_owned(),
+                    least: row.number("min")?,
+                    most: row.most()?,
+                    deprecated: matches!(row.get("status"), "B" | "D" | "d"),
+                },
+            );
         }
         Ok(())
     }
@@ -418,12 +453,13 @@ impl Definitions {
     fn read_events(&mut self, folder: &Path) -> Result<()> {
         for row in Tsv::read(&folder.join("events.tsv"))?.rows() {
             // One message of 2.9.1 lost its first letter.
-            let event =
-                row.get("message_event").replace("XQ_V01", "VXQ_V01").replace("VVXQ", "VXQ");
+            let event = corrected(row.get("message_event"))
+                .replace("XQ_V01", "VXQ_V01")
+                .replace("VVXQ", "VXQ");
             let (code, trigger) = event.split_once('_').unwrap_or((&event, ""));
             let named = |column: &str| {
                 let name = row.get(column).replacen('-', "_", 1);
-                self.structure_name(&name)
+                self.structure_name(corrected(&name))
             };
             let acknowledgment = ["enhanced_application_ack", "original_ack"]
                 .into_iter()

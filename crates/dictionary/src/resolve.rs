@@ -40,10 +40,23 @@ pub enum VersionNote {
 /// Why the structure is not simply the one that MSH-9.3 names, or MSH-9.1 and MSH-9.2 where it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StructureNote {
-    /// MSH-9.3 names a structure that no version has; MSH-9.1 and MSH-9.2 decide.
-    NameUnknown,
-    /// MSH-9.3 names another structure than the version has for this event. The name counts.
-    NotOfEvent,
+    /// MSH-9.3 names a structure that no version has; that of the event counts.
+    NameUnknown(EventStructure),
+    /// MSH-9.3 names a structure that other versions have and this one does not; that of the event counts.
+    NameOfOtherVersion {
+        /// What MSH-9.3 names, as one of the other versions has it.
+        named: Structure,
+        /// What this version has for the event.
+        expected: EventStructure,
+    },
+    /// MSH-9.3 names another structure of the version than the event has. The one of the event counts, unless another
+    /// version has for this event what MSH-9.3 names.
+    NotOfEvent {
+        /// What MSH-9.3 names.
+        named: Structure,
+        /// What this version has for the event.
+        expected: EventStructure,
+    },
     /// The version does not have it: it is taken from the version of the structure.
     OfOtherVersion,
     /// No version has this event for the message code; the structure of another event of the code is taken.
@@ -52,17 +65,35 @@ pub enum StructureNote {
     Unknown,
 }
 
+/// The structure that a version has for a message code and trigger event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventStructure {
+    code: &'static str,
+    trigger: &'static str,
+    structure: Structure,
+}
+
 /// Finds what a message is to be read by, from its header. Allocates nothing.
 pub fn resolve(header: &Header<'_>) -> Resolved {
-    let name = text(header.message_structure());
-    let code = text(header.message_code());
-    let event = text(header.trigger_event());
+    let (name, code, event) = names(header);
     let (version, version_note) = match read_version(header.version_id()) {
         Ok((version, exactness)) => (version, exactness),
         Err(note) => (by_form(name, code, event), Some(note)),
     };
     let (structure, structure_note) = find_structure(version, name, code, event);
     Resolved { version, structure, version_note, structure_note }
+}
+
+/// The same by a version that a person names, whatever MSH-12 says.
+pub(crate) fn resolve_as(header: &Header<'_>, version: Version) -> Resolved {
+    let (name, code, event) = names(header);
+    let (structure, structure_note) = find_structure(version, name, code, event);
+    Resolved { version, structure, version_note: None, structure_note }
+}
+
+/// The message structure, the message code and the trigger event.
+fn names<'h>(header: &Header<'h>) -> (&'h str, &'h str, &'h str) {
+    (text(header.message_structure()), text(header.message_code()), text(header.trigger_event()))
 }
 
 /// A name of HL7's is ASCII; anything else names nothing.
@@ -136,35 +167,31 @@ fn find_structure(
     code: &str,
     event: &str,
 ) -> (Option<Structure>, Option<StructureNote>) {
-    let own = of_event(version, code, event);
+    if let Some(own) = of_event(version, code, event) {
+        let (structure, note) = of_known_event(own, name);
+        return (Some(structure), note);
+    }
     if !name.is_empty() {
-        // Several events may share the name and differ in the variant (HL7 v2.9.1 §2.5).
-        if let Some(own) = own.filter(|own| own.base_name() == name || own.name() == name) {
-            return (Some(own), None);
-        }
         if let Some(named) = version.structure(name) {
-            return (Some(named), own.map(|_| StructureNote::NotOfEvent));
-        }
-        // Up to 2.3 the events' structures have names of their own, which newer senders shorten, as ADT_A08 to ADT_A01.
-        if own.is_some_and(|own| own.version() < Version::V2_3_1) {
-            return (own, None);
+            return (Some(named), None);
         }
         let other = others(version).find_map(|other| {
             of_event(other, code, event)
-                .filter(|own| own.base_name() == name)
+                .map(|it| it.structure)
+                .filter(|structure| structure.base_name() == name)
                 .or_else(|| other.structure(name))
         });
         if other.is_some() {
             return (other, Some(StructureNote::OfOtherVersion));
         }
     }
-    let note = (!name.is_empty()).then_some(StructureNote::NameUnknown);
-    if own.is_some() {
-        return (own, note);
-    }
-    let other = others(version).find_map(|other| of_event(other, code, event));
-    if other.is_some() {
-        return (other, note.or(Some(StructureNote::OfOtherVersion)));
+    if let Some(other) = others(version).find_map(|other| of_event(other, code, event)) {
+        let note = if name.is_empty() {
+            StructureNote::OfOtherVersion
+        } else {
+            StructureNote::NameUnknown(other)
+        };
+        return (Some(other.structure), Some(note));
     }
     let of_code = others(version)
         .find_map(|other| other.events().find(|known| known.message_code() == code)?.structure());
@@ -174,10 +201,46 @@ fn find_structure(
     }
 }
 
+/// The version knows the event. Its segments are those of the event's structure, whatever a sender writes in MSH-9.3:
+/// many repeat the event there, as in `ADT^A08^ADT_A08`, which is the name of a structure up to 2.2.
+fn of_known_event(own: EventStructure, name: &str) -> (Structure, Option<StructureNote>) {
+    let structure = own.structure;
+    // Several events may share the name and differ in the variant (HL7 v2.9.1 §2.5).
+    if name.is_empty() || structure.base_name() == name || structure.name() == name {
+        return (structure, None);
+    }
+    let version = structure.version();
+    let named = version.structure(name);
+    let has_name = |other| {
+        of_event(other, own.code, own.trigger).is_some_and(|it| it.structure.base_name() == name)
+    };
+    let is_alternative = || Version::ALL.into_iter().any(has_name);
+    // MSH-9.3 came with 2.3.1: before, only newer senders fill it, with the name that a newer version has.
+    if version < Version::V2_3_1 && (named.is_none() || is_alternative()) {
+        return (structure, None);
+    }
+    if let Some(named) = named {
+        let takes_name = version >= Version::V2_3_1 && is_alternative();
+        let note = StructureNote::NotOfEvent { named, expected: own };
+        return (if takes_name { named } else { structure }, Some(note));
+    }
+    let note = match others(version).find_map(|other| other.structure(name)) {
+        Some(named) => StructureNote::NameOfOtherVersion { named, expected: own },
+        None => StructureNote::NameUnknown(own),
+    };
+    (structure, Some(note))
+}
+
 /// A general acknowledgment has one structure, whatever event it answers (HL7 v2.5.1 §2.13.1).
-fn of_event(version: Version, code: &str, event: &str) -> Option<Structure> {
-    let found = version.event(code, event).and_then(|event| event.structure());
-    found.or_else(|| (code == "ACK").then(|| version.structure("ACK"))?)
+fn of_event(version: Version, code: &str, event: &str) -> Option<EventStructure> {
+    let found = version.event(code, event).and_then(|event| {
+        let (code, trigger) = (event.message_code(), event.trigger_event());
+        Some(EventStructure { code, trigger, structure: event.structure()? })
+    });
+    found.or_else(|| {
+        let structure = (code == "ACK").then(|| version.structure("ACK"))??;
+        Some(EventStructure { code: "ACK", trigger: "", structure })
+    })
 }
 
 impl fmt::Display for VersionNote {
@@ -190,15 +253,37 @@ impl fmt::Display for VersionNote {
     }
 }
 
+/// As in `ADT^A08 is ADT_A01`.
+impl fmt::Display for EventStructure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code)?;
+        if !self.trigger.is_empty() {
+            write!(formatter, "^{}", self.trigger)?;
+        }
+        write!(formatter, " is {}", self.structure.base_name())
+    }
+}
+
 impl fmt::Display for StructureNote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::NameUnknown => "MSH-9.3 names an unknown message structure",
-            Self::NotOfEvent => "MSH-9.3 names another message structure than the event has",
-            Self::OfOtherVersion => "the version does not have this message",
-            Self::EventUnknown => "the trigger event in MSH-9.2 is unknown or missing",
-            Self::Unknown => "MSH-9 names no known message",
-        })
+        match self {
+            Self::NameUnknown(expected) => {
+                write!(formatter, "MSH-9.3 names no structure of any version; {expected}")
+            }
+            Self::NameOfOtherVersion { named, expected } => {
+                let (named, version) = (named.base_name(), expected.structure.version());
+                write!(formatter, "MSH-9.3 is {named}, which {version} does not have; {expected}")
+            }
+            Self::NotOfEvent { named, expected } => {
+                let (named, version) = (named.base_name(), expected.structure.version());
+                write!(formatter, "MSH-9.3 is {named}; in {version}, {expected}")
+            }
+            Self::OfOtherVersion => formatter.write_str("the version does not have this message"),
+            Self::EventUnknown => {
+                formatter.write_str("the trigger event in MSH-9.2 is unknown or missing")
+            }
+            Self::Unknown => formatter.write_str("MSH-9 names no known message"),
+        }
     }
 }
 

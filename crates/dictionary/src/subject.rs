@@ -98,6 +98,32 @@ impl Subject {
         Some(subject)
     }
 
+    /// How many fields or components there are, where a place as `PID-99` or `CX.99` is beyond them.
+    pub fn past_end(text: &str, version: Version) -> Option<String> {
+        let text = text.trim().to_ascii_uppercase();
+        let (whole, position) = text.rsplit_once(['-', '.'])?;
+        let position: usize = position.parse().ok()?;
+        let found = Self::named(whole, version);
+        let (name, count, what) = found.into_iter().find_map(|subject| match subject {
+            Self::Segment(segment) => {
+                Some((segment.name().to_string(), segment.fields().len(), "fields"))
+            }
+            Self::DataType(data_type) => {
+                Some((data_type.name().to_owned(), data_type.components().len(), "components"))
+            }
+            Self::Field(_, element) | Self::Component(_, element) => {
+                let data_type = element.data_type()?;
+                Some((data_type.name().to_owned(), data_type.components().len(), "components"))
+            }
+            Self::Structure(_) | Self::Event(_) | Self::Table(_) => None,
+        })?;
+        (position > count).then(|| match count {
+            0 => format!("{name} has no {what} in {version}"),
+            1 => format!("{name} has 1 {} in {version}", what.trim_end_matches('s')),
+            _ => format!("{name} has {count} {what} in {version}"),
+        })
+    }
+
     /// The version that defines it so.
     pub fn version(self) -> Version {
         match self {
@@ -163,18 +189,26 @@ impl Subject {
     pub fn nearest(text: &str, version: Version) -> Vec<String> {
         let text = text.trim().to_ascii_uppercase();
         let base = text.split(['-', '.']).next().unwrap_or_default();
-        let mut scored: Vec<(usize, String)> = names(version)
+        let mut scored: Vec<(usize, bool, String)> = names(version)
             .filter_map(|name| {
                 // `ORU` is the beginning of ORU_R01 before it is nearly ORC.
                 let begins = name.strip_prefix(base).is_some_and(|rest| rest.starts_with('_'));
                 let distance = if begins { 0 } else { strsim::damerau_levenshtein(base, &name) };
-                (distance <= name.len().min(base.len()) / 3).then_some((distance, name))
+                // `PDI` is PID with its letters exchanged before it is PD1.
+                let has_others = letters(base) != letters(&name);
+                (distance <= name.len().min(base.len()) / 3).then_some((distance, has_others, name))
             })
             .collect();
         scored.sort();
         scored.dedup();
-        scored.into_iter().take(3).map(|(_, name)| name).collect()
+        scored.into_iter().take(3).map(|(_, _, name)| name).collect()
     }
+}
+
+fn letters(name: &str) -> Vec<char> {
+    let mut letters: Vec<char> = name.chars().collect();
+    letters.sort_unstable();
+    letters
 }
 
 /// The names of segments, data types and structures, and the numbers of tables: what a shell can complete.
@@ -256,7 +290,26 @@ mod tests {
             Subject::nearest("OXB-5", Version::V2_5_1).first().map(String::as_str),
             Some("OBX")
         );
+        assert_eq!(
+            Subject::nearest("PDI", Version::V2_5_1).first().map(String::as_str),
+            Some("PID")
+        );
         assert!(names(Version::V2_5_1).count() > 500);
+    }
+
+    #[test]
+    fn a_place_past_the_end_is_told_how_many_there_are() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(Subject::past_end(text, Version::V2_5_1).as_deref(), expected, "{text}");
+        };
+        check("PID-99", Some("PID has 39 fields in 2.5.1"));
+        check("pid.99", Some("PID has 39 fields in 2.5.1"));
+        check("CX.99", Some("CX has 10 components in 2.5.1"));
+        check("PID-3.99", Some("CX has 10 components in 2.5.1"));
+        check("PID-8.2", Some("IS has no components in 2.5.1"));
+        check("PID-39", None);
+        check("PID-0", None);
+        check("QQQ-1", None);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::world::{Goods, Stay, World};
 pub struct Settings {
     /// The version of the standard.
     pub version: Version,
+    /// MSH-12: the version's name, or `2.9`, for which the definitions of 2.9.1 stand too.
+    pub version_id: &'static str,
     /// Another seed is another hospital.
     pub seed: u64,
     /// Seconds since 1970 at which the simulated time begins, in the hospital's own time.
@@ -35,7 +37,14 @@ pub struct Settings {
 impl Settings {
     /// Seed 1, from the morning of 2 March 2026, at UTC.
     pub fn new(version: Version) -> Self {
-        Self { version, seed: 1, start: 1_772_434_800, zone_minutes: 0, charset: None }
+        Self {
+            version,
+            version_id: version.as_str(),
+            seed: 1,
+            start: 1_772_434_800,
+            zone_minutes: 0,
+            charset: None,
+        }
     }
 }
 
@@ -439,6 +448,7 @@ fn first_scene(settings: &Settings, charset: &'static str, world: &mut World) ->
     let known = world.known[index];
     Scene {
         version: settings.version,
+        version_id: settings.version_id,
         seed: settings.seed,
         control_id: 1_000_000,
         now: world.now,

@@ -258,6 +258,8 @@ pub(crate) struct Document {
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     pub(crate) version: Version,
+    /// MSH-12.
+    pub(crate) version_id: &'static str,
     pub(crate) seed: u64,
     pub(crate) control_id: u64,
     pub(crate) now: Moment,

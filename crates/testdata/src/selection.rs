@@ -23,8 +23,8 @@ pub enum SelectionError {
     UnknownCode {
         /// What was asked for.
         code: String,
-        /// The version.
-        version: Version,
+        /// The version's name.
+        version: &'static str,
     },
     /// The message code is there, this trigger event is not.
     #[error("version {version} has no {code}^{trigger}; it has {}", .has.join(", "))]
@@ -33,11 +33,21 @@ pub enum SelectionError {
         code: String,
         /// What was asked for.
         trigger: String,
-        /// The version.
-        version: Version,
+        /// The version's name.
+        version: &'static str,
         /// The trigger events that go with the code.
         has: Vec<&'static str>,
     },
+}
+
+impl SelectionError {
+    /// The same with another name for the version: `2.9` where 2.9.1 stands for it.
+    #[must_use]
+    pub fn with_version_name(mut self, name: &'static str) -> Self {
+        let (Self::UnknownCode { version, .. } | Self::UnknownTrigger { version, .. }) = &mut self;
+        *version = name;
+        self
+    }
 }
 
 impl Selection {
@@ -58,7 +68,8 @@ impl Selection {
             return Ok(Self::Acknowledgment);
         }
         if family.is_empty() {
-            return Err(SelectionError::UnknownCode { code: code.to_owned(), version });
+            let (code, version) = (code.to_owned(), version.as_str());
+            return Err(SelectionError::UnknownCode { code, version });
         }
         if trigger.is_empty() {
             return Ok(Self::Family(family));
@@ -77,6 +88,7 @@ impl Selection {
         if of_structure.is_empty() {
             let has = family.iter().map(|event| event.trigger_event()).collect();
             let (code, trigger) = (code.to_owned(), trigger.to_owned());
+            let version = version.as_str();
             return Err(SelectionError::UnknownTrigger { code, trigger, version, has });
         }
         Ok(Self::Family(of_structure))

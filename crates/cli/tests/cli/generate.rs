@@ -53,6 +53,50 @@ fn a_directory_gets_a_file_for_each_message() {
 }
 
 #[test]
+fn a_directory_with_files_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().to_str().unwrap();
+    fs::write(directory.path().join("1.hl7"), "kept").unwrap();
+    let output = run(&["generate", "ADT^A01", "-o", name], b"");
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("is not empty: name an empty directory or a new one"), "{said}");
+    assert_eq!(fs::read(directory.path().join("1.hl7")).unwrap(), b"kept");
+}
+
+#[test]
+fn version_2_9_is_what_its_messages_say() {
+    for (version, expected) in [("2.9", "|P|2.9|"), ("2.9.1", "|P|2.9.1|")] {
+        let output = run(&["generate", "ADT^A01", "--version", version], b"");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(expected), "{text}");
+        let validated = run(&["message", "validate", "-"], text.as_bytes());
+        assert_eq!(validated.status.code(), Some(0), "{version}");
+    }
+    assert_eq!(generate(&["--list", "--version", "2.9"])["version"], "2.9");
+    let output = run(&["generate", "XYZ", "--version", "2.9"], b"");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("version 2.9 has no messages of type XYZ"), "{said}");
+}
+
+#[test]
+fn another_version_than_the_profile_s_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("lab2.yaml");
+    fs::write(&profile, "profile: lab2\nversion: 2.4\nmessages: [ORU^R01]\n").unwrap();
+    let profile = profile.to_str().unwrap();
+    let output = run(&["generate", "ORU^R01", "--profile", profile, "--version", "2.3"], b"");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("the profile lab2 is of version 2.4: leave out `--version 2.3`"),
+        "{said}"
+    );
+    let output = run(&["generate", "ORU^R01", "--profile", profile, "--version", "2.4"], b"");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn a_pipe_gets_the_bytes_alone() {
     let output = run(&["generate", "ACK", "-n", "2"], b"");
     assert_eq!(output.status.code(), Some(0));

@@ -1,6 +1,6 @@
 use pipehat_message::Header;
 
-use super::{Resolved, StructureNote, VersionNote, resolve};
+use super::{Resolved, VersionNote, resolve};
 
 fn resolved(message_type: &str, version: &str) -> Resolved {
     let header = format!("MSH|^~\\&|A|B|C|D|20260101||{message_type}|1|P|{version}\r");
@@ -69,6 +69,20 @@ fn structures_come_from_the_name_and_else_from_the_event() {
     check("ACK", "2.5.1", "2.5.1 ACK");
     check("ACK^A01", "2.3", "2.3 ACK");
     check("ACK^A01^ACK", "2.9.1", "2.9.1 ACK");
+    // The event repeated in MSH-9.3, which names a structure of 2.2.
+    check("ADT^A08^ADT_A08", "2.5.1", "2.5.1 ADT_A01");
+    check("ADT^A08^ADT_A08", "2.8", "2.8 ADT_A01");
+    check("ADT^A04^ADT_A04", "2.5.1", "2.5.1 ADT_A01");
+    check("ADT^A13^ADT_A13", "2.5.1", "2.5.1 ADT_A01");
+    check("ADT^A28^ADT_A28", "2.5.1", "2.5.1 ADT_A05");
+    check("ADT^A31^ADT_A31", "2.9.1", "2.9.1 ADT_A05-D");
+    check("ADT^A08^ADT_A08", "2.2", "2.2 ADT_A08");
+    check("ADT^A08^ADT_A01", "2.2", "2.2 ADT_A08");
+    // A structure of the version that the event does not have, in this version or in any; and an event it does not have.
+    check("ADT^A28^ADT_A01", "2.5.1", "2.5.1 ADT_A01");
+    check("ADT^A01^ORU_R01", "2.5.1", "2.5.1 ADT_A01");
+    check("ADT^Z99^ADT_A05", "2.5.1", "2.5.1 ADT_A05");
+    check("ADR^A19^ADR_A19", "2.3", "2.3 ADR_A19");
     check("ORU^R01^WHAT", "2.5.1", "2.5.1 ORU_R01");
     check("OML^O21", "2.3", "2.3 OML_O21 of 2.4");
     check("ADT^Z99", "2.5.1", "2.5.1 ADT_A01");
@@ -80,15 +94,21 @@ fn structures_come_from_the_name_and_else_from_the_event() {
 #[test]
 fn what_is_assumed_about_the_structure_is_said() {
     for (message_type, expected) in [
-        ("ADT^A08^ADT_A01", None),
-        ("ADT^A08", None),
-        ("ADT^A08^ADT_A99", Some(StructureNote::NameUnknown)),
-        ("ADT^A08^ADT_A02", Some(StructureNote::NotOfEvent)),
-        ("ORU^R42^ORU_R42", Some(StructureNote::NameUnknown)),
-        ("ORU^R42", Some(StructureNote::OfOtherVersion)),
-        ("ADT^Z99", Some(StructureNote::EventUnknown)),
-        ("ZZZ^Z99", Some(StructureNote::Unknown)),
+        ("ADT^A08^ADT_A01", ""),
+        ("ADT^A08", ""),
+        ("ADT^Z99^ADT_A05", ""),
+        ("ADT^A08^ADT_A99", "MSH-9.3 names no structure of any version; ADT^A08 is ADT_A01"),
+        ("ADT^A08^ADT_A08", "MSH-9.3 is ADT_A08, which 2.5.1 does not have; ADT^A08 is ADT_A01"),
+        ("ADT^A01^ORU_R01", "MSH-9.3 is ORU_R01; in 2.5.1, ADT^A01 is ADT_A01"),
+        ("ADT^A28^ADT_A01", "MSH-9.3 is ADT_A01; in 2.5.1, ADT^A28 is ADT_A05"),
+        ("ACK^A01^ADT_A01", "MSH-9.3 is ADT_A01; in 2.5.1, ACK is ACK"),
+        ("ORU^R42^ORU_R42", "MSH-9.3 names no structure of any version; ORU^R42 is ORU_R01"),
+        ("ORU^R42", "the version does not have this message"),
+        ("ADT^Z99", "the trigger event in MSH-9.2 is unknown or missing"),
+        ("ZZZ^Z99", "MSH-9 names no known message"),
     ] {
-        assert_eq!(resolved(message_type, "2.5.1").structure_note, expected, "{message_type}");
+        let note = resolved(message_type, "2.5.1").structure_note;
+        let said = note.map_or(String::new(), |note| note.to_string());
+        assert_eq!(said, expected, "{message_type}");
     }
 }

@@ -56,9 +56,13 @@ impl Checker<'_, '_> {
         match resolved.structure_note {
             None => {}
             Some(_) if is_local => {}
-            Some(StructureNote::NameUnknown | StructureNote::NotOfEvent) => {
-                let place = place.component(3);
-                self.report(Rule::MessageStructureDiffers, place, Detail::None);
+            Some(
+                note @ (StructureNote::NameUnknown(_)
+                | StructureNote::NameOfOtherVersion { .. }
+                | StructureNote::NotOfEvent { .. }),
+            ) => {
+                let text = Detail::Text(note.to_string().into());
+                self.report(Rule::MessageStructureDiffers, place.component(3), text);
             }
             Some(StructureNote::OfOtherVersion) => {
                 self.report(Rule::MessageTypeOfOtherVersion, place, Detail::None);

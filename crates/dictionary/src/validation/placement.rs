@@ -22,7 +22,8 @@ impl Checker<'_, '_> {
         let here = at.segment.map(|name| name.to_string()).unwrap_or_default();
         let group = reading.group_path(found.group).to_string();
         let within = if group.is_empty() { "the message".to_owned() } else { group.clone() };
-        let structure = reading.structure().map(|structure| structure.name()).unwrap_or_default();
+        let structure =
+            reading.structure().map(|structure| structure.base_name()).unwrap_or_default();
         let (rule, text) = match found.problem {
             // Its own rule tells of it.
             PlacementProblem::NotASegment => return,

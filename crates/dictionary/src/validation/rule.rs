@@ -350,11 +350,14 @@ impl Rule {
                 ),
             ),
             (Self::ValueTooLong | Self::FieldTooLong, Detail::Most(name, most)) => {
-                named(name, &format!("is longer than {most} characters: receivers may cut it"))
+                named(name, &format!("is longer than {}: receivers may cut it", characters(*most)))
             }
             (Self::ConformanceLength, Detail::Most(name, most)) => named(
                 name,
-                &format!("is longer than {most} characters, which is what receivers have to take"),
+                &format!(
+                    "is longer than {}, which is what receivers have to take",
+                    characters(*most)
+                ),
             ),
             (Self::NumberMalformed, Detail::DataType(name, _)) => {
                 named(name, "is no number: NM has digits, an optional sign and decimal point")
@@ -362,7 +365,12 @@ impl Rule {
             (Self::SequenceIdMalformed, Detail::DataType(name, _)) => {
                 named(name, "is no sequence ID: SI has digits only")
             }
+            (Self::ValueTypeUnknown, _) => {
+                format!("this names a data type that version {version} does not have")
+            }
             (Self::DateMalformed, Detail::DataType(name, kind)) => {
+                // DTM came with 2.5.
+                let kind = if *kind == "DTM" && version < Version::V2_5 { &"TS" } else { kind };
                 let form = match *kind {
                     "DT" => "YYYY[MM[DD]]",
                     "TM" => "HH[MM[SS[.S[S[S[S]]]]]][+/-ZZZZ]",
@@ -405,6 +413,10 @@ impl Rule {
             _ => self.row().summary.to_owned(),
         }
     }
+}
+
+fn characters(count: u32) -> String {
+    if count == 1 { "1 character".to_owned() } else { format!("{count} characters") }
 }
 
 impl std::fmt::Debug for Rule {

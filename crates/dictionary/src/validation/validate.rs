@@ -7,7 +7,7 @@ use super::rules::Rules;
 use super::segment::Checker;
 use crate::finding::{Finding, Findings};
 use crate::reading::Reading;
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::{Resolved, resolve, resolve_as};
 use crate::version::Version;
 
 /// What a message has to keep to: the standard, or a profile on top of it.
@@ -163,14 +163,4 @@ impl Validator {
     pub const fn findings(&self) -> &Findings {
         &self.findings
     }
-}
-
-fn resolve_as(header: &Header<'_>, version: Version) -> Resolved {
-    let resolved = resolve(header);
-    let code = std::str::from_utf8(header.message_code()).unwrap_or_default();
-    let trigger = std::str::from_utf8(header.trigger_event()).unwrap_or_default();
-    let of_version = version.event(code, trigger).and_then(|event| event.structure());
-    let named = resolved.structure.and_then(|found| version.structure(found.base_name()));
-    let structure = of_version.or(named).or(resolved.structure);
-    Resolved { version, structure, ..resolved }
 }

@@ -33,7 +33,7 @@ pub(super) fn msh<'a>(context: &Context<'a>, position: u16, repetition: usize) -
         9 => Value::MessageType(scene.code, scene.trigger, scene.structure),
         10 => Value::Serial("G", scene.control_id),
         11 => Value::Raw("P"),
-        12 => Value::Raw(scene.version.as_str()),
+        12 => Value::Raw(scene.version_id),
         18 if !scene.charset.is_empty() => Value::Code(scene.charset),
         _ => Value::Nothing,
     }

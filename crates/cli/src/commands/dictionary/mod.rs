@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::builder::{PossibleValue, TypedValueParser};
-use pipehat_dictionary::{Subject, Version, names};
+use pipehat_dictionary::{Event, Subject, Version, names};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
@@ -17,6 +17,7 @@ const EXAMPLES: &str = r#"Examples:
   pipehat dictionary PV1 --version 2.3
   pipehat dictionary ORU_R01
   pipehat dictionary ADT^A08
+  pipehat dictionary ADT
   pipehat dictionary CX.5 PID-3.4.2
   pipehat dictionary table 0001
   pipehat dictionary PID-8 --all-versions
@@ -82,13 +83,31 @@ fn version(text: &str) -> Result<Version, String> {
     exact.ok_or_else(|| format!("versions are {known}"))
 }
 
+/// The number of the table that a person means by `9999` after `table`, or by `table 9999` in one argument.
+fn table_number(term: &str, is_table: bool) -> Option<&str> {
+    let term = term.trim();
+    let number = match term.split_once(char::is_whitespace) {
+        Some((word, number)) if word.eq_ignore_ascii_case("table") => number.trim(),
+        _ => term,
+    };
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_table || is_number).then_some(number)
+}
+
 /// What is not in the dictionary.
 #[derive(Debug, thiserror::Error)]
 #[error("the search needs words: write `pipehat dictionary search \"visit number\"`")]
 struct NoWords;
 
 impl Arguments {
-    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+    pub(crate) fn run(mut self, terminal: &Terminal) -> Result<Exit, Failure> {
+        // `"search visit number"` as one argument is meant as three.
+        if let Some(first) = self.terms.first()
+            && first.split_whitespace().next().is_some_and(|it| it.eq_ignore_ascii_case("search"))
+        {
+            let words: Vec<String> = first.split_whitespace().map(str::to_owned).collect();
+            self.terms.splice(..1, words);
+        }
         let first = self.terms.first().map(|term| term.to_lowercase()).unwrap_or_default();
         let rest = self.terms.get(1..).unwrap_or_default();
         if first == "search" {
@@ -98,21 +117,37 @@ impl Arguments {
             return self.search(rest, terminal);
         }
         // `table 0001` is one name in two words.
-        let terms = if first == "table" && !rest.is_empty() { rest } else { &self.terms };
+        let is_table = first == "table" && !rest.is_empty();
+        let terms = if is_table { rest } else { &self.terms };
         let mut exit = Exit::Ok;
         let mut shown = Vec::new();
+        let mut listed = Vec::new();
         for term in terms {
             let found = self.find(term);
-            if found.is_empty() {
-                self.tell_absent(term, terminal);
+            let events = if found.is_empty() { self.events(term) } else { Vec::new() };
+            if found.is_empty() && events.is_empty() {
+                match table_number(term, is_table) {
+                    Some(number) => self.tell_no_table(number, terminal),
+                    None => self.tell_absent(term, terminal),
+                }
                 exit = Exit::NotSo;
             }
             shown.extend(found);
+            listed.extend(events);
         }
         terminal.write(|output| {
             if self.json {
                 for group in &shown {
                     writeln!(output, "{}", describe::json(group))?;
+                }
+                for event in &listed {
+                    let event = json!({
+                        "name": Subject::Event(*event).to_string(),
+                        "kind": "event",
+                        "structure": event.structure_name(),
+                        "version": event.version().as_str(),
+                    });
+                    writeln!(output, "{event}")?;
                 }
                 return Ok(());
             }
@@ -121,6 +156,19 @@ impl Arguments {
                     writeln!(output)?;
                 }
                 describe::write(group, terminal, output)?;
+            }
+            if !shown.is_empty() && !listed.is_empty() {
+                writeln!(output)?;
+            }
+            for event in &listed {
+                let name = format!("{:10}", Subject::Event(*event).to_string());
+                let name = terminal.paint(Tone::Strong, format_args!("{name}"));
+                let version = if event.version() == self.version {
+                    String::new()
+                } else {
+                    format!("  ({})", event.version())
+                };
+                writeln!(output, "{name}  {}{version}", event.structure_name())?;
             }
             Ok(())
         })?;
@@ -145,6 +193,36 @@ impl Arguments {
         groups.into_iter().map(|(_, group)| group).collect()
     }
 
+    /// The events of a message code, as of `ADT`; of all versions, each as the newest has it.
+    fn events(&self, code: &str) -> Vec<Event> {
+        let of = |version: Version| {
+            version.events().filter(|it| it.message_code().eq_ignore_ascii_case(code.trim()))
+        };
+        if !self.all_versions {
+            return of(self.version).collect();
+        }
+        let mut events: Vec<Event> = Vec::new();
+        for event in Version::ALL.into_iter().rev().flat_map(of) {
+            if !events.iter().any(|known| known.trigger_event() == event.trigger_event()) {
+                events.push(event);
+            }
+        }
+        events.sort_by_key(|event| event.trigger_event());
+        events
+    }
+
+    fn tell_no_table(&self, number: &str, terminal: &Terminal) {
+        let having: Vec<Version> =
+            Version::ALL.into_iter().filter(|&it| !Subject::named(number, it).is_empty()).collect();
+        if self.all_versions || having.is_empty() {
+            terminal.note(format_args!("there is no table {number} in any version"));
+        } else {
+            let runs = describe::runs(&having);
+            terminal.note(format_args!("there is no table {number} in {}", self.version));
+            terminal.note(format_args!("it is in {runs}: add `--version` to see it"));
+        }
+    }
+
     fn tell_absent(&self, term: &str, terminal: &Terminal) {
         if self.all_versions {
             terminal.note(format_args!("no version has `{term}`"));
@@ -156,6 +234,10 @@ impl Arguments {
         if !others.is_empty() {
             let runs = describe::runs(&others);
             terminal.note(format_args!("it is in {runs}: add `--version` to see it"));
+            return;
+        }
+        if let Some(text) = Subject::past_end(term, self.version) {
+            terminal.note(text);
             return;
         }
         let nearest = Subject::nearest(term, self.version);

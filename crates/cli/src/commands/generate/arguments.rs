@@ -45,6 +45,19 @@ Without -o and --to the messages go to standard output, on a terminal with a lin
 The exit code is 1 if any message was not acknowledged positively, 2 if the version has no such type, 3 if a file
 cannot be written or the peer cannot be reached.";
 
+/// A version as it was asked for: 2.9 is told by the definitions of 2.9.1, and says 2.9 in MSH-12.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) version: Version,
+    pub(super) name: &'static str,
+}
+
+impl Asked {
+    const fn of(version: Version) -> Self {
+        Self { version, name: version.as_str() }
+    }
+}
+
 const WINDOW_MAX: u64 = 100_000;
 const CONNECTIONS_MAX: u64 = 10_000;
 
@@ -58,7 +71,7 @@ pub(crate) struct Arguments {
 
     /// The version of HL7; 2.5.1 if left out, or the profile's
     #[arg(long, value_name = "VERSION", value_parser = version)]
-    version: Option<Version>,
+    version: Option<Asked>,
 
     /// A partner's profile whose dialect the messages have: a name of this project, or a file
     #[arg(long, value_name = "PROFILE")]
@@ -123,16 +136,28 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         if self.list {
-            let version = self.version.unwrap_or(Version::V2_5_1);
-            return list::list(version, self.what.as_deref(), self.json, terminal);
+            let asked = self.version.unwrap_or(Asked::of(Version::V2_5_1));
+            return list::list(asked, self.what.as_deref(), self.json, terminal);
         }
         let what = self.what.as_deref().unwrap_or_default();
         let profile =
             self.profile.as_deref().map(|name| profile::load(name, terminal)).transpose()?;
         let of_profile = profile.as_ref().map(|profile| profile.version);
-        let version = self.version.or(of_profile).unwrap_or(Version::V2_5_1);
-        let selection = Selection::parse(what, version).map_err(unknown)?;
+        if let (Some(asked), Some(profile)) = (self.version, &profile)
+            && asked.version != profile.version
+        {
+            let Profile { name, version, .. } = profile;
+            return Err(Failure::usage(format!(
+                "the profile {name} is of version {version}: leave out `--version {}`",
+                asked.name
+            )));
+        }
+        let asked = self.version.or(of_profile.map(Asked::of));
+        let Asked { version, name: version_id } = asked.unwrap_or(Asked::of(Version::V2_5_1));
+        let selection = Selection::parse(what, version)
+            .map_err(|error| unknown(error.with_version_name(version_id)))?;
         let generator = Generator::new(Settings {
+            version_id,
             seed: self.seed,
             start: self.start,
             charset: self.charset.clone(),
@@ -156,7 +181,7 @@ impl Arguments {
             }
             let made =
                 destination::write(&mut generator, &selection, destination, amount, terminal)?;
-            made.tell(version, self.seed, self.json, terminal)?;
+            made.tell(version_id, self.seed, self.json, terminal)?;
             return Ok(Exit::Ok);
         };
         let tls = self.tls.client(&target.host)?;
@@ -199,11 +224,13 @@ fn refused(error: SettingsError) -> Failure {
 }
 
 /// Reads a version; errors name those that are known.
-fn version(text: &str) -> Result<Version, String> {
-    // 2.9.1 stands for 2.9 as well.
-    let name = if text == "2.9" { "2.9.1" } else { text };
-    Version::named(name.as_bytes()).ok_or_else(|| {
-        let known: Vec<&str> = Version::ALL.iter().map(|version| version.as_str()).collect();
+fn version(text: &str) -> Result<Asked, String> {
+    if text == "2.9" {
+        return Ok(Asked { version: Version::V2_9_1, name: "2.9" });
+    }
+    Version::named(text.as_bytes()).map(Asked::of).ok_or_else(|| {
+        let mut known: Vec<&str> = Version::ALL.iter().map(|version| version.as_str()).collect();
+        known.insert(known.len().saturating_sub(1), "2.9");
         format!("the versions are {}", known.join(", "))
     })
 }

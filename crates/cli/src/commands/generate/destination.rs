@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pipehat_dictionary::Version;
 use pipehat_testdata::{Generator, Selection};
 use serde_json::json;
 
@@ -50,6 +49,13 @@ struct WriteError {
     path: PathBuf,
     #[source]
     source: io::Error,
+}
+
+/// A directory whose files the messages would mix with.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is not empty: name an empty directory or a new one", path.display())]
+struct NotEmpty {
+    path: PathBuf,
 }
 
 /// What was made.
@@ -133,6 +139,10 @@ pub(super) fn write(
         Destination::Directory(path) => {
             let failed = |source| Failure::could_not(WriteError { path: path.clone(), source });
             fs::create_dir_all(&path).map_err(failed)?;
+            // Messages of another run beside these would be taken for theirs.
+            if fs::read_dir(&path).map_err(failed)?.next().is_some() {
+                return Err(Failure::could_not(NotEmpty { path }));
+            }
             let bar = Progress::new(amount, terminal);
             let digits = if amount.count == u64::MAX { 9 } else { amount.count.to_string().len() };
             let write = |bytes: &[u8], number: u64| {
@@ -189,7 +199,7 @@ impl Made {
     /// Says what was made, where the messages themselves do not stand in the way.
     pub(super) fn tell(
         &self,
-        version: Version,
+        version: &str,
         seed: u64,
         json: bool,
         terminal: &Terminal,
@@ -205,7 +215,7 @@ impl Made {
             let summary = json!({
                 "messages": self.messages,
                 "bytes": self.bytes,
-                "version": version.as_str(),
+                "version": version,
                 "seed": seed,
                 "seconds": (seconds * 1000.0).round() / 1000.0,
                 "per_second": per_second.round(),

@@ -1,24 +1,26 @@
 //! `pipehat generate --list`: the types that a version has.
 
-use pipehat_dictionary::{Event, Version};
+use pipehat_dictionary::Event;
 use pipehat_testdata::{Selection, SelectionError};
 use serde_json::json;
 
+use super::arguments::Asked;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
 /// Lists the types of a version, or those of one message code.
 pub(super) fn list(
-    version: Version,
+    asked: Asked,
     code: Option<&str>,
     json: bool,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let fits =
         |event: &Event| code.is_none_or(|code| event.message_code().eq_ignore_ascii_case(code));
-    let events: Vec<Event> = Selection::all(version).filter(fits).collect();
+    let events: Vec<Event> = Selection::all(asked.version).filter(fits).collect();
     if events.is_empty() {
         let code = code.unwrap_or_default().to_owned();
+        let version = asked.name;
         return Err(Failure::usage(SelectionError::UnknownCode { code, version }));
     }
     let name = |event: &Event| match event.trigger_event() {
@@ -30,7 +32,7 @@ pub(super) fn list(
             .iter()
             .map(|event| json!({ "type": name(event), "structure": event.structure_name() }))
             .collect();
-        let list = json!({ "version": version.as_str(), "types": list });
+        let list = json!({ "version": asked.name, "types": list });
         terminal.write(|output| writeln!(output, "{list}"))?;
         return Ok(Exit::Ok);
     }

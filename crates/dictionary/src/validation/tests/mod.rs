@@ -274,6 +274,38 @@ fn texts_name_places_and_never_values() {
 }
 
 #[test]
+fn texts_use_the_words_of_the_version() {
+    let told = |text: String| {
+        let bytes = text.replace('\n', "\r");
+        let message = Message::parse(bytes.as_bytes()).expect("a message");
+        let mut validator = Validator::new(Level::Standard);
+        let found = validator.validate(&message, &Standard);
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let check = |from: &str, to: &str, version: &str, expected: &str| {
+        let text = RESULT.replace(from, to).replace("|P|2.5.1", &format!("|P|{version}"));
+        let told = told(text);
+        assert!(told.contains(expected), "{told}");
+    };
+    check("|19700101|", "|1970-01-01|", "2.3", "is no TS value");
+    check("|19700101|", "|1970-01-01|", "2.8", "is no DTM value");
+    check(
+        "OBX|1|NM",
+        "OBX|1|QQ",
+        "2.5.1",
+        "OBX-2: this names a data type that version 2.5.1 does not have",
+    );
+    check("|19700101|F", "|19700101|FEMALE-OR-SO", "2.3", "is longer than 1 character:");
+    check("ORC|RE", "GT1|1\nORC|RE", "2.9.1", "ORU_R01 has no segment GT1");
+    check(
+        "ORU^R01^ORU_R01",
+        "ORU^R01^ORU_R03",
+        "2.5.1",
+        "MSH-9.3: MSH-9.3 is ORU_R03, which 2.5.1 does not have; ORU^R01 is ORU_R01",
+    );
+}
+
+#[test]
 fn a_person_may_say_which_version_it_is() {
     let text = ADMIT.replace("|P|2.5.1", "|P|2.77").replace('\n', "\r");
     let message = Message::parse(text.as_bytes()).expect("a message");
