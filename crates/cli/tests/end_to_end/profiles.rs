@@ -29,7 +29,7 @@ fn a_profile_is_learned_from_a_channel_whether_or_not_pipehat_runs() {
     // The index follows the journal.
     eventually("all messages are found", || learn().contains("messages: 12\n"));
     let running = learn();
-    assert!(running.contains("ZLB: { usage: R, cardinality: 0..1, after: [OBX] }"), "{running}");
+    assert!(running.contains("ZLB: { usage: R, cardinality: 1..1, after: [OBX] }"), "{running}");
     let long_ago = ["profile", "learn", "--channel", "lab", "--until", "2020-01-01T00:00:00Z"];
     let none = project.run(&long_ago);
     assert_eq!(none.status.code(), Some(3), "nothing was received then");

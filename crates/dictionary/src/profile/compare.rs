@@ -1,7 +1,8 @@
 //! What changed between two profiles, in the order in which it is likely to break a receiver.
 //!
-//! Two profiles that were learned are compared by their evidence, which tells rates; others by what they say. A change is
-//! told when it is more than chance: in evidence from few messages, small differences of rates are not.
+//! Profiles are compared by what they say, and those that were learned by their evidence, too, which tells rates; a rule
+//! that only repeats what its evidence tells is not told twice. A change is told when it is more than chance: in evidence
+//! from few messages, small differences of rates are not, unless something was always there.
 
 use std::fmt;
 
@@ -9,6 +10,7 @@ use super::constraint::Profile;
 
 mod constraints;
 mod evidence;
+mod learned;
 
 /// How likely a change breaks a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,9 +67,12 @@ pub fn compare(before: &Profile, after: &Profile) -> Vec<Change> {
             format!("the version went from {} to {}", before.version, after.version),
         );
     }
+    changes.tells_new_rules = before.evidence.is_some() == after.evidence.is_some();
     match (&before.evidence, &after.evidence) {
         (Some(first), Some(second)) => {
-            evidence::compare(first, second, after, &mut changes);
+            evidence::compare((first, before), (second, after), &mut changes);
+            let (before, after) = learned::without_learned(before, after);
+            constraints::compare(&before, &after, &mut changes);
         }
         _ => constraints::compare(before, after, &mut changes),
     }
@@ -75,7 +80,12 @@ pub fn compare(before: &Profile, after: &Profile) -> Vec<Change> {
 }
 
 #[derive(Default)]
-struct Changes(Vec<Change>);
+struct Changes {
+    changes: Vec<Change>,
+    /// Whether it is a change that something is said that was not. One that was learned says more than one that was
+    /// written, and between those it is none.
+    tells_new_rules: bool,
+}
 
 impl Changes {
     fn add(
@@ -86,15 +96,15 @@ impl Changes {
         kind: &'static str,
         text: String,
     ) {
-        self.0.push(Change { impact, share, place: place.to_string(), kind, text });
+        self.changes.push(Change { impact, share, place: place.to_string(), kind, text });
     }
 
     fn sorted(mut self) -> Vec<Change> {
-        self.0.sort_by(|one, other| {
+        self.changes.sort_by(|one, other| {
             let by_impact = one.impact.cmp(&other.impact);
             let by_share = other.share.total_cmp(&one.share);
             by_impact.then(by_share).then_with(|| one.place.cmp(&other.place))
         });
-        self.0
+        self.changes
     }
 }

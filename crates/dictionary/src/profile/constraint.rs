@@ -127,6 +127,13 @@ pub struct Length {
     pub most: Option<u32>,
 }
 
+impl Length {
+    /// Whether whatever has this length also has another.
+    pub(super) fn is_within(self, other: Self) -> bool {
+        self.least >= other.least && self.most.unwrap_or(u32::MAX) <= other.most.unwrap_or(u32::MAX)
+    }
+}
+
 /// The most fields a profile speaks of in one segment; the longest of the standard has some eighty.
 pub(super) const FIELDS_MAX: u16 = 999;
 

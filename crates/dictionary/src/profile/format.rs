@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::constraint::Length;
 use pipehat_message::{Precision, TimeOfDay, Timestamp};
 
 /// `YYYYMMDDHHMM[SS][+ZZZZ]`: what is in brackets may be left out.
@@ -27,6 +28,9 @@ enum Zone {
 
 /// The parts of a date and time in their order, as they are written; the last four are digits of the fraction.
 const PARTS: [&str; 10] = ["YYYY", "MM", "DD", "HH", "MM", "SS", ".S", "S", "S", "S"];
+
+/// The characters of an offset, as in `+0100`.
+const OFFSET_CHARACTERS: u32 = 5;
 
 /// The index in [`PARTS`] of the hour.
 const HOUR: u8 = 3;
@@ -101,6 +105,24 @@ impl Format {
             (false, _) => "",
         });
         Self::parse(&text).ok()
+    }
+
+    /// How many characters has what is written so.
+    pub(super) fn length(&self) -> Length {
+        let characters = |parts: u8| -> u32 {
+            let first = if self.time_only { HOUR } else { 0 };
+            let written = PARTS.iter().take(usize::from(parts)).skip(usize::from(first));
+            written.map(|part| part.len() as u32).sum()
+        };
+        let (offset_least, offset_most) = match self.zone {
+            Zone::Never => (0, 0),
+            Zone::Sometimes => (0, OFFSET_CHARACTERS),
+            Zone::Always => (OFFSET_CHARACTERS, OFFSET_CHARACTERS),
+        };
+        Length {
+            least: characters(self.least) + offset_least,
+            most: Some(characters(self.most) + offset_most),
+        }
     }
 
     /// Whether whatever is written so is also written as another format says.

@@ -50,6 +50,9 @@ pub const LOCAL_CODE_BYTES_MAX: usize = 8;
 /// With how many patients a code was seen that may be told though the standard does not list it.
 pub const PATIENTS_MIN: usize = 5;
 
+/// So often something has to be seen before it is said that it is always so.
+pub const SEEN_MIN: u64 = 10;
+
 /// The most different segments; further ones are counted as messages only.
 pub const SEGMENTS_MAX: usize = 256;
 

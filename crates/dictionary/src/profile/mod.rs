@@ -36,6 +36,7 @@ mod condition;
 mod constraint;
 mod constraints;
 mod decimal;
+mod declared;
 mod evidence;
 mod format;
 mod group;

@@ -15,7 +15,7 @@ use super::format::Format;
 use super::group::{GroupConstraint, GroupWay};
 use super::place::Place;
 use super::rule::{Demand, Rule};
-use super::value_set::{CODES_MAX, ValueSet};
+use super::value_set::{CODES_MAX, ValueSet, ValueSource};
 use crate::element::{Cardinality, Usage};
 use crate::table::TableNumber;
 use crate::validation::{self, CONDITIONAL_RULES};
@@ -25,6 +25,12 @@ mod evidence;
 
 /// The most places a profile speaks of; the standard's own segments have some five thousand.
 const PLACES_MAX: usize = 20_000;
+
+/// The number that the standard gives elements that have no table.
+const NO_TABLE: u16 = 9999;
+
+/// What tables list that suggest no codes.
+const NO_CODE: &str = "...";
 
 /// The most rules of a profile: each costs time for every message.
 const RULES_MAX: usize = 1_000;
@@ -154,7 +160,7 @@ impl Profile {
         let mut profile = Self::new(stem, version.unwrap_or(Version::V2_5_1));
         profile.description = description;
         profile.messages = messages.unwrap_or_default();
-        let mut reader = Reader { profile, tables, places: 0 };
+        let mut reader = Reader { profile, tables, places: 0, is_version_known: version.is_some() };
         if let Some(node) = fields.take("segments") {
             reader.segments(node, fields.diagnostics());
         }
@@ -228,9 +234,33 @@ struct Reader<'r> {
     profile: Profile,
     tables: &'r dyn CodeTables,
     places: usize,
+    /// Where it is not, a name is wrong that no version has, and nothing is said of what depends on the version.
+    is_version_known: bool,
 }
 
 impl Reader<'_> {
+    /// The versions one of which has to have what is named.
+    fn versions(&self) -> &[Version] {
+        if self.is_version_known {
+            std::slice::from_ref(&self.profile.version)
+        } else {
+            &Version::ALL
+        }
+    }
+
+    /// Who has not what is named.
+    fn nobody(&self) -> String {
+        if self.is_version_known {
+            format!("version {} has no", self.profile.version)
+        } else {
+            "no version of HL7 v2 has a".to_owned()
+        }
+    }
+
+    fn has_segment(&self, name: SegmentName) -> bool {
+        self.versions().iter().any(|version| version.segment(name).is_some())
+    }
+
     fn segments(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
         let Some(map) = node.map("segments", diagnostics) else { return };
         for (key, node) in map.iter() {
@@ -242,18 +272,17 @@ impl Reader<'_> {
                 );
                 continue;
             }
-            let known = self.profile.version.segment(place.segment).is_some();
+            let known = self.has_segment(place.segment);
             if !known
                 && !place.segment.as_str().starts_with('Z')
                 && node.as_map().and_then(|map| map.get("name")).is_none()
             {
                 self.unknown_segment(key, place, diagnostics);
+                segment(node, diagnostics);
                 continue;
             }
-            if !self.is_way(key, way.as_ref(), Some(place.segment), diagnostics) {
-                continue;
-            }
-            let Some(constraint) = segment(node, diagnostics) else { continue };
+            let is_way = self.is_way(key, way.as_ref(), Some(place.segment), diagnostics);
+            let Some(constraint) = segment(node, diagnostics).filter(|_| is_way) else { continue };
             if way.is_some() && (constraint.name.is_some() || constraint.standing.is_some()) {
                 self.of_all_places(key, "`name` and `after`", diagnostics);
                 continue;
@@ -264,15 +293,14 @@ impl Reader<'_> {
     }
 
     fn unknown_segment(&self, key: &Key, place: Place, diagnostics: &mut Diagnostics) {
-        let version = self.profile.version;
-        let names: Vec<String> =
-            version.segments().map(|segment| segment.name().to_string()).collect();
+        let of = |version: &Version| version.segments().map(|segment| segment.name().to_string());
+        let names: BTreeSet<String> = self.versions().iter().flat_map(of).collect();
         let near = nearest(place.segment.as_str(), names.iter().map(String::as_str));
         diagnostics.push(
             Diagnostic::error(
                 "profile.place",
                 &key.span,
-                format!("version {version} has no segment {}", place.segment),
+                format!("{} segment {}", self.nobody(), place.segment),
             )
             .with_nearest(near)
             .with_help("for a segment of the partner's own give it a name: `{ name: … }`"),
@@ -281,6 +309,8 @@ impl Reader<'_> {
 
     fn fields(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
         let Some(map) = node.map("fields", diagnostics) else { return };
+        let mut sound = Vec::new();
+        let mut unsound = BTreeSet::new();
         for (key, node) in map.iter() {
             self.places += 1;
             if self.places > PLACES_MAX {
@@ -289,12 +319,18 @@ impl Reader<'_> {
                 return;
             }
             let Some((way, place)) = place(key, diagnostics) else { continue };
-            if !self.is_place(key, place, diagnostics)
-                || !self.is_way(key, way.as_ref(), Some(place.segment), diagnostics)
-            {
+            let is_there = self.is_place(key, place, diagnostics)
+                && self.is_way(key, way.as_ref(), Some(place.segment), diagnostics);
+            let read = self.element(node, place, diagnostics);
+            let Some(constraint) = read.filter(|_| is_there) else {
+                unsound.insert(Place::field(place.segment, place.field));
                 continue;
+            };
+            let is_forbidden =
+                constraint.usage.as_ref().is_some_and(|usage| usage.usage == Usage::NotSupported);
+            if !is_forbidden {
+                sound.push((key, place));
             }
-            let Some(constraint) = self.element(node, place, diagnostics) else { continue };
             if way.is_some() && (constraint.name.is_some() || constraint.data_type.is_some()) {
                 self.of_all_places(key, "`name` and `type`", diagnostics);
                 continue;
@@ -303,6 +339,30 @@ impl Reader<'_> {
             let Some(own) = own else { continue };
             *own = ElementConstraint { parts: std::mem::take(&mut own.parts), ..constraint };
         }
+        if self.is_version_known {
+            // A field may be declared after its parts.
+            sound.retain(|(_, place)| !unsound.contains(&Place::field(place.segment, place.field)));
+            sound.iter().for_each(|(key, place)| self.declared(key, place, diagnostics));
+        }
+    }
+
+    /// Tells of a place that neither the version nor the profile has: it could only be a slip.
+    fn declared(&self, key: &Key, place: &Place, diagnostics: &mut Diagnostics) {
+        if !self.profile.has_not(place) {
+            return;
+        }
+        let version = self.profile.version;
+        let field = Place::field(place.segment, place.field);
+        let segment = version.segment(place.segment);
+        let most = segment.map_or(0, |segment| segment.field_count());
+        let message = if place.component == 0 || place.field > most && self.profile.has_not(&field)
+        {
+            format!("version {version} has {most} fields in {}, and no {field}", place.segment)
+        } else {
+            format!("version {version} has no {place}: {field} has fewer parts")
+        };
+        let help = "look at the number, or declare what is the partner's own with a `type` or a `name`, as in `{ type: ST, usage: R }`";
+        diagnostics.push(Diagnostic::error("profile.place", &key.span, message).with_help(help));
     }
 
     fn groups(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
@@ -315,10 +375,8 @@ impl Reader<'_> {
                 );
             });
             let Ok(way) = way else { continue };
-            if !self.is_way(key, Some(&way), None, diagnostics) {
-                continue;
-            }
-            let Some(read) = group(node, diagnostics) else { continue };
+            let is_way = self.is_way(key, Some(&way), None, diagnostics);
+            let Some(read) = group(node, diagnostics).filter(|_| is_way) else { continue };
             let own = self.profile.groups.entry(way).or_default();
             *own = GroupConstraint { segments: std::mem::take(&mut own.segments), ..read };
         }
@@ -332,7 +390,7 @@ impl Reader<'_> {
         segment: Option<SegmentName>,
         diagnostics: &mut Diagnostics,
     ) -> bool {
-        let Some(way) = way else { return true };
+        let Some(way) = way.filter(|_| self.is_version_known) else { return true };
         match way.problem(&self.profile, segment) {
             None => true,
             Some(problem) => {
@@ -371,7 +429,7 @@ impl Reader<'_> {
             return refuse(diagnostics, message, "look at the numbers");
         }
         // A field of the partner's own may stand behind those of the standard.
-        let known = self.profile.version.segment(place.segment).is_some()
+        let known = self.has_segment(place.segment)
             || self.profile.segments.contains_key(&place.segment)
             || place.segment.as_str().starts_with('Z');
         if !known {
@@ -400,7 +458,7 @@ impl Reader<'_> {
             fields.optional("type", |node, diagnostics| self.data_type(node, diagnostics));
         let usage = usage_constraint(&mut fields);
         let cardinality_node = fields.map().get("cardinality");
-        let cardinality = fields.optional("cardinality", cardinality);
+        let cardinality = cardinality_beside(usage.as_ref(), &mut fields);
         if let Some(node) = cardinality_node.filter(|_| place.component != 0) {
             fields.diagnostics().push(
                 Diagnostic::error(
@@ -414,7 +472,22 @@ impl Reader<'_> {
         let length = fields.optional("length", length);
         let values = fields.optional("values", |node, diagnostics| self.values(node, diagnostics));
         let constant = fields.optional("constant", |node, diagnostics| {
-            node.text_not_empty(diagnostics).map(Box::<str>::from)
+            let text = node.text_not_empty(diagnostics)?;
+            // A constant with parts is compared as a whole, a code without them.
+            let is_other =
+                |values: &ValueSet| !text.contains(['^', '&']) && !values.contains(text.as_bytes());
+            if values.as_ref().is_some_and(is_other) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "profile.values",
+                        &node.span,
+                        "this is none of the `values` beside it, so that no value would do",
+                    )
+                    .with_help("remove one of `constant` and `values`, or list the constant there"),
+                );
+                return None;
+            }
+            Some(Box::<str>::from(text))
         });
         let format = fields.optional("format", |node, diagnostics| {
             let read = Format::parse(node.text_not_empty(diagnostics)?);
@@ -449,16 +522,17 @@ impl Reader<'_> {
 
     fn data_type(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
         let text = node.text_not_empty(diagnostics)?;
-        let version = self.profile.version;
-        if version.data_type(text).is_some() {
+        let versions = self.versions();
+        if versions.iter().any(|version| version.data_type(text).is_some()) {
             return Some(text.into());
         }
-        let names: Vec<&str> = version.data_types().map(|data_type| data_type.name()).collect();
+        let of = |version: &Version| version.data_types().map(|data_type| data_type.name());
+        let names: BTreeSet<&str> = versions.iter().flat_map(of).collect();
         diagnostics.push(
             Diagnostic::error(
                 "profile.type",
                 &node.span,
-                format!("version {version} has no data type of this name"),
+                format!("{} data type of this name", self.nobody()),
             )
             .with_nearest(nearest(text, names.iter().copied())),
         );
@@ -489,25 +563,50 @@ impl Reader<'_> {
             ("table", node) => {
                 let with = fields.optional("with", list).unwrap_or_default();
                 let without = fields.optional("without", list).unwrap_or_default();
-                let table = self.table(node, fields.diagnostics())?;
-                Some(ValueSet::standard(
-                    table,
-                    with.into_iter().collect(),
-                    without.into_iter().collect(),
-                ))
+                let table = self.table(node, fields.diagnostics());
+                table.map(|table| {
+                    let codes = |codes: Vec<Box<str>>| codes.into_iter().collect();
+                    ValueSet::standard(table, codes(with), codes(without))
+                })
             }
             (_, node) => self.code_table(node, fields.diagnostics()),
         };
+        let allows_none = |values: &&ValueSet| {
+            let mut codes = values.table().into_iter().flat_map(|table| table.codes());
+            values.with().is_empty()
+                && codes
+                    .all(|code| code.code() == NO_CODE || values.without().contains(code.code()))
+        };
+        if let Some(values) = values.as_ref().filter(allows_none)
+            && let ValueSource::Standard(number) = values.source()
+        {
+            fields.diagnostics().push(
+                Diagnostic::error(
+                    "profile.values",
+                    &node.span,
+                    format!("table {number} lists no codes, so that no value would do"),
+                )
+                .with_help(format!(
+                    "give the codes beside it, as in `{{ table: {number}, with: [N1, N2] }}`, or list them: `values: [N1, N2]`"
+                )),
+            );
+        }
         fields.finish().then_some(values?)
     }
 
     fn table(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<crate::table::Table> {
         let text = node.text_not_empty(diagnostics)?;
-        let version = self.profile.version;
-        let table = TableNumber::parse(text).and_then(|number| version.table(number));
+        let number = TableNumber::parse(text).filter(|number| number.get() != NO_TABLE);
+        let table = number.and_then(|number| {
+            self.versions().iter().rev().find_map(|version| version.table(number))
+        });
         if table.is_none() {
+            let message = match self.is_version_known {
+                true => format!("version {} has no such table", self.profile.version),
+                false => "no version of HL7 v2 has such a table".to_owned(),
+            };
             diagnostics.push(
-                Diagnostic::error("profile.values", &node.span, format!("version {version} has no such table"))
+                Diagnostic::error("profile.values", &node.span, message)
                     .with_help("write the number of an HL7 table, as in `table: 0001`; for a code table of this project write `codes: NAME`"),
             );
         }
@@ -556,7 +655,7 @@ fn segment(node: &Node, diagnostics: &mut Diagnostics) -> Option<SegmentConstrai
     fields.misplaced("fields", "fields stand under `fields` of the profile: `ZPI-1: { … }`");
     let name = fields.optional("name", boxed_text);
     let usage = usage_constraint(&mut fields);
-    let cardinality = fields.optional("cardinality", cardinality);
+    let cardinality = cardinality_beside(usage.as_ref(), &mut fields);
     let standing = fields.optional("after", standing);
     fields.finish().then(|| SegmentConstraint {
         name,
@@ -678,7 +777,7 @@ fn group(node: &Node, diagnostics: &mut Diagnostics) -> Option<GroupConstraint> 
     }
     let mut fields = Fields::of(node, "group", diagnostics)?;
     let usage = usage_constraint(&mut fields);
-    let cardinality = fields.optional("cardinality", cardinality);
+    let cardinality = cardinality_beside(usage.as_ref(), &mut fields);
     fields.finish().then(|| GroupConstraint { usage, cardinality, ..GroupConstraint::default() })
 }
 
@@ -807,6 +906,33 @@ fn cardinality(node: &Node, diagnostics: &mut Diagnostics) -> Option<Cardinality
     let (least, most) = range(node, u32::from(u16::MAX) - 1, diagnostics)?;
     let number = |number: u32| u16::try_from(number).ok();
     Some(Cardinality { least: number(least)?, most: most.and_then(number) })
+}
+
+/// `cardinality`, which must not say otherwise than the usage beside it (HL7 v2.5.1 §2.12.6.5: R has a least of one, X of
+/// none).
+fn cardinality_beside(
+    usage: Option<&UsageConstraint>,
+    fields: &mut Fields<'_, '_>,
+) -> Option<Cardinality> {
+    let usage = usage.filter(|usage| usage.when.is_none()).map(|usage| usage.usage);
+    fields.optional("cardinality", |node, diagnostics| {
+        let read = cardinality(node, diagnostics)?;
+        let (message, help) = match usage {
+            Some(Usage::Required) if read.least == 0 => {
+                let most = read.most.filter(|most| *most > 0);
+                let most = most.map_or("*".to_owned(), |most| most.to_string());
+                let help = format!("write `1..{most}`, or `usage: RE` for what may be missing");
+                ("what is required is there at least once", help)
+            }
+            Some(Usage::NotSupported) if read.least > 0 => {
+                let help = "remove the cardinality, or the usage X";
+                ("what is not supported is never there", help.to_owned())
+            }
+            _ => return Some(read),
+        };
+        diagnostics.push(Diagnostic::error("profile.range", &node.span, message).with_help(help));
+        None
+    })
 }
 
 fn length(node: &Node, diagnostics: &mut Diagnostics) -> Option<Length> {

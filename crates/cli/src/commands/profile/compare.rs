@@ -20,8 +20,16 @@ Each side is a profile (a file that ends with .yaml) or traffic: a file or direc
 compare two periods of a channel, learn a profile of each with `pipehat profile learn --channel
 NAME --since … --until …`.
 
-What is likely to break a receiver comes first. The exit code is 1 when something breaking changed,
-and 0 when not.";
+What the profiles say is compared, and what they were learned from (`evidence`). What is likely to
+break a receiver comes first:
+
+  breaking  new codes, types, repetitions; what was there in 90 % or always, and is missing beyond
+            chance; less precise dates; a rule that promises less (R to RE, another format)
+  notable   what a receiver may notice: new fields, a gap in what was always there that may be
+            chance, another length
+  minor     what should be of no consequence, as a rule that promises more
+
+The exit code is 1 when something breaking changed, and 0 when not.";
 
 /// Tell what changed between two profiles, or two sets of messages
 #[derive(Debug, clap::Args)]

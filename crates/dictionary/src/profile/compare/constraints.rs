@@ -11,6 +11,7 @@ use crate::element::{Cardinality, Usage};
 use crate::profile::constraint::{
     ElementConstraint, Profile, SegmentConstraint, Standing, UsageConstraint,
 };
+use crate::profile::format::Format;
 use crate::profile::group::{GroupConstraint, GroupWay};
 use crate::profile::place::Place;
 use crate::profile::value_set::{ValueSet, ValueSource};
@@ -131,22 +132,15 @@ fn element(
     let (was, is) = (was.unwrap_or(&nothing), is.unwrap_or(&nothing));
     usage(place, was.usage.as_ref(), is.usage.as_ref(), changes);
     cardinality(place, was.cardinality, is.cardinality, changes);
-    if let Some(before) = was.length {
-        let within = is.length.is_none_or(|is| {
-            is.least >= before.least
-                && is.most.unwrap_or(u32::MAX) <= before.most.unwrap_or(u32::MAX)
-        });
-        if !within {
-            let now = is.length.map(shown_length);
-            add(place, "length", "length", shown_length(before), now, Impact::Notable, changes);
-        }
-    }
+    length(place, was, is, changes);
     // What is said of the first part is said of the whole.
     let first = is.part(1);
     let is_values = is.values.as_deref().or(first.and_then(|first| first.values.as_deref()));
     let is_constant = is.constant.as_deref().or(first.and_then(|first| first.constant.as_deref()));
-    if let Some(was) = was.values.as_deref() {
-        values(place, was, is_values, is_constant, changes);
+    match (was.values.as_deref(), is.values.is_some()) {
+        (Some(was), _) => values(place, was, is_values, is_constant, changes),
+        (None, true) => new_rule(place, "value set", "new-code", None, changes),
+        (None, false) => {}
     }
     if let Some(before) = was.constant.as_deref() {
         let is_only = is_values.is_some_and(|values| {
@@ -157,26 +151,27 @@ fn element(
             let now = is_constant.map(str::to_owned);
             add(place, "constant", "constant", before.to_owned(), now, Impact::Breaking, changes);
         }
+    } else if let Some(now) = is.constant.as_deref().filter(|_| was.values.is_none()) {
+        new_rule(place, "constant", "constant", Some(now.to_owned()), changes);
     }
     if let Some(before) = &was.format {
         let now = is.format.as_ref().or(first.and_then(|first| first.format.as_ref()));
-        if now.is_none_or(|now| !now.is_within(before)) {
+        let impact = match now {
+            Some(now) if now == before => None,
+            Some(now) if now.is_within(before) => Some(Impact::Minor),
+            _ => Some(Impact::Breaking),
+        };
+        if let Some(impact) = impact {
             let now = now.map(ToString::to_string);
-            add(place, "format", "format", before.to_string(), now, Impact::Breaking, changes);
+            add(place, "format", "format", before.to_string(), now, impact, changes);
         }
+    } else if let Some(now) = is.format.as_ref().filter(|_| was.length.is_none()) {
+        new_rule(place, "format", "format", Some(now.to_string()), changes);
     }
-    if let (Some(before), Some(now)) = (&was.pattern, &is.pattern)
-        && before.as_str() != now.as_str()
-    {
-        let (before, now) = (before.as_str().to_owned(), Some(now.as_str().to_owned()));
-        add(place, "pattern", "pattern", before, now, Impact::Notable, changes);
-    }
-    if let (Some(before), Some(now)) = (&was.data_type, &is.data_type)
-        && before != now
-    {
-        let now = Some(now.to_string());
-        add(place, "type", "type", before.to_string(), now, Impact::Breaking, changes);
-    }
+    let pattern = |said: &ElementConstraint| said.pattern.as_ref().map(|it| it.as_str().to_owned());
+    text(place, "pattern", (pattern(was), pattern(is)), Impact::Notable, changes);
+    let data_type = |said: &ElementConstraint| said.data_type.as_deref().map(str::to_owned);
+    text(place, "type", (data_type(was), data_type(is)), Impact::Breaking, changes);
     let last = |element: &ElementConstraint| present(&element.parts).last().map_or(0, |(at, _)| at);
     for position in 1..=last(was).max(last(is)) {
         element(place.part(position), was.part(position), is.part(position), changes);
@@ -199,6 +194,66 @@ fn add(
     changes.add(impact, 100.0, place, kind, text);
 }
 
+/// What is said now and was not. It promises more, which breaks nobody.
+fn new_rule(
+    place: At<'_>,
+    what: &str,
+    kind: &'static str,
+    now: Option<String>,
+    changes: &mut Changes,
+) {
+    if changes.tells_new_rules {
+        let now = now.map_or(String::new(), |now| format!(": {now}"));
+        let text = format!("{place} has a {what} now, before none{now}");
+        changes.add(Impact::Minor, 100.0, place, kind, text);
+    }
+}
+
+/// Two texts that are the same or not.
+fn text(
+    place: At<'_>,
+    what: &'static str,
+    (was, is): (Option<String>, Option<String>),
+    impact: Impact,
+    changes: &mut Changes,
+) {
+    match (was, is) {
+        (Some(was), Some(is)) if was != is => {
+            add(place, what, what, was, Some(is), impact, changes);
+        }
+        (Some(was), None) if changes.tells_new_rules => {
+            add(place, what, what, was, None, Impact::Notable, changes);
+        }
+        (None, Some(is)) => new_rule(place, what, what, Some(is), changes),
+        _ => {}
+    }
+}
+
+/// The length, or that of the format that is said now in its stead.
+fn length(place: At<'_>, was: &ElementConstraint, is: &ElementConstraint, changes: &mut Changes) {
+    let Some(before) = was.length else {
+        if let Some(now) = is.length.filter(|_| was.format.is_none()) {
+            new_rule(place, "length", "length", Some(shown_length(now)), changes);
+        }
+        return;
+    };
+    let first = is.part(1);
+    let format = is.format.as_ref().or(first.and_then(|first| first.format.as_ref()));
+    let now = is.length.or_else(|| format.map(Format::length));
+    let impact = match now {
+        Some(now) if now == before && is.length.is_some() => return,
+        Some(now) if now.is_within(before) => Impact::Minor,
+        Some(_) => Impact::Notable,
+        None if changes.tells_new_rules => Impact::Notable,
+        None => return,
+    };
+    let shown = match (is.length, format) {
+        (None, Some(format)) => Some(format!("that of the format {format}")),
+        _ => now.map(shown_length),
+    };
+    add(place, "length", "length", shown_length(before), shown, impact, changes);
+}
+
 fn usage(
     place: At<'_>,
     was: Option<&UsageConstraint>,
@@ -214,6 +269,8 @@ fn usage(
         if is_now(Usage::NotSupported) {
             let text = format!("{place} is not sent any more");
             changes.add(Impact::Notable, 100.0, place, "usage", text);
+        } else if let Some(is) = is {
+            new_rule(place, "usage", "usage", Some(shown(is)), changes);
         }
         return;
     };
@@ -222,7 +279,7 @@ fn usage(
     }
     let impact = match was.usage {
         // Whoever is always sent what was sent sometimes is not worse off.
-        _ if was.usage != Usage::NotSupported && is_now(Usage::Required) => return,
+        _ if was.usage != Usage::NotSupported && is_now(Usage::Required) => Impact::Minor,
         Usage::Required if was.when.is_some() => Impact::Notable,
         // What was always there may be missing, what never was may come.
         Usage::Required | Usage::NotSupported => Impact::Breaking,
@@ -238,13 +295,24 @@ fn cardinality(
     is: Option<Cardinality>,
     changes: &mut Changes,
 ) {
-    let Some(was) = was else { return };
+    let Some(was) = was else {
+        if let Some(is) = is {
+            let now = Some(shown_cardinality(is));
+            new_rule(place, "cardinality", "repeats", now, changes);
+        }
+        return;
+    };
     let most = |cardinality: Cardinality| cardinality.most.unwrap_or(u16::MAX);
-    if is.is_some_and(|is| most(is) > most(was)) {
-        let now = is.map(shown_cardinality);
-        let old = shown_cardinality(was);
-        add(place, "cardinality", "repeats", old, now, Impact::Breaking, changes);
-    }
+    let impact = match is {
+        Some(is) if is == was => return,
+        Some(is) if most(is) > most(was) => Impact::Breaking,
+        Some(is) if is.least < was.least => Impact::Notable,
+        Some(_) => Impact::Minor,
+        None if changes.tells_new_rules => Impact::Notable,
+        None => return,
+    };
+    let now = is.map(shown_cardinality);
+    add(place, "cardinality", "repeats", shown_cardinality(was), now, impact, changes);
 }
 
 fn values(
@@ -254,7 +322,11 @@ fn values(
     constant: Option<&str>,
     changes: &mut Changes,
 ) {
-    if constant.is_some_and(|constant| was.contains(constant.as_bytes())) {
+    if let Some(constant) = constant.filter(|constant| was.contains(constant.as_bytes())) {
+        if is.is_none() {
+            let text = format!("{place} is always `{constant}` now, before one of some codes");
+            changes.add(Impact::Minor, 100.0, place, "code-gone", text);
+        }
         return;
     }
     let Some(is) = is else {
@@ -285,6 +357,11 @@ fn values(
     let gone: Vec<_> = was.with().iter().filter(|code| !is.contains(code.as_bytes())).collect();
     if !gone.is_empty() {
         let text = format!("{place} is never {} any more", shown(gone));
+        changes.add(Impact::Minor, 100.0, place, "code-gone", text);
+    } else if is.source() != was.source()
+        && is.with().iter().all(|code| was.contains(code.as_bytes()))
+    {
+        let text = format!("{place} has fewer codes than before");
         changes.add(Impact::Minor, 100.0, place, "code-gone", text);
     }
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use pipehat_message::SegmentName;
 
 use super::{Changes, Impact};
-use crate::profile::constraint::Profile;
+use crate::element::Usage;
+use crate::profile::constraint::{Profile, UsageConstraint};
 use crate::profile::evidence::{ElementEvidence, Evidence, percent, shown_percent};
 use crate::profile::format::precision_name;
+use crate::profile::learn::SEEN_MIN;
 use crate::profile::place::Place;
 
 /// A rate that moved by fewer points is taken for the same.
@@ -19,15 +21,18 @@ const RELIED_ON: f64 = 90.0;
 /// How many standard errors a rate has to move, so that chance does not look like a change.
 const STANDARD_ERRORS: f64 = 3.0;
 
+/// The same for what was always there: there chance alone makes no gap.
+const STANDARD_ERRORS_OF_ALWAYS: f64 = 2.0;
+
+/// Compares what the profiles were learned from; `was` and `profile` are those of before and after.
 pub(super) fn compare(
-    before: &Evidence,
-    after: &Evidence,
-    profile: &Profile,
+    (before, was): (&Evidence, &Profile),
+    (after, profile): (&Evidence, &Profile),
     changes: &mut Changes,
 ) {
     types(before, after, changes);
     whole(before, after, changes);
-    segments(before, after, changes);
+    segments((before, was), (after, profile), changes);
     for (place, was) in &before.elements {
         if !after.segments.contains_key(&place.segment) || parent_is_gone(*place, after) {
             continue;
@@ -76,15 +81,35 @@ fn named(place: Place, profile: &Profile) -> String {
     }
 }
 
+/// How likely it breaks a receiver that one rate became another; none when it may be chance. Who relies on what was there
+/// misses it; what was always there is required by a profile that was learned from it, so that a gap is never passed over.
+fn impact_of_rate(was: (u64, u64), is: (u64, u64), relied: bool) -> Option<Impact> {
+    let less = percent(is.0, is.1) < percent(was.0, was.1);
+    if moved(was, is) {
+        let relied = relied || percent(was.0, was.1) >= RELIED_ON;
+        return Some(if less && relied { Impact::Breaking } else { Impact::Notable });
+    }
+    let was_always = was.0 == was.1 && was.1 >= SEEN_MIN;
+    if !was_always || !less || is.1 == 0 {
+        return None;
+    }
+    let is_sure = moved_by(was, is, STANDARD_ERRORS_OF_ALWAYS);
+    Some(if is_sure { Impact::Breaking } else { Impact::Notable })
+}
+
 /// Whether two rates differ by more than chance, and enough to matter.
 fn moved(was: (u64, u64), is: (u64, u64)) -> bool {
+    moved_by(was, is, STANDARD_ERRORS)
+}
+
+fn moved_by(was: (u64, u64), is: (u64, u64), standard_errors: f64) -> bool {
     let points = (percent(was.0, was.1) - percent(is.0, is.1)).abs();
     if was.1 == 0 || is.1 == 0 || points < POINTS_MIN {
         return false;
     }
     let pooled = (was.0 + is.0) as f64 / (was.1 + is.1) as f64;
     let error = (pooled * (1.0 - pooled) * (1.0 / was.1 as f64 + 1.0 / is.1 as f64)).sqrt() * 100.0;
-    points > STANDARD_ERRORS * error
+    points > standard_errors * error
 }
 
 fn types(before: &Evidence, after: &Evidence, changes: &mut Changes) {
@@ -161,7 +186,22 @@ fn whole(before: &Evidence, after: &Evidence, changes: &mut Changes) {
     }
 }
 
-fn segments(before: &Evidence, after: &Evidence, changes: &mut Changes) {
+/// Whether a segment was required of some messages, and is not any more.
+fn is_relied_on(name: SegmentName, was: &Profile, is: &Profile) -> bool {
+    let usage = |profile: &Profile| {
+        let usage = profile.segment(name)?.usage.as_ref();
+        usage.filter(|usage| usage.usage == Usage::Required).cloned()
+    };
+    let Some(was) = usage(was) else { return false };
+    let text = |usage: &UsageConstraint| usage.when.as_ref().map(|when| when.text().to_owned());
+    usage(is).is_none_or(|is| is.when.is_some() && text(&is) != text(&was))
+}
+
+fn segments(
+    (before, was_said): (&Evidence, &Profile),
+    (after, is_said): (&Evidence, &Profile),
+    changes: &mut Changes,
+) {
     for (name, was) in &before.segments {
         let rate_before = shown_percent(was.messages, before.messages);
         let Some(is) = after.segments.get(name) else {
@@ -173,11 +213,10 @@ fn segments(before: &Evidence, after: &Evidence, changes: &mut Changes) {
             continue;
         };
         let (was_rate, is_rate) = ((was.messages, before.messages), (is.messages, after.messages));
-        if moved(was_rate, is_rate) {
+        let relied = is_relied_on(*name, was_said, is_said);
+        if let Some(impact) = impact_of_rate(was_rate, is_rate, relied) {
             let less =
                 percent(is.messages, after.messages) < percent(was.messages, before.messages);
-            let relied = percent(was.messages, before.messages) >= RELIED_ON;
-            let impact = if less && relied { Impact::Breaking } else { Impact::Notable };
             let share = (percent(was.messages, before.messages)
                 - percent(is.messages, after.messages))
             .abs();
@@ -281,10 +320,8 @@ fn element(
     changes: &mut Changes,
 ) {
     let share = is.percent();
-    if moved((was.valued, was.of), (is.valued, is.of)) {
+    if let Some(impact) = impact_of_rate((was.valued, was.of), (is.valued, is.of), false) {
         let less = is.percent() < was.percent();
-        let impact =
-            if less && was.percent() >= RELIED_ON { Impact::Breaking } else { Impact::Notable };
         let text = format!(
             "{place}{} was valued in {}, now in {}",
             named(place, profile),
@@ -414,8 +451,10 @@ fn lengths(place: Place, was: &ElementEvidence, is: &ElementEvidence, changes: &
     let (Some((was_least, was_most)), Some((is_least, is_most))) = (was.length, is.length) else {
         return;
     };
-    // What is told of a code or a date says this, too.
-    if !is.codes.is_empty() || !is.precisions.is_empty() {
+    // What is told of codes or dates says this, too, where both sides have them.
+    let both_coded = !was.codes.is_empty() && !is.codes.is_empty();
+    let both_dated = !was.precisions.is_empty() && !is.precisions.is_empty();
+    if both_coded || both_dated {
         return;
     }
     let share = is.percent();

@@ -206,7 +206,9 @@ impl<'g> Gathering<'g> {
                 Some(Usage::NotSupported) => Some(UsageConstraint::of(Usage::NotSupported)),
                 _ => None,
             };
-            constraint.cardinality = cardinality(element, around).filter(|one| *one != ANY_NUMBER);
+            constraint.cardinality = cardinality(element, around)
+                .filter(|one| *one != ANY_NUMBER)
+                .and_then(|one| beside_usage(constraint.usage.as_ref(), one));
         } else {
             merge(constraint, usage, around);
         }
@@ -267,7 +269,9 @@ impl<'g> Gathering<'g> {
             let own = Cardinality { least, ..cardinality };
             let most = defined.map(|defined| defined.cardinality().most);
             let says_more = most.is_none_or(|most| most != own.most) || own.least > 1;
-            constraint.cardinality = Some(own).filter(|own| says_more && *own != ANY_NUMBER);
+            constraint.cardinality = Some(own)
+                .filter(|own| says_more && *own != ANY_NUMBER)
+                .and_then(|own| beside_usage(constraint.usage.as_ref(), own));
         }
         constraint.length = length(element).filter(|length| {
             defined.is_none_or(|defined| defined.length_max() != length.most || length.least > 1)
@@ -482,7 +486,18 @@ impl Occurring {
             let says_most = standard.map_or(own.most.is_some(), |it| most(it) != own.most);
             says_most || own.least > 1
         });
-        (usage.map(UsageConstraint::of), cardinality)
+        let usage = usage.map(UsageConstraint::of);
+        let cardinality = cardinality.and_then(|own| beside_usage(usage.as_ref(), own));
+        (usage, cardinality)
+    }
+}
+
+/// A cardinality that does not say otherwise than the usage beside it.
+fn beside_usage(usage: Option<&UsageConstraint>, own: Cardinality) -> Option<Cardinality> {
+    match usage.map(|usage| usage.usage) {
+        Some(Usage::NotSupported) => None,
+        Some(Usage::Required) => Some(Cardinality { least: own.least.max(1), ..own }),
+        _ => Some(own),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pipehat_message::SegmentName;
 
 use super::tally::{Content, ElementTally, REPEATS, SegmentTally};
-use super::{Learner, OTHER, TypeTally};
+use super::{Learner, OTHER, SEEN_MIN, TypeTally};
 use crate::element::{Cardinality, Element, Usage};
 use crate::profile::condition::Condition;
 use crate::profile::constraint::{
@@ -22,14 +22,14 @@ use crate::structure::NodeKind;
 use crate::table::Table;
 use crate::version::Version;
 
-/// So often something has to be seen before it is said that it is always so.
-const SEEN_MIN: u64 = 10;
-
 /// So often values have to be of one length before it is said that they always are.
 const LENGTHS_SEEN_MIN: u64 = 50;
 
 /// The most repetitions that are taken to be meant; more are what there just was.
 const REPETITIONS_MEANT: u64 = 5;
+
+/// What something is called that the standard does not have.
+const UNKNOWN: &str = "unknown to the standard";
 
 /// So many components a coded element has in every version.
 const CODED_COMPONENTS_MAX: usize = 6;
@@ -95,10 +95,13 @@ impl Learner {
         let mut constraint =
             SegmentConstraint { usage: self.segment_usage(tally), ..SegmentConstraint::default() };
         if definition.is_none() && !name.as_str().starts_with('Z') {
-            constraint.name = Some("unknown to the standard".into());
+            constraint.name = Some(UNKNOWN.into());
         }
         if tally.most == 1 && tally.messages >= SEEN_MIN {
-            constraint.cardinality = Some(Cardinality { least: 0, most: Some(1) });
+            let is_required =
+                |usage: &UsageConstraint| usage.when.is_none() && usage.usage == Usage::Required;
+            let least = u16::from(constraint.usage.as_ref().is_some_and(is_required));
+            constraint.cardinality = Some(Cardinality { least, most: Some(1) });
         }
         if is_own && name != SegmentName::MSH {
             constraint.standing = Some(Standing::After(tally.before.keys().copied().collect()));
@@ -121,14 +124,19 @@ impl Learner {
             let defined = definition.and_then(|definition| definition.field(usize::from(position)));
             let only = only_part(field);
             let mut learned = constraint_of(field, defined, tally.total, Depth::Field);
-            if let Some(part) = only {
+            if let Some(only) = only {
                 let part =
-                    constraint_of(part, table_holder(defined), field.occurrences, Depth::Part);
+                    constraint_of(only, table_holder(defined), field.occurrences, Depth::Part);
                 (learned.values, learned.format) = (part.values, part.format);
-                learned.length = part.length;
+                // Separators without anything behind them count as characters of the field.
+                let is_bare = (field.shortest, field.longest) == (only.shortest, only.longest);
+                learned.length = part.length.filter(|_| is_bare);
             }
             if definition.is_none() || defined.is_none() {
                 learned.data_type = guessed_type(field, position, profile.version);
+            }
+            if definition.is_some() && defined.is_none() && learned.data_type.is_none() {
+                learned.name = Some(UNKNOWN.into());
             }
             put(profile, place, learned);
             let mut seen = evidence_of(field, tally.total, defined);
@@ -155,7 +163,11 @@ impl Learner {
                     .filter(|component| component.table().is_some())
                     .or(holder)
                     .or(component);
-                put(profile, place, constraint_of(part, defined, field.occurrences, Depth::Part));
+                let mut learned = constraint_of(part, defined, field.occurrences, Depth::Part);
+                if !learned.is_empty() && profile.has_not(&place) {
+                    learned.name = Some(UNKNOWN.into());
+                }
+                put(profile, place, learned);
                 evidence.elements.insert(place, evidence_of(part, field.occurrences, defined));
                 for (position, subpart) in
                     (1_u16..).zip(&part.parts).filter(|(_, part)| part.valued > 0)

@@ -524,6 +524,8 @@ pub(super) fn component_content(
         ("CE" | "CWE" | "CNE" | "CF", 1 | 3 | 4 | 6) => return Content::Code,
         ("CE" | "CWE" | "CNE" | "CF", _) | ("CX" | "CK", 1) => return Content::Other,
         ("EI", 2) | ("HD", 1) => return Content::Code,
+        // Before 2.5 the standard types it ST, and says in prose how it is written (HL7 v2.4 §2.9.47).
+        ("TS", 1) => return Content::Date,
         _ => {}
     }
     match data_type.component(component) {

@@ -122,7 +122,9 @@ fn elements(
                 counts(node, diagnostics, |key| key.parse().ok())
             })
             .unwrap_or_default();
-        let most = fields.optional("most", count).unwrap_or(u64::from(!repeats.is_empty()));
+        // What never repeats is written without it.
+        let once = u64::from(valued.is_some_and(|valued| valued > 0));
+        let most = fields.optional("most", count).unwrap_or(once);
         let length = fields.optional("length", |node, diagnostics| {
             let (least, most) = super::range(node, u32::MAX, diagnostics)?;
             Some((u64::from(least), u64::from(most?)))

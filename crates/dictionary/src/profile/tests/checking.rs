@@ -109,7 +109,7 @@ fn rules() {
 #[test]
 fn no_text_tells_a_value() {
     let text =
-        "fields: { PID-3.1: { length: 9 }, PID-5.1: { values: [X], pattern: y, constant: Z } }";
+        "fields: { PID-3.1: { length: 9 }, PID-5.1: { values: [Z], pattern: y, constant: Z } }";
     let message = Message::parse(MESSAGE.as_bytes()).expect("a message");
     let findings = profile(text).findings(&message);
     assert!(findings.len() >= 4);

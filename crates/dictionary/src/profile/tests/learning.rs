@@ -66,8 +66,8 @@ fn a_learned_profile_says_what_there_is() {
     accepts(&profile, &messages, &text);
     for line in [
         "messages: [ORU^R01]",
-        "PV1: { usage: R, cardinality: 0..1 }",
-        "ZLB: { usage: R, cardinality: 0..1, after: [NTE, OBX] }",
+        "PV1: { usage: R, cardinality: 1..1 }",
+        "ZLB: { usage: R, cardinality: 1..1, after: [NTE, OBX] }",
         "PID-3: { usage: R, cardinality: 1..2 }",
         "PID-3.5: { usage: R, values: [MR, PI] }",
         "PID-7: { usage: R, format: YYYYMMDD }",
@@ -125,6 +125,28 @@ fn a_field_of_nothing_but_separators_has_no_first_part() {
     messages.extend(results(20));
     let (profile, text) = learned(&messages);
     accepts(&profile, &messages, &text);
+}
+
+#[test]
+fn separators_at_the_end_of_a_field_count_in_its_length() {
+    let messages: Vec<String> =
+        (0..60).map(|number| format!("{}ZAB|A{number:02}^^|x\r", result(number))).collect();
+    let (profile, text) = learned(&messages);
+    accepts(&profile, &messages, &text);
+}
+
+#[test]
+fn fields_and_parts_beyond_the_standard_are_declared() {
+    let of = |number| {
+        let text = result(number).replace("|P|2.5.1", "|P|2.5.1||||||||||||||X1^a&b^^^^^^^^^^^^Q7");
+        text.replace("|I|", "|I^X^Y|")
+    };
+    let messages: Vec<String> = (0..60).map(of).collect();
+    let (profile, text) = learned(&messages);
+    accepts(&profile, &messages, &text);
+    for line in ["MSH-26: { name: unknown to", "PV1-2.3: { name: unknown to"] {
+        assert!(text.contains(line), "{line:?} is missing from\n{text}");
+    }
 }
 
 #[test]

@@ -84,10 +84,64 @@ fn slips_are_told_with_place_and_remedy() {
     check("rules: [{ when: 'PV1-2 exists' }]", &["needs one of the keys"]);
     check("rules: [{ require: [PV1-3, PID-3] }]", &["one rule for each segment"]);
     check("accept: [{ rule: code-not-sugested }]", &["did you mean `code-not-suggested`?"]);
+    check("fields: { PID-99: R }", &["lab2.yaml:3:11", "and no PID-99", "a `type` or a `name`"]);
+    check("fields: { PID-99.2: { length: 3 } }", &["lab2.yaml:3:11", "and no PID-99"]);
+    check("fields: { MSH-9.7: R }", &["lab2.yaml:3:11", "no MSH-9.7: MSH-9 has fewer parts"]);
+    check("fields: { PID-3.4.9: R }", &["no PID-3.4.9"]);
+    check("fields: { PID-8.2: R }", &["no PID-8.2"]);
+    check("fields: { ZPI-1: { type: SI }, ZPI-1.3: R }", &["no ZPI-1.3"]);
+    check("fields: { PID-8: { values: { table: 9999 } } }", &["lab2.yaml:3:37", "no such table"]);
+    check("fields: { PV1-3: { values: { table: 0302 } } }", &["lists no codes", "with: "]);
+    check(
+        "fields: { PV1-2: { values: [I], constant: O } }",
+        &["lab2.yaml:3:43", "none of the `values`", "remove one"],
+    );
+    check(
+        "segments: { PID: { usage: X, cardinality: 1..1 } }",
+        &["lab2.yaml:3:43", "never there", "remove the cardinality"],
+    );
+    check(
+        "segments: { PID: { usage: R, cardinality: 0..1 } }",
+        &["lab2.yaml:3:43", "write `1..1`"],
+    );
+    check("fields: { PID-3: { usage: R, cardinality: 0..* } }", &["write `1..*`"]);
     check("messages: [adt]", &["no message type"]);
     let mistakes = read("profile: lab3\nversion: 2.5.2\n").expect_err("mistakes");
     assert!(
         mistakes.contains("write `lab2`") && mistakes.contains("did you mean `2.5"),
         "{mistakes}"
     );
+}
+
+#[test]
+fn what_is_declared_or_may_have_any_parts_is_taken() {
+    for said in [
+        "PID-99: { type: CX, usage: R }, PID-99.4.1: R",
+        "PID-99.2: R, PID-99: { name: of the partner }",
+        "PID-99: X",
+        "PID-8.2: { name: of the partner, usage: R }",
+        "OBX-5.9: R, ZPI-7.3: R, PID-8.1: R, PID-7.1: R",
+        "PV1-2: { values: [I], constant: I }",
+        "PV1-3: { values: { table: 0302, with: [N1] } }",
+        "PID-3: { usage: 'C(R/O)', when: PID-2 exists, cardinality: 0..2 }",
+    ] {
+        profile(&format!("fields: {{ {said} }}"));
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let mistakes = read(
+        "profile: lab2\nversion: 2.99\nsegments: { PV9: { usage: Q } }\n\
+        fields: { NKI-2: { length: a }, PID-8: { type: CXX, values: { table: 8888 } }, PID-99: R, ARV-1: R }\n\
+        rules: [{ require: [PV1-3, PID-3] }]\naccept: [{ rule: none }]\n",
+    )
+    .expect_err("mistakes");
+    for place in [":2:10", ":3:13", ":3:27", ":4:11", ":4:28", ":4:48", ":4:70", ":5:20", ":6:18"] {
+        assert!(mistakes.contains(&format!("lab2.yaml{place}")), "{place}\n{mistakes}");
+    }
+    // What a version may have is no mistake while the version is unknown.
+    assert!(!mistakes.contains("PID-99: R\n") || !mistakes.contains("no PID-99"), "{mistakes}");
+    assert!(mistakes.contains("no version of HL7 v2 has a segment PV9"), "{mistakes}");
+    assert!(!mistakes.contains("ARV, "), "{mistakes}");
 }
