@@ -23,10 +23,11 @@ NAME --since … --until …`.
 What the profiles say is compared, and what they were learned from (`evidence`). What is likely to
 break a receiver comes first:
 
-  breaking  new codes, types, repetitions; what was there in 90 % or always, and is missing beyond
-            chance; less precise dates; a rule that promises less (R to RE, another format)
-  notable   what a receiver may notice: new fields, a gap in what was always there that may be
-            chance, another length
+  breaking  new codes, types, repetitions; what was there in 90 % or always
+            and is missing beyond chance; less precise dates; a rule that
+            promises less (R to RE, another format)
+  notable   what a receiver may notice: new fields, another length, a gap in
+            what was always there that may be chance
   minor     what should be of no consequence, as a rule that promises more
 
 The exit code is 1 when something breaking changed, and 0 when not.";
