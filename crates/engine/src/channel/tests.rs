@@ -132,6 +132,8 @@ async fn the_end_of_a_delivery_does_not_overtake_one_that_a_full_disk_refused() 
     source.receive(message("one")).await;
     source.receive(message("two")).await;
     let first = calls.next().await;
+    // Both outcomes are in the journal: nothing but ends of deliveries is held back.
+    engine.until(|status| status.counters.received == 2 && status.unprocessed == 0).await;
     engine.journal.hold();
     first.deliver();
     let second = calls.next().await;
