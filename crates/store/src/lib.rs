@@ -16,6 +16,7 @@
 mod change;
 #[cfg(test)]
 mod contract;
+pub mod datastore;
 mod index;
 mod keys;
 mod life;

@@ -1,0 +1,10 @@
+//! FHIR R4 resources: JSON kept as it was written, the definitions, validation, FHIRPath, search parameters.
+//!
+//! Pure: no I/O, no clock, no SQL. What a server stores, checks and finds is decided here; how is
+//! others' business.
+//!
+//! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
+//! - [`search`]: what a search asks for, and what a resource is found by.
+
+pub mod json;
+pub mod search;

@@ -1,0 +1,15 @@
+//! What a search asks for ([`Search`]), and what a resource is found by ([`IndexEntry`]).
+//!
+//! Both speak of search parameters by [`ParameterId`]: a number for one parameter of one resource type,
+//! good for as long as the registry that gave it. A store keeps its own lasting numbers and finds them by
+//! the parameter's names.
+
+mod entry;
+mod query;
+
+pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
+pub use query::{
+    Chained, Comparator, Criterion, DateRange, Filter, Include, IncludeDirection,
+    ReferenceCriterion, Search, SortBy, SortKey, StringMatch, Summary, TokenCriterion, Total,
+    UriMatch,
+};

@@ -1,0 +1,25 @@
+//! Why a datastore can't answer.
+
+/// Why a datastore can't answer at all. What it refuses for a reason of the request is a
+/// [`Refusal`](super::Refusal).
+#[derive(Debug, thiserror::Error)]
+pub enum DatastoreError {
+    /// Too much waits already.
+    #[error("the datastore is busy")]
+    Busy,
+    /// The search takes longer than it may.
+    #[error("the search takes longer than {seconds} s; narrow it down")]
+    SearchTooLong {
+        /// The limit in seconds.
+        seconds: u64,
+    },
+    /// The database does not answer, or answers with an error.
+    #[error("the datastore's database failed")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What stands in the database can't be read.
+    #[error("a stored resource can't be read")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The datastore was closed.
+    #[error("the datastore is closed")]
+    Closed,
+}

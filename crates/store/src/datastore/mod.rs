@@ -1,0 +1,60 @@
+//! The FHIR datastore: resources with their versions, and what they are found by.
+//!
+//! [`Datastore`] is what the REST API, channels, subscriptions and commands speak to; there is one for SQLite
+//! and one for PostgreSQL, and one contract suite runs on both.
+//!
+//! Guarantees:
+//! - What [`Datastore::apply`] answers is durable. A group is applied whole or not at all.
+//! - Conditional interactions are decided inside the transaction that writes: two that ask for the same never
+//!   make two resources. Conflicts of the database are tried again inside.
+//! - Every version has a [`ChangeNumber`], in the order in which versions became visible: whoever reads on from
+//!   the last one it saw misses nothing.
+
+mod error;
+mod interaction;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use pipehat_resource::search::Search;
+
+pub use error::DatastoreError;
+pub use interaction::{
+    Applied, Body, ChangeNumber, Group, GroupRefusal, HistoryQuery, HistoryScope, Interaction,
+    Method, Outcome, Precondition, Refusal, ResourceKey, SearchMatch, SearchPage, SearchRequest,
+    StoredVersion,
+};
+
+/// What an asynchronous call gives back.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DatastoreError>> + Send + 'a>>;
+
+/// A place that keeps resources.
+pub trait Datastore: Send + Sync {
+    /// The newest version, also where that is a deletion. `None` where it never was.
+    fn read<'a>(&'a self, key: &'a ResourceKey) -> Answer<'a, Option<StoredVersion>>;
+
+    /// One version.
+    fn version<'a>(
+        &'a self,
+        key: &'a ResourceKey,
+        version: u64,
+    ) -> Answer<'a, Option<StoredVersion>>;
+
+    /// Versions, newest first.
+    fn history<'a>(&'a self, query: &'a HistoryQuery) -> Answer<'a, Vec<StoredVersion>>;
+
+    /// A page of a search.
+    fn search<'a>(&'a self, request: &'a SearchRequest) -> Answer<'a, SearchPage>;
+
+    /// Applies a group: in the order given, in one transaction.
+    fn apply(&self, group: Group) -> Answer<'_, Applied>;
+
+    /// The versions written after `after`, oldest first, at most `limit`.
+    fn changes(&self, after: ChangeNumber, limit: usize) -> Answer<'_, Vec<StoredVersion>>;
+
+    /// The number of the newest change; a receiver is told each time it grows.
+    fn newest_change(&self) -> tokio::sync::watch::Receiver<ChangeNumber>;
+
+    /// How many resources match, without reading them.
+    fn count<'a>(&'a self, search: &'a Search) -> Answer<'a, u64>;
+}
