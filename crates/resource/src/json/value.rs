@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A JSON value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// `null`.
     Null,
@@ -26,7 +26,7 @@ pub enum Value {
 pub struct Number(Box<str>);
 
 /// The members of an object, in the order they were written. No name comes twice.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Object(Vec<(Box<str>, Value)>);
 
 impl Value {
