@@ -4,6 +4,7 @@
 //! cargo xtask docs           writes docs/connectors.md, docs/codes.md and docs/validation.md
 //! cargo xtask openapi        writes docs/openapi.json
 //! cargo xtask definitions    writes crates/dictionary/src/definitions.bin
+//! cargo xtask search-parameters FOLDER    writes crates/resource/definitions/search-parameters.tsv
 //! cargo xtask docs --check   says whether they are current, and writes nothing
 //! ```
 //!
@@ -15,6 +16,7 @@ mod definitions;
 #[cfg(test)]
 mod guide;
 mod page;
+mod search_parameters;
 mod validation_page;
 
 use std::process::ExitCode;
@@ -23,11 +25,16 @@ use anyhow::{Result, bail};
 
 use page::{PAGES, Page};
 
-const USAGE: &str = "usage: cargo xtask docs|openapi|definitions [--check]";
+const USAGE: &str = "usage: cargo xtask docs|openapi|definitions [--check], \
+    cargo xtask search-parameters FOLDER";
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["search-parameters", folder] = words.as_slice() {
+        search_parameters::write(folder.as_ref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (command, check) = match words.as_slice() {
         [command] => (*command, false),
         [command, "--check"] => (*command, true),

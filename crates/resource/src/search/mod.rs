@@ -4,12 +4,18 @@
 //! good for as long as the registry that gave it. A store keeps its own lasting numbers and finds them by
 //! the parameter's names.
 
+mod date;
 mod entry;
+mod fold;
+mod number;
 mod query;
+mod registry;
 
 pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
+pub use fold::fold;
 pub use query::{
     Chained, Comparator, Criterion, DateRange, Filter, Include, IncludeDirection,
     ReferenceCriterion, Search, SortBy, SortKey, StringMatch, Summary, TokenCriterion, Total,
     UriMatch,
 };
+pub use registry::{Component, Parameter, ParameterNames, ParameterRefused, Registry, Targets};
