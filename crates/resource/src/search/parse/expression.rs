@@ -8,8 +8,8 @@
 //! value     = "\"" text "\"" | word
 //! ```
 //!
-//! Of the operators, `ss`, `sb`, `in` and `ni` need a terminology server and are refused; so are conditions in
-//! brackets inside of a path.
+//! The operators `in`, `ni`, `ss` and `sb` know the small value sets and code systems of FHIR R4 itself. Conditions
+//! in brackets inside of a path are refused.
 
 use super::super::entry::ParameterKind;
 use super::super::fold::{fold, words};
@@ -17,6 +17,7 @@ use super::super::query::{Comparator, Criterion, Filter, StringMatch, UriMatch};
 use super::super::registry::Parameter;
 use super::criteria::Ask;
 use super::problem::{Problem, empty, invalid, not_supported, quoted, too_costly};
+use super::values::{in_value_set, related};
 use super::{ProblemKind, Reader};
 
 /// How deep parentheses may stand in each other.
@@ -32,6 +33,10 @@ pub(super) enum Operator {
     Present,
     Overlaps,
     Refers,
+    In,
+    NotIn,
+    Subsumes,
+    SubsumedBy,
 }
 
 impl Operator {
@@ -43,15 +48,14 @@ impl Operator {
             "pr" => Self::Present,
             "po" => Self::Overlaps,
             "re" => Self::Refers,
-            "ss" | "sb" | "in" | "ni" => {
-                return Err(not_supported(format!(
-                    "the operator `{code}` needs a value set or a hierarchy of codes that the server does not have"
-                )));
-            }
+            "in" => Self::In,
+            "ni" => Self::NotIn,
+            "ss" => Self::Subsumes,
+            "sb" => Self::SubsumedBy,
             _ => Self::Compare(Comparator::of_code(code).ok_or_else(|| {
                 invalid(
                     "expected an operator behind the parameter: eq, ne, co, sw, ew, gt, lt, ge, le, ap, sa, eb, pr, \
-                     po or re",
+                     po, ss, sb, in, ni or re",
                 )
             })?),
         })
@@ -66,6 +70,10 @@ impl Operator {
             Self::Present => "pr",
             Self::Overlaps => "po",
             Self::Refers => "re",
+            Self::In => "in",
+            Self::NotIn => "ni",
+            Self::Subsumes => "ss",
+            Self::SubsumedBy => "sb",
         }
     }
 }
@@ -170,6 +178,9 @@ impl Reader<'_> {
             let equal = Operator::Compare(Comparator::Equal);
             return Ok(Filter::Not(Box::new(self.operation(parameter, equal, value)?)));
         }
+        if operator == Operator::NotIn {
+            return Ok(Filter::Not(Box::new(self.operation(parameter, Operator::In, value)?)));
+        }
         let no_operator = || {
             not_supported(format!(
                 "a {} parameter has no operator `{}`",
@@ -198,6 +209,16 @@ impl Reader<'_> {
                 },
                 uri: value.to_owned(),
             },
+            ParameterKind::Token if operator == Operator::In => {
+                Criterion::Token(in_value_set(value)?)
+            }
+            // It subsumes what is asked for: it stands above it.
+            ParameterKind::Token if operator == Operator::Subsumes => {
+                Criterion::Token(related(value, |system, own, asked| system.is_a(asked, own))?)
+            }
+            ParameterKind::Token if operator == Operator::SubsumedBy => {
+                Criterion::Token(related(value, |system, own, asked| system.is_a(own, asked))?)
+            }
             ParameterKind::Token if equal => {
                 self.criterion(kind, parameter.targets(), None, value)?
             }

@@ -21,7 +21,8 @@ use problem::{Problem, empty, invalid, not_supported, too_costly, unknown};
 mod tests;
 
 use super::query::{Filter, Search};
-use super::registry::Registry;
+use super::registry::{Parameter, Registry};
+use crate::definitions::Compartment;
 
 /// How many parameters a search may have.
 pub const PARAMETERS_MAX: usize = 200;
@@ -269,8 +270,43 @@ impl<'a> Reader<'a> {
 
     fn compartment(&mut self) {
         let Some((resource_type, id)) = self.options.compartment else { return };
-        // Filled in where compartments are known.
-        let parameters = Vec::new();
+        let Some(compartment) = Compartment::named(resource_type) else {
+            let problem = not_supported(
+                "has no compartment; Patient, Encounter, Practitioner, RelatedPerson and Device do",
+            );
+            self.problems.push(problem.of(resource_type, 0));
+            return;
+        };
+        let searched = &self.parsed.search.resource_types;
+        let members: Vec<(&str, &[&str])> = compartment
+            .members()
+            .filter(|(name, _)| {
+                searched.is_empty() || searched.iter().any(|searched| searched == name)
+            })
+            .collect();
+        if members.is_empty() && !searched.iter().any(|searched| searched == resource_type) {
+            let problem = invalid(format!(
+                "resources of this type are never in the compartment of a {resource_type}"
+            ));
+            self.problems.push(problem.of(searched.first().map_or("", String::as_str), 0));
+            return;
+        }
+        let parameters = members
+            .iter()
+            .flat_map(|(name, codes)| {
+                codes.iter().filter_map(|code| self.registry.find(name, code))
+            })
+            .map(Parameter::id)
+            .collect();
+        if searched.is_empty() {
+            // Of all types, only its members' can be there, and the resource itself.
+            let mut types: Vec<String> =
+                members.iter().map(|(name, _)| (*name).to_owned()).collect();
+            if !types.iter().any(|name| name == resource_type) {
+                types.push(resource_type.to_owned());
+            }
+            self.parsed.search.resource_types = types;
+        }
         self.parsed.search.filters.push(Filter::Compartment {
             resource_type: resource_type.to_owned(),
             id: id.to_owned(),

@@ -442,7 +442,7 @@ fn searches_of_several_types() {
     let everything = parse("?_security=R", Handling::Strict).unwrap();
     assert!(everything.search.resource_types.is_empty());
     let Some(Filter::Any(types)) = everything.search.filters.first() else { panic!() };
-    assert_eq!(types.len(), 147);
+    assert_eq!(types.len(), 146);
     check_problem(
         "?name=x",
         ProblemKind::Unknown,
@@ -513,6 +513,84 @@ fn full_text() {
 }
 
 #[test]
+fn value_sets_and_hierarchies() {
+    let gender =
+        |code: &str| format!("(Some(\"http://hl7.org/fhir/administrative-gender\"), \"{code}\")");
+    let all = ["female", "male", "other", "unknown"].map(gender).join(", ");
+    check(
+        "Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender",
+        &format!("Patient.gender [{all}]"),
+    );
+    check(
+        "Patient?_filter=gender ni http://hl7.org/fhir/ValueSet/administrative-gender",
+        &format!("not Patient.gender [{all}]"),
+    );
+    check(
+        "Patient?gender:not-in=http://hl7.org/fhir/ValueSet/administrative-gender",
+        &format!("not Patient.gender [{all}]"),
+    );
+    let type_code = |code: &str| format!("(Some(\"http://hl7.org/fhir/issue-type\"), \"{code}\")");
+    check(
+        "Observation?code:above=http://hl7.org/fhir/issue-type|not-found",
+        &format!("Observation.code [{}]", ["not-found", "processing"].map(type_code).join(", ")),
+    );
+    check(
+        "Observation?code:below=http://hl7.org/fhir/issue-type|transient",
+        &format!(
+            "Observation.code [{}]",
+            [
+                "exception",
+                "incomplete",
+                "lock-error",
+                "no-store",
+                "throttled",
+                "timeout",
+                "transient"
+            ]
+            .map(type_code)
+            .join(", ")
+        ),
+    );
+    check_problem(
+        "Observation?code:below=http://loinc.org|1",
+        ProblemKind::NotSupported,
+        "`code:below`: the server does not know this code of this system, only small systems of FHIR R4 itself; list \
+         the codes with commas",
+    );
+    check_problem(
+        "Observation?code:in=http://x",
+        ProblemKind::NotSupported,
+        "`code:in`: the server has no value set of this address, only small ones of FHIR R4 itself; list the codes with \
+         commas",
+    );
+}
+
+#[test]
+fn compartments() {
+    let in_compartment = |types: &[&str], resource_type: &str| {
+        let options = SearchOptions { compartment: Some((resource_type, "1")), ..OPTIONS };
+        Search::parse(types, &[], &Registry::standard(), &options)
+    };
+    let found = in_compartment(&["Observation"], "Patient").unwrap().search;
+    let [Filter::Compartment { resource_type, id, parameters }] = found.filters.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!((resource_type.as_str(), id.as_str()), ("Patient", "1"));
+    assert_eq!(names(parameters), "Observation.subject Observation.performer");
+    let everything = in_compartment(&[], "Encounter").unwrap().search;
+    assert!(everything.resource_types.iter().any(|name| name == "Observation"));
+    assert!(everything.resource_types.iter().any(|name| name == "Encounter"));
+    assert!(!everything.resource_types.iter().any(|name| name == "Location"));
+    assert!(in_compartment(&["Patient"], "Patient").is_ok());
+    let problems = in_compartment(&["Location"], "Patient").unwrap_err();
+    assert_eq!(
+        problems[0].to_string(),
+        "`Location`: resources of this type are never in the compartment of a Patient"
+    );
+    assert!(in_compartment(&[], "Location").is_err());
+}
+
+#[test]
 fn expressions() {
     check(
         "Patient?_filter=given eq \"Peter\" and birthdate ge 2014-10-10",
@@ -549,9 +627,10 @@ fn mistakes_in_expressions() {
         "word 1: a token parameter has no operator `gt`",
     );
     check(
-        "gender in x",
+        "gender in http://x",
         ProblemKind::NotSupported,
-        "word 2: the operator `in` needs a value set or a hierarchy of codes that the server does not have",
+        "word 1: the server has no value set of this address, only small ones of FHIR R4 itself; list the codes with \
+         commas",
     );
     check("given eq \"x", ProblemKind::Invalid, "the text at word 3 has no closing quote");
     check(

@@ -11,6 +11,7 @@ use super::super::registry::Targets;
 use super::Reader;
 use super::escape::{split, split_once, unescape};
 use super::problem::{Problem, empty, invalid, not_supported, quoted};
+use crate::definitions::{CodeSystem, ValueSet};
 
 impl Reader<'_> {
     /// What one value asks for. `text` still has its escapes.
@@ -75,9 +76,9 @@ impl Reader<'_> {
                 if folded.is_empty() { Err(empty()) } else { Ok(TokenCriterion::Text(folded)) }
             }
             Some("of-type") => of_type(text),
-            Some("in" | "not-in" | "above" | "below") => Err(not_supported(
-                "needs a value set or a hierarchy of codes that the server does not have; list the codes with commas",
-            )),
+            Some("in" | "not-in") => in_value_set(&unescape(text)),
+            Some("below") => related(text, |system, own, asked| system.is_a(own, asked)),
+            Some("above") => related(text, |system, own, asked| system.is_a(asked, own)),
             Some(modifier) => Err(no_modifier(
                 ParameterKind::Token,
                 modifier,
@@ -273,4 +274,41 @@ fn of_type(text: &str) -> Result<TokenCriterion, Problem> {
             "`:of-type` is `TYPE-SYSTEM|TYPE-CODE|VALUE`, as in `http://terminology.hl7.org/CodeSystem/v2-0203|MR|1`",
         )),
     }
+}
+
+/// The codes of a value set, for `:in`, `:not-in` and the operators `in` and `ni`.
+pub(super) fn in_value_set(url: &str) -> Result<TokenCriterion, Problem> {
+    let set = ValueSet::named(url).ok_or_else(|| {
+        not_supported(
+            "the server has no value set of this address, only small ones of FHIR R4 itself; list the codes with commas",
+        )
+    })?;
+    let codes = set.codes().map(|(system, code)| (Some(system.to_owned()), code.to_owned()));
+    Ok(TokenCriterion::OneOf(codes.collect()))
+}
+
+/// The codes that are related to `SYSTEM|CODE`, for `:above`, `:below` and the operators `sb` and `ss`.
+pub(super) fn related(
+    text: &str,
+    is_related: fn(&CodeSystem, &str, &str) -> bool,
+) -> Result<TokenCriterion, Problem> {
+    let TokenCriterion::SystemCode(url, asked) = token(text)? else {
+        return Err(invalid(
+            "expected `SYSTEM|CODE`: only a code of a system has others above and below",
+        ));
+    };
+    let known = CodeSystem::named(&url)
+        .and_then(|system| system.concept(&asked).map(|_| system))
+        .ok_or_else(|| {
+            not_supported(
+                "the server does not know this code of this system, only small systems of FHIR R4 itself; list the \
+                 codes with commas",
+            )
+        })?;
+    let codes = known
+        .concepts()
+        .iter()
+        .filter(|own| is_related(known, own.code, &asked))
+        .map(|own| (Some(url.clone()), own.code.to_owned()));
+    Ok(TokenCriterion::OneOf(codes.collect()))
 }

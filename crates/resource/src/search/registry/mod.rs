@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn every_type_has_its_own_and_those_of_all() {
         let registry = Registry::standard();
-        assert_eq!(registry.resource_types().count(), 147);
+        assert_eq!(registry.resource_types().count(), 146);
         let codes: Vec<&str> = registry.parameters("Binary").map(Parameter::code).collect();
         assert_eq!(
             codes,

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use super::super::entry::{ParameterId, ParameterKind};
 use super::Registry;
 use super::parameter::{Component, Parameter, Targets};
+use crate::definitions::{TypeDefinition, resource_types};
 
 const TABLE: &str = include_str!("../../../definitions/search-parameters.tsv");
 const URL: &str = "http://hl7.org/fhir/SearchParameter/";
-
-/// Resources that are no DomainResource (FHIR R4 §2.26.3).
-const NOT_DOMAIN: [&str; 3] = ["Binary", "Bundle", "Parameters"];
 
 struct Row<'a> {
     base: &'a str,
@@ -24,8 +22,6 @@ struct Row<'a> {
 }
 
 pub(super) fn read() -> Registry {
-    let types =
-        TABLE.lines().find_map(|line| line.strip_prefix("#types\t")).unwrap_or_default().split(' ');
     let rows: Vec<Row<'_>> =
         TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(row).collect();
     // A component has the kind and the targets of the parameter that defines it.
@@ -35,7 +31,7 @@ pub(super) fn read() -> Registry {
     for row in &rows {
         by_base.entry(row.base).or_default().push(row);
     }
-    let mut registry = Registry::with_types(types);
+    let mut registry = Registry::with_types(resource_types().map(TypeDefinition::name));
     let names: Vec<Arc<str>> = registry.by_type.keys().cloned().collect();
     for name in names {
         let bases = [&*name, "Resource", if is_domain(&name) { "DomainResource" } else { "" }];
@@ -48,7 +44,7 @@ pub(super) fn read() -> Registry {
 
 /// Whether a resource type is a DomainResource.
 pub(super) fn is_domain(name: &str) -> bool {
-    !NOT_DOMAIN.contains(&name)
+    TypeDefinition::named(name).is_some_and(|found| found.is_a("DomainResource"))
 }
 
 fn row(line: &str) -> Option<Row<'_>> {
