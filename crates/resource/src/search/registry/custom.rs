@@ -1,7 +1,7 @@
 //! Search parameters of a server's own, from SearchParameter resources.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::super::entry::{ParameterId, ParameterKind};
 use super::super::query::Comparator;
@@ -144,6 +144,7 @@ impl Reader<'_> {
             comparators,
             modifiers,
             is_custom: true,
+            rules: OnceLock::new(),
         };
         self.bases()
             .into_iter()
