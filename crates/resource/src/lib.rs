@@ -5,8 +5,10 @@
 //!
 //! - [`definitions`]: R4's types, elements, codes, invariants and compartments as data.
 //! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
+//! - [`outcome`]: issues, and the OperationOutcome that carries them.
 //! - [`search`]: what a search asks for, and what a resource is found by.
 
 pub mod definitions;
 pub mod json;
+pub mod outcome;
 pub mod search;

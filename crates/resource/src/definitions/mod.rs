@@ -28,5 +28,5 @@ mod type_definition;
 pub use code::{CodeSystem, Concept, ValueSet};
 pub use compartment::Compartment;
 pub use element::{Binding, BindingStrength, Element, ElementType};
-pub use invariant::{Invariant, Severity};
+pub use invariant::Invariant;
 pub use type_definition::{Member, TypeDefinition, TypeKind, resource_types};
