@@ -7,8 +7,10 @@
 //! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
 //! - [`outcome`]: issues, and the OperationOutcome that carries them.
 //! - [`search`]: what a search asks for, and what a resource is found by.
+//! - [`validate`](mod@validate): whether a resource is valid.
 
 pub mod definitions;
 pub mod json;
 pub mod outcome;
 pub mod search;
+pub mod validate;

@@ -22,6 +22,7 @@ mod code;
 mod compartment;
 mod element;
 mod invariant;
+mod primitive;
 mod table;
 mod type_definition;
 
@@ -29,4 +30,5 @@ pub use code::{CodeSystem, Concept, ValueSet};
 pub use compartment::Compartment;
 pub use element::{Binding, BindingStrength, Element, ElementType};
 pub use invariant::Invariant;
+pub use primitive::Primitive;
 pub use type_definition::{Member, TypeDefinition, TypeKind, resource_types};
