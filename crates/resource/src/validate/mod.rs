@@ -32,3 +32,6 @@ mod reference;
 mod structure;
 
 pub use structure::{Checks, DEPTH_MAX, ISSUES_MAX, validate};
+
+#[cfg(test)]
+mod tests;
