@@ -4,9 +4,11 @@
 //! others' business.
 //!
 //! - [`definitions`]: R4's types, elements, codes, invariants and compartments as data.
+//! - [`fhirpath`]: expressions over resources: search parameters, invariants, subscriptions.
 //! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
 //! - [`search`]: what a search asks for, and what a resource is found by.
 
 pub mod definitions;
+pub mod fhirpath;
 pub mod json;
 pub mod search;
