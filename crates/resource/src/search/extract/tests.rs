@@ -202,6 +202,69 @@ fn takes_any(kind: ParameterKind, rule: &Rule) -> bool {
     })
 }
 
+/// Plain paths give what FHIRPath gives.
+#[test]
+fn paths_agree_with_fhirpath() {
+    let registry = Registry::standard();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/search");
+    let mut compared = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // What is not valid is read differently.
+        if path.extension().is_none_or(|extension| extension != "json")
+            || path.file_stem().is_some_and(|name| name == "unusual")
+        {
+            continue;
+        }
+        let resource = parse(&fs::read(&path).unwrap()).unwrap();
+        compared += agree(&resource, &registry);
+    }
+    assert!(compared > 100, "{compared} values");
+}
+
+/// How many values both ways give, which must be the same.
+fn agree(resource: &Value, registry: &Registry) -> usize {
+    let surroundings = Surroundings { root: resource, base_url: "", now: 0 };
+    let mut compared = 0;
+    for parameter in registry.parameters(resource.resource_type().unwrap_or_default()) {
+        let Rules::Simple(rule @ Rule::Paths(_)) = parameter.rules() else { continue };
+        let values = |rule: &Rule| {
+            let mut values = Vec::new();
+            rule.values(&surroundings, &mut |found| {
+                let shown = format!("{} {}", found.type_name, found.value.to_json());
+                // A union holds equal items once.
+                if !values.contains(&shown) {
+                    values.push(shown);
+                }
+            });
+            values
+        };
+        let fallback = Rule::Fallback(super::fallback::Fallback::of(parameter.expression()));
+        let (own, expected) = (values(rule), values(&fallback));
+        assert_eq!(own, expected, "{} {}", parameter.code(), parameter.expression());
+        compared += own.len();
+    }
+    compared
+}
+
+#[test]
+fn paths_of_ones_own_parameters() {
+    let text = r#"{"resourceType":"SearchParameter","url":"http://example.org/p","code":"eye","base":["Patient"],
+        "type":"token","expression":"Patient.extension('http://example.org/eye').value | Patient.name.count()"}"#;
+    let registry = Registry::standard().with(&parse(text.as_bytes()).unwrap()).unwrap();
+    let patient = parse(
+        br#"{"resourceType":"Patient","extension":[{"url":"http://example.org/eye","valueCode":"blue"}]}"#,
+    )
+    .unwrap();
+    let id = registry.find("Patient", "eye").unwrap().id();
+    let found: Vec<String> = extract(&patient, &registry, "", 0)
+        .iter()
+        .filter(|entry| entry.parameter == id)
+        .map(|entry| value(&entry.value))
+        .collect();
+    assert_eq!(found, ["|blue", "|0"]);
+}
+
 #[track_caller]
 fn check_path(expression: &str, json: &str, expected: &[&str]) {
     let resource = parse(json.as_bytes()).unwrap();
