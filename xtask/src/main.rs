@@ -4,6 +4,8 @@
 //! cargo xtask docs           writes docs/connectors.md, docs/codes.md and docs/validation.md
 //! cargo xtask openapi        writes docs/openapi.json
 //! cargo xtask definitions    writes crates/dictionary/src/definitions.bin
+//! cargo xtask resource-definitions FOLDER    writes crates/resource/definitions
+//! cargo xtask search-parameters FOLDER    writes crates/resource/definitions/search-parameters.tsv
 //! cargo xtask docs --check   says whether they are current, and writes nothing
 //! ```
 //!
@@ -15,6 +17,8 @@ mod definitions;
 #[cfg(test)]
 mod guide;
 mod page;
+mod resource_definitions;
+mod search_parameters;
 mod validation_page;
 
 use std::process::ExitCode;
@@ -23,11 +27,27 @@ use anyhow::{Result, bail};
 
 use page::{PAGES, Page};
 
-const USAGE: &str = "usage: cargo xtask docs|openapi|definitions [--check]";
+const USAGE: &str = "usage: cargo xtask docs|openapi|definitions [--check]\n       \
+    cargo xtask resource-definitions FOLDER [--check]\n       \
+    cargo xtask search-parameters FOLDER [--check]";
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let [command @ ("resource-definitions" | "search-parameters"), folder, rest @ ..] =
+        words.as_slice()
+    {
+        let check = match rest {
+            [] => false,
+            ["--check"] => true,
+            _ => bail!(USAGE),
+        };
+        let is_current = match *command {
+            "search-parameters" => search_parameters::run(folder.as_ref(), check)?,
+            _ => resource_definitions::run(folder, check)?,
+        };
+        return Ok(if is_current { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let (command, check) = match words.as_slice() {
         [command] => (*command, false),
         [command, "--check"] => (*command, true),

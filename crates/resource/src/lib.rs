@@ -3,8 +3,10 @@
 //! Pure: no I/O, no clock, no SQL. What a server stores, checks and finds is decided here; how is
 //! others' business.
 //!
+//! - [`definitions`]: R4's types, elements, codes, invariants and compartments as data.
 //! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
 //! - [`search`]: what a search asks for, and what a resource is found by.
 
+pub mod definitions;
 pub mod json;
 pub mod search;

@@ -73,16 +73,17 @@ pub enum IndexValue {
         /// The last microsecond.
         to: i64,
     },
-    /// A number as the span its digits imply: `5.40` is 5.395 to 5.405. Open ends are infinite.
+    /// A number. A single one is exact, all three the same: what its digits imply counts only in what is asked for
+    /// (FHIR R4 §3.1.1.4.5), so that `100.0` finds 100. A Range has its ends, open ones infinite.
     Number {
-        /// The number itself; the middle of a range.
+        /// The number itself; the middle of a range, for sorting.
         value: f64,
         /// The lower end.
         low: f64,
         /// The upper end.
         high: f64,
     },
-    /// A quantity, the number as in `Number`.
+    /// A quantity, the number as in `Number`; of one with a comparator (`<5`) the ends are open.
     Quantity {
         /// The number itself.
         value: f64,

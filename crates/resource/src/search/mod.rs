@@ -4,12 +4,23 @@
 //! good for as long as the registry that gave it. A store keeps its own lasting numbers and finds them by
 //! the parameter's names.
 
+mod date;
 mod entry;
+mod fold;
+mod number;
+mod parse;
 mod query;
+mod registry;
 
 pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
+pub use fold::fold;
+pub use parse::{
+    ALTERNATIVES_MAX, CHAIN_STEPS_MAX, CONDITIONS_MAX, Handling, NAME_BYTES_MAX, PARAMETERS_MAX,
+    ParsedSearch, ProblemKind, SearchOptions, SearchProblem, VALUE_BYTES_MAX, query_pairs,
+};
 pub use query::{
     Chained, Comparator, Criterion, DateRange, Filter, Include, IncludeDirection,
     ReferenceCriterion, Search, SortBy, SortKey, StringMatch, Summary, TokenCriterion, Total,
     UriMatch,
 };
+pub use registry::{Component, Parameter, ParameterNames, ParameterRefused, Registry, Targets};

@@ -40,7 +40,7 @@ pub enum Filter {
     },
     /// `:missing`.
     Missing {
-        /// The parameters of the searched type (all components of a composite one).
+        /// The parameter; of a composite one its first component, which is there only with all others.
         parameter: ParameterId,
         /// True where no value may be there.
         missing: bool,
@@ -49,7 +49,7 @@ pub enum Filter {
     Id(Vec<String>),
     /// `_lastUpdated`: one of these.
     LastUpdated(Vec<(Comparator, DateRange)>),
-    /// `_type` in `_filter` and in includes.
+    /// One of these types.
     Type(Vec<String>),
     /// `patient.name=…`: it refers to a resource that meets one of these.
     Chain {
@@ -127,9 +127,9 @@ pub enum Criterion {
         comparator: Comparator,
         /// The number.
         value: f64,
-        /// The lower end of what its digits mean.
+        /// The lower end of what its digits mean, inclusive.
         low: f64,
-        /// The upper end.
+        /// The upper end, exclusive.
         high: f64,
     },
     /// A quantity.
@@ -163,6 +163,10 @@ pub enum StringMatch {
     Start,
     /// It holds it, folded.
     Contains,
+    /// It ends so, folded (`ew` of `_filter`).
+    End,
+    /// It is the same, folded (`eq` of `_filter`).
+    Equal,
     /// Letter by letter.
     Exact,
 }
@@ -228,6 +232,16 @@ pub enum ReferenceCriterion {
 }
 
 /// A prefix (FHIR R4 §3.1.1.4.3).
+///
+/// With `c` for what is asked for and `e` for a value of the resource, dates compare so: eq `c.from <= e.from &&
+/// e.to <= c.to`; ne its opposite; gt `e.to > c.to`; lt `e.from < c.from`; ge and le also eq; sa `e.from > c.to`;
+/// eb `e.to < c.from`; ap `e.from <= c.to && e.to >= c.from`.
+///
+/// Numbers: eq `c.low <= e.low && e.high < c.high`; ne its opposite; gt `e.high > c.value`; lt `e.low < c.value`; ge
+/// `e.high >= c.value`; le `e.low <= c.value`; sa `e.low > c.value`; eb `e.high < c.value`; ap `e.low <= c.high &&
+/// e.high >= c.low`.
+///
+/// For ap, what is asked for comes widened by a tenth already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparator {
     /// `eq`.

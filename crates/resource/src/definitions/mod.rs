@@ -1,0 +1,32 @@
+//! FHIR R4 (4.0.1) as data: types and their elements, invariants, codes, compartments.
+//!
+//! A type is found by its name: `Patient`, `HumanName`, `dateTime`, and what has no name of its own by its
+//! path, `Patient.contact`. It knows all its elements, its own and those of the types it is based on:
+//!
+//! ```
+//! use pipehat_resource::definitions::TypeDefinition;
+//!
+//! let observation = TypeDefinition::named("Observation").unwrap();
+//! let (element, type_code) = observation.element("valueQuantity").unwrap();
+//! assert_eq!((element.name(), type_code), ("value", "Quantity"));
+//! assert!(TypeDefinition::named("Age").unwrap().is_a("Quantity"));
+//! ```
+//!
+//! The tables stand in the crate as text (`definitions/*.tsv`, made by `cargo xtask resource-definitions`)
+//! and are read once, when the first is asked for: some milliseconds, and about 2 MB held for good.
+//!
+//! Left out: elements' descriptions, profiles, code systems of other makers (LOINC, UCUM, media types,
+//! currencies). Search parameters are [`search`](crate::search)'s.
+
+mod code;
+mod compartment;
+mod element;
+mod invariant;
+mod table;
+mod type_definition;
+
+pub use code::{CodeSystem, Concept, ValueSet};
+pub use compartment::Compartment;
+pub use element::{Binding, BindingStrength, Element, ElementType};
+pub use invariant::{Invariant, Severity};
+pub use type_definition::{Member, TypeDefinition, TypeKind, resource_types};
