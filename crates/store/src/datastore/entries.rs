@@ -341,11 +341,9 @@ fn without_tags(html: &str, out: &mut String) {
 /// All texts of a resource.
 fn whole(value: &Value, out: &mut String) {
     match value {
-        Value::String(text) if out.len() < WORDS_BYTES_MAX => {
-            if text.len() < WORDS_BYTES_MAX {
-                out.push(' ');
-                out.push_str(text);
-            }
+        Value::String(text) if out.len().saturating_add(text.len()) < WORDS_BYTES_MAX => {
+            out.push(' ');
+            out.push_str(text);
         }
         Value::Array(items) => items.iter().for_each(|item| whole(item, out)),
         Value::Object(object) => {

@@ -29,8 +29,8 @@ pub trait Rules: Send + Sync {
     /// A text as searches compare it: without case and accents.
     fn fold(&self, text: &str) -> String;
 
-    /// A condition such as `Patient?identifier=…` in a reference. `None` when it can't be read as one.
-    fn condition(&self, text: &str) -> Option<Search>;
+    /// A condition such as `Patient?identifier=…` in a reference, at a time in microseconds since 1970. `None` when it can't be read as one.
+    fn condition(&self, text: &str, now: i64) -> Option<Search>;
 
     /// What a patch makes of a resource, validated.
     ///

@@ -64,11 +64,11 @@ impl<S: Session> Work<'_, S> {
             let (key, precondition, current, full_url) = match interaction {
                 Interaction::Create { resource, if_none_exist, full_url } => {
                     let key = key_of(resource)?;
-                    if let Some(search) = if_none_exist {
-                        if let Some(found) = self.existing(at, search).await? {
-                            self.name(full_url.as_deref(), &found);
-                            continue;
-                        }
+                    if let Some(search) = if_none_exist
+                        && let Some(found) = self.existing(at, search).await?
+                    {
+                        self.name(full_url.as_deref(), &found);
+                        continue;
                     }
                     (key, &Precondition::None, None, full_url.as_deref())
                 }

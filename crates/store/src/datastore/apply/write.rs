@@ -1,6 +1,7 @@
 //! Writing what was decided.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use pipehat_resource::json::{Value, parse};
 
@@ -47,9 +48,9 @@ impl<S: Session> Work<'_, S> {
         let mut known = HashMap::new();
         for (plan, mut resource, conditions) in later {
             for condition in conditions {
-                if !known.contains_key(&condition) {
-                    let target = self.referred(plan.interaction, &condition).await?;
-                    known.insert(condition, target);
+                if let Entry::Vacant(place) = known.entry(condition) {
+                    let target = self.referred(plan.interaction, place.key()).await?;
+                    place.insert(target);
                 }
             }
             references::rewrite(&mut resource, &known);
@@ -64,7 +65,7 @@ impl<S: Session> Work<'_, S> {
         let names: Vec<&str> =
             query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
         let reference = format!("{resource_type}?{}", names.join("&"));
-        let Some(search) = self.catalogue.rules.condition(condition) else {
+        let Some(search) = self.catalogue.rules.condition(condition, self.prepared.now) else {
             return refuse(at, Refusal::Reference { reference, matches: 0 });
         };
         self.flush().await?;

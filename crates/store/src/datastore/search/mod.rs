@@ -55,10 +55,9 @@ pub(super) async fn page<S: Session>(
     let limit = if only_total { 0 } else { request.limit };
     let mut page = SearchPage::default();
     let plan = Plan::choose(session, catalogue, search, &scope).await?;
-    let mut more = true;
     if limit > 0 {
         let mut found = plan.matches(session, after.as_ref(), limit.saturating_add(1)).await?;
-        more = found.len() > limit;
+        let more = found.len() > limit;
         found.truncate(limit);
         if more && let Some(last) = found.last() {
             page.next = last.seal(&core.seal, &of);
