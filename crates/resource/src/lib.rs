@@ -13,6 +13,7 @@
 pub mod definitions;
 pub mod fhirpath;
 pub mod json;
+mod narrative;
 pub mod outcome;
 pub mod search;
 pub mod validate;
