@@ -173,8 +173,8 @@ impl fmt::Debug for Number {
 
 impl Object {
     /// An object without members.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
     /// How many members it has.
