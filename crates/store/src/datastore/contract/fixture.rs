@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::search::{Registry, Search, SearchOptions, query_pairs};
 
-use super::found_by::TestRules;
 use crate::datastore::{
     Applied, BodyKey, Datastore, Group, GroupRefusal, Interaction, Outcome, PostgresDatastore,
     PostgresLocation, Precondition, R4Rules, Refusal, ResourceKey, Rules, SearchPage,
@@ -16,9 +15,7 @@ use crate::datastore::{
 };
 
 pub(super) fn rules() -> Arc<dyn Rules> {
-    let registry = Registry::standard();
-    let r4 = R4Rules::new(Arc::clone(&registry), "http://localhost/fhir/R4");
-    Arc::new(TestRules { r4, registry })
+    Arc::new(R4Rules::new(Registry::standard(), "http://localhost/fhir/R4"))
 }
 
 pub(super) fn sqlite(directory: &Path) -> Arc<dyn Datastore> {

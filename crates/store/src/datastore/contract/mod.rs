@@ -1,7 +1,6 @@
 //! What every datastore promises, as tests that run on each.
 
 mod fixture;
-mod found_by;
 mod interactions;
 mod searches;
 

@@ -11,8 +11,8 @@ const PEOPLE: [&str; 6] = [
     r#"{"resourceType":"Patient","id":"p2","identifier":[{"system":"urn:mrn","value":"2"}],"name":[{"family":"Muller","given":["Annabel","Bea"]}],"gender":"male","birthDate":"1990-01-01","managingOrganization":{"reference":"Organization/o1"}}"#,
     r#"{"resourceType":"Patient","id":"p3","identifier":[{"value":"3"}],"name":[{"family":"50%_off"}],"gender":"female"}"#,
     r#"{"resourceType":"Patient","id":"p4","name":[{"family":"50xyoff"}],"birthDate":"1970-01-01","meta":{"tag":[{"system":"urn:tag","code":"t"}]}}"#,
-    r#"{"resourceType":"Organization","id":"o1","name":[{"family":"North"}]}"#,
-    r#"{"resourceType":"Organization","id":"o2","name":[{"family":"South"}],"partOf":{"reference":"Organization/o1"}}"#,
+    r#"{"resourceType":"Organization","id":"o1","name":"North"}"#,
+    r#"{"resourceType":"Organization","id":"o2","name":"South","partOf":{"reference":"Organization/o1"}}"#,
 ];
 
 const OBSERVATIONS: [&str; 6] = [
