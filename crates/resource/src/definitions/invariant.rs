@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::outcome::Severity;
+
 const TEXT: &str = include_str!("../../definitions/invariants.tsv");
 
 /// A rule about a type's values, or about those of one of its elements.
@@ -21,15 +23,6 @@ pub struct Invariant {
     pub expression: &'static str,
     /// The rule in words.
     pub human: &'static str,
-}
-
-/// How bad it is when a rule is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// What breaks it is not valid.
-    Error,
-    /// What breaks it deserves a look.
-    Warning,
 }
 
 static INVARIANTS: LazyLock<HashMap<&'static str, Vec<Invariant>>> = LazyLock::new(|| {

@@ -22,11 +22,13 @@ mod code;
 mod compartment;
 mod element;
 mod invariant;
+mod primitive;
 mod table;
 mod type_definition;
 
 pub use code::{CodeSystem, Concept, ValueSet};
 pub use compartment::Compartment;
 pub use element::{Binding, BindingStrength, Element, ElementType};
-pub use invariant::{Invariant, Severity};
+pub use invariant::Invariant;
+pub use primitive::Primitive;
 pub use type_definition::{Member, TypeDefinition, TypeKind, resource_types};

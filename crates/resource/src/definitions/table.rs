@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::element::{Binding, BindingStrength, Element, ElementType};
+use super::primitive::Primitive;
 use super::type_definition::{MemberEntry, TypeDefinition, TypeKind, order};
 
 const TEXT: &str = include_str!("../../definitions/elements.tsv");
@@ -58,6 +59,7 @@ impl Table {
                 name,
                 index,
                 kind,
+                primitive: Primitive::named(name),
                 base: None,
                 is_abstract: line.ends_with("\tabstract"),
                 elements: Vec::new(),

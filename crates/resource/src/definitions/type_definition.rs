@@ -1,6 +1,7 @@
 //! Types: resources, data types, primitives, and groups of elements.
 
 use super::element::{Element, ElementType};
+use super::primitive::Primitive;
 use super::table::{self, TypeIndex};
 
 /// A type.
@@ -9,13 +10,14 @@ pub struct TypeDefinition {
     pub(super) name: &'static str,
     pub(super) index: TypeIndex,
     pub(super) kind: TypeKind,
+    pub(super) primitive: Option<Primitive>,
     pub(super) base: Option<TypeIndex>,
     pub(super) is_abstract: bool,
     /// Places in the table of elements, those of the base first.
     pub(super) elements: Vec<u16>,
     /// The members of its JSON object, by length and name.
     pub(super) members: Vec<MemberEntry>,
-    /// How many of its elements must be there.
+    /// Those of its elements that must be there.
     pub(super) required: Vec<u16>,
 }
 
@@ -64,6 +66,11 @@ impl TypeDefinition {
     /// The kind.
     pub fn kind(&self) -> TypeKind {
         self.kind
+    }
+
+    /// Which primitive type it is.
+    pub fn primitive(&self) -> Option<Primitive> {
+        self.primitive
     }
 
     /// Whether no value is of this type, only of those based on it: `Element`, `Resource`…
@@ -221,6 +228,13 @@ mod tests {
     fn r4_has_146_resource_types() {
         assert_eq!(resource_types().count(), 146);
         assert!(resource_types().all(|own| own.is_a("Resource") && own.base().is_some()));
+    }
+
+    #[test]
+    fn every_primitive_is_known() {
+        let primitives = table::types().iter().filter(|own| own.kind() == TypeKind::Primitive);
+        assert_eq!(primitives.clone().count(), 20);
+        assert!(primitives.clone().all(|own| own.primitive().is_some()));
     }
 
     #[test]
