@@ -6,6 +6,7 @@
 
 mod date;
 mod entry;
+mod extract;
 mod fold;
 mod number;
 mod parse;
@@ -13,6 +14,7 @@ mod query;
 mod registry;
 
 pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
+pub use extract::{ENTRIES_MAX, extract};
 pub use fold::fold;
 pub use parse::{
     ALTERNATIVES_MAX, CHAIN_STEPS_MAX, CONDITIONS_MAX, Handling, NAME_BYTES_MAX, PARAMETERS_MAX,

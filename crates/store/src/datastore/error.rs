@@ -13,6 +13,9 @@ pub enum DatastoreError {
         /// The limit in seconds.
         seconds: u64,
     },
+    /// A page is asked for that no such search of ours ended at: the request is at fault.
+    #[error("the page can't be found; begin the search again")]
+    Page,
     /// The database does not answer, or answers with an error.
     #[error("the datastore's database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),

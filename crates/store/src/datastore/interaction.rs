@@ -230,6 +230,12 @@ pub enum Refusal {
     /// What a patch made is not valid (422): the findings as an OperationOutcome.
     #[error("the result is not a valid resource")]
     Invalid(Box<Value>),
+    /// A group speaks of one resource twice (400).
+    #[error("{} is changed twice by one transaction", describe(.0))]
+    Twice(ResourceKey),
+    /// A page is asked for that no search of ours ended at (400).
+    #[error("the page can't be found; begin the search again")]
+    Page,
     /// Another transaction was in the way, again and again (409).
     #[error("other changes got in the way; try again")]
     Contention,
@@ -286,6 +292,8 @@ pub struct SearchPage {
     pub matches: Vec<SearchMatch>,
     /// How many there are in all, where asked for or known.
     pub total: Option<u64>,
+    /// Whether more would have come along than may.
+    pub cut: bool,
     /// Where the next page goes on; `None` behind the last. Opaque: letters, digits, `-` and `_`.
     pub next: Option<String>,
 }

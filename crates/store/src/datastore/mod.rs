@@ -10,20 +10,42 @@
 //! - Every version has a [`ChangeNumber`], in the order in which versions became visible: whoever reads on from
 //!   the last one it saw misses nothing.
 
+#![allow(dead_code, reason = "PostgreSQL and maintenance follow")]
+
+mod apply;
+mod body;
+#[cfg(test)]
+mod contract;
+mod core;
+mod entries;
 mod error;
 mod interaction;
+mod postgres;
+mod r4;
+mod read;
+mod rules;
+mod schema;
+mod search;
+mod sql;
+mod sqlite;
+mod stamp;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use pipehat_resource::search::Search;
 
+pub use body::BodyKey;
 pub use error::DatastoreError;
 pub use interaction::{
     Applied, Body, ChangeNumber, Group, GroupRefusal, HistoryQuery, HistoryScope, Interaction,
     Method, Outcome, Precondition, Refusal, ResourceKey, SearchMatch, SearchPage, SearchRequest,
     StoredVersion,
 };
+pub use postgres::{PostgresDatastore, PostgresLocation};
+pub use r4::R4Rules;
+pub use rules::{ParameterNames, Rules};
+pub use sqlite::SqliteDatastore;
 
 /// What an asynchronous call gives back.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DatastoreError>> + Send + 'a>>;

@@ -13,6 +13,7 @@ mod values;
 
 pub use escape::query_pairs;
 pub use problem::{ProblemKind, SearchProblem};
+pub(super) use values::relative_reference;
 
 use criteria::Ask;
 use problem::{Problem, empty, invalid, not_supported, too_costly, unknown};

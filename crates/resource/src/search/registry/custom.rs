@@ -1,7 +1,7 @@
 //! Search parameters of a server's own, from SearchParameter resources.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::super::entry::{ParameterId, ParameterKind};
 use super::super::query::Comparator;
@@ -144,6 +144,7 @@ impl Reader<'_> {
             comparators,
             modifiers,
             is_custom: true,
+            rules: OnceLock::new(),
         };
         self.bases()
             .into_iter()
@@ -366,6 +367,7 @@ mod tests {
         assert!(!found.multiple_or() && found.multiple_and());
         assert!(found.allows_modifier("of-type") && !found.allows_modifier("not"));
         assert_eq!(with_one.custom().count(), 2);
+        assert_ne!(with_one.fingerprint(), standard.fingerprint());
         let id = found.id();
         assert_eq!(with_one.names(id).unwrap().code, "eye-color");
 
@@ -377,6 +379,7 @@ mod tests {
         assert_eq!(again.names(id), None);
         let without = again.without("http://example.org/p");
         assert_eq!(without.custom().count(), 0);
+        assert_eq!(without.fingerprint(), standard.fingerprint());
         assert_eq!(without.ids().count(), standard.ids().count());
         // FHIR's own stay.
         let family = standard.find("Patient", "family").unwrap();
@@ -410,6 +413,16 @@ mod tests {
         check_refused(
             r#"{"resourceType":"SearchParameter","code":"x","type":"token"}"#,
             "SearchParameter.url: is needed\nSearchParameter.expression: is needed",
+        );
+    }
+
+    #[test]
+    fn an_expression_must_be_one() {
+        let text = FAVORITE.replace("').value", "')..value");
+        let refused = with(&Registry::standard(), &text).unwrap_err();
+        assert!(
+            refused.starts_with("SearchParameter.expression: is no FHIRPath expression: "),
+            "{refused}"
         );
     }
 

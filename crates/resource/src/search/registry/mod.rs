@@ -14,6 +14,8 @@ pub use custom::ParameterRefused;
 pub use parameter::{Component, Parameter, Targets};
 
 use super::entry::{ParameterId, ParameterKind};
+use super::extract::VERSION;
+use crate::fhirpath::Expression;
 
 /// The search parameters of every resource type.
 #[derive(Debug, Clone)]
@@ -114,6 +116,24 @@ impl Registry {
         }
     }
 
+    /// Changes when the same resource would be found by other values: with the parameters that were added, and with
+    /// how values are extracted.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Fnv::default();
+        hash.add(&VERSION.to_string());
+        for parameter in self.custom() {
+            hash.add(parameter.resource_type());
+            hash.add(parameter.code());
+            hash.add(parameter.kind().code());
+            hash.add(parameter.expression());
+            for component in parameter.components() {
+                hash.add(component.kind().code());
+                hash.add(component.expression());
+            }
+        }
+        format!("{:016x}", hash.0)
+    }
+
     /// All numbers: of parameters and of components.
     pub fn ids(&self) -> impl Iterator<Item = ParameterId> {
         (0_u32..)
@@ -167,13 +187,33 @@ impl Registry {
     }
 }
 
+/// FNV-1a, which stays the same from build to build.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, text: &str) {
+        for byte in text.bytes().chain([0xff]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
 /// Whether an expression of a parameter can be evaluated; what is wrong with it where not.
 fn check_expression(expression: &str) -> Result<(), String> {
     const CHARACTERS_MAX: usize = 10_000;
     if expression.len() > CHARACTERS_MAX {
         return Err(format!("is longer than {CHARACTERS_MAX} characters"));
     }
-    Ok(())
+    match Expression::parse(expression) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(format!("is no FHIRPath expression: {problem}")),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! One search parameter.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::super::entry::{ParameterId, ParameterKind};
+use super::super::extract::Rules;
 use super::super::query::Comparator;
 
 /// A search parameter of one resource type.
@@ -21,6 +22,8 @@ pub struct Parameter {
     pub(super) comparators: Option<Vec<Comparator>>,
     pub(super) modifiers: Option<Vec<Box<str>>>,
     pub(super) is_custom: bool,
+    /// Its expressions, read when they are needed first.
+    pub(super) rules: OnceLock<Arc<Rules>>,
 }
 
 /// One component of a composite parameter.
@@ -81,6 +84,10 @@ impl Parameter {
     /// The components of a composite one; none of others.
     pub fn components(&self) -> &[Component] {
         &self.components
+    }
+
+    pub(in crate::search) fn rules(&self) -> &Rules {
+        self.rules.get_or_init(|| Arc::new(Rules::of(self)))
     }
 
     /// Whether it was added to those of FHIR.

@@ -1,7 +1,7 @@
 //! The search parameters of FHIR R4, from `definitions/search-parameters.tsv`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::super::entry::{ParameterId, ParameterKind};
 use super::Registry;
@@ -71,6 +71,14 @@ fn parameter(
 ) -> Parameter {
     let components = row.components.split(';').filter_map(|component| {
         let (id, expression) = component.split_once('@')?;
+        // R4 names them the other way round than their expressions are: the code comes first.
+        let id = match (row.id, id) {
+            ("DocumentReference-relationship", "DocumentReference-relatesto") => {
+                "DocumentReference-relation"
+            }
+            ("DocumentReference-relationship", _) => "DocumentReference-relatesto",
+            _ => id,
+        };
         let (kind, targets) = *definitions.get(id)?;
         Some(Component {
             id: ParameterId(0),
@@ -100,6 +108,7 @@ fn parameter(
         comparators: None,
         modifiers: None,
         is_custom: false,
+        rules: OnceLock::new(),
     }
 }
 

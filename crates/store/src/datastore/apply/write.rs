@@ -1,0 +1,285 @@
+//! Writing what was decided.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use pipehat_resource::json::{Value, parse};
+
+use super::{Kind, Plan, Stop, Work, Written, index_rows, references, refuse, resource_of};
+use crate::datastore::core::method_number;
+use crate::datastore::entries::IndexRows;
+use crate::datastore::interaction::{
+    ChangeNumber, Interaction, Method, Outcome, Refusal, StoredVersion,
+};
+use crate::datastore::read::{self, Current};
+use crate::datastore::sql::{Ending, Session, SessionError, SqlValue, VersionRow};
+use crate::datastore::stamp;
+
+impl<S: Session> Work<'_, S> {
+    /// Writes all plans, those with conditional references when the others can be found.
+    pub(super) async fn write_all(&mut self) -> Result<(), Stop> {
+        let mut later = Vec::new();
+        for plan in std::mem::take(&mut self.plans) {
+            let at = plan.interaction;
+            let mut resource = match self.prepared.interactions.get(at) {
+                Some(
+                    Interaction::Patch { patch, .. } | Interaction::ConditionalPatch { patch, .. },
+                ) => self.patched(&plan, patch)?,
+                Some(interaction) => match resource_of(interaction) {
+                    Some(resource) => resource.clone(),
+                    None => continue,
+                },
+                None => continue,
+            };
+            let rows = self.prepared.rows.get(at).and_then(Option::clone);
+            if rows.is_some() {
+                self.put(plan, resource, rows).await?;
+                continue;
+            }
+            references::rewrite(&mut resource, &self.names);
+            let mut conditions = Vec::new();
+            references::conditions(&resource, &mut conditions);
+            if conditions.is_empty() {
+                self.put(plan, resource, None).await?;
+            } else {
+                later.push((plan, resource, conditions));
+            }
+        }
+        let mut known = HashMap::new();
+        for (plan, mut resource, conditions) in later {
+            for condition in conditions {
+                if let Entry::Vacant(place) = known.entry(condition) {
+                    let target = self.referred(plan.interaction, place.key()).await?;
+                    place.insert(target);
+                }
+            }
+            references::rewrite(&mut resource, &known);
+            self.put(plan, resource, None).await?;
+        }
+        self.flush().await
+    }
+
+    /// The one resource that a conditional reference means.
+    async fn referred(&mut self, at: usize, condition: &str) -> Result<String, Stop> {
+        let (resource_type, query) = condition.split_once('?').unwrap_or((condition, ""));
+        let names: Vec<&str> =
+            query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
+        let reference = format!("{resource_type}?{}", names.join("&"));
+        let Some(search) = self.catalogue.rules.condition(condition, self.prepared.now) else {
+            return refuse(at, Refusal::Reference { reference, matches: 0 });
+        };
+        self.flush().await?;
+        let found = self.find(&search, 2).await?;
+        match found.as_slice() {
+            [found] => Ok(format!("{}/{}", found.resource_type, found.id)),
+            _ => refuse(at, Refusal::Reference { reference, matches: found.len() }),
+        }
+    }
+
+    fn patched(&self, plan: &Plan, patch: &Value) -> Result<Value, Stop> {
+        let at = plan.interaction;
+        let Some(current) = &plan.current else {
+            return refuse(at, Refusal::NotFound(plan.key.clone()));
+        };
+        let Some(body) = &current.version.body else {
+            return refuse(at, Refusal::Gone(plan.key.clone()));
+        };
+        let before =
+            parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
+        match self.catalogue.rules.patch(&before, patch) {
+            Ok(after) => Ok(after),
+            Err(refusal) => refuse(at, refusal),
+        }
+    }
+
+    /// Writes a version of a resource, unless it stands so already.
+    async fn put(
+        &mut self,
+        plan: Plan,
+        mut resource: Value,
+        rows: Option<IndexRows>,
+    ) -> Result<(), Stop> {
+        let Plan { interaction: at, key, current } = plan;
+        stamp::set_id(&mut resource, &key.id);
+        if let Some(current) = &current
+            && let Some(body) = &current.version.body
+        {
+            let version = &current.version;
+            stamp::stamp(&mut resource, version.version, version.last_updated);
+            if resource.to_json() == **body {
+                self.done(at, Outcome::Unchanged(version.clone()));
+                return Ok(());
+            }
+        }
+        let rows = rows.unwrap_or_else(|| index_rows(&resource, self.catalogue));
+        let method = match self.prepared.interactions.get(at) {
+            Some(Interaction::Create { .. }) => Method::Post,
+            Some(Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }) => Method::Patch,
+            _ => Method::Put,
+        };
+        let kind = match &current {
+            Some(current) if !current.is_deleted() => Kind::Updated,
+            _ => Kind::Created,
+        };
+        let current = match current {
+            Some(current) => Some(current),
+            None => {
+                let row = self.session.keys(1).await?.first().copied().unwrap_or_default();
+                let version = StoredVersion {
+                    key,
+                    version: 0,
+                    last_updated: i64::MIN,
+                    change: ChangeNumber(0),
+                    method,
+                    body: None,
+                };
+                Some(Current { row, version })
+            }
+        };
+        self.write_version(at, kind, method, current, Some((resource, rows))).await
+    }
+
+    /// Writes the version behind `current` (version 0: there is none yet).
+    pub(super) async fn write_version(
+        &mut self,
+        at: usize,
+        kind: Kind,
+        method: Method,
+        current: Option<Current>,
+        resource: Option<(Value, IndexRows)>,
+    ) -> Result<(), Stop> {
+        let Some(Current { row, version: before }) = current else { return Ok(()) };
+        let is_new = before.version == 0;
+        let version = before.version.saturating_add(1);
+        let last_updated =
+            stamp::next_time(self.prepared.now, (!is_new).then_some(before.last_updated));
+        let key = before.key;
+        let deleted = SqlValue::Integer(i64::from(resource.is_none()));
+        if before.body.is_some() {
+            self.session.unindex(&[row]).await?;
+        }
+        if is_new {
+            let row = vec![
+                SqlValue::Integer(row),
+                SqlValue::text(&key.resource_type),
+                SqlValue::text(&key.id),
+                SqlValue::number(version),
+                SqlValue::Integer(last_updated),
+                deleted,
+            ];
+            self.new.push((at, key.clone(), row));
+        } else {
+            let changed = self
+                .session
+                .execute(
+                    "UPDATE resources SET version = ?2, last_updated = ?3, deleted = ?4
+                     WHERE key = ?1 AND version = ?5",
+                    &[
+                        SqlValue::Integer(row),
+                        SqlValue::number(version),
+                        SqlValue::Integer(last_updated),
+                        deleted,
+                        SqlValue::number(before.version),
+                    ],
+                )
+                .await?;
+            if changed != 1 {
+                return Err(SessionError::Conflict.into());
+            }
+        }
+        let mut body = None;
+        let mut sealed = None;
+        if let Some((mut resource, rows)) = resource {
+            stamp::stamp(&mut resource, version, last_updated);
+            let text = resource.to_json();
+            sealed = Some(self.core.seal.seal(&key, version, &text));
+            body = Some(text.into());
+            self.words.push((row, rows.narrative.clone(), rows.whole.clone()));
+            rows.append(row, &mut self.rows);
+        }
+        let version_row = VersionRow {
+            key: row,
+            resource_type: key.resource_type.clone(),
+            version,
+            last_updated,
+            method: method_number(method),
+            body: sealed,
+        };
+        let change = ChangeNumber(0);
+        let version = StoredVersion { key, version, last_updated, change, method, body };
+        self.versions.push(Written { interaction: at, kind, version, row: version_row });
+        Ok(())
+    }
+
+    /// Brings what is pending into the database, so that it can be found.
+    pub(super) async fn flush(&mut self) -> Result<(), Stop> {
+        if !self.new.is_empty() {
+            let new = std::mem::take(&mut self.new);
+            let rows: Vec<_> = new.iter().map(|(_, _, row)| row.clone()).collect();
+            if self.session.add(rows).await? != new.len() {
+                return self.taken(&new).await;
+            }
+        }
+        if !self.rows.is_empty() || !self.words.is_empty() {
+            let (rows, words) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.words));
+            self.session.write(rows, words).await?;
+        }
+        Ok(())
+    }
+
+    /// Somebody else has one of these ids.
+    async fn taken(
+        &mut self,
+        new: &[(usize, crate::datastore::ResourceKey, Vec<SqlValue>)],
+    ) -> Result<(), Stop> {
+        for (at, key, row) in new {
+            let creates =
+                matches!(self.prepared.interactions.get(*at), Some(Interaction::Create { .. }));
+            let there = read::row_key(self.session, key).await?;
+            if creates && there.is_some_and(|there| Some(&SqlValue::Integer(there)) != row.first())
+            {
+                return refuse(*at, Refusal::Exists(key.clone()));
+            }
+        }
+        Err(SessionError::Conflict.into())
+    }
+
+    /// Numbers and writes the versions; from here on, they can be read.
+    pub(super) async fn finish_versions(&mut self) -> Result<(), Stop> {
+        self.flush().await?;
+        let written = std::mem::take(&mut self.versions);
+        if written.is_empty() {
+            return Ok(());
+        }
+        let (rows, versions): (Vec<_>, Vec<_>) = written
+            .into_iter()
+            .map(|written| (written.row, (written.interaction, written.kind, written.version)))
+            .unzip();
+        let reads = self.prepared.interactions.iter().any(|interaction| {
+            matches!(interaction, Interaction::Read { .. } | Interaction::Search(_))
+        });
+        let ending = if reads { Ending::More } else { Ending::Commit };
+        let changes = self.session.number(rows, ending).await?;
+        for ((at, kind, mut version), change) in versions.into_iter().zip(changes) {
+            version.change = ChangeNumber(change);
+            match (kind, self.outcomes.get_mut(at)) {
+                (Kind::Deleted, Some(Some(Outcome::Deleted(versions)))) => versions.push(version),
+                (_, Some(place)) => {
+                    *place = Some(match kind {
+                        Kind::Created => Outcome::Created(version),
+                        Kind::Updated => Outcome::Updated(version),
+                        Kind::Deleted => Outcome::Deleted(vec![version]),
+                    });
+                }
+                (_, None) => {}
+            }
+        }
+        for (at, first) in std::mem::take(&mut self.twins) {
+            if let Some(Some(Outcome::Created(version))) = self.outcomes.get(first) {
+                let version = version.clone();
+                self.done(at, Outcome::Unchanged(version));
+            }
+        }
+        Ok(())
+    }
+}

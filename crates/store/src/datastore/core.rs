@@ -1,0 +1,190 @@
+//! What both stores share beside the database: the key, the rules, and numbers for search parameters.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::body::Seal;
+use super::entries::{Known, Numbering};
+use super::interaction::{ChangeNumber, Method, ResourceKey, StoredVersion};
+use super::rules::{ParameterNames, Rules};
+use super::sql::{Dialect, Row, Session, SessionError, SqlValue};
+
+/// The rules in force, with the lasting numbers of their parameters.
+pub(super) struct Catalogue {
+    pub(super) rules: Arc<dyn Rules>,
+    pub(super) numbering: Numbering,
+    /// The numbers of parameters that identify: those of the code `identifier`.
+    pub(super) identifying: Vec<i64>,
+}
+
+/// What every interaction needs at hand.
+pub(super) struct Core {
+    pub(super) seal: Seal,
+    catalogue: RwLock<Arc<Catalogue>>,
+}
+
+impl Core {
+    pub(super) fn new(seal: Seal, catalogue: Catalogue) -> Self {
+        Self { seal, catalogue: RwLock::new(Arc::new(catalogue)) }
+    }
+
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_catalogue(&self, catalogue: Catalogue) {
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalogue);
+    }
+
+    /// A version from a row of key (0), version, time, change, method, body (1 to 5).
+    pub(super) fn stored(
+        &self,
+        key: ResourceKey,
+        row: &Row,
+        first: usize,
+    ) -> Result<StoredVersion, SessionError> {
+        let version = row.unsigned(first)?;
+        let body = match row.blob(first.saturating_add(4))? {
+            None => None,
+            Some(sealed) => Some(
+                self.seal
+                    .open(&key, version, sealed)
+                    .map_err(|error| SessionError::Damaged(Box::new(error)))?,
+            ),
+        };
+        Ok(StoredVersion {
+            key,
+            version,
+            last_updated: row.integer(first.saturating_add(1))?,
+            change: ChangeNumber(row.unsigned(first.saturating_add(2))?),
+            method: method_of(row.integer(first.saturating_add(3))?)?,
+            body,
+        })
+    }
+}
+
+/// The columns that [`Core::stored`] reads, of `versions v`.
+pub(super) const VERSION_COLUMNS: &str = "v.version, v.last_updated, v.change, v.method, v.body";
+
+pub(super) fn method_number(method: Method) -> i64 {
+    match method {
+        Method::Post => 1,
+        Method::Put => 2,
+        Method::Patch => 3,
+        Method::Delete => 4,
+    }
+}
+
+fn method_of(number: i64) -> Result<Method, SessionError> {
+    match number {
+        1 => Ok(Method::Post),
+        2 => Ok(Method::Put),
+        3 => Ok(Method::Patch),
+        4 => Ok(Method::Delete),
+        _ => Err(SessionError::Damaged("an unknown method".into())),
+    }
+}
+
+/// Numbers the parameters of `rules`, in a transaction; numbers once given stay.
+pub(super) async fn catalogue<S: Session>(
+    session: &mut S,
+    rules: Arc<dyn Rules>,
+) -> Result<Catalogue, SessionError> {
+    let parameters = rules.parameters();
+    let mut known = numbers(session).await?;
+    let missing: Vec<(String, String)> = parameters
+        .iter()
+        .map(|names| (names.resource_type.clone(), names.code.clone()))
+        .filter(|names| !known.contains_key(names))
+        .collect();
+    if !missing.is_empty() {
+        let next = known.values().copied().max().unwrap_or(0);
+        for (number, (resource_type, code)) in (next.saturating_add(1)..).zip(missing) {
+            session
+                .execute(
+                    "INSERT INTO parameters (number, type, code) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO NOTHING",
+                    &[
+                        SqlValue::Integer(number),
+                        SqlValue::Text(resource_type),
+                        SqlValue::Text(code),
+                    ],
+                )
+                .await?;
+        }
+        known = numbers(session).await?;
+    }
+    let mut numbered = HashMap::with_capacity(parameters.len());
+    let mut identifying = Vec::new();
+    for ParameterNames { id, resource_type, code, kind } in parameters {
+        let names = (resource_type, code);
+        let Some(number) = known.get(&names).map(|number| number.saturating_mul(2)) else {
+            continue;
+        };
+        let (resource_type, code) = names;
+        if code == "identifier" {
+            identifying.push(number);
+        }
+        numbered.insert(id, Known { number, kind, resource_type });
+    }
+    Ok(Catalogue { rules, numbering: Numbering::new(numbered), identifying })
+}
+
+async fn numbers<S: Session>(
+    session: &mut S,
+) -> Result<HashMap<(String, String), i64>, SessionError> {
+    let rows = session.query("SELECT type, code, number FROM parameters", &[]).await?;
+    let mut numbers = HashMap::with_capacity(rows.len());
+    for row in rows {
+        numbers.insert((row.text(0)?.to_owned(), row.text(1)?.to_owned()), row.integer(2)?);
+    }
+    Ok(numbers)
+}
+
+/// A fact about the whole database.
+pub(super) async fn fact<S: Session>(
+    session: &mut S,
+    name: &str,
+) -> Result<Option<String>, SessionError> {
+    let rows =
+        session.query("SELECT value FROM facts WHERE name = ?1", &[SqlValue::text(name)]).await?;
+    rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()
+}
+
+/// Sets a fact about the whole database.
+pub(super) async fn set_fact<S: Session>(
+    session: &mut S,
+    name: &str,
+    value: &str,
+) -> Result<(), SessionError> {
+    session
+        .execute(
+            "INSERT INTO facts (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            &[SqlValue::text(name), SqlValue::text(value)],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Checks that the database was written with this key, or says so in a new one.
+pub(super) async fn check_key<S: Session>(
+    session: &mut S,
+    seal: &Seal,
+) -> Result<(), SessionError> {
+    match fact(session, "key").await? {
+        None => set_fact(session, "key", &seal.check()).await,
+        Some(check) if check == seal.check() => Ok(()),
+        Some(_) => Err(SessionError::Database(
+            "the datastore was written with another key than the one given".into(),
+        )),
+    }
+}
+
+/// A statement with its placeholders as the database has them.
+pub(super) fn placeholders(dialect: Dialect, sql: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => sql.to_owned(),
+        Dialect::Postgres => sql.replace('?', "$"),
+    }
+}

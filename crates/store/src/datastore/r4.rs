@@ -1,0 +1,63 @@
+//! The rules of FHIR R4, with the search parameters of a registry.
+
+use std::sync::Arc;
+
+use pipehat_resource::json::Value;
+use pipehat_resource::search::{IndexEntry, Registry, Search, SearchOptions, extract, fold};
+
+use super::interaction::Refusal;
+use super::rules::{ParameterNames, Rules};
+
+/// The rules of FHIR R4.
+pub struct R4Rules {
+    registry: Arc<Registry>,
+    base_url: String,
+}
+
+impl R4Rules {
+    /// With the parameters of this registry. `base_url` is the server's own address, without a slash at its end:
+    /// what stands under it is here.
+    pub fn new(registry: Arc<Registry>, base_url: &str) -> Self {
+        Self { registry, base_url: base_url.to_owned() }
+    }
+}
+
+impl Rules for R4Rules {
+    fn parameters(&self) -> Vec<ParameterNames> {
+        self.registry
+            .ids()
+            .filter_map(|id| {
+                let names = self.registry.names(id)?;
+                Some(ParameterNames {
+                    id,
+                    resource_type: names.resource_type.as_ref().to_owned(),
+                    code: names.code,
+                    kind: self.registry.kind(id)?,
+                })
+            })
+            .collect()
+    }
+
+    fn extract(&self, resource: &Value) -> Vec<IndexEntry> {
+        // What a resource is found by does not depend on when it is looked at, so that the index can be checked.
+        extract(resource, &self.registry, &self.base_url, 0)
+    }
+
+    fn fold(&self, text: &str) -> String {
+        fold(text)
+    }
+
+    fn condition(&self, text: &str, now: i64) -> Option<Search> {
+        let options = SearchOptions { base_url: &self.base_url, now, ..SearchOptions::default() };
+        let parsed = Search::parse_conditional_reference(text, &self.registry, &options)?;
+        Some(parsed.ok()?.search)
+    }
+
+    fn patch(&self, _resource: &Value, _patch: &Value) -> Result<Value, Refusal> {
+        Err(Refusal::Patch("patches are not supported yet".to_owned()))
+    }
+
+    fn fingerprint(&self) -> String {
+        self.registry.fingerprint()
+    }
+}

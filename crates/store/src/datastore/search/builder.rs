@@ -1,0 +1,490 @@
+//! Filters as SQL, in two ways: as a condition on a resource at hand, and as the set of keys that meet it.
+//!
+//! A set begins at the index of a value; a condition looks at the few rows of one resource. A search takes the
+//! smallest set among its filters, and holds what is in it against the others.
+
+use pipehat_resource::search::{
+    Chained, Comparator, Criterion, DateRange, Filter, ParameterId, ParameterKind,
+};
+
+use super::leaf::{Leaf, all, any};
+use crate::datastore::core::Catalogue;
+use crate::datastore::entries::{Known, words};
+use crate::datastore::sql::{Dialect, SqlValue};
+
+/// Builds one statement.
+pub(super) struct Builder<'a> {
+    pub(super) dialect: Dialect,
+    catalogue: &'a Catalogue,
+    parameters: Vec<SqlValue>,
+    aliases: usize,
+}
+
+/// A resource in a statement: its key, and its row of `resources` where there is one.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) key: String,
+    pub(super) row: Option<String>,
+}
+
+impl Subject {
+    pub(super) fn row(alias: &str) -> Self {
+        Self { key: format!("{alias}.key"), row: Some(alias.to_owned()) }
+    }
+}
+
+/// A set of keys.
+#[derive(Debug, Clone)]
+pub(super) struct Set {
+    pub(super) sql: String,
+    /// Where it is one leaf, that.
+    pub(super) leaf: Option<Leaf>,
+    /// All are of this type.
+    pub(super) resource_type: Option<String>,
+}
+
+impl Set {
+    /// Whether finding it reads all values of a parameter.
+    pub(super) fn scans(&self) -> bool {
+        self.leaf.as_ref().is_some_and(|leaf| leaf.scans)
+    }
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(dialect: Dialect, catalogue: &'a Catalogue) -> Self {
+        Self { dialect, catalogue, parameters: Vec::new(), aliases: 0 }
+    }
+
+    pub(super) fn bind(&mut self, value: SqlValue) -> String {
+        self.parameters.push(value);
+        let place = self.parameters.len();
+        let of = match (self.dialect, self.parameters.last()) {
+            (Dialect::Sqlite, _) => "",
+            (_, Some(SqlValue::Integer(_))) => "::bigint",
+            (_, Some(SqlValue::Real(_))) => "::float8",
+            (_, Some(SqlValue::Text(_))) => "::text",
+            _ => "",
+        };
+        format!("?{place}{of}")
+    }
+
+    /// The statement with the values it uses, and no others: databases refuse what is not used.
+    pub(super) fn finish(&self, sql: &str) -> (String, Vec<SqlValue>) {
+        let mut finished = String::with_capacity(sql.len());
+        let mut used: Vec<usize> = Vec::new();
+        let mut rest = sql;
+        while let Some((before, behind)) = rest.split_once('?') {
+            finished.push_str(before);
+            let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, behind) = behind.split_at(digits);
+            let number = number.parse().unwrap_or(0);
+            let place = used.iter().position(|known| *known == number).unwrap_or_else(|| {
+                used.push(number);
+                used.len().saturating_sub(1)
+            });
+            finished.push('?');
+            finished.push_str(&place.saturating_add(1).to_string());
+            rest = behind;
+        }
+        finished.push_str(rest);
+        let value = |number: &usize| {
+            let place = number.checked_sub(1)?;
+            self.parameters.get(place).cloned()
+        };
+        (finished, used.iter().map(|number| value(number).unwrap_or(SqlValue::Null)).collect())
+    }
+
+    /// A set of texts, to stand behind `IN`.
+    pub(super) fn bind_texts(&mut self, texts: Vec<String>) -> String {
+        self.parameters.push(SqlValue::Texts(texts));
+        self.dialect.in_texts(self.parameters.len())
+    }
+
+    /// A set of integers, to stand behind `IN`.
+    pub(super) fn bind_integers(&mut self, integers: Vec<i64>) -> String {
+        self.parameters.push(SqlValue::Integers(integers));
+        self.dialect.in_integers(self.parameters.len())
+    }
+
+    pub(super) fn alias(&mut self) -> String {
+        self.aliases = self.aliases.saturating_add(1);
+        format!("x{}", self.aliases)
+    }
+
+    pub(super) fn fold(&self, text: &str) -> String {
+        self.catalogue.rules.fold(text)
+    }
+
+    pub(super) fn known(&self, parameter: ParameterId) -> Option<&'a Known> {
+        self.catalogue.numbering.known(parameter)
+    }
+
+    fn number(&self, parameter: ParameterId) -> i64 {
+        // One that the registry does not know finds nothing.
+        self.known(parameter).map_or(-1, |known| known.number)
+    }
+
+    /// That the resource is of one of these types.
+    pub(super) fn of_types(&mut self, row: &str, types: &[String]) -> String {
+        match types {
+            [] => "1 = 1".to_owned(),
+            [one] => format!("{row}.type = {}", self.bind(SqlValue::text(one))),
+            _ => format!("{row}.type IN {}", self.bind_texts(types.to_vec())),
+        }
+    }
+
+    /// Whether a filter asks for more than the key of a resource.
+    pub(super) fn needs_row(filter: &Filter) -> bool {
+        match filter {
+            Filter::Id(_)
+            | Filter::LastUpdated(_)
+            | Filter::Type(_)
+            | Filter::Has { .. }
+            | Filter::Compartment { .. } => true,
+            Filter::Parameter { .. }
+            | Filter::Composite { .. }
+            | Filter::Missing { .. }
+            | Filter::Chain { .. }
+            | Filter::FullText { .. } => false,
+            Filter::All(filters) | Filter::Any(filters) => filters.iter().any(Self::needs_row),
+            Filter::Not(filter) => Self::needs_row(filter),
+        }
+    }
+
+    /// A filter as a condition on a resource, which has a row where [`Builder::needs_row`] says so.
+    pub(super) fn check(&mut self, filter: &Filter, of: &Subject) -> String {
+        let row = of.row.as_deref().unwrap_or("r");
+        let key = &of.key;
+        match filter {
+            Filter::Parameter { parameter, criteria } => {
+                let parameter = self.number(*parameter);
+                let alternatives = criteria
+                    .iter()
+                    .map(|criterion| self.leaf(parameter, criterion).exists(key))
+                    .collect();
+                any(alternatives)
+            }
+            Filter::Composite { alternatives } => {
+                let alternatives = alternatives
+                    .iter()
+                    .map(|components| {
+                        let joined = self.composite(components, Some(key));
+                        format!("EXISTS ({joined})")
+                    })
+                    .collect();
+                any(alternatives)
+            }
+            Filter::Missing { parameter, missing } => {
+                let not = if *missing { "NOT " } else { "" };
+                match self.known(*parameter) {
+                    None => (if *missing { "1 = 1" } else { "1 = 0" }).to_owned(),
+                    Some(known) => {
+                        let (x, number) = (self.alias(), known.number);
+                        format!(
+                            "{not}EXISTS (SELECT 1 FROM {} {x} WHERE {x}.key = {key}
+                             AND {x}.parameter = {number})",
+                            table_of(known.kind)
+                        )
+                    }
+                }
+            }
+            Filter::Id(ids) => {
+                let ids = self.bind_texts(ids.clone());
+                format!("{row}.id IN {ids}")
+            }
+            Filter::LastUpdated(times) => {
+                let alternatives = times
+                    .iter()
+                    .map(|(comparator, range)| self.last_updated(row, *comparator, *range))
+                    .collect();
+                any(alternatives)
+            }
+            Filter::Type(types) if types.is_empty() => "1 = 0".to_owned(),
+            Filter::Type(types) => self.of_types(row, types),
+            Filter::Chain { reference, targets } => {
+                let reference = self.number(*reference);
+                let alternatives = targets
+                    .iter()
+                    .map(|target| {
+                        let (f, t) = (self.alias(), self.alias());
+                        let of = self.bind(SqlValue::text(&target.resource_type));
+                        let check = self.check(&target.filter, &Subject::row(&t));
+                        let join = self.dialect.then_join();
+                        format!(
+                            "EXISTS (SELECT 1 FROM referrals {f} {join} resources {t}
+                             ON {t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0
+                             WHERE {f}.key = {key} AND {f}.parameter = {reference}
+                             AND {f}.type = {of} AND {check})"
+                        )
+                    })
+                    .collect();
+                any(alternatives)
+            }
+            Filter::Has { resource_type: _, reference, filter } => {
+                let (f, s) = (self.alias(), self.alias());
+                let reference = self.number(*reference);
+                let check = self.check(filter, &Subject::row(&s));
+                let join = self.dialect.then_join();
+                format!(
+                    "EXISTS (SELECT 1 FROM referrals {f} {join} resources {s}
+                     ON {s}.key = {f}.key WHERE {f}.parameter = {reference}
+                     AND {f}.target = {row}.id AND {f}.type = {row}.type AND {check})"
+                )
+            }
+            Filter::FullText { whole, words } => {
+                let x = self.alias();
+                let text = self.words(*whole, words);
+                match (self.dialect, text) {
+                    (_, None) => "1 = 1".to_owned(),
+                    (Dialect::Sqlite, Some(text)) => {
+                        format!("{key} IN (SELECT rowid FROM words WHERE words MATCH {text})")
+                    }
+                    (Dialect::Postgres, Some(text)) => {
+                        format!("EXISTS (SELECT 1 FROM words {x} WHERE {x}.key = {key} AND {text})")
+                    }
+                }
+            }
+            Filter::Compartment { resource_type, id, parameters } => {
+                let (of, id) =
+                    (self.bind(SqlValue::text(resource_type)), self.bind(SqlValue::text(id)));
+                let x = self.alias();
+                let numbers = self.numbers_of(parameters);
+                format!(
+                    "(({row}.type = {of} AND {row}.id = {id}) OR EXISTS (SELECT 1
+                     FROM referrals {x} WHERE {x}.key = {key} AND {x}.parameter IN ({numbers})
+                     AND {x}.target = {id} AND {x}.type = {of}))"
+                )
+            }
+            Filter::All(filters) => {
+                let conditions =
+                    filters.iter().map(|filter| self.check(filter, of)).collect::<Vec<_>>();
+                format!("({})", all(conditions))
+            }
+            Filter::Any(filters) => any(filters.iter().map(|f| self.check(f, of)).collect()),
+            Filter::Not(filter) => format!("NOT ({})", self.check(filter, of)),
+        }
+    }
+
+    fn numbers_of(&self, parameters: &[ParameterId]) -> String {
+        let numbers: Vec<String> = parameters
+            .iter()
+            .filter_map(|parameter| self.known(*parameter))
+            .map(|known| known.number.to_string())
+            .collect();
+        if numbers.is_empty() { "-1".to_owned() } else { numbers.join(", ") }
+    }
+
+    /// The rows of the components of one instance.
+    fn composite(&mut self, components: &[(ParameterId, Criterion)], key: Option<&str>) -> String {
+        let leaves: Vec<Leaf> = components
+            .iter()
+            .map(|(parameter, criterion)| {
+                let parameter = self.number(*parameter);
+                self.leaf(parameter, criterion)
+            })
+            .collect();
+        let Some((first, others)) = leaves.split_first() else {
+            return "SELECT NULL AS key WHERE 1 = 0".to_owned();
+        };
+        let a = &first.alias;
+        let mut sql = format!("SELECT {a}.key AS key FROM {} {a}", first.table);
+        for leaf in others {
+            let x = &leaf.alias;
+            sql.push_str(&format!(
+                " {} {} {x} ON {x}.key = {a}.key AND {x}.instance = {a}.instance
+                 AND {x}.parameter = {} AND {}",
+                self.dialect.then_join(),
+                leaf.table,
+                leaf.parameter,
+                leaf.check
+            ));
+        }
+        sql.push_str(&format!(" WHERE {a}.parameter = {} AND {}", first.parameter, first.check));
+        if let Some(key) = key {
+            sql.push_str(&format!(" AND {a}.key = {key}"));
+        }
+        sql
+    }
+
+    fn last_updated(&mut self, row: &str, comparator: Comparator, range: DateRange) -> String {
+        let time = format!("{row}.last_updated");
+        let from = self.bind(SqlValue::Integer(range.from));
+        let to = self.bind(SqlValue::Integer(range.to));
+        match comparator {
+            Comparator::Equal | Comparator::Approximately => {
+                format!("({time} >= {from} AND {time} <= {to})")
+            }
+            Comparator::NotEqual => format!("({time} < {from} OR {time} > {to})"),
+            Comparator::Greater | Comparator::StartsAfter => format!("{time} > {to}"),
+            Comparator::Less | Comparator::EndsBefore => format!("{time} < {from}"),
+            Comparator::GreaterOrEqual => format!("{time} >= {from}"),
+            Comparator::LessOrEqual => format!("{time} <= {to}"),
+        }
+    }
+
+    /// What finds words: a text for FTS5, or a condition on a row of `words`. `None` without words.
+    fn words(&mut self, whole: bool, asked: &[String]) -> Option<String> {
+        let asked = words(&asked.join(" "));
+        if asked.is_empty() {
+            return None;
+        }
+        let column = if whole { "whole" } else { "narrative" };
+        Some(match self.dialect {
+            Dialect::Sqlite => {
+                let each: Vec<String> =
+                    asked.split(' ').map(|word| format!("{column} : \"{word}\"")).collect();
+                self.bind(SqlValue::Text(each.join(" AND ")))
+            }
+            Dialect::Postgres => {
+                let each: Vec<String> = asked.split(' ').map(|word| format!("'{word}'")).collect();
+                let text = self.bind(SqlValue::Text(each.join(" & ")));
+                format!("{column} @@ ({text})::tsquery")
+            }
+        })
+    }
+
+    /// The set of keys that meet a filter, where an index leads to them. `types` are those searched.
+    pub(super) fn set(&mut self, filter: &Filter, types: &[String]) -> Option<Set> {
+        let of = |sql: String| Some(Set { sql, leaf: None, resource_type: None });
+        match filter {
+            Filter::Parameter { parameter, criteria } => {
+                let known = self.known(*parameter)?;
+                let mut leaves: Vec<Leaf> =
+                    criteria.iter().map(|criterion| self.leaf(known.number, criterion)).collect();
+                let sql = union(leaves.iter().map(Leaf::set).collect());
+                let leaf = if leaves.len() == 1 { leaves.pop() } else { None };
+                Some(Set { sql, leaf, resource_type: Some(known.resource_type.clone()) })
+            }
+            Filter::Composite { alternatives } => {
+                let sets = alternatives.iter().map(|one| self.composite(one, None)).collect();
+                of(union(sets))
+            }
+            Filter::Missing { parameter, missing: false } => {
+                let known = self.known(*parameter)?;
+                of(format!(
+                    "SELECT key FROM {} WHERE parameter = {}",
+                    table_of(known.kind),
+                    known.number
+                ))
+            }
+            Filter::Id(ids) => {
+                let ids = self.bind_texts(ids.clone());
+                if types.is_empty() {
+                    return None;
+                }
+                let condition = self.of_types("r", types);
+                of(format!(
+                    "SELECT r.key AS key FROM resources r WHERE {condition} AND r.id IN {ids}"
+                ))
+            }
+            Filter::LastUpdated(times) => {
+                let [(comparator, range)] = times.as_slice() else { return None };
+                let [_] = types else { return None };
+                if *comparator == Comparator::NotEqual {
+                    return None;
+                }
+                let time = self.last_updated("r", *comparator, *range);
+                let condition = self.of_types("r", types);
+                of(format!(
+                    "SELECT r.key AS key FROM resources r WHERE {condition} AND r.deleted = 0 AND {time}"
+                ))
+            }
+            Filter::Chain { reference, targets } => {
+                let known = self.known(*reference)?;
+                let sets = targets
+                    .iter()
+                    .map(|target| self.chain_set(known.number, target))
+                    .collect::<Option<Vec<_>>>()?;
+                let resource_type = Some(known.resource_type.clone());
+                Some(Set { sql: union(sets), leaf: None, resource_type })
+            }
+            Filter::Has { resource_type, reference, filter } => {
+                let known = self.known(*reference)?;
+                let inner = self.set(filter, std::slice::from_ref(resource_type))?;
+                let (i, f, t) = (self.alias(), self.alias(), self.alias());
+                let join = self.dialect.then_join();
+                of(format!(
+                    "SELECT {t}.key AS key FROM ({}) {i} {join} referrals {f}
+                     ON {f}.key = {i}.key AND {f}.parameter = {} {join} resources {t}
+                     ON {t}.type = {f}.type AND {t}.id = {f}.target",
+                    inner.sql, known.number
+                ))
+            }
+            Filter::FullText { whole, words } => {
+                let text = self.words(*whole, words)?;
+                of(match self.dialect {
+                    Dialect::Sqlite => {
+                        format!("SELECT rowid AS key FROM words WHERE words MATCH {text}")
+                    }
+                    Dialect::Postgres => format!("SELECT key FROM words WHERE {text}"),
+                })
+            }
+            Filter::Compartment { resource_type, id, parameters } => {
+                let (own, id) =
+                    (self.bind(SqlValue::text(resource_type)), self.bind(SqlValue::text(id)));
+                let numbers = self.numbers_of(parameters);
+                of(format!(
+                    "SELECT key FROM resources WHERE type = {own} AND id = {id} UNION ALL
+                     SELECT key FROM referrals WHERE parameter IN ({numbers})
+                     AND target = {id} AND type = {own}"
+                ))
+            }
+            Filter::Any(filters) => {
+                let sets = filters
+                    .iter()
+                    .map(|filter| self.set(filter, types).map(|set| set.sql))
+                    .collect::<Option<Vec<_>>>()?;
+                (!sets.is_empty()).then(|| union(sets)).and_then(of)
+            }
+            Filter::All(_)
+            | Filter::Not(_)
+            | Filter::Type(_)
+            | Filter::Missing { missing: true, .. } => None,
+        }
+    }
+
+    fn chain_set(&mut self, reference: i64, target: &Chained) -> Option<String> {
+        let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
+        let (i, t, f) = (self.alias(), self.alias(), self.alias());
+        let of = self.bind(SqlValue::text(&target.resource_type));
+        let join = self.dialect.then_join();
+        Some(format!(
+            "SELECT {f}.key AS key FROM ({}) {i} {join} resources {t}
+             ON {t}.key = {i}.key AND {t}.type = {of} AND {t}.deleted = 0 {join} referrals {f}
+             ON {f}.parameter = {reference} AND {f}.target = {t}.id AND {f}.type = {t}.type",
+            inner.sql
+        ))
+    }
+}
+
+fn union(sets: Vec<String>) -> String {
+    match sets.as_slice() {
+        [] => "SELECT key FROM resources WHERE 1 = 0".to_owned(),
+        _ => sets.join(" UNION ALL "),
+    }
+}
+
+/// The table of a parameter's values.
+pub(super) fn table_of(kind: ParameterKind) -> &'static str {
+    match kind {
+        ParameterKind::Number => "numbers",
+        ParameterKind::Date => "dates",
+        ParameterKind::String => "strings",
+        ParameterKind::Token | ParameterKind::Composite | ParameterKind::Special => "tokens",
+        ParameterKind::Reference => "referrals",
+        ParameterKind::Quantity => "quantities",
+        ParameterKind::Uri => "uris",
+    }
+}
+
+/// The column that a parameter is put in order by.
+pub(super) fn sort_column(kind: ParameterKind) -> &'static str {
+    match kind {
+        ParameterKind::Number | ParameterKind::Quantity => "value",
+        ParameterKind::Date => "low",
+        ParameterKind::String => "folded",
+        ParameterKind::Token | ParameterKind::Composite | ParameterKind::Special => "code",
+        ParameterKind::Reference => "target",
+        ParameterKind::Uri => "uri",
+    }
+}

@@ -1,0 +1,99 @@
+//! What comes along: `_include` and `_revinclude`, once or again and again.
+
+use std::collections::HashSet;
+
+use pipehat_resource::search::{Include, IncludeDirection, Search};
+
+use super::INCLUDED_MAX;
+use super::builder::{Builder, Subject};
+use super::plan::Scope;
+use crate::datastore::core::Catalogue;
+use crate::datastore::sql::{Session, SessionError, SqlValue};
+
+/// How often `:iterate` goes on from what it found.
+const ROUNDS_MAX: usize = 10;
+
+/// The keys of what comes along with these, and whether there was more than may.
+pub(super) async fn keys<S: Session>(
+    session: &mut S,
+    catalogue: &Catalogue,
+    search: &Search,
+    scope: &Scope<'_>,
+    matches: &[i64],
+) -> Result<(Vec<i64>, bool), SessionError> {
+    let mut seen: HashSet<i64> = matches.iter().copied().collect();
+    let mut included = Vec::new();
+    let mut frontier = matches.to_vec();
+    for round in 0..ROUNDS_MAX {
+        let mut next = Vec::new();
+        for include in search.includes.iter().filter(|include| round == 0 || include.iterate) {
+            for key in follow(session, catalogue, include, scope, &frontier).await? {
+                if included.len() >= INCLUDED_MAX && !seen.contains(&key) {
+                    return Ok((included, true));
+                }
+                if seen.insert(key) {
+                    included.push(key);
+                    next.push(key);
+                }
+            }
+            // What the same round found may lead on: `_include` of what a `_revinclude` brought.
+        }
+        if next.is_empty() {
+            return Ok((included, false));
+        }
+        frontier = next;
+    }
+    Ok((included, search.includes.iter().any(|include| include.iterate)))
+}
+
+async fn follow<S: Session>(
+    session: &mut S,
+    catalogue: &Catalogue,
+    include: &Include,
+    scope: &Scope<'_>,
+    from: &[i64],
+) -> Result<Vec<i64>, SessionError> {
+    let mut builder = Builder::new(session.dialect(), catalogue);
+    let numbers: Vec<String> = include
+        .references
+        .iter()
+        .filter_map(|parameter| builder.known(*parameter))
+        .map(|known| known.number.to_string())
+        .collect();
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let numbers = numbers.join(", ");
+    let keys = builder.bind_integers(from.to_vec());
+    let limit = INCLUDED_MAX.saturating_add(from.len()).saturating_add(1);
+    let target = match &include.target {
+        None => String::new(),
+        Some(target) => format!(" AND f.type = {}", builder.bind(SqlValue::text(target))),
+    };
+    let source = builder.bind(SqlValue::text(&include.source));
+    let join = builder.dialect.then_join();
+    let sql = match include.direction {
+        IncludeDirection::Forward => {
+            let visible = scope.visible(&mut builder, &Subject::row("t"));
+            format!(
+                "SELECT DISTINCT t.key FROM resources s {join} referrals f ON f.key = s.key
+                 {join} resources t ON t.type = f.type AND t.id = f.target
+                 WHERE s.key IN {keys} AND s.type = {source} AND f.parameter IN ({numbers}){target}
+                 AND t.deleted = 0 AND {visible} ORDER BY t.key LIMIT {limit}"
+            )
+        }
+        IncludeDirection::Reverse => {
+            let visible = scope.visible(&mut builder, &Subject::row("s"));
+            format!(
+                "SELECT DISTINCT s.key FROM resources t {join} referrals f
+                 ON f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})
+                 {join} resources s ON s.key = f.key
+                 WHERE t.key IN {keys}{target} AND s.type = {source} AND s.deleted = 0
+                 AND {visible} ORDER BY s.key LIMIT {limit}"
+            )
+        }
+    };
+    let (sql, parameters) = builder.finish(&sql);
+    let rows = session.query(&sql, &parameters).await?;
+    rows.iter().map(|row| row.integer(0)).collect()
+}

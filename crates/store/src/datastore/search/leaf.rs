@@ -1,0 +1,438 @@
+//! One criterion as conditions on the rows of an index table.
+
+use pipehat_resource::search::{
+    Comparator, Criterion, DateRange, ReferenceCriterion, StringMatch, TokenCriterion, UriMatch,
+};
+
+use super::builder::Builder;
+use crate::datastore::entries::{
+    INDEXED_BYTES_MAX, WIDE_MICROS, of_type, shortened, start, storable, system_number, type_number,
+};
+use crate::datastore::sql::{Dialect, SqlValue};
+
+/// A condition on rows of one table.
+#[derive(Debug, Clone)]
+pub(super) struct Leaf {
+    pub(super) table: &'static str,
+    pub(super) parameter: i64,
+    /// The name of the row in the conditions.
+    pub(super) alias: String,
+    /// What the rows of one resource are held against.
+    pub(super) check: String,
+    /// What finds rows among all, each by a span of an index; together they find all.
+    pub(super) parts: Vec<String>,
+    /// The rows come in the order of keys.
+    pub(super) ordered: bool,
+    /// Finding rows reads all values of the parameter.
+    pub(super) scans: bool,
+}
+
+impl Leaf {
+    /// Finds the keys of resources.
+    pub(super) fn set(&self) -> String {
+        let Self { table, parameter, alias, .. } = self;
+        let parts: Vec<String> = self
+            .parts
+            .iter()
+            .map(|part| {
+                format!(
+                    "SELECT {alias}.key AS key FROM {table} {alias}
+                     WHERE {alias}.parameter = {parameter} AND {part}"
+                )
+            })
+            .collect();
+        parts.join(" UNION ALL ")
+    }
+
+    /// Whether a row of this resource meets it.
+    pub(super) fn exists(&self, key: &str) -> String {
+        let Self { table, parameter, alias, check, .. } = self;
+        format!(
+            "EXISTS (SELECT 1 FROM {table} {alias} WHERE {alias}.key = {key}
+             AND {alias}.parameter = {parameter} AND {check})"
+        )
+    }
+}
+
+impl Builder<'_> {
+    /// A criterion of the parameter numbered so.
+    pub(super) fn leaf(&mut self, parameter: i64, criterion: &Criterion) -> Leaf {
+        let x = self.alias();
+        match criterion {
+            Criterion::String { match_by, text } => self.string_leaf(x, parameter, *match_by, text),
+            Criterion::Token(token) => self.token_leaf(x, parameter, token),
+            Criterion::Reference(ReferenceCriterion::Identifier(token)) => {
+                self.token_leaf(x, parameter, token)
+            }
+            Criterion::Reference(reference) => self.reference_leaf(x, parameter, reference),
+            Criterion::Date { comparator, range } => {
+                self.date_leaf(x, parameter, *comparator, *range)
+            }
+            Criterion::Number { comparator, value, low, high } => {
+                let numbers = self.numbers(*value, *low, *high);
+                let (check, parts) = number(&x, *comparator, &numbers);
+                let scans = *comparator == Comparator::NotEqual;
+                Leaf { table: "numbers", parameter, alias: x, check, parts, ordered: false, scans }
+            }
+            Criterion::Quantity { comparator, value, low, high, system, code } => {
+                let numbers = self.numbers(*value, *low, *high);
+                let (check, parts) = number(&x, *comparator, &numbers);
+                let scans = *comparator == Comparator::NotEqual;
+                let unit = self.unit(&x, system.as_deref(), code.as_deref());
+                let check = format!("{check}{unit}");
+                let parts = parts.into_iter().map(|part| format!("{part}{unit}")).collect();
+                Leaf {
+                    table: "quantities",
+                    parameter,
+                    alias: x,
+                    check,
+                    parts,
+                    ordered: false,
+                    scans,
+                }
+            }
+            Criterion::Uri { match_by, uri } => self.uri_leaf(x, parameter, *match_by, uri),
+        }
+    }
+
+    fn string_leaf(&mut self, x: String, parameter: i64, by: StringMatch, text: &str) -> Leaf {
+        let text = storable(text);
+        let whole = format!("coalesce({x}.rest, {x}.folded)");
+        let check = match by {
+            StringMatch::Start if text.len() < INDEXED_BYTES_MAX => {
+                self.begins(&format!("{x}.folded"), &text)
+            }
+            StringMatch::Start => {
+                let first = self.bind(SqlValue::text(start(&text)));
+                let characters = text.chars().count();
+                let text = self.bind(SqlValue::Text(text));
+                format!("{x}.folded = {first} AND substr({whole}, 1, {characters}) = {text}")
+            }
+            StringMatch::Contains => {
+                let text = self.bind(SqlValue::Text(text));
+                self.dialect.contains(&whole, &text)
+            }
+            StringMatch::End => {
+                let characters = text.chars().count();
+                let text = self.bind(SqlValue::Text(text));
+                match self.dialect {
+                    _ if characters == 0 => "1 = 1".to_owned(),
+                    Dialect::Sqlite => format!("substr({whole}, -{characters}) = {text}"),
+                    Dialect::Postgres => format!("right({whole}, {characters}) = {text}"),
+                }
+            }
+            StringMatch::Equal => {
+                let first = self.bind(SqlValue::text(start(&text)));
+                let text = self.bind(SqlValue::Text(text));
+                format!("{x}.folded = {first} AND {whole} = {text}")
+            }
+            StringMatch::Exact => {
+                let folded = storable(&self.fold(&text));
+                let first = self.bind(SqlValue::text(start(&folded)));
+                let text = self.bind(SqlValue::Text(text));
+                format!("{x}.folded = {first} AND coalesce({x}.exact, {whole}) = {text}")
+            }
+        };
+        let ordered = matches!(by, StringMatch::Exact | StringMatch::Equal);
+        let scans = matches!(by, StringMatch::Contains | StringMatch::End);
+        let parts = vec![check.clone()];
+        Leaf { table: "strings", parameter, alias: x, parts, check, ordered, scans }
+    }
+
+    fn token_leaf(&mut self, x: String, parameter: i64, token: &TokenCriterion) -> Leaf {
+        let mut number = parameter;
+        let mut ordered = true;
+        let check = match token {
+            TokenCriterion::Code(code) => {
+                let code = self.bind(SqlValue::Text(shortened(code)));
+                format!("{x}.code = {code}")
+            }
+            TokenCriterion::SystemCode(system, code) => {
+                let code = self.bind(SqlValue::Text(shortened(code)));
+                format!("{x}.code = {code} AND {x}.system = {}", system_number(Some(system)))
+            }
+            TokenCriterion::NoSystem(code) => {
+                let code = self.bind(SqlValue::Text(shortened(code)));
+                format!("{x}.code = {code} AND {x}.system = 0")
+            }
+            TokenCriterion::System(system) => {
+                ordered = false;
+                format!("{x}.code IS NOT NULL AND {x}.system = {}", system_number(Some(system)))
+            }
+            TokenCriterion::Text(text) => {
+                return self.string_leaf(x, parameter, StringMatch::Start, text);
+            }
+            TokenCriterion::OfType { type_system, type_code, value } => {
+                number = of_type(parameter);
+                let value = self.bind(SqlValue::Text(shortened(value)));
+                let kind = type_number(type_system, type_code);
+                format!("{x}.code = {value} AND {x}.system = {kind}")
+            }
+            TokenCriterion::OneOf(codes) => {
+                ordered = false;
+                self.one_of(&x, codes)
+            }
+        };
+        let parts = vec![check.clone()];
+        let scans = matches!(token, TokenCriterion::System(_));
+        Leaf { table: "tokens", parameter: number, alias: x, parts, check, ordered, scans }
+    }
+
+    fn one_of(&mut self, x: &str, codes: &[(Option<String>, String)]) -> String {
+        let mut by_system: Vec<(Option<&str>, Vec<String>)> = Vec::new();
+        for (system, code) in codes {
+            let (system, code) = (system.as_deref(), shortened(code));
+            match by_system.iter_mut().find(|(known, _)| *known == system) {
+                Some((_, codes)) => codes.push(code),
+                None => by_system.push((system, vec![code])),
+            }
+        }
+        let alternatives: Vec<String> = by_system
+            .into_iter()
+            .map(|(system, codes)| {
+                let codes = self.bind_texts(codes);
+                let system = match system {
+                    None => String::new(),
+                    Some(system) => {
+                        format!(" AND {x}.system = {}", system_number(Some(system)))
+                    }
+                };
+                format!("{x}.code IN {codes}{system}")
+            })
+            .collect();
+        any(alternatives)
+    }
+
+    fn reference_leaf(
+        &mut self,
+        x: String,
+        parameter: i64,
+        reference: &ReferenceCriterion,
+    ) -> Leaf {
+        let check = match reference {
+            ReferenceCriterion::Local { resource_type, id } => {
+                let id = self.bind(SqlValue::Text(shortened(id)));
+                match resource_type {
+                    None => format!("{x}.target = {id}"),
+                    Some(resource_type) => {
+                        let resource_type = self.bind(SqlValue::text(resource_type));
+                        format!("{x}.target = {id} AND {x}.type = {resource_type}")
+                    }
+                }
+            }
+            ReferenceCriterion::Url { url, version } => {
+                let url = self.bind(SqlValue::Text(shortened(url)));
+                match version {
+                    None => format!("{x}.target = {url}"),
+                    Some(version) => {
+                        let version = self.bind(SqlValue::text(version));
+                        format!("{x}.target = {url} AND {x}.version = {version}")
+                    }
+                }
+            }
+            ReferenceCriterion::Identifier(_) => "1 = 0".to_owned(),
+        };
+        let parts = vec![check.clone()];
+        Leaf { table: "referrals", parameter, alias: x, parts, check, ordered: true, scans: false }
+    }
+
+    /// See [`Comparator`] for what each means.
+    fn date_leaf(
+        &mut self,
+        x: String,
+        parameter: i64,
+        comparator: Comparator,
+        range: DateRange,
+    ) -> Leaf {
+        let from = self.bind(SqlValue::Integer(range.from));
+        let to = self.bind(SqlValue::Integer(range.to));
+        let before = |time: i64| time.saturating_sub(WIDE_MICROS);
+        let (low, high) = (format!("{x}.low"), format!("{x}.high"));
+        let equal = format!("{low} >= {from} AND {high} <= {to}");
+        // A span of at most a day that ends behind a time begins at most a day before it; longer ones have an index
+        // by their end.
+        let check;
+        let parts = match comparator {
+            Comparator::Equal => {
+                check = equal;
+                vec![format!("{low} >= {from} AND {low} <= {to} AND {high} <= {to}")]
+            }
+            Comparator::NotEqual => {
+                check = format!("({low} < {from} OR {high} > {to})");
+                vec![check.clone()]
+            }
+            Comparator::Greater => {
+                check = format!("{high} > {to}");
+                let least = self.bind(SqlValue::Integer(before(range.to)));
+                vec![
+                    format!("{x}.wide = 0 AND {low} >= {least} AND {check}"),
+                    format!("{x}.wide = 1 AND {check}"),
+                ]
+            }
+            Comparator::GreaterOrEqual => {
+                check = format!("({high} > {to} OR ({equal}))");
+                let least = before(range.to).min(range.from);
+                let least = self.bind(SqlValue::Integer(least));
+                vec![
+                    format!("{x}.wide = 0 AND {low} >= {least} AND {check}"),
+                    format!("{x}.wide = 1 AND {high} >= {from} AND {check}"),
+                ]
+            }
+            Comparator::Less => {
+                check = format!("{low} < {from}");
+                vec![check.clone()]
+            }
+            Comparator::LessOrEqual => {
+                check = format!("({low} < {from} OR ({equal}))");
+                vec![format!("{low} <= {to} AND {check}")]
+            }
+            Comparator::StartsAfter => {
+                check = format!("{low} > {to}");
+                vec![check.clone()]
+            }
+            Comparator::EndsBefore => {
+                check = format!("{high} < {from}");
+                vec![format!("{low} < {from} AND {check}")]
+            }
+            Comparator::Approximately => {
+                check = format!("{low} <= {to} AND {high} >= {from}");
+                let least = self.bind(SqlValue::Integer(before(range.from)));
+                vec![
+                    format!("{x}.wide = 0 AND {low} >= {least} AND {check}"),
+                    format!("{x}.wide = 1 AND {check}"),
+                ]
+            }
+        };
+        let scans = comparator == Comparator::NotEqual;
+        Leaf { table: "dates", parameter, alias: x, check, parts, ordered: false, scans }
+    }
+
+    fn numbers(&mut self, value: f64, low: f64, high: f64) -> [String; 3] {
+        [value, low, high].map(|number| {
+            let number = if number.is_nan() { 0.0 } else { number.clamp(f64::MIN, f64::MAX) };
+            self.bind(SqlValue::Real(number))
+        })
+    }
+
+    fn unit(&mut self, x: &str, system: Option<&str>, code: Option<&str>) -> String {
+        let mut condition = String::new();
+        if let Some(system) = system {
+            condition.push_str(&format!(" AND {x}.system = {}", system_number(Some(system))));
+        }
+        if let Some(code) = code {
+            let code = self.bind(SqlValue::Text(shortened(code)));
+            condition.push_str(&match system {
+                Some(_) => format!(" AND {x}.code = {code}"),
+                None => format!(" AND ({x}.code = {code} OR {x}.unit = {code})"),
+            });
+        }
+        condition
+    }
+
+    fn uri_leaf(&mut self, x: String, parameter: i64, by: UriMatch, uri: &str) -> Leaf {
+        let check = match by {
+            UriMatch::Exact => {
+                let uri = self.bind(SqlValue::Text(shortened(uri)));
+                format!("{x}.uri = {uri}")
+            }
+            UriMatch::Below => self.begins(&format!("{x}.uri"), start(&storable(uri))),
+            UriMatch::Above => {
+                let ends = uri.char_indices().map(|(at, character)| at + character.len_utf8());
+                let beginnings = ends
+                    .take(INDEXED_BYTES_MAX)
+                    .filter_map(|end| uri.get(..end))
+                    .map(shortened)
+                    .collect();
+                let beginnings = self.bind_texts(beginnings);
+                format!("{x}.uri IN {beginnings}")
+            }
+            UriMatch::Contains => {
+                let uri = self.bind(SqlValue::Text(storable(uri)));
+                self.dialect.contains(&format!("{x}.uri"), &uri)
+            }
+        };
+        let ordered = by == UriMatch::Exact;
+        let scans = by == UriMatch::Contains;
+        let parts = vec![check.clone()];
+        Leaf { table: "uris", parameter, alias: x, parts, check, ordered, scans }
+    }
+
+    /// That a text begins so: a span of the index, without wildcards.
+    fn begins(&mut self, column: &str, text: &str) -> String {
+        let from = self.bind(SqlValue::text(text));
+        match behind(text) {
+            None => format!("{column} >= {from}"),
+            Some(to) => {
+                let to = self.bind(SqlValue::Text(to));
+                format!("{column} >= {from} AND {column} < {to}")
+            }
+        }
+    }
+}
+
+/// The least text behind all that begin with this one, by bytes.
+fn behind(text: &str) -> Option<String> {
+    let mut characters: Vec<char> = text.chars().collect();
+    while let Some(last) = characters.pop() {
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            _ => u32::from(last).checked_add(1).and_then(char::from_u32),
+        };
+        if let Some(next) = next {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// How numbers compare, see [`Comparator`]. What is a single number is found by the index of `value`; ranges have
+/// one of their own.
+fn number(
+    x: &str,
+    comparator: Comparator,
+    [value, low, high]: &[String; 3],
+) -> (String, Vec<String>) {
+    let (own, from, to) = (format!("{x}.value"), format!("{x}.low"), format!("{x}.high"));
+    let inside = format!("{from} >= {low} AND {to} < {high}");
+    let (check, of_single) = match comparator {
+        Comparator::Equal => {
+            let of_single = format!("{own} >= {low} AND {own} < {high}");
+            return (inside.clone(), vec![format!("{of_single} AND {inside}")]);
+        }
+        Comparator::NotEqual => {
+            let check = format!("NOT ({inside})");
+            return (check.clone(), vec![check]);
+        }
+        Comparator::Greater => (format!("{to} > {value}"), format!("{own} > {value}")),
+        Comparator::Less => (format!("{from} < {value}"), format!("{own} < {value}")),
+        Comparator::GreaterOrEqual => (format!("{to} >= {value}"), format!("{own} >= {value}")),
+        Comparator::LessOrEqual => (format!("{from} <= {value}"), format!("{own} <= {value}")),
+        Comparator::StartsAfter => (format!("{from} > {value}"), format!("{own} > {value}")),
+        Comparator::EndsBefore => (format!("{to} < {value}"), format!("{own} < {value}")),
+        Comparator::Approximately => (
+            format!("{from} <= {high} AND {to} >= {low}"),
+            format!("{own} <= {high} AND {own} >= {low}"),
+        ),
+    };
+    let single = format!("{of_single} AND {check}");
+    let ranges = format!("{from} < {to} AND {check}");
+    (check, vec![single, ranges])
+}
+
+/// One of these.
+pub(super) fn any(alternatives: Vec<String>) -> String {
+    match alternatives.as_slice() {
+        [] => "1 = 0".to_owned(),
+        [one] => one.clone(),
+        _ => format!("({})", alternatives.join(" OR ")),
+    }
+}
+
+/// All of these.
+pub(super) fn all(conditions: Vec<String>) -> String {
+    match conditions.as_slice() {
+        [] => "1 = 1".to_owned(),
+        _ => conditions.join(" AND "),
+    }
+}

@@ -1,0 +1,539 @@
+//! Which way a search goes, and its statement.
+
+use pipehat_resource::search::{Filter, ParameterId, Search, SortBy, SortKey};
+
+use super::SMALL_SET;
+use super::builder::{Builder, Set, Subject, sort_column, table_of};
+use super::cursor::Cursor;
+use super::leaf::{all, any};
+use crate::datastore::core::Catalogue;
+use crate::datastore::entries::{GREATEST, LEAST};
+use crate::datastore::sql::{Session, SessionError, SqlValue};
+
+/// Which resources may be shown at all.
+pub(super) struct Scope<'a> {
+    /// The types searched; empty for all.
+    types: Vec<String>,
+    visible: &'a [(String, Option<Filter>)],
+    /// Of the types searched, none may be shown.
+    nothing: bool,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(search: &Search, visible: &'a [(String, Option<Filter>)]) -> Self {
+        let asked = &search.resource_types;
+        let types: Vec<String> = if visible.is_empty() {
+            asked.clone()
+        } else {
+            let shown = visible.iter().map(|(resource_type, _)| resource_type);
+            shown.filter(|shown| asked.is_empty() || asked.contains(shown)).cloned().collect()
+        };
+        let nothing = types.is_empty() && !visible.is_empty();
+        Self { types, visible, nothing }
+    }
+
+    /// That a resource may be shown to whoever asks.
+    pub(super) fn visible(&self, builder: &mut Builder<'_>, of: &Subject) -> String {
+        if self.visible.is_empty() {
+            return "1 = 1".to_owned();
+        }
+        let row = of.row.as_deref().unwrap_or("r");
+        let alternatives = self
+            .visible
+            .iter()
+            .map(|(resource_type, filter)| {
+                let is_type = builder.of_types(row, std::slice::from_ref(resource_type));
+                match filter {
+                    None => is_type,
+                    Some(filter) => format!("({is_type} AND {})", builder.check(filter, of)),
+                }
+            })
+            .collect();
+        any(alternatives)
+    }
+
+    /// The conditions on a match that its filters do not say.
+    fn conditions(&self, builder: &mut Builder<'_>, of: &Subject, implied: bool) -> Vec<String> {
+        let row = of.row.as_deref().unwrap_or("r");
+        let mut conditions = Vec::new();
+        if !implied {
+            if !self.types.is_empty() {
+                conditions.push(builder.of_types(row, &self.types));
+            }
+            conditions.push(format!("{row}.deleted = 0"));
+        }
+        let mine = self.visible.iter().filter(|(shown, _)| self.types.contains(shown));
+        if mine.clone().any(|(_, filter)| filter.is_some()) {
+            let alternatives = mine
+                .map(|(resource_type, filter)| {
+                    let check = filter
+                        .as_ref()
+                        .map_or("1 = 1".to_owned(), |filter| builder.check(filter, of));
+                    if implied {
+                        check
+                    } else {
+                        let is_type = builder.of_types(row, std::slice::from_ref(resource_type));
+                        format!("({is_type} AND {check})")
+                    }
+                })
+                .collect();
+            conditions.push(any(alternatives));
+        }
+        conditions
+    }
+
+    fn needs_row(&self) -> bool {
+        self.visible.iter().any(|(_, filter)| filter.as_ref().is_some_and(Builder::needs_row))
+    }
+
+    /// Whether these are of the one type searched.
+    fn implies(&self, resource_type: Option<&str>) -> bool {
+        match self.types.as_slice() {
+            [one] => resource_type == Some(one),
+            _ => false,
+        }
+    }
+}
+
+/// Where a search begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// All resources of its types, in the order asked for.
+    Scan,
+    /// The set of this filter, as a whole.
+    Set(usize),
+    /// The index of this filter's value, in the order of keys.
+    Ordered(usize),
+}
+
+/// How a search goes.
+pub(super) struct Plan<'a> {
+    catalogue: &'a Catalogue,
+    search: &'a Search,
+    scope: &'a Scope<'a>,
+    filters: Vec<&'a Filter>,
+    start: Start,
+    /// Where counting begins.
+    count_from: Start,
+}
+
+/// A column that a search is sorted by.
+struct Column {
+    expression: String,
+    descending: bool,
+}
+
+/// A statement in the making: where rows come from, and what holds for them.
+struct Source {
+    from: String,
+    conditions: Vec<String>,
+    subject: Subject,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) async fn choose<S: Session>(
+        session: &mut S,
+        catalogue: &'a Catalogue,
+        search: &'a Search,
+        scope: &'a Scope<'a>,
+    ) -> Result<Self, SessionError> {
+        let mut filters = Vec::new();
+        flatten(&search.filters, &mut filters);
+        let mut plan =
+            Self { catalogue, search, scope, filters, start: Start::Scan, count_from: Start::Scan };
+        if plan.scope.nothing {
+            return Ok(plan);
+        }
+        let mut builder = Builder::new(session.dialect(), catalogue);
+        let mut sets: Vec<(usize, Set)> = Vec::new();
+        for (at, filter) in plan.filters.iter().enumerate() {
+            if let Some(set) = builder.set(filter, &scope.types) {
+                sets.push((at, set));
+            }
+        }
+        // What reads an index from end to end is only gone through where nothing else leads there.
+        if sets.iter().any(|(_, set)| !set.scans()) {
+            sets.retain(|(_, set)| !set.scans());
+        }
+        let ordered = |set: &Set| set.leaf.as_ref().is_some_and(|leaf| leaf.ordered);
+        match sets.as_slice() {
+            [] => {}
+            [(at, set)] if search.sort.is_empty() && ordered(set) => {
+                plan.start = Start::Ordered(*at);
+                plan.count_from = Start::Set(*at);
+            }
+            _ => {
+                // Binds of what was left out stay away.
+                let mut builder = Builder::new(session.dialect(), catalogue);
+                let probes: Vec<String> = sets
+                    .iter()
+                    .filter_map(|(at, _)| builder.set(plan.filters.get(*at)?, &scope.types))
+                    .map(|set| {
+                        format!(
+                            "(SELECT count(*) FROM (SELECT 1 FROM ({}) a LIMIT {SMALL_SET}) b)",
+                            set.sql
+                        )
+                    })
+                    .collect();
+                let sql = format!("SELECT {}", probes.join(", "));
+                let (sql, parameters) = builder.finish(&sql);
+                let rows = session.query(&sql, &parameters).await?;
+                let row = rows.first();
+                let mut least: Option<(i64, usize)> = None;
+                for (column, (at, _)) in sets.iter().enumerate() {
+                    let found = row.map_or(Ok(SMALL_SET), |row| row.integer(column))?;
+                    if least.is_none_or(|(other, _)| found < other) {
+                        least = Some((found, *at));
+                    }
+                }
+                if let Some((found, at)) = least {
+                    plan.count_from = Start::Set(at);
+                    if found < SMALL_SET {
+                        plan.start = Start::Set(at);
+                    } else if search.sort.is_empty()
+                        && let Some((at, _)) = sets.iter().find(|(_, set)| ordered(set))
+                    {
+                        plan.start = Start::Ordered(*at);
+                    }
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The matches behind `after`, in order.
+    pub(super) async fn matches<S: Session>(
+        &self,
+        session: &mut S,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, SessionError> {
+        if self.scope.nothing {
+            return Ok(Vec::new());
+        }
+        if let (Start::Scan, [SortKey { by: SortBy::Parameter(parameters), descending }]) =
+            (self.start, self.search.sort.as_slice())
+            && let [parameter] = parameters.as_slice()
+            && let [_] = self.scope.types.as_slice()
+        {
+            return self.walk(session, *parameter, *descending, after, limit).await;
+        }
+        let mut builder = Builder::new(session.dialect(), self.catalogue);
+        let sql = self.statement(&mut builder, after, limit);
+        run(session, &builder, &sql).await
+    }
+
+    /// How many match.
+    pub(super) async fn count<S: Session>(&self, session: &mut S) -> Result<u64, SessionError> {
+        if self.scope.nothing {
+            return Ok(0);
+        }
+        let mut builder = Builder::new(session.dialect(), self.catalogue);
+        let source = self.source(&mut builder, self.count_from, false);
+        let (from, conditions, key) = (source.from, all(source.conditions), source.subject.key);
+        let sql = match self.count_from {
+            Start::Scan => format!("SELECT count(*) FROM {from} WHERE {conditions}"),
+            _ => format!("SELECT count(DISTINCT {key}) FROM {from} WHERE {conditions}"),
+        };
+        let (sql, parameters) = builder.finish(&sql);
+        let rows = session.query(&sql, &parameters).await?;
+        rows.first().map_or(Ok(0), |row| row.unsigned(0))
+    }
+
+    /// Where rows come from. `row` where the resource's own row is needed for more than the filters.
+    fn source(&self, builder: &mut Builder<'_>, start: Start, row: bool) -> Source {
+        let driver = match start {
+            Start::Scan => None,
+            Start::Set(at) | Start::Ordered(at) => self
+                .filters
+                .get(at)
+                .and_then(|filter| builder.set(filter, &self.scope.types))
+                .map(|set| (at, set)),
+        };
+        let rest = |own: Option<usize>| {
+            self.filters.iter().enumerate().filter(move |(at, _)| Some(*at) != own)
+        };
+        let Some((own, set)) = driver else {
+            let subject = Subject::row("r");
+            let mut conditions = self.scope.conditions(builder, &subject, false);
+            conditions.extend(rest(None).map(|(_, filter)| builder.check(filter, &subject)));
+            return Source { from: "resources r".to_owned(), conditions, subject };
+        };
+        let implied = self.scope.implies(set.resource_type.as_deref());
+        let row = row
+            || !implied
+            || self.scope.needs_row()
+            || rest(Some(own)).any(|(_, filter)| Builder::needs_row(filter));
+        let (mut from, mut conditions, key) = match (start, &set.leaf) {
+            (Start::Ordered(_), Some(leaf)) => {
+                let x = &leaf.alias;
+                let parameter = format!("{x}.parameter = {}", leaf.parameter);
+                let conditions = vec![parameter, leaf.parts.join(" AND ")];
+                (format!("{} {x}", leaf.table), conditions, format!("{x}.key"))
+            }
+            _ => {
+                let from = format!("(SELECT DISTINCT key FROM ({}) e) d", set.sql);
+                (from, Vec::new(), "d.key".to_owned())
+            }
+        };
+        let subject = Subject { key: key.clone(), row: row.then(|| "r".to_owned()) };
+        if row {
+            from.push_str(&format!(
+                " {} resources r ON r.key = {key}",
+                builder.dialect.then_join()
+            ));
+        }
+        conditions.extend(self.scope.conditions(builder, &subject, implied));
+        conditions.extend(rest(Some(own)).map(|(_, filter)| builder.check(filter, &subject)));
+        Source { from, conditions, subject }
+    }
+
+    fn statement(&self, builder: &mut Builder<'_>, after: Option<&Cursor>, limit: usize) -> String {
+        let by_row = self.search.sort.iter().any(|key| !matches!(key.by, SortBy::Parameter(_)));
+        let source = self.source(builder, self.start, by_row);
+        let limit = builder.bind(SqlValue::number(limit as u64));
+        let key = source.subject.key.clone();
+        let mut conditions = source.conditions;
+        let from = source.from;
+        if self.search.sort.is_empty() {
+            if let Some(after) = after {
+                conditions.push(format!("{key} > {}", builder.bind(SqlValue::Integer(after.key))));
+            }
+            let conditions = all(conditions);
+            let group = match self.start {
+                Start::Ordered(_) => format!(" GROUP BY {key}"),
+                _ => String::new(),
+            };
+            return format!(
+                "SELECT {key} FROM {from} WHERE {conditions}{group} ORDER BY {key} LIMIT {limit}"
+            );
+        }
+        let columns: Vec<Column> = self
+            .search
+            .sort
+            .iter()
+            .map(|sort| Column {
+                expression: self.sort_value(builder, sort, &key),
+                descending: sort.descending,
+            })
+            .collect();
+        if let [only] = columns.as_slice()
+            && by_row
+        {
+            let column =
+                Column { expression: only.expression.clone(), descending: only.descending };
+            if let Some(after) = after {
+                let columns = std::slice::from_ref(&column);
+                conditions.push(behind(builder, columns, &key, after, only.descending));
+                // For the index: a bound that stands by itself.
+                if let Some(value) = after.values.first() {
+                    let sign = if only.descending { "<=" } else { ">=" };
+                    let value = builder.bind(value.clone());
+                    conditions.push(format!("{} {sign} {value}", only.expression));
+                }
+            }
+            let order = if only.descending { " DESC" } else { "" };
+            let expression = &only.expression;
+            return format!(
+                "SELECT {key}, {expression} FROM {from} WHERE {}
+                 ORDER BY {expression}{order}, {key}{order} LIMIT {limit}",
+                all(conditions)
+            );
+        }
+        let named: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| format!("{} AS s{at}", column.expression))
+            .collect();
+        let inner = format!(
+            "SELECT {key} AS key, {} FROM {from} WHERE {}",
+            named.join(", "),
+            all(conditions)
+        );
+        let columns: Vec<Column> = columns
+            .into_iter()
+            .enumerate()
+            .map(|(at, column)| Column {
+                expression: format!("q.s{at}"),
+                descending: column.descending,
+            })
+            .collect();
+        let condition = match after {
+            None => "1 = 1".to_owned(),
+            Some(after) => behind(builder, &columns, "q.key", after, false),
+        };
+        let names: Vec<&str> = columns.iter().map(|column| column.expression.as_str()).collect();
+        let order: Vec<String> = columns
+            .iter()
+            .map(|column| {
+                let (expression, descending) = (&column.expression, column.descending);
+                let direction = if descending { " DESC" } else { "" };
+                format!("({expression} IS NULL), {expression}{direction}")
+            })
+            .collect();
+        format!(
+            "SELECT q.key, {} FROM ({inner}) q WHERE {condition}
+             ORDER BY {}, q.key LIMIT {limit}",
+            names.join(", "),
+            order.join(", ")
+        )
+    }
+
+    fn sort_value(&self, builder: &mut Builder<'_>, sort: &SortKey, key: &str) -> String {
+        match &sort.by {
+            SortBy::Id => "r.id".to_owned(),
+            SortBy::LastUpdated => "r.last_updated".to_owned(),
+            SortBy::Parameter(parameters) => {
+                let end = if sort.descending { "max" } else { "min" };
+                let values: Vec<String> = parameters
+                    .iter()
+                    .filter_map(|parameter| builder.known(*parameter))
+                    .map(|known| {
+                        let (table, column) = (table_of(known.kind), sort_column(known.kind));
+                        format!(
+                            "(SELECT {end}(o.{column}) FROM {table} o
+                             WHERE o.key = {key} AND o.parameter = {})",
+                            known.number
+                        )
+                    })
+                    .collect();
+                match values.as_slice() {
+                    [] => "NULL".to_owned(),
+                    [one] => one.clone(),
+                    _ => format!("coalesce({})", values.join(", ")),
+                }
+            }
+        }
+    }
+
+    /// Goes along the index of what is sorted by; then come those that have no value.
+    async fn walk<S: Session>(
+        &self,
+        session: &mut S,
+        parameter: ParameterId,
+        descending: bool,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Cursor>, SessionError> {
+        let Some(known) = self.catalogue.numbering.known(parameter) else {
+            return Ok(Vec::new());
+        };
+        let (table, column) = (table_of(known.kind), sort_column(known.kind));
+        let implied = self.scope.implies(Some(&known.resource_type));
+        let mut found = Vec::new();
+        let without = after.is_some_and(|after| after.values.first() == Some(&SqlValue::Null));
+        if !without {
+            let mut builder = Builder::new(session.dialect(), self.catalogue);
+            let row = !implied
+                || self.scope.needs_row()
+                || self.filters.iter().any(|filter| Builder::needs_row(filter));
+            let subject = Subject { key: "o.key".to_owned(), row: row.then(|| "r".to_owned()) };
+            let join = match row {
+                true => {
+                    format!(" {} resources r ON r.key = o.key", builder.dialect.then_join())
+                }
+                false => String::new(),
+            };
+            let end = if descending { GREATEST } else { LEAST };
+            let mut conditions = vec![
+                format!("o.parameter = {}", known.number),
+                format!("o.ends IN ({end}, {})", LEAST | GREATEST),
+                format!("o.{column} IS NOT NULL"),
+            ];
+            conditions.extend(self.scope.conditions(&mut builder, &subject, implied));
+            conditions.extend(self.filters.iter().map(|filter| builder.check(filter, &subject)));
+            if let Some(after) = after {
+                let columns = [Column { expression: format!("o.{column}"), descending }];
+                conditions.push(behind(&mut builder, &columns, "o.key", after, descending));
+                if let Some(value) = after.values.first() {
+                    let sign = if descending { "<=" } else { ">=" };
+                    let value = builder.bind(value.clone());
+                    conditions.push(format!("o.{column} {sign} {value}"));
+                }
+            }
+            let limit = builder.bind(SqlValue::number(limit as u64));
+            let order = if descending { " DESC" } else { "" };
+            let sql = format!(
+                "SELECT o.key, o.{column} FROM {table} o{join} WHERE {}
+                 ORDER BY o.{column}{order}, o.key{order} LIMIT {limit}",
+                all(conditions)
+            );
+            found = run(session, &builder, &sql).await?;
+        }
+        if found.len() < limit {
+            let mut builder = Builder::new(session.dialect(), self.catalogue);
+            let source = self.source(&mut builder, Start::Scan, true);
+            let mut conditions = source.conditions;
+            conditions.push(format!(
+                "NOT EXISTS (SELECT 1 FROM {table} o WHERE o.key = r.key
+                 AND o.parameter = {} AND o.{column} IS NOT NULL)",
+                known.number
+            ));
+            if let Some(after) = after.filter(|_| without) {
+                conditions.push(format!("r.key > {}", builder.bind(SqlValue::Integer(after.key))));
+            }
+            let limit = limit.saturating_sub(found.len());
+            let limit = builder.bind(SqlValue::number(limit as u64));
+            let sql = format!(
+                "SELECT r.key, NULL FROM {} WHERE {} ORDER BY r.key LIMIT {limit}",
+                source.from,
+                all(conditions)
+            );
+            found.extend(run(session, &builder, &sql).await?);
+        }
+        Ok(found)
+    }
+}
+
+/// That a row stands behind a page's end. Those without a value stand last.
+fn behind(
+    builder: &mut Builder<'_>,
+    columns: &[Column],
+    key: &str,
+    after: &Cursor,
+    keys_descend: bool,
+) -> String {
+    let mut alternatives = Vec::new();
+    let mut same: Vec<String> = Vec::new();
+    for (column, value) in columns.iter().zip(&after.values) {
+        let expression = &column.expression;
+        if *value == SqlValue::Null {
+            same.push(format!("{expression} IS NULL"));
+            continue;
+        }
+        let sign = if column.descending { "<" } else { ">" };
+        let value = builder.bind(value.clone());
+        let mut further = same.clone();
+        further.push(format!("({expression} {sign} {value} OR {expression} IS NULL)"));
+        alternatives.push(format!("({})", all(further)));
+        same.push(format!("{expression} = {value}"));
+    }
+    let sign = if keys_descend { "<" } else { ">" };
+    same.push(format!("{key} {sign} {}", builder.bind(SqlValue::Integer(after.key))));
+    alternatives.push(format!("({})", all(same)));
+    any(alternatives)
+}
+
+fn flatten<'a>(filters: &'a [Filter], flat: &mut Vec<&'a Filter>) {
+    for filter in filters {
+        match filter {
+            Filter::All(filters) => flatten(filters, flat),
+            filter => flat.push(filter),
+        }
+    }
+}
+
+async fn run<S: Session>(
+    session: &mut S,
+    builder: &Builder<'_>,
+    sql: &str,
+) -> Result<Vec<Cursor>, SessionError> {
+    let (sql, parameters) = builder.finish(sql);
+    let rows = session.query(&sql, &parameters).await?;
+    rows.iter()
+        .map(|row| {
+            let values = (1..row.0.len()).map(|column| row.value(column)).collect();
+            Ok(Cursor { values, key: row.integer(0)? })
+        })
+        .collect()
+}

@@ -1,0 +1,262 @@
+//! What the interactions need of a database: one transaction at a time, spoken to in SQL that both understand.
+//!
+//! SQL is written with `?1`, `?2`…; where the databases differ, [`Dialect`] has both ways. A [`Session`] of
+//! SQLite never waits: its futures are ready when they are first polled ([`ready`]).
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use super::error::DatastoreError;
+use super::schema::Table;
+
+/// A value on its way to or from the database.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum SqlValue {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Blob(Vec<u8>),
+    /// A list, for [`Dialect::in_integers`].
+    Integers(Vec<i64>),
+    /// A list, for [`Dialect::in_texts`].
+    Texts(Vec<String>),
+}
+
+impl SqlValue {
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+
+    pub(super) fn optional(text: Option<&str>) -> Self {
+        text.map_or(Self::Null, Self::text)
+    }
+
+    /// A count or number of ours; those never reach 2^63.
+    pub(super) fn number(number: u64) -> Self {
+        Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+/// A row that was read.
+#[derive(Debug)]
+pub(super) struct Row(pub(super) Vec<SqlValue>);
+
+impl Row {
+    pub(super) fn integer(&self, column: usize) -> Result<i64, SessionError> {
+        match self.0.get(column) {
+            Some(SqlValue::Integer(value)) => Ok(*value),
+            _ => Err(SessionError::damaged("a number", column)),
+        }
+    }
+
+    pub(super) fn unsigned(&self, column: usize) -> Result<u64, SessionError> {
+        u64::try_from(self.integer(column)?)
+            .map_err(|_| SessionError::damaged("a positive number", column))
+    }
+
+    pub(super) fn text(&self, column: usize) -> Result<&str, SessionError> {
+        match self.0.get(column) {
+            Some(SqlValue::Text(value)) => Ok(value),
+            _ => Err(SessionError::damaged("a text", column)),
+        }
+    }
+
+    pub(super) fn blob(&self, column: usize) -> Result<Option<&[u8]>, SessionError> {
+        match self.0.get(column) {
+            Some(SqlValue::Blob(value)) => Ok(Some(value)),
+            Some(SqlValue::Null) => Ok(None),
+            _ => Err(SessionError::damaged("bytes", column)),
+        }
+    }
+
+    pub(super) fn value(&self, column: usize) -> SqlValue {
+        self.0.get(column).cloned().unwrap_or(SqlValue::Null)
+    }
+}
+
+/// Why a statement has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    /// Another transaction was in the way: the whole may be tried again.
+    #[error("another transaction was in the way")]
+    Conflict,
+    /// It took longer than it may.
+    #[error("the statement took too long")]
+    TooLong,
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What stands there is not what was written.
+    #[error("what stands in the database can't be read")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SessionError {
+    fn damaged(expected: &str, column: usize) -> Self {
+        Self::Damaged(format!("expected {expected} in column {column}").into())
+    }
+
+    /// As a caller of the datastore sees it.
+    pub(super) fn outwards(self, seconds: u64) -> DatastoreError {
+        match self {
+            Self::Conflict => DatastoreError::Busy,
+            Self::TooLong => DatastoreError::SearchTooLong { seconds },
+            Self::Database(source) => DatastoreError::Database(source),
+            Self::Damaged(source) => DatastoreError::Damaged(source),
+        }
+    }
+}
+
+/// Which database's SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// A set of the integers in a [`SqlValue::Integers`], to stand behind `IN`.
+    pub(super) fn in_integers(self, parameter: usize) -> String {
+        match self {
+            Self::Sqlite => format!("(SELECT value FROM json_each(?{parameter}))"),
+            Self::Postgres => format!("(SELECT unnest(?{parameter}::bigint[]))"),
+        }
+    }
+
+    /// A set of the texts in a [`SqlValue::Texts`], to stand behind `IN`.
+    pub(super) fn in_texts(self, parameter: usize) -> String {
+        match self {
+            Self::Sqlite => format!("(SELECT value FROM json_each(?{parameter}))"),
+            Self::Postgres => format!("(SELECT unnest(?{parameter}::text[]))"),
+        }
+    }
+
+    /// Whether one text holds another; no wildcards.
+    pub(super) fn contains(self, text: &str, part: &str) -> String {
+        match self {
+            Self::Sqlite => format!("instr({text}, {part}) > 0"),
+            Self::Postgres => format!("strpos({text}, {part}) > 0"),
+        }
+    }
+
+    /// A join that is done in the order written, where the planner needs telling.
+    pub(super) fn then_join(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CROSS JOIN",
+            Self::Postgres => "JOIN",
+        }
+    }
+}
+
+/// Rows for a table.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) table: &'static Table,
+    pub(super) rows: Vec<Vec<SqlValue>>,
+}
+
+/// A version to be numbered and written.
+#[derive(Debug)]
+pub(super) struct VersionRow {
+    pub(super) key: i64,
+    pub(super) resource_type: String,
+    pub(super) version: u64,
+    pub(super) last_updated: i64,
+    pub(super) method: i64,
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl VersionRow {
+    /// The row of `versions`.
+    pub(super) fn row(self, change: u64) -> Vec<SqlValue> {
+        vec![
+            SqlValue::number(change),
+            SqlValue::Integer(self.key),
+            SqlValue::Text(self.resource_type),
+            SqlValue::number(self.version),
+            SqlValue::Integer(self.last_updated),
+            SqlValue::Integer(self.method),
+            self.body.map_or(SqlValue::Null, SqlValue::Blob),
+        ]
+    }
+}
+
+/// Something that only one transaction may decide at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lock {
+    pub(super) number: i64,
+    /// Several may hold it together, but none of them with one that does not share.
+    pub(super) shared: bool,
+}
+
+/// What comes behind the numbering of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Nothing: where it can, the transaction is committed with it.
+    Commit,
+    /// Reads.
+    More,
+}
+
+/// A transaction.
+pub(super) trait Session: Send {
+    fn dialect(&self) -> Dialect;
+
+    fn query(
+        &mut self,
+        sql: &str,
+        parameters: &[SqlValue],
+    ) -> impl Future<Output = Result<Vec<Row>, SessionError>> + Send;
+
+    /// How many rows it changed.
+    fn execute(
+        &mut self,
+        sql: &str,
+        parameters: &[SqlValue],
+    ) -> impl Future<Output = Result<u64, SessionError>> + Send;
+
+    /// Adds rows to index tables, and the words of resources: of their narrative and of the whole, parted by spaces.
+    fn write(
+        &mut self,
+        rows: Vec<Rows>,
+        words: Vec<(i64, String, String)>,
+    ) -> impl Future<Output = Result<(), SessionError>> + Send;
+
+    /// Adds resources. How many it added: one whose type and id are taken is passed over.
+    fn add(
+        &mut self,
+        rows: Vec<Vec<SqlValue>>,
+    ) -> impl Future<Output = Result<usize, SessionError>> + Send;
+
+    /// Takes what stands in the index tables for these resources out.
+    fn unindex(&mut self, keys: &[i64]) -> impl Future<Output = Result<(), SessionError>> + Send;
+
+    /// Keys for new resources, greater than those given before by this process.
+    fn keys(
+        &mut self,
+        wanted: usize,
+    ) -> impl Future<Output = Result<Vec<i64>, SessionError>> + Send;
+
+    /// Numbers versions and writes them. From here on, others that do the same wait until this transaction ends:
+    /// whoever sees a number has seen all smaller ones.
+    fn number(
+        &mut self,
+        versions: Vec<VersionRow>,
+        ending: Ending,
+    ) -> impl Future<Output = Result<Vec<u64>, SessionError>> + Send;
+
+    /// Waits for locks, in an order that all keep, and holds them until the transaction ends.
+    fn lock(&mut self, locks: &[Lock]) -> impl Future<Output = Result<(), SessionError>> + Send;
+}
+
+/// The result of a future that never waits: what is generic over [`Session`], on SQLite.
+pub(super) fn ready<T>(
+    future: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(SessionError::Database("a session of SQLite waited".into())),
+    }
+}

@@ -1,0 +1,93 @@
+//! A bounded pool of connections that read, each on a blocking thread while it does.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::open::Reader;
+use super::session::{Counters, SqliteSession};
+use crate::datastore::error::DatastoreError;
+use crate::datastore::sql::SessionError;
+
+/// How many read at the same time.
+pub(super) const READERS_MAX: usize = 8;
+
+/// How many may wait for a reader; the next is told that the datastore is busy.
+const WAITING_MAX: usize = 4096;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Reader>>,
+    /// One permit for each that reads or waits.
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    time_max: Duration,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf, time_max: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            idle: Mutex::new(Vec::new()),
+            places: Arc::new(Semaphore::new(READERS_MAX + WAITING_MAX)),
+            turns: Arc::new(Semaphore::new(READERS_MAX)),
+            time_max,
+        })
+    }
+
+    /// Reads with all statements seeing the same state.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError> + Send + 'static,
+    ) -> Result<T, DatastoreError> {
+        let place =
+            Arc::clone(&self.places).try_acquire_owned().map_err(|_| DatastoreError::Busy)?;
+        let turn =
+            Arc::clone(&self.turns).acquire_owned().await.map_err(|_| DatastoreError::Closed)?;
+        let readers = Arc::clone(self);
+        let seconds = self.time_max.as_secs();
+        let read = tokio::task::spawn_blocking(move || {
+            // Both are held until the work is done, also when nobody waits for it any more.
+            let _held = (place, turn);
+            readers.run(work)
+        });
+        match read.await {
+            Ok(result) => result.map_err(|error| error.outwards(seconds)),
+            Err(error) => Err(DatastoreError::Database(Box::new(error))),
+        }
+    }
+
+    /// Reads at once where a reader is idle, on this thread: for what takes microseconds, handing it to another
+    /// thread takes longer. `None` where none is idle.
+    pub(super) fn read_now<T>(
+        &self,
+        work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError>,
+    ) -> Option<Result<T, DatastoreError>> {
+        let _turn = self.turns.try_acquire().ok()?;
+        Some(self.run(work).map_err(|error| error.outwards(self.time_max.as_secs())))
+    }
+
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut reader = match idle {
+            Some(reader) => reader,
+            None => Reader::open(&self.path)?,
+        };
+        reader.allow(self.time_max);
+        let mut session =
+            SqliteSession { connection: &mut reader.connection, counters: Counters::default() };
+        session.connection.prepare_cached("BEGIN")?.execute([])?;
+        let result = work(&mut session);
+        let ended = session.connection.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));
+        // One that can't end its transaction is dropped.
+        if ended.is_ok() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        }
+        result
+    }
+}
