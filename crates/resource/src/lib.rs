@@ -14,6 +14,7 @@
 pub mod definitions;
 pub mod fhirpath;
 pub mod json;
+mod narrative;
 pub mod outcome;
 pub mod patch;
 pub mod search;

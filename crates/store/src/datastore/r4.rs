@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pipehat_resource::json::Value;
-use pipehat_resource::search::{IndexEntry, Registry, Search, SearchOptions, fold};
+use pipehat_resource::search::{IndexEntry, Registry, Search, SearchOptions, extract, fold};
 
 use super::interaction::Refusal;
 use super::rules::{ParameterNames, Rules};
@@ -38,8 +38,9 @@ impl Rules for R4Rules {
             .collect()
     }
 
-    fn extract(&self, _resource: &Value) -> Vec<IndexEntry> {
-        Vec::new()
+    fn extract(&self, resource: &Value) -> Vec<IndexEntry> {
+        // What a resource is found by does not depend on when it is looked at, so that the index can be checked.
+        extract(resource, &self.registry, &self.base_url, 0)
     }
 
     fn fold(&self, text: &str) -> String {
@@ -57,6 +58,6 @@ impl Rules for R4Rules {
     }
 
     fn fingerprint(&self) -> String {
-        String::new()
+        self.registry.fingerprint()
     }
 }
