@@ -8,10 +8,10 @@
 //!
 //! | file | sealed how |
 //! | --- | --- |
-//! | database | page by page; tag and nonce stand in bytes at the page's end that SQLite leaves to us ([`layout`]) |
-//! | log (`-wal`) | frame by frame, header authenticated, each 44 bytes longer than SQLite thinks ([`log`]) |
+//! | database | page by page; tag and nonce stand in bytes at the page's end that SQLite leaves to us (`layout`) |
+//! | log (`-wal`) | frame by frame, header authenticated, each 44 bytes longer than SQLite thinks (`log`) |
 //! | log's index (`-shm`) | not: it has page numbers only, and no page |
-//! | temporary files (statement journals, sorters, temporary tables) | in memory; what exceeds it, in blocks under a key that is nowhere kept ([`scratch`]) |
+//! | temporary files (statement journals, sorters, temporary tables) | in memory; what exceeds it, in blocks under a key that is nowhere kept (`scratch`) |
 //! | rollback and super-journals | refused: a database is created in WAL mode and stays in it |
 //!
 //! # Guarantees
@@ -20,19 +20,20 @@
 //!   statement fails with `SQLITE_IOERR_DATA` ([`is_damage`]) and [`failure`] says where.
 //! - A log's torn end is cut as SQLite does it. A frame that had been synced is not mistaken for a torn end: every
 //!   frame says how much was synced when it was written.
-//! - No nonce is used twice under one key ([`seal`]).
+//! - No nonce is used twice under one key (`seal`).
 //! - Locks, syncs and the order of writes are those of SQLite's own file system, which does all of them.
 //!
 //! # What it refuses
 //!
-//! Memory-mapped files, rollback journals, other page sizes, auto-vacuum, databases attached that were not opened
-//! by [`open`]. It does not hide the size of files or which pages change, and can't tell when all files are
-//! replaced by older ones.
+//! Memory-mapped files, rollback journals, other page sizes, auto-vacuum, extensions, databases attached that were
+//! not opened by [`open`]. It does not hide the size of files or which pages change, and can't tell when files are
+//! replaced by older ones of the same database, or the log's end is cut off.
 //!
 //! # Unsafe code
 //!
-//! SQLite asks for a table of C functions, so this crate alone may use `unsafe`: in [`vfs`], [`file`](mod@file) and
-//! [`below`], which turn pointers into slices and do nothing else. What decides about bytes is safe code.
+//! SQLite asks for a table of C functions, so this crate alone may use `unsafe`: in `vfs`, `file` and
+//! `below`, which turn pointers into slices and do nothing else, and where `failure` asks a file. What decides about
+//! bytes is safe code.
 
 mod below;
 mod database;

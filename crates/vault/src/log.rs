@@ -89,6 +89,13 @@ impl LogFile {
             bytes.fill(0);
             return Ok(extent);
         }
+        if let (0, Some(generation)) = (from, header.as_array().and_then(generation_of)) {
+            // Recovery begins so. What this connection wrote before is to be found as all else is.
+            self.progress.written = 0;
+            if self.progress.generation != generation {
+                self.progress = Progress { generation, ..Progress::default() };
+            }
+        }
         let part = from
             .checked_add(bytes.len())
             .and_then(|end| header.get(from..end))
