@@ -1,5 +1,6 @@
 //! What every datastore promises, as tests that run on each.
 
+mod at_rest;
 mod fixture;
 mod interactions;
 mod searches;
