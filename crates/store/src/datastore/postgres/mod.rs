@@ -100,6 +100,17 @@ impl PostgresDatastore {
     }
 }
 
+#[cfg(test)]
+impl PostgresDatastore {
+    pub(in crate::datastore) async fn client_and_core(&self) -> (Object, &Core) {
+        (self.inner.connection().await.unwrap(), &self.inner.core)
+    }
+
+    pub(in crate::datastore) fn session<'c>(&'c self, client: &'c Object) -> PostgresSession<'c> {
+        self.inner.session(client, State::Single)
+    }
+}
+
 impl Inner {
     async fn connection(&self) -> Result<Object, SessionError> {
         self.pool.get().await.map_err(|error| SessionError::Database(Box::new(error)))

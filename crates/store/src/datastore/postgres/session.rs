@@ -67,7 +67,7 @@ pub(super) enum State {
     Committed,
 }
 
-pub(super) struct PostgresSession<'c> {
+pub(in crate::datastore) struct PostgresSession<'c> {
     pub(super) client: &'c Client,
     pub(super) keys: &'c Keys,
     pub(super) state: State,

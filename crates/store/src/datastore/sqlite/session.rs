@@ -16,7 +16,7 @@ pub(super) struct Counters {
 }
 
 /// A connection with a transaction open, or outside of one for a single statement.
-pub(super) struct SqliteSession<'c> {
+pub(in crate::datastore) struct SqliteSession<'c> {
     pub(super) connection: &'c mut Connection,
     pub(super) counters: Counters,
 }
