@@ -8,7 +8,8 @@ use crate::datastore::SearchRequest;
 use crate::datastore::core::{Catalogue, Core};
 use crate::datastore::search;
 use crate::datastore::sql::{
-    Dialect, Ending, Lock, Row, Rows, Session, SessionError, SqlValue, VersionRow, ready,
+    Dialect, Ending, Flushed, Lock, Pending, Row, Session, SessionError, SqlValue, VersionRow,
+    ready,
 };
 
 /// A session that asks for the plan of each query before it runs it.
@@ -42,20 +43,8 @@ impl<S: Session> Session for Explained<'_, S> {
         self.session.execute(sql, parameters).await
     }
 
-    async fn write(
-        &mut self,
-        rows: Vec<Rows>,
-        words: Vec<(i64, String, String)>,
-    ) -> Result<(), SessionError> {
-        self.session.write(rows, words).await
-    }
-
-    async fn add(&mut self, rows: Vec<Vec<SqlValue>>) -> Result<usize, SessionError> {
-        self.session.add(rows).await
-    }
-
-    async fn unindex(&mut self, keys: &[i64]) -> Result<(), SessionError> {
-        self.session.unindex(keys).await
+    async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
+        self.session.flush(pending).await
     }
 
     async fn keys(&mut self, wanted: usize) -> Result<Vec<i64>, SessionError> {
