@@ -1,0 +1,95 @@
+//! The datastore of a node: opened, served, its search parameters followed.
+
+use std::sync::Arc;
+
+use pipehat_engine::project::{DatastoreSettings, StorePlace};
+use pipehat_store::datastore::{
+    BodyKey, Datastore, DatastoreError, PostgresDatastore, PostgresLocation, SqliteDatastore,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::environment::ProcessEnvironment;
+use crate::fhir::{Access, AuditTrail, FhirOptions, FhirService, SearchParameters};
+use crate::installation::DataDirectory;
+
+/// The schema of our tables in a database of others.
+const SCHEMA: &str = "pipehat";
+
+/// PostgreSQL has 100 connections by default, and there may be other nodes.
+const CONNECTIONS_MAX: usize = 24;
+
+/// Why a node's datastore can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenDatastoreError {
+    /// It can't be opened.
+    #[error("the FHIR datastore can't be opened")]
+    Open(#[from] DatastoreError),
+    /// The secret with its address is not there.
+    #[error(
+        "`datastore: {{ store: secret:{name} }}`: there is no such secret; set the variable \
+         PIPEHAT_SECRET_{}, or put a file `{name}` into the folder that PIPEHAT_SECRETS names",
+        name.replace('-', "_").to_ascii_uppercase()
+    )]
+    Secret {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The datastore of a node.
+pub(crate) struct NodeDatastore {
+    /// The API over it.
+    pub(crate) service: Arc<FhirService>,
+    datastore: Arc<dyn Datastore>,
+    parameters: Arc<SearchParameters>,
+}
+
+impl NodeDatastore {
+    /// Opens it.
+    pub(crate) async fn open(
+        settings: &DatastoreSettings,
+        data: &DataDirectory,
+        key: BodyKey,
+        access: Arc<dyn Access>,
+        audit: Arc<dyn AuditTrail>,
+    ) -> Result<Self, OpenDatastoreError> {
+        let base = settings.base.as_deref().unwrap_or_default();
+        let parameters = Arc::new(SearchParameters::new(base));
+        let rules = parameters.rules();
+        let datastore: Arc<dyn Datastore> = match &settings.store {
+            StorePlace::Embedded => {
+                let path = data.datastore();
+                let open = move || SqliteDatastore::open(&path, key, rules);
+                let opened = tokio::task::spawn_blocking(open).await;
+                Arc::new(opened.map_err(|_| DatastoreError::Closed)??)
+            }
+            StorePlace::Postgres(reference) => {
+                let secret = reference.resolve(&ProcessEnvironment);
+                let secret = secret.ok_or_else(|| OpenDatastoreError::Secret {
+                    name: reference.name().to_owned(),
+                })?;
+                let location = PostgresLocation {
+                    url: secret.expose().to_owned(),
+                    schema: SCHEMA.to_owned(),
+                    connections_max: CONNECTIONS_MAX,
+                };
+                Arc::new(PostgresDatastore::open(&location, key, rules).await?)
+            }
+        };
+        let options =
+            FhirOptions { base: settings.base.clone(), origins: settings.origins.clone() };
+        let service = FhirService::new(
+            Arc::clone(&datastore),
+            Arc::clone(&parameters),
+            access,
+            audit,
+            options,
+        );
+        Ok(Self { service: Arc::new(service), datastore, parameters })
+    }
+
+    /// Follows the SearchParameter resources until the node stops.
+    pub(crate) async fn follow_parameters(self, stop: CancellationToken) {
+        self.parameters.follow(self.datastore.as_ref(), stop).await;
+    }
+}
