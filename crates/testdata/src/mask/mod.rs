@@ -23,6 +23,7 @@ mod leaves;
 mod masker;
 mod permutation;
 mod rules;
+mod secrets;
 mod text;
 mod vocabulary;
 mod words;

@@ -1,7 +1,6 @@
 //! Which treatment each place of a message gets: by its field, its data type, and what the standard calls it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use pipehat_dictionary::{DataType, Element, Table, Version};
 use pipehat_message::{Path, PathError, SegmentName};
 
