@@ -1,8 +1,6 @@
 //! The smallest parts of a message in order, each with its treatment, one at a time: no list of them is made, for it
 //! would be many times as large as the message.
 
-use std::ops::Range;
-
 use memchr::memchr;
 use pipehat_dictionary::{DataType, Table, Version};
 use pipehat_message::{Delimiters, Message, SegmentName};
@@ -10,10 +8,12 @@ use pipehat_message::{Delimiters, Message, SegmentName};
 use super::rules::{Allowance, Rule, Rules, Treatment};
 
 /// A part of a message that has no parts and holds a value.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Part {
-    /// Where it stands in the text.
-    pub(super) at: Range<usize>,
+    /// Where it begins in the text.
+    pub(super) start: usize,
+    /// Where it ends.
+    pub(super) end: usize,
     /// The line it is in, from 0.
     pub(super) line: usize,
     /// The segment's name; `None` in a line that is no segment.
@@ -21,9 +21,9 @@ pub(super) struct Part {
     /// From 1; 0 in a line that is no segment.
     pub(super) field: usize,
     /// From 1.
-    pub(super) component: usize,
+    component: usize,
     /// From 1.
-    pub(super) subcomponent: usize,
+    subcomponent: usize,
     /// Where its repetition begins.
     repetition: usize,
 }
@@ -48,6 +48,7 @@ enum Ends {
 }
 
 /// The parts of a message.
+#[derive(Clone)]
 pub(super) struct Parts<'a> {
     text: &'a str,
     message: &'a Message<'a>,
@@ -56,9 +57,9 @@ pub(super) struct Parts<'a> {
     ends: [Ends; 256],
     /// The line after the one at hand.
     next_line: usize,
-    /// The line at hand.
-    line: Range<usize>,
-    /// The next part, as far as it is known; `None` at the end of the line.
+    /// Where the line at hand begins and ends.
+    line: (usize, usize),
+    /// The next part but for its end; `None` at the end of the line.
     next: Option<Part>,
 }
 
@@ -74,20 +75,21 @@ impl<'a> Parts<'a> {
         if let Some(subcomponent) = delimiters.subcomponent {
             set(subcomponent, Ends::Subcomponent);
         }
-        Self { text, message, delimiters, ends, next_line: 0, line: 0..0, next: None }
+        Self { text, message, delimiters, ends, next_line: 0, line: (0, 0), next: None }
     }
 
     /// What a part holds.
     pub(super) fn value(&self, part: &Part) -> &'a str {
-        self.slice(part.at.clone())
+        self.text.get(part.start..part.end).unwrap_or_default()
     }
 
-    fn slice(&self, at: Range<usize>) -> &'a str {
-        self.text.get(at).unwrap_or_default()
-    }
-
+    /// The bytes of the line at hand from there on.
     fn bytes(&self, from: usize) -> &'a [u8] {
-        self.text.as_bytes().get(from..self.line.end).unwrap_or_default()
+        self.text.as_bytes().get(from..self.line.1).unwrap_or_default()
+    }
+
+    fn ends(&self, byte: u8) -> Ends {
+        self.ends[usize::from(byte)]
     }
 
     /// Begins the next line, if there is one.
@@ -97,7 +99,7 @@ impl<'a> Parts<'a> {
         self.next_line += 1;
         // Slices of the text that was parsed: their distance is where they stand in it.
         let start = (segment.raw().as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-        self.line = start..start.saturating_add(segment.raw().len()).min(self.text.len());
+        self.line = (start, start.saturating_add(segment.raw().len()).min(self.text.len()));
         let segment = segment.segment_name();
         let first = match segment {
             // Most likely free text with line ends of its own.
@@ -110,64 +112,91 @@ impl<'a> Parts<'a> {
             }
             Some(_) => {
                 let first = start.saturating_add("PID|".len());
-                (first <= self.line.end).then_some((first, 1))
+                (first <= self.line.1).then_some((first, 1))
             }
         };
-        self.next = first.map(|(at, field)| Part {
-            at: at..at,
+        self.next = first.map(|(start, field)| Part {
+            start,
+            end: start,
             line,
             segment,
             field,
             component: 1,
             subcomponent: 1,
-            repetition: at,
+            repetition: start,
         });
         Some(())
     }
 
-    /// Where the part ends that the next one is, and what ends it there.
-    fn end_of(&self, part: &Part) -> (usize, Ends) {
-        let rest = self.bytes(part.at.start);
-        if part.segment.is_none() {
-            return (self.line.end, Ends::Nothing);
+    /// The next part of the line at hand that holds a value; `None` at the line's end.
+    fn next_of_line(&mut self) -> Option<Part> {
+        let mut next = self.next.take()?;
+        let mut bytes = self.bytes(next.start);
+        if next.segment.is_none() {
+            next.end = self.line.1;
+            return Some(next).filter(|_| is_value(bytes));
         }
-        let end = |byte: u8| self.ends[usize::from(byte)];
-        let length = rest.iter().position(|&byte| end(byte) != Ends::Nothing);
-        match length.and_then(|length| Some((length, *rest.get(length)?))) {
-            Some((length, byte)) => (part.at.start + length, end(byte)),
-            None => (self.line.end, Ends::Nothing),
-        }
-    }
-
-    /// The part after one that ends there.
-    fn after(part: &Part, end: usize, ends: Ends) -> Option<Part> {
-        let at = end + 1;
-        let mut next = Part { at: at..at, subcomponent: 1, ..part.clone() };
-        match ends {
-            Ends::Nothing => return None,
-            Ends::Subcomponent => next.subcomponent = part.subcomponent + 1,
-            Ends::Component => next.component += 1,
-            Ends::Repetition | Ends::Field => {
-                next.component = 1;
-                next.repetition = at;
-                next.field += usize::from(ends == Ends::Field);
+        loop {
+            let length = bytes.iter().position(|&byte| self.ends(byte) != Ends::Nothing);
+            let (value, rest) = bytes.split_at_checked(length.unwrap_or(bytes.len()))?;
+            next.end = next.start + value.len();
+            let part = next;
+            let Some((&delimiter, after)) = rest.split_first() else {
+                return Some(part).filter(|_| is_value(value));
+            };
+            bytes = after;
+            next.start = next.end + 1;
+            match self.ends(delimiter) {
+                Ends::Nothing | Ends::Subcomponent => next.subcomponent += 1,
+                Ends::Component => {
+                    next.component += 1;
+                    next.subcomponent = 1;
+                }
+                ends @ (Ends::Field | Ends::Repetition) => {
+                    next.field += usize::from(ends == Ends::Field);
+                    next.repetition = next.start;
+                    (next.component, next.subcomponent) = (1, 1);
+                }
+            }
+            if is_value(value) {
+                self.next = Some(next);
+                return Some(part);
             }
         }
-        Some(next)
     }
 
     /// A field of the line at hand.
     fn field(&self, position: usize) -> Option<&'a str> {
-        self.slice(self.line.clone()).split(char::from(self.delimiters.field)).nth(position)
+        let line = self.text.get(self.line.0..self.line.1)?;
+        line.split(char::from(self.delimiters.field)).nth(position)
     }
 
-    /// The components of the repetition that a part stands in.
-    fn components(&self, part: &Part) -> impl Iterator<Item = &'a str> + use<'a> {
-        let rest = self.slice(part.repetition..self.line.end);
-        let ends = [self.delimiters.field, self.delimiters.repetition].map(char::from);
-        let repetition = rest.split(ends).next().unwrap_or_default();
-        repetition.split(char::from(self.delimiters.component))
+    /// A component of the repetition that a part stands in; empty where there is none.
+    fn component(&self, part: &Part, position: usize) -> &'a str {
+        let bytes = self.bytes(part.repetition);
+        let (mut at, mut start, mut end) = (1, 0, bytes.len());
+        for (offset, &byte) in bytes.iter().enumerate() {
+            let ends = self.ends(byte);
+            if matches!(ends, Ends::Nothing | Ends::Subcomponent) {
+                continue;
+            }
+            if at == position || ends != Ends::Component {
+                end = offset;
+                break;
+            }
+            at += 1;
+            start = offset + 1;
+        }
+        if at != position {
+            return "";
+        }
+        self.text.get(part.repetition + start..part.repetition + end).unwrap_or_default()
     }
+}
+
+/// Absent and null values are none.
+fn is_value(bytes: &[u8]) -> bool {
+    !matches!(bytes, b"" | b"\"\"")
 }
 
 impl Iterator for Parts<'_> {
@@ -175,21 +204,16 @@ impl Iterator for Parts<'_> {
 
     fn next(&mut self) -> Option<Part> {
         loop {
-            let Some(mut part) = self.next.take() else {
-                self.enter_line()?;
-                continue;
-            };
-            let (end, ends) = self.end_of(&part);
-            self.next = Self::after(&part, end, ends);
-            part.at.end = end;
-            if !matches!(self.value(&part), "" | "\"\"") {
+            if let Some(part) = self.next_of_line() {
                 return Some(part);
             }
+            self.enter_line()?;
         }
     }
 }
 
 /// A part with its treatment.
+#[derive(Clone, Copy)]
 pub(super) struct Leaf<'a> {
     pub(super) part: Part,
     pub(super) value: &'a str,
@@ -212,28 +236,31 @@ pub(super) struct Beside<'a> {
 }
 
 /// The leaves of a message.
-pub(super) struct Leaves<'a> {
+pub(super) struct Leaves<'a, 'r> {
     parts: Parts<'a>,
     version: Version,
     allowed: &'a [Allowance],
-    rules: &'a mut Rules,
+    rules: &'r mut Rules,
     /// The rule of a field, by line and field.
     field: Option<(usize, usize, Rule)>,
     /// What stands beside a component, by where its repetition begins and its position.
     beside: Option<(usize, usize, Beside<'a>)>,
 }
 
-impl<'a> Leaves<'a> {
-    /// The leaves of a message whose bytes are `text`.
+impl<'a, 'r> Leaves<'a, 'r> {
+    /// The leaves that these parts are.
     pub(super) fn new(
-        text: &'a str,
-        message: &'a Message<'a>,
+        parts: Parts<'a>,
         version: Version,
         allowed: &'a [Allowance],
-        rules: &'a mut Rules,
+        rules: &'r mut Rules,
     ) -> Self {
-        let parts = Parts::new(text, message);
         Self { parts, version, allowed, rules, field: None, beside: None }
+    }
+
+    /// The parts that are not leaves yet.
+    pub(super) fn rest(&self) -> Parts<'a> {
+        self.parts.clone()
     }
 
     fn field_rule(&mut self, part: &Part, name: SegmentName) -> Rule {
@@ -319,15 +346,16 @@ impl<'a> Leaves<'a> {
             (Some("CWE" | "CNE"), 11) => 10,
             _ => 1,
         };
-        let component =
-            |position: usize| self.parts.components(part).nth(position - 1).unwrap_or_default();
-        let beside = Beside { first: component(first), second: component(part.component + 1) };
+        let beside = Beside {
+            first: self.parts.component(part, first),
+            second: self.parts.component(part, part.component + 1),
+        };
         self.beside = Some((part.repetition, part.component, beside));
         beside
     }
 }
 
-impl<'a> Iterator for Leaves<'a> {
+impl<'a> Iterator for Leaves<'a, '_> {
     type Item = Leaf<'a>;
 
     fn next(&mut self) -> Option<Leaf<'a>> {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::fmt;
 
 use pipehat_dictionary::Version;
@@ -31,6 +32,13 @@ const WEEKS_MAX: u64 = 260;
 /// Safe Harbor lets ages up to this one stand; the older ones are made one.
 const AGE_OF_THE_OLD: i64 = 90;
 const DAYS_OF_THE_OLD: i64 = AGE_OF_THE_OLD * 365 + AGE_OF_THE_OLD / 4;
+
+/// Leaves of a message that are kept from the first reading to the last: all, of most messages. The rest is read anew
+/// each time, so that a message costs little more than its size.
+const LEAVES_KEPT: usize = 1_024;
+
+/// Bytes of a message for each of its leaves, as it is in most.
+const LEAF_BYTES: usize = 16;
 
 /// Character sets remembered at once.
 const CHARSETS_MAX: usize = 8;
@@ -155,18 +163,24 @@ impl Masker {
         let parsed = Message::parse_with(text.as_bytes(), &Limits::DEFAULT)?;
         let mut words = self.words_of(charset);
         let mut secrets = std::mem::take(&mut self.secrets);
-        let leaves = Leaves::new(&text, &parsed, version, &self.options.allow, &mut self.rules);
-        for leaf in leaves {
-            gather(&leaf, &mut secrets);
+        let parts = Parts::new(&text, &parsed);
+        let mut leaves = Leaves::new(parts, version, &self.options.allow, &mut self.rules);
+        let mut gather = |leaf: &Leaf<'_>| {
+            gather(leaf, &mut secrets);
             if let Some(used) = leaf.allowed.and_then(|place| self.used.get_mut(place)) {
                 *used = true;
             }
-        }
+        };
+        let mut kept = Vec::with_capacity(LEAVES_KEPT.min(text.len() / LEAF_BYTES));
+        kept.extend(leaves.by_ref().take(LEAVES_KEPT).inspect(&mut gather));
+        let rest = leaves.rest();
+        leaves.for_each(|leaf| gather(&leaf));
         let shift_days = shift(&self.key, &parsed);
         let sent = date::day_of(header_date(&parsed));
         let run = Run {
             text: &text,
-            message: &parsed,
+            kept: &kept,
+            rest,
             version,
             options: &self.options,
             delimiters: parsed.delimiters(),
@@ -308,7 +322,10 @@ fn gather(leaf: &Leaf<'_>, secrets: &mut Secrets) {
 /// One message on its way.
 struct Run<'a> {
     text: &'a str,
-    message: &'a Message<'a>,
+    /// The first leaves.
+    kept: &'a [Leaf<'a>],
+    /// What comes after them.
+    rest: Parts<'a>,
     version: Version,
     options: &'a Options,
     delimiters: Delimiters,
@@ -320,25 +337,28 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn leaves<'r>(&self, rules: &'r mut Rules) -> Leaves<'r>
-    where
-        'a: 'r,
-    {
-        Leaves::new(self.text, self.message, self.version, &self.options.allow, rules)
+    fn try_each<E>(
+        &self,
+        rules: &mut Rules,
+        mut each: impl FnMut(&Leaf<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.kept.iter().try_for_each(&mut each)?;
+        Leaves::new(self.rest.clone(), self.version, &self.options.allow, rules)
+            .try_for_each(|leaf| each(&leaf))
     }
 
     /// The masked text, and how many of its values changed.
     fn write(&self, masks: &mut Words, rules: &mut Rules) -> (String, usize) {
         let mut output = String::with_capacity(self.text.len());
         let (mut done, mut changed) = (0, 0);
-        for leaf in self.leaves(rules) {
-            let at = &leaf.part.at;
-            output.push_str(self.text.get(done..at.start).unwrap_or_default());
+        let Ok(()) = self.try_each(rules, |leaf| {
+            output.push_str(self.text.get(done..leaf.part.start).unwrap_or_default());
             let start = output.len();
-            self.leaf(&leaf, masks, &mut output);
+            self.leaf(leaf, masks, &mut output);
             changed += usize::from(output.get(start..) != Some(leaf.value));
-            done = at.end;
-        }
+            done = leaf.part.end;
+            Ok::<(), Infallible>(())
+        });
         output.push_str(self.text.get(done..).unwrap_or_default());
         (output, changed)
     }
@@ -377,6 +397,10 @@ impl<'a> Run<'a> {
 
     /// Writes a value text by text; escape sequences keep their form.
     fn pieces(&self, value: &str, output: &mut String, mut write: impl FnMut(&str, &mut String)) {
+        let escape = self.delimiters.escape.filter(|&escape| value.as_bytes().contains(&escape));
+        if escape.is_none() {
+            return write(value, output);
+        }
         for piece in sequences(value.as_bytes(), &self.delimiters) {
             match piece {
                 Piece::Text(text) => write(std::str::from_utf8(text).unwrap_or_default(), output),
@@ -530,18 +554,19 @@ impl<'a> Run<'a> {
         let parsed = Message::parse_with(output.as_bytes(), &Limits::DEFAULT)
             .map_err(|_| MaskError::Shape)?;
         let mut written = Parts::new(output, &parsed);
-        for leaf in self.leaves(rules) {
+        self.try_each(rules, |leaf| {
             let part = written.next().filter(|part| part.is_beside(&leaf.part));
             let part = part.ok_or(MaskError::Shape)?;
-            if self.leaks(&leaf, leaf.value, written.value(&part)) {
-                let segment = leaf.part.segment;
-                return Err(MaskError::Leak {
-                    segment: segment.map_or_else(|| "?".to_owned(), |name| name.to_string()),
-                    line: leaf.part.line + 1,
-                    field: leaf.part.field,
-                });
+            if !self.leaks(leaf, leaf.value, written.value(&part)) {
+                return Ok(());
             }
-        }
+            let segment = leaf.part.segment;
+            Err(MaskError::Leak {
+                segment: segment.map_or_else(|| "?".to_owned(), |name| name.to_string()),
+                line: leaf.part.line + 1,
+                field: leaf.part.field,
+            })
+        })?;
         if written.next().is_some() { Err(MaskError::Shape) } else { Ok(()) }
     }
 

@@ -80,8 +80,8 @@ impl Secrets {
         if value.len() < VALUE_MIN || self.values.len() >= VALUES_MAX {
             return;
         }
-        if value.chars().filter(|character| character.is_alphanumeric()).count() < VALUE_LETTERS_MIN
-        {
+        let mut letters = value.chars().filter(|character| character.is_alphanumeric());
+        if letters.nth(VALUE_LETTERS_MIN - 1).is_none() {
             return;
         }
         lower_into(value, lower);

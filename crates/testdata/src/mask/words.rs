@@ -184,15 +184,38 @@ impl<'a> Iterator for Pieces<'a> {
 
 /// Bytes at the beginning that are all part of words, or all not.
 fn run(text: &str, word: bool) -> usize {
-    let ascii =
-        text.bytes().position(|byte| !byte.is_ascii() || byte.is_ascii_alphanumeric() != word);
-    let Some(at) = ascii else { return text.len() };
-    let rest = text.get(at..).unwrap_or_default();
-    if rest.starts_with(|character: char| character.is_ascii()) {
-        return at;
+    let like = if word { Byte::Word } else { Byte::Other };
+    // Byte by byte as long as it is ASCII, for most of it is.
+    for (at, &byte) in text.as_bytes().iter().enumerate() {
+        let kind = BYTES[usize::from(byte)];
+        if kind == Byte::NotAscii {
+            let rest = text.get(at..).unwrap_or_default();
+            let length = rest.find(|character| is_word(character) != word);
+            return length.map_or(text.len(), |length| at + length);
+        }
+        if kind != like {
+            return at;
+        }
     }
-    rest.find(|character| is_word(character) != word).map_or(text.len(), |length| at + length)
+    text.len()
 }
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Byte {
+    Word,
+    Other,
+    NotAscii,
+}
+
+const BYTES: [Byte; 256] = {
+    let mut bytes = [Byte::NotAscii; 256];
+    let mut at = 0;
+    while at < 128 {
+        bytes[at] = if (at as u8).is_ascii_alphanumeric() { Byte::Word } else { Byte::Other };
+        at += 1;
+    }
+    bytes
+};
 
 /// The words of a text.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -202,6 +225,10 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
 fn is_word(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_alphanumeric();
+    }
+    // The letters of Latin scripts, which are most of the others, without the tables of Unicode.
+    if ('\u{C0}'..='\u{24F}').contains(&character) {
+        return !matches!(character, '×' | '÷');
     }
     character.is_alphanumeric() || undecodable_byte(character).is_some()
 }
@@ -236,6 +263,17 @@ mod tests {
 
     fn words_of(text: &str) -> Vec<&str> {
         words(text).collect()
+    }
+
+    #[test]
+    fn letters_known_without_tables_are_those_of_the_tables() {
+        for character in (0..=0x24F).filter_map(char::from_u32) {
+            assert_eq!(is_word(character), character.is_alphanumeric(), "{character}");
+            let (word, text) = (is_word(character), character.to_string().repeat(3));
+            assert_eq!(pieces(&text).next().is_some_and(|p| matches!(p, Piece::Word(_))), word);
+            assert_eq!(run(&text, word), text.len());
+            assert_eq!(run(&text, !word), 0);
+        }
     }
 
     #[test]
