@@ -159,12 +159,18 @@ fn field_rule(
     value_type: Option<DataType>,
 ) -> Rule {
     let name = segment.as_str();
-    if let Some(treatment) = exception(name, position) {
-        return Rule::Whole(treatment);
-    }
     let definition = nearest(version)
         .filter_map(|version| version.segment(segment)?.field(position))
         .find(|field| !field.is_unused());
+    let parts = definition.and_then(|field| field.data_type());
+    match (exception(name, position), parts) {
+        // Systems, units and flags that have parts of their own: each by what it is.
+        (Some(Treatment::Keep), Some(parts)) if matches!(parts.name(), "HD" | "CE" | "CWE") => {
+            return Rule::Typed(parts);
+        }
+        (Some(treatment), _) => return Rule::Whole(treatment),
+        (None, _) => {}
+    }
     let Some(field) = definition else {
         return Rule::Whole(Treatment::Unknown);
     };
@@ -426,6 +432,13 @@ mod tests {
         check(Version::V2_5_1, "OBR", 4, &[(1, Treatment::Code), (2, Treatment::Catalog)]);
         check(Version::V2_5_1, "MSH", 9, &[(0, Treatment::Structural)]);
         check(Version::V2_5_1, "OBX", 7, &[(0, Treatment::Keep)]);
+        let units = [(1, Treatment::Code), (2, Treatment::Catalog), (3, Treatment::Keep)];
+        check(Version::V2_5_1, "OBX", 6, &units);
+        for position in 3..=6 {
+            check(Version::V2_1, "MSH", position, &[(0, Treatment::Keep)]);
+            let system = [1, 2, 3].map(|component| (component, Treatment::Keep));
+            check(Version::V2_5_1, "MSH", position, &system);
+        }
     }
 
     #[test]
