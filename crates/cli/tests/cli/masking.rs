@@ -84,7 +84,7 @@ fn peak_bytes(message: &str) -> usize {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_message_of_any_shape_costs_a_few_times_its_size() {
-    const MESSAGE_BYTES: usize = 3_000_000;
+    const MESSAGE_BYTES: usize = 2_000_000;
     const TIMES_MAX: usize = 8;
     let of = |start: &str, part: &dyn Fn(usize) -> String| {
         let mut message = [MESSAGE, start].concat();

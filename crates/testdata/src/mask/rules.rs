@@ -49,6 +49,9 @@ pub(super) struct Rules {
 /// Rules remembered at once: the standard has some thousands for each version.
 const RULES_MAX: usize = 20_000;
 
+/// No segment has as many fields, no data type as many components: what stands behind is all alike.
+const POSITION_MAX: usize = 255;
+
 impl Rules {
     /// The treatment of a field. `value_type` is what OBX-2 says, for the fields whose type another field tells.
     pub(super) fn field(
@@ -60,6 +63,7 @@ impl Rules {
     ) -> Rule {
         let value_type = value_type
             .and_then(|name| nearest(version).find_map(|version| version.data_type(name)));
+        let position = position.min(POSITION_MAX);
         if self.fields.len() >= RULES_MAX {
             self.fields.clear();
         }
@@ -71,6 +75,7 @@ impl Rules {
 
     /// The treatment of a component (or subcomponent) of a data type.
     pub(super) fn component(&mut self, data_type: DataType, position: usize) -> Rule {
+        let position = position.min(POSITION_MAX);
         if self.components.len() >= RULES_MAX {
             self.components.clear();
         }
