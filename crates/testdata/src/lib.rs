@@ -24,6 +24,7 @@
 //! assert!(bytes.starts_with(b"MSH|^~\\&|REGISTRATION|"));
 //! ```
 
+mod agenda;
 mod assemble;
 mod catalogue;
 mod charset;
@@ -43,12 +44,16 @@ mod plan;
 mod random;
 mod scene;
 mod selection;
+mod system;
 mod value;
+mod voice;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use generator::{Generator, Made, Settings, SettingsError};
+pub use hospital::{Hospital, HospitalSettings, Told};
 pub use person::Person;
 pub use selection::{Selection, SelectionError};
+pub use system::{SegmentEnd, System, Topic};
