@@ -379,9 +379,10 @@ impl Generator {
         self.scene.has_orders = true;
         if goods == Goods::Laboratory && self.world.open.len() > 10 && self.world.random.percent(5)
         {
-            let newest = self.world.open.pop_back();
-            let concerned =
-                newest.and_then(|open| Some((self.world.by_number(open.patient)?, open.order)));
+            let concerned = self
+                .world
+                .take_newest(goods)
+                .and_then(|open| Some((self.world.by_number(open.patient)?, open.order)));
             if let Some((index, order)) = concerned {
                 self.concern(index, None);
                 self.scene.orders[0] = order;

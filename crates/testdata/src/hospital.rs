@@ -226,13 +226,21 @@ mod tests {
     fn results_wait_for_their_orders() {
         let mut hospital = hospital(2, true);
         let mut received = HashSet::new();
-        let (mut held, mut results) = (0, 0);
+        let mut found = HashSet::new();
+        let (mut held, mut results, mut cancelled) = (0, 0, 0);
         for _ in 0..4000 {
             let (told, bytes) = next(&mut hospital);
             let message = Message::parse(&bytes).expect("a message");
             match told.made.message_code {
                 "ORM" | "OML" => {
-                    assert_eq!(told.placed.is_empty(), value(&message, "ORC-1") != "NW");
+                    let is_new = value(&message, "ORC-1") == "NW";
+                    assert_eq!(told.placed.is_empty(), !is_new);
+                    // What is cancelled is what was ordered in this way, and is still to be done.
+                    if !is_new {
+                        cancelled += 1;
+                        let number = value(&message, "ORC-2.1");
+                        assert!(received.contains(&number) && !found.contains(&number));
+                    }
                     for (at, number) in told.placed.iter().enumerate() {
                         assert_eq!(value(&message, &format!("ORC({})-2.1", at + 1)), *number);
                         // Every other one never arrives.
@@ -246,14 +254,21 @@ mod tests {
                 }
                 "ORU" => {
                     results += 1;
-                    assert!(received.contains(&value(&message, "ORC-2.1")));
+                    for at in 1..=4 {
+                        let number = value(&message, &format!("ORC({at})-2.1"));
+                        assert!(number.is_empty() || received.contains(&number));
+                        found.insert(number);
+                    }
                 }
                 // Nobody tells what is dispensed, so nothing waits.
                 "RDE" => assert!(told.placed.is_empty()),
                 _ => {}
             }
         }
-        assert!(results > 300, "{results} results of {held} orders");
+        assert!(
+            results > 300 && cancelled > 5,
+            "{results} results of {held}, {cancelled} cancelled"
+        );
         assert!(!hospital.received("") && !hospital.received("ORD1") && !hospital.received("x"));
     }
 

@@ -39,7 +39,6 @@ pub mod mask;
 mod moment;
 mod people;
 mod perform;
-mod person;
 mod plan;
 mod random;
 mod scene;
@@ -54,6 +53,5 @@ mod tests;
 
 pub use generator::{Generator, Made, Settings, SettingsError};
 pub use hospital::{Hospital, HospitalSettings, Told};
-pub use person::Person;
 pub use selection::{Selection, SelectionError};
 pub use system::{SegmentEnd, System, Topic};

@@ -91,6 +91,14 @@ impl World {
         self.placed.remove(at)
     }
 
+    /// The order of these goods that was placed last, of those whose results wait.
+    pub(crate) fn take_newest(&mut self, goods: Goods) -> Option<OpenOrder> {
+        // What was told before and is told again is not cancelled any more.
+        let fits = |open: &OpenOrder| open.order.goods() == goods && open.order.control == "NW";
+        let at = self.open.iter().rposition(fits)?;
+        self.open.remove(at)
+    }
+
     /// Whether something is still to be told of the order with this number.
     pub(crate) fn is_awaited(&self, number: u64) -> bool {
         self.open.iter().any(|open| open.order.number == number)
