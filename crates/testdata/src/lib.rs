@@ -41,6 +41,7 @@ mod people;
 mod perform;
 mod plan;
 mod random;
+pub mod samples;
 mod scene;
 mod selection;
 mod system;
