@@ -9,7 +9,7 @@ pub(crate) enum System {
     Ward,
     /// Receives orders, sends results. It fails now and then.
     Laboratory,
-    /// Receives prescriptions.
+    /// Receives patients who stay, and prescriptions.
     Pharmacy,
     /// Sends appointments.
     Scheduling,
