@@ -19,8 +19,8 @@ use crate::vfs;
 /// Creations are one after another, so that no two make the same file.
 static CREATING: Mutex<()> = Mutex::new(());
 
-/// Opens a sealed database. With `SQLITE_OPEN_CREATE` one that is missing, or an empty file, becomes an empty
-/// database, in WAL mode, with pages of 8192 bytes.
+/// Opens a sealed database. With `SQLITE_OPEN_CREATE` one that is missing, or an empty file without a log,
+/// becomes an empty database, in WAL mode, with pages of 8192 bytes.
 ///
 /// All connections of a process to one database share what seals it; they may be on different threads. Nothing in
 /// `path` is taken for a URI.
@@ -51,7 +51,7 @@ pub fn open(path: &Path, key: &Key, flags: OpenFlags) -> Result<Connection, Vaul
     if flags.contains(writes) {
         let _one = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
         // Never opened to look into it: closing a file drops all locks that the process has on it.
-        if is_missing_or_empty(path).map_err(file)? {
+        if is_to_be_made(path).map_err(file)? {
             create(path, key)?;
         }
     }
@@ -71,9 +71,10 @@ pub fn open(path: &Path, key: &Key, flags: OpenFlags) -> Result<Connection, Vaul
     Ok(connection)
 }
 
-fn is_missing_or_empty(path: &Path) -> io::Result<bool> {
+/// An empty file with a log was cut off, and is no database to be.
+fn is_to_be_made(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.len() == 0),
+        Ok(metadata) => Ok(metadata.len() == 0 && !beside(path, "-wal").exists()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     }

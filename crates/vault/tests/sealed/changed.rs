@@ -105,7 +105,7 @@ fn in_the_log() {
     let bytes = length();
     let before_last = states[states.len() - 2].0;
     for byte in
-        (0..bytes).filter(|byte| byte % 1511 == 0 || (byte % 5 == 0 && (byte + 8188) % 8260 < 90))
+        (0..bytes).filter(|byte| byte % 4001 == 0 || (byte % 11 == 0 && (byte + 8188) % 8260 < 90))
     {
         copy_as_it_is(&path, &copy);
         change(&beside(&copy, "-wal"), byte);
@@ -213,4 +213,61 @@ fn torn_pages_of_the_database_are_taken_from_the_log() {
         fs::write(beside(&copy, "-wal"), &log).expect("written");
         assert_eq!(look(&copy).as_ref(), Ok(&expected));
     }
+}
+
+/// However the files are changed and cut, what is read is what was there after some transaction.
+#[test]
+fn anywhere_and_anyhow() {
+    use proptest::prelude::{any, prop};
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("a.db");
+    let connection = open(&path);
+    connection
+        .execute_batch(&format!(
+            "PRAGMA wal_autocheckpoint = 0; BEGIN; {SOME} COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"
+        ))
+        .expect("rows");
+    let mut states = vec![content(&connection).expect("content")];
+    for round in 0..4 {
+        connection
+            .execute("UPDATE t SET v = 'changed' || k WHERE k % 9 = ?1", [round])
+            .expect("updated");
+        states.push(content(&connection).expect("content"));
+    }
+    let database = fs::read(&path).expect("read");
+    let log = fs::read(beside(&path, "-wal")).expect("read");
+    let copy = directory.path().join("copy.db");
+    let change = (any::<bool>(), any::<prop::sample::Index>(), 0_u8..8, any::<u8>());
+    let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
+        cases: 96,
+        failure_persistence: None,
+        ..Default::default()
+    });
+    runner
+        .run(&prop::collection::vec(change, 1..6), |changes| {
+            let (mut database, mut log) = (database.clone(), log.clone());
+            for (of_log, at, how, byte) in changes {
+                let file = if of_log { &mut log } else { &mut database };
+                if file.is_empty() {
+                    continue;
+                }
+                let at = at.index(file.len());
+                match how {
+                    0 => file.truncate(at),
+                    1 => file.extend(std::iter::repeat_n(byte, at % 9000)),
+                    2 => file[at..].fill(0),
+                    _ => file[at] ^= byte,
+                }
+            }
+            fs::write(&copy, database).expect("written");
+            fs::write(beside(&copy, "-wal"), log).expect("written");
+            let opened = pipehat_vault::open(&copy, &super::key(), rusqlite::OpenFlags::default());
+            if let Ok(connection) = opened
+                && let Ok(found) = content(&connection)
+            {
+                proptest::prop_assert!(states.contains(&found));
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|failed| panic!("{failed}"));
 }

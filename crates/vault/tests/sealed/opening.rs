@@ -17,6 +17,7 @@ fn what_was_written_is_there_when_opened_again() {
         let count: i64 =
             connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("rows");
         assert_eq!(count, round * 500);
+        connection.execute_batch("BEGIN").expect("begun");
         for row in 0..500 {
             connection
                 .execute(
@@ -25,6 +26,7 @@ fn what_was_written_is_there_when_opened_again() {
                 )
                 .expect("a row");
         }
+        connection.execute_batch("COMMIT").expect("committed");
         assert_eq!(integrity(&connection), "ok");
         let mode: String =
             connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("mode");
@@ -55,13 +57,27 @@ fn a_new_database_is_its_owners_only() {
 }
 
 #[test]
-fn an_empty_file_becomes_a_database_and_old_logs_go() {
+fn a_new_database_begins_without_the_log_of_another() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.db");
-    std::fs::write(&path, b"").expect("an empty file");
     std::fs::write(beside(&path, "-wal"), b"of another").expect("a log");
     open(&path).execute_batch("CREATE TABLE t (v)").expect("a table");
     assert_eq!(integrity(&open(&path)), "ok");
+}
+
+#[test]
+fn an_empty_file_becomes_a_database_unless_it_has_a_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("a.db");
+    std::fs::write(&path, b"").expect("an empty file");
+    let connection = open(&path);
+    connection.execute_batch("CREATE TABLE t (v)").expect("a table");
+    let copy = directory.path().join("copy.db");
+    super::copy_as_it_is(&path, &copy);
+    std::fs::write(&copy, b"").expect("cut off");
+    let cut_off = pipehat_vault::open(&copy, &key(), OpenFlags::default());
+    assert!(matches!(cut_off, Err(VaultError::Failure { failure: Failure::NotSealed, .. })));
+    assert!(beside(&copy, "-wal").exists());
 }
 
 #[test]
