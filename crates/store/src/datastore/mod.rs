@@ -13,7 +13,7 @@
 #![allow(dead_code, reason = "PostgreSQL and maintenance follow")]
 
 mod apply;
-mod body;
+pub(crate) mod body;
 #[cfg(test)]
 mod contract;
 mod core;
