@@ -33,7 +33,9 @@ pub enum AssertionError {
     #[error("the client_assertion is no signed JWT")]
     Form,
     /// The algorithm.
-    #[error("the client_assertion is signed by another algorithm than RS384, ES384, RS256 or ES256")]
+    #[error(
+        "the client_assertion is signed by another algorithm than RS384, ES384, RS256 or ES256"
+    )]
     Algorithm,
     /// `iss` and `sub`.
     #[error("`iss` and `sub` of the client_assertion must both be the client_id")]
@@ -48,7 +50,9 @@ pub enum AssertionError {
     #[error("`exp` of the client_assertion must be at most five minutes ahead")]
     TooLong,
     /// `nbf`, `iat`.
-    #[error("the client_assertion is not valid yet: its `nbf` or `iat` is ahead of this server's clock")]
+    #[error(
+        "the client_assertion is not valid yet: its `nbf` or `iat` is ahead of this server's clock"
+    )]
     Early,
     /// `jti`.
     #[error("the client_assertion needs a `jti` of 1 to {ID_BYTES_MAX} bytes")]
@@ -126,8 +130,7 @@ impl<'a> Assertion<'a> {
         if header.crit.is_some() {
             return Err(AssertionError::Form);
         }
-        let claims =
-            serde_json::from_slice(&decoded(claims)?).map_err(|_| AssertionError::Form)?;
+        let claims = serde_json::from_slice(&decoded(claims)?).map_err(|_| AssertionError::Form)?;
         let signature = decoded(signature)?;
         Ok(Self { algorithm, key_id: header.kid, claims, signed, signature })
     }
@@ -229,3 +232,6 @@ impl Replays {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

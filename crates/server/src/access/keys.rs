@@ -74,7 +74,9 @@ pub enum KeysError {
     #[error("expected a JSON Web Key Set: {{\"keys\": [ … ]}}")]
     Form,
     /// A private key.
-    #[error("key {0} is a private key: give only its public part (without `d`), and replace the key, for others may have seen it")]
+    #[error(
+        "key {0} is a private key: give only its public part (without `d`), and replace the key, for others may have seen it"
+    )]
     Private(usize),
     /// None of those that are taken.
     #[error("key {0} is neither RSA with 2048 to 8192 bits nor EC on P-256 or P-384")]

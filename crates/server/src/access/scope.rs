@@ -85,15 +85,15 @@ pub struct SmartScope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
     /// Not of the form.
-    #[error("expected a scope such as `system/Patient.rs`, `system/Observation.cruds` or `system/*.read`")]
+    #[error(
+        "expected a scope such as `system/Patient.rs`, `system/Observation.cruds` or `system/*.read`"
+    )]
     Form,
     /// Of a context that there is not.
     #[error("only `system/` scopes are given here: there are no users and no patient in context")]
     Context,
     /// The interactions.
-    #[error(
-        "expected behind the type a part of `cruds` in this order, or `read`, `write` or `*`"
-    )]
+    #[error("expected behind the type a part of `cruds` in this order, or `read`, `write` or `*`")]
     Permissions,
     /// The filter.
     #[error("expected behind `?` search parameters such as `organization=Organization/1`")]
@@ -275,7 +275,11 @@ mod tests {
         check("system/Patient.rs?organization=1", "system/Patient.rs", false);
         check("system/Patient.rs?organization=1", "system/Patient.rs?organization=2", false);
         check("system/Patient.rs?organization=1", "system/Patient.rs?organization=1", true);
-        check("system/Patient.rs?organization=1", "system/Patient.r?active=true&organization=1", true);
+        check(
+            "system/Patient.rs?organization=1",
+            "system/Patient.r?active=true&organization=1",
+            true,
+        );
         check("system/Patient.rs?a=1&b=2", "system/Patient.rs?a=1", false);
     }
 

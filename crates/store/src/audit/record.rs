@@ -49,10 +49,9 @@ impl std::fmt::Debug for AuditRecord {
 impl AuditRecord {
     /// Cuts texts at their limits, so that a queue of records has one.
     pub(super) fn cut(&mut self) {
-        for text in [&mut self.resource_type, &mut self.resource_id, &mut self.address] {
-            if let Some(text) = text {
-                cut(text, TEXT_BYTES_MAX);
-            }
+        let texts = [&mut self.resource_type, &mut self.resource_id, &mut self.address];
+        for text in texts.into_iter().flatten() {
+            cut(text, TEXT_BYTES_MAX);
         }
         cut(&mut self.interaction, TEXT_BYTES_MAX);
         if let Some(query) = &mut self.query {
