@@ -7,12 +7,15 @@
 //! - [`fhirpath`]: expressions over resources: search parameters, invariants, subscriptions.
 //! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
 //! - [`outcome`]: issues, and the OperationOutcome that carries them.
+//! - [`patch`]: changing a resource by a JSON Patch.
 //! - [`search`]: what a search asks for, and what a resource is found by.
 //! - [`validate`](mod@validate): whether a resource is valid.
 
 pub mod definitions;
 pub mod fhirpath;
 pub mod json;
+mod narrative;
 pub mod outcome;
+pub mod patch;
 pub mod search;
 pub mod validate;

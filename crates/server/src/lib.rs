@@ -9,7 +9,9 @@
 pub mod access;
 mod api;
 mod codes;
+mod datastore;
 mod environment;
+pub mod fhir;
 mod indexer;
 mod installation;
 mod metrics;
@@ -25,6 +27,7 @@ pub use api::{
     openapi,
 };
 pub use codes::CODES;
+pub use datastore::OpenDatastoreError;
 pub use environment::ProcessEnvironment;
 pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};

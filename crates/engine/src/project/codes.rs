@@ -202,7 +202,16 @@ pub const CODES: &[CodeDescription] = &[
         "Keep it elsewhere.",
     ),
     code("project.name", "This can't be a name.", "Use small letters, digits, `-` and `_`."),
-    code("project.no-channels", "There is no channel.", "Add a file `channels/NAME.yaml`."),
+    code(
+        "project.datastore",
+        "A setting of the datastore can't be used.",
+        "Write it as the message says.",
+    ),
+    code(
+        "project.no-channels",
+        "There is no channel, and no datastore.",
+        "Add a file `channels/NAME.yaml`, or a section `datastore:` to `pipehat.yaml`.",
+    ),
     code("project.table", "A code table has a mistake.", "Mend the line shown."),
     code(
         "project.test-channel",

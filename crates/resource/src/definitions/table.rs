@@ -13,6 +13,12 @@ const TEXT: &str = include_str!("../../definitions/elements.tsv");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TypeIndex(u16);
 
+impl From<TypeIndex> for usize {
+    fn from(index: TypeIndex) -> Self {
+        index.0.into()
+    }
+}
+
 struct Table {
     types: Vec<TypeDefinition>,
     names: HashMap<&'static str, TypeIndex>,

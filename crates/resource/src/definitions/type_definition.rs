@@ -63,6 +63,11 @@ impl TypeDefinition {
         self.name
     }
 
+    /// Its place among all types, from 0: for tables beside this one.
+    pub(crate) fn index(&self) -> usize {
+        self.index.into()
+    }
+
     /// The kind.
     pub fn kind(&self) -> TypeKind {
         self.kind
@@ -136,6 +141,11 @@ impl Eq for TypeDefinition {}
 /// Members are ordered by length first: most comparisons end there.
 pub(super) fn order(name: &str) -> (usize, &str) {
     (name.len(), name)
+}
+
+/// All types, in the order of [`TypeDefinition::index`].
+pub(crate) fn all_types() -> &'static [TypeDefinition] {
+    table::types()
 }
 
 /// The resource types that there are resources of.

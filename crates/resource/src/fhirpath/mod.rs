@@ -43,7 +43,6 @@ mod function;
 mod functions;
 mod item;
 mod model;
-mod narrative;
 mod navigate;
 mod operators;
 mod parse;

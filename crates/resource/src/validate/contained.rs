@@ -55,15 +55,11 @@ impl Check {
         scope: Scope<'v>,
     ) -> Option<&'v str> {
         let id = text.strip_prefix('#')?;
-        let types = |object: &'v Object| object.get("resourceType").and_then(Value::as_str);
         if id.is_empty() {
-            return types(scope.container);
+            return scope.container.resource_type();
         }
-        let contained =
-            scope.container.get("contained").and_then(Value::as_array).unwrap_or_default();
-        let found = contained.iter().find(|own| own.id() == Some(id));
-        match found {
-            Some(own) => own.as_object().and_then(types),
+        match scope.container.items("contained").iter().find(|own| own.id() == Some(id)) {
+            Some(own) => own.resource_type(),
             None => {
                 self.break_rule(place, "ref-1", "no contained resource has this id");
                 None

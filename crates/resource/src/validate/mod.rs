@@ -15,7 +15,8 @@
 //! choices, the resource types references lead to, references to contained resources, the rules of contained
 //! resources and of extensions, required bindings, the safe subset of XHTML in narrative; in what is contained and
 //! in a Bundle's entries as well.
-//! [`Checks::All`] adds the invariants of the types.
+//! [`Checks::All`] adds the invariants of the types ([`Invariant`](crate::definitions::Invariant)), in what has no
+//! error of structure. One that can't be decided is a warning.
 //!
 //! Not checked: profiles, extensible bindings (a code outside may be right), whether what is referred to exists,
 //! and codes of code systems that FHIR does not publish, apart from their form.
@@ -25,7 +26,7 @@
 
 mod binding;
 mod contained;
-mod narrative;
+mod invariants;
 mod place;
 mod primitive;
 mod reference;

@@ -7,6 +7,7 @@ use super::place::{Frame, shown};
 use super::primitive;
 use crate::definitions::{BindingStrength, Element, Member, TypeDefinition, TypeKind};
 use crate::json::{Object, Value};
+use crate::narrative;
 use crate::outcome::{Issue, IssueCode, Severity};
 
 /// So many issues are reported, and then one that says that there are more.
@@ -29,7 +30,7 @@ pub enum Checks {
 
 /// What is wrong with a resource; nothing when it is valid. The order is that of the resource.
 pub fn validate(resource: &Value, checks: Checks) -> Vec<Issue> {
-    let mut check = Check { issues: Vec::new(), checks, is_full: false };
+    let mut check = Check { issues: Vec::new(), checks, errors: 0, is_full: false };
     let any = TypeDefinition::named("Resource").expect("R4 defines it");
     let name = resource
         .resource_type()
@@ -42,17 +43,20 @@ pub fn validate(resource: &Value, checks: Checks) -> Vec<Issue> {
 /// A check under way.
 pub(super) struct Check {
     issues: Vec<Issue>,
-    #[allow(dead_code)]
     checks: Checks,
+    /// How many errors were found, without broken invariants.
+    errors: usize,
     /// Whether more issues would not be reported.
     is_full: bool,
 }
 
-/// The resource around an element, for what refers to contained resources.
+/// The resources around an element.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'v> {
-    /// The resource that contains others: never a contained one.
-    pub(super) container: &'v Object,
+    /// The resource it stands in.
+    pub(super) resource: &'v Value,
+    /// The resource that contains this one, or itself.
+    pub(super) container: &'v Value,
 }
 
 /// What an object is.
@@ -65,6 +69,7 @@ enum Role {
 
 impl Check {
     pub(super) fn report(&mut self, place: &Frame<'_>, code: IssueCode, text: impl Into<String>) {
+        self.errors += 1;
         self.push(place, Issue::error(code, text));
     }
 
@@ -74,6 +79,7 @@ impl Check {
         rule: &'static str,
         text: impl Into<String>,
     ) {
+        self.errors += 1;
         let mut issue = Issue::error(IssueCode::Invariant, text);
         issue.rule = Some(rule);
         self.push(place, issue);
@@ -129,10 +135,13 @@ impl Check {
             return self.report(place, IssueCode::Structure, text);
         }
         match container {
-            Some(scope) => self.object(object, definition, place, scope, Role::Contained),
+            Some(scope) => {
+                let scope = Scope { resource: value, ..scope };
+                self.object(value, object, definition, place, scope, Role::Contained);
+            }
             None => {
-                let scope = Scope { container: object };
-                self.object(object, definition, place, scope, Role::Resource);
+                let scope = Scope { resource: value, container: value };
+                self.object(value, object, definition, place, scope, Role::Resource);
                 self.contained(object, place);
             }
         }
@@ -140,6 +149,7 @@ impl Check {
 
     fn object(
         &mut self,
+        value: &Value,
         object: &Object,
         definition: &'static TypeDefinition,
         place: &Frame<'_>,
@@ -160,6 +170,7 @@ impl Check {
                 "an object must not be empty: leave the element out",
             );
         }
+        let errors = self.errors;
         let mut choices: Vec<(&'static Element, &str)> = Vec::new();
         for (name, value) in object.iter() {
             if self.is_full {
@@ -208,6 +219,9 @@ impl Check {
         }
         self.required(object, definition, place);
         self.rules_of_type(object, definition, place);
+        if self.checks == Checks::All && self.errors == errors {
+            self.invariants(value, definition, place, scope);
+        }
     }
 
     fn unknown(&mut self, name: &str, definition: &'static TypeDefinition, place: &Frame<'_>) {
@@ -332,7 +346,7 @@ impl Check {
                 match sibling {
                     Value::Object(object) => {
                         let element = TypeDefinition::named("Element").expect("R4 defines it");
-                        self.object(object, element, place, scope, Role::Element);
+                        self.object(sibling, object, element, place, scope, Role::Element);
                     }
                     other => {
                         let text = format!(
@@ -361,7 +375,7 @@ impl Check {
                 format!("expected {}, an object, and not {}", definition.name(), value.kind());
             return self.report(place, IssueCode::Structure, text);
         };
-        self.object(object, definition, place, scope, Role::Element);
+        self.object(value, object, definition, place, scope, Role::Element);
         if element.is_simple_quantity() && object.get("comparator").is_some() {
             self.break_rule(place, "sqty-1", "this quantity has no comparator");
         }
@@ -443,7 +457,7 @@ impl Check {
             }
             "Narrative" => {
                 if let Some(problem) =
-                    object.get("div").and_then(Value::as_str).and_then(super::narrative::problem)
+                    object.get("div").and_then(Value::as_str).and_then(narrative::problem)
                 {
                     let div = place.member("div", "div");
                     match problem.rule {

@@ -20,6 +20,7 @@ mod core;
 mod entries;
 mod error;
 mod interaction;
+mod postgres;
 mod r4;
 mod read;
 mod rules;
@@ -41,6 +42,7 @@ pub use interaction::{
     Method, Outcome, Precondition, Refusal, ResourceKey, SearchMatch, SearchPage, SearchRequest,
     StoredVersion,
 };
+pub use postgres::{PostgresDatastore, PostgresLocation};
 pub use r4::R4Rules;
 pub use rules::{ParameterNames, Rules};
 pub use sqlite::SqliteDatastore;

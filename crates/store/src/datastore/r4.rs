@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use pipehat_resource::json::Value;
-use pipehat_resource::search::{IndexEntry, Registry, Search, SearchOptions, fold};
+use pipehat_resource::outcome::{Issue, operation_outcome};
+use pipehat_resource::patch::{Patch, PatchError, check_identity};
+use pipehat_resource::search::{IndexEntry, Registry, Search, SearchOptions, extract, fold};
+use pipehat_resource::validate::{Checks, validate};
 
 use super::interaction::Refusal;
 use super::rules::{ParameterNames, Rules};
@@ -38,8 +41,9 @@ impl Rules for R4Rules {
             .collect()
     }
 
-    fn extract(&self, _resource: &Value) -> Vec<IndexEntry> {
-        Vec::new()
+    fn extract(&self, resource: &Value) -> Vec<IndexEntry> {
+        // What a resource is found by does not depend on when it is looked at, so that the index can be checked.
+        extract(resource, &self.registry, &self.base_url, 0)
     }
 
     fn fold(&self, text: &str) -> String {
@@ -52,11 +56,19 @@ impl Rules for R4Rules {
         Some(parsed.ok()?.search)
     }
 
-    fn patch(&self, _resource: &Value, _patch: &Value) -> Result<Value, Refusal> {
-        Err(Refusal::Patch("patches are not supported yet".to_owned()))
+    fn patch(&self, resource: &Value, patch: &Value) -> Result<Value, Refusal> {
+        let refused = |error: PatchError| Refusal::Patch(error.to_string());
+        let mut patched = resource.clone();
+        Patch::read(patch).and_then(|patch| patch.apply(&mut patched)).map_err(refused)?;
+        check_identity(resource, &patched).map_err(refused)?;
+        let issues = validate(&patched, Checks::All);
+        if issues.iter().any(Issue::is_error) {
+            return Err(Refusal::Invalid(Box::new(operation_outcome(&issues))));
+        }
+        Ok(patched)
     }
 
     fn fingerprint(&self) -> String {
-        String::new()
+        self.registry.fingerprint()
     }
 }

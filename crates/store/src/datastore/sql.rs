@@ -191,6 +191,15 @@ pub(super) struct Lock {
     pub(super) shared: bool,
 }
 
+/// What comes behind the numbering of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Nothing: where it can, the transaction is committed with it.
+    Commit,
+    /// Reads.
+    More,
+}
+
 /// A transaction.
 pub(super) trait Session: Send {
     fn dialect(&self) -> Dialect;
@@ -208,20 +217,18 @@ pub(super) trait Session: Send {
         parameters: &[SqlValue],
     ) -> impl Future<Output = Result<u64, SessionError>> + Send;
 
-    /// Adds rows to tables.
-    fn write(&mut self, rows: &[Rows]) -> impl Future<Output = Result<(), SessionError>> + Send;
+    /// Adds rows to index tables, and the words of resources: of their narrative and of the whole, parted by spaces.
+    fn write(
+        &mut self,
+        rows: Vec<Rows>,
+        words: Vec<(i64, String, String)>,
+    ) -> impl Future<Output = Result<(), SessionError>> + Send;
 
     /// Adds resources. How many it added: one whose type and id are taken is passed over.
     fn add(
         &mut self,
         rows: Vec<Vec<SqlValue>>,
     ) -> impl Future<Output = Result<usize, SessionError>> + Send;
-
-    /// Adds the words of resources, of their narrative and of the whole, parted by spaces.
-    fn write_words(
-        &mut self,
-        words: &[(i64, String, String)],
-    ) -> impl Future<Output = Result<(), SessionError>> + Send;
 
     /// Takes what stands in the index tables for these resources out.
     fn unindex(&mut self, keys: &[i64]) -> impl Future<Output = Result<(), SessionError>> + Send;
@@ -237,6 +244,7 @@ pub(super) trait Session: Send {
     fn number(
         &mut self,
         versions: Vec<VersionRow>,
+        ending: Ending,
     ) -> impl Future<Output = Result<Vec<u64>, SessionError>> + Send;
 
     /// Waits for locks, in an order that all keep, and holds them until the transaction ends.

@@ -65,3 +65,42 @@ fn owners<'a>(root: &'a Value, path: &str) -> Vec<Item<'a>> {
     }
     items
 }
+
+const SEARCH_PARAMETERS: &str = include_str!("../../../definitions/search-parameters.tsv");
+
+/// Its element is not one of R4's.
+const FINDS_NOTHING: [&str; 1] = ["DeviceDefinition classification"];
+
+#[test]
+fn every_search_parameter_evaluates_and_finds() {
+    let mut silent = Vec::new();
+    let mut count = 0;
+    for line in SEARCH_PARAMETERS.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<_> = line.split('\t').collect();
+        let [type_name, code, _, _, text, ..] = columns.as_slice() else {
+            panic!("{line}");
+        };
+        if text.is_empty() {
+            continue;
+        }
+        count += 1;
+        let expression =
+            Expression::parse(text).unwrap_or_else(|error| panic!("{type_name} {code}: {error}"));
+        let owner =
+            if ["Resource", "DomainResource"].contains(type_name) { "Patient" } else { type_name };
+        let finds = (0..14).any(|choice| {
+            let root = sample::resource(owner, choice);
+            let context = Context::new(super::now());
+            match expression.evaluate(&root, &context) {
+                Ok(items) => !items.is_empty(),
+                Err(error) => panic!("{type_name} {code}: {error}: {text}"),
+            }
+        });
+        let name = format!("{type_name} {code}");
+        if !finds && !FINDS_NOTHING.contains(&name.as_str()) {
+            silent.push(name);
+        }
+    }
+    assert_eq!(silent, [""; 0]);
+    assert!(count > 1600, "{count}");
+}

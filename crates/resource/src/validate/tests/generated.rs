@@ -4,6 +4,7 @@ use crate::definitions::{
     BindingStrength, Element, ElementType, Primitive, TypeDefinition, ValueSet, resource_types,
 };
 use crate::json::{Number, Object, Value};
+use crate::outcome::IssueCode;
 use crate::validate::{Checks, validate};
 
 use super::lines;
@@ -123,4 +124,21 @@ fn sample(primitive: Primitive) -> Value {
         Primitive::Code | Primitive::Id | Primitive::Markdown | Primitive::String => "x",
     };
     text.into()
+}
+
+#[test]
+fn every_rule_can_be_decided() {
+    for definition in resource_types() {
+        for (turn, depth) in [(0, 0), (1, 0), (2, FILLED_DEPTH), (3, FILLED_DEPTH)] {
+            for issue in validate(&filled(definition, turn, depth), Checks::All) {
+                assert_ne!(
+                    issue.code,
+                    IssueCode::Incomplete,
+                    "{}: {}",
+                    definition.name(),
+                    issue.text
+                );
+            }
+        }
+    }
 }

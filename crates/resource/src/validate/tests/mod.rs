@@ -198,7 +198,7 @@ proptest! {
     #[test]
     fn no_narrative_panics(inner in "[<>/=\"'& a-c;:#x!-]{0,40}") {
         let text = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{inner}</div>");
-        super::narrative::problem(&text);
-        super::narrative::problem(&inner);
+        crate::narrative::problem(&text);
+        crate::narrative::problem(&inner);
     }
 }

@@ -12,7 +12,7 @@ use crate::datastore::interaction::{
     ChangeNumber, Interaction, Method, Outcome, Refusal, StoredVersion,
 };
 use crate::datastore::read::{self, Current};
-use crate::datastore::sql::{Session, SessionError, SqlValue, VersionRow};
+use crate::datastore::sql::{Ending, Session, SessionError, SqlValue, VersionRow};
 use crate::datastore::stamp;
 
 impl<S: Session> Work<'_, S> {
@@ -220,13 +220,9 @@ impl<S: Session> Work<'_, S> {
                 return self.taken(&new).await;
             }
         }
-        if !self.rows.is_empty() {
-            let rows = std::mem::take(&mut self.rows);
-            self.session.write(&rows).await?;
-        }
-        if !self.words.is_empty() {
-            let words = std::mem::take(&mut self.words);
-            self.session.write_words(&words).await?;
+        if !self.rows.is_empty() || !self.words.is_empty() {
+            let (rows, words) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.words));
+            self.session.write(rows, words).await?;
         }
         Ok(())
     }
@@ -259,7 +255,11 @@ impl<S: Session> Work<'_, S> {
             .into_iter()
             .map(|written| (written.row, (written.interaction, written.kind, written.version)))
             .unzip();
-        let changes = self.session.number(rows).await?;
+        let reads = self.prepared.interactions.iter().any(|interaction| {
+            matches!(interaction, Interaction::Read { .. } | Interaction::Search(_))
+        });
+        let ending = if reads { Ending::More } else { Ending::Commit };
+        let changes = self.session.number(rows, ending).await?;
         for ((at, kind, mut version), change) in versions.into_iter().zip(changes) {
             version.change = ChangeNumber(change);
             match (kind, self.outcomes.get_mut(at)) {

@@ -1,27 +1,54 @@
 //! A store with the rules of R4, and short ways to ask it.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::search::{Registry, Search, SearchOptions, query_pairs};
 
-use super::found_by::TestRules;
 use crate::datastore::{
-    Applied, BodyKey, Datastore, Group, GroupRefusal, Interaction, Outcome, Precondition, R4Rules,
-    Refusal, ResourceKey, Rules, SearchPage, SearchRequest, SqliteDatastore, StoredVersion,
+    Applied, BodyKey, Datastore, Group, GroupRefusal, Interaction, Outcome, PostgresDatastore,
+    PostgresLocation, Precondition, R4Rules, Refusal, ResourceKey, Rules, SearchPage,
+    SearchRequest, SqliteDatastore, StoredVersion,
 };
 
 pub(super) fn rules() -> Arc<dyn Rules> {
-    let registry = Registry::standard();
-    let r4 = R4Rules::new(Arc::clone(&registry), "http://localhost/fhir/R4");
-    Arc::new(TestRules { r4, registry })
+    Arc::new(R4Rules::new(Registry::standard(), "http://localhost/fhir/R4"))
 }
 
 pub(super) fn sqlite(directory: &Path) -> Arc<dyn Datastore> {
     let path = directory.join("datastore.db");
     Arc::new(SqliteDatastore::open(&path, BodyKey::new(1, [7; 32]), rules()).unwrap())
+}
+
+/// Where a PostgreSQL for tests is: `scripts/postgres` starts one. `None` where it is not installed, unless it must
+/// be, which `PIPEHAT_TEST_POSTGRES=required` says.
+pub(super) fn postgres_url() -> Option<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/postgres");
+    let started = Command::new(script).arg("start").output().unwrap();
+    if started.status.success() {
+        return Some(String::from_utf8(started.stdout).unwrap().trim().to_owned());
+    }
+    let problem = String::from_utf8_lossy(&started.stderr).into_owned();
+    let required = std::env::var("PIPEHAT_TEST_POSTGRES").is_ok_and(|value| value == "required");
+    assert!(started.status.code() == Some(3) && !required, "PostgreSQL does not start: {problem}");
+    eprintln!("skipped: {problem}");
+    None
+}
+
+pub(super) async fn postgres(url: &str, case: &str) -> Arc<dyn Datastore> {
+    // Names of schemas are short.
+    let schema: String = case.chars().take(40).collect();
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    client.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
+    let location = PostgresLocation { url: url.to_owned(), schema, connections_max: 8 };
+    let store = PostgresDatastore::open(&location, BodyKey::new(1, [7; 32]), rules()).await;
+    Arc::new(store.unwrap())
 }
 
 /// A store under test.

@@ -1,8 +1,8 @@
 //! What every datastore promises, as tests that run on each.
 
 mod fixture;
-mod found_by;
 mod interactions;
+mod searches;
 
 pub(in crate::datastore) use fixture::Fixture;
 
@@ -15,6 +15,17 @@ macro_rules! contract {
                 async fn $case() {
                     let directory = tempfile::tempdir().unwrap();
                     let store = super::fixture::sqlite(directory.path());
+                    super::$module::$case(&super::Fixture::new(store)).await;
+                }
+            )*)*
+        }
+
+        mod postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $case() {
+                    let Some(url) = super::fixture::postgres_url() else { return };
+                    let store = super::fixture::postgres(&url, stringify!($case)).await;
                     super::$module::$case(&super::Fixture::new(store)).await;
                 }
             )*)*
@@ -33,4 +44,13 @@ contract! {
         a_transaction_names_its_own_entries,
         twenty_parallel_conditional_creates_make_one,
         parallel_updates_with_if_match_lose_nothing;
+    searches:
+        values_are_compared_as_their_kind_says,
+        chains_lead_through_references,
+        orders_are_kept_over_pages,
+        a_page_belongs_to_its_search,
+        what_is_referred_to_comes_along,
+        only_what_is_visible_is_shown,
+        all_types_are_searched_together,
+        wide_searches_find_the_same;
 }

@@ -16,7 +16,7 @@ use crate::datastore::sql::{Dialect, SqlValue};
 pub(super) struct Builder<'a> {
     pub(super) dialect: Dialect,
     catalogue: &'a Catalogue,
-    pub(super) parameters: Vec<SqlValue>,
+    parameters: Vec<SqlValue>,
     aliases: usize,
 }
 
@@ -66,6 +66,32 @@ impl<'a> Builder<'a> {
             _ => "",
         };
         format!("?{place}{of}")
+    }
+
+    /// The statement with the values it uses, and no others: databases refuse what is not used.
+    pub(super) fn finish(&self, sql: &str) -> (String, Vec<SqlValue>) {
+        let mut finished = String::with_capacity(sql.len());
+        let mut used: Vec<usize> = Vec::new();
+        let mut rest = sql;
+        while let Some((before, behind)) = rest.split_once('?') {
+            finished.push_str(before);
+            let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, behind) = behind.split_at(digits);
+            let number = number.parse().unwrap_or(0);
+            let place = used.iter().position(|known| *known == number).unwrap_or_else(|| {
+                used.push(number);
+                used.len().saturating_sub(1)
+            });
+            finished.push('?');
+            finished.push_str(&place.saturating_add(1).to_string());
+            rest = behind;
+        }
+        finished.push_str(rest);
+        let value = |number: &usize| {
+            let place = number.checked_sub(1)?;
+            self.parameters.get(place).cloned()
+        };
+        (finished, used.iter().map(|number| value(number).unwrap_or(SqlValue::Null)).collect())
     }
 
     /// A set of texts, to stand behind `IN`.

@@ -93,6 +93,7 @@ async fn follow<S: Session>(
             )
         }
     };
-    let rows = session.query(&sql, &builder.parameters).await?;
+    let (sql, parameters) = builder.finish(&sql);
+    let rows = session.query(&sql, &parameters).await?;
     rows.iter().map(|row| row.integer(0)).collect()
 }

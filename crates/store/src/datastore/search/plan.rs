@@ -176,7 +176,8 @@ impl<'a> Plan<'a> {
                     })
                     .collect();
                 let sql = format!("SELECT {}", probes.join(", "));
-                let rows = session.query(&sql, &builder.parameters).await?;
+                let (sql, parameters) = builder.finish(&sql);
+                let rows = session.query(&sql, &parameters).await?;
                 let row = rows.first();
                 let mut least: Option<(i64, usize)> = None;
                 for (column, (at, _)) in sets.iter().enumerate() {
@@ -219,7 +220,7 @@ impl<'a> Plan<'a> {
         }
         let mut builder = Builder::new(session.dialect(), self.catalogue);
         let sql = self.statement(&mut builder, after, limit);
-        run(session, &sql, &builder.parameters).await
+        run(session, &builder, &sql).await
     }
 
     /// How many match.
@@ -234,7 +235,8 @@ impl<'a> Plan<'a> {
             Start::Scan => format!("SELECT count(*) FROM {from} WHERE {conditions}"),
             _ => format!("SELECT count(DISTINCT {key}) FROM {from} WHERE {conditions}"),
         };
-        let rows = session.query(&sql, &builder.parameters).await?;
+        let (sql, parameters) = builder.finish(&sql);
+        let rows = session.query(&sql, &parameters).await?;
         rows.first().map_or(Ok(0), |row| row.unsigned(0))
     }
 
@@ -456,7 +458,7 @@ impl<'a> Plan<'a> {
                  ORDER BY o.{column}{order}, o.key{order} LIMIT {limit}",
                 all(conditions)
             );
-            found = run(session, &sql, &builder.parameters).await?;
+            found = run(session, &builder, &sql).await?;
         }
         if found.len() < limit {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
@@ -477,7 +479,7 @@ impl<'a> Plan<'a> {
                 source.from,
                 all(conditions)
             );
-            found.extend(run(session, &sql, &builder.parameters).await?);
+            found.extend(run(session, &builder, &sql).await?);
         }
         Ok(found)
     }
@@ -523,10 +525,11 @@ fn flatten<'a>(filters: &'a [Filter], flat: &mut Vec<&'a Filter>) {
 
 async fn run<S: Session>(
     session: &mut S,
+    builder: &Builder<'_>,
     sql: &str,
-    parameters: &[SqlValue],
 ) -> Result<Vec<Cursor>, SessionError> {
-    let rows = session.query(sql, parameters).await?;
+    let (sql, parameters) = builder.finish(sql);
+    let rows = session.query(&sql, &parameters).await?;
     rows.iter()
         .map(|row| {
             let values = (1..row.0.len()).map(|column| row.value(column)).collect();

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::datastore::schema::{INDEX_TABLES, RESOURCES, VERSIONS};
 use crate::datastore::sql::{
-    Dialect, Lock, Row, Rows, Session, SessionError, SqlValue, VersionRow,
+    Dialect, Ending, Lock, Row, Rows, Session, SessionError, SqlValue, VersionRow,
 };
 
 /// What the writer counts; a transaction that is rolled back puts it back.
@@ -124,12 +124,21 @@ impl Session for SqliteSession<'_> {
         self.run(sql, parameters)
     }
 
-    async fn write(&mut self, rows: &[Rows]) -> Result<(), SessionError> {
+    async fn write(
+        &mut self,
+        rows: Vec<Rows>,
+        words: Vec<(i64, String, String)>,
+    ) -> Result<(), SessionError> {
         for rows in rows {
             let mut statement = self.connection.prepare_cached(rows.table.insert())?;
             for row in &rows.rows {
                 statement.execute(rusqlite::params_from_iter(row))?;
             }
+        }
+        let sql = "INSERT INTO words (rowid, narrative, whole) VALUES (?1, ?2, ?3)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (key, narrative, whole) in words {
+            statement.execute(rusqlite::params![key, narrative, whole])?;
         }
         Ok(())
     }
@@ -142,15 +151,6 @@ impl Session for SqliteSession<'_> {
             added = added.saturating_add(usize::try_from(changed).unwrap_or(0));
         }
         Ok(added)
-    }
-
-    async fn write_words(&mut self, words: &[(i64, String, String)]) -> Result<(), SessionError> {
-        let sql = "INSERT INTO words (rowid, narrative, whole) VALUES (?1, ?2, ?3)";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        for (key, narrative, whole) in words {
-            statement.execute(rusqlite::params![key, narrative, whole])?;
-        }
-        Ok(())
     }
 
     async fn unindex(&mut self, keys: &[i64]) -> Result<(), SessionError> {
@@ -169,7 +169,11 @@ impl Session for SqliteSession<'_> {
         Ok(keys)
     }
 
-    async fn number(&mut self, versions: Vec<VersionRow>) -> Result<Vec<u64>, SessionError> {
+    async fn number(
+        &mut self,
+        versions: Vec<VersionRow>,
+        _: Ending,
+    ) -> Result<Vec<u64>, SessionError> {
         let mut numbers = Vec::with_capacity(versions.len());
         for version in versions {
             self.counters.change = self.counters.change.saturating_add(1);

@@ -1,0 +1,290 @@
+//! A transaction of PostgreSQL.
+//!
+//! It begins with its first statement, in the same message; what does not depend on each other is sent at once, and
+//! the commit goes out together with the numbering of versions, so that others wait for that as briefly as can be.
+
+use std::sync::{Mutex, PoisonError};
+
+use deadpool_postgres::Client;
+use futures_util::future::{join, try_join_all};
+use tokio_postgres::Statement;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+
+use super::values::{self, Array};
+use crate::datastore::core::placeholders;
+use crate::datastore::schema::{INDEX_TABLES, RESOURCES, Table};
+use crate::datastore::sql::{
+    Dialect, Ending, Lock, Row, Rows, Session, SessionError, SqlValue, VersionRow,
+};
+
+/// How many statements a connection keeps prepared; searches have more forms than one expects.
+const STATEMENTS_MAX: usize = 512;
+
+/// How many keys the sequence gives at once.
+const KEYS_AT_ONCE: i64 = 64;
+
+impl From<tokio_postgres::Error> for SessionError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(
+                &SqlState::T_R_SERIALIZATION_FAILURE
+                | &SqlState::T_R_DEADLOCK_DETECTED
+                | &SqlState::UNIQUE_VIOLATION
+                | &SqlState::LOCK_NOT_AVAILABLE,
+            ) => Self::Conflict,
+            Some(&SqlState::QUERY_CANCELED) => Self::TooLong,
+            _ => Self::Database(Box::new(error)),
+        }
+    }
+}
+
+/// Keys that the sequence gave and nobody has yet.
+#[derive(Debug, Default)]
+pub(super) struct Keys(Mutex<std::ops::Range<i64>>);
+
+impl Keys {
+    fn take(&self) -> Option<i64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
+    fn refill(&self, first: i64) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *keys = first..first.saturating_add(KEYS_AT_ONCE);
+    }
+}
+
+/// Where a session stands with its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Each statement by itself.
+    Single,
+    /// A transaction begins with the next statement.
+    Beginning,
+    /// A transaction is open.
+    Open,
+    /// It is committed.
+    Committed,
+}
+
+pub(super) struct PostgresSession<'c> {
+    pub(super) client: &'c Client,
+    pub(super) keys: &'c Keys,
+    pub(super) state: State,
+    /// Of the advisory locks of this datastore.
+    pub(super) lock_class: i32,
+    /// That versions were numbered is told here.
+    pub(super) channel: &'c str,
+}
+
+impl PostgresSession<'_> {
+    async fn prepare(&self, sql: &str) -> Result<Statement, SessionError> {
+        if self.client.statement_cache.size() >= STATEMENTS_MAX {
+            self.client.statement_cache.clear();
+        }
+        Ok(self.client.prepare_cached(&placeholders(Dialect::Postgres, sql)).await?)
+    }
+
+    /// Runs statements one behind the other, sent together; how many rows each changed.
+    async fn all(
+        &mut self,
+        statements: Vec<(Statement, Vec<Array>)>,
+    ) -> Result<Vec<u64>, SessionError> {
+        self.begin().await?;
+        let parameters: Vec<(Statement, Vec<&(dyn ToSql + Sync)>)> = statements
+            .iter()
+            .map(|(statement, arrays)| {
+                let arrays = arrays.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
+                (statement.clone(), arrays)
+            })
+            .collect();
+        let client = self.client;
+        let runs = parameters
+            .iter()
+            .map(|(statement, parameters)| client.execute(statement, parameters.as_slice()));
+        Ok(try_join_all(runs).await?)
+    }
+
+    /// Begins the transaction, where that has not happened.
+    async fn begin(&mut self) -> Result<(), SessionError> {
+        if self.state == State::Beginning {
+            self.client.batch_execute("BEGIN").await?;
+            self.state = State::Open;
+        }
+        Ok(())
+    }
+
+    async fn insert(
+        &mut self,
+        inserts: Vec<(&'static Table, String, Vec<Vec<SqlValue>>)>,
+    ) -> Result<Vec<u64>, SessionError> {
+        let mut statements = Vec::with_capacity(inserts.len());
+        for (table, sql, rows) in inserts {
+            let statement = self.prepare(&sql).await?;
+            statements.push((statement, values::columns(table, rows)));
+        }
+        self.all(statements).await
+    }
+}
+
+impl Session for PostgresSession<'_> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    async fn query(
+        &mut self,
+        sql: &str,
+        parameters: &[SqlValue],
+    ) -> Result<Vec<Row>, SessionError> {
+        let statement = self.prepare(sql).await?;
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let rows = if self.state == State::Beginning {
+            let (begun, rows) = join(
+                self.client.batch_execute("BEGIN"),
+                self.client.query(&statement, &parameters),
+            )
+            .await;
+            begun?;
+            self.state = State::Open;
+            rows?
+        } else {
+            self.client.query(&statement, &parameters).await?
+        };
+        rows.iter().map(values::row).collect()
+    }
+
+    async fn execute(&mut self, sql: &str, parameters: &[SqlValue]) -> Result<u64, SessionError> {
+        self.begin().await?;
+        let statement = self.prepare(sql).await?;
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        Ok(self.client.execute(&statement, &parameters).await?)
+    }
+
+    async fn write(
+        &mut self,
+        rows: Vec<Rows>,
+        words: Vec<(i64, String, String)>,
+    ) -> Result<(), SessionError> {
+        let mut statements = Vec::with_capacity(rows.len().saturating_add(1));
+        for Rows { table, rows } in rows {
+            let statement = self.prepare(table.insert_many()).await?;
+            statements.push((statement, values::columns(table, rows)));
+        }
+        if !words.is_empty() {
+            let sql = "INSERT INTO words (key, narrative, whole)
+                 SELECT w.key, array_to_tsvector(string_to_array(w.narrative, ' ')),
+                     array_to_tsvector(string_to_array(w.whole, ' '))
+                 FROM unnest(?1::bigint[], ?2::text[], ?3::text[]) AS w (key, narrative, whole)";
+            let (mut keys, mut narratives, mut wholes) = (vec![], vec![], vec![]);
+            for (key, narrative, whole) in words {
+                keys.push(Some(key));
+                narratives.push(Some(narrative));
+                wholes.push(Some(whole));
+            }
+            let arrays =
+                vec![Array::Integers(keys), Array::Texts(narratives), Array::Texts(wholes)];
+            statements.push((self.prepare(sql).await?, arrays));
+        }
+        self.all(statements).await?;
+        Ok(())
+    }
+
+    async fn add(&mut self, rows: Vec<Vec<SqlValue>>) -> Result<usize, SessionError> {
+        let sql = format!("{} ON CONFLICT (type, id) DO NOTHING", RESOURCES.insert_many());
+        let added = self.insert(vec![(&RESOURCES, sql, rows)]).await?;
+        Ok(added.first().and_then(|added| usize::try_from(*added).ok()).unwrap_or(0))
+    }
+
+    async fn unindex(&mut self, keys: &[i64]) -> Result<(), SessionError> {
+        let mut statements = Vec::with_capacity(INDEX_TABLES.len().saturating_add(1));
+        let names = INDEX_TABLES.iter().map(|table| table.name).chain(["words"]);
+        for name in names {
+            let sql = format!("DELETE FROM {name} WHERE key = ANY(?1::bigint[])");
+            let keys = keys.iter().copied().map(Some).collect();
+            statements.push((self.prepare(&sql).await?, vec![Array::Integers(keys)]));
+        }
+        self.all(statements).await?;
+        Ok(())
+    }
+
+    async fn keys(&mut self, wanted: usize) -> Result<Vec<i64>, SessionError> {
+        let mut keys = Vec::with_capacity(wanted);
+        while keys.len() < wanted {
+            match self.keys.take() {
+                Some(key) => keys.push(key),
+                None => {
+                    let rows = self.query("SELECT nextval('resource_keys')", &[]).await?;
+                    let first = rows.first().map_or(Ok(1), |row| row.integer(0))?;
+                    self.keys.refill(first);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    async fn number(
+        &mut self,
+        versions: Vec<VersionRow>,
+        ending: Ending,
+    ) -> Result<Vec<u64>, SessionError> {
+        let count = versions.len() as u64;
+        let rows: Vec<_> = versions.into_iter().map(|version| version.row(0)).collect();
+        // The counter's row stays locked until the commit, so versions become visible in the order of their numbers.
+        let sql = format!(
+            "WITH counted AS (UPDATE counter SET newest = newest + ?1 RETURNING newest)
+             INSERT INTO versions (change, key, type, version, last_updated, method, body)
+             SELECT c.newest - ?1 + v.place, v.key, v.type, v.version, v.last_updated, v.method,
+                 v.body
+             FROM counted c, unnest(?2::bigint[], ?3::text[], ?4::bigint[], ?5::bigint[],
+                 ?6::bigint[], ?7::bytea[]) WITH ORDINALITY
+                 AS v (key, type, version, last_updated, method, body, place)
+             RETURNING change, (SELECT pg_notify('{}', '') IS NULL)::int4",
+            self.channel
+        );
+        self.begin().await?;
+        let statement = self.prepare(&sql).await?;
+        let amount = i64::try_from(count).unwrap_or(i64::MAX);
+        let arrays = values::columns(&crate::datastore::schema::VERSIONS, rows);
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&amount];
+        // The first column is the number.
+        parameters.extend(arrays.iter().skip(1).map(|array| array as &(dyn ToSql + Sync)));
+        let numbered = self.client.query(&statement, &parameters);
+        let rows = match ending {
+            Ending::More => numbered.await?,
+            Ending::Commit => {
+                let (rows, ended) = join(numbered, self.client.batch_execute("COMMIT")).await;
+                let rows = rows?;
+                ended?;
+                self.state = State::Committed;
+                rows
+            }
+        };
+        let mut newest = 0;
+        for row in &rows {
+            newest = newest.max(row.try_get::<_, i64>(0)?);
+        }
+        let newest = u64::try_from(newest).unwrap_or(0);
+        let first = newest.saturating_sub(count).saturating_add(1);
+        Ok((first..=newest).collect())
+    }
+
+    async fn lock(&mut self, locks: &[Lock]) -> Result<(), SessionError> {
+        if locks.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT (CASE WHEN l.shared = 1
+                 THEN pg_advisory_xact_lock_shared({class}, l.number::int4) IS NULL
+                 ELSE pg_advisory_xact_lock({class}, l.number::int4) IS NULL END)::int4
+             FROM unnest(?1::bigint[], ?2::bigint[]) AS l (number, shared)",
+            class = self.lock_class
+        );
+        let numbers = locks.iter().map(|lock| lock.number).collect();
+        let shared = locks.iter().map(|lock| i64::from(lock.shared)).collect();
+        self.query(&sql, &[SqlValue::Integers(numbers), SqlValue::Integers(shared)]).await?;
+        Ok(())
+    }
+}
