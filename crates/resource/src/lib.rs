@@ -7,7 +7,7 @@
 //! - [`fhirpath`]: expressions over resources: search parameters, invariants, subscriptions.
 //! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
 //! - [`outcome`]: issues, and the OperationOutcome that carries them.
-//! - [`patch`]: changing a resource by a JSON Patch.
+//! - [`patch`]: changing a resource by a JSON Patch or a FHIRPath Patch.
 //! - [`search`]: what a search asks for, and what a resource is found by.
 //! - [`validate`](mod@validate): whether a resource is valid.
 

@@ -239,12 +239,13 @@ fn of_type<'a>(
             _ => Err(EvaluationProblem::NotSingle.into()),
         };
     }
-    items.retain(|item| is_of_type(item, target));
+    items.retain(|item| is_of_type(item, target) && is_exact(item, target));
     Ok(items)
 }
 
 fn is_of_type(item: &Item<'_>, target: TypeTarget) -> bool {
     match (item, target) {
+        (_, TypeTarget::Nothing) => false,
         (Item::Element(element), TypeTarget::Fhir(type_)) => {
             element.type_().is_some_and(|own| own.is_a(type_))
         }
@@ -253,6 +254,17 @@ fn is_of_type(item: &Item<'_>, target: TypeTarget) -> bool {
         (Item::Quantity(_), TypeTarget::Fhir(type_)) => type_.system() == Some(System::Quantity),
         (_, TypeTarget::Fhir(_)) => false,
         (item, TypeTarget::System(system)) => item.system() == Some(system),
+    }
+}
+
+/// `as` and `ofType` take a primitive of the very type only: a `canonical` is a `uri`, but `source as uri`
+/// is not to find `sourceCanonical`.
+fn is_exact(item: &Item<'_>, target: TypeTarget) -> bool {
+    match (item, target) {
+        (Item::Element(element), TypeTarget::Fhir(type_)) => {
+            !type_.is_primitive() || element.type_() == Some(type_)
+        }
+        _ => true,
     }
 }
 

@@ -19,14 +19,16 @@
 //!
 //! Where N1 leaves a choice or FHIR's own expressions need one:
 //! - `as` and `ofType` filter collections of any size, as R4's search parameters and invariants expect
-//!   (`descendants().as(canonical)`); `is` takes one item.
+//!   (`descendants().as(canonical)`); `is` takes one item. Of primitives, `as` and `ofType` take the very
+//!   type, `is` those based on it as well, as the specification's test cases have it.
+//! - Of the next version there are `matchesFull`, `lastIndexOf`, `trim`, `split` and `join`.
 //! - A choice is found by its name (`value`) and by that of its JSON (`valueQuantity`).
 //! - `resolve()` finds contained resources, entries of the same bundle, and what a [`Resolver`] knows. A
 //!   reference that names a type and is found nowhere gives a resource of that type about which nothing
 //!   else is known, so that `resolve() is Patient` can be answered without reading it.
 //! - A name that no version of the specification defines is empty, not an error: resources of other
 //!   versions and extensions can be looked at.
-//! - Dates and times without an offset are compared with others as UTC.
+//! - A time without an offset compares with one that has it only where no offset would change the answer.
 //! - Integers have 64 bits. What leaves its range is empty.
 //!
 //! What is refused: look-around and back-references in patterns, `elementDefinition()` and `slice()`, which

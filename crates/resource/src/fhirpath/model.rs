@@ -45,6 +45,10 @@ impl Type {
         self.0.is_abstract() && self.0.kind() == TypeKind::Resource
     }
 
+    pub(super) fn is_primitive(self) -> bool {
+        self.0.kind() == TypeKind::Primitive
+    }
+
     /// What a member of its JSON object is.
     pub(super) fn member(self, name: &str) -> Option<Member> {
         self.0.member(name)

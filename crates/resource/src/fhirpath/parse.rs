@@ -232,7 +232,9 @@ impl Parser<'_> {
     /// The unit behind a number makes a quantity of it: `4 days`, `5 'mg'`.
     fn quantity(&mut self, value: Decimal) -> Option<Literal> {
         let quantity = match self.peek() {
-            TokenKind::String(unit) => Quantity::ucum(value, unit.clone()),
+            // `1 'month'` is meant as the calendar's as well.
+            TokenKind::String(unit) => Quantity::calendar(value, unit)
+                .unwrap_or_else(|| Quantity::ucum(value, unit.clone())),
             TokenKind::Name(unit) => Quantity::calendar(value, unit)?,
             _ => return None,
         };
@@ -326,7 +328,7 @@ impl Parser<'_> {
             let target = if first == "FHIR" {
                 Type::named(&name).map(TypeTarget::Fhir)
             } else {
-                System::named(&name).map(TypeTarget::System)
+                Some(System::named(&name).map_or(TypeTarget::Nothing, TypeTarget::System))
             };
             return Ok(TypeName { name: format!("{first}.{name}").into(), target });
         }

@@ -172,10 +172,15 @@ impl<'a> Quantity<'a> {
             }
             Unit::Code(_) => quantity.clone().into_owned(),
         };
-        loose(self).in_unit_of(&loose(other)).is_some_and(|own| {
-            let scale = own.scale().min(other.value.scale());
-            own.rounded(scale).compare(other.value.rounded(scale)) == Ordering::Equal
-        })
+        let alike = |one: &Quantity<'_>, two: &Quantity<'_>| {
+            one.in_unit_of(two).is_some_and(|own| {
+                let scale = own.scale().min(two.value.scale());
+                own.rounded(scale).compare(two.value.rounded(scale)) == Ordering::Equal
+            })
+        };
+        // Rounding depends on the unit: `4 'g' ~ 4040 'mg'`.
+        let (one, two) = (loose(self), loose(other));
+        alike(&one, &two) || alike(&two, &one)
     }
 
     /// The sum in the unit of the first. `None` where they do not measure the same.
@@ -189,7 +194,11 @@ impl<'a> Quantity<'a> {
         let product = match (self.unit(), other.unit()) {
             (_, "1") => self.with_value(value).into_owned(),
             ("1", _) => other.with_value(value).into_owned(),
-            _ => Quantity::ucum(value, format!("{}.{}", self.definite()?, other.definite()?)),
+            _ => {
+                let (own, others) = (self.definite()?, other.definite()?);
+                let sign = if others.starts_with('/') { "" } else { "." };
+                Quantity::ucum(value, format!("{own}{sign}{others}"))
+            }
         };
         Some(product)
     }
@@ -202,7 +211,18 @@ impl<'a> Quantity<'a> {
         if let Some(own) = self.in_unit_of(other) {
             return Some(Quantity::of_number(own.over(other.value)?));
         }
-        let unit = format!("{}/({})", self.definite()?, other.definite()?);
+        // UCUM reads from left to right: a/(b/c) is a/b.c.
+        let divisor: String = format!("/{}", other.definite()?)
+            .chars()
+            .enumerate()
+            .map(|(at, sign)| match sign {
+                '/' if at > 0 => '.',
+                '.' => '/',
+                other => other,
+            })
+            .collect();
+        let divisor = divisor.strip_prefix("/.").map_or(divisor.clone(), |rest| format!(".{rest}"));
+        let unit = format!("{}{divisor}", self.definite()?);
         Some(Quantity::ucum(self.value.over(other.value)?, unit))
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct TypeName {
 pub(super) enum TypeTarget {
     System(System),
     Fhir(Type),
+    /// A name that the namespace System does not have: nothing is of this type.
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

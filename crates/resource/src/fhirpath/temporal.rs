@@ -300,13 +300,31 @@ impl DateTime {
         self.offset.is_some()
     }
 
-    /// The order; where only one has an offset, the other is taken as UTC.
+    /// The order. Where only one has an offset, it is known only when no offset of the other changes it.
     pub(super) fn compare(self, other: Self) -> Option<Ordering> {
         let differs = self.offset.map(|offset| offset.minutes) != other.offset.map(|o| o.minutes);
         if differs && self.time.is_some() && other.time.is_some() {
+            if self.offset.is_some() != other.offset.is_some() {
+                return self.compare_without_offset(other);
+            }
             return compare_components(&self.in_utc()?.components(), &other.in_utc()?.components());
         }
         compare_components(&self.components(), &other.components())
+    }
+
+    /// What has no offset may be up to 14 hours earlier or 12 later than in UTC.
+    fn compare_without_offset(self, other: Self) -> Option<Ordering> {
+        if self.offset.is_none() {
+            return other.compare_without_offset(self).map(Ordering::reverse);
+        }
+        let own = self.in_utc()?.components();
+        let earliest = other.shifted((-14).hours())?.components();
+        let latest = other.shifted(12.hours())?.components();
+        match (compare_components(&own, &earliest), compare_components(&own, &latest)) {
+            (Some(Ordering::Less), _) => Some(Ordering::Less),
+            (_, Some(Ordering::Greater)) => Some(Ordering::Greater),
+            _ => None,
+        }
     }
 
     fn components(self) -> [Option<i64>; 6] {
@@ -525,6 +543,10 @@ mod tests {
         check("2015-02-04T10:00:00Z", "2015-02-04T12:00:00+02:00", Some(Equal));
         check("2015-02-04T23:30:00-02:00", "2015-02-05T01:00:00Z", Some(Greater));
         check("2015-02-04T10:00", "2015-02-04T10:00:00", None);
+        check("2015-02-04T10:00:00Z", "2015-02-04T10:00:00", None);
+        check("2015-02-04T10:00:00Z", "2015-02-05T00:00:00", None);
+        check("2015-02-04T10:00:00Z", "2015-02-05T00:00:01", Some(Less));
+        check("2015-02-04T23:00:00Z", "2015-02-04T10:00:00", Some(Greater));
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl Patch {
     /// The first operation that cannot be done, or a test that fails.
     pub fn apply(&self, resource: &mut Value) -> Result<(), PatchError> {
         let mut changed = resource.clone();
-        let mut work = Work { left: WORK_MAX };
+        let mut work = Work::new();
         for (position, operation) in self.operations.iter().enumerate() {
             apply(operation, &mut changed, &mut work)
                 .map_err(|problem| PatchError { operation: Some(position + 1), problem })?;
@@ -44,22 +44,23 @@ pub fn check_identity(before: &Value, after: &Value) -> Result<(), PatchError> {
 }
 
 /// What a patch may still copy and move.
-struct Work {
+pub(super) struct Work {
     left: usize,
 }
 
 impl Work {
-    fn spend(&mut self, amount: usize) -> Result<(), PatchProblem> {
+    pub(super) fn new() -> Self {
+        Self { left: WORK_MAX }
+    }
+
+    pub(super) fn spend(&mut self, amount: usize) -> Result<(), PatchProblem> {
         self.left = self.left.checked_sub(amount).ok_or(PatchProblem::Work)?;
         Ok(())
     }
 
     /// Spends a value's size, and refuses one that would stand too deep.
-    fn place(&mut self, value: &Value, path: &Pointer) -> Result<(), PatchProblem> {
-        if path.depth() > DEPTH_MAX {
-            return Err(PatchProblem::Depth);
-        }
-        self.measure(value, DEPTH_MAX - path.depth())
+    pub(super) fn place(&mut self, value: &Value, depth: usize) -> Result<(), PatchProblem> {
+        self.measure(value, DEPTH_MAX.checked_sub(depth).ok_or(PatchProblem::Depth)?)
     }
 
     fn measure(&mut self, value: &Value, levels: usize) -> Result<(), PatchProblem> {
@@ -86,12 +87,12 @@ impl Work {
 fn apply(operation: &Operation, root: &mut Value, work: &mut Work) -> Result<(), PatchProblem> {
     match operation {
         Operation::Add { path, value } => {
-            work.place(value, path)?;
+            work.place(value, path.depth())?;
             add(root, path, value.clone(), work)
         }
         Operation::Remove { path } => remove(root, path, work).map(drop),
         Operation::Replace { path, value } => {
-            work.place(value, path)?;
+            work.place(value, path.depth())?;
             *path.find_mut(root, path.depth())? = value.clone();
             Ok(())
         }
@@ -99,7 +100,7 @@ fn apply(operation: &Operation, root: &mut Value, work: &mut Work) -> Result<(),
             if from.is_above(path) {
                 return Err(PatchProblem::IntoItself);
             }
-            work.place(from.find(root)?, path)?;
+            work.place(from.find(root)?, path.depth())?;
             if from == path {
                 return Ok(());
             }
@@ -108,7 +109,7 @@ fn apply(operation: &Operation, root: &mut Value, work: &mut Work) -> Result<(),
         }
         Operation::Copy { from, path } => {
             let value = from.find(root)?;
-            work.place(value, path)?;
+            work.place(value, path.depth())?;
             let value = value.clone();
             add(root, path, value, work)
         }

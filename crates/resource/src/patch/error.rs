@@ -73,6 +73,45 @@ pub enum PatchProblem {
     /// Too much is copied and moved.
     #[error("the patch adds, copies and moves more than {WORK_MAX} bytes")]
     Work,
+    /// No Parameters resource.
+    #[error("a FHIRPath Patch is a Parameters resource")]
+    NotParameters,
+    /// A parameter of another name.
+    #[error("each parameter of a FHIRPath Patch is named `operation`")]
+    NotAnOperation,
+    /// There is no such operation in a FHIRPath Patch.
+    #[error("`type` is none of add, insert, delete, replace, move")]
+    UnknownType,
+    /// A position is none.
+    #[error("`{0}` is not a position from 0")]
+    NotAPosition(&'static str),
+    /// The path is no expression.
+    #[error("`path`: {0}")]
+    Expression(#[from] crate::fhirpath::ParseError),
+    /// The path has no result.
+    #[error("`path`: {0}")]
+    Evaluation(#[from] crate::fhirpath::EvaluationError),
+    /// The path leads to more or fewer than one element.
+    #[error("the path leads to {0} elements, expected one")]
+    NotOne(usize),
+    /// The path leads to something computed, or to another resource.
+    #[error("the path leads to a value that is not in the resource")]
+    NotInResource,
+    /// The path leads to some items of a list, or to none.
+    #[error("the path does not lead to a whole list")]
+    NotAList,
+    /// A position behind the end.
+    #[error("a position is behind the end of the list")]
+    BehindList,
+    /// The definitions do not know where the path leads.
+    #[error("the definitions do not say which elements may be added there")]
+    UnknownOwner,
+    /// There is no such element.
+    #[error("the definitions have no element `{0}` there that takes such a value")]
+    NoElement(String),
+    /// An element that does not repeat is there.
+    #[error("`{0}` is there already and does not repeat")]
+    Exists(String),
     /// The resource would be another one.
     #[error("a patch cannot change `{0}`")]
     Identity(&'static str),

@@ -1,4 +1,5 @@
-//! Changing a resource by a patch: JSON Patch (RFC 6902) over JSON Pointers (RFC 6901).
+//! Changing a resource by a patch: JSON Patch (RFC 6902) over JSON Pointers (RFC 6901), and FHIRPath Patch
+//! (a Parameters resource).
 //!
 //! ```
 //! use pipehat_resource::json;
@@ -18,10 +19,14 @@
 //! For the latter there is [`check_identity`].
 
 mod apply;
+mod element;
 mod error;
+mod fhirpath;
 mod operation;
+mod place;
 mod pointer;
 
 pub use apply::{WORK_MAX, check_identity};
 pub use error::{PatchError, PatchProblem};
+pub use fhirpath::FhirPathPatch;
 pub use operation::{OPERATIONS_MAX, Patch};

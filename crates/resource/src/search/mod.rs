@@ -8,6 +8,7 @@ mod date;
 mod entry;
 mod extract;
 mod fold;
+mod matching;
 mod number;
 mod parse;
 mod query;
@@ -17,6 +18,7 @@ pub use date::parse_date;
 pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
 pub use extract::{ENTRIES_MAX, extract};
 pub use fold::fold;
+pub use matching::full_text;
 pub use parse::{
     ALTERNATIVES_MAX, CHAIN_STEPS_MAX, CONDITIONS_MAX, Handling, NAME_BYTES_MAX, PARAMETERS_MAX,
     ParsedSearch, ProblemKind, SearchOptions, SearchProblem, VALUE_BYTES_MAX, query_pairs,

@@ -130,6 +130,18 @@ pub(super) async fn catalogue<S: Session>(
     Ok(Catalogue { rules, numbering: Numbering::new(numbered), identifying })
 }
 
+/// In an empty datastore, everything is indexed by the rules in force.
+pub(super) async fn begin_index<S: Session>(
+    session: &mut S,
+    catalogue: &Catalogue,
+) -> Result<(), SessionError> {
+    let rows = session.query("SELECT 1 FROM resources LIMIT 1", &[]).await?;
+    if rows.is_empty() {
+        set_fact(session, "indexed_by", &catalogue.rules.fingerprint()).await?;
+    }
+    Ok(())
+}
+
 async fn numbers<S: Session>(
     session: &mut S,
 ) -> Result<HashMap<(String, String), i64>, SessionError> {

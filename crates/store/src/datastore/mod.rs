@@ -10,8 +10,6 @@
 //! - Every version has a [`ChangeNumber`], in the order in which versions became visible: whoever reads on from
 //!   the last one it saw misses nothing.
 
-#![allow(dead_code, reason = "PostgreSQL and maintenance follow")]
-
 mod apply;
 pub(crate) mod body;
 #[cfg(test)]
@@ -20,6 +18,7 @@ mod core;
 mod entries;
 mod error;
 mod interaction;
+mod maintenance;
 mod postgres;
 mod r4;
 mod read;
@@ -29,9 +28,11 @@ mod search;
 mod sql;
 mod sqlite;
 mod stamp;
+mod transfer;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use pipehat_resource::search::Search;
 
@@ -42,10 +43,14 @@ pub use interaction::{
     Method, Outcome, Precondition, Refusal, ResourceKey, SearchMatch, SearchPage, SearchRequest,
     StoredVersion,
 };
+pub use maintenance::{
+    Fault, PROBLEMS_MAX, Problem, Progress, Resources, Statistics, Told, TypeStatistics, Verified,
+};
 pub use postgres::{PostgresDatastore, PostgresLocation};
 pub use r4::R4Rules;
 pub use rules::{ParameterNames, Rules};
 pub use sqlite::SqliteDatastore;
+pub use transfer::{Imported, LINE_BYTES_MAX, TransferError, export, import};
 
 /// What an asynchronous call gives back.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DatastoreError>> + Send + 'a>>;
@@ -79,4 +84,30 @@ pub trait Datastore: Send + Sync {
 
     /// How many resources match, without reading them.
     fn count<'a>(&'a self, search: &'a Search) -> Answer<'a, u64>;
+
+    /// Goes by other rules from now on: search parameters were added or taken away. What they find differently is
+    /// found so behind [`Datastore::reindex`].
+    fn use_rules(&self, rules: Arc<dyn Rules>) -> Answer<'_, ()>;
+
+    /// Whether everything is indexed by the rules in force.
+    fn is_indexed(&self) -> Answer<'_, bool>;
+
+    /// Indexes the resources of these types anew (of all, where none is named); how many. One of all types that
+    /// was broken off goes on where it was.
+    fn reindex<'a>(&'a self, types: &'a [String], told: Told<'a>) -> Answer<'a, u64>;
+
+    /// What it holds.
+    fn statistics(&self) -> Answer<'_, Statistics>;
+
+    /// Whether all that stands there agrees: versions with their resources, and the index with both.
+    fn verify<'a>(&'a self, told: Told<'a>) -> Answer<'a, Verified>;
+
+    /// The newest versions of resources, in the order in which they were created, behind a place that a call
+    /// before gave; 0 at the beginning.
+    fn resources<'a>(
+        &'a self,
+        types: &'a [String],
+        after: u64,
+        limit: usize,
+    ) -> Answer<'a, Resources>;
 }

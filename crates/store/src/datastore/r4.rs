@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pipehat_resource::json::Value;
 use pipehat_resource::outcome::{Issue, operation_outcome};
-use pipehat_resource::patch::{Patch, PatchError, check_identity};
+use pipehat_resource::patch::{Patch, check_identity};
 use pipehat_resource::search::{IndexEntry, Registry, Search, SearchOptions, extract, fold};
 use pipehat_resource::validate::{Checks, validate};
 
@@ -57,10 +57,11 @@ impl Rules for R4Rules {
     }
 
     fn patch(&self, resource: &Value, patch: &Value) -> Result<Value, Refusal> {
-        let refused = |error: PatchError| Refusal::Patch(error.to_string());
         let mut patched = resource.clone();
-        Patch::read(patch).and_then(|patch| patch.apply(&mut patched)).map_err(refused)?;
-        check_identity(resource, &patched).map_err(refused)?;
+        Patch::read(patch)
+            .and_then(|patch| patch.apply(&mut patched))
+            .and_then(|()| check_identity(resource, &patched))
+            .map_err(|error| Refusal::Patch(error.to_string()))?;
         let issues = validate(&patched, Checks::All);
         if issues.iter().any(Issue::is_error) {
             return Err(Refusal::Invalid(Box::new(operation_outcome(&issues))));

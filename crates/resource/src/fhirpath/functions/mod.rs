@@ -207,8 +207,9 @@ fn now(evaluator: &Evaluator<'_>) -> DateTime {
     DateTime::of_timestamp(evaluator.context.now)
 }
 
-/// `iif` (N1 §5.5.1): only the branch that counts is evaluated, on the input.
+/// `iif` (N1 §5.5.1): only the branch that counts is evaluated, on the input, which is one item or none.
 fn iif<'a>(invocation: &Invocation<'_, '_, 'a>, items: &[Item<'a>]) -> Evaluated<'a> {
+    single(items)?;
     let scope = invocation.scope.with_focus(items);
     let evaluate = |position| match invocation.argument_node(position) {
         Some(node) => invocation.evaluator.node(node, scope),

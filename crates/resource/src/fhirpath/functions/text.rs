@@ -147,6 +147,10 @@ fn replace_matches<'a>(invocation: &Invocation<'_, '_, 'a>, text: &str) -> Evalu
     else {
         return Ok(Vec::new());
     };
+    // An empty pattern finds nothing, as an empty text in `replace` does not.
+    if pattern.as_str().is_empty() {
+        return made(invocation, text.to_owned());
+    }
     let budget = &invocation.evaluator.budget;
     budget.spend(text.len() / 4)?;
     let mut replaced = String::new();
@@ -190,6 +194,9 @@ fn substituted(substitute: &str, captures: &Captures<'_>, out: &mut String) {
 }
 
 fn joined<'a>(invocation: &Invocation<'_, '_, 'a>, items: &[Item<'a>]) -> Evaluated<'a> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
     let separator = argument(invocation, 0)?.unwrap_or_default();
     let mut joined = String::new();
     for (position, item) in items.iter().enumerate() {

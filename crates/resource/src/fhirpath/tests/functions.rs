@@ -95,7 +95,9 @@ fn conversion() {
         iif({}, 1, 2)                       => 2
         iif(false, 1)                       =>
         iif(true, 1, 1.single().foo)        => 1
-        name.iif(exists(), count(), 0)      => 2
+        name[0].iif(exists(), count(), 0)   => 1
+        {}.iif(empty(), 'none', 'some')     => 'none'
+        name.iif(true, 1, 2)                => error: column 6: expected one item, found several
         'true'.toBoolean()                  => true
         'N'.toBoolean()                     => false
         1.toBoolean()                       => true
@@ -182,6 +184,8 @@ fn strings() {
         'a,b'.split(',')                    => 'a', 'b'
         name.given.join('-')                => 'Anna-Maria-Anni'
         ('a' | 'b').join()                  => 'ab'
+        {}.join(',')                        =>
+        'abc'.replaceMatches('', 'x')       => 'abc'
         1.length()                          => error: column 3: expected a string
         gender.length()                     => 6
         ",

@@ -154,6 +154,7 @@ fn equality() {
         @2012-01-01 = @2012-01-01T  => true
         @2012-01-01 = @2012-01-01T10:00 =>
         @2012-04-15T15:00:00+02:00 = @2012-04-15T16:00:00+03:00 => true
+        @2012-04-15T15:00:00Z = @2012-04-15T10:00:00 =>
         @T12:30 = @T12:30:00        =>
         @T12:30:00 = @T12:30:00.0   => true
         birthDate = @1974-12-25     => true
@@ -190,6 +191,9 @@ fn equivalence() {
         @2012-01 ~ @2012-01         => true
         1 year ~ 1 'a'              => true
         1 'g' ~ 1000 'mg'           => true
+        4 'g' ~ 4040 'mg'           => true
+        4040 'mg' ~ 4 'g'           => true
+        1 'g' ~ 1 'mL'              => false
         name[0] ~ name[0]           => true
         name[0] ~ name[1]           => false
         ",
@@ -299,7 +303,14 @@ fn arithmetic() {
         2 * 3 'mg'                  => 6 'mg'
         6 'mg' / 2                  => 3 'mg'
         6 'mg' / 3 'mg'             => 2 '1'
-        6 'mg' / 2 'dL'             => 3 'mg/(dL)'
+        6 'mg' / 2 'dL'             => 3 'mg/dL'
+        6 'mg' / 2 'mL/min'         => 3 'mg/mL.min'
+        6 'mg' * 2 '/min'           => 12 'mg/min'
+        6 '1' / 2 '/min'            => 3 '1.min'
+        2.0 'cm' * 2.0 'm' = 0.040 'm2' => true
+        4.0 'g' / 2.0 'm' = 2 'g/m' => true
+        @1974-12-25 - 1 'month'     => @1974-11-25
+        @1974-12-25 - 1 'cm'        => error: column 13: `-` is not defined for these types
         -(3 'mg')                   => -3 'mg'
         @1973-12-25 + 7 days        => @1974-01-01
         @1973-12-25 + 1 'd'         => @1973-12-26
@@ -326,10 +337,15 @@ fn types() {
         active is boolean               => true
         active is Boolean               => false
         active is System.Boolean        => false
+        Patient is System.Patient       => false
+        Patient is FHIR.Foo             => error: column 9: there is no type `FHIR.Foo`
         true is Boolean                 => true
         true is System.Boolean          => true
         gender is code                  => true
         gender is string                => true
+        gender as string                =>
+        gender.ofType(string)           =>
+        gender.ofType(code)             => \"female\"
         1 is Integer                    => true
         1.0 is Decimal                  => true
         @2015 is Date                   => true

@@ -23,7 +23,7 @@ use super::interaction::{
 };
 use super::read::{self, Current};
 use super::search;
-use super::sql::{Rows, Session, SessionError, SqlValue, VersionRow};
+use super::sql::{Lock, Rows, Session, SessionError, SqlValue, VersionRow};
 
 /// A group with what can be worked out before its turn.
 #[derive(Debug)]
@@ -49,6 +49,14 @@ impl Prepared {
             .collect();
         Self { interactions: group.interactions, now: group.now, rows }
     }
+}
+
+/// The locks of resources, in order.
+pub(super) fn locks_of<'k>(keys: impl Iterator<Item = &'k ResourceKey>) -> Vec<Lock> {
+    let mut locks: Vec<Lock> = keys.map(locks::of_resource).collect();
+    locks.sort_unstable();
+    locks.dedup();
+    locks
 }
 
 fn index_rows(resource: &Value, catalogue: &Catalogue) -> IndexRows {

@@ -2,7 +2,7 @@
 
 use pipehat_resource::search::Search;
 
-use super::{Kind, Plan, Stop, Work, locks, references, refuse};
+use super::{Kind, Plan, Stop, Work, references, refuse};
 use crate::datastore::interaction::{
     Interaction, Method, Outcome, Precondition, Refusal, ResourceKey,
 };
@@ -165,10 +165,7 @@ impl<S: Session> Work<'_, S> {
             return Ok(found);
         }
         // Others may have changed it before the lock was had.
-        let mut locks: Vec<_> = found.iter().map(locks::of_resource).collect();
-        locks.sort_unstable();
-        locks.dedup();
-        self.session.lock(&locks).await?;
+        self.session.lock(&super::locks_of(found.iter())).await?;
         let again = search::keys(self.session, self.catalogue, search, limit).await?;
         if again == found { Ok(found) } else { Err(SessionError::Conflict.into()) }
     }

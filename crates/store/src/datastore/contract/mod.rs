@@ -3,6 +3,7 @@
 mod fixture;
 mod interactions;
 mod searches;
+mod upkeep;
 
 pub(in crate::datastore) use fixture::Fixture;
 
@@ -53,4 +54,9 @@ contract! {
         only_what_is_visible_is_shown,
         all_types_are_searched_together,
         wide_searches_find_the_same;
+    upkeep:
+        a_patch_changes_what_stands_there,
+        conditions_find_what_is_changed,
+        other_rules_find_when_indexed_anew,
+        a_store_can_be_taken_elsewhere;
 }

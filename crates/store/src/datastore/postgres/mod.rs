@@ -18,14 +18,15 @@ use tokio::task::JoinHandle;
 use self::session::{Keys, PostgresSession, State};
 use super::apply::{self, Prepared};
 use super::body::{BodyKey, Seal};
-use super::core::Core;
+use super::core::{self, Core};
 use super::error::DatastoreError;
 use super::interaction::{
     Applied, ChangeNumber, Group, GroupRefusal, HistoryQuery, Outcome, Refusal, ResourceKey,
     SearchPage, SearchRequest, StoredVersion,
 };
+use super::maintenance::{self, Progress, Resources, Statistics, Told, Verified};
 use super::rules::Rules;
-use super::sql::SessionError;
+use super::sql::{Lock, Session, SessionError};
 use super::{Answer, Datastore, read, search};
 
 /// How often a group is tried before it is refused.
@@ -213,6 +214,45 @@ macro_rules! reading {
     };
 }
 
+/// What a person asked for takes as long as it takes.
+const WITHOUT_END: &str = "SET LOCAL statement_timeout = 0";
+
+/// Runs a transaction, again where others are in the way.
+macro_rules! writing {
+    ($self:ident, $session:ident => $work:expr) => {
+        Box::pin(async move {
+            let inner = &$self.inner;
+            let _place = inner.places.try_acquire().map_err(|_| DatastoreError::Busy)?;
+            let mut attempt = 0;
+            loop {
+                let work = async {
+                    let client = Guarded(Some(inner.connection().await?));
+                    let Some(connection) = &client.0 else { return Err(SessionError::Conflict) };
+                    let mut session = inner.session(connection, State::Beginning);
+                    let result = {
+                        let $session = &mut session;
+                        $work.await
+                    };
+                    if session.state == State::Open {
+                        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+                        connection.batch_execute(end).await?;
+                    }
+                    client.release();
+                    result
+                };
+                match work.await {
+                    Err(SessionError::Conflict) if attempt < TRIES_MAX => pause(attempt).await,
+                    result => {
+                        let seconds = STATEMENT_TIME_MAX.as_secs();
+                        break result.map_err(|error: SessionError| error.outwards(seconds));
+                    }
+                }
+                attempt += 1;
+            }
+        })
+    };
+}
+
 impl Datastore for PostgresDatastore {
     fn read<'a>(&'a self, key: &'a ResourceKey) -> Answer<'a, Option<StoredVersion>> {
         reading!(self, session => async {
@@ -265,6 +305,99 @@ impl Datastore for PostgresDatastore {
         let catalogue = self.inner.core.catalogue();
         reading!(self, session => async {
             search::count(session, &catalogue, search).await
+        })
+    }
+
+    fn use_rules(&self, rules: Arc<dyn Rules>) -> Answer<'_, ()> {
+        writing!(self, session => async {
+            session.lock(&[Lock { number: -1, shared: false }]).await?;
+            let catalogue = core::catalogue(session, Arc::clone(&rules)).await?;
+            self.inner.core.set_catalogue(catalogue);
+            Ok(())
+        })
+    }
+
+    fn is_indexed(&self) -> Answer<'_, bool> {
+        reading!(self, session => async {
+            let by = maintenance::indexed_by(session).await?;
+            Ok(by == Some(self.inner.core.catalogue().rules.fingerprint()))
+        })
+    }
+
+    fn reindex<'a>(&'a self, types: &'a [String], told: Told<'a>) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let catalogue = &self.inner.core.catalogue();
+            let by = &catalogue.rules.fingerprint();
+            let begin: Answer<'_, (u64, u64)> = reading!(self, session => async {
+                let from = match types.is_empty() {
+                    true => maintenance::reindexed_to(session, by).await?,
+                    false => 0,
+                };
+                Ok((maintenance::resources_all(session, types).await?, from))
+            });
+            let (all, from) = begin.await?;
+            let (mut done, mut next) = (0u64, Some(from));
+            while let Some(after) = next {
+                let batch: Answer<'_, (u64, Option<u64>)> = writing!(self, session => async {
+                    let core = &self.inner.core;
+                    let (count, next) =
+                        maintenance::reindex(session, core, catalogue, types, after).await?;
+                    if types.is_empty() {
+                        let reached = next.unwrap_or(0);
+                        maintenance::set_reindexed_to(session, by, reached).await?;
+                        if next.is_none() {
+                            maintenance::set_indexed_by(session, by).await?;
+                        }
+                    }
+                    Ok((count, next))
+                });
+                let (count, following) = batch.await?;
+                done = done.saturating_add(count);
+                next = following;
+                told(Progress { done, all });
+            }
+            Ok(done)
+        })
+    }
+
+    fn statistics(&self) -> Answer<'_, Statistics> {
+        reading!(self, session => maintenance::statistics(session))
+    }
+
+    fn verify<'a>(&'a self, told: Told<'a>) -> Answer<'a, Verified> {
+        Box::pin(async move {
+            let catalogue = &self.inner.core.catalogue();
+            let begin: Answer<'_, (u64, Verified)> = writing!(self, session => async {
+                session.execute(WITHOUT_END, &[]).await?;
+                let all = maintenance::resources_all(session, &[]).await?;
+                Ok((all, maintenance::orphans(session).await?))
+            });
+            let (all, mut verified) = begin.await?;
+            let mut next = Some(0);
+            while let Some(after) = next {
+                let batch: Answer<'_, (Verified, Option<u64>)> = writing!(self, session => async {
+                    // All statements of a batch see the same.
+                    session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", &[]).await?;
+                    session.execute(WITHOUT_END, &[]).await?;
+                    maintenance::verify(session, &self.inner.core, catalogue, after).await
+                });
+                let (found, following) = batch.await?;
+                verified.add(found);
+                next = following;
+                told(Progress { done: verified.resources, all });
+            }
+            Ok(verified)
+        })
+    }
+
+    fn resources<'a>(
+        &'a self,
+        types: &'a [String],
+        after: u64,
+        limit: usize,
+    ) -> Answer<'a, Resources> {
+        reading!(self, session => {
+            maintenance::resources(session, &self.inner.core, types, after, limit)
         })
     }
 }

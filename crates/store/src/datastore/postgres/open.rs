@@ -123,6 +123,7 @@ pub(super) async fn open(
     }
     core::check_key(&mut session, seal).await?;
     let catalogue = core::catalogue(&mut session, rules).await?;
+    core::begin_index(&mut session, &catalogue).await?;
     let newest = read::newest(&mut session).await?;
     client.batch_execute("COMMIT").await?;
     drop(client);

@@ -26,6 +26,7 @@ use super::interaction::{
     Applied, ChangeNumber, Group, HistoryQuery, ResourceKey, SearchPage, SearchRequest,
     StoredVersion,
 };
+use super::maintenance::{self, Progress, Resources, Statistics, Told, Verified};
 use super::rules::Rules;
 use super::sql::ready;
 use super::{Answer, Datastore, read, search};
@@ -65,6 +66,7 @@ impl SqliteDatastore {
             connection.execute_batch("BEGIN IMMEDIATE")?;
             let mut session = SqliteSession { connection: &mut connection, counters };
             let catalogue = ready(core::catalogue(&mut session, rules))?;
+            ready(core::begin_index(&mut session, &catalogue))?;
             connection.execute_batch("COMMIT")?;
             catalogue
         };
@@ -166,6 +168,105 @@ impl Datastore for SqliteDatastore {
             self.readers
                 .read(move |session| ready(search::count(session, &catalogue, &search)))
                 .await
+        })
+    }
+
+    fn use_rules(&self, rules: Arc<dyn Rules>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let core = Arc::clone(&self.core);
+            self.writer
+                .task(move |session| {
+                    core.set_catalogue(ready(core::catalogue(session, rules))?);
+                    Ok(())
+                })
+                .await
+        })
+    }
+
+    fn is_indexed(&self) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let fingerprint = self.core.catalogue().rules.fingerprint();
+            let by = self.readers.read(move |session| ready(maintenance::indexed_by(session)));
+            Ok(by.await? == Some(fingerprint))
+        })
+    }
+
+    fn reindex<'a>(&'a self, types: &'a [String], told: Told<'a>) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let catalogue = self.core.catalogue();
+            let fingerprint = catalogue.rules.fingerprint();
+            let (owned, by) = (types.to_vec(), fingerprint.clone());
+            let begin = move |session: &mut SqliteSession<'_>| {
+                let from = match owned.is_empty() {
+                    true => ready(maintenance::reindexed_to(session, &by))?,
+                    false => 0,
+                };
+                Ok((ready(maintenance::resources_all(session, &owned))?, from))
+            };
+            let (all, from) = self.readers.read(begin).await?;
+            let (mut done, mut next) = (0u64, Some(from));
+            while let Some(after) = next {
+                let (core, catalogue) = (Arc::clone(&self.core), Arc::clone(&catalogue));
+                let (types, by) = (types.to_vec(), fingerprint.clone());
+                let batch = move |session: &mut SqliteSession<'_>| {
+                    let (count, next) =
+                        ready(maintenance::reindex(session, &core, &catalogue, &types, after))?;
+                    if types.is_empty() {
+                        ready(maintenance::set_reindexed_to(session, &by, next.unwrap_or(0)))?;
+                        if next.is_none() {
+                            ready(maintenance::set_indexed_by(session, &by))?;
+                        }
+                    }
+                    Ok((count, next))
+                };
+                let (count, following) = self.writer.task(batch).await?;
+                done = done.saturating_add(count);
+                next = following;
+                told(Progress { done, all });
+            }
+            Ok(done)
+        })
+    }
+
+    fn statistics(&self) -> Answer<'_, Statistics> {
+        Box::pin(self.readers.read(|session| ready(maintenance::statistics(session))))
+    }
+
+    fn verify<'a>(&'a self, told: Told<'a>) -> Answer<'a, Verified> {
+        Box::pin(async move {
+            let all = self
+                .readers
+                .read(|session| ready(maintenance::resources_all(session, &[])))
+                .await?;
+            let mut verified =
+                self.readers.read_long(|session| ready(maintenance::orphans(session))).await?;
+            let mut next = Some(0);
+            while let Some(after) = next {
+                let core = Arc::clone(&self.core);
+                let batch = move |session: &mut SqliteSession<'_>| {
+                    ready(maintenance::verify(session, &core, &core.catalogue(), after))
+                };
+                let (found, following) = self.readers.read_long(batch).await?;
+                verified.add(found);
+                next = following;
+                told(Progress { done: verified.resources, all });
+            }
+            Ok(verified)
+        })
+    }
+
+    fn resources<'a>(
+        &'a self,
+        types: &'a [String],
+        after: u64,
+        limit: usize,
+    ) -> Answer<'a, Resources> {
+        Box::pin(async move {
+            let (core, types) = (Arc::clone(&self.core), types.to_vec());
+            let read = move |session: &mut SqliteSession<'_>| {
+                ready(maintenance::resources(session, &core, &types, after, limit))
+            };
+            self.readers.read_long(read).await
         })
     }
 }

@@ -17,6 +17,9 @@ pub(super) const READERS_MAX: usize = 8;
 /// How many may wait for a reader; the next is told that the datastore is busy.
 const WAITING_MAX: usize = 4096;
 
+/// How long one step of what takes long may take.
+const LONG_TIME_MAX: Duration = Duration::from_secs(3600);
+
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Reader>>,
@@ -42,16 +45,32 @@ impl Readers {
         self: &Arc<Self>,
         work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError> + Send + 'static,
     ) -> Result<T, DatastoreError> {
+        self.read_within(self.time_max, work).await
+    }
+
+    /// Reads what may take long: what a person asked for, with nobody else waiting for it.
+    pub(super) async fn read_long<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError> + Send + 'static,
+    ) -> Result<T, DatastoreError> {
+        self.read_within(LONG_TIME_MAX, work).await
+    }
+
+    async fn read_within<T: Send + 'static>(
+        self: &Arc<Self>,
+        time: Duration,
+        work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError> + Send + 'static,
+    ) -> Result<T, DatastoreError> {
         let place =
             Arc::clone(&self.places).try_acquire_owned().map_err(|_| DatastoreError::Busy)?;
         let turn =
             Arc::clone(&self.turns).acquire_owned().await.map_err(|_| DatastoreError::Closed)?;
         let readers = Arc::clone(self);
-        let seconds = self.time_max.as_secs();
+        let seconds = time.as_secs();
         let read = tokio::task::spawn_blocking(move || {
             // Both are held until the work is done, also when nobody waits for it any more.
             let _held = (place, turn);
-            readers.run(work)
+            readers.run(time, work)
         });
         match read.await {
             Ok(result) => result.map_err(|error| error.outwards(seconds)),
@@ -66,11 +85,12 @@ impl Readers {
         work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError>,
     ) -> Option<Result<T, DatastoreError>> {
         let _turn = self.turns.try_acquire().ok()?;
-        Some(self.run(work).map_err(|error| error.outwards(self.time_max.as_secs())))
+        Some(self.run(self.time_max, work).map_err(|error| error.outwards(self.time_max.as_secs())))
     }
 
     fn run<T>(
         &self,
+        time: Duration,
         work: impl FnOnce(&mut SqliteSession<'_>) -> Result<T, SessionError>,
     ) -> Result<T, SessionError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -78,7 +98,7 @@ impl Readers {
             Some(reader) => reader,
             None => Reader::open(&self.path)?,
         };
-        reader.allow(self.time_max);
+        reader.allow(time);
         let mut session =
             SqliteSession { connection: &mut reader.connection, counters: Counters::default() };
         session.connection.prepare_cached("BEGIN")?.execute([])?;

@@ -1,0 +1,162 @@
+//! Patches, and looking after a store.
+
+use std::sync::Arc;
+
+use pipehat_resource::json::Value;
+use pipehat_resource::search::{IndexEntry, Search};
+
+use super::Fixture;
+use super::fixture::{create, delete, json, key, rules, search, told, update};
+use crate::datastore::{
+    ChangeNumber, Interaction, ParameterNames, Precondition, Refusal, Rules, TypeStatistics,
+    export, import,
+};
+
+const NONE: Precondition = Precondition::None;
+
+fn patch(reference: &str, operations: &str) -> Interaction {
+    Interaction::Patch { key: key(reference), patch: json(operations), precondition: NONE }
+}
+
+pub(super) async fn a_patch_changes_what_stands_there(fixture: &Fixture) {
+    fixture.one(create(r#"{"resourceType":"Patient","id":"a","gender":"male"}"#)).await;
+    let replace = r#"[{"op":"replace","path":"/gender","value":"female"}]"#;
+    assert_eq!(told(&fixture.one(patch("Patient/a", replace)).await), ("updated", 2));
+    assert_eq!(told(&fixture.one(patch("Patient/a", replace)).await), ("unchanged", 2));
+    assert_eq!(fixture.found("Patient?gender=female").await, ["Patient/a"]);
+    let missing = fixture.refused(patch("Patient/b", replace)).await;
+    assert_eq!(missing, Refusal::NotFound(key("Patient/b")));
+    let test = r#"[{"op":"test","path":"/gender","value":"male"}]"#;
+    assert!(matches!(fixture.refused(patch("Patient/a", test)).await, Refusal::Patch(_)));
+    let wrong = r#"[{"op":"replace","path":"/gender","value":"blue"}]"#;
+    assert!(matches!(fixture.refused(patch("Patient/a", wrong)).await, Refusal::Invalid(_)));
+    let conditional = |condition: &str| Interaction::ConditionalPatch {
+        search: search(condition),
+        patch: json(r#"[{"op":"add","path":"/active","value":true}]"#),
+        precondition: NONE,
+    };
+    assert_eq!(told(&fixture.one(conditional("Patient?gender=female")).await), ("updated", 3));
+    assert_eq!(fixture.refused(conditional("Patient?gender=male")).await, Refusal::NoneMatches);
+    fixture.one(delete("Patient/a")).await;
+    let gone = fixture.refused(patch("Patient/a", replace)).await;
+    assert_eq!(gone, Refusal::Gone(key("Patient/a")));
+}
+
+pub(super) async fn conditions_find_what_is_changed(fixture: &Fixture) {
+    let by_condition = |resource: &str, condition: &str| Interaction::ConditionalUpdate {
+        search: search(condition),
+        resource: json(resource),
+        new_id: "new".to_owned(),
+        precondition: NONE,
+        full_url: None,
+    };
+    let male = r#"{"resourceType":"Patient","identifier":[{"value":"1"}],"gender":"male"}"#;
+    let other = r#"{"resourceType":"Patient","identifier":[{"value":"1"}],"gender":"other"}"#;
+    let condition = "Patient?identifier=1";
+    assert_eq!(told(&fixture.one(by_condition(male, condition)).await), ("created", 1));
+    assert_eq!(told(&fixture.one(by_condition(other, condition)).await), ("updated", 2));
+    assert_eq!(fixture.found(condition).await, ["Patient/new"]);
+    let named = r#"{"resourceType":"Patient","id":"x","identifier":[{"value":"1"}]}"#;
+    assert_eq!(fixture.refused(by_condition(named, condition)).await, Refusal::IdMismatch);
+    fixture
+        .one(create(r#"{"resourceType":"Patient","id":"y","identifier":[{"value":"1"}]}"#))
+        .await;
+    assert_eq!(fixture.refused(by_condition(male, condition)).await, Refusal::SeveralMatch);
+    let remove = |several| Interaction::ConditionalDelete { search: search(condition), several };
+    assert_eq!(fixture.refused(remove(false)).await, Refusal::SeveralMatch);
+    assert_eq!(told(&fixture.one(remove(true)).await).0, "deleted");
+    assert!(fixture.found("Patient?").await.is_empty());
+    assert_eq!(told(&fixture.one(remove(true)).await), ("deleted", 0));
+}
+
+/// Finds everything by one text.
+struct Other(Arc<dyn Rules>);
+
+impl Rules for Other {
+    fn parameters(&self) -> Vec<ParameterNames> {
+        self.0.parameters()
+    }
+
+    fn extract(&self, resource: &Value) -> Vec<IndexEntry> {
+        let mut changed = resource.clone();
+        if let Some(object) = changed.as_object_mut() {
+            object.set("gender", Value::string("unknown"));
+        }
+        self.0.extract(&changed)
+    }
+
+    fn fold(&self, text: &str) -> String {
+        self.0.fold(text)
+    }
+
+    fn condition(&self, text: &str, now: i64) -> Option<Search> {
+        self.0.condition(text, now)
+    }
+
+    fn patch(&self, resource: &Value, patch: &Value) -> Result<Value, Refusal> {
+        self.0.patch(resource, patch)
+    }
+
+    fn fingerprint(&self) -> String {
+        "other".to_owned()
+    }
+}
+
+pub(super) async fn other_rules_find_when_indexed_anew(fixture: &Fixture) {
+    let store = &fixture.store;
+    for id in 0..250 {
+        let text = format!(r#"{{"resourceType":"Patient","id":"p{id}","gender":"male"}}"#);
+        fixture.one(create(&text)).await;
+    }
+    fixture.one(delete("Patient/p7")).await;
+    assert!(store.is_indexed().await.unwrap());
+    store.use_rules(Arc::new(Other(rules()))).await.unwrap();
+    assert!(!store.is_indexed().await.unwrap());
+    assert_eq!(store.count(&search("Patient?gender=unknown")).await.unwrap(), 0);
+    let told = std::sync::atomic::AtomicU64::new(0);
+    let done = store
+        .reindex(&[], &|progress| told.store(progress.done, std::sync::atomic::Ordering::Relaxed))
+        .await
+        .unwrap();
+    assert_eq!((done, told.into_inner()), (250, 250));
+    assert!(store.is_indexed().await.unwrap());
+    assert_eq!(store.count(&search("Patient?gender=unknown")).await.unwrap(), 249);
+    assert_eq!(store.count(&search("Patient?gender=male")).await.unwrap(), 0);
+    let verified = store.verify(&|_| {}).await.unwrap();
+    assert_eq!((verified.resources, verified.versions, verified.problems_all), (250, 251, 0));
+    store.use_rules(rules()).await.unwrap();
+    let verified = store.verify(&|_| {}).await.unwrap();
+    assert_eq!(verified.problems_all, 249, "found by values they don't have");
+}
+
+pub(super) async fn a_store_can_be_taken_elsewhere(fixture: &Fixture) {
+    let store = &fixture.store;
+    for id in 0..450 {
+        let text = format!(
+            r#"{{"resourceType":"Patient","id":"p{id}","gender":"male","multipleBirthInteger":{id}}}"#
+        );
+        fixture.one(create(&text)).await;
+    }
+    fixture.one(create(r#"{"resourceType":"Basic","id":"b","code":{"text":"x"}}"#)).await;
+    fixture.one(update(r#"{"resourceType":"Patient","id":"p0","gender":"female"}"#, NONE)).await;
+    fixture.one(delete("Patient/p1")).await;
+    let statistics = store.statistics().await.unwrap();
+    let patients = TypeStatistics { resources: 449, deleted: 1, versions: 452 };
+    assert_eq!(statistics.types.get("Patient"), Some(&patients));
+    assert_eq!(statistics.newest, ChangeNumber(453));
+    assert!(statistics.bytes > 100_000);
+    let mut all = Vec::new();
+    assert_eq!(export(store.as_ref(), &[], &mut all).await.unwrap(), 450);
+    let mut basics = Vec::new();
+    let types = ["Basic".to_owned()];
+    assert_eq!(export(store.as_ref(), &types, &mut basics).await.unwrap(), 1);
+    assert!(basics.starts_with(br#"{"resourceType":"Basic","id":"b","#));
+    // What is there already stays; what was deleted is not in it.
+    let again = import(store.as_ref(), &mut all.as_slice(), 0).await.unwrap();
+    assert_eq!((again.created, again.updated, again.unchanged), (0, 0, 450));
+    fixture.one(delete("Basic/b")).await;
+    let again = import(store.as_ref(), &mut all.as_slice(), 0).await.unwrap();
+    assert_eq!((again.created, again.updated, again.unchanged), (1, 0, 449));
+    let wrong = import(store.as_ref(), &mut &b"\n{}\n"[..], 0).await.unwrap_err();
+    assert_eq!(wrong.to_string(), "line 2 is no resource with a resourceType and an id");
+}
