@@ -115,16 +115,16 @@ fn without_stroke(character: char) -> Option<&'static str> {
     })
 }
 
-/// How many characters of a word count.
-const WORD_MAX: usize = 64;
+/// What is longer is no word.
+const WORD_BYTES_MAX: usize = 64;
 
 /// The words of a text, folded, for full text searches: runs of letters and digits.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
     let folded = fold(text);
     let words: Vec<String> = folded
         .split(|character: char| !character.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| word.chars().take(WORD_MAX).collect())
+        .filter(|word| (1..=WORD_BYTES_MAX).contains(&word.len()))
+        .map(str::to_owned)
         .collect();
     words.into_iter()
 }
@@ -178,6 +178,8 @@ mod tests {
     fn words_are_found() {
         let found: Vec<String> = words("<Bone-marrow> METASTASES, 2x (é)").collect();
         assert_eq!(found, ["bone", "marrow", "metastases", "2x", "e"]);
+        assert_eq!(words(&"x".repeat(64)).count(), 1);
+        assert_eq!(words(&"x".repeat(65)).count(), 0);
     }
 
     proptest! {

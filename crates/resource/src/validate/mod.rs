@@ -35,4 +35,4 @@ mod structure;
 pub use structure::{Checks, DEPTH_MAX, ISSUES_MAX, validate};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -184,10 +184,10 @@ impl Path {
         Some(())
     }
 
-    /// `as TYPE`: only values of this type.
+    /// `as TYPE`: only values of this type, or of one based on it.
     fn narrow(&mut self, type_name: &str) -> Option<()> {
         let Some(Step::Members(members)) = self.steps.last_mut() else { return None };
-        members.retain(|member| member.definition.name() == type_name);
+        members.retain(|member| member.definition.is_a(type_name));
         (!members.is_empty()).then_some(())
     }
 

@@ -25,7 +25,7 @@ fn a_resource_of_every_type_is_valid() {
 }
 
 /// A value of a type. `turn` chooses among choices.
-fn filled(definition: &'static TypeDefinition, turn: usize, depth: usize) -> Value {
+pub(crate) fn filled(definition: &'static TypeDefinition, turn: usize, depth: usize) -> Value {
     let mut object = Object::new();
     if definition.is_a("Resource") {
         object.set("resourceType", definition.name().into());

@@ -1,6 +1,6 @@
 //! Resources of many types, good and bad; golden files under `golden/`.
 
-mod generated;
+pub(crate) mod generated;
 mod mutated;
 
 use std::fs;
