@@ -174,17 +174,18 @@ impl Database {
             let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
             conditions.push(format!("number IN ({})", numbers.join(", ")));
         }
-        if let Some(after) = query.after {
+        if let Some((at, number)) = query.after {
             let comparator = if query.newest_first { "<" } else { ">" };
-            let after = bind(SqlValue::Integer(signed(after)));
-            conditions.push(format!("number {comparator} ?{after}"));
+            let (at, number) =
+                (bind(SqlValue::Integer(at)), bind(SqlValue::Integer(signed(number))));
+            conditions.push(format!("(at, number) {comparator} (?{at}, ?{number})"));
         }
         let conditions =
             if conditions.is_empty() { String::from("1") } else { conditions.join(" AND ") };
         let order = if query.newest_first { "DESC" } else { "ASC" };
         let limit = bind(SqlValue::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
         let sql = format!(
-            "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY number {order} LIMIT ?{limit}"
+            "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY at {order}, number {order} LIMIT ?{limit}"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(parameters))?;

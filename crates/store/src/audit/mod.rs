@@ -5,9 +5,9 @@
 //! thread and no sync of its own.
 //!
 //! Guarantees:
-//! - [`AuditLog::record`] with [`Durability::Durable`] answers when the record is on stable storage. With
-//!   [`Durability::Soon`] it answers when the record has its place in a bounded queue; the writer syncs it within
-//!   [`LINGER`]. A kill or a power cut loses at most the records of that time.
+//! - [`AuditLog::record`] answers when the record has its place in a bounded queue; the writer writes and syncs it
+//!   within [`LINGER`] and the time of a sync. A kill or a power cut loses at most the records of that time.
+//!   [`AuditLog::flush`] answers when everything recorded before is on stable storage, whoever recorded it.
 //! - A record that can't be written is kept and tried again; meanwhile [`AuditLog::is_failing`] says so and nothing
 //!   else is taken.
 //! - Records only ever come; nothing here changes or deletes one. Each group carries a keyed hash over itself and the
@@ -40,15 +40,6 @@ const WAITING_MAX: u32 = 8192;
 
 /// How long a record may wait for a place in the queue.
 const PLACE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// When [`AuditLog::record`] answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// As soon as it is queued; it is durable within [`LINGER`].
-    Soon,
-    /// When it is on stable storage.
-    Durable,
-}
 
 /// Why the audit log can't take or give records.
 #[derive(Debug, thiserror::Error)]
@@ -127,12 +118,8 @@ impl AuditLog {
     /// Takes a record.
     ///
     /// # Errors
-    /// When it can't be kept, or could not be written in time.
-    pub async fn record(
-        &self,
-        mut record: AuditRecord,
-        durability: Durability,
-    ) -> Result<(), AuditError> {
+    /// When records can't be written now, or none of those that wait was written in time.
+    pub async fn record(&self, mut record: AuditRecord) -> Result<(), AuditError> {
         if self.is_failing() {
             return Err(AuditError::Unavailable);
         }
@@ -147,21 +134,7 @@ impl AuditLog {
         // The writer gives it back when the record is written.
         place.forget();
         record.cut();
-        match durability {
-            Durability::Soon => {
-                self.writer.send(Order::Record(record, None)).map_err(|()| AuditError::Unavailable)
-            }
-            Durability::Durable => {
-                let (reply, written) = oneshot::channel();
-                self.writer
-                    .send(Order::Record(record, Some(reply)))
-                    .map_err(|()| AuditError::Unavailable)?;
-                match written.await {
-                    Ok(true) => Ok(()),
-                    Ok(false) | Err(_) => Err(AuditError::Unavailable),
-                }
-            }
-        }
+        self.writer.send(Order::Record(record)).map_err(|()| AuditError::Unavailable)
     }
 
     /// Waits until everything recorded before is on stable storage, and can be found.

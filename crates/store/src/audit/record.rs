@@ -88,9 +88,9 @@ pub struct AuditQuery {
     pub resource: Option<(Option<String>, String)>,
     /// Only with one of these numbers.
     pub numbers: Option<Vec<u64>>,
-    /// Only those behind this number, in the order asked for.
-    pub after: Option<u64>,
-    /// Newest first; otherwise oldest first.
+    /// Only those behind the record of this time and number, in the order asked for.
+    pub after: Option<(i64, u64)>,
+    /// Newest first; otherwise oldest first. Those of one time go by their number.
     pub newest_first: bool,
     /// How many at most.
     pub limit: usize,

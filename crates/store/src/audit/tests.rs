@@ -26,6 +26,12 @@ fn record(at: i64, resource: Option<(&str, &str)>, query: Option<&str>) -> Audit
     }
 }
 
+/// Records durably.
+async fn keep(log: &AuditLog, record: AuditRecord) -> Result<(), AuditError> {
+    log.record(record).await?;
+    log.flush().await
+}
+
 fn numbers(found: &[StoredRecord]) -> Vec<u64> {
     found.iter().map(|stored| stored.number).collect()
 }
@@ -41,7 +47,7 @@ async fn records_are_found_as_they_were_told() {
         record(40, Some(("Patient", "b")), None),
     ];
     for one in &told {
-        log.record(one.clone(), Durability::Soon).await.unwrap();
+        log.record(one.clone()).await.unwrap();
     }
     log.flush().await.unwrap();
     let check = async |query: AuditQuery, expected: &[u64]| {
@@ -54,8 +60,8 @@ async fn records_are_found_as_they_were_told() {
     let all = AuditQuery::default();
     check(all.clone(), &[1, 2, 3, 4]).await;
     check(AuditQuery { newest_first: true, ..all.clone() }, &[4, 3, 2, 1]).await;
-    check(AuditQuery { newest_first: true, after: Some(3), ..all.clone() }, &[2, 1]).await;
-    check(AuditQuery { after: Some(3), ..all.clone() }, &[4]).await;
+    check(AuditQuery { newest_first: true, after: Some((30, 3)), ..all.clone() }, &[2, 1]).await;
+    check(AuditQuery { after: Some((30, 3)), ..all.clone() }, &[4]).await;
     check(AuditQuery { from: Some(20), to: Some(30), ..all.clone() }, &[2, 3]).await;
     check(AuditQuery { resource: Some((None, "a".into())), ..all.clone() }, &[1, 3]).await;
     let patient = Some((Some("Patient".into()), "a".into()));
@@ -67,10 +73,10 @@ async fn records_are_found_as_they_were_told() {
 }
 
 #[tokio::test]
-async fn a_durable_record_is_there_after_the_answer() {
+async fn what_is_flushed_is_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder);
-    log.record(record(1, None, None), Durability::Durable).await.unwrap();
+    keep(&log, record(1, None, None)).await.unwrap();
     let other = open(&folder);
     assert_eq!(other.count().await.unwrap(), 1, "another connection sees it");
 }
@@ -80,12 +86,12 @@ async fn what_is_queued_is_written_when_the_log_closes() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder);
     for at in 0..1000 {
-        log.record(record(at, None, None), Durability::Soon).await.unwrap();
+        log.record(record(at, None, None)).await.unwrap();
     }
     drop(log);
     let log = open(&folder);
     assert_eq!(log.count().await.unwrap(), 1000);
-    log.record(record(5, None, None), Durability::Durable).await.unwrap();
+    keep(&log, record(5, None, None)).await.unwrap();
     assert_eq!(log.verify().await.unwrap(), Verified { records: 1001, changed_from: None });
 }
 
@@ -95,9 +101,7 @@ async fn whatever_is_changed_shows() {
         let folder = tempfile::tempdir().unwrap();
         let log = open(&folder);
         for at in 0..6 {
-            log.record(record(at, Some(("Patient", "a")), Some("q")), Durability::Durable)
-                .await
-                .unwrap();
+            keep(&log, record(at, Some(("Patient", "a")), Some("q"))).await.unwrap();
         }
         let path = folder.path().join("audit.sqlite");
         rusqlite::Connection::open(path).unwrap().execute_batch(change).unwrap();
@@ -120,8 +124,8 @@ async fn whatever_is_changed_shows() {
 async fn a_sealed_query_opens_in_no_other_record() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder);
-    log.record(record(1, None, Some("family=Marker")), Durability::Durable).await.unwrap();
-    log.record(record(2, None, Some("family=Other")), Durability::Durable).await.unwrap();
+    keep(&log, record(1, None, Some("family=Marker"))).await.unwrap();
+    keep(&log, record(2, None, Some("family=Other"))).await.unwrap();
     let path = folder.path().join("audit.sqlite");
     let connection = rusqlite::Connection::open(path).unwrap();
     let sealed: Vec<u8> = connection
@@ -139,7 +143,7 @@ async fn texts_are_cut_at_their_limit() {
     let log = open(&folder);
     for length in [DETAIL_BYTES_MAX, DETAIL_BYTES_MAX + 1] {
         let long = "x".repeat(length);
-        log.record(record(1, None, Some(&long)), Durability::Durable).await.unwrap();
+        keep(&log, record(1, None, Some(&long))).await.unwrap();
     }
     for stored in log.find(AuditQuery { limit: 5, ..AuditQuery::default() }).await.unwrap() {
         assert_eq!(stored.record.query.map(|query| query.len()), Some(DETAIL_BYTES_MAX));
@@ -153,10 +157,10 @@ async fn what_cannot_be_written_is_refused_and_kept() {
     let path = folder.path().join("audit.sqlite");
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.execute_batch("ALTER TABLE records RENAME TO away").unwrap();
-    let refused = log.record(record(1, None, None), Durability::Durable).await;
+    let refused = keep(&log, record(1, None, None)).await;
     assert!(matches!(refused, Err(AuditError::Unavailable)), "{refused:?}");
     assert!(log.is_failing());
-    let refused = log.record(record(2, None, None), Durability::Soon).await;
+    let refused = log.record(record(2, None, None)).await;
     assert!(matches!(refused, Err(AuditError::Unavailable)), "{refused:?}");
     connection.execute_batch("ALTER TABLE away RENAME TO records").unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -164,7 +168,7 @@ async fn what_cannot_be_written_is_refused_and_kept() {
         assert!(Instant::now() < deadline, "it is written again");
         tokio::task::yield_now().await;
     }
-    log.record(record(3, None, None), Durability::Durable).await.unwrap();
+    keep(&log, record(3, None, None)).await.unwrap();
     let found = log.find(AuditQuery { limit: 5, ..AuditQuery::default() }).await.unwrap();
     let times: Vec<i64> = found.iter().map(|stored| stored.record.at).collect();
     assert_eq!(times, [1, 3], "the first was kept, the second refused");

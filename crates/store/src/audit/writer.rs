@@ -25,8 +25,8 @@ const RETRY: Duration = Duration::from_millis(500);
 type Reply = oneshot::Sender<bool>;
 
 pub(super) enum Order {
-    /// A record; whoever waits for it is told.
-    Record(AuditRecord, Option<Reply>),
+    /// A record.
+    Record(AuditRecord),
     /// Write what came before.
     Flush(Reply),
 }
@@ -80,10 +80,7 @@ struct Waiting {
 impl Waiting {
     fn take(&mut self, order: Order) {
         match order {
-            Order::Record(record, reply) => {
-                self.records.push(record);
-                self.replies.extend(reply);
-            }
+            Order::Record(record) => self.records.push(record),
             Order::Flush(reply) => self.replies.push(reply),
         }
     }
