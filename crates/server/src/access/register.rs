@@ -300,6 +300,12 @@ impl ClientRegister {
         self.current().clients.get(id).filter(|client| client.is_active()).cloned()
     }
 
+    /// What a client is called, also where it was revoked; as far as the register was read.
+    pub fn name(&self, id: &str) -> Option<Arc<str>> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.clients.get(id).map(|client| client.name.as_str().into())
+    }
+
     fn current(&self) -> Arc<State> {
         // The name of a file that is replaced, and perhaps its number, stay: its time and size tell.
         let stamp = fs::metadata(&self.file.path).ok().map(|found| Stamp {

@@ -45,6 +45,10 @@ mod transaction;
 mod validate;
 mod write;
 
+pub(crate) use conditions::instant;
+pub(crate) use render::{common_headers, preflight};
+pub(crate) use service::request_id;
+
 pub use access::{
     Access, AccessRefusal, AccessRequest, Decision, Permission, Principal, Scope, Scopes,
     TokenAccess,

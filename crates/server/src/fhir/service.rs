@@ -515,7 +515,7 @@ fn busy(text: &str) -> Problem {
 }
 
 /// The client's id of a request where it can be written anywhere, or one of ours.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let plain = |text: &&str| {
         (1..=128).contains(&text.len())
