@@ -217,6 +217,7 @@ pub fn locate(issues: &mut [Issue], text: &str) {
 mod tests {
     use super::*;
     use crate::definitions::CodeSystem;
+    use crate::validate::{Checks, validate};
 
     #[test]
     fn an_outcome_says_what_and_where() {
@@ -236,8 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_never_empty() {
-        assert_eq!(operation_outcome(&[]).items("issue").len(), 1);
+    fn an_outcome_is_valid_and_never_empty() {
+        let outcome = operation_outcome(&[]);
+        assert_eq!(outcome.items("issue").len(), 1);
+        assert_eq!(validate(&outcome, Checks::All), []);
+        for code in IssueCode::ALL {
+            let outcome = operation_outcome(&[Issue::error(*code, "x").at("Patient.name[0]")]);
+            assert_eq!(validate(&outcome, Checks::All), [], "{}", code.as_str());
+        }
     }
 
     #[test]

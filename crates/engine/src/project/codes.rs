@@ -192,6 +192,11 @@ pub const CODES: &[CodeDescription] = &[
         "Give one of them another.",
     ),
     code(
+        "project.datastore",
+        "A setting of the datastore can't be used.",
+        "Write it as the message says.",
+    ),
+    code(
         "project.file-ending",
         "A file would be read if it had another ending.",
         "Rename it, or move it elsewhere.",
@@ -202,11 +207,6 @@ pub const CODES: &[CodeDescription] = &[
         "Keep it elsewhere.",
     ),
     code("project.name", "This can't be a name.", "Use small letters, digits, `-` and `_`."),
-    code(
-        "project.datastore",
-        "A setting of the datastore can't be used.",
-        "Write it as the message says.",
-    ),
     code(
         "project.no-channels",
         "There is no channel, and no datastore.",

@@ -86,8 +86,8 @@ impl Project {
         if let Some((claim, span)) = settings.as_ref().and_then(|(_, listen)| listen.clone()) {
             loader.claim(&mut claims, claim, span, "the admin API".to_owned());
         }
-        // A datastore alone is a project, too.
-        let datastore = settings.as_ref().is_some_and(|(settings, _)| settings.datastore.is_some());
+        // A datastore alone is a project, too; settings that can't be read may ask for one.
+        let datastore = settings.as_ref().is_none_or(|(settings, _)| settings.datastore.is_some());
         let needed = if datastore { Channels::MayBeNone } else { Channels::AtLeastOne };
         let channels = loader.channels(&content, &mut claims, needed);
         let mut diagnostics = loader.diagnostics;

@@ -58,7 +58,7 @@ impl Check {
         if id.is_empty() {
             return scope.container.resource_type();
         }
-        match scope.container.items("contained").iter().find(|own| own.id() == Some(id)) {
+        match scope.contained.get(id) {
             Some(own) => own.resource_type(),
             None => {
                 self.break_rule(place, "ref-1", "no contained resource has this id");

@@ -11,9 +11,9 @@ use crate::fhirpath::{Context, Expression, Item, Limits};
 use crate::json::Value;
 use crate::outcome::{Issue, IssueCode, Severity};
 
-/// Steps that one rule takes at most on one element: the rules of FHIR take some hundreds, on large
-/// StructureDefinitions a hundred thousand.
-const STEPS_MAX: u64 = 500_000;
+/// Steps that one rule takes at most on one element. Most take some tens; those about a Bundle take 25 for each of
+/// its entries.
+const STEPS_MAX: u64 = 2_000_000;
 
 /// A rule, read when it is first needed.
 struct Rule {

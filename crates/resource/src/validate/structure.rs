@@ -1,5 +1,6 @@
 //! The walk through a resource along the definitions of its types.
 
+use std::collections::HashMap;
 use std::ptr;
 
 use super::binding;
@@ -57,6 +58,8 @@ pub(super) struct Scope<'v> {
     pub(super) resource: &'v Value,
     /// The resource that contains this one, or itself.
     pub(super) container: &'v Value,
+    /// What the container contains, by id.
+    pub(super) contained: &'v HashMap<&'v str, &'v Value>,
 }
 
 /// What an object is.
@@ -140,7 +143,14 @@ impl Check {
                 self.object(value, object, definition, place, scope, Role::Contained);
             }
             None => {
-                let scope = Scope { resource: value, container: value };
+                // The first of an id counts; that there are others is reported.
+                let mut contained = HashMap::new();
+                for own in value.items("contained") {
+                    if let Some(id) = own.id() {
+                        contained.entry(id).or_insert(own);
+                    }
+                }
+                let scope = Scope { resource: value, container: value, contained: &contained };
                 self.object(value, object, definition, place, scope, Role::Resource);
                 self.contained(object, place);
             }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{Checks, DEPTH_MAX, ISSUES_MAX, validate};
 use crate::json::{Value, parse};
-use crate::outcome::{Issue, locate};
+use crate::outcome::{Issue, locate, operation_outcome};
 
 fn golden(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(folder);
@@ -116,6 +116,35 @@ fn the_depth_is_bounded() {
 }
 
 #[test]
+fn large_resources_are_checked_to_the_end() {
+    let count = 20_000;
+    let list = |item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>().join(",");
+    let contained = list(&|at| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"o{at}","status":"final","code":{{"text":"x"}}}}"#
+        )
+    });
+    let references = list(&|at| format!(r##"{{"reference":"#o{}"}}"##, count - 1 - at));
+    let entries = list(&|at| {
+        format!(
+            r#"{{"fullUrl":"urn:x:{at}","resource":{{"resourceType":"Patient","active":true}}}}"#
+        )
+    });
+    let items = list(&|at| format!(r#"{{"linkId":"{at}","type":"boolean"}}"#));
+    for text in [
+        format!(
+            r#"{{"resourceType":"DiagnosticReport","status":"final","code":{{"text":"x"}},"contained":[{contained}],"result":[{references}]}}"#
+        ),
+        format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#),
+        format!(r#"{{"resourceType":"Questionnaire","status":"draft","item":[{items}]}}"#),
+    ] {
+        let resource = parse(text.as_bytes()).expect("it is JSON");
+        let issues = validate(&resource, Checks::All);
+        assert!(issues.is_empty(), "{}", lines(&issues));
+    }
+}
+
+#[test]
 fn what_is_no_name_is_not_repeated() {
     let value = parse(br#"{"resourceType": "Jo Example 1980", "Jo Example 1980": 1, "a": 1}"#);
     let issues = validate(&value.expect("it is JSON"), Checks::Structure);
@@ -192,6 +221,23 @@ proptest! {
                 object.set("resourceType", resource_type.into());
                 validate(&Value::Object(object.clone()), Checks::All);
             }
+        }
+    }
+
+    /// A valid resource's text with some bytes changed: where it is JSON still, it is valid or has issues at a place.
+    #[test]
+    fn no_changed_text_panics(which in 0usize..1000, changes in prop::collection::vec((any::<prop::sample::Index>(), "[ -~]"), 1..4)) {
+        let files = golden("valid");
+        let mut bytes = fs::read(&files[which % files.len()]).expect("the golden file can be read");
+        for (at, letter) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = letter.as_bytes()[0];
+        }
+        if let Ok(value) = parse(&bytes) {
+            let mut issues = validate(&value, Checks::All);
+            locate(&mut issues, std::str::from_utf8(&bytes).expect("it was read"));
+            let outcome = operation_outcome(&issues);
+            prop_assert_eq!(validate(&outcome, Checks::All), []);
         }
     }
 
