@@ -115,6 +115,16 @@ impl DataDirectory {
         self.root.join("datastore.sqlite")
     }
 
+    /// The file of the audit log.
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit.sqlite")
+    }
+
+    /// The file of the clients of the FHIR API.
+    pub fn clients(&self) -> PathBuf {
+        self.root.join("clients.json")
+    }
+
     /// The file that tells the command line where the API is and the token it needs.
     pub fn admin_file(&self) -> PathBuf {
         self.root.join("admin.json")

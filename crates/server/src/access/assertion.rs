@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::keys::{Algorithm, PublicKey};
 
 /// The `client_assertion_type` of a JWT (RFC 7523 §2.2).
-pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(super) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// An assertion holds for five minutes at most (SMART Backend Services: `exp`).
 const LIFETIME_SECONDS_MAX: i64 = 300;
@@ -28,7 +28,7 @@ const REPLAYS_MAX: usize = 50_000;
 
 /// Why an assertion is not taken. The client is told: it holds nothing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AssertionError {
+pub(super) enum AssertionError {
     /// No JWT.
     #[error("the client_assertion is no signed JWT")]
     Form,
@@ -103,7 +103,7 @@ struct Claims {
 }
 
 /// An assertion that was taken apart, and not yet believed.
-pub struct Assertion<'a> {
+pub(super) struct Assertion<'a> {
     algorithm: Algorithm,
     key_id: Option<String>,
     claims: Claims,
@@ -116,7 +116,7 @@ impl<'a> Assertion<'a> {
     ///
     /// # Errors
     /// When it is no JWT of the kinds taken here.
-    pub fn read(text: &'a str) -> Result<Self, AssertionError> {
+    pub(super) fn read(text: &'a str) -> Result<Self, AssertionError> {
         if text.len() > ASSERTION_BYTES_MAX {
             return Err(AssertionError::Form);
         }
@@ -136,7 +136,7 @@ impl<'a> Assertion<'a> {
     }
 
     /// The client it says it is from.
-    pub fn client_id(&self) -> &str {
+    pub(super) fn client_id(&self) -> &str {
         &self.claims.sub
     }
 
@@ -144,7 +144,7 @@ impl<'a> Assertion<'a> {
     ///
     /// # Errors
     /// The first that is wrong.
-    pub fn check(
+    pub(super) fn check(
         &self,
         keys: &[PublicKey],
         audiences: &[String],
@@ -201,7 +201,7 @@ fn seconds(time: Option<f64>) -> i64 {
 
 /// The assertions used before, until each has run out.
 #[derive(Debug, Default)]
-pub struct Replays {
+pub(super) struct Replays {
     used: HashSet<(String, String)>,
     by_end: BTreeSet<(i64, String, String)>,
 }
@@ -211,7 +211,11 @@ impl Replays {
     ///
     /// # Errors
     /// When it was used before, or there are too many.
-    pub fn take(&mut self, assertion: &Assertion<'_>, now: i64) -> Result<(), AssertionError> {
+    pub(super) fn take(
+        &mut self,
+        assertion: &Assertion<'_>,
+        now: i64,
+    ) -> Result<(), AssertionError> {
         while let Some(first) = self.by_end.first() {
             if first.0 > now {
                 break;

@@ -8,7 +8,7 @@ use super::keys::PublicKey;
 use super::scope::SmartScope;
 
 /// A client's name has at most this many bytes.
-pub const NAME_BYTES_MAX: usize = 200;
+pub(super) const NAME_BYTES_MAX: usize = 200;
 
 /// What is kept of a secret: its SHA-256.
 ///

@@ -7,23 +7,23 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// Failures within a window that are answered as what they are.
-pub const FAILURES_MAX: u32 = 20;
+pub(super) const FAILURES_MAX: u32 = 20;
 
 /// The window, in seconds.
-pub const WINDOW_SECONDS: i64 = 60;
+pub(super) const WINDOW_SECONDS: i64 = 60;
 
 /// How many addresses are remembered.
 const ADDRESSES_MAX: usize = 10_000;
 
 /// Counts failures. Pure: the time comes in.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub(super) struct Failures {
     windows: HashMap<IpAddr, (i64, u32)>,
 }
 
 impl Failures {
     /// Counts a failure; where there were too many, after how many seconds to try again.
-    pub fn count(&mut self, address: IpAddr, now: i64) -> Option<u32> {
+    pub(super) fn count(&mut self, address: IpAddr, now: i64) -> Option<u32> {
         // A network of its own is one caller: its 2^64 addresses are not.
         let address = match address {
             IpAddr::V6(address) => {

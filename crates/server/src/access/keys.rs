@@ -9,7 +9,7 @@ use ring::signature::{
 use serde::{Deserialize, Serialize};
 
 /// A set has at most this many keys.
-pub const KEYS_MAX: usize = 20;
+pub(super) const KEYS_MAX: usize = 20;
 
 /// RSA keys below are refused (RFC 7518 §3.3).
 const RSA_BITS_MIN: usize = 2048;

@@ -11,10 +11,10 @@ use std::fmt;
 use pipehat_resource::search::query_pairs;
 
 /// A scope of a client or of a token has at most this many bytes.
-pub const SCOPE_BYTES_MAX: usize = 1_000;
+pub(super) const SCOPE_BYTES_MAX: usize = 1_000;
 
 /// A client or a token has at most this many scopes.
-pub const SCOPES_MAX: usize = 100;
+pub(super) const SCOPES_MAX: usize = 100;
 
 /// The interactions that SMART tells apart, in its order.
 const LETTERS: [(char, Permissions); 5] = [
@@ -199,7 +199,7 @@ impl fmt::Display for SmartScope {
 }
 
 /// Whether scopes that were granted cover one that is asked for, perhaps several of them together.
-pub fn covers(granted: &[SmartScope], asked: &SmartScope) -> bool {
+pub(super) fn covers(granted: &[SmartScope], asked: &SmartScope) -> bool {
     let mut missing = asked.permissions;
     for scope in granted.iter().filter(|scope| scope.reaches(asked)) {
         missing = missing.without(scope.permissions);
@@ -208,7 +208,7 @@ pub fn covers(granted: &[SmartScope], asked: &SmartScope) -> bool {
 }
 
 /// Scopes as one text, as tokens have them.
-pub fn joined(scopes: &[SmartScope]) -> String {
+pub(super) fn joined(scopes: &[SmartScope]) -> String {
     scopes.iter().map(SmartScope::as_str).collect::<Vec<_>>().join(" ")
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -36,8 +35,6 @@ const CHALLENGE_INVALID: &str =
 
 /// What an installation's access is made of.
 pub struct AccessSettings {
-    /// The file of clients.
-    pub clients: PathBuf,
     /// The secret that tokens are signed with.
     pub token_secret: [u8; 32],
     /// The token of the admin API.

@@ -12,7 +12,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 /// How long a token holds.
-pub const TOKEN_SECONDS: i64 = 3600;
+pub(super) const TOKEN_SECONDS: i64 = 3600;
 
 /// Longer texts are no tokens: the scopes of a client are not longer.
 const TOKEN_BYTES_MAX: usize = 256 * 1024;
@@ -23,29 +23,35 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9";
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenClaims {
+pub(super) struct TokenClaims {
     /// The client.
-    pub client_id: String,
+    pub(super) client_id: String,
     /// The client, once more (RFC 9068 §2.2).
-    pub sub: String,
+    pub(super) sub: String,
     /// What it may do, with spaces between.
-    pub scope: String,
+    pub(super) scope: String,
     /// When it was made, in seconds since 1970.
-    pub iat: i64,
+    pub(super) iat: i64,
     /// When it ends.
-    pub exp: i64,
+    pub(super) exp: i64,
     /// Its own id.
-    pub jti: String,
+    pub(super) jti: String,
     /// The same: `MedplumClient` asks `/auth/me` only where it finds one.
-    pub login_id: String,
+    pub(super) login_id: String,
     /// Which secret or keys of the client it was given for.
     #[serde(rename = "gen")]
-    pub generation: u32,
+    pub(super) generation: u32,
 }
 
 impl TokenClaims {
     /// What a new token for a client says.
-    pub fn new(client_id: &str, generation: u32, scope: String, id: String, now: i64) -> Self {
+    pub(super) fn new(
+        client_id: &str,
+        generation: u32,
+        scope: String,
+        id: String,
+        now: i64,
+    ) -> Self {
         Self {
             client_id: client_id.to_owned(),
             sub: client_id.to_owned(),
@@ -60,7 +66,7 @@ impl TokenClaims {
 }
 
 /// Makes and checks tokens.
-pub struct TokenKey(hmac::Key);
+pub(super) struct TokenKey(hmac::Key);
 
 impl std::fmt::Debug for TokenKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,12 +76,12 @@ impl std::fmt::Debug for TokenKey {
 
 impl TokenKey {
     /// With a secret of the installation.
-    pub fn new(secret: &[u8; 32]) -> Self {
+    pub(super) fn new(secret: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
     /// A token that says this.
-    pub fn sign(&self, claims: &TokenClaims) -> String {
+    pub(super) fn sign(&self, claims: &TokenClaims) -> String {
         let claims = serde_json::to_vec(claims).unwrap_or_default();
         let signed = format!("{HEADER}.{}", URL_SAFE_NO_PAD.encode(claims));
         let signature = hmac::sign(&self.0, signed.as_bytes());
@@ -83,7 +89,7 @@ impl TokenKey {
     }
 
     /// What a token says, where it is one of ours and not past its time.
-    pub fn verify(&self, token: &str, now: i64) -> Option<TokenClaims> {
+    pub(super) fn verify(&self, token: &str, now: i64) -> Option<TokenClaims> {
         if token.len() > TOKEN_BYTES_MAX {
             return None;
         }

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::access::{Access, AccessRequest};
 use super::address::{Call, OperationScope, SearchScope, call};
 use super::answer::Answer;
-use super::audit::{AuditFact, AuditTrail};
+use super::audit::{AuditFact, AuditTrail, AuditUnavailable};
 use super::capability;
 use super::coding;
 use super::conditions::Conditions;
@@ -181,13 +181,17 @@ impl FhirService {
             take_content(&mut request, kind, bytes)?;
         }
         form.base.clone_from(&request.setting.base);
-        match request.call {
+        let result = match request.call {
             Call::Bundle => {
                 let result = self.bundle(&request).await;
                 self.told(&request, result).await
             }
             _ => self.audited(&request).await,
+        };
+        if changes(&request.call) {
+            self.audit.settle().await.map_err(unaudited)?;
         }
+        result
     }
 
     /// Everything that the head of a request says.
@@ -315,14 +319,7 @@ impl FhirService {
     }
 
     async fn record(&self, fact: AuditFact) -> Result<(), Problem> {
-        self.audit.record(fact).await.map_err(|error| {
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                IssueCode::NoStore,
-                format!("{error}; without it nothing is shown"),
-            )
-            .with_header(header::RETRY_AFTER, "5")
-        })
+        self.audit.record(fact).await.map_err(unaudited)
     }
 
     async fn perform(&self, request: &Request) -> Result<Answer, Problem> {
@@ -499,6 +496,35 @@ async fn decoded(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
                 .at_location("Content-Encoding")
         }
     })
+}
+
+/// Whether an interaction may change something, so that its record must be durable before its answer.
+fn changes(call: &Call) -> bool {
+    match call {
+        Call::Create(_)
+        | Call::Update(_)
+        | Call::ConditionalUpdate(_)
+        | Call::Patch(_)
+        | Call::ConditionalPatch(_)
+        | Call::Delete(_)
+        | Call::ConditionalDelete(_)
+        | Call::Bundle => true,
+        Call::Operation { by_post, .. } => *by_post,
+        Call::Capabilities
+        | Call::Read(_)
+        | Call::VersionRead(..)
+        | Call::History(_)
+        | Call::Search(_) => false,
+    }
+}
+
+fn unaudited(error: AuditUnavailable) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        IssueCode::NoStore,
+        format!("{error}; without it nothing is shown"),
+    )
+    .with_header(header::RETRY_AFTER, "5")
 }
 
 fn too_large() -> Problem {

@@ -148,7 +148,9 @@ impl FhirService {
                 Ok(shown(request, answer))
             }
             Some(Part::Search(number, asked)) => match outcomes.get(number) {
-                Some(Outcome::Found(page)) => Ok(Answer::text(asked.bundle(request, page))),
+                Some(Outcome::Found(page)) => {
+                    self.told(request, Ok(Answer::text(asked.bundle(request, page)))).await
+                }
                 _ => Err(unanswered()),
             },
             Some(Part::Interaction(number, what)) => {

@@ -24,7 +24,7 @@ const LOOKS_MAX: usize = 5;
 /// The media type of RFC 6902.
 const JSON_PATCH: &str = "application/json-patch+json";
 
-/// Types that only the server itself changes once they stand.
+/// Types that only the server itself makes: the audit is no one's to write.
 const NOT_CHANGED: [&str; 1] = ["AuditEvent"];
 
 impl FhirService {
@@ -46,6 +46,7 @@ impl FhirService {
         resource_type: &str,
         full_url: Option<String>,
     ) -> Result<Interaction, Problem> {
+        changeable(resource_type)?;
         request.setting.principal.require(resource_type, Permission::Create)?;
         let mut incoming = self.incoming(request, resource_type)?;
         incoming.set_id(&new_id());
@@ -364,9 +365,11 @@ pub(super) fn changeable(resource_type: &str) -> Result<(), Problem> {
         return Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             IssueCode::NotSupported,
-            format!("an {resource_type} can't be changed or deleted"),
+            format!(
+                "an {resource_type} is the server's own: it can't be created, changed or deleted"
+            ),
         )
-        .with_header(http::header::ALLOW, "GET, HEAD, POST"));
+        .with_header(http::header::ALLOW, "GET, HEAD"));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The FHIR API, driven by HTTP requests through its real routes over a real datastore.
 
 mod access;
+mod audit_events;
 mod binary;
 mod bundles;
 mod conditions;
@@ -11,4 +12,6 @@ mod history;
 mod operations;
 mod resources;
 mod searches;
+mod secured;
+mod signing_in;
 mod sturdy;
