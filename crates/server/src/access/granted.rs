@@ -5,12 +5,25 @@
 
 use pipehat_resource::search::{Filter, Handling, Registry, Search, SearchOptions};
 
-use super::scope::{Permissions, SmartScope};
+use super::scope::{Permissions, ScopeError, SmartScope};
 use crate::fhir::{Permission, Scope};
+
+/// Reads a scope and checks that it gives something, by R4's own search parameters.
+///
+/// # Errors
+/// When it is none, or gives nothing.
+pub fn read_scope(text: &str) -> Result<SmartScope, ScopeProblem> {
+    let scope = SmartScope::parse(text)?;
+    check_scope(&scope, &Registry::standard())?;
+    Ok(scope)
+}
 
 /// Why a scope gives nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeProblem {
+    /// No scope at all.
+    #[error(transparent)]
+    Form(#[from] ScopeError),
     /// No such type.
     #[error("R4 has no resource type `{0}`")]
     Type(String),
@@ -19,11 +32,8 @@ pub enum ScopeProblem {
     Filter(String),
 }
 
-/// Checks that a scope gives something, as a client is added.
-///
-/// # Errors
-/// When it does not.
-pub fn check_scope(scope: &SmartScope, registry: &Registry) -> Result<(), ScopeProblem> {
+/// Checks that a scope gives something.
+fn check_scope(scope: &SmartScope, registry: &Registry) -> Result<(), ScopeProblem> {
     match scope.resource_type() {
         Some(name) if !registry.is_resource_type(name) => Err(ScopeProblem::Type(name.to_owned())),
         Some(name) => filter(scope, name, registry, "").map(drop),

@@ -30,7 +30,7 @@ mod token;
 pub use address::root_of;
 pub use audit::{AuditEvents, LogTrail};
 pub use client::{Client, Proof};
-pub use granted::{ScopeProblem, check_scope};
+pub use granted::{ScopeProblem, read_scope};
 pub use keys::{KeysError, PublicKey, read_keys};
 pub use register::{CLIENTS_MAX, ClientFile, ClientRegister, NewClient, RegisterError};
 pub use scope::{ScopeError, SmartScope};
