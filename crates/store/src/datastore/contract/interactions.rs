@@ -247,7 +247,7 @@ pub(super) async fn crossing_transactions_all_succeed(fixture: &Fixture) {
                     update(&count(number * 10 + step + 1, id), NONE)
                 })
                 .collect();
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 let value = format!("shared{}", number % 2);
                 group.insert(
                     0,
