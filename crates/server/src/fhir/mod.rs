@@ -43,6 +43,7 @@ mod service;
 mod shape;
 mod transaction;
 mod validate;
+mod visibility;
 mod write;
 
 pub(crate) use conditions::instant;

@@ -5,6 +5,7 @@ mod audit_events;
 mod binary;
 mod bundles;
 mod conditions;
+mod facilities;
 mod failures;
 mod forms;
 mod harness;
