@@ -50,5 +50,5 @@ pub use access::{
     TokenAccess,
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
-pub use parameters::{Progress, SearchParameters};
+pub use parameters::SearchParameters;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};

@@ -583,7 +583,7 @@ fn fact(request: &Request, status: StatusCode) -> AuditFact {
 }
 
 /// Microseconds since 1970 (UTC).
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

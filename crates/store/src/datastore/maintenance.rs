@@ -11,7 +11,7 @@ use super::core::{Catalogue, Core, VERSION_COLUMNS, fact, set_fact};
 use super::entries::IndexRows;
 use super::interaction::{ChangeNumber, ResourceKey, StoredVersion};
 use super::schema::INDEX_TABLES;
-use super::sql::{Dialect, Rows, Session, SessionError, SqlValue};
+use super::sql::{Dialect, Pending, Session, SessionError, SqlValue};
 
 /// How many resources are gone through at once.
 pub(super) const BATCH: usize = 100;
@@ -224,18 +224,17 @@ pub(super) async fn reindex<S: Session>(
     let batch = batch(session, types, after, BATCH).await?;
     let locks = super::apply::locks_of(batch.rows.iter().map(|(_, key, ..)| key));
     session.lock(&locks).await?;
-    session.unindex(&batch.keys()).await?;
-    let (mut rows, mut words): (Vec<Rows>, Vec<_>) = (Vec::new(), Vec::new());
+    let mut pending = Pending { unindex: batch.keys(), ..Pending::default() };
     for (number, version) in batch.load(session, core).await? {
         let Some(version) = version else {
             return Err(SessionError::Damaged("a version can't be opened".into()));
         };
         let Some(resource) = resource(&version)? else { continue };
         let index = IndexRows::of(&resource, catalogue.rules.as_ref(), &catalogue.numbering);
-        words.push((number, index.narrative.clone(), index.whole.clone()));
-        index.append(number, &mut rows);
+        pending.words.push((number, index.narrative.clone(), index.whole.clone()));
+        index.append(number, &mut pending.rows);
     }
-    session.write(rows, words).await?;
+    session.flush(pending).await?;
     Ok((batch.rows.len() as u64, batch.next(BATCH)))
 }
 

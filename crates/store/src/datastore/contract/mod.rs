@@ -1,7 +1,9 @@
 //! What every datastore promises, as tests that run on each.
 
+mod crash;
 mod fixture;
 mod interactions;
+mod plans;
 mod searches;
 mod upkeep;
 

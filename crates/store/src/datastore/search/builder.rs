@@ -443,6 +443,53 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The conditions on one parameter's dates, where a search has such.
+    pub(super) fn dates(&mut self, parameter: ParameterId, filters: &[&Filter]) -> Vec<Leaf> {
+        let Some(known) = self.known(parameter) else { return Vec::new() };
+        filters
+            .iter()
+            .filter_map(|filter| match filter {
+                Filter::Parameter { parameter: of, criteria } if *of == parameter => {
+                    match criteria.as_slice() {
+                        [criterion @ Criterion::Date { .. }] => {
+                            Some(self.leaf(known.number, criterion))
+                        }
+                        _ => None,
+                    }
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// All resources that may meet several conditions on dates of one parameter: those with one value that meets
+    /// all, and those with several or long ones, that meet the first.
+    pub(super) fn dates_set(&mut self, parameter: ParameterId, filters: &[&Filter]) -> Option<Set> {
+        let leaves = self.dates(parameter, filters);
+        let (first, others) = leaves.split_first()?;
+        let x = &first.alias;
+        let plain: Vec<String> = leaves
+            .iter()
+            .filter_map(|leaf| {
+                Some(leaf.plain.as_ref()?.replace(&format!("{}.", leaf.alias), &format!("{x}.")))
+            })
+            .collect();
+        if others.is_empty() {
+            return None;
+        }
+        let number = first.parameter;
+        let sql = format!(
+            "SELECT {x}.key AS key FROM dates {x} WHERE {x}.parameter = {number}
+             AND {x}.wide = 0 AND {x}.ends = 3 AND {}
+             UNION ALL SELECT {x}.key AS key FROM dates {x} WHERE {x}.parameter = {number}
+             AND ({x}.wide = 1 OR {x}.ends <> 3) AND {}",
+            all(plain),
+            first.check
+        );
+        let resource_type = self.known(parameter).map(|known| known.resource_type.clone());
+        Some(Set { sql, leaf: None, resource_type })
+    }
+
     fn chain_set(&mut self, reference: i64, target: &Chained) -> Option<String> {
         let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
         let (i, t, f) = (self.alias(), self.alias(), self.alias());
