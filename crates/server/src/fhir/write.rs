@@ -17,6 +17,7 @@ use super::problem::Problem;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
 use super::service::FhirService;
+use super::subscriptions::criteria_type;
 
 /// How often a change that needs a look first is tried, when others change the same.
 const LOOKS_MAX: usize = 5;
@@ -50,6 +51,7 @@ impl FhirService {
         let mut incoming = self.incoming(request, resource_type)?;
         incoming.set_id(&new_id());
         let resource = self.validated(incoming)?;
+        may_subscribe(request, &resource)?;
         let if_none_exist = match &request.conditions.if_none_exist {
             Some(query) => Some(self.criteria(request, resource_type, query, "If-None-Exist")?),
             None => None,
@@ -114,6 +116,7 @@ impl FhirService {
             Some(_) => incoming.set_id(&key.id),
         }
         let resource = self.validated(incoming)?;
+        may_subscribe(request, &resource)?;
         let precondition = request.conditions.precondition()?;
         Ok(Interaction::Update { resource, precondition, full_url })
     }
@@ -141,6 +144,7 @@ impl FhirService {
         let search = self.criteria(request, resource_type, &request.query, "the address")?;
         let incoming = self.incoming(request, resource_type)?;
         let resource = self.validated(incoming)?;
+        may_subscribe(request, &resource)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
         Ok(Interaction::ConditionalUpdate { search, resource, new_id, precondition, full_url })
@@ -176,6 +180,7 @@ impl FhirService {
     ) -> Result<Interaction, Problem> {
         changeable(&key.resource_type)?;
         request.setting.principal.require(&key.resource_type, Permission::Update)?;
+        may_patch(request, &key.resource_type)?;
         let patch = patch_of(request)?;
         let precondition = request.conditions.precondition()?;
         Ok(Interaction::Patch { key: key.clone(), patch, precondition })
@@ -200,6 +205,7 @@ impl FhirService {
     ) -> Result<Interaction, Problem> {
         changeable(resource_type)?;
         request.setting.principal.require(resource_type, Permission::Update)?;
+        may_patch(request, resource_type)?;
         let search = self.criteria(request, resource_type, &request.query, "the address")?;
         let patch = patch_of(request)?;
         let precondition = request.conditions.precondition()?;
@@ -357,6 +363,36 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
         Ok(_) => Ok(patch),
         Err(error) => Err(Problem::bad_request(IssueCode::Structure, error.to_string())),
     }
+}
+
+/// A Subscription sends what it is about to an address of the client's choice: only a client that may read all of
+/// a type may have one about it.
+fn may_subscribe(request: &Request, resource: &Value) -> Result<(), Problem> {
+    if resource.resource_type() != Some("Subscription") {
+        return Ok(());
+    }
+    let Some(about) = criteria_type(resource) else { return Ok(()) };
+    match request.setting.principal.require(about, Permission::Read)? {
+        None => Ok(()),
+        Some(_) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            IssueCode::Forbidden,
+            "this client may read some of these resources only; a Subscription would tell it of all",
+        )
+        .at_location("Subscription.criteria")),
+    }
+}
+
+/// What a patch makes of a Subscription is not known beforehand.
+fn may_patch(request: &Request, resource_type: &str) -> Result<(), Problem> {
+    if resource_type != "Subscription" || request.setting.principal.reads_all() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        IssueCode::Forbidden,
+        "only a client that may read everything may patch a Subscription; update it instead",
+    ))
 }
 
 pub(super) fn changeable(resource_type: &str) -> Result<(), Problem> {
