@@ -17,6 +17,7 @@ pub(crate) mod project;
 pub(crate) mod prove;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod subscriptions;
 pub(crate) mod test;
 pub(crate) mod token;
 pub(crate) mod up;
