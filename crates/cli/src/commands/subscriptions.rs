@@ -110,7 +110,8 @@ impl List {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let admin = Admin::find(&self.data.find())?;
         let view: SubscriptionsView = admin.get("/api/v1/subscriptions")?;
-        let troubled = view.subscriptions.iter().any(|one| one.dead_letters > 0 || one.failures > 0);
+        let troubled =
+            view.subscriptions.iter().any(|one| one.dead_letters > 0 || one.failures > 0);
         let exit = if troubled { Exit::NotSo } else { Exit::Ok };
         if self.json {
             show_json(&view, terminal)?;
@@ -124,7 +125,8 @@ impl List {
                 let state = if one.active { "active" } else { "not active" };
                 let tone = if one.active { Tone::Good } else { Tone::Faint };
                 write!(output, "{}  {}", one.id, terminal.paint(tone, state))?;
-                for part in [&one.resource_type, &one.channel, &one.endpoint].into_iter().flatten() {
+                for part in [&one.resource_type, &one.channel, &one.endpoint].into_iter().flatten()
+                {
                     write!(output, "  {part}")?;
                 }
                 writeln!(output, "  {} waiting, {} given up", one.waiting, one.dead_letters)?;
@@ -209,7 +211,8 @@ fn id(text: &str) -> Result<String, String> {
 
 fn show_json(value: &impl Serialize, terminal: &Terminal) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::could_not)?;
-    terminal.write(|output| writeln!(output, "{text}"))
+    terminal.write(|output| writeln!(output, "{text}"))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ pub(crate) struct Server {
     audit: Arc<Recording>,
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
-    _folder: Option<TempDir>,
+    /// Removed with the server.
+    folder: Option<TempDir>,
 }
 
 /// An audit that keeps everything.
@@ -96,7 +97,12 @@ impl Server {
             None => service,
         };
         let router = Arc::new(service).router();
-        Self { router, audit, datastore, parameters, _folder: folder }
+        Self { router, audit, datastore, parameters, folder }
+    }
+
+    /// The same datastore for other clients.
+    pub(crate) fn with_access(self, access: Arc<dyn Access>) -> Self {
+        Self::over(self.datastore, access, FhirOptions::default(), self.folder)
     }
 
     /// Its routes.

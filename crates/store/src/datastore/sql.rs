@@ -117,19 +117,19 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// A set of the integers in a [`SqlValue::Integers`], to stand behind `IN`.
+    /// That what stands before is among the integers of a [`SqlValue::Integers`].
     pub(super) fn in_integers(self, parameter: usize) -> String {
         match self {
-            Self::Sqlite => format!("(SELECT value FROM json_each(?{parameter}))"),
-            Self::Postgres => format!("(SELECT unnest(?{parameter}::bigint[]))"),
+            Self::Sqlite => format!("IN (SELECT value FROM json_each(?{parameter}))"),
+            Self::Postgres => format!("= ANY(?{parameter}::bigint[])"),
         }
     }
 
-    /// A set of the texts in a [`SqlValue::Texts`], to stand behind `IN`.
+    /// That what stands before is among the texts of a [`SqlValue::Texts`].
     pub(super) fn in_texts(self, parameter: usize) -> String {
         match self {
-            Self::Sqlite => format!("(SELECT value FROM json_each(?{parameter}))"),
-            Self::Postgres => format!("(SELECT unnest(?{parameter}::text[]))"),
+            Self::Sqlite => format!("IN (SELECT value FROM json_each(?{parameter}))"),
+            Self::Postgres => format!("= ANY(?{parameter}::text[])"),
         }
     }
 

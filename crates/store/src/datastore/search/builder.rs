@@ -94,13 +94,13 @@ impl<'a> Builder<'a> {
         (finished, used.iter().map(|number| value(number).unwrap_or(SqlValue::Null)).collect())
     }
 
-    /// A set of texts, to stand behind `IN`.
+    /// That what stands before is one of these texts.
     pub(super) fn bind_texts(&mut self, texts: Vec<String>) -> String {
         self.parameters.push(SqlValue::Texts(texts));
         self.dialect.in_texts(self.parameters.len())
     }
 
-    /// A set of integers, to stand behind `IN`.
+    /// That what stands before is one of these integers.
     pub(super) fn bind_integers(&mut self, integers: Vec<i64>) -> String {
         self.parameters.push(SqlValue::Integers(integers));
         self.dialect.in_integers(self.parameters.len())
@@ -129,7 +129,7 @@ impl<'a> Builder<'a> {
         match types {
             [] => "1 = 1".to_owned(),
             [one] => format!("{row}.type = {}", self.bind(SqlValue::text(one))),
-            _ => format!("{row}.type IN {}", self.bind_texts(types.to_vec())),
+            _ => format!("{row}.type {}", self.bind_texts(types.to_vec())),
         }
     }
 
@@ -190,7 +190,7 @@ impl<'a> Builder<'a> {
             }
             Filter::Id(ids) => {
                 let ids = self.bind_texts(ids.clone());
-                format!("{row}.id IN {ids}")
+                format!("{row}.id {ids}")
             }
             Filter::LastUpdated(times) => {
                 let alternatives = times
@@ -373,9 +373,7 @@ impl<'a> Builder<'a> {
                     return None;
                 }
                 let condition = self.of_types("r", types);
-                of(format!(
-                    "SELECT r.key AS key FROM resources r WHERE {condition} AND r.id IN {ids}"
-                ))
+                of(format!("SELECT r.key AS key FROM resources r WHERE {condition} AND r.id {ids}"))
             }
             Filter::LastUpdated(times) => {
                 let [(comparator, range)] = times.as_slice() else { return None };

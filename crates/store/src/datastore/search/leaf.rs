@@ -219,7 +219,7 @@ impl Builder<'_> {
                         format!(" AND {x}.system = {}", system_number(Some(system)))
                     }
                 };
-                format!("{x}.code IN {codes}{system}")
+                format!("{x}.code {codes}{system}")
             })
             .collect();
         any(alternatives)
@@ -376,7 +376,7 @@ impl Builder<'_> {
                     .map(shortened)
                     .collect();
                 let beginnings = self.bind_texts(beginnings);
-                format!("{x}.uri IN {beginnings}")
+                format!("{x}.uri {beginnings}")
             }
             UriMatch::Contains => {
                 let uri = self.bind(SqlValue::Text(storable(uri)));
