@@ -23,6 +23,7 @@ use crate::fhir::Subscriptions;
 use crate::indexer::{IndexPaths, Indexer};
 use crate::installation::{DataDirectory, InstallationError};
 use crate::reload::{self, ProjectLook};
+use crate::upkeep::Upkeep;
 
 /// Where the HTTP side listens when nothing says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8103);
@@ -109,6 +110,8 @@ pub(crate) struct Shared {
     pub(crate) search: Option<Arc<SqliteMessageSearch>>,
     pub(crate) indexer: Option<Indexer>,
     pub(crate) subscriptions: Option<Arc<Subscriptions>>,
+    /// Looks after the datastore, where there is one.
+    pub(crate) upkeep: Option<Arc<Upkeep>>,
     pub(crate) data: DataDirectory,
     pub(crate) project: PathBuf,
     pub(crate) started: Instant,
@@ -176,6 +179,7 @@ impl Node {
             search,
             indexer,
             subscriptions: datastore.as_ref().map(|store| Arc::clone(&store.subscriptions)),
+            upkeep: datastore.as_ref().map(|store| Arc::clone(&store.upkeep)),
             data,
             project: project.directory.clone(),
             started: Instant::now(),
@@ -281,7 +285,7 @@ fn index_paths(project: &Project) -> IndexPaths {
         .collect()
 }
 
-fn open_journal(
+pub(crate) fn open_journal(
     project: &Project,
     data: &DataDirectory,
     key: Option<KeyRing>,
@@ -310,7 +314,7 @@ pub(crate) fn index_keys(key: Option<&KeyRing>) -> IndexKeys {
 
 /// Unsealed data has resources and an audit that are not sealed by a secret either. Its tokens are: they hold until the
 /// next start.
-fn datastore_keys(
+pub(crate) fn datastore_keys(
     key: Option<&KeyRing>,
     admin_token: String,
 ) -> Result<DatastoreKeys, OpenDatastoreError> {

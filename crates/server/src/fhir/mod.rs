@@ -49,7 +49,8 @@ mod write;
 
 pub(crate) use conditions::instant;
 pub(crate) use render::{common_headers, preflight};
-pub(crate) use service::request_id;
+pub(crate) use resource::new_id;
+pub(crate) use service::{now, request_id};
 
 pub use access::{
     Access, AccessRefusal, AccessRequest, Decision, Permission, Principal, Scope, Scopes,

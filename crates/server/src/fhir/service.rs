@@ -708,7 +708,7 @@ fn runs_on_many_threads() -> bool {
 }
 
 /// Microseconds since 1970 (UTC).
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
