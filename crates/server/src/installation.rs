@@ -110,6 +110,11 @@ impl DataDirectory {
         self.root.join("index.sqlite")
     }
 
+    /// The file of the embedded FHIR datastore.
+    pub fn datastore(&self) -> PathBuf {
+        self.root.join("datastore.sqlite")
+    }
+
     /// The file that tells the command line where the API is and the token it needs.
     pub fn admin_file(&self) -> PathBuf {
         self.root.join("admin.json")

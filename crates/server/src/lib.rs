@@ -8,7 +8,9 @@
 
 mod api;
 mod codes;
+mod datastore;
 mod environment;
+pub mod fhir;
 mod indexer;
 mod installation;
 mod metrics;
@@ -24,6 +26,7 @@ pub use api::{
     openapi,
 };
 pub use codes::CODES;
+pub use datastore::OpenDatastoreError;
 pub use environment::ProcessEnvironment;
 pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};

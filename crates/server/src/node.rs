@@ -8,6 +8,7 @@ use std::time::Instant;
 use pipehat_engine::project::{Compression as ProjectCompression, Project};
 use pipehat_engine::{Engine, EngineError, EngineOptions};
 use pipehat_journal::{Compression, FileJournal, KeyRing, OpenError, OpenOptions, Recovery};
+use pipehat_store::datastore::BodyKey;
 use pipehat_store::{
     IndexError, IndexKeys, RebuildReason, SqliteMessageIndex, SqliteMessageSearch,
 };
@@ -17,6 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, AdminAccess};
+use crate::datastore::{NodeDatastore, OpenDatastoreError};
+use crate::fhir::{NoAudit, TokenAccess};
 use crate::indexer::{IndexPaths, Indexer};
 use crate::installation::{DataDirectory, InstallationError};
 use crate::reload::{self, ProjectLook};
@@ -62,6 +65,9 @@ pub enum NodeError {
     /// The index can't be opened.
     #[error("the message index can't be opened")]
     Index(#[from] IndexError),
+    /// The FHIR datastore can't be opened.
+    #[error(transparent)]
+    Datastore(#[from] OpenDatastoreError),
     /// The HTTP side can't listen.
     #[error("the admin API can't listen on {address}: {}", listen_help(source))]
     Listen {
@@ -94,6 +100,7 @@ pub struct Node {
     address: SocketAddr,
     recovery: Recovery,
     tasks: Vec<JoinHandle<()>>,
+    serves_fhir: bool,
 }
 
 /// What the parts of a node share.
@@ -155,6 +162,18 @@ impl Node {
         } else {
             (None, None)
         };
+        let token = api::new_token();
+        let datastore = match &project.settings.datastore {
+            None => None,
+            Some(settings) => {
+                let access = Arc::new(TokenAccess::new(token.clone()));
+                let body_key = body_key(key.as_ref());
+                Some(
+                    NodeDatastore::open(settings, &data, body_key, access, Arc::new(NoAudit))
+                        .await?,
+                )
+            }
+        };
         let shared = Arc::new(Shared {
             engine,
             search,
@@ -162,7 +181,7 @@ impl Node {
             data,
             project: project.directory.clone(),
             started: Instant::now(),
-            token: api::new_token(),
+            token,
             applying: Mutex::new(()),
             refused: std::sync::Mutex::new(None),
             stop: CancellationToken::new(),
@@ -179,18 +198,28 @@ impl Node {
                 "the admin API's address could not be written; the command line will not find it"
             );
         }
-        let mut tasks = vec![tokio::spawn(api::serve(Arc::clone(&shared), listener))];
+        let fhir = datastore.as_ref().map(|datastore| datastore.service.router());
+        let serves_fhir = fhir.is_some();
+        let mut tasks = vec![tokio::spawn(api::serve(Arc::clone(&shared), listener, fhir))];
+        if let Some(datastore) = datastore {
+            tasks.push(tokio::spawn(datastore.follow_parameters(shared.stop.clone())));
+        }
         let engine = Arc::clone(&shared.engine);
         tasks.push(tokio::spawn(async move { engine.keep_books().await }));
         if let Some(before) = watch {
             tasks.push(tokio::spawn(reload::watch(Arc::clone(&shared), before)));
         }
-        Ok(Self { shared, address, recovery, tasks })
+        Ok(Self { shared, address, recovery, tasks, serves_fhir })
     }
 
     /// Where the HTTP side listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the FHIR API is, where there is one.
+    pub fn fhir_url(&self) -> Option<String> {
+        self.serves_fhir.then(|| format!("http://{}/fhir/R4", self.address))
     }
 
     /// What opening the journal found.
@@ -277,6 +306,11 @@ pub(crate) fn index_keys(key: Option<&KeyRing>) -> IndexKeys {
         Some(key) => IndexKeys::new(key.derive("index hash"), key.derive("index seal")),
         None => IndexKeys::new([0; 32], [0; 32]),
     }
+}
+
+/// Unsealed data has resources that are not sealed by a secret either.
+fn body_key(key: Option<&KeyRing>) -> BodyKey {
+    BodyKey::new(1, key.map_or([0; 32], |key| key.derive("datastore body")))
 }
 
 async fn listen(project: &Project, asked: Option<SocketAddr>) -> Result<TcpListener, NodeError> {

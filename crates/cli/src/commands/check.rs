@@ -89,7 +89,9 @@ impl Arguments {
             }
             let count = project.channels.len();
             let channels = if count == 1 { "channel" } else { "channels" };
-            writeln!(output, "{count} {channels}, no mistakes")
+            let datastore =
+                if project.settings.datastore.is_some() { " and a FHIR datastore" } else { "" };
+            writeln!(output, "{count} {channels}{datastore}, no mistakes")
         })?;
         Ok(exit)
     }

@@ -13,7 +13,8 @@ const EXAMPLES: &str = "\
 Examples:
   pipehat up                             run the project in this folder
   pipehat up examples/relay --data /var/lib/pipehat
-  pipehat up --http 127.0.0.1:9000       the admin API somewhere else
+  pipehat up examples/datastore          the FHIR datastore alone, at /fhir/R4
+  pipehat up --http 127.0.0.1:9000       the admin API and FHIR somewhere else
 
 The data directory holds the journal, the index and the checkpoint. The key that seals it is made
 at the first start beside it (DATA.key): keep a copy of it elsewhere, without it the data can't be
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     project: ProjectArguments,
 
-    /// Where the admin API listens [default: 127.0.0.1:8103, or any free port]
+    /// Where the admin API and the FHIR API listen [default: 127.0.0.1:8103, or any free port]
     #[arg(long, value_name = "ADDRESS", env = "PIPEHAT_HTTP")]
     http: Option<SocketAddr>,
 
@@ -113,6 +114,7 @@ async fn announce(
         let line = serde_json::json!({
             "ready": true,
             "http": format!("http://{}", node.address()),
+            "fhir": node.fhir_url(),
             "data": node.data().root(),
             "records": recovery.records(),
             "channels": channels,
@@ -128,6 +130,9 @@ async fn announce(
                 status.destinations.iter().map(|destination| &*destination.name).collect();
             let to = if to.is_empty() { "the journal".to_owned() } else { to.join(", ") };
             writeln!(output, "{name}  {} on {at} → {to}", status.source_connector)?;
+        }
+        if let Some(url) = node.fhir_url() {
+            writeln!(output, "FHIR R4    {url}")?;
         }
         writeln!(output, "admin API  http://{}", node.address())?;
         writeln!(

@@ -192,6 +192,11 @@ pub const CODES: &[CodeDescription] = &[
         "Give one of them another.",
     ),
     code(
+        "project.datastore",
+        "A setting of the datastore can't be used.",
+        "Write it as the message says.",
+    ),
+    code(
         "project.file-ending",
         "A file would be read if it had another ending.",
         "Rename it, or move it elsewhere.",
@@ -202,7 +207,11 @@ pub const CODES: &[CodeDescription] = &[
         "Keep it elsewhere.",
     ),
     code("project.name", "This can't be a name.", "Use small letters, digits, `-` and `_`."),
-    code("project.no-channels", "There is no channel.", "Add a file `channels/NAME.yaml`."),
+    code(
+        "project.no-channels",
+        "There is no channel, and no datastore.",
+        "Add a file `channels/NAME.yaml`, or a section `datastore:` to `pipehat.yaml`.",
+    ),
     code("project.table", "A code table has a mistake.", "Mend the line shown."),
     code(
         "project.test-channel",

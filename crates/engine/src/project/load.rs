@@ -86,7 +86,10 @@ impl Project {
         if let Some((claim, span)) = settings.as_ref().and_then(|(_, listen)| listen.clone()) {
             loader.claim(&mut claims, claim, span, "the admin API".to_owned());
         }
-        let channels = loader.channels(&content, &mut claims);
+        // A datastore alone is a project, too; settings that can't be read may ask for one.
+        let datastore = settings.as_ref().is_none_or(|(settings, _)| settings.datastore.is_some());
+        let needed = if datastore { Channels::MayBeNone } else { Channels::AtLeastOne };
+        let channels = loader.channels(&content, &mut claims, needed);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
         let project = settings.filter(|_| !diagnostics.is_err()).map(|(settings, _)| Self {
@@ -126,6 +129,13 @@ impl Content {
         }
         files
     }
+}
+
+/// Whether a project needs channels.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Channels {
+    AtLeastOne,
+    MayBeNone,
 }
 
 struct Loader<'c> {
@@ -264,12 +274,17 @@ impl Loader<'_> {
         (profiles, contents)
     }
 
-    fn channels(&mut self, content: &Content, claims: &mut Claims) -> Vec<ChannelSpec> {
+    fn channels(
+        &mut self,
+        content: &Content,
+        claims: &mut Claims,
+        needed: Channels,
+    ) -> Vec<ChannelSpec> {
         let build = BuildContext { project: self.context.directory, secrets: self.context.secrets };
         let context =
             ChannelContext { connectors: self.context.connectors, build: &build, content };
         let names = self.names("channels", ".yaml", &[".yml", ".YAML", ".YML", ".json"]);
-        if names.is_empty() {
+        if names.is_empty() && needed == Channels::AtLeastOne {
             self.no_channels();
         }
         if names.len() > CHANNELS_MAX {

@@ -44,4 +44,6 @@ pub use order::Order;
 pub(crate) use profiles::Profiles;
 pub use profiles::{LoadedProfile, ProfileFile};
 pub use reply::{ReplyMode, Unanswered};
-pub use settings::{Compression, HttpSettings, JournalSettings, ProjectSettings};
+pub use settings::{
+    Compression, DatastoreSettings, HttpSettings, JournalSettings, ProjectSettings, StorePlace,
+};

@@ -5,11 +5,17 @@
 //! data: data                          # where the journal and the index are
 //! key_file: /etc/pipehat/key          # seals the data; belongs outside the data directory
 //! journal: { compression: lz4, retention: 90d, chunk: 64MiB }
+//! datastore:                          # FHIR R4 at /fhir/R4; there is none without this
+//!   store: embedded                   # or secret:NAME, which holds postgres://user:password@host/database
+//!   base: https://fhir.example.org/fhir/R4
+//!   origins: [https://app.example.org]
 //! ```
 
 use std::time::Duration;
 
-use pipehat_config::{Address, Diagnostic, Diagnostics, DurationOrWord, Fields, Node};
+use pipehat_config::{
+    Address, Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference,
+};
 
 /// The settings of an installation; what is left out is for the command line or a default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +28,29 @@ pub struct ProjectSettings {
     pub key_file: Option<String>,
     /// The journal.
     pub journal: JournalSettings,
+    /// The FHIR datastore, where there is one.
+    pub datastore: Option<DatastoreSettings>,
+}
+
+/// The FHIR datastore.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DatastoreSettings {
+    /// Where resources are kept.
+    pub store: StorePlace,
+    /// The public address of the API, where it is another than clients' `Host`: behind a proxy.
+    pub base: Option<String>,
+    /// The origins whose scripts may call (CORS); `*` for every one.
+    pub origins: Vec<String>,
+}
+
+/// Where resources are kept.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum StorePlace {
+    /// In a file of the data directory.
+    #[default]
+    Embedded,
+    /// In PostgreSQL, at the address that this secret holds.
+    Postgres(SecretReference),
 }
 
 /// The HTTP listener.
@@ -81,6 +110,7 @@ impl ProjectSettings {
         let data = fields.optional("data", path);
         let key_file = fields.optional("key_file", path);
         let journal = fields.optional("journal", journal).unwrap_or_default();
+        let datastore = fields.optional("datastore", datastore);
         if let (Some(data), Some(key), Some(node)) =
             (&data, &key_file, fields.map().get("key_file"))
             && std::path::Path::new(key).starts_with(data)
@@ -94,7 +124,7 @@ impl ProjectSettings {
                 .with_help("keep it elsewhere: who copies the data must not get the key with it"),
             );
         }
-        fields.finish().then_some(Self { http, data, key_file, journal })
+        fields.finish().then_some(Self { http, data, key_file, journal, datastore })
     }
 }
 
@@ -128,5 +158,57 @@ fn journal(node: &Node, diagnostics: &mut Diagnostics) -> Option<JournalSettings
         compression: compression.unwrap_or_default(),
         retention: retention.unwrap_or(default.retention),
         chunk_bytes,
+    })
+}
+
+fn datastore(node: &Node, diagnostics: &mut Diagnostics) -> Option<DatastoreSettings> {
+    // `datastore:` with nothing behind it asks for the default.
+    if node.is_null() {
+        return Some(DatastoreSettings::default());
+    }
+    let mut fields = Fields::of(node, "datastore", diagnostics)?;
+    let store = fields.optional("store", |node, diagnostics| {
+        if node.as_scalar().is_some_and(|scalar| scalar.text() == "embedded") {
+            return Some(StorePlace::Embedded);
+        }
+        node.secret(diagnostics).map(StorePlace::Postgres)
+    });
+    let base = fields.optional("base", |node, diagnostics| {
+        let text = node.text_not_empty(diagnostics)?;
+        if web_address(text) && !text.contains(['?', '#']) {
+            return Some(text.trim_end_matches('/').to_owned());
+        }
+        diagnostics.push(
+            Diagnostic::error("project.datastore", &node.span, "this is no address of an API")
+                .with_help("write it as clients reach it: `https://fhir.example.org/fhir/R4`"),
+        );
+        None
+    });
+    let origins = fields.optional("origins", |node, diagnostics| {
+        node.list_of(diagnostics, |node, diagnostics| {
+            let text = node.text_not_empty(diagnostics)?;
+            let path = text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+            if text == "*" || (web_address(text) && !path) {
+                return Some(text.to_owned());
+            }
+            diagnostics.push(
+                Diagnostic::error("project.datastore", &node.span, "this is no origin").with_help(
+                    "an origin has no path: `https://app.example.org`, or `\"*\"` for all",
+                ),
+            );
+            None
+        })
+    });
+    fields.finish().then_some(DatastoreSettings {
+        store: store.unwrap_or_default(),
+        base,
+        origins: origins.unwrap_or_default(),
+    })
+}
+
+fn web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
     })
 }

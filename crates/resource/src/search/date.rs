@@ -7,7 +7,7 @@ const SECONDS_OF_DAY: i64 = 86_400;
 
 /// The span of a date, a dateTime or an instant, as far as its digits go; `None` where the text is none. Without a
 /// zone it is UTC. Seconds may be left away, as in searches; a space before the offset is the `+` that a URL lost.
-pub(crate) fn parse_date(text: &str) -> Option<DateRange> {
+pub fn parse_date(text: &str) -> Option<DateRange> {
     let mut reader = Reader { rest: text.as_bytes() };
     let year = reader.digits(4)?;
     if year == 0 {

@@ -14,6 +14,7 @@ mod parse;
 mod query;
 mod registry;
 
+pub use date::parse_date;
 pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
 pub use extract::{ENTRIES_MAX, extract};
 pub use fold::fold;

@@ -1,5 +1,6 @@
 //! Which address is answered by what.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,12 +57,18 @@ pub fn openapi() -> String {
     Description::openapi().to_pretty_json().unwrap_or_default()
 }
 
-/// Serves the API until the node stops.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+/// Serves the API, and the FHIR API where there is one, until the node stops.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, fhir: Option<Router>) {
     let stop = shared.stop.clone();
     let closed = stop.clone();
-    let serving = axum::serve(listener, router(shared))
-        .with_graceful_shutdown(async move { stop.cancelled().await });
+    let routes = router(shared);
+    let routes = match fhir {
+        Some(fhir) => fhir.merge(routes),
+        None => routes,
+    };
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let serving =
+        axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await });
     let deadline = async move {
         closed.cancelled().await;
         tokio::time::sleep(STOP_GRACE).await;

@@ -261,7 +261,7 @@ pub struct HistoryQuery {
 }
 
 /// Of what a history is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HistoryScope {
     /// Everything.
     All,

@@ -1,0 +1,173 @@
+//! `GET metadata`: what this server can do, made from the definitions and the search parameters in force.
+
+use pipehat_resource::json::{Object, Value};
+use pipehat_resource::search::{Parameter, Registry};
+
+use super::conditions::instant;
+
+/// The interactions that every type has.
+const TYPE_INTERACTIONS: [&str; 9] = [
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+];
+
+/// Interactions of types that nobody changes through the API.
+const UNCHANGED_INTERACTIONS: [&str; 6] =
+    ["read", "vread", "history-instance", "history-type", "create", "search-type"];
+
+/// The base of the definitions of R4's operations.
+const OPERATIONS: &str = "http://hl7.org/fhir/OperationDefinition/";
+
+/// What the statement says beyond the definitions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About<'a> {
+    /// The public address of the API.
+    pub(crate) base: &'a str,
+    /// When the server started, in microseconds since 1970 (UTC).
+    pub(crate) started: i64,
+    /// Whether scripts of other origins may call (CORS).
+    pub(crate) cors: bool,
+}
+
+/// The CapabilityStatement.
+pub(crate) fn statement(registry: &Registry, about: About<'_>) -> Value {
+    let date = instant(about.started);
+    let software =
+        object([("name", "Pipehat".into()), ("version", env!("CARGO_PKG_VERSION").into())]);
+    let implementation =
+        object([("description", "FHIR R4 datastore".into()), ("url", about.base.into())]);
+    object([
+        ("resourceType", "CapabilityStatement".into()),
+        ("status", "active".into()),
+        ("date", date.into()),
+        ("publisher", "Pipehat".into()),
+        ("kind", "instance".into()),
+        ("software", software),
+        ("implementation", implementation),
+        ("fhirVersion", "4.0.1".into()),
+        ("format", list(["application/fhir+json", "json"])),
+        ("patchFormat", list(["application/json-patch+json"])),
+        ("rest", Value::Array(vec![rest(registry, about)])),
+    ])
+}
+
+fn rest(registry: &Registry, about: About<'_>) -> Value {
+    let types = registry.resource_types().filter(|name| *name != "Parameters");
+    let resources: Vec<Value> = types.map(|name| resource(registry, name)).collect();
+    let interactions = ["transaction", "batch", "search-system", "history-system"];
+    object([
+        ("mode", "server".into()),
+        ("security", security(about.cors)),
+        ("resource", resources.into()),
+        ("interaction", codes(&interactions)),
+        (
+            "operation",
+            Value::Array(vec![operation("reindex", "urn:pipehat:operation:reindex".to_owned())]),
+        ),
+    ])
+}
+
+fn security(cors: bool) -> Value {
+    object([
+        ("cors", cors.into()),
+        ("description", "Every call but this one needs a bearer token.".into()),
+    ])
+}
+
+fn resource(registry: &Registry, name: &str) -> Value {
+    let interactions: &[&str] =
+        if name == "AuditEvent" { &UNCHANGED_INTERACTIONS } else { &TYPE_INTERACTIONS };
+    let changes = name != "AuditEvent";
+    let parameters: Vec<&Parameter> = registry.parameters(name).collect();
+    let mut includes = Vec::new();
+    for parameter in &parameters {
+        if parameter.kind().code() == "reference" {
+            includes.push(format!("{name}:{}", parameter.code()));
+        }
+    }
+    let mut resource = Object::new();
+    resource.set("type", name.into());
+    resource.set("profile", format!("http://hl7.org/fhir/StructureDefinition/{name}").into());
+    resource.set("interaction", codes(interactions));
+    resource.set("versioning", if changes { "versioned-update" } else { "versioned" }.into());
+    resource.set("readHistory", true.into());
+    resource.set("updateCreate", changes.into());
+    resource.set("conditionalCreate", true.into());
+    resource.set("conditionalRead", "full-support".into());
+    resource.set("conditionalUpdate", changes.into());
+    resource.set("conditionalDelete", if changes { "single" } else { "not-supported" }.into());
+    resource.set("referencePolicy", list(["literal", "logical", "local"]));
+    if !includes.is_empty() {
+        resource
+            .set("searchInclude", includes.into_iter().map(Value::from).collect::<Vec<_>>().into());
+    }
+    let rev_includes = rev_includes(registry, name);
+    if !rev_includes.is_empty() {
+        resource.set("searchRevInclude", rev_includes.into());
+    }
+    let search: Vec<Value> =
+        parameters.iter().map(|parameter| search_parameter(parameter)).collect();
+    if !search.is_empty() {
+        resource.set("searchParam", search.into());
+    }
+    resource.set("operation", Value::Array(operations(name)));
+    resource.into()
+}
+
+fn search_parameter(parameter: &Parameter) -> Value {
+    object([
+        ("name", parameter.code().into()),
+        ("definition", parameter.url().into()),
+        ("type", parameter.kind().code().into()),
+    ])
+}
+
+fn rev_includes(registry: &Registry, target: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    for name in registry.resource_types() {
+        for parameter in registry.parameters(name) {
+            if parameter.kind().code() == "reference" && parameter.targets().allows(target) {
+                found.push(format!("{name}:{}", parameter.code()).into());
+            }
+        }
+    }
+    found
+}
+
+fn operations(name: &str) -> Vec<Value> {
+    let mut operations = vec![
+        operation("validate", format!("{OPERATIONS}Resource-validate")),
+        operation("meta", format!("{OPERATIONS}Resource-meta")),
+    ];
+    if name != "AuditEvent" {
+        operations.push(operation("meta-add", format!("{OPERATIONS}Resource-meta-add")));
+        operations.push(operation("meta-delete", format!("{OPERATIONS}Resource-meta-delete")));
+    }
+    if matches!(name, "Patient" | "Encounter") {
+        operations.push(operation("everything", format!("{OPERATIONS}{name}-everything")));
+    }
+    operations
+}
+
+fn operation(name: &str, definition: String) -> Value {
+    object([("name", name.into()), ("definition", definition.into())])
+}
+
+fn codes(codes: &[&str]) -> Value {
+    codes.iter().map(|code| object([("code", (*code).into())])).collect::<Vec<_>>().into()
+}
+
+fn list<const N: usize>(texts: [&str; N]) -> Value {
+    texts.into_iter().map(Value::from).collect::<Vec<_>>().into()
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    members.into_iter().collect::<Object>().into()
+}

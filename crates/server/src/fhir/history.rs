@@ -1,0 +1,140 @@
+//! history of a resource, of a type and of everything (FHIR R4 §3.1.0.10).
+
+use pipehat_resource::outcome::IssueCode;
+use pipehat_resource::search::parse_date;
+use pipehat_store::datastore::{ChangeNumber, HistoryQuery, HistoryScope};
+
+use super::access::{Allowed, Permission};
+use super::answer::Answer;
+use super::bundle::{BundleWriter, Link};
+use super::paging::{PAGE_MAX, count, page_link};
+use super::problem::Problem;
+use super::read::missing;
+use super::request::Request;
+use super::resource::new_id;
+use super::service::FhirService;
+
+/// The parameter that says where the page before ended.
+const BEFORE: &str = "_before";
+
+impl FhirService {
+    /// Versions, newest first.
+    pub(super) async fn history(
+        &self,
+        request: &Request,
+        scope: &HistoryScope,
+    ) -> Result<Answer, Problem> {
+        self.may_see(request, scope).await?;
+        let asked = Asked::read(request)?;
+        if asked.limit == 0 {
+            let links = [self.history_link(request, scope, "self", None)];
+            let bundle = BundleWriter::new("history", &new_id(), request.setting.now, None, &links);
+            return Ok(Answer::text(bundle.finish()));
+        }
+        let query = HistoryQuery {
+            scope: scope.clone(),
+            since: asked.since,
+            at: asked.at,
+            before: asked.before,
+            // One more tells whether there is a next page.
+            limit: asked.limit.saturating_add(1),
+        };
+        let mut versions = self.datastore.history(&query).await?;
+        if versions.is_empty()
+            && let HistoryScope::Resource(key) = scope
+            && self.datastore.read(key).await?.is_none()
+        {
+            return Err(missing(key));
+        }
+        let more = versions.len() > asked.limit;
+        versions.truncate(asked.limit);
+        let first_page = asked.before.is_none();
+        let total = u64::try_from(versions.len()).ok().filter(|_| first_page && !more);
+        let mut links = vec![self.history_link(request, scope, "self", asked.before)];
+        if !first_page {
+            links.push(self.history_link(request, scope, "first", None));
+        }
+        if let Some(last) = versions.last().filter(|_| more) {
+            links.push(self.history_link(request, scope, "next", Some(last.change)));
+        }
+        let mut bundle =
+            BundleWriter::new("history", &new_id(), request.setting.now, total, &links);
+        for version in &versions {
+            let shown = version.body.as_deref().map(|body| request.shape.shown(body));
+            bundle.version(&request.setting.base, version, shown.as_deref());
+        }
+        Ok(Answer::text(bundle.finish()))
+    }
+
+    /// A client that sees only a part of a type can't read its history: versions of before are not indexed.
+    async fn may_see(&self, request: &Request, scope: &HistoryScope) -> Result<(), Problem> {
+        let principal = &request.setting.principal;
+        let forbidden = || Problem::from(super::access::AccessRefusal::Forbidden);
+        match scope {
+            HistoryScope::All if principal.sees_all() => Ok(()),
+            HistoryScope::All => Err(forbidden()),
+            HistoryScope::Type(name) => match principal.allowed(name, Permission::Search) {
+                Allowed::All => Ok(()),
+                Allowed::Where(_) | Allowed::Nothing => Err(forbidden()),
+            },
+            HistoryScope::Resource(key) => {
+                match principal.require(&key.resource_type, Permission::Read)? {
+                    Some(filter) => self.meets(key, filter).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn history_link(
+        &self,
+        request: &Request,
+        scope: &HistoryScope,
+        relation: &'static str,
+        before: Option<ChangeNumber>,
+    ) -> Link {
+        let path = match scope {
+            HistoryScope::All => "_history".to_owned(),
+            HistoryScope::Type(name) => format!("{name}/_history"),
+            HistoryScope::Resource(key) => format!("{}/{}/_history", key.resource_type, key.id),
+        };
+        let before = before.map(|before| before.0.to_string());
+        page_link(request, &path, relation, &request.query, BEFORE, before.as_deref())
+    }
+}
+
+struct Asked {
+    since: Option<i64>,
+    at: Option<(i64, i64)>,
+    before: Option<ChangeNumber>,
+    limit: usize,
+}
+
+impl Asked {
+    fn read(request: &Request) -> Result<Self, Problem> {
+        let query = &request.query;
+        let date = |name: &'static str| match query.first(name) {
+            None => Ok(None),
+            Some(text) => parse_date(text).map(Some).ok_or_else(|| {
+                Problem::bad_request(
+                    IssueCode::Value,
+                    format!("{name} is a time such as 2024-03-01T12:00:00Z"),
+                )
+                .at_location(name)
+            }),
+        };
+        let before = match query.first(BEFORE) {
+            None => None,
+            Some(text) => Some(text.parse().map(ChangeNumber).map_err(|_| {
+                Problem::bad_request(IssueCode::Value, "this page does not exist")
+                    .at_location(BEFORE)
+            })?),
+        };
+        Ok(Self {
+            since: date("_since")?.map(|range| range.from),
+            at: date("_at")?.map(|range| (range.from, range.to)),
+            before,
+            limit: count(query)?.unwrap_or(super::paging::PAGE_DEFAULT).min(PAGE_MAX),
+        })
+    }
+}

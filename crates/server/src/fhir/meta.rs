@@ -1,0 +1,182 @@
+//! `$meta`, `$meta-add`, `$meta-delete` (FHIR R4 §3.2.0.5, "Resource: meta").
+
+use http::StatusCode;
+use pipehat_resource::json::{Object, Value, parse};
+use pipehat_resource::outcome::IssueCode;
+use pipehat_store::datastore::{
+    Interaction, Outcome, Precondition, Refusal, ResourceKey, StoredVersion,
+};
+
+use super::access::Permission;
+use super::address::version_number;
+use super::answer::Answer;
+use super::problem::Problem;
+use super::read::missing;
+use super::request::Request;
+use super::resource::{parameter, parameters};
+use super::service::FhirService;
+
+/// The lists of Meta that these operations change.
+const LISTS: [&str; 3] = ["profile", "security", "tag"];
+
+/// How often a change is tried when others change the same resource.
+const TRIES_MAX: usize = 10;
+
+impl FhirService {
+    /// `$meta`.
+    pub(super) async fn meta(
+        &self,
+        request: &Request,
+        key: &ResourceKey,
+        version: Option<&str>,
+    ) -> Result<Answer, Problem> {
+        let version = match version {
+            None => None,
+            Some(text) => Some(version_number(text).ok_or_else(|| missing(key))?),
+        };
+        let found = self.visible(request, key, version).await?;
+        Ok(Answer::made(&shown(&found)?))
+    }
+
+    /// `$meta-add` and `$meta-delete`.
+    pub(super) async fn change_meta(
+        &self,
+        request: &Request,
+        key: &ResourceKey,
+        name: &str,
+    ) -> Result<Answer, Problem> {
+        super::write::changeable(&key.resource_type)?;
+        request.setting.principal.require(&key.resource_type, Permission::Update)?;
+        let given = super::operation::parameters_of(request)?;
+        let given = given.items("parameter").iter().find(|one| one.text("name") == Some("meta"));
+        let Some(given) = given.and_then(|one| one.get("valueMeta")).and_then(Value::as_object)
+        else {
+            return Err(Problem::bad_request(
+                IssueCode::Required,
+                "expected a parameter `meta` with a valueMeta",
+            ));
+        };
+        for _ in 0..TRIES_MAX {
+            let found = self.visible(request, key, None).await?;
+            let mut resource = resource_of(&found)?;
+            if !change(&mut resource, given, name == "meta-add") {
+                return Ok(Answer::made(&shown(&found)?));
+            }
+            self.check(&resource, None)?;
+            let interaction = Interaction::Update {
+                resource,
+                precondition: Precondition::Version(found.version),
+                full_url: None,
+            };
+            match self.apply_one(request, interaction).await {
+                Ok(Outcome::Updated(version) | Outcome::Unchanged(version)) => {
+                    return Ok(Answer::made(&shown(&version)?));
+                }
+                Ok(_) => return Err(super::write::unanswered()),
+                Err(problem) if problem.status() == StatusCode::PRECONDITION_FAILED => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        Err(Refusal::Contention.into())
+    }
+}
+
+fn resource_of(version: &StoredVersion) -> Result<Value, Problem> {
+    let body = version.body.as_deref().unwrap_or_default();
+    parse(body.as_bytes()).map_err(|_| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            IssueCode::Exception,
+            "a stored resource can't be read",
+        )
+    })
+}
+
+fn shown(version: &StoredVersion) -> Result<Value, Problem> {
+    let resource = resource_of(version)?;
+    let meta = resource.get("meta").cloned().unwrap_or_else(|| Object::new().into());
+    Ok(parameters([parameter("return", "valueMeta", meta)]))
+}
+
+/// Adds to or takes from the lists of a resource's meta; says whether that changed anything.
+fn change(resource: &mut Value, given: &Object, add: bool) -> bool {
+    let Some(object) = resource.as_object_mut() else { return false };
+    if object.get("meta").is_none() {
+        object.insert(2, "meta", Object::new().into());
+    }
+    let Some(meta) = object.get_mut("meta").and_then(Value::as_object_mut) else { return false };
+    let mut changed = false;
+    for name in LISTS {
+        let wanted = given.get(name).and_then(Value::as_array).unwrap_or_default();
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut own: Vec<Value> =
+            meta.get(name).and_then(Value::as_array).map(<[_]>::to_vec).unwrap_or_default();
+        let before = own.clone();
+        if add {
+            for one in wanted {
+                if !own.iter().any(|other| same(other, one)) {
+                    own.push(one.clone());
+                }
+            }
+        } else {
+            own.retain(|other| !wanted.iter().any(|one| same(other, one)));
+        }
+        if own == before {
+            continue;
+        }
+        changed = true;
+        if own.is_empty() {
+            meta.remove(name);
+        } else {
+            meta.set(name, own.into());
+        }
+    }
+    changed
+}
+
+/// Codings are the same by system and code, profiles by their address.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            ["system", "code"].iter().all(|name| left.get(name) == right.get(name))
+        }
+        (left, right) => left == right,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_grow_and_shrink() {
+        let check = |add, resource: &str, given: &str, expected: Option<&str>| {
+            let mut resource = parse(resource.as_bytes()).expect("JSON");
+            let given = parse(given.as_bytes()).expect("JSON");
+            let changed = change(&mut resource, given.as_object().expect("an object"), add);
+            let meta = resource.get("meta").map(Value::to_json);
+            assert_eq!(changed.then(|| meta.unwrap_or_default()).as_deref(), expected);
+        };
+        let tagged =
+            r#"{"resourceType":"Patient","id":"1","meta":{"tag":[{"system":"s","code":"a"}]}}"#;
+        let added = r#"{"tag":[{"system":"s","code":"a"},{"code":"b"}],"profile":["p"]}"#;
+        check(
+            true,
+            tagged,
+            r#"{"tag":[{"code":"b"}],"profile":["p"]}"#,
+            Some(added)
+                .map(|_| r#"{"tag":[{"system":"s","code":"a"},{"code":"b"}],"profile":["p"]}"#),
+        );
+        check(true, tagged, r#"{"tag":[{"system":"s","code":"a","display":"A"}]}"#, None);
+        check(false, tagged, r#"{"tag":[{"system":"s","code":"a"}]}"#, Some("{}"));
+        check(false, tagged, r#"{"tag":[{"system":"t","code":"a"}]}"#, None);
+        check(
+            true,
+            r#"{"resourceType":"Patient","id":"1"}"#,
+            r#"{"security":[{"code":"R"}]}"#,
+            Some(r#"{"security":[{"code":"R"}]}"#),
+        );
+    }
+}

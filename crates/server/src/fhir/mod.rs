@@ -1,0 +1,54 @@
+//! The FHIR R4 REST API at `/fhir/R4`, over a [`Datastore`](pipehat_store::datastore::Datastore).
+//!
+//! A request is read as far as it goes without the datastore ([`address`], [`negotiation`], [`conditions`]…: pure),
+//! becomes one interaction or a group of them, and the outcome becomes an answer ([`render`], [`bundle`]). What
+//! stands in a Bundle takes the same way as what comes by HTTP.
+//!
+//! Guarantees:
+//! - Nothing is answered before [`Access`] knows who asks and [`AuditTrail`] has taken the fact; only the
+//!   CapabilityStatement is open.
+//! - Whatever comes in, the answer is a resource or an OperationOutcome that says what and where, and no value of a
+//!   patient stands in a log or in the text of an error.
+//! - Bodies, parameters, entries and pages have limits; what is stored goes out as its bytes where nothing must
+//!   change.
+//!
+//! Refuses: XML and RDF (406, 415), other versions of FHIR.
+
+mod access;
+mod address;
+mod answer;
+mod audit;
+mod batch;
+mod binary;
+mod bundle;
+mod capability;
+mod coding;
+mod conditions;
+mod everything;
+mod history;
+mod meta;
+mod negotiation;
+mod operation;
+mod paging;
+mod parameters;
+mod prefer;
+mod problem;
+mod query_string;
+mod read;
+mod render;
+mod request;
+mod resource;
+mod search;
+mod service;
+mod shape;
+mod transaction;
+mod validate;
+mod write;
+
+pub use access::{
+    Access, AccessRefusal, AccessRequest, Decision, Permission, Principal, Scope, Scopes,
+    TokenAccess,
+};
+pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
+pub use parameters::{Progress, SearchParameters};
+pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};

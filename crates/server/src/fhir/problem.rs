@@ -1,0 +1,187 @@
+//! How the FHIR API says no: a status and an OperationOutcome (FHIR R4 §3.1.0.1.4).
+//!
+//! Texts say what and where, never a patient's value.
+
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use pipehat_resource::json::Value;
+use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
+use pipehat_store::datastore::{DatastoreError, Refusal};
+
+/// A refusal or a failure.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    status: StatusCode,
+    outcome: Value,
+    headers: HeaderMap,
+}
+
+impl Problem {
+    /// One with one issue.
+    pub(crate) fn new(status: StatusCode, code: IssueCode, diagnostics: impl Into<String>) -> Self {
+        Self::of(status, &[Issue::error(code, diagnostics)])
+    }
+
+    /// One with several issues.
+    pub(crate) fn of(status: StatusCode, issues: &[Issue]) -> Self {
+        Self::with_outcome(status, operation_outcome(issues))
+    }
+
+    /// One whose OperationOutcome stands already.
+    pub(crate) fn with_outcome(status: StatusCode, outcome: Value) -> Self {
+        Self(Box::new(Parts { status, outcome, headers: HeaderMap::new() }))
+    }
+
+    /// 400 about a header or a parameter.
+    pub(crate) fn bad_request(code: IssueCode, diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, diagnostics)
+    }
+
+    /// With a header.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.0.headers.insert(name, HeaderValue::from_static(value));
+        self
+    }
+
+    /// With the header or parameter that the first issue is about (FHIR R4 §2.28, `OperationOutcome.issue.location`:
+    /// `http.` and its name).
+    pub(crate) fn at_location(mut self, location: &str) -> Self {
+        let issues = self.0.outcome.as_object_mut().and_then(|outcome| outcome.get_mut("issue"));
+        let first = issues.and_then(Value::as_array_mut).and_then(|issues| issues.first_mut());
+        if let Some(first) = first.and_then(Value::as_object_mut) {
+            first.set("location", Value::Array(vec![format!("http.{location}").into()]));
+        }
+        self
+    }
+
+    /// The problem of an entry of a Bundle: every issue without a place of its own stands at the entry, and every
+    /// other one below the entry's resource.
+    pub(crate) fn in_entry(mut self, position: usize) -> Self {
+        let entry = format!("Bundle.entry[{position}]");
+        let issues = self.0.outcome.as_object_mut().and_then(|outcome| outcome.get_mut("issue"));
+        for issue in issues.and_then(Value::as_array_mut).into_iter().flatten() {
+            let Some(issue) = issue.as_object_mut() else { continue };
+            let places = match issue.get("expression").and_then(Value::as_array) {
+                Some(places) => places
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(|place| {
+                        if place.starts_with("Bundle.") {
+                            return place.into();
+                        }
+                        let below = place.split_once('.').map(|(_, below)| below);
+                        match below {
+                            Some(below) => format!("{entry}.resource.{below}").into(),
+                            None => format!("{entry}.resource").into(),
+                        }
+                    })
+                    .collect(),
+                None => vec![entry.as_str().into()],
+            };
+            issue.set("expression", Value::Array(places));
+        }
+        self
+    }
+
+    /// The status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The OperationOutcome.
+    pub(crate) fn outcome(&self) -> &Value {
+        &self.0.outcome
+    }
+
+    /// Headers that belong to it.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+}
+
+/// What a datastore can't do is said without its reasons, which are for the log.
+impl From<DatastoreError> for Problem {
+    fn from(error: DatastoreError) -> Self {
+        match &error {
+            DatastoreError::Busy => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, IssueCode::Throttled, error.to_string())
+                    .with_header(http::header::RETRY_AFTER, "1")
+            }
+            DatastoreError::SearchTooLong { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, IssueCode::TooCostly, error.to_string())
+            }
+            DatastoreError::Page => Self::bad_request(IssueCode::Value, error.to_string()),
+            DatastoreError::Closed => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                IssueCode::Transient,
+                "the server is stopping",
+            )
+            .with_header(http::header::RETRY_AFTER, "5"),
+            DatastoreError::Database(_) | DatastoreError::Damaged(_) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the datastore could not answer"
+                );
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    IssueCode::Exception,
+                    error.to_string(),
+                )
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::NotFound(_) | Refusal::NoneMatches => {
+                Self::new(StatusCode::NOT_FOUND, IssueCode::NotFound, text)
+            }
+            Refusal::Gone(_) => Self::new(StatusCode::GONE, IssueCode::Deleted, text),
+            Refusal::VersionConflict { .. } | Refusal::Exists(_) => {
+                Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::Conflict, text)
+            }
+            Refusal::SeveralMatch => {
+                Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches, text)
+            }
+            Refusal::IdMismatch | Refusal::Page => Self::bad_request(IssueCode::Value, text),
+            Refusal::Twice(_) => Self::bad_request(IssueCode::Duplicate, text),
+            Refusal::Reference { .. } => {
+                Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::Processing, text)
+            }
+            Refusal::Patch(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, IssueCode::Processing, text)
+            }
+            Refusal::Invalid(outcome) => {
+                Self::with_outcome(StatusCode::UNPROCESSABLE_ENTITY, *outcome)
+            }
+            Refusal::Contention => Self::new(StatusCode::CONFLICT, IssueCode::Transient, text)
+                .with_header(http::header::RETRY_AFTER, "1"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entrys_issues_stand_below_the_entry() {
+        let check = |issue: Issue, expected: &str| {
+            let problem = Problem::of(StatusCode::BAD_REQUEST, &[issue]).in_entry(2);
+            let found = problem.outcome().items("issue")[0].items("expression")[0].as_str();
+            assert_eq!(found, Some(expected));
+        };
+        check(Issue::error(IssueCode::Value, "x"), "Bundle.entry[2]");
+        let name = Issue::error(IssueCode::Value, "x").at("Patient.name[0].family");
+        check(name, "Bundle.entry[2].resource.name[0].family");
+        check(Issue::error(IssueCode::Value, "x").at("Patient"), "Bundle.entry[2].resource");
+        let request = Issue::error(IssueCode::Value, "x").at("Bundle.entry[2].request.url");
+        check(request, "Bundle.entry[2].request.url");
+    }
+}

@@ -1,0 +1,119 @@
+//! read and vread (FHIR R4 §3.1.0.2, §3.1.0.3).
+
+use http::StatusCode;
+use pipehat_resource::outcome::IssueCode;
+use pipehat_resource::search::{Filter, Search};
+use pipehat_store::datastore::{ResourceKey, SearchRequest, StoredVersion};
+
+use super::access::{AccessRefusal, Permission};
+use super::address::version_number;
+use super::answer::Answer;
+use super::binary::raw;
+use super::problem::Problem;
+use super::request::Request;
+use super::service::FhirService;
+
+impl FhirService {
+    /// The newest version.
+    pub(super) async fn read(
+        &self,
+        request: &Request,
+        key: &ResourceKey,
+    ) -> Result<Answer, Problem> {
+        let version = self.visible(request, key, None).await?;
+        self.shown(request, &version)
+    }
+
+    /// One version.
+    pub(super) async fn version_read(
+        &self,
+        request: &Request,
+        key: &ResourceKey,
+        version: &str,
+    ) -> Result<Answer, Problem> {
+        let number = version_number(version).ok_or_else(|| no_version(key))?;
+        let version = self.visible(request, key, Some(number)).await?;
+        self.shown(request, &version)
+    }
+
+    /// A version that is there and that the client may see.
+    pub(super) async fn visible(
+        &self,
+        request: &Request,
+        key: &ResourceKey,
+        version: Option<u64>,
+    ) -> Result<StoredVersion, Problem> {
+        let principal = &request.setting.principal;
+        let filter = principal.require(&key.resource_type, Permission::Read)?;
+        let found = match version {
+            None => self.datastore.read(key).await?.ok_or_else(|| missing(key))?,
+            Some(number) => {
+                self.datastore.version(key, number).await?.ok_or_else(|| no_version(key))?
+            }
+        };
+        if found.body.is_none() {
+            return Err(gone(&found));
+        }
+        if let Some(filter) = filter {
+            self.meets(key, filter).await?;
+        }
+        Ok(found)
+    }
+
+    /// Whether what stands under `key` now meets a scope's filter. What does not is as if it were not there.
+    pub(super) async fn meets(&self, key: &ResourceKey, filter: Filter) -> Result<(), Problem> {
+        let search = Search {
+            resource_types: vec![key.resource_type.clone()],
+            filters: vec![Filter::Id(vec![key.id.clone()]), filter],
+            ..Search::default()
+        };
+        let request = SearchRequest { search, visible: Vec::new(), limit: 1, after: None };
+        let page = self.datastore.search(&request).await?;
+        if page.matches.is_empty() { Err(AccessRefusal::Forbidden.into()) } else { Ok(()) }
+    }
+
+    /// A version as it goes out: not at all where the client has it, as bytes where a Binary's are wanted.
+    pub(super) fn shown(
+        &self,
+        request: &Request,
+        version: &StoredVersion,
+    ) -> Result<Answer, Problem> {
+        if request.conditions.not_modified(version.version, version.last_updated) {
+            return Ok(Answer::empty(StatusCode::NOT_MODIFIED).about(version));
+        }
+        let answer = Answer::stored(StatusCode::OK, version);
+        if version.key.resource_type == "Binary"
+            && let Some(content) =
+                version.body.as_deref().and_then(|body| raw(body, &request.wanted))
+        {
+            return Ok(Answer { content, ..answer });
+        }
+        request.wanted.resource()?;
+        Ok(answer)
+    }
+}
+
+pub(super) fn missing(key: &ResourceKey) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        IssueCode::NotFound,
+        format!("{}/{} does not exist", key.resource_type, key.id),
+    )
+}
+
+fn no_version(key: &ResourceKey) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        IssueCode::NotFound,
+        format!("{}/{} has no such version", key.resource_type, key.id),
+    )
+}
+
+fn gone(version: &StoredVersion) -> Problem {
+    let key = &version.key;
+    Problem::new(
+        StatusCode::GONE,
+        IssueCode::Deleted,
+        format!("{}/{} was deleted", key.resource_type, key.id),
+    )
+}

@@ -1,0 +1,220 @@
+//! A transaction: all of its entries or none (FHIR R4 §3.1.0.11.2).
+
+use std::collections::HashSet;
+
+use http::StatusCode;
+use pipehat_resource::outcome::IssueCode;
+use pipehat_store::datastore::{Applied, Group, Interaction, Outcome};
+
+use super::address::{Call, version_number};
+use super::answer::Answer;
+use super::batch::{Entry, refused, shown};
+use super::problem::Problem;
+use super::request::Request;
+use super::service::FhirService;
+use super::write::{changed, unanswered};
+
+/// When an entry is processed, whatever its place in the Bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Delete,
+    Post,
+    PutOrPatch,
+    Get,
+}
+
+/// What an entry is to the datastore.
+enum Part {
+    /// An interaction of the group, by its position there.
+    Interaction(usize, &'static str),
+    /// A search of the group, with what its Bundle needs.
+    Search(usize, Box<super::search::AskedPage>),
+    /// Something that changes nothing, done when the group is.
+    Afterwards,
+}
+
+impl FhirService {
+    /// Applies the entries together; the answers in the entries' order.
+    pub(super) async fn transaction(
+        &self,
+        around: &Request,
+        entries: Vec<Result<Entry, Problem>>,
+    ) -> Result<Vec<Answer>, Problem> {
+        let mut read = Vec::with_capacity(entries.len());
+        for (position, entry) in entries.into_iter().enumerate() {
+            read.push(entry.map_err(|problem| problem.in_entry(position))?);
+        }
+        refuse_twice(&read)?;
+        let mut order: Vec<usize> = (0..read.len()).collect();
+        // A stable sort: within a turn the entries' order holds.
+        order.sort_by_key(|position| read.get(*position).map(|entry| turn(&entry.request.call)));
+        let mut interactions = Vec::new();
+        let mut origins = Vec::new();
+        let mut parts: Vec<Option<Part>> = read.iter().map(|_| None).collect();
+        for position in order {
+            let (Some(entry), Some(slot)) = (read.get(position), parts.get_mut(position)) else {
+                continue;
+            };
+            let number = interactions.len();
+            let (part, interaction) =
+                self.part(entry, number).map_err(|problem| problem.in_entry(position))?;
+            *slot = Some(part);
+            if let Some(interaction) = interaction {
+                interactions.push(interaction);
+                origins.push(position);
+            }
+        }
+        let outcomes = if interactions.is_empty() {
+            Vec::new()
+        } else {
+            let group = Group { interactions, now: around.setting.now };
+            match self.datastore.apply(group).await? {
+                Applied::Done(outcomes) => outcomes,
+                Applied::Refused(refused) => {
+                    let origin = origins.get(refused.interaction).copied().unwrap_or_default();
+                    return Err(Problem::from(refused.refusal).in_entry(origin));
+                }
+            }
+        };
+        self.parameters.notice(&outcomes);
+        let mut answers = Vec::with_capacity(read.len());
+        for (entry, part) in read.iter().zip(parts) {
+            let answer = self.answer(entry, part, &outcomes).await;
+            answers.push(answer.unwrap_or_else(|problem| refused(&problem)));
+        }
+        Ok(answers)
+    }
+
+    /// What an entry becomes; `number` is the place of its interaction in the group.
+    fn part(&self, entry: &Entry, number: usize) -> Result<(Part, Option<Interaction>), Problem> {
+        let request = &entry.request;
+        let full_url = entry.full_url.clone();
+        let (what, interaction) = match &request.call {
+            Call::Create(name) => ("created", self.create_interaction(request, name, full_url)?),
+            Call::Update(key) => ("updated", self.update_interaction(request, key, full_url)?),
+            Call::ConditionalUpdate(name) => {
+                ("updated", self.conditional_update_interaction(request, name, full_url)?)
+            }
+            Call::Patch(key) => ("patched", self.patch_interaction(request, key)?),
+            Call::ConditionalPatch(name) => {
+                ("patched", self.conditional_patch_interaction(request, name)?)
+            }
+            Call::Delete(key) => ("deleted", self.delete_interaction(request, key)?),
+            Call::ConditionalDelete(name) => {
+                ("deleted", self.conditional_delete_interaction(request, name)?)
+            }
+            Call::Read(key) if !self.filters(request, &key.resource_type)? => {
+                ("read", Interaction::Read { key: key.clone(), version: None })
+            }
+            Call::VersionRead(key, version)
+                if version_number(version).is_some()
+                    && !self.filters(request, &key.resource_type)? =>
+            {
+                let version = version_number(version);
+                ("read", Interaction::Read { key: key.clone(), version })
+            }
+            Call::Search(scope) => {
+                let asked = self.search_asked(request, scope)?;
+                let interaction = Interaction::Search(Box::new(asked.request.clone()));
+                return Ok((Part::Search(number, Box::new(asked)), Some(interaction)));
+            }
+            Call::Operation { name, by_post: true, .. } if name.starts_with("meta-") => {
+                return Err(Problem::bad_request(
+                    IssueCode::NotSupported,
+                    "an operation that changes something can't be part of a transaction",
+                ));
+            }
+            _ => return Ok((Part::Afterwards, None)),
+        };
+        Ok((Part::Interaction(number, what), Some(interaction)))
+    }
+
+    /// Whether a client sees only a part of a type, so that a read needs a look.
+    fn filters(&self, request: &Request, resource_type: &str) -> Result<bool, Problem> {
+        let principal = &request.setting.principal;
+        Ok(principal.require(resource_type, super::access::Permission::Read)?.is_some())
+    }
+
+    async fn answer(
+        &self,
+        entry: &Entry,
+        part: Option<Part>,
+        outcomes: &[Outcome],
+    ) -> Result<Answer, Problem> {
+        let request = &entry.request;
+        match part {
+            None | Some(Part::Afterwards) => {
+                let answer = self.audited(request).await?;
+                Ok(shown(request, answer))
+            }
+            Some(Part::Search(number, asked)) => match outcomes.get(number) {
+                Some(Outcome::Found(page)) => Ok(Answer::text(asked.bundle(request, page))),
+                _ => Err(unanswered()),
+            },
+            Some(Part::Interaction(number, what)) => {
+                let outcome = outcomes.get(number).ok_or_else(unanswered)?;
+                let answer = match (outcome, &request.call) {
+                    (Outcome::Read(found), Call::Read(key) | Call::VersionRead(key, _)) => {
+                        let found = found.as_ref().ok_or_else(|| super::read::missing(key))?;
+                        self.shown(request, found)
+                    }
+                    (outcome, _) => Ok(changed(request, outcome, what)),
+                };
+                let answer = self.told(request, answer).await?;
+                Ok(shown(request, answer))
+            }
+        }
+    }
+}
+
+fn turn(call: &Call) -> Turn {
+    match call {
+        Call::Delete(_) | Call::ConditionalDelete(_) => Turn::Delete,
+        Call::Create(_) => Turn::Post,
+        Call::Update(_)
+        | Call::ConditionalUpdate(_)
+        | Call::Patch(_)
+        | Call::ConditionalPatch(_) => Turn::PutOrPatch,
+        Call::Capabilities
+        | Call::Read(_)
+        | Call::VersionRead(..)
+        | Call::History(_)
+        | Call::Search(_)
+        | Call::Bundle
+        | Call::Operation { .. } => Turn::Get,
+    }
+}
+
+/// Refuses entries that change one resource twice, and `fullUrl`s that come twice. What conditions find is known
+/// only to the datastore, which refuses the same.
+fn refuse_twice(entries: &[Entry]) -> Result<(), Problem> {
+    let mut changed = HashSet::new();
+    let mut full_urls = HashSet::new();
+    for (position, entry) in entries.iter().enumerate() {
+        let target = match &entry.request.call {
+            Call::Update(key) | Call::Patch(key) | Call::Delete(key) => {
+                Some(format!("{}/{}", key.resource_type, key.id))
+            }
+            Call::ConditionalUpdate(name)
+            | Call::ConditionalPatch(name)
+            | Call::ConditionalDelete(name) => {
+                Some(format!("{name}?{}", entry.request.query.encoded()))
+            }
+            _ => None,
+        };
+        if target.is_some_and(|target| !changed.insert(target)) {
+            return Err(twice("another entry changes the same resource").in_entry(position));
+        }
+        // Only what is created or changed is named by its fullUrl.
+        let named = turn(&entry.request.call) != Turn::Get;
+        let full_url = entry.full_url.as_deref().filter(|_| named);
+        if full_url.is_some_and(|url| !full_urls.insert(url)) {
+            return Err(twice("another entry has the same fullUrl").in_entry(position));
+        }
+    }
+    Ok(())
+}
+
+fn twice(text: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, IssueCode::Duplicate, text)
+}

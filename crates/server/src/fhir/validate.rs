@@ -1,0 +1,191 @@
+//! What a resource must be to be stored, and `$validate` (FHIR R4 §3.2.0.4).
+
+use http::StatusCode;
+use pipehat_resource::json::Value;
+use pipehat_resource::outcome::{Issue, IssueCode, locate, operation_outcome};
+use pipehat_resource::validate::Checks;
+use pipehat_store::datastore::ResourceKey;
+
+use super::access::Permission;
+use super::answer::Answer;
+use super::negotiation::ContentKind;
+use super::operation::value_of;
+use super::problem::Problem;
+use super::request::Request;
+use super::resource::Incoming;
+use super::service::FhirService;
+
+impl FhirService {
+    /// A resource that may be stored.
+    pub(super) fn validated(&self, incoming: Incoming) -> Result<Value, Problem> {
+        self.check(incoming.resource(), incoming.text())?;
+        Ok(incoming.into_resource())
+    }
+
+    /// Refuses a resource that must not be stored.
+    ///
+    /// # Errors
+    /// 400 where it is no resource of R4 by its structure, 422 where it is one that breaks a rule (FHIR R4
+    /// §3.1.0.4.1).
+    pub(super) fn check(&self, resource: &Value, text: Option<&str>) -> Result<(), Problem> {
+        let issues = self.findings(resource, text);
+        if !issues.iter().any(Issue::is_error) {
+            return Ok(());
+        }
+        let basic = |issue: &Issue| {
+            matches!(
+                issue.code,
+                IssueCode::Structure | IssueCode::Required | IssueCode::Value | IssueCode::Invalid
+            )
+        };
+        let status = if issues.iter().filter(|issue| issue.is_error()).any(basic) {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::UNPROCESSABLE_ENTITY
+        };
+        Err(Problem::of(status, &issues))
+    }
+
+    /// Everything there is to say about a resource.
+    pub(super) fn findings(&self, resource: &Value, text: Option<&str>) -> Vec<Issue> {
+        let mut issues = pipehat_resource::validate::validate(resource, Checks::All);
+        let valid = !issues.iter().any(Issue::is_error);
+        if valid && resource.resource_type() == Some("SearchParameter") {
+            issues.extend(self.parameters.findings(resource));
+        }
+        if let Some(text) = text {
+            locate(&mut issues, text);
+        }
+        issues
+    }
+
+    /// `$validate`: always an OperationOutcome, with 200, unless the call itself is wrong.
+    pub(super) async fn validate(
+        &self,
+        request: &Request,
+        resource_type: &str,
+        key: Option<&ResourceKey>,
+    ) -> Result<Answer, Problem> {
+        request.setting.principal.require(resource_type, Permission::Read)?;
+        let asked = Asked::read(request)?;
+        let issues = match (asked.mode, asked.resource) {
+            (Mode::Delete, _) => {
+                let Some(key) = key else {
+                    return Err(Problem::bad_request(
+                        IssueCode::Required,
+                        "mode `delete` is about a resource: call it on Type/id",
+                    )
+                    .at_location("mode"));
+                };
+                self.visible(request, key, None).await?;
+                Vec::new()
+            }
+            (mode, None) => {
+                // Without a resource, the one that stands there is looked at.
+                let Some(key) = key.filter(|_| mode == Mode::Any) else {
+                    return Err(Problem::bad_request(
+                        IssueCode::Required,
+                        "there is no resource to validate",
+                    ));
+                };
+                let found = self.visible(request, key, None).await?;
+                let body = found.body.as_deref().unwrap_or_default();
+                match pipehat_resource::json::parse(body.as_bytes()) {
+                    Ok(resource) => self.findings(&resource, None),
+                    Err(error) => vec![Issue::error(IssueCode::Structure, error.to_string())],
+                }
+            }
+            (mode, Some((resource, text))) => {
+                let mut issues = self.findings(&resource, text);
+                if resource.resource_type() != Some(resource_type) {
+                    let text = format!("expected a resource of the type {resource_type}");
+                    issues.push(Issue::error(IssueCode::Value, text).at("resourceType"));
+                }
+                let expected = key.map(|key| key.id.as_str());
+                let id_at = || format!("{resource_type}.id");
+                match (mode, resource.id(), expected) {
+                    (Mode::Update, None, _) => issues.push(
+                        Issue::error(IssueCode::Required, "an update needs an id").at(id_at()),
+                    ),
+                    (Mode::Update | Mode::Any, Some(id), Some(expected)) if id != expected => {
+                        issues.push(
+                            Issue::error(IssueCode::Value, "the id is not that of the address")
+                                .at(id_at()),
+                        );
+                    }
+                    _ => {}
+                }
+                issues
+            }
+        };
+        let mut issues = issues;
+        if asked.profile {
+            issues.push(Issue::warning(
+                IssueCode::NotSupported,
+                "the profile was not looked at: this server validates against R4 itself",
+            ));
+        }
+        Ok(Answer::made(&operation_outcome(&issues)))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Any,
+    Create,
+    Update,
+    Delete,
+}
+
+struct Asked<'r> {
+    mode: Mode,
+    profile: bool,
+    resource: Option<(Value, Option<&'r str>)>,
+}
+
+impl<'r> Asked<'r> {
+    fn read(request: &'r Request) -> Result<Self, Problem> {
+        let mut mode = request.query.first("mode").map(str::to_owned);
+        let mut profile = request.query.first("profile").is_some();
+        let mut resource = None;
+        if !request.content.is_empty() {
+            let body = request.content.resource()?;
+            if body.resource_type() == Some("Parameters") {
+                for parameter in body.items("parameter") {
+                    match parameter.text("name") {
+                        Some("resource") => {
+                            resource = parameter.get("resource").cloned().map(|one| (one, None));
+                        }
+                        Some("mode") => {
+                            mode = value_of(parameter).and_then(Value::as_str).map(str::to_owned);
+                        }
+                        Some("profile") => profile = true,
+                        _ => {}
+                    }
+                }
+            } else {
+                let text = match &request.content {
+                    super::request::Content::Bytes(ContentKind::Resource, bytes) => {
+                        std::str::from_utf8(bytes).ok()
+                    }
+                    _ => None,
+                };
+                resource = Some((body, text));
+            }
+        }
+        let mode = match mode.as_deref() {
+            None | Some("profile") => Mode::Any,
+            Some("create") => Mode::Create,
+            Some("update") => Mode::Update,
+            Some("delete") => Mode::Delete,
+            Some(_) => {
+                return Err(Problem::bad_request(
+                    IssueCode::CodeInvalid,
+                    "mode is create, update, delete or profile",
+                )
+                .at_location("mode"));
+            }
+        };
+        Ok(Self { mode, profile, resource })
+    }
+}

@@ -1,0 +1,105 @@
+//! Who may do what, and what the audit is told.
+
+use std::sync::Arc;
+
+use pipehat_server::fhir::{
+    Access, AccessRequest, Decision, FhirOptions, Permission, Principal, Scope, Scopes,
+};
+use serde_json::json;
+
+use crate::harness::Server;
+
+#[tokio::test]
+async fn nothing_but_the_capabilities_is_open() {
+    let server = Server::new();
+    for header in
+        ["authorization: none", "authorization: Bearer wrong", "authorization: Basic eDp5"]
+    {
+        for path in ["/Patient", "/Patient/p", "/", "/Nothing", "/_history", "/$reindex"] {
+            let reply = server.send(&format!("GET {path}"), header, "").await.refused(401, "login");
+            assert!(reply.header("www-authenticate").starts_with("Bearer"), "{path}");
+        }
+        server.send("POST /Patient", header, "{}").await.expect(401);
+    }
+    server.send("GET /metadata", "authorization: none", "").await.expect(200);
+}
+
+struct Fixed(Scopes);
+
+impl Access for Fixed {
+    fn principal<'a>(&'a self, _: AccessRequest<'a>) -> Decision<'a> {
+        let principal = Principal { client: "lab".into(), scopes: self.0.clone() };
+        Box::pin(std::future::ready(Ok(principal)))
+    }
+}
+
+fn scope(resource_type: Option<&str>, may: &[Permission]) -> Scope {
+    Scope { resource_type: resource_type.map(str::to_owned), may: may.to_vec(), filter: None }
+}
+
+#[tokio::test]
+async fn scopes_bound_what_a_client_does() {
+    use Permission::{Create, Read, Search};
+    let scopes = [scope(Some("Patient"), &[Read, Search]), scope(Some("Observation"), &[Create])];
+    let access = Arc::new(Fixed(Scopes::Some(scopes.into())));
+    let server = Server::with(access, FhirOptions::default());
+    let patient = json!({ "resourceType": "Patient", "id": "p" });
+    server.get("/Patient/p").await.expect(404);
+    server.get("/Patient").await.expect(200);
+    server.json("POST /Patient", &patient).await.refused(403, "forbidden");
+    server.json("PUT /Patient/p", &patient).await.refused(403, "forbidden");
+    server.send("DELETE /Patient/p", "", "").await.refused(403, "forbidden");
+    server.get("/Observation/o").await.refused(403, "forbidden");
+    server.get("/Observation").await.refused(403, "forbidden");
+    server.get("/_history").await.refused(403, "forbidden");
+    server.get("/Observation/_history").await.refused(403, "forbidden");
+    let observation = json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+        "subject": { "reference": "Patient/p" } });
+    server.json("POST /Observation", &observation).await.expect(201);
+    let all = server.get("/?_type=Patient,Observation").await;
+    all.refused(403, "forbidden");
+    assert!(server.get("/").await.expect(200).entries().is_empty(), "observations stay hidden");
+    let batch = json!({ "resourceType": "Bundle", "type": "batch", "entry": [
+        { "request": { "method": "POST", "url": "Patient" }, "resource": { "resourceType": "Patient" } } ] });
+    let reply = server.json("POST /", &batch).await.expect(200).value();
+    assert_eq!(reply["entry"][0]["response"]["status"], "403 Forbidden");
+    let transaction = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "request": { "method": "POST", "url": "Patient" }, "resource": { "resourceType": "Patient" } } ] });
+    server.json("POST /", &transaction).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn every_access_is_told() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    server.get("/Patient/p").await;
+    server.get("/Patient/never").await;
+    server.get("/Patient?family=x").await;
+    server.send("GET /Patient/p", "authorization: none", "").await;
+    let batch = json!({ "resourceType": "Bundle", "type": "batch",
+        "entry": [{ "request": { "method": "GET", "url": "Patient/p" } }] });
+    server.json("POST /", &batch).await;
+    let told: Vec<String> = server
+        .audited()
+        .iter()
+        .map(|fact| {
+            let resource = fact.resource.as_ref().map_or("-", |key| key.id.as_str());
+            let query = fact.query.as_deref().unwrap_or("-");
+            let client = fact.client.as_deref().unwrap_or("-");
+            assert!(fact.peer.is_some() && !fact.request_id.is_empty());
+            format!("{client} {} {resource} {query} {}", fact.interaction, fact.status.as_u16())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "token update p - 201",
+            "token read p - 200",
+            "token read never - 404",
+            "token search-type - family=x 200",
+            "- GET - - 401",
+            "token read p - 200",
+            "token batch - - 200",
+        ]
+    );
+}

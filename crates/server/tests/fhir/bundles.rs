@@ -1,0 +1,238 @@
+//! batch and transaction.
+
+use serde_json::{Value, json};
+
+use crate::harness::{BASE, Server};
+
+fn bundle(kind: &str, entries: Vec<Value>) -> Value {
+    json!({ "resourceType": "Bundle", "type": kind, "entry": entries })
+}
+
+fn entry(method: &str, url: &str, resource: Option<Value>) -> Value {
+    let mut entry = json!({ "request": { "method": method, "url": url } });
+    if let Some(resource) = resource {
+        entry["resource"] = resource;
+    }
+    entry
+}
+
+fn statuses(bundle: &Value) -> Vec<&str> {
+    let entries = bundle["entry"].as_array().expect("entries");
+    entries.iter().map(|entry| entry["response"]["status"].as_str().expect("a status")).collect()
+}
+
+fn observation(subject: &str) -> Value {
+    json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+        "subject": { "reference": subject } })
+}
+
+#[tokio::test]
+async fn entries_of_a_batch_stand_alone() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    let batch = bundle(
+        "batch",
+        vec![
+            entry("POST", "Patient", Some(json!({ "resourceType": "Patient" }))),
+            entry("POST", "Patient", Some(json!({ "resourceType": "Patient", "active": "yes" }))),
+            entry("GET", "Patient/p", None),
+            entry("GET", "Patient/never", None),
+            entry("GET", "/Patient?_id=p", None),
+            entry("DELETE", "Patient/p", None),
+            entry("POST", "", Some(json!({ "resourceType": "Bundle", "type": "batch" }))),
+            json!({ "resource": { "resourceType": "Patient" } }),
+            entry("GET", "Nothing/1", None),
+            entry("GET", "metadata", None),
+        ],
+    );
+    let reply = server.json("POST /", &batch).await.expect(200).value();
+    assert_eq!(reply["type"], "batch-response");
+    let expected = [
+        "201 Created",
+        "400 Bad Request",
+        "200 OK",
+        "404 Not Found",
+        "200 OK",
+        "204 No Content",
+        "400 Bad Request",
+        "400 Bad Request",
+        "404 Not Found",
+        "200 OK",
+    ];
+    assert_eq!(statuses(&reply), expected);
+    let first = &reply["entry"][0];
+    assert_eq!(first["resource"]["resourceType"], "Patient");
+    assert_eq!(first["response"]["etag"], "W/\"1\"");
+    let id = first["resource"]["id"].as_str().expect("an id");
+    assert_eq!(first["response"]["location"], format!("{BASE}/Patient/{id}/_history/1"));
+    assert_eq!(first["fullUrl"], format!("{BASE}/Patient/{id}"));
+    let refused = &reply["entry"][1]["response"]["outcome"];
+    assert_eq!(refused["resourceType"], "OperationOutcome");
+    assert_eq!(refused["issue"][0]["expression"][0], "Patient.active");
+    assert_eq!(reply["entry"][4]["resource"]["type"], "searchset");
+    assert_eq!(reply["entry"][4]["resource"]["total"], 1);
+}
+
+#[tokio::test]
+async fn a_transaction_is_whole() {
+    let server = Server::new();
+    let patient = json!({ "resourceType": "Patient" });
+    let mut broken = bundle(
+        "transaction",
+        vec![
+            entry("POST", "Patient", Some(patient.clone())),
+            entry("POST", "Patient", Some(json!({ "resourceType": "Patient", "active": 1 }))),
+        ],
+    );
+    let refused = server.json("POST /", &broken).await.expect(400).value();
+    assert_eq!(refused["issue"][0]["expression"][0], "Bundle.entry[1].resource.active");
+    assert_eq!(server.get("/Patient").await.value()["total"], 0);
+    broken["entry"][1] =
+        entry("PUT", "Patient/p", Some(json!({ "resourceType": "Patient", "id": "p" })));
+    broken["entry"][1]["request"]["ifMatch"] = "W/\"3\"".into();
+    let refused = server.json("POST /", &broken).await.refused(412, "conflict").value();
+    assert_eq!(refused["issue"][0]["expression"][0], "Bundle.entry[1]");
+    assert_eq!(server.get("/Patient").await.value()["total"], 0);
+}
+
+#[tokio::test]
+async fn entries_are_processed_in_order_and_answered_in_theirs() {
+    let server = Server::new();
+    server
+        .put(&json!({ "resourceType": "Patient", "id": "old",
+        "identifier": [{ "system": "urn:mrn", "value": "1" }] }))
+        .await;
+    let mut create = entry(
+        "POST",
+        "Patient",
+        Some(json!({ "resourceType": "Patient",
+        "identifier": [{ "system": "urn:mrn", "value": "1" }] })),
+    );
+    create["request"]["ifNoneExist"] = "identifier=urn:mrn|1".into();
+    // The search sees what was put, the create no longer sees what is deleted.
+    let transaction = bundle(
+        "transaction",
+        vec![
+            entry("GET", "Patient?_sort=_id", None),
+            entry("PUT", "Patient/a", Some(json!({ "resourceType": "Patient", "id": "a" }))),
+            create,
+            entry("DELETE", "Patient/old", None),
+            entry("GET", "Patient/a", None),
+            entry("GET", "Patient/never", None),
+        ],
+    );
+    let reply = server.json("POST /", &transaction).await.expect(200).value();
+    assert_eq!(reply["type"], "transaction-response");
+    let expected =
+        ["200 OK", "201 Created", "201 Created", "204 No Content", "200 OK", "404 Not Found"];
+    assert_eq!(statuses(&reply), expected);
+    assert_eq!(reply["entry"][0]["resource"]["total"], 2);
+    assert_eq!(reply["entry"][4]["resource"]["id"], "a");
+    assert_eq!(reply["entry"][5]["response"]["outcome"]["issue"][0]["code"], "not-found");
+}
+
+#[tokio::test]
+async fn references_within_a_transaction_are_resolved() {
+    let server = Server::new();
+    server
+        .put(&json!({ "resourceType": "Practitioner", "id": "dr",
+        "identifier": [{ "system": "urn:npi", "value": "9" }] }))
+        .await;
+    let mut patient = entry(
+        "POST",
+        "Patient",
+        Some(json!({ "resourceType": "Patient",
+        "identifier": [{ "system": "urn:mrn", "value": "1" }] })),
+    );
+    patient["fullUrl"] = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a".into();
+    patient["request"]["ifNoneExist"] = "identifier=urn:mrn|1".into();
+    let mut resource = observation("urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a");
+    resource["performer"] = json!([{ "reference": "Practitioner?identifier=urn:npi|9" }]);
+    let transaction =
+        bundle("transaction", vec![entry("POST", "Observation", Some(resource)), patient]);
+    for turn in ["201 Created", "200 OK"] {
+        let reply = server.json("POST /", &transaction).await.expect(200).value();
+        assert_eq!(statuses(&reply), ["201 Created", turn]);
+        let id = reply["entry"][1]["resource"]["id"].as_str().expect("an id");
+        let stored = &reply["entry"][0]["resource"];
+        assert_eq!(stored["subject"]["reference"], format!("Patient/{id}"));
+        assert_eq!(stored["performer"][0]["reference"], "Practitioner/dr");
+    }
+    let mut lost = observation("Patient?identifier=urn:mrn|none");
+    let transaction = |resource: &Value| {
+        bundle("transaction", vec![entry("POST", "Observation", Some(resource.clone()))])
+    };
+    server.json("POST /", &transaction(&lost)).await.expect(412);
+    lost["subject"]["reference"] = "Patient/1".into();
+    server.json("POST /", &transaction(&lost)).await.expect(200);
+}
+
+#[tokio::test]
+async fn nothing_is_changed_twice() {
+    let server = Server::new();
+    let patient = || Some(json!({ "resourceType": "Patient", "id": "p" }));
+    let twice = bundle(
+        "transaction",
+        vec![entry("PUT", "Patient/p", patient()), entry("DELETE", "Patient/p", None)],
+    );
+    server.json("POST /", &twice).await.refused(400, "duplicate");
+    let mut one = entry("POST", "Patient", patient());
+    one["fullUrl"] = "urn:uuid:1".into();
+    let same = bundle("transaction", vec![one.clone(), one]);
+    server.json("POST /", &same).await.refused(400, "duplicate");
+    server
+        .put(&json!({ "resourceType": "Patient", "id": "p",
+        "identifier": [{ "system": "urn:mrn", "value": "1" }] }))
+        .await;
+    let hidden = bundle(
+        "transaction",
+        vec![
+            entry("PUT", "Patient/p", patient()),
+            entry(
+                "PUT",
+                "Patient?identifier=urn:mrn|1",
+                Some(json!({ "resourceType": "Patient" })),
+            ),
+        ],
+    );
+    server.json("POST /", &hidden).await.expect(400);
+}
+
+#[tokio::test]
+async fn prefer_counts_for_entries() {
+    let server = Server::new();
+    let bundle = bundle(
+        "transaction",
+        vec![entry("POST", "Patient", Some(json!({ "resourceType": "Patient" })))],
+    );
+    let headers = "content-type: application/fhir+json\nprefer: return=minimal";
+    let reply = server.send("POST /", headers, bundle.to_string()).await.expect(200).value();
+    assert!(reply["entry"][0].get("resource").is_none());
+    assert!(reply["entry"][0]["response"]["location"].is_string());
+}
+
+#[tokio::test]
+async fn what_is_no_batch_is_refused() {
+    let server = Server::new();
+    server.json("POST /", &json!({ "resourceType": "Patient" })).await.refused(400, "value");
+    for kind in ["collection", "history", "document"] {
+        server.json("POST /", &bundle(kind, Vec::new())).await.refused(400, "value");
+    }
+    let empty = server.json("POST /", &bundle("transaction", Vec::new())).await.expect(200).value();
+    assert!(empty.get("entry").is_none());
+    let many = vec![entry("GET", "Patient/p", None); 10_001];
+    server.json("POST /", &bundle("batch", many)).await.refused(413, "too-long");
+}
+
+#[tokio::test]
+async fn patches_in_transactions_come_as_binaries() {
+    use base64::Engine;
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    let patch = r#"[{"op":"add","path":"/active","value":true}]"#;
+    let data = base64::engine::general_purpose::STANDARD.encode(patch);
+    let binary = json!({ "resourceType": "Binary", "contentType": "application/json-patch+json", "data": data });
+    let transaction = bundle("transaction", vec![entry("PATCH", "Patient/p", Some(binary))]);
+    let reply = server.json("POST /", &transaction).await.expect(200).value();
+    assert_eq!(reply["entry"][0]["resource"]["active"], true);
+}

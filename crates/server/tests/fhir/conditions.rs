@@ -1,0 +1,157 @@
+//! Conditions: If-Match, If-None-Match, If-Modified-Since, If-None-Exist, searches as addresses.
+
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+fn patient(id: Option<&str>, identifier: &str) -> Value {
+    let mut patient = json!({ "resourceType": "Patient",
+        "identifier": [{ "system": "urn:mrn", "value": identifier }] });
+    if let Some(id) = id {
+        patient["id"] = id.into();
+    }
+    patient
+}
+
+#[tokio::test]
+async fn updates_with_if_match() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    let check = |tag: &'static str, active: bool, status: u16| {
+        let server = &server;
+        async move {
+            let body =
+                json!({ "resourceType": "Patient", "id": "p", "active": active }).to_string();
+            let headers = format!("content-type: application/fhir+json\nif-match: {tag}");
+            server.send("PUT /Patient/p", &headers, body).await.expect(status)
+        }
+    };
+    check("W/\"1\"", true, 200).await;
+    check("W/\"1\"", false, 412).await.refused(412, "conflict");
+    check("\"2\"", false, 200).await;
+    check("W/\"abc\"", true, 412).await;
+    check("*", true, 200).await;
+    let body = json!({ "resourceType": "Patient", "id": "new" }).to_string();
+    for tag in ["*", "W/\"1\""] {
+        let headers = format!("content-type: application/fhir+json\nif-match: {tag}");
+        server.send("PUT /Patient/new", &headers, body.clone()).await.expect(412);
+    }
+    let absent = "content-type: application/fhir+json\nif-none-match: *";
+    server.send("PUT /Patient/new", absent, body.clone()).await.expect(201);
+    server.send("PUT /Patient/new", absent, body).await.expect(412);
+    server.send("DELETE /Patient/p", "if-match: W/\"1\"", "").await.expect(412);
+    server.send("DELETE /Patient/p", "if-match: W/\"4\"", "").await.expect(204);
+}
+
+#[tokio::test]
+async fn reads_of_what_is_known() {
+    let server = Server::new();
+    let put = server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    let check = |header: String, status: u16| {
+        let server = &server;
+        async move {
+            let reply = server.send("GET /Patient/p", &header, "").await.expect(status);
+            assert_eq!(reply.header("etag"), "W/\"1\"", "{header}");
+            assert_eq!(reply.body.is_empty(), status == 304, "{header}");
+        }
+    };
+    check("if-none-match: W/\"1\"".to_owned(), 304).await;
+    check("if-none-match: W/\"2\"".to_owned(), 200).await;
+    check(format!("if-modified-since: {}", put.header("last-modified")), 304).await;
+    check("if-modified-since: Wed, 21 Oct 2015 07:28:00 GMT".to_owned(), 200).await;
+}
+
+#[tokio::test]
+async fn conditional_creates() {
+    let server = Server::new();
+    let send = |condition: &'static str| {
+        let server = &server;
+        async move {
+            let headers =
+                format!("content-type: application/fhir+json\nif-none-exist: {condition}");
+            server.send("POST /Patient", &headers, patient(None, "1").to_string()).await
+        }
+    };
+    let first = send("identifier=urn:mrn|1").await.expect(201);
+    let second = send("identifier=urn:mrn|1").await.expect(200);
+    assert_eq!(first.id(), second.id());
+    assert_eq!(second.header("location"), first.header("location"));
+    server.put(&patient(Some("other"), "1")).await;
+    send("identifier=urn:mrn|1").await.refused(412, "multiple-matches");
+    send("nothing=1").await.refused(400, "not-supported");
+    send("?").await.refused(400, "required");
+}
+
+#[tokio::test]
+async fn conditional_updates() {
+    let server = Server::new();
+    let put = |body: Value| {
+        let server = &server;
+        async move { server.json("PUT /Patient?identifier=urn:mrn|1", &body).await }
+    };
+    let created = put(patient(None, "1")).await.expect(201);
+    let id = created.id();
+    let mut changed = patient(None, "1");
+    changed["active"] = true.into();
+    let updated = put(changed.clone()).await.expect(200);
+    assert_eq!(updated.id(), id);
+    changed["id"] = "different".into();
+    put(changed).await.refused(400, "value");
+    server.put(&patient(Some("other"), "1")).await;
+    put(patient(None, "1")).await.refused(412, "multiple-matches");
+    let named = server.json("PUT /Patient?identifier=urn:mrn|9", &patient(Some("nine"), "9")).await;
+    assert_eq!(named.expect(201).id(), "nine");
+    server.json("PUT /Patient", &patient(None, "1")).await.refused(400, "required");
+}
+
+#[tokio::test]
+async fn conditional_patches_and_deletes() {
+    let server = Server::new();
+    server.put(&patient(Some("a"), "1")).await;
+    server.put(&patient(Some("b"), "2")).await;
+    server.put(&patient(Some("c"), "2")).await;
+    let patch = |query: &'static str| {
+        let headers = "content-type: application/json-patch+json";
+        let body = r#"[{"op":"add","path":"/active","value":true}]"#;
+        let server = &server;
+        async move { server.send(&format!("PATCH /Patient?{query}"), headers, body).await }
+    };
+    assert_eq!(patch("identifier=urn:mrn|1").await.expect(200).value()["active"], true);
+    patch("identifier=urn:mrn|2").await.refused(412, "multiple-matches");
+    patch("identifier=urn:mrn|3").await.refused(404, "not-found");
+    let delete = |query: &'static str| {
+        let server = &server;
+        async move { server.send(&format!("DELETE /Patient{query}"), "", "").await }
+    };
+    delete("?identifier=urn:mrn|2").await.refused(412, "multiple-matches");
+    delete("").await.refused(400, "required");
+    delete("?identifier=urn:mrn|1").await.expect(204);
+    server.get("/Patient/a").await.expect(410);
+    delete("?identifier=urn:mrn|1").await.expect(204);
+}
+
+#[tokio::test]
+async fn parallel_conditional_creates_make_one() {
+    let server = Server::new();
+    let headers = "content-type: application/fhir+json\nif-none-exist: identifier=urn:mrn|1";
+    let sends =
+        (0..20).map(|_| server.send("POST /Patient", headers, patient(None, "1").to_string()));
+    let replies = futures_util::future::join_all(sends).await;
+    let created = replies.iter().filter(|reply| reply.status == 201).count();
+    let found = replies.iter().filter(|reply| reply.status == 200).count();
+    assert_eq!((created, found), (1, 19));
+}
+
+#[tokio::test]
+async fn parallel_updates_with_if_match_lose_nothing() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    let send = |number: usize| {
+        let body = json!({ "resourceType": "Patient", "id": "p", "name": [{ "text": format!("n{number}") }] });
+        let headers = "content-type: application/fhir+json\nif-match: W/\"1\"";
+        server.send("PUT /Patient/p", headers, body.to_string())
+    };
+    let replies = futures_util::future::join_all((0..20).map(send)).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    assert_eq!(replies.iter().filter(|reply| reply.status == 412).count(), 19);
+}

@@ -1,0 +1,141 @@
+//! Operations, capabilities, search parameters as resources.
+
+use serde_json::{Value, json};
+
+use crate::harness::{BASE, Server};
+
+#[tokio::test]
+async fn capabilities_are_told_without_a_token() {
+    let server = Server::new();
+    let reply = server.send("GET /metadata", "authorization: none", "").await.expect(200);
+    let statement = reply.value();
+    assert_eq!(statement["resourceType"], "CapabilityStatement");
+    assert_eq!(statement["fhirVersion"], "4.0.1");
+    assert_eq!(statement["implementation"]["url"], BASE);
+    let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+    assert!(resources.len() > 140, "{}", resources.len());
+    let patient = resources.iter().find(|resource| resource["type"] == "Patient");
+    let patient = patient.expect("Patient");
+    let codes: Vec<&str> = patient["interaction"]
+        .as_array()
+        .expect("interactions")
+        .iter()
+        .filter_map(|one| one["code"].as_str())
+        .collect();
+    assert!(codes.contains(&"patch") && codes.contains(&"history-instance"));
+    let parameters = patient["searchParam"].as_array().expect("parameters");
+    let birthdate = parameters.iter().find(|one| one["name"] == "birthdate").expect("birthdate");
+    assert_eq!(birthdate["type"], "date");
+    assert_eq!(birthdate["definition"], "http://hl7.org/fhir/SearchParameter/individual-birthdate");
+    let reverse = patient["searchRevInclude"].as_array().expect("reverse includes");
+    assert!(reverse.contains(&json!("Observation:subject")));
+    server.get("/metadata?mode=full").await.expect(200);
+    server.get("/metadata?mode=terminology").await.refused(404, "not-supported");
+    // It is valid itself.
+    let outcome = server.json("POST /CapabilityStatement/$validate", &statement).await.expect(200);
+    assert_eq!(errors(&outcome.value()), Vec::<String>::new());
+}
+
+fn errors(outcome: &Value) -> Vec<String> {
+    let issues = outcome["issue"].as_array().expect("issues");
+    issues.iter().filter(|issue| issue["severity"] == "error").map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn resources_are_validated_without_being_stored() {
+    let server = Server::new();
+    let valid = json!({ "resourceType": "Patient", "active": true });
+    let wrong = json!({ "resourceType": "Patient", "active": "yes" });
+    let count = |path: &'static str, body: Value| {
+        let server = &server;
+        async move {
+            let outcome = server.json(&format!("POST {path}"), &body).await.expect(200).value();
+            assert_eq!(outcome["resourceType"], "OperationOutcome", "{path}");
+            errors(&outcome).len()
+        }
+    };
+    assert_eq!(count("/Patient/$validate", valid.clone()).await, 0);
+    assert_eq!(count("/Patient/$validate", wrong.clone()).await, 1);
+    assert_eq!(count("/Observation/$validate", valid.clone()).await, 1);
+    let parameters = |resource: &Value, mode: &str| {
+        json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "resource", "resource": resource }, { "name": "mode", "valueCode": mode } ] })
+    };
+    assert_eq!(count("/Patient/$validate", parameters(&valid, "create")).await, 0);
+    assert_eq!(count("/Patient/$validate", parameters(&wrong, "create")).await, 1);
+    assert_eq!(count("/Patient/$validate", parameters(&valid, "update")).await, 1);
+    assert_eq!(
+        count("/Patient/p/$validate?mode=update", json!({ "resourceType": "Patient", "id": "q" }))
+            .await,
+        1
+    );
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    assert_eq!(
+        server.get("/Patient/p/$validate").await.expect(200).value()["issue"][0]["severity"],
+        "information"
+    );
+    server.get("/Patient/p/$validate?mode=delete").await.expect(200);
+    server.get("/Patient/never/$validate?mode=delete").await.expect(404);
+    server.get("/Patient/p/$validate?mode=other").await.refused(400, "code-invalid");
+    server.get("/Patient/$validate").await.refused(400, "required");
+    assert_eq!(server.get("/Patient").await.value()["total"], 1);
+}
+
+#[tokio::test]
+async fn meta_is_read_and_changed() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    let add = |meta: Value| {
+        json!({ "resourceType": "Parameters",
+        "parameter": [{ "name": "meta", "valueMeta": meta }] })
+    };
+    let tag = json!({ "system": "urn:t", "code": "x" });
+    let reply =
+        server.json("POST /Patient/p/$meta-add", &add(json!({ "tag": [tag] }))).await.expect(200);
+    let meta = reply.value()["parameter"][0]["valueMeta"].clone();
+    assert_eq!((meta["tag"][0].clone(), meta["versionId"].clone()), (tag.clone(), json!("2")));
+    let again =
+        server.json("POST /Patient/p/$meta-add", &add(json!({ "tag": [tag] }))).await.expect(200);
+    assert_eq!(again.value()["parameter"][0]["valueMeta"]["versionId"], "2");
+    let read = server.get("/Patient/p/$meta").await.expect(200).value();
+    assert_eq!(read["parameter"][0]["valueMeta"], meta);
+    let before = server.get("/Patient/p/_history/1/$meta").await.expect(200).value();
+    assert!(before["parameter"][0]["valueMeta"].get("tag").is_none());
+    let reply = server
+        .json("POST /Patient/p/$meta-delete", &add(json!({ "tag": [tag] })))
+        .await
+        .expect(200);
+    assert!(reply.value()["parameter"][0]["valueMeta"].get("tag").is_none());
+    server
+        .json("POST /Patient/p/$meta-add", &json!({ "resourceType": "Parameters" }))
+        .await
+        .refused(400, "required");
+    server.json("POST /Patient/never/$meta-add", &add(json!({}))).await.expect(404);
+    server.get("/Patient/p/$meta-add").await.expect(405);
+}
+
+#[tokio::test]
+async fn unknown_operations_are_refused() {
+    let server = Server::new();
+    server.get("/$nothing").await.refused(404, "not-supported");
+    server.get("/Patient/$everything").await.refused(404, "not-supported");
+    server.json("POST /Patient/p/$expunge", &json!({})).await.refused(404, "not-supported");
+}
+
+#[tokio::test]
+async fn search_parameters_must_make_sense() {
+    let server = Server::new();
+    let parameter = |status: &str, expression: &str| {
+        json!({ "resourceType": "SearchParameter",
+        "url": "http://example.org/sp", "name": "x", "status": status, "description": "x",
+        "code": "own", "base": ["Patient"], "type": "string", "expression": expression })
+    };
+    server.json("POST /SearchParameter", &parameter("active", "Patient.name.(")).await.expect(422);
+    server.json("POST /SearchParameter", &parameter("draft", "Patient.name.(")).await.expect(201);
+    server
+        .json("POST /SearchParameter", &parameter("active", "Patient.name.text"))
+        .await
+        .expect(201);
+    let progress = server.get("/$reindex").await.expect(200).value();
+    assert_eq!(progress["parameter"][0], json!({ "name": "state", "valueCode": "idle" }));
+}

@@ -1,0 +1,198 @@
+//! search, as far as the API is concerned: forms, pages, links, compartments. What is found by which parameter is the
+//! matter of other crates' tests.
+
+use serde_json::json;
+
+use crate::harness::{BASE, Server};
+
+async fn people(server: &Server) {
+    for (id, family) in [("a", "Adams"), ("b", "Brown"), ("c", "Clark")] {
+        server
+            .put(&json!({ "resourceType": "Patient", "id": id, "name": [{ "family": family }] }))
+            .await;
+        server
+            .put(
+                &json!({ "resourceType": "Observation", "id": format!("o-{id}"), "status": "final",
+                "code": { "text": "x" }, "subject": { "reference": format!("Patient/{id}") } }),
+            )
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_search_is_a_bundle() {
+    let server = Server::new();
+    people(&server).await;
+    let reply = server.get("/Patient?family=ada").await.expect(200);
+    let bundle = reply.value();
+    assert_eq!(bundle["resourceType"], "Bundle");
+    assert_eq!(bundle["type"], "searchset");
+    assert_eq!(bundle["total"], 1);
+    assert_eq!(bundle["link"][0]["relation"], "self");
+    assert_eq!(bundle["link"][0]["url"], format!("{BASE}/Patient?family=ada"));
+    assert_eq!(bundle["entry"][0]["fullUrl"], format!("{BASE}/Patient/a"));
+    assert_eq!(bundle["entry"][0]["search"]["mode"], "match");
+    assert_eq!(server.get("/Patient?family=zzz").await.expect(200).value()["total"], 0);
+}
+
+#[tokio::test]
+async fn searches_by_post_merge_form_and_address() {
+    let server = Server::new();
+    people(&server).await;
+    let form = "content-type: application/x-www-form-urlencoded";
+    let reply =
+        server.send("POST /Patient/_search?family=ada", form, "_id=a%2Cb").await.expect(200);
+    assert_eq!(reply.entries(), ["Patient/a"]);
+    assert_eq!(reply.link("self").as_deref(), Some("/Patient?family=ada&_id=a,b"));
+    let empty = server.send("POST /Patient/_search", form, "").await.expect(200);
+    assert_eq!(empty.entries().len(), 3);
+    server.json("POST /Patient/_search", &json!({})).await.expect(415);
+    server.send("POST /Patient/_search", form, "a=%zz").await.refused(400, "value");
+    let all = server.send("POST /_search", form, "_type=Patient,Observation").await.expect(200);
+    assert_eq!(all.entries().len(), 6);
+}
+
+#[tokio::test]
+async fn pages_hold_while_others_write() {
+    let server = Server::new();
+    people(&server).await;
+    let mut path = "/Patient?_sort=family&_count=1".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let page = server.get(&path).await.expect(200);
+        seen.extend(page.entries());
+        assert!(page.link("self").is_some());
+        if seen.len() > 1 {
+            assert_eq!(page.link("first").as_deref(), Some("/Patient?_sort=family&_count=1"));
+        }
+        let number = seen.len();
+        server
+            .put(&json!({ "resourceType": "Patient", "id": format!("new{number}"),
+            "name": [{ "family": "Aaron" }] }))
+            .await;
+        match page.link("next") {
+            Some(next) => path = next,
+            None => break,
+        }
+        assert!(number < 10);
+    }
+    assert_eq!(seen, ["Patient/a", "Patient/b", "Patient/c"]);
+    server.get("/Patient?_after=nonsense").await.refused(400, "value");
+}
+
+#[tokio::test]
+async fn totals_and_counts() {
+    let server = Server::new();
+    people(&server).await;
+    for query in ["_summary=count", "_count=0"] {
+        let reply = server.get(&format!("/Patient?{query}")).await.expect(200);
+        assert_eq!(reply.value()["total"], 3, "{query}");
+        assert!(reply.value().get("entry").is_none(), "{query}");
+        assert_eq!(reply.link("next"), None);
+    }
+    let page = server.get("/Patient?_count=2&_total=accurate").await.expect(200);
+    assert_eq!((page.value()["total"].as_u64(), page.entries().len()), (Some(3), 2));
+    let none = server.get("/Patient?_total=none").await.expect(200);
+    assert!(none.value().get("total").is_none());
+}
+
+#[tokio::test]
+async fn unknown_parameters_by_preference() {
+    let server = Server::new();
+    people(&server).await;
+    let lenient = server.get("/Patient?nothing=1&family=ada").await.expect(200);
+    let bundle = lenient.value();
+    assert_eq!(lenient.link("self").as_deref(), Some("/Patient?family=ada"));
+    let last = bundle["entry"].as_array().and_then(|entries| entries.last().cloned());
+    let last = last.expect("an entry");
+    assert_eq!(last["search"]["mode"], "outcome");
+    assert_eq!(last["resource"]["resourceType"], "OperationOutcome");
+    assert_eq!(last["resource"]["issue"][0]["severity"], "warning");
+    let strict = server.send("GET /Patient?nothing=1", "prefer: handling=strict", "").await;
+    strict.refused(400, "not-supported");
+    server.get("/Patient?birthdate=never").await.expect(400);
+}
+
+#[tokio::test]
+async fn what_comes_along_comes_once() {
+    let server = Server::new();
+    people(&server).await;
+    server
+        .put(&json!({ "resourceType": "Observation", "id": "o-a2", "status": "final",
+        "code": { "text": "x" }, "subject": { "reference": "Patient/a" } }))
+        .await;
+    let reply = server.get("/Observation?subject=Patient/a&_include=Observation:subject").await;
+    let reply = reply.expect(200);
+    let modes: Vec<String> = reply.value()["entry"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|entry| entry["search"]["mode"].as_str().expect("a mode").to_owned())
+        .collect();
+    assert_eq!(modes, ["match", "match", "include"]);
+    assert_eq!(reply.value()["total"], 2);
+    let reverse = server.get("/Patient?_id=a&_revinclude=Observation:subject").await.expect(200);
+    assert_eq!(reverse.entries().len(), 3);
+}
+
+#[tokio::test]
+async fn compartments_are_searched() {
+    let server = Server::new();
+    people(&server).await;
+    let one = server.get("/Patient/a/Observation").await.expect(200);
+    assert_eq!(one.entries(), ["Observation/o-a"]);
+    assert_eq!(one.link("self").as_deref(), Some("/Patient/a/Observation"));
+    let none = server.get("/Patient/a/Observation?status=preliminary").await.expect(200);
+    assert!(none.entries().is_empty());
+    let mut all = server.get("/Patient/a/*").await.expect(200).entries();
+    all.sort();
+    assert_eq!(all, ["Observation/o-a", "Patient/a"]);
+    server.get("/Organization/a/Observation").await.refused(404, "not-supported");
+    server.get("/Patient/a/Organization").await.refused(404, "not-supported");
+}
+
+#[tokio::test]
+async fn parts_in_searches_are_marked() {
+    let server = Server::new();
+    people(&server).await;
+    let bundle = server.get("/Patient?_elements=active&_id=a").await.expect(200).value();
+    let resource = &bundle["entry"][0]["resource"];
+    assert_eq!(resource["meta"]["tag"][0]["code"], "SUBSETTED");
+    assert!(resource.get("name").is_none());
+    let whole = server.get("/Patient/a").await.expect(200).value();
+    assert!(whole["meta"].get("tag").is_none());
+}
+
+#[tokio::test]
+async fn everything_about_a_patient() {
+    let server = Server::new();
+    people(&server).await;
+    server.put(&json!({ "resourceType": "Organization", "id": "org", "name": "x" })).await;
+    server
+        .put(&json!({ "resourceType": "Encounter", "id": "e", "status": "finished",
+        "class": { "code": "AMB" }, "subject": { "reference": "Patient/a" },
+        "serviceProvider": { "reference": "Organization/org" } }))
+        .await;
+    let mut found = server.get("/Patient/a/$everything").await.expect(200).entries();
+    found.sort();
+    assert_eq!(found, ["Encounter/e", "Observation/o-a", "Organization/org", "Patient/a"]);
+    let typed = server.get("/Patient/a/$everything?_type=Observation").await.expect(200);
+    assert_eq!(typed.entries(), ["Observation/o-a"]);
+    let mut path = "/Patient/a/$everything?_count=1".to_owned();
+    let mut matches = 0;
+    loop {
+        let page = server.get(&path).await.expect(200);
+        let entries = page.value()["entry"].as_array().cloned().unwrap_or_default();
+        matches += entries.iter().filter(|entry| entry["search"]["mode"] == "match").count();
+        match page.link("next") {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    assert_eq!(matches, 3);
+    let mut encounter = server.get("/Encounter/e/$everything").await.expect(200).entries();
+    encounter.sort();
+    assert_eq!(encounter, ["Encounter/e", "Organization/org"]);
+    server.get("/Patient/never/$everything").await.refused(404, "not-found");
+    server.get("/Observation/o-a/$everything").await.refused(404, "not-supported");
+}
