@@ -104,6 +104,11 @@ impl Admin {
         self.parse(&bytes)
     }
 
+    /// Asks for something that is answered by being done.
+    pub(crate) fn post_for_nothing(&self, path: &str) -> Result<(), Failure> {
+        self.send(self.client.post(self.url(path))).map(drop)
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.access.url)
     }

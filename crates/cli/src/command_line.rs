@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     bench, check, completions, demo, dictionary, generate, journal, listen, mask, message,
-    messages, new, profile, prove, send, status, test, token, up,
+    messages, new, profile, prove, retry, send, status, test, token, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -93,10 +93,12 @@ pub(crate) enum Command {
     #[command(display_order = order::LOOK + 1)]
     Messages(messages::Arguments),
     #[command(display_order = order::LOOK + 2)]
-    Prove(prove::Arguments),
+    Retry(retry::Arguments),
     #[command(display_order = order::LOOK + 3)]
-    Journal(journal::Arguments),
+    Prove(prove::Arguments),
     #[command(display_order = order::LOOK + 4)]
+    Journal(journal::Arguments),
+    #[command(display_order = order::LOOK + 5)]
     Token(token::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
@@ -132,6 +134,7 @@ impl Command {
             Self::Demo(arguments) => arguments.run(terminal),
             Self::Status(arguments) => arguments.run(terminal),
             Self::Messages(arguments) => arguments.run(terminal),
+            Self::Retry(arguments) => arguments.run(terminal),
             Self::Prove(arguments) => arguments.run(terminal),
             Self::Journal(arguments) => arguments.run(terminal),
             Self::Token(arguments) => arguments.run(terminal),

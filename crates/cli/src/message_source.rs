@@ -1,6 +1,8 @@
 //! Where messages are looked at: by the Pipehat that runs, or in the files of one that does not.
 
-use pipehat_server::{DataDirectory, MessageDetail, MessagesPage, OfflineMessages, SearchRequest};
+use pipehat_server::{
+    DataDirectory, MessageDetail, MessagesPage, OfflineMessages, SearchRequest, StatusView,
+};
 
 use crate::admin::{Admin, AdminError};
 use crate::exit::Failure;
@@ -44,6 +46,28 @@ impl MessageSource {
             Self::Running(admin) => admin.post("/api/v1/messages/search", request),
             Self::Stopped(messages) => messages.search(request.clone()).map_err(refused),
         }
+    }
+
+    /// Tells which of these channels the Pipehat that runs does not have: a misspelt name finds nothing either.
+    pub(crate) fn note_unknown(
+        &self,
+        channels: &[String],
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let Self::Running(admin) = self else { return Ok(()) };
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let status: StatusView = admin.get("/api/v1/status")?;
+        let known: Vec<&str> =
+            status.channels.iter().map(|channel| channel.name.as_str()).collect();
+        for name in channels.iter().filter(|name| !known.contains(&name.as_str())) {
+            terminal.note(format_args!(
+                "no channel is called `{name}`; there are: {}",
+                known.join(", ")
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn show(&self, message: u64, bodies: bool) -> Result<MessageDetail, Failure> {

@@ -2,12 +2,12 @@
 //! overtakes what failed.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use pipehat_journal::{
-    AppendError, Body, Entry, Flush, Journal, Loss, NewRecord, Position, ReadError,
+    AppendError, Body, Entry, Failures, Flush, Journal, Loss, Order, Position, ReadError, Turn,
 };
 
 use crate::record::{Record, RecordError};
@@ -17,14 +17,9 @@ use crate::record::{Record, RecordError};
 #[derive(Clone)]
 pub struct Log {
     journal: Arc<dyn Journal>,
-    epoch: Arc<Mutex<Epoch>>,
+    order: Order,
     answered: Arc<AtomicU64>,
 }
-
-/// Counts failures. Whoever appends in order says which epoch it knows of; an append of an older
-/// epoch fails too, so that no record overtakes an earlier one of its lane that was refused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Epoch(u64);
 
 /// Why a record could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +61,13 @@ impl Log {
     /// The log on this journal.
     pub fn new(journal: Arc<dyn Journal>) -> Self {
         let before = journal.next_position().get() - 1;
-        Self { journal, epoch: Arc::default(), answered: Arc::new(AtomicU64::new(before)) }
+        Self { journal, order: Order::default(), answered: Arc::new(AtomicU64::new(before)) }
     }
 
     /// The same log with a count of failures of its own: what is refused to one channel says
     /// nothing of the order of another.
     pub(crate) fn of_channel(&self) -> Self {
-        Self { epoch: Arc::default(), ..self.clone() }
+        Self { order: Order::default(), ..self.clone() }
     }
 
     /// The journal itself.
@@ -81,8 +76,8 @@ impl Log {
     }
 
     /// The failures so far.
-    pub fn epoch(&self) -> Epoch {
-        *self.lock()
+    pub fn failures(&self) -> Failures {
+        self.order.failures()
     }
 
     /// Appends a record whose order does not matter to others of its channel. The record comes
@@ -93,50 +88,38 @@ impl Log {
         flush: Flush,
         done: impl FnOnce(Result<Position, AppendError>, Record) + Send + 'static,
     ) {
-        self.submit(record.encode(), flush, move |result| done(result, record));
+        self.submit(record, flush, self.order.at_any_time(), done);
     }
 
     /// Appends a record that must not overtake one that failed: refused when an append failed
     /// since `known`.
     pub fn append_in_order(
         &self,
-        known: Epoch,
+        known: Failures,
         record: Record,
         flush: Flush,
         done: impl FnOnce(Result<Position, AppendError>, Record) + Send + 'static,
     ) {
-        let encoded = record.encode();
-        let epoch = self.lock();
-        if *epoch == known {
-            self.submit(encoded, flush, move |result| done(result, record));
-            drop(epoch);
-        } else {
-            drop(epoch);
-            done(Err(AppendError::DiskFull), record);
-        }
+        self.submit(record, flush, self.order.after(known), done);
     }
 
     fn submit(
         &self,
-        record: NewRecord,
+        record: Record,
         flush: Flush,
-        done: impl FnOnce(Result<Position, AppendError>) + Send + 'static,
+        turn: Turn,
+        done: impl FnOnce(Result<Position, AppendError>, Record) + Send + 'static,
     ) {
-        let (epoch, answered) = (Arc::clone(&self.epoch), Arc::clone(&self.answered));
-        let answer = move |result: Result<Position, AppendError>| match &result {
-            Ok(position) => {
-                let position = *position;
-                done(result);
+        let answered = Arc::clone(&self.answered);
+        let encoded = record.encode();
+        let answer = move |result: Result<Position, AppendError>| {
+            let position = result.as_ref().ok().copied();
+            done(result, record);
+            if let Some(position) = position {
                 answered.store(position.get(), Ordering::Release);
             }
-            Err(error) => {
-                if holds_up_others(error) {
-                    epoch.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
-                }
-                done(result);
-            }
         };
-        self.journal.append(vec![record], flush, Box::new(answer));
+        self.journal.append_in_turn(vec![encoded], flush, turn, Box::new(answer));
     }
 
     /// The newest record whose answer has been given: who waited for it or for one before has
@@ -241,28 +224,11 @@ impl Log {
         Record::decode(entry.kind, entry.head, bodies)
             .map_err(|source| LogError::Record { position: entry.position, source })
     }
-
-    fn lock(&self) -> MutexGuard<'_, Epoch> {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether what follows must not be kept either. A record that no journal could keep is dealt
-/// with by itself; a closed journal keeps nothing more anyway, and says so at once, to whoever
-/// appends and holds the count.
-fn holds_up_others(error: &AppendError) -> bool {
-    !matches!(
-        error,
-        AppendError::Closed
-            | AppendError::Empty
-            | AppendError::TooLarge { .. }
-            | AppendError::TooManyBodies
-    )
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Log").field("epoch", &self.epoch()).finish_non_exhaustive()
+        formatter.debug_struct("Log").field("failures", &self.failures()).finish_non_exhaustive()
     }
 }
 
@@ -272,9 +238,9 @@ mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
-    use pipehat_journal::{AppendError, Flush, Journal, MemoryJournal, Position};
+    use pipehat_journal::{AppendError, Failures, Flush, Journal, MemoryJournal, Position};
 
-    use super::{Epoch, Log};
+    use super::Log;
     use crate::record::{Applied, Record};
 
     fn record(by: &str) -> Record {
@@ -283,7 +249,7 @@ mod tests {
     }
 
     /// Appends, and waits for the answer.
-    fn append(log: &Log, known: Epoch, record: Record) -> Result<Position, AppendError> {
+    fn append(log: &Log, known: Failures, record: Record) -> Result<Position, AppendError> {
         let (sender, answer) = mpsc::channel();
         let log = log.clone();
         // On a thread of its own: were it to wait for itself, the test would fail and not hang.
@@ -300,20 +266,20 @@ mod tests {
         let journal = Arc::new(MemoryJournal::new());
         let log = Log::new(Arc::clone(&journal) as Arc<dyn Journal>);
         let (one, other) = (log.of_channel(), log.of_channel());
-        let (known, others) = (one.epoch(), other.epoch());
+        let (known, others) = (one.failures(), other.failures());
         journal.fail_with(Some(AppendError::DiskFull));
         let refused = append(&one, known, record("a"));
         assert!(matches!(refused, Err(AppendError::DiskFull)));
         journal.fail_with(None);
         assert!(append(&one, known, record("b")).is_err());
         assert!(append(&other, others, record("c")).is_ok());
-        assert!(append(&one, one.epoch(), record("b")).is_ok());
+        assert!(append(&one, one.failures(), record("b")).is_ok());
     }
 
     #[test]
     fn what_no_journal_could_keep_holds_up_nothing() {
         let log = Log::new(Arc::new(MemoryJournal::with_waiting_bytes_max(1_000)));
-        let known = log.epoch();
+        let known = log.failures();
         let large = record(&"x".repeat(2_000));
         assert!(matches!(append(&log, known, large), Err(AppendError::TooLarge { .. })));
         assert!(append(&log, known, record("b")).is_ok());
@@ -323,7 +289,7 @@ mod tests {
     fn a_closed_journal_answers_and_does_not_wait_for_itself() {
         let log = Log::new(Arc::new(MemoryJournal::new()));
         log.journal().close();
-        let refused = append(&log, log.epoch(), record("a"));
+        let refused = append(&log, log.failures(), record("a"));
         assert!(matches!(refused, Err(AppendError::Closed)));
     }
 }

@@ -13,7 +13,7 @@ use pipehat_connectors::{
 };
 use pipehat_journal::{
     Body, Damage, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError,
-    Records, Statistics, TrimError, Trimmed,
+    Records, Statistics, TrimError, Trimmed, Turn,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -144,7 +144,7 @@ impl Destination for TestDestination {
     }
 }
 
-type Append = (Vec<NewRecord>, Flush, Durable);
+type Append = (Vec<NewRecord>, Flush, Turn, Durable);
 
 /// A journal whose appends a test can hold back.
 #[derive(Default)]
@@ -193,18 +193,18 @@ impl TestJournal {
 
     /// Lets what waits go on, in order.
     pub(crate) fn release(&self) {
-        for (records, flush, done) in self.held().take().into_iter().flatten() {
-            self.memory.append(records, flush, done);
+        for (records, flush, turn, done) in self.held().take().into_iter().flatten() {
+            self.memory.append_in_turn(records, flush, turn, done);
         }
     }
 }
 
 impl Journal for TestJournal {
-    fn append(&self, records: Vec<NewRecord>, flush: Flush, done: Durable) {
+    fn append_in_turn(&self, records: Vec<NewRecord>, flush: Flush, turn: Turn, done: Durable) {
         let mut held = self.held();
         match &mut *held {
-            Some(held) => held.push((records, flush, done)),
-            None => self.memory.append(records, flush, done),
+            Some(held) => held.push((records, flush, turn, done)),
+            None => self.memory.append_in_turn(records, flush, turn, done),
         }
     }
 

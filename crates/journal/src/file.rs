@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::{
     AppendError, BODIES_MAX, BODY_BYTES_MAX, Body, Compression, Damage, Durable, Entry, Flush,
     HEAD_BYTES_MAX, Journal, KeyRing, Loss, NewRecord, Position, ReadError, Records, Statistics,
-    TrimError, Trimmed,
+    TrimError, Trimmed, Turn,
     catalog::Catalog,
     chunk::Previous,
     disk::{self, Disk, Fault},
@@ -304,10 +304,10 @@ fn cut(path: &Path, end: u64, dirty_end: u64) -> io::Result<()> {
 }
 
 impl Journal for FileJournal {
-    fn append(&self, records: Vec<NewRecord>, flush: Flush, done: Durable) {
+    fn append_in_turn(&self, records: Vec<NewRecord>, flush: Flush, turn: Turn, done: Durable) {
         let bytes = records.iter().fold(0, |sum: usize, record| sum.saturating_add(record.bytes()));
         let refused = refusal(&records, bytes, self.waiting_bytes_max);
-        let append = Waiting { records, bytes, refused, done };
+        let append = Waiting { records, bytes, refused, turn, done };
         if let Err(append) = self.queue.push(append, flush) {
             (append.done)(Err(AppendError::Closed));
         }

@@ -4,7 +4,7 @@ use std::{io, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Body, Damage, Entry, Loss, NewRecord, Position, Statistics};
+use crate::{Body, Damage, Entry, Loss, NewRecord, Position, Statistics, Turn};
 
 /// When an append wants to be on stable storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,14 @@ pub trait Journal: Send + Sync + 'static {
     /// on the writer's thread and in position order across all appends, after stable storage holds
     /// the records, or with the error. Never waits for I/O; when too many bytes wait already, the
     /// answer is [`AppendError::Full`]. When an append fails, those that wait behind it fail too: none
-    /// overtakes it. After [`close`](Journal::close) `done` runs at once on the
-    /// caller's thread.
-    fn append(&self, records: Vec<NewRecord>, flush: Flush, done: Durable);
+    /// overtakes it. One that comes later does not, when its turn says so: [`AppendError::Overtakes`].
+    /// After [`close`](Journal::close) `done` runs at once on the caller's thread.
+    fn append_in_turn(&self, records: Vec<NewRecord>, flush: Flush, turn: Turn, done: Durable);
+
+    /// Appends records that keep no order with others.
+    fn append(&self, records: Vec<NewRecord>, flush: Flush, done: Durable) {
+        self.append_in_turn(records, flush, Turn::default(), done);
+    }
 
     /// The position that follows the last durable record.
     fn next_position(&self) -> Position;
@@ -103,6 +108,9 @@ pub enum AppendError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// An append before it in its order failed, and its owner had not been told yet.
+    #[error("an append before this one failed")]
+    Overtakes,
     /// The journal was closed.
     #[error("the journal is closed")]
     Closed,

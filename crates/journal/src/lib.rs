@@ -36,6 +36,7 @@ mod journal;
 mod key;
 mod losses;
 mod memory;
+mod order;
 mod position;
 mod preallocate;
 mod queue;
@@ -58,6 +59,7 @@ pub use crate::journal::{
 pub use crate::key::{KeyError, KeyRing};
 pub use crate::losses::Loss;
 pub use crate::memory::MemoryJournal;
+pub use crate::order::{Failures, Order, Turn};
 pub use crate::position::Position;
 pub use crate::record::{
     BODIES_MAX, BODY_BYTES_MAX, Body, Entry, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX, NewRecord,

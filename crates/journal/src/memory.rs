@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::{
     AppendError, Body, Durable, Entry, Flush, Journal, NewRecord, Position, ReadError, Records,
-    Statistics, StoredBody, TrimError, Trimmed,
+    Statistics, StoredBody, TrimError, Trimmed, Turn,
     file::refusal,
     queue::{Queue, Waiting},
     record::{self, Placement},
@@ -84,7 +84,9 @@ impl Shared {
             self.kept().statistics.groups += 1;
             for append in appends {
                 self.queue.release(append.bytes);
-                let failure = append.refused.or_else(|| self.kept().failure.clone());
+                let failure = append
+                    .refused
+                    .or_else(|| self.queue.fail(&append.turn, || self.kept().failure.clone()));
                 let answer = match failure {
                     Some(error) => Err(error),
                     None => Ok(self.kept().keep(append.records)),
@@ -139,10 +141,10 @@ impl Kept {
 }
 
 impl Journal for MemoryJournal {
-    fn append(&self, records: Vec<NewRecord>, flush: Flush, done: Durable) {
+    fn append_in_turn(&self, records: Vec<NewRecord>, flush: Flush, turn: Turn, done: Durable) {
         let bytes = records.iter().fold(0, |sum: usize, record| sum.saturating_add(record.bytes()));
         let refused = refusal(&records, bytes, self.waiting_bytes_max);
-        let append = Waiting { records, bytes, refused, done };
+        let append = Waiting { records, bytes, refused, turn, done };
         if let Err(append) = self.shared.queue.push(append, flush) {
             (append.done)(Err(AppendError::Closed));
         }

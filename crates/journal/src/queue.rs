@@ -10,13 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{AppendError, Durable, Flush, NewRecord};
+use crate::{AppendError, Durable, Flush, NewRecord, Turn};
 
 /// One append. A refused one has no records any more: it only waits for its turn to be answered.
 pub(crate) struct Waiting {
     pub(crate) records: Vec<NewRecord>,
     pub(crate) bytes: usize,
     pub(crate) refused: Option<AppendError>,
+    pub(crate) turn: Turn,
     pub(crate) done: Durable,
 }
 
@@ -72,8 +73,11 @@ impl Queue {
             return Err(append);
         }
         let full = state.refusing || state.bytes + append.bytes > self.waiting_bytes_max;
-        if append.refused.is_none() && full {
+        if append.refused.is_none() && append.turn.is_past() {
+            append.refused = Some(AppendError::Overtakes);
+        } else if append.refused.is_none() && full {
             append.refused = Some(AppendError::Full);
+            append.turn.fail();
             state.refusing = true;
         }
         if append.refused.is_some() {
@@ -164,19 +168,39 @@ impl Queue {
         taken
     }
 
-    /// Refuses all that waits: an append before them failed, and none may overtake it.
-    pub(crate) fn refuse_waiting(&self, error: &AppendError) {
+    /// Refuses all that waits: those that the writer took failed, and none may overtake them. Whoever comes
+    /// before it is told of them is refused by its turn.
+    pub(crate) fn refuse_waiting(&self, error: &AppendError, failed: &[Waiting]) {
         let mut state = self.lock();
+        for append in failed.iter().filter(|append| append.refused.is_none()) {
+            append.turn.fail();
+        }
         let mut freed = 0;
         for append in &mut state.waiting {
             if append.refused.is_none() {
                 append.refused = Some(error.clone());
+                append.turn.fail();
                 freed += std::mem::take(&mut append.bytes);
                 append.records = Vec::new();
             }
         }
         state.bytes -= freed;
         state.queued_bytes -= freed;
+    }
+
+    /// Fails an append for a reason, if there is one, or because one before it failed.
+    pub(crate) fn fail(
+        &self,
+        turn: &Turn,
+        reason: impl FnOnce() -> Option<AppendError>,
+    ) -> Option<AppendError> {
+        let _no_one_comes_meanwhile = self.lock();
+        if turn.is_past() {
+            return Some(AppendError::Overtakes);
+        }
+        let reason = reason()?;
+        turn.fail();
+        Some(reason)
     }
 
     /// Makes room for what the writer has answered.
@@ -195,5 +219,55 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Queue, Waiting};
+    use crate::{AppendError, Flush, Order, Turn};
+
+    fn append(bytes: usize, turn: Turn) -> Waiting {
+        Waiting { records: Vec::new(), bytes, refused: None, turn, done: Box::new(drop) }
+    }
+
+    /// Appends one, takes all that waits, and says why the last of it was refused.
+    #[track_caller]
+    fn refused(queue: &Queue, bytes: usize, turn: Turn) -> Option<AppendError> {
+        assert!(queue.push(append(bytes, turn), Flush::Now).is_ok());
+        let last = queue.take(Duration::ZERO).expect("one waits").pop();
+        last.expect("one was taken").refused
+    }
+
+    #[test]
+    fn none_of_an_order_comes_between_a_failure_and_its_answer() {
+        let queue = Queue::new(100, 100, Duration::ZERO);
+        let (order, other) = (Order::default(), Order::default());
+        let (known, others) = (order.failures(), other.failures());
+        assert!(queue.push(append(10, order.after(known)), Flush::Now).is_ok());
+        let taken = queue.take(Duration::ZERO).expect("one waits");
+        assert!(queue.push(append(10, other.after(others)), Flush::Later).is_ok());
+        queue.refuse_waiting(&AppendError::DiskFull, &taken);
+        queue.release(10);
+        // Nobody has been told of the failure yet.
+        let late = refused(&queue, 10, order.after(known));
+        assert!(matches!(late, Some(AppendError::Overtakes)), "{late:?}");
+        assert!(refused(&queue, 10, other.after(others)).is_some(), "what waited failed, too");
+        assert!(refused(&queue, 10, order.after(order.failures())).is_none());
+        assert!(refused(&queue, 10, Turn::default()).is_none());
+    }
+
+    #[test]
+    fn none_of_an_order_overtakes_one_that_found_no_room() {
+        let queue = Queue::new(100, 100, Duration::ZERO);
+        let order = Order::default();
+        let known = order.failures();
+        let large = refused(&queue, 101, order.after(known));
+        assert!(matches!(large, Some(AppendError::Full)), "{large:?}");
+        let late = refused(&queue, 1, order.after(known));
+        assert!(matches!(late, Some(AppendError::Overtakes)), "{late:?}");
+        assert!(refused(&queue, 1, order.after(order.failures())).is_none());
     }
 }

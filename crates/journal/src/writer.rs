@@ -173,7 +173,7 @@ impl Writer {
             .unwrap_or_else(|_| Err(WriteError::Io(io::Error::other("the writer panicked"))));
         let error = outcome.err().map(|error| self.recover(error));
         if let Some(error) = &error {
-            self.queue.refuse_waiting(error);
+            self.queue.refuse_waiting(error, &appends);
         }
         self.queue.release(bytes);
         let mut position = first;

@@ -2,19 +2,17 @@
 
 use pipehat_dictionary::profile::Profile;
 use pipehat_dictionary::{Event, Structure, Version};
-use pipehat_message::Charset;
 use std::sync::Arc;
 
+use crate::agenda::Agenda;
 use crate::assemble::Assembler;
-use crate::charset::charset;
-use crate::dialect::{Dialect, Wanted};
-use crate::hospital::Agenda;
-use crate::moment::{HOUR, Moment};
+use crate::moment::Moment;
 use crate::people::{CULTURES, Culture};
-use crate::plan::{self, NodePlan, Plan};
 use crate::random::mix;
 use crate::scene::{Context, Cursor, ORDERS_MAX, Scene};
 use crate::selection::Selection;
+use crate::system::{System, Topic};
+use crate::voice::Voice;
 use crate::world::{Goods, Stay, World};
 
 /// What decides the bytes of a stream.
@@ -63,6 +61,15 @@ pub enum SettingsError {
     /// No time zone is so far from UTC.
     #[error("the difference from UTC is out of range")]
     Zone,
+    /// There must be somebody who tells something.
+    #[error("a hospital needs at least one system")]
+    NoSystem,
+    /// Letters and digits, at most twelve.
+    #[error("what control ids begin with must be at most 12 letters and digits")]
+    ControlIdPrefix,
+    /// A message with such delimiters could not be read again.
+    #[error("the encoding characters (MSH-2) cannot be told apart from what stands between them")]
+    EncodingCharacters,
 }
 
 /// What was made.
@@ -79,15 +86,15 @@ pub struct Made {
 /// Makes messages.
 #[derive(Debug)]
 pub struct Generator {
-    pub(crate) settings: Settings,
-    plan: Plan,
-    structures: Vec<(Structure, Arc<[NodePlan]>)>,
+    zone_minutes: i16,
+    voices: Vec<Voice>,
+    /// Which of them speaks.
+    pub(crate) speaking: usize,
+    /// Whether what is ordered is found only when the filler has the order.
+    pub(crate) waits_for_orders: bool,
     pub(crate) world: World,
     pub(crate) agenda: Agenda,
     pub(crate) scene: Scene,
-    /// `None` for UTF-8 and ASCII, which need no encoding.
-    charset: Option<Charset>,
-    dialect: Option<Dialect>,
     buffer: Vec<u8>,
 }
 
@@ -95,34 +102,49 @@ pub struct Generator {
 const START_RANGE: std::ops::Range<i64> = 0..200_000_000_000;
 
 impl Generator {
-    /// A hospital of these settings.
+    /// A hospital of these settings, which one system tells of.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let voice = Voice::new(&settings)?;
+        let cultures = CULTURES.iter().filter(|culture| voice.writes(culture)).collect();
+        Self::with_voices(&settings, vec![voice], cultures)
+    }
+
+    /// A hospital that several systems tell of.
+    pub(crate) fn with_systems(
+        settings: &Settings,
+        systems: Vec<System>,
+    ) -> Result<Self, SettingsError> {
+        let of_system = |system| Voice::of_system(settings, system);
+        let voices: Vec<Voice> = systems.into_iter().map(of_system).collect::<Result<_, _>>()?;
+        let known = |culture: &&Culture| voices.iter().any(|voice| voice.writes(culture));
+        let cultures = CULTURES.iter().filter(known).collect();
+        Self::with_voices(settings, voices, cultures)
+    }
+
+    fn with_voices(
+        settings: &Settings,
+        voices: Vec<Voice>,
+        cultures: Vec<&'static Culture>,
+    ) -> Result<Self, SettingsError> {
         if !START_RANGE.contains(&settings.start) {
             return Err(SettingsError::Start);
         }
         if !(-14 * 60..=14 * 60).contains(&settings.zone_minutes) {
             return Err(SettingsError::Zone);
         }
-        let (declared, charset) = charset(&settings)?;
-        let encodes = |culture: &&Culture| match &charset {
-            _ if declared.is_empty() => culture.names().all(str::is_ascii),
-            None => true,
-            Some(charset) => culture.names().all(|name| charset.encode(name).is_ok()),
-        };
-        let cultures: Vec<&'static Culture> = CULTURES.iter().filter(encodes).collect();
+        let voice = voices.first().ok_or(SettingsError::NoSystem)?;
         let start = Moment(settings.start);
         let mut world = World::new(mix(settings.seed, 0x5EED), start, cultures);
-        let scene = first_scene(&settings, declared, &mut world);
+        let scene = first_scene(settings, voice, &mut world);
         Ok(Self {
-            plan: Plan::new(settings.version),
-            structures: Vec::new(),
+            zone_minutes: settings.zone_minutes,
+            voices,
+            speaking: 0,
+            waits_for_orders: false,
             agenda: Agenda::new(start),
             world,
             scene,
-            charset: charset.filter(|charset| charset.name() != "UTF-8"),
-            dialect: None,
             buffer: Vec::new(),
-            settings,
         })
     }
 
@@ -131,23 +153,48 @@ impl Generator {
     /// The profile should stand on the version of the settings.
     #[must_use]
     pub fn with_profile(mut self, profile: Arc<Profile>) -> Self {
-        self.dialect = Some(Dialect::new(profile));
-        self.structures.clear();
+        for voice in &mut self.voices {
+            voice.take_profile(profile.clone());
+        }
         self
     }
 
     /// The version it writes.
     pub const fn version(&self) -> Version {
-        self.settings.version
+        self.scene.version
+    }
+
+    /// Lets one of the systems speak: what is told next is told by it.
+    pub(crate) fn speak(&mut self, system: usize) {
+        if self.speaking != system
+            && let Some(voice) = self.voices.get(system)
+        {
+            self.speaking = system;
+            voice.set_scene(&mut self.scene);
+        }
+    }
+
+    /// Who tells of this; the only system tells of everything.
+    pub(crate) fn teller(&self, topic: Topic) -> Option<usize> {
+        self.voices.iter().position(|voice| voice.tells(topic))
+    }
+
+    /// Whether the results of such orders wait until the filler has the order.
+    ///
+    /// They can only where both are told: nobody receives what was never sent.
+    pub(crate) fn waits_for(&self, goods: Goods) -> bool {
+        let topics = match goods {
+            Goods::Laboratory => [Topic::LaboratoryOrders, Topic::LaboratoryResults],
+            Goods::Imaging => [Topic::ImagingOrders, Topic::ImagingReports],
+            Goods::Medication => [Topic::Prescriptions, Topic::Dispenses],
+            Goods::Vaccine => return false,
+        };
+        self.waits_for_orders && topics.into_iter().all(|topic| self.teller(topic).is_some())
     }
 
     /// Makes one message and puts it behind what is there; segments end with CR.
     pub fn append(&mut self, selection: &Selection, out: &mut Vec<u8>) -> Made {
-        self.scene.control_id += 1;
-        self.scene.seed = self.world.random.next();
-        self.scene.order_count = 1;
-        self.scene.has_results = false;
-        self.scene.has_orders = false;
+        self.begin();
         let structure = match selection {
             Selection::Hospital => self.hospital(),
             Selection::Event(event) => self.event(*event),
@@ -160,29 +207,50 @@ impl Generator {
             }
             Selection::Acknowledgment => self.acknowledge(),
         };
-        let start = out.len();
-        self.write(structure, out);
-        if let Some(dialect) = &self.dialect {
-            let written = out.get(start..).unwrap_or_default();
-            if let Some(changed) = dialect.apply(written, self.scene.now, self.scene.seed) {
-                out.truncate(start);
-                out.extend_from_slice(&changed);
-            }
-        }
-        Made {
-            message_code: self.scene.code,
-            trigger_event: self.scene.trigger,
-            number: self.scene.control_id,
+        self.write(structure, out)
+    }
+
+    /// The next that happens in the hospital; none where nobody tells of anything.
+    pub(crate) fn append_next(&mut self, out: &mut Vec<u8>) -> Option<Made> {
+        self.begin();
+        let structure = self.hospital()?;
+        Some(self.write(Some(structure), out))
+    }
+
+    fn begin(&mut self) {
+        self.scene.seed = self.world.random.next();
+        self.forget_orders();
+    }
+
+    /// What is told next is not about orders, unless it says so.
+    pub(crate) fn forget_orders(&mut self) {
+        self.scene.order_count = 1;
+        self.scene.has_results = false;
+        self.scene.has_orders = false;
+    }
+
+    /// Plans what becomes of those who are in at the start.
+    pub(crate) fn plan_stays(&mut self) {
+        let present = self.world.known.iter().filter(|known| known.stay == Stay::Present);
+        let numbers: Vec<u64> = present.map(|known| known.patient.number).collect();
+        for number in numbers {
+            self.agenda.rest_of_stay(self.world.now, number, &mut self.world.random);
         }
     }
 
-    fn write(&mut self, structure: Option<Structure>, out: &mut Vec<u8>) {
-        let nodes = structure.map(|structure| self.nodes(structure));
+    pub(crate) fn has_system(&self, system: usize) -> bool {
+        system < self.voices.len()
+    }
+
+    fn write(&mut self, structure: Option<Structure>, out: &mut Vec<u8>) -> Made {
+        // There is always one who speaks.
+        let voice = &mut self.voices[self.speaking];
+        let nodes = structure.map(|structure| voice.nodes(structure));
+        self.scene.control_id = voice.next_control_id();
         self.scene.now = self.world.now;
-        let direct = self.charset.is_none();
-        let target = if direct { &mut *out } else { &mut self.buffer };
+        let target = if voice.is_direct() { &mut *out } else { &mut self.buffer };
         let mut assembler = Assembler {
-            plan: &self.plan,
+            plan: &voice.plan,
             context: Context {
                 scene: &self.scene,
                 staff: &self.world.staff,
@@ -190,33 +258,20 @@ impl Generator {
                 finding: None,
             },
             out: target,
-            zone_minutes: self.settings.zone_minutes,
+            zone_minutes: self.zone_minutes,
             patients_written: 0,
             last: (*b"   ", 0),
         };
         assembler.message(nodes.as_deref().unwrap_or_default());
-        if let Some(charset) = &self.charset {
-            let text = String::from_utf8_lossy(&self.buffer);
-            match charset.encode(&text) {
-                Ok(bytes) => out.extend_from_slice(&bytes),
-                // Only names of cultures that can be encoded are used.
-                Err(_) => out.extend_from_slice(&self.buffer),
-            }
+        if !voice.is_direct() {
+            voice.finish(&self.buffer, &self.scene, out);
             self.buffer.clear();
         }
-    }
-
-    fn nodes(&mut self, structure: Structure) -> Arc<[NodePlan]> {
-        if let Some((_, nodes)) = self.structures.iter().find(|(known, _)| *known == structure) {
-            return nodes.clone();
+        Made {
+            message_code: self.scene.code,
+            trigger_event: self.scene.trigger,
+            number: self.scene.control_id,
         }
-        let mut nodes = self.plan.structure(structure);
-        for (name, wanted) in self.dialect.iter().flat_map(Dialect::segments) {
-            plan::require(&mut nodes, name, wanted == Wanted::Must);
-        }
-        let nodes: Arc<[NodePlan]> = nodes.into();
-        self.structures.push((structure, nodes.clone()));
-        nodes
     }
 
     /// Names the message.
@@ -233,7 +288,7 @@ impl Generator {
     }
 
     fn acknowledge(&mut self) -> Option<Structure> {
-        let version = self.settings.version;
+        let version = self.scene.version;
         let index = self.world.visitor();
         self.concern(index, None);
         self.advance();
@@ -319,116 +374,9 @@ impl Generator {
         Some(structure)
     }
 
-    /// Orders something new; in one of twenty cases an order that waits is cancelled instead.
-    pub(crate) fn order(&mut self, index: usize, goods: Goods) {
-        self.scene.has_orders = true;
-        if goods == Goods::Laboratory && self.world.open.len() > 10 && self.world.random.percent(5)
-        {
-            let newest = self.world.open.pop_back();
-            let concerned =
-                newest.and_then(|open| Some((self.world.by_number(open.patient)?, open.order)));
-            if let Some((index, order)) = concerned {
-                self.concern(index, None);
-                self.scene.orders[0] = order;
-                (self.scene.orders[0].control, self.scene.orders[0].status) = ("CA", "CA");
-                self.scene.order_count = 1;
-                return;
-            }
-        }
-        self.concern(index, None);
-        self.scene.order_count = self.world.random.pick(&[1, 1, 1, 2, 3]);
-        for at in 0..self.scene.order_count {
-            let order = self.world.order(index, goods, self.world.now);
-            self.scene.orders[at] = order;
-            self.world.await_result(index, order);
-        }
-    }
-
-    /// The filler answers an order.
-    fn reply(&mut self) {
-        for order in self.scene.orders.iter_mut().take(ORDERS_MAX) {
-            (order.control, order.status) = ("OK", "SC");
-        }
-    }
-
-    /// A result of what was ordered; in one of forty cases one that was told before is corrected.
-    fn result(&mut self) {
-        let goods = if self.world.random.percent(18)
-            && self.scene.code == "ORU"
-            && self.scene.trigger == "R01"
-        {
-            Goods::Imaging
-        } else {
-            Goods::Laboratory
-        };
-        self.report(goods);
-    }
-
-    fn report(&mut self, goods: Goods) {
-        let waiting = self.world.waiting(goods, &mut self.scene.orders);
-        let (index, count) =
-            waiting.unwrap_or_else(|| self.world.placed_earlier(goods, &mut self.scene.orders));
-        self.tell_result(index, count);
-    }
-
-    /// Tells a result only where one is due.
-    pub(crate) fn report_waiting(&mut self, goods: Goods) -> Option<()> {
-        let (index, count) = self.world.waiting(goods, &mut self.scene.orders)?;
-        self.tell_result(index, count);
-        Some(())
-    }
-
-    fn tell_result(&mut self, index: usize, count: usize) {
-        self.concern(index, None);
-        self.scene.order_count = count;
-        self.scene.has_orders = true;
-        self.scene.has_results = true;
-        let result = match self.world.random.below(40) {
-            0 => "C",
-            1..=3 => "P",
-            _ => "F",
-        };
-        for order in self.scene.orders.iter_mut().take(count) {
-            (order.control, order.result) = ("RE", result);
-            order.status = if result == "P" { "IP" } else { "CM" };
-            order.performed = order.performed.min(self.world.now.plus(-600));
-            order.placed = order.placed.min(order.performed.plus(-300));
-        }
-        // What is preliminary is told again.
-        if result == "P" {
-            for at in 0..count {
-                let order = self.scene.orders[at];
-                self.world.await_result(index, order);
-            }
-        }
-    }
-
-    fn fulfil(&mut self, goods: Goods) {
-        self.report(goods);
-        for order in self.scene.orders.iter_mut().take(ORDERS_MAX) {
-            order.result = "F";
-        }
-        self.scene.order_count = self.scene.order_count.min(2);
-    }
-
-    pub(crate) fn vaccinate(&mut self) {
-        let index = self.world.another(usize::MAX, None);
-        self.concern(index, None);
-        self.scene.order_count = self.world.random.pick(&[1, 1, 2]);
-        self.scene.has_orders = true;
-        self.scene.has_results = true;
-        for at in 0..self.scene.order_count {
-            let placed = self.world.now.plus(-HOUR);
-            let mut order = self.world.order(index, Goods::Vaccine, placed);
-            (order.control, order.status) = ("RE", "CM");
-            order.performed = self.world.now.plus(-1800);
-            self.scene.orders[at] = order;
-        }
-    }
-
     /// The first of these that the version has.
     pub(crate) fn first(&mut self, choices: &[(&str, &str)]) -> Option<Structure> {
-        let version = self.settings.version;
+        let version = self.scene.version;
         let event = choices.iter().find_map(|(code, trigger)| {
             version.event(code, trigger).filter(|event| event.structure().is_some())
         })?;
@@ -440,22 +388,23 @@ fn is_merge(trigger: &str) -> bool {
     matches!(trigger, "A18" | "A30" | "A34" | "A35" | "A36" | "A39" | "A40" | "A41" | "A42")
 }
 
-fn first_scene(settings: &Settings, charset: &'static str, world: &mut World) -> Scene {
+fn first_scene(settings: &Settings, voice: &Voice, world: &mut World) -> Scene {
     let index = world.visitor();
     let order = world.order(index, Goods::Laboratory, world.now);
     let (index, document) = world.document("T02");
     let (_, appointment) = world.appointment("S12");
     let known = world.known[index];
-    Scene {
+    let mut scene = Scene {
         version: settings.version,
         version_id: settings.version_id,
+        sender: None,
         seed: settings.seed,
-        control_id: 1_000_000,
+        control_id: 0,
         now: world.now,
         code: "",
         trigger: "",
         structure: "",
-        charset,
+        charset: "",
         patient: known.patient,
         other: known.patient,
         visit: known.visit,
@@ -467,5 +416,7 @@ fn first_scene(settings: &Settings, charset: &'static str, world: &mut World) ->
         has_results: false,
         appointment,
         document,
-    }
+    };
+    voice.set_scene(&mut scene);
+    scene
 }

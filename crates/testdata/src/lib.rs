@@ -3,6 +3,7 @@
 //! [`mask`] takes real messages and replaces what could identify a person. [`Generator`] makes them up. It has a small
 //! world of people who do not exist: they come, are moved and leave, things are ordered for them and found. A message
 //! of any type in the event table of any version tells about them in that version's structure and data types.
+//! [`Hospital`] lets several systems tell of one such world, each of its own business and in its own way.
 //!
 //! - The same [`Settings`] make the same bytes. Time is simulated from a start that is given; there is no clock.
 //! - What is told fits together: a result follows an order for somebody who was admitted, a cancel what it cancels.
@@ -24,6 +25,7 @@
 //! assert!(bytes.starts_with(b"MSH|^~\\&|REGISTRATION|"));
 //! ```
 
+mod agenda;
 mod assemble;
 mod catalogue;
 mod charset;
@@ -36,19 +38,23 @@ mod hospital;
 mod identifier;
 pub mod mask;
 mod moment;
+mod orders;
 mod people;
 mod perform;
-mod person;
 mod plan;
 mod random;
+pub mod samples;
 mod scene;
 mod selection;
+mod system;
 mod value;
+mod voice;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use generator::{Generator, Made, Settings, SettingsError};
-pub use person::Person;
+pub use hospital::{Hospital, HospitalSettings, Told};
 pub use selection::{Selection, SelectionError};
+pub use system::{SegmentEnd, System, Topic};

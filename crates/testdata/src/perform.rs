@@ -2,13 +2,16 @@
 
 use pipehat_dictionary::Structure;
 
+use crate::agenda::Task;
 use crate::generator::Generator;
-use crate::hospital::Task;
 use crate::scene::Item;
+use crate::system::Topic;
 use crate::world::{Goods, Stay};
 
 impl Generator {
     /// The next message of the stream: tasks that have none in this version, or whose patient is gone, are skipped.
+    ///
+    /// Of several systems the one speaks whose topic it is; what is nobody's happens without a message.
     pub(crate) fn hospital(&mut self) -> Option<Structure> {
         // Arrivals come again by themselves, so that the agenda is never empty for long.
         for _ in 0..10_000 {
@@ -18,11 +21,43 @@ impl Generator {
                 self.world.now = at.plus(seconds);
             }
             self.agenda.repeat(self.world.now, task, &mut self.world.random);
-            if let Some(structure) = self.perform(task) {
-                return Some(structure);
+            let teller = self.teller(topic(task));
+            self.speak(teller.unwrap_or(0));
+            let structure = self.perform(task);
+            if structure.is_some() && teller.is_some() {
+                return structure;
             }
+            self.forget_orders();
         }
         None
+    }
+
+    /// The filler has an order: its result will come.
+    pub(crate) fn receive(&mut self, number: u64) -> bool {
+        let Some(open) = self.world.take_placed(number) else { return false };
+        let Some(index) = self.world.by_number(open.patient) else { return false };
+        self.world.await_result(index, open.order);
+        self.plan_result(open.order.item);
+        true
+    }
+
+    fn plan_result(&mut self, item: Item) {
+        let (task, minutes) = match item {
+            Item::Panel(panel) => (Task::Result, panel.minutes),
+            Item::Culture(_) => (Task::Result, 48 * 60),
+            Item::Imaging(imaging) => (Task::ImagingResult, imaging.minutes),
+            Item::Medication(_) | Item::Vaccine(_) => (Task::Dispense, 40),
+        };
+        self.agenda.result(self.world.now, task, minutes + 60);
+    }
+
+    /// What was preliminary or wrong is told again, some time later.
+    fn plan_again(&mut self, task: Task) {
+        let again = self.scene.orders.iter().take(self.scene.order_count);
+        if again.clone().any(|order| self.world.is_awaited(order.number)) {
+            let minutes = self.world.random.between(30, 300);
+            self.agenda.result(self.world.now, task, minutes);
+        }
     }
 
     fn perform(&mut self, task: Task) -> Option<Structure> {
@@ -75,25 +110,21 @@ impl Generator {
                 let structure = self.first(choices)?;
                 self.order(index, goods);
                 let order = self.scene.orders[0];
-                if order.control == "NW" {
-                    let (task, minutes) = match order.item {
-                        Item::Panel(panel) => (Task::Result, panel.minutes),
-                        Item::Culture(_) => (Task::Result, 48 * 60),
-                        Item::Imaging(imaging) => (Task::ImagingResult, imaging.minutes),
-                        _ => (Task::Dispense, 40),
-                    };
-                    self.agenda.result(now, task, minutes + 60);
+                if order.control == "NW" && !self.waits_for(goods) {
+                    self.plan_result(order.item);
                 }
                 Some(structure)
             }
             Task::Result => {
                 let structure = self.first(&[("ORU", "R01")])?;
                 self.report_waiting(Goods::Laboratory)?;
+                self.plan_again(task);
                 Some(structure)
             }
             Task::ImagingResult => {
                 let structure = self.first(&[("ORU", "R01")])?;
                 self.report_waiting(Goods::Imaging)?;
+                self.plan_again(task);
                 Some(structure)
             }
             Task::Dispense => {
@@ -148,5 +179,27 @@ impl Generator {
         let index = self.world.by_number(number)?;
         self.world.known.get(index).filter(|known| known.stay == Stay::Present)?;
         Some(index)
+    }
+}
+
+/// What a task's message is about.
+const fn topic(task: Task) -> Topic {
+    match task {
+        Task::Arrive
+        | Task::Update(_)
+        | Task::Transfer(_)
+        | Task::Discharge(_)
+        | Task::Merge
+        | Task::Cancel(_) => Topic::Admissions,
+        Task::Order(_) => Topic::LaboratoryOrders,
+        Task::Image(_) => Topic::ImagingOrders,
+        Task::Prescribe(_) => Topic::Prescriptions,
+        Task::Result => Topic::LaboratoryResults,
+        Task::ImagingResult => Topic::ImagingReports,
+        Task::Dispense => Topic::Dispenses,
+        Task::Document(_) => Topic::Documents,
+        Task::Charge(_) => Topic::Charges,
+        Task::Vaccinate => Topic::Vaccinations,
+        Task::Schedule | Task::Reschedule => Topic::Appointments,
     }
 }

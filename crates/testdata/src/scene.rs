@@ -7,8 +7,11 @@ use crate::identifier::{Entity, Identifier, Scheme};
 use crate::moment::Moment;
 use crate::people::{Patient, Practitioner};
 use crate::random::{below, mix, percent};
+use crate::system::System;
 use crate::value::{Bed, FACILITY, Value};
+use crate::world::Goods;
 use pipehat_dictionary::Version;
+use std::sync::Arc;
 
 /// So many orders are in one message at most.
 pub(crate) const ORDERS_MAX: usize = 4;
@@ -67,6 +70,8 @@ pub(crate) struct Order {
     pub(crate) status: &'static str,
     /// OBR-25 and OBX-11, tables 0123 and 0085.
     pub(crate) result: &'static str,
+    /// How often what was found was corrected.
+    pub(crate) revision: u64,
 }
 
 const fn loinc(code: &'static str, text: &'static str) -> Coded {
@@ -85,6 +90,15 @@ pub(crate) struct Finding<'a> {
 }
 
 impl Order {
+    pub(crate) const fn goods(&self) -> Goods {
+        match self.item {
+            Item::Panel(_) | Item::Culture(_) => Goods::Laboratory,
+            Item::Imaging(_) => Goods::Imaging,
+            Item::Medication(_) => Goods::Medication,
+            Item::Vaccine(_) => Goods::Vaccine,
+        }
+    }
+
     pub(crate) const fn placer(&self) -> Entity {
         Entity { prefix: "ORD", number: self.number, namespace: "WARDS" }
     }
@@ -166,7 +180,8 @@ impl Order {
         };
         Some(match self.item {
             Item::Panel(panel) => {
-                test_finding(panel.tests.get(at)?, mix(self.seed, 100 + at as u64))
+                let question = 100 + at as u64 + 1000 * self.revision;
+                test_finding(panel.tests.get(at)?, mix(self.seed, question))
             }
             Item::Imaging(imaging) => match (self.shape(), at) {
                 (0, 1) => plain(
@@ -260,6 +275,8 @@ pub(crate) struct Scene {
     pub(crate) version: Version,
     /// MSH-12.
     pub(crate) version_id: &'static str,
+    /// Who sends, where systems have names of their own.
+    pub(crate) sender: Option<Arc<System>>,
     pub(crate) seed: u64,
     pub(crate) control_id: u64,
     pub(crate) now: Moment,

@@ -200,6 +200,18 @@ fn flags_agree_with_reference_ranges() {
 }
 
 #[test]
+fn what_is_examined_can_be_taken_from_a_patient() {
+    for version in [Version::V2_5, Version::V2_5_1, Version::V2_6, Version::V2_9_1] {
+        for bytes in stream(&mut generator(version, 1), &selection("ORU^R01", version), 500) {
+            let message = Message::parse(&bytes).expect("a message");
+            let specimen = value(&message, "SPM-4.1");
+            let usual = ["", "WB", "BLD", "SER", "PLAS", "UR", "RES", "THRT"];
+            assert!(usual.contains(&specimen.as_str()), "{version}: {specimen}");
+        }
+    }
+}
+
+#[test]
 fn a_character_set_is_declared_and_kept_to() {
     let version = Version::V2_5_1;
     for (charset, declared) in [

@@ -33,7 +33,7 @@ pub(crate) enum Value<'a> {
     /// A signed number in units of its last decimal.
     Decimal(i64, u8),
     /// A number after a letter, as in `V500123`.
-    Serial(&'static str, u64),
+    Serial(&'a str, u64),
     Moment(Moment),
     /// With the hospital's difference from UTC, where there is room.
     Zoned(Moment),
@@ -57,7 +57,7 @@ pub(crate) enum Value<'a> {
     Local(crate::people::Phone),
     Email(u64),
     /// Who sends, assigns or owns.
-    Designator(&'static str),
+    Designator(&'a str),
     Organization(&'static str),
     Quantity(i64, u8, Coded),
     Cents(i64),

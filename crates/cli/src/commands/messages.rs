@@ -306,6 +306,9 @@ impl Find {
             terminal.write(|output| writeln!(output, "{text}"))?;
         } else {
             list(&messages, &clock, terminal)?;
+            if messages.is_empty() {
+                source.note_unknown(&request.channels, terminal)?;
+            }
             if request.cursor.is_some() {
                 terminal.note(format_args!("there are more; ask for them with --limit"));
             }

@@ -15,6 +15,7 @@ pub(crate) mod new;
 pub(crate) mod profile;
 pub(crate) mod project;
 pub(crate) mod prove;
+pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod test;

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::hospital::Clinic;
+use super::peers::batch;
+use super::sending::Sending;
 use super::simulation::Shared;
 use super::system::System;
 
@@ -23,34 +25,24 @@ const BATCH_MAX: usize = 500;
 /// Drops batch files until it is told to stop.
 pub(super) async fn drop_batches(
     folder: PathBuf,
-    rate: f64,
+    mut sendings: mpsc::Receiver<Sending>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let mut clinic = Clinic::new(shared.seed);
-    let mut owed = 0.0;
     for number in 1_u64.. {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(BATCH_EVERY) => {}
         }
-        if shared.is_paused() {
+        let given: Vec<Sending> =
+            std::iter::from_fn(|| sendings.try_recv().ok()).take(BATCH_MAX).collect();
+        if given.is_empty() {
             continue;
         }
-        owed += rate * BATCH_EVERY.as_secs_f64();
-        let count = (owed as usize).min(BATCH_MAX);
-        owed -= count as f64;
-        if count == 0 {
-            continue;
-        }
-        let sendings: Vec<_> = {
-            let mut hospital = shared.hospital();
-            (0..count).filter_map(|_| clinic.next(&mut hospital)).collect()
-        };
-        for sending in &sendings {
+        for sending in &given {
             shared.expectations.send(sending);
         }
-        let bytes = clinic.batch(&sendings);
+        let bytes = batch(number, &given);
         let written = write(&folder, number, &bytes).await;
         if let Err(error) = written {
             shared.expectations.find(format!("the clinic could not write a file: {error}"));

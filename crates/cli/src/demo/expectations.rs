@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use pipehat_message::{Message, Path};
 
-use super::sending::{Arrival, Fate, Order, Sending};
+use super::sending::{Arrival, Fate, Sending};
 use super::system::System;
 use crate::latency::Latencies;
 
@@ -91,8 +91,8 @@ pub(crate) struct SystemTally {
 pub(crate) struct Reception {
     /// It refuses it, saying this.
     pub(crate) refused: Option<&'static str>,
-    /// It works on it.
-    pub(crate) order: Option<Box<Order>>,
+    /// Orders it works on.
+    pub(crate) orders: Vec<String>,
 }
 
 /// Everything at one moment.
@@ -196,7 +196,7 @@ impl Expectations {
             return match books.arrived.get(&books.hashing.hash_one(&key)) {
                 Some(refused) => {
                     tally.again += 1;
-                    Reception { refused: *refused, order: None }
+                    Reception { refused: *refused, orders: Vec::new() }
                 }
                 None => {
                     books.find(format!("{}: {} arrived unexpectedly", at.name(), key.1));
@@ -216,7 +216,7 @@ impl Expectations {
             }
         }
         books.remember(&key, open.arrival.refused);
-        Reception { refused: open.arrival.refused, order: open.arrival.order }
+        Reception { refused: open.arrival.refused, orders: open.arrival.orders }
     }
 
     /// A message was seen to be parked with this code: why that is right, if it is.

@@ -139,10 +139,8 @@ async fn talk(
     while let Some(message) = connection.receive().await? {
         let mood = condition.borrow().0;
         let reception = shared.expectations.arrived(system, &message);
-        if let Some(order) = reception.order {
-            let work = Duration::from_millis(u64::from(random.between(400, 1500)));
-            let due = std::time::Instant::now() + work;
-            shared.hospital().put_on_worklist(due, *order);
+        for order in &reception.orders {
+            shared.hospital().received(order);
         }
         let pause = pause(system, mood, &mut random);
         if !pause.is_zero() {

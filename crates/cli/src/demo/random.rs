@@ -1,4 +1,4 @@
-//! Repeatable randomness: the same seed makes the same people and the same kinds of events.
+//! Repeatable randomness: the same seed makes the same slips and outages.
 
 /// A generator of numbers that look random (SplitMix64). Not for secrets.
 #[derive(Debug, Clone)]
@@ -40,25 +40,6 @@ impl Random {
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.next().is_multiple_of(times.max(1))
     }
-
-    /// One of these.
-    pub(crate) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        let at = self.below(from.len());
-        from.get(at).copied().expect("callers pick from lists that are not empty")
-    }
-
-    /// The place of one of these, each as likely as its weight says.
-    pub(crate) fn weighted<T: Copy>(&mut self, from: &[(u32, T)]) -> T {
-        let total: u32 = from.iter().map(|(weight, _)| weight).sum();
-        let mut left = self.between(1, total.max(1));
-        for (weight, value) in from {
-            if left <= *weight {
-                return *value;
-            }
-            left -= weight;
-        }
-        from.last().map(|(_, value)| *value).expect("callers weigh lists that are not empty")
-    }
 }
 
 #[cfg(test)]
@@ -84,7 +65,6 @@ mod tests {
                 *seen = true;
             }
             assert!(random.below(4) < 4);
-            assert_ne!(random.weighted(&[(0, "never"), (1, "always")]), "never");
         }
         assert_eq!(seen, [true; 3]);
     }

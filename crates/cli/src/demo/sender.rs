@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use pipehat_message::{Acknowledgment, AcknowledgmentCode};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use super::hospital::Hospital;
 use super::random::Random;
 use super::sending::Sending;
 use super::simulation::Shared;
@@ -30,14 +30,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// How long a sender waits at its end for application acknowledgments.
 const APPLICATION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A sender that fell behind does not make up for more than this.
-const CATCH_UP_MAX: Duration = Duration::from_millis(500);
-
 /// An impatient sender sends one message of so many twice.
 const IMPATIENCE: u64 = 150;
-
-/// Makes a system's next message.
-pub(super) type Generate = Box<dyn FnMut(&mut Hospital) -> Option<Sending> + Send>;
 
 /// One sending connection of a system.
 pub(super) struct Line {
@@ -45,10 +39,8 @@ pub(super) struct Line {
     pub(super) channel: &'static str,
     /// Where that channel listens.
     pub(super) address: SocketAddr,
-    /// Its messages in a second.
-    pub(super) rate: f64,
-    /// Makes them.
-    pub(super) generate: Generate,
+    /// What it sends.
+    pub(super) sendings: mpsc::Receiver<Sending>,
     /// What sets it apart.
     pub(super) manner: Manner,
 }
@@ -79,23 +71,13 @@ impl Line {
         let random = Random::of(shared.seed, self.channel);
         let mut talk =
             Talk { line: self, shared, connection: None, awaited: HashSet::new(), random };
-        let pause = Duration::from_secs_f64(1.0 / talk.line.rate.max(0.01));
-        let mut due = Instant::now() + pause.mul_f64(talk.random.below(100) as f64 / 100.0);
         loop {
-            tokio::select! {
+            let sending = tokio::select! {
                 () = stop.cancelled() => break,
-                () = sleep_until(due) => {}
-            }
-            let now = Instant::now();
-            due = (due + pause).max(now.checked_sub(CATCH_UP_MAX).unwrap_or(now));
-            if talk.shared.is_paused() {
-                due = now + Duration::from_millis(100);
-                continue;
-            }
-            let sending = (talk.line.generate)(&mut talk.shared.hospital());
-            if let Some(sending) = sending {
-                talk.deliver(&sending).await;
-            }
+                sending = talk.line.sendings.recv() => sending,
+            };
+            let Some(sending) = sending else { break };
+            talk.deliver(&sending).await;
         }
         talk.finish().await;
     }

@@ -2,6 +2,7 @@
 
 use pipehat_message::AcknowledgmentCode;
 
+use super::draft::Draft;
 use super::system::System;
 
 /// One message, ready to send.
@@ -50,25 +51,8 @@ pub(crate) struct Arrival {
     pub(crate) contents: Vec<(&'static str, Vec<u8>)>,
     /// The partner refuses it, saying this.
     pub(crate) refused: Option<&'static str>,
-    /// An order the laboratory will work on.
-    pub(crate) order: Option<Box<Order>>,
-}
-
-/// What a ward wants from the laboratory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// ORC-2.
-    pub(crate) number: String,
-    /// The patient's number.
-    pub(crate) patient: String,
-    /// The patient's family name.
-    pub(crate) family: String,
-    /// The patient's given name.
-    pub(crate) given: String,
-    /// The tests, as the laboratory calls them.
-    pub(crate) tests: Vec<&'static str>,
-    /// How often results were sent: from the second time on they are corrections.
-    pub(crate) reported: u32,
+    /// Orders that the laboratory will work on, by their numbers.
+    pub(crate) orders: Vec<String>,
 }
 
 impl Arrival {
@@ -79,13 +63,21 @@ impl Arrival {
             control_id: control_id.to_owned(),
             contents: Vec::new(),
             refused: None,
-            order: None,
+            orders: Vec::new(),
         }
     }
 
     /// A place must hold this text, in UTF-8.
     pub(crate) fn with(self, path: &'static str, text: impl AsRef<str>) -> Self {
         self.with_bytes(path, text.as_ref().as_bytes().to_vec())
+    }
+
+    /// These places must hold what they hold in this message.
+    pub(crate) fn same(mut self, draft: &Draft<'_>, paths: &[&'static str]) -> Self {
+        for path in paths {
+            self = self.with_bytes(path, draft.bytes(path));
+        }
+        self
     }
 
     /// A place must hold these bytes.

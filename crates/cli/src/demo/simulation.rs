@@ -7,19 +7,18 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pipehat_testdata::Hospital;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::conversation::{self, Outlets};
 use super::expectations::Expectations;
-use super::hospital::{
-    Hospital, LabOrders, Laboratory, Pharmacy, Prescriptions, Registration, Scheduling,
-};
 use super::partner::{Condition, Mood, Partner};
 use super::random::Random;
-use super::sender::{Generate, Line, Manner};
+use super::sender::{Line, Manner};
 use super::system::System;
-use super::{exchange_folder, outages, reports};
+use super::{exchange_folder, outages, peers, reports};
 
 /// What the systems share.
 #[derive(Debug)]
@@ -59,17 +58,6 @@ impl Shared {
         self.fail_now.notify_one();
     }
 }
-
-/// How much of all messages each channel gets, in percent.
-const SHARES: [(&str, f64); 7] = [
-    ("admissions", 30.0),
-    ("lab-orders", 13.0),
-    ("lab-results", 20.0),
-    ("pharmacy-orders", 12.0),
-    ("appointments", 10.0),
-    ("charges", 12.0),
-    ("vaccinations", 3.0),
-];
 
 /// The variable with which a channel's file is told where to listen.
 const LISTEN_VARIABLES: [&str; 6] = [
@@ -119,7 +107,7 @@ impl Simulation {
         let shared = Arc::new(Shared {
             expectations: Expectations::default(),
             seed: options.seed,
-            hospital: Mutex::new(Hospital::new(options.seed)),
+            hospital: Mutex::new(peers::hospital(options.seed)),
             paused: AtomicBool::new(false),
             numbers: AtomicU64::new(1),
             fail_now: Notify::new(),
@@ -189,34 +177,30 @@ impl Simulation {
     /// Begins to send, to channels that listen there.
     pub(crate) fn start(&mut self, listeners: &BTreeMap<String, SocketAddr>) {
         let seed = self.options.seed;
-        let mut registration = Registration::new(seed);
-        let mut orders = LabOrders::new(seed);
-        let mut results = Laboratory::new(seed);
-        let mut prescriptions = Prescriptions::new(seed);
-        let mut scheduling = Scheduling::new(seed);
-        let mut charges = [Pharmacy::new(seed, "CHA"), Pharmacy::new(seed, "CHB")].into_iter();
-        let mut charge = move || -> Generate {
-            let mut pharmacy = charges.next();
-            Box::new(move |hospital| pharmacy.as_mut()?.next(hospital))
-        };
-        let lines: [(&'static str, f64, Manner, Generate); 7] = [
-            ("admissions", 1.0, Manner::Impatient, Box::new(move |h| registration.next(h))),
-            ("lab-orders", 1.0, Manner::Enhanced, Box::new(move |h| orders.next(h))),
-            ("lab-results", 1.0, Manner::Plain, Box::new(move |h| results.next(h))),
-            ("pharmacy-orders", 1.0, Manner::Plain, Box::new(move |h| prescriptions.next(h))),
-            ("appointments", 1.0, Manner::Plain, Box::new(move |h| scheduling.next(h))),
-            ("charges", 0.5, Manner::Plain, charge()),
-            ("charges", 0.5, Manner::Plain, charge()),
+        let lines = [
+            ("admissions", Manner::Impatient),
+            ("lab-orders", Manner::Enhanced),
+            ("lab-results", Manner::Plain),
+            ("pharmacy-orders", Manner::Plain),
+            ("appointments", Manner::Plain),
+            ("charges", Manner::Plain),
+            ("charges", Manner::Plain),
         ];
-        for (channel, part, manner, generate) in lines {
+        let mut outlets = Outlets::default();
+        for (channel, manner) in lines {
             let Some(address) = listeners.get(channel).copied() else { continue };
-            let rate = self.rate(channel) * part;
-            let line = Line { channel, address, rate, generate, manner };
+            let line = Line { channel, address, sendings: outlets.add(channel), manner };
             self.sending.spawn(line.run(Arc::clone(&self.shared), self.stop_sending.clone()));
         }
         self.sending.spawn(exchange_folder::drop_batches(
             self.options.vaccinations.clone(),
-            self.rate("vaccinations"),
+            outlets.add("vaccinations"),
+            Arc::clone(&self.shared),
+            self.stop_sending.clone(),
+        ));
+        self.sending.spawn(conversation::run(
+            outlets,
+            self.options.rate,
             Arc::clone(&self.shared),
             self.stop_sending.clone(),
         ));
@@ -227,12 +211,6 @@ impl Simulation {
                 outages::run(condition, &shared.fail_now, random, stop).await;
             });
         }
-    }
-
-    fn rate(&self, channel: &str) -> f64 {
-        let share =
-            SHARES.iter().find(|(name, _)| *name == channel).map_or(0.0, |(_, share)| *share);
-        self.options.rate * share / 100.0
     }
 
     /// Ends sending and outages: what is under way is still acknowledged.

@@ -5,11 +5,11 @@
 pub(crate) enum System {
     /// Admits, moves and discharges patients.
     Registration,
-    /// Orders tests and medicines, receives results.
+    /// Orders tests and medicines, charges what is done, receives results.
     Ward,
     /// Receives orders, sends results. It fails now and then.
     Laboratory,
-    /// Receives prescriptions, sends charges.
+    /// Receives patients who stay, and prescriptions.
     Pharmacy,
     /// Sends appointments.
     Scheduling,
@@ -50,12 +50,11 @@ impl System {
     pub(crate) fn sends_to(self) -> &'static [&'static str] {
         match self {
             Self::Registration => &["admissions"],
-            Self::Ward => &["lab-orders", "pharmacy-orders"],
+            Self::Ward => &["lab-orders", "pharmacy-orders", "charges"],
             Self::Laboratory => &["lab-results"],
-            Self::Pharmacy => &["charges"],
             Self::Scheduling => &["appointments"],
             Self::Clinic => &["vaccinations"],
-            Self::Portal | Self::Billing | Self::Registry => &[],
+            Self::Pharmacy | Self::Portal | Self::Billing | Self::Registry => &[],
         }
     }
 

@@ -265,7 +265,7 @@ fn doing(system: System, snapshot: &Snapshot) -> (String, Tone) {
             };
         }
         System::Registration => format!("{sending}admitting and moving patients"),
-        System::Ward => format!("reads results, {sending}ordering"),
+        System::Ward => format!("reads results, {sending}ordering, charging"),
         System::Pharmacy => "up to 15 ms for each".to_owned(),
         System::Scheduling => format!("{sending}booking; waits for the portal"),
         System::Portal => "its answers go back to scheduling".to_owned(),

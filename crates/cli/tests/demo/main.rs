@@ -77,7 +77,7 @@ fn a_run_that_changes_contents_is_found_out() {
         for entry in std::fs::read_dir(project.join(part)).expect("the example") {
             let entry = entry.expect("an entry");
             let text = std::fs::read_to_string(entry.path()).expect("a text");
-            let changed = text.replace("Computed tomography", "Broom cupboard");
+            let changed = text.replace(",CLINIC", ",BROOM CUPBOARD");
             std::fs::write(folder.path().join(part).join(entry.file_name()), changed)
                 .expect("written");
         }

@@ -1,6 +1,6 @@
 //! What `pipehat status` says to whoever has to decide whether to get up.
 
-use crate::harness::{Project, eventually};
+use crate::harness::{Link, Project, Sample, Sink, eventually, free_port};
 
 #[test]
 fn status_asks_for_a_person_while_a_folder_of_a_source_is_away() {
@@ -20,4 +20,39 @@ fn status_asks_for_a_person_while_a_folder_of_a_source_is_away() {
     });
     std::fs::create_dir(project.directory().join("drop")).expect("a folder");
     eventually("all is well", || status().0 == Some(0));
+}
+
+#[test]
+fn a_partner_that_is_back_is_tried_when_a_person_says_so() {
+    let port = free_port();
+    let project = Project::new();
+    project.write(
+        "channels/lab.yaml",
+        &format!(
+            "channel: lab
+source: {{ mllp: {{ listen: 127.0.0.1:0 }} }}
+destinations:
+  lab:
+    mllp: {{ connect: 127.0.0.1:{port} }}
+    retry: {{ first: 1h, most: 1h }}
+"
+        ),
+    );
+    let node = project.up();
+    let sample = Sample::new("LAB", 1, 1);
+    assert_eq!(Link::open(&node.address("lab")).ask(&sample.bytes()).code(), "AA");
+    let api = node.api();
+    eventually("the first attempt failed", || {
+        api.channel("lab")["destinations"][0]["health"]["state"] == "down"
+    });
+    let sink = Sink::on(port);
+    eventually("it is delivered", || {
+        let output = project.run(&["retry", "lab"]);
+        assert_eq!(output.status.code(), Some(0));
+        sink.count() == 1
+    });
+    assert_eq!(project.run(&["retry", "lib"]).status.code(), Some(3));
+    let found = project.run(&["messages", "find", "--channel", "lib"]);
+    let said = String::from_utf8_lossy(&found.stderr).into_owned();
+    assert!(said.contains("no channel is called `lib`; there are: lab"), "{said}");
 }

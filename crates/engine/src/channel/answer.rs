@@ -139,24 +139,33 @@ impl Conductor {
             bytes,
         };
         let (sender, record) = (self.sender.clone(), Record::Received(received));
-        self.services.log.append_in_order(self.epoch, record, Flush::Now, move |result, record| {
-            // What follows in the journal fails with it: the message is processed again.
-            let (Ok(position), Record::Received(record)) = (result, record) else { return };
-            let incoming = Incoming {
-                bytes: record.bytes,
-                peer: Arc::default(),
-                at: record.at,
-                control_id_reused: false,
-                sequence: None,
-                acknowledges: record.acknowledges,
-                admission: None,
-            };
-            let facts =
-                ReceivedFacts { duplicate_of: None, refused: false, part: None, sequence: None };
-            let message = MessageId(position);
-            // A conductor that has stopped finds the record at the next start.
-            let _ = sender.send(Input::Received { message, incoming, facts, answer: None });
-        });
+        self.services.log.append_in_order(
+            self.known_failures,
+            record,
+            Flush::Now,
+            move |result, record| {
+                // What follows in the journal fails with it: the message is processed again.
+                let (Ok(position), Record::Received(record)) = (result, record) else { return };
+                let incoming = Incoming {
+                    bytes: record.bytes,
+                    peer: Arc::default(),
+                    at: record.at,
+                    control_id_reused: false,
+                    sequence: None,
+                    acknowledges: record.acknowledges,
+                    admission: None,
+                };
+                let facts = ReceivedFacts {
+                    duplicate_of: None,
+                    refused: false,
+                    part: None,
+                    sequence: None,
+                };
+                let message = MessageId(position);
+                // A conductor that has stopped finds the record at the next start.
+                let _ = sender.send(Input::Received { message, incoming, facts, answer: None });
+            },
+        );
     }
 
     /// The outcome of processing is durable: whoever waits for no more is answered.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use pipehat_connectors::Attempt;
-use pipehat_journal::{AppendError, Position};
+use pipehat_journal::{AppendError, Failures, Position};
 use tokio::sync::{mpsc, oneshot};
 
 use super::decide::Standing;
@@ -27,7 +27,7 @@ use crate::control_id::ControlIds;
 use crate::duplicates::DuplicateWindow;
 use crate::lanes::{Lanes, Ticket};
 use crate::ledger::{DeliveryKey, Ledger};
-use crate::log::{Epoch, Log};
+use crate::log::Log;
 use crate::names::{DestinationName, MessageId};
 use crate::project::{ChannelSpec, ReplyMode};
 use crate::record::{Decided, Processed, Settled};
@@ -173,7 +173,8 @@ pub(crate) struct Conductor {
     pub(super) posts: BTreeMap<DestinationName, Post>,
     pub(super) answers: HashMap<MessageId, Waiting>,
     pub(super) answers_due: BTreeMap<(Instant, MessageId), ()>,
-    pub(super) epoch: Epoch,
+    /// The failed appends it knows of: what it appends does not overtake others.
+    pub(super) known_failures: Failures,
     pub(super) stalled: Option<Instant>,
     /// Messages to be processed again after a stall, in order.
     pub(super) again: BTreeMap<MessageId, Work>,
@@ -211,7 +212,7 @@ impl Conductor {
         window: Arc<Mutex<DuplicateWindow>>,
         mailbox: (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>),
     ) -> Self {
-        let epoch = services.log.epoch();
+        let known_failures = services.log.failures();
         let mut conductor = Self {
             posts: BTreeMap::new(),
             jitter: services.lane_key | 1,
@@ -226,7 +227,7 @@ impl Conductor {
             blocked: BTreeMap::new(),
             answers: HashMap::new(),
             answers_due: BTreeMap::new(),
-            epoch,
+            known_failures,
             stalled: None,
             again: BTreeMap::new(),
             deciding: HashSet::new(),

@@ -184,24 +184,29 @@ impl Conductor {
         let record = Record::Processed(record);
         let sender = self.sender.clone();
         self.processing_kept += 1;
-        self.services.log.append_in_order(self.epoch, record, flush, move |result, record| {
-            let Record::Processed(record) = record else { return };
-            let input = match result {
-                Ok(position) => {
-                    // Before the sender hears of it, who may send it again at once.
-                    if let Some((window, sender_hash)) = refused {
-                        let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
-                        window.refused(sender_hash, record.message);
+        self.services.log.append_in_order(
+            self.known_failures,
+            record,
+            flush,
+            move |result, record| {
+                let Record::Processed(record) = record else { return };
+                let input = match result {
+                    Ok(position) => {
+                        // Before the sender hears of it, who may send it again at once.
+                        if let Some((window, sender_hash)) = refused {
+                            let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+                            window.refused(sender_hash, record.message);
+                        }
+                        let Incoming { bytes, admission, .. } = work.incoming;
+                        drop(admission);
+                        Input::Processed { position, record: Box::new(record), bytes }
                     }
-                    let Incoming { bytes, admission, .. } = work.incoming;
-                    drop(admission);
-                    Input::Processed { position, record: Box::new(record), bytes }
-                }
-                Err(error) => Input::NotProcessed { work, error },
-            };
-            // A conductor that has stopped finds the record at the next start.
-            let _ = sender.send(input);
-        });
+                    Err(error) => Input::NotProcessed { work, error },
+                };
+                // A conductor that has stopped finds the record at the next start.
+                let _ = sender.send(input);
+            },
+        );
     }
 
     /// Where a sender is told that its message is refused: the channel's window, and the sender's
@@ -510,10 +515,15 @@ impl Conductor {
         self.settling += 1;
         self.ends += 1;
         let (end, record) = (self.ends, Record::Settled(record));
-        self.services.log.append_in_order(self.epoch, record, flush, move |result, record| {
-            let Record::Settled(record) = record else { return };
-            let _ = sender.send(Input::Settled { end, record: Box::new(record), result });
-        });
+        self.services.log.append_in_order(
+            self.known_failures,
+            record,
+            flush,
+            move |result, record| {
+                let Record::Settled(record) = record else { return };
+                let _ = sender.send(Input::Settled { end, record: Box::new(record), result });
+            },
+        );
     }
 
     pub(super) fn settled(

@@ -66,7 +66,7 @@ impl Conductor {
             return;
         }
         self.stalled = None;
-        self.epoch = self.services.log.epoch();
+        self.known_failures = self.services.log.failures();
         for record in std::mem::take(&mut self.unrecorded).into_values() {
             self.keep_settled(record);
         }

@@ -128,7 +128,7 @@ const POSITIVE: Coded = Coded::new("10828004", "Positive", "SCT");
 const NOT_DETECTED: Coded = Coded::new("260415000", "Not detected", "SCT");
 const DETECTED: Coded = Coded::new("260373001", "Detected", "SCT");
 
-const BLOOD: (&str, &str) = ("BLD", "BLD");
+const BLOOD: (&str, &str) = ("WB", "BLD");
 const SERUM: (&str, &str) = ("SER", "SER");
 const PLASMA: (&str, &str) = ("PLAS", "PLAS");
 const URINE: (&str, &str) = ("UR", "UR");
@@ -486,7 +486,7 @@ pub(crate) const PANELS: &[Panel] = &[
             &[NOT_DETECTED, DETECTED],
         )],
         section: "MB",
-        specimen: ("THRT", "THRT"),
+        specimen: ("RES", "THRT"),
         minutes: 240,
     },
     Panel {
@@ -519,7 +519,8 @@ pub(crate) const PANELS: &[Panel] = &[
             ),
         ],
         section: "BG",
-        specimen: ("BLDA", "BLDA"),
+        // Table 0487 has no arterial blood.
+        specimen: ("WB", "BLDA"),
         minutes: 10,
     },
 ];

@@ -2,6 +2,7 @@
 
 use crate::random::pick;
 use crate::scene::Context;
+use crate::system::System;
 use crate::value::{FACILITY, Value};
 
 /// Which system sends what, and to which.
@@ -25,13 +26,28 @@ pub(super) fn msh<'a>(context: &Context<'a>, position: u16, repetition: usize) -
     if repetition > 0 {
         return Value::Nothing;
     }
+    let sender = scene.sender.as_deref();
+    let named = |name: fn(&System) -> &String, usual| {
+        let own = sender.map(name).filter(|name| !name.is_empty());
+        Value::Designator(own.map_or(usual, String::as_str))
+    };
     match position {
-        3 => Value::Designator(systems(scene.code).0),
-        4 | 6 => Value::Designator(FACILITY),
-        5 => Value::Designator(systems(scene.code).1),
+        3 => named(|system| &system.application, systems(scene.code).0),
+        4 => named(|system| &system.facility, FACILITY),
+        5 => named(|system| &system.receiving_application, systems(scene.code).1),
+        6 => named(|system| &system.receiving_facility, FACILITY),
         7 => Value::Zoned(scene.now),
         9 => Value::MessageType(scene.code, scene.trigger, scene.structure),
-        10 => Value::Serial("G", scene.control_id),
+        10 => Value::Serial(
+            sender.map_or("G", |system| system.control_id_prefix.as_str()),
+            scene.control_id,
+        ),
+        15 | 16 => match sender.and_then(|system| system.acknowledgments) {
+            Some((accept, application)) => {
+                Value::Code(if position == 15 { accept } else { application })
+            }
+            None => Value::Nothing,
+        },
         11 => Value::Raw("P"),
         12 => Value::Raw(scene.version_id),
         18 if !scene.charset.is_empty() => Value::Code(scene.charset),

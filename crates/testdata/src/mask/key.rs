@@ -30,13 +30,32 @@ impl Key {
 
     /// A pseudorandom function of a purpose and some parts.
     pub(super) fn derive(&self, purpose: u8, parts: &[&[u8]]) -> [u8; 32] {
-        let mut mac = self.state.clone();
-        mac.update(&[purpose]);
-        for part in parts {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        parts.iter().fold(self.derivation(purpose), |begun, part| begun.part(part)).finish()
+    }
+
+    /// The same, part by part.
+    pub(super) fn derivation(&self, purpose: u8) -> Derivation {
+        let mut state = self.state.clone();
+        state.update(&[purpose]);
+        Derivation { state }
+    }
+}
+
+/// A derivation that has begun; what several have in common is hashed once.
+#[derive(Clone)]
+pub(super) struct Derivation {
+    state: Hmac<Sha256>,
+}
+
+impl Derivation {
+    pub(super) fn part(mut self, part: &[u8]) -> Self {
+        self.state.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        self.state.update(part);
+        self
+    }
+
+    pub(super) fn finish(self) -> [u8; 32] {
+        self.state.finalize().into_bytes().into()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Masks one message after another.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::fmt;
 
 use pipehat_dictionary::Version;
@@ -13,11 +15,12 @@ use super::alphabet::Alphabets;
 use super::check_digit::check_digit;
 use super::date;
 use super::key::Key;
-use super::leaves::{Leaf, leaves};
+use super::leaves::{Leaf, Leaves, Parts};
 use super::rules::{Allowance, Rules, Treatment};
+use super::secrets::Secrets;
 use super::text::{Old, Reader};
 use super::vocabulary::vocabulary;
-use super::words::{Piece as Part, Secrets, Words, pieces, words};
+use super::words::{Piece as Part, Words, pieces, words};
 
 /// Purpose of the key.
 const SHIFT: u8 = 3;
@@ -29,6 +32,13 @@ const WEEKS_MAX: u64 = 260;
 /// Safe Harbor lets ages up to this one stand; the older ones are made one.
 const AGE_OF_THE_OLD: i64 = 90;
 const DAYS_OF_THE_OLD: i64 = AGE_OF_THE_OLD * 365 + AGE_OF_THE_OLD / 4;
+
+/// Leaves of a message that are kept from the first reading to the last: all, of most messages. The rest is read anew
+/// each time, so that a message costs little more than its size.
+const LEAVES_KEPT: usize = 1_024;
+
+/// Bytes of a message for each of its leaves, as it is in most.
+const LEAF_BYTES: usize = 16;
 
 /// Character sets remembered at once.
 const CHARSETS_MAX: usize = 8;
@@ -151,21 +161,27 @@ impl Masker {
         let text = charset.transcode(message).text;
         let version = version_of(text.as_bytes());
         let parsed = Message::parse_with(text.as_bytes(), &Limits::DEFAULT)?;
-        let mut rules = std::mem::take(&mut self.rules);
-        let found = leaves(&text, &parsed, version, &self.options.allow, &mut rules);
-
-        for place in found.iter().filter_map(|leaf| leaf.allowed) {
-            if let Some(used) = self.used.get_mut(place) {
-                *used = true;
-            }
-        }
         let mut words = self.words_of(charset);
         let mut secrets = std::mem::take(&mut self.secrets);
-        gather(&text, &found, &mut secrets);
+        let parts = Parts::new(&text, &parsed);
+        let mut leaves = Leaves::new(parts, version, &self.options.allow, &mut self.rules);
+        let mut gather = |leaf: &Leaf<'_>| {
+            gather(leaf, &mut secrets);
+            if let Some(used) = leaf.allowed.and_then(|place| self.used.get_mut(place)) {
+                *used = true;
+            }
+        };
+        let mut kept = Vec::with_capacity(LEAVES_KEPT.min(text.len() / LEAF_BYTES));
+        kept.extend(leaves.by_ref().take(LEAVES_KEPT).inspect(&mut gather));
+        let rest = leaves.rest();
+        leaves.for_each(|leaf| gather(&leaf));
         let shift_days = shift(&self.key, &parsed);
         let sent = date::day_of(header_date(&parsed));
         let run = Run {
             text: &text,
+            kept: &kept,
+            rest,
+            version,
             options: &self.options,
             delimiters: parsed.delimiters(),
             secrets: &secrets,
@@ -173,15 +189,16 @@ impl Masker {
             sent,
             old: old(&parsed, sent, shift_days),
         };
-        let output = run.write(&found, &mut words);
-        let changed = run.changed(&found, &output);
-        let result = run.check(&found, &output.text, version, &parsed, &mut rules).and_then(|()| {
-            let bytes = charset.encode(&output.text).map_err(|_| MaskError::Shape)?;
-            Ok(Masked { bytes: bytes.into_owned(), changed })
+        let (output, changed) = run.write(&mut words, &mut self.rules);
+        let result = run.check(&output, &mut self.rules).and_then(|()| {
+            let encoded = match charset.encode(&output).map_err(|_| MaskError::Shape)? {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(bytes) => Some(bytes),
+            };
+            Ok(Masked { bytes: encoded.unwrap_or_else(|| output.into_bytes()), changed })
         });
         secrets.clear();
         self.secrets = secrets;
-        self.rules = rules;
         self.sets.push(words);
         result
     }
@@ -205,9 +222,12 @@ impl Masker {
             _ => None,
         });
         let header = [b"MSH", declared.unwrap_or(b"|^~\\&"), b"\r"].concat();
-        let masked = self.mask(&[&header, lines].concat())?;
-        let bytes = masked.bytes.get(header.len()..).ok_or(MaskError::Shape)?.to_vec();
-        Ok(Masked { bytes, changed: masked.changed })
+        let mut masked = self.mask(&[&header, lines].concat())?;
+        if masked.bytes.len() < header.len() {
+            return Err(MaskError::Shape);
+        }
+        masked.bytes.drain(..header.len());
+        Ok(masked)
     }
 
     /// The pseudonyms of a character set, taken out of those that are remembered.
@@ -253,11 +273,14 @@ fn patient_of<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     let component = |value: pipehat_message::Value<'m>, position: usize| {
         value.components().nth(position - 1).map(|component| component.raw()).unwrap_or_default()
     };
+    let mut first = None;
     let list = pid.field(3).into_iter().flat_map(|field| field.repetitions());
-    let identifiers: Vec<_> =
-        list.filter(|repetition| !component(*repetition, 1).is_empty()).collect();
-    let record = identifiers.iter().find(|repetition| component(**repetition, 5) == b"MR");
-    let chosen = record.or(identifiers.first()).copied().or_else(|| pid.field(2))?;
+    let record =
+        list.filter(|repetition| !component(*repetition, 1).is_empty()).find(|repetition| {
+            first.get_or_insert(*repetition);
+            component(*repetition, 5) == b"MR"
+        });
+    let chosen = record.or(first).or_else(|| pid.field(2))?;
     std::str::from_utf8(component(chosen, 1)).ok().map(str::trim).filter(|text| !text.is_empty())
 }
 
@@ -275,35 +298,35 @@ fn old(message: &Message<'_>, sent: Option<i64>, shift_days: i64) -> Option<Old>
 }
 
 /// Gathers what says who the message is about.
-fn gather(text: &str, leaves: &[Leaf], secrets: &mut Secrets) {
-    for leaf in leaves {
-        let value = text.get(leaf.at.clone()).unwrap_or_default();
-        if is_object_identifier(value) {
-            continue;
+fn gather(leaf: &Leaf<'_>, secrets: &mut Secrets) {
+    match leaf.treatment {
+        _ if is_object_identifier(leaf.value) => {}
+        Treatment::Name => secrets.add(leaf.value, |_| false),
+        Treatment::Identifier | Treatment::PostalCode | Treatment::BirthDate => {
+            secrets.add(leaf.value, |word| vocabulary().contains(word));
         }
-        match leaf.treatment {
-            Treatment::Name => secrets.add(value, |_| false),
-            Treatment::Identifier | Treatment::PostalCode | Treatment::BirthDate => {
-                secrets.add(value, |word| vocabulary().contains(word));
-            }
-            Treatment::Structural
-            | Treatment::Keep
-            | Treatment::Number
-            | Treatment::Age
-            | Treatment::Unknown
-            | Treatment::Code
-            | Treatment::Catalog
-            | Treatment::CheckDigit
-            | Treatment::Date
-            | Treatment::Text
-            | Treatment::Document => {}
-        }
+        Treatment::Structural
+        | Treatment::Keep
+        | Treatment::Number
+        | Treatment::Age
+        | Treatment::Unknown
+        | Treatment::Code
+        | Treatment::Catalog
+        | Treatment::CheckDigit
+        | Treatment::Date
+        | Treatment::Text
+        | Treatment::Document => {}
     }
 }
 
 /// One message on its way.
 struct Run<'a> {
     text: &'a str,
+    /// The first leaves.
+    kept: &'a [Leaf<'a>],
+    /// What comes after them.
+    rest: Parts<'a>,
+    version: Version,
     options: &'a Options,
     delimiters: Delimiters,
     secrets: &'a Secrets,
@@ -313,34 +336,35 @@ struct Run<'a> {
     old: Option<Old>,
 }
 
-/// What is written, and where each leaf ended up.
-struct Output {
-    text: String,
-    places: Vec<std::ops::Range<usize>>,
-}
-
-impl Run<'_> {
-    fn write(&self, leaves: &[Leaf], masks: &mut Words) -> Output {
-        let mut output =
-            Output { text: String::with_capacity(self.text.len()), places: Vec::new() };
-        let mut done = 0;
-        for leaf in leaves {
-            output.text.push_str(self.text.get(done..leaf.at.start).unwrap_or_default());
-            let start = output.text.len();
-            self.leaf(leaf, masks, &mut output.text);
-            output.places.push(start..output.text.len());
-            done = leaf.at.end;
-        }
-        output.text.push_str(self.text.get(done..).unwrap_or_default());
-        output
+impl<'a> Run<'a> {
+    fn try_each<E>(
+        &self,
+        rules: &mut Rules,
+        mut each: impl FnMut(&Leaf<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.kept.iter().try_for_each(&mut each)?;
+        Leaves::new(self.rest.clone(), self.version, &self.options.allow, rules)
+            .try_for_each(|leaf| each(&leaf))
     }
 
-    fn slice(&self, at: &std::ops::Range<usize>) -> &str {
-        self.text.get(at.clone()).unwrap_or_default()
+    /// The masked text, and how many of its values changed.
+    fn write(&self, masks: &mut Words, rules: &mut Rules) -> (String, usize) {
+        let mut output = String::with_capacity(self.text.len());
+        let (mut done, mut changed) = (0, 0);
+        let Ok(()) = self.try_each(rules, |leaf| {
+            output.push_str(self.text.get(done..leaf.part.start).unwrap_or_default());
+            let start = output.len();
+            self.leaf(leaf, masks, &mut output);
+            changed += usize::from(output.get(start..) != Some(leaf.value));
+            done = leaf.part.end;
+            Ok::<(), Infallible>(())
+        });
+        output.push_str(self.text.get(done..).unwrap_or_default());
+        (output, changed)
     }
 
-    fn leaf(&self, leaf: &Leaf, masks: &mut Words, output: &mut String) {
-        let value = self.slice(&leaf.at);
+    fn leaf(&self, leaf: &Leaf<'_>, masks: &mut Words, output: &mut String) {
+        let value = leaf.value;
         if leaf.allowed.is_some() {
             return self.keep(value, masks, output);
         }
@@ -357,9 +381,7 @@ impl Run<'_> {
             Treatment::Unknown => self.mask(value, masks, output),
             Treatment::Keep => self.keep(value, masks, output),
             Treatment::Code => self.code(leaf, value, masks, output),
-            Treatment::Catalog if self.slice(&leaf.beside.first).is_empty() => {
-                self.free(value, masks, output)
-            }
+            Treatment::Catalog if leaf.beside.first.is_empty() => self.free(value, masks, output),
             Treatment::Catalog => self.keep(value, masks, output),
             Treatment::Identifier | Treatment::Name => self.mask(value, masks, output),
             Treatment::CheckDigit => self.check_digit(leaf, value, masks, output),
@@ -375,6 +397,10 @@ impl Run<'_> {
 
     /// Writes a value text by text; escape sequences keep their form.
     fn pieces(&self, value: &str, output: &mut String, mut write: impl FnMut(&str, &mut String)) {
+        let escape = self.delimiters.escape.filter(|&escape| value.as_bytes().contains(&escape));
+        if escape.is_none() {
+            return write(value, output);
+        }
         for piece in sequences(value.as_bytes(), &self.delimiters) {
             match piece {
                 Piece::Text(text) => write(std::str::from_utf8(text).unwrap_or_default(), output),
@@ -440,7 +466,7 @@ impl Run<'_> {
         }
     }
 
-    fn code(&self, leaf: &Leaf, value: &str, masks: &mut Words, output: &mut String) {
+    fn code(&self, leaf: &Leaf<'_>, value: &str, masks: &mut Words, output: &mut String) {
         if leaf.table.is_some_and(|table| table.code(value.as_bytes()).is_some()) {
             return output.push_str(value);
         }
@@ -470,9 +496,9 @@ impl Run<'_> {
         self.mask_if_quoted(value, start, masks, output);
     }
 
-    fn check_digit(&self, leaf: &Leaf, value: &str, masks: &mut Words, output: &mut String) {
-        let identifier = self.slice(&leaf.beside.first);
-        let scheme = self.slice(&leaf.beside.second);
+    fn check_digit(&self, leaf: &Leaf<'_>, value: &str, masks: &mut Words, output: &mut String) {
+        let identifier = leaf.beside.first;
+        let scheme = leaf.beside.second;
         let right = check_digit(identifier, scheme).filter(|digit| value.chars().eq([*digit]));
         if right.is_some() {
             let mut masked = String::new();
@@ -509,8 +535,8 @@ impl Run<'_> {
         self.date(value, masks, output);
     }
 
-    fn postal_code(&self, leaf: &Leaf, value: &str, masks: &mut Words, output: &mut String) {
-        let country = self.slice(&leaf.beside.first);
+    fn postal_code(&self, leaf: &Leaf<'_>, value: &str, masks: &mut Words, output: &mut String) {
+        let country = leaf.beside.first;
         let american =
             matches!(country.to_ascii_uppercase().as_str(), "" | "US" | "USA" | "UNITED STATES");
         let digits = value.bytes().filter(u8::is_ascii_digit).count();
@@ -523,46 +549,28 @@ impl Run<'_> {
         output.extend(value.chars().skip(3).map(|c| if c == '-' { '-' } else { '0' }));
     }
 
-    fn changed(&self, leaves: &[Leaf], output: &Output) -> usize {
-        let written = |place: &std::ops::Range<usize>| output.text.get(place.clone());
-        let pairs = leaves.iter().zip(&output.places);
-        pairs.filter(|(leaf, place)| Some(self.slice(&leaf.at)) != written(place)).count()
-    }
-
     /// Reads the result as anybody would, and looks for what must not be in it.
-    fn check(
-        &self,
-        before: &[Leaf],
-        output: &str,
-        version: Version,
-        original: &Message<'_>,
-        rules: &mut Rules,
-    ) -> Result<(), MaskError> {
+    fn check(&self, output: &str, rules: &mut Rules) -> Result<(), MaskError> {
         let parsed = Message::parse_with(output.as_bytes(), &Limits::DEFAULT)
             .map_err(|_| MaskError::Shape)?;
-        let after = leaves(output, &parsed, version, &self.options.allow, rules);
-        if after.len() != before.len() {
-            return Err(MaskError::Shape);
-        }
-        for (old, new) in before.iter().zip(&after) {
-            if old.line != new.line || old.field != new.field {
-                return Err(MaskError::Shape);
+        let mut written = Parts::new(output, &parsed);
+        self.try_each(rules, |leaf| {
+            let part = written.next().filter(|part| part.is_beside(&leaf.part));
+            let part = part.ok_or(MaskError::Shape)?;
+            if !self.leaks(leaf, leaf.value, written.value(&part)) {
+                return Ok(());
             }
-            let value = output.get(new.at.clone()).unwrap_or_default();
-            if self.leaks(old, self.slice(&old.at), value) {
-                let segment =
-                    original.segment_at(old.line).and_then(|segment| segment.segment_name());
-                return Err(MaskError::Leak {
-                    segment: segment.map_or_else(|| "?".to_owned(), |name| name.to_string()),
-                    line: old.line + 1,
-                    field: old.field,
-                });
-            }
-        }
-        Ok(())
+            let segment = leaf.part.segment;
+            Err(MaskError::Leak {
+                segment: segment.map_or_else(|| "?".to_owned(), |name| name.to_string()),
+                line: leaf.part.line + 1,
+                field: leaf.part.field,
+            })
+        })?;
+        if written.next().is_some() { Err(MaskError::Shape) } else { Ok(()) }
     }
 
-    fn leaks(&self, leaf: &Leaf, before: &str, after: &str) -> bool {
+    fn leaks(&self, leaf: &Leaf<'_>, before: &str, after: &str) -> bool {
         let same = before == after && before.chars().any(char::is_alphanumeric);
         let word_stayed = || {
             let mut pairs = words(before).zip(words(after));

@@ -11,6 +11,8 @@
 //!   known to be a clinical or common one is masked.
 //! - **Checked**: [`Masker::mask`] looks at its own result with other code and gives an error in place of a message
 //!   in which a value survived.
+//! - **Bounded**: a message takes a few times its size in memory, whatever it is made of, and what is remembered from
+//!   one to the next has limits.
 //!
 //! What it does not promise: that a person can't be told from what is left, such as a rare diagnosis. Safe Harbor
 //! also asks that those who release the data know of no such way.
@@ -23,6 +25,7 @@ mod leaves;
 mod masker;
 mod permutation;
 mod rules;
+mod secrets;
 mod text;
 mod vocabulary;
 mod words;

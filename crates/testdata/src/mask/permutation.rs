@@ -5,13 +5,12 @@
 //! word between the network and its inverse makes one long cycle of them, so that no word stays what it was and no
 //! two become the same. Shapes with few words are shuffled outright.
 
-use std::collections::HashMap;
-
-use aes::Aes256;
+use aes::Aes256Enc;
 use aes::cipher::generic_array::GenericArray;
 use aes::cipher::{BlockEncrypt, KeyInit};
+use hashbrown::HashMap;
 
-use super::key::Key;
+use super::key::{Derivation, Key};
 
 /// Purpose of the key.
 const SHAPE: u8 = 1;
@@ -28,46 +27,62 @@ const HALF_MAX: u128 = 1 << 90;
 /// Shapes remembered at once; when there are more, they are worked out again.
 const SHAPES_MAX: usize = 4_096;
 
+/// Places of a shape that is remembered.
+const SHAPE_PLACES_MAX: usize = 64;
+
 /// The permutations of one key, one for each shape.
 pub(super) struct Permutations {
     key: Key,
     shapes: HashMap<Vec<u8>, Network>,
+    /// The one looked for.
+    shape: Vec<u8>,
 }
 
 impl Permutations {
     pub(super) fn new(key: Key) -> Self {
-        Self { key, shapes: HashMap::new() }
+        Self { key, shapes: HashMap::new(), shape: Vec::new() }
     }
 
     /// Moves each place of `digits` (each below its radix) to another word of the same shape.
     ///
-    /// `tags` tells shapes apart whose radices are the same. Words too long for one network are taken in pieces, each
-    /// depending on those before it.
-    pub(super) fn permute(&mut self, tags: &[u8], digits: &mut [u32], radices: &[u32]) {
+    /// `tags` tells shapes apart whose radices are the same, and `before` words of one shape that are not to be
+    /// permuted alike. Words too long for one network are taken in pieces, each depending on those before it.
+    pub(super) fn permute(
+        &mut self,
+        tags: &[u8],
+        digits: &mut [u32],
+        radices: &[u32],
+        before: &[u8],
+    ) {
         let first = piece(radices);
-        let (head, mut rest) = digits.split_at_mut(first);
-        let (head_radices, mut rest_radices) = radices.split_at(first);
-        let mut before = bytes(head);
-        self.network(tags, head_radices).permute(head);
+        if before.is_empty() && first == radices.len() && first <= SHAPE_PLACES_MAX {
+            return self.remembered(tags, radices).permute(digits);
+        }
+        let shape = self.key.derivation(SHAPE).part(tags);
+        let (mut rest, mut rest_radices) = (digits, radices);
+        let mut before = before.to_vec();
         while !rest.is_empty() {
             let length = piece(rest_radices);
             let (part, after) = rest.split_at_mut(length);
             let (part_radices, after_radices) = rest_radices.split_at(length);
             let original = bytes(part);
-            Network::new(&self.key, tags, part_radices, &before).permute(part);
+            Network::new(&shape, part_radices, &before).permute(part);
             before.extend(original);
             (rest, rest_radices) = (after, after_radices);
         }
     }
 
-    fn network(&mut self, tags: &[u8], radices: &[u32]) -> &Network {
-        let mut shape = tags.to_vec();
-        shape.extend(bytes(radices));
-        if self.shapes.len() >= SHAPES_MAX && !self.shapes.contains_key(&shape) {
+    fn remembered(&mut self, tags: &[u8], radices: &[u32]) -> &Network {
+        self.shape.clear();
+        self.shape.extend_from_slice(tags);
+        self.shape.extend(radices.iter().flat_map(|radix| radix.to_le_bytes()));
+        if self.shapes.len() >= SHAPES_MAX && !self.shapes.contains_key(&self.shape) {
             self.shapes.clear();
         }
         let key = &self.key;
-        self.shapes.entry(shape).or_insert_with(|| Network::new(key, tags, radices, &[]))
+        self.shapes
+            .entry_ref(&self.shape)
+            .or_insert_with(|| Network::new(&key.derivation(SHAPE).part(tags), radices, &[]))
     }
 }
 
@@ -94,16 +109,16 @@ fn product(radices: &[u32]) -> u128 {
 
 /// The permutation of one shape.
 struct Network {
-    cipher: Aes256,
+    cipher: Aes256Enc,
     radices: Vec<u32>,
     /// Of a shape with few words: which word follows each.
     next: Vec<u32>,
 }
 
 impl Network {
-    fn new(key: &Key, tags: &[u8], radices: &[u32], before: &[u8]) -> Self {
-        let derived = key.derive(SHAPE, &[tags, &bytes(radices), before]);
-        let cipher = Aes256::new(GenericArray::from_slice(&derived));
+    fn new(shape: &Derivation, radices: &[u32], before: &[u8]) -> Self {
+        let derived = shape.clone().part(&bytes(radices)).part(before).finish();
+        let cipher = Aes256Enc::new(GenericArray::from_slice(&derived));
         let mut network = Self { cipher, radices: radices.to_vec(), next: Vec::new() };
         let count = product(radices);
         if count > 1 && count <= SHUFFLED_MAX {
@@ -220,7 +235,7 @@ mod tests {
 
     fn permuted(digits: &[u32], radices: &[u32]) -> Vec<u32> {
         let mut result = digits.to_vec();
-        Permutations::new(Key::new([7; 32])).permute(b"shape", &mut result, radices);
+        Permutations::new(Key::new([7; 32])).permute(b"shape", &mut result, radices, &[]);
         result
     }
 
@@ -233,7 +248,7 @@ mod tests {
             let mut digits = vec![0; radices.len()];
             write(word, &mut digits, radices);
             let mut result = digits.clone();
-            permutations.permute(b"shape", &mut result, radices);
+            permutations.permute(b"shape", &mut result, radices, &[]);
             assert_ne!(result, digits, "a fixed point");
             assert!(seen.insert(result), "two words became one");
         }
@@ -256,7 +271,7 @@ mod tests {
     #[test]
     fn another_key_gives_other_words() {
         let mut other = [1, 2, 3, 4, 5, 6];
-        Permutations::new(Key::new([8; 32])).permute(b"shape", &mut other, &[10; 6]);
+        Permutations::new(Key::new([8; 32])).permute(b"shape", &mut other, &[10; 6], &[]);
         assert_ne!(permuted(&[1, 2, 3, 4, 5, 6], &[10; 6]), other);
     }
 

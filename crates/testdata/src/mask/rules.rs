@@ -1,7 +1,6 @@
 //! Which treatment each place of a message gets: by its field, its data type, and what the standard calls it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use pipehat_dictionary::{DataType, Element, Table, Version};
 use pipehat_message::{Path, PathError, SegmentName};
 
@@ -50,6 +49,9 @@ pub(super) struct Rules {
 /// Rules remembered at once: the standard has some thousands for each version.
 const RULES_MAX: usize = 20_000;
 
+/// No segment has as many fields, no data type as many components: what stands behind is all alike.
+const POSITION_MAX: usize = 255;
+
 impl Rules {
     /// The treatment of a field. `value_type` is what OBX-2 says, for the fields whose type another field tells.
     pub(super) fn field(
@@ -61,6 +63,7 @@ impl Rules {
     ) -> Rule {
         let value_type = value_type
             .and_then(|name| nearest(version).find_map(|version| version.data_type(name)));
+        let position = position.min(POSITION_MAX);
         if self.fields.len() >= RULES_MAX {
             self.fields.clear();
         }
@@ -72,6 +75,7 @@ impl Rules {
 
     /// The treatment of a component (or subcomponent) of a data type.
     pub(super) fn component(&mut self, data_type: DataType, position: usize) -> Rule {
+        let position = position.min(POSITION_MAX);
         if self.components.len() >= RULES_MAX {
             self.components.clear();
         }
@@ -160,12 +164,18 @@ fn field_rule(
     value_type: Option<DataType>,
 ) -> Rule {
     let name = segment.as_str();
-    if let Some(treatment) = exception(name, position) {
-        return Rule::Whole(treatment);
-    }
     let definition = nearest(version)
         .filter_map(|version| version.segment(segment)?.field(position))
         .find(|field| !field.is_unused());
+    let parts = definition.and_then(|field| field.data_type());
+    match (exception(name, position), parts) {
+        // Systems, units and flags that have parts of their own: each by what it is.
+        (Some(Treatment::Keep), Some(parts)) if matches!(parts.name(), "HD" | "CE" | "CWE") => {
+            return Rule::Typed(parts);
+        }
+        (Some(treatment), _) => return Rule::Whole(treatment),
+        (None, _) => {}
+    }
     let Some(field) = definition else {
         return Rule::Whole(Treatment::Unknown);
     };
@@ -427,6 +437,13 @@ mod tests {
         check(Version::V2_5_1, "OBR", 4, &[(1, Treatment::Code), (2, Treatment::Catalog)]);
         check(Version::V2_5_1, "MSH", 9, &[(0, Treatment::Structural)]);
         check(Version::V2_5_1, "OBX", 7, &[(0, Treatment::Keep)]);
+        let units = [(1, Treatment::Code), (2, Treatment::Catalog), (3, Treatment::Keep)];
+        check(Version::V2_5_1, "OBX", 6, &units);
+        for position in 3..=6 {
+            check(Version::V2_1, "MSH", position, &[(0, Treatment::Keep)]);
+            let system = [1, 2, 3].map(|component| (component, Treatment::Keep));
+            check(Version::V2_5_1, "MSH", position, &system);
+        }
     }
 
     #[test]

@@ -75,6 +75,19 @@ fn what_tells_a_person_goes_and_the_rest_stays() {
 }
 
 #[test]
+fn systems_and_units_stay_with_all_their_components() {
+    let systems = "ADT^1.2.840.99999.7^ISO|NORTH HOSPITAL^lab.test^DNS|LAB^^L,M,N|";
+    let message = ADMISSION
+        .replace("ADT|NORTH HOSPITAL|LAB|", systems)
+        .replace("|g/dL|", "|g/dL^gram per deciliter^UCUM|")
+        .replace("4711001^5^M10^NORTH^MR", "4711001^5^M10^NORTH&1.2.840.99999.8&ISO^MR");
+    let result = masked(&message);
+    for kept in [systems, "|g/dL^gram per deciliter^UCUM|", "^NORTH&1.2.840.99999.8&ISO^MR"] {
+        assert!(result.contains(kept), "{kept} went:\n{}", result.replace('\r', "\n"));
+    }
+}
+
+#[test]
 fn intervals_and_times_of_day_stay() {
     let result = masked(ADMISSION);
     let message = Message::parse(result.as_bytes()).expect("a message");

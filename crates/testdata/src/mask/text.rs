@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use super::date;
-use super::words::{Piece, Secrets, Words, pieces, words};
+use super::secrets::Secrets;
+use super::vocabulary::Vocabulary;
+use super::words::{Piece, Words, pieces, words};
 
 /// So many digits close together are a number somebody has: of a telephone, an account, a record.
 const TELLING_DIGITS: usize = 7;
@@ -43,12 +45,15 @@ const TITLES: &[&str] = &[
 
 const AGE_BEFORE: &[&str] = &["age", "aged", "alter", "âge", "edad"];
 
+/// The longest of them, with room for letters that are longer in upper case.
+const AGE_BEFORE_BYTES_MAX: usize = 16;
+
 const AGE_WORDS: &[&str] =
     &["y", "yo", "yr", "yrs", "year", "years", "jahre", "jähriger", "jährige", "ans", "años"];
 
 /// What free text is read against.
 pub(super) struct Reader<'a> {
-    pub(super) vocabulary: &'a HashSet<String>,
+    pub(super) vocabulary: &'a Vocabulary,
     pub(super) extra: &'a HashSet<String>,
     pub(super) secrets: &'a Secrets,
     pub(super) shift_days: i64,
@@ -71,24 +76,23 @@ pub(super) struct Old {
 impl Reader<'_> {
     /// Writes the text with what could tell a person replaced.
     pub(super) fn scrub(&self, text: &str, masks: &mut Words, output: &mut String) {
-        let tokens: Vec<&str> = split(text).collect();
-        let numbers = telling_runs(&tokens);
+        let mut tokens = Tokens { rest: text };
+        let mut number = Number::default();
         let mut after = After::Nothing;
         let mut before = Before::default();
-        for (at, token) in tokens.iter().enumerate() {
+        while let Some(token) = tokens.next() {
             if token.starts_with(char::is_whitespace) {
                 output.push_str(token);
                 continue;
             }
-            if numbers.get(at).copied().unwrap_or(false) {
+            if number.goes_on(token, tokens) {
                 self.number(token, masks, output);
                 after = After::Nothing;
             } else if is_address(token) {
                 masks.mask(token, output);
                 after = After::Nothing;
             } else {
-                let next = tokens.get(at + 2).copied().unwrap_or_default();
-                after = self.token(token, next, (after, &before), masks, output);
+                after = self.token(token, tokens, (after, &before), masks, output);
             }
             before = Before::of(token);
         }
@@ -111,6 +115,9 @@ impl Reader<'_> {
     fn moved(&self, text: &str) -> Option<String> {
         if text.len() == 8 {
             return self.moved_day(text);
+        }
+        if text.len() != "2026-01-31".len() {
+            return None;
         }
         let parts: Vec<&str> = text.split(['-', '.']).collect();
         match parts[..] {
@@ -139,24 +146,25 @@ impl Reader<'_> {
     fn token(
         &self,
         token: &str,
-        next: &str,
+        rest: Tokens<'_>,
         (mut after, before): (After, &Before),
         masks: &mut Words,
         output: &mut String,
     ) -> After {
-        let inner: Vec<Piece<'_>> = pieces(token).collect();
-        for (at, piece) in inner.iter().enumerate() {
+        let mut inner = pieces(token);
+        while let Some(piece) = inner.next() {
             let word = match piece {
-                Piece::Word(word) => *word,
+                Piece::Word(word) => word,
                 Piece::Other(other) => {
                     output.push_str(other);
                     continue;
                 }
             };
-            let following = inner[at + 1..]
-                .iter()
-                .find_map(|piece| if let Piece::Word(word) = piece { Some(*word) } else { None })
-                .unwrap_or_else(|| words(next).next().unwrap_or_default());
+            let following = || {
+                // Behind the token stands a blank, and then the next one.
+                let next = || rest.clone().nth(1).and_then(|next| words(next).next());
+                inner.clone().words().next().or_else(next).unwrap_or_default()
+            };
             let lower = word.to_lowercase();
             let titled = is_title_case(word);
             if TITLES.contains(&lower.as_str()) && !self.secrets.contains(word) {
@@ -189,19 +197,26 @@ impl Reader<'_> {
     }
 
     /// Whether a number is an age that must not be told.
-    fn is_age(&self, word: &str, following: &str, before: &Before) -> bool {
-        let Ok(age) = word.parse::<u32>() else { return false };
-        let is_told = AGE_WORDS.contains(&following.to_lowercase().as_str()) || before.tells_age;
-        let is_own = self.old.is_some_and(|old| age.abs_diff(old.age) <= 1);
-        age > AGE_MAX && age <= AGE_CEILING && (is_told || is_own)
+    fn is_age<'t>(&self, word: &str, following: impl Fn() -> &'t str, before: &Before) -> bool {
+        let age = word.parse::<u32>().ok().filter(|age| (AGE_MAX + 1..=AGE_CEILING).contains(age));
+        age.is_some_and(|age| {
+            self.old.is_some_and(|old| age.abs_diff(old.age) <= 1)
+                || before.tells_age
+                || AGE_WORDS.contains(&following().to_lowercase().as_str())
+        })
     }
 
     /// Whether a common word is part of a name: within a sentence, before a name, as in `call Will Adler`.
-    fn begins_name(&self, word: &str, following: &str, before: &Before) -> bool {
-        !before.ends_sentence
-            && word.chars().count() > 1
-            && is_title_case(following)
-            && !self.is_known(following, &following.to_lowercase())
+    fn begins_name<'t>(
+        &self,
+        word: &str,
+        following: impl Fn() -> &'t str,
+        before: &Before,
+    ) -> bool {
+        !before.ends_sentence && word.chars().count() > 1 && {
+            let following = following();
+            is_title_case(following) && !self.is_known(following, &following.to_lowercase())
+        }
     }
 
     /// Whether a word may stay.
@@ -235,10 +250,11 @@ impl Default for Before {
 
 impl Before {
     fn of(token: &str) -> Self {
-        let word = token.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let word = token.trim_matches(|c: char| !c.is_alphanumeric());
         Self {
             ends_sentence: token.ends_with(['.', ':', '!', '?', ';']),
-            tells_age: AGE_BEFORE.contains(&word.as_str()),
+            tells_age: word.len() <= AGE_BEFORE_BYTES_MAX
+                && AGE_BEFORE.contains(&word.to_lowercase().as_str()),
         }
     }
 }
@@ -253,83 +269,91 @@ enum After {
     Name,
 }
 
-fn split(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let blank = first.is_whitespace();
-        let end =
-            rest.find(|character: char| character.is_whitespace() != blank).unwrap_or(rest.len());
-        let (token, after) = rest.split_at(end);
-        rest = after;
-        Some(token)
-    })
+/// A text by its blanks: runs of blanks, and what is between them.
+#[derive(Clone, Copy)]
+struct Tokens<'a> {
+    rest: &'a str,
 }
 
-/// Which tokens belong to a number that somebody has: a telephone number may be written in several.
-fn telling_runs(tokens: &[&str]) -> Vec<bool> {
-    let mut telling = vec![false; tokens.len()];
-    let mut run: Vec<usize> = Vec::new();
-    let mut digits = 0;
-    let mut close = |run: &mut Vec<usize>, digits: &mut usize| {
-        if *digits >= TELLING_DIGITS {
-            for &at in run.iter() {
-                if let Some(telling) = telling.get_mut(at) {
-                    *telling = true;
-                }
-            }
-        }
-        run.clear();
-        *digits = 0;
-    };
-    for (at, token) in tokens.iter().enumerate() {
-        if token.starts_with(char::is_whitespace) {
-            continue;
-        }
-        let count = token.chars().filter(char::is_ascii_digit).count();
-        let numeric = count > 0
-            && token
-                .chars()
-                .all(|character| character.is_ascii_digit() || "()+-./,;:#".contains(character));
-        if !numeric {
-            close(&mut run, &mut digits);
-            let mixed = count >= TELLING_DIGITS;
-            if mixed || is_short_date(token) {
-                run.push(at);
-                digits = TELLING_DIGITS;
-                close(&mut run, &mut digits);
-            }
-            continue;
-        }
-        if is_short_date(token) {
-            close(&mut run, &mut digits);
-            run.push(at);
-            digits = TELLING_DIGITS;
-            close(&mut run, &mut digits);
-            continue;
-        }
-        // A comma or a full stop after a group ends a number; measured values have decimals and stand alone.
-        if token.contains('.') && token.parse::<f64>().is_ok() && count < TELLING_DIGITS {
-            close(&mut run, &mut digits);
-            continue;
-        }
-        run.push(at);
-        digits += count;
+impl<'a> Iterator for Tokens<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let blank = self.rest.chars().next()?.is_whitespace();
+        let end = self.rest.find(|character: char| character.is_whitespace() != blank);
+        let (token, after) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        self.rest = after;
+        Some(token)
     }
-    close(&mut run, &mut digits);
-    telling
+}
+
+/// Digits that stand close together, as a telephone number is written in several groups.
+#[derive(Default)]
+struct Number {
+    /// Of the groups so far.
+    digits: usize,
+}
+
+/// What a token is to a number.
+enum Group {
+    /// So many of its digits.
+    Digits(usize),
+    /// A number of its own that somebody has, or a date.
+    Telling,
+    /// Its end: another word, or a measured value.
+    End,
+}
+
+impl Number {
+    /// Whether this token belongs to a number that somebody has; `rest` is what follows.
+    fn goes_on(&mut self, token: &str, rest: Tokens<'_>) -> bool {
+        let digits = match group(token) {
+            Group::Digits(digits) => digits,
+            telling_or_end => {
+                self.digits = 0;
+                return matches!(telling_or_end, Group::Telling);
+            }
+        };
+        self.digits += digits;
+        let mut digits = self.digits;
+        // Each group has a digit, so that a few of them decide.
+        let mut following = rest.filter(|token| !token.starts_with(char::is_whitespace));
+        while digits < TELLING_DIGITS
+            && let Some(Group::Digits(more)) = following.next().map(group)
+        {
+            digits += more;
+        }
+        digits >= TELLING_DIGITS
+    }
+}
+
+fn group(token: &str) -> Group {
+    let count = token.bytes().filter(u8::is_ascii_digit).count();
+    if count == 0 {
+        return Group::End;
+    }
+    let numeric = token
+        .chars()
+        .all(|character| character.is_ascii_digit() || "()+-./,;:#".contains(character));
+    if is_short_date(token) || !numeric && count >= TELLING_DIGITS {
+        return Group::Telling;
+    }
+    // A comma or a full stop after a group ends a number; measured values have decimals and stand alone.
+    let measured = token.contains('.') && count < TELLING_DIGITS && token.parse::<f64>().is_ok();
+    if numeric && !measured { Group::Digits(count) } else { Group::End }
 }
 
 /// `3/14/21`, `14.3.2021`, `2021-03-14`: three groups of digits, as days are written.
 fn is_short_date(token: &str) -> bool {
+    const BYTES_MAX: usize = "2021-2021-2021".len();
     let token = token.trim_matches(|character: char| !character.is_ascii_digit());
-    ['/', '.', '-'].into_iter().any(|separator| {
-        let groups: Vec<&str> = token.split(separator).collect();
-        let numeric = groups.iter().all(|group| {
-            (1..=4).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        groups.len() == 3 && numeric
-    })
+    token.len() <= BYTES_MAX
+        && ['/', '.', '-'].into_iter().any(|separator| {
+            let numeric = token.split(separator).all(|group| {
+                (1..=4).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            numeric && token.split(separator).count() == 3
+        })
 }
 
 fn lengths(parts: &[&str]) -> [usize; 3] {
@@ -339,14 +363,14 @@ fn lengths(parts: &[&str]) -> [usize; 3] {
 fn is_address(token: &str) -> bool {
     token.contains('@')
         || token.contains("://")
-        || token.to_ascii_lowercase().starts_with("www.")
+        || token.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www."))
         || is_internet(token)
 }
 
 /// `192.0.2.7`: four small numbers.
 fn is_internet(token: &str) -> bool {
-    let groups: Vec<&str> = token.split('.').collect();
-    groups.len() == 4 && groups.iter().all(|group| group.parse::<u8>().is_ok())
+    let groups = || token.split('.').take(5);
+    groups().count() == 4 && groups().all(|group| group.parse::<u8>().is_ok())
 }
 
 fn is_year(word: &str) -> bool {

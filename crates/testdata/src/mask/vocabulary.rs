@@ -1,8 +1,8 @@
 //! Words that tell nobody: those the standard itself uses, and common ones.
 
-use std::collections::HashSet;
 use std::sync::OnceLock;
 
+use hashbrown::HashSet;
 use pipehat_dictionary::Version;
 
 use super::words::words;
@@ -45,11 +45,14 @@ const DATES: &[&str] = &[
     "sunday",
 ];
 
+/// Words in lower case.
+pub(super) type Vocabulary = HashSet<String>;
+
 /// All such words, in lower case; made once.
-pub(super) fn vocabulary() -> &'static HashSet<String> {
-    static WORDS: OnceLock<HashSet<String>> = OnceLock::new();
+pub(super) fn vocabulary() -> &'static Vocabulary {
+    static WORDS: OnceLock<Vocabulary> = OnceLock::new();
     WORDS.get_or_init(|| {
-        let mut known: HashSet<String> = HashSet::new();
+        let mut known = Vocabulary::new();
         let mut add = |text: &str| {
             known.extend(words(text).filter(|word| word.len() > 1).map(str::to_lowercase));
         };

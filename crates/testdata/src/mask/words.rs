@@ -1,31 +1,48 @@
-//! Pseudonyms of words, and the words a message must not contain any more.
+//! Pseudonyms of words.
 
-use std::collections::{HashMap, HashSet};
-
+use hashbrown::HashMap;
 use pipehat_message::undecodable_byte;
 
-use super::alphabet::{Alphabets, Kind};
+use super::alphabet::{Alphabets, Kind, Place};
 use super::key::Key;
 use super::permutation::Permutations;
 
 /// Pseudonyms remembered at once; when there are more, they are worked out again.
 const REMEMBERED_MAX: usize = 50_000;
 
-/// Words shorter than this are not looked for elsewhere in a message: too many are the same by chance.
-pub(super) const LETTERS_MIN: usize = 3;
-/// The same for words of digits.
-pub(super) const DIGITS_MIN: usize = 4;
+/// Longer words are worked out each time.
+const REMEMBERED_BYTES_MAX: usize = 64;
+
+/// Purpose of the key.
+const BLOCK: u8 = 4;
+
+/// Characters of a word permuted at once. What follows is permuted by itself, in a way that depends on all before it:
+/// the effort grows with the square of the length otherwise.
+const BLOCK_CHARACTERS: usize = 32_768;
 
 /// Makes pseudonyms.
 pub(super) struct Words {
+    key: Key,
     permutations: Permutations,
     alphabets: Alphabets,
     remembered: HashMap<String, String>,
+    block: Block,
+}
+
+/// The word at hand, in parallel lists.
+#[derive(Default)]
+struct Block {
+    places: Vec<Place>,
+    digits: Vec<u32>,
+    radices: Vec<u32>,
+    shape: Vec<u8>,
 }
 
 impl Words {
     pub(super) fn new(key: Key, alphabets: Alphabets) -> Self {
-        Self { permutations: Permutations::new(key), alphabets, remembered: HashMap::new() }
+        let permutations = Permutations::new(key.clone());
+        let (remembered, block) = (HashMap::new(), Block::default());
+        Self { key, permutations, alphabets, remembered, block }
     }
 
     pub(super) fn alphabets(&self) -> &Alphabets {
@@ -44,39 +61,75 @@ impl Words {
 
     /// Writes the pseudonym of one word.
     pub(super) fn mask_word(&mut self, word: &str, output: &mut String) {
-        if let Some(known) = self.remembered.get(word) {
-            output.push_str(known);
-            return;
+        if word.len() > REMEMBERED_BYTES_MAX {
+            return self.write_pseudonym(word, output);
         }
-        let pseudonym = self.pseudonym(word);
-        output.push_str(&pseudonym);
+        if let Some(known) = self.remembered.get(word) {
+            return output.push_str(known);
+        }
+        let start = output.len();
+        self.write_pseudonym(word, output);
         if self.remembered.len() >= REMEMBERED_MAX {
             self.remembered.clear();
         }
-        self.remembered.insert(word.to_owned(), pseudonym);
+        let pseudonym = output.get(start..).unwrap_or_default();
+        self.remembered.insert(word.to_owned(), pseudonym.to_owned());
     }
 
-    fn pseudonym(&mut self, word: &str) -> String {
-        let mut places = Vec::with_capacity(word.len());
-        for character in word.chars() {
-            match self.alphabets.place(character) {
-                Some(place) => places.push(place),
+    fn write_pseudonym(&mut self, word: &str, output: &mut String) {
+        let mut before = Vec::new();
+        let mut rest = word;
+        loop {
+            let end = rest.char_indices().nth(BLOCK_CHARACTERS).map_or(rest.len(), |(at, _)| at);
+            let (block, after) = rest.split_at(end);
+            if !self.read_block(block) {
                 // Undecodable bytes: nothing can be told of them.
-                None => return word.chars().map(|_| 'x').collect(),
+                output.extend(block.chars().map(|_| 'x'));
+                before = self.key.derive(BLOCK, &[&before, block.as_bytes()]).to_vec();
+            } else {
+                let Block { places, digits, radices, shape } = &mut self.block;
+                let next = || {
+                    let digits: Vec<u8> = digits.iter().flat_map(|d| d.to_le_bytes()).collect();
+                    self.key.derive(BLOCK, &[&before, shape, &digits]).to_vec()
+                };
+                let next = if after.is_empty() { Vec::new() } else { next() };
+                self.permutations.permute(shape, digits, radices, &before);
+                before = next;
+                for (place, &digit) in places.iter().zip(digits.iter()) {
+                    output.push(self.alphabets.character(Place { digit, ..*place }));
+                }
             }
+            if after.is_empty() {
+                return self.block.forget();
+            }
+            rest = after;
         }
-        let mut digits: Vec<u32> = places.iter().map(|place| place.digit).collect();
-        let radices: Vec<u32> = places.iter().map(|place| place.radix).collect();
-        let shape: Vec<u8> = places.iter().flat_map(|place| tag(place.kind)).collect();
-        self.permutations.permute(&shape, &mut digits, &radices);
-        places
-            .into_iter()
-            .zip(digits)
-            .map(|(mut place, digit)| {
-                place.digit = digit;
-                self.alphabets.character(place)
-            })
-            .collect()
+    }
+
+    /// Whether each character has a place.
+    fn read_block(&mut self, text: &str) -> bool {
+        let Block { places, digits, radices, shape } = &mut self.block;
+        places.clear();
+        for character in text.chars() {
+            let Some(place) = self.alphabets.place(character) else { return false };
+            places.push(place);
+        }
+        digits.clear();
+        digits.extend(places.iter().map(|place| place.digit));
+        radices.clear();
+        radices.extend(places.iter().map(|place| place.radix));
+        shape.clear();
+        shape.extend(places.iter().flat_map(|place| tag(place.kind)));
+        true
+    }
+}
+
+impl Block {
+    /// Gives the room for a long word back.
+    fn forget(&mut self) {
+        if self.places.capacity() > REMEMBERED_BYTES_MAX {
+            *self = Self::default();
+        }
     }
 }
 
@@ -98,173 +151,86 @@ pub(super) enum Piece<'a> {
     Other(&'a str),
 }
 
-pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let word = is_word(first);
-        let end = rest.find(|character| is_word(character) != word).unwrap_or(rest.len());
-        let (piece, after) = rest.split_at(end);
-        rest = after;
-        Some(if word { Piece::Word(piece) } else { Piece::Other(piece) })
-    })
+/// The pieces of a text.
+#[derive(Clone)]
+pub(super) struct Pieces<'a> {
+    rest: &'a str,
 }
+
+pub(super) fn pieces(text: &str) -> Pieces<'_> {
+    Pieces { rest: text }
+}
+
+impl<'a> Pieces<'a> {
+    /// Only the words.
+    pub(super) fn words(self) -> impl Iterator<Item = &'a str> {
+        self.filter_map(|piece| match piece {
+            Piece::Word(word) => Some(word),
+            Piece::Other(_) => None,
+        })
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let word = is_word(self.rest.chars().next()?);
+        let (piece, after) = self.rest.split_at(run(self.rest, word));
+        self.rest = after;
+        Some(if word { Piece::Word(piece) } else { Piece::Other(piece) })
+    }
+}
+
+/// Bytes at the beginning that are all part of words, or all not.
+fn run(text: &str, word: bool) -> usize {
+    let like = if word { Byte::Word } else { Byte::Other };
+    // Byte by byte as long as it is ASCII, for most of it is.
+    for (at, &byte) in text.as_bytes().iter().enumerate() {
+        let kind = BYTES[usize::from(byte)];
+        if kind == Byte::NotAscii {
+            let rest = text.get(at..).unwrap_or_default();
+            let length = rest.find(|character| is_word(character) != word);
+            return length.map_or(text.len(), |length| at + length);
+        }
+        if kind != like {
+            return at;
+        }
+    }
+    text.len()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Byte {
+    Word,
+    Other,
+    NotAscii,
+}
+
+const BYTES: [Byte; 256] = {
+    let mut bytes = [Byte::NotAscii; 256];
+    let mut at = 0;
+    while at < 128 {
+        bytes[at] = if (at as u8).is_ascii_alphanumeric() { Byte::Word } else { Byte::Other };
+        at += 1;
+    }
+    bytes
+};
 
 /// The words of a text.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    pieces(text).filter_map(|piece| match piece {
-        Piece::Word(word) => Some(word),
-        Piece::Other(_) => None,
-    })
+    pieces(text).words()
 }
 
 fn is_word(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_alphanumeric();
+    }
+    // The letters of Latin scripts, which are most of the others, without the tables of Unicode.
+    if ('\u{C0}'..='\u{24F}').contains(&character) {
+        return !matches!(character, '×' | '÷');
+    }
     character.is_alphanumeric() || undecodable_byte(character).is_some()
-}
-
-/// What a message says of the people it is about.
-#[derive(Default)]
-pub(super) struct Secrets {
-    words: HashSet<String>,
-    values: Vec<String>,
-    /// Which beginnings the values have: a text without one of them quotes none.
-    beginnings: [u64; 4],
-    /// A text in lower case, while it is looked through.
-    lower: std::cell::RefCell<String>,
-}
-
-/// Whole values looked for; of a message with more, the words alone.
-const VALUES_MAX: usize = 256;
-
-/// Characters of a whole value that is looked for: the length of a beginning.
-const VALUE_MIN: usize = 8;
-
-/// Letters and digits among them.
-const VALUE_LETTERS_MIN: usize = 6;
-
-impl Secrets {
-    /// Adds a value and its words, those left out that `harmless` says.
-    pub(super) fn add(&mut self, value: &str, harmless: impl Fn(&str) -> bool) {
-        for word in words(value).filter(|word| is_telling(word)) {
-            let lower = word.to_lowercase();
-            if !harmless(&lower) {
-                if !lower.is_ascii() {
-                    self.words.extend(spellings(&lower));
-                }
-                self.words.insert(lower);
-            }
-        }
-        let value = value.trim();
-        let letters = value.chars().filter(|character| character.is_alphanumeric()).count();
-        let many = value.len() >= VALUE_MIN && letters >= VALUE_LETTERS_MIN;
-        if !many || self.values.len() >= VALUES_MAX {
-            return;
-        }
-        let lower = value.to_lowercase();
-        if let Some(beginning) = lower.as_bytes().first_chunk()
-            && !self.values.contains(&lower)
-        {
-            let (word, bit) = place(beginning);
-            self.beginnings[word] |= bit;
-            self.values.push(lower);
-        }
-    }
-
-    /// Whether this word is one of them.
-    pub(super) fn contains(&self, word: &str) -> bool {
-        if self.words.is_empty() || !is_telling(word) {
-            return false;
-        }
-        let mut lower = self.lower.borrow_mut();
-        lower_into(word, &mut lower);
-        self.words.contains(lower.as_str())
-            || !lower.is_ascii()
-                && spellings(&lower).iter().any(|spelling| self.words.contains(spelling))
-    }
-
-    /// Whether a whole value stands in the text.
-    pub(super) fn are_quoted(&self, text: &str) -> bool {
-        if text.len() < VALUE_MIN || self.values.is_empty() {
-            return false;
-        }
-        let mut lower = self.lower.borrow_mut();
-        lower_into(text, &mut lower);
-        lower.as_bytes().array_windows().enumerate().any(|(at, beginning)| {
-            let (word, bit) = place(beginning);
-            let rest = lower.as_bytes().get(at..).unwrap_or_default();
-            self.beginnings[word] & bit != 0
-                && self.values.iter().any(|value| rest.starts_with(value.as_bytes()))
-        })
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.words.clear();
-        self.values.clear();
-        self.beginnings = [0; 4];
-    }
-}
-
-/// How a name is spelled where its letters are not at hand: Müller as Mueller and as Muller.
-fn spellings(lower: &str) -> [String; 2] {
-    let (mut long, mut short) = (String::new(), String::new());
-    for character in lower.chars() {
-        let (of_two, of_one) = match character {
-            'ä' | 'æ' => ("ae", "a"),
-            'ö' | 'ø' | 'œ' => ("oe", "o"),
-            'ü' => ("ue", "u"),
-            'å' => ("aa", "a"),
-            'ß' => ("ss", "s"),
-            'à' | 'á' | 'â' | 'ã' | 'ą' | 'ă' => ("a", "a"),
-            'ç' | 'ć' | 'č' => ("c", "c"),
-            'è' | 'é' | 'ê' | 'ë' | 'ę' | 'ě' => ("e", "e"),
-            'ì' | 'í' | 'î' | 'ï' | 'ı' => ("i", "i"),
-            'ł' => ("l", "l"),
-            'ñ' | 'ń' | 'ň' => ("n", "n"),
-            'ò' | 'ó' | 'ô' | 'õ' | 'ő' => ("o", "o"),
-            'ř' => ("r", "r"),
-            'ś' | 'š' | 'ş' => ("s", "s"),
-            'ù' | 'ú' | 'û' | 'ů' | 'ű' => ("u", "u"),
-            'ý' | 'ÿ' => ("y", "y"),
-            'ź' | 'ż' | 'ž' => ("z", "z"),
-            other => {
-                long.push(other);
-                short.push(other);
-                continue;
-            }
-        };
-        long.push_str(of_two);
-        short.push_str(of_one);
-    }
-    [long, short]
-}
-
-/// Where the beginning of a value is noted.
-fn place(beginning: &[u8; VALUE_MIN]) -> (usize, u64) {
-    let hash = u64::from_le_bytes(*beginning).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
-    ((hash >> 6) as usize, 1 << (hash & 63))
-}
-
-fn lower_into(text: &str, lower: &mut String) {
-    lower.clear();
-    if text.is_ascii() {
-        lower.push_str(text);
-        lower.make_ascii_lowercase();
-    } else {
-        lower.push_str(&text.to_lowercase());
-    }
-}
-
-/// Whether a word is long enough for its appearance elsewhere to mean something. A single character of a script
-/// that writes words with one or two is.
-fn is_telling(word: &str) -> bool {
-    let characters = word.chars().count();
-    if word.chars().all(|character| character.is_ascii_digit()) {
-        characters >= DIGITS_MIN
-    } else if word.is_ascii() {
-        characters >= LETTERS_MIN
-    } else {
-        characters >= 2
-    }
 }
 
 #[cfg(test)]
@@ -300,6 +266,17 @@ mod tests {
     }
 
     #[test]
+    fn letters_known_without_tables_are_those_of_the_tables() {
+        for character in (0..=0x24F).filter_map(char::from_u32) {
+            assert_eq!(is_word(character), character.is_alphanumeric(), "{character}");
+            let (word, text) = (is_word(character), character.to_string().repeat(3));
+            assert_eq!(pieces(&text).next().is_some_and(|p| matches!(p, Piece::Word(_))), word);
+            assert_eq!(run(&text, word), text.len());
+            assert_eq!(run(&text, !word), 0);
+        }
+    }
+
+    #[test]
     fn shape_script_and_length_stay() {
         check_shape(Charset::UTF_8, "O'Brien-Smith, J");
         check_shape(Charset::LATIN_1, "Müller Ärzte 12");
@@ -317,17 +294,18 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_found_whatever_their_case() {
-        let mut secrets = Secrets::default();
-        secrets.add("O'Brien 12345 Li street", |word| word == "street");
-        assert!(
-            secrets.are_quoted("of o'BRIEN 12345 li street 7")
-                && !secrets.are_quoted("O'Brien 12345")
-        );
-        assert!(!secrets.contains("street"));
-        secrets.add("MUELLER Gérard", |_| false);
-        assert!(secrets.contains("Müller") && secrets.contains("Gerard"));
-        assert!(secrets.contains("BRIEN") && secrets.contains("12345"));
-        assert!(!secrets.contains("Li") && !secrets.contains("O") && !secrets.contains("1234"));
+    fn words_of_any_length_change_and_none_becomes_another() {
+        let long = |end: &str| "ab1".repeat(30_000) + end;
+        let (first, second) = (long("x"), long("y"));
+        check_shape(Charset::UTF_8, &first);
+        let (first, second) =
+            (masked(Charset::UTF_8, &first), masked(Charset::UTF_8, &second.to_uppercase()));
+        assert_ne!(first.to_uppercase(), second);
+        let other = masked(Charset::UTF_8, &("xb1".to_owned() + &"ab1".repeat(29_999) + "x"));
+        let ends = [&first, &other].map(|text| text.get(BLOCK_CHARACTERS..).expect("long words"));
+        assert_ne!(ends[0], ends[1], "the second block depends on the first");
+        let block = "ab1".repeat(BLOCK_CHARACTERS / 3);
+        let longer = masked(Charset::UTF_8, &(block.clone() + "ab"));
+        assert_eq!(longer.len(), BLOCK_CHARACTERS);
     }
 }

@@ -23,7 +23,7 @@ const PATIENTS_AT_START: usize = 160;
 const INPATIENTS_AT_START: usize = 60;
 /// So many people are looked at to find one who fits.
 const TRIES_MAX: usize = 64;
-/// So many orders wait for their results at most.
+/// So many orders wait for their results at most, and so many for their filler.
 const OPEN_ORDERS_MAX: usize = 400;
 /// So many appointments and documents are remembered.
 const REMEMBERED_MAX: usize = 200;
@@ -70,6 +70,8 @@ pub(crate) struct World {
     /// Whose place is taken next when all are.
     oldest: usize,
     pub(crate) open: VecDeque<OpenOrder>,
+    /// Orders that were sent and that their filler may not have yet.
+    placed: VecDeque<OpenOrder>,
     pub(crate) appointments: VecDeque<(u64, Appointment)>,
     pub(crate) documents: VecDeque<(u64, Document)>,
     last_patient: u64,
@@ -91,6 +93,7 @@ impl World {
             numbers: Vec::with_capacity(PATIENTS_AT_START),
             oldest: 0,
             open: VecDeque::new(),
+            placed: VecDeque::new(),
             appointments: VecDeque::new(),
             documents: VecDeque::new(),
             last_patient: 300_100,

@@ -63,6 +63,7 @@ impl World {
             control: "NW",
             status: "SC",
             result: "F",
+            revision: 0,
         }
     }
 
@@ -75,21 +76,44 @@ impl World {
         self.open.push_back(OpenOrder { patient, order });
     }
 
+    /// Remembers an order until its filler has it.
+    pub(crate) fn place(&mut self, index: usize, order: Order) {
+        if self.placed.len() >= OPEN_ORDERS_MAX {
+            self.placed.pop_front();
+        }
+        let patient = self.number_of(index);
+        self.placed.push_back(OpenOrder { patient, order });
+    }
+
+    /// The order with this number, if it was waiting for its filler.
+    pub(crate) fn take_placed(&mut self, number: u64) -> Option<OpenOrder> {
+        let at = self.placed.iter().position(|open| open.order.number == number)?;
+        self.placed.remove(at)
+    }
+
+    /// The order of these goods that was placed last, of those whose results wait.
+    pub(crate) fn take_newest(&mut self, goods: Goods) -> Option<OpenOrder> {
+        // What was told before and is told again is not cancelled any more.
+        let fits = |open: &OpenOrder| open.order.goods() == goods && open.order.control == "NW";
+        let at = self.open.iter().rposition(fits)?;
+        self.open.remove(at)
+    }
+
+    /// Whether something is still to be told of the order with this number.
+    pub(crate) fn is_awaited(&self, number: u64) -> bool {
+        self.open.iter().any(|open| open.order.number == number)
+    }
+
     /// Orders of one patient whose results are due: the oldest, with others of the same patient.
     pub(crate) fn waiting(
         &mut self,
         goods: Goods,
         orders: &mut [Order; ORDERS_MAX],
     ) -> Option<(usize, usize)> {
-        let fits = |order: &Order| match goods {
-            Goods::Laboratory => matches!(order.item, Item::Panel(_) | Item::Culture(_)),
-            Goods::Imaging => matches!(order.item, Item::Imaging(_)),
-            Goods::Medication => matches!(order.item, Item::Medication(_)),
-            Goods::Vaccine => matches!(order.item, Item::Vaccine(_)),
-        };
         let now = self.now;
-        let ready =
-            |open: &OpenOrder| fits(&open.order) && open.order.performed.plus(5 * MINUTE) < now;
+        let ready = |open: &OpenOrder| {
+            open.order.goods() == goods && open.order.performed.plus(5 * MINUTE) < now
+        };
         while let Some(at) = self.open.iter().take(64).position(ready) {
             let Some(first) = self.open.remove(at) else { break };
             let Some(index) = self.by_number(first.patient) else { continue };

@@ -161,7 +161,6 @@ impl<'t> Job<'t> {
         let unreadable = |source| Failure::from(InputError::Read { name: name.clone(), source });
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut splitter = BatchSplitter::default();
-        let mut masked = Vec::new();
         let mut number = 0;
         let mut first = true;
         loop {
@@ -183,7 +182,7 @@ impl<'t> Job<'t> {
                     Failure::could_not(FileError::Cut { name: name.clone(), source })
                 })?;
                 let Some(part) = part else { break };
-                self.part(&name, part.kind, part.bytes, &mut number, &mut masked);
+                let masked = self.part(&name, part.kind, part.bytes, &mut number);
                 output.write_all(&masked).map_err(&failed)?;
             }
             if length == 0 {
@@ -223,12 +222,11 @@ impl<'t> Job<'t> {
         let mut splitter = BatchSplitter::default();
         splitter.push(text.as_bytes());
         splitter.finish();
-        let (mut whole, mut masked, mut number) = (Vec::new(), Vec::new(), 0);
+        let (mut whole, mut number) = (Vec::new(), 0);
         while let Some(part) = splitter.next_part().map_err(|source| {
             Failure::could_not(FileError::Cut { name: name.to_owned(), source })
         })? {
-            self.part(name, part.kind, part.bytes, &mut number, &mut masked);
-            whole.extend_from_slice(&masked);
+            whole.extend_from_slice(&self.part(name, part.kind, part.bytes, &mut number));
         }
         let text = String::from_utf8_lossy(&whole);
         let encoded = charset.encode(&text).map_err(|_| {
@@ -239,15 +237,7 @@ impl<'t> Job<'t> {
     }
 
     /// Masks one part; what can't be masked leaves nothing.
-    fn part(
-        &mut self,
-        name: &str,
-        kind: BatchPartKind,
-        bytes: &[u8],
-        number: &mut u64,
-        masked: &mut Vec<u8>,
-    ) {
-        masked.clear();
+    fn part(&mut self, name: &str, kind: BatchPartKind, bytes: &[u8], number: &mut u64) -> Vec<u8> {
         let is_message = kind == BatchPartKind::Message;
         let result = if is_message {
             *number += 1;
@@ -260,9 +250,12 @@ impl<'t> Job<'t> {
             Ok(result) => {
                 self.summary.messages += u64::from(is_message);
                 self.summary.values += result.changed as u64;
-                *masked = result.bytes;
+                result.bytes
             }
-            Err(error) => self.left_out(name, is_message.then_some(*number), &error),
+            Err(error) => {
+                self.left_out(name, is_message.then_some(*number), &error);
+                Vec::new()
+            }
         }
     }
 
