@@ -1,7 +1,9 @@
 //! The datastore of a node: opened, served, its search parameters followed.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use pipehat_connectors::FhirDatastore;
 use pipehat_engine::project::{DatastoreSettings, StorePlace};
 use pipehat_resource::json::parse;
 use pipehat_resource::search::{Registry, Search};
@@ -10,7 +12,9 @@ use pipehat_store::datastore::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::fhir::{Access, AuditTrail, FhirOptions, FhirService, Progress, SearchParameters};
+use crate::fhir::{
+    Access, AuditTrail, FhirOptions, FhirService, LocalDatastore, Progress, SearchParameters,
+};
 use crate::installation::DataDirectory;
 
 /// SearchParameter resources are read in pages of this many.
@@ -64,6 +68,11 @@ impl NodeDatastore {
         let service =
             Arc::new(FhirService::new(store, Arc::clone(&parameters), access, audit, options));
         Ok(Self { service, datastore, parameters })
+    }
+
+    /// It as the channels of this process see it.
+    pub(crate) fn local(&self, address: SocketAddr) -> Arc<dyn FhirDatastore> {
+        Arc::new(LocalDatastore::new(Arc::clone(&self.service), address))
     }
 
     /// Follows the SearchParameter resources until the node stops: puts them in force and has the index follow.

@@ -4,6 +4,7 @@ mod crash;
 mod destination_dies;
 mod disk_full;
 mod enhanced;
+mod fhir;
 mod flood;
 mod harness;
 mod large;
