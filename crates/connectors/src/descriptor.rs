@@ -108,11 +108,14 @@ impl DestinationDescriptor {
 }
 
 /// What building a connector may use.
+#[derive(Clone, Copy)]
 pub struct BuildContext<'c> {
     /// The project directory, which relative paths of certificates and folders start from.
     pub project: &'c Path,
     /// Resolves `secret:` references.
     pub secrets: &'c dyn Secrets,
+    /// The channel that is built.
+    pub channel: &'c str,
     /// The project's FHIR datastore, where it has one.
     pub datastore: Option<&'c LocalFhir>,
 }

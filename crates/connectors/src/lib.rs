@@ -28,9 +28,11 @@ pub use descriptor::{
 };
 pub use health::{Health, HealthSnapshot, LinkState, Problem};
 pub use intake::{
-    Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Numbering, Peer, Receipt,
+    Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Numbering, PartOrder, Peer, Receipt,
     ReceiptOutcome, Source, StartError,
 };
-pub use local_fhir::{FhirDatastore, FhirRequest, FhirResponse, LocalFhir};
+pub use local_fhir::{
+    ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse, LocalFhir,
+};
 pub use registry::{CONNECTORS, connector};
 pub use tls::TLS_CODES;

@@ -1,6 +1,7 @@
 //! The datastore of a node: opened, served, its search parameters followed.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pipehat_connectors::FhirDatastore;
@@ -71,8 +72,8 @@ impl NodeDatastore {
     }
 
     /// It as the channels of this process see it.
-    pub(crate) fn local(&self, address: SocketAddr) -> Arc<dyn FhirDatastore> {
-        Arc::new(LocalDatastore::new(Arc::clone(&self.service), address))
+    pub(crate) fn local(&self, address: SocketAddr, notes: PathBuf) -> Arc<dyn FhirDatastore> {
+        Arc::new(LocalDatastore::new(Arc::clone(&self.service), address, notes))
     }
 
     /// Follows the SearchParameter resources until the node stops: puts them in force and has the index follow.

@@ -115,6 +115,11 @@ impl DataDirectory {
         self.root.join("datastore.sqlite")
     }
 
+    /// The folder where channels that follow the datastore note how far they got.
+    pub fn feeds(&self) -> PathBuf {
+        self.root.join("feeds")
+    }
+
     /// The file that tells the command line where the API is and the token it needs.
     pub fn admin_file(&self) -> PathBuf {
         self.root.join("admin.json")

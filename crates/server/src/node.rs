@@ -151,7 +151,7 @@ impl Node {
             }
         };
         // Before the channels start: they may have something for it.
-        let local_fhir = datastore.as_ref().map(|datastore| datastore.local(address));
+        let local_fhir = datastore.as_ref().map(|datastore| datastore.local(address, data.feeds()));
         if let Some(local) = &local_fhir {
             project.local_fhir.open(Arc::clone(local));
         }

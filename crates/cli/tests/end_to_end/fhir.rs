@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Pipehat, Project, eventually, until};
+use crate::harness::{Api, Pipehat, Project, eventually, free_port, until};
 
 /// A project with a datastore.
 fn project() -> Project {
@@ -136,5 +136,99 @@ fn what_was_kept_reaches_the_datastore_after_a_kill() {
     eventually("all of them are delivered", || {
         api.counter("patients", "delivered") == PATIENTS as u64
     });
+    api.proof();
+}
+
+/// A channel that follows the datastore, and one that gets by HTTP what it publishes.
+fn outward(project: &Project, criteria: &str) {
+    let port = free_port();
+    project.write(
+        "channels/feed.yaml",
+        &format!(
+            "channel: feed\nsource:\n  fhir: {{ criteria: \"{criteria}\", on: [create, update, delete] }}\n\
+             destinations:\n  partner:\n    http: {{ url: \"http://127.0.0.1:{port}/\", \
+             content_type: application/fhir+json }}\n    retry: {{ first: 20ms, most: 100ms }}\n"
+        ),
+    );
+    project.write(
+        "channels/partner.yaml",
+        &format!(
+            "channel: partner\nformat: json\nsource: {{ http: {{ listen: 127.0.0.1:{port} }} }}\n"
+        ),
+    );
+}
+
+fn put(api: &Api, id: &str, active: bool, family: &str) {
+    let patient = json!({
+        "resourceType": "Patient", "id": id, "active": active, "name": [{ "family": family }],
+    });
+    let (status, _) = api.call("PUT", &format!("/fhir/R4/Patient/{id}"), Some(&patient));
+    assert!(matches!(status, 200 | 201), "{status}");
+}
+
+/// The payloads of a channel's messages, in the order in which they came in.
+fn payloads(api: &Api, channel: &str) -> Vec<Value> {
+    let mut messages = api.search(&json!({ "channel": channel, "limit": 100 }));
+    messages.reverse();
+    let payload = |message: &Value| {
+        let (status, bytes) =
+            api.call("GET", &format!("/api/v1/messages/{}/bytes", message["id"]), None);
+        assert_eq!(status, 200);
+        serde_json::from_slice(&bytes).expect("the payload is JSON")
+    };
+    messages.iter().map(payload).collect()
+}
+
+#[test]
+fn changes_of_the_datastore_start_a_channel() {
+    let project = project();
+    outward(&project, "Patient?active=true");
+    let node = project.up();
+    let api = node.api();
+    put(&api, "a", true, "One");
+    put(&api, "b", false, "Passive");
+    put(&api, "a", true, "Two");
+    let (status, _) = api.call("DELETE", "/fhir/R4/Patient/a", None);
+    assert!(matches!(status, 200 | 204), "{status}");
+    let (status, _) = api.call("DELETE", "/fhir/R4/Patient/b", None);
+    assert!(matches!(status, 200 | 204), "{status}");
+    eventually("all of them are published", || api.counter("partner", "received") == 3);
+    let families: Vec<Value> = payloads(&api, "partner")
+        .iter()
+        .map(|patient| patient["name"][0]["family"].clone())
+        .collect();
+    assert_eq!(families, ["One", "Two", "Two"], "a deletion gives the version before");
+    assert_eq!(api.counter("feed", "received"), 3);
+    api.proof();
+    assert!(node.stop().success());
+    project.prove();
+}
+
+#[test]
+fn every_change_comes_once_whenever_it_is_killed() {
+    const ROUNDS: usize = 4;
+    const CHANGES: usize = 25;
+    let project = project();
+    outward(&project, "Patient");
+    for round in 0..ROUNDS {
+        let node = project.up();
+        let api = node.api();
+        for number in 0..CHANGES {
+            put(&api, &format!("p{round}-{number}"), true, "Followed");
+        }
+        // Somewhere in the middle of following.
+        node.kill();
+    }
+    let node = project.up();
+    let api = node.api();
+    let changes = (ROUNDS * CHANGES) as u64;
+    eventually("every change has come", || api.counter("feed", "received") == changes);
+    eventually("all are published", || api.counter("feed", "delivered") == changes);
+    let mut ids: Vec<String> =
+        payloads(&api, "feed").iter().map(|patient| patient["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len() as u64, changes, "none of them twice");
+    assert_eq!(api.counter("feed", "received"), changes);
     api.proof();
 }

@@ -93,6 +93,24 @@ pub(super) const ASKED_TO_WAIT: OperatorCode = OperatorCode {
     remedy: "Nothing: the message is sent when it is.",
 };
 
+pub(super) const FEED_FAILED: OperatorCode = OperatorCode {
+    code: "fhir.feed-failed",
+    cause: "The changes of the datastore can't be read, or it can't be noted how far a channel got.",
+    remedy: "The detail says why; look at the disk and the database. It is tried again every second, and nothing is left out.",
+};
+
+pub(super) const FEED_REFUSED: OperatorCode = OperatorCode {
+    code: "fhir.change-refused",
+    cause: "A change was refused as a message, most likely because the resource is larger than the journal takes.",
+    remedy: "Read the resource in the datastore. The channel goes on with the next change.",
+};
+
+pub(super) const BUSY: OperatorCode = OperatorCode {
+    code: "fhir.engine-busy",
+    cause: "The engine can't write its journal. The change is handed over again every second.",
+    remedy: "Look at the disk.",
+};
+
 pub(super) const PLAINTEXT: OperatorCode = OperatorCode {
     code: "fhir.plaintext-connection",
     cause: "A server on another machine is reached by `http:`: anyone on the way can read the resources.",
@@ -124,6 +142,9 @@ pub(super) const CODES: &[OperatorCode] = &[
     REPLY_TOO_LARGE,
     REFUSED,
     ASKED_TO_WAIT,
+    FEED_FAILED,
+    FEED_REFUSED,
+    BUSY,
     PLAINTEXT,
     SETTING,
 ];

@@ -8,9 +8,11 @@ use pipehat_config::{Diagnostics, FieldSchema, Kind, Required, Settings};
 
 use super::answers::{ANSWERS, INTERRUPTIONS, UNREPEATABLE};
 use super::codes;
+use super::criteria::Criteria;
 use super::destination::{DestinationOptions, FhirDestination};
 use super::peer::{Peer, Remote};
 use super::request::Mode;
+use super::source::{Beginning, FhirSource, SourceOptions};
 use super::template::Condition;
 use super::token::{TokenOptions, Tokens};
 use crate::http::client::{self, ClientOptions};
@@ -18,15 +20,24 @@ use crate::http::client_settings;
 use crate::http::reading::Reading;
 use crate::http::request_headers::{add_configured, base64};
 use crate::tls::{ACCEPTED_RISK, CLIENT_TLS};
-use crate::{BuildContext, Descriptor, Destination, DestinationDescriptor, Health, PayloadFormat};
+use crate::{
+    BuildContext, ChangeKind, Descriptor, Destination, DestinationDescriptor, Health,
+    PayloadFormat, Source, SourceDescriptor,
+};
 
 /// The FHIR connector.
 pub(crate) const CONNECTOR: Descriptor = Descriptor {
     name: "fhir",
     title: "FHIR",
     doc: "Writes FHIR R4 resources, and Bundles that are batches or transactions, to the datastore of this Pipehat or to another \
-          server.",
-    source: None,
+          server; and receives what changes in the datastore of this Pipehat, in the order in which it changed. The headers \
+          `fhir-change`, `fhir-type`, `fhir-id` and `fhir-version` are kept with each message.",
+    source: Some(SourceDescriptor {
+        schema: SOURCE,
+        formats: &[PayloadFormat::Json],
+        build: source,
+        claim: |_| None,
+    }),
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
         shorthand: Some("base"),
@@ -38,6 +49,40 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     }),
     codes: codes::CODES,
 };
+
+const SOURCE: &[FieldSchema] = &[
+    FieldSchema {
+        name: "from",
+        kind: Kind::Choice(&["local"]),
+        required: Required::Default("local"),
+        doc: "The datastore of this Pipehat (`datastore:` in `pipehat.yaml`).",
+        example: "local",
+    },
+    FieldSchema {
+        name: "criteria",
+        kind: Kind::Text,
+        required: Required::Yes,
+        doc: "Which resources: a type, and what else must hold of the resource by R4's search parameters. Chains and `_has` can't be \
+              used.",
+        example: "\"Encounter?status=finished\"",
+    },
+    FieldSchema {
+        name: "on",
+        kind: Kind::List(&Kind::Choice(&["create", "update", "delete"])),
+        required: Required::Default("[create, update]"),
+        doc: "What must happen to it. `delete` gives the version before, where that met the criteria. A resource that comes back after \
+              a deletion counts as updated.",
+        example: "[create, update, delete]",
+    },
+    FieldSchema {
+        name: "start",
+        kind: Kind::Choice(&["now", "beginning"]),
+        required: Required::Default("now"),
+        doc: "Where a new channel begins: with changes from now on, or with every change there is. One that ran before goes on where it \
+              was.",
+        example: "beginning",
+    },
+];
 
 const CLIENT: &[FieldSchema] = &[
     FieldSchema {
@@ -216,6 +261,43 @@ const REMOTE_ONLY: &[&str] = &[
     "accepted_risk",
     "proxy",
 ];
+
+fn source(
+    settings: &Settings,
+    context: &BuildContext<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<dyn Source>> {
+    let mut reading =
+        Reading { settings, context, diagnostics, sound: true, codes: &codes::READING };
+    let local = context.datastore.cloned();
+    if local.is_none() {
+        reading.wrong_with(&codes::NO_DATASTORE, "from", "this project has no datastore");
+    }
+    let kinds = settings.list("on")?.iter().map(|setting| match setting.choice() {
+        Some("delete") => ChangeKind::Delete,
+        Some("update") => ChangeKind::Update,
+        _ => ChangeKind::Create,
+    });
+    let kinds: Vec<ChangeKind> = kinds.collect();
+    if kinds.is_empty() {
+        reading.wrong("on", "nothing would ever come in: name `create`, `update` or `delete`");
+    }
+    let criteria = Criteria::parse(settings.text("criteria")?, kinds)
+        .map_err(|error| reading.wrong("criteria", error))
+        .ok();
+    if !reading.sound {
+        return None;
+    }
+    Some(Arc::new(FhirSource::new(SourceOptions {
+        local: local?,
+        criteria: criteria?,
+        beginning: match settings.choice("start")? {
+            "beginning" => Beginning::First,
+            _ => Beginning::Now,
+        },
+        channel: context.channel.to_owned(),
+    })))
+}
 
 fn destination(
     settings: &Settings,

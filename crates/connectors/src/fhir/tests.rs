@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use pipehat_config::Diagnostics;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::CONNECTOR;
 use crate::contract::{
@@ -17,9 +18,11 @@ use crate::contract::{
 use crate::http::tests::sending::{Script, Server};
 use crate::tls::testing::{Project, settings};
 use crate::{
-    Attempt, BuildContext, Destination, FhirDatastore, FhirRequest, FhirResponse, Health,
-    LocalFhir, Outbound,
+    Attempt, BuildContext, Destination, FeedError, FhirChange, FhirDatastore, FhirRequest,
+    FhirResponse, Health, LocalFhir, Outbound,
 };
+
+mod feed;
 
 #[test]
 fn the_descriptor_is_sound() {
@@ -125,15 +128,34 @@ async fn the_remote_destination_keeps_the_contract() {
     check_destination(Servers).await;
 }
 
-/// A datastore that notes what it is asked.
+/// A datastore that notes what it is asked, and changes as it is told.
 struct Noting {
     status: Mutex<StatusCode>,
     got: Mutex<Vec<FhirRequest>>,
+    changes: watch::Sender<Vec<FhirChange>>,
+    position: Mutex<Option<u64>>,
+    notes: watch::Sender<Option<u64>>,
 }
 
 impl Noting {
     fn new(status: StatusCode) -> Arc<Self> {
-        Arc::new(Self { status: Mutex::new(status), got: Mutex::default() })
+        Arc::new(Self {
+            status: Mutex::new(status),
+            got: Mutex::default(),
+            changes: watch::Sender::default(),
+            position: Mutex::default(),
+            notes: watch::Sender::default(),
+        })
+    }
+
+    fn change(&self, change: FhirChange) {
+        self.changes.send_modify(|changes| changes.push(change));
+    }
+
+    /// Waits until this position was noted.
+    async fn noted(&self, position: u64) {
+        let mut notes = self.notes.subscribe();
+        notes.wait_for(|noted| *noted == Some(position)).await.expect("the sender lives in `self`");
     }
 
     fn requests(&self) -> Vec<FhirRequest> {
@@ -147,6 +169,65 @@ impl FhirDatastore for Noting {
         let status = *self.status.lock().expect("unpoisoned");
         async move { FhirResponse { status, headers: HeaderMap::new(), body: Bytes::new() } }
             .boxed()
+    }
+
+    fn changes(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<FhirChange>, FeedError>> {
+        let changes = self.changes.borrow().clone();
+        let later = changes.into_iter().filter(|change| change.number > after);
+        let later = later.take(limit.min(3)).collect();
+        async move { Ok(later) }.boxed()
+    }
+
+    fn newest_change(&self) -> u64 {
+        self.changes.borrow().last().map_or(0, |change| change.number)
+    }
+
+    fn changed(&self, after: u64) -> BoxFuture<'static, ()> {
+        let mut changes = self.changes.subscribe();
+        async move {
+            let is_later = |changes: &Vec<FhirChange>| {
+                changes.last().is_some_and(|change| change.number > after)
+            };
+            if changes.wait_for(is_later).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        .boxed()
+    }
+
+    fn version(
+        &self,
+        resource_type: &str,
+        id: &str,
+        version: u64,
+    ) -> BoxFuture<'static, Result<Option<Arc<str>>, FeedError>> {
+        let changes = self.changes.borrow();
+        let found = changes.iter().find(|change| {
+            change.resource_type == resource_type && change.id == id && change.version == version
+        });
+        let found = found.and_then(|change| change.resource.clone());
+        async move { Ok(found) }.boxed()
+    }
+
+    fn position(&self, channel: &str) -> BoxFuture<'static, Result<Option<u64>, FeedError>> {
+        assert_eq!(channel, "test");
+        let position = *self.position.lock().expect("unpoisoned");
+        async move { Ok(position) }.boxed()
+    }
+
+    fn keep_position(
+        &self,
+        channel: &str,
+        change: u64,
+    ) -> BoxFuture<'static, Result<(), FeedError>> {
+        assert_eq!(channel, "test");
+        *self.position.lock().expect("unpoisoned") = Some(change);
+        self.notes.send_replace(Some(change));
+        async move { Ok(()) }.boxed()
     }
 }
 

@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pipehat_connectors::{
-    Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, PayloadFormat, Peer, Receipt,
-    ReceiptOutcome,
+    Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, PartOrder, PayloadFormat, Peer,
+    Receipt, ReceiptOutcome,
 };
 use pipehat_journal::{AppendError, Flush};
 use pipehat_message::{
@@ -209,17 +209,22 @@ impl ChannelIntake {
     fn take_part(&self, part: &FilePart) -> bool {
         let mut parts = self.parts();
         if let Some(file) = parts.iter_mut().find(|file| file.key == part.key) {
-            let turn = file.next == part.index;
-            file.next += u64::from(turn);
+            let turn = match part.order {
+                PartOrder::Next => file.next == part.index,
+                PartOrder::Later => file.next <= part.index,
+            };
+            if turn {
+                file.next = part.index.saturating_add(1);
+            }
             return turn;
         }
-        if part.index > 0 {
+        if part.index > 0 && part.order == PartOrder::Next {
             return false;
         }
         if parts.len() >= FILES_MAX {
             parts.remove(0);
         }
-        parts.push(Parts { key: part.key.clone(), kept: 0, next: 1 });
+        parts.push(Parts { key: part.key.clone(), kept: 0, next: part.index.saturating_add(1) });
         true
     }
 

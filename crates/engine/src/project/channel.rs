@@ -134,6 +134,7 @@ const INDEX_PATHS_MAX: usize = 16;
 const DESTINATIONS_MAX: usize = 256;
 
 /// What reading a channel may use.
+#[derive(Clone, Copy)]
 pub(super) struct ChannelContext<'c> {
     pub(super) connectors: &'c [&'static Descriptor],
     pub(super) build: &'c BuildContext<'c>,
@@ -155,6 +156,8 @@ pub(super) fn channel(
     diagnostics: &mut Diagnostics,
 ) -> ReadChannel {
     let errors_before = diagnostics.errors();
+    let build = BuildContext { channel: stem, ..*context.build };
+    let context = &ChannelContext { build: &build, ..*context };
     let mut nothing = ReadChannel { spec: None, claim: None };
     let Some(mut fields) = Fields::of(node, "channel file", diagnostics) else { return nothing };
     for key in ["mllp", "file", "http", "listen"] {

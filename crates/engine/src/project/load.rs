@@ -289,6 +289,7 @@ impl Loader<'_> {
         let build = BuildContext {
             project: self.context.directory,
             secrets: self.context.secrets,
+            channel: "",
             datastore,
         };
         let context =
