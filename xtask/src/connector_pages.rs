@@ -56,10 +56,8 @@ fn write_connector(page: &mut String, connector: &Descriptor) {
         write_example(page, "destinations", name, destination.schema);
         write_formats(page, "Sends", destination.formats);
         if let Some(field) = destination.shorthand {
-            let _ = write!(
-                page,
-                "\n`{name}: VALUE` is short for `{name}: {{ {field}: VALUE }}`.\n"
-            );
+            let _ =
+                write!(page, "\n`{name}: VALUE` is short for `{name}: {{ {field}: VALUE }}`.\n");
         }
         write_fields(page, destination.schema);
         write_answers(page, destination);

@@ -78,8 +78,14 @@ impl Indexer {
             through: AtomicU64::new(0),
             paths: Mutex::new(Arc::new(paths)),
         });
-        let follower =
-            Follower { shared: Arc::clone(&shared), log, index, plan: Plan::new(), forgotten: 1 };
+        let follower = Follower {
+            shared: Arc::clone(&shared),
+            log,
+            index,
+            plan: Plan::new(),
+            forgotten: 1,
+            changes: Vec::new(),
+        };
         let thread =
             std::thread::Builder::new().name("indexer".to_owned()).spawn(move || follower.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -119,6 +125,8 @@ struct Follower<I> {
     plan: Plan,
     /// Messages before it are forgotten.
     forgotten: u64,
+    /// Room for those of one transaction, kept while one follows another.
+    changes: Vec<Change>,
 }
 
 /// Why a step of the follower failed.
@@ -140,7 +148,10 @@ impl<I: MessageIndex> Follower<I> {
         while !self.shared.stop.load(Ordering::Acquire) {
             let rest = match self.follow() {
                 Ok(true) => continue,
-                Ok(false) => REST,
+                Ok(false) => {
+                    self.changes = Vec::new();
+                    REST
+                }
                 Err(FollowError::Index(IndexError::Damaged(_))) => {
                     tracing::warn!("the message index is damaged and is written anew");
                     self.shared.rebuild.store(true, Ordering::Release);
@@ -176,7 +187,7 @@ impl<I: MessageIndex> Follower<I> {
             self.forgotten = first.get();
         }
         let paths = Arc::clone(&self.shared.paths.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut changes = Vec::new();
+        self.changes.clear();
         let mut last = through;
         for entry in self.log.heads(from) {
             let (position, mut record) = entry?;
@@ -186,15 +197,15 @@ impl<I: MessageIndex> Follower<I> {
             {
                 sieved = self.sieved(position, received, &paths)?;
             }
-            self.plan.changes_of(position, &record, sieved, &paths, &mut changes);
+            self.plan.changes_of(position, &record, sieved, &paths, &mut self.changes);
             last = position.get();
-            if changes.len() >= CHANGES_MAX || self.shared.stop.load(Ordering::Acquire) {
+            if self.changes.len() >= CHANGES_MAX || self.shared.stop.load(Ordering::Acquire) {
                 break;
             }
         }
-        self.index.apply(&changes, last)?;
+        self.index.apply(&self.changes, last)?;
         self.shared.through.store(last, Ordering::Release);
-        Ok(changes.len() >= CHANGES_MAX)
+        Ok(self.changes.len() >= CHANGES_MAX)
     }
 
     /// Puts into a record that came without bytes those of its segments that the index is about.
@@ -251,8 +262,21 @@ struct Texts(HashSet<Arc<str>>);
 
 impl Texts {
     fn shared(&mut self, bytes: &[u8]) -> Arc<str> {
-        let text = String::from_utf8_lossy(bytes);
-        if let Some(known) = self.0.get(&*text) {
+        self.shared_text(&String::from_utf8_lossy(bytes))
+    }
+
+    fn revision(&mut self, revision: &[u8; 32]) -> Arc<str> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |four_bits: u8| DIGITS.get(usize::from(four_bits)).copied().unwrap_or(b'0');
+        let mut text = [0; SHORT_REVISION_DIGITS];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(revision) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
+        self.shared(&text)
+    }
+
+    fn shared_text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
             return Arc::clone(known);
         }
         let text: Arc<str> = text.into();
@@ -316,12 +340,14 @@ impl Plan {
                         position,
                         record.at.as_microsecond(),
                         Disposition::Rejected,
-                        code,
+                        self.texts.shared_text(code),
                     )));
                 }
             }
-            Record::Processed(record) => changes.push(processed(position, record)),
-            Record::Settled(record) => changes.push(settled(position, record)),
+            Record::Processed(record) => {
+                changes.push(processed(position, record, &mut self.texts));
+            }
+            Record::Settled(record) => changes.push(settled(position, record, &mut self.texts)),
             Record::Decided(record) => changes.push(decided(position, record)),
             Record::Attempted(_) | Record::Applied(_) => {}
         }
@@ -436,17 +462,20 @@ fn peer_of(record: &Received) -> String {
     record.peer.file.as_ref().or(peer).cloned().unwrap_or_default()
 }
 
-fn processed(position: Position, record: &Processed) -> Change {
+fn processed(position: Position, record: &Processed, texts: &mut Texts) -> Change {
     let message = record.message.0.get();
     let at = record.at.as_microsecond();
     let mut processed = match &record.outcome {
-        ProcessedOutcome::Ended(end) => ended(message, position, at, end.disposition, &end.code),
+        ProcessedOutcome::Ended(end) => {
+            let code = texts.shared_text(&end.code);
+            ended(message, position, at, end.disposition, code)
+        }
         ProcessedOutcome::Routed(outputs) => store::Processed {
             message,
             position: position.get(),
             at_micros: at,
             disposition: None,
-            code: Arc::from(""),
+            code: texts.shared_text(""),
             outputs: (1..)
                 .zip(outputs)
                 .map(|(ordinal, output)| store::Output {
@@ -454,10 +483,10 @@ fn processed(position: Position, record: &Processed) -> Change {
                     destination: Arc::clone(&output.destination),
                 })
                 .collect(),
-            revision: Arc::from(""),
+            revision: texts.shared_text(""),
         },
     };
-    processed.revision = short_revision(&record.revision).into();
+    processed.revision = texts.revision(&record.revision);
     Change::Processed(processed)
 }
 
@@ -466,20 +495,20 @@ fn ended(
     position: Position,
     at_micros: i64,
     disposition: Disposition,
-    code: &str,
+    code: Arc<str>,
 ) -> store::Processed {
     store::Processed {
         message,
         position: position.get(),
         at_micros,
         disposition: Some(store_disposition(disposition)),
-        code: Arc::from(code),
+        code,
         outputs: Vec::new(),
-        revision: Arc::from(""),
+        revision: Arc::default(),
     }
 }
 
-fn settled(position: Position, record: &Settled) -> Change {
+fn settled(position: Position, record: &Settled, texts: &mut Texts) -> Change {
     let (outcome, code) = match &record.outcome {
         SettledOutcome::Delivered => (store::Outcome::Delivered, ""),
         SettledOutcome::Parked { code, .. } => (store::Outcome::Parked, code.as_str()),
@@ -492,7 +521,7 @@ fn settled(position: Position, record: &Settled) -> Change {
         destination: Arc::clone(&record.destination),
         at_micros: record.at.as_microsecond(),
         outcome,
-        code: Arc::from(code),
+        code: texts.shared_text(code),
         attempts: record.attempts,
     })
 }
@@ -514,7 +543,7 @@ fn decided(position: Position, record: &Decided) -> Change {
             position,
             at_micros,
             Disposition::Superseded,
-            "decided.discarded",
+            Arc::from("decided.discarded"),
         )),
         Decision::DiscardDelivery(delivery) => Change::Settled(store::Settled {
             message,
@@ -539,7 +568,10 @@ fn store_disposition(disposition: Disposition) -> store::Disposition {
     }
 }
 
-/// A revision as people see it: 12 hexadecimal digits.
+/// A revision as people see it: so many hexadecimal digits.
+const SHORT_REVISION_DIGITS: usize = 12;
+
+/// A revision as people see it.
 pub(crate) fn short_revision(revision: &[u8; 32]) -> String {
-    revision.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    Texts::default().revision(revision).to_string()
 }

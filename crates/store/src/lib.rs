@@ -1,4 +1,4 @@
-//! SQL projections: the message index.
+//! SQL projections: the message index; and a store of its own, the FHIR [`datastore`].
 //!
 //! The index answers "which messages?" across all channels: by time, type, sender, identifiers,
 //! destination and disposition. It is a projection: the journal is the truth, the index is written

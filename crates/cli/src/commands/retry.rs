@@ -7,12 +7,13 @@ use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
 Examples:
-  pipehat retry adt-in                the lab is back: do not wait for the next attempt
+  pipehat retry adt-in              the lab is back: do not wait any longer
   pipehat retry adt-in results-out
 
-Deliveries that wait for a partner that was down are tried again by themselves, at growing intervals
-(`retry:` in the channel). This tries now, in the same order, and changes nothing else. What is
-parked stays parked: see `pipehat messages release`.";
+Deliveries that wait for a partner that was down are tried again by
+themselves, at growing intervals (`retry:` in the channel). This tries now, in
+the same order, and changes nothing else. What is parked stays parked: see
+`pipehat messages release`.";
 
 /// Try again at once what waits for a partner that was down
 #[derive(Debug, clap::Args)]

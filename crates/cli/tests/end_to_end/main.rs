@@ -1,6 +1,7 @@
 //! The real binary, end to end: started, fed, starved, killed and started again.
 
 mod crash;
+mod datastore;
 mod destination_dies;
 mod disk_full;
 mod enhanced;

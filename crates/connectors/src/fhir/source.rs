@@ -67,13 +67,17 @@ impl FhirSource {
 
 impl Source for FhirSource {
     fn bind(&self) -> BoxFuture<'_, Result<Box<dyn Bound>, StartError>> {
-        let following: Box<dyn Bound> = Box::new(Following { options: self.options.clone() });
+        let newest = self.options.local.get().map(|datastore| datastore.newest_change());
+        let following: Box<dyn Bound> =
+            Box::new(Following { options: self.options.clone(), newest });
         async move { Ok(following) }.boxed()
     }
 }
 
 struct Following {
     options: Arc<SourceOptions>,
+    /// The newest change when the channel was started: what follows is there for a new one.
+    newest: Option<u64>,
 }
 
 impl Bound for Following {
@@ -87,7 +91,7 @@ impl Bound for Following {
         health: Arc<Health>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, ()> {
-        let options = self.options;
+        let Self { options, newest } = *self;
         async move {
             // Cancel-safe: nothing has begun before the datastore is open.
             let datastore = tokio::select! {
@@ -95,8 +99,14 @@ impl Bound for Following {
                 () = stop.cancelled() => None,
             };
             if let Some(datastore) = datastore {
-                let follower =
-                    Follower { options: &options, datastore, intake, health: &health, stop };
+                let follower = Follower {
+                    options: &options,
+                    datastore,
+                    newest,
+                    intake,
+                    health: &health,
+                    stop,
+                };
                 follower.run().await;
             }
             health.stopped();
@@ -116,6 +126,7 @@ enum Handed {
 struct Follower<'s> {
     options: &'s SourceOptions,
     datastore: Arc<dyn FhirDatastore>,
+    newest: Option<u64>,
     intake: Arc<dyn Intake>,
     health: &'s Health,
     stop: CancellationToken,
@@ -195,7 +206,9 @@ impl Follower<'_> {
                 Ok(None) if kept > 0 => kept,
                 Ok(None) => {
                     let begin = match self.options.beginning {
-                        Beginning::Now => self.datastore.newest_change(),
+                        Beginning::Now => {
+                            self.newest.unwrap_or_else(|| self.datastore.newest_change())
+                        }
                         Beginning::First => 0,
                     };
                     // What changes from now on must be found after a crash, too.

@@ -87,16 +87,22 @@ impl Writer {
 #[derive(Debug)]
 pub(super) struct Reader {
     bytes: Bytes,
+    /// How many of them have been read.
+    read: usize,
 }
 
 impl Reader {
     pub(super) fn new(bytes: Bytes) -> Self {
-        Self { bytes }
+        Self { bytes, read: 0 }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.read..).unwrap_or_default()
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, RecordError> {
-        let first = *self.bytes.first().ok_or(RecordError::Short)?;
-        self.take(1)?;
+        let first = *self.bytes.get(self.read).ok_or(RecordError::Short)?;
+        self.read += 1;
         Ok(first)
     }
 
@@ -124,39 +130,46 @@ impl Reader {
     /// memory.
     pub(super) fn count(&mut self) -> Result<usize, RecordError> {
         let count: usize = self.small()?;
-        if count > self.bytes.len() { Err(RecordError::Short) } else { Ok(count) }
+        if count > self.rest().len() { Err(RecordError::Short) } else { Ok(count) }
     }
 
     pub(super) fn hash(&mut self) -> Result<u64, RecordError> {
-        let bytes = self.take(8)?;
-        let array: [u8; 8] = bytes.as_ref().try_into().map_err(|_| RecordError::Short)?;
+        let array = *self.rest().first_chunk().ok_or(RecordError::Short)?;
+        self.read += array.len();
         Ok(u64::from_le_bytes(array))
     }
 
     pub(super) fn bytes(&mut self) -> Result<Bytes, RecordError> {
         let length = self.small()?;
-        self.take(length)
+        let start = self.read;
+        self.take(length)?;
+        Ok(self.bytes.slice(start..self.read))
     }
 
-    pub(super) fn text(&mut self) -> Result<String, RecordError> {
-        let bytes = self.bytes()?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| RecordError::Text)
+    /// Owned in whichever way the field is.
+    pub(super) fn text<T: for<'t> From<&'t str>>(&mut self) -> Result<T, RecordError> {
+        let length = self.small()?;
+        self.take_text(length)
     }
 
     pub(super) fn optional_text(&mut self) -> Result<Option<String>, RecordError> {
         let Some(length) = self.small::<usize>()?.checked_sub(1) else { return Ok(None) };
-        let bytes = self.take(length)?;
-        String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| RecordError::Text)
+        self.take_text(length).map(Some)
     }
 
     pub(super) fn finish(self) -> Result<(), RecordError> {
-        if self.bytes.is_empty() { Ok(()) } else { Err(RecordError::Long) }
+        if self.rest().is_empty() { Ok(()) } else { Err(RecordError::Long) }
     }
 
-    fn take(&mut self, length: usize) -> Result<Bytes, RecordError> {
-        if length > self.bytes.len() {
-            return Err(RecordError::Short);
-        }
-        Ok(self.bytes.split_to(length))
+    fn take_text<T: for<'t> From<&'t str>>(&mut self, length: usize) -> Result<T, RecordError> {
+        let text = str::from_utf8(self.take(length)?).map_err(|_| RecordError::Text)?;
+        Ok(text.into())
+    }
+
+    fn take(&mut self, length: usize) -> Result<&[u8], RecordError> {
+        let (start, end) = (self.read, self.read.saturating_add(length));
+        let taken = self.bytes.get(start..end).ok_or(RecordError::Short)?;
+        self.read = end;
+        Ok(taken)
     }
 }

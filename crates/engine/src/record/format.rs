@@ -121,7 +121,7 @@ fn decode_received(
     head: &mut Reader,
     bodies: &mut impl Iterator<Item = Bytes>,
 ) -> Result<Received, RecordError> {
-    let channel = head.text()?.into();
+    let channel = head.text()?;
     let at = read_time(head)?;
     let address = head.optional_text()?;
     let identity = head.optional_text()?;
@@ -259,7 +259,7 @@ fn decode_processed(
         let index = usize::try_from(index).map_err(|_| RecordError::Range)?;
         bodies.get(index).cloned().map(Some).ok_or(RecordError::Body)
     };
-    let channel = head.text()?.into();
+    let channel = head.text()?;
     let message = MessageId(position_of(head.number()?)?);
     let at = read_time(head)?;
     let revision = head.bytes()?.as_ref().try_into().map_err(|_| RecordError::Range)?;
@@ -284,7 +284,7 @@ fn decode_processed(
         0 => {
             let mut outputs = Vec::new();
             for _ in 0..head.count()? {
-                let destination = head.text()?.into();
+                let destination = head.text()?;
                 let bytes = body(head.number()?)?.map_or(BodyRef::AsReceived, BodyRef::Own);
                 outputs.push(OutputRecord { destination, bytes });
             }
@@ -314,7 +314,7 @@ fn encode_attempted(record: &Attempted) -> NewRecord {
 
 fn decode_attempted(head: &mut Reader) -> Result<Attempted, RecordError> {
     Ok(Attempted {
-        channel: head.text()?.into(),
+        channel: head.text()?,
         message: MessageId(position_of(head.number()?)?),
         ordinal: head.small()?,
         attempt: head.small()?,
@@ -359,11 +359,11 @@ fn decode_settled(
     bodies: &mut impl Iterator<Item = Bytes>,
 ) -> Result<Settled, RecordError> {
     Ok(Settled {
-        channel: head.text()?.into(),
+        channel: head.text()?,
         message: MessageId(position_of(head.number()?)?),
         processed: position_of(head.number()?)?,
         ordinal: head.small()?,
-        destination: head.text()?.into(),
+        destination: head.text()?,
         siblings: read_siblings(head)?,
         at: read_time(head)?,
         attempts: head.small()?,
@@ -402,7 +402,7 @@ fn encode_decided(record: &Decided) -> NewRecord {
 
 fn decode_decided(head: &mut Reader) -> Result<Decided, RecordError> {
     Ok(Decided {
-        channel: head.text()?.into(),
+        channel: head.text()?,
         message: MessageId(position_of(head.number()?)?),
         at: read_time(head)?,
         by: head.text()?,
@@ -427,7 +427,7 @@ fn encode_applied(record: &Applied) -> NewRecord {
 }
 
 fn decode_applied(head: &mut Reader) -> Result<Applied, RecordError> {
-    let channel = head.text()?.into();
+    let channel = head.text()?;
     let at = read_time(head)?;
     let by = head.text()?;
     let revision = head.bytes()?;
@@ -449,7 +449,7 @@ fn read_delivery(head: &mut Reader) -> Result<DeliveryRef, RecordError> {
     Ok(DeliveryRef {
         processed: position_of(head.number()?)?,
         ordinal: head.small()?,
-        destination: head.text()?.into(),
+        destination: head.text()?,
         siblings: read_siblings(head)?,
     })
 }
@@ -465,7 +465,7 @@ fn write_siblings(head: &mut Writer, siblings: &[Sibling]) {
 fn read_siblings(head: &mut Reader) -> Result<Vec<Sibling>, RecordError> {
     let mut siblings = Vec::new();
     for _ in 0..head.count()? {
-        siblings.push(Sibling { ordinal: head.small()?, destination: head.text()?.into() });
+        siblings.push(Sibling { ordinal: head.small()?, destination: head.text()? });
     }
     Ok(siblings)
 }

@@ -52,5 +52,5 @@ pub use access::{
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
 pub use local::LocalDatastore;
-pub use parameters::{Progress, SearchParameters};
+pub use parameters::SearchParameters;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};

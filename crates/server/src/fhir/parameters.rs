@@ -1,48 +1,60 @@
 //! The search parameters in force: R4's, and those of SearchParameter resources here (FHIR R4 §3.1.1.7).
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use pipehat_resource::json::Value;
+use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::search::Registry;
-use pipehat_store::datastore::{Outcome, StoredVersion};
+use pipehat_store::datastore::{
+    Datastore, DatastoreError, Outcome, Progress, R4Rules, StoredVersion,
+};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::conditions::instant;
 use super::resource::{parameter, parameters};
+use super::service::now;
 
 const RESOURCE_TYPE: &str = "SearchParameter";
 
-/// The registry in force, and the work that follows its changes.
+/// SearchParameter resources are read in pages of this many.
+const PAGE: usize = 200;
+
+/// More of them than this are not taken: each search looks them up.
+const CUSTOM_MAX: usize = 5_000;
+
+/// The registry in force, and how far the index follows it.
 #[derive(Debug)]
 pub struct SearchParameters {
+    /// The address that references to this server may begin with; empty where none is fixed.
+    base: String,
     registry: RwLock<Arc<Registry>>,
     wanted: Notify,
-    progress: Mutex<Progress>,
+    state: Mutex<State>,
 }
 
-/// How far the index is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Whether it is being written anew.
-    pub running: bool,
-    /// Resources indexed anew.
-    pub done: u64,
-    /// Of how many.
-    pub total: u64,
+#[derive(Debug, Clone, Default)]
+struct State {
+    running: bool,
+    failed: bool,
+    progress: Progress,
     /// When the last run ended well, in microseconds since 1970 (UTC).
-    pub finished: Option<i64>,
-    /// Whether the last run failed; the server's log says why.
-    pub failed: bool,
+    finished: Option<i64>,
+    /// Whether somebody asked for a new index, whether or not it needs one.
+    asked: bool,
+    /// Whether the resources here were never read.
+    fresh: bool,
 }
 
 impl SearchParameters {
-    /// Starts with these.
-    pub fn new(registry: Arc<Registry>) -> Self {
+    /// Starts with R4's. `base` is the server's own address, without a slash at its end, where it is fixed.
+    pub fn new(base: &str) -> Self {
         Self {
-            registry: RwLock::new(registry),
+            base: base.to_owned(),
+            registry: RwLock::new(Registry::standard()),
             wanted: Notify::new(),
-            progress: Mutex::new(Progress::default()),
+            state: Mutex::new(State { fresh: true, ..State::default() }),
         }
     }
 
@@ -51,23 +63,88 @@ impl SearchParameters {
         Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts others in force.
-    pub fn replace(&self, registry: Arc<Registry>) {
-        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = registry;
+    /// The rules with R4's parameters, to open a datastore with.
+    pub fn rules(&self) -> Arc<R4Rules> {
+        Arc::new(R4Rules::new(self.registry(), &self.base))
     }
 
-    /// Says how far the index is.
-    pub fn report(&self, progress: Progress) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    /// Follows the SearchParameter resources of a datastore until the stop: puts them in force, and has the index
+    /// written anew in the background.
+    pub async fn follow(&self, datastore: &dyn Datastore, stop: CancellationToken) {
+        let mut taken = BTreeMap::new();
+        loop {
+            let work = self.take(datastore, &mut taken);
+            let done = tokio::select! {
+                done = work => done,
+                () = stop.cancelled() => return,
+            };
+            if let Err(error) = done {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the index could not follow the search parameters"
+                );
+                self.change(|state| {
+                    state.running = false;
+                    state.failed = true;
+                });
+            }
+            tokio::select! {
+                () = self.wanted.notified() => {}
+                () = stop.cancelled() => return,
+            }
+        }
     }
 
-    /// Waits until the parameters have changed, or somebody asked for a new index.
-    pub async fn changed(&self) {
-        self.wanted.notified().await;
+    async fn take(
+        &self,
+        datastore: &dyn Datastore,
+        taken: &mut BTreeMap<String, Value>,
+    ) -> Result<(), DatastoreError> {
+        let wanted = wanted(datastore).await?;
+        let registry = self.registry();
+        let fresh = std::mem::take(&mut self.lock().fresh);
+        let mut next = Registry::clone(&registry);
+        // What stays keeps its numbers, so that searches under way mean the same.
+        for url in taken.keys().filter(|url| wanted.get(*url) != taken.get(*url)) {
+            next = next.without(url);
+        }
+        for (url, definition) in &wanted {
+            // One that can't be used was refused when it came, or says what is there already.
+            if taken.get(url) != Some(definition)
+                && let Ok(more) = next.with(definition)
+            {
+                next = more;
+            }
+        }
+        if fresh || wanted != *taken {
+            let next = Arc::new(next);
+            datastore.use_rules(Arc::new(R4Rules::new(Arc::clone(&next), &self.base))).await?;
+            *self.registry.write().unwrap_or_else(PoisonError::into_inner) = next;
+            *taken = wanted;
+        }
+        let asked = std::mem::take(&mut self.lock().asked);
+        if asked || !datastore.is_indexed().await? {
+            self.change(|state| {
+                state.running = true;
+                state.progress = Progress { done: 0, all: 0 };
+            });
+            let told = |progress: Progress| self.change(|state| state.progress = progress);
+            datastore.reindex(&[], &told).await?;
+        }
+        self.change(|state| {
+            state.running = false;
+            state.failed = false;
+            state.finished = Some(now());
+        });
+        Ok(())
     }
 
     /// Has the index written anew in the background.
     pub(super) fn begin_reindex(&self) {
+        self.change(|state| {
+            state.asked = true;
+            state.running = true;
+        });
         self.wanted.notify_one();
     }
 
@@ -80,7 +157,9 @@ impl SearchParameters {
             Outcome::Unchanged(_) | Outcome::Read(_) | Outcome::Found(_) => false,
         };
         if outcomes.iter().any(concerns) {
-            self.begin_reindex();
+            // Who looks at the progress behind this change must not find the end of the one before.
+            self.change(|state| state.running = true);
+            self.wanted.notify_one();
         }
     }
 
@@ -108,26 +187,55 @@ impl SearchParameters {
 
     /// How far the index is, as a Parameters resource.
     pub(super) fn progress(&self) -> Value {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let state = match &progress {
-            Progress { running: true, .. } => "running",
-            Progress { failed: true, .. } => "failed",
+        let state = self.lock().clone();
+        let word = match &state {
+            State { running: true, .. } => "running",
+            State { failed: true, .. } => "failed",
             _ => "idle",
         };
         let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
         let mut parts = vec![
-            parameter("state", "valueCode", state.into()),
-            parameter("done", "valueDecimal", number(progress.done)),
-            parameter("total", "valueDecimal", number(progress.total)),
+            parameter("state", "valueCode", word.into()),
+            parameter("done", "valueDecimal", number(state.progress.done)),
+            parameter("total", "valueDecimal", number(state.progress.all)),
         ];
-        if let Some(finished) = progress.finished {
+        if let Some(finished) = state.finished {
             parts.push(parameter("finished", "valueInstant", instant(finished).into()));
         }
         parameters(parts)
     }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+    }
+}
+
+/// The definitions that are to be in force, by their addresses.
+async fn wanted(datastore: &dyn Datastore) -> Result<BTreeMap<String, Value>, DatastoreError> {
+    let types = [RESOURCE_TYPE.to_owned()];
+    let mut wanted = BTreeMap::new();
+    let mut after = Some(0);
+    while let Some(place) = after {
+        let page = datastore.resources(&types, place, PAGE).await?;
+        for version in &page.versions {
+            let body = version.body.as_deref().unwrap_or_default();
+            let Ok(definition) = parse(body.as_bytes()) else { continue };
+            let url = definition.text("url").map(str::to_owned);
+            if let Some(url) = url.filter(|_| is_in_force(&definition) && wanted.len() < CUSTOM_MAX)
+            {
+                wanted.insert(url, definition);
+            }
+        }
+        after = page.next;
+    }
+    Ok(wanted)
 }
 
 /// Whether a SearchParameter resource counts.
-pub(super) fn is_in_force(definition: &Value) -> bool {
+fn is_in_force(definition: &Value) -> bool {
     definition.text("status") == Some("active")
 }

@@ -86,6 +86,14 @@ impl Problem {
         self
     }
 
+    /// Whether it says that another version stands there than was expected.
+    pub(crate) fn is_version_conflict(&self) -> bool {
+        let code = self.0.outcome.items("issue").first().and_then(|issue| issue.text("code"));
+        self.0.status == StatusCode::PRECONDITION_FAILED
+            && code == Some(IssueCode::Conflict.as_str())
+            && self.0.outcome.items("issue").iter().all(|issue| issue.get("location").is_none())
+    }
+
     /// The status.
     pub(crate) fn status(&self) -> StatusCode {
         self.0.status

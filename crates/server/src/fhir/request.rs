@@ -86,6 +86,14 @@ impl Content {
         }
     }
 
+    /// How many bytes came.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(_, bytes) => bytes.len(),
+            Self::None | Self::Value(_) => 0,
+        }
+    }
+
     /// The JSON of a resource.
     ///
     /// # Errors

@@ -143,6 +143,7 @@ impl FhirService {
         resource_type: &str,
         query: &Query,
         place: &str,
+        scope: Option<Filter>,
     ) -> Result<Search, Problem> {
         let options = SearchOptions {
             base_url: &request.setting.base,
@@ -161,12 +162,8 @@ impl FhirService {
             ));
         }
         let mut search = parsed.search;
-        // A client changes only what it sees.
-        if let Some(filter) =
-            request.setting.principal.require(resource_type, Permission::Search).ok().flatten()
-        {
-            search.filters.push(filter);
-        }
+        // A client changes only what is its own.
+        search.filters.extend(scope);
         Ok(search)
     }
 }

@@ -49,6 +49,9 @@ const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bodies are counted in pieces of this size.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// Bodies larger than this are worked on away from the threads that serve.
+const ASIDE_BYTES: usize = 512 * 1024;
+
 /// How many requests are under way at once.
 const REQUESTS_MAX: usize = 2048;
 
@@ -184,14 +187,28 @@ impl FhirService {
             let bytes = self.body(&parts.headers, body, &mut permits).await?;
             let bytes = decoded(&parts.headers, bytes).await?;
             take_content(&mut request, kind, bytes)?;
+            if request.query.first("_format").is_some() {
+                // A search's form may say it, too.
+                form.json = Wanted::of(&parts.headers, &request.query)?.resource()?;
+            }
+            form.pretty = request.shape.pretty;
         }
         form.base.clone_from(&request.setting.base);
+        if request.content.len() > ASIDE_BYTES && runs_on_many_threads() {
+            // Reading and checking this much would hold up the reads that share the thread.
+            let runtime = tokio::runtime::Handle::current();
+            return tokio::task::block_in_place(|| runtime.block_on(self.outermost(&request)));
+        }
+        self.outermost(&request).await
+    }
+
+    async fn outermost(&self, request: &Request) -> Result<Answer, Problem> {
         match request.call {
             Call::Bundle => {
-                let result = self.bundle(&request).await;
-                self.told(&request, result).await
+                let result = self.bundle(request).await;
+                self.told(request, result).await
             }
-            _ => self.audited(&request).await,
+            _ => self.audited(request).await,
         }
     }
 
@@ -591,8 +608,14 @@ fn fact(request: &Request, status: StatusCode) -> AuditFact {
     }
 }
 
+/// Whether there are threads to leave the others' work to.
+fn runs_on_many_threads() -> bool {
+    let flavor = tokio::runtime::Handle::current().runtime_flavor();
+    flavor == tokio::runtime::RuntimeFlavor::MultiThread
+}
+
 /// Microseconds since 1970 (UTC).
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

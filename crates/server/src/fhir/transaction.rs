@@ -57,7 +57,7 @@ impl FhirService {
             };
             let number = interactions.len();
             let (part, interaction) =
-                self.part(entry, number).map_err(|problem| problem.in_entry(position))?;
+                self.part(entry, number).await.map_err(|problem| problem.in_entry(position))?;
             *slot = Some(part);
             if let Some(interaction) = interaction {
                 interactions.push(interaction);
@@ -86,20 +86,26 @@ impl FhirService {
     }
 
     /// What an entry becomes; `number` is the place of its interaction in the group.
-    fn part(&self, entry: &Entry, number: usize) -> Result<(Part, Option<Interaction>), Problem> {
+    async fn part(
+        &self,
+        entry: &Entry,
+        number: usize,
+    ) -> Result<(Part, Option<Interaction>), Problem> {
         let request = &entry.request;
         let full_url = entry.full_url.clone();
         let (what, interaction) = match &request.call {
             Call::Create(name) => ("created", self.create_interaction(request, name, full_url)?),
-            Call::Update(key) => ("updated", self.update_interaction(request, key, full_url)?),
+            Call::Update(key) => {
+                ("updated", self.update_interaction(request, key, full_url).await?)
+            }
             Call::ConditionalUpdate(name) => {
                 ("updated", self.conditional_update_interaction(request, name, full_url)?)
             }
-            Call::Patch(key) => ("patched", self.patch_interaction(request, key)?),
+            Call::Patch(key) => ("patched", self.patch_interaction(request, key).await?),
             Call::ConditionalPatch(name) => {
                 ("patched", self.conditional_patch_interaction(request, name)?)
             }
-            Call::Delete(key) => ("deleted", self.delete_interaction(request, key)?),
+            Call::Delete(key) => ("deleted", self.delete_interaction(request, key).await?),
             Call::ConditionalDelete(name) => {
                 ("deleted", self.conditional_delete_interaction(request, name)?)
             }

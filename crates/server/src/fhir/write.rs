@@ -1,19 +1,21 @@
 //! create, update, patch and delete, with and without conditions (FHIR R4 §3.1.0.4 to §3.1.0.8).
 
 use http::{HeaderName, StatusCode};
-use pipehat_resource::json::Value;
+use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::patch::Patch;
+use pipehat_resource::search::{Filter, extract};
 use pipehat_store::datastore::{
-    Applied, Group, Interaction, Outcome, Precondition, Refusal, ResourceKey,
+    Applied, Group, Interaction, Outcome, Precondition, Refusal, ResourceKey, Rules, StoredVersion,
 };
 
-use super::access::Permission;
+use super::access::{AccessRefusal, Permission};
 use super::answer::Answer;
 use super::conditions::Tag;
 use super::negotiation::ContentKind;
 use super::prefer::GiveBack;
 use super::problem::Problem;
+use super::read::missing;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
 use super::service::FhirService;
@@ -23,6 +25,9 @@ const LOOKS_MAX: usize = 5;
 
 /// The media type of RFC 6902.
 const JSON_PATCH: &str = "application/json-patch+json";
+
+/// Where the criteria of a conditional interaction stand.
+const ADDRESS: &str = "the address";
 
 /// Types that only the server itself changes once they stand.
 const NOT_CHANGED: [&str; 1] = ["AuditEvent"];
@@ -46,12 +51,16 @@ impl FhirService {
         resource_type: &str,
         full_url: Option<String>,
     ) -> Result<Interaction, Problem> {
-        request.setting.principal.require(resource_type, Permission::Create)?;
-        let mut incoming = self.incoming(request, resource_type)?;
+        let scope = request.setting.principal.require(resource_type, Permission::Create)?;
+        let mut incoming = Incoming::read(request, resource_type)?;
         incoming.set_id(&new_id());
         let resource = self.validated(incoming)?;
+        self.fits(scope.as_ref(), &resource)?;
         let if_none_exist = match &request.conditions.if_none_exist {
-            Some(query) => Some(self.criteria(request, resource_type, query, "If-None-Exist")?),
+            Some(query) => {
+                let scope = request.setting.principal.require(resource_type, Permission::Search)?;
+                Some(self.criteria(request, resource_type, query, "If-None-Exist", scope)?)
+            }
             None => None,
         };
         Ok(Interaction::Create { resource, if_none_exist, full_url })
@@ -63,16 +72,10 @@ impl FhirService {
         request: &Request,
         key: &ResourceKey,
     ) -> Result<Answer, Problem> {
-        let mut interaction = self.update_interaction(request, key, None)?;
         for _ in 0..LOOKS_MAX {
-            let looked = self.look(request, key).await?;
-            if let (Interaction::Update { precondition, .. }, Some(looked)) =
-                (&mut interaction, looked)
-            {
-                *precondition = looked;
-            }
-            match self.apply_one(request, interaction.clone()).await {
-                Err(problem) if self.is_race(request, &problem) => {}
+            let interaction = self.update_interaction(request, key, None).await?;
+            match self.apply_one(request, interaction).await {
+                Err(problem) if is_race(request, &problem) => {}
                 outcome => return Ok(changed(request, &outcome?, "updated")),
             }
         }
@@ -80,15 +83,15 @@ impl FhirService {
     }
 
     /// What an update asks of the datastore.
-    pub(super) fn update_interaction(
+    pub(super) async fn update_interaction(
         &self,
         request: &Request,
         key: &ResourceKey,
         full_url: Option<String>,
     ) -> Result<Interaction, Problem> {
         changeable(&key.resource_type)?;
-        request.setting.principal.require(&key.resource_type, Permission::Update)?;
-        let mut incoming = self.incoming(request, &key.resource_type)?;
+        let scope = request.setting.principal.require(&key.resource_type, Permission::Update)?;
+        let mut incoming = Incoming::read(request, &key.resource_type)?;
         match incoming.id() {
             None if incoming.is_raw() => incoming.set_id(&key.id),
             None => {
@@ -114,7 +117,12 @@ impl FhirService {
             Some(_) => incoming.set_id(&key.id),
         }
         let resource = self.validated(incoming)?;
-        let precondition = request.conditions.precondition()?;
+        self.fits(scope.as_ref(), &resource)?;
+        let precondition = match self.look(request, key, scope).await? {
+            Look::NotNeeded => request.conditions.precondition()?,
+            Look::At(version) => Precondition::Version(version.version),
+            Look::Nothing => Precondition::Absent,
+        };
         Ok(Interaction::Update { resource, precondition, full_url })
     }
 
@@ -137,10 +145,11 @@ impl FhirService {
         full_url: Option<String>,
     ) -> Result<Interaction, Problem> {
         changeable(resource_type)?;
-        request.setting.principal.require(resource_type, Permission::Update)?;
-        let search = self.criteria(request, resource_type, &request.query, "the address")?;
-        let incoming = self.incoming(request, resource_type)?;
+        let scope = request.setting.principal.require(resource_type, Permission::Update)?;
+        let incoming = Incoming::read(request, resource_type)?;
         let resource = self.validated(incoming)?;
+        self.fits(scope.as_ref(), &resource)?;
+        let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
         Ok(Interaction::ConditionalUpdate { search, resource, new_id, precondition, full_url })
@@ -152,16 +161,10 @@ impl FhirService {
         request: &Request,
         key: &ResourceKey,
     ) -> Result<Answer, Problem> {
-        let mut interaction = self.patch_interaction(request, key)?;
         for _ in 0..LOOKS_MAX {
-            let looked = self.look(request, key).await?;
-            if let (Interaction::Patch { precondition, .. }, Some(looked)) =
-                (&mut interaction, looked)
-            {
-                *precondition = looked;
-            }
-            match self.apply_one(request, interaction.clone()).await {
-                Err(problem) if self.is_race(request, &problem) => {}
+            let interaction = self.patch_interaction(request, key).await?;
+            match self.apply_one(request, interaction).await {
+                Err(problem) if is_race(request, &problem) => {}
                 outcome => return Ok(changed(request, &outcome?, "patched")),
             }
         }
@@ -169,16 +172,31 @@ impl FhirService {
     }
 
     /// What a patch asks of the datastore.
-    pub(super) fn patch_interaction(
+    pub(super) async fn patch_interaction(
         &self,
         request: &Request,
         key: &ResourceKey,
     ) -> Result<Interaction, Problem> {
         changeable(&key.resource_type)?;
-        request.setting.principal.require(&key.resource_type, Permission::Update)?;
+        let scope = request.setting.principal.require(&key.resource_type, Permission::Update)?;
         let patch = patch_of(request)?;
-        let precondition = request.conditions.precondition()?;
-        Ok(Interaction::Patch { key: key.clone(), patch, precondition })
+        let asked = request.conditions.precondition()?;
+        let key = key.clone();
+        let found = match self.look(request, &key, scope.clone()).await? {
+            Look::NotNeeded => return Ok(Interaction::Patch { key, patch, precondition: asked }),
+            Look::Nothing => return Err(missing(&key)),
+            Look::At(found) => found,
+        };
+        let precondition = Precondition::Version(found.version);
+        if scope.is_none() {
+            return Ok(Interaction::Patch { key, patch, precondition });
+        }
+        // What the patch makes must still be the client's to write.
+        let resource = resource_of(&found)?;
+        let rules = self.parameters.rules();
+        let resource = rules.patch(&resource, &patch).map_err(Problem::from)?;
+        self.fits(scope.as_ref(), &resource)?;
+        Ok(Interaction::Update { resource, precondition, full_url: None })
     }
 
     /// `PATCH Type?…`.
@@ -199,8 +217,12 @@ impl FhirService {
         resource_type: &str,
     ) -> Result<Interaction, Problem> {
         changeable(resource_type)?;
-        request.setting.principal.require(resource_type, Permission::Update)?;
-        let search = self.criteria(request, resource_type, &request.query, "the address")?;
+        let scope = request.setting.principal.require(resource_type, Permission::Update)?;
+        if scope.is_some() {
+            // What it makes of which resource is known only to the datastore, which knows no scopes.
+            return Err(AccessRefusal::Forbidden.into());
+        }
+        let search = self.criteria(request, resource_type, &request.query, ADDRESS, None)?;
         let patch = patch_of(request)?;
         let precondition = request.conditions.precondition()?;
         Ok(Interaction::ConditionalPatch { search, patch, precondition })
@@ -212,20 +234,28 @@ impl FhirService {
         request: &Request,
         key: &ResourceKey,
     ) -> Result<Answer, Problem> {
-        let interaction = self.delete_interaction(request, key)?;
-        let outcome = self.apply_one(request, interaction).await?;
-        Ok(changed(request, &outcome, "deleted"))
+        for _ in 0..LOOKS_MAX {
+            let interaction = self.delete_interaction(request, key).await?;
+            match self.apply_one(request, interaction).await {
+                Err(problem) if is_race(request, &problem) => {}
+                outcome => return Ok(changed(request, &outcome?, "deleted")),
+            }
+        }
+        Err(Refusal::Contention.into())
     }
 
     /// What a delete asks of the datastore.
-    pub(super) fn delete_interaction(
+    pub(super) async fn delete_interaction(
         &self,
         request: &Request,
         key: &ResourceKey,
     ) -> Result<Interaction, Problem> {
         changeable(&key.resource_type)?;
-        request.setting.principal.require(&key.resource_type, Permission::Delete)?;
-        let precondition = request.conditions.precondition()?;
+        let scope = request.setting.principal.require(&key.resource_type, Permission::Delete)?;
+        let precondition = match self.look(request, key, scope).await? {
+            Look::NotNeeded | Look::Nothing => request.conditions.precondition()?,
+            Look::At(found) => Precondition::Version(found.version),
+        };
         Ok(Interaction::Delete { key: key.clone(), precondition })
     }
 
@@ -253,8 +283,8 @@ impl FhirService {
         resource_type: &str,
     ) -> Result<Interaction, Problem> {
         changeable(resource_type)?;
-        request.setting.principal.require(resource_type, Permission::Delete)?;
-        let search = self.criteria(request, resource_type, &request.query, "the address")?;
+        let scope = request.setting.principal.require(resource_type, Permission::Delete)?;
+        let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         Ok(Interaction::ConditionalDelete { search, several: false })
     }
 
@@ -274,35 +304,82 @@ impl FhirService {
         }
     }
 
-    /// For `If-Match: *`, which asks for any version, the one that stands there now.
+    /// Looks at what stands there, where that decides: for `If-Match: *`, which asks for any version, and for a
+    /// client that sees only a part of the type. The change is then bound to the version that was looked at.
     async fn look(
         &self,
         request: &Request,
         key: &ResourceKey,
-    ) -> Result<Option<Precondition>, Problem> {
-        if request.conditions.if_match != Some(Tag::Any) {
-            return Ok(None);
+        scope: Option<Filter>,
+    ) -> Result<Look, Problem> {
+        let any = request.conditions.if_match == Some(Tag::Any);
+        let asked = request.conditions.precondition()?;
+        if !any && scope.is_none() {
+            return Ok(Look::NotNeeded);
         }
-        match self.datastore.read(key).await? {
-            Some(found) if found.body.is_some() => Ok(Some(Precondition::Version(found.version))),
-            _ => Err(Problem::new(
-                StatusCode::PRECONDITION_FAILED,
-                IssueCode::Conflict,
-                "If-Match: * asks for a resource that exists; there is none",
-            )
-            .at_location("If-Match")),
+        let found = self.datastore.read(key).await?.filter(|found| found.body.is_some());
+        let Some(found) = found else {
+            return match (any, asked) {
+                (true, _) => Err(Problem::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    IssueCode::Conflict,
+                    "If-Match: * asks for a resource that exists; there is none",
+                )
+                .at_location("If-Match")),
+                (false, Precondition::None) => Ok(Look::Nothing),
+                (false, _) => Ok(Look::NotNeeded),
+            };
+        };
+        if let Some(scope) = scope {
+            self.meets(key, scope).await?;
+        }
+        match asked {
+            // It names another version, or none: the datastore refuses it.
+            Precondition::Version(version) if version != found.version => Ok(Look::NotNeeded),
+            Precondition::Absent => Ok(Look::NotNeeded),
+            Precondition::Version(_) | Precondition::None => Ok(Look::At(found)),
         }
     }
 
-    /// Whether a refusal only says that another was faster after [`Self::look`].
-    fn is_race(&self, request: &Request, problem: &Problem) -> bool {
-        request.conditions.if_match == Some(Tag::Any)
-            && problem.status() == StatusCode::PRECONDITION_FAILED
+    /// Refuses a resource that is not the client's to write.
+    pub(super) fn fits(&self, scope: Option<&Filter>, resource: &Value) -> Result<(), Problem> {
+        let Some(scope) = scope else { return Ok(()) };
+        let entries = extract(resource, &self.parameters.registry(), "", 0);
+        match scope.matches(resource, &entries) {
+            Some(true) => Ok(()),
+            // `None`: it depends on others, which may not even be there yet.
+            Some(false) | None => Err(AccessRefusal::Forbidden.into()),
+        }
     }
+}
 
-    fn incoming(&self, request: &Request, resource_type: &str) -> Result<Incoming, Problem> {
-        Incoming::read(request, resource_type)
-    }
+/// What a look at a resource before its change found.
+enum Look {
+    /// Nobody looked, or what was asked for decides by itself.
+    NotNeeded,
+    /// This version stands there.
+    At(StoredVersion),
+    /// Nothing stands there.
+    Nothing,
+}
+
+/// Whether a refusal only says that another was faster after a look.
+fn is_race(request: &Request, problem: &Problem) -> bool {
+    let asked = &request.conditions;
+    let bound = matches!(asked.if_match, None | Some(Tag::Any)) && asked.if_none_match.is_empty();
+    bound && problem.is_version_conflict()
+}
+
+/// The resource of a version.
+pub(super) fn resource_of(version: &StoredVersion) -> Result<Value, Problem> {
+    let body = version.body.as_deref().unwrap_or_default();
+    parse(body.as_bytes()).map_err(|_| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            IssueCode::Exception,
+            "a stored resource can't be read",
+        )
+    })
 }
 
 /// The answer to a change that happened.

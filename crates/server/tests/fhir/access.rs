@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pipehat_resource::search::{Registry, Search, SearchOptions};
 use pipehat_server::fhir::{
     Access, AccessRequest, Decision, FhirOptions, Permission, Principal, Scope, Scopes,
 };
@@ -66,6 +67,55 @@ async fn scopes_bound_what_a_client_does() {
     let transaction = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
         { "request": { "method": "POST", "url": "Patient" }, "resource": { "resourceType": "Patient" } } ] });
     server.json("POST /", &transaction).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_client_of_one_facility_stays_in_it() {
+    use Permission::{Create, Delete, Read, Update};
+    let registry = Registry::standard();
+    let own = [("organization".to_owned(), "Organization/ours".to_owned())];
+    let own = Search::parse(&["Patient"], &own, &registry, &SearchOptions::default());
+    let filter = own.expect("a search").search.filters.pop();
+    let scope = Scope {
+        resource_type: Some("Patient".to_owned()),
+        may: vec![Create, Read, Update, Delete, Permission::Search],
+        filter,
+    };
+    let server = Server::new();
+    let patient = |id: &str, organization: &str| {
+        json!({ "resourceType": "Patient", "id": id,
+            "managingOrganization": { "reference": format!("Organization/{organization}") } })
+    };
+    server.put(&patient("ours", "ours")).await;
+    server.put(&patient("theirs", "theirs")).await;
+    let server = server.with_access(Arc::new(Fixed(Scopes::Some([scope].into()))));
+    server.get("/Patient/ours").await.expect(200);
+    server.get("/Patient/theirs").await.refused(403, "forbidden");
+    server.get("/Patient/theirs/_history").await.refused(403, "forbidden");
+    server.get("/Patient/_history").await.refused(403, "forbidden");
+    assert_eq!(server.get("/Patient").await.expect(200).entries(), ["Patient/ours"]);
+    assert_eq!(server.get("/Patient?_count=0").await.expect(200).value()["total"], 1);
+    server.json("PUT /Patient/ours", &patient("ours", "theirs")).await.refused(403, "forbidden");
+    server.json("PUT /Patient/theirs", &patient("theirs", "ours")).await.refused(403, "forbidden");
+    server.json("POST /Patient", &patient("x", "theirs")).await.refused(403, "forbidden");
+    server.json("POST /Patient", &patient("x", "ours")).await.expect(201);
+    server.json("PUT /Patient/new", &patient("new", "ours")).await.expect(201);
+    server.send("DELETE /Patient/theirs", "", "").await.refused(403, "forbidden");
+    server.send("DELETE /Patient?_id=theirs", "", "").await.expect(204);
+    let headers = "content-type: application/json-patch+json";
+    let path = "/managingOrganization/reference";
+    let leave = json!([{ "op": "replace", "path": path, "value": "Organization/theirs" }]);
+    let leave = leave.to_string();
+    server.send("PATCH /Patient/ours", headers, leave.clone()).await.refused(403, "forbidden");
+    server.send("PATCH /Patient/theirs", headers, leave.clone()).await.refused(403, "forbidden");
+    server.send("PATCH /Patient?_id=ours", headers, leave).await.refused(403, "forbidden");
+    let stay = r#"[{"op":"add","path":"/active","value":true}]"#;
+    server.send("PATCH /Patient/ours", headers, stay).await.expect(200);
+    let transaction = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "request": { "method": "DELETE", "url": "Patient/theirs" } } ] });
+    server.json("POST /", &transaction).await.refused(403, "forbidden");
+    let all = server.with_access(Arc::new(Fixed(Scopes::All)));
+    all.get("/Patient/theirs").await.expect(200);
 }
 
 #[tokio::test]

@@ -224,6 +224,24 @@ async fn what_is_no_batch_is_refused() {
     server.json("POST /", &bundle("batch", many)).await.refused(413, "too-long");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_transactions_are_worked_on_aside() {
+    let server = Server::new();
+    let patient = |number: usize| {
+        let text = format!("{number} {}", "x".repeat(2000));
+        entry(
+            "POST",
+            "Patient",
+            Some(json!({ "resourceType": "Patient", "name": [{ "text": text }] })),
+        )
+    };
+    let large = bundle("transaction", (0..500).map(patient).collect());
+    assert!(large.to_string().len() > 1_000_000);
+    let reply = server.json("POST /", &large).await.expect(200).value();
+    assert!(statuses(&reply).iter().all(|status| *status == "201 Created"));
+    assert_eq!(server.get("/Patient?_count=0").await.expect(200).value()["total"], 500);
+}
+
 #[tokio::test]
 async fn patches_in_transactions_come_as_binaries() {
     use base64::Engine;

@@ -6,7 +6,7 @@ use pipehat_resource::search::Search;
 use pipehat_server::fhir::{FhirOptions, TokenAccess};
 use pipehat_store::datastore::{
     Answer, Applied, ChangeNumber, Datastore, DatastoreError, Group, HistoryQuery, ResourceKey,
-    SearchPage, SearchRequest, StoredVersion,
+    Resources, Rules, SearchPage, SearchRequest, Statistics, StoredVersion, Told, Verified,
 };
 use serde_json::json;
 
@@ -53,6 +53,30 @@ impl Datastore for Failing {
     }
 
     fn count<'a>(&'a self, _: &'a Search) -> Answer<'a, u64> {
+        self.fail()
+    }
+
+    fn use_rules(&self, _: Arc<dyn Rules>) -> Answer<'_, ()> {
+        self.fail()
+    }
+
+    fn is_indexed(&self) -> Answer<'_, bool> {
+        self.fail()
+    }
+
+    fn reindex<'a>(&'a self, _: &'a [String], _: Told<'a>) -> Answer<'a, u64> {
+        self.fail()
+    }
+
+    fn statistics(&self) -> Answer<'_, Statistics> {
+        self.fail()
+    }
+
+    fn verify<'a>(&'a self, _: Told<'a>) -> Answer<'a, Verified> {
+        self.fail()
+    }
+
+    fn resources<'a>(&'a self, _: &'a [String], _: u64, _: usize) -> Answer<'a, Resources> {
         self.fail()
     }
 }

@@ -9,14 +9,14 @@ use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use pipehat_resource::search::Registry;
 use pipehat_server::fhir::{
     Access, AuditFact, AuditTrail, FhirOptions, FhirService, Recorded, SearchParameters,
     TokenAccess,
 };
-use pipehat_store::datastore::{BodyKey, Datastore, R4Rules, SqliteDatastore};
+use pipehat_store::datastore::{BodyKey, Datastore, SqliteDatastore};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 /// The token that opens the server.
@@ -29,7 +29,10 @@ pub(crate) const BASE: &str = "http://fhir.test/fhir/R4";
 pub(crate) struct Server {
     router: Router,
     audit: Arc<Recording>,
-    _folder: Option<TempDir>,
+    datastore: Arc<dyn Datastore>,
+    parameters: Arc<SearchParameters>,
+    /// Removed with the server.
+    folder: Option<TempDir>,
 }
 
 /// An audit that keeps everything.
@@ -55,7 +58,7 @@ impl Server {
 
     pub(crate) fn with(access: Arc<dyn Access>, options: FhirOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let rules = Arc::new(R4Rules::new(Registry::standard(), ""));
+        let rules = SearchParameters::new("").rules();
         let path = folder.path().join("datastore.sqlite");
         let datastore = SqliteDatastore::open(&path, BodyKey::new(1, [7; 32]), rules);
         let datastore = Arc::new(datastore.expect("the datastore opens"));
@@ -69,10 +72,31 @@ impl Server {
         folder: Option<TempDir>,
     ) -> Self {
         let audit = Arc::new(Recording::default());
-        let parameters = Arc::new(SearchParameters::new(Registry::standard()));
+        let parameters = Arc::new(SearchParameters::new(""));
         let trail = Arc::clone(&audit) as Arc<dyn AuditTrail>;
-        let service = FhirService::new(datastore, parameters, access, trail, options);
-        Self { router: Arc::new(service).router(), audit, _folder: folder }
+        let service = FhirService::new(
+            Arc::clone(&datastore),
+            Arc::clone(&parameters),
+            access,
+            trail,
+            options,
+        );
+        let router = Arc::new(service).router();
+        Self { router, audit, datastore, parameters, folder }
+    }
+
+    /// The same datastore for other clients.
+    pub(crate) fn with_access(self, access: Arc<dyn Access>) -> Self {
+        Self::over(self.datastore, access, FhirOptions::default(), self.folder)
+    }
+
+    /// Follows the search parameters in the background, for as long as the guard lives.
+    pub(crate) fn follow_parameters(&self) -> DropGuard {
+        let stop = CancellationToken::new();
+        let (parameters, datastore) = (Arc::clone(&self.parameters), Arc::clone(&self.datastore));
+        let stopped = stop.clone();
+        tokio::spawn(async move { parameters.follow(datastore.as_ref(), stopped).await });
+        stop.drop_guard()
     }
 
     /// What the audit was told, and forgets it.

@@ -1,5 +1,7 @@
 //! Operations, capabilities, search parameters as resources.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::harness::{BASE, Server};
@@ -136,6 +138,45 @@ async fn search_parameters_must_make_sense() {
         .json("POST /SearchParameter", &parameter("active", "Patient.name.text"))
         .await
         .expect(201);
-    let progress = server.get("/$reindex").await.expect(200).value();
-    assert_eq!(progress["parameter"][0], json!({ "name": "state", "valueCode": "idle" }));
+}
+
+/// Waits until the index has followed.
+async fn indexed(server: &Server) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let progress = server.get("/$reindex").await.expect(200).value();
+        match progress["parameter"][0]["valueCode"].as_str() {
+            Some("idle") => return,
+            Some("running") if Instant::now() < deadline => tokio::task::yield_now().await,
+            other => panic!("{other:?}: {progress}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn search_parameters_of_ones_own_find_what_was_there_before() {
+    let server = Server::new();
+    let _following = server.follow_parameters();
+    let patient = |id: &str, name: &str| json!({ "resourceType": "Patient", "id": id, "name": [{ "text": name }] });
+    server.put(&patient("a", "Adams")).await;
+    server.put(&patient("b", "Brown")).await;
+    let own = json!({ "resourceType": "SearchParameter", "id": "own", "url": "http://example.org/sp",
+        "name": "own", "status": "active", "description": "x", "code": "own", "base": ["Patient"],
+        "type": "string", "expression": "Patient.name.text" });
+    let strict = "prefer: handling=strict";
+    server.send("GET /Patient?own=ada", strict, "").await.expect(400);
+    server.put(&own).await;
+    indexed(&server).await;
+    let found = server.send("GET /Patient?own=ada", strict, "").await.expect(200);
+    assert_eq!(found.entries(), ["Patient/a"]);
+    let statement = server.get("/metadata").await.expect(200).text();
+    assert!(statement.contains("http://example.org/sp"));
+    server.put(&patient("c", "Adamson")).await;
+    assert_eq!(server.get("/Patient?own=ada").await.entries().len(), 2);
+    let again = server.send("POST /$reindex", "", "").await.expect(200).value();
+    assert_eq!(again["parameter"][0]["valueCode"], "running");
+    indexed(&server).await;
+    server.send("DELETE /SearchParameter/own", "", "").await.expect(204);
+    indexed(&server).await;
+    server.send("GET /Patient?own=ada", strict, "").await.expect(400);
 }

@@ -48,6 +48,9 @@ async fn searches_by_post_merge_form_and_address() {
     assert_eq!(empty.entries().len(), 3);
     server.json("POST /Patient/_search", &json!({})).await.expect(415);
     server.send("POST /Patient/_search", form, "a=%zz").await.refused(400, "value");
+    server.send("POST /Patient/_search", form, "_format=xml").await.refused(406, "not-supported");
+    let pretty = server.send("POST /Patient/_search", form, "_pretty=true").await.expect(200);
+    assert!(pretty.text().starts_with("{\n"));
     let all = server.send("POST /_search", form, "_type=Patient,Observation").await.expect(200);
     assert_eq!(all.entries().len(), 6);
 }

@@ -293,7 +293,8 @@ impl Builder {
             if ranked(*least).is_some_and(|other| rank < other) {
                 *least = at;
             }
-            if ranked(*greatest).is_some_and(|other| rank > other) {
+            // Of equal ones the last, so that only a value that stands alone is both.
+            if ranked(*greatest).is_some_and(|other| rank >= other) {
                 *greatest = at;
             }
         }

@@ -11,7 +11,7 @@ use super::core::{Catalogue, Core, VERSION_COLUMNS, fact, set_fact};
 use super::entries::IndexRows;
 use super::interaction::{ChangeNumber, ResourceKey, StoredVersion};
 use super::schema::INDEX_TABLES;
-use super::sql::{Dialect, Rows, Session, SessionError, SqlValue};
+use super::sql::{Dialect, Pending, Session, SessionError, SqlValue};
 
 /// How many resources are gone through at once.
 pub(super) const BATCH: usize = 100;
@@ -137,7 +137,7 @@ async fn batch<S: Session>(
         String::new()
     } else {
         parameters.push(SqlValue::Texts(types.to_vec()));
-        format!(" AND type IN {}", session.dialect().in_texts(3))
+        format!(" AND type {}", session.dialect().in_texts(3))
     };
     let sql = format!(
         "SELECT key, type, id, version, deleted FROM resources
@@ -172,7 +172,7 @@ impl Batch {
         let set = session.dialect().in_integers(1);
         let sql = format!(
             "SELECT r.key, {VERSION_COLUMNS} FROM resources r
-             JOIN versions v ON v.key = r.key AND v.version = r.version WHERE r.key IN {set}"
+             JOIN versions v ON v.key = r.key AND v.version = r.version WHERE r.key {set}"
         );
         let read = session.query(&sql, &[SqlValue::Integers(self.keys())]).await?;
         let mut loaded = BTreeMap::new();
@@ -224,18 +224,17 @@ pub(super) async fn reindex<S: Session>(
     let batch = batch(session, types, after, BATCH).await?;
     let locks = super::apply::locks_of(batch.rows.iter().map(|(_, key, ..)| key));
     session.lock(&locks).await?;
-    session.unindex(&batch.keys()).await?;
-    let (mut rows, mut words): (Vec<Rows>, Vec<_>) = (Vec::new(), Vec::new());
+    let mut pending = Pending { unindex: batch.keys(), ..Pending::default() };
     for (number, version) in batch.load(session, core).await? {
         let Some(version) = version else {
             return Err(SessionError::Damaged("a version can't be opened".into()));
         };
         let Some(resource) = resource(&version)? else { continue };
         let index = IndexRows::of(&resource, catalogue.rules.as_ref(), &catalogue.numbering);
-        words.push((number, index.narrative.clone(), index.whole.clone()));
-        index.append(number, &mut rows);
+        pending.words.push((number, index.narrative.clone(), index.whole.clone()));
+        index.append(number, &mut pending.rows);
     }
-    session.write(rows, words).await?;
+    session.flush(pending).await?;
     Ok((batch.rows.len() as u64, batch.next(BATCH)))
 }
 
@@ -291,7 +290,7 @@ pub(super) async fn resources_all<S: Session>(
         session.query("SELECT count(*) FROM resources", &[]).await?
     } else {
         let set = session.dialect().in_texts(1);
-        let sql = format!("SELECT count(*) FROM resources WHERE type IN {set}");
+        let sql = format!("SELECT count(*) FROM resources WHERE type {set}");
         session.query(&sql, &[SqlValue::Texts(types.to_vec())]).await?
     };
     rows.first().map_or(Ok(0), |row| row.unsigned(0))
@@ -388,7 +387,7 @@ async fn versions<S: Session>(
 ) -> Result<BTreeMap<i64, u64>, SessionError> {
     let set = session.dialect().in_integers(1);
     let sql = format!(
-        "SELECT v.key, {VERSION_COLUMNS} FROM versions v WHERE v.key IN {set}
+        "SELECT v.key, {VERSION_COLUMNS} FROM versions v WHERE v.key {set}
          ORDER BY v.key, v.version"
     );
     let mut counted: BTreeMap<i64, u64> = BTreeMap::new();
@@ -417,7 +416,7 @@ async fn index_rows<S: Session>(session: &mut S, keys: &[i64]) -> Result<Indexed
     let mut indexed = Indexed::new();
     for table in INDEX_TABLES {
         let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-        let sql = format!("SELECT {} FROM {} WHERE key IN {set}", columns.join(", "), table.name);
+        let sql = format!("SELECT {} FROM {} WHERE key {set}", columns.join(", "), table.name);
         for row in session.query(&sql, &[SqlValue::Integers(keys.to_vec())]).await? {
             indexed.entry(row.integer(0)?).or_default().push((table.name, row.0));
         }
@@ -430,7 +429,7 @@ async fn words<S: Session>(session: &mut S, keys: &[i64]) -> Result<Vec<i64>, Se
         Dialect::Sqlite => (session.dialect().in_integers(1), "rowid"),
         Dialect::Postgres => (session.dialect().in_integers(1), "key"),
     };
-    let sql = format!("SELECT {column} FROM words WHERE {column} IN {set}");
+    let sql = format!("SELECT {column} FROM words WHERE {column} {set}");
     let rows = session.query(&sql, &[SqlValue::Integers(keys.to_vec())]).await?;
     rows.iter().map(|row| row.integer(0)).collect()
 }

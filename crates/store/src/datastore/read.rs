@@ -1,5 +1,7 @@
 //! Reading versions: one, the history of one or many, what changed.
 
+use std::collections::HashMap;
+
 use super::core::{Core, VERSION_COLUMNS};
 use super::interaction::{ChangeNumber, HistoryQuery, HistoryScope, ResourceKey, StoredVersion};
 use super::sql::{Session, SessionError, SqlValue};
@@ -30,6 +32,32 @@ pub(super) async fn current<S: Session>(
     let rows = session.query(sql, &parameters).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Current { row: row.integer(0)?, version: core.stored(key.clone(), row, 1)? }))
+}
+
+/// The newest versions of several (PostgreSQL).
+pub(super) async fn currents<S: Session>(
+    session: &mut S,
+    core: &Core,
+    keys: &[ResourceKey],
+) -> Result<HashMap<ResourceKey, Option<Current>>, SessionError> {
+    let sql = format!(
+        "SELECT r.type, r.id, r.key, {VERSION_COLUMNS}
+         FROM unnest(?1::text[], ?2::text[]) AS k (type, id)
+         JOIN resources r ON r.type = k.type AND r.id = k.id
+         JOIN versions v ON v.key = r.key AND v.version = r.version"
+    );
+    let types = keys.iter().map(|key| key.resource_type.clone()).collect();
+    let ids = keys.iter().map(|key| key.id.clone()).collect();
+    let rows = session.query(&sql, &[SqlValue::Texts(types), SqlValue::Texts(ids)]).await?;
+    let mut found: HashMap<ResourceKey, Option<Current>> =
+        keys.iter().map(|key| (key.clone(), None)).collect();
+    for row in rows {
+        let key =
+            ResourceKey { resource_type: row.text(0)?.to_owned(), id: row.text(1)?.to_owned() };
+        let version = core.stored(key.clone(), &row, 3)?;
+        found.insert(key, Some(Current { row: row.integer(2)?, version }));
+    }
+    Ok(found)
 }
 
 /// The key of the row of a resource.

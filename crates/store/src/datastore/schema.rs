@@ -184,6 +184,8 @@ fn first(dialect: Dialect) -> String {
          CREATE INDEX tokens_by_value ON tokens (parameter, code, key, system, ends);
          CREATE INDEX referrals_by_value ON referrals (parameter, target, key, type, ends);
          CREATE INDEX dates_by_low ON dates (parameter, low, key, high, wide, ends);
+         CREATE INDEX dates_odd ON dates (parameter, low, key, high, wide, ends)
+             WHERE wide = 1 OR ends <> 3;
          CREATE INDEX dates_by_high ON dates (parameter, high, key, low) WHERE wide = 1;
          CREATE INDEX numbers_by_value ON numbers (parameter, value, key, ends);
          CREATE INDEX numbers_ranges ON numbers (parameter, key) WHERE low < high;

@@ -117,19 +117,19 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// A set of the integers in a [`SqlValue::Integers`], to stand behind `IN`.
+    /// That what stands before is among the integers of a [`SqlValue::Integers`].
     pub(super) fn in_integers(self, parameter: usize) -> String {
         match self {
-            Self::Sqlite => format!("(SELECT value FROM json_each(?{parameter}))"),
-            Self::Postgres => format!("(SELECT unnest(?{parameter}::bigint[]))"),
+            Self::Sqlite => format!("IN (SELECT value FROM json_each(?{parameter}))"),
+            Self::Postgres => format!("= ANY(?{parameter}::bigint[])"),
         }
     }
 
-    /// A set of the texts in a [`SqlValue::Texts`], to stand behind `IN`.
+    /// That what stands before is among the texts of a [`SqlValue::Texts`].
     pub(super) fn in_texts(self, parameter: usize) -> String {
         match self {
-            Self::Sqlite => format!("(SELECT value FROM json_each(?{parameter}))"),
-            Self::Postgres => format!("(SELECT unnest(?{parameter}::text[]))"),
+            Self::Sqlite => format!("IN (SELECT value FROM json_each(?{parameter}))"),
+            Self::Postgres => format!("= ANY(?{parameter}::text[])"),
         }
     }
 
@@ -155,6 +155,50 @@ impl Dialect {
 pub(super) struct Rows {
     pub(super) table: &'static Table,
     pub(super) rows: Vec<Vec<SqlValue>>,
+}
+
+/// A resource whose newest version is another now.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) key: i64,
+    /// The version before.
+    pub(super) before: u64,
+    pub(super) version: u64,
+    pub(super) last_updated: i64,
+    pub(super) deleted: bool,
+}
+
+/// What is to be written, but for versions.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// Resources whose rows leave the index.
+    pub(super) unindex: Vec<i64>,
+    pub(super) changed: Vec<Changed>,
+    /// Rows of new resources.
+    pub(super) new: Vec<Vec<SqlValue>>,
+    /// Rows of index tables.
+    pub(super) rows: Vec<Rows>,
+    /// By key, the words of a narrative and of a whole, parted by spaces.
+    pub(super) words: Vec<(i64, String, String)>,
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.unindex.is_empty()
+            && self.changed.is_empty()
+            && self.new.is_empty()
+            && self.rows.is_empty()
+            && self.words.is_empty()
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Flushed {
+    /// How many resources were changed: one that has another version by now is passed over.
+    pub(super) changed: usize,
+    /// How many resources were added: one whose type and id are taken is passed over.
+    pub(super) added: usize,
 }
 
 /// A version to be numbered and written.
@@ -217,21 +261,11 @@ pub(super) trait Session: Send {
         parameters: &[SqlValue],
     ) -> impl Future<Output = Result<u64, SessionError>> + Send;
 
-    /// Adds rows to index tables, and the words of resources: of their narrative and of the whole, parted by spaces.
-    fn write(
+    /// Brings what is pending into the database, in the order of its parts.
+    fn flush(
         &mut self,
-        rows: Vec<Rows>,
-        words: Vec<(i64, String, String)>,
-    ) -> impl Future<Output = Result<(), SessionError>> + Send;
-
-    /// Adds resources. How many it added: one whose type and id are taken is passed over.
-    fn add(
-        &mut self,
-        rows: Vec<Vec<SqlValue>>,
-    ) -> impl Future<Output = Result<usize, SessionError>> + Send;
-
-    /// Takes what stands in the index tables for these resources out.
-    fn unindex(&mut self, keys: &[i64]) -> impl Future<Output = Result<(), SessionError>> + Send;
+        pending: Pending,
+    ) -> impl Future<Output = Result<Flushed, SessionError>> + Send;
 
     /// Keys for new resources, greater than those given before by this process.
     fn keys(

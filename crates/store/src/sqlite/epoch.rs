@@ -1,6 +1,9 @@
 //! Epochs: how a search finds its way without an index on every column.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -37,6 +40,10 @@ pub(super) enum Facet {
     Application = 4,
     Facility = 5,
     Destination = 6,
+}
+
+impl Facet {
+    const COUNT: usize = 7;
 }
 
 /// The closed epoch that covers this message.
@@ -77,7 +84,7 @@ fn facets(
     connection: &Connection,
     first: i64,
 ) -> Result<BTreeMap<(Facet, NameId), ListWriter>, IndexError> {
-    let mut lists: HashMap<(Facet, NameId), ListWriter> = HashMap::new();
+    let mut lists = Lists::default();
     let mut messages = connection.prepare_cached(
         "SELECT id, channel, code, trigger, application, facility FROM message
          WHERE id >= ?1 AND channel IS NOT NULL ORDER BY id",
@@ -87,7 +94,7 @@ fn facets(
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
         for (column, facet) in (1..).zip(facets) {
-            lists.entry((facet, row.get(column)?)).or_default().push(id);
+            lists.push(facet, row.get(column)?, id);
         }
     }
     let mut deliveries = connection.prepare_cached(
@@ -95,9 +102,40 @@ fn facets(
     )?;
     let mut rows = deliveries.query([first])?;
     while let Some(row) = rows.next()? {
-        lists.entry((Facet::Destination, row.get(1)?)).or_default().push(row.get(0)?);
+        lists.push(Facet::Destination, row.get(1)?, row.get(0)?);
     }
-    Ok(lists.into_iter().collect())
+    Ok(lists.into_sorted())
+}
+
+/// The lists of an epoch while they are made.
+#[derive(Default)]
+struct Lists {
+    places: HashMap<(Facet, NameId), usize>,
+    lists: Vec<ListWriter>,
+    /// Of each facet the name last added to, and the place of its list: mostly the next one's.
+    last: [Option<(NameId, usize)>; Facet::COUNT],
+}
+
+impl Lists {
+    fn push(&mut self, facet: Facet, name: NameId, message: i64) {
+        let last = self.last.get_mut(facet as usize).expect("a facet below COUNT");
+        let place = match last {
+            Some((known, place)) if *known == name => *place,
+            _ => *self.places.entry((facet, name)).or_insert(self.lists.len()),
+        };
+        *last = Some((name, place));
+        if place == self.lists.len() {
+            self.lists.push(ListWriter::default());
+        }
+        if let Some(list) = self.lists.get_mut(place) {
+            list.push(message);
+        }
+    }
+
+    fn into_sorted(mut self) -> BTreeMap<(Facet, NameId), ListWriter> {
+        let take = |(key, place): (_, usize)| Some((key, mem::take(self.lists.get_mut(place)?)));
+        self.places.into_iter().filter_map(take).collect()
+    }
 }
 
 /// Adds messages to the lists of epochs that were closed before.

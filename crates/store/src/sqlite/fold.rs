@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry as MapEntry};
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::{
     detail::Detail,
@@ -100,6 +100,7 @@ pub(super) fn apply(
     }
     let mut fold = Fold {
         connection,
+        statements: Statements::prepare(connection)?,
         writer,
         tally: HashMap::new(),
         growth: HashMap::new(),
@@ -230,8 +231,27 @@ struct Growth {
     to_micros: i64,
 }
 
+/// What is executed for every message. Looking a statement up among those that are prepared costs
+/// a good part of executing it.
+struct Statements<'a> {
+    insert: CachedStatement<'a>,
+    keep: CachedStatement<'a>,
+    write_delivery: CachedStatement<'a>,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(connection: &'a Connection) -> Result<Statements<'a>, IndexError> {
+        Ok(Statements {
+            insert: connection.prepare_cached(message_row::INSERT)?,
+            keep: connection.prepare_cached(identifiers::KEEP)?,
+            write_delivery: connection.prepare_cached(message_row::WRITE_DELIVERY)?,
+        })
+    }
+}
+
 struct Fold<'a> {
     connection: &'a Connection,
+    statements: Statements<'a>,
     writer: &'a mut Writer,
     /// How many messages came to a channel's disposition, less those that left it.
     tally: HashMap<(NameId, Disposition), i64>,
@@ -268,7 +288,8 @@ impl Fold<'_> {
         self.grow(id, closed, stored.is_none(), facts.as_ref());
         match &stored {
             None => {
-                message_row::insert(self.connection, id, facts.as_ref(), disposition, &life.step)?
+                let insert = &mut self.statements.insert;
+                message_row::insert(insert, id, facts.as_ref(), disposition, &life.step)?
             }
             Some(stored) => {
                 if let Some(facts) = &facts {
@@ -304,7 +325,7 @@ impl Fold<'_> {
         let detail = Detail::of(received, &kinds);
         let hashes = detail.hashes(&self.writer.hasher);
         match closed {
-            None => identifiers::keep(connection, id, &hashes)?,
+            None => identifiers::keep(&mut self.statements.keep, id, &hashes)?,
             Some(epoch) => identifiers::add_late(connection, epoch, id, &hashes)?,
         }
         let sealed = self.writer.sealer.seal(&Place::Message(id), &detail.encode());
@@ -354,7 +375,7 @@ impl Fold<'_> {
             if known == Some(leg) {
                 continue;
             }
-            message_row::write_delivery(self.connection, id, *ordinal, leg)?;
+            message_row::write_delivery(&mut self.statements.write_delivery, id, *ordinal, leg)?;
             let listed = known.is_some_and(|known| known.destination == leg.destination);
             if let (Some(epoch), false) = (closed, listed) {
                 let list = (epoch, Facet::Destination, leg.destination);

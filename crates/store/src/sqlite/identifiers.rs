@@ -6,7 +6,7 @@
 //! of entries by ascending hash, each found by the hash it begins with. All entries of one hash
 //! stand in one block.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::varint;
 use crate::{IndexError, keys::Hash};
@@ -27,9 +27,12 @@ struct Entry {
     message: i64,
 }
 
+/// What [`keep`] executes.
+pub(super) const KEEP: &str = "INSERT OR REPLACE INTO fresh (message, entries) VALUES (?1, ?2)";
+
 /// Keeps what a message of the open epoch can be found by.
 pub(super) fn keep(
-    connection: &Connection,
+    statement: &mut CachedStatement<'_>,
     message: i64,
     hashes: &[(Hash, i64)],
 ) -> Result<(), IndexError> {
@@ -41,9 +44,7 @@ pub(super) fn keep(
         entries.extend_from_slice(hash);
         varint::put(&mut entries, kind.unsigned_abs());
     }
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO fresh (message, entries) VALUES (?1, ?2)")?
-        .execute(params![message, entries])?;
+    statement.execute(params![message, entries])?;
     Ok(())
 }
 
@@ -59,7 +60,7 @@ pub(super) fn close(connection: &Connection, epoch: i64) -> Result<(), IndexErro
     }
     drop(rows);
     connection.prepare_cached("DELETE FROM fresh")?.execute([])?;
-    entries.sort_unstable();
+    entries.sort_unstable_by_key(Entry::order);
     entries.dedup();
     let mut insert = connection
         .prepare_cached("INSERT INTO identifier (epoch, first, entries) VALUES (?1, ?2, ?3)")?;
@@ -150,6 +151,11 @@ pub(super) fn find_fresh(
 }
 
 impl Entry {
+    /// Sorts as the entry does; a number is compared in two steps, where bytes are in a call.
+    fn order(&self) -> (u128, i64, i64) {
+        (u128::from_be_bytes(self.hash), self.kind, self.message)
+    }
+
     fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.hash);
         varint::put(bytes, self.kind.unsigned_abs());
@@ -185,15 +191,19 @@ fn take_hash(bytes: &mut &[u8]) -> Option<(Hash, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
+    use rusqlite::{CachedStatement, Connection};
 
-    use super::{BLOCK_BYTES, add_late, close, find, find_fresh, keep};
+    use super::{BLOCK_BYTES, KEEP, add_late, close, find, find_fresh, keep};
     use crate::{IndexError, keys::Hash, sqlite::schema};
 
     fn tables() -> Connection {
         let connection = Connection::open_in_memory().expect("memory");
         connection.execute_batch(schema::TABLES).expect("tables");
         connection
+    }
+
+    fn statement(connection: &Connection) -> CachedStatement<'_> {
+        connection.prepare_cached(KEEP).expect("statement")
     }
 
     fn hash(number: u32) -> Hash {
@@ -213,7 +223,7 @@ mod tests {
             let own = hash(u32::try_from(message).expect("small") * 2);
             // One that is its own, one that all share, and one of a channel's own kind.
             let hashes = [(own, 0), (hash(1_001), 1), (own, 300)];
-            keep(&connection, message, &hashes).expect("keep");
+            keep(&mut statement(&connection), message, &hashes).expect("keep");
         }
         let all: Vec<(i64, i64)> = (1..=1_000).map(|message| (message, 1)).collect();
         let own = vec![(500, 0), (500, 300)];
@@ -235,7 +245,7 @@ mod tests {
         let connection = tables();
         for message in 1..=200_i64 {
             let own = hash(u32::try_from(message).expect("small") * 10);
-            keep(&connection, message, &[(own, 1)]).expect("keep");
+            keep(&mut statement(&connection), message, &[(own, 1)]).expect("keep");
         }
         close(&connection, 1).expect("close");
         for number in [0, 1, 10, 11, 995, 1_000, 2_000, 2_001, u32::MAX] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
     signed,
@@ -95,21 +95,21 @@ fn load_deliveries(connection: &Connection, id: i64) -> Result<BTreeMap<u32, Leg
     Ok(deliveries)
 }
 
+/// What [`insert`] executes.
+pub(super) const INSERT: &str =
+    "INSERT INTO message (id, disposition, step_position, step_at, step_stage, step_code,
+         step_revision, channel, received_at, bytes, code, trigger, application, facility,
+         structure, version, processing, duplicate_of, sealed)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+
 /// Writes a message that was not known.
 pub(super) fn insert(
-    connection: &Connection,
+    statement: &mut CachedStatement<'_>,
     id: i64,
     facts: Option<&Facts>,
     disposition: Option<Disposition>,
     step: &Step,
 ) -> Result<(), IndexError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO message (id, disposition, step_position, step_at, step_stage, step_code,
-             step_revision, channel, received_at, bytes, code, trigger, application, facility,
-             structure, version, processing, duplicate_of, sealed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19)",
-    )?;
     statement.execute(params![
         id,
         disposition.map(disposition_number),
@@ -184,17 +184,18 @@ pub(super) fn advance(
     Ok(())
 }
 
+/// What [`write_delivery`] executes.
+pub(super) const WRITE_DELIVERY: &str =
+    "INSERT OR REPLACE INTO delivery (message, ordinal, position, destination, state, at, code,
+         attempts)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
 pub(super) fn write_delivery(
-    connection: &Connection,
+    statement: &mut CachedStatement<'_>,
     id: i64,
     ordinal: u32,
     leg: &Leg,
 ) -> Result<(), IndexError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO delivery (message, ordinal, position, destination, state, at, code,
-             attempts)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
     statement.execute(params![
         id,
         ordinal,

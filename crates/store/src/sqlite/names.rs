@@ -55,9 +55,45 @@ pub(super) fn kept(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// So many names of a kind are looked at one by one before they are looked up: the types and
+/// senders of nearly all messages.
+const RECENT_NAMES: usize = 8;
+
 /// Numbers names, for the writer.
 pub(super) struct WriterNames {
-    known: [HashMap<Box<str>, NameId>; NameKind::COUNT],
+    known: [Known; NameKind::COUNT],
+}
+
+/// What is known of one kind.
+#[derive(Default)]
+struct Known {
+    all: HashMap<Box<str>, NameId>,
+    recent: Vec<(Box<str>, NameId)>,
+}
+
+impl Known {
+    fn number(&mut self, text: &str) -> Option<NameId> {
+        if let Some(place) = self.recent.iter().position(|(known, _)| **known == *text) {
+            let number = self.recent.get(place).map(|(_, number)| *number);
+            // What comes often comes to stand in front.
+            self.recent.swap(place, place.saturating_sub(1));
+            return number;
+        }
+        let number = *self.all.get(text)?;
+        self.recent.truncate(RECENT_NAMES.saturating_sub(1));
+        self.recent.push((text.into(), number));
+        Some(number)
+    }
+
+    fn insert(&mut self, text: &str, number: NameId) {
+        if self.all.len() >= WRITER_NAMES_MAX {
+            self.all.clear();
+            self.recent.clear();
+        }
+        if text.len() <= TEXT_BYTES_MAX {
+            self.all.insert(text.into(), number);
+        }
+    }
 }
 
 impl WriterNames {
@@ -77,8 +113,8 @@ impl WriterNames {
             return Ok(EMPTY_NAME);
         }
         let known = self.known.get_mut(usize::from(kind.number())).expect("a kind below COUNT");
-        if let Some(id) = known.get(text) {
-            return Ok(*id);
+        if let Some(id) = known.number(text) {
+            return Ok(id);
         }
         let hash = hasher.hash(Role::Name(kind.number()), text);
         let id = match stored(connection, kind, &hash)? {
@@ -92,12 +128,7 @@ impl WriterNames {
                 connection.last_insert_rowid()
             }
         };
-        if known.len() >= WRITER_NAMES_MAX {
-            known.clear();
-        }
-        if text.len() <= TEXT_BYTES_MAX {
-            known.insert(text.into(), id);
-        }
+        known.insert(text, id);
         Ok(id)
     }
 }

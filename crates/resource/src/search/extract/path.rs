@@ -184,10 +184,14 @@ impl Path {
         Some(())
     }
 
-    /// `as TYPE`: only values of this type, or of one based on it.
+    /// `as TYPE`: only values of this type, or of one based on it; of a primitive one only its own (a
+    /// canonical is no `uri` here), as FHIRPath has it.
     fn narrow(&mut self, type_name: &str) -> Option<()> {
         let Some(Step::Members(members)) = self.steps.last_mut() else { return None };
-        members.retain(|member| member.definition.is_a(type_name));
+        members.retain(|member| match member.definition.primitive() {
+            Some(_) => member.definition.name() == type_name,
+            None => member.definition.is_a(type_name),
+        });
         (!members.is_empty()).then_some(())
     }
 

@@ -23,13 +23,15 @@ use super::interaction::{
 };
 use super::read::{self, Current};
 use super::search;
-use super::sql::{Lock, Rows, Session, SessionError, SqlValue, VersionRow};
+use super::sql::{Lock, Pending, Session, SessionError, VersionRow};
+use super::stamp;
 
 /// A group with what can be worked out before its turn.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) interactions: Vec<Interaction>,
-    pub(super) now: i64,
+    /// The time of each.
+    nows: Vec<i64>,
     /// What each resource is found by, where that does not depend on what stands in the store.
     rows: Vec<Option<IndexRows>>,
 }
@@ -47,7 +49,42 @@ impl Prepared {
                 settled.then(|| index_rows(resource, catalogue))
             })
             .collect();
-        Self { interactions: group.interactions, now: group.now, rows }
+        let nows = vec![group.now; group.interactions.len()];
+        Self { interactions: group.interactions, nows, rows }
+    }
+
+    fn now(&self, at: usize) -> i64 {
+        self.nows.get(at).copied().unwrap_or_default()
+    }
+
+    /// The resources it changes, where that is all it does and does not depend on what else stands in the store:
+    /// such groups may share a transaction.
+    pub(super) fn independent(&self) -> Option<Vec<ResourceKey>> {
+        let mut keys = Vec::with_capacity(self.interactions.len());
+        for (interaction, rows) in self.interactions.iter().zip(&self.rows) {
+            match interaction {
+                Interaction::Create { resource, if_none_exist: None, .. }
+                | Interaction::Update { resource, .. }
+                    if rows.is_some() =>
+                {
+                    keys.push(stamp::key_of(resource)?);
+                }
+                Interaction::Delete { key, .. } => keys.push(key.clone()),
+                _ => return None,
+            }
+        }
+        Some(keys)
+    }
+
+    /// All interactions of several groups as one.
+    pub(super) fn together<'p>(groups: impl Iterator<Item = &'p Self>) -> Self {
+        let (mut interactions, mut nows, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        for group in groups {
+            interactions.extend(group.interactions.iter().cloned());
+            nows.extend(&group.nows);
+            rows.extend(group.rows.iter().cloned());
+        }
+        Self { interactions, nows, rows }
     }
 }
 
@@ -125,9 +162,9 @@ pub(super) async fn apply<S: Session>(
         names: HashMap::new(),
         twins: Vec::new(),
         outcomes: prepared.interactions.iter().map(|_| None).collect(),
+        loaded: HashMap::new(),
+        pending: Pending::default(),
         new: Vec::new(),
-        rows: Vec::new(),
-        words: Vec::new(),
         versions: Vec::new(),
     };
     match work.run().await {
@@ -172,10 +209,12 @@ struct Work<'a, S> {
     outcomes: Vec<Option<Outcome>>,
     /// Conditional creates that ask for what an earlier one of the group makes.
     twins: Vec<(usize, usize)>,
+    /// What stands under ids that were read together.
+    loaded: HashMap<ResourceKey, Option<Current>>,
     /// What is still to be written.
-    new: Vec<(usize, ResourceKey, Vec<SqlValue>)>,
-    rows: Vec<Rows>,
-    words: Vec<(i64, String, String)>,
+    pending: Pending,
+    /// Which interactions make the new resources among it.
+    new: Vec<(usize, ResourceKey, i64)>,
     versions: Vec<Written>,
 }
 
@@ -183,6 +222,7 @@ impl<S: Session> Work<'_, S> {
     async fn run(mut self) -> Result<Vec<Outcome>, Stop> {
         let locks = locks::of(self.prepared, self.catalogue);
         self.session.lock(&locks).await?;
+        self.load().await?;
         self.delete().await?;
         self.resolve().await?;
         self.write_all().await?;

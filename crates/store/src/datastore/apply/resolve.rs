@@ -19,7 +19,7 @@ impl<S: Session> Work<'_, S> {
             match interaction {
                 Interaction::Delete { key, precondition } => {
                     self.touch(at, key)?;
-                    let current = read::current(self.session, self.core, key).await?;
+                    let current = self.current(key).await?;
                     check(at, key, current.as_ref(), precondition)?;
                     let current = current.filter(|current| !current.is_deleted());
                     self.delete_these(at, current.into_iter().collect()).await?;
@@ -57,6 +57,36 @@ impl<S: Session> Work<'_, S> {
         Ok(())
     }
 
+    /// Reads what stands under the ids that are named, together, where each question is a way to the server and back.
+    pub(super) async fn load(&mut self) -> Result<(), Stop> {
+        if self.session.dialect() == Dialect::Sqlite {
+            return Ok(());
+        }
+        let keys: Vec<ResourceKey> = self
+            .prepared
+            .interactions
+            .iter()
+            .filter_map(|interaction| match interaction {
+                Interaction::Update { resource, .. } => stamp::key_of(resource),
+                Interaction::Patch { key, .. } | Interaction::Delete { key, .. } => {
+                    Some(key.clone())
+                }
+                _ => None,
+            })
+            .collect();
+        if keys.len() > 1 {
+            self.loaded = read::currents(self.session, self.core, &keys).await?;
+        }
+        Ok(())
+    }
+
+    async fn current(&mut self, key: &ResourceKey) -> Result<Option<Current>, Stop> {
+        match self.loaded.remove(key) {
+            Some(current) => Ok(current),
+            None => Ok(read::current(self.session, self.core, key).await?),
+        }
+    }
+
     /// Decides every condition, and with it every id.
     pub(super) async fn resolve(&mut self) -> Result<(), Stop> {
         let prepared = self.prepared;
@@ -74,7 +104,7 @@ impl<S: Session> Work<'_, S> {
                 }
                 Interaction::Update { resource, precondition, full_url } => {
                     let key = key_of(resource)?;
-                    let current = read::current(self.session, self.core, &key).await?;
+                    let current = self.current(&key).await?;
                     (key, precondition, current, full_url.as_deref())
                 }
                 Interaction::ConditionalUpdate {
@@ -97,11 +127,11 @@ impl<S: Session> Work<'_, S> {
                         [found] => found.clone(),
                         _ => return refuse(at, Refusal::SeveralMatch),
                     };
-                    let current = read::current(self.session, self.core, &key).await?;
+                    let current = self.current(&key).await?;
                     (key, precondition, current, full_url.as_deref())
                 }
                 Interaction::Patch { key, precondition, .. } => {
-                    let current = read::current(self.session, self.core, key).await?;
+                    let current = self.current(key).await?;
                     (key.clone(), precondition, current, None)
                 }
                 Interaction::ConditionalPatch { search, precondition, .. } => {
@@ -110,7 +140,7 @@ impl<S: Session> Work<'_, S> {
                         [found] => found.clone(),
                         _ => return refuse(at, Refusal::SeveralMatch),
                     };
-                    let current = read::current(self.session, self.core, &key).await?;
+                    let current = self.current(&key).await?;
                     (key, precondition, current, None)
                 }
                 Interaction::Delete { .. }
@@ -160,6 +190,7 @@ impl<S: Session> Work<'_, S> {
         search: &Search,
         limit: usize,
     ) -> Result<Vec<ResourceKey>, Stop> {
+        self.flush().await?;
         let found = search::keys(self.session, self.catalogue, search, limit).await?;
         if self.session.dialect() == Dialect::Sqlite || found.is_empty() {
             return Ok(found);

@@ -9,10 +9,10 @@ use super::{Kind, Plan, Stop, Work, Written, index_rows, references, refuse, res
 use crate::datastore::core::method_number;
 use crate::datastore::entries::IndexRows;
 use crate::datastore::interaction::{
-    ChangeNumber, Interaction, Method, Outcome, Refusal, StoredVersion,
+    ChangeNumber, Interaction, Method, Outcome, Refusal, ResourceKey, StoredVersion,
 };
 use crate::datastore::read::{self, Current};
-use crate::datastore::sql::{Ending, Session, SessionError, SqlValue, VersionRow};
+use crate::datastore::sql::{Changed, Ending, Session, SessionError, SqlValue, VersionRow};
 use crate::datastore::stamp;
 
 impl<S: Session> Work<'_, S> {
@@ -65,10 +65,9 @@ impl<S: Session> Work<'_, S> {
         let names: Vec<&str> =
             query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
         let reference = format!("{resource_type}?{}", names.join("&"));
-        let Some(search) = self.catalogue.rules.condition(condition, self.prepared.now) else {
+        let Some(search) = self.catalogue.rules.condition(condition, self.prepared.now(at)) else {
             return refuse(at, Refusal::Reference { reference, matches: 0 });
         };
-        self.flush().await?;
         let found = self.find(&search, 2).await?;
         match found.as_slice() {
             [found] => Ok(format!("{}/{}", found.resource_type, found.id)),
@@ -152,40 +151,25 @@ impl<S: Session> Work<'_, S> {
         let is_new = before.version == 0;
         let version = before.version.saturating_add(1);
         let last_updated =
-            stamp::next_time(self.prepared.now, (!is_new).then_some(before.last_updated));
+            stamp::next_time(self.prepared.now(at), (!is_new).then_some(before.last_updated));
         let key = before.key;
-        let deleted = SqlValue::Integer(i64::from(resource.is_none()));
+        let deleted = resource.is_none();
         if before.body.is_some() {
-            self.session.unindex(&[row]).await?;
+            self.pending.unindex.push(row);
         }
         if is_new {
-            let row = vec![
+            self.pending.new.push(vec![
                 SqlValue::Integer(row),
                 SqlValue::text(&key.resource_type),
                 SqlValue::text(&key.id),
                 SqlValue::number(version),
                 SqlValue::Integer(last_updated),
-                deleted,
-            ];
+                SqlValue::Integer(i64::from(deleted)),
+            ]);
             self.new.push((at, key.clone(), row));
         } else {
-            let changed = self
-                .session
-                .execute(
-                    "UPDATE resources SET version = ?2, last_updated = ?3, deleted = ?4
-                     WHERE key = ?1 AND version = ?5",
-                    &[
-                        SqlValue::Integer(row),
-                        SqlValue::number(version),
-                        SqlValue::Integer(last_updated),
-                        deleted,
-                        SqlValue::number(before.version),
-                    ],
-                )
-                .await?;
-            if changed != 1 {
-                return Err(SessionError::Conflict.into());
-            }
+            let before = before.version;
+            self.pending.changed.push(Changed { key: row, before, version, last_updated, deleted });
         }
         let mut body = None;
         let mut sealed = None;
@@ -194,8 +178,8 @@ impl<S: Session> Work<'_, S> {
             let text = resource.to_json();
             sealed = Some(self.core.seal.seal(&key, version, &text));
             body = Some(text.into());
-            self.words.push((row, rows.narrative.clone(), rows.whole.clone()));
-            rows.append(row, &mut self.rows);
+            self.pending.words.push((row, rows.narrative.clone(), rows.whole.clone()));
+            rows.append(row, &mut self.pending.rows);
         }
         let version_row = VersionRow {
             key: row,
@@ -213,31 +197,29 @@ impl<S: Session> Work<'_, S> {
 
     /// Brings what is pending into the database, so that it can be found.
     pub(super) async fn flush(&mut self) -> Result<(), Stop> {
-        if !self.new.is_empty() {
-            let new = std::mem::take(&mut self.new);
-            let rows: Vec<_> = new.iter().map(|(_, _, row)| row.clone()).collect();
-            if self.session.add(rows).await? != new.len() {
-                return self.taken(&new).await;
-            }
+        if self.pending.is_empty() {
+            return Ok(());
         }
-        if !self.rows.is_empty() || !self.words.is_empty() {
-            let (rows, words) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.words));
-            self.session.write(rows, words).await?;
+        let pending = std::mem::take(&mut self.pending);
+        let new = std::mem::take(&mut self.new);
+        let changed = pending.changed.len();
+        let flushed = self.session.flush(pending).await?;
+        if flushed.changed != changed {
+            return Err(SessionError::Conflict.into());
+        }
+        if flushed.added != new.len() {
+            return self.taken(&new).await;
         }
         Ok(())
     }
 
     /// Somebody else has one of these ids.
-    async fn taken(
-        &mut self,
-        new: &[(usize, crate::datastore::ResourceKey, Vec<SqlValue>)],
-    ) -> Result<(), Stop> {
+    async fn taken(&mut self, new: &[(usize, ResourceKey, i64)]) -> Result<(), Stop> {
         for (at, key, row) in new {
             let creates =
                 matches!(self.prepared.interactions.get(*at), Some(Interaction::Create { .. }));
             let there = read::row_key(self.session, key).await?;
-            if creates && there.is_some_and(|there| Some(&SqlValue::Integer(there)) != row.first())
-            {
+            if creates && there.is_some_and(|there| there != *row) {
                 return refuse(*at, Refusal::Exists(key.clone()));
             }
         }

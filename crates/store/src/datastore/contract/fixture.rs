@@ -19,6 +19,10 @@ pub(super) fn rules() -> Arc<dyn Rules> {
 }
 
 pub(super) fn sqlite(directory: &Path) -> Arc<dyn Datastore> {
+    sqlite_in(directory)
+}
+
+pub(super) fn sqlite_in(directory: &Path) -> Arc<SqliteDatastore> {
     let path = directory.join("datastore.db");
     Arc::new(SqliteDatastore::open(&path, BodyKey::new(1, [7; 32]), rules()).unwrap())
 }
@@ -39,6 +43,10 @@ pub(super) fn postgres_url() -> Option<String> {
 }
 
 pub(super) async fn postgres(url: &str, case: &str) -> Arc<dyn Datastore> {
+    postgres_in(url, case).await
+}
+
+pub(super) async fn postgres_in(url: &str, case: &str) -> Arc<PostgresDatastore> {
     // Names of schemas are short.
     let schema: String = case.chars().take(40).collect();
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();

@@ -230,3 +230,100 @@ pub(super) async fn parallel_updates_with_if_match_lose_nothing(fixture: &Fixtur
     assert_eq!(stored.version, 21);
     assert!(stored.body.unwrap().contains(r#""text":"20""#));
 }
+
+pub(super) async fn crossing_transactions_all_succeed(fixture: &Fixture) {
+    let count = |text: u64, id: u64| {
+        format!(r#"{{"resourceType":"Basic","id":"c{id}","code":{{"text":"{text}"}}}}"#)
+    };
+    fixture.apply((0..6).map(|id| create(&count(0, id))).collect()).await;
+    // Each changes three of six, in an order of its own, some together with what depends on a condition.
+    let answers = parallel(40, |number| {
+        let fixture = fixture.clone();
+        async move {
+            let number = number as u64;
+            let mut group: Vec<_> = (0..3)
+                .map(|step| {
+                    let id = (number * 5 + step * (1 + number % 5)) % 6;
+                    update(&count(number * 10 + step + 1, id), NONE)
+                })
+                .collect();
+            if number.is_multiple_of(3) {
+                let value = format!("shared{}", number % 2);
+                group.insert(
+                    0,
+                    create_if_none(
+                        &patient(&format!("x{number}"), &[&value]),
+                        &format!("Patient?identifier=urn:x|{value}"),
+                    ),
+                );
+            }
+            match fixture.try_apply(group).await {
+                Applied::Done(_) => true,
+                Applied::Refused(refusal) => {
+                    assert!(matches!(refusal.refusal, Refusal::Twice(_)), "{}", refusal.refusal);
+                    false
+                }
+            }
+        }
+    })
+    .await;
+    assert!(answers.iter().filter(|answer| **answer).count() > 20);
+    assert_eq!(fixture.found("Patient?").await.len(), 2);
+    let verified = fixture.store.verify(&|_| {}).await.unwrap();
+    assert_eq!((verified.problems_all, verified.problems), (0, vec![]));
+}
+
+pub(super) async fn one_of_many_creates_gets_an_id(fixture: &Fixture) {
+    let answers = parallel(20, |_| {
+        let fixture = fixture.clone();
+        async move {
+            let group = vec![create(r#"{"resourceType":"Basic","id":"same","code":{"text":"x"}}"#)];
+            matches!(fixture.try_apply(group).await, Applied::Done(_))
+        }
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| **answer).count(), 1);
+    assert_eq!(fixture.read("Basic/same").await.unwrap().version, 1);
+}
+
+pub(super) async fn who_follows_changes_misses_none(fixture: &Fixture) {
+    const WRITERS: usize = 16;
+    const EACH: usize = 20;
+    let follower = tokio::spawn({
+        let fixture = fixture.clone();
+        async move {
+            let mut newest = fixture.store.newest_change();
+            let (mut seen, mut last) = (Vec::new(), ChangeNumber(0));
+            while seen.len() < WRITERS * EACH * 2 {
+                let wait = std::time::Duration::from_secs(20);
+                let changes = fixture.store.changes(last, 50).await.unwrap();
+                if changes.is_empty() {
+                    tokio::time::timeout(wait, newest.changed()).await.unwrap().unwrap();
+                }
+                for change in changes {
+                    assert!(change.change > last);
+                    last = change.change;
+                    seen.push((change.key, change.version));
+                }
+            }
+            seen
+        }
+    });
+    parallel(WRITERS, |writer| {
+        let fixture = fixture.clone();
+        async move {
+            for number in 0..EACH {
+                let (a, b) = (format!("a{writer}x{number}"), format!("b{writer}x{number}"));
+                let resource =
+                    |id: &str| format!(r#"{{"resourceType":"Basic","id":"{id}","code":{{}}}}"#);
+                fixture.apply(vec![create(&resource(&a)), create(&resource(&b))]).await;
+            }
+        }
+    })
+    .await;
+    let mut seen = follower.await.unwrap();
+    let all = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!((all, seen.len()), (WRITERS * EACH * 2, WRITERS * EACH * 2));
+}

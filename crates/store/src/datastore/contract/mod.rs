@@ -1,7 +1,9 @@
 //! What every datastore promises, as tests that run on each.
 
+mod crash;
 mod fixture;
 mod interactions;
+mod plans;
 mod searches;
 mod upkeep;
 
@@ -44,7 +46,10 @@ contract! {
         conditional_creates_make_one,
         a_transaction_names_its_own_entries,
         twenty_parallel_conditional_creates_make_one,
-        parallel_updates_with_if_match_lose_nothing;
+        parallel_updates_with_if_match_lose_nothing,
+        crossing_transactions_all_succeed,
+        one_of_many_creates_gets_an_id,
+        who_follows_changes_misses_none;
     searches:
         values_are_compared_as_their_kind_says,
         chains_lead_through_references,

@@ -3,6 +3,7 @@
 //! Transactions run side by side, under read committed isolation and locks of our own (see `apply::locks`). What
 //! still collides is rolled back and tried again.
 
+mod combine;
 mod open;
 mod session;
 mod values;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use pipehat_resource::search::Search;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::combine::{Line, Waiting};
 use self::session::{Keys, PostgresSession, State};
 use super::apply::{self, Prepared};
 use super::body::{BodyKey, Seal};
@@ -54,6 +56,7 @@ pub struct PostgresDatastore {
     inner: Arc<Inner>,
     newest: watch::Receiver<ChangeNumber>,
     listener: JoinHandle<()>,
+    line: mpsc::Sender<Waiting>,
 }
 
 struct Inner {
@@ -96,7 +99,24 @@ impl PostgresDatastore {
             newest: sender,
         });
         let listener = tokio::spawn(open::listen(opened.config, Arc::clone(&inner)));
-        Ok(Self { inner, newest, listener })
+        let (sender, waiting) = mpsc::channel(combine::WAITING_MAX);
+        let line = Line::new(waiting);
+        for _ in 0..combine::TRANSACTIONS {
+            // They end when the datastore is dropped and what waits is done.
+            tokio::spawn(combine::run(Arc::clone(&line), Arc::clone(&inner)));
+        }
+        Ok(Self { inner, newest, listener, line: sender })
+    }
+}
+
+#[cfg(test)]
+impl PostgresDatastore {
+    pub(in crate::datastore) async fn client_and_core(&self) -> (Object, &Core) {
+        (self.inner.connection().await.unwrap(), &self.inner.core)
+    }
+
+    pub(in crate::datastore) fn session<'c>(&'c self, client: &'c Object) -> PostgresSession<'c> {
+        self.inner.session(client, State::Single)
     }
 }
 
@@ -284,10 +304,17 @@ impl Datastore for PostgresDatastore {
     fn apply(&self, group: Group) -> Answer<'_, Applied> {
         Box::pin(async move {
             let inner = Arc::clone(&self.inner);
+            let line = self.line.clone();
             // On a task of its own: whoever asked may go, the transaction ends all the same.
             let task = tokio::spawn(async move {
                 let prepared = Prepared::new(group, &inner.core.catalogue());
-                inner.apply(&prepared).await
+                let Some(keys) = prepared.independent() else {
+                    return inner.apply(&prepared).await;
+                };
+                let (reply, answer) = oneshot::channel();
+                let waiting = Waiting { prepared, keys, reply };
+                line.try_send(waiting).map_err(|_| DatastoreError::Busy)?;
+                answer.await.unwrap_or(Err(DatastoreError::Closed))
             });
             task.await.unwrap_or_else(|error| Err(DatastoreError::Database(Box::new(error))))
         })

@@ -53,9 +53,11 @@ pub(super) async fn open(
         ));
     }
     let mut config: Config = location.url.parse()?;
-    // Compiling statements takes longer than running ours.
+    // Compiling statements takes longer than running ours. Joins are written in the order in which the indexes lead
+    // on; statistics of ours, where one column holds the values of all parameters, would mislead the planner.
     config.options(format!(
-        "-c search_path={schema} -c jit=off -c statement_timeout={} -c lock_timeout={}
+        "-c search_path={schema} -c jit=off -c join_collapse_limit=1 -c enable_hashjoin=off
+         -c enable_mergejoin=off -c random_page_cost=1.1 -c statement_timeout={} -c lock_timeout={}
          -c idle_in_transaction_session_timeout={}",
         STATEMENT_TIME_MAX.as_millis(),
         LOCK_TIME_MAX.as_millis(),

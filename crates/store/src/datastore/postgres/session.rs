@@ -13,9 +13,10 @@ use tokio_postgres::types::ToSql;
 
 use super::values::{self, Array};
 use crate::datastore::core::placeholders;
-use crate::datastore::schema::{INDEX_TABLES, RESOURCES, Table};
+use crate::datastore::schema::{INDEX_TABLES, RESOURCES};
 use crate::datastore::sql::{
-    Dialect, Ending, Lock, Row, Rows, Session, SessionError, SqlValue, VersionRow,
+    Changed, Dialect, Ending, Flushed, Lock, Pending, Row, Rows, Session, SessionError, SqlValue,
+    VersionRow,
 };
 
 /// How many statements a connection keeps prepared; searches have more forms than one expects.
@@ -67,7 +68,7 @@ pub(super) enum State {
     Committed,
 }
 
-pub(super) struct PostgresSession<'c> {
+pub(in crate::datastore) struct PostgresSession<'c> {
     pub(super) client: &'c Client,
     pub(super) keys: &'c Keys,
     pub(super) state: State,
@@ -90,7 +91,6 @@ impl PostgresSession<'_> {
         &mut self,
         statements: Vec<(Statement, Vec<Array>)>,
     ) -> Result<Vec<u64>, SessionError> {
-        self.begin().await?;
         let parameters: Vec<(Statement, Vec<&(dyn ToSql + Sync)>)> = statements
             .iter()
             .map(|(statement, arrays)| {
@@ -102,7 +102,14 @@ impl PostgresSession<'_> {
         let runs = parameters
             .iter()
             .map(|(statement, parameters)| client.execute(statement, parameters.as_slice()));
-        Ok(try_join_all(runs).await?)
+        let runs = try_join_all(runs);
+        if self.state == State::Beginning {
+            let (begun, counts) = join(client.batch_execute("BEGIN"), runs).await;
+            begun?;
+            self.state = State::Open;
+            return Ok(counts?);
+        }
+        Ok(runs.await?)
     }
 
     /// Begins the transaction, where that has not happened.
@@ -112,18 +119,6 @@ impl PostgresSession<'_> {
             self.state = State::Open;
         }
         Ok(())
-    }
-
-    async fn insert(
-        &mut self,
-        inserts: Vec<(&'static Table, String, Vec<Vec<SqlValue>>)>,
-    ) -> Result<Vec<u64>, SessionError> {
-        let mut statements = Vec::with_capacity(inserts.len());
-        for (table, sql, rows) in inserts {
-            let statement = self.prepare(&sql).await?;
-            statements.push((statement, values::columns(table, rows)));
-        }
-        self.all(statements).await
     }
 }
 
@@ -163,23 +158,53 @@ impl Session for PostgresSession<'_> {
         Ok(self.client.execute(&statement, &parameters).await?)
     }
 
-    async fn write(
-        &mut self,
-        rows: Vec<Rows>,
-        words: Vec<(i64, String, String)>,
-    ) -> Result<(), SessionError> {
-        let mut statements = Vec::with_capacity(rows.len().saturating_add(1));
-        for Rows { table, rows } in rows {
+    async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
+        let mut statements = Vec::new();
+        if !pending.unindex.is_empty() {
+            let names = INDEX_TABLES.iter().map(|table| table.name).chain(["words"]);
+            for name in names {
+                let sql = format!("DELETE FROM {name} WHERE key = ANY(?1::bigint[])");
+                let keys = pending.unindex.iter().copied().map(Some).collect();
+                statements.push((self.prepare(&sql).await?, vec![Array::Integers(keys)]));
+            }
+        }
+        let (mut changes, mut additions) = (None, None);
+        if !pending.changed.is_empty() {
+            let column = |value: fn(&Changed) -> i64| {
+                Array::Integers(pending.changed.iter().map(|one| Some(value(one))).collect())
+            };
+            let arrays = vec![
+                column(|one| one.key),
+                column(|one| i64::try_from(one.version).unwrap_or(i64::MAX)),
+                column(|one| one.last_updated),
+                column(|one| i64::from(one.deleted)),
+                column(|one| i64::try_from(one.before).unwrap_or(i64::MAX)),
+            ];
+            let sql = "UPDATE resources r
+                 SET version = c.version, last_updated = c.last_updated, deleted = c.deleted
+                 FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[])
+                     AS c (key, version, last_updated, deleted, before)
+                 WHERE r.key = c.key AND r.version = c.before";
+            changes = Some(statements.len());
+            statements.push((self.prepare(sql).await?, arrays));
+        }
+        if !pending.new.is_empty() {
+            let sql = format!("{} ON CONFLICT (type, id) DO NOTHING", RESOURCES.insert_many());
+            additions = Some(statements.len());
+            let arrays = values::columns(&RESOURCES, pending.new);
+            statements.push((self.prepare(&sql).await?, arrays));
+        }
+        for Rows { table, rows } in pending.rows {
             let statement = self.prepare(table.insert_many()).await?;
             statements.push((statement, values::columns(table, rows)));
         }
-        if !words.is_empty() {
+        if !pending.words.is_empty() {
             let sql = "INSERT INTO words (key, narrative, whole)
                  SELECT w.key, array_to_tsvector(string_to_array(w.narrative, ' ')),
                      array_to_tsvector(string_to_array(w.whole, ' '))
                  FROM unnest(?1::bigint[], ?2::text[], ?3::text[]) AS w (key, narrative, whole)";
             let (mut keys, mut narratives, mut wholes) = (vec![], vec![], vec![]);
-            for (key, narrative, whole) in words {
+            for (key, narrative, whole) in pending.words {
                 keys.push(Some(key));
                 narratives.push(Some(narrative));
                 wholes.push(Some(whole));
@@ -188,26 +213,12 @@ impl Session for PostgresSession<'_> {
                 vec![Array::Integers(keys), Array::Texts(narratives), Array::Texts(wholes)];
             statements.push((self.prepare(sql).await?, arrays));
         }
-        self.all(statements).await?;
-        Ok(())
-    }
-
-    async fn add(&mut self, rows: Vec<Vec<SqlValue>>) -> Result<usize, SessionError> {
-        let sql = format!("{} ON CONFLICT (type, id) DO NOTHING", RESOURCES.insert_many());
-        let added = self.insert(vec![(&RESOURCES, sql, rows)]).await?;
-        Ok(added.first().and_then(|added| usize::try_from(*added).ok()).unwrap_or(0))
-    }
-
-    async fn unindex(&mut self, keys: &[i64]) -> Result<(), SessionError> {
-        let mut statements = Vec::with_capacity(INDEX_TABLES.len().saturating_add(1));
-        let names = INDEX_TABLES.iter().map(|table| table.name).chain(["words"]);
-        for name in names {
-            let sql = format!("DELETE FROM {name} WHERE key = ANY(?1::bigint[])");
-            let keys = keys.iter().copied().map(Some).collect();
-            statements.push((self.prepare(&sql).await?, vec![Array::Integers(keys)]));
-        }
-        self.all(statements).await?;
-        Ok(())
+        let counts = self.all(statements).await?;
+        let count = |at: Option<usize>| {
+            let count = at.and_then(|at| counts.get(at)).copied().unwrap_or(0);
+            usize::try_from(count).unwrap_or(usize::MAX)
+        };
+        Ok(Flushed { changed: count(changes), added: count(additions) })
     }
 
     async fn keys(&mut self, wanted: usize) -> Result<Vec<i64>, SessionError> {

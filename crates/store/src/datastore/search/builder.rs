@@ -94,13 +94,13 @@ impl<'a> Builder<'a> {
         (finished, used.iter().map(|number| value(number).unwrap_or(SqlValue::Null)).collect())
     }
 
-    /// A set of texts, to stand behind `IN`.
+    /// That what stands before is one of these texts.
     pub(super) fn bind_texts(&mut self, texts: Vec<String>) -> String {
         self.parameters.push(SqlValue::Texts(texts));
         self.dialect.in_texts(self.parameters.len())
     }
 
-    /// A set of integers, to stand behind `IN`.
+    /// That what stands before is one of these integers.
     pub(super) fn bind_integers(&mut self, integers: Vec<i64>) -> String {
         self.parameters.push(SqlValue::Integers(integers));
         self.dialect.in_integers(self.parameters.len())
@@ -129,7 +129,7 @@ impl<'a> Builder<'a> {
         match types {
             [] => "1 = 1".to_owned(),
             [one] => format!("{row}.type = {}", self.bind(SqlValue::text(one))),
-            _ => format!("{row}.type IN {}", self.bind_texts(types.to_vec())),
+            _ => format!("{row}.type {}", self.bind_texts(types.to_vec())),
         }
     }
 
@@ -190,7 +190,7 @@ impl<'a> Builder<'a> {
             }
             Filter::Id(ids) => {
                 let ids = self.bind_texts(ids.clone());
-                format!("{row}.id IN {ids}")
+                format!("{row}.id {ids}")
             }
             Filter::LastUpdated(times) => {
                 let alternatives = times
@@ -373,9 +373,7 @@ impl<'a> Builder<'a> {
                     return None;
                 }
                 let condition = self.of_types("r", types);
-                of(format!(
-                    "SELECT r.key AS key FROM resources r WHERE {condition} AND r.id IN {ids}"
-                ))
+                of(format!("SELECT r.key AS key FROM resources r WHERE {condition} AND r.id {ids}"))
             }
             Filter::LastUpdated(times) => {
                 let [(comparator, range)] = times.as_slice() else { return None };
@@ -441,6 +439,53 @@ impl<'a> Builder<'a> {
             | Filter::Type(_)
             | Filter::Missing { missing: true, .. } => None,
         }
+    }
+
+    /// The conditions on one parameter's dates, where a search has such.
+    pub(super) fn dates(&mut self, parameter: ParameterId, filters: &[&Filter]) -> Vec<Leaf> {
+        let Some(known) = self.known(parameter) else { return Vec::new() };
+        filters
+            .iter()
+            .filter_map(|filter| match filter {
+                Filter::Parameter { parameter: of, criteria } if *of == parameter => {
+                    match criteria.as_slice() {
+                        [criterion @ Criterion::Date { .. }] => {
+                            Some(self.leaf(known.number, criterion))
+                        }
+                        _ => None,
+                    }
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// All resources that may meet several conditions on dates of one parameter: those with one value that meets
+    /// all, and those with several or long ones, that meet the first.
+    pub(super) fn dates_set(&mut self, parameter: ParameterId, filters: &[&Filter]) -> Option<Set> {
+        let leaves = self.dates(parameter, filters);
+        let (first, others) = leaves.split_first()?;
+        let x = &first.alias;
+        let plain: Vec<String> = leaves
+            .iter()
+            .filter_map(|leaf| {
+                Some(leaf.plain.as_ref()?.replace(&format!("{}.", leaf.alias), &format!("{x}.")))
+            })
+            .collect();
+        if others.is_empty() {
+            return None;
+        }
+        let number = first.parameter;
+        let sql = format!(
+            "SELECT {x}.key AS key FROM dates {x} WHERE {x}.parameter = {number}
+             AND {x}.wide = 0 AND {x}.ends = 3 AND {}
+             UNION ALL SELECT {x}.key AS key FROM dates {x} WHERE {x}.parameter = {number}
+             AND ({x}.wide = 1 OR {x}.ends <> 3) AND {}",
+            all(plain),
+            first.check
+        );
+        let resource_type = self.known(parameter).map(|known| known.resource_type.clone());
+        Some(Set { sql, leaf: None, resource_type })
     }
 
     fn chain_set(&mut self, reference: i64, target: &Chained) -> Option<String> {

@@ -78,7 +78,7 @@ async fn follow<S: Session>(
             format!(
                 "SELECT DISTINCT t.key FROM resources s {join} referrals f ON f.key = s.key
                  {join} resources t ON t.type = f.type AND t.id = f.target
-                 WHERE s.key IN {keys} AND s.type = {source} AND f.parameter IN ({numbers}){target}
+                 WHERE s.key {keys} AND s.type = {source} AND f.parameter IN ({numbers}){target}
                  AND t.deleted = 0 AND {visible} ORDER BY t.key LIMIT {limit}"
             )
         }
@@ -88,7 +88,7 @@ async fn follow<S: Session>(
                 "SELECT DISTINCT s.key FROM resources t {join} referrals f
                  ON f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})
                  {join} resources s ON s.key = f.key
-                 WHERE t.key IN {keys}{target} AND s.type = {source} AND s.deleted = 0
+                 WHERE t.key {keys}{target} AND s.type = {source} AND s.deleted = 0
                  AND {visible} ORDER BY s.key LIMIT {limit}"
             )
         }

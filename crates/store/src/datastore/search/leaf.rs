@@ -23,6 +23,9 @@ pub(super) struct Leaf {
     pub(super) parts: Vec<String>,
     /// The rows come in the order of keys.
     pub(super) ordered: bool,
+    /// Of a date: the condition on the only value of a resource that is no longer than a day, with bounds for the
+    /// index.
+    pub(super) plain: Option<String>,
     /// Finding rows reads all values of the parameter.
     pub(super) scans: bool,
 }
@@ -72,7 +75,16 @@ impl Builder<'_> {
                 let numbers = self.numbers(*value, *low, *high);
                 let (check, parts) = number(&x, *comparator, &numbers);
                 let scans = *comparator == Comparator::NotEqual;
-                Leaf { table: "numbers", parameter, alias: x, check, parts, ordered: false, scans }
+                Leaf {
+                    table: "numbers",
+                    parameter,
+                    alias: x,
+                    check,
+                    parts,
+                    ordered: false,
+                    plain: None,
+                    scans,
+                }
             }
             Criterion::Quantity { comparator, value, low, high, system, code } => {
                 let numbers = self.numbers(*value, *low, *high);
@@ -88,6 +100,7 @@ impl Builder<'_> {
                     check,
                     parts,
                     ordered: false,
+                    plain: None,
                     scans,
                 }
             }
@@ -136,7 +149,7 @@ impl Builder<'_> {
         let ordered = matches!(by, StringMatch::Exact | StringMatch::Equal);
         let scans = matches!(by, StringMatch::Contains | StringMatch::End);
         let parts = vec![check.clone()];
-        Leaf { table: "strings", parameter, alias: x, parts, check, ordered, scans }
+        Leaf { table: "strings", parameter, alias: x, parts, check, ordered, plain: None, scans }
     }
 
     fn token_leaf(&mut self, x: String, parameter: i64, token: &TokenCriterion) -> Leaf {
@@ -175,7 +188,16 @@ impl Builder<'_> {
         };
         let parts = vec![check.clone()];
         let scans = matches!(token, TokenCriterion::System(_));
-        Leaf { table: "tokens", parameter: number, alias: x, parts, check, ordered, scans }
+        Leaf {
+            table: "tokens",
+            parameter: number,
+            alias: x,
+            parts,
+            check,
+            ordered,
+            plain: None,
+            scans,
+        }
     }
 
     fn one_of(&mut self, x: &str, codes: &[(Option<String>, String)]) -> String {
@@ -197,7 +219,7 @@ impl Builder<'_> {
                         format!(" AND {x}.system = {}", system_number(Some(system)))
                     }
                 };
-                format!("{x}.code IN {codes}{system}")
+                format!("{x}.code {codes}{system}")
             })
             .collect();
         any(alternatives)
@@ -233,7 +255,16 @@ impl Builder<'_> {
             ReferenceCriterion::Identifier(_) => "1 = 0".to_owned(),
         };
         let parts = vec![check.clone()];
-        Leaf { table: "referrals", parameter, alias: x, parts, check, ordered: true, scans: false }
+        Leaf {
+            table: "referrals",
+            parameter,
+            alias: x,
+            parts,
+            check,
+            ordered: true,
+            plain: None,
+            scans: false,
+        }
     }
 
     /// See [`Comparator`] for what each means.
@@ -304,7 +335,8 @@ impl Builder<'_> {
             }
         };
         let scans = comparator == Comparator::NotEqual;
-        Leaf { table: "dates", parameter, alias: x, check, parts, ordered: false, scans }
+        let plain = parts.first().cloned();
+        Leaf { table: "dates", parameter, alias: x, check, parts, ordered: false, plain, scans }
     }
 
     fn numbers(&mut self, value: f64, low: f64, high: f64) -> [String; 3] {
@@ -344,7 +376,7 @@ impl Builder<'_> {
                     .map(shortened)
                     .collect();
                 let beginnings = self.bind_texts(beginnings);
-                format!("{x}.uri IN {beginnings}")
+                format!("{x}.uri {beginnings}")
             }
             UriMatch::Contains => {
                 let uri = self.bind(SqlValue::Text(storable(uri)));
@@ -354,7 +386,7 @@ impl Builder<'_> {
         let ordered = by == UriMatch::Exact;
         let scans = by == UriMatch::Contains;
         let parts = vec![check.clone()];
-        Leaf { table: "uris", parameter, alias: x, parts, check, ordered, scans }
+        Leaf { table: "uris", parameter, alias: x, parts, check, ordered, plain: None, scans }
     }
 
     /// That a text begins so: a span of the index, without wildcards.

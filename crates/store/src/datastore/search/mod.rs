@@ -102,7 +102,7 @@ pub(super) async fn keys<S: Session>(
         return Ok(Vec::new());
     }
     let set = session.dialect().in_integers(1);
-    let sql = format!("SELECT type, id FROM resources WHERE key IN {set} ORDER BY key");
+    let sql = format!("SELECT type, id FROM resources WHERE key {set} ORDER BY key");
     let rows = session.query(&sql, &[SqlValue::Integers(keys)]).await?;
     rows.iter()
         .map(|row| {
@@ -134,7 +134,7 @@ async fn load<S: Session>(
     let sql = format!(
         "SELECT r.key, r.type, r.id, {VERSION_COLUMNS} FROM resources r
          JOIN versions v ON v.key = r.key AND v.version = r.version
-         WHERE r.key IN {set} AND r.deleted = 0"
+         WHERE r.key {set} AND r.deleted = 0"
     );
     let rows = session.query(&sql, &[SqlValue::Integers(keys.to_vec())]).await?;
     let mut loaded = HashMap::with_capacity(rows.len());

@@ -104,6 +104,8 @@ enum Start {
     Set(usize),
     /// The index of this filter's value, in the order of keys.
     Ordered(usize),
+    /// What several conditions on dates of one parameter leave, which are looked at all the same.
+    Dates(ParameterId),
 }
 
 /// How a search goes.
@@ -145,10 +147,18 @@ impl<'a> Plan<'a> {
             return Ok(plan);
         }
         let mut builder = Builder::new(session.dialect(), catalogue);
-        let mut sets: Vec<(usize, Set)> = Vec::new();
+        let mut sets: Vec<(Start, Set)> = Vec::new();
         for (at, filter) in plan.filters.iter().enumerate() {
             if let Some(set) = builder.set(filter, &scope.types) {
-                sets.push((at, set));
+                sets.push((Start::Set(at), set));
+            }
+        }
+        for filter in &plan.filters {
+            if let Filter::Parameter { parameter, .. } = filter
+                && !sets.iter().any(|(start, _)| *start == Start::Dates(*parameter))
+                && let Some(set) = builder.dates_set(*parameter, &plan.filters)
+            {
+                sets.push((Start::Dates(*parameter), set));
             }
         }
         // What reads an index from end to end is only gone through where nothing else leads there.
@@ -158,16 +168,16 @@ impl<'a> Plan<'a> {
         let ordered = |set: &Set| set.leaf.as_ref().is_some_and(|leaf| leaf.ordered);
         match sets.as_slice() {
             [] => {}
-            [(at, set)] if search.sort.is_empty() && ordered(set) => {
+            [(start @ Start::Set(at), set)] if search.sort.is_empty() && ordered(set) => {
                 plan.start = Start::Ordered(*at);
-                plan.count_from = Start::Set(*at);
+                plan.count_from = *start;
             }
             _ => {
                 // Binds of what was left out stay away.
                 let mut builder = Builder::new(session.dialect(), catalogue);
                 let probes: Vec<String> = sets
                     .iter()
-                    .filter_map(|(at, _)| builder.set(plan.filters.get(*at)?, &scope.types))
+                    .filter_map(|(start, _)| plan.set(&mut builder, *start))
                     .map(|set| {
                         format!(
                             "(SELECT count(*) FROM (SELECT 1 FROM ({}) a LIMIT {SMALL_SET}) b)",
@@ -179,19 +189,19 @@ impl<'a> Plan<'a> {
                 let (sql, parameters) = builder.finish(&sql);
                 let rows = session.query(&sql, &parameters).await?;
                 let row = rows.first();
-                let mut least: Option<(i64, usize)> = None;
-                for (column, (at, _)) in sets.iter().enumerate() {
+                let mut least: Option<(i64, Start)> = None;
+                for (column, (start, _)) in sets.iter().enumerate() {
                     let found = row.map_or(Ok(SMALL_SET), |row| row.integer(column))?;
                     if least.is_none_or(|(other, _)| found < other) {
-                        least = Some((found, *at));
+                        least = Some((found, *start));
                     }
                 }
-                if let Some((found, at)) = least {
-                    plan.count_from = Start::Set(at);
+                if let Some((found, start)) = least {
+                    plan.count_from = start;
                     if found < SMALL_SET {
-                        plan.start = Start::Set(at);
+                        plan.start = start;
                     } else if search.sort.is_empty()
-                        && let Some((at, _)) = sets.iter().find(|(_, set)| ordered(set))
+                        && let Some((Start::Set(at), _)) = sets.iter().find(|(_, set)| ordered(set))
                     {
                         plan.start = Start::Ordered(*at);
                     }
@@ -240,20 +250,27 @@ impl<'a> Plan<'a> {
         rows.first().map_or(Ok(0), |row| row.unsigned(0))
     }
 
+    /// The set that a search begins with.
+    fn set(&self, builder: &mut Builder<'_>, start: Start) -> Option<Set> {
+        match start {
+            Start::Scan => None,
+            Start::Set(at) | Start::Ordered(at) => {
+                builder.set(self.filters.get(at)?, &self.scope.types)
+            }
+            Start::Dates(parameter) => builder.dates_set(parameter, &self.filters),
+        }
+    }
+
     /// Where rows come from. `row` where the resource's own row is needed for more than the filters.
     fn source(&self, builder: &mut Builder<'_>, start: Start, row: bool) -> Source {
-        let driver = match start {
-            Start::Scan => None,
-            Start::Set(at) | Start::Ordered(at) => self
-                .filters
-                .get(at)
-                .and_then(|filter| builder.set(filter, &self.scope.types))
-                .map(|set| (at, set)),
+        let own = match start {
+            Start::Scan | Start::Dates(_) => None,
+            Start::Set(at) | Start::Ordered(at) => Some(at),
         };
         let rest = |own: Option<usize>| {
             self.filters.iter().enumerate().filter(move |(at, _)| Some(*at) != own)
         };
-        let Some((own, set)) = driver else {
+        let Some(set) = self.set(builder, start) else {
             let subject = Subject::row("r");
             let mut conditions = self.scope.conditions(builder, &subject, false);
             conditions.extend(rest(None).map(|(_, filter)| builder.check(filter, &subject)));
@@ -263,7 +280,7 @@ impl<'a> Plan<'a> {
         let row = row
             || !implied
             || self.scope.needs_row()
-            || rest(Some(own)).any(|(_, filter)| Builder::needs_row(filter));
+            || rest(own).any(|(_, filter)| Builder::needs_row(filter));
         let (mut from, mut conditions, key) = match (start, &set.leaf) {
             (Start::Ordered(_), Some(leaf)) => {
                 let x = &leaf.alias;
@@ -284,7 +301,7 @@ impl<'a> Plan<'a> {
             ));
         }
         conditions.extend(self.scope.conditions(builder, &subject, implied));
-        conditions.extend(rest(Some(own)).map(|(_, filter)| builder.check(filter, &subject)));
+        conditions.extend(rest(own).map(|(_, filter)| builder.check(filter, &subject)));
         Source { from, conditions, subject }
     }
 
@@ -435,29 +452,66 @@ impl<'a> Plan<'a> {
                 false => String::new(),
             };
             let end = if descending { GREATEST } else { LEAST };
-            let mut conditions = vec![
-                format!("o.parameter = {}", known.number),
-                format!("o.ends IN ({end}, {})", LEAST | GREATEST),
-                format!("o.{column} IS NOT NULL"),
-            ];
-            conditions.extend(self.scope.conditions(&mut builder, &subject, implied));
-            conditions.extend(self.filters.iter().map(|filter| builder.check(filter, &subject)));
-            if let Some(after) = after {
-                let columns = [Column { expression: format!("o.{column}"), descending }];
-                conditions.push(behind(&mut builder, &columns, "o.key", after, descending));
-                if let Some(value) = after.values.first() {
-                    let sign = if descending { "<=" } else { ">=" };
-                    let value = builder.bind(value.clone());
-                    conditions.push(format!("o.{column} {sign} {value}"));
-                }
-            }
-            let limit = builder.bind(SqlValue::number(limit as u64));
             let order = if descending { " DESC" } else { "" };
-            let sql = format!(
-                "SELECT o.key, o.{column} FROM {table} o{join} WHERE {}
-                 ORDER BY o.{column}{order}, o.key{order} LIMIT {limit}",
-                all(conditions)
-            );
+            let bound = builder.bind(SqlValue::number(limit as u64));
+            let dates = builder.dates(parameter, &self.filters);
+            let mut branches = Vec::new();
+            // Most have one date, of a day or less: the index leads to those between bounds. Others are looked at.
+            let ways: &[Option<&str>] = if dates.is_empty() {
+                &[None]
+            } else {
+                &[Some("o.wide = 0 AND o.ends = 3"), Some("(o.wide = 1 OR o.ends <> 3)")]
+            };
+            for (at, way) in ways.iter().enumerate() {
+                let mut conditions = vec![
+                    format!("o.parameter = {}", known.number),
+                    format!("o.ends IN ({end}, {})", LEAST | GREATEST),
+                    format!("o.{column} IS NOT NULL"),
+                ];
+                conditions.extend(way.map(str::to_owned));
+                let direct = at == 0 && way.is_some();
+                if direct {
+                    conditions.extend(dates.iter().filter_map(|leaf| {
+                        Some(leaf.plain.as_ref()?.replace(&format!("{}.", leaf.alias), "o."))
+                    }));
+                }
+                conditions.extend(self.scope.conditions(&mut builder, &subject, implied));
+                for filter in &self.filters {
+                    let is_direct = direct
+                        && !builder.dates(parameter, std::slice::from_ref(filter)).is_empty();
+                    if !is_direct {
+                        conditions.push(builder.check(filter, &subject));
+                    }
+                }
+                if let Some(after) = after {
+                    let columns = [Column { expression: format!("o.{column}"), descending }];
+                    conditions.push(behind(&mut builder, &columns, "o.key", after, descending));
+                    if let Some(value) = after.values.first() {
+                        let sign = if descending { "<=" } else { ">=" };
+                        let value = builder.bind(value.clone());
+                        conditions.push(format!("o.{column} {sign} {value}"));
+                    }
+                }
+                branches.push(format!(
+                    "SELECT o.key AS key, o.{column} AS ranked FROM {table} o{join} WHERE {}
+                     ORDER BY o.{column}{order}, o.key{order} LIMIT {bound}",
+                    all(conditions)
+                ));
+            }
+            let sql = match branches.as_slice() {
+                [one] => one.clone(),
+                _ => {
+                    let parts: Vec<String> = branches
+                        .iter()
+                        .zip(["q0", "q1"])
+                        .map(|(branch, name)| format!("SELECT key, ranked FROM ({branch}) {name}"))
+                        .collect();
+                    format!(
+                        "SELECT key, ranked FROM ({}) q ORDER BY ranked{order}, key{order} LIMIT {bound}",
+                        parts.join(" UNION ALL ")
+                    )
+                }
+            };
             found = run(session, &builder, &sql).await?;
         }
         if found.len() < limit {

@@ -77,6 +77,17 @@ impl SqliteDatastore {
         Ok(Self { core, writer, readers: Readers::new(path, READ_TIME_MAX), newest })
     }
 
+    #[cfg(test)]
+    pub(in crate::datastore) async fn with_reader<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut SqliteSession<'_>, &Core) -> Result<T, super::sql::SessionError>
+        + Send
+        + 'static,
+    ) -> Result<T, DatastoreError> {
+        let core = Arc::clone(&self.core);
+        self.readers.read(move |session| work(session, &core)).await
+    }
+
     async fn prepare(&self, group: Group) -> Result<Prepared, DatastoreError> {
         let catalogue = self.core.catalogue();
         if group.interactions.len() <= PREPARED_HERE_MAX {

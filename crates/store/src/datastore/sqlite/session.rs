@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::datastore::schema::{INDEX_TABLES, RESOURCES, VERSIONS};
 use crate::datastore::sql::{
-    Dialect, Ending, Lock, Row, Rows, Session, SessionError, SqlValue, VersionRow,
+    Dialect, Ending, Flushed, Lock, Pending, Row, Session, SessionError, SqlValue, VersionRow,
 };
 
 /// What the writer counts; a transaction that is rolled back puts it back.
@@ -16,7 +16,7 @@ pub(super) struct Counters {
 }
 
 /// A connection with a transaction open, or outside of one for a single statement.
-pub(super) struct SqliteSession<'c> {
+pub(in crate::datastore) struct SqliteSession<'c> {
     pub(super) connection: &'c mut Connection,
     pub(super) counters: Counters,
 }
@@ -98,7 +98,7 @@ impl SqliteSession<'_> {
         Ok(fetched)
     }
 
-    fn unindex_one(&mut self, key: i64) -> Result<(), SessionError> {
+    fn unindex(&mut self, key: i64) -> Result<(), SessionError> {
         for table in INDEX_TABLES {
             self.run(table.delete(), &[SqlValue::Integer(key)])?;
         }
@@ -124,12 +124,30 @@ impl Session for SqliteSession<'_> {
         self.run(sql, parameters)
     }
 
-    async fn write(
-        &mut self,
-        rows: Vec<Rows>,
-        words: Vec<(i64, String, String)>,
-    ) -> Result<(), SessionError> {
-        for rows in rows {
+    async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
+        let mut flushed = Flushed::default();
+        for key in pending.unindex {
+            self.unindex(key)?;
+        }
+        for changed in pending.changed {
+            let rows = self.run(
+                "UPDATE resources SET version = ?2, last_updated = ?3, deleted = ?4
+                 WHERE key = ?1 AND version = ?5",
+                &[
+                    SqlValue::Integer(changed.key),
+                    SqlValue::number(changed.version),
+                    SqlValue::Integer(changed.last_updated),
+                    SqlValue::Integer(i64::from(changed.deleted)),
+                    SqlValue::number(changed.before),
+                ],
+            )?;
+            flushed.changed = flushed.changed.saturating_add(usize::try_from(rows).unwrap_or(0));
+        }
+        for row in pending.new {
+            let rows = self.run(RESOURCES.insert_new(), &row)?;
+            flushed.added = flushed.added.saturating_add(usize::try_from(rows).unwrap_or(0));
+        }
+        for rows in pending.rows {
             let mut statement = self.connection.prepare_cached(rows.table.insert())?;
             for row in &rows.rows {
                 statement.execute(rusqlite::params_from_iter(row))?;
@@ -137,27 +155,10 @@ impl Session for SqliteSession<'_> {
         }
         let sql = "INSERT INTO words (rowid, narrative, whole) VALUES (?1, ?2, ?3)";
         let mut statement = self.connection.prepare_cached(sql)?;
-        for (key, narrative, whole) in words {
+        for (key, narrative, whole) in pending.words {
             statement.execute(rusqlite::params![key, narrative, whole])?;
         }
-        Ok(())
-    }
-
-    async fn add(&mut self, rows: Vec<Vec<SqlValue>>) -> Result<usize, SessionError> {
-        let sql = RESOURCES.insert_new();
-        let mut added = 0usize;
-        for row in rows {
-            let changed = self.run(sql, &row)?;
-            added = added.saturating_add(usize::try_from(changed).unwrap_or(0));
-        }
-        Ok(added)
-    }
-
-    async fn unindex(&mut self, keys: &[i64]) -> Result<(), SessionError> {
-        for key in keys {
-            self.unindex_one(*key)?;
-        }
-        Ok(())
+        Ok(flushed)
     }
 
     async fn keys(&mut self, wanted: usize) -> Result<Vec<i64>, SessionError> {

@@ -1,0 +1,156 @@
+//! Common searches go by indexes: what each database says it would do.
+
+use std::sync::Mutex;
+
+use super::Fixture;
+use super::fixture::{create, postgres_in, postgres_url, search, sqlite_in};
+use crate::datastore::SearchRequest;
+use crate::datastore::core::{Catalogue, Core};
+use crate::datastore::search;
+use crate::datastore::sql::{
+    Dialect, Ending, Flushed, Lock, Pending, Row, Session, SessionError, SqlValue, VersionRow,
+    ready,
+};
+
+/// A session that asks for the plan of each query before it runs it.
+struct Explained<'s, S> {
+    session: &'s mut S,
+    plans: &'s Mutex<Vec<String>>,
+}
+
+impl<S: Session> Session for Explained<'_, S> {
+    fn dialect(&self) -> Dialect {
+        self.session.dialect()
+    }
+
+    async fn query(
+        &mut self,
+        sql: &str,
+        parameters: &[SqlValue],
+    ) -> Result<Vec<Row>, SessionError> {
+        let (how, column) = match self.dialect() {
+            Dialect::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+            Dialect::Postgres => ("EXPLAIN", 0),
+        };
+        let rows = self.session.query(&format!("{how} {sql}"), parameters).await?;
+        for row in rows {
+            self.plans.lock().unwrap().push(row.text(column)?.trim().to_owned());
+        }
+        self.session.query(sql, parameters).await
+    }
+
+    async fn execute(&mut self, sql: &str, parameters: &[SqlValue]) -> Result<u64, SessionError> {
+        self.session.execute(sql, parameters).await
+    }
+
+    async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
+        self.session.flush(pending).await
+    }
+
+    async fn keys(&mut self, wanted: usize) -> Result<Vec<i64>, SessionError> {
+        self.session.keys(wanted).await
+    }
+
+    async fn number(
+        &mut self,
+        versions: Vec<VersionRow>,
+        ending: Ending,
+    ) -> Result<Vec<u64>, SessionError> {
+        self.session.number(versions, ending).await
+    }
+
+    async fn lock(&mut self, locks: &[Lock]) -> Result<(), SessionError> {
+        self.session.lock(locks).await
+    }
+}
+
+/// Searches that must not read a table from end to end.
+const SEARCHES: [&str; 12] = [
+    "Patient?_id=p1",
+    "Patient?identifier=urn:mrn|5",
+    "Patient?identifier=5&gender=female",
+    "Patient?family=smith12",
+    "Patient?family:exact=Smith12",
+    "Patient?birthdate=ge2001-03-01&birthdate=lt2001-03-05&_sort=-birthdate",
+    "Patient?_lastUpdated=ge2023-01-01&_sort=-_lastUpdated",
+    "Patient?_sort=birthdate",
+    "Observation?subject=Patient/p5",
+    "Observation?subject:Patient.identifier=urn:mrn|5",
+    "Observation?date=gt2020-01-01&_sort=-date&code=urn:loinc|3",
+    "Patient?_has:Observation:subject:code=urn:loinc|7",
+];
+
+async fn fill(fixture: &Fixture) {
+    let mut group = Vec::new();
+    for id in 0..300 {
+        let (month, day) = (id % 12 + 1, id % 28 + 1);
+        let gender = if id % 2 == 0 { "male" } else { "female" };
+        group.push(create(&format!(
+            r#"{{"resourceType":"Patient","id":"p{id}","identifier":[{{"system":"urn:mrn","value":"{id}"}}],"name":[{{"family":"Smith{id}"}}],"gender":"{gender}","birthDate":"2001-{month:02}-{day:02}"}}"#
+        )));
+        group.push(create(&format!(
+            r#"{{"resourceType":"Observation","id":"o{id}","status":"final","code":{{"coding":[{{"system":"urn:loinc","code":"{}"}}]}},"subject":{{"reference":"Patient/p{id}"}},"effectiveDateTime":"2020-{month:02}-{day:02}"}}"#,
+            id % 10
+        )));
+    }
+    fixture.apply(group).await;
+}
+
+async fn plans<S: Session>(
+    session: &mut S,
+    core: &Core,
+    catalogue: &Catalogue,
+    asked: &str,
+) -> Result<Vec<String>, SessionError> {
+    let plans = Mutex::new(Vec::new());
+    let request =
+        SearchRequest { search: search(asked), visible: Vec::new(), limit: 2, after: None };
+    let mut explained = Explained { session, plans: &plans };
+    let page = search::page(&mut explained, core, catalogue, &request).await?;
+    assert!(!page.unwrap().matches.is_empty(), "{asked} finds nothing");
+    Ok(plans.into_inner().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_goes_by_indexes() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite_in(directory.path());
+    let fixture = Fixture::new(store.clone());
+    fill(&fixture).await;
+    for asked in SEARCHES {
+        let said = store
+            .with_reader(move |session, core| ready(plans(session, core, &core.catalogue(), asked)))
+            .await
+            .unwrap();
+        for line in &said {
+            let reads_all = line.starts_with("SCAN ")
+                && !["json_each", "CONSTANT ROW", "VIRTUAL TABLE"].iter().any(|few| line.contains(few))
+                // What a subquery found, which is small.
+                && !["SCAN d", "SCAN e", "SCAN a", "SCAN b", "SCAN q"].contains(&line.as_str())
+                && !line.starts_with("SCAN (subquery")
+                && !line.starts_with("SCAN x");
+            assert!(!reads_all, "{asked}: {line}\n{said:#?}");
+        }
+        if asked == "Patient?_sort=birthdate" {
+            assert!(!said.iter().any(|line| line.contains("TEMP B-TREE")), "{asked}: {said:#?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_can_go_by_indexes() {
+    let Some(url) = postgres_url() else { return };
+    let store = postgres_in(&url, "plans").await;
+    let fixture = Fixture::new(store.clone());
+    fill(&fixture).await;
+    for asked in SEARCHES {
+        let (client, core) = store.client_and_core().await;
+        // So small a table would be read from end to end, were that not the dearest way.
+        client.batch_execute("ANALYZE; SET enable_seqscan = off").await.unwrap();
+        let mut session = store.session(&client);
+        let said = plans(&mut session, core, &core.catalogue(), asked).await.unwrap();
+        for line in &said {
+            assert!(!line.contains("Seq Scan"), "{asked}: {line}\n{said:#?}");
+        }
+    }
+}
