@@ -12,7 +12,10 @@ use pipehat_store::datastore::{
 use tokio_util::sync::CancellationToken;
 
 use crate::environment::ProcessEnvironment;
-use crate::fhir::{Access, AuditTrail, FhirOptions, FhirService, LocalDatastore, SearchParameters};
+use crate::fhir::{
+    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
+    SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
+};
 use crate::installation::DataDirectory;
 
 /// The schema of our tables in a database of others.
@@ -27,6 +30,9 @@ pub enum OpenDatastoreError {
     /// It can't be opened.
     #[error("the FHIR datastore can't be opened")]
     Open(#[from] DatastoreError),
+    /// Its Subscriptions can't start.
+    #[error(transparent)]
+    Subscriptions(#[from] StartSubscriptionsError),
     /// The secret with its address is not there.
     #[error(
         "`datastore: {{ store: secret:{name} }}`: there is no such secret; set the variable \
@@ -43,6 +49,8 @@ pub enum OpenDatastoreError {
 pub(crate) struct NodeDatastore {
     /// The API over it.
     pub(crate) service: Arc<FhirService>,
+    /// Its Subscriptions.
+    pub(crate) subscriptions: Arc<Subscriptions>,
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
 }
@@ -79,6 +87,13 @@ impl NodeDatastore {
                 Arc::new(PostgresDatastore::open(&location, key, rules).await?)
             }
         };
+        let subscriptions = Subscriptions::open(
+            Arc::clone(&datastore),
+            Arc::clone(&parameters),
+            data.deliveries(),
+            subscription_options(settings),
+        )
+        .await?;
         let options =
             FhirOptions { base: settings.base.clone(), origins: settings.origins.clone() };
         let service = FhirService::new(
@@ -87,8 +102,9 @@ impl NodeDatastore {
             access,
             audit,
             options,
-        );
-        Ok(Self { service: Arc::new(service), datastore, parameters })
+        )
+        .with_subscriptions(Arc::clone(&subscriptions));
+        Ok(Self { service: Arc::new(service), subscriptions, datastore, parameters })
     }
 
     /// It as the channels of this process see it.
@@ -99,5 +115,17 @@ impl NodeDatastore {
     /// Follows the SearchParameter resources until the node stops.
     pub(crate) async fn follow_parameters(self, stop: CancellationToken) {
         self.parameters.follow(self.datastore.as_ref(), stop).await;
+    }
+}
+
+fn subscription_options(settings: &DatastoreSettings) -> SubscriptionOptions {
+    // What is no host was refused when the project was read.
+    let hosts = settings.hook_hosts.as_ref().map(|hosts| {
+        hosts.iter().filter_map(|host| HostRule::parse(host).ok()).collect::<Vec<_>>()
+    });
+    SubscriptionOptions {
+        rules: EndpointRules::new(hosts),
+        base: settings.base.clone().unwrap_or_default(),
+        ..SubscriptionOptions::default()
     }
 }

@@ -25,6 +25,10 @@ const UNCHANGED_INTERACTIONS: [&str; 6] =
 /// The base of the definitions of R4's operations.
 const OPERATIONS: &str = "http://hl7.org/fhir/OperationDefinition/";
 
+/// Says where the websocket of Subscriptions is.
+const WEBSOCKET_EXTENSION: &str =
+    "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket";
+
 /// What the statement says beyond the definitions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About<'a> {
@@ -34,6 +38,8 @@ pub(crate) struct About<'a> {
     pub(crate) started: i64,
     /// Whether scripts of other origins may call (CORS).
     pub(crate) cors: bool,
+    /// The websocket of Subscriptions, where there is one.
+    pub(crate) websocket: Option<&'a str>,
 }
 
 /// The CapabilityStatement.
@@ -62,7 +68,7 @@ fn rest(registry: &Registry, about: About<'_>) -> Value {
     let types = registry.resource_types().filter(|name| *name != "Parameters");
     let resources: Vec<Value> = types.map(|name| resource(registry, name)).collect();
     let interactions = ["transaction", "batch", "search-system", "history-system"];
-    object([
+    let mut rest: Object = [
         ("mode", "server".into()),
         ("security", security(about.cors)),
         ("resource", resources.into()),
@@ -71,7 +77,15 @@ fn rest(registry: &Registry, about: About<'_>) -> Value {
             "operation",
             Value::Array(vec![operation("reindex", "urn:pipehat:operation:reindex".to_owned())]),
         ),
-    ])
+    ]
+    .into_iter()
+    .collect();
+    if let Some(websocket) = about.websocket {
+        let extension =
+            object([("url", WEBSOCKET_EXTENSION.into()), ("valueUri", websocket.into())]);
+        rest.insert(0, "extension", Value::Array(vec![extension]));
+    }
+    rest.into()
 }
 
 fn security(cors: bool) -> Value {

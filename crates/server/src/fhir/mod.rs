@@ -42,6 +42,7 @@ mod resource;
 mod search;
 mod service;
 mod shape;
+mod subscriptions;
 mod transaction;
 mod validate;
 mod write;
@@ -54,3 +55,8 @@ pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
 pub use local::LocalDatastore;
 pub use parameters::SearchParameters;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};
+pub use subscriptions::{
+    DeadLetter, Delivered, DeliveryFailure, EndpointRules, Figures, HostRule, HostRuleError,
+    Notice, Patience, Redelivered, StartSubscriptionsError, Subscriber, SubscriptionOptions,
+    SubscriptionState, Subscriptions,
+};

@@ -12,3 +12,4 @@ mod operations;
 mod resources;
 mod searches;
 mod sturdy;
+mod subscriptions;
