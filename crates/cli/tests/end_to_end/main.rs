@@ -18,3 +18,4 @@ mod sealed;
 mod sequences;
 mod status;
 mod stopped;
+mod subscriptions;
