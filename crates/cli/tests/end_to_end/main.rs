@@ -19,3 +19,4 @@ mod sealed;
 mod sequences;
 mod status;
 mod stopped;
+mod subscriptions;
