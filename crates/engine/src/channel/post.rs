@@ -234,3 +234,24 @@ impl Destination for Removed {
         std::future::ready(()).boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::testing::channel;
+
+    /// What follows an interruption behind which a second try may do harm.
+    fn after_doubt(more: &str) -> Option<OnRefusal> {
+        let rest = format!("destinations:\n  lab:\n    mllp: 127.0.0.1:2576\n{more}");
+        let spec = channel(&rest);
+        let destination = spec.destinations.first().expect("a destination");
+        policy(&spec, destination).interruptions.get("mllp.may-double").copied()
+    }
+
+    #[test]
+    fn what_may_double_is_parked_unless_the_file_says_otherwise() {
+        assert_eq!(after_doubt(""), Some(OnRefusal::Park));
+        // Left to `on_interrupted`.
+        assert_eq!(after_doubt("    on_interrupted: resend\n"), None);
+    }
+}
