@@ -169,6 +169,13 @@ impl Seal {
         format!("{}:{hex}", self.key.id)
     }
 
+    /// The key of the file that the datastore stands in.
+    pub(super) fn file_key(&self) -> pipehat_vault::Key {
+        let mut mac = keyed(&self.key);
+        mac.update(b"pipehat datastore: file");
+        pipehat_vault::Key::new(mac.finalize().into_bytes().into())
+    }
+
     /// Seals what leaves and comes back: where a page of a search ended. `of` is what it is good for.
     pub(super) fn seal_page(&self, bytes: &[u8], of: &str) -> Vec<u8> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! What every datastore promises, as tests that run on each.
 
+mod at_rest;
 mod crash;
 mod fixture;
 mod interactions;

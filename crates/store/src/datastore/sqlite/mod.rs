@@ -70,11 +70,12 @@ impl SqliteDatastore {
             connection.execute_batch("COMMIT")?;
             catalogue
         };
+        let key = seal.file_key();
         let core = Arc::new(Core::new(seal, catalogue));
         let (sender, newest) = watch::channel(ChangeNumber(counters.change));
         let writer = Writer::start(connection, counters, Arc::clone(&core), sender)
             .map_err(|error| super::sql::SessionError::Database(Box::new(error)))?;
-        Ok(Self { core, writer, readers: Readers::new(path, READ_TIME_MAX), newest })
+        Ok(Self { core, writer, readers: Readers::new(path, key, READ_TIME_MAX), newest })
     }
 
     #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Opening the database: the only place where connections are made.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use pipehat_vault::{Failure, Key, VaultError};
 use rusqlite::{Connection, OpenFlags};
 
 use super::session::{Counters, SqliteSession};
@@ -16,8 +16,6 @@ use crate::datastore::sql::{Dialect, SessionError, ready};
 
 /// Says of a file that it is a datastore.
 const APPLICATION_ID: i64 = 0x5048_4453;
-
-const PAGE_BYTES: i64 = 8192;
 
 /// The log file is cut back to this after a burst.
 const LOG_BYTES_MAX: i64 = 256 * 1024 * 1024;
@@ -36,15 +34,11 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens the database for writing, and brings its schema up to date.
 pub(super) fn writer(path: &Path, seal: &Seal) -> Result<(Connection, Counters), SessionError> {
-    let exists = path.exists();
-    if !exists {
-        create_private(path).map_err(|error| SessionError::Database(Box::new(error)))?;
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = sealed(path, &seal.file_key(), flags)?;
     connection.busy_timeout(LOCK_TIMEOUT)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The writer checkpoints when it finds time, see `writer`.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
@@ -96,9 +90,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> Result<Self, SessionError> {
+    pub(super) fn open(path: &Path, key: &Key) -> Result<Self, SessionError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = sealed(path, key, flags)?;
         connection.busy_timeout(LOCK_TIMEOUT)?;
         prepare(&connection, READER_CACHE_KIB)?;
         let clock = Instant::now();
@@ -125,19 +119,24 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Creates the file for its owner only; SQLite gives its other files the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+/// Opens the file, whose pages are sealed: the index tables hold names and identifiers. It is in WAL mode, and its
+/// owner's only.
+fn sealed(path: &Path, key: &Key, flags: OpenFlags) -> Result<Connection, SessionError> {
+    pipehat_vault::open(path, key, flags).map_err(|error| match error {
+        VaultError::Failure { failure: Failure::NotSealed, .. } => {
+            SessionError::Database("the file is no datastore of Pipehat".into())
+        }
+        VaultError::Failure { failure: Failure::OtherKey, .. }
+        | VaultError::OpenUnderOtherKey(_) => SessionError::Database(
+            "the datastore was written with another key than the one given".into(),
+        ),
+        VaultError::Sqlite(error) => error.into(),
+        error => SessionError::Database(Box::new(error)),
+    })
 }
 
 fn prepare(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "cache_size", cache_kib.saturating_neg())?;
-    // Sorting must leave nothing in a temporary directory.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", false)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pipehat_vault::Key;
 use tokio::sync::Semaphore;
 
 use super::open::Reader;
@@ -22,6 +23,7 @@ const LONG_TIME_MAX: Duration = Duration::from_secs(3600);
 
 pub(super) struct Readers {
     path: PathBuf,
+    key: Key,
     idle: Mutex<Vec<Reader>>,
     /// One permit for each that reads or waits.
     places: Arc<Semaphore>,
@@ -30,9 +32,10 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, time_max: Duration) -> Arc<Self> {
+    pub(super) fn new(path: PathBuf, key: Key, time_max: Duration) -> Arc<Self> {
         Arc::new(Self {
             path,
+            key,
             idle: Mutex::new(Vec::new()),
             places: Arc::new(Semaphore::new(READERS_MAX + WAITING_MAX)),
             turns: Arc::new(Semaphore::new(READERS_MAX)),
@@ -96,7 +99,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut reader = match idle {
             Some(reader) => reader,
-            None => Reader::open(&self.path)?,
+            None => Reader::open(&self.path, &self.key)?,
         };
         reader.allow(time);
         let mut session =

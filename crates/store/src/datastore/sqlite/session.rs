@@ -71,6 +71,7 @@ impl From<rusqlite::Error> for SessionError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Damaged(Box::new(error))
             }
+            _ if pipehat_vault::is_damage(&error) => Self::Damaged(Box::new(error)),
             _ => Self::Database(Box::new(error)),
         }
     }
