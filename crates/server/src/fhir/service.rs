@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::Registry;
-use pipehat_store::datastore::Datastore;
+use pipehat_store::datastore::{Datastore, ResourceKey};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::access::{Access, AccessRequest};
@@ -331,7 +331,14 @@ impl FhirService {
             Ok(answer) => answer.status,
             Err(problem) => problem.status(),
         };
-        self.record(fact(request, status)).await?;
+        let mut fact = fact(request, status);
+        if fact.resource.is_none()
+            && let Ok(answer) = &result
+        {
+            // What was created, or found by a condition.
+            fact.resource = answer.location.as_deref().and_then(key_of_address);
+        }
+        self.record(fact).await?;
         result
     }
 
@@ -567,6 +574,13 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
     };
     given.filter(plain).map_or_else(|| new_id().into(), Into::into)
+}
+
+/// The resource of a version's address below the base.
+fn key_of_address(address: &str) -> Option<ResourceKey> {
+    let (resource_type, rest) = address.split_once('/')?;
+    let (id, _) = rest.split_once('/')?;
+    Some(ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() })
 }
 
 /// What the audit is told of an interaction.
