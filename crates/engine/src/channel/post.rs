@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use pipehat_connectors::{Attempt, Destination, Health, Outbound, Parallel};
+use pipehat_connectors::{Attempt, Destination, Health, OnRefusal, Outbound, Parallel};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -190,8 +190,11 @@ fn policy(channel: &ChannelSpec, spec: &DestinationSpec) -> Policy {
         retry: spec.retry,
         on_interrupted: spec.on_interrupted,
         answers: spec.answers.clone(),
-        interruptions: interruptions
-            .filter_map(|(code, answer)| Some((*code, *spec.answers.get(*answer)?)))
+        interruptions: (spec.unrepeatable.iter().map(|code| (*code, OnRefusal::Park)))
+            .chain(
+                interruptions
+                    .filter_map(|(code, answer)| Some((*code, *spec.answers.get(*answer)?))),
+            )
             .collect(),
         queries: match &channel.reply {
             ReplyMode::Delivered { from, unanswered, .. } if *from == spec.name => {
