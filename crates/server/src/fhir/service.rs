@@ -19,13 +19,13 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::Registry;
-use pipehat_store::datastore::Datastore;
+use pipehat_store::datastore::{Datastore, ResourceKey};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::access::{Access, AccessRequest, Principal};
 use super::address::{Call, OperationScope, SearchScope, call};
 use super::answer::Answer;
-use super::audit::{AuditFact, AuditTrail};
+use super::audit::{AuditFact, AuditTrail, AuditUnavailable};
 use super::capability;
 use super::coding;
 use super::conditions::Conditions;
@@ -218,13 +218,17 @@ impl FhirService {
     }
 
     async fn outermost(&self, request: &Request) -> Result<Answer, Problem> {
-        match request.call {
+        let result = match request.call {
             Call::Bundle => {
                 let result = self.bundle(request).await;
                 self.told(request, result).await
             }
             _ => self.audited(request).await,
+        };
+        if changes(&request.call) {
+            self.audit.settle().await.map_err(unaudited)?;
         }
+        result
     }
 
     /// Everything that the head of a request says.
@@ -351,19 +355,19 @@ impl FhirService {
             Ok(answer) => answer.status,
             Err(problem) => problem.status(),
         };
-        self.record(fact(request, status)).await?;
+        let mut fact = fact(request, status);
+        if fact.resource.is_none()
+            && let Ok(answer) = &result
+        {
+            // What was created, or found by a condition.
+            fact.resource = answer.location.as_deref().and_then(key_of_address);
+        }
+        self.record(fact).await?;
         result
     }
 
     async fn record(&self, fact: AuditFact) -> Result<(), Problem> {
-        self.audit.record(fact).await.map_err(|error| {
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                IssueCode::NoStore,
-                format!("{error}; without it nothing is shown"),
-            )
-            .with_header(header::RETRY_AFTER, "5")
-        })
+        self.audit.record(fact).await.map_err(unaudited)
     }
 
     /// Who wants to listen at the websocket; the audit is told.
@@ -603,6 +607,35 @@ async fn decoded(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
     })
 }
 
+/// Whether an interaction may change something, so that its record must be durable before its answer.
+fn changes(call: &Call) -> bool {
+    match call {
+        Call::Create(_)
+        | Call::Update(_)
+        | Call::ConditionalUpdate(_)
+        | Call::Patch(_)
+        | Call::ConditionalPatch(_)
+        | Call::Delete(_)
+        | Call::ConditionalDelete(_)
+        | Call::Bundle => true,
+        Call::Operation { by_post, .. } => *by_post,
+        Call::Capabilities
+        | Call::Read(_)
+        | Call::VersionRead(..)
+        | Call::History(_)
+        | Call::Search(_) => false,
+    }
+}
+
+fn unaudited(error: AuditUnavailable) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        IssueCode::NoStore,
+        format!("{error}; without it nothing is shown"),
+    )
+    .with_header(header::RETRY_AFTER, "5")
+}
+
 fn too_large() -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -617,7 +650,7 @@ fn busy(text: &str) -> Problem {
 }
 
 /// The client's id of a request where it can be written anywhere, or one of ours.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let plain = |text: &&str| {
         (1..=128).contains(&text.len())
@@ -626,6 +659,13 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
     };
     given.filter(plain).map_or_else(|| new_id().into(), Into::into)
+}
+
+/// The resource of a version's address below the base.
+fn key_of_address(address: &str) -> Option<ResourceKey> {
+    let (resource_type, rest) = address.split_once('/')?;
+    let (id, _) = rest.split_once('/')?;
+    Some(ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() })
 }
 
 /// What the audit is told of an interaction.

@@ -156,7 +156,9 @@ impl Listening {
         let filter = self.principal.require("Subscription", Permission::Read).map_err(|_| NONE)?;
         if let Some(filter) = filter {
             let key = ResourceKey { resource_type: "Subscription".to_owned(), id: id.to_owned() };
-            self.service.meets(&key, filter).await.map_err(|_| NONE)?;
+            if !self.service.key_fits(&filter, &key).await.map_err(|_| NONE)? {
+                return Err(NONE);
+            }
         }
         let subscription = self.subscriptions.subscription(id).ok_or(NONE)?;
         if !matches!(subscription.channel, Channel::WebSocket) {
