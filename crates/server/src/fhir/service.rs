@@ -19,7 +19,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::Registry;
-use pipehat_store::datastore::Datastore;
+use pipehat_store::datastore::{Datastore, ResourceKey};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::access::{Access, AccessRequest, Principal};
@@ -138,7 +138,12 @@ impl FhirService {
         self.parameters.registry().is_resource_type(name)
     }
 
-    async fn serve(&self, parts: Parts, peer: Option<SocketAddr>, body: Body) -> Response {
+    pub(super) async fn serve(
+        &self,
+        parts: Parts,
+        peer: Option<SocketAddr>,
+        body: Body,
+    ) -> Response {
         let request_id = request_id(&parts.headers);
         if let Some(response) = render::preflight(&parts, &self.options.origins) {
             return response;
@@ -239,7 +244,11 @@ impl FhirService {
         let call = call(&parts.method, path, |name| self.knows(name));
         // Clients learn here how to sign in; it says nothing of patients.
         let open = matches!(call, Ok(Call::Capabilities));
-        let principal = if open {
+        // Requests that come by HTTP have no such extension.
+        let own = parts.extensions.get::<super::access::Principal>().cloned();
+        let principal = if let Some(own) = own {
+            own
+        } else if open {
             super::access::Principal {
                 client: "anybody".into(),
                 scopes: super::access::Scopes::Some(Arc::new([])),
@@ -346,7 +355,14 @@ impl FhirService {
             Ok(answer) => answer.status,
             Err(problem) => problem.status(),
         };
-        self.record(fact(request, status)).await?;
+        let mut fact = fact(request, status);
+        if fact.resource.is_none()
+            && let Ok(answer) = &result
+        {
+            // What was created, or found by a condition.
+            fact.resource = answer.location.as_deref().and_then(key_of_address);
+        }
+        self.record(fact).await?;
         result
     }
 
@@ -643,6 +659,13 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
     };
     given.filter(plain).map_or_else(|| new_id().into(), Into::into)
+}
+
+/// The resource of a version's address below the base.
+fn key_of_address(address: &str) -> Option<ResourceKey> {
+    let (resource_type, rest) = address.split_once('/')?;
+    let (id, _) = rest.split_once('/')?;
+    Some(ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() })
 }
 
 /// What the audit is told of an interaction.

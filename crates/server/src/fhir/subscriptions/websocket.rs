@@ -156,8 +156,7 @@ impl Listening {
         let filter = self.principal.require("Subscription", Permission::Read).map_err(|_| NONE)?;
         if let Some(filter) = filter {
             let key = ResourceKey { resource_type: "Subscription".to_owned(), id: id.to_owned() };
-            let standing = self.service.datastore.read(&key).await.ok().flatten().ok_or(NONE)?;
-            if !self.service.version_fits(&filter, &standing).await.map_err(|_| NONE)? {
+            if !self.service.key_fits(&filter, &key).await.map_err(|_| NONE)? {
                 return Err(NONE);
             }
         }
