@@ -11,7 +11,7 @@ use pipehat_server::{
 };
 
 use crate::admin::Admin;
-use crate::commands::project::{DataArguments, show};
+use crate::commands::project::{DataArguments, must_exist, show};
 use crate::exit::Failure;
 use crate::terminal::Terminal;
 
@@ -41,6 +41,7 @@ impl ResourceStore {
             return Ok(Self::Running(admin));
         }
         let Some(loaded_project) = loaded.project else {
+            must_exist(project)?;
             show(&loaded.diagnostics, terminal);
             return Err(Failure::could_not(format!(
                 "no Pipehat runs on {}, and the project in {} that says where its datastore is can't be read; \

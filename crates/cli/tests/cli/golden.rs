@@ -342,7 +342,7 @@ fn datastore() {
             &["datastore", "verify", "--help"],
             &["datastore", "export", "--type", "patient"],
             &["datastore", "import", "no-such-file.ndjson"],
-            &["datastore", "stats"],
+            &["datastore", "stats", "--project", "no-such-folder"],
         ],
     );
 }
