@@ -1,7 +1,10 @@
 //! The datastore of a node: opened, served, its search parameters followed.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use pipehat_connectors::FhirDatastore;
 use pipehat_engine::project::{DatastoreSettings, StorePlace};
 use pipehat_store::datastore::{
     BodyKey, Datastore, DatastoreError, PostgresDatastore, PostgresLocation, SqliteDatastore,
@@ -13,8 +16,8 @@ use pipehat_store::audit::{AuditError, AuditLog};
 use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
 use crate::environment::ProcessEnvironment;
 use crate::fhir::{
-    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, SearchParameters,
-    StartSubscriptionsError, SubscriptionOptions, Subscriptions,
+    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
+    SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
 
@@ -154,6 +157,11 @@ impl NodeDatastore {
     /// The routes of the API and of its access.
     pub(crate) fn router(&self) -> axum::Router {
         self.service.router().merge(self.access.router())
+    }
+
+    /// It as the channels of this process see it.
+    pub(crate) fn local(&self, address: SocketAddr, notes: PathBuf) -> Arc<dyn FhirDatastore> {
+        Arc::new(LocalDatastore::new(Arc::clone(&self.service), address, notes))
     }
 
     /// Follows the SearchParameter resources until the node stops.

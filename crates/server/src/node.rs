@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use pipehat_connectors::FhirDatastore;
 use pipehat_engine::project::{Compression as ProjectCompression, Project};
 use pipehat_engine::{Engine, EngineError, EngineOptions};
 use pipehat_journal::{Compression, FileJournal, KeyRing, OpenError, OpenOptions, Recovery};
@@ -118,6 +119,8 @@ pub(crate) struct Shared {
     /// The latest refused change, as shown to people.
     pub(crate) refused: std::sync::Mutex<Option<String>>,
     pub(crate) stop: CancellationToken,
+    /// The datastore, for channels that are added while the node runs.
+    pub(crate) local_fhir: Option<Arc<dyn FhirDatastore>>,
 }
 
 impl Node {
@@ -136,6 +139,19 @@ impl Node {
         let address = listener
             .local_addr()
             .map_err(|source| NodeError::Listen { address: LISTEN, source })?;
+        let token = api::new_token();
+        let datastore = match &project.settings.datastore {
+            None => None,
+            Some(settings) => {
+                let keys = datastore_keys(key.as_ref(), token.clone())?;
+                Some(NodeDatastore::open(settings, &data, keys).await?)
+            }
+        };
+        // Before the channels start: they may have something for it.
+        let local_fhir = datastore.as_ref().map(|datastore| datastore.local(address, data.feeds()));
+        if let Some(local) = &local_fhir {
+            project.local_fhir.open(Arc::clone(local));
+        }
         let engine = Engine::start(
             EngineOptions {
                 data: data.root().to_owned(),
@@ -163,14 +179,6 @@ impl Node {
         } else {
             (None, None)
         };
-        let token = api::new_token();
-        let datastore = match &project.settings.datastore {
-            None => None,
-            Some(settings) => {
-                let keys = datastore_keys(key.as_ref(), token.clone())?;
-                Some(NodeDatastore::open(settings, &data, keys).await?)
-            }
-        };
         let shared = Arc::new(Shared {
             engine,
             search,
@@ -183,6 +191,7 @@ impl Node {
             applying: Mutex::new(()),
             refused: std::sync::Mutex::new(None),
             stop: CancellationToken::new(),
+            local_fhir,
         });
         let access = AdminAccess {
             url: format!("http://{address}"),

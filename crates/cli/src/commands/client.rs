@@ -166,8 +166,10 @@ impl WithKeys {
         if size > KEYS_BYTES_MAX {
             return Err(wrong(format!("a key set has at most {KEYS_BYTES_MAX} bytes")));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        read_keys(&text).map(Some).map_err(|error| wrong(error.to_string()))
+        let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        read_keys(&String::from_utf8_lossy(&text))
+            .map(Some)
+            .map_err(|error| wrong(error.to_string()))
     }
 }
 

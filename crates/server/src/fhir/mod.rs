@@ -26,6 +26,7 @@ mod coding;
 mod conditions;
 mod everything;
 mod history;
+mod local;
 mod meta;
 mod negotiation;
 mod operation;
@@ -56,6 +57,7 @@ pub use access::{
     TokenAccess,
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
+pub use local::LocalDatastore;
 pub use parameters::SearchParameters;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};
 pub use subscriptions::{
