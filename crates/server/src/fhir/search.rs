@@ -89,8 +89,9 @@ impl FhirService {
         };
         let mut query = request.query.clone();
         query.retain(|name, _| name != AFTER);
-        let parsed = Search::parse(&types, query.pairs(), &registry, &options)
+        let mut parsed = Search::parse(&types, query.pairs(), &registry, &options)
             .map_err(|problems| refused(&problems))?;
+        pass_over_events(&mut parsed.search, &query);
         let visible = self.visible_types(request, &parsed.search.resource_types)?;
         Ok(AskedPage::new(request, path, parsed, visible))
     }
@@ -165,6 +166,15 @@ impl FhirService {
         // A client changes only what is its own.
         search.filters.extend(scope);
         Ok(search)
+    }
+}
+
+/// `_revinclude=*` brings all that refers to what is found but the audit, which is found by a search of its own. One
+/// that names AuditEvent stays, and is refused by whoever can't do it.
+fn pass_over_events(search: &mut Search, query: &Query) {
+    let event = |name: &str| name.split(':').next() == Some("AuditEvent");
+    if !query.pairs().iter().any(|(_, value)| event(value)) {
+        search.includes.retain(|include| include.source != "AuditEvent");
     }
 }
 
