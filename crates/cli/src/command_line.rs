@@ -6,7 +6,7 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, completions, demo, dictionary, generate, journal, listen, mask, message,
+    bench, check, client, completions, demo, dictionary, generate, journal, listen, mask, message,
     messages, new, profile, prove, retry, send, status, test, token, up,
 };
 use crate::exit::{Exit, Failure};
@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Up(up::Arguments),
     #[command(display_order = order::RUN + 1)]
     Demo(demo::Arguments),
+    #[command(display_order = order::RUN + 2)]
+    Client(client::Arguments),
     #[command(display_order = order::LOOK)]
     Status(status::Arguments),
     #[command(display_order = order::LOOK + 1)]
@@ -128,6 +130,7 @@ impl Command {
         match self {
             Self::New(arguments) => arguments.run(terminal),
             Self::Check(arguments) => arguments.run(terminal),
+            Self::Client(arguments) => arguments.run(terminal),
             Self::Profile(arguments) => arguments.run(terminal),
             Self::Test(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),

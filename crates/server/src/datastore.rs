@@ -8,6 +8,9 @@ use pipehat_store::datastore::{
 };
 use tokio_util::sync::CancellationToken;
 
+use pipehat_store::audit::{AuditError, AuditLog};
+
+use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
 use crate::environment::ProcessEnvironment;
 use crate::fhir::{Access, AuditTrail, FhirOptions, FhirService, SearchParameters};
 use crate::installation::DataDirectory;
@@ -24,6 +27,12 @@ pub enum OpenDatastoreError {
     /// It can't be opened.
     #[error("the FHIR datastore can't be opened")]
     Open(#[from] DatastoreError),
+    /// No randomness.
+    #[error("the system has no randomness")]
+    Random,
+    /// The audit log can't be opened.
+    #[error("the audit log can't be opened")]
+    Audit(#[from] AuditError),
     /// The secret with its address is not there.
     #[error(
         "`datastore: {{ store: secret:{name} }}`: there is no such secret; set the variable \
@@ -36,10 +45,26 @@ pub enum OpenDatastoreError {
     },
 }
 
+/// The secrets of an installation that its datastore needs.
+pub(crate) struct DatastoreKeys {
+    /// Seals resources.
+    pub(crate) body: BodyKey,
+    /// Seals what the audit says of searches.
+    pub(crate) audit: BodyKey,
+    /// Marks the groups of the audit.
+    pub(crate) audit_chain: [u8; 32],
+    /// Signs access tokens.
+    pub(crate) tokens: [u8; 32],
+    /// Opens everything: the token of the admin API.
+    pub(crate) admin_token: String,
+}
+
 /// The datastore of a node.
 pub(crate) struct NodeDatastore {
     /// The API over it.
     pub(crate) service: Arc<FhirService>,
+    /// Who may use it.
+    pub(crate) access: Arc<AccessService>,
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
 }
@@ -49,10 +74,9 @@ impl NodeDatastore {
     pub(crate) async fn open(
         settings: &DatastoreSettings,
         data: &DataDirectory,
-        key: BodyKey,
-        access: Arc<dyn Access>,
-        audit: Arc<dyn AuditTrail>,
+        keys: DatastoreKeys,
     ) -> Result<Self, OpenDatastoreError> {
+        let key = keys.body;
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
         let rules = parameters.rules();
@@ -78,14 +102,42 @@ impl NodeDatastore {
         };
         let options =
             FhirOptions { base: settings.base.clone(), origins: settings.origins.clone() };
-        let service = FhirService::new(
-            Arc::clone(&datastore),
+        let path = data.audit();
+        let open = move || AuditLog::open(&path, keys.audit, keys.audit_chain);
+        let opened = tokio::task::spawn_blocking(open).await;
+        let log = Arc::new(opened.map_err(|_| DatastoreError::Closed)??);
+        let register = Arc::new(ClientRegister::new(data.clients()));
+        let settings = AccessSettings {
+            token_secret: keys.tokens,
+            admin_token: keys.admin_token,
+            base: settings.base.clone(),
+            origins: settings.origins.clone(),
+        };
+        let access = Arc::new(AccessService::new(
+            settings,
+            Arc::clone(&register),
             Arc::clone(&parameters),
-            access,
-            audit,
+            Arc::clone(&log),
+        ));
+        let events = AuditEvents::new(
+            Arc::clone(&datastore),
+            Arc::clone(&log),
+            Arc::clone(&parameters),
+            base.to_owned(),
+        );
+        let service = FhirService::new(
+            Arc::new(events),
+            Arc::clone(&parameters),
+            Arc::clone(&access) as Arc<dyn Access>,
+            Arc::new(LogTrail::new(log, register)) as Arc<dyn AuditTrail>,
             options,
         );
-        Ok(Self { service: Arc::new(service), datastore, parameters })
+        Ok(Self { service: Arc::new(service), access, datastore, parameters })
+    }
+
+    /// The routes of the API and of its access.
+    pub(crate) fn router(&self) -> axum::Router {
+        self.service.router().merge(self.access.router())
     }
 
     /// Follows the SearchParameter resources until the node stops.

@@ -115,6 +115,16 @@ impl DataDirectory {
         self.root.join("datastore.sqlite")
     }
 
+    /// The file of the audit log.
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit.sqlite")
+    }
+
+    /// The file of the clients of the FHIR API.
+    pub fn clients(&self) -> PathBuf {
+        self.root.join("clients.json")
+    }
+
     /// The file that tells the command line where the API is and the token it needs.
     pub fn admin_file(&self) -> PathBuf {
         self.root.join("admin.json")
@@ -254,7 +264,7 @@ impl DataDirectory {
 }
 
 /// Replaces a file by one that only its owner may read.
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let _ = fs::remove_file(&temporary);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;

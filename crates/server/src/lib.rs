@@ -6,6 +6,7 @@
 //! Every call needs the token that a start writes beside the data, readable by its owner only;
 //! health and readiness need none and say nothing but that.
 
+pub mod access;
 mod api;
 mod codes;
 mod datastore;

@@ -18,8 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, AdminAccess};
-use crate::datastore::{NodeDatastore, OpenDatastoreError};
-use crate::fhir::{NoAudit, TokenAccess};
+use crate::datastore::{DatastoreKeys, NodeDatastore, OpenDatastoreError};
 use crate::indexer::{IndexPaths, Indexer};
 use crate::installation::{DataDirectory, InstallationError};
 use crate::reload::{self, ProjectLook};
@@ -166,12 +165,8 @@ impl Node {
         let datastore = match &project.settings.datastore {
             None => None,
             Some(settings) => {
-                let access = Arc::new(TokenAccess::new(token.clone()));
-                let body_key = body_key(key.as_ref());
-                Some(
-                    NodeDatastore::open(settings, &data, body_key, access, Arc::new(NoAudit))
-                        .await?,
-                )
+                let keys = datastore_keys(key.as_ref(), token.clone())?;
+                Some(NodeDatastore::open(settings, &data, keys).await?)
             }
         };
         let shared = Arc::new(Shared {
@@ -198,7 +193,7 @@ impl Node {
                 "the admin API's address could not be written; the command line will not find it"
             );
         }
-        let fhir = datastore.as_ref().map(|datastore| datastore.service.router());
+        let fhir = datastore.as_ref().map(NodeDatastore::router);
         let serves_fhir = fhir.is_some();
         let mut tasks = vec![tokio::spawn(api::serve(Arc::clone(&shared), listener, fhir))];
         if let Some(datastore) = datastore {
@@ -308,9 +303,28 @@ pub(crate) fn index_keys(key: Option<&KeyRing>) -> IndexKeys {
     }
 }
 
-/// Unsealed data has resources that are not sealed by a secret either.
-fn body_key(key: Option<&KeyRing>) -> BodyKey {
-    BodyKey::new(1, key.map_or([0; 32], |key| key.derive("datastore body")))
+/// Unsealed data has resources and an audit that are not sealed by a secret either. Its tokens are: they hold until the
+/// next start.
+fn datastore_keys(
+    key: Option<&KeyRing>,
+    admin_token: String,
+) -> Result<DatastoreKeys, OpenDatastoreError> {
+    let secret = |purpose| key.map_or([0; 32], |key| key.derive(purpose));
+    let tokens = match key {
+        Some(key) => key.derive("access tokens"),
+        None => {
+            let mut random = [0; 32];
+            getrandom::fill(&mut random).map_err(|_| OpenDatastoreError::Random)?;
+            random
+        }
+    };
+    Ok(DatastoreKeys {
+        body: BodyKey::new(1, secret("datastore body")),
+        audit: BodyKey::new(1, secret("audit query")),
+        audit_chain: secret("audit chain"),
+        tokens,
+        admin_token,
+    })
 }
 
 async fn listen(project: &Project, asked: Option<SocketAddr>) -> Result<TcpListener, NodeError> {

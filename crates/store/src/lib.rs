@@ -13,6 +13,7 @@
 //!   how often each was applied.
 //! - One search does a bounded amount of work; what it did not reach, the next page does.
 
+pub mod audit;
 mod change;
 #[cfg(test)]
 mod contract;

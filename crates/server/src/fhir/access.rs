@@ -93,6 +93,8 @@ pub enum AccessRefusal {
         /// After how many seconds to try again.
         retry_after: u32,
     },
+    /// Nobody is let in now: the audit can't be written (503).
+    Unavailable,
 }
 
 impl From<AccessRefusal> for Problem {
@@ -101,7 +103,7 @@ impl From<AccessRefusal> for Problem {
             AccessRefusal::Unauthorized { challenge } => Self::new(
                 StatusCode::UNAUTHORIZED,
                 IssueCode::Login,
-                "this needs credentials: send `Authorization: Bearer …`",
+                "this needs credentials: a token (`Authorization: Bearer …`, from /oauth2/token) or a client's id and secret (`Authorization: Basic …`)",
             )
             .with_header(http::header::WWW_AUTHENTICATE, challenge),
             AccessRefusal::Forbidden => Self::new(
@@ -109,12 +111,18 @@ impl From<AccessRefusal> for Problem {
                 IssueCode::Forbidden,
                 "this client may not do that",
             ),
+            AccessRefusal::Unavailable => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                IssueCode::NoStore,
+                "the audit can't be written; without it nothing is shown or changed",
+            )
+            .with_header(http::header::RETRY_AFTER, "5"),
             AccessRefusal::TooMany { retry_after } => {
                 let seconds = if retry_after > 10 { "60" } else { "5" };
                 Self::new(
                     StatusCode::TOO_MANY_REQUESTS,
                     IssueCode::Throttled,
-                    "this client asks too often; slow down",
+                    "too many wrong credentials came from there; try again later",
                 )
                 .with_header(http::header::RETRY_AFTER, seconds)
             }

@@ -21,6 +21,11 @@ pub trait AuditTrail: Send + Sync {
     /// Records one access, before its answer goes out. What was refused is told, too; each entry of a batch on
     /// its own.
     fn record<'a>(&'a self, fact: AuditFact) -> Recorded<'a>;
+
+    /// Waits until everything recorded before is durable: asked before the answer to a change goes out.
+    fn settle<'a>(&'a self) -> Recorded<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// One access.

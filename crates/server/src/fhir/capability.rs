@@ -3,6 +3,8 @@
 use pipehat_resource::json::{Object, Value};
 use pipehat_resource::search::{Parameter, Registry};
 
+use crate::access::root_of;
+
 use super::conditions::instant;
 
 /// The interactions that every type has.
@@ -19,8 +21,8 @@ const TYPE_INTERACTIONS: [&str; 9] = [
 ];
 
 /// Interactions of types that nobody changes through the API.
-const UNCHANGED_INTERACTIONS: [&str; 6] =
-    ["read", "vread", "history-instance", "history-type", "create", "search-type"];
+const UNCHANGED_INTERACTIONS: [&str; 5] =
+    ["read", "vread", "history-instance", "history-type", "search-type"];
 
 /// The base of the definitions of R4's operations.
 const OPERATIONS: &str = "http://hl7.org/fhir/OperationDefinition/";
@@ -64,7 +66,7 @@ fn rest(registry: &Registry, about: About<'_>) -> Value {
     let interactions = ["transaction", "batch", "search-system", "history-system"];
     object([
         ("mode", "server".into()),
-        ("security", security(about.cors)),
+        ("security", security(about.base, about.cors)),
         ("resource", resources.into()),
         ("interaction", codes(&interactions)),
         (
@@ -74,10 +76,30 @@ fn rest(registry: &Registry, about: About<'_>) -> Value {
     ])
 }
 
-fn security(cors: bool) -> Value {
+/// Where tokens come from, also as SMART wrote it before it had a discovery document of its own.
+fn security(base: &str, cors: bool) -> Value {
+    let service = object([
+        ("system", "http://terminology.hl7.org/CodeSystem/restful-security-service".into()),
+        ("code", "SMART-on-FHIR".into()),
+    ]);
+    let token = object([
+        ("url", "token".into()),
+        ("valueUri", format!("{}/oauth2/token", root_of(base)).into()),
+    ]);
+    let addresses = object([
+        ("url", "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris".into()),
+        ("extension", Value::Array(vec![token])),
+    ]);
     object([
+        ("extension", Value::Array(vec![addresses])),
         ("cors", cors.into()),
-        ("description", "Every call but this one needs a bearer token.".into()),
+        ("service", Value::Array(vec![object([("coding", Value::Array(vec![service]))])])),
+        (
+            "description",
+            "Every call but this one needs a token from /oauth2/token (client_credentials), or a \
+             client's id and secret (HTTP Basic)."
+                .into(),
+        ),
     ])
 }
 
@@ -99,7 +121,7 @@ fn resource(registry: &Registry, name: &str) -> Value {
     resource.set("versioning", if changes { "versioned-update" } else { "versioned" }.into());
     resource.set("readHistory", true.into());
     resource.set("updateCreate", changes.into());
-    resource.set("conditionalCreate", true.into());
+    resource.set("conditionalCreate", changes.into());
     resource.set("conditionalRead", "full-support".into());
     resource.set("conditionalUpdate", changes.into());
     resource.set("conditionalDelete", if changes { "single" } else { "not-supported" }.into());

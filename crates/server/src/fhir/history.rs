@@ -1,10 +1,10 @@
 //! history of a resource, of a type and of everything (FHIR R4 §3.1.0.10).
 
 use pipehat_resource::outcome::IssueCode;
-use pipehat_resource::search::parse_date;
+use pipehat_resource::search::{Filter, parse_date};
 use pipehat_store::datastore::{ChangeNumber, HistoryQuery, HistoryScope};
 
-use super::access::{Allowed, Permission};
+use super::access::{AccessRefusal, Permission};
 use super::answer::Answer;
 use super::bundle::{BundleWriter, Link};
 use super::paging::{PAGE_MAX, count, page_link};
@@ -24,7 +24,7 @@ impl FhirService {
         request: &Request,
         scope: &HistoryScope,
     ) -> Result<Answer, Problem> {
-        self.may_see(request, scope).await?;
+        let filter = self.may_see(request, scope)?;
         let asked = Asked::read(request)?;
         if asked.limit == 0 {
             let links = [self.history_link(request, scope, "self", None)];
@@ -49,13 +49,27 @@ impl FhirService {
         let more = versions.len() > asked.limit;
         versions.truncate(asked.limit);
         let first_page = asked.before.is_none();
+        let last = versions.last().map(|version| version.change).filter(|_| more);
+        if let Some(filter) = filter {
+            let mut visible = Vec::with_capacity(versions.len());
+            for version in versions {
+                if self.version_fits(&filter, &version).await? {
+                    visible.push(version);
+                }
+            }
+            versions = visible;
+            let of_one = matches!(scope, HistoryScope::Resource(_));
+            if versions.is_empty() && of_one && first_page && !more {
+                return Err(AccessRefusal::Forbidden.into());
+            }
+        }
         let total = u64::try_from(versions.len()).ok().filter(|_| first_page && !more);
         let mut links = vec![self.history_link(request, scope, "self", asked.before)];
         if !first_page {
             links.push(self.history_link(request, scope, "first", None));
         }
-        if let Some(last) = versions.last().filter(|_| more) {
-            links.push(self.history_link(request, scope, "next", Some(last.change)));
+        if let Some(last) = last {
+            links.push(self.history_link(request, scope, "next", Some(last)));
         }
         let mut bundle =
             BundleWriter::new("history", &new_id(), request.setting.now, total, &links);
@@ -66,23 +80,15 @@ impl FhirService {
         Ok(Answer::text(bundle.finish()))
     }
 
-    /// A client that sees only a part of a type can't read its history: versions of before are not indexed.
-    async fn may_see(&self, request: &Request, scope: &HistoryScope) -> Result<(), Problem> {
+    /// What versions must meet to be shown: each as it was, so that a patient who moved is seen by each facility for
+    /// the time there. The history of everything is for those who see everything.
+    fn may_see(&self, request: &Request, scope: &HistoryScope) -> Result<Option<Filter>, Problem> {
         let principal = &request.setting.principal;
-        let forbidden = || Problem::from(super::access::AccessRefusal::Forbidden);
         match scope {
-            HistoryScope::All if principal.sees_all() => Ok(()),
-            HistoryScope::All => Err(forbidden()),
-            HistoryScope::Type(name) => match principal.allowed(name, Permission::Search) {
-                Allowed::All => Ok(()),
-                Allowed::Where(_) | Allowed::Nothing => Err(forbidden()),
-            },
-            HistoryScope::Resource(key) => {
-                match principal.require(&key.resource_type, Permission::Read)? {
-                    Some(filter) => self.meets(key, filter).await,
-                    None => Ok(()),
-                }
-            }
+            HistoryScope::All if principal.sees_all() => Ok(None),
+            HistoryScope::All => Err(AccessRefusal::Forbidden.into()),
+            HistoryScope::Type(name) => principal.require(name, Permission::Search),
+            HistoryScope::Resource(key) => principal.require(&key.resource_type, Permission::Read),
         }
     }
 

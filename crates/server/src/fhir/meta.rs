@@ -59,12 +59,12 @@ impl FhirService {
         for _ in 0..TRIES_MAX {
             let found = self.visible(request, key, None).await?;
             let mut resource = resource_of(&found)?;
-            self.fits(scope.as_ref(), &resource)?;
+            self.fits(scope.as_ref(), &resource).await?;
             if !change(&mut resource, given, name == "meta-add") {
                 return Ok(Answer::made(&shown(&found)?));
             }
             self.check(&resource, None)?;
-            self.fits(scope.as_ref(), &resource)?;
+            self.fits(scope.as_ref(), &resource).await?;
             let interaction = Interaction::Update {
                 resource,
                 precondition: Precondition::Version(found.version),

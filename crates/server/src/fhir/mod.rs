@@ -43,7 +43,12 @@ mod service;
 mod shape;
 mod transaction;
 mod validate;
+mod visibility;
 mod write;
+
+pub(crate) use conditions::instant;
+pub(crate) use render::{common_headers, preflight};
+pub(crate) use service::request_id;
 
 pub use access::{
     Access, AccessRefusal, AccessRequest, Decision, Permission, Principal, Scope, Scopes,

@@ -121,6 +121,9 @@ impl From<DatastoreError> for Problem {
             DatastoreError::SearchTooLong { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, IssueCode::TooCostly, error.to_string())
             }
+            DatastoreError::NotSupported(_) => {
+                Self::bad_request(IssueCode::NotSupported, error.to_string())
+            }
             DatastoreError::Page => Self::bad_request(IssueCode::Value, error.to_string()),
             DatastoreError::Closed => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -2,8 +2,7 @@
 
 use http::StatusCode;
 use pipehat_resource::outcome::IssueCode;
-use pipehat_resource::search::{Filter, Search};
-use pipehat_store::datastore::{ResourceKey, SearchRequest, StoredVersion};
+use pipehat_store::datastore::{ResourceKey, StoredVersion};
 
 use super::access::{AccessRefusal, Permission};
 use super::address::version_number;
@@ -54,22 +53,12 @@ impl FhirService {
         if found.body.is_none() {
             return Err(gone(&found));
         }
-        if let Some(filter) = filter {
-            self.meets(key, filter).await?;
+        if let Some(filter) = filter
+            && !self.version_fits(&filter, &found).await?
+        {
+            return Err(AccessRefusal::Forbidden.into());
         }
         Ok(found)
-    }
-
-    /// Whether what stands under `key` now meets a scope's filter. What does not is as if it were not there.
-    pub(super) async fn meets(&self, key: &ResourceKey, filter: Filter) -> Result<(), Problem> {
-        let search = Search {
-            resource_types: vec![key.resource_type.clone()],
-            filters: vec![Filter::Id(vec![key.id.clone()]), filter],
-            ..Search::default()
-        };
-        let request = SearchRequest { search, visible: Vec::new(), limit: 1, after: None };
-        let page = self.datastore.search(&request).await?;
-        if page.matches.is_empty() { Err(AccessRefusal::Forbidden.into()) } else { Ok(()) }
     }
 
     /// A version as it goes out: not at all where the client has it, as bytes where a Binary's are wanted.

@@ -148,7 +148,7 @@ async fn finish(
 }
 
 /// Headers of every response.
-pub(super) fn common_headers(
+pub(crate) fn common_headers(
     headers: &mut HeaderMap,
     request_id: &str,
     parts: &Parts,
@@ -169,7 +169,7 @@ pub(super) fn common_headers(
 }
 
 /// The answer to a browser that asks whether it may ask (CORS), where its origin is one that may.
-pub(super) fn preflight(parts: &Parts, origins: &[String]) -> Option<Response> {
+pub(crate) fn preflight(parts: &Parts, origins: &[String]) -> Option<Response> {
     if parts.method != Method::OPTIONS
         || !parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
     {

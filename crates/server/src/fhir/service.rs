@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::access::{Access, AccessRequest};
 use super::address::{Call, OperationScope, SearchScope, call};
 use super::answer::Answer;
-use super::audit::{AuditFact, AuditTrail};
+use super::audit::{AuditFact, AuditTrail, AuditUnavailable};
 use super::capability;
 use super::coding;
 use super::conditions::Conditions;
@@ -198,13 +198,17 @@ impl FhirService {
     }
 
     async fn outermost(&self, request: &Request) -> Result<Answer, Problem> {
-        match request.call {
+        let result = match request.call {
             Call::Bundle => {
                 let result = self.bundle(request).await;
                 self.told(request, result).await
             }
             _ => self.audited(request).await,
+        };
+        if changes(&request.call) {
+            self.audit.settle().await.map_err(unaudited)?;
         }
+        result
     }
 
     /// Everything that the head of a request says.
@@ -332,14 +336,7 @@ impl FhirService {
     }
 
     async fn record(&self, fact: AuditFact) -> Result<(), Problem> {
-        self.audit.record(fact).await.map_err(|error| {
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                IssueCode::NoStore,
-                format!("{error}; without it nothing is shown"),
-            )
-            .with_header(header::RETRY_AFTER, "5")
-        })
+        self.audit.record(fact).await.map_err(unaudited)
     }
 
     async fn perform(&self, request: &Request) -> Result<Answer, Problem> {
@@ -518,6 +515,35 @@ async fn decoded(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
     })
 }
 
+/// Whether an interaction may change something, so that its record must be durable before its answer.
+fn changes(call: &Call) -> bool {
+    match call {
+        Call::Create(_)
+        | Call::Update(_)
+        | Call::ConditionalUpdate(_)
+        | Call::Patch(_)
+        | Call::ConditionalPatch(_)
+        | Call::Delete(_)
+        | Call::ConditionalDelete(_)
+        | Call::Bundle => true,
+        Call::Operation { by_post, .. } => *by_post,
+        Call::Capabilities
+        | Call::Read(_)
+        | Call::VersionRead(..)
+        | Call::History(_)
+        | Call::Search(_) => false,
+    }
+}
+
+fn unaudited(error: AuditUnavailable) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        IssueCode::NoStore,
+        format!("{error}; without it nothing is shown"),
+    )
+    .with_header(header::RETRY_AFTER, "5")
+}
+
 fn too_large() -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -532,7 +558,7 @@ fn busy(text: &str) -> Problem {
 }
 
 /// The client's id of a request where it can be written anywhere, or one of ours.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let plain = |text: &&str| {
         (1..=128).contains(&text.len())

@@ -94,12 +94,14 @@ impl FhirService {
         let request = &entry.request;
         let full_url = entry.full_url.clone();
         let (what, interaction) = match &request.call {
-            Call::Create(name) => ("created", self.create_interaction(request, name, full_url)?),
+            Call::Create(name) => {
+                ("created", self.create_interaction(request, name, full_url).await?)
+            }
             Call::Update(key) => {
                 ("updated", self.update_interaction(request, key, full_url).await?)
             }
             Call::ConditionalUpdate(name) => {
-                ("updated", self.conditional_update_interaction(request, name, full_url)?)
+                ("updated", self.conditional_update_interaction(request, name, full_url).await?)
             }
             Call::Patch(key) => ("patched", self.patch_interaction(request, key).await?),
             Call::ConditionalPatch(name) => {
@@ -154,7 +156,9 @@ impl FhirService {
                 Ok(shown(request, answer))
             }
             Some(Part::Search(number, asked)) => match outcomes.get(number) {
-                Some(Outcome::Found(page)) => Ok(Answer::text(asked.bundle(request, page))),
+                Some(Outcome::Found(page)) => {
+                    self.told(request, Ok(Answer::text(asked.bundle(request, page)))).await
+                }
                 _ => Err(unanswered()),
             },
             Some(Part::Interaction(number, what)) => {

@@ -4,9 +4,10 @@ use http::{HeaderName, StatusCode};
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::patch::Patch;
-use pipehat_resource::search::{Filter, extract};
+use pipehat_resource::search::Filter;
 use pipehat_store::datastore::{
-    Applied, Group, Interaction, Outcome, Precondition, Refusal, ResourceKey, Rules, StoredVersion,
+    Applied, Group, Interaction, Outcome, Precondition, Refusal, ResourceKey, Rules, SearchRequest,
+    StoredVersion,
 };
 
 use super::access::{AccessRefusal, Permission};
@@ -29,7 +30,7 @@ const JSON_PATCH: &str = "application/json-patch+json";
 /// Where the criteria of a conditional interaction stand.
 const ADDRESS: &str = "the address";
 
-/// Types that only the server itself changes once they stand.
+/// Types that only the server itself makes: the audit is no one's to write.
 const NOT_CHANGED: [&str; 1] = ["AuditEvent"];
 
 impl FhirService {
@@ -39,23 +40,24 @@ impl FhirService {
         request: &Request,
         resource_type: &str,
     ) -> Result<Answer, Problem> {
-        let interaction = self.create_interaction(request, resource_type, None)?;
+        let interaction = self.create_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
         Ok(changed(request, &outcome, "created"))
     }
 
     /// What a create asks of the datastore.
-    pub(super) fn create_interaction(
+    pub(super) async fn create_interaction(
         &self,
         request: &Request,
         resource_type: &str,
         full_url: Option<String>,
     ) -> Result<Interaction, Problem> {
+        changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Create)?;
         let mut incoming = Incoming::read(request, resource_type)?;
         incoming.set_id(&new_id());
         let resource = self.validated(incoming)?;
-        self.fits(scope.as_ref(), &resource)?;
+        self.fits(scope.as_ref(), &resource).await?;
         let if_none_exist = match &request.conditions.if_none_exist {
             Some(query) => {
                 let scope = request.setting.principal.require(resource_type, Permission::Search)?;
@@ -117,7 +119,7 @@ impl FhirService {
             Some(_) => incoming.set_id(&key.id),
         }
         let resource = self.validated(incoming)?;
-        self.fits(scope.as_ref(), &resource)?;
+        self.fits(scope.as_ref(), &resource).await?;
         let precondition = match self.look(request, key, scope).await? {
             Look::NotNeeded => request.conditions.precondition()?,
             Look::At(version) => Precondition::Version(version.version),
@@ -132,13 +134,13 @@ impl FhirService {
         request: &Request,
         resource_type: &str,
     ) -> Result<Answer, Problem> {
-        let interaction = self.conditional_update_interaction(request, resource_type, None)?;
+        let interaction = self.conditional_update_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
         Ok(changed(request, &outcome, "updated"))
     }
 
     /// What a conditional update asks of the datastore.
-    pub(super) fn conditional_update_interaction(
+    pub(super) async fn conditional_update_interaction(
         &self,
         request: &Request,
         resource_type: &str,
@@ -148,7 +150,7 @@ impl FhirService {
         let scope = request.setting.principal.require(resource_type, Permission::Update)?;
         let incoming = Incoming::read(request, resource_type)?;
         let resource = self.validated(incoming)?;
-        self.fits(scope.as_ref(), &resource)?;
+        self.fits(scope.as_ref(), &resource).await?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
@@ -195,7 +197,7 @@ impl FhirService {
         let resource = resource_of(&found)?;
         let rules = self.parameters.rules();
         let resource = rules.patch(&resource, &patch).map_err(Problem::from)?;
-        self.fits(scope.as_ref(), &resource)?;
+        self.fits(scope.as_ref(), &resource).await?;
         Ok(Interaction::Update { resource, precondition, full_url: None })
     }
 
@@ -205,6 +207,20 @@ impl FhirService {
         request: &Request,
         resource_type: &str,
     ) -> Result<Answer, Problem> {
+        changeable(resource_type)?;
+        let scope = request.setting.principal.require(resource_type, Permission::Update)?;
+        if scope.is_some() {
+            // What it makes of which resource is to be looked at: first the one is found, then it is patched by its
+            // id, bound to the version that was looked at.
+            let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
+            let asked = SearchRequest { search, visible: Vec::new(), limit: 2, after: None };
+            let page = self.datastore.search(&asked).await?;
+            return match page.matches.as_slice() {
+                [] => Err(Refusal::NoneMatches.into()),
+                [one] => self.patch(request, &one.version.key).await,
+                _ => Err(Refusal::SeveralMatch.into()),
+            };
+        }
         let interaction = self.conditional_patch_interaction(request, resource_type)?;
         let outcome = self.apply_one(request, interaction).await?;
         Ok(changed(request, &outcome, "patched"))
@@ -330,25 +346,19 @@ impl FhirService {
                 (false, _) => Ok(Look::NotNeeded),
             };
         };
-        if let Some(scope) = scope {
-            self.meets(key, scope).await?;
+        if let Some(scope) = scope
+            && !self.version_fits(&scope, &found).await?
+        {
+            return Err(AccessRefusal::Forbidden.into());
         }
         match asked {
-            // It names another version, or none: the datastore refuses it.
-            Precondition::Version(version) if version != found.version => Ok(Look::NotNeeded),
+            // Refused here: until the datastore looks, it may be the version that stands there, unseen by us.
+            Precondition::Version(expected) if expected != found.version => {
+                let key = key.clone();
+                Err(Refusal::VersionConflict { key, expected, current: found.version }.into())
+            }
             Precondition::Absent => Ok(Look::NotNeeded),
             Precondition::Version(_) | Precondition::None => Ok(Look::At(found)),
-        }
-    }
-
-    /// Refuses a resource that is not the client's to write.
-    pub(super) fn fits(&self, scope: Option<&Filter>, resource: &Value) -> Result<(), Problem> {
-        let Some(scope) = scope else { return Ok(()) };
-        let entries = extract(resource, &self.parameters.registry(), "", 0);
-        match scope.matches(resource, &entries) {
-            Some(true) => Ok(()),
-            // `None`: it depends on others, which may not even be there yet.
-            Some(false) | None => Err(AccessRefusal::Forbidden.into()),
         }
     }
 }
@@ -441,9 +451,11 @@ pub(super) fn changeable(resource_type: &str) -> Result<(), Problem> {
         return Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             IssueCode::NotSupported,
-            format!("an {resource_type} can't be changed or deleted"),
+            format!(
+                "an {resource_type} is the server's own: it can't be created, changed or deleted"
+            ),
         )
-        .with_header(http::header::ALLOW, "GET, HEAD, POST"));
+        .with_header(http::header::ALLOW, "GET, HEAD"));
     }
     Ok(())
 }

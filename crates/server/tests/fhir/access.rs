@@ -92,7 +92,8 @@ async fn a_client_of_one_facility_stays_in_it() {
     server.get("/Patient/ours").await.expect(200);
     server.get("/Patient/theirs").await.refused(403, "forbidden");
     server.get("/Patient/theirs/_history").await.refused(403, "forbidden");
-    server.get("/Patient/_history").await.refused(403, "forbidden");
+    let history = server.get("/Patient/_history").await.expect(200);
+    assert_eq!(history.entries(), ["Patient/ours"]);
     assert_eq!(server.get("/Patient").await.expect(200).entries(), ["Patient/ours"]);
     assert_eq!(server.get("/Patient?_count=0").await.expect(200).value()["total"], 1);
     server.json("PUT /Patient/ours", &patient("ours", "theirs")).await.refused(403, "forbidden");

@@ -1,9 +1,11 @@
 //! The FHIR API, driven by HTTP requests through its real routes over a real datastore.
 
 mod access;
+mod audit_events;
 mod binary;
 mod bundles;
 mod conditions;
+mod facilities;
 mod failures;
 mod forms;
 mod harness;
@@ -11,4 +13,6 @@ mod history;
 mod operations;
 mod resources;
 mod searches;
+mod secured;
+mod signing_in;
 mod sturdy;

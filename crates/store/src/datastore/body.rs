@@ -53,7 +53,7 @@ impl fmt::Debug for BodyKey {
 
 /// A body can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum OpenError {
+pub(crate) enum OpenError {
     /// It is cut off, or of a format of later.
     #[error("a body has an unknown format")]
     Format,
@@ -66,7 +66,7 @@ pub(super) enum OpenError {
 }
 
 /// Seals and opens bodies.
-pub(super) struct Seal {
+pub(crate) struct Seal {
     key: BodyKey,
     salt: [u8; SALT_BYTES],
     cipher: Aes256Gcm,
@@ -75,7 +75,7 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    pub(super) fn new(key: BodyKey) -> Result<Self, getrandom::Error> {
+    pub(crate) fn new(key: BodyKey) -> Result<Self, getrandom::Error> {
         let mut salt = [0; SALT_BYTES];
         getrandom::fill(&mut salt)?;
         let cipher = session(&key, &salt);
@@ -88,7 +88,7 @@ impl Seal {
         })
     }
 
-    pub(super) fn seal(&self, key: &ResourceKey, version: u64, text: &str) -> Vec<u8> {
+    pub(crate) fn seal(&self, key: &ResourceKey, version: u64, text: &str) -> Vec<u8> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let compressed = (text.len() >= COMPRESSED_FROM)
             .then(|| lz4_flex::compress_prepend_size(text.as_bytes()))
@@ -113,7 +113,7 @@ impl Seal {
         sealed
     }
 
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         key: &ResourceKey,
         version: u64,

@@ -16,6 +16,9 @@ pub enum DatastoreError {
     /// A page is asked for that no such search of ours ended at: the request is at fault.
     #[error("the page can't be found; begin the search again")]
     Page,
+    /// This is not built: the request asks for it, and could do without.
+    #[error("{0}")]
+    NotSupported(&'static str),
     /// The database does not answer, or answers with an error.
     #[error("the datastore's database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),

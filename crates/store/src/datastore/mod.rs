@@ -11,7 +11,7 @@
 //!   the last one it saw misses nothing.
 
 mod apply;
-mod body;
+pub(crate) mod body;
 #[cfg(test)]
 mod contract;
 mod core;

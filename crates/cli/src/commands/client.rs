@@ -1,0 +1,299 @@
+//! `pipehat client`: who may use the FHIR API.
+//!
+//! Works on the register in the data directory itself, whether a Pipehat runs on it or not; one that runs sees the
+//! change at its next request.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use pipehat_engine::project::{Project, ProjectSettings};
+use pipehat_server::access::{
+    Client, ClientFile, NewClient, PublicKey, SmartScope, read_keys, read_scope, root_of,
+};
+use pipehat_server::{DataDirectory, ProcessEnvironment};
+
+use super::project::DataArguments;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Terminal, Tone, visible};
+
+/// Where the API listens when nothing says otherwise.
+const LISTEN: &str = "127.0.0.1:8103";
+
+/// A key set has some kilobytes.
+const KEYS_BYTES_MAX: u64 = 1024 * 1024;
+
+const EXAMPLES: &str = "\
+Examples:
+  pipehat client add lab --scope 'system/*.*'
+  pipehat client add portal --scope system/Patient.rs --scope system/Observation.rs
+  pipehat client add ward --scope 'system/Patient.cruds?organization=Organization/ward'
+  pipehat client add backend --scope 'system/*.rs' --jwks public-keys.json
+  pipehat client list
+  pipehat client rotate lab
+  pipehat client revoke lab
+
+A client signs in at /oauth2/token (client_credentials) and uses the token it gets for an hour, or sends its
+id and secret with each request (HTTP Basic). `pipehat client COMMAND --help` says more.";
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  pipehat client add lab --scope 'system/*.*' --data /var/lib/pipehat --json
+  pipehat client add ward --scope 'system/Patient.cruds?organization=Organization/ward'
+  pipehat client add backend --scope 'system/*.rs' --jwks public-keys.json
+
+A scope is `system/TYPE.INTERACTIONS`: a resource type or `*`, and a part of `cruds` (create, read, update,
+delete, search) or `read`, `write`, `*`. Search parameters behind `?` narrow it to resources that meet
+them: for reads, searches, histories and what is written, before and after.
+
+The secret is shown once and kept nowhere: put it where the client reads its secrets.";
+
+/// Say who may use the FHIR API, and for what
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add a client and print its id and secret
+    #[command(after_help = ADD_EXAMPLES)]
+    Add {
+        /// What people call it
+        #[arg(value_name = "NAME")]
+        name: String,
+
+        /// What it may do; several times for more
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<String>,
+
+        #[command(flatten)]
+        more: WithKeys,
+    },
+    /// List the clients
+    List {
+        /// Those that were revoked, too
+        #[arg(long)]
+        all: bool,
+
+        /// Print JSON, a client a line
+        #[arg(long)]
+        json: bool,
+
+        #[command(flatten)]
+        data: DataArguments,
+    },
+    /// Let a client in no longer, from this moment
+    Revoke {
+        /// Its id, or its name
+        #[arg(value_name = "CLIENT")]
+        client: String,
+
+        #[command(flatten)]
+        data: DataArguments,
+    },
+    /// Give a client a new secret; the old one and its tokens open nothing any more
+    Rotate {
+        /// Its id, or its name
+        #[arg(value_name = "CLIENT")]
+        client: String,
+
+        #[command(flatten)]
+        more: WithKeys,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct WithKeys {
+    /// Its public keys, a JSON Web Key Set: it signs in by private_key_jwt and has no secret
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    data: DataArguments,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        match self.action {
+            Action::Add { name, scopes, more } => {
+                let scopes = scopes_of(&scopes)?;
+                let keys = more.keys()?;
+                let data = more.data.find();
+                data.create().map_err(Failure::could_not)?;
+                let file = ClientFile::new(data.clients());
+                let added = file.add(&name, scopes, keys, &now()).map_err(Failure::could_not)?;
+                show(&added, &token_url(&data), more.json, terminal)?;
+            }
+            Action::List { all, json, data } => {
+                let file = ClientFile::new(data.find().clients());
+                let mut clients = file.list().map_err(Failure::could_not)?;
+                clients.retain(|client| all || client.is_active());
+                list(&clients, json, terminal)?;
+            }
+            Action::Revoke { client, data } => {
+                let file = ClientFile::new(data.find().clients());
+                let revoked = file.revoke(&client, &now()).map_err(Failure::could_not)?;
+                terminal.note(format_args!(
+                    "{} ({}) is revoked: neither its credentials nor its tokens open anything",
+                    visible(&revoked.name),
+                    revoked.id
+                ));
+            }
+            Action::Rotate { client, more } => {
+                let keys = more.keys()?;
+                let data = more.data.find();
+                let file = ClientFile::new(data.clients());
+                let rotated = file.rotate(&client, keys).map_err(Failure::could_not)?;
+                show(&rotated, &token_url(&data), more.json, terminal)?;
+            }
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+impl WithKeys {
+    fn keys(&self) -> Result<Option<Vec<PublicKey>>, Failure> {
+        let Some(path) = &self.jwks else { return Ok(None) };
+        let wrong = |text: String| Failure::could_not(format!("{}: {text}", path.display()));
+        let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+        if size > KEYS_BYTES_MAX {
+            return Err(wrong(format!("a key set has at most {KEYS_BYTES_MAX} bytes")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        read_keys(&text).map(Some).map_err(|error| wrong(error.to_string()))
+    }
+}
+
+/// Scopes, of which one argument may hold several with spaces between.
+fn scopes_of(texts: &[String]) -> Result<Vec<SmartScope>, Failure> {
+    let mut scopes: Vec<SmartScope> = Vec::new();
+    for text in texts.iter().flat_map(|text| text.split_whitespace()) {
+        let scope = read_scope(text)
+            .map_err(|error| Failure::usage(format!("the scope `{}`: {error}", visible(text))))?;
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    Ok(scopes)
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string()
+}
+
+/// Where the client signs in: at the Pipehat that runs on this data, or as the project in this folder says.
+fn token_url(data: &DataDirectory) -> String {
+    let here = Path::new(".");
+    let settings = if here.join("pipehat.yaml").exists() {
+        let loaded = Project::load(here, &ProcessEnvironment, &ProcessEnvironment);
+        loaded.project.map(|project| project.settings).unwrap_or_default()
+    } else {
+        ProjectSettings::default()
+    };
+    let base = settings.datastore.as_ref().and_then(|datastore| datastore.base.as_deref());
+    let root = match (base, data.read_admin().ok().flatten()) {
+        (Some(base), _) => root_of(base).to_owned(),
+        (None, Some(running)) => running.url,
+        (None, None) => {
+            let configured = settings.http.listen.as_ref().map(ToString::to_string);
+            let environment = std::env::var("PIPEHAT_HTTP").ok().filter(|text| !text.is_empty());
+            let listen = configured.or(environment).unwrap_or_else(|| LISTEN.to_owned());
+            format!("http://{listen}")
+        }
+    };
+    format!("{root}/oauth2/token")
+}
+
+fn show(
+    NewClient { client, secret }: &NewClient,
+    token_url: &str,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let scopes: Vec<&str> = client.scopes.iter().map(SmartScope::as_str).collect();
+    if json {
+        let mut line = serde_json::json!({
+            "client_id": client.id,
+            "name": client.name,
+            "scopes": scopes,
+            "token_url": token_url,
+        });
+        if let (Some(secret), Some(object)) = (secret, line.as_object_mut()) {
+            object.insert("client_secret".to_owned(), secret.as_str().into());
+        }
+        return Ok(terminal.write(|output| writeln!(output, "{line}"))?);
+    }
+    let id = terminal.paint(Tone::Strong, &client.id);
+    terminal.write(|output| {
+        writeln!(output, "client_id      {id}")?;
+        if let Some(secret) = secret {
+            writeln!(output, "client_secret  {}", terminal.paint(Tone::Strong, secret))?;
+        }
+        writeln!(output, "token_url      {token_url}")?;
+        for (number, scope) in scopes.iter().enumerate() {
+            let title = if number == 0 { "scope" } else { "" };
+            writeln!(output, "{title:<13}  {scope}")?;
+        }
+        Ok(())
+    })?;
+    match secret {
+        Some(_) => terminal.note(format_args!(
+            "the secret is shown this once; a token comes from\n  curl -u CLIENT_ID:CLIENT_SECRET \
+             -d grant_type=client_credentials {token_url}"
+        )),
+        None => terminal.note(format_args!(
+            "it signs in by private_key_jwt (SMART Backend Services) with one of its {} keys",
+            client.keys().len()
+        )),
+    }
+    Ok(())
+}
+
+fn list(clients: &[Client], json: bool, terminal: &Terminal) -> Result<(), Failure> {
+    if json {
+        let mut lines = String::new();
+        for client in clients {
+            let scopes: Vec<&str> = client.scopes.iter().map(SmartScope::as_str).collect();
+            let line = serde_json::json!({
+                "client_id": client.id,
+                "name": client.name,
+                "scopes": scopes,
+                "signs_in_by": proof(client),
+                "created": client.created,
+                "revoked": client.revoked,
+            });
+            let _ = writeln!(lines, "{line}");
+        }
+        return Ok(terminal.write(|output| output.write_all(lines.as_bytes()))?);
+    }
+    if clients.is_empty() {
+        terminal
+            .note("there are no clients; `pipehat client add NAME --scope 'system/*.*'` adds one");
+        return Ok(());
+    }
+    terminal.write(|output| {
+        for client in clients {
+            let name = terminal.paint(Tone::Strong, visible(&client.name));
+            writeln!(output, "{name}  {}  {}, since {}", client.id, proof(client), client.created)?;
+            for scope in &client.scopes {
+                writeln!(output, "  {scope}")?;
+            }
+            if let Some(revoked) = &client.revoked {
+                writeln!(output, "  revoked {revoked}")?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn proof(client: &Client) -> &'static str {
+    if client.keys().is_empty() { "secret" } else { "keys" }
+}

@@ -1,0 +1,8 @@
+//! The audit, as the FHIR API has it: facts become records, records are shown as AuditEvent resources.
+
+mod datastore;
+mod event;
+mod trail;
+
+pub use datastore::AuditEvents;
+pub use trail::LogTrail;

@@ -1,0 +1,111 @@
+//! Clients of one facility: by a scope's filter they see and change their own, also where it depends on others.
+
+use serde_json::{Value, json};
+
+use crate::secured::{ADMIN_TOKEN, Secured};
+
+fn patient(id: &str, facility: &str) -> Value {
+    json!({ "resourceType": "Patient", "id": id,
+        "managingOrganization": { "reference": format!("Organization/{facility}") } })
+}
+
+fn observation(id: &str, patient: &str) -> Value {
+    json!({ "resourceType": "Observation", "id": id, "status": "final", "code": { "text": "x" },
+        "subject": { "reference": format!("Patient/{patient}") } })
+}
+
+/// Patients and observations of two facilities, and a client that belongs to the first.
+async fn two_facilities() -> (Secured, String, String) {
+    let server = Secured::new();
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    for resource in [
+        patient("ours", "ours"),
+        patient("theirs", "theirs"),
+        observation("of-ours", "ours"),
+        observation("of-theirs", "theirs"),
+    ] {
+        let path = format!(
+            "PUT /fhir/R4/{}/{}",
+            resource["resourceType"].as_str().unwrap(),
+            resource["id"].as_str().unwrap()
+        );
+        assert_eq!(server.call(&path, &admin, &resource).await.status, 201);
+    }
+    let client = server.client(
+        "ward",
+        "system/Patient.cruds?organization=Organization/ours \
+         system/Observation.cruds?subject:Patient.organization=Organization/ours",
+    );
+    let token = server.token(&client, "").await;
+    (server, admin, token)
+}
+
+fn entries(answer: &Value) -> Vec<String> {
+    let entries = answer["entry"].as_array().cloned().unwrap_or_default();
+    let mut names: Vec<String> = entries
+        .iter()
+        .map(|entry| entry["resource"]["id"].as_str().unwrap_or("-").to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn what_depends_on_others_is_kept_apart() {
+    let (server, admin, token) = two_facilities().await;
+    let status = async |asked: &str, body: &Value| {
+        let (method, path) = asked.split_once(' ').unwrap();
+        server.call(&format!("{method} /fhir/R4/{path}"), &token, body).await.status
+    };
+    let nothing = Value::Null;
+    assert_eq!(status("GET Observation/of-ours", &nothing).await, 200);
+    assert_eq!(status("GET Observation/of-theirs", &nothing).await, 403);
+    let found = server.get("/fhir/R4/Observation", &token).await.body;
+    assert_eq!(entries(&found), ["of-ours"]);
+    let found = server.get("/fhir/R4/Observation/_history", &token).await.body;
+    assert_eq!(entries(&found), ["of-ours"]);
+    assert_eq!(status("PUT Observation/new", &observation("new", "ours")).await, 201);
+    assert_eq!(status("PUT Observation/new", &observation("new", "theirs")).await, 403);
+    assert_eq!(status("PUT Observation/of-theirs", &observation("of-theirs", "ours")).await, 403);
+    assert_eq!(status("POST Observation", &observation("x", "theirs")).await, 403);
+    assert_eq!(status("POST Observation", &observation("x", "ours")).await, 201);
+    assert_eq!(status("DELETE Observation/of-theirs", &nothing).await, 403);
+    let leave =
+        json!([{ "op": "replace", "path": "/subject/reference", "value": "Patient/theirs" }]);
+    assert_eq!(status("PATCH Observation/of-ours", &leave).await, 403);
+    assert_eq!(status("PATCH Observation?_id=of-ours", &leave).await, 403);
+    let stay = json!([{ "op": "replace", "path": "/status", "value": "amended" }]);
+    assert_eq!(status("PATCH Observation?_id=of-ours", &stay).await, 200);
+    assert_eq!(status("PATCH Observation?_id=of-theirs", &stay).await, 404);
+    let included = server
+        .get("/fhir/R4/Patient?_revinclude=Observation:subject&_id=ours,theirs", &token)
+        .await;
+    assert!(!entries(&included.body).contains(&"of-theirs".to_owned()));
+    let theirs = server.get("/fhir/R4/Observation/of-theirs", &admin).await;
+    assert_eq!(theirs.body["meta"]["versionId"], "1", "nothing was written");
+}
+
+#[tokio::test]
+async fn each_facility_sees_a_patient_for_the_time_there() {
+    let (server, admin, token) = two_facilities().await;
+    let moved = server.call("PUT /fhir/R4/Patient/ours", &admin, &patient("ours", "theirs")).await;
+    assert_eq!(moved.status, 200);
+    let get = async |path: &str| server.get(&format!("/fhir/R4/{path}"), &token).await;
+    assert_eq!(get("Patient/ours").await.status, 403);
+    assert_eq!(get("Patient/ours/_history/1").await.status, 200);
+    assert_eq!(get("Patient/ours/_history/2").await.status, 403);
+    let history = get("Patient/ours/_history").await;
+    let versions = history.body["entry"].as_array().unwrap();
+    assert_eq!(versions.len(), 1);
+    assert_eq!(versions[0]["resource"]["meta"]["versionId"], "1");
+    server.call("PUT /fhir/R4/Patient/ours", &admin, &patient("ours", "ours")).await;
+    server.call("DELETE /fhir/R4/Patient/ours", &token, &Value::Null).await;
+    let history = get("Patient/_history").await;
+    let methods: Vec<&str> = history.body["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["request"]["method"].as_str().unwrap())
+        .collect();
+    assert_eq!(methods, ["DELETE", "PUT", "PUT"], "the deletion of what was theirs is shown");
+}
