@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     bench, check, client, completions, demo, dictionary, generate, journal, listen, mask, message,
-    messages, new, profile, prove, retry, send, status, test, token, up,
+    messages, new, profile, prove, retry, send, status, subscriptions, test, token, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Journal(journal::Arguments),
     #[command(display_order = order::LOOK + 5)]
     Token(token::Arguments),
+    #[command(display_order = order::LOOK + 8)]
+    Subscriptions(subscriptions::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::MESSAGES + 4)]
@@ -141,6 +143,7 @@ impl Command {
             Self::Prove(arguments) => arguments.run(terminal),
             Self::Journal(arguments) => arguments.run(terminal),
             Self::Token(arguments) => arguments.run(terminal),
+            Self::Subscriptions(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Dictionary(arguments) => arguments.run(terminal),
             Self::Mask(arguments) => arguments.run(terminal),

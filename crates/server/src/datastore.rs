@@ -12,7 +12,10 @@ use pipehat_store::audit::{AuditError, AuditLog};
 
 use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
 use crate::environment::ProcessEnvironment;
-use crate::fhir::{Access, AuditTrail, FhirOptions, FhirService, SearchParameters};
+use crate::fhir::{
+    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, SearchParameters,
+    StartSubscriptionsError, SubscriptionOptions, Subscriptions,
+};
 use crate::installation::DataDirectory;
 
 /// The schema of our tables in a database of others.
@@ -33,6 +36,9 @@ pub enum OpenDatastoreError {
     /// The audit log can't be opened.
     #[error("the audit log can't be opened")]
     Audit(#[from] AuditError),
+    /// Its Subscriptions can't start.
+    #[error(transparent)]
+    Subscriptions(#[from] StartSubscriptionsError),
     /// The secret with its address is not there.
     #[error(
         "`datastore: {{ store: secret:{name} }}`: there is no such secret; set the variable \
@@ -65,6 +71,8 @@ pub(crate) struct NodeDatastore {
     pub(crate) service: Arc<FhirService>,
     /// Who may use it.
     pub(crate) access: Arc<AccessService>,
+    /// Its Subscriptions.
+    pub(crate) subscriptions: Arc<Subscriptions>,
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
 }
@@ -100,6 +108,13 @@ impl NodeDatastore {
                 Arc::new(PostgresDatastore::open(&location, key, rules).await?)
             }
         };
+        let subscriptions = Subscriptions::open(
+            Arc::clone(&datastore),
+            Arc::clone(&parameters),
+            data.deliveries(),
+            subscription_options(settings),
+        )
+        .await?;
         let options =
             FhirOptions { base: settings.base.clone(), origins: settings.origins.clone() };
         let path = data.audit();
@@ -131,8 +146,9 @@ impl NodeDatastore {
             Arc::clone(&access) as Arc<dyn Access>,
             Arc::new(LogTrail::new(log, register)) as Arc<dyn AuditTrail>,
             options,
-        );
-        Ok(Self { service: Arc::new(service), access, datastore, parameters })
+        )
+        .with_subscriptions(Arc::clone(&subscriptions));
+        Ok(Self { service: Arc::new(service), access, subscriptions, datastore, parameters })
     }
 
     /// The routes of the API and of its access.
@@ -143,5 +159,17 @@ impl NodeDatastore {
     /// Follows the SearchParameter resources until the node stops.
     pub(crate) async fn follow_parameters(self, stop: CancellationToken) {
         self.parameters.follow(self.datastore.as_ref(), stop).await;
+    }
+}
+
+fn subscription_options(settings: &DatastoreSettings) -> SubscriptionOptions {
+    // What is no host was refused when the project was read.
+    let hosts = settings.hook_hosts.as_ref().map(|hosts| {
+        hosts.iter().filter_map(|host| HostRule::parse(host).ok()).collect::<Vec<_>>()
+    });
+    SubscriptionOptions {
+        rules: EndpointRules::new(hosts),
+        base: settings.base.clone().unwrap_or_default(),
+        ..SubscriptionOptions::default()
     }
 }

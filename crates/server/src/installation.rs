@@ -125,6 +125,11 @@ impl DataDirectory {
         self.root.join("clients.json")
     }
 
+    /// The file of what Subscriptions have to be told.
+    pub fn deliveries(&self) -> PathBuf {
+        self.root.join("deliveries.sqlite")
+    }
+
     /// The file that tells the command line where the API is and the token it needs.
     pub fn admin_file(&self) -> PathBuf {
         self.root.join("admin.json")

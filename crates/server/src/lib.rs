@@ -21,10 +21,10 @@ mod project_watch;
 mod reload;
 
 pub use api::{
-    AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DecisionRequest, DecisionView,
-    DeliveryView, DestinationView, FindingView, HealthView, JournalView, LossView, MessageDetail,
-    MessageView, MessagesPage, ProofChannelView, ProofView, SearchRequest, StageView, StatusView,
-    openapi,
+    AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DeadLettersPage, DeadLettersQuery,
+    DecisionRequest, DecisionView, DeliveryView, DestinationView, FindingView, HealthView,
+    JournalView, LossView, MessageDetail, MessageView, MessagesPage, ProofChannelView, ProofView,
+    RedeliverRequest, SearchRequest, StageView, StatusView, SubscriptionsView, openapi,
 };
 pub use codes::CODES;
 pub use datastore::OpenDatastoreError;

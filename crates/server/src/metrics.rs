@@ -6,13 +6,21 @@ use std::fmt::Write;
 use pipehat_journal::{SYNC_TIME_BOUNDS, Statistics};
 
 use crate::api::{DestinationView, StatusView};
+use crate::fhir::Figures;
 
 /// Renders the metrics.
-pub(crate) fn render(status: &StatusView, journal: &Statistics) -> String {
+pub(crate) fn render(
+    status: &StatusView,
+    journal: &Statistics,
+    subscriptions: Option<&Figures>,
+) -> String {
     let mut page = Page::default();
     page.channels(status);
     page.destinations(status);
     page.journal(status, journal);
+    if let Some(figures) = subscriptions {
+        page.subscriptions(figures);
+    }
     page.0
 }
 
@@ -106,6 +114,25 @@ impl Page {
                     self.sample(name, &labels, value(destination));
                 }
             }
+        }
+    }
+
+    fn subscriptions(&mut self, figures: &Figures) {
+        for (name, help, value) in [
+            ("pipehat_subscriptions_active", "FHIR Subscriptions that are active.", figures.active),
+            (
+                "pipehat_subscription_deliveries_waiting",
+                "Notifications of Subscriptions that wait to be delivered.",
+                figures.waiting,
+            ),
+            (
+                "pipehat_subscription_dead_letters",
+                "Notifications of Subscriptions that were given up.",
+                figures.dead_letters,
+            ),
+        ] {
+            self.family(name, "gauge", help);
+            self.sample(name, &[], value);
         }
     }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, AdminAccess};
 use crate::datastore::{DatastoreKeys, NodeDatastore, OpenDatastoreError};
+use crate::fhir::Subscriptions;
 use crate::indexer::{IndexPaths, Indexer};
 use crate::installation::{DataDirectory, InstallationError};
 use crate::reload::{self, ProjectLook};
@@ -107,6 +108,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) search: Option<Arc<SqliteMessageSearch>>,
     pub(crate) indexer: Option<Indexer>,
+    pub(crate) subscriptions: Option<Arc<Subscriptions>>,
     pub(crate) data: DataDirectory,
     pub(crate) project: PathBuf,
     pub(crate) started: Instant,
@@ -173,6 +175,7 @@ impl Node {
             engine,
             search,
             indexer,
+            subscriptions: datastore.as_ref().map(|store| Arc::clone(&store.subscriptions)),
             data,
             project: project.directory.clone(),
             started: Instant::now(),
@@ -197,6 +200,8 @@ impl Node {
         let serves_fhir = fhir.is_some();
         let mut tasks = vec![tokio::spawn(api::serve(Arc::clone(&shared), listener, fhir))];
         if let Some(datastore) = datastore {
+            let subscriptions = Arc::clone(&datastore.subscriptions);
+            tasks.push(tokio::spawn(subscriptions.run(shared.stop.clone())));
             tasks.push(tokio::spawn(datastore.follow_parameters(shared.stop.clone())));
         }
         let engine = Arc::clone(&shared.engine);

@@ -19,6 +19,7 @@ pub(crate) mod prove;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod subscriptions;
 pub(crate) mod test;
 pub(crate) mod token;
 pub(crate) mod up;

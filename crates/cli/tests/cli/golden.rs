@@ -375,3 +375,8 @@ fn mask() {
         ],
     );
 }
+
+#[test]
+fn client() {
+    check("client", &[&["client", "--help"], &["client", "add", "--help"]]);
+}

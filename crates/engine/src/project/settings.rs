@@ -9,6 +9,7 @@
 //!   store: embedded                   # or secret:NAME, which holds postgres://user:password@host/database
 //!   base: https://fhir.example.org/fhir/R4
 //!   origins: [https://app.example.org]
+//!   subscriptions: { hosts: [hooks.example.org] }   # who may be called; without it, this machine only
 //! ```
 
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub struct DatastoreSettings {
     pub base: Option<String>,
     /// The origins whose scripts may call (CORS); `*` for every one.
     pub origins: Vec<String>,
+    /// The hosts that Subscriptions may call: `hooks.example.org`, `*.example.org:8443`, `http://10.1.2.3:8080`; this
+    /// machine only where it is not given.
+    pub hook_hosts: Option<Vec<String>>,
 }
 
 /// Where resources are kept.
@@ -199,11 +203,52 @@ fn datastore(node: &Node, diagnostics: &mut Diagnostics) -> Option<DatastoreSett
             None
         })
     });
+    let hook_hosts = fields.optional("subscriptions", |node, diagnostics| {
+        let mut fields = Fields::of(node, "datastore.subscriptions", diagnostics)?;
+        let hosts = fields.optional("hosts", |node, diagnostics| {
+            node.list_of(diagnostics, |node, diagnostics| {
+                let text = node.text_not_empty(diagnostics)?;
+                if hook_host(text) {
+                    return Some(text.to_owned());
+                }
+                diagnostics.push(
+                    Diagnostic::error("project.datastore", &node.span, "this is no host").with_help(
+                        "write `hooks.example.org`, `\"*.example.org\"`, `hooks.example.org:8443`, or \
+                         `http://10.1.2.3:8080` where there is no TLS",
+                    ),
+                );
+                None
+            })
+        });
+        fields.finish().then_some(hosts)
+    });
     fields.finish().then_some(DatastoreSettings {
         store: store.unwrap_or_default(),
         base,
         origins: origins.unwrap_or_default(),
+        hook_hosts: hook_hosts.flatten(),
     })
+}
+
+/// A host with or without a scheme, a `*.` before it and a port behind it.
+fn hook_host(text: &str) -> bool {
+    let text =
+        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let text = text.strip_prefix("*.").unwrap_or(text);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        }
+    };
+    named && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 fn web_address(text: &str) -> bool {

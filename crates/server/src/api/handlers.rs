@@ -68,7 +68,12 @@ async fn status_of(shared: &Shared) -> StatusView {
 pub(super) async fn prometheus(State(shared): State<Arc<Shared>>) -> Response {
     let status = status_of(&shared).await;
     let statistics = shared.engine.log().journal().statistics();
-    let text = metrics::render(&status, &statistics);
+    let figures = match &shared.subscriptions {
+        // A page without these is worth more than none.
+        Some(subscriptions) => subscriptions.figures().await.ok(),
+        None => None,
+    };
+    let text = metrics::render(&status, &statistics, figures.as_ref());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

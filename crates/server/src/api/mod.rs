@@ -7,6 +7,7 @@ mod problem;
 mod request;
 mod routes;
 mod stage;
+mod subscriptions;
 mod view;
 
 pub use access::AdminAccess;
@@ -14,6 +15,7 @@ pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, S
 pub use problem::ApiError;
 pub use routes::openapi;
 pub use stage::{FindingView, StageView};
+pub use subscriptions::{DeadLettersPage, DeadLettersQuery, RedeliverRequest, SubscriptionsView};
 pub use view::{
     ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,
     LossView, MessageView, ProofChannelView, ProofView, StatusView,

@@ -16,7 +16,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::access::require_token;
 use super::problem::ApiError;
-use super::{handlers, messages};
+use super::{handlers, messages, subscriptions};
 use crate::node::Shared;
 
 /// The largest request: a search or a reason is small.
@@ -35,7 +35,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
     paths(
         handlers::live, handlers::ready, handlers::status, handlers::prometheus, handlers::apply,
         handlers::proof, handlers::reindex, handlers::retry, messages::search, messages::show,
-        messages::bytes, messages::release, messages::discard, messages::resend
+        messages::bytes, messages::release, messages::discard, messages::resend,
+        subscriptions::list, subscriptions::dead_letters, subscriptions::redeliver
     ),
     modifiers(&Token),
     security(("token" = []))
@@ -99,6 +100,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/messages/{id}/release", post(messages::release))
         .route("/api/v1/messages/{id}/discard", post(messages::discard))
         .route("/api/v1/messages/{id}/resend", post(messages::resend))
+        .route("/api/v1/subscriptions", get(subscriptions::list))
+        .route("/api/v1/subscriptions/dead-letters", get(subscriptions::dead_letters))
+        .route("/api/v1/subscriptions/redeliver", post(subscriptions::redeliver))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), require_token));
     open.merge(api)
         .fallback(nothing)

@@ -178,6 +178,18 @@ impl Principal {
         }
     }
 
+    /// Whether every resource may be read without a filter.
+    pub(crate) fn reads_all(&self) -> bool {
+        match &self.scopes {
+            Scopes::All => true,
+            Scopes::Some(scopes) => scopes.iter().any(|scope| {
+                scope.resource_type.is_none()
+                    && scope.filter.is_none()
+                    && scope.may.contains(&Permission::Read)
+            }),
+        }
+    }
+
     /// Refuses what no scope allows.
     pub(crate) fn require(
         &self,

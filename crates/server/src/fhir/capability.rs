@@ -27,6 +27,10 @@ const UNCHANGED_INTERACTIONS: [&str; 5] =
 /// The base of the definitions of R4's operations.
 const OPERATIONS: &str = "http://hl7.org/fhir/OperationDefinition/";
 
+/// Says where the websocket of Subscriptions is.
+const WEBSOCKET_EXTENSION: &str =
+    "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket";
+
 /// What the statement says beyond the definitions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About<'a> {
@@ -36,6 +40,8 @@ pub(crate) struct About<'a> {
     pub(crate) started: i64,
     /// Whether scripts of other origins may call (CORS).
     pub(crate) cors: bool,
+    /// The websocket of Subscriptions, where there is one.
+    pub(crate) websocket: Option<&'a str>,
 }
 
 /// The CapabilityStatement.
@@ -64,7 +70,7 @@ fn rest(registry: &Registry, about: About<'_>) -> Value {
     let types = registry.resource_types().filter(|name| *name != "Parameters");
     let resources: Vec<Value> = types.map(|name| resource(registry, name)).collect();
     let interactions = ["transaction", "batch", "search-system", "history-system"];
-    object([
+    let mut rest: Object = [
         ("mode", "server".into()),
         ("security", security(about.base, about.cors)),
         ("resource", resources.into()),
@@ -73,7 +79,15 @@ fn rest(registry: &Registry, about: About<'_>) -> Value {
             "operation",
             Value::Array(vec![operation("reindex", "urn:pipehat:operation:reindex".to_owned())]),
         ),
-    ])
+    ]
+    .into_iter()
+    .collect();
+    if let Some(websocket) = about.websocket {
+        let extension =
+            object([("url", WEBSOCKET_EXTENSION.into()), ("valueUri", websocket.into())]);
+        rest.insert(0, "extension", Value::Array(vec![extension]));
+    }
+    rest.into()
 }
 
 /// Where tokens come from, also as SMART wrote it before it had a discovery document of its own.

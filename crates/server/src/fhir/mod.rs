@@ -41,6 +41,7 @@ mod resource;
 mod search;
 mod service;
 mod shape;
+mod subscriptions;
 mod transaction;
 mod validate;
 mod visibility;
@@ -57,3 +58,8 @@ pub use access::{
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
 pub use parameters::SearchParameters;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};
+pub use subscriptions::{
+    DeadLetter, Delivered, DeliveryFailure, EndpointRules, Figures, HostRule, HostRuleError,
+    Notice, Patience, Redelivered, StartSubscriptionsError, Subscriber, SubscriptionOptions,
+    SubscriptionState, Subscriptions,
+};

@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::request::Parts;
@@ -17,10 +19,10 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::Registry;
-use pipehat_store::datastore::Datastore;
+use pipehat_store::datastore::{Datastore, ResourceKey};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::access::{Access, AccessRequest};
+use super::access::{Access, AccessRequest, Principal};
 use super::address::{Call, OperationScope, SearchScope, call};
 use super::answer::Answer;
 use super::audit::{AuditFact, AuditTrail, AuditUnavailable};
@@ -36,6 +38,7 @@ use super::render::{self, Form};
 use super::request::{Content, Request, Setting};
 use super::resource::new_id;
 use super::shape::Shape;
+use super::subscriptions::{self, Subscriptions, WEBSOCKET_PATH};
 
 /// Where the API stands on the server.
 pub(crate) const BASE_PATH: &str = "/fhir/R4";
@@ -77,6 +80,7 @@ pub struct FhirService {
     bodies: Semaphore,
     requests: Semaphore,
     started: i64,
+    pub(super) subscriptions: Option<Arc<Subscriptions>>,
     statement: Mutex<Option<Statement>>,
 }
 
@@ -105,13 +109,24 @@ impl FhirService {
             bodies: Semaphore::new(BODIES_BYTES_MAX / PIECE_BYTES),
             requests: Semaphore::new(REQUESTS_MAX),
             started: now(),
+            subscriptions: None,
             statement: Mutex::new(None),
         }
     }
 
+    /// With Subscriptions: they are checked, announced, and there is a websocket for them.
+    #[must_use]
+    pub fn with_subscriptions(self, subscriptions: Arc<Subscriptions>) -> Self {
+        Self { subscriptions: Some(subscriptions), ..self }
+    }
+
     /// The routes of the API.
     pub fn router(self: &Arc<Self>) -> Router {
-        Router::new()
+        let mut routes = Router::new();
+        if self.subscriptions.is_some() {
+            routes = routes.route(WEBSOCKET_PATH, get(listen));
+        }
+        routes
             .route("/fhir/R4", any(handle))
             .route("/fhir/R4/", any(handle))
             .route("/fhir/R4/{*below}", any(handle))
@@ -331,12 +346,47 @@ impl FhirService {
             Ok(answer) => answer.status,
             Err(problem) => problem.status(),
         };
-        self.record(fact(request, status)).await?;
+        let mut fact = fact(request, status);
+        if fact.resource.is_none()
+            && let Ok(answer) = &result
+        {
+            // What was created, or found by a condition.
+            fact.resource = answer.location.as_deref().and_then(key_of_address);
+        }
+        self.record(fact).await?;
         result
     }
 
     async fn record(&self, fact: AuditFact) -> Result<(), Problem> {
         self.audit.record(fact).await.map_err(unaudited)
+    }
+
+    /// Who wants to listen at the websocket; the audit is told.
+    pub(super) async fn listener(
+        &self,
+        parts: &Parts,
+        peer: Option<SocketAddr>,
+    ) -> Result<Principal, Problem> {
+        let path = parts.uri.path().strip_prefix(BASE_PATH).unwrap_or_default();
+        let asked = AccessRequest { method: &parts.method, path, headers: &parts.headers, peer };
+        let principal = self.access.principal(asked).await.map_err(Problem::from);
+        let status = match &principal {
+            Ok(_) => StatusCode::SWITCHING_PROTOCOLS,
+            Err(problem) => problem.status(),
+        };
+        self.record(AuditFact {
+            request_id: request_id(&parts.headers),
+            at: now(),
+            client: principal.as_ref().ok().map(|principal| Arc::clone(&principal.client)),
+            peer,
+            interaction: "$subscriptions".to_owned(),
+            resource_type: Some("Subscription".to_owned()),
+            resource: None,
+            query: None,
+            status,
+        })
+        .await?;
+        principal
     }
 
     async fn perform(&self, request: &Request) -> Result<Answer, Problem> {
@@ -393,10 +443,43 @@ impl FhirService {
             return Ok(Answer::shared(Arc::clone(&statement.json)));
         }
         let cors = !self.options.origins.is_empty();
-        let about = capability::About { base, started: self.started, cors };
+        let websocket = self.subscriptions.as_ref().and_then(|_| {
+            let server = base.strip_suffix(BASE_PATH)?.strip_prefix("http")?;
+            Some(format!("ws{server}{WEBSOCKET_PATH}"))
+        });
+        let about = capability::About {
+            base,
+            started: self.started,
+            cors,
+            websocket: websocket.as_deref(),
+        };
         let json: Arc<str> = capability::statement(&registry, about).to_json().into();
         *cached = Some(Statement { base: base.clone(), registry, json: Arc::clone(&json) });
         Ok(Answer::shared(json))
+    }
+}
+
+/// A request for the websocket of Subscriptions.
+async fn listen(
+    State(service): State<Arc<FhirService>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: axum::extract::Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let answered = match (upgrade, &service.subscriptions) {
+        (Ok(upgrade), Some(subscriptions)) => {
+            let subscriptions = Arc::clone(subscriptions);
+            subscriptions::upgrade(Arc::clone(&service), subscriptions, &parts, peer, upgrade).await
+        }
+        _ => Err(Problem::bad_request(
+            IssueCode::NotSupported,
+            "this address is a websocket for Subscriptions: connect with a websocket client",
+        )),
+    };
+    match answered {
+        Ok(response) => response,
+        Err(problem) => render::problem(&problem, &Form::of(&parts)).await,
     }
 }
 
@@ -567,6 +650,13 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
     };
     given.filter(plain).map_or_else(|| new_id().into(), Into::into)
+}
+
+/// The resource of a version's address below the base.
+fn key_of_address(address: &str) -> Option<ResourceKey> {
+    let (resource_type, rest) = address.split_once('/')?;
+    let (id, _) = rest.split_once('/')?;
+    Some(ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() })
 }
 
 /// What the audit is told of an interaction.

@@ -53,6 +53,12 @@ impl FhirService {
         if valid && resource.resource_type() == Some("SearchParameter") {
             issues.extend(self.parameters.findings(resource));
         }
+        if valid
+            && resource.resource_type() == Some("Subscription")
+            && let Some(subscriptions) = &self.subscriptions
+        {
+            issues.extend(subscriptions.findings(resource));
+        }
         if let Some(text) = text {
             locate(&mut issues, text);
         }

@@ -11,7 +11,7 @@ use pipehat_resource::json::Value;
 use pipehat_resource::search::{
     Criterion, Filter, IndexEntry, IndexValue, ReferenceCriterion, Search, extract,
 };
-use pipehat_store::datastore::{SearchRequest, StoredVersion};
+use pipehat_store::datastore::{ResourceKey, SearchRequest, StoredVersion};
 
 use super::access::AccessRefusal;
 use super::problem::Problem;
@@ -50,6 +50,18 @@ impl FhirService {
                     _ => Ok(false),
                 }
             }
+        }
+    }
+
+    /// Whether what stands under a key now is there and one that the client may see.
+    pub(super) async fn key_fits(
+        &self,
+        filter: &Filter,
+        key: &ResourceKey,
+    ) -> Result<bool, Problem> {
+        match self.datastore.read(key).await? {
+            Some(found) if found.body.is_some() => self.version_fits(filter, &found).await,
+            _ => Ok(false),
         }
     }
 

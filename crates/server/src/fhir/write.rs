@@ -20,6 +20,7 @@ use super::read::missing;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
 use super::service::FhirService;
+use super::subscriptions::criteria_type;
 
 /// How often a change that needs a look first is tried, when others change the same.
 const LOOKS_MAX: usize = 5;
@@ -58,6 +59,7 @@ impl FhirService {
         incoming.set_id(&new_id());
         let resource = self.validated(incoming)?;
         self.fits(scope.as_ref(), &resource).await?;
+        may_subscribe(request, &resource)?;
         let if_none_exist = match &request.conditions.if_none_exist {
             Some(query) => {
                 let scope = request.setting.principal.require(resource_type, Permission::Search)?;
@@ -120,6 +122,7 @@ impl FhirService {
         }
         let resource = self.validated(incoming)?;
         self.fits(scope.as_ref(), &resource).await?;
+        may_subscribe(request, &resource)?;
         let precondition = match self.look(request, key, scope).await? {
             Look::NotNeeded => request.conditions.precondition()?,
             Look::At(version) => Precondition::Version(version.version),
@@ -151,6 +154,7 @@ impl FhirService {
         let incoming = Incoming::read(request, resource_type)?;
         let resource = self.validated(incoming)?;
         self.fits(scope.as_ref(), &resource).await?;
+        may_subscribe(request, &resource)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
@@ -181,6 +185,7 @@ impl FhirService {
     ) -> Result<Interaction, Problem> {
         changeable(&key.resource_type)?;
         let scope = request.setting.principal.require(&key.resource_type, Permission::Update)?;
+        may_patch(request, &key.resource_type)?;
         let patch = patch_of(request)?;
         let asked = request.conditions.precondition()?;
         let key = key.clone();
@@ -234,6 +239,7 @@ impl FhirService {
     ) -> Result<Interaction, Problem> {
         changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Update)?;
+        may_patch(request, resource_type)?;
         if scope.is_some() {
             // What it makes of which resource is known only to the datastore, which knows no scopes.
             return Err(AccessRefusal::Forbidden.into());
@@ -444,6 +450,36 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
         Ok(_) => Ok(patch),
         Err(error) => Err(Problem::bad_request(IssueCode::Structure, error.to_string())),
     }
+}
+
+/// A Subscription sends what it is about to an address of the client's choice: only a client that may read all of
+/// a type may have one about it.
+fn may_subscribe(request: &Request, resource: &Value) -> Result<(), Problem> {
+    if resource.resource_type() != Some("Subscription") {
+        return Ok(());
+    }
+    let Some(about) = criteria_type(resource) else { return Ok(()) };
+    match request.setting.principal.require(about, Permission::Read)? {
+        None => Ok(()),
+        Some(_) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            IssueCode::Forbidden,
+            "this client may read some of these resources only; a Subscription would tell it of all",
+        )
+        .at_location("Subscription.criteria")),
+    }
+}
+
+/// What a patch makes of a Subscription is not known beforehand.
+fn may_patch(request: &Request, resource_type: &str) -> Result<(), Problem> {
+    if resource_type != "Subscription" || request.setting.principal.reads_all() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        IssueCode::Forbidden,
+        "only a client that may read everything may patch a Subscription; update it instead",
+    ))
 }
 
 pub(super) fn changeable(resource_type: &str) -> Result<(), Problem> {

@@ -105,6 +105,9 @@ async fn events_are_found_by_what_they_say() {
     check("?patient=b&date=ge2000-01-01&_sort=date&_count=1", &["update Patient/b 0"]).await;
     check("?date=lt2000-01-01", &[]).await;
     check("?entity=Patient/none", &[]).await;
+    let made = server.call("POST /fhir/R4/Patient", &of_lab, &patient("x")).await.body;
+    let id = made["id"].as_str().unwrap();
+    check(&format!("?entity=Patient/{id}"), &[&format!("create Patient/{id} 0")]).await;
     let refused = async |path: &str| {
         let answer = server.get(&format!("/fhir/R4/{path}"), &admin).await;
         let code = &answer.body["issue"][0]["code"];

@@ -11,7 +11,7 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use pipehat_server::fhir::{
     Access, AuditFact, AuditTrail, FhirOptions, FhirService, Recorded, SearchParameters,
-    TokenAccess,
+    Subscriptions, TokenAccess,
 };
 use pipehat_store::datastore::{BodyKey, Datastore, SqliteDatastore};
 use serde_json::Value;
@@ -71,8 +71,19 @@ impl Server {
         options: FhirOptions,
         folder: Option<TempDir>,
     ) -> Self {
-        let audit = Arc::new(Recording::default());
         let parameters = Arc::new(SearchParameters::new(""));
+        Self::of(datastore, parameters, access, options, folder, None)
+    }
+
+    pub(crate) fn of(
+        datastore: Arc<dyn Datastore>,
+        parameters: Arc<SearchParameters>,
+        access: Arc<dyn Access>,
+        options: FhirOptions,
+        folder: Option<TempDir>,
+        subscriptions: Option<Arc<Subscriptions>>,
+    ) -> Self {
+        let audit = Arc::new(Recording::default());
         let trail = Arc::clone(&audit) as Arc<dyn AuditTrail>;
         let service = FhirService::new(
             Arc::clone(&datastore),
@@ -81,6 +92,10 @@ impl Server {
             trail,
             options,
         );
+        let service = match subscriptions {
+            Some(subscriptions) => service.with_subscriptions(subscriptions),
+            None => service,
+        };
         let router = Arc::new(service).router();
         Self { router, audit, datastore, parameters, folder }
     }
@@ -88,6 +103,11 @@ impl Server {
     /// The same datastore for other clients.
     pub(crate) fn with_access(self, access: Arc<dyn Access>) -> Self {
         Self::over(self.datastore, access, FhirOptions::default(), self.folder)
+    }
+
+    /// Its routes.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
     }
 
     /// Follows the search parameters in the background, for as long as the guard lives.

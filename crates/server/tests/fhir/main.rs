@@ -16,3 +16,4 @@ mod searches;
 mod secured;
 mod signing_in;
 mod sturdy;
+mod subscriptions;

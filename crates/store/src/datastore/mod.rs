@@ -15,6 +15,7 @@ pub(crate) mod body;
 #[cfg(test)]
 mod contract;
 mod core;
+mod deliveries;
 mod entries;
 mod error;
 mod interaction;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use pipehat_resource::search::Search;
 
 pub use body::BodyKey;
+pub use deliveries::{DELIVERIES_MAX, Delivery, DeliveryBook, DeliveryCounts, Matched, Trigger};
 pub use error::DatastoreError;
 pub use interaction::{
     Applied, Body, ChangeNumber, Group, GroupRefusal, HistoryQuery, HistoryScope, Interaction,

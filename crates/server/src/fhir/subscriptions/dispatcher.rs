@@ -1,0 +1,422 @@
+//! Sends what stands in the book of deliveries.
+//!
+//! Each Subscription has a lane. A lane sends a few of its heads side by side; where many different ones failed and
+//! none succeeded, the endpoint itself is taken to be down: then one at a time goes out, with pauses, so that a
+//! large backlog does not storm an endpoint that comes back, nor this machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use pipehat_store::datastore::{Body, DatastoreError, Delivery, Trigger};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::delay::{Next, Patience, micros};
+use super::service::{Stir, Subscriptions, Trouble, Wish, now};
+use super::subscriber::{DeliveryFailure, Notice};
+use super::subscription::{Channel, Hook, Subscription};
+
+/// How many deliveries are under way, all together: each holds a resource.
+const FLIGHTS_MAX: usize = 64;
+
+/// How many deliveries of one Subscription are under way.
+const PARALLEL_MAX: usize = 4;
+
+/// So many deliveries that failed without a success between: the endpoint is down.
+const DOWN_FROM: usize = 8;
+
+/// The longest pause of an endpoint that is down.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How long to wait when the book fails.
+const BOOK_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often to look for deliveries that are too old.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for deliveries under way. What is cut off is sent again at the next start.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// What `Subscription.error` says when something was given up.
+const GIVEN_UP: &str =
+    "notifications could not be delivered and were given up: see the dead letters";
+
+/// Dispatches until the stop.
+pub(super) async fn dispatch(shared: &Arc<Subscriptions>, stop: &CancellationToken) {
+    let mut dispatcher = Dispatcher { shared, lanes: BTreeMap::new(), flights: JoinSet::new() };
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        dispatcher.fill().await;
+        let next = dispatcher.next_look();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(landed) = dispatcher.flights.join_next() => dispatcher.land(landed).await,
+            () = shared.dispatch.notified() => {}
+            () = tokio::time::sleep(next) => {}
+            _ = sweep.tick() => dispatcher.sweep().await,
+        }
+    }
+    let rest = async {
+        while let Some(landed) = dispatcher.flights.join_next().await {
+            dispatcher.land(landed).await;
+        }
+    };
+    if tokio::time::timeout(STOP_GRACE, rest).await.is_err() {
+        dispatcher.flights.shutdown().await;
+    }
+}
+
+/// The deliveries of one Subscription.
+#[derive(Default)]
+struct Lane {
+    /// The changes under way.
+    flying: BTreeSet<u64>,
+    /// The changes that failed since the last success, a few of them.
+    failed: BTreeSet<u64>,
+    failures: u32,
+    /// Nothing goes out before.
+    not_before: i64,
+    /// When to look again.
+    look: Option<i64>,
+}
+
+impl Lane {
+    fn is_down(&self) -> bool {
+        self.failed.len() >= DOWN_FROM
+    }
+
+    /// How many more may go out.
+    fn room(&self) -> usize {
+        let parallel = if self.is_down() { 1 } else { PARALLEL_MAX };
+        parallel.saturating_sub(self.flying.len())
+    }
+
+    fn succeeded(&mut self) {
+        self.failed.clear();
+        self.failures = 0;
+        self.not_before = 0;
+    }
+
+    fn failed(&mut self, change: u64, patience: &Patience, now: i64, random: u8) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failed.len() < DOWN_FROM {
+            self.failed.insert(change);
+        }
+        if self.is_down() {
+            let over = self.failures.saturating_sub(DOWN_FROM as u32);
+            let pause = patience.wait(over, random).min(PAUSE_MAX);
+            self.not_before = now.saturating_add(micros(pause));
+        }
+    }
+}
+
+/// A delivery that ended.
+struct Landed {
+    delivery: Delivery,
+    patience: Patience,
+    result: Result<(), DeliveryFailure>,
+}
+
+struct Dispatcher<'s> {
+    shared: &'s Arc<Subscriptions>,
+    lanes: BTreeMap<String, Lane>,
+    flights: JoinSet<Landed>,
+}
+
+impl Dispatcher<'_> {
+    /// Starts what may go out.
+    async fn fill(&mut self) {
+        for (id, stir) in self.shared.take_stirred() {
+            let lane = self.lanes.entry(id.clone()).or_default();
+            if stir == Stir::Afresh {
+                lane.succeeded();
+                self.shared.troubles().remove(&id);
+            }
+            lane.look = Some(0);
+        }
+        let now = now();
+        let mut due: Vec<(i64, String)> = self
+            .lanes
+            .iter()
+            .filter_map(|(id, lane)| Some((lane.look.filter(|look| *look <= now)?, id.clone())))
+            .collect();
+        // Whoever waits longest comes first, so that none is left out where all places are taken.
+        due.sort();
+        for (_, id) in due {
+            if self.flights.len() >= FLIGHTS_MAX {
+                // They keep their look; a landing comes here again.
+                return;
+            }
+            if let Err(error) = self.fill_lane(&id, now).await {
+                self.book_failed(&id, &error);
+            }
+        }
+    }
+
+    async fn fill_lane(&mut self, id: &str, now: i64) -> Result<(), DatastoreError> {
+        let Some(lane) = self.lanes.get_mut(id) else { return Ok(()) };
+        lane.look = None;
+        let subscription = self.shared.subscription(id);
+        let Some(subscription) = subscription.filter(|found| found.hook().is_some()) else {
+            // It is off or gone: what waits, waits.
+            if lane.flying.is_empty() {
+                self.lanes.remove(id);
+            }
+            return Ok(());
+        };
+        if lane.not_before > now {
+            lane.look = Some(lane.not_before);
+            return Ok(());
+        }
+        let mut room = lane.room().min(FLIGHTS_MAX.saturating_sub(self.flights.len()));
+        if room == 0 {
+            // A landing of this lane looks again.
+            return Ok(());
+        }
+        let (of, limit) = (id.to_owned(), lane.flying.len().saturating_add(room).saturating_add(1));
+        let heads = self.shared.with_book(move |book| book.heads(&of, limit)).await?;
+        for head in heads {
+            let change = head.matched.change.0;
+            if lane.flying.contains(&change) {
+                continue;
+            }
+            if head.due > now || room == 0 {
+                lane.look = Some(head.due.max(now));
+                break;
+            }
+            room -= 1;
+            lane.flying.insert(change);
+            let shared = Arc::clone(self.shared);
+            let subscription = Arc::clone(&subscription);
+            self.flights.spawn(async move { fly(&shared, &subscription, head).await });
+        }
+        if lane.room() == 0 {
+            lane.look = None;
+        }
+        if lane.look.is_none() && lane.flying.is_empty() && lane.failures == 0 {
+            self.lanes.remove(id);
+        }
+        Ok(())
+    }
+
+    /// How long until a lane is to be looked at.
+    fn next_look(&self) -> Duration {
+        if self.flights.len() >= FLIGHTS_MAX {
+            return SWEEP;
+        }
+        let next = self.lanes.values().filter_map(|lane| lane.look).min();
+        let wait = next.map_or(micros(SWEEP), |next| next.saturating_sub(now()).max(1_000));
+        Duration::from_micros(u64::try_from(wait).unwrap_or(0))
+    }
+
+    async fn land(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
+        // Flights don't panic: what they call is caught.
+        let Ok(landed) = landed else { return };
+        let Landed { delivery, patience, result } = landed;
+        let id = delivery.matched.subscription.clone();
+        let change = delivery.matched.change.0;
+        let (now, random) = (now(), random());
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.flying.remove(&change);
+            lane.look = Some(now);
+            match &result {
+                Ok(()) => lane.succeeded(),
+                Err(_) => lane.failed(change, &patience, now, random),
+            }
+        }
+        let settled = match result {
+            Ok(()) => {
+                self.shared.troubles().remove(&id);
+                self.shared.with_book(move |book| book.delivered(&delivery.matched)).await
+            }
+            Err(failure) => self.failed(delivery, &patience, failure, now, random).await,
+        };
+        if let Err(error) = settled {
+            self.book_failed(&id, &error);
+        }
+    }
+
+    async fn failed(
+        &self,
+        delivery: Delivery,
+        patience: &Patience,
+        failure: DeliveryFailure,
+        now: i64,
+        random: u8,
+    ) -> Result<(), DatastoreError> {
+        let id = delivery.matched.subscription.clone();
+        let failures = self.lanes.get(&id).map_or(1, |lane| lane.failures);
+        self.shared.troubles().insert(id.clone(), Trouble { failures, why: failure.why.clone() });
+        let attempts = delivery.attempts.saturating_add(1);
+        match patience.next(attempts, delivery.since, now, random, failure.retry_after) {
+            Next::Again(due) => {
+                self.shared
+                    .with_book(move |book| book.again(&delivery.matched, due, &failure.why))
+                    .await
+            }
+            Next::GiveUp => {
+                tracing::warn!(
+                    subscription = id,
+                    change = delivery.matched.change.0,
+                    attempts,
+                    why = failure.why,
+                    "a notification was given up; see the dead letters"
+                );
+                self.shared
+                    .with_book(move |book| book.give_up(&delivery.matched, &failure.why, now))
+                    .await?;
+                self.shared.wish(&id, Wish::Note(GIVEN_UP.to_owned()));
+                Ok(())
+            }
+        }
+    }
+
+    fn book_failed(&mut self, id: &str, error: &DatastoreError) {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "the book of deliveries fails; deliveries wait"
+        );
+        let lane = self.lanes.entry(id.to_owned()).or_default();
+        lane.not_before = now().saturating_add(micros(BOOK_PAUSE));
+        lane.look = Some(lane.not_before);
+    }
+
+    /// Gives up what is too old, also of those that are off, and has all that wait looked at.
+    async fn sweep(&mut self) {
+        let age = micros(self.shared.options.patience.age_max);
+        loop {
+            let now = now();
+            let before = now.saturating_sub(age);
+            let swept = self
+                .shared
+                .with_book(move |book| book.give_up_old(before, "it waited too long", now))
+                .await;
+            match swept {
+                Ok(0) => break,
+                Ok(count) => {
+                    tracing::warn!(count, "notifications waited too long and were given up")
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the book of deliveries fails"
+                    );
+                    return;
+                }
+            }
+        }
+        if let Err(error) = self.shared.stir_all().await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the book of deliveries fails"
+            );
+        }
+    }
+}
+
+/// Tries one delivery.
+async fn fly(shared: &Subscriptions, subscription: &Subscription, delivery: Delivery) -> Landed {
+    let mut patience = shared.options.patience;
+    if let Some(attempts) = subscription.attempts_max {
+        patience.attempts_max = patience.attempts_max.min(attempts);
+    }
+    let work = attempt(shared, subscription, &delivery, patience.timeout);
+    let result =
+        match tokio::time::timeout(patience.timeout, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(DeliveryFailure::new("the delivery failed by a defect")),
+            Err(_) => {
+                let seconds = patience.timeout.as_secs_f32();
+                Err(DeliveryFailure::new(format!("no answer within {seconds} s")))
+            }
+        };
+    Landed { delivery, patience, result }
+}
+
+async fn attempt(
+    shared: &Subscriptions,
+    subscription: &Subscription,
+    delivery: &Delivery,
+    timeout: Duration,
+) -> Result<(), DeliveryFailure> {
+    let Some(hook) = subscription.hook() else {
+        return Err(DeliveryFailure::new("the Subscription has no endpoint any more"));
+    };
+    let subscriber =
+        shared.options.subscribers.iter().find(|subscriber| subscriber.takes(&hook.endpoint));
+    let body = match subscriber.is_some() || hook.payload.is_some() {
+        true => body_of(shared, delivery).await?,
+        false => None,
+    };
+    let matched = &delivery.matched;
+    let notice = Notice {
+        subscription: matched.subscription.clone(),
+        key: matched.key.clone(),
+        version: matched.version,
+        trigger: matched.trigger,
+        body,
+        attempts: delivery.attempts,
+    };
+    match subscriber {
+        Some(subscriber) => subscriber.deliver(&hook.endpoint, &notice).await,
+        None => shared.rest_hook.send(hook, &notice, timeout).await,
+    }
+}
+
+/// The resource as the change made it; of a deletion, as it was before.
+async fn body_of(
+    shared: &Subscriptions,
+    delivery: &Delivery,
+) -> Result<Option<Body>, DeliveryFailure> {
+    let matched = &delivery.matched;
+    let version = match matched.trigger {
+        Trigger::Delete => matched.version.saturating_sub(1),
+        Trigger::Create | Trigger::Update => matched.version,
+    };
+    let found = shared.datastore.version(&matched.key, version).await;
+    let found = found.map_err(|_| DeliveryFailure::new("the datastore could not be read"))?;
+    Ok(found.and_then(|found| found.body))
+}
+
+impl Subscription {
+    fn hook(&self) -> Option<&Hook> {
+        match &self.channel {
+            Channel::Hook(hook) => Some(hook),
+            Channel::WebSocket => None,
+        }
+    }
+}
+
+fn random() -> u8 {
+    let mut byte = [0];
+    // Without randomness all wait equally long, which is worse and still right.
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failing_resource_does_not_slow_a_lane() {
+        let patience = Patience::default();
+        let mut lane = Lane::default();
+        for _ in 0..100 {
+            lane.failed(1, &patience, 5, 0);
+        }
+        assert_eq!((lane.room(), lane.not_before), (PARALLEL_MAX, 0));
+        for change in 2..=8 {
+            lane.failed(change, &patience, 5, 0);
+        }
+        assert_eq!(lane.room(), 1);
+        assert!(lane.not_before > 5 && lane.not_before <= 5 + micros(PAUSE_MAX));
+        lane.flying.insert(9);
+        assert_eq!(lane.room(), 0);
+        lane.succeeded();
+        assert_eq!((lane.room(), lane.not_before), (PARALLEL_MAX - 1, 0));
+    }
+}

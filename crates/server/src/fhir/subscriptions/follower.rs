@@ -1,0 +1,435 @@
+//! Reads the datastore's changes behind it and enters what Subscriptions are to be told.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipehat_resource::json::{Value, parse};
+use pipehat_resource::search::Registry;
+use pipehat_store::datastore::{
+    Applied, ChangeNumber, DELIVERIES_MAX, DatastoreError, Group, HistoryQuery, HistoryScope,
+    Interaction, Matched, Precondition, ResourceKey, StoredVersion, Trigger,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::service::{Stir, Subscriptions, Wish, now};
+use super::subscription::{Channel, Status, Subscription};
+
+const SUBSCRIPTION: &str = "Subscription";
+
+/// How many Subscriptions may be active. Each costs a look at every change of its type.
+const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// Changes are read in pages of up to this many, and fewer behind large ones.
+const PAGE_MAX: usize = 64;
+
+/// A page larger than this makes the next one smaller.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long to wait when the datastore fails.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often to look whether a Subscription has ended.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Follows until the stop.
+pub(super) async fn follow(shared: &Subscriptions, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = run(shared) => {}
+    }
+}
+
+async fn run(shared: &Subscriptions) {
+    let mut newest = shared.datastore.newest_change();
+    let mut follower = loop {
+        match Follower::start(shared).await {
+            Ok(follower) => break follower,
+            Err(error) => failed(&error, "Subscriptions can't be read").await,
+        }
+    };
+    loop {
+        // Marked first: what comes while a page is read wakes it again.
+        newest.borrow_and_update();
+        match follower.step().await {
+            Err(error) => failed(&error, "Subscriptions can't follow the datastore").await,
+            Ok(Step::More) => {}
+            Ok(Step::AtEnd) => tokio::select! {
+                changed = newest.changed() => if changed.is_err() { return },
+                () = shared.follow.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            },
+        }
+    }
+}
+
+async fn failed(error: &DatastoreError, what: &'static str) {
+    tracing::warn!(error = error as &dyn std::error::Error, "{what}; trying again");
+    tokio::time::sleep(PAUSE).await;
+}
+
+enum Step {
+    More,
+    AtEnd,
+}
+
+struct Follower<'s> {
+    shared: &'s Subscriptions,
+    position: ChangeNumber,
+    registry: Arc<Registry>,
+    page: usize,
+}
+
+impl<'s> Follower<'s> {
+    /// Reads the Subscriptions as they were at the position: those that came behind it come as changes.
+    async fn start(shared: &'s Subscriptions) -> Result<Self, DatastoreError> {
+        const PAGE: usize = 200;
+        let position = shared.with_book(|book| book.position()).await?;
+        let registry = shared.parameters.registry();
+        let mut follower = Self { shared, position, registry, page: PAGE_MAX };
+        let mut seen = HashSet::new();
+        let mut before = Some(ChangeNumber(position.0.saturating_add(1)));
+        while before.is_some() {
+            let query = HistoryQuery {
+                scope: HistoryScope::Type(SUBSCRIPTION.to_owned()),
+                since: None,
+                at: None,
+                before,
+                limit: PAGE,
+            };
+            let versions = shared.datastore.history(&query).await?;
+            before = versions.last().map(|last| last.change);
+            for version in versions {
+                if seen.insert(version.key.id.clone())
+                    && let Some(resource) = resource_of(&version)
+                {
+                    follower.take_subscription(&version, &resource);
+                }
+            }
+        }
+        Ok(follower)
+    }
+
+    async fn step(&mut self) -> Result<Step, DatastoreError> {
+        self.follow_parameters();
+        self.end_subscriptions();
+        self.grant_wishes().await;
+        let changes = self.shared.datastore.changes(self.position, self.page).await?;
+        let Some(last) = changes.last().map(|last| last.change) else { return Ok(Step::AtEnd) };
+        let bytes: usize =
+            changes.iter().filter_map(|change| change.body.as_ref()).map(|body| body.len()).sum();
+        self.page = if bytes > PAGE_BYTES { 1 } else { (self.page * 2).min(PAGE_MAX) };
+        let mut matched = Vec::new();
+        let mut changed = Vec::new();
+        for change in &changes {
+            self.take(change, &mut matched, &mut changed).await?;
+        }
+        self.enter(last, matched, changed).await?;
+        Ok(Step::More)
+    }
+
+    async fn take(
+        &mut self,
+        change: &StoredVersion,
+        matched: &mut Vec<(Matched, Arc<Subscription>)>,
+        changed: &mut Vec<Turned>,
+    ) -> Result<(), DatastoreError> {
+        let is_subscription = change.key.resource_type == SUBSCRIPTION;
+        let watched = self.shared.look(|watch| watch.concerns(&change.key.resource_type));
+        if !is_subscription && !watched {
+            return Ok(());
+        }
+        let resource = resource_of(change);
+        if is_subscription {
+            let id = change.key.id.clone();
+            match &resource {
+                None => {
+                    self.shared.change(|watch| watch.remove(&id));
+                    changed.push(Turned::Deleted(id));
+                }
+                Some(resource) => {
+                    self.take_subscription(change, resource);
+                    changed.push(Turned::Changed(id));
+                }
+            }
+        }
+        let (resource, deleted) = match (resource, change.body.is_none()) {
+            (Some(resource), _) => (resource, false),
+            (None, false) => return Ok(()),
+            (None, true) => {
+                let Some(before) = self.before(change).await? else { return Ok(()) };
+                let Some(resource) = resource_of(&before) else { return Ok(()) };
+                (resource, true)
+            }
+        };
+        let met = self.shared.look(|watch| {
+            let base = &self.shared.options.base;
+            watch.met_by(&resource, deleted, &self.registry, base, now())
+        });
+        if met.is_empty() {
+            return Ok(());
+        }
+        let trigger = match deleted {
+            true => Trigger::Delete,
+            // Whoever comes back after a deletion is made anew.
+            false => match self.before(change).await? {
+                Some(before) if before.body.is_some() => Trigger::Update,
+                _ => Trigger::Create,
+            },
+        };
+        for subscription in met {
+            if subscription.triggers.contains(&trigger) {
+                let matching = Matched {
+                    subscription: subscription.id.clone(),
+                    key: change.key.clone(),
+                    version: change.version,
+                    change: change.change,
+                    trigger,
+                };
+                matched.push((matching, subscription));
+            }
+        }
+        Ok(())
+    }
+
+    /// The version before.
+    async fn before(
+        &self,
+        change: &StoredVersion,
+    ) -> Result<Option<StoredVersion>, DatastoreError> {
+        match change.version.checked_sub(1) {
+            None | Some(0) => Ok(None),
+            Some(before) => self.shared.datastore.version(&change.key, before).await,
+        }
+    }
+
+    /// Enters what a page brought, and tells those concerned.
+    async fn enter(
+        &mut self,
+        position: ChangeNumber,
+        matched: Vec<(Matched, Arc<Subscription>)>,
+        changed: Vec<Turned>,
+    ) -> Result<(), DatastoreError> {
+        let mut hooks = Vec::new();
+        let mut heard = Vec::new();
+        for (matching, subscription) in matched {
+            match subscription.channel {
+                Channel::Hook(_) => hooks.push(matching),
+                Channel::WebSocket => heard.push(matching.subscription),
+            }
+        }
+        let stirred: Vec<String> = hooks.iter().map(|hook| hook.subscription.clone()).collect();
+        let missed = heard.clone();
+        let turned = changed.clone();
+        let full = self
+            .shared
+            .with_book(move |book| {
+                let full = book.record(position, &hooks, &missed, now())?;
+                for turned in &turned {
+                    match turned {
+                        Turned::Changed(id) => book.hurry(id, now())?,
+                        Turned::Deleted(id) => book.forget(id)?,
+                    }
+                }
+                Ok(full)
+            })
+            .await?;
+        self.position = position;
+        for id in full {
+            self.shared.change(|watch| watch.remove(&id));
+            let text =
+                format!("{DELIVERIES_MAX} notifications wait or were given up; more were not kept");
+            self.shared.wish(&id, Wish::Error(text, None));
+        }
+        for id in heard {
+            if self.shared.listeners.tell(&id) {
+                self.shared.with_book(move |book| book.take_missed(&id)).await?;
+            }
+        }
+        let changed = changed.into_iter().map(|turned| match turned {
+            Turned::Changed(id) | Turned::Deleted(id) => (id, Stir::Afresh),
+        });
+        self.shared.stir(stirred.into_iter().map(|id| (id, Stir::Look)).chain(changed));
+        Ok(())
+    }
+
+    /// Puts a version of a Subscription in force.
+    fn take_subscription(&mut self, version: &StoredVersion, resource: &Value) {
+        let id = version.key.id.as_str();
+        let status = Status::of(resource);
+        if status == Status::Silent {
+            self.shared.change(|watch| watch.remove(id));
+            return;
+        }
+        match Subscription::read(resource, self.shared.reading(&self.registry)) {
+            Ok(subscription) => {
+                let taken = self.shared.change(|watch| {
+                    let fits = watch.get(id).is_some() || watch.len() < SUBSCRIPTIONS_MAX;
+                    if fits {
+                        watch.put(Arc::new(subscription));
+                    }
+                    fits
+                });
+                if !taken {
+                    let text = format!("{SUBSCRIPTIONS_MAX} Subscriptions are active already");
+                    self.shared.wish(id, Wish::Error(text, Some(version.version)));
+                } else if status == Status::Requested {
+                    self.shared.wish(id, Wish::Active);
+                }
+            }
+            Err(issues) => {
+                self.shared.change(|watch| watch.remove(id));
+                let texts: Vec<String> = issues.into_iter().map(|issue| issue.text).collect();
+                self.shared.wish(id, Wish::Error(texts.join("; "), Some(version.version)));
+            }
+        }
+    }
+
+    /// Reads criteria anew when search parameters have changed.
+    fn follow_parameters(&mut self) {
+        let registry = self.shared.parameters.registry();
+        if Arc::ptr_eq(&registry, &self.registry) {
+            return;
+        }
+        self.registry = registry;
+        // What was read stays as it was written: the criteria are read again from the resources.
+        let ids: Vec<String> = self
+            .shared
+            .look(|watch| watch.all().map(|subscription| subscription.id.clone()).collect());
+        for id in ids {
+            let Some(old) = self.shared.subscription(&id) else { continue };
+            match old.read_again(self.shared.reading(&self.registry)) {
+                Ok(new) => self.shared.change(|watch| watch.put(Arc::new(new))),
+                Err(issues) => {
+                    self.shared.change(|watch| watch.remove(&id));
+                    let texts: Vec<String> = issues.into_iter().map(|issue| issue.text).collect();
+                    self.shared.wish(&id, Wish::Error(texts.join("; "), None));
+                }
+            }
+        }
+    }
+
+    fn end_subscriptions(&self) {
+        let now = now();
+        let over: Vec<String> = self.shared.look(|watch| {
+            let over = watch.all().filter(|subscription| subscription.is_over(now));
+            over.map(|subscription| subscription.id.clone()).collect()
+        });
+        for id in over {
+            self.shared.change(|watch| watch.remove(&id));
+            self.shared.wish(&id, Wish::Off);
+        }
+    }
+
+    /// Writes what the server wants of Subscription resources. What fails is tried again at the next step.
+    async fn grant_wishes(&self) {
+        for (id, wish) in self.shared.take_wishes() {
+            match self.grant(&id, &wish).await {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        subscription = id,
+                        "a Subscription's status could not be written; trying again"
+                    );
+                    self.shared.wish_again(id, wish);
+                }
+            }
+        }
+    }
+
+    async fn grant(&self, id: &str, wish: &Wish) -> Result<(), DatastoreError> {
+        const TRIES_MAX: usize = 5;
+        let key = ResourceKey { resource_type: SUBSCRIPTION.to_owned(), id: id.to_owned() };
+        for _ in 0..TRIES_MAX {
+            let Some(current) = self.shared.datastore.read(&key).await? else { return Ok(()) };
+            let Some(mut resource) = resource_of(&current) else { return Ok(()) };
+            if !granted(&mut resource, current.version, wish) {
+                return Ok(());
+            }
+            let precondition = Precondition::Version(current.version);
+            let interaction = Interaction::Update { resource, precondition, full_url: None };
+            let group = Group { interactions: vec![interaction], now: now() };
+            if let Applied::Done(_) = self.shared.datastore.apply(group).await? {
+                return Ok(());
+            }
+            // Somebody else changed it: perhaps it wants something else now.
+        }
+        Ok(())
+    }
+}
+
+/// What became of a Subscription.
+#[derive(Debug, Clone)]
+enum Turned {
+    Changed(String),
+    Deleted(String),
+}
+
+/// Changes a Subscription resource as wished; whether there is something to change.
+fn granted(resource: &mut Value, version: u64, wish: &Wish) -> bool {
+    let status = Status::of(resource);
+    let (new_status, error) = match wish {
+        Wish::Active if status == Status::Requested => (Some("active"), None),
+        Wish::Off if status != Status::Silent => (Some("off"), None),
+        Wish::Error(text, of) if status != Status::Silent && of.is_none_or(|of| of == version) => {
+            (Some("error"), Some(text))
+        }
+        Wish::Note(text) if resource.text("error") != Some(text) => (None, Some(text)),
+        _ => return false,
+    };
+    let Some(object) = resource.as_object_mut() else { return false };
+    if let Some(status) = new_status {
+        object.set("status", status.into());
+    }
+    if let Some(text) = error {
+        object.set("error", text.as_str().into());
+    }
+    true
+}
+
+/// The resource of a version; `None` of a deletion.
+fn resource_of(version: &StoredVersion) -> Option<Value> {
+    let body = version.body.as_deref()?;
+    match parse(body.as_bytes()) {
+        Ok(resource) => Some(resource),
+        Err(_) => {
+            tracing::error!(
+                change = version.change.0,
+                "a stored resource is no JSON; Subscriptions pass it over"
+            );
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(before: &str, wish: &Wish, expected: Option<&str>) {
+        let mut resource = parse(before.as_bytes()).expect("JSON");
+        let granted = granted(&mut resource, 3, wish);
+        assert_eq!(granted.then(|| resource.to_json()).as_deref(), expected, "{wish:?}");
+    }
+
+    #[test]
+    fn wishes_change_what_still_wants_it() {
+        let requested = r#"{"status":"requested"}"#;
+        let active = r#"{"status":"active"}"#;
+        let off = r#"{"status":"off"}"#;
+        check(requested, &Wish::Active, Some(active));
+        check(active, &Wish::Active, None);
+        check(off, &Wish::Active, None);
+        check(active, &Wish::Off, Some(off));
+        check(off, &Wish::Off, None);
+        let error = Some(r#"{"status":"error","error":"no"}"#);
+        check(active, &Wish::Error("no".to_owned(), None), error);
+        check(active, &Wish::Error("no".to_owned(), Some(3)), error);
+        check(active, &Wish::Error("no".to_owned(), Some(2)), None);
+        let note = Wish::Note("no".to_owned());
+        check(active, &note, Some(r#"{"status":"active","error":"no"}"#));
+        check(r#"{"status":"active","error":"no"}"#, &note, None);
+    }
+}
