@@ -21,6 +21,9 @@ use super::request::Request;
 use super::resource::new_id;
 use super::service::FhirService;
 
+/// The audit is asked by itself: other searches bring nothing of it along.
+pub(super) const AUDIT_EVENT: &str = "AuditEvent";
+
 /// The parameter that says where the page before ended.
 pub(super) const AFTER: &str = "_after";
 
@@ -89,8 +92,11 @@ impl FhirService {
         };
         let mut query = request.query.clone();
         query.retain(|name, _| name != AFTER);
-        let parsed = Search::parse(&types, query.pairs(), &registry, &options)
+        let mut parsed = Search::parse(&types, query.pairs(), &registry, &options)
             .map_err(|problems| refused(&problems))?;
+        if types != [AUDIT_EVENT] && !names_audit_events(&query) {
+            parsed.search.includes.retain(|include| include.source != AUDIT_EVENT);
+        }
         let visible = self.visible_types(request, &parsed.search.resource_types)?;
         Ok(AskedPage::new(request, path, parsed, visible))
     }
@@ -166,6 +172,15 @@ impl FhirService {
         search.filters.extend(scope);
         Ok(search)
     }
+}
+
+/// Whether it is by name that AuditEvents are to be brought along, and not by a `*` that means every type.
+fn names_audit_events(query: &Query) -> bool {
+    query.pairs().iter().any(|(name, value)| {
+        let name = name.split(':').next().unwrap_or(name);
+        matches!(name, "_include" | "_revinclude")
+            && value.split(':').next().is_some_and(|source| source == AUDIT_EVENT)
+    })
 }
 
 /// The types of a compartment, its own among them.
