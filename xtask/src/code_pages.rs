@@ -24,6 +24,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("configuration", "A change of the configuration."),
     ("decided", "What a person decided about a message."),
     ("delivery", "Why a delivery was parked, whatever the connector."),
+    ("fhir", "The FHIR connector."),
     ("file", "The file connector."),
     ("http", "The HTTP connector."),
     ("message", "Decisions about messages that can't be taken."),

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use pipehat_config::{FieldSchema, Kind, Required};
-use pipehat_connectors::{Answer, CONNECTORS, Descriptor, DestinationDescriptor, OnRefusal};
+use pipehat_connectors::{
+    Answer, CONNECTORS, Descriptor, DestinationDescriptor, OnRefusal, PayloadFormat,
+};
 
 use crate::page::cell;
 
@@ -46,11 +48,17 @@ fn write_connector(page: &mut String, connector: &Descriptor) {
     if let Some(source) = &connector.source {
         let _ = write!(page, "\n### `{name}` as a source\n");
         write_example(page, "source", name, source.schema);
+        write_formats(page, "Receives", source.formats);
         write_fields(page, source.schema);
     }
     if let Some(destination) = &connector.destination {
         let _ = write!(page, "\n### `{name}` as a destination\n");
         write_example(page, "destinations", name, destination.schema);
+        write_formats(page, "Sends", destination.formats);
+        if let Some(field) = destination.shorthand {
+            let _ =
+                write!(page, "\n`{name}: VALUE` is short for `{name}: {{ {field}: VALUE }}`.\n");
+        }
         write_fields(page, destination.schema);
         write_answers(page, destination);
     }
@@ -75,6 +83,18 @@ fn write_example(page: &mut String, section: &str, name: &str, schema: &[FieldSc
             "\n```yaml\ndestinations:\n  partner:\n    {name}: {{ {settings} }}\n```\n"
         ),
     };
+}
+
+/// What the messages may be (`format` of the channel); HL7 v2 alone needs no word.
+fn write_formats(page: &mut String, does: &str, formats: &[PayloadFormat]) {
+    let names = |format: &PayloadFormat| match format {
+        PayloadFormat::Hl7 => "HL7 v2",
+        PayloadFormat::Json => "JSON",
+    };
+    if formats != [PayloadFormat::Hl7] {
+        let names: Vec<&str> = formats.iter().map(names).collect();
+        let _ = write!(page, "\n{does} {}.\n", names.join(" or "));
+    }
 }
 
 fn write_fields(page: &mut String, schema: &'static [FieldSchema]) {
@@ -162,8 +182,13 @@ fn write_answers(page: &mut String, destination: &DestinationDescriptor) {
                    where `on:` does not name them, `on_interrupted` decides:\n\n",
     );
     for (code, name) in destination.interruptions {
-        let _ =
-            writeln!(page, "- `{name}`: [`{code}`](codes.md#{})", crate::code_pages::anchor(code));
+        let parked = if destination.unrepeatable.contains(code) {
+            ", which is parked where the channel file does not say `on_interrupted`"
+        } else {
+            ""
+        };
+        let anchor = crate::code_pages::anchor(code);
+        let _ = writeln!(page, "- `{name}`: [`{code}`](codes.md#{anchor}){parked}");
     }
 }
 

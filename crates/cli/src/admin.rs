@@ -12,6 +12,9 @@ use crate::exit::Failure;
 /// How long an answer may take; a proof of a large journal reads all of it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3_600);
 
+/// How long an answer may take that comes in many parts: a large datastore goes through it.
+const LONG_ANSWER_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 /// How long a connection may take: it is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -47,6 +50,12 @@ pub(crate) enum AdminError {
     Refused { error: ApiError },
     #[error("the Pipehat at {url} gave an answer this release does not understand")]
     Answer { url: String },
+    #[error("the answer of the Pipehat at {url} broke off before its end; its log may say why")]
+    BrokenOff {
+        url: String,
+        #[source]
+        source: Option<reqwest::Error>,
+    },
 }
 
 /// Where the admin API of the Pipehat that runs on this data is, and its token.
@@ -109,6 +118,79 @@ impl Admin {
         self.send(self.client.post(self.url(path))).map(drop)
     }
 
+    /// Sends lines of JSON.
+    pub(crate) fn post_lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        lines: Vec<u8>,
+    ) -> Result<T, Failure> {
+        let request =
+            self.client.post(self.url(path)).header("content-type", "application/x-ndjson");
+        let bytes = self.send(request.body(lines))?;
+        self.parse(&bytes)
+    }
+
+    /// Gets an answer as it comes.
+    pub(crate) fn get_in_parts(
+        &self,
+        path: &str,
+        part: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.in_parts(self.client.get(self.url(path)), part)
+    }
+
+    /// Asks for long work, and gets the answer as it comes.
+    pub(crate) fn post_in_parts(
+        &self,
+        path: &str,
+        part: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.in_parts(self.client.post(self.url(path)), part)
+    }
+
+    fn in_parts(
+        &self,
+        request: reqwest::RequestBuilder,
+        part: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let request = request.bearer_auth(&self.access.token).timeout(LONG_ANSWER_TIMEOUT);
+        self.runtime.block_on(async {
+            let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
+            if !response.status().is_success() {
+                let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+                return Err(self.refusal(&bytes));
+            }
+            loop {
+                match response.chunk().await {
+                    Ok(Some(bytes)) => part(&bytes)?,
+                    Ok(None) => return Ok(()),
+                    Err(source) => return Err(self.broken_off(Some(source))),
+                }
+            }
+        })
+    }
+
+    /// The answer has no end.
+    pub(crate) fn broken_off(&self, source: Option<reqwest::Error>) -> Failure {
+        Failure::could_not(AdminError::BrokenOff { url: self.access.url.clone(), source })
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> Failure {
+        let (data, url) = (self.data.clone(), self.access.url.clone());
+        Failure::could_not(if source.is_connect() {
+            AdminError::Gone { data, url }
+        } else {
+            AdminError::Unreachable { data, url, source }
+        })
+    }
+
+    fn refusal(&self, body: &[u8]) -> Failure {
+        Failure::could_not(match serde_json::from_slice::<ApiError>(body) {
+            Ok(error) => AdminError::Refused { error },
+            Err(_) => AdminError::Answer { url: self.access.url.clone() },
+        })
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.access.url)
     }
@@ -116,28 +198,15 @@ impl Admin {
     fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
         let request = request.bearer_auth(&self.access.token);
         self.runtime.block_on(async {
-            let unreachable = |source: reqwest::Error| {
-                let (data, url) = (self.data.clone(), self.access.url.clone());
-                Failure::could_not(if source.is_connect() {
-                    AdminError::Gone { data, url }
-                } else {
-                    AdminError::Unreachable { data, url, source }
-                })
-            };
-            let response = request.send().await.map_err(unreachable)?;
+            let response = request.send().await.map_err(|error| self.unreachable(error))?;
             let status = response.status();
-            let bytes = response.bytes().await.map_err(unreachable)?;
-            if status.is_success() {
-                return Ok(bytes.to_vec());
-            }
-            Err(match serde_json::from_slice::<ApiError>(&bytes) {
-                Ok(error) => Failure::could_not(AdminError::Refused { error }),
-                Err(_) => Failure::could_not(AdminError::Answer { url: self.access.url.clone() }),
-            })
+            let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+            if status.is_success() { Ok(bytes.to_vec()) } else { Err(self.refusal(&bytes)) }
         })
     }
 
-    fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Failure> {
+    /// Reads an answer.
+    pub(crate) fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Failure> {
         serde_json::from_slice(bytes)
             .map_err(|_| Failure::could_not(AdminError::Answer { url: self.access.url.clone() }))
     }

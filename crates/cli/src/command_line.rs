@@ -6,8 +6,9 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, client, completions, demo, dictionary, generate, journal, listen, mask, message,
-    messages, new, profile, prove, retry, send, status, subscriptions, test, token, up,
+    bench, check, client, completions, datastore, demo, dictionary, generate, journal, listen,
+    mask, message, messages, new, profile, prove, retry, send, status, subscriptions, test, token,
+    up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -102,6 +103,8 @@ pub(crate) enum Command {
     Journal(journal::Arguments),
     #[command(display_order = order::LOOK + 5)]
     Token(token::Arguments),
+    #[command(display_order = order::LOOK + 7)]
+    Datastore(datastore::Arguments),
     #[command(display_order = order::LOOK + 8)]
     Subscriptions(subscriptions::Arguments),
     #[command(display_order = order::MESSAGES)]
@@ -143,6 +146,7 @@ impl Command {
             Self::Prove(arguments) => arguments.run(terminal),
             Self::Journal(arguments) => arguments.run(terminal),
             Self::Token(arguments) => arguments.run(terminal),
+            Self::Datastore(arguments) => arguments.run(terminal),
             Self::Subscriptions(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Dictionary(arguments) => arguments.run(terminal),

@@ -19,6 +19,7 @@ mod message_file;
 mod message_source;
 mod output_file;
 mod peer_address;
+mod resource_store;
 mod signals;
 mod terminal;
 mod tls;

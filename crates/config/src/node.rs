@@ -171,6 +171,14 @@ impl Map {
 }
 
 impl Node {
+    /// A map with this alone in it: what a value stands for where a single one may be written in place of a map.
+    #[must_use]
+    pub fn under(&self, key: &str) -> Self {
+        let key = Key { text: key.to_owned(), span: self.span.clone() };
+        let value = Value::Map(Map::new(vec![(key, self.clone())]));
+        Self { span: self.span.clone(), value }
+    }
+
     /// The scalar, if it is one.
     pub fn as_scalar(&self) -> Option<&Scalar> {
         match &self.value {

@@ -99,7 +99,12 @@ impl Intake for Relay {
 
 async fn listen(intake: Arc<dyn Intake>, stop: &CancellationToken) -> String {
     let source = connector("mllp").and_then(|mllp| mllp.source.as_ref()).expect("it receives");
-    let context = BuildContext { project: Path::new("."), secrets: &NoSecrets };
+    let context = BuildContext {
+        project: Path::new("."),
+        secrets: &NoSecrets,
+        channel: "bench",
+        datastore: None,
+    };
     let settings = settings("{ listen: 127.0.0.1:0 }", source.schema);
     let source = (source.build)(&settings, &context, &mut Diagnostics::new()).expect("a source");
     let bound = source.bind().await.expect("a free port");
@@ -110,7 +115,12 @@ async fn listen(intake: Arc<dyn Intake>, stop: &CancellationToken) -> String {
 
 fn destination(address: &str, further: &str) -> Arc<dyn Destination> {
     let mllp = connector("mllp").and_then(|mllp| mllp.destination.as_ref()).expect("it sends");
-    let context = BuildContext { project: Path::new("."), secrets: &NoSecrets };
+    let context = BuildContext {
+        project: Path::new("."),
+        secrets: &NoSecrets,
+        channel: "bench",
+        datastore: None,
+    };
     let settings = settings(&format!("{{ connect: \"{address}\", {further} }}"), mllp.schema);
     let health = Arc::new(Health::default());
     (mllp.build)(&settings, &context, health, &mut Diagnostics::new()).expect("a destination")

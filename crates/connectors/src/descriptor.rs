@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pipehat_config::{Diagnostics, FieldSchema, Settings};
 
-use crate::{Answer, Destination, Health, Source};
+use crate::{Answer, Destination, Health, LocalFhir, Source};
 
 /// One connector.
 #[derive(Debug)]
@@ -22,6 +22,26 @@ pub struct Descriptor {
     pub destination: Option<DestinationDescriptor>,
     /// What it may tell an operator: every code of its problems, attempts and mistakes.
     pub codes: &'static [OperatorCode],
+}
+
+/// What the messages of a channel are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PayloadFormat {
+    /// HL7 v2.
+    #[default]
+    Hl7,
+    /// JSON: a FHIR resource, or any other object.
+    Json,
+}
+
+impl PayloadFormat {
+    /// Its name in a channel file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hl7 => "hl7",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// A stable code that an operator meets in the console, in logs and in records, and looks up.
@@ -48,6 +68,8 @@ pub type BuildDestination =
 pub struct SourceDescriptor {
     /// Its settings.
     pub schema: &'static [FieldSchema],
+    /// What it can receive; the first is what it receives when the channel does not say.
+    pub formats: &'static [PayloadFormat],
     /// Makes a source of checked settings; reports what only the whole shows to be wrong.
     pub build: BuildSource,
     /// What it holds alone on this machine, such as `tcp 0.0.0.0:2575` or a folder: two sources
@@ -60,11 +82,18 @@ pub struct SourceDescriptor {
 pub struct DestinationDescriptor {
     /// Its settings.
     pub schema: &'static [FieldSchema],
+    /// The setting that a single value in place of a map stands for: `fhir: local`.
+    pub shorthand: Option<&'static str>,
+    /// What it can send.
+    pub formats: &'static [PayloadFormat],
     /// The ways in which its peers refuse, and those interruptions that `on:` may name too.
     pub answers: &'static [Answer],
     /// Which interruptions are named by an answer: the code of [`crate::Attempt::Interrupted`] and
     /// the answer's name, such as `mllp.acknowledgment-timeout` and `none`.
     pub interruptions: &'static [(&'static str, &'static str)],
+    /// The interruptions behind which a second try may do harm: what was sent is set aside unless the channel file
+    /// says otherwise.
+    pub unrepeatable: &'static [&'static str],
     /// Makes a destination of checked settings; reports what only the whole shows to be wrong.
     pub build: BuildDestination,
 }
@@ -79,11 +108,16 @@ impl DestinationDescriptor {
 }
 
 /// What building a connector may use.
+#[derive(Clone, Copy)]
 pub struct BuildContext<'c> {
     /// The project directory, which relative paths of certificates and folders start from.
     pub project: &'c Path,
     /// Resolves `secret:` references.
     pub secrets: &'c dyn Secrets,
+    /// The channel that is built.
+    pub channel: &'c str,
+    /// The project's FHIR datastore, where it has one.
+    pub datastore: Option<&'c LocalFhir>,
 }
 
 impl BuildContext<'_> {

@@ -148,6 +148,18 @@ pub struct FilePart {
     pub index: u64,
     /// Whether it is the file's last.
     pub last: bool,
+    /// Which parts may follow each other.
+    pub order: PartOrder,
+}
+
+/// Which part of a file may follow another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PartOrder {
+    /// The next one alone: nothing is left out.
+    #[default]
+    Next,
+    /// Any later one: those between were not for this channel.
+    Later,
 }
 
 /// The engine's answer to one payload.

@@ -10,10 +10,12 @@
 mod contract;
 mod delivery;
 mod descriptor;
+mod fhir;
 mod file;
 mod health;
 mod http;
 mod intake;
+mod local_fhir;
 mod mllp;
 mod registry;
 mod segment_end;
@@ -22,12 +24,15 @@ mod tls;
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};
 pub use descriptor::{
     BuildContext, BuildDestination, BuildSource, Descriptor, DestinationDescriptor, OperatorCode,
-    Secrets, SourceDescriptor, UnknownSecret,
+    PayloadFormat, Secrets, SourceDescriptor, UnknownSecret,
 };
 pub use health::{Health, HealthSnapshot, LinkState, Problem};
 pub use intake::{
-    Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Numbering, Peer, Receipt,
+    Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Numbering, PartOrder, Peer, Receipt,
     ReceiptOutcome, Source, StartError,
+};
+pub use local_fhir::{
+    ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse, LocalFhir,
 };
 pub use registry::{CONNECTORS, connector};
 pub use tls::TLS_CODES;

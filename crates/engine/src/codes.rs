@@ -145,6 +145,11 @@ pub const CODES: &[CodeDescription] = &[
         "Look at the message as received; ask the sender what it is.",
     ),
     code(
+        "receive.json",
+        "The channel's messages are JSON, and what came is no JSON object. It was refused.",
+        "The detail says where it breaks. Correct the sender, or `format` of the channel.",
+    ),
+    code(
         "receive.link-control",
         "The sender started the link or began to count anew (MSH-13 0 or -1). The message has no content and goes nowhere.",
         "Nothing: it was answered with the number that is expected next.",

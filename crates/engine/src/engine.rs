@@ -166,7 +166,7 @@ impl Engine {
             Arc::clone(&self.services.ids),
             sender.clone(),
             Arc::clone(&window),
-            spec.reply.clone(),
+            spec.terms(),
             &ledger,
         );
         let through = through.unwrap_or_else(|| self.services.log.journal().first_position());

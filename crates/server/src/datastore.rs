@@ -1,22 +1,26 @@
 //! The datastore of a node: opened, served, its search parameters followed.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use pipehat_connectors::FhirDatastore;
 use pipehat_engine::project::{DatastoreSettings, StorePlace};
+use pipehat_store::audit::{AuditError, AuditLog};
 use pipehat_store::datastore::{
-    BodyKey, Datastore, DatastoreError, PostgresDatastore, PostgresLocation, SqliteDatastore,
+    BodyKey, Datastore, DatastoreError, PostgresDatastore, PostgresLocation, R4Rules,
+    SqliteDatastore,
 };
 use tokio_util::sync::CancellationToken;
-
-use pipehat_store::audit::{AuditError, AuditLog};
 
 use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
 use crate::environment::ProcessEnvironment;
 use crate::fhir::{
-    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, SearchParameters,
-    StartSubscriptionsError, SubscriptionOptions, Subscriptions,
+    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
+    SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
+use crate::upkeep::Upkeep;
 
 /// The schema of our tables in a database of others.
 const SCHEMA: &str = "pipehat";
@@ -73,6 +77,8 @@ pub(crate) struct NodeDatastore {
     pub(crate) access: Arc<AccessService>,
     /// Its Subscriptions.
     pub(crate) subscriptions: Arc<Subscriptions>,
+    /// Looks after it.
+    pub(crate) upkeep: Arc<Upkeep>,
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
 }
@@ -84,30 +90,9 @@ impl NodeDatastore {
         data: &DataDirectory,
         keys: DatastoreKeys,
     ) -> Result<Self, OpenDatastoreError> {
-        let key = keys.body;
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
-        let rules = parameters.rules();
-        let datastore: Arc<dyn Datastore> = match &settings.store {
-            StorePlace::Embedded => {
-                let path = data.datastore();
-                let open = move || SqliteDatastore::open(&path, key, rules);
-                let opened = tokio::task::spawn_blocking(open).await;
-                Arc::new(opened.map_err(|_| DatastoreError::Closed)??)
-            }
-            StorePlace::Postgres(reference) => {
-                let secret = reference.resolve(&ProcessEnvironment);
-                let secret = secret.ok_or_else(|| OpenDatastoreError::Secret {
-                    name: reference.name().to_owned(),
-                })?;
-                let location = PostgresLocation {
-                    url: secret.expose().to_owned(),
-                    schema: SCHEMA.to_owned(),
-                    connections_max: CONNECTIONS_MAX,
-                };
-                Arc::new(PostgresDatastore::open(&location, key, rules).await?)
-            }
-        };
+        let datastore = open_store(settings, data, keys.body, parameters.rules()).await?;
         let subscriptions = Subscriptions::open(
             Arc::clone(&datastore),
             Arc::clone(&parameters),
@@ -117,10 +102,7 @@ impl NodeDatastore {
         .await?;
         let options =
             FhirOptions { base: settings.base.clone(), origins: settings.origins.clone() };
-        let path = data.audit();
-        let open = move || AuditLog::open(&path, keys.audit, keys.audit_chain);
-        let opened = tokio::task::spawn_blocking(open).await;
-        let log = Arc::new(opened.map_err(|_| DatastoreError::Closed)??);
+        let log = open_audit(data, keys.audit, keys.audit_chain).await?;
         let register = Arc::new(ClientRegister::new(data.clients()));
         let settings = AccessSettings {
             token_secret: keys.tokens,
@@ -131,6 +113,11 @@ impl NodeDatastore {
         let access = Arc::new(AccessService::new(
             settings,
             Arc::clone(&register),
+            Arc::clone(&parameters),
+            Arc::clone(&log),
+        ));
+        let upkeep = Arc::new(Upkeep::new(
+            Arc::clone(&datastore),
             Arc::clone(&parameters),
             Arc::clone(&log),
         ));
@@ -148,7 +135,14 @@ impl NodeDatastore {
             options,
         )
         .with_subscriptions(Arc::clone(&subscriptions));
-        Ok(Self { service: Arc::new(service), access, subscriptions, datastore, parameters })
+        Ok(Self {
+            service: Arc::new(service),
+            access,
+            subscriptions,
+            upkeep,
+            datastore,
+            parameters,
+        })
     }
 
     /// The routes of the API and of its access.
@@ -156,10 +150,54 @@ impl NodeDatastore {
         self.service.router().merge(self.access.router())
     }
 
+    /// It as the channels of this process see it.
+    pub(crate) fn local(&self, address: SocketAddr, notes: PathBuf) -> Arc<dyn FhirDatastore> {
+        Arc::new(LocalDatastore::new(Arc::clone(&self.service), address, notes))
+    }
+
     /// Follows the SearchParameter resources until the node stops.
     pub(crate) async fn follow_parameters(self, stop: CancellationToken) {
         self.parameters.follow(self.datastore.as_ref(), stop).await;
     }
+}
+
+/// Opens where the resources are kept, by the project's settings.
+pub(crate) async fn open_store(
+    settings: &DatastoreSettings,
+    data: &DataDirectory,
+    key: BodyKey,
+    rules: Arc<R4Rules>,
+) -> Result<Arc<dyn Datastore>, OpenDatastoreError> {
+    match &settings.store {
+        StorePlace::Embedded => {
+            let path = data.datastore();
+            let open = move || SqliteDatastore::open(&path, key, rules);
+            let opened = tokio::task::spawn_blocking(open).await;
+            Ok(Arc::new(opened.map_err(|_| DatastoreError::Closed)??))
+        }
+        StorePlace::Postgres(reference) => {
+            let secret = reference.resolve(&ProcessEnvironment);
+            let secret = secret
+                .ok_or_else(|| OpenDatastoreError::Secret { name: reference.name().to_owned() })?;
+            let location = PostgresLocation {
+                url: secret.expose().to_owned(),
+                schema: SCHEMA.to_owned(),
+                connections_max: CONNECTIONS_MAX,
+            };
+            Ok(Arc::new(PostgresDatastore::open(&location, key, rules).await?))
+        }
+    }
+}
+
+/// Opens the audit log.
+pub(crate) async fn open_audit(
+    data: &DataDirectory,
+    key: BodyKey,
+    chain_key: [u8; 32],
+) -> Result<Arc<AuditLog>, OpenDatastoreError> {
+    let path = data.audit();
+    let opened = tokio::task::spawn_blocking(move || AuditLog::open(&path, key, chain_key)).await;
+    Ok(Arc::new(opened.map_err(|_| DatastoreError::Closed)??))
 }
 
 fn subscription_options(settings: &DatastoreSettings) -> SubscriptionOptions {

@@ -360,14 +360,15 @@ impl Plan {
         sieved: Option<SievedFrom>,
         named: &[(Arc<str>, Path)],
     ) -> store::Received {
+        if record.bytes.first() == Some(&b'{') && sieved.is_none() {
+            return self.received_json(position, record);
+        }
         let header = Header::read(&record.bytes).ok();
         let identifiers = self.identifiers(&record.bytes, sieved, named);
         let mut text = |read: fn(&Header<'r>) -> &'r [u8]| {
             self.texts.shared(header.as_ref().map(read).unwrap_or_default())
         };
         let control_id = header.as_ref().map(Header::control_id).unwrap_or_default();
-        let peer = record.peer.identity.as_ref().or(record.peer.address.as_ref());
-        let peer = record.peer.file.as_ref().or(peer).cloned().unwrap_or_default();
         store::Received {
             message: position.get(),
             channel: Arc::clone(&record.channel),
@@ -385,7 +386,32 @@ impl Plan {
             sending_facility: text(Header::sending_facility),
             processing_id: text(Header::processing_id),
             identifiers,
-            peer: Redacted::new(peer),
+            peer: Redacted::new(peer_of(record)),
+            duplicate_of: record.duplicate_of.map(|message| message.0.get()),
+        }
+    }
+
+    /// A message that is JSON: the type of the resource, and its id in place of a control id.
+    fn received_json(&mut self, position: Position, record: &Received) -> store::Received {
+        let resource = pipehat_resource::json::parse(&record.bytes).ok();
+        let resource_type = resource.as_ref().and_then(|resource| resource.resource_type());
+        let id = resource.as_ref().and_then(|resource| resource.id()).unwrap_or_default();
+        let none = self.texts.shared(b"");
+        store::Received {
+            message: position.get(),
+            channel: Arc::clone(&record.channel),
+            received_at_micros: record.at.as_microsecond(),
+            bytes: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
+            code: self.texts.shared(resource_type.unwrap_or_default().as_bytes()),
+            trigger: Arc::clone(&none),
+            structure: Arc::clone(&none),
+            version: Arc::clone(&none),
+            control_id: Redacted::new(id),
+            sending_application: Arc::clone(&none),
+            sending_facility: Arc::clone(&none),
+            processing_id: none,
+            identifiers: Vec::new(),
+            peer: Redacted::new(peer_of(record)),
             duplicate_of: record.duplicate_of.map(|message| message.0.get()),
         }
     }
@@ -428,6 +454,12 @@ impl Plan {
         }
         identifiers
     }
+}
+
+/// Who sent it, for people.
+fn peer_of(record: &Received) -> String {
+    let peer = record.peer.identity.as_ref().or(record.peer.address.as_ref());
+    record.peer.file.as_ref().or(peer).cloned().unwrap_or_default()
 }
 
 fn processed(position: Position, record: &Processed, texts: &mut Texts) -> Change {

@@ -125,6 +125,11 @@ impl DataDirectory {
         self.root.join("clients.json")
     }
 
+    /// The folder where channels that follow the datastore note how far they got.
+    pub fn feeds(&self) -> PathBuf {
+        self.root.join("feeds")
+    }
+
     /// The file of what Subscriptions have to be told.
     pub fn deliveries(&self) -> PathBuf {
         self.root.join("deliveries.sqlite")

@@ -17,8 +17,10 @@ mod installation;
 mod metrics;
 mod node;
 mod offline;
+mod offline_datastore;
 mod project_watch;
 mod reload;
+mod upkeep;
 
 pub use api::{
     AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DeadLettersPage, DeadLettersQuery,
@@ -33,4 +35,9 @@ pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::{OfflineError, OfflineMessages};
+pub use offline_datastore::{OfflineDatastore, OfflineDatastoreError, ToldUpkeep, WhenMissing};
 pub use reload::ProjectLook;
+pub use upkeep::{
+    FaultView, IMPORT_BYTES_MAX, IMPORT_LINES_MAX, Imported, Reindexed, ResourceStatistics,
+    StatisticsView, UpkeepError, UpkeepLine, UpkeepProgress, VerifiedView,
+};

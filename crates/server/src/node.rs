@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use pipehat_connectors::FhirDatastore;
 use pipehat_engine::project::{Compression as ProjectCompression, Project};
 use pipehat_engine::{Engine, EngineError, EngineOptions};
 use pipehat_journal::{Compression, FileJournal, KeyRing, OpenError, OpenOptions, Recovery};
@@ -23,6 +24,7 @@ use crate::fhir::Subscriptions;
 use crate::indexer::{IndexPaths, Indexer};
 use crate::installation::{DataDirectory, InstallationError};
 use crate::reload::{self, ProjectLook};
+use crate::upkeep::Upkeep;
 
 /// Where the HTTP side listens when nothing says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8103);
@@ -109,6 +111,8 @@ pub(crate) struct Shared {
     pub(crate) search: Option<Arc<SqliteMessageSearch>>,
     pub(crate) indexer: Option<Indexer>,
     pub(crate) subscriptions: Option<Arc<Subscriptions>>,
+    /// Looks after the datastore, where there is one.
+    pub(crate) upkeep: Option<Arc<Upkeep>>,
     pub(crate) data: DataDirectory,
     pub(crate) project: PathBuf,
     pub(crate) started: Instant,
@@ -118,6 +122,8 @@ pub(crate) struct Shared {
     /// The latest refused change, as shown to people.
     pub(crate) refused: std::sync::Mutex<Option<String>>,
     pub(crate) stop: CancellationToken,
+    /// The datastore, for channels that are added while the node runs.
+    pub(crate) local_fhir: Option<Arc<dyn FhirDatastore>>,
 }
 
 impl Node {
@@ -136,6 +142,19 @@ impl Node {
         let address = listener
             .local_addr()
             .map_err(|source| NodeError::Listen { address: LISTEN, source })?;
+        let token = api::new_token();
+        let datastore = match &project.settings.datastore {
+            None => None,
+            Some(settings) => {
+                let keys = datastore_keys(key.as_ref(), token.clone())?;
+                Some(NodeDatastore::open(settings, &data, keys).await?)
+            }
+        };
+        // Before the channels start: they may have something for it.
+        let local_fhir = datastore.as_ref().map(|datastore| datastore.local(address, data.feeds()));
+        if let Some(local) = &local_fhir {
+            project.local_fhir.open(Arc::clone(local));
+        }
         let engine = Engine::start(
             EngineOptions {
                 data: data.root().to_owned(),
@@ -163,19 +182,12 @@ impl Node {
         } else {
             (None, None)
         };
-        let token = api::new_token();
-        let datastore = match &project.settings.datastore {
-            None => None,
-            Some(settings) => {
-                let keys = datastore_keys(key.as_ref(), token.clone())?;
-                Some(NodeDatastore::open(settings, &data, keys).await?)
-            }
-        };
         let shared = Arc::new(Shared {
             engine,
             search,
             indexer,
             subscriptions: datastore.as_ref().map(|store| Arc::clone(&store.subscriptions)),
+            upkeep: datastore.as_ref().map(|store| Arc::clone(&store.upkeep)),
             data,
             project: project.directory.clone(),
             started: Instant::now(),
@@ -183,6 +195,7 @@ impl Node {
             applying: Mutex::new(()),
             refused: std::sync::Mutex::new(None),
             stop: CancellationToken::new(),
+            local_fhir,
         });
         let access = AdminAccess {
             url: format!("http://{address}"),
@@ -281,7 +294,7 @@ fn index_paths(project: &Project) -> IndexPaths {
         .collect()
 }
 
-fn open_journal(
+pub(crate) fn open_journal(
     project: &Project,
     data: &DataDirectory,
     key: Option<KeyRing>,
@@ -310,7 +323,7 @@ pub(crate) fn index_keys(key: Option<&KeyRing>) -> IndexKeys {
 
 /// Unsealed data has resources and an audit that are not sealed by a secret either. Its tokens are: they hold until the
 /// next start.
-fn datastore_keys(
+pub(crate) fn datastore_keys(
     key: Option<&KeyRing>,
     admin_token: String,
 ) -> Result<DatastoreKeys, OpenDatastoreError> {

@@ -57,6 +57,9 @@ pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, Rel
         refuse(shared, &error);
         return Err(error);
     };
+    if let Some(local) = &shared.local_fhir {
+        project.local_fhir.open(Arc::clone(local));
+    }
     let report = shared.engine.apply(&project, by).await.map_err(|error| {
         let error = ReloadError::Engine(error);
         refuse(shared, &error);

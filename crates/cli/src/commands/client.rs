@@ -26,8 +26,8 @@ const KEYS_BYTES_MAX: u64 = 1024 * 1024;
 const EXAMPLES: &str = "\
 Examples:
   pipehat client add lab --scope 'system/*.*'
-  pipehat client add portal --scope system/Patient.rs --scope system/Observation.rs
-  pipehat client add ward --scope 'system/Patient.cruds?organization=Organization/ward'
+  pipehat client add portal --scope system/Patient.rs --scope system/Task.rs
+  pipehat client add ward --scope 'system/Patient.cruds?organization=ward'
   pipehat client add backend --scope 'system/*.rs' --jwks public-keys.json
   pipehat client list
   pipehat client rotate lab
@@ -39,7 +39,7 @@ id and secret with each request (HTTP Basic). `pipehat client COMMAND --help` sa
 const ADD_EXAMPLES: &str = "\
 Examples:
   pipehat client add lab --scope 'system/*.*' --data /var/lib/pipehat --json
-  pipehat client add ward --scope 'system/Patient.cruds?organization=Organization/ward'
+  pipehat client add ward --scope 'system/Patient.cruds?organization=ward'
   pipehat client add backend --scope 'system/*.rs' --jwks public-keys.json
 
 A scope is `system/TYPE.INTERACTIONS`: a resource type or `*`, and a part of `cruds` (create, read, update,
@@ -166,8 +166,10 @@ impl WithKeys {
         if size > KEYS_BYTES_MAX {
             return Err(wrong(format!("a key set has at most {KEYS_BYTES_MAX} bytes")));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        read_keys(&text).map(Some).map_err(|error| wrong(error.to_string()))
+        let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        read_keys(&String::from_utf8_lossy(&text))
+            .map(Some)
+            .map_err(|error| wrong(error.to_string()))
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod completions;
+pub(crate) mod datastore;
 pub(crate) mod demo;
 pub(crate) mod dictionary;
 pub(crate) mod generate;

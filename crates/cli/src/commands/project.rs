@@ -40,7 +40,8 @@ impl ProjectArguments {
 }
 
 impl DataArguments {
-    fn directory(&self, project: &Path, settings: &ProjectSettings) -> DataDirectory {
+    /// The data directory of a project with these settings.
+    pub(crate) fn directory(&self, project: &Path, settings: &ProjectSettings) -> DataDirectory {
         let configured = settings.data.as_ref().map(|data| project.join(data));
         let root = self.data.clone().or(configured).unwrap_or_else(|| project.join("data"));
         let key_file = settings.key_file.as_ref().map(|key| project.join(key));

@@ -83,11 +83,16 @@ fn offline(
 
 /// A bar on a terminal, nothing elsewhere.
 pub(crate) fn progress(terminal: &Terminal) -> ProgressBar {
+    progress_of(terminal, "records")
+}
+
+/// A bar that counts these on a terminal, nothing elsewhere.
+pub(crate) fn progress_of(terminal: &Terminal, what: &str) -> ProgressBar {
     if !terminal.shows_progress() {
         return ProgressBar::hidden();
     }
-    let style =
-        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} records  {eta} left");
+    let template = format!("{{bar:30}} {{human_pos}}/{{human_len}} {what}  {{eta}} left");
+    let style = ProgressStyle::with_template(&template);
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

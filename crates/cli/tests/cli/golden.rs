@@ -330,6 +330,24 @@ fn help() {
 }
 
 #[test]
+fn datastore() {
+    check(
+        "datastore",
+        &[
+            &["datastore", "--help"],
+            &["datastore", "export", "--help"],
+            &["datastore", "import", "--help"],
+            &["datastore", "reindex", "--help"],
+            &["datastore", "stats", "--help"],
+            &["datastore", "verify", "--help"],
+            &["datastore", "export", "--type", "patient"],
+            &["datastore", "import", "no-such-file.ndjson"],
+            &["datastore", "stats", "--project", "no-such-folder"],
+        ],
+    );
+}
+
+#[test]
 fn the_help_groups_the_commands() {
     for arguments in [&["help"][..], &["--help"], &["-h"]] {
         let output = run(arguments, b"");

@@ -43,6 +43,11 @@ pub(crate) trait DestinationCase: Send + Sync + 'static {
         behaviour: Behaviour,
     ) -> impl Future<Output = ()> + Send;
 
+    /// A payload that can be told by this name, with the marker in it.
+    fn payload(&self, name: &str) -> Bytes {
+        message(name)
+    }
+
     /// A destination that sends to it.
     fn destination(&self, partner: &Self::Partner, health: Arc<Health>) -> Arc<dyn Destination>;
 }
@@ -60,8 +65,13 @@ pub(crate) fn outbound(control_id: &str) -> Outbound {
     }
 }
 
-async fn deliver(destination: &Arc<dyn Destination>, control_id: &str) -> Attempt {
-    let attempt = soon("an attempt", destination.deliver(outbound(control_id))).await;
+async fn deliver<C: DestinationCase>(
+    case: &C,
+    destination: &Arc<dyn Destination>,
+    name: &str,
+) -> Attempt {
+    let outbound = Outbound { bytes: case.payload(name), ..outbound(name) };
+    let attempt = soon("an attempt", destination.deliver(outbound)).await;
     let detail = match &attempt {
         Attempt::NotSent { detail, .. }
         | Attempt::Interrupted { detail, .. }
@@ -97,10 +107,10 @@ async fn what_is_delivered_arrived_unchanged_and_in_order<C: DestinationCase>(ca
     assert!(parallel.connections > 0 && parallel.window > 0, "{parallel:?}");
     let names: Vec<String> = (1..=20).map(|number| format!("OUT{number}")).collect();
     for name in &names {
-        let attempt = deliver(&destination, name).await;
+        let attempt = deliver(case, &destination, name).await;
         assert!(matches!(attempt, Attempt::Delivered { .. }), "{attempt:?}");
     }
-    let expected: Vec<Bytes> = names.iter().map(|name| message(name)).collect();
+    let expected: Vec<Bytes> = names.iter().map(|name| case.payload(name)).collect();
     assert_eq!(partner.got(), expected);
     close(destination, &health).await;
 }
@@ -110,16 +120,16 @@ async fn an_absent_partner_gets_nothing<C: DestinationCase>(case: &C) {
     let health = Arc::new(Health::default());
     let destination = case.destination(&partner, health.clone());
     for _ in 0..3 {
-        match deliver(&destination, "ABSENT").await {
+        match deliver(case, &destination, "ABSENT").await {
             Attempt::NotSent { code, .. } => listed(case, code),
             other => panic!("nothing can have been sent: {other:?}"),
         }
     }
     assert!(health.snapshot().problem.is_some(), "an operator sees it");
     case.change(&mut partner, Behaviour::Accept).await;
-    let attempt = deliver(&destination, "BACK").await;
+    let attempt = deliver(case, &destination, "BACK").await;
     assert!(matches!(attempt, Attempt::Delivered { .. }), "{attempt:?}");
-    assert_eq!(partner.got(), [message("BACK")]);
+    assert_eq!(partner.got(), [case.payload("BACK")]);
     assert_eq!(health.snapshot().problem, None, "a success ends the problem");
     close(destination, &health).await;
 }
@@ -128,7 +138,7 @@ async fn a_refusal_names_its_answer<C: DestinationCase>(case: &C) {
     let Some(partner) = case.partner(Behaviour::Refuse).await else { return };
     let health = Arc::new(Health::default());
     let destination = case.destination(&partner, health.clone());
-    match deliver(&destination, "REFUSED").await {
+    match deliver(case, &destination, "REFUSED").await {
         Attempt::Refused { code, answer, .. } => {
             listed(case, code);
             let answers = case.descriptor().destination.as_ref().expect("it sends").answers;
@@ -143,12 +153,12 @@ async fn a_partner_that_dies_leaves_it_open<C: DestinationCase>(case: &C) {
     let Some(mut partner) = case.partner(Behaviour::DieBeforeAnswer).await else { return };
     let health = Arc::new(Health::default());
     let destination = case.destination(&partner, health.clone());
-    match deliver(&destination, "OPEN").await {
+    match deliver(case, &destination, "OPEN").await {
         Attempt::Interrupted { code, .. } => listed(case, code),
         other => panic!("nobody knows: {other:?}"),
     }
     case.change(&mut partner, Behaviour::Accept).await;
-    let attempt = deliver(&destination, "OPEN").await;
+    let attempt = deliver(case, &destination, "OPEN").await;
     assert!(matches!(attempt, Attempt::Delivered { .. }), "{attempt:?}");
     close(destination, &health).await;
 }

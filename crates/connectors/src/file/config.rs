@@ -17,7 +17,8 @@ use super::template::NameTemplate;
 use super::workplace::WORKING_FOLDER;
 use crate::segment_end::SegmentEnd;
 use crate::{
-    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Source, SourceDescriptor,
+    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, PayloadFormat, Source,
+    SourceDescriptor,
 };
 
 /// The file connector.
@@ -25,9 +26,17 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     name: "file",
     title: "Files",
     doc: "Takes messages from the files of a folder, on this machine or on a mounted share, and writes messages to files.",
-    source: Some(SourceDescriptor { schema: SOURCE, build: source, claim }),
+    source: Some(SourceDescriptor {
+        schema: SOURCE,
+        formats: &[PayloadFormat::Hl7],
+        build: source,
+        claim,
+    }),
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
+        shorthand: None,
+        formats: &[PayloadFormat::Hl7],
+        unrepeatable: &[],
         answers: &[],
         interruptions: &[],
         build: destination,

@@ -14,7 +14,8 @@ use super::notes::Notes;
 use super::parts::{Part, PartReader};
 use super::reasons::{Reason, Reasons};
 use crate::{
-    FilePart, Health, Inbound, Intake, IntakeClosed, Numbering, Peer, Problem, ReceiptOutcome,
+    FilePart, Health, Inbound, Intake, IntakeClosed, Numbering, PartOrder, Peer, Problem,
+    ReceiptOutcome,
 };
 
 /// How long to wait when the engine is busy: the first time, and at most.
@@ -143,7 +144,12 @@ impl HandOver<'_> {
     }
 
     fn give(&self, admission: crate::Admission, part: Part) -> BoxFuture<'static, Answered> {
-        let place = FilePart { key: self.key.to_owned(), index: part.index, last: part.last };
+        let place = FilePart {
+            key: self.key.to_owned(),
+            index: part.index,
+            last: part.last,
+            order: PartOrder::Next,
+        };
         let bytes: Bytes = part.bytes.clone();
         let inbound = Inbound {
             bytes,

@@ -1,5 +1,6 @@
 //! What the HTTP connector may tell an operator.
 
+use super::reading::ReadingCodes;
 use crate::OperatorCode;
 
 pub(super) const LISTEN_FAILED: OperatorCode = OperatorCode {
@@ -98,6 +99,9 @@ pub(super) const SETTING: OperatorCode = OperatorCode {
     cause: "A setting of the HTTP connector has a value that makes no sense.",
     remedy: "See the message; it says what may stand there.",
 };
+
+/// What mistakes in settings are reported as.
+pub(super) static READING: ReadingCodes = ReadingCodes { setting: &SETTING, plaintext: &PLAINTEXT };
 
 /// All of them.
 pub(super) const CODES: &[OperatorCode] = &[

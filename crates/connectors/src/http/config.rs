@@ -1,29 +1,24 @@
 //! The settings of the HTTP connector.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
-use jiff::civil::Date;
-use pipehat_config::{
-    Diagnostic, Diagnostics, FieldSchema, Kind, Node, Required, Settings, SourceFile,
-};
-use reqwest::{Proxy, Url};
-use rustls::ClientConfig;
+use http::header::HeaderName;
+use http::{Method, StatusCode};
+use pipehat_config::{Diagnostics, FieldSchema, Kind, Required, Settings};
 
 use super::answers::{ANSWERS, INTERRUPTIONS};
+use super::client::ClientOptions;
+use super::client_settings;
 use super::codes;
 use super::destination::{AcknowledgmentRule, DestinationOptions, HttpDestination};
 use super::reading::Reading;
 use super::request_headers::{SECRET_HEADERS, request_headers};
 use super::source::{HttpSource, SourceOptions};
 use super::token::Token;
-use crate::tls::{
-    ACCEPTED_RISK, CLIENT_TLS, ClientTls, Direction, SERVER_TLS, ServerTls, check_exposure,
-};
+use crate::tls::{ACCEPTED_RISK, CLIENT_TLS, Direction, SERVER_TLS, ServerTls, check_exposure};
 use crate::{
-    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Source, SourceDescriptor,
+    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, PayloadFormat, Source,
+    SourceDescriptor,
 };
 
 /// The HTTP connector.
@@ -31,9 +26,17 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     name: "http",
     title: "HTTP",
     doc: "Receives messages by HTTP POST and answers with their acknowledgments, and posts messages to others.",
-    source: Some(SourceDescriptor { schema: SOURCE, build: source, claim }),
+    source: Some(SourceDescriptor {
+        schema: SOURCE,
+        formats: &[PayloadFormat::Hl7, PayloadFormat::Json],
+        build: source,
+        claim,
+    }),
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
+        shorthand: None,
+        formats: &[PayloadFormat::Hl7, PayloadFormat::Json],
+        unrepeatable: &[],
         answers: ANSWERS,
         interruptions: INTERRUPTIONS,
         build: destination,
@@ -254,7 +257,8 @@ fn source(
 ) -> Option<Arc<dyn Source>> {
     let exposed = check_exposure(settings, "listen", Direction::Listen, diagnostics);
     let tls = settings.section("tls").map(|tls| ServerTls::read(tls, context, diagnostics));
-    let mut reading = Reading { settings, context, diagnostics, sound: exposed };
+    let mut reading =
+        Reading { settings, context, diagnostics, sound: exposed, codes: &codes::READING };
     let listen = settings.address("listen")?.clone();
     let token = token(&mut reading);
     let asks_for_certificates =
@@ -343,8 +347,9 @@ fn destination(
     health: Arc<Health>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Arc<dyn Destination>> {
-    let mut reading = Reading { settings, context, diagnostics, sound: true };
-    let url = url(&mut reading);
+    let mut reading =
+        Reading { settings, context, diagnostics, sound: true, codes: &codes::READING };
+    let url = client_settings::url(&mut reading, "url");
     let headers = request_headers(&mut reading);
     let (connect_timeout, timeout) = (reading.time("connect_timeout")?, reading.time("timeout")?);
     if connect_timeout > timeout {
@@ -352,32 +357,34 @@ fn destination(
     }
     let reply_bytes_max = reading.bytes_max("reply_bytes_max")?;
     let url = url?;
-    let tls = tls(&mut reading, &url);
-    let proxy = proxy(&mut reading);
+    let tls = client_settings::tls(&mut reading, &url);
+    let proxy = client_settings::proxy(&mut reading);
     if !reading.sound {
         return None;
     }
     let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
     let address = format!("{host}:{port}");
-    let (url, resolve, headers) = match server_name(settings) {
-        Some(name) if name != host => renamed(&mut reading, url, name, headers)?,
+    let (url, resolve, headers) = match client_settings::server_name(settings) {
+        Some(name) if name != host => client_settings::renamed(&mut reading, url, name, headers)?,
         _ => (url, None, headers),
     };
     let options = DestinationOptions {
         url,
         address,
-        resolve,
-        proxy,
+        client: ClientOptions {
+            resolve,
+            proxy,
+            tls: tls?,
+            connect_timeout,
+            timeout,
+            connections: usize::try_from(settings.integer("connections")?).ok()?,
+        },
         method: match settings.choice("method")? {
             "PUT" => Method::PUT,
             "PATCH" => Method::PATCH,
             _ => Method::POST,
         },
         headers,
-        tls: tls?,
-        connect_timeout,
-        timeout,
-        connections: usize::try_from(settings.integer("connections")?).ok()?,
         reply_bytes_max,
         acknowledgment: match settings.choice("acknowledgment")? {
             "require" => AcknowledgmentRule::Require,
@@ -392,115 +399,4 @@ fn destination(
             None
         }
     }
-}
-
-fn url(reading: &mut Reading<'_>) -> Option<Url> {
-    reading.conceal_password("url");
-    let url = match Url::parse(reading.settings.text("url")?) {
-        Ok(url) => url,
-        // The error's text does not repeat the URL, which may have a password in it.
-        Err(error) => {
-            reading.wrong("url", format!("this is not a URL: {error}"));
-            return None;
-        }
-    };
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        reading.wrong("url", "a URL begins with `https://` or `http://` and a host");
-    } else if !url.username().is_empty() || url.password().is_some() {
-        reading
-            .wrong("url", "user and password do not belong into a URL: use `user` and `password`");
-    } else if url.fragment().is_some() {
-        reading.wrong("url", "what stands behind `#` is never sent");
-    } else {
-        check_plaintext(reading, &url);
-    }
-    Some(url)
-}
-
-/// Plaintext beyond this machine is told of, unless somebody decided it.
-fn check_plaintext(reading: &mut Reading<'_>, url: &Url) {
-    if let Some(risk) = reading.settings.section("accepted_risk") {
-        if risk.text("date").is_none_or(|date| date.parse::<Date>().is_err()) {
-            let span = risk.span_of("date").unwrap_or_else(|| risk.span());
-            reading.wrong_at(&codes::SETTING, span, "this is not a date such as `2026-03-31`");
-        }
-        return;
-    }
-    let host = url.host_str().unwrap_or_default();
-    let is_loopback = ip(host).map_or(host == "localhost", |ip| ip.is_loopback());
-    if url.scheme() == "http" && !is_loopback {
-        let span = reading.settings.span_of("url").unwrap_or_else(|| reading.settings.span());
-        let message = "messages leave this machine unencrypted";
-        let warning = Diagnostic::warning(codes::PLAINTEXT.code, span, message);
-        reading.diagnostics.push(warning.with_help(codes::PLAINTEXT.remedy));
-    }
-}
-
-fn ip(host: &str) -> Option<IpAddr> {
-    host.trim_matches(['[', ']']).parse().ok()
-}
-
-fn tls(reading: &mut Reading<'_>, url: &Url) -> Option<ClientConfig> {
-    if url.scheme() != "https" && reading.settings.contains("tls") {
-        reading.wrong("tls", "an `http:` URL is reached without TLS: write `https:`");
-    }
-    let host = url.host_str()?.trim_matches(['[', ']']);
-    let absent = match reading.settings.section("tls") {
-        Some(_) => None,
-        None => {
-            let file = SourceFile::new("the default of `tls`", "{}");
-            let node = Node::parse(&file, reading.diagnostics)?;
-            Some(Settings::read(&node, "tls", CLIENT_TLS, reading.diagnostics)?)
-        }
-    };
-    let section = absent.as_ref().or(reading.settings.section("tls"))?;
-    let tls = ClientTls::read(section, host, reading.context, reading.diagnostics)?;
-    Some((*tls.config()).clone())
-}
-
-fn proxy(reading: &mut Reading<'_>) -> Option<Proxy> {
-    reading.conceal_password("proxy");
-    let written = Url::parse(reading.settings.text("proxy")?).ok();
-    let named = written.filter(|url| {
-        url.scheme() == "http" && url.username().is_empty() && url.host_str().is_some()
-    });
-    if server_name(reading.settings).is_some() {
-        reading.wrong(
-            "proxy",
-            "a proxy looks up names itself, so `server_name` can't be used with it",
-        );
-        return None;
-    }
-    let proxy = named.and_then(|url| Proxy::all(url).ok());
-    if proxy.is_none() {
-        reading.wrong("proxy", "this is not a proxy such as `http://proxy.internal:3128`");
-    }
-    proxy
-}
-
-fn server_name(settings: &Settings) -> Option<&str> {
-    settings.section("tls")?.text("server_name")
-}
-
-type Renamed = (Url, Option<(String, u16)>, HeaderMap);
-
-/// The client takes the name to look for in the certificate from the URL: the URL gets that name, and the true host is
-/// looked up in its stead and named in the `Host` header.
-fn renamed(
-    reading: &mut Reading<'_>,
-    mut url: Url,
-    name: &str,
-    mut headers: HeaderMap,
-) -> Option<Renamed> {
-    let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
-    let authority = url.port().map_or(host.clone(), |port| format!("{host}:{port}"));
-    let is_name = url.set_host(Some(name)).is_ok() && ip(name).is_none();
-    let Some(authority) = HeaderValue::try_from(authority).ok().filter(|_| is_name) else {
-        let section = reading.settings.section("tls")?;
-        let span = section.span_of("server_name").unwrap_or_else(|| section.span()).clone();
-        reading.wrong_at(&codes::SETTING, &span, "this must be a host name");
-        return None;
-    };
-    headers.insert(HOST, authority);
-    Some((url, Some((host.trim_matches(['[', ']']).to_owned(), port)), headers))
 }

@@ -1,26 +1,19 @@
 //! The HTTP destination: one request for each message, over connections that are kept open.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use pipehat_message::Acknowledgment;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Proxy, Response, Url, redirect};
-use rustls::ClientConfig;
+use reqwest::{Client, Url};
 
 use super::answers::{Verdict, judge};
+use super::client::{self, ClientOptions, Reply, cause, read};
 use super::codes;
 use super::retry_after::retry_after;
 use crate::{Attempt, Destination, Health, OperatorCode, Outbound, Parallel, Problem};
-
-/// An unused connection is closed after this long: many servers close theirs after a minute, and a request sent into
-/// that moment would be interrupted.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is done with an acknowledgment in the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +33,10 @@ pub(super) struct DestinationOptions {
     pub(super) url: Url,
     /// Where to connect, as an operator would write it.
     pub(super) address: String,
-    /// The host to look up instead of the URL's, and its port.
-    pub(super) resolve: Option<(String, u16)>,
-    /// Goes between, where the network demands it.
-    pub(super) proxy: Option<Proxy>,
+    pub(super) client: ClientOptions,
     pub(super) method: Method,
     /// Content type, authorization and whatever else is configured.
     pub(super) headers: HeaderMap,
-    /// For plain HTTP too: the client is not made without.
-    pub(super) tls: ClientConfig,
-    pub(super) connect_timeout: Duration,
-    pub(super) timeout: Duration,
-    pub(super) connections: usize,
     pub(super) reply_bytes_max: usize,
     pub(super) acknowledgment: AcknowledgmentRule,
 }
@@ -67,24 +52,7 @@ impl HttpDestination {
     /// # Errors
     /// When no client can be made of the TLS settings.
     pub(super) fn new(options: DestinationOptions, health: Arc<Health>) -> reqwest::Result<Self> {
-        let mut builder = Client::builder()
-            // Where messages go is configured here, and nowhere else: not by a response, not by the environment.
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.timeout)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(options.connections)
-            .tls_backend_preconfigured(options.tls.clone());
-        if let Some(proxy) = options.proxy.clone() {
-            builder = builder.proxy(proxy);
-        }
-        if let Some((host, port)) = options.resolve.clone() {
-            builder = builder.dns_resolver(Arc::new(Elsewhere { host, port }));
-        }
-        let client = builder.build()?;
+        let client = client::build(&options.client)?;
         let sender = Sender { options, client, health, not_before: Mutex::new(None) };
         Ok(Self { sender: Arc::new(sender) })
     }
@@ -92,7 +60,7 @@ impl HttpDestination {
 
 impl Destination for HttpDestination {
     fn parallel(&self) -> Parallel {
-        Parallel { connections: self.sender.options.connections, window: 1 }
+        Parallel { connections: self.sender.options.client.connections, window: 1 }
     }
 
     fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
@@ -106,36 +74,12 @@ impl Destination for HttpDestination {
     }
 }
 
-/// Looks up one host, whatever name it is asked for.
-struct Elsewhere {
-    host: String,
-    port: u16,
-}
-
-impl Resolve for Elsewhere {
-    fn resolve(&self, _: Name) -> Resolving {
-        let (host, port) = (self.host.clone(), self.port);
-        async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        }
-        .boxed()
-    }
-}
-
 struct Sender {
     options: DestinationOptions,
     client: Client,
     health: Arc<Health>,
     /// The partner asked to be left alone until then.
     not_before: Mutex<Option<Instant>>,
-}
-
-/// A response's body.
-enum Reply {
-    Whole(Bytes),
-    /// The first bytes of one that is too large to keep.
-    Cut(Bytes),
 }
 
 impl Sender {
@@ -253,42 +197,5 @@ impl Sender {
 
     fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
         self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn read(response: &mut Response, bytes_max: usize) -> reqwest::Result<Reply> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = bytes_max.saturating_sub(body.len());
-        if chunk.len() > room {
-            body.extend_from_slice(chunk.get(..room).unwrap_or_default());
-            return Ok(Reply::Cut(body.freeze()));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Reply::Whole(body.freeze()))
-}
-
-/// What the system or TLS says lies behind an error. Never the whole text: it has the URL in it, which may hold secrets.
-fn cause(error: &reqwest::Error) -> Option<String> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return Some(innermost(error));
-        }
-        source = error.source();
-    }
-    None
-}
-
-/// TLS wraps its errors into the system's, more than once.
-fn innermost(error: &std::io::Error) -> String {
-    let Some(inner) = error.get_ref() else { return error.kind().to_string() };
-    if let Some(inner) = inner.downcast_ref::<std::io::Error>() {
-        return innermost(inner);
-    }
-    match inner.downcast_ref::<rustls::Error>() {
-        Some(inner) => format!("TLS: {inner}"),
-        None => error.kind().to_string(),
     }
 }

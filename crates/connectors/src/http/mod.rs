@@ -8,16 +8,18 @@
 
 mod answers;
 mod body;
+pub(crate) mod client;
+pub(crate) mod client_settings;
 mod codes;
 mod config;
 mod destination;
-mod reading;
+pub(crate) mod reading;
 mod reply;
-mod request_headers;
-mod retry_after;
+pub(crate) mod request_headers;
+pub(crate) mod retry_after;
 mod source;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 pub(crate) use config::CONNECTOR;

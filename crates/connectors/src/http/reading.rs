@@ -5,23 +5,32 @@ use std::time::Duration;
 use http::header::HeaderName;
 use pipehat_config::{Diagnostic, Diagnostics, SecretReference, Settings, Span};
 
-use super::codes;
 use crate::{BuildContext, OperatorCode};
 
+/// What mistakes are reported as.
+#[derive(Debug)]
+pub(crate) struct ReadingCodes {
+    /// A value that makes no sense.
+    pub(crate) setting: &'static OperatorCode,
+    /// An address that is reached without TLS.
+    pub(crate) plaintext: &'static OperatorCode,
+}
+
 /// Reads settings and collects what is wrong with them.
-pub(super) struct Reading<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) context: &'a BuildContext<'a>,
-    pub(super) diagnostics: &'a mut Diagnostics,
-    pub(super) sound: bool,
+pub(crate) struct Reading<'a> {
+    pub(crate) codes: &'static ReadingCodes,
+    pub(crate) settings: &'a Settings,
+    pub(crate) context: &'a BuildContext<'a>,
+    pub(crate) diagnostics: &'a mut Diagnostics,
+    pub(crate) sound: bool,
 }
 
 impl Reading<'_> {
-    pub(super) fn wrong(&mut self, name: &'static str, message: impl Into<String>) {
-        self.wrong_with(&codes::SETTING, name, message);
+    pub(crate) fn wrong(&mut self, name: &'static str, message: impl Into<String>) {
+        self.wrong_with(self.codes.setting, name, message);
     }
 
-    pub(super) fn wrong_with(
+    pub(crate) fn wrong_with(
         &mut self,
         code: &OperatorCode,
         name: &'static str,
@@ -31,7 +40,7 @@ impl Reading<'_> {
         self.wrong_at(code, &span, message);
     }
 
-    pub(super) fn wrong_at(
+    pub(crate) fn wrong_at(
         &mut self,
         code: &OperatorCode,
         span: &Span,
@@ -43,7 +52,7 @@ impl Reading<'_> {
     }
 
     /// Keeps a URL out of excerpts that has, or may have, a password in it.
-    pub(super) fn conceal_password(&mut self, name: &'static str) {
+    pub(crate) fn conceal_password(&mut self, name: &'static str) {
         if let Some(setting) = self.settings.get(name)
             && setting.text().is_some_and(|text| text.contains('@'))
         {
@@ -52,11 +61,11 @@ impl Reading<'_> {
     }
 
     /// The secret behind a reference, without the line end that editors put behind it.
-    pub(super) fn secret(&mut self, reference: &SecretReference) -> Option<Vec<u8>> {
+    pub(crate) fn secret(&mut self, reference: &SecretReference) -> Option<Vec<u8>> {
         match self.context.secrets.secret(reference.name()) {
             Ok(secret) if secret.trim_ascii().is_empty() => {
                 let message = format!("the secret `{}` is empty", reference.name());
-                self.wrong_at(&codes::SETTING, reference.span(), message);
+                self.wrong_at(self.codes.setting, reference.span(), message);
                 None
             }
             Ok(secret) => {
@@ -64,21 +73,21 @@ impl Reading<'_> {
                 Some(secret.into_iter().take(end).collect())
             }
             Err(error) => {
-                self.wrong_at(&codes::SETTING, reference.span(), error.to_string());
+                self.wrong_at(self.codes.setting, reference.span(), error.to_string());
                 None
             }
         }
     }
 
-    pub(super) fn header_name(&mut self, text: &str, span: &Span) -> Option<HeaderName> {
+    pub(crate) fn header_name(&mut self, text: &str, span: &Span) -> Option<HeaderName> {
         let name = HeaderName::try_from(text).ok();
         if name.is_none() {
-            self.wrong_at(&codes::SETTING, span, "this is not the name of a header");
+            self.wrong_at(self.codes.setting, span, "this is not the name of a header");
         }
         name
     }
 
-    pub(super) fn bytes_max(&mut self, name: &'static str) -> Option<usize> {
+    pub(crate) fn bytes_max(&mut self, name: &'static str) -> Option<usize> {
         match u32::try_from(self.settings.bytes(name)?) {
             Ok(bytes) if bytes > 0 => usize::try_from(bytes).ok(),
             _ => {
@@ -88,7 +97,7 @@ impl Reading<'_> {
         }
     }
 
-    pub(super) fn time(&mut self, name: &'static str) -> Option<Duration> {
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<Duration> {
         let time = self.settings.duration(name)?;
         if time.is_zero() {
             self.wrong(name, "nothing can be done in no time");

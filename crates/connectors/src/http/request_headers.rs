@@ -4,7 +4,6 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use pipehat_config::Span;
 
-use super::codes;
 use super::reading::Reading;
 
 /// Headers that hold what signs somebody in: they are not kept with messages.
@@ -26,13 +25,20 @@ pub(super) fn request_headers(reading: &mut Reading<'_>) -> HeaderMap {
             _ => reading.wrong("content_type", "this is not a content type"),
         }
     }
+    add_configured(reading, &mut headers);
+    headers
+}
+
+/// Adds `headers`, `secret_headers`, and what `token`, `user` and `password` make.
+pub(crate) fn add_configured(reading: &mut Reading<'_>, headers: &mut HeaderMap) {
+    let settings = reading.settings;
     for (key, setting) in settings.map("headers").unwrap_or_default() {
         let value = setting.text().unwrap_or_default().as_bytes().to_vec();
-        add_header(reading, &mut headers, (&key.text, &key.span), value, Secrecy::Open);
+        add_header(reading, headers, (&key.text, &key.span), value, Secrecy::Open);
     }
     for (key, setting) in settings.map("secret_headers").unwrap_or_default() {
         if let Some(value) = setting.secret().and_then(|secret| reading.secret(secret)) {
-            add_header(reading, &mut headers, (&key.text, &key.span), value, Secrecy::Secret);
+            add_header(reading, headers, (&key.text, &key.span), value, Secrecy::Secret);
         }
     }
     if let Some(value) = authorization(reading) {
@@ -41,7 +47,6 @@ pub(super) fn request_headers(reading: &mut Reading<'_>) -> HeaderMap {
         }
         headers.insert(AUTHORIZATION, value);
     }
-    headers
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,18 +66,18 @@ fn add_header(
     if OWN_HEADERS.contains(&name.as_str()) || name == CONTENT_TYPE {
         let message =
             "this header is set by Pipehat itself (for `Content-Type` see `content_type`)";
-        return reading.wrong_at(&codes::SETTING, span, message);
+        return reading.wrong_at(reading.codes.setting, span, message);
     }
     if secrecy == Secrecy::Open && SECRET_HEADERS.contains(&name.as_str()) {
         let message = "what signs us in must not stand in a file: use `token`, `password` or `secret_headers`";
-        return reading.wrong_at(&codes::SETTING, span, message);
+        return reading.wrong_at(reading.codes.setting, span, message);
     }
     match HeaderValue::try_from(value) {
         Ok(mut value) => {
             value.set_sensitive(secrecy == Secrecy::Secret);
             headers.insert(name, value);
         }
-        Err(_) => reading.wrong_at(&codes::SETTING, span, "no header can have this value"),
+        Err(_) => reading.wrong_at(reading.codes.setting, span, "no header can have this value"),
     }
 }
 
@@ -115,7 +120,7 @@ fn authorization(reading: &mut Reading<'_>) -> Option<HeaderValue> {
 }
 
 /// RFC 4648 §4, for Basic (RFC 7617).
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 /// Longer than this we don't wait, whatever is asked for: it may be a mistake, and messages queue.
-pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Reads the header: a number of seconds, or a date.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let asked = if value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are longer than we wait.

@@ -12,7 +12,7 @@ use crate::tls::testing::{Project, settings};
 use crate::{Destination, Health, Source};
 
 mod receiving;
-mod sending;
+pub(crate) mod sending;
 
 #[test]
 fn the_descriptor_is_sound() {
@@ -21,9 +21,9 @@ fn the_descriptor_is_sound() {
 
 /// A request or response as it was on the wire.
 #[derive(Debug, Clone)]
-struct Spoken {
-    head: String,
-    body: Bytes,
+pub(crate) struct Spoken {
+    pub(crate) head: String,
+    pub(crate) body: Bytes,
 }
 
 impl Spoken {
@@ -32,7 +32,7 @@ impl Spoken {
         word.parse().expect("a status")
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (own, value) = line.split_once(':')?;
             own.eq_ignore_ascii_case(name).then(|| value.trim())

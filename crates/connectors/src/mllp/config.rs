@@ -16,8 +16,8 @@ use crate::tls::{
     check_plaintext_listener,
 };
 use crate::{
-    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Numbering, Source,
-    SourceDescriptor,
+    BuildContext, Descriptor, Destination, DestinationDescriptor, Health, Numbering, PayloadFormat,
+    Source, SourceDescriptor,
 };
 
 /// MLLP.
@@ -25,9 +25,17 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
     name: "mllp",
     title: "MLLP",
     doc: "HL7 v2 messages over TCP, framed by MLLP, each answered by an acknowledgment.",
-    source: Some(SourceDescriptor { schema: SOURCE, build: build_source, claim: claim_source }),
+    source: Some(SourceDescriptor {
+        schema: SOURCE,
+        formats: &[PayloadFormat::Hl7],
+        build: build_source,
+        claim: claim_source,
+    }),
     destination: Some(DestinationDescriptor {
         schema: DESTINATION,
+        shorthand: None,
+        formats: &[PayloadFormat::Hl7],
+        unrepeatable: &[],
         answers: acknowledgment::ANSWERS,
         interruptions: acknowledgment::INTERRUPTIONS,
         build: build_destination,

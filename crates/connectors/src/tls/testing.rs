@@ -70,7 +70,7 @@ impl Project {
     }
 
     pub(crate) fn context(&self) -> BuildContext<'_> {
-        BuildContext { project: self.path(), secrets: self }
+        BuildContext { project: self.path(), secrets: self, channel: "test", datastore: None }
     }
 }
 

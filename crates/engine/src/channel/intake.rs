@@ -1,7 +1,7 @@
 //! The head of the path: receive, journal, acknowledge.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pipehat_connectors::{
-    Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, Peer, Receipt, ReceiptOutcome,
+    Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, PartOrder, PayloadFormat, Peer,
+    Receipt, ReceiptOutcome,
 };
 use pipehat_journal::{AppendError, Flush};
 use pipehat_message::{
@@ -19,6 +20,7 @@ use pipehat_message::{
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::conductor::Input;
+use super::json;
 use super::reply::{self, Answer, Refusal};
 use crate::control_id::ControlIds;
 use crate::duplicates::{self, DuplicateWindow, Known};
@@ -70,7 +72,7 @@ pub(crate) struct ChannelIntake {
     window: Arc<Mutex<DuplicateWindow>>,
     /// Rung whenever a message became durable or was lost, for those that repeat it.
     kept: Notify,
-    mode: RwLock<ReplyMode>,
+    terms: RwLock<Terms>,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     parts: Mutex<Vec<Parts>>,
@@ -79,6 +81,13 @@ pub(crate) struct ChannelIntake {
     /// Messages on their way to the disk.
     under_way: AtomicUsize,
     failed: AtomicBool,
+}
+
+/// What the channel's file says of how messages are received.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) format: PayloadFormat,
+    pub(crate) mode: ReplyMode,
 }
 
 /// How far a file is.
@@ -119,7 +128,7 @@ impl ChannelIntake {
         ids: Arc<ControlIds>,
         mailbox: mpsc::UnboundedSender<Input>,
         window: Arc<Mutex<DuplicateWindow>>,
-        mode: ReplyMode,
+        terms: Terms,
         ledger: &Ledger,
     ) -> Arc<Self> {
         let parts = ledger.files.iter().cloned();
@@ -130,7 +139,7 @@ impl ChannelIntake {
             mailbox,
             window,
             kept: Notify::new(),
-            mode: RwLock::new(mode),
+            terms: RwLock::new(terms),
             messages: Arc::new(Semaphore::new(UNPROCESSED_MAX)),
             bytes: Arc::new(Semaphore::new(UNPROCESSED_BYTES_MAX / BYTES_UNIT)),
             parts: Mutex::new(parts.map(|(key, kept)| Parts { key, kept, next: kept }).collect()),
@@ -142,8 +151,8 @@ impl ChannelIntake {
     }
 
     /// Takes on a changed configuration.
-    pub(crate) fn reconfigure(&self, mode: ReplyMode, window: Option<Duration>) {
-        *self.mode.write().unwrap_or_else(PoisonError::into_inner) = mode;
+    pub(crate) fn reconfigure(&self, terms: Terms, window: Option<Duration>) {
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
         self.window().resize(window);
     }
 
@@ -177,8 +186,11 @@ impl ChannelIntake {
 
     /// Whether the answers of a destination go back to the senders.
     fn answers_queries(&self) -> bool {
-        let mode = self.mode.read().unwrap_or_else(PoisonError::into_inner);
-        matches!(*mode, ReplyMode::Delivered { .. })
+        matches!(self.terms().mode, ReplyMode::Delivered { .. })
+    }
+
+    fn terms(&self) -> RwLockReadGuard<'_, Terms> {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn window(&self) -> MutexGuard<'_, DuplicateWindow> {
@@ -197,17 +209,22 @@ impl ChannelIntake {
     fn take_part(&self, part: &FilePart) -> bool {
         let mut parts = self.parts();
         if let Some(file) = parts.iter_mut().find(|file| file.key == part.key) {
-            let turn = file.next == part.index;
-            file.next += u64::from(turn);
+            let turn = match part.order {
+                PartOrder::Next => file.next == part.index,
+                PartOrder::Later => file.next <= part.index,
+            };
+            if turn {
+                file.next = part.index.saturating_add(1);
+            }
             return turn;
         }
-        if part.index > 0 {
+        if part.index > 0 && part.order == PartOrder::Next {
             return false;
         }
         if parts.len() >= FILES_MAX {
             parts.remove(0);
         }
-        parts.push(Parts { key: part.key.clone(), kept: 0, next: 1 });
+        parts.push(Parts { key: part.key.clone(), kept: 0, next: part.index.saturating_add(1) });
         true
     }
 
@@ -234,7 +251,6 @@ impl ChannelIntake {
         if inbound.part.as_ref().is_some_and(|part| !self.take_part(part)) {
             return Persisting::OutOfTurn;
         }
-        let header = reply::header_of(&inbound.bytes);
         let mut received = Received {
             channel: Arc::clone(&self.channel),
             at,
@@ -248,7 +264,17 @@ impl ChannelIntake {
             acknowledges: None,
             bytes: inbound.bytes.clone(),
         };
-        let header = match header {
+        if self.terms().format == PayloadFormat::Json {
+            let purpose = match json::check(&inbound.bytes) {
+                Ok(()) => Purpose::New,
+                Err(why) => {
+                    received.refused = Some(("receive.json".to_owned(), why.clone()));
+                    Purpose::Refused(Refusal::busy(why))
+                }
+            };
+            return self.append(received, inbound, admission, purpose, answer);
+        }
+        let header = match reply::header_of(&inbound.bytes) {
             Ok(header) => header,
             Err(error) => {
                 let refusal = Refusal {
@@ -472,7 +498,7 @@ impl ChannelIntake {
         self: Arc<Self>,
         mut persisting: Persisting,
         inbound: Inbound,
-        mode: ReplyMode,
+        Terms { format, mode }: Terms,
         answer: Option<oneshot::Receiver<Answer>>,
     ) -> Receipt {
         let kept = loop {
@@ -489,6 +515,10 @@ impl ChannelIntake {
                 }
             }
         };
+        if format == PayloadFormat::Json {
+            // What the source says to that is its protocol's affair: there is no acknowledgment in JSON.
+            return Receipt { outcome: outcome_of(&kept), reply: None, later: None };
+        }
         match mode {
             ReplyMode::None => Receipt { outcome: outcome_of(&kept), reply: None, later: None },
             ReplyMode::Received => self.acknowledge_receipt(&kept, &inbound, Level::Application),
@@ -662,11 +692,18 @@ impl Intake for Door {
         let closed = self.0.closed.load(Ordering::Acquire);
         if closed || self.0.has_failed() {
             let kept = if closed { Kept::Not(AppendError::Closed) } else { Kept::ChannelFailed };
-            let receipt = self.0.acknowledge_receipt(&kept, &inbound, Level::Application);
+            let receipt = match self.0.terms().format {
+                PayloadFormat::Hl7 => {
+                    self.0.acknowledge_receipt(&kept, &inbound, Level::Application)
+                }
+                PayloadFormat::Json => {
+                    Receipt { outcome: outcome_of(&kept), reply: None, later: None }
+                }
+            };
             return std::future::ready(receipt).boxed();
         }
-        let mode = self.0.mode.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let (answer, answered) = match mode {
+        let terms = self.0.terms().clone();
+        let (answer, answered) = match terms.mode {
             ReplyMode::None | ReplyMode::Received => (None, None),
             ReplyMode::Processed { .. }
             | ReplyMode::Delivered { .. }
@@ -676,7 +713,7 @@ impl Intake for Door {
             }
         };
         let persisting = self.0.persist(admission, &inbound, answer);
-        Arc::clone(&self.0).acknowledge(persisting, inbound, mode, answered).boxed()
+        Arc::clone(&self.0).acknowledge(persisting, inbound, terms, answered).boxed()
     }
 
     fn parts_kept(&self, key: &str) -> u64 {

@@ -4,6 +4,7 @@ mod answer;
 mod conductor;
 mod decide;
 mod intake;
+mod json;
 mod load;
 mod outbox;
 mod path;
@@ -20,5 +21,5 @@ pub use status::{ChannelStatus, DestinationStatus};
 
 pub(crate) use conductor::{ChannelHandle, Conductor, Input, Services};
 pub(crate) use decide::{Standing, received_again};
-pub(crate) use intake::{ChannelIntake, Door, Incoming};
+pub(crate) use intake::{ChannelIntake, Door, Incoming, Terms};
 pub(crate) use load::siblings;

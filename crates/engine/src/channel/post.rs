@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use pipehat_connectors::{Attempt, Destination, Health, Outbound, Parallel};
+use pipehat_connectors::{Attempt, Destination, Health, OnRefusal, Outbound, Parallel};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -190,8 +190,11 @@ fn policy(channel: &ChannelSpec, spec: &DestinationSpec) -> Policy {
         retry: spec.retry,
         on_interrupted: spec.on_interrupted,
         answers: spec.answers.clone(),
-        interruptions: interruptions
-            .filter_map(|(code, answer)| Some((*code, *spec.answers.get(*answer)?)))
+        interruptions: (spec.unrepeatable.iter().map(|code| (*code, OnRefusal::Park)))
+            .chain(
+                interruptions
+                    .filter_map(|(code, answer)| Some((*code, *spec.answers.get(*answer)?))),
+            )
             .collect(),
         queries: match &channel.reply {
             ReplyMode::Delivered { from, unanswered, .. } if *from == spec.name => {
@@ -229,5 +232,26 @@ impl Destination for Removed {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::testing::channel;
+
+    /// What follows an interruption behind which a second try may do harm.
+    fn after_doubt(more: &str) -> Option<OnRefusal> {
+        let rest = format!("destinations:\n  lab:\n    mllp: 127.0.0.1:2576\n{more}");
+        let spec = channel(&rest);
+        let destination = spec.destinations.first().expect("a destination");
+        policy(&spec, destination).interruptions.get("mllp.may-double").copied()
+    }
+
+    #[test]
+    fn what_may_double_is_parked_unless_the_file_says_otherwise() {
+        assert_eq!(after_doubt(""), Some(OnRefusal::Park));
+        // Left to `on_interrupted`.
+        assert_eq!(after_doubt("    on_interrupted: resend\n"), None);
     }
 }

@@ -45,7 +45,7 @@ impl Running {
         if bound.is_some() {
             self.source.end().await;
         }
-        self.intake.reconfigure(spec.reply.clone(), spec.duplicates);
+        self.intake.reconfigure(spec.terms(), spec.duplicates);
         let spec_for_task = Arc::clone(spec);
         let applied =
             ask(&self.handle, |answer| Input::Apply { spec: spec_for_task, answer }).await;

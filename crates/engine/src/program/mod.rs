@@ -41,6 +41,7 @@ mod validation;
 mod verdict;
 mod view;
 
+use pipehat_connectors::PayloadFormat;
 use pipehat_message::{CharsetRule, Path};
 
 pub use facts::ProgramInput;
@@ -69,6 +70,7 @@ pub struct Program {
     destinations: Box<[DestinationProgram]>,
     lanes: Lanes,
     charset: CharsetRule,
+    format: PayloadFormat,
     limits: RunLimits,
     control_id_path: Path,
 }

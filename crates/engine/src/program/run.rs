@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, SegmentName};
 
@@ -153,6 +154,9 @@ impl<'r> Run<'r> {
 
     fn received(&mut self) -> Result<(), End> {
         let bytes = self.input.bytes;
+        if self.program.format == PayloadFormat::Json {
+            return self.pass(bytes);
+        }
         let Some(at) = &self.program.batches else { return self.message(bytes) };
         let Some(parts) = split::batch(bytes, self.program.limits.outputs_max) else {
             return self.message(bytes);

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Settings, Span, nearest};
-use pipehat_connectors::{BuildContext, Descriptor, Source};
+use pipehat_connectors::{BuildContext, Descriptor, PayloadFormat, Source};
 use pipehat_message::{Charset, CharsetRule, Path};
 
 use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
+use super::format::{FormatSource, check_format, format};
 use super::load::Content;
 use super::name::{check_name, is_name};
 use super::numbering::numbering;
 use super::order::{Order, order};
 use super::reply::{ReplyMode, reply};
 use super::source::source;
+use crate::channel::Terms;
 use crate::names::ChannelName;
 use crate::program::{self, DestinationSource, Program, ProgramSource};
 
@@ -32,6 +34,8 @@ pub struct ChannelSpec {
     pub description: Option<String>,
     /// Where its messages come from.
     pub source: SourceSpec,
+    /// What its messages are.
+    pub format: PayloadFormat,
     /// What the sender is told, and when.
     pub reply: ReplyMode,
     /// Which messages wait for each other.
@@ -51,6 +55,13 @@ pub struct ChannelSpec {
     pub destinations: Vec<DestinationSpec>,
     /// Paths to be found by, beside the usual ones.
     pub index_paths: Vec<IndexPath>,
+}
+
+impl ChannelSpec {
+    /// How its messages are received.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms { format: self.format, mode: self.reply.clone() }
+    }
 }
 
 impl fmt::Debug for ChannelSpec {
@@ -123,6 +134,7 @@ const INDEX_PATHS_MAX: usize = 16;
 const DESTINATIONS_MAX: usize = 256;
 
 /// What reading a channel may use.
+#[derive(Clone, Copy)]
 pub(super) struct ChannelContext<'c> {
     pub(super) connectors: &'c [&'static Descriptor],
     pub(super) build: &'c BuildContext<'c>,
@@ -144,6 +156,8 @@ pub(super) fn channel(
     diagnostics: &mut Diagnostics,
 ) -> ReadChannel {
     let errors_before = diagnostics.errors();
+    let build = BuildContext { channel: stem, ..*context.build };
+    let context = &ChannelContext { build: &build, ..*context };
     let mut nothing = ReadChannel { spec: None, claim: None };
     let Some(mut fields) = Fields::of(node, "channel file", diagnostics) else { return nothing };
     for key in ["mllp", "file", "http", "listen"] {
@@ -165,6 +179,9 @@ pub(super) fn channel(
     if let (Some(node), Some(source), true) = (source_node, &source, enabled) {
         nothing.claim = source.claim.clone().map(|claim| (claim, claim_span(node)));
     }
+    let of = |key: &str| node.as_map().and_then(|map| map.get(key));
+    let usual = || source.as_ref()?.descriptor.source.as_ref()?.formats.first().copied();
+    let format = fields.optional("format", format).or_else(usual).unwrap_or(PayloadFormat::Hl7);
     let charset = fields.optional("charset", charset).unwrap_or_default();
     let time_zone = fields.optional("time_zone", program::time_zone);
     let order = fields.optional("order", order).unwrap_or(Order::Strict);
@@ -185,6 +202,18 @@ pub(super) fn channel(
         application_alone(application, &destinations, fields.diagnostics());
     }
     fields.finish();
+    check_format(
+        &FormatSource {
+            format,
+            node: of("format"),
+            source: source.as_ref().zip(source_node),
+            destinations: &destinations,
+            readers: ["accept", "steps", "charset", "time_zone", "index"].map(|key| (key, of(key))),
+            reply: reply.as_ref().zip(of("reply")),
+            order: Some(&order).zip(of("order")),
+        },
+        diagnostics,
+    );
     let numbered = source.as_ref().zip(source_node);
     numbering(numbered, reply.as_ref(), &order, &destinations, diagnostics);
     let program_source = ProgramSource {
@@ -203,6 +232,7 @@ pub(super) fn channel(
         lanes: order.lanes(),
         charset,
         time_zone: time_zone.clone(),
+        format,
     };
     let read = Program::read(
         &program_source,
@@ -231,6 +261,7 @@ pub(super) fn channel(
         enabled,
         description,
         source,
+        format,
         reply,
         order,
         on_failure,

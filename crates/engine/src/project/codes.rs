@@ -50,6 +50,11 @@ pub const CODES: &[CodeDescription] = &[
         "Name a field in it, or remove it.",
     ),
     code(
+        "channel.format",
+        "A connector does not know the format of the channel's messages, or something in the file reads HL7 v2 where they are JSON.",
+        "Follow the message: take another connector, or remove what reads HL7 v2.",
+    ),
+    code(
         "channel.index",
         "A channel adds too many paths to the index.",
         "Keep those that people search by.",

@@ -36,6 +36,9 @@ pub struct DestinationSpec {
     pub answers: HashMap<String, OnRefusal>,
     /// What follows a send of which nobody knows whether it arrived.
     pub on_interrupted: OnInterrupted,
+    /// The interruptions behind which it is set aside all the same: a second try might do harm, and the file
+    /// does not ask for one.
+    pub unrepeatable: &'static [&'static str],
     /// What an operator sees of the connection.
     pub health: Arc<Health>,
 }
@@ -108,6 +111,9 @@ pub(super) fn destination<'n>(
     let Some(sending) = &descriptor.destination else { return read };
     let answers = on_node.map(|node| answers(node, name, sending.answers, diagnostics));
     let health = Arc::new(Health::default());
+    let written_out =
+        sending.shorthand.filter(|_| node.as_scalar().is_some()).map(|key| node.under(key));
+    let node = written_out.as_ref().unwrap_or(node);
     let settings =
         Settings::read_with_hints(node, name, sending.schema, &ONE_LEVEL_UP, diagnostics);
     let built = settings.and_then(|settings| {
@@ -131,6 +137,7 @@ pub(super) fn destination<'n>(
         retry: retry.unwrap_or_default(),
         answers,
         on_interrupted: on_interrupted.unwrap_or_default(),
+        unrepeatable: if on_interrupted.is_none() { sending.unrepeatable } else { &[] },
         health,
     });
     read

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pipehat_config::{Diagnostic, Diagnostics, Environment, Node, SourceFile, Span, nearest};
-use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, Secrets};
+use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, LocalFhir, Secrets};
 use pipehat_dictionary::profile::ProfileConstraints;
 
 use super::channel::{ChannelContext, ChannelSpec, channel};
@@ -27,6 +27,8 @@ pub struct Project {
     pub settings: ProjectSettings,
     /// Its channels, in the order of their names.
     pub channels: Vec<Arc<ChannelSpec>>,
+    /// What its channels know as the datastore of this installation; to be opened by whoever runs them.
+    pub local_fhir: LocalFhir,
 }
 
 impl fmt::Debug for Project {
@@ -89,13 +91,16 @@ impl Project {
         // A datastore alone is a project, too; settings that can't be read may ask for one.
         let datastore = settings.as_ref().is_none_or(|(settings, _)| settings.datastore.is_some());
         let needed = if datastore { Channels::MayBeNone } else { Channels::AtLeastOne };
-        let channels = loader.channels(&content, &mut claims, needed);
+        let local_fhir = LocalFhir::default();
+        let offered = datastore.then_some(&local_fhir);
+        let channels = loader.channels(&content, &mut claims, needed, offered);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
         let project = settings.filter(|_| !diagnostics.is_err()).map(|(settings, _)| Self {
             directory: context.directory.to_owned(),
             settings,
             channels: channels.into_iter().map(Arc::new).collect(),
+            local_fhir,
         });
         Loaded { project, diagnostics }
     }
@@ -279,8 +284,14 @@ impl Loader<'_> {
         content: &Content,
         claims: &mut Claims,
         needed: Channels,
+        datastore: Option<&LocalFhir>,
     ) -> Vec<ChannelSpec> {
-        let build = BuildContext { project: self.context.directory, secrets: self.context.secrets };
+        let build = BuildContext {
+            project: self.context.directory,
+            secrets: self.context.secrets,
+            channel: "",
+            datastore,
+        };
         let context =
             ChannelContext { connectors: self.context.connectors, build: &build, content };
         let names = self.names("channels", ".yaml", &[".yml", ".YAML", ".YML", ".json"]);

@@ -19,6 +19,7 @@ mod destination;
 mod difference;
 mod files;
 mod fingerprint;
+mod format;
 mod load;
 mod name;
 mod numbering;

@@ -11,8 +11,8 @@ use pipehat_config::{
 };
 use pipehat_connectors::{
     Answer, Attempt, Bound, BuildContext, Descriptor, Destination, DestinationDescriptor, Health,
-    OnRefusal, Outbound, Parallel, Peer, Secrets, Source, SourceDescriptor, StartError,
-    UnknownSecret,
+    OnRefusal, Outbound, Parallel, PayloadFormat, Peer, Secrets, Source, SourceDescriptor,
+    StartError, UnknownSecret,
 };
 
 use super::channel::ChannelSpec;
@@ -110,6 +110,7 @@ const MLLP: Descriptor = Descriptor {
     codes: &[],
     source: Some(SourceDescriptor {
         schema: &[LISTEN],
+        formats: &[PayloadFormat::Hl7, PayloadFormat::Json],
         build: build_source,
         claim: |settings| {
             let address = settings.address("listen")?;
@@ -118,7 +119,10 @@ const MLLP: Descriptor = Descriptor {
     }),
     destination: Some(DestinationDescriptor {
         schema: &[CONNECT, CONNECTIONS],
-        interruptions: &[],
+        shorthand: Some("connect"),
+        formats: &[PayloadFormat::Hl7, PayloadFormat::Json],
+        unrepeatable: &["mllp.may-double"],
+        interruptions: &[("mllp.may-double", "none")],
         answers: ANSWERS,
         build: build_destination,
     }),
@@ -131,11 +135,15 @@ const FILE: Descriptor = Descriptor {
     codes: &[],
     source: Some(SourceDescriptor {
         schema: &[FOLDER],
+        formats: &[PayloadFormat::Hl7],
         build: build_source,
         claim: |settings| settings.text("folder").map(|folder| format!("folder {folder}")),
     }),
     destination: Some(DestinationDescriptor {
         schema: &[FOLDER],
+        shorthand: None,
+        formats: &[PayloadFormat::Hl7],
+        unrepeatable: &[],
         interruptions: &[],
         answers: &[],
         build: build_destination,

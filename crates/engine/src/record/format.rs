@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::FilePart;
+use pipehat_connectors::{FilePart, PartOrder};
 use pipehat_journal::{NewRecord, Position};
 
 use super::encoding::{Reader, RecordError, Writer};
@@ -132,9 +132,12 @@ fn decode_received(
     }
     let part = match head.byte()? {
         0 => None,
-        last @ (1 | 2) => {
-            Some(FilePart { key: head.text()?, index: head.number()?, last: last == 2 })
-        }
+        last @ (1 | 2) => Some(FilePart {
+            key: head.text()?,
+            index: head.number()?,
+            last: last == 2,
+            order: PartOrder::default(),
+        }),
         _ => return Err(RecordError::Range),
     };
     let sender_hash = head.hash()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::FilePart;
+use pipehat_connectors::{FilePart, PartOrder};
 use pipehat_journal::Position;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
@@ -84,7 +84,8 @@ fn examples() -> Vec<Record> {
         let (by, reason) = ("a.person".to_owned(), "because".to_owned());
         Record::Decided(Decided { channel: channel.clone(), message, at, by, reason, decision })
     };
-    let file = FilePart { key: "in/a.hl7 1".to_owned(), index: 129, last: true };
+    let file =
+        FilePart { key: "in/a.hl7 1".to_owned(), index: 129, last: true, order: PartOrder::Next };
     vec![
         Record::Received(received.clone()),
         Record::Received(Received {
@@ -295,6 +296,7 @@ fn received() -> impl Strategy<Value = Record> {
         key,
         index,
         last,
+        order: PartOrder::Next,
     });
     let refused = option::of((text(), text()));
     let hashes = (any::<u64>(), any::<u64>());

@@ -6,7 +6,7 @@ use super::error::{PatchError, PatchProblem};
 use super::operation::{Operation, Patch};
 use super::pointer::{Pointer, position};
 use crate::fhirpath::Decimal;
-use crate::json::{DEPTH_MAX, Value};
+use crate::json::{DEPTH_MAX, Object, Value};
 
 /// Bytes that a patch adds, copies and moves in all, so that copies of copies stay small.
 pub const WORK_MAX: usize = 64 << 20;
@@ -120,7 +120,45 @@ fn apply(operation: &Operation, root: &mut Value, work: &mut Work) -> Result<(),
                 Err(PatchProblem::TestFailed(path.shown(path.depth())))
             }
         }
+        Operation::Merge { members } => merge(root, members, 0, work),
     }
+}
+
+/// Sets the members that have a value and removes those that are null (RFC 7396 §2).
+fn merge(
+    target: &mut Value,
+    members: &Object,
+    depth: usize,
+    work: &mut Work,
+) -> Result<(), PatchProblem> {
+    let depth = depth + 1;
+    if depth > DEPTH_MAX {
+        return Err(PatchProblem::Depth);
+    }
+    if target.as_object().is_none() {
+        *target = Object::new().into();
+    }
+    let Value::Object(target) = target else { return Ok(()) };
+    for (name, value) in members.iter() {
+        work.spend(VALUE_BYTES + name.len() + target.len() / 2)?;
+        match value {
+            Value::Null => drop(target.remove(name)),
+            // What is merged into nothing loses its nulls too.
+            Value::Object(members) => {
+                if target.get(name).is_none() {
+                    target.set(name, Object::new().into());
+                }
+                if let Some(inner) = target.get_mut(name) {
+                    merge(inner, members, depth, work)?;
+                }
+            }
+            _ => {
+                work.place(value, depth)?;
+                target.set(name, value.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Sets a member, or inserts an item (RFC 6902 §4.1).
@@ -227,6 +265,22 @@ mod tests {
     #[track_caller]
     fn refuse(resource: &str, patch: &str, expected: &str) {
         assert_eq!(patched(resource, patch), Err(expected.to_owned()), "{patch}");
+    }
+
+    /// RFC 7396, appendix A, as far as a resource is an object.
+    #[test]
+    fn the_examples_of_rfc_7396() {
+        check(r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#);
+        check(r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#);
+        check(r#"{"a":"b"}"#, r#"{"a":null}"#, "{}");
+        check(r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#);
+        check(r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#);
+        check(r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#);
+        check(r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#);
+        check(r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#);
+        check(r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#);
+        check("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#);
+        check(r#"{"a":"b"}"#, r#"{"a":{"c":[null,1.50]}}"#, r#"{"a":{"c":[null,1.50]}}"#);
     }
 
     /// RFC 6902, appendix A.
@@ -388,7 +442,9 @@ mod tests {
                 &format!("operation 2: {expected}"),
             );
         }
-        refuse(resource, "{}", "a JSON Patch is an array of operations (RFC 6902 §3)");
+        let neither =
+            "a patch is an array of operations (RFC 6902 §3) or an object to merge (RFC 7396 §2)";
+        refuse(resource, "7", neither);
         let long = format!(r#"[{{"op":"remove","path":"/{}"}}]"#, "x".repeat(200));
         refuse(resource, &long, &format!("operation 1: nothing stands at /{}…", "x".repeat(99)));
     }

@@ -21,8 +21,8 @@ pub struct PatchError {
 /// What is wrong with a patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatchProblem {
-    /// The document is no array.
-    #[error("a JSON Patch is an array of operations (RFC 6902 §3)")]
+    /// The document is neither an array nor an object.
+    #[error("a patch is an array of operations (RFC 6902 §3) or an object to merge (RFC 7396 §2)")]
     NotAnArray,
     /// Too many operations.
     #[error("the patch has more than {OPERATIONS_MAX} operations")]

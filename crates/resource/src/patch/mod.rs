@@ -1,5 +1,5 @@
-//! Changing a resource by a patch: JSON Patch (RFC 6902) over JSON Pointers (RFC 6901), and FHIRPath Patch
-//! (a Parameters resource).
+//! Changing a resource by a patch: JSON Patch (RFC 6902) over JSON Pointers (RFC 6901), JSON Merge Patch (RFC 7396),
+//! and FHIRPath Patch (a Parameters resource).
 //!
 //! ```
 //! use pipehat_resource::json;

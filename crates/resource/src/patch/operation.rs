@@ -1,13 +1,13 @@
-//! Reading a JSON Patch document (RFC 6902 §3, §4).
+//! Reading a JSON Patch document (RFC 6902 §3, §4), or one of JSON Merge Patch (RFC 7396).
 
 use super::error::{PatchError, PatchProblem};
 use super::pointer::Pointer;
-use crate::json::Value;
+use crate::json::{Object, Value};
 
 /// Operations in one patch.
 pub const OPERATIONS_MAX: usize = 1000;
 
-/// A JSON Patch.
+/// A JSON Patch, or a JSON Merge Patch as its one operation.
 #[derive(Debug, Clone)]
 pub struct Patch {
     pub(super) operations: Vec<Operation>,
@@ -21,14 +21,19 @@ pub(super) enum Operation {
     Move { from: Pointer, path: Pointer },
     Copy { from: Pointer, path: Pointer },
     Test { path: Pointer, value: Value },
+    Merge { members: Object },
 }
 
 impl Patch {
-    /// Reads a document. Members that RFC 6902 does not know are passed over, as it asks.
+    /// Reads a document: an array is a JSON Patch, an object a JSON Merge Patch. Members that RFC 6902 does not know
+    /// are passed over, as it asks.
     ///
     /// # Errors
     /// What is no patch, and which operation is none.
     pub fn read(document: &Value) -> Result<Self, PatchError> {
+        if let Some(members) = document.as_object() {
+            return Ok(Self { operations: vec![Operation::Merge { members: members.clone() }] });
+        }
         let operations = document.as_array().ok_or(PatchProblem::NotAnArray)?;
         if operations.len() > OPERATIONS_MAX {
             return Err(PatchProblem::TooManyOperations.into());

@@ -35,3 +35,5 @@ pub use keys::{KeysError, PublicKey, read_keys};
 pub use register::{CLIENTS_MAX, ClientFile, ClientRegister, NewClient, RegisterError};
 pub use scope::{ScopeError, SmartScope};
 pub use service::{AccessService, AccessSettings};
+
+pub(crate) use service::ADMIN;

@@ -135,13 +135,22 @@ fn credentials<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
 }
 
 /// The scopes a token gets: those asked for, all of which must be granted; all where none are asked for.
+///
+/// Scopes of users and patients beside those of a system are passed over (RFC 6749 §3.3): clients such as
+/// fhirclient always ask for `launch/patient`, and read in the answer what they got.
 pub(super) fn scopes_for(
     granted: &[SmartScope],
     asked: Option<&str>,
 ) -> Result<Vec<SmartScope>, OAuthError> {
     let Some(asked) = asked else { return Ok(granted.to_vec()) };
+    let of_system: Vec<_> =
+        asked.split_ascii_whitespace().filter(|scope| scope.starts_with("system/")).collect();
+    let asked = match of_system.as_slice() {
+        [] => asked.to_owned(),
+        _ => of_system.join(" "),
+    };
     let asked =
-        SmartScope::parse_list(asked).map_err(|error| OAuthError::scope(error.to_string()))?;
+        SmartScope::parse_list(&asked).map_err(|error| OAuthError::scope(error.to_string()))?;
     if asked.is_empty() {
         return Ok(granted.to_vec());
     }
@@ -223,5 +232,8 @@ mod tests {
         check(Some("system/Patient.cruds"), Err("invalid_scope"));
         check(Some("system/*.rs"), Err("invalid_scope"));
         check(Some("openid"), Err("invalid_scope"));
+        check(Some("launch/patient openid system/Patient.r"), Ok("system/Patient.r"));
+        check(Some("launch/patient system/Patient.cruds"), Err("invalid_scope"));
+        check(Some("user/*.* patient/*.read openid profile"), Err("invalid_scope"));
     }
 }

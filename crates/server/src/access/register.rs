@@ -151,6 +151,7 @@ impl ClientFile {
     /// # Errors
     /// When there is none, or the file can't be written.
     pub fn revoke(&self, named: &str, now: &str) -> Result<Client, RegisterError> {
+        self.must_exist(named)?;
         self.change(|clients| {
             let client = find(clients, named)?;
             client.revoked.get_or_insert_with(|| now.to_owned());
@@ -167,6 +168,7 @@ impl ClientFile {
         named: &str,
         keys: Option<Vec<PublicKey>>,
     ) -> Result<NewClient, RegisterError> {
+        self.must_exist(named)?;
         self.change(|clients| {
             let client = find(clients, named)?;
             if !client.is_active() {
@@ -180,6 +182,11 @@ impl ClientFile {
             client.generation = client.generation.saturating_add(1);
             Ok(NewClient { client: client.clone(), secret })
         })
+    }
+
+    /// Where nobody was ever added, there may not even be the folder for the lock.
+    fn must_exist(&self, named: &str) -> Result<(), RegisterError> {
+        if self.path.exists() { Ok(()) } else { Err(RegisterError::Unknown(named.to_owned())) }
     }
 
     fn change<T>(

@@ -1,6 +1,7 @@
 //! The admin API: JSON over HTTP on loopback, every call with a token.
 
 mod access;
+mod datastore;
 mod handlers;
 mod messages;
 mod problem;

@@ -16,8 +16,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::access::require_token;
 use super::problem::ApiError;
-use super::{handlers, messages, subscriptions};
+use super::{datastore, handlers, messages, subscriptions};
 use crate::node::Shared;
+use crate::upkeep::IMPORT_BYTES_MAX;
 
 /// The largest request: a search or a reason is small.
 const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -36,7 +37,9 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
         handlers::live, handlers::ready, handlers::status, handlers::prometheus, handlers::apply,
         handlers::proof, handlers::reindex, handlers::retry, messages::search, messages::show,
         messages::bytes, messages::release, messages::discard, messages::resend,
-        subscriptions::list, subscriptions::dead_letters, subscriptions::redeliver
+        subscriptions::list, subscriptions::dead_letters, subscriptions::redeliver,
+        datastore::export, datastore::import, datastore::reindex, datastore::statistics,
+        datastore::verify
     ),
     modifiers(&Token),
     security(("token" = []))
@@ -103,10 +106,20 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/subscriptions", get(subscriptions::list))
         .route("/api/v1/subscriptions/dead-letters", get(subscriptions::dead_letters))
         .route("/api/v1/subscriptions/redeliver", post(subscriptions::redeliver))
+        .route("/api/v1/datastore/export", get(datastore::export))
+        .route("/api/v1/datastore/reindex", post(datastore::reindex))
+        .route("/api/v1/datastore/statistics", get(datastore::statistics))
+        .route("/api/v1/datastore/verification", get(datastore::verify))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), require_token));
+    // Resources are larger than anything else that comes here.
+    let large = Router::new()
+        .route("/api/v1/datastore/import", post(datastore::import))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), require_token))
+        .layer(RequestBodyLimitLayer::new(IMPORT_BYTES_MAX));
     open.merge(api)
         .fallback(nothing)
         .layer(RequestBodyLimitLayer::new(REQUEST_BYTES_MAX))
+        .merge(large)
         .with_state(shared)
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn resource_of(
         ContentKind::Other(name) if name.len() <= CONTENT_TYPE_BYTES_MAX => name.as_str(),
         ContentKind::Form => "application/x-www-form-urlencoded",
         ContentKind::JsonPatch => "application/json-patch+json",
+        ContentKind::MergePatch => "application/merge-patch+json",
         ContentKind::None | ContentKind::Other(_) | ContentKind::Resource => {
             return Err(Problem::bad_request(
                 IssueCode::Required,

@@ -13,7 +13,7 @@ use super::paging::count;
 use super::problem::Problem;
 use super::query_string::Query;
 use super::request::Request;
-use super::search::{AFTER, AUDIT_EVENT, AskedPage, compartment_types};
+use super::search::{AFTER, AskedPage, compartment_types};
 use super::service::FhirService;
 
 /// What belongs to the care of a patient without being in the compartment comes along where it is referred to.
@@ -80,6 +80,8 @@ fn asked(
         )
         .at_location("_type"));
     }
+    // The audit is not part of the record, nor found by a search that finds others too.
+    types.retain(|name| *name != "AuditEvent" || wanted.contains(name));
     if !wanted.is_empty() {
         types.retain(|name| wanted.contains(name));
     }
@@ -128,7 +130,7 @@ fn includes(registry: &Registry, compartment: &Compartment, types: &[&str]) -> V
         let mut targets = COMES_ALONG.iter().copied().chain(subject);
         targets.any(|target| parameter.targets().allows(target))
     };
-    for name in types.iter().filter(|name| **name != AUDIT_EVENT) {
+    for name in types {
         let references: Vec<_> = registry
             .parameters(name)
             .filter(|parameter| parameter.kind() == ParameterKind::Reference)

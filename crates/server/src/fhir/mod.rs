@@ -26,6 +26,7 @@ mod coding;
 mod conditions;
 mod everything;
 mod history;
+mod local;
 mod meta;
 mod negotiation;
 mod operation;
@@ -49,13 +50,15 @@ mod write;
 
 pub(crate) use conditions::instant;
 pub(crate) use render::{common_headers, preflight};
-pub(crate) use service::request_id;
+pub(crate) use resource::new_id;
+pub(crate) use service::{now, request_id};
 
 pub use access::{
     Access, AccessRefusal, AccessRequest, Decision, Permission, Principal, Scope, Scopes,
     TokenAccess,
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
+pub use local::LocalDatastore;
 pub use parameters::SearchParameters;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};
 pub use subscriptions::{

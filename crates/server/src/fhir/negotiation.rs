@@ -36,6 +36,8 @@ pub(crate) enum ContentKind {
     Resource,
     /// A JSON Patch (RFC 6902).
     JsonPatch,
+    /// A JSON Merge Patch (RFC 7396).
+    MergePatch,
     /// A form.
     Form,
     /// Something else: only a Binary may be that.
@@ -60,6 +62,7 @@ pub(crate) fn content_kind(headers: &HeaderMap) -> Result<ContentKind, Problem> 
             ContentKind::Resource
         }
         "application/json-patch+json" => ContentKind::JsonPatch,
+        "application/merge-patch+json" => ContentKind::MergePatch,
         "application/x-www-form-urlencoded" => ContentKind::Form,
         _ => return Ok(ContentKind::Other(text.to_owned())),
     };
@@ -341,6 +344,7 @@ mod tests {
         check("application/json; charset=latin1", Err(415));
         check("application/fhir+json; fhirVersion=5.0", Err(415));
         check("application/json-patch+json", Ok(ContentKind::JsonPatch));
+        check("application/merge-patch+json", Ok(ContentKind::MergePatch));
         check("application/x-www-form-urlencoded", Ok(ContentKind::Form));
         check("application/fhir+xml", Ok(ContentKind::Other("application/fhir+xml".into())));
         check(" ", Err(415));

@@ -100,6 +100,39 @@ impl SearchParameters {
         datastore: &dyn Datastore,
         taken: &mut BTreeMap<String, Value>,
     ) -> Result<(), DatastoreError> {
+        self.put_in_force(datastore, taken).await?;
+        let asked = std::mem::take(&mut self.lock().asked);
+        if asked || !datastore.is_indexed().await? {
+            self.change(|state| {
+                state.running = true;
+                state.progress = Progress { done: 0, all: 0 };
+            });
+            let told = |progress: Progress| self.change(|state| state.progress = progress);
+            datastore.reindex(&[], &told).await?;
+        }
+        self.change(|state| {
+            state.running = false;
+            state.failed = false;
+            state.finished = Some(now());
+        });
+        Ok(())
+    }
+
+    /// Puts the SearchParameter resources of a datastore in force, and leaves its index as it is.
+    pub(crate) async fn load(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
+        self.put_in_force(datastore, &mut BTreeMap::new()).await
+    }
+
+    /// Has the SearchParameter resources looked at: some were written past the API.
+    pub(crate) fn look_again(&self) {
+        self.wanted.notify_one();
+    }
+
+    async fn put_in_force(
+        &self,
+        datastore: &dyn Datastore,
+        taken: &mut BTreeMap<String, Value>,
+    ) -> Result<(), DatastoreError> {
         let wanted = wanted(datastore).await?;
         let registry = self.registry();
         let fresh = std::mem::take(&mut self.lock().fresh);
@@ -122,20 +155,6 @@ impl SearchParameters {
             *self.registry.write().unwrap_or_else(PoisonError::into_inner) = next;
             *taken = wanted;
         }
-        let asked = std::mem::take(&mut self.lock().asked);
-        if asked || !datastore.is_indexed().await? {
-            self.change(|state| {
-                state.running = true;
-                state.progress = Progress { done: 0, all: 0 };
-            });
-            let told = |progress: Progress| self.change(|state| state.progress = progress);
-            datastore.reindex(&[], &told).await?;
-        }
-        self.change(|state| {
-            state.running = false;
-            state.failed = false;
-            state.finished = Some(now());
-        });
         Ok(())
     }
 

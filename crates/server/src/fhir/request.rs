@@ -94,6 +94,14 @@ impl Content {
         }
     }
 
+    /// What its `Content-Type` says it is.
+    pub(crate) fn kind(&self) -> Option<&ContentKind> {
+        match self {
+            Self::Bytes(kind, _) => Some(kind),
+            Self::None | Self::Value(_) => None,
+        }
+    }
+
     /// The JSON of a resource.
     ///
     /// # Errors

@@ -21,9 +21,6 @@ use super::request::Request;
 use super::resource::new_id;
 use super::service::FhirService;
 
-/// The audit is asked by itself: other searches bring nothing of it along.
-pub(super) const AUDIT_EVENT: &str = "AuditEvent";
-
 /// The parameter that says where the page before ended.
 pub(super) const AFTER: &str = "_after";
 
@@ -94,9 +91,7 @@ impl FhirService {
         query.retain(|name, _| name != AFTER);
         let mut parsed = Search::parse(&types, query.pairs(), &registry, &options)
             .map_err(|problems| refused(&problems))?;
-        if types != [AUDIT_EVENT] && !names_audit_events(&query) {
-            parsed.search.includes.retain(|include| include.source != AUDIT_EVENT);
-        }
+        pass_over_events(&mut parsed.search, &query);
         let visible = self.visible_types(request, &parsed.search.resource_types)?;
         Ok(AskedPage::new(request, path, parsed, visible))
     }
@@ -174,13 +169,13 @@ impl FhirService {
     }
 }
 
-/// Whether it is by name that AuditEvents are to be brought along, and not by a `*` that means every type.
-fn names_audit_events(query: &Query) -> bool {
-    query.pairs().iter().any(|(name, value)| {
-        let name = name.split(':').next().unwrap_or(name);
-        matches!(name, "_include" | "_revinclude")
-            && value.split(':').next().is_some_and(|source| source == AUDIT_EVENT)
-    })
+/// `_revinclude=*` brings all that refers to what is found but the audit, which is found by a search of its own. One
+/// that names AuditEvent stays, and is refused by whoever can't do it.
+fn pass_over_events(search: &mut Search, query: &Query) {
+    let event = |name: &str| name.split(':').next() == Some("AuditEvent");
+    if !query.pairs().iter().any(|(_, value)| event(value)) {
+        search.includes.retain(|include| include.source != "AuditEvent");
+    }
 }
 
 /// The types of a compartment, its own among them.

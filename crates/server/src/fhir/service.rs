@@ -138,7 +138,12 @@ impl FhirService {
         self.parameters.registry().is_resource_type(name)
     }
 
-    async fn serve(&self, parts: Parts, peer: Option<SocketAddr>, body: Body) -> Response {
+    pub(super) async fn serve(
+        &self,
+        parts: Parts,
+        peer: Option<SocketAddr>,
+        body: Body,
+    ) -> Response {
         let request_id = request_id(&parts.headers);
         if let Some(response) = render::preflight(&parts, &self.options.origins) {
             return response;
@@ -239,7 +244,11 @@ impl FhirService {
         let call = call(&parts.method, path, |name| self.knows(name));
         // Clients learn here how to sign in; it says nothing of patients.
         let open = matches!(call, Ok(Call::Capabilities));
-        let principal = if open {
+        // Requests that come by HTTP have no such extension.
+        let own = parts.extensions.get::<super::access::Principal>().cloned();
+        let principal = if let Some(own) = own {
+            own
+        } else if open {
             super::access::Principal {
                 client: "anybody".into(),
                 scopes: super::access::Scopes::Some(Arc::new([])),
@@ -722,7 +731,7 @@ fn runs_on_many_threads() -> bool {
 }
 
 /// Microseconds since 1970 (UTC).
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

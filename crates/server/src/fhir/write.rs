@@ -16,6 +16,7 @@ use super::conditions::Tag;
 use super::negotiation::ContentKind;
 use super::prefer::GiveBack;
 use super::problem::Problem;
+use super::query_string::Query;
 use super::read::missing;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
@@ -27,6 +28,9 @@ const LOOKS_MAX: usize = 5;
 
 /// The media type of RFC 6902.
 const JSON_PATCH: &str = "application/json-patch+json";
+
+/// The media types of patches.
+const PATCHES_TAKEN: &str = "application/json-patch+json, application/merge-patch+json";
 
 /// Where the criteria of a conditional interaction stand.
 const ADDRESS: &str = "the address";
@@ -60,14 +64,35 @@ impl FhirService {
         let resource = self.validated(incoming)?;
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &resource)?;
-        let if_none_exist = match &request.conditions.if_none_exist {
-            Some(query) => {
+        let by_address = self.create_criteria(request, resource_type);
+        let condition = match &request.conditions.if_none_exist {
+            Some(query) => Some((query, "If-None-Exist")),
+            None => by_address.as_ref().map(|query| (query, ADDRESS)),
+        };
+        let if_none_exist = match condition {
+            Some((query, place)) => {
                 let scope = request.setting.principal.require(resource_type, Permission::Search)?;
-                Some(self.criteria(request, resource_type, query, "If-None-Exist", scope)?)
+                Some(self.criteria(request, resource_type, query, place, scope)?)
             }
             None => None,
         };
         Ok(Interaction::Create { resource, if_none_exist, full_url })
+    }
+
+    /// Search parameters in the address of a create. Some clients (fhirpy) ask for a conditional create so; to pass
+    /// over them would make the second resource that they want to rule out. Parameters that begin with `_` and are
+    /// not of the type are about the form of the answer, or another server's.
+    fn create_criteria(&self, request: &Request, resource_type: &str) -> Option<Query> {
+        if resource_type == "Binary" || request.query.is_empty() {
+            return None;
+        }
+        let registry = self.parameters.registry();
+        let mut query = request.query.clone();
+        query.retain(|name, _| {
+            let code = name.split([':', '.']).next().unwrap_or_default();
+            !code.starts_with('_') || code == "_has" || registry.find(resource_type, code).is_some()
+        });
+        (!query.is_empty()).then_some(query)
     }
 
     /// `PUT Type/id`.
@@ -433,19 +458,42 @@ pub(super) fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answe
     }
 }
 
-/// A JSON Patch.
+/// A JSON Patch or a JSON Merge Patch. R4 names the first alone; the second is what clients such as fhirpy send, as
+/// plain JSON.
 fn patch_of(request: &Request) -> Result<Value, Problem> {
+    let not_taken = |problem: Problem| {
+        problem.with_header(HeaderName::from_static("accept-patch"), PATCHES_TAKEN)
+    };
+    let kinds = [ContentKind::JsonPatch, ContentKind::MergePatch, ContentKind::Resource];
     let patch =
-        request.content.json(&[ContentKind::JsonPatch], JSON_PATCH).map_err(
-            |problem| match problem.status() {
-                StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                    problem.with_header(HeaderName::from_static("accept-patch"), JSON_PATCH)
-                }
-                _ => problem,
-            },
-        )?;
-    // In a Bundle a JSON Patch comes as a Binary (FHIR R4 §3.1.0.7, "Patch in transactions").
+        request.content.json(&kinds, JSON_PATCH).map_err(|problem| match problem.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => not_taken(problem),
+            _ => problem,
+        })?;
+    // In a Bundle a patch comes as a Binary (FHIR R4 §3.1.0.7, "Patch in transactions").
     let patch = super::binary::json_of(&patch).unwrap_or(patch);
+    if patch.resource_type() == Some("Parameters") {
+        return Err(not_taken(
+            Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                IssueCode::NotSupported,
+                format!("FHIRPath Patch is not taken here; send {PATCHES_TAKEN}"),
+            )
+            .at_location("Content-Type"),
+        ));
+    }
+    let wrong = match request.content.kind() {
+        Some(ContentKind::JsonPatch) if patch.as_array().is_none() => {
+            Some("a JSON Patch is an array of operations (RFC 6902 §3)")
+        }
+        Some(ContentKind::MergePatch) if patch.as_object().is_none() => {
+            Some("a JSON Merge Patch of a resource is an object (RFC 7396 §2)")
+        }
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        return Err(Problem::bad_request(IssueCode::Structure, wrong));
+    }
     match Patch::read(&patch) {
         Ok(_) => Ok(patch),
         Err(error) => Err(Problem::bad_request(IssueCode::Structure, error.to_string())),

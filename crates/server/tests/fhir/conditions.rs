@@ -83,6 +83,23 @@ async fn conditional_creates() {
 }
 
 #[tokio::test]
+async fn a_create_with_criteria_in_its_address_is_conditional() {
+    let server = Server::new();
+    let send = |query: &'static str| {
+        let server = &server;
+        async move { server.json(&format!("POST /Patient?{query}"), &patient(None, "1")).await }
+    };
+    let first = send("identifier=urn:mrn|1").await.expect(201);
+    let second = send("identifier=urn:mrn|1&_pretty=true").await.expect(200);
+    assert_eq!(first.id(), second.id());
+    let never = send("identifer=urn:mrn|1").await;
+    never.refused(400, "not-supported");
+    let third = send("_pretty=true&_format=json").await.expect(201);
+    assert_ne!(first.id(), third.id(), "no criteria, no condition");
+    send("identifier=urn:mrn|1").await.refused(412, "multiple-matches");
+}
+
+#[tokio::test]
 async fn conditional_updates() {
     let server = Server::new();
     let put = |body: Value| {

@@ -142,7 +142,35 @@ async fn a_patch_changes_what_stands_there() {
     assert!(reply.header("accept-patch").contains("application/json-patch+json"));
     let never = r#"[{"op":"add","path":"/active","value":true}]"#;
     server.send("PATCH /Patient/never", patch, never).await.refused(404, "not-found");
-    server.json("PATCH /Patient/p", &json!([])).await.refused(415, "not-supported");
+}
+
+#[tokio::test]
+async fn a_merge_patch_changes_members() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p", "active": true })).await;
+    let send = |kind: &'static str, body: &'static str| {
+        let server = &server;
+        let headers = format!("content-type: {kind}");
+        async move { server.send("PATCH /Patient/p", &headers, body).await }
+    };
+    let merge = "application/merge-patch+json";
+    let reply = send(merge, r#"{"gender":"other","active":null}"#).await.expect(200);
+    assert_eq!(reply.header("etag"), "W/\"2\"");
+    let patient = reply.value();
+    assert_eq!((&patient["gender"], patient.get("active")), (&json!("other"), None));
+    // As fhirpy sends it.
+    let reply = send("application/json", r#"{"birthDate":"1980-02-29"}"#).await.expect(200);
+    assert_eq!((reply.value()["gender"].as_str(), reply.id().as_str()), (Some("other"), "p"));
+    let array = r#"[{"op":"add","path":"/active","value":true}]"#;
+    assert_eq!(send("application/json", array).await.expect(200).value()["active"], true);
+    send(merge, array).await.refused(400, "structure");
+    send(merge, r#"{"gender":"robot"}"#).await.expect(422);
+    send(merge, r#"{"id":"other"}"#).await.expect(422);
+    let parameters = r#"{"resourceType":"Parameters"}"#;
+    let reply = send("application/fhir+json", parameters).await.refused(415, "not-supported");
+    assert!(reply.header("accept-patch").contains(merge));
+    let by = "content-type: application/json";
+    server.send("PATCH /Patient?_id=p", by, r#"{"language":"de"}"#).await.expect(200);
 }
 
 #[tokio::test]

@@ -20,15 +20,15 @@ use crate::{Attempt, Destination, Health, ReceiptOutcome};
 
 /// What a partner does with the requests it reads.
 #[derive(Clone)]
-struct Script {
+pub(crate) struct Script {
     /// The response; none to die before it.
-    response: Option<String>,
+    pub(crate) response: Option<String>,
     /// What the response's connection does afterwards.
-    stays_open: bool,
+    pub(crate) stays_open: bool,
 }
 
 impl Script {
-    fn answers(status: &str, more: &str, body: &str) -> Self {
+    pub(crate) fn answers(status: &str, more: &str, body: &str) -> Self {
         let length = body.len();
         let response = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{more}\r\n{body}");
         Self { response: Some(response), stays_open: true }
@@ -47,10 +47,10 @@ impl Script {
 }
 
 /// A partner on this machine.
-struct Server {
-    address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     state: Arc<Mutex<ServerState>>,
-    running: Option<JoinHandle<()>>,
+    pub(crate) running: Option<JoinHandle<()>>,
 }
 
 struct ServerState {
@@ -60,7 +60,7 @@ struct ServerState {
 }
 
 impl Server {
-    async fn start(script: Script) -> Self {
+    pub(crate) async fn start(script: Script) -> Self {
         Self::start_with(script, None).await
     }
 
@@ -73,7 +73,7 @@ impl Server {
         server
     }
 
-    fn serve(&mut self, listener: TcpListener, tls: Option<ServerTls>) {
+    pub(crate) fn serve(&mut self, listener: TcpListener, tls: Option<ServerTls>) {
         let state = self.state.clone();
         self.running = Some(tokio::spawn(async move {
             let mut connections = JoinSet::new();
@@ -94,7 +94,7 @@ impl Server {
         }));
     }
 
-    async fn absent() -> Self {
+    pub(crate) async fn absent() -> Self {
         let mut server = Self::start(Script::of(Behaviour::Accept)).await;
         server.end().await;
         server
@@ -107,11 +107,11 @@ impl Server {
         }
     }
 
-    fn script(&self, script: Script) {
+    pub(crate) fn script(&self, script: Script) {
         self.state.lock().expect("unpoisoned").script = script;
     }
 
-    fn requests(&self) -> Vec<Spoken> {
+    pub(crate) fn requests(&self) -> Vec<Spoken> {
         self.state.lock().expect("unpoisoned").got.clone()
     }
 

@@ -40,6 +40,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
+use pipehat_connectors::PayloadFormat;
 use pipehat_message::{CharsetRule, Occurrence, SegmentName};
 
 use self::flow::{always_ends, check_reachable, reached};
@@ -67,6 +68,7 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) lanes: Lanes,
     pub(crate) charset: CharsetRule,
     pub(crate) time_zone: Option<TimeZone>,
+    pub(crate) format: PayloadFormat,
 }
 
 /// A destination's part of the program.
@@ -167,6 +169,7 @@ impl Program {
             destinations: destinations.into(),
             lanes: source.lanes.clone(),
             charset: source.charset,
+            format: source.format,
             limits: RunLimits::DEFAULT,
             control_id_path: split::control_id_path(),
         });

@@ -365,7 +365,14 @@ impl Subscriptions {
 
     /// Has the follower change a Subscription resource.
     pub(super) fn wish(&self, id: &str, wish: Wish) {
-        lock(&self.wishes).insert(id.to_owned(), wish);
+        let mut wishes = lock(&self.wishes);
+        // A note can come again; what makes it active or ends it does not.
+        if matches!(wish, Wish::Note(_)) {
+            wishes.entry(id.to_owned()).or_insert(wish);
+        } else {
+            wishes.insert(id.to_owned(), wish);
+        }
+        drop(wishes);
         self.follow.notify_one();
     }
 

@@ -1,0 +1,155 @@
+//! The FHIR destination: one request for each message.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use http::HeaderMap;
+use http::header::{ETAG, LAST_MODIFIED, LOCATION};
+use jiff::Timestamp;
+use pipehat_resource::json::{Object, Value};
+
+use super::answers::refusal;
+use super::codes;
+use super::peer::{Peer, Said};
+use super::request::{Mode, NotFit, prepare};
+use crate::http::client::Reply;
+use crate::{Attempt, Destination, Health, Outbound, Parallel, Problem};
+
+/// How resources are written.
+pub(super) struct DestinationOptions {
+    pub(super) peer: Peer,
+    pub(super) mode: Mode,
+    /// The value of `Prefer`.
+    pub(super) prefer: &'static str,
+    pub(super) connections: usize,
+}
+
+/// A FHIR server that resources are written to.
+pub(super) struct FhirDestination {
+    sender: Arc<Sender>,
+}
+
+impl FhirDestination {
+    /// A destination with these options. It connects when first used.
+    pub(super) fn new(options: DestinationOptions, health: Arc<Health>) -> Self {
+        Self { sender: Arc::new(Sender { options, health, not_before: Mutex::new(None) }) }
+    }
+}
+
+impl Destination for FhirDestination {
+    fn parallel(&self) -> Parallel {
+        Parallel { connections: self.sender.options.connections, window: 1 }
+    }
+
+    fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
+        let sender = self.sender.clone();
+        async move { sender.deliver(outbound).await }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.sender.health.stopped();
+        async {}.boxed()
+    }
+}
+
+struct Sender {
+    options: DestinationOptions,
+    health: Arc<Health>,
+    /// The server asked to be left alone until then.
+    not_before: Mutex<Option<Instant>>,
+}
+
+impl Sender {
+    async fn deliver(&self, outbound: Outbound) -> Attempt {
+        let name = self.options.peer.name();
+        if let Some(wait) = self.still_to_wait() {
+            let seconds = wait.as_secs().saturating_add(1);
+            let detail = format!("{name} asked us to wait {seconds}s more");
+            return Attempt::NotSent { code: codes::ASKED_TO_WAIT.code, detail };
+        }
+        let (mode, prefer) = (&self.options.mode, self.options.prefer);
+        let prepared = match prepare(mode, &outbound.bytes, prefer, Timestamp::now()) {
+            Ok(prepared) => prepared,
+            Err(NotFit { code, detail }) => {
+                self.health.problem(Problem { code, detail: detail.clone() });
+                return Attempt::Impossible { code, detail };
+            }
+        };
+        let _connected = self.health.connected();
+        let said = match self.options.peer.ask(&prepared, &outbound).await {
+            Ok(said) => said,
+            Err(attempt) => {
+                if let Attempt::NotSent { code, detail }
+                | Attempt::Interrupted { code, detail, .. } = &attempt
+                {
+                    self.health.down(Problem { code, detail: detail.clone() });
+                }
+                return attempt;
+            }
+        };
+        self.health.sent(outbound.bytes.len());
+        self.judge(said, prepared.has_entries)
+    }
+
+    /// A response came, so the server is there: what it says of the message is no matter of the link's.
+    fn judge(&self, said: Said, has_entries: bool) -> Attempt {
+        let name = self.options.peer.name();
+        let (whole, received) = match said.body {
+            Reply::Whole(body) => (Some(body.clone()), body.len()),
+            Reply::Cut(start) => (None, start.len()),
+        };
+        self.health.received(received);
+        // Of a batch whose answer is not whole nobody can say what became of it.
+        let entries = has_entries.then(|| whole.clone().unwrap_or_default());
+        let reply = match &whole {
+            Some(body) if !body.is_empty() => Some(body.clone()),
+            Some(_) => Some(response_entry(said.status.as_str(), &said.headers)),
+            None => None,
+        };
+        self.health.up();
+        if whole.is_none() {
+            let detail = format!("the response of {name} is too large to keep");
+            self.health.problem(Problem { code: codes::REPLY_TOO_LARGE.code, detail });
+        }
+        let Some(answer) = refusal(said.status, entries.as_deref()) else {
+            return Attempt::Delivered { reply };
+        };
+        *self.lock() = said.wait.and_then(|wait| Instant::now().checked_add(wait));
+        let code = codes::REFUSED.code;
+        let detail = format!("{name} answered {}", answer.name);
+        self.health.problem(Problem { code, detail });
+        Attempt::Refused { code, answer, reply }
+    }
+
+    fn still_to_wait(&self) -> Option<Duration> {
+        let mut not_before = self.lock();
+        let wait = not_before.and_then(|until| until.checked_duration_since(Instant::now()));
+        match wait {
+            Some(wait) if !wait.is_zero() => Some(wait),
+            _ => {
+                *not_before = None;
+                None
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a response without a body says, as `Bundle.entry.response` has it.
+fn response_entry(status: &str, headers: &HeaderMap) -> Bytes {
+    let mut entry = Object::new();
+    entry.set("status", Value::string(status));
+    for (member, header) in
+        [("location", LOCATION), ("etag", ETAG), ("lastModified", LAST_MODIFIED)]
+    {
+        if let Some(text) = headers.get(header).and_then(|value| value.to_str().ok()) {
+            entry.set(member, Value::string(text));
+        }
+    }
+    Value::from(entry).to_json().into()
+}
