@@ -121,10 +121,13 @@ fn resource(registry: &Registry, name: &str) -> Value {
     let interactions: &[&str] =
         if name == "AuditEvent" { &UNCHANGED_INTERACTIONS } else { &TYPE_INTERACTIONS };
     let changes = name != "AuditEvent";
-    let parameters: Vec<&Parameter> = registry.parameters(name).collect();
+    // `_query` names a named query, and there are none.
+    let parameters: Vec<&Parameter> =
+        registry.parameters(name).filter(|parameter| parameter.code() != "_query").collect();
     let mut includes = Vec::new();
     for parameter in &parameters {
-        if parameter.kind().code() == "reference" {
+        // The audit's records are made when they are read, and bring nothing along.
+        if changes && parameter.kind().code() == "reference" {
             includes.push(format!("{name}:{}", parameter.code()));
         }
     }
@@ -167,7 +170,7 @@ fn search_parameter(parameter: &Parameter) -> Value {
 
 fn rev_includes(registry: &Registry, target: &str) -> Vec<Value> {
     let mut found = Vec::new();
-    for name in registry.resource_types() {
+    for name in registry.resource_types().filter(|name| *name != "AuditEvent") {
         for parameter in registry.parameters(name) {
             if parameter.kind().code() == "reference" && parameter.targets().allows(target) {
                 found.push(format!("{name}:{}", parameter.code()).into());

@@ -3,8 +3,8 @@
 use pipehat_resource::definitions::Compartment;
 use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::{
-    Comparator, Criterion, DateRange, Filter, Include, IncludeDirection, ParameterKind, Registry,
-    Search, parse_date,
+    Comparator, Criterion, DateRange, Filter, Include, IncludeDirection, Parameter, ParameterKind,
+    Registry, Search, parse_date,
 };
 use pipehat_store::datastore::ResourceKey;
 
@@ -111,7 +111,8 @@ fn asked(
             }
         }
     }
-    let includes = if wanted.is_empty() { includes(registry, &types) } else { Vec::new() };
+    let includes =
+        if wanted.is_empty() { includes(registry, compartment, &types) } else { Vec::new() };
     Ok(Search {
         resource_types: types.into_iter().map(str::to_owned).collect(),
         filters,
@@ -121,13 +122,19 @@ fn asked(
     })
 }
 
-fn includes(registry: &Registry, types: &[&str]) -> Vec<Include> {
+fn includes(registry: &Registry, compartment: &Compartment, types: &[&str]) -> Vec<Include> {
     let mut includes = Vec::new();
+    // An encounter is not understood without whose it is; a patient is there already.
+    let subject = (compartment.name() == "Encounter").then_some("Patient");
+    let along = |parameter: &&Parameter| {
+        let mut targets = COMES_ALONG.iter().copied().chain(subject);
+        targets.any(|target| parameter.targets().allows(target))
+    };
     for name in types {
         let references: Vec<_> = registry
             .parameters(name)
             .filter(|parameter| parameter.kind() == ParameterKind::Reference)
-            .filter(|parameter| COMES_ALONG.iter().any(|target| parameter.targets().allows(target)))
+            .filter(along)
             .map(|parameter| parameter.id())
             .collect();
         if !references.is_empty() {

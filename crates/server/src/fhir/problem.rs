@@ -157,6 +157,7 @@ impl From<Refusal> for Problem {
             Refusal::VersionConflict { .. } | Refusal::Exists(_) => {
                 Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::Conflict, text)
             }
+            Refusal::Taken(_) => Self::new(StatusCode::CONFLICT, IssueCode::Conflict, text),
             Refusal::SeveralMatch => {
                 Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches, text)
             }

@@ -1,6 +1,7 @@
 //! What a resource must be to be stored, and `$validate` (FHIR R4 §3.2.0.4).
 
 use http::StatusCode;
+use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::json::Value;
 use pipehat_resource::outcome::{Issue, IssueCode, locate, operation_outcome};
 use pipehat_resource::validate::Checks;
@@ -65,7 +66,8 @@ impl FhirService {
         issues
     }
 
-    /// `$validate`: always an OperationOutcome, with 200, unless the call itself is wrong.
+    /// `$validate`: always an OperationOutcome, with 200, unless the call itself is wrong or names a profile that
+    /// can't be looked at (the operation's definition: "it SHALL return an error").
     pub(super) async fn validate(
         &self,
         request: &Request,
@@ -74,6 +76,16 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         request.setting.principal.require(resource_type, Permission::Read)?;
         let asked = Asked::read(request)?;
+        if let Some(profile) = &asked.profile
+            && !is_of_r4(profile, resource_type)
+        {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                IssueCode::NotSupported,
+                "the profile can't be looked at: this server validates against R4 itself",
+            )
+            .at_location("profile"));
+        }
         let issues = match (asked.mode, asked.resource) {
             (Mode::Delete, _) => {
                 let Some(key) = key else {
@@ -124,13 +136,6 @@ impl FhirService {
                 issues
             }
         };
-        let mut issues = issues;
-        if asked.profile {
-            issues.push(Issue::warning(
-                IssueCode::NotSupported,
-                "the profile was not looked at: this server validates against R4 itself",
-            ));
-        }
         Ok(Answer::made(&operation_outcome(&issues)))
     }
 }
@@ -145,14 +150,14 @@ enum Mode {
 
 struct Asked<'r> {
     mode: Mode,
-    profile: bool,
+    profile: Option<String>,
     resource: Option<(Value, Option<&'r str>)>,
 }
 
 impl<'r> Asked<'r> {
     fn read(request: &'r Request) -> Result<Self, Problem> {
         let mut mode = request.query.first("mode").map(str::to_owned);
-        let mut profile = request.query.first("profile").is_some();
+        let mut profile = request.query.first("profile").map(str::to_owned);
         let mut resource = None;
         if !request.content.is_empty() {
             let body = request.content.resource()?;
@@ -165,7 +170,10 @@ impl<'r> Asked<'r> {
                         Some("mode") => {
                             mode = value_of(parameter).and_then(Value::as_str).map(str::to_owned);
                         }
-                        Some("profile") => profile = true,
+                        Some("profile") => {
+                            profile =
+                                value_of(parameter).and_then(Value::as_str).map(str::to_owned);
+                        }
                         _ => {}
                     }
                 }
@@ -194,4 +202,13 @@ impl<'r> Asked<'r> {
         };
         Ok(Self { mode, profile, resource })
     }
+}
+
+/// Whether a profile is the definition of the type itself, or of what it is made of.
+fn is_of_r4(profile: &str, resource_type: &str) -> bool {
+    let url = profile.strip_suffix("|4.0.1").unwrap_or(profile);
+    let name = url.strip_prefix("http://hl7.org/fhir/StructureDefinition/");
+    name.is_some_and(|name| {
+        TypeDefinition::named(resource_type).is_some_and(|definition| definition.is_a(name))
+    })
 }

@@ -254,3 +254,24 @@ fn rusqlite_break(path: &std::path::Path, sql: &str) -> rusqlite::Connection {
     database.execute_batch(sql).unwrap();
     database
 }
+
+#[tokio::test]
+async fn what_means_every_type_leaves_the_audit_out() {
+    let server = Secured::new();
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    server.call("PUT /fhir/R4/Patient/a", &admin, &patient("a")).await;
+    for path in [
+        "Patient/a/$everything",
+        "Patient/a/*",
+        "Patient?_revinclude=*",
+        "Patient?_include=*&_include:iterate=*",
+    ] {
+        let answer = server.get(&format!("/fhir/R4/{path}"), &admin).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let entries = answer.body["entry"].as_array().expect("entries");
+        assert_eq!(entries.len(), 1, "{path}");
+        assert_eq!(entries[0]["resource"]["id"], "a");
+    }
+    let named = server.get("/fhir/R4/Patient?_revinclude=AuditEvent:entity", &admin).await;
+    assert_eq!(named.status, 400, "{}", named.body);
+}

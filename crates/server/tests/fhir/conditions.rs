@@ -118,6 +118,12 @@ async fn conditional_updates() {
     put(patient(None, "1")).await.refused(412, "multiple-matches");
     let named = server.json("PUT /Patient?identifier=urn:mrn|9", &patient(Some("nine"), "9")).await;
     assert_eq!(named.expect(201).id(), "nine");
+    let taken = server.json("PUT /Patient?identifier=urn:mrn|8", &patient(Some("nine"), "8")).await;
+    taken.refused(409, "conflict");
+    // An id that is free again is given.
+    server.send("DELETE /Patient/nine", "", "").await.expect(204);
+    let again = server.json("PUT /Patient?identifier=urn:mrn|8", &patient(Some("nine"), "8")).await;
+    assert_eq!(again.expect(201).id(), "nine");
     server.json("PUT /Patient", &patient(None, "1")).await.refused(400, "required");
 }
 

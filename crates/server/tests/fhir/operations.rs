@@ -31,6 +31,10 @@ async fn capabilities_are_told_without_a_token() {
     assert_eq!(birthdate["definition"], "http://hl7.org/fhir/SearchParameter/individual-birthdate");
     let reverse = patient["searchRevInclude"].as_array().expect("reverse includes");
     assert!(reverse.contains(&json!("Observation:subject")));
+    assert!(!reverse.contains(&json!("AuditEvent:entity")), "is refused, so is not promised");
+    let audit = resources.iter().find(|resource| resource["type"] == "AuditEvent").expect("audit");
+    assert_eq!(audit.get("searchInclude"), None);
+    assert!(parameters.iter().all(|one| one["name"] != "_query"), "there are no named queries");
     server.get("/metadata?mode=full").await.expect(200);
     server.get("/metadata?mode=terminology").await.refused(404, "not-supported");
     // It is valid itself.
@@ -63,6 +67,14 @@ async fn resources_are_validated_without_being_stored() {
         json!({ "resourceType": "Parameters", "parameter": [
         { "name": "resource", "resource": resource }, { "name": "mode", "valueCode": mode } ] })
     };
+    let own = "/Patient/$validate?profile=http://hl7.org/fhir/StructureDefinition/Patient|4.0.1";
+    assert_eq!(count(own, valid.clone()).await, 0);
+    let profiled = "POST /Patient/$validate?profile=http://example.org/StructureDefinition/other";
+    server.json(profiled, &valid).await.refused(422, "not-supported");
+    let named = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "resource", "resource": valid },
+        { "name": "profile", "valueUri": "http://hl7.org/fhir/StructureDefinition/Observation" } ] });
+    server.json("POST /Patient/$validate", &named).await.refused(422, "not-supported");
     assert_eq!(count("/Patient/$validate", parameters(&valid, "create")).await, 0);
     assert_eq!(count("/Patient/$validate", parameters(&wrong, "create")).await, 1);
     assert_eq!(count("/Patient/$validate", parameters(&valid, "update")).await, 1);

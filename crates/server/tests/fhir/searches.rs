@@ -195,7 +195,7 @@ async fn everything_about_a_patient() {
     assert_eq!(matches, 3);
     let mut encounter = server.get("/Encounter/e/$everything").await.expect(200).entries();
     encounter.sort();
-    assert_eq!(encounter, ["Encounter/e", "Organization/org"]);
+    assert_eq!(encounter, ["Encounter/e", "Organization/org", "Patient/a"]);
     server.get("/Patient/never/$everything").await.refused(404, "not-found");
     server.get("/Observation/o-a/$everything").await.refused(404, "not-supported");
 }

@@ -216,6 +216,9 @@ pub enum Refusal {
     /// The resource names an id, and the condition finds another (400).
     #[error("the resource's id is not that of the resource the condition matches")]
     IdMismatch,
+    /// The condition finds none, and the id that the resource names is another's (409).
+    #[error("the condition matches no resource, and {} exists", describe(.0))]
+    Taken(ResourceKey),
     /// A conditional reference finds none or several (412).
     #[error("the reference `{reference}` matches {matches} resources, expected one")]
     Reference {

@@ -116,6 +116,7 @@ impl<S: Session> Work<'_, S> {
                 } => {
                     let own = resource.id();
                     let found = self.find(search, 2).await?;
+                    let none = found.is_empty();
                     let key = match found.as_slice() {
                         [] => ResourceKey {
                             resource_type: resource.resource_type().unwrap_or_default().to_owned(),
@@ -128,6 +129,11 @@ impl<S: Session> Work<'_, S> {
                         _ => return refuse(at, Refusal::SeveralMatch),
                     };
                     let current = self.current(&key).await?;
+                    // Where none matches, the update creates (FHIR R4 §3.1.0.4.3): what stands there under that id
+                    // is another resource, which nobody asked to replace.
+                    if none && current.as_ref().is_some_and(|current| !current.is_deleted()) {
+                        return refuse(at, Refusal::Taken(key));
+                    }
                     (key, precondition, current, full_url.as_deref())
                 }
                 Interaction::Patch { key, precondition, .. } => {

@@ -58,6 +58,13 @@ pub(super) async fn conditions_find_what_is_changed(fixture: &Fixture) {
     assert_eq!(fixture.found(condition).await, ["Patient/new"]);
     let named = r#"{"resourceType":"Patient","id":"x","identifier":[{"value":"1"}]}"#;
     assert_eq!(fixture.refused(by_condition(named, condition)).await, Refusal::IdMismatch);
+    let taken = r#"{"resourceType":"Patient","id":"new","identifier":[{"value":"2"}]}"#;
+    let none = "Patient?identifier=2";
+    assert_eq!(
+        fixture.refused(by_condition(taken, none)).await,
+        Refusal::Taken(key("Patient/new"))
+    );
+    assert_eq!(fixture.found(condition).await, ["Patient/new"]);
     fixture
         .one(create(r#"{"resourceType":"Patient","id":"y","identifier":[{"value":"1"}]}"#))
         .await;
