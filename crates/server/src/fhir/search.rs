@@ -9,7 +9,7 @@ use pipehat_resource::search::{
 };
 use pipehat_store::datastore::{SearchPage, SearchRequest};
 
-use super::access::{AccessRefusal, Allowed, Permission};
+use super::access::{AccessRefusal, Allowed, Permission, Principal};
 use super::address::SearchScope;
 use super::answer::Answer;
 use super::bundle::BundleWriter;
@@ -92,6 +92,7 @@ impl FhirService {
         let mut parsed = Search::parse(&types, query.pairs(), &registry, &options)
             .map_err(|problems| refused(&problems))?;
         pass_over_events(&mut parsed.search, &query);
+        confine(&request.setting.principal, &mut parsed.search.filters)?;
         let visible = self.visible_types(request, &parsed.search.resource_types)?;
         Ok(AskedPage::new(request, path, parsed, visible))
     }
@@ -163,6 +164,7 @@ impl FhirService {
             ));
         }
         let mut search = parsed.search;
+        confine(&request.setting.principal, &mut search.filters)?;
         // A client changes only what is its own.
         search.filters.extend(scope);
         Ok(search)
@@ -176,6 +178,58 @@ fn pass_over_events(search: &mut Search, query: &Query) {
     if !query.pairs().iter().any(|(_, value)| event(value)) {
         search.includes.retain(|include| include.source != "AuditEvent");
     }
+}
+
+/// What a chain or `_has` asks about other resources is asked only of those that the client may search: whether
+/// something is found would tell of the others.
+fn confine(principal: &Principal, filters: &mut [Filter]) -> Result<(), AccessRefusal> {
+    if principal.sees_all() {
+        return Ok(());
+    }
+    for filter in filters {
+        match filter {
+            Filter::Has { resource_type, filter, .. } => {
+                if !confine_to(principal, resource_type, filter)? {
+                    return Err(AccessRefusal::Forbidden);
+                }
+            }
+            Filter::Chain { targets, .. } => {
+                let mut shown = Vec::with_capacity(targets.len());
+                for mut target in targets.drain(..) {
+                    if confine_to(principal, &target.resource_type, &mut target.filter)? {
+                        shown.push(target);
+                    }
+                }
+                if shown.is_empty() {
+                    return Err(AccessRefusal::Forbidden);
+                }
+                *targets = shown;
+            }
+            Filter::All(filters) | Filter::Any(filters) => confine(principal, filters)?,
+            Filter::Not(filter) => confine(principal, std::slice::from_mut(&mut **filter))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether the client may search a type; then what is asked of it is asked of what the client's scopes show.
+fn confine_to(
+    principal: &Principal,
+    resource_type: &str,
+    filter: &mut Filter,
+) -> Result<bool, AccessRefusal> {
+    let scope = match principal.allowed(resource_type, Permission::Search) {
+        Allowed::Nothing => return Ok(false),
+        Allowed::All => None,
+        Allowed::Where(scope) => Some(scope),
+    };
+    confine(principal, std::slice::from_mut(filter))?;
+    if let Some(scope) = scope {
+        let asked = std::mem::replace(filter, Filter::All(Vec::new()));
+        *filter = Filter::All(vec![asked, scope]);
+    }
+    Ok(true)
 }
 
 /// The types of a compartment, its own among them.

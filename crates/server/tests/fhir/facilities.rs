@@ -109,3 +109,43 @@ async fn each_facility_sees_a_patient_for_the_time_there() {
         .collect();
     assert_eq!(methods, ["DELETE", "PUT", "PUT"], "the deletion of what was theirs is shown");
 }
+
+#[tokio::test]
+async fn chains_tell_nothing_of_what_is_not_shown() {
+    let server = Secured::new();
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    let put = async |path: &str, body: serde_json::Value| {
+        let answer = server.call(&format!("PUT /fhir/R4/{path}"), &admin, &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    };
+    put("Organization/g", json!({ "resourceType": "Organization", "id": "g", "name": "Secret" }))
+        .await;
+    put(
+        "Patient/x",
+        json!({ "resourceType": "Patient", "id": "x",
+        "managingOrganization": { "reference": "Organization/g" } }),
+    )
+    .await;
+    for (id, status) in [("1", "final"), ("2", "amended")] {
+        put(
+            &format!("Observation/{id}"),
+            json!({ "resourceType": "Observation", "id": id,
+            "status": status, "code": { "text": "x" }, "subject": { "reference": "Patient/x" } }),
+        )
+        .await;
+    }
+    let check = async |scope: &str, query: &str, expected: Result<usize, u16>| {
+        let client = server.client(&format!("of {scope}"), scope);
+        let token = server.token(&client, "").await;
+        let answer = server.get(&format!("/fhir/R4/Patient?{query}"), &token).await;
+        let entries = answer.body["entry"].as_array().map_or(0, Vec::len);
+        let found = if answer.status == 200 { Ok(entries) } else { Err(answer.status) };
+        assert_eq!(found, expected, "{scope}: {query}");
+    };
+    check("system/Patient.rs", "organization.name=sec", Err(403)).await;
+    check("system/Patient.rs", "_has:Observation:subject:status=final", Err(403)).await;
+    check("system/Patient.rs system/Organization.rs ", "organization.name=sec", Ok(1)).await;
+    let finals = "system/Patient.rs system/Observation.rs?status=final";
+    check(finals, "_has:Observation:subject:code:text=x", Ok(1)).await;
+    check(&format!("{finals} "), "_has:Observation:subject:status=amended", Ok(0)).await;
+}
