@@ -189,9 +189,8 @@ fn confine(principal: &Principal, filters: &mut [Filter]) -> Result<(), AccessRe
     for filter in filters {
         match filter {
             Filter::Has { resource_type, filter, .. } => {
-                if !confine_to(principal, resource_type, filter)? {
-                    return Err(AccessRefusal::Forbidden);
-                }
+                let shown = confine_to(principal, resource_type, filter)?;
+                shown.then_some(()).ok_or(AccessRefusal::Forbidden)?;
             }
             Filter::Chain { targets, .. } => {
                 let mut shown = Vec::with_capacity(targets.len());
