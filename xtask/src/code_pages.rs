@@ -40,6 +40,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("source", "What became of a source, whatever the connector."),
     ("tls", "Certificates, keys and unencrypted connections, whichever connector they belong to."),
     ("validation", "What `validate` steps found in messages."),
+    ("upkeep", "Looking after the FHIR datastore."),
 ];
 
 /// A code with its cause and its remedy.

@@ -39,12 +39,12 @@ pub const CODES: &[CodeDescription] = &[
         "Mend what the answer's detail shows (`pipehat check` shows the same).",
     ),
     code(
-        "datastore.busy",
+        "upkeep.busy",
         "The datastore's index is written anew, or the datastore is verified; there is one such work at a time.",
         "Wait for its end.",
     ),
     code(
-        "datastore.refused",
+        "upkeep.refused",
         "The datastore refuses a line of an import, for the reason the message says.",
         "Mend the line the message names and import again; what is there already stays as it is.",
     ),

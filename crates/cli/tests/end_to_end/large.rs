@@ -7,9 +7,10 @@ use crate::harness::{Link, Pipehat, Project, Sink, eventually, free_port};
 /// Documents embedded in OBX-5 reach this size in practice.
 const MESSAGE_BYTES: usize = 50_000_000;
 
-/// What one such message may cost beyond itself. Less than 4 MB were measured; a second copy of it,
-/// or an index of every field, is far above.
-const BEYOND_BYTES_MAX: u64 = 12_000_000;
+/// What one such message may cost beyond itself. Of a release build 3 to 9 MB were measured; the pages of a
+/// test build's binary that are touched on the way come on top. A second copy of the message, or an
+/// index of every field, is far above.
+const BEYOND_BYTES_MAX: u64 = 18_000_000;
 
 /// What is left of it when it is through and the node rests.
 const LEFT_BYTES_MAX: u64 = 25_000_000;

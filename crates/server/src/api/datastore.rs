@@ -73,9 +73,9 @@ impl TypesQuery {
 impl From<UpkeepError> for ApiError {
     fn from(error: UpkeepError) -> Self {
         match &error {
-            UpkeepError::Busy => Self::conflict("datastore.busy", error.to_string()),
+            UpkeepError::Busy => Self::conflict("upkeep.busy", error.to_string()),
             UpkeepError::Transfer(TransferError::Refused { .. }) => {
-                Self::conflict("datastore.refused", error.to_string())
+                Self::conflict("upkeep.refused", error.to_string())
             }
             UpkeepError::Transfer(_) => Self::bad_request(error.to_string()),
             UpkeepError::Datastore(_) | UpkeepError::Audit(_) => {

@@ -45,6 +45,8 @@ struct State {
     asked: bool,
     /// Whether the resources here were never read.
     fresh: bool,
+    /// How often something was to be done. What is done ends only what was wanted when it began.
+    wanted: u64,
 }
 
 impl SearchParameters {
@@ -100,6 +102,7 @@ impl SearchParameters {
         datastore: &dyn Datastore,
         taken: &mut BTreeMap<String, Value>,
     ) -> Result<(), DatastoreError> {
+        let wanted = self.lock().wanted;
         self.put_in_force(datastore, taken).await?;
         let asked = std::mem::take(&mut self.lock().asked);
         if asked || !datastore.is_indexed().await? {
@@ -111,7 +114,7 @@ impl SearchParameters {
             datastore.reindex(&[], &told).await?;
         }
         self.change(|state| {
-            state.running = false;
+            state.running = state.wanted != wanted;
             state.failed = false;
             state.finished = Some(now());
         });
@@ -163,6 +166,7 @@ impl SearchParameters {
         self.change(|state| {
             state.asked = true;
             state.running = true;
+            state.wanted += 1;
         });
         self.wanted.notify_one();
     }
@@ -177,7 +181,10 @@ impl SearchParameters {
         };
         if outcomes.iter().any(concerns) {
             // Who looks at the progress behind this change must not find the end of the one before.
-            self.change(|state| state.running = true);
+            self.change(|state| {
+                state.running = true;
+                state.wanted += 1;
+            });
             self.wanted.notify_one();
         }
     }
