@@ -39,6 +39,11 @@ pub const CODES: &[CodeDescription] = &[
         "Mend what the answer's detail shows (`pipehat check` shows the same).",
     ),
     code(
+        "message.state",
+        "The message is not in a state in which this can be decided: it is not parked, or not yet processed.",
+        "Look at it with `pipehat messages show`.",
+    ),
+    code(
         "upkeep.busy",
         "The datastore's index is written anew, or the datastore is verified; there is one such work at a time.",
         "Wait for its end.",
@@ -47,11 +52,6 @@ pub const CODES: &[CodeDescription] = &[
         "upkeep.refused",
         "The datastore refuses a line of an import, for the reason the message says.",
         "Mend the line the message names and import again; what is there already stays as it is.",
-    ),
-    code(
-        "message.state",
-        "The message is not in a state in which this can be decided: it is not parked, or not yet processed.",
-        "Look at it with `pipehat messages show`.",
     ),
 ];
 
