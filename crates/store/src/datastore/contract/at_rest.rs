@@ -1,9 +1,10 @@
-//! What stands in the files of the datastore in SQLite.
+//! What of a patient is seen from outside: in the files of the datastore in SQLite, in errors of PostgreSQL.
 
 use std::fs;
 use std::path::Path;
 
-use super::fixture::{Fixture, create, rules, sqlite};
+use super::fixture::{Fixture, create, postgres_url, rules, sqlite};
+use crate::datastore::sql::SessionError;
 use crate::datastore::{BodyKey, DatastoreError, SqliteDatastore};
 
 const MARKERS: [&str; 4] = ["Markerfamily", "markerfamily", "MARKER-4711", "markerstreet"];
@@ -59,4 +60,27 @@ async fn another_key_and_a_changed_file_are_told() {
     assert!(matches!(open(7), Err(DatastoreError::Damaged(_))));
     fs::write(&path, b"SQLite format 3\0 and no datastore of ours").unwrap();
     assert_eq!(open(7).err().map(text).unwrap(), "the file is no datastore of Pipehat");
+}
+
+#[tokio::test]
+async fn an_error_of_postgres_repeats_no_value() {
+    let Some(url) = postgres_url() else { return };
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let _driver = tokio::spawn(connection);
+    let refused = [
+        "CREATE TEMP TABLE t (family text CHECK (family = '')); INSERT INTO t VALUES ('Markerfamily')",
+        "SELECT 'Markerfamily'::int",
+    ];
+    for sql in refused {
+        let error = client.batch_execute(sql).await.unwrap_err();
+        let error = SessionError::from(error).outwards(1);
+        let mut said = format!("{error:?}");
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(inner) = cause {
+            said.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        assert!(said.contains("SQLSTATE 2"), "{said}");
+        assert!(!said.contains("Markerfamily"), "{said}");
+    }
 }

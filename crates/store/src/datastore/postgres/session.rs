@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use deadpool_postgres::Client;
 use futures_util::future::{join, try_join_all};
 use tokio_postgres::Statement;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::ToSql;
 
 use super::values::{self, Array};
@@ -35,9 +35,28 @@ impl From<tokio_postgres::Error> for SessionError {
                 | &SqlState::LOCK_NOT_AVAILABLE,
             ) => Self::Conflict,
             Some(&SqlState::QUERY_CANCELED) => Self::TooLong,
-            _ => Self::Database(Box::new(error)),
+            Some(code) => Self::Database(report(code, error.as_db_error()).into()),
+            None => Self::Database(Box::new(error)),
         }
     }
+}
+
+/// What PostgreSQL said, for a log: its message and detail repeat values of the row that is refused, so of them
+/// only the message stays, and only where it speaks of the server (classes 08, 28, 3D, 42, 53 to 58).
+fn report(code: &SqlState, error: Option<&DbError>) -> String {
+    const OF_THE_SERVER: [&str; 9] = ["08", "28", "3D", "42", "53", "54", "55", "57", "58"];
+    let mut text = format!("PostgreSQL answered with SQLSTATE {}", code.code());
+    let Some(error) = error else { return text };
+    for (what, name) in [("table", error.table()), ("constraint", error.constraint())] {
+        if let Some(name) = name {
+            text.push_str(&format!(", {what} {name}"));
+        }
+    }
+    if OF_THE_SERVER.iter().any(|class| code.code().starts_with(class)) {
+        text.push_str(": ");
+        text.push_str(error.message());
+    }
+    text
 }
 
 /// Keys that the sequence gave and nobody has yet.
