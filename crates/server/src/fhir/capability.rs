@@ -61,7 +61,14 @@ pub(crate) fn statement(registry: &Registry, about: About<'_>) -> Value {
         ("implementation", implementation),
         ("fhirVersion", "4.0.1".into()),
         ("format", list(["application/fhir+json", "json"])),
-        ("patchFormat", list(["application/json-patch+json", "application/merge-patch+json"])),
+        (
+            "patchFormat",
+            list([
+                "application/json-patch+json",
+                "application/fhir+json",
+                "application/merge-patch+json",
+            ]),
+        ),
         ("rest", Value::Array(vec![rest(registry, about)])),
     ])
 }

@@ -3,7 +3,7 @@
 use http::{HeaderName, StatusCode};
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
-use pipehat_resource::patch::Patch;
+use pipehat_resource::patch::{FhirPathPatch, Patch};
 use pipehat_resource::search::Filter;
 use pipehat_store::datastore::{
     Applied, Group, Interaction, Outcome, Precondition, Refusal, ResourceKey, Rules, SearchRequest,
@@ -30,7 +30,8 @@ const LOOKS_MAX: usize = 5;
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// The media types of patches.
-const PATCHES_TAKEN: &str = "application/json-patch+json, application/merge-patch+json";
+const PATCHES_TAKEN: &str =
+    "application/json-patch+json, application/fhir+json, application/merge-patch+json";
 
 /// Where the criteria of a conditional interaction stand.
 const ADDRESS: &str = "the address";
@@ -226,7 +227,8 @@ impl FhirService {
         // What the patch makes must still be the client's to write.
         let resource = resource_of(&found)?;
         let rules = self.parameters.rules();
-        let resource = rules.patch(&resource, &patch).map_err(Problem::from)?;
+        let resource =
+            rules.patch(&resource, &patch, request.setting.now).map_err(Problem::from)?;
         self.fits(scope.as_ref(), &resource).await?;
         Ok(Interaction::Update { resource, precondition, full_url: None })
     }
@@ -458,8 +460,8 @@ pub(super) fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answe
     }
 }
 
-/// A JSON Patch or a JSON Merge Patch. R4 names the first alone; the second is what clients such as fhirpy send, as
-/// plain JSON.
+/// A JSON Patch, a FHIRPath Patch (FHIR R4 §3.1.0.6.2) or a JSON Merge Patch. The last is none of R4's: clients such as
+/// fhirpy send it, as plain JSON.
 fn patch_of(request: &Request) -> Result<Value, Problem> {
     let not_taken = |problem: Problem| {
         problem.with_header(HeaderName::from_static("accept-patch"), PATCHES_TAKEN)
@@ -472,16 +474,7 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
         })?;
     // In a Bundle a patch comes as a Binary (FHIR R4 §3.1.0.7, "Patch in transactions").
     let patch = super::binary::json_of(&patch).unwrap_or(patch);
-    if patch.resource_type() == Some("Parameters") {
-        return Err(not_taken(
-            Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                IssueCode::NotSupported,
-                format!("FHIRPath Patch is not taken here; send {PATCHES_TAKEN}"),
-            )
-            .at_location("Content-Type"),
-        ));
-    }
+    let is_fhirpath = patch.resource_type() == Some("Parameters");
     let wrong = match request.content.kind() {
         Some(ContentKind::JsonPatch) if patch.as_array().is_none() => {
             Some("a JSON Patch is an array of operations (RFC 6902 §3)")
@@ -489,13 +482,21 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
         Some(ContentKind::MergePatch) if patch.as_object().is_none() => {
             Some("a JSON Merge Patch of a resource is an object (RFC 7396 §2)")
         }
+        Some(ContentKind::MergePatch) if is_fhirpath => {
+            Some("send a FHIRPath Patch with Content-Type: application/fhir+json")
+        }
         _ => None,
     };
     if let Some(wrong) = wrong {
         return Err(Problem::bad_request(IssueCode::Structure, wrong));
     }
-    match Patch::read(&patch) {
-        Ok(_) => Ok(patch),
+    let read = if is_fhirpath {
+        FhirPathPatch::read(&patch).map(drop)
+    } else {
+        Patch::read(&patch).map(drop)
+    };
+    match read {
+        Ok(()) => Ok(patch),
         Err(error) => Err(Problem::bad_request(IssueCode::Structure, error.to_string())),
     }
 }

@@ -11,6 +11,7 @@ mod forms;
 mod harness;
 mod history;
 mod operations;
+mod patches;
 mod resources;
 mod searches;
 mod secured;

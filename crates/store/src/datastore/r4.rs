@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pipehat_resource::json::Value;
 use pipehat_resource::outcome::{Issue, operation_outcome};
-use pipehat_resource::patch::{Patch, check_identity};
+use pipehat_resource::patch::{FhirPathPatch, Patch, check_identity};
 use pipehat_resource::search::{IndexEntry, Registry, Search, SearchOptions, extract, fold};
 use pipehat_resource::validate::{Checks, validate};
 
@@ -56,10 +57,15 @@ impl Rules for R4Rules {
         Some(parsed.ok()?.search)
     }
 
-    fn patch(&self, resource: &Value, patch: &Value) -> Result<Value, Refusal> {
+    fn patch(&self, resource: &Value, patch: &Value, now: i64) -> Result<Value, Refusal> {
         let mut patched = resource.clone();
-        Patch::read(patch)
-            .and_then(|patch| patch.apply(&mut patched))
+        let applied = if patch.resource_type() == Some("Parameters") {
+            let now = Timestamp::from_microsecond(now).unwrap_or_default();
+            FhirPathPatch::read(patch).and_then(|patch| patch.apply(&mut patched, now))
+        } else {
+            Patch::read(patch).and_then(|patch| patch.apply(&mut patched))
+        };
+        applied
             .and_then(|()| check_identity(resource, &patched))
             .map_err(|error| Refusal::Patch(error.to_string()))?;
         let issues = validate(&patched, Checks::All);
@@ -70,6 +76,10 @@ impl Rules for R4Rules {
     }
 
     fn fingerprint(&self) -> String {
-        self.registry.fingerprint()
+        match self.base_url.as_str() {
+            "" => self.registry.fingerprint(),
+            // References to the server's own address are indexed as such.
+            base => format!("{} {base}", self.registry.fingerprint()),
+        }
     }
 }

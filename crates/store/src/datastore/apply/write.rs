@@ -85,7 +85,7 @@ impl<S: Session> Work<'_, S> {
         };
         let before =
             parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
-        match self.catalogue.rules.patch(&before, patch) {
+        match self.catalogue.rules.patch(&before, patch, self.prepared.now(at)) {
             Ok(after) => Ok(after),
             Err(refusal) => refuse(at, refusal),
         }
