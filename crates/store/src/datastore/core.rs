@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use pipehat_resource::search::ParameterKind;
+
 use super::body::Seal;
 use super::entries::{Known, Numbering};
 use super::interaction::{ChangeNumber, Method, ResourceKey, StoredVersion};
@@ -15,6 +17,17 @@ pub(super) struct Catalogue {
     pub(super) numbering: Numbering,
     /// The numbers of parameters that identify: those of the code `identifier`.
     pub(super) identifying: Vec<i64>,
+    /// By type, the numbers of `url` and `version`, which a canonical address names.
+    pub(super) canonicals: HashMap<String, Canonical>,
+    /// The numbers of `_profile`, `_security` and `_tag`, each with its type.
+    pub(super) labels: Vec<(String, ParameterKind, i64)>,
+}
+
+/// What a canonical address is compared with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Canonical {
+    pub(super) url: i64,
+    pub(super) version: i64,
 }
 
 /// What every interaction needs at hand.
@@ -116,18 +129,31 @@ pub(super) async fn catalogue<S: Session>(
     }
     let mut numbered = HashMap::with_capacity(parameters.len());
     let mut identifying = Vec::new();
-    for ParameterNames { id, resource_type, code, kind } in parameters {
+    let mut canonicals: HashMap<String, Canonical> = HashMap::new();
+    let mut labels = Vec::new();
+    for ParameterNames { id, resource_type, code, kind, canonicals: targets } in parameters {
         let names = (resource_type, code);
         let Some(number) = known.get(&names).map(|number| number.saturating_mul(2)) else {
             continue;
         };
         let (resource_type, code) = names;
-        if code == "identifier" {
-            identifying.push(number);
+        match (code.as_str(), kind) {
+            ("identifier", _) => identifying.push(number),
+            ("url", ParameterKind::Uri) => {
+                canonicals.entry(resource_type.clone()).or_default().url = number;
+            }
+            ("version", ParameterKind::Token) => {
+                canonicals.entry(resource_type.clone()).or_default().version = number;
+            }
+            ("_profile" | "_security" | "_tag", _) => {
+                labels.push((resource_type.clone(), kind, number));
+            }
+            _ => {}
         }
-        numbered.insert(id, Known { number, kind, resource_type });
+        numbered.insert(id, Known { number, kind, resource_type, canonicals: targets });
     }
-    Ok(Catalogue { rules, numbering: Numbering::new(numbered), identifying })
+    let numbering = Numbering::new(numbered);
+    Ok(Catalogue { rules, numbering, identifying, canonicals, labels })
 }
 
 /// In an empty datastore, everything is indexed by the rules in force.

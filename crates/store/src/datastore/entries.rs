@@ -35,6 +35,8 @@ pub(super) struct Known {
     pub(super) kind: ParameterKind,
     /// The only type of resource it is of.
     pub(super) resource_type: String,
+    /// Of a reference, the types that it may lead to by a canonical address.
+    pub(super) canonicals: Vec<String>,
 }
 
 /// The lasting numbers of search parameters.

@@ -19,6 +19,7 @@ mod deliveries;
 mod entries;
 mod error;
 mod interaction;
+mod labels;
 mod maintenance;
 mod postgres;
 mod r4;
@@ -97,6 +98,10 @@ pub trait Datastore: Send + Sync {
     /// Indexes the resources of these types anew (of all, where none is named); how many. One of all types that
     /// was broken off goes on where it was.
     fn reindex<'a>(&'a self, types: &'a [String], told: Told<'a>) -> Answer<'a, u64>;
+
+    /// Resources of these types (of all, where none is named) whose meta together have every profile, tag and security
+    /// label in use, at most `limit`.
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>>;
 
     /// What it holds.
     fn statistics(&self) -> Answer<'_, Statistics>;

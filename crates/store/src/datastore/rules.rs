@@ -16,6 +16,8 @@ pub struct ParameterNames {
     pub code: String,
     /// Its type.
     pub kind: ParameterKind,
+    /// The types that have canonical addresses (`url` and `version`), of those that a reference may lead to.
+    pub canonicals: Vec<String>,
 }
 
 /// The rules a datastore keeps to: what resources are found by, and what patches make of them.

@@ -364,6 +364,10 @@ impl Datastore for AuditEvents {
         self.inner.reindex(types, told)
     }
 
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
+        self.inner.labelled(types, limit)
+    }
+
     fn statistics(&self) -> Answer<'_, Statistics> {
         self.inner.statistics()
     }

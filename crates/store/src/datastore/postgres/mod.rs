@@ -29,7 +29,7 @@ use super::interaction::{
 use super::maintenance::{self, Progress, Resources, Statistics, Told, Verified};
 use super::rules::Rules;
 use super::sql::{Lock, Session, SessionError};
-use super::{Answer, Datastore, read, search};
+use super::{Answer, Datastore, labels, read, search};
 
 /// How often a group is tried before it is refused.
 const TRIES_MAX: u32 = 12;
@@ -384,6 +384,13 @@ impl Datastore for PostgresDatastore {
                 told(Progress { done, all });
             }
             Ok(done)
+        })
+    }
+
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
+        let catalogue = self.inner.core.catalogue();
+        reading!(self, session => async {
+            labels::labelled(session, &self.inner.core, &catalogue, types, limit).await
         })
     }
 

@@ -8,7 +8,7 @@ use pipehat_resource::search::{
 };
 
 use super::leaf::{Leaf, all, any};
-use crate::datastore::core::Catalogue;
+use crate::datastore::core::{Canonical, Catalogue};
 use crate::datastore::entries::{Known, words};
 use crate::datastore::sql::{Dialect, SqlValue};
 
@@ -47,6 +47,26 @@ impl Set {
     /// Whether finding it reads all values of a parameter.
     pub(super) fn scans(&self) -> bool {
         self.leaf.as_ref().is_some_and(|leaf| leaf.scans)
+    }
+}
+
+/// The resources that a canonical address may name, by the numbers of their parameters `url` and `version`.
+#[derive(Debug, Clone)]
+pub(super) struct NamedByCanonical {
+    urls: String,
+    versions: String,
+}
+
+impl NamedByCanonical {
+    /// That a row of `referrals` names the resource of a row of `uris`: by its address, and by its version where one
+    /// is given (FHIR R4 §2.3.0.2).
+    pub(super) fn meets(&self, referral: &str, uri: &str) -> String {
+        let Self { urls, versions } = self;
+        format!(
+            "{uri}.parameter IN ({urls}) AND {uri}.uri = {referral}.target
+             AND ({referral}.version IS NULL OR EXISTS (SELECT 1 FROM tokens WHERE tokens.key = {uri}.key
+             AND tokens.parameter IN ({versions}) AND tokens.code = {referral}.version))"
+        )
     }
 }
 
@@ -202,34 +222,54 @@ impl<'a> Builder<'a> {
             Filter::Type(types) if types.is_empty() => "1 = 0".to_owned(),
             Filter::Type(types) => self.of_types(row, types),
             Filter::Chain { reference, targets } => {
-                let reference = self.number(*reference);
-                let alternatives = targets
-                    .iter()
-                    .map(|target| {
+                let number = self.number(*reference);
+                let mut alternatives = Vec::with_capacity(targets.len());
+                for target in targets {
+                    let (f, t) = (self.alias(), self.alias());
+                    let of = self.bind(SqlValue::text(&target.resource_type));
+                    let check = self.check(&target.filter, &Subject::row(&t));
+                    let join = self.dialect.then_join();
+                    alternatives.push(format!(
+                        "EXISTS (SELECT 1 FROM referrals {f} {join} resources {t}
+                         ON {t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0
+                         WHERE {f}.key = {key} AND {f}.parameter = {number}
+                         AND {f}.type = {of} AND {check})"
+                    ));
+                    if let Some(named) = self.canonical(*reference, Some(&target.resource_type)) {
+                        let u = self.alias();
                         let (f, t) = (self.alias(), self.alias());
-                        let of = self.bind(SqlValue::text(&target.resource_type));
                         let check = self.check(&target.filter, &Subject::row(&t));
-                        let join = self.dialect.then_join();
-                        format!(
-                            "EXISTS (SELECT 1 FROM referrals {f} {join} resources {t}
-                             ON {t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0
-                             WHERE {f}.key = {key} AND {f}.parameter = {reference}
-                             AND {f}.type = {of} AND {check})"
-                        )
-                    })
-                    .collect();
+                        alternatives.push(format!(
+                            "EXISTS (SELECT 1 FROM referrals {f} {join} uris {u} ON {}
+                             {join} resources {t} ON {t}.key = {u}.key AND {t}.deleted = 0
+                             WHERE {f}.key = {key} AND {f}.parameter = {number} AND {check})",
+                            named.meets(&f, &u)
+                        ));
+                    }
+                }
                 any(alternatives)
             }
             Filter::Has { resource_type: _, reference, filter } => {
                 let (f, s) = (self.alias(), self.alias());
-                let reference = self.number(*reference);
+                let number = self.number(*reference);
                 let check = self.check(filter, &Subject::row(&s));
                 let join = self.dialect.then_join();
-                format!(
+                let mut alternatives = vec![format!(
                     "EXISTS (SELECT 1 FROM referrals {f} {join} resources {s}
-                     ON {s}.key = {f}.key WHERE {f}.parameter = {reference}
+                     ON {s}.key = {f}.key WHERE {f}.parameter = {number}
                      AND {f}.target = {row}.id AND {f}.type = {row}.type AND {check})"
-                )
+                )];
+                if let Some(named) = self.canonical(*reference, None) {
+                    let (u, f, s) = (self.alias(), self.alias(), self.alias());
+                    let check = self.check(filter, &Subject::row(&s));
+                    alternatives.push(format!(
+                        "EXISTS (SELECT 1 FROM uris {u} {join} referrals {f}
+                         ON {f}.parameter = {number} AND {} {join} resources {s}
+                         ON {s}.key = {f}.key WHERE {u}.key = {key} AND {check})",
+                        named.meets(&f, &u)
+                    ));
+                }
+                any(alternatives)
             }
             Filter::FullText { whole, words } => {
                 let x = self.alias();
@@ -263,6 +303,26 @@ impl<'a> Builder<'a> {
             Filter::Any(filters) => any(filters.iter().map(|f| self.check(f, of)).collect()),
             Filter::Not(filter) => format!("NOT ({})", self.check(filter, of)),
         }
+    }
+
+    /// What the canonical addresses of a reference parameter may name: resources of one type, or of all it leads to.
+    /// `None` where it has none of them.
+    pub(super) fn canonical(
+        &self,
+        reference: ParameterId,
+        resource_type: Option<&str>,
+    ) -> Option<NamedByCanonical> {
+        let types = self.known(reference)?.canonicals.iter();
+        let numbers: Vec<Canonical> = types
+            .filter(|name| resource_type.is_none_or(|only| only == name.as_str()))
+            .filter_map(|name| self.catalogue.canonicals.get(name).copied())
+            .collect();
+        let list = |number: fn(&Canonical) -> i64| {
+            numbers.iter().map(|own| number(own).to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let named =
+            NamedByCanonical { urls: list(|own| own.url), versions: list(|own| own.version) };
+        (!numbers.is_empty()).then_some(named)
     }
 
     fn numbers_of(&self, parameters: &[ParameterId]) -> String {
@@ -389,10 +449,13 @@ impl<'a> Builder<'a> {
             }
             Filter::Chain { reference, targets } => {
                 let known = self.known(*reference)?;
-                let sets = targets
-                    .iter()
-                    .map(|target| self.chain_set(known.number, target))
-                    .collect::<Option<Vec<_>>>()?;
+                let mut sets = Vec::with_capacity(targets.len());
+                for target in targets {
+                    sets.push(self.chain_set(known.number, target)?);
+                    if let Some(named) = self.canonical(*reference, Some(&target.resource_type)) {
+                        sets.push(self.canonical_chain_set(known.number, target, &named)?);
+                    }
+                }
                 let resource_type = Some(known.resource_type.clone());
                 Some(Set { sql: union(sets), leaf: None, resource_type })
             }
@@ -401,12 +464,24 @@ impl<'a> Builder<'a> {
                 let inner = self.set(filter, std::slice::from_ref(resource_type))?;
                 let (i, f, t) = (self.alias(), self.alias(), self.alias());
                 let join = self.dialect.then_join();
-                of(format!(
+                let mut sets = vec![format!(
                     "SELECT {t}.key AS key FROM ({}) {i} {join} referrals {f}
                      ON {f}.key = {i}.key AND {f}.parameter = {} {join} resources {t}
                      ON {t}.type = {f}.type AND {t}.id = {f}.target",
                     inner.sql, known.number
-                ))
+                )];
+                if let Some(named) = self.canonical(*reference, None) {
+                    let inner = self.set(filter, std::slice::from_ref(resource_type))?;
+                    let (i, f, u) = (self.alias(), self.alias(), self.alias());
+                    sets.push(format!(
+                        "SELECT {u}.key AS key FROM ({}) {i} {join} referrals {f}
+                         ON {f}.key = {i}.key AND {f}.parameter = {} {join} uris {u} ON {}",
+                        inner.sql,
+                        known.number,
+                        named.meets(&f, &u)
+                    ));
+                }
+                of(union(sets))
             }
             Filter::FullText { whole, words } => {
                 let text = self.words(*whole, words)?;
@@ -488,6 +563,23 @@ impl<'a> Builder<'a> {
         Some(Set { sql, leaf: None, resource_type })
     }
 
+    fn canonical_chain_set(
+        &mut self,
+        reference: i64,
+        target: &Chained,
+        named: &NamedByCanonical,
+    ) -> Option<String> {
+        let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
+        let (i, u, f) = (self.alias(), self.alias(), self.alias());
+        let join = self.dialect.then_join();
+        Some(format!(
+            "SELECT {f}.key AS key FROM ({}) {i} {join} uris {u} ON {u}.key = {i}.key
+             {join} referrals {f} ON {f}.parameter = {reference} AND {}",
+            inner.sql,
+            named.meets(&f, &u)
+        ))
+    }
+
     fn chain_set(&mut self, reference: i64, target: &Chained) -> Option<String> {
         let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
         let (i, t, f) = (self.alias(), self.alias(), self.alias());
@@ -510,7 +602,7 @@ fn union(sets: Vec<String>) -> String {
 }
 
 /// The table of a parameter's values.
-pub(super) fn table_of(kind: ParameterKind) -> &'static str {
+pub(in crate::datastore) fn table_of(kind: ParameterKind) -> &'static str {
     match kind {
         ParameterKind::Number => "numbers",
         ParameterKind::Date => "dates",

@@ -72,27 +72,50 @@ async fn follow<S: Session>(
     };
     let source = builder.bind(SqlValue::text(&include.source));
     let join = builder.dialect.then_join();
-    let sql = match include.direction {
-        IncludeDirection::Forward => {
-            let visible = scope.visible(&mut builder, &Subject::row("t"));
-            format!(
-                "SELECT DISTINCT t.key FROM resources s {join} referrals f ON f.key = s.key
-                 {join} resources t ON t.type = f.type AND t.id = f.target
-                 WHERE s.key {keys} AND s.type = {source} AND f.parameter IN ({numbers}){target}
-                 AND t.deleted = 0 AND {visible} ORDER BY t.key LIMIT {limit}"
-            )
-        }
-        IncludeDirection::Reverse => {
-            let visible = scope.visible(&mut builder, &Subject::row("s"));
-            format!(
-                "SELECT DISTINCT s.key FROM resources t {join} referrals f
-                 ON f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})
-                 {join} resources s ON s.key = f.key
-                 WHERE t.key {keys}{target} AND s.type = {source} AND s.deleted = 0
-                 AND {visible} ORDER BY s.key LIMIT {limit}"
-            )
-        }
+    // What canonical addresses name, for each parameter that may have such.
+    let canonicals: Vec<_> = include
+        .references
+        .iter()
+        .filter_map(|parameter| {
+            let named = builder.canonical(*parameter, include.target.as_deref())?;
+            Some((builder.known(*parameter)?.number, named.meets("f", "u")))
+        })
+        .collect();
+    let shown = match include.direction {
+        IncludeDirection::Forward => "t",
+        IncludeDirection::Reverse => "s",
     };
+    let visible = scope.visible(&mut builder, &Subject::row(shown));
+    let mut sql = match include.direction {
+        IncludeDirection::Forward => format!(
+            "SELECT t.key AS key FROM resources s {join} referrals f ON f.key = s.key
+             {join} resources t ON t.type = f.type AND t.id = f.target
+             WHERE s.key {keys} AND s.type = {source} AND f.parameter IN ({numbers}){target}
+             AND t.deleted = 0 AND {visible}"
+        ),
+        IncludeDirection::Reverse => format!(
+            "SELECT s.key AS key FROM resources t {join} referrals f
+             ON f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})
+             {join} resources s ON s.key = f.key
+             WHERE t.key {keys}{target} AND s.type = {source} AND s.deleted = 0 AND {visible}"
+        ),
+    };
+    for (number, meets) in canonicals {
+        sql.push_str(&match include.direction {
+            IncludeDirection::Forward => format!(
+                " UNION SELECT t.key FROM resources s {join} referrals f ON f.key = s.key
+                 {join} uris u ON {meets} {join} resources t ON t.key = u.key
+                 WHERE s.key {keys} AND s.type = {source} AND f.parameter = {number}
+                 AND t.deleted = 0 AND {visible}"
+            ),
+            IncludeDirection::Reverse => format!(
+                " UNION SELECT s.key FROM uris u {join} referrals f
+                 ON f.parameter = {number} AND {meets} {join} resources s ON s.key = f.key
+                 WHERE u.key {keys} AND s.type = {source} AND s.deleted = 0 AND {visible}"
+            ),
+        });
+    }
+    let sql = format!("SELECT DISTINCT key FROM ({sql}) found ORDER BY key LIMIT {limit}");
     let (sql, parameters) = builder.finish(&sql);
     let rows = session.query(&sql, &parameters).await?;
     rows.iter().map(|row| row.integer(0)).collect()

@@ -20,6 +20,7 @@ use std::collections::HashMap;
 
 use pipehat_resource::search::{Search, Summary, Total};
 
+pub(super) use self::builder::table_of;
 use self::cursor::Cursor;
 use self::plan::{Plan, Scope};
 use super::core::{Catalogue, Core, VERSION_COLUMNS};

@@ -29,7 +29,7 @@ use super::interaction::{
 use super::maintenance::{self, Progress, Resources, Statistics, Told, Verified};
 use super::rules::Rules;
 use super::sql::ready;
-use super::{Answer, Datastore, read, search};
+use super::{Answer, Datastore, labels, read, search};
 
 /// How long a read or search may take.
 const READ_TIME_MAX: Duration = Duration::from_secs(20);
@@ -237,6 +237,17 @@ impl Datastore for SqliteDatastore {
                 told(Progress { done, all });
             }
             Ok(done)
+        })
+    }
+
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
+        Box::pin(async move {
+            let (core, types) = (Arc::clone(&self.core), types.to_vec());
+            let read = move |session: &mut SqliteSession<'_>| {
+                let catalogue = core.catalogue();
+                ready(labels::labelled(session, &core, &catalogue, &types, limit))
+            };
+            self.readers.read(read).await
         })
     }
 
