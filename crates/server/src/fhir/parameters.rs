@@ -1,6 +1,6 @@
 //! The search parameters in force: R4's, and those of SearchParameter resources here (FHIR R4 §3.1.1.7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use pipehat_resource::json::{Value, parse};
@@ -103,7 +103,9 @@ impl SearchParameters {
         taken: &mut BTreeMap<String, Value>,
     ) -> Result<(), DatastoreError> {
         let wanted = self.lock().wanted;
-        self.put_in_force(datastore, taken).await?;
+        // Where the index followed the parameters before, only the types of those that changed are found differently.
+        let followed = datastore.is_indexed().await?;
+        let changed = self.put_in_force(datastore, taken).await?;
         let asked = std::mem::take(&mut self.lock().asked);
         if asked || !datastore.is_indexed().await? {
             self.change(|state| {
@@ -111,7 +113,18 @@ impl SearchParameters {
                 state.progress = Progress { done: 0, all: 0 };
             });
             let told = |progress: Progress| self.change(|state| state.progress = progress);
-            datastore.reindex(&[], &told).await?;
+            match changed {
+                Changed::Types(types) if followed && !asked => {
+                    if !types.is_empty() {
+                        let types: Vec<String> = types.into_iter().collect();
+                        datastore.reindex(&types, &told).await?;
+                    }
+                    datastore.set_indexed().await?;
+                }
+                Changed::Types(_) | Changed::Unknown => {
+                    datastore.reindex(&[], &told).await?;
+                }
+            }
         }
         self.change(|state| {
             state.running = state.wanted != wanted;
@@ -123,7 +136,7 @@ impl SearchParameters {
 
     /// Puts the SearchParameter resources of a datastore in force, and leaves its index as it is.
     pub(crate) async fn load(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
-        self.put_in_force(datastore, &mut BTreeMap::new()).await
+        self.put_in_force(datastore, &mut BTreeMap::new()).await.map(drop)
     }
 
     /// Has the SearchParameter resources looked at: some were written past the API.
@@ -135,7 +148,7 @@ impl SearchParameters {
         &self,
         datastore: &dyn Datastore,
         taken: &mut BTreeMap<String, Value>,
-    ) -> Result<(), DatastoreError> {
+    ) -> Result<Changed, DatastoreError> {
         let wanted = wanted(datastore).await?;
         let registry = self.registry();
         let fresh = std::mem::take(&mut self.lock().fresh);
@@ -152,13 +165,17 @@ impl SearchParameters {
                 next = more;
             }
         }
+        let changed = match fresh {
+            true => Changed::Unknown,
+            false => Changed::Types(types_changed(&registry, &next)),
+        };
         if fresh || wanted != *taken {
             let next = Arc::new(next);
             datastore.use_rules(Arc::new(R4Rules::new(Arc::clone(&next), &self.base))).await?;
             *self.registry.write().unwrap_or_else(PoisonError::into_inner) = next;
             *taken = wanted;
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Has the index written anew in the background.
@@ -238,6 +255,28 @@ impl SearchParameters {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
     }
+}
+
+/// Which resources are found differently than before.
+enum Changed {
+    /// Those of these types.
+    Types(BTreeSet<String>),
+    /// That is not known.
+    Unknown,
+}
+
+/// The types whose own parameters differ.
+fn types_changed(before: &Registry, after: &Registry) -> BTreeSet<String> {
+    let mut types = BTreeSet::new();
+    for (one, other) in [(before, after), (after, before)] {
+        for parameter in one.custom() {
+            let own = other.find(parameter.resource_type(), parameter.code());
+            if own.is_none_or(|own| own.id() != parameter.id()) {
+                types.insert(parameter.resource_type().to_owned());
+            }
+        }
+    }
+    types
 }
 
 /// The definitions that are to be in force, by their addresses.

@@ -68,6 +68,10 @@ impl Datastore for Failing {
         self.fail()
     }
 
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        self.fail()
+    }
+
     fn labelled<'a>(&'a self, _: &'a [String], _: usize) -> Answer<'a, Vec<StoredVersion>> {
         self.fail()
     }

@@ -185,6 +185,22 @@ async fn search_parameters_of_ones_own_find_what_was_there_before() {
     assert!(statement.contains("http://example.org/sp"));
     server.put(&patient("c", "Adamson")).await;
     assert_eq!(server.get("/Patient?own=ada").await.entries().len(), 2);
+    // Only the types of a parameter that changed are indexed anew: 3 Patients, or the SearchParameter itself.
+    let total = |progress: Value| progress["parameter"][2]["valueDecimal"].clone();
+    let mut moved = own.clone();
+    moved["expression"] = "Patient.id".into();
+    server.put(&moved).await;
+    indexed(&server).await;
+    assert_eq!(total(server.get("/$reindex").await.value()), 3);
+    assert_eq!(server.get("/Patient?own=b").await.expect(200).entries(), ["Patient/b"]);
+    moved["base"] = json!(["SearchParameter"]);
+    moved["expression"] = "SearchParameter.name".into();
+    server.put(&moved).await;
+    indexed(&server).await;
+    assert_eq!(server.get("/SearchParameter?own=own").await.entries(), ["SearchParameter/own"]);
+    server.send("GET /Patient?own=b", strict, "").await.expect(400);
+    server.put(&own).await;
+    indexed(&server).await;
     let again = server.send("POST /$reindex", "", "").await.expect(200).value();
     assert_eq!(again["parameter"][0]["valueCode"], "running");
     indexed(&server).await;

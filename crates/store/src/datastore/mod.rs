@@ -99,6 +99,10 @@ pub trait Datastore: Send + Sync {
     /// was broken off goes on where it was.
     fn reindex<'a>(&'a self, types: &'a [String], told: Told<'a>) -> Answer<'a, u64>;
 
+    /// Says that everything is indexed by the rules in force: whoever knows which types they find differently than
+    /// those before has indexed these.
+    fn set_indexed(&self) -> Answer<'_, ()>;
+
     /// Resources of these types (of all, where none is named) whose meta together have every profile, tag and security
     /// label in use, at most `limit`.
     fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>>;

@@ -364,6 +364,10 @@ impl Datastore for AuditEvents {
         self.inner.reindex(types, told)
     }
 
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        self.inner.set_indexed()
+    }
+
     fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
         self.inner.labelled(types, limit)
     }

@@ -387,6 +387,13 @@ impl Datastore for PostgresDatastore {
         })
     }
 
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        writing!(self, session => async {
+            let by = self.inner.core.catalogue().rules.fingerprint();
+            maintenance::set_indexed_by(session, &by).await
+        })
+    }
+
     fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
         let catalogue = self.inner.core.catalogue();
         reading!(self, session => async {

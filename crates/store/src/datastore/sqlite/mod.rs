@@ -240,6 +240,16 @@ impl Datastore for SqliteDatastore {
         })
     }
 
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let fingerprint = self.core.catalogue().rules.fingerprint();
+            let set = move |session: &mut SqliteSession<'_>| {
+                ready(maintenance::set_indexed_by(session, &fingerprint))
+            };
+            self.writer.task(set).await
+        })
+    }
+
     fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
         Box::pin(async move {
             let (core, types) = (Arc::clone(&self.core), types.to_vec());
