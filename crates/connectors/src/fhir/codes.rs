@@ -87,6 +87,31 @@ pub(super) const REFUSED: OperatorCode = OperatorCode {
              then resend. What is done of itself is decided by `on:`.",
 };
 
+pub(super) const SEARCH_REFUSED: OperatorCode = OperatorCode {
+    code: "fhir.search-refused",
+    cause: "The server answered a search of a `lookup` step with an error: the detail names its status.",
+    remedy: "Check the step's `search` and what the client may read there; release the message when it is mended. What is \
+             done of itself is decided by `on:`.",
+};
+
+pub(super) const SEARCH_FAILED: OperatorCode = OperatorCode {
+    code: "fhir.search-failed",
+    cause: "A search of a `lookup` step was asked, and no complete answer came. It changes nothing to ask again.",
+    remedy: "Nothing: it is asked again. If it goes on, look at the server, or raise `timeout`.",
+};
+
+pub(super) const ANSWER_UNREADABLE: OperatorCode = OperatorCode {
+    code: "fhir.answer-unreadable",
+    cause: "The server answered a search with success, and without the Bundle of what it found (type searchset).",
+    remedy: "Check `base`: it names the address of the FHIR API, version R4.",
+};
+
+pub(super) const ANSWER_TOO_LARGE: OperatorCode = OperatorCode {
+    code: "fhir.answer-too-large",
+    cause: "The answer to a search is larger than `reply_bytes_max`, or the resource in it larger than 1 MiB.",
+    remedy: "Raise `reply_bytes_max`, or ask for less: `_elements` in the search names the elements that are needed.",
+};
+
 pub(super) const ASKED_TO_WAIT: OperatorCode = OperatorCode {
     code: "fhir.asked-to-wait",
     cause: "The server said how long to wait before the next try (Retry-After), and that time is not over.",
@@ -141,6 +166,10 @@ pub(super) const CODES: &[OperatorCode] = &[
     MAY_DOUBLE,
     REPLY_TOO_LARGE,
     REFUSED,
+    SEARCH_REFUSED,
+    SEARCH_FAILED,
+    ANSWER_UNREADABLE,
+    ANSWER_TOO_LARGE,
     ASKED_TO_WAIT,
     FEED_FAILED,
     FEED_REFUSED,
