@@ -101,9 +101,11 @@ impl fmt::Debug for LookupAttempt {
                 .field("answer", &answer.name)
                 .field("detail", detail)
                 .finish(),
-            Self::Failed { code, detail } => {
-                formatter.debug_struct("Failed").field("code", code).field("detail", detail).finish()
-            }
+            Self::Failed { code, detail } => formatter
+                .debug_struct("Failed")
+                .field("code", code)
+                .field("detail", detail)
+                .finish(),
             Self::Impossible { code, detail } => formatter
                 .debug_struct("Impossible")
                 .field("code", code)

@@ -124,6 +124,16 @@ pub(super) const FEED_FAILED: OperatorCode = OperatorCode {
     remedy: "The detail says why; look at the disk and the database. It is tried again every second, and nothing is left out.",
 };
 
+pub(super) const FEED_AHEAD: OperatorCode = OperatorCode {
+    code: "fhir.feed-ahead",
+    cause: "The channel has got to a change that the datastore does not have: an older copy of the datastore was restored, \
+            and the data directory was not. Until the datastore has made as many changes again, the channel takes none of \
+            them: it would hold them for those it had.",
+    remedy: "Restore both to the same moment. Where that can't be done, give the channel another name (its file and \
+             `channel:`): it is a new one then and begins with the changes from now on, or with `start: beginning` with \
+             the first. Send by hand what changed since the copy was restored, if it is needed.",
+};
+
 pub(super) const FEED_REFUSED: OperatorCode = OperatorCode {
     code: "fhir.change-refused",
     cause: "A change was refused as a message, most likely because the resource is larger than the journal takes.",
@@ -172,6 +182,7 @@ pub(super) const CODES: &[OperatorCode] = &[
     ANSWER_TOO_LARGE,
     ASKED_TO_WAIT,
     FEED_FAILED,
+    FEED_AHEAD,
     FEED_REFUSED,
     BUSY,
     PLAINTEXT,

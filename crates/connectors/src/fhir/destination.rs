@@ -76,17 +76,19 @@ impl Sender {
             }
         };
         let _connected = self.health.connected();
-        let said = match self.options.peer.ask(&prepared, &outbound.channel, outbound.bytes.clone()).await {
-            Ok(said) => said,
-            Err(attempt) => {
-                if let Attempt::NotSent { code, detail }
-                | Attempt::Interrupted { code, detail, .. } = &attempt
-                {
-                    self.health.down(Problem { code, detail: detail.clone() });
+        let said =
+            match self.options.peer.ask(&prepared, &outbound.channel, outbound.bytes.clone()).await
+            {
+                Ok(said) => said,
+                Err(attempt) => {
+                    if let Attempt::NotSent { code, detail }
+                    | Attempt::Interrupted { code, detail, .. } = &attempt
+                    {
+                        self.health.down(Problem { code, detail: detail.clone() });
+                    }
+                    return attempt;
                 }
-                return attempt;
-            }
-        };
+            };
         self.health.sent(outbound.bytes.len());
         self.judge(said, prepared.has_entries)
     }

@@ -51,7 +51,12 @@ pub(super) const LOOKUP_ANSWERS: &[Answer] = &[
         default: OnRefusal::Park,
         doc: "Any other error that is said to be ours.",
     },
-    Answer { name: "5xx", class: None, default: OnRefusal::Retry, doc: "An error of the server's." },
+    Answer {
+        name: "5xx",
+        class: None,
+        default: OnRefusal::Retry,
+        doc: "An error of the server's.",
+    },
     Answer {
         name: "3xx",
         class: None,
@@ -118,9 +123,7 @@ impl Searcher {
                 self.judge(said)
             }
             Err(Attempt::NotSent { code, detail }) => self.failed(code, detail),
-            Err(Attempt::Impossible { code, detail }) => {
-                LookupAttempt::Impossible { code, detail }
-            }
+            Err(Attempt::Impossible { code, detail }) => LookupAttempt::Impossible { code, detail },
             Err(Attempt::Interrupted { detail, .. }) => {
                 self.failed(codes::SEARCH_FAILED.code, detail)
             }
@@ -215,8 +218,7 @@ fn found(body: &[u8]) -> Result<Found, Unusable> {
     let mut matches =
         bundle.items("entry").iter().filter(is_match).filter_map(|entry| entry.get("resource"));
     // A server may give fewer than two on a page, and more on the next.
-    let has_next =
-        bundle.items("link").iter().any(|link| link.text("relation") == Some("next"));
+    let has_next = bundle.items("link").iter().any(|link| link.text("relation") == Some("next"));
     let Some(first) = matches.next() else {
         return if has_next { Err(Unusable::NoBundle) } else { Ok(Found::Nothing) };
     };

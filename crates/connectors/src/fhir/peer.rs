@@ -12,10 +12,10 @@ use reqwest::{Client, Url};
 use super::codes;
 use super::request::{Prepared, Repeat};
 use super::token::Tokens;
+use crate::Attempt;
 use crate::http::client::{Reply, cause, read};
 use crate::http::retry_after::retry_after;
 use crate::local_fhir::{FhirRequest, LocalFhir};
-use crate::Attempt;
 
 /// A FHIR server.
 pub(super) enum Peer {
