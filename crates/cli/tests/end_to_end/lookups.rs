@@ -84,7 +84,7 @@ fn what_is_found_here_goes_into_the_message() {
 
     // Every search is an access, named as the channel's.
     until("the accesses are audited", || {
-        let audit = api.get("/fhir/R4/AuditEvent?agent-name=channel%20adt&_count=50");
+        let audit = api.get("/fhir/R4/AuditEvent?altid=channel%20adt&_count=50");
         let entries = audit["entry"].as_array()?;
         (entries.len() >= 3).then_some(())
     });
@@ -124,7 +124,7 @@ impl Datastore {
         let base = format!("http://127.0.0.1:{}", self.port);
         let id = self.client["client_id"].as_str().expect("an id");
         format!(
-            "{{ base: \"{base}/fhir/R4\", timeout: 5s, client: {{ token_url: \"{base}/oauth2/token\", \
+            "{{ base: \"{base}/fhir/R4\", connect_timeout: 1s, timeout: 5s, client: {{ token_url: \"{base}/oauth2/token\", \
              id: \"{id}\", secret: secret:lookups }} }}"
         )
     }

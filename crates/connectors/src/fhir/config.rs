@@ -158,7 +158,7 @@ const LOOKUP: &[FieldSchema] = &[
         kind: Kind::Duration,
         required: Required::Default("30s"),
         doc: "How long a search may take, connecting included.",
-        example: "5s",
+        example: "20s",
     },
     FieldSchema {
         name: "connections",

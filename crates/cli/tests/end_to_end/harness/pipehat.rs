@@ -126,11 +126,14 @@ impl Project {
         };
         let stdout = self.folder.path().join("stdout");
         let before = fs::metadata(&stdout).map_or(0, |metadata| metadata.len());
+        let has_address = arguments.contains(&"--http");
+        let address: &[&str] = if has_address { &[] } else { &["--http", "127.0.0.1:0"] };
         let child = self
             .binary()
             .arg("up")
             .arg(self.directory())
-            .args(["--http", "127.0.0.1:0", "--json"])
+            .arg("--json")
+            .args(address)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(output("stdout"))
