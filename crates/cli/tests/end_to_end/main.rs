@@ -9,6 +9,7 @@ mod fhir;
 mod flood;
 mod harness;
 mod large;
+mod lookups;
 mod parked;
 mod profiles;
 mod queries;
