@@ -79,6 +79,7 @@ impl Intake for Relay {
             attempt: 1,
             file: None,
             number: None,
+            change: None,
         };
         let attempt = self.0.deliver(outbound);
         async move {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+use crate::ResourceChange;
+
 /// A configured destination. It keeps its connections itself and opens them when first needed.
 pub trait Destination: Send + Sync + 'static {
     /// How many deliveries may be under way at once.
@@ -23,8 +25,23 @@ pub trait Destination: Send + Sync + 'static {
         false
     }
 
+    /// Why it can't make a deletion of a resource happen at its peer, and what to do: a channel whose source gives
+    /// deletions is refused by it.
+    fn refuses_deletions(&self) -> Option<RefusesDeletions> {
+        None
+    }
+
     /// Closes connections in good order; no delivery is under way.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Why a destination can't make a deletion happen at its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusesDeletions {
+    /// Why, as a sentence.
+    pub why: &'static str,
+    /// What to do instead.
+    pub remedy: &'static str,
 }
 
 /// How many deliveries a destination takes at once.
@@ -53,6 +70,8 @@ pub struct Outbound {
     pub file: Option<Arc<str>>,
     /// MSH-13, where the destination numbers its messages.
     pub number: Option<u64>,
+    /// The change of a resource that it tells of: a deletion has the resource as it was before.
+    pub change: Option<Arc<ResourceChange>>,
 }
 
 /// What came of one try. `Debug` shows no content.

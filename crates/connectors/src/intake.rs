@@ -8,13 +8,18 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use crate::Health;
+use crate::{GivenChanges, Health};
 
 /// A configured source, not yet listening.
 pub trait Source: Send + Sync + 'static {
     /// Takes hold of what the source listens on, so that a failure is known before anything
     /// runs. Nothing is received before [`Bound::run`].
     fn bind(&self) -> BoxFuture<'_, Result<Box<dyn Bound>, StartError>>;
+
+    /// Which changes of resources its messages tell of.
+    fn changes(&self) -> GivenChanges {
+        GivenChanges::None
+    }
 }
 
 /// A source that holds its listener, folder or session.

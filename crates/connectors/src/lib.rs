@@ -19,10 +19,11 @@ mod local_fhir;
 mod lookup;
 mod mllp;
 mod registry;
+mod resource_change;
 mod segment_end;
 mod tls;
 
-pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};
+pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel, RefusesDeletions};
 pub use descriptor::{
     BuildContext, BuildDestination, BuildLookup, BuildSource, Descriptor, DestinationDescriptor,
     LookupDescriptor, OperatorCode, PayloadFormat, Secrets, SourceDescriptor, UnknownSecret,
@@ -37,4 +38,5 @@ pub use local_fhir::{
 };
 pub use lookup::{Asked, Found, LOOKUP_BYTES_MAX, Lookup, LookupAttempt};
 pub use registry::{CONNECTORS, connector};
+pub use resource_change::{GivenChanges, ResourceChange};
 pub use tls::TLS_CODES;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use pipehat_connectors::{
-    Asked, Attempt, Bound, Destination, Health, Inbound, Intake, Lookup, LookupAttempt, Numbering,
-    Outbound, Parallel, Peer, Receipt, Source, StartError,
+    Asked, Attempt, Bound, Destination, FilePart, Health, Inbound, Intake, Lookup, LookupAttempt,
+    Numbering, Outbound, Parallel, PartOrder, Peer, Receipt, ResourceChange, Source, StartError,
 };
 use pipehat_journal::{
     Body, Damage, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError,
@@ -36,12 +36,35 @@ pub(crate) struct TestSource {
 impl TestSource {
     /// Hands over one message, in the order of the calls.
     pub(crate) async fn send(&self, bytes: impl Into<Bytes>) -> BoxFuture<'static, Receipt> {
+        self.send_with(bytes, Arc::default(), None).await
+    }
+
+    /// Hands over the resource of a change, as a source does that follows a datastore.
+    pub(crate) async fn send_change(
+        &self,
+        bytes: impl Into<Bytes>,
+        change: &ResourceChange,
+        number: u64,
+    ) -> BoxFuture<'static, Receipt> {
+        let headers = change.named().map(|(name, value)| (name.to_owned(), value)).into();
+        let peer = Arc::new(Peer { headers, ..Peer::default() });
+        let key = ResourceChange::PART_KEY.to_owned();
+        let part = FilePart { key, index: number, last: false, order: PartOrder::Later };
+        self.send_with(bytes, peer, Some(part)).await
+    }
+
+    async fn send_with(
+        &self,
+        bytes: impl Into<Bytes>,
+        peer: Arc<Peer>,
+        part: Option<FilePart>,
+    ) -> BoxFuture<'static, Receipt> {
         let intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let intake = intake.expect("the source runs");
         let bytes = bytes.into();
         let admission = intake.admit(bytes.len()).await.expect("the channel is open");
         let numbering = self.numbering;
-        let inbound = Inbound { bytes, peer: Arc::new(Peer::default()), part: None, numbering };
+        let inbound = Inbound { bytes, peer, part, numbering };
         intake.receive(admission, inbound)
     }
 

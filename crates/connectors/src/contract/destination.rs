@@ -62,6 +62,7 @@ pub(crate) fn outbound(control_id: &str) -> Outbound {
         attempt: 1,
         file: None,
         number: None,
+        change: None,
     }
 }
 

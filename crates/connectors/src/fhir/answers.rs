@@ -100,6 +100,11 @@ pub(super) const INTERRUPTIONS: &[(&str, &str)] = &[
 /// The interruptions behind which a second try may do harm.
 pub(super) const UNREPEATABLE: &[&str] = &[codes::MAY_DOUBLE.code];
 
+/// Whether a response says that there is nothing to be deleted (FHIR R4 §3.1.0.7).
+pub(super) fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+}
+
 /// What a response says of a request that was not refused.
 pub(super) fn refusal(status: StatusCode, entries: Option<&[u8]>) -> Option<&'static Answer> {
     if !status.is_success() {

@@ -22,6 +22,14 @@ pub(super) const NO_TRANSACTION: OperatorCode = OperatorCode {
     remedy: "Leave `mode` out: then Bundles are performed and other resources written under their ids.",
 };
 
+pub(super) const NO_DELETION: OperatorCode = OperatorCode {
+    code: "fhir.no-deletion",
+    cause: "A resource was deleted in the datastore, and this destination can't tell its server so: by its `mode` nobody \
+            knows which resource is meant, or the resource is a Bundle that was performed.",
+    remedy: "Delete on the server by hand, then discard the message. For those to come: `mode: update` (with `search` where \
+             the ids differ), or `when: fhir.change != \"delete\"` at the destination.",
+};
+
 pub(super) const CONDITION: OperatorCode = OperatorCode {
     code: "fhir.condition",
     cause: "The condition in `search` or `if_none_exist` can't be made of this resource: a place in it gives no value, or \
@@ -166,6 +174,7 @@ pub(super) const CODES: &[OperatorCode] = &[
     NOT_JSON,
     NO_ID,
     NO_TRANSACTION,
+    NO_DELETION,
     CONDITION,
     NOT_OPEN,
     NO_DATASTORE,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::search::{Handling, Registry, Search, SearchOptions, extract, query_pairs};
 
-use crate::ChangeKind;
+use crate::{ChangeKind, GivenChanges};
 
 /// The criteria of a source: a search, and which kinds of change.
 pub(super) struct Criteria {
@@ -44,6 +44,16 @@ impl Criteria {
             );
         }
         Ok(Self { registry, resource_type: resource_type.to_owned(), search: parsed.search, kinds })
+    }
+
+    /// Which kinds of change they take.
+    pub(super) fn given(&self) -> GivenChanges {
+        let deletions = self.kinds.contains(&ChangeKind::Delete);
+        match (deletions, self.kinds.iter().any(|kind| *kind != ChangeKind::Delete)) {
+            (true, true) => GivenChanges::All,
+            (true, false) => GivenChanges::Deletions,
+            (false, _) => GivenChanges::Writes,
+        }
     }
 
     /// Whether a change of this kind and type may be one of them, before its resource is read.

@@ -9,13 +9,15 @@ use http::header::{ETAG, LAST_MODIFIED, LOCATION};
 use jiff::Timestamp;
 use pipehat_resource::json::{Object, Value};
 
-use super::answers::refusal;
+use super::answers::{is_gone, refusal};
 use super::codes;
 use super::peer::{Peer, Said};
-use super::request::{Mode, NotFit, prepare};
+use super::request::{Interaction, Mode, NotFit, Prepared, prepare, prepare_deletion};
 use crate::http::asked_to_wait::AskedToWait;
 use crate::http::client::Reply;
-use crate::{Attempt, Destination, Health, Outbound, Parallel, Problem};
+use crate::{
+    Attempt, ChangeKind, Destination, Health, Outbound, Parallel, Problem, RefusesDeletions,
+};
 
 /// How resources are written.
 pub(super) struct DestinationOptions {
@@ -49,6 +51,10 @@ impl Destination for FhirDestination {
         async move { sender.deliver(outbound).await }.boxed()
     }
 
+    fn refuses_deletions(&self) -> Option<RefusesDeletions> {
+        self.sender.options.mode.refuses_deletions()
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         self.sender.health.stopped();
         async {}.boxed()
@@ -68,7 +74,14 @@ impl Sender {
             return Attempt::NotSent { code: codes::ASKED_TO_WAIT.code, detail };
         }
         let (mode, prefer) = (&self.options.mode, self.options.prefer);
-        let prepared = match prepare(mode, &outbound.bytes, prefer, Timestamp::now()) {
+        let deletion =
+            outbound.change.as_deref().filter(|change| change.kind == ChangeKind::Delete);
+        let now = Timestamp::now();
+        let prepared = match deletion {
+            Some(deleted) => prepare_deletion(mode, deleted, &outbound.bytes, prefer, now),
+            None => prepare(mode, &outbound.bytes, prefer, now),
+        };
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(NotFit { code, detail }) => {
                 self.health.problem(Problem { code, detail: detail.clone() });
@@ -76,25 +89,28 @@ impl Sender {
             }
         };
         let _connected = self.health.connected();
-        let said =
-            match self.options.peer.ask(&prepared, &outbound.channel, outbound.bytes.clone()).await
-            {
-                Ok(said) => said,
-                Err(attempt) => {
-                    if let Attempt::NotSent { code, detail }
-                    | Attempt::Interrupted { code, detail, .. } = &attempt
-                    {
-                        self.health.down(Problem { code, detail: detail.clone() });
-                    }
-                    return attempt;
+        let body = match prepared.interaction {
+            Interaction::Write => outbound.bytes.clone(),
+            Interaction::Delete | Interaction::Search => Bytes::new(),
+        };
+        let sent = body.len();
+        let said = match self.options.peer.ask(&prepared, &outbound.channel, body).await {
+            Ok(said) => said,
+            Err(attempt) => {
+                if let Attempt::NotSent { code, detail }
+                | Attempt::Interrupted { code, detail, .. } = &attempt
+                {
+                    self.health.down(Problem { code, detail: detail.clone() });
                 }
-            };
-        self.health.sent(outbound.bytes.len());
-        self.judge(said, prepared.has_entries)
+                return attempt;
+            }
+        };
+        self.health.sent(sent);
+        self.judge(said, &prepared)
     }
 
     /// A response came, so the server is there: what it says of the message is no matter of the link's.
-    fn judge(&self, said: Said, has_entries: bool) -> Attempt {
+    fn judge(&self, said: Said, prepared: &Prepared) -> Attempt {
         let name = self.options.peer.name();
         let (whole, received) = match said.body {
             Reply::Whole(body) => (Some(body.clone()), body.len()),
@@ -102,7 +118,7 @@ impl Sender {
         };
         self.health.received(received);
         // Of a batch whose answer is not whole nobody can say what became of it.
-        let entries = has_entries.then(|| whole.clone().unwrap_or_default());
+        let entries = prepared.has_entries.then(|| whole.clone().unwrap_or_default());
         let reply = match &whole {
             Some(body) if !body.is_empty() => Some(body.clone()),
             Some(_) => Some(response_entry(said.status.as_str(), &said.headers)),
@@ -113,9 +129,10 @@ impl Sender {
             let detail = format!("the response of {name} is too large to keep");
             self.health.problem(Problem { code: codes::REPLY_TOO_LARGE.code, detail });
         }
-        let Some(answer) = refusal(said.status, entries.as_deref()) else {
-            return Attempt::Delivered { reply };
-        };
+        // What is gone needs no deletion, and a deletion that is sent again finds it gone.
+        let is_done = prepared.interaction == Interaction::Delete && is_gone(said.status);
+        let refused = refusal(said.status, entries.as_deref()).filter(|_| !is_done);
+        let Some(answer) = refused else { return Attempt::Delivered { reply } };
         self.asked_to_wait.told(said.wait);
         let code = codes::REFUSED.code;
         let detail = format!("{name} answered {}", answer.name);

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::codes;
 use super::peer::{Peer, Said};
-use super::request::{Prepared, Repeat};
+use super::request::{Interaction, Prepared, Repeat};
 use crate::http::asked_to_wait::AskedToWait;
 use crate::http::client::Reply;
 use crate::http::statuses::{of_status, status};
@@ -193,6 +193,7 @@ fn posted(asked: &Asked) -> (Prepared, Bytes) {
         path: format!("{}/_search", asked.resource_type),
         headers,
         repeat: Repeat::Harmless,
+        interaction: Interaction::Search,
         has_entries: false,
     };
     (prepared, format!("{}&_count=2", asked.query).into())

@@ -128,7 +128,7 @@ pub(super) const CONNECT_TIMEOUT: FieldSchema = FieldSchema {
     name: "connect_timeout",
     kind: Kind::Duration,
     required: Required::Default("10s"),
-    doc: "How long connecting may take, TLS included.",
+    doc: "How long connecting may take, TLS included; where `timeout` is shorter, as long as that.",
     example: "3s",
 };
 
@@ -190,10 +190,7 @@ fn remote(reading: &mut Reading<'_>) -> Option<Remote> {
     }
     let mut headers = HeaderMap::new();
     add_configured(reading, &mut headers);
-    let (connect_timeout, timeout) = (reading.time("connect_timeout")?, reading.time("timeout")?);
-    if connect_timeout > timeout {
-        reading.wrong("connect_timeout", "`timeout` includes it, and is shorter");
-    }
+    let (connect_timeout, timeout) = reading.times()?;
     let reply_bytes_max = reading.bytes_max("reply_bytes_max")?;
     let tls = client_settings::tls(reading, &base);
     let proxy = client_settings::proxy(reading);

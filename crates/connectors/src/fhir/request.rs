@@ -7,7 +7,7 @@ use pipehat_resource::json::{self, Value};
 
 use super::codes;
 use super::template::Condition;
-use crate::OperatorCode;
+use crate::{OperatorCode, RefusesDeletions, ResourceChange};
 
 const FHIR_JSON: HeaderValue = HeaderValue::from_static("application/fhir+json");
 const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
@@ -26,6 +26,35 @@ pub(super) enum Mode {
     Transaction,
 }
 
+impl Mode {
+    /// Why no deletion can be told to the server.
+    pub(super) fn refuses_deletions(&self) -> Option<RefusesDeletions> {
+        let why = match self {
+            Self::Automatic | Self::Update { .. } => return None,
+            Self::Create { .. } => {
+                "the source gives deletions, and which resource `mode: create` made of a deleted one nobody knows"
+            }
+            Self::Transaction => {
+                "the source gives deletions, and `mode: transaction` performs Bundles alone"
+            }
+        };
+        let remedy = "write `mode: update` (with `search`, where the ids differ), take `delete` out of the source's `on`, \
+                      or keep deletions away: `when: fhir.change != \"delete\"`";
+        Some(RefusesDeletions { why, remedy })
+    }
+}
+
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interaction {
+    /// The payload is written or performed.
+    Write,
+    /// A resource is deleted: there is no body.
+    Delete,
+    /// Something is looked for, and nothing changed.
+    Search,
+}
+
 /// Whether a request may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
@@ -35,7 +64,7 @@ pub(super) enum Repeat {
     MayDouble,
 }
 
-/// One request, but for its body, which is the payload.
+/// One request, but for its body, which is the payload where something is written.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) method: Method,
@@ -43,6 +72,7 @@ pub(super) struct Prepared {
     pub(super) path: String,
     pub(super) headers: HeaderMap,
     pub(super) repeat: Repeat,
+    pub(super) interaction: Interaction,
     /// The response is a Bundle, and its entries count.
     pub(super) has_entries: bool,
 }
@@ -101,6 +131,7 @@ fn transaction(bundle: &Value, prefer: &'static str) -> Prepared {
         method: Method::POST,
         path: String::new(),
         headers: headers(prefer),
+        interaction: Interaction::Write,
         repeat: if doubles { Repeat::MayDouble } else { Repeat::Harmless },
         // A transaction is refused as a whole, by its status.
         has_entries: bundle.text("type") == Some("batch"),
@@ -126,7 +157,8 @@ fn create(
         }
     };
     let path = resource_type.to_owned();
-    Ok(Prepared { method: Method::POST, path, headers, repeat, has_entries: false })
+    let (method, interaction) = (Method::POST, Interaction::Write);
+    Ok(Prepared { method, path, headers, repeat, interaction, has_entries: false })
 }
 
 fn update(
@@ -153,6 +185,51 @@ fn update(
         path,
         headers: headers(prefer),
         repeat: Repeat::Harmless,
+        interaction: Interaction::Write,
+        has_entries: false,
+    })
+}
+
+/// Decides the request for a deletion. `payload` is the resource as it was before.
+pub(super) fn prepare_deletion(
+    mode: &Mode,
+    deleted: &ResourceChange,
+    payload: &[u8],
+    prefer: &'static str,
+    now: Timestamp,
+) -> Result<Prepared, NotFit> {
+    if let Some(refused) = mode.refuses_deletions() {
+        return Err(not_fit(&codes::NO_DELETION, refused.why));
+    }
+    let resource_type = deleted.resource_type.as_str();
+    let before = || {
+        json::parse(payload)
+            .map_err(|error| not_fit(&codes::NOT_JSON, format!("the payload is no JSON: {error}")))
+    };
+    let path = match mode {
+        Mode::Update { search: Some(condition) } => {
+            format!("{resource_type}?{}", query(condition, &before()?, now)?)
+        }
+        Mode::Automatic if resource_type == "Bundle" && is_performed(&before()?) => {
+            let detail = "the Bundle was performed when it was written, which can't be taken back";
+            return Err(not_fit(&codes::NO_DELETION, detail));
+        }
+        _ if is_type(resource_type) && is_id(&deleted.id) => {
+            format!("{resource_type}/{}", deleted.id)
+        }
+        _ => {
+            let detail = format!("the deleted {resource_type} has no `id` that FHIR allows");
+            return Err(not_fit(&codes::NO_ID, detail));
+        }
+    };
+    let mut headers = headers(prefer);
+    headers.remove(CONTENT_TYPE);
+    Ok(Prepared {
+        method: Method::DELETE,
+        path,
+        headers,
+        repeat: Repeat::Harmless,
+        interaction: Interaction::Delete,
         has_entries: false,
     })
 }
@@ -184,6 +261,7 @@ fn is_id(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ChangeKind;
 
     fn shown(mode: &Mode, payload: &str) -> String {
         match prepare(mode, payload.as_bytes(), "return=minimal", Timestamp::UNIX_EPOCH) {
@@ -235,6 +313,57 @@ mod tests {
         check(Mode::Automatic, &bundle("batch", post), "POST \"\" None MayDouble");
         check(Mode::Transaction, &bundle("transaction", conditional), "POST \"\" None Harmless");
         check(Mode::Automatic, &bundle("collection", put), "PUT \"Bundle/b\" None Harmless");
+    }
+
+    #[track_caller]
+    fn check_deletion(mode: Mode, id: &str, payload: &str, expected: &str) {
+        let resource = json::parse(payload.as_bytes()).expect("JSON");
+        let deleted = ResourceChange {
+            kind: ChangeKind::Delete,
+            resource_type: resource.resource_type().expect("a type").to_owned(),
+            id: id.to_owned(),
+            version: 2,
+        };
+        let (prefer, now) = ("return=minimal", Timestamp::UNIX_EPOCH);
+        let shown = match prepare_deletion(&mode, &deleted, payload.as_bytes(), prefer, now) {
+            Err(NotFit { code, .. }) => code.to_owned(),
+            Ok(prepared) => {
+                assert_eq!(prepared.interaction, Interaction::Delete);
+                assert_eq!(prepared.headers.get(CONTENT_TYPE), None, "there is no body");
+                format!("{} {:?} {:?}", prepared.method, prepared.path, prepared.repeat)
+            }
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_deletion_deletes() {
+        let harmless = "DELETE \"Patient/p1\" Harmless";
+        check_deletion(Mode::Automatic, "p1", PATIENT, harmless);
+        check_deletion(Mode::Update { search: None }, "p1", PATIENT, harmless);
+        check_deletion(
+            Mode::Update { search: condition("identifier") },
+            "p1",
+            PATIENT,
+            "DELETE \"Patient?identifier=s%7Cv\" Harmless",
+        );
+    }
+
+    #[test]
+    fn a_deletion_that_can_not_be_told_is_not_sent() {
+        let no_deletion = codes::NO_DELETION.code;
+        check_deletion(Mode::Create { if_none_exist: None }, "p1", PATIENT, no_deletion);
+        let create = Mode::Create { if_none_exist: condition("identifier") };
+        check_deletion(create, "p1", PATIENT, no_deletion);
+        check_deletion(Mode::Transaction, "p1", PATIENT, no_deletion);
+        let bundle = |kind: &str| format!(r#"{{"resourceType":"Bundle","type":"{kind}"}}"#);
+        check_deletion(Mode::Automatic, "b", &bundle("batch"), no_deletion);
+        let kept = "DELETE \"Bundle/b\" Harmless";
+        check_deletion(Mode::Automatic, "b", &bundle("document"), kept);
+        check_deletion(Mode::Automatic, "..", PATIENT, codes::NO_ID.code);
+        let nobody = r#"{"resourceType":"Patient"}"#;
+        let update = Mode::Update { search: condition("identifier") };
+        check_deletion(update, "p1", nobody, codes::CONDITION.code);
     }
 
     #[test]

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::codes;
 use super::criteria::Criteria;
 use crate::{
-    Bound, ChangeKind, FeedError, FhirChange, FhirDatastore, FilePart, Health, Inbound, Intake,
-    LocalFhir, Numbering, OperatorCode, PartOrder, Peer, Problem, ReceiptOutcome, Source,
-    StartError,
+    Bound, FeedError, FhirChange, FhirDatastore, FilePart, GivenChanges, Health, Inbound, Intake,
+    LocalFhir, Numbering, OperatorCode, PartOrder, Peer, Problem, ReceiptOutcome, ResourceChange,
+    Source, StartError,
 };
 
 /// Changes read from the datastore at a time: with resources of some kilobytes, about a megabyte.
@@ -32,9 +32,6 @@ const NOTED_AFTER: Duration = Duration::from_secs(5);
 
 /// How long to wait before something that failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// Names the number of the last change in the channel's books.
-const PART_KEY: &str = "fhir changes";
 
 /// Where a channel begins that has not run before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +68,10 @@ impl Source for FhirSource {
         let following: Box<dyn Bound> =
             Box::new(Following { options: self.options.clone(), newest });
         async move { Ok(following) }.boxed()
+    }
+
+    fn changes(&self) -> GivenChanges {
+        self.options.criteria.given()
     }
 }
 
@@ -203,7 +204,7 @@ impl Follower<'_> {
     /// The last change that is behind us; none when we are to stop before that is known.
     async fn beginning(&self) -> Option<u64> {
         // The journal names the next change; the note may be behind it, or before it where nothing was taken.
-        let kept = self.intake.parts_kept(PART_KEY).saturating_sub(1);
+        let kept = self.intake.parts_kept(ResourceChange::PART_KEY).saturating_sub(1);
         loop {
             let position = match self.datastore.position(&self.options.channel).await {
                 Ok(Some(noted)) => noted.max(kept),
@@ -257,7 +258,7 @@ impl Follower<'_> {
                 bytes: bytes.clone(),
                 peer: peer.clone(),
                 part: Some(FilePart {
-                    key: PART_KEY.to_owned(),
+                    key: ResourceChange::PART_KEY.to_owned(),
                     index: change.number,
                     last: false,
                     order: PartOrder::Later,
@@ -346,16 +347,6 @@ impl Follower<'_> {
 
 /// What is kept beside the resource: what happened to which.
 fn headers(change: &FhirChange) -> Vec<(String, String)> {
-    let kind = match change.kind {
-        ChangeKind::Create => "create",
-        ChangeKind::Update => "update",
-        ChangeKind::Delete => "delete",
-    };
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    vec![
-        header("fhir-change", kind),
-        header("fhir-type", &change.resource_type),
-        header("fhir-id", &change.id),
-        header("fhir-version", &change.version.to_string()),
-    ]
+    let named = ResourceChange::from(change).named();
+    named.map(|(name, value)| (name.to_owned(), value)).into()
 }

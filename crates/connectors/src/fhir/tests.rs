@@ -18,8 +18,8 @@ use crate::contract::{
 use crate::http::tests::sending::{Script, Server};
 use crate::tls::testing::{Project, settings};
 use crate::{
-    Attempt, BuildContext, Destination, FeedError, FhirChange, FhirDatastore, FhirRequest,
-    FhirResponse, Health, LocalFhir, Outbound,
+    Attempt, BuildContext, ChangeKind, Destination, FeedError, FhirChange, FhirDatastore,
+    FhirRequest, FhirResponse, Health, LocalFhir, Outbound, ResourceChange,
 };
 
 mod feed;
@@ -328,6 +328,75 @@ async fn requests_are_what_the_mode_says() {
     assert_eq!(request.header("prefer"), Some("return=representation"));
     assert_eq!(request.header("authorization"), Some("Bearer opensesame"));
     assert_eq!(request.header("x-api-key"), Some("opensesame"));
+}
+
+fn deletion(id: &str) -> Outbound {
+    let change = ResourceChange {
+        kind: ChangeKind::Delete,
+        resource_type: "Patient".to_owned(),
+        id: id.to_owned(),
+        version: 2,
+    };
+    Outbound { bytes: patient(id), change: Some(Arc::new(change)), ..outbound("SENT") }
+}
+
+#[tokio::test]
+async fn a_deletion_deletes_and_what_is_gone_is_deleted() {
+    let server = Server::start(Script::answers("204 No Content", "", "")).await;
+    let check = async |status: &str, more: &str, line: &str, expected: &str| {
+        server.script(Script::answers(status, "", ""));
+        let attempt = soon("an attempt", out(&server, more).deliver(deletion("p"))).await;
+        let request = server.requests().pop().expect("a request");
+        assert!(request.head.starts_with(&format!("{line} HTTP/1.1\r\n")), "{}", request.head);
+        assert_eq!((request.header("content-type"), request.body.len()), (None, 0));
+        assert!(told(&attempt).starts_with(expected), "{status}: {}", told(&attempt));
+    };
+    let line = "DELETE /fhir/Patient/p";
+    check("204 No Content", "", line, r#"delivered {"status":"204"}"#).await;
+    check("200 OK", "mode: update", line, "delivered").await;
+    check("404 Not Found", "", line, r#"delivered {"status":"404"}"#).await;
+    check("410 Gone", "", line, "delivered").await;
+    check("409 Conflict", "", line, "refused 409").await;
+    let conditional = "DELETE /fhir/Patient?identifier=urn%3As%7C1";
+    check("404 Not Found", "mode: update, search: identifier", conditional, "delivered").await;
+    check("412 No", "mode: update, search: identifier", conditional, "refused 412").await;
+
+    // What was written is written as ever.
+    server.script(Script::answers("404 Not Found", "", ""));
+    let mut written = deletion("p");
+    let change = written.change.as_deref().cloned().expect("a change");
+    written.change = Some(Arc::new(ResourceChange { kind: ChangeKind::Update, ..change }));
+    let attempt = soon("an attempt", out(&server, "").deliver(written)).await;
+    assert_eq!(told(&attempt), "refused 404");
+    let request = server.requests().pop().expect("a request");
+    assert!(request.head.starts_with("PUT /fhir/Patient/p "), "{}", request.head);
+}
+
+#[tokio::test]
+async fn a_deletion_that_can_not_be_told_is_not_sent() {
+    let server = Server::start(Script::answers("200 OK", "", "")).await;
+    for more in ["mode: create", "mode: transaction"] {
+        let destination = out(&server, more);
+        assert!(destination.refuses_deletions().is_some(), "{more}");
+        let attempt = soon("an attempt", destination.deliver(deletion("p"))).await;
+        assert_eq!(told(&attempt), "impossible: fhir.no-deletion", "{more}");
+    }
+    assert_eq!(server.requests().len(), 0);
+    for more in ["", "mode: update", "mode: update, search: identifier"] {
+        assert_eq!(out(&server, more).refuses_deletions(), None, "{more}");
+    }
+}
+
+#[test]
+fn connecting_may_take_no_longer_than_the_whole() {
+    let project = Project::empty();
+    let check = |more: &str| {
+        let yaml = format!("{{ base: \"http://127.0.0.1/\", {more} }}");
+        built(&project, None, &yaml, Arc::default()).map(|_| ())
+    };
+    assert_eq!(check("timeout: 3s"), Ok(()));
+    let refused = check("timeout: 3s, connect_timeout: 4s").expect_err("it is longer");
+    assert!(refused.contains("includes it"), "{refused}");
 }
 
 #[tokio::test]

@@ -243,6 +243,7 @@ mod tests {
             attempt: 1,
             file: file.map(Into::into),
             number: None,
+            change: None,
         }
     }
 

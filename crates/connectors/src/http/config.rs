@@ -160,7 +160,8 @@ const DESTINATION: &[FieldSchema] = &[
         name: "headers",
         kind: Kind::Map(&Kind::Text),
         required: Required::No,
-        doc: "Further headers, the same for every message.",
+        doc: "Further headers, the same for every message. A change of a FHIR datastore is sent with `fhir-change`, `fhir-type`, \
+              `fhir-id` and `fhir-version`; what is set here under such a name takes its place.",
         example: "{ X-Sender: pipehat }",
     },
     FieldSchema {
@@ -216,7 +217,7 @@ const DESTINATION: &[FieldSchema] = &[
         name: "connect_timeout",
         kind: Kind::Duration,
         required: Required::Default("10s"),
-        doc: "How long connecting may take, TLS included.",
+        doc: "How long connecting may take, TLS included; where `timeout` is shorter, as long as that.",
         example: "3s",
     },
     FieldSchema {
@@ -352,10 +353,7 @@ fn destination(
         Reading { settings, context, diagnostics, sound: true, codes: &codes::READING };
     let url = client_settings::url(&mut reading, "url");
     let headers = request_headers(&mut reading);
-    let (connect_timeout, timeout) = (reading.time("connect_timeout")?, reading.time("timeout")?);
-    if connect_timeout > timeout {
-        reading.wrong("connect_timeout", "`timeout` includes it, and is shorter");
-    }
+    let (connect_timeout, timeout) = reading.times()?;
     let reply_bytes_max = reading.bytes_max("reply_bytes_max")?;
     let url = url?;
     let tls = client_settings::tls(&mut reading, &url);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use pipehat_message::Acknowledgment;
@@ -14,7 +15,9 @@ use super::asked_to_wait::AskedToWait;
 use super::client::{self, ClientOptions, Reply, cause, read};
 use super::codes;
 use super::retry_after::retry_after;
-use crate::{Attempt, Destination, Health, OperatorCode, Outbound, Parallel, Problem};
+use crate::{
+    Attempt, Destination, Health, OperatorCode, Outbound, Parallel, Problem, ResourceChange,
+};
 
 /// What is done with an acknowledgment in the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +92,14 @@ impl Sender {
         }
         let _connected = self.health.connected();
         let bytes = outbound.bytes.len();
+        let mut headers = self.options.headers.clone();
+        if let Some(change) = &outbound.change {
+            add_change(&mut headers, change);
+        }
         let request = self
             .client
             .request(self.options.method.clone(), self.options.url.clone())
-            .headers(self.options.headers.clone())
+            .headers(headers)
             .body(outbound.bytes);
         let mut response = match request.send().await {
             Ok(response) => response,
@@ -176,5 +183,15 @@ impl Sender {
         }
         self.health.down(Problem { code: code.code, detail: detail.clone() });
         (code.code, detail)
+    }
+}
+
+/// Says which change of a resource the message tells of. What is configured under the same name stays.
+fn add_change(headers: &mut HeaderMap, change: &ResourceChange) {
+    for (name, value) in change.named() {
+        // Types, ids and numbers are characters that any header can have.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.entry(HeaderName::from_static(name)).or_insert(value);
+        }
     }
 }

@@ -97,6 +97,19 @@ impl Reading<'_> {
         }
     }
 
+    /// How long connecting may take, and how long the whole with it. What is not set is no longer than the other lets it.
+    pub(crate) fn times(&mut self) -> Option<(Duration, Duration)> {
+        let (connect, whole) = (self.time("connect_timeout")?, self.time("timeout")?);
+        if connect <= whole {
+            return Some((connect, whole));
+        }
+        if self.settings.is_default("connect_timeout") {
+            return Some((whole, whole));
+        }
+        self.wrong("connect_timeout", "`timeout` includes it, and is shorter");
+        Some((connect, whole))
+    }
+
     pub(crate) fn time(&mut self, name: &'static str) -> Option<Duration> {
         let time = self.settings.duration(name)?;
         if time.is_zero() {

@@ -157,6 +157,7 @@ fn settings_that_make_no_sense_are_explained() {
     check(local("user: us"), "belong together");
     check(local("token: secret:lab, user: us, password: secret:lab"), "either");
     check(local("timeout: 1s, connect_timeout: 2s"), "includes it");
+    assert_eq!(local("timeout: 1s"), Ok(()), "connecting may take no longer");
     check(
         destination("http://lab/", "accepted_risk: { reason: r, date: soon }").map(|_| ()),
         "date",

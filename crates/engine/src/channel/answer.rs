@@ -153,6 +153,7 @@ impl Conductor {
                     control_id_reused: false,
                     sequence: None,
                     acknowledges: record.acknowledges,
+                    change: None,
                     admission: None,
                 };
                 let facts = ReceivedFacts {

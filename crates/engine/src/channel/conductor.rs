@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use pipehat_connectors::{Attempt, LookupAttempt};
+use pipehat_connectors::{Attempt, LookupAttempt, ResourceChange};
 use pipehat_journal::{AppendError, Failures, Position};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -54,7 +54,12 @@ pub(crate) enum Input {
         answer: Option<oneshot::Sender<Answer>>,
     },
     /// The outcome of processing is durable.
-    Processed { position: Position, record: Box<Processed>, bytes: Bytes },
+    Processed {
+        position: Position,
+        record: Box<Processed>,
+        bytes: Bytes,
+        change: Option<Arc<ResourceChange>>,
+    },
     /// The outcome of processing could not be kept.
     NotProcessed { work: Work, error: AppendError },
     /// A message processed aside is through.
@@ -312,8 +317,8 @@ impl Conductor {
             Input::Received { message, incoming, facts, answer } => {
                 self.received(message, incoming, &facts, answer);
             }
-            Input::Processed { position, record, bytes } => {
-                self.processed(position, *record, &bytes);
+            Input::Processed { position, record, bytes, change } => {
+                self.processed(position, *record, &bytes, change.as_ref());
             }
             Input::NotProcessed { work, error } => self.not_processed(work, &error),
             Input::ProcessedAside { work, ran, failures } => {

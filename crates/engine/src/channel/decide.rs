@@ -165,6 +165,7 @@ pub(crate) struct Standing {
 pub(crate) fn received_again(log: &Log, message: MessageId) -> Option<Incoming> {
     match log.fetch(message.0) {
         Ok(Record::Received(received)) => Some(Incoming {
+            change: received.change(),
             peer: Arc::new((&received.peer).into()),
             at: received.at,
             bytes: received.bytes,

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pipehat_connectors::{
     Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, PartOrder, PayloadFormat, Peer,
-    Receipt, ReceiptOutcome,
+    Receipt, ReceiptOutcome, ResourceChange,
 };
 use pipehat_journal::{AppendError, Flush};
 use pipehat_message::{
@@ -52,6 +52,8 @@ pub(crate) struct Incoming {
     pub(crate) sequence: Option<i64>,
     /// The message it is the application acknowledgment of: one of ours, on its way out.
     pub(crate) acknowledges: Option<MessageId>,
+    /// The change of a resource that it tells of.
+    pub(crate) change: Option<Arc<ResourceChange>>,
     /// Its share of the channel's memory; given back when processed.
     pub(crate) admission: Option<Admission>,
 }
@@ -423,6 +425,7 @@ impl ChannelIntake {
             control_id_reused: matches!(purpose, Purpose::ControlIdReused),
             sequence: received.sequence.as_ref().map(|sequence| sequence.number),
             acknowledges: None,
+            change: ResourceChange::kept(inbound.part.as_ref(), &inbound.peer.headers),
             admission: Some(admission),
         };
         let facts = ReceivedFacts {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use pipehat_connectors::ResourceChange;
 use pipehat_journal::{Entry, Position, Records};
 
 use super::outbox::{Delivery, LoadRequest};
@@ -237,22 +238,23 @@ fn deliveries_of(
             continue;
         }
         let bytes = match &output.bytes {
-            BodyRef::Own(bytes) => whole.is_some().then(|| bytes.clone()),
+            BodyRef::Own(bytes) => whole.is_some().then(|| (bytes.clone(), None)),
             BodyRef::AsReceived => match &received {
-                Some(bytes) => Option::clone(bytes),
-                None => received.insert(received_bytes(log, record.message)?).clone(),
+                Some(known) => Option::clone(known),
+                None => received.insert(as_received(log, record.message)?).clone(),
             },
         };
         let key = DeliveryKey { processed: position, ordinal };
         let siblings = siblings(outputs, ordinal);
         match bytes {
-            Some(bytes) => found.deliveries.push(Delivery {
+            Some((bytes, change)) => found.deliveries.push(Delivery {
                 key,
                 message: record.message,
                 bytes,
                 lanes: record.lanes.clone(),
                 siblings,
                 file: record.file.clone(),
+                change,
             }),
             None => {
                 let known = Some((record.message, siblings));
@@ -272,10 +274,16 @@ pub(crate) fn siblings(outputs: &[OutputRecord], ordinal: u16) -> Vec<Sibling> {
         .collect()
 }
 
-/// A message's bytes; `None` when they can't be read for good.
-fn received_bytes(log: &Log, message: MessageId) -> Result<Option<bytes::Bytes>, LogError> {
+/// A message as it came in, and the change of a resource that it tells of: only messages that no step touches do.
+type AsReceived = (bytes::Bytes, Option<Arc<ResourceChange>>);
+
+/// A message as it came in; `None` when that can't be read for good.
+fn as_received(log: &Log, message: MessageId) -> Result<Option<AsReceived>, LogError> {
     match log.fetch(message.0) {
-        Ok(Record::Received(record)) => Ok(Some(record.bytes)),
+        Ok(Record::Received(record)) => {
+            let change = record.change();
+            Ok(Some((record.bytes, change)))
+        }
         Ok(_) => Ok(None),
         Err(error) if error.is_for_good() => Ok(None),
         Err(error) => Err(error),

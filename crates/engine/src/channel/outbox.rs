@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pipehat_connectors::{Attempt, OnRefusal};
+use pipehat_connectors::{Attempt, OnRefusal, ResourceChange};
 use pipehat_journal::Position;
 use pipehat_message::{Header, is_query};
 
@@ -40,6 +40,8 @@ pub(crate) struct Delivery {
     pub(crate) lanes: Vec<u64>,
     pub(crate) siblings: Vec<Sibling>,
     pub(crate) file: Option<Arc<str>>,
+    /// The change of a resource that it tells of.
+    pub(crate) change: Option<Arc<ResourceChange>>,
 }
 
 /// What to read from the journal.

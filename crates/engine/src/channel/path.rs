@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use pipehat_connectors::{Attempt, Outbound};
+use pipehat_connectors::{Attempt, Outbound, ResourceChange};
 use pipehat_journal::{AppendError, Flush, Position};
 use tokio::sync::oneshot;
 
@@ -199,9 +199,9 @@ impl Conductor {
                             let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
                             window.refused(sender_hash, record.message);
                         }
-                        let Incoming { bytes, admission, .. } = work.incoming;
+                        let Incoming { bytes, change, admission, .. } = work.incoming;
                         drop(admission);
-                        Input::Processed { position, record: Box::new(record), bytes }
+                        Input::Processed { position, record: Box::new(record), bytes, change }
                     }
                     Err(error) => Input::NotProcessed { work, error },
                 };
@@ -229,7 +229,13 @@ impl Conductor {
     // --- deliver -------------------------------------------------------------------------------
 
     /// The outcome is durable: its outputs are open deliveries from now on.
-    pub(super) fn processed(&mut self, position: Position, record: Processed, bytes: &Bytes) {
+    pub(super) fn processed(
+        &mut self,
+        position: Position,
+        record: Processed,
+        bytes: &Bytes,
+        change: Option<&Arc<ResourceChange>>,
+    ) {
         self.processing_kept = self.processing_kept.saturating_sub(1);
         self.ledger.processed(position, &record);
         self.applied = position;
@@ -257,6 +263,7 @@ impl Conductor {
                 lanes: record.lanes.clone(),
                 siblings: load::siblings(outputs, ordinal),
                 file: record.file.clone(),
+                change: change.cloned(),
             });
         }
     }
@@ -291,6 +298,7 @@ impl Conductor {
                     attempt,
                     file: delivery.file,
                     number,
+                    change: delivery.change,
                 };
                 let destination = Arc::clone(&post.connection.destination);
                 let sending = catch_unwind(AssertUnwindSafe(|| destination.deliver(outbound)));
@@ -397,8 +405,15 @@ impl Conductor {
         let Some(open) = queue.and_then(|queue| queue.open.get(&key)) else { return };
         let (message, siblings) =
             known.unwrap_or_else(|| (*open, self.ledger.siblings(key, destination)));
-        let delivery =
-            Delivery { key, message, bytes: Bytes::new(), lanes: Vec::new(), siblings, file: None };
+        let delivery = Delivery {
+            key,
+            message,
+            bytes: Bytes::new(),
+            lanes: Vec::new(),
+            siblings,
+            file: None,
+            change: None,
+        };
         let outcome = SettledOutcome::Parked {
             code: "delivery.unreadable".to_owned(),
             detail: "what was to be sent can't be read from the journal any more".to_owned(),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipehat_connectors::{Attempt, Destination, LinkState, ReceiptOutcome};
+use pipehat_connectors::{
+    Attempt, ChangeKind, Destination, LinkState, ReceiptOutcome, ResourceChange,
+};
 use pipehat_journal::{AppendError, Journal, Position};
 
 use crate::decisions::Deciding;
@@ -358,4 +360,51 @@ async fn a_sender_does_not_wait_for_ever_on_a_lane_that_is_held() {
         engine.until(|status| status.counters.superseded == 1).await;
         assert!(engine.holds());
     }
+}
+
+/// What the next delivery tells of a change.
+async fn change_of(
+    calls: &mut crate::testing::Calls,
+) -> (Option<ResourceChange>, crate::testing::Call) {
+    let call = calls.next().await;
+    (call.outbound.change.as_deref().cloned(), call)
+}
+
+#[tokio::test]
+async fn a_deletion_is_told_as_one_also_after_a_death_and_when_it_is_sent_again() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let json = format!("format: json\n{ONE}");
+    let project = project(&json, &source, &[("out", &out)]);
+    let engine = TestEngine::start(&project).await;
+    let deleted = ResourceChange {
+        kind: ChangeKind::Delete,
+        resource_type: "Patient".to_owned(),
+        id: "p1".to_owned(),
+        version: 2,
+    };
+    let created = ResourceChange { kind: ChangeKind::Create, version: 1, ..deleted.clone() };
+    let resource = r#"{"resourceType":"Patient","id":"p1"}"#;
+    // A deletion has the bytes of what was written before, and repeats it no more for that.
+    within(source.send_change(resource, &created, 1).await).await;
+    within(source.send_change(resource, &deleted, 2).await).await;
+    let (change, call) = change_of(&mut calls).await;
+    assert_eq!(change.as_ref(), Some(&created));
+    call.deliver();
+    let (change, call) = change_of(&mut calls).await;
+    assert_eq!(change.as_ref(), Some(&deleted));
+    engine.until(|status| status.counters.delivered == 1).await;
+    // It dies before the answer: the delivery is read back from the journal.
+    let engine = engine.start_again(&project).await;
+    drop(call);
+    let (change, call) = change_of(&mut calls).await;
+    assert_eq!(change.as_ref(), Some(&deleted));
+    call.answer(park());
+    engine.until(|status| status.counters.parked == 1).await;
+    let message = messages(&engine)[1];
+    engine.engine.release(message, &who()).await.expect("it is released");
+    let (change, call) = change_of(&mut calls).await;
+    assert_eq!((change.as_ref(), call.outbound.attempt), (Some(&deleted), 1));
+    call.deliver();
+    engine.until(|status| status.counters.delivered == 2).await;
 }

@@ -4,6 +4,7 @@
 //! MSH-9.1 = "ADT" and MSH-9.2 in ["A01", "A04"]       PID-3[2].1 exists      ZPI exists
 //! any(OBX-8) in ["HH", "LL"]                          PV1-44 is empty        PID-30 is null
 //! OBX-5 > 7.5 and not (PV1-2 = "O")                   PID-3.1 matches "^\d{7}$"
+//! fhir.change = "delete"                              header("X-Site") = "north"
 //! upper(PID-5.1) starts with "MC"                     peer.address = "10.0.0.7"
 //! ```
 //!
@@ -116,6 +117,44 @@ impl Expression {
     }
 }
 
+/// What a condition looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LooksAt {
+    /// A place in the message.
+    pub(super) message: bool,
+    /// What happened to a resource.
+    pub(super) change: bool,
+}
+
+impl Expression {
+    /// What it looks at.
+    pub(super) fn looks_at(&self) -> LooksAt {
+        let mut looks_at = LooksAt::default();
+        self.look(&mut looks_at);
+        looks_at
+    }
+
+    fn look(&self, at: &mut LooksAt) {
+        match self {
+            Self::Constant(_) => {}
+            Self::And(inner) | Self::Or(inner) => inner.iter().for_each(|one| one.look(at)),
+            Self::Not(inner) => inner.look(at),
+            Self::Place { .. } => at.message = true,
+            Self::Test { subject, test } => {
+                subject.look(at);
+                match test {
+                    Test::Compare(_, operand)
+                    | Test::Contains(operand)
+                    | Test::StartsWith(operand)
+                    | Test::EndsWith(operand) => operand.look(at),
+                    Test::In { list, .. } => list.iter().for_each(|one| one.look(at)),
+                    Test::Matches(_) | Test::Valued { .. } => {}
+                }
+            }
+        }
+    }
+}
+
 impl PlaceTest {
     fn holds(self, reference: &Reference, quantifier: Quantifier, view: &View<'_>) -> bool {
         let path = reference.at(view.current);
@@ -216,6 +255,15 @@ impl Comparison {
 }
 
 impl Operand {
+    fn look(&self, at: &mut LooksAt) {
+        match self {
+            Self::Path(..) | Self::Count(_) => at.message = true,
+            Self::Fact(Fact::Change(_)) => at.change = true,
+            Self::Call(_, arguments) => arguments.iter().for_each(|one| one.look(at)),
+            Self::Text(_) | Self::Number(_) | Self::Fact(_) => {}
+        }
+    }
+
     fn is_number(&self) -> bool {
         match self {
             Self::Number(_) | Self::Count(_) => true,

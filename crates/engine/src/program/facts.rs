@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use pipehat_connectors::Peer;
+use pipehat_connectors::{Peer, ResourceChange};
 
 /// What a program works on.
 #[derive(Debug, Clone, Copy)]
@@ -23,17 +23,26 @@ pub(super) enum Fact {
     PeerAddress,
     PeerIdentity,
     PeerFile,
+    /// What a change of a resource says of itself, by its place in [`ResourceChange::NAMES`].
+    Change(u8),
     /// One of the named facts of the peer, such as an HTTP header; case does not count.
     Header(Box<str>),
 }
 
 impl Fact {
+    /// What happened to the resource: `create`, `update` or `delete`.
+    pub(super) const CHANGE_KIND: Self = Self::Change(0);
+
     /// The facts that go by a word alone.
-    pub(super) const WORDS: [(&'static str, Self); 4] = [
+    pub(super) const WORDS: [(&'static str, Self); 8] = [
         ("channel", Self::Channel),
         ("peer.address", Self::PeerAddress),
         ("peer.identity", Self::PeerIdentity),
         ("peer.file", Self::PeerFile),
+        ("fhir.change", Self::CHANGE_KIND),
+        ("fhir.type", Self::Change(1)),
+        ("fhir.id", Self::Change(2)),
+        ("fhir.version", Self::Change(3)),
     ];
 
     pub(super) fn named(word: &str) -> Option<Self> {
@@ -50,12 +59,14 @@ impl Fact {
             }
             Self::PeerIdentity => peer.identity.as_deref().map(Cow::Borrowed),
             Self::PeerFile => peer.file.as_deref().map(Cow::Borrowed),
-            Self::Header(name) => peer
-                .headers
-                .iter()
-                .find(|(own, _)| own.eq_ignore_ascii_case(name))
-                .map(|(_, value)| Cow::Borrowed(value.as_str())),
+            Self::Header(name) => header(peer, name),
+            Self::Change(place) => header(peer, ResourceChange::NAMES.get(usize::from(*place))?),
         }
         .filter(|text| !text.is_empty())
     }
+}
+
+fn header<'p>(peer: &'p Peer, name: &str) -> Option<Cow<'p, str>> {
+    let found = peer.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| Cow::Borrowed(value.as_str()))
 }

@@ -14,9 +14,11 @@
 use std::ops::Range;
 
 use pipehat_config::nearest;
+use pipehat_connectors::ChangeKind;
 
 use super::SyntaxError;
 use super::expression::{Comparison, Expression, Operand, PlaceTest, Quantifier, Test};
+use super::facts::Fact;
 use super::reference::{Scope, Use};
 use super::token::{Symbol, Token, TokenKind, tokens};
 
@@ -255,6 +257,7 @@ impl<'p> Parser<'p> {
             _ => return Err(self.no_test(&token, &subject, &subject_at)),
         };
         self.comparable(&subject, &subject_at)?;
+        self.kinds_of_change(&subject, &test, subject_at.start..self.end_of_last())?;
         Ok(Expression::Test { subject, test })
     }
 
@@ -359,6 +362,34 @@ impl<'p> Parser<'p> {
                     .help("put a `\\` before characters that stand for themselves, such as `\\(`"))
             }
         }
+    }
+
+    /// Refuses what no change of a resource is called.
+    fn kinds_of_change(
+        &self,
+        subject: &Operand,
+        test: &Test,
+        at: Range<usize>,
+    ) -> Result<(), SyntaxError> {
+        let compared: &[Operand] = match test {
+            Test::Compare(Comparison::Equal | Comparison::NotEqual, operand) => {
+                std::slice::from_ref(operand)
+            }
+            Test::In { list, .. } => list,
+            _ => return Ok(()),
+        };
+        let Operand::Fact(Fact::CHANGE_KIND) = subject else { return Ok(()) };
+        let kinds = ChangeKind::ALL.map(ChangeKind::as_str);
+        let unknown = compared.iter().find_map(|operand| match operand {
+            Operand::Text(text) if !kinds.contains(&&**text) => Some(text),
+            _ => None,
+        });
+        let Some(unknown) = unknown else { return Ok(()) };
+        let error = SyntaxError::new(at, "a change is `create`, `update` or `delete`");
+        Err(match nearest(unknown, kinds) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
+        })
     }
 
     /// Refuses operands no value can be compared with.

@@ -25,6 +25,7 @@ mod facts;
 mod fhir_value;
 mod function;
 mod grammar;
+mod json;
 mod lane;
 mod lookup;
 mod operand;
@@ -99,7 +100,7 @@ impl Program {
     }
 
     /// Whether it looks into no message: every destination gets each as it is.
-    fn passes(&self) -> bool {
+    pub(crate) fn passes(&self) -> bool {
         let plain = |one: &DestinationProgram| one.when.is_none() && one.steps.is_empty();
         self.accept.is_none() && self.steps.is_empty() && self.destinations.iter().all(plain)
     }

@@ -49,7 +49,7 @@ fn limits(received: &[u8]) -> Limits {
     Limits { message_bytes_max, ..Limits::DEFAULT }
 }
 
-fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
     let message = Message::parse_with(bytes, &limits(bytes))?;
     Ok(message.read_groups_with(STANDARD_GROUPS))
 }
@@ -114,7 +114,7 @@ pub(super) struct Run<'r> {
     pub(super) input: &'r ProgramInput<'r>,
     pub(super) work: Work,
     pub(super) effects: &'r mut dyn Effects,
-    tracer: Option<&'r mut dyn Tracer>,
+    pub(super) tracer: Option<&'r mut dyn Tracer>,
     outputs: Vec<Output>,
     output_bytes: usize,
     pub(super) findings: Vec<Finding>,
@@ -170,7 +170,7 @@ impl<'r> Run<'r> {
     fn received(&mut self) -> Result<(), End> {
         let bytes = self.input.bytes;
         if self.program.format == PayloadFormat::Json {
-            return self.pass(bytes);
+            return self.json(bytes);
         }
         let Some(at) = &self.program.batches else { return self.message(bytes) };
         let Some(parts) = split::batch(bytes, self.program.limits.outputs_max) else {
@@ -233,7 +233,7 @@ impl<'r> Run<'r> {
 
     /// To every destination as it is: of a message with a great many segments that nobody looks
     /// into no index is made.
-    fn pass(&mut self, bytes: &Bytes) -> Result<(), End> {
+    pub(super) fn pass(&mut self, bytes: &Bytes) -> Result<(), End> {
         let program = self.program;
         for (index, destination) in (0_u16..).zip(program.destinations.iter()) {
             self.output(index, bytes.clone(), &destination.place)?;
@@ -368,7 +368,12 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    fn output(&mut self, destination: u16, bytes: Bytes, at: &StepPlace) -> Result<(), End> {
+    pub(super) fn output(
+        &mut self,
+        destination: u16,
+        bytes: Bytes,
+        at: &StepPlace,
+    ) -> Result<(), End> {
         let bytes = self.as_sent(bytes, at)?;
         if self.outputs.len() >= self.program.limits.outputs_max {
             return Err(park("program.too-many-outputs", self.too_many_outputs(), at));

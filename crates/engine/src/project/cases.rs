@@ -6,8 +6,10 @@
 //! tests/CHANNEL/CASE/ended.txt         instead, how it ends: `filtered`, `parked CODE`, `rejected AE`, `kept`
 //! tests/CHANNEL/CASE/datastore.json    the resources that its lookups search; for all cases, tests/CHANNEL/datastore.json
 //! tests/CHANNEL/CASE/lookup.json       instead, the answer to the first lookup; lookup.2.json to the second
-//! tests/CHANNEL/CASE/case.yaml         the time and the sender, where they matter (optional)
+//! tests/CHANNEL/CASE/case.yaml         the time, the sender and the change of a resource, where they matter (optional)
 //! ```
+//!
+//! Where the messages of the channel are JSON, `in.json` and `out.DEST.json` stand for `in.hl7` and `out.DEST.hl7`.
 //!
 //! The files may have LF as line ends: messages are compared segment by segment. Every output
 //! must be expected and every expectation met. `ended.txt` may leave the code out. The time is
@@ -20,9 +22,11 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
-use pipehat_connectors::Peer;
+use pipehat_connectors::{PayloadFormat, Peer};
 use pipehat_message::CharsetRule;
+use pipehat_resource::json;
 
+use super::case_change::{CaseChange, change, tell_change};
 use super::case_datastore::{CaseDatastore, DATASTORE, answered_by};
 use super::channel::ChannelSpec;
 use super::difference::{Difference, differences};
@@ -171,18 +175,25 @@ fn unreadable(path: &str, error: &std::io::Error, diagnostics: &mut Diagnostics)
 }
 
 /// What a case's folder says.
-struct Case {
-    input: Vec<u8>,
+pub(super) struct Case {
+    pub(super) input: Vec<u8>,
     /// By file name.
     outputs: BTreeMap<String, Vec<u8>>,
     ended: Option<String>,
-    facts: CaseFacts,
+    pub(super) facts: CaseFacts,
     datastore: CaseDatastore,
 }
 
-struct CaseFacts {
+pub(super) struct CaseFacts {
     now: Timestamp,
-    peer: Peer,
+    pub(super) peer: Peer,
+    pub(super) change: Option<CaseChange>,
+}
+
+impl Default for CaseFacts {
+    fn default() -> Self {
+        Self { now: CASE_TIME, peer: Peer::default(), change: None }
+    }
 }
 
 fn run_case(
@@ -192,7 +203,7 @@ fn run_case(
     diagnostics: &mut Diagnostics,
 ) -> Option<CaseReport> {
     let folder = format!("tests/{}/{name}", spec.name);
-    let mut case = read_case(&folder, files, diagnostics)?;
+    let mut case = read_case(&folder, spec, files, diagnostics)?;
     if !case.datastore.has_resources() {
         let path = format!("tests/{}/{DATASTORE}", spec.name);
         match files.read(&path) {
@@ -253,6 +264,7 @@ impl Effects for CaseEffects<'_> {
 
 fn read_case(
     folder: &str,
+    spec: &ChannelSpec,
     files: &dyn ProjectFiles,
     diagnostics: &mut Diagnostics,
 ) -> Option<Case> {
@@ -267,9 +279,11 @@ fn read_case(
         input: Vec::new(),
         outputs: BTreeMap::new(),
         ended: None,
-        facts: CaseFacts { now: CASE_TIME, peer: Peer::default() },
+        facts: CaseFacts::default(),
         datastore: CaseDatastore::default(),
     };
+    let ending = ending(spec.format);
+    let input = format!("in{ending}");
     let mut has_input = false;
     for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::File) {
         let path = format!("{folder}/{}", entry.name);
@@ -281,7 +295,7 @@ fn read_case(
             }
         };
         match entry.name.as_str() {
-            "in.hl7" => {
+            name if name == input => {
                 case.input = content;
                 has_input = true;
             }
@@ -293,7 +307,7 @@ fn read_case(
             name if let Some(number) = answered_by(name) => {
                 case.datastore.add_answer(number, &path, &content, diagnostics);
             }
-            name if name.starts_with("out.") && name.ends_with(".hl7") => {
+            name if name.starts_with("out.") && name.ends_with(ending) => {
                 case.outputs.insert(entry.name, content);
             }
             _ => {}
@@ -302,11 +316,25 @@ fn read_case(
     if !has_input {
         diagnostics.push(
             Diagnostic::error_in_file("project.unreadable", folder, "this case has no message")
-                .with_help("put the message that comes in into `in.hl7`"),
+                .with_help(format!("put the message that comes in into `{input}`")),
         );
         return None;
     }
+    tell_change(spec, &mut case, diagnostics)?;
     Some(case)
+}
+
+/// How the files of messages end.
+fn ending(format: PayloadFormat) -> &'static str {
+    match format {
+        PayloadFormat::Hl7 => ".hl7",
+        PayloadFormat::Json => ".json",
+    }
+}
+
+/// Whether both are JSON and say the same, however they are laid out.
+fn is_same_json(expected: &[u8], actual: &[u8]) -> bool {
+    matches!((json::parse(expected), json::parse(actual)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn case_facts(path: &str, content: &[u8], diagnostics: &mut Diagnostics) -> Option<CaseFacts> {
@@ -325,9 +353,12 @@ fn case_facts(path: &str, content: &[u8], diagnostics: &mut Diagnostics) -> Opti
         .ok()
     });
     let peer = fields.optional("peer", peer);
-    fields
-        .finish()
-        .then_some(CaseFacts { now: now.unwrap_or(CASE_TIME), peer: peer.unwrap_or_default() })
+    let change = fields.optional("fhir", change);
+    fields.finish().then_some(CaseFacts {
+        now: now.unwrap_or(CASE_TIME),
+        peer: peer.unwrap_or_default(),
+        change,
+    })
 }
 
 fn peer(node: &Node, diagnostics: &mut Diagnostics) -> Option<Peer> {
@@ -406,9 +437,10 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
                 let count = counts.entry(output.destination).or_default();
                 *count += 1;
                 let name = &spec.destinations.get(usize::from(output.destination))?.name;
+                let ending = ending(spec.format);
                 let file = match *count {
-                    1 => format!("out.{name}.hl7"),
-                    count => format!("out.{name}.{count}.hl7"),
+                    1 => format!("out.{name}{ending}"),
+                    count => format!("out.{name}.{count}{ending}"),
                 };
                 Some((file, output.bytes))
             });
@@ -446,6 +478,9 @@ fn compare(case: &Case, came_out: &CameOut, charset: CharsetRule) -> Vec<Mismatc
             mismatches.push(Mismatch::NotExpected { file: file.clone(), actual });
             continue;
         };
+        if is_same_json(expected, actual) {
+            continue;
+        }
         let differences = differences(expected, actual, charset);
         if !differences.is_empty() {
             mismatches.push(Mismatch::Differs { file: file.clone(), differences });

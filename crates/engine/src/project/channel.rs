@@ -9,6 +9,7 @@ use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Settings, Span, near
 use pipehat_connectors::{BuildContext, Descriptor, PayloadFormat, Source};
 use pipehat_message::{Charset, CharsetRule, Path};
 
+use super::deletions::{Whole, check_deletions};
 use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
 use super::format::{FormatSource, check_format, format};
@@ -211,7 +212,7 @@ pub(super) fn channel(
             node: of("format"),
             source: source.as_ref().zip(source_node),
             destinations: &destinations,
-            readers: ["accept", "steps", "charset", "time_zone", "index"].map(|key| (key, of(key))),
+            readers: ["charset", "time_zone", "index"].map(|key| (key, of(key))),
             reply: reply.as_ref().zip(of("reply")),
             order: Some(&order).zip(of("order")),
         },
@@ -219,6 +220,14 @@ pub(super) fn channel(
     );
     let numbered = source.as_ref().zip(source_node);
     numbering(numbered, reply.as_ref(), &order, &destinations, diagnostics);
+    if let Some(source) = &source {
+        let whole = Whole {
+            changes: source.source.changes(),
+            chooses: accept.is_some() || steps.is_some(),
+            order: (&order, of("order").map_or(&node.span, |node| &node.span)),
+        };
+        check_deletions(&whole, &destinations, diagnostics);
+    }
     let askable = askable(context.connectors);
     let program_source = ProgramSource {
         channel: name_span.as_ref().unwrap_or(&node.span),
@@ -238,6 +247,7 @@ pub(super) fn channel(
         time_zone: time_zone.clone(),
         format,
         connectors: &askable,
+        changes: source.as_ref().map(|source| source.source.changes()).unwrap_or_default(),
     };
     let read = Program::read(
         &program_source,

@@ -29,6 +29,11 @@ pub const CODES: &[CodeDescription] = &[
         "Write `hl7`, `iso` or a pattern such as `dd.MM.yyyy HH:mm`.",
     ),
     code(
+        "channel.deletions",
+        "The source gives deletions, and a destination can't make them happen at its peer; or they may overtake what was written before.",
+        "Follow the message: `mode: update` at a `fhir` destination, `when: fhir.change != \"delete\"`, `order: strict`, or `on: [create, update]` at the source.",
+    ),
+    code(
         "channel.delimiter-in-text",
         "A text that is written has a delimiter in it, which will be escaped.",
         "Name each component, or write the value as `{ raw: … }`.",
@@ -79,6 +84,11 @@ pub const CODES: &[CodeDescription] = &[
         "channel.name",
         "The name in the file is not the name of the file.",
         "Make them the same.",
+    ),
+    code(
+        "channel.no-changes",
+        "A condition asks what happened to a resource (`fhir.change` and the like), and the channel's source gives no changes of a datastore.",
+        "Take the condition out, or ask by `header(…)` what the sender says of itself.",
     ),
     code("channel.no-steps", "A list of steps is empty.", "Add a step, or remove the line."),
     code(
@@ -234,6 +244,11 @@ pub const CODES: &[CodeDescription] = &[
         "Add a file `channels/NAME.yaml`, or a section `datastore:` to `pipehat.yaml`.",
     ),
     code("project.table", "A code table has a mistake.", "Mend the line shown."),
+    code(
+        "project.test-change",
+        "A case says which change of a resource its message tells of, and the channel's source gives no changes.",
+        "Remove `fhir` from its `case.yaml`.",
+    ),
     code(
         "project.test-channel",
         "There are cases for a channel that does not exist.",

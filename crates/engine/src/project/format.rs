@@ -24,7 +24,7 @@ pub(super) struct FormatSource<'c, 'n> {
     pub(super) source: Option<(&'c SourceSpec, &'n Node)>,
     pub(super) destinations: &'c [ReadDestination<'n>],
     /// What reads the content of HL7 v2 messages, by its key.
-    pub(super) readers: [(&'static str, Option<&'n Node>); 5],
+    pub(super) readers: [(&'static str, Option<&'n Node>); 3],
     pub(super) reply: Option<(&'c ReplyMode, &'n Node)>,
     pub(super) order: Option<(&'c Order, &'n Node)>,
 }
@@ -67,11 +67,7 @@ pub(super) fn check_format(channel: &FormatSource<'_, '_>, diagnostics: &mut Dia
         return;
     }
     let help = "remove it: messages that are JSON go to every destination as they are";
-    let of_destinations = channel
-        .destinations
-        .iter()
-        .flat_map(|destination| [("when", destination.when), ("steps", destination.steps)]);
-    for (key, node) in channel.readers.iter().copied().chain(of_destinations) {
+    for (key, node) in channel.readers.iter().copied() {
         if let Some(node) = node {
             refuse(
                 &node.span,

@@ -12,10 +12,12 @@
 //! every mistake of every file is told at once, with its place. Loading reads files through
 //! [`ProjectFiles`] and opens nothing else: no socket, no peer.
 
+mod case_change;
 mod case_datastore;
 mod cases;
 mod channel;
 mod codes;
+mod deletions;
 mod destination;
 mod difference;
 mod files;

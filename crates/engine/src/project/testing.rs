@@ -11,8 +11,9 @@ use pipehat_config::{
 };
 use pipehat_connectors::{
     Answer, Asked, Attempt, Bound, BuildContext, Descriptor, Destination, DestinationDescriptor,
-    Found, Health, Lookup, LookupAttempt, LookupDescriptor, OnRefusal, Outbound, Parallel,
-    PayloadFormat, Peer, Secrets, Source, SourceDescriptor, StartError, UnknownSecret,
+    Found, GivenChanges, Health, Lookup, LookupAttempt, LookupDescriptor, OnRefusal, Outbound,
+    Parallel, PayloadFormat, Peer, RefusesDeletions, Secrets, Source, SourceDescriptor, StartError,
+    UnknownSecret,
 };
 
 use super::channel::ChannelSpec;
@@ -24,14 +25,20 @@ use crate::program::{ProgramInput, Verdict};
 /// Receives nothing, sends nothing.
 struct Nowhere;
 
-impl Source for Nowhere {
-    fn bind(&self) -> BoxFuture<'_, Result<Box<dyn Bound>, StartError>> {
+impl Nowhere {
+    fn bind_nowhere<'b>(&self) -> BoxFuture<'b, Result<Box<dyn Bound>, StartError>> {
         let error = StartError {
             code: "test.nowhere",
             message: "this source listens nowhere".to_owned(),
             source: None,
         };
         Box::pin(async { Err(error) })
+    }
+}
+
+impl Source for Nowhere {
+    fn bind(&self) -> BoxFuture<'_, Result<Box<dyn Bound>, StartError>> {
+        self.bind_nowhere()
     }
 }
 
@@ -176,6 +183,82 @@ const BASE: FieldSchema = FieldSchema {
     example: "local",
 };
 
+const ON: FieldSchema = FieldSchema {
+    name: "on",
+    kind: Kind::List(&Kind::Choice(&["create", "update", "delete"])),
+    required: Required::Default("[create, update]"),
+    doc: "What must happen.",
+    example: "[delete]",
+};
+
+const MODE: FieldSchema = FieldSchema {
+    name: "mode",
+    kind: Kind::Choice(&["update", "create"]),
+    required: Required::Default("update"),
+    doc: "What is done.",
+    example: "create",
+};
+
+/// Follows nothing, and says which changes it would give.
+struct Follower(GivenChanges);
+
+impl Source for Follower {
+    fn bind(&self) -> BoxFuture<'_, Result<Box<dyn Bound>, StartError>> {
+        Nowhere.bind_nowhere()
+    }
+
+    fn changes(&self) -> GivenChanges {
+        self.0
+    }
+}
+
+fn build_follower(
+    settings: &Settings,
+    _: &BuildContext<'_>,
+    _: &mut Diagnostics,
+) -> Option<Arc<dyn Source>> {
+    let on = settings.list("on")?;
+    let deletions = on.iter().any(|setting| setting.choice() == Some("delete"));
+    Some(Arc::new(Follower(match (deletions, on.len()) {
+        (false, _) => GivenChanges::Writes,
+        (true, 1) => GivenChanges::Deletions,
+        (true, _) => GivenChanges::All,
+    })))
+}
+
+/// Writes nowhere; made to create, it can't delete.
+struct Writer {
+    creates: bool,
+}
+
+impl Destination for Writer {
+    fn parallel(&self) -> Parallel {
+        Nowhere.parallel()
+    }
+
+    fn deliver(&self, outbound: Outbound) -> BoxFuture<'static, Attempt> {
+        Nowhere.deliver(outbound)
+    }
+
+    fn refuses_deletions(&self) -> Option<RefusesDeletions> {
+        let (why, remedy) = ("this can't delete", "write `mode: update`");
+        self.creates.then_some(RefusesDeletions { why, remedy })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Nowhere.close()
+    }
+}
+
+fn build_writer(
+    settings: &Settings,
+    _: &BuildContext<'_>,
+    _: Arc<Health>,
+    _: &mut Diagnostics,
+) -> Option<Arc<dyn Destination>> {
+    Some(Arc::new(Writer { creates: settings.choice("mode") == Some("create") }))
+}
+
 const LOOKUP_ANSWERS: &[Answer] = &[
     Answer { name: "404", class: Some("4xx"), default: OnRefusal::Park, doc: "Not found." },
     Answer { name: "429", class: Some("4xx"), default: OnRefusal::Retry, doc: "Too many." },
@@ -188,8 +271,21 @@ const FHIR: Descriptor = Descriptor {
     title: "FHIR",
     doc: "Searches.",
     codes: &[],
-    source: None,
-    destination: None,
+    source: Some(SourceDescriptor {
+        schema: &[ON],
+        formats: &[PayloadFormat::Json],
+        build: build_follower,
+        claim: |_| None,
+    }),
+    destination: Some(DestinationDescriptor {
+        schema: &[BASE, MODE],
+        shorthand: Some("base"),
+        formats: &[PayloadFormat::Json],
+        unrepeatable: &[],
+        interruptions: &[],
+        answers: &[],
+        build: build_writer,
+    }),
     lookup: Some(LookupDescriptor {
         schema: &[BASE, CONNECTIONS],
         shorthand: Some("base"),

@@ -311,3 +311,76 @@ fn a_failing_case_says_what_was_searched() {
     };
     assert!(reason.contains("`Patient?identifier=urn:s%7Cc` found nothing"), "{reason}");
 }
+
+/// A channel that follows the changes of a datastore, and one case of it.
+fn with_change(rest: &str, case: &[(&str, &str)]) -> (super::CasesRun, String) {
+    let mut project = MemoryFiles::new().with(
+        "channels/test.yaml",
+        format!("channel: test\nsource:\n  fhir: {{ on: [create, update, delete] }}\n{rest}"),
+    );
+    let name = |file: &str| format!("tests/test/a/{file}");
+    let input = r#"{"resourceType": "Patient", "id": "p1"}"#;
+    project = project.with(name("in.json"), input.to_owned());
+    for (path, content) in case {
+        project = project.with(name(path), *content);
+    }
+    let loaded = load(&project);
+    let Some(loaded) = loaded.project else {
+        panic!("{}", loaded.diagnostics.render(Colour::Never))
+    };
+    let run = run_cases(&loaded, &project, None);
+    let told = run.diagnostics.render(Colour::Never);
+    (run, told)
+}
+
+const CHOOSING: &str = r#"
+accept: fhir.type = "Patient" and not (fhir.id = "hidden")
+steps:
+  - park: nobody updates
+    when: fhir.change = "update" and fhir.version > 2
+  - route: [ gone ]
+    when: fhir.change = "delete"
+destinations:
+  written:
+    when: fhir.change in ["create", "update"]
+    fhir: local
+  gone: { fhir: local }
+  never: { steps: [ { filter: { when: 'fhir.change exists' } } ], fhir: local }
+"#;
+
+/// Laid out otherwise, it is the same JSON.
+const SAME: &str = "{\n  \"resourceType\": \"Patient\",\n  \"id\": \"p1\"\n}\n";
+
+#[test]
+fn a_channel_of_json_tells_changes_apart_and_its_cases_say_which() {
+    let passes = |case: &[(&str, &str)]| {
+        let (run, told) = with_change(CHOOSING, case);
+        assert!(run.passed(), "{case:?} {run:#?} {told}");
+    };
+    let (written, gone) = (("out.written.json", SAME), ("out.gone.json", SAME));
+    passes(&[written, gone]);
+    passes(&[("case.yaml", "fhir: { change: update }"), written, gone]);
+    passes(&[("case.yaml", "fhir: { change: delete, id: p2, version: 7 }"), gone]);
+    let parked = ("ended.txt", "parked program.park");
+    passes(&[("case.yaml", "fhir: { change: update, version: 3 }"), parked]);
+    let filtered = ("ended.txt", "filtered");
+    passes(&[("case.yaml", "fhir: { change: delete, id: hidden }"), filtered]);
+    passes(&[("case.yaml", "fhir: { change: create, type: Group }"), filtered]);
+
+    let (run, _) = with_change(CHOOSING, &[written]);
+    assert!(matches!(run.cases[0].mismatches[..], [Mismatch::NotExpected { .. }]), "{run:#?}");
+    let another = ("out.gone.json", r#"{"resourceType": "Patient", "id": "p2"}"#);
+    let (run, _) = with_change(CHOOSING, &[written, another]);
+    assert!(matches!(run.cases[0].mismatches[..], [Mismatch::Differs { .. }]), "{run:#?}");
+}
+
+#[test]
+fn a_change_in_a_case_must_be_one() {
+    let (_, told) = with_change(CHOOSING, &[("case.yaml", "fhir: { change: deleted }")]);
+    assert!(told.contains("did you mean `delete`"), "{told}");
+    let project = files("").with("tests/test/a/in.hl7", "MSH|^~\\&|A|B\n");
+    let project = project.with("tests/test/a/case.yaml", "fhir: { change: delete }");
+    let run = run_cases(&load(&project).project.expect("a project"), &project, None);
+    let told = run.diagnostics.render(Colour::Never);
+    assert!(told.contains("project.test-change"), "{told}");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::{FilePart, Peer};
+use pipehat_connectors::{FilePart, Peer, ResourceChange};
 use pipehat_journal::Position;
 
 use super::encoding::RecordError;
@@ -56,6 +56,13 @@ pub struct Received {
     pub acknowledges: Option<MessageId>,
     /// The exact bytes; empty for a duplicate, whose original has them.
     pub bytes: Bytes,
+}
+
+impl Received {
+    /// The change of a resource that it tells of.
+    pub(crate) fn change(&self) -> Option<Arc<ResourceChange>> {
+        ResourceChange::kept(self.part.as_ref(), &self.peer.headers)
+    }
 }
 
 /// The sender, as kept.

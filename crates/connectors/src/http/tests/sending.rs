@@ -16,7 +16,7 @@ use crate::contract::{
 };
 use crate::tls::testing::{Project, settings};
 use crate::tls::{SERVER_TLS, ServerTls};
-use crate::{Attempt, Destination, Health, ReceiptOutcome};
+use crate::{Attempt, ChangeKind, Destination, Health, Outbound, ReceiptOutcome, ResourceChange};
 
 /// What a partner does with the requests it reads.
 #[derive(Clone)]
@@ -246,6 +246,31 @@ async fn a_request_is_as_configured_and_connections_are_used_again() {
     let request = requests.last().expect("a request");
     assert_eq!(request.header("authorization"), Some("Basic dXM6b3BlbnNlc2FtZQ=="));
     assert_eq!(request.header("content-type"), Some("application/hl7-v2"));
+}
+
+#[tokio::test]
+async fn a_change_of_a_resource_is_told_in_headers() {
+    let project = Project::empty();
+    let server = Server::start(Script::answers("204 No Content", "", "")).await;
+    let check = async |more: &str, change: Option<ResourceChange>, expected: [Option<&str>; 4]| {
+        let destination = out_with(&project, &server, more, Arc::default());
+        let outbound = Outbound { change: change.map(Arc::new), ..outbound("SENT") };
+        let attempt = soon("an attempt", destination.deliver(outbound)).await;
+        assert_eq!(attempt, Attempt::Delivered { reply: None });
+        let request = server.requests().pop().expect("a request");
+        assert_eq!(ResourceChange::NAMES.map(|name| request.header(name)), expected, "{more}");
+    };
+    let change = ResourceChange {
+        kind: ChangeKind::Delete,
+        resource_type: "Patient".to_owned(),
+        id: "p-1.2".to_owned(),
+        version: 3,
+    };
+    check("", None, [None; 4]).await;
+    let told = ["delete", "Patient", "p-1.2", "3"].map(Some);
+    check("", Some(change.clone()), told).await;
+    let told = ["delete", "Patient", "-", "3"].map(Some);
+    check("headers: { Fhir-Id: \"-\" }", Some(change), told).await;
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ fn delivery(number: u64, lane: u64, bytes: usize) -> Delivery {
         lanes: vec![lane],
         siblings: Vec::new(),
         file: None,
+        change: None,
     }
 }
 

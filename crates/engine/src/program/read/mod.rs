@@ -42,7 +42,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
-use pipehat_connectors::PayloadFormat;
+use pipehat_connectors::{GivenChanges, PayloadFormat};
 use pipehat_message::{CharsetRule, Occurrence, SegmentName};
 
 use self::flow::{always_ends, check_reachable, reached};
@@ -54,7 +54,7 @@ use super::run::RunLimits;
 use super::step::{Action, Over, Step, Within};
 use super::table::Table;
 use super::verdict::StepPlace;
-use super::{DestinationProgram, Program, split};
+use super::{DestinationProgram, Program, json, split};
 use crate::project::Profiles;
 
 /// The code tables of a project; those that could not be read have no content.
@@ -73,6 +73,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) format: PayloadFormat,
     /// The connectors that a `lookup` can ask.
     pub(crate) connectors: &'n [&'static str],
+    /// Which changes of resources its messages tell of.
+    pub(crate) changes: GivenChanges,
 }
 
 /// A destination's part of the program.
@@ -103,6 +105,9 @@ pub(crate) struct LookupNode {
 
 /// The most steps of a channel, those within others included.
 const STEPS_MAX: usize = 2_000;
+
+/// What can be asked of messages that are JSON.
+const BESIDE_JSON: &str = "what stands beside the message: `fhir.change`, `fhir.type`, `header(\"…\")`, `peer.address`, `channel`";
 
 /// How deep steps may stand in steps; bounds the stack that running them needs.
 const STEPS_DEPTH_MAX: usize = 16;
@@ -151,6 +156,8 @@ impl Program {
             time_zone: source.time_zone.clone(),
             steps: 0,
             connectors: source.connectors,
+            format: source.format,
+            changes: source.changes,
             lookups: Vec::new(),
         };
         let accept = source.accept.and_then(|node| {
@@ -225,6 +232,8 @@ struct Reader<'r> {
     time_zone: Option<TimeZone>,
     steps: usize,
     connectors: &'r [&'static str],
+    format: PayloadFormat,
+    changes: GivenChanges,
     lookups: Vec<LookupNode>,
 }
 
@@ -242,6 +251,7 @@ impl<'r> Reader<'r> {
 
     fn check_batch_step(&self, node: &Node, diagnostics: &mut Diagnostics) {
         if let Some(mut fields) = Fields::of(node, "step", diagnostics) {
+            self.check_step_of_json(&mut fields);
             fields.take("split");
             fields.misplaced(
                 "when",
@@ -315,6 +325,7 @@ impl<'r> Reader<'r> {
             return None;
         }
         let mut fields = Fields::of(node, "step", diagnostics)?;
+        self.check_step_of_json(&mut fields);
         if let Some((later, key)) =
             LATER.iter().find_map(|later| Some((later, fields.key_span(later)?.clone())))
         {
@@ -560,7 +571,37 @@ impl<'r> Reader<'r> {
         scope: &Scope,
         diagnostics: &mut Diagnostics,
     ) -> Option<Expression> {
-        fragment::condition(node, scope, diagnostics)
+        let condition = fragment::condition(node, scope, diagnostics)?;
+        let looks_at = condition.looks_at();
+        if looks_at.message && self.format == PayloadFormat::Json {
+            let message = "this reads HL7 v2, and the messages of this channel are JSON";
+            let error = Diagnostic::error("channel.format", &node.span, message);
+            diagnostics.push(error.with_help(format!("ask {BESIDE_JSON}")));
+        }
+        if looks_at.change && self.changes == GivenChanges::None {
+            let message = "the messages of this channel tell of no change of a datastore";
+            let error = Diagnostic::error("channel.no-changes", &node.span, message);
+            diagnostics.push(error.with_help(
+                "only a `fhir` source gives changes; what a sender says of itself is asked by `header(\"…\")` or `peer.…`",
+            ));
+        }
+        Some(condition)
+    }
+
+    /// Refuses a step that reads or changes HL7 v2 in a channel of JSON messages.
+    fn check_step_of_json(&self, fields: &mut Fields<'_, '_>) {
+        if self.format == PayloadFormat::Hl7 {
+            return;
+        }
+        for name in ACTIONS.into_iter().filter(|name| !json::STEPS.contains(name)) {
+            let Some(span) = fields.key_span(name).cloned() else { continue };
+            let message =
+                format!("`{name}` is for HL7 v2, and the messages of this channel are JSON");
+            let steps = "messages that are JSON go on as they are; the steps there are: accept, filter, park, route, when";
+            fields
+                .diagnostics()
+                .push(Diagnostic::error("channel.format", &span, message).with_help(steps));
+        }
     }
 
     fn reference(
