@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
+use pipehat_resource::search::Registry;
 use tokio::sync::watch;
 
 /// A FHIR datastore that can be spoken to in this process.
@@ -36,6 +37,9 @@ pub trait FhirDatastore: Send + Sync + 'static {
         id: &str,
         version: u64,
     ) -> BoxFuture<'static, Result<Option<Arc<str>>, FeedError>>;
+
+    /// The search parameters in force: R4's, and the datastore's own.
+    fn registry(&self) -> Arc<Registry>;
 
     /// The change that a channel has got to, by its note; none where it has made none.
     fn position(&self, channel: &str) -> BoxFuture<'static, Result<Option<u64>, FeedError>>;

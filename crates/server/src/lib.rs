@@ -23,10 +23,10 @@ mod reload;
 mod upkeep;
 
 pub use api::{
-    AdminAccess, ApiError, ApplyView, ChannelView, CountersView, DeadLettersPage, DeadLettersQuery,
-    DecisionRequest, DecisionView, DeliveryView, DestinationView, FindingView, HealthView,
-    JournalView, LossView, MessageDetail, MessageView, MessagesPage, ProofChannelView, ProofView,
-    RedeliverRequest, SearchRequest, StageView, StatusView, SubscriptionsView, openapi,
+    AdminAccess, ApiError, ApplyView, ChangeView, ChannelView, CountersView, DeadLettersPage,
+    DeadLettersQuery, DecisionRequest, DecisionView, DeliveryView, DestinationView, FindingView,
+    HealthView, JournalView, LossView, MessageDetail, MessageView, MessagesPage, ProofChannelView,
+    ProofView, RedeliverRequest, SearchRequest, StageView, StatusView, SubscriptionsView, openapi,
 };
 pub use codes::CODES;
 pub use datastore::OpenDatastoreError;

@@ -142,6 +142,14 @@ pub(super) const FEED_AHEAD: OperatorCode = OperatorCode {
              the first. Send by hand what changed since the copy was restored, if it is needed.",
 };
 
+pub(super) const FEED_PARAMETER: OperatorCode = OperatorCode {
+    code: "fhir.feed-parameter",
+    cause: "The criteria of a channel ask by a search parameter of the datastore's own (`custom`), and the datastore does not \
+            have it now. The channel takes no change until it does, and leaves none out.",
+    remedy: "Put the SearchParameter into the datastore, with `status` active; or take it out of the criteria. Right after a \
+             start the datastore may still be reading its parameters.",
+};
+
 pub(super) const FEED_REFUSED: OperatorCode = OperatorCode {
     code: "fhir.change-refused",
     cause: "A change was refused as a message, most likely because the resource is larger than the journal takes.",
@@ -192,6 +200,7 @@ pub(super) const CODES: &[OperatorCode] = &[
     ASKED_TO_WAIT,
     FEED_FAILED,
     FEED_AHEAD,
+    FEED_PARAMETER,
     FEED_REFUSED,
     BUSY,
     PLAINTEXT,

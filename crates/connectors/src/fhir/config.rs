@@ -63,15 +63,24 @@ const SOURCE: &[FieldSchema] = &[
         name: "criteria",
         kind: Kind::Text,
         required: Required::Yes,
-        doc: "Which resources: a type, and what else must hold of the resource by R4's search parameters. Chains and `_has` can't be \
-              used.",
+        doc: "Which resources: a type, and what else must hold of the resource by search parameters: R4's, and those in `custom`. \
+              Chains and `_has` can't be used.",
         example: "\"Encounter?status=finished\"",
+    },
+    FieldSchema {
+        name: "custom",
+        kind: Kind::List(&Kind::Text),
+        required: Required::No,
+        doc: "Search parameters of the datastore's own that the criteria ask by. What they mean stands in the datastore's \
+              SearchParameters; without them no change is taken, and none left out.",
+        example: "[ward]",
     },
     FieldSchema {
         name: "on",
         kind: Kind::List(&Kind::Choice(&["create", "update", "delete"])),
         required: Required::Default("[create, update]"),
-        doc: "What must happen to it. `delete` gives the version before, where that met the criteria. A resource that comes back after \
+        doc: "What must happen to it. `delete` gives the version before, where that met the criteria; a `fhir` destination deletes then. A \
+              resource that comes back after \
               a deletion counts as updated.",
         example: "[create, update, delete]",
     },
@@ -196,7 +205,8 @@ fn source(
     if kinds.is_empty() {
         reading.wrong("on", "nothing would ever come in: name `create`, `update` or `delete`");
     }
-    let criteria = Criteria::parse(settings.text("criteria")?, kinds)
+    let custom = settings.texts("custom");
+    let criteria = Criteria::parse(settings.text("criteria")?, &custom, kinds)
         .map_err(|error| reading.wrong("criteria", error))
         .ok();
     if !reading.sound {

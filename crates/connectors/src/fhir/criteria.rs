@@ -1,26 +1,37 @@
 //! Which changes a source takes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use pipehat_resource::json::{Value, parse};
+use pipehat_resource::json::parse;
 use pipehat_resource::search::{Handling, Registry, Search, SearchOptions, extract, query_pairs};
 
 use crate::{ChangeKind, GivenChanges};
 
 /// The criteria of a source: a search, and which kinds of change.
 pub(super) struct Criteria {
-    registry: Arc<Registry>,
     resource_type: String,
-    search: Search,
+    query: String,
     kinds: Vec<ChangeKind>,
+    /// The search as these parameters mean it: the datastore's own may come and change.
+    search: Mutex<(Arc<Registry>, Arc<Search>)>,
 }
 
+/// The datastore's search parameters don't have what the criteria ask by.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotDefined(String);
+
 impl Criteria {
-    /// Reads `Encounter?status=finished`, or a type alone.
+    /// Reads `Encounter?status=finished`, or a type alone. What the parameters in `custom` mean only the datastore
+    /// knows.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(text: &str, kinds: Vec<ChangeKind>) -> Result<Self, String> {
+    pub(super) fn parse(
+        text: &str,
+        custom: &[&str],
+        kinds: Vec<ChangeKind>,
+    ) -> Result<Self, String> {
         let registry = Registry::standard();
         let (resource_type, query) = text.split_once('?').unwrap_or((text, ""));
         if !registry.is_resource_type(resource_type) {
@@ -28,22 +39,27 @@ impl Criteria {
                 "criteria begin with a type of resource: `Encounter?status=finished`".to_owned()
             );
         }
-        let options = SearchOptions {
-            handling: Handling::Strict,
-            only_criteria: true,
-            ..SearchOptions::default()
-        };
-        let parsed = Search::parse(&[resource_type], &query_pairs(query), &registry, &options)
-            .map_err(|problems| match problems.first() {
-                Some(problem) => problem.to_string(),
-                None => "this can't be read as a search".to_owned(),
-            })?;
-        if parsed.search.looks_at_others() {
-            return Err(
-                "criteria look at the resource alone: chains and `_has` can't be used".to_owned()
-            );
+        let known: Vec<&str> = query
+            .split('&')
+            .filter(|pair| !custom.iter().any(|code| is_code(pair, code)))
+            .collect();
+        if let Some(unused) =
+            custom.iter().find(|code| !query.split('&').any(|pair| is_code(pair, code)))
+        {
+            return Err(format!("`custom` names `{unused}`, and the criteria do not ask by it"));
         }
-        Ok(Self { registry, resource_type: resource_type.to_owned(), search: parsed.search, kinds })
+        let search = search(resource_type, &known.join("&"), &registry).map_err(|why| {
+            format!("{why}; a parameter of the datastore's own is named in `custom`")
+        })?;
+        // One that is not whole stands for no parameters of a datastore.
+        let meant_by =
+            if custom.is_empty() { registry } else { Arc::new(Registry::clone(&registry)) };
+        Ok(Self {
+            resource_type: resource_type.to_owned(),
+            query: query.to_owned(),
+            kinds,
+            search: Mutex::new((meant_by, Arc::new(search))),
+        })
     }
 
     /// Which kinds of change they take.
@@ -61,27 +77,66 @@ impl Criteria {
         self.kinds.contains(&kind) && self.resource_type == resource_type
     }
 
-    /// Whether a resource meets them.
-    pub(super) fn meets(&self, resource: &str) -> bool {
-        let Ok(resource) = parse(resource.as_bytes()) else { return false };
-        self.meets_value(&resource)
+    /// Whether a resource meets them, by these parameters.
+    ///
+    /// # Errors
+    /// When the parameters are not those that the criteria ask by.
+    pub(super) fn meets(
+        &self,
+        resource: &str,
+        registry: &Arc<Registry>,
+    ) -> Result<bool, NotDefined> {
+        let search = self.search_by(registry)?;
+        let Ok(resource) = parse(resource.as_bytes()) else { return Ok(false) };
+        let entries = extract(&resource, registry, "", 0);
+        Ok(search.matches(&resource, &entries) == Some(true))
     }
 
-    fn meets_value(&self, resource: &Value) -> bool {
-        let entries = extract(resource, &self.registry, "", 0);
-        self.search.matches(resource, &entries) == Some(true)
+    fn search_by(&self, registry: &Arc<Registry>) -> Result<Arc<Search>, NotDefined> {
+        let mut known = self.search.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&known.0, registry) {
+            let read = search(&self.resource_type, &self.query, registry).map_err(NotDefined)?;
+            *known = (Arc::clone(registry), Arc::new(read));
+        }
+        Ok(Arc::clone(&known.1))
     }
 }
 
+fn is_code(pair: &str, code: &str) -> bool {
+    pair.split(['=', ':']).next() == Some(code)
+}
+
+fn search(resource_type: &str, query: &str, registry: &Registry) -> Result<Search, String> {
+    let options = SearchOptions {
+        handling: Handling::Strict,
+        only_criteria: true,
+        ..SearchOptions::default()
+    };
+    let parsed = Search::parse(&[resource_type], &query_pairs(query), registry, &options).map_err(
+        |problems| match problems.first() {
+            Some(problem) => problem.to_string(),
+            None => "this can't be read as a search".to_owned(),
+        },
+    )?;
+    if parsed.search.looks_at_others() {
+        return Err(
+            "criteria look at the resource alone: chains and `_has` can't be used".to_owned()
+        );
+    }
+    Ok(parsed.search)
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
     fn resources_meet_them_or_not() {
         let check = |criteria: &str, resource: &str, expected: bool| {
-            let criteria = Criteria::parse(criteria, vec![ChangeKind::Create]).expect("criteria");
-            assert_eq!(criteria.meets(resource), expected, "{resource}");
+            let criteria =
+                Criteria::parse(criteria, &[], vec![ChangeKind::Create]).expect("criteria");
+            let meets = criteria.meets(resource, &Registry::standard());
+            assert_eq!(meets, Ok(expected), "{resource}");
         };
         let encounter = |status: &str| {
             format!(
@@ -98,17 +153,54 @@ mod tests {
 
     #[test]
     fn kinds_and_types_are_looked_at_first() {
-        let criteria = Criteria::parse("Patient", vec![ChangeKind::Create, ChangeKind::Delete])
-            .expect("criteria");
+        let criteria =
+            Criteria::parse("Patient", &[], vec![ChangeKind::Create, ChangeKind::Delete])
+                .expect("criteria");
         assert!(criteria.may_take(ChangeKind::Delete, "Patient"));
         assert!(!criteria.may_take(ChangeKind::Update, "Patient"));
         assert!(!criteria.may_take(ChangeKind::Create, "Encounter"));
     }
 
+    /// A registry with the parameter `ward`, which means this.
+    pub(in crate::fhir) fn with_ward(expression: &str) -> Arc<Registry> {
+        let definition = format!(
+            r#"{{"resourceType":"SearchParameter","url":"urn:ward","name":"ward","status":"active",
+                "code":"ward","base":["Encounter"],"type":"string","expression":"{expression}",
+                "description":"The ward."}}"#
+        );
+        let definition = parse(definition.as_bytes()).expect("JSON");
+        Arc::new(Registry::standard().with(&definition).expect("a parameter"))
+    }
+
+    #[test]
+    fn own_parameters_mean_what_the_datastore_says() {
+        let text = "Encounter?status=finished&ward=2w";
+        let refused = Criteria::parse(text, &[], Vec::new()).err().expect("it is not known");
+        assert!(refused.contains("ward") && refused.contains("`custom`"), "{refused}");
+        let criteria = Criteria::parse(text, &["ward"], Vec::new()).expect("criteria");
+        let resource = r#"{"resourceType":"Encounter","status":"finished",
+            "location":[{"location":{"display":"2W"}}],"type":[{"text":"ICU"}]}"#;
+        let meets = |registry: &Arc<Registry>| criteria.meets(resource, registry);
+        let undefined = meets(&Registry::standard()).expect_err("nobody defined it");
+        assert!(undefined.to_string().contains("ward"), "{undefined}");
+        let by_location = with_ward("Encounter.location.location.display");
+        assert_eq!(meets(&by_location), Ok(true));
+        assert_eq!(meets(&with_ward("Encounter.type.text")), Ok(false));
+        assert_eq!(meets(&by_location), Ok(true));
+        assert!(meets(&Registry::standard()).is_err(), "it was taken away");
+        let other = resource.replace("finished", "planned");
+        assert_eq!(criteria.meets(&other, &by_location), Ok(false));
+
+        let unused = Criteria::parse("Encounter", &["ward"], Vec::new()).err();
+        assert!(unused.is_some_and(|why| why.contains("do not ask by it")));
+        let typo = Criteria::parse("Encounter?ward=2W&stat=x", &["ward"], Vec::new()).err();
+        assert!(typo.is_some_and(|why| why.contains("stat")));
+    }
+
     #[test]
     fn mistakes_are_explained() {
         let check = |text: &str, expected: &str| {
-            let error = Criteria::parse(text, Vec::new()).err().expect("a mistake");
+            let error = Criteria::parse(text, &[], Vec::new()).err().expect("a mistake");
             assert!(error.contains(expected), "{text}: {error}");
         };
         check("encounter", "begin with a type");

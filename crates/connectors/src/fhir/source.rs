@@ -243,8 +243,10 @@ impl Follower<'_> {
             Ok(None) => return Handed::Over,
             Err(Handed::Over | Handed::Ended) => return Handed::Ended,
         };
-        if !criteria.meets(&resource) {
-            return Handed::Over;
+        match self.meets(&resource).await {
+            Ok(true) => {}
+            Ok(false) => return Handed::Over,
+            Err(handed) => return handed,
         }
         let bytes = Bytes::from(resource.as_bytes().to_vec());
         let peer = Arc::new(Peer { headers: headers(&change), ..Peer::default() });
@@ -286,6 +288,22 @@ impl Follower<'_> {
                     self.health.problem(Problem { code: codes::BUSY.code, detail });
                     if !self.pause().await {
                         return Handed::Ended;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a resource meets the criteria; waits until the parameters they ask by are defined.
+    async fn meets(&self, resource: &str) -> Result<bool, Handed> {
+        loop {
+            match self.options.criteria.meets(resource, &self.datastore.registry()) {
+                Ok(meets) => return Ok(meets),
+                Err(undefined) => {
+                    let code = codes::FEED_PARAMETER.code;
+                    self.health.down(Problem { code, detail: undefined.to_string() });
+                    if !self.pause().await {
+                        return Err(Handed::Ended);
                     }
                 }
             }

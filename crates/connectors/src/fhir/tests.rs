@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use pipehat_config::Diagnostics;
+use pipehat_resource::search::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -134,6 +135,7 @@ struct Noting {
     got: Mutex<Vec<FhirRequest>>,
     changes: watch::Sender<Vec<FhirChange>>,
     position: Mutex<Option<u64>>,
+    registry: Mutex<Arc<Registry>>,
     notes: watch::Sender<Option<u64>>,
 }
 
@@ -144,6 +146,7 @@ impl Noting {
             got: Mutex::default(),
             changes: watch::Sender::default(),
             position: Mutex::default(),
+            registry: Mutex::new(Registry::standard()),
             notes: watch::Sender::default(),
         })
     }
@@ -211,6 +214,10 @@ impl FhirDatastore for Noting {
         });
         let found = found.and_then(|change| change.resource.clone());
         async move { Ok(found) }.boxed()
+    }
+
+    fn registry(&self) -> Arc<Registry> {
+        self.registry.lock().expect("unpoisoned").clone()
     }
 
     fn position(&self, channel: &str) -> BoxFuture<'static, Result<Option<u64>, FeedError>> {

@@ -60,7 +60,7 @@ pub struct Received {
 
 impl Received {
     /// The change of a resource that it tells of.
-    pub(crate) fn change(&self) -> Option<Arc<ResourceChange>> {
+    pub fn change(&self) -> Option<Arc<ResourceChange>> {
         ResourceChange::kept(self.part.as_ref(), &self.peer.headers)
     }
 }

@@ -16,7 +16,7 @@ pub use access::AdminAccess;
 pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, SearchRequest};
 pub use problem::ApiError;
 pub use routes::openapi;
-pub use stage::{FindingView, StageView};
+pub use stage::{ChangeView, FindingView, StageView};
 pub use subscriptions::{DeadLettersPage, DeadLettersQuery, RedeliverRequest, SubscriptionsView};
 pub use view::{
     ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,

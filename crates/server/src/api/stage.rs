@@ -1,6 +1,6 @@
 //! What the admin API says about one record of a message's life.
 
-use pipehat_connectors::Found;
+use pipehat_connectors::{Found, ResourceChange};
 use pipehat_engine::record::{
     BodyRef, Decision, OutputRecord, ProcessedOutcome, Record, SettledOutcome,
 };
@@ -23,12 +23,40 @@ pub struct StageView {
     pub at: String,
     /// What happened, in a sentence.
     pub what: String,
+    /// The change of a resource that the message tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeView>,
     /// What the steps noticed, in the order of the record: of a validation, errors first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingView>,
     /// The payloads of this stage, when asked for: what it is, and its text, read by its MSH-18.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bodies: Vec<(String, String)>,
+}
+
+/// What happened to a resource of a datastore. It is sent in headers, too: `fhir-change` and so on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeView {
+    /// `create`, `update` or `delete`.
+    pub change: String,
+    /// The resource's type.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// Its id.
+    pub id: String,
+    /// The version that the change made.
+    pub version: u64,
+}
+
+impl From<&ResourceChange> for ChangeView {
+    fn from(change: &ResourceChange) -> Self {
+        Self {
+            change: change.kind.as_str().to_owned(),
+            resource_type: change.resource_type.clone(),
+            id: change.id.clone(),
+            version: change.version,
+        }
+    }
 }
 
 /// Something that was noticed about a message and did not stop it, or says why it was stopped.
@@ -112,6 +140,7 @@ impl StageView {
             }
         };
         let mut findings = Vec::new();
+        let mut change = None;
         let (name, at, what) = match &stage.record {
             Record::Received(record) => {
                 show("received".to_owned(), &record.bytes);
@@ -119,6 +148,11 @@ impl StageView {
                 let mut what = format!("received {} bytes", record.bytes.len());
                 if let Some(from) = from {
                     what = format!("{what} from {from}");
+                }
+                if let Some(told) = record.change() {
+                    let ChangeView { change: kind, resource_type, id, version } =
+                        change.insert(ChangeView::from(&*told));
+                    what = format!("{what}: {kind} of {resource_type}/{id}, version {version}");
                 }
                 if let Some(message) = record.acknowledges {
                     what = format!("made as the application acknowledgment of message {message}");
@@ -215,6 +249,7 @@ impl StageView {
             stage: name.to_owned(),
             at: time(at.as_microsecond()),
             what,
+            change,
             findings,
             bodies: shown,
         }
@@ -232,6 +267,7 @@ pub(super) enum Bodies {
 mod tests {
     use bytes::Bytes;
     use jiff::Timestamp;
+    use pipehat_connectors::{ChangeKind, FilePart, PartOrder};
     use pipehat_engine::MessageId;
     use pipehat_engine::record::{Attempted, PeerRecord, Processed, Received};
     use pipehat_journal::Position;
@@ -336,6 +372,32 @@ mod tests {
         check("receive.control-id-reused", "MSH-10", ["MSH-10", "", "", ""]);
         check("program.rejected", "", ["", "", "", ""]);
         check("program.rejected", "a, b:1", ["a, b:1", "", "", ""]);
+    }
+
+    #[test]
+    fn what_happened_to_a_resource_is_told_without_its_payload() {
+        let mut stages = stages(br#"{"resourceType":"Patient","id":"p1"}"#);
+        let Record::Received(received) = &mut stages[0].record else { panic!("it came in") };
+        let change = ResourceChange {
+            kind: ChangeKind::Delete,
+            resource_type: "Patient".to_owned(),
+            id: "p1".to_owned(),
+            version: 2,
+        };
+        received.peer.headers = change.named().map(|(name, value)| (name.to_owned(), value)).into();
+        received.part = Some(FilePart {
+            key: ResourceChange::PART_KEY.to_owned(),
+            index: 7,
+            last: false,
+            order: PartOrder::Later,
+        });
+        let views = StageView::all(&stages, Bodies::Hidden);
+        assert!(views[0].what.ends_with("bytes: delete of Patient/p1, version 2"), "{views:?}");
+        let told = serde_json::to_value(&views[0].change).expect("JSON");
+        let expected = r#"{"change":"delete","type":"Patient","id":"p1","version":2}"#;
+        let expected: serde_json::Value = serde_json::from_str(expected).expect("JSON");
+        assert_eq!(told, expected);
+        assert_eq!(views[1].change, None);
     }
 
     #[test]

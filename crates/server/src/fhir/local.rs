@@ -14,6 +14,7 @@ use http::{HeaderMap, Request, StatusCode};
 use pipehat_connectors::{
     ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse,
 };
+use pipehat_resource::search::Registry;
 use pipehat_store::datastore::{ChangeNumber, DatastoreError, Method, ResourceKey, StoredVersion};
 
 use super::access::{Principal, Scopes};
@@ -21,6 +22,14 @@ use super::service::{BASE_PATH, FhirService};
 
 /// The largest answer that is handed on.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the names of channels are led by where they stand for clients.
+const CHANNEL: &str = "channel ";
+
+/// The channel that a client of the audit is; none for one that signed in.
+pub fn channel_of(client: &str) -> Option<&str> {
+    client.strip_prefix(CHANNEL)
+}
 
 /// A datastore as the channels of this process see it. A channel may do everything: what it does is written down in
 /// its file.
@@ -87,6 +96,10 @@ impl FhirDatastore for LocalDatastore {
             Ok(version.and_then(|version| version.body))
         }
         .boxed()
+    }
+
+    fn registry(&self) -> Arc<Registry> {
+        self.service.parameters.registry()
     }
 
     fn position(&self, channel: &str) -> BoxFuture<'static, Result<Option<u64>, FeedError>> {
@@ -167,7 +180,7 @@ async fn exchange(service: &FhirService, host: HeaderValue, asked: FhirRequest) 
     };
     *request.headers_mut() = asked.headers;
     request.headers_mut().insert(HOST, host);
-    let client = format!("channel {}", asked.channel);
+    let client = format!("{CHANNEL}{}", asked.channel);
     request.extensions_mut().insert(Principal { client: client.into(), scopes: Scopes::All });
     let (parts, ()) = request.into_parts();
     let (parts, body) = service.serve(parts, None, Body::from(asked.body)).await.into_parts();

@@ -58,7 +58,7 @@ pub use access::{
     TokenAccess,
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
-pub use local::LocalDatastore;
+pub use local::{LocalDatastore, channel_of};
 pub use parameters::SearchParameters;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};
 pub use subscriptions::{

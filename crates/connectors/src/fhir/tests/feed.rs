@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::CONNECTOR;
+use super::super::criteria::tests::with_ward;
 use super::Noting;
 use crate::contract::{FakeEngine, Gate, MARKER, not_yet, soon};
 use crate::tls::testing::{Project, settings};
@@ -238,6 +239,39 @@ async fn a_datastore_older_than_the_channel_is_told_of() {
 }
 
 #[tokio::test]
+async fn own_parameters_are_waited_for_and_nothing_is_left_out() {
+    let datastore = Noting::new(StatusCode::OK);
+    let yaml = "{ criteria: \"Encounter?ward=2w\", custom: [ward], start: beginning }";
+    let in_ward = |id: &str, ward: &str| {
+        FhirChange {
+        resource: Some(
+            format!(
+                r#"{{"resourceType":"Encounter","id":"{id}","status":"finished","type":[{{"text":"{ward}"}}]}}"#
+            )
+            .into(),
+        ),
+        ..change(1, id, 1, Some("finished"))
+    }
+    };
+    datastore.change(in_ward("a", "3E"));
+    datastore.change(FhirChange { number: 2, ..in_ward("b", "2W") });
+    let running = Running::start(yaml, &datastore).await;
+    let told_of = async {
+        while running.health.snapshot().state != LinkState::Down {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    soon("the problem", told_of).await;
+    let problem = running.health.snapshot().problem.expect("a problem");
+    assert_eq!(problem.code, "fhir.feed-parameter");
+    assert!(problem.detail.contains("ward"), "{}", problem.detail);
+    *datastore.registry.lock().expect("unpoisoned") = with_ward("Encounter.type.text");
+    assert_eq!(told(&running.engine.given(1).await[0]), "create Encounter/b v1 #2");
+    assert_eq!(running.health.snapshot().state, LinkState::Up);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_ended_channel_gets_nothing() {
     let datastore = Noting::new(StatusCode::OK);
     all(&datastore);
@@ -257,6 +291,8 @@ fn settings_that_make_no_sense_are_explained() {
     };
     check("{ criteria: encounter }", "fhir.setting", "begin with a type");
     check("{ criteria: \"Encounter?stat=x\" }", "fhir.setting", "stat");
+    check("{ criteria: \"Encounter?ward=x\" }", "fhir.setting", "named in `custom`");
+    check("{ criteria: Encounter, custom: [ward] }", "fhir.setting", "do not ask by it");
     check("{ criteria: Encounter, on: [] }", "fhir.setting", "ever come in");
     let text = source("{ criteria: Encounter }", None).err().expect("a mistake");
     assert!(text.contains("fhir.no-datastore"), "{text}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pipehat_store::audit::{AuditLog, AuditRecord};
 
 use crate::access::register::ClientRegister;
-use crate::fhir::{AuditFact, AuditTrail, AuditUnavailable, Recorded};
+use crate::fhir::{AuditFact, AuditTrail, AuditUnavailable, Recorded, channel_of};
 
 /// The trail that leads to the audit log.
 ///
@@ -22,6 +22,11 @@ impl LogTrail {
         Self { log, register }
     }
 
+    /// The name of a registered client, or of a channel of this installation.
+    fn name_of(&self, client: &str) -> Option<Arc<str>> {
+        channel_of(client).map(Arc::from).or_else(|| self.register.name(client))
+    }
+
     fn record_of(&self, fact: AuditFact) -> AuditRecord {
         let (resource_type, resource_id) = match fact.resource {
             Some(key) => (Some(key.resource_type), Some(key.id)),
@@ -30,7 +35,7 @@ impl LogTrail {
         AuditRecord {
             at: fact.at,
             request_id: fact.request_id,
-            client_name: fact.client.as_deref().and_then(|id| self.register.name(id)),
+            client_name: fact.client.as_deref().and_then(|id| self.name_of(id)),
             client: fact.client,
             address: fact.peer.map(|peer| peer.ip().to_string()),
             interaction: fact.interaction,
