@@ -1,11 +1,9 @@
 //! Steps that search in a FHIR datastore: here, on another server, and one that does not answer.
 
-use std::process::Output;
-
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Api, Link, Pipehat, Project, Sample, Sink, eventually, field, free_port, until,
+    Api, Datastore, Link, Project, Sample, Sink, eventually, field, free_port, until,
 };
 
 /// Fills PID-2 with the number of the patient that PID-3.1 is found by.
@@ -96,44 +94,6 @@ fn what_is_found_here_goes_into_the_message() {
     assert!(!printed.contains("LP1") && !printed.contains("MRN-"), "{printed}");
 }
 
-/// A node with a datastore alone, at this port, and the client that may read patients there.
-struct Datastore {
-    project: Project,
-    port: u16,
-    client: Value,
-}
-
-impl Datastore {
-    fn new() -> Self {
-        let (project, port) = (Project::new(), free_port());
-        let yaml = format!("http: {{ listen: 127.0.0.1:{port} }}\ndatastore:\n");
-        project.write("pipehat.yaml", &yaml);
-        let Output { stdout, status, stderr } =
-            project.run(&["client", "add", "lookups", "--scope", "system/Patient.rs", "--json"]);
-        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-        let client = serde_json::from_slice(&stdout).expect("the client is JSON");
-        Self { project, port, client }
-    }
-
-    fn up(&self) -> Pipehat {
-        self.project.up_with(&["--http", &format!("127.0.0.1:{}", self.port)])
-    }
-
-    /// How a channel reaches it, its secret in the file that the variable names.
-    fn settings(&self) -> String {
-        let base = format!("http://127.0.0.1:{}", self.port);
-        let id = self.client["client_id"].as_str().expect("an id");
-        format!(
-            "{{ base: \"{base}/fhir/R4\", connect_timeout: 1s, timeout: 5s, client: {{ token_url: \"{base}/oauth2/token\", \
-             id: \"{id}\", secret: secret:lookups }} }}"
-        )
-    }
-
-    fn secret(&self) -> &str {
-        self.client["client_secret"].as_str().expect("a secret")
-    }
-}
-
 /// Puts patients in and ends.
 fn with_patients(datastore: &Datastore, samples: &[Sample]) {
     let node = datastore.up();
@@ -148,14 +108,19 @@ fn a_lookup_waits_for_another_server_and_holds_its_lane_alone() {
     let samples: Vec<Sample> = (1..=3)
         .flat_map(|number| (1..=PATIENTS).map(move |patient| Sample::new("R", patient, number)))
         .collect();
-    let datastore = Datastore::new();
+    let datastore = Datastore::new("system/Patient.rs");
     with_patients(&datastore, &samples[..PATIENTS as usize]);
 
     let sink = Sink::new();
     let project = Project::new();
     project.write_secret("lookups", datastore.secret());
     // Those of nobody go past.
-    channel(&project, &datastore.settings(), &sink, "    when: PID-3.1 != \"RP0\"");
+    channel(
+        &project,
+        &datastore.settings("connect_timeout: 1s,"),
+        &sink,
+        "    when: PID-3.1 != \"RP0\"",
+    );
     let node = project.up();
     let mut link = Link::open(&node.address("adt"));
     let half = samples.len() / 2;
@@ -208,7 +173,7 @@ fn a_lookup_waits_for_another_server_and_holds_its_lane_alone() {
     project.prove();
 
     // Neither says whom it was about, and the secret stays where it is.
-    for printed in [project.printed(), datastore.project.printed()] {
+    for printed in [project.printed(), datastore.printed()] {
         assert!(!printed.contains("RP1") && !printed.contains("MRN-"), "{printed}");
         assert!(!printed.contains(datastore.secret()));
     }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod datastore;
+mod deletions;
 mod destination_dies;
 mod disk_full;
 mod enhanced;

@@ -118,7 +118,8 @@ const DESTINATION: &[FieldSchema] = &[
         kind: Kind::Template,
         required: Required::No,
         doc: "With `mode: update`: what finds the resource to be written over; where nothing is found, one is created. `identifier` \
-              (the first with a system and a value), or a search with FHIRPath in braces.",
+              (the first with a system and a value), or a search with FHIRPath in braces. A change of a datastore is written without its \
+              `id` then: what is found has its own.",
         example: "identifier",
     },
     FieldSchema {

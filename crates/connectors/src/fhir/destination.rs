@@ -12,7 +12,7 @@ use pipehat_resource::json::{Object, Value};
 use super::answers::{is_gone, refusal};
 use super::codes;
 use super::peer::{Peer, Said};
-use super::request::{Interaction, Mode, NotFit, Prepared, prepare, prepare_deletion};
+use super::request::{Interaction, Mode, NotFit, Prepared, prepare, prepare_deletion, without_id};
 use crate::http::asked_to_wait::AskedToWait;
 use crate::http::client::Reply;
 use crate::{
@@ -90,6 +90,10 @@ impl Sender {
         };
         let _connected = self.health.connected();
         let body = match prepared.interaction {
+            // The id is that of the datastore it comes from; the one that is found has its own (FHIR R4 §3.1.0.4.3).
+            Interaction::Write if outbound.change.is_some() && mode.searches() => {
+                without_id(&outbound.bytes)
+            }
             Interaction::Write => outbound.bytes.clone(),
             Interaction::Delete | Interaction::Search => Bytes::new(),
         };

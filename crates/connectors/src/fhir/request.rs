@@ -1,5 +1,6 @@
 //! What is asked of the server for a payload.
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
@@ -27,6 +28,11 @@ pub(super) enum Mode {
 }
 
 impl Mode {
+    /// Whether it writes over what a search finds.
+    pub(super) fn searches(&self) -> bool {
+        matches!(self, Self::Update { search: Some(_) })
+    }
+
     /// Why no deletion can be told to the server.
     pub(super) fn refuses_deletions(&self) -> Option<RefusesDeletions> {
         let why = match self {
@@ -232,6 +238,16 @@ pub(super) fn prepare_deletion(
         interaction: Interaction::Delete,
         has_entries: false,
     })
+}
+
+/// A resource without its `id`.
+pub(super) fn without_id(payload: &Bytes) -> Bytes {
+    let Ok(mut resource) = json::parse(payload) else { return payload.clone() };
+    if let Some(members) = resource.as_object_mut() {
+        members.remove("id");
+        members.remove("_id");
+    }
+    resource.to_json().into()
 }
 
 fn query(condition: &Condition, resource: &Value, now: Timestamp) -> Result<String, NotFit> {

@@ -380,6 +380,25 @@ async fn a_deletion_deletes_and_what_is_gone_is_deleted() {
 }
 
 #[tokio::test]
+async fn what_a_search_finds_keeps_its_own_id() {
+    let server = Server::start(Script::answers("200 OK", "", "")).await;
+    let check = async |more: &str, is_change: bool, expected: Option<&str>| {
+        let mut written = deletion("p");
+        let change = written.change.as_deref().cloned().expect("a change");
+        let change = ResourceChange { kind: ChangeKind::Update, ..change };
+        written.change = is_change.then(|| Arc::new(change));
+        soon("an attempt", out(&server, more).deliver(written)).await;
+        let request = server.requests().pop().expect("a request");
+        let resource = pipehat_resource::json::parse(&request.body).expect("JSON");
+        assert_eq!(resource.id(), expected, "{more} {is_change}");
+        assert_eq!(resource.items("name").len(), 1);
+    };
+    check("mode: update, search: identifier", true, None).await;
+    check("mode: update, search: identifier", false, Some("p")).await;
+    check("mode: update", true, Some("p")).await;
+}
+
+#[tokio::test]
 async fn a_deletion_that_can_not_be_told_is_not_sent() {
     let server = Server::start(Script::answers("200 OK", "", "")).await;
     for more in ["mode: create", "mode: transaction"] {

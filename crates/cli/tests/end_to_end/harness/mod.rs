@@ -2,6 +2,7 @@
 //! that speak MLLP, and synthetic messages.
 
 mod api;
+mod datastore;
 mod lanes;
 mod mllp;
 mod pipehat;
@@ -12,6 +13,7 @@ mod sink;
 mod wait;
 
 pub(crate) use api::Api;
+pub(crate) use datastore::Datastore;
 pub(crate) use lanes::check_lanes;
 pub(crate) use mllp::{Link, Reply};
 pub(crate) use pipehat::{Pipehat, Project};
