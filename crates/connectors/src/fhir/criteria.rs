@@ -127,8 +127,9 @@ fn search(resource_type: &str, query: &str, registry: &Registry) -> Result<Searc
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::fhir::tests::with_ward;
 
     #[test]
     fn resources_meet_them_or_not() {
@@ -159,17 +160,6 @@ pub(super) mod tests {
         assert!(criteria.may_take(ChangeKind::Delete, "Patient"));
         assert!(!criteria.may_take(ChangeKind::Update, "Patient"));
         assert!(!criteria.may_take(ChangeKind::Create, "Encounter"));
-    }
-
-    /// A registry with the parameter `ward`, which means this.
-    pub(in crate::fhir) fn with_ward(expression: &str) -> Arc<Registry> {
-        let definition = format!(
-            r#"{{"resourceType":"SearchParameter","url":"urn:ward","name":"ward","status":"active",
-                "code":"ward","base":["Encounter"],"type":"string","expression":"{expression}",
-                "description":"The ward."}}"#
-        );
-        let definition = parse(definition.as_bytes()).expect("JSON");
-        Arc::new(Registry::standard().with(&definition).expect("a parameter"))
     }
 
     #[test]

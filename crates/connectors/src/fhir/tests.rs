@@ -30,6 +30,17 @@ fn the_descriptor_is_sound() {
     check_descriptor(&CONNECTOR);
 }
 
+/// A registry with the parameter `ward`, which means this.
+pub(super) fn with_ward(expression: &str) -> Arc<Registry> {
+    let definition = format!(
+        r#"{{"resourceType":"SearchParameter","url":"urn:ward","name":"ward","status":"active",
+            "code":"ward","base":["Encounter"],"type":"string","expression":"{expression}",
+            "description":"The ward."}}"#
+    );
+    let definition = pipehat_resource::json::parse(definition.as_bytes()).expect("JSON");
+    Arc::new(Registry::standard().with(&definition).expect("a parameter"))
+}
+
 fn built(
     project: &Project,
     local: Option<&LocalFhir>,

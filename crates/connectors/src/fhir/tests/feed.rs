@@ -9,8 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::CONNECTOR;
-use super::super::criteria::tests::with_ward;
-use super::Noting;
+use super::{Noting, with_ward};
 use crate::contract::{FakeEngine, Gate, MARKER, not_yet, soon};
 use crate::tls::testing::{Project, settings};
 use crate::{
