@@ -20,7 +20,7 @@ use crate::fhir::{
     SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{AuditPlace, Upkeep};
 
 /// The schema of our tables in a database of others.
 const SCHEMA: &str = "pipehat";
@@ -92,7 +92,8 @@ impl NodeDatastore {
     ) -> Result<Self, OpenDatastoreError> {
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
-        let datastore = open_store(settings, data, keys.body, parameters.rules()).await?;
+        let rules = parameters.rules();
+        let datastore = open_store(settings, data, keys.body, rules, Purpose::Write).await?;
         let subscriptions = Subscriptions::open(
             Arc::clone(&datastore),
             Arc::clone(&parameters),
@@ -119,7 +120,7 @@ impl NodeDatastore {
         let upkeep = Arc::new(Upkeep::new(
             Arc::clone(&datastore),
             Arc::clone(&parameters),
-            Arc::clone(&log),
+            AuditPlace::Open(Arc::clone(&log)),
         ));
         let events = AuditEvents::new(
             Arc::clone(&datastore),
@@ -161,17 +162,30 @@ impl NodeDatastore {
     }
 }
 
+/// What a datastore is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It may be changed, and is brought up to date.
+    Write,
+    /// Nothing of it is changed.
+    Read,
+}
+
 /// Opens where the resources are kept, by the project's settings.
 pub(crate) async fn open_store(
     settings: &DatastoreSettings,
     data: &DataDirectory,
     key: BodyKey,
     rules: Arc<R4Rules>,
+    purpose: Purpose,
 ) -> Result<Arc<dyn Datastore>, OpenDatastoreError> {
     match &settings.store {
         StorePlace::Embedded => {
             let path = data.datastore();
-            let open = move || SqliteDatastore::open(&path, key, rules);
+            let open = move || match purpose {
+                Purpose::Write => SqliteDatastore::open(&path, key, rules),
+                Purpose::Read => SqliteDatastore::open_to_read(&path, key, rules),
+            };
             let opened = tokio::task::spawn_blocking(open).await;
             Ok(Arc::new(opened.map_err(|_| DatastoreError::Closed)??))
         }
@@ -184,7 +198,10 @@ pub(crate) async fn open_store(
                 schema: SCHEMA.to_owned(),
                 connections_max: CONNECTIONS_MAX,
             };
-            Ok(Arc::new(PostgresDatastore::open(&location, key, rules).await?))
+            Ok(Arc::new(match purpose {
+                Purpose::Write => PostgresDatastore::open(&location, key, rules).await?,
+                Purpose::Read => PostgresDatastore::open_to_read(&location, key, rules).await?,
+            }))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod datastore;
+mod datastore_crash;
 mod destination_dies;
 mod disk_full;
 mod enhanced;

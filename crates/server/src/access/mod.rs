@@ -36,4 +36,5 @@ pub use register::{CLIENTS_MAX, ClientFile, ClientRegister, NewClient, RegisterE
 pub use scope::{ScopeError, SmartScope};
 pub use service::{AccessService, AccessSettings};
 
+pub(crate) use audit::event_reference;
 pub(crate) use service::ADMIN;

@@ -170,7 +170,7 @@ impl Seal {
     }
 
     /// The key of the file that the datastore stands in.
-    pub(super) fn file_key(&self) -> pipehat_vault::Key {
+    pub(crate) fn file_key(&self) -> pipehat_vault::Key {
         let mut mac = keyed(&self.key);
         mac.update(b"pipehat datastore: file");
         pipehat_vault::Key::new(mac.finalize().into_bytes().into())

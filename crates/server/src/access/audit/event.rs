@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pipehat_resource::json::{Object, Value};
-use pipehat_store::audit::StoredRecord;
+use pipehat_store::audit::{Action, Outcome, StoredRecord};
 
 use crate::fhir::instant;
 
@@ -15,6 +15,11 @@ const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 /// The id of a record's AuditEvent.
 pub(super) fn id_of(number: u64) -> String {
     format!("{ID_PREFIX}{number}")
+}
+
+/// How others name a record's AuditEvent.
+pub(crate) fn event_reference(number: u64) -> String {
+    format!("AuditEvent/{}", id_of(number))
 }
 
 /// The record of an AuditEvent's id.
@@ -36,15 +41,9 @@ pub(super) fn event(stored: &StoredRecord) -> Value {
     event.set("meta", object([("versionId", "1".into()), ("lastUpdated", at.as_str().into())]));
     event.set("type", kind.event_type());
     event.set("subtype", Value::Array(kind.subtypes()));
-    event.set("action", kind.action().into());
+    event.set("action", Action::of(&record.interaction).code().into());
     event.set("recorded", at.as_str().into());
-    // audit-event-outcome: success, minor and serious failure.
-    let outcome = match record.status {
-        0..400 => "0",
-        400..500 => "4",
-        _ => "8",
-    };
-    event.set("outcome", outcome.into());
+    event.set("outcome", Outcome::of(record.status).code().into());
     event.set("outcomeDesc", format!("HTTP {}", record.status).into());
     let mut agent = Object::new();
     if let Some(client) = &record.client {
@@ -175,21 +174,6 @@ impl<'a> Kind<'a> {
             Self::Rest(name) => vec![coding(RESTFUL_INTERACTION, name, name)],
         }
     }
-
-    /// FHIR R4 §6.4.7.5.
-    fn action(&self) -> &'static str {
-        match self {
-            Self::Rest(name) => match *name {
-                "create" | "POST" => "C",
-                "update" | "patch" | "PUT" | "PATCH" => "U",
-                "delete" | "DELETE" => "D",
-                "read" | "vread" | "history-instance" | "history-type" | "history-system"
-                | "GET" | "HEAD" | "capabilities" => "R",
-                _ => "E",
-            },
-            Self::Operation(_) | Self::Access(_) => "E",
-        }
-    }
 }
 
 fn coding(system: &str, code: &str, display: &str) -> Value {
@@ -220,6 +204,7 @@ mod tests {
             resource_id: Some("p-1".to_owned()),
             status: 200,
             query: None,
+            used_once: None,
         };
         StoredRecord { number: 42, record }
     }
