@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
 use crate::environment::ProcessEnvironment;
 use crate::fhir::{
-    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
+    Access, AuditTrail, Clients, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
     SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
@@ -94,17 +94,20 @@ impl NodeDatastore {
         let parameters = Arc::new(SearchParameters::new(base));
         let rules = parameters.rules();
         let datastore = open_store(settings, data, keys.body, rules, Purpose::Write).await?;
+        let register = Arc::new(ClientRegister::new(data.clients()));
         let subscriptions = Subscriptions::open(
             Arc::clone(&datastore),
             Arc::clone(&parameters),
             data.deliveries(),
-            subscription_options(settings),
+            SubscriptionOptions {
+                clients: Some(Arc::clone(&register) as Arc<dyn Clients>),
+                ..subscription_options(settings)
+            },
         )
         .await?;
         let options =
             FhirOptions { base: settings.base.clone(), origins: settings.origins.clone() };
         let log = open_audit(data, keys.audit, keys.audit_chain).await?;
-        let register = Arc::new(ClientRegister::new(data.clients()));
         let settings = AccessSettings {
             token_secret: keys.tokens,
             admin_token: keys.admin_token,
@@ -116,7 +119,8 @@ impl NodeDatastore {
             Arc::clone(&register),
             Arc::clone(&parameters),
             Arc::clone(&log),
-        ));
+        )?);
+        access.tell_of_clients().await?;
         let upkeep = Arc::new(Upkeep::new(
             Arc::clone(&datastore),
             Arc::clone(&parameters),
@@ -156,9 +160,12 @@ impl NodeDatastore {
         Arc::new(LocalDatastore::new(Arc::clone(&self.service), address, notes))
     }
 
-    /// Follows the SearchParameter resources until the node stops.
-    pub(crate) async fn follow_parameters(self, stop: CancellationToken) {
-        self.parameters.follow(self.datastore.as_ref(), stop).await;
+    /// Follows the SearchParameter resources and the clients until the node stops.
+    pub(crate) async fn follow(self, stop: CancellationToken) {
+        tokio::join!(
+            self.parameters.follow(self.datastore.as_ref(), stop.clone()),
+            self.access.follow_clients(stop),
+        );
     }
 }
 

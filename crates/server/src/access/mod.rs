@@ -26,6 +26,7 @@ mod routes;
 mod scope;
 mod service;
 mod token;
+mod told;
 
 pub use address::root_of;
 pub use audit::{AuditEvents, LogTrail};

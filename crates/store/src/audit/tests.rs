@@ -13,10 +13,9 @@ fn open(folder: &TempDir) -> AuditLog {
 
 /// The file as somebody with the key would open it.
 fn edited(folder: &TempDir) -> rusqlite::Connection {
-    let seal = Seal::new(BodyKey::new(1, [7; 32])).expect("randomness");
+    let key = BodyKey::new(1, [7; 32]).file_key();
     let path = folder.path().join("audit.sqlite");
-    pipehat_vault::open(&path, &seal.file_key(), rusqlite::OpenFlags::default())
-        .expect("the file opens")
+    pipehat_vault::open(&path, &key, rusqlite::OpenFlags::default()).expect("the file opens")
 }
 
 fn record(at: i64, resource: Option<(&str, &str)>, query: Option<&str>) -> AuditRecord {

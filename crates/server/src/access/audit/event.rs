@@ -89,7 +89,16 @@ fn entities(stored: &StoredRecord) -> Vec<Value> {
     let role = |code: &str, display: &str| {
         coding("http://terminology.hl7.org/CodeSystem/object-role", code, display)
     };
-    if let (Some(name), Some(id)) = (&record.resource_type, &record.resource_id) {
+    if let (Kind::Client(_), Some(id)) = (Kind::of(&record.interaction), &record.resource_id) {
+        let mut entity = Object::new();
+        entity.set("what", object([("identifier", object([("value", id.as_str().into())]))]));
+        entity.set("type", system_object());
+        entity.set("role", role("11", "Security User Entity"));
+        if let Some(of) = &record.query {
+            entity.set("description", of.as_str().into());
+        }
+        entities.push(entity.into());
+    } else if let (Some(name), Some(id)) = (&record.resource_type, &record.resource_id) {
         let role =
             if name == "Patient" { role("1", "Patient") } else { role("4", "Domain Resource") };
         entities.push(object([
@@ -98,7 +107,9 @@ fn entities(stored: &StoredRecord) -> Vec<Value> {
             ("role", role),
         ]));
     }
-    if record.query.is_some() || (record.resource_type.is_some() && record.resource_id.is_none()) {
+    let is_query =
+        record.query.is_some() && !matches!(Kind::of(&record.interaction), Kind::Client(_));
+    if is_query || (record.resource_type.is_some() && record.resource_id.is_none()) {
         let mut entity = Object::new();
         entity.set("type", system_object());
         match &record.query {
@@ -137,12 +148,15 @@ enum Kind<'a> {
     Operation(&'a str),
     /// A sign-in, or a question about one.
     Access(&'a str),
+    /// Something that was done to a client, with its `$`.
+    Client(&'a str),
 }
 
 impl<'a> Kind<'a> {
     fn of(interaction: &'a str) -> Self {
         match interaction {
             "token" | "introspect" | "me" => Self::Access(interaction),
+            name if name.starts_with("$client-") => Self::Client(name),
             name if name.starts_with('$') => Self::Operation(name),
             other => Self::Rest(other),
         }
@@ -151,6 +165,7 @@ impl<'a> Kind<'a> {
     fn event_type(&self) -> Value {
         match self {
             Self::Access(_) => coding(DICOM, "110114", "User Authentication"),
+            Self::Client(_) => coding(DICOM, "110113", "Security Alert"),
             Self::Rest(_) | Self::Operation(_) => coding(
                 "http://terminology.hl7.org/CodeSystem/audit-event-type",
                 "rest",
@@ -161,6 +176,10 @@ impl<'a> Kind<'a> {
 
     fn subtypes(&self) -> Vec<Value> {
         match self {
+            Self::Client(name) => vec![
+                coding(DICOM, "110137", "User Security Attributes Changed"),
+                object([("code", (*name).into())]),
+            ],
             Self::Access("token") => vec![coding(DICOM, "110122", "Login")],
             Self::Access(name) => vec![object([("code", (*name).into())])],
             Self::Operation(name) => vec![
@@ -229,7 +248,17 @@ mod tests {
             (record.status, record.query) = (401, Some("family=Example".to_owned()));
             stored
         };
-        let known = ["read", "search-type", "$everything", "token", "me", "GET", "batch", "delete"];
+        let known = [
+            "read",
+            "search-type",
+            "$everything",
+            "token",
+            "me",
+            "GET",
+            "batch",
+            "delete",
+            "$client-add",
+        ];
         for interaction in known {
             for stored in [record(interaction), nobody(interaction)] {
                 let event = event(&stored);
