@@ -204,3 +204,98 @@ fn audit(connection: &mut Connection, books: &Books) {
     let missing: Vec<_> = books.requests.difference(&told).collect();
     assert!(missing.is_empty(), "the audit does not know of {missing:?}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn version(versions: &mut Versions, reference: &str, number: u64, mark: &str, more: Value) {
+        let mut resource = json!({ "identifier": [{ "system": MARK, "value": mark }] });
+        if let Some(key) = more["key"].as_str() {
+            let list = resource["identifier"].as_array_mut().expect("a list");
+            list.push(json!({ "system": KEY, "value": key }));
+        }
+        for (name, value) in more.as_object().into_iter().flatten() {
+            resource[name] = value.clone();
+        }
+        let version = Version { resource: Some(resource), mark: Some(mark.to_owned()) };
+        versions.insert((reference.to_owned(), number), version);
+    }
+
+    /// A store in which all agrees, and the books of it.
+    fn sound() -> (Versions, Books) {
+        let (mut versions, mut books) = (Versions::new(), Books::default());
+        version(&mut versions, "Patient/a", 1, "a", json!({}));
+        version(&mut versions, "Patient/k", 1, "t-c", json!({ "key": "k1" }));
+        version(&mut versions, "Patient/t", 1, "t", json!({}));
+        version(&mut versions, "List/w0", 1, "t", json!({}));
+        let references = json!({ "subject": { "reference": "Patient/t" },
+            "focus": [{ "reference": "Patient/k" }] });
+        version(&mut versions, "Observation/o", 1, "t", references);
+        for count in 1..=2 {
+            let more = json!({ "multipleBirthInteger": count });
+            version(&mut versions, "Patient/counter0", count, &format!("c{count}"), more);
+        }
+        for (key, version) in &versions {
+            books.versions.insert(key.clone(), version.mark.clone());
+        }
+        books.transactions_sent.insert("t".to_owned());
+        books.transactions.insert("t".to_owned());
+        let found = BTreeSet::from(["Patient/k".to_owned()]);
+        books.conditional.insert("k1".to_owned(), found);
+        books.refused.insert("refused".to_owned());
+        (versions, books)
+    }
+
+    fn is_found_wrong(change: impl Fn(&mut Versions, &mut Books)) -> bool {
+        let (mut versions, mut books) = sound();
+        change(&mut versions, &mut books);
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            acknowledged_versions(&books, &versions);
+            nothing_else(&books, &versions);
+            transactions(&books, &versions);
+            conditional_creates(&books, &versions);
+            counters(&versions);
+        }));
+        checked.is_err()
+    }
+
+    #[test]
+    fn the_checks_find_what_does_not_agree() {
+        assert!(!is_found_wrong(|_, _| {}));
+        let key = |reference: &str, version| (reference.to_owned(), version);
+        let lost = |reference: &'static str, number| {
+            is_found_wrong(move |versions, _| drop(versions.remove(&key(reference, number))))
+        };
+        assert!(lost("Patient/a", 1) && lost("Patient/counter0", 2));
+        // Not acknowledged, and there by half.
+        let half = |reference: &'static str| {
+            is_found_wrong(move |versions, books| {
+                books.transactions.clear();
+                books.versions.retain(|_, mark| mark.as_deref() != Some("t"));
+                books.uncertain.insert("t".to_owned());
+                versions.remove(&key(reference, 1));
+            })
+        };
+        assert!(half("Patient/t") && half("List/w0") && half("Observation/o"));
+        assert!(is_found_wrong(|versions, books| {
+            version(versions, "Patient/twin", 1, "twin", json!({ "key": "k1" }));
+            books.uncertain.insert("twin".to_owned());
+        }));
+        assert!(is_found_wrong(|versions, _| {
+            version(versions, "Patient/a", 1, "other", json!({}));
+        }));
+        assert!(is_found_wrong(|versions, _| {
+            version(versions, "Patient/x", 1, "refused", json!({}));
+        }));
+        assert!(is_found_wrong(|versions, books| {
+            let more = json!({ "multipleBirthInteger": 2 });
+            version(versions, "Patient/counter0", 3, "late", more);
+            books.uncertain.insert("late".to_owned());
+        }));
+    }
+}

@@ -20,13 +20,21 @@ use self::server::Server;
 use self::writer::{Books, Writer};
 use crate::harness::{Project, Random, eventually};
 
-/// Kills in a run of the test suite: some seconds.
-const ROUNDS: u64 = 10;
+/// How much a run of the test suite does: some seconds.
+struct Load {
+    /// Kills.
+    rounds: u64,
+    /// A node is killed behind at most so many acknowledgments: lives on a machine with much else to do are no emptier.
+    acknowledgments_max: u64,
+}
 
-/// A node is killed behind at most so many acknowledgments, and so long behind the last of them: lives of a machine with
-/// much else to do are no emptier.
-const LIFE_ACKNOWLEDGMENTS_MAX: u64 = 160;
-const LIFE_REST_MAX: Duration = Duration::from_millis(20);
+const SQLITE: Load = Load { rounds: 8, acknowledgments_max: 120 };
+
+/// A life begins with some round trips more.
+const POSTGRES: Load = Load { rounds: 6, acknowledgments_max: 60 };
+
+/// A node is killed at most so long behind the last acknowledgment that was waited for.
+const REST_MAX: Duration = Duration::from_millis(20);
 
 /// In a long run, everything is verified after so many kills.
 const VERIFY_EVERY: u64 = 25;
@@ -36,7 +44,7 @@ const WRITERS: u64 = 8;
 
 #[test]
 fn what_sqlite_acknowledged_survives_every_kill() {
-    survives_every_kill(&Project::new(), "embedded");
+    survives_every_kill(&Project::new(), "embedded", &SQLITE);
 }
 
 #[test]
@@ -44,11 +52,11 @@ fn what_postgresql_acknowledged_survives_every_kill() {
     let Some(database) = Postgres::start() else { return };
     let project = Project::new();
     project.write_secret("database", &database.url);
-    survives_every_kill(&project, "secret:database");
+    survives_every_kill(&project, "secret:database", &POSTGRES);
 }
 
-fn survives_every_kill(project: &Project, store: &str) {
-    let rounds = setting("PIPEHAT_CRASH_ROUNDS").unwrap_or(ROUNDS);
+fn survives_every_kill(project: &Project, store: &str, load: &Load) {
+    let rounds = setting("PIPEHAT_CRASH_ROUNDS").unwrap_or(load.rounds);
     let seed = setting("PIPEHAT_CRASH_SEED").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         now.as_nanos() as u64
@@ -67,9 +75,9 @@ fn survives_every_kill(project: &Project, store: &str) {
         })
         .collect();
     for round in 1..=rounds {
-        let wanted = server.acknowledged() + random.below(LIFE_ACKNOWLEDGMENTS_MAX);
+        let wanted = server.acknowledged() + random.below(load.acknowledgments_max);
         eventually("enough is acknowledged", || server.acknowledged() >= wanted);
-        thread::sleep(Duration::from_micros(random.below(LIFE_REST_MAX.as_micros() as u64)));
+        thread::sleep(Duration::from_micros(random.below(REST_MAX.as_micros() as u64)));
         server.is_gone();
         node.kill();
         node = project.up();
