@@ -98,10 +98,21 @@ fn method_of(number: i64) -> Result<Method, SessionError> {
     }
 }
 
-/// Numbers the parameters of `rules`, in a transaction; numbers once given stay.
+/// What a datastore was opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// It may be changed, and is brought up to date.
+    ToWrite,
+    /// It stays as it is.
+    ToRead,
+}
+
+/// Numbers the parameters of `rules`, in a transaction; numbers once given stay. Opened to read, parameters that have no
+/// number are left out: nothing is indexed by them.
 pub(super) async fn catalogue<S: Session>(
     session: &mut S,
     rules: Arc<dyn Rules>,
+    opened: Opened,
 ) -> Result<Catalogue, SessionError> {
     let parameters = rules.parameters();
     let mut known = numbers(session).await?;
@@ -110,7 +121,7 @@ pub(super) async fn catalogue<S: Session>(
         .map(|names| (names.resource_type.clone(), names.code.clone()))
         .filter(|names| !known.contains_key(names))
         .collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && opened == Opened::ToWrite {
         let next = known.values().copied().max().unwrap_or(0);
         for (number, (resource_type, code)) in (next.saturating_add(1)..).zip(missing) {
             session
@@ -209,14 +220,24 @@ pub(super) async fn set_fact<S: Session>(
 pub(super) async fn check_key<S: Session>(
     session: &mut S,
     seal: &Seal,
+    opened: Opened,
 ) -> Result<(), SessionError> {
     match fact(session, "key").await? {
+        None if opened == Opened::ToRead => Err(outdated()),
         None => set_fact(session, "key", &seal.check()).await,
         Some(check) if check == seal.check() => Ok(()),
         Some(_) => Err(SessionError::Database(
             "the datastore was written with another key than the one given".into(),
         )),
     }
+}
+
+/// Refuses to read what only a writer could bring up to date.
+pub(super) fn outdated() -> SessionError {
+    SessionError::Database(
+        "the datastore was written by an older version of Pipehat: start this one on it once"
+            .into(),
+    )
 }
 
 /// A statement with its placeholders as the database has them.

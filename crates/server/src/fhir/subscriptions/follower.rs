@@ -17,6 +17,9 @@ use super::subscription::{Channel, Status, Subscription};
 
 const SUBSCRIPTION: &str = "Subscription";
 
+/// What stands in the Subscription of a client that was revoked.
+const REVOKED: &str = "the client that wrote this Subscription was revoked";
+
 /// How many Subscriptions may be active. Each costs a look at every change of its type.
 const SUBSCRIPTIONS_MAX: usize = 10_000;
 
@@ -113,6 +116,7 @@ impl<'s> Follower<'s> {
     async fn step(&mut self) -> Result<Step, DatastoreError> {
         self.follow_parameters();
         self.end_subscriptions();
+        self.stop_revoked();
         self.grant_wishes().await;
         let changes = self.shared.datastore.changes(self.position, self.page).await?;
         let Some(last) = changes.last().map(|last| last.change) else { return Ok(Step::AtEnd) };
@@ -262,6 +266,10 @@ impl<'s> Follower<'s> {
             return;
         }
         match Subscription::read(resource, self.shared.reading(&self.registry)) {
+            Ok(subscription) if self.is_revoked(&subscription) => {
+                self.shared.change(|watch| watch.remove(id));
+                self.shared.wish(id, Wish::Error(REVOKED.to_owned(), Some(version.version)));
+            }
             Ok(subscription) => {
                 let taken = self.shared.change(|watch| {
                     let fits = watch.get(id).is_some() || watch.len() < SUBSCRIPTIONS_MAX;
@@ -318,6 +326,33 @@ impl<'s> Follower<'s> {
         for id in over {
             self.shared.change(|watch| watch.remove(&id));
             self.shared.wish(&id, Wish::Off);
+        }
+    }
+
+    fn is_revoked(&self, subscription: &Subscription) -> bool {
+        let revoked = self.shared.revoked.borrow();
+        subscription.client.as_ref().is_some_and(|client| revoked.contains(client))
+    }
+
+    /// Ends the Subscriptions of clients that were revoked.
+    fn stop_revoked(&self) {
+        let Some(clients) = &self.shared.options.clients else { return };
+        let revoked = clients.revoked();
+        let is_news = self.shared.revoked.send_if_modified(|known| {
+            let is_news = !Arc::ptr_eq(known, &revoked);
+            *known = revoked;
+            is_news
+        });
+        if !is_news {
+            return;
+        }
+        let over: Vec<String> = self.shared.look(|watch| {
+            let over = watch.all().filter(|subscription| self.is_revoked(subscription));
+            over.map(|subscription| subscription.id.clone()).collect()
+        });
+        for id in over {
+            self.shared.change(|watch| watch.remove(&id));
+            self.shared.wish(&id, Wish::Error(REVOKED.to_owned(), None));
         }
     }
 

@@ -20,7 +20,7 @@ use self::combine::{Line, Waiting};
 use self::session::{Keys, PostgresSession, State};
 use super::apply::{self, Prepared};
 use super::body::{BodyKey, Seal};
-use super::core::{self, Core};
+use super::core::{self, Core, Opened};
 use super::error::DatastoreError;
 use super::interaction::{
     Applied, ChangeNumber, Group, GroupRefusal, HistoryQuery, Outcome, Refusal, ResourceKey,
@@ -61,6 +61,7 @@ pub struct PostgresDatastore {
 
 struct Inner {
     core: Core,
+    opened: Opened,
     pool: Pool,
     places: Semaphore,
     keys: Keys,
@@ -85,12 +86,35 @@ impl PostgresDatastore {
         key: BodyKey,
         rules: Arc<dyn Rules>,
     ) -> Result<Self, DatastoreError> {
+        Self::open_as(location, key, rules, Opened::ToWrite).await
+    }
+
+    /// Opens the datastore to read it: nothing of it is changed, and whatever would is refused.
+    ///
+    /// # Errors
+    /// The server can't be reached, is too old, or the datastore is not there, of another version or of another key.
+    pub async fn open_to_read(
+        location: &PostgresLocation,
+        key: BodyKey,
+        rules: Arc<dyn Rules>,
+    ) -> Result<Self, DatastoreError> {
+        Self::open_as(location, key, rules, Opened::ToRead).await
+    }
+
+    async fn open_as(
+        location: &PostgresLocation,
+        key: BodyKey,
+        rules: Arc<dyn Rules>,
+        purpose: Opened,
+    ) -> Result<Self, DatastoreError> {
         let seal =
             Seal::new(key).map_err(|error| DatastoreError::Database(error.to_string().into()))?;
-        let opened = open::open(location, &seal, rules).await.map_err(|error| error.outwards(0))?;
+        let opened =
+            open::open(location, &seal, rules, purpose).await.map_err(|error| error.outwards(0))?;
         let (sender, newest) = watch::channel(opened.newest);
         let inner = Arc::new(Inner {
             core: Core::new(seal, opened.catalogue),
+            opened: purpose,
             pool: opened.pool,
             places: Semaphore::new(WAITING_MAX),
             keys: Keys::default(),
@@ -337,8 +361,11 @@ impl Datastore for PostgresDatastore {
 
     fn use_rules(&self, rules: Arc<dyn Rules>) -> Answer<'_, ()> {
         writing!(self, session => async {
-            session.lock(&[Lock { number: -1, shared: false }]).await?;
-            let catalogue = core::catalogue(session, Arc::clone(&rules)).await?;
+            if self.inner.opened == Opened::ToWrite {
+                session.lock(&[Lock { number: -1, shared: false }]).await?;
+            }
+            let catalogue =
+                core::catalogue(session, Arc::clone(&rules), self.inner.opened).await?;
             self.inner.core.set_catalogue(catalogue);
             Ok(())
         })

@@ -40,6 +40,7 @@ pub(super) async fn open(
     location: &PostgresLocation,
     seal: &Seal,
     rules: Arc<dyn Rules>,
+    opened: core::Opened,
 ) -> Result<Opened, SessionError> {
     let schema = &location.schema;
     let is_name = !schema.is_empty()
@@ -58,10 +59,14 @@ pub(super) async fn open(
     config.options(format!(
         "-c search_path={schema} -c jit=off -c join_collapse_limit=1 -c enable_hashjoin=off
          -c enable_mergejoin=off -c random_page_cost=1.1 -c statement_timeout={} -c lock_timeout={}
-         -c idle_in_transaction_session_timeout={}",
+         -c idle_in_transaction_session_timeout={}{}",
         STATEMENT_TIME_MAX.as_millis(),
         LOCK_TIME_MAX.as_millis(),
-        STATEMENT_TIME_MAX.as_millis()
+        STATEMENT_TIME_MAX.as_millis(),
+        match opened {
+            core::Opened::ToWrite => "",
+            core::Opened::ToRead => " -c default_transaction_read_only=on",
+        }
     ));
     config.application_name("pipehat");
     let manager = Manager::from_config(
@@ -88,8 +93,10 @@ pub(super) async fn open(
         return Err(SessionError::Database("the database's encoding must be UTF8".into()));
     }
     client.batch_execute("BEGIN").await?;
-    client.execute("SELECT pg_advisory_xact_lock($1, -1)", &[&lock_class]).await?;
-    client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+    if opened == core::Opened::ToWrite {
+        client.execute("SELECT pg_advisory_xact_lock($1, -1)", &[&lock_class]).await?;
+        client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+    }
     let exists = client
         .query_one("SELECT (to_regclass($1 || '.facts') IS NOT NULL)::int4", &[schema])
         .await?
@@ -115,6 +122,9 @@ pub(super) async fn open(
             "the datastore was written by a newer version of Pipehat".into(),
         ));
     }
+    if found < SCHEMA_VERSION && opened == core::Opened::ToRead {
+        return Err(core::outdated());
+    }
     for version in found.saturating_add(1)..=SCHEMA_VERSION {
         if let Some(sql) = migration(Dialect::Postgres, version) {
             client.batch_execute(&sql).await?;
@@ -123,9 +133,11 @@ pub(super) async fn open(
     if found < SCHEMA_VERSION {
         core::set_fact(&mut session, "schema", &SCHEMA_VERSION.to_string()).await?;
     }
-    core::check_key(&mut session, seal).await?;
-    let catalogue = core::catalogue(&mut session, rules).await?;
-    core::begin_index(&mut session, &catalogue).await?;
+    core::check_key(&mut session, seal, opened).await?;
+    let catalogue = core::catalogue(&mut session, rules, opened).await?;
+    if opened == core::Opened::ToWrite {
+        core::begin_index(&mut session, &catalogue).await?;
+    }
     let newest = read::newest(&mut session).await?;
     client.batch_execute("COMMIT").await?;
     drop(client);
