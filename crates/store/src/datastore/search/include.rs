@@ -71,23 +71,26 @@ async fn follow<S: Session>(
         Some(target) => format!(" AND f.type = {}", builder.bind(SqlValue::text(target))),
     };
     let source = builder.bind(SqlValue::text(&include.source));
-    let join = builder.dialect.then_join();
+    let dialect = builder.dialect;
+    let join = |table: &str, alias: &str, on: &str| dialect.then_join(table, alias, on);
     let sql = match include.direction {
         IncludeDirection::Forward => {
             let visible = scope.visible(&mut builder, &Subject::row("t"));
+            let referrals = join("referrals", "f", "f.key = s.key");
+            let resources = join("resources", "t", "t.type = f.type AND t.id = f.target");
             format!(
-                "SELECT DISTINCT t.key FROM resources s {join} referrals f ON f.key = s.key
-                 {join} resources t ON t.type = f.type AND t.id = f.target
+                "SELECT DISTINCT t.key FROM resources s {referrals} {resources}
                  WHERE s.key {keys} AND s.type = {source} AND f.parameter IN ({numbers}){target}
                  AND t.deleted = 0 AND {visible} ORDER BY t.key LIMIT {limit}"
             )
         }
         IncludeDirection::Reverse => {
             let visible = scope.visible(&mut builder, &Subject::row("s"));
+            let on = format!("f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})");
+            let referrals = join("referrals", "f", &on);
+            let resources = join("resources", "s", "s.key = f.key");
             format!(
-                "SELECT DISTINCT s.key FROM resources t {join} referrals f
-                 ON f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})
-                 {join} resources s ON s.key = f.key
+                "SELECT DISTINCT s.key FROM resources t {referrals} {resources}
                  WHERE t.key {keys}{target} AND s.type = {source} AND s.deleted = 0
                  AND {visible} ORDER BY s.key LIMIT {limit}"
             )
