@@ -11,6 +11,7 @@ mod forms;
 mod harness;
 mod history;
 mod operations;
+mod postgres;
 mod resources;
 mod searches;
 mod secured;

@@ -15,7 +15,7 @@ use pipehat_server::fhir::{
     Permission, Principal, Scope, Scopes, SearchParameters, Subscriber, SubscriptionOptions,
     Subscriptions, TokenAccess,
 };
-use pipehat_store::datastore::{BodyKey, Datastore, SqliteDatastore, Trigger};
+use pipehat_store::datastore::Trigger;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Server, TOKEN};
+use crate::harness::{Server, TOKEN, open_store};
 
 /// The longest wait for anything that must happen.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -64,16 +64,19 @@ impl Setup {
     }
 
     async fn start(self, folder: &Path) -> World {
+        self.start_beside(folder, folder).await
+    }
+
+    /// A node with a book of its own, on a datastore that others may share.
+    async fn start_beside(self, folder: &Path, own: &Path) -> World {
         let parameters = Arc::new(SearchParameters::new(""));
-        let path = folder.join("datastore.sqlite");
-        let datastore = SqliteDatastore::open(&path, BodyKey::new(1, [7; 32]), parameters.rules());
-        let datastore: Arc<dyn Datastore> = Arc::new(datastore.expect("the datastore opens"));
+        let datastore = open_store(folder, parameters.rules());
         let options = SubscriptionOptions {
             patience: self.patience,
             subscribers: self.subscribers,
             ..SubscriptionOptions::default()
         };
-        let book = folder.join("deliveries.sqlite");
+        let book = own.join("deliveries.sqlite");
         let subscriptions =
             Subscriptions::open(Arc::clone(&datastore), Arc::clone(&parameters), book, options);
         let subscriptions = subscriptions.await.expect("Subscriptions start");
@@ -662,4 +665,37 @@ async fn listeners_at_the_websocket_are_pinged() {
     world.stop.cancel();
     say("", &["closed"]).await;
     world.running.await.expect("they stop in good order");
+}
+
+#[tokio::test]
+async fn of_several_nodes_one_calls_and_another_goes_on() {
+    if !crate::postgres::is_asked_for() {
+        return;
+    }
+    let (folder, own) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
+    let first = Setup::default().start(folder.path()).await;
+    let second = Setup::default().start_beside(folder.path(), own.path()).await;
+    let hook = Hook::start().await;
+    first.subscribe("s", "Patient", &hook.channel()).await;
+    for number in 0..10 {
+        let node = if number % 2 == 0 { &first } else { &second };
+        node.put_patient(&format!("p{number}"), "Ash", true).await;
+    }
+    hook.taken(10).await;
+    eventually("both have come so far", async || {
+        let settled = async |world: &World| world.figures().await == (1, 0, 0);
+        settled(&first).await && settled(&second).await
+    })
+    .await;
+    let calls = |prefix: &str| hook.whats().iter().filter(|what| what.contains(prefix)).count();
+    assert_eq!(calls("/p"), 10, "each once: {:?}", hook.whats());
+    first.stop().await;
+    for number in 0..10 {
+        second.put_patient(&format!("q{number}"), "Elm", true).await;
+    }
+    eventually("the second goes on", async || {
+        (0..10).all(|number| calls(&format!("/q{number}/")) > 0)
+    })
+    .await;
+    second.stop().await;
 }
