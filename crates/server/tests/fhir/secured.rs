@@ -14,10 +14,12 @@ use pipehat_server::access::{
 };
 use pipehat_server::fhir::{FhirOptions, FhirService, SearchParameters};
 use pipehat_store::audit::AuditLog;
-use pipehat_store::datastore::{BodyKey, SqliteDatastore};
+use pipehat_store::datastore::BodyKey;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+use crate::harness::open_store;
 
 pub(crate) const ADMIN_TOKEN: &str = "open-sesame";
 
@@ -62,9 +64,7 @@ impl Secured {
         let path = |name: &str| folder.path().join(name);
         let parameters = Arc::new(SearchParameters::new(base.unwrap_or_default()));
         let key = BodyKey::new(1, [7; 32]);
-        let store =
-            SqliteDatastore::open(&path("datastore.sqlite"), key.clone(), parameters.rules());
-        let store = Arc::new(store.expect("the datastore opens"));
+        let store = open_store(folder.path(), parameters.rules());
         let log = AuditLog::open(&path("audit.sqlite"), key, [8; 32]).expect("the audit opens");
         let log = Arc::new(log);
         let register = Arc::new(ClientRegister::new(path("clients.json")));

@@ -16,7 +16,7 @@ use pipehat_server::fhir::{
     FhirOptions, Notice, Patience, Permission, Principal, Scope, Scopes, SearchParameters,
     Subscriber, SubscriptionOptions, Subscriptions, TokenAccess,
 };
-use pipehat_store::datastore::{BodyKey, Datastore, SqliteDatastore, Trigger};
+use pipehat_store::datastore::Trigger;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Server, TOKEN};
+use crate::harness::{Server, TOKEN, open_store};
 
 /// The longest wait for anything that must happen.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -67,17 +67,20 @@ impl Setup {
     }
 
     async fn start(self, folder: &Path) -> World {
+        self.start_beside(folder, folder).await
+    }
+
+    /// A node with a book of its own, on a datastore that others may share.
+    async fn start_beside(self, folder: &Path, own: &Path) -> World {
         let parameters = Arc::new(SearchParameters::new(""));
-        let path = folder.join("datastore.sqlite");
-        let datastore = SqliteDatastore::open(&path, BodyKey::new(1, [7; 32]), parameters.rules());
-        let datastore: Arc<dyn Datastore> = Arc::new(datastore.expect("the datastore opens"));
+        let datastore = open_store(folder, parameters.rules());
         let options = SubscriptionOptions {
             patience: self.patience,
             subscribers: self.subscribers,
             clients: self.clients,
             ..SubscriptionOptions::default()
         };
-        let book = folder.join("deliveries.sqlite");
+        let book = own.join("deliveries.sqlite");
         let subscriptions =
             Subscriptions::open(Arc::clone(&datastore), Arc::clone(&parameters), book, options);
         let subscriptions = subscriptions.await.expect("Subscriptions start");
@@ -793,4 +796,37 @@ async fn what_a_client_subscribed_to_ends_with_it() {
     let world = setup.start(folder.path()).await;
     eventually("two are active", async || world.figures().await.0 == 2).await;
     world.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_nodes_one_calls_and_another_goes_on() {
+    if !crate::postgres::is_asked_for() {
+        return;
+    }
+    let (folder, own) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
+    let first = Setup::default().start(folder.path()).await;
+    let second = Setup::default().start_beside(folder.path(), own.path()).await;
+    let hook = Hook::start().await;
+    first.subscribe("s", "Patient", &hook.channel()).await;
+    for number in 0..10 {
+        let node = if number % 2 == 0 { &first } else { &second };
+        node.put_patient(&format!("p{number}"), "Ash", true).await;
+    }
+    hook.taken(10).await;
+    eventually("both have come so far", async || {
+        let settled = async |world: &World| world.figures().await == (1, 0, 0);
+        settled(&first).await && settled(&second).await
+    })
+    .await;
+    let calls = |prefix: &str| hook.whats().iter().filter(|what| what.contains(prefix)).count();
+    assert_eq!(calls("/p"), 10, "each once: {:?}", hook.whats());
+    first.stop().await;
+    for number in 0..10 {
+        second.put_patient(&format!("q{number}"), "Elm", true).await;
+    }
+    eventually("the second goes on", async || {
+        (0..10).all(|number| calls(&format!("/q{number}/")) > 0)
+    })
+    .await;
+    second.stop().await;
 }

@@ -123,18 +123,43 @@ pub(super) async fn catalogue<S: Session>(
         .collect();
     if !missing.is_empty() && opened == Opened::ToWrite {
         let next = known.values().copied().max().unwrap_or(0);
-        for (number, (resource_type, code)) in (next.saturating_add(1)..).zip(missing) {
-            session
-                .execute(
-                    "INSERT INTO parameters (number, type, code) VALUES (?1, ?2, ?3)
-                     ON CONFLICT DO NOTHING",
-                    &[
-                        SqlValue::Integer(number),
-                        SqlValue::Text(resource_type),
-                        SqlValue::Text(code),
-                    ],
-                )
-                .await?;
+        let numbered = (next.saturating_add(1)..).zip(missing);
+        match session.dialect() {
+            Dialect::Sqlite => {
+                for (number, (resource_type, code)) in numbered {
+                    session
+                        .execute(
+                            "INSERT INTO parameters (number, type, code) VALUES (?1, ?2, ?3)
+                             ON CONFLICT DO NOTHING",
+                            &[
+                                SqlValue::Integer(number),
+                                SqlValue::Text(resource_type),
+                                SqlValue::Text(code),
+                            ],
+                        )
+                        .await?;
+                }
+            }
+            Dialect::Postgres => {
+                let (mut numbers, mut types, mut codes) = (vec![], vec![], vec![]);
+                for (number, (resource_type, code)) in numbered {
+                    numbers.push(number);
+                    types.push(resource_type);
+                    codes.push(code);
+                }
+                session
+                    .execute(
+                        "INSERT INTO parameters (number, type, code)
+                         SELECT * FROM unnest(?1::bigint[], ?2::text[], ?3::text[])
+                         ON CONFLICT DO NOTHING",
+                        &[
+                            SqlValue::Integers(numbers),
+                            SqlValue::Texts(types),
+                            SqlValue::Texts(codes),
+                        ],
+                    )
+                    .await?;
+            }
         }
         known = numbers(session).await?;
     }
