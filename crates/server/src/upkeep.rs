@@ -79,7 +79,7 @@ pub struct Imported {
 /// What was indexed anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reindexed {
-    /// How many resources.
+    /// How many resources; deleted ones have no index.
     pub resources: u64,
 }
 
@@ -123,8 +123,11 @@ pub struct VerifiedView {
     pub sound: bool,
     /// Whether everything is indexed by the search parameters in force; where it is not, the index is at fault.
     pub indexed: bool,
-    /// How many resources were looked at, deleted ones too.
+    /// How many resources that are there were looked at.
     pub resources: u64,
+    /// How many that were deleted.
+    #[serde(default)]
+    pub deleted: u64,
     /// How many versions.
     pub versions: u64,
     /// How much does not agree.
@@ -306,6 +309,7 @@ fn verified_view(verified: Verified, indexed: bool) -> VerifiedView {
         sound: indexed && verified.problems_all == 0,
         indexed,
         resources: verified.resources,
+        deleted: verified.deleted,
         versions: verified.versions,
         faults: verified.problems_all,
         found: verified.problems.into_iter().map(FaultView::from).collect(),

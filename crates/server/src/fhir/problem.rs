@@ -131,7 +131,9 @@ impl From<DatastoreError> for Problem {
                 "the server is stopping",
             )
             .with_header(http::header::RETRY_AFTER, "5"),
-            DatastoreError::Database(_) | DatastoreError::Damaged(_) => {
+            DatastoreError::Connect(_)
+            | DatastoreError::Database(_)
+            | DatastoreError::Damaged(_) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the datastore could not answer"

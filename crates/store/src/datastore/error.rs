@@ -19,6 +19,9 @@ pub enum DatastoreError {
     /// This is not built: the request asks for it, and could do without.
     #[error("{0}")]
     NotSupported(&'static str),
+    /// The database can't be connected to; why, and what to do, without the password.
+    #[error("{0}")]
+    Connect(String),
     /// The database does not answer, or answers with an error.
     #[error("the datastore's database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),

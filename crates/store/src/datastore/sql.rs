@@ -85,6 +85,9 @@ pub(super) enum SessionError {
     /// It took longer than it may.
     #[error("the statement took too long")]
     TooLong,
+    /// The database can't be connected to: why, and what to do.
+    #[error("{0}")]
+    Connect(String),
     /// The database failed.
     #[error("the database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -103,6 +106,7 @@ impl SessionError {
         match self {
             Self::Conflict => DatastoreError::Busy,
             Self::TooLong => DatastoreError::SearchTooLong { seconds },
+            Self::Connect(why) => DatastoreError::Connect(why),
             Self::Database(source) => DatastoreError::Database(source),
             Self::Damaged(source) => DatastoreError::Damaged(source),
         }

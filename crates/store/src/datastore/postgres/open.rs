@@ -8,6 +8,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{AsyncMessage, Config, NoTls};
 
+use super::connect;
 use super::session::{Keys, PostgresSession, State};
 use super::{Inner, PostgresLocation, STATEMENT_TIME_MAX};
 use crate::datastore::body::Seal;
@@ -52,7 +53,11 @@ pub(super) async fn open(
             "a schema's name is of lower case letters, digits and `_`, at most 40".into(),
         ));
     }
-    let mut config: Config = location.url.parse()?;
+    let mut config: Config = location
+        .url
+        .trim()
+        .parse()
+        .map_err(|_| SessionError::Connect(connect::NO_ADDRESS.to_owned()))?;
     // Compiling statements takes longer than running ours. Joins are written in the order in which the indexes lead
     // on; statistics of ours, where one column holds the values of all parameters, would mislead the planner.
     config.options(format!(
@@ -77,7 +82,10 @@ pub(super) async fn open(
     let [a, b, c, d, ..] = hash;
     let lock_class = i32::from_le_bytes([a, b, c, d]);
     let channel = format!("pipehat_{schema}");
-    let client = pool.get().await.map_err(|error| SessionError::Database(Box::new(error)))?;
+    let client = pool
+        .get()
+        .await
+        .map_err(|error| SessionError::Connect(connect::sentence(&config, &error)))?;
     let version =
         client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?;
     if version.try_get::<_, i32>(0)? < SERVER_VERSION_MIN {
