@@ -48,10 +48,13 @@ pub(super) fn sentence(config: &Config, error: &PoolError) -> String {
         ),
         None => match io_error(error) {
             Some(error) => format!(
-                "PostgreSQL at {at} can't be reached ({error}): see that it runs, and that the address is right {SECRET}"
+                "PostgreSQL at {at} can't be reached ({error}): see that it runs, or correct the address {SECRET}"
             ),
             None => {
-                format!("PostgreSQL at {at} can't be used ({error}): correct the address {SECRET}")
+                format!(
+                    "PostgreSQL at {at} can't be used ({}): correct the address {SECRET}",
+                    last(error)
+                )
             }
         },
     }
@@ -67,6 +70,15 @@ fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
         cause = error.source();
     }
     None
+}
+
+/// The cause behind all others: `password missing` rather than `invalid configuration`.
+fn last(error: &tokio_postgres::Error) -> String {
+    let mut last: &dyn Error = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
 
 fn place(config: &Config) -> String {
