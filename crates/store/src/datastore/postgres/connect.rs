@@ -10,10 +10,6 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 
-/// The text is no address of a database.
-pub(super) const NO_ADDRESS: &str = "the secret that `datastore: { store: … }` names is no address of a PostgreSQL \
-     database: it is to hold `postgres://user:password@host/database`";
-
 const SECRET: &str = "in the secret that `datastore: { store: … }` names";
 
 /// Why there is no connection, and what to do.
