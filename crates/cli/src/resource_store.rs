@@ -34,12 +34,11 @@ impl ResourceStore {
         purpose: OfflineUse,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
-        let loaded = Project::load(project, &ProcessEnvironment, &ProcessEnvironment);
-        let settings = loaded.project.as_ref().map(|project| project.settings.clone());
-        let data = data.directory(project, &settings.unwrap_or_default());
+        let data = data.find_in(project)?;
         if let Some(admin) = running(&data)? {
             return Ok(Self::Running(admin));
         }
+        let loaded = Project::load(project, &ProcessEnvironment, &ProcessEnvironment);
         let Some(loaded_project) = loaded.project else {
             must_exist(project)?;
             show(&loaded.diagnostics, terminal);

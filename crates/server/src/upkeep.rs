@@ -130,7 +130,7 @@ pub struct Imported {
 /// What was indexed anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reindexed {
-    /// How many resources.
+    /// How many resources; deleted ones have no index.
     pub resources: u64,
 }
 
@@ -174,8 +174,11 @@ pub struct VerifiedView {
     pub sound: bool,
     /// Whether everything is indexed by the search parameters in force; where it is not, the index is at fault.
     pub indexed: bool,
-    /// How many resources were looked at, deleted ones too.
+    /// How many resources that are there were looked at.
     pub resources: u64,
+    /// How many that were deleted.
+    #[serde(default)]
+    pub deleted: u64,
     /// How many versions.
     pub versions: u64,
     /// How many records of the audit.
@@ -375,6 +378,7 @@ fn verified_view(verified: Verified, indexed: bool) -> VerifiedView {
         sound: indexed && verified.problems_all == 0,
         indexed,
         resources: verified.resources,
+        deleted: verified.deleted,
         versions: verified.versions,
         audit_records: 0,
         faults: verified.problems_all,

@@ -292,9 +292,9 @@ impl Verify {
                 (false, 0) => terminal.paint(Tone::Bad, "not indexed"),
                 (false, faults) => terminal.paint(Tone::Bad, format!("{faults} do not agree")),
             };
-            let (all, versions) = (resources(verified.resources), verified.versions);
+            let all = counts(verified.resources, verified.deleted, verified.versions);
             let records = verified.audit_records;
-            writeln!(output, "{all}, {versions} versions, {records} records of the audit: {verdict}")
+            writeln!(output, "{all}, {records} records of the audit: {verdict}")
         })?;
         Ok(exit)
     }
@@ -329,8 +329,16 @@ fn table(statistics: &StatisticsView) -> String {
         ));
     }
     let (bytes, newest) = (size(statistics.bytes), statistics.newest_change);
-    text.push_str(&format!("{bytes}, change {newest}\n"));
+    let all = counts(statistics.resources, statistics.deleted, statistics.versions);
+    text.push_str(&format!("{all}\n{bytes}, change {newest}\n"));
     text
+}
+
+/// What `stats` and `verify` say alike.
+fn counts(there: u64, deleted: u64, versions: u64) -> String {
+    let versions =
+        if versions == 1 { "1 version".to_owned() } else { format!("{versions} versions") };
+    format!("{}, {deleted} deleted, {versions}", resources(there))
 }
 
 fn resources(count: u64) -> String {
@@ -387,6 +395,7 @@ mod tests {
 Basic                7          1      12000
 Observation       8000          1      12000
 in all            8007          2      24000
+8007 resources, 2 deleted, 24000 versions
 2.0 KiB, change 24000
 ";
         assert_eq!(table(&statistics), expected);

@@ -105,7 +105,11 @@ fn resources_go_from_a_running_datastore_into_a_stopped_one_and_back() {
         let statistics = asked(project, &["stats", "--json"]);
         assert_eq!(statistics["types"], running["types"]);
         assert_eq!(statistics["indexed"], true);
-        assert_eq!(asked(project, &["verify", "--json"])["sound"], true);
+        let verified = asked(project, &["verify", "--json"]);
+        assert_eq!(verified["sound"], true);
+        for count in ["resources", "deleted", "versions"] {
+            assert_eq!(verified[count], statistics[count], "{count}");
+        }
         let patients = check(&datastore(project, &["export", "--type", "Patient"]), 0);
         assert_eq!(patients.lines().count(), PATIENTS);
         assert!(patients.lines().all(|line| line.contains(r#""resourceType":"Patient""#)));

@@ -56,9 +56,15 @@ pub enum RegisterError {
     Unknown(String),
     /// Several clients have the name.
     #[error(
-        "several clients are called `{0}`: name the one you mean by its id, which `pipehat client list` shows"
+        "several clients are called `{name}`: name the one you mean by its id, {}; `pipehat client list` says more",
+        ids.join(" or ")
     )]
-    Ambiguous(String),
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Their ids.
+        ids: Vec<String>,
+    },
     /// It was revoked.
     #[error("the client `{0}` was revoked; add a new one")]
     Revoked(String),
@@ -286,15 +292,18 @@ fn find<'a>(clients: &'a mut [Client], named: &str) -> Result<&'a mut Client, Re
     let position = match by_id {
         Some(position) => position,
         None => {
-            let mut called = clients
+            let called: Vec<(usize, &Client)> = clients
                 .iter()
                 .enumerate()
                 .filter(|(_, client)| client.name == named && client.is_active())
-                .map(|(position, _)| position);
-            match (called.next(), called.next()) {
-                (Some(position), None) => position,
-                (Some(_), Some(_)) => return Err(RegisterError::Ambiguous(named.to_owned())),
-                (None, _) => return Err(RegisterError::Unknown(named.to_owned())),
+                .collect();
+            match called.as_slice() {
+                [] => return Err(RegisterError::Unknown(named.to_owned())),
+                [(position, _)] => *position,
+                several => {
+                    let ids = several.iter().map(|(_, client)| client.id.clone()).collect();
+                    return Err(RegisterError::Ambiguous { name: named.to_owned(), ids });
+                }
             }
         }
     };
@@ -498,9 +507,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = ClientFile::new(folder.path().join("clients.json"));
         let add = |name: &str, list: &str| file.add(name, scopes(list), None, NOW);
-        add("twin", "system/*.*").unwrap();
-        add("twin", "system/*.*").unwrap();
-        assert!(matches!(file.revoke("twin", NOW), Err(RegisterError::Ambiguous(_))));
+        let first = add("twin", "system/*.*").unwrap().client.id;
+        let second = add("twin", "system/*.*").unwrap().client.id;
+        let told = file.revoke("twin", NOW).unwrap_err().to_string();
+        assert!(told.contains(&first) && told.contains(&second), "{told}");
+        file.revoke(&first, NOW).unwrap();
+        assert_eq!(file.revoke("twin", NOW).unwrap().id, second);
         assert!(matches!(add("", "system/*.*"), Err(RegisterError::Name)));
         assert!(matches!(add("a\nb", "system/*.*"), Err(RegisterError::Name)));
         assert!(matches!(

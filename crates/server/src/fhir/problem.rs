@@ -139,7 +139,8 @@ impl From<DatastoreError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, IssueCode::Transient, error.to_string())
                     .with_header(http::header::RETRY_AFTER, "5")
             }
-            DatastoreError::Database(_)
+            DatastoreError::Connect(_)
+            | DatastoreError::Database(_)
             | DatastoreError::Damaged(_)
             | DatastoreError::Location(_) => {
                 tracing::error!(

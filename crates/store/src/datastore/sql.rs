@@ -85,6 +85,9 @@ pub(super) enum SessionError {
     /// It took longer than it may.
     #[error("the statement took too long")]
     TooLong,
+    /// The database can't be connected to: why, and what to do.
+    #[error("{0}")]
+    Connect(String),
     /// The database can't be reached, or went away; what was under way is undone.
     #[error("the database can't be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -120,6 +123,7 @@ impl SessionError {
         match self {
             Self::Conflict => DatastoreError::Busy,
             Self::TooLong => DatastoreError::SearchTooLong { seconds },
+            Self::Connect(why) => DatastoreError::Connect(why),
             Self::Unavailable(source) => DatastoreError::Unavailable(source),
             Self::Uncertain(source) => DatastoreError::Uncertain(source),
             Self::Location(problem) => DatastoreError::Location(problem),

@@ -5,6 +5,7 @@
 
 mod address;
 mod combine;
+mod connect;
 mod open;
 mod reads;
 mod session;
@@ -31,7 +32,7 @@ use super::interaction::{
     Applied, ChangeNumber, Group, GroupRefusal, HistoryQuery, Outcome, Refusal, ResourceKey,
     SearchPage, SearchRequest, StoredVersion,
 };
-use super::maintenance::{self, Progress, Resources, Statistics, Told, Verified};
+use super::maintenance::{self, Passed, Progress, Resources, Statistics, Told, Verified};
 use super::rules::Rules;
 use super::sql::{Lock, Session, SessionError};
 use super::{Answer, Datastore, labels, read, search};
@@ -485,11 +486,11 @@ impl Datastore for PostgresDatastore {
                 Ok((maintenance::resources_all(session, types).await?, from))
             });
             let (all, from) = begin.await?;
-            let (mut done, mut next) = (0u64, Some(from));
+            let (mut done, mut indexed, mut next) = (0u64, 0u64, Some(from));
             while let Some(after) = next {
-                let batch: Answer<'_, (u64, Option<u64>)> = writing!(self, session => async {
+                let batch: Answer<'_, (Passed, Option<u64>)> = writing!(self, session => async {
                     let core = &self.inner.core;
-                    let (count, next) =
+                    let (passed, next) =
                         maintenance::reindex(session, core, catalogue, types, after).await?;
                     if types.is_empty() {
                         let reached = next.unwrap_or(0);
@@ -498,14 +499,15 @@ impl Datastore for PostgresDatastore {
                             maintenance::set_indexed_by(session, by).await?;
                         }
                     }
-                    Ok((count, next))
+                    Ok((passed, next))
                 });
-                let (count, following) = batch.await?;
-                done = done.saturating_add(count);
+                let (passed, following) = batch.await?;
+                done = done.saturating_add(passed.all);
+                indexed = indexed.saturating_add(passed.indexed);
                 next = following;
                 told(Progress { done, all });
             }
-            Ok(done)
+            Ok(indexed)
         })
     }
 
@@ -547,7 +549,7 @@ impl Datastore for PostgresDatastore {
                 let (found, following) = batch.await?;
                 verified.add(found);
                 next = following;
-                told(Progress { done: verified.resources, all });
+                told(Progress { done: verified.done(), all });
             }
             Ok(verified)
         })

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::{AsyncMessage, Config};
 
 use super::address;
+use super::connect;
 use super::session::{Keys, PostgresSession, State};
 use super::tls::Tls;
 use super::{Inner, PostgresLocation, STATEMENT_TIME_MAX};
@@ -92,7 +93,10 @@ pub(super) async fn open(
     let [a, b, c, d, ..] = hash;
     let lock_class = i32::from_le_bytes([a, b, c, d]);
     let channel = format!("pipehat_{schema}");
-    let client = pool.get().await.map_err(pool_error)?;
+    let client = pool
+        .get()
+        .await
+        .map_err(|error| SessionError::Connect(connect::sentence(&config, &error)))?;
     let version =
         client.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?;
     if version.try_get::<_, i32>(0)? < SERVER_VERSION_MIN {

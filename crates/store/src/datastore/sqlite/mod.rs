@@ -247,12 +247,12 @@ impl Datastore for SqliteDatastore {
                 Ok((ready(maintenance::resources_all(session, &owned))?, from))
             };
             let (all, from) = self.readers.read(begin).await?;
-            let (mut done, mut next) = (0u64, Some(from));
+            let (mut done, mut indexed, mut next) = (0u64, 0u64, Some(from));
             while let Some(after) = next {
                 let (core, catalogue) = (Arc::clone(&self.core), Arc::clone(&catalogue));
                 let (types, by) = (types.to_vec(), fingerprint.clone());
                 let batch = move |session: &mut SqliteSession<'_>| {
-                    let (count, next) =
+                    let (passed, next) =
                         ready(maintenance::reindex(session, &core, &catalogue, &types, after))?;
                     if types.is_empty() {
                         ready(maintenance::set_reindexed_to(session, &by, next.unwrap_or(0)))?;
@@ -260,14 +260,15 @@ impl Datastore for SqliteDatastore {
                             ready(maintenance::set_indexed_by(session, &by))?;
                         }
                     }
-                    Ok((count, next))
+                    Ok((passed, next))
                 };
-                let (count, following) = self.writer.task(batch).await?;
-                done = done.saturating_add(count);
+                let (passed, following) = self.writer.task(batch).await?;
+                done = done.saturating_add(passed.all);
+                indexed = indexed.saturating_add(passed.indexed);
                 next = following;
                 told(Progress { done, all });
             }
-            Ok(done)
+            Ok(indexed)
         })
     }
 
@@ -293,7 +294,11 @@ impl Datastore for SqliteDatastore {
     }
 
     fn statistics(&self) -> Answer<'_, Statistics> {
-        Box::pin(self.readers.read(|session| ready(maintenance::statistics(session))))
+        Box::pin(async move {
+            let counted = self.readers.read(|session| ready(maintenance::statistics(session)));
+            // What is in its log counts, too, until it is written back.
+            Ok(Statistics { bytes: self.readers.disk_bytes(), ..counted.await? })
+        })
     }
 
     fn verify<'a>(&'a self, told: Told<'a>) -> Answer<'a, Verified> {
@@ -313,7 +318,7 @@ impl Datastore for SqliteDatastore {
                 let (found, following) = self.readers.read_long(batch).await?;
                 verified.add(found);
                 next = following;
-                told(Progress { done: verified.resources, all });
+                told(Progress { done: verified.done(), all });
             }
             Ok(verified)
         })
