@@ -35,7 +35,7 @@ pub(crate) enum AdminError {
     )]
     NotRunning { data: String },
     #[error(
-        "no Pipehat runs on {data}: the one that did ended without a word (nothing listens at {url}); start \
+        "no Pipehat runs on {data}: the one that did ended without a word (it is no longer at {url}); start \
          it with `pipehat up`, nothing that was acknowledged is lost"
     )]
     Gone { data: String, url: String },
@@ -58,8 +58,8 @@ pub(crate) enum AdminError {
     },
 }
 
-/// Where the admin API of the Pipehat that runs on this data is, and its token.
-pub(crate) fn access(data: &DataDirectory) -> Result<AdminAccess, Failure> {
+/// Where the admin API of the Pipehat that runs on this data is, and its token; as one that was killed left it, too.
+fn access(data: &DataDirectory) -> Result<AdminAccess, Failure> {
     data.read_admin().map_err(Failure::could_not)?.ok_or_else(|| {
         Failure::could_not(AdminError::NotRunning { data: data.root().display().to_string() })
     })
@@ -68,6 +68,14 @@ pub(crate) fn access(data: &DataDirectory) -> Result<AdminAccess, Failure> {
 /// Whether it answered, and said no.
 pub(crate) fn is_refusal(failure: &Failure) -> bool {
     matches!(failure.cause(), Some(AdminError::Refused { .. }))
+}
+
+/// The code of an error that the admin API answered with.
+pub(crate) fn code(failure: &Failure) -> Option<&str> {
+    match failure.cause() {
+        Some(AdminError::Refused { error }) => Some(&error.code),
+        _ => None,
+    }
 }
 
 impl Admin {
@@ -86,6 +94,22 @@ impl Admin {
             .build()
             .map_err(Failure::could_not)?;
         Ok(Self { access, data: data.root().display().to_string(), client, runtime })
+    }
+
+    /// Where it is, and its token.
+    pub(crate) fn access(&self) -> &AdminAccess {
+        &self.access
+    }
+
+    /// Makes sure that it is the one that left its address: it answers, and knows its token.
+    pub(crate) fn must_answer(&self) -> Result<(), Failure> {
+        match self.get_bytes("/api/v1/status") {
+            Err(failure) if is_refusal(&failure) => Err(Failure::could_not(AdminError::Gone {
+                data: self.data.clone(),
+                url: self.access.url.clone(),
+            })),
+            answered => answered.map(drop),
+        }
     }
 
     /// Whether it answers at all.

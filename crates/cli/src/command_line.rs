@@ -20,9 +20,15 @@ Exit codes:
   2  the command line makes no sense
   3  it could not be done: a file, the network, input that is not HL7
 
+With --json an error is a line of JSON on standard error, too: `error` with its
+`message`, the `exit` code, and a `code` where the admin API gave one.
+
 Environment:
-  NO_COLOR     no colour, whatever the terminal
-  PIPEHAT_LOG  what to log to standard error: `info`, `pipehat_engine=debug`
+  NO_COLOR          no colour, whatever the terminal
+  PIPEHAT_LOG       what to log to standard error: `info`, `pipehat_engine=debug`
+  PIPEHAT_DATA      the data directory, where --data does not say it
+  PIPEHAT_KEY_FILE  the key file, where --key-file does not say it
+  PIPEHAT_HTTP      where `up` listens, where --http does not say it
 
 `pipehat COMMAND --help` shows a command's options with examples.";
 
@@ -161,9 +167,11 @@ impl Command {
 }
 
 impl CommandLine {
-    /// Reads the process's arguments.
-    pub(crate) fn try_parse_grouped() -> Result<Self, clap::Error> {
-        Self::from_arg_matches(&Self::grouped().try_get_matches()?)
+    /// Reads the process's arguments; and whether JSON is asked for.
+    pub(crate) fn try_parse_grouped() -> Result<(Self, bool), clap::Error> {
+        let matches = Self::grouped().try_get_matches()?;
+        let json = has_json(&matches);
+        Ok((Self::from_arg_matches(&matches)?, json))
     }
 
     /// The command with its help in groups.
@@ -172,6 +180,29 @@ impl CommandLine {
         let template = help_template(&command);
         command.help_template(template)
     }
+}
+
+/// Whether the command has an option `--json`, and it is set.
+fn has_json(matches: &clap::ArgMatches) -> bool {
+    let own = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or_default();
+    own || matches.subcommand().is_some_and(|(_, matches)| has_json(matches))
+}
+
+/// Whether JSON is asked for on a command line that can't be read.
+pub(crate) fn asks_for_json() -> bool {
+    std::env::args_os()
+        .skip(1)
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json")
+}
+
+/// What is wrong with a command line, without `error:` before it, usage and hints.
+pub(crate) fn what_is_wrong(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let text = text.split("\n\nUsage:").next().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ")
 }
 
 /// The command with the paragraphs of its help, and of its subcommands', wrapped to the terminal.

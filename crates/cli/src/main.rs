@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 mod admin;
 mod command_line;
 mod commands;
@@ -26,7 +28,7 @@ mod tls;
 
 use command_line::CommandLine;
 use exit::Exit;
-use terminal::Terminal;
+use terminal::{ColorWhen, Terminal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,15 +39,21 @@ fn main() -> ExitCode {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a defect of Pipehat: please report this place");
     }));
-    let command_line = match CommandLine::try_parse_grouped() {
-        Ok(command_line) => command_line,
+    let (command_line, json) = match CommandLine::try_parse_grouped() {
+        Ok(read) => read,
+        Err(error) if error.use_stderr() && command_line::asks_for_json() => {
+            let terminal = Terminal::new(ColorWhen::Never, false, true);
+            let message = command_line::what_is_wrong(&error);
+            terminal.error_object(json!({ "message": message, "exit": Exit::Usage as u8 }));
+            return Exit::Usage.into();
+        }
         Err(error) => {
             // Help and version are errors to clap; writing them fails only where nobody reads them.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
         }
     };
-    let terminal = Terminal::new(command_line.color, command_line.quiet);
+    let terminal = Terminal::new(command_line.color, command_line.quiet, json);
     if !command_line.command.keeps_its_own_log()
         && let Err(error) = log::to_standard_error(&terminal)
     {
@@ -55,8 +63,16 @@ fn main() -> ExitCode {
     match command_line.command.run(&terminal) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            if let Some(message) = failure.message() {
-                terminal.error(message);
+            match failure.message() {
+                Some(message) if json => {
+                    let exit = failure.exit() as u8;
+                    terminal.error_object(match admin::code(&failure) {
+                        Some(code) => json!({ "message": message, "code": code, "exit": exit }),
+                        None => json!({ "message": message, "exit": exit }),
+                    });
+                }
+                Some(message) => terminal.error(message),
+                None => {}
             }
             failure.exit().into()
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 use indicatif::ProgressBar;
 use pipehat_engine::project::Project;
 use pipehat_server::{
-    DataDirectory, Imported, OfflineDatastore, ProcessEnvironment, Reindexed, StatisticsView,
-    UpkeepLine, UpkeepProgress, VerifiedView, WhenMissing,
+    DataDirectory, Imported, OfflineDatastore, OfflineUse, ProcessEnvironment, Reindexed,
+    StatisticsView, UpkeepLine, UpkeepProgress, VerifiedView,
 };
 
 use crate::admin::Admin;
@@ -31,15 +31,14 @@ impl ResourceStore {
     pub(crate) fn open(
         project: &Path,
         data: &DataArguments,
-        when_missing: WhenMissing,
+        purpose: OfflineUse,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
-        let loaded = Project::load(project, &ProcessEnvironment, &ProcessEnvironment);
-        let settings = loaded.project.as_ref().map(|project| project.settings.clone());
-        let data = data.directory(project, &settings.unwrap_or_default());
+        let data = data.find_in(project)?;
         if let Some(admin) = running(&data)? {
             return Ok(Self::Running(admin));
         }
+        let loaded = Project::load(project, &ProcessEnvironment, &ProcessEnvironment);
         let Some(loaded_project) = loaded.project else {
             must_exist(project)?;
             show(&loaded.diagnostics, terminal);
@@ -54,7 +53,7 @@ impl ResourceStore {
             .enable_all()
             .build()
             .map_err(Failure::could_not)?;
-        let opened = OfflineDatastore::open(&loaded_project, &data, when_missing);
+        let opened = OfflineDatastore::open(&loaded_project, &data, purpose);
         let datastore = runtime.block_on(opened).map_err(Failure::could_not)?;
         Ok(Self::Stopped { datastore, runtime })
     }

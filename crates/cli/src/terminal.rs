@@ -58,11 +58,12 @@ pub(crate) struct Terminal {
     error_colour: bool,
     error_is_terminal: bool,
     quiet: bool,
+    json: bool,
 }
 
 impl Terminal {
-    /// Looks at the environment once.
-    pub(crate) fn new(color: ColorWhen, quiet: bool) -> Self {
+    /// Looks at the environment once. With `json`, a program reads what the command says, errors too.
+    pub(crate) fn new(color: ColorWhen, quiet: bool, json: bool) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let colour = |is_terminal: bool| match color {
@@ -77,7 +78,13 @@ impl Terminal {
             error_colour: colour(error),
             error_is_terminal: error,
             quiet,
+            json,
         }
+    }
+
+    /// Whether a program reads what the command says.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.json
     }
 
     /// Whether a person looks at standard output.
@@ -135,6 +142,11 @@ impl Terminal {
     /// Why the command stopped.
     pub(crate) fn error(&self, text: impl Display) {
         let _ = writeln!(io::stderr(), "{} {text}", paint(self.error_colour, Tone::Bad, "error:"));
+    }
+
+    /// Why the command stopped, for a program: a line of JSON on standard error.
+    pub(crate) fn error_object(&self, error: serde_json::Value) {
+        let _ = writeln!(io::stderr(), "{}", serde_json::json!({ "error": error }));
     }
 
     /// Writes results to standard output, buffered, flushed at the end.

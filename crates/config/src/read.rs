@@ -306,7 +306,7 @@ impl Node {
         let message = format!("expected a list, found {}", self.value.kind());
         let help = match &self.value {
             Value::Scalar(scalar) if !scalar.is_substituted() && is_short_word(scalar.text()) => {
-                format!("a list of one is written in brackets: `[{}]`", scalar.text())
+                format!("a list of one is written in brackets: `[{}]`", as_element(scalar.text()))
             }
             Value::Null => {
                 "write `[]` for an empty list, or lines that begin with `- ` below it".to_owned()
@@ -411,6 +411,25 @@ fn is_short_word(text: &str) -> bool {
         && !text.contains(['\n', ',', '[', ']', '{', '}', '#'])
 }
 
+/// A text as it stands in a list in brackets: in quotes where YAML would take it for something else.
+fn as_element(text: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "_-./+()".contains(character);
+    let begins = text.starts_with(|first: char| first.is_alphanumeric() || "_./+(".contains(first));
+    let is_url = text.split_once("://").is_some_and(|(scheme, rest)| {
+        scheme.chars().all(char::is_alphanumeric)
+            && !rest.is_empty()
+            && !rest.ends_with(':')
+            && rest.chars().all(|character| plain(character) || character == ':')
+    });
+    if begins && (is_url || text.chars().all(|character| plain(character) || character == ' ')) {
+        return text.to_owned();
+    }
+    if text.contains(['"', '\\']) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    format!("\"{text}\"")
+}
+
 fn expected_found(scalar: &Scalar, expected: &str) -> String {
     if scalar.is_substituted() {
         format!("the value put in here is not {expected}")
@@ -430,5 +449,38 @@ pub(crate) fn listed(words: &[&str]) -> String {
         None => "nothing".to_owned(),
         Some((last, [])) => last.clone(),
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_element;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(as_element(text), expected);
+        let file = crate::SourceFile::new("test", format!("[{expected}]"));
+        let mut diagnostics = crate::Diagnostics::new();
+        let node = crate::Node::parse(&file, &mut diagnostics).unwrap();
+        let elements = node.list(&mut diagnostics).unwrap();
+        assert_eq!(elements.len(), 1);
+        assert_eq!(elements[0].as_scalar().map(|scalar| scalar.text()), Some(text));
+    }
+
+    #[test]
+    fn what_is_proposed_as_an_element_is_yaml_for_it() {
+        check("ADT", "ADT");
+        check("10.0.0.1", "10.0.0.1");
+        check("two words", "two words");
+        check("https://app.example.org", "https://app.example.org");
+        check("http://127.0.0.1:80", "http://127.0.0.1:80");
+        check("*", "\"*\"");
+        check("*.example.org", "\"*.example.org\"");
+        check("@x", "\"@x\"");
+        check("a: b", "\"a: b\"");
+        check("- x", "\"- x\"");
+        check("it's", "\"it's\"");
+        check("say \"it's\"", "'say \"it''s\"'");
+        check("a\\b", "'a\\b'");
     }
 }

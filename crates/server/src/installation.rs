@@ -201,6 +201,11 @@ impl DataDirectory {
         }
     }
 
+    /// Whether it is a data directory: a Pipehat ran on it, or a client was added.
+    pub fn is_in_use(&self) -> bool {
+        self.clients().exists() || self.root.join("installation.json").exists()
+    }
+
     /// Whether messages were ever kept here.
     pub fn has_journal(&self) -> bool {
         fs::read_dir(self.journal()).is_ok_and(|mut entries| {

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::root_of;
 use crate::api::{self, AdminAccess};
 use crate::datastore::{DatastoreKeys, NodeDatastore, OpenDatastoreError};
 use crate::fhir::Subscriptions;
@@ -197,8 +198,11 @@ impl Node {
             stop: CancellationToken::new(),
             local_fhir,
         });
+        let datastore_settings = project.settings.datastore.as_ref();
+        let base = datastore_settings.and_then(|settings| settings.base.as_deref());
         let access = AdminAccess {
             url: format!("http://{address}"),
+            public_url: base.map(|base| root_of(base).to_owned()),
             token: shared.token.clone(),
             process: std::process::id(),
         };
@@ -215,7 +219,7 @@ impl Node {
         if let Some(datastore) = datastore {
             let subscriptions = Arc::clone(&datastore.subscriptions);
             tasks.push(tokio::spawn(subscriptions.run(shared.stop.clone())));
-            tasks.push(tokio::spawn(datastore.follow_parameters(shared.stop.clone())));
+            tasks.push(tokio::spawn(datastore.follow(shared.stop.clone())));
         }
         let engine = Arc::clone(&shared.engine);
         tasks.push(tokio::spawn(async move { engine.keep_books().await }));
@@ -346,8 +350,7 @@ pub(crate) fn datastore_keys(
 }
 
 async fn listen(project: &Project, asked: Option<SocketAddr>) -> Result<TcpListener, NodeError> {
-    let configured =
-        project.settings.http.listen.as_ref().and_then(|address| address.socket_address());
+    let configured = project.settings.http.listen;
     let address = asked.or(configured).unwrap_or(LISTEN);
     if !address.ip().is_loopback() {
         return Err(NodeError::NotLoopback { address });

@@ -6,7 +6,7 @@ use pipehat_engine::project::Project;
 use pipehat_server::ProcessEnvironment;
 use serde_json::json;
 
-use super::project::{must_exist, show};
+use super::project::{must_exist, records, show};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Terminal, Tone};
 
@@ -38,23 +38,6 @@ impl Arguments {
         let loaded = Project::load(&self.directory, &ProcessEnvironment, &ProcessEnvironment);
         let exit = if loaded.project.is_some() { Exit::Ok } else { Exit::NotSo };
         if self.json {
-            let diagnostics: Vec<_> = loaded
-                .diagnostics
-                .records()
-                .into_iter()
-                .map(|record| {
-                    json!({
-                        "severity": record.severity,
-                        "code": record.code,
-                        "file": record.file,
-                        "line": record.line,
-                        "column": record.column,
-                        "message": record.message,
-                        "suggestion": record.suggestion,
-                        "help": record.help,
-                    })
-                })
-                .collect();
             let channels: Vec<_> = loaded
                 .project
                 .iter()
@@ -66,7 +49,7 @@ impl Arguments {
             let result = json!({
                 "ok": loaded.project.is_some(),
                 "channels": channels,
-                "diagnostics": diagnostics,
+                "diagnostics": records(&loaded.diagnostics),
             });
             terminal.write(|output| writeln!(output, "{result:#}"))?;
             return Ok(exit);

@@ -4,6 +4,7 @@
 //! change at its next request.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -13,12 +14,13 @@ use pipehat_server::access::{
 };
 use pipehat_server::{DataDirectory, ProcessEnvironment};
 
-use super::project::DataArguments;
+use super::project::{DataArguments, configured_data, is_project};
+use super::up::http_variable;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Terminal, Tone, visible};
 
 /// Where the API listens when nothing says otherwise.
-const LISTEN: &str = "127.0.0.1:8103";
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8103);
 
 /// A key set has some kilobytes.
 const KEYS_BYTES_MAX: u64 = 1024 * 1024;
@@ -45,6 +47,10 @@ Examples:
 A scope is `system/TYPE.INTERACTIONS`: a resource type or `*`, and a part of `cruds` (create, read, update,
 delete, search) or `read`, `write`, `*`. Search parameters behind `?` narrow it to resources that meet
 them: for reads, searches, histories and what is written, before and after.
+
+Clients may be added before the first `pipehat up`. A data directory that is not there yet is made, and said to
+be, where --data or PIPEHAT_DATA names it, or the project does. The token_url is where the running Pipehat is,
+or where the project in --project, beside the data or in this folder has it; behind a proxy, what its `base` says.
 
 The secret is shown once and kept nowhere: put it where the client reads its secrets.";
 
@@ -83,7 +89,7 @@ enum Action {
         json: bool,
 
         #[command(flatten)]
-        data: DataArguments,
+        place: Place,
     },
     /// Let a client in no longer, from this moment
     Revoke {
@@ -92,7 +98,7 @@ enum Action {
         client: String,
 
         #[command(flatten)]
-        data: DataArguments,
+        place: Place,
     },
     /// Give a client a new secret; the old one and its tokens open nothing any more
     Rotate {
@@ -116,6 +122,17 @@ struct WithKeys {
     json: bool,
 
     #[command(flatten)]
+    place: Place,
+}
+
+/// Where the clients stand.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The project directory [default: the one beside the data, or this folder]
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+
+    #[command(flatten)]
     data: DataArguments,
 }
 
@@ -125,20 +142,26 @@ impl Arguments {
             Action::Add { name, scopes, more } => {
                 let scopes = scopes_of(&scopes)?;
                 let keys = more.keys()?;
-                let data = more.data.find();
-                data.create().map_err(Failure::could_not)?;
+                let data = more.place.data_to_add_to(terminal)?;
                 let file = ClientFile::new(data.clients());
+                let others = file.list().map_err(Failure::could_not)?;
                 let added = file.add(&name, scopes, keys, &now()).map_err(Failure::could_not)?;
-                show(&added, &token_url(&data), more.json, terminal)?;
+                if others.iter().any(|other| other.name == name && other.is_active()) {
+                    terminal.warn(format_args!(
+                        "another client is called `{}`, too: `revoke` and `rotate` will need their ids",
+                        visible(&name)
+                    ));
+                }
+                show(&added, &more.place.token_url(&data)?, more.json, terminal)?;
             }
-            Action::List { all, json, data } => {
-                let file = ClientFile::new(data.find().clients());
+            Action::List { all, json, place } => {
+                let file = ClientFile::new(place.data_in_use()?.clients());
                 let mut clients = file.list().map_err(Failure::could_not)?;
                 clients.retain(|client| all || client.is_active());
                 list(&clients, json, terminal)?;
             }
-            Action::Revoke { client, data } => {
-                let file = ClientFile::new(data.find().clients());
+            Action::Revoke { client, place } => {
+                let file = ClientFile::new(place.data_in_use()?.clients());
                 let revoked = file.revoke(&client, &now()).map_err(Failure::could_not)?;
                 terminal.note(format_args!(
                     "{} ({}) is revoked: neither its credentials nor its tokens open anything",
@@ -148,13 +171,94 @@ impl Arguments {
             }
             Action::Rotate { client, more } => {
                 let keys = more.keys()?;
-                let data = more.data.find();
+                let data = more.place.data_in_use()?;
                 let file = ClientFile::new(data.clients());
                 let rotated = file.rotate(&client, keys).map_err(Failure::could_not)?;
-                show(&rotated, &token_url(&data), more.json, terminal)?;
+                show(&rotated, &more.place.token_url(&data)?, more.json, terminal)?;
             }
         }
         Ok(Exit::Ok)
+    }
+}
+
+impl Place {
+    fn project(&self) -> &Path {
+        self.project.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// A data directory that is one.
+    fn data_in_use(&self) -> Result<DataDirectory, Failure> {
+        let data = self.data.find_in(self.project())?;
+        if data.is_in_use() {
+            return Ok(data);
+        }
+        Err(Failure::could_not(format!(
+            "{} is no data directory of a Pipehat (it has neither clients.json nor installation.json): name the one \
+             you mean with --data",
+            data.root().display()
+        )))
+    }
+
+    /// The data directory that a client is to be added to; made where it is not there and was named.
+    fn data_to_add_to(&self, terminal: &Terminal) -> Result<DataDirectory, Failure> {
+        let data = self.data.find_in(self.project())?;
+        let root = data.root().display();
+        if !data.is_in_use() && self.data.named().is_none() && !is_project(self.project()) {
+            return Err(Failure::could_not(format!(
+                "there is no project in {}, and {root} is no data directory of a Pipehat: name the project's folder \
+                 with --project, or the data directory with --data",
+                self.project().display()
+            )));
+        }
+        let (is_there, has_clients) = (data.root().exists(), data.clients().exists());
+        data.create().map_err(Failure::could_not)?;
+        if !is_there {
+            let named =
+                if self.data.named().is_some() { format!(" --data {root}") } else { String::new() };
+            terminal.note(format_args!(
+                "made the data directory {root}, which was not there; `pipehat up{named}` runs on it"
+            ));
+        } else if !has_clients {
+            terminal.note(format_args!("the first client of {root}: made its clients.json"));
+        }
+        Ok(data)
+    }
+
+    /// Where clients sign in: at the Pipehat that runs on this data, or as the project says.
+    fn token_url(&self, data: &DataDirectory) -> Result<String, Failure> {
+        let root = match data.read_admin().ok().flatten() {
+            Some(running) => running.public_url.unwrap_or(running.url),
+            None => {
+                let settings = self.settings_for(data);
+                match settings.datastore.as_ref().and_then(|datastore| datastore.base.as_deref()) {
+                    Some(base) => root_of(base).to_owned(),
+                    None => {
+                        let listen = http_variable()?.or(settings.http.listen).unwrap_or(LISTEN);
+                        format!("http://{listen}")
+                    }
+                }
+            }
+        };
+        Ok(format!("{root}/oauth2/token"))
+    }
+
+    /// The settings of the project that the data belongs to: the one that was named, or that has its data there.
+    fn settings_for(&self, data: &DataDirectory) -> ProjectSettings {
+        let of = |project: &Path| {
+            is_project(project)
+                .then(|| Project::settings_in(project, &ProcessEnvironment).ok())
+                .flatten()
+        };
+        if let Some(project) = &self.project {
+            return of(project).unwrap_or_default();
+        }
+        let beside = data.root().parent().filter(|parent| !parent.as_os_str().is_empty());
+        let beside = beside.and_then(|project| {
+            let settings = of(project)?;
+            let own = configured_data(project, &settings).canonicalize().ok()?;
+            (own == data.root().canonicalize().ok()?).then_some(settings)
+        });
+        beside.or_else(|| of(Path::new("."))).unwrap_or_default()
     }
 }
 
@@ -176,6 +280,11 @@ impl WithKeys {
 /// Scopes, of which one argument may hold several with spaces between.
 fn scopes_of(texts: &[String]) -> Result<Vec<SmartScope>, Failure> {
     let mut scopes: Vec<SmartScope> = Vec::new();
+    if texts.iter().any(|text| text.trim().is_empty()) {
+        return Err(Failure::usage(
+            "a scope is empty: write what the client may do, such as 'system/*.*' or system/Patient.rs",
+        ));
+    }
     for text in texts.iter().flat_map(|text| text.split_whitespace()) {
         let scope = read_scope(text)
             .map_err(|error| Failure::usage(format!("the scope `{}`: {error}", visible(text))))?;
@@ -188,29 +297,6 @@ fn scopes_of(texts: &[String]) -> Result<Vec<SmartScope>, Failure> {
 
 fn now() -> String {
     jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string()
-}
-
-/// Where the client signs in: at the Pipehat that runs on this data, or as the project in this folder says.
-fn token_url(data: &DataDirectory) -> String {
-    let here = Path::new(".");
-    let settings = if here.join("pipehat.yaml").exists() {
-        let loaded = Project::load(here, &ProcessEnvironment, &ProcessEnvironment);
-        loaded.project.map(|project| project.settings).unwrap_or_default()
-    } else {
-        ProjectSettings::default()
-    };
-    let base = settings.datastore.as_ref().and_then(|datastore| datastore.base.as_deref());
-    let root = match (base, data.read_admin().ok().flatten()) {
-        (Some(base), _) => root_of(base).to_owned(),
-        (None, Some(running)) => running.url,
-        (None, None) => {
-            let configured = settings.http.listen.as_ref().map(ToString::to_string);
-            let environment = std::env::var("PIPEHAT_HTTP").ok().filter(|text| !text.is_empty());
-            let listen = configured.or(environment).unwrap_or_else(|| LISTEN.to_owned());
-            format!("http://{listen}")
-        }
-    };
-    format!("{root}/oauth2/token")
 }
 
 fn show(

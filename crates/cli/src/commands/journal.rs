@@ -71,7 +71,7 @@ impl Arguments {
 
 impl Verify {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let data = self.data.find();
+        let data = self.data.find()?;
         let keys = keys(&data, terminal)?;
         let bar = super::prove::progress(terminal);
         let report = verify(&data.journal(), keys.as_ref(), &mut |progress: Progress| {
@@ -124,7 +124,7 @@ impl Verify {
 
 impl Repair {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let data = self.data.find();
+        let data = self.data.find()?;
         let keys = keys(&data, terminal)?;
         let mode = if self.dry_run { RepairMode::DryRun } else { RepairMode::Replace };
         let bar = super::prove::progress(terminal);

@@ -231,7 +231,7 @@ impl Arguments {
             Command::Find(find) => find.run(terminal),
             Command::Show(show) => show.run(terminal),
             Command::Bytes(bytes) => {
-                let source = MessageSource::find(&bytes.data.find(), terminal)?;
+                let source = MessageSource::find(&bytes.data.find()?, terminal)?;
                 terminal.write_message(&source.bytes(bytes.message)?)?;
                 Ok(Exit::Ok)
             }
@@ -271,7 +271,7 @@ impl Decision {
 
 impl Find {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let source = MessageSource::find(&self.data.find(), terminal)?;
+        let source = MessageSource::find(&self.data.find()?, terminal)?;
         let clock = self.time.clock();
         let moment = |text: &str| clock.read(text).map(|time| time.to_string());
         let mut request = SearchRequest {
@@ -368,7 +368,7 @@ fn why(message: &MessageView) -> String {
 
 impl Show {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let source = MessageSource::find(&self.data.find(), terminal)?;
+        let source = MessageSource::find(&self.data.find()?, terminal)?;
         let clock = self.time.clock();
         let detail = source.show(self.message, self.bodies)?;
         if self.json {
@@ -437,7 +437,7 @@ impl Decide {
         destination: Option<String>,
         terminal: &Terminal,
     ) -> Result<Exit, Failure> {
-        let admin = Admin::find(&self.data.find())?;
+        let admin = Admin::find(&self.data.find()?)?;
         let by = std::env::var("USER").ok().filter(|user| !user.is_empty());
         let request = DecisionRequest { reason: self.reason, by, destination };
         let mut exit = Exit::Ok;

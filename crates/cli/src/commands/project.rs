@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use pipehat_config::{Colour, Diagnostics};
 use pipehat_engine::project::{Project, ProjectSettings};
 use pipehat_server::{DataDirectory, ProcessEnvironment};
+use serde_json::json;
 
 use crate::exit::Failure;
 use crate::terminal::Terminal;
@@ -23,13 +24,14 @@ pub(crate) struct ProjectArguments {
 /// Where the data is.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DataArguments {
-    /// The data directory [default: what pipehat.yaml says, or `data` in the project]
-    #[arg(long, value_name = "DIR", env = "PIPEHAT_DATA")]
-    pub(crate) data: Option<PathBuf>,
+    /// The data directory [env: PIPEHAT_DATA] [default: what pipehat.yaml says, or `data` in the
+    /// project]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 
-    /// The key file [default: beside the data directory, DATA.key]
-    #[arg(long, value_name = "FILE", env = "PIPEHAT_KEY_FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+    /// The key file [env: PIPEHAT_KEY_FILE] [default: beside the data directory, DATA.key]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
 impl ProjectArguments {
@@ -42,23 +44,54 @@ impl ProjectArguments {
 impl DataArguments {
     /// The data directory of a project with these settings.
     pub(crate) fn directory(&self, project: &Path, settings: &ProjectSettings) -> DataDirectory {
-        let configured = settings.data.as_ref().map(|data| project.join(data));
-        let root = self.data.clone().or(configured).unwrap_or_else(|| project.join("data"));
-        let key_file = settings.key_file.as_ref().map(|key| project.join(key));
-        DataDirectory::new(root, self.key_file.clone().or(key_file))
+        let root = self.named().unwrap_or_else(|| configured_data(project, settings));
+        let key_file = self.key_file.clone().or_else(|| variable("PIPEHAT_KEY_FILE"));
+        let configured = settings.key_file.as_ref().map(|key| project.join(key));
+        DataDirectory::new(root, key_file.or(configured))
+    }
+
+    /// The data directory that was named, on the command line or by the variable.
+    pub(crate) fn named(&self) -> Option<PathBuf> {
+        self.data.clone().or_else(|| variable("PIPEHAT_DATA"))
     }
 
     /// The data directory of the project in the current folder, or the one that was named.
-    pub(crate) fn find(&self) -> DataDirectory {
-        let here = Path::new(".");
-        let settings = if self.data.is_some() {
-            ProjectSettings::default()
-        } else {
-            let loaded = Project::load(here, &ProcessEnvironment, &ProcessEnvironment);
-            loaded.project.map(|project| project.settings).unwrap_or_default()
-        };
-        self.directory(here, &settings)
+    pub(crate) fn find(&self) -> Result<DataDirectory, Failure> {
+        self.find_in(Path::new("."))
     }
+
+    /// The data directory of a project, or the one that was named.
+    pub(crate) fn find_in(&self, project: &Path) -> Result<DataDirectory, Failure> {
+        let settings = match Project::settings_in(project, &ProcessEnvironment) {
+            Ok(settings) => settings,
+            Err(_) if self.named().is_some() => ProjectSettings::default(),
+            Err(_) => {
+                return Err(Failure::could_not(format!(
+                    "{} can't be read, and so where the data is is not known: `pipehat check` shows its mistakes; or \
+                     name the data directory with --data",
+                    project.join("pipehat.yaml").display()
+                )));
+            }
+        };
+        Ok(self.directory(project, &settings))
+    }
+}
+
+/// The data directory that a project has when none is named.
+pub(crate) fn configured_data(project: &Path, settings: &ProjectSettings) -> PathBuf {
+    project.join(settings.data.as_deref().unwrap_or("data"))
+}
+
+/// A variable, where it is set to something. (Clap's own reading would show the option as required in usage lines.)
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Whether there is a project in a folder.
+pub(crate) fn is_project(directory: &Path) -> bool {
+    // A file with the wrong ending is pointed at when the project is loaded.
+    let signs = ["pipehat.yaml", "pipehat.yml", "channels"];
+    signs.iter().any(|sign| directory.join(sign).exists())
 }
 
 /// Makes sure that there is a project in a folder.
@@ -76,9 +109,7 @@ pub(crate) fn must_exist(directory: &Path) -> Result<(), Failure> {
              channels/"
         )));
     }
-    // A file with the wrong ending is pointed at when the project is loaded.
-    let signs = ["pipehat.yaml", "pipehat.yml", "channels"];
-    if !signs.iter().any(|sign| directory.join(sign).exists()) {
+    if !is_project(directory) {
         return Err(Failure::could_not(format!(
             "there is no project in {name}, neither pipehat.yaml nor a folder channels/: name the \
              folder of the project, or make a new one with `pipehat new DIR`"
@@ -96,8 +127,31 @@ pub(crate) fn load(directory: &Path, terminal: &Terminal) -> Option<Project> {
 
 /// Shows mistakes and warnings on standard error.
 pub(crate) fn show(diagnostics: &Diagnostics, terminal: &Terminal) {
+    if terminal.wants_json() && diagnostics.is_err() {
+        let count = diagnostics.errors();
+        let message = format!("{count} mistake{}", if count == 1 { "" } else { "s" });
+        terminal.error_object(json!({ "message": message, "diagnostics": records(diagnostics) }));
+        return;
+    }
     if !diagnostics.is_empty() {
         let colour = if terminal.error_has_colour() { Colour::Always } else { Colour::Never };
         eprint!("{}", diagnostics.render(colour));
     }
+}
+
+/// Mistakes and warnings for programs.
+pub(crate) fn records(diagnostics: &Diagnostics) -> Vec<serde_json::Value> {
+    let record = |record: pipehat_config::DiagnosticRecord| {
+        json!({
+            "severity": record.severity,
+            "code": record.code,
+            "file": record.file,
+            "line": record.line,
+            "column": record.column,
+            "message": record.message,
+            "suggestion": record.suggestion,
+            "help": record.help,
+        })
+    };
+    diagnostics.records().into_iter().map(record).collect()
 }

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let data = self.data.find();
+        let data = self.data.find()?;
         let running = data.read_admin().map_err(Failure::could_not)?.is_some();
         let proof = if running {
             match Admin::find(&data)?.get("/api/v1/proof") {

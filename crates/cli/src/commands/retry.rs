@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let admin = Admin::find(&self.data.find())?;
+        let admin = Admin::find(&self.data.find()?)?;
         for channel in &self.channels {
             admin.post_for_nothing(&format!("/api/v1/channels/{}/retry", in_path(channel)))?;
             terminal.note(format_args!("{channel}: tries now what waits"));

@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         const AGAIN: Duration = Duration::from_secs(2);
-        let admin = Admin::find(&self.data.find())?;
+        let admin = Admin::find(&self.data.find()?)?;
         loop {
             let status: StatusView = admin.get("/api/v1/status")?;
             if self.json {

@@ -108,7 +108,7 @@ impl Arguments {
 
 impl List {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let admin = Admin::find(&self.data.find())?;
+        let admin = Admin::find(&self.data.find()?)?;
         let view: SubscriptionsView = admin.get("/api/v1/subscriptions")?;
         let troubled =
             view.subscriptions.iter().any(|one| one.dead_letters > 0 || one.failures > 0);
@@ -144,7 +144,7 @@ impl List {
 
 impl DeadLetters {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let admin = Admin::find(&self.data.find())?;
+        let admin = Admin::find(&self.data.find()?)?;
         let mut path = format!("/api/v1/subscriptions/dead-letters?limit={}", self.limit);
         if let Some(subscription) = &self.subscription {
             path.push_str("&subscription=");
@@ -185,7 +185,7 @@ impl DeadLetters {
 
 impl Redeliver {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let admin = Admin::find(&self.data.find())?;
+        let admin = Admin::find(&self.data.find()?)?;
         let request = RedeliverRequest { subscription: self.subscription, change: self.change };
         let done: Redelivered = admin.post("/api/v1/subscriptions/redeliver", &request)?;
         if self.json {

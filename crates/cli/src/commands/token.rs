@@ -1,7 +1,7 @@
 //! `pipehat token`: what `curl` needs to use the admin API of a running Pipehat.
 
 use super::project::DataArguments;
-use crate::admin;
+use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -29,8 +29,10 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let access = admin::access(&self.data.find())?;
-        let text = if self.url { access.url } else { access.token };
+        let admin = Admin::find(&self.data.find()?)?;
+        admin.must_answer()?;
+        let access = admin.access();
+        let text = if self.url { &access.url } else { &access.token };
         terminal.write(|output| writeln!(output, "{text}"))?;
         Ok(Exit::Ok)
     }

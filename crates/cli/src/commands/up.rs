@@ -29,8 +29,9 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     project: ProjectArguments,
 
-    /// Where the admin API and the FHIR API listen [default: 127.0.0.1:8103, or any free port]
-    #[arg(long, value_name = "ADDRESS", env = "PIPEHAT_HTTP")]
+    /// Where the admin API and the FHIR API listen [env: PIPEHAT_HTTP] [default: 127.0.0.1:8103, or
+    /// any free port]
+    #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
 
     /// Do not apply changes of the project directory while running
@@ -59,6 +60,10 @@ impl Arguments {
             return Ok(Exit::NotSo);
         };
         let data = self.project.data_directory(&project.settings);
+        let http = match self.http {
+            Some(address) => Some(address),
+            None => http_variable()?,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -68,11 +73,23 @@ impl Arguments {
             data,
             sealed: !self.unsealed,
             indexed: !self.no_index,
-            http: self.http,
+            http,
             watch,
         };
         runtime.block_on(serve(options, self.json, terminal))
     }
+}
+
+/// The variable that says where to listen.
+pub(super) fn http_variable() -> Result<Option<SocketAddr>, Failure> {
+    let Some(text) = std::env::var("PIPEHAT_HTTP").ok().filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    text.parse().map(Some).map_err(|_| {
+        Failure::usage(
+            "the variable PIPEHAT_HTTP is no IP address with a port, such as 127.0.0.1:8103",
+        )
+    })
 }
 
 async fn serve(options: NodeOptions, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -125,11 +142,12 @@ async fn announce(
     terminal.write(|output| {
         for status in &statuses {
             let name = terminal.paint(Tone::Strong, &status.name);
-            let at = status.address.as_deref().unwrap_or("its schedule");
+            // What follows the datastore has no address.
+            let at = status.address.as_ref().map(|at| format!(" on {at}")).unwrap_or_default();
             let to: Vec<&str> =
                 status.destinations.iter().map(|destination| &*destination.name).collect();
             let to = if to.is_empty() { "the journal".to_owned() } else { to.join(", ") };
-            writeln!(output, "{name}  {} on {at} → {to}", status.source_connector)?;
+            writeln!(output, "{name}  {}{at} → {to}", status.source_connector)?;
         }
         if let Some(url) = node.fhir_url() {
             writeln!(output, "FHIR R4    {url}")?;

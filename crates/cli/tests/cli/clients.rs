@@ -60,7 +60,8 @@ fn a_script_adds_a_client_before_anything_runs() {
 #[test]
 fn clients_are_listed_until_they_are_revoked() {
     let data = Data::new();
-    assert_eq!(data.list(&[]), "");
+    let (exit, said) = data.run(&["list"]);
+    assert!(exit == 3 && said.contains("is no data directory"), "{said}");
     data.json(&["add", "lab", "--scope", "system/Patient.rs", "--scope", "system/Observation.rs"]);
     data.json(&["add", "ward", "--scope", "system/*.read system/Patient.write"]);
     let listed = data.list(&[]);
@@ -92,9 +93,74 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
     check(&["add", "x", "--scope", "system/Patient.rs?organisation=1"], 2, "filter");
     check(&["add", "x", "--scope", "system/*.*", "--jwks", "nothing.json"], 3, "nothing.json");
     check(&["add", "x", "--scope", "system/*.*", "--jwks", "admit.hl7"], 3, "Key Set");
+    check(&["add", "x", "--scope", ""], 2, "a scope is empty");
+    check(&["add", "x", "--scope", "system/*.*", "--scope", " "], 2, "a scope is empty");
+    for command in ["list", "revoke", "rotate"] {
+        let named = if command == "list" { &[][..] } else { &["nobody"] };
+        check(&[&[command], named].concat(), 3, "is no data directory");
+        assert!(!Path::new(&data.path()).exists(), "nothing is made");
+    }
+    data.json(&["add", "twin", "--scope", "system/*.*"]);
     check(&["revoke", "nobody"], 3, "no client `nobody`");
     check(&["rotate", "nobody"], 3, "no client `nobody`");
-    data.json(&["add", "twin", "--scope", "system/*.*"]);
-    data.json(&["add", "twin", "--scope", "system/*.*"]);
+    check(&["add", "twin", "--scope", "system/*.*"], 0, "another client is called `twin`");
     check(&["revoke", "twin"], 3, "by its id");
+}
+
+#[test]
+fn what_is_made_is_told_and_made_only_where_it_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let add = |more: &[&str]| {
+        let arguments = [&["client", "add", "lab", "--scope", "system/*.*"], more].concat();
+        let output = crate::running::pipehat()
+            .current_dir(folder.path())
+            .args(arguments)
+            .output()
+            .expect("the binary runs");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let (exit, said) = add(&[]);
+    assert!(exit == Some(3) && said.contains("there is no project in ."), "{said}");
+    assert!(!folder.path().join("data").exists());
+    let (exit, said) = add(&["--data", "named/data"]);
+    assert!(exit == Some(0) && said.contains("made the data directory named/data"), "{said}");
+    let (exit, said) = add(&["--data", "named/data"]);
+    assert!(exit == Some(0) && !said.contains("made"), "{said}");
+    std::fs::create_dir(folder.path().join("mine")).unwrap();
+    let (exit, said) = add(&["--data", "mine"]);
+    assert!(exit == Some(0) && said.contains("made its clients.json"), "{said}");
+    std::fs::write(folder.path().join("pipehat.yaml"), "data: kept\ndatastore:\n").unwrap();
+    let (exit, said) = add(&[]);
+    assert!(exit == Some(0) && said.contains("made the data directory ./kept"), "{said}");
+    std::fs::write(folder.path().join("pipehat.yaml"), "dat: kept\n").unwrap();
+    let (exit, said) = add(&[]);
+    assert!(exit == Some(3) && said.contains("pipehat.yaml can't be read"), "{said}");
+}
+
+#[test]
+fn the_token_url_is_the_one_that_works() {
+    let project = tempfile::tempdir().unwrap();
+    let settings = "http: { listen: 127.0.0.1:8972 }\n\
+                    datastore: { base: \"https://fhir.example.org/fhir/R4\", store: secret:absent }\n";
+    std::fs::write(project.path().join("pipehat.yaml"), settings).unwrap();
+    let directory = project.path().to_str().unwrap();
+    let beside = project.path().join("data");
+    let elsewhere = Data::new();
+    let check = |more: &[&str], expected: &str| {
+        let add = ["client", "add", "lab", "--scope", "system/*.*", "--json"];
+        let added = json(&[&add, more].concat(), b"");
+        assert_eq!(added["token_url"], format!("{expected}/oauth2/token"), "{more:?}");
+    };
+    let public = "https://fhir.example.org";
+    // From any folder, the secret not being there for this user, and before anything ran.
+    check(&["--data", beside.to_str().unwrap()], public);
+    check(&["--project", directory], public);
+    check(&["--project", directory, "--data", &elsewhere.path()], public);
+    check(&["--data", &elsewhere.path()], "http://127.0.0.1:8103");
+    let admin = r#"{ "url": "http://127.0.0.1:9", "public_url": "https://a.example.org", "token": "t", "process": 1 }"#;
+    std::fs::write(Path::new(&elsewhere.path()).join("admin.json"), admin).unwrap();
+    check(&["--data", &elsewhere.path()], "https://a.example.org");
+    let plain = "http: { listen: 127.0.0.1:8972 }\ndatastore:\n";
+    std::fs::write(project.path().join("pipehat.yaml"), plain).unwrap();
+    check(&["--data", beside.to_str().unwrap()], "http://127.0.0.1:8972");
 }

@@ -133,6 +133,70 @@ fn the_token_of_a_pipehat_that_does_not_run_is_not_there() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("no Pipehat runs on"));
     let admin = r#"{ "url": "http://127.0.0.1:1", "token": "a-token", "process": 1 }"#;
     std::fs::write(directory.path().join("admin.json"), admin).unwrap();
-    assert_eq!(stdout(&["token", "--data", data], b""), b"a-token\n");
-    assert_eq!(stdout(&["token", "--data", data, "--url"], b""), b"http://127.0.0.1:1\n");
+    for arguments in [&["token", "--data", data][..], &["token", "--url", "--data", data]] {
+        let output = run(arguments, b"");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "it was killed");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("ended without a word"), "{said}");
+    }
+}
+
+#[test]
+fn check_finds_what_up_refuses() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |settings: &str, says: &[&str]| {
+        std::fs::write(directory.path().join("pipehat.yaml"), settings).unwrap();
+        for command in ["check", "up"] {
+            let output = run(&[command, directory.path().to_str().unwrap()], b"");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+            assert!(says.iter().all(|says| said.contains(says)), "{command}: {said}");
+        }
+    };
+    check("http: { listen: 0.0.0.0:8972 }\ndatastore:\n", &["project.listen", "127.0.0.1:8972"]);
+    check("http: { listen: \"[::]:1\" }\ndatastore:\n", &["project.listen"]);
+    check("http: { listen: localhost:8972 }\ndatastore:\n", &["project.listen", "not on a name"]);
+    let secret = "datastore: { store: secret:NOPE }\n";
+    check(secret, &["project.secret", "no secret `NOPE`", "PIPEHAT_SECRET_NOPE"]);
+    check("datastore: { store: sqlite }\n", &["sqlite", "`embedded`", "secret:NAME"]);
+    check("datastore: { origins: \"*\" }\n", &["`[\"*\"]`"]);
+}
+
+#[test]
+fn errors_are_json_where_json_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().to_str().unwrap();
+    let check = |arguments: &[&str], code: i32, says: &str| {
+        let output = run(arguments, b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        let last = said.lines().last().unwrap_or_default();
+        let read: serde_json::Value = serde_json::from_str(last).expect(&said);
+        let message = read["error"]["message"].as_str().expect(&said);
+        assert!(message.contains(says), "{arguments:?}: {said}");
+        read
+    };
+    let import = check(&["datastore", "import", "--json", "nofile", "--data", here], 3, "nofile");
+    assert_eq!(import["error"]["exit"], 3);
+    check(&["client", "list", "--json", "--data", here], 3, "no data directory");
+    check(&["status", "--json", "--data", here], 3, "no Pipehat runs");
+    check(&["check", "--json", "nowhere"], 3, "no folder nowhere");
+    let usage = check(&["client", "add", "--json", "--wrong"], 2, "--wrong");
+    assert_eq!(usage["error"]["exit"], 2);
+    check(&["client", "add", "x", "--json", "--scope", "system/Patnt.rs"], 2, "Patnt");
+    std::fs::write(directory.path().join("pipehat.yaml"), "datastore: { sore: embedded }\n")
+        .unwrap();
+    let mistakes = check(&["up", "--json", here], 1, "1 mistake");
+    assert_eq!(mistakes["error"]["diagnostics"][0]["line"], 1);
+}
+
+#[test]
+fn a_variable_is_not_shown_as_a_part_of_the_usage() {
+    let output = crate::running::pipehat()
+        .args(["client", "add", "x"])
+        .env("PIPEHAT_DATA", "/somewhere")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Usage:") && !said.contains("--data"), "{said}");
 }

@@ -1,7 +1,9 @@
 //! The real binary, end to end: started, fed, starved, killed and started again.
 
+mod clients;
 mod crash;
 mod datastore;
+mod datastore_crash;
 mod deletions;
 mod destination_dies;
 mod disk_full;

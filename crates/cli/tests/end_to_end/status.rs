@@ -56,3 +56,24 @@ destinations:
     let said = String::from_utf8_lossy(&found.stderr).into_owned();
     assert!(said.contains("no channel is called `lib`; there are: lab"), "{said}");
 }
+
+#[test]
+fn the_token_is_shown_of_a_pipehat_that_runs_and_clients_are_told_where_to_sign_in() {
+    let project = Project::new();
+    project.write(
+        "pipehat.yaml",
+        "http: { listen: 127.0.0.1:0 }\ndatastore: { base: \"https://fhir.example.org/fhir/R4\" }\n",
+    );
+    let node = project.up();
+    let token = project.run(&["token"]);
+    assert!(token.status.success() && token.stdout.len() > 40);
+    let added = project.run(&["client", "add", "lab", "--scope", "system/*.*", "--json"]);
+    let added: serde_json::Value = serde_json::from_slice(&added.stdout).expect("JSON");
+    assert_eq!(added["token_url"], "https://fhir.example.org/oauth2/token");
+    let (public, _) = added["token_url"].as_str().unwrap().rsplit_once("/token").unwrap();
+    let known = node.api().get("/.well-known/smart-configuration");
+    assert_eq!(known["token_endpoint"], format!("{public}/token"));
+    node.kill();
+    let token = project.run(&["token"]);
+    assert_eq!((token.status.code(), token.stdout.len()), (Some(3), 0));
+}

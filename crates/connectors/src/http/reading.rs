@@ -47,7 +47,10 @@ impl Reading<'_> {
         message: impl Into<String>,
     ) {
         let error = Diagnostic::error(code.code, span, message);
-        self.diagnostics.push(error.with_help(code.remedy));
+        // The message of a setting that makes no sense says itself what may stand there.
+        let is_told = code.code == self.codes.setting.code;
+        let error = if is_told { error } else { error.with_help(code.remedy) };
+        self.diagnostics.push(error);
         self.sound = false;
     }
 

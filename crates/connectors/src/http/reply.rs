@@ -17,6 +17,10 @@ const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8")
 /// How long a sender should wait that found us busy.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
+/// What a sender is told whose message was refused for its content, where there is no acknowledgment to say so.
+const REFUSED: &str = "refused: the body can't be read as what is received here, or is larger than is kept; the same \
+     bytes would be refused again\n";
+
 /// Why a request gets no further than us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Declined {
@@ -111,12 +115,24 @@ pub(super) fn response(
             response.headers_mut().insert(CONTENT_TYPE, content_type(request));
             response
         }
-        None => Response::new(Full::default()),
+        // A reply of its own has HL7 only. Why the content is refused may tell what stands in it, and so only
+        // that it is refused is said.
+        None => match receipt.outcome {
+            ReceiptOutcome::Kept => Response::new(Full::default()),
+            ReceiptOutcome::Rejected => plain(REFUSED),
+            ReceiptOutcome::Busy => plain(Declined::Busy.text()),
+        },
     };
     *response.status_mut() = status;
     if receipt.outcome == ReceiptOutcome::Busy {
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
+    response
+}
+
+fn plain(text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, PLAIN);
     response
 }
 
@@ -132,4 +148,27 @@ fn media_type(headers: &HeaderMap) -> Vec<u8> {
     let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
     value.get(..end).unwrap_or_default().trim_ascii().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(outcome: ReceiptOutcome, status: u16, says: &str) {
+        let receipt = Receipt { outcome, reply: None, later: None };
+        let response = response(&receipt, None, &HeaderMap::new(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.status(), status);
+        let typed = response.headers().get(CONTENT_TYPE) == Some(&PLAIN);
+        assert_eq!(typed, !says.is_empty());
+        let size = hyper::body::Body::size_hint(response.body()).exact();
+        assert_eq!(size, Some(says.len() as u64), "{says}");
+    }
+
+    #[test]
+    fn a_sender_without_an_acknowledgment_is_told_why_it_was_refused() {
+        check(ReceiptOutcome::Kept, 200, "");
+        check(ReceiptOutcome::Rejected, 400, REFUSED);
+        check(ReceiptOutcome::Busy, 503, Declined::Busy.text());
+    }
 }

@@ -237,11 +237,21 @@ pub const CODES: &[CodeDescription] = &[
         "The key lies in the directory that it seals.",
         "Keep it elsewhere.",
     ),
+    code(
+        "project.listen",
+        "The admin API would listen where other machines reach it, or on a name.",
+        "Write a loopback address; put a reverse proxy with TLS before it.",
+    ),
     code("project.name", "This can't be a name.", "Use small letters, digits, `-` and `_`."),
     code(
         "project.no-channels",
         "There is no channel, and no datastore.",
         "Add a file `channels/NAME.yaml`, or a section `datastore:` to `pipehat.yaml`.",
+    ),
+    code(
+        "project.secret",
+        "A secret that `pipehat.yaml` names is not there, or empty.",
+        "Put it where secrets are kept, as the message says.",
     ),
     code("project.table", "A code table has a mistake.", "Mend the line shown."),
     code(

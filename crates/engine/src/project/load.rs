@@ -77,6 +77,20 @@ impl Project {
         })
     }
 
+    /// Reads `pipehat.yaml` alone: for who looks for the data and not for the channels. The secrets it names need not
+    /// be there.
+    ///
+    /// # Errors
+    /// With what is wrong with the file.
+    pub fn settings_in(
+        directory: &Path,
+        environment: &dyn Environment,
+    ) -> Result<ProjectSettings, Diagnostics> {
+        let mut diagnostics = Diagnostics::new();
+        let settings = read_settings(directory, environment, &mut diagnostics);
+        settings.filter(|_| !diagnostics.is_err()).ok_or(diagnostics)
+    }
+
     /// Reads a project wherever its files are.
     pub fn load_from(context: &LoadContext<'_>) -> Loaded {
         let mut loader = Loader { context, diagnostics: Diagnostics::new() };
@@ -109,6 +123,32 @@ impl Project {
     pub fn channel(&self, name: &str) -> Option<&Arc<ChannelSpec>> {
         self.channels.iter().find(|channel| &*channel.name == name)
     }
+}
+
+fn read_settings(
+    directory: &Path,
+    environment: &dyn Environment,
+    diagnostics: &mut Diagnostics,
+) -> Option<ProjectSettings> {
+    const FILE: &str = "pipehat.yaml";
+    let bytes = match DirectoryFiles::new(directory).read(FILE) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Some(ProjectSettings::default()),
+        Err(error) => {
+            diagnostics.push(unreadable(FILE, &error));
+            return None;
+        }
+    };
+    let file = SourceFile::from_bytes(FILE, &bytes, diagnostics)?;
+    let mut node = Node::parse(&file, diagnostics)?;
+    node.substitute(environment, diagnostics);
+    ProjectSettings::read(&node, None, diagnostics)
+}
+
+fn unreadable(path: &str, error: &std::io::Error) -> Diagnostic {
+    let message = format!("this can't be read: {error}");
+    Diagnostic::error_in_file("project.unreadable", path, message)
+        .with_help("check who may read it, and that it is what its name says")
 }
 
 /// What channels name: code tables and profiles, and their bytes for revisions.
@@ -158,9 +198,10 @@ impl Loader<'_> {
             return Some((ProjectSettings::default(), None));
         };
         let node = self.tree("pipehat.yaml", &bytes)?;
-        let settings = ProjectSettings::read(&node, &mut self.diagnostics)?;
-        let listen = settings.http.listen.as_ref().and_then(|address| {
-            let address = address.socket_address().filter(|address| address.port() != 0)?;
+        let secrets = Some(self.context.secrets);
+        let settings = ProjectSettings::read(&node, secrets, &mut self.diagnostics)?;
+        let listen = settings.http.listen.and_then(|address| {
+            let address = Some(address).filter(|address| address.port() != 0)?;
             let http = node.as_map().and_then(|map| map.get("http")).and_then(Node::as_map);
             let span = http.and_then(|map| map.get("listen")).map(|node| node.span.clone())?;
             Some((format!("tcp {address}"), span))
@@ -189,11 +230,7 @@ impl Loader<'_> {
     }
 
     fn unreadable(&mut self, path: &str, error: &std::io::Error) {
-        let message = format!("this can't be read: {error}");
-        self.diagnostics.push(
-            Diagnostic::error_in_file("project.unreadable", path, message)
-                .with_help("check who may read it, and that it is what its name says"),
-        );
+        self.diagnostics.push(unreadable(path, error));
     }
 
     /// The files of a folder with this ending; others are passed over, or reported when they look

@@ -7,16 +7,16 @@
 //! journal: { compression: lz4, retention: 90d, chunk: 64MiB }
 //! datastore:                          # FHIR R4 at /fhir/R4; there is none without this
 //!   store: embedded                   # or secret:NAME, which holds postgres://user:password@host/database
-//!   base: https://fhir.example.org/fhir/R4
+//!   base: https://fhir.example.org/fhir/R4      # where clients find what is /fhir/R4 here
 //!   origins: [https://app.example.org]
 //!   subscriptions: { hosts: [hooks.example.org] }   # who may be called; without it, this machine only
 //! ```
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use pipehat_config::{
-    Address, Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference,
-};
+use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference};
+use pipehat_connectors::Secrets;
 
 /// The settings of an installation; what is left out is for the command line or a default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -60,8 +60,8 @@ pub enum StorePlace {
 /// The HTTP listener.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HttpSettings {
-    /// Where it listens.
-    pub listen: Option<Address>,
+    /// Where it listens: on this machine only.
+    pub listen: Option<SocketAddr>,
 }
 
 /// The journal.
@@ -95,8 +95,12 @@ impl Default for JournalSettings {
 const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
 impl ProjectSettings {
-    /// Reads the tree of `pipehat.yaml`; an empty file says nothing.
-    pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+    /// Reads the tree of `pipehat.yaml`; an empty file says nothing. With `secrets`, those that it names must be there.
+    pub(super) fn read(
+        node: &Node,
+        secrets: Option<&dyn Secrets>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
         if node.is_null() {
             return Some(Self::default());
         }
@@ -114,7 +118,8 @@ impl ProjectSettings {
         let data = fields.optional("data", path);
         let key_file = fields.optional("key_file", path);
         let journal = fields.optional("journal", journal).unwrap_or_default();
-        let datastore = fields.optional("datastore", datastore);
+        let datastore =
+            fields.optional("datastore", |node, diagnostics| datastore(node, secrets, diagnostics));
         if let (Some(data), Some(key), Some(node)) =
             (&data, &key_file, fields.map().get("key_file"))
             && std::path::Path::new(key).starts_with(data)
@@ -134,7 +139,22 @@ impl ProjectSettings {
 
 fn http(node: &Node, diagnostics: &mut Diagnostics) -> Option<HttpSettings> {
     let mut fields = Fields::of(node, "http", diagnostics)?;
-    let listen = fields.optional("listen", Node::address);
+    let listen = fields.optional("listen", |node, diagnostics| {
+        let address = node.address(diagnostics)?;
+        let port = address.port();
+        let message = match address.socket_address() {
+            Some(address) if address.ip().is_loopback() => return Some(address),
+            Some(_) => "other machines can reach this address, and the admin API has no TLS yet",
+            None => "the admin API listens on an IP address, not on a name",
+        };
+        diagnostics.push(
+            Diagnostic::error("project.listen", &node.span, message).with_help(format!(
+                "write a loopback address such as `127.0.0.1:{port}`; for clients of the FHIR API on other \
+                 machines put a reverse proxy with TLS before it"
+            )),
+        );
+        None
+    });
     fields.finish().then_some(HttpSettings { listen })
 }
 
@@ -165,22 +185,87 @@ fn journal(node: &Node, diagnostics: &mut Diagnostics) -> Option<JournalSettings
     })
 }
 
-fn datastore(node: &Node, diagnostics: &mut Diagnostics) -> Option<DatastoreSettings> {
+/// The name of a database, in place of the secret with its address: no password, so that it may be shown.
+fn is_product_name(text: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["embedded", "sqlite", "sqlite3", "file", "memory", "postgres", "postgresql", "mysql"];
+    NAMES.iter().any(|name| name.eq_ignore_ascii_case(text))
+}
+
+/// Whether a secret is there and has something in it; says so where not.
+fn known_secret(
+    reference: &SecretReference,
+    secrets: &dyn Secrets,
+    diagnostics: &mut Diagnostics,
+) -> Option<()> {
+    let wrong = match secrets.secret(reference.name()) {
+        Ok(secret) => {
+            let text = std::str::from_utf8(&secret).unwrap_or_default().trim();
+            if !text.is_empty() {
+                return Some(());
+            }
+            let message = format!("the secret `{}` is empty, or no text", reference.name());
+            Diagnostic::error("project.secret", reference.span(), message)
+                .with_help("it holds `postgres://user:password@host/database`")
+        }
+        Err(unknown) => {
+            let message = format!("there is no secret `{}`", unknown.name);
+            Diagnostic::error("project.secret", reference.span(), message).with_help(unknown.remedy)
+        }
+    };
+    diagnostics.push(wrong);
+    None
+}
+
+fn datastore(
+    node: &Node,
+    secrets: Option<&dyn Secrets>,
+    diagnostics: &mut Diagnostics,
+) -> Option<DatastoreSettings> {
     // `datastore:` with nothing behind it asks for the default.
     if node.is_null() {
         return Some(DatastoreSettings::default());
     }
     let mut fields = Fields::of(node, "datastore", diagnostics)?;
     let store = fields.optional("store", |node, diagnostics| {
-        if node.as_scalar().is_some_and(|scalar| scalar.text() == "embedded") {
-            return Some(StorePlace::Embedded);
+        let word = node.as_scalar().filter(|scalar| !scalar.is_substituted());
+        match word.map(|scalar| scalar.text()) {
+            Some("embedded") => return Some(StorePlace::Embedded),
+            Some(text) if is_product_name(text) => {
+                diagnostics.push(
+                    Diagnostic::error("project.datastore", &node.span, "this is no place for resources")
+                        .with_help(
+                            "write `embedded` for a file of the data directory (SQLite), or `secret:NAME` for \
+                             PostgreSQL, where the secret holds `postgres://user:password@host/database`",
+                        ),
+                );
+                return None;
+            }
+            _ => {}
         }
-        node.secret(diagnostics).map(StorePlace::Postgres)
+        let reference = node.secret(diagnostics)?;
+        if let Some(secrets) = secrets {
+            known_secret(&reference, secrets, diagnostics)?;
+        }
+        Some(StorePlace::Postgres(reference))
     });
     let base = fields.optional("base", |node, diagnostics| {
         let text = node.text_not_empty(diagnostics)?;
         if web_address(text) && !text.contains(['?', '#']) {
-            return Some(text.trim_end_matches('/').to_owned());
+            let base = text.trim_end_matches('/');
+            if !base.ends_with("/fhir/R4") {
+                diagnostics.push(
+                    Diagnostic::warning(
+                        "project.datastore",
+                        &node.span,
+                        "the API is served at `/fhir/R4`, and this address ends otherwise",
+                    )
+                    .with_help(
+                        "that works only behind a proxy that passes what comes to this path on to `/fhir/R4`",
+                    ),
+                );
+            }
+            return Some(base.to_owned());
         }
         diagnostics.push(
             Diagnostic::error("project.datastore", &node.span, "this is no address of an API")

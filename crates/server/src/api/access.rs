@@ -16,6 +16,10 @@ use crate::node::Shared;
 pub struct AdminAccess {
     /// `http://127.0.0.1:8103`
     pub url: String,
+    /// Where clients of the FHIR API find this server, where `datastore: { base: … }` says so:
+    /// `https://fhir.example.org`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// The bearer token, new at every start.
     pub token: String,
     /// The process that listens.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::search::Registry;
 use pipehat_store::datastore::{
-    Datastore, DatastoreError, Outcome, Progress, R4Rules, StoredVersion,
+    ChangeNumber, Datastore, DatastoreError, HistoryQuery, HistoryScope, Outcome, Progress,
+    R4Rules, StoredVersion,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,12 @@ const PAGE: usize = 200;
 
 /// More of them than this are not taken: each search looks them up.
 const CUSTOM_MAX: usize = 5_000;
+
+/// How often to look whether another node changed a SearchParameter, while anything changes.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long until all nodes have heard of a change.
+const HEARD: Duration = Duration::from_secs(2);
 
 /// The registry in force, and how far the index follows it.
 #[derive(Debug)]
@@ -92,6 +100,7 @@ impl SearchParameters {
             }
             tokio::select! {
                 () = self.wanted.notified() => {}
+                () = others_change(datastore) => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -106,6 +115,10 @@ impl SearchParameters {
         // Where the index followed the parameters before, only the types of those that changed are found differently.
         let followed = datastore.is_indexed().await?;
         let changed = self.put_in_force(datastore, taken).await?;
+        if changed.is_any() && datastore.is_shared() {
+            // What other nodes write by their old rules until they hear of these is indexed anew with all else.
+            tokio::time::sleep(HEARD).await;
+        }
         let asked = std::mem::take(&mut self.lock().asked);
         if asked || !datastore.is_indexed().await? {
             self.change(|state| {
@@ -265,6 +278,16 @@ enum Changed {
     Unknown,
 }
 
+impl Changed {
+    /// Whether there may be such.
+    fn is_any(&self) -> bool {
+        match self {
+            Self::Types(types) => !types.is_empty(),
+            Self::Unknown => true,
+        }
+    }
+}
+
 /// The types whose own parameters differ.
 fn types_changed(before: &Registry, after: &Registry) -> BTreeSet<String> {
     let mut types = BTreeSet::new();
@@ -277,6 +300,41 @@ fn types_changed(before: &Registry, after: &Registry) -> BTreeSet<String> {
         }
     }
     types
+}
+
+/// Waits until some node has changed a SearchParameter.
+async fn others_change(datastore: &dyn Datastore) {
+    if !datastore.is_shared() {
+        return std::future::pending().await;
+    }
+    let mut newest = datastore.newest_change();
+    let mut known = None;
+    loop {
+        match newest_of_ours(datastore).await {
+            Ok(change) => {
+                if known.is_some_and(|known| known != change) {
+                    return;
+                }
+                known = Some(change);
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "SearchParameters can't be read; trying again"
+            ),
+        }
+        tokio::time::sleep(LOOK).await;
+        if newest.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// The newest change of a SearchParameter.
+async fn newest_of_ours(datastore: &dyn Datastore) -> Result<ChangeNumber, DatastoreError> {
+    let scope = HistoryScope::Type(RESOURCE_TYPE.to_owned());
+    let query = HistoryQuery { scope, since: None, at: None, before: None, limit: 1 };
+    let newest = datastore.history(&query).await?;
+    Ok(newest.first().map(|version| version.change).unwrap_or_default())
 }
 
 /// The definitions that are to be in force, by their addresses.

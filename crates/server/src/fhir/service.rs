@@ -408,6 +408,13 @@ impl FhirService {
         principal
     }
 
+    /// Whether what somebody showed before opens something still.
+    pub(super) async fn opens(&self, parts: &Parts, peer: Option<SocketAddr>) -> bool {
+        let path = parts.uri.path().strip_prefix(BASE_PATH).unwrap_or_default();
+        let asked = AccessRequest { method: &parts.method, path, headers: &parts.headers, peer };
+        self.access.principal(asked).await.is_ok()
+    }
+
     async fn perform(&self, request: &Request) -> Result<Answer, Problem> {
         match &request.call {
             Call::Capabilities => self.capabilities(request),

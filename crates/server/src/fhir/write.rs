@@ -12,6 +12,7 @@ use pipehat_store::datastore::{
 
 use super::access::{AccessRefusal, Permission};
 use super::answer::Answer;
+use super::conditional_reference::refuse_in_patch;
 use super::conditions::Tag;
 use super::negotiation::ContentKind;
 use super::prefer::GiveBack;
@@ -21,7 +22,7 @@ use super::read::missing;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
 use super::service::FhirService;
-use super::subscriptions::criteria_type;
+use super::subscriptions::{criteria_type, sign};
 
 /// How often a change that needs a look first is tried, when others change the same.
 const LOOKS_MAX: usize = 5;
@@ -62,9 +63,10 @@ impl FhirService {
         let scope = request.setting.principal.require(resource_type, Permission::Create)?;
         let mut incoming = Incoming::read(request, resource_type)?;
         incoming.set_id(&new_id());
-        let resource = self.validated(incoming)?;
+        let mut resource = self.validated(incoming)?;
+        self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
-        may_subscribe(request, &resource)?;
+        may_subscribe(request, &mut resource)?;
         let by_address = self.create_criteria(request, resource_type);
         let condition = match &request.conditions.if_none_exist {
             Some(query) => Some((query, "If-None-Exist")),
@@ -146,9 +148,10 @@ impl FhirService {
             }
             Some(_) => incoming.set_id(&key.id),
         }
-        let resource = self.validated(incoming)?;
+        let mut resource = self.validated(incoming)?;
+        self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
-        may_subscribe(request, &resource)?;
+        may_subscribe(request, &mut resource)?;
         let precondition = match self.look(request, key, scope).await? {
             Look::NotNeeded => request.conditions.precondition()?,
             Look::At(version) => Precondition::Version(version.version),
@@ -178,9 +181,10 @@ impl FhirService {
         changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Update)?;
         let incoming = Incoming::read(request, resource_type)?;
-        let resource = self.validated(incoming)?;
+        let mut resource = self.validated(incoming)?;
+        self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
-        may_subscribe(request, &resource)?;
+        may_subscribe(request, &mut resource)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
@@ -213,6 +217,8 @@ impl FhirService {
         let scope = request.setting.principal.require(&key.resource_type, Permission::Update)?;
         may_patch(request, &key.resource_type)?;
         let patch = patch_of(request)?;
+        leaves_signature(&key.resource_type, &patch)?;
+        refuse_in_patch(request, &patch)?;
         let asked = request.conditions.precondition()?;
         let key = key.clone();
         let found = match self.look(request, &key, scope.clone()).await? {
@@ -273,6 +279,8 @@ impl FhirService {
         }
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, None)?;
         let patch = patch_of(request)?;
+        leaves_signature(resource_type, &patch)?;
+        refuse_in_patch(request, &patch)?;
         let precondition = request.conditions.precondition()?;
         Ok(Interaction::ConditionalPatch { search, patch, precondition })
     }
@@ -502,11 +510,12 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
 }
 
 /// A Subscription sends what it is about to an address of the client's choice: only a client that may read all of
-/// a type may have one about it.
-fn may_subscribe(request: &Request, resource: &Value) -> Result<(), Problem> {
+/// a type may have one about it. Which client it was stands in it, so that it ends with the client.
+fn may_subscribe(request: &Request, resource: &mut Value) -> Result<(), Problem> {
     if resource.resource_type() != Some("Subscription") {
         return Ok(());
     }
+    sign(resource, request.setting.principal.revocable());
     let Some(about) = criteria_type(resource) else { return Ok(()) };
     match request.setting.principal.require(about, Permission::Read)? {
         None => Ok(()),
@@ -529,6 +538,31 @@ fn may_patch(request: &Request, resource_type: &str) -> Result<(), Problem> {
         IssueCode::Forbidden,
         "only a client that may read everything may patch a Subscription; update it instead",
     ))
+}
+
+/// Which client wrote a Subscription stands among its extensions, so a patch leaves these as they are.
+fn leaves_signature(resource_type: &str, patch: &Value) -> Result<(), Problem> {
+    if resource_type != "Subscription" {
+        return Ok(());
+    }
+    let is_touched = |pointer: Option<&str>| {
+        pointer.is_some_and(|pointer| pointer.is_empty() || pointer.starts_with("/extension"))
+    };
+    let touches = match patch.as_array() {
+        Some(operations) => operations.iter().any(|operation| {
+            is_touched(operation.text("path")) || is_touched(operation.text("from"))
+        }),
+        None => patch.get("extension").is_some(),
+    };
+    if !touches {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        IssueCode::NotSupported,
+        "the extensions of a Subscription can't be patched; update it instead",
+    )
+    .at_location("Subscription.extension"))
 }
 
 pub(super) fn changeable(resource_type: &str) -> Result<(), Problem> {

@@ -12,6 +12,7 @@ mod harness;
 mod history;
 mod operations;
 mod patches;
+mod postgres;
 mod resources;
 mod searches;
 mod secured;

@@ -1,10 +1,12 @@
 //! Operations, capabilities, search parameters as resources.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pipehat_server::fhir::{FhirOptions, SearchParameters, TokenAccess};
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Server};
+use crate::harness::{BASE, Server, TOKEN, open_store};
 
 #[tokio::test]
 async fn capabilities_are_told_without_a_token() {
@@ -315,4 +317,38 @@ async fn profiles_that_stand_here_are_looked_at() {
     assert_eq!(texts(bound, married).await, [expected]);
     let missing = "POST /Patient/$validate?profile=http://example.org/missing";
     server.json(missing, &patient).await.refused(422, "not-supported");
+}
+
+#[tokio::test]
+async fn search_parameters_reach_other_nodes() {
+    if !crate::postgres::is_asked_for() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = || {
+        let parameters = SearchParameters::new("").rules();
+        let access = Arc::new(TokenAccess::new(TOKEN));
+        let store = open_store(folder.path(), parameters);
+        Server::over(store, access, FhirOptions::default(), None)
+    };
+    let (first, second) = (node(), node());
+    let _following = (first.follow_parameters(), second.follow_parameters());
+    let own = json!({ "resourceType": "SearchParameter", "id": "own", "url": "http://example.org/sp",
+        "name": "own", "status": "active", "description": "x", "code": "own", "base": ["Patient"],
+        "type": "string", "expression": "Patient.name.text" });
+    first
+        .put(&json!({ "resourceType": "Patient", "id": "a", "name": [{ "text": "Adams" }] }))
+        .await;
+    first.put(&own).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let strict = "prefer: handling=strict";
+    loop {
+        let reply = second.send("GET /Patient?own=ada", strict, "").await;
+        if reply.status == 200 && reply.entries() == ["Patient/a"] {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", reply.text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    indexed(&first).await;
 }

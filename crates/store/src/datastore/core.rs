@@ -98,10 +98,21 @@ fn method_of(number: i64) -> Result<Method, SessionError> {
     }
 }
 
-/// Numbers the parameters of `rules`, in a transaction; numbers once given stay.
+/// What a datastore was opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// It may be changed, and is brought up to date.
+    ToWrite,
+    /// It stays as it is.
+    ToRead,
+}
+
+/// Numbers the parameters of `rules`, in a transaction; numbers once given stay. Opened to read, parameters that have no
+/// number are left out: nothing is indexed by them.
 pub(super) async fn catalogue<S: Session>(
     session: &mut S,
     rules: Arc<dyn Rules>,
+    opened: Opened,
 ) -> Result<Catalogue, SessionError> {
     let parameters = rules.parameters();
     let mut known = numbers(session).await?;
@@ -110,20 +121,45 @@ pub(super) async fn catalogue<S: Session>(
         .map(|names| (names.resource_type.clone(), names.code.clone()))
         .filter(|names| !known.contains_key(names))
         .collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && opened == Opened::ToWrite {
         let next = known.values().copied().max().unwrap_or(0);
-        for (number, (resource_type, code)) in (next.saturating_add(1)..).zip(missing) {
-            session
-                .execute(
-                    "INSERT INTO parameters (number, type, code) VALUES (?1, ?2, ?3)
-                     ON CONFLICT DO NOTHING",
-                    &[
-                        SqlValue::Integer(number),
-                        SqlValue::Text(resource_type),
-                        SqlValue::Text(code),
-                    ],
-                )
-                .await?;
+        let numbered = (next.saturating_add(1)..).zip(missing);
+        match session.dialect() {
+            Dialect::Sqlite => {
+                for (number, (resource_type, code)) in numbered {
+                    session
+                        .execute(
+                            "INSERT INTO parameters (number, type, code) VALUES (?1, ?2, ?3)
+                             ON CONFLICT DO NOTHING",
+                            &[
+                                SqlValue::Integer(number),
+                                SqlValue::Text(resource_type),
+                                SqlValue::Text(code),
+                            ],
+                        )
+                        .await?;
+                }
+            }
+            Dialect::Postgres => {
+                let (mut numbers, mut types, mut codes) = (vec![], vec![], vec![]);
+                for (number, (resource_type, code)) in numbered {
+                    numbers.push(number);
+                    types.push(resource_type);
+                    codes.push(code);
+                }
+                session
+                    .execute(
+                        "INSERT INTO parameters (number, type, code)
+                         SELECT * FROM unnest(?1::bigint[], ?2::text[], ?3::text[])
+                         ON CONFLICT DO NOTHING",
+                        &[
+                            SqlValue::Integers(numbers),
+                            SqlValue::Texts(types),
+                            SqlValue::Texts(codes),
+                        ],
+                    )
+                    .await?;
+            }
         }
         known = numbers(session).await?;
     }
@@ -209,14 +245,24 @@ pub(super) async fn set_fact<S: Session>(
 pub(super) async fn check_key<S: Session>(
     session: &mut S,
     seal: &Seal,
+    opened: Opened,
 ) -> Result<(), SessionError> {
     match fact(session, "key").await? {
+        None if opened == Opened::ToRead => Err(outdated()),
         None => set_fact(session, "key", &seal.check()).await,
         Some(check) if check == seal.check() => Ok(()),
         Some(_) => Err(SessionError::Database(
             "the datastore was written with another key than the one given".into(),
         )),
     }
+}
+
+/// Refuses to read what only a writer could bring up to date.
+pub(super) fn outdated() -> SessionError {
+    SessionError::Database(
+        "the datastore was written by an older version of Pipehat: start this one on it once"
+            .into(),
+    )
 }
 
 /// A statement with its placeholders as the database has them.

@@ -56,8 +56,10 @@ pub struct TypeStatistics {
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verified {
-    /// How many resources were looked at, also deleted ones.
+    /// How many resources that are there were looked at.
     pub resources: u64,
+    /// How many that were deleted.
+    pub deleted: u64,
     /// How many versions.
     pub versions: u64,
     /// What is wrong, up to [`PROBLEMS_MAX`].
@@ -98,10 +100,16 @@ pub enum Fault {
 impl Verified {
     pub(super) fn add(&mut self, other: Verified) {
         self.resources = self.resources.saturating_add(other.resources);
+        self.deleted = self.deleted.saturating_add(other.deleted);
         self.versions = self.versions.saturating_add(other.versions);
         self.problems_all = self.problems_all.saturating_add(other.problems_all);
         self.problems.extend(other.problems);
         self.problems.truncate(PROBLEMS_MAX);
+    }
+
+    /// How many resources were looked at.
+    pub(super) fn done(&self) -> u64 {
+        self.resources.saturating_add(self.deleted)
     }
 
     fn found(&mut self, key: Option<&ResourceKey>, fault: Fault) {
@@ -213,6 +221,13 @@ pub(super) async fn resources<S: Session>(
     Ok(Resources { versions, next: batch.next(limit) })
 }
 
+/// How many resources of a batch were gone through, and how many of them are there and were indexed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passed {
+    pub(super) all: u64,
+    pub(super) indexed: u64,
+}
+
 /// Indexes the resources of one batch anew: how many, and where the next begins.
 pub(super) async fn reindex<S: Session>(
     session: &mut S,
@@ -220,11 +235,14 @@ pub(super) async fn reindex<S: Session>(
     catalogue: &Catalogue,
     types: &[String],
     after: u64,
-) -> Result<(u64, Option<u64>), SessionError> {
+) -> Result<(Passed, Option<u64>), SessionError> {
     let batch = batch(session, types, after, BATCH).await?;
     let locks = super::apply::locks_of(batch.rows.iter().map(|(_, key, ..)| key));
     session.lock(&locks).await?;
-    let mut pending = Pending { unindex: batch.keys(), ..Pending::default() };
+    let mut pending = Pending::default();
+    for key in batch.keys() {
+        pending.unindex_all(key);
+    }
     for (number, version) in batch.load(session, core).await? {
         let Some(version) = version else {
             return Err(SessionError::Damaged("a version can't be opened".into()));
@@ -235,7 +253,8 @@ pub(super) async fn reindex<S: Session>(
         index.append(number, &mut pending.rows);
     }
     session.flush(pending).await?;
-    Ok((batch.rows.len() as u64, batch.next(BATCH)))
+    let indexed = batch.rows.iter().filter(|(.., deleted)| !deleted).count() as u64;
+    Ok((Passed { all: batch.rows.len() as u64, indexed }, batch.next(BATCH)))
 }
 
 fn resource(version: &StoredVersion) -> Result<Option<Value>, SessionError> {
@@ -340,7 +359,8 @@ pub(super) async fn verify<S: Session>(
     let mut indexed = index_rows(session, &keys).await?;
     let worded = words(session, &keys).await?;
     for (number, key, version, deleted) in &batch.rows {
-        verified.resources = verified.resources.saturating_add(1);
+        let kind = if *deleted { &mut verified.deleted } else { &mut verified.resources };
+        *kind = kind.saturating_add(1);
         if counted.remove(number) != Some(*version) {
             verified.found(Some(key), Fault::Versions);
         }

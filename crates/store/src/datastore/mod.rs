@@ -85,6 +85,28 @@ pub trait Datastore: Send + Sync {
     /// The number of the newest change; a receiver is told each time it grows.
     fn newest_change(&self) -> tokio::sync::watch::Receiver<ChangeNumber>;
 
+    /// Whether this node looks after what only one should: Subscriptions, where several share a database. It may
+    /// change at any time, and for moments two may think so.
+    fn leads(&self) -> bool {
+        true
+    }
+
+    /// Whether other nodes may share the database.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Up to which change whoever led last has looked after Subscriptions, and the number of its book; `None` where
+    /// nobody said.
+    fn told_to(&self) -> Answer<'_, Option<(ChangeNumber, u64)>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Says so, for the node that leads next.
+    fn set_told_to(&self, _change: ChangeNumber, _book: u64) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// How many resources match, without reading them.
     fn count<'a>(&'a self, search: &'a Search) -> Answer<'a, u64>;
 

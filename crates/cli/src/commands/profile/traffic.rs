@@ -234,7 +234,7 @@ pub(super) fn learn_bytes(bytes: &[u8], learner: &mut Learner) {
 
 impl ChannelTraffic {
     fn read(&self, learner: &mut Learner, terminal: &Terminal) -> Result<(), Failure> {
-        let data = self.data.find();
+        let data = self.data.find()?;
         let running = data.read_admin().map_err(Failure::could_not)?.is_some();
         if running {
             match self.ask(&Admin::find(&data)?, learner, terminal) {

@@ -3,6 +3,7 @@
 
 mod api;
 mod datastore;
+mod http;
 mod lanes;
 mod mllp;
 mod pipehat;
@@ -14,6 +15,7 @@ mod wait;
 
 pub(crate) use api::Api;
 pub(crate) use datastore::Datastore;
+pub(crate) use http::{Answered, Connection};
 pub(crate) use lanes::check_lanes;
 pub(crate) use mllp::{Link, Reply};
 pub(crate) use pipehat::{Pipehat, Project};
@@ -21,4 +23,4 @@ pub(crate) use ports::free_port;
 pub(crate) use random::Random;
 pub(crate) use sample::{Sample, field, gender_table, texts};
 pub(crate) use sink::{Answer, Sink};
-pub(crate) use wait::{eventually, until};
+pub(crate) use wait::{DEADLINE, eventually, until};

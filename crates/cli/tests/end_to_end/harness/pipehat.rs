@@ -42,11 +42,10 @@ impl Project {
         fs::rename(&new, &path).expect("a file can be renamed");
     }
 
-    /// Keeps a secret where the binary looks for those of its project.
-    pub(crate) fn write_secret(&self, name: &str, secret: &str) {
-        let folder = self.secrets();
-        fs::create_dir_all(&folder).expect("a folder can be made");
-        fs::write(folder.join(name), secret).expect("a file can be written");
+    /// Keeps a secret where the binary looks for `secret:name`.
+    pub(crate) fn write_secret(&self, name: &str, content: &str) {
+        fs::create_dir_all(self.secrets()).expect("a folder can be made");
+        fs::write(self.secrets().join(name), content).expect("a file can be written");
     }
 
     fn secrets(&self) -> PathBuf {

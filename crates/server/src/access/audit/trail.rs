@@ -43,6 +43,7 @@ impl LogTrail {
             resource_id,
             status: fact.status.as_u16(),
             query: fact.query,
+            used_once: None,
         }
     }
 }

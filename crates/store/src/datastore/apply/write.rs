@@ -190,9 +190,6 @@ impl<S: Session> Work<'_, S> {
             stamp::next_time(self.prepared.now(at), (!is_new).then_some(before.last_updated));
         let key = before.key;
         let deleted = resource.is_none();
-        if before.body.is_some() {
-            self.pending.unindex.push(row);
-        }
         if is_new {
             self.pending.new.push(vec![
                 SqlValue::Integer(row),
@@ -209,13 +206,32 @@ impl<S: Session> Work<'_, S> {
         }
         let mut body = None;
         let mut sealed = None;
-        if let Some((mut resource, rows)) = resource {
+        if let Some((mut resource, mut rows)) = resource {
             stamp::stamp(&mut resource, version, last_updated);
             let text = resource.to_json();
             sealed = Some(self.core.seal.seal(&key, version, &text));
             body = Some(text.into());
-            self.pending.words.push((row, rows.narrative.clone(), rows.whole.clone()));
+            let worded = match before.body.as_deref().map(|body| self.rows_of(body)) {
+                None => true,
+                Some(Ok(stand)) => {
+                    let (cleared, worded) = rows.leave_out(&stand);
+                    for table in cleared {
+                        self.pending.unindex(table, row);
+                    }
+                    if worded {
+                        self.pending.unword.push(row);
+                    }
+                    worded
+                }
+                Some(Err(error)) => return Err(error.into()),
+            };
+            if worded {
+                let words = (row, rows.narrative.clone(), rows.whole.clone());
+                self.pending.words.push(words);
+            }
             rows.append(row, &mut self.pending.rows);
+        } else if before.body.is_some() {
+            self.pending.unindex_all(row);
         }
         let version_row = VersionRow {
             key: row,
@@ -229,6 +245,14 @@ impl<S: Session> Work<'_, S> {
         let version = StoredVersion { key, version, last_updated, change, method, body };
         self.versions.push(Written { interaction: at, kind, version, row: version_row });
         Ok(())
+    }
+
+    /// What a version is found by. Where the rules have changed since it was indexed, a reindexing is under way that
+    /// will come over it.
+    fn rows_of(&self, body: &str) -> Result<IndexRows, SessionError> {
+        let resource =
+            parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
+        Ok(index_rows(&resource, self.catalogue))
     }
 
     /// Brings what is pending into the database, so that it can be found.

@@ -6,6 +6,7 @@ mod fixture;
 mod interactions;
 mod plans;
 mod searches;
+mod servers;
 mod upkeep;
 
 pub(in crate::datastore) use fixture::Fixture;

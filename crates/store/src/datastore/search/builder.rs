@@ -88,6 +88,14 @@ impl<'a> Builder<'a> {
         format!("?{place}{of}")
     }
 
+    /// How many rows at most. PostgreSQL's planner must know whether they are few.
+    pub(super) fn limit(&mut self, rows: usize) -> String {
+        match self.dialect {
+            Dialect::Sqlite => self.bind(SqlValue::number(rows as u64)),
+            Dialect::Postgres => i64::try_from(rows).unwrap_or(i64::MAX).to_string(),
+        }
+    }
+
     /// The statement with the values it uses, and no others: databases refuse what is not used.
     pub(super) fn finish(&self, sql: &str) -> (String, Vec<SqlValue>) {
         let mut finished = String::with_capacity(sql.len());
@@ -180,7 +188,7 @@ impl<'a> Builder<'a> {
                 let parameter = self.number(*parameter);
                 let alternatives = criteria
                     .iter()
-                    .map(|criterion| self.leaf(parameter, criterion).exists(key))
+                    .map(|criterion| self.leaf(parameter, criterion).exists(self.dialect, key))
                     .collect();
                 any(alternatives)
             }
@@ -189,7 +197,7 @@ impl<'a> Builder<'a> {
                     .iter()
                     .map(|components| {
                         let joined = self.composite(components, Some(key));
-                        format!("EXISTS ({joined})")
+                        self.dialect.exists(&joined)
                     })
                     .collect();
                 any(alternatives)
@@ -200,11 +208,12 @@ impl<'a> Builder<'a> {
                     None => (if *missing { "1 = 1" } else { "1 = 0" }).to_owned(),
                     Some(known) => {
                         let (x, number) = (self.alias(), known.number);
-                        format!(
-                            "{not}EXISTS (SELECT 1 FROM {} {x} WHERE {x}.key = {key}
-                             AND {x}.parameter = {number})",
+                        let exists = self.dialect.exists(&format!(
+                            "SELECT 1 FROM {} {x} WHERE {x}.key = {key}
+                             AND {x}.parameter = {number}",
                             table_of(known.kind)
-                        )
+                        ));
+                        format!("{not}{exists}")
                     }
                 }
             }
@@ -228,23 +237,25 @@ impl<'a> Builder<'a> {
                     let (f, t) = (self.alias(), self.alias());
                     let of = self.bind(SqlValue::text(&target.resource_type));
                     let check = self.check(&target.filter, &Subject::row(&t));
-                    let join = self.dialect.then_join();
-                    alternatives.push(format!(
-                        "EXISTS (SELECT 1 FROM referrals {f} {join} resources {t}
-                         ON {t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0
+                    let on =
+                        format!("{t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0");
+                    let join = self.dialect.then_join("resources", &t, &on);
+                    alternatives.push(self.dialect.exists(&format!(
+                        "SELECT 1 FROM referrals {f} {join}
                          WHERE {f}.key = {key} AND {f}.parameter = {number}
-                         AND {f}.type = {of} AND {check})"
-                    ));
+                         AND {f}.type = {of} AND {check}"
+                    )));
                     if let Some(named) = self.canonical(*reference, Some(&target.resource_type)) {
                         let u = self.alias();
                         let (f, t) = (self.alias(), self.alias());
                         let check = self.check(&target.filter, &Subject::row(&t));
-                        alternatives.push(format!(
-                            "EXISTS (SELECT 1 FROM referrals {f} {join} uris {u} ON {}
-                             {join} resources {t} ON {t}.key = {u}.key AND {t}.deleted = 0
-                             WHERE {f}.key = {key} AND {f}.parameter = {number} AND {check})",
-                            named.meets(&f, &u)
-                        ));
+                        let uris = self.dialect.then_join("uris", &u, &named.meets(&f, &u));
+                        let on = format!("{t}.key = {u}.key AND {t}.deleted = 0");
+                        let resources = self.dialect.then_join("resources", &t, &on);
+                        alternatives.push(self.dialect.exists(&format!(
+                            "SELECT 1 FROM referrals {f} {uris} {resources}
+                             WHERE {f}.key = {key} AND {f}.parameter = {number} AND {check}"
+                        )));
                     }
                 }
                 any(alternatives)
@@ -253,21 +264,22 @@ impl<'a> Builder<'a> {
                 let (f, s) = (self.alias(), self.alias());
                 let number = self.number(*reference);
                 let check = self.check(filter, &Subject::row(&s));
-                let join = self.dialect.then_join();
-                let mut alternatives = vec![format!(
-                    "EXISTS (SELECT 1 FROM referrals {f} {join} resources {s}
-                     ON {s}.key = {f}.key WHERE {f}.parameter = {number}
-                     AND {f}.target = {row}.id AND {f}.type = {row}.type AND {check})"
-                )];
+                let join = self.dialect.then_join("resources", &s, &format!("{s}.key = {f}.key"));
+                let mut alternatives = vec![self.dialect.exists(&format!(
+                    "SELECT 1 FROM referrals {f} {join} WHERE {f}.parameter = {number}
+                     AND {f}.target = {row}.id AND {f}.type = {row}.type AND {check}"
+                ))];
                 if let Some(named) = self.canonical(*reference, None) {
                     let (u, f, s) = (self.alias(), self.alias(), self.alias());
                     let check = self.check(filter, &Subject::row(&s));
-                    alternatives.push(format!(
-                        "EXISTS (SELECT 1 FROM uris {u} {join} referrals {f}
-                         ON {f}.parameter = {number} AND {} {join} resources {s}
-                         ON {s}.key = {f}.key WHERE {u}.key = {key} AND {check})",
-                        named.meets(&f, &u)
-                    ));
+                    let on = format!("{f}.parameter = {number} AND {}", named.meets(&f, &u));
+                    let referrals = self.dialect.then_join("referrals", &f, &on);
+                    let on = format!("{s}.key = {f}.key");
+                    let resources = self.dialect.then_join("resources", &s, &on);
+                    alternatives.push(self.dialect.exists(&format!(
+                        "SELECT 1 FROM uris {u} {referrals} {resources}
+                         WHERE {u}.key = {key} AND {check}"
+                    )));
                 }
                 any(alternatives)
             }
@@ -280,7 +292,9 @@ impl<'a> Builder<'a> {
                         format!("{key} IN (SELECT rowid FROM words WHERE words MATCH {text})")
                     }
                     (Dialect::Postgres, Some(text)) => {
-                        format!("EXISTS (SELECT 1 FROM words {x} WHERE {x}.key = {key} AND {text})")
+                        let query =
+                            format!("SELECT 1 FROM words {x} WHERE {x}.key = {key} AND {text}");
+                        self.dialect.exists(&query)
                     }
                 }
             }
@@ -289,11 +303,11 @@ impl<'a> Builder<'a> {
                     (self.bind(SqlValue::text(resource_type)), self.bind(SqlValue::text(id)));
                 let x = self.alias();
                 let numbers = self.numbers_of(parameters);
-                format!(
-                    "(({row}.type = {of} AND {row}.id = {id}) OR EXISTS (SELECT 1
-                     FROM referrals {x} WHERE {x}.key = {key} AND {x}.parameter IN ({numbers})
-                     AND {x}.target = {id} AND {x}.type = {of}))"
-                )
+                let refers = self.dialect.exists(&format!(
+                    "SELECT 1 FROM referrals {x} WHERE {x}.key = {key}
+                     AND {x}.parameter IN ({numbers}) AND {x}.target = {id} AND {x}.type = {of}"
+                ));
+                format!("(({row}.type = {of} AND {row}.id = {id}) OR {refers})")
             }
             Filter::All(filters) => {
                 let conditions =
@@ -350,14 +364,12 @@ impl<'a> Builder<'a> {
         let mut sql = format!("SELECT {a}.key AS key FROM {} {a}", first.table);
         for leaf in others {
             let x = &leaf.alias;
-            sql.push_str(&format!(
-                " {} {} {x} ON {x}.key = {a}.key AND {x}.instance = {a}.instance
-                 AND {x}.parameter = {} AND {}",
-                self.dialect.then_join(),
-                leaf.table,
-                leaf.parameter,
-                leaf.check
-            ));
+            let on = format!(
+                "{x}.key = {a}.key AND {x}.instance = {a}.instance AND {x}.parameter = {} AND {}",
+                leaf.parameter, leaf.check
+            );
+            sql.push(' ');
+            sql.push_str(&self.dialect.then_join(leaf.table, x, &on));
         }
         sql.push_str(&format!(" WHERE {a}.parameter = {} AND {}", first.parameter, first.check));
         if let Some(key) = key {
@@ -463,22 +475,23 @@ impl<'a> Builder<'a> {
                 let known = self.known(*reference)?;
                 let inner = self.set(filter, std::slice::from_ref(resource_type))?;
                 let (i, f, t) = (self.alias(), self.alias(), self.alias());
-                let join = self.dialect.then_join();
+                let on = format!("{f}.key = {i}.key AND {f}.parameter = {}", known.number);
+                let referrals = self.dialect.then_join("referrals", &f, &on);
+                let on = format!("{t}.type = {f}.type AND {t}.id = {f}.target");
+                let resources = self.dialect.then_join("resources", &t, &on);
                 let mut sets = vec![format!(
-                    "SELECT {t}.key AS key FROM ({}) {i} {join} referrals {f}
-                     ON {f}.key = {i}.key AND {f}.parameter = {} {join} resources {t}
-                     ON {t}.type = {f}.type AND {t}.id = {f}.target",
-                    inner.sql, known.number
+                    "SELECT {t}.key AS key FROM ({}) {i} {referrals} {resources}",
+                    inner.sql
                 )];
                 if let Some(named) = self.canonical(*reference, None) {
                     let inner = self.set(filter, std::slice::from_ref(resource_type))?;
                     let (i, f, u) = (self.alias(), self.alias(), self.alias());
+                    let on = format!("{f}.key = {i}.key AND {f}.parameter = {}", known.number);
+                    let referrals = self.dialect.then_join("referrals", &f, &on);
+                    let uris = self.dialect.then_join("uris", &u, &named.meets(&f, &u));
                     sets.push(format!(
-                        "SELECT {u}.key AS key FROM ({}) {i} {join} referrals {f}
-                         ON {f}.key = {i}.key AND {f}.parameter = {} {join} uris {u} ON {}",
-                        inner.sql,
-                        known.number,
-                        named.meets(&f, &u)
+                        "SELECT {u}.key AS key FROM ({}) {i} {referrals} {uris}",
+                        inner.sql
                     ));
                 }
                 of(union(sets))
@@ -571,26 +584,22 @@ impl<'a> Builder<'a> {
     ) -> Option<String> {
         let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
         let (i, u, f) = (self.alias(), self.alias(), self.alias());
-        let join = self.dialect.then_join();
-        Some(format!(
-            "SELECT {f}.key AS key FROM ({}) {i} {join} uris {u} ON {u}.key = {i}.key
-             {join} referrals {f} ON {f}.parameter = {reference} AND {}",
-            inner.sql,
-            named.meets(&f, &u)
-        ))
+        let uris = self.dialect.then_join("uris", &u, &format!("{u}.key = {i}.key"));
+        let on = format!("{f}.parameter = {reference} AND {}", named.meets(&f, &u));
+        let referrals = self.dialect.then_join("referrals", &f, &on);
+        Some(format!("SELECT {f}.key AS key FROM ({}) {i} {uris} {referrals}", inner.sql))
     }
 
     fn chain_set(&mut self, reference: i64, target: &Chained) -> Option<String> {
         let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
         let (i, t, f) = (self.alias(), self.alias(), self.alias());
         let of = self.bind(SqlValue::text(&target.resource_type));
-        let join = self.dialect.then_join();
-        Some(format!(
-            "SELECT {f}.key AS key FROM ({}) {i} {join} resources {t}
-             ON {t}.key = {i}.key AND {t}.type = {of} AND {t}.deleted = 0 {join} referrals {f}
-             ON {f}.parameter = {reference} AND {f}.target = {t}.id AND {f}.type = {t}.type",
-            inner.sql
-        ))
+        let on = format!("{t}.key = {i}.key AND {t}.type = {of} AND {t}.deleted = 0");
+        let resources = self.dialect.then_join("resources", &t, &on);
+        let on =
+            format!("{f}.parameter = {reference} AND {f}.target = {t}.id AND {f}.type = {t}.type");
+        let referrals = self.dialect.then_join("referrals", &f, &on);
+        Some(format!("SELECT {f}.key AS key FROM ({}) {i} {resources} {referrals}", inner.sql))
     }
 }
 

@@ -16,11 +16,11 @@ use pipehat_resource::search::Search;
 use tokio::sync::{oneshot, watch};
 
 use self::readers::Readers;
-use self::session::SqliteSession;
+use self::session::{Counters, SqliteSession};
 use self::writer::{Job, Writer};
 use super::apply::Prepared;
 use super::body::{BodyKey, Seal};
-use super::core::{self, Core};
+use super::core::{self, Core, Opened};
 use super::error::DatastoreError;
 use super::interaction::{
     Applied, ChangeNumber, Group, HistoryQuery, ResourceKey, SearchPage, SearchRequest,
@@ -40,6 +40,7 @@ const PREPARED_HERE_MAX: usize = 8;
 /// The datastore in SQLite.
 pub struct SqliteDatastore {
     core: Arc<Core>,
+    opened: Opened,
     writer: Writer,
     readers: Arc<Readers>,
     newest: watch::Receiver<ChangeNumber>,
@@ -65,7 +66,7 @@ impl SqliteDatastore {
         let catalogue = {
             connection.execute_batch("BEGIN IMMEDIATE")?;
             let mut session = SqliteSession { connection: &mut connection, counters };
-            let catalogue = ready(core::catalogue(&mut session, rules))?;
+            let catalogue = ready(core::catalogue(&mut session, rules, Opened::ToWrite))?;
             ready(core::begin_index(&mut session, &catalogue))?;
             connection.execute_batch("COMMIT")?;
             catalogue
@@ -75,7 +76,35 @@ impl SqliteDatastore {
         let (sender, newest) = watch::channel(ChangeNumber(counters.change));
         let writer = Writer::start(connection, counters, Arc::clone(&core), sender)
             .map_err(|error| super::sql::SessionError::Database(Box::new(error)))?;
-        Ok(Self { core, writer, readers: Readers::new(path, key, READ_TIME_MAX), newest })
+        let readers = Readers::new(path, key, READ_TIME_MAX);
+        Ok(Self { core, opened: Opened::ToWrite, writer, readers, newest })
+    }
+
+    /// Opens the datastore in this file to read it: nothing of it is changed, and whatever would is refused.
+    ///
+    /// # Errors
+    /// The file can't be opened, is no datastore, of another version, or was written with another key.
+    pub fn open_to_read(
+        path: &Path,
+        key: BodyKey,
+        rules: Arc<dyn Rules>,
+    ) -> Result<Self, DatastoreError> {
+        let seal =
+            Seal::new(key).map_err(|error| DatastoreError::Database(error.to_string().into()))?;
+        let opened = || {
+            let key = seal.file_key();
+            let mut reader = open::Reader::open(path, &key)?;
+            let newest = open::check(&mut reader, &seal)?;
+            let mut session =
+                SqliteSession { connection: &mut reader.connection, counters: Counters::default() };
+            let catalogue = ready(core::catalogue(&mut session, rules, Opened::ToRead))?;
+            Ok((Readers::new(path.to_owned(), key, READ_TIME_MAX), catalogue, newest))
+        };
+        let (readers, catalogue, newest) =
+            opened().map_err(|error: super::sql::SessionError| error.outwards(0))?;
+        let core = Arc::new(Core::new(seal, catalogue));
+        let (_, newest) = watch::channel(ChangeNumber(newest));
+        Ok(Self { core, opened: Opened::ToRead, writer: Writer::none(), readers, newest })
     }
 
     #[cfg(test)]
@@ -185,13 +214,15 @@ impl Datastore for SqliteDatastore {
 
     fn use_rules(&self, rules: Arc<dyn Rules>) -> Answer<'_, ()> {
         Box::pin(async move {
-            let core = Arc::clone(&self.core);
-            self.writer
-                .task(move |session| {
-                    core.set_catalogue(ready(core::catalogue(session, rules))?);
-                    Ok(())
-                })
-                .await
+            let (core, opened) = (Arc::clone(&self.core), self.opened);
+            let work = move |session: &mut SqliteSession<'_>| {
+                core.set_catalogue(ready(core::catalogue(session, rules, opened))?);
+                Ok(())
+            };
+            match opened {
+                Opened::ToWrite => self.writer.task(work).await,
+                Opened::ToRead => self.readers.read(work).await,
+            }
         })
     }
 
@@ -216,12 +247,12 @@ impl Datastore for SqliteDatastore {
                 Ok((ready(maintenance::resources_all(session, &owned))?, from))
             };
             let (all, from) = self.readers.read(begin).await?;
-            let (mut done, mut next) = (0u64, Some(from));
+            let (mut done, mut indexed, mut next) = (0u64, 0u64, Some(from));
             while let Some(after) = next {
                 let (core, catalogue) = (Arc::clone(&self.core), Arc::clone(&catalogue));
                 let (types, by) = (types.to_vec(), fingerprint.clone());
                 let batch = move |session: &mut SqliteSession<'_>| {
-                    let (count, next) =
+                    let (passed, next) =
                         ready(maintenance::reindex(session, &core, &catalogue, &types, after))?;
                     if types.is_empty() {
                         ready(maintenance::set_reindexed_to(session, &by, next.unwrap_or(0)))?;
@@ -229,14 +260,15 @@ impl Datastore for SqliteDatastore {
                             ready(maintenance::set_indexed_by(session, &by))?;
                         }
                     }
-                    Ok((count, next))
+                    Ok((passed, next))
                 };
-                let (count, following) = self.writer.task(batch).await?;
-                done = done.saturating_add(count);
+                let (passed, following) = self.writer.task(batch).await?;
+                done = done.saturating_add(passed.all);
+                indexed = indexed.saturating_add(passed.indexed);
                 next = following;
                 told(Progress { done, all });
             }
-            Ok(done)
+            Ok(indexed)
         })
     }
 
@@ -262,7 +294,11 @@ impl Datastore for SqliteDatastore {
     }
 
     fn statistics(&self) -> Answer<'_, Statistics> {
-        Box::pin(self.readers.read(|session| ready(maintenance::statistics(session))))
+        Box::pin(async move {
+            let counted = self.readers.read(|session| ready(maintenance::statistics(session)));
+            // What is in its log counts, too, until it is written back.
+            Ok(Statistics { bytes: self.readers.disk_bytes(), ..counted.await? })
+        })
     }
 
     fn verify<'a>(&'a self, told: Told<'a>) -> Answer<'a, Verified> {
@@ -282,7 +318,7 @@ impl Datastore for SqliteDatastore {
                 let (found, following) = self.readers.read_long(batch).await?;
                 verified.add(found);
                 next = following;
-                told(Progress { done: verified.resources, all });
+                told(Progress { done: verified.done(), all });
             }
             Ok(verified)
         })

@@ -43,6 +43,16 @@ impl Readers {
         })
     }
 
+    /// How much room the file takes, with its log and what the log's index takes.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        let bytes = |ending: &str| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(ending);
+            std::fs::metadata(name).map_or(0, |file| file.len())
+        };
+        ["", "-wal", "-shm"].into_iter().map(bytes).fold(0, u64::saturating_add)
+    }
+
     /// Reads with all statements seeing the same state.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
