@@ -38,6 +38,8 @@ pub(super) struct Table {
     insert_new: LazyLock<String>,
     insert_many: LazyLock<String>,
     delete: LazyLock<String>,
+    delete_one: LazyLock<String>,
+    select: LazyLock<String>,
 }
 
 impl Table {
@@ -54,6 +56,16 @@ impl Table {
     /// Deletes what belongs to one key.
     pub(super) fn delete(&self) -> &str {
         &self.delete
+    }
+
+    /// Deletes a row of an index table by its key, parameter and number.
+    pub(super) fn delete_one(&self) -> &str {
+        &self.delete_one
+    }
+
+    /// Reads what belongs to one key, as it is inserted.
+    pub(super) fn select(&self) -> &str {
+        &self.select
     }
 
     /// Inserts rows given as an array for each column (PostgreSQL).
@@ -96,6 +108,12 @@ macro_rules! tables {
                 insert($name, &[$(($column, Column::$of)),*]) + " ON CONFLICT DO NOTHING"
             }),
             delete: LazyLock::new(|| format!("DELETE FROM {} WHERE key = ?1", $name)),
+            delete_one: LazyLock::new(|| {
+                format!("DELETE FROM {} WHERE key = ?1 AND parameter = ?2 AND n = ?3", $name)
+            }),
+            select: LazyLock::new(|| {
+                format!("SELECT {} FROM {} WHERE key = ?1", [$($column),*].join(", "), $name)
+            }),
             insert_many: LazyLock::new(|| insert_many($name, &[$(($column, Column::$of)),*])),
         };)*
     };

@@ -31,6 +31,9 @@ use super::sql::{Session, SessionError, SqlValue};
 /// Sets of fewer rows than this are gone through as a whole.
 pub(super) const SMALL_SET: i64 = 4096;
 
+/// Sets of more rows than this that stand in the order asked for are gone along, until the page is full.
+pub(super) const SORTED_SET: i64 = 256;
+
 /// As many resources come along with a page at most; [`SearchPage::cut`] says when there were more.
 pub(super) const INCLUDED_MAX: usize = 1000;
 

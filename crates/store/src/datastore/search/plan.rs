@@ -2,10 +2,10 @@
 
 use pipehat_resource::search::{Filter, ParameterId, Search, SortBy, SortKey};
 
-use super::SMALL_SET;
 use super::builder::{Builder, Set, Subject, sort_column, table_of};
 use super::cursor::Cursor;
 use super::leaf::{all, any};
+use super::{SMALL_SET, SORTED_SET};
 use crate::datastore::core::Catalogue;
 use crate::datastore::entries::{GREATEST, LEAST};
 use crate::datastore::sql::{Session, SessionError, SqlValue};
@@ -108,6 +108,32 @@ enum Start {
     Dates(ParameterId),
 }
 
+/// Which rows of an index of dates are gone along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// All.
+    Any,
+    /// The only date of a resource, of a day or less.
+    Plain,
+    /// The only date of a resource, longer.
+    Wide,
+    /// One of several of a resource.
+    Several,
+}
+
+impl Way {
+    /// As the partial index has it, where there is one.
+    fn condition(self) -> Option<String> {
+        let condition = match self {
+            Self::Any => return None,
+            Self::Plain => "o.wide = 0 AND o.ends = 3",
+            Self::Wide => "(o.wide = 1 OR o.ends <> 3) AND o.wide = 1 AND o.ends = 3",
+            Self::Several => "(o.wide = 1 OR o.ends <> 3) AND o.ends <> 3",
+        };
+        Some(condition.to_owned())
+    }
+}
+
 /// How a search goes.
 pub(super) struct Plan<'a> {
     catalogue: &'a Catalogue,
@@ -158,6 +184,13 @@ impl<'a> Plan<'a> {
                 && !sets.iter().any(|(start, _)| *start == Start::Dates(*parameter))
                 && let Some(set) = builder.dates_set(*parameter, &plan.filters)
             {
+                // Each condition alone leads to more than all of them together: how many need not be counted.
+                sets.retain(|(start, _)| match start {
+                    Start::Set(at) => plan.filters.get(*at).is_none_or(|filter| {
+                        builder.dates(*parameter, std::slice::from_ref(filter)).is_empty()
+                    }),
+                    _ => true,
+                });
                 sets.push((Start::Dates(*parameter), set));
             }
         }
@@ -198,7 +231,12 @@ impl<'a> Plan<'a> {
                 }
                 if let Some((found, start)) = least {
                     plan.count_from = start;
-                    if found < SMALL_SET {
+                    // In the order of these dates themselves, the first page is found without reading all of them.
+                    let small = match start {
+                        Start::Dates(parameter) if plan.sorts_by(parameter) => SORTED_SET,
+                        _ => SMALL_SET,
+                    };
+                    if found < small {
                         plan.start = start;
                     } else if search.sort.is_empty()
                         && let Some((Start::Set(at), _)) = sets.iter().find(|(_, set)| ordered(set))
@@ -209,6 +247,14 @@ impl<'a> Plan<'a> {
             }
         }
         Ok(plan)
+    }
+
+    /// Whether the order asked for is that of this parameter alone.
+    fn sorts_by(&self, parameter: ParameterId) -> bool {
+        matches!(
+            self.search.sort.as_slice(),
+            [SortKey { by: SortBy::Parameter(parameters), .. }] if parameters.as_slice() == [parameter]
+        ) && self.scope.types.len() == 1
     }
 
     /// The matches behind `after`, in order.
@@ -456,23 +502,25 @@ impl<'a> Plan<'a> {
             let bound = builder.bind(SqlValue::number(limit as u64));
             let dates = builder.dates(parameter, &self.filters);
             let mut branches = Vec::new();
-            // Most have one date, of a day or less: the index leads to those between bounds. Others are looked at.
-            let ways: &[Option<&str>] = if dates.is_empty() {
-                &[None]
-            } else {
-                &[Some("o.wide = 0 AND o.ends = 3"), Some("(o.wide = 1 OR o.ends <> 3)")]
-            };
-            for (at, way) in ways.iter().enumerate() {
+            // Most have one date, of a day or less: the index leads to those between bounds. A longer one is held
+            // against them as it is; where there are several, any may meet a bound.
+            let ways: &[Way] =
+                if dates.is_empty() { &[Way::Any] } else { &[Way::Plain, Way::Wide, Way::Several] };
+            for way in ways {
                 let mut conditions = vec![
                     format!("o.parameter = {}", known.number),
                     format!("o.ends IN ({end}, {})", LEAST | GREATEST),
                     format!("o.{column} IS NOT NULL"),
                 ];
-                conditions.extend(way.map(str::to_owned));
-                let direct = at == 0 && way.is_some();
+                let direct = matches!(way, Way::Plain | Way::Wide);
+                conditions.extend(way.condition());
                 if direct {
                     conditions.extend(dates.iter().filter_map(|leaf| {
-                        Some(leaf.plain.as_ref()?.replace(&format!("{}.", leaf.alias), "o."))
+                        let own = match way {
+                            Way::Plain => leaf.plain.as_ref()?,
+                            _ => &leaf.check,
+                        };
+                        Some(own.replace(&format!("{}.", leaf.alias), "o."))
                     }));
                 }
                 conditions.extend(self.scope.conditions(&mut builder, &subject, implied));
@@ -503,7 +551,7 @@ impl<'a> Plan<'a> {
                 _ => {
                     let parts: Vec<String> = branches
                         .iter()
-                        .zip(["q0", "q1"])
+                        .zip(["q0", "q1", "q2"])
                         .map(|(branch, name)| format!("SELECT key, ranked FROM ({branch}) {name}"))
                         .collect();
                     format!(
@@ -514,7 +562,10 @@ impl<'a> Plan<'a> {
             };
             found = run(session, &builder, &sql).await?;
         }
-        if found.len() < limit {
+        let mut builder = Builder::new(session.dialect(), self.catalogue);
+        // What has no value meets no condition on one.
+        let may_lack = builder.dates(parameter, &self.filters).is_empty();
+        if found.len() < limit && may_lack {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
             let source = self.source(&mut builder, Start::Scan, true);
             let mut conditions = source.conditions;

@@ -45,7 +45,7 @@ pub(super) fn writer(path: &Path, seal: &Seal) -> Result<(Connection, Counters),
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_MAX, |_| Ok(()))?;
     prepare(&connection, WRITER_CACHE_KIB)?;
     migrate(&mut connection)?;
-    let mut session = SqliteSession { connection: &mut connection, counters: Counters::default() };
+    let mut session = SqliteSession::new(&mut connection, Counters::default());
     ready(check_key(&mut session, seal))?;
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let counters = Counters {

@@ -1,11 +1,13 @@
 //! A transaction of SQLite. Nothing in it waits.
 
+use std::collections::{BTreeMap, HashMap};
+
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::datastore::schema::{INDEX_TABLES, RESOURCES, VERSIONS};
 use crate::datastore::sql::{
-    Dialect, Ending, Flushed, Lock, Pending, Row, Session, SessionError, SqlValue, VersionRow,
+    Dialect, Ending, Flushed, Lock, Pending, Row, Rows, Session, SessionError, SqlValue, VersionRow,
 };
 
 /// What the writer counts; a transaction that is rolled back puts it back.
@@ -15,10 +17,30 @@ pub(super) struct Counters {
     pub(super) change: u64,
 }
 
+/// What is to become of the words of resources, by key: FTS5 takes them together and in the order of keys, for all that
+/// a transaction writes; one by one, each would make a segment of the full-text index.
+pub(super) type Words = BTreeMap<i64, WordsOf>;
+
+/// What is to become of the words of one resource.
+#[derive(Debug, Default)]
+pub(super) struct WordsOf {
+    /// Those that stand there go.
+    remove: bool,
+    /// These come: of the narrative and of the whole.
+    add: Option<(String, String)>,
+}
+
+/// Rows of one resource in one table are compared up to this many with those that stand there.
+const COMPARED_MAX: usize = 256;
+
+/// The words of this many resources are held back at most.
+const WORDS_MAX: usize = 4096;
+
 /// A connection with a transaction open, or outside of one for a single statement.
 pub(in crate::datastore) struct SqliteSession<'c> {
     pub(super) connection: &'c mut Connection,
     pub(super) counters: Counters,
+    pub(super) words: Words,
 }
 
 impl ToSql for SqlValue {
@@ -77,6 +99,32 @@ impl From<rusqlite::Error> for SessionError {
     }
 }
 
+impl<'c> SqliteSession<'c> {
+    pub(super) fn new(connection: &'c mut Connection, counters: Counters) -> Self {
+        Self { connection, counters, words: Words::new() }
+    }
+
+    /// Writes the words that were held back: before a transaction ends, and before words are searched.
+    pub(super) fn settle(&mut self) -> Result<(), SessionError> {
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        let words = std::mem::take(&mut self.words);
+        let mut delete = self.connection.prepare_cached("DELETE FROM words WHERE rowid = ?1")?;
+        let sql = "INSERT INTO words (rowid, narrative, whole) VALUES (?1, ?2, ?3)";
+        let mut insert = self.connection.prepare_cached(sql)?;
+        for (key, WordsOf { remove, add }) in words {
+            if remove {
+                delete.execute([key])?;
+            }
+            if let Some((narrative, whole)) = add {
+                insert.execute(rusqlite::params![key, narrative, whole])?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl SqliteSession<'_> {
     fn run(&mut self, sql: &str, parameters: &[SqlValue]) -> Result<u64, SessionError> {
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -99,13 +147,56 @@ impl SqliteSession<'_> {
         Ok(fetched)
     }
 
-    fn unindex(&mut self, key: i64) -> Result<(), SessionError> {
+    /// Takes the rows of a resource out of the index, but for those that are to stand there all the same: these leave
+    /// `new`, by table. Most updates change few of them.
+    fn unindex(
+        &mut self,
+        key: i64,
+        new: &mut HashMap<&'static str, Vec<Vec<SqlValue>>>,
+    ) -> Result<(), SessionError> {
         for table in INDEX_TABLES {
-            self.run(table.delete(), &[SqlValue::Integer(key)])?;
+            let Some(new) = new.get_mut(table.name).filter(|new| new.len() <= COMPARED_MAX) else {
+                self.run(table.delete(), &[SqlValue::Integer(key)])?;
+                continue;
+            };
+            for Row(old) in self.fetch(table.select(), &[SqlValue::Integer(key)])? {
+                if let Some(stays) = new.iter().position(|row| *row == old) {
+                    new.swap_remove(stays);
+                } else {
+                    // Its key, parameter and number.
+                    self.run(table.delete_one(), old.get(..3).unwrap_or_default())?;
+                }
+            }
         }
-        self.run("DELETE FROM words WHERE rowid = ?1", &[SqlValue::Integer(key)])?;
+        let words = self.words.entry(key).or_default();
+        *words = WordsOf { remove: words.remove || words.add.is_none(), add: None };
         Ok(())
     }
+}
+
+/// The rows of resources that have some already, by key and table, taken out of `rows`.
+fn replaced(
+    keys: &[i64],
+    rows: &mut [Rows],
+) -> HashMap<i64, HashMap<&'static str, Vec<Vec<SqlValue>>>> {
+    let mut replaced: HashMap<i64, HashMap<&'static str, Vec<Vec<SqlValue>>>> =
+        keys.iter().map(|key| (*key, HashMap::new())).collect();
+    if replaced.is_empty() {
+        return replaced;
+    }
+    for rows in rows {
+        for row in std::mem::take(&mut rows.rows) {
+            let of = match row.first() {
+                Some(SqlValue::Integer(key)) => replaced.get_mut(key),
+                _ => None,
+            };
+            match of {
+                Some(tables) => tables.entry(rows.table.name).or_default().push(row),
+                None => rows.rows.push(row),
+            }
+        }
+    }
+    replaced
 }
 
 impl Session for SqliteSession<'_> {
@@ -118,6 +209,9 @@ impl Session for SqliteSession<'_> {
         sql: &str,
         parameters: &[SqlValue],
     ) -> Result<Vec<Row>, SessionError> {
+        if !self.words.is_empty() && sql.contains("words") {
+            self.settle()?;
+        }
         self.fetch(sql, parameters)
     }
 
@@ -127,8 +221,14 @@ impl Session for SqliteSession<'_> {
 
     async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
         let mut flushed = Flushed::default();
+        let mut rows = pending.rows;
+        let mut replaced = replaced(&pending.unindex, &mut rows);
         for key in pending.unindex {
-            self.unindex(key)?;
+            let mut new = replaced.remove(&key).unwrap_or_default();
+            self.unindex(key, &mut new)?;
+            for rows in &mut rows {
+                rows.rows.append(new.entry(rows.table.name).or_default());
+            }
         }
         for changed in pending.changed {
             let rows = self.run(
@@ -148,16 +248,17 @@ impl Session for SqliteSession<'_> {
             let rows = self.run(RESOURCES.insert_new(), &row)?;
             flushed.added = flushed.added.saturating_add(usize::try_from(rows).unwrap_or(0));
         }
-        for rows in pending.rows {
+        for rows in rows {
             let mut statement = self.connection.prepare_cached(rows.table.insert())?;
             for row in &rows.rows {
                 statement.execute(rusqlite::params_from_iter(row))?;
             }
         }
-        let sql = "INSERT INTO words (rowid, narrative, whole) VALUES (?1, ?2, ?3)";
-        let mut statement = self.connection.prepare_cached(sql)?;
         for (key, narrative, whole) in pending.words {
-            statement.execute(rusqlite::params![key, narrative, whole])?;
+            self.words.entry(key).or_default().add = Some((narrative, whole));
+        }
+        if self.words.len() >= WORDS_MAX {
+            self.settle()?;
         }
         Ok(flushed)
     }
