@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -71,6 +72,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, fhir: Opti
         None => routes,
     };
     let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+    // The last piece of a large answer would wait for the client to acknowledge the one before.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let serving =
         axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await });
     let deadline = async move {
