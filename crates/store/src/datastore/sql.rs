@@ -141,6 +141,15 @@ impl Dialect {
         }
     }
 
+    /// Stands before a column whose index must not be gone along for its least or greatest value: SQLite would, past
+    /// all other resources, rather than look at the few rows of one.
+    pub(super) fn unordered(self) -> &'static str {
+        match self {
+            Self::Sqlite => "+",
+            Self::Postgres => "",
+        }
+    }
+
     /// A join that is done in the order written, where the planner needs telling.
     pub(super) fn then_join(self) -> &'static str {
         match self {

@@ -453,8 +453,9 @@ impl<'a> Plan<'a> {
                     .filter_map(|parameter| builder.known(*parameter))
                     .map(|known| {
                         let (table, column) = (table_of(known.kind), sort_column(known.kind));
+                        let own = builder.dialect.unordered();
                         format!(
-                            "(SELECT {end}(o.{column}) FROM {table} o
+                            "(SELECT {end}({own}o.{column}) FROM {table} o
                              WHERE o.key = {key} AND o.parameter = {})",
                             known.number
                         )

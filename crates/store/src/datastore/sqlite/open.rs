@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pipehat_vault::{Failure, Key, VaultError};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::session::{Counters, SqliteSession};
@@ -137,6 +138,9 @@ fn sealed(path: &Path, key: &Key, flags: OpenFlags) -> Result<Connection, Sessio
 
 fn prepare(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Otherwise a statement is planned anew each time that a value is bound to it: SQLite looks whether an equality is
+    // with -1, 0 or 1. All plans here are right for every value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", cache_kib.saturating_neg())?;
     connection.pragma_update(None, "trusted_schema", false)
 }
