@@ -7,8 +7,10 @@ use pipehat_resource::search::{IndexEntry, IndexValue, ParameterId, ParameterKin
 use sha2::{Digest, Sha256};
 
 use super::rules::Rules;
-use super::schema::{DATES, NUMBERS, QUANTITIES, REFERRALS, STRINGS, TOKENS, Table, URIS};
-use super::sql::{Rows, SqlValue};
+use super::schema::{
+    DATES, INDEX_TABLES, NUMBERS, QUANTITIES, REFERRALS, STRINGS, TOKENS, Table, URIS,
+};
+use super::sql::{Pending, Rows, SqlValue};
 
 /// As many bytes of a text stand in an index; databases bound what a key may have.
 pub(super) const INDEXED_BYTES_MAX: usize = 500;
@@ -35,6 +37,8 @@ pub(super) struct Known {
     pub(super) kind: ParameterKind,
     /// The only type of resource it is of.
     pub(super) resource_type: String,
+    /// Of a reference, the types that it may lead to by a canonical address.
+    pub(super) canonicals: Vec<String>,
 }
 
 /// The lasting numbers of search parameters.
@@ -61,6 +65,14 @@ impl Numbering {
 /// Where the types of identifiers of a token parameter stand.
 pub(super) fn of_type(parameter: i64) -> i64 {
     parameter.saturating_add(1)
+}
+
+/// The parameter and the number of a row.
+fn place(row: &[SqlValue]) -> Option<(i64, i64)> {
+    match row {
+        [_, SqlValue::Integer(parameter), SqlValue::Integer(n), ..] => Some((*parameter, *n)),
+        _ => None,
+    }
 }
 
 /// The rows of one resource, their key still to be set.
@@ -102,6 +114,43 @@ impl IndexRows {
                 None => tables.push(Rows { table, rows: vec![row] }),
             }
         }
+    }
+
+    /// Leaves out the rows that stand in the index already, as most do after an update, and says which leave it.
+    ///
+    /// What is to be written is removed first, too: while the index is built anew by other rules, its place may be
+    /// taken by what `before` does not know of.
+    pub(super) fn replace(&mut self, key: i64, before: &Self, pending: &mut Pending) {
+        // A row's number is its place.
+        let stays = |at: usize| match (self.rows.get(at), before.rows.get(at)) {
+            (Some((table, row)), Some((other, stands))) => {
+                std::ptr::eq(*table, *other) && row == stands
+            }
+            _ => false,
+        };
+        let stay: Vec<bool> = (0..self.rows.len().max(before.rows.len())).map(stays).collect();
+        for table in INDEX_TABLES {
+            let places = |rows: &[(&'static Table, Vec<SqlValue>)], staying: bool| {
+                let of_table = rows
+                    .iter()
+                    .zip(&stay)
+                    .filter(|((own, _), stays)| std::ptr::eq(*own, table) && **stays == staying);
+                of_table.filter_map(|((_, row), _)| place(row)).collect::<Vec<_>>()
+            };
+            let mut leave = places(&before.rows, false);
+            if !leave.is_empty() && places(&before.rows, true).is_empty() {
+                pending.unindex(table, key);
+                continue;
+            }
+            leave.extend(places(&self.rows, false));
+            leave.sort_unstable();
+            leave.dedup();
+            for (parameter, n) in leave {
+                pending.remove(table, [key, parameter, n]);
+            }
+        }
+        let mut stay = stay.iter();
+        self.rows.retain(|_| !stay.next().copied().unwrap_or(false));
     }
 
     /// The codes it has under these parameters.

@@ -39,7 +39,7 @@ pub(super) struct Table {
     insert_many: LazyLock<String>,
     delete: LazyLock<String>,
     delete_one: LazyLock<String>,
-    select: LazyLock<String>,
+    delete_many: LazyLock<String>,
 }
 
 impl Table {
@@ -63,9 +63,9 @@ impl Table {
         &self.delete_one
     }
 
-    /// Reads what belongs to one key, as it is inserted.
-    pub(super) fn select(&self) -> &str {
-        &self.select
+    /// The same, of rows given as an array for each of these (PostgreSQL).
+    pub(super) fn delete_many(&self) -> &str {
+        &self.delete_many
     }
 
     /// Inserts rows given as an array for each column (PostgreSQL).
@@ -111,8 +111,14 @@ macro_rules! tables {
             delete_one: LazyLock::new(|| {
                 format!("DELETE FROM {} WHERE key = ?1 AND parameter = ?2 AND n = ?3", $name)
             }),
-            select: LazyLock::new(|| {
-                format!("SELECT {} FROM {} WHERE key = ?1", [$($column),*].join(", "), $name)
+            delete_many: LazyLock::new(|| {
+                format!(
+                    "DELETE FROM {0} WHERE ctid IN (SELECT own.ctid
+                     FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[]) AS gone (key, parameter, n)
+                     JOIN LATERAL (SELECT ctid FROM {0} o WHERE o.key = gone.key
+                     AND o.parameter = gone.parameter AND o.n = gone.n OFFSET 0) own ON true)",
+                    $name
+                )
             }),
             insert_many: LazyLock::new(|| insert_many($name, &[$(($column, Column::$of)),*])),
         };)*

@@ -134,6 +134,11 @@ impl Sample {
         &self.frame
     }
 
+    /// The present message in its frame.
+    pub(super) fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
     /// The present message without its frame.
     pub(super) fn payload(&self) -> &[u8] {
         self.frame.get(1..self.frame.len() - END.len()).unwrap_or_default()

@@ -2,13 +2,14 @@
 
 use pipehat_resource::search::{Filter, ParameterId, Search, SortBy, SortKey};
 
+use super::SMALL_SET;
 use super::builder::{Builder, Set, Subject, sort_column, table_of};
 use super::cursor::Cursor;
 use super::leaf::{all, any};
-use super::{SMALL_SET, SORTED_SET};
-use crate::datastore::core::Catalogue;
+use crate::datastore::core::{Catalogue, Core, VERSION_COLUMNS};
 use crate::datastore::entries::{GREATEST, LEAST};
-use crate::datastore::sql::{Session, SessionError, SqlValue};
+use crate::datastore::interaction::{ResourceKey, StoredVersion};
+use crate::datastore::sql::{Dialect, Session, SessionError, SqlValue};
 
 /// Which resources may be shown at all.
 pub(super) struct Scope<'a> {
@@ -145,6 +146,22 @@ pub(super) struct Plan<'a> {
     count_from: Start,
 }
 
+/// What is asked of a match.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// Which it is.
+    Keys,
+    /// What it says, too, where that comes along for nothing.
+    Versions(&'a Core),
+}
+
+/// A resource that matches.
+pub(super) struct Match {
+    pub(super) cursor: Cursor,
+    /// Its newest version, where that was wanted and came along.
+    pub(super) version: Option<StoredVersion>,
+}
+
 /// A column that a search is sorted by.
 struct Column {
     expression: String,
@@ -173,6 +190,10 @@ impl<'a> Plan<'a> {
             return Ok(plan);
         }
         let mut builder = Builder::new(session.dialect(), catalogue);
+        if let Some(count_from) = plan.walks_between(&mut builder) {
+            plan.count_from = count_from;
+            return Ok(plan);
+        }
         let mut sets: Vec<(Start, Set)> = Vec::new();
         for (at, filter) in plan.filters.iter().enumerate() {
             if let Some(set) = builder.set(filter, &scope.types) {
@@ -231,13 +252,12 @@ impl<'a> Plan<'a> {
                 }
                 if let Some((found, start)) = least {
                     plan.count_from = start;
-                    // In the order of these dates themselves, the first page is found without reading all of them.
-                    let small = match start {
-                        Start::Dates(parameter) if plan.sorts_by(parameter) => SORTED_SET,
-                        _ => SMALL_SET,
-                    };
-                    if found < small {
-                        plan.start = start;
+                    if found < SMALL_SET {
+                        plan.start = match start {
+                            // In the order of these dates themselves, the index leads from one to the next.
+                            Start::Dates(parameter) if plan.sorts_by(parameter) => Start::Scan,
+                            start => start,
+                        };
                     } else if search.sort.is_empty()
                         && let Some((Start::Set(at), _)) = sets.iter().find(|(_, set)| ordered(set))
                     {
@@ -249,12 +269,21 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// Whether the order asked for is that of this parameter alone.
+    /// Whether the order asked for is that of this parameter alone, and its index leads along it.
     fn sorts_by(&self, parameter: ParameterId) -> bool {
         matches!(
             self.search.sort.as_slice(),
             [SortKey { by: SortBy::Parameter(parameters), .. }] if parameters.as_slice() == [parameter]
         ) && self.scope.types.len() == 1
+    }
+
+    /// Where all that is asked for is dates, and in their order, the index leads from one match to the next; where
+    /// counting begins then.
+    fn walks_between(&self, builder: &mut Builder<'_>) -> Option<Start> {
+        let Some(Filter::Parameter { parameter, .. }) = self.filters.first() else { return None };
+        let dates = builder.dates(*parameter, &self.filters).len();
+        let all = dates > 0 && dates == self.filters.len() && self.sorts_by(*parameter);
+        all.then_some(if dates == 1 { Start::Set(0) } else { Start::Dates(*parameter) })
     }
 
     /// The matches behind `after`, in order.
@@ -263,7 +292,8 @@ impl<'a> Plan<'a> {
         session: &mut S,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Cursor>, SessionError> {
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Match>, SessionError> {
         if self.scope.nothing {
             return Ok(Vec::new());
         }
@@ -272,11 +302,11 @@ impl<'a> Plan<'a> {
             && let [parameter] = parameters.as_slice()
             && let [_] = self.scope.types.as_slice()
         {
-            return self.walk(session, *parameter, *descending, after, limit).await;
+            return self.walk(session, *parameter, *descending, after, limit, wanted).await;
         }
         let mut builder = Builder::new(session.dialect(), self.catalogue);
         let sql = self.statement(&mut builder, after, limit);
-        run(session, &builder, &sql).await
+        run(session, &builder, &sql, wanted).await
     }
 
     /// How many match.
@@ -341,10 +371,9 @@ impl<'a> Plan<'a> {
         };
         let subject = Subject { key: key.clone(), row: row.then(|| "r".to_owned()) };
         if row {
-            from.push_str(&format!(
-                " {} resources r ON r.key = {key}",
-                builder.dialect.then_join()
-            ));
+            from.push(' ');
+            let on = format!("r.key = {key}");
+            from.push_str(&builder.dialect.then_join("resources", "r", &on));
         }
         conditions.extend(self.scope.conditions(builder, &subject, implied));
         conditions.extend(rest(own).map(|(_, filter)| builder.check(filter, &subject)));
@@ -354,7 +383,7 @@ impl<'a> Plan<'a> {
     fn statement(&self, builder: &mut Builder<'_>, after: Option<&Cursor>, limit: usize) -> String {
         let by_row = self.search.sort.iter().any(|key| !matches!(key.by, SortBy::Parameter(_)));
         let source = self.source(builder, self.start, by_row);
-        let limit = builder.bind(SqlValue::number(limit as u64));
+        let limit = builder.limit(limit);
         let key = source.subject.key.clone();
         let mut conditions = source.conditions;
         let from = source.from;
@@ -453,9 +482,9 @@ impl<'a> Plan<'a> {
                     .filter_map(|parameter| builder.known(*parameter))
                     .map(|known| {
                         let (table, column) = (table_of(known.kind), sort_column(known.kind));
-                        let own = builder.dialect.unordered();
+                        let rows = builder.dialect.by_key(table, "o");
                         format!(
-                            "(SELECT {end}({own}o.{column}) FROM {table} o
+                            "(SELECT {end}(o.{column}) FROM {rows}
                              WHERE o.key = {key} AND o.parameter = {})",
                             known.number
                         )
@@ -478,13 +507,15 @@ impl<'a> Plan<'a> {
         descending: bool,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Cursor>, SessionError> {
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Match>, SessionError> {
         let Some(known) = self.catalogue.numbering.known(parameter) else {
             return Ok(Vec::new());
         };
         let (table, column) = (table_of(known.kind), sort_column(known.kind));
         let implied = self.scope.implies(Some(&known.resource_type));
         let mut found = Vec::new();
+        let mut bounded = false;
         let without = after.is_some_and(|after| after.values.first() == Some(&SqlValue::Null));
         if !without {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
@@ -494,14 +525,15 @@ impl<'a> Plan<'a> {
             let subject = Subject { key: "o.key".to_owned(), row: row.then(|| "r".to_owned()) };
             let join = match row {
                 true => {
-                    format!(" {} resources r ON r.key = o.key", builder.dialect.then_join())
+                    format!(" {}", builder.dialect.then_join("resources", "r", "r.key = o.key"))
                 }
                 false => String::new(),
             };
             let end = if descending { GREATEST } else { LEAST };
             let order = if descending { " DESC" } else { "" };
-            let bound = builder.bind(SqlValue::number(limit as u64));
+            let bound = builder.limit(limit);
             let dates = builder.dates(parameter, &self.filters);
+            bounded = !dates.is_empty();
             let mut branches = Vec::new();
             // Most have one date, of a day or less: the index leads to those between bounds. A longer one is held
             // against them as it is; where there are several, any may meet a bound.
@@ -561,31 +593,31 @@ impl<'a> Plan<'a> {
                     )
                 }
             };
-            found = run(session, &builder, &sql).await?;
+            found = run(session, &builder, &sql, wanted).await?;
         }
-        let mut builder = Builder::new(session.dialect(), self.catalogue);
-        // What has no value meets no condition on one.
-        let may_lack = builder.dates(parameter, &self.filters).is_empty();
-        if found.len() < limit && may_lack {
+        // What has no date meets no condition on it.
+        if found.len() < limit && !bounded {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
             let source = self.source(&mut builder, Start::Scan, true);
             let mut conditions = source.conditions;
-            conditions.push(format!(
-                "NOT EXISTS (SELECT 1 FROM {table} o WHERE o.key = r.key
-                 AND o.parameter = {} AND o.{column} IS NOT NULL)",
+            let rows = builder.dialect.by_key(table, "o");
+            let has_one = builder.dialect.exists(&format!(
+                "SELECT 1 FROM {rows} WHERE o.key = r.key
+                 AND o.parameter = {} AND o.{column} IS NOT NULL",
                 known.number
             ));
+            conditions.push(format!("NOT {has_one}"));
             if let Some(after) = after.filter(|_| without) {
                 conditions.push(format!("r.key > {}", builder.bind(SqlValue::Integer(after.key))));
             }
             let limit = limit.saturating_sub(found.len());
-            let limit = builder.bind(SqlValue::number(limit as u64));
+            let limit = builder.limit(limit);
             let sql = format!(
                 "SELECT r.key, NULL FROM {} WHERE {} ORDER BY r.key LIMIT {limit}",
                 source.from,
                 all(conditions)
             );
-            found.extend(run(session, &builder, &sql).await?);
+            found.extend(run(session, &builder, &sql, wanted).await?);
         }
         Ok(found)
     }
@@ -633,13 +665,47 @@ async fn run<S: Session>(
     session: &mut S,
     builder: &Builder<'_>,
     sql: &str,
-) -> Result<Vec<Cursor>, SessionError> {
+    wanted: Wanted<'_>,
+) -> Result<Vec<Match>, SessionError> {
     let (sql, parameters) = builder.finish(sql);
+    let read = match (wanted, session.dialect()) {
+        (Wanted::Versions(core), Dialect::Postgres) => Some(core),
+        (Wanted::Versions(_), Dialect::Sqlite) | (Wanted::Keys, _) => None,
+    };
+    let sql = if read.is_some() { with_versions(&sql) } else { sql };
     let rows = session.query(&sql, &parameters).await?;
     rows.iter()
         .map(|row| {
-            let values = (1..row.0.len()).map(|column| row.value(column)).collect();
-            Ok(Cursor { values, key: row.integer(0)? })
+            let own = row.0.len().saturating_sub(if read.is_some() { VERSION_WIDTH } else { 0 });
+            let values = (1..own).map(|column| row.value(column)).collect();
+            let cursor = Cursor { values, key: row.integer(0)? };
+            let version = match read {
+                None => None,
+                Some(core) => {
+                    let place = own.saturating_add(1);
+                    let resource_type = row.text(place)?.to_owned();
+                    let id = row.text(place.saturating_add(1))?.to_owned();
+                    let key = ResourceKey { resource_type, id };
+                    Some(core.stored(key, row, place.saturating_add(2))?)
+                }
+            };
+            Ok(Match { cursor, version })
         })
         .collect()
+}
+
+/// How many columns [`with_versions`] adds.
+const VERSION_WIDTH: usize = 8;
+
+/// A statement that finds keys, with what stands under them: another way there and back costs PostgreSQL more than
+/// the search itself.
+fn with_versions(sql: &str) -> String {
+    let join = |table: &str, alias: &str, on: &str| Dialect::Postgres.then_join(table, alias, on);
+    let resources = join("resources", "r", "r.key = m.key AND r.deleted = 0");
+    let versions = join("versions", "v", "v.key = r.key AND v.version = r.version");
+    format!(
+        "SELECT m.*, r.type, r.id, {VERSION_COLUMNS}
+         FROM (SELECT s.*, row_number() OVER () AS place FROM ({sql}) s) m {resources} {versions}
+         ORDER BY m.place"
+    )
 }

@@ -1,13 +1,13 @@
 //! A transaction of SQLite. Nothing in it waits.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 
-use crate::datastore::schema::{INDEX_TABLES, RESOURCES, VERSIONS};
+use crate::datastore::schema::{RESOURCES, VERSIONS};
 use crate::datastore::sql::{
-    Dialect, Ending, Flushed, Lock, Pending, Row, Rows, Session, SessionError, SqlValue, VersionRow,
+    Dialect, Ending, Flushed, Lock, Pending, Row, Session, SessionError, SqlValue, VersionRow,
 };
 
 /// What the writer counts; a transaction that is rolled back puts it back.
@@ -29,9 +29,6 @@ pub(super) struct WordsOf {
     /// These come: of the narrative and of the whole.
     add: Option<(String, String)>,
 }
-
-/// Rows of one resource in one table are compared up to this many with those that stand there.
-const COMPARED_MAX: usize = 256;
 
 /// The words of this many resources are held back at most.
 const WORDS_MAX: usize = 4096;
@@ -146,57 +143,6 @@ impl SqliteSession<'_> {
         }
         Ok(fetched)
     }
-
-    /// Takes the rows of a resource out of the index, but for those that are to stand there all the same: these leave
-    /// `new`, by table. Most updates change few of them.
-    fn unindex(
-        &mut self,
-        key: i64,
-        new: &mut HashMap<&'static str, Vec<Vec<SqlValue>>>,
-    ) -> Result<(), SessionError> {
-        for table in INDEX_TABLES {
-            let Some(new) = new.get_mut(table.name).filter(|new| new.len() <= COMPARED_MAX) else {
-                self.run(table.delete(), &[SqlValue::Integer(key)])?;
-                continue;
-            };
-            for Row(old) in self.fetch(table.select(), &[SqlValue::Integer(key)])? {
-                if let Some(stays) = new.iter().position(|row| *row == old) {
-                    new.swap_remove(stays);
-                } else {
-                    // Its key, parameter and number.
-                    self.run(table.delete_one(), old.get(..3).unwrap_or_default())?;
-                }
-            }
-        }
-        let words = self.words.entry(key).or_default();
-        *words = WordsOf { remove: words.remove || words.add.is_none(), add: None };
-        Ok(())
-    }
-}
-
-/// The rows of resources that have some already, by key and table, taken out of `rows`.
-fn replaced(
-    keys: &[i64],
-    rows: &mut [Rows],
-) -> HashMap<i64, HashMap<&'static str, Vec<Vec<SqlValue>>>> {
-    let mut replaced: HashMap<i64, HashMap<&'static str, Vec<Vec<SqlValue>>>> =
-        keys.iter().map(|key| (*key, HashMap::new())).collect();
-    if replaced.is_empty() {
-        return replaced;
-    }
-    for rows in rows {
-        for row in std::mem::take(&mut rows.rows) {
-            let of = match row.first() {
-                Some(SqlValue::Integer(key)) => replaced.get_mut(key),
-                _ => None,
-            };
-            match of {
-                Some(tables) => tables.entry(rows.table.name).or_default().push(row),
-                None => rows.rows.push(row),
-            }
-        }
-    }
-    replaced
 }
 
 impl Session for SqliteSession<'_> {
@@ -221,14 +167,20 @@ impl Session for SqliteSession<'_> {
 
     async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
         let mut flushed = Flushed::default();
-        let mut rows = pending.rows;
-        let mut replaced = replaced(&pending.unindex, &mut rows);
-        for key in pending.unindex {
-            let mut new = replaced.remove(&key).unwrap_or_default();
-            self.unindex(key, &mut new)?;
-            for rows in &mut rows {
-                rows.rows.append(new.entry(rows.table.name).or_default());
+        for (table, keys) in pending.unindex {
+            for key in keys {
+                self.run(table.delete(), &[SqlValue::Integer(key)])?;
             }
+        }
+        for (table, rows) in pending.removed {
+            let mut statement = self.connection.prepare_cached(table.delete_one())?;
+            for row in rows {
+                statement.execute(row)?;
+            }
+        }
+        for key in pending.unword {
+            let words = self.words.entry(key).or_default();
+            *words = WordsOf { remove: words.remove || words.add.is_none(), add: None };
         }
         for changed in pending.changed {
             let rows = self.run(
@@ -248,7 +200,7 @@ impl Session for SqliteSession<'_> {
             let rows = self.run(RESOURCES.insert_new(), &row)?;
             flushed.added = flushed.added.saturating_add(usize::try_from(rows).unwrap_or(0));
         }
-        for rows in rows {
+        for rows in pending.rows {
             let mut statement = self.connection.prepare_cached(rows.table.insert())?;
             for row in &rows.rows {
                 statement.execute(rusqlite::params_from_iter(row))?;
