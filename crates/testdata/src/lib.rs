@@ -43,6 +43,7 @@ mod people;
 mod perform;
 mod plan;
 mod random;
+pub mod resources;
 pub mod samples;
 mod scene;
 mod selection;

@@ -69,3 +69,85 @@ fn what_cannot_be_measured_is_refused() {
         assert!(error.contains(said), "`{said}` is not in: {error}");
     }
 }
+
+#[test]
+fn the_datastore_is_filled_measured_and_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = pipehat()
+        .args([
+            "bench",
+            "datastore",
+            "--for",
+            "100ms",
+            "--clients",
+            "3,1",
+            "--resources",
+            "200",
+            "--json",
+        ])
+        .arg("--data")
+        .arg(directory.path())
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = result["rows"].as_array().unwrap();
+    for (what, is_ours) in [
+        ("write + fdatasync", false),
+        ("fixed answer", false),
+        ("read", true),
+        ("by identifier", true),
+        ("by name prefix", true),
+        ("by dates, sorted", true),
+        ("by chain", true),
+        ("create", true),
+        ("update", true),
+        ("transaction of 20", true),
+    ] {
+        let of: Vec<_> = rows.iter().filter(|row| row["what"] == what).collect();
+        assert_eq!(of.len(), 2, "{what}");
+        for row in of {
+            assert!(row["requests"].as_u64() > Some(0), "{row}");
+            assert_eq!(row["failed"], 0, "{row}");
+            assert_eq!(row["memory_bytes"].as_u64() > Some(1_000_000), is_ours, "{row}");
+        }
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "the data is removed");
+}
+
+#[test]
+fn a_filled_store_stays_and_is_used_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let output = pipehat()
+            .args([
+                "bench",
+                "datastore",
+                "--for",
+                "100ms",
+                "--clients",
+                "1",
+                "--only",
+                "identifier",
+            ])
+            .arg("--filled")
+            .arg(directory.path())
+            .args(more)
+            .output()
+            .expect("the binary runs");
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, _, said) = run(&["--resources", "100", "--fill-only"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, table, said) = run(&["--resources", "100"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(table.contains("filled before") && table.contains("by identifier"), "{table}");
+    let (code, _, said) = run(&["--resources", "1000"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("10 patients, fewer than the 100"), "{said}");
+}

@@ -38,6 +38,8 @@ impl Listener for OutcomeListener {
 
     async fn accept(&mut self) -> (OutcomeStream, SocketAddr) {
         let (stream, peer) = Listener::accept(&mut self.0).await;
+        // The last piece of a large answer would wait for the client to acknowledge the one before.
+        let _ = stream.set_nodelay(true);
         (OutcomeStream { stream, refusal: None }, peer)
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::State;
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use http::{HeaderMap, StatusCode};
 use pipehat_server::fhir::{
     Access, AccessRefusal, AccessRequest, Clients, Decision, Delivered, DeliveryFailure,
@@ -22,8 +22,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Server, TOKEN, open_store};
@@ -171,6 +171,23 @@ impl Call {
     fn what(&self) -> String {
         format!("{} {}", self.header("x-pipehat-interaction"), self.header("x-pipehat-resource"))
     }
+}
+
+/// What a listener is told next, heartbeats passed over.
+async fn next_text<S>(socket: &mut S) -> String
+where
+    S: Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+{
+    let heard = async {
+        loop {
+            match socket.next().await.expect("open").expect("a message") {
+                Message::Text(text) => return text.to_string(),
+                Message::Close(_) => return "closed".to_owned(),
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, heard).await.expect("it is told something")
 }
 
 type Answer = Box<dyn Fn(&Call) -> u16 + Send + Sync>;
@@ -640,17 +657,7 @@ async fn listeners_at_the_websocket_are_pinged() {
             socket.send(Message::text(text)).await.expect("sent");
         }
         for expected in expected {
-            let heard = async {
-                loop {
-                    match socket.next().await.expect("open").expect("a message") {
-                        Message::Text(text) => return text.to_string(),
-                        Message::Close(_) => return "closed".to_owned(),
-                        _ => {}
-                    }
-                }
-            };
-            let heard = tokio::time::timeout(DEADLINE, heard).await.expect("an answer");
-            assert_eq!(heard, *expected);
+            assert_eq!(next_text(&mut socket).await, *expected);
         }
     };
     let none = "there is no such active Subscription with a websocket";
@@ -752,8 +759,7 @@ async fn what_a_client_subscribed_to_ends_with_it() {
         request.headers_mut().insert("authorization", token);
         let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
         socket.send(Message::text("bind of-stays")).await.expect("sent");
-        let answer = socket.next().await.expect("open").expect("a message");
-        assert_eq!(answer.into_text().expect("text").as_str(), "bound of-stays");
+        assert_eq!(next_text(&mut socket).await, "bound of-stays");
         socket
     };
     let (mut gone, mut stays) = (connect("gone").await, connect("stays").await);
@@ -775,15 +781,7 @@ async fn what_a_client_subscribed_to_ends_with_it() {
     assert_eq!(error, "the client that wrote this Subscription was revoked");
     world.put_patient("p", "Ash", true).await;
     hook.taken(1).await;
-    let ping = async {
-        loop {
-            if let Message::Text(text) = stays.next().await.expect("open").expect("a message") {
-                return text.to_string();
-            }
-        }
-    };
-    let ping = tokio::time::timeout(DEADLINE, ping).await.expect("a ping");
-    assert_eq!(ping, "ping of-stays");
+    assert_eq!(next_text(&mut stays).await, "ping of-stays");
     eventually("nothing waits", async || world.figures().await == (2, 0, 0)).await;
     world.stop().await;
 

@@ -10,7 +10,7 @@ use super::rules::Rules;
 use super::schema::{
     DATES, INDEX_TABLES, NUMBERS, QUANTITIES, REFERRALS, STRINGS, TOKENS, Table, URIS,
 };
-use super::sql::{Rows, SqlValue};
+use super::sql::{Pending, Rows, SqlValue};
 
 /// As many bytes of a text stand in an index; databases bound what a key may have.
 pub(super) const INDEXED_BYTES_MAX: usize = 500;
@@ -67,6 +67,14 @@ pub(super) fn of_type(parameter: i64) -> i64 {
     parameter.saturating_add(1)
 }
 
+/// The parameter and the number of a row.
+fn place(row: &[SqlValue]) -> Option<(i64, i64)> {
+    match row {
+        [_, SqlValue::Integer(parameter), SqlValue::Integer(n), ..] => Some((*parameter, *n)),
+        _ => None,
+    }
+}
+
 /// The rows of one resource, their key still to be set.
 #[derive(Debug, Default, Clone)]
 pub(super) struct IndexRows {
@@ -108,23 +116,41 @@ impl IndexRows {
         }
     }
 
-    /// Leaves out what stands in the index already: the rows of tables in which nothing differs from `before`. Which
-    /// tables are to be cleared first, and whether the words differ.
-    pub(super) fn leave_out(&mut self, before: &Self) -> (Vec<&'static Table>, bool) {
-        let mut cleared = Vec::new();
+    /// Leaves out the rows that stand in the index already, as most do after an update, and says which leave it.
+    ///
+    /// What is to be written is removed first, too: while the index is built anew by other rules, its place may be
+    /// taken by what `before` does not know of.
+    pub(super) fn replace(&mut self, key: i64, before: &Self, pending: &mut Pending) {
+        // A row's number is its place.
+        let stays = |at: usize| match (self.rows.get(at), before.rows.get(at)) {
+            (Some((table, row)), Some((other, stands))) => {
+                std::ptr::eq(*table, *other) && row == stands
+            }
+            _ => false,
+        };
+        let stay: Vec<bool> = (0..self.rows.len().max(before.rows.len())).map(stays).collect();
         for table in INDEX_TABLES {
-            let (had, has) = (before.of_table(table), self.of_table(table));
-            if had.eq(has) {
-                self.rows.retain(|(known, _)| !std::ptr::eq(*known, table));
-            } else if before.of_table(table).next().is_some() {
-                cleared.push(table);
+            let places = |rows: &[(&'static Table, Vec<SqlValue>)], staying: bool| {
+                let of_table = rows
+                    .iter()
+                    .zip(&stay)
+                    .filter(|((own, _), stays)| std::ptr::eq(*own, table) && **stays == staying);
+                of_table.filter_map(|((_, row), _)| place(row)).collect::<Vec<_>>()
+            };
+            let mut leave = places(&before.rows, false);
+            if !leave.is_empty() && places(&before.rows, true).is_empty() {
+                pending.unindex(table, key);
+                continue;
+            }
+            leave.extend(places(&self.rows, false));
+            leave.sort_unstable();
+            leave.dedup();
+            for (parameter, n) in leave {
+                pending.remove(table, [key, parameter, n]);
             }
         }
-        (cleared, self.narrative != before.narrative || self.whole != before.whole)
-    }
-
-    fn of_table(&self, table: &'static Table) -> impl Iterator<Item = &Vec<SqlValue>> {
-        self.rows.iter().filter(|(known, _)| std::ptr::eq(*known, table)).map(|(_, row)| row)
+        let mut stay = stay.iter();
+        self.rows.retain(|_| !stay.next().copied().unwrap_or(false));
     }
 
     /// The codes it has under these parameters.

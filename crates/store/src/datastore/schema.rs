@@ -38,6 +38,8 @@ pub(super) struct Table {
     insert_new: LazyLock<String>,
     insert_many: LazyLock<String>,
     delete: LazyLock<String>,
+    delete_one: LazyLock<String>,
+    delete_many: LazyLock<String>,
 }
 
 impl Table {
@@ -54,6 +56,16 @@ impl Table {
     /// Deletes what belongs to one key.
     pub(super) fn delete(&self) -> &str {
         &self.delete
+    }
+
+    /// Deletes a row of an index table by its key, parameter and number.
+    pub(super) fn delete_one(&self) -> &str {
+        &self.delete_one
+    }
+
+    /// The same, of rows given as an array for each of these (PostgreSQL).
+    pub(super) fn delete_many(&self) -> &str {
+        &self.delete_many
     }
 
     /// Inserts rows given as an array for each column (PostgreSQL).
@@ -96,6 +108,18 @@ macro_rules! tables {
                 insert($name, &[$(($column, Column::$of)),*]) + " ON CONFLICT DO NOTHING"
             }),
             delete: LazyLock::new(|| format!("DELETE FROM {} WHERE key = ?1", $name)),
+            delete_one: LazyLock::new(|| {
+                format!("DELETE FROM {} WHERE key = ?1 AND parameter = ?2 AND n = ?3", $name)
+            }),
+            delete_many: LazyLock::new(|| {
+                format!(
+                    "DELETE FROM {0} WHERE ctid IN (SELECT own.ctid
+                     FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[]) AS gone (key, parameter, n)
+                     JOIN LATERAL (SELECT ctid FROM {0} o WHERE o.key = gone.key
+                     AND o.parameter = gone.parameter AND o.n = gone.n OFFSET 0) own ON true)",
+                    $name
+                )
+            }),
             insert_many: LazyLock::new(|| insert_many($name, &[$(($column, Column::$of)),*])),
         };)*
     };

@@ -165,6 +165,15 @@ impl Dialect {
         }
     }
 
+    /// An index table of which the few rows of one resource are looked at. SQLite, which knows nothing of how many
+    /// rows a value has, would rather go along all that lie between two bounds.
+    pub(super) fn by_key(self, table: &str, alias: &str) -> String {
+        match self {
+            Self::Sqlite => format!("{table} {alias} INDEXED BY sqlite_autoindex_{table}_1"),
+            Self::Postgres => format!("{table} {alias}"),
+        }
+    }
+
     /// Joins a table, for each row of what stands before. Statistics, in which one column holds the values of all
     /// parameters, would have the planner begin elsewhere: PostgreSQL can't go through a subquery with an offset
     /// any other way.
@@ -209,6 +218,8 @@ pub(super) struct Changed {
 pub(super) struct Pending {
     /// Resources whose rows leave an index table.
     pub(super) unindex: Vec<(&'static Table, Vec<i64>)>,
+    /// Single rows that leave, each by its key, parameter and number.
+    pub(super) removed: Vec<(&'static Table, Vec<[i64; 3]>)>,
     /// Resources whose words leave.
     pub(super) unword: Vec<i64>,
     pub(super) changed: Vec<Changed>,
@@ -229,6 +240,14 @@ impl Pending {
         }
     }
 
+    /// A row of a resource leaves an index table, by its parameter and number.
+    pub(super) fn remove(&mut self, table: &'static Table, row: [i64; 3]) {
+        match self.removed.iter_mut().find(|(known, _)| std::ptr::eq(*known, table)) {
+            Some((_, rows)) => rows.push(row),
+            None => self.removed.push((table, vec![row])),
+        }
+    }
+
     /// A resource leaves the index.
     pub(super) fn unindex_all(&mut self, key: i64) {
         for table in INDEX_TABLES {
@@ -239,6 +258,7 @@ impl Pending {
 
     pub(super) fn is_empty(&self) -> bool {
         self.unindex.is_empty()
+            && self.removed.is_empty()
             && self.unword.is_empty()
             && self.changed.is_empty()
             && self.new.is_empty()

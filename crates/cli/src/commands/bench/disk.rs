@@ -64,24 +64,9 @@ pub(super) fn bare(
     let messages = messages(kind, clock);
     let groups: Vec<Vec<u8>> =
         messages.chunks_exact(at_once.min(MESSAGES)).map(|group| group.concat()).collect();
-    let mut latencies = Latencies::default();
-    let (mut offset, mut written) = (0, 0);
     let start = Instant::now();
-    for group in groups.iter().cycle() {
-        if start.elapsed() >= time {
-            break;
-        }
-        let bytes = group.len() as u64;
-        if blocks == Blocks::Preallocated && offset + bytes > FILE_BYTES {
-            offset = 0;
-        }
-        let before = Instant::now();
-        file.write_all_at(group, offset)?;
-        file.sync_data()?;
-        latencies.record(before.elapsed());
-        offset += bytes;
-        written += bytes;
-    }
+    let wraps_at = (blocks == Blocks::Preallocated).then_some(FILE_BYTES);
+    let (_, written, latencies) = synced(&file, &groups, wraps_at, time)?;
     let took = start.elapsed();
     drop(file);
     std::fs::remove_file(path)?;
@@ -92,6 +77,52 @@ pub(super) fn bare(
     let count = written / kind.bytes() as u64;
     let row = Row::new(what, at_once).measured(count, took, &latencies);
     Ok(row.with_written(written, count))
+}
+
+/// Writes groups one after another, each with a sync, until time is up: how many, how many bytes, and how long each took.
+fn synced(
+    file: &File,
+    groups: &[Vec<u8>],
+    wraps_at: Option<u64>,
+    time: Duration,
+) -> io::Result<(u64, u64, Latencies)> {
+    let mut latencies = Latencies::default();
+    let (mut offset, mut count, mut written) = (0, 0, 0);
+    let start = Instant::now();
+    for group in groups.iter().cycle() {
+        if start.elapsed() >= time {
+            break;
+        }
+        let bytes = group.len() as u64;
+        if wraps_at.is_some_and(|end| offset + bytes > end) {
+            offset = 0;
+        }
+        let before = Instant::now();
+        file.write_all_at(group, offset)?;
+        file.sync_data()?;
+        latencies.record(before.elapsed());
+        offset += bytes;
+        count += 1;
+        written += bytes;
+    }
+    Ok((count, written, latencies))
+}
+
+/// Appends bodies to a growing file, so many to a sync: how many were written, and how long each sync took.
+pub(super) fn appends(
+    directory: &Path,
+    bodies: &[Vec<u8>],
+    at_once: usize,
+    time: Duration,
+) -> io::Result<(u64, Latencies)> {
+    let path = directory.join("bare");
+    let file = File::create(&path)?;
+    let groups: Vec<Vec<u8>> =
+        bodies.chunks_exact(at_once.clamp(1, bodies.len())).map(|group| group.concat()).collect();
+    let (count, _, latencies) = synced(&file, &groups, None, time)?;
+    drop(file);
+    std::fs::remove_file(path)?;
+    Ok((count * at_once as u64, latencies))
 }
 
 /// The journal alone, as the engine opens it: each sender waits until its message is durable, then appends the next.

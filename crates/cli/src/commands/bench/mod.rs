@@ -10,6 +10,7 @@ use crate::duration::duration;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Terminal, Tone};
 
+mod datastore;
 mod disk;
 mod machine;
 mod node;
@@ -33,6 +34,7 @@ Examples:
   pipehat bench --for 2s                     a quick look
   pipehat bench --data /var/lib              the disk that the data will be on
   pipehat bench --connections 1,100 --json > bench.json
+  pipehat bench datastore                    the FHIR datastore instead, through HTTP
 
 What the rows are:
   write + fdatasync    the disk alone, a message of each connection to a sync:
@@ -58,8 +60,11 @@ const DISK_BYTES_PER_SECOND: u64 = 300 * 1024 * 1024;
 
 /// Measure how much this machine can take, beside what bounds it
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
+
     /// How long each figure is measured
     #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = duration)]
     time: Duration,
@@ -87,6 +92,11 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Part {
+    Datastore(datastore::Arguments),
+}
+
 #[derive(Debug, thiserror::Error)]
 enum SetupError {
     #[error("{} is no folder that can be written to", directory.display())]
@@ -106,6 +116,9 @@ enum SetupError {
 
 impl Arguments {
     pub(crate) fn run(mut self, terminal: &Terminal) -> Result<Exit, Failure> {
+        if let Some(Part::Datastore(arguments)) = self.part {
+            return arguments.run(terminal);
+        }
         self.connections.sort_unstable();
         self.connections.dedup();
         if self.time < Duration::from_millis(100) {
@@ -268,6 +281,11 @@ impl Bench<'_> {
 }
 
 fn introduction(machine: &Machine, kind: Kind) -> String {
+    format!("{}; messages: {} of {} bytes", machine_line(machine), kind.name(), kind.bytes())
+}
+
+/// The machine in a line.
+fn machine_line(machine: &Machine) -> String {
     let gigabytes = |bytes: u64| format!("{:.0} GB", bytes as f64 / 1e9);
     let parts = [
         Some(format!("{} cores", machine.cores)),
@@ -278,7 +296,7 @@ fn introduction(machine: &Machine, kind: Kind) -> String {
         machine.load_before.map(|load| format!("load before {load:.1}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("{}; messages: {} of {} bytes", parts.join(", "), kind.name(), kind.bytes())
+    parts.join(", ")
 }
 
 /// What the table comes to, in sentences.

@@ -114,7 +114,7 @@ pub(super) fn thousands(number: f64) -> String {
 }
 
 /// Three figures that say something.
-fn milliseconds(value: f64) -> String {
+pub(super) fn milliseconds(value: f64) -> String {
     match value {
         value if value < 10.0 => format!("{value:.3}"),
         value if value < 100.0 => format!("{value:.2}"),

@@ -35,6 +35,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often to look whether a Subscription has ended.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often the place that was reached is written down where nothing was to be entered. What is read once more after
+/// a kill is none of anybody's.
+const ENTER: Duration = Duration::from_secs(1);
+
+/// Where no Subscription is active, changes may come together before they are read.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Follows until the stop.
 pub(super) async fn follow(shared: &Subscriptions, stop: &CancellationToken) {
     tokio::select! {
@@ -56,7 +63,11 @@ async fn run(shared: &Subscriptions) {
         newest.borrow_and_update();
         match follower.step().await {
             Err(error) => failed(&error, "Subscriptions can't follow the datastore").await,
-            Ok(Step::More) => {}
+            Ok(Step::More { full }) => {
+                if !full && shared.look(|watch| watch.len() == 0) {
+                    tokio::time::sleep(GATHER).await;
+                }
+            }
             Ok(Step::AtEnd) => tokio::select! {
                 changed = newest.changed() => if changed.is_err() { return },
                 () = shared.follow.notified() => {}
@@ -72,13 +83,18 @@ async fn failed(error: &DatastoreError, what: &'static str) {
 }
 
 enum Step {
-    More,
+    /// There may be more: there is, where the page was full.
+    More {
+        full: bool,
+    },
     AtEnd,
 }
 
 struct Follower<'s> {
     shared: &'s Subscriptions,
     position: ChangeNumber,
+    /// The place that is written down, and since when.
+    entered: (ChangeNumber, Instant),
     registry: Arc<Registry>,
     page: usize,
     /// Whether this node led at the last step: of several that share a database, one calls endpoints.
@@ -103,6 +119,7 @@ impl<'s> Follower<'s> {
         let mut follower = Self {
             shared,
             position,
+            entered: (position, Instant::now()),
             registry,
             page: PAGE_MAX,
             led: false,
@@ -141,7 +158,13 @@ impl<'s> Follower<'s> {
         self.lead().await?;
         self.grant_wishes().await;
         let changes = self.shared.datastore.changes(self.position, self.page).await?;
-        let Some(last) = changes.last().map(|last| last.change) else { return Ok(Step::AtEnd) };
+        let Some(last) = changes.last().map(|last| last.change) else {
+            if self.entered.0 < self.position && self.entered.1.elapsed() >= ENTER {
+                self.enter(self.position, Vec::new(), Vec::new()).await?;
+            }
+            return Ok(Step::AtEnd);
+        };
+        let full = changes.len() >= self.page;
         let bytes: usize =
             changes.iter().filter_map(|change| change.body.as_ref()).map(|body| body.len()).sum();
         self.page = if bytes > PAGE_BYTES { 1 } else { (self.page * 2).min(PAGE_MAX) };
@@ -150,8 +173,12 @@ impl<'s> Follower<'s> {
         for change in &changes {
             self.take(change, &mut matched, &mut changed).await?;
         }
-        self.enter(last, matched, changed).await?;
-        Ok(Step::More)
+        if matched.is_empty() && changed.is_empty() && self.entered.1.elapsed() < ENTER {
+            self.position = last;
+        } else {
+            self.enter(last, matched, changed).await?;
+        }
+        Ok(Step::More { full })
     }
 
     /// Looks after endpoints, or leaves them to another node. Whoever begins to lead goes through what the one
@@ -334,6 +361,7 @@ impl<'s> Follower<'s> {
             })
             .await?;
         self.position = position;
+        self.entered = (position, Instant::now());
         for id in full {
             self.shared.change(|watch| watch.remove(&id));
             let text =

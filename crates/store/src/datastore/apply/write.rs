@@ -214,10 +214,8 @@ impl<S: Session> Work<'_, S> {
             let worded = match before.body.as_deref().map(|body| self.rows_of(body)) {
                 None => true,
                 Some(Ok(stand)) => {
-                    let (cleared, worded) = rows.leave_out(&stand);
-                    for table in cleared {
-                        self.pending.unindex(table, row);
-                    }
+                    rows.replace(row, &stand, &mut self.pending);
+                    let worded = rows.narrative != stand.narrative || rows.whole != stand.whole;
                     if worded {
                         self.pending.unword.push(row);
                     }

@@ -76,6 +76,41 @@ pub(super) async fn conditions_find_what_is_changed(fixture: &Fixture) {
     assert_eq!(told(&fixture.one(remove(true)).await), ("deleted", 0));
 }
 
+/// An update leaves the rows of the index that stay alone: what is left must be what a resource of its own has.
+pub(super) async fn an_update_is_found_by_what_it_has(fixture: &Fixture) {
+    let names = |names: &[&str]| {
+        let names: Vec<String> =
+            names.iter().map(|name| format!(r#"{{"family":"{name}"}}"#)).collect();
+        format!(
+            r#"{{"resourceType":"Patient","id":"a","active":true,"name":[{}],"birthDate":"2001-01-01"}}"#,
+            names.join(",")
+        )
+    };
+    let all = ["Ash", "Elm", "Fir", "Oak"];
+    let versions: [&[&str]; 7] = [
+        &["Ash", "Elm", "Oak"],
+        &["Ash", "Fir", "Oak"],
+        &["Fir", "Ash", "Oak", "Elm"],
+        &["Oak"],
+        &[],
+        &["Ash", "Ash", "Elm"],
+        &["Elm", "Ash"],
+    ];
+    for (at, stand) in versions.iter().enumerate() {
+        // An update of what another of the same group has made counts, too.
+        let other = r#"{"resourceType":"Patient","id":"b","name":[{"family":"Yew"}]}"#;
+        let group = vec![update(&names(stand), NONE), update(other, NONE)];
+        fixture.apply(group).await;
+        for name in all {
+            let expected: &[&str] = if stand.contains(&name) { &["Patient/a"] } else { &[] };
+            assert_eq!(fixture.found(&format!("Patient?family={name}")).await, expected, "{at}");
+        }
+        assert_eq!(fixture.found("Patient?birthdate=2001-01-01").await, ["Patient/a"]);
+        let verified = fixture.store.verify(&|_| {}).await.unwrap();
+        assert_eq!(verified.problems, [], "{at}");
+    }
+}
+
 /// Finds everything by one text.
 struct Other(Arc<dyn Rules>);
 

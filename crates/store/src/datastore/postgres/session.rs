@@ -221,6 +221,13 @@ impl Session for PostgresSession<'_> {
             let keys = keys.into_iter().map(Some).collect();
             statements.push((self.prepare(&sql).await?, vec![Array::Integers(keys)]));
         }
+        for (table, rows) in pending.removed {
+            // Each by the primary key: a join might read the table from end to end.
+            let sql = table.delete_many();
+            let column =
+                |at: usize| Array::Integers(rows.iter().map(|row| row.get(at).copied()).collect());
+            statements.push((self.prepare(sql).await?, vec![column(0), column(1), column(2)]));
+        }
         let (mut changes, mut additions) = (None, None);
         if !pending.changed.is_empty() {
             let column = |value: fn(&Changed) -> i64| {

@@ -208,10 +208,10 @@ impl<'a> Builder<'a> {
                     None => (if *missing { "1 = 1" } else { "1 = 0" }).to_owned(),
                     Some(known) => {
                         let (x, number) = (self.alias(), known.number);
+                        let rows = self.dialect.by_key(table_of(known.kind), &x);
                         let exists = self.dialect.exists(&format!(
-                            "SELECT 1 FROM {} {x} WHERE {x}.key = {key}
-                             AND {x}.parameter = {number}",
-                            table_of(known.kind)
+                            "SELECT 1 FROM {rows} WHERE {x}.key = {key}
+                             AND {x}.parameter = {number}"
                         ));
                         format!("{not}{exists}")
                     }
@@ -240,8 +240,9 @@ impl<'a> Builder<'a> {
                     let on =
                         format!("{t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0");
                     let join = self.dialect.then_join("resources", &t, &on);
+                    let rows = self.dialect.by_key("referrals", &f);
                     alternatives.push(self.dialect.exists(&format!(
-                        "SELECT 1 FROM referrals {f} {join}
+                        "SELECT 1 FROM {rows} {join}
                          WHERE {f}.key = {key} AND {f}.parameter = {number}
                          AND {f}.type = {of} AND {check}"
                     )));
@@ -252,8 +253,9 @@ impl<'a> Builder<'a> {
                         let uris = self.dialect.then_join("uris", &u, &named.meets(&f, &u));
                         let on = format!("{t}.key = {u}.key AND {t}.deleted = 0");
                         let resources = self.dialect.then_join("resources", &t, &on);
+                        let rows = self.dialect.by_key("referrals", &f);
                         alternatives.push(self.dialect.exists(&format!(
-                            "SELECT 1 FROM referrals {f} {uris} {resources}
+                            "SELECT 1 FROM {rows} {uris} {resources}
                              WHERE {f}.key = {key} AND {f}.parameter = {number} AND {check}"
                         )));
                     }
@@ -276,8 +278,9 @@ impl<'a> Builder<'a> {
                     let referrals = self.dialect.then_join("referrals", &f, &on);
                     let on = format!("{s}.key = {f}.key");
                     let resources = self.dialect.then_join("resources", &s, &on);
+                    let rows = self.dialect.by_key("uris", &u);
                     alternatives.push(self.dialect.exists(&format!(
-                        "SELECT 1 FROM uris {u} {referrals} {resources}
+                        "SELECT 1 FROM {rows} {referrals} {resources}
                          WHERE {u}.key = {key} AND {check}"
                     )));
                 }
@@ -303,8 +306,9 @@ impl<'a> Builder<'a> {
                     (self.bind(SqlValue::text(resource_type)), self.bind(SqlValue::text(id)));
                 let x = self.alias();
                 let numbers = self.numbers_of(parameters);
+                let rows = self.dialect.by_key("referrals", &x);
                 let refers = self.dialect.exists(&format!(
-                    "SELECT 1 FROM referrals {x} WHERE {x}.key = {key}
+                    "SELECT 1 FROM {rows} WHERE {x}.key = {key}
                      AND {x}.parameter IN ({numbers}) AND {x}.target = {id} AND {x}.type = {of}"
                 ));
                 format!("(({row}.type = {of} AND {row}.id = {id}) OR {refers})")
@@ -361,7 +365,11 @@ impl<'a> Builder<'a> {
             return "SELECT NULL AS key WHERE 1 = 0".to_owned();
         };
         let a = &first.alias;
-        let mut sql = format!("SELECT {a}.key AS key FROM {} {a}", first.table);
+        let rows = match key {
+            Some(_) => self.dialect.by_key(first.table, a),
+            None => format!("{} {a}", first.table),
+        };
+        let mut sql = format!("SELECT {a}.key AS key FROM {rows}");
         for leaf in others {
             let x = &leaf.alias;
             let on = format!(

@@ -50,8 +50,9 @@ impl Leaf {
     /// Whether a row of this resource meets it.
     pub(super) fn exists(&self, dialect: Dialect, key: &str) -> String {
         let Self { table, parameter, alias, check, .. } = self;
+        let rows = dialect.by_key(table, alias);
         dialect.exists(&format!(
-            "SELECT 1 FROM {table} {alias} WHERE {alias}.key = {key}
+            "SELECT 1 FROM {rows} WHERE {alias}.key = {key}
              AND {alias}.parameter = {parameter} AND {check}"
         ))
     }

@@ -109,6 +109,32 @@ enum Start {
     Dates(ParameterId),
 }
 
+/// Which rows of an index of dates are gone along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// All.
+    Any,
+    /// The only date of a resource, of a day or less.
+    Plain,
+    /// The only date of a resource, longer.
+    Wide,
+    /// One of several of a resource.
+    Several,
+}
+
+impl Way {
+    /// As the partial index has it, where there is one.
+    fn condition(self) -> Option<String> {
+        let condition = match self {
+            Self::Any => return None,
+            Self::Plain => "o.wide = 0 AND o.ends = 3",
+            Self::Wide => "(o.wide = 1 OR o.ends <> 3) AND o.wide = 1 AND o.ends = 3",
+            Self::Several => "(o.wide = 1 OR o.ends <> 3) AND o.ends <> 3",
+        };
+        Some(condition.to_owned())
+    }
+}
+
 /// How a search goes.
 pub(super) struct Plan<'a> {
     catalogue: &'a Catalogue,
@@ -179,6 +205,13 @@ impl<'a> Plan<'a> {
                 && !sets.iter().any(|(start, _)| *start == Start::Dates(*parameter))
                 && let Some(set) = builder.dates_set(*parameter, &plan.filters)
             {
+                // Each condition alone leads to more than all of them together: how many need not be counted.
+                sets.retain(|(start, _)| match start {
+                    Start::Set(at) => plan.filters.get(*at).is_none_or(|filter| {
+                        builder.dates(*parameter, std::slice::from_ref(filter)).is_empty()
+                    }),
+                    _ => true,
+                });
                 sets.push((Start::Dates(*parameter), set));
             }
         }
@@ -220,7 +253,11 @@ impl<'a> Plan<'a> {
                 if let Some((found, start)) = least {
                     plan.count_from = start;
                     if found < SMALL_SET {
-                        plan.start = start;
+                        plan.start = match start {
+                            // In the order of these dates themselves, the index leads from one to the next.
+                            Start::Dates(parameter) if plan.sorts_by(parameter) => Start::Scan,
+                            start => start,
+                        };
                     } else if search.sort.is_empty()
                         && let Some((Start::Set(at), _)) = sets.iter().find(|(_, set)| ordered(set))
                     {
@@ -232,18 +269,21 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
+    /// Whether the order asked for is that of this parameter alone, and its index leads along it.
+    fn sorts_by(&self, parameter: ParameterId) -> bool {
+        matches!(
+            self.search.sort.as_slice(),
+            [SortKey { by: SortBy::Parameter(parameters), .. }] if parameters.as_slice() == [parameter]
+        ) && self.scope.types.len() == 1
+    }
+
     /// Where all that is asked for is dates, and in their order, the index leads from one match to the next; where
     /// counting begins then.
     fn walks_between(&self, builder: &mut Builder<'_>) -> Option<Start> {
-        let [SortKey { by: SortBy::Parameter(parameters), .. }] = self.search.sort.as_slice()
-        else {
-            return None;
-        };
-        let [parameter] = parameters.as_slice() else { return None };
-        let [_] = self.scope.types.as_slice() else { return None };
-        let dates = builder.dates(*parameter, &self.filters);
-        let all = !dates.is_empty() && dates.len() == self.filters.len();
-        all.then_some(if dates.len() == 1 { Start::Set(0) } else { Start::Dates(*parameter) })
+        let Some(Filter::Parameter { parameter, .. }) = self.filters.first() else { return None };
+        let dates = builder.dates(*parameter, &self.filters).len();
+        let all = dates > 0 && dates == self.filters.len() && self.sorts_by(*parameter);
+        all.then_some(if dates == 1 { Start::Set(0) } else { Start::Dates(*parameter) })
     }
 
     /// The matches behind `after`, in order.
@@ -442,8 +482,9 @@ impl<'a> Plan<'a> {
                     .filter_map(|parameter| builder.known(*parameter))
                     .map(|known| {
                         let (table, column) = (table_of(known.kind), sort_column(known.kind));
+                        let rows = builder.dialect.by_key(table, "o");
                         format!(
-                            "(SELECT {end}(o.{column}) FROM {table} o
+                            "(SELECT {end}(o.{column}) FROM {rows}
                              WHERE o.key = {key} AND o.parameter = {})",
                             known.number
                         )
@@ -494,23 +535,25 @@ impl<'a> Plan<'a> {
             let dates = builder.dates(parameter, &self.filters);
             bounded = !dates.is_empty();
             let mut branches = Vec::new();
-            // Most have one date, of a day or less: the index leads to those between bounds. Others are looked at.
-            let ways: &[Option<&str>] = if dates.is_empty() {
-                &[None]
-            } else {
-                &[Some("o.wide = 0 AND o.ends = 3"), Some("(o.wide = 1 OR o.ends <> 3)")]
-            };
-            for (at, way) in ways.iter().enumerate() {
+            // Most have one date, of a day or less: the index leads to those between bounds. A longer one is held
+            // against them as it is; where there are several, any may meet a bound.
+            let ways: &[Way] =
+                if dates.is_empty() { &[Way::Any] } else { &[Way::Plain, Way::Wide, Way::Several] };
+            for way in ways {
                 let mut conditions = vec![
                     format!("o.parameter = {}", known.number),
                     format!("o.ends IN ({end}, {})", LEAST | GREATEST),
                     format!("o.{column} IS NOT NULL"),
                 ];
-                conditions.extend(way.map(str::to_owned));
-                let direct = at == 0 && way.is_some();
+                let direct = matches!(way, Way::Plain | Way::Wide);
+                conditions.extend(way.condition());
                 if direct {
                     conditions.extend(dates.iter().filter_map(|leaf| {
-                        Some(leaf.plain.as_ref()?.replace(&format!("{}.", leaf.alias), "o."))
+                        let own = match way {
+                            Way::Plain => leaf.plain.as_ref()?,
+                            _ => &leaf.check,
+                        };
+                        Some(own.replace(&format!("{}.", leaf.alias), "o."))
                     }));
                 }
                 conditions.extend(self.scope.conditions(&mut builder, &subject, implied));
@@ -541,7 +584,7 @@ impl<'a> Plan<'a> {
                 _ => {
                     let parts: Vec<String> = branches
                         .iter()
-                        .zip(["q0", "q1"])
+                        .zip(["q0", "q1", "q2"])
                         .map(|(branch, name)| format!("SELECT key, ranked FROM ({branch}) {name}"))
                         .collect();
                     format!(
@@ -557,8 +600,9 @@ impl<'a> Plan<'a> {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
             let source = self.source(&mut builder, Start::Scan, true);
             let mut conditions = source.conditions;
+            let rows = builder.dialect.by_key(table, "o");
             let has_one = builder.dialect.exists(&format!(
-                "SELECT 1 FROM {table} o WHERE o.key = r.key
+                "SELECT 1 FROM {rows} WHERE o.key = r.key
                  AND o.parameter = {} AND o.{column} IS NOT NULL",
                 known.number
             ));

@@ -65,7 +65,7 @@ impl SqliteDatastore {
         let (mut connection, counters) = open::writer(&path, &seal)?;
         let catalogue = {
             connection.execute_batch("BEGIN IMMEDIATE")?;
-            let mut session = SqliteSession { connection: &mut connection, counters };
+            let mut session = SqliteSession::new(&mut connection, counters);
             let catalogue = ready(core::catalogue(&mut session, rules, Opened::ToWrite))?;
             ready(core::begin_index(&mut session, &catalogue))?;
             connection.execute_batch("COMMIT")?;
@@ -95,8 +95,7 @@ impl SqliteDatastore {
             let key = seal.file_key();
             let mut reader = open::Reader::open(path, &key)?;
             let newest = open::check(&mut reader, &seal)?;
-            let mut session =
-                SqliteSession { connection: &mut reader.connection, counters: Counters::default() };
+            let mut session = SqliteSession::new(&mut reader.connection, Counters::default());
             let catalogue = ready(core::catalogue(&mut session, rules, Opened::ToRead))?;
             Ok((Readers::new(path.to_owned(), key, READ_TIME_MAX), catalogue, newest))
         };
@@ -171,12 +170,20 @@ impl Datastore for SqliteDatastore {
 
     fn search<'a>(&'a self, request: &'a SearchRequest) -> Answer<'a, SearchPage> {
         Box::pin(async move {
-            let (core, request) = (Arc::clone(&self.core), request.clone());
-            let catalogue = core.catalogue();
-            let page = self
-                .readers
-                .read(move |session| ready(search::page(session, &core, &catalogue, &request)))
-                .await?;
+            let catalogue = self.core.catalogue();
+            let quickly = self.readers.read_quickly(|session| {
+                ready(search::page(session, &self.core, &catalogue, request))
+            });
+            let page = match quickly {
+                Some(page) => page?,
+                None => {
+                    let (core, request) = (Arc::clone(&self.core), request.clone());
+                    let search = move |session: &mut SqliteSession<'_>| {
+                        ready(search::page(session, &core, &catalogue, &request))
+                    };
+                    self.readers.read(search).await?
+                }
+            };
             page.map_err(|_| DatastoreError::Page)
         })
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pipehat_vault::{Failure, Key, VaultError};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::session::{Counters, SqliteSession};
@@ -45,7 +46,7 @@ pub(super) fn writer(path: &Path, seal: &Seal) -> Result<(Connection, Counters),
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_MAX, |_| Ok(()))?;
     prepare(&connection, WRITER_CACHE_KIB)?;
     migrate(&mut connection)?;
-    let mut session = SqliteSession { connection: &mut connection, counters: Counters::default() };
+    let mut session = SqliteSession::new(&mut connection, Counters::default());
     ready(check_key(&mut session, seal, Opened::ToWrite))?;
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let counters = Counters {
@@ -62,7 +63,7 @@ pub(super) fn check(reader: &mut Reader, seal: &Seal) -> Result<u64, SessionErro
     if schema_version(connection)? < SCHEMA_VERSION {
         return Err(outdated());
     }
-    let mut session = SqliteSession { connection, counters: Counters::default() };
+    let mut session = SqliteSession::new(connection, Counters::default());
     ready(check_key(&mut session, seal, Opened::ToRead))?;
     let newest = "SELECT coalesce(max(change), 0) FROM versions";
     let newest: i64 = connection.query_row(newest, [], |row| row.get(0))?;
@@ -153,6 +154,9 @@ fn sealed(path: &Path, key: &Key, flags: OpenFlags) -> Result<Connection, Sessio
 
 fn prepare(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Otherwise a statement is planned anew each time that a value is bound to it: SQLite looks whether an equality is
+    // with -1, 0 or 1. All plans here are right for every value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", cache_kib.saturating_neg())?;
     connection.pragma_update(None, "trusted_schema", false)
 }

@@ -1,5 +1,7 @@
 //! A transaction of SQLite. Nothing in it waits.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 
@@ -15,10 +17,27 @@ pub(super) struct Counters {
     pub(super) change: u64,
 }
 
+/// What is to become of the words of resources, by key: FTS5 takes them together and in the order of keys, for all that
+/// a transaction writes; one by one, each would make a segment of the full-text index.
+pub(super) type Words = BTreeMap<i64, WordsOf>;
+
+/// What is to become of the words of one resource.
+#[derive(Debug, Default)]
+pub(super) struct WordsOf {
+    /// Those that stand there go.
+    remove: bool,
+    /// These come: of the narrative and of the whole.
+    add: Option<(String, String)>,
+}
+
+/// The words of this many resources are held back at most.
+const WORDS_MAX: usize = 4096;
+
 /// A connection with a transaction open, or outside of one for a single statement.
 pub(in crate::datastore) struct SqliteSession<'c> {
     pub(super) connection: &'c mut Connection,
     pub(super) counters: Counters,
+    pub(super) words: Words,
 }
 
 impl ToSql for SqlValue {
@@ -77,6 +96,32 @@ impl From<rusqlite::Error> for SessionError {
     }
 }
 
+impl<'c> SqliteSession<'c> {
+    pub(super) fn new(connection: &'c mut Connection, counters: Counters) -> Self {
+        Self { connection, counters, words: Words::new() }
+    }
+
+    /// Writes the words that were held back: before a transaction ends, and before words are searched.
+    pub(super) fn settle(&mut self) -> Result<(), SessionError> {
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        let words = std::mem::take(&mut self.words);
+        let mut delete = self.connection.prepare_cached("DELETE FROM words WHERE rowid = ?1")?;
+        let sql = "INSERT INTO words (rowid, narrative, whole) VALUES (?1, ?2, ?3)";
+        let mut insert = self.connection.prepare_cached(sql)?;
+        for (key, WordsOf { remove, add }) in words {
+            if remove {
+                delete.execute([key])?;
+            }
+            if let Some((narrative, whole)) = add {
+                insert.execute(rusqlite::params![key, narrative, whole])?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl SqliteSession<'_> {
     fn run(&mut self, sql: &str, parameters: &[SqlValue]) -> Result<u64, SessionError> {
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -110,6 +155,9 @@ impl Session for SqliteSession<'_> {
         sql: &str,
         parameters: &[SqlValue],
     ) -> Result<Vec<Row>, SessionError> {
+        if !self.words.is_empty() && sql.contains("words") {
+            self.settle()?;
+        }
         self.fetch(sql, parameters)
     }
 
@@ -124,8 +172,15 @@ impl Session for SqliteSession<'_> {
                 self.run(table.delete(), &[SqlValue::Integer(key)])?;
             }
         }
+        for (table, rows) in pending.removed {
+            let mut statement = self.connection.prepare_cached(table.delete_one())?;
+            for row in rows {
+                statement.execute(row)?;
+            }
+        }
         for key in pending.unword {
-            self.run("DELETE FROM words WHERE rowid = ?1", &[SqlValue::Integer(key)])?;
+            let words = self.words.entry(key).or_default();
+            *words = WordsOf { remove: words.remove || words.add.is_none(), add: None };
         }
         for changed in pending.changed {
             let rows = self.run(
@@ -151,10 +206,11 @@ impl Session for SqliteSession<'_> {
                 statement.execute(rusqlite::params_from_iter(row))?;
             }
         }
-        let sql = "INSERT INTO words (rowid, narrative, whole) VALUES (?1, ?2, ?3)";
-        let mut statement = self.connection.prepare_cached(sql)?;
         for (key, narrative, whole) in pending.words {
-            statement.execute(rusqlite::params![key, narrative, whole])?;
+            self.words.entry(key).or_default().add = Some((narrative, whole));
+        }
+        if self.words.len() >= WORDS_MAX {
+            self.settle()?;
         }
         Ok(flushed)
     }

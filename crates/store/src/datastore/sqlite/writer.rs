@@ -1,7 +1,7 @@
 //! The one thread that writes.
 //!
-//! It takes all groups that wait, applies each inside a savepoint, commits once and answers all: so many writers
-//! share one sync of the disk. A group that is refused or fails leaves nothing behind and does not touch others.
+//! It takes all groups that wait, applies them, commits once and answers all: so many writers share one sync of the
+//! disk. A group that is refused or fails leaves nothing behind and does not touch others.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::session::{Counters, SqliteSession};
+use super::session::{Counters, SqliteSession, Words};
 use crate::datastore::apply::{self, Prepared};
 use crate::datastore::core::Core;
 use crate::datastore::error::DatastoreError;
@@ -68,9 +68,10 @@ impl Writer {
         newest: watch::Sender<ChangeNumber>,
     ) -> std::io::Result<Self> {
         let (mailbox, jobs) = sync_channel(WAITING_MAX);
-        let thread = std::thread::Builder::new()
-            .name("datastore-writer".to_owned())
-            .spawn(move || Loop { connection, counters, core, newest }.run(&jobs))?;
+        let thread =
+            std::thread::Builder::new().name("datastore-writer".to_owned()).spawn(move || {
+                Loop { connection, counters, words: Words::new(), core, newest }.run(&jobs)
+            })?;
         Ok(Self { mailbox: Some(mailbox), thread: Some(thread) })
     }
 
@@ -120,6 +121,8 @@ impl Drop for Writer {
 struct Loop {
     connection: Connection,
     counters: Counters,
+    /// What the transaction has still to write of words.
+    words: Words,
     core: Arc<Core>,
     newest: watch::Sender<ChangeNumber>,
 }
@@ -157,29 +160,26 @@ impl Loop {
 
     fn groups(&mut self, groups: Vec<(Box<Prepared>, Reply<Applied>)>) {
         let before = self.counters;
-        if let Err(error) = self.statement("BEGIN IMMEDIATE") {
-            answer_all(groups.into_iter().map(|(_, reply)| reply), &error);
-            return;
-        }
-        let mut answers = Vec::with_capacity(groups.len());
-        for (group, reply) in groups {
-            answers.push((self.group(&group), reply));
-        }
-        let committed = if self.connection.is_autocommit() {
-            // What fails badly (a full disk) takes the whole transaction with it.
-            Err(SessionError::Database("the transaction was rolled back".into()))
-        } else {
-            self.statement("COMMIT")
-        };
-        match committed {
-            Ok(()) => {
+        let (groups, replies): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+        let applied = self.applied(&groups).and_then(|answers| {
+            if self.connection.is_autocommit() {
+                // What fails badly (a full disk) takes the whole transaction with it.
+                return Err(SessionError::Database("the transaction was rolled back".into()));
+            }
+            self.session().settle()?;
+            self.statement("COMMIT")?;
+            Ok(answers)
+        });
+        self.words.clear();
+        match applied {
+            Ok(answers) => {
                 self.newest.send_if_modified(|newest| {
                     let now = ChangeNumber(self.counters.change);
                     let grown = *newest < now;
                     *newest = now;
                     grown
                 });
-                for (answer, reply) in answers {
+                for (answer, reply) in answers.into_iter().zip(replies) {
                     // Whoever asked may have gone: it is written all the same.
                     let _ = reply.send(answer.map_err(|error| error.outwards(0)));
                 }
@@ -187,32 +187,89 @@ impl Loop {
             Err(error) => {
                 let _ = self.statement("ROLLBACK");
                 self.counters = before;
-                answer_all(answers.into_iter().map(|(_, reply)| reply), &error);
+                answer_all(replies.into_iter(), &error);
             }
         }
     }
 
-    /// Applies one group inside the transaction.
-    fn group(&mut self, group: &Prepared) -> Result<Applied, SessionError> {
+    /// Applies groups in a transaction that is left open.
+    ///
+    /// Most are neither refused nor fail. So they are applied without a way to take one of them back, which would copy
+    /// every page once more, and make the words of each be written on their own. Where one can't be applied, all are
+    /// taken back and applied again, each in a savepoint.
+    fn applied(
+        &mut self,
+        groups: &[Box<Prepared>],
+    ) -> Result<Vec<Result<Applied, SessionError>>, SessionError> {
+        let before = self.counters;
+        self.statement("BEGIN IMMEDIATE")?;
+        let mut answers = Vec::with_capacity(groups.len());
+        for group in groups {
+            let answer = self.apply(group);
+            let is_done = matches!(answer, Ok(Applied::Done(_)));
+            answers.push(answer);
+            if !is_done {
+                break;
+            }
+        }
+        if matches!(answers.last(), Some(Ok(Applied::Done(_))) | None) {
+            return Ok(answers);
+        }
+        self.counters = before;
+        self.words.clear();
+        if !self.connection.is_autocommit() {
+            self.statement("ROLLBACK")?;
+        }
+        self.statement("BEGIN IMMEDIATE")?;
+        if let [_] = groups {
+            return Ok(answers);
+        }
+        Ok(groups.iter().map(|group| self.apply_alone(group)).collect())
+    }
+
+    /// Applies one group so that it leaves nothing behind where it is refused or fails.
+    fn apply_alone(&mut self, group: &Prepared) -> Result<Applied, SessionError> {
         let before = self.counters;
         self.statement("SAVEPOINT one")?;
-        let catalogue = self.core.catalogue();
-        let mut session =
-            SqliteSession { connection: &mut self.connection, counters: self.counters };
-        let applied = ready(apply::apply(&mut session, &self.core, &catalogue, group));
-        self.counters = session.counters;
+        let applied = self.apply(group).and_then(|applied| {
+            self.session().settle()?;
+            Ok(applied)
+        });
         if !matches!(applied, Ok(Applied::Done(_))) {
             self.counters = before;
+            self.words.clear();
             self.statement("ROLLBACK TO one")?;
         }
         self.statement("RELEASE one")?;
         applied
     }
 
+    /// Applies one group inside the transaction.
+    fn apply(&mut self, group: &Prepared) -> Result<Applied, SessionError> {
+        let catalogue = self.core.catalogue();
+        let mut session = SqliteSession {
+            connection: &mut self.connection,
+            counters: self.counters,
+            words: std::mem::take(&mut self.words),
+        };
+        let applied = ready(apply::apply(&mut session, &self.core, &catalogue, group));
+        self.counters = session.counters;
+        self.words = session.words;
+        applied
+    }
+
+    /// A session that leaves what is counted as it is.
+    fn session(&mut self) -> SqliteSession<'_> {
+        SqliteSession {
+            connection: &mut self.connection,
+            counters: self.counters,
+            words: std::mem::take(&mut self.words),
+        }
+    }
+
     fn task(&mut self, task: Task) {
         let before = self.counters;
-        let mut session =
-            SqliteSession { connection: &mut self.connection, counters: self.counters };
+        let mut session = SqliteSession::new(&mut self.connection, self.counters);
         if let Err(error) = session.connection.execute_batch("BEGIN IMMEDIATE") {
             // Without a transaction nothing is to be done: dropping the task says that it was not.
             tracing::warn!(%error, "datastore transaction can't begin");
@@ -221,7 +278,9 @@ impl Loop {
         let (outcome, finish) = task(&mut session);
         self.counters = session.counters;
         let ended = match outcome {
-            Outcome::Commit => self.connection.execute_batch("COMMIT"),
+            Outcome::Commit => session.settle().and_then(|()| {
+                session.connection.execute_batch("COMMIT").map_err(SessionError::from)
+            }),
             Outcome::RollBack => Ok(()),
         };
         if ended.is_err() || outcome == Outcome::RollBack {
@@ -230,7 +289,7 @@ impl Loop {
         }
         let change = ChangeNumber(self.counters.change);
         self.newest.send_if_modified(|newest| std::mem::replace(newest, change) != change);
-        finish(ended.map_err(|error| SessionError::from(error).outwards(0)));
+        finish(ended.map_err(|error| error.outwards(0)));
     }
 
     fn statement(&mut self, sql: &str) -> Result<(), SessionError> {
