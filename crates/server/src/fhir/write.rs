@@ -10,7 +10,7 @@ use pipehat_store::datastore::{
     StoredVersion,
 };
 
-use super::access::{AccessRefusal, Permission};
+use super::access::{Allowed, Permission, forbidden, outside};
 use super::answer::Answer;
 use super::conditional_reference::refuse_in_patch;
 use super::conditions::Tag;
@@ -155,7 +155,9 @@ impl FhirService {
         let precondition = match self.look(request, key, scope).await? {
             Look::NotNeeded => request.conditions.precondition()?,
             Look::At(version) => Precondition::Version(version.version),
-            Look::Nothing => Precondition::Absent,
+            Look::Never | Look::Deleted => Precondition::Absent,
+            // What would be stored elsewhere would be answered in the same words.
+            Look::Hidden => return Err(outside(&key.resource_type)),
         };
         Ok(Interaction::Update { resource, precondition, full_url })
     }
@@ -223,7 +225,7 @@ impl FhirService {
         let key = key.clone();
         let found = match self.look(request, &key, scope.clone()).await? {
             Look::NotNeeded => return Ok(Interaction::Patch { key, patch, precondition: asked }),
-            Look::Nothing => return Err(missing(&key)),
+            Look::Never | Look::Deleted | Look::Hidden => return Err(missing(&key)),
             Look::At(found) => found,
         };
         let precondition = Precondition::Version(found.version);
@@ -275,7 +277,9 @@ impl FhirService {
         may_patch(request, resource_type)?;
         if scope.is_some() {
             // What it makes of which resource is known only to the datastore, which knows no scopes.
-            return Err(AccessRefusal::Forbidden.into());
+            return Err(forbidden(
+                "a client whose scope to update has a filter can't patch by a condition in a transaction; patch by id",
+            ));
         }
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, None)?;
         let patch = patch_of(request)?;
@@ -310,7 +314,9 @@ impl FhirService {
         changeable(&key.resource_type)?;
         let scope = request.setting.principal.require(&key.resource_type, Permission::Delete)?;
         let precondition = match self.look(request, key, scope).await? {
-            Look::NotNeeded | Look::Nothing => request.conditions.precondition()?,
+            Look::NotNeeded | Look::Deleted => request.conditions.precondition()?,
+            // To say that it is deleted would be wrong of another's, which is as none.
+            Look::Never | Look::Hidden => return Err(missing(key)),
             Look::At(found) => Precondition::Version(found.version),
         };
         Ok(Interaction::Delete { key: key.clone(), precondition })
@@ -361,6 +367,15 @@ impl FhirService {
         }
     }
 
+    /// Whether the client may read a version.
+    async fn may_read(&self, request: &Request, version: &StoredVersion) -> Result<bool, Problem> {
+        match request.setting.principal.allowed(&version.key.resource_type, Permission::Read) {
+            Allowed::Nothing => Ok(false),
+            Allowed::All => Ok(true),
+            Allowed::Where(filter) => self.version_fits(&filter, version).await,
+        }
+    }
+
     /// Looks at what stands there, where that decides: for `If-Match: *`, which asks for any version, and for a
     /// client that sees only a part of the type. The change is then bound to the version that was looked at.
     async fn look(
@@ -374,8 +389,19 @@ impl FhirService {
         if !any && scope.is_none() {
             return Ok(Look::NotNeeded);
         }
-        let found = self.datastore.read(key).await?.filter(|found| found.body.is_some());
-        let Some(found) = found else {
+        let found = self.datastore.read(key).await?;
+        let hidden = match (&scope, &found) {
+            (Some(scope), Some(found)) => !self.version_fits(scope, found).await?,
+            _ => false,
+        };
+        if hidden
+            && let Some(found) = &found
+            && self.may_read(request, found).await?
+        {
+            return Err(outside(&key.resource_type));
+        }
+        let never = found.is_none();
+        let Some(found) = found.filter(|found| found.body.is_some() && !hidden) else {
             return match (any, asked) {
                 (true, _) => Err(Problem::new(
                     StatusCode::PRECONDITION_FAILED,
@@ -383,15 +409,15 @@ impl FhirService {
                     "If-Match: * asks for a resource that exists; there is none",
                 )
                 .at_location("If-Match")),
-                (false, Precondition::None) => Ok(Look::Nothing),
+                (false, Precondition::Version(expected)) if never || hidden => {
+                    Err(Refusal::VersionConflict { key: key.clone(), expected, current: 0 }.into())
+                }
+                (false, _) if hidden => Ok(Look::Hidden),
+                (false, Precondition::None) if never => Ok(Look::Never),
+                (false, Precondition::None) => Ok(Look::Deleted),
                 (false, _) => Ok(Look::NotNeeded),
             };
         };
-        if let Some(scope) = scope
-            && !self.version_fits(&scope, &found).await?
-        {
-            return Err(AccessRefusal::Forbidden.into());
-        }
         match asked {
             // Refused here: until the datastore looks, it may be the version that stands there, unseen by us.
             Precondition::Version(expected) if expected != found.version => {
@@ -410,8 +436,12 @@ enum Look {
     NotNeeded,
     /// This version stands there.
     At(StoredVersion),
-    /// Nothing stands there.
-    Nothing,
+    /// Nothing ever stood there.
+    Never,
+    /// What stood there was deleted.
+    Deleted,
+    /// What stands there, or stood there last, is not the client's to see.
+    Hidden,
 }
 
 /// Whether a refusal only says that another was faster after a look.

@@ -313,7 +313,11 @@ impl Reader<'_> {
                 Ok(filter) => {
                     targets.push(Chained { resource_type: resource_type.clone(), filter });
                 }
-                Err(found) if found.kind == ProblemKind::TooCostly => return Err(found),
+                Err(found)
+                    if matches!(found.kind, ProblemKind::TooCostly | ProblemKind::Indexing) =>
+                {
+                    return Err(found);
+                }
                 // A type without the parameter, or with one of the same name and another kind.
                 Err(found) => problem = problem.or(Some(found)),
             }

@@ -98,7 +98,7 @@ impl<'s> Follower<'s> {
     async fn start(shared: &'s Subscriptions) -> Result<Self, DatastoreError> {
         const PAGE: usize = 200;
         let position = shared.with_book(|book| book.position()).await?;
-        let registry = shared.parameters.registry();
+        let registry = shared.parameters.known();
         let told = (ChangeNumber(0), Instant::now());
         let mut follower = Self {
             shared,
@@ -390,7 +390,7 @@ impl<'s> Follower<'s> {
 
     /// Reads criteria anew when search parameters have changed.
     fn follow_parameters(&mut self) {
-        let registry = self.shared.parameters.registry();
+        let registry = self.shared.parameters.known();
         if Arc::ptr_eq(&registry, &self.registry) {
             return;
         }

@@ -223,7 +223,7 @@ impl Subscriptions {
         match Status::of(resource) {
             Status::Silent => Vec::new(),
             Status::Requested | Status::Active => {
-                let registry = self.parameters.registry();
+                let registry = self.parameters.known();
                 Subscription::read(resource, self.reading(&registry)).err().unwrap_or_default()
             }
         }
