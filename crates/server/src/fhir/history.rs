@@ -21,6 +21,9 @@ use super::service::FhirService;
 /// The parameter that says where the page before ended.
 const BEFORE: &str = "_before";
 
+/// What may be said of a history.
+pub(super) const PARAMETERS: &[&str] = &["_count", "_since", "_at", BEFORE];
+
 impl FhirService {
     /// Versions, newest first.
     pub(super) async fn history(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
-use pipehat_resource::search::{Parameter, ParameterId, Registry};
+use pipehat_resource::search::{Parameter, ParameterId, Registry, leads_nowhere};
 use pipehat_store::datastore::{
     ChangeNumber, Datastore, DatastoreError, HistoryQuery, HistoryScope, Outcome, Progress,
     R4Rules, StoredVersion,
@@ -279,7 +279,7 @@ impl SearchParameters {
             return Vec::new();
         }
         match self.known().with(definition) {
-            Ok(_) => Vec::new(),
+            Ok(_) => without_values(definition),
             Err(refused) => refused
                 .into_iter()
                 .map(|refused| {
@@ -410,6 +410,19 @@ async fn wanted(datastore: &dyn Datastore) -> Result<BTreeMap<String, Value>, Da
         after = page.next;
     }
     Ok(wanted)
+}
+
+/// The types of which a SearchParameter finds nothing, for its expression names no element of theirs.
+fn without_values(definition: &Value) -> Vec<Issue> {
+    let expression = definition.text("expression").unwrap_or_default();
+    let bases = definition.items("base").iter().filter_map(Value::as_str);
+    bases
+        .filter(|base| leads_nowhere(expression, base))
+        .map(|base| {
+            let text = format!("names no element of {base}: the parameter finds nothing there");
+            Issue::warning(IssueCode::BusinessRule, text).at("SearchParameter.expression")
+        })
+        .collect()
 }
 
 /// Whether a SearchParameter resource counts.

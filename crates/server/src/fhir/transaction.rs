@@ -13,7 +13,7 @@ use super::batch::{Entry, refused, shown};
 use super::problem::Problem;
 use super::request::{Content, Request};
 use super::service::FhirService;
-use super::write::{changed, unanswered};
+use super::write::unanswered;
 
 /// When an entry is processed, whatever its place in the Bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,7 +170,7 @@ impl FhirService {
                         let found = found.as_ref().ok_or_else(|| super::read::missing(key))?;
                         self.shown(request, found)
                     }
-                    (outcome, _) => Ok(changed(request, outcome, what)),
+                    (outcome, _) => Ok(self.changed(request, outcome, what)),
                 };
                 let answer = self.told(request, answer).await?;
                 Ok(shown(request, answer))

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, StatusCode};
 use pipehat_resource::json::{Value, parse};
-use pipehat_resource::outcome::{Issue, IssueCode};
+use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
 use pipehat_resource::patch::{FhirPathPatch, Patch};
 use pipehat_resource::search::Filter;
 use pipehat_store::datastore::{
@@ -11,7 +11,7 @@ use pipehat_store::datastore::{
 };
 
 use super::access::{Allowed, Permission, forbidden, outside};
-use super::answer::Answer;
+use super::answer::{Answer, AnswerContent};
 use super::conditional_reference::refuse_in_patch;
 use super::conditions::Tag;
 use super::negotiation::ContentKind;
@@ -49,7 +49,7 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         let interaction = self.create_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(changed(request, &outcome, "created"))
+        Ok(self.changed(request, &outcome, "created"))
     }
 
     /// What a create asks of the datastore.
@@ -108,7 +108,7 @@ impl FhirService {
             let interaction = self.update_interaction(request, key, None).await?;
             match self.apply_one(request, interaction).await {
                 Err(problem) if is_race(request, &problem) => {}
-                outcome => return Ok(changed(request, &outcome?, "updated")),
+                outcome => return Ok(self.changed(request, &outcome?, "updated")),
             }
         }
         Err(Refusal::Contention.into())
@@ -148,18 +148,40 @@ impl FhirService {
             }
             Some(_) => incoming.set_id(&key.id),
         }
+        let kept = match incoming.is_raw() && request.security_context.is_none() {
+            true => self.keep_security_context(key, &mut incoming).await?,
+            false => None,
+        };
         let mut resource = self.validated(incoming)?;
         self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &mut resource)?;
         let precondition = match self.look(request, key, scope).await? {
-            Look::NotNeeded => request.conditions.precondition()?,
+            Look::NotNeeded => match (request.conditions.precondition()?, kept) {
+                (Precondition::None, Some(version)) => Precondition::Version(version),
+                (asked, _) => asked,
+            },
             Look::At(version) => Precondition::Version(version.version),
             Look::Never | Look::Deleted => Precondition::Absent,
             // What would be stored elsewhere would be answered in the same words.
             Look::Hidden => return Err(outside(&key.resource_type)),
         };
         Ok(Interaction::Update { resource, precondition, full_url })
+    }
+
+    /// Bytes say nothing of who may see them: what the Binary said before stays (FHIR R4 §2.38.4, `X-Security-Context`).
+    /// The version it was taken from.
+    async fn keep_security_context(
+        &self,
+        key: &ResourceKey,
+        incoming: &mut Incoming,
+    ) -> Result<Option<u64>, Problem> {
+        let found = self.datastore.read(key).await?.filter(|found| found.body.is_some());
+        let Some(found) = found else { return Ok(None) };
+        if let Some(context) = resource_of(&found)?.get("securityContext") {
+            incoming.set_security_context(context.clone());
+        }
+        Ok(Some(found.version))
     }
 
     /// `PUT Type?…`.
@@ -170,7 +192,7 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         let interaction = self.conditional_update_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(changed(request, &outcome, "updated"))
+        Ok(self.changed(request, &outcome, "updated"))
     }
 
     /// What a conditional update asks of the datastore.
@@ -203,7 +225,7 @@ impl FhirService {
             let interaction = self.patch_interaction(request, key).await?;
             match self.apply_one(request, interaction).await {
                 Err(problem) if is_race(request, &problem) => {}
-                outcome => return Ok(changed(request, &outcome?, "patched")),
+                outcome => return Ok(self.changed(request, &outcome?, "patched")),
             }
         }
         Err(Refusal::Contention.into())
@@ -263,7 +285,7 @@ impl FhirService {
         }
         let interaction = self.conditional_patch_interaction(request, resource_type)?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(changed(request, &outcome, "patched"))
+        Ok(self.changed(request, &outcome, "patched"))
     }
 
     /// What a conditional patch asks of the datastore.
@@ -349,6 +371,31 @@ impl FhirService {
         let scope = request.setting.principal.require(resource_type, Permission::Delete)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         Ok(Interaction::ConditionalDelete { search, several: false })
+    }
+
+    /// The answer to a change that happened. Where an outcome is wanted, it also says what is doubtful about a
+    /// SearchParameter: one that finds nothing is taken all the same.
+    pub(super) fn changed(&self, request: &Request, outcome: &Outcome, what: &str) -> Answer {
+        let answer = changed(request, outcome, what);
+        let (Outcome::Created(version) | Outcome::Updated(version) | Outcome::Unchanged(version)) =
+            outcome
+        else {
+            return answer;
+        };
+        let wanted = request.prefer.give_back == GiveBack::Outcome
+            && version.key.resource_type == "SearchParameter";
+        if !wanted {
+            return answer;
+        }
+        match resource_of(version) {
+            Ok(resource) => {
+                let mut issues = vec![Issue::information(what)];
+                issues.extend(self.parameters.findings(&resource));
+                let content = AnswerContent::Made(operation_outcome(&issues).to_json());
+                Answer { content, ..answer }
+            }
+            _ => answer,
+        }
     }
 
     /// Applies one interaction.
@@ -464,7 +511,7 @@ pub(super) fn resource_of(version: &StoredVersion) -> Result<Value, Problem> {
 }
 
 /// The answer to a change that happened.
-pub(super) fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answer {
+fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answer {
     let give_back = request.prefer.give_back;
     match outcome {
         Outcome::Created(version) => {

@@ -18,6 +18,10 @@ async fn nothing_but_the_capabilities_is_open() {
     {
         for path in ["/Patient", "/Patient/p", "/", "/Nothing", "/_history", "/$reindex"] {
             let reply = server.send(&format!("GET {path}"), header, "").await.refused(401, "login");
+            let text = reply.text();
+            let sent = header.starts_with("authorization: Bearer");
+            assert_eq!(text.contains("open nothing"), sent, "{text}");
+            assert_eq!(text.contains("this needs credentials"), !sent, "{text}");
             assert!(reply.header("www-authenticate").starts_with("Bearer"), "{path}");
         }
         server.send("POST /Patient", header, "{}").await.expect(401);

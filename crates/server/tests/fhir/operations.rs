@@ -154,6 +154,55 @@ async fn search_parameters_must_make_sense() {
         .expect(201);
 }
 
+#[tokio::test]
+async fn search_parameters_that_find_nothing_are_called_so() {
+    let server = Server::new();
+    let check = async |code: &str, expression: &str, expected: Option<&str>| {
+        let parameter = json!({ "resourceType": "SearchParameter", "id": "p",
+            "url": "http://example.org/p", "name": "Own", "status": "active", "description": "x",
+            "code": code, "base": ["Patient"], "type": "string", "expression": expression });
+        let headers = "content-type: application/fhir+json\nprefer: return=OperationOutcome";
+        let put = server.send("PUT /SearchParameter/p", headers, parameter.to_string()).await;
+        let validated = server.json("POST /SearchParameter/$validate", &parameter).await;
+        for reply in [put, validated] {
+            assert!(reply.status < 300, "{}", reply.text());
+            let outcome = reply.value();
+            let issues = outcome["issue"].as_array().expect("issues");
+            let warning = issues.iter().find(|issue| issue["severity"] == "warning");
+            let text = warning.map(|issue| issue["details"]["text"].as_str().expect("a text"));
+            match (text, expected) {
+                (Some(text), Some(expected)) => assert!(text.contains(expected), "{text}"),
+                (text, expected) => assert_eq!(text, expected, "{code} {expression}"),
+            }
+        }
+    };
+    check("own", "Patient.name.text", None).await;
+    check("own", "Patient.nosuch", Some("names no element of Patient")).await;
+    check("family", "Patient.name.family", Some("has a search parameter `family` already")).await;
+}
+
+#[tokio::test]
+async fn parameters_that_nobody_knows_are_refused_where_handling_is_strict() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    for path in ["/Patient/p", "/Patient/p/_history", "/Patient/_history", "/Patient/p/$everything"]
+    {
+        let check = async |query: &str, prefer: &str, status: u16| {
+            let reply = server.send(&format!("GET {path}?{query}"), prefer, "").await;
+            let reply = reply.expect(status);
+            if status == 400 {
+                assert!(reply.text().contains("no parameter `foo`"), "{}", reply.text());
+            }
+        };
+        check("foo=1", "", 200).await;
+        check("foo=1", "prefer: handling=lenient", 200).await;
+        check("foo=1", "prefer: handling=strict", 400).await;
+        check("_format=json&_pretty=true&_summary=false", "prefer: handling=strict", 200).await;
+    }
+    let history = "GET /Patient/_history?_count=1&_since=2020-01-01";
+    server.send(history, "prefer: handling=strict", "").await.expect(200);
+}
+
 /// Waits until the index has followed.
 async fn indexed(server: &Server) {
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -7,6 +7,7 @@
 mod criteria;
 mod escape;
 mod expression;
+mod full_text;
 mod problem;
 mod results;
 mod values;

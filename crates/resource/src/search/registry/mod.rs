@@ -5,6 +5,7 @@
 
 mod custom;
 mod parameter;
+mod reach;
 mod standard;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use custom::ParameterRefused;
 pub use parameter::{Component, Parameter, Targets};
+pub use reach::leads_nowhere;
 
 use super::entry::{ParameterId, ParameterKind};
 use super::extract::VERSION;
