@@ -83,6 +83,28 @@ impl ResourceStore {
         }
     }
 
+    /// The SearchParameter resources, a line each. They say nothing of patients: where none runs, the audit is not told.
+    pub(crate) fn search_parameters(&self) -> Result<Vec<u8>, Failure> {
+        let types = ["SearchParameter".to_owned()];
+        let mut all = Vec::new();
+        match self {
+            Self::Running(_) => self.export(&types, &mut |lines| {
+                all.extend_from_slice(lines);
+                Ok(())
+            })?,
+            Self::Stopped { datastore, runtime } => {
+                let mut next = Some(0);
+                while let Some(from) = next {
+                    let page = runtime.block_on(datastore.export(&types, from));
+                    let (lines, following) = page.map_err(Failure::could_not)?;
+                    all.extend_from_slice(&lines);
+                    next = following;
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// Says that an import begins.
     pub(crate) fn begin_import(&self) -> Result<(), Failure> {
         match self {

@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use pipehat_engine::project::{Project, ProjectSettings};
 use pipehat_server::access::{
-    Client, ClientFile, NewClient, PublicKey, SmartScope, read_keys, read_scope, root_of,
+    Client, ClientFile, NewClient, PublicKey, ScopeProblem, ScopeReader, SmartScope, read_keys,
+    root_of,
 };
-use pipehat_server::{DataDirectory, ProcessEnvironment};
+use pipehat_server::{DataDirectory, OfflineUse, ProcessEnvironment};
 
 use super::project::{DataArguments, configured_data, is_project};
 use super::up::http_variable;
 use crate::exit::{Exit, Failure};
+use crate::resource_store::ResourceStore;
 use crate::terminal::{Terminal, Tone, visible};
 
 /// Where the API listens when nothing says otherwise.
@@ -140,7 +142,7 @@ impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self.action {
             Action::Add { name, scopes, more } => {
-                let scopes = scopes_of(&scopes)?;
+                let scopes = scopes_of(&scopes, &more.place, terminal)?;
                 let keys = more.keys()?;
                 let data = more.place.data_to_add_to(terminal)?;
                 let file = ClientFile::new(data.clients());
@@ -277,17 +279,44 @@ impl WithKeys {
     }
 }
 
-/// Scopes, of which one argument may hold several with spaces between.
-fn scopes_of(texts: &[String]) -> Result<Vec<SmartScope>, Failure> {
-    let mut scopes: Vec<SmartScope> = Vec::new();
+/// Scopes, of which one argument may hold several with spaces between. Only where one asks by a parameter that R4 does
+/// not have, the datastore is asked for its own.
+fn scopes_of(
+    texts: &[String],
+    place: &Place,
+    terminal: &Terminal,
+) -> Result<Vec<SmartScope>, Failure> {
     if texts.iter().any(|text| text.trim().is_empty()) {
         return Err(Failure::usage(
             "a scope is empty: write what the client may do, such as 'system/*.*' or system/Patient.rs",
         ));
     }
-    for text in texts.iter().flat_map(|text| text.split_whitespace()) {
-        let scope = read_scope(text)
-            .map_err(|error| Failure::usage(format!("the scope `{}`: {error}", visible(text))))?;
+    let texts: Vec<&str> = texts.iter().flat_map(|text| text.split_whitespace()).collect();
+    let mut reader = ScopeReader::default();
+    let mut unseen = String::new();
+    if texts.iter().any(|text| matches!(reader.read(text), Err(ScopeProblem::Filter(_)))) {
+        let store = ResourceStore::open(place.project(), &place.data, OfflineUse::Read, terminal);
+        match store.and_then(|store| store.search_parameters()) {
+            Ok(lines) => reader = ScopeReader::with_parameters(&lines),
+            Err(failure) => {
+                let why = failure.message().unwrap_or_default();
+                unseen =
+                    format!("; whether the datastore has such a parameter can't be seen: {why}");
+            }
+        }
+    }
+    let mut scopes: Vec<SmartScope> = Vec::new();
+    for text in texts {
+        let scope = reader.read(text).map_err(|error| {
+            Failure::usage(format!("the scope `{}`: {error}{unseen}", visible(text)))
+        })?;
+        if let Some(types) = reader.narrowed_to(&scope) {
+            terminal.warn(format_args!(
+                "the scope `{}` gives nothing of resources that have no such search parameter; it covers {}",
+                visible(text),
+                types.join(", ")
+            ));
+        }
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }

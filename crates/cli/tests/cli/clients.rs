@@ -91,6 +91,7 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
     check(&["add", "x", "--scope", "patient/*.rs"], 2, "only `system/` scopes");
     check(&["add", "x", "--scope", "system/Patient.sr"], 2, "`cruds` in this order");
     check(&["add", "x", "--scope", "system/Patient.rs?organisation=1"], 2, "filter");
+    check(&["add", "x", "--scope", "system/*.rs?organization=o"], 0, "Patient, ");
     check(&["add", "x", "--scope", "system/*.*", "--jwks", "nothing.json"], 3, "nothing.json");
     check(&["add", "x", "--scope", "system/*.*", "--jwks", "admit.hl7"], 3, "Key Set");
     check(&["add", "x", "--scope", ""], 2, "a scope is empty");

@@ -33,6 +33,59 @@ fn signed_in(node: &Pipehat, (id, secret): &(String, String)) -> Connection {
     Connection::open(api.authority(), &format!("Bearer {token}")).expect("the node listens")
 }
 
+#[test]
+fn a_scope_may_ask_by_a_parameter_of_the_datastore() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore: { store: embedded }\n");
+    let arguments = ["client", "add", "ward", "--scope", "system/Patient.rs?my-active=true"];
+    let refused = project.run(&arguments);
+    let says = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{says}");
+    let node = project.up();
+    let put = |path: &str, body: &Value| {
+        let (status, _) = node.api().call("PUT", path, Some(body));
+        assert_eq!(status, 201, "{path}");
+    };
+    for (id, active) in [("a", true), ("b", false)] {
+        let patient = json!({ "resourceType": "Patient", "id": id, "active": active });
+        put(&format!("/fhir/R4/Patient/{id}"), &patient);
+    }
+    let parameter = json!({ "resourceType": "SearchParameter", "id": "my-active",
+        "url": "http://example.org/my-active", "name": "MyActive", "status": "active",
+        "description": "x", "code": "my-active", "base": ["Patient"], "type": "token",
+        "expression": "Patient.active" });
+    put("/fhir/R4/SearchParameter/my-active", &parameter);
+    let added = |name: &str| {
+        let arguments = ["add", name, "--scope", "system/Patient.rs?my-active=true", "--json"];
+        let added: Value = serde_json::from_slice(&client(&project, &arguments)).expect("JSON");
+        let text = |name: &str| added[name].as_str().expect("it is told").to_owned();
+        (text("client_id"), text("client_secret"))
+    };
+    let running = added("running");
+    node.kill();
+    let stopped = added("stopped");
+    let node = project.up();
+    for one in [&running, &stopped] {
+        let mut connection = signed_in(&node, one);
+        let mut get = |path: &str| {
+            let answered = connection.call("GET", path, &[], None).expect("an answer");
+            (answered.status, answered.json()["total"].as_u64())
+        };
+        // The scope gives nothing until the parameter can be asked by.
+        eventually("it sees its own", || get("/fhir/R4/Patient/a").0 == 200);
+        assert_eq!(get("/fhir/R4/Patient/b").0, 404);
+        assert_eq!(get("/fhir/R4/Patient?_total=accurate").1, Some(1));
+    }
+    // With the parameter, what the scope gives goes.
+    let path = "/fhir/R4/SearchParameter/my-active";
+    assert_eq!(node.api().call("DELETE", path, None).0, 204);
+    let mut connection = signed_in(&node, &running);
+    let mut status = |path: &str| connection.call("GET", path, &[], None).expect("it").status;
+    eventually("it sees nothing", || status("/fhir/R4/Patient/a") == 403);
+    assert_eq!(status("/fhir/R4/Patient"), 403);
+    assert!(node.stop().success());
+}
+
 /// What the audit says was done to a client, once it says so much.
 fn deeds(node: &Pipehat, id: &str, count: usize) -> Vec<String> {
     let mut deeds = Vec::new();

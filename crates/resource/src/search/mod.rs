@@ -11,6 +11,7 @@ mod fold;
 mod matching;
 mod number;
 mod parse;
+mod phonetic;
 mod query;
 mod registry;
 
@@ -29,4 +30,6 @@ pub use query::{
     ReferenceCriterion, Search, SortBy, SortKey, StringMatch, Summary, TokenCriterion, Total,
     UriMatch,
 };
-pub use registry::{Component, Parameter, ParameterNames, ParameterRefused, Registry, Targets};
+pub use registry::{
+    Component, Parameter, ParameterNames, ParameterRefused, Registry, Targets, leads_nowhere,
+};

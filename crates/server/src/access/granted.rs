@@ -3,19 +3,62 @@
 //! Pure. A scope that names no type of R4, or a search parameter that this server does not have (any more), gives
 //! nothing.
 
+use std::sync::Arc;
+
+use pipehat_resource::json::parse;
 use pipehat_resource::search::{Filter, Handling, Registry, Search, SearchOptions};
 
 use super::scope::{Permissions, ScopeError, SmartScope};
 use crate::fhir::{Permission, Scope};
 
-/// Reads a scope and checks that it gives something, by R4's own search parameters.
-///
-/// # Errors
-/// When it is none, or gives nothing.
-pub fn read_scope(text: &str) -> Result<SmartScope, ScopeProblem> {
-    let scope = SmartScope::parse(text)?;
-    check_scope(&scope, &Registry::standard())?;
-    Ok(scope)
+/// Reads scopes as people write them, and says what they give.
+#[derive(Debug, Clone)]
+pub struct ScopeReader {
+    registry: Arc<Registry>,
+}
+
+impl Default for ScopeReader {
+    /// By R4's own search parameters.
+    fn default() -> Self {
+        Self { registry: Registry::standard() }
+    }
+}
+
+impl ScopeReader {
+    /// By those of SearchParameter resources, too: lines of JSON, as an export has them.
+    pub fn with_parameters(lines: &[u8]) -> Self {
+        let mut registry = Registry::clone(&Registry::standard());
+        for line in lines.split(|byte| *byte == b'\n') {
+            let Ok(definition) = parse(line) else { continue };
+            if definition.text("status") == Some("active")
+                && let Ok(more) = registry.with(&definition)
+            {
+                registry = more;
+            }
+        }
+        Self { registry: Arc::new(registry) }
+    }
+
+    /// Reads a scope and checks that it gives something.
+    ///
+    /// # Errors
+    /// When it is none, or gives nothing.
+    pub fn read(&self, text: &str) -> Result<SmartScope, ScopeProblem> {
+        let scope = SmartScope::parse(text)?;
+        check_scope(&scope, &self.registry)?;
+        Ok(scope)
+    }
+
+    /// The types that a scope for every type is about, where its filter leaves others out.
+    pub fn narrowed_to(&self, scope: &SmartScope) -> Option<Vec<String>> {
+        if scope.resource_type().is_some() || scope.query().is_empty() {
+            return None;
+        }
+        let all: Vec<&str> = self.registry.resource_types().collect();
+        let has = |name: &&&str| filter(scope, name, &self.registry, "").is_ok();
+        let types: Vec<String> = all.iter().filter(has).map(ToString::to_string).collect();
+        (types.len() < all.len()).then_some(types)
+    }
 }
 
 /// Why a scope gives nothing.
@@ -126,6 +169,28 @@ fn filter(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_of_ones_own_narrow_scopes() {
+        let own = |status: &str| {
+            format!(
+                r#"{{"resourceType":"SearchParameter","url":"http://example.org/own","status":"{status}","code":"own","base":["Patient","Person"],"type":"token","expression":"Patient.active | Person.active"}}"#
+            )
+        };
+        let text = "system/Patient.rs?own=true";
+        assert!(ScopeReader::default().read(text).is_err());
+        assert!(ScopeReader::with_parameters(own("draft").as_bytes()).read(text).is_err());
+        let lines = format!("{{}}\n{}\n", own("active"));
+        let reader = ScopeReader::with_parameters(lines.as_bytes());
+        let scope = reader.read(text).unwrap();
+        assert_eq!(reader.narrowed_to(&scope), None);
+        assert_eq!(granted(std::slice::from_ref(&scope), &reader.registry, "").len(), 1);
+        assert!(granted(&[scope], &Registry::standard(), "").is_empty(), "it is gone");
+        let narrowed = reader.narrowed_to(&reader.read("system/*.rs?own=true").unwrap());
+        assert_eq!(narrowed, Some(vec!["Patient".to_owned(), "Person".to_owned()]));
+        assert_eq!(reader.narrowed_to(&reader.read("system/*.rs?_tag=x").unwrap()), None);
+        assert_eq!(reader.narrowed_to(&reader.read("system/*.rs").unwrap()), None);
+    }
 
     #[test]
     fn scopes_become_what_the_api_asks() {

@@ -31,7 +31,7 @@ mod told;
 pub use address::root_of;
 pub use audit::{AuditEvents, LogTrail};
 pub use client::{Client, Proof};
-pub use granted::{ScopeProblem, read_scope};
+pub use granted::{ScopeProblem, ScopeReader};
 pub use keys::{KeysError, PublicKey, read_keys};
 pub use register::{CLIENTS_MAX, ClientFile, ClientRegister, NewClient, RegisterError};
 pub use scope::{ScopeError, SmartScope};

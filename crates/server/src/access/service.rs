@@ -303,7 +303,7 @@ impl AccessService {
             }
             None => match self.failed(request.peer) {
                 Some(retry_after) => Err(AccessRefusal::TooMany { retry_after }),
-                None => Err(AccessRefusal::Unauthorized { challenge: CHALLENGE_INVALID }),
+                None => Err(AccessRefusal::Invalid { challenge: CHALLENGE_INVALID }),
             },
         }
     }

@@ -6,6 +6,7 @@ mod handlers;
 mod listener;
 mod messages;
 mod problem;
+mod remains;
 mod request;
 mod routes;
 mod stage;

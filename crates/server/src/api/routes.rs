@@ -16,6 +16,7 @@ use utoipa::{Modify, OpenApi};
 use super::access::require_token;
 use super::listener::{OutcomeListener, Peer};
 use super::problem::ApiError;
+use super::remains::read_remains;
 use super::{datastore, handlers, messages, subscriptions};
 use crate::node::Shared;
 use crate::upkeep::IMPORT_BYTES_MAX;
@@ -71,6 +72,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, fhir: Opti
         None => routes,
     };
     let routes = routes.layer(middleware::map_request(name_peer));
+    let routes = routes.layer(middleware::from_fn(read_remains));
     let routes = routes.into_make_service_with_connect_info::<Peer>();
     let serving = axum::serve(OutcomeListener(listener), routes)
         .with_graceful_shutdown(async move { stop.cancelled().await });

@@ -88,13 +88,16 @@ pub enum Permission {
 /// Why nobody is behind a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessRefusal {
-    /// No credentials, or wrong ones (401).
+    /// No credentials (401).
     Unauthorized {
         /// The value of `WWW-Authenticate`.
         challenge: &'static str,
     },
-    /// Known, but not allowed here (403).
-    Forbidden,
+    /// Wrong credentials (401).
+    Invalid {
+        /// The value of `WWW-Authenticate`.
+        challenge: &'static str,
+    },
     /// Too many requests (429).
     TooMany {
         /// After how many seconds to try again.
@@ -113,11 +116,13 @@ impl From<AccessRefusal> for Problem {
                 "this needs credentials: a token (`Authorization: Bearer …`, from /oauth2/token) or a client's id and secret (`Authorization: Basic …`)",
             )
             .with_header(http::header::WWW_AUTHENTICATE, challenge),
-            AccessRefusal::Forbidden => Self::new(
-                StatusCode::FORBIDDEN,
-                IssueCode::Forbidden,
-                "this client may not do that",
-            ),
+            // Which of them is wrong is for whoever has them to find.
+            AccessRefusal::Invalid { challenge } => Self::new(
+                StatusCode::UNAUTHORIZED,
+                IssueCode::Login,
+                "these credentials open nothing: the token, or the client's id or secret, is wrong, expired, revoked or was replaced; a new token is at /oauth2/token",
+            )
+            .with_header(http::header::WWW_AUTHENTICATE, challenge),
             AccessRefusal::Unavailable => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 IssueCode::NoStore,
@@ -135,6 +140,39 @@ impl From<AccessRefusal> for Problem {
             }
         }
     }
+}
+
+impl Permission {
+    /// What it allows, and its letter in a scope.
+    fn words(self) -> (&'static str, char) {
+        match self {
+            Self::Create => ("create", 'c'),
+            Self::Read => ("read", 'r'),
+            Self::Update => ("update", 'u'),
+            Self::Delete => ("delete", 'd'),
+            Self::Search => ("search", 's'),
+        }
+    }
+}
+
+/// 403: no scope of the client allows this.
+pub(crate) fn forbidden(text: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, IssueCode::Forbidden, text)
+}
+
+/// 403: which scope is missing.
+pub(crate) fn lacks(resource_type: &str, permission: Permission) -> Problem {
+    let (word, letter) = permission.words();
+    forbidden(format!(
+        "this client has no scope to {word} {resource_type}: it needs one such as `system/{resource_type}.{letter}`"
+    ))
+}
+
+/// 403: there is a scope, and its filter is not met. Whether by what stands there is not told.
+pub(crate) fn outside(resource_type: &str) -> Problem {
+    forbidden(format!(
+        "what stands there, or is to be stored, is outside the filter of this client's scopes for {resource_type}"
+    ))
 }
 
 /// What a client may see of a type.
@@ -214,7 +252,7 @@ impl Principal {
         match self.allowed(resource_type, permission) {
             Allowed::All => Ok(None),
             Allowed::Where(filter) => Ok(Some(filter)),
-            Allowed::Nothing => Err(AccessRefusal::Forbidden.into()),
+            Allowed::Nothing => Err(lacks(resource_type, permission)),
         }
     }
 }
@@ -244,8 +282,10 @@ impl Access for TokenAccess {
         let opens = bool::from(given.as_bytes().ct_eq(self.token.as_bytes()));
         let decided = if opens {
             Ok(Principal { client: "token".into(), scopes: Scopes::All })
-        } else {
+        } else if given.is_empty() {
             Err(AccessRefusal::Unauthorized { challenge: "Bearer realm=\"pipehat\"" })
+        } else {
+            Err(AccessRefusal::Invalid { challenge: "Bearer realm=\"pipehat\"" })
         };
         Box::pin(std::future::ready(decided))
     }

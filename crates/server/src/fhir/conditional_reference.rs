@@ -8,12 +8,14 @@
 use http::StatusCode;
 use pipehat_resource::json::{Object, Value};
 use pipehat_resource::outcome::IssueCode;
+use pipehat_resource::search::{ProblemKind, Search, SearchOptions};
 use pipehat_store::datastore::{Refusal, SearchRequest};
 
 use super::access::{Allowed, Permission};
 use super::problem::Problem;
 use super::query_string::Query;
 use super::request::Request;
+use super::search::refused_criteria;
 use super::service::FhirService;
 
 impl FhirService {
@@ -23,7 +25,9 @@ impl FhirService {
         request: &Request,
         resource: &mut Value,
     ) -> Result<(), Problem> {
-        if request.setting.principal.sees_all() {
+        let sees_all = request.setting.principal.sees_all();
+        let registry = self.parameters.registry();
+        if sees_all && !registry.is_indexing() {
             return Ok(());
         }
         let mut conditions = Vec::new();
@@ -33,6 +37,17 @@ impl FhirService {
             }
         });
         for condition in conditions {
+            if sees_all {
+                // One that can't be answered yet must not find none.
+                let options =
+                    SearchOptions { now: request.setting.now, ..SearchOptions::default() };
+                let read = Search::parse_conditional_reference(&condition, &registry, &options);
+                let problems = read.and_then(Result::err).unwrap_or_default();
+                if problems.iter().any(|problem| problem.kind == ProblemKind::Indexing) {
+                    return Err(refused_criteria(&problems));
+                }
+                continue;
+            }
             if let Some(meant) = self.meant(request, &condition).await? {
                 each_reference(resource, &mut |text| {
                     if *text == condition {

@@ -35,6 +35,9 @@ const COMES_ALONG: [&str; 12] = [
 /// Parameters about the time of care; `start` and `end` go by the first that a type has.
 const CARE_DATES: [&str; 4] = ["date", "onset-date", "authoredon", "period"];
 
+/// What may be said of it.
+pub(super) const PARAMETERS: &[&str] = &["start", "end", "_since", "_type", "_count", AFTER];
+
 impl FhirService {
     /// A page of everything about a patient or an encounter.
     pub(super) async fn everything(

@@ -8,7 +8,7 @@ use pipehat_store::datastore::{
     ChangeNumber, HistoryQuery, HistoryScope, ResourceKey, StoredVersion,
 };
 
-use super::access::{AccessRefusal, Permission};
+use super::access::{Permission, forbidden};
 use super::answer::Answer;
 use super::bundle::{BundleWriter, Link};
 use super::paging::{PAGE_MAX, count, page_link};
@@ -20,6 +20,9 @@ use super::service::FhirService;
 
 /// The parameter that says where the page before ended.
 const BEFORE: &str = "_before";
+
+/// What may be said of a history.
+pub(super) const PARAMETERS: &[&str] = &["_count", "_since", "_at", BEFORE];
 
 impl FhirService {
     /// Versions, newest first.
@@ -63,9 +66,12 @@ impl FhirService {
                 }
             }
             versions = visible;
-            let of_one = matches!(scope, HistoryScope::Resource(_));
-            if versions.is_empty() && of_one && first_page && !more {
-                return Err(AccessRefusal::Forbidden.into());
+            if versions.is_empty()
+                && let HistoryScope::Resource(key) = scope
+                && !self.any_version_fits(&filter, key).await?
+            {
+                // Another's is as none.
+                return Err(missing(key));
             }
         }
         let total = u64::try_from(versions.len()).ok().filter(|_| first_page && !more);
@@ -92,7 +98,9 @@ impl FhirService {
         let principal = &request.setting.principal;
         match scope {
             HistoryScope::All if principal.sees_all() => Ok(None),
-            HistoryScope::All => Err(AccessRefusal::Forbidden.into()),
+            HistoryScope::All => Err(forbidden(
+                "the history of everything needs a scope to search everything, such as `system/*.s`",
+            )),
             HistoryScope::Type(name) => principal.require(name, Permission::Search),
             HistoryScope::Resource(key) => principal.require(&key.resource_type, Permission::Read),
         }

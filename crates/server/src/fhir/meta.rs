@@ -6,7 +6,7 @@ use pipehat_store::datastore::{
     Interaction, Outcome, Precondition, Refusal, ResourceKey, StoredVersion,
 };
 
-use super::access::{AccessRefusal, Allowed, Permission};
+use super::access::{Allowed, Permission, forbidden};
 use super::address::version_number;
 use super::answer::Answer;
 use super::problem::Problem;
@@ -58,7 +58,9 @@ impl FhirService {
         let whole = |name: &String| principal.allowed(name, Permission::Read) == Allowed::All;
         let shown: Vec<String> = types.iter().filter(|name| whole(name)).cloned().collect();
         if shown.is_empty() && !types.is_empty() {
-            return Err(AccessRefusal::Forbidden.into());
+            return Err(forbidden(
+                "$meta of a type, or of everything, needs a scope to read all of it, such as `system/Patient.r`",
+            ));
         }
         let found = self.datastore.labelled(&shown, LABELS_MAX).await?;
         let mut meta = Object::new();

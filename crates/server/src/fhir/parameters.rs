@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
-use pipehat_resource::search::Registry;
+use pipehat_resource::search::{Parameter, ParameterId, Registry, leads_nowhere};
 use pipehat_store::datastore::{
     ChangeNumber, Datastore, DatastoreError, HistoryQuery, HistoryScope, Outcome, Progress,
     R4Rules, StoredVersion,
@@ -29,6 +29,9 @@ const CUSTOM_MAX: usize = 5_000;
 /// How often to look whether another node changed a SearchParameter, while anything changes.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How long to wait before what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// How long until all nodes have heard of a change.
 const HEARD: Duration = Duration::from_secs(2);
 
@@ -37,9 +40,27 @@ const HEARD: Duration = Duration::from_secs(2);
 pub struct SearchParameters {
     /// The address that references to this server may begin with; empty where none is fixed.
     base: String,
-    registry: RwLock<Arc<Registry>>,
+    registries: RwLock<Registries>,
     wanted: Notify,
     state: Mutex<State>,
+}
+
+/// The parameters that resources are indexed by, and those that the index follows whole.
+#[derive(Debug, Clone)]
+struct Registries {
+    known: Arc<Registry>,
+    usable: Arc<Registry>,
+}
+
+impl Registries {
+    /// All of these are known; those that `unfinished` names can't be used yet.
+    fn new(known: Arc<Registry>, unfinished: &BTreeSet<ParameterId>) -> Self {
+        let usable = match unfinished.is_empty() {
+            true => Arc::clone(&known),
+            false => Arc::new(known.without_unfinished(unfinished)),
+        };
+        Self { known, usable }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -62,20 +83,35 @@ impl SearchParameters {
     pub fn new(base: &str) -> Self {
         Self {
             base: base.to_owned(),
-            registry: RwLock::new(Registry::standard()),
+            registries: RwLock::new(Registries::new(Registry::standard(), &BTreeSet::new())),
             wanted: Notify::new(),
             state: Mutex::new(State { fresh: true, ..State::default() }),
         }
     }
 
-    /// Those in force now.
+    /// Those that can be searched by now. One that the index does not follow yet is not among them: it would find a
+    /// part of what it is to find.
     pub fn registry(&self) -> Arc<Registry> {
-        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+        self.registries().usable
     }
 
-    /// The rules with R4's parameters, to open a datastore with.
+    /// Those that resources have values of: also those that can't be searched by yet.
+    pub(crate) fn known(&self) -> Arc<Registry> {
+        self.registries().known
+    }
+
+    fn registries(&self) -> Registries {
+        self.registries.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_registries(&self, registries: Registries) {
+        *self.registries.write().unwrap_or_else(PoisonError::into_inner) = registries;
+    }
+
+    /// The rules in force; at first those with R4's parameters, to open a datastore with.
     pub fn rules(&self) -> Arc<R4Rules> {
-        Arc::new(R4Rules::new(self.registry(), &self.base))
+        let Registries { known, usable } = self.registries();
+        Arc::new(R4Rules::new(known, &self.base).asked_by(usable))
     }
 
     /// Follows the SearchParameter resources of a datastore until the stop: puts them in force, and has the index
@@ -88,6 +124,7 @@ impl SearchParameters {
                 done = work => done,
                 () = stop.cancelled() => return,
             };
+            let failed = done.is_err();
             if let Err(error) = done {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -100,6 +137,7 @@ impl SearchParameters {
             }
             tokio::select! {
                 () = self.wanted.notified() => {}
+                () = tokio::time::sleep(AGAIN), if failed => {}
                 () = others_change(datastore) => {}
                 () = stop.cancelled() => return,
             }
@@ -120,6 +158,7 @@ impl SearchParameters {
             tokio::time::sleep(HEARD).await;
         }
         let asked = std::mem::take(&mut self.lock().asked);
+        // What a SearchParameter that is new or was changed finds is whole behind this; others stay usable meanwhile.
         if asked || !datastore.is_indexed().await? {
             self.change(|state| {
                 state.running = true;
@@ -139,6 +178,7 @@ impl SearchParameters {
                 }
             }
         }
+        self.finish(datastore).await?;
         self.change(|state| {
             state.running = state.wanted != wanted;
             state.failed = false;
@@ -149,7 +189,8 @@ impl SearchParameters {
 
     /// Puts the SearchParameter resources of a datastore in force, and leaves its index as it is.
     pub(crate) async fn load(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
-        self.put_in_force(datastore, &mut BTreeMap::new()).await.map(drop)
+        self.put_in_force(datastore, &mut BTreeMap::new()).await?;
+        self.finish(datastore).await
     }
 
     /// Has the SearchParameter resources looked at: some were written past the API.
@@ -163,7 +204,7 @@ impl SearchParameters {
         taken: &mut BTreeMap<String, Value>,
     ) -> Result<Changed, DatastoreError> {
         let wanted = wanted(datastore).await?;
-        let registry = self.registry();
+        let Registries { known: registry, usable } = self.registries();
         let fresh = std::mem::take(&mut self.lock().fresh);
         let mut next = Registry::clone(&registry);
         // What stays keeps its numbers, so that searches under way mean the same.
@@ -183,12 +224,25 @@ impl SearchParameters {
             false => Changed::Types(types_changed(&registry, &next)),
         };
         if fresh || wanted != *taken {
-            let next = Arc::new(next);
-            datastore.use_rules(Arc::new(R4Rules::new(Arc::clone(&next), &self.base))).await?;
-            *self.registry.write().unwrap_or_else(PoisonError::into_inner) = next;
+            // Whoever had not followed them before does not know which the index follows.
+            let followed: BTreeSet<ParameterId> = usable.custom().map(Parameter::id).collect();
+            let unfinished = next.custom().map(Parameter::id);
+            let unfinished = unfinished.filter(|id| !followed.contains(id)).collect();
+            self.set_registries(Registries::new(Arc::new(next), &unfinished));
+            datastore.use_rules(self.rules()).await?;
             *taken = wanted;
         }
         Ok(changed)
+    }
+
+    /// Lets all be searched by, now that the index follows them.
+    async fn finish(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
+        let Registries { known, usable } = self.registries();
+        if !Arc::ptr_eq(&known, &usable) {
+            self.set_registries(Registries::new(known, &BTreeSet::new()));
+            datastore.use_rules(self.rules()).await?;
+        }
+        Ok(())
     }
 
     /// Has the index written anew in the background.
@@ -224,8 +278,8 @@ impl SearchParameters {
         if !is_in_force(definition) {
             return Vec::new();
         }
-        match self.registry().with(definition) {
-            Ok(_) => Vec::new(),
+        match self.known().with(definition) {
+            Ok(_) => without_values(definition),
             Err(refused) => refused
                 .into_iter()
                 .map(|refused| {
@@ -356,6 +410,19 @@ async fn wanted(datastore: &dyn Datastore) -> Result<BTreeMap<String, Value>, Da
         after = page.next;
     }
     Ok(wanted)
+}
+
+/// The types of which a SearchParameter finds nothing, for its expression names no element of theirs.
+fn without_values(definition: &Value) -> Vec<Issue> {
+    let expression = definition.text("expression").unwrap_or_default();
+    let bases = definition.items("base").iter().filter_map(Value::as_str);
+    bases
+        .filter(|base| leads_nowhere(expression, base))
+        .map(|base| {
+            let text = format!("names no element of {base}: the parameter finds nothing there");
+            Issue::warning(IssueCode::BusinessRule, text).at("SearchParameter.expression")
+        })
+        .collect()
 }
 
 /// Whether a SearchParameter resource counts.

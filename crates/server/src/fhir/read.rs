@@ -4,7 +4,7 @@ use http::StatusCode;
 use pipehat_resource::outcome::IssueCode;
 use pipehat_store::datastore::{ResourceKey, StoredVersion};
 
-use super::access::{AccessRefusal, Permission};
+use super::access::Permission;
 use super::address::version_number;
 use super::answer::Answer;
 use super::binary::raw;
@@ -50,13 +50,14 @@ impl FhirService {
                 self.datastore.version(key, number).await?.ok_or_else(|| no_version(key))?
             }
         };
-        if found.body.is_none() {
-            return Err(gone(&found));
-        }
+        // Another's is as none: nobody learns that it is or was there.
         if let Some(filter) = filter
             && !self.version_fits(&filter, &found).await?
         {
-            return Err(AccessRefusal::Forbidden.into());
+            return Err(if version.is_none() { missing(key) } else { no_version(key) });
+        }
+        if found.body.is_none() {
+            return Err(gone(&found));
         }
         Ok(found)
     }

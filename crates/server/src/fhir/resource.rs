@@ -89,6 +89,15 @@ impl Incoming {
         }
     }
 
+    /// Says of a Binary who may see it.
+    pub(crate) fn set_security_context(&mut self, context: Value) {
+        if let Some(object) = self.resource.as_object_mut() {
+            // Where a Binary that says so itself has it, so that the same stays the same.
+            let at = object.iter().position(|(name, _)| name == "data").unwrap_or(object.len());
+            object.insert(at, "securityContext", context);
+        }
+    }
+
     /// The resource.
     pub(crate) fn resource(&self) -> &Value {
         &self.resource

@@ -9,7 +9,7 @@ use pipehat_resource::search::{
 };
 use pipehat_store::datastore::{SearchPage, SearchRequest};
 
-use super::access::{AccessRefusal, Allowed, Permission, Principal};
+use super::access::{Allowed, Permission, Principal, forbidden, lacks};
 use super::address::SearchScope;
 use super::answer::Answer;
 use super::bundle::BundleWriter;
@@ -119,7 +119,12 @@ impl FhirService {
                 Allowed::Where(filter) => Some((name.to_owned(), Some(filter))),
             })
             .collect();
-        if visible.is_empty() { Err(AccessRefusal::Forbidden.into()) } else { Ok(visible) }
+        if visible.is_empty() {
+            let text =
+                "this client has no scope to search: it needs one such as `system/Patient.s`";
+            return Err(forbidden(text));
+        }
+        Ok(visible)
     }
 
     /// Asks for the page and writes its Bundle.
@@ -156,7 +161,7 @@ impl FhirService {
         };
         let registry = self.parameters.registry();
         let parsed = Search::parse(&[resource_type], query.pairs(), &registry, &options)
-            .map_err(|problems| refused(&problems))?;
+            .map_err(|problems| refused_criteria(&problems))?;
         if parsed.search.filters.is_empty() {
             return Err(Problem::bad_request(
                 IssueCode::Required,
@@ -182,7 +187,7 @@ fn pass_over_events(search: &mut Search, query: &Query) {
 
 /// What a chain or `_has` asks about other resources is asked only of those that the client may search: whether
 /// something is found would tell of the others.
-fn confine(principal: &Principal, filters: &mut [Filter]) -> Result<(), AccessRefusal> {
+fn confine(principal: &Principal, filters: &mut [Filter]) -> Result<(), Problem> {
     if principal.sees_all() {
         return Ok(());
     }
@@ -190,17 +195,18 @@ fn confine(principal: &Principal, filters: &mut [Filter]) -> Result<(), AccessRe
         match filter {
             Filter::Has { resource_type, filter, .. } => {
                 let shown = confine_to(principal, resource_type, filter)?;
-                shown.then_some(()).ok_or(AccessRefusal::Forbidden)?;
+                shown.then_some(()).ok_or_else(|| lacks(resource_type, Permission::Search))?;
             }
             Filter::Chain { targets, .. } => {
                 let mut shown = Vec::with_capacity(targets.len());
+                let first = targets.first().map(|target| target.resource_type.clone());
                 for mut target in targets.drain(..) {
                     if confine_to(principal, &target.resource_type, &mut target.filter)? {
                         shown.push(target);
                     }
                 }
                 if shown.is_empty() {
-                    return Err(AccessRefusal::Forbidden);
+                    return Err(lacks(&first.unwrap_or_default(), Permission::Search));
                 }
                 *targets = shown;
             }
@@ -217,7 +223,7 @@ fn confine_to(
     principal: &Principal,
     resource_type: &str,
     filter: &mut Filter,
-) -> Result<bool, AccessRefusal> {
+) -> Result<bool, Problem> {
     let scope = match principal.allowed(resource_type, Permission::Search) {
         Allowed::Nothing => return Ok(false),
         Allowed::All => None,
@@ -335,6 +341,16 @@ impl AskedPage {
     }
 }
 
+/// The refusal of criteria. Those that can be answered soon are not wrong: they may be sent again as they are.
+pub(super) fn refused_criteria(problems: &[SearchProblem]) -> Problem {
+    if !problems.iter().all(|problem| problem.kind == ProblemKind::Indexing) {
+        return refused(problems);
+    }
+    let text = problems.first().map(ToString::to_string).unwrap_or_default();
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, IssueCode::Transient, text)
+        .with_header(http::header::RETRY_AFTER, "5")
+}
+
 /// The refusal of a search.
 fn refused(problems: &[SearchProblem]) -> Problem {
     let issues: Vec<Issue> = problems
@@ -342,6 +358,7 @@ fn refused(problems: &[SearchProblem]) -> Problem {
         .map(|problem| {
             let code = match problem.kind {
                 ProblemKind::Unknown | ProblemKind::NotSupported => IssueCode::NotSupported,
+                ProblemKind::Indexing => IssueCode::Transient,
                 ProblemKind::Empty | ProblemKind::Invalid => IssueCode::Invalid,
                 ProblemKind::TooCostly => IssueCode::TooCostly,
             };

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 
 use http::StatusCode;
-use pipehat_resource::outcome::IssueCode;
+use pipehat_resource::json::Value;
+use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_store::datastore::{Applied, Group, Interaction, Outcome};
 
 use super::address::{Call, version_number};
 use super::answer::Answer;
 use super::batch::{Entry, refused, shown};
 use super::problem::Problem;
-use super::request::Request;
+use super::request::{Content, Request};
 use super::service::FhirService;
-use super::write::{changed, unanswered};
+use super::write::unanswered;
 
 /// When an entry is processed, whatever its place in the Bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +46,7 @@ impl FhirService {
             read.push(entry.map_err(|problem| problem.in_entry(position))?);
         }
         refuse_twice(&read)?;
+        refuse_dangling(&read)?;
         let mut order: Vec<usize> = (0..read.len()).collect();
         // A stable sort: within a turn the entries' order holds.
         order.sort_by_key(|position| read.get(*position).map(|entry| turn(&entry.request.call)));
@@ -168,7 +170,7 @@ impl FhirService {
                         let found = found.as_ref().ok_or_else(|| super::read::missing(key))?;
                         self.shown(request, found)
                     }
-                    (outcome, _) => Ok(changed(request, outcome, what)),
+                    (outcome, _) => Ok(self.changed(request, outcome, what)),
                 };
                 let answer = self.told(request, answer).await?;
                 Ok(shown(request, answer))
@@ -223,6 +225,51 @@ fn refuse_twice(entries: &[Entry]) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Refuses references to an entry that is not there. What begins with `urn:uuid:` means nothing outside of the Bundle
+/// (FHIR R4 §2.36.4.1), so stored it would never lead anywhere.
+fn refuse_dangling(entries: &[Entry]) -> Result<(), Problem> {
+    let is_named = |entry: &&Entry| {
+        matches!(entry.request.call, Call::Create(_) | Call::Update(_) | Call::ConditionalUpdate(_))
+    };
+    let named: HashSet<&str> =
+        entries.iter().filter(is_named).filter_map(|entry| entry.full_url.as_deref()).collect();
+    for (position, entry) in entries.iter().enumerate() {
+        let Content::Value(resource) = &entry.request.content else { continue };
+        let start = resource.resource_type().unwrap_or("resource");
+        if let Some(place) = dangling(resource, start, &named) {
+            let text = "the reference names no entry that this transaction creates or updates";
+            let issue = Issue::error(IssueCode::NotFound, text).at(place);
+            return Err(Problem::of(StatusCode::BAD_REQUEST, &[issue]).in_entry(position));
+        }
+    }
+    Ok(())
+}
+
+/// Where a reference names an entry that is not there.
+fn dangling(value: &Value, place: &str, named: &HashSet<&str>) -> Option<String> {
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(at, item)| dangling(item, &format!("{place}[{at}]"), named)),
+        // The entries of a Bundle that is stored as one name each other.
+        Value::Object(_) if value.resource_type() == Some("Bundle") => None,
+        Value::Object(object) => object.iter().find_map(|(name, value)| {
+            let place = || format!("{place}.{name}");
+            match value {
+                Value::String(text) if name == "reference" => {
+                    let url = text.split('#').next().unwrap_or(text);
+                    let is_entry = url.starts_with("urn:uuid:") || url.starts_with("urn:oid:");
+                    (is_entry && !named.contains(url)).then(place)
+                }
+                Value::Array(_) | Value::Object(_) => dangling(value, &place(), named),
+                _ => None,
+            }
+        }),
+        _ => None,
+    }
 }
 
 fn twice(text: &str) -> Problem {

@@ -11,9 +11,11 @@ use pipehat_resource::json::Value;
 use pipehat_resource::search::{
     Criterion, Filter, IndexEntry, IndexValue, ReferenceCriterion, Search, extract,
 };
-use pipehat_store::datastore::{ResourceKey, SearchRequest, StoredVersion};
+use pipehat_store::datastore::{
+    HistoryQuery, HistoryScope, ResourceKey, SearchRequest, StoredVersion,
+};
 
-use super::access::AccessRefusal;
+use super::access::outside;
 use super::problem::Problem;
 use super::service::FhirService;
 use super::write::resource_of;
@@ -27,7 +29,7 @@ impl FhirService {
     ) -> Result<(), Problem> {
         match filter {
             Some(filter) if !self.meets(resource, filter).await? => {
-                Err(AccessRefusal::Forbidden.into())
+                Err(outside(resource.resource_type().unwrap_or_default()))
             }
             _ => Ok(()),
         }
@@ -53,6 +55,30 @@ impl FhirService {
         }
     }
 
+    /// Whether any version of a resource is one that the client may see.
+    pub(super) async fn any_version_fits(
+        &self,
+        filter: &Filter,
+        key: &ResourceKey,
+    ) -> Result<bool, Problem> {
+        const PAGE: usize = 50;
+        let mut before = None;
+        loop {
+            let scope = HistoryScope::Resource(key.clone());
+            let query = HistoryQuery { scope, since: None, at: None, before, limit: PAGE };
+            let versions = self.datastore.history(&query).await?;
+            for version in &versions {
+                if self.version_fits(filter, version).await? {
+                    return Ok(true);
+                }
+            }
+            before = versions.last().map(|version| version.change);
+            if versions.len() < PAGE {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Whether what stands under a key now is there and one that the client may see.
     pub(super) async fn key_fits(
         &self,
@@ -66,7 +92,7 @@ impl FhirService {
     }
 
     async fn meets(&self, resource: &Value, filter: &Filter) -> Result<bool, Problem> {
-        let entries = extract(resource, &self.parameters.registry(), "", 0);
+        let entries = extract(resource, &self.parameters.known(), "", 0);
         self.holds(resource, &entries, filter).await
     }
 

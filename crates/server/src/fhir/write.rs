@@ -2,7 +2,7 @@
 
 use http::{HeaderName, StatusCode};
 use pipehat_resource::json::{Value, parse};
-use pipehat_resource::outcome::{Issue, IssueCode};
+use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
 use pipehat_resource::patch::{FhirPathPatch, Patch};
 use pipehat_resource::search::Filter;
 use pipehat_store::datastore::{
@@ -10,8 +10,8 @@ use pipehat_store::datastore::{
     StoredVersion,
 };
 
-use super::access::{AccessRefusal, Permission};
-use super::answer::Answer;
+use super::access::{Allowed, Permission, forbidden, outside};
+use super::answer::{Answer, AnswerContent};
 use super::conditional_reference::refuse_in_patch;
 use super::conditions::Tag;
 use super::negotiation::ContentKind;
@@ -49,7 +49,7 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         let interaction = self.create_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(changed(request, &outcome, "created"))
+        Ok(self.changed(request, &outcome, "created"))
     }
 
     /// What a create asks of the datastore.
@@ -108,7 +108,7 @@ impl FhirService {
             let interaction = self.update_interaction(request, key, None).await?;
             match self.apply_one(request, interaction).await {
                 Err(problem) if is_race(request, &problem) => {}
-                outcome => return Ok(changed(request, &outcome?, "updated")),
+                outcome => return Ok(self.changed(request, &outcome?, "updated")),
             }
         }
         Err(Refusal::Contention.into())
@@ -148,16 +148,40 @@ impl FhirService {
             }
             Some(_) => incoming.set_id(&key.id),
         }
+        let kept = match incoming.is_raw() && request.security_context.is_none() {
+            true => self.keep_security_context(key, &mut incoming).await?,
+            false => None,
+        };
         let mut resource = self.validated(incoming)?;
         self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &mut resource)?;
         let precondition = match self.look(request, key, scope).await? {
-            Look::NotNeeded => request.conditions.precondition()?,
+            Look::NotNeeded => match (request.conditions.precondition()?, kept) {
+                (Precondition::None, Some(version)) => Precondition::Version(version),
+                (asked, _) => asked,
+            },
             Look::At(version) => Precondition::Version(version.version),
-            Look::Nothing => Precondition::Absent,
+            Look::Never | Look::Deleted => Precondition::Absent,
+            // What would be stored elsewhere would be answered in the same words.
+            Look::Hidden => return Err(outside(&key.resource_type)),
         };
         Ok(Interaction::Update { resource, precondition, full_url })
+    }
+
+    /// Bytes say nothing of who may see them: what the Binary said before stays (FHIR R4 §2.38.4, `X-Security-Context`).
+    /// The version it was taken from.
+    async fn keep_security_context(
+        &self,
+        key: &ResourceKey,
+        incoming: &mut Incoming,
+    ) -> Result<Option<u64>, Problem> {
+        let found = self.datastore.read(key).await?.filter(|found| found.body.is_some());
+        let Some(found) = found else { return Ok(None) };
+        if let Some(context) = resource_of(&found)?.get("securityContext") {
+            incoming.set_security_context(context.clone());
+        }
+        Ok(Some(found.version))
     }
 
     /// `PUT Type?…`.
@@ -168,7 +192,7 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         let interaction = self.conditional_update_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(changed(request, &outcome, "updated"))
+        Ok(self.changed(request, &outcome, "updated"))
     }
 
     /// What a conditional update asks of the datastore.
@@ -201,7 +225,7 @@ impl FhirService {
             let interaction = self.patch_interaction(request, key).await?;
             match self.apply_one(request, interaction).await {
                 Err(problem) if is_race(request, &problem) => {}
-                outcome => return Ok(changed(request, &outcome?, "patched")),
+                outcome => return Ok(self.changed(request, &outcome?, "patched")),
             }
         }
         Err(Refusal::Contention.into())
@@ -223,7 +247,7 @@ impl FhirService {
         let key = key.clone();
         let found = match self.look(request, &key, scope.clone()).await? {
             Look::NotNeeded => return Ok(Interaction::Patch { key, patch, precondition: asked }),
-            Look::Nothing => return Err(missing(&key)),
+            Look::Never | Look::Deleted | Look::Hidden => return Err(missing(&key)),
             Look::At(found) => found,
         };
         let precondition = Precondition::Version(found.version);
@@ -261,7 +285,7 @@ impl FhirService {
         }
         let interaction = self.conditional_patch_interaction(request, resource_type)?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(changed(request, &outcome, "patched"))
+        Ok(self.changed(request, &outcome, "patched"))
     }
 
     /// What a conditional patch asks of the datastore.
@@ -275,7 +299,9 @@ impl FhirService {
         may_patch(request, resource_type)?;
         if scope.is_some() {
             // What it makes of which resource is known only to the datastore, which knows no scopes.
-            return Err(AccessRefusal::Forbidden.into());
+            return Err(forbidden(
+                "a client whose scope to update has a filter can't patch by a condition in a transaction; patch by id",
+            ));
         }
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, None)?;
         let patch = patch_of(request)?;
@@ -310,7 +336,9 @@ impl FhirService {
         changeable(&key.resource_type)?;
         let scope = request.setting.principal.require(&key.resource_type, Permission::Delete)?;
         let precondition = match self.look(request, key, scope).await? {
-            Look::NotNeeded | Look::Nothing => request.conditions.precondition()?,
+            Look::NotNeeded | Look::Deleted => request.conditions.precondition()?,
+            // To say that it is deleted would be wrong of another's, which is as none.
+            Look::Never | Look::Hidden => return Err(missing(key)),
             Look::At(found) => Precondition::Version(found.version),
         };
         Ok(Interaction::Delete { key: key.clone(), precondition })
@@ -345,6 +373,31 @@ impl FhirService {
         Ok(Interaction::ConditionalDelete { search, several: false })
     }
 
+    /// The answer to a change that happened. Where an outcome is wanted, it also says what is doubtful about a
+    /// SearchParameter: one that finds nothing is taken all the same.
+    pub(super) fn changed(&self, request: &Request, outcome: &Outcome, what: &str) -> Answer {
+        let answer = changed(request, outcome, what);
+        let (Outcome::Created(version) | Outcome::Updated(version) | Outcome::Unchanged(version)) =
+            outcome
+        else {
+            return answer;
+        };
+        let wanted = request.prefer.give_back == GiveBack::Outcome
+            && version.key.resource_type == "SearchParameter";
+        if !wanted {
+            return answer;
+        }
+        match resource_of(version) {
+            Ok(resource) => {
+                let mut issues = vec![Issue::information(what)];
+                issues.extend(self.parameters.findings(&resource));
+                let content = AnswerContent::Made(operation_outcome(&issues).to_json());
+                Answer { content, ..answer }
+            }
+            _ => answer,
+        }
+    }
+
     /// Applies one interaction.
     pub(super) async fn apply_one(
         &self,
@@ -361,6 +414,15 @@ impl FhirService {
         }
     }
 
+    /// Whether the client may read a version.
+    async fn may_read(&self, request: &Request, version: &StoredVersion) -> Result<bool, Problem> {
+        match request.setting.principal.allowed(&version.key.resource_type, Permission::Read) {
+            Allowed::Nothing => Ok(false),
+            Allowed::All => Ok(true),
+            Allowed::Where(filter) => self.version_fits(&filter, version).await,
+        }
+    }
+
     /// Looks at what stands there, where that decides: for `If-Match: *`, which asks for any version, and for a
     /// client that sees only a part of the type. The change is then bound to the version that was looked at.
     async fn look(
@@ -374,8 +436,19 @@ impl FhirService {
         if !any && scope.is_none() {
             return Ok(Look::NotNeeded);
         }
-        let found = self.datastore.read(key).await?.filter(|found| found.body.is_some());
-        let Some(found) = found else {
+        let found = self.datastore.read(key).await?;
+        let hidden = match (&scope, &found) {
+            (Some(scope), Some(found)) => !self.version_fits(scope, found).await?,
+            _ => false,
+        };
+        if hidden
+            && let Some(found) = &found
+            && self.may_read(request, found).await?
+        {
+            return Err(outside(&key.resource_type));
+        }
+        let never = found.is_none();
+        let Some(found) = found.filter(|found| found.body.is_some() && !hidden) else {
             return match (any, asked) {
                 (true, _) => Err(Problem::new(
                     StatusCode::PRECONDITION_FAILED,
@@ -383,15 +456,15 @@ impl FhirService {
                     "If-Match: * asks for a resource that exists; there is none",
                 )
                 .at_location("If-Match")),
-                (false, Precondition::None) => Ok(Look::Nothing),
+                (false, Precondition::Version(expected)) if never || hidden => {
+                    Err(Refusal::VersionConflict { key: key.clone(), expected, current: 0 }.into())
+                }
+                (false, _) if hidden => Ok(Look::Hidden),
+                (false, Precondition::None) if never => Ok(Look::Never),
+                (false, Precondition::None) => Ok(Look::Deleted),
                 (false, _) => Ok(Look::NotNeeded),
             };
         };
-        if let Some(scope) = scope
-            && !self.version_fits(&scope, &found).await?
-        {
-            return Err(AccessRefusal::Forbidden.into());
-        }
         match asked {
             // Refused here: until the datastore looks, it may be the version that stands there, unseen by us.
             Precondition::Version(expected) if expected != found.version => {
@@ -410,8 +483,12 @@ enum Look {
     NotNeeded,
     /// This version stands there.
     At(StoredVersion),
-    /// Nothing stands there.
-    Nothing,
+    /// Nothing ever stood there.
+    Never,
+    /// What stood there was deleted.
+    Deleted,
+    /// What stands there, or stood there last, is not the client's to see.
+    Hidden,
 }
 
 /// Whether a refusal only says that another was faster after a look.
@@ -434,7 +511,7 @@ pub(super) fn resource_of(version: &StoredVersion) -> Result<Value, Problem> {
 }
 
 /// The answer to a change that happened.
-pub(super) fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answer {
+fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answer {
     let give_back = request.prefer.give_back;
     match outcome {
         Outcome::Created(version) => {

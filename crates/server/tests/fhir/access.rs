@@ -6,7 +6,7 @@ use pipehat_resource::search::{Registry, Search, SearchOptions};
 use pipehat_server::fhir::{
     Access, AccessRequest, Decision, FhirOptions, Permission, Principal, Scope, Scopes,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::Server;
 
@@ -18,6 +18,10 @@ async fn nothing_but_the_capabilities_is_open() {
     {
         for path in ["/Patient", "/Patient/p", "/", "/Nothing", "/_history", "/$reindex"] {
             let reply = server.send(&format!("GET {path}"), header, "").await.refused(401, "login");
+            let text = reply.text();
+            let sent = header.starts_with("authorization: Bearer");
+            assert_eq!(text.contains("open nothing"), sent, "{text}");
+            assert_eq!(text.contains("this needs credentials"), !sent, "{text}");
             assert!(reply.header("www-authenticate").starts_with("Bearer"), "{path}");
         }
         server.send("POST /Patient", header, "{}").await.expect(401);
@@ -71,16 +75,6 @@ async fn scopes_bound_what_a_client_does() {
 
 #[tokio::test]
 async fn a_client_of_one_facility_stays_in_it() {
-    use Permission::{Create, Delete, Read, Update};
-    let registry = Registry::standard();
-    let own = [("organization".to_owned(), "Organization/ours".to_owned())];
-    let own = Search::parse(&["Patient"], &own, &registry, &SearchOptions::default());
-    let filter = own.expect("a search").search.filters.pop();
-    let scope = Scope {
-        resource_type: Some("Patient".to_owned()),
-        may: vec![Create, Read, Update, Delete, Permission::Search],
-        filter,
-    };
     let server = Server::new();
     let patient = |id: &str, organization: &str| {
         json!({ "resourceType": "Patient", "id": id,
@@ -88,10 +82,10 @@ async fn a_client_of_one_facility_stays_in_it() {
     };
     server.put(&patient("ours", "ours")).await;
     server.put(&patient("theirs", "theirs")).await;
-    let server = server.with_access(Arc::new(Fixed(Scopes::Some([scope].into()))));
+    server.put(&patient("gone", "theirs")).await;
+    server.send("DELETE /Patient/gone", "", "").await.expect(204);
+    let server = server.with_access(Arc::new(of_one_facility()));
     server.get("/Patient/ours").await.expect(200);
-    server.get("/Patient/theirs").await.refused(403, "forbidden");
-    server.get("/Patient/theirs/_history").await.refused(403, "forbidden");
     let history = server.get("/Patient/_history").await.expect(200);
     assert_eq!(history.entries(), ["Patient/ours"]);
     assert_eq!(server.get("/Patient").await.expect(200).entries(), ["Patient/ours"]);
@@ -101,22 +95,121 @@ async fn a_client_of_one_facility_stays_in_it() {
     server.json("POST /Patient", &patient("x", "theirs")).await.refused(403, "forbidden");
     server.json("POST /Patient", &patient("x", "ours")).await.expect(201);
     server.json("PUT /Patient/new", &patient("new", "ours")).await.expect(201);
-    server.send("DELETE /Patient/theirs", "", "").await.refused(403, "forbidden");
     server.send("DELETE /Patient?_id=theirs", "", "").await.expect(204);
     let headers = "content-type: application/json-patch+json";
     let path = "/managingOrganization/reference";
     let leave = json!([{ "op": "replace", "path": path, "value": "Organization/theirs" }]);
     let leave = leave.to_string();
     server.send("PATCH /Patient/ours", headers, leave.clone()).await.refused(403, "forbidden");
-    server.send("PATCH /Patient/theirs", headers, leave.clone()).await.refused(403, "forbidden");
     server.send("PATCH /Patient?_id=ours", headers, leave).await.refused(403, "forbidden");
     let stay = r#"[{"op":"add","path":"/active","value":true}]"#;
     server.send("PATCH /Patient/ours", headers, stay).await.expect(200);
     let transaction = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
         { "request": { "method": "DELETE", "url": "Patient/theirs" } } ] });
-    server.json("POST /", &transaction).await.refused(403, "forbidden");
+    server.json("POST /", &transaction).await.refused(404, "not-found");
     let all = server.with_access(Arc::new(Fixed(Scopes::All)));
     all.get("/Patient/theirs").await.expect(200);
+}
+
+/// A client that sees the patients of one facility.
+fn of_one_facility() -> Fixed {
+    use Permission::{Create, Delete, Read, Update};
+    let registry = Registry::standard();
+    let own = [("organization".to_owned(), "Organization/ours".to_owned())];
+    let own = Search::parse(&["Patient"], &own, &registry, &SearchOptions::default());
+    let filter = own.expect("a search").search.filters.pop();
+    Fixed(Scopes::Some(
+        [Scope {
+            resource_type: Some("Patient".to_owned()),
+            may: vec![Create, Read, Update, Delete, Permission::Search],
+            filter,
+        }]
+        .into(),
+    ))
+}
+
+#[tokio::test]
+async fn what_is_another_s_is_as_none() {
+    let server = Server::new();
+    let patient = |id: &str, organization: &str| {
+        json!({ "resourceType": "Patient", "id": id,
+            "managingOrganization": { "reference": format!("Organization/{organization}") } })
+    };
+    server.put(&patient("theirs", "theirs")).await;
+    server.put(&patient("gone", "theirs")).await;
+    server.send("DELETE /Patient/gone", "", "").await.expect(204);
+    server.put(&patient("left", "ours")).await;
+    server.send("DELETE /Patient/left", "", "").await.expect(204);
+    let server = server.with_access(Arc::new(of_one_facility()));
+    let patch = "content-type: application/json-patch+json";
+    let active = r#"[{"op":"add","path":"/active","value":true}]"#;
+    let check = async |asked: &str, headers: &str, body: &str, status: u16, code: &str| {
+        let mut answers = Vec::new();
+        for id in ["theirs", "gone", "never"] {
+            let asked = asked.replace("{id}", id);
+            let reply = server.send(&asked, headers, body.to_owned()).await.refused(status, code);
+            answers.push(reply.text().replace(id, "{id}"));
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{asked}: {answers:?}");
+    };
+    check("GET /Patient/{id}", "", "", 404, "not-found").await;
+    check("GET /Patient/{id}/_history/1", "", "", 404, "not-found").await;
+    check("GET /Patient/{id}/_history/2", "", "", 404, "not-found").await;
+    check("GET /Patient/{id}/_history", "", "", 404, "not-found").await;
+    check("GET /Patient/{id}/_history?_since=2999-01-01", "", "", 404, "not-found").await;
+    check("GET /Patient/{id}/_history?_before=1", "", "", 404, "not-found").await;
+    check("GET /Patient/{id}/$everything", "", "", 404, "not-found").await;
+    check("GET /Patient/{id}/$meta", "", "", 404, "not-found").await;
+    check("PATCH /Patient/{id}", patch, active, 404, "not-found").await;
+    check("DELETE /Patient/{id}", "", "", 404, "not-found").await;
+    for tag in ["*", "W/\"1\""] {
+        let headers = format!("if-match: {tag}");
+        check("DELETE /Patient/{id}", &headers, "", 412, "conflict").await;
+        let headers = format!("if-match: {tag}\n{patch}");
+        check("PATCH /Patient/{id}", &headers, active, 412, "conflict").await;
+    }
+    for id in ["theirs", "gone"] {
+        let path = format!("PUT /Patient/{id}");
+        server.json(&path, &patient(id, "ours")).await.refused(403, "forbidden");
+        server.json(&path, &patient(id, "theirs")).await.refused(403, "forbidden");
+    }
+    // Who may read it learns that it is not its to change.
+    let Fixed(Scopes::Some(own)) = of_one_facility() else { panic!("scopes") };
+    let reads = Scope {
+        resource_type: Some("Patient".to_owned()),
+        may: vec![Permission::Read],
+        filter: None,
+    };
+    let scopes: Vec<Scope> = own.iter().cloned().chain([reads]).collect();
+    let server = server.with_access(Arc::new(Fixed(Scopes::Some(scopes.into()))));
+    server.send("PATCH /Patient/theirs", patch, active).await.refused(403, "forbidden");
+    server.send("DELETE /Patient/theirs", "", "").await.refused(403, "forbidden");
+    // What was its own is told to be gone, and may come back.
+    server.get("/Patient/left").await.refused(410, "deleted");
+    server.send("DELETE /Patient/left", "", "").await.expect(204);
+    server.json("PUT /Patient/left", &patient("left", "ours")).await.expect(201);
+}
+
+#[tokio::test]
+async fn refusals_say_what_is_missing() {
+    let patient = json!({ "resourceType": "Patient", "id": "new" });
+    let server = Server::with(Arc::new(of_one_facility()), FhirOptions::default());
+    let check = async |asked: &str, body: &Value, expected: &str| {
+        let reply = server.json(asked, body).await.refused(403, "forbidden");
+        let text = reply.value()["issue"][0]["details"]["text"].as_str().unwrap_or("").to_owned();
+        assert!(text.contains(expected), "{asked}: {text}");
+    };
+    let nothing = Value::Null;
+    check("GET /Observation", &nothing, "no scope to search Observation").await;
+    check("GET /Observation/1", &nothing, "no scope to read Observation").await;
+    check("GET /Patient?organization.name=x", &nothing, "to search Organization").await;
+    check("GET /_history", &nothing, "needs a scope to search everything").await;
+    check("PUT /Patient/new", &patient, "outside the filter").await;
+    let transaction = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "request": { "method": "POST", "url": "Practitioner" },
+          "resource": { "resourceType": "Practitioner" } } ] });
+    check("POST /", &transaction, "no scope to create Practitioner").await;
 }
 
 #[tokio::test]

@@ -40,6 +40,22 @@ async fn bytes_are_replaced_by_put() {
 }
 
 #[tokio::test]
+async fn who_may_see_bytes_stays_said() {
+    let server = Server::new();
+    let put = async |headers: &str, status: u16, expected: Option<&str>| {
+        let headers = format!("content-type: text/plain\n{headers}");
+        server.send("PUT /Binary/b", &headers, "x").await.expect(status);
+        let resource = server.get("/Binary/b?_format=json").await.value();
+        assert_eq!(resource["securityContext"]["reference"].as_str(), expected, "{headers}");
+    };
+    put("", 201, None).await;
+    put("x-security-context: Patient/1", 200, Some("Patient/1")).await;
+    put("", 200, Some("Patient/1")).await;
+    put("if-match: W/\"2\"", 200, Some("Patient/1")).await;
+    put("x-security-context: Patient/2", 200, Some("Patient/2")).await;
+}
+
+#[tokio::test]
 async fn a_binary_may_come_as_a_resource() {
     let server = Server::new();
     let binary =

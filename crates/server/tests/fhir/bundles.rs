@@ -27,6 +27,31 @@ fn observation(subject: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_reference_to_no_entry_is_refused() {
+    let server = Server::new();
+    let mut mother = entry("POST", "Patient", Some(json!({ "resourceType": "Patient" })));
+    mother["fullUrl"] = "urn:uuid:0d6a7d76-7a4e-4c5c-8b62-0b3e1b0a9c01".into();
+    let check = async |subject: &str, status: u16| {
+        let about = entry("POST", "Observation", Some(observation(subject)));
+        let reply =
+            server.json("POST /", &bundle("transaction", vec![mother.clone(), about])).await;
+        let reply = reply.expect(status);
+        if status == 400 {
+            let issue = reply.value()["issue"][0].clone();
+            assert_eq!(issue["expression"][0], "Bundle.entry[1].resource.subject.reference");
+            assert!(!reply.text().contains(subject), "{}", reply.text());
+        }
+    };
+    check("urn:uuid:0d6a7d76-7a4e-4c5c-8b62-0b3e1b0a9c01", 200).await;
+    check("urn:uuid:0d6a7d76-7a4e-4c5c-8b62-0b3e1b0a9c01#part", 200).await;
+    check("urn:uuid:0d6a7d76-7a4e-4c5c-8b62-0b3e1b0a9c02", 400).await;
+    check("urn:oid:1.2.3", 400).await;
+    check("Patient/elsewhere", 200).await;
+    let found = server.get("/Observation?_total=accurate&_count=0").await.value();
+    assert_eq!(found["total"], 3, "nothing of a refused one is stored");
+}
+
+#[tokio::test]
 async fn entries_of_a_batch_stand_alone() {
     let server = Server::new();
     server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pipehat_server::fhir::{FhirOptions, SearchParameters, TokenAccess};
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Server, TOKEN, open_store};
+use crate::harness::{BASE, Reply, Server, TOKEN, open_store};
 
 #[tokio::test]
 async fn capabilities_are_told_without_a_token() {
@@ -154,6 +154,55 @@ async fn search_parameters_must_make_sense() {
         .expect(201);
 }
 
+#[tokio::test]
+async fn search_parameters_that_find_nothing_are_called_so() {
+    let server = Server::new();
+    let check = async |code: &str, expression: &str, expected: Option<&str>| {
+        let parameter = json!({ "resourceType": "SearchParameter", "id": "p",
+            "url": "http://example.org/p", "name": "Own", "status": "active", "description": "x",
+            "code": code, "base": ["Patient"], "type": "string", "expression": expression });
+        let headers = "content-type: application/fhir+json\nprefer: return=OperationOutcome";
+        let put = server.send("PUT /SearchParameter/p", headers, parameter.to_string()).await;
+        let validated = server.json("POST /SearchParameter/$validate", &parameter).await;
+        for reply in [put, validated] {
+            assert!(reply.status < 300, "{}", reply.text());
+            let outcome = reply.value();
+            let issues = outcome["issue"].as_array().expect("issues");
+            let warning = issues.iter().find(|issue| issue["severity"] == "warning");
+            let text = warning.map(|issue| issue["details"]["text"].as_str().expect("a text"));
+            match (text, expected) {
+                (Some(text), Some(expected)) => assert!(text.contains(expected), "{text}"),
+                (text, expected) => assert_eq!(text, expected, "{code} {expression}"),
+            }
+        }
+    };
+    check("own", "Patient.name.text", None).await;
+    check("own", "Patient.nosuch", Some("names no element of Patient")).await;
+    check("family", "Patient.name.family", Some("has a search parameter `family` already")).await;
+}
+
+#[tokio::test]
+async fn parameters_that_nobody_knows_are_refused_where_handling_is_strict() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    for path in ["/Patient/p", "/Patient/p/_history", "/Patient/_history", "/Patient/p/$everything"]
+    {
+        let check = async |query: &str, prefer: &str, status: u16| {
+            let reply = server.send(&format!("GET {path}?{query}"), prefer, "").await;
+            let reply = reply.expect(status);
+            if status == 400 {
+                assert!(reply.text().contains("no parameter `foo`"), "{}", reply.text());
+            }
+        };
+        check("foo=1", "", 200).await;
+        check("foo=1", "prefer: handling=lenient", 200).await;
+        check("foo=1", "prefer: handling=strict", 400).await;
+        check("_format=json&_pretty=true&_summary=false", "prefer: handling=strict", 200).await;
+    }
+    let history = "GET /Patient/_history?_count=1&_since=2020-01-01";
+    server.send(history, "prefer: handling=strict", "").await.expect(200);
+}
+
 /// Waits until the index has followed.
 async fn indexed(server: &Server) {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -209,6 +258,81 @@ async fn search_parameters_of_ones_own_find_what_was_there_before() {
     server.send("DELETE /SearchParameter/own", "", "").await.expect(204);
     indexed(&server).await;
     server.send("GET /Patient?own=ada", strict, "").await.expect(400);
+}
+
+/// A Bundle that creates patients whose names begin with `Doe`.
+fn many_patients(from: usize, count: usize) -> Value {
+    let entry = |number: usize| {
+        json!({ "request": { "method": "POST", "url": "Patient" },
+        "resource": { "resourceType": "Patient", "name": [{ "text": format!("Doe {number}") }] } })
+    };
+    json!({ "resourceType": "Bundle", "type": "transaction",
+        "entry": (from..from + count).map(entry).collect::<Vec<_>>() })
+}
+
+#[tokio::test]
+async fn a_parameter_is_unknown_until_its_index_is_whole() {
+    const PATIENTS: usize = 1_500;
+    let server = Server::new();
+    let _following = server.follow_parameters();
+    for turn in 0..3 {
+        server.json("POST /", &many_patients(turn * PATIENTS / 3, PATIENTS / 3)).await.expect(200);
+    }
+    let own = |id: &str, expression: &str| {
+        json!({ "resourceType": "SearchParameter", "id": id,
+        "url": format!("http://example.org/{id}"), "name": id, "status": "active",
+        "description": "x", "code": id, "base": ["Patient"], "type": "string",
+        "expression": expression })
+    };
+    server.put(&own("first", "Patient.name.text")).await;
+    indexed(&server).await;
+    let total = |reply: &Reply| reply.value()["total"].as_u64();
+    let strict = "prefer: handling=strict";
+    let searched = "GET /Patient?second=doe&_total=accurate&_count=1";
+    let twice = json!({ "resourceType": "Patient", "name": [{ "text": "Doe 7" }] });
+    let observation = json!({ "resourceType": "Observation", "status": "final",
+        "code": { "text": "x" }, "subject": { "reference": "Patient?second:exact=Doe 7" } });
+    let expect_whole = async |definition: &Value, before: Option<u64>, after: u64| {
+        server.put(definition).await;
+        let (mut refused, deadline) = (0, Instant::now() + Duration::from_secs(60));
+        loop {
+            let found = server.send(searched, strict, "").await;
+            assert!(Instant::now() < deadline, "the index never ends");
+            if found.status == 200 {
+                if total(&found) == Some(after) {
+                    break;
+                }
+                assert!(total(&found) == before && refused == 0, "{}", found.text());
+                continue;
+            }
+            let found = found.expect(400);
+            refused += usize::from(found.text().contains("is being indexed, try again"));
+            // The index may have ended behind the search before.
+            let condition = "if-none-exist: second:exact=Doe 7\ncontent-type: application/json";
+            let made = server.send("POST /Patient", condition, twice.to_string()).await;
+            assert!(matches!(made.status, 200 | 400 | 503), "{}", made.text());
+            let lenient = server.get("/Patient?second=nobody&_total=accurate&_count=1").await;
+            let warned = lenient.text().contains("it was ignored");
+            assert_eq!(warned, total(&lenient) != Some(0), "{}", lenient.text());
+            let referring = server.json("POST /Observation", &observation).await;
+            assert!(matches!(referring.status, 201 | 412 | 503), "{}", referring.text());
+            let first = server.send("GET /Patient?first=doe&_total=accurate", strict, "").await;
+            assert_eq!(total(&first), Some(PATIENTS as u64));
+            let statement = server.get("/metadata").await.expect(200).text();
+            let listed = statement.contains("http://example.org/second");
+            assert!(
+                !listed
+                    || before.is_some()
+                    || server.send(searched, strict, "").await.status == 200
+            );
+        }
+        assert!(refused > 0, "it was never seen being indexed");
+        assert!(server.get("/metadata").await.text().contains("http://example.org/second"));
+    };
+    let all = PATIENTS as u64;
+    expect_whole(&own("second", "Patient.name.text"), None, all).await;
+    // One that is changed finds by its new definition only when all is indexed by it.
+    expect_whole(&own("second", "Patient.name.text.where($this = 'Doe 7')"), Some(all), 1).await;
 }
 
 #[tokio::test]

@@ -36,6 +36,34 @@ async fn a_search_is_a_bundle() {
 }
 
 #[tokio::test]
+async fn names_are_found_by_their_sound_and_texts_by_expressions() {
+    let server = Server::new();
+    for (id, family, given) in
+        [("a", "Doe", "Robert"), ("b", "Smith", "Rupert"), ("c", "Day", "Eve")]
+    {
+        let name = json!([{ "family": family, "given": [given] }]);
+        server.put(&json!({ "resourceType": "Patient", "id": id, "name": name })).await;
+    }
+    let check = async |query: &str, expected: &[&str]| {
+        let mut found = server.get(&format!("/Patient?{query}")).await.expect(200).entries();
+        found.sort();
+        let expected: Vec<String> = expected.iter().map(|id| format!("Patient/{id}")).collect();
+        assert_eq!(found, expected, "{query}");
+    };
+    check("phonetic=doh", &["a", "c"]).await;
+    check("phonetic=rubert%20doh", &["a"]).await;
+    check("phonetic=smyth,eva", &["b", "c"]).await;
+    check("phonetic=x", &[]).await;
+    check("_content=doe%20OR%20smith", &["a", "b"]).await;
+    check("_content=(doe%20OR%20smith)%20AND%20rupert", &["b"]).await;
+    check("_content=NOT%20doe", &["b", "c"]).await;
+    check("_content=day%20NOT%20%22eve%20day%22", &[]).await;
+    server.get("/Patient?_content=(doe%20OR%20x").await.refused(400, "invalid");
+    server.get("/Patient?_content=doe%20OR").await.refused(400, "invalid");
+    server.get("/Patient?organization:not=Organization/1").await.refused(400, "not-supported");
+}
+
+#[tokio::test]
 async fn searches_by_post_merge_form_and_address() {
     let server = Server::new();
     people(&server).await;

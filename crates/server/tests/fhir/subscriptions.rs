@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use bytes::Bytes;
 use futures_util::{SinkExt, Stream, StreamExt};
+use http::HeaderValue;
 use http::{HeaderMap, StatusCode};
 use pipehat_server::fhir::{
     Access, AccessRefusal, AccessRequest, Clients, Decision, Delivered, DeliveryFailure,
@@ -315,6 +316,7 @@ async fn without_a_payload_nothing_of_a_resource_is_told() {
     world.put_patient("p", "Ash", true).await;
     let calls = hook.taken(1).await;
     assert!(calls[0].body.is_empty());
+    assert_eq!(calls[0].header("content-length"), "0");
     assert_eq!((calls[0].what().as_str(), calls[0].header("content-type")), (" ", ""));
     world.stop().await;
 }
@@ -374,6 +376,8 @@ async fn what_is_given_up_is_a_dead_letter_that_can_be_delivered_again() {
     hook.taken(2).await;
     assert_eq!(hook.whats(), ["create Patient/p/_history/1", "update Patient/p/_history/2"]);
     eventually("none is left", async || world.figures().await == (1, 0, 0)).await;
+    eventually("the Subscription says so no more", async || !said().await).await;
+    assert_eq!(world.server.get("/Subscription/s").await.value()["status"], "active");
     world.stop().await;
 }
 
@@ -648,10 +652,17 @@ async fn listeners_at_the_websocket_are_pinged() {
     world.put_patient("early", "Ash", false).await;
     hook.taken(1).await;
 
+    // A browser's script has no other header than this.
+    let mut request = url.clone().into_client_request().expect("a request");
+    let wrong = HeaderValue::from_static("bearer, wrong");
+    request.headers_mut().insert("sec-websocket-protocol", wrong);
+    let refused = tokio_tungstenite::connect_async(request).await.expect_err("a wrong token");
+    assert!(refused.to_string().contains("401"), "{refused}");
     let mut request = url.into_client_request().expect("a request");
-    let token = format!("Bearer {TOKEN}").parse().expect("a header");
-    request.headers_mut().insert("authorization", token);
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+    let token = format!("bearer, {TOKEN}").parse().expect("a header");
+    request.headers_mut().insert("sec-websocket-protocol", token);
+    let (mut socket, answer) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "bearer");
     let mut say = async |text: &str, expected: &[&str]| {
         if !text.is_empty() {
             socket.send(Message::text(text)).await.expect("sent");

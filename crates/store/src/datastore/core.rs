@@ -192,6 +192,20 @@ pub(super) async fn catalogue<S: Session>(
     Ok(Catalogue { rules, numbering, identifying, canonicals, labels })
 }
 
+/// While other rules than those that everything was indexed by are in force, what is written is indexed by them: then
+/// nothing says any more by which rules everything is, until an indexing has ended. Otherwise rules that come back would
+/// count as followed.
+pub(super) async fn follow_rules<S: Session>(
+    session: &mut S,
+    rules: &dyn Rules,
+) -> Result<(), SessionError> {
+    let by = fact(session, "indexed_by").await?;
+    if by.is_some_and(|by| !by.is_empty() && by != rules.fingerprint()) {
+        set_fact(session, "indexed_by", "").await?;
+    }
+    Ok(())
+}
+
 /// In an empty datastore, everything is indexed by the rules in force.
 pub(super) async fn begin_index<S: Session>(
     session: &mut S,

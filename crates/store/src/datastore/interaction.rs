@@ -195,7 +195,7 @@ pub enum Refusal {
     #[error("{} was deleted", describe(.0))]
     Gone(ResourceKey),
     /// `If-Match` names another version (412).
-    #[error("{} is at version {current}, not {expected}", describe(.key))]
+    #[error("{}", conflict(.key, *.expected, *.current))]
     VersionConflict {
         /// Which resource.
         key: ResourceKey,
@@ -242,6 +242,13 @@ pub enum Refusal {
     /// Another transaction was in the way, again and again (409).
     #[error("other changes got in the way; try again")]
     Contention,
+}
+
+fn conflict(key: &ResourceKey, expected: u64, current: u64) -> String {
+    match current {
+        0 => format!("{} does not exist", describe(key)),
+        _ => format!("{} is at version {current}, not {expected}", describe(key)),
+    }
 }
 
 fn describe(key: &ResourceKey) -> String {

@@ -18,6 +18,8 @@ use super::rules::{ParameterNames, Rules};
 /// The rules of FHIR R4.
 pub struct R4Rules {
     registry: Arc<Registry>,
+    /// The parameters that the index follows whole.
+    usable: Arc<Registry>,
     base_url: String,
 }
 
@@ -25,7 +27,13 @@ impl R4Rules {
     /// With the parameters of this registry. `base_url` is the server's own address, without a slash at its end:
     /// what stands under it is here.
     pub fn new(registry: Arc<Registry>, base_url: &str) -> Self {
-        Self { registry, base_url: base_url.to_owned() }
+        Self { usable: Arc::clone(&registry), registry, base_url: base_url.to_owned() }
+    }
+
+    /// Conditions may ask by these parameters only: the index does not follow the others yet.
+    #[must_use]
+    pub fn asked_by(self, usable: Arc<Registry>) -> Self {
+        Self { usable, ..self }
     }
 
     /// Whether resources of a type are known by canonical addresses (FHIR R4 §2.3.0.2).
@@ -100,7 +108,7 @@ impl Rules for R4Rules {
 
     fn condition(&self, text: &str, now: i64) -> Option<Search> {
         let options = SearchOptions { base_url: &self.base_url, now, ..SearchOptions::default() };
-        let parsed = Search::parse_conditional_reference(text, &self.registry, &options)?;
+        let parsed = Search::parse_conditional_reference(text, &self.usable, &options)?;
         Some(parsed.ok()?.search)
     }
 

@@ -17,6 +17,7 @@ mod token;
 pub(super) use rules::Rules;
 
 use super::entry::{IndexEntry, IndexValue, ParameterId, ParameterKind};
+use super::phonetic::sounds;
 use super::registry::{Parameter, Registry};
 use crate::json::Value;
 use path::Found;
@@ -25,7 +26,7 @@ use path::Found;
 pub const ENTRIES_MAX: usize = 10_000;
 
 /// Changes whenever the same resource would give other values, so that a store knows that its index is old.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Everything a resource is found by. `_id`, `_lastUpdated` and full text are not among it: a store knows them
 /// from the resource.
@@ -43,8 +44,14 @@ pub fn extract(resource: &Value, registry: &Registry, base_url: &str, now: i64) 
         let from = entries.len();
         match parameter.rules() {
             Rules::Simple(rule) => rule.values(&surroundings, &mut |found| {
-                convert(parameter.kind(), found, base_url, &mut |value| {
-                    push(&mut entries, from, parameter.id(), 0, value);
+                convert(parameter.kind(), found, base_url, &mut |value| match value {
+                    IndexValue::String { folded, .. } if parameter.is_phonetic() => {
+                        for key in sounds(&folded) {
+                            let value = IndexValue::String { exact: key.clone(), folded: key };
+                            push(&mut entries, from, parameter.id(), 0, value);
+                        }
+                    }
+                    value => push(&mut entries, from, parameter.id(), 0, value),
                 });
             }),
             Rules::Composite(rule) => rule.entries(parameter, &surroundings, &mut entries),

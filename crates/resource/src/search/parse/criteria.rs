@@ -1,8 +1,8 @@
 //! What must hold: names with their modifiers, chains and `_has`.
 
 use super::super::entry::{ParameterId, ParameterKind};
-use super::super::fold::words;
-use super::super::query::{Chained, Criterion, Filter};
+use super::super::phonetic::sounds;
+use super::super::query::{Chained, Criterion, Filter, StringMatch};
 use super::super::registry::{Parameter, Targets};
 use super::escape::split;
 use super::expression::{Operator, no_modifier};
@@ -141,11 +141,7 @@ impl Reader<'_> {
     fn full_text(&mut self, value: &str, whole: bool) -> Result<Filter, Problem> {
         let mut filters = Vec::new();
         for text in self.alternatives(value)? {
-            let words: Vec<String> = words(&super::escape::unescape(text)).collect();
-            if words.is_empty() {
-                return Err(invalid("expected words, all of which must occur"));
-            }
-            filters.push(Filter::FullText { whole, words });
+            filters.push(self.text_asked(&super::escape::unescape(text), whole)?);
         }
         any_of(filters).ok_or_else(empty)
     }
@@ -184,6 +180,9 @@ impl Reader<'_> {
         if parameter.kind() == ParameterKind::Composite {
             return self.composite(parameter, modifier, &alternatives);
         }
+        if parameter.is_phonetic() {
+            return self.phonetic(parameter, modifier, &alternatives);
+        }
         let mut criteria = Vec::new();
         for (at, text) in alternatives.iter().enumerate() {
             let criterion = self
@@ -200,6 +199,39 @@ impl Reader<'_> {
             Some("not" | "not-in") => Filter::Not(Box::new(filter)),
             _ => filter,
         })
+    }
+
+    /// Names whose words sound as those asked for.
+    pub(super) fn phonetic(
+        &mut self,
+        parameter: &Parameter,
+        modifier: Option<&str>,
+        alternatives: &[&str],
+    ) -> Result<Filter, Problem> {
+        if let Some(modifier) = modifier {
+            return Err(not_supported(format!(
+                "a parameter of sounds has no modifier {}, only `:missing`",
+                quoted(modifier)
+            )));
+        }
+        let mut filters = Vec::new();
+        for text in alternatives {
+            let mut each: Vec<Filter> = sounds(&super::escape::unescape(text))
+                .map(|text| Filter::Parameter {
+                    parameter: parameter.id(),
+                    criteria: vec![Criterion::String { match_by: StringMatch::Equal, text }],
+                })
+                .collect();
+            for _ in &each {
+                self.spend()?;
+            }
+            filters.push(match each.len() {
+                0 => return Err(empty()),
+                1 => each.remove(0),
+                _ => Filter::All(each),
+            });
+        }
+        any_of(filters).ok_or_else(empty)
     }
 
     fn composite(
@@ -313,7 +345,11 @@ impl Reader<'_> {
                 Ok(filter) => {
                     targets.push(Chained { resource_type: resource_type.clone(), filter });
                 }
-                Err(found) if found.kind == ProblemKind::TooCostly => return Err(found),
+                Err(found)
+                    if matches!(found.kind, ProblemKind::TooCostly | ProblemKind::Indexing) =>
+                {
+                    return Err(found);
+                }
                 // A type without the parameter, or with one of the same name and another kind.
                 Err(found) => problem = problem.or(Some(found)),
             }

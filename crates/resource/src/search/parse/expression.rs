@@ -189,6 +189,13 @@ impl Reader<'_> {
             ))
         };
         let equal = operator == Operator::Compare(Comparator::Equal);
+        if parameter.is_phonetic() {
+            return if equal {
+                self.phonetic(parameter, None, &[value])
+            } else {
+                Err(no_operator())
+            };
+        }
         let criterion = match kind {
             ParameterKind::String => Criterion::String {
                 match_by: match operator {

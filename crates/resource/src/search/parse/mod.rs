@@ -7,6 +7,7 @@
 mod criteria;
 mod escape;
 mod expression;
+mod full_text;
 mod problem;
 mod results;
 mod values;
@@ -16,7 +17,7 @@ pub use problem::{ProblemKind, SearchProblem};
 pub(super) use values::relative_reference;
 
 use criteria::Ask;
-use problem::{Problem, empty, invalid, not_supported, too_costly, unknown};
+use problem::{Problem, empty, indexing, invalid, not_supported, too_costly, unknown};
 
 #[cfg(test)]
 mod tests;
@@ -146,8 +147,10 @@ impl<'a> Reader<'a> {
                 Ok(true) => self.parsed.understood.push((name.clone(), value.clone())),
                 Ok(false) => {}
                 Err(problem) => {
-                    let passes = matches!(problem.kind, ProblemKind::Unknown | ProblemKind::Empty)
-                        && self.options.handling == Handling::Lenient;
+                    let passes = matches!(
+                        problem.kind,
+                        ProblemKind::Unknown | ProblemKind::Empty | ProblemKind::Indexing
+                    ) && self.options.handling == Handling::Lenient;
                     let problem = problem.of(name, at + 1);
                     if passes {
                         self.parsed.warnings.push(problem);
@@ -328,6 +331,9 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown_parameter(&self, types: &[&str], code: &str) -> Problem {
+        if types.iter().any(|name| self.registry.is_being_indexed(name, code)) {
+            return indexing(code);
+        }
         match types {
             [only] => unknown(format!(
                 "{only} has no search parameter {}; the CapabilityStatement lists those it has",

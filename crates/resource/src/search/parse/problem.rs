@@ -18,6 +18,8 @@ pub struct SearchProblem {
 pub enum ProblemKind {
     /// The type has no such parameter: ignored where handling is lenient (FHIR R4 §3.1.1.3).
     Unknown,
+    /// The index does not follow the parameter yet: ignored where handling is lenient.
+    Indexing,
     /// No value stands there: ignored where handling is lenient.
     Empty,
     /// It can't be read.
@@ -33,6 +35,7 @@ impl ProblemKind {
     pub fn issue_code(self) -> &'static str {
         match self {
             Self::Unknown | Self::NotSupported => "not-supported",
+            Self::Indexing => "transient",
             Self::Empty | Self::Invalid => "invalid",
             Self::TooCostly => "too-costly",
         }
@@ -56,6 +59,11 @@ pub(super) struct Problem {
 
 pub(super) fn unknown(message: impl Into<String>) -> Problem {
     Problem { kind: ProblemKind::Unknown, message: message.into() }
+}
+
+pub(super) fn indexing(code: &str) -> Problem {
+    let message = format!("the search parameter {} is being indexed, try again", quoted(code));
+    Problem { kind: ProblemKind::Indexing, message }
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> Problem {

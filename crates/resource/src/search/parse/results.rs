@@ -4,7 +4,7 @@ use super::super::entry::{ParameterId, ParameterKind};
 use super::super::query::{Include, IncludeDirection, SortBy, SortKey, Summary, Total};
 use super::super::registry::{Parameter, Registry};
 use super::Reader;
-use super::problem::{Problem, invalid, not_supported, quoted, too_costly};
+use super::problem::{Problem, indexing, invalid, not_supported, quoted, too_costly};
 
 /// How many keys an order may have.
 const SORT_KEYS_MAX: usize = 8;
@@ -118,6 +118,9 @@ impl Reader<'_> {
     }
 
     fn sort_by(&self, types: &[String], code: &str) -> Result<SortBy, Problem> {
+        if types.iter().any(|name| self.registry.is_being_indexed(name, code)) {
+            return Err(indexing(code));
+        }
         let mut ids = Vec::new();
         for parameter in types.iter().filter_map(|name| self.registry.find(name, code)) {
             let sortable =
@@ -243,6 +246,9 @@ fn reference<'r>(
     code: &str,
     target: Option<&str>,
 ) -> Result<&'r Parameter, Problem> {
+    if registry.is_being_indexed(source, code) {
+        return Err(indexing(code));
+    }
     let parameter = registry
         .find(source, code)
         .filter(|parameter| parameter.kind() == ParameterKind::Reference)

@@ -511,6 +511,14 @@ fn what_is_shown() {
 fn full_text() {
     check("Patient?_text=Bone%20Marrow,x", "(text bone+marrow or text x)");
     check("Patient?_content=%C3%89t%C3%A9", "content ete");
+    check("Patient?_content=pipe%20OR%20zzz", "(content pipe or content zzz)");
+    check("Patient?_content=a%20AND%20b%20c", "content a+b+c");
+    check("Patient?_content=a%20or%20b", "content a+or+b");
+    check(
+        "Patient?_content=a%20NOT%20(b%20OR%20%22c%20d%22)",
+        "(content a and not (content b or content c+d))",
+    );
+    check("Patient?_content=NOT%20a%20b", "(content b and not content a)");
 }
 
 #[test]

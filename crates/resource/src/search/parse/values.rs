@@ -94,7 +94,7 @@ impl Reader<'_> {
         text: &str,
     ) -> Result<ReferenceCriterion, Problem> {
         match modifier {
-            None | Some("not") => self.referred(targets.only(), text),
+            None => self.referred(targets.only(), text),
             Some("identifier") => token(text).map(ReferenceCriterion::Identifier),
             Some(named) if self.registry.is_resource_type(named) => {
                 if !targets.allows(named) {

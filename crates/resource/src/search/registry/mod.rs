@@ -5,13 +5,15 @@
 
 mod custom;
 mod parameter;
+mod reach;
 mod standard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 pub use custom::ParameterRefused;
 pub use parameter::{Component, Parameter, Targets};
+pub use reach::leads_nowhere;
 
 use super::entry::{ParameterId, ParameterKind};
 use super::extract::VERSION;
@@ -24,6 +26,8 @@ pub struct Registry {
     by_type: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Parameter>>>,
     /// By number; a number that was taken away names nothing, and is not given again.
     by_id: Vec<Option<Place>>,
+    /// By type, the codes of parameters that were left out, for the index does not follow them yet.
+    being_indexed: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +56,31 @@ impl Registry {
     /// The parameter of a type with this code.
     pub fn find(&self, resource_type: &str, code: &str) -> Option<&Parameter> {
         self.by_type.get(resource_type)?.get(code).map(AsRef::as_ref)
+    }
+
+    /// This registry without some parameters, which the index does not follow yet: who asks by one is told so.
+    #[must_use]
+    pub fn without_unfinished(&self, unfinished: &BTreeSet<ParameterId>) -> Self {
+        let mut registry = self.clone();
+        for parameter in unfinished.iter().filter_map(|id| self.parameter(*id)) {
+            registry.remove(&parameter.resource_type, &parameter.code);
+            registry
+                .being_indexed
+                .entry(Arc::clone(&parameter.resource_type))
+                .or_default()
+                .insert(Arc::clone(&parameter.code));
+        }
+        registry
+    }
+
+    /// Whether a type has a parameter that can't be used yet, for the index does not follow it.
+    pub fn is_being_indexed(&self, resource_type: &str, code: &str) -> bool {
+        self.being_indexed.get(resource_type).is_some_and(|codes| codes.contains(code))
+    }
+
+    /// Whether any parameter can't be used yet.
+    pub fn is_indexing(&self) -> bool {
+        !self.being_indexed.is_empty()
     }
 
     /// All parameters of a type, by code.
@@ -150,6 +179,7 @@ impl Registry {
         Self {
             by_type: types.into_iter().map(|name| (name.into(), BTreeMap::new())).collect(),
             by_id: Vec::new(),
+            being_indexed: BTreeMap::new(),
         }
     }
 

@@ -90,6 +90,11 @@ impl Parameter {
         self.rules.get_or_init(|| Arc::new(Rules::of(self)))
     }
 
+    /// Whether it compares what words sound like.
+    pub(in crate::search) fn is_phonetic(&self) -> bool {
+        &*self.code == "phonetic" && !self.is_custom
+    }
+
     /// Whether it was added to those of FHIR.
     pub fn is_custom(&self) -> bool {
         self.is_custom

@@ -4,20 +4,20 @@
 //! none succeeded, the endpoint itself is taken to be down: then one at a time goes out, with pauses, so that a
 //! large backlog does not storm an endpoint that comes back, nor this machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pipehat_store::datastore::{Body, DatastoreError, Delivery, Trigger};
+use pipehat_store::datastore::{Body, DatastoreError, Delivery, DeliveryBook, Trigger};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::delay::{Next, Patience, micros};
 use super::service::{Stir, Subscriptions, Trouble, Wish, now};
 use super::subscriber::{DeliveryFailure, Notice};
-use super::subscription::{Channel, Hook, Subscription};
+use super::subscription::{Channel, GIVEN_UP, Hook, Subscription};
 
 /// How many deliveries are under way, all together: each holds a resource.
 const FLIGHTS_MAX: usize = 64;
@@ -39,10 +39,6 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// How long a stop waits for deliveries under way. What is cut off is sent again at the next start.
 const STOP_GRACE: Duration = Duration::from_secs(3);
-
-/// What `Subscription.error` says when something was given up.
-const GIVEN_UP: &str =
-    "notifications could not be delivered and were given up: see the dead letters";
 
 /// Dispatches until the stop.
 pub(super) async fn dispatch(shared: &Arc<Subscriptions>, stop: &CancellationToken) {
@@ -129,7 +125,18 @@ struct Dispatcher<'s> {
 impl Dispatcher<'_> {
     /// Starts what may go out.
     async fn fill(&mut self) {
-        for (id, stir) in self.shared.take_stirred() {
+        let stirred = self.shared.take_stirred();
+        let is_noted = |id: &String| self.shared.subscription(id).is_some_and(|one| one.is_noted);
+        // The note may have been written behind the last delivery.
+        if stirred.keys().any(is_noted)
+            && let Err(error) = self.clear().await
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the book of deliveries fails"
+            );
+        }
+        for (id, stir) in stirred {
             let lane = self.lanes.entry(id.clone()).or_default();
             if stir == Stir::Afresh {
                 lane.succeeded();
@@ -230,7 +237,12 @@ impl Dispatcher<'_> {
         let settled = match result {
             Ok(()) => {
                 self.shared.troubles().remove(&id);
-                self.shared.with_book(move |book| book.delivered(&delivery.matched)).await
+                let delivered =
+                    self.shared.with_book(move |book| book.delivered(&delivery.matched)).await;
+                match self.shared.subscription(&id).is_some_and(|found| found.is_noted) {
+                    true => delivered.and(self.clear().await),
+                    false => delivered,
+                }
             }
             Err(failure) => self.failed(delivery, &patience, failure, now, random).await,
         };
@@ -274,6 +286,24 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Takes the note away from Subscriptions of which nothing is given up any more.
+    async fn clear(&self) -> Result<(), DatastoreError> {
+        let noted: Vec<String> = self.shared.look(|watch| {
+            let noted = watch.all().filter(|subscription| subscription.is_noted);
+            noted.map(|subscription| subscription.id.clone()).collect()
+        });
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let counts = self.shared.with_book(DeliveryBook::counts).await?;
+        let kept: HashSet<String> =
+            counts.into_iter().filter(|(_, counts)| counts.dead > 0).map(|(id, _)| id).collect();
+        for id in noted.into_iter().filter(|id| !kept.contains(id)) {
+            self.shared.wish(&id, Wish::Clear);
+        }
+        Ok(())
+    }
+
     fn book_failed(&mut self, id: &str, error: &DatastoreError) {
         tracing::error!(
             error = error as &dyn std::error::Error,
@@ -308,7 +338,8 @@ impl Dispatcher<'_> {
                 }
             }
         }
-        if let Err(error) = self.shared.stir_all().await {
+        let cleared = self.clear().await;
+        if let Err(error) = self.shared.stir_all().await.and(cleared) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the book of deliveries fails"

@@ -8,12 +8,12 @@ use pipehat_resource::json::{Value, parse};
 use pipehat_resource::search::Registry;
 use pipehat_store::datastore::{
     Applied, ChangeNumber, DELIVERIES_MAX, DatastoreError, Group, HistoryQuery, HistoryScope,
-    Interaction, Matched, Precondition, ResourceKey, StoredVersion, Trigger,
+    Interaction, Matched, Outcome, Precondition, ResourceKey, StoredVersion, Trigger,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::service::{Stir, Subscriptions, Wish, now};
-use super::subscription::{Channel, Status, Subscription};
+use super::subscription::{Channel, GIVEN_UP, Status, Subscription};
 
 const SUBSCRIPTION: &str = "Subscription";
 
@@ -107,6 +107,8 @@ struct Follower<'s> {
     first: ChangeNumber,
     /// Behind which change Subscriptions count that were not there when it began.
     since: HashMap<String, ChangeNumber>,
+    /// Changes of Subscriptions that are the server's own, until they are read: they say nothing new of an endpoint.
+    own: HashSet<ChangeNumber>,
 }
 
 impl<'s> Follower<'s> {
@@ -114,7 +116,7 @@ impl<'s> Follower<'s> {
     async fn start(shared: &'s Subscriptions) -> Result<Self, DatastoreError> {
         const PAGE: usize = 200;
         let position = shared.with_book(|book| book.position()).await?;
-        let registry = shared.parameters.registry();
+        let registry = shared.parameters.known();
         let told = (ChangeNumber(0), Instant::now());
         let mut follower = Self {
             shared,
@@ -127,6 +129,7 @@ impl<'s> Follower<'s> {
             book: 0,
             first: position,
             since: HashMap::new(),
+            own: HashSet::new(),
         };
         let mut seen = HashSet::new();
         let mut before = Some(ChangeNumber(position.0.saturating_add(1)));
@@ -270,7 +273,10 @@ impl<'s> Follower<'s> {
                     if !known {
                         self.since.insert(id.clone(), change.change);
                     }
-                    changed.push(Turned::Changed(id));
+                    changed.push(match self.own.remove(&change.change) {
+                        true => Turned::Noted(id),
+                        false => Turned::Changed(id),
+                    });
                 }
             }
         }
@@ -354,6 +360,7 @@ impl<'s> Follower<'s> {
                 for turned in &turned {
                     match turned {
                         Turned::Changed(id) => book.hurry(id, now())?,
+                        Turned::Noted(_) => {}
                         Turned::Deleted(id) => book.forget(id)?,
                     }
                 }
@@ -375,6 +382,7 @@ impl<'s> Follower<'s> {
         }
         let changed = changed.into_iter().map(|turned| match turned {
             Turned::Changed(id) | Turned::Deleted(id) => (id, Stir::Afresh),
+            Turned::Noted(id) => (id, Stir::Look),
         });
         self.shared.stir(stirred.into_iter().map(|id| (id, Stir::Look)).chain(changed));
         Ok(())
@@ -418,7 +426,7 @@ impl<'s> Follower<'s> {
 
     /// Reads criteria anew when search parameters have changed.
     fn follow_parameters(&mut self) {
-        let registry = self.shared.parameters.registry();
+        let registry = self.shared.parameters.known();
         if Arc::ptr_eq(&registry, &self.registry) {
             return;
         }
@@ -480,7 +488,7 @@ impl<'s> Follower<'s> {
     }
 
     /// Writes what the server wants of Subscription resources. What fails is tried again at the next step.
-    async fn grant_wishes(&self) {
+    async fn grant_wishes(&mut self) {
         for (id, wish) in self.shared.take_wishes() {
             match self.grant(&id, &wish).await {
                 Ok(()) => {}
@@ -496,7 +504,7 @@ impl<'s> Follower<'s> {
         }
     }
 
-    async fn grant(&self, id: &str, wish: &Wish) -> Result<(), DatastoreError> {
+    async fn grant(&mut self, id: &str, wish: &Wish) -> Result<(), DatastoreError> {
         const TRIES_MAX: usize = 5;
         let key = ResourceKey { resource_type: SUBSCRIPTION.to_owned(), id: id.to_owned() };
         for _ in 0..TRIES_MAX {
@@ -508,7 +516,10 @@ impl<'s> Follower<'s> {
             let precondition = Precondition::Version(current.version);
             let interaction = Interaction::Update { resource, precondition, full_url: None };
             let group = Group { interactions: vec![interaction], now: now() };
-            if let Applied::Done(_) = self.shared.datastore.apply(group).await? {
+            if let Applied::Done(outcomes) = self.shared.datastore.apply(group).await? {
+                if let Some(Outcome::Updated(version)) = outcomes.first() {
+                    self.own.insert(version.change);
+                }
                 return Ok(());
             }
             // Somebody else changed it: perhaps it wants something else now.
@@ -521,12 +532,19 @@ impl<'s> Follower<'s> {
 #[derive(Debug, Clone)]
 enum Turned {
     Changed(String),
+    /// By the server itself.
+    Noted(String),
     Deleted(String),
 }
 
 /// Changes a Subscription resource as wished; whether there is something to change.
 fn granted(resource: &mut Value, version: u64, wish: &Wish) -> bool {
     let status = Status::of(resource);
+    if *wish == Wish::Clear {
+        let noted = resource.text("error") == Some(GIVEN_UP);
+        return noted
+            && resource.as_object_mut().is_some_and(|object| object.remove("error").is_some());
+    }
     let (new_status, error) = match wish {
         Wish::Active if status == Status::Requested => (Some("active"), None),
         Wish::Off if status != Status::Silent => (Some("off"), None),
@@ -589,5 +607,8 @@ mod tests {
         let note = Wish::Note("no".to_owned());
         check(active, &note, Some(r#"{"status":"active","error":"no"}"#));
         check(r#"{"status":"active","error":"no"}"#, &note, None);
+        check(r#"{"status":"active","error":"no"}"#, &Wish::Clear, None);
+        let noted = format!(r#"{{"status":"active","error":"{GIVEN_UP}"}}"#);
+        check(&noted, &Wish::Clear, Some(active));
     }
 }

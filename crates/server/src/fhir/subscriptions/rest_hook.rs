@@ -111,6 +111,10 @@ fn headers(hook: &Hook, notice: &Notice, body: &str) -> HeaderMap {
         let media = if payload.contains('/') { payload } else { "application/fhir+json" };
         set("content-type", media.to_owned());
     }
+    if body.is_empty() {
+        // RFC 9110 §8.6: a POST says so where it has no content; some servers answer 411 otherwise.
+        set("content-length", "0".to_owned());
+    }
     if let Some(secret) = &hook.secret {
         set("x-signature", signature(secret, body));
     }

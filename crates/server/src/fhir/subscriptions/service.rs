@@ -97,6 +97,8 @@ pub(super) enum Wish {
     Error(String, Option<u64>),
     /// Something went wrong, and it goes on.
     Note(String),
+    /// What went wrong is put right: the note goes.
+    Clear,
 }
 
 /// What the dispatcher last saw of a Subscription.
@@ -223,7 +225,7 @@ impl Subscriptions {
         match Status::of(resource) {
             Status::Silent => Vec::new(),
             Status::Requested | Status::Active => {
-                let registry = self.parameters.registry();
+                let registry = self.parameters.known();
                 Subscription::read(resource, self.reading(&registry)).err().unwrap_or_default()
             }
         }
@@ -372,10 +374,13 @@ impl Subscriptions {
     /// Has the follower change a Subscription resource.
     pub(super) fn wish(&self, id: &str, wish: Wish) {
         let mut wishes = lock(&self.wishes);
-        // A note can come again; what makes it active or ends it does not.
-        if matches!(wish, Wish::Note(_)) {
-            wishes.entry(id.to_owned()).or_insert(wish);
-        } else {
+        // A note can come again, and so can its end; what makes it active or ends it does not.
+        let gives_way = match &wish {
+            Wish::Note(_) => wishes.get(id).is_some_and(|known| *known != Wish::Clear),
+            Wish::Clear => wishes.contains_key(id),
+            Wish::Active | Wish::Off | Wish::Error(..) => false,
+        };
+        if !gives_way {
             wishes.insert(id.to_owned(), wish);
         }
         drop(wishes);

@@ -22,6 +22,10 @@ const SECRET: &str = "medplum.com/fhir/StructureDefinition/subscription-secret";
 const MAX_ATTEMPTS: &str = "medplum.com/fhir/StructureDefinition/subscription-max-attempts";
 const PATH_CRITERIA: &str = "medplum.com/fhir/StructureDefinition/fhir-path-criteria-expression";
 
+/// What `Subscription.error` says while something of it was given up.
+pub(super) const GIVEN_UP: &str =
+    "notifications could not be delivered and were given up: see the dead letters";
+
 /// What a Subscription asks for.
 #[derive(Debug, Clone)]
 pub(super) struct Subscription {
@@ -41,6 +45,8 @@ pub(super) struct Subscription {
     pub(super) end: Option<i64>,
     /// After how many attempts a delivery is given up, where it says so.
     pub(super) attempts_max: Option<u32>,
+    /// Whether it says that something was given up.
+    pub(super) is_noted: bool,
     /// The client that wrote it.
     pub(super) client: Option<String>,
 }
@@ -140,6 +146,7 @@ impl Subscription {
                 triggers,
                 end,
                 attempts_max,
+                is_noted: resource.text("error") == Some(GIVEN_UP),
                 client: client_of(resource).map(str::to_owned),
             }),
             _ => Err(issues),

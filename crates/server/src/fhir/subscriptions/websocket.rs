@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::{AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use pipehat_resource::outcome::IssueCode;
 use pipehat_store::datastore::ResourceKey;
@@ -23,6 +24,9 @@ use crate::fhir::service::FhirService;
 
 /// Where it is, below the server's address.
 pub(in crate::fhir) const PATH: &str = "/fhir/R4/$subscriptions";
+
+/// The protocol that a token stands behind.
+const BEARER: &str = "bearer";
 
 /// How many listen at once.
 pub(super) const LISTENERS_MAX: usize = 1024;
@@ -50,6 +54,7 @@ pub(in crate::fhir) async fn upgrade(
     peer: Option<SocketAddr>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
+    let parts = &with_token(parts);
     let principal = service.listener(parts, peer).await?;
     let Ok(permit) = Arc::clone(&subscriptions.listening).try_acquire_owned() else {
         return Err(Problem::new(
@@ -61,6 +66,7 @@ pub(in crate::fhir) async fn upgrade(
     };
     let credentials = Credentials { parts: parts.clone(), peer };
     let upgrade = upgrade
+        .protocols([BEARER])
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
@@ -78,6 +84,24 @@ pub(in crate::fhir) async fn upgrade(
             listening.subscriptions.listeners.unbind(&listening.listener);
         });
     Ok(upgrade.into_response())
+}
+
+/// A script in a browser can give no header but this one: `new WebSocket(address, ["bearer", token])`.
+fn with_token(parts: &Parts) -> Parts {
+    let mut parts = parts.clone();
+    if parts.headers.contains_key(AUTHORIZATION) {
+        return parts;
+    }
+    let protocols = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let protocols = protocols.filter_map(|value| value.to_str().ok());
+    let mut protocols = protocols.flat_map(|value| value.split(',')).map(str::trim);
+    let token = protocols.find(|name| *name == BEARER).and_then(|_| protocols.next());
+    let value = token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
+    if let Some(mut value) = value {
+        value.set_sensitive(true);
+        parts.headers.insert(AUTHORIZATION, value);
+    }
+    parts
 }
 
 /// What a listener showed when it came.
@@ -100,7 +124,7 @@ impl Listening {
     async fn run(&mut self, mut socket: WebSocket) {
         let stop = self.subscriptions.stop.clone();
         let listener = Arc::clone(&self.listener);
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         let mut revoked = self.subscriptions.revoked.subscribe();

@@ -459,6 +459,7 @@ impl Datastore for PostgresDatastore {
         writing!(self, session => async {
             if self.inner.opened == Opened::ToWrite {
                 session.lock(&[Lock { number: -1, shared: false }]).await?;
+                core::follow_rules(session, rules.as_ref()).await?;
             }
             let catalogue =
                 core::catalogue(session, Arc::clone(&rules), self.inner.opened).await?;

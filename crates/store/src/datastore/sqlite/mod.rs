@@ -223,6 +223,9 @@ impl Datastore for SqliteDatastore {
         Box::pin(async move {
             let (core, opened) = (Arc::clone(&self.core), self.opened);
             let work = move |session: &mut SqliteSession<'_>| {
+                if opened == Opened::ToWrite {
+                    ready(core::follow_rules(session, rules.as_ref()))?;
+                }
                 core.set_catalogue(ready(core::catalogue(session, rules, opened))?);
                 Ok(())
             };

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pipehat_server::DataDirectory;
-use pipehat_server::access::{ClientFile, NewClient, read_scope};
+use pipehat_server::access::{ClientFile, NewClient, ScopeReader};
 use serde_json::Value;
 
 use super::http::Connection;
@@ -177,7 +177,7 @@ impl Drop for Running {
 
 /// The client that the bench is, with a secret of this run.
 fn add_client(data: &Path) -> Result<NewClient, Failure> {
-    let scope = read_scope("system/*.*").map_err(Failure::could_not)?;
+    let scope = ScopeReader::default().read("system/*.*").map_err(Failure::could_not)?;
     let file = ClientFile::new(DataDirectory::new(data, None).clients());
     let now = jiff::Timestamp::now().to_string();
     file.add("bench", vec![scope], None, &now).map_err(Failure::could_not)
