@@ -71,6 +71,10 @@ enum Action {
         #[arg(long = "scope", value_name = "SCOPE", required = true)]
         scopes: Vec<String>,
 
+        /// The folder of the project, whose datastore is asked where a scope has a search parameter that R4 has not
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        project: PathBuf,
+
         #[command(flatten)]
         more: WithKeys,
     },
@@ -124,8 +128,8 @@ struct WithKeys {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self.action {
-            Action::Add { name, scopes, more } => {
-                let scopes = scopes_of(&scopes, &more.data, terminal)?;
+            Action::Add { name, scopes, project, more } => {
+                let scopes = scopes_of(&scopes, &project, &more.data, terminal)?;
                 let keys = more.keys()?;
                 let data = more.data.find();
                 data.create().map_err(Failure::could_not)?;
@@ -179,6 +183,7 @@ impl WithKeys {
 /// not have, the datastore is asked for its own.
 fn scopes_of(
     texts: &[String],
+    project: &Path,
     data: &DataArguments,
     terminal: &Terminal,
 ) -> Result<Vec<SmartScope>, Failure> {
@@ -186,7 +191,7 @@ fn scopes_of(
     let mut reader = ScopeReader::default();
     let mut unseen = String::new();
     if texts.iter().any(|text| matches!(reader.read(text), Err(ScopeProblem::Filter(_)))) {
-        let store = ResourceStore::open(Path::new("."), data, OfflineUse::Read, terminal);
+        let store = ResourceStore::open(project, data, OfflineUse::Read, terminal);
         match store.and_then(|store| store.search_parameters()) {
             Ok(lines) => reader = ScopeReader::with_parameters(&lines),
             Err(failure) => {
