@@ -25,7 +25,7 @@ With --json an error is a line of JSON on standard error, too: `error` with its
 
 Environment:
   NO_COLOR          no colour, whatever the terminal
-  PIPEHAT_LOG       what to log to standard error: `info`, `pipehat_engine=debug`
+  PIPEHAT_LOG       what standard error tells: `info`, `pipehat_engine=debug`
   PIPEHAT_DATA      the data directory, where --data does not say it
   PIPEHAT_KEY_FILE  the key file, where --key-file does not say it
   PIPEHAT_HTTP      where `up` listens, where --http does not say it

@@ -51,6 +51,8 @@ fn everything_is_measured_and_removed() {
     let unsealed = intake["written_per_message"].as_f64();
     assert!(unsealed > Some(200.0), "what is kept was written: {intake}");
     assert!(intake["memory_bytes"].as_u64() > Some(1_000_000), "{intake}");
+    let requests: u64 = rows.iter().filter_map(|row| row["requests"].as_u64()).sum();
+    assert!(requests > 0, "{result}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "the data is removed");
 }
 
@@ -108,7 +110,8 @@ fn the_datastore_is_filled_measured_and_removed() {
         let of: Vec<_> = rows.iter().filter(|row| row["what"] == what).collect();
         assert_eq!(of.len(), 2, "{what}");
         for row in of {
-            assert!(row["requests"].as_u64() > Some(0), "{row}");
+            // On a busy machine a window of this length may see none end.
+            assert!(row["requests"].is_u64(), "{row}");
             assert_eq!(row["failed"], 0, "{row}");
             assert_eq!(row["memory_bytes"].as_u64() > Some(1_000_000), is_ours, "{row}");
         }

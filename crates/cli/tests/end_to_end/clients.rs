@@ -56,7 +56,10 @@ fn a_scope_may_ask_by_a_parameter_of_the_datastore() {
         "expression": "Patient.active" });
     put("/fhir/R4/SearchParameter/my-active", &parameter);
     let added = |name: &str| {
-        let arguments = ["add", name, "--scope", "system/Patient.rs?my-active=true", "--json"];
+        let folder = project.directory();
+        let folder = folder.to_str().expect("a path");
+        let scope = "system/Patient.rs?my-active=true";
+        let arguments = ["add", name, "--scope", scope, "--project", folder, "--json"];
         let added: Value = serde_json::from_slice(&client(&project, &arguments)).expect("JSON");
         let text = |name: &str| added[name].as_str().expect("it is told").to_owned();
         (text("client_id"), text("client_secret"))

@@ -127,7 +127,8 @@ mod tests {
     async fn what_is_too_much_to_read_ends_the_connection_as_is_said() {
         let address = serving().await;
         for (length, sent, header) in [
-            (REMAINS_BYTES_MAX * 2, REMAINS_BYTES_MAX + 100_000, ""),
+            // Nothing is left unread, which might break the connection before the answer is read.
+            (REMAINS_BYTES_MAX * 2, REMAINS_BYTES_MAX + 1, ""),
             (1_000, 0, "expect: 100-continue\r\n"),
         ] {
             let mut stream = TcpStream::connect(address).await.expect("it listens");
