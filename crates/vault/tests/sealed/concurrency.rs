@@ -87,37 +87,40 @@ fn what_was_rolled_back_does_not_come_back() {
             .expect("set");
     }
     first.execute_batch("CREATE TABLE t (k INTEGER PRIMARY KEY, filler TEXT)").expect("a table");
-    let fill = |connection: &Connection, by: &str, rows: usize| {
+    const ROWS: i64 = 240;
+    for _ in 0..ROWS {
+        first.execute("INSERT INTO t (filler) VALUES (?1)", ["a".repeat(900)]).expect("a row");
+    }
+    // Changes of rows where they stand: a new page would have page 1 read when it is taken back, and all be written.
+    let change = |connection: &Connection, by: &str, rows: i64| {
         connection.execute_batch("BEGIN IMMEDIATE").expect("begun");
-        for _ in 0..rows {
-            let filler = by.repeat(900);
-            connection.execute("INSERT INTO t (filler) VALUES (?1)", [filler]).expect("a row");
-        }
+        let sql = "UPDATE t SET filler = ?1 WHERE k <= ?2";
+        connection.execute(sql, (by.repeat(900), rows)).expect("changed");
     };
-    let all = |connection: &Connection, by: &str| -> i64 {
+    let count = |connection: &Connection, by: &str| -> i64 {
         let sql = "SELECT count(*) FROM t WHERE filler LIKE ?1";
         connection.query_row(sql, [format!("{by}%")], |row| row.get(0)).expect("a number")
     };
-    for rows in 1..60_usize {
-        // Of these many frames, some are written and some wait when they are taken back.
-        fill(&first, "f", rows * 3);
+    for rows in (8..ROWS).step_by(5) {
+        // Without a log to read from, which would have all written.
+        second.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("copied");
+        // Of what does not fit into memory, some is written and some waits when it is taken back.
+        change(&first, "f", rows);
         first.execute_batch("ROLLBACK").expect("rolled back");
-        fill(&second, "s", rows);
+        let by = ["s", "t"][usize::from(rows % 2 == 0)];
+        change(&second, by, ROWS - rows);
         second.execute_batch("COMMIT").expect("committed");
-        if rows % 2 == 0 {
-            assert_eq!(all(&first, "f"), 0);
-        }
-        fill(&first, "t", 1);
-        first.execute_batch("COMMIT").expect("committed");
-        let expected = i64::try_from(rows * (rows + 1) / 2).expect("a number");
         for connection in [&first, &second, &open(&path)] {
-            assert_eq!((all(connection, "f"), all(connection, "s")), (0, expected), "{rows}");
+            assert_eq!(
+                (count(connection, "f"), count(connection, by) >= ROWS - rows),
+                (0, true),
+                "{rows}"
+            );
         }
     }
     assert_eq!(integrity(&second), "ok");
     assert_eq!(pipehat_vault::failure(&second), None);
     drop((first, second));
     let again = open(&path);
-    assert_eq!(integrity(&again), "ok");
-    assert_eq!(all(&again, "t"), 59);
+    assert_eq!((integrity(&again), count(&again, "f")), ("ok".to_owned(), 0));
 }
