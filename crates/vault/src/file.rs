@@ -361,7 +361,16 @@ unsafe extern "C" fn shm_lock(
     count: c_int,
     flags: c_int,
 ) -> c_int {
-    pass!(file, xShmLock(offset, count, flags), else ffi::SQLITE_IOERR_SHMLOCK)
+    let done = pass!(file, xShmLock(offset, count, flags), else ffi::SQLITE_IOERR_SHMLOCK);
+    // The first of the locks is that of whoever writes (SQLite's `wal.c`).
+    if done == ffi::SQLITE_OK
+        && offset == 0
+        // SAFETY: the file is open.
+        && let Content::Database(file) = unsafe { SealedFile::content(file) }
+    {
+        file.seal.end_turn();
+    }
+    done
 }
 
 unsafe extern "C" fn shm_barrier(file: *mut ffi::sqlite3_file) {

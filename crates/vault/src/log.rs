@@ -8,6 +8,10 @@
 //! committed, and say nothing. So a frame that does not open is given to SQLite as one to stop at only if no later
 //! frame of the log says that it had been synced. The last synced transaction has no later frame: a change there looks
 //! as a torn end does, and the database is as it was before that transaction.
+//!
+//! **Writing.** Frames that follow each other are written together, at the latest with the one that commits: until then
+//! nobody but this connection looks at them, and it finds them written whenever it reads. What was rolled back may wait
+//! still when somebody else writes at its place; it is dropped then: the right to write was given away since.
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -28,6 +32,11 @@ use crate::seal::{Opener, Seal};
 const FRAME: u8 = 2;
 const HEADER: u8 = 3;
 
+/// As many bytes of frames are written together; SQLite's own file system takes 131,071 at once.
+const WAITING_BYTES_MAX: usize = 15 * STORED_FRAME_BYTES;
+
+const _: () = assert!(WAITING_BYTES_MAX < 1 << 17);
+
 type FrameHeader = [u8; FRAME_HEADER_BYTES];
 
 /// SQLite draws these anew when it begins the log again; frames with others are of before.
@@ -41,6 +50,11 @@ pub(crate) struct LogFile {
     stored: Box<[u8; STORED_FRAME_BYTES]>,
     /// SQLite writes a frame's header and then its page; both are written at once.
     pending: Option<(u32, FrameHeader)>,
+    /// Sealed frames that wait to be written, the first of which has this number.
+    waiting: Vec<u8>,
+    first: u32,
+    /// In whose turn to write they came.
+    turn: u64,
     progress: Progress,
 }
 
@@ -58,7 +72,18 @@ impl LogFile {
     pub(crate) fn new(below: Below, seal: Arc<Seal>) -> Self {
         let opener = Opener::new(&seal);
         let stored = Box::new([0; STORED_FRAME_BYTES]);
-        Self { below, seal, opener, stored, pending: None, progress: Progress::default() }
+        let progress = Progress::default();
+        Self {
+            below,
+            seal,
+            opener,
+            stored,
+            pending: None,
+            waiting: Vec::new(),
+            first: 0,
+            turn: 0,
+            progress,
+        }
     }
 
     pub(crate) fn read(&mut self, bytes: &mut [u8], offset: u64) -> Result<Extent, Code> {
@@ -193,7 +218,9 @@ impl LogFile {
             }
             Some(LogPlace::Frame(number, 0)) => {
                 if let Some(header) = bytes.as_array() {
-                    self.flush()?;
+                    if self.pending.is_some() {
+                        self.flush()?;
+                    }
                     return self.write_frame_header(number, *header);
                 }
             }
@@ -227,13 +254,19 @@ impl LogFile {
             // Another connection has begun the log again.
             self.progress = Progress { generation, ..Progress::default() };
         }
-        if number <= self.progress.written && matches!(self.open_frame(number)?, Opened::Frame(_)) {
+        if number <= self.progress.written && self.opens_again(number)? {
             // SQLite corrects the checksums of a transaction's frames when it wrote one of them twice. (Or begins
             // again after a rollback; then the page follows.)
             return self.seal_stored(number, &header);
         }
         self.pending = Some((number, header));
         Ok(())
+    }
+
+    /// Reads and opens a frame that this connection wrote before.
+    fn opens_again(&mut self, number: u32) -> Result<bool, Code> {
+        self.flush()?;
+        Ok(matches!(self.open_frame(number)?, Opened::Frame(_)))
     }
 
     fn write_page(&mut self, number: u32, page: &[u8; PAGE_BYTES]) -> Result<(), Code> {
@@ -268,7 +301,7 @@ impl LogFile {
 
     /// Seals the page in `stored` under this header, and writes the frame.
     fn seal_stored(&mut self, number: u32, header: &FrameHeader) -> Result<(), Code> {
-        let Self { stored, seal, below, progress, .. } = self;
+        let Self { stored, seal, progress, .. } = self;
         let synced = progress.synced.min(number).to_be_bytes();
         let (start, rest) = stored.split_at_mut(FRAME_HEADER_BYTES);
         let (page, rest) = rest.split_at_mut(PAGE_BYTES);
@@ -276,11 +309,35 @@ impl LogFile {
         start.copy_from_slice(header);
         middle.copy_from_slice(&synced);
         end.copy_from_slice(&seal.seal(&frame_place(number, header, synced), page));
-        below.write(&**stored, stored_frame(number))
+        let commits = header.get(4..8).is_none_or(|pages| pages != [0; 4]);
+        let count = self.waiting.len() / STORED_FRAME_BYTES;
+        let next = u32::try_from(count).ok().and_then(|count| self.first.checked_add(count));
+        if next != Some(number) || self.turn != self.seal.turn() {
+            self.write_waiting()?;
+        }
+        if self.waiting.is_empty() {
+            (self.first, self.turn) = (number, self.seal.turn());
+        }
+        self.waiting.extend_from_slice(&*self.stored);
+        if commits || self.waiting.len() >= WAITING_BYTES_MAX {
+            self.write_waiting()?;
+        }
+        Ok(())
     }
 
-    /// A header whose page did not follow.
+    fn write_waiting(&mut self) -> Result<(), Code> {
+        let written = match self.waiting.is_empty() || self.turn != self.seal.turn() {
+            true => Ok(()),
+            false => self.below.write(&self.waiting, stored_frame(self.first)),
+        };
+        // Where that failed, SQLite rolls back and writes other frames there.
+        self.waiting.clear();
+        written
+    }
+
+    /// Writes what waits, and a header whose page did not follow.
     fn flush(&mut self) -> Result<(), Code> {
+        self.write_waiting()?;
         match self.pending.take() {
             None => Ok(()),
             Some((number, header)) => self.below.write(&header, stored_frame(number)),

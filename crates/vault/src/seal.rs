@@ -88,6 +88,8 @@ pub(crate) struct Seal {
     cipher: Arc<Cipher>,
     next: AtomicU64,
     former: RwLock<HashMap<Salt, Arc<Cipher>>>,
+    /// Changes whenever somebody gets or gives away the right to write to the log.
+    turn: AtomicU64,
     pub(crate) last_failure: LastFailure,
 }
 
@@ -103,8 +105,19 @@ impl Seal {
             cipher: Arc::new(Cipher::new(&key.session(&salt))),
             next: AtomicU64::new(0),
             former: RwLock::default(),
+            turn: AtomicU64::new(0),
             last_failure: LastFailure::default(),
         })
+    }
+
+    /// Whose turn it is to write to the log, as a number that never comes again.
+    pub(crate) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Acquire)
+    }
+
+    /// Somebody got or gave away the right to write to the log.
+    pub(crate) fn end_turn(&self) {
+        self.turn.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Tells which key it is.

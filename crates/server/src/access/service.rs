@@ -27,6 +27,12 @@ use crate::fhir::{
 /// What was granted is remembered for this many texts of scopes.
 const GRANTS_MAX: usize = 1_000;
 
+/// As many tokens are known again without looking at their signature.
+const KNOWN_TOKENS_MAX: usize = 1_024;
+
+/// Longer ones are looked at each time.
+const KNOWN_TOKEN_BYTES_MAX: usize = 8 * 1024;
+
 /// How often to look whether something was done to clients.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -61,6 +67,8 @@ pub struct AccessService {
     failures: Mutex<Failures>,
     replays: Mutex<Replays>,
     grants: RwLock<Grants>,
+    /// Tokens that were found to be ours.
+    tokens: RwLock<HashMap<Box<str>, Arc<TokenClaims>>>,
 }
 
 /// What texts of scopes give, by the parameters in force.
@@ -100,6 +108,7 @@ impl AccessService {
             failures: Mutex::default(),
             replays: Mutex::new(Replays::with(used)),
             grants: RwLock::default(),
+            tokens: RwLock::default(),
         })
     }
 
@@ -146,9 +155,8 @@ impl AccessService {
             if bool::from(token.as_bytes().ct_eq(self.admin_token.as_bytes())) {
                 return Some(Caller::Admin);
             }
-            let claims = self.claims(token)?;
-            let client = self.register.client(&claims.client_id)?;
-            return Some(Caller::Client { client, scope: claims.scope });
+            let (claims, client) = self.opened(token)?;
+            return Some(Caller::Client { client, scope: claims.scope.clone() });
         }
         let (id, secret) = basic(headers)?;
         let client = self.by_secret(&id, &secret)?;
@@ -157,10 +165,33 @@ impl AccessService {
     }
 
     /// What a token says, where it opens something now.
-    pub(super) fn claims(&self, token: &str) -> Option<TokenClaims> {
-        let claims = self.key.verify(token, now_seconds())?;
+    pub(super) fn claims(&self, token: &str) -> Option<Arc<TokenClaims>> {
+        self.opened(token).map(|(claims, _)| claims)
+    }
+
+    /// What a token says, and whose it is. That it is ours need not be found out twice; all else may have changed.
+    fn opened(&self, token: &str) -> Option<(Arc<TokenClaims>, Arc<Client>)> {
+        let now = now_seconds();
+        let seen = {
+            let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+            tokens.get(token).map(Arc::clone)
+        };
+        let claims = match seen {
+            Some(claims) => claims.hold_at(now).then_some(claims)?,
+            None => {
+                let claims = Arc::new(self.key.verify(token, now)?);
+                if token.len() <= KNOWN_TOKEN_BYTES_MAX {
+                    let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+                    if tokens.len() >= KNOWN_TOKENS_MAX {
+                        tokens.clear();
+                    }
+                    tokens.insert(token.into(), Arc::clone(&claims));
+                }
+                claims
+            }
+        };
         let client = self.register.client(&claims.client_id)?;
-        (client.generation == claims.generation).then_some(claims)
+        (client.generation == claims.generation).then_some((claims, client))
     }
 
     fn by_secret(&self, id: &str, secret: &str) -> Option<Arc<Client>> {

@@ -63,6 +63,11 @@ impl TokenClaims {
             generation,
         }
     }
+
+    /// Whether they are not past their time, in seconds since 1970.
+    pub(super) fn hold_at(&self, now: i64) -> bool {
+        now < self.exp
+    }
 }
 
 /// Makes and checks tokens.
@@ -100,7 +105,7 @@ impl TokenKey {
         hmac::verify(&self.0, signed.as_bytes(), &signature).ok()?;
         let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
         let claims: TokenClaims = serde_json::from_slice(&claims).ok()?;
-        (now < claims.exp).then_some(claims)
+        claims.hold_at(now).then_some(claims)
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) const WAITING_MAX: usize = 1024;
 /// How many groups share a transaction at most: those behind wait no longer than these take.
 const GROUPS_MAX: usize = 64;
 
-/// The log is copied into the database when it has this many pages (32 MiB).
-const CHECKPOINT_PAGES: i64 = 4096;
+/// The log is copied into the database when it has this many pages (64 MiB): of a page that was written often, the last.
+const CHECKPOINT_PAGES: i64 = 8_192;
 
 /// The log has grown this much because readers always hold it: they have to wait once.
 const RESTART_PAGES: i64 = 65_536;
