@@ -34,7 +34,7 @@ Examples:
   pipehat bench --for 2s                     a quick look
   pipehat bench --data /var/lib              the disk that the data will be on
   pipehat bench --connections 1,100 --json > bench.json
-  pipehat bench datastore                    the FHIR datastore instead, through HTTP
+  pipehat bench datastore                    the FHIR datastore, through HTTP
 
 What the rows are:
   write + fdatasync    the disk alone, a message of each connection to a sync:
