@@ -28,22 +28,26 @@ use server::{Server, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  pipehat bench datastore                                   10,000 resources, some two minutes
-  pipehat bench datastore --for 500ms                       a quick look
+  pipehat bench datastore                 10,000 resources, some two minutes
+  pipehat bench datastore --for 500ms     a quick look
   pipehat bench datastore --resources 1000000 --filled /var/tmp/million
-                                                            fills a store once, and measures it again at once
+                                          a store is filled once, and kept
   pipehat bench datastore --store postgres://user:password@127.0.0.1/empty
-  PIPEHAT_BENCH_TOKEN=… pipehat bench datastore --target http://127.0.0.1:8103/fhir/R4 --pid 4711
+  PIPEHAT_BENCH_TOKEN=… pipehat bench datastore --pid 4711 \\
+      --target http://127.0.0.1:8103/fhir/R4
 
 What the rows are:
-  write + fdatasync     the disk alone, the bodies of as many creates as there are clients to a sync
-  fixed answer          HTTP alone: the same HTTP library, a route that always answers the same Patient
+  write + fdatasync     the disk alone, the bodies of as many creates to a sync
+                        as there are clients
+  fixed answer          HTTP alone: the same library and always one Patient
   read                  GET of a Patient or an Observation
   by identifier         Patient?identifier=SYSTEM|NUMBER
   by name prefix        Patient?family=FIRST LETTERS, a page of 20
-  by dates, sorted      Observation?date=ge…&date=lt…&_sort=-date: seven days, newest first, a page of 20
+  by dates, sorted      Observation?date=ge…&date=lt…&_sort=-date: seven days,
+                        newest first, a page of 20
   by chain              Observation?subject:Patient.identifier=SYSTEM|NUMBER
-  create                POST of a Patient or three times as often an Observation, of 1.2 KB
+  create                POST of a Patient or three times as often an
+                        Observation, of 1.2 KB
   update                PUT of a Patient that is there
   transaction of 20     POST of a Bundle that creates two cases of ten resources
 
