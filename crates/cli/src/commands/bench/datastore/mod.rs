@@ -49,7 +49,7 @@ What the rows are:
   create                POST of a Patient or three times as often an
                         Observation, of 1.2 KB
   update                PUT of a Patient that is there
-  transaction of 20     POST of a Bundle that creates two cases of ten resources
+  transaction of 20     POST of a Bundle that creates two cases of ten
 
 Each client sends a request, waits for its answer, and sends the next, over a connection of its own and with
 an access token. The server is a process of its own: what `pipehat up` runs, sealed and audited, on fresh
