@@ -119,6 +119,11 @@ impl SearchParameters {
     pub async fn follow(&self, datastore: &dyn Datastore, stop: CancellationToken) {
         let mut taken = BTreeMap::new();
         loop {
+            // Asked first: what another node writes while these are taken is news still.
+            let known = match datastore.is_shared() {
+                true => newest_of_ours(datastore).await.ok(),
+                false => None,
+            };
             let work = self.take(datastore, &mut taken);
             let done = tokio::select! {
                 done = work => done,
@@ -138,7 +143,7 @@ impl SearchParameters {
             tokio::select! {
                 () = self.wanted.notified() => {}
                 () = tokio::time::sleep(AGAIN), if failed => {}
-                () = others_change(datastore) => {}
+                () = others_change(datastore, known) => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -356,13 +361,12 @@ fn types_changed(before: &Registry, after: &Registry) -> BTreeSet<String> {
     types
 }
 
-/// Waits until some node has changed a SearchParameter.
-async fn others_change(datastore: &dyn Datastore) {
+/// Waits until some node has changed a SearchParameter since the newest that is known.
+async fn others_change(datastore: &dyn Datastore, mut known: Option<ChangeNumber>) {
     if !datastore.is_shared() {
         return std::future::pending().await;
     }
     let mut newest = datastore.newest_change();
-    let mut known = None;
     loop {
         match newest_of_ours(datastore).await {
             Ok(change) => {
