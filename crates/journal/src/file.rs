@@ -496,8 +496,54 @@ pub enum OpenError {
 mod tests {
     use std::sync::mpsc;
 
+    use bytes::Bytes;
+
     use super::{FileJournal, OpenOptions};
     use crate::{Flush, Journal, NewRecord, Position};
+
+    /// Appends so many records, one after another, each of so many bytes.
+    fn append(journal: &FileJournal, count: usize, bytes: usize) {
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..count {
+            let record = NewRecord { kind: 1, head: vec![number as u8; bytes], bodies: Vec::new() };
+            let sender = sender.clone();
+            let done = Box::new(move |answer| sender.send(answer).expect("the test waits"));
+            journal.append(vec![record], Flush::Now, done);
+            receiver.recv().expect("an answer").expect("it is kept");
+        }
+    }
+
+    #[test]
+    fn what_was_just_written_is_read_from_memory_and_then_forgotten() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options = OpenOptions { chunk_bytes: 8192, ..OpenOptions::new(directory.path()) };
+        let (journal, _) = FileJournal::open(options).expect("opens");
+        append(&journal, 100, 1000);
+        assert!(journal.catalog.recent.bytes() > 100_000);
+        let all = |journal: &FileJournal| -> Vec<(Position, Bytes)> {
+            let entries = journal.read(Position::FIRST).map(|entry| entry.expect("reads"));
+            entries.map(|entry| (entry.position, entry.head)).collect()
+        };
+        let from_memory = all(&journal);
+        assert_eq!((from_memory.len(), journal.catalog.recent.bytes()), (100, 0));
+        assert_eq!(from_memory, all(&journal), "as on the disk");
+        // One that begins in the middle takes those before it for read.
+        append(&journal, 10, 1000);
+        let position = Position::new(108).expect("from 1");
+        assert_eq!(journal.read(position).count(), 3);
+        assert_eq!(journal.catalog.recent.bytes(), 0);
+        assert_eq!(all(&journal).len(), 110);
+    }
+
+    #[test]
+    fn what_was_just_written_is_kept_up_to_a_limit() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (journal, _) = FileJournal::open(OpenOptions::new(directory.path())).expect("opens");
+        append(&journal, 20, 1024 * 1024);
+        let kept = journal.catalog.recent.bytes();
+        assert!((1..=8 * 1024 * 1024).contains(&kept), "{kept}");
+        assert_eq!(journal.read(Position::FIRST).count(), 20);
+    }
 
     /// Ten million records must cost a few MB of memory, so the index grows with bytes on disk and
     /// not with records: one entry of 16 bytes in 128 KiB.

@@ -14,6 +14,7 @@ use crate::{
     chunk::{CHUNK_HEADER_BYTES, Chunk},
     cursor::Cursor,
     group::{GROUP_HEADER_BYTES, GroupHeader, GroupKind, Link, OpenGroup},
+    recent::RecentGroup,
     record,
     seal::Opener,
     window::Window,
@@ -48,7 +49,7 @@ struct Cache {
 }
 
 /// A group's records, expanded and checked.
-struct Group {
+pub(crate) struct Group {
     chunk: Position,
     offset: u64,
     first: Position,
@@ -80,9 +81,34 @@ impl Group {
         Ok(Group { chunk, offset, first, plain, contents })
     }
 
+    /// A group as it was written, with the places of its records' contents.
+    pub(crate) fn written(
+        chunk: Position,
+        offset: u64,
+        first: Position,
+        plain: Vec<u8>,
+        contents: Vec<(u32, u32)>,
+    ) -> Group {
+        Group { chunk, offset, first, plain, contents }
+    }
+
+    /// Its chunk, and where it begins there.
+    pub(crate) fn place(&self) -> (Position, u64) {
+        (self.chunk, self.offset)
+    }
+
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.plain.capacity() + self.contents.capacity() * size_of::<(u32, u32)>()
+    }
+
+    /// The position after its last record.
+    fn next_position(&self) -> Position {
+        self.first.after(self.contents.len() as u64)
+    }
+
     fn holds(&self, position: Position) -> bool {
-        let after = self.first.after(self.contents.len() as u64);
-        (self.first..after).contains(&position)
+        (self.first..self.next_position()).contains(&position)
     }
 
     fn damaged(&self, damage: Damage) -> ReadError {
@@ -392,7 +418,7 @@ pub(crate) struct InOrder {
     opener: Opener,
     next: Position,
     place: Option<Place>,
-    group: Option<Group>,
+    group: Option<Arc<Group>>,
     failed: bool,
 }
 
@@ -452,8 +478,17 @@ impl InOrder {
     }
 
     /// Goes over one group, or into the next chunk.
-    fn step(&mut self, place: Place) -> Result<(Place, Option<Group>), ReadError> {
+    fn step(&mut self, place: Place) -> Result<(Place, Option<Arc<Group>>), ReadError> {
         let Place { chunk, window, offset, link } = place;
+        if let Some(recent) = self.reader.catalog.recent.take(chunk.first_position(), offset) {
+            let RecentGroup { group, end, previous, link: own } = recent;
+            if link.is_some_and(|link| link != previous) {
+                return Err(damaged(&chunk, offset, Damage::Link));
+            }
+            let wanted = group.next_position() > self.next;
+            let place = Place { chunk, window, offset: end, link: Some(own) };
+            return Ok((place, wanted.then_some(group)));
+        }
         let mut walk = Walk::resume(&chunk, window, offset);
         let Some(header) = walk.header()? else {
             return Ok((self.next_chunk(&chunk, link)?, None));
@@ -470,7 +505,7 @@ impl InOrder {
         if header.first_position > self.next.get() && chunk.header.repaired.is_none() {
             return Err(walk.damaged(Damage::Link));
         }
-        let group = walk.records(&header, &mut self.opener)?;
+        let group = Arc::new(walk.records(&header, &mut self.opener)?);
         let link = header.link(walk.payload(&header)?);
         walk.skip(&header);
         let Walk { window, offset, .. } = walk;

@@ -183,14 +183,14 @@ pub(crate) fn encoded_bytes(record: &NewRecord) -> usize {
     RECORD_PREFIX_BYTES + 7 + record.head.len() + bodies.sum::<usize>()
 }
 
-/// Appends the record to a group's payload. `stored` gives the offsets of the bodies that
-/// [`placement`] puts outside, in order.
+/// Appends the record to a group's payload, and says where in it its content stands: start and
+/// length. `stored` gives the offsets of the bodies that [`placement`] puts outside, in order.
 pub(crate) fn encode(
     record: &NewRecord,
     position: Position,
     stored: &mut impl Iterator<Item = u64>,
     payload: &mut Vec<u8>,
-) {
+) -> (u32, u32) {
     let start = payload.len();
     payload.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
     payload.push(record.kind);
@@ -221,6 +221,7 @@ pub(crate) fn encode(
     let checksum = checksum(position, &payload[content..]);
     payload[start..start + 4].copy_from_slice(&length.to_le_bytes());
     payload[start + 4..content].copy_from_slice(&checksum.to_le_bytes());
+    (content as u32, length)
 }
 
 fn checksum(position: Position, content: &[u8]) -> u32 {

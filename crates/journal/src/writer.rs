@@ -20,6 +20,8 @@ use crate::{
     group::{GROUP_OVERHEAD_BYTES, GroupEncoder, GroupKind, Link, NewGroup},
     preallocate::{Preallocator, Spare},
     queue::{Queue, Waiting},
+    read::Group,
+    recent::RecentGroup,
     record,
     seal::Sealer,
     statistics::Counters,
@@ -88,6 +90,8 @@ pub(crate) struct Writer {
     full: bool,
     buffer: Vec<u8>,
     plain: Vec<u8>,
+    /// The groups of the write under way, for those that follow.
+    written: Vec<RecentGroup>,
 }
 
 /// Why a write did not happen.
@@ -150,6 +154,7 @@ impl Writer {
             full: false,
             buffer: Vec::new(),
             plain: Vec::new(),
+            written: Vec::new(),
         })
     }
 
@@ -210,6 +215,7 @@ impl Writer {
         let written =
             self.write_groups(appends, &mut under).and_then(|()| self.disk.sync_timed(&self.file));
         if let Err(error) = written {
+            self.written.clear();
             (self.encoder.number, self.encoder.previous) = (number, link);
             return Err(error.into());
         }
@@ -220,6 +226,8 @@ impl Writer {
         self.room_end = self.room_end.max(self.end);
         self.write = under.write;
         self.next = self.next.after(count);
+        // Before anybody can see that there is something to read.
+        self.catalog.recent.add(self.written.drain(..));
         self.chunk.set_end(self.end);
         self.catalog.set_next_position(self.next);
         let payload = records().map(payload_bytes).sum();
@@ -241,9 +249,11 @@ impl Writer {
         let mut stored = stored.into_iter();
         let mut records = records().peekable();
         let (mut position, mut first, mut count) = (self.next, self.next, 0);
-        self.plain.clear();
+        let bytes = records.clone().map(record::encoded_bytes).sum::<usize>();
+        self.plain = Vec::with_capacity(bytes.min(GROUP_PLAIN_BYTES));
+        let mut contents = Vec::new();
         while let Some(record) = records.next() {
-            record::encode(record, position, &mut stored, &mut self.plain);
+            contents.push(record::encode(record, position, &mut stored, &mut self.plain));
             position = position.next();
             count += 1;
             let last = records.peek().is_none();
@@ -255,8 +265,21 @@ impl Writer {
                     write: under.write,
                     last,
                 };
+                let (offset, previous) =
+                    (under.offset + self.buffer.len() as u64, self.encoder.previous);
                 self.encoder.encode(&group, &self.plain, &mut self.buffer);
-                self.plain.clear();
+                self.written.push(RecentGroup {
+                    group: Arc::new(Group::written(
+                        self.chunk.first_position(),
+                        offset,
+                        first,
+                        mem::take(&mut self.plain),
+                        mem::take(&mut contents),
+                    )),
+                    end: under.offset + self.buffer.len() as u64,
+                    previous,
+                    link: self.encoder.previous,
+                });
                 (first, count) = (position, 0);
                 if self.buffer.len() >= WRITE_BYTES {
                     self.write_buffer(under)?;
@@ -265,7 +288,6 @@ impl Writer {
         }
         self.write_buffer(under)?;
         forget_large(&mut self.buffer);
-        forget_large(&mut self.plain);
         Ok(())
     }
 

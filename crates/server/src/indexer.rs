@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
@@ -22,8 +22,11 @@ use pipehat_journal::Position;
 use pipehat_message::{Header, Message, Occurrence, Path, SegmentName, Sieve};
 use pipehat_store::{self as store, Change, IdentifierKind, IndexError, MessageIndex, Redacted};
 
-/// How long the indexer rests when it has read everything.
+/// How long the indexer rests when there is nothing new, and gathers what is new before it writes.
 const REST: Duration = Duration::from_millis(100);
+
+/// How long it rests while it gathers: the journal keeps at hand what was written this long ago.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How long it waits after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -84,6 +87,9 @@ impl Indexer {
             index,
             plan: Plan::new(),
             forgotten: 1,
+            entries: None,
+            last: 0,
+            begun: None,
             changes: Vec::new(),
         };
         let thread =
@@ -125,9 +131,17 @@ struct Follower<I> {
     plan: Plan,
     /// Messages before it are forgotten.
     forgotten: u64,
-    /// Room for those of one transaction, kept while one follows another.
+    /// Where it is in the journal; none at the start and after a failure.
+    entries: Option<Entries>,
+    /// The last record it has read.
+    last: u64,
+    /// When it read the first of what is not written yet.
+    begun: Option<Instant>,
+    /// What is not written yet. The room is kept while one transaction follows another.
     changes: Vec<Change>,
 }
+
+type Entries = Box<dyn Iterator<Item = Result<(Position, Record), LogError>> + Send>;
 
 /// Why a step of the follower failed.
 #[derive(Debug, thiserror::Error)]
@@ -147,49 +161,89 @@ impl<I: MessageIndex> Follower<I> {
         }
         while !self.shared.stop.load(Ordering::Acquire) {
             let rest = match self.follow() {
-                Ok(true) => continue,
-                Ok(false) => {
-                    self.changes = Vec::new();
-                    REST
-                }
-                Err(FollowError::Index(IndexError::Damaged(_))) => {
-                    tracing::warn!("the message index is damaged and is written anew");
-                    self.shared.rebuild.store(true, Ordering::Release);
-                    REST
-                }
+                Ok(rest) => rest,
                 Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "the message index could not be written; trying again"
-                    );
-                    PAUSE
+                    self.begin_anew();
+                    self.failed(&error)
                 }
             };
             std::thread::park_timeout(rest);
         }
     }
 
-    /// Writes what is new; whether there may be more.
-    fn follow(&mut self) -> Result<bool, FollowError> {
+    /// Tells of a failure; how long to wait after it.
+    fn failed(&self, error: &FollowError) -> Duration {
+        if let FollowError::Index(IndexError::Damaged(_)) = error {
+            tracing::warn!("the message index is damaged and is written anew");
+            self.shared.rebuild.store(true, Ordering::Release);
+            return REST;
+        }
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "the message index could not be written; trying again"
+        );
+        PAUSE
+    }
+
+    /// Forgets what was read and not written.
+    fn begin_anew(&mut self) {
+        self.entries = None;
+        self.begun = None;
+        self.changes.clear();
+    }
+
+    /// Reads what is new, and writes it when there is enough or the oldest of it has waited long
+    /// enough; how long to rest.
+    fn follow(&mut self) -> Result<Duration, FollowError> {
         if self.shared.rebuild.swap(false, Ordering::AcqRel) {
+            self.begin_anew();
             self.index.clear()?;
             self.forgotten = 1;
         }
+        if self.begun.is_none() {
+            self.look_around()?;
+        }
+        let Some(mut entries) = self.entries.take() else { return Ok(REST) };
+        self.read(&mut entries)?;
+        self.entries = Some(entries);
+        let Some(begun) = self.begun else {
+            self.changes = Vec::new();
+            return Ok(REST);
+        };
+        let full = self.changes.len() >= CHANGES_MAX;
+        if !full && begun.elapsed() < REST {
+            return Ok(LOOK_EVERY);
+        }
+        self.index.apply(&self.changes, self.last)?;
+        self.shared.through.store(self.last, Ordering::Release);
+        self.changes.clear();
+        self.begun = None;
+        Ok(if full { Duration::ZERO } else { LOOK_EVERY })
+    }
+
+    /// Between two transactions: sees what others have done to the index and the journal, and finds
+    /// its place there.
+    fn look_around(&mut self) -> Result<(), FollowError> {
         let through = self.index.through()?;
         self.shared.through.store(through, Ordering::Release);
         let first = self.log.journal().first_position();
-        let from = Position::new(through).map_or(first, Position::next).max(first);
-        if from >= self.log.journal().next_position() {
-            return Ok(false);
-        }
         if first.get() > self.forgotten {
             self.index.forget(first.get())?;
             self.forgotten = first.get();
         }
+        let from = Position::new(through).map_or(first, Position::next).max(first);
+        let goes_on = through == self.last && from.get() == self.last.saturating_add(1);
+        if self.entries.is_none() || !goes_on {
+            self.entries = Some(Box::new(self.log.heads(from)));
+            self.last = through;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, entries: &mut Entries) -> Result<(), FollowError> {
         let paths = Arc::clone(&self.shared.paths.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changes.clear();
-        let mut last = through;
-        for entry in self.log.heads(from) {
+        while self.changes.len() < CHANGES_MAX && !self.shared.stop.load(Ordering::Acquire) {
+            let Some(entry) = entries.next() else { break };
             let (position, mut record) = entry?;
             let mut sieved = None;
             if let Record::Received(received) = &mut record
@@ -198,14 +252,10 @@ impl<I: MessageIndex> Follower<I> {
                 sieved = self.sieved(position, received, &paths)?;
             }
             self.plan.changes_of(position, &record, sieved, &paths, &mut self.changes);
-            last = position.get();
-            if self.changes.len() >= CHANGES_MAX || self.shared.stop.load(Ordering::Acquire) {
-                break;
-            }
+            self.last = position.get();
+            self.begun.get_or_insert_with(Instant::now);
         }
-        self.index.apply(&self.changes, last)?;
-        self.shared.through.store(last, Ordering::Release);
-        Ok(self.changes.len() >= CHANGES_MAX)
+        Ok(())
     }
 
     /// Puts into a record that came without bytes those of its segments that the index is about.
