@@ -60,7 +60,18 @@ fn write_connector(page: &mut String, connector: &Descriptor) {
                 write!(page, "\n`{name}: VALUE` is short for `{name}: {{ {field}: VALUE }}`.\n");
         }
         write_fields(page, destination.schema);
-        write_answers(page, destination);
+        write_answers(page, destination.answers, "destination");
+        write_interruptions(page, destination);
+    }
+    if let Some(lookup) = &connector.lookup {
+        let _ = write!(page, "\n### `{name}` in a `lookup` step\n");
+        write_example(page, "lookup", name, lookup.schema);
+        if let Some(field) = lookup.shorthand {
+            let _ =
+                write!(page, "\n`{name}: VALUE` is short for `{name}: {{ {field}: VALUE }}`.\n");
+        }
+        write_fields(page, lookup.schema);
+        write_answers(page, lookup.answers, "step");
     }
     let _ = write!(
         page,
@@ -78,6 +89,11 @@ fn write_example(page: &mut String, section: &str, name: &str, schema: &[FieldSc
     let settings = settings.join(", ");
     let _ = match section {
         "source" => write!(page, "\n```yaml\nsource:\n  {name}: {{ {settings} }}\n```\n"),
+        "lookup" => write!(
+            page,
+            "\n```yaml\nsteps:\n  - lookup:\n      {name}: {{ {settings} }}\n      search: \"Patient?identifier={{PID-3.1}}\"\n      \
+             into: {{ PID-2.1: id }}\n```\n"
+        ),
         _ => write!(
             page,
             "\n```yaml\ndestinations:\n  partner:\n    {name}: {{ {settings} }}\n```\n"
@@ -155,16 +171,20 @@ fn kind(kind: Kind) -> String {
     }
 }
 
-fn write_answers(page: &mut String, destination: &DestinationDescriptor) {
-    if destination.answers.is_empty() {
+fn write_answers(page: &mut String, answers: &[Answer], owner: &str) {
+    if answers.is_empty() {
         return;
     }
-    page.push_str(
-        "\nHow partners refuse, and what is done unless `on:` beside the connector says otherwise \
-         (`park`, `retry` or `accept`):\n\n| answer | what is done | what it means |\n\
+    // Writing to a string can't fail.
+    let _ = write!(
+        page,
+        "\nHow partners refuse, and what is done unless `on:` {} says otherwise \
+         (`park`, `retry` or `accept`{}):\n\n| answer | what is done | what it means |\n\
          | --- | --- | --- |\n",
+        if owner == "step" { "of the step" } else { "beside the connector" },
+        if owner == "step" { ": nothing was found" } else { "" },
     );
-    for answer in destination.answers {
+    for answer in answers {
         let Answer { name, class, default, doc } = answer;
         let class = class.map(|class| format!(" (or `{class}`)")).unwrap_or_default();
         let default = match default {
@@ -174,6 +194,9 @@ fn write_answers(page: &mut String, destination: &DestinationDescriptor) {
         };
         let _ = writeln!(page, "| `{name}`{class} | {default} | {} |", cell(doc));
     }
+}
+
+fn write_interruptions(page: &mut String, destination: &DestinationDescriptor) {
     if destination.interruptions.is_empty() {
         return;
     }

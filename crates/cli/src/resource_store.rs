@@ -6,8 +6,8 @@ use std::path::Path;
 use indicatif::ProgressBar;
 use pipehat_engine::project::Project;
 use pipehat_server::{
-    DataDirectory, Imported, OfflineDatastore, ProcessEnvironment, Reindexed, StatisticsView,
-    UpkeepLine, UpkeepProgress, VerifiedView, WhenMissing,
+    DataDirectory, Imported, OfflineDatastore, OfflineUse, ProcessEnvironment, Reindexed,
+    StatisticsView, UpkeepLine, UpkeepProgress, VerifiedView,
 };
 
 use crate::admin::Admin;
@@ -31,7 +31,7 @@ impl ResourceStore {
     pub(crate) fn open(
         project: &Path,
         data: &DataArguments,
-        when_missing: WhenMissing,
+        purpose: OfflineUse,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
         let loaded = Project::load(project, &ProcessEnvironment, &ProcessEnvironment);
@@ -54,7 +54,7 @@ impl ResourceStore {
             .enable_all()
             .build()
             .map_err(Failure::could_not)?;
-        let opened = OfflineDatastore::open(&loaded_project, &data, when_missing);
+        let opened = OfflineDatastore::open(&loaded_project, &data, purpose);
         let datastore = runtime.block_on(opened).map_err(Failure::could_not)?;
         Ok(Self::Stopped { datastore, runtime })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pipehat_config::{Diagnostics, FieldSchema, Settings};
 
-use crate::{Answer, Destination, Health, LocalFhir, Source};
+use crate::{Answer, Destination, Health, LocalFhir, Lookup, Source};
 
 /// One connector.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Descriptor {
     pub source: Option<SourceDescriptor>,
     /// How it sends, if it does.
     pub destination: Option<DestinationDescriptor>,
+    /// How a `lookup` step asks it, if it can be asked.
+    pub lookup: Option<LookupDescriptor>,
     /// What it may tell an operator: every code of its problems, attempts and mistakes.
     pub codes: &'static [OperatorCode],
 }
@@ -63,6 +65,10 @@ pub type BuildSource =
 pub type BuildDestination =
     fn(&Settings, &BuildContext<'_>, Arc<Health>, &mut Diagnostics) -> Option<Arc<dyn Destination>>;
 
+/// Makes what a `lookup` step asks, which keeps its health there.
+pub type BuildLookup =
+    fn(&Settings, &BuildContext<'_>, Arc<Health>, &mut Diagnostics) -> Option<Arc<dyn Lookup>>;
+
 /// How a connector receives.
 #[derive(Debug)]
 pub struct SourceDescriptor {
@@ -96,6 +102,19 @@ pub struct DestinationDescriptor {
     pub unrepeatable: &'static [&'static str],
     /// Makes a destination of checked settings; reports what only the whole shows to be wrong.
     pub build: BuildDestination,
+}
+
+/// How a connector is asked.
+#[derive(Debug)]
+pub struct LookupDescriptor {
+    /// Its settings.
+    pub schema: &'static [FieldSchema],
+    /// The setting that a single value in place of a map stands for: `fhir: local`.
+    pub shorthand: Option<&'static str>,
+    /// The ways in which it refuses to answer: what `on:` may name.
+    pub answers: &'static [Answer],
+    /// Makes what is asked of checked settings; reports what only the whole shows to be wrong.
+    pub build: BuildLookup,
 }
 
 impl DestinationDescriptor {

@@ -1,4 +1,4 @@
-//! One folder for each protocol: sources that receive and destinations that send.
+//! One folder for each protocol: sources that receive, destinations that send, and what steps ask of.
 //!
 //! A connector is its folder and one line in [`CONNECTORS`]. It speaks its protocol and nothing
 //! else: what is kept, in which order it goes on, when it is tried again and what is said to the
@@ -16,6 +16,7 @@ mod health;
 mod http;
 mod intake;
 mod local_fhir;
+mod lookup;
 mod mllp;
 mod registry;
 mod segment_end;
@@ -23,8 +24,8 @@ mod tls;
 
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel};
 pub use descriptor::{
-    BuildContext, BuildDestination, BuildSource, Descriptor, DestinationDescriptor, OperatorCode,
-    PayloadFormat, Secrets, SourceDescriptor, UnknownSecret,
+    BuildContext, BuildDestination, BuildLookup, BuildSource, Descriptor, DestinationDescriptor,
+    LookupDescriptor, OperatorCode, PayloadFormat, Secrets, SourceDescriptor, UnknownSecret,
 };
 pub use health::{Health, HealthSnapshot, LinkState, Problem};
 pub use intake::{
@@ -34,5 +35,6 @@ pub use intake::{
 pub use local_fhir::{
     ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse, LocalFhir,
 };
+pub use lookup::{Asked, Found, LOOKUP_BYTES_MAX, Lookup, LookupAttempt};
 pub use registry::{CONNECTORS, connector};
 pub use tls::TLS_CODES;

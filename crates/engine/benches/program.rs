@@ -13,9 +13,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use pipehat_config::NoEnvironment;
 use pipehat_connectors::{Peer, Secrets, UnknownSecret};
-use pipehat_engine::Effects;
 use pipehat_engine::program::ProgramInput;
 use pipehat_engine::project::{ChannelSpec, Project};
+use pipehat_engine::{Effects, LookupAnswer, LookupRequest};
 use pipehat_message::Message;
 
 struct NoSecrets;
@@ -35,6 +35,10 @@ impl Effects for NoEffects {
 
     fn control_id(&mut self) -> String {
         String::new()
+    }
+
+    fn lookup(&mut self, _: &LookupRequest) -> Option<LookupAnswer> {
+        None
     }
 }
 

@@ -80,6 +80,42 @@ pub const CODES: &[CodeDescription] = &[
         "Nothing, if it was meant. The step is named with the message.",
     ),
     code(
+        "program.lookup-no-match",
+        "A `lookup` step found nothing, could not search because a place of its search is empty in the message, or found a \
+         resource without the value.",
+        "Enter what is missing where it is searched, or say by `otherwise` what such messages become; then release the message.",
+    ),
+    code(
+        "program.lookup-refused",
+        "The search of a `lookup` step was refused, or not answered for as long as `retry` allows; the detail says which.",
+        "Look at the server and at what the client may read there; then release the message: it searches again.",
+    ),
+    code(
+        "program.lookup-search",
+        "The search that a `lookup` step makes from the message is too long.",
+        "Look at the values that the step fills in, and at the message.",
+    ),
+    code(
+        "program.lookup-several",
+        "Several resources meet the search of a `lookup` step, and it is not known which is meant.",
+        "Make the search narrower, join the resources that are one, or say by `several` what follows; then release the message.",
+    ),
+    code(
+        "program.lookup-too-many",
+        "The message would take more than 100 searches.",
+        "Put a `when` beside the `lookup`, or split the message first.",
+    ),
+    code(
+        "program.lookup-value",
+        "An expression of a `lookup` step gives several values, no simple one, or can't be evaluated on what was found.",
+        "Choose one value by `first()` or `where(…)`; then release the message.",
+    ),
+    code(
+        "program.lookup-waits",
+        "The message holds its lane: a `lookup` step got no answer, and asks again by its `retry`.",
+        "See the detail for what keeps the server from answering. `pipehat messages` releases (asks at once) or discards it.",
+    ),
+    code(
         "program.map-no-match",
         "A `map` step found a code that its table does not have.",
         "Add the code to the table, or say by `otherwise` what unknown codes become; then release the message.",

@@ -33,7 +33,7 @@ pub use checkpoint::{Books, CheckpointError};
 pub use codes::CODES;
 pub use control_id::{ControlIds, InstallationTag};
 pub use decisions::{Deciding, Stage, history, message_of};
-pub use effects::{Effect, Effects, Recording};
+pub use effects::{Effect, Effects, LookupAnswer, LookupRequest, Recording};
 pub use engine::{ApplyReport, Engine, EngineError, EngineOptions};
 pub use ledger::{Counters, DeliveryKey, Exception, Ledger, Lost, Queue};
 pub use log::{Log, LogError};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use pipehat_connectors::{
-    Attempt, Bound, Destination, Health, Inbound, Intake, Numbering, Outbound, Parallel, Peer,
-    Receipt, Source, StartError,
+    Asked, Attempt, Bound, Destination, Health, Inbound, Intake, Lookup, LookupAttempt, Numbering,
+    Outbound, Parallel, Peer, Receipt, Source, StartError,
 };
 use pipehat_journal::{
     Body, Damage, Durable, Entry, Flush, Journal, MemoryJournal, NewRecord, Position, ReadError,
@@ -142,6 +142,61 @@ impl Destination for TestDestination {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+}
+
+/// A question under way, and how the test answers it.
+pub(crate) struct Question {
+    pub(crate) asked: Asked,
+    answer: oneshot::Sender<LookupAttempt>,
+}
+
+impl Question {
+    pub(crate) fn answer(self, attempt: LookupAttempt) {
+        // One that is asked no more needs no answer.
+        let _ = self.answer.send(attempt);
+    }
+}
+
+/// Something to ask, whose answers the test gives.
+struct TestLookup(mpsc::UnboundedSender<Question>);
+
+/// The questions of a [`TestLookup`], in the order they were asked.
+pub(crate) struct Questions(mpsc::UnboundedReceiver<Question>);
+
+impl Questions {
+    pub(crate) async fn next(&mut self) -> Question {
+        within(self.0.recv()).await.expect("the lookup is there")
+    }
+
+    /// Whether nothing more is asked for a while.
+    pub(crate) async fn is_quiet(&mut self) -> bool {
+        tokio::time::timeout(Duration::from_millis(100), self.0.recv()).await.is_err()
+    }
+}
+
+impl Lookup for TestLookup {
+    fn ask(&self, asked: Asked) -> BoxFuture<'static, LookupAttempt> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.0.send(Question { asked, answer });
+        Box::pin(async move {
+            match (sent, answered.await) {
+                (Ok(()), Ok(attempt)) => attempt,
+                _ => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// The same project, with what its lookups ask answered by the test.
+pub(crate) fn asking(mut project: Project) -> (Project, Questions) {
+    let (questions, receiver) = mpsc::unbounded_channel();
+    let lookup: Arc<dyn Lookup> = Arc::new(TestLookup(questions));
+    let mut spec = project.channels.pop().and_then(Arc::into_inner).expect("one channel");
+    for asked in &mut spec.lookups {
+        asked.lookup = Arc::clone(&lookup);
+    }
+    project.channels.push(Arc::new(spec));
+    (project, Questions(receiver))
 }
 
 type Append = (Vec<NewRecord>, Flush, Turn, Durable);

@@ -257,6 +257,22 @@ fn begin(
     writer::begin_chunk(settings, disk, spare, first_position, previous)
 }
 
+/// A journal's lock alone: as long as it is held, nobody opens the journal. Nothing of it is read or changed.
+#[derive(Debug)]
+pub struct JournalLock {
+    _held: File,
+}
+
+impl JournalLock {
+    /// Takes the lock on a journal's directory, which must be there.
+    ///
+    /// # Errors
+    /// The journal is open, or the system refuses.
+    pub fn take(directory: &Path) -> Result<Self, OpenError> {
+        Ok(Self { _held: lock(directory)? })
+    }
+}
+
 /// Takes the lock on a directory, which the system gives back however the process ends.
 pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK_FILE);

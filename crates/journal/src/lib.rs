@@ -52,7 +52,7 @@ mod window;
 mod writer;
 
 pub use crate::chunk::FORMAT_VERSION;
-pub use crate::file::{FileJournal, OpenError, OpenOptions, Recovery, TornTail};
+pub use crate::file::{FileJournal, JournalLock, OpenError, OpenOptions, Recovery, TornTail};
 pub use crate::group::{Compression, Damage};
 pub use crate::journal::{
     AppendError, Durable, Flush, Journal, ReadError, Records, TrimError, Trimmed,

@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
 use crate::environment::ProcessEnvironment;
 use crate::fhir::{
-    Access, AuditTrail, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
+    Access, AuditTrail, Clients, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
     SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{AuditPlace, Upkeep};
 
 /// The schema of our tables in a database of others.
 const SCHEMA: &str = "pipehat";
@@ -92,18 +92,22 @@ impl NodeDatastore {
     ) -> Result<Self, OpenDatastoreError> {
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
-        let datastore = open_store(settings, data, keys.body, parameters.rules()).await?;
+        let rules = parameters.rules();
+        let datastore = open_store(settings, data, keys.body, rules, Purpose::Write).await?;
+        let register = Arc::new(ClientRegister::new(data.clients()));
         let subscriptions = Subscriptions::open(
             Arc::clone(&datastore),
             Arc::clone(&parameters),
             data.deliveries(),
-            subscription_options(settings),
+            SubscriptionOptions {
+                clients: Some(Arc::clone(&register) as Arc<dyn Clients>),
+                ..subscription_options(settings)
+            },
         )
         .await?;
         let options =
             FhirOptions { base: settings.base.clone(), origins: settings.origins.clone() };
         let log = open_audit(data, keys.audit, keys.audit_chain).await?;
-        let register = Arc::new(ClientRegister::new(data.clients()));
         let settings = AccessSettings {
             token_secret: keys.tokens,
             admin_token: keys.admin_token,
@@ -115,11 +119,12 @@ impl NodeDatastore {
             Arc::clone(&register),
             Arc::clone(&parameters),
             Arc::clone(&log),
-        ));
+        )?);
+        access.tell_of_clients().await?;
         let upkeep = Arc::new(Upkeep::new(
             Arc::clone(&datastore),
             Arc::clone(&parameters),
-            Arc::clone(&log),
+            AuditPlace::Open(Arc::clone(&log)),
         ));
         let events = AuditEvents::new(
             Arc::clone(&datastore),
@@ -155,10 +160,22 @@ impl NodeDatastore {
         Arc::new(LocalDatastore::new(Arc::clone(&self.service), address, notes))
     }
 
-    /// Follows the SearchParameter resources until the node stops.
-    pub(crate) async fn follow_parameters(self, stop: CancellationToken) {
-        self.parameters.follow(self.datastore.as_ref(), stop).await;
+    /// Follows the SearchParameter resources and the clients until the node stops.
+    pub(crate) async fn follow(self, stop: CancellationToken) {
+        tokio::join!(
+            self.parameters.follow(self.datastore.as_ref(), stop.clone()),
+            self.access.follow_clients(stop),
+        );
     }
+}
+
+/// What a datastore is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It may be changed, and is brought up to date.
+    Write,
+    /// Nothing of it is changed.
+    Read,
 }
 
 /// Opens where the resources are kept, by the project's settings.
@@ -167,11 +184,15 @@ pub(crate) async fn open_store(
     data: &DataDirectory,
     key: BodyKey,
     rules: Arc<R4Rules>,
+    purpose: Purpose,
 ) -> Result<Arc<dyn Datastore>, OpenDatastoreError> {
     match &settings.store {
         StorePlace::Embedded => {
             let path = data.datastore();
-            let open = move || SqliteDatastore::open(&path, key, rules);
+            let open = move || match purpose {
+                Purpose::Write => SqliteDatastore::open(&path, key, rules),
+                Purpose::Read => SqliteDatastore::open_to_read(&path, key, rules),
+            };
             let opened = tokio::task::spawn_blocking(open).await;
             Ok(Arc::new(opened.map_err(|_| DatastoreError::Closed)??))
         }
@@ -184,7 +205,10 @@ pub(crate) async fn open_store(
                 schema: SCHEMA.to_owned(),
                 connections_max: CONNECTIONS_MAX,
             };
-            Ok(Arc::new(PostgresDatastore::open(&location, key, rules).await?))
+            Ok(Arc::new(match purpose {
+                Purpose::Write => PostgresDatastore::open(&location, key, rules).await?,
+                Purpose::Read => PostgresDatastore::open_to_read(&location, key, rules).await?,
+            }))
         }
     }
 }

@@ -35,7 +35,7 @@ pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::{OfflineError, OfflineMessages};
-pub use offline_datastore::{OfflineDatastore, OfflineDatastoreError, ToldUpkeep, WhenMissing};
+pub use offline_datastore::{OfflineDatastore, OfflineDatastoreError, OfflineUse, ToldUpkeep};
 pub use reload::ProjectLook;
 pub use upkeep::{
     FaultView, IMPORT_BYTES_MAX, IMPORT_LINES_MAX, Imported, Reindexed, ResourceStatistics,

@@ -74,6 +74,21 @@ impl Page {
         for channel in &status.channels {
             self.sample(name, &[("channel", &channel.name)], channel.health.connections);
         }
+        let name = "pipehat_source_up";
+        self.family(name, "gauge", "0 when a channel's source can't do its work, or has ended.");
+        for channel in &status.channels {
+            let is_up = !matches!(channel.health.state.as_str(), "down" | "stopped");
+            self.sample(name, &[("channel", &channel.name)], u8::from(is_up));
+        }
+        let name = "pipehat_messages_holding_lanes";
+        self.family(
+            name,
+            "gauge",
+            "Messages that failed, or wait for a lookup, and hold their lane.",
+        );
+        for channel in &status.channels {
+            self.sample(name, &[("channel", &channel.name)], channel.blocked.len());
+        }
         let name = "pipehat_channel_stalled";
         self.family(
             name,

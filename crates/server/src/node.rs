@@ -215,7 +215,7 @@ impl Node {
         if let Some(datastore) = datastore {
             let subscriptions = Arc::clone(&datastore.subscriptions);
             tasks.push(tokio::spawn(subscriptions.run(shared.stop.clone())));
-            tasks.push(tokio::spawn(datastore.follow_parameters(shared.stop.clone())));
+            tasks.push(tokio::spawn(datastore.follow(shared.stop.clone())));
         }
         let engine = Arc::clone(&shared.engine);
         tasks.push(tokio::spawn(async move { engine.keep_books().await }));

@@ -1,22 +1,27 @@
 //! The FHIR datastore of a data directory on which no Pipehat runs.
 //!
 //! It holds the journal's lock for as long as it is open, so that no Pipehat can start meanwhile, and is refused while
-//! one runs. Opening it brings its tables up to date and puts its SearchParameter resources in force, as a start does;
-//! the index is written anew only when that is asked for, or when SearchParameters are taken in.
+//! one runs. Its SearchParameter resources are in force, as in one that runs.
+//!
+//! Opened to read ([`OfflineUse::Read`]), nothing of the datastore is changed: neither are its tables brought up to
+//! date, which is refused as it is then, nor is the end of the journal mended that a kill left behind. What an export is
+//! told of in the audit is the one thing written. Opened to write, the tables are brought up to date, as a start does; the
+//! index is written anew only when that is asked for, or when SearchParameters are taken in.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pipehat_engine::project::{DatastoreSettings, Project, StorePlace};
-use pipehat_journal::{FileJournal, Journal as _};
+use pipehat_journal::{FileJournal, Journal as _, JournalLock};
 use pipehat_store::datastore::{DatastoreError, Progress};
 
-use crate::datastore::{OpenDatastoreError, open_audit, open_store};
+use crate::datastore::{OpenDatastoreError, Purpose, open_audit, open_store};
 use crate::fhir::SearchParameters;
 use crate::installation::{DataDirectory, InstallationError};
 use crate::node::{NodeError, datastore_keys, open_journal};
 use crate::upkeep::{
-    Imported, Reindexed, StatisticsView, Upkeep, UpkeepError, UpkeepProgress, VerifiedView,
+    AuditPlace, Imported, Reindexed, StatisticsView, Upkeep, UpkeepError, UpkeepProgress,
+    VerifiedView,
 };
 
 /// Why the datastore of a stopped Pipehat can't be opened.
@@ -51,13 +56,15 @@ pub enum OfflineDatastoreError {
     Parameters(#[from] DatastoreError),
 }
 
-/// Whether a datastore that is not there is made.
+/// What the datastore of a stopped Pipehat is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenMissing {
-    /// It is.
-    Make,
-    /// It is an error.
-    Refuse,
+pub enum OfflineUse {
+    /// To read: it must be there, and stays as it is.
+    Read,
+    /// To change it: it must be there.
+    Change,
+    /// To take resources in: one that is not there is made.
+    Fill,
 }
 
 /// Told as long work goes on.
@@ -66,7 +73,13 @@ pub type ToldUpkeep<'a> = &'a (dyn Fn(UpkeepProgress) + Send + Sync);
 /// The datastore of a Pipehat that does not run.
 pub struct OfflineDatastore {
     upkeep: Upkeep,
-    journal: FileJournal,
+    hold: Hold,
+}
+
+/// What keeps others away.
+enum Hold {
+    Journal(Box<FileJournal>),
+    Lock { _held: Option<JournalLock> },
 }
 
 impl OfflineDatastore {
@@ -77,27 +90,58 @@ impl OfflineDatastore {
     pub async fn open(
         project: &Project,
         data: &DataDirectory,
-        when_missing: WhenMissing,
+        purpose: OfflineUse,
     ) -> Result<Self, OfflineDatastoreError> {
         let settings =
             project.settings.datastore.as_ref().ok_or(OfflineDatastoreError::NoDatastore)?;
-        if when_missing == WhenMissing::Refuse && is_missing(settings, data) {
+        if purpose != OfflineUse::Fill && is_missing(settings, data) {
             return Err(OfflineDatastoreError::Missing { data: data.root().to_owned() });
         }
-        data.create()?;
+        if purpose != OfflineUse::Read {
+            data.create()?;
+        }
         let is_new = !data.has_journal() && !data.datastore().exists();
-        let key = if is_new { data.key()? } else { data.existing_key()? };
+        let key = match purpose {
+            OfflineUse::Read => data.existing_key()?,
+            _ if is_new => data.key()?,
+            _ => data.existing_key()?,
+        };
         // The lock comes first: a node that runs has the datastore open.
-        let (journal, _) = open_journal(project, data, Some(key.clone()))
-            .map_err(|error| OfflineDatastoreError::Journal(Box::new(error)))?;
+        let failed = |error| OfflineDatastoreError::Journal(Box::new(error));
+        let hold = match purpose {
+            OfflineUse::Read if data.journal().exists() => {
+                let directory = data.journal();
+                let held = JournalLock::take(&directory)
+                    .map_err(|source| failed(NodeError::Journal { directory, source }))?;
+                Hold::Lock { _held: Some(held) }
+            }
+            // Nobody ever started on this data: it has its resources in PostgreSQL.
+            OfflineUse::Read => Hold::Lock { _held: None },
+            OfflineUse::Change | OfflineUse::Fill => {
+                let (journal, _) =
+                    open_journal(project, data, Some(key.clone())).map_err(failed)?;
+                Hold::Journal(Box::new(journal))
+            }
+        };
         // No admin API runs that its token could open.
         let keys = datastore_keys(Some(&key), String::new())?;
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
-        let datastore = open_store(settings, data, keys.body, parameters.rules()).await?;
-        let audit = open_audit(data, keys.audit, keys.audit_chain).await?;
+        let rules = parameters.rules();
+        let (datastore, audit) = match purpose {
+            OfflineUse::Read => {
+                let store = open_store(settings, data, keys.body, rules, Purpose::Read).await?;
+                let (path, key, chain_key) = (data.audit(), keys.audit, keys.audit_chain);
+                (store, AuditPlace::File { path, key, chain_key })
+            }
+            OfflineUse::Change | OfflineUse::Fill => {
+                let store = open_store(settings, data, keys.body, rules, Purpose::Write).await?;
+                let audit = open_audit(data, keys.audit, keys.audit_chain).await?;
+                (store, AuditPlace::Open(audit))
+            }
+        };
         parameters.load(datastore.as_ref()).await?;
-        Ok(Self { upkeep: Upkeep::new(datastore, parameters, audit), journal })
+        Ok(Self { upkeep: Upkeep::new(datastore, parameters, audit), hold })
     }
 
     /// Says in the audit what is about to be done: `export`, `import`…
@@ -176,6 +220,8 @@ fn is_missing(settings: &DatastoreSettings, data: &DataDirectory) -> bool {
 
 impl Drop for OfflineDatastore {
     fn drop(&mut self) {
-        self.journal.close();
+        if let Hold::Journal(journal) = &self.hold {
+            journal.close();
+        }
     }
 }

@@ -6,19 +6,20 @@
 //! Guarantees: what is done stands in the audit before anything is shown or changed; of long work there is one at a
 //! time; what goes out or comes in at once has limits. Errors and faults name lines and resources, never a value.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::StatusCode;
-use pipehat_store::audit::{AuditError, AuditLog, AuditRecord};
+use pipehat_store::audit::{AuditError, AuditLog, AuditRecord, Verified as AuditVerified};
 use pipehat_store::datastore::{
-    Datastore, DatastoreError, Fault, Problem, Progress, Statistics, Told, TransferError, Verified,
-    import,
+    BodyKey, Datastore, DatastoreError, Fault, Problem, Progress, Statistics, Told, TransferError,
+    Verified, import,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use crate::access::ADMIN;
+use crate::access::{ADMIN, event_reference};
 use crate::api::ApiError;
 use crate::fhir::{SearchParameters, new_id, now};
 
@@ -35,9 +36,56 @@ pub const IMPORT_BYTES_MAX: usize = 68 * 1024 * 1024;
 pub(crate) struct Upkeep {
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
-    audit: Arc<AuditLog>,
+    audit: AuditPlace,
     /// One long work at a time.
     long: Mutex<()>,
+}
+
+/// Where the audit is.
+pub(crate) enum AuditPlace {
+    /// Open.
+    Open(Arc<AuditLog>),
+    /// In a file that is opened only to write into it, or to check it.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What seals it.
+        key: BodyKey,
+        /// What marks it.
+        chain_key: [u8; 32],
+    },
+}
+
+impl AuditPlace {
+    async fn open(&self) -> Result<Arc<AuditLog>, AuditError> {
+        match self {
+            Self::Open(log) => Ok(Arc::clone(log)),
+            Self::File { path, key, chain_key } => {
+                let (path, key, chain_key) = (path.clone(), key.clone(), *chain_key);
+                blocking(move || AuditLog::open(&path, key, chain_key)).await.map(Arc::new)
+            }
+        }
+    }
+
+    /// Checks the marks; changes nothing.
+    async fn verify(&self) -> Result<AuditVerified, AuditError> {
+        match self {
+            Self::Open(log) => log.verify().await,
+            Self::File { path, .. } if !path.exists() => Ok(AuditVerified::default()),
+            Self::File { path, key, chain_key } => {
+                let (path, key, chain_key) = (path.clone(), key.clone(), *chain_key);
+                blocking(move || AuditLog::verify_file(&path, key, chain_key)).await
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AuditError> + Send + 'static,
+) -> Result<T, AuditError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| AuditError::Database(Box::new(error)))?
 }
 
 /// Why something could not be done to a datastore.
@@ -52,6 +100,9 @@ pub enum UpkeepError {
     /// The audit.
     #[error("the audit can't be written, and without it nothing is shown or changed")]
     Audit(#[source] AuditError),
+    /// The audit, which can't be read.
+    #[error("the audit can't be read")]
+    AuditRead(#[source] AuditError),
     /// Something that takes long goes on.
     #[error("a reindexing or verification goes on already; wait for its end")]
     Busy,
@@ -127,6 +178,9 @@ pub struct VerifiedView {
     pub resources: u64,
     /// How many versions.
     pub versions: u64,
+    /// How many records of the audit.
+    #[serde(default)]
+    pub audit_records: u64,
     /// How much does not agree.
     pub faults: u64,
     /// The first of it.
@@ -139,7 +193,7 @@ pub struct FaultView {
     /// Which resource, as `Patient/7f3c`; none where no resource is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// What: `body`, `versions`, `identity`, `index` or `orphan`.
+    /// What: `body`, `versions`, `identity`, `index`, `orphan` or `audit`.
     pub fault: String,
     /// The same for people.
     pub text: String,
@@ -173,7 +227,7 @@ impl Upkeep {
     pub(crate) fn new(
         datastore: Arc<dyn Datastore>,
         parameters: Arc<SearchParameters>,
-        audit: Arc<AuditLog>,
+        audit: AuditPlace,
     ) -> Self {
         Self { datastore, parameters, audit, long: Mutex::new(()) }
     }
@@ -191,9 +245,11 @@ impl Upkeep {
             resource_id: None,
             status: StatusCode::OK.as_u16(),
             query: None,
+            used_once: None,
         };
-        self.audit.record(record).await.map_err(UpkeepError::Audit)?;
-        self.audit.flush().await.map_err(UpkeepError::Audit)
+        let log = self.audit.open().await.map_err(UpkeepError::Audit)?;
+        log.record(record).await.map_err(UpkeepError::Audit)?;
+        log.flush().await.map_err(UpkeepError::Audit)
     }
 
     /// Some resources behind a place that a call before gave; 0 at the beginning.
@@ -257,7 +313,20 @@ impl Upkeep {
     pub(crate) async fn verify(&self, told: Told<'_>) -> Result<VerifiedView, UpkeepError> {
         let _turn = self.long.try_lock().map_err(|_| UpkeepError::Busy)?;
         let verified = self.datastore.verify(told).await?;
-        Ok(verified_view(verified, self.datastore.is_indexed().await?))
+        let mut view = verified_view(verified, self.datastore.is_indexed().await?);
+        let audit = self.audit.verify().await.map_err(UpkeepError::AuditRead)?;
+        view.audit_records = audit.records;
+        if let Some(number) = audit.changed_from {
+            view.sound = false;
+            view.faults = view.faults.saturating_add(1);
+            view.found.push(FaultView {
+                resource: Some(event_reference(number)),
+                fault: "audit".to_owned(),
+                text: "records of the audit were changed, added or taken out from here on"
+                    .to_owned(),
+            });
+        }
+        Ok(view)
     }
 }
 
@@ -307,6 +376,7 @@ fn verified_view(verified: Verified, indexed: bool) -> VerifiedView {
         indexed,
         resources: verified.resources,
         versions: verified.versions,
+        audit_records: 0,
         faults: verified.problems_all,
         found: verified.problems.into_iter().map(FaultView::from).collect(),
     }

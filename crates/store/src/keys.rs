@@ -88,6 +88,13 @@ pub(crate) fn session_key(keys: &IndexKeys, salt: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// The key of the file that the index stands in.
+pub(crate) fn file_key(keys: &IndexKeys) -> pipehat_vault::Key {
+    let mut mac = keyed(&keys.seal);
+    mac.update(b"pipehat message index: file");
+    pipehat_vault::Key::new(mac.finalize().into_bytes().into())
+}
+
 fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
     <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length")
 }

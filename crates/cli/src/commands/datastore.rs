@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipehat_resource::definitions::resource_types;
-use pipehat_server::{FaultView, StatisticsView, WhenMissing};
+use pipehat_server::{FaultView, OfflineUse, StatisticsView};
 
 use self::import::Import;
 use super::project::DataArguments;
@@ -31,7 +31,8 @@ Examples:
   pipehat datastore reindex --type Observation
 
 They ask the Pipehat that runs on this data. When none does, they open the data themselves, by the
-project's `datastore:` and with the key, and no Pipehat can start until they are done.";
+project's `datastore:` and with the key, and no Pipehat can start until they are done. Stats, verify
+and export then change nothing of it; an export is told in the audit.";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -62,7 +63,7 @@ Examples:
   pipehat datastore verify --json | jq '.found[] | .resource'
 
 Every version is opened, compared with where it stands, and indexed again to see that it is found by
-the values it has and no others. Exits with 1 when something does not agree; the first 100 findings
+the values it has and no others. The audit is checked by its keyed hashes, too. Exits with 1 when something does not agree; the first 100 findings
 are shown. What only the index has wrong, `pipehat datastore reindex` mends.";
 
 /// Export, import, reindex, count and verify the resources of the FHIR datastore
@@ -86,7 +87,7 @@ enum Command {
     /// Count resources and versions by type
     #[command(after_help = STATS_EXAMPLES)]
     Stats(Stats),
-    /// Check that versions, resources and index agree
+    /// Check that versions, resources, index and audit agree
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
 }
@@ -163,18 +164,14 @@ impl Arguments {
 }
 
 impl Place {
-    fn open(
-        &self,
-        when_missing: WhenMissing,
-        terminal: &Terminal,
-    ) -> Result<ResourceStore, Failure> {
-        ResourceStore::open(&self.project, &self.data, when_missing, terminal)
+    fn open(&self, purpose: OfflineUse, terminal: &Terminal) -> Result<ResourceStore, Failure> {
+        ResourceStore::open(&self.project, &self.data, purpose, terminal)
     }
 }
 
 impl Export {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let store = self.place.open(WhenMissing::Refuse, terminal)?;
+        let store = self.place.open(OfflineUse::Read, terminal)?;
         let file = self.file.filter(|path| path != Path::new("-"));
         let counter = if file.is_some() { counter(terminal) } else { ProgressBar::hidden() };
         let mut count = 0u64;
@@ -230,7 +227,7 @@ impl Export {
 
 impl Reindex {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let store = self.place.open(WhenMissing::Refuse, terminal)?;
+        let store = self.place.open(OfflineUse::Change, terminal)?;
         let bar = progress_of(terminal, "resources");
         let done = store.reindex(&self.types, &bar);
         bar.finish_and_clear();
@@ -247,7 +244,7 @@ impl Reindex {
 
 impl Stats {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let statistics = self.place.open(WhenMissing::Refuse, terminal)?.statistics()?;
+        let statistics = self.place.open(OfflineUse::Read, terminal)?.statistics()?;
         if self.json {
             let text = serde_json::to_string_pretty(&statistics).map_err(Failure::could_not)?;
             terminal.write(|output| writeln!(output, "{text}"))?;
@@ -266,7 +263,7 @@ impl Stats {
 
 impl Verify {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let store = self.place.open(WhenMissing::Refuse, terminal)?;
+        let store = self.place.open(OfflineUse::Read, terminal)?;
         let bar = progress_of(terminal, "resources");
         let verified = store.verify(&bar);
         bar.finish_and_clear();
@@ -296,7 +293,8 @@ impl Verify {
                 (false, faults) => terminal.paint(Tone::Bad, format!("{faults} do not agree")),
             };
             let (all, versions) = (resources(verified.resources), verified.versions);
-            writeln!(output, "{all}, {versions} versions: {verdict}")
+            let records = verified.audit_records;
+            writeln!(output, "{all}, {versions} versions, {records} records of the audit: {verdict}")
         })?;
         Ok(exit)
     }

@@ -1,7 +1,9 @@
 //! The real binary, end to end: started, fed, starved, killed and started again.
 
+mod clients;
 mod crash;
 mod datastore;
+mod datastore_crash;
 mod destination_dies;
 mod disk_full;
 mod enhanced;
@@ -9,6 +11,7 @@ mod fhir;
 mod flood;
 mod harness;
 mod large;
+mod lookups;
 mod parked;
 mod profiles;
 mod queries;

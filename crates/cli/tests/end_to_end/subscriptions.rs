@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Project, eventually};
 
 /// An endpoint that answers everything with one status.
-struct Hook {
+pub(crate) struct Hook {
     address: String,
     status: Arc<AtomicU16>,
     /// The versions told, each with the status it was answered with.
@@ -18,7 +18,7 @@ struct Hook {
 }
 
 impl Hook {
-    fn start(status: u16) -> Self {
+    pub(crate) fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let status = Arc::new(AtomicU16::new(status));
@@ -62,11 +62,11 @@ impl Hook {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn taken(&self) -> Vec<String> {
+    pub(crate) fn taken(&self) -> Vec<String> {
         self.told().into_iter().filter(|(_, status)| *status == 200).map(|(what, _)| what).collect()
     }
 
-    fn subscription(&self) -> Value {
+    pub(crate) fn subscription(&self) -> Value {
         json!({ "resourceType": "Subscription", "id": "s", "status": "requested", "reason": "a test",
             "criteria": "Patient", "channel": { "type": "rest-hook",
                 "endpoint": format!("http://{}/hook", self.address), "payload": "application/fhir+json" } })

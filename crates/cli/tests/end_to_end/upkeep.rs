@@ -1,6 +1,8 @@
 //! `pipehat datastore`: what is taken out of one installation and into another, by the node that runs and without.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -213,4 +215,66 @@ fn one_that_runs_keeps_its_data_to_itself() {
     let said = String::from_utf8_lossy(&without.stderr).into_owned();
     assert!(said.contains("there is no FHIR datastore"), "{said}");
     assert!(node.stop().success());
+}
+
+/// All bytes of the data, by file: but of what SQLite keeps beside a database to share with others, and logs without content.
+fn bytes_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(bytes_of(&path));
+            continue;
+        }
+        let bytes = fs::read(&path).expect("a file can be read");
+        let name = path.to_string_lossy();
+        let is_shared = name.ends_with("-shm");
+        let is_empty_log = name.ends_with("-wal") && bytes.is_empty();
+        if !is_shared && !is_empty_log {
+            all.insert(path, bytes);
+        }
+    }
+    all
+}
+
+#[test]
+fn what_only_reads_changes_nothing() {
+    let project = Project::new();
+    project.write("pipehat.yaml", SETTINGS);
+    let node = project.up();
+    for number in 0..20 {
+        let patient = json!({ "resourceType": "Patient", "name": [{ "family": "Muster" }],
+            "multipleBirthInteger": number });
+        let (status, _) = node.api().call("POST", "/fhir/R4/Patient", Some(&patient));
+        assert_eq!(status, 201);
+    }
+    node.kill();
+    let looks = || {
+        let before = bytes_of(project.data());
+        let verified = asked(&project, &["verify", "--json"]);
+        assert_eq!((&verified["sound"], &verified["resources"]), (&json!(true), &json!(20)));
+        assert_eq!(asked(&project, &["stats", "--json"])["resources"], 20);
+        let after = bytes_of(project.data());
+        let changed: Vec<&PathBuf> =
+            before.keys().filter(|path| before.get(*path) != after.get(*path)).collect();
+        assert!(changed.is_empty() && before.len() == after.len(), "{changed:?}");
+        verified["audit_records"].as_u64().expect("a count")
+    };
+    // As the kill left it: what was answered stands in logs.
+    let records = looks();
+    let log = |name: &str| fs::metadata(project.data().join(name)).map_or(0, |log| log.len());
+    assert!(log("datastore.sqlite-wal") > 0 && records >= 20);
+    // An export is told in the audit, and changes nothing else.
+    let before = bytes_of(project.data());
+    check(&datastore(&project, &["export", "-"]), 0);
+    for (path, bytes) in bytes_of(project.data()) {
+        let is_audit = path.to_string_lossy().contains("audit.sqlite");
+        assert!(is_audit || before.get(&path) == Some(&bytes), "{}", path.display());
+    }
+    assert_eq!(looks(), records + 1);
+    // Stopped in good order, each database is whole in its one file.
+    let node = project.up();
+    assert!(node.stop().success());
+    assert_eq!((log("datastore.sqlite-wal"), log("audit.sqlite-wal")), (0, 0));
+    looks();
 }

@@ -2,7 +2,7 @@
 
 use pipehat_config::schema_mistakes;
 
-use crate::Descriptor;
+use crate::{Answer, Descriptor};
 
 /// Checks a descriptor by itself.
 pub(crate) fn check_descriptor(descriptor: &Descriptor) {
@@ -16,8 +16,12 @@ pub(crate) fn check_descriptor(descriptor: &Descriptor) {
     }
     if let Some(destination) = &descriptor.destination {
         assert_eq!(schema_mistakes(destination.schema), [] as [String; 0], "{name}");
-        check_answers(descriptor);
+        check_answers(destination.answers);
         check_interruptions(descriptor);
+    }
+    if let Some(lookup) = &descriptor.lookup {
+        assert_eq!(schema_mistakes(lookup.schema), [] as [String; 0], "{name}");
+        check_answers(lookup.answers);
     }
     for (index, code) in descriptor.codes.iter().enumerate() {
         let own = code.code.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
@@ -40,8 +44,7 @@ fn check_interruptions(descriptor: &Descriptor) {
 }
 
 /// Names are unique, and a class is not a riddle: it is itself an answer or the `4xx` of one.
-fn check_answers(descriptor: &Descriptor) {
-    let answers = descriptor.destination.as_ref().map(|one| one.answers).unwrap_or_default();
+fn check_answers(answers: &[Answer]) {
     for (index, answer) in answers.iter().enumerate() {
         assert!(!answer.name.is_empty() && !answer.doc.is_empty(), "{answer:?}");
         let twice = answers.iter().take(index).any(|other| other.name == answer.name);

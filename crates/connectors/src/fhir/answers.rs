@@ -4,16 +4,8 @@ use http::StatusCode;
 use pipehat_resource::json;
 
 use super::codes;
+use crate::http::statuses::{named, of_status, status};
 use crate::{Answer, OnRefusal};
-
-const fn status(
-    name: &'static str,
-    class: &'static str,
-    default: OnRefusal,
-    doc: &'static str,
-) -> Answer {
-    Answer { name, class: Some(class), default, doc }
-}
 
 /// Every refusal that `on:` can name. A status that has no line of its own is its class.
 pub(super) const ANSWERS: &[Answer] = &[
@@ -111,36 +103,18 @@ pub(super) const UNREPEATABLE: &[&str] = &[codes::MAY_DOUBLE.code];
 /// What a response says of a request that was not refused.
 pub(super) fn refusal(status: StatusCode, entries: Option<&[u8]>) -> Option<&'static Answer> {
     if !status.is_success() {
-        return Some(of_status(status));
+        return Some(of_status(ANSWERS, status));
     }
     let bundle = match entries.map(json::parse) {
         None => return None,
         Some(Ok(bundle)) if bundle.resource_type() == Some("Bundle") => bundle,
-        Some(_) => return Some(named("unreadable")),
+        Some(_) => return Some(named(ANSWERS, "unreadable")),
     };
     let is_refused = bundle.items("entry").iter().any(|entry| {
         let status = entry.get("response").and_then(|response| response.text("status"));
         !status.is_some_and(|status| status.starts_with('2') || status.starts_with("304"))
     });
-    is_refused.then(|| named("entry"))
-}
-
-fn of_status(status: StatusCode) -> &'static Answer {
-    let class = match status.as_u16() {
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => "other",
-    };
-    ANSWERS.iter().find(|answer| answer.name == status.as_str()).unwrap_or_else(|| named(class))
-}
-
-fn named(name: &'static str) -> &'static Answer {
-    const OTHER: &Answer = match ANSWERS.last() {
-        Some(other) => other,
-        None => panic!("there are answers"),
-    };
-    ANSWERS.iter().find(|answer| answer.name == name).unwrap_or(OTHER)
+    is_refused.then(|| named(ANSWERS, "entry"))
 }
 
 #[cfg(test)]

@@ -87,6 +87,31 @@ pub(super) const REFUSED: OperatorCode = OperatorCode {
              then resend. What is done of itself is decided by `on:`.",
 };
 
+pub(super) const SEARCH_REFUSED: OperatorCode = OperatorCode {
+    code: "fhir.search-refused",
+    cause: "The server answered a search of a `lookup` step with an error: the detail names its status.",
+    remedy: "Check the step's `search` and what the client may read there; release the message when it is mended. What is \
+             done of itself is decided by `on:`.",
+};
+
+pub(super) const SEARCH_FAILED: OperatorCode = OperatorCode {
+    code: "fhir.search-failed",
+    cause: "A search of a `lookup` step was asked, and no complete answer came. It changes nothing to ask again.",
+    remedy: "Nothing: it is asked again. If it goes on, look at the server, or raise `timeout`.",
+};
+
+pub(super) const ANSWER_UNREADABLE: OperatorCode = OperatorCode {
+    code: "fhir.answer-unreadable",
+    cause: "The server answered a search with success, and without the Bundle of what it found (type searchset).",
+    remedy: "Check `base`: it names the address of the FHIR API, version R4.",
+};
+
+pub(super) const ANSWER_TOO_LARGE: OperatorCode = OperatorCode {
+    code: "fhir.answer-too-large",
+    cause: "The answer to a search is larger than `reply_bytes_max`, or the resource in it larger than 1 MiB.",
+    remedy: "Raise `reply_bytes_max`, or ask for less: `_elements` in the search names the elements that are needed.",
+};
+
 pub(super) const ASKED_TO_WAIT: OperatorCode = OperatorCode {
     code: "fhir.asked-to-wait",
     cause: "The server said how long to wait before the next try (Retry-After), and that time is not over.",
@@ -97,6 +122,16 @@ pub(super) const FEED_FAILED: OperatorCode = OperatorCode {
     code: "fhir.feed-failed",
     cause: "The changes of the datastore can't be read, or it can't be noted how far a channel got.",
     remedy: "The detail says why; look at the disk and the database. It is tried again every second, and nothing is left out.",
+};
+
+pub(super) const FEED_AHEAD: OperatorCode = OperatorCode {
+    code: "fhir.feed-ahead",
+    cause: "The channel has got to a change that the datastore does not have: an older copy of the datastore was restored, \
+            and the data directory was not. Until the datastore has made as many changes again, the channel takes none of \
+            them: it would hold them for those it had.",
+    remedy: "Restore both to the same moment. Where that can't be done, give the channel another name (its file and \
+             `channel:`): it is a new one then and begins with the changes from now on, or with `start: beginning` with \
+             the first. Send by hand what changed since the copy was restored, if it is needed.",
 };
 
 pub(super) const FEED_REFUSED: OperatorCode = OperatorCode {
@@ -141,8 +176,13 @@ pub(super) const CODES: &[OperatorCode] = &[
     MAY_DOUBLE,
     REPLY_TOO_LARGE,
     REFUSED,
+    SEARCH_REFUSED,
+    SEARCH_FAILED,
+    ANSWER_UNREADABLE,
+    ANSWER_TOO_LARGE,
     ASKED_TO_WAIT,
     FEED_FAILED,
+    FEED_AHEAD,
     FEED_REFUSED,
     BUSY,
     PLAINTEXT,

@@ -1,7 +1,6 @@
 //! The FHIR destination: one request for each message.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
@@ -14,6 +13,7 @@ use super::answers::refusal;
 use super::codes;
 use super::peer::{Peer, Said};
 use super::request::{Mode, NotFit, prepare};
+use crate::http::asked_to_wait::AskedToWait;
 use crate::http::client::Reply;
 use crate::{Attempt, Destination, Health, Outbound, Parallel, Problem};
 
@@ -34,7 +34,8 @@ pub(super) struct FhirDestination {
 impl FhirDestination {
     /// A destination with these options. It connects when first used.
     pub(super) fn new(options: DestinationOptions, health: Arc<Health>) -> Self {
-        Self { sender: Arc::new(Sender { options, health, not_before: Mutex::new(None) }) }
+        let asked_to_wait = AskedToWait::default();
+        Self { sender: Arc::new(Sender { options, health, asked_to_wait }) }
     }
 }
 
@@ -57,16 +58,13 @@ impl Destination for FhirDestination {
 struct Sender {
     options: DestinationOptions,
     health: Arc<Health>,
-    /// The server asked to be left alone until then.
-    not_before: Mutex<Option<Instant>>,
+    asked_to_wait: AskedToWait,
 }
 
 impl Sender {
     async fn deliver(&self, outbound: Outbound) -> Attempt {
         let name = self.options.peer.name();
-        if let Some(wait) = self.still_to_wait() {
-            let seconds = wait.as_secs().saturating_add(1);
-            let detail = format!("{name} asked us to wait {seconds}s more");
+        if let Some(detail) = self.asked_to_wait.still(name) {
             return Attempt::NotSent { code: codes::ASKED_TO_WAIT.code, detail };
         }
         let (mode, prefer) = (&self.options.mode, self.options.prefer);
@@ -78,17 +76,19 @@ impl Sender {
             }
         };
         let _connected = self.health.connected();
-        let said = match self.options.peer.ask(&prepared, &outbound).await {
-            Ok(said) => said,
-            Err(attempt) => {
-                if let Attempt::NotSent { code, detail }
-                | Attempt::Interrupted { code, detail, .. } = &attempt
-                {
-                    self.health.down(Problem { code, detail: detail.clone() });
+        let said =
+            match self.options.peer.ask(&prepared, &outbound.channel, outbound.bytes.clone()).await
+            {
+                Ok(said) => said,
+                Err(attempt) => {
+                    if let Attempt::NotSent { code, detail }
+                    | Attempt::Interrupted { code, detail, .. } = &attempt
+                    {
+                        self.health.down(Problem { code, detail: detail.clone() });
+                    }
+                    return attempt;
                 }
-                return attempt;
-            }
-        };
+            };
         self.health.sent(outbound.bytes.len());
         self.judge(said, prepared.has_entries)
     }
@@ -116,27 +116,11 @@ impl Sender {
         let Some(answer) = refusal(said.status, entries.as_deref()) else {
             return Attempt::Delivered { reply };
         };
-        *self.lock() = said.wait.and_then(|wait| Instant::now().checked_add(wait));
+        self.asked_to_wait.told(said.wait);
         let code = codes::REFUSED.code;
         let detail = format!("{name} answered {}", answer.name);
         self.health.problem(Problem { code, detail });
         Attempt::Refused { code, answer, reply }
-    }
-
-    fn still_to_wait(&self) -> Option<Duration> {
-        let mut not_before = self.lock();
-        let wait = not_before.and_then(|until| until.checked_duration_since(Instant::now()));
-        match wait {
-            Some(wait) if !wait.is_zero() => Some(wait),
-            _ => {
-                *not_before = None;
-                None
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,8 @@
 //! from the payload and the settings alone ([`request`]: pure), so that a retry asks the same; the answer is judged by
 //! its status, and a batch by those of its entries ([`answers`]).
 //!
+//! A search for a step of a channel ([`lookup`]) changes nothing, and may be asked again whatever became of it.
+//!
 //! Conditional forms can be sent again without harm. A create without a condition can't: interrupted, it is set aside
 //! unless the configuration says otherwise.
 
@@ -12,7 +14,9 @@ mod codes;
 mod config;
 mod criteria;
 mod destination;
+mod lookup;
 mod peer;
+mod peer_settings;
 mod request;
 mod source;
 mod template;

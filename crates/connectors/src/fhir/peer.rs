@@ -1,5 +1,6 @@
 //! The server that is spoken to: the datastore of this Pipehat, or one behind HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,10 +12,10 @@ use reqwest::{Client, Url};
 use super::codes;
 use super::request::{Prepared, Repeat};
 use super::token::Tokens;
+use crate::Attempt;
 use crate::http::client::{Reply, cause, read};
 use crate::http::retry_after::retry_after;
 use crate::local_fhir::{FhirRequest, LocalFhir};
-use crate::{Attempt, Outbound};
 
 /// A FHIR server.
 pub(super) enum Peer {
@@ -61,11 +62,12 @@ impl Peer {
     pub(super) async fn ask(
         &self,
         prepared: &Prepared,
-        outbound: &Outbound,
+        channel: &Arc<str>,
+        body: Bytes,
     ) -> Result<Said, Attempt> {
         match self {
-            Self::Local(local) => ask_local(local, prepared, outbound).await,
-            Self::Remote(remote) => remote.ask(prepared, outbound.bytes.clone()).await,
+            Self::Local(local) => ask_local(local, prepared, channel, body).await,
+            Self::Remote(remote) => remote.ask(prepared, body).await,
         }
     }
 }
@@ -73,7 +75,8 @@ impl Peer {
 async fn ask_local(
     local: &LocalFhir,
     prepared: &Prepared,
-    outbound: &Outbound,
+    channel: &Arc<str>,
+    body: Bytes,
 ) -> Result<Said, Attempt> {
     let Some(datastore) = local.get() else {
         let detail = "the datastore of this Pipehat is not open".to_owned();
@@ -81,11 +84,11 @@ async fn ask_local(
     };
     let response = datastore
         .exchange(FhirRequest {
-            channel: outbound.channel.clone(),
+            channel: Arc::clone(channel),
             method: prepared.method.clone(),
             path: prepared.path.clone(),
             headers: prepared.headers.clone(),
-            body: outbound.bytes.clone(),
+            body,
         })
         .await;
     let wait = retry_after(&response.headers, Timestamp::now());

@@ -136,10 +136,14 @@ impl Follower<'_> {
     async fn run(&self) {
         let Some(mut position) = self.beginning().await else { return };
         let mut noted = position;
+        let mut is_ahead = false;
         loop {
-            if self.datastore.newest_change() <= position
-                && !self.is_changed(position, &mut noted).await
-            {
+            let newest = self.datastore.newest_change();
+            if newest < position && !is_ahead {
+                is_ahead = true;
+                self.ahead(position, newest);
+            }
+            if newest <= position && !self.is_changed(position, &mut noted).await {
                 return;
             }
             let changes = match self.datastore.changes(position, CHANGES_MAX).await {
@@ -305,6 +309,16 @@ impl Follower<'_> {
                 }
             }
         }
+    }
+
+    /// The datastore is older than what we know of it.
+    fn ahead(&self, position: u64, newest: u64) {
+        let code = codes::FEED_AHEAD.code;
+        let detail = format!(
+            "the channel has got to change {position}, and the datastore only to {newest}: an older copy was restored"
+        );
+        tracing::error!(channel = self.options.channel, code, detail, "fhir source takes nothing");
+        self.health.down(Problem { code, detail });
     }
 
     async fn note(&self, position: u64) -> bool {

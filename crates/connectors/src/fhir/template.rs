@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pipehat_resource::fhirpath::{Context, Expression, Item};
 use pipehat_resource::json::Value;
+use pipehat_resource::search::{query_text, query_value};
 
 /// The longest condition: servers take URLs of some thousand bytes.
 const CONDITION_BYTES_MAX: usize = 4 * 1024;
@@ -61,7 +62,7 @@ impl Condition {
                 return Err("there is a `}` without `{` before it".to_owned());
             }
             if !before.is_empty() {
-                parts.push(Part::Text(encoded(before, Escapes::Kept)));
+                parts.push(Part::Text(query_text(before)));
             }
             if before.len() == rest.len() {
                 break;
@@ -117,7 +118,7 @@ fn identifier(resource: &Value) -> Result<String, ConditionError> {
         (!system.is_empty() && !value.is_empty()).then_some((system, value))
     });
     let (system, value) = complete.ok_or(ConditionError::NoIdentifier)?;
-    Ok(format!("identifier={}%7C{}", escaped(system), escaped(value)))
+    Ok(format!("identifier={}%7C{}", query_value(system), query_value(value)))
 }
 
 fn value(
@@ -134,7 +135,7 @@ fn value(
     };
     match text(item) {
         Some(text) if text.is_empty() => Err(ConditionError::Nothing(name())),
-        Some(text) => Ok(escaped(&text)),
+        Some(text) => Ok(query_value(&text)),
         None => Err(ConditionError::NoText(name())),
     }
 }
@@ -156,54 +157,6 @@ fn text(item: &Item<'_>) -> Option<String> {
     }
 }
 
-/// A value with what separates values escaped (FHIR R4 §3.1.1.4.1), ready for a URL.
-fn escaped(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for character in value.chars() {
-        if matches!(character, '\\' | ',' | '|' | '$') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    encoded(&text, Escapes::Made)
-}
-
-/// Whether `%` begins an escape, and `&` and `=` separate.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Escapes {
-    Kept,
-    Made,
-}
-
-fn encoded(text: &str, escapes: Escapes) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        let separates = matches!(
-            byte,
-            b'%' | b'&'
-                | b'='
-                | b':'
-                | b'/'
-                | b'?'
-                | b','
-                | b'$'
-                | b'@'
-                | b'!'
-                | b'*'
-                | b'('
-                | b')'
-                | b';'
-        );
-        if plain || (escapes == Escapes::Kept && separates) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use pipehat_resource::json::parse;
@@ -221,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_filled_and_escaped() {
+    fn places_are_filled_and_query_value() {
         let check = |condition: &str, expected: &str| {
             assert_eq!(query(condition).as_deref(), Ok(expected), "{condition}");
         };

@@ -41,6 +41,7 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
         interruptions: &[],
         build: destination,
     }),
+    lookup: None,
     codes: codes::CODES,
 };
 

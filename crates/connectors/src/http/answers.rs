@@ -4,19 +4,11 @@ use http::StatusCode;
 use pipehat_message::AcknowledgmentCode;
 
 use super::codes;
+use super::statuses::{named, of_status, status};
 use crate::{Answer, OnRefusal};
 
 const fn acknowledgment(name: &'static str, default: OnRefusal, doc: &'static str) -> Answer {
     Answer { name, class: None, default, doc }
-}
-
-const fn status(
-    name: &'static str,
-    class: &'static str,
-    default: OnRefusal,
-    doc: &'static str,
-) -> Answer {
-    Answer { name, class: Some(class), default, doc }
 }
 
 /// Every refusal that `on:` can name. A status that has no line of its own is its class.
@@ -125,28 +117,10 @@ pub(super) fn judge(status: StatusCode, code: Option<AcknowledgmentCode>) -> Ver
         AcknowledgmentCode::Cr => Some("CR"),
     });
     match negative {
-        Some(name) => Verdict::Refused(named(name)),
+        Some(name) => Verdict::Refused(named(ANSWERS, name)),
         None if status.is_success() => Verdict::Taken,
-        None => Verdict::Refused(of_status(status)),
+        None => Verdict::Refused(of_status(ANSWERS, status)),
     }
-}
-
-fn of_status(status: StatusCode) -> &'static Answer {
-    let class = match status.as_u16() {
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => "other",
-    };
-    ANSWERS.iter().find(|answer| answer.name == status.as_str()).unwrap_or_else(|| named(class))
-}
-
-fn named(name: &'static str) -> &'static Answer {
-    const OTHER: &Answer = match ANSWERS.last() {
-        Some(other) => other,
-        None => panic!("there are answers"),
-    };
-    ANSWERS.iter().find(|answer| answer.name == name).unwrap_or(OTHER)
 }
 
 #[cfg(test)]

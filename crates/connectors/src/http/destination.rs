@@ -1,7 +1,7 @@
 //! The HTTP destination: one request for each message, over connections that are kept open.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderMap, Method, StatusCode};
@@ -10,6 +10,7 @@ use pipehat_message::Acknowledgment;
 use reqwest::{Client, Url};
 
 use super::answers::{Verdict, judge};
+use super::asked_to_wait::AskedToWait;
 use super::client::{self, ClientOptions, Reply, cause, read};
 use super::codes;
 use super::retry_after::retry_after;
@@ -53,7 +54,7 @@ impl HttpDestination {
     /// When no client can be made of the TLS settings.
     pub(super) fn new(options: DestinationOptions, health: Arc<Health>) -> reqwest::Result<Self> {
         let client = client::build(&options.client)?;
-        let sender = Sender { options, client, health, not_before: Mutex::new(None) };
+        let sender = Sender { options, client, health, asked_to_wait: AskedToWait::default() };
         Ok(Self { sender: Arc::new(sender) })
     }
 }
@@ -78,19 +79,13 @@ struct Sender {
     options: DestinationOptions,
     client: Client,
     health: Arc<Health>,
-    /// The partner asked to be left alone until then.
-    not_before: Mutex<Option<Instant>>,
+    asked_to_wait: AskedToWait,
 }
 
 impl Sender {
     async fn deliver(&self, outbound: Outbound) -> Attempt {
-        if let Some(wait) = self.still_to_wait() {
-            let (code, address) = (codes::ASKED_TO_WAIT.code, &self.options.address);
-            let seconds = wait.as_secs().saturating_add(1);
-            return Attempt::NotSent {
-                code,
-                detail: format!("{address} asked us to wait {seconds}s more"),
-            };
+        if let Some(detail) = self.asked_to_wait.still(&self.options.address) {
+            return Attempt::NotSent { code: codes::ASKED_TO_WAIT.code, detail };
         }
         let _connected = self.health.connected();
         let bytes = outbound.bytes.len();
@@ -151,7 +146,7 @@ impl Sender {
             }
             Verdict::Refused(answer) => {
                 self.health.up();
-                *self.lock() = wait.and_then(|wait| Instant::now().checked_add(wait));
+                self.asked_to_wait.told(wait);
                 let code = codes::REFUSED.code;
                 let detail = format!("{address} answered {}", answer.name);
                 self.health.problem(Problem { code, detail });
@@ -181,21 +176,5 @@ impl Sender {
         }
         self.health.down(Problem { code: code.code, detail: detail.clone() });
         (code.code, detail)
-    }
-
-    fn still_to_wait(&self) -> Option<Duration> {
-        let mut not_before = self.lock();
-        let wait = not_before.and_then(|until| until.checked_duration_since(Instant::now()));
-        match wait {
-            Some(wait) if !wait.is_zero() => Some(wait),
-            _ => {
-                *not_before = None;
-                None
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

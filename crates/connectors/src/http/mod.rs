@@ -7,6 +7,7 @@
 //! Nothing is taken without a token or a client certificate, except from this machine.
 
 mod answers;
+pub(crate) mod asked_to_wait;
 mod body;
 pub(crate) mod client;
 pub(crate) mod client_settings;
@@ -18,6 +19,7 @@ mod reply;
 pub(crate) mod request_headers;
 pub(crate) mod retry_after;
 mod source;
+pub(crate) mod statuses;
 #[cfg(test)]
 pub(crate) mod tests;
 mod token;

@@ -40,6 +40,7 @@ pub(crate) const CONNECTOR: Descriptor = Descriptor {
         interruptions: acknowledgment::INTERRUPTIONS,
         build: build_destination,
     }),
+    lookup: None,
     codes: codes::CODES,
 };
 

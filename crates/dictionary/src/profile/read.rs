@@ -1,27 +1,29 @@
 //! From a profile's file to a [`Profile`]: every mistake with its place.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use pipehat_config::{CodeDescription, Diagnostic, Diagnostics, Fields, Key, Node, nearest};
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Key, Node, nearest};
 use pipehat_message::SegmentName;
 
 use super::condition::{Condition, ConditionError, pattern};
 use super::constraint::{
-    Accepted, ElementConstraint, FIELDS_MAX, Length, MessageType, PARTS_MAX, Profile,
-    SegmentConstraint, Standing, UsageConstraint,
+    Accepted, ElementConstraint, FIELDS_MAX, MessageType, PARTS_MAX, Profile, SegmentConstraint,
+    Standing, UsageConstraint,
 };
-use super::format::Format;
 use super::group::{GroupConstraint, GroupWay};
 use super::place::Place;
 use super::rule::{Demand, Rule};
-use super::value_set::{CODES_MAX, ValueSet, ValueSource};
-use crate::element::{Cardinality, Usage};
-use crate::table::TableNumber;
+use crate::element::Usage;
 use crate::validation::{self, CONDITIONAL_RULES};
 use crate::version::Version;
 
+mod codes;
+mod element;
 mod evidence;
+mod usage;
+
+pub use codes::CODES;
+use usage::{cardinality_beside, usage, usage_constraint};
 
 /// The most places a profile speaks of; the standard's own segments have some five thousand.
 const PLACES_MAX: usize = 20_000;
@@ -56,80 +58,6 @@ impl CodeTables for NoCodeTables {
         Vec::new()
     }
 }
-
-/// The codes of mistakes in a profile's file.
-pub const CODES: &[CodeDescription] = &[
-    CodeDescription {
-        code: "profile.name",
-        cause: "A profile is not called what its file is called.",
-        remedy: "Rename the file, or the profile.",
-    },
-    CodeDescription {
-        code: "profile.version",
-        cause: "There is no such version of HL7 v2.",
-        remedy: "Write one of 2.1 to 2.9.1, as MSH-12 has it.",
-    },
-    CodeDescription {
-        code: "profile.message",
-        cause: "This is no message type.",
-        remedy: "Write the message code, alone or with its trigger event: `ORU` or `ORU^R01`.",
-    },
-    CodeDescription {
-        code: "profile.place",
-        cause: "A profile says something about a place that there is not, or that it can't speak of.",
-        remedy: "Write segments as `PID` and fields as `PID-3`, `PID-3.4` or `PID-3.4.1`.",
-    },
-    CodeDescription {
-        code: "profile.usage",
-        cause: "This is no usage.",
-        remedy: "Write R, RE, O, C, CE or X, or C(R/O) with a `when`.",
-    },
-    CodeDescription {
-        code: "profile.range",
-        cause: "This is no range of numbers.",
-        remedy: "Write `0..1`, `1..4`, `1..*` or one number.",
-    },
-    CodeDescription {
-        code: "profile.values",
-        cause: "A value set can't be read, or names a table that there is not.",
-        remedy: "List the codes, or name a table of HL7 or a file in the folder `tables`.",
-    },
-    CodeDescription {
-        code: "profile.type",
-        cause: "The version has no such data type.",
-        remedy: "Write a data type of the profile's version.",
-    },
-    CodeDescription {
-        code: "profile.format",
-        cause: "A format or a pattern can't be read.",
-        remedy: "Write a format as `YYYYMMDDHHMM[SS][+ZZZZ]`, and a pattern as a regular expression.",
-    },
-    CodeDescription {
-        code: "profile.condition",
-        cause: "A condition can't be read.",
-        remedy: "Write it as in a channel's `when`, without functions.",
-    },
-    CodeDescription {
-        code: "profile.rule",
-        cause: "A rule asks for nothing, or for several things at once.",
-        remedy: "Give it one of `require`, `forbid` and `then`.",
-    },
-    CodeDescription {
-        code: "profile.accept",
-        cause: "A profile takes a departure from a rule that there is not.",
-        remedy: "Write the rule's name as a finding shows it, such as `code-not-suggested`.",
-    },
-    CodeDescription {
-        code: "profile.too-many",
-        cause: "A profile says more than it may.",
-        remedy: "Divide it among several profiles, one for each kind of message.",
-    },
-    CodeDescription {
-        code: "profile.evidence",
-        cause: "The evidence of a profile can't be read.",
-        remedy: "Learn the profile anew, or remove the whole `evidence`.",
-    },
-];
 
 impl Profile {
     /// Reads a profile's tree. `stem` is the file's name without `.yaml`, which is the profile's name.
@@ -438,202 +366,6 @@ impl Reader<'_> {
         known
     }
 
-    fn element(
-        &self,
-        node: &Node,
-        place: Place,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<ElementConstraint> {
-        if node.as_scalar().is_some() {
-            let usage = Some(UsageConstraint::of(usage(node, diagnostics)?.0));
-            return Some(ElementConstraint { usage, ..ElementConstraint::default() });
-        }
-        let mut fields = Fields::of(node, "field", diagnostics)?;
-        fields.misplaced("repeats", "write `cardinality: 0..4`");
-        fields.misplaced("table", "write `values: { table: 0001 }`");
-        fields.misplaced("required", "write `usage: R`");
-        fields.misplaced("max_length", "write `length: 1..20`");
-        let name = fields.optional("name", boxed_text);
-        let data_type =
-            fields.optional("type", |node, diagnostics| self.data_type(node, diagnostics));
-        let usage = usage_constraint(&mut fields);
-        let cardinality_node = fields.map().get("cardinality");
-        let cardinality = cardinality_beside(usage.as_ref(), &mut fields);
-        if let Some(node) = cardinality_node.filter(|_| place.component != 0) {
-            fields.diagnostics().push(
-                Diagnostic::error(
-                    "profile.place",
-                    &node.span,
-                    "only segments and fields have a cardinality",
-                )
-                .with_help("write `usage: R` for a part that has to be there"),
-            );
-        }
-        let length = fields.optional("length", length);
-        let values = fields.optional("values", |node, diagnostics| self.values(node, diagnostics));
-        let constant = fields.optional("constant", |node, diagnostics| {
-            let text = node.text_not_empty(diagnostics)?;
-            // A constant with parts is compared as a whole, a code without them.
-            let is_other =
-                |values: &ValueSet| !text.contains(['^', '&']) && !values.contains(text.as_bytes());
-            if values.as_ref().is_some_and(is_other) {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "profile.values",
-                        &node.span,
-                        "this is none of the `values` beside it, so that no value would do",
-                    )
-                    .with_help("remove one of `constant` and `values`, or list the constant there"),
-                );
-                return None;
-            }
-            Some(Box::<str>::from(text))
-        });
-        let format = fields.optional("format", |node, diagnostics| {
-            let read = Format::parse(node.text_not_empty(diagnostics)?);
-            read.map_err(|help| {
-                diagnostics.push(
-                    Diagnostic::error("profile.format", &node.span, "this format can't be read")
-                        .with_help(help),
-                );
-            })
-            .ok()
-        });
-        let pattern = fields.optional("pattern", |node, diagnostics| {
-            let read = pattern(node.text_not_empty(diagnostics)?);
-            read.map_err(|message| {
-                diagnostics.push(Diagnostic::error("profile.format", &node.span, message));
-            })
-            .ok()
-        });
-        fields.finish().then(|| ElementConstraint {
-            name,
-            data_type,
-            usage,
-            cardinality,
-            length,
-            values: values.map(Arc::new),
-            constant,
-            format,
-            pattern,
-            parts: Vec::new(),
-        })
-    }
-
-    fn data_type(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
-        let text = node.text_not_empty(diagnostics)?;
-        let versions = self.versions();
-        if versions.iter().any(|version| version.data_type(text).is_some()) {
-            return Some(text.into());
-        }
-        let of = |version: &Version| version.data_types().map(|data_type| data_type.name());
-        let names: BTreeSet<&str> = versions.iter().flat_map(of).collect();
-        diagnostics.push(
-            Diagnostic::error(
-                "profile.type",
-                &node.span,
-                format!("{} data type of this name", self.nobody()),
-            )
-            .with_nearest(nearest(text, names.iter().copied())),
-        );
-        None
-    }
-
-    fn values(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<ValueSet> {
-        if node.as_list().is_some() {
-            let codes = node.list_of(diagnostics, code)?;
-            if codes.is_empty() {
-                diagnostics.push(
-                    Diagnostic::error("profile.values", &node.span, "this list is empty")
-                        .with_help(
-                            "list the codes, or remove the line; `usage: X` forbids the field",
-                        ),
-                );
-                return None;
-            }
-            return Some(ValueSet::listed(codes));
-        }
-        if node.as_map().is_none() {
-            node.one_of(&["any"], diagnostics)?;
-            return Some(ValueSet::any());
-        }
-        let mut fields = Fields::of(node, "values", diagnostics)?;
-        let list = |node: &Node, diagnostics: &mut Diagnostics| node.list_of(diagnostics, code);
-        let values = match fields.exactly_one(&["table", "codes"])? {
-            ("table", node) => {
-                let with = fields.optional("with", list).unwrap_or_default();
-                let without = fields.optional("without", list).unwrap_or_default();
-                let table = self.table(node, fields.diagnostics());
-                table.map(|table| {
-                    let codes = |codes: Vec<Box<str>>| codes.into_iter().collect();
-                    ValueSet::standard(table, codes(with), codes(without))
-                })
-            }
-            (_, node) => self.code_table(node, fields.diagnostics()),
-        };
-        let allows_none = |values: &&ValueSet| {
-            let mut codes = values.table().into_iter().flat_map(|table| table.codes());
-            values.with().is_empty()
-                && codes
-                    .all(|code| code.code() == NO_CODE || values.without().contains(code.code()))
-        };
-        if let Some(values) = values.as_ref().filter(allows_none)
-            && let ValueSource::Standard(number) = values.source()
-        {
-            fields.diagnostics().push(
-                Diagnostic::error(
-                    "profile.values",
-                    &node.span,
-                    format!("table {number} lists no codes, so that no value would do"),
-                )
-                .with_help(format!(
-                    "give the codes beside it, as in `{{ table: {number}, with: [N1, N2] }}`, or list them: `values: [N1, N2]`"
-                )),
-            );
-        }
-        fields.finish().then_some(values?)
-    }
-
-    fn table(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<crate::table::Table> {
-        let text = node.text_not_empty(diagnostics)?;
-        let number = TableNumber::parse(text).filter(|number| number.get() != NO_TABLE);
-        let table = number.and_then(|number| {
-            self.versions().iter().rev().find_map(|version| version.table(number))
-        });
-        if table.is_none() {
-            let message = match self.is_version_known {
-                true => format!("version {} has no such table", self.profile.version),
-                false => "no version of HL7 v2 has such a table".to_owned(),
-            };
-            diagnostics.push(
-                Diagnostic::error("profile.values", &node.span, message)
-                    .with_help("write the number of an HL7 table, as in `table: 0001`; for a code table of this project write `codes: NAME`"),
-            );
-        }
-        table
-    }
-
-    fn code_table(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<ValueSet> {
-        let name = node.text_not_empty(diagnostics)?;
-        let Some(codes) = self.tables.codes(name) else {
-            let names = self.tables.names();
-            diagnostics.push(
-                Diagnostic::error("profile.values", &node.span, "there is no such code table")
-                    .with_nearest(nearest(name, names.iter().map(String::as_str)))
-                    .with_help(format!(
-                        "add the file `tables/{name}.csv`, with the codes in its first column"
-                    )),
-            );
-            return None;
-        };
-        if codes.len() > CODES_MAX {
-            let message = format!("a value set has at most {CODES_MAX} codes");
-            diagnostics.push(Diagnostic::error("profile.values", &node.span, message));
-            return None;
-        }
-        Some(ValueSet::code_table(name, codes))
-    }
-
     fn rules(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
         let Some(nodes) = node.list(diagnostics) else { return };
         if nodes.len() > RULES_MAX {
@@ -791,76 +523,8 @@ fn place(key: &Key, diagnostics: &mut Diagnostics) -> Option<(Option<GroupWay>, 
         .ok()
 }
 
-fn code(node: &Node, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
-    node.text_not_empty(diagnostics).map(Box::from)
-}
-
 fn boxed_text(node: &Node, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
     node.text(diagnostics).map(Box::from)
-}
-
-/// `usage` with the `when` beside it.
-fn usage_constraint(fields: &mut Fields<'_, '_>) -> Option<UsageConstraint> {
-    let when_node = fields.take("when");
-    let when = when_node.and_then(|node| condition(node, fields.diagnostics()));
-    let usage_node = fields.map().get("usage");
-    let read = fields.optional("usage", usage);
-    if let Some(node) = when_node.filter(|_| usage_node.is_none()) {
-        fields.diagnostics().push(
-            Diagnostic::error(
-                "profile.usage",
-                &node.span,
-                "there is no usage that this could decide",
-            )
-            .with_help("add `usage: C(R/O)`: required when it holds, optional when not"),
-        );
-    }
-    let (usage, otherwise) = read?;
-    let depends = otherwise != usage;
-    if let Some(node) = usage_node.filter(|_| depends != when_node.is_some()) {
-        let (message, help) = if depends {
-            ("a conditional usage needs its condition", "add `when: …`, or write R, RE, O or X")
-        } else {
-            (
-                "this usage does not depend on a condition",
-                "write `C(R/O)`: R when it holds, O when not",
-            )
-        };
-        fields
-            .diagnostics()
-            .push(Diagnostic::error("profile.usage", &node.span, message).with_help(help));
-        return None;
-    }
-    Some(UsageConstraint { usage, otherwise, when })
-}
-
-/// `R`, or `C(R/O)`. `C` alone is `C(R/X)` and `CE` is `C(RE/X)` (HL7 v2.5.1 §2.12.6.6).
-fn usage(node: &Node, diagnostics: &mut Diagnostics) -> Option<(Usage, Usage)> {
-    let text = node.text_not_empty(diagnostics)?;
-    let found = match text {
-        "C" => Some((Usage::Required, Usage::NotSupported)),
-        "CE" => Some((Usage::RequiredOrEmpty, Usage::NotSupported)),
-        "B" | "W" => None,
-        text => match text.strip_prefix("C(").and_then(|rest| rest.strip_suffix(')')) {
-            Some(inner) => inner.split_once('/').and_then(|(when, otherwise)| {
-                let read = |code: &str| {
-                    Usage::from_code(code)
-                        .filter(|usage| matches!(usage.code(), "R" | "RE" | "O" | "X"))
-                };
-                Some((read(when)?, read(otherwise)?)).filter(|(when, otherwise)| when != otherwise)
-            }),
-            None => Usage::from_code(text).map(|usage| (usage, usage)),
-        },
-    };
-    if found.is_none() {
-        let near = nearest(text, ["R", "RE", "O", "C", "CE", "X"]);
-        diagnostics.push(
-            Diagnostic::error("profile.usage", &node.span, "this is no usage")
-                .with_nearest(near)
-                .with_help("the usages are R (required), RE (required or empty), O (optional), X (not supported), and C(R/O) with a `when`"),
-        );
-    }
-    found
 }
 
 fn condition(node: &Node, diagnostics: &mut Diagnostics) -> Option<Condition> {
@@ -878,64 +542,4 @@ fn condition(node: &Node, diagnostics: &mut Diagnostics) -> Option<Condition> {
         None => error,
     });
     None
-}
-
-/// `0..1`, `1..*`, or one number for both ends.
-fn range(node: &Node, most: u32, diagnostics: &mut Diagnostics) -> Option<(u32, Option<u32>)> {
-    let text = node.text_not_empty(diagnostics)?;
-    let number = |text: &str| {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<u32>().ok().filter(|&number| digits && number <= most)
-    };
-    let found = match text.split_once("..") {
-        Some((least, "*")) => number(least).map(|least| (least, None)),
-        Some((least, most)) => number(least).zip(number(most).map(Some)),
-        None => number(text).map(|number| (number, Some(number))),
-    };
-    let found = found.filter(|(least, most)| most.is_none_or(|most| *least <= most));
-    if found.is_none() {
-        diagnostics.push(
-            Diagnostic::error("profile.range", &node.span, "this is no range")
-                .with_help("write the least and the most, as in `0..1`, `1..4` or `1..*`, or one number for exactly that"),
-        );
-    }
-    found
-}
-
-fn cardinality(node: &Node, diagnostics: &mut Diagnostics) -> Option<Cardinality> {
-    let (least, most) = range(node, u32::from(u16::MAX) - 1, diagnostics)?;
-    let number = |number: u32| u16::try_from(number).ok();
-    Some(Cardinality { least: number(least)?, most: most.and_then(number) })
-}
-
-/// `cardinality`, which must not say otherwise than the usage beside it (HL7 v2.5.1 §2.12.6.5: R has a least of one, X of
-/// none).
-fn cardinality_beside(
-    usage: Option<&UsageConstraint>,
-    fields: &mut Fields<'_, '_>,
-) -> Option<Cardinality> {
-    let usage = usage.filter(|usage| usage.when.is_none()).map(|usage| usage.usage);
-    fields.optional("cardinality", |node, diagnostics| {
-        let read = cardinality(node, diagnostics)?;
-        let (message, help) = match usage {
-            Some(Usage::Required) if read.least == 0 => {
-                let most = read.most.filter(|most| *most > 0);
-                let most = most.map_or("*".to_owned(), |most| most.to_string());
-                let help = format!("write `1..{most}`, or `usage: RE` for what may be missing");
-                ("what is required is there at least once", help)
-            }
-            Some(Usage::NotSupported) if read.least > 0 => {
-                let help = "remove the cardinality, or the usage X";
-                ("what is not supported is never there", help.to_owned())
-            }
-            _ => return Some(read),
-        };
-        diagnostics.push(Diagnostic::error("profile.range", &node.span, message).with_help(help));
-        None
-    })
-}
-
-fn length(node: &Node, diagnostics: &mut Diagnostics) -> Option<Length> {
-    let (least, most) = range(node, u32::MAX - 1, diagnostics)?;
-    Some(Length { least, most })
 }

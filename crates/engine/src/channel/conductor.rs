@@ -12,14 +12,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use pipehat_connectors::Attempt;
+use pipehat_connectors::{Attempt, LookupAttempt};
 use pipehat_journal::{AppendError, Failures, Position};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
+use super::asking::Asking;
 use super::decide::Standing;
 use super::intake::{Incoming, ReceivedFacts};
 use super::load::Loaded;
 use super::outbox::{LoadRequest, NOTHING_DUE};
+use super::path::Ran;
 use super::post::{self, Post};
 use super::reply::Answer;
 use super::status::ChannelStatus;
@@ -55,7 +58,9 @@ pub(crate) enum Input {
     /// The outcome of processing could not be kept.
     NotProcessed { work: Work, error: AppendError },
     /// A message processed aside is through.
-    ProcessedAside { work: Work, record: Box<Processed> },
+    ProcessedAside { work: Work, ran: Ran, failures: u32 },
+    /// A try to get an answer for a message, the channel's so many'th, ended.
+    LookedUp { message: MessageId, number: u64, attempt: LookupAttempt },
     /// A try of a delivery ended.
     Tried { destination: DestinationName, key: DeliveryKey, attempt: Attempt },
     /// The end of a delivery, the channel's so many'th, is durable or could not be kept.
@@ -136,7 +141,7 @@ pub(crate) struct Work {
     pub(crate) lanes: Vec<u64>,
 }
 
-/// A message whose failure holds its lanes.
+/// A message whose failure, or whose question, holds its lanes.
 #[derive(Debug)]
 pub(super) struct Blocked {
     pub(super) work: Work,
@@ -145,6 +150,8 @@ pub(super) struct Blocked {
     pub(super) why: String,
     pub(super) retry_at: Option<Instant>,
     pub(super) failures: u32,
+    /// What it waits for, where that is an answer.
+    pub(super) asking: Option<Asking>,
 }
 
 /// How others reach a channel.
@@ -167,6 +174,10 @@ pub(crate) struct Conductor {
     /// Messages processed aside, which hold their lanes meanwhile.
     pub(super) aside: HashMap<MessageId, Ticket>,
     pub(super) blocked: BTreeMap<MessageId, Blocked>,
+    /// Questions under way. Those that are when the channel ends are given up, and asked again by the next start.
+    pub(super) asking: JoinSet<()>,
+    /// How many there have been.
+    pub(super) questions: u64,
     /// Messages a decision about which is on its way to the disk: another must wait for it, or
     /// it would be made against books that do not know of the first.
     pub(super) deciding: HashSet<MessageId>,
@@ -225,6 +236,8 @@ impl Conductor {
             processing: Lanes::new(),
             aside: HashMap::new(),
             blocked: BTreeMap::new(),
+            asking: JoinSet::new(),
+            questions: 0,
             answers: HashMap::new(),
             answers_due: BTreeMap::new(),
             known_failures,
@@ -303,7 +316,12 @@ impl Conductor {
                 self.processed(position, *record, &bytes);
             }
             Input::NotProcessed { work, error } => self.not_processed(work, &error),
-            Input::ProcessedAside { work, record } => self.processed_aside(work, *record),
+            Input::ProcessedAside { work, ran, failures } => {
+                self.processed_aside(work, ran, failures);
+            }
+            Input::LookedUp { message, number, attempt } => {
+                self.looked_up(message, number, attempt);
+            }
             Input::Tried { destination, key, attempt } => self.tried(&destination, key, attempt),
             Input::Settled { end, record, result } => self.settled(end, *record, result),
             Input::Loaded { destination, request, result } => {
@@ -316,6 +334,7 @@ impl Conductor {
             Input::NotDecided { message, answer } => self.not_decided(message, answer),
             Input::Apply { spec, answer } => {
                 self.apply(spec);
+                self.ask_anew();
                 let _ = answer.send(());
             }
             Input::Standing { message, answer } => {
@@ -327,7 +346,10 @@ impl Conductor {
             Input::Books { answer } => {
                 let _ = answer.send((self.applied, self.ledger.clone()));
             }
-            Input::Knock => self.posts.values_mut().for_each(|post| post.outbox.knock()),
+            Input::Knock => {
+                self.posts.values_mut().for_each(|post| post.outbox.knock());
+                self.knock_at_lookups();
+            }
             Input::Stop { grace } => self.stopping = Some(Instant::now() + grace),
         }
     }

@@ -1,6 +1,7 @@
 //! One running channel: its task, its intake, its destinations.
 
 mod answer;
+mod asking;
 mod conductor;
 mod decide;
 mod intake;

@@ -20,7 +20,7 @@ use super::outbox::{Delivery, LoadRequest, Verdict};
 use super::post::Connection;
 use super::reply::{self, Answer};
 use crate::duplicates::{self, DuplicateWindow};
-use crate::effects::{Effects, Recording};
+use crate::effects::{Effect, Effects, LookupAnswer, LookupRequest, Recording};
 use crate::lanes::Ticket;
 use crate::ledger::{DeliveryKey, Queue};
 use crate::names::{DestinationName, MessageId};
@@ -91,49 +91,50 @@ impl Conductor {
     pub(super) fn process(&mut self, ticket: Ticket, work: Work) {
         let mut next = vec![(ticket, work)];
         while let Some((ticket, work)) = next.pop() {
-            if work.incoming.bytes.len() > INLINE_BYTES_MAX {
-                self.process_aside(ticket, work);
-                continue;
-            }
-            let record = run_program(&self.spec, &self.services, &work);
-            self.processed_now(ticket, work, record, &mut next);
+            self.run_steps(ticket, work, Vec::new(), 0, &mut next);
         }
     }
 
+    /// Runs the program on a message, with what it was answered before, and how often it failed before.
+    pub(super) fn run_steps(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        known: Vec<Effect>,
+        failures: u32,
+        next: &mut Vec<(Ticket, Work)>,
+    ) {
+        if work.incoming.bytes.len() > INLINE_BYTES_MAX {
+            self.process_aside(ticket, work, known, failures);
+            return;
+        }
+        let ran = run_program(&self.spec, &self.services, &work, known);
+        self.ran(ticket, work, ran, failures, next);
+    }
+
     /// A large message is processed on a thread of its own; its lanes wait.
-    fn process_aside(&mut self, ticket: Ticket, work: Work) {
+    fn process_aside(&mut self, ticket: Ticket, work: Work, known: Vec<Effect>, failures: u32) {
         let (spec, services) = (Arc::clone(&self.spec), self.services.clone());
         let sender = self.sender.clone();
         self.aside.insert(work.message, ticket);
         tokio::task::spawn_blocking(move || {
-            let record = Box::new(run_program(&spec, &services, &work));
+            let ran = run_program(&spec, &services, &work, known);
             // A conductor that has stopped processes the message again at the next start.
-            let _ = sender.send(Input::ProcessedAside { work, record });
+            let _ = sender.send(Input::ProcessedAside { work, ran, failures });
         });
     }
 
-    pub(super) fn processed_aside(&mut self, work: Work, record: Processed) {
+    pub(super) fn processed_aside(&mut self, work: Work, ran: Ran, failures: u32) {
         let Some(ticket) = self.aside.remove(&work.message) else { return };
         let mut next = Vec::new();
-        self.processed_now(ticket, work, record, &mut next);
+        self.ran(ticket, work, ran, failures, &mut next);
         for (ticket, work) in next.into_iter().rev() {
             self.process(ticket, work);
         }
     }
 
     /// Hands the outcome to the journal and lets the next of the lanes begin. Their outcomes
-    /// follow in the journal, for appends are kept in order.
-    pub(super) fn processed_now(
-        &mut self,
-        ticket: Ticket,
-        work: Work,
-        record: Processed,
-        next: &mut Vec<(Ticket, Work)>,
-    ) {
-        self.processed_again(ticket, work, record, 0, next);
-    }
-
-    /// As [`processed_now`](Self::processed_now), of a message that failed so often before.
+    /// follow in the journal, for appends are kept in order. The message failed so often before.
     pub(super) fn processed_again(
         &mut self,
         ticket: Ticket,
@@ -152,7 +153,8 @@ impl Conductor {
         };
         if let (Some(ended), OnFailure::Stop | OnFailure::Retry) = (failure, self.spec.on_failure) {
             let (code, why) = (ended.code.clone(), ended.detail.clone());
-            self.block(Blocked { work, ticket, code, why, retry_at: None, failures });
+            let (retry_at, asking) = (None, None);
+            self.block(Blocked { work, ticket, code, why, retry_at, failures, asking });
             return;
         }
         self.end_work(ticket, work, record, next);
@@ -558,17 +560,29 @@ fn numbered(connection: &Connection, queue: Option<&Queue>) -> Option<u64> {
     connection.destination.is_numbered().then(|| last.saturating_add(1))
 }
 
-/// Runs the channel's program on one message. Deterministic given bytes, revision and effects.
-pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) -> Processed {
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// The message is through the steps.
+    Through(Box<Processed>),
+    /// It is run again, with these effects and the answer to this.
+    Waits { lookup: LookupRequest, effects: Vec<Effect> },
+}
+
+/// Runs the channel's program on one message. Deterministic given bytes, revision and effects; those that are known
+/// are not asked for again.
+fn run_program(spec: &ChannelSpec, services: &Services, work: &Work, known: Vec<Effect>) -> Ran {
     let processed_at = now();
     let incoming = &work.incoming;
+    let through =
+        |outcome| Ran::Through(Box::new(without_steps(spec, work, processed_at, outcome)));
     if incoming.is_control() {
-        return without_steps(spec, work, processed_at, link_control());
+        return through(link_control());
     }
     if incoming.acknowledges.is_some() {
-        return without_steps(spec, work, processed_at, application_acknowledgment(spec));
+        return through(application_acknowledgment(spec));
     }
-    let mut effects = Recording::new(LiveEffects { services });
+    let mut effects = Recording::after(known, LiveEffects { services });
     let input = ProgramInput { bytes: &incoming.bytes, peer: &incoming.peer, channel: &spec.name };
     let verdict = catch_unwind(AssertUnwindSafe(|| spec.program.run(&input, &mut effects)));
     let mut findings = Vec::new();
@@ -591,6 +605,9 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
         Err(_) => {
             let detail = "a defect of Pipehat: the steps ended in a panic".to_owned();
             ended(Disposition::Parked, "program.failed", detail)
+        }
+        Ok(program::Verdict::Waits { lookup }) => {
+            return Ran::Waits { lookup, effects: effects.into_effects() };
         }
         Ok(program::Verdict::Filtered { by }) => {
             ended(Disposition::Filtered, "program.filtered", by.to_string())
@@ -621,7 +638,7 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
             routed(spec, &incoming.bytes, outputs)
         }
     };
-    Processed {
+    Ran::Through(Box::new(Processed {
         channel: Arc::clone(&spec.name),
         message: work.message,
         at: processed_at,
@@ -632,7 +649,7 @@ pub(super) fn run_program(spec: &ChannelSpec, services: &Services, work: &Work) 
         findings,
         outcome,
         reply,
-    }
+    }))
 }
 
 /// A message that goes through no steps.
@@ -719,5 +736,10 @@ impl Effects for LiveEffects<'_> {
 
     fn control_id(&mut self) -> String {
         self.services.ids.fresh(now())
+    }
+
+    /// The conductor asks, and runs the program again.
+    fn lookup(&mut self, _: &LookupRequest) -> Option<LookupAnswer> {
+        None
     }
 }

@@ -9,6 +9,7 @@ use pipehat_connectors::{Attempt, Destination, Health, OnRefusal, Outbound, Para
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use super::asking::Asking;
 use super::conductor::Conductor;
 use super::outbox::{Outbox, Policy};
 use super::status::{ChannelStatus, DestinationStatus};
@@ -159,6 +160,8 @@ impl Conductor {
             blocked: self
                 .blocked
                 .iter()
+                // A question that was not answered yet, for it has just been asked, is nothing to look at.
+                .filter(|(_, blocked)| blocked.asking.as_ref().is_none_or(Asking::has_failed))
                 .map(|(message, blocked)| (*message, format!("{}: {}", blocked.code, blocked.why)))
                 .collect(),
             anomalies: self.ledger.anomalies,

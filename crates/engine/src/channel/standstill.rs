@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 
 use super::conductor::{Blocked, Conductor, DecideError, STALL, Work};
 use super::intake::now;
-use super::path::run_program;
 use crate::names::MessageId;
 use crate::project::OnFailure;
 use crate::record::{Decided, Decision, Disposition, Ended, Processed, ProcessedOutcome};
@@ -102,19 +101,17 @@ impl Conductor {
             .map(|(message, _)| *message)
             .collect();
         for message in messages {
-            if let Some(blocked) = self.blocked.remove(&message) {
-                self.try_blocked(blocked);
+            match self.blocked.remove(&message) {
+                Some(blocked) if blocked.asking.is_some() => self.ask_once(blocked),
+                Some(blocked) => self.try_blocked(blocked),
+                None => {}
             }
         }
     }
 
+    /// Runs the program from its beginning; what it was answered before is asked for again.
     fn try_blocked(&mut self, blocked: Blocked) {
-        let record = run_program(&self.spec, &self.services, &blocked.work);
-        let mut next = Vec::new();
-        self.processed_again(blocked.ticket, blocked.work, record, blocked.failures, &mut next);
-        for (ticket, work) in next.into_iter().rev() {
-            self.process(ticket, work);
-        }
+        self.go_on(blocked, Vec::new());
     }
 
     /// A decision about a message that holds its lane.

@@ -72,7 +72,13 @@ impl<'r> Run<'r> {
                 if let Some(value) = message.get(&path).and_then(|value| view.value_text(value)) {
                     let answer = table.look_up(&value, *column);
                     let answer = answer.map(Cow::Borrowed);
-                    let miss = Miss { code: "program.map-no-match", field, to, otherwise };
+                    let miss = Miss {
+                        code: "program.map-no-match",
+                        what: "the table does not have the code in",
+                        field,
+                        to,
+                        otherwise,
+                    };
                     self.answer(message, answer, &miss, at, current)?;
                 }
                 Flow::Next
@@ -82,7 +88,13 @@ impl<'r> Run<'r> {
                 let path = field.at(current);
                 if let Some(value) = message.get(&path).and_then(|value| view.value_text(value)) {
                     let answer = form.change(&value).map(Cow::Owned);
-                    let miss = Miss { code: "program.date-unreadable", field, to, otherwise };
+                    let miss = Miss {
+                        code: "program.date-unreadable",
+                        what: "there is no date in the expected form in",
+                        field,
+                        to,
+                        otherwise,
+                    };
                     self.answer(message, answer, &miss, at, current)?;
                 }
                 Flow::Next
@@ -114,6 +126,10 @@ impl<'r> Run<'r> {
             }
             // Splitting steps are taken by `divide`, which the steps' reader makes sure of.
             Action::Split(_) => Flow::Next,
+            Action::Lookup(step) => {
+                self.look_up(message, step, at, current)?;
+                Flow::Next
+            }
         };
         if !matches!(step.action, Action::When { .. } | Action::Each { .. }) {
             self.trace(at, message);
@@ -293,8 +309,8 @@ impl<'r> Run<'r> {
         joined
     }
 
-    /// Writes what a table or a date gave, or goes by `otherwise`.
-    fn answer(
+    /// Writes what a table, a date or a lookup gave, or goes by `otherwise`.
+    pub(super) fn answer(
         &mut self,
         message: &mut Message<'_>,
         answer: Option<Cow<'_, str>>,
@@ -302,7 +318,7 @@ impl<'r> Run<'r> {
         at: &StepPlace,
         current: &Current,
     ) -> Result<(), End> {
-        let Miss { code, field, to, otherwise } = miss;
+        let Miss { code, what, field, to, otherwise } = miss;
         let path = to.at(current);
         if let Some(answer) = answer {
             return self.write(message, to, &path, &answer, at);
@@ -318,14 +334,7 @@ impl<'r> Run<'r> {
                 Ok(())
             }
             Otherwise::Default(text) => self.write(message, to, &path, text, at),
-            Otherwise::Park => {
-                let what = if *code == "program.map-no-match" {
-                    "the table does not have the code in"
-                } else {
-                    "there is no date in the expected form in"
-                };
-                Err(park(code, format!("{what} {}", field.written()), at))
-            }
+            Otherwise::Park => Err(park(code, format!("{what} {}", field.written()), at)),
         }
     }
 
@@ -410,11 +419,13 @@ impl<'r> Run<'r> {
 }
 
 /// What is done when there is no answer.
-struct Miss<'m> {
-    code: &'static str,
-    field: &'m Reference,
-    to: &'m Reference,
-    otherwise: &'m Otherwise,
+pub(super) struct Miss<'m> {
+    pub(super) code: &'static str,
+    /// What is the matter, before the name of the field.
+    pub(super) what: &'static str,
+    pub(super) field: &'m Reference,
+    pub(super) to: &'m Reference,
+    pub(super) otherwise: &'m Otherwise,
 }
 
 /// How many of its places an `each` leaves out at the beginning, and how many it goes over.

@@ -16,7 +16,7 @@ use super::step::{Action, Split, Step};
 use super::verdict::{Finding, Output, Refused, StepPlace, Verdict};
 use super::view::View;
 use super::{Program, Tracer};
-use crate::effects::Effects;
+use crate::effects::{Effects, LookupRequest};
 
 /// What one message may become, and how long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +58,19 @@ fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 #[derive(Debug)]
 pub(super) enum End {
     Filtered(StepPlace),
-    Rejected { code: AcknowledgmentCode, text: Arc<str>, at: StepPlace, errors: Box<[Refused]> },
-    Parked { code: &'static str, reason: String, at: StepPlace },
+    Rejected {
+        code: AcknowledgmentCode,
+        text: Arc<str>,
+        at: StepPlace,
+        errors: Box<[Refused]>,
+    },
+    Parked {
+        code: &'static str,
+        reason: String,
+        at: StepPlace,
+    },
+    /// It goes on when the answer to this is there.
+    Waits(LookupRequest),
 }
 
 /// What follows a step.
@@ -107,6 +118,8 @@ pub(super) struct Run<'r> {
     outputs: Vec<Output>,
     output_bytes: usize,
     pub(super) findings: Vec<Finding>,
+    /// How many searches it took.
+    pub(super) lookups: u32,
     filtered: Option<StepPlace>,
 }
 
@@ -131,6 +144,7 @@ impl<'r> Run<'r> {
             outputs: Vec::new(),
             output_bytes: 0,
             findings: Vec::new(),
+            lookups: 0,
             filtered: None,
         }
     }
@@ -145,6 +159,7 @@ impl<'r> Run<'r> {
             Err(End::Parked { code, reason, at }) => {
                 Verdict::Parked { code, reason, at, findings: self.findings }
             }
+            Err(End::Waits(lookup)) => Verdict::Waits { lookup },
             Ok(()) => match self.filtered.take() {
                 Some(by) if self.outputs.is_empty() => Verdict::Filtered { by },
                 _ => Verdict::Routed { outputs: self.outputs, findings: self.findings },

@@ -6,6 +6,7 @@ use pipehat_message::{AcknowledgmentCode, Path, SegmentName};
 
 use super::date::DateForm;
 use super::expression::Expression;
+use super::lookup::LookupStep;
 use super::reference::Reference;
 use super::table::{Table, TableColumn};
 use super::template::Template;
@@ -72,6 +73,7 @@ pub(super) enum Action {
     },
     /// Checks the message against the standard.
     Validate(Validation),
+    Lookup(Box<LookupStep>),
     /// Ends the channel's steps: to these destinations and no others.
     Route(Box<[u16]>),
     When {

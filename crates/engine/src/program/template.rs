@@ -24,8 +24,9 @@ pub(super) struct Template {
     pieces: Vec<Piece>,
 }
 
+/// A part of a text.
 #[derive(Debug, Clone)]
-enum Piece {
+pub(super) enum Piece {
     Text(Box<str>),
     Operand(Operand),
     Now(DatePattern, Option<TimeZone>),
@@ -80,6 +81,11 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// Its parts, in order.
+    pub(super) fn into_pieces(self) -> Vec<Piece> {
+        self.pieces
+    }
+
     /// The text, when nothing is filled in.
     pub(super) fn literal(&self) -> Option<&str> {
         match self.pieces.as_slice() {
@@ -103,7 +109,7 @@ impl Template {
 }
 
 impl Piece {
-    fn text<'v>(&'v self, view: &View<'v>, effects: &mut dyn Effects) -> Cow<'v, str> {
+    pub(super) fn text<'v>(&'v self, view: &View<'v>, effects: &mut dyn Effects) -> Cow<'v, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Operand(operand) => view.text(operand).unwrap_or_default(),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pipehat_message::{AcknowledgmentCode, ErrorCode};
 
+use crate::effects::LookupRequest;
+
 /// What becomes of a message. Texts in it name places and rules, never values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -44,6 +46,11 @@ pub enum Verdict {
         outputs: Vec<Output>,
         /// What a person may want to know.
         findings: Vec<Finding>,
+    },
+    /// Nothing yet: a step needs the answer to this, and the program is to be run again when it is there.
+    Waits {
+        /// What is asked.
+        lookup: LookupRequest,
     },
 }
 

@@ -4,13 +4,15 @@
 //! tests/CHANNEL/CASE/in.hl7            the message as it comes in
 //! tests/CHANNEL/CASE/out.DEST.hl7      what goes to a destination; out.DEST.2.hl7 the second
 //! tests/CHANNEL/CASE/ended.txt         instead, how it ends: `filtered`, `parked CODE`, `rejected AE`, `kept`
+//! tests/CHANNEL/CASE/datastore.json    the resources that its lookups search; for all cases, tests/CHANNEL/datastore.json
+//! tests/CHANNEL/CASE/lookup.json       instead, the answer to the first lookup; lookup.2.json to the second
 //! tests/CHANNEL/CASE/case.yaml         the time and the sender, where they matter (optional)
 //! ```
 //!
 //! The files may have LF as line ends: messages are compared segment by segment. Every output
 //! must be expected and every expectation met. `ended.txt` may leave the code out. The time is
 //! 2026-01-01 00:00 UTC, unless `case.yaml` says otherwise, and new control ids are `CASE1`,
-//! `CASE2`…
+//! `CASE2`… Resources are one, a list, or a Bundle of them; an OperationOutcome as an answer refuses it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,11 +23,12 @@ use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest}
 use pipehat_connectors::Peer;
 use pipehat_message::CharsetRule;
 
+use super::case_datastore::{CaseDatastore, DATASTORE, answered_by};
 use super::channel::ChannelSpec;
 use super::difference::{Difference, differences};
 use super::files::{EntryKind, ProjectFiles};
 use super::load::Project;
-use crate::effects::Effects;
+use crate::effects::{Effects, LookupAnswer, LookupRequest};
 use crate::program::{ProgramInput, Verdict};
 
 /// What came of running cases.
@@ -174,6 +177,7 @@ struct Case {
     outputs: BTreeMap<String, Vec<u8>>,
     ended: Option<String>,
     facts: CaseFacts,
+    datastore: CaseDatastore,
 }
 
 struct CaseFacts {
@@ -188,12 +192,34 @@ fn run_case(
     diagnostics: &mut Diagnostics,
 ) -> Option<CaseReport> {
     let folder = format!("tests/{}/{name}", spec.name);
-    let case = read_case(&folder, files, diagnostics)?;
+    let mut case = read_case(&folder, files, diagnostics)?;
+    if !case.datastore.has_resources() {
+        let path = format!("tests/{}/{DATASTORE}", spec.name);
+        match files.read(&path) {
+            Ok(Some(content)) => case.datastore.add_resources(&path, &content, diagnostics),
+            Ok(None) => {}
+            Err(error) => unreadable(&path, &error, diagnostics),
+        }
+    }
     let bytes = Bytes::from(case.input.clone());
     let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &case.facts.peer };
-    let mut effects = CaseEffects { now: case.facts.now, control_ids: 0 };
+    let datastore = &mut case.datastore;
+    let mut effects = CaseEffects { now: case.facts.now, control_ids: 0, datastore };
     let verdict = spec.program.run(&input, &mut effects);
-    let came_out = came_out(spec, verdict);
+    if let Some(unanswered) = case.datastore.unanswered() {
+        let message = format!("the channel searches what this case can't answer: {unanswered}");
+        diagnostics.push(
+            Diagnostic::error_in_file("project.test-lookup", folder, message).with_help(
+                "put the resources that it searches into `datastore.json`, or the answer into \
+                 `lookup.json` (the second into `lookup.2.json`)",
+            ),
+        );
+        return None;
+    }
+    let mut came_out = came_out(spec, verdict);
+    if !case.datastore.asked().is_empty() && !came_out.reason.is_empty() {
+        came_out.reason.push_str(&format!("; {}", case.datastore.asked().join(", ")));
+    }
     let mismatches = compare(&case, &came_out, spec.charset);
     let updates = updates(&folder, &case, &came_out);
     Some(CaseReport {
@@ -204,12 +230,13 @@ fn run_case(
     })
 }
 
-struct CaseEffects {
+struct CaseEffects<'c> {
     now: Timestamp,
     control_ids: u32,
+    datastore: &'c mut CaseDatastore,
 }
 
-impl Effects for CaseEffects {
+impl Effects for CaseEffects<'_> {
     fn now(&mut self) -> Timestamp {
         self.now
     }
@@ -217,6 +244,10 @@ impl Effects for CaseEffects {
     fn control_id(&mut self) -> String {
         self.control_ids = self.control_ids.saturating_add(1);
         format!("CASE{}", self.control_ids)
+    }
+
+    fn lookup(&mut self, request: &LookupRequest) -> Option<LookupAnswer> {
+        self.datastore.answer(request)
     }
 }
 
@@ -237,6 +268,7 @@ fn read_case(
         outputs: BTreeMap::new(),
         ended: None,
         facts: CaseFacts { now: CASE_TIME, peer: Peer::default() },
+        datastore: CaseDatastore::default(),
     };
     let mut has_input = false;
     for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::File) {
@@ -257,6 +289,10 @@ fn read_case(
                 case.ended = Some(String::from_utf8_lossy(&content).trim().to_owned());
             }
             "case.yaml" => case.facts = case_facts(&path, &content, diagnostics)?,
+            DATASTORE => case.datastore.add_resources(&path, &content, diagnostics),
+            name if let Some(number) = answered_by(name) => {
+                case.datastore.add_answer(number, &path, &content, diagnostics);
+            }
             name if name.starts_with("out.") && name.ends_with(".hl7") => {
                 case.outputs.insert(entry.name, content);
             }
@@ -350,6 +386,8 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
     let ended = |ended: String, reason: String| CameOut { ended, reason, outputs: Vec::new() };
     match verdict {
         Verdict::Filtered { by } => ended("filtered".to_owned(), by.to_string()),
+        // Of a case that can't be answered nothing is compared.
+        Verdict::Waits { .. } => ended("waits".to_owned(), String::new()),
         Verdict::Rejected { code, text, at, .. } => {
             ended(format!("rejected {}", code.as_str()), format!("{text}, {at}"))
         }

@@ -13,6 +13,7 @@ use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
 use super::format::{FormatSource, check_format, format};
 use super::load::Content;
+use super::lookup::{LookupSpec, askable, lookups};
 use super::name::{check_name, is_name};
 use super::numbering::numbering;
 use super::order::{Order, order};
@@ -51,6 +52,8 @@ pub struct ChannelSpec {
     pub time_zone: Option<TimeZone>,
     /// Its steps and destinations, compiled.
     pub program: Program,
+    /// What its `lookup` steps ask.
+    pub lookups: Vec<LookupSpec>,
     /// Where its messages go; none: it keeps what it receives.
     pub destinations: Vec<DestinationSpec>,
     /// Paths to be found by, beside the usual ones.
@@ -216,6 +219,7 @@ pub(super) fn channel(
     );
     let numbered = source.as_ref().zip(source_node);
     numbering(numbered, reply.as_ref(), &order, &destinations, diagnostics);
+    let askable = askable(context.connectors);
     let program_source = ProgramSource {
         channel: name_span.as_ref().unwrap_or(&node.span),
         accept,
@@ -233,6 +237,7 @@ pub(super) fn channel(
         charset,
         time_zone: time_zone.clone(),
         format,
+        connectors: &askable,
     };
     let read = Program::read(
         &program_source,
@@ -240,6 +245,7 @@ pub(super) fn channel(
         &context.content.profiles,
         diagnostics,
     );
+    let lookups = lookups(&read.lookups, context.connectors, context.build, diagnostics);
     if diagnostics.errors() != errors_before {
         return nothing;
     }
@@ -269,6 +275,7 @@ pub(super) fn channel(
         charset,
         time_zone,
         program,
+        lookups,
         destinations: destinations.into_iter().filter_map(|one| one.spec).collect(),
         index_paths,
     };

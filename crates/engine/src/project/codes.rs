@@ -45,6 +45,11 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code("channel.expression", "A condition can't be read.", "Mend it at the character shown."),
     code(
+        "channel.fhirpath",
+        "A FHIRPath expression can't be read, or begins with an element that the resource does not have.",
+        "See the message; begin with an element, as in `identifier.where(system = 'urn:x').value`.",
+    ),
+    code(
         "channel.fixed-condition",
         "A condition gives the same answer for every message.",
         "Name a field in it, or remove it.",
@@ -58,6 +63,17 @@ pub const CODES: &[CodeDescription] = &[
         "channel.index",
         "A channel adds too many paths to the index.",
         "Keep those that people search by.",
+    ),
+    code(
+        "channel.lookup",
+        "A channel has too many `lookup` steps.",
+        "Divide the work among several channels.",
+    ),
+    code(
+        "channel.lookup-search",
+        "The `search` of a `lookup` step can't be read, or asks by what R4 does not have.",
+        "Write it as `Patient?identifier={PID-3.1}`: a type of resource, and its search parameters. Those of a server's own \
+         are named in `custom`.",
     ),
     code(
         "channel.name",
@@ -222,6 +238,11 @@ pub const CODES: &[CodeDescription] = &[
         "project.test-channel",
         "There are cases for a channel that does not exist.",
         "Name the folder as the channel is named.",
+    ),
+    code(
+        "project.test-lookup",
+        "A channel searches, and the case of a test does not say what is found.",
+        "Put the resources that it searches into `datastore.json` beside the case, or the answer into `lookup.json`.",
     ),
     code("project.unreadable", "A file or folder can't be read.", "Check who may read it."),
 ];

@@ -143,7 +143,8 @@ pub(super) fn destination<'n>(
     read
 }
 
-fn retry(node: &Node, diagnostics: &mut Diagnostics) -> Option<RetryPolicy> {
+/// `retry: { first: 1s, most: 5m, give_up: never }`.
+pub(super) fn retry(node: &Node, diagnostics: &mut Diagnostics) -> Option<RetryPolicy> {
     let mut fields = Fields::of(node, "retry", diagnostics)?;
     let first = fields.optional("first", |node, diagnostics| {
         node.duration_within(
@@ -184,7 +185,7 @@ fn retry(node: &Node, diagnostics: &mut Diagnostics) -> Option<RetryPolicy> {
 }
 
 /// `on: { AE: park, AR: retry }`, against the ways in which the connector's peers refuse.
-fn answers(
+pub(super) fn answers(
     node: &Node,
     connector: &str,
     known: &'static [Answer],

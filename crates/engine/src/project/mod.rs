@@ -12,6 +12,7 @@
 //! every mistake of every file is told at once, with its place. Loading reads files through
 //! [`ProjectFiles`] and opens nothing else: no socket, no peer.
 
+mod case_datastore;
 mod cases;
 mod channel;
 mod codes;
@@ -21,6 +22,7 @@ mod files;
 mod fingerprint;
 mod format;
 mod load;
+mod lookup;
 mod name;
 mod numbering;
 mod order;
@@ -41,6 +43,7 @@ pub use difference::{Difference, differences};
 pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, ProjectFiles};
 pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
+pub use lookup::LookupSpec;
 pub use order::Order;
 pub(crate) use profiles::Profiles;
 pub use profiles::{LoadedProfile, ProfileFile};

@@ -10,15 +10,15 @@ use pipehat_config::{
     Colour, Diagnostics, Environment, FieldSchema, Kind, Required, SecretText, Settings,
 };
 use pipehat_connectors::{
-    Answer, Attempt, Bound, BuildContext, Descriptor, Destination, DestinationDescriptor, Health,
-    OnRefusal, Outbound, Parallel, PayloadFormat, Peer, Secrets, Source, SourceDescriptor,
-    StartError, UnknownSecret,
+    Answer, Asked, Attempt, Bound, BuildContext, Descriptor, Destination, DestinationDescriptor,
+    Found, Health, Lookup, LookupAttempt, LookupDescriptor, OnRefusal, Outbound, Parallel,
+    PayloadFormat, Peer, Secrets, Source, SourceDescriptor, StartError, UnknownSecret,
 };
 
 use super::channel::ChannelSpec;
 use super::files::{MemoryFiles, ProjectFiles};
 use super::load::{LoadContext, Loaded, Project};
-use crate::effects::Effects;
+use crate::effects::{Effects, LookupAnswer, LookupRequest};
 use crate::program::{ProgramInput, Verdict};
 
 /// Receives nothing, sends nothing.
@@ -108,6 +108,7 @@ const MLLP: Descriptor = Descriptor {
     title: "MLLP",
     doc: "HL7 v2 over TCP.",
     codes: &[],
+    lookup: None,
     source: Some(SourceDescriptor {
         schema: &[LISTEN],
         formats: &[PayloadFormat::Hl7, PayloadFormat::Json],
@@ -133,6 +134,7 @@ const FILE: Descriptor = Descriptor {
     title: "Files",
     doc: "Files of a folder.",
     codes: &[],
+    lookup: None,
     source: Some(SourceDescriptor {
         schema: &[FOLDER],
         formats: &[PayloadFormat::Hl7],
@@ -149,6 +151,57 @@ const FILE: Descriptor = Descriptor {
         build: build_destination,
     }),
 };
+
+/// Finds nothing.
+impl Lookup for Nowhere {
+    fn ask(&self, _: Asked) -> BoxFuture<'static, LookupAttempt> {
+        Box::pin(async { LookupAttempt::Found(Found::Nothing) })
+    }
+}
+
+fn build_lookup(
+    _: &Settings,
+    _: &BuildContext<'_>,
+    _: Arc<Health>,
+    _: &mut Diagnostics,
+) -> Option<Arc<dyn Lookup>> {
+    Some(Arc::new(Nowhere))
+}
+
+const BASE: FieldSchema = FieldSchema {
+    name: "base",
+    kind: Kind::Text,
+    required: Required::Yes,
+    doc: "The server.",
+    example: "local",
+};
+
+const LOOKUP_ANSWERS: &[Answer] = &[
+    Answer { name: "404", class: Some("4xx"), default: OnRefusal::Park, doc: "Not found." },
+    Answer { name: "429", class: Some("4xx"), default: OnRefusal::Retry, doc: "Too many." },
+    Answer { name: "4xx", class: None, default: OnRefusal::Park, doc: "Ours." },
+    Answer { name: "5xx", class: None, default: OnRefusal::Retry, doc: "Theirs." },
+];
+
+const FHIR: Descriptor = Descriptor {
+    name: "fhir",
+    title: "FHIR",
+    doc: "Searches.",
+    codes: &[],
+    source: None,
+    destination: None,
+    lookup: Some(LookupDescriptor {
+        schema: &[BASE, CONNECTIONS],
+        shorthand: Some("base"),
+        answers: LOOKUP_ANSWERS,
+        build: build_lookup,
+    }),
+};
+
+/// The answer of that name.
+pub(crate) fn lookup_answer(name: &str) -> &'static Answer {
+    LOOKUP_ANSWERS.iter().find(|answer| answer.name == name).expect("an answer")
+}
 
 /// Every variable named `PIPEHAT_…` that a test may need.
 pub(crate) struct TestEnvironment;
@@ -169,14 +222,14 @@ impl Secrets for TestEnvironment {
     }
 }
 
-/// Loads a project with connectors `mllp` and `file` that connect to nothing.
+/// Loads a project with connectors `mllp`, `file` and `fhir` that connect to nothing.
 pub(crate) fn load(files: &dyn ProjectFiles) -> Loaded {
     Project::load_from(&LoadContext {
         files,
         directory: Path::new("/nowhere"),
         environment: &TestEnvironment,
         secrets: &TestEnvironment,
-        connectors: &[&MLLP, &FILE],
+        connectors: &[&MLLP, &FILE, &FHIR],
     })
 }
 
@@ -196,10 +249,14 @@ pub(crate) fn channel(rest: &str) -> Arc<ChannelSpec> {
     Arc::clone(project.channels.first().expect("one channel"))
 }
 
-/// A time that stands still, and control ids that count.
+/// A time that stands still, control ids that count, and answers that are given beforehand.
 #[derive(Debug, Default)]
 pub(crate) struct TestEffects {
-    control_ids: u32,
+    pub(crate) control_ids: u32,
+    /// The answers to lookups, the next one last.
+    pub(crate) answers: Vec<LookupAnswer>,
+    /// What was asked.
+    pub(crate) asked: Vec<String>,
 }
 
 impl Effects for TestEffects {
@@ -210,6 +267,11 @@ impl Effects for TestEffects {
     fn control_id(&mut self) -> String {
         self.control_ids += 1;
         format!("NEW{}", self.control_ids)
+    }
+
+    fn lookup(&mut self, request: &LookupRequest) -> Option<LookupAnswer> {
+        self.asked.push(request.search());
+        self.answers.pop()
     }
 }
 

@@ -55,7 +55,7 @@ fn every_code_is_explained() {
 
 #[test]
 fn the_examples_load_and_pass_their_cases() {
-    for name in ["intake", "query", "relay", "strict"] {
+    for name in ["intake", "lookup", "query", "relay", "strict"] {
         let files = DirectoryFiles::new(repository().join("examples").join(name));
         let directory = repository().join("examples").join(name);
         let Loaded { project, diagnostics } =
@@ -230,4 +230,84 @@ fn a_chosen_case_runs_alone() {
     assert_eq!(names(Some("test")), ["tests/test/a", "tests/test/b"]);
     assert_eq!(names(Some("test/b")), ["tests/test/b"]);
     assert_eq!(names(Some("other")), [] as [&str; 0]);
+}
+
+const SEARCHED: &str = r#"[{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:s","value":"a"}]},
+    {"resourceType":"Patient","id":"p2","identifier":[{"system":"urn:s","value":"b"}]},
+    {"resourceType":"Patient","id":"p3","identifier":[{"system":"urn:s","value":"b"}]},
+    {"resourceType":"Group","id":"a","identifier":[{"system":"urn:s","value":"a"}]}]"#;
+
+/// Runs the case of a channel that searches for PID-3.1; `in.hl7` has this one.
+fn with_lookup(search: &str, id: &str, files: &[(&str, &str)]) -> (super::CasesRun, String) {
+    let mut project = super::testing::files(&format!(
+        "steps: [ {{ lookup: {{ fhir: local, search: \"{search}\", into: {{ PID-2.1: id }} }} }} ]\n\
+         destinations: {{ out: {{ mllp: {{ connect: 127.0.0.1:1 }} }} }}\n"
+    ));
+    project = project.with("tests/test/a/in.hl7", format!("MSH|^~\\&|A|B\nPID|1||{id}\n"));
+    for (path, content) in files {
+        project = project.with(*path, *content);
+    }
+    let loaded = load(&project);
+    let Some(loaded) = loaded.project else {
+        panic!("{}", loaded.diagnostics.render(Colour::Never))
+    };
+    let run = run_cases(&loaded, &project, None);
+    let told = run.diagnostics.render(Colour::Never);
+    (run, told)
+}
+
+const BY_IDENTIFIER: &str = "Patient?identifier=urn:s|{PID-3.1}";
+
+#[test]
+fn a_case_searches_the_resources_beside_it() {
+    let out = |patient: &str| format!("MSH|^~\\&|A|B\nPID|1|{patient}|a\n");
+    let out_p1 = ("tests/test/a/out.out.hl7", out("p1"));
+    let out_p1 = (out_p1.0, out_p1.1.as_str());
+    let passes = |id: &str, files: &[(&str, &str)]| {
+        let (run, told) = with_lookup(BY_IDENTIFIER, id, files);
+        assert!(run.passed(), "{run:#?} {told}");
+    };
+    passes("a", &[out_p1, ("tests/test/a/datastore.json", SEARCHED)]);
+    passes("a", &[out_p1, ("tests/test/datastore.json", SEARCHED)]);
+    let own = ("tests/test/a/datastore.json", "[]");
+    let parked = ("tests/test/a/ended.txt", "parked program.lookup-no-match");
+    passes("a", &[parked, own, ("tests/test/datastore.json", SEARCHED)]);
+    passes("c", &[parked, ("tests/test/datastore.json", SEARCHED)]);
+    let several = ("tests/test/a/ended.txt", "parked program.lookup-several");
+    passes("b", &[several, ("tests/test/datastore.json", SEARCHED)]);
+    // An answer word for word, as a resource or as the Bundle of a server.
+    let bundle =
+        r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p1"}}]}"#;
+    for answer in [r#"{"resourceType":"Patient","id":"p1"}"#, bundle] {
+        passes("a", &[out_p1, ("tests/test/a/lookup.json", answer), own]);
+    }
+    let refused = r#"{"resourceType":"OperationOutcome"}"#;
+    let parked = ("tests/test/a/ended.txt", "parked program.lookup-refused");
+    passes("a", &[parked, ("tests/test/a/lookup.json", refused)]);
+}
+
+#[test]
+fn a_case_that_can_not_answer_says_so() {
+    let check = |search: &str, files: &[(&str, &str)], expected: &str| {
+        let (run, told) = with_lookup(search, "a", files);
+        assert!(!run.passed() && told.contains(expected), "{told}");
+    };
+    check(BY_IDENTIFIER, &[], "does not say what it finds");
+    let second = [("tests/test/a/lookup.2.json", SEARCHED)];
+    check(BY_IDENTIFIER, &second, "does not say what it finds");
+    let searched = [("tests/test/datastore.json", SEARCHED)];
+    check("Patient?organization.name={PID-3.1}", &searched, "does not follow references");
+    check("Patient?own={PID-3.1}\", custom: [ own ], otherwise: \"keep", &searched, "`own`");
+    check(BY_IDENTIFIER, &[("tests/test/a/datastore.json", "[{}]")], "no `resourceType`");
+    check(BY_IDENTIFIER, &[("tests/test/a/lookup.json", "{")], "these are no FHIR resources");
+}
+
+#[test]
+fn a_failing_case_says_what_was_searched() {
+    let expected = [("tests/test/a/out.out.hl7", CASE), ("tests/test/datastore.json", SEARCHED)];
+    let (run, _) = with_lookup(BY_IDENTIFIER, "c", &expected);
+    let Some(Mismatch::Ended { reason, .. }) = run.cases[0].mismatches.first() else {
+        panic!("{run:?}")
+    };
+    assert!(reason.contains("`Patient?identifier=urn:s%7Cc` found nothing"), "{reason}");
 }

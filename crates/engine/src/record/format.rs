@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::{FilePart, PartOrder};
+use pipehat_connectors::{FilePart, Found, PartOrder};
 use pipehat_journal::{NewRecord, Position};
 
 use super::encoding::{Reader, RecordError, Writer};
@@ -12,13 +12,13 @@ use super::life::{
     Applied, Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord,
     PeerRecord, Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome, Sibling,
 };
-use crate::effects::Effect;
+use crate::effects::{Effect, LookupAnswer};
 use crate::names::MessageId;
 use crate::sequence::LinkNumber;
 
 const FORMAT: u8 = 1;
 
-/// A Received or Settled record that says more than format 1 can.
+/// A Received, Processed or Settled record that says more than format 1 can.
 const FORMAT_2: u8 = 2;
 
 const RECEIVED: u8 = 1;
@@ -48,7 +48,7 @@ impl Record {
     pub fn decode(kind: u8, head: Bytes, bodies: Vec<Bytes>) -> Result<Self, RecordError> {
         let mut reader = Reader::new(head);
         let format = reader.byte()?;
-        let says_more = matches!(kind, RECEIVED | SETTLED) && format == FORMAT_2;
+        let says_more = matches!(kind, RECEIVED | PROCESSED | SETTLED) && format == FORMAT_2;
         if format != FORMAT && !says_more {
             return Err(RecordError::Unknown { kind, format });
         }
@@ -187,7 +187,8 @@ fn decode_received(
 }
 
 fn encode_processed(record: &Processed) -> NewRecord {
-    let mut head = Writer::new(FORMAT);
+    let looked_up = record.effects.iter().any(|effect| matches!(effect, Effect::Lookup { .. }));
+    let mut head = Writer::new(if looked_up { FORMAT_2 } else { FORMAT });
     let mut bodies: Vec<Bytes> = Vec::new();
     head.text(&record.channel);
     head.number(record.message.0.get());
@@ -208,6 +209,25 @@ fn encode_processed(record: &Processed) -> NewRecord {
             Effect::ControlId(id) => {
                 head.byte(2);
                 head.text(id);
+            }
+            Effect::Lookup { search, answer } => {
+                head.byte(3);
+                head.text(search);
+                match answer {
+                    LookupAnswer::Found(Found::Nothing) => head.byte(0),
+                    LookupAnswer::Found(Found::One(resource)) => {
+                        head.byte(1);
+                        head.number(body_number(&mut bodies, resource));
+                    }
+                    LookupAnswer::Found(Found::Several(first)) => {
+                        head.byte(2);
+                        head.number(body_number(&mut bodies, first));
+                    }
+                    LookupAnswer::Refused { detail } => {
+                        head.byte(3);
+                        head.text(detail);
+                    }
+                }
             }
         }
     }
@@ -273,6 +293,18 @@ fn decode_processed(
         effects.push(match head.byte()? {
             1 => Effect::Now(read_time(head)?),
             2 => Effect::ControlId(head.text()?),
+            3 => {
+                let search = head.text()?;
+                let resource = |number: u64| body(number)?.ok_or(RecordError::Body);
+                let answer = match head.byte()? {
+                    0 => LookupAnswer::Found(Found::Nothing),
+                    1 => LookupAnswer::Found(Found::One(resource(head.number()?)?)),
+                    2 => LookupAnswer::Found(Found::Several(resource(head.number()?)?)),
+                    3 => LookupAnswer::Refused { detail: head.text()? },
+                    _ => return Err(RecordError::Range),
+                };
+                Effect::Lookup { search, answer }
+            }
             _ => return Err(RecordError::Range),
         });
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::{FilePart, PartOrder};
+use pipehat_connectors::{FilePart, Found, PartOrder};
 use pipehat_journal::Position;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
@@ -14,7 +14,7 @@ use super::{
     PeerRecord, Processed, ProcessedOutcome, Received, Record, RecordError, Settled,
     SettledOutcome, Sibling,
 };
-use crate::effects::Effect;
+use crate::effects::{Effect, LookupAnswer};
 use crate::names::MessageId;
 use crate::sequence::LinkNumber;
 
@@ -324,7 +324,15 @@ fn received() -> impl Strategy<Value = Record> {
 }
 
 fn processed() -> impl Strategy<Value = Record> {
-    let effect = prop_oneof![time().prop_map(Effect::Now), text().prop_map(Effect::ControlId)];
+    let answer = prop_oneof![
+        Just(LookupAnswer::Found(Found::Nothing)),
+        body().prop_map(|resource| LookupAnswer::Found(Found::One(resource))),
+        body().prop_map(|first| LookupAnswer::Found(Found::Several(first))),
+        text().prop_map(|detail| LookupAnswer::Refused { detail }),
+    ];
+    let lookup = (text(), answer).prop_map(|(search, answer)| Effect::Lookup { search, answer });
+    let effect =
+        prop_oneof![time().prop_map(Effect::Now), text().prop_map(Effect::ControlId), lookup];
     let bytes = prop_oneof![Just(BodyRef::AsReceived), body().prop_map(BodyRef::Own)];
     let output =
         (name(), bytes).prop_map(|(destination, bytes)| OutputRecord { destination, bytes });

@@ -18,7 +18,9 @@
 //! [`Checks::All`] adds the invariants of the types ([`Invariant`](crate::definitions::Invariant)), in what has no
 //! error of structure. One that can't be decided is a warning.
 //!
-//! Not checked: profiles, extensible bindings (a code outside may be right), whether what is referred to exists,
+//! Profiles are checked by [`validate_profile`], beyond R4's own rules.
+//!
+//! Not checked: extensible bindings (a code outside may be right), whether what is referred to exists,
 //! and codes of code systems that FHIR does not publish, apart from their form.
 //!
 //! An issue says where by FHIRPath and by JSON path; [`locate`](crate::outcome::locate) finds the line. No text holds
@@ -29,9 +31,14 @@ mod contained;
 mod invariants;
 mod place;
 mod primitive;
+mod profile;
 mod reference;
 mod structure;
 
+pub use profile::{
+    CodeList, ELEMENTS_MAX, PROFILES_MAX, Profile, ProfileError, ProfileLibrary, Wanted,
+    validate_profile,
+};
 pub use structure::{Checks, DEPTH_MAX, ISSUES_MAX, validate};
 
 #[cfg(test)]

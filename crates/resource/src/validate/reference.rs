@@ -53,7 +53,7 @@ impl Check {
 }
 
 /// The type of the resource that a reference leads to; `None` where it does not say.
-fn target(text: &str) -> Result<Option<&'static TypeDefinition>, &'static str> {
+pub(super) fn target(text: &str) -> Result<Option<&'static TypeDefinition>, &'static str> {
     if let Some((scheme, rest)) = text.split_once(':')
         && !scheme.contains(['/', '?', '#'])
     {

@@ -7,7 +7,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pipehat_store::audit::UsedOnce;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::keys::{Algorithm, PublicKey};
 
@@ -16,6 +18,8 @@ pub(super) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-
 
 /// An assertion holds for five minutes at most (SMART Backend Services: `exp`).
 const LIFETIME_SECONDS_MAX: i64 = 300;
+
+const MICROSECONDS: i64 = 1_000_000;
 
 /// How far clocks may be apart.
 const SKEW_SECONDS: i64 = 60;
@@ -191,6 +195,15 @@ impl<'a> Assertion<'a> {
     fn expires(&self) -> i64 {
         seconds(self.claims.exp)
     }
+
+    /// Of client and `jti`, which has a meaning for its client only (RFC 7519 §4.1.7).
+    fn hash(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.claims.sub.len().to_le_bytes());
+        hash.update(&self.claims.sub);
+        hash.update(&self.claims.jti);
+        hash.finalize().into()
+    }
 }
 
 /// A time as whole seconds; none is long ago.
@@ -202,12 +215,22 @@ fn seconds(time: Option<f64>) -> i64 {
 /// The assertions used before, until each has run out.
 #[derive(Debug, Default)]
 pub(super) struct Replays {
-    used: HashSet<(String, String)>,
-    by_end: BTreeSet<(i64, String, String)>,
+    used: HashSet<[u8; 32]>,
+    by_end: BTreeSet<(i64, [u8; 32])>,
 }
 
 impl Replays {
-    /// Takes an assertion that was checked, once.
+    /// With those that were used before a restart.
+    pub(super) fn with(used: impl IntoIterator<Item = UsedOnce>) -> Self {
+        let mut replays = Self::default();
+        for UsedOnce { hash, until } in used {
+            replays.by_end.insert((until.div_euclid(MICROSECONDS), hash));
+            replays.used.insert(hash);
+        }
+        replays
+    }
+
+    /// Takes an assertion that was checked, once. What it gives has to be kept before the answer goes out.
     ///
     /// # Errors
     /// When it was used before, or there are too many.
@@ -215,25 +238,26 @@ impl Replays {
         &mut self,
         assertion: &Assertion<'_>,
         now: i64,
-    ) -> Result<(), AssertionError> {
+    ) -> Result<UsedOnce, AssertionError> {
         while let Some(first) = self.by_end.first() {
             if first.0 > now {
                 break;
             }
-            if let Some((_, client, id)) = self.by_end.pop_first() {
-                self.used.remove(&(client, id));
+            if let Some((_, hash)) = self.by_end.pop_first() {
+                self.used.remove(&hash);
             }
         }
-        let (client, id) = (assertion.claims.sub.clone(), assertion.claims.jti.clone());
-        if self.used.contains(&(client.clone(), id.clone())) {
+        let hash = assertion.hash();
+        if self.used.contains(&hash) {
             return Err(AssertionError::Replayed);
         }
         if self.used.len() >= REPLAYS_MAX {
             return Err(AssertionError::Busy);
         }
-        self.by_end.insert((assertion.expires(), client.clone(), id.clone()));
-        self.used.insert((client, id));
-        Ok(())
+        let until = assertion.expires();
+        self.by_end.insert((until, hash));
+        self.used.insert(hash);
+        Ok(UsedOnce { hash, until: until.saturating_mul(MICROSECONDS) })
     }
 }
 

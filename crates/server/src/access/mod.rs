@@ -26,6 +26,7 @@ mod routes;
 mod scope;
 mod service;
 mod token;
+mod told;
 
 pub use address::root_of;
 pub use audit::{AuditEvents, LogTrail};
@@ -36,4 +37,5 @@ pub use register::{CLIENTS_MAX, ClientFile, ClientRegister, NewClient, RegisterE
 pub use scope::{ScopeError, SmartScope};
 pub use service::{AccessService, AccessSettings};
 
+pub(crate) use audit::event_reference;
 pub(crate) use service::ADMIN;

@@ -8,7 +8,7 @@
 //!
 //! A file that can't be read opens nothing: every client is refused until it can.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -21,12 +21,17 @@ use serde::{Deserialize, Serialize};
 use super::client::{Client, NAME_BYTES_MAX, Proof, SecretHash};
 use super::keys::PublicKey;
 use super::scope::{SCOPES_MAX, SmartScope};
+use super::told::{ClientEvent, Deed};
+use crate::fhir::Clients;
 use crate::installation::write_private;
 
 const FORMAT: u32 = 1;
 
 /// How many clients there may be, revoked ones among them.
 pub const CLIENTS_MAX: usize = 10_000;
+
+/// How many changes may wait for the audit.
+const UNTOLD_MAX: usize = 20_000;
 
 /// Why the register can't be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +74,11 @@ pub enum RegisterError {
     /// Too many.
     #[error("there are {CLIENTS_MAX} clients already")]
     Full,
+    /// Too much was not told.
+    #[error(
+        "{UNTOLD_MAX} changes of clients wait for the audit: start Pipehat on this data, which takes them there"
+    )]
+    Untold,
     /// No randomness.
     #[error("the system has no randomness")]
     Random,
@@ -78,6 +88,9 @@ pub enum RegisterError {
 struct Content {
     format_version: u32,
     clients: Vec<Client>,
+    /// What was done and does not stand in the audit yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    untold: Vec<ClientEvent>,
 }
 
 /// The file, to change it.
@@ -141,7 +154,7 @@ impl ClientFile {
                 return Err(RegisterError::Full);
             }
             clients.push(client.clone());
-            Ok(())
+            Ok(((), Some((Deed::Add, client.clone()))))
         })?;
         Ok(NewClient { client, secret })
     }
@@ -154,8 +167,10 @@ impl ClientFile {
         self.must_exist(named)?;
         self.change(|clients| {
             let client = find(clients, named)?;
+            let is_news = client.is_active();
             client.revoked.get_or_insert_with(|| now.to_owned());
-            Ok(client.clone())
+            let event = is_news.then(|| (Deed::Revoke, client.clone()));
+            Ok((client.clone(), event))
         })
     }
 
@@ -180,7 +195,16 @@ impl ClientFile {
             let (proof, secret) = proof(keys)?;
             client.proof = proof;
             client.generation = client.generation.saturating_add(1);
-            Ok(NewClient { client: client.clone(), secret })
+            let event = Some((Deed::Rotate, client.clone()));
+            Ok((NewClient { client: client.clone(), secret }, event))
+        })
+    }
+
+    /// Forgets changes that stand in the audit.
+    fn told(&self, events: &[ClientEvent]) -> Result<(), RegisterError> {
+        self.rewrite(|content| {
+            content.untold.retain(|event| !events.iter().any(|told| told.id == event.id));
+            Ok(())
         })
     }
 
@@ -189,9 +213,26 @@ impl ClientFile {
         if self.path.exists() { Ok(()) } else { Err(RegisterError::Unknown(named.to_owned())) }
     }
 
+    /// Changes the clients; with it, in the same step, stands what was done.
     fn change<T>(
         &self,
-        work: impl FnOnce(&mut Vec<Client>) -> Result<T, RegisterError>,
+        work: impl FnOnce(&mut Vec<Client>) -> Result<(T, Option<(Deed, Client)>), RegisterError>,
+    ) -> Result<T, RegisterError> {
+        self.rewrite(|content| {
+            let (answer, done) = work(&mut content.clients)?;
+            if let Some((deed, client)) = done {
+                if content.untold.len() >= UNTOLD_MAX {
+                    return Err(RegisterError::Untold);
+                }
+                content.untold.push(ClientEvent::now(new_id()?, deed, &client));
+            }
+            Ok(answer)
+        })
+    }
+
+    fn rewrite<T>(
+        &self,
+        work: impl FnOnce(&mut Content) -> Result<T, RegisterError>,
     ) -> Result<T, RegisterError> {
         let lock_path = self.path.with_extension("lock");
         let io = |path: &Path| {
@@ -208,7 +249,7 @@ impl ClientFile {
         flock(&lock, FlockOperation::LockExclusive)
             .map_err(|error| io(&lock_path)(error.into()))?;
         let mut content = self.load()?;
-        let answer = work(&mut content.clients)?;
+        let answer = work(&mut content)?;
         content.format_version = FORMAT;
         let text =
             serde_json::to_vec_pretty(&content).map_err(|error| io(&self.path)(error.into()))?;
@@ -286,6 +327,8 @@ pub struct ClientRegister {
 struct State {
     stamp: Option<Stamp>,
     clients: HashMap<String, Arc<Client>>,
+    revoked: Arc<HashSet<String>>,
+    untold: Arc<[ClientEvent]>,
 }
 
 /// What changes when the file is replaced.
@@ -313,6 +356,16 @@ impl ClientRegister {
         state.clients.get(id).map(|client| client.name.as_str().into())
     }
 
+    /// What was done to clients and does not stand in the audit yet.
+    pub(super) fn untold(&self) -> Arc<[ClientEvent]> {
+        Arc::clone(&self.current().untold)
+    }
+
+    /// These stand in the audit.
+    pub(super) fn told(&self, events: &[ClientEvent]) -> Result<(), RegisterError> {
+        self.file.told(events)
+    }
+
     fn current(&self) -> Arc<State> {
         // The name of a file that is replaced, and perhaps its number, stay: its time and size tell.
         let stamp = fs::metadata(&self.file.path).ok().map(|found| Stamp {
@@ -328,28 +381,37 @@ impl ClientRegister {
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.stamp != stamp {
-            *state = Arc::new(self.read(stamp));
+            *state = Arc::new(self.read(stamp, &state));
         }
         Arc::clone(&state)
     }
 
-    fn read(&self, stamp: Option<Stamp>) -> State {
-        match self.file.list() {
-            Ok(clients) => {
-                let by_id = clients
+    fn read(&self, stamp: Option<Stamp>, before: &State) -> State {
+        match self.file.load() {
+            Ok(Content { clients, untold, .. }) => {
+                let revoked = clients.iter().filter(|client| !client.is_active());
+                let revoked = Arc::new(revoked.map(|client| client.id.clone()).collect());
+                let clients = clients
                     .into_iter()
                     .map(|client| (client.id.clone(), Arc::new(client)))
                     .collect();
-                State { stamp, clients: by_id }
+                State { stamp, clients, revoked, untold: untold.into() }
             }
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the register of clients can't be read; every client is refused until it can"
                 );
-                State { stamp, clients: HashMap::new() }
+                let revoked = Arc::clone(&before.revoked);
+                State { stamp, clients: HashMap::new(), revoked, untold: Arc::default() }
             }
         }
+    }
+}
+
+impl Clients for ClientRegister {
+    fn revoked(&self) -> Arc<HashSet<String>> {
+        Arc::clone(&self.current().revoked)
     }
 }
 
@@ -387,10 +449,32 @@ mod tests {
 
         file.revoke(&added.client.id, NOW).unwrap();
         assert_eq!(register.client(&added.client.id), None);
+        assert!(register.revoked().contains(&added.client.id));
         let again = file.revoke(&added.client.id, "later").unwrap();
         assert_eq!(again.revoked.as_deref(), Some(NOW));
         assert!(matches!(file.rotate(&added.client.id, None), Err(RegisterError::Revoked(_))));
         assert!(matches!(file.revoke("lab", NOW), Err(RegisterError::Unknown(_))));
+    }
+
+    #[test]
+    fn what_was_done_waits_until_it_was_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clients.json");
+        let file = ClientFile::new(path.clone());
+        let added = file.add("lab", scopes("system/*.rs"), None, NOW).unwrap().client;
+        file.rotate("lab", None).unwrap();
+        file.revoke("lab", NOW).unwrap();
+        file.revoke(&added.id, NOW).unwrap();
+        let register = ClientRegister::new(path);
+        let untold = register.untold();
+        let deeds: Vec<Deed> = untold.iter().map(|event| event.deed).collect();
+        assert_eq!(deeds, [Deed::Add, Deed::Rotate, Deed::Revoke], "once each");
+        assert!(untold.iter().all(|event| event.client == added.id && event.of.contains("lab")));
+        file.add("other", scopes("system/*.rs"), None, NOW).unwrap();
+        register.told(&untold).unwrap();
+        let left = register.untold();
+        assert_eq!(left.len(), 1, "what came meanwhile is not forgotten");
+        assert_ne!(left[0].client, added.id);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use pipehat_store::audit::AuditRecord;
+use pipehat_store::audit::{AuditRecord, UsedOnce};
 use serde_json::{Value, json};
 
 use super::keys::Algorithm;
@@ -44,6 +44,7 @@ impl AccessService {
         call: &Call<'_>,
         client: Option<&str>,
         status: StatusCode,
+        used_once: Option<UsedOnce>,
     ) -> Result<(), OAuthError> {
         let record = AuditRecord {
             at: now_micros(),
@@ -53,6 +54,7 @@ impl AccessService {
             address: call.peer.map(|peer| peer.ip().to_string()),
             interaction: call.interaction.to_owned(),
             status: status.as_u16(),
+            used_once,
             ..AuditRecord::default()
         };
         let recorded = async {
@@ -69,6 +71,17 @@ impl AccessService {
         client: Option<String>,
         result: Result<Value, OAuthError>,
     ) -> Response {
+        self.answered_using(call, client, result, None).await
+    }
+
+    /// The same; with what was used up by it.
+    async fn answered_using(
+        &self,
+        call: Call<'_>,
+        client: Option<String>,
+        result: Result<Value, OAuthError>,
+        used: Option<UsedOnce>,
+    ) -> Response {
         // A wrong proof of one of our clients is told with its name; what else was sent as an id is not kept: it may
         // be anything, a secret in the wrong place too.
         let client = client.filter(|id| id == ADMIN || self.register.name(id).is_some());
@@ -79,7 +92,7 @@ impl AccessService {
             other => other,
         };
         let status = result.as_ref().map_or_else(|error| error.status, |_| StatusCode::OK);
-        let result = match self.told(&call, client.as_deref(), status).await {
+        let result = match self.told(&call, client.as_deref(), status, used).await {
             Ok(()) => result,
             Err(error) => Err(error),
         };
@@ -119,19 +132,19 @@ async fn token(
         Err(error) => return service.answered(call, None, Err(error)).await,
     };
     let named = basic(&headers).map(|(id, _)| id).or_else(|| form.client_id.clone());
-    let result = match form.grant_type.as_deref() {
-        Some("client_credentials") => service.authenticated(&headers, &form).and_then(|client| {
-            let token = service.token(&client, form.scope.as_deref())?;
-            Ok((client.id.clone(), token))
-        }),
+    let proven = match form.grant_type.as_deref() {
+        Some("client_credentials") => service.authenticated(&headers, &form),
         Some(_) => Err(OAuthError {
             code: "unsupported_grant_type",
             ..OAuthError::request("grant_type is client_credentials")
         }),
         None => Err(OAuthError::request("grant_type is missing; it is client_credentials")),
     };
-    match result {
-        Ok((id, token)) => service.answered(call, Some(id), Ok(token)).await,
+    match proven {
+        Ok((client, used)) => {
+            let token = service.token(&client, form.scope.as_deref());
+            service.answered_using(call, Some(client.id.clone()), token, used).await
+        }
         Err(error) => service.answered(call, named, Err(error)).await,
     }
 }
@@ -152,12 +165,12 @@ async fn introspect(
         Err(error) => return service.answered(call, None, Err(error)).await,
     };
     let caller = match service.caller(&headers) {
-        Some(caller) => Ok(caller),
+        Some(caller) => Ok((caller, None)),
         None => service
             .authenticated(&headers, &form)
-            .map(|client| Caller::Client { client, scope: String::new() }),
+            .map(|(client, used)| (Caller::Client { client, scope: String::new() }, used)),
     };
-    let caller = match caller {
+    let (caller, used) = match caller {
         Ok(caller) => caller,
         Err(error) => return service.answered(call, form.client_id, Err(error)).await,
     };
@@ -181,7 +194,7 @@ async fn introspect(
             _ => json!({ "active": false }),
         }),
     };
-    service.answered(call, Some(id), result).await
+    service.answered_using(call, Some(id), result, used).await
 }
 
 /// `GET /auth/me`: what `MedplumClient` asks after it signed in.

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use pipehat_resource::search::Registry;
-use pipehat_store::audit::AuditLog;
+use pipehat_store::audit::{AuditError, AuditLog, UsedOnce};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use super::address::Addresses;
 use super::assertion::{ASSERTION_TYPE, Assertion, Replays};
@@ -25,6 +26,9 @@ use crate::fhir::{
 
 /// What was granted is remembered for this many texts of scopes.
 const GRANTS_MAX: usize = 1_000;
+
+/// How often to look whether something was done to clients.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Whoever has the token that a start writes beside the data may do everything: the same person may read the data.
 pub(crate) const ADMIN: &str = "admin";
@@ -74,14 +78,18 @@ pub(super) enum Caller {
 }
 
 impl AccessService {
-    /// Over a register and an audit log.
+    /// Over a register and an audit log, which knows the assertions that were used before.
+    ///
+    /// # Errors
+    /// When the audit log can't be read.
     pub fn new(
         settings: AccessSettings,
         register: Arc<ClientRegister>,
         parameters: Arc<SearchParameters>,
         audit: Arc<AuditLog>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, AuditError> {
+        let used = audit.used_once(now_micros())?;
+        Ok(Self {
             register,
             addresses: Addresses::new(settings.base),
             origins: settings.origins,
@@ -90,9 +98,46 @@ impl AccessService {
             admin_token: settings.admin_token,
             parameters,
             failures: Mutex::default(),
-            replays: Mutex::default(),
+            replays: Mutex::new(Replays::with(used)),
             grants: RwLock::default(),
+        })
+    }
+
+    /// Follows the register until the stop: what was done to clients goes into the audit.
+    pub(crate) async fn follow_clients(&self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            if let Err(error) = self.tell_of_clients().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what was done to clients can't be told to the audit; trying again"
+                );
+            }
         }
+    }
+
+    /// Tells the audit what was done to clients and does not stand there yet. A crash between the two steps tells it again,
+    /// under the same request id.
+    ///
+    /// # Errors
+    /// When the audit can't be written.
+    pub async fn tell_of_clients(&self) -> Result<(), AuditError> {
+        let events = self.register.untold();
+        if events.is_empty() {
+            return Ok(());
+        }
+        for event in events.iter() {
+            self.audit.record(event.record()).await?;
+        }
+        self.audit.flush().await?;
+        let register = Arc::clone(&self.register);
+        let forgotten = tokio::task::spawn_blocking(move || register.told(&events)).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the register of clients can't be written; what was done to clients is told again"
+            );
+        }
+        Ok(())
     }
 
     /// Who sends these headers; `None` where that can't be made out.
@@ -123,12 +168,13 @@ impl AccessService {
         client.has_secret(secret).then_some(client)
     }
 
-    /// The client of a token request, by exactly one of the ways to prove who it is (RFC 6749 §2.3).
+    /// The client of a token request, by exactly one of the ways to prove who it is (RFC 6749 §2.3); and what it used up
+    /// by that, which the audit has to keep.
     pub(super) fn authenticated(
         &self,
         headers: &HeaderMap,
         form: &TokenForm,
-    ) -> Result<Arc<Client>, OAuthError> {
+    ) -> Result<(Arc<Client>, Option<UsedOnce>), OAuthError> {
         if let Some(text) = &form.assertion {
             return self.by_assertion(headers, form, text);
         }
@@ -154,7 +200,8 @@ impl AccessService {
             }
             (None, None) => return Err(OAuthError::client()),
         };
-        self.by_secret(&id, &secret).ok_or_else(OAuthError::client)
+        let client = self.by_secret(&id, &secret).ok_or_else(OAuthError::client)?;
+        Ok((client, None))
     }
 
     fn by_assertion(
@@ -162,7 +209,7 @@ impl AccessService {
         headers: &HeaderMap,
         form: &TokenForm,
         text: &str,
-    ) -> Result<Arc<Client>, OAuthError> {
+    ) -> Result<(Arc<Client>, Option<UsedOnce>), OAuthError> {
         if form.assertion_type.as_deref() != Some(ASSERTION_TYPE) {
             return Err(OAuthError::request(format!("client_assertion_type is {ASSERTION_TYPE}")));
         }
@@ -180,8 +227,8 @@ impl AccessService {
         let audiences = self.addresses.audiences(headers);
         assertion.check(client.keys(), &audiences, now).map_err(OAuthError::assertion)?;
         let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        replays.take(&assertion, now).map_err(OAuthError::assertion)?;
-        Ok(client)
+        let used = replays.take(&assertion, now).map_err(OAuthError::assertion)?;
+        Ok((client, Some(used)))
     }
 
     /// A token for a client, with the scopes it asks for.

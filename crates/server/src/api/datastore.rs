@@ -78,7 +78,7 @@ impl From<UpkeepError> for ApiError {
                 Self::conflict("upkeep.refused", error.to_string())
             }
             UpkeepError::Transfer(_) => Self::bad_request(error.to_string()),
-            UpkeepError::Datastore(_) | UpkeepError::Audit(_) => {
+            UpkeepError::Datastore(_) | UpkeepError::Audit(_) | UpkeepError::AuditRead(_) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the datastore could not be looked after"

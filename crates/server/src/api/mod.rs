@@ -3,6 +3,7 @@
 mod access;
 mod datastore;
 mod handlers;
+mod listener;
 mod messages;
 mod problem;
 mod request;

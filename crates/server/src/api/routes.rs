@@ -1,10 +1,9 @@
 //! Which address is answered by what.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,6 +14,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::access::require_token;
+use super::listener::{OutcomeListener, Peer};
 use super::problem::ApiError;
 use super::{datastore, handlers, messages, subscriptions};
 use crate::node::Shared;
@@ -70,9 +70,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, fhir: Opti
         Some(fhir) => fhir.merge(routes),
         None => routes,
     };
-    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let serving =
-        axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await });
+    let routes = routes.layer(middleware::map_request(name_peer));
+    let routes = routes.into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(OutcomeListener(listener), routes)
+        .with_graceful_shutdown(async move { stop.cancelled().await });
     let deadline = async move {
         closed.cancelled().await;
         tokio::time::sleep(STOP_GRACE).await;
@@ -83,6 +84,15 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, fhir: Opti
         },
         () = deadline => {}
     }
+}
+
+/// Handlers ask for the address itself.
+async fn name_peer(mut request: Request) -> Request {
+    if let Some(ConnectInfo(Peer(peer))) = request.extensions().get::<ConnectInfo<Peer>>() {
+        let peer = ConnectInfo(*peer);
+        request.extensions_mut().insert(peer);
+    }
+    request
 }
 
 fn router(shared: Arc<Shared>) -> Router {

@@ -1,9 +1,10 @@
 //! What the admin API says about one record of a message's life.
 
-use pipehat_engine::Stage;
+use pipehat_connectors::Found;
 use pipehat_engine::record::{
     BodyRef, Decision, OutputRecord, ProcessedOutcome, Record, SettledOutcome,
 };
+use pipehat_engine::{Effect, LookupAnswer, Stage};
 use pipehat_message::CharsetRule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -131,6 +132,15 @@ impl StageView {
                 ("received", record.at, what)
             }
             Record::Processed(record) => {
+                let mut lookups = 0_usize;
+                for effect in &record.effects {
+                    let Effect::Lookup { search, answer } = effect else { continue };
+                    lookups += 1;
+                    show(format!("lookup {lookups}, searched"), search.as_bytes());
+                    if let LookupAnswer::Found(Found::One(found) | Found::Several(found)) = answer {
+                        show(format!("lookup {lookups}, found"), found);
+                    }
+                }
                 let what = match &record.outcome {
                     ProcessedOutcome::Ended(ended) => {
                         format!("{}: {} [{}]", ended.disposition.as_str(), ended.detail, ended.code)
@@ -151,7 +161,12 @@ impl StageView {
                     .map(|(code, recorded, count)| FindingView::of(code, recorded, *count))
                     .collect();
                 let revision = short_revision(&record.revision);
-                ("processed", record.at, format!("{what} by revision {revision}"))
+                let asked = match lookups {
+                    0 => String::new(),
+                    1 => " after 1 lookup".to_owned(),
+                    lookups => format!(" after {lookups} lookups"),
+                };
+                ("processed", record.at, format!("{what}{asked} by revision {revision}"))
             }
             Record::Attempted(record) => {
                 let output = usize::from(record.ordinal).checked_sub(1);

@@ -1,5 +1,6 @@
 //! Who may do what: the seam between the API and whatever knows its clients.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,6 +20,12 @@ pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<Principal, AccessRefu
 pub trait Access: Send + Sync {
     /// The client behind a request. It is asked before anything of the body is read.
     fn principal<'a>(&'a self, request: AccessRequest<'a>) -> Decision<'a>;
+}
+
+/// Knows which clients may do nothing any more.
+pub trait Clients: Send + Sync {
+    /// The ids of clients that were revoked; another `Arc` whenever something was done to a client.
+    fn revoked(&self) -> Arc<HashSet<String>>;
 }
 
 /// What a decision may go by.
@@ -163,6 +170,14 @@ impl Principal {
             0 => Allowed::Nothing,
             1 => filters.pop().map_or(Allowed::Nothing, Allowed::Where),
             _ => Allowed::Where(Filter::Any(filters)),
+        }
+    }
+
+    /// The client, where it is one that may be revoked: who has the installation's own token is not.
+    pub(crate) fn revocable(&self) -> Option<&str> {
+        match self.scopes {
+            Scopes::All => None,
+            Scopes::Some(_) => Some(&self.client),
         }
     }
 

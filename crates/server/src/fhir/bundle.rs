@@ -72,7 +72,13 @@ impl BundleWriter {
     }
 
     /// An entry of a history (FHIR R4 §3.1.0.10): what made the version, and how it was answered.
-    pub(crate) fn version(&mut self, base: &str, version: &StoredVersion, resource: Option<&str>) {
+    pub(crate) fn version(
+        &mut self,
+        base: &str,
+        version: &StoredVersion,
+        created: bool,
+        resource: Option<&str>,
+    ) {
         let key = &version.key;
         self.begin_entry();
         self.out.push_str("{\"fullUrl\":");
@@ -83,7 +89,7 @@ impl BundleWriter {
         }
         let (method, status) = match version.method {
             Method::Post => ("POST", "201 Created"),
-            Method::Put if version.version == 1 => ("PUT", "201 Created"),
+            Method::Put if created => ("PUT", "201 Created"),
             Method::Put => ("PUT", "200 OK"),
             Method::Patch => ("PATCH", "200 OK"),
             Method::Delete => ("DELETE", "204 No Content"),
@@ -224,8 +230,8 @@ mod tests {
     #[test]
     fn a_history_says_what_was_done() {
         let mut bundle = BundleWriter::new("history", "i", 0, None, &[]);
-        bundle.version("b", &version(Method::Delete, None), None);
-        bundle.version("b", &version(Method::Post, Some("{}")), Some("{}"));
+        bundle.version("b", &version(Method::Delete, None), false, None);
+        bundle.version("b", &version(Method::Post, Some("{}")), true, Some("{}"));
         let response = "\"etag\":\"W/\\\"2\\\"\",\"lastModified\":\"2015-10-21T07:28:00.700Z\"}}";
         check(
             bundle,

@@ -1,7 +1,7 @@
 //! `GET metadata`: what this server can do, made from the definitions and the search parameters in force.
 
 use pipehat_resource::json::{Object, Value};
-use pipehat_resource::search::{Parameter, Registry};
+use pipehat_resource::search::{Parameter, ParameterKind, Registry};
 
 use crate::access::root_of;
 
@@ -61,7 +61,14 @@ pub(crate) fn statement(registry: &Registry, about: About<'_>) -> Value {
         ("implementation", implementation),
         ("fhirVersion", "4.0.1".into()),
         ("format", list(["application/fhir+json", "json"])),
-        ("patchFormat", list(["application/json-patch+json", "application/merge-patch+json"])),
+        (
+            "patchFormat",
+            list([
+                "application/json-patch+json",
+                "application/fhir+json",
+                "application/merge-patch+json",
+            ]),
+        ),
         ("rest", Value::Array(vec![rest(registry, about)])),
     ])
 }
@@ -75,9 +82,13 @@ fn rest(registry: &Registry, about: About<'_>) -> Value {
         ("security", security(about.base, about.cors)),
         ("resource", resources.into()),
         ("interaction", codes(&interactions)),
+        ("searchParam", Value::Array(common_parameters())),
         (
             "operation",
-            Value::Array(vec![operation("reindex", "urn:pipehat:operation:reindex".to_owned())]),
+            Value::Array(vec![
+                operation("meta", format!("{OPERATIONS}Resource-meta")),
+                operation("reindex", "urn:pipehat:operation:reindex".to_owned()),
+            ]),
         ),
     ]
     .into_iter()
@@ -121,9 +132,14 @@ fn resource(registry: &Registry, name: &str) -> Value {
     let interactions: &[&str] =
         if name == "AuditEvent" { &UNCHANGED_INTERACTIONS } else { &TYPE_INTERACTIONS };
     let changes = name != "AuditEvent";
-    // `_query` names a named query, and there are none.
-    let parameters: Vec<&Parameter> =
-        registry.parameters(name).filter(|parameter| parameter.code() != "_query").collect();
+    // `_query` names a named query, and there are none; positions (`near`) are not compared.
+    let parameters: Vec<&Parameter> = registry
+        .parameters(name)
+        .filter(|parameter| {
+            parameter.code() != "_query"
+                && (parameter.kind() != ParameterKind::Special || parameter.code().starts_with('_'))
+        })
+        .collect();
     let mut includes = Vec::new();
     for parameter in &parameters {
         // The audit's records are made when they are read, and bring nothing along.
@@ -158,6 +174,18 @@ fn resource(registry: &Registry, name: &str) -> Value {
     }
     resource.set("operation", Value::Array(operations(name)));
     resource.into()
+}
+
+/// What every type can be searched by beside its own parameters; of these, R4 has no definitions but of the first.
+fn common_parameters() -> Vec<Value> {
+    let filter = object([
+        ("name", "_filter".into()),
+        ("definition", "http://hl7.org/fhir/SearchParameter/filter".into()),
+        ("type", "special".into()),
+    ]);
+    let others = [("_has", "special"), ("_list", "special"), ("_type", "token")];
+    let others = others.map(|(name, kind)| object([("name", name.into()), ("type", kind.into())]));
+    [filter].into_iter().chain(others).collect()
 }
 
 fn search_parameter(parameter: &Parameter) -> Value {

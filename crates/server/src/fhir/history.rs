@@ -1,8 +1,12 @@
 //! history of a resource, of a type and of everything (FHIR R4 §3.1.0.10).
 
+use std::collections::HashSet;
+
 use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::{Filter, parse_date};
-use pipehat_store::datastore::{ChangeNumber, HistoryQuery, HistoryScope};
+use pipehat_store::datastore::{
+    ChangeNumber, HistoryQuery, HistoryScope, ResourceKey, StoredVersion,
+};
 
 use super::access::{AccessRefusal, Permission};
 use super::answer::Answer;
@@ -46,6 +50,7 @@ impl FhirService {
         {
             return Err(missing(key));
         }
+        let revived = revived(&versions);
         let more = versions.len() > asked.limit;
         versions.truncate(asked.limit);
         let first_page = asked.before.is_none();
@@ -75,7 +80,8 @@ impl FhirService {
             BundleWriter::new("history", &new_id(), request.setting.now, total, &links);
         for version in &versions {
             let shown = version.body.as_deref().map(|body| request.shape.shown(body));
-            bundle.version(&request.setting.base, version, shown.as_deref());
+            let created = version.version == 1 || revived.contains(&version.change);
+            bundle.version(&request.setting.base, version, created, shown.as_deref());
         }
         Ok(Answer::text(bundle.finish()))
     }
@@ -107,6 +113,20 @@ impl FhirService {
         let before = before.map(|before| before.0.to_string());
         page_link(request, &path, relation, &request.query, BEFORE, before.as_deref())
     }
+}
+
+/// The versions that stand right behind a deletion, as far as both are among these.
+fn revived(versions: &[StoredVersion]) -> HashSet<ChangeNumber> {
+    let deletions: HashSet<(&ResourceKey, u64)> = versions
+        .iter()
+        .filter(|version| version.body.is_none())
+        .map(|version| (&version.key, version.version))
+        .collect();
+    let revived = versions.iter().filter(|version| {
+        deletions.contains(&(&version.key, version.version.saturating_sub(1)))
+            && version.body.is_some()
+    });
+    revived.map(|version| version.change).collect()
 }
 
 struct Asked {

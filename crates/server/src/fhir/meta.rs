@@ -6,7 +6,7 @@ use pipehat_store::datastore::{
     Interaction, Outcome, Precondition, Refusal, ResourceKey, StoredVersion,
 };
 
-use super::access::Permission;
+use super::access::{AccessRefusal, Allowed, Permission};
 use super::address::version_number;
 use super::answer::Answer;
 use super::problem::Problem;
@@ -18,6 +18,9 @@ use super::write::resource_of;
 
 /// The lists of Meta that these operations change.
 const LISTS: [&str; 3] = ["profile", "security", "tag"];
+
+/// As many profiles, tags and security labels are told of a type or of everything.
+const LABELS_MAX: usize = 1000;
 
 /// How often a change is tried when others change the same resource.
 const TRIES_MAX: usize = 10;
@@ -36,6 +39,35 @@ impl FhirService {
         };
         let found = self.visible(request, key, version).await?;
         Ok(Answer::made(&shown(&found)?))
+    }
+
+    /// `$meta` of a type or of everything: the profiles, tags and security labels in use.
+    pub(super) async fn meta_in_use(
+        &self,
+        request: &Request,
+        resource_type: Option<&str>,
+    ) -> Result<Answer, Problem> {
+        let principal = &request.setting.principal;
+        let registry = self.parameters.registry();
+        // A label may say of a resource what only those may know who see it: it is told of types seen whole.
+        let types: Vec<String> = match resource_type {
+            None if principal.reads_all() => Vec::new(),
+            Some(name) => vec![name.to_owned()],
+            None => registry.resource_types().map(str::to_owned).collect(),
+        };
+        let whole = |name: &String| principal.allowed(name, Permission::Read) == Allowed::All;
+        let shown: Vec<String> = types.iter().filter(|name| whole(name)).cloned().collect();
+        if shown.is_empty() && !types.is_empty() {
+            return Err(AccessRefusal::Forbidden.into());
+        }
+        let found = self.datastore.labelled(&shown, LABELS_MAX).await?;
+        let mut meta = Object::new();
+        for version in &found {
+            let resource = resource_of(version)?;
+            let Some(own) = resource.get("meta").and_then(Value::as_object) else { continue };
+            collect(&mut meta, own);
+        }
+        Ok(Answer::made(&parameters([parameter("return", "valueMeta", meta.into())])))
     }
 
     /// `$meta-add` and `$meta-delete`.
@@ -87,6 +119,23 @@ fn shown(version: &StoredVersion) -> Result<Value, Problem> {
     let resource = resource_of(version)?;
     let meta = resource.get("meta").cloned().unwrap_or_else(|| Object::new().into());
     Ok(parameters([parameter("return", "valueMeta", meta)]))
+}
+
+/// Adds what is not there yet of another resource's lists.
+fn collect(meta: &mut Object, own: &Object) {
+    for name in LISTS {
+        let mut all: Vec<Value> =
+            meta.get(name).and_then(Value::as_array).map(<[_]>::to_vec).unwrap_or_default();
+        let before = all.len();
+        for one in own.get(name).and_then(Value::as_array).unwrap_or_default() {
+            if all.len() < LABELS_MAX && !all.iter().any(|other| same(other, one)) {
+                all.push(one.clone());
+            }
+        }
+        if all.len() > before {
+            meta.set(name, all.into());
+        }
+    }
 }
 
 /// Adds to or takes from the lists of a resource's meta; says whether that changed anything.

@@ -23,6 +23,7 @@ mod binary;
 mod bundle;
 mod capability;
 mod coding;
+mod conditional_reference;
 mod conditions;
 mod everything;
 mod history;
@@ -54,7 +55,7 @@ pub(crate) use resource::new_id;
 pub(crate) use service::{now, request_id};
 
 pub use access::{
-    Access, AccessRefusal, AccessRequest, Decision, Permission, Principal, Scope, Scopes,
+    Access, AccessRefusal, AccessRequest, Clients, Decision, Permission, Principal, Scope, Scopes,
     TokenAccess,
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};

@@ -30,6 +30,8 @@ impl FhirService {
             ("meta", OperationScope::Version(key, version)) => {
                 self.meta(request, key, Some(version)).await
             }
+            ("meta", OperationScope::Type(name)) => self.meta_in_use(request, Some(name)).await,
+            ("meta", OperationScope::System) => self.meta_in_use(request, None).await,
             ("meta-add" | "meta-delete", OperationScope::Resource(key)) => {
                 must_be_post(by_post)?;
                 self.change_meta(request, key, name).await

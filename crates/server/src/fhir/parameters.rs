@@ -1,13 +1,15 @@
 //! The search parameters in force: R4's, and those of SearchParameter resources here (FHIR R4 §3.1.1.7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::search::Registry;
 use pipehat_store::datastore::{
-    Datastore, DatastoreError, Outcome, Progress, R4Rules, StoredVersion,
+    ChangeNumber, Datastore, DatastoreError, HistoryQuery, HistoryScope, Outcome, Progress,
+    R4Rules, StoredVersion,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,12 @@ const PAGE: usize = 200;
 
 /// More of them than this are not taken: each search looks them up.
 const CUSTOM_MAX: usize = 5_000;
+
+/// How often to look whether another node changed a SearchParameter, while anything changes.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long until all nodes have heard of a change.
+const HEARD: Duration = Duration::from_secs(2);
 
 /// The registry in force, and how far the index follows it.
 #[derive(Debug)]
@@ -92,6 +100,7 @@ impl SearchParameters {
             }
             tokio::select! {
                 () = self.wanted.notified() => {}
+                () = others_change(datastore) => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -103,7 +112,13 @@ impl SearchParameters {
         taken: &mut BTreeMap<String, Value>,
     ) -> Result<(), DatastoreError> {
         let wanted = self.lock().wanted;
-        self.put_in_force(datastore, taken).await?;
+        // Where the index followed the parameters before, only the types of those that changed are found differently.
+        let followed = datastore.is_indexed().await?;
+        let changed = self.put_in_force(datastore, taken).await?;
+        if changed.is_any() && datastore.is_shared() {
+            // What other nodes write by their old rules until they hear of these is indexed anew with all else.
+            tokio::time::sleep(HEARD).await;
+        }
         let asked = std::mem::take(&mut self.lock().asked);
         if asked || !datastore.is_indexed().await? {
             self.change(|state| {
@@ -111,7 +126,18 @@ impl SearchParameters {
                 state.progress = Progress { done: 0, all: 0 };
             });
             let told = |progress: Progress| self.change(|state| state.progress = progress);
-            datastore.reindex(&[], &told).await?;
+            match changed {
+                Changed::Types(types) if followed && !asked => {
+                    if !types.is_empty() {
+                        let types: Vec<String> = types.into_iter().collect();
+                        datastore.reindex(&types, &told).await?;
+                    }
+                    datastore.set_indexed().await?;
+                }
+                Changed::Types(_) | Changed::Unknown => {
+                    datastore.reindex(&[], &told).await?;
+                }
+            }
         }
         self.change(|state| {
             state.running = state.wanted != wanted;
@@ -123,7 +149,7 @@ impl SearchParameters {
 
     /// Puts the SearchParameter resources of a datastore in force, and leaves its index as it is.
     pub(crate) async fn load(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
-        self.put_in_force(datastore, &mut BTreeMap::new()).await
+        self.put_in_force(datastore, &mut BTreeMap::new()).await.map(drop)
     }
 
     /// Has the SearchParameter resources looked at: some were written past the API.
@@ -135,7 +161,7 @@ impl SearchParameters {
         &self,
         datastore: &dyn Datastore,
         taken: &mut BTreeMap<String, Value>,
-    ) -> Result<(), DatastoreError> {
+    ) -> Result<Changed, DatastoreError> {
         let wanted = wanted(datastore).await?;
         let registry = self.registry();
         let fresh = std::mem::take(&mut self.lock().fresh);
@@ -152,13 +178,17 @@ impl SearchParameters {
                 next = more;
             }
         }
+        let changed = match fresh {
+            true => Changed::Unknown,
+            false => Changed::Types(types_changed(&registry, &next)),
+        };
         if fresh || wanted != *taken {
             let next = Arc::new(next);
             datastore.use_rules(Arc::new(R4Rules::new(Arc::clone(&next), &self.base))).await?;
             *self.registry.write().unwrap_or_else(PoisonError::into_inner) = next;
             *taken = wanted;
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Has the index written anew in the background.
@@ -238,6 +268,73 @@ impl SearchParameters {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
     }
+}
+
+/// Which resources are found differently than before.
+enum Changed {
+    /// Those of these types.
+    Types(BTreeSet<String>),
+    /// That is not known.
+    Unknown,
+}
+
+impl Changed {
+    /// Whether there may be such.
+    fn is_any(&self) -> bool {
+        match self {
+            Self::Types(types) => !types.is_empty(),
+            Self::Unknown => true,
+        }
+    }
+}
+
+/// The types whose own parameters differ.
+fn types_changed(before: &Registry, after: &Registry) -> BTreeSet<String> {
+    let mut types = BTreeSet::new();
+    for (one, other) in [(before, after), (after, before)] {
+        for parameter in one.custom() {
+            let own = other.find(parameter.resource_type(), parameter.code());
+            if own.is_none_or(|own| own.id() != parameter.id()) {
+                types.insert(parameter.resource_type().to_owned());
+            }
+        }
+    }
+    types
+}
+
+/// Waits until some node has changed a SearchParameter.
+async fn others_change(datastore: &dyn Datastore) {
+    if !datastore.is_shared() {
+        return std::future::pending().await;
+    }
+    let mut newest = datastore.newest_change();
+    let mut known = None;
+    loop {
+        match newest_of_ours(datastore).await {
+            Ok(change) => {
+                if known.is_some_and(|known| known != change) {
+                    return;
+                }
+                known = Some(change);
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "SearchParameters can't be read; trying again"
+            ),
+        }
+        tokio::time::sleep(LOOK).await;
+        if newest.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// The newest change of a SearchParameter.
+async fn newest_of_ours(datastore: &dyn Datastore) -> Result<ChangeNumber, DatastoreError> {
+    let scope = HistoryScope::Type(RESOURCE_TYPE.to_owned());
+    let query = HistoryQuery { scope, since: None, at: None, before: None, limit: 1 };
+    let newest = datastore.history(&query).await?;
+    Ok(newest.first().map(|version| version.change).unwrap_or_default())
 }
 
 /// The definitions that are to be in force, by their addresses.

@@ -131,7 +131,17 @@ impl From<DatastoreError> for Problem {
                 "the server is stopping",
             )
             .with_header(http::header::RETRY_AFTER, "5"),
-            DatastoreError::Database(_) | DatastoreError::Damaged(_) => {
+            DatastoreError::Unavailable(_) | DatastoreError::Uncertain(_) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the datastore's database is away"
+                );
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, IssueCode::Transient, error.to_string())
+                    .with_header(http::header::RETRY_AFTER, "5")
+            }
+            DatastoreError::Database(_)
+            | DatastoreError::Damaged(_)
+            | DatastoreError::Location(_) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the datastore could not answer"

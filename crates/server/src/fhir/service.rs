@@ -58,6 +58,12 @@ const ASIDE_BYTES: usize = 512 * 1024;
 /// How many requests are under way at once.
 const REQUESTS_MAX: usize = 2048;
 
+/// As much of a body that is too large is read before it is refused.
+const DRAINED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// How long that may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// How long a client may take to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -295,11 +301,12 @@ impl FhirService {
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok())
             .and_then(|length| length.parse::<usize>().ok());
+        let mut body = body;
         if announced.is_some_and(|length| length > REQUEST_BYTES_MAX) {
+            drain(&mut body).await;
             return Err(too_large());
         }
         let reading = async {
-            let mut body = body;
             let mut first = Bytes::new();
             let mut all = BytesMut::new();
             let mut length = 0_usize;
@@ -313,6 +320,9 @@ impl FhirService {
                 let Ok(piece) = frame.into_data() else { continue };
                 length = length.saturating_add(piece.len());
                 if length > REQUEST_BYTES_MAX {
+                    drop((first, all));
+                    permits.clear();
+                    drain(&mut body).await;
                     return Err(too_large());
                 }
                 while length.div_ceil(PIECE_BYTES) > permits.len() {
@@ -396,6 +406,13 @@ impl FhirService {
         })
         .await?;
         principal
+    }
+
+    /// Whether what somebody showed before opens something still.
+    pub(super) async fn opens(&self, parts: &Parts, peer: Option<SocketAddr>) -> bool {
+        let path = parts.uri.path().strip_prefix(BASE_PATH).unwrap_or_default();
+        let asked = AccessRequest { method: &parts.method, path, headers: &parts.headers, peer };
+        self.access.principal(asked).await.is_ok()
     }
 
     async fn perform(&self, request: &Request) -> Result<Answer, Problem> {
@@ -634,6 +651,23 @@ fn unaudited(error: AuditUnavailable) -> Problem {
         format!("{error}; without it nothing is shown"),
     )
     .with_header(header::RETRY_AFTER, "5")
+}
+
+/// Reads on and forgets what comes. Most clients read nothing before all is sent: without this they would see a broken
+/// connection and no answer.
+async fn drain(body: &mut Body) {
+    let reading = async {
+        let mut left = DRAINED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Whoever is slower than that sees no answer.
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
 }
 
 fn too_large() -> Problem {

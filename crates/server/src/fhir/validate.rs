@@ -4,8 +4,11 @@ use http::StatusCode;
 use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::json::Value;
 use pipehat_resource::outcome::{Issue, IssueCode, locate, operation_outcome};
-use pipehat_resource::validate::Checks;
-use pipehat_store::datastore::ResourceKey;
+use pipehat_resource::search::{
+    Criterion, Filter, Parameter, Search, SortBy, SortKey, TokenCriterion, UriMatch,
+};
+use pipehat_resource::validate::{Checks, ProfileLibrary, Wanted, validate_profile};
+use pipehat_store::datastore::{ResourceKey, SearchRequest};
 
 use super::access::Permission;
 use super::answer::Answer;
@@ -15,6 +18,13 @@ use super::problem::Problem;
 use super::request::Request;
 use super::resource::Incoming;
 use super::service::FhirService;
+use super::write::resource_of;
+
+/// As many profiles that a resource claims are looked at.
+const CLAIMED_MAX: usize = 20;
+
+/// As many profiles, value sets and code systems are looked up for one resource.
+const LOOKS_MAX: usize = 500;
 
 impl FhirService {
     /// A resource that may be stored.
@@ -76,15 +86,18 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         request.setting.principal.require(resource_type, Permission::Read)?;
         let asked = Asked::read(request)?;
-        if let Some(profile) = &asked.profile
-            && !is_of_r4(profile, resource_type)
-        {
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                IssueCode::NotSupported,
-                "the profile can't be looked at: this server validates against R4 itself",
-            )
-            .at_location("profile"));
+        let profile = asked.profile.as_deref().filter(|profile| !is_of_r4(profile, resource_type));
+        let mut profiles = Profiles::default();
+        if let Some(profile) = profile {
+            self.gather(&mut profiles, vec![profile.to_owned()]).await?;
+            if profiles.library.profile(profile).is_none() {
+                return Err(Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    IssueCode::NotSupported,
+                    "no StructureDefinition here has this address, or it is none that constrains a type of R4",
+                )
+                .at_location("profile"));
+            }
         }
         let issues = match (asked.mode, asked.resource) {
             (Mode::Delete, _) => {
@@ -109,12 +122,22 @@ impl FhirService {
                 let found = self.visible(request, key, None).await?;
                 let body = found.body.as_deref().unwrap_or_default();
                 match pipehat_resource::json::parse(body.as_bytes()) {
-                    Ok(resource) => self.findings(&resource, None),
+                    Ok(resource) => {
+                        let mut issues = self.findings(&resource, None);
+                        let found = self.profiled(&resource, profiles).await?;
+                        add_new(&mut issues, found);
+                        issues
+                    }
                     Err(error) => vec![Issue::error(IssueCode::Structure, error.to_string())],
                 }
             }
             (mode, Some((resource, text))) => {
                 let mut issues = self.findings(&resource, text);
+                let mut found = self.profiled(&resource, profiles).await?;
+                if let Some(text) = text {
+                    locate(&mut found, text);
+                }
+                add_new(&mut issues, found);
                 if resource.resource_type() != Some(resource_type) {
                     let text = format!("expected a resource of the type {resource_type}");
                     issues.push(Issue::error(IssueCode::Value, text).at("resourceType"));
@@ -137,6 +160,101 @@ impl FhirService {
             }
         };
         Ok(Answer::made(&operation_outcome(&issues)))
+    }
+}
+
+/// The profiles asked for, and what is known of them.
+#[derive(Debug, Default)]
+struct Profiles {
+    asked: Vec<String>,
+    library: ProfileLibrary,
+}
+
+impl FhirService {
+    /// What the profiles asked for, and those that the resource claims, say of it.
+    async fn profiled(
+        &self,
+        resource: &Value,
+        mut profiles: Profiles,
+    ) -> Result<Vec<Issue>, Problem> {
+        let Some(resource_type) = resource.resource_type() else { return Ok(Vec::new()) };
+        let claimed = resource.get("meta").map(|meta| meta.items("profile")).unwrap_or_default();
+        let claimed = claimed.iter().filter_map(Value::as_str);
+        let claimed = claimed.filter(|url| !is_of_r4(url, resource_type)).take(CLAIMED_MAX);
+        self.gather(&mut profiles, claimed.map(str::to_owned).collect()).await?;
+        let mut issues = Vec::new();
+        for url in &profiles.asked {
+            add_new(&mut issues, validate_profile(resource, url, &profiles.library));
+        }
+        Ok(issues)
+    }
+
+    /// Looks up profiles, and what they name in their turn.
+    async fn gather(&self, profiles: &mut Profiles, urls: Vec<String>) -> Result<(), Problem> {
+        for url in urls {
+            if !profiles.asked.contains(&url) {
+                profiles.asked.push(url);
+            }
+        }
+        let mut looks = 0;
+        loop {
+            let wanted = profiles.library.wanted(&profiles.asked);
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            for one in wanted {
+                looks += 1;
+                let found = match &one {
+                    _ if looks > LOOKS_MAX => None,
+                    Wanted::Profile(url) => self.canonical("StructureDefinition", url).await?,
+                    Wanted::ValueSet(url) => self.canonical("ValueSet", url).await?,
+                    Wanted::CodeSystem(url) => self.canonical("CodeSystem", url).await?,
+                };
+                profiles.library.add(one, found.as_ref());
+            }
+        }
+    }
+
+    /// The resource of a canonical address: of its version where one is named, else the one written last.
+    async fn canonical(&self, resource_type: &str, url: &str) -> Result<Option<Value>, Problem> {
+        let (url, version) = match url.split_once('|') {
+            Some((url, version)) => (url, Some(version)),
+            None => (url, None),
+        };
+        let registry = self.parameters.registry();
+        let parameter = |code: &str| registry.find(resource_type, code).map(Parameter::id);
+        let (Some(own), Some(of_version)) = (parameter("url"), parameter("version")) else {
+            return Ok(None);
+        };
+        let uri = Criterion::Uri { match_by: UriMatch::Exact, uri: url.to_owned() };
+        let mut filters = vec![Filter::Parameter { parameter: own, criteria: vec![uri] }];
+        if let Some(version) = version {
+            let code = Criterion::Token(TokenCriterion::Code(version.to_owned()));
+            filters.push(Filter::Parameter { parameter: of_version, criteria: vec![code] });
+        }
+        let search = Search {
+            resource_types: vec![resource_type.to_owned()],
+            filters,
+            sort: vec![SortKey { by: SortBy::LastUpdated, descending: true }],
+            ..Search::default()
+        };
+        let request = SearchRequest { search, visible: Vec::new(), limit: 1, after: None };
+        let page = self.datastore.search(&request).await?;
+        page.matches.first().map(|found| resource_of(&found.version)).transpose()
+    }
+}
+
+/// Adds what was not found yet: a profile repeats rules of R4 and of its base.
+fn add_new(issues: &mut Vec<Issue>, found: Vec<Issue>) {
+    let known = issues.len();
+    for issue in found {
+        let before = issues.iter().enumerate().any(|(at, own)| {
+            let same = own.code == issue.code && own.expression == issue.expression;
+            same && own.is_error() == issue.is_error() && (own.text == issue.text || at < known)
+        });
+        if !before {
+            issues.push(issue);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use http::{HeaderName, StatusCode};
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::outcome::{Issue, IssueCode};
-use pipehat_resource::patch::Patch;
+use pipehat_resource::patch::{FhirPathPatch, Patch};
 use pipehat_resource::search::Filter;
 use pipehat_store::datastore::{
     Applied, Group, Interaction, Outcome, Precondition, Refusal, ResourceKey, Rules, SearchRequest,
@@ -12,6 +12,7 @@ use pipehat_store::datastore::{
 
 use super::access::{AccessRefusal, Permission};
 use super::answer::Answer;
+use super::conditional_reference::refuse_in_patch;
 use super::conditions::Tag;
 use super::negotiation::ContentKind;
 use super::prefer::GiveBack;
@@ -21,7 +22,7 @@ use super::read::missing;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
 use super::service::FhirService;
-use super::subscriptions::criteria_type;
+use super::subscriptions::{criteria_type, sign};
 
 /// How often a change that needs a look first is tried, when others change the same.
 const LOOKS_MAX: usize = 5;
@@ -30,7 +31,8 @@ const LOOKS_MAX: usize = 5;
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// The media types of patches.
-const PATCHES_TAKEN: &str = "application/json-patch+json, application/merge-patch+json";
+const PATCHES_TAKEN: &str =
+    "application/json-patch+json, application/fhir+json, application/merge-patch+json";
 
 /// Where the criteria of a conditional interaction stand.
 const ADDRESS: &str = "the address";
@@ -61,9 +63,10 @@ impl FhirService {
         let scope = request.setting.principal.require(resource_type, Permission::Create)?;
         let mut incoming = Incoming::read(request, resource_type)?;
         incoming.set_id(&new_id());
-        let resource = self.validated(incoming)?;
+        let mut resource = self.validated(incoming)?;
+        self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
-        may_subscribe(request, &resource)?;
+        may_subscribe(request, &mut resource)?;
         let by_address = self.create_criteria(request, resource_type);
         let condition = match &request.conditions.if_none_exist {
             Some(query) => Some((query, "If-None-Exist")),
@@ -145,9 +148,10 @@ impl FhirService {
             }
             Some(_) => incoming.set_id(&key.id),
         }
-        let resource = self.validated(incoming)?;
+        let mut resource = self.validated(incoming)?;
+        self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
-        may_subscribe(request, &resource)?;
+        may_subscribe(request, &mut resource)?;
         let precondition = match self.look(request, key, scope).await? {
             Look::NotNeeded => request.conditions.precondition()?,
             Look::At(version) => Precondition::Version(version.version),
@@ -177,9 +181,10 @@ impl FhirService {
         changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Update)?;
         let incoming = Incoming::read(request, resource_type)?;
-        let resource = self.validated(incoming)?;
+        let mut resource = self.validated(incoming)?;
+        self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
-        may_subscribe(request, &resource)?;
+        may_subscribe(request, &mut resource)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
@@ -212,6 +217,8 @@ impl FhirService {
         let scope = request.setting.principal.require(&key.resource_type, Permission::Update)?;
         may_patch(request, &key.resource_type)?;
         let patch = patch_of(request)?;
+        leaves_signature(&key.resource_type, &patch)?;
+        refuse_in_patch(request, &patch)?;
         let asked = request.conditions.precondition()?;
         let key = key.clone();
         let found = match self.look(request, &key, scope.clone()).await? {
@@ -226,7 +233,8 @@ impl FhirService {
         // What the patch makes must still be the client's to write.
         let resource = resource_of(&found)?;
         let rules = self.parameters.rules();
-        let resource = rules.patch(&resource, &patch).map_err(Problem::from)?;
+        let resource =
+            rules.patch(&resource, &patch, request.setting.now).map_err(Problem::from)?;
         self.fits(scope.as_ref(), &resource).await?;
         Ok(Interaction::Update { resource, precondition, full_url: None })
     }
@@ -271,6 +279,8 @@ impl FhirService {
         }
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, None)?;
         let patch = patch_of(request)?;
+        leaves_signature(resource_type, &patch)?;
+        refuse_in_patch(request, &patch)?;
         let precondition = request.conditions.precondition()?;
         Ok(Interaction::ConditionalPatch { search, patch, precondition })
     }
@@ -458,8 +468,8 @@ pub(super) fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answe
     }
 }
 
-/// A JSON Patch or a JSON Merge Patch. R4 names the first alone; the second is what clients such as fhirpy send, as
-/// plain JSON.
+/// A JSON Patch, a FHIRPath Patch (FHIR R4 §3.1.0.6.2) or a JSON Merge Patch. The last is none of R4's: clients such as
+/// fhirpy send it, as plain JSON.
 fn patch_of(request: &Request) -> Result<Value, Problem> {
     let not_taken = |problem: Problem| {
         problem.with_header(HeaderName::from_static("accept-patch"), PATCHES_TAKEN)
@@ -472,16 +482,7 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
         })?;
     // In a Bundle a patch comes as a Binary (FHIR R4 §3.1.0.7, "Patch in transactions").
     let patch = super::binary::json_of(&patch).unwrap_or(patch);
-    if patch.resource_type() == Some("Parameters") {
-        return Err(not_taken(
-            Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                IssueCode::NotSupported,
-                format!("FHIRPath Patch is not taken here; send {PATCHES_TAKEN}"),
-            )
-            .at_location("Content-Type"),
-        ));
-    }
+    let is_fhirpath = patch.resource_type() == Some("Parameters");
     let wrong = match request.content.kind() {
         Some(ContentKind::JsonPatch) if patch.as_array().is_none() => {
             Some("a JSON Patch is an array of operations (RFC 6902 §3)")
@@ -489,23 +490,32 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
         Some(ContentKind::MergePatch) if patch.as_object().is_none() => {
             Some("a JSON Merge Patch of a resource is an object (RFC 7396 §2)")
         }
+        Some(ContentKind::MergePatch) if is_fhirpath => {
+            Some("send a FHIRPath Patch with Content-Type: application/fhir+json")
+        }
         _ => None,
     };
     if let Some(wrong) = wrong {
         return Err(Problem::bad_request(IssueCode::Structure, wrong));
     }
-    match Patch::read(&patch) {
-        Ok(_) => Ok(patch),
+    let read = if is_fhirpath {
+        FhirPathPatch::read(&patch).map(drop)
+    } else {
+        Patch::read(&patch).map(drop)
+    };
+    match read {
+        Ok(()) => Ok(patch),
         Err(error) => Err(Problem::bad_request(IssueCode::Structure, error.to_string())),
     }
 }
 
 /// A Subscription sends what it is about to an address of the client's choice: only a client that may read all of
-/// a type may have one about it.
-fn may_subscribe(request: &Request, resource: &Value) -> Result<(), Problem> {
+/// a type may have one about it. Which client it was stands in it, so that it ends with the client.
+fn may_subscribe(request: &Request, resource: &mut Value) -> Result<(), Problem> {
     if resource.resource_type() != Some("Subscription") {
         return Ok(());
     }
+    sign(resource, request.setting.principal.revocable());
     let Some(about) = criteria_type(resource) else { return Ok(()) };
     match request.setting.principal.require(about, Permission::Read)? {
         None => Ok(()),
@@ -528,6 +538,31 @@ fn may_patch(request: &Request, resource_type: &str) -> Result<(), Problem> {
         IssueCode::Forbidden,
         "only a client that may read everything may patch a Subscription; update it instead",
     ))
+}
+
+/// Which client wrote a Subscription stands among its extensions, so a patch leaves these as they are.
+fn leaves_signature(resource_type: &str, patch: &Value) -> Result<(), Problem> {
+    if resource_type != "Subscription" {
+        return Ok(());
+    }
+    let is_touched = |pointer: Option<&str>| {
+        pointer.is_some_and(|pointer| pointer.is_empty() || pointer.starts_with("/extension"))
+    };
+    let touches = match patch.as_array() {
+        Some(operations) => operations.iter().any(|operation| {
+            is_touched(operation.text("path")) || is_touched(operation.text("from"))
+        }),
+        None => patch.get("extension").is_some(),
+    };
+    if !touches {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        IssueCode::NotSupported,
+        "the extensions of a Subscription can't be patched; update it instead",
+    )
+    .at_location("Subscription.extension"))
 }
 
 pub(super) fn changeable(resource_type: &str) -> Result<(), Problem> {

@@ -249,7 +249,8 @@ async fn without_an_audit_nothing_is_done() {
 }
 
 fn rusqlite_break(path: &std::path::Path, sql: &str) -> rusqlite::Connection {
-    let database = rusqlite::Connection::open(path).unwrap();
+    let key = pipehat_store::datastore::BodyKey::new(1, [7; 32]).file_key();
+    let database = pipehat_vault::open(path, &key, rusqlite::OpenFlags::default()).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
     database.execute_batch(sql).unwrap();
     database
@@ -274,4 +275,57 @@ async fn what_means_every_type_leaves_the_audit_out() {
     }
     let named = server.get("/fhir/R4/Patient?_revinclude=AuditEvent:entity", &admin).await;
     assert_eq!(named.status, 400, "{}", named.body);
+}
+
+#[tokio::test]
+async fn what_is_done_to_clients_becomes_an_event() {
+    let server = Secured::new();
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    let (id, _) = server.client("lab", "system/Patient.rs");
+    server.tell_of_clients().await;
+    server.tell_of_clients().await;
+    server.clients.rotate(&id, None).unwrap();
+    // Nobody told the audit before the restart.
+    let server = server.restarted();
+    server.clients.revoke(&id, "2026-01-02T03:04:06Z").unwrap();
+    server.tell_of_clients().await;
+    let answer = server.get("/fhir/R4/AuditEvent?altid=admin&subtype=110137", &admin).await;
+    let events = answer.body["entry"].as_array().expect("events");
+    let event = |event: &Value| {
+        let event = &event["resource"];
+        let entity = &event["entity"][0];
+        assert_eq!(entity["what"]["identifier"]["value"], *id);
+        assert_eq!(entity["description"], "lab: system/Patient.rs");
+        assert!(event["agent"][0]["name"].as_str().is_some_and(|name| name.starts_with("uid ")));
+        event["subtype"][1]["code"].as_str().expect("a code").to_owned()
+    };
+    let events: Vec<String> = events.iter().map(event).collect();
+    assert_eq!(events, ["$client-add", "$client-rotate", "$client-revoke"]);
+}
+
+#[tokio::test]
+async fn what_the_indexes_narrow_down_is_found_whole() {
+    let server = Secured::new();
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    let lab = server.client("lab", "system/Patient.cruds");
+    let token = server.token(&lab, "").await;
+    server.call("PUT /fhir/R4/Patient/a", &token, &patient("a")).await;
+    server.get("/fhir/R4/Patient/a", &token).await;
+    server.get("/fhir/R4/Patient/none", &token).await;
+    server.call("DELETE /fhir/R4/Patient/a", &token, &Value::Null).await;
+    let check = async |query: &str, expected: &[&str]| {
+        assert_eq!(found(&server, &admin, query).await, expected, "{query}");
+    };
+    let by = format!("&altid={}", lab.0);
+    check(&format!("?action=R{by}"), &["read Patient/a 0", "read Patient/none 4"]).await;
+    check(&format!("?action=D{by}"), &["delete Patient/a 0"]).await;
+    check(&format!("?action=R,D&outcome=0{by}"), &["read Patient/a 0", "delete Patient/a 0"]).await;
+    check(&format!("?outcome=4{by}"), &["read Patient/none 4"]).await;
+    check(&format!("?outcome=8{by}"), &[]).await;
+    check("?action=U", &["update Patient/a 0"]).await;
+    let identifier = format!("?action=U&agent:identifier={}", lab.0);
+    check(&identifier, &["update Patient/a 0"]).await;
+    check("?action=U&altid=nobody", &[]).await;
+    check("?patient=Patient/a&action=D", &["delete Patient/a 0"]).await;
+    check("?action:not=R&entity=Patient/a", &["update Patient/a 0", "delete Patient/a 0"]).await;
 }

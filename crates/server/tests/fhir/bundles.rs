@@ -254,3 +254,60 @@ async fn patches_in_transactions_come_as_binaries() {
     let reply = server.json("POST /", &transaction).await.expect(200).value();
     assert_eq!(reply["entry"][0]["resource"]["active"], true);
 }
+
+#[tokio::test]
+async fn conditional_references_may_depend_on_each_other() {
+    let server = Server::new();
+    server
+        .put(&json!({ "resourceType": "Patient", "id": "old",
+            "identifier": [{ "system": "urn:mrn", "value": "b" }] }))
+        .await;
+    let patient = |own: &str, other: &str| {
+        json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:mrn", "value": own }],
+            "link": [{ "other": { "reference": format!("Patient?identifier=urn:mrn|{other}") },
+                "type": "seealso" }] })
+    };
+    let mut moved = patient("c", "a");
+    moved["id"] = "old".into();
+    // What `old` was is no match for the condition on `b`: the transaction makes it `c`.
+    let transaction = bundle(
+        "transaction",
+        vec![
+            entry("POST", "Patient", Some(patient("a", "b"))),
+            entry("POST", "Patient", Some(patient("b", "c"))),
+            entry("PUT", "Patient/old", Some(moved)),
+        ],
+    );
+    let reply = server.json("POST /", &transaction).await.expect(200).value();
+    let id = |at: usize| reply["entry"][at]["resource"]["id"].as_str().expect("an id").to_owned();
+    let leads = |at: usize| reply["entry"][at]["resource"]["link"][0]["other"]["reference"].clone();
+    assert_eq!(leads(0), format!("Patient/{}", id(1)));
+    assert_eq!(leads(1), "Patient/old");
+    assert_eq!(leads(2), format!("Patient/{}", id(0)));
+    let alone = bundle("transaction", vec![entry("POST", "Patient", Some(patient("x", "y")))]);
+    server.json("POST /", &alone).await.expect(412);
+}
+
+#[tokio::test]
+async fn what_names_an_entry_is_found_by_the_definitions() {
+    const URN: &str = "urn:uuid:0c1a9a0e-5a5c-4d0f-9c0a-0d1d2f3a4b5c";
+    let server = Server::new();
+    let mut patient = entry("POST", "Patient", Some(json!({ "resourceType": "Patient" })));
+    patient["fullUrl"] = URN.into();
+    let observation = json!({ "resourceType": "Observation", "status": "final",
+        "code": { "text": URN }, "subject": { "reference": URN, "display": URN },
+        "note": [{ "text": format!("see [the patient]({URN})") }],
+        "extension": [{ "url": "http://example.org/uri", "valueUri": URN },
+            { "url": "http://example.org/canonical", "valueCanonical": URN }] });
+    let transaction =
+        bundle("transaction", vec![patient, entry("POST", "Observation", Some(observation))]);
+    let reply = server.json("POST /", &transaction).await.expect(200).value();
+    let id = reply["entry"][0]["resource"]["id"].as_str().expect("an id");
+    let made = &reply["entry"][1]["resource"];
+    let name = format!("Patient/{id}");
+    assert_eq!(made["subject"], json!({ "reference": name, "display": URN }));
+    assert_eq!(made["code"]["text"], URN);
+    assert_eq!(made["note"][0]["text"], format!("see [the patient]({name})"));
+    assert_eq!(made["extension"][0]["valueUri"], name);
+    assert_eq!(made["extension"][1]["valueCanonical"], URN);
+}

@@ -149,3 +149,47 @@ async fn chains_tell_nothing_of_what_is_not_shown() {
     check(finals, "_has:Observation:subject:code:text=x", Ok(1)).await;
     check(&format!("{finals} "), "_has:Observation:subject:status=amended", Ok(0)).await;
 }
+
+#[tokio::test]
+async fn a_conditional_reference_finds_what_the_client_sees() {
+    let (server, admin, token) = two_facilities().await;
+    let with_number = |id: &str, number: &str| {
+        let mut patient = patient(id, id);
+        patient["identifier"] = json!([{ "system": "urn:n", "value": number }]);
+        patient
+    };
+    for (id, number) in [("ours", "1"), ("theirs", "2")] {
+        let path = format!("PUT /fhir/R4/Patient/{id}");
+        let answer = server.call(&path, &admin, &with_number(id, number)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let check = async |token: &str, number: &str, expected: (u16, &str)| {
+        let mut asked = observation("by-number", "x");
+        let reference = format!("Patient?identifier=urn:n|{number}");
+        asked["subject"]["reference"] = reference.into();
+        let entry = json!({ "resource": asked,
+            "request": { "method": "PUT", "url": "Observation/by-number" } });
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [entry] });
+        let answer = server.call("POST /fhir/R4", token, &bundle).await;
+        let text = match answer.status {
+            200 => {
+                let stored = server.get("/fhir/R4/Observation/by-number", &admin).await.body;
+                stored["subject"]["reference"].clone()
+            }
+            _ => answer.body["issue"][0]["details"]["text"].clone(),
+        };
+        let text = text.as_str().expect("a text");
+        assert_eq!(answer.status, expected.0, "{text}");
+        assert!(text.contains(expected.1), "{text}");
+    };
+    check(&token, "1", (200, "Patient/ours")).await;
+    // Others' are as none at all.
+    let none = "matches 0 resources";
+    check(&token, "2", (412, none)).await;
+    check(&token, "3", (412, none)).await;
+    check(&admin, "2", (200, "Patient/theirs")).await;
+    let patch = json!([{ "op": "replace", "path": "/subject/reference",
+        "value": "Patient?identifier=urn:n|2" }]);
+    let patched = server.call("PATCH /fhir/R4/Observation/of-ours", &token, &patch).await;
+    assert_eq!(patched.status, 422, "{}", patched.body);
+}

@@ -68,6 +68,14 @@ impl Datastore for Failing {
         self.fail()
     }
 
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        self.fail()
+    }
+
+    fn labelled<'a>(&'a self, _: &'a [String], _: usize) -> Answer<'a, Vec<StoredVersion>> {
+        self.fail()
+    }
+
     fn statistics(&self) -> Answer<'_, Statistics> {
         self.fail()
     }
@@ -83,12 +91,14 @@ impl Datastore for Failing {
 
 #[tokio::test]
 async fn failures_have_their_status_and_no_details() {
-    let failures: [(Failure, u16, &str); 5] = [
+    let failures: [(Failure, u16, &str); 7] = [
         (|| DatastoreError::Busy, 429, "throttled"),
         (|| DatastoreError::SearchTooLong { seconds: 20 }, 400, "too-costly"),
         (|| DatastoreError::Database("secret detail".into()), 500, "exception"),
         (|| DatastoreError::Damaged("secret detail".into()), 500, "exception"),
         (|| DatastoreError::Closed, 503, "transient"),
+        (|| DatastoreError::Unavailable("secret detail".into()), 503, "transient"),
+        (|| DatastoreError::Uncertain("secret detail".into()), 503, "transient"),
     ];
     for (fail, status, code) in failures {
         let access = Arc::new(TokenAccess::new(TOKEN));

@@ -1,6 +1,7 @@
 //! A server in memory, and requests to it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -13,7 +14,7 @@ use pipehat_server::fhir::{
     Access, AuditFact, AuditTrail, FhirOptions, FhirService, Recorded, SearchParameters,
     Subscriptions, TokenAccess,
 };
-use pipehat_store::datastore::{BodyKey, Datastore, SqliteDatastore};
+use pipehat_store::datastore::{BodyKey, Datastore, R4Rules, SqliteDatastore};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -46,6 +47,16 @@ impl AuditTrail for Recording {
     }
 }
 
+/// Opens the datastore of a folder: in SQLite, or in PostgreSQL where that is asked for.
+pub(crate) fn open_store(folder: &Path, rules: Arc<R4Rules>) -> Arc<dyn Datastore> {
+    let key = BodyKey::new(1, [7; 32]);
+    if let Some(store) = crate::postgres::open(folder, key.clone(), Arc::clone(&rules)) {
+        return store;
+    }
+    let store = SqliteDatastore::open(&folder.join("datastore.sqlite"), key, rules);
+    Arc::new(store.expect("the datastore opens"))
+}
+
 impl Server {
     /// One with an empty datastore.
     pub(crate) fn new() -> Self {
@@ -59,9 +70,7 @@ impl Server {
     pub(crate) fn with(access: Arc<dyn Access>, options: FhirOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let rules = SearchParameters::new("").rules();
-        let path = folder.path().join("datastore.sqlite");
-        let datastore = SqliteDatastore::open(&path, BodyKey::new(1, [7; 32]), rules);
-        let datastore = Arc::new(datastore.expect("the datastore opens"));
+        let datastore = open_store(folder.path(), rules);
         Self::over(datastore, access, options, Some(folder))
     }
 

@@ -106,3 +106,20 @@ async fn histories_of_a_time() {
     assert_eq!(early.value()["total"], 0);
     server.get("/Patient/p/_history?_since=yesterday").await.refused(400, "value");
 }
+
+#[tokio::test]
+async fn what_stands_again_was_created() {
+    let server = Server::new();
+    let patient = json!({ "resourceType": "Patient", "id": "p" });
+    server.put(&patient).await;
+    server.send("DELETE /Patient/p", "", "").await.expect(204);
+    server.json("PUT /Patient/p", &patient).await.expect(201);
+    let history = server.get("/Patient/p/_history").await.expect(200).value();
+    let statuses: Vec<&str> = history["entry"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .filter_map(|entry| entry["response"]["status"].as_str())
+        .collect();
+    assert_eq!(statuses, ["201 Created", "204 No Content", "201 Created"]);
+}

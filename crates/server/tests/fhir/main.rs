@@ -11,6 +11,8 @@ mod forms;
 mod harness;
 mod history;
 mod operations;
+mod patches;
+mod postgres;
 mod resources;
 mod searches;
 mod secured;

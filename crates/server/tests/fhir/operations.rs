@@ -1,10 +1,12 @@
 //! Operations, capabilities, search parameters as resources.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pipehat_server::fhir::{FhirOptions, SearchParameters, TokenAccess};
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Server};
+use crate::harness::{BASE, Server, TOKEN, open_store};
 
 #[tokio::test]
 async fn capabilities_are_told_without_a_token() {
@@ -185,10 +187,168 @@ async fn search_parameters_of_ones_own_find_what_was_there_before() {
     assert!(statement.contains("http://example.org/sp"));
     server.put(&patient("c", "Adamson")).await;
     assert_eq!(server.get("/Patient?own=ada").await.entries().len(), 2);
+    // Only the types of a parameter that changed are indexed anew: 3 Patients, or the SearchParameter itself.
+    let total = |progress: Value| progress["parameter"][2]["valueDecimal"].clone();
+    let mut moved = own.clone();
+    moved["expression"] = "Patient.id".into();
+    server.put(&moved).await;
+    indexed(&server).await;
+    assert_eq!(total(server.get("/$reindex").await.value()), 3);
+    assert_eq!(server.get("/Patient?own=b").await.expect(200).entries(), ["Patient/b"]);
+    moved["base"] = json!(["SearchParameter"]);
+    moved["expression"] = "SearchParameter.name".into();
+    server.put(&moved).await;
+    indexed(&server).await;
+    assert_eq!(server.get("/SearchParameter?own=own").await.entries(), ["SearchParameter/own"]);
+    server.send("GET /Patient?own=b", strict, "").await.expect(400);
+    server.put(&own).await;
+    indexed(&server).await;
     let again = server.send("POST /$reindex", "", "").await.expect(200).value();
     assert_eq!(again["parameter"][0]["valueCode"], "running");
     indexed(&server).await;
     server.send("DELETE /SearchParameter/own", "", "").await.expect(204);
     indexed(&server).await;
     server.send("GET /Patient?own=ada", strict, "").await.expect(400);
+}
+
+#[tokio::test]
+async fn meta_of_types_tells_what_is_in_use() {
+    let server = Server::new();
+    let tagged = |resource_type: &str, id: &str, code: &str| {
+        json!({ "resourceType": resource_type, "id": id, "meta": {
+            "profile": ["http://example.org/p"], "tag": [{ "system": "urn:t", "code": code }] } })
+    };
+    server.put(&tagged("Patient", "a", "x")).await;
+    server.put(&tagged("Patient", "b", "y")).await;
+    server.put(&tagged("Patient", "c", "x")).await;
+    server.put(&tagged("Person", "d", "z")).await;
+    let codes = |path: &'static str| {
+        let server = &server;
+        async move {
+            let meta =
+                server.get(path).await.expect(200).value()["parameter"][0]["valueMeta"].clone();
+            let tags = meta["tag"].as_array().cloned().unwrap_or_default();
+            let codes: Vec<String> =
+                tags.iter().filter_map(|tag| tag["code"].as_str()).map(str::to_owned).collect();
+            (codes, meta["profile"].clone())
+        }
+    };
+    let profile = json!(["http://example.org/p"]);
+    assert_eq!(codes("/Patient/$meta").await, (vec!["x".into(), "y".into()], profile.clone()));
+    assert_eq!(codes("/Person/$meta").await, (vec!["z".into()], profile.clone()));
+    assert_eq!(codes("/$meta").await.0, ["x", "y", "z"]);
+    assert_eq!(codes("/Observation/$meta").await, (Vec::new(), Value::Null));
+    server.send("DELETE /Person/d", "", "").await.expect(204);
+    assert_eq!(codes("/$meta").await.0, ["x", "y"]);
+}
+
+#[tokio::test]
+async fn what_is_claimed_works() {
+    let server = Server::new();
+    let statement = server.get("/metadata").await.expect(200).value();
+    let rest = &statement["rest"][0];
+    let names = |list: &Value| -> Vec<String> {
+        let list = list.as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(|one| one["name"].as_str()).map(str::to_owned).collect()
+    };
+    assert_eq!(names(&rest["searchParam"]), ["_filter", "_has", "_list", "_type"]);
+    assert_eq!(names(&rest["operation"]), ["meta", "reindex"]);
+    let location = rest["resource"].as_array().expect("resources").iter();
+    let location = location.clone().find(|one| one["type"] == "Location").expect("Location");
+    assert!(!names(&location["searchParam"]).contains(&"near".to_owned()), "it is refused");
+    assert_eq!(statement["patchFormat"][1], "application/fhir+json");
+}
+
+#[tokio::test]
+async fn profiles_that_stand_here_are_looked_at() {
+    let server = Server::new();
+    let profile = |id: &str, element: Value| {
+        json!({ "resourceType": "StructureDefinition", "id": id, "name": id, "status": "active",
+            "url": format!("http://example.org/{id}"), "kind": "resource", "abstract": false, "type": "Patient",
+            "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient", "derivation": "constraint",
+            "differential": { "element": [{ "id": "Patient", "path": "Patient" }, element] } })
+    };
+    let named = json!({ "id": "Patient.name", "path": "Patient.name", "min": 1 });
+    server.put(&profile("named", named)).await;
+    let bound = json!({ "id": "Patient.maritalStatus", "path": "Patient.maritalStatus", "min": 1,
+        "binding": { "strength": "required", "valueSet": "http://example.org/set" } });
+    server.put(&profile("bound", bound)).await;
+    let texts = |path: &'static str, resource: Value| {
+        let server = &server;
+        async move {
+            let outcome = server.json(&format!("POST {path}"), &resource).await.expect(200).value();
+            let issues = outcome["issue"].as_array().cloned().expect("issues");
+            let told = |issue: &Value| {
+                let text = issue["details"]["text"].as_str().unwrap_or_default();
+                let text = text.split(" (profile").next().unwrap_or_default();
+                let place = issue["expression"][0].as_str().unwrap_or_default();
+                format!("{} {place} {text}", issue["severity"].as_str().unwrap_or_default())
+            };
+            issues.iter().map(told).collect::<Vec<_>>()
+        }
+    };
+    let patient = json!({ "resourceType": "Patient" });
+    let lacks = "error Patient.name expected at least 1, found 0";
+    let asked = "/Patient/$validate?profile=http://example.org/named";
+    assert_eq!(texts(asked, patient.clone()).await, [lacks]);
+    assert_eq!(texts("/Patient/$validate", patient.clone()).await, ["information  All OK"]);
+    let claims = |url: &str| json!({ "resourceType": "Patient", "meta": { "profile": [url] } });
+    assert_eq!(texts("/Patient/$validate", claims("http://example.org/named")).await, [lacks]);
+    let unknown = texts("/Patient/$validate", claims("http://example.org/unknown")).await;
+    assert!(unknown[0].starts_with("information Patient not checked: "), "{unknown:?}");
+    // What stands there is looked at as well, and storing it asks for no more than R4 does.
+    let mut stored = claims("http://example.org/named");
+    stored["id"] = "p".into();
+    server.put(&stored).await;
+    let outcome = server.get("/Patient/p/$validate").await.expect(200).value();
+    assert_eq!(errors(&outcome).len(), 1);
+    // A value set counts from when it stands here.
+    let bound = "/Patient/$validate?profile=http://example.org/bound";
+    let married = json!({ "resourceType": "Patient",
+        "maritalStatus": { "coding": [{ "system": "urn:s", "code": "x" }] } });
+    let before = texts(bound, married.clone()).await;
+    assert!(before[0].starts_with("information Patient.maritalStatus not checked: "), "{before:?}");
+    server
+        .put(&json!({ "resourceType": "ValueSet", "id": "s", "status": "active", "url": "http://example.org/set",
+            "compose": { "include": [{ "system": "urn:s", "concept": [{ "code": "y" }] }] } }))
+        .await;
+    let expected =
+        "error Patient.maritalStatus expected a code of the value set http://example.org/set";
+    assert_eq!(texts(bound, married).await, [expected]);
+    let missing = "POST /Patient/$validate?profile=http://example.org/missing";
+    server.json(missing, &patient).await.refused(422, "not-supported");
+}
+
+#[tokio::test]
+async fn search_parameters_reach_other_nodes() {
+    if !crate::postgres::is_asked_for() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = || {
+        let parameters = SearchParameters::new("").rules();
+        let access = Arc::new(TokenAccess::new(TOKEN));
+        let store = open_store(folder.path(), parameters);
+        Server::over(store, access, FhirOptions::default(), None)
+    };
+    let (first, second) = (node(), node());
+    let _following = (first.follow_parameters(), second.follow_parameters());
+    let own = json!({ "resourceType": "SearchParameter", "id": "own", "url": "http://example.org/sp",
+        "name": "own", "status": "active", "description": "x", "code": "own", "base": ["Patient"],
+        "type": "string", "expression": "Patient.name.text" });
+    first
+        .put(&json!({ "resourceType": "Patient", "id": "a", "name": [{ "text": "Adams" }] }))
+        .await;
+    first.put(&own).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let strict = "prefer: handling=strict";
+    loop {
+        let reply = second.send("GET /Patient?own=ada", strict, "").await;
+        if reply.status == 200 && reply.entries() == ["Patient/a"] {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", reply.text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    indexed(&first).await;
 }

@@ -199,3 +199,62 @@ async fn everything_about_a_patient() {
     server.get("/Patient/never/$everything").await.refused(404, "not-found");
     server.get("/Observation/o-a/$everything").await.refused(404, "not-supported");
 }
+
+#[tokio::test]
+async fn canonical_addresses_are_followed() {
+    let server = Server::new();
+    let questionnaire = |id: &str, version: &str| {
+        json!({ "resourceType": "Questionnaire", "id": id, "status": "active", "version": version,
+            "url": "http://example.org/Questionnaire/q", "publisher": format!("p{version}") })
+    };
+    let response = |id: &str, canonical: &str| {
+        json!({ "resourceType": "QuestionnaireResponse", "id": id, "status": "completed",
+            "questionnaire": canonical })
+    };
+    server.put(&questionnaire("q1", "1")).await;
+    server.put(&questionnaire("q2", "2")).await;
+    server.put(&response("any", "http://example.org/Questionnaire/q")).await;
+    server.put(&response("two", "http://example.org/Questionnaire/q|2")).await;
+    server.put(&response("here", "Questionnaire/q1")).await;
+    server.put(&response("other", "http://example.org/Questionnaire/r")).await;
+    let check = |path: &'static str, expected: &'static [&'static str]| {
+        let server = &server;
+        async move {
+            let mut found = server.get(path).await.expect(200).entries();
+            found.sort();
+            assert_eq!(found, expected, "{path}");
+        }
+    };
+    const ANY: &str = "QuestionnaireResponse/any";
+    const TWO: &str = "QuestionnaireResponse/two";
+    const HERE: &str = "QuestionnaireResponse/here";
+    let include = "/QuestionnaireResponse?_id=two&_include=QuestionnaireResponse:questionnaire";
+    check(include, &["Questionnaire/q2", TWO]).await;
+    let include = "/QuestionnaireResponse?_id=any&_include=*";
+    check(include, &["Questionnaire/q1", "Questionnaire/q2", ANY]).await;
+    let back = "/Questionnaire?_id=q1&_revinclude=QuestionnaireResponse:questionnaire";
+    check(back, &["Questionnaire/q1", ANY, HERE]).await;
+    check("/QuestionnaireResponse?questionnaire.publisher=p2", &[ANY, TWO]).await;
+    check("/QuestionnaireResponse?questionnaire.publisher=p1", &[ANY, HERE]).await;
+    let has = "/Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=two";
+    check(has, &["Questionnaire/q2"]).await;
+    let has = "/Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed&_id=q1";
+    check(has, &["Questionnaire/q1"]).await;
+}
+
+#[tokio::test]
+async fn lists_are_searched() {
+    let server = Server::new();
+    for id in ["a", "b", "c"] {
+        server.put(&json!({ "resourceType": "Patient", "id": id, "active": id != "b" })).await;
+    }
+    server
+        .put(&json!({ "resourceType": "List", "id": "l", "status": "current", "mode": "working",
+            "entry": [{ "item": { "reference": "Patient/a" } }, { "item": { "reference": "Patient/b" } }] }))
+        .await;
+    let found = |path: &'static str| server.get(path);
+    assert_eq!(found("/Patient?_list=l").await.expect(200).entries(), ["Patient/a", "Patient/b"]);
+    assert_eq!(found("/Patient?_list=l&active=true").await.entries(), ["Patient/a"]);
+    assert_eq!(found("/Patient?_list=never").await.expect(200).entries(), Vec::<String>::new());
+    found("/Patient?_list=$current-problems").await.refused(400, "not-supported");
+}

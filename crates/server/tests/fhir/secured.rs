@@ -14,10 +14,12 @@ use pipehat_server::access::{
 };
 use pipehat_server::fhir::{FhirOptions, FhirService, SearchParameters};
 use pipehat_store::audit::AuditLog;
-use pipehat_store::datastore::{BodyKey, SqliteDatastore};
+use pipehat_store::datastore::BodyKey;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+use crate::harness::open_store;
 
 pub(crate) const ADMIN_TOKEN: &str = "open-sesame";
 
@@ -25,6 +27,7 @@ pub(crate) const ADMIN_TOKEN: &str = "open-sesame";
 pub(crate) struct Secured {
     pub(crate) clients: ClientFile,
     pub(crate) folder: TempDir,
+    access: Arc<AccessService>,
     router: Router,
 }
 
@@ -42,13 +45,26 @@ impl Secured {
 
     /// With a public address.
     pub(crate) fn with_base(base: Option<&str>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
+        Self::open(tempfile::tempdir().expect("a folder can be made"), base)
+    }
+
+    /// The same data, after a restart.
+    pub(crate) fn restarted(self) -> Self {
+        let Self { folder, access, router, .. } = self;
+        drop((access, router));
+        Self::open(folder, None)
+    }
+
+    /// What was done to clients stands in the audit.
+    pub(crate) async fn tell_of_clients(&self) {
+        self.access.tell_of_clients().await.expect("the audit is written");
+    }
+
+    fn open(folder: TempDir, base: Option<&str>) -> Self {
         let path = |name: &str| folder.path().join(name);
         let parameters = Arc::new(SearchParameters::new(base.unwrap_or_default()));
         let key = BodyKey::new(1, [7; 32]);
-        let store =
-            SqliteDatastore::open(&path("datastore.sqlite"), key.clone(), parameters.rules());
-        let store = Arc::new(store.expect("the datastore opens"));
+        let store = open_store(folder.path(), parameters.rules());
         let log = AuditLog::open(&path("audit.sqlite"), key, [8; 32]).expect("the audit opens");
         let log = Arc::new(log);
         let register = Arc::new(ClientRegister::new(path("clients.json")));
@@ -64,7 +80,7 @@ impl Secured {
             Arc::clone(&parameters),
             Arc::clone(&log),
         );
-        let access = Arc::new(access);
+        let access = Arc::new(access.expect("the audit can be read"));
         let events = AuditEvents::new(
             store,
             Arc::clone(&log),
@@ -82,7 +98,7 @@ impl Secured {
         );
         let router = Arc::new(service).router().merge(access.router());
         let clients = ClientFile::new(path("clients.json"));
-        Self { clients, folder, router }
+        Self { clients, folder, access, router }
     }
 
     /// Adds a client with a secret; its id and secret.

@@ -177,6 +177,28 @@ async fn a_client_signs_in_by_its_key() {
 }
 
 #[tokio::test]
+async fn an_assertion_is_used_once_also_over_a_restart() {
+    let server = Secured::new();
+    let signer = Signer::new();
+    let keys = read_keys(&signer.keys()).unwrap();
+    let id = server.added("backend", "system/Patient.rs", Some(keys)).client.id;
+    let form = |jti: &str| signer.form(&id, "http://fhir.test/oauth2/token", jti);
+    let (first, refused) = (form("j-1"), format!("{}&scope=system/*.cruds", form("j-2")));
+    assert_eq!(server.form("/oauth2/token", "", &first).await.status, 200);
+    // What is refused for another reason behind the proof is used up, too.
+    let refused = refused.replacen("&scope=system/Patient.rs", "", 1);
+    assert_eq!(server.form("/oauth2/token", "", &refused).await.status, 400);
+    let server = server.restarted();
+    for used in [&first, &refused] {
+        let answer = server.form("/oauth2/token", "", used).await;
+        assert_eq!(answer.status, 401);
+        let text = answer.body["error_description"].as_str().unwrap();
+        assert!(text.contains("used before"), "{text}");
+    }
+    assert_eq!(server.form("/oauth2/token", "", &form("j-3")).await.status, 200);
+}
+
+#[tokio::test]
 async fn discovery_is_open_and_the_rest_is_not() {
     let server = Secured::new();
     for path in [

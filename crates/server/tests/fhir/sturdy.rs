@@ -1,5 +1,12 @@
 //! Whatever comes in, the answer is none of a broken server.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -114,4 +121,28 @@ fn no_request_breaks_the_server() {
             prop_assert_eq!(&reply.value()["resourceType"], "OperationOutcome");
         }
     });
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_read_before_it_is_refused() {
+    // A client that sends all before it reads would find the connection broken otherwise.
+    const PIECES: usize = 40;
+    let server = Server::new();
+    for announced in [true, false] {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&read);
+        let piece = Bytes::from(vec![b' '; 1024 * 1024]);
+        let pieces = stream::iter((0..PIECES).map(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(piece.clone())
+        }));
+        let length = format!("\ncontent-length: {}", PIECES * 1024 * 1024);
+        let headers = format!(
+            "content-type: application/fhir+json{}",
+            if announced { length.as_str() } else { "" }
+        );
+        let reply = server.send("POST /Patient", &headers, Body::from_stream(pieces)).await;
+        reply.refused(413, "too-long");
+        assert_eq!(read.load(Ordering::Relaxed), PIECES, "{announced}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Subscriptions: real changes through the API, real calls of an endpoint, a real websocket.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +12,11 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, StatusCode};
 use pipehat_server::fhir::{
-    Access, AccessRequest, Decision, Delivered, DeliveryFailure, FhirOptions, Notice, Patience,
-    Permission, Principal, Scope, Scopes, SearchParameters, Subscriber, SubscriptionOptions,
-    Subscriptions, TokenAccess,
+    Access, AccessRefusal, AccessRequest, Clients, Decision, Delivered, DeliveryFailure,
+    FhirOptions, Notice, Patience, Permission, Principal, Scope, Scopes, SearchParameters,
+    Subscriber, SubscriptionOptions, Subscriptions, TokenAccess,
 };
-use pipehat_store::datastore::{BodyKey, Datastore, SqliteDatastore, Trigger};
+use pipehat_store::datastore::Trigger;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -25,7 +26,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Server, TOKEN};
+use crate::harness::{Server, TOKEN, open_store};
 
 /// The longest wait for anything that must happen.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -42,6 +43,7 @@ struct Setup {
     patience: Patience,
     subscribers: Vec<Arc<dyn Subscriber>>,
     access: Arc<dyn Access>,
+    clients: Option<Arc<dyn Clients>>,
 }
 
 impl Default for Setup {
@@ -53,7 +55,8 @@ impl Default for Setup {
             attempts_max: 10_000,
             ..Patience::default()
         };
-        Self { patience, subscribers: Vec::new(), access: Arc::new(TokenAccess::new(TOKEN)) }
+        let access = Arc::new(TokenAccess::new(TOKEN));
+        Self { patience, subscribers: Vec::new(), access, clients: None }
     }
 }
 
@@ -64,16 +67,20 @@ impl Setup {
     }
 
     async fn start(self, folder: &Path) -> World {
+        self.start_beside(folder, folder).await
+    }
+
+    /// A node with a book of its own, on a datastore that others may share.
+    async fn start_beside(self, folder: &Path, own: &Path) -> World {
         let parameters = Arc::new(SearchParameters::new(""));
-        let path = folder.join("datastore.sqlite");
-        let datastore = SqliteDatastore::open(&path, BodyKey::new(1, [7; 32]), parameters.rules());
-        let datastore: Arc<dyn Datastore> = Arc::new(datastore.expect("the datastore opens"));
+        let datastore = open_store(folder, parameters.rules());
         let options = SubscriptionOptions {
             patience: self.patience,
             subscribers: self.subscribers,
+            clients: self.clients,
             ..SubscriptionOptions::default()
         };
-        let book = folder.join("deliveries.sqlite");
+        let book = own.join("deliveries.sqlite");
         let subscriptions =
             Subscriptions::open(Arc::clone(&datastore), Arc::clone(&parameters), book, options);
         let subscriptions = subscriptions.await.expect("Subscriptions start");
@@ -662,4 +669,164 @@ async fn listeners_at_the_websocket_are_pinged() {
     world.stop.cancel();
     say("", &["closed"]).await;
     world.running.await.expect("they stop in good order");
+}
+
+/// Clients that have a name as their token, and may do everything until they are revoked.
+#[derive(Default)]
+struct Named(Mutex<Arc<HashSet<String>>>);
+
+impl Named {
+    fn revoke(&self, client: &str) {
+        let mut revoked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *revoked = Arc::new(revoked.iter().cloned().chain([client.to_owned()]).collect());
+    }
+}
+
+impl Clients for Named {
+    fn revoked(&self) -> Arc<HashSet<String>> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Access for Named {
+    fn principal<'a>(&'a self, request: AccessRequest<'a>) -> Decision<'a> {
+        let header = request.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let name = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or("nobody");
+        let may = vec![
+            Permission::Create,
+            Permission::Read,
+            Permission::Update,
+            Permission::Delete,
+            Permission::Search,
+        ];
+        let scope = Scope { resource_type: None, may, filter: None };
+        let decided = match self.revoked().contains(name) {
+            true => Err(AccessRefusal::Unauthorized { challenge: "Bearer" }),
+            false => Ok(Principal { client: name.into(), scopes: Scopes::Some([scope].into()) }),
+        };
+        Box::pin(std::future::ready(decided))
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_subscribed_to_ends_with_it() {
+    let named = Arc::new(Named::default());
+    let setup = Setup {
+        access: Arc::clone(&named) as _,
+        clients: Some(Arc::clone(&named) as _),
+        ..Setup::default()
+    };
+    let (world, folder) = World::with(setup).await;
+    let hook = Hook::start().await;
+    let as_client = |client: &str| {
+        format!("authorization: Bearer {client}\ncontent-type: application/fhir+json")
+    };
+    let put = async |client: &str, id: &str, channel: &Value| {
+        let mut asked = subscription(id, "Patient", channel);
+        // Whatever a client says of who wrote it.
+        asked["extension"] = json!([{ "url": "urn:pipehat:subscription-client",
+            "valueString": "somebody" }]);
+        let call = format!("PUT /Subscription/{id}");
+        let written = world.server.send(&call, &as_client(client), asked.to_string()).await;
+        let signature = &written.value()["extension"][0]["valueString"];
+        assert_eq!(signature, client);
+        world.await_status(id, "active").await;
+    };
+    put("gone", "of-gone", &hook.channel()).await;
+    put("gone", "taken-over", &hook.channel()).await;
+    put("stays", "taken-over", &hook.channel()).await;
+    put("stays", "of-stays", &json!({ "type": "websocket" })).await;
+    let patch = json!([{ "op": "remove", "path": "/extension/0" }]).to_string();
+    let headers = "authorization: Bearer gone\ncontent-type: application/json-patch+json";
+    let refused = world.server.send("PATCH /Subscription/of-gone", headers, patch).await;
+    refused.refused(422, "not-supported");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let routes = world.server.router();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let connect = async |client: &str| {
+        let url = format!("ws://{address}/fhir/R4/$subscriptions");
+        let mut request = url.into_client_request().expect("a request");
+        let token = format!("Bearer {client}").parse().expect("a header");
+        request.headers_mut().insert("authorization", token);
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+        socket.send(Message::text("bind of-stays")).await.expect("sent");
+        let answer = socket.next().await.expect("open").expect("a message");
+        assert_eq!(answer.into_text().expect("text").as_str(), "bound of-stays");
+        socket
+    };
+    let (mut gone, mut stays) = (connect("gone").await, connect("stays").await);
+
+    named.revoke("gone");
+    let closed = async {
+        loop {
+            match gone.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.reason.to_string(),
+                Some(Ok(_)) => {}
+                other => return format!("{other:?}"),
+            }
+        }
+    };
+    let closed = tokio::time::timeout(DEADLINE, closed).await.expect("it is closed");
+    assert_eq!(closed, "the credentials open nothing any more");
+    world.await_status("of-gone", "error").await;
+    let error = world.server.get("/Subscription/of-gone").await.value()["error"].clone();
+    assert_eq!(error, "the client that wrote this Subscription was revoked");
+    world.put_patient("p", "Ash", true).await;
+    hook.taken(1).await;
+    let ping = async {
+        loop {
+            if let Message::Text(text) = stays.next().await.expect("open").expect("a message") {
+                return text.to_string();
+            }
+        }
+    };
+    let ping = tokio::time::timeout(DEADLINE, ping).await.expect("a ping");
+    assert_eq!(ping, "ping of-stays");
+    eventually("nothing waits", async || world.figures().await == (2, 0, 0)).await;
+    world.stop().await;
+
+    // A restart does not bring it back, were it active still.
+    let setup = Setup {
+        access: Arc::clone(&named) as _,
+        clients: Some(Arc::clone(&named) as _),
+        ..Setup::default()
+    };
+    let world = setup.start(folder.path()).await;
+    eventually("two are active", async || world.figures().await.0 == 2).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_nodes_one_calls_and_another_goes_on() {
+    if !crate::postgres::is_asked_for() {
+        return;
+    }
+    let (folder, own) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
+    let first = Setup::default().start(folder.path()).await;
+    let second = Setup::default().start_beside(folder.path(), own.path()).await;
+    let hook = Hook::start().await;
+    first.subscribe("s", "Patient", &hook.channel()).await;
+    for number in 0..10 {
+        let node = if number % 2 == 0 { &first } else { &second };
+        node.put_patient(&format!("p{number}"), "Ash", true).await;
+    }
+    hook.taken(10).await;
+    eventually("both have come so far", async || {
+        let settled = async |world: &World| world.figures().await == (1, 0, 0);
+        settled(&first).await && settled(&second).await
+    })
+    .await;
+    let calls = |prefix: &str| hook.whats().iter().filter(|what| what.contains(prefix)).count();
+    assert_eq!(calls("/p"), 10, "each once: {:?}", hook.whats());
+    first.stop().await;
+    for number in 0..10 {
+        second.put_patient(&format!("q{number}"), "Elm", true).await;
+    }
+    eventually("the second goes on", async || {
+        (0..10).all(|number| calls(&format!("/q{number}/")) > 0)
+    })
+    .await;
+    second.stop().await;
 }

@@ -1,48 +1,17 @@
-//! The database of the audit log.
+//! The database of the audit log: writing groups, finding records, checking marks.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use hmac::{Hmac, Mac};
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OpenFlags, Row, params, params_from_iter};
-use sha2::Sha256;
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::AuditError;
-use super::record::{AuditQuery, AuditRecord, StoredRecord, Verified};
+use super::chain::{Chain, FIRST_MARK};
+use super::open;
+use super::record::{AuditQuery, AuditRecord, StoredRecord, UsedOnce, Verified};
 use crate::datastore::ResourceKey;
 use crate::datastore::body::Seal;
-
-/// Says of a file that it is an audit log.
-const APPLICATION_ID: i64 = 0x5048_4155;
-const SCHEMA_VERSION: i64 = 1;
-
-/// A group's mark covers the groups before it: the first follows this.
-const FIRST_MARK: [u8; 32] = [0; 32];
-
-const SCHEMA: &str = "
-CREATE TABLE records (
-    number INTEGER PRIMARY KEY,
-    at INTEGER NOT NULL,
-    request TEXT NOT NULL,
-    client TEXT,
-    client_name TEXT,
-    address TEXT,
-    interaction TEXT NOT NULL,
-    type TEXT,
-    id TEXT,
-    status INTEGER NOT NULL,
-    query BLOB
-) STRICT;
-CREATE INDEX records_at ON records (at);
-CREATE INDEX records_resource ON records (id, type) WHERE id IS NOT NULL;
-CREATE TABLE groups (
-    last INTEGER PRIMARY KEY,
-    mark BLOB NOT NULL
-) STRICT;
-";
 
 const COLUMNS: &str =
     "number, at, request, client, client_name, address, interaction, type, id, status, query";
@@ -63,27 +32,7 @@ impl Database {
         seal: Arc<Seal>,
         chain_key: [u8; 32],
     ) -> Result<Self, AuditError> {
-        if !path.exists() {
-            create_private(path).map_err(|error| AuditError::Database(Box::new(error)))?;
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        connection.pragma_update(None, "page_size", 8192)?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let pragma =
-            |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        match (pragma("application_id")?, pragma("user_version")?) {
-            (0, 0) => {
-                connection.execute_batch(&format!(
-                    "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
-                     PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-                ))?;
-            }
-            (APPLICATION_ID, SCHEMA_VERSION) => {}
-            _ => return Err(AuditError::Foreign),
-        }
+        let connection = open::for_writing(path, &seal.file_key())?;
         let mut database = Self { connection, seal, chain_key, last: 0, mark: FIRST_MARK };
         database.find_end()?;
         Ok(database)
@@ -95,10 +44,13 @@ impl Database {
         seal: Arc<Seal>,
         chain_key: [u8; 32],
     ) -> Result<Self, AuditError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
+        let connection = open::for_reading(path, &seal.file_key())?;
         Ok(Self { connection, seal, chain_key, last: 0, mark: FIRST_MARK })
+    }
+
+    /// Copies the log into the database, so that its one file is whole by itself.
+    pub(super) fn settle(&self) -> Result<(), AuditError> {
+        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
     fn find_end(&mut self) -> Result<(), AuditError> {
@@ -139,6 +91,14 @@ impl Database {
                     record.status,
                     query
                 ])?;
+                if let Some(UsedOnce { hash, until }) = &record.used_once {
+                    transaction
+                        .prepare_cached("DELETE FROM used_once WHERE until <= ?1")?
+                        .execute([record.at])?;
+                    transaction
+                        .prepare_cached("INSERT OR REPLACE INTO used_once VALUES (?1, ?2)")?
+                        .execute(params![hash, until])?;
+                }
             }
         }
         let mark = chain.mark();
@@ -150,43 +110,19 @@ impl Database {
         Ok(())
     }
 
+    /// What was used and must not be used again, as long as it could be.
+    pub(super) fn used_once(&self, now: i64) -> Result<Vec<UsedOnce>, AuditError> {
+        let sql = "SELECT hash, until FROM used_once WHERE until > ?1";
+        let mut statement = self.connection.prepare(sql)?;
+        let found = statement
+            .query_map([now], |row| Ok(UsedOnce { hash: row.get(0)?, until: row.get(1)? }))?
+            .collect::<Result<_, _>>()?;
+        Ok(found)
+    }
+
     /// The records that a question asks for.
     pub(super) fn find(&self, query: &AuditQuery) -> Result<Vec<StoredRecord>, AuditError> {
-        let mut parameters: Vec<SqlValue> = Vec::new();
-        let mut bind = |value: SqlValue| {
-            parameters.push(value);
-            parameters.len()
-        };
-        let mut conditions = Vec::new();
-        if let Some(from) = query.from {
-            conditions.push(format!("at >= ?{}", bind(SqlValue::Integer(from))));
-        }
-        if let Some(to) = query.to {
-            conditions.push(format!("at <= ?{}", bind(SqlValue::Integer(to))));
-        }
-        if let Some((resource_type, id)) = &query.resource {
-            conditions.push(format!("id = ?{}", bind(SqlValue::Text(id.clone()))));
-            if let Some(name) = resource_type {
-                conditions.push(format!("type = ?{}", bind(SqlValue::Text(name.clone()))));
-            }
-        }
-        if let Some(numbers) = &query.numbers {
-            let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
-            conditions.push(format!("number IN ({})", numbers.join(", ")));
-        }
-        if let Some((at, number)) = query.after {
-            let comparator = if query.newest_first { "<" } else { ">" };
-            let (at, number) =
-                (bind(SqlValue::Integer(at)), bind(SqlValue::Integer(signed(number))));
-            conditions.push(format!("(at, number) {comparator} (?{at}, ?{number})"));
-        }
-        let conditions =
-            if conditions.is_empty() { String::from("1") } else { conditions.join(" AND ") };
-        let order = if query.newest_first { "DESC" } else { "ASC" };
-        let limit = bind(SqlValue::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
-        let sql = format!(
-            "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY at {order}, number {order} LIMIT ?{limit}"
-        );
+        let (sql, parameters) = question(query);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(parameters))?;
         let mut found = Vec::new();
@@ -248,6 +184,55 @@ impl Database {
     }
 }
 
+/// The statement that answers a question, and its parameters.
+pub(super) fn question(query: &AuditQuery) -> (String, Vec<SqlValue>) {
+    let mut parameters: Vec<SqlValue> = Vec::new();
+    let mut bind = |value: SqlValue| {
+        parameters.push(value);
+        parameters.len()
+    };
+    let text = |text: &String| SqlValue::Text(text.clone());
+    let mut conditions = Vec::new();
+    if let Some(from) = query.from {
+        conditions.push(format!("at >= ?{}", bind(SqlValue::Integer(from))));
+    }
+    if let Some(to) = query.to {
+        conditions.push(format!("at <= ?{}", bind(SqlValue::Integer(to))));
+    }
+    if let Some((resource_type, id)) = &query.resource {
+        conditions.push(format!("id = ?{}", bind(text(id))));
+        if let Some(name) = resource_type {
+            conditions.push(format!("type = ?{}", bind(text(name))));
+        }
+    }
+    if let Some(client) = &query.client {
+        conditions.push(format!("client = ?{}", bind(text(client))));
+    }
+    if let Some(action) = query.action {
+        conditions.push(format!("action = ?{}", bind(text(&action.code().to_owned()))));
+    }
+    if let Some(outcome) = query.outcome {
+        conditions.push(format!("outcome = ?{}", bind(text(&outcome.code().to_owned()))));
+    }
+    if let Some(numbers) = &query.numbers {
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        conditions.push(format!("number IN ({})", numbers.join(", ")));
+    }
+    if let Some((at, number)) = query.after {
+        let comparator = if query.newest_first { "<" } else { ">" };
+        let (at, number) = (bind(SqlValue::Integer(at)), bind(SqlValue::Integer(signed(number))));
+        conditions.push(format!("(at, number) {comparator} (?{at}, ?{number})"));
+    }
+    let conditions =
+        if conditions.is_empty() { String::from("1") } else { conditions.join(" AND ") };
+    let order = if query.newest_first { "DESC" } else { "ASC" };
+    let limit = bind(SqlValue::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM records WHERE {conditions} ORDER BY at {order}, number {order} LIMIT ?{limit}"
+    );
+    (sql, parameters)
+}
+
 fn stored(row: &Row<'_>) -> Result<(StoredRecord, Option<Vec<u8>>), AuditError> {
     let record = AuditRecord {
         at: row.get(1)?,
@@ -260,6 +245,7 @@ fn stored(row: &Row<'_>) -> Result<(StoredRecord, Option<Vec<u8>>), AuditError> 
         resource_id: row.get(8)?,
         status: row.get(9)?,
         query: None,
+        used_once: None,
     };
     let number = u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
     Ok((StoredRecord { number, record }, row.get(10)?))
@@ -272,48 +258,4 @@ fn place(number: u64) -> ResourceKey {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// The keyed hash over a group and the mark before it.
-struct Chain(Hmac<Sha256>);
-
-impl Chain {
-    fn behind(key: &[u8; 32], before: &[u8; 32]) -> Self {
-        let mut mac =
-            <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
-        mac.update(before);
-        Self(mac)
-    }
-
-    /// Every field with its length, so that no two records give the same bytes.
-    fn add(&mut self, number: u64, record: &AuditRecord, query: Option<&[u8]>) {
-        self.0.update(&number.to_le_bytes());
-        self.0.update(&record.at.to_le_bytes());
-        self.0.update(&record.status.to_le_bytes());
-        let texts = [
-            Some(&*record.request_id),
-            record.client.as_deref(),
-            record.client_name.as_deref(),
-            record.address.as_deref(),
-            Some(record.interaction.as_str()),
-            record.resource_type.as_deref(),
-            record.resource_id.as_deref(),
-        ];
-        for field in texts.map(|text| text.map(str::as_bytes)).into_iter().chain([query]) {
-            let length = field.map_or(u64::MAX, |bytes| bytes.len() as u64);
-            self.0.update(&length.to_le_bytes());
-            self.0.update(field.unwrap_or_default());
-        }
-    }
-
-    fn mark(self) -> [u8; 32] {
-        self.0.finalize().into_bytes().into()
-    }
-}
-
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
 }

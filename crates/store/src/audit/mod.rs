@@ -1,8 +1,8 @@
 //! The audit log: one record for every access to the datastore, kept in a SQLite database of its own.
 //!
 //! Resources of the type AuditEvent are made from its records when somebody asks for them (the server does that):
-//! a record is a row of some hundred bytes with two indexes, so that an access costs a few microseconds of the writer
-//! thread and no sync of its own.
+//! a record is a row of some hundred bytes with an index for each of the usual questions, so that an access costs some
+//! microseconds of the writer thread and no sync of its own.
 //!
 //! Guarantees:
 //! - [`AuditLog::record`] answers when the record has its place in a bounded queue; the writer writes and syncs it
@@ -12,10 +12,14 @@
 //!   else is taken.
 //! - Records only ever come; nothing here changes or deletes one. Each group carries a keyed hash over itself and the
 //!   group before ([`AuditLog::verify`]): whoever has no key can't change one unseen.
-//! - What was searched for, which may speak of patients, is sealed.
+//! - The file is sealed as a whole (`pipehat-vault`), and what was searched for once more, with its record's number.
+//! - What may be used once ([`UsedOnce`]) is written with the record that used it.
 
+mod chain;
 mod database;
+mod open;
 mod record;
+mod schema;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +30,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use database::Database;
-pub use record::{AuditQuery, AuditRecord, DETAIL_BYTES_MAX, StoredRecord, Verified};
+pub use record::{
+    Action, AuditQuery, AuditRecord, DETAIL_BYTES_MAX, Outcome, StoredRecord, UsedOnce, Verified,
+};
 use writer::{Order, Writer};
 
 use crate::datastore::BodyKey;
@@ -134,7 +140,7 @@ impl AuditLog {
         // The writer gives it back when the record is written.
         place.forget();
         record.cut();
-        self.writer.send(Order::Record(record)).map_err(|()| AuditError::Unavailable)
+        self.writer.send(Order::Record(Box::new(record))).map_err(|()| AuditError::Unavailable)
     }
 
     /// Waits until everything recorded before is on stable storage, and can be found.
@@ -164,6 +170,28 @@ impl AuditLog {
     /// When the database fails.
     pub async fn count(&self) -> Result<u64, AuditError> {
         self.reading(|database| database.count()).await
+    }
+
+    /// What was used and must not be used again, at this time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn used_once(&self, now: i64) -> Result<Vec<UsedOnce>, AuditError> {
+        self.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner).used_once(now)
+    }
+
+    /// Checks the marks of a log that nobody has open, and changes nothing.
+    ///
+    /// # Errors
+    /// When the file can't be opened or read, or is none of ours.
+    pub fn verify_file(
+        path: &Path,
+        key: BodyKey,
+        chain_key: [u8; 32],
+    ) -> Result<Verified, AuditError> {
+        let seal =
+            Seal::new(key).map_err(|error| AuditError::Database(error.to_string().into()))?;
+        Database::read(path, Arc::new(seal), chain_key)?.verify()
     }
 
     /// Reads everything and checks the marks of the groups.

@@ -31,6 +31,120 @@ pub struct AuditRecord {
     pub status: u16,
     /// What was searched for, as it was asked. Sealed: it may speak of patients.
     pub query: Option<String>,
+    /// What was used by it and must not be used again; written with it, and not part of it.
+    pub used_once: Option<UsedOnce>,
+}
+
+/// Something that may be used once, by its hash: an assertion of `private_key_jwt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedOnce {
+    /// What it was.
+    pub hash: [u8; 32],
+    /// Until when it could be used, in microseconds since 1970 (UTC).
+    pub until: i64,
+}
+
+/// What kind of access it was (FHIR R4 audit-event-action).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Something new.
+    Create,
+    /// Something was read.
+    Read,
+    /// Something was changed.
+    Update,
+    /// Something was deleted.
+    Delete,
+    /// All else: searches, operations, sign-ins.
+    Execute,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Create, Self::Read, Self::Update, Self::Delete, Self::Execute];
+
+    /// The action of an interaction (FHIR R4 §6.4.7.5). One that was not understood has its method's.
+    pub fn of(interaction: &str) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|action| action.interactions().contains(&interaction))
+            .unwrap_or(Self::Execute)
+    }
+
+    /// The action of this code.
+    pub fn with_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.code() == code)
+    }
+
+    /// Its code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Create => "C",
+            Self::Read => "R",
+            Self::Update => "U",
+            Self::Delete => "D",
+            Self::Execute => "E",
+        }
+    }
+
+    /// The interactions that are this; all that are named nowhere execute something.
+    pub(super) fn interactions(self) -> &'static [&'static str] {
+        match self {
+            Self::Create => &["create", "POST"],
+            Self::Read => &[
+                "read",
+                "vread",
+                "history-instance",
+                "history-type",
+                "history-system",
+                "GET",
+                "HEAD",
+                "capabilities",
+            ],
+            Self::Update => &["update", "patch", "PUT", "PATCH"],
+            Self::Delete => &["delete", "DELETE"],
+            Self::Execute => &[],
+        }
+    }
+}
+
+/// How an access ended (FHIR R4 audit-event-outcome).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it was asked.
+    Success,
+    /// It was refused.
+    Minor,
+    /// The server failed.
+    Serious,
+}
+
+impl Outcome {
+    /// Of an answer's status.
+    pub fn of(status: u16) -> Self {
+        match status {
+            0..400 => Self::Success,
+            400..500 => Self::Minor,
+            _ => Self::Serious,
+        }
+    }
+
+    /// The outcome of this code.
+    pub fn with_code(code: &str) -> Option<Self> {
+        [Self::Success, Self::Minor, Self::Serious]
+            .into_iter()
+            .find(|outcome| outcome.code() == code)
+    }
+
+    /// Its code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Success => "0",
+            Self::Minor => "4",
+            Self::Serious => "8",
+        }
+    }
 }
 
 /// What was searched for is not printed.
@@ -86,6 +200,12 @@ pub struct AuditQuery {
     pub to: Option<i64>,
     /// Only those about this resource, by its id and perhaps its type.
     pub resource: Option<(Option<String>, String)>,
+    /// Only those of this client, by its id.
+    pub client: Option<String>,
+    /// Only those of this kind.
+    pub action: Option<Action>,
+    /// Only those that ended so.
+    pub outcome: Option<Outcome>,
     /// Only with one of these numbers.
     pub numbers: Option<Vec<u64>>,
     /// Only those behind the record of this time and number, in the order asked for.

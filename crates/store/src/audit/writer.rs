@@ -26,7 +26,7 @@ type Reply = oneshot::Sender<bool>;
 
 pub(super) enum Order {
     /// A record.
-    Record(AuditRecord),
+    Record(Box<AuditRecord>),
     /// Write what came before.
     Flush(Reply),
 }
@@ -80,7 +80,7 @@ struct Waiting {
 impl Waiting {
     fn take(&mut self, order: Order) {
         match order {
-            Order::Record(record) => self.records.push(record),
+            Order::Record(record) => self.records.push(*record),
             Order::Flush(reply) => self.replies.push(reply),
         }
     }
@@ -95,6 +95,12 @@ impl Loop {
             if !self.write(waiting, orders) {
                 return;
             }
+        }
+        if let Err(error) = self.database.settle() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the audit log's own log stays beside it"
+            );
         }
     }
 

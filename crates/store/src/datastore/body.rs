@@ -43,6 +43,13 @@ impl BodyKey {
     pub fn new(id: u32, bytes: [u8; 32]) -> Self {
         Self { id, bytes: Zeroizing::new(bytes) }
     }
+
+    /// The key of a file that is sealed with this one, for whoever opens it past the datastore or the audit log.
+    pub fn file_key(&self) -> pipehat_vault::Key {
+        let mut mac = keyed(self);
+        mac.update(b"pipehat datastore: file");
+        pipehat_vault::Key::new(mac.finalize().into_bytes().into())
+    }
 }
 
 impl fmt::Debug for BodyKey {
@@ -170,10 +177,8 @@ impl Seal {
     }
 
     /// The key of the file that the datastore stands in.
-    pub(super) fn file_key(&self) -> pipehat_vault::Key {
-        let mut mac = keyed(&self.key);
-        mac.update(b"pipehat datastore: file");
-        pipehat_vault::Key::new(mac.finalize().into_bytes().into())
+    pub(crate) fn file_key(&self) -> pipehat_vault::Key {
+        self.key.file_key()
     }
 
     /// Seals what leaves and comes back: where a page of a search ended. `of` is what it is good for.

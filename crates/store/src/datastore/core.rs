@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use pipehat_resource::search::ParameterKind;
+
 use super::body::Seal;
 use super::entries::{Known, Numbering};
 use super::interaction::{ChangeNumber, Method, ResourceKey, StoredVersion};
@@ -15,6 +17,17 @@ pub(super) struct Catalogue {
     pub(super) numbering: Numbering,
     /// The numbers of parameters that identify: those of the code `identifier`.
     pub(super) identifying: Vec<i64>,
+    /// By type, the numbers of `url` and `version`, which a canonical address names.
+    pub(super) canonicals: HashMap<String, Canonical>,
+    /// The numbers of `_profile`, `_security` and `_tag`, each with its type.
+    pub(super) labels: Vec<(String, ParameterKind, i64)>,
+}
+
+/// What a canonical address is compared with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Canonical {
+    pub(super) url: i64,
+    pub(super) version: i64,
 }
 
 /// What every interaction needs at hand.
@@ -85,10 +98,21 @@ fn method_of(number: i64) -> Result<Method, SessionError> {
     }
 }
 
-/// Numbers the parameters of `rules`, in a transaction; numbers once given stay.
+/// What a datastore was opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// It may be changed, and is brought up to date.
+    ToWrite,
+    /// It stays as it is.
+    ToRead,
+}
+
+/// Numbers the parameters of `rules`, in a transaction; numbers once given stay. Opened to read, parameters that have no
+/// number are left out: nothing is indexed by them.
 pub(super) async fn catalogue<S: Session>(
     session: &mut S,
     rules: Arc<dyn Rules>,
+    opened: Opened,
 ) -> Result<Catalogue, SessionError> {
     let parameters = rules.parameters();
     let mut known = numbers(session).await?;
@@ -97,37 +121,75 @@ pub(super) async fn catalogue<S: Session>(
         .map(|names| (names.resource_type.clone(), names.code.clone()))
         .filter(|names| !known.contains_key(names))
         .collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && opened == Opened::ToWrite {
         let next = known.values().copied().max().unwrap_or(0);
-        for (number, (resource_type, code)) in (next.saturating_add(1)..).zip(missing) {
-            session
-                .execute(
-                    "INSERT INTO parameters (number, type, code) VALUES (?1, ?2, ?3)
-                     ON CONFLICT DO NOTHING",
-                    &[
-                        SqlValue::Integer(number),
-                        SqlValue::Text(resource_type),
-                        SqlValue::Text(code),
-                    ],
-                )
-                .await?;
+        let numbered = (next.saturating_add(1)..).zip(missing);
+        match session.dialect() {
+            Dialect::Sqlite => {
+                for (number, (resource_type, code)) in numbered {
+                    session
+                        .execute(
+                            "INSERT INTO parameters (number, type, code) VALUES (?1, ?2, ?3)
+                             ON CONFLICT DO NOTHING",
+                            &[
+                                SqlValue::Integer(number),
+                                SqlValue::Text(resource_type),
+                                SqlValue::Text(code),
+                            ],
+                        )
+                        .await?;
+                }
+            }
+            Dialect::Postgres => {
+                let (mut numbers, mut types, mut codes) = (vec![], vec![], vec![]);
+                for (number, (resource_type, code)) in numbered {
+                    numbers.push(number);
+                    types.push(resource_type);
+                    codes.push(code);
+                }
+                session
+                    .execute(
+                        "INSERT INTO parameters (number, type, code)
+                         SELECT * FROM unnest(?1::bigint[], ?2::text[], ?3::text[])
+                         ON CONFLICT DO NOTHING",
+                        &[
+                            SqlValue::Integers(numbers),
+                            SqlValue::Texts(types),
+                            SqlValue::Texts(codes),
+                        ],
+                    )
+                    .await?;
+            }
         }
         known = numbers(session).await?;
     }
     let mut numbered = HashMap::with_capacity(parameters.len());
     let mut identifying = Vec::new();
-    for ParameterNames { id, resource_type, code, kind } in parameters {
+    let mut canonicals: HashMap<String, Canonical> = HashMap::new();
+    let mut labels = Vec::new();
+    for ParameterNames { id, resource_type, code, kind, canonicals: targets } in parameters {
         let names = (resource_type, code);
         let Some(number) = known.get(&names).map(|number| number.saturating_mul(2)) else {
             continue;
         };
         let (resource_type, code) = names;
-        if code == "identifier" {
-            identifying.push(number);
+        match (code.as_str(), kind) {
+            ("identifier", _) => identifying.push(number),
+            ("url", ParameterKind::Uri) => {
+                canonicals.entry(resource_type.clone()).or_default().url = number;
+            }
+            ("version", ParameterKind::Token) => {
+                canonicals.entry(resource_type.clone()).or_default().version = number;
+            }
+            ("_profile" | "_security" | "_tag", _) => {
+                labels.push((resource_type.clone(), kind, number));
+            }
+            _ => {}
         }
-        numbered.insert(id, Known { number, kind, resource_type });
+        numbered.insert(id, Known { number, kind, resource_type, canonicals: targets });
     }
-    Ok(Catalogue { rules, numbering: Numbering::new(numbered), identifying })
+    let numbering = Numbering::new(numbered);
+    Ok(Catalogue { rules, numbering, identifying, canonicals, labels })
 }
 
 /// In an empty datastore, everything is indexed by the rules in force.
@@ -183,14 +245,24 @@ pub(super) async fn set_fact<S: Session>(
 pub(super) async fn check_key<S: Session>(
     session: &mut S,
     seal: &Seal,
+    opened: Opened,
 ) -> Result<(), SessionError> {
     match fact(session, "key").await? {
+        None if opened == Opened::ToRead => Err(outdated()),
         None => set_fact(session, "key", &seal.check()).await,
         Some(check) if check == seal.check() => Ok(()),
         Some(_) => Err(SessionError::Database(
             "the datastore was written with another key than the one given".into(),
         )),
     }
+}
+
+/// Refuses to read what only a writer could bring up to date.
+pub(super) fn outdated() -> SessionError {
+    SessionError::Database(
+        "the datastore was written by an older version of Pipehat: start this one on it once"
+            .into(),
+    )
 }
 
 /// A statement with its placeholders as the database has them.

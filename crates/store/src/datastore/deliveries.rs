@@ -192,6 +192,51 @@ impl DeliveryBook {
         Ok(ChangeNumber(u64::try_from(value).unwrap_or(0)))
     }
 
+    /// A number that tells this book from those of other nodes.
+    ///
+    /// # Errors
+    /// See [`Self::position`].
+    pub fn number(&self) -> Result<u64, DatastoreError> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random)
+            .map_err(|error| DatastoreError::Database(error.to_string().into()))?;
+        let random = i64::from_le_bytes(random) & i64::MAX;
+        self.write(|transaction| {
+            let sql = "INSERT INTO facts VALUES ('number', ?1) ON CONFLICT DO NOTHING";
+            transaction.execute(sql, [random])?;
+            Ok(())
+        })?;
+        Ok(self.fact("number")?.unwrap_or(0))
+    }
+
+    /// Up to which change everything that was to be told was entered here; `None` where nothing ever was.
+    ///
+    /// # Errors
+    /// See [`Self::position`].
+    pub fn led_to(&self) -> Result<Option<ChangeNumber>, DatastoreError> {
+        Ok(self.fact("led_to")?.map(ChangeNumber))
+    }
+
+    /// Says so.
+    ///
+    /// # Errors
+    /// See [`Self::position`].
+    pub fn lead_to(&self, change: ChangeNumber) -> Result<(), DatastoreError> {
+        self.write(|transaction| {
+            let sql = "INSERT INTO facts VALUES ('led_to', ?1)
+                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            transaction.prepare_cached(sql)?.execute([integer(change.0)])?;
+            Ok(())
+        })
+    }
+
+    fn fact(&self, name: &str) -> Result<Option<u64>, DatastoreError> {
+        let sql = "SELECT value FROM facts WHERE name = ?1";
+        let value: Option<i64> =
+            self.lock().query_row(sql, [name], |row| row.get(0)).optional().map_err(failed)?;
+        Ok(value.map(|value| u64::try_from(value).unwrap_or(0)))
+    }
+
     /// Enters what is to be told of the changes up to `position`, and, by their ids, the subscriptions whose
     /// listeners may have missed something. Gives the subscriptions that have too many deliveries to take more.
     ///

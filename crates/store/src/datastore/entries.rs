@@ -7,7 +7,9 @@ use pipehat_resource::search::{IndexEntry, IndexValue, ParameterId, ParameterKin
 use sha2::{Digest, Sha256};
 
 use super::rules::Rules;
-use super::schema::{DATES, NUMBERS, QUANTITIES, REFERRALS, STRINGS, TOKENS, Table, URIS};
+use super::schema::{
+    DATES, INDEX_TABLES, NUMBERS, QUANTITIES, REFERRALS, STRINGS, TOKENS, Table, URIS,
+};
 use super::sql::{Rows, SqlValue};
 
 /// As many bytes of a text stand in an index; databases bound what a key may have.
@@ -35,6 +37,8 @@ pub(super) struct Known {
     pub(super) kind: ParameterKind,
     /// The only type of resource it is of.
     pub(super) resource_type: String,
+    /// Of a reference, the types that it may lead to by a canonical address.
+    pub(super) canonicals: Vec<String>,
 }
 
 /// The lasting numbers of search parameters.
@@ -102,6 +106,25 @@ impl IndexRows {
                 None => tables.push(Rows { table, rows: vec![row] }),
             }
         }
+    }
+
+    /// Leaves out what stands in the index already: the rows of tables in which nothing differs from `before`. Which
+    /// tables are to be cleared first, and whether the words differ.
+    pub(super) fn leave_out(&mut self, before: &Self) -> (Vec<&'static Table>, bool) {
+        let mut cleared = Vec::new();
+        for table in INDEX_TABLES {
+            let (had, has) = (before.of_table(table), self.of_table(table));
+            if had.eq(has) {
+                self.rows.retain(|(known, _)| !std::ptr::eq(*known, table));
+            } else if before.of_table(table).next().is_some() {
+                cleared.push(table);
+            }
+        }
+        (cleared, self.narrative != before.narrative || self.whole != before.whole)
+    }
+
+    fn of_table(&self, table: &'static Table) -> impl Iterator<Item = &Vec<SqlValue>> {
+        self.rows.iter().filter(|(known, _)| std::ptr::eq(*known, table)).map(|(_, row)| row)
     }
 
     /// The codes it has under these parameters.

@@ -19,6 +19,18 @@ pub enum DatastoreError {
     /// This is not built: the request asks for it, and could do without.
     #[error("{0}")]
     NotSupported(&'static str),
+    /// The database can't be reached, or went away: nothing was changed.
+    #[error("the datastore's database can't be reached; try again")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database went away while it made a change durable.
+    #[error(
+        "the datastore's database went away before it said whether the change was made; look before \
+         trying again"
+    )]
+    Uncertain(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What names the database can't be understood, or asks for what can't be had.
+    #[error("the address of the datastore's database: {0}")]
+    Location(String),
     /// The database does not answer, or answers with an error.
     #[error("the datastore's database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),

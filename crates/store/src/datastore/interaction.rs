@@ -99,7 +99,7 @@ pub enum Interaction {
     Patch {
         /// Which.
         key: ResourceKey,
-        /// The JSON Patch (RFC 6902): its operations.
+        /// The patch: a JSON Patch, a JSON Merge Patch or a FHIRPath Patch.
         patch: Value,
         /// What must hold.
         precondition: Precondition,
@@ -108,7 +108,7 @@ pub enum Interaction {
     ConditionalPatch {
         /// What finds it.
         search: Search,
-        /// The JSON Patch.
+        /// The patch.
         patch: Value,
         /// What must hold.
         precondition: Precondition,

@@ -224,7 +224,10 @@ pub(super) async fn reindex<S: Session>(
     let batch = batch(session, types, after, BATCH).await?;
     let locks = super::apply::locks_of(batch.rows.iter().map(|(_, key, ..)| key));
     session.lock(&locks).await?;
-    let mut pending = Pending { unindex: batch.keys(), ..Pending::default() };
+    let mut pending = Pending::default();
+    for key in batch.keys() {
+        pending.unindex_all(key);
+    }
     for (number, version) in batch.load(session, core).await? {
         let Some(version) = version else {
             return Err(SessionError::Damaged("a version can't be opened".into()));

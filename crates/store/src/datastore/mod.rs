@@ -19,6 +19,7 @@ mod deliveries;
 mod entries;
 mod error;
 mod interaction;
+mod labels;
 mod maintenance;
 mod postgres;
 mod r4;
@@ -84,6 +85,28 @@ pub trait Datastore: Send + Sync {
     /// The number of the newest change; a receiver is told each time it grows.
     fn newest_change(&self) -> tokio::sync::watch::Receiver<ChangeNumber>;
 
+    /// Whether this node looks after what only one should: Subscriptions, where several share a database. It may
+    /// change at any time, and for moments two may think so.
+    fn leads(&self) -> bool {
+        true
+    }
+
+    /// Whether other nodes may share the database.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Up to which change whoever led last has looked after Subscriptions, and the number of its book; `None` where
+    /// nobody said.
+    fn told_to(&self) -> Answer<'_, Option<(ChangeNumber, u64)>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Says so, for the node that leads next.
+    fn set_told_to(&self, _change: ChangeNumber, _book: u64) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// How many resources match, without reading them.
     fn count<'a>(&'a self, search: &'a Search) -> Answer<'a, u64>;
 
@@ -97,6 +120,14 @@ pub trait Datastore: Send + Sync {
     /// Indexes the resources of these types anew (of all, where none is named); how many. One of all types that
     /// was broken off goes on where it was.
     fn reindex<'a>(&'a self, types: &'a [String], told: Told<'a>) -> Answer<'a, u64>;
+
+    /// Says that everything is indexed by the rules in force: whoever knows which types they find differently than
+    /// those before has indexed these.
+    fn set_indexed(&self) -> Answer<'_, ()>;
+
+    /// Resources of these types (of all, where none is named) whose meta together have every profile, tag and security
+    /// label in use, at most `limit`.
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>>;
 
     /// What it holds.
     fn statistics(&self) -> Answer<'_, Statistics>;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::core::{Core, VERSION_COLUMNS};
 use super::interaction::{ChangeNumber, HistoryQuery, HistoryScope, ResourceKey, StoredVersion};
-use super::sql::{Session, SessionError, SqlValue};
+use super::sql::{Dialect, Session, SessionError, SqlValue};
 
 /// What stands under an id now, also where that is a deletion.
 #[derive(Debug, Clone)]
@@ -42,9 +42,9 @@ pub(super) async fn currents<S: Session>(
 ) -> Result<HashMap<ResourceKey, Option<Current>>, SessionError> {
     let sql = format!(
         "SELECT r.type, r.id, r.key, {VERSION_COLUMNS}
-         FROM unnest(?1::text[], ?2::text[]) AS k (type, id)
-         JOIN resources r ON r.type = k.type AND r.id = k.id
-         JOIN versions v ON v.key = r.key AND v.version = r.version"
+         FROM unnest(?1::text[], ?2::text[]) AS k (type, id) {} {}",
+        Dialect::Postgres.then_join("resources", "r", "r.type = k.type AND r.id = k.id"),
+        Dialect::Postgres.then_join("versions", "v", "v.key = r.key AND v.version = r.version"),
     );
     let types = keys.iter().map(|key| key.resource_type.clone()).collect();
     let ids = keys.iter().map(|key| key.id.clone()).collect();

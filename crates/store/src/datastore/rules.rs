@@ -16,6 +16,8 @@ pub struct ParameterNames {
     pub code: String,
     /// Its type.
     pub kind: ParameterKind,
+    /// The types that have canonical addresses (`url` and `version`), of those that a reference may lead to.
+    pub canonicals: Vec<String>,
 }
 
 /// The rules a datastore keeps to: what resources are found by, and what patches make of them.
@@ -32,11 +34,12 @@ pub trait Rules: Send + Sync {
     /// A condition such as `Patient?identifier=…` in a reference, at a time in microseconds since 1970. `None` when it can't be read as one.
     fn condition(&self, text: &str, now: i64) -> Option<Search>;
 
-    /// What a patch makes of a resource, validated.
+    /// What a patch makes of a resource, validated, at a time in microseconds since 1970: a JSON Patch (an array), a
+    /// JSON Merge Patch (an object), or a FHIRPath Patch (a Parameters resource).
     ///
     /// # Errors
     /// [`Refusal::Patch`] and [`Refusal::Invalid`].
-    fn patch(&self, resource: &Value, patch: &Value) -> Result<Value, Refusal>;
+    fn patch(&self, resource: &Value, patch: &Value, now: i64) -> Result<Value, Refusal>;
 
     /// Changes when the same resource would be found by other values: after a change of a search parameter.
     fn fingerprint(&self) -> String;

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::error::DatastoreError;
-use super::schema::Table;
+use super::schema::{INDEX_TABLES, Table};
 
 /// A value on its way to or from the database.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,15 @@ pub(super) enum SessionError {
     /// It took longer than it may.
     #[error("the statement took too long")]
     TooLong,
+    /// The database can't be reached, or went away; what was under way is undone.
+    #[error("the database can't be reached")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database went away while it committed.
+    #[error("the database went away while it committed")]
+    Uncertain(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database's address can't be used.
+    #[error("the address of the database: {0}")]
+    Location(String),
     /// The database failed.
     #[error("the database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -98,11 +107,22 @@ impl SessionError {
         Self::Damaged(format!("expected {expected} in column {column}").into())
     }
 
+    /// The same, of a commit: what went away then may have committed.
+    pub(super) fn of_commit(self) -> Self {
+        match self {
+            Self::Unavailable(source) => Self::Uncertain(source),
+            other => other,
+        }
+    }
+
     /// As a caller of the datastore sees it.
     pub(super) fn outwards(self, seconds: u64) -> DatastoreError {
         match self {
             Self::Conflict => DatastoreError::Busy,
             Self::TooLong => DatastoreError::SearchTooLong { seconds },
+            Self::Unavailable(source) => DatastoreError::Unavailable(source),
+            Self::Uncertain(source) => DatastoreError::Uncertain(source),
+            Self::Location(problem) => DatastoreError::Location(problem),
             Self::Database(source) => DatastoreError::Database(source),
             Self::Damaged(source) => DatastoreError::Damaged(source),
         }
@@ -141,11 +161,23 @@ impl Dialect {
         }
     }
 
-    /// A join that is done in the order written, where the planner needs telling.
-    pub(super) fn then_join(self) -> &'static str {
+    /// Joins a table, for each row of what stands before. Statistics, in which one column holds the values of all
+    /// parameters, would have the planner begin elsewhere: PostgreSQL can't go through a subquery with an offset
+    /// any other way.
+    pub(super) fn then_join(self, table: &str, alias: &str, on: &str) -> String {
         match self {
-            Self::Sqlite => "CROSS JOIN",
-            Self::Postgres => "JOIN",
+            Self::Sqlite => format!("CROSS JOIN {table} {alias} ON {on}"),
+            Self::Postgres => format!(
+                "JOIN LATERAL (SELECT * FROM {table} {alias} WHERE {on} OFFSET 0) {alias} ON true"
+            ),
+        }
+    }
+
+    /// That a query finds something, asked for each row by itself: not turned into a join.
+    pub(super) fn exists(self, query: &str) -> String {
+        match self {
+            Self::Sqlite => format!("EXISTS ({query})"),
+            Self::Postgres => format!("EXISTS ({query} OFFSET 0)"),
         }
     }
 }
@@ -171,8 +203,10 @@ pub(super) struct Changed {
 /// What is to be written, but for versions.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// Resources whose rows leave the index.
-    pub(super) unindex: Vec<i64>,
+    /// Resources whose rows leave an index table.
+    pub(super) unindex: Vec<(&'static Table, Vec<i64>)>,
+    /// Resources whose words leave.
+    pub(super) unword: Vec<i64>,
     pub(super) changed: Vec<Changed>,
     /// Rows of new resources.
     pub(super) new: Vec<Vec<SqlValue>>,
@@ -183,8 +217,25 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// The rows of a resource leave an index table.
+    pub(super) fn unindex(&mut self, table: &'static Table, key: i64) {
+        match self.unindex.iter_mut().find(|(known, _)| std::ptr::eq(*known, table)) {
+            Some((_, keys)) => keys.push(key),
+            None => self.unindex.push((table, vec![key])),
+        }
+    }
+
+    /// A resource leaves the index.
+    pub(super) fn unindex_all(&mut self, key: i64) {
+        for table in INDEX_TABLES {
+            self.unindex(table, key);
+        }
+        self.unword.push(key);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.unindex.is_empty()
+            && self.unword.is_empty()
             && self.changed.is_empty()
             && self.new.is_empty()
             && self.rows.is_empty()

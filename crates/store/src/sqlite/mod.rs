@@ -56,6 +56,9 @@ fn signed(position: u64) -> Result<i64, IndexError> {
 impl From<rusqlite::Error> for IndexError {
     fn from(error: rusqlite::Error) -> IndexError {
         use rusqlite::{Error, ErrorCode};
+        if pipehat_vault::is_damage(&error) {
+            return IndexError::Damaged(Some(Box::new(error)));
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 IndexError::Damaged(Some(Box::new(error)))

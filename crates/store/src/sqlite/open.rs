@@ -2,12 +2,14 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::atomic::AtomicU64,
     time::Duration,
 };
 
+use pipehat_vault::{Failure, VaultError, is_damage};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::{
@@ -15,9 +17,6 @@ use super::{
     schema::{APPLICATION_ID, FORMAT_VERSION, TABLES},
 };
 use crate::{IndexError, IndexKeys, keys};
-
-/// Fewer, larger pages: measured best for rows of a few hundred bytes.
-const PAGE_BYTES: i64 = 8192;
 
 /// The log is copied into the database when it has this many pages (16 MiB): often enough that one
 /// copy is a short disturbance for the journal on the same disk.
@@ -88,7 +87,7 @@ pub(super) fn open_writer(
 /// Opens the database for reading.
 pub(super) fn open_reader(location: &Location) -> Result<Connection, IndexError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&location.path, flags)?;
+    let connection = sealed(location, flags).map_err(unavailable)?;
     prepare(&connection, READER_CACHE_KIB)?;
     Ok(connection)
 }
@@ -119,12 +118,41 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Opens the file, which is sealed as a whole.
+fn sealed(location: &Location, flags: OpenFlags) -> Result<Connection, VaultError> {
+    pipehat_vault::open(&location.path, &keys::file_key(&location.keys), flags)
+}
+
+fn unavailable(error: VaultError) -> IndexError {
+    match error {
+        VaultError::Sqlite(error) => error.into(),
+        VaultError::Failure { .. } => IndexError::Damaged(Some(Box::new(error))),
+        error => IndexError::Unavailable(Box::new(error)),
+    }
+}
+
 /// Opens what is there, or says why it can't be used.
 pub(super) fn examine(
     location: &Location,
 ) -> Result<Result<Connection, RebuildReason>, IndexError> {
-    match try_examine(location) {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let examined = match sealed(location, flags) {
+        Ok(connection) => try_examine(connection, location),
+        Err(VaultError::Sqlite(error)) => Err(error),
+        Err(VaultError::Failure { failure, .. }) => {
+            return Ok(Err(match failure {
+                Failure::OtherKey => RebuildReason::Keys,
+                Failure::Format(_) => RebuildReason::Format,
+                Failure::NotSealed if is_clear(&location.path) => RebuildReason::Format,
+                _ => RebuildReason::Damaged,
+            }));
+        }
+        Err(error) => return Err(unavailable(error)),
+    };
+    match examined {
         Ok(examined) => Ok(examined),
+        // The content, though SQLite takes it for the place.
+        Err(error) if is_damage(&error) => Ok(Err(RebuildReason::Damaged)),
         Err(error) => match error.sqlite_error_code() {
             // The place, not the content, is at fault: an empty database would fare no better.
             Some(
@@ -142,9 +170,20 @@ pub(super) fn examine(
     }
 }
 
-fn try_examine(location: &Location) -> Result<Result<Connection, RebuildReason>, rusqlite::Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&location.path, flags)?;
+/// Whether it is an index of a release that did not seal the file: a database of SQLite as it is.
+fn is_clear(path: &Path) -> bool {
+    let mut start = [0; SQLITE_START.len()];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *SQLITE_START
+}
+
+/// How every clear database begins ("SQLite Database File Format" §1.3.1).
+const SQLITE_START: &[u8; 16] = b"SQLite format 3\0";
+
+fn try_examine(
+    connection: Connection,
+    location: &Location,
+) -> Result<Result<Connection, RebuildReason>, rusqlite::Error> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     if number("application_id")? != APPLICATION_ID || number("user_version")? != FORMAT_VERSION {
         return Ok(Err(RebuildReason::Format));
@@ -163,9 +202,11 @@ fn try_examine(location: &Location) -> Result<Result<Connection, RebuildReason>,
 }
 
 fn create(location: &Location) -> Result<Connection, IndexError> {
-    create_private(&location.path).map_err(|error| IndexError::Unavailable(Box::new(error)))?;
-    let mut connection = Connection::open(&location.path)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // Its pages have 8192 bytes, measured best for rows of a few hundred, and it is its owner's only.
+    let mut connection = sealed(location, flags).map_err(unavailable)?;
     prepare_writer(&connection)?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
@@ -182,15 +223,6 @@ fn create(location: &Location) -> Result<Connection, IndexError> {
     transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
     transaction.commit()?;
     Ok(connection)
-}
-
-/// Creates the file for its owner only; SQLite gives its other files the same mode.
-fn create_private(path: &Path) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
 }
 
 fn prepare_writer(connection: &Connection) -> Result<(), rusqlite::Error> {

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use memchr::memmem::Finder;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
@@ -95,6 +96,7 @@ fn send(plan: Plan, clock: Clock) -> Result<Sent, SendError> {
     for connection in &mut connections {
         open += usize::from(connection.send_next(clock)? == Progress::Waits);
     }
+    let positive = Finder::new(b"\rMSA|AA|");
     let mut events = Events::with_capacity(plan.connections.max(1));
     let mut looked = Instant::now();
     while open > 0 {
@@ -104,7 +106,9 @@ fn send(plan: Plan, clock: Clock) -> Result<Sent, SendError> {
         }
         for event in &events {
             let Some(connection) = connections.get_mut(event.token().0) else { continue };
-            if connection.under_way && connection.go_on(clock, &mut sent)? == Progress::Ended {
+            if connection.under_way
+                && connection.go_on(clock, &positive, &mut sent)? == Progress::Ended
+            {
                 open -= 1;
             }
         }
@@ -193,14 +197,19 @@ impl Connection {
     }
 
     /// Goes on after the system has said that there is something to do here; it says so once.
-    fn go_on(&mut self, clock: Clock, sent: &mut Sent) -> Result<Progress, SendError> {
+    fn go_on(
+        &mut self,
+        clock: Clock,
+        positive: &Finder<'_>,
+        sent: &mut Sent,
+    ) -> Result<Progress, SendError> {
         self.write().map_err(SendError::Connection)?;
         if !self.read_reply().map_err(SendError::Connection)? {
             return Ok(Progress::Waits);
         }
         let latency = Duration::from_nanos(clock.now().saturating_sub(self.start));
         let reply = self.reply.get(..self.read).unwrap_or_default();
-        if memchr::memmem::find(reply, b"\rMSA|AA|").is_none() {
+        if positive.find(reply).is_none() {
             return Err(SendError::Refused(reason(reply)));
         }
         sent.all += 1;

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use pipehat_resource::json::parse;
 use pipehat_resource::outcome::Issue;
 use pipehat_resource::validate::{Checks, validate};
-use pipehat_server::{IMPORT_LINES_MAX, Imported, WhenMissing};
+use pipehat_server::{IMPORT_LINES_MAX, Imported, OfflineUse};
 use pipehat_store::datastore::LINE_BYTES_MAX;
 use serde::Serialize;
 
@@ -101,7 +101,7 @@ impl Import {
                 File::open(path).map_err(|error| unreadable(source, &error))?;
             }
         }
-        let store = self.place.open(WhenMissing::Make, terminal)?;
+        let store = self.place.open(OfflineUse::Fill, terminal)?;
         store.begin_import()?;
         let mut report = Report::default();
         let counted = counter(terminal);

@@ -26,6 +26,11 @@ impl Api {
         Self { authority, token }
     }
 
+    /// Its host and port.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// Calls; gives status and body.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
         let body = body.map(|body| body.to_string()).unwrap_or_default();

@@ -42,6 +42,16 @@ impl Project {
         fs::rename(&new, &path).expect("a file can be renamed");
     }
 
+    /// Keeps a secret where the binary looks for `secret:name`.
+    pub(crate) fn write_secret(&self, name: &str, content: &str) {
+        fs::create_dir_all(self.secrets()).expect("a folder can be made");
+        fs::write(self.secrets().join(name), content).expect("a file can be written");
+    }
+
+    fn secrets(&self) -> PathBuf {
+        self.folder.path().join("secrets")
+    }
+
     /// Removes a file of the project.
     pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.directory().join(name)).expect("the file can be removed");
@@ -98,6 +108,7 @@ impl Project {
         }
         command.env("PIPEHAT_KEY_FILE", self.folder.path().join("key"));
         command.env("PIPEHAT_DATA", &self.data);
+        command.env("PIPEHAT_SECRETS", self.secrets());
         command
     }
 
@@ -114,11 +125,14 @@ impl Project {
         };
         let stdout = self.folder.path().join("stdout");
         let before = fs::metadata(&stdout).map_or(0, |metadata| metadata.len());
+        let has_address = arguments.contains(&"--http");
+        let address: &[&str] = if has_address { &[] } else { &["--http", "127.0.0.1:0"] };
         let child = self
             .binary()
             .arg("up")
             .arg(self.directory())
-            .args(["--http", "127.0.0.1:0", "--json"])
+            .arg("--json")
+            .args(address)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(output("stdout"))

@@ -215,6 +215,29 @@ async fn a_new_channel_begins_with_the_changes_from_now_on() {
 }
 
 #[tokio::test]
+async fn a_datastore_older_than_the_channel_is_told_of() {
+    let datastore = Noting::new(StatusCode::OK);
+    all(&datastore);
+    *datastore.position.lock().expect("unpoisoned") = Some(12);
+    let running = Running::start(FINISHED, &datastore).await;
+    let told_of = async {
+        while running.health.snapshot().state != LinkState::Down {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    soon("the problem", told_of).await;
+    let problem = running.health.snapshot().problem.expect("a problem");
+    assert_eq!(problem.code, "fhir.feed-ahead");
+    assert!(problem.detail.contains("change 12") && problem.detail.contains("to 10"));
+    // What the channel would hold for those it had is not taken; what comes behind it is.
+    datastore.change(change(12, "x", 1, Some("finished")));
+    datastore.change(change(13, "d", 1, Some("finished")));
+    assert_eq!(told(&running.engine.given(1).await[0]), "create Encounter/d v1 #13");
+    assert_eq!(running.health.snapshot().state, LinkState::Up);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_ended_channel_gets_nothing() {
     let datastore = Noting::new(StatusCode::OK);
     all(&datastore);

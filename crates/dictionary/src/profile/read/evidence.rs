@@ -126,7 +126,7 @@ fn elements(
         let once = u64::from(valued.is_some_and(|valued| valued > 0));
         let most = fields.optional("most", count).unwrap_or(once);
         let length = fields.optional("length", |node, diagnostics| {
-            let (least, most) = super::range(node, u32::MAX, diagnostics)?;
+            let (least, most) = super::usage::range(node, u32::MAX, diagnostics)?;
             Some((u64::from(least), u64::from(most?)))
         });
         let codes = fields

@@ -1,20 +1,21 @@
 //! Steps that change a message.
 
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span};
-use pipehat_message::SegmentName;
+use pipehat_message::{Occurrence, SegmentName};
 
 use super::fragment::{key_reference, report};
 use super::{Owner, Reader, Whole};
 use crate::program::reference::{Reference, Scope, Use};
 use crate::program::step::{Action, Anchor, Assignment, Source, Written};
 use crate::program::template::Template;
+use crate::program::verdict::StepPlace;
 
 impl Reader<'_> {
     /// What a step of this name does.
     pub(super) fn action(
         &mut self,
-        name: &str,
-        node: &Node,
+        (name, node): (&str, &Node),
+        place: &StepPlace,
         whole: &Whole<'_>,
         scope: &Scope,
         diagnostics: &mut Diagnostics,
@@ -44,25 +45,33 @@ impl Reader<'_> {
             "reject" => self.reject(node, whole, diagnostics),
             "validate" => self.validate(node, whole, diagnostics),
             "route" => self.route(node, whole, diagnostics),
+            "lookup" => self.lookup(node, place, scope, diagnostics),
             _ => None,
         }
     }
 
     fn set(&self, node: &Node, scope: &Scope, diagnostics: &mut Diagnostics) -> Option<Action> {
         let assignments = self.assignments(node, "set", scope, scope, diagnostics)?;
-        let appended = |one: &Assignment| {
-            one.to.path().repetition() == Some(pipehat_message::Occurrence::Next)
-        };
-        let mut seen: Vec<&Assignment> = Vec::new();
-        for assignment in assignments.iter().filter(|one| appended(one)) {
-            let same = |other: &&Assignment| {
-                other.to.path().segment() == assignment.to.path().segment()
-                    && other.to.path().field() == assignment.to.path().field()
+        self.not_appended_twice(node, assignments.iter().map(|one| &one.to), diagnostics)?;
+        Some(Action::Set(assignments))
+    }
+
+    /// Refuses a second `[+1]` in one field: people mean the one they just added.
+    pub(super) fn not_appended_twice<'a>(
+        &self,
+        node: &Node,
+        places: impl Iterator<Item = &'a Reference>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<()> {
+        let mut seen: Vec<&Reference> = Vec::new();
+        for to in places.filter(|to| to.path().repetition() == Some(Occurrence::Next)) {
+            let same = |other: &&Reference| {
+                other.path().segment() == to.path().segment()
+                    && other.path().field() == to.path().field()
             };
             if seen.iter().any(same) {
-                let written = assignment.to.written();
                 let key =
-                    node.as_map().and_then(|map| map.entry(written)).map(|(key, _)| &key.span);
+                    node.as_map().and_then(|map| map.entry(to.written())).map(|(key, _)| &key.span);
                 diagnostics.push(
                     Diagnostic::error(
                         "channel.appended-twice",
@@ -73,9 +82,9 @@ impl Reader<'_> {
                 );
                 return None;
             }
-            seen.push(assignment);
+            seen.push(to);
         }
-        Some(Action::Set(assignments))
+        Some(())
     }
 
     /// `PATH: VALUE` entries; the values are seen from `scope`, the places from `places`.

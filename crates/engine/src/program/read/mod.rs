@@ -19,6 +19,7 @@
 //! | `split: { each: OBR, control_ids: new }` | one message for each such segment with what follows it, or with `each: /ORDER_OBSERVATION/OBR` for each such segment group; `control_ids: numbered` adds `.1`, `.2`… |
 //! | `park: REASON` | sets the message aside for a person |
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
+//! | `lookup: { fhir: local, search: "Patient?identifier={PID-3.1}", into: { PATH: FHIRPATH, … } }` | [searches](super::search_template) in a FHIR datastore, and takes [values](super::lookup) from what is found; `several: park`, `first` or `otherwise`; `otherwise` for the whole step, or beside one `value` |
 //! | `validate: { level: standard, profile: NAME, on_error: park }` | checks the message against the standard, and a partner's profile; one with errors is rejected, parked or reported |
 //! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |
 //! | `when: EXPRESSION` with `do`, `else` | does the one or the other |
@@ -30,6 +31,7 @@
 mod edit;
 mod flow;
 mod fragment;
+mod lookup;
 mod value;
 
 pub(crate) use fragment::report;
@@ -69,6 +71,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) charset: CharsetRule,
     pub(crate) time_zone: Option<TimeZone>,
     pub(crate) format: PayloadFormat,
+    /// The connectors that a `lookup` can ask.
+    pub(crate) connectors: &'n [&'static str],
 }
 
 /// A destination's part of the program.
@@ -84,6 +88,17 @@ pub(crate) struct ReadProgram {
     pub(crate) program: Option<Program>,
     pub(crate) tables: BTreeSet<String>,
     pub(crate) profiles: BTreeSet<String>,
+    /// What the `lookup` steps ask, by their numbers.
+    pub(crate) lookups: Vec<LookupNode>,
+}
+
+/// What a `lookup` step asks, and by which rules: read with the connectors.
+pub(crate) struct LookupNode {
+    pub(crate) connector: &'static str,
+    pub(crate) node: Node,
+    pub(crate) retry: Option<Node>,
+    pub(crate) on: Option<Node>,
+    pub(crate) place: StepPlace,
 }
 
 /// The most steps of a channel, those within others included.
@@ -92,7 +107,7 @@ const STEPS_MAX: usize = 2_000;
 /// How deep steps may stand in steps; bounds the stack that running them needs.
 const STEPS_DEPTH_MAX: usize = 16;
 
-const ACTIONS: [&str; 18] = [
+const ACTIONS: [&str; 19] = [
     "accept",
     "filter",
     "set",
@@ -109,12 +124,13 @@ const ACTIONS: [&str; 18] = [
     "park",
     "reject",
     "validate",
+    "lookup",
     "route",
     "each",
 ];
 
 /// Known steps that this version does not have.
-const LATER: [&str; 3] = ["translate", "lookup", "script"];
+const LATER: [&str; 2] = ["translate", "script"];
 
 impl Program {
     /// Compiles a channel's steps and destinations; reports every mistake.
@@ -134,6 +150,8 @@ impl Program {
             destinations: source.destinations.iter().map(|one| one.name).collect(),
             time_zone: source.time_zone.clone(),
             steps: 0,
+            connectors: source.connectors,
+            lookups: Vec::new(),
         };
         let accept = source.accept.and_then(|node| {
             let condition = reader.condition(node, &Scope::default(), diagnostics)?;
@@ -173,7 +191,12 @@ impl Program {
             limits: RunLimits::DEFAULT,
             control_id_path: split::control_id_path(),
         });
-        ReadProgram { program, tables: reader.used, profiles: reader.used_profiles }
+        ReadProgram {
+            program,
+            tables: reader.used,
+            profiles: reader.used_profiles,
+            lookups: reader.lookups,
+        }
     }
 }
 
@@ -201,6 +224,8 @@ struct Reader<'r> {
     destinations: Vec<&'r str>,
     time_zone: Option<TimeZone>,
     steps: usize,
+    connectors: &'r [&'static str],
+    lookups: Vec<LookupNode>,
 }
 
 /// Whether a step is `split: batch`.
@@ -299,7 +324,7 @@ impl<'r> Reader<'r> {
                     &key,
                     format!("this version of Pipehat has no `{later}` step"),
                 )
-                .with_help("remove the step; the steps there are: accept, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, validate, route, when"),
+                .with_help("remove the step; the steps there are: accept, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, validate, lookup, route, when"),
             );
             return None;
         }
@@ -349,7 +374,7 @@ impl<'r> Reader<'r> {
             return None;
         };
         let place = self.place(&node.span, format!("{prefix}.{name}"));
-        let action = self.action(name, value, whole, scope, fields.diagnostics());
+        let action = self.action((name, value), &place, whole, scope, fields.diagnostics());
         fields.finish();
         let step = Step { place: place.clone(), action: action? };
         if condition_node.is_none() {

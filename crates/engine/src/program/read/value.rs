@@ -442,7 +442,7 @@ fn date_pattern(
     parse(text).map_err(|error| report("channel.date-pattern", node, error, diagnostics)).ok()
 }
 
-fn otherwise(fields: &mut Fields<'_, '_>) -> Option<Otherwise> {
+pub(super) fn otherwise(fields: &mut Fields<'_, '_>) -> Option<Otherwise> {
     if !fields.contains("otherwise") {
         return Some(Otherwise::Park);
     }

@@ -4,6 +4,7 @@ mod conditions;
 mod edits;
 mod groups;
 mod limits;
+mod lookups;
 mod properties;
 mod routing;
 mod splits;
@@ -43,6 +44,7 @@ fn outcome(rest: &str, lines: &str) -> Vec<String> {
 fn told(verdict: Verdict) -> Vec<String> {
     match verdict {
         Verdict::Filtered { by } => vec![format!("filtered by {}", by.step())],
+        Verdict::Waits { lookup } => vec![format!("waits for {}", lookup.search())],
         Verdict::Rejected { code, text, .. } => vec![format!("rejected {} {text}", code.as_str())],
         Verdict::Parked { code, reason, at, .. } => {
             vec![format!("parked {code} {}: {reason}", at.step())]

@@ -103,14 +103,27 @@ impl Reader<'_> {
             "_content" => plain(self.full_text(value, true)),
             "_filter" => plain(self.expression(types, value)),
             "_type" => plain(self.named_types(value).map(Filter::Type)),
-            "_list" => Err(not_supported(
-                "is not supported; search the List with `_id` and `_include=List:item`",
-            )),
+            "_list" => plain(self.in_list(value)),
             "_query" => Err(not_supported("is not supported: there are no named queries")),
             "_contained" | "_containedType" => Err(not_supported(
                 "is not supported: contained resources are not searched by themselves",
             )),
             _ => return None,
+        })
+    }
+
+    /// What a List names (FHIR R4 §3.1.1.4.18). Lists that a server makes up, as `$current-problems`, are none here.
+    fn in_list(&mut self, value: &str) -> Result<Filter, Problem> {
+        let ids: Vec<String> =
+            self.alternatives(value)?.into_iter().map(super::escape::unescape).collect();
+        if ids.iter().any(|id| id.starts_with('$')) {
+            return Err(not_supported("takes the ids of List resources; there are no others"));
+        }
+        let item = self.registry.find("List", "item").ok_or_else(empty)?.id();
+        Ok(Filter::Has {
+            resource_type: "List".to_owned(),
+            reference: item,
+            filter: Box::new(Filter::Id(ids)),
         })
     }
 
@@ -145,10 +158,7 @@ impl Reader<'_> {
         value: &str,
     ) -> Result<Filter, Problem> {
         if parameter.kind() == ParameterKind::Special {
-            return Err(not_supported(format!(
-                "`{}` is not supported: positions are not compared",
-                parameter.code()
-            )));
+            return Err(not_supported("is not supported: positions are not compared"));
         }
         if let Some(modifier) = modifier {
             let listed = if self.registry.is_resource_type(modifier) { "type" } else { modifier };

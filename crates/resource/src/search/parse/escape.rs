@@ -39,6 +39,37 @@ pub(super) fn unescape(text: &str) -> String {
     plain
 }
 
+/// A value for a query: what separates values is escaped, and all that has a meaning in a URL or form percent-encoded.
+pub fn query_value(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        if matches!(character, '\\' | ',' | '|' | '$') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    encoded(&text, |_| false)
+}
+
+/// A part of a query as a person writes it (`identifier=urn:a|1&active=true`), ready for a URL or form: what separates
+/// stays, and so does `%`, which begins an escape.
+pub fn query_text(written: &str) -> String {
+    encoded(written, |byte| b"%&=:/?,$@!*();".contains(&byte))
+}
+
+fn encoded(text: &str, stays: impl Fn(u8) -> bool) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if plain || stays(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// The pairs of a query as a URL or a form has it (`application/x-www-form-urlencoded`), decoded. What is not
 /// UTF-8 has replacement characters.
 pub fn query_pairs(query: &str) -> Vec<(String, String)> {
@@ -92,6 +123,18 @@ mod tests {
         assert_eq!(split_once(r"a\|b|c|d", '|'), Some((r"a\|b", "c|d")));
         assert_eq!(split_once(r"a\|b", '|'), None);
         assert_eq!(unescape(r"a\,b\|c\$d\\e\nf\"), r"a,b|c$d\e\nf\");
+    }
+
+    #[test]
+    fn what_is_encoded_is_read_as_it_was() {
+        for value in ["a", "1,2|3 ä&b", r"\", "100%", "a+b=c", "", "\u{0}\r\n", "urn:x#y?z", "$"] {
+            let query = format!("{}={}", query_text("a:exact"), query_value(value));
+            assert!(query.is_ascii() && !query.contains(['+', ' ', '#']), "{query}");
+            let [(name, read)] = query_pairs(&query).try_into().expect("one pair");
+            assert_eq!((name.as_str(), unescape(&read).as_str()), ("a:exact", value));
+            assert_eq!((split(&read, ',').len(), split(&read, '|').len()), (1, 1), "{read}");
+        }
+        assert_eq!(query_text("a=urn:x|1%202&b=é"), "a=urn:x%7C1%202&b=%C3%A9");
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod problem;
 mod results;
 mod values;
 
-pub use escape::query_pairs;
+pub use escape::{query_pairs, query_text, query_value};
 pub use problem::{ProblemKind, SearchProblem};
 pub(super) use values::relative_reference;
 

@@ -377,6 +377,7 @@ fn chains() {
         "Patient?_has:Observation:patient:code=1",
         "<- Observation.patient {Observation.code *|1}",
     );
+    check("Patient?_list=a,b", "<- List.item {id a b}");
     check(
         "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent-name=x",
         "<- Observation.patient {<- AuditEvent.entity {AuditEvent.agent-name Start \"x\"}}",
@@ -650,13 +651,13 @@ fn what_is_refused() {
     check_problem(
         "Location?near=1|2",
         ProblemKind::NotSupported,
-        "`near`: `near` is not supported: positions are not compared",
+        "`near`: is not supported: positions are not compared",
     );
     check_problem("Patient?name=", ProblemKind::Empty, "`name`: has no value");
     check_problem(
-        "Patient?_list=1",
+        "Patient?_list=$current-allergies",
         ProblemKind::NotSupported,
-        "`_list`: is not supported; search the List with `_id` and `_include=List:item`",
+        "`_list`: takes the ids of List resources; there are no others",
     );
     check_problem(
         "Patient?Smith Peter=1",

@@ -144,13 +144,15 @@ fn an_assertion_is_used_once() {
     let mut replays = Replays::default();
     let mut take = |text: &str, now: i64| {
         let assertion = Assertion::read(text).unwrap();
-        replays.take(&assertion, now)
+        replays.take(&assertion, now).map(|used| used.until)
     };
     let first = text("j-1", NOW + 300);
-    assert_eq!(take(&first, NOW), Ok(()));
+    let until = |exp: i64| Ok(exp * 1_000_000);
+    assert_eq!(take(&first, NOW), until(NOW + 300));
     assert_eq!(take(&first, NOW + 299), Err(AssertionError::Replayed));
-    assert_eq!(take(&text("j-2", NOW + 300), NOW), Ok(()));
-    assert_eq!(take(&text("j-1", NOW + 900), NOW + 300), Ok(()), "the first has run out");
+    assert_eq!(take(&text("j-2", NOW + 300), NOW), until(NOW + 300));
+    let again = take(&text("j-1", NOW + 900), NOW + 300);
+    assert_eq!(again, until(NOW + 900), "the first has run out");
     assert_eq!(replays.used.len(), 1, "what ran out is forgotten");
 }
 

@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 
 use pipehat_resource::json::Value;
 use pipehat_resource::search::{
-    Comparator, Criterion, DateRange, Filter, ReferenceCriterion, Search, SortBy, Total, extract,
+    Comparator, Criterion, DateRange, Filter, ReferenceCriterion, Search, SortBy, TokenCriterion,
+    Total, extract,
 };
-use pipehat_store::audit::{AuditError, AuditLog, AuditQuery, StoredRecord};
+use pipehat_store::audit::{
+    Action, AuditError, AuditLog, AuditQuery, Outcome as AuditOutcome, StoredRecord,
+};
 use pipehat_store::datastore::{
     Answer, Applied, ChangeNumber, Datastore, DatastoreError, Group, GroupRefusal, HistoryQuery,
     HistoryScope, Interaction, Method, Outcome, Refusal, ResourceKey, Resources, Rules,
@@ -189,6 +192,21 @@ impl AuditEvents {
                                 }),
                             ],
                         ) => query.resource = Some((resource_type.clone(), id.clone())),
+                        (Some("altid"), [Criterion::Token(TokenCriterion::Code(client))])
+                        | (
+                            Some("agent"),
+                            [
+                                Criterion::Reference(ReferenceCriterion::Identifier(
+                                    TokenCriterion::Code(client),
+                                )),
+                            ],
+                        ) => query.client = Some(client.clone()),
+                        (Some("action"), [Criterion::Token(criterion)]) => {
+                            query.action = asked_code(criterion).and_then(Action::with_code);
+                        }
+                        (Some("outcome"), [Criterion::Token(criterion)]) => {
+                            query.outcome = asked_code(criterion).and_then(AuditOutcome::with_code);
+                        }
                         _ => {}
                     }
                 }
@@ -364,6 +382,14 @@ impl Datastore for AuditEvents {
         self.inner.reindex(types, told)
     }
 
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        self.inner.set_indexed()
+    }
+
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
+        self.inner.labelled(types, limit)
+    }
+
     fn statistics(&self) -> Answer<'_, Statistics> {
         self.inner.statistics()
     }
@@ -477,6 +503,16 @@ fn sorts_by_date(search: &Search) -> bool {
             DATE.is_some() && parameters.first().copied() == *DATE
         }
         _ => false,
+    }
+}
+
+/// The code that a token asks for; where it is none that we know, nothing is narrowed down.
+fn asked_code(criterion: &TokenCriterion) -> Option<&str> {
+    match criterion {
+        TokenCriterion::Code(code)
+        | TokenCriterion::SystemCode(_, code)
+        | TokenCriterion::NoSystem(code) => Some(code),
+        _ => None,
     }
 }
 

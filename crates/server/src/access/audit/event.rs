@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pipehat_resource::json::{Object, Value};
-use pipehat_store::audit::StoredRecord;
+use pipehat_store::audit::{Action, Outcome, StoredRecord};
 
 use crate::fhir::instant;
 
@@ -15,6 +15,11 @@ const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 /// The id of a record's AuditEvent.
 pub(super) fn id_of(number: u64) -> String {
     format!("{ID_PREFIX}{number}")
+}
+
+/// How others name a record's AuditEvent.
+pub(crate) fn event_reference(number: u64) -> String {
+    format!("AuditEvent/{}", id_of(number))
 }
 
 /// The record of an AuditEvent's id.
@@ -36,15 +41,9 @@ pub(super) fn event(stored: &StoredRecord) -> Value {
     event.set("meta", object([("versionId", "1".into()), ("lastUpdated", at.as_str().into())]));
     event.set("type", kind.event_type());
     event.set("subtype", Value::Array(kind.subtypes()));
-    event.set("action", kind.action().into());
+    event.set("action", Action::of(&record.interaction).code().into());
     event.set("recorded", at.as_str().into());
-    // audit-event-outcome: success, minor and serious failure.
-    let outcome = match record.status {
-        0..400 => "0",
-        400..500 => "4",
-        _ => "8",
-    };
-    event.set("outcome", outcome.into());
+    event.set("outcome", Outcome::of(record.status).code().into());
     event.set("outcomeDesc", format!("HTTP {}", record.status).into());
     let mut agent = Object::new();
     if let Some(client) = &record.client {
@@ -90,7 +89,16 @@ fn entities(stored: &StoredRecord) -> Vec<Value> {
     let role = |code: &str, display: &str| {
         coding("http://terminology.hl7.org/CodeSystem/object-role", code, display)
     };
-    if let (Some(name), Some(id)) = (&record.resource_type, &record.resource_id) {
+    if let (Kind::Client(_), Some(id)) = (Kind::of(&record.interaction), &record.resource_id) {
+        let mut entity = Object::new();
+        entity.set("what", object([("identifier", object([("value", id.as_str().into())]))]));
+        entity.set("type", system_object());
+        entity.set("role", role("11", "Security User Entity"));
+        if let Some(of) = &record.query {
+            entity.set("description", of.as_str().into());
+        }
+        entities.push(entity.into());
+    } else if let (Some(name), Some(id)) = (&record.resource_type, &record.resource_id) {
         let role =
             if name == "Patient" { role("1", "Patient") } else { role("4", "Domain Resource") };
         entities.push(object([
@@ -99,7 +107,9 @@ fn entities(stored: &StoredRecord) -> Vec<Value> {
             ("role", role),
         ]));
     }
-    if record.query.is_some() || (record.resource_type.is_some() && record.resource_id.is_none()) {
+    let is_query =
+        record.query.is_some() && !matches!(Kind::of(&record.interaction), Kind::Client(_));
+    if is_query || (record.resource_type.is_some() && record.resource_id.is_none()) {
         let mut entity = Object::new();
         entity.set("type", system_object());
         match &record.query {
@@ -138,12 +148,15 @@ enum Kind<'a> {
     Operation(&'a str),
     /// A sign-in, or a question about one.
     Access(&'a str),
+    /// Something that was done to a client, with its `$`.
+    Client(&'a str),
 }
 
 impl<'a> Kind<'a> {
     fn of(interaction: &'a str) -> Self {
         match interaction {
             "token" | "introspect" | "me" => Self::Access(interaction),
+            name if name.starts_with("$client-") => Self::Client(name),
             name if name.starts_with('$') => Self::Operation(name),
             other => Self::Rest(other),
         }
@@ -152,6 +165,7 @@ impl<'a> Kind<'a> {
     fn event_type(&self) -> Value {
         match self {
             Self::Access(_) => coding(DICOM, "110114", "User Authentication"),
+            Self::Client(_) => coding(DICOM, "110113", "Security Alert"),
             Self::Rest(_) | Self::Operation(_) => coding(
                 "http://terminology.hl7.org/CodeSystem/audit-event-type",
                 "rest",
@@ -162,6 +176,10 @@ impl<'a> Kind<'a> {
 
     fn subtypes(&self) -> Vec<Value> {
         match self {
+            Self::Client(name) => vec![
+                coding(DICOM, "110137", "User Security Attributes Changed"),
+                object([("code", (*name).into())]),
+            ],
             Self::Access("token") => vec![coding(DICOM, "110122", "Login")],
             Self::Access(name) => vec![object([("code", (*name).into())])],
             Self::Operation(name) => vec![
@@ -173,21 +191,6 @@ impl<'a> Kind<'a> {
                 vec![object([("code", (*name).into())])]
             }
             Self::Rest(name) => vec![coding(RESTFUL_INTERACTION, name, name)],
-        }
-    }
-
-    /// FHIR R4 §6.4.7.5.
-    fn action(&self) -> &'static str {
-        match self {
-            Self::Rest(name) => match *name {
-                "create" | "POST" => "C",
-                "update" | "patch" | "PUT" | "PATCH" => "U",
-                "delete" | "DELETE" => "D",
-                "read" | "vread" | "history-instance" | "history-type" | "history-system"
-                | "GET" | "HEAD" | "capabilities" => "R",
-                _ => "E",
-            },
-            Self::Operation(_) | Self::Access(_) => "E",
         }
     }
 }
@@ -220,6 +223,7 @@ mod tests {
             resource_id: Some("p-1".to_owned()),
             status: 200,
             query: None,
+            used_once: None,
         };
         StoredRecord { number: 42, record }
     }
@@ -244,7 +248,17 @@ mod tests {
             (record.status, record.query) = (401, Some("family=Example".to_owned()));
             stored
         };
-        let known = ["read", "search-type", "$everything", "token", "me", "GET", "batch", "delete"];
+        let known = [
+            "read",
+            "search-type",
+            "$everything",
+            "token",
+            "me",
+            "GET",
+            "batch",
+            "delete",
+            "$client-add",
+        ];
         for interaction in known {
             for stored in [record(interaction), nobody(interaction)] {
                 let event = event(&stored);

@@ -5,4 +5,5 @@ mod event;
 mod trail;
 
 pub use datastore::AuditEvents;
+pub(crate) use event::event_reference;
 pub use trail::LogTrail;

@@ -38,6 +38,7 @@ impl LogTrail {
             resource_id,
             status: fact.status.as_u16(),
             query: fact.query,
+            used_once: None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Reads the datastore's changes behind it and enters what Subscriptions are to be told.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::search::Registry;
@@ -16,6 +16,9 @@ use super::service::{Stir, Subscriptions, Wish, now};
 use super::subscription::{Channel, Status, Subscription};
 
 const SUBSCRIPTION: &str = "Subscription";
+
+/// What stands in the Subscription of a client that was revoked.
+const REVOKED: &str = "the client that wrote this Subscription was revoked";
 
 /// How many Subscriptions may be active. Each costs a look at every change of its type.
 const SUBSCRIPTIONS_MAX: usize = 10_000;
@@ -78,6 +81,16 @@ struct Follower<'s> {
     position: ChangeNumber,
     registry: Arc<Registry>,
     page: usize,
+    /// Whether this node led at the last step: of several that share a database, one calls endpoints.
+    led: bool,
+    /// What the node that leads next was told of how far this one is, and when.
+    told: (ChangeNumber, Instant),
+    /// The number of the book, once this node led.
+    book: u64,
+    /// Where it began.
+    first: ChangeNumber,
+    /// Behind which change Subscriptions count that were not there when it began.
+    since: HashMap<String, ChangeNumber>,
 }
 
 impl<'s> Follower<'s> {
@@ -86,7 +99,18 @@ impl<'s> Follower<'s> {
         const PAGE: usize = 200;
         let position = shared.with_book(|book| book.position()).await?;
         let registry = shared.parameters.registry();
-        let mut follower = Self { shared, position, registry, page: PAGE_MAX };
+        let told = (ChangeNumber(0), Instant::now());
+        let mut follower = Self {
+            shared,
+            position,
+            registry,
+            page: PAGE_MAX,
+            led: false,
+            told,
+            book: 0,
+            first: position,
+            since: HashMap::new(),
+        };
         let mut seen = HashSet::new();
         let mut before = Some(ChangeNumber(position.0.saturating_add(1)));
         while before.is_some() {
@@ -113,6 +137,8 @@ impl<'s> Follower<'s> {
     async fn step(&mut self) -> Result<Step, DatastoreError> {
         self.follow_parameters();
         self.end_subscriptions();
+        self.stop_revoked();
+        self.lead().await?;
         self.grant_wishes().await;
         let changes = self.shared.datastore.changes(self.position, self.page).await?;
         let Some(last) = changes.last().map(|last| last.change) else { return Ok(Step::AtEnd) };
@@ -126,6 +152,69 @@ impl<'s> Follower<'s> {
         }
         self.enter(last, matched, changed).await?;
         Ok(Step::More)
+    }
+
+    /// Looks after endpoints, or leaves them to another node. Whoever begins to lead goes through what the one
+    /// before may not have come to; what that one has in its own book, it delivers when it is there again.
+    async fn lead(&mut self) -> Result<(), DatastoreError> {
+        let datastore = &self.shared.datastore;
+        if !datastore.is_shared() {
+            self.led = true;
+            return Ok(());
+        }
+        let leads = datastore.leads();
+        if leads && !self.led {
+            let (own, led_to) =
+                self.shared.with_book(|book| Ok((book.number()?, book.led_to()?))).await?;
+            let from = match datastore.told_to().await? {
+                // Nobody else led since.
+                Some((_, book)) if book == own => led_to.unwrap_or(self.first),
+                Some((told_to, _)) => told_to,
+                None => self.first,
+            };
+            self.catch_up(from).await?;
+            self.book = own;
+        }
+        let begins = leads && !self.led;
+        let (told, when) = self.told;
+        if begins || (leads && told != self.position && when.elapsed() >= LOOK) {
+            let position = self.position;
+            self.shared.with_book(move |book| book.lead_to(position)).await?;
+            self.shared.datastore.set_told_to(position, self.book).await?;
+            self.told = (position, Instant::now());
+        }
+        self.led = leads;
+        Ok(())
+    }
+
+    /// Enters what endpoints are to be told of the changes from there to the position.
+    async fn catch_up(&mut self, from: ChangeNumber) -> Result<(), DatastoreError> {
+        let mut from = from;
+        while from < self.position {
+            let changes = self.shared.datastore.changes(from, PAGE_MAX).await?;
+            let Some(last) = changes.last().map(|last| last.change) else { return Ok(()) };
+            let (mut matched, position) = (Vec::new(), self.position);
+            for change in changes.iter().filter(|change| change.change <= position) {
+                // Subscriptions are in force already; one that was changed meanwhile counts as it is now.
+                if change.key.resource_type != SUBSCRIPTION {
+                    self.take(change, &mut matched, &mut Vec::new()).await?;
+                }
+            }
+            let hooks: Vec<Matched> = matched
+                .into_iter()
+                .filter(|(matching, subscription)| {
+                    let since = self.since.get(&subscription.id);
+                    matches!(subscription.channel, Channel::Hook(_))
+                        && since.is_none_or(|since| matching.change > *since)
+                })
+                .map(|(matching, _)| matching)
+                .collect();
+            let stirred: Vec<String> = hooks.iter().map(|hook| hook.subscription.clone()).collect();
+            self.shared.with_book(move |book| book.record(position, &hooks, &[], now())).await?;
+            self.shared.stir(stirred.into_iter().map(|id| (id, Stir::Look)));
+            from = last;
+        }
+        Ok(())
     }
 
     async fn take(
@@ -145,10 +234,15 @@ impl<'s> Follower<'s> {
             match &resource {
                 None => {
                     self.shared.change(|watch| watch.remove(&id));
+                    self.since.remove(&id);
                     changed.push(Turned::Deleted(id));
                 }
                 Some(resource) => {
+                    let known = self.shared.look(|watch| watch.get(&id).is_some());
                     self.take_subscription(change, resource);
+                    if !known {
+                        self.since.insert(id.clone(), change.change);
+                    }
                     changed.push(Turned::Changed(id));
                 }
             }
@@ -214,17 +308,22 @@ impl<'s> Follower<'s> {
         let mut heard = Vec::new();
         for (matching, subscription) in matched {
             match subscription.channel {
-                Channel::Hook(_) => hooks.push(matching),
+                Channel::Hook(_) if self.led => hooks.push(matching),
+                Channel::Hook(_) => {}
                 Channel::WebSocket => heard.push(matching.subscription),
             }
         }
         let stirred: Vec<String> = hooks.iter().map(|hook| hook.subscription.clone()).collect();
         let missed = heard.clone();
         let turned = changed.clone();
+        let leads_shared = self.led && self.shared.datastore.is_shared();
         let full = self
             .shared
             .with_book(move |book| {
                 let full = book.record(position, &hooks, &missed, now())?;
+                if leads_shared {
+                    book.lead_to(position)?;
+                }
                 for turned in &turned {
                     match turned {
                         Turned::Changed(id) => book.hurry(id, now())?,
@@ -262,6 +361,10 @@ impl<'s> Follower<'s> {
             return;
         }
         match Subscription::read(resource, self.shared.reading(&self.registry)) {
+            Ok(subscription) if self.is_revoked(&subscription) => {
+                self.shared.change(|watch| watch.remove(id));
+                self.shared.wish(id, Wish::Error(REVOKED.to_owned(), Some(version.version)));
+            }
             Ok(subscription) => {
                 let taken = self.shared.change(|watch| {
                     let fits = watch.get(id).is_some() || watch.len() < SUBSCRIPTIONS_MAX;
@@ -318,6 +421,33 @@ impl<'s> Follower<'s> {
         for id in over {
             self.shared.change(|watch| watch.remove(&id));
             self.shared.wish(&id, Wish::Off);
+        }
+    }
+
+    fn is_revoked(&self, subscription: &Subscription) -> bool {
+        let revoked = self.shared.revoked.borrow();
+        subscription.client.as_ref().is_some_and(|client| revoked.contains(client))
+    }
+
+    /// Ends the Subscriptions of clients that were revoked.
+    fn stop_revoked(&self) {
+        let Some(clients) = &self.shared.options.clients else { return };
+        let revoked = clients.revoked();
+        let is_news = self.shared.revoked.send_if_modified(|known| {
+            let is_news = !Arc::ptr_eq(known, &revoked);
+            *known = revoked;
+            is_news
+        });
+        if !is_news {
+            return;
+        }
+        let over: Vec<String> = self.shared.look(|watch| {
+            let over = watch.all().filter(|subscription| self.is_revoked(subscription));
+            over.map(|subscription| subscription.id.clone()).collect()
+        });
+        for id in over {
+            self.shared.change(|watch| watch.remove(&id));
+            self.shared.wish(&id, Wish::Error(REVOKED.to_owned(), None));
         }
     }
 

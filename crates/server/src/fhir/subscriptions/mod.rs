@@ -44,6 +44,6 @@ pub use service::{
 };
 pub use subscriber::{Delivered, DeliveryFailure, Notice, Subscriber};
 
-pub(super) use subscription::criteria_type;
+pub(super) use subscription::{criteria_type, sign};
 pub(super) use websocket::PATH as WEBSOCKET_PATH;
 pub(super) use websocket::upgrade;

@@ -1,6 +1,6 @@
 //! What follower, dispatcher, websocket and API share, and what people are shown of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use pipehat_store::datastore::{
     ChangeNumber, Datastore, DatastoreError, Delivery, DeliveryBook, DeliveryCounts,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -25,6 +25,7 @@ use super::subscriber::Subscriber;
 use super::subscription::{Channel, Reading, Status, Subscription};
 use super::watch::Watch;
 use super::websocket::LISTENERS_MAX;
+use crate::fhir::access::Clients;
 use crate::fhir::conditions::instant;
 use crate::fhir::parameters::SearchParameters;
 
@@ -39,6 +40,8 @@ pub struct SubscriptionOptions {
     pub subscribers: Vec<Arc<dyn Subscriber>>,
     /// The server's public address, where it is configured.
     pub base: String,
+    /// Knows which clients were revoked: their Subscriptions end.
+    pub clients: Option<Arc<dyn Clients>>,
 }
 
 /// Why Subscriptions can't start.
@@ -65,6 +68,8 @@ pub struct Subscriptions {
     /// Woken when the follower has a status to write.
     pub(super) follow: Notify,
     pub(super) stop: CancellationToken,
+    /// The clients that were revoked, as the follower last saw them.
+    pub(super) revoked: watch::Sender<Arc<HashSet<String>>>,
     book: Arc<DeliveryBook>,
     watch: RwLock<Watch>,
     stirred: Mutex<BTreeMap<String, Stir>>,
@@ -198,6 +203,7 @@ impl Subscriptions {
             dispatch: Notify::new(),
             follow: Notify::new(),
             stop: CancellationToken::new(),
+            revoked: watch::Sender::new(Arc::default()),
             book: Arc::new(book),
             watch: RwLock::new(Watch::default()),
             stirred: Mutex::default(),

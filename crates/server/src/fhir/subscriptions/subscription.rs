@@ -1,6 +1,6 @@
 //! A Subscription resource, read and checked.
 
-use pipehat_resource::json::Value;
+use pipehat_resource::json::{Object, Value};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::search::{
     Handling, Registry, Search, SearchOptions, parse_date, query_pairs,
@@ -41,6 +41,8 @@ pub(super) struct Subscription {
     pub(super) end: Option<i64>,
     /// After how many attempts a delivery is given up, where it says so.
     pub(super) attempts_max: Option<u32>,
+    /// The client that wrote it.
+    pub(super) client: Option<String>,
 }
 
 /// How a Subscription is told.
@@ -138,6 +140,7 @@ impl Subscription {
                 triggers,
                 end,
                 attempts_max,
+                client: client_of(resource).map(str::to_owned),
             }),
             _ => Err(issues),
         }
@@ -158,6 +161,40 @@ impl Subscription {
     /// Whether it has ended.
     pub(super) fn is_over(&self, now: i64) -> bool {
         self.end.is_some_and(|end| end <= now)
+    }
+}
+
+/// Says in a Subscription which client wrote it: an extension that only the server sets.
+const CLIENT: &str = "urn:pipehat:subscription-client";
+
+/// The client that wrote a Subscription.
+fn client_of(resource: &Value) -> Option<&str> {
+    resource.items("extension").iter().find(|extension| is_client(extension))?.text("valueString")
+}
+
+fn is_client(extension: &Value) -> bool {
+    extension.text("url") == Some(CLIENT)
+}
+
+/// Writes into a Subscription which client wrote it; `None` for one that can't be revoked. What somebody else wrote there
+/// goes.
+pub(in crate::fhir) fn sign(resource: &mut Value, client: Option<&str>) {
+    let mut extensions: Vec<Value> = resource
+        .items("extension")
+        .iter()
+        .filter(|extension| !is_client(extension))
+        .cloned()
+        .collect();
+    if let Some(client) = client {
+        let signature: Object =
+            [("url", Value::from(CLIENT)), ("valueString", client.into())].into_iter().collect();
+        extensions.push(signature.into());
+    }
+    let Some(object) = resource.as_object_mut() else { return };
+    if extensions.is_empty() {
+        object.remove("extension");
+    } else {
+        object.set("extension", Value::Array(extensions));
     }
 }
 

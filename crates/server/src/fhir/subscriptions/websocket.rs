@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
@@ -59,6 +59,7 @@ pub(in crate::fhir) async fn upgrade(
         )
         .with_header(http::header::RETRY_AFTER, "60"));
     };
+    let credentials = Credentials { parts: parts.clone(), peer };
     let upgrade = upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
@@ -68,6 +69,7 @@ pub(in crate::fhir) async fn upgrade(
                 service,
                 subscriptions,
                 principal,
+                credentials,
                 listener,
                 bound: 0,
                 _permit: permit,
@@ -78,10 +80,17 @@ pub(in crate::fhir) async fn upgrade(
     Ok(upgrade.into_response())
 }
 
+/// What a listener showed when it came.
+struct Credentials {
+    parts: Parts,
+    peer: Option<SocketAddr>,
+}
+
 struct Listening {
     service: Arc<FhirService>,
     subscriptions: Arc<Subscriptions>,
     principal: Principal,
+    credentials: Credentials,
     listener: Arc<Listener>,
     bound: usize,
     _permit: OwnedSemaphorePermit,
@@ -94,6 +103,7 @@ impl Listening {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        let mut revoked = self.subscriptions.revoked.subscribe();
         loop {
             let sent = tokio::select! {
                 () = stop.cancelled() => {
@@ -120,6 +130,19 @@ impl Listening {
                         }
                     }
                     sent
+                }
+                Ok(()) = revoked.changed() => {
+                    let Credentials { parts, peer } = &self.credentials;
+                    if self.service.opens(parts, *peer).await {
+                        Some(())
+                    } else {
+                        let close = CloseFrame {
+                            code: close_code::POLICY,
+                            reason: "the credentials open nothing any more".into(),
+                        };
+                        let _ = send(&mut socket, Message::Close(Some(close))).await;
+                        return;
+                    }
                 }
                 _ = heartbeat.tick() => {
                     if heard.elapsed() > SILENCE_MAX {

@@ -1,10 +1,12 @@
 //! References inside a transaction: to entries by their `fullUrl`, and by a condition.
 //!
 //! FHIR R4 §3.1.0.11.2: what names an entry is replaced in references, in elements of type uri, url, oid and
-//! uuid, and in `<a href="…">` and `<img src="…">` of narratives, never in canonicals.
+//! uuid, in the links of Markdown, and in `<a href="…">` and `<img src="…">` of narratives, never in canonicals.
+//! What an element is, its definition says.
 
 use std::collections::{HashMap, HashSet};
 
+use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::json::{Object, Value};
 
 use crate::datastore::interaction::Interaction;
@@ -42,13 +44,13 @@ impl Names {
     }
 }
 
-/// Whether a resource may name what only the transaction knows.
+/// Whether a resource may name what only the transaction knows; rather once too often than not at all.
 pub(super) fn may_change(value: &Value, undecided: &HashSet<String>) -> bool {
     match value {
         Value::String(text) => {
             let whole = text.split('#').next().unwrap_or(text);
             undecided.contains(whole)
-                || (text.starts_with('<') && undecided.iter().any(|name| text.contains(name)))
+                || (may_have_links(text) && undecided.iter().any(|name| text.contains(name)))
         }
         Value::Array(items) => items.iter().any(|item| may_change(item, undecided)),
         Value::Object(object) => object.iter().any(|(name, value)| {
@@ -57,6 +59,11 @@ pub(super) fn may_change(value: &Value, undecided: &HashSet<String>) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Whether a text may be a narrative, or Markdown with links.
+fn may_have_links(text: &str) -> bool {
+    text.starts_with('<') || text.contains("](") || text.contains("<urn:") || text.contains("<http")
 }
 
 /// The condition in a conditional reference (`Patient?identifier=…`).
@@ -68,26 +75,16 @@ pub(super) fn condition(reference: &str) -> Option<&str> {
 }
 
 /// All conditions in references of a resource, each once.
-pub(super) fn conditions(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| conditions(item, found)),
-        Value::Object(object) => {
-            for (name, value) in object.iter() {
-                match value.as_str() {
-                    Some(text) if name == "reference" => {
-                        if let Some(condition) = condition(text)
-                            && !found.iter().any(|known| known == condition)
-                        {
-                            found.push(condition.to_owned());
-                        }
-                    }
-                    Some(_) => {}
-                    None => conditions(value, found),
-                }
-            }
+pub(super) fn conditions(resource: &Value, found: &mut Vec<String>) {
+    let mut copy = resource.clone();
+    walk_resource(&mut copy, &mut |kind, text| {
+        if kind == Kind::Reference
+            && let Some(condition) = condition(text)
+            && !found.iter().any(|known| known == condition)
+        {
+            found.push(condition.to_owned());
         }
-        _ => {}
-    }
+    });
 }
 
 /// Replaces in a resource what `names` has another name for.
@@ -95,57 +92,93 @@ pub(super) fn rewrite(resource: &mut Value, names: &HashMap<String, String>) {
     if names.is_empty() {
         return;
     }
-    if let Some(object) = resource.as_object_mut() {
-        rewrite_object(object, names);
-    }
-}
-
-fn rewrite_object(object: &mut Object, names: &HashMap<String, String>) {
-    for (name, value) in object.iter_mut() {
-        let name = name.to_owned();
-        rewrite_member(&name, value, names);
-    }
-}
-
-fn rewrite_member(name: &str, value: &mut Value, names: &HashMap<String, String>) {
-    match value {
-        Value::Array(items) => {
-            items.iter_mut().for_each(|item| rewrite_member(name, item, names));
-        }
-        Value::Object(object) => rewrite_object(object, names),
-        Value::String(text) if name == "div" => rewrite_narrative(text, names),
-        Value::String(text) if is_address(name) => {
+    walk_resource(resource, &mut |kind, text| match kind {
+        Kind::Reference | Kind::Address => {
             if let Some(known) = new_name(text, names) {
                 *text = known;
             }
         }
-        _ => {}
+        Kind::Narrative => rewrite_links(text, &ATTRIBUTES, names),
+        Kind::Markdown => rewrite_links(text, &LINKS, names),
+    });
+}
+
+/// What a text is that may name a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `Reference.reference`.
+    Reference,
+    /// An element of type uri, url, oid or uuid.
+    Address,
+    /// XHTML.
+    Narrative,
+    /// Markdown.
+    Markdown,
+}
+
+/// Tells every text of a resource that may name another, by the definitions of its elements.
+fn walk_resource(resource: &mut Value, tell: &mut impl FnMut(Kind, &mut String)) {
+    let definition = resource.resource_type().and_then(TypeDefinition::named);
+    if let (Some(definition), Some(object)) = (definition, resource.as_object_mut()) {
+        walk(object, definition, tell);
     }
 }
 
-/// Members of type uri, url, oid or uuid that can name a resource, and `Reference.reference`. Those that name
-/// definitions and systems do not.
-fn is_address(name: &str) -> bool {
-    matches!(
-        name,
-        "reference"
-            | "url"
-            | "uri"
-            | "valueUri"
-            | "valueUrl"
-            | "valueOid"
-            | "valueUuid"
-            | "fullUrl"
-            | "source"
-            | "instantiatesUri"
-            | "patientInstruction"
-            | "sourceUri"
-            | "targetUri"
-            | "endpoint"
-            | "address"
-            | "requestUri"
-            | "contentUri"
-    )
+fn walk(
+    object: &mut Object,
+    definition: &'static TypeDefinition,
+    tell: &mut impl FnMut(Kind, &mut String),
+) {
+    let is_reference = definition.name() == "Reference";
+    for (name, value) in object.iter_mut() {
+        if is_reference && name == "reference" {
+            if let Value::String(text) = value {
+                tell(Kind::Reference, text);
+            }
+            continue;
+        }
+        // The sibling of a primitive has an id and extensions, as every element.
+        let own = match name.strip_prefix('_') {
+            Some(_) => TypeDefinition::named("Element"),
+            None => definition.member(name).map(|member| member.element_type.definition()),
+        };
+        let Some(own) = own else { continue };
+        // These name definitions and systems, never a resource that a transaction makes.
+        if matches!(name, "system" | "implicitRules")
+            || (name == "url" && definition.name() == "Extension")
+        {
+            continue;
+        }
+        let kind = match own.name() {
+            "uri" | "url" | "oid" | "uuid" => Some(Kind::Address),
+            "xhtml" => Some(Kind::Narrative),
+            "markdown" => Some(Kind::Markdown),
+            _ => None,
+        };
+        walk_value(value, own, kind, tell);
+    }
+}
+
+fn walk_value(
+    value: &mut Value,
+    definition: &'static TypeDefinition,
+    kind: Option<Kind>,
+    tell: &mut impl FnMut(Kind, &mut String),
+) {
+    match value {
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| walk_value(item, definition, kind, tell));
+        }
+        Value::String(text) => {
+            if let Some(kind) = kind {
+                tell(kind, text);
+            }
+        }
+        // What is contained, and the entries of a Bundle, say themselves what they are.
+        Value::Object(_) if definition.name() == "Resource" => walk_resource(value, tell),
+        Value::Object(object) => walk(object, definition, tell),
+        _ => {}
+    }
 }
 
 /// The new name; a fragment or a version behind the old one stays away.
@@ -157,21 +190,28 @@ fn new_name(text: &str, names: &HashMap<String, String>) -> Option<String> {
     names.get(before).map(|name| format!("{name}#{fragment}"))
 }
 
-fn rewrite_narrative(div: &mut String, names: &HashMap<String, String>) {
-    for attribute in ["href=\"", "src=\"", "href='", "src='"] {
+/// What stands before an address in a narrative, and behind it.
+const ATTRIBUTES: [(&str, &[char]); 4] =
+    [("href=\"", &['"']), ("src=\"", &['"']), ("href='", &['\'']), ("src='", &['\''])];
+
+/// What stands before an address in Markdown, and behind it.
+const LINKS: [(&str, &[char]); 2] = [("](", &[')', ' ', '\n']), ("<", &['>'])];
+
+fn rewrite_links(text: &mut String, links: &[(&str, &[char])], names: &HashMap<String, String>) {
+    for (before, ends) in links {
         let mut at = 0;
-        while let Some(found) = div.get(at..).and_then(|rest| rest.find(attribute)) {
-            let start = at.saturating_add(found).saturating_add(attribute.len());
-            let quote = if attribute.ends_with('"') { '"' } else { '\'' };
-            let Some(length) = div.get(start..).and_then(|rest| rest.find(quote)) else { break };
+        while let Some(found) = text.get(at..).and_then(|rest| rest.find(before)) {
+            let start = at.saturating_add(found).saturating_add(before.len());
+            let Some(length) = text.get(start..).and_then(|rest| rest.find(*ends)) else { break };
             let end = start.saturating_add(length);
-            let known = div.get(start..end).and_then(|address| new_name(address, names));
+            let known = text.get(start..end).and_then(|address| new_name(address, names));
             at = match known {
                 Some(name) => {
-                    div.replace_range(start..end, &name);
+                    text.replace_range(start..end, &name);
                     start.saturating_add(name.len())
                 }
-                None => end,
+                // An address has no such mark in it: the next one may stand before the end.
+                None => start,
             };
         }
     }
@@ -211,33 +251,41 @@ mod tests {
     #[test]
     fn references_addresses_and_links_are_rewritten() {
         check(
-            r#"{"subject":{"reference":"urn:uuid:1"},"focus":[{"reference":"urn:uuid:1#x"}]}"#,
-            r#"{"subject":{"reference":"Patient/a"},"focus":[{"reference":"Patient/a#x"}]}"#,
+            r#"{"resourceType":"Observation","subject":{"reference":"urn:uuid:1"},"focus":[{"reference":"urn:uuid:1#x"}]}"#,
+            r#"{"resourceType":"Observation","subject":{"reference":"Patient/a"},"focus":[{"reference":"Patient/a#x"}]}"#,
         );
         check(
-            r#"{"extension":[{"url":"http://x","valueReference":{"reference":"Patient?identifier=x|1"}}]}"#,
-            r#"{"extension":[{"url":"http://x","valueReference":{"reference":"Patient/b"}}]}"#,
+            r#"{"resourceType":"Patient","extension":[{"url":"http://x","valueReference":{"reference":"Patient?identifier=x|1"}}]}"#,
+            r#"{"resourceType":"Patient","extension":[{"url":"http://x","valueReference":{"reference":"Patient/b"}}]}"#,
         );
         check(
-            r#"{"text":{"div":"<a href=\"urn:uuid:1\">urn:uuid:1</a><img src='urn:uuid:1'/>"}}"#,
-            r#"{"text":{"div":"<a href=\"Patient/a\">urn:uuid:1</a><img src='Patient/a'/>"}}"#,
+            r#"{"resourceType":"Patient","text":{"div":"<a href=\"urn:uuid:1\">urn:uuid:1</a><img src='urn:uuid:1'/>"}}"#,
+            r#"{"resourceType":"Patient","text":{"div":"<a href=\"Patient/a\">urn:uuid:1</a><img src='Patient/a'/>"}}"#,
         );
         check(
-            r#"{"content":[{"attachment":{"url":"urn:uuid:1","title":"urn:uuid:1"}}]}"#,
-            r#"{"content":[{"attachment":{"url":"Patient/a","title":"urn:uuid:1"}}]}"#,
+            r#"{"resourceType":"DocumentReference","content":[{"attachment":{"url":"urn:uuid:1","title":"urn:uuid:1"}}]}"#,
+            r#"{"resourceType":"DocumentReference","content":[{"attachment":{"url":"Patient/a","title":"urn:uuid:1"}}]}"#,
+        );
+        check(
+            r#"{"resourceType":"Observation","note":[{"text":"[a](urn:uuid:1), <urn:uuid:1> and [b](urn:uuid:1 \"t\"), not urn:uuid:1"}]}"#,
+            r#"{"resourceType":"Observation","note":[{"text":"[a](Patient/a), <Patient/a> and [b](Patient/a \"t\"), not urn:uuid:1"}]}"#,
+        );
+        check(
+            r#"{"resourceType":"Patient","_birthDate":{"extension":[{"url":"urn:uuid:1","valueReference":{"reference":"urn:uuid:1"}}]},"contained":[{"resourceType":"Provenance","target":[{"reference":"urn:uuid:1"}],"policy":["urn:uuid:1"]}]}"#,
+            r#"{"resourceType":"Patient","_birthDate":{"extension":[{"url":"urn:uuid:1","valueReference":{"reference":"Patient/a"}}]},"contained":[{"resourceType":"Provenance","target":[{"reference":"Patient/a"}],"policy":["Patient/a"]}]}"#,
         );
     }
 
     #[test]
     fn values_and_canonicals_stay() {
-        let same = r#"{"identifier":[{"system":"urn:uuid:1","value":"urn:uuid:1"}],"instantiatesCanonical":["urn:uuid:1"],"valueCanonical":"urn:uuid:1","other":{"reference":"urn:uuid:2"}}"#;
+        let same = r#"{"resourceType":"CarePlan","identifier":[{"system":"urn:uuid:1","value":"urn:uuid:1"}],"instantiatesCanonical":["urn:uuid:1"],"extension":[{"url":"urn:uuid:1","valueCanonical":"urn:uuid:1"},{"url":"x","valueString":"urn:uuid:1"}],"subject":{"reference":"urn:uuid:2"},"title":"urn:uuid:1"}"#;
         check(same, same);
     }
 
     #[test]
     fn conditions_are_found_once() {
         let value = parse(
-            br#"{"a":{"reference":"Patient?x=1"},"b":[{"reference":"Patient?x=1"},{"reference":"http://x/Patient?x=1"}]}"#,
+            br#"{"resourceType":"Observation","subject":{"reference":"Patient?x=1"},"focus":[{"reference":"Patient?x=1"},{"reference":"http://x/Patient?x=1"}],"valueString":"Patient?x=2"}"#,
         )
         .unwrap();
         let mut found = Vec::new();

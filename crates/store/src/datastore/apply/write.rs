@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use pipehat_resource::json::{Value, parse};
+use pipehat_resource::search::{IndexEntry, Search};
 
 use super::{Kind, Plan, Stop, Work, Written, index_rows, references, refuse, resource_of};
-use crate::datastore::core::method_number;
+use crate::datastore::core::{Catalogue, method_number};
 use crate::datastore::entries::IndexRows;
 use crate::datastore::interaction::{
     ChangeNumber, Interaction, Method, Outcome, Refusal, ResourceKey, StoredVersion,
@@ -14,6 +15,26 @@ use crate::datastore::interaction::{
 use crate::datastore::read::{self, Current};
 use crate::datastore::sql::{Changed, Ending, Session, SessionError, SqlValue, VersionRow};
 use crate::datastore::stamp;
+
+/// A resource that waits for its references.
+struct Waiting {
+    key: ResourceKey,
+    resource: Value,
+    entries: Vec<IndexEntry>,
+}
+
+impl Waiting {
+    fn new(plan: &Plan, resource: &Value, catalogue: &Catalogue) -> Self {
+        let mut resource = resource.clone();
+        stamp::set_id(&mut resource, &plan.key.id);
+        let entries = catalogue.rules.extract(&resource);
+        Self { key: plan.key.clone(), resource, entries }
+    }
+
+    fn meets(&self, search: &Search) -> bool {
+        search.matches(&self.resource, &self.entries) == Some(true)
+    }
+}
 
 impl<S: Session> Work<'_, S> {
     /// Writes all plans, those with conditional references when the others can be found.
@@ -45,11 +66,18 @@ impl<S: Session> Work<'_, S> {
                 later.push((plan, resource, conditions));
             }
         }
+        // What waits for its references may be what another's condition means: it is looked at as it will stand, for
+        // what it is found by depends on no reference but those.
+        let waiting: Vec<Waiting> = later
+            .iter()
+            .map(|(plan, resource, _)| Waiting::new(plan, resource, self.catalogue))
+            .collect();
         let mut known = HashMap::new();
         for (plan, mut resource, conditions) in later {
             for condition in conditions {
                 if let Entry::Vacant(place) = known.entry(condition) {
-                    let target = self.referred(plan.interaction, place.key()).await?;
+                    let at = plan.interaction;
+                    let target = self.referred(at, place.key(), &waiting).await?;
                     place.insert(target);
                 }
             }
@@ -60,7 +88,12 @@ impl<S: Session> Work<'_, S> {
     }
 
     /// The one resource that a conditional reference means.
-    async fn referred(&mut self, at: usize, condition: &str) -> Result<String, Stop> {
+    async fn referred(
+        &mut self,
+        at: usize,
+        condition: &str,
+        waiting: &[Waiting],
+    ) -> Result<String, Stop> {
         let (resource_type, query) = condition.split_once('?').unwrap_or((condition, ""));
         let names: Vec<&str> =
             query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
@@ -68,7 +101,10 @@ impl<S: Session> Work<'_, S> {
         let Some(search) = self.catalogue.rules.condition(condition, self.prepared.now(at)) else {
             return refuse(at, Refusal::Reference { reference, matches: 0 });
         };
-        let found = self.find(&search, 2).await?;
+        // Of those that wait, what stands in the store is of before.
+        let mut found = self.find(&search, waiting.len().saturating_add(2)).await?;
+        found.retain(|key| !waiting.iter().any(|own| own.key == *key));
+        found.extend(waiting.iter().filter(|own| own.meets(&search)).map(|own| own.key.clone()));
         match found.as_slice() {
             [found] => Ok(format!("{}/{}", found.resource_type, found.id)),
             _ => refuse(at, Refusal::Reference { reference, matches: found.len() }),
@@ -85,7 +121,7 @@ impl<S: Session> Work<'_, S> {
         };
         let before =
             parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
-        match self.catalogue.rules.patch(&before, patch) {
+        match self.catalogue.rules.patch(&before, patch, self.prepared.now(at)) {
             Ok(after) => Ok(after),
             Err(refusal) => refuse(at, refusal),
         }
@@ -154,9 +190,6 @@ impl<S: Session> Work<'_, S> {
             stamp::next_time(self.prepared.now(at), (!is_new).then_some(before.last_updated));
         let key = before.key;
         let deleted = resource.is_none();
-        if before.body.is_some() {
-            self.pending.unindex.push(row);
-        }
         if is_new {
             self.pending.new.push(vec![
                 SqlValue::Integer(row),
@@ -173,13 +206,32 @@ impl<S: Session> Work<'_, S> {
         }
         let mut body = None;
         let mut sealed = None;
-        if let Some((mut resource, rows)) = resource {
+        if let Some((mut resource, mut rows)) = resource {
             stamp::stamp(&mut resource, version, last_updated);
             let text = resource.to_json();
             sealed = Some(self.core.seal.seal(&key, version, &text));
             body = Some(text.into());
-            self.pending.words.push((row, rows.narrative.clone(), rows.whole.clone()));
+            let worded = match before.body.as_deref().map(|body| self.rows_of(body)) {
+                None => true,
+                Some(Ok(stand)) => {
+                    let (cleared, worded) = rows.leave_out(&stand);
+                    for table in cleared {
+                        self.pending.unindex(table, row);
+                    }
+                    if worded {
+                        self.pending.unword.push(row);
+                    }
+                    worded
+                }
+                Some(Err(error)) => return Err(error.into()),
+            };
+            if worded {
+                let words = (row, rows.narrative.clone(), rows.whole.clone());
+                self.pending.words.push(words);
+            }
             rows.append(row, &mut self.pending.rows);
+        } else if before.body.is_some() {
+            self.pending.unindex_all(row);
         }
         let version_row = VersionRow {
             key: row,
@@ -193,6 +245,14 @@ impl<S: Session> Work<'_, S> {
         let version = StoredVersion { key, version, last_updated, change, method, body };
         self.versions.push(Written { interaction: at, kind, version, row: version_row });
         Ok(())
+    }
+
+    /// What a version is found by. Where the rules have changed since it was indexed, a reindexing is under way that
+    /// will come over it.
+    fn rows_of(&self, body: &str) -> Result<IndexRows, SessionError> {
+        let resource =
+            parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
+        Ok(index_rows(&resource, self.catalogue))
     }
 
     /// Brings what is pending into the database, so that it can be found.

@@ -54,6 +54,12 @@ pub(super) async fn postgres_in(url: &str, case: &str) -> Arc<PostgresDatastore>
     client.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.unwrap();
     drop(client);
     driver.await.unwrap().unwrap();
+    reopen(url, &schema).await
+}
+
+/// Another store on the same schema, as another node has it.
+pub(super) async fn reopen(url: &str, schema: &str) -> Arc<PostgresDatastore> {
+    let schema = schema.to_owned();
     let location = PostgresLocation { url: url.to_owned(), schema, connections_max: 8 };
     let store = PostgresDatastore::open(&location, BodyKey::new(1, [7; 32]), rules()).await;
     Arc::new(store.unwrap())

@@ -164,6 +164,23 @@ pub(super) async fn a_transaction_names_its_own_entries(fixture: &Fixture) {
     );
     let lost = fixture.refused(create(&observation("o4", "Patient?identifier=urn:x|9"))).await;
     assert_eq!(lost, Refusal::Reference { reference: "Patient?identifier".to_owned(), matches: 0 });
+    // Conditions may lead in a circle, and are about what the group makes, not about what stood there.
+    let linked = |id: &str, own: &str, other: &str| {
+        format!(
+            r#"{{"resourceType":"Patient","id":"{id}","identifier":[{{"system":"urn:x","value":"{own}"}}],"link":[{{"other":{{"reference":"Patient?identifier=urn:x|{other}"}},"type":"seealso"}}]}}"#
+        )
+    };
+    let known = update(&linked("known", "12", "10"), Precondition::None);
+    let circle = vec![create(&linked("l1", "10", "11")), create(&linked("l2", "11", "12")), known];
+    fixture.apply(circle).await;
+    for (from, to) in [("l1", "l2"), ("l2", "known"), ("known", "l1")] {
+        assert_eq!(
+            fixture.found(&format!("Patient?link=Patient/{to}")).await,
+            [format!("Patient/{from}")]
+        );
+    }
+    let lost = fixture.refused(create(&linked("l3", "13", "7"))).await;
+    assert_eq!(lost, Refusal::Reference { reference: "Patient?identifier".to_owned(), matches: 0 });
 }
 
 /// Runs one for each number side by side.

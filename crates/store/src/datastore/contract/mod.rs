@@ -6,6 +6,7 @@ mod fixture;
 mod interactions;
 mod plans;
 mod searches;
+mod servers;
 mod upkeep;
 
 pub(in crate::datastore) use fixture::Fixture;
@@ -57,6 +58,8 @@ contract! {
         orders_are_kept_over_pages,
         a_page_belongs_to_its_search,
         what_is_referred_to_comes_along,
+        canonical_addresses_are_followed,
+        labels_in_use_are_told,
         only_what_is_visible_is_shown,
         all_types_are_searched_together,
         wide_searches_find_the_same;

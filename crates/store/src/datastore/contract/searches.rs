@@ -334,3 +334,68 @@ pub(super) async fn wide_searches_find_the_same(fixture: &Fixture) {
     let first = page.matches.first().unwrap().version.body.as_deref().unwrap();
     assert!(first.contains("2001-06-0"), "{first}");
 }
+
+pub(super) async fn canonical_addresses_are_followed(fixture: &Fixture) {
+    let all = [
+        r#"{"resourceType":"Questionnaire","id":"q1","status":"active","url":"http://x.org/q","version":"1","publisher":"One"}"#,
+        r#"{"resourceType":"Questionnaire","id":"q2","status":"active","url":"http://x.org/q","version":"2","publisher":"Two"}"#,
+        r#"{"resourceType":"QuestionnaireResponse","id":"any","status":"completed","questionnaire":"http://x.org/q"}"#,
+        r#"{"resourceType":"QuestionnaireResponse","id":"two","status":"amended","questionnaire":"http://x.org/q|2"}"#,
+        r#"{"resourceType":"QuestionnaireResponse","id":"here","status":"completed","questionnaire":"Questionnaire/q1"}"#,
+        r#"{"resourceType":"Questionnaire","id":"gone","status":"active","url":"http://x.org/q","version":"3","publisher":"Two"}"#,
+        r#"{"resourceType":"Library","id":"l","status":"active","type":{"text":"x"},"relatedArtifact":[{"type":"depends-on","resource":"http://x.org/q|1"}]}"#,
+    ];
+    fixture.apply(all.iter().map(|resource| create(resource)).collect()).await;
+    fixture.one(delete("Questionnaire/gone")).await;
+    check(
+        fixture,
+        &[
+            (
+                "QuestionnaireResponse?_id=two&_include=QuestionnaireResponse:questionnaire",
+                "two +q2",
+            ),
+            ("QuestionnaireResponse?_id=any&_include=*", "any +q1 +q2"),
+            ("QuestionnaireResponse?_id=here&_include=*", "here +q1"),
+            (
+                "Questionnaire?_id=q1&_revinclude=QuestionnaireResponse:questionnaire",
+                "q1 +any +here",
+            ),
+            ("Questionnaire?_id=q1&_revinclude=Library:depends-on", "q1 +l"),
+            ("Questionnaire?_id=q2&_revinclude=Library:depends-on", "q2"),
+            ("QuestionnaireResponse?questionnaire.publisher=two", "any two"),
+            ("QuestionnaireResponse?questionnaire.publisher=one", "any here"),
+            ("QuestionnaireResponse?questionnaire.publisher=one,two&status=completed", "any here"),
+            ("Questionnaire?_has:QuestionnaireResponse:questionnaire:status=amended", "q2"),
+            ("Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed", "q1 q2"),
+            (
+                "Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed&version=1",
+                "q1",
+            ),
+        ],
+    )
+    .await;
+}
+
+pub(super) async fn labels_in_use_are_told(fixture: &Fixture) {
+    let all = [
+        r#"{"resourceType":"Patient","id":"a","meta":{"tag":[{"system":"urn:t","code":"x"}]}}"#,
+        r#"{"resourceType":"Patient","id":"b","meta":{"tag":[{"system":"urn:t","code":"x"}],"profile":["http://x.org/p"]}}"#,
+        r#"{"resourceType":"Patient","id":"c","meta":{"tag":[{"system":"urn:t","code":"x"}]}}"#,
+        r#"{"resourceType":"Person","id":"d","meta":{"security":[{"code":"R"}]}}"#,
+        r#"{"resourceType":"Person","id":"e"}"#,
+    ];
+    fixture.apply(all.iter().map(|resource| create(resource)).collect()).await;
+    let check = |types: &'static [&'static str], limit: usize, expected: &'static str| async move {
+        let types: Vec<String> = types.iter().map(|name| (*name).to_owned()).collect();
+        let found = fixture.store.labelled(&types, limit).await.unwrap();
+        let ids: Vec<&str> = found.iter().map(|version| version.key.id.as_str()).collect();
+        assert_eq!(ids.join(" "), expected, "{types:?} {limit}");
+    };
+    check(&[], 10, "a b d").await;
+    check(&["Patient"], 10, "a b").await;
+    check(&["Person", "Observation"], 10, "d").await;
+    check(&["Observation"], 10, "").await;
+    check(&[], 2, "a b").await;
+    fixture.one(delete("Patient/a")).await;
+    check(&["Patient"], 10, "b").await;
+}

@@ -100,8 +100,8 @@ impl Rules for Other {
         self.0.condition(text, now)
     }
 
-    fn patch(&self, resource: &Value, patch: &Value) -> Result<Value, Refusal> {
-        self.0.patch(resource, patch)
+    fn patch(&self, resource: &Value, patch: &Value, now: i64) -> Result<Value, Refusal> {
+        self.0.patch(resource, patch, now)
     }
 
     fn fingerprint(&self) -> String {

@@ -13,6 +13,7 @@ use super::Inner;
 use crate::datastore::apply::Prepared;
 use crate::datastore::error::DatastoreError;
 use crate::datastore::interaction::{Applied, ResourceKey};
+use crate::datastore::sql::SessionError;
 
 /// How many groups may wait; the next is told that the datastore is busy.
 pub(super) const WAITING_MAX: usize = 1024;
@@ -79,14 +80,26 @@ pub(super) async fn run(line: Arc<Mutex<Line>>, inner: Arc<Inner>) {
 async fn apply(inner: &Inner, groups: Vec<Waiting>) {
     if let [_, _, ..] = groups.as_slice() {
         let together = Prepared::together(groups.iter().map(|waiting| &waiting.prepared));
-        if let Ok(Applied::Done(outcomes)) = inner.apply_once(&together).await {
-            let mut outcomes = outcomes.into_iter();
-            for waiting in groups {
-                let own = outcomes.by_ref().take(waiting.keys.len()).collect();
-                // Whoever asked may have gone: it is written all the same.
-                let _ = waiting.reply.send(Ok(Applied::Done(own)));
+        match inner.apply_once(&together).await {
+            Ok(Applied::Done(outcomes)) => {
+                let mut outcomes = outcomes.into_iter();
+                for waiting in groups {
+                    let own = outcomes.by_ref().take(waiting.keys.len()).collect();
+                    // Whoever asked may have gone: it is written all the same.
+                    let _ = waiting.reply.send(Ok(Applied::Done(own)));
+                }
+                return;
             }
-            return;
+            // Perhaps it is written: doing it again would do it twice.
+            Err(SessionError::Uncertain(source)) => {
+                let text = source.to_string();
+                for waiting in groups {
+                    let error = DatastoreError::Uncertain(text.clone().into());
+                    let _ = waiting.reply.send(Err(error));
+                }
+                return;
+            }
+            Ok(Applied::Refused(_)) | Err(_) => {}
         }
     }
     let alone = groups.into_iter().map(|waiting| async move {

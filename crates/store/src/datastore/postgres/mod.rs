@@ -3,24 +3,29 @@
 //! Transactions run side by side, under read committed isolation and locks of our own (see `apply::locks`). What
 //! still collides is rolled back and tried again.
 
+mod address;
 mod combine;
 mod open;
+mod reads;
 mod session;
+mod tls;
 mod values;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use pipehat_resource::search::Search;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::combine::{Line, Waiting};
+use self::reads::Reading;
 use self::session::{Keys, PostgresSession, State};
 use super::apply::{self, Prepared};
 use super::body::{BodyKey, Seal};
-use super::core::{self, Core};
+use super::core::{self, Core, Opened};
 use super::error::DatastoreError;
 use super::interaction::{
     Applied, ChangeNumber, Group, GroupRefusal, HistoryQuery, Outcome, Refusal, ResourceKey,
@@ -29,10 +34,16 @@ use super::interaction::{
 use super::maintenance::{self, Progress, Resources, Statistics, Told, Verified};
 use super::rules::Rules;
 use super::sql::{Lock, Session, SessionError};
-use super::{Answer, Datastore, read, search};
+use super::{Answer, Datastore, labels, read, search};
 
 /// How often a group is tried before it is refused.
 const TRIES_MAX: u32 = 12;
+
+/// The fact that says to which change Subscriptions were looked after.
+const TOLD_TO: &str = "told_to";
+
+/// How often something is tried again while the server is away.
+const AWAY_MAX: u32 = 6;
 
 /// How long a statement may take.
 const STATEMENT_TIME_MAX: Duration = Duration::from_secs(20);
@@ -43,7 +54,8 @@ const WAITING_MAX: usize = 4096;
 /// Where a datastore in PostgreSQL is.
 #[derive(Debug, Clone)]
 pub struct PostgresLocation {
-    /// `postgres://user:password@host/database`, or `host=… user=…`.
+    /// `postgres://user:password@host/database`, or `host=… user=…`; with `sslmode`, `sslrootcert`, `sslcert` and
+    /// `sslkey` as libpq has them.
     pub url: String,
     /// The schema its tables are in: lower case letters, digits and `_`.
     pub schema: String,
@@ -57,16 +69,19 @@ pub struct PostgresDatastore {
     newest: watch::Receiver<ChangeNumber>,
     listener: JoinHandle<()>,
     line: mpsc::Sender<Waiting>,
+    reads: mpsc::Sender<Reading>,
 }
 
 struct Inner {
     core: Core,
+    opened: Opened,
     pool: Pool,
     places: Semaphore,
     keys: Keys,
     lock_class: i32,
     channel: String,
     newest: watch::Sender<ChangeNumber>,
+    leads: AtomicBool,
 }
 
 impl Drop for PostgresDatastore {
@@ -85,27 +100,56 @@ impl PostgresDatastore {
         key: BodyKey,
         rules: Arc<dyn Rules>,
     ) -> Result<Self, DatastoreError> {
+        Self::open_as(location, key, rules, Opened::ToWrite).await
+    }
+
+    /// Opens the datastore to read it: nothing of it is changed, and whatever would is refused.
+    ///
+    /// # Errors
+    /// The server can't be reached, is too old, or the datastore is not there, of another version or of another key.
+    pub async fn open_to_read(
+        location: &PostgresLocation,
+        key: BodyKey,
+        rules: Arc<dyn Rules>,
+    ) -> Result<Self, DatastoreError> {
+        Self::open_as(location, key, rules, Opened::ToRead).await
+    }
+
+    async fn open_as(
+        location: &PostgresLocation,
+        key: BodyKey,
+        rules: Arc<dyn Rules>,
+        purpose: Opened,
+    ) -> Result<Self, DatastoreError> {
         let seal =
             Seal::new(key).map_err(|error| DatastoreError::Database(error.to_string().into()))?;
-        let opened = open::open(location, &seal, rules).await.map_err(|error| error.outwards(0))?;
+        let opened =
+            open::open(location, &seal, rules, purpose).await.map_err(|error| error.outwards(0))?;
         let (sender, newest) = watch::channel(opened.newest);
         let inner = Arc::new(Inner {
             core: Core::new(seal, opened.catalogue),
+            opened: purpose,
             pool: opened.pool,
             places: Semaphore::new(WAITING_MAX),
             keys: Keys::default(),
             lock_class: opened.lock_class,
             channel: opened.channel,
             newest: sender,
+            leads: AtomicBool::new(false),
         });
-        let listener = tokio::spawn(open::listen(opened.config, Arc::clone(&inner)));
+        let listener = tokio::spawn(open::listen(opened.config, opened.tls, Arc::clone(&inner)));
         let (sender, waiting) = mpsc::channel(combine::WAITING_MAX);
         let line = Line::new(waiting);
         for _ in 0..combine::TRANSACTIONS {
             // They end when the datastore is dropped and what waits is done.
             tokio::spawn(combine::run(Arc::clone(&line), Arc::clone(&inner)));
         }
-        Ok(Self { inner, newest, listener, line: sender })
+        let (reads, waiting) = mpsc::channel(WAITING_MAX);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..reads::STATEMENTS {
+            tokio::spawn(reads::run(Arc::clone(&waiting), Arc::clone(&inner)));
+        }
+        Ok(Self { inner, newest, listener, line: sender, reads })
     }
 }
 
@@ -122,7 +166,7 @@ impl PostgresDatastore {
 
 impl Inner {
     async fn connection(&self) -> Result<Object, SessionError> {
-        self.pool.get().await.map_err(|error| SessionError::Database(Box::new(error)))
+        self.pool.get().await.map_err(open::pool_error)
     }
 
     fn session<'c>(&'c self, client: &'c Object, state: State) -> PostgresSession<'c> {
@@ -138,9 +182,11 @@ impl Inner {
     /// Applies a group, again and again where others are in the way.
     async fn apply(&self, prepared: &Prepared) -> Result<Applied, DatastoreError> {
         let _place = self.places.try_acquire().map_err(|_| DatastoreError::Busy)?;
+        let mut away = 0;
         for attempt in 0..TRIES_MAX {
             match self.apply_once(prepared).await {
                 Err(SessionError::Conflict) => pause(attempt).await,
+                Err(SessionError::Unavailable(_)) if away < AWAY_MAX => absence(&mut away).await,
                 Err(error) => return Err(error.outwards(STATEMENT_TIME_MAX.as_secs())),
                 Ok(applied) => return Ok(applied),
             }
@@ -158,7 +204,15 @@ impl Inner {
         let state = session.state;
         match (&applied, state) {
             (_, State::Single | State::Beginning | State::Committed) => {}
-            (Ok(Applied::Done(_)), State::Open) => connection.batch_execute("COMMIT").await?,
+            (Ok(Applied::Done(_)), State::Open) => connection
+                .batch_execute("COMMIT")
+                .await
+                .map_err(|error| SessionError::from(error).of_commit())?,
+            // Where that fails, the connection is given up, and the transaction with it.
+            (Err(_), State::Open) if connection.batch_execute("ROLLBACK").await.is_err() => {
+                return applied;
+            }
+            (Err(_), State::Open) => {}
             (_, State::Open) => connection.batch_execute("ROLLBACK").await?,
         }
         client.release();
@@ -166,6 +220,14 @@ impl Inner {
             self.saw(newest_of(outcomes));
         }
         applied
+    }
+
+    fn leads(&self) -> bool {
+        self.leads.load(Ordering::Acquire)
+    }
+
+    fn lead(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Release);
     }
 
     /// A change that is visible now.
@@ -195,6 +257,13 @@ impl Drop for Guarded {
     }
 }
 
+/// Waits for a server that restarts, longer each time: three seconds in all.
+async fn absence(times: &mut u32) {
+    let pause = Duration::from_millis(50u64 << (*times).min(6));
+    *times = times.saturating_add(1);
+    tokio::time::sleep(pause).await;
+}
+
 /// Waits a little, longer each time, not all equally long.
 async fn pause(attempt: u32) {
     let mut random = [0; 2];
@@ -222,14 +291,24 @@ macro_rules! reading {
         Box::pin(async move {
             let inner = &$self.inner;
             let _place = inner.places.try_acquire().map_err(|_| DatastoreError::Busy)?;
-            let work = async {
-                let client = inner.connection().await?;
-                let mut session = inner.session(&client, State::Single);
-                let $session = &mut session;
-                $work.await
-            };
-            let seconds = STATEMENT_TIME_MAX.as_secs();
-            work.await.map_err(|error: SessionError| error.outwards(seconds))
+            let mut away = 0;
+            loop {
+                let work = async {
+                    let client = inner.connection().await?;
+                    let mut session = inner.session(&client, State::Single);
+                    let $session = &mut session;
+                    $work.await
+                };
+                match work.await {
+                    Err(SessionError::Unavailable(_)) if away < AWAY_MAX => {
+                        absence(&mut away).await;
+                    }
+                    result => {
+                        let seconds = STATEMENT_TIME_MAX.as_secs();
+                        break result.map_err(|error: SessionError| error.outwards(seconds));
+                    }
+                }
+            }
         })
     };
 }
@@ -243,7 +322,7 @@ macro_rules! writing {
         Box::pin(async move {
             let inner = &$self.inner;
             let _place = inner.places.try_acquire().map_err(|_| DatastoreError::Busy)?;
-            let mut attempt = 0;
+            let (mut attempt, mut away) = (0, 0);
             loop {
                 let work = async {
                     let client = Guarded(Some(inner.connection().await?));
@@ -254,14 +333,28 @@ macro_rules! writing {
                         $work.await
                     };
                     if session.state == State::Open {
-                        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-                        connection.batch_execute(end).await?;
+                        match &result {
+                            Ok(_) => connection
+                                .batch_execute("COMMIT")
+                                .await
+                                .map_err(|error| SessionError::from(error).of_commit())?,
+                            Err(_) if connection.batch_execute("ROLLBACK").await.is_err() => {
+                                return result;
+                            }
+                            Err(_) => {}
+                        }
                     }
                     client.release();
                     result
                 };
                 match work.await {
                     Err(SessionError::Conflict) if attempt < TRIES_MAX => pause(attempt).await,
+                    // Each of these works may be done twice.
+                    Err(SessionError::Unavailable(_) | SessionError::Uncertain(_))
+                        if away < AWAY_MAX =>
+                    {
+                        absence(&mut away).await;
+                    }
                     result => {
                         let seconds = STATEMENT_TIME_MAX.as_secs();
                         break result.map_err(|error: SessionError| error.outwards(seconds));
@@ -275,9 +368,11 @@ macro_rules! writing {
 
 impl Datastore for PostgresDatastore {
     fn read<'a>(&'a self, key: &'a ResourceKey) -> Answer<'a, Option<StoredVersion>> {
-        reading!(self, session => async {
-            let current = read::current(session, &self.inner.core, key).await?;
-            Ok(current.map(|current| current.version))
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            let reading = Reading { key: key.clone(), reply };
+            self.reads.try_send(reading).map_err(|_| DatastoreError::Busy)?;
+            answer.await.unwrap_or(Err(DatastoreError::Closed))
         })
     }
 
@@ -324,6 +419,30 @@ impl Datastore for PostgresDatastore {
         reading!(self, session => read::changes(session, &self.inner.core, after, limit))
     }
 
+    fn leads(&self) -> bool {
+        self.inner.leads()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn told_to(&self) -> Answer<'_, Option<(ChangeNumber, u64)>> {
+        reading!(self, session => async {
+            let told = core::fact(session, TOLD_TO).await?;
+            let parse = |told: String| {
+                let (change, book) = told.split_once(' ')?;
+                Some((ChangeNumber(change.parse().ok()?), book.parse().ok()?))
+            };
+            Ok(told.and_then(parse))
+        })
+    }
+
+    fn set_told_to(&self, change: ChangeNumber, book: u64) -> Answer<'_, ()> {
+        let told = format!("{} {book}", change.0);
+        writing!(self, session => core::set_fact(session, TOLD_TO, &told))
+    }
+
     fn newest_change(&self) -> watch::Receiver<ChangeNumber> {
         self.newest.clone()
     }
@@ -337,8 +456,11 @@ impl Datastore for PostgresDatastore {
 
     fn use_rules(&self, rules: Arc<dyn Rules>) -> Answer<'_, ()> {
         writing!(self, session => async {
-            session.lock(&[Lock { number: -1, shared: false }]).await?;
-            let catalogue = core::catalogue(session, Arc::clone(&rules)).await?;
+            if self.inner.opened == Opened::ToWrite {
+                session.lock(&[Lock { number: -1, shared: false }]).await?;
+            }
+            let catalogue =
+                core::catalogue(session, Arc::clone(&rules), self.inner.opened).await?;
             self.inner.core.set_catalogue(catalogue);
             Ok(())
         })
@@ -384,6 +506,20 @@ impl Datastore for PostgresDatastore {
                 told(Progress { done, all });
             }
             Ok(done)
+        })
+    }
+
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        writing!(self, session => async {
+            let by = self.inner.core.catalogue().rules.fingerprint();
+            maintenance::set_indexed_by(session, &by).await
+        })
+    }
+
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
+        let catalogue = self.inner.core.catalogue();
+        reading!(self, session => async {
+            labels::labelled(session, &self.inner.core, &catalogue, types, limit).await
         })
     }
 

@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 
 use super::values::{self, Array};
 use crate::datastore::core::placeholders;
-use crate::datastore::schema::{INDEX_TABLES, RESOURCES};
+use crate::datastore::schema::RESOURCES;
 use crate::datastore::sql::{
     Changed, Dialect, Ending, Flushed, Lock, Pending, Row, Rows, Session, SessionError, SqlValue,
     VersionRow,
@@ -35,10 +35,42 @@ impl From<tokio_postgres::Error> for SessionError {
                 | &SqlState::LOCK_NOT_AVAILABLE,
             ) => Self::Conflict,
             Some(&SqlState::QUERY_CANCELED) => Self::TooLong,
+            Some(code) if is_away(code) => {
+                Self::Unavailable(report(code, error.as_db_error()).into())
+            }
             Some(code) => Self::Database(report(code, error.as_db_error()).into()),
+            None if is_broken(&error) => Self::Unavailable(Box::new(error)),
             None => Self::Database(Box::new(error)),
         }
     }
+}
+
+/// Whether the server says that it can't serve now, and may later.
+fn is_away(code: &SqlState) -> bool {
+    code.code().starts_with("08")
+        || [
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            // A server that became, or still is, a copy of another one.
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+        ]
+        .contains(code)
+}
+
+/// Whether the connection broke, or none was made.
+fn is_broken(error: &tokio_postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(cause) = cause.downcast_ref::<std::io::Error>() {
+            // What a certificate is refused with stays refused.
+            return cause.kind() != std::io::ErrorKind::InvalidData;
+        }
+        source = cause.source();
+    }
+    error.is_closed()
 }
 
 /// What PostgreSQL said, for a log: its message and detail repeat values of the row that is refused, so of them
@@ -179,13 +211,15 @@ impl Session for PostgresSession<'_> {
 
     async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
         let mut statements = Vec::new();
-        if !pending.unindex.is_empty() {
-            let names = INDEX_TABLES.iter().map(|table| table.name).chain(["words"]);
-            for name in names {
-                let sql = format!("DELETE FROM {name} WHERE key = ANY(?1::bigint[])");
-                let keys = pending.unindex.iter().copied().map(Some).collect();
-                statements.push((self.prepare(&sql).await?, vec![Array::Integers(keys)]));
-            }
+        let mut leaving: Vec<(&str, Vec<i64>)> =
+            pending.unindex.into_iter().map(|(table, keys)| (table.name, keys)).collect();
+        if !pending.unword.is_empty() {
+            leaving.push(("words", pending.unword));
+        }
+        for (name, keys) in leaving {
+            let sql = format!("DELETE FROM {name} WHERE key = ANY(?1::bigint[])");
+            let keys = keys.into_iter().map(Some).collect();
+            statements.push((self.prepare(&sql).await?, vec![Array::Integers(keys)]));
         }
         let (mut changes, mut additions) = (None, None);
         if !pending.changed.is_empty() {
@@ -286,8 +320,13 @@ impl Session for PostgresSession<'_> {
             Ending::More => numbered.await?,
             Ending::Commit => {
                 let (rows, ended) = join(numbered, self.client.batch_execute("COMMIT")).await;
-                let rows = rows?;
-                ended?;
+                let rows = match rows {
+                    // The server refused before it came to the commit.
+                    Err(error) if error.code().is_some() => return Err(error.into()),
+                    Err(error) => return Err(SessionError::from(error).of_commit()),
+                    Ok(rows) => rows,
+                };
+                ended.map_err(|error| SessionError::from(error).of_commit())?;
                 self.state = State::Committed;
                 rows
             }

@@ -8,7 +8,7 @@ use pipehat_resource::search::{
 };
 
 use super::leaf::{Leaf, all, any};
-use crate::datastore::core::Catalogue;
+use crate::datastore::core::{Canonical, Catalogue};
 use crate::datastore::entries::{Known, words};
 use crate::datastore::sql::{Dialect, SqlValue};
 
@@ -50,6 +50,26 @@ impl Set {
     }
 }
 
+/// The resources that a canonical address may name, by the numbers of their parameters `url` and `version`.
+#[derive(Debug, Clone)]
+pub(super) struct NamedByCanonical {
+    urls: String,
+    versions: String,
+}
+
+impl NamedByCanonical {
+    /// That a row of `referrals` names the resource of a row of `uris`: by its address, and by its version where one
+    /// is given (FHIR R4 §2.3.0.2).
+    pub(super) fn meets(&self, referral: &str, uri: &str) -> String {
+        let Self { urls, versions } = self;
+        format!(
+            "{uri}.parameter IN ({urls}) AND {uri}.uri = {referral}.target
+             AND ({referral}.version IS NULL OR EXISTS (SELECT 1 FROM tokens WHERE tokens.key = {uri}.key
+             AND tokens.parameter IN ({versions}) AND tokens.code = {referral}.version))"
+        )
+    }
+}
+
 impl<'a> Builder<'a> {
     pub(super) fn new(dialect: Dialect, catalogue: &'a Catalogue) -> Self {
         Self { dialect, catalogue, parameters: Vec::new(), aliases: 0 }
@@ -66,6 +86,14 @@ impl<'a> Builder<'a> {
             _ => "",
         };
         format!("?{place}{of}")
+    }
+
+    /// How many rows at most. PostgreSQL's planner must know whether they are few.
+    pub(super) fn limit(&mut self, rows: usize) -> String {
+        match self.dialect {
+            Dialect::Sqlite => self.bind(SqlValue::number(rows as u64)),
+            Dialect::Postgres => i64::try_from(rows).unwrap_or(i64::MAX).to_string(),
+        }
     }
 
     /// The statement with the values it uses, and no others: databases refuse what is not used.
@@ -160,7 +188,7 @@ impl<'a> Builder<'a> {
                 let parameter = self.number(*parameter);
                 let alternatives = criteria
                     .iter()
-                    .map(|criterion| self.leaf(parameter, criterion).exists(key))
+                    .map(|criterion| self.leaf(parameter, criterion).exists(self.dialect, key))
                     .collect();
                 any(alternatives)
             }
@@ -169,7 +197,7 @@ impl<'a> Builder<'a> {
                     .iter()
                     .map(|components| {
                         let joined = self.composite(components, Some(key));
-                        format!("EXISTS ({joined})")
+                        self.dialect.exists(&joined)
                     })
                     .collect();
                 any(alternatives)
@@ -180,11 +208,12 @@ impl<'a> Builder<'a> {
                     None => (if *missing { "1 = 1" } else { "1 = 0" }).to_owned(),
                     Some(known) => {
                         let (x, number) = (self.alias(), known.number);
-                        format!(
-                            "{not}EXISTS (SELECT 1 FROM {} {x} WHERE {x}.key = {key}
-                             AND {x}.parameter = {number})",
+                        let exists = self.dialect.exists(&format!(
+                            "SELECT 1 FROM {} {x} WHERE {x}.key = {key}
+                             AND {x}.parameter = {number}",
                             table_of(known.kind)
-                        )
+                        ));
+                        format!("{not}{exists}")
                     }
                 }
             }
@@ -202,34 +231,57 @@ impl<'a> Builder<'a> {
             Filter::Type(types) if types.is_empty() => "1 = 0".to_owned(),
             Filter::Type(types) => self.of_types(row, types),
             Filter::Chain { reference, targets } => {
-                let reference = self.number(*reference);
-                let alternatives = targets
-                    .iter()
-                    .map(|target| {
+                let number = self.number(*reference);
+                let mut alternatives = Vec::with_capacity(targets.len());
+                for target in targets {
+                    let (f, t) = (self.alias(), self.alias());
+                    let of = self.bind(SqlValue::text(&target.resource_type));
+                    let check = self.check(&target.filter, &Subject::row(&t));
+                    let on =
+                        format!("{t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0");
+                    let join = self.dialect.then_join("resources", &t, &on);
+                    alternatives.push(self.dialect.exists(&format!(
+                        "SELECT 1 FROM referrals {f} {join}
+                         WHERE {f}.key = {key} AND {f}.parameter = {number}
+                         AND {f}.type = {of} AND {check}"
+                    )));
+                    if let Some(named) = self.canonical(*reference, Some(&target.resource_type)) {
+                        let u = self.alias();
                         let (f, t) = (self.alias(), self.alias());
-                        let of = self.bind(SqlValue::text(&target.resource_type));
                         let check = self.check(&target.filter, &Subject::row(&t));
-                        let join = self.dialect.then_join();
-                        format!(
-                            "EXISTS (SELECT 1 FROM referrals {f} {join} resources {t}
-                             ON {t}.type = {f}.type AND {t}.id = {f}.target AND {t}.deleted = 0
-                             WHERE {f}.key = {key} AND {f}.parameter = {reference}
-                             AND {f}.type = {of} AND {check})"
-                        )
-                    })
-                    .collect();
+                        let uris = self.dialect.then_join("uris", &u, &named.meets(&f, &u));
+                        let on = format!("{t}.key = {u}.key AND {t}.deleted = 0");
+                        let resources = self.dialect.then_join("resources", &t, &on);
+                        alternatives.push(self.dialect.exists(&format!(
+                            "SELECT 1 FROM referrals {f} {uris} {resources}
+                             WHERE {f}.key = {key} AND {f}.parameter = {number} AND {check}"
+                        )));
+                    }
+                }
                 any(alternatives)
             }
             Filter::Has { resource_type: _, reference, filter } => {
                 let (f, s) = (self.alias(), self.alias());
-                let reference = self.number(*reference);
+                let number = self.number(*reference);
                 let check = self.check(filter, &Subject::row(&s));
-                let join = self.dialect.then_join();
-                format!(
-                    "EXISTS (SELECT 1 FROM referrals {f} {join} resources {s}
-                     ON {s}.key = {f}.key WHERE {f}.parameter = {reference}
-                     AND {f}.target = {row}.id AND {f}.type = {row}.type AND {check})"
-                )
+                let join = self.dialect.then_join("resources", &s, &format!("{s}.key = {f}.key"));
+                let mut alternatives = vec![self.dialect.exists(&format!(
+                    "SELECT 1 FROM referrals {f} {join} WHERE {f}.parameter = {number}
+                     AND {f}.target = {row}.id AND {f}.type = {row}.type AND {check}"
+                ))];
+                if let Some(named) = self.canonical(*reference, None) {
+                    let (u, f, s) = (self.alias(), self.alias(), self.alias());
+                    let check = self.check(filter, &Subject::row(&s));
+                    let on = format!("{f}.parameter = {number} AND {}", named.meets(&f, &u));
+                    let referrals = self.dialect.then_join("referrals", &f, &on);
+                    let on = format!("{s}.key = {f}.key");
+                    let resources = self.dialect.then_join("resources", &s, &on);
+                    alternatives.push(self.dialect.exists(&format!(
+                        "SELECT 1 FROM uris {u} {referrals} {resources}
+                         WHERE {u}.key = {key} AND {check}"
+                    )));
+                }
+                any(alternatives)
             }
             Filter::FullText { whole, words } => {
                 let x = self.alias();
@@ -240,7 +292,9 @@ impl<'a> Builder<'a> {
                         format!("{key} IN (SELECT rowid FROM words WHERE words MATCH {text})")
                     }
                     (Dialect::Postgres, Some(text)) => {
-                        format!("EXISTS (SELECT 1 FROM words {x} WHERE {x}.key = {key} AND {text})")
+                        let query =
+                            format!("SELECT 1 FROM words {x} WHERE {x}.key = {key} AND {text}");
+                        self.dialect.exists(&query)
                     }
                 }
             }
@@ -249,11 +303,11 @@ impl<'a> Builder<'a> {
                     (self.bind(SqlValue::text(resource_type)), self.bind(SqlValue::text(id)));
                 let x = self.alias();
                 let numbers = self.numbers_of(parameters);
-                format!(
-                    "(({row}.type = {of} AND {row}.id = {id}) OR EXISTS (SELECT 1
-                     FROM referrals {x} WHERE {x}.key = {key} AND {x}.parameter IN ({numbers})
-                     AND {x}.target = {id} AND {x}.type = {of}))"
-                )
+                let refers = self.dialect.exists(&format!(
+                    "SELECT 1 FROM referrals {x} WHERE {x}.key = {key}
+                     AND {x}.parameter IN ({numbers}) AND {x}.target = {id} AND {x}.type = {of}"
+                ));
+                format!("(({row}.type = {of} AND {row}.id = {id}) OR {refers})")
             }
             Filter::All(filters) => {
                 let conditions =
@@ -263,6 +317,26 @@ impl<'a> Builder<'a> {
             Filter::Any(filters) => any(filters.iter().map(|f| self.check(f, of)).collect()),
             Filter::Not(filter) => format!("NOT ({})", self.check(filter, of)),
         }
+    }
+
+    /// What the canonical addresses of a reference parameter may name: resources of one type, or of all it leads to.
+    /// `None` where it has none of them.
+    pub(super) fn canonical(
+        &self,
+        reference: ParameterId,
+        resource_type: Option<&str>,
+    ) -> Option<NamedByCanonical> {
+        let types = self.known(reference)?.canonicals.iter();
+        let numbers: Vec<Canonical> = types
+            .filter(|name| resource_type.is_none_or(|only| only == name.as_str()))
+            .filter_map(|name| self.catalogue.canonicals.get(name).copied())
+            .collect();
+        let list = |number: fn(&Canonical) -> i64| {
+            numbers.iter().map(|own| number(own).to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let named =
+            NamedByCanonical { urls: list(|own| own.url), versions: list(|own| own.version) };
+        (!numbers.is_empty()).then_some(named)
     }
 
     fn numbers_of(&self, parameters: &[ParameterId]) -> String {
@@ -290,14 +364,12 @@ impl<'a> Builder<'a> {
         let mut sql = format!("SELECT {a}.key AS key FROM {} {a}", first.table);
         for leaf in others {
             let x = &leaf.alias;
-            sql.push_str(&format!(
-                " {} {} {x} ON {x}.key = {a}.key AND {x}.instance = {a}.instance
-                 AND {x}.parameter = {} AND {}",
-                self.dialect.then_join(),
-                leaf.table,
-                leaf.parameter,
-                leaf.check
-            ));
+            let on = format!(
+                "{x}.key = {a}.key AND {x}.instance = {a}.instance AND {x}.parameter = {} AND {}",
+                leaf.parameter, leaf.check
+            );
+            sql.push(' ');
+            sql.push_str(&self.dialect.then_join(leaf.table, x, &on));
         }
         sql.push_str(&format!(" WHERE {a}.parameter = {} AND {}", first.parameter, first.check));
         if let Some(key) = key {
@@ -389,10 +461,13 @@ impl<'a> Builder<'a> {
             }
             Filter::Chain { reference, targets } => {
                 let known = self.known(*reference)?;
-                let sets = targets
-                    .iter()
-                    .map(|target| self.chain_set(known.number, target))
-                    .collect::<Option<Vec<_>>>()?;
+                let mut sets = Vec::with_capacity(targets.len());
+                for target in targets {
+                    sets.push(self.chain_set(known.number, target)?);
+                    if let Some(named) = self.canonical(*reference, Some(&target.resource_type)) {
+                        sets.push(self.canonical_chain_set(known.number, target, &named)?);
+                    }
+                }
                 let resource_type = Some(known.resource_type.clone());
                 Some(Set { sql: union(sets), leaf: None, resource_type })
             }
@@ -400,13 +475,26 @@ impl<'a> Builder<'a> {
                 let known = self.known(*reference)?;
                 let inner = self.set(filter, std::slice::from_ref(resource_type))?;
                 let (i, f, t) = (self.alias(), self.alias(), self.alias());
-                let join = self.dialect.then_join();
-                of(format!(
-                    "SELECT {t}.key AS key FROM ({}) {i} {join} referrals {f}
-                     ON {f}.key = {i}.key AND {f}.parameter = {} {join} resources {t}
-                     ON {t}.type = {f}.type AND {t}.id = {f}.target",
-                    inner.sql, known.number
-                ))
+                let on = format!("{f}.key = {i}.key AND {f}.parameter = {}", known.number);
+                let referrals = self.dialect.then_join("referrals", &f, &on);
+                let on = format!("{t}.type = {f}.type AND {t}.id = {f}.target");
+                let resources = self.dialect.then_join("resources", &t, &on);
+                let mut sets = vec![format!(
+                    "SELECT {t}.key AS key FROM ({}) {i} {referrals} {resources}",
+                    inner.sql
+                )];
+                if let Some(named) = self.canonical(*reference, None) {
+                    let inner = self.set(filter, std::slice::from_ref(resource_type))?;
+                    let (i, f, u) = (self.alias(), self.alias(), self.alias());
+                    let on = format!("{f}.key = {i}.key AND {f}.parameter = {}", known.number);
+                    let referrals = self.dialect.then_join("referrals", &f, &on);
+                    let uris = self.dialect.then_join("uris", &u, &named.meets(&f, &u));
+                    sets.push(format!(
+                        "SELECT {u}.key AS key FROM ({}) {i} {referrals} {uris}",
+                        inner.sql
+                    ));
+                }
+                of(union(sets))
             }
             Filter::FullText { whole, words } => {
                 let text = self.words(*whole, words)?;
@@ -488,17 +576,30 @@ impl<'a> Builder<'a> {
         Some(Set { sql, leaf: None, resource_type })
     }
 
+    fn canonical_chain_set(
+        &mut self,
+        reference: i64,
+        target: &Chained,
+        named: &NamedByCanonical,
+    ) -> Option<String> {
+        let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
+        let (i, u, f) = (self.alias(), self.alias(), self.alias());
+        let uris = self.dialect.then_join("uris", &u, &format!("{u}.key = {i}.key"));
+        let on = format!("{f}.parameter = {reference} AND {}", named.meets(&f, &u));
+        let referrals = self.dialect.then_join("referrals", &f, &on);
+        Some(format!("SELECT {f}.key AS key FROM ({}) {i} {uris} {referrals}", inner.sql))
+    }
+
     fn chain_set(&mut self, reference: i64, target: &Chained) -> Option<String> {
         let inner = self.set(&target.filter, std::slice::from_ref(&target.resource_type))?;
         let (i, t, f) = (self.alias(), self.alias(), self.alias());
         let of = self.bind(SqlValue::text(&target.resource_type));
-        let join = self.dialect.then_join();
-        Some(format!(
-            "SELECT {f}.key AS key FROM ({}) {i} {join} resources {t}
-             ON {t}.key = {i}.key AND {t}.type = {of} AND {t}.deleted = 0 {join} referrals {f}
-             ON {f}.parameter = {reference} AND {f}.target = {t}.id AND {f}.type = {t}.type",
-            inner.sql
-        ))
+        let on = format!("{t}.key = {i}.key AND {t}.type = {of} AND {t}.deleted = 0");
+        let resources = self.dialect.then_join("resources", &t, &on);
+        let on =
+            format!("{f}.parameter = {reference} AND {f}.target = {t}.id AND {f}.type = {t}.type");
+        let referrals = self.dialect.then_join("referrals", &f, &on);
+        Some(format!("SELECT {f}.key AS key FROM ({}) {i} {resources} {referrals}", inner.sql))
     }
 }
 
@@ -510,7 +611,7 @@ fn union(sets: Vec<String>) -> String {
 }
 
 /// The table of a parameter's values.
-pub(super) fn table_of(kind: ParameterKind) -> &'static str {
+pub(in crate::datastore) fn table_of(kind: ParameterKind) -> &'static str {
     match kind {
         ParameterKind::Number => "numbers",
         ParameterKind::Date => "dates",

@@ -71,28 +71,66 @@ async fn follow<S: Session>(
         Some(target) => format!(" AND f.type = {}", builder.bind(SqlValue::text(target))),
     };
     let source = builder.bind(SqlValue::text(&include.source));
-    let join = builder.dialect.then_join();
-    let sql = match include.direction {
+    let dialect = builder.dialect;
+    let join = |table: &str, alias: &str, on: &str| dialect.then_join(table, alias, on);
+    // What canonical addresses name, for each parameter that may have such.
+    let canonicals: Vec<_> = include
+        .references
+        .iter()
+        .filter_map(|parameter| {
+            let named = builder.canonical(*parameter, include.target.as_deref())?;
+            Some((builder.known(*parameter)?.number, named.meets("f", "u")))
+        })
+        .collect();
+    let shown = match include.direction {
+        IncludeDirection::Forward => "t",
+        IncludeDirection::Reverse => "s",
+    };
+    let visible = scope.visible(&mut builder, &Subject::row(shown));
+    let mut sql = match include.direction {
         IncludeDirection::Forward => {
-            let visible = scope.visible(&mut builder, &Subject::row("t"));
+            let referrals = join("referrals", "f", "f.key = s.key");
+            let resources = join("resources", "t", "t.type = f.type AND t.id = f.target");
             format!(
-                "SELECT DISTINCT t.key FROM resources s {join} referrals f ON f.key = s.key
-                 {join} resources t ON t.type = f.type AND t.id = f.target
+                "SELECT t.key AS key FROM resources s {referrals} {resources}
                  WHERE s.key {keys} AND s.type = {source} AND f.parameter IN ({numbers}){target}
-                 AND t.deleted = 0 AND {visible} ORDER BY t.key LIMIT {limit}"
+                 AND t.deleted = 0 AND {visible}"
             )
         }
         IncludeDirection::Reverse => {
-            let visible = scope.visible(&mut builder, &Subject::row("s"));
+            let on = format!("f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})");
+            let referrals = join("referrals", "f", &on);
+            let resources = join("resources", "s", "s.key = f.key");
             format!(
-                "SELECT DISTINCT s.key FROM resources t {join} referrals f
-                 ON f.target = t.id AND f.type = t.type AND f.parameter IN ({numbers})
-                 {join} resources s ON s.key = f.key
-                 WHERE t.key {keys}{target} AND s.type = {source} AND s.deleted = 0
-                 AND {visible} ORDER BY s.key LIMIT {limit}"
+                "SELECT s.key AS key FROM resources t {referrals} {resources}
+                 WHERE t.key {keys}{target} AND s.type = {source} AND s.deleted = 0 AND {visible}"
             )
         }
     };
+    for (number, meets) in canonicals {
+        sql.push_str(&match include.direction {
+            IncludeDirection::Forward => {
+                let referrals = join("referrals", "f", "f.key = s.key");
+                let uris = join("uris", "u", &meets);
+                let resources = join("resources", "t", "t.key = u.key");
+                format!(
+                    " UNION SELECT t.key FROM resources s {referrals} {uris} {resources}
+                     WHERE s.key {keys} AND s.type = {source} AND f.parameter = {number}
+                     AND t.deleted = 0 AND {visible}"
+                )
+            }
+            IncludeDirection::Reverse => {
+                let on = format!("f.parameter = {number} AND {meets}");
+                let referrals = join("referrals", "f", &on);
+                let resources = join("resources", "s", "s.key = f.key");
+                format!(
+                    " UNION SELECT s.key FROM uris u {referrals} {resources}
+                     WHERE u.key {keys} AND s.type = {source} AND s.deleted = 0 AND {visible}"
+                )
+            }
+        });
+    }
+    let sql = format!("SELECT DISTINCT key FROM ({sql}) found ORDER BY key LIMIT {limit}");
     let (sql, parameters) = builder.finish(&sql);
     let rows = session.query(&sql, &parameters).await?;
     rows.iter().map(|row| row.integer(0)).collect()

@@ -48,12 +48,12 @@ impl Leaf {
     }
 
     /// Whether a row of this resource meets it.
-    pub(super) fn exists(&self, key: &str) -> String {
+    pub(super) fn exists(&self, dialect: Dialect, key: &str) -> String {
         let Self { table, parameter, alias, check, .. } = self;
-        format!(
-            "EXISTS (SELECT 1 FROM {table} {alias} WHERE {alias}.key = {key}
-             AND {alias}.parameter = {parameter} AND {check})"
-        )
+        dialect.exists(&format!(
+            "SELECT 1 FROM {table} {alias} WHERE {alias}.key = {key}
+             AND {alias}.parameter = {parameter} AND {check}"
+        ))
     }
 }
 

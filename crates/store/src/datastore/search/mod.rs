@@ -20,8 +20,9 @@ use std::collections::HashMap;
 
 use pipehat_resource::search::{Search, Summary, Total};
 
+pub(super) use self::builder::table_of;
 use self::cursor::Cursor;
-use self::plan::{Plan, Scope};
+use self::plan::{Plan, Scope, Wanted};
 use super::core::{Catalogue, Core, VERSION_COLUMNS};
 use super::interaction::{
     Refusal, ResourceKey, SearchMatch, SearchPage, SearchRequest, StoredVersion,
@@ -56,15 +57,19 @@ pub(super) async fn page<S: Session>(
     let mut page = SearchPage::default();
     let plan = Plan::choose(session, catalogue, search, &scope).await?;
     if limit > 0 {
-        let mut found = plan.matches(session, after.as_ref(), limit.saturating_add(1)).await?;
+        let (after, wanted) = (after.as_ref(), Wanted::Versions(core));
+        let mut found = plan.matches(session, after, limit.saturating_add(1), wanted).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         if more && let Some(last) = found.last() {
-            page.next = last.seal(&core.seal, &of);
+            page.next = last.cursor.seal(&core.seal, &of);
         }
-        let keys: Vec<i64> = found.iter().map(|cursor| cursor.key).collect();
-        let mut loaded = load(session, core, &keys).await?;
-        let matches = keys.iter().filter_map(|key| loaded.remove(key));
+        let keys: Vec<i64> = found.iter().map(|one| one.cursor.key).collect();
+        let missing: Vec<i64> =
+            found.iter().filter(|one| one.version.is_none()).map(|one| one.cursor.key).collect();
+        let mut loaded = load(session, core, &missing).await?;
+        let matches =
+            found.into_iter().filter_map(|one| one.version.or(loaded.remove(&one.cursor.key)));
         page.matches = matches.map(|version| SearchMatch { version, matched: true }).collect();
         if !search.includes.is_empty() && !page.matches.is_empty() {
             let (included, cut) = include::keys(session, catalogue, search, &scope, &keys).await?;
@@ -96,8 +101,8 @@ pub(super) async fn keys<S: Session>(
 ) -> Result<Vec<ResourceKey>, SessionError> {
     let scope = Scope::new(search, &[]);
     let plan = Plan::choose(session, catalogue, search, &scope).await?;
-    let keys: Vec<i64> =
-        plan.matches(session, None, limit).await?.into_iter().map(|cursor| cursor.key).collect();
+    let found = plan.matches(session, None, limit, Wanted::Keys).await?;
+    let keys: Vec<i64> = found.into_iter().map(|one| one.cursor.key).collect();
     if keys.is_empty() {
         return Ok(Vec::new());
     }

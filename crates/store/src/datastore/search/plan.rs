@@ -6,9 +6,10 @@ use super::SMALL_SET;
 use super::builder::{Builder, Set, Subject, sort_column, table_of};
 use super::cursor::Cursor;
 use super::leaf::{all, any};
-use crate::datastore::core::Catalogue;
+use crate::datastore::core::{Catalogue, Core, VERSION_COLUMNS};
 use crate::datastore::entries::{GREATEST, LEAST};
-use crate::datastore::sql::{Session, SessionError, SqlValue};
+use crate::datastore::interaction::{ResourceKey, StoredVersion};
+use crate::datastore::sql::{Dialect, Session, SessionError, SqlValue};
 
 /// Which resources may be shown at all.
 pub(super) struct Scope<'a> {
@@ -119,6 +120,22 @@ pub(super) struct Plan<'a> {
     count_from: Start,
 }
 
+/// What is asked of a match.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// Which it is.
+    Keys,
+    /// What it says, too, where that comes along for nothing.
+    Versions(&'a Core),
+}
+
+/// A resource that matches.
+pub(super) struct Match {
+    pub(super) cursor: Cursor,
+    /// Its newest version, where that was wanted and came along.
+    pub(super) version: Option<StoredVersion>,
+}
+
 /// A column that a search is sorted by.
 struct Column {
     expression: String,
@@ -147,6 +164,10 @@ impl<'a> Plan<'a> {
             return Ok(plan);
         }
         let mut builder = Builder::new(session.dialect(), catalogue);
+        if let Some(count_from) = plan.walks_between(&mut builder) {
+            plan.count_from = count_from;
+            return Ok(plan);
+        }
         let mut sets: Vec<(Start, Set)> = Vec::new();
         for (at, filter) in plan.filters.iter().enumerate() {
             if let Some(set) = builder.set(filter, &scope.types) {
@@ -211,13 +232,28 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
+    /// Where all that is asked for is dates, and in their order, the index leads from one match to the next; where
+    /// counting begins then.
+    fn walks_between(&self, builder: &mut Builder<'_>) -> Option<Start> {
+        let [SortKey { by: SortBy::Parameter(parameters), .. }] = self.search.sort.as_slice()
+        else {
+            return None;
+        };
+        let [parameter] = parameters.as_slice() else { return None };
+        let [_] = self.scope.types.as_slice() else { return None };
+        let dates = builder.dates(*parameter, &self.filters);
+        let all = !dates.is_empty() && dates.len() == self.filters.len();
+        all.then_some(if dates.len() == 1 { Start::Set(0) } else { Start::Dates(*parameter) })
+    }
+
     /// The matches behind `after`, in order.
     pub(super) async fn matches<S: Session>(
         &self,
         session: &mut S,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Cursor>, SessionError> {
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Match>, SessionError> {
         if self.scope.nothing {
             return Ok(Vec::new());
         }
@@ -226,11 +262,11 @@ impl<'a> Plan<'a> {
             && let [parameter] = parameters.as_slice()
             && let [_] = self.scope.types.as_slice()
         {
-            return self.walk(session, *parameter, *descending, after, limit).await;
+            return self.walk(session, *parameter, *descending, after, limit, wanted).await;
         }
         let mut builder = Builder::new(session.dialect(), self.catalogue);
         let sql = self.statement(&mut builder, after, limit);
-        run(session, &builder, &sql).await
+        run(session, &builder, &sql, wanted).await
     }
 
     /// How many match.
@@ -295,10 +331,9 @@ impl<'a> Plan<'a> {
         };
         let subject = Subject { key: key.clone(), row: row.then(|| "r".to_owned()) };
         if row {
-            from.push_str(&format!(
-                " {} resources r ON r.key = {key}",
-                builder.dialect.then_join()
-            ));
+            from.push(' ');
+            let on = format!("r.key = {key}");
+            from.push_str(&builder.dialect.then_join("resources", "r", &on));
         }
         conditions.extend(self.scope.conditions(builder, &subject, implied));
         conditions.extend(rest(own).map(|(_, filter)| builder.check(filter, &subject)));
@@ -308,7 +343,7 @@ impl<'a> Plan<'a> {
     fn statement(&self, builder: &mut Builder<'_>, after: Option<&Cursor>, limit: usize) -> String {
         let by_row = self.search.sort.iter().any(|key| !matches!(key.by, SortBy::Parameter(_)));
         let source = self.source(builder, self.start, by_row);
-        let limit = builder.bind(SqlValue::number(limit as u64));
+        let limit = builder.limit(limit);
         let key = source.subject.key.clone();
         let mut conditions = source.conditions;
         let from = source.from;
@@ -431,13 +466,15 @@ impl<'a> Plan<'a> {
         descending: bool,
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Cursor>, SessionError> {
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Match>, SessionError> {
         let Some(known) = self.catalogue.numbering.known(parameter) else {
             return Ok(Vec::new());
         };
         let (table, column) = (table_of(known.kind), sort_column(known.kind));
         let implied = self.scope.implies(Some(&known.resource_type));
         let mut found = Vec::new();
+        let mut bounded = false;
         let without = after.is_some_and(|after| after.values.first() == Some(&SqlValue::Null));
         if !without {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
@@ -447,14 +484,15 @@ impl<'a> Plan<'a> {
             let subject = Subject { key: "o.key".to_owned(), row: row.then(|| "r".to_owned()) };
             let join = match row {
                 true => {
-                    format!(" {} resources r ON r.key = o.key", builder.dialect.then_join())
+                    format!(" {}", builder.dialect.then_join("resources", "r", "r.key = o.key"))
                 }
                 false => String::new(),
             };
             let end = if descending { GREATEST } else { LEAST };
             let order = if descending { " DESC" } else { "" };
-            let bound = builder.bind(SqlValue::number(limit as u64));
+            let bound = builder.limit(limit);
             let dates = builder.dates(parameter, &self.filters);
+            bounded = !dates.is_empty();
             let mut branches = Vec::new();
             // Most have one date, of a day or less: the index leads to those between bounds. Others are looked at.
             let ways: &[Option<&str>] = if dates.is_empty() {
@@ -512,28 +550,30 @@ impl<'a> Plan<'a> {
                     )
                 }
             };
-            found = run(session, &builder, &sql).await?;
+            found = run(session, &builder, &sql, wanted).await?;
         }
-        if found.len() < limit {
+        // What has no date meets no condition on it.
+        if found.len() < limit && !bounded {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
             let source = self.source(&mut builder, Start::Scan, true);
             let mut conditions = source.conditions;
-            conditions.push(format!(
-                "NOT EXISTS (SELECT 1 FROM {table} o WHERE o.key = r.key
-                 AND o.parameter = {} AND o.{column} IS NOT NULL)",
+            let has_one = builder.dialect.exists(&format!(
+                "SELECT 1 FROM {table} o WHERE o.key = r.key
+                 AND o.parameter = {} AND o.{column} IS NOT NULL",
                 known.number
             ));
+            conditions.push(format!("NOT {has_one}"));
             if let Some(after) = after.filter(|_| without) {
                 conditions.push(format!("r.key > {}", builder.bind(SqlValue::Integer(after.key))));
             }
             let limit = limit.saturating_sub(found.len());
-            let limit = builder.bind(SqlValue::number(limit as u64));
+            let limit = builder.limit(limit);
             let sql = format!(
                 "SELECT r.key, NULL FROM {} WHERE {} ORDER BY r.key LIMIT {limit}",
                 source.from,
                 all(conditions)
             );
-            found.extend(run(session, &builder, &sql).await?);
+            found.extend(run(session, &builder, &sql, wanted).await?);
         }
         Ok(found)
     }
@@ -581,13 +621,47 @@ async fn run<S: Session>(
     session: &mut S,
     builder: &Builder<'_>,
     sql: &str,
-) -> Result<Vec<Cursor>, SessionError> {
+    wanted: Wanted<'_>,
+) -> Result<Vec<Match>, SessionError> {
     let (sql, parameters) = builder.finish(sql);
+    let read = match (wanted, session.dialect()) {
+        (Wanted::Versions(core), Dialect::Postgres) => Some(core),
+        (Wanted::Versions(_), Dialect::Sqlite) | (Wanted::Keys, _) => None,
+    };
+    let sql = if read.is_some() { with_versions(&sql) } else { sql };
     let rows = session.query(&sql, &parameters).await?;
     rows.iter()
         .map(|row| {
-            let values = (1..row.0.len()).map(|column| row.value(column)).collect();
-            Ok(Cursor { values, key: row.integer(0)? })
+            let own = row.0.len().saturating_sub(if read.is_some() { VERSION_WIDTH } else { 0 });
+            let values = (1..own).map(|column| row.value(column)).collect();
+            let cursor = Cursor { values, key: row.integer(0)? };
+            let version = match read {
+                None => None,
+                Some(core) => {
+                    let place = own.saturating_add(1);
+                    let resource_type = row.text(place)?.to_owned();
+                    let id = row.text(place.saturating_add(1))?.to_owned();
+                    let key = ResourceKey { resource_type, id };
+                    Some(core.stored(key, row, place.saturating_add(2))?)
+                }
+            };
+            Ok(Match { cursor, version })
         })
         .collect()
+}
+
+/// How many columns [`with_versions`] adds.
+const VERSION_WIDTH: usize = 8;
+
+/// A statement that finds keys, with what stands under them: another way there and back costs PostgreSQL more than
+/// the search itself.
+fn with_versions(sql: &str) -> String {
+    let join = |table: &str, alias: &str, on: &str| Dialect::Postgres.then_join(table, alias, on);
+    let resources = join("resources", "r", "r.key = m.key AND r.deleted = 0");
+    let versions = join("versions", "v", "v.key = r.key AND v.version = r.version");
+    format!(
+        "SELECT m.*, r.type, r.id, {VERSION_COLUMNS}
+         FROM (SELECT s.*, row_number() OVER () AS place FROM ({sql}) s) m {resources} {versions}
+         ORDER BY m.place"
+    )
 }

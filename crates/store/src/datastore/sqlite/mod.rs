@@ -16,11 +16,11 @@ use pipehat_resource::search::Search;
 use tokio::sync::{oneshot, watch};
 
 use self::readers::Readers;
-use self::session::SqliteSession;
+use self::session::{Counters, SqliteSession};
 use self::writer::{Job, Writer};
 use super::apply::Prepared;
 use super::body::{BodyKey, Seal};
-use super::core::{self, Core};
+use super::core::{self, Core, Opened};
 use super::error::DatastoreError;
 use super::interaction::{
     Applied, ChangeNumber, Group, HistoryQuery, ResourceKey, SearchPage, SearchRequest,
@@ -29,7 +29,7 @@ use super::interaction::{
 use super::maintenance::{self, Progress, Resources, Statistics, Told, Verified};
 use super::rules::Rules;
 use super::sql::ready;
-use super::{Answer, Datastore, read, search};
+use super::{Answer, Datastore, labels, read, search};
 
 /// How long a read or search may take.
 const READ_TIME_MAX: Duration = Duration::from_secs(20);
@@ -40,6 +40,7 @@ const PREPARED_HERE_MAX: usize = 8;
 /// The datastore in SQLite.
 pub struct SqliteDatastore {
     core: Arc<Core>,
+    opened: Opened,
     writer: Writer,
     readers: Arc<Readers>,
     newest: watch::Receiver<ChangeNumber>,
@@ -65,7 +66,7 @@ impl SqliteDatastore {
         let catalogue = {
             connection.execute_batch("BEGIN IMMEDIATE")?;
             let mut session = SqliteSession { connection: &mut connection, counters };
-            let catalogue = ready(core::catalogue(&mut session, rules))?;
+            let catalogue = ready(core::catalogue(&mut session, rules, Opened::ToWrite))?;
             ready(core::begin_index(&mut session, &catalogue))?;
             connection.execute_batch("COMMIT")?;
             catalogue
@@ -75,7 +76,35 @@ impl SqliteDatastore {
         let (sender, newest) = watch::channel(ChangeNumber(counters.change));
         let writer = Writer::start(connection, counters, Arc::clone(&core), sender)
             .map_err(|error| super::sql::SessionError::Database(Box::new(error)))?;
-        Ok(Self { core, writer, readers: Readers::new(path, key, READ_TIME_MAX), newest })
+        let readers = Readers::new(path, key, READ_TIME_MAX);
+        Ok(Self { core, opened: Opened::ToWrite, writer, readers, newest })
+    }
+
+    /// Opens the datastore in this file to read it: nothing of it is changed, and whatever would is refused.
+    ///
+    /// # Errors
+    /// The file can't be opened, is no datastore, of another version, or was written with another key.
+    pub fn open_to_read(
+        path: &Path,
+        key: BodyKey,
+        rules: Arc<dyn Rules>,
+    ) -> Result<Self, DatastoreError> {
+        let seal =
+            Seal::new(key).map_err(|error| DatastoreError::Database(error.to_string().into()))?;
+        let opened = || {
+            let key = seal.file_key();
+            let mut reader = open::Reader::open(path, &key)?;
+            let newest = open::check(&mut reader, &seal)?;
+            let mut session =
+                SqliteSession { connection: &mut reader.connection, counters: Counters::default() };
+            let catalogue = ready(core::catalogue(&mut session, rules, Opened::ToRead))?;
+            Ok((Readers::new(path.to_owned(), key, READ_TIME_MAX), catalogue, newest))
+        };
+        let (readers, catalogue, newest) =
+            opened().map_err(|error: super::sql::SessionError| error.outwards(0))?;
+        let core = Arc::new(Core::new(seal, catalogue));
+        let (_, newest) = watch::channel(ChangeNumber(newest));
+        Ok(Self { core, opened: Opened::ToRead, writer: Writer::none(), readers, newest })
     }
 
     #[cfg(test)]
@@ -185,13 +214,15 @@ impl Datastore for SqliteDatastore {
 
     fn use_rules(&self, rules: Arc<dyn Rules>) -> Answer<'_, ()> {
         Box::pin(async move {
-            let core = Arc::clone(&self.core);
-            self.writer
-                .task(move |session| {
-                    core.set_catalogue(ready(core::catalogue(session, rules))?);
-                    Ok(())
-                })
-                .await
+            let (core, opened) = (Arc::clone(&self.core), self.opened);
+            let work = move |session: &mut SqliteSession<'_>| {
+                core.set_catalogue(ready(core::catalogue(session, rules, opened))?);
+                Ok(())
+            };
+            match opened {
+                Opened::ToWrite => self.writer.task(work).await,
+                Opened::ToRead => self.readers.read(work).await,
+            }
         })
     }
 
@@ -237,6 +268,27 @@ impl Datastore for SqliteDatastore {
                 told(Progress { done, all });
             }
             Ok(done)
+        })
+    }
+
+    fn set_indexed(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let fingerprint = self.core.catalogue().rules.fingerprint();
+            let set = move |session: &mut SqliteSession<'_>| {
+                ready(maintenance::set_indexed_by(session, &fingerprint))
+            };
+            self.writer.task(set).await
+        })
+    }
+
+    fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
+        Box::pin(async move {
+            let (core, types) = (Arc::clone(&self.core), types.to_vec());
+            let read = move |session: &mut SqliteSession<'_>| {
+                let catalogue = core.catalogue();
+                ready(labels::labelled(session, &core, &catalogue, &types, limit))
+            };
+            self.readers.read(read).await
         })
     }
 

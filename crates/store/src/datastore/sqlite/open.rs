@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::session::{Counters, SqliteSession};
 use crate::datastore::body::Seal;
-use crate::datastore::core::check_key;
+use crate::datastore::core::{Opened, check_key, outdated};
 use crate::datastore::schema::{SCHEMA_VERSION, migration};
 use crate::datastore::sql::{Dialect, SessionError, ready};
 
@@ -46,7 +46,7 @@ pub(super) fn writer(path: &Path, seal: &Seal) -> Result<(Connection, Counters),
     prepare(&connection, WRITER_CACHE_KIB)?;
     migrate(&mut connection)?;
     let mut session = SqliteSession { connection: &mut connection, counters: Counters::default() };
-    ready(check_key(&mut session, seal))?;
+    ready(check_key(&mut session, seal, Opened::ToWrite))?;
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let counters = Counters {
         key: number("SELECT coalesce(max(key), 0) FROM resources")?,
@@ -56,12 +56,23 @@ pub(super) fn writer(path: &Path, seal: &Seal) -> Result<(Connection, Counters),
     Ok((connection, counters))
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), SessionError> {
-    let pragma = |connection: &Connection, name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-    };
-    let (application, found) =
-        (pragma(connection, "application_id")?, pragma(connection, "user_version")?);
+/// Checks what is to be read and not changed; gives the number of its newest change.
+pub(super) fn check(reader: &mut Reader, seal: &Seal) -> Result<u64, SessionError> {
+    let connection = &mut reader.connection;
+    if schema_version(connection)? < SCHEMA_VERSION {
+        return Err(outdated());
+    }
+    let mut session = SqliteSession { connection, counters: Counters::default() };
+    ready(check_key(&mut session, seal, Opened::ToRead))?;
+    let newest = "SELECT coalesce(max(change), 0) FROM versions";
+    let newest: i64 = connection.query_row(newest, [], |row| row.get(0))?;
+    Ok(u64::try_from(newest).unwrap_or(0))
+}
+
+/// The version of its schema; 0 where it has none yet.
+fn schema_version(connection: &Connection) -> Result<i64, SessionError> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, found) = (pragma("application_id")?, pragma("user_version")?);
     if (application, found) != (0, 0) && application != APPLICATION_ID {
         return Err(SessionError::Database("the file is no datastore of Pipehat".into()));
     }
@@ -70,6 +81,11 @@ fn migrate(connection: &mut Connection) -> Result<(), SessionError> {
             "the datastore was written by a newer version of Pipehat".into(),
         ));
     }
+    Ok(found)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), SessionError> {
+    let found = schema_version(connection)?;
     for version in found.saturating_add(1)..=SCHEMA_VERSION {
         let Some(sql) = migration(Dialect::Sqlite, version) else { continue };
         let transaction = connection.transaction()?;

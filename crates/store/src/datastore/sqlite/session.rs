@@ -3,7 +3,7 @@
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 
-use crate::datastore::schema::{INDEX_TABLES, RESOURCES, VERSIONS};
+use crate::datastore::schema::{RESOURCES, VERSIONS};
 use crate::datastore::sql::{
     Dialect, Ending, Flushed, Lock, Pending, Row, Session, SessionError, SqlValue, VersionRow,
 };
@@ -98,14 +98,6 @@ impl SqliteSession<'_> {
         }
         Ok(fetched)
     }
-
-    fn unindex(&mut self, key: i64) -> Result<(), SessionError> {
-        for table in INDEX_TABLES {
-            self.run(table.delete(), &[SqlValue::Integer(key)])?;
-        }
-        self.run("DELETE FROM words WHERE rowid = ?1", &[SqlValue::Integer(key)])?;
-        Ok(())
-    }
 }
 
 impl Session for SqliteSession<'_> {
@@ -127,8 +119,13 @@ impl Session for SqliteSession<'_> {
 
     async fn flush(&mut self, pending: Pending) -> Result<Flushed, SessionError> {
         let mut flushed = Flushed::default();
-        for key in pending.unindex {
-            self.unindex(key)?;
+        for (table, keys) in pending.unindex {
+            for key in keys {
+                self.run(table.delete(), &[SqlValue::Integer(key)])?;
+            }
+        }
+        for key in pending.unword {
+            self.run("DELETE FROM words WHERE rowid = ?1", &[SqlValue::Integer(key)])?;
         }
         for changed in pending.changed {
             let rows = self.run(

@@ -56,6 +56,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// One that refuses everything, of a datastore that is only read.
+    pub(super) fn none() -> Self {
+        Self { mailbox: None, thread: None }
+    }
+
     pub(super) fn start(
         connection: Connection,
         counters: Counters,
@@ -144,6 +149,10 @@ impl Loop {
             }
             self.checkpoint();
         }
+        // Closed in good order, the database's one file is whole by itself.
+        if let Err(error) = self.checkpoint_in("TRUNCATE") {
+            tracing::warn!(%error, "the datastore's log stays beside it");
+        }
     }
 
     fn groups(&mut self, groups: Vec<(Box<Prepared>, Reply<Applied>)>) {
@@ -231,11 +240,7 @@ impl Loop {
 
     /// Copies the log into the database when it is long. Readers are not waited for, unless it grows without end.
     fn checkpoint(&mut self) {
-        let run = |mode: &str| {
-            self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-                Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })
-        };
+        let run = |mode: &str| self.checkpoint_in(mode);
         let checkpointed = run("NOOP").and_then(|(pages, copied)| {
             if pages >= RESTART_PAGES {
                 run("RESTART").map(drop)
@@ -248,6 +253,14 @@ impl Loop {
         if let Err(error) = checkpointed {
             tracing::warn!(%error, "datastore checkpoint failed, tried again later");
         }
+    }
+}
+
+impl Loop {
+    /// Checkpoints in this mode; gives the pages of the log, and how many of them were copied.
+    fn checkpoint_in(&self, mode: &str) -> Result<(i64, i64), rusqlite::Error> {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        self.connection.query_row(&sql, [], |row| Ok((row.get(1)?, row.get(2)?)))
     }
 }
 

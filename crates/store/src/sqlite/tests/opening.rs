@@ -2,12 +2,12 @@
 
 use std::{fs, path::Path};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::{file, keys, newest, open, received};
 use crate::{
     IndexError, IndexKeys, MessageIndex, MessageSearch, Opened, Query, RebuildReason,
-    SqliteMessageIndex, SqliteMessageSearch,
+    SqliteMessageIndex, SqliteMessageSearch, keys::file_key,
 };
 
 fn written(path: &Path, messages: u64) {
@@ -34,7 +34,24 @@ fn check(spoil: impl Fn(&Path), expected: RebuildReason) {
 }
 
 fn edit(path: &Path, sql: &str) {
-    Connection::open(path).expect("database").execute_batch(sql).expect("sql");
+    let key = file_key(&keys());
+    let database = pipehat_vault::open(path, &key, OpenFlags::default()).expect("database");
+    database.execute_batch(sql).expect("sql");
+}
+
+/// An index of a release that did not seal the file.
+fn in_the_clear(path: &Path) {
+    fs::remove_file(path).expect("remove");
+    let clear = Connection::open(path).expect("database");
+    let sql = "PRAGMA application_id = 0x50686174; PRAGMA user_version = 2; CREATE TABLE state (x)";
+    clear.execute_batch(sql).expect("sql");
+}
+
+/// Turns a bit of a file.
+fn turn(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).expect("read");
+    bytes[at] ^= 1;
+    fs::write(path, bytes).expect("write");
 }
 
 #[test]
@@ -62,7 +79,7 @@ fn an_index_that_is_opened_again_goes_on() {
 
 #[test]
 fn what_is_damaged_or_strange_is_replaced() {
-    check(|path| fs::write(path, b"").expect("write"), RebuildReason::Format);
+    check(|path| fs::write(path, b"").expect("write"), RebuildReason::Damaged);
     check(|path| fs::write(path, vec![0x5A; 100_000]).expect("write"), RebuildReason::Damaged);
     check(|path| edit(path, "PRAGMA user_version = 0"), RebuildReason::Format);
     check(|path| edit(path, "PRAGMA user_version = 3"), RebuildReason::Format);
@@ -81,6 +98,10 @@ fn what_is_damaged_or_strange_is_replaced() {
         },
         RebuildReason::Damaged,
     );
+    check(in_the_clear, RebuildReason::Format);
+    check(|path| turn(path, 3), RebuildReason::Damaged);
+    check(|path| turn(path, 100), RebuildReason::Damaged);
+    check(|path| turn(path, 8192 + 100), RebuildReason::Damaged);
     check(|path| fs::remove_file(path).expect("remove"), RebuildReason::Missing);
 }
 
@@ -92,6 +113,8 @@ fn other_keys_make_another_index() {
         written(&path, 3);
         let opened = SqliteMessageIndex::open(&path, other).expect("open");
         assert_eq!(opened.rebuild, Some(RebuildReason::Keys));
+        // A process has a database open under one key.
+        drop(opened);
         assert_eq!(open(&path).rebuild, Some(RebuildReason::Keys));
         assert_eq!(SqliteMessageIndex::open(&path, keys()).expect("open").rebuild, None);
     }

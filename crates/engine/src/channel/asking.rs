@@ -1,0 +1,269 @@
+//! Messages that wait for the answer to a `lookup`.
+//!
+//! Such a message holds its lanes, as one does whose steps are running: it is among the [blocked](Blocked) ones, so that
+//! a person can decide about it, and its question is a task of its own. The answer is added to the effects, and the
+//! program runs again from the beginning with these. No answer: it is asked again by the step's `retry`; a restart, or
+//! another configuration, begins anew. Other lanes go on meanwhile.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use pipehat_connectors::{Asked, Found, Lookup, LookupAttempt, OnRefusal};
+
+use super::conductor::{Blocked, Conductor, Input, Work};
+use super::path::Ran;
+use crate::effects::{Effect, LookupAnswer, LookupRequest};
+use crate::lanes::Ticket;
+use crate::names::MessageId;
+use crate::project::{ChannelSpec, LookupSpec};
+
+/// A question of a message, and what was answered before it.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// The configuration it is asked under.
+    spec: Arc<ChannelSpec>,
+    request: LookupRequest,
+    effects: Vec<Effect>,
+    /// Tells its tries from earlier ones of the same message.
+    number: u64,
+    /// How often there was no answer, and since when.
+    failures: u32,
+    failing_since: Option<Instant>,
+    /// Whether the last try did not reach the other side: then it is asked as soon as another question is answered.
+    is_unreached: bool,
+}
+
+impl Asking {
+    /// Whether there was no answer so far, so that an operator wants to know.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    fn lookup(&self) -> Option<&LookupSpec> {
+        self.spec.lookups.get(usize::from(self.request.lookup))
+    }
+}
+
+impl Conductor {
+    /// A message can't go on without an answer.
+    pub(super) fn ask(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        request: LookupRequest,
+        effects: Vec<Effect>,
+        failures: u32,
+    ) {
+        let asking = Asking {
+            spec: Arc::clone(&self.spec),
+            request,
+            effects,
+            number: 0,
+            failures: 0,
+            failing_since: None,
+            is_unreached: false,
+        };
+        let blocked = Blocked {
+            work,
+            ticket,
+            code: "program.lookup-waits".to_owned(),
+            why: String::new(),
+            retry_at: None,
+            failures,
+            asking: Some(asking),
+        };
+        self.ask_once(blocked);
+    }
+
+    /// Asks, once more.
+    pub(super) fn ask_once(&mut self, mut blocked: Blocked) {
+        let Some(asking) = &mut blocked.asking else { return };
+        self.questions += 1;
+        asking.number = self.questions;
+        blocked.retry_at = None;
+        let message = blocked.work.message;
+        let asked = Asked {
+            channel: Arc::clone(&self.spec.name),
+            resource_type: Arc::clone(&asking.request.resource_type),
+            query: Arc::clone(&asking.request.query),
+        };
+        // The number is the step's own: the program and its lookups are read together.
+        let lookup = asking.lookup().map(|lookup| Arc::clone(&lookup.lookup));
+        let (number, sender) = (asking.number, self.sender.clone());
+        self.blocked.insert(message, blocked);
+        // What has ended needs no owner any more.
+        while self.asking.try_join_next().is_some() {}
+        self.asking.spawn(async move {
+            let attempt = attempt(lookup, asked).await;
+            // A conductor that has stopped processes the message again at the next start.
+            let _ = sender.send(Input::LookedUp { message, number, attempt });
+        });
+    }
+
+    /// A try to get an answer ended.
+    pub(super) fn looked_up(&mut self, message: MessageId, number: u64, attempt: LookupAttempt) {
+        let is_current = |blocked: &Blocked| {
+            blocked.asking.as_ref().is_some_and(|asking| asking.number == number)
+        };
+        if !self.blocked.get(&message).is_some_and(is_current) {
+            // Discarded meanwhile, or asked anew.
+            return;
+        }
+        let Some(mut blocked) = self.blocked.remove(&message) else { return };
+        let Some(asking) = blocked.asking.take() else { return };
+        let answer = match attempt {
+            LookupAttempt::Found(found) => {
+                self.wake_those_unreached(&asking);
+                LookupAnswer::Found(found)
+            }
+            LookupAttempt::Impossible { detail, .. } => LookupAnswer::Refused { detail },
+            LookupAttempt::Failed { code, detail } => {
+                match self.unanswered(blocked, asking, code, detail, true) {
+                    Some((back, detail)) => {
+                        return self.answered(back, LookupAnswer::Refused { detail });
+                    }
+                    None => return,
+                }
+            }
+            LookupAttempt::Refused { code, answer, detail } => {
+                let then =
+                    asking.lookup().map_or(OnRefusal::Park, |lookup| lookup.on_refusal(answer));
+                match then {
+                    OnRefusal::Park => LookupAnswer::Refused { detail },
+                    OnRefusal::Accept => LookupAnswer::Found(Found::Nothing),
+                    OnRefusal::Retry => match self.unanswered(blocked, asking, code, detail, false)
+                    {
+                        Some((back, detail)) => {
+                            return self.answered(back, LookupAnswer::Refused { detail });
+                        }
+                        None => return,
+                    },
+                }
+            }
+        };
+        self.answered((blocked, asking), answer);
+    }
+
+    /// No answer: it is asked again later; given back where that is over, with the reason.
+    fn unanswered(
+        &mut self,
+        mut blocked: Blocked,
+        mut asking: Asking,
+        code: &'static str,
+        detail: String,
+        is_unreached: bool,
+    ) -> Option<((Blocked, Asking), String)> {
+        let now = Instant::now();
+        let since = *asking.failing_since.get_or_insert(now);
+        asking.failures = asking.failures.saturating_add(1);
+        asking.is_unreached = is_unreached;
+        let retry = asking.lookup().map(|lookup| lookup.retry).unwrap_or_default();
+        if retry.gives_up_after(now.saturating_duration_since(since)) {
+            let detail = format!("given up after {} tries: {detail}", asking.failures);
+            return Some(((blocked, asking), detail));
+        }
+        tracing::warn!(
+            channel = &*self.spec.name,
+            message_id = blocked.work.message.0.get(),
+            attempt = asking.failures,
+            code,
+            detail,
+            "lookup failed, will retry"
+        );
+        blocked.retry_at = now.checked_add(retry.pause(asking.failures, self.jitter()));
+        blocked.why = format!("{code}: {detail}");
+        blocked.asking = Some(asking);
+        self.blocked.insert(blocked.work.message, blocked);
+        None
+    }
+
+    /// The other side answers again: who waits for it need not wait longer.
+    fn wake_those_unreached(&mut self, answered: &Asking) {
+        let Some(lookup) = answered.lookup().map(|lookup| Arc::clone(&lookup.lookup)) else {
+            return;
+        };
+        let now = Instant::now();
+        for blocked in self.blocked.values_mut() {
+            let is_same = blocked.asking.as_ref().is_some_and(|asking| {
+                let same = asking.lookup().is_some_and(|own| Arc::ptr_eq(&own.lookup, &lookup));
+                same && asking.is_unreached
+            });
+            if is_same && blocked.retry_at.is_some() {
+                blocked.retry_at = Some(now);
+            }
+        }
+    }
+
+    /// Asks at once what pauses.
+    pub(super) fn knock_at_lookups(&mut self) {
+        let now = Instant::now();
+        let pausing = self.blocked.values_mut().filter(|blocked| blocked.asking.is_some());
+        for retry_at in pausing.filter_map(|blocked| blocked.retry_at.as_mut()) {
+            *retry_at = now;
+        }
+    }
+
+    /// The program goes on with the answer.
+    fn answered(&mut self, (blocked, asking): (Blocked, Asking), answer: LookupAnswer) {
+        let Asking { spec, request, mut effects, .. } = asking;
+        if Arc::ptr_eq(&spec, &self.spec) {
+            effects.push(Effect::Lookup { search: request.search(), answer });
+        } else {
+            effects.clear();
+        }
+        self.go_on(blocked, effects);
+    }
+
+    /// Runs the program of a message that waited, and those that waited behind it.
+    pub(super) fn go_on(&mut self, blocked: Blocked, effects: Vec<Effect>) {
+        let Blocked { work, ticket, failures, .. } = blocked;
+        let mut next = Vec::new();
+        self.run_steps(ticket, work, effects, failures, &mut next);
+        for (ticket, work) in next.into_iter().rev() {
+            self.process(ticket, work);
+        }
+    }
+
+    /// The configuration changed: what it asks may be another thing, of another server.
+    pub(super) fn ask_anew(&mut self) {
+        let is_asking = |blocked: &Blocked| blocked.asking.is_some();
+        let asking = self.blocked.iter().filter(|(_, blocked)| is_asking(blocked));
+        let messages: Vec<MessageId> = asking.map(|(message, _)| *message).collect();
+        for message in messages {
+            if let Some(blocked) = self.blocked.remove(&message) {
+                self.go_on(blocked, Vec::new());
+            }
+        }
+    }
+
+    /// What a run came to.
+    pub(super) fn ran(
+        &mut self,
+        ticket: Ticket,
+        work: Work,
+        ran: Ran,
+        failures: u32,
+        next: &mut Vec<(Ticket, Work)>,
+    ) {
+        match ran {
+            Ran::Through(record) => self.processed_again(ticket, work, *record, failures, next),
+            Ran::Waits { lookup, effects } => self.ask(ticket, work, lookup, effects, failures),
+        }
+    }
+}
+
+async fn attempt(lookup: Option<Arc<dyn Lookup>>, asked: Asked) -> LookupAttempt {
+    let failed = || LookupAttempt::Impossible {
+        code: "program.failed",
+        detail: "a defect of Pipehat: the connector ended in a panic".to_owned(),
+    };
+    let Some(lookup) = lookup else { return failed() };
+    // What a panic says is not shown: it may hold values.
+    let asked = AssertUnwindSafe(async move { lookup.ask(asked).await }).catch_unwind().await;
+    asked.unwrap_or_else(|_| failed())
+}
+
+#[cfg(test)]
+mod tests;
