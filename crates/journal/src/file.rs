@@ -341,6 +341,10 @@ impl Journal for FileJournal {
         Box::new(InOrder::new(Arc::clone(&self.reader), from))
     }
 
+    fn follow(&self, from: Position) -> Records {
+        Box::new(InOrder::following(Arc::clone(&self.reader), from))
+    }
+
     fn losses(&self) -> Vec<Loss> {
         self.losses.clone()
     }
@@ -515,7 +519,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::{FileJournal, OpenOptions};
-    use crate::{Flush, Journal, NewRecord, Position};
+    use crate::{Flush, Journal, NewRecord, Position, Records};
 
     /// Appends so many records, one after another, each of so many bytes.
     fn append(journal: &FileJournal, count: usize, bytes: usize) {
@@ -534,31 +538,50 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let options = OpenOptions { chunk_bytes: 8192, ..OpenOptions::new(directory.path()) };
         let (journal, _) = FileJournal::open(options).expect("opens");
-        append(&journal, 100, 1000);
-        assert!(journal.catalog.recent.bytes() > 100_000);
-        let all = |journal: &FileJournal| -> Vec<(Position, Bytes)> {
-            let entries = journal.read(Position::FIRST).map(|entry| entry.expect("reads"));
+        append(&journal, 10, 1000);
+        assert_eq!(journal.catalog.recent.bytes(), 0, "nobody follows");
+        let following = journal.follow(Position::FIRST);
+        append(&journal, 90, 1000);
+        assert!(journal.catalog.recent.bytes() > 90_000);
+        let all = |records: Records| -> Vec<(Position, Bytes)> {
+            let entries = records.map(|entry| entry.expect("reads"));
             entries.map(|entry| (entry.position, entry.head)).collect()
         };
-        let from_memory = all(&journal);
+        let from_disk = all(journal.read(Position::FIRST));
+        assert!(journal.catalog.recent.bytes() > 90_000, "only who follows takes it");
+        let mut other = journal.follow(Position::FIRST);
+        let from_memory = all(following);
         assert_eq!((from_memory.len(), journal.catalog.recent.bytes()), (100, 0));
-        assert_eq!(from_memory, all(&journal), "as on the disk");
-        // One that begins in the middle takes those before it for read.
+        assert_eq!(from_memory, from_disk);
+        // One that begins in the middle takes those before it for read; memory is used again.
         append(&journal, 10, 1000);
         let position = Position::new(108).expect("from 1");
-        assert_eq!(journal.read(position).count(), 3);
+        assert_eq!(journal.follow(position).count(), 3);
         assert_eq!(journal.catalog.recent.bytes(), 0);
-        assert_eq!(all(&journal).len(), 110);
+        let first = other.next().expect("a record").expect("reads");
+        append(&journal, 10, 2000);
+        let whole: Vec<(Position, Bytes)> = std::iter::once(Ok(first))
+            .chain(&mut other)
+            .map(|entry| {
+                let entry = entry.expect("reads");
+                (entry.position, entry.head)
+            })
+            .collect();
+        assert_eq!(whole, all(journal.read(Position::FIRST)), "what is held stays as it is");
+        append(&journal, 10, 1000);
+        drop(other);
+        assert_eq!(journal.catalog.recent.bytes(), 0, "nobody follows any more");
     }
 
     #[test]
     fn what_was_just_written_is_kept_up_to_a_limit() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (journal, _) = FileJournal::open(OpenOptions::new(directory.path())).expect("opens");
+        let following = journal.follow(Position::FIRST);
         append(&journal, 20, 1024 * 1024);
         let kept = journal.catalog.recent.bytes();
         assert!((1..=8 * 1024 * 1024).contains(&kept), "{kept}");
-        assert_eq!(journal.read(Position::FIRST).count(), 20);
+        assert_eq!(following.count(), 20);
     }
 
     /// Ten million records must cost a few MB of memory, so the index grows with bytes on disk and

@@ -249,8 +249,8 @@ impl Writer {
         let mut stored = stored.into_iter();
         let mut records = records().peekable();
         let (mut position, mut first, mut count) = (self.next, self.next, 0);
-        let bytes = records.clone().map(record::encoded_bytes).sum::<usize>();
-        self.plain = Vec::with_capacity(bytes.min(GROUP_PLAIN_BYTES));
+        let followed = self.catalog.recent.is_followed();
+        self.plain.clear();
         let mut contents = Vec::new();
         while let Some(record) = records.next() {
             contents.push(record::encode(record, position, &mut stored, &mut self.plain));
@@ -268,18 +268,21 @@ impl Writer {
                 let (offset, previous) =
                     (under.offset + self.buffer.len() as u64, self.encoder.previous);
                 self.encoder.encode(&group, &self.plain, &mut self.buffer);
-                self.written.push(RecentGroup {
-                    group: Arc::new(Group::written(
-                        self.chunk.first_position(),
-                        offset,
-                        first,
-                        mem::take(&mut self.plain),
-                        mem::take(&mut contents),
-                    )),
-                    end: under.offset + self.buffer.len() as u64,
-                    previous,
-                    link: self.encoder.previous,
-                });
+                if followed {
+                    let plain = mem::replace(&mut self.plain, self.catalog.recent.room());
+                    let next_contents = Vec::with_capacity(contents.len());
+                    let contents = mem::replace(&mut contents, next_contents);
+                    let chunk = self.chunk.first_position();
+                    let group = Group::written(chunk, offset, first, plain, contents);
+                    self.written.push(RecentGroup {
+                        group: Arc::new(group),
+                        end: under.offset + self.buffer.len() as u64,
+                        previous,
+                        link: self.encoder.previous,
+                    });
+                }
+                self.plain.clear();
+                contents.clear();
                 (first, count) = (position, 0);
                 if self.buffer.len() >= WRITE_BYTES {
                     self.write_buffer(under)?;
@@ -288,6 +291,7 @@ impl Writer {
         }
         self.write_buffer(under)?;
         forget_large(&mut self.buffer);
+        forget_large(&mut self.plain);
         Ok(())
     }
 
