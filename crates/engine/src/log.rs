@@ -169,18 +169,29 @@ impl Log {
         })
     }
 
+    /// As [`heads`](Self::heads), for one who lets go of each record before the next but one.
+    pub fn follow(
+        &self,
+        from: Position,
+    ) -> impl Iterator<Item = Result<(Position, Record), LogError>> + Send + use<> {
+        self.journal.follow(from.max(self.journal.first_position())).map(|entry| {
+            let entry = entry?;
+            Ok((entry.position, Self::decode_head(entry)?))
+        })
+    }
+
     /// A record of an entry, with large payloads left on the disk.
     ///
     /// # Errors
     /// When the bytes are not a record of this release.
     pub(crate) fn decode_head(entry: Entry) -> Result<Record, LogError> {
-        let inline = |body: &Body| match body {
-            Body::Inline(bytes) => bytes.clone(),
+        let Entry { position, kind, head, bodies } = entry;
+        let inline = |body| match body {
+            Body::Inline(bytes) => bytes,
             Body::Stored(_) => Bytes::new(),
         };
-        let bodies = entry.bodies.iter().map(inline).collect();
-        Record::decode(entry.kind, entry.head, bodies)
-            .map_err(|source| LogError::Record { position: entry.position, source })
+        let bodies = bodies.into_iter().map(inline).collect();
+        Record::decode(kind, head, bodies).map_err(|source| LogError::Record { position, source })
     }
 
     /// Reads one record that has a single payload, such as one received, without holding the

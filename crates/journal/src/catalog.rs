@@ -1,4 +1,5 @@
-//! Which chunks there are and how far they are durable: shared by the writer and all readers.
+//! Which chunks there are, how far they are durable, and what was just written: shared by the
+//! writer and all readers.
 
 use std::{
     collections::BTreeMap,
@@ -8,17 +9,22 @@ use std::{
     },
 };
 
-use crate::{Position, chunk::Chunk};
+use crate::{Position, chunk::Chunk, recent::Recent};
 
 pub(crate) struct Catalog {
     chunks: RwLock<BTreeMap<Position, Arc<Chunk>>>,
     next_position: AtomicU64,
+    pub(crate) recent: Recent,
 }
 
 impl Catalog {
     pub(crate) fn new(chunks: Vec<Arc<Chunk>>, next_position: Position) -> Catalog {
         let chunks = chunks.into_iter().map(|chunk| (chunk.first_position(), chunk)).collect();
-        Catalog { chunks: RwLock::new(chunks), next_position: AtomicU64::new(next_position.get()) }
+        Catalog {
+            chunks: RwLock::new(chunks),
+            next_position: AtomicU64::new(next_position.get()),
+            recent: Recent::default(),
+        }
     }
 
     /// The durable end. Whoever reads it first and a chunk's end after sees all groups before it.

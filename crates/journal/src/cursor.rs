@@ -1,6 +1,7 @@
 //! Reading little-endian numbers off a byte slice that may be too short.
 
 /// What is left of a slice. Every read answers `None` when too little is left.
+#[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
+use bytes::Bytes;
 use memchr::memmem;
 
 use crate::{
@@ -297,7 +298,12 @@ impl Place<'_> {
         let mut position = Position::new(self.header.first_position).ok_or(Damage::Record)?;
         for _ in 0..self.header.count {
             let content = record::split(&mut cursor, position)?;
-            let entry = record::decode(content, position, self.chunk.first_position())?;
+            let entry = record::decode(
+                content,
+                position,
+                self.chunk.first_position(),
+                Bytes::copy_from_slice,
+            )?;
             if entry.bodies.iter().all(|body| is_whole(body, pieces)) {
                 found(Found::Record(entry));
             } else {

@@ -341,6 +341,10 @@ impl Journal for FileJournal {
         Box::new(InOrder::new(Arc::clone(&self.reader), from))
     }
 
+    fn follow(&self, from: Position) -> Records {
+        Box::new(InOrder::following(Arc::clone(&self.reader), from))
+    }
+
     fn losses(&self) -> Vec<Loss> {
         self.losses.clone()
     }
@@ -512,8 +516,73 @@ pub enum OpenError {
 mod tests {
     use std::sync::mpsc;
 
+    use bytes::Bytes;
+
     use super::{FileJournal, OpenOptions};
-    use crate::{Flush, Journal, NewRecord, Position};
+    use crate::{Flush, Journal, NewRecord, Position, Records};
+
+    /// Appends so many records, one after another, each of so many bytes.
+    fn append(journal: &FileJournal, count: usize, bytes: usize) {
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..count {
+            let record = NewRecord { kind: 1, head: vec![number as u8; bytes], bodies: Vec::new() };
+            let sender = sender.clone();
+            let done = Box::new(move |answer| sender.send(answer).expect("the test waits"));
+            journal.append(vec![record], Flush::Now, done);
+            receiver.recv().expect("an answer").expect("it is kept");
+        }
+    }
+
+    #[test]
+    fn what_was_just_written_is_read_from_memory_and_then_forgotten() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options = OpenOptions { chunk_bytes: 8192, ..OpenOptions::new(directory.path()) };
+        let (journal, _) = FileJournal::open(options).expect("opens");
+        append(&journal, 10, 1000);
+        assert_eq!(journal.catalog.recent.bytes(), 0, "nobody follows");
+        let following = journal.follow(Position::FIRST);
+        append(&journal, 90, 1000);
+        assert!(journal.catalog.recent.bytes() > 90_000);
+        let all = |records: Records| -> Vec<(Position, Bytes)> {
+            let entries = records.map(|entry| entry.expect("reads"));
+            entries.map(|entry| (entry.position, entry.head)).collect()
+        };
+        let from_disk = all(journal.read(Position::FIRST));
+        assert!(journal.catalog.recent.bytes() > 90_000, "only who follows takes it");
+        let mut other = journal.follow(Position::FIRST);
+        let from_memory = all(following);
+        assert_eq!((from_memory.len(), journal.catalog.recent.bytes()), (100, 0));
+        assert_eq!(from_memory, from_disk);
+        // One that begins in the middle takes those before it for read; memory is used again.
+        append(&journal, 10, 1000);
+        let position = Position::new(108).expect("from 1");
+        assert_eq!(journal.follow(position).count(), 3);
+        assert_eq!(journal.catalog.recent.bytes(), 0);
+        let first = other.next().expect("a record").expect("reads");
+        append(&journal, 10, 2000);
+        let whole: Vec<(Position, Bytes)> = std::iter::once(Ok(first))
+            .chain(&mut other)
+            .map(|entry| {
+                let entry = entry.expect("reads");
+                (entry.position, entry.head)
+            })
+            .collect();
+        assert_eq!(whole, all(journal.read(Position::FIRST)), "what is held stays as it is");
+        append(&journal, 10, 1000);
+        drop(other);
+        assert_eq!(journal.catalog.recent.bytes(), 0, "nobody follows any more");
+    }
+
+    #[test]
+    fn what_was_just_written_is_kept_up_to_a_limit() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (journal, _) = FileJournal::open(OpenOptions::new(directory.path())).expect("opens");
+        let following = journal.follow(Position::FIRST);
+        append(&journal, 20, 1024 * 1024);
+        let kept = journal.catalog.recent.bytes();
+        assert!((1..=8 * 1024 * 1024).contains(&kept), "{kept}");
+        assert_eq!(following.count(), 20);
+    }
 
     /// Ten million records must cost a few MB of memory, so the index grows with bytes on disk and
     /// not with records: one entry of 16 bytes in 128 KiB.

@@ -50,6 +50,12 @@ pub trait Journal: Send + Sync + 'static {
     /// repair had to give records up.
     fn read(&self, from: Position) -> Records;
 
+    /// As [`read`](Self::read), for one who lets go of each record before the next but one: a record
+    /// that is kept may keep others around it in memory.
+    fn follow(&self, from: Position) -> Records {
+        self.read(from)
+    }
+
     /// What repairs had to give up, in the order of positions.
     fn losses(&self) -> Vec<Loss> {
         Vec::new()

@@ -41,6 +41,7 @@ mod position;
 mod preallocate;
 mod queue;
 mod read;
+mod recent;
 mod record;
 mod recover;
 mod repair;

@@ -14,6 +14,7 @@ use crate::{
     chunk::{CHUNK_HEADER_BYTES, Chunk},
     cursor::Cursor,
     group::{GROUP_HEADER_BYTES, GroupHeader, GroupKind, Link, OpenGroup},
+    recent::{Follower, RecentGroup},
     record,
     seal::Opener,
     window::Window,
@@ -48,13 +49,22 @@ struct Cache {
 }
 
 /// A group's records, expanded and checked.
-struct Group {
+pub(crate) struct Group {
     chunk: Position,
     offset: u64,
     first: Position,
-    plain: Vec<u8>,
+    plain: Bytes,
     /// Where each record's content stands.
     contents: Vec<(u32, u32)>,
+}
+
+/// What an entry keeps in memory.
+#[derive(Clone, Copy)]
+pub(crate) enum Holds {
+    /// A copy of its own: one that is kept costs what it has.
+    Itself,
+    /// The group around it, which costs nothing if it is let go of soon.
+    Group,
 }
 
 impl Group {
@@ -77,12 +87,44 @@ impl Group {
         if cursor.remaining() > 0 {
             return Err(Damage::Record);
         }
-        Ok(Group { chunk, offset, first, plain, contents })
+        Ok(Group { chunk, offset, first, plain: plain.into(), contents })
+    }
+
+    /// A group as it was written, with the places of its records' contents.
+    pub(crate) fn written(
+        chunk: Position,
+        offset: u64,
+        first: Position,
+        plain: Vec<u8>,
+        contents: Vec<(u32, u32)>,
+    ) -> Group {
+        Group { chunk, offset, first, plain: plain.into(), contents }
+    }
+
+    /// The memory of a group that is done with, to be used again if nothing else refers to it.
+    pub(crate) fn into_room(self) -> Option<Vec<u8>> {
+        let mut room = self.plain.try_into_mut().ok()?;
+        room.clear();
+        Some(room.into())
+    }
+
+    /// Its chunk, and where it begins there.
+    pub(crate) fn place(&self) -> (Position, u64) {
+        (self.chunk, self.offset)
+    }
+
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.plain.len() + self.contents.capacity() * size_of::<(u32, u32)>()
+    }
+
+    /// The position after its last record.
+    fn next_position(&self) -> Position {
+        self.first.after(self.contents.len() as u64)
     }
 
     fn holds(&self, position: Position) -> bool {
-        let after = self.first.after(self.contents.len() as u64);
-        (self.first..after).contains(&position)
+        (self.first..self.next_position()).contains(&position)
     }
 
     fn damaged(&self, damage: Damage) -> ReadError {
@@ -90,11 +132,16 @@ impl Group {
     }
 
     /// The record with this position; `None` when it is not in the group.
-    fn entry(&self, position: Position) -> Option<Result<Entry, Damage>> {
+    fn entry(&self, position: Position, holds: Holds) -> Option<Result<Entry, Damage>> {
         let place = position.get().checked_sub(self.first.get())?;
         let (start, length) = self.contents.get(usize::try_from(place).ok()?)?;
         let content = self.plain.get(*start as usize..)?.get(..*length as usize)?;
-        Some(record::decode(content, position, self.chunk))
+        Some(match holds {
+            Holds::Itself => record::decode(content, position, self.chunk, Bytes::copy_from_slice),
+            Holds::Group => {
+                record::decode(content, position, self.chunk, |part| self.plain.slice_ref(part))
+            }
+        })
     }
 }
 
@@ -120,7 +167,7 @@ impl Reader {
                 group
             }
         };
-        match group.entry(at) {
+        match group.entry(at, Holds::Itself) {
             Some(entry) => entry.map_err(|damage| group.damaged(damage)),
             None => Err(group.damaged(Damage::Record)),
         }
@@ -392,7 +439,9 @@ pub(crate) struct InOrder {
     opener: Opener,
     next: Position,
     place: Option<Place>,
-    group: Option<Group>,
+    group: Option<Arc<Group>>,
+    /// One who follows takes what was just written from memory.
+    follower: Option<Follower>,
     failed: bool,
 }
 
@@ -407,17 +456,36 @@ struct Place {
 impl InOrder {
     pub(crate) fn new(reader: Arc<Reader>, from: Position) -> InOrder {
         let opener = Opener::new(reader.keys.clone());
-        InOrder { reader, opener, next: from, place: None, group: None, failed: false }
+        InOrder {
+            reader,
+            opener,
+            next: from,
+            place: None,
+            group: None,
+            follower: None,
+            failed: false,
+        }
+    }
+
+    /// As one who follows the writer.
+    pub(crate) fn following(reader: Arc<Reader>, from: Position) -> InOrder {
+        let follower = Some(Follower::new(&reader.catalog));
+        InOrder { follower, ..InOrder::new(reader, from) }
     }
 
     fn advance(&mut self) -> Result<Option<Entry>, ReadError> {
+        let holds = if self.follower.is_some() { Holds::Group } else { Holds::Itself };
         loop {
             if let Some(group) = &self.group {
-                if let Some(entry) = group.entry(self.next) {
+                if let Some(entry) = group.entry(self.next, holds) {
                     self.next = self.next.next();
                     return entry.map(Some).map_err(|damage| group.damaged(damage));
                 }
-                self.group = None;
+            }
+            if let Some(group) = self.group.take()
+                && self.follower.is_some()
+            {
+                self.reader.catalog.recent.done(group);
             }
             if self.next >= self.reader.catalog.next_position() {
                 return Ok(None);
@@ -452,8 +520,20 @@ impl InOrder {
     }
 
     /// Goes over one group, or into the next chunk.
-    fn step(&mut self, place: Place) -> Result<(Place, Option<Group>), ReadError> {
+    fn step(&mut self, place: Place) -> Result<(Place, Option<Arc<Group>>), ReadError> {
         let Place { chunk, window, offset, link } = place;
+        let recent = &self.reader.catalog.recent;
+        if self.follower.is_some()
+            && let Some(recent) = recent.take(chunk.first_position(), offset)
+        {
+            let RecentGroup { group, end, previous, link: own } = recent;
+            if link.is_some_and(|link| link != previous) {
+                return Err(damaged(&chunk, offset, Damage::Link));
+            }
+            let wanted = group.next_position() > self.next;
+            let place = Place { chunk, window, offset: end, link: Some(own) };
+            return Ok((place, wanted.then_some(group)));
+        }
         let mut walk = Walk::resume(&chunk, window, offset);
         let Some(header) = walk.header()? else {
             return Ok((self.next_chunk(&chunk, link)?, None));
@@ -470,7 +550,7 @@ impl InOrder {
         if header.first_position > self.next.get() && chunk.header.repaired.is_none() {
             return Err(walk.damaged(Damage::Link));
         }
-        let group = walk.records(&header, &mut self.opener)?;
+        let group = Arc::new(walk.records(&header, &mut self.opener)?);
         let link = header.link(walk.payload(&header)?);
         walk.skip(&header);
         let Walk { window, offset, .. } = walk;

@@ -183,14 +183,14 @@ pub(crate) fn encoded_bytes(record: &NewRecord) -> usize {
     RECORD_PREFIX_BYTES + 7 + record.head.len() + bodies.sum::<usize>()
 }
 
-/// Appends the record to a group's payload. `stored` gives the offsets of the bodies that
-/// [`placement`] puts outside, in order.
+/// Appends the record to a group's payload, and says where in it its content stands: start and
+/// length. `stored` gives the offsets of the bodies that [`placement`] puts outside, in order.
 pub(crate) fn encode(
     record: &NewRecord,
     position: Position,
     stored: &mut impl Iterator<Item = u64>,
     payload: &mut Vec<u8>,
-) {
+) -> (u32, u32) {
     let start = payload.len();
     payload.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
     payload.push(record.kind);
@@ -221,6 +221,7 @@ pub(crate) fn encode(
     let checksum = checksum(position, &payload[content..]);
     payload[start..start + 4].copy_from_slice(&length.to_le_bytes());
     payload[start + 4..content].copy_from_slice(&checksum.to_le_bytes());
+    (content as u32, length)
 }
 
 fn checksum(position: Position, content: &[u8]) -> u32 {
@@ -237,30 +238,34 @@ pub(crate) fn split<'a>(payload: &mut Cursor<'a>, position: Position) -> Result<
     Ok(content)
 }
 
-/// Reads a record's content. The entry owns one copy of it and nothing of the group around it, so
-/// that a kept entry costs what it holds.
-pub(crate) fn decode(content: &[u8], position: Position, chunk: Position) -> Result<Entry, Damage> {
+/// Reads a record's content. `own` makes of a part of it what the entry keeps.
+pub(crate) fn decode(
+    content: &[u8],
+    position: Position,
+    chunk: Position,
+    own: impl FnOnce(&[u8]) -> Bytes,
+) -> Result<Entry, Damage> {
     let mut cursor = Cursor::new(content);
     let (kind, head_length, count) =
         (|| Some((cursor.u8()?, cursor.u32()?, cursor.u16()?)))().ok_or(Damage::Record)?;
-    let mut places = Vec::with_capacity(usize::from(count).min(content.len()));
+    let mut places = cursor;
     for _ in 0..count {
-        places.push(place(&mut cursor).ok_or(Damage::Record)?);
+        place(&mut cursor).ok_or(Damage::Record)?;
     }
-    let mut data = Bytes::copy_from_slice(cursor.bytes(cursor.remaining()).unwrap_or_default());
+    let mut data = own(cursor.bytes(cursor.remaining()).unwrap_or_default());
     let mut take = |length: usize| {
         if length > data.len() { Err(Damage::Record) } else { Ok(data.split_to(length)) }
     };
     let head = take(head_length as usize)?;
-    let bodies = places
-        .into_iter()
-        .map(|place| match place {
-            Place::Inline { length } => take(length as usize).map(Body::Inline),
+    let mut bodies = Vec::with_capacity(usize::from(count).min(content.len()));
+    for _ in 0..count {
+        bodies.push(match place(&mut places).ok_or(Damage::Record)? {
+            Place::Inline { length } => Body::Inline(take(length as usize)?),
             Place::Stored { length, offset } => {
-                Ok(Body::Stored(StoredBody { position, chunk, offset, length }))
+                Body::Stored(StoredBody { position, chunk, offset, length })
             }
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+        });
+    }
     if !data.is_empty() {
         return Err(Damage::Record);
     }

@@ -20,6 +20,8 @@ use crate::{
     group::{GROUP_OVERHEAD_BYTES, GroupEncoder, GroupKind, Link, NewGroup},
     preallocate::{Preallocator, Spare},
     queue::{Queue, Waiting},
+    read::Group,
+    recent::RecentGroup,
     record,
     seal::Sealer,
     statistics::Counters,
@@ -88,6 +90,8 @@ pub(crate) struct Writer {
     full: bool,
     buffer: Vec<u8>,
     plain: Vec<u8>,
+    /// The groups of the write under way, for those that follow.
+    written: Vec<RecentGroup>,
 }
 
 /// Why a write did not happen.
@@ -150,6 +154,7 @@ impl Writer {
             full: false,
             buffer: Vec::new(),
             plain: Vec::new(),
+            written: Vec::new(),
         })
     }
 
@@ -210,6 +215,7 @@ impl Writer {
         let written =
             self.write_groups(appends, &mut under).and_then(|()| self.disk.sync_timed(&self.file));
         if let Err(error) = written {
+            self.written.clear();
             (self.encoder.number, self.encoder.previous) = (number, link);
             return Err(error.into());
         }
@@ -220,6 +226,8 @@ impl Writer {
         self.room_end = self.room_end.max(self.end);
         self.write = under.write;
         self.next = self.next.after(count);
+        // Before anybody can see that there is something to read.
+        self.catalog.recent.add(self.written.drain(..));
         self.chunk.set_end(self.end);
         self.catalog.set_next_position(self.next);
         let payload = records().map(payload_bytes).sum();
@@ -241,9 +249,11 @@ impl Writer {
         let mut stored = stored.into_iter();
         let mut records = records().peekable();
         let (mut position, mut first, mut count) = (self.next, self.next, 0);
+        let followed = self.catalog.recent.is_followed();
         self.plain.clear();
+        let mut contents = Vec::new();
         while let Some(record) = records.next() {
-            record::encode(record, position, &mut stored, &mut self.plain);
+            contents.push(record::encode(record, position, &mut stored, &mut self.plain));
             position = position.next();
             count += 1;
             let last = records.peek().is_none();
@@ -255,8 +265,24 @@ impl Writer {
                     write: under.write,
                     last,
                 };
+                let (offset, previous) =
+                    (under.offset + self.buffer.len() as u64, self.encoder.previous);
                 self.encoder.encode(&group, &self.plain, &mut self.buffer);
+                if followed {
+                    let plain = mem::replace(&mut self.plain, self.catalog.recent.room());
+                    let next_contents = Vec::with_capacity(contents.len());
+                    let contents = mem::replace(&mut contents, next_contents);
+                    let chunk = self.chunk.first_position();
+                    let group = Group::written(chunk, offset, first, plain, contents);
+                    self.written.push(RecentGroup {
+                        group: Arc::new(group),
+                        end: under.offset + self.buffer.len() as u64,
+                        previous,
+                        link: self.encoder.previous,
+                    });
+                }
                 self.plain.clear();
+                contents.clear();
                 (first, count) = (position, 0);
                 if self.buffer.len() >= WRITE_BYTES {
                     self.write_buffer(under)?;

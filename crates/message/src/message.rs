@@ -62,6 +62,22 @@ impl<'a> Message<'a> {
         parse::count(bytes, limits, name)
     }
 
+    /// Goes over the [`segments`](Self::segments) of a message read [within](Self::parse_with) these limits and by the
+    /// same rules, but without its index: for one of which a few are wanted, once. What was given before an error is of
+    /// no message.
+    pub fn each_segment(
+        bytes: &'a [u8],
+        limits: &Limits,
+        mut take: impl FnMut(Segment<'a>),
+    ) -> Result<(), ParseError> {
+        let mut index = 0;
+        parse::each(bytes, limits, |delimiters, line| {
+            let raw = bytes.get(line.span()).unwrap_or_default();
+            take(Segment::of_message(raw, line.name, delimiters, index));
+            index += 1;
+        })
+    }
+
     fn indexed(bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Self, ParseError> {
         let (delimiters, lines) = parse::index(&bytes, limits)?;
         Ok(Self { bytes, lines, delimiters, limits: *limits, edited: false, group_reader: None })

@@ -160,6 +160,16 @@ pub(crate) fn count(bytes: &[u8], limits: &Limits, name: SegmentName) -> Result<
     Ok(count)
 }
 
+/// Whether bytes are a message, giving each of its lines on the way: those [`index`] would hold, as far as it came.
+pub(crate) fn each(
+    bytes: &[u8],
+    limits: &Limits,
+    mut take: impl FnMut(Delimiters, Line),
+) -> Result<(), ParseError> {
+    let content = Content::of(bytes, limits)?;
+    content.lines(limits, |line| take(content.delimiters, line))
+}
+
 /// A message from its header to its last line's end.
 struct Content<'b> {
     bytes: &'b [u8],

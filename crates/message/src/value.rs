@@ -100,13 +100,18 @@ impl<'m> Value<'m> {
         repetition.split(delimiter, Depth::Component)
     }
 
-    /// The subcomponents of a component; of anything larger, those of its first component.
-    pub fn subcomponents(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
+    /// The first of the [`components`](Self::components).
+    pub fn first_component(&self) -> Value<'m> {
         let repetition = self.first_repetition();
-        let component = match repetition.depth {
+        match repetition.depth {
             Depth::Repetition => repetition.first(self.delimiters.component, Depth::Component),
             _ => repetition,
-        };
+        }
+    }
+
+    /// The subcomponents of a component; of anything larger, those of its first component.
+    pub fn subcomponents(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
+        let component = self.first_component();
         let delimiter =
             if component.depth == Depth::Component { self.delimiters.subcomponent } else { None };
         component.split(delimiter, Depth::Subcomponent)

@@ -4,26 +4,34 @@
 //! written, on a thread of its own. Were it to fail or fall behind, messages flow on; whatever it
 //! missed it reads later, for it knows how far it came.
 
-use std::collections::{BTreeMap, HashSet};
+mod identifiers;
+mod texts;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 
-use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_engine::record::{
     Decided, Decision, Disposition, Processed, ProcessedOutcome, Received, Record, Settled,
     SettledOutcome,
 };
 use pipehat_engine::{Log, LogError};
 use pipehat_journal::Position;
-use pipehat_message::{Header, Message, Occurrence, Path, SegmentName, Sieve};
-use pipehat_store::{self as store, Change, IdentifierKind, IndexError, MessageIndex, Redacted};
+use pipehat_message::{Header, Path, Sieve};
+use pipehat_store::{self as store, Change, IndexError, MessageIndex, Redacted};
 
-/// How long the indexer rests when it has read everything.
+use texts::Texts;
+
+/// How long the indexer rests when there is nothing new, and gathers what is new before it writes.
 const REST: Duration = Duration::from_millis(100);
+
+/// How long it rests while it gathers: what the journal wrote this long ago is still in the caches of
+/// a processor, and its memory is soon used again.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How long it waits after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -34,13 +42,6 @@ const NICENESS: i32 = 10;
 /// Changes written in one transaction. More of them hold more of what becomes of a message: it is
 /// written once, with its end, where otherwise its row is read and written again.
 const CHANGES_MAX: usize = 24_000;
-
-/// Texts that messages share, kept at hand so that each is made once, and the longest of them.
-const TEXTS_MAX: usize = 1_024;
-const TEXT_BYTES_MAX: usize = 64;
-
-/// Identifiers taken from one message.
-const IDENTIFIERS_MAX: usize = 64;
 
 /// The paths each channel names for its own searches: name and path.
 pub(crate) type IndexPaths = BTreeMap<Arc<str>, Vec<(Arc<str>, Path)>>;
@@ -84,6 +85,9 @@ impl Indexer {
             index,
             plan: Plan::new(),
             forgotten: 1,
+            entries: None,
+            last: 0,
+            begun: None,
             changes: Vec::new(),
         };
         let thread =
@@ -125,9 +129,17 @@ struct Follower<I> {
     plan: Plan,
     /// Messages before it are forgotten.
     forgotten: u64,
-    /// Room for those of one transaction, kept while one follows another.
+    /// Where it is in the journal; none at the start and after a failure.
+    entries: Option<Entries>,
+    /// The last record it has read.
+    last: u64,
+    /// When it read the first of what is not written yet.
+    begun: Option<Instant>,
+    /// What is not written yet. The room is kept while one transaction follows another.
     changes: Vec<Change>,
 }
+
+type Entries = Box<dyn Iterator<Item = Result<(Position, Record), LogError>> + Send>;
 
 /// Why a step of the follower failed.
 #[derive(Debug, thiserror::Error)]
@@ -147,49 +159,89 @@ impl<I: MessageIndex> Follower<I> {
         }
         while !self.shared.stop.load(Ordering::Acquire) {
             let rest = match self.follow() {
-                Ok(true) => continue,
-                Ok(false) => {
-                    self.changes = Vec::new();
-                    REST
-                }
-                Err(FollowError::Index(IndexError::Damaged(_))) => {
-                    tracing::warn!("the message index is damaged and is written anew");
-                    self.shared.rebuild.store(true, Ordering::Release);
-                    REST
-                }
+                Ok(rest) => rest,
                 Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "the message index could not be written; trying again"
-                    );
-                    PAUSE
+                    self.begin_anew();
+                    self.failed(&error)
                 }
             };
             std::thread::park_timeout(rest);
         }
     }
 
-    /// Writes what is new; whether there may be more.
-    fn follow(&mut self) -> Result<bool, FollowError> {
+    /// Tells of a failure; how long to wait after it.
+    fn failed(&self, error: &FollowError) -> Duration {
+        if let FollowError::Index(IndexError::Damaged(_)) = error {
+            tracing::warn!("the message index is damaged and is written anew");
+            self.shared.rebuild.store(true, Ordering::Release);
+            return REST;
+        }
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "the message index could not be written; trying again"
+        );
+        PAUSE
+    }
+
+    /// Forgets what was read and not written.
+    fn begin_anew(&mut self) {
+        self.entries = None;
+        self.begun = None;
+        self.changes.clear();
+    }
+
+    /// Reads what is new, and writes it when there is enough or the oldest of it has waited long
+    /// enough; how long to rest.
+    fn follow(&mut self) -> Result<Duration, FollowError> {
         if self.shared.rebuild.swap(false, Ordering::AcqRel) {
+            self.begin_anew();
             self.index.clear()?;
             self.forgotten = 1;
         }
+        if self.begun.is_none() {
+            self.look_around()?;
+        }
+        let Some(mut entries) = self.entries.take() else { return Ok(REST) };
+        self.read(&mut entries)?;
+        self.entries = Some(entries);
+        let Some(begun) = self.begun else {
+            self.changes = Vec::new();
+            return Ok(REST);
+        };
+        let full = self.changes.len() >= CHANGES_MAX;
+        if !full && begun.elapsed() < REST {
+            return Ok(LOOK_EVERY);
+        }
+        self.index.apply(&self.changes, self.last)?;
+        self.shared.through.store(self.last, Ordering::Release);
+        self.changes.clear();
+        self.begun = None;
+        Ok(if full { Duration::ZERO } else { LOOK_EVERY })
+    }
+
+    /// Between two transactions: sees what others have done to the index and the journal, and finds
+    /// its place there.
+    fn look_around(&mut self) -> Result<(), FollowError> {
         let through = self.index.through()?;
         self.shared.through.store(through, Ordering::Release);
         let first = self.log.journal().first_position();
-        let from = Position::new(through).map_or(first, Position::next).max(first);
-        if from >= self.log.journal().next_position() {
-            return Ok(false);
-        }
         if first.get() > self.forgotten {
             self.index.forget(first.get())?;
             self.forgotten = first.get();
         }
+        let from = Position::new(through).map_or(first, Position::next).max(first);
+        let goes_on = through == self.last && from.get() == self.last.saturating_add(1);
+        if self.entries.is_none() || !goes_on {
+            self.entries = Some(Box::new(self.log.follow(from)));
+            self.last = through;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, entries: &mut Entries) -> Result<(), FollowError> {
         let paths = Arc::clone(&self.shared.paths.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changes.clear();
-        let mut last = through;
-        for entry in self.log.heads(from) {
+        while self.changes.len() < CHANGES_MAX && !self.shared.stop.load(Ordering::Acquire) {
+            let Some(entry) = entries.next() else { break };
             let (position, mut record) = entry?;
             let mut sieved = None;
             if let Record::Received(received) = &mut record
@@ -198,14 +250,10 @@ impl<I: MessageIndex> Follower<I> {
                 sieved = self.sieved(position, received, &paths)?;
             }
             self.plan.changes_of(position, &record, sieved, &paths, &mut self.changes);
-            last = position.get();
-            if self.changes.len() >= CHANGES_MAX || self.shared.stop.load(Ordering::Acquire) {
-                break;
-            }
+            self.last = position.get();
+            self.begun.get_or_insert_with(Instant::now);
         }
-        self.index.apply(&self.changes, last)?;
-        self.shared.through.store(last, Ordering::Release);
-        Ok(self.changes.len() >= CHANGES_MAX)
+        Ok(())
     }
 
     /// Puts into a record that came without bytes those of its segments that the index is about.
@@ -220,7 +268,7 @@ impl<I: MessageIndex> Follower<I> {
         paths: &IndexPaths,
     ) -> Result<Option<SievedFrom>, FollowError> {
         let named = paths.get(&received.channel).map_or(&[][..], Vec::as_slice);
-        let mut sieve = Sieve::new(self.plan.segments(named));
+        let mut sieve = Sieve::new(identifiers::segments(named));
         let at = received.duplicate_of.map_or(position, |original| original.0);
         let length = match self.log.fetch_in_pieces(at, &mut |piece| sieve.push(piece)) {
             Ok((Record::Received(_), length)) => length,
@@ -250,76 +298,14 @@ pub fn changes_of(position: Position, record: &Record) -> Vec<Change> {
     changes
 }
 
-/// The paths whose values identify a message.
+/// Makes changes of records.
 struct Plan {
-    identifiers: Vec<(IdentifierKind, Path)>,
     texts: Texts,
-}
-
-/// Texts that many messages share.
-#[derive(Default)]
-struct Texts(HashSet<Arc<str>>);
-
-impl Texts {
-    fn shared(&mut self, bytes: &[u8]) -> Arc<str> {
-        self.shared_text(&String::from_utf8_lossy(bytes))
-    }
-
-    fn revision(&mut self, revision: &[u8; 32]) -> Arc<str> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |four_bits: u8| DIGITS.get(usize::from(four_bits)).copied().unwrap_or(b'0');
-        let mut text = [0; SHORT_REVISION_DIGITS];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(revision) {
-            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
-        }
-        self.shared(&text)
-    }
-
-    fn shared_text(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(text) {
-            return Arc::clone(known);
-        }
-        let text: Arc<str> = text.into();
-        if text.len() <= TEXT_BYTES_MAX {
-            if self.0.len() >= TEXTS_MAX {
-                self.0.clear();
-            }
-            self.0.insert(Arc::clone(&text));
-        }
-        text
-    }
 }
 
 impl Plan {
     fn new() -> Self {
-        use IdentifierKind::{Accession, Order, Patient, Visit};
-        let paths = [
-            (Patient, "PID-2.1"),
-            (Patient, "PID(*)-3[*].1"),
-            (Patient, "PID-4[*].1"),
-            (Patient, "MRG(*)-1[*].1"),
-            (Patient, "QPD-3[*].1"),
-            (Visit, "PV1-19.1"),
-            (Visit, "PID-18.1"),
-            (Order, "ORC(*)-2.1"),
-            (Order, "ORC(*)-3.1"),
-            (Order, "OBR(*)-2.1"),
-            (Order, "OBR(*)-3.1"),
-            (Accession, "OBR(*)-18"),
-            (Order, "SCH-1.1"),
-            (Order, "SCH-2.1"),
-        ];
-        let identifiers = paths
-            .into_iter()
-            .filter_map(|(kind, path)| Some((kind, Path::parse(path).ok()?)))
-            .collect();
-        Self { identifiers, texts: Texts::default() }
-    }
-
-    /// The names of the segments that identify a message.
-    fn segments(&self, named: &[(Arc<str>, Path)]) -> impl Iterator<Item = SegmentName> {
-        let standard = self.identifiers.iter().map(|(_, path)| path.segment());
-        named.iter().map(|(_, path)| path.segment()).chain(standard)
+        Self { texts: Texts::default() }
     }
 
     fn changes_of(
@@ -364,14 +350,15 @@ impl Plan {
             return self.received_json(position, record);
         }
         let header = Header::read(&record.bytes).ok();
-        let identifiers = self.identifiers(&record.bytes, sieved, named);
+        let identifiers = identifiers::identifiers(&record.bytes, sieved, named);
+        let channel = self.texts.shared_text(&record.channel);
         let mut text = |read: fn(&Header<'r>) -> &'r [u8]| {
             self.texts.shared(header.as_ref().map(read).unwrap_or_default())
         };
         let control_id = header.as_ref().map(Header::control_id).unwrap_or_default();
         store::Received {
             message: position.get(),
-            channel: Arc::clone(&record.channel),
+            channel,
             received_at_micros: record.at.as_microsecond(),
             bytes: u32::try_from(
                 sieved.map_or(record.bytes.len() as u64, |source| source.message_bytes),
@@ -414,45 +401,6 @@ impl Plan {
             peer: Redacted::new(peer_of(record)),
             duplicate_of: record.duplicate_of.map(|message| message.0.get()),
         }
-    }
-
-    fn identifiers(
-        &self,
-        bytes: &[u8],
-        sieved: Option<SievedFrom>,
-        named: &[(Arc<str>, Path)],
-    ) -> Vec<store::Identifier> {
-        let Ok(message) = Message::parse(bytes) else { return Vec::new() };
-        let message = message.read_groups_with(STANDARD_GROUPS);
-        // The last segment that was kept need not be the last of its name.
-        let last_is_known = sieved.is_none_or(|source| source.is_whole);
-        let named =
-            named.iter().map(|(name, path)| (IdentifierKind::Custom(Arc::clone(name)), path));
-        let standard = self.identifiers.iter().map(|(kind, path)| (kind.clone(), path));
-        let mut identifiers: Vec<store::Identifier> = Vec::new();
-        for (kind, path) in named.chain(standard) {
-            // Which group a segment stands in shows among all segments only.
-            let is_hidden = sieved.is_some() && !path.groups().is_empty();
-            if is_hidden || path.occurrence() == Occurrence::Last && !last_is_known {
-                continue;
-            }
-            for value in message.values(path) {
-                if value.is_empty() || value.is_null() || identifiers.len() >= IDENTIFIERS_MAX {
-                    continue;
-                }
-                let decoded = value.decoded();
-                let text = String::from_utf8_lossy(&decoded);
-                let text = text.trim();
-                let known = identifiers
-                    .iter()
-                    .any(|known| known.kind == kind && known.value.expose() == text);
-                if !text.is_empty() && !known {
-                    let value = Redacted::new(text);
-                    identifiers.push(store::Identifier { kind: kind.clone(), value });
-                }
-            }
-        }
-        identifiers
     }
 }
 
@@ -518,7 +466,7 @@ fn settled(position: Position, record: &Settled, texts: &mut Texts) -> Change {
         message: record.message.0.get(),
         position: position.get(),
         ordinal: u32::from(record.ordinal),
-        destination: Arc::clone(&record.destination),
+        destination: texts.shared_text(&record.destination),
         at_micros: record.at.as_microsecond(),
         outcome,
         code: texts.shared_text(code),
@@ -567,9 +515,6 @@ fn store_disposition(disposition: Disposition) -> store::Disposition {
         Disposition::Superseded => store::Disposition::Superseded,
     }
 }
-
-/// A revision as people see it: so many hexadecimal digits.
-const SHORT_REVISION_DIGITS: usize = 12;
 
 /// A revision as people see it.
 pub(crate) fn short_revision(revision: &[u8; 32]) -> String {

@@ -6,6 +6,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
+use crate::cmac::Cmac;
+
 /// The two keys of an index. They are kept where the journal's keys are, outside of the data
 /// directory. An index that was written under other keys is rebuilt.
 #[derive(Clone)]
@@ -34,7 +36,7 @@ impl fmt::Debug for IndexKeys {
     }
 }
 
-/// A keyed hash, truncated to 128 bits: equal values are found, no value is learned.
+/// A keyed hash of 128 bits: equal values are found, no value is learned.
 pub(crate) type Hash = [u8; 16];
 
 /// What a hash is of, so that equal texts in different roles have different hashes.
@@ -46,13 +48,15 @@ pub(crate) enum Role {
     Name(u8),
 }
 
-/// Computes keyed hashes. Keyed once: a clone of the prepared state costs less than keying.
+/// Computes keyed hashes.
 #[derive(Clone)]
-pub(crate) struct Hasher(Hmac<Sha256>);
+pub(crate) struct Hasher(Cmac);
 
 impl Hasher {
     pub(crate) fn new(keys: &IndexKeys) -> Hasher {
-        Hasher(keyed(&keys.hash))
+        let mut mac = keyed(&keys.hash);
+        mac.update(b"pipehat message index: values");
+        Hasher(Cmac::new(&mac.finalize().into_bytes().into()))
     }
 
     pub(crate) fn hash(&self, role: Role, text: &str) -> Hash {
@@ -61,10 +65,7 @@ impl Hasher {
             Role::ControlId => [1, 0],
             Role::Name(kind) => [2, kind],
         };
-        let mut mac = self.0.clone();
-        mac.update(&role);
-        mac.update(text.as_bytes());
-        truncated(mac)
+        self.0.of(role, text.as_bytes())
     }
 }
 

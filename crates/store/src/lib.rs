@@ -15,6 +15,7 @@
 
 pub mod audit;
 mod change;
+mod cmac;
 #[cfg(test)]
 mod contract;
 pub mod datastore;

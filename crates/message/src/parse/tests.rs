@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Segment;
 use crate::message::Message;
 
 fn delimiters(bytes: &[u8]) -> Result<Delimiters, ParseError> {
@@ -177,6 +178,13 @@ fn counting_judges_as_reading_does() {
             message.segments().filter(|segment| segment.segment_name() == Some(msh)).count()
         });
         assert_eq!(Message::count_segments(text.as_bytes(), msh, &limits), read, "{text:?}");
+        let seen = |segment: Segment<'_>| (segment.index(), segment.name().to_vec());
+        let mut each = Vec::new();
+        let ends =
+            Message::each_segment(text.as_bytes(), &limits, |segment| each.push(seen(segment)));
+        let indexed = Message::parse_with(text.as_bytes(), &limits)
+            .map(|message| message.segments().map(seen).collect::<Vec<_>>());
+        assert_eq!(ends.map(|()| each), indexed, "{text:?}");
     }
 }
 

@@ -39,9 +39,9 @@ impl<'a> Detail<'a> {
         }
     }
 
-    /// What the message can be found by, each once.
-    pub(super) fn hashes(&self, hasher: &Hasher) -> Vec<(Hash, i64)> {
-        let mut hashes = Vec::with_capacity(self.identifiers.len().saturating_add(1));
+    /// What the message can be found by, each once, in place of what `hashes` had.
+    pub(super) fn hashes(&self, hasher: &Hasher, hashes: &mut Vec<(Hash, i64)>) {
+        hashes.clear();
         if !self.control_id.is_empty() {
             hashes.push((hasher.hash(Role::ControlId, self.control_id), CONTROL_ID_KIND));
         }
@@ -51,19 +51,18 @@ impl<'a> Detail<'a> {
                 hashes.push(hash);
             }
         }
-        hashes
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(128);
+    /// Writes it, in place of what `bytes` had.
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
         bytes.push(VERSION);
-        varint::put_text(&mut bytes, kept(self.control_id));
-        varint::put_text(&mut bytes, kept(self.peer));
+        varint::put_text(bytes, kept(self.control_id));
+        varint::put_text(bytes, kept(self.peer));
         for (kind, value) in &self.identifiers {
-            varint::put(&mut bytes, kind.unsigned_abs());
-            varint::put_text(&mut bytes, kept(value));
+            varint::put(bytes, kind.unsigned_abs());
+            varint::put_text(bytes, kept(value));
         }
-        bytes
     }
 
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Detail<'a>, IndexError> {
@@ -107,7 +106,8 @@ mod tests {
         let received = received(["100".into(), " 200 ".into(), "  ".into()]);
         let detail = Detail::of(&received, &[1, 17, 2]);
         assert_eq!(detail.identifiers, [(1, "100"), (17, "200")]);
-        let bytes = detail.encode();
+        let mut bytes = b"what was there before".to_vec();
+        detail.encode(&mut bytes);
         assert_eq!(Detail::decode(&bytes).expect("decodes"), detail);
         for end in 0..bytes.len() {
             if let Ok(cut) = Detail::decode(&bytes[..end]) {
@@ -130,7 +130,8 @@ mod tests {
     fn a_value_is_hashed_once_for_each_kind() {
         let received = received(["100".into(), "100".into(), "100".into()]);
         let hasher = Hasher::new(&IndexKeys::new([1; 32], [2; 32]));
-        let hashes = Detail::of(&received, &[1, 1, 2]).hashes(&hasher);
+        let mut hashes = Vec::new();
+        Detail::of(&received, &[1, 1, 2]).hashes(&hasher, &mut hashes);
         let value = hasher.hash(Role::Identifier, "100");
         assert_eq!(hashes, [(hasher.hash(Role::ControlId, "C1"), 0), (value, 1), (value, 2)]);
     }

@@ -1,6 +1,6 @@
 //! Applying changes: those of one message are folded in memory and written as one row.
 
-use std::collections::{BTreeMap, HashMap, btree_map::Entry as MapEntry};
+use std::collections::{BTreeMap, btree_map::Entry as MapEntry};
 
 use rusqlite::{CachedStatement, Connection, params};
 
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Change, DeliveryState, Disposition, IdentifierKind, IndexError, IndexKeys, Outcome, Processed,
     Received, Released, Settled,
-    keys::Hasher,
+    keys::{Hash, Hasher},
     life::{Duplicate, EMPTY_NAME, Leg, Life, NameId, Stage, Step},
 };
 
@@ -93,7 +93,7 @@ pub(super) fn apply(
                 } else {
                     message_row::load(connection, id)?
                 };
-                vacant.insert(Entry::new(stored))
+                vacant.insert(Entry::new(stored.map(Box::new)))
             }
         };
         entry.take(connection, writer, change)?;
@@ -101,9 +101,11 @@ pub(super) fn apply(
     let mut fold = Fold {
         connection,
         statements: Statements::prepare(connection)?,
+        fresh: identifiers::Fresh::prepare(connection)?,
+        room: Room::default(),
         writer,
-        tally: HashMap::new(),
-        growth: HashMap::new(),
+        tally: BTreeMap::new(),
+        growth: BTreeMap::new(),
         late: BTreeMap::new(),
     };
     for (id, entry) in entries {
@@ -114,14 +116,15 @@ pub(super) fn apply(
 
 /// A message that changes.
 struct Entry<'a> {
-    stored: Option<Stored>,
+    /// Boxed, because few messages have it and all are held at once.
+    stored: Option<Box<Stored>>,
     life: Life,
     /// Set when it is not stored as received yet.
     received: Option<&'a Received>,
 }
 
 impl<'a> Entry<'a> {
-    fn new(stored: Option<Stored>) -> Entry<'a> {
+    fn new(stored: Option<Box<Stored>>) -> Entry<'a> {
         let life = stored.as_ref().map(|stored| stored.life.clone()).unwrap_or_default();
         Entry { stored, life, received: None }
     }
@@ -235,7 +238,6 @@ struct Growth {
 /// a good part of executing it.
 struct Statements<'a> {
     insert: CachedStatement<'a>,
-    keep: CachedStatement<'a>,
     write_delivery: CachedStatement<'a>,
 }
 
@@ -243,19 +245,28 @@ impl<'a> Statements<'a> {
     fn prepare(connection: &'a Connection) -> Result<Statements<'a>, IndexError> {
         Ok(Statements {
             insert: connection.prepare_cached(message_row::INSERT)?,
-            keep: connection.prepare_cached(identifiers::KEEP)?,
             write_delivery: connection.prepare_cached(message_row::WRITE_DELIVERY)?,
         })
     }
 }
 
+/// Room for what is made of each message, kept from one to the next.
+#[derive(Default)]
+struct Room {
+    kinds: Vec<i64>,
+    hashes: Vec<(Hash, i64)>,
+    detail: Vec<u8>,
+}
+
 struct Fold<'a> {
     connection: &'a Connection,
     statements: Statements<'a>,
+    fresh: identifiers::Fresh<'a>,
+    room: Room,
     writer: &'a mut Writer,
     /// How many messages came to a channel's disposition, less those that left it.
-    tally: HashMap<(NameId, Disposition), i64>,
-    growth: HashMap<i64, Growth>,
+    tally: BTreeMap<(NameId, Disposition), i64>,
+    growth: BTreeMap<i64, Growth>,
     /// What is to be added to the lists of closed epochs.
     late: BTreeMap<(i64, Facet, NameId), Vec<i64>>,
 }
@@ -312,7 +323,8 @@ impl Fold<'_> {
         received: &Received,
     ) -> Result<Facts, IndexError> {
         let connection = self.connection;
-        let mut kinds = Vec::with_capacity(received.identifiers.len());
+        let Room { kinds, hashes, detail: encoded } = &mut self.room;
+        kinds.clear();
         for identifier in &received.identifiers {
             let custom = match &identifier.kind {
                 IdentifierKind::Custom(name) => {
@@ -322,13 +334,14 @@ impl Fold<'_> {
             };
             kinds.push(kind_number(&identifier.kind, custom));
         }
-        let detail = Detail::of(received, &kinds);
-        let hashes = detail.hashes(&self.writer.hasher);
+        let detail = Detail::of(received, kinds);
+        detail.hashes(&self.writer.hasher, hashes);
         match closed {
-            None => identifiers::keep(&mut self.statements.keep, id, &hashes)?,
-            Some(epoch) => identifiers::add_late(connection, epoch, id, &hashes)?,
+            None => self.fresh.keep(id, hashes)?,
+            Some(epoch) => identifiers::add_late(connection, epoch, id, hashes)?,
         }
-        let sealed = self.writer.sealer.seal(&Place::Message(id), &detail.encode());
+        detail.encode(encoded);
+        let sealed = self.writer.sealer.seal(&Place::Message(id), encoded);
         let mut name = |kind, text: &str| self.writer.name(connection, kind, text);
         let facts = Facts {
             channel: name(NameKind::Channel, &received.channel)?,
@@ -412,7 +425,8 @@ impl Fold<'_> {
         }
     }
 
-    fn finish(self) -> Result<(), IndexError> {
+    fn finish(mut self) -> Result<(), IndexError> {
+        self.fresh.write()?;
         let mut tally = self.connection.prepare_cached(
             "INSERT INTO tally (channel, disposition, messages) VALUES (?1, ?2, ?3)
              ON CONFLICT (channel, disposition) DO UPDATE SET messages = messages + ?3",

@@ -20,7 +20,7 @@ pub(super) fn forget(connection: &mut Connection, before: i64) -> Result<(), Ind
             transaction.commit()?;
         } else {
             // Its lists may go on naming what is gone: a search looks at the rows.
-            transaction.execute("DELETE FROM fresh WHERE message < ?1", [before])?;
+            transaction.execute("DELETE FROM fresh WHERE last < ?1", [before])?;
             transaction.commit()?;
             break;
         }

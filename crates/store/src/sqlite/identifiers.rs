@@ -1,10 +1,10 @@
-//! Where identifiers stand, hashed: those of the open epoch by message, those of a closed one by
+//! Where identifiers stand, hashed: those of the open epoch as they came, those of a closed one by
 //! hash, many to a row.
 //!
 //! A row of its own for each identifier would cost a message of six of them more than all the rest
-//! of the index. So a message of the open epoch has one row, and a closed epoch has *blocks*: runs
-//! of entries by ascending hash, each found by the hash it begins with. All entries of one hash
-//! stand in one block.
+//! of the index. So those that come in one transaction are packed into rows that fill a page, and a
+//! closed epoch has *blocks*: runs of entries by ascending hash, each found by the hash it begins
+//! with. All entries of one hash stand in one block.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
@@ -17,7 +17,13 @@ const BLOCK_BYTES: usize = 1_900;
 pub(super) const BLOCK: &str = "SELECT entries FROM identifier
      WHERE epoch = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
 
-pub(super) const FRESH: &str = "SELECT message, entries FROM fresh WHERE instr(entries, ?1)";
+pub(super) const FRESH: &str = "SELECT entries FROM fresh WHERE instr(entries, ?1)";
+
+/// A row of the open epoch ends behind so many bytes: it fills a page, and needs no second.
+const FRESH_BYTES: usize = 7_900;
+
+/// An entry takes at least so many bytes.
+const ENTRY_BYTES_MIN: usize = 18;
 
 /// One identifier of one message, in the order of a closed epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,53 +33,77 @@ struct Entry {
     message: i64,
 }
 
-/// What [`keep`] executes.
-pub(super) const KEEP: &str = "INSERT OR REPLACE INTO fresh (message, entries) VALUES (?1, ?2)";
+/// What [`Fresh`] executes.
+pub(super) const KEEP: &str = "INSERT INTO fresh (last, entries) VALUES (?1, ?2)";
 
-/// Keeps what a message of the open epoch can be found by.
-pub(super) fn keep(
-    statement: &mut CachedStatement<'_>,
-    message: i64,
-    hashes: &[(Hash, i64)],
-) -> Result<(), IndexError> {
-    if hashes.is_empty() {
-        return Ok(());
+/// What the messages of a transaction can be found by, while they are in the open epoch.
+pub(super) struct Fresh<'a> {
+    statement: CachedStatement<'a>,
+    entries: Vec<u8>,
+    /// The highest message in `entries`.
+    last: i64,
+}
+
+impl<'a> Fresh<'a> {
+    pub(super) fn prepare(connection: &'a Connection) -> Result<Fresh<'a>, IndexError> {
+        let statement = connection.prepare_cached(KEEP)?;
+        Ok(Fresh { statement, entries: Vec::with_capacity(FRESH_BYTES + 512), last: 0 })
     }
-    let mut entries = Vec::with_capacity(hashes.len().saturating_mul(18));
-    for (hash, kind) in hashes {
-        entries.extend_from_slice(hash);
-        varint::put(&mut entries, kind.unsigned_abs());
+
+    /// Keeps what a message can be found by.
+    pub(super) fn keep(&mut self, message: i64, hashes: &[(Hash, i64)]) -> Result<(), IndexError> {
+        for (hash, kind) in hashes {
+            Entry { hash: *hash, kind: *kind, message }.encode(&mut self.entries);
+        }
+        if !hashes.is_empty() {
+            self.last = self.last.max(message);
+        }
+        if self.entries.len() >= FRESH_BYTES { self.write() } else { Ok(()) }
     }
-    statement.execute(params![message, entries])?;
-    Ok(())
+
+    /// Writes what is not written yet.
+    pub(super) fn write(&mut self) -> Result<(), IndexError> {
+        if !self.entries.is_empty() {
+            self.statement.execute(params![self.last, self.entries])?;
+            self.entries.clear();
+            self.last = 0;
+        }
+        Ok(())
+    }
 }
 
 /// Sorts what the open epoch has into blocks of this epoch.
 pub(super) fn close(connection: &Connection, epoch: i64) -> Result<(), IndexError> {
-    let mut entries = Vec::new();
-    let mut fresh = connection.prepare_cached("SELECT message, entries FROM fresh")?;
+    // By the first byte of the hash, which leaves little to be sorted in each.
+    let mut parts: [Vec<Entry>; 256] = std::array::from_fn(|_| Vec::new());
+    let mut fresh = connection.prepare_cached("SELECT entries FROM fresh")?;
     let mut rows = fresh.query([])?;
     while let Some(row) = rows.next()? {
-        let message = row.get(0)?;
-        let bytes = row.get_ref(1)?.as_blob().map_err(|_| IndexError::Damaged(None))?;
-        each_of_message(bytes, |hash, kind| entries.push(Entry { hash, kind, message }))?;
+        each(row.get_ref(0)?.as_blob().map_err(|_| IndexError::Damaged(None))?, |entry| {
+            let [first, ..] = entry.hash;
+            if let Some(part) = parts.get_mut(usize::from(first)) {
+                part.push(entry);
+            }
+        })?;
     }
     drop(rows);
     connection.prepare_cached("DELETE FROM fresh")?.execute([])?;
-    entries.sort_unstable_by_key(Entry::order);
-    entries.dedup();
     let mut insert = connection
         .prepare_cached("INSERT INTO identifier (epoch, first, entries) VALUES (?1, ?2, ?3)")?;
     let mut block = Vec::with_capacity(2 * BLOCK_BYTES);
     let mut first: Option<Hash> = None;
-    for run in entries.chunk_by(|one, other| one.hash == other.hash) {
-        if let (Some(begins), true) = (first, block.len() >= BLOCK_BYTES) {
-            insert.execute(params![epoch, begins, block])?;
-            block.clear();
-            first = None;
+    for mut part in parts {
+        part.sort_unstable_by_key(Entry::order);
+        part.dedup();
+        for run in part.chunk_by(|one, other| one.hash == other.hash) {
+            if let (Some(begins), true) = (first, block.len() >= BLOCK_BYTES) {
+                insert.execute(params![epoch, begins, block])?;
+                block.clear();
+                first = None;
+            }
+            first = first.or(run.first().map(|entry| entry.hash));
+            run.iter().for_each(|entry| entry.encode(&mut block));
         }
-        first = first.or(run.first().map(|entry| entry.hash));
-        run.iter().for_each(|entry| entry.encode(&mut block));
     }
     if let Some(begins) = first {
         insert.execute(params![epoch, begins, block])?;
@@ -139,11 +169,9 @@ pub(super) fn find_fresh(
     let mut statement = connection.prepare_cached(FRESH)?;
     let mut rows = statement.query([hash])?;
     while let Some(row) = rows.next()? {
-        let message = row.get(0)?;
-        let bytes = row.get_ref(1)?.as_blob().map_err(|_| IndexError::Damaged(None))?;
-        each_of_message(bytes, |other, kind| {
-            if other == *hash {
-                found.push((message, kind));
+        each(row.get_ref(0)?.as_blob().map_err(|_| IndexError::Damaged(None))?, |entry| {
+            if entry.hash == *hash {
+                found.push((entry.message, entry.kind));
             }
         })?;
     }
@@ -163,23 +191,20 @@ impl Entry {
     }
 }
 
-fn each_of_message(mut bytes: &[u8], mut each: impl FnMut(Hash, i64)) -> Result<(), IndexError> {
-    while !bytes.is_empty() {
-        let (hash, kind) = take_hash(&mut bytes).ok_or(IndexError::Damaged(None))?;
-        each(hash, kind);
-    }
-    Ok(())
-}
-
-fn decode(mut bytes: &[u8]) -> Result<Vec<Entry>, IndexError> {
-    let mut entries = Vec::with_capacity(bytes.len() / 18);
+fn each(mut bytes: &[u8], mut take: impl FnMut(Entry)) -> Result<(), IndexError> {
     while !bytes.is_empty() {
         let entry = take_hash(&mut bytes).and_then(|(hash, kind)| {
             let message = i64::try_from(varint::take(&mut bytes)?).ok()?;
             Some(Entry { hash, kind, message })
         });
-        entries.push(entry.ok_or(IndexError::Damaged(None))?);
+        take(entry.ok_or(IndexError::Damaged(None))?);
     }
+    Ok(())
+}
+
+fn decode(bytes: &[u8]) -> Result<Vec<Entry>, IndexError> {
+    let mut entries = Vec::with_capacity(bytes.len() / ENTRY_BYTES_MIN);
+    each(bytes, |entry| entries.push(entry))?;
     Ok(entries)
 }
 
@@ -191,9 +216,9 @@ fn take_hash(bytes: &mut &[u8]) -> Option<(Hash, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::{CachedStatement, Connection};
+    use rusqlite::Connection;
 
-    use super::{BLOCK_BYTES, KEEP, add_late, close, find, find_fresh, keep};
+    use super::{BLOCK_BYTES, FRESH_BYTES, Fresh, add_late, close, find, find_fresh};
     use crate::{IndexError, keys::Hash, sqlite::schema};
 
     fn tables() -> Connection {
@@ -202,8 +227,16 @@ mod tests {
         connection
     }
 
-    fn statement(connection: &Connection) -> CachedStatement<'_> {
-        connection.prepare_cached(KEEP).expect("statement")
+    fn keep<const COUNT: usize>(
+        connection: &Connection,
+        messages: std::ops::RangeInclusive<i64>,
+        hashes: impl Fn(i64) -> [(Hash, i64); COUNT],
+    ) {
+        let mut fresh = Fresh::prepare(connection).expect("statement");
+        for message in messages {
+            fresh.keep(message, &hashes(message)).expect("keep");
+        }
+        fresh.write().expect("write");
     }
 
     fn hash(number: u32) -> Hash {
@@ -212,19 +245,22 @@ mod tests {
         hash
     }
 
-    fn blocks(connection: &Connection) -> i64 {
-        connection.query_row("SELECT count(*) FROM identifier", [], |row| row.get(0)).expect("rows")
+    fn rows(connection: &Connection, table: &str) -> usize {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let rows: u32 = connection.query_row(&sql, [], |row| row.get(0)).expect("rows");
+        rows as usize
     }
 
     #[test]
     fn every_identifier_is_found_before_and_after_its_epoch_is_closed() {
         let connection = tables();
-        for message in 1..=1_000 {
+        keep(&connection, 1..=1_000, |message| {
             let own = hash(u32::try_from(message).expect("small") * 2);
             // One that is its own, one that all share, and one of a channel's own kind.
-            let hashes = [(own, 0), (hash(1_001), 1), (own, 300)];
-            keep(&mut statement(&connection), message, &hashes).expect("keep");
-        }
+            [(own, 0), (hash(1_001), 1), (own, 300)]
+        });
+        let bytes = 3_000 * 20;
+        assert_eq!(rows(&connection, "fresh"), bytes / FRESH_BYTES + 1);
         let all: Vec<(i64, i64)> = (1..=1_000).map(|message| (message, 1)).collect();
         let own = vec![(500, 0), (500, 300)];
         assert_eq!(find_fresh(&connection, &hash(1_000)).expect("find"), own);
@@ -236,17 +272,16 @@ mod tests {
         for (epoch, number) in [(3, 0), (3, 1_003), (3, 9_999), (2, 1_000), (4, 1_000)] {
             assert!(find(&connection, epoch, &hash(number)).expect("find").is_empty());
         }
-        let bytes = 3_000 * 20;
-        assert!(blocks(&connection) > i64::try_from(bytes / BLOCK_BYTES / 2).expect("small"));
+        assert!(rows(&connection, "identifier") > bytes / BLOCK_BYTES / 2);
+        assert_eq!(rows(&connection, "fresh"), 0);
     }
 
     #[test]
     fn late_identifiers_are_found_once_wherever_they_fall() {
         let connection = tables();
-        for message in 1..=200_i64 {
-            let own = hash(u32::try_from(message).expect("small") * 10);
-            keep(&mut statement(&connection), message, &[(own, 1)]).expect("keep");
-        }
+        keep(&connection, 1..=200, |message| {
+            [(hash(u32::try_from(message).expect("small") * 10), 1)]
+        });
         close(&connection, 1).expect("close");
         for number in [0, 1, 10, 11, 995, 1_000, 2_000, 2_001, u32::MAX] {
             for _ in 0..2 {
@@ -269,7 +304,7 @@ mod tests {
         let connection = tables();
         let cut = [7_u8; 20];
         for sql in [
-            "INSERT INTO fresh (message, entries) VALUES (1, ?1)",
+            "INSERT INTO fresh (last, entries) VALUES (1, ?1)",
             "INSERT INTO identifier (epoch, first, entries) VALUES (1, zeroblob(16), ?1)",
         ] {
             connection.execute(sql, [cut]).expect("insert");

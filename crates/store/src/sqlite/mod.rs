@@ -3,7 +3,7 @@
 //! # Layout
 //! A message is a row, keyed by its position, so that rows are only ever appended. Searching by
 //! anything else goes through *epochs*: runs of some ten thousand messages. While an epoch is
-//! open, its identifiers are appended to the table `fresh`, by message. When it is full it is closed:
+//! open, its identifiers are appended to the table `fresh`, as they come. When it is full it is closed:
 //! its identifiers are sorted into `identifier`, by epoch and hash, and what the messages
 //! share (channel, type, sender, destination) becomes lists of messages in `facet`. So every page
 //! is written at the end of its table, a few times: inserting hashes where they belong among ten

@@ -2,7 +2,7 @@
 
 /// Raised whenever the tables or the meaning of what stands in them change. Another version, older
 /// or newer, is rebuilt, never migrated: the journal has everything.
-pub(super) const FORMAT_VERSION: i64 = 2;
+pub(super) const FORMAT_VERSION: i64 = 3;
 
 /// Marks the file as ours: "Phat".
 pub(super) const APPLICATION_ID: i64 = 0x5068_6174;
@@ -79,8 +79,9 @@ CREATE TABLE epoch (
     to_micros INTEGER NOT NULL
 );
 
--- Identifiers of the open epoch: of each message its hashes, each followed by its kind.
-CREATE TABLE fresh (message INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+-- Identifiers of the open epoch in the order they came: hashes, each followed by kind and message.
+-- last is the highest message of a row.
+CREATE TABLE fresh (id INTEGER PRIMARY KEY, last INTEGER NOT NULL, entries BLOB NOT NULL);
 
 -- Identifiers of closed epochs in blocks: ascending hashes, each followed by kind and message. All
 -- of one hash stand in one block, and first is the lowest. A block may name messages that are

@@ -26,10 +26,14 @@ pub(super) enum Place {
 }
 
 impl Place {
-    fn bytes(&self) -> Vec<u8> {
+    /// What is authenticated with the text.
+    fn with_bytes<R>(&self, use_bytes: impl FnOnce(&[u8]) -> R) -> R {
         match self {
-            Place::Message(id) => [b"m".as_slice(), &id.to_le_bytes()].concat(),
-            Place::Name { kind, hash } => [[b'n', *kind].as_slice(), hash].concat(),
+            Place::Message(id) => {
+                let [a, b, c, d, e, f, g, h] = id.to_le_bytes();
+                use_bytes(&[b'm', a, b, c, d, e, f, g, h])
+            }
+            Place::Name { kind, hash } => use_bytes(&[[b'n', *kind].as_slice(), hash].concat()),
         }
     }
 }
@@ -63,9 +67,8 @@ impl Sealer {
         let start = sealed.len();
         sealed.extend_from_slice(text);
         let (_, body) = sealed.split_at_mut(start);
-        let tag = self
-            .cipher
-            .encrypt_in_place_detached(&nonce(number), &place.bytes(), body)
+        let tag = place
+            .with_bytes(|place| self.cipher.encrypt_in_place_detached(&nonce(number), place, body))
             .expect("the text is far shorter than AES-GCM allows: its parts are limited");
         sealed.extend_from_slice(&tag);
         sealed
@@ -96,8 +99,11 @@ impl Opener {
         let length = rest.len().checked_sub(TAG_BYTES).ok_or_else(damaged)?;
         let (body, tag) = rest.split_at_checked(length).ok_or_else(damaged)?;
         let mut text = body.to_vec();
-        self.session(connection, session)?
-            .decrypt_in_place_detached(&nonce(number), &place.bytes(), &mut text, tag.into())
+        let cipher = self.session(connection, session)?;
+        place
+            .with_bytes(|place| {
+                cipher.decrypt_in_place_detached(&nonce(number), place, &mut text, tag.into())
+            })
             .map_err(|_| damaged())?;
         Ok(text)
     }

@@ -82,7 +82,7 @@ fn what_is_damaged_or_strange_is_replaced() {
     check(|path| fs::write(path, b"").expect("write"), RebuildReason::Damaged);
     check(|path| fs::write(path, vec![0x5A; 100_000]).expect("write"), RebuildReason::Damaged);
     check(|path| edit(path, "PRAGMA user_version = 0"), RebuildReason::Format);
-    check(|path| edit(path, "PRAGMA user_version = 3"), RebuildReason::Format);
+    check(|path| edit(path, "PRAGMA user_version = 4"), RebuildReason::Format);
     check(|path| edit(path, "PRAGMA application_id = 7"), RebuildReason::Format);
     check(|path| edit(path, "DELETE FROM state"), RebuildReason::Damaged);
     check(|path| edit(path, "DROP TABLE state"), RebuildReason::Damaged);
