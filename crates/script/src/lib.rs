@@ -1,0 +1,15 @@
+//! TypeScript bots in a sandbox.
+//!
+//! A [`Script`] is compiled once; a [`Worker`] keeps a warm runtime of it and runs it for one [`Event`] after another.
+//! A script reaches nothing by itself: the clock, randomness and all of the outside come in through its [`Host`], and
+//! all that was asked and answered is recorded, so that a run can be done again as it was.
+
+mod event;
+mod host;
+mod limits;
+mod run;
+
+pub use event::{Event, Input};
+pub use host::{Answer, Ask, AskError, Host, LogLevel, LogLine};
+pub use limits::Limits;
+pub use run::{Output, Recorded, Run, RunError, RunErrorKind};

@@ -1,0 +1,65 @@
+//! What became of a run.
+
+use std::time::Duration;
+
+use crate::{Answer, Ask, AskError};
+
+/// What became of a run.
+pub struct Run {
+    /// What the handler returned, or why it did not.
+    pub result: Result<Output, RunError>,
+    /// What was asked of the host, in order.
+    pub recorded: Vec<Recorded>,
+    /// How long it took.
+    pub took: Duration,
+    /// How much of that was processor time.
+    pub cpu: Duration,
+}
+
+/// What a handler returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Nothing (`undefined` or `null`).
+    Nothing,
+    /// An `Hl7Message`, as ER7.
+    Hl7(Vec<u8>),
+    /// A string.
+    Text(String),
+    /// A `Uint8Array`.
+    Bytes(Vec<u8>),
+    /// Anything else, as JSON.
+    Json(String),
+}
+
+/// Something that was asked, and the answer.
+pub struct Recorded {
+    /// What was asked.
+    pub ask: Ask,
+    /// What came of it.
+    pub answer: Result<Answer, AskError>,
+}
+
+/// Why a run gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RunError {
+    /// Which kind.
+    pub kind: RunErrorKind,
+    /// The error's own words. They may hold patient data.
+    pub message: String,
+    /// The stack, in lines of the TypeScript.
+    pub stack: Vec<String>,
+}
+
+/// The kinds of [`RunError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunErrorKind {
+    /// The script threw.
+    Thrown,
+    /// It used more time, memory, stack, asks or output than it may; which is told.
+    Limit,
+    /// It asked for what was not granted, and did not catch the refusal.
+    Refused,
+    /// It waits for what never comes.
+    NeverSettled,
+}

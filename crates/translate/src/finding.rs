@@ -1,0 +1,33 @@
+//! What a translation could not say in the other standard.
+
+/// Something a translation met that its reader should know: told, counted, never guessed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which kind.
+    pub kind: FindingKind,
+    /// Where: an HL7 v2 path (`PID-3[2].4`), or a FHIRPath of the Bundle where resources are read.
+    pub path: String,
+    /// What it means, without any value of the message.
+    pub text: String,
+}
+
+/// The kinds of [`Finding`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FindingKind {
+    /// A populated place that no row takes over.
+    NotMapped,
+    /// A date-time without a zone, where nothing says which: kept as a date.
+    ZoneMissing,
+    /// An identifier or a code whose authority or system has no known URI.
+    SystemUnknown,
+    /// A code that its table does not map: kept as text and with its local system.
+    CodeUnmapped,
+    /// A value that the other standard's type can't carry.
+    ValueUnfit,
+    /// A resource that would lack what FHIR requires, and was not made.
+    Incomplete,
+    /// A `""` (delete), which a resource can only leave out.
+    Deleted,
+    /// A message whose structure no table covers.
+    StructureUnknown,
+}

@@ -1,0 +1,14 @@
+//! What a feed knows that its messages don't say.
+
+use jiff::tz::TimeZone;
+
+/// What a feed knows that its messages don't say.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The zone of date-times that carry none, where neither they nor MSH-7 say one.
+    pub zone: Option<TimeZone>,
+    /// What the systems of authorities without a URI of their own begin with: `https://lab.example/id/`.
+    pub system_base: Option<String>,
+    /// The sender's name in keys of resources without a business identifier; MSH-3 and MSH-4 where none is set.
+    pub sender: Option<String>,
+}
