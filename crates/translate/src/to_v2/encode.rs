@@ -134,11 +134,6 @@ impl SegmentFields {
         &mut self.fields[index]
     }
 
-    pub(super) fn field(&self, position: u16) -> &[Node] {
-        let index = usize::from(position).checked_sub(1);
-        index.and_then(|index| self.fields.get(index)).map_or(&[], Vec::as_slice)
-    }
-
     /// Writes fields from a position on, each with the field separator before it.
     pub(super) fn write(&self, out: &mut Vec<u8>, from: usize, delimiters: &Delimiters) {
         let last = self.fields.iter().rposition(|field| !field.is_empty()).map_or(0, |at| at + 1);

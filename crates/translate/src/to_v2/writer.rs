@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use pipehat_dictionary::validation::{Level, Rule, Standard, Validator};
-use pipehat_dictionary::{NodeKind, SegmentDefinition, Structure, Version};
+use pipehat_dictionary::{NodeKind, Structure, Version};
 use pipehat_message::{Delimiters, Message, SegmentName, Severity};
 use pipehat_resource::fhirpath::{Context, Item};
 use pipehat_resource::json::Value;
@@ -89,10 +89,9 @@ pub enum WriteError {
     },
 }
 
-/// A segment, and its lineage.
+/// A segment.
 struct Made {
     name: SegmentName,
-    definition: SegmentDefinition,
     fields: SegmentFields,
 }
 
@@ -309,7 +308,7 @@ impl<'r> Making<'r> {
             if let Some(json) = bound.json() {
                 self.run.coverage.bind(json);
             }
-            self.made.push(Made { name, definition, fields });
+            self.made.push(Made { name, fields });
             self.blocks(&block.inner, bound, context, rank + 1, &mut HashMap::new());
         } else if block.is_numbered_with_outer {
             self.blocks(&block.inner, bound, context, rank, numbers);
