@@ -4,11 +4,13 @@
 //! A script reaches nothing by itself: the clock, randomness and all of the outside come in through its [`Host`], and
 //! all that was asked and answered is recorded, so that a run can be done again as it was.
 
+mod declarations;
 mod event;
 mod host;
 mod limits;
 mod run;
 
+pub use declarations::declarations;
 pub use event::{Event, Input};
 pub use host::{Answer, Ask, AskError, Host, LogLevel, LogLine};
 pub use limits::Limits;

@@ -1,6 +1,6 @@
 /** Bundles: what is in them, and making them into transactions. */
 
-import type { Bundle, BundleEntry, Resource } from "@medplum/fhirtypes";
+import type { Bundle, BundleEntry, ExtractResource, Resource, ResourceType } from "@medplum/fhirtypes";
 
 import { getIdentifier, getReferenceString, isResource } from "./reference";
 import { generateId } from "./values";
@@ -9,27 +9,27 @@ import { generateId } from "./values";
 const DEPTH_MAX = 100;
 
 /** The resource of this type and id. */
-export function findResourceInBundle<T extends Resource = Resource>(
+export function findResourceInBundle<K extends ResourceType>(
   bundle: Bundle,
-  resourceType: T["resourceType"],
+  resourceType: K,
   id: string,
-): T | undefined {
+): ExtractResource<K> | undefined {
   const found = bundle.entry?.find(
     ({ resource }) => resource?.resourceType === resourceType && resource?.id === id,
   );
-  return found?.resource as T | undefined;
+  return found?.resource as ExtractResource<K> | undefined;
 }
 
 /** The resources by their identifiers in a system. */
 export function mapByIdentifier<T extends Resource = Resource>(
-  bundle: Bundle,
+  bundle: Bundle<T>,
   system: string,
 ): Map<string, T> {
   const resources = new Map<string, T>();
   for (const { resource } of bundle.entry ?? []) {
     const identifier = resource && getIdentifier(resource, system);
     if (identifier) {
-      resources.set(identifier, resource as T);
+      resources.set(identifier, resource);
     }
   }
   return resources;

@@ -11,6 +11,7 @@ import type {
   Bundle,
   Communication,
   DocumentReference,
+  ExtractResource,
   Identifier,
   Media,
   OperationOutcome,
@@ -40,11 +41,8 @@ const FHIR_PATH = "fhir/R4";
 export const DEFAULT_SEARCH_COUNT = 20;
 export const DEFAULT_MAX_SEARCH_COUNT = 1000;
 
-/** The resource of a type, by its name. */
-export type ExtractResource<K extends ResourceType> = Extract<Resource, { resourceType: K }>;
-
 /** The resources that were found, with the Bundle they came in. */
-export type ResourceArray<T extends Resource = Resource> = T[] & { bundle: Bundle };
+export type ResourceArray<T extends Resource = Resource> = T[] & { bundle: Bundle<T> };
 
 export interface MedplumRequestOptions {
   headers?: Record<string, string>;
@@ -201,7 +199,7 @@ export class MedplumClient {
     resourceType: K,
     query?: QueryTypes,
     options?: MedplumRequestOptions,
-  ): Promise<Bundle> {
+  ): Promise<Bundle<Found<K>>> {
     return this.get(this.fhirSearchUrl(resourceType, query), options);
   }
 
@@ -263,7 +261,7 @@ export class MedplumClient {
   }
 
   async readReference<T extends Resource = Resource>(
-    reference: Reference,
+    reference: Reference<T>,
     options?: MedplumRequestOptions,
   ): Promise<WithId<T>> {
     const text = reference.reference;
@@ -283,7 +281,7 @@ export class MedplumClient {
     id: string,
     page?: ReadHistoryOptions,
     options?: MedplumRequestOptions,
-  ): Promise<Bundle> {
+  ): Promise<Bundle<Found<K>>> {
     const url = this.fhirUrl(resourceType, id, "_history");
     url.search = getQueryString({ _count: page?.count, _offset: page?.offset });
     return this.get(url, options);
@@ -702,7 +700,7 @@ function resourcesOf<T extends Resource>(bundle: Bundle): ResourceArray<T> {
   const found = (bundle.entry ?? [])
     .filter(({ resource, search }) => resource !== undefined && search?.mode !== "outcome")
     .map(({ resource }) => resource as T);
-  return Object.assign(found, { bundle });
+  return Object.assign(found, { bundle: bundle as Bundle<T> });
 }
 
 function bodyOf(body: unknown, contentType: string | undefined): [string | Uint8Array | undefined, string] {

@@ -63,7 +63,11 @@ export function concatUrls(base: string | URL, path: string): string {
 
 /** What a search may be given as. */
 export type QueryTypes =
-  URLSearchParams | string[][] | Record<string, string | number | boolean | undefined> | string | undefined;
+  | URLSearchParams
+  | string[][]
+  | Record<string, string | number | boolean | undefined>
+  | string
+  | undefined;
 
 /** The query of a URL. */
 export function getQueryString(query: QueryTypes): string {

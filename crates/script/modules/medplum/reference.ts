@@ -37,7 +37,7 @@ export function isResourceWithId<T extends Resource>(
 export function isReference<T extends Resource = Resource>(
   value: unknown,
   resourceType?: T["resourceType"],
-): value is Reference & { reference: string } {
+): value is Reference<T> & { reference: string } {
   const reference = (value as Reference | undefined | null)?.reference;
   return (
     typeof reference === "string" && (resourceType === undefined || reference.startsWith(`${resourceType}/`))
@@ -45,6 +45,8 @@ export function isReference<T extends Resource = Resource>(
 }
 
 /** `Patient/1` of a resource or of a reference. */
+export function getReferenceString(input: (Reference & { reference: string }) | WithId<Resource>): string;
+export function getReferenceString(input: Reference | Resource | undefined): string | undefined;
 export function getReferenceString(input: Reference | Resource | undefined): string | undefined {
   if (input === undefined || input === null) {
     return undefined;
@@ -57,7 +59,7 @@ export function getReferenceString(input: Reference | Resource | undefined): str
 }
 
 /** A reference to a resource, with its name to show. */
-export function createReference<T extends Resource>(resource: T): Reference & { reference: string } {
+export function createReference<T extends Resource>(resource: T): Reference<T> & { reference: string } {
   const reference = getReferenceString(resource);
   if (reference === undefined) {
     throw new Error("createReference: the resource has no resourceType or no id; it must be stored first");
@@ -70,7 +72,7 @@ const RELATIVE = /^([A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\
 
 /** The type and the id of a relative reference; throws where it is none. */
 export function parseReference<T extends Resource = Resource>(
-  reference: Reference | undefined,
+  reference: Reference<T> | undefined,
 ): [T["resourceType"], string] {
   if (!reference?.reference) {
     throw new Error("Reference missing reference property.");

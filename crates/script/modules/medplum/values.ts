@@ -49,11 +49,17 @@ export function deepEquals(one: unknown, other: unknown, path?: string): boolean
   if (one === other) {
     return true;
   }
-  if (!isObject(one) || !isObject(other) || Array.isArray(one) !== Array.isArray(other)) {
-    return false;
+  if (!isObject(one) || !isObject(other)) {
+    return isEmpty(one) && isEmpty(other);
   }
   if (one instanceof Date || other instanceof Date) {
     return one instanceof Date && other instanceof Date && one.getTime() === other.getTime();
+  }
+  if (isEmpty(one)) {
+    return isEmpty(other);
+  }
+  if (Array.isArray(one) !== Array.isArray(other)) {
+    return false;
   }
   const written = (name: string): boolean => path === "meta" && SERVERS_OWN.includes(name);
   const namesOf = (value: object): string[] => Object.keys(value).filter((name) => !written(name));
