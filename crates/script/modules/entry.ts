@@ -5,11 +5,9 @@ import type { RawEvent, RawOutput } from "pipehat:run";
 import { MedplumClient, type ProjectSetting } from "./medplum/client";
 import { Hl7Message } from "./medplum/hl7";
 import { Message } from "./pipehat/message";
-import { setSecrets } from "./pipehat/run";
 
 /** Makes what the handler is called with. */
 export function begin(raw: RawEvent): [client: unknown, event: unknown] {
-  setSecrets(raw.secrets);
   const event = {
     bot: { reference: raw.bot },
     contentType: raw.contentType,
@@ -40,7 +38,6 @@ function settingsOf(secrets: Record<string, string>): Record<string, ProjectSett
 
 /** Says what the handler returned. */
 export function finish(value: unknown): RawOutput {
-  setSecrets({});
   if (value === undefined || value === null) {
     return undefined;
   }

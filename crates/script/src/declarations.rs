@@ -16,7 +16,6 @@ pub fn declarations() -> &'static [(&'static str, &'static str)] {
         declaration!("pipehat/index.d.ts"),
         declaration!("pipehat/message.d.ts"),
         declaration!("pipehat/outside.d.ts"),
-        declaration!("pipehat/run.d.ts"),
         declaration!("pipehat/state.d.ts"),
         declaration!("medplum/bundle.d.ts"),
         declaration!("medplum/client.d.ts"),

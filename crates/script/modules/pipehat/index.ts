@@ -8,6 +8,7 @@ export {
   HttpError,
   log,
   park,
+  secret,
   send,
   sftp,
   table,
@@ -18,7 +19,6 @@ export {
   type Sftp,
   type Table,
 } from "./outside";
-export { secret } from "./run";
 export { state } from "./state";
 export type { BotEvent, BotHandler } from "../medplum/client";
 

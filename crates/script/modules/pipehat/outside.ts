@@ -1,7 +1,7 @@
 /** What a script may ask of the outside; what was not granted is refused, and says what to write into the configuration. */
 
 import type { Bundle } from "@medplum/fhirtypes";
-import { ask, askNow, log as logLine, type Answer } from "pipehat:host";
+import { ask, askNow, log as logLine, secret as granted, type Answer } from "pipehat:host";
 
 import { ContentType } from "../medplum/codes";
 import { Hl7Message } from "../medplum/hl7";
@@ -79,6 +79,17 @@ function asBody(content: AnyMessage | Uint8Array | object): [string | Uint8Array
 /** Sets the message aside for a person to look at. What the handler returns is then not used. */
 export function park(reason: string): void {
   askNow({ ask: "park", reason });
+}
+
+/** A secret that was granted to the bot; throws where it was not. */
+export function secret(name: string): string {
+  const value = granted(name);
+  if (value === undefined) {
+    throw new Error(
+      `the secret ${name} is not granted to this bot: name it under \`secrets\` in its configuration`,
+    );
+  }
+  return value;
 }
 
 /** Lines of the run's log. They may hold patient data: they are kept with the run, and not in the program's own log. */

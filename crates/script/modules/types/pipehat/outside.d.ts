@@ -29,6 +29,8 @@ export interface Sent {
 export declare function send(destination: string, message: AnyMessage | Uint8Array | object, contentType?: string): Promise<Sent>;
 /** Sets the message aside for a person to look at. What the handler returns is then not used. */
 export declare function park(reason: string): void;
+/** A secret that was granted to the bot; throws where it was not. */
+export declare function secret(name: string): string;
 /** Lines of the run's log. They may hold patient data: they are kept with the run, and not in the program's own log. */
 export declare const log: Record<"debug" | "info" | "warn" | "error", (text: string) => void>;
 /** The answer to an HTTP request. */
