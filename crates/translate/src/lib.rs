@@ -12,6 +12,7 @@ mod run;
 mod settings;
 mod table;
 mod target;
+pub mod to_v2;
 mod translator;
 mod value;
 

@@ -55,7 +55,8 @@ pub(crate) struct MessageRow {
     pub(crate) slot: u16,
     /// From the slot's resource to what the map is applied to.
     pub(crate) path: Box<[Step]>,
-    pub(crate) map: u32,
+    /// `None`: only references are set.
+    pub(crate) map: Option<u32>,
     pub(crate) references: Vec<ReferenceRule>,
     /// The same for all rows of a segment at its place.
     pub(crate) place: u16,
@@ -173,8 +174,15 @@ impl MessageMap {
                 None => return compiler.unread(Unread::new(row, "antlr", "not read")),
             },
         };
-        let Some(index) = compiler.segment_map(row.cell("segment_map"), root) else {
-            return compiler.unread(Unread::new(row, "segment_map", "no such map for this type"));
+        let index = match row.cell("segment_map") {
+            "" => None,
+            name => match compiler.segment_map(name, root) {
+                Some(index) => Some(index),
+                None => {
+                    let problem = "no such map for this type";
+                    return compiler.unread(Unread::new(row, "segment_map", problem));
+                }
+            },
         };
         let references = self.references(compiler, row, slot, root);
         let position = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);

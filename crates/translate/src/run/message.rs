@@ -6,7 +6,7 @@ use pipehat_resource::definitions::TypeDefinition;
 
 use super::rule::Base;
 use super::test::Here;
-use super::tree::{Child, Leaf, NodeId};
+use super::tree::{Child, Leaf, NONE, NodeId};
 use super::{Filled, Run};
 use crate::condition::Name;
 use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, Step};
@@ -93,7 +93,14 @@ impl<'a> Run<'a> {
         if row.condition.as_ref().is_some_and(|test| !self.holds(test, &here)) {
             return;
         }
-        let Some(own) = self.plan.segments.get(row.map as usize) else { return };
+        let base = Base { node: NONE, resource: u32::MAX, scope: self.scope + 1, repetition: 0 };
+        let Some(own) = row.map.and_then(|map| self.plan.segments.get(map as usize)) else {
+            self.scope += 1;
+            for rule in &row.references {
+                self.reference(map, rule, base, segment);
+            }
+            return;
+        };
         // A row of EVN may apply a map of MSH.
         let read = if own.segment == row.segment {
             segment
@@ -105,8 +112,7 @@ impl<'a> Run<'a> {
         };
         let Some(resource) = self.fill(map, row, segment) else { return };
         // The run's label, for the path to the map's target and for its references.
-        let scope = self.scope + 1;
-        let base = Base { node: self.root(resource), resource, scope, repetition: 0 };
+        let base = Base { node: self.root(resource), resource, ..base };
         let (node, target) = self.go(&row.path, base, segment);
         self.segment(own, read, node, target);
         if target != resource
@@ -115,7 +121,7 @@ impl<'a> Run<'a> {
             self.keep(resource);
         }
         for rule in &row.references {
-            self.reference(map, rule, Base { scope, ..base }, segment);
+            self.reference(map, rule, base, segment);
         }
     }
 

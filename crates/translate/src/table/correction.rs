@@ -16,6 +16,8 @@ pub(crate) struct Correction {
     pub(crate) column: String,
     pub(crate) was: Option<String>,
     pub(crate) now: String,
+    /// Other cells that the row must have.
+    pub(crate) cells: Vec<(String, String)>,
 }
 
 /// The corrections in the repository.
@@ -34,6 +36,15 @@ fn read(line: &str) -> Option<Correction> {
         column: text("column")?,
         was: text("was"),
         now: text("now").unwrap_or_default(),
+        cells: value
+            .get("where")
+            .and_then(|cells| cells.as_object())
+            .into_iter()
+            .flat_map(|cells| cells.iter())
+            .map(|(name, text)| {
+                (name.to_owned(), text.as_str().unwrap_or_default().trim().to_owned())
+            })
+            .collect(),
     })
 }
 
@@ -43,6 +54,7 @@ impl Correction {
             && (self.map == "*" || self.map == row.map())
             && (self.id == "*" || self.id == row.id())
             && self.order.as_deref().is_none_or(|order| order == row.cell("order"))
+            && self.cells.iter().all(|(name, text)| row.cell(name) == text)
     }
 
     /// Whether it chooses this row by what its column says. Of a row taken out, `was` is its element.
