@@ -64,6 +64,7 @@ impl Engine {
         host: Rc<RefCell<dyn Host>>,
     ) -> std::result::Result<Output, Failure> {
         self.turn.begin(host);
+        self.turn.secrets.borrow_mut().clone_from(&event.secrets);
         self.context.with(|ctx| {
             let result = self.run_in(&ctx, event);
             // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
