@@ -8,7 +8,7 @@ use pipehat_resource::json::Value;
 
 use crate::plan::{MessageMap, Plan};
 use crate::run::Run;
-use crate::{Finding, Lineage, Settings};
+use crate::{Finding, Lineage, Overlay, Settings};
 
 /// Translates messages; made once for a feed, used by many threads.
 #[derive(Debug, Clone)]
@@ -34,6 +34,11 @@ impl Translator {
     /// By the tables as they are.
     pub fn new(settings: Settings) -> Self {
         Self { settings, plan: Plan::of_tables() }
+    }
+
+    /// By the tables and what a site adds to them.
+    pub fn with_overlay(settings: Settings, overlay: &Overlay) -> Self {
+        Self { settings, plan: overlay.plan() }
     }
 
     /// What the feed knows.
