@@ -1,4 +1,5 @@
 //! Scripts from source to result, as an engine would run them.
 
 mod host;
+mod modules;
 mod run;
