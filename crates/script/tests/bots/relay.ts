@@ -12,7 +12,7 @@ export async function handler(_client: unknown, event: BotEvent): Promise<Messag
   await state.set('count', count);
   message
     .set('PV1-3.1', ward)
-    .set('ZPI-1', count)
+    .set('ZPI(+1)-1', count)
     .set('ZPI-2', secret('KEY').length)
     .clear('PID-19');
   for (const obx of message.segments('OBX')) {

@@ -32,10 +32,12 @@ impl Datastore {
                 let content = header("content-type").unwrap_or_default();
                 (201, self.create(json!({ "resourceType": "Binary", "contentType": content, "size": body.len() })))
             }
-            ("POST", [_]) => match header("if-none-exist").and_then(|query| self.find("Patient", query)) {
-                Some(found) => (200, found),
-                None => (201, self.create(parsed(body))),
-            },
+            ("POST", [_]) => {
+                match header("if-none-exist").and_then(|query| self.find("Patient", query)) {
+                    Some(found) => (200, found),
+                    None => (201, self.create(parsed(body))),
+                }
+            }
             ("PUT", [kind, id]) => {
                 self.resources.insert(format!("{kind}/{id}"), parsed(body));
                 (200, parsed(body))
