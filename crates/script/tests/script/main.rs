@@ -1,7 +1,9 @@
 //! Scripts from source to result, as an engine would run them.
 
 mod host;
+mod imports;
 mod isolation;
 mod limits;
+mod replay;
 mod run;
 mod web;
