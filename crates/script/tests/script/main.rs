@@ -4,6 +4,7 @@ mod host;
 mod imports;
 mod isolation;
 mod limits;
+mod modules;
 mod replay;
 mod run;
 mod web;
