@@ -1,5 +1,7 @@
 //! Scripts from source to result, as an engine would run them.
 
+mod bots;
+mod datastore;
 mod host;
 mod imports;
 mod isolation;
