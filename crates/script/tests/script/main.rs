@@ -1,7 +1,12 @@
 //! Scripts from source to result, as an engine would run them.
 
+mod bots;
+mod datastore;
 mod host;
+mod imports;
 mod isolation;
 mod limits;
+mod modules;
+mod replay;
 mod run;
 mod web;

@@ -28,6 +28,8 @@ pub(crate) struct MessageMap {
     pub(crate) homes: HashMap<Name, Vec<u16>>,
     /// Segments that `:follow:` names.
     pub(crate) anchors: Vec<Name>,
+    /// Why a segment at its place is mapped to nothing.
+    pub(crate) reasons: HashMap<(u16, Name), Box<str>>,
 }
 
 /// A segment group.
@@ -51,6 +53,8 @@ pub(crate) struct Slot {
 pub(crate) struct MessageRow {
     pub(crate) segment: Name,
     pub(crate) follow: Option<Name>,
+    /// `PID[2]`: the second of its group only.
+    pub(crate) occurrence: Option<usize>,
     pub(crate) condition: Option<Test>,
     pub(crate) slot: u16,
     /// From the slot's resource to what the map is applied to.
@@ -90,9 +94,10 @@ struct RowPlace {
     groups: Vec<Box<str>>,
     segment: Name,
     follow: Option<Name>,
+    occurrence: Option<usize>,
 }
 
-/// `ORU_R01.PATIENT_RESULT.PATIENT.PID`, `ADT_A01:follow:PID.ROL`
+/// `ORU_R01.PATIENT_RESULT.PATIENT.PID`, `ADT_A01:follow:PID.ROL`, `ADT_A17.PID[2]`
 fn place(id: &str) -> Option<RowPlace> {
     let mut follow = None;
     let mut parts: Vec<&str> = Vec::new();
@@ -106,9 +111,13 @@ fn place(id: &str) -> Option<RowPlace> {
         };
         parts.push(part);
     }
-    let segment = Name::parse(parts.pop()?)?;
+    let last = parts.pop()?;
+    let (segment, occurrence) = match last.split_once('[') {
+        Some((segment, number)) => (segment, Some(number.strip_suffix(']')?.parse().ok()?)),
+        None => (last, None),
+    };
     let groups = parts.into_iter().skip(1).map(Box::from).collect();
-    Some(RowPlace { groups, segment, follow })
+    Some(RowPlace { groups, segment: Name::parse(segment)?, follow, occurrence })
 }
 
 impl MessageMap {
@@ -123,6 +132,7 @@ impl MessageMap {
             places: HashMap::new(),
             homes: HashMap::new(),
             anchors: Vec::new(),
+            reasons: HashMap::new(),
         };
         let mut read: Vec<(&Row, RowPlace, u16, u16, Vec<TargetStep>)> = Vec::new();
         for row in rows.iter().copied() {
@@ -133,6 +143,9 @@ impl MessageMap {
                 {
                     let group = map.group(&place.groups);
                     map.places.entry((group, place.segment)).or_default();
+                    if row.is_ours {
+                        map.reasons.insert((group, place.segment), row.cell("comment").into());
+                    }
                 }
                 continue;
             }
@@ -207,6 +220,7 @@ impl MessageMap {
         self.rows.push(MessageRow {
             segment: place.segment,
             follow: place.follow,
+            occurrence: place.occurrence,
             condition,
             slot,
             path: path.into(),
@@ -233,6 +247,24 @@ impl MessageMap {
             group = u16::try_from(index).unwrap_or(0);
         }
         group
+    }
+
+    /// The rows for a segment in a group: its own, else those of the groups around, else of any group.
+    pub(crate) fn rows_at(&self, group: u16, name: Name) -> Option<&[u16]> {
+        let mut own = group;
+        loop {
+            if let Some(rows) = self.places.get(&(own, name)) {
+                return Some(rows);
+            }
+            if own == 0 {
+                break;
+            }
+            own = self.parent(own);
+        }
+        let homes = self.homes.get(&name)?;
+        let nearest =
+            homes.iter().find(|home| self.is_within(**home, group)).or_else(|| homes.first())?;
+        self.places.get(&(*nearest, name)).map(Vec::as_slice)
     }
 
     /// Whether a group is another or stands within it.

@@ -53,8 +53,8 @@ enum Command {
     Ack(acknowledge::Arguments),
     Diff(diff::Arguments),
     Validate(validate::Arguments),
-    Split(split::Arguments),
     Translate(translate::Arguments),
+    Split(split::Arguments),
     Escape(escape::EscapeArguments),
     Unescape(escape::UnescapeArguments),
 }
@@ -68,8 +68,8 @@ impl Arguments {
             Command::Ack(arguments) => arguments.run(terminal),
             Command::Diff(arguments) => arguments.run(terminal),
             Command::Validate(arguments) => arguments.run(terminal),
-            Command::Split(arguments) => arguments.run(terminal),
             Command::Translate(arguments) => arguments.run(terminal),
+            Command::Split(arguments) => arguments.run(terminal),
             Command::Escape(arguments) => arguments.run(terminal),
             Command::Unescape(arguments) => arguments.run(terminal),
         }

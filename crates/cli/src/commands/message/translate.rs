@@ -1,215 +1,97 @@
-//! `pipehat message translate`: a message as FHIR resources.
+//! `pipehat message translate`: between HL7 v2 and FHIR R4.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use jiff::tz::TimeZone;
-use pipehat_config::{Diagnostics, Node, SourceFile};
-use pipehat_message::Message;
-use pipehat_translate::{Finding, Overlay, Settings, Translation, Translator};
-use serde_json::{Value as Json, json};
 
-use crate::commands::project::show;
 use crate::exit::{Exit, Failure};
-use crate::input::Source;
-use crate::message_file::{FileMessage, MessageFile, Reading};
 use crate::terminal::Terminal;
+
+mod to_fhir;
+mod to_v2;
 
 const EXAMPLES: &str = "\
 Examples:
   pipehat message translate admit.hl7 --to fhir --zone Europe/Berlin
-  pipehat message translate lab.hl7 --to fhir --lineage
-  pipehat message translate admit.hl7 --to fhir --overlay mappings/site.yaml
+  pipehat message translate lab.hl7 --to fhir --overlay mappings/site.yaml --lineage
   pipehat message translate batch.hl7 --to fhir --json | jq -c .bundle
+  pipehat message translate discharge.json --to v2 --event 'ADT^A03'
+  pipehat message translate order.json --to v2 --event 'ORM^O01' --control CA --version 2.4
+  pipehat message translate report.json --to v2 --event 'ORU^R01' --profile receivers/lab.yaml
+  pipehat message translate discharge.json --to v2 --event 'ADT^A03' --lineage --json | jq
 
-The Bundle is a transaction: a FHIR server applies it whole. Resources with an identifier in a known
-system are found by it; ids of the others follow from the message, so the same message twice changes
-nothing. What the Bundle does not say stands on standard error, a line each: which kind, where, and
-why; never a value. `--lineage` says for each element which field it came from and by which row of the
-mapping tables.
+To FHIR: the Bundle is a transaction, which a FHIR server applies whole. Resources with an identifier in
+a known system are found by it; ids of the others follow from the message, so the same message twice
+changes nothing. A date and time without a time zone has that of MSH-7, else that of --zone; without
+either only the date is kept. --systems is what the systems of assigning authorities begin with that
+have no URI of their own. An overlay adds systems, codes, segments and rows of a site.
 
-A date and time without a time zone has that of MSH-7, else that of `--zone`; without either only the
-date is kept. `--systems` is what the systems of assigning authorities begin with that have no URI of
-their own. An overlay adds systems, codes, segments and rows of a site.
+To v2: the JSON is a resource or a Bundle. Of a Bundle, the message is about the first kind of resource in
+it that the event can be about: the Encounter, and without one the Patient, of an ADT^A03; --root
+names another. What it refers to has to be in the Bundle.
 
-The JSON has an object for each message, a line each: `message` (its number), `bundle`, `findings`
-(`kind`, `path`, `text`), with `--lineage` also `lineage` (`element`, `paths`, `rule`).
+The message goes to standard output, and what it could not say to standard error: elements that no
+row of the tables takes over, codes and systems without a counterpart, and what the standard
+requires and the resources lack. Nothing is guessed. `docs/translate.md` has the tables' format and
+that of a profile, which says who sends, who receives, and what identifier systems are called.
 
-The exit code is 0, 1 with `--strict` when there is a finding, and 3 when a file cannot be read.";
+To FHIR the exit code is 0, 1 with --strict when there is a finding, and 3 when a file cannot be read.
+To v2 it is 0, 1 when the standard requires something that the resources lack, 2 when
+the event or the version is unknown, and 3 when the file can't be read or holds nothing the event is
+about.
 
-/// Translate a message into FHIR resources
+To FHIR --json prints an object for each message, a line each, with `message` (its number), `bundle`,
+`findings` and `lineage`. To v2 it has `message`, `findings` (`kind`, `path`, `text`) and, with --lineage, `lineage`
+(`element`, `paths`, `rule`).";
+
+/// Translate a message between HL7 v2 and FHIR R4
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The file; standard input if it is left out or `-`
     file: Option<PathBuf>,
 
-    /// What to translate into
-    #[arg(long, value_name = "FORMAT", default_value = "fhir")]
-    to: Format,
+    /// What it becomes
+    #[arg(long, value_enum)]
+    to: Target,
 
-    /// Say of each element which field it came from
+    /// Tell where each value came from
     #[arg(long)]
     lineage: bool,
 
-    /// A YAML file with what this site adds to the mapping
-    #[arg(long, value_name = "FILE")]
-    overlay: Option<PathBuf>,
-
-    /// The time zone of times that name none, like Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = zone)]
-    zone: Option<TimeZone>,
-
-    /// What the systems of authorities without a URI begin with
-    #[arg(long, value_name = "URI")]
-    systems: Option<String>,
-
-    /// Exit with 1 when the Bundle does not say all that the message says
-    #[arg(long)]
-    strict: bool,
-
-    /// Print an object for each message, a line each
+    /// Print an object
     #[arg(long)]
     json: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    to_fhir: to_fhir::Options,
+
+    #[command(flatten)]
+    to_v2: to_v2::Options,
 }
 
-/// What a message is translated into.
+/// What a file becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// FHIR R4
+enum Target {
+    /// A Bundle of FHIR R4 resources, from a message
     Fhir,
-}
-
-fn zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name)
-        .map_err(|_| "there is no such time zone: write it like Europe/Berlin or UTC".to_owned())
-}
-
-/// An overlay that can't be used.
-#[derive(Debug, thiserror::Error)]
-enum OverlayError {
-    #[error("{name} cannot be read")]
-    Unreadable {
-        name: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the overlay {name} has mistakes")]
-    Mistakes { name: String },
+    /// A message, from resources
+    V2,
 }
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
-        let Format::Fhir = self.to;
-        let overlay = match &self.overlay {
-            Some(path) => Some(read_overlay(path, terminal)?),
-            None => None,
-        };
-        let file = MessageFile::read(&Source::from(self.file.clone()), self.reading.charset)?;
-        let messages = file.chosen(self.reading.number)?.collect::<Result<Vec<_>, _>>()?;
-        if self.reading.number.is_none() {
-            file.warn(terminal);
+        let output = Output { lineage: self.lineage, json: self.json };
+        match self.to {
+            Target::Fhir => self.to_fhir.run(self.file, output, terminal),
+            Target::V2 => self.to_v2.run(self.file, output, terminal),
         }
-        let mut findings = 0;
-        let mut translator: Option<Translator> = None;
-        terminal.write(|output| {
-            for message in &messages {
-                message.warn(terminal);
-                let settings = self.settings(message);
-                // Made anew only where a message is in another character set.
-                let known =
-                    translator.take().filter(|known| known.settings().charset == settings.charset);
-                let own = translator.insert(known.unwrap_or_else(|| match &overlay {
-                    Some(overlay) => Translator::with_overlay(settings, overlay),
-                    None => Translator::new(settings),
-                }));
-                let translation = self.translate(own, &message.message);
-                findings += translation.findings.len() + translation.findings_beyond;
-                self.write(message.number, &translation, terminal, output)?;
-            }
-            Ok(())
-        })?;
-        Ok(if self.strict && findings > 0 { Exit::NotSo } else { Exit::Ok })
-    }
-
-    fn settings(&self, message: &FileMessage<'_>) -> Settings {
-        Settings {
-            zone: self.zone.clone(),
-            system_base: self.systems.clone(),
-            charset: message.form.rule(),
-            ..Settings::default()
-        }
-    }
-
-    fn translate(&self, translator: &Translator, message: &Message<'_>) -> Translation {
-        if self.lineage {
-            translator.to_fhir_with_lineage(message)
-        } else {
-            translator.to_fhir(message)
-        }
-    }
-
-    fn write(
-        &self,
-        number: usize,
-        translation: &Translation,
-        terminal: &Terminal,
-        output: &mut dyn Write,
-    ) -> io::Result<()> {
-        if self.json {
-            return self.write_object(number, translation, output);
-        }
-        writeln!(output, "{}", translation.bundle.to_pretty_json())?;
-        for source in &translation.lineage.sources {
-            writeln!(output, "{}  {}  {}", source.element, source.paths.join(", "), source.rule)?;
-        }
-        for finding in &translation.findings {
-            let Finding { path, kind, text } = finding;
-            terminal.note(format_args!("{path} {}: {text}", kind.name()));
-        }
-        if translation.findings_beyond > 0 {
-            terminal.warn(format_args!("and {} findings more", translation.findings_beyond));
-        }
-        Ok(())
-    }
-
-    fn write_object(
-        &self,
-        number: usize,
-        translation: &Translation,
-        output: &mut dyn Write,
-    ) -> io::Result<()> {
-        // The Bundle is written as it is: its numbers keep their digits.
-        write!(output, "{{\"message\":{number},\"bundle\":{}", translation.bundle.to_json())?;
-        let findings: Vec<Json> = translation.findings.iter().map(finding).collect();
-        write!(output, ",\"findings\":{}", Json::Array(findings))?;
-        if self.lineage {
-            let sources = translation.lineage.sources.iter().map(|source| {
-                json!({ "element": source.element, "paths": source.paths, "rule": source.rule })
-            });
-            write!(output, ",\"lineage\":{}", Json::Array(sources.collect()))?;
-        }
-        writeln!(output, "}}")
     }
 }
 
-fn finding(finding: &Finding) -> Json {
-    json!({ "kind": finding.kind.name(), "path": finding.path, "text": finding.text })
-}
-
-fn read_overlay(path: &Path, terminal: &Terminal) -> Result<Overlay, Failure> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| {
-        Failure::could_not(OverlayError::Unreadable { name: name.clone(), source })
-    })?;
-    let file = SourceFile::new(name.clone(), text);
-    let mut diagnostics = Diagnostics::new();
-    let node = Node::parse(&file, &mut diagnostics);
-    let overlay = node.and_then(|node| Overlay::read(&node, &mut diagnostics));
-    show(&diagnostics, terminal);
-    overlay.ok_or_else(|| Failure::could_not(OverlayError::Mistakes { name }))
+/// How the result is told.
+#[derive(Debug, Clone, Copy)]
+struct Output {
+    lineage: bool,
+    json: bool,
 }
