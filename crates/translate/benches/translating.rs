@@ -9,6 +9,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pipehat_message::Message;
 use pipehat_translate::{Settings, Translator};
 
+/// The product's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A result of 2 KB with 25 segments.
 fn result() -> Vec<u8> {
     let mut text = String::from(
