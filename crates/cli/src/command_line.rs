@@ -6,7 +6,7 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, client, completions, datastore, demo, dictionary, generate, journal, listen,
+    bench, bot, check, client, completions, datastore, demo, dictionary, generate, journal, listen,
     mask, message, messages, new, profile, prove, retry, send, status, subscriptions, test, token,
     types, up,
 };
@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Test(test::Arguments),
     #[command(display_order = order::BUILD + 3)]
     Profile(profile::Arguments),
+    #[command(display_order = order::BUILD + 4)]
+    Bot(bot::Arguments),
     #[command(display_order = order::BUILD + 5)]
     Types(types::Arguments),
     #[command(display_order = order::RUN)]
@@ -163,6 +165,7 @@ impl Command {
             Self::Generate(arguments) => arguments.run(terminal),
             Self::Send(arguments) => arguments.run(terminal),
             Self::Listen(arguments) => arguments.run(terminal),
+            Self::Bot(arguments) => arguments.run(terminal),
             Self::Bench(arguments) => arguments.run(terminal),
             Self::Completions(arguments) => arguments.run(terminal),
         }

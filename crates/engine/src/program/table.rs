@@ -146,6 +146,11 @@ impl Table {
         self.rows.keys().map(String::as_str)
     }
 
+    /// What a code becomes by the second column.
+    pub fn becomes(&self, code: &str) -> Option<&str> {
+        self.rows.get(code)?.first().map(String::as_str)
+    }
+
     /// The number of a column that can be asked for, by its heading.
     pub(super) fn column(&self, heading: &str) -> Option<TableColumn> {
         let position = self.columns.iter().skip(1).position(|column| column == heading)?;
