@@ -12,6 +12,7 @@ mod position;
 mod resolve;
 mod sources;
 mod state;
+mod writes;
 
 pub use failure::ScriptError;
 pub use sources::{ProjectDirectory, Sources};

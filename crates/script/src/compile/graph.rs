@@ -244,6 +244,3 @@ impl Files<'_> {
         Ok(if modules { Language::JavaScript } else { Language::CommonJs })
     }
 }
-
-#[cfg(test)]
-mod tests;

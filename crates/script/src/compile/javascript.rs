@@ -237,6 +237,3 @@ fn of_diagnostic(file: &str, source: &str, found: &OxcDiagnostic) -> ScriptError
         None => error,
     }
 }
-
-#[cfg(test)]
-mod tests;
