@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) names: Vec<String>,
     /// Why its state may change, and where in the source that is.
     pub(crate) changes: Option<(usize, &'static str)>,
+    /// Whether it may change what is not its own: globals and prototypes.
+    pub(crate) touches_globals: bool,
 }
 
 /// Methods that change what they are called on.
@@ -105,10 +107,18 @@ pub(crate) fn examine(program: &Program<'_>, scoping: &Scoping, enums: &HashSet<
         imported: HashSet::new(),
         methods: HashSet::new(),
         found: None,
+        touches_globals: false,
     };
     writes.declared(program);
     writes.visit_program(program);
-    State { names, changes: changes.or(writes.found) }
+    // A statement of the top level may be there for what it does to others.
+    let acts = program.body.iter().any(|statement| match statement {
+        Statement::EmptyStatement(_) => false,
+        Statement::ExpressionStatement(it) => !known.primitive(&it.expression),
+        other => other.as_declaration().is_none() && other.as_module_declaration().is_none(),
+    });
+    let touches_globals = acts || writes.touches_globals;
+    State { names, changes: changes.or(writes.found), touches_globals }
 }
 
 fn first_write(scoping: &Scoping, symbol: SymbolId) -> usize {
@@ -388,6 +398,7 @@ struct Writes<'r> {
     /// Methods of classes: their prototypes are frozen, and an assignment to the same name of an object throws.
     methods: HashSet<String>,
     found: Found,
+    touches_globals: bool,
 }
 
 const WRITTEN: &str = "something of the module is written to";
@@ -495,6 +506,7 @@ impl<'a> Visit<'a> for Writes<'_> {
     }
 
     fn visit_import_expression(&mut self, it: &ImportExpression<'a>) {
+        self.touches_globals = true;
         self.note(it.span, "a module is imported while the handler runs");
         walk::walk_import_expression(self, it);
     }
@@ -503,6 +515,7 @@ impl<'a> Visit<'a> for Writes<'_> {
         let name = it.name.as_str();
         if ["globalThis", "global", "self", "window"].contains(&name) && !self.roots.contains(name)
         {
+            self.touches_globals = true;
             self.note(it.span, "the global object is used");
         }
     }
