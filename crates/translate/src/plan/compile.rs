@@ -112,7 +112,7 @@ impl<'r> Compiler<'r> {
         let index = u32::try_from(self.plan.vocabularies.len()).unwrap_or(u32::MAX);
         let mut vocabulary = super::Vocabulary::default();
         for row in rows {
-            vocabulary.add(row, !row.cell("overlay").is_empty());
+            vocabulary.add(row, row.overlay.is_some());
         }
         self.plan.vocabularies.push(vocabulary);
         self.plan.vocabulary_names.insert(name.into(), index);
