@@ -291,3 +291,46 @@ fn one_workers_failure_leaves_others_untouched() {
         assert_eq!(run.result, Ok(Output::Text("x".to_owned())));
     }
 }
+
+#[test]
+fn modules_that_are_evaluated_anew_begin_anew_each_time() {
+    let files = project(&[
+        (
+            "bot.ts",
+            "import { count } from './count';\nlet own = 0;\nexport async function handler(c: any, e: any) {\n  own++;\n  if (e.input === 'throw') throw new Error(`own ${own}`);\n  return [own, count()].join();\n}",
+        ),
+        ("count.ts", "const counts: number[] = [];\nexport const count = () => counts.push(1);"),
+    ]);
+    let script = Script::load(&files, "bot.ts").expect("it compiles");
+    let mut worker = Worker::new(&script, tight());
+    // More often than one engine does it.
+    for _ in 0..70 {
+        let (run, _) = run_with(&mut worker, &text("x"));
+        assert_eq!(run.result, Ok(Output::Text("1,1".to_owned())));
+        let error = run_with(&mut worker, &text("throw")).0.result.expect_err("it throws");
+        assert_eq!((error.message.as_str(), error.stack.len()), ("own 1", 1));
+        assert!(error.stack[0].starts_with("handler (bot.ts:5:"), "{:?}", error.stack);
+    }
+}
+
+#[test]
+fn the_modules_of_an_earlier_message_cannot_be_reached() {
+    let top = "let last = 'none'; export const read = () => last;";
+    for name in ["bot.ts", "bot.ts#1", "./bot.ts#1", "pipehat:boot#1"] {
+        let first = format!("last = event.input; const name = {name:?}; await import(name)");
+        check_second(&handler(top, &first, "last"), false, "none");
+    }
+}
+
+#[test]
+fn a_module_may_change_prototypes_for_its_own_message() {
+    check_second(
+        &handler(
+            "(Array.prototype as any).last = function () { return this.at(-1) };",
+            "(Array.prototype as any).last = () => 'leak'",
+            "([1, 2] as any).last()",
+        ),
+        false,
+        "2",
+    );
+}
