@@ -201,6 +201,7 @@ fn the_client_speaks_to_the_real_datastore() {
         "sameStore": true,
         "state": ["value", "value", "none"],
         "translated": "transaction",
+        "written": ["A31", "Roe", "2.5.1"],
     });
     let wrong: Vec<_> = expected
         .as_object()

@@ -96,5 +96,10 @@ export async function handler(medplum: MedplumClient): Promise<unknown> {
   seen.state = [await medplum.keyValue.get('key'), await state.get('key'), (await state.get('other')) ?? 'none'];
   const message = Hl7Message.parse('MSH|^~\\&|A|B|C|D|20240203||ADT^A01^ADT_A01|X1|P|2.5.1\rPID|1||12^^^H^MR||DOE^JANE');
   seen.translated = (await translate.toFhir(message)).type;
+  const event = await translate.toV2(
+    { resourceType: 'Bundle', type: 'collection', entry: [{ resource: { ...made, name: [{ family: 'Roe' }] } }] },
+    'ADT^A31'
+  );
+  seen.written = [event.get('MSH-9.2'), event.get('PID-5.1'), event.get('MSH-12.1')];
   return seen;
 }
