@@ -58,9 +58,11 @@ pub(crate) fn steady_enums(program: &Program<'_>) -> HashSet<String> {
 pub(crate) fn examine(program: &Program<'_>, scoping: &Scoping, enums: &HashSet<String>) -> State {
     let root = scoping.get_bindings(scoping.root_scope_id());
     let mut names = Vec::new();
+    let mut all = HashSet::new();
     let mut changes = None;
     for (name, &symbol) in root {
         let flags = scoping.symbol_flags(symbol);
+        all.insert(name.to_string());
         if flags.is_import() || !flags.is_value() {
             continue;
         }
@@ -72,7 +74,7 @@ pub(crate) fn examine(program: &Program<'_>, scoping: &Scoping, enums: &HashSet<
         }
     }
     names.sort();
-    let mut known = Known { enums: enums.clone(), ..Known::default() };
+    let mut known = Known { all, enums: enums.clone(), ..Known::default() };
     known.roots.extend(names.iter().cloned());
     for statement in &program.body {
         changes = changes.or_else(|| known.statement(statement));
@@ -103,6 +105,8 @@ pub(super) fn because(span: Span, reason: &'static str) -> Found {
 /// What is known of the top level so far.
 #[derive(Default)]
 struct Known {
+    /// All its names, those of imports too.
+    all: HashSet<String>,
     roots: HashSet<String>,
     enums: HashSet<String>,
     primitives: HashSet<String>,
@@ -183,6 +187,25 @@ impl Known {
             && !self.inert(&heritage.expression)
         {
             return because(class.span, CALLED);
+        }
+        // What it inherits from may return any object from its constructor, and a private member can be put on one that
+        // is frozen too.
+        let errors = |heritage: &Expression<'_>| match heritage {
+            Expression::Identifier(it) => {
+                let name = it.name.as_str();
+                name.ends_with("Error") && !self.all.contains(name)
+            }
+            _ => false,
+        };
+        let private = class
+            .body
+            .body
+            .iter()
+            .find(|it| matches!(it.property_key(), Some(PropertyKey::PrivateIdentifier(_))));
+        if let (Some(heritage), Some(private)) = (&class.heritage, private)
+            && !errors(&heritage.expression)
+        {
+            return because(private.span(), "a class that inherits has a private member");
         }
         for element in &class.body.body {
             let (key, found) = match element {
@@ -318,7 +341,7 @@ impl Known {
 
     /// Of the language's own, and not hidden by a name of the module.
     fn is_global(&self, expression: &Expression<'_>, name: &str) -> bool {
-        expression.is_specific_id(name) && !self.roots.contains(name)
+        expression.is_specific_id(name) && !self.all.contains(name)
     }
 
     fn known_call(&self, callee: &Expression<'_>, arguments: &[Argument<'_>]) -> bool {

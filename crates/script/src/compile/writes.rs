@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use oxc::ast::ast::{
     AssignmentExpression, AssignmentTarget, CallExpression, Class, ClassElement, Expression,
-    IdentifierReference, ImportExpression, Program, SimpleAssignmentTarget, Statement,
+    IdentifierReference, ImportExpression, ImportMeta, Program, SimpleAssignmentTarget, Statement,
     UnaryExpression, UpdateExpression,
 };
 use oxc::ast_visit::{Visit, walk};
@@ -162,6 +162,11 @@ impl<'a> Visit<'a> for Writes<'_> {
         self.touches_globals = true;
         self.note(it.span, "a module is imported while the handler runs");
         walk::walk_import_expression(self, it);
+    }
+
+    /// An object for each module, which anybody may write to.
+    fn visit_import_meta(&mut self, it: &ImportMeta) {
+        self.note(it.span, "import.meta is used");
     }
 
     fn visit_identifier_reference(&mut self, it: &IdentifierReference<'a>) {

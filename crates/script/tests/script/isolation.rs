@@ -126,6 +126,14 @@ fn variables_of_a_module_begin_anew() {
         "none",
     );
     fresh("class Kept { static last = 'none' }", "Kept.last = event.input", "Kept.last", "none");
+    fresh("", "(import.meta as any).last = event.input", "(import.meta as any).last", "undefined");
+    // A private member can be put on an object that is frozen.
+    fresh(
+        "class Any { constructor(it: object) { return it } } class Mark extends Any { #it: string; constructor(on: object, it: string) { super(on); this.#it = it } static of(on: any) { return #it in on ? on.#it : 'none' } }",
+        "new Mark(Object.prototype, event.input)",
+        "Mark.of(Object.prototype)",
+        "none",
+    );
     fresh("const at = new Date(0)", "at.setTime(5)", "at.getTime()", "0");
     fresh("const bytes = new Uint8Array(1)", "bytes[0] = 5", "bytes[0]", "0");
     fresh(
@@ -290,6 +298,22 @@ fn one_workers_failure_leaves_others_untouched() {
         let (run, _) = run_with(&mut good, &text("x"));
         assert_eq!(run.result, Ok(Output::Text("x".to_owned())));
     }
+}
+
+#[test]
+fn what_is_imported_is_not_taken_for_the_languages_own() {
+    let files = project(&[
+        (
+            "bot.ts",
+            "import { Map } from './map';\nconst it = new Map([]);\nexport const handler = (c: any, e: any) => it.next();",
+        ),
+        (
+            "map.ts",
+            "export class Map { constructor(_: unknown) { let n = 0; (this as any).next = () => n++ } }",
+        ),
+    ]);
+    let script = Script::load(&files, "bot.ts").expect("it compiles");
+    assert!(matches!(script.reuse(), Reuse::Fresh { line: 2, .. }), "{:?}", script.reuse());
 }
 
 #[test]
