@@ -648,8 +648,9 @@ fn run_program(spec: &ChannelSpec, services: &Services, work: &Work, known: Vec<
             findings.extend(noticed_by(noticed));
             ended(Disposition::Parked, code, format!("{reason} ({at})"))
         }
-        Ok(program::Verdict::Routed { outputs, findings: noticed }) => {
+        Ok(program::Verdict::Routed { outputs, findings: noticed, reply: given }) => {
             findings.extend(noticed_by(noticed));
+            reply = given;
             routed(spec, &incoming.bytes, outputs)
         }
     };

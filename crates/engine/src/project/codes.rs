@@ -9,6 +9,44 @@ const fn code(code: &'static str, cause: &'static str, remedy: &'static str) -> 
 /// All codes of projects and channels.
 pub const CODES: &[CodeDescription] = &[
     code(
+        "bot.allow",
+        "What a bot is granted is not there, or is written in another form.",
+        "Follow the message: name channels and bots of the project, secrets that are there, and hosts.",
+    ),
+    code(
+        "bot.criteria",
+        "The criteria of a bot's subscription can't be read.",
+        "Write a search such as `Patient?active=true`, and `when` as a FHIRPath condition.",
+    ),
+    code(
+        "bot.cron",
+        "The times of a bot can't be read.",
+        "Write five fields: minute, hour, day of the month, month, day of the week.",
+    ),
+    code("bot.name", "The name in the file is not the name of the file.", "Make them the same."),
+    code(
+        "bot.no-datastore",
+        "A bot asks for the datastore, and the project has none.",
+        "Add `datastore:` to pipehat.yaml, or take it out of the bot's file.",
+    ),
+    code(
+        "bot.scope",
+        "A scope can't be read.",
+        "Write it as SMART App Launch 2 does: `system/Patient.rs`.",
+    ),
+    code(
+        "bot.script",
+        "The script of a bot is not there, or can't be read.",
+        "Put it into the folder `bots`, and name it with `script` where it is not called as the bot is.",
+    ),
+    code("bot.secret", "A secret that a bot names is not there.", "Set it as the message says."),
+    code(
+        "bot.triggers",
+        "A bot has too many triggers of a kind.",
+        "Divide the work among several bots.",
+    ),
+    code("bot.webhook", "The header of a webhook can't be read.", "Write its name: `X-Signature`."),
+    code(
         "channel.appended-twice",
         "Two values of one `set` each add a repetition of their own.",
         "Write `[+1]` for the first, and `[last]` for the others.",
@@ -216,6 +254,7 @@ pub const CODES: &[CodeDescription] = &[
         "A date shall go to another time zone, and its own is not known.",
         "Add `read_zone`, or `time_zone` for the channel.",
     ),
+    code("project.bots", "A project has too many bots.", "Run several installations."),
     code("project.channels", "There are too many channels.", "Run several installations."),
     code(
         "project.clash",

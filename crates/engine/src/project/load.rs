@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pipehat_config::{Diagnostic, Diagnostics, Environment, Node, SourceFile, Span, nearest};
-use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, LocalFhir, Secrets};
+use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, LocalBots, LocalFhir, Secrets};
 use pipehat_dictionary::profile::ProfileConstraints;
 
+use super::bot::{BotContext, BotSpec, bot};
 use super::channel::{ChannelContext, ChannelSpec, channel};
 use super::files::{DirectoryFiles, EntryKind, ProjectFiles};
+use super::fingerprint::Revision;
 use super::profiles::{self, Profiles, ProjectTables};
 use super::settings::ProjectSettings;
 use crate::program::{Table, Tables};
@@ -27,8 +29,14 @@ pub struct Project {
     pub settings: ProjectSettings,
     /// Its channels, in the order of their names.
     pub channels: Vec<Arc<ChannelSpec>>,
+    /// Its bots, in the order of their names.
+    pub bots: Vec<Arc<BotSpec>>,
+    /// Its code tables, by name.
+    pub tables: BTreeMap<String, Arc<Table>>,
     /// What its channels know as the datastore of this installation; to be opened by whoever runs them.
     pub local_fhir: LocalFhir,
+    /// Who runs the bots that its channels name; to be opened by whoever runs them.
+    pub local_bots: LocalBots,
 }
 
 impl fmt::Debug for Project {
@@ -107,14 +115,26 @@ impl Project {
         let needed = if datastore { Channels::MayBeNone } else { Channels::AtLeastOne };
         let local_fhir = LocalFhir::default();
         let offered = datastore.then_some(&local_fhir);
-        let channels = loader.channels(&content, &mut claims, needed, offered);
+        let bots = loader.bots(datastore);
+        let local_bots = LocalBots::default();
+        let named = bots.iter().map(|bot| (&*bot.spec.name, bot.spec.revision)).collect();
+        let known = KnownBots { revisions: &named, local: &local_bots };
+        let channels = loader.channels(&content, &mut claims, needed, offered, &known);
+        loader.check_reach(&bots, &channels);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
         let project = settings.filter(|_| !diagnostics.is_err()).map(|(settings, _)| Self {
             directory: context.directory.to_owned(),
             settings,
             channels: channels.into_iter().map(Arc::new).collect(),
+            bots: bots.into_iter().map(|read| Arc::new(read.spec)).collect(),
+            tables: content
+                .tables
+                .into_iter()
+                .filter_map(|(name, table)| Some((name, table?)))
+                .collect(),
             local_fhir,
+            local_bots,
         });
         Loaded { project, diagnostics }
     }
@@ -181,6 +201,21 @@ impl Content {
 enum Channels {
     AtLeastOne,
     MayBeNone,
+}
+
+/// The most bots of a project: each that ran lately holds memory.
+const BOTS_MAX: usize = 1_000;
+
+/// The bots that channels may name.
+struct KnownBots<'b> {
+    revisions: &'b BTreeMap<&'b str, Revision>,
+    local: &'b LocalBots,
+}
+
+/// A bot, and its file.
+struct ReadBot {
+    spec: BotSpec,
+    node: Node,
 }
 
 struct Loader<'c> {
@@ -316,12 +351,61 @@ impl Loader<'_> {
         (profiles, contents)
     }
 
+    fn bots(&mut self, datastore: bool) -> Vec<ReadBot> {
+        let names = self.names("bots", ".yaml", &[".yml", ".YAML", ".YML"]);
+        if names.len() > BOTS_MAX {
+            let message = format!("a project has at most {BOTS_MAX} bots");
+            self.diagnostics.push(Diagnostic::error_in_file("project.bots", "bots", message));
+            return Vec::new();
+        }
+        let context = BotContext { secrets: Some(self.context.secrets), datastore };
+        let mut bots = Vec::new();
+        for stem in names {
+            let path = format!("bots/{stem}.yaml");
+            let Some(Some(bytes)) = self.read(&path) else { continue };
+            let Some(node) = self.tree(&path, &bytes) else { continue };
+            let files = self.context.files;
+            let read = bot(&node, &stem, &bytes, files, &context, &mut self.diagnostics);
+            bots.extend(read.map(|spec| ReadBot { spec, node }));
+        }
+        bots
+    }
+
+    /// Refuses bots that are to reach channels and bots that are not there.
+    fn check_reach(&mut self, bots: &[ReadBot], channels: &[ChannelSpec]) {
+        let named_channels: Vec<&str> = channels.iter().map(|channel| &*channel.name).collect();
+        let named_bots: Vec<&str> = bots.iter().map(|bot| &*bot.spec.name).collect();
+        for ReadBot { node, .. } in bots {
+            let allow = node.as_map().and_then(|map| map.get("allow")).and_then(Node::as_map);
+            for (key, what, known) in
+                [("channels", "channel", &named_channels), ("bots", "bot", &named_bots)]
+            {
+                let listed = allow.and_then(|allow| allow.get(key)).and_then(Node::as_list);
+                for node in listed.unwrap_or_default() {
+                    let Some(scalar) = node.as_scalar() else { continue };
+                    // What a broken file was to be is told there.
+                    let broken = self.diagnostics.is_err() && key == "channels";
+                    if known.contains(&scalar.text()) || broken {
+                        continue;
+                    }
+                    let near = nearest(scalar.text(), known.iter().copied());
+                    let message = format!("there is no {what} `{}`", scalar.text());
+                    self.diagnostics.push(
+                        Diagnostic::error("bot.allow", &node.span, message)
+                            .with_nearest(near.filter(|_| !scalar.is_substituted())),
+                    );
+                }
+            }
+        }
+    }
+
     fn channels(
         &mut self,
         content: &Content,
         claims: &mut Claims,
         needed: Channels,
         datastore: Option<&LocalFhir>,
+        bots: &KnownBots<'_>,
     ) -> Vec<ChannelSpec> {
         let build = BuildContext {
             project: self.context.directory,
@@ -329,8 +413,13 @@ impl Loader<'_> {
             channel: "",
             datastore,
         };
-        let context =
-            ChannelContext { connectors: self.context.connectors, build: &build, content };
+        let context = ChannelContext {
+            connectors: self.context.connectors,
+            build: &build,
+            content,
+            bots: bots.revisions,
+            local_bots: bots.local,
+        };
         let names = self.names("channels", ".yaml", &[".yml", ".YAML", ".YML", ".json"]);
         if names.is_empty() && needed == Channels::AtLeastOne {
             self.no_channels();

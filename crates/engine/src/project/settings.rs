@@ -10,6 +10,9 @@
 //!   base: https://fhir.example.org/fhir/R4      # where clients find what is /fhir/R4 here
 //!   origins: [https://app.example.org]
 //!   subscriptions: { hosts: [hooks.example.org] }   # who may be called; without it, this machine only
+//! bots:                               # what bots may that clients deploy over the API; nothing without this
+//!   scopes: [system/Patient.rs]
+//!   allow: { hosts: [api.example.org] }
 //! ```
 
 use std::net::SocketAddr;
@@ -17,6 +20,8 @@ use std::time::Duration;
 
 use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference};
 use pipehat_connectors::Secrets;
+
+use super::bot::{DeployedBots, deployed};
 
 /// The settings of an installation; what is left out is for the command line or a default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +36,8 @@ pub struct ProjectSettings {
     pub journal: JournalSettings,
     /// The FHIR datastore, where there is one.
     pub datastore: Option<DatastoreSettings>,
+    /// What bots may that clients deploy.
+    pub bots: DeployedBots,
 }
 
 /// The FHIR datastore.
@@ -120,6 +127,9 @@ impl ProjectSettings {
         let journal = fields.optional("journal", journal).unwrap_or_default();
         let datastore =
             fields.optional("datastore", |node, diagnostics| datastore(node, secrets, diagnostics));
+        let bots = fields
+            .optional("bots", |node, diagnostics| deployed(node, secrets, diagnostics))
+            .unwrap_or_default();
         if let (Some(data), Some(key), Some(node)) =
             (&data, &key_file, fields.map().get("key_file"))
             && std::path::Path::new(key).starts_with(data)
@@ -133,7 +143,7 @@ impl ProjectSettings {
                 .with_help("keep it elsewhere: who copies the data must not get the key with it"),
             );
         }
-        fields.finish().then_some(Self { http, data, key_file, journal, datastore })
+        fields.finish().then_some(Self { http, data, key_file, journal, datastore, bots })
     }
 }
 
@@ -316,7 +326,7 @@ fn datastore(
 }
 
 /// A host with or without a scheme, a `*.` before it and a port behind it.
-fn hook_host(text: &str) -> bool {
+pub(super) fn hook_host(text: &str) -> bool {
     let text =
         text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     let text = text.strip_prefix("*.").unwrap_or(text);

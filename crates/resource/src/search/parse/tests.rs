@@ -443,7 +443,7 @@ fn searches_of_several_types() {
     let everything = parse("?_security=R", Handling::Strict).unwrap();
     assert!(everything.search.resource_types.is_empty());
     let Some(Filter::Any(types)) = everything.search.filters.first() else { panic!() };
-    assert_eq!(types.len(), 146);
+    assert_eq!(types.len(), 147);
     check_problem(
         "?name=x",
         ProblemKind::Unknown,
