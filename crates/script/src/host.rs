@@ -1,18 +1,35 @@
 //! What a script may ask of the outside.
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 
 /// The outside of a run. Its methods block: a worker has a thread of its own.
 pub trait Host {
-    /// The time.
+    /// The time. It is asked for once, and again after each thing that takes time outside: while a script computes, its
+    /// clock stands still.
     fn now(&mut self) -> Timestamp;
 
     /// Fills in random bytes.
     fn random(&mut self, bytes: &mut [u8]);
 
-    /// Does or refuses what the script asks for. Recorded by the run; what is asked before it is answered is known to
-    /// have been tried.
-    fn ask(&mut self, ask: &Ask) -> Result<Answer, AskError>;
+    /// Does or refuses what the script asks for. The run records it.
+    ///
+    /// It must come back within `remaining`, with [`AskError::TimedOut`] if need be: nothing can take the thread from
+    /// it. The run ends when its time is over, whatever is answered then.
+    fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError>;
+
+    /// Does what the script asks for in one turn (`Promise.all` of some fetches): one answer for each, in their order.
+    /// A host may do them at the same time.
+    fn ask_all(&mut self, asks: &[Ask], remaining: Duration) -> Vec<Result<Answer, AskError>> {
+        let begun = Instant::now();
+        asks.iter().map(|ask| self.ask(ask, remaining.saturating_sub(begun.elapsed()))).collect()
+    }
+
+    /// Waits for a timer of the script.
+    fn wait(&mut self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
 
     /// Takes a line of the script's log (`console.log` and the like).
     fn log(&mut self, line: LogLine);
@@ -22,34 +39,96 @@ pub trait Host {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
     /// `fetch`: an HTTP request to a host that was granted.
-    Fetch { method: String, url: String, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// A request to the datastore in this process, as over HTTP: `path` is relative to the base (`Patient/1`, `Patient?name=…`, empty
-    /// for a Bundle). Done with the bot's own identity and scopes.
-    Datastore { method: String, path: String, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// A code table of the project: what `key` maps to.
-    Table { table: String, key: String },
-    /// Reads a value that the channel or bot keeps.
-    StateGet { key: String },
-    /// Keeps a value; none forgets it.
-    StateSet { key: String, value: Option<String> },
-    /// Sends to a destination of the channel, or to a channel by name.
-    Send { destination: String, content_type: String, body: Vec<u8> },
-    /// Sets the message aside with a reason.
-    Park { reason: String },
-    /// HL7 v2 to a FHIR Bundle, or a Bundle to HL7 v2 (`wanted`: `ADT^A03`, with a version).
-    ToFhir { message: Vec<u8> },
-    /// See [`Ask::ToFhir`].
-    ToV2 { bundle: String, wanted: String, version: String },
-    /// SFTP on a server that was granted by name: `list`, `get`, `put`, `rename`, `remove`.
-    Sftp {
-        server: String,
-        operation: String,
+    Fetch {
+        /// `GET`, `POST` …
+        method: String,
+        /// The whole URL.
+        url: String,
+        /// The headers, names in lower case.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// A request to the datastore in this process, as over HTTP. Done with the bot's own identity and scopes.
+    Datastore {
+        /// `GET`, `POST` …
+        method: String,
+        /// Relative to the base: `Patient/1`, `Patient?name=…`, empty for a Bundle.
         path: String,
+        /// The headers, names in lower case.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// A code table of the project: what `key` maps to.
+    Table {
+        /// Its name.
+        table: String,
+        /// The code.
+        key: String,
+    },
+    /// Reads a value that the channel or bot keeps.
+    StateGet {
+        /// Its name.
+        key: String,
+    },
+    /// Keeps a value.
+    StateSet {
+        /// Its name.
+        key: String,
+        /// The value; none forgets it.
+        value: Option<String>,
+    },
+    /// Sends to a destination of the channel, or to a channel by name.
+    Send {
+        /// Its name.
+        destination: String,
+        /// What the body is.
+        content_type: String,
+        /// What is sent.
+        body: Vec<u8>,
+    },
+    /// Sets the message aside.
+    Park {
+        /// Why.
+        reason: String,
+    },
+    /// HL7 v2 to a FHIR Bundle.
+    ToFhir {
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// A FHIR Bundle to HL7 v2.
+    ToV2 {
+        /// The Bundle, as JSON.
+        bundle: String,
+        /// What is wanted: `ADT^A03`.
+        wanted: String,
+        /// The version of HL7: `2.5.1`.
+        version: String,
+    },
+    /// SFTP on a server that was granted by name.
+    Sftp {
+        /// The server's name.
+        server: String,
+        /// `list`, `get`, `put`, `rename`, `remove`.
+        operation: String,
+        /// The file or folder.
+        path: String,
+        /// The new path of `rename`.
         argument: Option<String>,
+        /// The content for `put`.
         body: Vec<u8>,
     },
     /// Runs another bot.
-    ExecuteBot { bot: String, content_type: String, body: Vec<u8> },
+    ExecuteBot {
+        /// Its id.
+        bot: String,
+        /// What the body is.
+        content_type: String,
+        /// Its input.
+        body: Vec<u8>,
+    },
 }
 
 /// What came of it.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::{Answer, Ask, AskError};
 
 /// What became of a run.
 pub struct Run {
     /// What the handler returned, or why it did not.
     pub result: Result<Output, RunError>,
-    /// What was asked of the host, in order.
+    /// What came from the host, in order.
     pub recorded: Vec<Recorded>,
     /// How long it took.
     pub took: Duration,
@@ -31,12 +33,20 @@ pub enum Output {
     Json(String),
 }
 
-/// Something that was asked, and the answer.
-pub struct Recorded {
-    /// What was asked.
-    pub ask: Ask,
-    /// What came of it.
-    pub answer: Result<Answer, AskError>,
+/// What came in from outside: enough to [do the run again](crate::Replay).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recorded {
+    /// Something that was asked, and what came of it.
+    Asked {
+        /// What was asked.
+        ask: Ask,
+        /// What came of it.
+        answer: Result<Answer, AskError>,
+    },
+    /// The time.
+    Time(Timestamp),
+    /// Random bytes.
+    Random(Vec<u8>),
 }
 
 /// Why a run gave no result.

@@ -5,6 +5,7 @@
 mod finding;
 mod lineage;
 mod settings;
+pub mod to_v2;
 mod translator;
 
 pub use finding::{Finding, FindingKind};

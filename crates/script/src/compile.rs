@@ -1,0 +1,20 @@
+//! From the files of a project to the modules that run: TypeScript stripped of its types, imports resolved, packages
+//! read from `node_modules`. Nothing is read that is outside of the project, and nothing is run.
+
+mod builtin;
+mod commonjs;
+mod failure;
+mod graph;
+mod javascript;
+mod package;
+mod position;
+mod resolve;
+mod sources;
+mod state;
+
+pub use failure::ScriptError;
+pub use sources::{ProjectDirectory, Sources};
+
+pub(crate) use builtin::{BOOT, HOST};
+pub(crate) use graph::Graph;
+pub(crate) use javascript::TOP_LEVEL;

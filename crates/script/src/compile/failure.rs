@@ -1,0 +1,72 @@
+//! Why a script cannot be compiled.
+
+use std::fmt;
+
+/// Why a script cannot be compiled, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptError {
+    /// The file, relative to the project.
+    pub file: String,
+    /// The line, from 1; 0 where the whole file is meant.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The line itself.
+    pub excerpt: Option<String>,
+}
+
+/// How much of a line is shown.
+const EXCERPT_CHARACTERS_MAX: usize = 160;
+
+impl ScriptError {
+    /// One about the whole of a file.
+    pub(crate) fn of_file(file: &str, message: impl Into<String>) -> Self {
+        let (file, message) = (file.to_owned(), message.into());
+        Self { file, line: 0, column: 0, message, help: None, excerpt: None }
+    }
+
+    /// One about a place in a file, counted in bytes.
+    pub(crate) fn at(file: &str, source: &str, offset: usize, message: impl Into<String>) -> Self {
+        let before = source.get(..offset.min(source.len())).unwrap_or(source);
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.matches('\n').count() + 1;
+        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+        let whole = source.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        Self {
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            excerpt: Some(whole.chars().take(EXCERPT_CHARACTERS_MAX).collect()),
+            ..Self::of_file(file, message)
+        }
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// As a compiler prints it: the place, what is wrong, the line with a mark, what to do.
+impl fmt::Display for ScriptError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, column, message, .. } = self;
+        match line {
+            0 => write!(formatter, "{file}: {message}")?,
+            _ => write!(formatter, "{file}:{line}:{column}: {message}")?,
+        }
+        if let Some(excerpt) = &self.excerpt {
+            let width = (*column as usize).saturating_sub(1);
+            write!(formatter, "\n  {excerpt}\n  {:width$}^", "")?;
+        }
+        match &self.help {
+            Some(help) => write!(formatter, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ScriptError {}

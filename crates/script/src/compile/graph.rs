@@ -1,0 +1,190 @@
+//! All modules of a script, compiled and bound to each other.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::builtin;
+use super::failure::ScriptError;
+use super::javascript::{self, Compiled, Language};
+use super::position::Positions;
+use super::resolve::{self, Target};
+use super::sources::Sources;
+
+/// How many modules a script may have.
+const MODULES_MAX: usize = 2_000;
+
+/// How much source they may have together.
+const SOURCE_BYTES_MAX: usize = 32 << 20;
+
+/// A module that can run.
+pub(crate) struct Module {
+    /// The JavaScript.
+    pub(crate) code: String,
+    /// Where it was written.
+    pub(crate) positions: Positions,
+    /// The ids of what it imports, by what it writes.
+    pub(crate) imports: BTreeMap<String, String>,
+}
+
+/// Why a script's modules are evaluated for each run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) reason: &'static str,
+}
+
+/// All modules of a script.
+pub(crate) struct Graph {
+    /// By id: the path of a file, or that of a built-in module after its prefix.
+    pub(crate) modules: BTreeMap<String, Module>,
+    /// The ids of the bot's own and of its packages, in the order in which they were found.
+    pub(crate) own: Vec<String>,
+    /// Why they cannot be kept from one run to the next.
+    pub(crate) changes: Option<Changes>,
+}
+
+/// The built-in modules that each script has.
+const ALWAYS: &[&str] = &["pipehat:web/index.ts", "pipehat:sandbox/harden.ts", "pipehat:entry.ts"];
+
+impl Graph {
+    /// Compiles `entry` and all it imports.
+    pub(crate) fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptError> {
+        let mut files = Files { sources, texts: HashMap::new(), bytes: 0 };
+        let path = resolve::join("", entry).unwrap_or_default();
+        let Some(Target::File(entry, language)) = resolve::file(&mut files, &path)? else {
+            return Err(ScriptError::of_file(entry, "there is no such file"));
+        };
+        let mut graph = Self { modules: BTreeMap::new(), own: Vec::new(), changes: None };
+        let mut open = vec![Target::File(entry, language)];
+        open.extend(ALWAYS.iter().map(|id| Target::BuiltIn((*id).to_owned())));
+        while let Some(target) = open.pop() {
+            if graph.modules.len() >= MODULES_MAX {
+                let file = graph.own.first().map_or("", String::as_str);
+                let message = format!("it imports more than {MODULES_MAX} modules");
+                return Err(ScriptError::of_file(file, message));
+            }
+            match target {
+                Target::BuiltIn(id) => graph.add_built_in(&id, &mut open)?,
+                Target::File(path, language) => graph.add(&mut files, path, language, &mut open)?,
+            }
+        }
+        Ok(graph)
+    }
+
+    /// The id of the file that the worker runs.
+    pub(crate) fn entry(&self) -> &str {
+        self.own.first().map_or("", String::as_str)
+    }
+
+    fn add_built_in(&mut self, id: &str, open: &mut Vec<Target>) -> Result<(), ScriptError> {
+        if self.modules.contains_key(id) || id == builtin::HOST {
+            return Ok(());
+        }
+        let mut imports = BTreeMap::new();
+        let (code, positions) = match builtin::module(id) {
+            None => (String::from("export {};\n"), Positions::same()),
+            Some(Err(error)) => return Err(error.clone()),
+            Some(Ok(Compiled { code, positions, imports: written, .. })) => {
+                for import in written {
+                    let Some(found) = builtin::resolve(id, &import.specifier) else {
+                        let message = format!("`{}` is not there", import.specifier);
+                        return Err(ScriptError::of_file(id, message));
+                    };
+                    open.push(Target::BuiltIn(found.clone()));
+                    imports.insert(import.specifier.clone(), found);
+                }
+                (code.clone(), positions.clone())
+            }
+        };
+        self.modules.insert(id.to_owned(), Module { code, positions, imports });
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        files: &mut Files<'_>,
+        path: String,
+        language: Language,
+        open: &mut Vec<Target>,
+    ) -> Result<(), ScriptError> {
+        if self.modules.contains_key(&path) {
+            return Ok(());
+        }
+        let source = files.text(&path)?.unwrap_or_default();
+        let compiled = javascript::compile(&path, &source, language)?;
+        if let Some((offset, reason)) = compiled.changes
+            && self.changes.is_none()
+        {
+            let line = ScriptError::at(&path, &source, offset, "").line;
+            self.changes = Some(Changes { file: path.clone(), line, reason });
+        }
+        let mut imports = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for import in &compiled.imports {
+            let target = resolve::resolve(files, &path, &source, import)?;
+            let id = match &target {
+                Target::BuiltIn(id) | Target::File(id, _) => id.clone(),
+            };
+            imports.insert(import.specifier.clone(), id);
+            wanted.push(target);
+        }
+        open.extend(wanted.into_iter().rev());
+        let Compiled { code, positions, .. } = compiled;
+        self.own.push(path.clone());
+        self.modules.insert(path, Module { code, positions, imports });
+        Ok(())
+    }
+}
+
+/// The files of a project, each read once.
+pub(crate) struct Files<'s> {
+    sources: &'s dyn Sources,
+    texts: HashMap<String, Option<String>>,
+    bytes: usize,
+}
+
+impl Files<'_> {
+    /// A file's text; none if there is no such file.
+    pub(crate) fn text(&mut self, path: &str) -> Result<Option<String>, ScriptError> {
+        if let Some(known) = self.texts.get(path) {
+            return Ok(known.clone());
+        }
+        let failed = |error| ScriptError::of_file(path, format!("cannot be read: {error}"));
+        let text = match self.sources.read(path).map_err(failed)? {
+            None => None,
+            Some(bytes) => {
+                self.bytes = self.bytes.saturating_add(bytes.len());
+                if self.bytes > SOURCE_BYTES_MAX {
+                    let message =
+                        format!("it and what came before have more than {SOURCE_BYTES_MAX} bytes");
+                    return Err(ScriptError::of_file(path, message));
+                }
+                let text = String::from_utf8(bytes);
+                Some(text.map_err(|_| ScriptError::of_file(path, "it is not UTF-8"))?)
+            }
+        };
+        self.texts.insert(path.to_owned(), text.clone());
+        Ok(text)
+    }
+
+    pub(crate) fn exists(&mut self, path: &str) -> Result<bool, ScriptError> {
+        Ok(self.text(path)?.is_some())
+    }
+
+    /// What a `.js` file of a package is, of which the package does not say it.
+    pub(crate) fn guess(&mut self, path: &str) -> Result<Language, ScriptError> {
+        let text = self.text(path)?.unwrap_or_default();
+        let modules = text.lines().any(|line| {
+            let line = line.trim_start();
+            let starts = |word: &str| {
+                line.strip_prefix(word)
+                    .is_some_and(|rest| rest.starts_with([' ', '{', '*', '"', '\'']))
+            };
+            starts("import") || starts("export")
+        });
+        Ok(if modules { Language::JavaScript } else { Language::CommonJs })
+    }
+}
+
+#[cfg(test)]
+mod tests;

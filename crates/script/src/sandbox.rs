@@ -1,0 +1,12 @@
+//! Where scripts run: an engine of their own, limits, and nothing of the outside but what the host answers.
+
+mod bytes;
+mod engine;
+mod hl7;
+mod native;
+mod platform;
+mod request;
+mod stack;
+mod turn;
+
+pub(crate) use engine::{Engine, Failure};

@@ -1,0 +1,436 @@
+//! One engine: a runtime with a script's modules in it, evaluated, ready to run the handler.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipehat_message::{Charset, CharsetRule};
+use rquickjs::loader::{ImportAttributes, Loader, Resolver};
+use rquickjs::module::Declared;
+use rquickjs::promise::PromiseState;
+use rquickjs::{
+    CatchResultExt, CaughtError, Context, Ctx, Error, Function, Module, Object, Persistent,
+    Promise, Result, Runtime, String as JsString, Value,
+};
+
+use super::turn::{Queued, Spent, Turn};
+use super::{bytes, native, request, stack};
+use crate::compile::{self, Graph};
+use crate::{Event, Host, Input, Limits, Output, RunError, RunErrorKind};
+
+/// An engine with a script in it.
+pub(crate) struct Engine {
+    pub(crate) turn: Rc<Turn>,
+    graph: Arc<Graph>,
+    /// Runs the handler; none until the modules are evaluated.
+    start: RefCell<Option<Persistent<Function<'static>>>>,
+    context: Context,
+    // Last: what is above belongs to it.
+    _runtime: Runtime,
+}
+
+/// How many jobs are done before the clock is looked at.
+const JOBS_BETWEEN_LOOKS: usize = 256;
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // What it holds of the engine's must go before the engine.
+        self.turn.end();
+    }
+}
+
+impl Engine {
+    /// A new engine. Nothing of the script has run.
+    pub(crate) fn new(graph: &Arc<Graph>, limits: &Limits) -> Result<Self> {
+        let runtime = Runtime::new()?;
+        runtime.set_memory_limit(limits.memory);
+        runtime.set_max_stack_size(limits.stack);
+        let turn = Rc::new(Turn::new(limits.clone()));
+        let watched = Rc::clone(&turn);
+        runtime.set_interrupt_handler(Some(Box::new(move || watched.is_over())));
+        let graph = Arc::clone(graph);
+        runtime.set_loader(Modules(Arc::clone(&graph)), Modules(Arc::clone(&graph)));
+        let context = Context::full(&runtime)?;
+        let start = RefCell::new(None);
+        Ok(Self { turn, graph, start, context, _runtime: runtime })
+    }
+
+    /// Runs the handler once. After it, [`Turn::end`] tells what was asked.
+    pub(crate) fn run(
+        &self,
+        event: &Event,
+        host: Rc<RefCell<dyn Host>>,
+    ) -> std::result::Result<Output, Failure> {
+        self.turn.begin(host);
+        self.context.with(|ctx| {
+            let result = self.run_in(&ctx, event);
+            // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
+            let rest = self.jobs(&ctx);
+            match result {
+                Ok(output) if rest => Ok(output),
+                Ok(_) => Err(self.limit()),
+                Err(failure) => Err(failure),
+            }
+        })
+    }
+
+    fn run_in(&self, ctx: &Ctx<'_>, event: &Event) -> std::result::Result<Output, Failure> {
+        let start = match self.start.borrow().clone() {
+            Some(start) => start,
+            None => self.evaluate(ctx)?,
+        };
+        *self.start.borrow_mut() = Some(start.clone());
+        let begun = start.restore(ctx).and_then(|start| begin(ctx, &start, event));
+        let promise = self.caught(ctx, begun)?;
+        let value = self.settle(ctx, &promise)?;
+        let output = self.output(ctx, &value, event);
+        let output = self.caught(ctx, output)?;
+        let size = match &output {
+            Output::Nothing => 0,
+            Output::Hl7(bytes) | Output::Bytes(bytes) => bytes.len(),
+            Output::Text(text) | Output::Json(text) => text.len(),
+        };
+        let limit = self.turn.limits().output;
+        if size > limit {
+            return Err(Failure::limit(format!("the result has more than {limit} bytes")));
+        }
+        Ok(output)
+    }
+
+    /// Evaluates the modules, and freezes them if they are to be kept.
+    fn evaluate(
+        &self,
+        ctx: &Ctx<'_>,
+    ) -> std::result::Result<Persistent<Function<'static>>, Failure> {
+        let declared = (|| {
+            ctx.globals().set(native::GLOBAL, native::object(ctx, &self.turn)?)?;
+            Module::declare(ctx.clone(), compile::BOOT, boot(&self.graph))?.eval()
+        })();
+        let (module, promise) = self.caught(ctx, declared)?;
+        self.settle(ctx, &promise)?;
+        let exported = (|| {
+            let space: Object<'_> = module.namespace()?;
+            let found: bool = space.get("found")?;
+            if found && self.graph.changes.is_none() {
+                space.get::<_, Function<'_>>("freeze")?.call::<_, ()>(())?;
+            }
+            Ok((found, space.get::<_, Function<'_>>("start")?))
+        })();
+        let (found, start) = self.caught(ctx, exported)?;
+        if !found {
+            let entry = self.graph.entry();
+            return Err(Failure::thrown(format!(
+                "{entry} exports no function `handler`: write `export async function handler(client, event) {{ … }}`"
+            )));
+        }
+        Ok(Persistent::<Function<'_>>::save(ctx, start))
+    }
+
+    /// Waits until a promise is settled: does the jobs, the asks and the timers.
+    fn settle<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        promise: &Promise<'js>,
+    ) -> std::result::Result<Value<'js>, Failure> {
+        loop {
+            if !self.jobs(ctx) {
+                return Err(self.limit());
+            }
+            if promise.state() != PromiseState::Pending {
+                break;
+            }
+            if self.turn.is_over() {
+                return Err(self.limit());
+            }
+            let queued = std::mem::take(&mut *self.turn.queue.borrow_mut());
+            if !queued.is_empty() {
+                let done = self.ask(ctx, queued);
+                self.caught(ctx, done)?;
+            } else if let Some(due) = self.turn.next_timer() {
+                if !due.is_zero() {
+                    self.turn.wait(due.min(self.turn.remaining()));
+                }
+                // It may still not be due: a wait may be cut short.
+                if self.turn.next_timer().is_some_and(|due| due.is_zero()) {
+                    let done = self.fire(ctx);
+                    self.caught(ctx, done)?;
+                }
+            } else {
+                return Err(Failure::never());
+            }
+        }
+        let result = promise.result::<Value<'js>>().unwrap_or(Err(Error::WouldBlock));
+        self.caught(ctx, result)
+    }
+
+    /// Does all jobs; false if the run's time is over before.
+    fn jobs(&self, ctx: &Ctx<'_>) -> bool {
+        loop {
+            for _ in 0..JOBS_BETWEEN_LOOKS {
+                if self.turn.spent().is_some() {
+                    return false;
+                }
+                if !ctx.execute_pending_job() {
+                    return self.turn.spent().is_none();
+                }
+            }
+            if self.turn.is_over() {
+                return false;
+            }
+        }
+    }
+
+    /// Asks the host what was asked in this turn.
+    fn ask<'js>(&self, ctx: &Ctx<'js>, queued: Vec<Queued>) -> Result<()> {
+        let mut asks = Vec::with_capacity(queued.len());
+        let mut waiting = Vec::with_capacity(queued.len());
+        for Queued { ask, wanted, resolve, reject } in queued {
+            asks.push(ask);
+            waiting.push((wanted, resolve, reject));
+        }
+        let answers = self.turn.ask_all(asks);
+        for ((wanted, resolve, reject), answer) in waiting.into_iter().zip(answers) {
+            match answer {
+                Ok(answer) => {
+                    let answer = request::answer(ctx, &answer, wanted)?;
+                    resolve.restore(ctx)?.call::<_, ()>((answer,))?;
+                }
+                Err(error) => {
+                    let error = request::error(ctx, &error)?;
+                    reject.restore(ctx)?.call::<_, ()>((error,))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls the next timer's function.
+    fn fire<'js>(&self, ctx: &Ctx<'js>) -> Result<()> {
+        match self.turn.take_timer() {
+            Some(callback) => callback.restore(ctx)?.call::<_, ()>(()),
+            None => Ok(()),
+        }
+    }
+
+    fn output<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>, event: &Event) -> Result<Output> {
+        let Some(object) = value.as_object() else { return Ok(Output::Nothing) };
+        let kind: String = object.get("kind")?;
+        let value: Value<'js> = object.get("value")?;
+        if kind == "bytes" {
+            return bytes::bytes(ctx, &value).map(Output::Bytes);
+        }
+        let text = bytes::text(ctx, &JsString::from_value(value)?)?;
+        Ok(match kind.as_str() {
+            "hl7" => Output::Hl7(encoded(ctx, text, event)?),
+            "json" => Output::Json(text),
+            _ => Output::Text(text),
+        })
+    }
+
+    /// What was thrown, as a failure.
+    fn caught<'js, T>(&self, ctx: &Ctx<'js>, result: Result<T>) -> std::result::Result<T, Failure> {
+        match result.catch(ctx) {
+            Ok(value) => Ok(value),
+            Err(_) if self.turn.spent().is_some() => Err(self.limit()),
+            Err(CaughtError::Exception(exception)) => Err(self.thrown(exception.as_object())),
+            Err(CaughtError::Value(value)) => Err(Failure::thrown(shown(ctx, &value))),
+            Err(CaughtError::Error(error)) => Err(Failure::thrown(error.to_string())),
+        }
+    }
+
+    fn thrown(&self, error: &Object<'_>) -> Failure {
+        let text = |member: &str| error.get::<_, Option<String>>(member).ok().flatten();
+        let message = text("message").unwrap_or_default();
+        let stack = text("stack").unwrap_or_default();
+        let name = text("name").unwrap_or_else(|| "Error".to_owned());
+        let stack = stack::mapped(&self.graph, &stack);
+        let kind = match (name.as_str(), message.as_str()) {
+            ("InternalError", "out of memory") => {
+                let limit = self.turn.limits().memory;
+                let message = format!("it used more than {limit} bytes of memory");
+                return Failure { stack, ..Failure::limit(message) };
+            }
+            (
+                "RangeError" | "InternalError",
+                "Maximum call stack size exceeded" | "stack overflow",
+            ) => RunErrorKind::Limit,
+            _ if self.turn.was_refused(&message) => RunErrorKind::Refused,
+            _ => RunErrorKind::Thrown,
+        };
+        let message = match (name.as_str(), message.as_str()) {
+            (name, "") => name.to_owned(),
+            ("Error", message) => message.to_owned(),
+            (name, message) => format!("{name}: {message}"),
+        };
+        Failure { kind, message, stack, spoilt: kind == RunErrorKind::Limit }
+    }
+
+    /// What was used up.
+    fn limit(&self) -> Failure {
+        let limits = self.turn.limits();
+        let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
+        Failure::limit(match self.turn.spent() {
+            Some(Spent::CpuTime) => {
+                format!("it used more than {} of processor time", seconds(limits.cpu_time))
+            }
+            Some(Spent::Asks) => format!("it asked its host more than {} times", limits.asks),
+            Some(Spent::WallTime) | None => {
+                format!("it took longer than {}", seconds(limits.wall_time))
+            }
+        })
+    }
+}
+
+/// Why a run gave no result.
+pub(crate) struct Failure {
+    pub(crate) kind: RunErrorKind,
+    pub(crate) message: String,
+    pub(crate) stack: Vec<String>,
+    /// Whether the engine may be left in a state that nothing is known of.
+    pub(crate) spoilt: bool,
+}
+
+impl Failure {
+    pub(crate) fn limit(message: String) -> Self {
+        Self { kind: RunErrorKind::Limit, message, stack: Vec::new(), spoilt: true }
+    }
+
+    pub(crate) fn thrown(message: String) -> Self {
+        Self { kind: RunErrorKind::Thrown, message, stack: Vec::new(), spoilt: false }
+    }
+
+    fn never() -> Self {
+        let message = "it waits for a promise that nothing will settle".to_owned();
+        Self { kind: RunErrorKind::NeverSettled, message, stack: Vec::new(), spoilt: true }
+    }
+}
+
+impl From<Failure> for RunError {
+    fn from(Failure { kind, message, stack, .. }: Failure) -> Self {
+        Self { kind, message, stack }
+    }
+}
+
+/// Something that was thrown and is no error.
+fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    if let Some(string) = value.as_string() {
+        return bytes::text(ctx, string).unwrap_or_default();
+    }
+    let json = ctx.json_stringify(value.clone()).ok().flatten();
+    json.and_then(|json| bytes::text(ctx, &json).ok()).unwrap_or_else(|| "undefined".to_owned())
+}
+
+/// Calls the function that runs the handler.
+fn begin<'js>(ctx: &Ctx<'js>, start: &Function<'js>, event: &Event) -> Result<Promise<'js>> {
+    let (kind, input) = match &event.input {
+        Input::Hl7(bytes) => {
+            let text = CharsetRule::Declared.of_message(bytes).transcode(bytes).text;
+            ("hl7", JsString::from_str(ctx.clone(), &text)?.into_value())
+        }
+        Input::Json(text) => ("json", JsString::from_str(ctx.clone(), text)?.into_value()),
+        Input::Text(text) => ("text", JsString::from_str(ctx.clone(), text)?.into_value()),
+        Input::Bytes(bytes) => ("bytes", bytes::array(ctx, bytes)?),
+    };
+    let table = |entries: &std::collections::BTreeMap<String, String>| {
+        let object = Object::new(ctx.clone())?;
+        for (name, value) in entries {
+            object.set(name.as_str(), value.as_str())?;
+        }
+        Ok::<_, Error>(object)
+    };
+    let (secrets, headers) = (table(&event.secrets)?, table(&event.headers)?);
+    start.call((kind, input, event.content_type.as_str(), secrets, headers, event.bot.as_str()))
+}
+
+/// An HL7 message in the character set of its MSH-18; where that says nothing, in that of the input.
+fn encoded(ctx: &Ctx<'_>, text: String, event: &Event) -> Result<Vec<u8>> {
+    if text.is_ascii() {
+        return Ok(text.into_bytes());
+    }
+    let declared = pipehat_message::Header::read(text.as_bytes())
+        .map(|header| header.character_set().to_vec())
+        .unwrap_or_default();
+    let charset = match (&event.input, declared.is_empty()) {
+        (Input::Hl7(input), true) => CharsetRule::Declared.of_message(input),
+        (_, true) => Charset::UTF_8,
+        _ => CharsetRule::Declared.of_message(text.as_bytes()),
+    };
+    match charset.encode(&text) {
+        Ok(encoded) => Ok(encoded.into_owned()),
+        Err(_) => {
+            let message = format!(
+                "the message that is returned has a character that {} (MSH-18) has not",
+                charset.name()
+            );
+            Err(rquickjs::Exception::throw_message(ctx, &message))
+        }
+    }
+}
+
+/// The module that the worker evaluates: it imports all others, and exports what the worker calls.
+fn boot(graph: &Graph) -> String {
+    let mut source = String::from(
+        "import\"pipehat:web/index.ts\";import{begin,finish}from\"pipehat:entry.ts\";\
+         import{harden}from\"pipehat:sandbox/harden.ts\";",
+    );
+    let mut spaces = String::new();
+    let others = graph.modules.keys().filter(|id| !graph.own.contains(id));
+    for (number, id) in graph.own.iter().chain(others).enumerate() {
+        let id = serde_json::Value::from(id.as_str());
+        // Formatting into a string cannot fail.
+        let _ = write!(source, "import*as m{number} from{id};");
+        let _ = write!(spaces, "m{number},");
+    }
+    let top = compile::TOP_LEVEL;
+    let _ = write!(
+        source,
+        "const handler=typeof m0.handler===\"function\"?m0.handler:m0.default;\
+         export const found=typeof handler===\"function\";\
+         export async function start(kind,input,contentType,secrets,headers,bot){{\
+         const[client,event]=begin({{kind,input,contentType,secrets,headers,bot}});\
+         return finish(await handler(client,event))}}\
+         export function freeze(){{const all=[start,begin,finish];\
+         for(const it of[{spaces}]){{all.push(it);const top=it[{top:?}];if(top)all.push(top,...top())}}\
+         harden(all)}}"
+    );
+    source
+}
+
+/// Finds and gives the modules of a script, and no others.
+struct Modules(Arc<Graph>);
+
+impl Resolver for Modules {
+    fn resolve<'js>(
+        &mut self,
+        _: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
+        if base == compile::BOOT && self.0.modules.contains_key(name) {
+            return Ok(name.to_owned());
+        }
+        let found = self.0.modules.get(base).and_then(|module| module.imports.get(name));
+        let why = "only what a script imports by a literal name can be imported while it runs";
+        found.cloned().ok_or_else(|| Error::new_resolving_message(base, name, why))
+    }
+}
+
+impl Loader for Modules {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        if name == compile::HOST {
+            return Module::declare(ctx.clone(), name, native::SOURCE);
+        }
+        match self.0.modules.get(name) {
+            Some(module) => Module::declare(ctx.clone(), name, module.code.as_str()),
+            None => Err(Error::new_loading(name)),
+        }
+    }
+}

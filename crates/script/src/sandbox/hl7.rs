@@ -1,0 +1,166 @@
+//! HL7 v2 messages by path, for built-in modules: each is a number that is good for one run.
+
+use std::rc::Rc;
+
+use pipehat_message::{Limits, Message, Path};
+use rquickjs::function::Func;
+use rquickjs::{Ctx, Exception, Object, Result};
+
+use super::turn::Turn;
+
+/// The messages of a run.
+#[derive(Default)]
+pub(crate) struct Messages {
+    /// How many there were before those of this run: a number of an earlier run means nothing.
+    before: usize,
+    open: Vec<Message<'static>>,
+}
+
+impl Messages {
+    pub(crate) fn clear(&mut self) {
+        self.before = self.before.wrapping_add(self.open.len());
+        self.open.clear();
+    }
+
+    fn add(&mut self, message: Message<'static>) -> f64 {
+        self.open.push(message);
+        self.before.wrapping_add(self.open.len()) as f64
+    }
+
+    fn at(&mut self, number: f64) -> Option<&mut Message<'static>> {
+        let index = (number as usize).checked_sub(self.before)?.checked_sub(1)?;
+        self.open.get_mut(index)
+    }
+}
+
+/// How many messages a run may have open: they are not in the engine's memory.
+const MESSAGES_MAX: usize = 1_000;
+
+fn fail<T>(ctx: &Ctx<'_>, error: impl std::fmt::Display) -> Result<T> {
+    Err(Exception::throw_message(ctx, &error.to_string()))
+}
+
+fn path(ctx: &Ctx<'_>, path: &str) -> Result<Path> {
+    path.parse().or_else(|error: pipehat_message::PathError| fail(ctx, error))
+}
+
+/// Does something with a message.
+fn with<T>(
+    turn: &Turn,
+    ctx: &Ctx<'_>,
+    number: f64,
+    act: impl FnOnce(&mut Message<'static>) -> Result<T>,
+) -> Result<T> {
+    match turn.messages.borrow_mut().at(number) {
+        Some(message) => act(message),
+        None => fail(ctx, "the message is of an earlier run"),
+    }
+}
+
+/// The text of a value: unescaped. The message is UTF-8 here.
+fn text(value: &pipehat_message::Value<'_>) -> String {
+    String::from_utf8_lossy(&value.decoded()).into_owned()
+}
+
+/// The object `hl7` of the native layer.
+pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let t = Rc::clone(turn);
+    object.set(
+        "parse",
+        Func::from(move |ctx: Ctx<'js>, source: String| {
+            let mut messages = t.messages.borrow_mut();
+            if messages.open.len() >= MESSAGES_MAX {
+                return fail(&ctx, format!("more than {MESSAGES_MAX} messages are open"));
+            }
+            match Message::parse_owned(source.into_bytes(), &Limits::DEFAULT) {
+                Ok(message) => Ok(messages.add(message)),
+                Err(error) => fail(&ctx, error),
+            }
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "text",
+        Func::from(move |ctx: Ctx<'js>, number: f64| {
+            with(&t, &ctx, number, |message| {
+                Ok(String::from_utf8_lossy(message.as_bytes()).into_owned())
+            })
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "get",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| Ok(message.get(&at).as_ref().map(text)))
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "raw",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| {
+                Ok(message.get(&at).map(|value| String::from_utf8_lossy(value.raw()).into_owned()))
+            })
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "all",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| {
+                Ok(message.values(&at).map(|value| text(&value)).collect::<Vec<_>>())
+            })
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "paths",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| {
+                Ok(message.matches(&at).map(|found| found.path.to_string()).collect::<Vec<_>>())
+            })
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "set",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String, text: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| {
+                message.set_text(&at, text.as_bytes()).or_else(|error| fail(&ctx, error))
+            })
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "setRaw",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String, raw: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| {
+                message.set_raw(&at, raw.as_bytes()).or_else(|error| fail(&ctx, error))
+            })
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "clear",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| message.clear(&at).or_else(|error| fail(&ctx, error)))
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "remove",
+        Func::from(move |ctx: Ctx<'js>, number: f64, at: String| {
+            let at = path(&ctx, &at)?;
+            with(&t, &ctx, number, |message| message.remove(&at).or_else(|error| fail(&ctx, error)))
+        }),
+    )?;
+    Ok(object)
+}

@@ -1,0 +1,319 @@
+//! What one run has: its host, its clock, what it has used, and what it waits for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rquickjs::{Function, Persistent};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::hl7::Messages;
+use super::request::Wanted;
+use crate::{Answer, Ask, AskError, Host, Limits, LogLevel, LogLine, Recorded};
+
+/// What was used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spent {
+    WallTime,
+    CpuTime,
+    Asks,
+}
+
+/// An ask that is to be done when the script next waits.
+pub(crate) struct Queued {
+    pub(crate) ask: Ask,
+    pub(crate) wanted: Wanted,
+    pub(crate) resolve: Persistent<Function<'static>>,
+    pub(crate) reject: Persistent<Function<'static>>,
+}
+
+/// A timer.
+pub(crate) struct Timer {
+    pub(crate) callback: Persistent<Function<'static>>,
+    /// Again and again after this time.
+    pub(crate) every: Option<Duration>,
+}
+
+/// What one run has; shared with the functions that the engine calls.
+pub(crate) struct Turn {
+    limits: Limits,
+    host: RefCell<Option<Rc<RefCell<dyn Host>>>>,
+    recorded: RefCell<Vec<Recorded>>,
+    started: Cell<Instant>,
+    cpu_started: Cell<Duration>,
+    /// Processor time of the host, which is not the script's.
+    cpu_of_host: Cell<Duration>,
+    asks: Cell<u32>,
+    logged: Cell<usize>,
+    spent: Cell<Option<Spent>>,
+    refused: RefCell<Option<String>>,
+    /// The clock stands still between two things that take time outside.
+    now: Cell<Option<Timestamp>>,
+    first: Cell<Option<Timestamp>>,
+    seed: Cell<Option<[u64; 2]>>,
+    pub(crate) queue: RefCell<Vec<Queued>>,
+    /// By when they are due, then by number.
+    pub(crate) timers: RefCell<BTreeMap<(Timestamp, u32), Timer>>,
+    timer_number: Cell<u32>,
+    pub(crate) messages: RefCell<Messages>,
+}
+
+/// How many timers a run may have at once.
+const TIMERS_MAX: usize = 10_000;
+
+/// What ends a log that is cut.
+const LOG_CUT: &str = "… (the log is cut here: it has reached its limit)";
+
+/// The processor time of this thread.
+fn cpu_now() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+impl Turn {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            host: RefCell::new(None),
+            recorded: RefCell::default(),
+            started: Cell::new(Instant::now()),
+            cpu_started: Cell::default(),
+            cpu_of_host: Cell::default(),
+            asks: Cell::default(),
+            logged: Cell::default(),
+            spent: Cell::default(),
+            refused: RefCell::default(),
+            now: Cell::default(),
+            first: Cell::default(),
+            seed: Cell::default(),
+            queue: RefCell::default(),
+            timers: RefCell::default(),
+            timer_number: Cell::default(),
+            messages: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Begins a run.
+    pub(crate) fn begin(&self, host: Rc<RefCell<dyn Host>>) {
+        self.end();
+        *self.host.borrow_mut() = Some(host);
+        self.started.set(Instant::now());
+        self.cpu_started.set(cpu_now());
+        self.cpu_of_host.set(Duration::ZERO);
+        self.asks.set(0);
+        self.logged.set(0);
+        self.spent.set(None);
+        *self.refused.borrow_mut() = None;
+        self.now.set(None);
+        self.first.set(None);
+        self.seed.set(None);
+        self.timer_number.set(0);
+    }
+
+    /// Ends it: lets go of all it had, and tells what was asked.
+    pub(crate) fn end(&self) -> Vec<Recorded> {
+        self.host.borrow_mut().take();
+        self.queue.borrow_mut().clear();
+        self.timers.borrow_mut().clear();
+        self.messages.borrow_mut().clear();
+        std::mem::take(&mut *self.recorded.borrow_mut())
+    }
+
+    pub(crate) fn took(&self) -> Duration {
+        self.started.get().elapsed()
+    }
+
+    pub(crate) fn cpu(&self) -> Duration {
+        let whole = cpu_now().saturating_sub(self.cpu_started.get());
+        whole.saturating_sub(self.cpu_of_host.get())
+    }
+
+    /// How much time is left for what is waited for.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.limits.wall_time.saturating_sub(self.took())
+    }
+
+    /// Whether the run is over its time; the engine asks now and then.
+    pub(crate) fn is_over(&self) -> bool {
+        if self.spent.get().is_some() {
+            return true;
+        }
+        if self.took() >= self.limits.wall_time {
+            self.spent.set(Some(Spent::WallTime));
+        } else if self.cpu() >= self.limits.cpu_time {
+            self.spent.set(Some(Spent::CpuTime));
+        }
+        self.spent.get().is_some()
+    }
+
+    pub(crate) fn spent(&self) -> Option<Spent> {
+        self.spent.get()
+    }
+
+    /// Whether an error with this text is the refusal of an ask.
+    pub(crate) fn was_refused(&self, message: &str) -> bool {
+        self.refused.borrow().as_deref() == Some(message)
+    }
+
+    fn with_host<T>(&self, call: impl FnOnce(&mut dyn Host) -> T) -> Option<T> {
+        let host = self.host.borrow().clone()?;
+        let before = cpu_now();
+        let result = call(&mut *host.borrow_mut());
+        let used = cpu_now().saturating_sub(before);
+        self.cpu_of_host.set(self.cpu_of_host.get().saturating_add(used));
+        Some(result)
+    }
+
+    fn record(&self, recorded: Recorded) {
+        self.recorded.borrow_mut().push(recorded);
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        if let Some(now) = self.now.get() {
+            return now;
+        }
+        let now = self.with_host(|host| host.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        self.record(Recorded::Time(now));
+        self.now.set(Some(now));
+        if self.first.get().is_none() {
+            self.first.set(Some(now));
+        }
+        now
+    }
+
+    /// The time since the run first asked for it.
+    pub(crate) fn since_first(&self) -> Duration {
+        let now = self.now();
+        let first = self.first.get().unwrap_or(now);
+        now.duration_since(first).unsigned_abs()
+    }
+
+    /// Random bytes.
+    pub(crate) fn random(&self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.with_host(|host| host.random(&mut bytes));
+        self.record(Recorded::Random(bytes.clone()));
+        bytes
+    }
+
+    /// A number from 0 to 1 for `Math.random`: xoroshiro128+ from a seed of the host's.
+    pub(crate) fn random_number(&self) -> f64 {
+        let [first, mut second] = self.seed.get().unwrap_or_else(|| {
+            let bytes = self.random(16);
+            let half = |range: std::ops::Range<usize>| {
+                let part = bytes.get(range).and_then(|part| part.try_into().ok());
+                u64::from_le_bytes(part.unwrap_or_default())
+            };
+            [half(0..8) | 1, half(8..16)]
+        });
+        let sum = first.wrapping_add(second);
+        second ^= first;
+        self.seed
+            .set(Some([first.rotate_left(24) ^ second ^ (second << 16), second.rotate_left(37)]));
+        // 53 bits: all that a number holds.
+        (sum >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Whether one ask more is allowed.
+    pub(crate) fn count_ask(&self) -> Result<(), Spent> {
+        if self.asks.get() >= self.limits.asks {
+            self.spent.set(Some(Spent::Asks));
+            return Err(Spent::Asks);
+        }
+        self.asks.set(self.asks.get().saturating_add(1));
+        Ok(())
+    }
+
+    /// Asks the host.
+    pub(crate) fn ask(&self, ask: Ask) -> Result<Answer, AskError> {
+        let remaining = self.remaining();
+        let answer = self.with_host(|host| host.ask(&ask, remaining));
+        self.answered(ask, answer.unwrap_or(Err(AskError::TimedOut)))
+    }
+
+    /// Asks several things.
+    pub(crate) fn ask_all(&self, asks: Vec<Ask>) -> Vec<Result<Answer, AskError>> {
+        let remaining = self.remaining();
+        let answers = self.with_host(|host| host.ask_all(&asks, remaining)).unwrap_or_default();
+        // A host that answers too little has not answered in time.
+        let answers = answers.into_iter().chain(std::iter::repeat(Err(AskError::TimedOut)));
+        asks.into_iter().zip(answers).map(|(ask, answer)| self.answered(ask, answer)).collect()
+    }
+
+    fn answered(&self, ask: Ask, answer: Result<Answer, AskError>) -> Result<Answer, AskError> {
+        self.now.set(None);
+        if let Err(AskError::Refused(text)) = &answer {
+            *self.refused.borrow_mut() = Some(text.clone());
+        }
+        self.record(Recorded::Asked { ask, answer: answer.clone() });
+        answer
+    }
+
+    /// Waits.
+    pub(crate) fn wait(&self, duration: Duration) {
+        self.with_host(|host| host.wait(duration));
+        self.now.set(None);
+    }
+
+    /// Writes a line of the log, as far as there is room.
+    pub(crate) fn log(&self, level: LogLevel, mut text: String) {
+        let room = self.limits.log.saturating_sub(self.logged.get());
+        if self.logged.get() > self.limits.log {
+            return;
+        }
+        self.logged.set(self.logged.get().saturating_add(text.len()).saturating_add(1));
+        if text.len() > room {
+            text.truncate(text.floor_char_boundary(room));
+            text.push_str(LOG_CUT);
+            self.logged.set(self.limits.log.saturating_add(1));
+        }
+        let at = self.now();
+        self.with_host(|host| host.log(LogLine { level, at, text }));
+    }
+
+    /// Sets a timer; none if there are too many.
+    pub(crate) fn set_timer(&self, after: Duration, timer: Timer) -> Option<u32> {
+        let number = self.timer_number.get().checked_add(1)?;
+        self.timer_number.set(number);
+        self.put_timer(number, after, timer).then_some(number)
+    }
+
+    fn put_timer(&self, number: u32, after: Duration, timer: Timer) -> bool {
+        let due = self.now().checked_add(after).unwrap_or(Timestamp::MAX);
+        let mut timers = self.timers.borrow_mut();
+        let room = timers.len() < TIMERS_MAX;
+        if room {
+            timers.insert((due, number), timer);
+        }
+        room
+    }
+
+    pub(crate) fn clear_timer(&self, number: u32) {
+        self.timers.borrow_mut().retain(|(_, known), _| *known != number);
+    }
+
+    /// When the next timer is due, from now.
+    pub(crate) fn next_timer(&self) -> Option<Duration> {
+        let (due, _) = *self.timers.borrow().first_key_value()?.0;
+        let now = self.now();
+        Some(due.duration_since(now).try_into().unwrap_or(Duration::ZERO))
+    }
+
+    /// Takes the next timer; one that repeats is set again.
+    pub(crate) fn take_timer(&self) -> Option<Persistent<Function<'static>>> {
+        let ((_, number), timer) = self.timers.borrow_mut().pop_first()?;
+        let callback = timer.callback.clone();
+        if let Some(every) = timer.every {
+            self.put_timer(number, every, timer);
+        }
+        Some(callback)
+    }
+}

@@ -1,0 +1,53 @@
+//! A script, compiled.
+
+use std::sync::Arc;
+
+use crate::compile::{Graph, ScriptError, Sources};
+
+/// A script with all it imports, compiled. It is cheap to clone, and may be given to any thread.
+#[derive(Clone)]
+pub struct Script {
+    pub(crate) graph: Arc<Graph>,
+}
+
+/// Whether a script's modules stay from one run to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reuse {
+    /// They are evaluated once and frozen: nothing in them can change.
+    Kept,
+    /// They are evaluated anew for each run, which takes longer.
+    Fresh {
+        /// The file for which that is.
+        file: String,
+        /// The line.
+        line: u32,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl Script {
+    /// Compiles the script at `entry`, a path relative to the project, and all it imports.
+    ///
+    /// # Errors
+    /// What is not TypeScript or JavaScript, or not supported, and imports of what is not there.
+    pub fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptError> {
+        Ok(Self { graph: Arc::new(Graph::load(sources, entry)?) })
+    }
+
+    /// Whether its modules stay from one run to the next, and why not.
+    pub fn reuse(&self) -> Reuse {
+        match &self.graph.changes {
+            None => Reuse::Kept,
+            Some(changes) => {
+                let (file, line, reason) = (changes.file.clone(), changes.line, changes.reason);
+                Reuse::Fresh { file, line, reason }
+            }
+        }
+    }
+
+    /// The files it is made of, relative to the project: a change of any of them changes it.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.graph.own.iter().map(String::as_str)
+    }
+}

@@ -1,0 +1,143 @@
+//! A host for tests, and ways to run a script of one file.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pipehat_script::{
+    Answer, Ask, AskError, Event, Host, Input, Limits, LogLine, Output, Run, RunError, Script,
+    Worker,
+};
+
+/// Answers `fetch` with what was sent, and keeps state; its clock moves by what is waited for.
+pub(crate) struct TestHost {
+    pub(crate) now: Timestamp,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) asked: Vec<Ask>,
+    pub(crate) state: BTreeMap<String, String>,
+    random: u8,
+}
+
+impl Default for TestHost {
+    fn default() -> Self {
+        let now = Timestamp::from_millisecond(1_700_000_000_000).expect("in range");
+        let (log, asked, state) = Default::default();
+        Self { now, log, asked, state, random: 0 }
+    }
+}
+
+impl Host for TestHost {
+    fn now(&mut self) -> Timestamp {
+        self.now
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.random = self.random.wrapping_mul(31).wrapping_add(7);
+            *byte = self.random;
+        }
+    }
+
+    fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
+        self.asked.push(ask.clone());
+        let answer = |status, body: &[u8]| {
+            let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+            Ok(Answer { status, headers, body: body.to_vec() })
+        };
+        match ask {
+            Ask::Fetch { url, .. } if url.contains("refused") => {
+                Err(AskError::Refused("the host is not granted".to_owned()))
+            }
+            // A host that waits as long as it may.
+            Ask::Fetch { url, .. } if url.contains("never") => {
+                std::thread::sleep(remaining);
+                Err(AskError::TimedOut)
+            }
+            Ask::Fetch { body, .. } => answer(200, body),
+            Ask::StateGet { key } => match self.state.get(key) {
+                Some(value) => answer(200, value.as_bytes()),
+                None => answer(404, b""),
+            },
+            Ask::StateSet { key, value } => {
+                self.state.insert(key.clone(), value.clone().unwrap_or_default());
+                answer(200, b"")
+            }
+            _ => Err(AskError::Failed("not here".to_owned())),
+        }
+    }
+
+    fn wait(&mut self, duration: Duration) {
+        self.now = self.now.checked_add(duration).expect("in range");
+    }
+
+    fn log(&mut self, line: LogLine) {
+        self.log.push(line);
+    }
+}
+
+pub(crate) fn project(files: &[(&str, &str)]) -> BTreeMap<String, String> {
+    files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+}
+
+/// A script of one file.
+pub(crate) fn script(source: &str) -> Script {
+    script_of(&[("bot.ts", source)])
+}
+
+/// A script of these files, of which the first is run.
+pub(crate) fn script_of(files: &[(&str, &str)]) -> Script {
+    match Script::load(&project(files), files[0].0) {
+        Ok(script) => script,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) fn event(input: Input) -> Event {
+    Event {
+        input,
+        content_type: "text/plain".to_owned(),
+        secrets: BTreeMap::from([("KEY".to_owned(), "s3cret".to_owned())]),
+        headers: BTreeMap::new(),
+        bot: "Bot/1".to_owned(),
+    }
+}
+
+pub(crate) fn text(input: &str) -> Event {
+    event(Input::Text(input.to_owned()))
+}
+
+/// Limits that a test can reach.
+pub(crate) fn tight() -> Limits {
+    Limits {
+        wall_time: Duration::from_secs(20),
+        cpu_time: Duration::from_secs(2),
+        memory: 24 << 20,
+        ..Limits::default()
+    }
+}
+
+pub(crate) fn run_with(worker: &mut Worker, event: &Event) -> (Run, Rc<RefCell<TestHost>>) {
+    let host = Rc::new(RefCell::new(TestHost::default()));
+    let run = worker.run(event, host.clone());
+    (run, host)
+}
+
+/// Runs a script of one file once.
+pub(crate) fn run(source: &str, event: &Event) -> Result<Output, RunError> {
+    run_with(&mut Worker::new(&script(source), tight()), event).0.result
+}
+
+/// Checks what the body of a handler returns.
+pub(crate) fn check(body: &str, expected: &str) {
+    let source = format!("export async function handler(client: any, event: any) {{ {body} }}");
+    let result = run(&source, &text("input"));
+    let shown = match result {
+        Ok(Output::Nothing) => "nothing".to_owned(),
+        Ok(Output::Text(text) | Output::Json(text)) => text,
+        Ok(Output::Hl7(bytes) | Output::Bytes(bytes)) => format!("{bytes:?}"),
+        Err(error) => format!("{:?}: {} {:?}", error.kind, error.message, error.stack),
+    };
+    assert_eq!(shown, expected, "{body}");
+}

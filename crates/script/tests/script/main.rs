@@ -1,0 +1,4 @@
+//! Scripts from source to result, as an engine would run them.
+
+mod host;
+mod run;

@@ -1,0 +1,47 @@
+//! A handler's input, its result and its errors.
+
+use pipehat_script::{Output, Reuse, RunErrorKind, Worker};
+
+use crate::host::{check, run, run_with, script, text, tight};
+
+#[test]
+fn returns_what_the_handler_returns() {
+    check("return event.input + '!'", "input!");
+    check("return { a: [1, null, event.contentType] }", r#"{"a":[1,null,"text/plain"]}"#);
+    check("return undefined", "nothing");
+    check("return null", "nothing");
+    check("return new Uint8Array([1, 2, 255])", "[1, 2, 255]");
+    check("return event.secrets.KEY ?? 'none'", "s3cret");
+}
+
+#[test]
+fn strips_types_and_keeps_enums() {
+    let source = "
+        interface Named { name: string }
+        enum Kind { A = 'a', B = 'b' }
+        type Both<T> = T & Named;
+        const greet = <T extends Named>(it: Both<T>): string => `${it.name satisfies string}:${Kind.B}`;
+        export default (_client: unknown, event: { input: string }) => greet({ name: event.input as string }!);
+    ";
+    assert_eq!(script(source).reuse(), Reuse::Kept);
+    assert_eq!(run(source, &text("x")), Ok(Output::Text("x:b".to_owned())));
+}
+
+#[test]
+fn errors_have_the_lines_of_the_typescript() {
+    let source = "interface Long {\n  a: string;\n}\n\nfunction inner(it: Long): never {\n  throw new TypeError('no: ' + it.a);\n}\n\nexport async function handler() {\n  const it: Long = { a: 'x' };\n  inner(it);\n}\n";
+    let error = run(source, &text("")).expect_err("it throws");
+    assert_eq!(error.kind, RunErrorKind::Thrown);
+    assert_eq!(error.message, "TypeError: no: x");
+    assert_eq!(error.stack, ["inner (bot.ts:6:32)", "handler (bot.ts:11:9)"]);
+}
+
+#[test]
+fn one_worker_runs_again_and_again() {
+    let script = script("export const handler = (c: any, event: any) => event.input.length");
+    let mut worker = Worker::new(&script, tight());
+    for length in 0..100 {
+        let (run, _) = run_with(&mut worker, &text(&"x".repeat(length)));
+        assert_eq!(run.result, Ok(Output::Json(length.to_string())));
+    }
+}

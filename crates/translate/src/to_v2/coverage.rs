@@ -1,0 +1,157 @@
+//! What resources say and a message doesn't.
+
+use std::collections::{HashMap, HashSet};
+
+use pipehat_resource::json::Value;
+
+use super::resources::Resources;
+
+/// The elements that a message was made from, by where they stand in memory: all that is read is borrowed, and stays
+/// where it is while a message is written.
+#[derive(Debug, Default)]
+pub(super) struct Coverage {
+    read: HashSet<usize>,
+    /// Resources that segments were made from.
+    bound: HashSet<usize>,
+}
+
+/// Members that say how a resource is kept or shown, or whose meaning goes with another that is read.
+const NOT_TOLD: &[&str] = &[
+    "resourceType",
+    "id",
+    "meta",
+    "text",
+    "implicitRules",
+    "language",
+    "contained",
+    "url",
+    "userSelected",
+];
+
+/// Where a value stands in memory.
+pub(super) fn address(value: &Value) -> usize {
+    std::ptr::from_ref(value).addr()
+}
+
+impl Coverage {
+    /// A value was written, or decided what was.
+    pub(super) fn read(&mut self, value: &Value) {
+        self.read.insert(address(value));
+    }
+
+    /// A value and all in it.
+    pub(super) fn read_all(&mut self, value: &Value) {
+        self.read(value);
+        match value {
+            Value::Object(object) => object.iter().for_each(|(_, inner)| self.read_all(inner)),
+            Value::Array(items) => items.iter().for_each(|inner| self.read_all(inner)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// A segment was made from a resource, or from what is in it.
+    pub(super) fn bind(&mut self, value: &Value) {
+        self.bound.insert(address(value));
+    }
+
+    pub(super) fn is_bound(&self, value: &Value) -> bool {
+        self.bound.contains(&address(value))
+    }
+
+    /// Whether anything in a value was read.
+    fn is_read_in(&self, value: &Value) -> bool {
+        self.read.contains(&address(value))
+            || match value {
+                Value::Object(object) => object.iter().any(|(_, inner)| self.is_read_in(inner)),
+                Value::Array(items) => items.iter().any(|inner| self.is_read_in(inner)),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            }
+    }
+
+    /// Tells every value of bound resources that was not read, by its path.
+    pub(super) fn unread(&self, resources: &Resources<'_>, tell: &mut dyn FnMut(&str)) {
+        for (place, resource) in resources.placed() {
+            if self.is_bound(resource) {
+                let mut path = place.to_owned();
+                self.walk(resource, resources, &mut path, true, tell);
+            }
+        }
+    }
+
+    fn walk(
+        &self,
+        value: &Value,
+        resources: &Resources<'_>,
+        path: &mut String,
+        is_resource: bool,
+        tell: &mut dyn FnMut(&str),
+    ) {
+        if self.read.contains(&address(value)) {
+            return;
+        }
+        match value {
+            Value::Object(object) => {
+                // A reference to what the message is made from as well is told by that.
+                let target =
+                    value.text("reference").and_then(|reference| resources.find(reference));
+                if target.is_some_and(|target| self.is_bound(target) || self.is_read_in(target)) {
+                    return;
+                }
+                let length = path.len();
+                for (name, inner) in object.iter() {
+                    // `text` is a narrative in resources only.
+                    let is_told = !NOT_TOLD.contains(&name) || (name == "text" && !is_resource);
+                    // The kind of a reference's target goes with the reference.
+                    if is_told && !(name == "type" && value.get("reference").is_some()) {
+                        path.push('.');
+                        path.push_str(name);
+                        self.walk(inner, resources, path, false, tell);
+                        path.truncate(length);
+                    }
+                }
+            }
+            Value::Array(items) => {
+                let length = path.len();
+                for (index, inner) in items.iter().enumerate() {
+                    path.push_str(&format!("[{index}]"));
+                    self.walk(inner, resources, path, false, tell);
+                    path.truncate(length);
+                }
+            }
+            Value::Null => {}
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => tell(path),
+        }
+    }
+}
+
+/// The path of every value, by where it stands in memory: for lineage.
+pub(super) fn paths(resources: &Resources<'_>) -> HashMap<usize, String> {
+    let mut paths = HashMap::new();
+    for (place, resource) in resources.placed() {
+        path_of_each(resource, &mut place.to_owned(), &mut paths);
+    }
+    paths
+}
+
+fn path_of_each(value: &Value, path: &mut String, paths: &mut HashMap<usize, String>) {
+    paths.insert(address(value), path.clone());
+    let length = path.len();
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object.iter() {
+                path.push('.');
+                path.push_str(name);
+                path_of_each(inner, path, paths);
+                path.truncate(length);
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                path.push_str(&format!("[{index}]"));
+                path_of_each(inner, path, paths);
+                path.truncate(length);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

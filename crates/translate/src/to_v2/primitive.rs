@@ -1,0 +1,158 @@
+//! Values of one component: texts, numbers, date-times.
+
+use jiff::Timestamp;
+use pipehat_dictionary::Version;
+use pipehat_resource::fhirpath::Item;
+use pipehat_resource::json::Value;
+
+use super::profile::{Offsets, Profile};
+
+/// Who writes a value that is no map's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Primitive {
+    /// A text as it stands: ST, IS, ID.
+    Text,
+    /// A text whose line breaks are `\.br\` (data type FT, HL7 v2.5.1 §2.A.31).
+    Formatted,
+    /// A number with its digits.
+    Number,
+    /// `Y` and `N` (table 0136).
+    YesNo,
+    /// A point in time, as precise as it is.
+    DateTime,
+    /// A date.
+    Date,
+    /// A time of day.
+    Time,
+    /// The number of a segment among those of its name and group.
+    SetId,
+    /// The number of a segment among all of its name.
+    SetIdOfMessage,
+    /// A code alone.
+    Code,
+    /// A code with its display and system, alternates and text: CE and CWE.
+    Concept,
+    /// HD.1 of an Identifier's authority.
+    Namespace,
+    /// HD.2 of it.
+    UniversalId,
+    /// HD.3 of it.
+    UniversalIdType,
+    /// What CWE.3 says for a system.
+    CodingSystem,
+    /// What kind of identifier one is (table 0203).
+    IdentifierType,
+}
+
+impl Primitive {
+    const ALL: [(&'static str, Self); 16] = [
+        ("ST", Self::Text),
+        ("FT", Self::Formatted),
+        ("NM", Self::Number),
+        ("YN", Self::YesNo),
+        ("TS", Self::DateTime),
+        ("DT", Self::Date),
+        ("TM", Self::Time),
+        ("set-id", Self::SetId),
+        ("set-id-of-message", Self::SetIdOfMessage),
+        ("code", Self::Code),
+        ("concept", Self::Concept),
+        ("namespace", Self::Namespace),
+        ("universal-id", Self::UniversalId),
+        ("universal-id-type", Self::UniversalIdType),
+        ("coding-system", Self::CodingSystem),
+        ("identifier-type", Self::IdentifierType),
+    ];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(own, _)| *own == name).map(|&(_, writer)| writer)
+    }
+}
+
+/// The text of a primitive, as FHIR writes it.
+pub(super) fn text_of(item: &Item<'_>) -> Option<String> {
+    match item {
+        Item::Boolean(value) => Some(value.to_string()),
+        Item::Integer(value) => Some(value.to_string()),
+        Item::Decimal(value) => Some(value.to_string()),
+        Item::Date(value) => Some(value.to_string()),
+        Item::DateTime(value) => Some(value.to_string()),
+        Item::Time(value) => Some(value.to_string()),
+        item => match item.json() {
+            Some(Value::Number(number)) => Some(number.as_str().to_owned()),
+            Some(Value::Bool(value)) => Some(value.to_string()),
+            _ => item.as_str().map(str::to_owned),
+        },
+    }
+}
+
+/// A FHIR instant, dateTime or date as TS or DTM (HL7 v2.5.1 §2.A.22), in the profile's zone.
+///
+/// `None` for what is no date.
+pub(super) fn date_time(text: &str, profile: &Profile, version: Version) -> Option<String> {
+    let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
+    let Some(time) = time else { return digits_of_date(date) };
+    let (clock, offset) = split_offset(time);
+    if let (Some(zone), Some(_)) = (&profile.zone, offset) {
+        let at: Timestamp = text.parse().ok()?;
+        let local = at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let (date, whole) = local.split_once('T')?;
+        let fraction = clock.split_once('.').map(|(_, digits)| digits);
+        let clock = fraction.map_or_else(|| whole.to_owned(), |digits| format!("{whole}.{digits}"));
+        let offset = at.to_zoned(zone.clone()).strftime("%z").to_string();
+        return joined(date, &clock, Some(&offset), profile, version);
+    }
+    joined(date, clock, offset, profile, version)
+}
+
+fn joined(
+    date: &str,
+    clock: &str,
+    offset: Option<&str>,
+    profile: &Profile,
+    version: Version,
+) -> Option<String> {
+    let mut written = digits_of_date(date)?;
+    written.push_str(&time_of_day(clock)?);
+    // Before 2.3 a TS has no zone (HL7 v2.2 §2.8.10.4).
+    if let Some(offset) = offset
+        && profile.offsets == Offsets::Written
+        && version >= Version::V2_3
+    {
+        match offset {
+            "Z" => written.push_str("+0000"),
+            offset => written.extend(offset.chars().filter(|&it| it != ':')),
+        }
+    }
+    Some(written)
+}
+
+/// `2026-05-06` as `20260506`, as precise as it is.
+pub(super) fn digits_of_date(date: &str) -> Option<String> {
+    let digits: String = date.split('-').collect();
+    let is_date = matches!(digits.len(), 4 | 6 | 8) && digits.bytes().all(|it| it.is_ascii_digit());
+    is_date.then_some(digits)
+}
+
+/// `07:08:09.12` as `070809.12`; a fraction has at most four digits (HL7 v2.5.1 §2.A.75).
+pub(super) fn time_of_day(time: &str) -> Option<String> {
+    let (clock, _) = split_offset(time);
+    let (whole, fraction) = clock.split_once('.').map_or((clock, ""), |(whole, it)| (whole, it));
+    let mut written: String = whole.split(':').collect();
+    let is_time = matches!(written.len(), 4 | 6)
+        && written.bytes().chain(fraction.bytes()).all(|it| it.is_ascii_digit());
+    let fraction: String = fraction.chars().take(4).collect();
+    // Nothing behind the second is said by zeros only; `.000` is how many systems print every instant.
+    if fraction.bytes().any(|digit| digit != b'0') {
+        written.push('.');
+        written.push_str(&fraction);
+    }
+    is_time.then_some(written)
+}
+
+fn split_offset(time: &str) -> (&str, Option<&str>) {
+    match time.find(['Z', '+', '-']) {
+        Some(at) => (time.get(..at).unwrap_or(time), time.get(at..)),
+        None => (time, None),
+    }
+}

@@ -1,0 +1,183 @@
+//! The resources a message is made from, and how they refer to each other.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use pipehat_resource::fhirpath::Resolver;
+use pipehat_resource::json::Value;
+
+/// Resources that one message is made from, at most: a Bundle's entries beyond are not looked at.
+pub const RESOURCES_MAX: usize = 5_000;
+/// References that are followed from a root, one after another: Appointment to PractitionerRole to Organization to the
+/// Organization it is part of.
+const REFERENCES_DEEP_MAX: usize = 4;
+
+/// The resources a message is made from: what it is about, and what that refers to.
+#[derive(Debug, Default)]
+pub struct Resources<'a> {
+    all: Vec<Cow<'a, Value>>,
+    places: Vec<String>,
+    by_reference: HashMap<String, usize>,
+    roots: Vec<usize>,
+}
+
+impl<'a> Resources<'a> {
+    /// Those of a Bundle. What the message is about is found by the event; see [`with_root`](Self::with_root).
+    pub fn of_bundle(bundle: &'a Value) -> Self {
+        let mut resources = Self::default();
+        for (number, entry) in bundle.items("entry").iter().enumerate() {
+            if let Some(resource) = entry.get("resource") {
+                let place = format!("Bundle.entry[{number}].resource");
+                resources.add(Cow::Borrowed(resource), entry.text("fullUrl"), Some(place));
+            }
+        }
+        resources
+    }
+
+    /// Adds a resource that the message is about.
+    #[must_use]
+    pub fn with_root(mut self, root: &'a Value) -> Self {
+        let known = self.all.iter().position(|own| std::ptr::eq(own.as_ref(), root));
+        let index = known.or_else(|| self.add(Cow::Borrowed(root), None, None));
+        self.roots.extend(index);
+        self
+    }
+
+    /// Adds a resource that others refer to, or that refers to them.
+    #[must_use]
+    pub fn with(mut self, resource: &'a Value) -> Self {
+        self.add(Cow::Borrowed(resource), None, None);
+        self
+    }
+
+    /// Adds what the roots refer to, and what that refers to, as far as `resolve` knows it.
+    #[must_use]
+    pub fn resolved_by(mut self, mut resolve: impl FnMut(&str) -> Option<Value>) -> Self {
+        let mut next = 0;
+        for _ in 0..REFERENCES_DEEP_MAX {
+            let mut wanted = Vec::new();
+            for resource in self.all.iter().skip(next) {
+                references(resource, &mut wanted);
+            }
+            next = self.all.len();
+            for reference in wanted {
+                if self.find(&reference).is_some() {
+                    continue;
+                }
+                if let Some(resource) = resolve(&reference) {
+                    self.add(Cow::Owned(resource), Some(&reference), None);
+                }
+            }
+        }
+        self
+    }
+
+    fn add(
+        &mut self,
+        resource: Cow<'a, Value>,
+        url: Option<&str>,
+        place: Option<String>,
+    ) -> Option<usize> {
+        if self.all.len() >= RESOURCES_MAX {
+            return None;
+        }
+        let index = self.all.len();
+        let name =
+            resource.resource_type().zip(resource.id()).map(|(name, id)| format!("{name}/{id}"));
+        let place = place.or_else(|| name.clone());
+        self.places.push(
+            place.or_else(|| resource.resource_type().map(str::to_owned)).unwrap_or_default(),
+        );
+        for reference in name.into_iter().chain(url.map(str::to_owned)) {
+            self.by_reference.entry(reference).or_insert(index);
+        }
+        self.all.push(resource);
+        Some(index)
+    }
+
+    /// The resource that a reference names. A version of it (`/_history/3`) is not told apart.
+    pub fn find(&self, reference: &str) -> Option<&Value> {
+        let reference = reference.split_once("/_history/").map_or(reference, |(it, _)| it);
+        self.all.get(*self.by_reference.get(reference)?).map(Cow::as_ref)
+    }
+
+    /// Those of a type, in order.
+    pub(super) fn of_type(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.iter().filter(move |resource| resource.resource_type() == Some(name))
+    }
+
+    /// All, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Value> {
+        self.all.iter().map(Cow::as_ref)
+    }
+
+    /// With the place of each, as findings tell it.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.places.iter().map(String::as_str).zip(self.iter())
+    }
+
+    /// What the message is about: what a caller said, else those of the first of these types that are there.
+    pub(super) fn roots(&self, types: &[Box<str>]) -> Vec<&Value> {
+        let root = |index: &usize| self.all.get(*index).map(Cow::as_ref);
+        let said: Vec<&Value> = self.roots.iter().filter_map(root).collect();
+        if !said.is_empty() {
+            let fits = |root: &&Value| {
+                root.resource_type().is_some_and(|own| types.iter().any(|name| **name == *own))
+            };
+            return said.into_iter().filter(fits).collect();
+        }
+        let of_types = types.iter().map(|name| self.of_type(name).collect::<Vec<_>>());
+        of_types.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+    }
+
+    /// The resources of a type whose element refers to a resource: what a reverse include of a search finds.
+    pub(super) fn referring<'s>(
+        &'s self,
+        name: &'s str,
+        element: &'s [Box<str>],
+        target: &'s Value,
+    ) -> impl Iterator<Item = &'s Value> {
+        self.of_type(name).filter(move |resource| self.refers(resource, element, target))
+    }
+
+    fn refers(&self, value: &Value, path: &[Box<str>], target: &Value) -> bool {
+        if let Value::Array(items) = value {
+            return items.iter().any(|item| self.refers(item, path, target));
+        }
+        match path.split_first() {
+            Some((name, rest)) => {
+                value.get(name).is_some_and(|inner| self.refers(inner, rest, target))
+            }
+            None => {
+                let found = value.text("reference").and_then(|reference| self.find(reference));
+                found.is_some_and(|found| std::ptr::eq(found, target))
+            }
+        }
+    }
+}
+
+impl Resolver for Resources<'_> {
+    fn resolve(&self, reference: &str) -> Option<&Value> {
+        self.find(reference)
+    }
+}
+
+/// All references of a resource that name something outside of it.
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object.iter() {
+                match inner.as_str() {
+                    Some(reference) if name == "reference" => {
+                        if !reference.starts_with('#') {
+                            found.push(reference.to_owned());
+                        }
+                    }
+                    _ => references(inner, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

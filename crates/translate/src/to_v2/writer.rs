@@ -1,0 +1,446 @@
+//! Messages from resources.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use pipehat_dictionary::validation::{Level, Rule, Standard, Validator};
+use pipehat_dictionary::{NodeKind, Structure, Version};
+use pipehat_message::{Delimiters, Message, SegmentName, Severity};
+use pipehat_resource::fhirpath::{Context, Item};
+use pipehat_resource::json::Value;
+
+use super::coverage::{Coverage, paths};
+use super::encode::{Leaf, SegmentFields};
+use super::fields::{Run, SetIds};
+use super::header::header;
+use super::profile::Profile;
+use super::resources::Resources;
+use super::tables::{Block, Event, Layout, Source as From, Tables};
+use crate::{Finding, FindingKind, Lineage, Source};
+
+/// Segments of one message at most.
+const SEGMENTS_MAX: usize = 10_000;
+
+/// Writes messages for one receiver; made once, used by many threads.
+#[derive(Debug, Clone, Default)]
+pub struct Writer {
+    profile: Profile,
+}
+
+/// Which message is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Message code and trigger event: `ADT^A03`.
+    pub event: &'a str,
+    /// Of which version.
+    pub version: Version,
+    /// What ORC-1 says, as [`event_of`](super::event_of) proposes it; by the request's status where nothing is wanted.
+    pub order_control: Option<&'a str>,
+    /// Whether lineage is wanted, which costs as much as the rest.
+    pub lineage: bool,
+}
+
+/// What is the message's own and not its resources'.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// MSH-7.
+    pub time: Timestamp,
+    /// MSH-10.
+    pub control_id: &'a str,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// In UTF-8, each segment ended by CR.
+    pub message: Vec<u8>,
+    /// What the resources say and it doesn't, and what it should say and they don't.
+    pub findings: Vec<Finding>,
+    /// Where its values came from, if it was wanted.
+    pub lineage: Lineage,
+}
+
+/// Why there is no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// No table is about this event.
+    #[error("no table says how `{event}` is made; there are {known}")]
+    EventUnknown {
+        /// What was wanted.
+        event: String,
+        /// What there is.
+        known: String,
+    },
+    /// The version doesn't have this message.
+    #[error("HL7 v2 {version} has no `{event}`")]
+    NotInVersion {
+        /// What was wanted.
+        event: String,
+        /// Of which version.
+        version: Version,
+    },
+    /// Nothing the event is about is there.
+    #[error("`{event}` is about {types}, and there is none among the resources")]
+    RootMissing {
+        /// What was wanted.
+        event: String,
+        /// The types it can be about.
+        types: String,
+    },
+}
+
+/// A segment.
+struct Made {
+    name: SegmentName,
+    fields: SegmentFields,
+}
+
+/// A message in the making.
+struct Making<'r> {
+    run: Run<'r>,
+    /// The names of the structure's nodes.
+    nodes: Vec<Option<SegmentName>>,
+    structure: Structure,
+    made: Vec<Made>,
+    in_message: HashMap<SegmentName, u32>,
+}
+
+impl Writer {
+    /// One for a receiver.
+    pub fn new(profile: Profile) -> Self {
+        Self { profile }
+    }
+
+    /// The events there are tables for.
+    pub fn events() -> impl Iterator<Item = &'static str> {
+        Tables::standard().events.iter().map(|event| &*event.name)
+    }
+
+    /// Writes a message.
+    ///
+    /// # Errors
+    /// Why there is none: see [`WriteError`]. What a message lacks is a finding, not an error.
+    pub fn write(
+        &self,
+        wanted: &Wanted<'_>,
+        resources: &Resources<'_>,
+        stamp: &Stamp<'_>,
+    ) -> Result<Written, WriteError> {
+        let tables = Tables::standard();
+        let event = tables.event(wanted.event).ok_or_else(|| WriteError::EventUnknown {
+            event: wanted.event.to_owned(),
+            known: Self::events().collect::<Vec<_>>().join(", "),
+        })?;
+        let names = wanted.event.split_once('^').unwrap_or((wanted.event, ""));
+        let structure = wanted.version.event(names.0, names.1).and_then(|event| event.structure());
+        let structure = structure.ok_or_else(|| WriteError::NotInVersion {
+            event: wanted.event.to_owned(),
+            version: wanted.version,
+        })?;
+        let roots = resources.roots(&event.roots);
+        let Some(&root) = roots.first() else { return Err(root_missing(event)) };
+        let mut making = Making::new(tables, &self.profile, resources, structure);
+        if let Some(layout) = tables.layouts.get(&event.layout) {
+            making.make(layout, wanted, names, root, &roots, stamp);
+        }
+        Ok(making.finish(names, stamp, wanted.lineage))
+    }
+}
+
+fn root_missing(event: &Event) -> WriteError {
+    WriteError::RootMissing { event: event.name.to_string(), types: event.roots.join(" or ") }
+}
+
+impl<'r> Making<'r> {
+    fn new(
+        tables: &'static Tables,
+        profile: &'r Profile,
+        resources: &'r Resources<'r>,
+        structure: Structure,
+    ) -> Self {
+        let name = |kind| match kind {
+            NodeKind::Segment(name) => Some(name),
+            NodeKind::Group(_) | NodeKind::Choice | NodeKind::AnySegment => None,
+        };
+        Self {
+            run: Run {
+                tables,
+                profile,
+                version: structure.version(),
+                resources,
+                coverage: Coverage::default(),
+                findings: Vec::new(),
+            },
+            nodes: structure.nodes().map(|node| name(node.kind())).collect(),
+            structure,
+            made: Vec::new(),
+            in_message: HashMap::new(),
+        }
+    }
+
+    fn make(
+        &mut self,
+        layout: &'static Layout,
+        wanted: &Wanted<'_>,
+        (code, trigger): (&str, &str),
+        root: &Value,
+        roots: &[&Value],
+        stamp: &Stamp<'_>,
+    ) {
+        let text = |text: &str| vec![Item::String(text.to_owned().into())];
+        let mut context = Context::new(stamp.time)
+            .with_resolver(self.run.resources)
+            .with_resource(root)
+            .with_variable("root", vec![Item::resource(root)])
+            .with_variable("roots", roots.iter().map(|root| Item::resource(root)).collect())
+            .with_variable("code", text(code))
+            .with_variable("event", text(trigger))
+            .with_variable("time", text(&stamp.time.to_string()))
+            .with_variable("control", wanted.order_control.map(text).unwrap_or_default());
+        let root_item = Item::resource(root);
+        for (name, expression) in &layout.variables {
+            let alone = context.clone();
+            let found = expression.evaluate_on(&root_item, &alone).unwrap_or_default();
+            // Found are resources of the pool, which outlive this context.
+            let resources = self.run.resources;
+            let found = found.iter().filter_map(|item| item.json());
+            let known = found.filter_map(|json| {
+                let same = |own: &&Value| std::ptr::eq(*own, json);
+                resources.iter().find(same).map(Item::resource)
+            });
+            let known = known.collect();
+            drop(alone);
+            context = context.with_variable(name, known);
+        }
+        self.blocks(&layout.blocks, &root_item, &context, 0, &mut HashMap::new());
+    }
+
+    /// The segments of some blocks, in the order of the structure.
+    fn blocks<'s>(
+        &mut self,
+        blocks: &'static [Block],
+        item: &Item<'s>,
+        context: &'s Context<'s>,
+        from: usize,
+        numbers: &mut HashMap<SegmentName, u32>,
+    ) {
+        let mut last = from;
+        let mut ranked: Vec<(usize, &'static Block)> = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            // The tables have the usual order; a segment that a structure has earlier stands there.
+            let behind = self.rank(block, last);
+            last = behind.unwrap_or(last);
+            let rank = behind.or_else(|| self.rank(block, from));
+            ranked.push((rank.unwrap_or(usize::MAX), block));
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        for (rank, block) in ranked {
+            if block.versions.has(self.run.version) {
+                self.block(block, (rank != usize::MAX).then_some(rank), item, context, numbers);
+            }
+        }
+    }
+
+    /// Where in the structure a block's first segment stands, behind `from`.
+    fn rank(&self, block: &Block, from: usize) -> Option<usize> {
+        match block.segment {
+            Some(name) => {
+                let behind = self.nodes.iter().enumerate().skip(from);
+                behind.into_iter().find(|(_, node)| **node == Some(name)).map(|(at, _)| at)
+            }
+            // What begins a group says where it is: other segments of it stand elsewhere too, as NTE does.
+            None => block.inner.iter().find_map(|inner| self.rank(inner, from)),
+        }
+    }
+
+    fn block<'s>(
+        &mut self,
+        block: &'static Block,
+        rank: Option<usize>,
+        item: &Item<'s>,
+        context: &'s Context<'s>,
+        numbers: &mut HashMap<SegmentName, u32>,
+    ) {
+        for source in &block.sources {
+            for bound in self.items(source, item, context) {
+                let holds = block
+                    .when
+                    .as_ref()
+                    .is_none_or(|when| when.test(&bound, context) == Ok(Some(true)));
+                if !holds || self.made.len() >= SEGMENTS_MAX {
+                    continue;
+                }
+                let Some(rank) = rank else {
+                    self.absent(block);
+                    return;
+                };
+                let resource = bound.json().filter(|json| json.resource_type().is_some());
+                match resource {
+                    Some(resource) => {
+                        let own = context.clone().with_resource(resource);
+                        self.bound(block, rank, &bound, &own, numbers);
+                    }
+                    None => self.bound(block, rank, &bound, context, numbers),
+                }
+            }
+        }
+    }
+
+    fn bound<'s>(
+        &mut self,
+        block: &'static Block,
+        rank: usize,
+        bound: &Item<'s>,
+        context: &'s Context<'s>,
+        numbers: &mut HashMap<SegmentName, u32>,
+    ) {
+        if let (Some(name), Some(map)) = (block.segment, block.map) {
+            let Some(definition) = self.run.version.segment(name) else { return };
+            let in_group = numbers.get(&name).map_or(1, |number| number.saturating_add(1));
+            let in_message =
+                self.in_message.get(&name).map_or(1, |number| number.saturating_add(1));
+            let set_ids = SetIds { in_group, in_message };
+            let Some(fields) = self.run.segment(map, bound, context, definition, set_ids) else {
+                return;
+            };
+            numbers.insert(name, in_group);
+            self.in_message.insert(name, in_message);
+            if let Some(json) = bound.json() {
+                self.run.coverage.bind(json);
+            }
+            self.made.push(Made { name, fields });
+            self.blocks(&block.inner, bound, context, rank + 1, &mut HashMap::new());
+        } else if block.is_numbered_with_outer {
+            self.blocks(&block.inner, bound, context, rank, numbers);
+        } else {
+            self.blocks(&block.inner, bound, context, rank, &mut HashMap::new());
+        }
+    }
+
+    fn items<'s>(
+        &self,
+        source: &'static From,
+        item: &Item<'s>,
+        context: &'s Context<'s>,
+    ) -> Vec<Item<'s>>
+    where
+        'r: 's,
+    {
+        match source {
+            From::Forward(expression) => expression.evaluate_on(item, context).unwrap_or_default(),
+            From::Reverse { target, name, element } => {
+                let targets = target.evaluate_on(item, context).unwrap_or_default();
+                let resources = self.run.resources;
+                let referring = targets.iter().filter_map(|target| target.json());
+                let referring =
+                    referring.flat_map(|target| resources.referring(name, element, target));
+                let mut found: Vec<&Value> = Vec::new();
+                for resource in referring {
+                    if !found.iter().any(|own| std::ptr::eq(*own, resource)) {
+                        found.push(resource);
+                    }
+                }
+                found.into_iter().map(Item::resource).collect()
+            }
+        }
+    }
+
+    /// A segment that the version's structure doesn't have.
+    fn absent(&mut self, block: &Block) {
+        let Some(name) = block.segment else { return };
+        let structure = self.structure.base_name();
+        let text = format!("{structure} of {} has no {}", self.run.version, name.as_str());
+        self.run.find(FindingKind::ValueUnfit, name.as_str(), text);
+    }
+
+    fn finish(mut self, names: (&str, &str), stamp: &Stamp<'_>, with_lineage: bool) -> Written {
+        let mut unread = Vec::new();
+        self.run.coverage.unread(self.run.resources, &mut |path| unread.push(path.to_owned()));
+        for path in unread {
+            self.run.find(FindingKind::NotMapped, path, "no row takes it over");
+        }
+        let delimiters = Delimiters::STANDARD;
+        let mut body = Vec::with_capacity(2_048);
+        for made in &self.made {
+            body.extend_from_slice(made.name.as_bytes());
+            made.fields.write(&mut body, 1, &delimiters);
+            body.push(b'\r');
+        }
+        let header = header(self.run.profile, stamp, names, self.structure, body.is_ascii());
+        let mut message = b"MSH|^~\\&".to_vec();
+        header.write(&mut message, 3, &delimiters);
+        message.push(b'\r');
+        message.append(&mut body);
+        self.find_errors(&message);
+        let lineage = if with_lineage { self.lineage() } else { Lineage::default() };
+        Written { message, findings: self.run.findings, lineage }
+    }
+
+    /// What the standard has against the message: what it requires and the resources lack, most of all.
+    fn find_errors(&mut self, message: &[u8]) {
+        let Ok(message) = Message::parse(message) else { return };
+        let mut validator = Validator::new(Level::Standard);
+        let findings = validator.validate(&message, &Standard);
+        for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+            let kind = match finding.rule {
+                Rule::SegmentMissing
+                | Rule::GroupMissing
+                | Rule::FieldMissing
+                | Rule::ComponentMissing => FindingKind::Incomplete,
+                _ => FindingKind::ValueUnfit,
+            };
+            self.run.find(kind, finding.path(), finding.text());
+        }
+    }
+
+    /// The path of each segment: `OBX(2)`.
+    fn paths(&self) -> Vec<String> {
+        let mut counts: HashMap<SegmentName, u32> = HashMap::new();
+        let path = |made: &Made| {
+            let count = counts.entry(made.name).or_insert(0);
+            *count = count.saturating_add(1);
+            let name = made.name.as_str();
+            if *count == 1 { name.to_owned() } else { format!("{name}({count})") }
+        };
+        self.made.iter().map(path).collect()
+    }
+
+    fn lineage(&self) -> Lineage {
+        let known = paths(self.run.resources);
+        let mut sources = Vec::new();
+        for (made, path) in self.made.iter().zip(self.paths()) {
+            for (position, field) in (1..).zip(&made.fields.fields) {
+                for (number, repetition) in (1..).zip(field) {
+                    repetition.leaves(&mut |leaf, place| {
+                        let at = place_path(&path, position, number, place);
+                        sources.push(self.source(leaf, at, &known));
+                    });
+                }
+            }
+        }
+        Lineage { sources }
+    }
+
+    fn source(&self, leaf: &Leaf, element: String, known: &HashMap<usize, String>) -> Source {
+        let (map, position) = leaf.rule;
+        let rule = match self.run.tables.map(map) {
+            Some(map) if position > 0 => format!("to_v2 {} {position}", map.name),
+            _ => "to_v2".to_owned(),
+        };
+        let paths = leaf.sources.iter().filter_map(|address| known.get(address).cloned());
+        Source { element, paths: paths.collect(), rule }
+    }
+}
+
+/// As [`pipehat_message::Path`] writes it.
+fn place_path(segment: &str, field: u16, repetition: u32, place: &[u16]) -> String {
+    use std::fmt::Write as _;
+    let mut path = format!("{segment}-{field}");
+    if repetition > 1 {
+        let _ = write!(path, "[{repetition}]");
+    }
+    for part in place {
+        let _ = write!(path, ".{part}");
+    }
+    path
+}
