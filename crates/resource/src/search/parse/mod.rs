@@ -225,7 +225,9 @@ impl<'a> Reader<'a> {
             return Err(too_costly(format!("a value has at most {VALUE_BYTES_MAX} bytes")));
         }
         match name {
-            "_format" | "_pretty" | "" => return Ok(false),
+            "_format" | "_pretty" => return Ok(false),
+            "" if value.is_empty() => return Ok(false),
+            "" => return Err(unknown("has no name before its `=`")),
             _ if value.is_empty() => return Err(empty()),
             "_type" => return Ok(true),
             _ => {}

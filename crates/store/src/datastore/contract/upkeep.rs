@@ -225,5 +225,5 @@ pub(super) async fn a_store_can_be_taken_elsewhere(fixture: &Fixture) {
         assert_eq!(refused.to_string(), expected);
     }
     let wrong = import(store.as_ref(), &mut &b"\n{}\n"[..], 0).await.unwrap_err();
-    assert_eq!(wrong.to_string(), "line 2 is no resource with a resourceType and an id");
+    assert_eq!(wrong.to_string(), "line 2: this is no resource with a resourceType and an id");
 }
