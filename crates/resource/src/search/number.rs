@@ -30,13 +30,16 @@ pub(crate) fn parse_number(text: &str) -> Option<ImpliedRange> {
     };
     let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let unit = exponent.checked_sub(i32::try_from(decimals).ok()?)?;
-    // Of more digits than a double has, the ends may be the same double as the number: what has its very digits is
-    // found all the same.
+    // Of more digits than a double has, the ends may be the same double as the number. What has its very digits stands
+    // in the index between the doubles beside, and is found all the same.
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let (least, most) =
+        if digits > 15 { (value.next_down(), value.next_up()) } else { (value, value) };
     let high = shifted(plain, value, 1, unit);
     Some(ImpliedRange {
         value,
-        low: shifted(plain, value, -1, unit).min(value),
-        high: if high > value { high } else { value.next_up() },
+        low: shifted(plain, value, -1, unit).min(least),
+        high: if high > most { high } else { most.next_up() },
     })
 }
 
@@ -94,6 +97,20 @@ mod tests {
         check("-5.4", Some((-5.4, -5.45, -5.35)));
         check("0", Some((0.0, -0.5, 0.5)));
         check("0.1", Some((0.1, 0.05, 0.15)));
+    }
+
+    #[test]
+    fn more_digits_than_a_double_has() {
+        for text in [
+            "12345678901234567",
+            "123456789.123456789",
+            "1.000000000000000001",
+            "-0.1000000000000000055",
+        ] {
+            let range = parse_number(text).unwrap();
+            assert!(range.low <= range.value.next_down(), "{text}");
+            assert!(range.value.next_up() < range.high, "{text}");
+        }
     }
 
     #[test]

@@ -467,6 +467,19 @@ pub(super) async fn long_decimals_are_found_by_their_digits(fixture: &Fixture) {
         );
         fixture.one(create(&text)).await;
     }
+    let more = r#"{"resourceType":"Observation","id":"more","status":"final","code":{"text":"x"},"valueQuantity":{"value":100.00000000000000000001}}"#;
+    let less = r#"{"resourceType":"Observation","id":"less","status":"final","code":{"text":"x"},"valueQuantity":{"value":99.99999999999999999999}}"#;
+    fixture.apply(vec![create(more), create(less)]).await;
+    check(
+        fixture,
+        &[
+            ("Observation?value-quantity=gt100&value-quantity=lt200", "more"),
+            ("Observation?value-quantity=lt100&value-quantity=gt50", "less"),
+            ("Observation?value-quantity=100.00000000000000000001", "more less"),
+            ("Observation?value-quantity=100", "more less"),
+        ],
+    )
+    .await;
     for (at, digits) in digits.iter().enumerate() {
         check(fixture, &[(&format!("Observation?value-quantity={digits}"), &format!("b{at}"))])
             .await;
