@@ -60,7 +60,8 @@ pub(super) async fn open(
             "a schema's name is of lower case letters, digits and `_`, at most 40".into(),
         ));
     }
-    let (mut config, tls) = address::read(&location.url).map_err(SessionError::Location)?;
+    let (mut config, tls) =
+        address::read(&location.url, &location.directory).map_err(SessionError::Location)?;
     // Compiling statements takes longer than running ours, and so does planning them each time. Joins are written in
     // the order in which the indexes lead on; statistics of ours, where one column holds the values of all
     // parameters, would mislead the planner, and a plan that was made while a table was small stays. A plan that knows
