@@ -15,6 +15,7 @@ mod harness;
 mod large;
 mod lookups;
 mod parked;
+mod postgres_away;
 mod profiles;
 mod queries;
 mod reload;

@@ -10,7 +10,8 @@
 //! tests/CHANNEL/CASE/case.yaml         the time, the sender and the change of a resource, where they matter (optional)
 //! ```
 //!
-//! Where the messages of the channel are JSON, `in.json` and `out.DEST.json` stand for `in.hl7` and `out.DEST.hl7`.
+//! Where the messages of the channel are JSON, `in.json` and `out.DEST.json` stand for `in.hl7` and `out.DEST.hl7`;
+//! `out.DEST.delete.json` is a deletion.
 //!
 //! The files may have LF as line ends: messages are compared segment by segment. Every output
 //! must be expected and every expectation met. `ended.txt` may leave the code out. The time is
@@ -23,7 +24,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
-use pipehat_connectors::{PayloadFormat, Peer};
+use pipehat_connectors::{ChangeKind, PayloadFormat, Peer};
 use pipehat_message::CharsetRule;
 use pipehat_resource::json;
 
@@ -189,11 +190,13 @@ pub(super) struct CaseFacts {
     now: Timestamp,
     pub(super) peer: Peer,
     pub(super) change: Option<CaseChange>,
+    /// Which kind of change it tells of; a creation where it tells of none.
+    pub(super) told: ChangeKind,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { now: CASE_TIME, peer: Peer::default(), change: None }
+        Self { now: CASE_TIME, peer: Peer::default(), change: None, told: ChangeKind::Create }
     }
 }
 
@@ -228,7 +231,7 @@ fn run_case(
         );
         return None;
     }
-    let mut came_out = came_out(spec, verdict);
+    let mut came_out = came_out(spec, verdict, case.facts.told);
     if !case.datastore.asked().is_empty() && !came_out.reason.is_empty() {
         came_out.reason.push_str(&format!("; {}", case.datastore.asked().join(", ")));
     }
@@ -360,6 +363,7 @@ fn case_facts(path: &str, content: &[u8], diagnostics: &mut Diagnostics) -> Opti
         now: now.unwrap_or(CASE_TIME),
         peer: peer.unwrap_or_default(),
         change,
+        told: ChangeKind::Create,
     })
 }
 
@@ -407,7 +411,7 @@ struct CameOut {
     outputs: Vec<(String, Bytes)>,
 }
 
-fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
+fn came_out(spec: &ChannelSpec, mut verdict: Verdict, told: ChangeKind) -> CameOut {
     let application = spec.reply.application();
     if let Verdict::Routed { outputs, .. } = &mut verdict {
         outputs.retain(|output| {
@@ -440,9 +444,11 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
                 *count += 1;
                 let name = &spec.destinations.get(usize::from(output.destination))?.name;
                 let ending = ending(spec.format);
+                // The bytes are the same, what is done with them is not.
+                let deletes = if told == ChangeKind::Delete { ".delete" } else { "" };
                 let file = match *count {
-                    1 => format!("out.{name}{ending}"),
-                    count => format!("out.{name}.{count}{ending}"),
+                    1 => format!("out.{name}{deletes}{ending}"),
+                    count => format!("out.{name}.{count}{deletes}{ending}"),
                 };
                 Some((file, output.bytes))
             });
