@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::commands::{
     bench, check, client, completions, datastore, demo, dictionary, generate, journal, listen,
     mask, message, messages, new, profile, prove, retry, send, status, subscriptions, test, token,
-    up,
+    types, up,
 };
 use crate::exit::{Exit, Failure};
 use crate::terminal::{ColorWhen, Terminal};
@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Test(test::Arguments),
     #[command(display_order = order::BUILD + 3)]
     Profile(profile::Arguments),
+    #[command(display_order = order::BUILD + 5)]
+    Types(types::Arguments),
     #[command(display_order = order::RUN)]
     Up(up::Arguments),
     #[command(display_order = order::RUN + 1)]
@@ -144,6 +146,7 @@ impl Command {
             Self::Client(arguments) => arguments.run(terminal),
             Self::Profile(arguments) => arguments.run(terminal),
             Self::Test(arguments) => arguments.run(terminal),
+            Self::Types(arguments) => arguments.run(terminal),
             Self::Up(arguments) => arguments.run(terminal),
             Self::Demo(arguments) => arguments.run(terminal),
             Self::Status(arguments) => arguments.run(terminal),

@@ -49,6 +49,9 @@ declare module "pipehat:host" {
   /** A line of the run's log. `console` uses it. */
   export function log(level: "debug" | "info" | "warn" | "error", text: string): void;
 
+  /** A secret of the run's event; `undefined` where there is none of this name. */
+  export function secret(name: string): string | undefined;
+
   /**
    * HL7 v2 by path, lossless: what was not set keeps its bytes. A message is a number here, good for this run only.
    * Paths are the crate's: `PID-3[2].1`, `OBX(2)-5`, `OBX(*)-5`, `NTE(+1)-3`; a wrong one throws, and says where.

@@ -5,6 +5,7 @@
 //! all that was asked and answered is recorded, so that a run can be done again as it was ([`Replay`]).
 
 mod compile;
+mod declarations;
 mod event;
 mod host;
 mod limits;
@@ -15,6 +16,7 @@ mod script;
 mod worker;
 
 pub use compile::{ProjectDirectory, ScriptError, Sources};
+pub use declarations::declarations;
 pub use event::{Event, Input};
 pub use host::{Answer, Ask, AskError, Host, LogLevel, LogLine};
 pub use limits::Limits;

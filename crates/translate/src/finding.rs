@@ -1,5 +1,7 @@
 //! What a translation could not say in the other standard.
 
+use std::borrow::Cow;
+
 /// Something a translation met that its reader should know: told, counted, never guessed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -8,7 +10,23 @@ pub struct Finding {
     /// Where: an HL7 v2 path (`PID-3[2].4`), or a FHIRPath of the Bundle where resources are read.
     pub path: String,
     /// What it means, without any value of the message.
-    pub text: String,
+    pub text: Cow<'static, str>,
+}
+
+impl FindingKind {
+    /// The kind's name, for machines: `not-mapped`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotMapped => "not-mapped",
+            Self::ZoneMissing => "zone-missing",
+            Self::SystemUnknown => "system-unknown",
+            Self::CodeUnmapped => "code-unmapped",
+            Self::ValueUnfit => "value-unfit",
+            Self::Incomplete => "incomplete",
+            Self::Deleted => "deleted",
+            Self::StructureUnknown => "structure-unknown",
+        }
+    }
 }
 
 /// The kinds of [`Finding`].

@@ -2,13 +2,22 @@
 //!
 //! Pure: no I/O, no clock, no randomness. The same message and settings give the same Bundle, byte for byte.
 
+mod condition;
+mod expression;
 mod finding;
+mod identity;
 mod lineage;
+mod plan;
+mod run;
 mod settings;
+mod table;
+mod target;
 pub mod to_v2;
 mod translator;
+mod value;
 
 pub use finding::{Finding, FindingKind};
 pub use lineage::{Lineage, Source};
 pub use settings::Settings;
+pub use table::{TableCheck, check_tables};
 pub use translator::{Translation, Translator};

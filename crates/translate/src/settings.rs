@@ -11,4 +11,6 @@ pub struct Settings {
     pub system_base: Option<String>,
     /// The sender's name in keys of resources without a business identifier; MSH-3 and MSH-4 where none is set.
     pub sender: Option<String>,
+    /// Systems of identifiers by which resources are found before all others: those of the enterprise.
+    pub identifier_systems: Vec<String>,
 }

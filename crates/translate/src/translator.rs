@@ -1,13 +1,20 @@
 //! Translating, as its callers see it.
 
+use std::sync::Arc;
+
+use pipehat_dictionary::resolve;
+use pipehat_message::{Header, Message};
 use pipehat_resource::json::Value;
 
+use crate::plan::{MessageMap, Plan};
+use crate::run::Run;
 use crate::{Finding, Lineage, Settings};
 
 /// Translates messages; made once for a feed, used by many threads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Translator {
     settings: Settings,
+    plan: Arc<Plan>,
 }
 
 /// What became of a message.
@@ -17,6 +24,55 @@ pub struct Translation {
     pub bundle: Value,
     /// What it does not say.
     pub findings: Vec<Finding>,
-    /// Where its elements came from.
+    /// How many findings there are beyond those told.
+    pub findings_beyond: usize,
+    /// Where its elements came from; empty unless it was asked for.
     pub lineage: Lineage,
+}
+
+impl Translator {
+    /// By the tables as they are.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, plan: Plan::of_tables() }
+    }
+
+    /// What the feed knows.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Translates a message into a Bundle of FHIR R4 resources.
+    pub fn to_fhir(&self, message: &Message<'_>) -> Translation {
+        self.translate(message, false)
+    }
+
+    /// The same, and where each element came from.
+    pub fn to_fhir_with_lineage(&self, message: &Message<'_>) -> Translation {
+        self.translate(message, true)
+    }
+
+    fn translate(&self, message: &Message<'_>, with_lineage: bool) -> Translation {
+        let map = self.map(message);
+        let run = Run::new(&self.plan, &self.settings, message, with_lineage);
+        let finished = run.finish(map);
+        Translation {
+            bundle: finished.bundle,
+            findings: finished.findings,
+            findings_beyond: finished.findings_beyond,
+            lineage: finished.lineage,
+        }
+    }
+
+    /// The map for a message: that of its code and event, else that of its structure.
+    fn map(&self, message: &Message<'_>) -> Option<&MessageMap> {
+        let header = Header::read(message.as_bytes()).ok()?;
+        let text = |bytes| std::str::from_utf8(bytes).map(str::trim).unwrap_or_default();
+        let (code, event) = (text(header.message_code()), text(header.trigger_event()));
+        let name = if event.is_empty() { code.to_owned() } else { format!("{code}_{event}") };
+        let structure = || resolve(&header).structure.map(|structure| structure.base_name());
+        self.plan
+            .message(&name)
+            .or_else(|| self.plan.message(structure()?))
+            .or_else(|| self.plan.message(text(header.message_structure())))
+    }
 }

@@ -23,4 +23,5 @@ pub(crate) mod status;
 pub(crate) mod subscriptions;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod types;
 pub(crate) mod up;

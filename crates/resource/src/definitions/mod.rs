@@ -34,5 +34,4 @@ pub use compartment::Compartment;
 pub use element::{Binding, BindingStrength, Element, ElementType};
 pub use invariant::Invariant;
 pub use primitive::Primitive;
-pub(crate) use type_definition::all_types;
-pub use type_definition::{Member, TypeDefinition, TypeKind, resource_types};
+pub use type_definition::{Member, TypeDefinition, TypeKind, all_types, resource_types};

@@ -143,8 +143,8 @@ pub(super) fn order(name: &str) -> (usize, &str) {
     (name.len(), name)
 }
 
-/// All types, in the order of [`TypeDefinition::index`].
-pub(crate) fn all_types() -> &'static [TypeDefinition] {
+/// All types: resources, data types, primitives, groups of elements.
+pub fn all_types() -> &'static [TypeDefinition] {
     table::types()
 }
 

@@ -64,12 +64,13 @@ impl Engine {
         host: Rc<RefCell<dyn Host>>,
     ) -> std::result::Result<Output, Failure> {
         self.turn.begin(host);
+        self.turn.secrets.borrow_mut().clone_from(&event.secrets);
         self.context.with(|ctx| {
             let result = self.run_in(&ctx, event);
             // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
             let rest = self.jobs(&ctx);
             match result {
-                Ok(output) if rest => Ok(output),
+                Ok(output) if rest && !self.turn.is_over() => Ok(output),
                 Ok(_) => Err(self.limit()),
                 Err(failure) => Err(failure),
             }
@@ -148,6 +149,9 @@ impl Engine {
             if !queued.is_empty() {
                 let done = self.ask(ctx, queued);
                 self.caught(ctx, done)?;
+                if self.turn.is_over() {
+                    return Err(self.limit());
+                }
             } else if let Some(due) = self.turn.next_timer() {
                 if !due.is_zero() {
                     self.turn.wait(due.min(self.turn.remaining()));
@@ -233,8 +237,10 @@ impl Engine {
     fn caught<'js, T>(&self, ctx: &Ctx<'js>, result: Result<T>) -> std::result::Result<T, Failure> {
         match result.catch(ctx) {
             Ok(value) => Ok(value),
-            Err(_) if self.turn.spent().is_some() => Err(self.limit()),
+            Err(_) if self.turn.is_over() => Err(self.limit()),
             Err(CaughtError::Exception(exception)) => Err(self.thrown(exception.as_object())),
+            // The engine throws `null` where there is not even memory for an error.
+            Err(CaughtError::Value(value)) if value.is_null() => Err(self.out_of_memory()),
             Err(CaughtError::Value(value)) => Err(Failure::thrown(shown(ctx, &value))),
             Err(CaughtError::Error(error)) => Err(Failure::thrown(error.to_string())),
         }
@@ -248,9 +254,7 @@ impl Engine {
         let stack = stack::mapped(&self.graph, &stack);
         let kind = match (name.as_str(), message.as_str()) {
             ("InternalError", "out of memory") => {
-                let limit = self.turn.limits().memory;
-                let message = format!("it used more than {limit} bytes of memory");
-                return Failure { stack, ..Failure::limit(message) };
+                return Failure { stack, ..self.out_of_memory() };
             }
             (
                 "RangeError" | "InternalError",
@@ -265,6 +269,11 @@ impl Engine {
             (name, message) => format!("{name}: {message}"),
         };
         Failure { kind, message, stack, spoilt: kind == RunErrorKind::Limit }
+    }
+
+    fn out_of_memory(&self) -> Failure {
+        let limit = self.turn.limits().memory;
+        Failure::limit(format!("it used more than {limit} bytes of memory"))
     }
 
     /// What was used up.

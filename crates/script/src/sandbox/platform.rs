@@ -118,8 +118,8 @@ fn text<'js>(object: &Object<'js>) -> Result<()> {
 }
 
 fn urls<'js>(object: &Object<'js>) -> Result<()> {
-    let parse = |ctx: Ctx<'js>, text: String, base: Opt<String>| {
-        let parsed = match base.0 {
+    let parse = |ctx: Ctx<'js>, text: String, base: Opt<Option<String>>| {
+        let parsed = match base.0.flatten() {
             Some(base) => Url::parse(&base).and_then(|base| base.join(&text)),
             None => Url::parse(&text),
         };

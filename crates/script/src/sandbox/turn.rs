@@ -58,6 +58,8 @@ pub(crate) struct Turn {
     pub(crate) timers: RefCell<BTreeMap<(Timestamp, u32), Timer>>,
     timer_number: Cell<u32>,
     pub(crate) messages: RefCell<Messages>,
+    /// What was granted to the run, by name.
+    pub(crate) secrets: RefCell<BTreeMap<String, String>>,
 }
 
 /// How many timers a run may have at once.
@@ -93,6 +95,7 @@ impl Turn {
             timers: RefCell::default(),
             timer_number: Cell::default(),
             messages: RefCell::default(),
+            secrets: RefCell::default(),
         }
     }
 
@@ -123,6 +126,7 @@ impl Turn {
         self.queue.borrow_mut().clear();
         self.timers.borrow_mut().clear();
         self.messages.borrow_mut().clear();
+        self.secrets.borrow_mut().clear();
         std::mem::take(&mut *self.recorded.borrow_mut())
     }
 

@@ -11,7 +11,7 @@ fn returns_what_the_handler_returns() {
     check("return undefined", "nothing");
     check("return null", "nothing");
     check("return new Uint8Array([1, 2, 255])", "[1, 2, 255]");
-    check("return event.secrets.KEY ?? 'none'", "s3cret");
+    check("return event.secrets.KEY.valueString", "s3cret");
 }
 
 #[test]

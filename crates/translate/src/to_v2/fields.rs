@@ -1,5 +1,7 @@
 //! Filling segments and data types by their maps.
 
+use std::borrow::Cow;
+
 use pipehat_dictionary::{DataType, Element, SegmentDefinition, Usage, Version};
 use pipehat_resource::fhirpath::{Context, Item};
 use pipehat_resource::json::Value;
@@ -53,7 +55,7 @@ impl<'r> Run<'r> {
         text: impl Into<String>,
     ) {
         if self.findings.len() < FINDINGS_MAX {
-            self.findings.push(Finding { kind, path: path.into(), text: text.into() });
+            self.findings.push(Finding { kind, path: path.into(), text: Cow::Owned(text.into()) });
         }
     }
 

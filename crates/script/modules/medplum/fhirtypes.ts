@@ -1,0 +1,2 @@
+/** `@medplum/fhirtypes` has types only: `pipehat types` writes them. */
+export {};

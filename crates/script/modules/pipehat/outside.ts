@@ -1,0 +1,218 @@
+/** What a script may ask of the outside; what was not granted is refused, and says what to write into the configuration. */
+
+import type { Bundle } from "@medplum/fhirtypes";
+import { ask, askNow, log as logLine, secret as granted, type Answer } from "pipehat:host";
+
+import { ContentType } from "../medplum/codes";
+import { Hl7Message } from "../medplum/hl7";
+import { Message } from "./message";
+
+/** A code table of the project. */
+export interface Table {
+  /** What a code maps to; `undefined` where it maps to nothing. */
+  get(code: string): string | undefined;
+}
+
+/** A code table of the project by its name. */
+export function table(name: string): Table {
+  return {
+    get: (code) => {
+      const answer = askNow({ ask: "table", table: name, key: code });
+      return answer.status === 404 ? undefined : answer.text;
+    },
+  };
+}
+
+type AnyMessage = string | Message | Hl7Message;
+
+/** HL7 v2 and FHIR, by the tables of the project. */
+export const translate: {
+  /** A Bundle of a message. */
+  toFhir(message: AnyMessage): Promise<Bundle>;
+  /** A message (`ADT^A03`) of a Bundle, in a version of HL7. */
+  toV2(bundle: Bundle, wanted: string, options?: { version?: string }): Promise<Message>;
+} = {
+  toFhir: async (message) => {
+    const answer = await ask({ ask: "toFhir", message: String(message) });
+    return JSON.parse(answer.text) as Bundle;
+  },
+  toV2: async (bundle, wanted, options) => {
+    const version = options?.version ?? "2.5.1";
+    const answer = await ask({ ask: "toV2", bundle: JSON.stringify(bundle), wanted, version });
+    return Message.parse(answer.text);
+  },
+};
+
+/** What came of sending. */
+export interface Sent {
+  status: number;
+  /** What was answered, where it was waited for. */
+  text: string;
+}
+
+/** Sends to a destination of the channel, or to a channel by name. What is no message, text or bytes is sent as JSON. */
+export async function send(
+  destination: string,
+  message: AnyMessage | Uint8Array | object,
+  contentType?: string,
+): Promise<Sent> {
+  const [body, type] = asBody(message);
+  const answer = await ask({ ask: "send", destination, contentType: contentType ?? type, body });
+  return { status: answer.status, text: answer.text };
+}
+
+function asBody(content: AnyMessage | Uint8Array | object): [string | Uint8Array, string] {
+  if (content instanceof Message || content instanceof Hl7Message) {
+    return [String(content), ContentType.HL7_V2];
+  }
+  if (typeof content === "string") {
+    const isHl7 = /^(MSH|FHS|BHS)[^A-Za-z0-9\s]/.test(content);
+    return [content, isHl7 ? ContentType.HL7_V2 : ContentType.TEXT];
+  }
+  if (content instanceof Uint8Array) {
+    return [content, ContentType.OCTET_STREAM];
+  }
+  const isResource = typeof (content as { resourceType?: unknown }).resourceType === "string";
+  return [JSON.stringify(content), isResource ? ContentType.FHIR_JSON : ContentType.JSON];
+}
+
+/** Sets the message aside for a person to look at. What the handler returns is then not used. */
+export function park(reason: string): void {
+  askNow({ ask: "park", reason });
+}
+
+/** A secret that was granted to the bot; throws where it was not. */
+export function secret(name: string): string {
+  const value = granted(name);
+  if (value === undefined) {
+    throw new Error(
+      `the secret ${name} is not granted to this bot: name it under \`secrets\` in its configuration`,
+    );
+  }
+  return value;
+}
+
+/** Lines of the run's log. They may hold patient data: they are kept with the run, and not in the program's own log. */
+export const log: Record<"debug" | "info" | "warn" | "error", (text: string) => void> = {
+  debug: (text) => logLine("debug", text),
+  info: (text) => logLine("info", text),
+  warn: (text) => logLine("warn", text),
+  error: (text) => logLine("error", text),
+};
+
+/** The answer to an HTTP request. */
+export interface HttpAnswer {
+  status: number;
+  /** By their names in small letters. */
+  headers: Record<string, string>;
+  text: string;
+  json<T = any>(): T;
+}
+
+export interface HttpOptions {
+  headers?: Record<string, string>;
+  query?: Record<string, string | number | boolean | undefined>;
+  /** Answers of 400 and above are given back, and not thrown. */
+  anyStatus?: boolean;
+}
+
+/** An answer of 400 or above. */
+export class HttpError extends Error {
+  readonly answer: HttpAnswer;
+
+  constructor(method: string, host: string, answer: HttpAnswer) {
+    super(`${method} to ${host} was answered with ${answer.status}`);
+    this.answer = answer;
+  }
+}
+
+type HttpBody = string | Uint8Array | object;
+
+async function exchange(
+  method: string,
+  address: string | URL,
+  body: HttpBody | undefined,
+  options: HttpOptions | undefined,
+): Promise<HttpAnswer> {
+  const url = new URL(String(address));
+  for (const [name, value] of Object.entries(options?.query ?? {})) {
+    if (value !== undefined) {
+      url.searchParams.append(name, String(value));
+    }
+  }
+  const headers = new Map(
+    Object.entries(options?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const [sent, type] = body === undefined ? [undefined, undefined] : asBody(body);
+  if (type !== undefined && !headers.has("content-type")) {
+    headers.set("content-type", type);
+  }
+  const answer = answered(
+    await ask({
+      ask: "fetch",
+      method,
+      url: url.toString(),
+      headers: [...headers],
+      ...(sent === undefined ? {} : { body: sent }),
+    }),
+  );
+  if (answer.status >= 400 && !options?.anyStatus) {
+    throw new HttpError(method, url.host, answer);
+  }
+  return answer;
+}
+
+function answered({ status, headers, text }: Answer): HttpAnswer {
+  const named = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
+  return { status, headers: named, text, json: () => JSON.parse(text) };
+}
+
+/** HTTP to hosts that were granted. Answers of 400 and above are thrown as `HttpError`. */
+export const http: {
+  get(url: string | URL, options?: HttpOptions): Promise<HttpAnswer>;
+  delete(url: string | URL, options?: HttpOptions): Promise<HttpAnswer>;
+  post(url: string | URL, body: HttpBody, options?: HttpOptions): Promise<HttpAnswer>;
+  put(url: string | URL, body: HttpBody, options?: HttpOptions): Promise<HttpAnswer>;
+  patch(url: string | URL, body: HttpBody, options?: HttpOptions): Promise<HttpAnswer>;
+} = {
+  get: (url, options) => exchange("GET", url, undefined, options),
+  delete: (url, options) => exchange("DELETE", url, undefined, options),
+  post: (url, body, options) => exchange("POST", url, body, options),
+  put: (url, body, options) => exchange("PUT", url, body, options),
+  patch: (url, body, options) => exchange("PATCH", url, body, options),
+};
+
+/** An SFTP server that was granted. */
+export interface Sftp {
+  /** The names in a folder. */
+  list(folder: string): Promise<string[]>;
+  get(path: string): Promise<Uint8Array>;
+  text(path: string): Promise<string>;
+  put(path: string, content: string | Uint8Array): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+}
+
+/** An SFTP server by the name that it was granted by. */
+export function sftp(server: string): Sftp {
+  return {
+    list: async (path) => {
+      const answer = await ask({ ask: "sftp", server, operation: "list", path });
+      return answer.text.split("\n").filter((name) => name !== "");
+    },
+    get: async (path) => {
+      const answer = await ask({ ask: "sftp", server, operation: "get", path }, "bytes");
+      return answer.bytes ?? new Uint8Array();
+    },
+    text: async (path) => (await ask({ ask: "sftp", server, operation: "get", path })).text,
+    put: async (path, content) => {
+      await ask({ ask: "sftp", server, operation: "put", path, body: content });
+    },
+    rename: async (path, argument) => {
+      await ask({ ask: "sftp", server, operation: "rename", path, argument });
+    },
+    remove: async (path) => {
+      await ask({ ask: "sftp", server, operation: "remove", path });
+    },
+  };
+}

@@ -1,0 +1,13 @@
+/** What bots import from `@medplum/core`. */
+export * from "./bundle";
+export * from "./client";
+export * from "./codes";
+export * from "./encoding";
+export * from "./format";
+export * from "./hl7";
+export * from "./hl7-date-time";
+export * from "./observation";
+export * from "./outcome";
+export * from "./questionnaire";
+export * from "./reference";
+export * from "./values";

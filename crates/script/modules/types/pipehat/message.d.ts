@@ -1,0 +1,67 @@
+/**
+ * HL7 v2 messages by path, lossless: what is not set keeps its bytes.
+ *
+ * Paths are HL7's own and count from 1: `PID-3[2].1`, `OBX(2)-5`, `OBX(*)-3.1`. Values are plain text: escape sequences are
+ * taken out when they are read and put in when they are set. `raw` and `setRaw` have them as they stand.
+ */
+/** Where something stands: `PID-3[2].1`. */
+export type Path = string;
+/** A message. */
+export declare class Message {
+    #private;
+    private constructor();
+    /** Reads a message: a text, or an `Hl7Message`. */
+    static parse(message: string | {
+        toString(): string;
+    }): Message;
+    /** The text of the first that the path names; `undefined` where nothing stands, `""` where it is empty. */
+    get(path: Path): string | undefined;
+    /** The text, or the other one where nothing stands or it is empty. */
+    text(path: Path, otherwise?: string): string;
+    /** The number that stands there (NM); `undefined` where none does. Digits and precision are the text's: see `get`. */
+    number(path: Path): number | undefined;
+    /** The date-time that stands there, as FHIR's instant; `zone` is for those that tell none: `+01:00`. */
+    dateTime(path: Path, zone?: string): string | undefined;
+    /** Whether something stands there. */
+    has(path: Path): boolean;
+    /** The texts of all that a path with `*` names. */
+    all(path: Path): string[];
+    /** Where all stand that a path with `*` names. */
+    paths(path: Path): Path[];
+    /** The repetitions of a field: their texts, or those of a component of each (`repetitions("PID-3", "1")`). */
+    repetitions(field: Path, component?: string | number): string[];
+    /** All segments of this name, in order. */
+    segments(name: string): Segment[];
+    /** The first segment of this name. */
+    segment(name: string): Segment | undefined;
+    /** As it stands in the message, with delimiters and escape sequences. */
+    raw(path: Path): string | undefined;
+    /** Puts a text there; what is a delimiter in it is escaped. */
+    set(path: Path, text: string | number): this;
+    /** Puts something there as it is. */
+    setRaw(path: Path, raw: string): this;
+    /** Empties it. */
+    clear(path: Path): this;
+    /** Takes it away: segments, repetitions. */
+    remove(path: Path): this;
+    /** The message as ER7. */
+    toString(): string;
+}
+/** A segment of a message: paths within it begin with the field's number, `5.1`. */
+export declare class Segment {
+    #private;
+    /** Which it is: `OBX(2)`. */
+    readonly path: Path;
+    /** Made by `Message`. */
+    constructor(message: Message, path: Path);
+    get name(): string;
+    get(field: string | number): string | undefined;
+    text(field: string | number, otherwise?: string): string;
+    number(field: string | number): number | undefined;
+    dateTime(field: string | number, zone?: string): string | undefined;
+    repetitions(field: string | number, component?: string | number): string[];
+    set(field: string | number, text: string | number): this;
+    clear(field: string | number): this;
+    /** As it stands in the message. */
+    toString(): string;
+}

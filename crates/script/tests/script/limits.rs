@@ -1,0 +1,224 @@
+//! What a run may use, and what happens beyond.
+
+use std::time::{Duration, Instant};
+
+use pipehat_script::{Limits, Output, RunErrorKind, Worker};
+
+use crate::host::{check, run_with, script, text, tight};
+
+fn short() -> Limits {
+    Limits { wall_time: Duration::from_secs(5), cpu_time: Duration::from_millis(200), ..tight() }
+}
+
+/// Checks that a handler with this body is stopped soon, for this reason, and that its worker goes on.
+fn check_stopped_by(limits: &Limits, body: &str, reason: &str) {
+    let source = format!(
+        "export async function handler(client: any, event: any) {{ if (event.input === 'good') return 'good'; {body} }}"
+    );
+    let mut worker = Worker::new(&script(&source), limits.clone());
+    let begun = Instant::now();
+    let (run, _) = run_with(&mut worker, &text("bad"));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{body}: took {:?}", begun.elapsed());
+    let error = run.result.expect_err(body);
+    assert_eq!(error.kind, RunErrorKind::Limit, "{body}: {}", error.message);
+    assert!(error.message.contains(reason), "{body}: {}", error.message);
+    let (run, _) = run_with(&mut worker, &text("good"));
+    assert_eq!(run.result, Ok(Output::Text("good".to_owned())), "{body}");
+}
+
+/// Checks that what a handler with this body tries is refused by an error, and that nothing else comes of it.
+fn check_refused(body: &str, part: &str) {
+    let source = format!(
+        "export async function handler(client: any, event: any) {{ try {{ {body} }} catch (e: any) {{ return e.name + ': ' + e.message }} return 'nothing happened' }}"
+    );
+    let begun = Instant::now();
+    let (run, _) = run_with(&mut Worker::new(&script(&source), short()), &text(""));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{body}: took {:?}", begun.elapsed());
+    let shown = match run.result {
+        Ok(Output::Text(text)) => text,
+        Err(error) => error.message,
+        other => format!("{other:?}"),
+    };
+    assert!(shown.contains(part), "{body}: {shown}");
+}
+
+#[test]
+fn endless_loops_end() {
+    let cpu = |body: &str| check_stopped_by(&short(), body, "0.2 s of processor time");
+    cpu("for (;;);");
+    cpu("while (true) { try { for (;;); } catch {} finally { continue } }");
+    cpu("for (;;) await null;");
+    cpu("const f = (): any => queueMicrotask(f); f(); return 1");
+    cpu("[1].forEach(function f() { for (;;) [1, 2].map((it) => it) })");
+    cpu("await new Promise(() => { const f = () => setTimeout(f, 0); f() })");
+    cpu("const it = { get x(): any { for (;;); } }; return it");
+    cpu("return { toJSON() { for (;;); } }");
+    cpu("new Proxy({}, { get() { for (;;); } } as any).x");
+    cpu("[3, 1, 2].sort(() => { for (;;); })");
+}
+
+#[test]
+fn waiting_ends() {
+    let limits = Limits { wall_time: Duration::from_millis(300), ..tight() };
+    check_stopped_by(&limits, "await fetch('https://never.example')", "longer than 0.3 s");
+    check_stopped_by(
+        &limits,
+        "try { await fetch('https://never.example') } catch { return 1 }",
+        "longer than 0.3 s",
+    );
+    check_stopped_by(
+        &limits,
+        "for (;;) try { await fetch('https://never.example') } catch {}",
+        "longer than 0.3 s",
+    );
+}
+
+#[test]
+fn what_never_settles_is_told() {
+    let source = "export async function handler(c: any, e: any) { if (e.input) return 1; await new Promise(() => {}) }";
+    let mut worker = Worker::new(&script(source), tight());
+    let (run, _) = run_with(&mut worker, &text(""));
+    assert_eq!(run.result.expect_err("never").kind, RunErrorKind::NeverSettled);
+    let (run, _) = run_with(&mut worker, &text("x"));
+    assert_eq!(run.result, Ok(Output::Json("1".to_owned())));
+}
+
+#[test]
+fn deep_recursion_ends() {
+    let stack = |body: &str| check_stopped_by(&short(), body, "call stack");
+    stack("const f = (n: number): number => f(n + 1) + 1; return f(0)");
+    stack("class A { get x(): any { return this.x } } return new A().x");
+    stack(
+        "const a: any[] = []; a[0] = a; let s = '['.repeat(100000) + ']'.repeat(100000); return JSON.parse(s)",
+    );
+    stack("let a: any = []; for (let i = 0; i < 100000; i++) a = [a]; return JSON.stringify(a)");
+    check("const f = (): any => f(); try { f() } catch (e) { return e.name }", "RangeError");
+}
+
+#[test]
+fn memory_ends() {
+    let memory = |body: &str| check_stopped_by(&tight(), body, "bytes of memory");
+    memory("const a = []; for (;;) a.push(new Array(1000).fill(1))");
+    memory(
+        "const all = []; for (let s = 'x'; ; s = s.slice(1) + s + 'yy') all.push(s.toUpperCase())",
+    );
+    memory("return new Uint8Array(1 << 30)");
+    memory("return 'x'.repeat(1 << 29)");
+    memory("const a = new Array(8000000).fill({}); return a.length");
+    memory("const m = new Map(); for (let i = 0; ; i++) m.set(i, 'x'.repeat(100) + i)");
+    memory(
+        "const f = (): any => [f, new Array(10000)]; const all: any[] = []; for (;;) all.push(f())",
+    );
+    memory("const f = () => Promise.resolve().then(f); await f();");
+    memory("return JSON.stringify(new Array(30000000))");
+    // Out of memory may be caught; the rest of the run has what is free.
+    check("try { new Uint8Array(1 << 30) } catch (e) { return 'caught' }", "caught");
+}
+
+#[test]
+fn native_loops_are_kept_short() {
+    check_refused("Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1)", "RangeError");
+    check_refused("Array.prototype.includes.call({ length: 2 ** 53 - 1 }, 1)", "RangeError");
+    check_refused("Array.prototype.join.call({ length: 2 ** 53 - 1 }, '')", "RangeError");
+    check_refused("Array.prototype.reverse.call({ length: 2 ** 53 - 1 })", "RangeError");
+    check_refused("new Array(2 ** 32 - 1).sort()", "RangeError");
+    check_refused("const a: any = []; a.length = 2 ** 32 - 1; a.lastIndexOf(1)", "RangeError");
+    check_refused("String.raw({ raw: { length: 2 ** 53 - 1 } } as any)", "RangeError");
+    check_refused("'a'.repeat(5000000).indexOf('a'.repeat(2000000) + 'b')", "RangeError");
+    check_refused("'a'.repeat(5000000).split('a'.repeat(2000000) + 'b')", "RangeError");
+}
+
+#[test]
+fn regular_expressions_end() {
+    check_stopped_by(&short(), "return /^(a+)+$/.test('a'.repeat(40) + '!')", "processor time");
+    check_stopped_by(&short(), "return /(x+x+)+y/.exec('x'.repeat(50))", "processor time");
+    check_stopped_by(
+        &short(),
+        "return 'x'.repeat(200).replace(/(.*)*(.*)*(.*)*z/g, '')",
+        "processor time",
+    );
+}
+
+#[test]
+fn asks_log_and_result_end() {
+    check_stopped_by(
+        &Limits { asks: 10, ..tight() },
+        "for (let i = 0; i < 11; i++) await fetch('https://a.example')",
+        "more than 10 times",
+    );
+    check_stopped_by(
+        &Limits { asks: 10, ..tight() },
+        "for (;;) try { await fetch('https://a.example') } catch {}",
+        "more than 10 times",
+    );
+    check_stopped_by(
+        &Limits { output: 1000, ..tight() },
+        "return 'x'.repeat(1001)",
+        "more than 1000 bytes",
+    );
+    let at_the_limit = script(
+        "export const handler = async () => { for (let i = 0; i < 10; i++) await fetch('https://a.example'); return 'x'.repeat(1000) }",
+    );
+    let limits = Limits { asks: 10, output: 1000, ..tight() };
+    let (run, _) = run_with(&mut Worker::new(&at_the_limit, limits), &text(""));
+    assert!(run.result.is_ok());
+
+    let source = "export const handler = () => { for (let i = 0; i < 1000; i++) console.log('x'.repeat(99)) }";
+    let limits = Limits { log: 1_000, ..tight() };
+    let (run, host) = run_with(&mut Worker::new(&script(source), limits), &text(""));
+    assert_eq!(run.result, Ok(Output::Nothing));
+    let log = &host.borrow().log;
+    assert_eq!(log.len(), 11);
+    assert!(log[10].text.contains("the log is cut here"), "{}", log[10].text);
+}
+
+#[test]
+fn there_is_no_way_out() {
+    let refused = check_refused;
+    refused("new Function('return 1')()", "no eval and no Function constructor");
+    refused("Function('return 1')()", "no eval and no Function constructor");
+    refused("(() => {}).constructor('return 1')()", "no eval and no Function constructor");
+    refused("(async () => {}).constructor('return 1')()", "no eval and no Function constructor");
+    refused("(function* () {}).constructor('return 1')()", "no eval and no Function constructor");
+    refused(
+        "(async function* () {}).constructor('return 1')()",
+        "no eval and no Function constructor",
+    );
+    refused(
+        "Reflect.construct(Object.getPrototypeOf(Function).constructor, ['return 1'])",
+        "no eval and no Function constructor",
+    );
+    refused(
+        "Reflect.construct((() => {}).constructor, ['return 1'], Object)",
+        "no eval and no Function constructor",
+    );
+    refused(
+        "(class extends (Function as any) { constructor() { super('return 1') } } as any).prototype.constructor && new (class extends (Function as any) { constructor() { super('return 1') } } as any)()",
+        "no eval and no Function constructor",
+    );
+    refused("eval('1')", "ReferenceError");
+    refused("(0, eval)('1')", "ReferenceError");
+    refused("setTimeout('1 + 1' as any)", "TypeError");
+    refused("process.exit(1)", "ReferenceError");
+    refused("require('fs')", "ReferenceError");
+    refused("new SharedArrayBuffer(1)", "ReferenceError");
+    refused("Atomics.wait(new Int32Array(1) as any, 0, 0)", "ReferenceError");
+    refused("new WebAssembly.Module(new Uint8Array())", "ReferenceError");
+    refused(
+        "return String(typeof (globalThis as any).__pipehatHost) + typeof (globalThis as any).std + typeof (globalThis as any).os",
+        "undefinedundefinedundefined",
+    );
+    for name in [
+        "/etc/passwd",
+        "../../etc/passwd",
+        "file:///etc/passwd",
+        "pipehat:host",
+        "pipehat:entry.ts",
+        "pipehat:boot",
+        "std",
+        "os",
+        "data:text/javascript,1",
+    ] {
+        refused(&format!("const name = {name:?}; await import(name)"), "imported while it runs");
+    }
+}

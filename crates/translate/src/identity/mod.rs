@@ -1,0 +1,95 @@
+//! Who a resource is: the business key by which a message finds what an earlier one made.
+//!
+//! A resource with an identifier in a known system is found by it (a conditional update or create); any other gets an id
+//! that follows from its key and its sender, so that the same thing told twice is one resource. Ids are UUIDs of
+//! version 5 (RFC 4122 §4.3): the same key gives the same id, on every machine.
+
+mod keys;
+
+use std::fmt::Write;
+
+use uuid::Uuid;
+
+pub(crate) use keys::{KeyElement, keys_of};
+
+/// The namespace of all ids made here.
+const NAMESPACE: Uuid = Uuid::from_u128(0x5c1f_6b7e_3f0a_4c55_9d0e_7a1b_2c3d_4e5f);
+
+/// How a resource is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The UUID of its key.
+    pub(crate) id: Uuid,
+    /// By which search it is found: `identifier=http://x|4711`.
+    pub(crate) search: Option<String>,
+}
+
+impl Identity {
+    /// By an identifier.
+    pub(crate) fn of_identifier(resource_type: &str, system: &str, value: &str) -> Self {
+        let id = uuid(&[resource_type, system, value]);
+        Self { id, search: Some(identifier_search(system, value)) }
+    }
+
+    /// By a key of its sender's.
+    pub(crate) fn of_key(parts: &[&str]) -> Self {
+        Self { id: uuid(parts), search: None }
+    }
+}
+
+fn uuid(parts: &[&str]) -> Uuid {
+    let length = parts.iter().map(|part| part.len() + 1).sum();
+    let mut key = String::with_capacity(length);
+    for part in parts {
+        key.push_str(part);
+        // No text of a message holds it after decoding.
+        key.push('\u{0}');
+    }
+    Uuid::new_v5(&NAMESPACE, key.as_bytes())
+}
+
+/// A search by identifier (R4 §3.1.1.4.0 for `\`, RFC 3986 for the rest).
+pub(crate) fn identifier_search(system: &str, value: &str) -> String {
+    let mut search = String::with_capacity(system.len() + value.len() + 16);
+    search.push_str("identifier=");
+    escape(system, &mut search);
+    search.push('|');
+    escape(value, &mut search);
+    search
+}
+
+fn escape(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if matches!(byte, b',' | b'|' | b'$' | b'\\') {
+            out.push_str("%5C");
+        }
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' => {
+                out.push(char::from(byte));
+            }
+            // Writing to a String does not fail.
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn searches_are_escaped_twice() {
+        assert_eq!(
+            identifier_search("urn:oid:1.2", "47|11 &x"),
+            "identifier=urn:oid:1.2|47%5C%7C11%20%26x"
+        );
+    }
+
+    #[test]
+    fn the_same_key_gives_the_same_id_and_no_other_does() {
+        assert_eq!(Identity::of_key(&["a", "b"]), Identity::of_key(&["a", "b"]));
+        assert_ne!(Identity::of_key(&["a", "b"]), Identity::of_key(&["ab", ""]));
+    }
+}

@@ -1,0 +1,288 @@
+//! The tables, compiled: names resolved against R4's definitions, conditions and targets read, all by index.
+//!
+//! A plan is made once (the tables' own at the first use, one for each overlay) and only read from then on.
+
+mod compile;
+mod element;
+mod message_map;
+mod unread;
+mod vocabulary;
+
+use std::sync::{Arc, LazyLock};
+
+use hashbrown::HashMap;
+use pipehat_resource::definitions::{Primitive, TypeDefinition, ValueSet};
+
+use crate::condition::{Comparison, Name};
+use crate::expression::Conversion;
+use crate::table;
+
+pub(crate) use compile::compile;
+pub(crate) use element::NO_CHOICE;
+pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
+pub(crate) use unread::Unread;
+pub(crate) use vocabulary::{Meaning, Vocabulary};
+
+/// The plan of the tables as they are in the repository.
+static TABLES: LazyLock<Arc<Plan>> = LazyLock::new(|| Arc::new(compile(&table::rows().0)));
+
+/// Everything that a translation does, as data.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Members of JSON objects, by [`NameId`].
+    pub(crate) names: Names,
+    pub(crate) well_known: WellKnown,
+    pub(crate) messages: Vec<MessageMap>,
+    message_names: HashMap<Box<str>, usize>,
+    pub(crate) segments: Vec<SegmentMap>,
+    pub(crate) datatypes: Vec<DatatypeMap>,
+    pub(crate) vocabularies: Vec<Vocabulary>,
+    vocabulary_names: HashMap<Box<str>, u32>,
+    /// Where each rule stands in the tables, for lineage.
+    pub(crate) origins: Vec<Origin>,
+    /// What is not run.
+    pub(crate) unread: Vec<Unread>,
+}
+
+impl Plan {
+    /// The plan of the tables as they are.
+    pub(crate) fn of_tables() -> Arc<Self> {
+        Arc::clone(&TABLES)
+    }
+
+    /// The message map of this name.
+    pub(crate) fn message(&self, name: &str) -> Option<&MessageMap> {
+        self.messages.get(*self.message_names.get(name)?)
+    }
+
+    /// The vocabulary of this name.
+    pub(crate) fn vocabulary(&self, name: &str) -> Option<&Vocabulary> {
+        self.vocabularies.get(*self.vocabulary_names.get(name)? as usize)
+    }
+}
+
+/// Members that the interpreter itself writes or reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WellKnown {
+    pub(crate) coding: NameId,
+    pub(crate) code: NameId,
+    pub(crate) system: NameId,
+    pub(crate) display: NameId,
+    pub(crate) identifier: NameId,
+    pub(crate) value: NameId,
+    pub(crate) extension: NameId,
+    pub(crate) url: NameId,
+    pub(crate) value_code: NameId,
+}
+
+impl WellKnown {
+    fn of(names: &mut Names) -> Self {
+        Self {
+            coding: names.id("coding"),
+            code: names.id("code"),
+            system: names.id("system"),
+            display: names.id("display"),
+            identifier: names.id("identifier"),
+            value: names.id("value"),
+            extension: names.id("extension"),
+            url: names.id("url"),
+            value_code: names.id("valueCode"),
+        }
+    }
+}
+
+/// A JSON member's name, as a number.
+pub(crate) type NameId = u16;
+
+/// The names of JSON members.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    texts: Vec<&'static str>,
+    ids: HashMap<&'static str, NameId>,
+}
+
+impl Names {
+    /// The number of a name.
+    pub(crate) fn id(&mut self, text: &'static str) -> NameId {
+        *self.ids.entry(text).or_insert_with(|| {
+            self.texts.push(text);
+            // R4 has some thousand members.
+            NameId::try_from(self.texts.len() - 1).unwrap_or(NameId::MAX)
+        })
+    }
+
+    /// The number of a name that may not be known.
+    pub(crate) fn find(&self, text: &str) -> Option<NameId> {
+        self.ids.get(text).copied()
+    }
+
+    /// The name of a number.
+    pub(crate) fn text(&self, id: NameId) -> &'static str {
+        self.texts.get(usize::from(id)).copied().unwrap_or_default()
+    }
+}
+
+/// Where a rule stands in the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// As lineage tells it: `segments PID[Patient] PID-3`.
+    pub(crate) text: Box<str>,
+}
+
+/// A segment map: `PID[Patient]`.
+#[derive(Debug)]
+pub(crate) struct SegmentMap {
+    pub(crate) segment: Name,
+    pub(crate) root: &'static TypeDefinition,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// A datatype map applied to one FHIR type.
+#[derive(Debug)]
+pub(crate) struct DatatypeMap {
+    pub(crate) rules: Vec<Rule>,
+    /// Of maps that make several resources of one value (PL): what each is part of.
+    pub(crate) links: Vec<Link>,
+}
+
+/// `[1].partOf.reference(Location[2])`
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) from: u16,
+    pub(crate) to: u16,
+    pub(crate) name: NameId,
+    pub(crate) definition: &'static TypeDefinition,
+}
+
+/// One row.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) source: Source,
+    pub(crate) condition: Option<Test>,
+    /// Whether it runs when its source is empty.
+    pub(crate) on_absence: bool,
+    /// `[2].use`: 2; 0 where none is named.
+    pub(crate) another: u16,
+    pub(crate) path: Box<[Step]>,
+    /// Whether a list stands in its path, so that repetitions have a place.
+    pub(crate) repeats: bool,
+    /// `component[each]` of another field than the one that repeats: that one.
+    pub(crate) each: Option<u16>,
+    pub(crate) action: Action,
+    pub(crate) origin: u32,
+}
+
+/// What a rule reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// No place: it runs always.
+    Always,
+    /// Of a segment map: a field, its component and subcomponent, 0 for all of it.
+    Field(u16, u16, u16),
+    /// Of a datatype map: a component and its subcomponent.
+    Component(u16, u16),
+    /// Of a datatype map: the value.
+    Whole,
+}
+
+/// A step from an element to the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Child {
+        name: NameId,
+        is_list: bool,
+        is_primitive: bool,
+        /// The type of its value.
+        definition: &'static TypeDefinition,
+        /// Of a choice, the name without the type.
+        choice: NameId,
+        /// `[n]`
+        instance: u16,
+        /// `[=n]`
+        is_shared: bool,
+        /// The first list of the path: repetitions and segments make instances of it.
+        takes_repetition: bool,
+    },
+    /// Into the resource that the element refers to.
+    Resource(&'static TypeDefinition),
+}
+
+/// What a rule does with its value.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Constant(Box<str>, Primitive),
+    Joined(Vec<JoinedPiece>, Primitive),
+    Named(Conversion, Primitive, Option<u32>, bool),
+    Primitive(PrimitiveRule),
+    Datatype(DatatypeRule),
+    /// Nothing, on purpose.
+    Nothing,
+    /// A [`Link`] of the datatype map.
+    Link(Link),
+}
+
+/// A primitive value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PrimitiveRule {
+    pub(crate) primitive: Primitive,
+    pub(crate) vocabulary: Option<u32>,
+    /// The only codes allowed.
+    pub(crate) codes: Option<&'static ValueSet>,
+    /// FT and TX: formatting commands are laid out.
+    pub(crate) is_formatted: bool,
+    /// A v2 type without components: delimiters within it are text.
+    pub(crate) is_whole: bool,
+    /// `Coding.system`: the value names a coding system.
+    pub(crate) is_code_system: bool,
+}
+
+/// A value by a datatype map.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DatatypeRule {
+    pub(crate) map: u32,
+    pub(crate) vocabulary: Option<u32>,
+    pub(crate) coded: Coded,
+    /// The HL7 table of the field, for the system of codes that name none.
+    pub(crate) hl7_table: u16,
+}
+
+/// Whether a FHIR type carries codes with systems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coded {
+    No,
+    Coding,
+    Concept,
+}
+
+/// A piece of a joined text.
+#[derive(Debug)]
+pub(crate) enum JoinedPiece {
+    Text(Box<str>),
+    Place(Place),
+}
+
+/// A place that a condition or a joined text reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The rule's own value.
+    Own,
+    /// A component of the value at hand, 0 for all of it.
+    Component(u16, u16),
+    /// A field of the segment at hand; of the rule's own field, the repetition at hand.
+    Field(u16, u16, u16),
+    /// A field of another segment, 0 for the segment.
+    Segment(Name, u16, u16, u16),
+}
+
+/// A condition, by places.
+#[derive(Debug)]
+pub(crate) enum Test {
+    Valued(Place),
+    In(Place, Box<[Box<str>]>),
+    Same(Place, Place),
+    Count(Place, Comparison, u32),
+    Length(Place, Comparison, u32),
+    Not(Box<Test>),
+    And(Box<[Test]>),
+    Or(Box<[Test]>),
+}

@@ -1,0 +1,188 @@
+//! The Bundle: what stays of the resources, by which request each is stored, and how they refer to each other.
+
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+use pipehat_resource::json::{Object, Value};
+use uuid::Uuid;
+
+use super::Run;
+use super::tree::{NodeId, Tree, Writer};
+use crate::finding::Finding;
+use crate::identity::Identity;
+use crate::lineage::{Lineage, Source};
+use crate::plan::MessageMap;
+
+/// What became of a message.
+pub(crate) struct Finished {
+    pub(crate) bundle: Value,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) findings_beyond: usize,
+    pub(crate) lineage: Lineage,
+}
+
+/// How a resource is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Store {
+    /// It replaces what is there.
+    Update,
+    /// It is made only where there is none: this message only refers to it.
+    CreateIfNone,
+}
+
+/// What messages other than ADT and their like are not about.
+const ONLY_REFERRED: [&str; 6] =
+    ["Patient", "Encounter", "Practitioner", "Organization", "Location", "ServiceRequest"];
+
+impl<'a> Run<'a> {
+    pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
+        self.complete_all();
+        let identities = self.name_all();
+        let references: Vec<Option<String>> = self
+            .resources
+            .iter()
+            .zip(&identities)
+            .map(|(own, identity)| {
+                // Of two that are one, the dropped one is referred to by the same.
+                let identity = identity.as_ref()?;
+                (own.definition.name() != "Bundle").then(|| urn(identity.id))
+            })
+            .collect();
+        let mut bundle = Object::new();
+        bundle.set("resourceType", Value::string("Bundle"));
+        let writer = Writer { tree: &self.tree, names: &self.plan.names, references: &references };
+        for own in self.resources.iter().filter(|own| own.definition.name() == "Bundle") {
+            writer.members(own.root, &mut bundle);
+        }
+        bundle.set("type", Value::string("transaction"));
+        let mut entries = Vec::with_capacity(self.resources.len());
+        let mut lineage = Vec::new();
+        for (own, identity) in self.resources.iter().zip(&identities) {
+            let (Some(identity), false) = (identity, own.is_dropped) else { continue };
+            let name = own.definition.name();
+            if name == "Bundle" {
+                continue;
+            }
+            let store = store(map, name, own.is_direct);
+            let mut resource = Object::new();
+            resource.set("resourceType", Value::string(name));
+            if identity.search.is_none() {
+                resource.set("id", Value::string(identity.id.to_string()));
+            }
+            writer.members(own.root, &mut resource);
+            let mut entry = Object::new();
+            entry.set("fullUrl", Value::string(urn(identity.id)));
+            entry.set("resource", Value::Object(resource));
+            entry.set("request", Value::Object(request(name, identity, store)));
+            if self.traces.is_some() {
+                lineage.push((own.root, format!("Bundle.entry[{}].resource", entries.len())));
+            }
+            entries.push(Value::Object(entry));
+        }
+        if !entries.is_empty() {
+            bundle.set("entry", Value::Array(entries));
+        }
+        let lineage = self.lineage(&lineage);
+        Finished {
+            bundle: Value::Object(bundle),
+            findings: self.findings,
+            findings_beyond: self.findings_beyond,
+            lineage,
+        }
+    }
+
+    fn lineage(&self, roots: &[(NodeId, String)]) -> Lineage {
+        let Some(traces) = &self.traces else { return Lineage::default() };
+        let mut paths: HashMap<NodeId, String> = HashMap::new();
+        let mut order = Vec::new();
+        for (root, path) in roots {
+            self.paths(*root, path, &mut paths, &mut order);
+        }
+        let mut found: HashMap<NodeId, (Vec<String>, u32)> = HashMap::new();
+        for trace in traces {
+            let place = self.view.path(trace.at);
+            let (places, origin) = found.entry(trace.node).or_default();
+            if !places.contains(&place) {
+                places.push(place);
+            }
+            *origin = trace.origin;
+        }
+        let sources = order.into_iter().filter_map(|node| {
+            let (places, origin) = found.remove(&node)?;
+            Some(Source {
+                element: paths.get(&node)?.clone(),
+                paths: places,
+                rule: self.plan.origins.get(origin as usize)?.text.to_string(),
+            })
+        });
+        Lineage { sources: sources.collect() }
+    }
+
+    fn paths(
+        &self,
+        node: NodeId,
+        path: &str,
+        paths: &mut HashMap<NodeId, String>,
+        order: &mut Vec<NodeId>,
+    ) {
+        let mut counts: HashMap<u16, usize> = HashMap::new();
+        for child in self.tree.children(node) {
+            let Some(own) = self.tree.node(child).filter(|_| says(&self.tree, child)) else {
+                continue;
+            };
+            let name = self.plan.names.text(own.name);
+            let path = if own.is_list {
+                let count = counts.entry(own.name).or_default();
+                *count += 1;
+                format!("{path}.{name}[{}]", *count - 1)
+            } else {
+                format!("{path}.{name}")
+            };
+            order.push(child);
+            self.paths(child, &path, paths, order);
+            paths.insert(child, path);
+        }
+    }
+}
+
+fn says(tree: &Tree<'_>, node: NodeId) -> bool {
+    !tree.is_empty(node)
+}
+
+fn urn(id: Uuid) -> String {
+    let mut buffer = Uuid::encode_buffer();
+    let text: &str = id.urn().encode_lower(&mut buffer);
+    text.to_owned()
+}
+
+/// Whether a message tells all of a resource, or only refers to it.
+fn store(map: Option<&MessageMap>, name: &str, is_direct: bool) -> Store {
+    let is_about_people = map
+        .is_some_and(|map| ["ADT_", "BAR_", "PPR_"].iter().any(|code| map.name.starts_with(code)));
+    let is_order = map.is_some_and(|map| {
+        ["ORM_", "OMG_", "OML_", "OMP_", "OMI_", "SIU_"]
+            .iter()
+            .any(|code| map.name.starts_with(code))
+    });
+    let is_told = match name {
+        "Patient" | "Encounter" => is_direct && is_about_people,
+        "ServiceRequest" => is_direct && (is_order || is_about_people),
+        _ => is_direct,
+    };
+    if is_told || !ONLY_REFERRED.contains(&name) { Store::Update } else { Store::CreateIfNone }
+}
+
+fn request(name: &str, identity: &Identity, store: Store) -> Object {
+    let mut request = Object::new();
+    let (method, url): (&str, Cow<'_, str>) = match (&identity.search, store) {
+        (Some(_), Store::CreateIfNone) => ("POST", name.into()),
+        (Some(search), Store::Update) => ("PUT", format!("{name}?{search}").into()),
+        (None, _) => ("PUT", format!("{name}/{}", identity.id).into()),
+    };
+    request.set("method", Value::string(method));
+    request.set("url", Value::string(url));
+    if let (Some(search), Store::CreateIfNone) = (&identity.search, store) {
+        request.set("ifNoneExist", Value::string(search.as_str()));
+    }
+    request
+}

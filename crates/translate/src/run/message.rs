@@ -1,0 +1,215 @@
+//! The walk over a message: which rows of its map run, and on which resource.
+
+use pipehat_dictionary::{Structure, Version};
+use pipehat_message::SegmentName;
+use pipehat_resource::definitions::TypeDefinition;
+
+use super::rule::Base;
+use super::test::Here;
+use super::tree::{Child, Leaf, NONE, NodeId};
+use super::{Filled, Run};
+use crate::condition::Name;
+use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, Step};
+
+/// Versions whose structures have the segment groups that the tables name, the likeliest first.
+const GROUP_VERSIONS: [Version; 4] =
+    [Version::V2_8_2, Version::V2_9_1, Version::V2_5_1, Version::V2_4];
+
+/// The structure to read a message's groups by. The tables are written for the newest versions; an older message is read
+/// into the same groups, for later versions only add to them.
+pub(crate) fn structure(map: &MessageMap) -> Option<Structure> {
+    GROUP_VERSIONS.into_iter().find_map(|version| version.structure(&map.structure))
+}
+
+impl<'a> Run<'a> {
+    /// Runs a message map.
+    pub(super) fn message(&mut self, map: &'a MessageMap) {
+        self.read_groups(map);
+        self.slots = vec![None; map.slots.len()];
+        let mut anchor = None;
+        let mut next_group = 0;
+        for segment in 0..self.view.len() {
+            next_group = self.enter_groups(map, segment, next_group);
+            let Some(name) = self.view.name(segment) else { continue };
+            if map.anchors.contains(&name) {
+                anchor = Some(name);
+            }
+            let group = self.group_of(segment);
+            let Some(rows) = rows_at(map, group, name) else { continue };
+            for row in rows {
+                let Some(row) = map.rows.get(usize::from(*row)) else { continue };
+                if row.follow.is_none() || row.follow == anchor {
+                    self.row(map, row, segment);
+                }
+            }
+        }
+    }
+
+    fn read_groups(&mut self, map: &'a MessageMap) {
+        let Some(structure) = structure(map) else { return };
+        let names = (0..self.view.len())
+            .map(|segment| self.view.name(segment).and_then(|Name(name)| SegmentName::new(name)));
+        self.reading.read(structure, names);
+        self.groups = Vec::with_capacity(self.reading.groups().len());
+        for (index, group) in self.reading.groups().iter().enumerate() {
+            let parent = self.groups.get(group.parent()).copied().unwrap_or(0);
+            let own = if index == 0 {
+                0
+            } else {
+                let name = self.reading.group_name(index);
+                // A group that the tables do not know is as the group around it.
+                map.child_group(parent, name).unwrap_or(parent)
+            };
+            self.groups.push(own);
+        }
+    }
+
+    /// The map's group of a segment.
+    fn group_of(&self, segment: usize) -> u16 {
+        let placement = self.reading.placements().get(segment);
+        placement.and_then(|own| self.groups.get(own.group())).copied().unwrap_or(0)
+    }
+
+    /// Groups that begin with this segment: what was made in an earlier occurrence is no longer meant.
+    fn enter_groups(&mut self, map: &MessageMap, segment: usize, mut next: usize) -> usize {
+        while let Some(group) = self.reading.groups().get(next) {
+            if group.segments().start > segment {
+                break;
+            }
+            if let Some(own) = self.groups.get(next).copied().filter(|own| *own != 0) {
+                for (slot, filled) in map.slots.iter().zip(&mut self.slots) {
+                    if map.is_within(slot.home, own) && slot.home != 0 {
+                        *filled = None;
+                    }
+                }
+            }
+            next += 1;
+        }
+        next
+    }
+
+    fn row(&mut self, map: &'a MessageMap, row: &'a MessageRow, segment: usize) {
+        let here = Here { segment, field: 0, value: None, own: None };
+        if row.condition.as_ref().is_some_and(|test| !self.holds(test, &here)) {
+            return;
+        }
+        let base = Base { node: NONE, resource: u32::MAX, scope: self.scope + 1, repetition: 0 };
+        let Some(own) = row.map.and_then(|map| self.plan.segments.get(map as usize)) else {
+            self.scope += 1;
+            for rule in &row.references {
+                self.reference(map, rule, base, segment);
+            }
+            return;
+        };
+        // A row of EVN may apply a map of MSH.
+        let read = if own.segment == row.segment {
+            segment
+        } else {
+            match self.nearest(own.segment, segment) {
+                Some(other) => other,
+                None => return,
+            }
+        };
+        let Some(resource) = self.fill(map, row, segment) else { return };
+        // The run's label, for the path to the map's target and for its references.
+        let base = Base { node: self.root(resource), resource, ..base };
+        let (node, target) = self.go(&row.path, base, segment);
+        self.segment(own, read, node, target);
+        if target != resource
+            && self.resources.get(target as usize).is_some_and(|own| own.has_value)
+        {
+            self.keep(resource);
+        }
+        for rule in &row.references {
+            self.reference(map, rule, base, segment);
+        }
+    }
+
+    /// The resource of a row's slot, made where there is none or where the segment repeats.
+    fn fill(&mut self, map: &MessageMap, row: &MessageRow, segment: usize) -> Option<u32> {
+        let place = usize::from(row.slot);
+        let filled = self.slots.get(place).copied().flatten();
+        if let Some(filled) = filled
+            && (filled.place != row.place || filled.segment == segment)
+        {
+            return Some(filled.resource);
+        }
+        let definition = map.slots.get(place)?.resource;
+        let resource = self.resource(definition, segment, true);
+        let filled = Filled { resource, place: row.place, segment };
+        *self.slots.get_mut(place)? = Some(filled);
+        Some(resource)
+    }
+
+    fn go(&mut self, path: &'a [Step], base: Base, segment: usize) -> (NodeId, u32) {
+        self.path(path, base, segment)
+    }
+
+    fn reference(&mut self, map: &MessageMap, rule: &'a ReferenceRule, base: Base, segment: usize) {
+        let Some(from) = self.slotted(map, rule.from) else { return };
+        let to = match &rule.to {
+            ReferenceTo::Resource(slot) => match self.slotted(map, *slot) {
+                Some(to) if to != from => Leaf::Reference(to),
+                _ => return,
+            },
+            ReferenceTo::Constant(text) => Leaf::Text(text.as_ref().into()),
+        };
+        let from = Base { node: self.root(from), resource: from, ..base };
+        let Some((last, path)) = rule.path.split_last() else { return };
+        let (above, _) = self.path(path, from, segment);
+        let Step::Child { name, is_list, is_primitive, definition, choice, instance, .. } = *last
+        else {
+            return;
+        };
+        let label = u64::from(base.scope) << 32 | u64::from(instance) << 16;
+        let child = Child { name, is_list, is_primitive, definition, choice, label };
+        if is_list && matches!(to, Leaf::Reference(_)) {
+            // Each resource that is referred to is an instance of its own.
+            let is_known = self.tree.children(above).any(|own| {
+                self.tree.node(own).is_some_and(|node| node.name == name && node.leaf == to)
+            });
+            if !is_known {
+                let node = self.tree.append(above, child);
+                self.tree.set_leaf(node, to);
+            }
+            return;
+        }
+        let node = self.tree.child(above, child);
+        if *self.tree.leaf(node) == Leaf::None {
+            self.tree.set_leaf(node, to);
+        }
+    }
+
+    fn slotted(&self, map: &MessageMap, slot: SlotRef) -> Option<u32> {
+        match slot {
+            SlotRef::Slot(slot) => {
+                self.slots.get(usize::from(slot)).copied().flatten().map(|own| own.resource)
+            }
+            SlotRef::Latest(resource) => self.latest(map, resource),
+        }
+    }
+
+    fn latest(&self, map: &MessageMap, resource: &TypeDefinition) -> Option<u32> {
+        let filled =
+            map.slots.iter().zip(&self.slots).filter(|(slot, _)| slot.resource == resource);
+        filled.filter_map(|(_, filled)| filled.map(|filled| filled.resource)).max()
+    }
+}
+
+/// The rows for a segment in a group: its own, else those of the groups around, else of any group.
+fn rows_at(map: &MessageMap, group: u16, name: Name) -> Option<&[u16]> {
+    let mut own = group;
+    loop {
+        if let Some(rows) = map.places.get(&(own, name)) {
+            return Some(rows);
+        }
+        if own == 0 {
+            break;
+        }
+        own = map.parent(own);
+    }
+    let homes = map.homes.get(&name)?;
+    let nearest =
+        homes.iter().find(|home| map.is_within(**home, group)).or_else(|| homes.first())?;
+    map.places.get(&(*nearest, name)).map(Vec::as_slice)
+}

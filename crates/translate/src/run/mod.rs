@@ -1,0 +1,257 @@
+//! Running a plan over one message.
+//!
+//! [`message`] walks the message by its map; [`rule`] runs rows; [`finish`] names the resources, drops what FHIR would
+//! refuse and writes the Bundle; [`audit`] says what of the message nothing took.
+
+mod audit;
+mod coded;
+mod consumed;
+mod finish;
+mod message;
+mod naming;
+mod required;
+mod rule;
+mod test;
+mod tree;
+mod view;
+
+use std::borrow::Cow;
+
+use pipehat_dictionary::Reading;
+use pipehat_message::{Charset, CharsetRule, Message, Timestamp, unescape};
+use pipehat_resource::definitions::TypeDefinition;
+
+use crate::finding::{Finding, FindingKind};
+use crate::plan::{MessageMap, Plan, WellKnown};
+use crate::settings::Settings;
+use crate::value::Clock;
+use consumed::Consumed;
+use tree::{NodeId, Tree};
+use view::{At, Part, View};
+
+pub(crate) use finish::Finished;
+
+/// More findings than this are counted only.
+pub(crate) const FINDINGS_MAX: usize = 10_000;
+
+/// A translation under way.
+pub(crate) struct Run<'a> {
+    plan: &'a Plan,
+    settings: &'a Settings,
+    view: View<'a>,
+    charset: Charset,
+    clock: Clock<'a>,
+    reading: Reading,
+    /// Of each group found, the map's group.
+    groups: Vec<u16>,
+    tree: Tree<'a>,
+    resources: Vec<Resource>,
+    slots: Vec<Option<Filled>>,
+    consumed: Consumed,
+    findings: Vec<Finding>,
+    findings_beyond: usize,
+    /// Elements and the places they came from, where lineage is asked for.
+    traces: Option<Vec<Trace>>,
+    /// Numbers the runs of segment maps: labels of one are not those of another.
+    scope: u32,
+    names: WellKnown,
+    types: Types,
+}
+
+/// Types of what the interpreter itself writes.
+#[derive(Debug, Clone, Copy)]
+struct Types {
+    string: &'static TypeDefinition,
+    coding: &'static TypeDefinition,
+    extension: &'static TypeDefinition,
+}
+
+impl Types {
+    fn known() -> Self {
+        let named = |name| TypeDefinition::named(name).expect("R4 has this type");
+        Self { string: named("string"), coding: named("Coding"), extension: named("Extension") }
+    }
+}
+
+/// A resource under way.
+#[derive(Debug)]
+struct Resource {
+    definition: &'static TypeDefinition,
+    root: NodeId,
+    /// Whether any value of the message stands in it.
+    has_value: bool,
+    is_dropped: bool,
+    /// Whether a row of the message map names it, or only a reference does.
+    is_direct: bool,
+    /// The segment it was made by.
+    segment: usize,
+}
+
+/// What a slot holds.
+#[derive(Debug, Clone, Copy)]
+struct Filled {
+    resource: u32,
+    /// The rows' place and the segment that made it.
+    place: u16,
+    segment: usize,
+}
+
+/// Where a leaf came from.
+#[derive(Debug, Clone, Copy)]
+struct Trace {
+    node: NodeId,
+    at: At,
+    origin: u32,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        settings: &'a Settings,
+        message: &'a Message<'_>,
+        with_lineage: bool,
+    ) -> Self {
+        let view = View::of(message);
+        let bytes = view.bytes;
+        let charset = if bytes.is_ascii() {
+            Charset::ASCII
+        } else {
+            CharsetRule::Declared.of_message(bytes).of_values()
+        };
+        let sent = view.field(0, 7);
+        let sent = Timestamp::parse(
+            sent.split(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b'+' | b'-'))
+                .next()
+                .unwrap_or_default(),
+        );
+        let clock = Clock {
+            message: sent.ok().and_then(|sent| sent.offset()),
+            zone: settings.zone.as_ref(),
+        };
+        Self {
+            plan,
+            settings,
+            charset,
+            clock,
+            reading: Reading::new(),
+            groups: Vec::new(),
+            tree: Tree::with_capacity(bytes.len() / 4),
+            resources: Vec::new(),
+            slots: Vec::new(),
+            consumed: Consumed::of(bytes),
+            findings: Vec::new(),
+            findings_beyond: 0,
+            traces: with_lineage.then(Vec::new),
+            scope: 0,
+            names: plan.well_known,
+            types: Types::known(),
+            view,
+        }
+    }
+
+    /// Translates by a message map, and says what came of it.
+    pub(crate) fn finish(mut self, map: Option<&'a MessageMap>) -> Finished {
+        match map {
+            Some(map) => self.message(map),
+            None => self.find_at(
+                FindingKind::StructureUnknown,
+                At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 },
+                "no table covers this message structure",
+            ),
+        }
+        self.audit();
+        self.write(map)
+    }
+
+    fn find(&mut self, kind: FindingKind, part: &Part<'a>, text: &'static str) {
+        self.find_at(kind, part.at, text);
+    }
+
+    fn find_at(&mut self, kind: FindingKind, at: At, text: &'static str) {
+        if self.findings.len() >= FINDINGS_MAX {
+            self.findings_beyond += 1;
+            return;
+        }
+        let path = self.view.path(at);
+        self.findings.push(Finding { kind, path, text: text.into() });
+    }
+
+    /// A value as text: escape sequences replaced, decoded, without control characters that FHIR refuses.
+    fn text(&self, raw: &'a [u8], is_formatted: bool) -> Cow<'a, str> {
+        let delimiters = &self.view.delimiters;
+        let plain = if is_formatted {
+            pipehat_message::plain_text(raw, delimiters)
+        } else {
+            unescape(raw, delimiters)
+        };
+        let text = match plain {
+            Cow::Borrowed(bytes) => self.decode(bytes),
+            Cow::Owned(bytes) => Cow::Owned(self.decode_owned(&bytes)),
+        };
+        let is_refused = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+        if text.bytes().any(is_refused) {
+            let kept = text.chars().filter(|sign| !u8::try_from(*sign).is_ok_and(is_refused));
+            return Cow::Owned(kept.collect());
+        }
+        text
+    }
+
+    fn decode(&self, bytes: &'a [u8]) -> Cow<'a, str> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if bytes.is_ascii() || self.charset == Charset::UTF_8 => Cow::Borrowed(text),
+            _ => Cow::Owned(self.decode_owned(bytes)),
+        }
+    }
+
+    fn decode_owned(&self, bytes: &[u8]) -> String {
+        let decoded = self.charset.decode(bytes);
+        let has_errors = decoded.had_errors();
+        let text = decoded.text.into_owned();
+        if !has_errors {
+            return text;
+        }
+        let shown = text.chars().map(|sign| match pipehat_message::undecodable_byte(sign) {
+            Some(_) => char::REPLACEMENT_CHARACTER,
+            None => sign,
+        });
+        shown.collect()
+    }
+
+    /// A component's text, for what is looked up.
+    fn first_text(&self, part: &Part<'a>) -> Cow<'a, str> {
+        let text = self.text(part.first().raw, false);
+        match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        }
+    }
+
+    fn trace(&mut self, node: NodeId, part: &Part<'a>, origin: u32) {
+        if let Some(traces) = &mut self.traces {
+            traces.push(Trace { node, at: part.at, origin });
+        }
+    }
+
+    /// A new resource.
+    fn resource(
+        &mut self,
+        definition: &'static TypeDefinition,
+        segment: usize,
+        is_direct: bool,
+    ) -> u32 {
+        let root = self.tree.root(definition);
+        self.resources.push(Resource {
+            definition,
+            root,
+            has_value: false,
+            is_dropped: false,
+            is_direct,
+            segment,
+        });
+        u32::try_from(self.resources.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn root(&self, resource: u32) -> NodeId {
+        self.resources.get(resource as usize).map_or(tree::NONE, |own| own.root)
+    }
+}

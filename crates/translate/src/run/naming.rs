@@ -1,0 +1,316 @@
+//! The identity of each resource, and which are one.
+
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+use uuid::Uuid;
+
+use super::Run;
+use super::tree::{Leaf, NodeId};
+use crate::condition::Name;
+use crate::identity::{Identity, KeyElement, keys_of};
+use crate::plan::NameId;
+
+/// Deeper keys than a role of a practitioner at a place within a place do not occur.
+const DEPTH_MAX: usize = 8;
+
+/// The identities found so far.
+pub(super) struct Naming {
+    pub(super) identities: Vec<Option<Identity>>,
+    sender: String,
+    control: String,
+}
+
+impl<'a> Run<'a> {
+    /// Finds the identity of every resource and makes those that are the same one.
+    pub(super) fn name_all(&mut self) -> Vec<Option<Identity>> {
+        let mut naming = Naming {
+            identities: vec![None; self.resources.len()],
+            sender: self.sender(),
+            control: self.header_text(10),
+        };
+        for index in 0..self.resources.len() {
+            self.identity(index, &mut naming, 0);
+        }
+        self.unite(&mut naming);
+        naming.identities
+    }
+
+    fn sender(&self) -> String {
+        match &self.settings.sender {
+            Some(sender) => sender.clone(),
+            None => format!("{}|{}", self.header_text(3), self.header_text(4)),
+        }
+    }
+
+    fn header_text(&self, field: u16) -> String {
+        let part = self.view.repetitions(0, field).next();
+        part.map(|part| self.first_text(&part).into_owned()).unwrap_or_default()
+    }
+
+    fn identity(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Uuid> {
+        if let Some(own) = naming.identities.get(index)? {
+            return Some(own.id);
+        }
+        let own = self.resources.get(index)?;
+        if own.is_dropped || depth > DEPTH_MAX {
+            return None;
+        }
+        let name = own.definition.name();
+        let identity = match name {
+            "Observation" => self.observation(index, naming),
+            "DiagnosticReport" => self.report(index, naming),
+            "Specimen" => {
+                self.by_table(index, naming, depth).or_else(|| self.ordered(index, naming))
+            }
+            _ => self.by_table(index, naming, depth),
+        };
+        let identity = identity.unwrap_or_else(|| {
+            // Nothing names it: it is this message's own.
+            let ordinal = index.to_string();
+            Identity::of_key(&["message", name, &naming.sender, &naming.control, &ordinal])
+        });
+        let id = identity.id;
+        *naming.identities.get_mut(index)? = Some(identity);
+        Some(id)
+    }
+
+    /// By the first of the type's keys that the resource has.
+    fn by_table(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Identity> {
+        let own = self.resources.get(index)?;
+        let name = own.definition.name();
+        for key in keys_of(name) {
+            if let [KeyElement { name: "identifier" | "masterIdentifier", .. }] = key.as_slice()
+                && let Some(found) = self.by_identifier(own.root, name)
+            {
+                return Some(match found {
+                    (Some(system), value) => Identity::of_identifier(name, &system, &value),
+                    (None, value) => {
+                        Identity::of_key(&["identifier", name, &naming.sender, &value])
+                    }
+                });
+            }
+            if let Some(text) = self.key_text(own.root, key, naming, depth) {
+                return Some(Identity::of_key(&["key", name, &naming.sender, &text]));
+            }
+        }
+        None
+    }
+
+    /// The identifier a resource is found by: of a preferred system, else the first that has a system, else the first.
+    fn by_identifier(
+        &self,
+        root: NodeId,
+        name: &str,
+    ) -> Option<(Option<Cow<'a, str>>, Cow<'a, str>)> {
+        let known = &self.plan.well_known;
+        let mut found: Option<(u8, Option<Cow<'a, str>>, Cow<'a, str>)> = None;
+        for child in self.tree.children(root) {
+            let Some(node) = self.tree.node(child).filter(|node| node.name == known.identifier)
+            else {
+                continue;
+            };
+            let Some(value) = self.member_text(child, known.value) else { continue };
+            let system = self.member_text(child, known.system);
+            let instance = node.label >> 16 & 0xFFFF;
+            let is_preferred = system.as_deref().is_some_and(|own| {
+                self.settings.identifier_systems.iter().any(|system| *system == *own)
+            });
+            // PID-3 is the patient's list of identifiers; PID-2 and PID-4 are what was before it.
+            let is_own = name != "Patient" || instance == 2 || instance == 0;
+            let rank = match (&system, is_preferred, is_own) {
+                (_, true, _) => 0,
+                (Some(_), _, true) => 1,
+                (Some(_), _, false) => 2,
+                (None, _, true) => 3,
+                (None, _, false) => 4,
+            };
+            if found.as_ref().is_none_or(|(other, ..)| rank < *other) {
+                found = Some((rank, system, value));
+            }
+        }
+        found.map(|(_, system, value)| (system, value))
+    }
+
+    fn member_text(&self, node: NodeId, name: NameId) -> Option<Cow<'a, str>> {
+        match self.tree.leaf(self.tree.find(node, name)?) {
+            Leaf::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// The elements of a key as a text; nothing where one is missing.
+    fn key_text(
+        &self,
+        root: NodeId,
+        key: &[KeyElement],
+        naming: &mut Naming,
+        depth: usize,
+    ) -> Option<String> {
+        let mut text = String::new();
+        for element in key {
+            let id = self.plan.names.find(element.name);
+            let nodes: Vec<NodeId> = match id {
+                Some(id) => self
+                    .tree
+                    .children(root)
+                    .filter(|child| self.tree.node(*child).is_some_and(|node| node.name == id))
+                    .collect(),
+                None => Vec::new(),
+            };
+            let before = text.len();
+            for node in nodes {
+                self.write_key(node, naming, depth, &mut text);
+            }
+            if text.len() == before && !element.is_optional {
+                return None;
+            }
+            text.push('\u{1}');
+        }
+        Some(text)
+    }
+
+    fn write_key(&self, node: NodeId, naming: &mut Naming, depth: usize, out: &mut String) {
+        match self.tree.leaf(node) {
+            Leaf::None => {}
+            Leaf::Text(text) | Leaf::Number(text) => {
+                out.push_str(text);
+                out.push('\u{2}');
+            }
+            Leaf::Bool(value) => out.push(if *value { 't' } else { 'f' }),
+            Leaf::Reference(resource) => {
+                if let Some(id) = self.identity(*resource as usize, naming, depth + 1) {
+                    let mut buffer = Uuid::encode_buffer();
+                    out.push_str(id.simple().encode_lower(&mut buffer));
+                }
+            }
+        }
+        for child in self.tree.children(node) {
+            if let Some(own) = self.tree.node(child).filter(|_| self.says(child)) {
+                out.push_str(self.plan.names.text(own.name));
+                out.push('=');
+                self.write_key(child, naming, depth, out);
+            }
+        }
+    }
+
+    /// The order's number that a segment belongs to: the filler's, else the placer's (ORC-3, OBR-3, ORC-2, OBR-2).
+    fn order_number(&self, segment: usize) -> Option<(&'static str, &'a [u8])> {
+        let obr = self.nearest(Name(*b"OBR"), segment);
+        let orc = self.nearest(Name(*b"ORC"), segment);
+        for (kind, field) in [("filler", 3), ("placer", 2)] {
+            for own in [obr, orc].into_iter().flatten() {
+                let number = self.view.field(own, field);
+                if !number.is_empty() && number != b"\"\"" {
+                    return Some((kind, number));
+                }
+            }
+        }
+        None
+    }
+
+    /// A report by its order and what was ordered: one filler number may cover several panels.
+    fn report(&self, index: usize, naming: &Naming) -> Option<Identity> {
+        let own = self.resources.get(index)?;
+        let (kind, number) = self.order_number(own.segment)?;
+        let service = self
+            .nearest(Name(*b"OBR"), own.segment)
+            .map(|obr| self.code_text(obr, 4))
+            .unwrap_or_default();
+        Some(Identity::of_key(&[
+            "report",
+            &naming.sender,
+            kind,
+            &String::from_utf8_lossy(number),
+            &service,
+        ]))
+    }
+
+    /// A result by its order, what was measured (OBX-3) and which of several (OBX-4): a correction replaces it.
+    fn observation(&self, index: usize, naming: &Naming) -> Option<Identity> {
+        let own = self.resources.get(index)?;
+        if self.view.name(own.segment) != Some(Name(*b"OBX")) {
+            return None;
+        }
+        if let Some((Some(system), value)) = self.by_identifier(own.root, "Observation") {
+            return Some(Identity::of_identifier("Observation", &system, &value));
+        }
+        let (kind, number) = self.order_number(own.segment)?;
+        let service = self
+            .nearest(Name(*b"OBR"), own.segment)
+            .map(|obr| self.code_text(obr, 4))
+            .unwrap_or_default();
+        let code = self.code_text(own.segment, 3);
+        Some(Identity::of_key(&[
+            "result",
+            &naming.sender,
+            kind,
+            &String::from_utf8_lossy(number),
+            &service,
+            &code,
+            &String::from_utf8_lossy(self.view.field(own.segment, 4)),
+        ]))
+    }
+
+    /// A specimen without an identifier by its order.
+    fn ordered(&self, index: usize, naming: &Naming) -> Option<Identity> {
+        let own = self.resources.get(index)?;
+        let (kind, number) = self.order_number(own.segment)?;
+        Some(Identity::of_key(&[
+            "specimen",
+            &naming.sender,
+            kind,
+            &String::from_utf8_lossy(number),
+        ]))
+    }
+
+    /// Code and system of a coded field.
+    fn code_text(&self, segment: usize, field: u16) -> String {
+        let Some(part) = self.view.repetitions(segment, field).next() else { return String::new() };
+        let (code, text, system) = (part.part(1), part.part(2), part.part(3));
+        let named = if code.is_empty() { text } else { code };
+        format!("{}|{}", self.first_text(&named), self.first_text(&system))
+    }
+
+    /// Resources with one identity: what may be told twice is one; results that differ only in order are numbered.
+    fn unite(&mut self, naming: &mut Naming) {
+        let mut firsts: HashMap<Uuid, u32> = HashMap::with_capacity(naming.identities.len());
+        let mut same: Vec<(u32, u32)> = Vec::new();
+        for index in 0..naming.identities.len() {
+            let Some(own) = naming.identities.get(index).cloned().flatten() else { continue };
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            let Some(first) = firsts.get(&own.id).copied() else {
+                firsts.insert(own.id, number);
+                continue;
+            };
+            let is_result = self.resources.get(index).is_some_and(|own| {
+                own.is_direct && matches!(own.definition.name(), "Observation" | "DiagnosticReport")
+            });
+            if !is_result {
+                same.push((number, first));
+                continue;
+            }
+            for ordinal in 2u32.. {
+                let next = Identity::of_key(&[&own.id.to_string(), &ordinal.to_string()]);
+                if !firsts.contains_key(&next.id) {
+                    firsts.insert(next.id, number);
+                    if let Some(place) = naming.identities.get_mut(index) {
+                        *place = Some(next);
+                    }
+                    break;
+                }
+            }
+        }
+        for (again, first) in same {
+            let (from, into) = (self.root(again), self.root(first));
+            self.tree.merge(into, from);
+            let is_direct = self.resources.get(again as usize).is_some_and(|own| own.is_direct);
+            if let Some(own) = self.resources.get_mut(first as usize) {
+                own.is_direct |= is_direct;
+            }
+            if let Some(own) = self.resources.get_mut(again as usize) {
+                own.is_dropped = true;
+            }
+        }
+    }
+}

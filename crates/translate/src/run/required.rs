@@ -1,0 +1,211 @@
+//! What FHIR requires and the message does not say.
+//!
+//! A required code has the default of `tables/defaults.tsv`, where there is one. Any other required value is declared
+//! unknown (data-absent-reason, R4 §2.1.5.1.2). A reference or a group can't be: without it the element around it goes,
+//! and without that the resource, with a finding.
+
+use std::sync::LazyLock;
+
+use hashbrown::HashMap;
+use pipehat_resource::definitions::{Element, Primitive, TypeDefinition, TypeKind};
+
+use super::Run;
+use super::tree::{Child, Leaf, NodeId};
+use crate::finding::FindingKind;
+use crate::plan::NO_CHOICE;
+
+const DEFAULTS: &str = include_str!("../../tables/defaults.tsv");
+const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
+/// References that are dropped may make others incomplete; no chain of them is longer.
+const ROUNDS_MAX: usize = 8;
+
+static TABLE: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let cells = DEFAULTS.lines().skip(1).filter_map(|line| {
+        let mut cells = line.split('\t');
+        Some((cells.next()?, cells.next()?))
+    });
+    cells.collect()
+});
+
+impl<'a> Run<'a> {
+    /// Drops what says nothing, completes what lacks something, and drops what can't be completed.
+    pub(super) fn complete_all(&mut self) {
+        for resource in &mut self.resources {
+            let stays =
+                matches!(resource.definition.name(), "MessageHeader" | "Provenance" | "Bundle");
+            resource.is_dropped |= !resource.has_value && !stays;
+        }
+        for _ in 0..ROUNDS_MAX {
+            let mut dropped = false;
+            for index in 0..self.resources.len() {
+                let Some(own) = self.resources.get(index).filter(|own| !own.is_dropped) else {
+                    continue;
+                };
+                let (root, definition) = (own.root, own.definition);
+                if definition.name() == "Bundle" || self.is_complete(root, definition) {
+                    continue;
+                }
+                dropped = true;
+                let segment = self.resources.get_mut(index).map_or(0, |own| {
+                    own.is_dropped = true;
+                    own.segment
+                });
+                if !matches!(definition.name(), "MessageHeader" | "Provenance") || index == 0 {
+                    self.find_at(
+                        FindingKind::Incomplete,
+                        Self::segment_at(segment),
+                        "a resource would lack what FHIR requires, and was not made",
+                    );
+                }
+            }
+            if !dropped {
+                break;
+            }
+        }
+    }
+
+    /// Whether an element says anything that stays.
+    pub(super) fn says(&self, node: NodeId) -> bool {
+        let own = match self.tree.leaf(node) {
+            Leaf::None => false,
+            Leaf::Reference(resource) => {
+                self.resources.get(*resource as usize).is_some_and(|own| !own.is_dropped)
+            }
+            _ => true,
+        };
+        own || self.tree.children(node).any(|child| self.says(child))
+    }
+
+    /// Completes an element; whether it has all it must have.
+    fn is_complete(&mut self, node: NodeId, definition: &'static TypeDefinition) -> bool {
+        self.one_choice_each(node);
+        let children: Vec<NodeId> = self.tree.children(node).collect();
+        for child in children {
+            let Some(own) = self.tree.node(child) else { continue };
+            let (is_primitive, type_of_child) = (own.is_primitive, own.definition);
+            if is_primitive {
+                continue;
+            }
+            if self.says(child) && !self.is_complete(child, type_of_child) {
+                self.tree.remove(node, child);
+            }
+        }
+        definition.required_elements().all(|element| {
+            let is_there = element.types().iter().any(|own| {
+                let name = if element.is_choice() { own.member() } else { element.name() };
+                let Some(name) = self.plan.names.find(name) else { return false };
+                let same: Vec<NodeId> = self
+                    .tree
+                    .children(node)
+                    .filter(|child| self.tree.node(*child).is_some_and(|own| own.name == name))
+                    .collect();
+                same.into_iter().any(|child| self.says(child))
+            });
+            is_there || self.supply(node, definition, element)
+        })
+    }
+
+    /// Of a choice, the first value counts.
+    fn one_choice_each(&mut self, node: NodeId) {
+        let mut seen: Option<(u16, u16)> = None;
+        let children: Vec<NodeId> = self.tree.children(node).collect();
+        for child in children {
+            let Some(own) = self.tree.node(child).filter(|own| own.choice != NO_CHOICE) else {
+                continue;
+            };
+            let (name, choice) = (own.name, own.choice);
+            if !self.says(child) {
+                continue;
+            }
+            match seen {
+                Some((other, same)) if same == choice && other != name => {
+                    self.tree.remove(node, child)
+                }
+                _ => seen = Some((name, choice)),
+            }
+        }
+    }
+
+    /// Puts a default or a data-absent-reason; false where neither can stand.
+    fn supply(
+        &mut self,
+        node: NodeId,
+        definition: &'static TypeDefinition,
+        element: &'static Element,
+    ) -> bool {
+        let Some(own) = element.types().first() else { return false };
+        let name = if element.is_choice() { own.member() } else { element.name() };
+        // Names that no table uses have no number; none of them is required of what tables make.
+        let Some(id) = self.plan.names.find(name) else { return false };
+        let path = format!("{}.{}", definition.name(), element.name());
+        let own = own.definition();
+        let child = Child {
+            name: id,
+            is_list: element.is_list(),
+            is_primitive: own.primitive().is_some(),
+            definition: own,
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        if let Some(text) = TABLE.get(path.as_str()) {
+            let text = match *text {
+                "@now" => match self.message_time(own.primitive().unwrap_or(Primitive::DateTime)) {
+                    Some(text) => text.into(),
+                    None => return self.absent(node, child, own),
+                },
+                text => text.into(),
+            };
+            let added = self.tree.child(node, child);
+            self.tree.set_leaf(added, Leaf::Text(text));
+            return true;
+        }
+        self.absent(node, child, own)
+    }
+
+    fn absent(&mut self, node: NodeId, child: Child, own: &'static TypeDefinition) -> bool {
+        if own.kind() == TypeKind::Backbone
+            || matches!(own.name(), "Reference" | "Extension" | "Resource")
+        {
+            return false;
+        }
+        // Extension.url and the like carry no extensions.
+        if own.primitive() == Some(Primitive::Uri)
+            && matches!(self.plan.names.text(child.name), "url")
+        {
+            return false;
+        }
+        let added = self.tree.child(node, child);
+        let extension = Child {
+            name: self.plan.well_known.extension,
+            is_list: true,
+            is_primitive: false,
+            definition: self.types.extension,
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        let extension = self.tree.append(added, extension);
+        let url = self.text_child(self.plan.well_known.url);
+        let url = self.tree.child(extension, url);
+        self.tree.set_leaf(url, Leaf::Text(DATA_ABSENT_REASON.into()));
+        let code = self.text_child(self.plan.well_known.value_code);
+        let code = self.tree.child(extension, code);
+        self.tree.set_leaf(code, Leaf::Text("unknown".into()));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_of_required_elements() {
+        assert!(!TABLE.is_empty());
+        for path in TABLE.keys() {
+            let (name, element) = path.rsplit_once('.').expect("an element");
+            let own = TypeDefinition::named(name).unwrap_or_else(|| panic!("no type {name}"));
+            let element = own.element_named(element).unwrap_or_else(|| panic!("no {path}"));
+            assert!(element.min() > 0, "{path}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Whether conditions hold.
+
+use std::borrow::Cow;
+
+use super::Run;
+use super::view::{At, Part};
+use crate::condition::Name;
+use crate::plan::{Place, Test};
+
+/// Where a condition is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Here<'a> {
+    /// The segment at hand.
+    pub(super) segment: usize,
+    /// The field at hand, 0 where there is none.
+    pub(super) field: u16,
+    /// The repetition at hand; of a datatype map the value it is applied to.
+    pub(super) value: Option<Part<'a>>,
+    /// What the rule reads.
+    pub(super) own: Option<Part<'a>>,
+}
+
+/// What stands at a place.
+enum Found<'a> {
+    Nothing,
+    /// A whole segment.
+    Segment,
+    Part(Part<'a>),
+}
+
+impl<'a> Run<'a> {
+    /// Whether a condition holds.
+    pub(super) fn holds(&mut self, test: &'a Test, here: &Here<'a>) -> bool {
+        match test {
+            Test::Valued(place) => match self.at(*place, here) {
+                Found::Nothing => false,
+                Found::Segment => true,
+                Found::Part(part) => part.is_valued() && !part.is_null(),
+            },
+            Test::In(place, texts) => {
+                let Found::Part(part) = self.at(*place, here) else { return false };
+                let text = self.value_text(&part);
+                let is_one = !text.is_empty() && texts.iter().any(|own| **own == *text);
+                if is_one {
+                    // What decides is carried by what it decided.
+                    self.consumed.take(part.first().raw);
+                }
+                is_one
+            }
+            Test::Same(one, other) => match (self.at(*one, here), self.at(*other, here)) {
+                (Found::Part(one), Found::Part(other)) => one.raw == other.raw,
+                _ => false,
+            },
+            Test::Count(place, how, number) => how.holds(self.count(*place, here), *number),
+            Test::Length(place, how, number) => {
+                let length = match self.at(*place, here) {
+                    Found::Part(part) => part.first().raw.len(),
+                    _ => 0,
+                };
+                how.holds(u32::try_from(length).unwrap_or(u32::MAX), *number)
+            }
+            Test::Not(inner) => !self.holds(inner, here),
+            Test::And(parts) => parts.iter().all(|part| self.holds(part, here)),
+            Test::Or(parts) => parts.iter().any(|part| self.holds(part, here)),
+        }
+    }
+
+    fn value_text(&self, part: &Part<'a>) -> Cow<'a, str> {
+        self.first_text(part)
+    }
+
+    /// The value at a place, if there is one.
+    pub(super) fn part_at(&self, place: Place, here: &Here<'a>) -> Option<Part<'a>> {
+        match self.at(place, here) {
+            Found::Part(part) if !part.is_empty() => Some(part),
+            _ => None,
+        }
+    }
+
+    fn at(&self, place: Place, here: &Here<'a>) -> Found<'a> {
+        let found = match place {
+            Place::Own => here.own,
+            Place::Component(component, part) => {
+                here.value.map(|value| value.part(component).part(part))
+            }
+            Place::Field(field, component, part) => {
+                if field == 0 {
+                    return Found::Segment;
+                }
+                let value = match here.value {
+                    Some(value) if field == here.field && value.at.segment == here.segment => {
+                        Some(value)
+                    }
+                    _ => self.view.repetitions(here.segment, field).next(),
+                };
+                value.map(|value| value.part(component).part(part))
+            }
+            Place::Segment(name, field, component, part) => {
+                let Some(segment) = self.nearest(name, here.segment) else { return Found::Nothing };
+                if field == 0 {
+                    return Found::Segment;
+                }
+                let value = self.view.repetitions(segment, field).next();
+                value.map(|value| value.part(component).part(part))
+            }
+        };
+        found.map_or(Found::Nothing, Found::Part)
+    }
+
+    fn count(&self, place: Place, here: &Here<'a>) -> u32 {
+        let (segment, field) = match place {
+            Place::Field(field, ..) => (Some(here.segment), field),
+            Place::Segment(name, field, ..) => (self.nearest(name, here.segment), field),
+            Place::Own | Place::Component(..) => (Some(here.segment), here.field),
+        };
+        let Some(segment) = segment else { return 0 };
+        let valued = self.view.repetitions(segment, field).filter(Part::is_valued).count();
+        u32::try_from(valued).unwrap_or(u32::MAX)
+    }
+
+    /// The segment of a name that is nearest: in the group of a segment, the last before it or else the first behind;
+    /// else in the groups around.
+    pub(super) fn nearest(&self, name: Name, from: usize) -> Option<usize> {
+        if self.view.name(from) == Some(name) {
+            return Some(from);
+        }
+        let is_named = |segment: &usize| self.view.name(*segment) == Some(name);
+        let Some(placement) = self.reading.placements().get(from) else {
+            return (0..self.view.len()).find(is_named);
+        };
+        let mut group = placement.group();
+        for _ in 0..=self.reading.groups().len() {
+            let own = self.reading.groups().get(group)?;
+            let range = own.segments();
+            let before = (range.start..from.min(range.end)).rev().find(is_named);
+            let found = before.or_else(|| (from..range.end).find(is_named));
+            if found.is_some() {
+                return found;
+            }
+            if group == 0 {
+                return None;
+            }
+            group = own.parent();
+        }
+        None
+    }
+
+    /// The place of a whole segment.
+    pub(super) fn segment_at(segment: usize) -> At {
+        At { segment, field: 0, repetition: 0, component: 0, subcomponent: 0 }
+    }
+}

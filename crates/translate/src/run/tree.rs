@@ -1,0 +1,277 @@
+//! Resources while they are made: elements with labels, in one arena.
+
+use std::borrow::Cow;
+
+use pipehat_resource::definitions::TypeDefinition;
+use pipehat_resource::json::{Number, Object, Value};
+
+use crate::plan::{NO_CHOICE, NameId, Names};
+
+/// An element's place in the arena.
+pub(crate) type NodeId = u32;
+/// No element.
+pub(crate) const NONE: NodeId = NodeId::MAX;
+
+/// What an element holds itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Leaf<'a> {
+    None,
+    Text(Cow<'a, str>),
+    Number(Cow<'a, str>),
+    Bool(bool),
+    /// A resource of the Bundle, by its index.
+    Reference(u32),
+}
+
+/// An element.
+#[derive(Debug)]
+pub(crate) struct Node<'a> {
+    pub(crate) name: NameId,
+    pub(crate) is_list: bool,
+    pub(crate) is_primitive: bool,
+    pub(crate) definition: &'static TypeDefinition,
+    pub(crate) choice: NameId,
+    /// Which of a list's instances it is.
+    pub(crate) label: u64,
+    pub(crate) leaf: Leaf<'a>,
+    first: NodeId,
+    last: NodeId,
+    next: NodeId,
+}
+
+/// What a child of an element is to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Child {
+    pub(crate) name: NameId,
+    pub(crate) is_list: bool,
+    pub(crate) is_primitive: bool,
+    pub(crate) definition: &'static TypeDefinition,
+    pub(crate) choice: NameId,
+    pub(crate) label: u64,
+}
+
+/// The elements of all resources of a translation.
+#[derive(Debug, Default)]
+pub(crate) struct Tree<'a> {
+    nodes: Vec<Node<'a>>,
+}
+
+impl<'a> Tree<'a> {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { nodes: Vec::with_capacity(capacity) }
+    }
+
+    /// A resource's root.
+    pub(crate) fn root(&mut self, definition: &'static TypeDefinition) -> NodeId {
+        self.add(Child {
+            name: 0,
+            is_list: false,
+            is_primitive: false,
+            definition,
+            choice: NO_CHOICE,
+            label: 0,
+        })
+    }
+
+    fn add(&mut self, child: Child) -> NodeId {
+        let Child { name, is_list, is_primitive, definition, choice, label } = child;
+        let node = Node {
+            name,
+            is_list,
+            is_primitive,
+            definition,
+            choice,
+            label,
+            leaf: Leaf::None,
+            first: NONE,
+            last: NONE,
+            next: NONE,
+        };
+        self.nodes.push(node);
+        // Limits of `message` keep elements far below this.
+        NodeId::try_from(self.nodes.len() - 1).unwrap_or(NONE)
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> Option<&Node<'a>> {
+        self.nodes.get(id as usize)
+    }
+
+    pub(crate) fn leaf(&self, id: NodeId) -> &Leaf<'a> {
+        self.node(id).map_or(&Leaf::None, |node| &node.leaf)
+    }
+
+    pub(crate) fn set_leaf(&mut self, id: NodeId, leaf: Leaf<'a>) {
+        if let Some(node) = self.nodes.get_mut(id as usize) {
+            node.leaf = leaf;
+        }
+    }
+
+    /// The children in their order.
+    pub(crate) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let mut next = self.node(id).map_or(NONE, |node| node.first);
+        std::iter::from_fn(move || {
+            let own = next;
+            next = self.node(own)?.next;
+            Some(own)
+        })
+    }
+
+    /// The first child of a name.
+    pub(crate) fn find(&self, id: NodeId, name: NameId) -> Option<NodeId> {
+        self.children(id).find(|child| self.node(*child).is_some_and(|node| node.name == name))
+    }
+
+    /// The child with this name and label, made where there is none.
+    pub(crate) fn child(&mut self, parent: NodeId, child: Child) -> NodeId {
+        let found = self.children(parent).find(|own| {
+            self.node(*own).is_some_and(|node| {
+                node.name == child.name && (!child.is_list || node.label == child.label)
+            })
+        });
+        found.unwrap_or_else(|| self.append(parent, child))
+    }
+
+    /// A new child.
+    pub(crate) fn append(&mut self, parent: NodeId, child: Child) -> NodeId {
+        let id = self.add(child);
+        let last = self.node(parent).map_or(NONE, |node| node.last);
+        if let Some(before) = self.nodes.get_mut(last as usize) {
+            before.next = id;
+        }
+        if let Some(node) = self.nodes.get_mut(parent as usize) {
+            node.last = id;
+            if node.first == NONE {
+                node.first = id;
+            }
+        }
+        id
+    }
+
+    /// Takes a child out.
+    pub(crate) fn remove(&mut self, parent: NodeId, child: NodeId) {
+        let children: Vec<_> = self.children(parent).filter(|own| *own != child).collect();
+        self.set_children(parent, &children);
+    }
+
+    fn set_children(&mut self, parent: NodeId, children: &[NodeId]) {
+        for (at, id) in children.iter().enumerate() {
+            let next = children.get(at + 1).copied().unwrap_or(NONE);
+            if let Some(node) = self.nodes.get_mut(*id as usize) {
+                node.next = next;
+            }
+        }
+        if let Some(node) = self.nodes.get_mut(parent as usize) {
+            node.first = children.first().copied().unwrap_or(NONE);
+            node.last = children.last().copied().unwrap_or(NONE);
+        }
+    }
+
+    /// Moves the children of one element behind those of another, without those of names it has already.
+    pub(crate) fn merge(&mut self, into: NodeId, from: NodeId) {
+        let mut children: Vec<_> = self.children(into).collect();
+        let known: Vec<NameId> =
+            children.iter().filter_map(|id| self.node(*id)).map(|node| node.name).collect();
+        let new = self
+            .children(from)
+            .filter(|id| self.node(*id).is_some_and(|node| !known.contains(&node.name)));
+        children.extend(new);
+        self.set_children(from, &[]);
+        self.set_children(into, &children);
+    }
+
+    /// Whether nothing stands in an element.
+    pub(crate) fn is_empty(&self, id: NodeId) -> bool {
+        *self.leaf(id) == Leaf::None && self.children(id).all(|child| self.is_empty(child))
+    }
+}
+
+/// Writes elements as JSON.
+pub(crate) struct Writer<'t, 'a> {
+    pub(crate) tree: &'t Tree<'a>,
+    pub(crate) names: &'t Names,
+    /// What each resource is referred to by; none of one that is not made.
+    pub(crate) references: &'t [Option<String>],
+}
+
+impl Writer<'_, '_> {
+    /// Adds the members of an element's children to an object.
+    pub(crate) fn members(&self, id: NodeId, object: &mut Object) {
+        for child in self.tree.children(id) {
+            let Some(node) = self.tree.node(child) else { continue };
+            let name = self.names.text(node.name);
+            if node.is_list {
+                // Instances of one list need not stand together.
+                if object.get(name).is_none() && !self.has_sibling(object, name, node.is_primitive)
+                {
+                    self.list(id, node.name, node.is_primitive, object);
+                }
+            } else if node.is_primitive {
+                if let Some(value) = primitive(&node.leaf) {
+                    object.set(name, value);
+                }
+                if let Some(extensions) = self.object(child) {
+                    object.set(&format!("_{name}"), Value::Object(extensions));
+                }
+            } else if let Some(value) = self.object(child) {
+                object.set(name, Value::Object(value));
+            }
+        }
+    }
+
+    fn has_sibling(&self, object: &Object, name: &str, is_primitive: bool) -> bool {
+        is_primitive && object.get(&format!("_{name}")).is_some()
+    }
+
+    fn list(&self, parent: NodeId, id: NameId, is_primitive: bool, object: &mut Object) {
+        let name = self.names.text(id);
+        let same = self
+            .tree
+            .children(parent)
+            .filter(|child| self.tree.node(*child).is_some_and(|node| node.name == id));
+        if !is_primitive {
+            let values: Vec<_> =
+                same.filter_map(|child| self.object(child)).map(Value::Object).collect();
+            if !values.is_empty() {
+                object.set(name, Value::Array(values));
+            }
+            return;
+        }
+        let mut values = Vec::new();
+        let mut extensions = Vec::new();
+        for child in same {
+            let value = primitive(self.tree.leaf(child));
+            let extension = self.object(child).map(Value::Object);
+            if value.is_some() || extension.is_some() {
+                values.push(value.unwrap_or(Value::Null));
+                extensions.push(extension.unwrap_or(Value::Null));
+            }
+        }
+        if values.iter().any(|value| *value != Value::Null) {
+            object.set(name, Value::Array(values));
+        }
+        if extensions.iter().any(|value| *value != Value::Null) {
+            object.set(&format!("_{name}"), Value::Array(extensions));
+        }
+    }
+
+    /// An element's members as an object, if it has any.
+    fn object(&self, id: NodeId) -> Option<Object> {
+        let mut object = Object::new();
+        if let Leaf::Reference(resource) = self.tree.leaf(id)
+            && let Some(Some(reference)) = self.references.get(*resource as usize)
+        {
+            object.set("reference", Value::string(reference.as_str()));
+        }
+        self.members(id, &mut object);
+        (!object.is_empty()).then_some(object)
+    }
+}
+
+fn primitive(leaf: &Leaf<'_>) -> Option<Value> {
+    match leaf {
+        Leaf::Text(text) => Some(Value::string(&**text)),
+        Leaf::Number(digits) => Number::new(digits).map(Value::Number),
+        Leaf::Bool(value) => Some(Value::Bool(*value)),
+        Leaf::None | Leaf::Reference(_) => None,
+    }
+}

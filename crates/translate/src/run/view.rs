@@ -1,0 +1,257 @@
+//! A message split into fields once, and places in it.
+
+use std::fmt;
+
+use memchr::memchr;
+use pipehat_message::{Delimiters, Message};
+
+use crate::condition::Name;
+
+/// The segments and fields of a message.
+pub(crate) struct View<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) delimiters: Delimiters,
+    segments: Vec<SegmentView<'a>>,
+    fields: Vec<&'a [u8]>,
+}
+
+#[derive(Clone, Copy)]
+struct SegmentView<'a> {
+    name: Option<Name>,
+    raw: &'a [u8],
+    /// Its fields' place in [`View::fields`].
+    first: usize,
+    count: usize,
+    /// Which of its name it is, from 1.
+    occurrence: u32,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(message: &'a Message<'_>) -> Self {
+        let mut view = Self {
+            bytes: message.as_bytes(),
+            delimiters: message.delimiters(),
+            segments: Vec::with_capacity(message.segments().len()),
+            fields: Vec::with_capacity(message.segments().len() * 16),
+        };
+        for segment in message.segments() {
+            let name = segment.segment_name().map(|name| Name(*name.as_bytes()));
+            let first = view.fields.len();
+            view.fields.extend(segment.fields().map(|field| field.raw()));
+            let same = view.segments.iter().rev().find(|own| own.name == name && name.is_some());
+            let occurrence = same.map_or(0, |own| own.occurrence) + 1;
+            let count = view.fields.len() - first;
+            view.segments.push(SegmentView { name, raw: segment.raw(), first, count, occurrence });
+        }
+        view
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The name of a segment.
+    pub(crate) fn name(&self, segment: usize) -> Option<Name> {
+        self.segments.get(segment)?.name
+    }
+
+    /// How many fields a segment has.
+    pub(crate) fn field_count(&self, segment: usize) -> usize {
+        self.segments.get(segment).map_or(0, |own| own.count)
+    }
+
+    /// A whole segment.
+    pub(crate) fn raw(&self, segment: usize) -> &'a [u8] {
+        self.segments.get(segment).map(|own| own.raw).unwrap_or_default()
+    }
+
+    /// A field with all its repetitions; empty where the segment ends before it.
+    pub(crate) fn field(&self, segment: usize, position: u16) -> &'a [u8] {
+        let find = || {
+            let own = self.segments.get(segment)?;
+            let place = usize::from(position).checked_sub(1).filter(|place| *place < own.count)?;
+            self.fields.get(own.first + place).copied()
+        };
+        find().unwrap_or_default()
+    }
+
+    /// The repetitions of a field.
+    pub(crate) fn repetitions(
+        &self,
+        segment: usize,
+        position: u16,
+    ) -> impl Iterator<Item = Part<'a>> + use<'a> {
+        let field = self.field(segment, position);
+        // MSH-1 and MSH-2 are the delimiters themselves.
+        let is_split = !(position <= 2 && self.declares_delimiters(segment));
+        let at = At { segment, field: position, repetition: 0, component: 0, subcomponent: 0 };
+        let delimiters = Splits {
+            component: is_split.then_some(self.delimiters.component),
+            subcomponent: self.delimiters.subcomponent.filter(|_| is_split),
+        };
+        let mut rest = (!field.is_empty()).then_some(field);
+        let delimiter = is_split.then_some(self.delimiters.repetition);
+        let mut repetition = 0;
+        std::iter::from_fn(move || {
+            let raw = take(&mut rest, delimiter)?;
+            repetition += 1;
+            let at = At { repetition, ..at };
+            Some(Part { raw, depth: Depth::Repetition, splits: delimiters, at })
+        })
+    }
+
+    fn declares_delimiters(&self, segment: usize) -> bool {
+        matches!(self.name(segment), Some(Name(name)) if matches!(&name, b"MSH" | b"FHS" | b"BHS"))
+    }
+
+    /// A place as people write it.
+    pub(crate) fn path(&self, at: At) -> String {
+        Path { view: self, at }.to_string()
+    }
+}
+
+struct Path<'v, 'a> {
+    view: &'v View<'a>,
+    at: At,
+}
+
+impl fmt::Display for Path<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let At { segment, field, repetition, component, subcomponent } = self.at;
+        match self.view.name(segment) {
+            Some(name) => write!(formatter, "{name}")?,
+            None => return write!(formatter, "line {}", segment + 1),
+        }
+        let occurrence = self.view.segments.get(segment).map_or(1, |own| own.occurrence);
+        if occurrence > 1 {
+            write!(formatter, "({occurrence})")?;
+        }
+        if field > 0 {
+            write!(formatter, "-{field}")?;
+        }
+        if repetition > 1 {
+            write!(formatter, "[{repetition}]")?;
+        }
+        if component > 0 {
+            write!(formatter, ".{component}")?;
+        }
+        if subcomponent > 0 {
+            write!(formatter, ".{subcomponent}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A place in a message, from 1; 0 where it is not so far down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct At {
+    /// By index from 0.
+    pub(crate) segment: usize,
+    pub(crate) field: u16,
+    pub(crate) repetition: u16,
+    pub(crate) component: u16,
+    pub(crate) subcomponent: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Repetition,
+    Component,
+    Subcomponent,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Splits {
+    component: Option<u8>,
+    subcomponent: Option<u8>,
+}
+
+/// A repetition, component or subcomponent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) raw: &'a [u8],
+    depth: Depth,
+    splits: Splits,
+    pub(crate) at: At,
+}
+
+/// Cuts off what stands before the delimiter.
+fn take<'a>(rest: &mut Option<&'a [u8]>, delimiter: Option<u8>) -> Option<&'a [u8]> {
+    let all = (*rest)?;
+    match delimiter.and_then(|delimiter| memchr(delimiter, all)) {
+        Some(end) => {
+            *rest = all.get(end + 1..);
+            all.get(..end)
+        }
+        None => {
+            *rest = None;
+            Some(all)
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Exactly `""`.
+    pub(crate) fn is_null(&self) -> bool {
+        self.raw == b"\"\""
+    }
+
+    /// Whether it holds anything but delimiters.
+    pub(crate) fn is_valued(&self) -> bool {
+        let Splits { component, subcomponent } = self.splits;
+        self.raw.iter().any(|byte| Some(*byte) != component && Some(*byte) != subcomponent)
+    }
+
+    /// Its parts of the next level; a subcomponent is its own only one.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
+        let own = *self;
+        let (delimiter, depth) = match own.depth {
+            Depth::Repetition => (own.splits.component, Depth::Component),
+            Depth::Component => (own.splits.subcomponent, Depth::Subcomponent),
+            Depth::Subcomponent => (None, Depth::Subcomponent),
+        };
+        let mut rest = Some(own.raw);
+        let mut position = 0;
+        std::iter::from_fn(move || {
+            let raw = take(&mut rest, delimiter)?;
+            position += 1;
+            let at = match own.depth {
+                Depth::Repetition => At { component: position, ..own.at },
+                _ => At { subcomponent: position, ..own.at },
+            };
+            Some(Part { raw, depth, splits: own.splits, at })
+        })
+    }
+
+    /// Nothing, in its place.
+    pub(crate) fn nothing(&self) -> Part<'a> {
+        Part { raw: &[], ..*self }
+    }
+
+    /// The part at a position of the next level; itself for 0, empty where there is none.
+    pub(crate) fn part(&self, position: u16) -> Part<'a> {
+        if position == 0 {
+            return *self;
+        }
+        let found = self.parts().nth(usize::from(position) - 1);
+        found.unwrap_or_else(|| self.nothing())
+    }
+
+    /// The first primitive value within: a component is its own first subcomponent (HL7 v2.5.1 §2.5.3.2).
+    pub(crate) fn first(&self) -> Part<'a> {
+        match self.depth {
+            Depth::Repetition => self.part(1).part(1),
+            Depth::Component => self.part(1),
+            Depth::Subcomponent => *self,
+        }
+    }
+
+    /// Whether nothing follows its first primitive value.
+    pub(crate) fn is_single(&self) -> bool {
+        self.first().raw.len() == self.raw.len()
+    }
+}

@@ -1,0 +1,156 @@
+//! URIs of assigning authorities and coding systems.
+
+use std::fmt::Write;
+
+use crate::plan::Plan;
+use crate::settings::Settings;
+
+/// An assigning authority as v2 names it (HD, HL7 v2.5.1 §2.A.33; the last components of EI).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Authority<'t> {
+    /// The namespace id.
+    pub(crate) namespace: &'t str,
+    /// The universal id.
+    pub(crate) universal: &'t str,
+    /// The universal id's type.
+    pub(crate) kind: &'t str,
+}
+
+impl Authority<'_> {
+    /// Its URI: by the overlay's or the tables' list, by its universal id, by the setting for namespaces.
+    pub(crate) fn uri(&self, plan: &Plan, settings: &Settings) -> Option<String> {
+        let Self { namespace, universal, kind } = *self;
+        let listed = |name: &str| {
+            let meaning = plan.vocabulary("AssigningAuthority")?.meaning(name)?;
+            meaning.system.as_deref().map(str::to_owned)
+        };
+        [namespace, universal]
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .find_map(listed)
+            .or_else(|| universal_uri(universal, kind))
+            .or_else(|| {
+                let base = settings.system_base.as_deref()?;
+                let name = if namespace.is_empty() { universal } else { namespace };
+                (!name.is_empty()).then(|| on_base(base, name))
+            })
+    }
+}
+
+/// The URI of a universal id (table 0301).
+fn universal_uri(universal: &str, kind: &str) -> Option<String> {
+    if universal.is_empty() {
+        return None;
+    }
+    let oid = universal.strip_prefix("urn:oid:").unwrap_or(universal);
+    match kind {
+        "ISO" | "" if is_oid(oid) => Some(format!("urn:oid:{oid}")),
+        "UUID" | "GUID" | "" if is_uuid(universal) => {
+            Some(format!("urn:uuid:{}", universal.to_ascii_lowercase()))
+        }
+        "URI" if is_uri(universal) => Some(universal.to_owned()),
+        "DNS" if !universal.contains(char::is_whitespace) => Some(format!("urn:dns:{universal}")),
+        "" if universal.contains("://") && is_uri(universal) => Some(universal.to_owned()),
+        _ => None,
+    }
+}
+
+fn is_oid(text: &str) -> bool {
+    let mut arcs = text.split('.');
+    matches!(arcs.next(), Some("0" | "1" | "2"))
+        && text.contains('.')
+        && arcs.all(|arc| {
+            arc == "0"
+                || (!arc.is_empty()
+                    && !arc.starts_with('0')
+                    && arc.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+fn is_uri(text: &str) -> bool {
+    text.contains(':') && !text.contains(char::is_whitespace)
+}
+
+/// A name behind the setting's URI, percent-encoded (RFC 3986 §2.1).
+fn on_base(base: &str, name: &str) -> String {
+    let mut uri = String::with_capacity(base.len() + name.len() + 1);
+    uri.push_str(base);
+    if !base.ends_with(['/', ':', '#', '=']) {
+        uri.push('/');
+    }
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                uri.push(char::from(byte));
+            }
+            // Writing to a String does not fail.
+            _ => {
+                let _ = write!(uri, "%{byte:02X}");
+            }
+        }
+    }
+    uri
+}
+
+/// The URI of a coding system as v2 names it (table 0396).
+pub(crate) fn code_system(name: &str, plan: &Plan, settings: &Settings) -> Option<String> {
+    let name = name.trim();
+    if name.is_empty() {
+        return None;
+    }
+    let listed = plan.vocabulary("CodingSystem").and_then(|systems| {
+        let found = systems.meaning(name);
+        found.or_else(|| systems.meaning(&name.to_ascii_uppercase()))?.system.as_deref()
+    });
+    if let Some(uri) = listed {
+        return Some(uri.to_owned());
+    }
+    if let Some(number) = name.strip_prefix("HL7")
+        && number.len() == 4
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Some(format!("http://terminology.hl7.org/CodeSystem/v2-{number}"));
+    }
+    universal_uri(name, "").or_else(|| {
+        let base = settings.system_base.as_deref()?;
+        Some(on_base(base, name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(authority: [&str; 3], base: Option<&str>, expected: Option<&str>) {
+        let [namespace, universal, kind] = authority;
+        let settings = Settings { system_base: base.map(str::to_owned), ..Settings::default() };
+        let found = Authority { namespace, universal, kind }.uri(&Plan::default(), &settings);
+        assert_eq!(found.as_deref(), expected, "{authority:?}");
+    }
+
+    #[test]
+    fn authorities_have_uris_by_their_universal_id_or_the_setting() {
+        check(["GOOD", "1.2.36.146", "ISO"], None, Some("urn:oid:1.2.36.146"));
+        check(["", "1.2.36.146", ""], None, Some("urn:oid:1.2.36.146"));
+        check(
+            ["", "C757873D-EC9A-4326-A141-556F43239520", "UUID"],
+            None,
+            Some("urn:uuid:c757873d-ec9a-4326-a141-556f43239520"),
+        );
+        check(["GOOD", "", ""], None, None);
+        check(
+            ["GOOD HOPE", "", ""],
+            Some("https://lab.example/id"),
+            Some("https://lab.example/id/GOOD%20HOPE"),
+        );
+        check(["", "not.an.oid", "ISO"], None, None);
+    }
+}

@@ -1,0 +1,9 @@
+//! Values of v2 as values of FHIR: texts, numbers, times, names of authorities and coding systems.
+
+mod authority;
+mod number;
+mod time;
+
+pub(crate) use authority::{Authority, code_system};
+pub(crate) use number::{decimal, whole};
+pub(crate) use time::{Clock, Moment, date, date_time, instant, later, time_of_day};

@@ -1,0 +1,187 @@
+//! DTM and TM (HL7 v2.5.1 §2.A.22, §2.A.75) as FHIR's date, dateTime, instant and time.
+//!
+//! FHIR wants a time zone with every time of day. It is the value's own, else that of MSH-7 (§2.A.22: "the local time
+//! zone of the sender" applies where none is given, and MSH-7 states it), else the feed's setting. Where nobody says
+//! it, the date remains, and a finding.
+
+use std::fmt::Write;
+
+use jiff::civil;
+use jiff::tz::TimeZone;
+use pipehat_message::{TimeOfDay, Timestamp, ZoneOffset};
+
+/// Which zone holds where a value has none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Clock<'s> {
+    /// Of MSH-7.
+    pub(crate) message: Option<ZoneOffset>,
+    /// Of the feed's settings.
+    pub(crate) zone: Option<&'s TimeZone>,
+}
+
+/// A converted time.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Known(String),
+    /// Its time of day went: nobody says in which zone it is.
+    Cut(String),
+    /// There is nothing left that the type can carry.
+    ZoneMissing,
+    Unfit,
+}
+
+/// A date.
+pub(crate) fn date(text: &[u8]) -> Option<String> {
+    let timestamp = Timestamp::parse(text.trim_ascii()).ok()?;
+    let mut out = String::with_capacity(10);
+    write_date(&timestamp, &mut out);
+    Some(out)
+}
+
+/// A dateTime.
+pub(crate) fn date_time(text: &[u8], clock: Clock<'_>) -> Moment {
+    let Ok(timestamp) = Timestamp::parse(text.trim_ascii()) else { return Moment::Unfit };
+    let mut out = String::with_capacity(30);
+    write_date(&timestamp, &mut out);
+    if timestamp.hour().is_none() {
+        return Moment::Known(out);
+    }
+    match offset(&timestamp, clock) {
+        Some(minutes) => {
+            write_time(&timestamp, minutes, &mut out);
+            Moment::Known(out)
+        }
+        None => Moment::Cut(out),
+    }
+}
+
+/// An instant: to the second, with a zone.
+pub(crate) fn instant(text: &[u8], clock: Clock<'_>) -> Moment {
+    let Ok(timestamp) = Timestamp::parse(text.trim_ascii()) else { return Moment::Unfit };
+    if timestamp.hour().is_none() {
+        return Moment::Unfit;
+    }
+    let Some(minutes) = offset(&timestamp, clock) else { return Moment::ZoneMissing };
+    let mut out = String::with_capacity(30);
+    write_date(&timestamp, &mut out);
+    write_time(&timestamp, minutes, &mut out);
+    Moment::Known(out)
+}
+
+/// A time of day; its zone, if any, can't be carried (R4 §2.24.0.1).
+pub(crate) fn time_of_day(text: &[u8]) -> Option<String> {
+    let time = TimeOfDay::parse(text.trim_ascii()).ok()?;
+    let mut out = String::with_capacity(12);
+    clock_time(&mut out, time);
+    Some(out)
+}
+
+/// A dateTime some minutes later, in the same zone.
+pub(crate) fn later(text: &str, minutes: i64) -> Option<String> {
+    let (time, zone) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let start: civil::DateTime = time.parse().ok()?;
+    let end = start.checked_add(jiff::Span::new().try_minutes(minutes).ok()?).ok()?;
+    Some(format!("{}{zone}", end.strftime("%Y-%m-%dT%H:%M:%S")))
+}
+
+fn write_date(timestamp: &Timestamp, out: &mut String) {
+    // Writing to a String does not fail.
+    let _ = write!(out, "{:04}", timestamp.year());
+    if let Some(month) = timestamp.month() {
+        let _ = write!(out, "-{month:02}");
+        if let Some(day) = timestamp.day() {
+            let _ = write!(out, "-{day:02}");
+        }
+    }
+}
+
+/// FHIR takes minutes and seconds only as numbers: what v2 leaves out is written as zero (R4 §2.24.0.1: "seconds …
+/// may be zero-filled").
+fn write_time(timestamp: &Timestamp, minutes: i16, out: &mut String) {
+    out.push('T');
+    if let Some(time) = timestamp.time() {
+        clock_time(out, time);
+    }
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let minutes = minutes.unsigned_abs();
+    let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+}
+
+fn clock_time(out: &mut String, time: TimeOfDay) {
+    let (minute, second) = (time.minute().unwrap_or(0), time.second().unwrap_or(0));
+    let _ = write!(out, "{:02}:{minute:02}:{second:02}", time.hour());
+    if let Some(fraction) = time.fraction() {
+        let digits = format!("{:09}", fraction.nanoseconds());
+        if let Some(digits) = digits.get(..usize::from(fraction.digits())) {
+            let _ = write!(out, ".{digits}");
+        }
+    }
+}
+
+/// Minutes east of UTC.
+fn offset(timestamp: &Timestamp, clock: Clock<'_>) -> Option<i16> {
+    if let Some(offset) = timestamp.offset().or(clock.message) {
+        return Some(offset.minutes());
+    }
+    let zone = clock.zone?;
+    let narrow = |value: Option<u8>| i8::try_from(value.unwrap_or(0)).ok();
+    let civil = civil::DateTime::new(
+        i16::try_from(timestamp.year()).ok()?,
+        narrow(timestamp.month())?,
+        narrow(timestamp.day())?,
+        narrow(timestamp.hour())?,
+        narrow(timestamp.minute())?,
+        narrow(timestamp.second())?,
+        0,
+    )
+    .ok()?;
+    let instant = zone.to_ambiguous_timestamp(civil).compatible().ok()?;
+    i16::try_from(zone.to_offset(instant).seconds() / 60).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn berlin() -> TimeZone {
+        TimeZone::get("Europe/Berlin").expect("the bundled database has it")
+    }
+
+    fn check(text: &str, clock: Clock<'_>, expected: Moment) {
+        assert_eq!(date_time(text.as_bytes(), clock), expected, "{text}");
+    }
+
+    fn known(text: &str) -> Moment {
+        Moment::Known(text.into())
+    }
+
+    #[test]
+    fn the_nearest_zone_counts() {
+        let zone = berlin();
+        let clock = Clock { message: None, zone: Some(&zone) };
+        check("20240115083000", clock, known("2024-01-15T08:30:00+01:00"));
+        check("20240715083000", clock, known("2024-07-15T08:30:00+02:00"));
+        check("202407150830-0500", clock, known("2024-07-15T08:30:00-05:00"));
+        let message = ZoneOffset::from_minutes(-330);
+        check(
+            "20240715083000.1200",
+            Clock { message, ..clock },
+            known("2024-07-15T08:30:00.1200-05:30"),
+        );
+    }
+
+    #[test]
+    fn without_a_zone_the_date_remains() {
+        check("20240715083000", Clock::default(), Moment::Cut("2024-07-15".into()));
+        check("202407", Clock::default(), known("2024-07"));
+        assert_eq!(instant(b"20240715083000", Clock::default()), Moment::ZoneMissing);
+        assert_eq!(instant(b"20240715", Clock::default()), Moment::Unfit);
+    }
+
+    #[test]
+    fn dates_and_times_of_day() {
+        assert_eq!(date(b"19800229101112").as_deref(), Some("1980-02-29"));
+        assert_eq!(date(b"not a date"), None);
+        assert_eq!(time_of_day(b"0830").as_deref(), Some("08:30:00"));
+    }
+}
