@@ -6,7 +6,7 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, client, completions, datastore, demo, dictionary, generate, journal, listen,
+    bench, bot, check, client, completions, datastore, demo, dictionary, generate, journal, listen,
     mask, message, messages, new, profile, prove, retry, send, status, subscriptions, test, token,
     types, up,
 };
@@ -115,6 +115,8 @@ pub(crate) enum Command {
     Datastore(datastore::Arguments),
     #[command(display_order = order::LOOK + 8)]
     Subscriptions(subscriptions::Arguments),
+    #[command(display_order = order::LOOK + 9)]
+    Bot(bot::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::MESSAGES + 4)]
@@ -157,6 +159,7 @@ impl Command {
             Self::Token(arguments) => arguments.run(terminal),
             Self::Datastore(arguments) => arguments.run(terminal),
             Self::Subscriptions(arguments) => arguments.run(terminal),
+            Self::Bot(arguments) => arguments.run(terminal),
             Self::Message(arguments) => arguments.run(terminal),
             Self::Dictionary(arguments) => arguments.run(terminal),
             Self::Mask(arguments) => arguments.run(terminal),

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::change::ApplyReport;
+pub use self::shown::HandOverError;
 pub(crate) use self::shown::ask;
 
 use self::books::{BASELINE_FILE, CHECKPOINT_FILE, recover};

@@ -14,10 +14,12 @@ use pipehat_store::datastore::{
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
+use crate::bots::{BotSubscriber, Bots, Calls};
 use crate::environment::ProcessEnvironment;
 use crate::fhir::{
-    Access, AuditTrail, Clients, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
-    SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
+    Access, AuditTrail, BotCalls, BotDatastore, Clients, EndpointRules, FhirOptions, FhirService,
+    HostRule, LocalDatastore, SearchParameters, StartSubscriptionsError, Subscriber,
+    SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
 use crate::upkeep::{AuditPlace, Upkeep};
@@ -89,6 +91,7 @@ impl NodeDatastore {
         settings: &DatastoreSettings,
         data: &DataDirectory,
         keys: DatastoreKeys,
+        bots: &Arc<Bots>,
     ) -> Result<Self, OpenDatastoreError> {
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
@@ -101,6 +104,7 @@ impl NodeDatastore {
             data.deliveries(),
             SubscriptionOptions {
                 clients: Some(Arc::clone(&register) as Arc<dyn Clients>),
+                subscribers: vec![Arc::new(BotSubscriber(Arc::clone(bots))) as Arc<dyn Subscriber>],
                 ..subscription_options(settings)
             },
         )
@@ -140,6 +144,7 @@ impl NodeDatastore {
             options,
         )
         .with_subscriptions(Arc::clone(&subscriptions));
+        service.use_bots(Arc::new(Calls(Arc::clone(bots))) as Arc<dyn BotCalls>);
         Ok(Self {
             service: Arc::new(service),
             access,
@@ -158,6 +163,11 @@ impl NodeDatastore {
     /// It as the channels of this process see it.
     pub(crate) fn local(&self, address: SocketAddr, notes: PathBuf) -> Arc<dyn FhirDatastore> {
         Arc::new(LocalDatastore::new(Arc::clone(&self.service), address, notes))
+    }
+
+    /// It as bots see it.
+    pub(crate) fn of_bots(&self, address: SocketAddr) -> BotDatastore {
+        BotDatastore::new(Arc::clone(&self.service), address)
     }
 
     /// Follows the SearchParameter resources and the clients until the node stops.

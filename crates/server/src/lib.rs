@@ -8,6 +8,7 @@
 
 pub mod access;
 mod api;
+mod bots;
 mod codes;
 mod datastore;
 mod environment;
@@ -23,11 +24,12 @@ mod reload;
 mod upkeep;
 
 pub use api::{
-    AdminAccess, ApiError, ApplyView, ChangeView, ChannelView, CountersView, DeadLettersPage,
+    AdminAccess, ApiError, ApplyView, BotView, BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage, RunsQuery, ChangeView, ChannelView, CountersView, DeadLettersPage,
     DeadLettersQuery, DecisionRequest, DecisionView, DeliveryView, DestinationView, FindingView,
     HealthView, JournalView, LossView, MessageDetail, MessageView, MessagesPage, ProofChannelView,
     ProofView, RedeliverRequest, SearchRequest, StageView, StatusView, SubscriptionsView, openapi,
 };
+pub use bots::BotsError;
 pub use codes::CODES;
 pub use datastore::OpenDatastoreError;
 pub use environment::ProcessEnvironment;

@@ -32,6 +32,8 @@ pub(crate) enum Conversion {
     Event,
     /// The whole message, in base64.
     Message,
+    /// A media type, of table 0191 and 0291.
+    Media,
     /// A period's end: the start and a duration beside it.
     Until,
 }
@@ -47,6 +49,7 @@ impl Conversion {
             "now" => Self::Now,
             "event" => Self::Event,
             "message" => Self::Message,
+            "media" => Self::Media,
             "until" => Self::Until,
             _ => return None,
         })

@@ -1,6 +1,7 @@
 //! One module for each command: its arguments, its help, and what it does.
 
 pub(crate) mod bench;
+pub(crate) mod bot;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod completions;

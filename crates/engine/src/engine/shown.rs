@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
-use pipehat_connectors::Health;
+use pipehat_connectors::{Health, Inbound, Intake, Numbering, Peer, ReceiptOutcome};
 use tokio::sync::oneshot;
 
 use super::{Engine, Running, State};
-use crate::channel::{ChannelHandle, ChannelIntake, ChannelStatus, DecideError, Input};
+use crate::channel::{ChannelHandle, ChannelIntake, ChannelStatus, DecideError, Door, Input};
 use crate::names::ChannelName;
 use crate::project::ChannelSpec;
 use crate::record::Decided;
@@ -90,6 +91,32 @@ impl Engine {
             .unwrap_or(Err(DecideError::Stopping))
     }
 
+    /// Hands a message to a channel, as its source does; from within this process. It is kept when this returns so.
+    ///
+    /// # Errors
+    /// There is no such channel, or it takes nothing.
+    pub async fn hand_over(
+        &self,
+        channel: &str,
+        bytes: Bytes,
+        headers: Vec<(String, String)>,
+    ) -> Result<(), HandOverError> {
+        let intake = {
+            let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            shown.get(channel).map(|shown| Arc::clone(&shown.intake))
+        };
+        let intake = intake.ok_or(HandOverError::NoChannel)?;
+        let intake = Door(intake);
+        let admission = intake.admit(bytes.len()).await.map_err(|_| HandOverError::Stopping)?;
+        let peer = Arc::new(Peer { headers, ..Peer::default() });
+        let inbound = Inbound { bytes, peer, part: None, numbering: Numbering::Ignored };
+        match intake.receive(admission, inbound).await.outcome {
+            ReceiptOutcome::Kept => Ok(()),
+            ReceiptOutcome::Rejected => Err(HandOverError::Rejected),
+            ReceiptOutcome::Busy => Err(HandOverError::Busy),
+        }
+    }
+
     /// Tries again at once whatever pauses in a channel.
     ///
     /// # Errors
@@ -108,6 +135,23 @@ impl Engine {
     pub(crate) fn all_handles(&self) -> impl Iterator<Item = (ChannelName, ChannelHandle)> {
         self.shown().into_iter().map(|(name, shown)| (name, shown.handle))
     }
+}
+
+/// Why a channel did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandOverError {
+    /// There is none.
+    #[error("there is no such channel, or it does not run")]
+    NoChannel,
+    /// It stops.
+    #[error("the channel is stopping")]
+    Stopping,
+    /// It refuses it for its content.
+    #[error("the channel refused the message")]
+    Rejected,
+    /// It can't keep it now.
+    #[error("the channel can't keep the message now")]
+    Busy,
 }
 
 /// Asks a channel's task; nothing when it has ended.

@@ -103,7 +103,7 @@ pub(super) struct Work {
     /// It as it was made readable.
     pub(super) base: Bytes,
     /// It as it was received.
-    received: Bytes,
+    pub(super) received: Bytes,
     /// The set its outputs are turned back into.
     pub(super) whole: Option<Charset>,
 }

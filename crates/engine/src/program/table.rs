@@ -31,6 +31,11 @@ impl Table {
     /// The most rows of a table: it is held in memory by every running revision.
     pub const ROWS_MAX: usize = 1_000_000;
 
+    /// What a code becomes: the second column.
+    pub fn value(&self, code: &str) -> Option<&str> {
+        self.rows.get(code)?.first().map(String::as_str)
+    }
+
     /// Reads a table; tells every mistake in it.
     ///
     /// # Errors

@@ -98,6 +98,16 @@ pub const CODES: &[CodeDescription] = &[
         "Name a field in it, or remove it.",
     ),
     code(
+        "channel.bot",
+        "A step names a bot that the project has not, or asks what it can't give.",
+        "Add `bots/NAME.yaml` and its script, or name another.",
+    ),
+    code(
+        "channel.translate",
+        "A translation into an event or a version for which there are no tables.",
+        "Name one of those in the message, or `auto`.",
+    ),
+    code(
         "channel.format",
         "A connector does not know the format of the channel's messages, or something in the file reads HL7 v2 where they are JSON.",
         "Follow the message: take another connector, or remove what reads HL7 v2.",

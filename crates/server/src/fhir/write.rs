@@ -22,7 +22,7 @@ use super::read::missing;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
 use super::service::FhirService;
-use super::subscriptions::{criteria_type, sign};
+use super::subscriptions::{criteria_type, runs_bot, sign};
 
 /// How often a change that needs a look first is tried, when others change the same.
 const LOOKS_MAX: usize = 5;
@@ -593,6 +593,9 @@ fn may_subscribe(request: &Request, resource: &mut Value) -> Result<(), Problem>
         return Ok(());
     }
     sign(resource, request.setting.principal.revocable());
+    if runs_bot(resource) {
+        request.setting.principal.require("Bot", Permission::Execute)?;
+    }
     let Some(about) = criteria_type(resource) else { return Ok(()) };
     match request.setting.principal.require(about, Permission::Read)? {
         None => Ok(()),

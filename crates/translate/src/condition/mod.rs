@@ -79,6 +79,8 @@ impl FieldRef {
 pub(crate) enum Condition {
     /// Something stands there.
     Valued(FieldRef),
+    /// It is a number (NM).
+    Numeric(FieldRef),
     /// It is one of these texts.
     In(FieldRef, Vec<Box<str>>),
     /// Both places say the same.

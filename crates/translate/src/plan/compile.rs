@@ -15,7 +15,7 @@ use super::{
     PrimitiveRule, Rule, SegmentMap, Source, Test,
 };
 use crate::condition::{Condition, FieldRef, Name, parse_condition};
-use crate::expression::{Expression, Piece, parse_expression};
+use crate::expression::{Conversion, Expression, Piece, parse_expression};
 use crate::table::{Row, RowTable};
 use crate::target::{Instance, TargetStep, parse_target};
 
@@ -130,10 +130,14 @@ impl<'r> Compiler<'r> {
             }
         }
         // `component[each]`: of the field whose repetitions make the components.
-        let counted = rules.iter().rev().find_map(|(rule, each)| match rule.source {
-            Source::Field(field, ..) if *each => Some(field),
-            _ => None,
-        });
+        let mut counts: HashMap<u16, usize> = HashMap::new();
+        for (rule, each) in &rules {
+            if let (Source::Field(field, ..), true) = (rule.source, each) {
+                *counts.entry(field).or_default() += 1;
+            }
+        }
+        let counted = counts.into_iter().max_by_key(|(field, count)| (*count, *field));
+        let counted = counted.map(|(field, _)| field);
         let rules = rules.into_iter().map(|(mut rule, each)| {
             let own = matches!(rule.source, Source::Field(field, ..) if Some(field) == counted);
             rule.each = counted.filter(|_| each && !own);
@@ -355,6 +359,17 @@ impl<'r> Compiler<'r> {
             resolved.resource(own).map_err(|problem| ("dt_map", problem))?;
         }
         let end = resolved.end;
+        if resolved.element.is_some_and(|(element, owner)| {
+            element.name() == "contentType" && owner.name() == "Attachment"
+        }) {
+            return Ok(Action::Named(Conversion::Media, Primitive::Code, None, false));
+        }
+        if resolved
+            .element
+            .is_some_and(|(element, owner)| element.name() == "url" && owner.name() == "Extension")
+        {
+            return Err(("attr", "an extension's url that nothing assigns".into()));
+        }
         if let Some(primitive) = end.primitive()
             && (named.is_empty() || is_simple(named))
         {
@@ -365,7 +380,11 @@ impl<'r> Compiler<'r> {
                 is_formatted: matches!(v2_type, "FT" | "TX" | "varies"),
                 is_whole: matches!(v2_type, "ST" | "FT" | "TX" | "varies" | ""),
                 is_code_system: resolved.element.is_some_and(|(element, owner)| {
-                    owner.name() == "Coding" && element.name() == "system"
+                    element.name() == "system"
+                        && matches!(owner.name(), "Coding" | "Quantity" | "Identifier")
+                }),
+                is_coding_code: resolved.element.is_some_and(|(element, owner)| {
+                    element.name() == "code" && owner.name() == "Coding"
                 }),
             }));
         }
@@ -416,6 +435,7 @@ impl<'r> Compiler<'r> {
             Condition::Same(one, other) => Test::Same(at(one)?, at(other)?),
             Condition::Count(of, how, number) => Test::Count(at(of)?, *how, *number),
             Condition::Length(of, how, number) => Test::Length(at(of)?, *how, *number),
+            Condition::Numeric(of) => Test::Numeric(at(of)?),
             Condition::Not(inner) => Test::Not(Box::new(self.test(inner, context)?)),
             Condition::And(parts) => Test::And(all(parts)?),
             Condition::Or(parts) => Test::Or(all(parts)?),

@@ -125,7 +125,17 @@ impl MessageMap {
             anchors: Vec::new(),
         };
         let mut read: Vec<(&Row, RowPlace, u16, u16, Vec<TargetStep>)> = Vec::new();
-        for row in rows.iter().copied().filter(|row| !row.cell("target").is_empty()) {
+        for row in rows.iter().copied() {
+            if row.cell("target").is_empty() {
+                // A segment that the table knows here, and maps to nothing.
+                if !row.id().starts_with('/')
+                    && let Some(place) = place(row.id())
+                {
+                    let group = map.group(&place.groups);
+                    map.places.entry((group, place.segment)).or_default();
+                }
+                continue;
+            }
             let Some(place) = place(row.id()) else {
                 compiler.unread(Unread::new(row, "id", "no segment"));
                 continue;

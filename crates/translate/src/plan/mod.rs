@@ -232,8 +232,10 @@ pub(crate) struct PrimitiveRule {
     pub(crate) is_formatted: bool,
     /// A v2 type without components: delimiters within it are text.
     pub(crate) is_whole: bool,
-    /// `Coding.system`: the value names a coding system.
+    /// `Coding.system` and its like: the value names a coding system.
     pub(crate) is_code_system: bool,
+    /// `Coding.code`: what the code means says its system too.
+    pub(crate) is_coding_code: bool,
 }
 
 /// A value by a datatype map.
@@ -278,6 +280,7 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) enum Test {
     Valued(Place),
+    Numeric(Place),
     In(Place, Box<[Box<str>]>),
     Same(Place, Place),
     Count(Place, Comparison, u32),

@@ -21,6 +21,13 @@ pub(crate) struct Meaning {
     pub(crate) from: Option<Box<str>>,
 }
 
+impl Meaning {
+    /// Of the maps that give URIs (`CodingSystem`, `AssigningAuthority`): the URI.
+    pub(crate) fn uri(&self) -> Option<&str> {
+        self.code.as_deref().or(self.system.as_deref())
+    }
+}
+
 impl Vocabulary {
     /// What a code means.
     pub(crate) fn meaning(&self, code: &str) -> Option<&Meaning> {

@@ -128,6 +128,22 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The system and the display of a code that was put by itself.
+    pub(super) fn complete_coding(
+        &mut self,
+        rule: &PrimitiveRule,
+        coding: NodeId,
+        part: &Part<'a>,
+    ) {
+        let Some(vocabulary) = rule.vocabulary else { return };
+        let code = self.first_text(&part.first());
+        if let Some(meaning) = self.meaning(vocabulary, &code, part)
+            && meaning.code.is_some()
+        {
+            self.complete(coding, meaning.system.as_deref());
+        }
+    }
+
     /// What a code means, unless it names another system than the map's.
     fn meaning(&self, vocabulary: u32, code: &str, part: &Part<'a>) -> Option<&'a Meaning> {
         let meaning = self.plan.vocabularies.get(vocabulary as usize)?.meaning(code)?;

@@ -7,6 +7,7 @@ mod audit;
 mod coded;
 mod consumed;
 mod finish;
+mod invariants;
 mod message;
 mod naming;
 mod required;

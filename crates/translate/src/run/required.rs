@@ -82,13 +82,13 @@ impl<'a> Run<'a> {
         let children: Vec<NodeId> = self.tree.children(node).collect();
         for child in children {
             let Some(own) = self.tree.node(child) else { continue };
-            let (is_primitive, type_of_child) = (own.is_primitive, own.definition);
-            if is_primitive {
-                continue;
-            }
+            let type_of_child = own.definition;
             if self.says(child) && !self.is_complete(child, type_of_child) {
                 self.tree.remove(node, child);
             }
+        }
+        if !self.keeps_invariants(node, definition) {
+            return false;
         }
         definition.required_elements().all(|element| {
             let is_there = element.types().iter().any(|own| {
@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
 
     /// Of a choice, the first value counts.
     fn one_choice_each(&mut self, node: NodeId) {
-        let mut seen: Option<(u16, u16)> = None;
+        let mut seen: Vec<(u16, u16)> = Vec::new();
         let children: Vec<NodeId> = self.tree.children(node).collect();
         for child in children {
             let Some(own) = self.tree.node(child).filter(|own| own.choice != NO_CHOICE) else {
@@ -117,11 +117,10 @@ impl<'a> Run<'a> {
             if !self.says(child) {
                 continue;
             }
-            match seen {
-                Some((other, same)) if same == choice && other != name => {
-                    self.tree.remove(node, child)
-                }
-                _ => seen = Some((name, choice)),
+            match seen.iter().find(|(_, same)| *same == choice) {
+                Some((other, _)) if *other != name => self.tree.remove(node, child),
+                Some(_) => {}
+                None => seen.push((name, choice)),
             }
         }
     }
@@ -162,7 +161,12 @@ impl<'a> Run<'a> {
         self.absent(node, child, own)
     }
 
-    fn absent(&mut self, node: NodeId, child: Child, own: &'static TypeDefinition) -> bool {
+    pub(super) fn absent(
+        &mut self,
+        node: NodeId,
+        child: Child,
+        own: &'static TypeDefinition,
+    ) -> bool {
         if own.kind() == TypeKind::Backbone
             || matches!(own.name(), "Reference" | "Extension" | "Resource")
         {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pipehat_resource::definitions::Primitive;
+use pipehat_resource::definitions::{Primitive, TypeDefinition};
 
 use super::Run;
 use super::test::Here;
@@ -17,7 +17,8 @@ use crate::plan::{
     Source, Step,
 };
 use crate::value::{
-    Authority, Moment, code_system, date, date_time, decimal, instant, time_of_day, whole,
+    Authority, Moment, code_system, date, date_time, decimal, instant, is_media_type, media_type,
+    time_of_day, whole,
 };
 
 /// More components than any v2 data type has; those behind are found one by one.
@@ -84,7 +85,10 @@ impl<'a> Run<'a> {
                 continue;
             }
             let here = Here { segment, field, value: Some(value), own: Some(own) };
-            if rule.condition.as_ref().is_some_and(|test| !self.holds(test, &here)) {
+            if let Some(test) = &rule.condition
+                && !self.holds(test, &here)
+            {
+                self.take_said_twice(test, &here);
                 continue;
             }
             if let Some(counted) = rule.each {
@@ -268,6 +272,19 @@ impl<'a> Run<'a> {
                     reached.last = Some(child);
                 }
                 Step::Resource(definition) => {
+                    let known = match self.tree.leaf(reached.node) {
+                        Leaf::Reference(resource) => Some(*resource),
+                        _ => None,
+                    };
+                    let is_same = known.is_none_or(|known| {
+                        self.resources
+                            .get(known as usize)
+                            .is_some_and(|own| own.definition == definition)
+                    });
+                    if !is_same {
+                        // Another row refers to another type here: a reference beside it, if there is room.
+                        self.beside(&mut reached, definition);
+                    }
                     let resource = match self.tree.leaf(reached.node) {
                         Leaf::Reference(resource) => *resource,
                         _ => {
@@ -284,6 +301,18 @@ impl<'a> Run<'a> {
             }
         }
         reached
+    }
+
+    fn beside(&mut self, reached: &mut Reached, definition: &'static TypeDefinition) {
+        let name: u64 = definition.name().bytes().map(u64::from).sum();
+        match reached.last {
+            Some(last) if last.is_list => {
+                let label = last.label ^ (name << 48);
+                reached.node = self.tree.child(reached.above, Child { label, ..last });
+            }
+            // There is none: what is written goes with a node that nothing holds.
+            Some(_) | None => reached.node = self.tree.root(definition),
+        }
     }
 
     /// Goes along a path of a message map.
@@ -318,7 +347,10 @@ impl<'a> Run<'a> {
             Action::Primitive(own) => {
                 let Some(part) = here.own else { return };
                 let Some(leaf) = self.primitive(own, &part) else { return };
-                self.put(rule, base, here, leaf, Some(part));
+                let above = self.put(rule, base, here, leaf, Some(part));
+                if own.is_coding_code {
+                    self.complete_coding(own, above, &part);
+                }
             }
             Action::Datatype(own) => {
                 let Some(part) = here.own else { return };
@@ -353,7 +385,7 @@ impl<'a> Run<'a> {
         here: &Here<'a>,
         leaf: Leaf<'a>,
         value: Option<Part<'a>>,
-    ) {
+    ) -> NodeId {
         let reached = self.reach(&rule.path, base, here.segment);
         self.tree.set_leaf(reached.node, leaf);
         let is_datatype = rule.path.iter().any(|step| matches!(step, Step::Resource(_)));
@@ -366,6 +398,7 @@ impl<'a> Run<'a> {
         if let Some(part) = here.own {
             self.trace(reached.node, &part, rule.origin);
         }
+        reached.above
     }
 
     /// Marks a resource as one that holds a value of the message.
@@ -402,6 +435,11 @@ impl<'a> Run<'a> {
             return None;
         }
         match primitive {
+            // Of the codes that are joined, all are media types (RP).
+            Primitive::Code => {
+                let text = text.to_ascii_lowercase();
+                is_media_type(&text).then_some(Leaf::Text(Cow::Owned(text)))
+            }
             Primitive::Uri | Primitive::Url | Primitive::Canonical
                 if text.contains(char::is_whitespace) =>
             {
@@ -476,6 +514,7 @@ impl<'a> Run<'a> {
                 let end = self.until(here)?;
                 text(end)
             }
+            Conversion::Media => self.media(here).and_then(text),
             Conversion::Message => {
                 let bytes = self.view.bytes;
                 text(STANDARD.encode(bytes))
@@ -497,11 +536,16 @@ impl<'a> Run<'a> {
             return Some([there(own.part(1)), there(own.part(2)), there(own.part(3))]);
         }
         let value = here.value?;
-        let Source::Component(component, _) = rule.source else {
+        let Source::Component(component, subcomponent) = rule.source else {
             return Some([here.own, None, None]);
         };
-        let part = |offset: u16| there(value.part(component + offset));
-        Some(match component {
+        // `EI.2`, or `EIP.1.2`: an EI within.
+        let (value, first) = match subcomponent {
+            0 => (value, component),
+            first => (value.part(component), first),
+        };
+        let part = |offset: u16| there(value.part(first + offset));
+        Some(match first {
             3 => [None, part(0), part(1)],
             _ => [part(0), part(1), part(2)],
         })
@@ -564,6 +608,28 @@ impl<'a> Run<'a> {
         })?;
         let Moment::Known(start) = date_time(start.raw, self.clock) else { return None };
         crate::value::later(&start, minutes)
+    }
+
+    /// The media type of an ED (ED.2 and ED.3), an RP (RP.3 and RP.4) or a code by itself.
+    fn media(&mut self, here: &Here<'a>) -> Option<String> {
+        let own = here.own?;
+        let (kind, subtype) = match (here.value, own.at.component) {
+            (Some(value), position @ 3..) if own.at.field == value.at.field && position <= 4 => {
+                let before = value.part(position - 1);
+                let pair = if position == 3 { before } else { value.part(3) };
+                (Some(pair), own)
+            }
+            _ => (Some(own), own.nothing()),
+        };
+        let first = kind.map(|part| self.first_text(&part)).unwrap_or_default();
+        let found = media_type(&first, &self.first_text(&subtype));
+        for part in kind.into_iter().chain([subtype]) {
+            self.consumed.take(part.first().raw);
+        }
+        if found.is_none() {
+            self.find(FindingKind::ValueUnfit, &own, "no media type follows from it");
+        }
+        found
     }
 
     fn base64(&mut self, own: &Part<'a>, here: &Here<'a>) -> Option<Leaf<'a>> {

@@ -6,6 +6,7 @@ use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::plan::{Place, Test};
+use crate::value::decimal;
 
 /// Where a condition is asked.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,10 @@ impl<'a> Run<'a> {
                 Found::Nothing => false,
                 Found::Segment => true,
                 Found::Part(part) => part.is_valued() && !part.is_null(),
+            },
+            Test::Numeric(place) => match self.at(*place, here) {
+                Found::Part(part) => part.is_single() && decimal(&self.first_text(&part)).is_some(),
+                _ => false,
             },
             Test::In(place, texts) => {
                 let Found::Part(part) = self.at(*place, here) else { return false };
@@ -119,30 +124,73 @@ impl<'a> Run<'a> {
     }
 
     /// The segment of a name that is nearest: in the group of a segment, the last before it or else the first behind;
-    /// else in the groups around.
+    /// else in the groups around, but not in other occurrences of the groups that it stands in.
     pub(super) fn nearest(&self, name: Name, from: usize) -> Option<usize> {
         if self.view.name(from) == Some(name) {
             return Some(from);
         }
         let is_named = |segment: &usize| self.view.name(*segment) == Some(name);
+        let groups = self.reading.groups();
         let Some(placement) = self.reading.placements().get(from) else {
             return (0..self.view.len()).find(is_named);
         };
         let mut group = placement.group();
-        for _ in 0..=self.reading.groups().len() {
-            let own = self.reading.groups().get(group)?;
+        let mut inner: Option<usize> = None;
+        for _ in 0..=groups.len() {
+            let own = groups.get(group)?;
             let range = own.segments();
-            let before = (range.start..from.min(range.end)).rev().find(is_named);
-            let found = before.or_else(|| (from..range.end).find(is_named));
+            let is_near = |segment: &usize| {
+                is_named(segment)
+                    && !inner.is_some_and(|inner| self.is_in_sibling(*segment, group, inner))
+            };
+            let before = (range.start..from.min(range.end)).rev().find(is_near);
+            let found = before.or_else(|| (from..range.end).find(is_near));
             if found.is_some() {
                 return found;
             }
             if group == 0 {
                 return None;
             }
+            inner = Some(group);
             group = own.parent();
         }
         None
+    }
+
+    /// Whether a segment stands in another occurrence of the group `inner`, both within `outer`.
+    fn is_in_sibling(&self, segment: usize, outer: usize, inner: usize) -> bool {
+        let groups = self.reading.groups();
+        let Some(placement) = self.reading.placements().get(segment) else { return false };
+        let mut group = placement.group();
+        while group != outer && group != 0 {
+            let Some(own) = groups.get(group) else { return false };
+            if own.parent() == outer {
+                // What stands in `inner` itself has been looked at.
+                return groups.get(inner).is_some_and(|inner| inner.node() == own.node());
+            }
+            group = own.parent();
+        }
+        false
+    }
+
+    /// Takes a value over that another place says as well, and is preferred.
+    pub(super) fn take_said_twice(&mut self, test: &Test, here: &Here<'a>) {
+        let Some(own) = here.own else { return };
+        match test {
+            Test::Not(inner) => {
+                if let Test::Valued(place @ (Place::Field(..) | Place::Segment(..))) = &**inner
+                    && self.part_at(*place, here).is_some_and(|other| other.raw == own.raw)
+                {
+                    self.consumed.take_all(own.raw);
+                }
+            }
+            Test::And(parts) => {
+                for part in parts {
+                    self.take_said_twice(part, here);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The place of a whole segment.

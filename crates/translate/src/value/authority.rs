@@ -22,7 +22,7 @@ impl Authority<'_> {
         let Self { namespace, universal, kind } = *self;
         let listed = |name: &str| {
             let meaning = plan.vocabulary("AssigningAuthority")?.meaning(name)?;
-            meaning.system.as_deref().map(str::to_owned)
+            meaning.uri().map(str::to_owned)
         };
         [namespace, universal]
             .into_iter()
@@ -108,7 +108,7 @@ pub(crate) fn code_system(name: &str, plan: &Plan, settings: &Settings) -> Optio
     }
     let listed = plan.vocabulary("CodingSystem").and_then(|systems| {
         let found = systems.meaning(name);
-        found.or_else(|| systems.meaning(&name.to_ascii_uppercase()))?.system.as_deref()
+        found.or_else(|| systems.meaning(&name.to_ascii_uppercase()))?.uri()
     });
     if let Some(uri) = listed {
         return Some(uri.to_owned());

@@ -1,9 +1,11 @@
 //! Values of v2 as values of FHIR: texts, numbers, times, names of authorities and coding systems.
 
 mod authority;
+mod media;
 mod number;
 mod time;
 
 pub(crate) use authority::{Authority, code_system};
+pub(crate) use media::{is_media_type, media_type};
 pub(crate) use number::{decimal, whole};
 pub(crate) use time::{Clock, Moment, date, date_time, instant, later, time_of_day};

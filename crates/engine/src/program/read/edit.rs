@@ -47,7 +47,7 @@ impl Reader<'_> {
             "route" => self.route(node, whole, diagnostics),
             "lookup" => self.lookup(node, place, scope, diagnostics),
             "bot" => self.bot(node, place, whole, scope, diagnostics),
-            "translate" => self.translate(node, place, whole, scope, diagnostics),
+            "translate" => self.translate(node, place, scope, diagnostics),
             _ => None,
         }
     }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use pipehat_config::SecretReference;
-use pipehat_script::Limits;
+use pipehat_script::{Limits, Script};
 
 pub use cron::{Cron, CronError};
 pub(super) use read::{BotContext, bot, deployed};
@@ -46,7 +46,9 @@ pub struct BotSpec {
     pub enabled: bool,
     /// Its script, relative to the project: `bots/identity.ts`.
     pub script: String,
-    /// The content hash of its file and its script.
+    /// Its script, compiled.
+    pub code: Script,
+    /// The content hash of its file, its script and all that this imports.
     pub revision: Revision,
     /// The changes of the datastore it runs for.
     pub subscriptions: Vec<SubscriptionTrigger>,

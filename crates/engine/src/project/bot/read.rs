@@ -1,14 +1,15 @@
 //! Reading a bot's file.
 
+use std::io;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SecretReference, nearest};
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SecretReference, SourceFile, nearest};
 use pipehat_connectors::Secrets;
 use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::fhirpath::Expression;
 use pipehat_resource::search::{Handling, Registry, Search, SearchOptions, query_pairs};
-use pipehat_script::Limits;
+use pipehat_script::{Limits, Script, Sources};
 
 use super::cron::Cron;
 use super::{
@@ -95,7 +96,7 @@ pub(in crate::project) fn bot(
         )
     });
     fields.finish();
-    let (script, source) = script(script_node, node, stem, files, diagnostics)?;
+    let (script, code, sources) = script(script_node, node, stem, files, diagnostics)?;
     if diagnostics.errors() != errors_before {
         return None;
     }
@@ -103,8 +104,12 @@ pub(in crate::project) fn bot(
         name: name?.into(),
         description,
         enabled,
-        revision: Revision::of([(stem, bytes), (script.as_str(), source.as_slice())]),
+        revision: {
+            let sources = sources.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+            Revision::of([(stem, bytes)].into_iter().chain(sources))
+        },
         script,
+        code,
         subscriptions: triggers.subscriptions,
         webhook: triggers.webhook,
         cron: triggers.cron,
@@ -159,14 +164,65 @@ fn name(node: &Node, stem: &str, diagnostics: &mut Diagnostics) -> Option<String
     None
 }
 
-/// The script's path in the project, and its text.
+/// The files of a project as its scripts see them.
+struct ScriptFiles<'f>(&'f dyn ProjectFiles);
+
+impl Sources for ScriptFiles<'_> {
+    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        self.0.read(path)
+    }
+}
+
+/// Compiles a script; says what is wrong with it where it is.
+fn compiled(
+    path: &str,
+    files: &dyn ProjectFiles,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Script, Vec<(String, Vec<u8>)>)> {
+    let script = match Script::load(&ScriptFiles(files), path) {
+        Ok(script) => script,
+        Err(error) => {
+            let place = |number| usize::try_from(number).unwrap_or(1).max(1);
+            let bytes = files.read(&error.file).ok().flatten();
+            let source = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let diagnostic = match (error.line, source) {
+                (0, _) => Diagnostic::error_in_file("bot.script", &error.file, error.message),
+                (line, Some(source)) => {
+                    let file = SourceFile::new(error.file.as_str(), source);
+                    let (line, column) = (place(line), place(error.column));
+                    Diagnostic::error_in_text("bot.script", &file, line, column, error.message)
+                }
+                (line, None) => Diagnostic::error_at(
+                    "bot.script",
+                    &*error.file,
+                    place(line),
+                    place(error.column),
+                    error.message,
+                ),
+            };
+            diagnostics.push(match error.help {
+                Some(help) => diagnostic.with_help(help),
+                None => diagnostic,
+            });
+            return None;
+        }
+    };
+    let sources = script.files().map(|name| {
+        let bytes = files.read(name).ok().flatten().unwrap_or_default();
+        (name.to_owned(), bytes)
+    });
+    let sources = sources.collect();
+    Some((script, sources))
+}
+
+/// The script's path in the project, compiled, and the files it is made of.
 fn script(
     node: Option<&Node>,
     whole: &Node,
     stem: &str,
     files: &dyn ProjectFiles,
     diagnostics: &mut Diagnostics,
-) -> Option<(String, Vec<u8>)> {
+) -> Option<(String, Script, Vec<(String, Vec<u8>)>)> {
     let (span, name) = match node {
         Some(node) => (&node.span, node.text_not_empty(diagnostics)?.to_owned()),
         None => (&whole.span, format!("{stem}.ts")),
@@ -182,7 +238,10 @@ fn script(
         return None;
     }
     match files.read(&path) {
-        Ok(Some(source)) => Some((path, source)),
+        Ok(Some(_)) => {
+            let (code, sources) = compiled(&path, files, diagnostics)?;
+            Some((path, code, sources))
+        }
         Ok(None) => {
             let (folder, file) = path.rsplit_once('/').unwrap_or(("bots", inside));
             let entries = files.list(folder).unwrap_or_default();

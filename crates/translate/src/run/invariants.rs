@@ -1,0 +1,143 @@
+//! Rules of R4 across elements that a message may leave unmet, each by its key.
+
+use pipehat_resource::definitions::TypeDefinition;
+
+use super::Run;
+use super::tree::{Child, Leaf, NodeId};
+use crate::plan::NO_CHOICE;
+
+impl<'a> Run<'a> {
+    /// Completes an element by R4's invariants; false where it can't be.
+    pub(super) fn keeps_invariants(
+        &mut self,
+        node: NodeId,
+        definition: &'static TypeDefinition,
+    ) -> bool {
+        match definition.name() {
+            // ext-1: either a value or extensions.
+            "Extension" => {
+                let children: Vec<NodeId> = self.tree.children(node).collect();
+                children.into_iter().any(|child| {
+                    let name = self.tree.node(child).map(|own| self.plan.names.text(own.name));
+                    name.is_some_and(|name| !matches!(name, "url" | "id")) && self.says(child)
+                })
+            }
+            // cpt-2: a system where there is a value.
+            "ContactPoint" => {
+                if self.has(node, "value") && !self.has(node, "system") {
+                    self.declare_absent(node, definition, "system");
+                }
+                true
+            }
+            // qty-3: a system where there is a code; without one the code is a text.
+            "Quantity" | "Age" | "Duration" | "Count" | "Distance" | "Money" => {
+                if self.has(node, "code") && !self.has(node, "system") {
+                    self.code_as_unit(node);
+                }
+                true
+            }
+            // org-1: a name or an identifier.
+            "Organization" => self.has(node, "name") || self.has(node, "identifier"),
+            // pat-1: details, or an organization.
+            "Patient.contact" => ["name", "telecom", "address", "organization"]
+                .iter()
+                .any(|name| self.has(node, name)),
+            // app-1: a type or an actor.
+            "Appointment.participant" => self.has(node, "type") || self.has(node, "actor"),
+            "Appointment" => {
+                self.appointment(node, definition);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a member of this name says anything.
+    fn has(&self, node: NodeId, name: &str) -> bool {
+        let Some(id) = self.plan.names.find(name) else { return false };
+        let mut children = self.tree.children(node);
+        children.any(|child| {
+            self.tree.node(child).is_some_and(|own| own.name == id) && self.says(child)
+        })
+    }
+
+    fn declare_absent(&mut self, node: NodeId, definition: &'static TypeDefinition, name: &str) {
+        let (Some(member), Some(id)) = (definition.member(name), self.plan.names.find(name)) else {
+            return;
+        };
+        let own = member.element_type.definition();
+        let child = Child {
+            name: id,
+            is_list: false,
+            is_primitive: own.primitive().is_some(),
+            definition: own,
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        self.absent(node, child, own);
+    }
+
+    /// The code of a quantity whose system nobody says is its unit as written.
+    fn code_as_unit(&mut self, node: NodeId) {
+        let Some(code) = self.tree.find(node, self.plan.well_known.code) else { return };
+        let leaf = self.tree.leaf(code).clone();
+        self.tree.remove(node, code);
+        let Some(unit) = self.plan.names.find("unit") else { return };
+        if self.tree.find(node, unit).is_none_or(|own| !self.says(own)) {
+            let child = self.text_child(unit);
+            let unit = self.tree.child(node, child);
+            self.tree.set_leaf(unit, leaf);
+        }
+    }
+
+    /// app-2 and app-3: start and end both, but of what is proposed, waited for or cancelled. An end follows from the
+    /// start and the duration; else it is declared unknown.
+    fn appointment(&mut self, node: NodeId, definition: &'static TypeDefinition) {
+        if self.has(node, "start") && !self.has(node, "end") {
+            self.end_by_duration(node, definition);
+        }
+        let status = self.text_of(node, "status");
+        let may_be_open = matches!(status.as_deref(), Some("proposed" | "cancelled" | "waitlist"));
+        let (start, end) = (self.has(node, "start"), self.has(node, "end"));
+        if start && end || may_be_open && start == end {
+            return;
+        }
+        if !start {
+            self.declare_absent(node, definition, "start");
+        }
+        if !end {
+            self.declare_absent(node, definition, "end");
+        }
+    }
+
+    fn text_of(&self, node: NodeId, name: &str) -> Option<String> {
+        match self.tree.leaf(self.tree.find(node, self.plan.names.find(name)?)?) {
+            Leaf::Text(text) | Leaf::Number(text) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+
+    fn end_by_duration(&mut self, node: NodeId, definition: &'static TypeDefinition) {
+        let (Some(start), Some(minutes)) =
+            (self.text_of(node, "start"), self.text_of(node, "minutesDuration"))
+        else {
+            return;
+        };
+        let end = minutes.parse().ok().and_then(|minutes| crate::value::later(&start, minutes));
+        let (Some(end), Some(id), Some(member)) =
+            (end, self.plan.names.find("end"), definition.member("end"))
+        else {
+            return;
+        };
+        let child = Child {
+            name: id,
+            is_list: false,
+            is_primitive: true,
+            definition: member.element_type.definition(),
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        let node = self.tree.child(node, child);
+        self.tree.set_leaf(node, Leaf::Text(end.into()));
+    }
+}
