@@ -6,6 +6,7 @@ mod commonjs;
 mod failure;
 mod graph;
 mod javascript;
+mod links;
 mod package;
 mod position;
 mod resolve;

@@ -20,8 +20,9 @@ import type {
   ResourceType,
   ValueSet,
 } from "@medplum/fhirtypes";
-import { ask, type Answer, type Request } from "pipehat:host";
+import type { Answer, Request } from "pipehat:host";
 
+import { askedBy, asker, askFor } from "../pipehat/asking";
 import { forgetState, readState, writeState } from "../pipehat/state";
 import { ContentType } from "./codes";
 import { getQueryString, type QueryTypes } from "./encoding";
@@ -522,7 +523,7 @@ export class MedplumClient {
         ? idOrIdentifier
         : `${idOrIdentifier.system ?? ""}|${idOrIdentifier.value ?? ""}`;
     const [sent, type] = bodyOf(body, contentType);
-    const answer = await ask({ ask: "executeBot", bot, contentType: type, body: sent ?? "" });
+    const answer = await askFor({ ask: "executeBot", bot, contentType: type, body: sent ?? "" });
     return contentOf(answer);
   }
 
@@ -539,7 +540,7 @@ export class MedplumClient {
     _options?: MedplumRequestOptions,
   ): Promise<any> {
     const [sent, type] = bodyOf(body, contentType ?? ContentType.HL7_V2);
-    const answer = await ask({
+    const answer = await askFor({
       ask: "send",
       destination: destinationName(destination),
       contentType: type,
@@ -642,9 +643,10 @@ export class MedplumClient {
     contentType: string | undefined,
     options: MedplumRequestOptions | undefined,
   ): Promise<any> {
+    const asked = asker();
     const answer = await this.exchange(method, url, body, contentType, options);
     if (answer.status >= 400) {
-      throw failure(answer);
+      throw askedBy(failure(answer), asked);
     }
     return answer.status === 204 || answer.status === 304 ? undefined : contentOf(answer);
   }
@@ -666,7 +668,7 @@ export class MedplumClient {
     const rest = { method, headers: Object.entries(headers), ...(sent === undefined ? {} : { body: sent }) };
     const request: Request =
       path === undefined ? { ask: "fetch", url: String(url), ...rest } : { ask: "datastore", path, ...rest };
-    return ask(request, wanted);
+    return askFor(request, wanted);
   }
 
   /** The URL of a page, which the datastore writes by the address it is served at, as this client has it. */

@@ -1,10 +1,11 @@
 /** What a script may ask of the outside; what was not granted is refused, and says what to write into the configuration. */
 
 import type { Bundle } from "@medplum/fhirtypes";
-import { ask, askNow, log as logLine, secret as granted, type Answer } from "pipehat:host";
+import { askNow, log as logLine, secret as granted, type Answer } from "pipehat:host";
 
 import { ContentType } from "../medplum/codes";
 import { Hl7Message } from "../medplum/hl7";
+import { askFor } from "./asking";
 import { Message } from "./message";
 
 /** A code table of the project. */
@@ -33,12 +34,12 @@ export const translate: {
   toV2(bundle: Bundle, wanted: string, options?: { version?: string }): Promise<Message>;
 } = {
   toFhir: async (message) => {
-    const answer = await ask({ ask: "toFhir", message: String(message) });
+    const answer = await askFor({ ask: "toFhir", message: String(message) });
     return JSON.parse(answer.text) as Bundle;
   },
   toV2: async (bundle, wanted, options) => {
     const version = options?.version ?? "2.5.1";
-    const answer = await ask({ ask: "toV2", bundle: JSON.stringify(bundle), wanted, version });
+    const answer = await askFor({ ask: "toV2", bundle: JSON.stringify(bundle), wanted, version });
     return Message.parse(answer.text);
   },
 };
@@ -57,7 +58,7 @@ export async function send(
   contentType?: string,
 ): Promise<Sent> {
   const [body, type] = asBody(message);
-  const answer = await ask({ ask: "send", destination, contentType: contentType ?? type, body });
+  const answer = await askFor({ ask: "send", destination, contentType: contentType ?? type, body });
   return { status: answer.status, text: answer.text };
 }
 
@@ -148,7 +149,7 @@ async function exchange(
     headers.set("content-type", type);
   }
   const answer = answered(
-    await ask({
+    await askFor({
       ask: "fetch",
       method,
       url: url.toString(),
@@ -197,22 +198,22 @@ export interface Sftp {
 export function sftp(server: string): Sftp {
   return {
     list: async (path) => {
-      const answer = await ask({ ask: "sftp", server, operation: "list", path });
+      const answer = await askFor({ ask: "sftp", server, operation: "list", path });
       return answer.text.split("\n").filter((name) => name !== "");
     },
     get: async (path) => {
-      const answer = await ask({ ask: "sftp", server, operation: "get", path }, "bytes");
+      const answer = await askFor({ ask: "sftp", server, operation: "get", path }, "bytes");
       return answer.bytes ?? new Uint8Array();
     },
-    text: async (path) => (await ask({ ask: "sftp", server, operation: "get", path })).text,
+    text: async (path) => (await askFor({ ask: "sftp", server, operation: "get", path })).text,
     put: async (path, content) => {
-      await ask({ ask: "sftp", server, operation: "put", path, body: content });
+      await askFor({ ask: "sftp", server, operation: "put", path, body: content });
     },
     rename: async (path, argument) => {
-      await ask({ ask: "sftp", server, operation: "rename", path, argument });
+      await askFor({ ask: "sftp", server, operation: "rename", path, argument });
     },
     remove: async (path) => {
-      await ask({ ask: "sftp", server, operation: "remove", path });
+      await askFor({ ask: "sftp", server, operation: "remove", path });
     },
   };
 }

@@ -1,10 +1,10 @@
 /** Values that a channel or bot keeps from run to run. */
 
-import { ask } from "pipehat:host";
+import { askFor } from "./asking";
 
 /** The value under a name; `undefined` where there is none. */
 export async function readState<T = unknown>(key: string): Promise<T | undefined> {
-  const answer = await ask({ ask: "stateGet", key });
+  const answer = await askFor({ ask: "stateGet", key });
   return answer.status === 404 ? undefined : (JSON.parse(answer.text) as T);
 }
 
@@ -14,11 +14,11 @@ export async function writeState(key: string, value: unknown): Promise<void> {
   if (text === undefined) {
     throw new TypeError("state.set: this value can not be kept, for JSON has no word for it");
   }
-  await ask({ ask: "stateSet", key, value: text });
+  await askFor({ ask: "stateSet", key, value: text });
 }
 
 export async function forgetState(key: string): Promise<void> {
-  await ask({ ask: "stateSet", key });
+  await askFor({ ask: "stateSet", key });
 }
 
 /** What is kept from run to run: of a channel's step per channel, of other bots per bot. */

@@ -11,6 +11,7 @@ use oxc::ast::ast::{
 use oxc::ast_visit::{Visit, walk};
 
 use super::javascript::{Compiled, Import, ImportKind};
+use super::links::Links;
 use super::position::Positions;
 
 /// The name under which a CommonJS module's `module.exports` is exported, as Node.js has it.
@@ -62,7 +63,7 @@ pub(crate) fn wrap(source: &str, program: &Program<'_>) -> Compiled {
     code.push('\n');
     let positions = Positions::after(&prefix);
     let changes = Some((0, "it is CommonJS"));
-    Compiled { code, positions, imports, changes }
+    Compiled { code, positions, imports, changes, links: Links::default() }
 }
 
 #[derive(Default)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::builtin;
 use super::failure::ScriptError;
 use super::javascript::{self, Compiled, Language};
+use super::links::{self, Linked, Links};
 use super::position::Positions;
 use super::resolve::{self, Target};
 use super::sources::Sources;
@@ -23,6 +24,8 @@ pub(crate) struct Module {
     pub(crate) positions: Positions,
     /// The ids of what it imports, by what it writes.
     pub(crate) imports: BTreeMap<String, String>,
+    /// The names that it exports and imports.
+    links: Links,
 }
 
 /// Why a script's modules are evaluated for each run.
@@ -68,7 +71,23 @@ impl Graph {
                 Target::File(path, language) => graph.add(&mut files, path, language, &mut open)?,
             }
         }
+        graph.check_links(&mut files)?;
         Ok(graph)
+    }
+
+    /// That what its own modules import is exported where they import it from.
+    fn check_links(&self, files: &mut Files<'_>) -> Result<(), ScriptError> {
+        let linked = |id: &str| {
+            let Module { links, imports, .. } = self.modules.get(id)?;
+            Some(Linked { links, imports })
+        };
+        for id in &self.own {
+            let source = files.text(id)?.unwrap_or_default();
+            if let Some(own) = linked(id) {
+                links::check(id, &source, &own, &linked)?;
+            }
+        }
+        Ok(())
     }
 
     /// The id of the file that the worker runs.
@@ -81,10 +100,10 @@ impl Graph {
             return Ok(());
         }
         let mut imports = BTreeMap::new();
-        let (code, positions) = match builtin::module(id) {
-            None => (String::from("export {};\n"), Positions::same()),
+        let (code, positions, links) = match builtin::module(id) {
+            None => (String::from("export {};\n"), Positions::same(), Links::nothing()),
             Some(Err(error)) => return Err(error.clone()),
-            Some(Ok(Compiled { code, positions, imports: written, .. })) => {
+            Some(Ok(Compiled { code, positions, imports: written, links, .. })) => {
                 for import in written {
                     let Some(found) = builtin::resolve(id, &import.specifier) else {
                         let message = format!("`{}` is not there", import.specifier);
@@ -93,10 +112,10 @@ impl Graph {
                     open.push(Target::BuiltIn(found.clone()));
                     imports.insert(import.specifier.clone(), found);
                 }
-                (code.clone(), positions.clone())
+                (code.clone(), positions.clone(), links.clone())
             }
         };
-        self.modules.insert(id.to_owned(), Module { code, positions, imports });
+        self.modules.insert(id.to_owned(), Module { code, positions, imports, links });
         Ok(())
     }
 
@@ -129,9 +148,9 @@ impl Graph {
             wanted.push(target);
         }
         open.extend(wanted.into_iter().rev());
-        let Compiled { code, positions, .. } = compiled;
+        let Compiled { code, positions, links, .. } = compiled;
         self.own.push(path.clone());
-        self.modules.insert(path, Module { code, positions, imports });
+        self.modules.insert(path, Module { code, positions, imports, links });
         Ok(())
     }
 }

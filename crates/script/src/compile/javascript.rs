@@ -12,6 +12,7 @@ use oxc::transformer::{TransformOptions, Transformer};
 
 use super::commonjs;
 use super::failure::ScriptError;
+use super::links::Links;
 use super::position::Positions;
 use super::state;
 
@@ -38,6 +39,8 @@ pub(crate) struct Compiled {
     pub(crate) imports: Vec<Import>,
     /// Why its state may change from one run to the next; none if it cannot.
     pub(crate) changes: Option<(usize, &'static str)>,
+    /// The names that it exports and imports.
+    pub(crate) links: Links,
 }
 
 /// An import.
@@ -129,7 +132,8 @@ pub(crate) fn compile(
     code.push_str(&format!(
         "\nfunction __pipehatTopLevel(){{return[{names}]}}export{{__pipehatTopLevel as {TOP_LEVEL:?}}};\n"
     ));
-    Ok(Compiled { code, positions, imports, changes: state.changes })
+    let links = Links::of(&program);
+    Ok(Compiled { code, positions, imports, changes: state.changes, links })
 }
 
 impl Import {
@@ -150,7 +154,7 @@ fn json(file: &str, source: &str) -> Result<Compiled, ScriptError> {
     let text = serde_json::Value::String(value.to_string());
     let code = format!("export default JSON.parse({text});\n");
     let positions = Positions::same();
-    Ok(Compiled { code, positions, imports: Vec::new(), changes: None })
+    Ok(Compiled { code, positions, imports: Vec::new(), changes: None, links: Links::default() })
 }
 
 /// What a program imports, by statements and by `import("…")`.

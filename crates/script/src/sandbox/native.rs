@@ -23,23 +23,25 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     object.set("hl7", hl7::object(ctx, turn)?)?;
     object.set("platform", platform::object(ctx, turn)?)?;
     let t = Rc::clone(turn);
-    let ask_now = move |ctx: Ctx<'js>, asked: Object<'js>, wanted: Opt<String>| {
+    let ask_now = move |ctx: Ctx<'js>, asked: Object<'js>, wanted: Opt<Option<String>>| {
         let ask = request::read(&ctx, &asked)?;
         count(&ctx, &t)?;
         match t.ask(ask) {
-            Ok(answer) => request::answer(&ctx, &answer, Wanted::named(wanted.as_deref())),
+            Ok(answer) => {
+                request::answer(&ctx, &answer, Wanted::named(wanted.0.flatten().as_deref()))
+            }
             Err(error) => Err(ctx.throw(request::error(&ctx, &error)?)),
         }
     };
     object.set("askNow", Func::from(ask_now))?;
     let t = Rc::clone(turn);
-    let ask = move |ctx: Ctx<'js>, asked: Object<'js>, wanted: Opt<String>| {
+    let ask = move |ctx: Ctx<'js>, asked: Object<'js>, wanted: Opt<Option<String>>| {
         let ask = request::read(&ctx, &asked)?;
         count(&ctx, &t)?;
         let (promise, resolve, reject) = Promise::new(&ctx)?;
         t.queue.borrow_mut().push(Queued {
             ask,
-            wanted: Wanted::named(wanted.as_deref()),
+            wanted: Wanted::named(wanted.0.flatten().as_deref()),
             resolve: Persistent::<Function<'js>>::save(&ctx, resolve),
             reject: Persistent::<Function<'js>>::save(&ctx, reject),
         });

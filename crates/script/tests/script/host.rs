@@ -11,20 +11,23 @@ use pipehat_script::{
     Worker,
 };
 
-/// Answers `fetch` with what was sent, and keeps state; its clock moves by what is waited for.
+use crate::datastore::Datastore;
+
+/// Answers `fetch` with what was sent, keeps state, and has a small datastore; its clock moves by what is waited for.
 pub(crate) struct TestHost {
     pub(crate) now: Timestamp,
     pub(crate) log: Vec<LogLine>,
     pub(crate) asked: Vec<Ask>,
     pub(crate) state: BTreeMap<String, String>,
+    pub(crate) datastore: Datastore,
     random: u8,
 }
 
 impl Default for TestHost {
     fn default() -> Self {
         let now = Timestamp::from_millisecond(1_700_000_000_000).expect("in range");
-        let (log, asked, state) = Default::default();
-        Self { now, log, asked, state, random: 0 }
+        let (log, asked, state, datastore) = Default::default();
+        Self { now, log, asked, state, datastore, random: 0 }
     }
 }
 
@@ -64,6 +67,12 @@ impl Host for TestHost {
                 self.state.insert(key.clone(), value.clone().unwrap_or_default());
                 answer(200, b"")
             }
+            Ask::Datastore { method, path, headers, body } => {
+                Ok(self.datastore.answer(method, path, headers, body))
+            }
+            Ask::Table { key, .. } if key == "W1" => answer(200, b"WARD ONE"),
+            Ask::Table { .. } => answer(404, b""),
+            Ask::Send { .. } | Ask::Park { .. } => answer(200, b""),
             _ => Err(AskError::Failed("not here".to_owned())),
         }
     }

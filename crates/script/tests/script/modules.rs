@@ -1,0 +1,255 @@
+//! The modules `pipehat` and `@medplum/core`, through the real sandbox.
+
+use pipehat_script::{Output, Script};
+
+use crate::host::{project, run, text};
+
+/// Checks what is said of a script that can't be loaded.
+#[track_caller]
+fn check_refused(files: &[(&str, &str)], expected: &str) {
+    match Script::load(&project(files), files[0].0) {
+        Ok(_) => panic!("it loads"),
+        Err(error) => assert_eq!(error.to_string().trim_end(), expected),
+    }
+}
+
+#[test]
+fn names_that_are_not_there_are_told_when_it_is_loaded() {
+    let source = "import { Hl7Message, evalSqlOnFhir, structureMapTransform } from '@medplum/core';\n\
+                  export const handler = () => [Hl7Message, evalSqlOnFhir, structureMapTransform];";
+    check_refused(
+        &[("bot.ts", source)],
+        "bot.ts:1:22: `@medplum/core` has no `evalSqlOnFhir`, `structureMapTransform`\n  \
+         import { Hl7Message, evalSqlOnFhir, structureMapTransform } from '@medplum/core';\n                       ^\n  \
+         help: `@medplum/core` is Pipehat's own here, and has what bots need of it: docs/bots.md lists it",
+    );
+    check_refused(
+        &[(
+            "bot.ts",
+            "import { hl7Message } from '@medplum/core';\nexport const handler = () => hl7Message;",
+        )],
+        "bot.ts:1:10: `@medplum/core` has no `hl7Message`\n  import { hl7Message } from '@medplum/core';\n           ^\n  \
+         help: it has `Hl7Message`, and not `hl7Message`",
+    );
+    check_refused(
+        &[
+            (
+                "bot.ts",
+                "import { one, two } from './lib';\nexport const handler = () => [one, two];",
+            ),
+            ("lib.ts", "export * from './more';\nexport const three = 3;"),
+            ("more.ts", "export function one() {}\nexport default 1;"),
+        ],
+        "bot.ts:1:15: `./lib` has no `two`\n  import { one, two } from './lib';\n                ^\n  \
+         help: it exports one, three",
+    );
+}
+
+#[test]
+fn what_is_only_a_type_is_not_looked_for() {
+    let source = "import { BotEvent, SomeTypeOfMedplum, Hl7Message } from '@medplum/core';\n\
+                  import { Patient } from '@medplum/fhirtypes';\n\
+                  type Both = SomeTypeOfMedplum & Patient;\n\
+                  export const handler = (_: Both, event: BotEvent) => event.input instanceof Hl7Message;";
+    assert!(Script::load(&project(&[("bot.ts", source)]), "bot.ts").is_ok());
+}
+
+/// Checks what an expression over `@medplum/core` gives, as JSON.
+#[track_caller]
+fn check(expression: &str, expected: &str) {
+    let source = format!(
+        "import * as core from '@medplum/core';\n\
+         const message = 'MSH|^~\\\\&|A|B|C|D|20240203||ADT^A01|X1|P|2.5\\rPID|1||12^^^H&1.2&ISO~45||DOE^JANE';\n\
+         export const handler = (client: core.MedplumClient): unknown => {{\n\
+           const m = core.Hl7Message.parse(message);\n\
+           const pid = m.getSegment('PID') as core.Hl7Segment;\n\
+           return [{expression}];\n\
+         }};"
+    );
+    let shown = match run(&source, &text("")) {
+        Ok(Output::Json(text)) => text[1..text.len() - 1].to_owned(),
+        Ok(other) => format!("{other:?}"),
+        Err(error) => error.message,
+    };
+    assert_eq!(shown, expected, "{expression}");
+}
+
+#[test]
+fn fields_count_from_one_and_subcomponents_from_zero() {
+    check("pid.getField(3).toString()", r#""12^^^H&1.2&ISO~45""#);
+    check("pid.getComponent(3, 4)", r#""H&1.2&ISO""#);
+    check("pid.getComponent(3, 4, 1)", r#""1.2""#);
+    check("pid.getComponent(3, 1, undefined, 1)", r#""45""#);
+    check("pid.getComponent(3, 1, 0, 9)", r#""""#);
+    check("pid.getComponent(40, 1)", r#""""#);
+    check("pid.getField(40) === undefined", "true");
+    check("pid.get(5).get(1)", r#""JANE""#);
+    check("m.header.getField(1).toString()", r#""|""#);
+    check("m.header.getField(2).toString()", r#""^~\\&""#);
+    check("m.header.getField(9).getComponent(2)", r#""A01""#);
+    check("m.header.get(8).get(1)", r#""A01""#);
+    check(
+        "m.getSegment(1)?.name, m.get('ZZZ') === undefined, m.getAll('PID').length",
+        r#""PID",true,1"#,
+    );
+}
+
+#[test]
+fn messages_are_changed_and_written() {
+    let unchanged =
+        r#""MSH|^~\\&|A|B|C|D|20240203||ADT^A01|X1|P|2.5\rPID|1||12^^^H&1.2&ISO~45||DOE^JANE""#;
+    check("m.toString()", unchanged);
+    check("m.segments.map((s) => s.fields.length), m.toString()", &format!("[12,6],{unchanged}"));
+    check(
+        "pid.setField(8, 'F'), pid.toString()",
+        r#"true,"PID|1||12^^^H&1.2&ISO~45||DOE^JANE|||F""#,
+    );
+    check(
+        "pid.setComponent(3, 4, 'x', 3), pid.getField(3).toString()",
+        r#"true,"12^^^H&1.2&ISO&x~45""#,
+    );
+    check(
+        "pid.setComponent(3, 2, 'x', undefined, 2), pid.getField(3).toString()",
+        r#"true,"12^^^H&1.2&ISO~45~^x""#,
+    );
+    check(
+        "pid.setComponent(9, 1, 'x'), pid.setField(-1, 'x'), m.header.setField(2, 'x')",
+        "false,false,false",
+    );
+    check("pid.setField(1e9, 'x')", "false");
+    check(
+        "pid.fields.push(core.Hl7Field.parse('9')), String(pid)",
+        r#"7,"PID|1||12^^^H&1.2&ISO~45||DOE^JANE|9""#,
+    );
+    check(
+        "pid.fields[1].components[0][0] = '2', String(pid)",
+        r#""2","PID|2||12^^^H&1.2&ISO~45||DOE^JANE""#,
+    );
+    check(
+        "m.setSegment('PID', core.Hl7Segment.parse('ZZZ|1')), m.segments.map((s) => s.name)",
+        r#"true,["MSH","ZZZ"]"#,
+    );
+    check(
+        "m.setSegment(9, core.Hl7Segment.parse('ZZZ|1')), m.setSegment(0, pid), m.segments.length",
+        "true,false,3",
+    );
+    check(
+        "new core.Hl7Message([new core.Hl7Segment(['MSH', '^~\\\\&', 'A']), new core.Hl7Segment(['PID', '1', 'a^b'])]).toString()",
+        r#""MSH|^~\\&|A\rPID|1|a^b""#,
+    );
+    check(
+        "core.Hl7Message.parse('MSH$%!?@$A$B\\rPID$1$a%b').getSegment('PID')?.getComponent(2, 2)",
+        r#""b""#,
+    );
+    check("core.Hl7Message.parse('PID|1')", "Invalid HL7 message: it does not begin with MSH");
+}
+
+#[test]
+fn acknowledgments_turn_the_message_round() {
+    let ack = "m.buildAck({ ackCode: 'AR', errSegment: core.Hl7Segment.parse('ERR||PID^1') }).toString().split('\\r')";
+    check(
+        &format!("{ack}[0].replace(/\\d{{17}}/, 'ID')"),
+        r#""MSH|^~\\&|C|D|A|B|20231114221320||ACK^A01|ID|P|2.5""#,
+    );
+    check(&format!("{ack}.slice(1)"), r#"["MSA|AR|X1|Application Reject","ERR||PID^1"]"#);
+    check(
+        "core.Hl7Message.parse('MSH|^~\\\\&').buildAck().toString().replace(/\\d{17}/, 'ID')",
+        r#""MSH|^~\\&|||||20231114221320||ACK|ID|P|2.5.1\rMSA|AA||OK""#,
+    );
+}
+
+#[test]
+fn date_times_are_read_and_never_made_up() {
+    check("core.parseHl7DateTime('20240203040506.7-0500')", r#""2024-02-03T09:05:06.700Z""#);
+    check("core.parseHl7DateTime('2024')", r#""2024-01-01T00:00:00.000Z""#);
+    check(
+        "core.parseHl7DateTime('20240203', { tzOffset: '+01:00' })",
+        r#""2024-02-02T23:00:00.000Z""#,
+    );
+    check(
+        "['20240230', '20241301', 'x', '', '2024-02-03', '\"\"'].map((t) => core.parseHl7DateTime(t) ?? null)",
+        "[null,null,null,null,null,null]",
+    );
+    check("core.formatHl7DateTime('2024-02-03T04:05:06.789+01:00')", r#""20240203030506.789""#);
+    check("core.formatHl7DateTime(new Date(0))", r#""19700101000000""#);
+}
+
+#[test]
+fn references_names_and_outcomes_are_as_documented() {
+    check(
+        "core.createReference({ resourceType: 'Patient', id: '1', name: [{ given: ['A'], family: 'B' }] })",
+        r#"{"reference":"Patient/1","display":"A B"}"#,
+    );
+    check(
+        "core.getReferenceString({ resourceType: 'Patient', id: '1' }), core.resolveId({ reference: 'Patient/2' })",
+        r#""Patient/1","2""#,
+    );
+    check(
+        "core.parseReference({ reference: 'Patient/2' }), core.isReference({ reference: 'Patient/2' }, 'Observation')",
+        r#"["Patient","2"],false"#,
+    );
+    check(
+        "core.formatHumanName({ prefix: ['Dr'], given: ['A'], family: 'B', use: 'official' }, { all: true })",
+        r#""Dr A B [official]""#,
+    );
+    check(
+        "core.formatAddress({ line: ['1 A'], city: 'C', state: 'S', postalCode: '9' })",
+        r#""1 A, C, S, 9""#,
+    );
+    check(
+        "core.formatDate('2024-02-03'), core.formatDate('2024-02-03', 'de-DE'), core.formatDateTime('2024-02-03T14:05:06Z')",
+        r#""2/3/2024","3.2.2024","2/3/2024, 2:05:06 PM""#,
+    );
+    check(
+        "core.formatDate('2024-02-03', 'tlh')",
+        "RangeError: the locale tlh is not available for dates here: use en-US, en-GB, fr-FR, es-ES, it-IT, de-DE, nl-NL, sv-SE",
+    );
+    check(
+        "core.formatQuantity({ value: 5.123, unit: 'mg', comparator: '<' }, 1), core.formatMoney({ value: 1234.5 })",
+        r#""< 5.1 mg","$1,234.50""#,
+    );
+    check(
+        "core.normalizeErrorString(new core.OperationOutcomeError(core.badRequest('no', 'Patient.name')))",
+        r#""no (Patient.name)""#,
+    );
+    check(
+        "core.isOk(core.created), core.isNotFound(core.normalizeOperationOutcome(core.notFound))",
+        "true,true",
+    );
+    check(
+        "core.calculateAgeString('1980-05-06', '2024-05-05'), core.calculateAge('2024-01-31', '2024-03-01').months",
+        r#""043Y",1"#,
+    );
+    check(
+        "core.deepEquals({ meta: { versionId: '1' }, a: [1] }, { meta: { versionId: '2' }, a: [1] })",
+        "true",
+    );
+    check(
+        "core.stringify({ a: '', b: [], c: 0 }), core.isEmpty({}), core.isUUID(core.generateId())",
+        r#""{\"c\":0}",true,true"#,
+    );
+    check(
+        "core.arrayBufferToBase64(new Uint8Array([1, 2, 255])), core.arrayBufferToHex(new Uint8Array([1, 255])), core.encodeBase64('hé')",
+        r#""AQL/","01ff","aMOp""#,
+    );
+    check(
+        "core.concatUrls('http://a/b', '/c'), core.getQueryString({ a: 'b|c', d: undefined })",
+        r#""http://a/b/c","a=b%7Cc""#,
+    );
+    check(
+        "String(client.fhirUrl('Patient', '1')), client.getProfile()",
+        r#""https://datastore.invalid/fhir/R4/Patient/1",{"resourceType":"Bot","id":"1"}"#,
+    );
+}
+
+#[test]
+fn what_there_is_none_of_is_refused_with_the_way_to_do_it() {
+    check(
+        "new core.MedplumClient({ baseUrl: 'https://other.example' })",
+        "MedplumClient is this Pipehat's own datastore and takes no option baseUrl: ask another server by fetch()",
+    );
+    check(
+        "client.setAccessToken('x')",
+        "MedplumClient.setAccessToken is not available in Pipehat: a bot has its own identity, and the scopes that its file grants",
+    );
+}
