@@ -24,10 +24,12 @@ mod reload;
 mod upkeep;
 
 pub use api::{
-    AdminAccess, ApiError, ApplyView, BotView, BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage, RunsQuery, ChangeView, ChannelView, CountersView, DeadLettersPage,
-    DeadLettersQuery, DecisionRequest, DecisionView, DeliveryView, DestinationView, FindingView,
-    HealthView, JournalView, LossView, MessageDetail, MessageView, MessagesPage, ProofChannelView,
-    ProofView, RedeliverRequest, SearchRequest, StageView, StatusView, SubscriptionsView, openapi,
+    AdminAccess, ApiError, ApplyView, BotView, BotsView, ChangeView, ChannelView, CountersView,
+    DeadLettersPage, DeadLettersQuery, DecisionRequest, DecisionView, DeliveryView,
+    DestinationView, FindingView, HealthView, JournalView, LossView, MessageDetail, MessageView,
+    MessagesPage, ProofChannelView, ProofView, RedeliverRequest, ReplayRequest, Replayed,
+    RunDetail, RunView, RunsPage, RunsQuery, SearchRequest, StageView, StatusView,
+    SubscriptionsView, openapi,
 };
 pub use bots::BotsError;
 pub use codes::CODES;

@@ -1,5 +1,6 @@
 //! The real binary, end to end: started, fed, starved, killed and started again.
 
+mod bots;
 mod clients;
 mod crash;
 mod datastore;

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
 use pipehat_message::Message;
-use pipehat_resource::json::{self, Object, Value};
+use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
-use pipehat_translate::{Finding as Translated, FindingKind, Lineage, Settings, Translation};
+use pipehat_translate::{Finding as Translated, FindingKind, Settings, Translator};
 
 use super::coding::readable;
 use super::facts::Fact;
@@ -30,7 +30,7 @@ const FINDINGS_MAX: usize = 100;
 /// A `translate` step.
 #[derive(Clone)]
 pub(super) enum TranslateStep {
-    ToFhir(Arc<dyn ToFhir>),
+    ToFhir(Arc<Translator>),
     ToV2(Arc<ToV2>),
 }
 
@@ -51,31 +51,6 @@ pub(super) enum WantedEvent {
     OfChange,
     /// `ADT^A03`
     Named(String),
-}
-
-/// Makes FHIR of HL7 v2.
-pub(super) trait ToFhir: Send + Sync {
-    fn to_fhir(&self, message: &Message<'_>) -> Translation;
-}
-
-/// What translates the messages of a feed.
-pub(super) fn to_fhir(settings: Settings) -> Arc<dyn ToFhir> {
-    Arc::new(NoTables(settings))
-}
-
-/// Stands for the tables until they are there.
-struct NoTables(#[expect(dead_code, reason = "the tables read it")] Settings);
-
-impl ToFhir for NoTables {
-    fn to_fhir(&self, _: &Message<'_>) -> Translation {
-        let text = "this version has no tables of translation".to_owned();
-        let kind = FindingKind::StructureUnknown;
-        Translation {
-            bundle: Value::from(Object::new()),
-            findings: vec![Translated { kind, path: "MSH-9".to_owned(), text }],
-            lineage: Lineage::default(),
-        }
-    }
 }
 
 impl fmt::Debug for TranslateStep {
@@ -103,12 +78,17 @@ impl<'r> Run<'r> {
         };
         let translation = translator.to_fhir(message);
         self.note(&translation.findings, at);
+        if translation.findings_beyond > 0 {
+            let count = u32::try_from(translation.findings_beyond).unwrap_or(u32::MAX);
+            let (code, at) = ("translate.more", at.clone());
+            self.findings.push(Finding { code, path: None, at, count });
+        }
         if translation.bundle.items("entry").is_empty() {
             let why = translation
                 .findings
                 .iter()
                 .find(|finding| finding.kind == FindingKind::StructureUnknown);
-            let why = why.map_or("it holds nothing that the tables map", |finding| &finding.text);
+            let why = why.map_or("it holds nothing that the tables map", |finding| &*finding.text);
             return Err(park(
                 "program.translate",
                 format!("nothing could be translated: {why}"),
@@ -284,9 +264,9 @@ fn is_relative(reference: &str) -> bool {
 /// Why nothing could be said; without values.
 pub fn translate_to_fhir(message: &[u8]) -> Result<(String, Vec<(String, String)>), String> {
     let message = parse(message).map_err(|error| error.to_string())?;
-    let translation = to_fhir(Settings::default()).to_fhir(&message);
+    let translation = Translator::new(Settings::default()).to_fhir(&message);
     if translation.bundle.items("entry").is_empty() {
-        let why = translation.findings.first().map(|finding| finding.text.as_str());
+        let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));
     }
     Ok((translation.bundle.to_json(), told(translation.findings)))
@@ -318,5 +298,5 @@ pub fn translate_to_v2(
 }
 
 fn told(findings: Vec<Translated>) -> Vec<(String, String)> {
-    findings.into_iter().map(|finding| (finding.path, finding.text)).collect()
+    findings.into_iter().map(|finding| (finding.path, finding.text.into_owned())).collect()
 }

@@ -51,6 +51,8 @@ pub(crate) struct Slot {
 pub(crate) struct MessageRow {
     pub(crate) segment: Name,
     pub(crate) follow: Option<Name>,
+    /// `PID[2]`: the second of its group only.
+    pub(crate) occurrence: Option<usize>,
     pub(crate) condition: Option<Test>,
     pub(crate) slot: u16,
     /// From the slot's resource to what the map is applied to.
@@ -90,9 +92,10 @@ struct RowPlace {
     groups: Vec<Box<str>>,
     segment: Name,
     follow: Option<Name>,
+    occurrence: Option<usize>,
 }
 
-/// `ORU_R01.PATIENT_RESULT.PATIENT.PID`, `ADT_A01:follow:PID.ROL`
+/// `ORU_R01.PATIENT_RESULT.PATIENT.PID`, `ADT_A01:follow:PID.ROL`, `ADT_A17.PID[2]`
 fn place(id: &str) -> Option<RowPlace> {
     let mut follow = None;
     let mut parts: Vec<&str> = Vec::new();
@@ -106,9 +109,13 @@ fn place(id: &str) -> Option<RowPlace> {
         };
         parts.push(part);
     }
-    let segment = Name::parse(parts.pop()?)?;
+    let last = parts.pop()?;
+    let (segment, occurrence) = match last.split_once('[') {
+        Some((segment, number)) => (segment, Some(number.strip_suffix(']')?.parse().ok()?)),
+        None => (last, None),
+    };
     let groups = parts.into_iter().skip(1).map(Box::from).collect();
-    Some(RowPlace { groups, segment, follow })
+    Some(RowPlace { groups, segment: Name::parse(segment)?, follow, occurrence })
 }
 
 impl MessageMap {
@@ -207,6 +214,7 @@ impl MessageMap {
         self.rows.push(MessageRow {
             segment: place.segment,
             follow: place.follow,
+            occurrence: place.occurrence,
             condition,
             slot,
             path: path.into(),

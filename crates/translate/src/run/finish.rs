@@ -160,7 +160,7 @@ fn store(map: Option<&MessageMap>, name: &str, is_direct: bool) -> Store {
     let is_about_people = map
         .is_some_and(|map| ["ADT_", "BAR_", "PPR_"].iter().any(|code| map.name.starts_with(code)));
     let is_order = map.is_some_and(|map| {
-        ["ORM_", "OMG_", "OML_", "OMP_", "OMI_", "SIU_"]
+        ["ORM_", "OMG_", "OML_", "OMP_", "OMI_", "SIU_", "REF_"]
             .iter()
             .any(|code| map.name.starts_with(code))
     });

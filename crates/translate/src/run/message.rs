@@ -38,11 +38,22 @@ impl<'a> Run<'a> {
             let Some(rows) = rows_at(map, group, name) else { continue };
             for row in rows {
                 let Some(row) = map.rows.get(usize::from(*row)) else { continue };
-                if row.follow.is_none() || row.follow == anchor {
+                let is_here = row.follow.is_none() || row.follow == anchor;
+                let is_one =
+                    row.occurrence.is_none_or(|number| number == self.occurrence(segment, name));
+                if is_here && is_one {
                     self.row(map, row, segment);
                 }
             }
         }
+    }
+
+    /// Which of the segments of this name in its group it is, 1-based.
+    fn occurrence(&self, segment: usize, name: Name) -> usize {
+        let group_at = |at: usize| self.reading.placements().get(at).map(|own| own.group());
+        let own = group_at(segment);
+        let is_like = |at: &usize| self.view.name(*at) == Some(name) && group_at(*at) == own;
+        1 + (0..segment).filter(is_like).count()
     }
 
     fn read_groups(&mut self, map: &'a MessageMap) {

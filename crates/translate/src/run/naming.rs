@@ -118,7 +118,15 @@ impl<'a> Run<'a> {
             });
             // PID-3 is the patient's list of identifiers; PID-2 and PID-4 are what was before it.
             let is_own = name != "Patient" || instance == 2 || instance == 0;
+            // A prior identifier (MRG) still names the resource, but it is not looked for by that.
+            let is_old = self
+                .plan
+                .names
+                .find("use")
+                .and_then(|name| self.member_text(child, name))
+                .is_some_and(|own| own == "old");
             let rank = match (&system, is_preferred, is_own) {
+                _ if is_old => 5,
                 (_, true, _) => 0,
                 (Some(_), _, true) => 1,
                 (Some(_), _, false) => 2,

@@ -774,7 +774,15 @@ impl<'a> Run<'a> {
                 self.consumed.take_all(raw);
                 return Some(Leaf::Text(Cow::Owned(STANDARD.encode(text.as_bytes()))));
             }
-            Primitive::Id => "not an id",
+            Primitive::Id => {
+                let text = self.first_text(&first);
+                let is_part =
+                    |sign: u8| sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b'.');
+                if (1..=64).contains(&text.len()) && text.bytes().all(is_part) {
+                    return self.took(&first, Leaf::Text(text));
+                }
+                "not an id"
+            }
         };
         self.consumed.take(first.raw);
         self.find(FindingKind::ValueUnfit, &first, unfit);

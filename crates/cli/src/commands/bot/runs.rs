@@ -184,13 +184,23 @@ impl Show {
         let clock = self.time.clock();
         terminal.write(|output| {
             write_run(output, &detail.run, &clock, terminal)?;
-            writeln!(output, "    revision {}, {} µs of processor time", detail.revision, detail.cpu_us)?;
+            writeln!(
+                output,
+                "    revision {}, {} µs of processor time",
+                detail.revision, detail.cpu_us
+            )?;
             if !self.contents {
-                return writeln!(output, "    --contents shows what it was given, asked, logged and gave");
+                return writeln!(
+                    output,
+                    "    --contents shows what it was given, asked, logged and gave"
+                );
             }
             for (what, text) in [
                 (format!("input, {}", detail.content_type), &detail.input),
-                (format!("result, {}", detail.result_type.as_deref().unwrap_or("none")), &detail.result),
+                (
+                    format!("result, {}", detail.result_type.as_deref().unwrap_or("none")),
+                    &detail.result,
+                ),
                 ("error".to_owned(), &detail.error),
             ] {
                 let Some(text) = text else { continue };
@@ -286,7 +296,14 @@ fn write_run(
         other => other,
     };
     let state = terminal.paint(tone, state);
-    write!(output, "{}  {}  {}  {state}  {}", run.run, clock.show(&run.queued), run.bot, run.trigger)?;
+    write!(
+        output,
+        "{}  {}  {}  {state}  {}",
+        run.run,
+        clock.show(&run.queued),
+        run.bot,
+        run.trigger
+    )?;
     writeln!(output, "  {}  {} µs", visible(&run.source), run.took_us)?;
     if let Some(why) = &run.why {
         let again = run.due.as_deref().map(|due| format!(", again {}", clock.show(due)));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
 use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::Version;
-use pipehat_translate::Settings;
 use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer};
+use pipehat_translate::{Settings, Translator};
 
 use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::reference::Scope;
 use crate::program::step::Action;
-use crate::program::translate::{ToV2, TranslateStep, WantedEvent, to_fhir};
+use crate::program::translate::{ToV2, TranslateStep, WantedEvent};
 use crate::program::verdict::StepPlace;
 
 /// The most authorities of one receiver.
@@ -40,11 +40,14 @@ impl Reader<'_> {
         let zone = fields.optional("time_zone", time_zone);
         let system_base = fields.optional("system_base", text);
         let sender = fields.optional("sender", text);
+        let identifier_systems = fields
+            .optional("identifier_systems", |node, diagnostics| node.list_of(diagnostics, text))
+            .unwrap_or_default();
         if !fields.finish() {
             return None;
         }
         let zone = zone.or_else(|| self.time_zone.clone());
-        self.to_fhir(node, Settings { zone, system_base, sender }, diagnostics)
+        self.to_fhir(node, Settings { zone, system_base, sender, identifier_systems }, diagnostics)
     }
 
     fn to_fhir(
@@ -54,7 +57,7 @@ impl Reader<'_> {
         diagnostics: &mut Diagnostics,
     ) -> Option<Action> {
         self.becomes(PayloadFormat::Json, "the message is JSON already here", node, diagnostics)?;
-        Some(Action::Translate(TranslateStep::ToFhir(to_fhir(settings))))
+        Some(Action::Translate(TranslateStep::ToFhir(Arc::new(Translator::new(settings)))))
     }
 
     fn becomes(
