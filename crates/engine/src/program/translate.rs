@@ -258,11 +258,14 @@ fn is_relative(reference: &str) -> bool {
     })
 }
 
+/// What could not be said: where, and what it means, without values.
+pub type Told = Vec<(String, String)>;
+
 /// HL7 v2 to a Bundle, as a bot asks for it: the Bundle's JSON, and path and text of what could not be said.
 ///
 /// # Errors
 /// Why nothing could be said; without values.
-pub fn translate_to_fhir(message: &[u8]) -> Result<(String, Vec<(String, String)>), String> {
+pub fn translate_to_fhir(message: &[u8]) -> Result<(String, Told), String> {
     let message = parse(message).map_err(|error| error.to_string())?;
     let translation = Translator::new(Settings::default()).to_fhir(&message);
     if translation.bundle.items("entry").is_empty() {
@@ -281,7 +284,7 @@ pub fn translate_to_v2(
     (event, version): (&str, &str),
     time: Timestamp,
     control_id: &str,
-) -> Result<(Vec<u8>, Vec<(String, String)>), String> {
+) -> Result<(Vec<u8>, Told), String> {
     let resource = json::parse(bundle.as_bytes()).map_err(|error| error.to_string())?;
     let version = Version::named(version.as_bytes())
         .ok_or_else(|| "there is no such version of HL7 v2".to_owned())?;
@@ -297,6 +300,6 @@ pub fn translate_to_v2(
     Ok((written.message, told(written.findings)))
 }
 
-fn told(findings: Vec<Translated>) -> Vec<(String, String)> {
+fn told(findings: Vec<Translated>) -> Told {
     findings.into_iter().map(|finding| (finding.path, finding.text.into_owned())).collect()
 }

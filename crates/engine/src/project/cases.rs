@@ -5,6 +5,7 @@
 //! tests/CHANNEL/CASE/out.DEST.hl7      what goes to a destination; out.DEST.2.hl7 the second
 //! tests/CHANNEL/CASE/ended.txt         instead, how it ends: `filtered`, `parked CODE`, `rejected AE`, `kept`
 //! tests/CHANNEL/CASE/datastore.json    the resources that its lookups search; for all cases, tests/CHANNEL/datastore.json
+//! tests/CHANNEL/CASE/bot.hl7             what the first bot that runs returns (or bot.json); bot.2.hl7 the second
 //! tests/CHANNEL/CASE/lookup.json       instead, the answer to the first lookup; lookup.2.json to the second
 //! tests/CHANNEL/CASE/case.yaml         the time, the sender and the change of a resource, where they matter (optional)
 //! ```
@@ -27,7 +28,7 @@ use pipehat_message::CharsetRule;
 use pipehat_resource::json;
 
 use super::case_change::{CaseChange, change, tell_change};
-use super::case_datastore::{CaseDatastore, DATASTORE, answered_by};
+use super::case_datastore::{CaseDatastore, DATASTORE, answered_by, returned_by};
 use super::channel::ChannelSpec;
 use super::difference::{Difference, differences};
 use super::files::{EntryKind, ProjectFiles};
@@ -307,6 +308,7 @@ fn read_case(
             name if let Some(number) = answered_by(name) => {
                 case.datastore.add_answer(number, &path, &content, diagnostics);
             }
+            name if let Some(run) = returned_by(name) => case.datastore.add_returned(run, content),
             name if name.starts_with("out.") && name.ends_with(ending) => {
                 case.outputs.insert(entry.name, content);
             }

@@ -284,7 +284,8 @@ impl Bots {
         let Task { bot, content_type, body, headers, .. } = task;
         run.input.clone_from(&body);
         run.revision.clone_from(&bot.revision);
-        let number = Some(run.id);
+        let id = run.id;
+        let number = Some(id);
         let event = match event(&bot, &content_type, body, headers) {
             Ok(event) => event,
             Err(why) => {
@@ -346,7 +347,7 @@ impl Bots {
         run.ended = Some(now());
         run.why = None;
         self.keep(run, waiting);
-        Ok(Done { run: number.unwrap_or_default(), output, gathered })
+        Ok(Done { run: id, output, gathered })
     }
 
     /// What a bot that another one ran came to.
@@ -512,12 +513,16 @@ fn code_of(error: &RunError) -> &'static str {
 
 /// Where and why, without the error's own words: they may hold a patient's data.
 fn why(error: &RunError) -> String {
-    let place = error.stack.iter().find_map(|line| {
+    let mut places = error.stack.iter().filter_map(|line| {
         let inside = line.rsplit_once('(').map_or(line.as_str(), |(_, rest)| rest);
         let place = inside.trim_start_matches("at ").trim_end_matches(')').trim();
         let is_place = place.contains(':') && place.len() < 200 && !place.contains(' ');
         is_place.then(|| place.to_owned())
     });
+    // The bot's own line, below those of the modules that it calls.
+    let first = places.next();
+    let own = first.iter().find(|place| !place.starts_with("pipehat:")).cloned();
+    let place = own.or_else(|| places.find(|place| !place.starts_with("pipehat:"))).or(first);
     let what = match error.kind {
         RunErrorKind::Thrown => "it threw an error",
         RunErrorKind::Limit => "it used more than it may",

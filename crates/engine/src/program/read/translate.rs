@@ -29,13 +29,13 @@ impl Reader<'_> {
         if node.as_scalar().is_some() {
             node.one_of(&["fhir"], diagnostics)?;
             let settings = Settings { zone: self.time_zone.clone(), ..Settings::default() };
-            return self.to_fhir(node, settings, diagnostics);
+            return self.into_fhir(node, settings, diagnostics);
         }
         let mut fields = Fields::of(node, "translate", diagnostics)?;
         let to =
             fields.required("to", |node, diagnostics| node.one_of(&["fhir", "v2"], diagnostics))?;
         if to == "v2" {
-            return self.to_v2(fields, node, place);
+            return self.into_v2(fields, node, place);
         }
         let zone = fields.optional("time_zone", time_zone);
         let system_base = fields.optional("system_base", text);
@@ -47,10 +47,14 @@ impl Reader<'_> {
             return None;
         }
         let zone = zone.or_else(|| self.time_zone.clone());
-        self.to_fhir(node, Settings { zone, system_base, sender, identifier_systems }, diagnostics)
+        self.into_fhir(
+            node,
+            Settings { zone, system_base, sender, identifier_systems },
+            diagnostics,
+        )
     }
 
-    fn to_fhir(
+    fn into_fhir(
         &mut self,
         node: &Node,
         settings: Settings,
@@ -78,7 +82,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn to_v2(
+    fn into_v2(
         &mut self,
         mut fields: Fields<'_, '_>,
         node: &Node,

@@ -164,6 +164,9 @@ fn name(node: &Node, stem: &str, diagnostics: &mut Diagnostics) -> Option<String
     None
 }
 
+/// The files that a script is made of.
+type SourceFiles = Vec<(String, Vec<u8>)>;
+
 /// The files of a project as its scripts see them.
 struct ScriptFiles<'f>(&'f dyn ProjectFiles);
 
@@ -178,7 +181,7 @@ fn compiled(
     path: &str,
     files: &dyn ProjectFiles,
     diagnostics: &mut Diagnostics,
-) -> Option<(Script, Vec<(String, Vec<u8>)>)> {
+) -> Option<(Script, SourceFiles)> {
     let script = match Script::load(&ScriptFiles(files), path) {
         Ok(script) => script,
         Err(error) => {
@@ -222,7 +225,7 @@ fn script(
     stem: &str,
     files: &dyn ProjectFiles,
     diagnostics: &mut Diagnostics,
-) -> Option<(String, Script, Vec<(String, Vec<u8>)>)> {
+) -> Option<(String, Script, SourceFiles)> {
     let (span, name) = match node {
         Some(node) => (&node.span, node.text_not_empty(diagnostics)?.to_owned()),
         None => (&whole.span, format!("{stem}.ts")),
