@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Test(test::Arguments),
     #[command(display_order = order::BUILD + 3)]
     Profile(profile::Arguments),
+    #[command(display_order = order::BUILD + 4)]
+    Bot(bot::Arguments),
     #[command(display_order = order::BUILD + 5)]
     Types(types::Arguments),
     #[command(display_order = order::RUN)]
@@ -115,8 +117,6 @@ pub(crate) enum Command {
     Datastore(datastore::Arguments),
     #[command(display_order = order::LOOK + 8)]
     Subscriptions(subscriptions::Arguments),
-    #[command(display_order = order::LOOK + 9)]
-    Bot(bot::Arguments),
     #[command(display_order = order::MESSAGES)]
     Message(message::Arguments),
     #[command(display_order = order::MESSAGES + 4)]

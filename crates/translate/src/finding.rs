@@ -49,3 +49,19 @@ pub enum FindingKind {
     /// A message whose structure no table covers.
     StructureUnknown,
 }
+
+impl FindingKind {
+    /// Its name where findings are told to programs: `not-mapped`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotMapped => "not-mapped",
+            Self::ZoneMissing => "zone-missing",
+            Self::SystemUnknown => "system-unknown",
+            Self::CodeUnmapped => "code-unmapped",
+            Self::ValueUnfit => "value-unfit",
+            Self::Incomplete => "incomplete",
+            Self::Deleted => "deleted",
+            Self::StructureUnknown => "structure-unknown",
+        }
+    }
+}

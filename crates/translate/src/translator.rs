@@ -10,6 +10,15 @@ use crate::plan::{MessageMap, Plan};
 use crate::run::Run;
 use crate::{Finding, Lineage, Settings};
 
+/// Messages that a later version calls by another event; until 2.3.1 every pharmacy message was O01.
+const OLD_NAMES: [(&str, &str); 5] = [
+    ("RDE_O01", "RDE_O11"),
+    ("RDS_O01", "RDS_O13"),
+    ("RGV_O01", "RGV_O15"),
+    ("RAS_O01", "RAS_O17"),
+    ("RRE_O02", "RRE_O12"),
+];
+
 /// Translates messages; made once for a feed, used by many threads.
 #[derive(Debug, Clone)]
 pub struct Translator {
@@ -70,6 +79,10 @@ impl Translator {
         let (code, event) = (text(header.message_code()), text(header.trigger_event()));
         let name = if event.is_empty() { code.to_owned() } else { format!("{code}_{event}") };
         let structure = || resolve(&header).structure.map(|structure| structure.base_name());
+        let name = match OLD_NAMES.iter().find(|(old, _)| *old == name) {
+            Some((_, new)) => (*new).to_owned(),
+            None => name,
+        };
         self.plan
             .message(&name)
             .or_else(|| self.plan.message(structure()?))

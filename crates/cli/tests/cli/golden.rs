@@ -398,3 +398,28 @@ fn mask() {
 fn client() {
     check("client", &[&["client", "--help"], &["client", "add", "--help"]]);
 }
+
+#[test]
+fn translate_to_v2() {
+    let at = ["--control-id", "C1", "--timestamp", "2026-05-06T08:00:00Z", "--lf"];
+    let to_v2 = |more: &[&'static str]| {
+        let command = ["message", "translate", "discharge.json", "--to", "v2"];
+        [&command[..], more, &at[..]].concat()
+    };
+    check(
+        "translate-to-v2",
+        &[
+            &to_v2(&["--event", "ADT^A03"]),
+            &to_v2(&["--event", "ADT^A03", "--version", "2.3", "--profile", "receiver.yaml"]),
+            &to_v2(&["--event", "ADT^A31", "--root", "Patient/p1", "--json"]),
+            &to_v2(&["--event", "ADT^A03", "--profile", "receiver.yaml", "--lineage"]),
+            &to_v2(&["--event", "ADT^A03", "--profile", "mistaken.yaml"]),
+            &to_v2(&["--event", "ADT^A03", "--root", "Encounter/e2"]),
+            &to_v2(&["--event", "ADT^A02"]),
+            &to_v2(&["--event", "OML^O21", "--version", "2.3"]),
+            &to_v2(&["--event", "ORU^R01"]),
+            &to_v2(&[]),
+            &["message", "translate", "admit.hl7", "--to", "v2", "--event", "ADT^A03"],
+        ],
+    );
+}

@@ -1,6 +1,7 @@
 //! The real binary: what it prints, how it exits, and what it does to files and peers.
 
 mod bench_command;
+mod bot_command;
 mod clients;
 mod generate;
 mod golden;

@@ -31,11 +31,6 @@ impl Table {
     /// The most rows of a table: it is held in memory by every running revision.
     pub const ROWS_MAX: usize = 1_000_000;
 
-    /// What a code becomes: the second column.
-    pub fn value(&self, code: &str) -> Option<&str> {
-        self.rows.get(code)?.first().map(String::as_str)
-    }
-
     /// Reads a table; tells every mistake in it.
     ///
     /// # Errors
@@ -149,6 +144,11 @@ impl Table {
     /// The codes of the first column.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
         self.rows.keys().map(String::as_str)
+    }
+
+    /// What a code becomes by the second column.
+    pub fn becomes(&self, code: &str) -> Option<&str> {
+        self.rows.get(code)?.first().map(String::as_str)
     }
 
     /// The number of a column that can be asked for, by its heading.

@@ -152,7 +152,9 @@ fn json(file: &str, source: &str) -> Result<Compiled, ScriptError> {
         ScriptError::at(file, source, at, format!("not JSON: {error}"))
     })?;
     let text = serde_json::Value::String(value.to_string());
-    let code = format!("export default JSON.parse({text});\n");
+    let code = format!(
+        "const data=JSON.parse({text});export default data;export{{data as \"module.exports\"}};\n"
+    );
     let positions = Positions::same();
     Ok(Compiled { code, positions, imports: Vec::new(), changes: None, links: Links::default() })
 }

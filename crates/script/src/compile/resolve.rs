@@ -223,7 +223,7 @@ fn in_package(
             Some(inside) => inside.to_owned(),
             None => match package.entry(kind) {
                 Some(entry) => entry,
-                None => "index.js".to_owned(),
+                None => "index".to_owned(),
             },
         },
     };

@@ -18,7 +18,7 @@ use rquickjs::{
 use super::turn::{Queued, Spent, Turn};
 use super::{bytes, native, request, stack};
 use crate::compile::{self, Graph};
-use crate::{Event, Host, Input, Limits, Output, RunError, RunErrorKind};
+use crate::{Event, Host, Input, Limits, LogLevel, Output, RunError, RunErrorKind};
 
 /// An engine with a script in it.
 pub(crate) struct Engine {
@@ -50,6 +50,12 @@ impl Engine {
         let turn = Rc::new(Turn::new(limits.clone()));
         let watched = Rc::clone(&turn);
         runtime.set_interrupt_handler(Some(Box::new(move || watched.is_over())));
+        let watched = Rc::clone(&turn);
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(
+            move |ctx, promise, reason, handled| {
+                note_rejection(&watched, &ctx, promise, &reason, handled)
+            },
+        )));
         let graph = Arc::clone(graph);
         runtime.set_loader(Modules(Arc::clone(&graph)), Modules(Arc::clone(&graph)));
         let context = Context::full(&runtime)?;
@@ -69,6 +75,10 @@ impl Engine {
             let result = self.run_in(&ctx, event);
             // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
             let rest = self.jobs(&ctx);
+            for (_, reason) in self.turn.rejected.take() {
+                let text = format!("a promise that nothing waited for was rejected: {reason}");
+                self.turn.log(LogLevel::Warn, text);
+            }
             match result {
                 Ok(output) if rest && !self.turn.is_over() => Ok(output),
                 Ok(_) => Err(self.limit()),
@@ -85,7 +95,10 @@ impl Engine {
         *self.start.borrow_mut() = Some(start.clone());
         let begun = start.restore(ctx).and_then(|start| begin(ctx, &start, event));
         let promise = self.caught(ctx, begun)?;
-        let value = self.settle(ctx, &promise)?;
+        let value = self.settle(ctx, &promise);
+        // The worker is who waits for this one.
+        note_rejection(&self.turn, ctx, promise.into_value(), &Value::new_null(ctx.clone()), true);
+        let value = value?;
         let output = self.output(ctx, &value, event);
         let output = self.caught(ctx, output)?;
         let size = match &output {
@@ -329,6 +342,30 @@ fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
     }
     let json = ctx.json_stringify(value.clone()).ok().flatten();
     json.and_then(|json| bytes::text(ctx, &json).ok()).unwrap_or_else(|| "undefined".to_owned())
+}
+
+/// How many promises that were rejected are kept for the log.
+const REJECTED_MAX: usize = 16;
+
+/// Notes that a promise was rejected and nothing waits for it, or that something does now.
+fn note_rejection<'js>(
+    turn: &Turn,
+    ctx: &Ctx<'js>,
+    promise: Value<'js>,
+    reason: &Value<'js>,
+    handled: bool,
+) {
+    let mut rejected = turn.rejected.borrow_mut();
+    if handled {
+        rejected
+            .retain(|(known, _)| known.clone().restore(ctx).is_ok_and(|known| known != promise));
+    } else if rejected.len() < REJECTED_MAX {
+        let text = match reason.as_exception() {
+            Some(error) => error.message().unwrap_or_default(),
+            None => shown(ctx, reason),
+        };
+        rejected.push((Persistent::save(ctx, promise), text));
+    }
 }
 
 /// Calls the function that runs the handler.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rquickjs::{Function, Persistent};
+use rquickjs::{Function, Persistent, Value};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::hl7::Messages;
@@ -57,6 +57,8 @@ pub(crate) struct Turn {
     /// By when they are due, then by number.
     pub(crate) timers: RefCell<BTreeMap<(Timestamp, u32), Timer>>,
     timer_number: Cell<u32>,
+    /// Promises that were rejected while nothing waited for them, and why.
+    pub(crate) rejected: RefCell<Vec<(Persistent<Value<'static>>, String)>>,
     pub(crate) messages: RefCell<Messages>,
     /// What was granted to the run, by name.
     pub(crate) secrets: RefCell<BTreeMap<String, String>>,
@@ -94,6 +96,7 @@ impl Turn {
             queue: RefCell::default(),
             timers: RefCell::default(),
             timer_number: Cell::default(),
+            rejected: RefCell::default(),
             messages: RefCell::default(),
             secrets: RefCell::default(),
         }
@@ -125,6 +128,7 @@ impl Turn {
         self.host.borrow_mut().take();
         self.queue.borrow_mut().clear();
         self.timers.borrow_mut().clear();
+        self.rejected.borrow_mut().clear();
         self.messages.borrow_mut().clear();
         self.secrets.borrow_mut().clear();
         std::mem::take(&mut *self.recorded.borrow_mut())

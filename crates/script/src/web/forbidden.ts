@@ -49,56 +49,128 @@ export function forbidCode(): void {
   for (const name of ["prepareStackTrace", "stackTraceLimit"]) delete (Error as any)[name];
   limitLoops();
   limitSearches();
+  replace(String, "raw", () => raw);
+}
+
+/** In the language itself: the engine's own goes on without end where it can write no more. */
+function raw(template: any, ...given: unknown[]): string {
+  const parts = template.raw;
+  let text = "";
+  for (let at = 0; at < parts.length; at++) {
+    text += String(parts[at]);
+    if (at < given.length && at + 1 < parts.length) text += String(given[at]);
+  }
+  return text;
 }
 
 function tooLong(): never {
   throw new RangeError("too many elements");
 }
 
-/** Functions of arrays that go over all indexes without calling anything. */
-function limitLoops(): void {
-  const { apply } = Reflect;
-  const names = [
-    "concat", "copyWithin", "fill", "flat", "includes", "indexOf", "join", "lastIndexOf", "reverse", "shift", "slice", "sort",
-    "splice", "toReversed", "toSorted", "toSpliced", "toString", "toLocaleString", "unshift", "with",
-  ];
-  for (const name of names) {
-    replace(Array.prototype, name, (original) => {
-      return {
-        [name](this: any, ...given: unknown[]) {
-          if (this?.length > LENGTH_MAX) tooLong();
-          if (name === "concat") for (const it of given) if ((it as any)?.length > LENGTH_MAX && typeof it === "object") tooLong();
-          return apply(original, this, given);
-        },
-      }[name];
-    });
+const { getOwnPropertyDescriptor } = Object;
+const { isArray } = Array;
+const { isView } = ArrayBuffer;
+
+/** Refuses what has, or may pretend to have, more elements than there can be. */
+function checkLength(it: any): void {
+  if (isArray(it)) {
+    if (it.length > LENGTH_MAX) tooLong();
+    return;
   }
-  for (const [object, name] of [[Array, "from"], [Function.prototype, "apply"], [Reflect, "apply"], [Reflect, "construct"], [String, "raw"]] as const) {
-    replace(object, name, (original) => {
-      return {
-        [name](this: unknown, ...given: any[]) {
-          for (const it of given) if (it?.length > LENGTH_MAX && typeof it === "object" || it?.raw?.length > LENGTH_MAX) tooLong();
-          return apply(original, this, given);
-        },
-      }[name];
-    });
+  if (it === null || it === undefined || typeof it === "string" || isView(it)) return;
+  const own = getOwnPropertyDescriptor(it, "length");
+  if (own === undefined) {
+    if (it.length !== undefined) tooLong();
+    return;
   }
+  // One that is computed may be another when it is asked for again.
+  if (typeof own.value !== "number" || own.value > LENGTH_MAX) tooLong();
 }
+
+/** More than this are not sorted without calling back. */
+const SORTED_MAX = 1_000;
+
+/**
+ * Functions of arrays that go over all indexes without calling anything. Those that search do look at the clock, and
+ * those that make as many elements are stopped by the memory.
+ */
+function limitLoops(): void {
+  const array = Array.prototype as any;
+  for (const name of ["join", "reverse", "slice"]) {
+    replace(array, name, (original) => ({
+      [name](this: unknown, from: unknown, to: unknown) {
+        checkLength(this);
+        return original.call(this, from, to);
+      },
+    })[name]);
+  }
+  for (const name of ["copyWithin", "fill", "shift", "splice", "unshift"]) {
+    replace(array, name, (original) => ({
+      [name](this: unknown, ...given: unknown[]) {
+        checkLength(this);
+        return original.apply(this, given);
+      },
+    })[name]);
+  }
+  replace(array, "concat", (original) => function concat(this: unknown, ...given: unknown[]) {
+    if (typeof this === "object") checkLength(this);
+    for (const it of given) if (typeof it === "object") checkLength(it);
+    return original.apply(this, given);
+  });
+  for (const name of ["sort", "toSorted"]) {
+    replace(array, name, (original) => ({
+      [name](this: any, compare: unknown) {
+        checkLength(this);
+        if (compare === undefined && this?.length > SORTED_MAX) return original.call(this, byText);
+        return original.call(this, compare);
+      },
+    })[name]);
+  }
+  replace(array, "flat", () => function flat(this: any, depth: unknown = 1) {
+    checkLength(this);
+    return flattened(this, Math.trunc(Number(depth)) || 0, []);
+  });
+}
+
+function byText(one: unknown, other: unknown): number {
+  const [a, b] = [String(one), String(other)];
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function flattened(list: any, depth: number, into: unknown[]): unknown[] {
+  for (let at = 0; at < list.length; at++) {
+    if (!(at in list)) continue;
+    if (depth > 0 && isArray(list[at])) flattened(list[at], depth - 1, into);
+    else into.push(list[at]);
+  }
+  return into;
+}
+
+/** What is looked for as long as this is not worth a thought. */
+const SHORT = 64;
 
 /** Functions of strings that look for one in another: at worst the product of their lengths. */
 function limitSearches(): void {
-  const { apply } = Reflect;
-  for (const name of ["includes", "indexOf", "lastIndexOf", "replaceAll", "replace", "split"]) {
-    replace(String.prototype, name, (original) => {
-      return {
-        [name](this: any, ...given: any[]) {
-          const wanted = given[0];
-          if (typeof wanted === "string" && wanted.length > 64 && this?.length * wanted.length > SEARCH_MAX) {
-            throw new RangeError("the string is too long to look for one as long as that in it");
-          }
-          return apply(original, this, given);
-        },
-      }[name];
-    });
+  const text = String.prototype as any;
+  const names = [
+    ["includes"], ["indexOf"], ["lastIndexOf"], ["replace", Symbol.replace], ["replaceAll", Symbol.replace], ["split", Symbol.split],
+  ] as const;
+  for (const [name, own] of names) {
+    replace(text, name, (original) => ({
+      [name](this: any, wanted: any, second: unknown) {
+        if (typeof this === "string" && typeof wanted === "string" && wanted.length <= SHORT) return original.call(this, wanted, second);
+        if (this === null || this === undefined) return original.call(this, wanted, second);
+        // A regular expression does it itself, and looks at the clock.
+        if (own !== undefined && typeof wanted === "object" && wanted?.[own] !== undefined && wanted[own] !== null) {
+          return original.call(this, wanted, second);
+        }
+        const whole = String(this);
+        const part = wanted === undefined && name === "split" ? undefined : wanted instanceof RegExp ? wanted : String(wanted);
+        if (typeof part === "string" && part.length > SHORT && whole.length * part.length > SEARCH_MAX) {
+          throw new RangeError("the string is too long to look for one as long as that in it");
+        }
+        return original.call(whole, part, second);
+      },
+    })[name]);
   }
 }

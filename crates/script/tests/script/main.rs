@@ -3,8 +3,10 @@
 mod bots;
 mod datastore;
 mod host;
+mod imports;
 mod isolation;
 mod limits;
 mod modules;
+mod replay;
 mod run;
 mod web;

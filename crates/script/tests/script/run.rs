@@ -45,3 +45,21 @@ fn one_worker_runs_again_and_again() {
         assert_eq!(run.result, Ok(Output::Json(length.to_string())));
     }
 }
+
+#[test]
+fn what_fails_while_nothing_waits_for_it_is_logged() {
+    let source = "export async function handler() {
+        fetch('https://refused.example');
+        const later = fetch('https://refused.example/2').catch(() => {});
+        Promise.reject('as text');
+        const caught = Promise.reject(new Error('caught later'));
+        await null;
+        await caught.catch(() => {});
+        await later;
+    }";
+    let (run, host) = run_with(&mut Worker::new(&script(source), tight()), &text(""));
+    assert_eq!(run.result, Ok(Output::Nothing));
+    let lines: Vec<_> = host.borrow().log.iter().map(|line| line.text.clone()).collect();
+    let start = "a promise that nothing waited for was rejected: ";
+    assert_eq!(lines, ["as text", "the host is not granted"].map(|why| format!("{start}{why}")));
+}

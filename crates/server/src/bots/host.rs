@@ -275,7 +275,7 @@ impl Host for RunHost {
                 let Some(found) = set.tables.get(table) else {
                     return Err(AskError::Refused(format!("the project has no table `{table}`")));
                 };
-                Ok(match found.value(key) {
+                Ok(match found.becomes(key) {
                     Some(value) => text(value.to_owned()),
                     None => absent(),
                 })

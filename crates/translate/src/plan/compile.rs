@@ -77,6 +77,12 @@ enum Context {
     Datatype(Option<Name>),
 }
 
+/// Of a row of ours without an element: its field, and why it has none.
+fn reason(row: &Row) -> Option<(Name, u16, &str)> {
+    let place = FieldRef::parse(row.id()).filter(|_| row.is_ours && row.cell("attr").is_empty())?;
+    Some((place.name?, place.numbers[0], row.cell("comment")))
+}
+
 /// `CX` and `Identifier` of `CX[Identifier]`, `MessageHeader.source` of `HD[MessageHeader.source-name]`.
 fn map_names(map: &str) -> Option<(&str, &str)> {
     let (from, to) = map.split_once('[')?;
@@ -117,8 +123,14 @@ impl<'r> Compiler<'r> {
         let Some((segment, root)) = map_names(name) else { return };
         let (Some(segment), Some(root)) = (Name::parse(segment), TypeDefinition::named(root))
         else {
-            for row in rows.iter().filter(|row| !row.cell("attr").is_empty()) {
-                self.unread(Unread::new(row, "map", "no segment, or no type"));
+            for row in rows {
+                match reason(row) {
+                    Some((name, field, text)) => {
+                        self.plan.reasons.of_segments.insert((name, field), text.into());
+                    }
+                    None if row.cell("attr").is_empty() => {}
+                    None => self.unread(Unread::new(row, "map", "no segment, or no type")),
+                }
             }
             return;
         };
@@ -144,6 +156,9 @@ impl<'r> Compiler<'r> {
             rule
         });
         let index = u32::try_from(self.plan.segments.len()).unwrap_or(u32::MAX);
+        for (_, field, text) in rows.iter().filter_map(|row| reason(row)) {
+            self.plan.reasons.of_maps.insert((index, field), text.into());
+        }
         self.plan.segments.push(SegmentMap { segment, root, rules: rules.collect() });
         self.segment_maps.entry(name).or_default().push(index);
     }

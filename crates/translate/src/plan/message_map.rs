@@ -28,6 +28,8 @@ pub(crate) struct MessageMap {
     pub(crate) homes: HashMap<Name, Vec<u16>>,
     /// Segments that `:follow:` names.
     pub(crate) anchors: Vec<Name>,
+    /// Why a segment at its place is mapped to nothing.
+    pub(crate) reasons: HashMap<(u16, Name), Box<str>>,
 }
 
 /// A segment group.
@@ -130,6 +132,7 @@ impl MessageMap {
             places: HashMap::new(),
             homes: HashMap::new(),
             anchors: Vec::new(),
+            reasons: HashMap::new(),
         };
         let mut read: Vec<(&Row, RowPlace, u16, u16, Vec<TargetStep>)> = Vec::new();
         for row in rows.iter().copied() {
@@ -140,6 +143,9 @@ impl MessageMap {
                 {
                     let group = map.group(&place.groups);
                     map.places.entry((group, place.segment)).or_default();
+                    if row.is_ours {
+                        map.reasons.insert((group, place.segment), row.cell("comment").into());
+                    }
                 }
                 continue;
             }
@@ -241,6 +247,24 @@ impl MessageMap {
             group = u16::try_from(index).unwrap_or(0);
         }
         group
+    }
+
+    /// The rows for a segment in a group: its own, else those of the groups around, else of any group.
+    pub(crate) fn rows_at(&self, group: u16, name: Name) -> Option<&[u16]> {
+        let mut own = group;
+        loop {
+            if let Some(rows) = self.places.get(&(own, name)) {
+                return Some(rows);
+            }
+            if own == 0 {
+                break;
+            }
+            own = self.parent(own);
+        }
+        let homes = self.homes.get(&name)?;
+        let nearest =
+            homes.iter().find(|home| self.is_within(**home, group)).or_else(|| homes.first())?;
+        self.places.get(&(*nearest, name)).map(Vec::as_slice)
     }
 
     /// Whether a group is another or stands within it.

@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     vocabulary_names: HashMap<Box<str>, u32>,
     /// Where each rule stands in the tables, for lineage.
     pub(crate) origins: Vec<Origin>,
+    /// Why fields have no home.
+    pub(crate) reasons: Reasons,
     /// What is not run.
     pub(crate) unread: Vec<Unread>,
 }
@@ -89,6 +91,15 @@ impl WellKnown {
             value_code: names.id("valueCode"),
         }
     }
+}
+
+/// What rows of ours without an element say: why the field has none.
+#[derive(Debug, Default)]
+pub(crate) struct Reasons {
+    /// By the segment map and the field.
+    pub(crate) of_maps: HashMap<(u32, u16), Box<str>>,
+    /// Of segments that no resource is made of (`ACC[None]`), by the field.
+    pub(crate) of_segments: HashMap<(Name, u16), Box<str>>,
 }
 
 /// A JSON member's name, as a number.

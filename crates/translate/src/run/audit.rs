@@ -1,11 +1,14 @@
 //! What of a message nothing took: each populated value that no row carries over is a finding.
 
+use std::borrow::Cow;
+
 use super::Run;
 use super::view::Part;
 use crate::finding::FindingKind;
+use crate::plan::MessageMap;
 
 impl<'a> Run<'a> {
-    pub(super) fn audit(&mut self) {
+    pub(super) fn audit(&mut self, map: Option<&'a MessageMap>) {
         for segment in 0..self.view.len() {
             if self.view.name(segment).is_none() {
                 if !self.view.raw(segment).is_empty() {
@@ -25,10 +28,25 @@ impl<'a> Run<'a> {
                 }
                 let repetitions: Vec<Part<'a>> = self.view.repetitions(segment, field).collect();
                 for repetition in repetitions {
-                    self.audit_repetition(&repetition);
+                    self.audit_repetition(&repetition, map);
                 }
             }
         }
+    }
+
+    /// Why the tables have no home for a field: by the segment maps that ran, by its segment, by its place.
+    fn reason(&self, map: &'a MessageMap, part: &Part<'a>) -> Option<&'a str> {
+        let name = self.view.name(part.at.segment)?;
+        let group = self.group_of(part.at.segment);
+        let rows = map.rows_at(group, name).unwrap_or_default();
+        let maps =
+            rows.iter().filter_map(|row| map.rows.get(usize::from(*row))).filter_map(|row| row.map);
+        let reasons = &self.plan.reasons;
+        maps.into_iter()
+            .find_map(|map| reasons.of_maps.get(&(map, part.at.field)))
+            .or_else(|| reasons.of_segments.get(&(name, part.at.field)))
+            .or_else(|| map.reasons.get(&(group, name)))
+            .map(|text| &**text)
     }
 
     /// What says how the message is read, and not what it says: MSH-1, MSH-2, MSH-9, MSH-12, MSH-18, OBX-2.
@@ -40,7 +58,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn audit_repetition(&mut self, repetition: &Part<'a>) {
+    fn audit_repetition(&mut self, repetition: &Part<'a>, map: Option<&'a MessageMap>) {
         for component in repetition.parts() {
             for part in component.parts() {
                 if part.is_empty() || self.consumed.has(part.raw) {
@@ -57,7 +75,11 @@ impl<'a> Run<'a> {
                 if part.is_null() {
                     self.find(FindingKind::Deleted, &shown, "asks to delete: left out");
                 } else {
-                    self.find(FindingKind::NotMapped, &shown, "no row carries it over");
+                    let reason = map.and_then(|map| self.reason(map, &shown));
+                    let text = reason.map_or(Cow::Borrowed("no row carries it over"), |text| {
+                        Cow::Owned(text.to_owned())
+                    });
+                    self.find(FindingKind::NotMapped, &shown, text);
                 }
             }
         }

@@ -35,7 +35,7 @@ impl<'a> Run<'a> {
                 anchor = Some(name);
             }
             let group = self.group_of(segment);
-            let Some(rows) = rows_at(map, group, name) else { continue };
+            let Some(rows) = map.rows_at(group, name) else { continue };
             for row in rows {
                 let Some(row) = map.rows.get(usize::from(*row)) else { continue };
                 let is_here = row.follow.is_none() || row.follow == anchor;
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
     }
 
     /// The map's group of a segment.
-    fn group_of(&self, segment: usize) -> u16 {
+    pub(super) fn group_of(&self, segment: usize) -> u16 {
         let placement = self.reading.placements().get(segment);
         placement.and_then(|own| self.groups.get(own.group())).copied().unwrap_or(0)
     }
@@ -205,22 +205,4 @@ impl<'a> Run<'a> {
             map.slots.iter().zip(&self.slots).filter(|(slot, _)| slot.resource == resource);
         filled.filter_map(|(_, filled)| filled.map(|filled| filled.resource)).max()
     }
-}
-
-/// The rows for a segment in a group: its own, else those of the groups around, else of any group.
-fn rows_at(map: &MessageMap, group: u16, name: Name) -> Option<&[u16]> {
-    let mut own = group;
-    loop {
-        if let Some(rows) = map.places.get(&(own, name)) {
-            return Some(rows);
-        }
-        if own == 0 {
-            break;
-        }
-        own = map.parent(own);
-    }
-    let homes = map.homes.get(&name)?;
-    let nearest =
-        homes.iter().find(|home| map.is_within(**home, group)).or_else(|| homes.first())?;
-    map.places.get(&(*nearest, name)).map(Vec::as_slice)
 }

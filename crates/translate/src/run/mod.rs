@@ -160,15 +160,15 @@ impl<'a> Run<'a> {
                 "no table covers this message structure",
             ),
         }
-        self.audit();
+        self.audit(map);
         self.write(map)
     }
 
-    fn find(&mut self, kind: FindingKind, part: &Part<'a>, text: &'static str) {
+    fn find(&mut self, kind: FindingKind, part: &Part<'a>, text: impl Into<Cow<'static, str>>) {
         self.find_at(kind, part.at, text);
     }
 
-    fn find_at(&mut self, kind: FindingKind, at: At, text: &'static str) {
+    fn find_at(&mut self, kind: FindingKind, at: At, text: impl Into<Cow<'static, str>>) {
         if self.findings.len() >= FINDINGS_MAX {
             self.findings_beyond += 1;
             return;

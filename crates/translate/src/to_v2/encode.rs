@@ -53,6 +53,22 @@ impl Node {
         }
     }
 
+    /// Whether the values are the same, wherever they come from.
+    fn says_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Leaf(own), Self::Leaf(theirs)) => own.text == theirs.text,
+            (Self::Parts(own), Self::Parts(theirs)) => {
+                own.len() == theirs.len()
+                    && own.iter().zip(theirs).all(|(own, theirs)| match (own, theirs) {
+                        (Some(own), Some(theirs)) => own.says_same(theirs),
+                        (None, None) => true,
+                        (Some(_), None) | (None, Some(_)) => false,
+                    })
+            }
+            (Self::Leaf(_), Self::Parts(_)) | (Self::Parts(_), Self::Leaf(_)) => false,
+        }
+    }
+
     pub(super) fn leaves<'s>(&'s self, visit: &mut dyn FnMut(&'s Leaf, &[u16])) {
         self.visit(&mut Vec::new(), visit);
     }
@@ -132,6 +148,17 @@ impl SegmentFields {
         }
         // Just made long enough.
         &mut self.fields[index]
+    }
+
+    /// Whether all that it says but its number is said by another.
+    pub(super) fn is_said_by(&self, other: &Self) -> bool {
+        (1..).zip(&self.fields).skip(1).all(|(at, field): (usize, _)| {
+            let theirs = other.fields.get(at - 1);
+            field.is_empty()
+                || theirs.is_some_and(|theirs| {
+                    field.iter().all(|node| theirs.iter().any(|their| node.says_same(their)))
+                })
+        })
     }
 
     /// Writes fields from a position on, each with the field separator before it.

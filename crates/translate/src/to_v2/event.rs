@@ -160,3 +160,117 @@ fn charge(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pipehat_resource::json::parse;
+
+    use super::*;
+
+    /// What a change from one resource to another is: an event, with ORC-1 behind a colon, or nothing.
+    #[track_caller]
+    fn check(previous: &str, current: &str, expected: &str) {
+        let read = |text: &str| parse(text.as_bytes()).expect("it is JSON");
+        let previous = (!previous.is_empty()).then(|| read(previous));
+        let proposed = event_of(previous.as_ref(), &read(current));
+        let told = proposed.map(|it| match it.order_control {
+            Some(control) => format!("{}:{control}", it.event),
+            None => it.event.to_owned(),
+        });
+        assert_eq!(told.unwrap_or_default(), expected, "{previous:?} {current}");
+    }
+
+    /// The same for resources of a type that differ in their status only.
+    #[track_caller]
+    fn check_status(name: &str, more: &str, previous: &str, current: &str, expected: &str) {
+        let resource = |status: &str, note: &str| {
+            format!(r#"{{"resourceType":"{name}","status":"{status}","x":"{note}"{more}}}"#)
+        };
+        let before = if previous.is_empty() { String::new() } else { resource(previous, "before") };
+        check(&before, &resource(current, "now"), expected);
+    }
+
+    #[test]
+    fn a_visit_begins_changes_and_ends() {
+        let inpatient = r#","class":{"code":"IMP"}"#;
+        let outpatient = r#","class":{"code":"AMB"}"#;
+        check_status("Encounter", inpatient, "", "planned", "");
+        check_status("Encounter", inpatient, "", "in-progress", "ADT^A01");
+        check_status("Encounter", inpatient, "planned", "in-progress", "ADT^A01");
+        check_status("Encounter", outpatient, "planned", "arrived", "ADT^A04");
+        check_status("Encounter", outpatient, "arrived", "in-progress", "ADT^A08");
+        check_status("Encounter", inpatient, "in-progress", "finished", "ADT^A03");
+        check_status("Encounter", inpatient, "finished", "finished", "ADT^A08");
+        check_status("Encounter", inpatient, "finished", "in-progress", "ADT^A13");
+        check_status("Encounter", inpatient, "in-progress", "cancelled", "ADT^A11");
+        check_status("Encounter", inpatient, "planned", "cancelled", "");
+    }
+
+    #[test]
+    fn a_person_is_added_changed_and_merged() {
+        let patient = |more: &str| format!(r#"{{"resourceType":"Patient","id":"p"{more}}}"#);
+        let replaces = r#","link":[{"type":"replaces","other":{"reference":"Patient/q"}}]"#;
+        let replaced = r#","link":[{"type":"replaced-by","other":{"reference":"Patient/p"}}]"#;
+        check("", &patient(""), "ADT^A28");
+        check(&patient(""), &patient(r#","gender":"male""#), "ADT^A31");
+        check(&patient(""), &patient(replaces), "ADT^A40");
+        check(&patient(replaces), &patient(&format!(r#"{replaces},"gender":"male""#)), "ADT^A31");
+        check(&patient(""), &patient(replaced), "");
+    }
+
+    #[test]
+    fn a_change_of_what_a_server_keeps_is_none() {
+        let patient = |version: u32| {
+            format!(
+                r#"{{"resourceType":"Patient","meta":{{"versionId":"{version}"}},"text":{{"div":"{version}"}}}}"#
+            )
+        };
+        check(&patient(1), &patient(2), "");
+    }
+
+    #[test]
+    fn an_order_is_given_changed_held_and_cancelled() {
+        let order = r#","intent":"order""#;
+        check_status("ServiceRequest", order, "", "draft", "");
+        check_status("ServiceRequest", order, "", "active", "ORM^O01:NW");
+        check_status("ServiceRequest", order, "draft", "active", "ORM^O01:NW");
+        check_status("ServiceRequest", order, "active", "active", "ORM^O01:XO");
+        check_status("ServiceRequest", order, "active", "on-hold", "ORM^O01:HD");
+        check_status("ServiceRequest", order, "on-hold", "active", "ORM^O01:RL");
+        check_status("ServiceRequest", order, "active", "revoked", "ORM^O01:CA");
+        check_status("ServiceRequest", order, "draft", "revoked", "");
+        check_status("ServiceRequest", order, "active", "completed", "");
+        check_status("ServiceRequest", r#","intent":"plan""#, "draft", "active", "");
+    }
+
+    #[test]
+    fn an_appointment_is_made_moved_and_cancelled() {
+        let at = |hour: u32| format!(r#","start":"2026-06-01T{hour:02}:00:00Z""#);
+        check_status("Appointment", "", "", "proposed", "");
+        check_status("Appointment", "", "", "booked", "SIU^S12");
+        check_status("Appointment", "", "pending", "booked", "SIU^S12");
+        check_status("Appointment", "", "booked", "booked", "SIU^S14");
+        check_status("Appointment", "", "booked", "cancelled", "SIU^S15");
+        check_status("Appointment", "", "booked", "noshow", "SIU^S26");
+        check_status("Appointment", "", "booked", "entered-in-error", "SIU^S17");
+        check_status("Appointment", "", "", "cancelled", "");
+        let booked =
+            |hour| format!(r#"{{"resourceType":"Appointment","status":"booked"{}}}"#, at(hour));
+        check(&booked(9), &booked(10), "SIU^S13");
+        check(&booked(9), &booked(9), "");
+    }
+
+    #[test]
+    fn results_vaccinations_documents_and_charges() {
+        check_status("DiagnosticReport", "", "", "registered", "");
+        check_status("DiagnosticReport", "", "", "final", "ORU^R01");
+        check_status("DiagnosticReport", "", "final", "corrected", "ORU^R01");
+        check_status("Immunization", "", "", "completed", "VXU^V04");
+        check_status("DocumentReference", "", "", "current", "MDM^T02");
+        check_status("DocumentReference", "", "current", "superseded", "");
+        check_status("ChargeItem", "", "planned", "billable", "DFT^P03");
+        check_status("ChargeItem", "", "billable", "billed", "");
+        check_status("ChargeItem", "", "billed", "entered-in-error", "DFT^P03");
+        check_status("Practitioner", "", "", "active", "");
+    }
+}

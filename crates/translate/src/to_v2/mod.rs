@@ -13,20 +13,24 @@
 //! about ([`WriteError`]).
 
 mod codes;
+mod concept;
 mod coverage;
 mod encode;
 mod event;
 mod fields;
 mod header;
+mod identifier;
 mod primitive;
 mod profile;
 mod resources;
+#[cfg(test)]
+mod round_trip;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use event::{Proposed, event_of};
-pub use profile::{Authority, Hierarchic, Offsets, Profile, ProfileError};
+pub use profile::{Authority, Hierarchic, Offsets, Profile};
 pub use resources::{RESOURCES_MAX, Resources};
 pub use writer::{Stamp, Wanted, WriteError, Writer, Written};

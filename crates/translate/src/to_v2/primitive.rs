@@ -1,5 +1,7 @@
 //! Values of one component: texts, numbers, date-times.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use pipehat_dictionary::Version;
 use pipehat_resource::fhirpath::Item;
@@ -14,6 +16,8 @@ pub(super) enum Primitive {
     Text,
     /// A text whose line breaks are `\.br\` (data type FT, HL7 v2.5.1 §2.A.31).
     Formatted,
+    /// The text that is in Base64.
+    Decoded,
     /// A number with its digits.
     Number,
     /// `Y` and `N` (table 0136).
@@ -45,9 +49,10 @@ pub(super) enum Primitive {
 }
 
 impl Primitive {
-    const ALL: [(&'static str, Self); 16] = [
+    const ALL: [(&'static str, Self); 17] = [
         ("ST", Self::Text),
         ("FT", Self::Formatted),
+        ("decoded", Self::Decoded),
         ("NM", Self::Number),
         ("YN", Self::YesNo),
         ("TS", Self::DateTime),
@@ -84,6 +89,12 @@ pub(super) fn text_of(item: &Item<'_>) -> Option<String> {
             _ => item.as_str().map(str::to_owned),
         },
     }
+}
+
+/// The text that is in Base64, if it is one.
+pub(super) fn decoded(text: &str) -> Option<String> {
+    let bytes = STANDARD.decode(text.split_ascii_whitespace().collect::<String>()).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 /// A FHIR instant, dateTime or date as TS or DTM (HL7 v2.5.1 §2.A.22), in the profile's zone.

@@ -100,7 +100,7 @@ pub(super) struct Event {
 /// The segments of a message.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
-    pub(super) variables: Vec<(Box<str>, Expression)>,
+    pub(super) variables: Vec<(Box<str>, Source)>,
     pub(super) blocks: Vec<Block>,
 }
 
@@ -116,6 +116,8 @@ pub(super) struct Block {
     pub(super) inner: Vec<Block>,
     /// A group that begins no numbers of its own.
     pub(super) is_numbered_with_outer: bool,
+    /// Not for what a segment of the name says already.
+    pub(super) is_once: bool,
 }
 
 /// What a segment is made from: one for each item.
@@ -328,7 +330,7 @@ fn read_layout_row(
     let (depth, segment, source, map, options) = (column(), column(), column(), column(), column());
     let depth: usize = depth.parse().map_err(|_| "the depth is no number".to_owned())?;
     if let Some(name) = segment.strip_prefix('%') {
-        layout.variables.push((name.into(), expression(source)?));
+        layout.variables.push((name.into(), read_source(source)?));
         return Ok(());
     }
     let name = SegmentName::new(<[u8; 3]>::try_from(segment.as_bytes()).unwrap_or_default());
@@ -346,11 +348,13 @@ fn read_layout_row(
         versions: Versions::default(),
         inner: Vec::new(),
         is_numbered_with_outer: segment == "+",
+        is_once: false,
     };
     for (name, value) in read_options(options)? {
         match name {
             "when" => block.when = Some(expression(value)?),
             "versions" => block.versions = versions(value)?,
+            "once" => block.is_once = value == "yes",
             _ => return Err(format!("there is no option {name}")),
         }
     }

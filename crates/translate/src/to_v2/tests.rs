@@ -9,7 +9,10 @@ use pipehat_message::{Message, Severity};
 use pipehat_resource::json;
 
 use super::tables::Tables;
-use super::{Authority, Hierarchic, Profile, Resources, Stamp, Wanted, Writer, Written};
+use super::{
+    Authority, Hierarchic, Profile, Resources, Stamp, Wanted, WriteError, Writer, Written,
+};
+use crate::FindingKind;
 
 fn profile() -> Profile {
     Profile {
@@ -158,4 +161,194 @@ fn the_tables_are_read() {
     if let Err(problem) = Tables::read() {
         panic!("{problem}");
     }
+}
+
+/// Reads a resource.
+fn resource(text: &str) -> json::Value {
+    json::parse(text.as_bytes()).expect("it is JSON")
+}
+
+fn write(profile: Profile, event: &str, resources: &Resources<'_>) -> Result<Written, WriteError> {
+    let wanted = Wanted { event, version: Version::V2_5_1, order_control: None, lineage: true };
+    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    Writer::new(profile).write(&wanted, resources, &stamp)
+}
+
+/// A field of a patient's message, from a patient with this in it.
+#[track_caller]
+fn check_patient(profile: Profile, more: &str, path: &str, expected: &str) {
+    let patient = resource(&format!(r#"{{"resourceType":"Patient","id":"p1",{more}}}"#));
+    let written = write(profile, "ADT^A31", &Resources::default().with_root(&patient));
+    let written = written.expect("a message");
+    let message = Message::parse(&written.message).expect("a message");
+    let value = message.get(&path.parse().expect("a path"));
+    let raw =
+        value.map_or(String::new(), |value| String::from_utf8_lossy(value.raw()).into_owned());
+    assert_eq!(raw, expected, "{:?}", written.findings);
+}
+
+#[test]
+fn an_authority_is_what_the_profile_says_or_the_system_is() {
+    let identifier =
+        |system: &str| format!(r#""identifier":[{{"system":"{system}","value":"1"}}]"#);
+    let check = |system: &str, expected: &str| {
+        check_patient(profile(), &identifier(system), "PID-3", expected);
+    };
+    check("http://synth.example/id/mrn", "1^^^HOSPITAL&1.2.3&ISO^MR");
+    check("http://synth.example/id/other", "1^^^other");
+    check("urn:oid:1.2.3.4", "1^^^&1.2.3.4&ISO");
+    check("urn:uuid:0b0a", "1^^^&0b0a&UUID");
+    check("http://elsewhere.example/a&b", "1^^^&http://elsewhere.example/a\\T\\b&URI");
+    check("LOCAL", "1^^^LOCAL");
+    let assigned = r#""identifier":[{"value":"1","assigner":{"display":"CLINIC"}}]"#;
+    check_patient(profile(), assigned, "PID-3", "1^^^CLINIC");
+}
+
+#[test]
+fn times_are_written_in_the_receivers_zone() {
+    let born = r#""deceasedDateTime":"2026-05-06T23:30:00.250Z""#;
+    check_patient(Profile::default(), born, "PID-29", "20260506233000.250+0000");
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").expect("the system has time zones");
+    let berlin = Profile { zone: Some(zone), ..Profile::default() };
+    check_patient(berlin.clone(), born, "PID-29", "20260507013000.250+0200");
+    let left = Profile { offsets: super::Offsets::Left, ..berlin };
+    check_patient(left, born, "PID-29", "20260507013000.250");
+    check_patient(Profile::default(), r#""deceasedDateTime":"2026-05""#, "PID-29", "202605");
+}
+
+#[test]
+fn text_that_looks_like_structure_stays_text() {
+    let name = r#""name":[{"family":"a|b^c~d\\e&f\rg"}]"#;
+    check_patient(profile(), name, "PID-5", r"a\F\b\S\c\R\d\E\e\T\f\X0D\g");
+}
+
+#[test]
+fn codes_are_told_as_the_profile_wants() {
+    let codes = [("Sex".to_owned(), [("other".to_owned(), "A".to_owned())].into())].into();
+    let own = Profile { codes, ..Profile::default() };
+    check_patient(own, r#""gender":"other""#, "PID-8", "A");
+    check_patient(Profile::default(), r#""gender":"other""#, "PID-8", "O");
+    check_patient(Profile::default(), r#""gender":"sideways""#, "PID-8", "");
+}
+
+/// A message has a finding of this kind, at this place.
+#[track_caller]
+fn check_finding(written: &Written, kind: FindingKind, path: &str) {
+    let found = written.findings.iter().any(|it| it.kind == kind && it.path == path);
+    assert!(found, "{:#?}", written.findings);
+}
+
+#[test]
+fn what_is_lost_or_missing_is_told() {
+    let patient = resource(
+        r#"{"resourceType":"Patient","id":"p1","gender":"sideways","photo":[{"title":"x"}],
+            "maritalStatus":{"coding":[{"system":"http://synth.example/own","code":"Z"}]}}"#,
+    );
+    let written = write(profile(), "ADT^A31", &Resources::default().with_root(&patient));
+    let written = written.expect("a message");
+    check_finding(&written, FindingKind::CodeUnmapped, "PID-8");
+    check_finding(&written, FindingKind::SystemUnknown, "PID-16");
+    check_finding(&written, FindingKind::NotMapped, "Patient/p1.gender");
+    check_finding(&written, FindingKind::NotMapped, "Patient/p1.photo[0].title");
+    check_finding(&written, FindingKind::Incomplete, "PID-3");
+    check_finding(&written, FindingKind::Incomplete, "PID-5");
+}
+
+#[test]
+fn no_finding_holds_a_value() {
+    let secret = "Geheimnis";
+    let patient = resource(&format!(
+        r#"{{"resourceType":"Patient","gender":"{secret}","birthDate":"{secret}","photo":[{{"title":"{secret}"}}],
+            "contact":[{{"name":{{"text":"{secret}"}}}}],"identifier":[{{"value":"{}"}}]}}"#,
+        secret.repeat(50)
+    ));
+    let written = write(profile(), "ADT^A31", &Resources::default().with_root(&patient));
+    let findings = format!("{:?}", written.expect("a message").findings);
+    assert!(findings.contains("longer than") && !findings.contains(secret), "{findings}");
+}
+
+#[test]
+fn references_are_resolved_by_the_caller() {
+    let request = resource(
+        r##"{"resourceType":"ServiceRequest","id":"r1","status":"active","intent":"order",
+            "code":{"text":"X"},"subject":{"reference":"Patient/p1"},"requester":{"reference":"#d"},
+            "contained":[{"resourceType":"Practitioner","id":"d","identifier":[{"value":"D7"}]}]}"##,
+    );
+    let resolve = |reference: &str| match reference {
+        "Patient/p1" => Some(resource(
+            r#"{"resourceType":"Patient","id":"p1","identifier":[{"value":"1"}],"name":[{"family":"A"}],
+                "generalPractitioner":[{"reference":"Organization/o1"}]}"#,
+        )),
+        "Organization/o1" => {
+            Some(resource(r#"{"resourceType":"Organization","id":"o1","name":"Practice"}"#))
+        }
+        _ => None,
+    };
+    let resources = Resources::default().with_root(&request).resolved_by(resolve);
+    let written = write(Profile::default(), "ORM^O01", &resources).expect("a message");
+    let text = String::from_utf8(written.message).expect("UTF-8");
+    for part in ["PID|1||1||A", "PD1|||Practice", "ORC|NW|r1", "|||D7\r"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_wanted_order_control_is_written() {
+    let request = resource(
+        r#"{"resourceType":"ServiceRequest","id":"r1","status":"revoked","code":{"text":"X"},"subject":{}}"#,
+    );
+    let resources = Resources::default().with_root(&request);
+    let wanted = Wanted {
+        event: "OML^O21",
+        version: Version::V2_5_1,
+        order_control: Some("DC"),
+        lineage: false,
+    };
+    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
+    let text = String::from_utf8(written.expect("a message").message).expect("UTF-8");
+    assert!(text.contains("\rORC|DC|r1|||CA"), "{text}");
+}
+
+#[test]
+fn every_value_says_where_it_came_from() {
+    let written = written("discharge", "ADT^A03", Version::V2_5_1);
+    let from = |element: &str| {
+        let source = written.lineage.sources.iter().find(|source| source.element == element);
+        source.map(|source| (source.paths.join(" "), source.rule.as_str())).expect("it is there")
+    };
+    let patient = "Bundle.entry[0].resource";
+    assert_eq!(
+        from("PID-3.1"),
+        (format!("{patient}.identifier[0].value"), "to_v2 CX(Identifier) 1")
+    );
+    assert_eq!(
+        from("PID-3[2].1"),
+        (format!("{patient}.identifier[1].value"), "to_v2 CX(Identifier) 1")
+    );
+    assert_eq!(from("PID-8"), (format!("{patient}.gender"), "to_v2 PID(Patient) 8"));
+    assert_eq!(from("PV1-3.2").0, "Bundle.entry[4].resource.identifier[0].value");
+}
+
+#[test]
+fn what_cant_be_written_is_refused() {
+    let patient = resource(r#"{"resourceType":"Patient"}"#);
+    let resources = Resources::default().with_root(&patient);
+    let refused = |event: &str| write(Profile::default(), event, &resources).expect_err("refused");
+    assert!(matches!(refused("ADT^A99"), WriteError::EventUnknown { .. }));
+    assert!(matches!(refused("ORU^R01"), WriteError::RootMissing { .. }));
+    let wanted =
+        Wanted { event: "OML^O21", version: Version::V2_3, order_control: None, lineage: false };
+    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
+    assert!(matches!(written, Err(WriteError::NotInVersion { .. })));
+}
+
+#[test]
+fn a_pool_takes_so_many_resources_and_no_more() {
+    let entry = r#"{"resource":{"resourceType":"Patient"}}"#;
+    let entries = vec![entry; super::RESOURCES_MAX + 1].join(",");
+    let bundle = resource(&format!(r#"{{"resourceType":"Bundle","entry":[{entries}]}}"#));
+    let resources = Resources::of_bundle(&bundle);
+    assert_eq!(resources.iter().count(), super::RESOURCES_MAX);
 }

@@ -198,9 +198,9 @@ impl<'r> Making<'r> {
             .with_variable("time", text(&stamp.time.to_string()))
             .with_variable("control", wanted.order_control.map(text).unwrap_or_default());
         let root_item = Item::resource(root);
-        for (name, expression) in &layout.variables {
+        for (name, source) in &layout.variables {
             let alone = context.clone();
-            let found = expression.evaluate_on(&root_item, &alone).unwrap_or_default();
+            let found = self.items(source, &root_item, &alone);
             // Found are resources of the pool, which outlive this context.
             let resources = self.run.resources;
             let found = found.iter().filter_map(|item| item.json());
@@ -263,17 +263,9 @@ impl<'r> Making<'r> {
     ) {
         for source in &block.sources {
             for bound in self.items(source, item, context) {
-                let holds = block
-                    .when
-                    .as_ref()
-                    .is_none_or(|when| when.test(&bound, context) == Ok(Some(true)));
-                if !holds || self.made.len() >= SEGMENTS_MAX {
-                    continue;
-                }
-                let Some(rank) = rank else {
-                    self.absent(block);
+                if self.made.len() >= SEGMENTS_MAX {
                     return;
-                };
+                }
                 let resource = bound.json().filter(|json| json.resource_type().is_some());
                 match resource {
                     Some(resource) => {
@@ -289,11 +281,18 @@ impl<'r> Making<'r> {
     fn bound<'s>(
         &mut self,
         block: &'static Block,
-        rank: usize,
+        rank: Option<usize>,
         bound: &Item<'s>,
         context: &'s Context<'s>,
         numbers: &mut HashMap<SegmentName, u32>,
     ) {
+        if block.when.as_ref().is_some_and(|when| when.test(bound, context) != Ok(Some(true))) {
+            return;
+        }
+        let Some(rank) = rank else {
+            self.absent(block);
+            return;
+        };
         if let (Some(name), Some(map)) = (block.segment, block.map) {
             let Some(definition) = self.run.version.segment(name) else { return };
             let in_group = numbers.get(&name).map_or(1, |number| number.saturating_add(1));
@@ -303,6 +302,9 @@ impl<'r> Making<'r> {
             let Some(fields) = self.run.segment(map, bound, context, definition, set_ids) else {
                 return;
             };
+            if block.is_once && self.is_said(name, &fields) {
+                return;
+            }
             numbers.insert(name, in_group);
             self.in_message.insert(name, in_message);
             if let Some(json) = bound.json() {
@@ -315,6 +317,10 @@ impl<'r> Making<'r> {
         } else {
             self.blocks(&block.inner, bound, context, rank, &mut HashMap::new());
         }
+    }
+
+    fn is_said(&self, name: SegmentName, fields: &SegmentFields) -> bool {
+        self.made.iter().any(|made| made.name == name && fields.is_said_by(&made.fields))
     }
 
     fn items<'s>(
@@ -350,7 +356,10 @@ impl<'r> Making<'r> {
         let Some(name) = block.segment else { return };
         let structure = self.structure.base_name();
         let text = format!("{structure} of {} has no {}", self.run.version, name.as_str());
-        self.run.find(FindingKind::ValueUnfit, name.as_str(), text);
+        // Once, however many there would be.
+        if self.run.findings.iter().all(|finding| finding.text != text) {
+            self.run.find(FindingKind::ValueUnfit, name.as_str(), text);
+        }
     }
 
     fn finish(mut self, names: (&str, &str), stamp: &Stamp<'_>, with_lineage: bool) -> Written {

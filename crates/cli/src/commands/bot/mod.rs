@@ -1,25 +1,32 @@
-//! `pipehat bot`: the bots of a running Pipehat, their runs, and what was given up.
+//! `pipehat bot`: running bots and their cases without a server; the bots of a running Pipehat, their runs, and what
+//! was given up.
 
+mod asked;
+mod case;
+mod datastore;
+mod host;
+mod load;
+mod run;
 mod runs;
-
-use clap::Subcommand;
+mod test;
 
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
 Examples:
+  pipehat bot run bots/identity.ts --input admit.hl7
+  pipehat bot test
   pipehat bot list
   pipehat bot runs --bot identity --state failed
-  pipehat bot show 4711
   pipehat bot show 4711 --contents
   pipehat bot dead
-  pipehat bot replay 4711
   pipehat bot replay --bot identity
 
-They ask the Pipehat that runs on this data. `list` exits with 1 when runs were given up.";
+`run` and `test` need no server. The others ask the Pipehat that runs on this data; `list` exits
+with 1 when runs were given up.";
 
-/// See the bots, their runs, and run again what was given up
+/// Run and test bots; see a running Pipehat's bots and their runs, and run again what was given up
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -27,8 +34,10 @@ pub(crate) struct Arguments {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, clap::Subcommand)]
 enum Command {
+    Run(run::Arguments),
+    Test(test::Arguments),
     /// Show the bots, what triggers them, what waits and what was given up
     List(runs::List),
     /// Show runs, the latest first
@@ -44,6 +53,8 @@ enum Command {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self.command {
+            Command::Run(arguments) => arguments.run(terminal),
+            Command::Test(arguments) => arguments.run(terminal),
             Command::List(command) => command.run(terminal),
             Command::Runs(command) => command.run(terminal),
             Command::Show(command) => command.run(terminal),

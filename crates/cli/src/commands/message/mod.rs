@@ -14,6 +14,7 @@ mod path;
 mod set;
 mod show;
 mod split;
+mod translate;
 mod tree;
 mod validate;
 
@@ -51,6 +52,7 @@ enum Command {
     Ack(acknowledge::Arguments),
     Diff(diff::Arguments),
     Validate(validate::Arguments),
+    Translate(translate::Arguments),
     Split(split::Arguments),
     Escape(escape::EscapeArguments),
     Unescape(escape::UnescapeArguments),
@@ -65,6 +67,7 @@ impl Arguments {
             Command::Ack(arguments) => arguments.run(terminal),
             Command::Diff(arguments) => arguments.run(terminal),
             Command::Validate(arguments) => arguments.run(terminal),
+            Command::Translate(arguments) => arguments.run(terminal),
             Command::Split(arguments) => arguments.run(terminal),
             Command::Escape(arguments) => arguments.run(terminal),
             Command::Unescape(arguments) => arguments.run(terminal),

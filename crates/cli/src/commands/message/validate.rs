@@ -127,7 +127,7 @@ fn level(text: &str) -> Result<Level, String> {
 }
 
 /// A version by its name in table 0104; 2.9 is read as its revision 2.9.1.
-fn version(text: &str) -> Result<Version, String> {
+pub(super) fn version(text: &str) -> Result<Version, String> {
     let text = if text == "2.9" { "2.9.1" } else { text };
     Version::named(text.as_bytes()).ok_or_else(|| {
         let known: Vec<_> = Version::ALL.iter().map(ToString::to_string).collect();

@@ -1,28 +1,65 @@
 //! The report as JUnit XML, the form that build servers read: a suite for each channel.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use pipehat_engine::project::{CaseReport, Difference, Mismatch};
 
 use super::{Outcome, report};
 
+/// A case in the report.
+pub(in crate::commands) struct JunitCase<'c> {
+    pub(in crate::commands) suite: &'c str,
+    pub(in crate::commands) name: &'c str,
+    pub(in crate::commands) folder: &'c str,
+    pub(in crate::commands) mismatches: &'c [Mismatch],
+    pub(in crate::commands) is_in_order: bool,
+}
+
 pub(super) fn report(outcome: &Outcome) -> String {
-    let cases = &outcome.run.cases;
     let records = outcome.run.diagnostics.records();
-    let errors: Vec<_> = records.iter().filter(|record| record.severity == "error").collect();
+    let errors: Vec<_> = records
+        .iter()
+        .filter(|record| record.severity == "error")
+        .map(|record| [record.file.as_str(), record.code, record.message.as_str()])
+        .collect();
+    let folders: Vec<_> = outcome.run.cases.iter().map(CaseReport::folder).collect();
+    let cases: Vec<_> = outcome
+        .run
+        .cases
+        .iter()
+        .zip(&folders)
+        .map(|(case, folder)| JunitCase {
+            suite: &case.channel,
+            name: &case.case,
+            folder,
+            mismatches: &case.mismatches,
+            is_in_order: outcome.is_in_order(case),
+        })
+        .collect();
+    written("pipehat test", &cases, &errors, outcome.took)
+}
+
+/// The report; `errors` are files, codes and messages of mistakes in the cases themselves.
+pub(in crate::commands) fn written(
+    title: &str,
+    cases: &[JunitCase<'_>],
+    errors: &[[&str; 3]],
+    took: Duration,
+) -> String {
+    let failures = cases.iter().filter(|case| !case.is_in_order).count();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing into a string does not fail.
     let _ = writeln!(
         xml,
-        "<testsuites name=\"pipehat test\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{:.3}\">",
+        "<testsuites name=\"{title}\" tests=\"{}\" failures=\"{failures}\" errors=\"{}\" time=\"{:.3}\">",
         cases.len() + errors.len(),
-        cases.len() - outcome.passed(),
         errors.len(),
-        outcome.took.as_secs_f64()
+        took.as_secs_f64()
     );
-    for suite in cases.chunk_by(|one, other| one.channel == other.channel) {
-        let channel = suite.first().map_or("", |case| &case.channel);
-        let failures = suite.iter().filter(|case| !outcome.is_in_order(case)).count();
+    for suite in cases.chunk_by(|one, other| one.suite == other.suite) {
+        let channel = suite.first().map_or("", |case| case.suite);
+        let failures = suite.iter().filter(|case| !case.is_in_order).count();
         let _ = writeln!(
             xml,
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\">",
@@ -30,7 +67,7 @@ pub(super) fn report(outcome: &Outcome) -> String {
             suite.len()
         );
         for case in suite {
-            one(&mut xml, case, outcome.is_in_order(case));
+            one(&mut xml, case);
         }
         xml.push_str("  </testsuite>\n");
     }
@@ -40,14 +77,14 @@ pub(super) fn report(outcome: &Outcome) -> String {
             xml,
             "  <testsuite name=\"mistakes in cases\" tests=\"{count}\" errors=\"{count}\">"
         );
-        for error in errors {
+        for [file, code, message] in errors {
             let _ = writeln!(
                 xml,
                 "    <testcase classname=\"mistakes in cases\" name=\"{}\"><error type=\"{}\" \
                  message=\"{}\"/></testcase>",
-                escaped(&error.file),
-                escaped(error.code),
-                escaped(&error.message)
+                escaped(file),
+                escaped(code),
+                escaped(message)
             );
         }
         xml.push_str("  </testsuite>\n");
@@ -56,10 +93,10 @@ pub(super) fn report(outcome: &Outcome) -> String {
     xml
 }
 
-fn one(xml: &mut String, case: &CaseReport, in_order: bool) {
-    let (channel, name) = (escaped(&case.channel), escaped(&case.case));
-    let folder = escaped(&case.folder());
-    if in_order {
+fn one(xml: &mut String, case: &JunitCase<'_>) {
+    let (channel, name) = (escaped(case.suite), escaped(case.name));
+    let folder = escaped(case.folder);
+    if case.is_in_order {
         let _ = writeln!(
             xml,
             "    <testcase classname=\"{channel}\" name=\"{name}\" file=\"{folder}\"/>"
@@ -71,7 +108,7 @@ fn one(xml: &mut String, case: &CaseReport, in_order: bool) {
     // Readers of the format take one failure for a case.
     let message = case.mismatches.first().map(report::sentence).unwrap_or_default();
     let mut text = String::new();
-    for mismatch in &case.mismatches {
+    for mismatch in case.mismatches {
         let _ = writeln!(text, "{}", report::sentence(mismatch));
         match mismatch {
             Mismatch::Differs { differences, .. } => {

@@ -14,8 +14,8 @@ use crate::exit::{Exit, Failure};
 use crate::output_file;
 use crate::terminal::Terminal;
 
-mod junit;
-mod report;
+pub(in crate::commands) mod junit;
+pub(in crate::commands) mod report;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -49,7 +49,7 @@ fn one(
         if matches!(mismatch, Mismatch::NothingExpected) && outcome.is_updated(case) {
             continue;
         }
-        show_mismatch(case, mismatch, terminal, output)?;
+        show_mismatch(&case.folder(), mismatch, "pipehat test", terminal, output)?;
     }
     for update in case.updates.iter().filter(|update| outcome.updated.contains(update)) {
         let did = if update.content.is_some() { "wrote" } else { "removed" };
@@ -58,19 +58,21 @@ fn one(
     Ok(())
 }
 
-fn show_mismatch(
-    case: &CaseReport,
+/// Shows one way in which a case came out otherwise; `command` writes what came out by `--update`.
+pub(in crate::commands) fn show_mismatch(
+    folder: &str,
     mismatch: &Mismatch,
+    command: &str,
     terminal: &Terminal,
     output: &mut dyn Write,
 ) -> io::Result<()> {
-    let file = |file: &str| terminal.paint(Tone::Strong, format!("{}/{file}", case.folder()));
+    let file = |file: &str| terminal.paint(Tone::Strong, format!("{folder}/{file}"));
     match mismatch {
         Mismatch::NothingExpected => writeln!(
             output,
-            "  {} says nothing about what must come out: add out.DEST.hl7 or ended.txt, or let\n  \
-             `pipehat test --update` write what comes out",
-            terminal.paint(Tone::Strong, case.folder())
+            "  {} says nothing about what must come out: let `{command} --update` write what comes\n  \
+             out, and read it",
+            terminal.paint(Tone::Strong, folder)
         ),
         Mismatch::Ended { expected, actual, reason } => {
             writeln!(output, "  how it ends")?;
@@ -234,7 +236,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
     })
 }
 
-fn mismatch_json(mismatch: &Mismatch) -> Value {
+pub(in crate::commands) fn mismatch_json(mismatch: &Mismatch) -> Value {
     let text = sentence(mismatch);
     match mismatch {
         Mismatch::NothingExpected => json!({ "kind": "nothing-expected", "text": text }),

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 
+mod read;
+
 /// Who sends and who receives, and how places and codes are told between them.
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
@@ -67,7 +69,7 @@ impl Hierarchic {
     }
 
     /// What a system's URI says by itself: an OID, a UUID, or the URI. Nothing for what is no URI.
-    pub(super) fn of_uri(system: &str) -> Option<Self> {
+    pub(in crate::to_v2) fn of_uri(system: &str) -> Option<Self> {
         let (id, kind) = match system.split_once(':')? {
             ("urn", rest) => match rest.split_once(':')? {
                 ("oid", oid) => (oid, "ISO"),
@@ -94,26 +96,18 @@ pub enum Offsets {
     Left,
 }
 
-/// Why a profile can't be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProfileError {
-    /// A zone that is in no table of zones.
-    #[error("there is no such time zone")]
-    Zone,
-}
-
 impl Profile {
-    pub(super) fn authority_of(&self, system: &str) -> Option<&Authority> {
+    pub(in crate::to_v2) fn authority_of(&self, system: &str) -> Option<&Authority> {
         self.authorities.iter().find(|authority| authority.system == system)
     }
 
     /// The namespace that a system is made of under the base.
-    pub(super) fn namespace_under_base<'s>(&self, system: &'s str) -> Option<&'s str> {
+    pub(in crate::to_v2) fn namespace_under_base<'s>(&self, system: &'s str) -> Option<&'s str> {
         let rest = system.strip_prefix(self.system_base.as_deref()?)?;
         Some(rest.trim_start_matches('/')).filter(|rest| !rest.is_empty())
     }
 
-    pub(super) fn code(&self, table: &str, code: &str) -> Option<&str> {
+    pub(in crate::to_v2) fn code(&self, table: &str, code: &str) -> Option<&str> {
         self.codes.get(table)?.get(code).map(String::as_str)
     }
 }

@@ -1,0 +1,534 @@
+//! Cases beside a bot: an input, what the outside answers, and what must come of it.
+//!
+//! ```text
+//! bots/NAME.ts                          the bot
+//! bots/NAME.cases/CASE/in.hl7           what it is run for; in.json, in.txt, in.bin
+//! bots/NAME.cases/CASE/out.hl7          what it returns; out.json, out.txt, out.bin; none: nothing
+//! bots/NAME.cases/CASE/error.txt        instead, what the error says that it ends with
+//! bots/NAME.cases/CASE/asks.json        what it asks, in order, each with its answer; none: nothing
+//! bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers (optional)
+//! bots/NAME.cases/CASE/resources.json   what the datastore has when --update asks it (optional)
+//! ```
+//!
+//! An ask is answered from `asks.json`; the next one written there that is of the same kind answers also one that is not
+//! quite the same, so that all differences are seen at once. The time is 2026-01-01 00:00 UTC unless `case.json` says
+//! otherwise, and random numbers are the same each time.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pipehat_engine::project::{Difference, Mismatch, differences};
+use pipehat_message::CharsetRule;
+use pipehat_script::{
+    Answer, Ask, AskError, Event, Host, Limits, LogLine, Output, RunError, Script, Worker,
+};
+use serde_json::Value;
+
+use super::asked;
+use super::datastore::BotDatastore;
+use super::host::LocalHost;
+use super::load::{content_type, input};
+use crate::exit::Failure;
+
+/// The time in cases that say none.
+const NOW: &str = "2026-01-01T00:00:00Z";
+
+/// What a result's file is called, by what it is.
+const OUT: &[&str] = &["out.hl7", "out.json", "out.txt", "out.bin"];
+
+const IN: &[&str] = &["in.hl7", "in.json", "in.txt", "in.bin"];
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CaseError {
+    #[error(
+        "the case {0} has no input: write what the bot is run for into in.hl7, in.json or in.txt"
+    )]
+    NoInput(String),
+    #[error("{}: {what}", path.display())]
+    Wrong { path: PathBuf, what: String },
+}
+
+/// A case as it stands in its folder.
+pub(super) struct Case {
+    /// `bots/admission.cases/new`, as it is shown.
+    pub(super) folder: String,
+    path: PathBuf,
+    event: Event,
+    now: Timestamp,
+    expected: Expected,
+    resources: Option<Value>,
+}
+
+#[derive(Default)]
+struct Expected {
+    output: Option<(String, Vec<u8>)>,
+    error: Option<String>,
+    asks: Vec<Value>,
+    says_something: bool,
+}
+
+/// A file that makes the case pass.
+#[derive(Debug, Clone)]
+pub(super) struct Update {
+    pub(super) path: PathBuf,
+    /// None: it goes.
+    pub(super) content: Option<Vec<u8>>,
+}
+
+/// What came of a case.
+pub(super) struct CaseRun {
+    pub(super) mismatches: Vec<Mismatch>,
+    pub(super) updates: Vec<Update>,
+    pub(super) log: Vec<LogLine>,
+}
+
+fn wrong(path: &Path, what: impl Into<String>) -> Failure {
+    Failure::could_not(CaseError::Wrong { path: path.to_owned(), what: what.into() })
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(path, error.to_string())),
+    }
+}
+
+fn read_json(path: &Path) -> Result<Option<Value>, Failure> {
+    let Some(content) = read(path)? else { return Ok(None) };
+    serde_json::from_slice(&content).map(Some).map_err(|error| wrong(path, error.to_string()))
+}
+
+impl Case {
+    pub(super) fn read(path: &Path, folder: &str, bot: &str) -> Result<Self, Failure> {
+        let mut event = None;
+        for name in IN {
+            if let Some(content) = read(&path.join(name))? {
+                event = Some((content_type(name, &content).to_owned(), content));
+                break;
+            }
+        }
+        let (mut kind, content) =
+            event.ok_or_else(|| Failure::could_not(CaseError::NoInput(folder.to_owned())))?;
+        let facts_path = path.join("case.json");
+        let facts = read_json(&facts_path)?.unwrap_or(Value::Null);
+        let mut now: Timestamp = NOW.parse().map_err(|_| wrong(path, "no time"))?;
+        let (mut secrets, mut headers) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in facts.as_object().into_iter().flatten() {
+            let text = value.as_str().unwrap_or_default();
+            match name.as_str() {
+                "now" => {
+                    let no_time =
+                        |_| wrong(&facts_path, "`now` is no time like 2026-01-01T00:00:00Z");
+                    now = text.parse().map_err(no_time)?;
+                }
+                "contentType" => kind = text.to_owned(),
+                "secrets" => secrets = texts(value),
+                "headers" => headers = texts(value),
+                other => {
+                    let what = format!(
+                        "there is no `{other}`: now, contentType, secrets, headers are known"
+                    );
+                    return Err(wrong(&facts_path, what));
+                }
+            }
+        }
+        let mut expected = Expected::default();
+        for name in OUT {
+            if let Some(content) = read(&path.join(name))? {
+                expected.output = Some(((*name).to_owned(), content));
+            }
+        }
+        if let Some(content) = read(&path.join("error.txt"))? {
+            expected.error = Some(String::from_utf8_lossy(&content).trim().to_owned());
+        }
+        let asks_path = path.join("asks.json");
+        let asks = read_json(&asks_path)?;
+        expected.says_something =
+            expected.output.is_some() || expected.error.is_some() || asks.is_some();
+        if let Some(asks) = asks {
+            let list = asks.as_array().ok_or_else(|| wrong(&asks_path, "it is no list of asks"))?;
+            if let Some(at) = list.iter().position(|one| !one["ask"].is_string()) {
+                let what = format!("number {} has no `ask`", at.saturating_add(1));
+                return Err(wrong(&asks_path, what));
+            }
+            expected.asks.clone_from(list);
+        }
+        let event = Event {
+            input: input(&kind, content),
+            content_type: kind,
+            secrets,
+            headers,
+            bot: bot.to_owned(),
+        };
+        let resources = read_json(&path.join("resources.json"))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            path: path.to_owned(),
+            event,
+            now,
+            expected,
+            resources,
+        })
+    }
+
+    /// Runs it. With `update`, what `asks.json` does not answer is asked of a datastore and tables as `pipehat bot run`
+    /// has them.
+    pub(super) fn run(
+        &self,
+        script: &Script,
+        project: &Path,
+        update: bool,
+    ) -> Result<CaseRun, Failure> {
+        let outside = match update {
+            true => {
+                let datastore = BotDatastore::new()?;
+                if let Some(resources) = &self.resources {
+                    datastore.add(resources)?;
+                }
+                Some(LocalHost::new(project.to_owned(), Vec::new(), datastore))
+            }
+            false => None,
+        };
+        let host = CaseHost {
+            now: self.now,
+            random: 0x2545_F491_4F6C_DD1D,
+            open: self.expected.asks.iter().cloned().map(Some).collect(),
+            outside,
+            asked: Vec::new(),
+            log: Vec::new(),
+        };
+        let host = Rc::new(RefCell::new(host));
+        let run = Worker::new(script, Limits::default()).run(&self.event, host.clone());
+        let host = host.borrow();
+        let mismatches = self.compare(&run.result, &host.asked);
+        let updates = match mismatches.is_empty() {
+            true => Vec::new(),
+            false => self.updates(&run.result, &host.asked),
+        };
+        Ok(CaseRun { mismatches, updates, log: host.log.clone() })
+    }
+
+    fn compare(&self, result: &Result<Output, RunError>, asked: &[Value]) -> Vec<Mismatch> {
+        let expected = &self.expected;
+        let did_nothing = matches!(result, Ok(Output::Nothing)) && asked.is_empty();
+        if !expected.says_something && !did_nothing {
+            return vec![Mismatch::NothingExpected];
+        }
+        let mut mismatches = Vec::new();
+        match (result, &expected.error) {
+            (Ok(output), None) => mismatches.extend(self.compare_output(output)),
+            (Ok(_), Some(error)) => mismatches.push(Mismatch::Ended {
+                expected: format!("an error: {error}"),
+                actual: "a result".to_owned(),
+                reason: String::new(),
+            }),
+            (Err(error), None) => mismatches.push(Mismatch::Ended {
+                expected: "a result".to_owned(),
+                actual: format!("an error: {}", error.message),
+                reason: error.stack.first().cloned().unwrap_or_default(),
+            }),
+            (Err(error), Some(expected)) if !error.message.contains(expected.as_str()) => {
+                mismatches.push(Mismatch::Ended {
+                    expected: format!("an error: {expected}"),
+                    actual: format!("an error: {}", error.message),
+                    reason: String::new(),
+                });
+            }
+            (Err(_), Some(_)) => {}
+        }
+        let places = asks_differ(&expected.asks, asked);
+        if !places.is_empty() {
+            mismatches
+                .push(Mismatch::Differs { file: "asks.json".to_owned(), differences: places });
+        }
+        mismatches
+    }
+
+    fn compare_output(&self, output: &Output) -> Option<Mismatch> {
+        let actual = file_of(output);
+        match (&self.expected.output, actual) {
+            (None, None) => None,
+            (Some((file, _)), None) => Some(Mismatch::Missing { file: file.clone() }),
+            (None, Some((file, content))) => Some(Mismatch::NotExpected {
+                file: file.to_owned(),
+                actual: String::from_utf8_lossy(&content).replace('\r', "\n"),
+            }),
+            (Some((file, _)), Some((other, _))) if file != other => Some(Mismatch::Ended {
+                expected: file.clone(),
+                actual: other.to_owned(),
+                reason: "the result is of another kind".to_owned(),
+            }),
+            (Some((file, expected)), Some((_, actual))) => {
+                let found = match file.as_str() {
+                    "out.hl7" => differences(expected, &actual, CharsetRule::Declared),
+                    "out.json" => match serde_json::from_slice::<Value>(expected) {
+                        Ok(expected) => {
+                            let actual = serde_json::from_slice(&actual).unwrap_or(Value::Null);
+                            json_differences(&expected, &actual)
+                        }
+                        Err(_) => texts_differ(expected, &actual),
+                    },
+                    _ => texts_differ(expected, &actual),
+                };
+                let file = file.clone();
+                (!found.is_empty()).then_some(Mismatch::Differs { file, differences: found })
+            }
+        }
+    }
+
+    /// The files that say what came out.
+    fn updates(&self, result: &Result<Output, RunError>, asked: &[Value]) -> Vec<Update> {
+        let mut wanted: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        match result {
+            Ok(output) => {
+                if let Some((name, content)) = file_of(output) {
+                    wanted.insert(name, content);
+                }
+            }
+            Err(error) => {
+                wanted.insert("error.txt", format!("{}\n", error.message).into_bytes());
+            }
+        }
+        if !asked.is_empty() || wanted.is_empty() {
+            wanted.insert("asks.json", pretty(&Value::from(asked.to_vec())));
+        }
+        let mut updates = Vec::new();
+        for name in OUT.iter().chain(&["error.txt", "asks.json"]) {
+            let path = self.path.join(name);
+            match wanted.remove(name) {
+                Some(content) => updates.push(Update { path, content: Some(content) }),
+                None if path.exists() => updates.push(Update { path, content: None }),
+                None => {}
+            }
+        }
+        updates
+    }
+}
+
+fn texts(value: &Value) -> BTreeMap<String, String> {
+    let members = value.as_object().into_iter().flatten();
+    members
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
+
+/// The file that a result stands in: HL7 with a line for each segment.
+fn file_of(output: &Output) -> Option<(&'static str, Vec<u8>)> {
+    Some(match output {
+        Output::Nothing => return None,
+        Output::Hl7(bytes) => {
+            let mut lines: Vec<u8> =
+                bytes.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect();
+            if lines.last() != Some(&b'\n') {
+                lines.push(b'\n');
+            }
+            ("out.hl7", lines)
+        }
+        Output::Text(text) => ("out.txt", text.clone().into_bytes()),
+        Output::Bytes(bytes) => ("out.bin", bytes.clone()),
+        Output::Json(text) => {
+            ("out.json", pretty(&serde_json::from_str(text).unwrap_or(Value::Null)))
+        }
+    })
+}
+
+fn texts_differ(expected: &[u8], actual: &[u8]) -> Vec<Difference> {
+    if expected == actual {
+        return Vec::new();
+    }
+    let text = |bytes: &[u8]| Some(String::from_utf8_lossy(bytes).into_owned());
+    vec![difference("the text", text(expected), text(actual))]
+}
+
+fn difference(place: &str, expected: Option<String>, actual: Option<String>) -> Difference {
+    Difference { place: place.to_owned(), name: None, expected, actual }
+}
+
+/// Where two JSON values differ: `entry[0].resource.name[0].family`.
+fn json_differences(expected: &Value, actual: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk("", Some(expected), Some(actual), &mut found);
+    found
+}
+
+fn walk(
+    place: &str,
+    expected: Option<&Value>,
+    actual: Option<&Value>,
+    found: &mut Vec<Difference>,
+) {
+    let below = |name: &str| {
+        if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
+    };
+    match (expected, actual) {
+        (Some(one), Some(other)) if one == other => {}
+        (Some(Value::Object(one)), Some(Value::Object(other))) => {
+            for (name, value) in one {
+                walk(&below(name), Some(value), other.get(name), found);
+            }
+            for (name, value) in other.iter().filter(|(name, _)| !one.contains_key(*name)) {
+                walk(&below(name), None, Some(value), found);
+            }
+        }
+        (Some(Value::Array(one)), Some(Value::Array(other))) => {
+            for at in 0..one.len().max(other.len()) {
+                walk(&format!("{place}[{at}]"), one.get(at), other.get(at), found);
+            }
+        }
+        (one, other) => {
+            let text = |value: &Value| match value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            };
+            let place = if place.is_empty() { "the value" } else { place };
+            found.push(difference(place, one.map(text), other.map(text)));
+        }
+    }
+}
+
+/// Where what was asked differs from what was expected to be; answers are no part of that.
+fn asks_differ(expected: &[Value], asked: &[Value]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let without_answer = |ask: &Value| {
+        let mut plain = ask.clone();
+        if let Some(members) = plain.as_object_mut() {
+            members.remove("answer");
+        }
+        plain
+    };
+    for at in 0..expected.len().max(asked.len()) {
+        let number = at.saturating_add(1);
+        let (one, other) =
+            (expected.get(at).map(without_answer), asked.get(at).map(without_answer));
+        let titles = [&one, &other].map(|ask| ask.as_ref().and_then(|ask| ask["ask"].as_str()));
+        if titles[0] != titles[1] || one.is_none() || other.is_none() {
+            let [expected, actual] = titles.map(|title| title.map(str::to_owned));
+            found.push(difference(&format!("ask {number}"), expected, actual));
+            continue;
+        }
+        walk(&format!("ask {number}"), one.as_ref(), other.as_ref(), &mut found);
+    }
+    found
+}
+
+/// The outside of a case.
+struct CaseHost {
+    now: Timestamp,
+    random: u64,
+    /// What is written in `asks.json` and was not used yet.
+    open: Vec<Option<Value>>,
+    outside: Option<LocalHost>,
+    /// What was asked, each with its answer.
+    asked: Vec<Value>,
+    log: Vec<LogLine>,
+}
+
+impl CaseHost {
+    /// The answer that is written: to the same, else (where none may be asked for it) to the next of the same kind.
+    fn written(&mut self, shown: &Value) -> Option<Result<Answer, AskError>> {
+        let same = |written: &Value| {
+            let names = ["ask", "headers", "body", "value", "contentType", "reason", "argument"];
+            names.iter().all(|name| written[*name] == shown[*name])
+        };
+        let alike = |written: &Value| written["ask"] == shown["ask"];
+        let position = |matches: &dyn Fn(&Value) -> bool| {
+            self.open.iter().position(|one| one.as_ref().is_some_and(matches))
+        };
+        let at = position(&same).or_else(|| match self.outside {
+            Some(_) => None,
+            None => position(&alike),
+        })?;
+        let written = self.open.get_mut(at)?.take()?;
+        asked::answer_of(&written["answer"])
+    }
+}
+
+impl Host for CaseHost {
+    fn now(&mut self) -> Timestamp {
+        self.now
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 7;
+            self.random ^= self.random << 17;
+            *byte = self.random.to_le_bytes()[0];
+        }
+    }
+
+    fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
+        let answer = match (self.written(&asked::ask(ask)), &mut self.outside) {
+            (Some(answer), _) => answer,
+            (None, Some(outside)) => outside.answer(ask, remaining),
+            (None, None) => Err(AskError::Failed(format!(
+                "the case has no answer to `{}`: write it into asks.json, or let --update ask for it",
+                asked::title(ask)
+            ))),
+        };
+        let one = (ask.clone(), answer);
+        self.asked.push(asked::asked(&one));
+        one.1
+    }
+
+    fn wait(&mut self, duration: Duration) {
+        self.now = self.now.checked_add(duration).unwrap_or(self.now);
+    }
+
+    fn log(&mut self, line: LogLine) {
+        self.log.push(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(expected: Value, actual: Value, places: &[&str]) {
+        let found: Vec<_> =
+            json_differences(&expected, &actual).iter().map(ToString::to_string).collect();
+        assert_eq!(found, places);
+    }
+
+    #[test]
+    fn json_differs_where_its_values_do() {
+        check(json!({ "a": [1, { "b": "x" }] }), json!({ "a": [1, { "b": "x" }] }), &[]);
+        check(
+            json!({ "a": [1, { "b": "x" }], "c": 1 }),
+            json!({ "a": [1, { "b": "y" }, 2], "d": null }),
+            &[
+                "a[1].b: expected `x`, found `y`",
+                "a[2]: not expected, found `2`",
+                "c: missing, expected `1`",
+                "d: not expected, found `null`",
+            ],
+        );
+        check(json!("a"), json!({}), &["the value: expected `a`, found `{}`"]);
+    }
+
+    #[test]
+    fn asks_are_compared_one_by_one_and_without_their_answers() {
+        let one = json!({ "ask": "datastore POST Patient", "body": { "a": 1 }, "answer": { "status": 201 } });
+        let other = json!({ "ask": "datastore POST Patient", "body": { "a": 2 }, "answer": {} });
+        let third = json!({ "ask": "park", "answer": {} });
+        let found = asks_differ(&[one], &[other, third]);
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            ["ask 1.body.a: expected `1`, found `2`", "ask 2: not expected, found `park`"]
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! The outside of a bot that runs without a server: a datastore of its own, the project's tables, state in memory, and
+//! HTTP to the hosts that were granted. What is sent or parked is only shown.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pipehat_message::Message;
+use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
+use pipehat_translate::{Settings, Translator};
+
+use super::datastore::BotDatastore;
+
+/// The largest answer to a `fetch`.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Something that was asked, and what came of it.
+pub(super) type Asked = (Ask, Result<Answer, AskError>);
+
+/// The outside of a bot.
+pub(super) struct LocalHost {
+    /// The folder of the project, for its tables.
+    project: PathBuf,
+    /// The hosts that `fetch` may speak to.
+    granted: Vec<String>,
+    state: BTreeMap<String, String>,
+    datastore: BotDatastore,
+    http: Option<(tokio::runtime::Runtime, reqwest::Client)>,
+    pub(super) log: Vec<LogLine>,
+    pub(super) asked: Vec<Asked>,
+}
+
+impl LocalHost {
+    pub(super) fn new(project: PathBuf, granted: Vec<String>, datastore: BotDatastore) -> Self {
+        let (state, log, asked) = Default::default();
+        Self { project, granted, state, datastore, http: None, log, asked }
+    }
+
+    /// Does what is asked, and keeps no record of it.
+    pub(super) fn answer(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
+        match ask {
+            Ask::Fetch { method, url, headers, body } => {
+                self.fetch(method, url, headers, body, remaining)
+            }
+            Ask::Datastore { method, path, headers, body } => {
+                self.datastore.exchange(method, path, headers, body.clone())
+            }
+            Ask::Table { table, key } => self.table(table, key),
+            Ask::StateGet { key } => {
+                Ok(self.state.get(key).map_or_else(nothing, |value| text(value)))
+            }
+            Ask::StateSet { key, value } => {
+                match value {
+                    Some(value) => self.state.insert(key.clone(), value.clone()),
+                    None => self.state.remove(key),
+                };
+                Ok(text(""))
+            }
+            Ask::Send { .. } | Ask::Park { .. } => Ok(text("")),
+            Ask::ToFhir { message } => to_fhir(message),
+            Ask::ToV2 { .. } => Err(refused("translating FHIR to HL7 v2")),
+            Ask::Sftp { .. } => Err(refused("SFTP")),
+            Ask::ExecuteBot { .. } => Err(refused("running another bot")),
+        }
+    }
+
+    fn table(&self, table: &str, key: &str) -> Result<Answer, AskError> {
+        let is_name = !table.is_empty() && !table.contains(['/', '\\', '.']);
+        let path = self.project.join("tables").join(format!("{table}.csv"));
+        if !is_name || !path.is_file() {
+            return Err(AskError::Failed(format!(
+                "there is no table {table}: no tables/{table}.csv"
+            )));
+        }
+        let content = std::fs::read_to_string(&path)
+            .map_err(|_| AskError::Failed(format!("tables/{table}.csv can't be read")))?;
+        let found = pipehat_engine::program::Table::parse(table, &content).map_err(|mistakes| {
+            let first = mistakes.first().map_or("", |mistake| mistake.message.as_str());
+            AskError::Failed(format!("tables/{table}.csv: {first}"))
+        })?;
+        Ok(found.becomes(key).map_or_else(nothing, text))
+    }
+
+    fn fetch(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+        remaining: Duration,
+    ) -> Result<Answer, AskError> {
+        let failed = |error: reqwest::Error| AskError::Failed(with_causes(&error));
+        let url = reqwest::Url::parse(url)
+            .map_err(|error| AskError::Failed(format!("the URL can't be read: {error}")))?;
+        let host = match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => return Err(AskError::Failed("the URL names no host".to_owned())),
+        };
+        if !self.granted.contains(&host) {
+            return Err(AskError::Refused(format!(
+                "the bot may not speak to {host}: `--allow {host}` lets it here, and its configuration on a server"
+            )));
+        }
+        let (runtime, client) = match &self.http {
+            Some(http) => http,
+            None => self.http.insert(http().map_err(AskError::Failed)?),
+        };
+        let method = reqwest::Method::from_bytes(method.as_bytes())
+            .map_err(|_| AskError::Failed("there is no such method".to_owned()))?;
+        let mut request = client.request(method, url).timeout(remaining).body(body.to_vec());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        runtime.block_on(async {
+            let mut response = request.send().await.map_err(failed)?;
+            let headers = response.headers().iter().map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            });
+            let (status, headers) = (response.status().as_u16(), headers.collect());
+            let mut body = Vec::new();
+            while let Some(part) = response.chunk().await.map_err(failed)? {
+                if body.len().saturating_add(part.len()) > ANSWER_BYTES_MAX {
+                    let message = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
+                    return Err(AskError::Failed(message));
+                }
+                body.extend_from_slice(&part);
+            }
+            Ok(Answer { status, headers, body })
+        })
+    }
+}
+
+impl Host for LocalHost {
+    fn now(&mut self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        if getrandom::fill(bytes).is_err() {
+            bytes.fill(0);
+        }
+    }
+
+    fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
+        let answer = self.answer(ask, remaining);
+        self.asked.push((ask.clone(), answer.clone()));
+        answer
+    }
+
+    fn log(&mut self, line: LogLine) {
+        self.log.push(line);
+    }
+}
+
+fn http() -> Result<(tokio::runtime::Runtime, reqwest::Client), String> {
+    // Who has installed one before has installed the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    // An answer that leads elsewhere could lead to a host that was not granted.
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    Ok((runtime, client.map_err(|error| with_causes(&error))?))
+}
+
+/// The error and its causes as one sentence, without the URL: that may carry patient data.
+fn with_causes(error: &reqwest::Error) -> String {
+    let mut message = match error.is_timeout() {
+        true => "no answer in time".to_owned(),
+        false => "the request failed".to_owned(),
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    message
+}
+
+fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
+    let message = Message::parse(message)
+        .map_err(|error| AskError::Failed(format!("the message can't be read: {error}")))?;
+    let translation = Translator::new(Settings::default()).to_fhir(&message);
+    let mut bundle = String::new();
+    translation.bundle.write(&mut bundle);
+    Ok(Answer {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "application/fhir+json".to_owned())],
+        body: bundle.into_bytes(),
+    })
+}
+
+fn refused(what: &str) -> AskError {
+    AskError::Refused(format!(
+        "{what} needs a server: `pipehat bot run` has none; in `pipehat bot test` write the answer into asks.json"
+    ))
+}
+
+fn text(text: &str) -> Answer {
+    Answer { status: 200, headers: Vec::new(), body: text.as_bytes().to_vec() }
+}
+
+fn nothing() -> Answer {
+    Answer { status: 404, headers: Vec::new(), body: Vec::new() }
+}

@@ -1,0 +1,79 @@
+//! `pipehat message translate`: between HL7 v2 and FHIR R4.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::exit::{Exit, Failure};
+use crate::terminal::Terminal;
+
+mod to_v2;
+
+const EXAMPLES: &str = "\
+Examples:
+  pipehat message translate discharge.json --to v2 --event 'ADT^A03'
+  pipehat message translate order.json --to v2 --event 'ORM^O01' --control CA --version 2.4
+  pipehat message translate report.json --to v2 --event 'ORU^R01' --profile receivers/lab.yaml
+  pipehat message translate discharge.json --to v2 --event 'ADT^A03' --lineage --json | jq
+
+The JSON is a resource or a Bundle. Of a Bundle, the message is about the first kind of resource in
+it that the event can be about: the Encounter, and without one the Patient, of an ADT^A03; --root
+names another. What it refers to has to be in the Bundle.
+
+The message goes to standard output, and what it could not say to standard error: elements that no
+row of the tables takes over, codes and systems without a counterpart, and what the standard
+requires and the resources lack. Nothing is guessed. `docs/translate.md` has the tables' format and
+that of a profile, which says who sends, who receives, and what identifier systems are called.
+
+The exit code is 0, 1 when the standard requires something that the resources lack, 2 when
+the event or the version is unknown, and 3 when the file can't be read or holds nothing the event is
+about.
+
+The JSON has `message`, `findings` (`kind`, `path`, `text`) and, with --lineage, `lineage`
+(`element`, `paths`, `rule`).";
+
+/// Translate a message between HL7 v2 and FHIR R4
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The file; standard input if it is left out or `-`
+    file: Option<PathBuf>,
+
+    /// What it becomes
+    #[arg(long, value_enum)]
+    to: Target,
+
+    /// Tell where each value came from
+    #[arg(long)]
+    lineage: bool,
+
+    /// Print an object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    to_v2: to_v2::Options,
+}
+
+/// What a file becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// A message, from resources
+    V2,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let output = Output { lineage: self.lineage, json: self.json };
+        match self.to {
+            Target::V2 => self.to_v2.run(self.file, output, terminal),
+        }
+    }
+}
+
+/// How the result is told.
+#[derive(Debug, Clone, Copy)]
+struct Output {
+    lineage: bool,
+    json: bool,
+}

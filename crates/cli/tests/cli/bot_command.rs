@@ -1,0 +1,168 @@
+//! `pipehat bot` and `pipehat types`: what they print, how they exit, what they write.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A bot as people write them for Medplum: it runs unchanged.
+const BOT: &str = include_str!("../../../script/tests/bots/admission.ts");
+
+const ADMISSION: &str = "\
+MSH|^~\\&|ADT|NORTH|LAB|EAST|20260105081500||ADT^A01^ADT_A01|A1|P|2.5.1
+PID|1||10001^^^NORTH^MR||Sample^Anna||19800506|F
+";
+
+fn write(directory: &Path, path: &str, content: &str) {
+    let path = directory.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "bots/admission.ts", BOT);
+    write(directory.path(), "in.hl7", ADMISSION);
+    write(directory.path(), "pipehat.yaml", "");
+    for (path, content) in files {
+        write(directory.path(), path, content);
+    }
+    directory
+}
+
+fn pipehat(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pipehat"))
+        .args(arguments)
+        .env_clear()
+        .env("FROM_ENVIRONMENT", "value")
+        .current_dir(directory)
+        .output()
+        .expect("the binary runs")
+}
+
+#[track_caller]
+fn check(directory: &Path, arguments: &[&str], exit: i32, said: &[&str]) -> String {
+    let output = pipehat(directory, arguments);
+    let text =
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(exit), "{text}");
+    for part in said {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    text
+}
+
+#[test]
+fn a_bot_runs_once_and_has_a_datastore() {
+    let project = project(&[]);
+    let said = ["MSA|AA|A1|OK", "asked datastore POST Patient: 201", "info  stored "];
+    check(project.path(), &["bot", "run", "bots/admission.ts", "--input", "in.hl7"], 0, &said);
+
+    let json = &["bot", "run", "bots/admission.ts", "--input", "in.hl7", "--json"];
+    let output = pipehat(project.path(), json);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["asks"][1]["body"]["name"][0]["family"], "Sample");
+    assert_eq!(report["result"]["content"]["hl7"][1], "MSA|AA|A1|OK");
+
+    let redacted = &["bot", "run", "bots/admission.ts", "--input", "in.hl7", "--json", "--redact"];
+    let text = check(project.path(), redacted, 0, &["[redacted]"]);
+    assert!(!text.contains("Sample") && !text.contains("stored"), "{text}");
+}
+
+#[test]
+fn what_a_bot_may_not_is_told_with_the_way_to_let_it() {
+    let fetches =
+        "export const handler = async () => (await fetch('https://api.example.org/x')).text();";
+    let throws = "interface A { b: string }\n\nexport function handler(): void {\n  throw new Error('no');\n}\n";
+    let project = project(&[
+        ("bots/fetches.ts", fetches),
+        ("bots/throws.ts", throws),
+        (
+            "bots/imports.ts",
+            "import { Nothing } from 'pipehat';\nexport const handler = () => Nothing;",
+        ),
+        (
+            "bots/secret.ts",
+            "import { secret } from 'pipehat';\nexport const handler = () => secret('FROM_ENVIRONMENT');",
+        ),
+    ]);
+    let run = |file: &str, more: &[&str], exit, said: &[&str]| {
+        let file = format!("bots/{file}.ts");
+        let mut arguments = vec!["bot", "run", &file, "--input", "in.hl7"];
+        arguments.extend(more);
+        check(project.path(), &arguments, exit, said);
+    };
+    run("fetches", &[], 1, &["`--allow api.example.org` lets it here"]);
+    run("throws", &[], 1, &["error: no", "handler (bots/throws.ts:4:"]);
+    run("imports", &[], 3, &["bots/imports.ts:1:10: `pipehat` has no `Nothing`"]);
+    run("secret", &[], 1, &["the secret FROM_ENVIRONMENT is not granted"]);
+    run("secret", &["--secret", "FROM_ENVIRONMENT"], 0, &["value"]);
+    run("secret", &["--secret", "FROM_ENVIRONMENT=other"], 0, &["other"]);
+    run("secret", &["--secret", "NOT_THERE"], 2, &["there is no environment variable NOT_THERE"]);
+    run("nowhere", &[], 3, &["there is no bot bots/nowhere.ts"]);
+}
+
+#[test]
+fn cases_are_written_pass_and_show_what_differs() {
+    let project = project(&[("bots/admission.cases/new/in.hl7", ADMISSION)]);
+    let directory = project.path();
+    check(
+        directory,
+        &["bot", "test"],
+        1,
+        &["FAILED   admission/new", "`pipehat bot test --update`"],
+    );
+    let wrote = ["1 updated", "wrote bots/admission.cases/new/asks.json"];
+    check(directory, &["bot", "test", "--update"], 0, &wrote);
+    check(directory, &["bot", "test"], 0, &["ok       admission/new", "1 passed of 1 case"]);
+    // The answers are kept: the second run is the first one's.
+    check(directory, &["bot", "test", "--update"], 0, &["1 passed of 1 case"]);
+
+    let other = ADMISSION.replace("Sample", "Other").replace("|P|", "|T|");
+    write(directory, "bots/admission.cases/new/in.hl7", &other);
+    let differs = [
+        "MSH-11 (Processing ID)  expected  P",
+        "ask 2.body.name[0].family  expected  Sample",
+        "actual    Other",
+    ];
+    check(directory, &["bot", "test", "--junit", "results.xml"], 1, &differs);
+    let junit = fs::read_to_string(directory.join("results.xml")).unwrap();
+    assert!(junit.contains("<testcase classname=\"admission\" name=\"new\""), "{junit}");
+    assert!(junit.contains("asks.json differs at ask 2.body.name[0].family"), "{junit}");
+    check(directory, &["bot", "test", "--case", "elsewhere"], 2, &["no case has `elsewhere`"]);
+}
+
+#[test]
+fn a_case_may_expect_an_error_and_sets_the_time() {
+    let clock = "export function handler(_: unknown, event: { input: string }): string {\n  \
+                 if (event.input === 'stop') throw new Error('it was told to stop');\n  \
+                 return new Date().toISOString();\n}\n";
+    let project = project(&[
+        ("bots/clock.ts", clock),
+        ("bots/clock.cases/now/in.txt", "go"),
+        ("bots/clock.cases/now/out.txt", "2024-02-29T12:00:00.000Z"),
+        ("bots/clock.cases/now/case.json", "{ \"now\": \"2024-02-29T12:00:00Z\" }"),
+        ("bots/clock.cases/stop/in.txt", "stop"),
+        ("bots/clock.cases/stop/error.txt", "told to stop\n"),
+        ("bots/clock.cases/wrong/in.txt", "go"),
+        ("bots/clock.cases/wrong/error.txt", "told to stop\n"),
+    ]);
+    let said = ["ok       clock/now", "ok       clock/stop", "expected  an error: told to stop"];
+    check(project.path(), &["bot", "test"], 1, &said);
+    write(project.path(), "bots/clock.cases/now/case.json", "{ \"time\": \"2024\" }");
+    check(project.path(), &["bot", "test"], 3, &["there is no `time`", "now, contentType"]);
+}
+
+#[test]
+fn types_are_written_and_a_configuration_of_ones_own_stays() {
+    let project = project(&[]);
+    let directory = project.path();
+    check(directory, &["types"], 0, &["tsconfig.json"]);
+    let types = directory.join(".pipehat/types");
+    for file in ["fhirtypes.d.ts", "medplum/hl7.d.ts", "pipehat/message.d.ts", "sandbox.d.ts"] {
+        assert!(types.join(file).is_file(), "{file}");
+    }
+    write(directory, "tsconfig.json", "{}");
+    let said = ["tsconfig.json is yours and stays as it is", "tsconfig.bots.json"];
+    check(directory, &["types"], 0, &said);
+    assert_eq!(fs::read_to_string(directory.join("tsconfig.json")).unwrap(), "{}");
+}

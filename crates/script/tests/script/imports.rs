@@ -1,0 +1,271 @@
+//! What a script may import, and what it is told where it may not.
+
+use std::fs;
+
+use pipehat_script::{Input, Output, ProjectDirectory, Script, ScriptError, Worker};
+
+use crate::host::{event, project, run_with, script_of, text, tight};
+
+/// Checks what a script of these files returns; the first is run.
+fn check_files(files: &[(&str, &str)], expected: &str) {
+    let (run, _) = run_with(&mut Worker::new(&script_of(files), tight()), &text("in"));
+    let shown = match run.result {
+        Ok(Output::Text(text) | Output::Json(text)) => text,
+        Ok(other) => format!("{other:?}"),
+        Err(error) => format!("{}: {:?}", error.message, error.stack),
+    };
+    assert_eq!(shown, expected, "{files:?}");
+}
+
+fn refused(files: &[(&str, &str)]) -> ScriptError {
+    match Script::load(&project(files), files[0].0) {
+        Ok(_) => panic!("{files:?} compiles"),
+        Err(error) => error,
+    }
+}
+
+/// Checks how an error is shown.
+fn check_refused(files: &[(&str, &str)], expected: &str) {
+    assert_eq!(refused(files).to_string(), expected.trim_end(), "{files:?}");
+}
+
+#[test]
+fn files_of_the_project() {
+    let main = "import { a } from './lib/a'; import { b } from './lib/b.js'; import c, { type T } from '../shared/index'; import d from './d'; import e from './e.json' with { type: 'json' };
+        export const handler = () => [a, b, c, d, e.list[1], e.__proto__ === undefined].join();";
+    check_files(
+        &[
+            ("bots/bot.ts", main),
+            ("bots/lib/a.ts", "export { b as a } from './b'; export * from './types';"),
+            ("bots/lib/b.ts", "export const b: string = 'b';"),
+            ("bots/lib/types.ts", "export interface Only { a: string }"),
+            ("shared/index.ts", "export type T = string; export default 'c' as T;"),
+            ("bots/d/index.js", "export default 'd';"),
+            ("bots/e.json", "{\"list\": [1, 2], \"__proto__\": null}"),
+        ],
+        "b,b,c,d,2,false",
+    );
+}
+
+#[test]
+fn modules_that_import_each_other() {
+    check_files(
+        &[
+            (
+                "a.ts",
+                "import { b } from './b'; export const a = () => 'a'; export const handler = () => b();",
+            ),
+            ("b.ts", "import { a } from './a'; export const b = () => a() + 'b';"),
+        ],
+        "ab",
+    );
+}
+
+#[test]
+fn packages() {
+    let package = |json: &'static str| ("node_modules/it/package.json", json);
+    let bot = ("bots/bot.ts", "import { it } from 'it'; export const handler = () => it;");
+    let esm = "export const it = 'esm';";
+    check_files(
+        &[
+            bot,
+            package(
+                r#"{"exports": {".": {"node": "./no.js", "import": "./e.mjs", "require": "./c.cjs"}}}"#,
+            ),
+            ("node_modules/it/e.mjs", esm),
+        ],
+        "esm",
+    );
+    check_files(
+        &[
+            bot,
+            package(r#"{"exports": {"import": {"types": "./e.d.ts", "default": "./e.mjs"}}}"#),
+            ("node_modules/it/e.mjs", esm),
+        ],
+        "esm",
+    );
+    check_files(
+        &[
+            bot,
+            package(r#"{"type": "module", "main": "lib"}"#),
+            ("node_modules/it/lib/index.js", esm),
+        ],
+        "esm",
+    );
+    check_files(
+        &[bot, package(r#"{"main": "c.js", "module": "e.js"}"#), ("node_modules/it/e.js", esm)],
+        "esm",
+    );
+    check_files(
+        &[bot, package(r#"{"main": "./c"}"#), ("node_modules/it/c.js", "exports.it = 'cjs'")],
+        "cjs",
+    );
+    check_files(
+        &[
+            bot,
+            package("{}"),
+            ("node_modules/it/index.js", "module.exports = { it: typeof exports + require.name }"),
+        ],
+        "object__require",
+    );
+    // The nearest wins, and what is above is found.
+    check_files(
+        &[
+            bot,
+            ("bots/node_modules/it/package.json", "{}"),
+            ("bots/node_modules/it/index.mjs", esm),
+            package("{}"),
+        ],
+        "esm",
+    );
+    check_files(
+        &[
+            (
+                "bot.ts",
+                "import a from '@s/it/sub/a.js'; import b from '@s/it/deep/x/y.js'; export const handler = () => a + b;",
+            ),
+            (
+                "node_modules/@s/it/package.json",
+                r#"{"type": "module", "exports": {"./sub/*": "./dist/*", "./deep/*.js": "./deep/*.mjs"}}"#,
+            ),
+            ("node_modules/@s/it/dist/a.js", "export default 'a';"),
+            ("node_modules/@s/it/deep/x/y.mjs", "export default 'b';"),
+        ],
+        "ab",
+    );
+}
+
+#[test]
+fn packages_in_commonjs() {
+    check_files(
+        &[
+            (
+                "bot.ts",
+                "import whole, { add, named, later } from 'calc'; export const handler = () => [add(1, 2), named, typeof whole.add, later, whole.inner.deep].join();",
+            ),
+            ("node_modules/calc/package.json", r#"{"main": "index.js"}"#),
+            (
+                "node_modules/calc/index.js",
+                "'use strict';\nObject.defineProperty(exports, '__esModule', { value: true });\nvar inner = require('./inner'); var data = require('./data.json');\nexports.add = function (a, b) { return a + b + data.more };\nexports['named'] = 'n'; exports.inner = inner; Object.defineProperty(exports, 'later', { enumerable: true, get: function () { return inner.deep } });\nif (false) require('missing' + 1);",
+            ),
+            (
+                "node_modules/calc/inner/index.js",
+                "module.exports = { deep: 'd', self: this === module.exports };",
+            ),
+            ("node_modules/calc/data.json", r#"{"more": 10}"#),
+        ],
+        "13,n,function,d,d",
+    );
+    let files = [
+        ("bot.ts", "import f from 'thrower'; export const handler = () => f();"),
+        (
+            "node_modules/thrower/index.js",
+            "var x = 1;\nmodule.exports = function broken() {\n  throw new Error('here');\n};",
+        ),
+        ("node_modules/thrower/package.json", "{}"),
+    ];
+    check_files(
+        &files,
+        "here: [\"broken (node_modules/thrower/index.js:3:13)\", \"handler (bot.ts:1:55)\"]",
+    );
+}
+
+#[test]
+fn errors_say_where_and_what_to_do() {
+    check_refused(
+        &[("bots/bot.ts", "const a: string = 'x';\nexport const handler = ( => a;")],
+        "bots/bot.ts:2:26: Unexpected token\n  export const handler = ( => a;\n                           ^",
+    );
+    check_refused(
+        &[(
+            "bot.ts",
+            "\n  import { readFile } from \"fs/promises\";\nexport const handler = () => readFile;",
+        )],
+        "bot.ts:2:28: `fs/promises` is a module of Node.js\n    import { readFile } from \"fs/promises\";\n                             ^\n  help: a bot runs in a sandbox with the web's own functions: fetch, crypto, URL, TextEncoder …",
+    );
+    check_refused(
+        &[("bots/bot.ts", "import a from '../../etc/passwd';\nexport const handler = () => a;")],
+        "bots/bot.ts:1:15: `../../etc/passwd` is outside of the project\n  import a from '../../etc/passwd';\n                ^\n  help: a bot imports what is in its project, and packages in node_modules",
+    );
+    let message = |source: &str| {
+        refused(&[
+            ("bot.ts", source),
+            ("data.json", "{"),
+            ("node_modules/it/package.json", r#"{"exports": {"./a": "./../../x.js"}}"#),
+        ])
+        .message
+    };
+    assert_eq!(message("import 'node:net'"), "`node:net` is a module of Node.js");
+    assert_eq!(message("import 'lodash'"), "`lodash` is not installed");
+    assert_eq!(message("import './no'"), "`./no` is not there: no file no");
+    assert_eq!(message("import 'it'"), "the package `it` has no `it`");
+    assert_eq!(message("import 'it/a'"), "the package `it` has no `it/a`");
+    assert_eq!(message("import 'it/b'"), "the package `it` has no `it/b`");
+    assert_eq!(message("import 'pipehat:host'"), "`pipehat:host` cannot be imported");
+    assert_eq!(message("import '/etc/passwd'"), "`/etc/passwd` cannot be imported");
+    assert_eq!(
+        message("import 'https://a.example/x.js'"),
+        "`https://a.example/x.js` cannot be imported"
+    );
+    assert_eq!(message("await import('./no.js')"), "`./no.js` is not there: no file no.js");
+    assert_eq!(message("export default <div/>"), "Expected `>` but found `/`");
+    assert_eq!(message("@d class A {}"), "decorators are not supported");
+    assert_eq!(message("let a; let a;"), "Identifier `a` has already been declared");
+    assert!(message("import './data.json'").starts_with("not JSON: "));
+    assert_eq!(refused(&[("a.js", "import './b'"), ("b.ts", "let = ;")]).file, "b.ts");
+}
+
+#[test]
+fn a_script_without_a_handler_says_so() {
+    let (run, _) = run_with(
+        &mut Worker::new(&script_of(&[("bots/a.ts", "export const other = 1;")]), tight()),
+        &text(""),
+    );
+    let error = run.result.expect_err("there is none");
+    assert!(
+        error.message.starts_with("bots/a.ts exports no function `handler`"),
+        "{}",
+        error.message
+    );
+}
+
+#[test]
+fn an_error_while_a_module_is_evaluated_is_the_runs() {
+    let (run, _) = run_with(
+        &mut Worker::new(
+            &script_of(&[("a.ts", "\nnull.x;\nexport const handler = () => 1;")]),
+            tight(),
+        ),
+        &text(""),
+    );
+    let error = run.result.expect_err("it throws");
+    assert_eq!(
+        (error.message.as_str(), error.stack.len()),
+        ("TypeError: cannot read property 'x' of null", 1)
+    );
+    assert!(error.stack[0].contains("a.ts:2:"), "{:?}", error.stack);
+}
+
+#[test]
+fn a_project_on_disk_ends_at_its_root() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("project");
+    fs::create_dir_all(root.join("bots")).expect("made");
+    fs::write(folder.path().join("secret.ts"), "export const secret = 1;").expect("written");
+    fs::write(
+        root.join("bots/bot.ts"),
+        "import { secret } from './link'; export const handler = () => secret;",
+    )
+    .expect("written");
+    let sources = ProjectDirectory::new(&root).expect("it is there");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(folder.path().join("secret.ts"), root.join("bots/link.ts"))
+        .expect("linked");
+    let error = Script::load(&sources, "bots/bot.ts").map(|_| ()).expect_err("it leads out");
+    assert_eq!(error.message, "`./link` is not there: no file bots/link");
+    fs::remove_file(root.join("bots/link.ts")).expect("removed");
+    fs::write(root.join("bots/link.ts"), "export const secret = 2;").expect("written");
+    let script = Script::load(&sources, "bots/bot.ts").unwrap_or_else(|error| panic!("{error}"));
+    let (run, _) = run_with(&mut Worker::new(&script, tight()), &event(Input::Text(String::new())));
+    assert_eq!(run.result, Ok(Output::Json("2".to_owned())));
+}
