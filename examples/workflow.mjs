@@ -215,12 +215,17 @@ export function field(message, segment, number) {
   return found.split("|")[segment === "MSH" ? number - 1 : number] ?? "";
 }
 
-/** A port that is free now. */
+/** A port that is free now, and stays so while Pipehat is down: systems give none of these to outgoing connections. */
 export async function freePort() {
-  const server = createServer();
-  const port = await listening(server);
-  await new Promise((done) => server.close(done));
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise((done) => server.once("error", () => done(false)).listen(port, "127.0.0.1", () => done(true)));
+    if (isFree) {
+      await new Promise((done) => server.close(done));
+      return port;
+    }
+  }
 }
 
 /** An address that is free now. */

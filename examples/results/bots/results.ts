@@ -23,9 +23,12 @@ const RANK: Record<string, number> = { registered: 0, partial: 1, preliminary: 1
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
 
+/** What is the laboratory's to say. */
+const OWN = new Set(["DiagnosticReport", "Observation", "Specimen"]);
+
 export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   const message = Message.parse(event.input as string);
-  const bundle: Bundle = await translate.toFhir(message);
+  const bundle = underOwnIds(await translate.toFhir(message));
   let reason: string | undefined;
   await untilNobodyWasQuicker(async () => {
     const done = await apply(client, message, structuredClone(bundle));
@@ -35,6 +38,20 @@ export async function handler(client: MedplumClient, event: BotEvent): Promise<v
   if (reason !== undefined) {
     park(reason);
   }
+}
+
+/** Where a result stands follows from what it is: the same one told again is the same resource. */
+function underOwnIds(bundle: Bundle): Bundle {
+  const own = (bundle.entry ?? []).filter(({ resource }) => OWN.has(resource?.resourceType ?? ""));
+  for (const { fullUrl, resource } of own) {
+    (resource as Resource).id ??= fullUrl?.replace("urn:uuid:", "");
+  }
+  return own.reduce((all, { fullUrl, resource }) => led(all, fullUrl as string, addressOf(resource as Resource)), bundle);
+}
+
+/** How others refer to a result. */
+function addressOf({ resourceType, id }: Resource): string {
+  return `${resourceType}/${id}`;
 }
 
 function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & { resource: T })[] {
@@ -95,7 +112,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const news = all<Observation>(bundle, type);
     const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
     for (const { fullUrl, resource } of news) {
-      const time = timeOfResult.get(fullUrl as string) ?? timeOf(message);
+      const time = timeOfResult.get(addressOf(resource)) ?? timeOf(message);
       const known = standing.find(({ id }) => id === resource.id);
       if (known === undefined) {
         entries.push(first(fullUrl, told(resource, time)));
@@ -104,7 +121,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
       }
     }
   }
-  return entries.length === 0 || perform(client, withReferenced(entries, named(bundle, entries)));
+  return entries.length === 0 || perform(client, withReferenced(entries, bundle));
 }
 
 /** What stands of these, by their ids: the same result always has the same. */
@@ -150,7 +167,7 @@ function reportChange(
     const joined = [...(one ?? []), ...(other ?? []).filter((item) => !known.has(key(item)))];
     return joined.length === 0 ? undefined : joined;
   };
-  const result = both(standing.result, next.result?.map(byId), ({ reference }) => reference);
+  const result = both(standing.result, next.result, ({ reference }) => reference);
   const forms = both(standing.presentedForm, presentedForm, ({ url }) => url);
   const parts = { ...(result && { result }), ...(forms && { presentedForm: forms }) };
   const kept = isOlder(standing, news, time)
@@ -159,24 +176,13 @@ function reportChange(
   return replaced(fullUrl, kept as DiagnosticReport, standing);
 }
 
-/** `Observation/…` of `urn:uuid:…`: results have ids that follow from what they are. */
-function byId({ reference, ...rest }: Reference): Reference {
-  return { ...rest, reference: reference?.replace(/^urn:uuid:/, "Observation/") };
-}
-
-/** Entries of the Bundle under the addresses that references to them have now. */
-function named(bundle: Bundle, entries: BundleEntry[]): Bundle {
-  const ours = new Set(entries.map(({ fullUrl }) => fullUrl));
-  return { ...bundle, entry: (bundle.entry ?? []).filter(({ fullUrl }) => !ours.has(fullUrl)) };
-}
-
 /** Documents come out of the results and into the report. */
 function takeDocuments(bundle: Bundle, report: DiagnosticReport): { binary: Resource; attachment: Attachment & { url: string } }[] {
   const taken: { binary: Resource; attachment: Attachment & { url: string } }[] = [];
   for (const { fullUrl, resource } of all<Observation>(bundle, "Observation")) {
     const extension = resource.extension?.find(({ url }) => url === ATTACHED);
     const { contentType, data } = extension?.valueAttachment ?? {};
-    if (!data || !report.result?.some(({ reference }) => reference === fullUrl)) {
+    if (!data || !report.result?.some(({ reference }) => reference === addressOf(resource))) {
       continue;
     }
     const type = contentType ?? "application/octet-stream";
@@ -186,7 +192,7 @@ function takeDocuments(bundle: Bundle, report: DiagnosticReport): { binary: Reso
       binary: { resourceType: "Binary", id: resource.id, contentType: type, data } as Resource,
       attachment: { contentType: type, url, ...(title === undefined ? {} : { title }) },
     });
-    report.result = report.result.filter(({ reference }) => reference !== fullUrl);
+    report.result = report.result.filter(({ reference }) => reference !== addressOf(resource));
     if (report.result.length === 0) {
       delete report.result;
     }
