@@ -12,7 +12,7 @@ await workflow(import.meta.url, async (stage) => {
     resourceType: "Patient",
     identifier: [{ type: { coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0203", code: "MR" }] },
       system: "urn:oid:1.2.36.1.1", value: "10001" }],
-    name: [{ family: "Sample", given: ["Anna"] }],
+    name: [{ family: "Sample", given: ["Anna", "Barbara"] }],
     birthDate: "1980-02-29",
   });
   const content = {
@@ -32,7 +32,7 @@ await workflow(import.meta.url, async (stage) => {
   const [booked] = display.received;
   stage.holds("with its number", (field(booked, "SCH", 1) + field(booked, "SCH", 2)).includes("F500"));
   stage.holds("at its time", field(booked, "TQ1", 7).startsWith("20260201090000"));
-  stage.holds("and only the patient's initials", field(booked, "PID", 5) === "S^A" && field(booked, "PID", 7) === "");
+  stage.holds("and only the patient's initials", field(booked, "PID", 5) === "S^A^B" && field(booked, "PID", 7) === "");
 
   stage.says("It is moved, Pipehat is killed, it is moved again, and gets a comment.");
   const later = { start: "2026-02-02T11:00:00+01:00", end: "2026-02-02T11:30:00+01:00" };
