@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -210,15 +210,16 @@ fn thirty_two_senders_make_one_patient_of_each_person() {
     let node = Mutex::new(Some(project.up()));
     let (done, gone) = (AtomicUsize::new(0), AtomicBool::new(false));
     let started = Instant::now();
-    let latencies: RwLock<Vec<Duration>> = RwLock::default();
+    let latencies: Mutex<Vec<Duration>> = Mutex::default();
+    let (address, done, gone, latencies) = (&address, &done, &gone, &latencies);
     thread::scope(|scope| {
         for messages in &senders {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 let mut link = None;
                 for message in messages {
                     let begun = Instant::now();
-                    send(&mut link, &address, &message.bytes(), &gone);
-                    latencies.write().expect("nobody panicked").push(begun.elapsed());
+                    send(&mut link, address, &message.bytes(), gone);
+                    latencies.lock().expect("nobody panicked").push(begun.elapsed());
                     done.fetch_add(1, Ordering::AcqRel);
                 }
             });
@@ -249,7 +250,7 @@ fn thirty_two_senders_make_one_patient_of_each_person() {
         "each once"
     );
     check(&api, &people);
-    let mut latencies = latencies.into_inner().expect("nobody panicked");
+    let mut latencies = latencies.lock().expect("nobody panicked").clone();
     latencies.sort_unstable();
     println!(
         "{total} messages about {patients} patients from {SENDERS} senders in {took:.1?}, {:.0}/s, killed once; \

@@ -103,11 +103,6 @@ pub const CODES: &[CodeDescription] = &[
         "Add `bots/NAME.yaml` and its script, or name another.",
     ),
     code(
-        "channel.replies-to",
-        "`replies_to` names no other channel of the project.",
-        "Name a channel that takes the replies as its messages, or add one.",
-    ),
-    code(
         "channel.translate",
         "A translation into an event or a version for which there are no tables.",
         "Name one of those in the message, or `auto`.",
@@ -171,6 +166,11 @@ pub const CODES: &[CodeDescription] = &[
         "channel.raw-value",
         "A raw value has a delimiter that would end the place it is written to.",
         "Leave it out, or escape it.",
+    ),
+    code(
+        "channel.replies-to",
+        "`replies_to` names no other channel of the project.",
+        "Name a channel that takes the replies as its messages, or add one.",
     ),
     code(
         "channel.reply",
