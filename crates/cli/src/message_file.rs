@@ -101,6 +101,11 @@ impl TextForm {
         self.charset
     }
 
+    /// In which set a translation is to read the message as it stands here.
+    pub(crate) fn rule(&self) -> CharsetRule {
+        CharsetRule::Override(if self.transcoded { Charset::UTF_8 } else { self.charset })
+    }
+
     /// What a validator is told about the bytes.
     pub(crate) fn of_validation(&self) -> pipehat_dictionary::validation::TextForm {
         use pipehat_dictionary::validation::TextForm as Of;

@@ -124,7 +124,7 @@ fn runs(criterion: &mut Criterion) {
     bench("transform", TRANSFORM);
     bench("transform by split", BY_PATH);
     bench("nothing", NOTHING);
-    bench("nothing, fresh engine", FRESH);
+    bench("nothing, modules anew", FRESH);
     let bytes = message();
     let path = |text: &str| -> Path { text.parse().expect("a path") };
     let reads = ["PID-3.1", "PID-5.1", "PID-5.2", "OBR-4.1", "OBX-5"].map(path);

@@ -12,10 +12,11 @@ mod position;
 mod resolve;
 mod sources;
 mod state;
+mod writes;
 
 pub use failure::ScriptError;
 pub use sources::{ProjectDirectory, Sources};
 
 pub(crate) use builtin::{BOOT, HOST};
-pub(crate) use graph::Graph;
+pub(crate) use graph::{Graph, Keep};
 pub(crate) use javascript::TOP_LEVEL;

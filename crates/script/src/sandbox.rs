@@ -3,6 +3,7 @@
 mod bytes;
 mod engine;
 mod hl7;
+mod modules;
 mod native;
 mod platform;
 mod request;

@@ -45,7 +45,7 @@ impl Worker {
         let (took, cpu) = (engine.turn.took(), engine.turn.cpu());
         let recorded = engine.turn.end();
         let spoilt = result.as_ref().is_err_and(|failure| failure.spoilt);
-        if !spoilt && self.script.graph.changes.is_none() {
+        if !spoilt && engine.stays() {
             self.engine = Some(engine);
         }
         Run { result: result.map_err(RunError::from), recorded, took, cpu }

@@ -34,26 +34,6 @@ pub const CODES: &[CodeDescription] = &[
         "Look at `pipehat status`; try again.",
     ),
     code(
-        "configuration.refused",
-        "The changed configuration has mistakes, or a source can't listen. The one before runs on.",
-        "Mend what the answer's detail shows (`pipehat check` shows the same).",
-    ),
-    code(
-        "message.state",
-        "The message is not in a state in which this can be decided: it is not parked, or not yet processed.",
-        "Look at it with `pipehat messages show`.",
-    ),
-    code(
-        "upkeep.busy",
-        "The datastore's index is written anew, or the datastore is verified; there is one such work at a time.",
-        "Wait for its end.",
-    ),
-    code(
-        "upkeep.refused",
-        "The datastore refuses a line of an import, for the reason the message says.",
-        "Mend the line the message names and import again; what is there already stays as it is.",
-    ),
-    code(
         "bot.busy",
         "Too many runs of bots wait already; this one was not begun.",
         "Try again. If it repeats, see which bot takes long: `pipehat bot runs`.",
@@ -94,6 +74,26 @@ pub const CODES: &[CodeDescription] = &[
         "bot.threw",
         "The script threw an error, or let one pass.",
         "`pipehat bot show RUN --contents` has the error and its stack.",
+    ),
+    code(
+        "configuration.refused",
+        "The changed configuration has mistakes, or a source can't listen. The one before runs on.",
+        "Mend what the answer's detail shows (`pipehat check` shows the same).",
+    ),
+    code(
+        "message.state",
+        "The message is not in a state in which this can be decided: it is not parked, or not yet processed.",
+        "Look at it with `pipehat messages show`.",
+    ),
+    code(
+        "upkeep.busy",
+        "The datastore's index is written anew, or the datastore is verified; there is one such work at a time.",
+        "Wait for its end.",
+    ),
+    code(
+        "upkeep.refused",
+        "The datastore refuses a line of an import, for the reason the message says.",
+        "Mend the line the message names and import again; what is there already stays as it is.",
     ),
 ];
 

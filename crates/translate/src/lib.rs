@@ -7,6 +7,7 @@ mod expression;
 mod finding;
 mod identity;
 mod lineage;
+mod overlay;
 mod plan;
 mod run;
 mod settings;
@@ -18,6 +19,7 @@ mod value;
 
 pub use finding::{Finding, FindingKind};
 pub use lineage::{Lineage, Source};
+pub use overlay::Overlay;
 pub use settings::Settings;
 pub use table::{TableCheck, check_tables};
 pub use translator::{Translation, Translator};

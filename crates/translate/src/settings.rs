@@ -1,6 +1,7 @@
 //! What a feed knows that its messages don't say.
 
 use jiff::tz::TimeZone;
+use pipehat_message::CharsetRule;
 
 /// What a feed knows that its messages don't say.
 #[derive(Debug, Clone, Default)]
@@ -13,4 +14,6 @@ pub struct Settings {
     pub sender: Option<String>,
     /// Systems of identifiers by which resources are found before all others: those of the enterprise.
     pub identifier_systems: Vec<String>,
+    /// What decides on the character set of the messages.
+    pub charset: CharsetRule,
 }

@@ -8,7 +8,7 @@ use pipehat_resource::json::Value;
 
 use crate::plan::{MessageMap, Plan};
 use crate::run::Run;
-use crate::{Finding, Lineage, Settings};
+use crate::{Finding, Lineage, Overlay, Settings};
 
 /// Messages that a later version calls by another event; until 2.3.1 every pharmacy message was O01.
 const OLD_NAMES: [(&str, &str); 5] = [
@@ -43,6 +43,11 @@ impl Translator {
     /// By the tables as they are.
     pub fn new(settings: Settings) -> Self {
         Self { settings, plan: Plan::of_tables() }
+    }
+
+    /// By the tables and what a site adds to them.
+    pub fn with_overlay(settings: Settings, overlay: &Overlay) -> Self {
+        Self { settings, plan: overlay.plan() }
     }
 
     /// What the feed knows.

@@ -11,7 +11,7 @@ use pipehat_dictionary::Version;
 use pipehat_message::{Message, SegmentName};
 use pipehat_resource::json::{self, Value};
 use pipehat_resource::validate::{Checks, validate};
-use pipehat_translate::{Settings, Translation, Translator};
+use pipehat_translate::{Settings, Translation, Translator, check_tables};
 
 fn tables() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tables")
@@ -41,6 +41,16 @@ fn is_field(segment: &str, position: usize) -> bool {
     versions.into_iter().any(|version| {
         version.segment(name).is_some_and(|segment| segment.field(position).is_some())
     })
+}
+
+#[test]
+fn every_row_is_run_or_has_its_reason() {
+    let check = check_tables();
+    let nothing: Vec<String> = Vec::new();
+    assert_eq!(check.unread, nothing, "rows without a reason");
+    assert_eq!(check.idle_reasons, nothing, "reasons that no row needs");
+    assert_eq!(check.idle_corrections, nothing, "corrections that change nothing");
+    assert_eq!(check.unexplained, nothing, "rows of ours without a comment");
 }
 
 #[test]
@@ -78,7 +88,10 @@ fn every_field_that_a_row_of_ours_names_exists() {
 }
 
 fn translate(path: &Path) -> Translation {
-    let text = fs::read_to_string(path).expect("the message can be read");
+    translate_text(&fs::read_to_string(path).expect("the message can be read"))
+}
+
+fn translate_text(text: &str) -> Translation {
     let bytes = text.trim_end().replace('\n', "\r").into_bytes();
     let message = Message::parse(&bytes).expect("the message can be parsed");
     Translator::new(Settings::default()).to_fhir(&message)
@@ -118,4 +131,25 @@ fn messages_of_our_maps_become_valid_bundles() {
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// The id under which a charge of this patient has its resource of a type.
+fn id_for_patient(patient: &str, resource_type: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/own/dft_p03.hl7");
+    let text = fs::read_to_string(path).expect("the message can be read");
+    let translation = translate_text(&text.replace("10001", patient));
+    let entries = translation.bundle.items("entry").iter();
+    let mut resources = entries.filter_map(|entry| entry.get("resource"));
+    let found = resources.find(|own| own.resource_type() == Some(resource_type));
+    found.and_then(Value::id).expect("the resource has an id of its own").to_owned()
+}
+
+#[test]
+fn what_many_patients_have_in_common_is_not_one_resource() {
+    // The guarantor's number G77 and the plan PPO are those of both.
+    for resource_type in ["RelatedPerson", "Coverage"] {
+        let (one, other) = ("10001", "10002");
+        assert_ne!(id_for_patient(one, resource_type), id_for_patient(other, resource_type));
+        assert_eq!(id_for_patient(one, resource_type), id_for_patient(one, resource_type));
+    }
 }

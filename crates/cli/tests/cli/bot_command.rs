@@ -166,3 +166,49 @@ fn types_are_written_and_a_configuration_of_ones_own_stays() {
     check(directory, &["types"], 0, &said);
     assert_eq!(fs::read_to_string(directory.join("tsconfig.json")).unwrap(), "{}");
 }
+
+#[test]
+fn the_client_speaks_to_the_real_datastore() {
+    let everything = include_str!("../../../script/tests/bots/everything.ts");
+    let project = project(&[("bots/everything.ts", everything)]);
+    let output =
+        pipehat(project.path(), &["bot", "run", "bots/everything.ts", "--input", "in.hl7"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let seen: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let expected = serde_json::json!({
+        "sameOnce": true,
+        "upserted": [true, "female", "2"],
+        "patched": "male",
+        "read": "3",
+        "first": "none",
+        "history": 3,
+        "pages": [2, 2, 1],
+        "everything": 6,
+        "included": ["Observation", "Patient"],
+        "binary": ["application/pdf", 4, "%PDF"],
+        "attachment": ["text/plain", "note.txt", true],
+        "media": ["completed", "x.txt"],
+        "valid": true,
+        "invalid": true,
+        "batch": "200 OK",
+        "get": "Patient",
+        "getByPath": "Patient",
+        "gone": true,
+        "notFound": true,
+        "badSearch": true,
+        "mail": "MedplumClient.sendEmail is not available in Pipehat: send mail through a service of yours by fetch()",
+        "sameStore": true,
+        "state": ["value", "value", "none"],
+        "translated": "transaction",
+        "written": ["A31", "Roe", "2.5.1"],
+    });
+    let wrong: Vec<_> = expected
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, value)| seen[name.as_str()] != **value)
+        .map(|(name, value)| format!("{name}: expected {value}, found {}", seen[name.as_str()]))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -52,6 +52,11 @@ pub const CODES: &[CodeDescription] = &[
         "Write `[+1]` for the first, and `[last]` for the others.",
     ),
     code(
+        "channel.bot",
+        "A step names a bot that the project has not, or asks what it can't give.",
+        "Add `bots/NAME.yaml` and its script, or name another.",
+    ),
+    code(
         "channel.charset",
         "`charset` names no known character set.",
         "Write a name of HL7 table 0211, such as `UNICODE UTF-8`.",
@@ -96,16 +101,6 @@ pub const CODES: &[CodeDescription] = &[
         "channel.fixed-condition",
         "A condition gives the same answer for every message.",
         "Name a field in it, or remove it.",
-    ),
-    code(
-        "channel.bot",
-        "A step names a bot that the project has not, or asks what it can't give.",
-        "Add `bots/NAME.yaml` and its script, or name another.",
-    ),
-    code(
-        "channel.translate",
-        "A translation into an event or a version for which there are no tables.",
-        "Name one of those in the message, or `auto`.",
     ),
     code(
         "channel.format",
@@ -223,6 +218,11 @@ pub const CODES: &[CodeDescription] = &[
         "Join conditions, or use a code table.",
     ),
     code("channel.too-many-steps", "A channel has too many steps.", "Use a code table and `map`."),
+    code(
+        "channel.translate",
+        "A translation into an event or a version for which there are no tables.",
+        "Name one of those in the message, or `auto`.",
+    ),
     code("channel.two-places", "A new segment has both `after` and `before`.", "Keep one of them."),
     code(
         "channel.unknown-answer",

@@ -115,12 +115,15 @@ impl Project {
         let needed = if datastore { Channels::MayBeNone } else { Channels::AtLeastOne };
         let local_fhir = LocalFhir::default();
         let offered = datastore.then_some(&local_fhir);
-        let bots = loader.bots(datastore);
+        let (bots, unread) = loader.bots(datastore);
         let local_bots = LocalBots::default();
-        let named = bots.iter().map(|bot| (&*bot.spec.name, bot.spec.revision)).collect();
+        let sound = bots.iter().map(|bot| (&*bot.spec.name, bot.spec.revision));
+        // What is wrong with the others is told at their own files.
+        let broken = unread.iter().map(|name| (name.as_str(), Revision([0; 32])));
+        let named = broken.chain(sound).collect();
         let known = KnownBots { revisions: &named, local: &local_bots };
         let channels = loader.channels(&content, &mut claims, needed, offered, &known);
-        loader.check_reach(&bots, &channels);
+        loader.check_reach(&bots, &unread, &channels);
         loader.check_replies(&channels);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
@@ -352,30 +355,37 @@ impl Loader<'_> {
         (profiles, contents)
     }
 
-    fn bots(&mut self, datastore: bool) -> Vec<ReadBot> {
+    /// The bots, and the names of those whose files can't be read.
+    fn bots(&mut self, datastore: bool) -> (Vec<ReadBot>, Vec<String>) {
         let names = self.names("bots", ".yaml", &[".yml", ".YAML", ".YML"]);
         if names.len() > BOTS_MAX {
             let message = format!("a project has at most {BOTS_MAX} bots");
             self.diagnostics.push(Diagnostic::error_in_file("project.bots", "bots", message));
-            return Vec::new();
+            return (Vec::new(), names);
         }
         let context = BotContext { secrets: Some(self.context.secrets), datastore };
-        let mut bots = Vec::new();
+        let (mut bots, mut broken) = (Vec::new(), Vec::new());
         for stem in names {
             let path = format!("bots/{stem}.yaml");
-            let Some(Some(bytes)) = self.read(&path) else { continue };
-            let Some(node) = self.tree(&path, &bytes) else { continue };
-            let files = self.context.files;
-            let read = bot(&node, &stem, &bytes, files, &context, &mut self.diagnostics);
-            bots.extend(read.map(|spec| ReadBot { spec, node }));
+            let node = self.read(&path).flatten().and_then(|bytes| {
+                let node = self.tree(&path, &bytes)?;
+                let files = self.context.files;
+                let read = bot(&node, &stem, &bytes, files, &context, &mut self.diagnostics);
+                Some(ReadBot { spec: read?, node })
+            });
+            match node {
+                Some(read) => bots.push(read),
+                None => broken.push(stem),
+            }
         }
-        bots
+        (bots, broken)
     }
 
     /// Refuses bots that are to reach channels and bots that are not there.
-    fn check_reach(&mut self, bots: &[ReadBot], channels: &[ChannelSpec]) {
+    fn check_reach(&mut self, bots: &[ReadBot], broken: &[String], channels: &[ChannelSpec]) {
         let named_channels: Vec<&str> = channels.iter().map(|channel| &*channel.name).collect();
-        let named_bots: Vec<&str> = bots.iter().map(|bot| &*bot.spec.name).collect();
+        let mut named_bots: Vec<&str> = bots.iter().map(|bot| &*bot.spec.name).collect();
+        named_bots.extend(broken.iter().map(String::as_str));
         for ReadBot { node, .. } in bots {
             let allow = node.as_map().and_then(|map| map.get("allow")).and_then(Node::as_map);
             for (key, what, known) in

@@ -63,7 +63,8 @@ pub(crate) fn wrap(source: &str, program: &Program<'_>) -> Compiled {
     code.push('\n');
     let positions = Positions::after(&prefix);
     let changes = Some((0, "it is CommonJS"));
-    Compiled { code, positions, imports, changes, links: Links::default() }
+    let links = Links::default();
+    Compiled { code, positions, imports, changes, touches_globals: true, links }
 }
 
 #[derive(Default)]

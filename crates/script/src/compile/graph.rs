@@ -44,7 +44,27 @@ pub(crate) struct Graph {
     pub(crate) own: Vec<String>,
     /// Why they cannot be kept from one run to the next.
     pub(crate) changes: Option<Changes>,
+    /// Whether they may change what is not their own: then the globals cannot be kept either.
+    pub(crate) touches_globals: bool,
 }
+
+/// Whether anything stays in an engine from one run to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// All modules.
+    All,
+    /// The built-in ones; the bot's own are evaluated anew under another name, for so many runs.
+    BuiltIn {
+        /// An engine lets go of a module only with all others.
+        runs: usize,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+/// How many times an engine evaluates a script's own modules anew at most, and how much of their text that may come to.
+const ANEW_MAX: usize = 64;
+const ANEW_BYTES_MAX: usize = 4 << 20;
 
 /// The built-in modules that each script has.
 const ALWAYS: &[&str] = &["pipehat:web/index.ts", "pipehat:sandbox/harden.ts", "pipehat:entry.ts"];
@@ -57,7 +77,12 @@ impl Graph {
         let Some(Target::File(entry, language)) = resolve::file(&mut files, &path)? else {
             return Err(ScriptError::of_file(entry, "there is no such file"));
         };
-        let mut graph = Self { modules: BTreeMap::new(), own: Vec::new(), changes: None };
+        let mut graph = Self {
+            modules: BTreeMap::new(),
+            own: Vec::new(),
+            changes: None,
+            touches_globals: false,
+        };
         let mut open = vec![Target::File(entry, language)];
         open.extend(ALWAYS.iter().map(|id| Target::BuiltIn((*id).to_owned())));
         while let Some(target) = open.pop() {
@@ -93,6 +118,20 @@ impl Graph {
     /// The id of the file that the worker runs.
     pub(crate) fn entry(&self) -> &str {
         self.own.first().map_or("", String::as_str)
+    }
+
+    /// What of it stays in an engine.
+    pub(crate) fn keep(&self) -> Keep {
+        if self.changes.is_none() {
+            return Keep::All;
+        }
+        let own = self.own.iter().filter_map(|id| self.modules.get(id));
+        let bytes: usize = own.map(|module| module.code.len()).sum();
+        let runs = (ANEW_BYTES_MAX / bytes.max(1)).min(ANEW_MAX);
+        match self.touches_globals || runs < 2 {
+            true => Keep::Nothing,
+            false => Keep::BuiltIn { runs },
+        }
     }
 
     fn add_built_in(&mut self, id: &str, open: &mut Vec<Target>) -> Result<(), ScriptError> {
@@ -137,6 +176,7 @@ impl Graph {
             let line = ScriptError::at(&path, &source, offset, "").line;
             self.changes = Some(Changes { file: path.clone(), line, reason });
         }
+        self.touches_globals |= compiled.touches_globals;
         let mut imports = BTreeMap::new();
         let mut wanted = Vec::new();
         for import in &compiled.imports {
@@ -204,6 +244,3 @@ impl Files<'_> {
         Ok(if modules { Language::JavaScript } else { Language::CommonJs })
     }
 }
-
-#[cfg(test)]
-mod tests;

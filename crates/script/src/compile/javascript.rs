@@ -39,6 +39,8 @@ pub(crate) struct Compiled {
     pub(crate) imports: Vec<Import>,
     /// Why its state may change from one run to the next; none if it cannot.
     pub(crate) changes: Option<(usize, &'static str)>,
+    /// Whether it may change globals and prototypes.
+    pub(crate) touches_globals: bool,
     /// The names that it exports and imports.
     pub(crate) links: Links,
 }
@@ -133,7 +135,8 @@ pub(crate) fn compile(
         "\nfunction __pipehatTopLevel(){{return[{names}]}}export{{__pipehatTopLevel as {TOP_LEVEL:?}}};\n"
     ));
     let links = Links::of(&program);
-    Ok(Compiled { code, positions, imports, changes: state.changes, links })
+    let state::State { changes, touches_globals, .. } = state;
+    Ok(Compiled { code, positions, imports, changes, touches_globals, links })
 }
 
 impl Import {
@@ -156,7 +159,8 @@ fn json(file: &str, source: &str) -> Result<Compiled, ScriptError> {
         "const data=JSON.parse({text});export default data;export{{data as \"module.exports\"}};\n"
     );
     let positions = Positions::same();
-    Ok(Compiled { code, positions, imports: Vec::new(), changes: None, links: Links::default() })
+    let (imports, links) = (Vec::new(), Links::default());
+    Ok(Compiled { code, positions, imports, changes: None, touches_globals: false, links })
 }
 
 /// What a program imports, by statements and by `import("…")`.
@@ -233,6 +237,3 @@ fn of_diagnostic(file: &str, source: &str, found: &OxcDiagnostic) -> ScriptError
         None => error,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,16 +12,15 @@
 use std::collections::HashSet;
 
 use oxc::ast::ast::{
-    Argument, ArrayExpressionElement, AssignmentExpression, AssignmentTarget, BindingPattern,
-    CallExpression, Class, ClassElement, Declaration, ExportDefaultDeclarationKind, Expression,
-    IdentifierReference, ImportExpression, MethodDefinitionKind, ModuleDeclaration,
-    ObjectPropertyKind, Program, PropertyKey, PropertyKind, SimpleAssignmentTarget, Statement,
-    UnaryExpression, UpdateExpression, VariableDeclaration,
+    Argument, ArrayExpressionElement, BindingPattern, Class, ClassElement, Declaration,
+    ExportDefaultDeclarationKind, Expression, MethodDefinitionKind, ModuleDeclaration,
+    ObjectPropertyKind, Program, PropertyKey, PropertyKind, Statement, VariableDeclaration,
 };
-use oxc::ast_visit::{Visit, walk};
 use oxc::semantic::{Scoping, SymbolId};
 use oxc::span::{GetSpan, Span};
 use oxc::syntax::operator::UnaryOperator;
+
+use super::writes::Writes;
 
 /// What the top level of a module is made of.
 pub(crate) struct State {
@@ -29,29 +28,9 @@ pub(crate) struct State {
     pub(crate) names: Vec<String>,
     /// Why its state may change, and where in the source that is.
     pub(crate) changes: Option<(usize, &'static str)>,
+    /// Whether it may change what is not its own: globals and prototypes.
+    pub(crate) touches_globals: bool,
 }
-
-/// Methods that change what they are called on.
-const CHANGING: &[&str] = &[
-    "add",
-    "append",
-    "clear",
-    "copyWithin",
-    "delete",
-    "fill",
-    "pop",
-    "push",
-    "reverse",
-    "set",
-    "shift",
-    "sort",
-    "splice",
-    "unshift",
-];
-
-/// Functions of `Object` and `Reflect` that change what they are given first.
-const CHANGING_FIRST: &[&str] =
-    &["assign", "defineProperties", "defineProperty", "deleteProperty", "set", "setPrototypeOf"];
 
 /// Enumerations whose members are no more than constants: after the transformation they are a call.
 pub(crate) fn steady_enums(program: &Program<'_>) -> HashSet<String> {
@@ -79,9 +58,11 @@ pub(crate) fn steady_enums(program: &Program<'_>) -> HashSet<String> {
 pub(crate) fn examine(program: &Program<'_>, scoping: &Scoping, enums: &HashSet<String>) -> State {
     let root = scoping.get_bindings(scoping.root_scope_id());
     let mut names = Vec::new();
+    let mut all = HashSet::new();
     let mut changes = None;
     for (name, &symbol) in root {
         let flags = scoping.symbol_flags(symbol);
+        all.insert(name.to_string());
         if flags.is_import() || !flags.is_value() {
             continue;
         }
@@ -93,37 +74,39 @@ pub(crate) fn examine(program: &Program<'_>, scoping: &Scoping, enums: &HashSet<
         }
     }
     names.sort();
-    let mut known = Known { enums: enums.clone(), ..Known::default() };
+    let mut known = Known { all, enums: enums.clone(), ..Known::default() };
     known.roots.extend(names.iter().cloned());
     for statement in &program.body {
         changes = changes.or_else(|| known.statement(statement));
     }
     // The transformation writes what is in an enumeration; the author cannot, by its type.
     known.roots.retain(|name| !enums.contains(name));
-    let mut writes = Writes {
-        roots: &known.roots,
-        imported: HashSet::new(),
-        methods: HashSet::new(),
-        found: None,
-    };
-    writes.declared(program);
-    writes.visit_program(program);
-    State { names, changes: changes.or(writes.found) }
+    let writes = Writes::of(program, &known.roots);
+    // A statement of the top level may be there for what it does to others.
+    let acts = program.body.iter().any(|statement| match statement {
+        Statement::EmptyStatement(_) => false,
+        Statement::ExpressionStatement(it) => !known.primitive(&it.expression),
+        other => other.as_declaration().is_none() && other.as_module_declaration().is_none(),
+    });
+    let touches_globals = acts || writes.touches_globals;
+    State { names, changes: changes.or(writes.found), touches_globals }
 }
 
 fn first_write(scoping: &Scoping, symbol: SymbolId) -> usize {
     scoping.symbol_span(symbol).start as usize
 }
 
-type Found = Option<(usize, &'static str)>;
+pub(super) type Found = Option<(usize, &'static str)>;
 
-fn because(span: Span, reason: &'static str) -> Found {
+pub(super) fn because(span: Span, reason: &'static str) -> Found {
     Some((span.start as usize, reason))
 }
 
 /// What is known of the top level so far.
 #[derive(Default)]
 struct Known {
+    /// All its names, those of imports too.
+    all: HashSet<String>,
     roots: HashSet<String>,
     enums: HashSet<String>,
     primitives: HashSet<String>,
@@ -204,6 +187,25 @@ impl Known {
             && !self.inert(&heritage.expression)
         {
             return because(class.span, CALLED);
+        }
+        // What it inherits from may return any object from its constructor, and a private member can be put on one that
+        // is frozen too.
+        let errors = |heritage: &Expression<'_>| match heritage {
+            Expression::Identifier(it) => {
+                let name = it.name.as_str();
+                name.ends_with("Error") && !self.all.contains(name)
+            }
+            _ => false,
+        };
+        let private = class
+            .body
+            .body
+            .iter()
+            .find(|it| matches!(it.property_key(), Some(PropertyKey::PrivateIdentifier(_))));
+        if let (Some(heritage), Some(private)) = (&class.heritage, private)
+            && !errors(&heritage.expression)
+        {
+            return because(private.span(), "a class that inherits has a private member");
         }
         for element in &class.body.body {
             let (key, found) = match element {
@@ -339,7 +341,7 @@ impl Known {
 
     /// Of the language's own, and not hidden by a name of the module.
     fn is_global(&self, expression: &Expression<'_>, name: &str) -> bool {
-        expression.is_specific_id(name) && !self.roots.contains(name)
+        expression.is_specific_id(name) && !self.all.contains(name)
     }
 
     fn known_call(&self, callee: &Expression<'_>, arguments: &[Argument<'_>]) -> bool {
@@ -377,151 +379,5 @@ impl Known {
         };
         ["Map", "Set"].iter().any(|name| self.is_global(callee, name)) && listed
             || self.is_global(callee, "TextEncoder") && arguments.is_empty()
-    }
-}
-
-/// Looks for what a handler does to the module's state.
-struct Writes<'r> {
-    roots: &'r HashSet<String>,
-    /// Names from the modules of the bot.
-    imported: HashSet<String>,
-    /// Methods of classes: their prototypes are frozen, and an assignment to the same name of an object throws.
-    methods: HashSet<String>,
-    found: Found,
-}
-
-const WRITTEN: &str = "something of the module is written to";
-
-impl Writes<'_> {
-    fn declared(&mut self, program: &Program<'_>) {
-        for statement in &program.body {
-            let Statement::ImportDeclaration(it) = statement else { continue };
-            let built_in =
-                it.source.value.starts_with("pipehat") || it.source.value.starts_with("@medplum/");
-            if built_in {
-                continue;
-            }
-            for specifier in it.specifiers.iter().flatten() {
-                self.imported.insert(specifier.local().name.to_string());
-            }
-        }
-        let mut methods = Methods::default();
-        methods.visit_program(program);
-        self.methods = methods.names;
-    }
-
-    fn is_state(&self, name: &str) -> bool {
-        self.roots.contains(name) || self.imported.contains(name)
-    }
-
-    /// Whether an expression leads into the module's state: `STATE`, `STATE.a[0]`, `(STATE)!.b`.
-    fn leads(&self, expression: &Expression<'_>) -> bool {
-        match expression.without_parentheses() {
-            Expression::Identifier(it) => self.is_state(it.name.as_str()),
-            Expression::StaticMemberExpression(it) => self.leads(&it.object),
-            Expression::ComputedMemberExpression(it) => self.leads(&it.object),
-            Expression::PrivateFieldExpression(it) => self.leads(&it.object),
-            _ => false,
-        }
-    }
-
-    fn note(&mut self, span: Span, reason: &'static str) {
-        self.found = self.found.or(because(span, reason));
-    }
-
-    fn target(&mut self, target: &SimpleAssignmentTarget<'_>) {
-        let object = match target.as_member_expression() {
-            Some(member) => member.object(),
-            None => return,
-        };
-        if self.leads(object) {
-            self.note(target.span(), WRITTEN);
-        }
-        let name = target.as_member_expression().and_then(|it| it.static_property_name());
-        if let Some(name) = name
-            && matches!(object, Expression::ThisExpression(_))
-            && self.methods.contains(name)
-        {
-            self.note(target.span(), "a method is replaced");
-        }
-    }
-}
-
-impl<'a> Visit<'a> for Writes<'_> {
-    fn visit_assignment_expression(&mut self, it: &AssignmentExpression<'a>) {
-        match &it.left {
-            AssignmentTarget::ArrayAssignmentTarget(_)
-            | AssignmentTarget::ObjectAssignmentTarget(_) => {}
-            other => {
-                if let Some(target) = other.as_simple_assignment_target() {
-                    self.target(target);
-                }
-            }
-        }
-        walk::walk_assignment_expression(self, it);
-    }
-
-    fn visit_update_expression(&mut self, it: &UpdateExpression<'a>) {
-        self.target(&it.argument);
-        walk::walk_update_expression(self, it);
-    }
-
-    fn visit_unary_expression(&mut self, it: &UnaryExpression<'a>) {
-        if it.operator == UnaryOperator::Delete
-            && let Some(member) = it.argument.as_member_expression()
-            && self.leads(member.object())
-        {
-            self.note(it.span, WRITTEN);
-        }
-        walk::walk_unary_expression(self, it);
-    }
-
-    fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
-        if let Some(member) = it.callee.as_member_expression() {
-            let name = member.static_property_name().unwrap_or_default();
-            if CHANGING.contains(&name) && self.leads(member.object()) {
-                self.note(it.span, WRITTEN);
-            }
-            let of = |name: &str| member.object().is_specific_id(name);
-            let first = it.arguments.first().and_then(|it| it.as_expression());
-            if CHANGING_FIRST.contains(&name)
-                && (of("Object") || of("Reflect"))
-                && first.is_some_and(|first| self.leads(first))
-            {
-                self.note(it.span, WRITTEN);
-            }
-        }
-        walk::walk_call_expression(self, it);
-    }
-
-    fn visit_import_expression(&mut self, it: &ImportExpression<'a>) {
-        self.note(it.span, "a module is imported while the handler runs");
-        walk::walk_import_expression(self, it);
-    }
-
-    fn visit_identifier_reference(&mut self, it: &IdentifierReference<'a>) {
-        let name = it.name.as_str();
-        if ["globalThis", "global", "self", "window"].contains(&name) && !self.roots.contains(name)
-        {
-            self.note(it.span, "the global object is used");
-        }
-    }
-}
-
-#[derive(Default)]
-struct Methods {
-    names: HashSet<String>,
-}
-
-impl<'a> Visit<'a> for Methods {
-    fn visit_class(&mut self, it: &Class<'a>) {
-        for element in &it.body.body {
-            if let ClassElement::MethodDefinition(method) = element
-                && let Some(name) = method.key.static_name()
-            {
-                self.names.insert(name.into_owned());
-            }
-        }
-        walk::walk_class(self, it);
     }
 }

@@ -1,23 +1,21 @@
 //! One engine: a runtime with a script's modules in it, evaluated, ready to run the handler.
 
-use std::cell::RefCell;
-use std::fmt::Write as _;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pipehat_message::{Charset, CharsetRule};
-use rquickjs::loader::{ImportAttributes, Loader, Resolver};
-use rquickjs::module::Declared;
 use rquickjs::promise::PromiseState;
 use rquickjs::{
     CatchResultExt, CaughtError, Context, Ctx, Error, Function, Module, Object, Persistent,
     Promise, Result, Runtime, String as JsString, Value,
 };
 
+use super::modules::{self, Modules};
 use super::turn::{Queued, Spent, Turn};
 use super::{bytes, native, request, stack};
-use crate::compile::{self, Graph};
+use crate::compile::{self, Graph, Keep};
 use crate::{Event, Host, Input, Limits, LogLevel, Output, RunError, RunErrorKind};
 
 /// An engine with a script in it.
@@ -26,6 +24,9 @@ pub(crate) struct Engine {
     graph: Arc<Graph>,
     /// Runs the handler; none until the modules are evaluated.
     start: RefCell<Option<Persistent<Function<'static>>>>,
+    keep: Keep,
+    /// How often the script's own modules were evaluated.
+    evaluated: Cell<usize>,
     context: Context,
     // Last: what is above belongs to it.
     _runtime: Runtime,
@@ -59,8 +60,9 @@ impl Engine {
         let graph = Arc::clone(graph);
         runtime.set_loader(Modules(Arc::clone(&graph)), Modules(Arc::clone(&graph)));
         let context = Context::full(&runtime)?;
-        let start = RefCell::new(None);
-        Ok(Self { turn, graph, start, context, _runtime: runtime })
+        let (start, keep) = (RefCell::new(None), graph.keep());
+        let evaluated = Cell::new(0);
+        Ok(Self { turn, graph, start, keep, evaluated, context, _runtime: runtime })
     }
 
     /// Runs the handler once. After it, [`Turn::end`] tells what was asked.
@@ -88,11 +90,14 @@ impl Engine {
     }
 
     fn run_in(&self, ctx: &Ctx<'_>, event: &Event) -> std::result::Result<Output, Failure> {
-        let start = match self.start.borrow().clone() {
+        let known = self.start.borrow().clone();
+        let start = match known {
             Some(start) => start,
             None => self.evaluate(ctx)?,
         };
-        *self.start.borrow_mut() = Some(start.clone());
+        if self.keep == Keep::All {
+            *self.start.borrow_mut() = Some(start.clone());
+        }
         let begun = start.restore(ctx).and_then(|start| begin(ctx, &start, event));
         let promise = self.caught(ctx, begun)?;
         let value = self.settle(ctx, &promise);
@@ -113,33 +118,73 @@ impl Engine {
         Ok(output)
     }
 
-    /// Evaluates the modules, and freezes them if they are to be kept.
+    /// Whether it can be used for another run.
+    pub(crate) fn stays(&self) -> bool {
+        match self.keep {
+            Keep::All => true,
+            Keep::BuiltIn { runs } => self.evaluated.get() < runs,
+            Keep::Nothing => false,
+        }
+    }
+
+    /// Evaluates the modules, and freezes those that are kept.
     fn evaluate(
         &self,
         ctx: &Ctx<'_>,
     ) -> std::result::Result<Persistent<Function<'static>>, Failure> {
-        let declared = (|| {
-            ctx.globals().set(native::GLOBAL, native::object(ctx, &self.turn)?)?;
-            Module::declare(ctx.clone(), compile::BOOT, boot(&self.graph))?.eval()
-        })();
-        let (module, promise) = self.caught(ctx, declared)?;
-        self.settle(ctx, &promise)?;
-        let exported = (|| {
-            let space: Object<'_> = module.namespace()?;
-            let found: bool = space.get("found")?;
-            if found && self.graph.changes.is_none() {
-                space.get::<_, Function<'_>>("freeze")?.call::<_, ()>(())?;
+        let time = self.evaluated.get();
+        if time == 0 {
+            let given = native::object(ctx, &self.turn)
+                .and_then(|object| ctx.globals().set(native::GLOBAL, object));
+            self.caught(ctx, given)?;
+        }
+        if time == 0 && self.keep != Keep::All {
+            let space =
+                self.import(ctx, compile::BOOT.to_owned(), modules::boot_built_in(&self.graph))?;
+            if matches!(self.keep, Keep::BuiltIn { .. }) {
+                self.freeze(ctx, &space)?;
             }
-            Ok((found, space.get::<_, Function<'_>>("start")?))
-        })();
-        let (found, start) = self.caught(ctx, exported)?;
-        if !found {
+        }
+        self.evaluated.set(time.saturating_add(1));
+        let space = match self.keep {
+            Keep::All => self.import(ctx, compile::BOOT.to_owned(), modules::boot(&self.graph))?,
+            _ => {
+                let name = format!("{}#{}", compile::BOOT, self.evaluated.get());
+                self.import(ctx, name, modules::boot_own(&self.graph))?
+            }
+        };
+        let found = space.get::<_, bool>("found");
+        if !self.caught(ctx, found)? {
             let entry = self.graph.entry();
             return Err(Failure::thrown(format!(
                 "{entry} exports no function `handler`: write `export async function handler(client, event) {{ … }}`"
             )));
         }
-        Ok(Persistent::<Function<'_>>::save(ctx, start))
+        if self.keep == Keep::All {
+            self.freeze(ctx, &space)?;
+        }
+        let start = space.get::<_, Function<'_>>("start");
+        Ok(Persistent::<Function<'_>>::save(ctx, self.caught(ctx, start)?))
+    }
+
+    /// Evaluates a module of the worker's, and gives what it exports.
+    fn import<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        name: String,
+        source: String,
+    ) -> std::result::Result<Object<'js>, Failure> {
+        let declared = Module::declare(ctx.clone(), name, source).and_then(Module::eval);
+        let (module, promise) = self.caught(ctx, declared)?;
+        let settled = self.settle(ctx, &promise);
+        note_rejection(&self.turn, ctx, promise.into_value(), &Value::new_null(ctx.clone()), true);
+        settled?;
+        self.caught(ctx, module.namespace())
+    }
+
+    fn freeze<'js>(&self, ctx: &Ctx<'js>, space: &Object<'js>) -> std::result::Result<(), Failure> {
+        let frozen = space.get::<_, Function<'js>>("freeze").and_then(|freeze| freeze.call(()));
+        self.caught(ctx, frozen)
     }
 
     /// Waits until a promise is settled: does the jobs, the asks and the timers.
@@ -411,72 +456,6 @@ fn encoded(ctx: &Ctx<'_>, text: String, event: &Event) -> Result<Vec<u8>> {
                 charset.name()
             );
             Err(rquickjs::Exception::throw_message(ctx, &message))
-        }
-    }
-}
-
-/// The module that the worker evaluates: it imports all others, and exports what the worker calls.
-fn boot(graph: &Graph) -> String {
-    let mut source = String::from(
-        "import\"pipehat:web/index.ts\";import{begin,finish}from\"pipehat:entry.ts\";\
-         import{harden}from\"pipehat:sandbox/harden.ts\";",
-    );
-    let mut spaces = String::new();
-    let others = graph.modules.keys().filter(|id| !graph.own.contains(id));
-    for (number, id) in graph.own.iter().chain(others).enumerate() {
-        let id = serde_json::Value::from(id.as_str());
-        // Formatting into a string cannot fail.
-        let _ = write!(source, "import*as m{number} from{id};");
-        let _ = write!(spaces, "m{number},");
-    }
-    let top = compile::TOP_LEVEL;
-    let _ = write!(
-        source,
-        "const handler=typeof m0.handler===\"function\"?m0.handler:m0.default;\
-         export const found=typeof handler===\"function\";\
-         export async function start(kind,input,contentType,secrets,headers,bot){{\
-         const[client,event]=begin({{kind,input,contentType,secrets,headers,bot}});\
-         return finish(await handler(client,event))}}\
-         export function freeze(){{const all=[start,begin,finish];\
-         for(const it of[{spaces}]){{all.push(it);const top=it[{top:?}];if(top)all.push(top,...top())}}\
-         harden(all)}}"
-    );
-    source
-}
-
-/// Finds and gives the modules of a script, and no others.
-struct Modules(Arc<Graph>);
-
-impl Resolver for Modules {
-    fn resolve<'js>(
-        &mut self,
-        _: &Ctx<'js>,
-        base: &str,
-        name: &str,
-        _: Option<ImportAttributes<'js>>,
-    ) -> Result<String> {
-        if base == compile::BOOT && self.0.modules.contains_key(name) {
-            return Ok(name.to_owned());
-        }
-        let found = self.0.modules.get(base).and_then(|module| module.imports.get(name));
-        let why = "only what a script imports by a literal name can be imported while it runs";
-        found.cloned().ok_or_else(|| Error::new_resolving_message(base, name, why))
-    }
-}
-
-impl Loader for Modules {
-    fn load<'js>(
-        &mut self,
-        ctx: &Ctx<'js>,
-        name: &str,
-        _: Option<ImportAttributes<'js>>,
-    ) -> Result<Module<'js, Declared>> {
-        if name == compile::HOST {
-            return Module::declare(ctx.clone(), name, native::SOURCE);
-        }
-        match self.0.modules.get(name) {
-            Some(module) => Module::declare(ctx.clone(), name, module.code.as_str()),
-            None => Err(Error::new_loading(name)),
         }
     }
 }

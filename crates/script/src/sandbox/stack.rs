@@ -19,10 +19,19 @@ fn frame(graph: &Graph, line: &str) -> Option<String> {
     let (rest, column) = place.rsplit_once(':')?;
     let (file, row) = rest.rsplit_once(':')?;
     let (row, column) = (row.parse().ok()?, column.parse().ok()?);
+    let file = named(file).0;
     let module = graph.modules.get(file)?;
     let (row, column) = module.positions.source(row, column)?;
     Some(match function {
         "" | "<anonymous>" => format!("{file}:{row}:{column}"),
         _ => format!("{function} ({file}:{row}:{column})"),
     })
+}
+
+/// The id of a module and which time it is evaluated, from its name in the engine: `bots/adt.ts#3`.
+pub(super) fn named(name: &str) -> (&str, Option<&str>) {
+    match name.rsplit_once('#') {
+        Some((id, time)) if time.bytes().all(|byte| byte.is_ascii_digit()) => (id, Some(time)),
+        _ => (name, None),
+    }
 }

@@ -126,6 +126,14 @@ fn variables_of_a_module_begin_anew() {
         "none",
     );
     fresh("class Kept { static last = 'none' }", "Kept.last = event.input", "Kept.last", "none");
+    fresh("", "(import.meta as any).last = event.input", "(import.meta as any).last", "undefined");
+    // A private member can be put on an object that is frozen.
+    fresh(
+        "class Any { constructor(it: object) { return it } } class Mark extends Any { #it: string; constructor(on: object, it: string) { super(on); this.#it = it } static of(on: any) { return #it in on ? on.#it : 'none' } }",
+        "new Mark(Object.prototype, event.input)",
+        "Mark.of(Object.prototype)",
+        "none",
+    );
     fresh("const at = new Date(0)", "at.setTime(5)", "at.getTime()", "0");
     fresh("const bytes = new Uint8Array(1)", "bytes[0] = 5", "bytes[0]", "0");
     fresh(
@@ -290,4 +298,63 @@ fn one_workers_failure_leaves_others_untouched() {
         let (run, _) = run_with(&mut good, &text("x"));
         assert_eq!(run.result, Ok(Output::Text("x".to_owned())));
     }
+}
+
+#[test]
+fn what_is_imported_is_not_taken_for_the_languages_own() {
+    let files = project(&[
+        (
+            "bot.ts",
+            "import { Map } from './map';\nconst it = new Map([]);\nexport const handler = (c: any, e: any) => it.next();",
+        ),
+        (
+            "map.ts",
+            "export class Map { constructor(_: unknown) { let n = 0; (this as any).next = () => n++ } }",
+        ),
+    ]);
+    let script = Script::load(&files, "bot.ts").expect("it compiles");
+    assert!(matches!(script.reuse(), Reuse::Fresh { line: 2, .. }), "{:?}", script.reuse());
+}
+
+#[test]
+fn modules_that_are_evaluated_anew_begin_anew_each_time() {
+    let files = project(&[
+        (
+            "bot.ts",
+            "import { count } from './count';\nlet own = 0;\nexport async function handler(c: any, e: any) {\n  own++;\n  if (e.input === 'throw') throw new Error(`own ${own}`);\n  return [own, count()].join();\n}",
+        ),
+        ("count.ts", "const counts: number[] = [];\nexport const count = () => counts.push(1);"),
+    ]);
+    let script = Script::load(&files, "bot.ts").expect("it compiles");
+    let mut worker = Worker::new(&script, tight());
+    // More often than one engine does it.
+    for _ in 0..70 {
+        let (run, _) = run_with(&mut worker, &text("x"));
+        assert_eq!(run.result, Ok(Output::Text("1,1".to_owned())));
+        let error = run_with(&mut worker, &text("throw")).0.result.expect_err("it throws");
+        assert_eq!((error.message.as_str(), error.stack.len()), ("own 1", 1));
+        assert!(error.stack[0].starts_with("handler (bot.ts:5:"), "{:?}", error.stack);
+    }
+}
+
+#[test]
+fn the_modules_of_an_earlier_message_cannot_be_reached() {
+    let top = "let last = 'none'; export const read = () => last;";
+    for name in ["bot.ts", "bot.ts#1", "./bot.ts#1", "pipehat:boot#1"] {
+        let first = format!("last = event.input; const name = {name:?}; await import(name)");
+        check_second(&handler(top, &first, "last"), false, "none");
+    }
+}
+
+#[test]
+fn a_module_may_change_prototypes_for_its_own_message() {
+    check_second(
+        &handler(
+            "(Array.prototype as any).last = function () { return this.at(-1) };",
+            "(Array.prototype as any).last = () => 'leak'",
+            "([1, 2] as any).last()",
+        ),
+        false,
+        "2",
+    );
 }

@@ -7,6 +7,7 @@ mod imports;
 mod isolation;
 mod limits;
 mod modules;
+mod nonsense;
 mod replay;
 mod run;
 mod web;

@@ -63,3 +63,19 @@ fn what_fails_while_nothing_waits_for_it_is_logged() {
     let start = "a promise that nothing waited for was rejected: ";
     assert_eq!(lines, ["as text", "the host is not granted"].map(|why| format!("{start}{why}")));
 }
+
+#[test]
+fn typescript_that_is_more_than_types() {
+    let source = "
+        namespace Units { export const grams = 'g'; export namespace Deep { export const x = grams + '!' } }
+        const enum Level { Low = 1, High = Low + 1 }
+        abstract class Named { constructor(protected readonly name: string, public more?: number) {} abstract shown(): string }
+        class Person extends Named { declare unused: string; override shown(this: Person) { return this.name + this.more } }
+        function over(a: string): string; function over(a: number): string; function over(a: any) { return typeof a }
+        let it!: string;
+        export async function handler(client: any, event: { input: string }): Promise<string> {
+            using_: for (const x of [1]) { break using_ }
+            return [Units.Deep.x, Level.High, new Person('p', 2).shown(), over(1), <any>it, event!.input satisfies string].join()
+        }";
+    assert_eq!(run(source, &text("x")), Ok(Output::Text("g!,2,p2,number,,x".to_owned())));
+}

@@ -1,10 +1,13 @@
 //! Bots as resources: those of the project stand in the datastore, too, and say where they come from.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use pipehat_resource::json::{Object, Value, parse};
+use pipehat_store::datastore::ResourceKey;
 
 use super::deployed::Deployed;
 use super::service::Bots;
@@ -19,8 +22,9 @@ const REVISION: &str = "urn:pipehat:bot-revision";
 /// The most subscriptions of a bot.
 const SUBSCRIPTIONS_MAX: usize = 16;
 
-/// How many bots of the project there may have been.
-const BOTS_MAX: usize = 1_000;
+/// Where the book notes which bots stand in the datastore.
+const OWNER: &str = "pipehat";
+const WRITTEN: &str = "bots of the project";
 
 fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
     members.into_iter().collect::<Object>().into()
@@ -144,32 +148,51 @@ impl Bots {
         let Some(datastore) = self.datastore() else { return };
         let set = self.set();
         for bot in set.bots.values() {
-            put(datastore, &format!("Bot/{}", bot.id), &bot_resource(bot)).await;
+            put(datastore, "Bot", &bot.id, &bot_resource(bot)).await;
             let wanted = subscriptions(bot);
             for (id, resource) in &wanted {
-                put(datastore, &format!("Subscription/{id}"), resource).await;
+                put(datastore, "Subscription", id, resource).await;
             }
             for number in wanted.len().saturating_add(1)..=SUBSCRIPTIONS_MAX {
-                if !remove(datastore, &format!("Subscription/{}", subscription_id(&bot.id, number)))
-                    .await
-                {
+                if !remove(datastore, "Subscription", &subscription_id(&bot.id, number)).await {
                     // They are numbered without gaps.
                     break;
                 }
             }
         }
-        for id in project_bots(datastore).await {
-            if set.bots.contains_key(&id) {
-                continue;
-            }
+        let names: Vec<&String> = set.bots.keys().collect();
+        let before = self.written().await;
+        for id in before.iter().filter(|id| !set.bots.contains_key(*id)) {
             for number in 1..=SUBSCRIPTIONS_MAX {
-                if !remove(datastore, &format!("Subscription/{}", subscription_id(&id, number)))
-                    .await
-                {
+                if !remove(datastore, "Subscription", &subscription_id(id, number)).await {
                     break;
                 }
             }
-            remove(datastore, &format!("Bot/{id}")).await;
+            remove(datastore, "Bot", id).await;
+        }
+        if before.len() != names.len() || !names.iter().all(|name| before.contains(name)) {
+            self.note_written(&names).await;
+        }
+    }
+
+    /// The bots that this or an earlier project wrote: a note in the book.
+    async fn written(&self) -> Vec<String> {
+        let book = Arc::clone(&self.book);
+        let note = tokio::task::spawn_blocking(move || book.value(OWNER, WRITTEN)).await;
+        let note = note.ok().and_then(Result::ok).flatten();
+        note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default()
+    }
+
+    async fn note_written(&self, names: &[&String]) {
+        let book = Arc::clone(&self.book);
+        let note = serde_json::to_string(names).unwrap_or_default();
+        let kept =
+            tokio::task::spawn_blocking(move || book.keep_value(OWNER, WRITTEN, Some(&note)));
+        if let Ok(Err(error)) = kept.await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "which bots stand in the datastore can't be noted: one that goes stays there"
+            );
         }
     }
 }
@@ -178,30 +201,17 @@ fn project() -> Principal {
     Principal { client: PROJECT.into(), scopes: Scopes::All }
 }
 
-/// The ids of the bots that this or an earlier project wrote.
-async fn project_bots(datastore: &BotDatastore) -> Vec<String> {
-    let path = format!("Bot?identifier={SYSTEM}%7C&_count={BOTS_MAX}&_elements=id");
-    let (status, _, body) =
-        datastore.exchange(project(), Method::GET, &path, HeaderMap::new(), Bytes::new()).await;
-    if !status.is_success() {
-        return Vec::new();
-    }
-    let bundle = parse(&body).unwrap_or(Value::Null);
-    let entries = bundle.items("entry").iter();
-    entries.filter_map(|entry| Some(entry.get("resource")?.id()?.to_owned())).collect()
-}
-
 /// Writes a resource where another revision stands.
-async fn put(datastore: &BotDatastore, path: &str, resource: &Value) {
-    let (status, _, body) =
-        datastore.exchange(project(), Method::GET, path, HeaderMap::new(), Bytes::new()).await;
-    if status.is_success() && parse(&body).is_ok_and(|known| is_same(&known, resource)) {
+async fn put(datastore: &BotDatastore, resource_type: &str, id: &str, resource: &Value) {
+    let known = stands(datastore, resource_type, id).await;
+    if known.is_some_and(|known| is_same(&known, resource)) {
         return;
     }
+    let path = format!("{resource_type}/{id}");
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/fhir+json"));
     let body = Bytes::from(resource.to_json());
-    let (status, _, _) = datastore.exchange(project(), Method::PUT, path, headers, body).await;
+    let (status, _, _) = datastore.exchange(project(), Method::PUT, &path, headers, body).await;
     if !status.is_success() {
         tracing::error!(
             resource = path,
@@ -209,6 +219,13 @@ async fn put(datastore: &BotDatastore, path: &str, resource: &Value) {
             "a bot of the project can't be written into the datastore: it hears of no change"
         );
     }
+}
+
+/// What stands there: looked at for the server's own sake.
+async fn stands(datastore: &BotDatastore, resource_type: &str, id: &str) -> Option<Value> {
+    let key = ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() };
+    let version = datastore.read(&key).await.ok()??;
+    parse(version.body?.as_bytes()).ok()
 }
 
 /// Whether the known resource was written by this revision, and is not switched off since.
@@ -223,13 +240,12 @@ fn is_same(known: &Value, resource: &Value) -> bool {
 }
 
 /// Whether it was there.
-async fn remove(datastore: &BotDatastore, path: &str) -> bool {
-    let (status, _, _) =
-        datastore.exchange(project(), Method::GET, path, HeaderMap::new(), Bytes::new()).await;
-    if !status.is_success() {
-        return status != StatusCode::NOT_FOUND && status != StatusCode::GONE;
+async fn remove(datastore: &BotDatastore, resource_type: &str, id: &str) -> bool {
+    if stands(datastore, resource_type, id).await.is_none() {
+        return false;
     }
-    let (status, _, _) =
-        datastore.exchange(project(), Method::DELETE, path, HeaderMap::new(), Bytes::new()).await;
-    status.is_success()
+    let path = format!("{resource_type}/{id}");
+    let gone =
+        datastore.exchange(project(), Method::DELETE, &path, HeaderMap::new(), Bytes::new()).await;
+    gone.0.is_success()
 }

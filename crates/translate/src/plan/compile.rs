@@ -112,7 +112,7 @@ impl<'r> Compiler<'r> {
         let index = u32::try_from(self.plan.vocabularies.len()).unwrap_or(u32::MAX);
         let mut vocabulary = super::Vocabulary::default();
         for row in rows {
-            vocabulary.add(row, !row.cell("overlay").is_empty());
+            vocabulary.add(row, row.overlay.is_some());
         }
         self.plan.vocabularies.push(vocabulary);
         self.plan.vocabulary_names.insert(name.into(), index);
@@ -417,6 +417,7 @@ impl<'r> Compiler<'r> {
                 "Coding" => Coded::Coding,
                 _ => Coded::No,
             },
+            codings: bound_codings(resolved),
             hl7_table: hl7_table(row.id()),
         }))
     }
@@ -488,6 +489,15 @@ fn resource_named(name: &str) -> Option<&'static TypeDefinition> {
     let first = letters.next()?.to_uppercase();
     let name: String = first.chain(letters).collect();
     TypeDefinition::named(&name).filter(|own| own.kind() == TypeKind::Resource)
+}
+
+/// The codings that a required binding of a CodeableConcept allows.
+fn bound_codings(resolved: &Resolved) -> Option<&'static ValueSet> {
+    let (element, _) = resolved.element?;
+    let binding =
+        element.binding().filter(|binding| binding.strength == BindingStrength::Required)?;
+    (resolved.end.name() == "CodeableConcept").then_some(())?;
+    ValueSet::named(binding.value_set)
 }
 
 /// The codes that a required binding allows.

@@ -255,6 +255,8 @@ pub(crate) struct DatatypeRule {
     pub(crate) map: u32,
     pub(crate) vocabulary: Option<u32>,
     pub(crate) coded: Coded,
+    /// The only codings allowed.
+    pub(crate) codings: Option<&'static ValueSet>,
     /// The HL7 table of the field, for the system of codes that name none.
     pub(crate) hl7_table: u16,
 }

@@ -12,6 +12,8 @@ pub(crate) struct Unread {
     pub(crate) text: String,
     /// What the compiler says of it.
     pub(crate) problem: String,
+    /// Of a site's overlay: which of its rows.
+    pub(crate) overlay: Option<usize>,
 }
 
 impl Unread {
@@ -24,6 +26,7 @@ impl Unread {
             // A line of the list must stay one.
             text: row.cell(column).replace(['\n', '\r', '\t'], " "),
             problem: problem.into(),
+            overlay: row.overlay,
         }
     }
 }

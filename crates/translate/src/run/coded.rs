@@ -28,6 +28,17 @@ impl<'a> Run<'a> {
             }
             return by_map(self);
         }
+        self.coded_value(rule, part, node, by_map);
+        self.only_allowed(rule, node, &part);
+    }
+
+    fn coded_value(
+        &mut self,
+        rule: &'a DatatypeRule,
+        part: Part<'a>,
+        node: NodeId,
+        by_map: impl FnOnce(&mut Self),
+    ) {
         let code_part = part.part(1);
         let code = self.first_text(&code_part);
         let meaning = match rule.vocabulary {
@@ -66,6 +77,45 @@ impl<'a> Run<'a> {
                 if let Some(coding) = coding.filter(|_| part.part(3).is_empty()) {
                     self.complete_by_table(rule, coding, &code, &code_part);
                 }
+            }
+        }
+    }
+
+    /// Takes out codings that a required binding does not allow.
+    fn only_allowed(&mut self, rule: &DatatypeRule, node: NodeId, part: &Part<'a>) {
+        let Some(allowed) = rule.codings else { return };
+        let text_at = |run: &Self, coding: NodeId, name: NameId| match run
+            .tree
+            .find(coding, name)
+            .map(|own| run.tree.leaf(own))
+        {
+            Some(Leaf::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let codings: Vec<NodeId> = self
+            .tree
+            .children(node)
+            .filter(|child| self.tree.node(*child).is_some_and(|own| own.name == self.names.coding))
+            .collect();
+        let mut removed = 0;
+        for coding in &codings {
+            let code = text_at(self, *coding, self.names.code);
+            let system = text_at(self, *coding, self.names.system);
+            let is_allowed = match (&system, &code) {
+                (Some(system), Some(code)) => allowed.contains(system, code),
+                _ => false,
+            };
+            if !is_allowed {
+                removed += 1;
+                self.tree.remove(node, *coding);
+            }
+        }
+        // A required binding is not met by a text alone (R4 §4.1.5.1).
+        if removed == codings.len() {
+            let rest: Vec<NodeId> = self.tree.children(node).collect();
+            rest.into_iter().for_each(|child| self.tree.remove(node, child));
+            if removed > 0 {
+                self.find(FindingKind::CodeUnmapped, &part.part(1), "FHIR takes other codes here");
             }
         }
     }
@@ -179,7 +229,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn coding_child(&self, label: u64) -> Child {
+    pub(super) fn coding_child(&self, label: u64) -> Child {
         Child {
             name: self.names.coding,
             is_list: true,

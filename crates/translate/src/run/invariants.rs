@@ -44,6 +44,10 @@ impl<'a> Run<'a> {
                 .any(|name| self.has(node, name)),
             // app-1: a type or an actor.
             "Appointment.participant" => self.has(node, "type") || self.has(node, "actor"),
+            "Condition" => {
+                self.condition(node, definition);
+                true
+            }
             "Appointment" => {
                 self.appointment(node, definition);
                 true
@@ -107,6 +111,63 @@ impl<'a> Run<'a> {
         }
         if !end {
             self.declare_absent(node, definition, "end");
+        }
+    }
+
+    /// con-4: what is abated is not active. Where the message says only that it ended, it is inactive; where it says
+    /// both, the status counts.
+    fn condition(&mut self, node: NodeId, definition: &'static TypeDefinition) {
+        let abated: Vec<NodeId> = self
+            .tree
+            .children(node)
+            .filter(|child| {
+                self.tree
+                    .node(*child)
+                    .is_some_and(|own| self.plan.names.text(own.name).starts_with("abatement"))
+                    && self.says(*child)
+            })
+            .collect();
+        if abated.is_empty() {
+            return;
+        }
+        let (Some(id), Some(member)) =
+            (self.plan.names.find("clinicalStatus"), definition.member("clinicalStatus"))
+        else {
+            return;
+        };
+        let known = self.tree.find(node, id).filter(|own| self.says(*own));
+        if let Some(status) = known {
+            let is_over = self.tree.children(status).any(|coding| {
+                matches!(
+                    self.text_of(coding, "code").as_deref(),
+                    Some("inactive" | "resolved" | "remission")
+                )
+            });
+            if !is_over {
+                abated.into_iter().for_each(|child| self.tree.remove(node, child));
+            }
+            return;
+        }
+        let child = Child {
+            name: id,
+            is_list: false,
+            is_primitive: false,
+            definition: member.element_type.definition(),
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        let status = self.tree.child(node, child);
+        let coding = self.coding_child(0);
+        let coding = self.tree.append(status, coding);
+        let known = self.plan.well_known;
+        let texts = [
+            (known.system, "http://terminology.hl7.org/CodeSystem/condition-clinical"),
+            (known.code, "inactive"),
+        ];
+        for (name, text) in texts {
+            let child = self.text_child(name);
+            let node = self.tree.child(coding, child);
+            self.tree.set_leaf(node, Leaf::Text(text.into()));
         }
     }
 

@@ -19,7 +19,7 @@ mod view;
 use std::borrow::Cow;
 
 use pipehat_dictionary::Reading;
-use pipehat_message::{Charset, CharsetRule, Message, Timestamp, unescape};
+use pipehat_message::{Charset, Message, Timestamp, unescape};
 use pipehat_resource::definitions::TypeDefinition;
 
 use crate::finding::{Finding, FindingKind};
@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
         let charset = if bytes.is_ascii() {
             Charset::ASCII
         } else {
-            CharsetRule::Declared.of_message(bytes).of_values()
+            settings.charset.of_message(bytes).of_values()
         };
         let sent = view.field(0, 7);
         let sent = Timestamp::parse(

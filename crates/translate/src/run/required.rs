@@ -78,14 +78,25 @@ impl<'a> Run<'a> {
 
     /// Completes an element; whether it has all it must have.
     fn is_complete(&mut self, node: NodeId, definition: &'static TypeDefinition) -> bool {
-        self.one_choice_each(node);
-        let children: Vec<NodeId> = self.tree.children(node).collect();
-        for child in children {
-            let Some(own) = self.tree.node(child) else { continue };
-            let type_of_child = own.definition;
-            if self.says(child) && !self.is_complete(child, type_of_child) {
+        let mut choices: Option<(u16, u16)> = None;
+        let mut has_two_choices = false;
+        let mut next = self.tree.first_child(node);
+        while let Some(child) = next {
+            next = self.tree.next_sibling(child);
+            let Some(own) = self.tree.node(child) else { break };
+            let (name, choice, type_of_child) = (own.name, own.choice, own.definition);
+            if choice != NO_CHOICE {
+                has_two_choices |= choices.is_some_and(|(other, _)| other != name);
+                choices = Some((name, choice));
+            }
+            let is_bare = self.tree.first_child(child).is_none();
+            // A value without parts lacks nothing.
+            if !is_bare && self.says(child) && !self.is_complete(child, type_of_child) {
                 self.tree.remove(node, child);
             }
+        }
+        if has_two_choices {
+            self.one_choice_each(node);
         }
         if !self.keeps_invariants(node, definition) {
             return false;
@@ -94,12 +105,9 @@ impl<'a> Run<'a> {
             let is_there = element.types().iter().any(|own| {
                 let name = if element.is_choice() { own.member() } else { element.name() };
                 let Some(name) = self.plan.names.find(name) else { return false };
-                let same: Vec<NodeId> = self
-                    .tree
-                    .children(node)
-                    .filter(|child| self.tree.node(*child).is_some_and(|own| own.name == name))
-                    .collect();
-                same.into_iter().any(|child| self.says(child))
+                self.tree.children(node).any(|child| {
+                    self.tree.node(child).is_some_and(|own| own.name == name) && self.says(child)
+                })
             });
             is_there || self.supply(node, definition, element)
         })

@@ -475,6 +475,8 @@ impl<'a> Run<'a> {
                     }
                     None => {
                         let own = here.own?;
+                        // One finding for it is enough.
+                        self.consumed.take_all(own.raw);
                         self.find(
                             FindingKind::SystemUnknown,
                             &own,

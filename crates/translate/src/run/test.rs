@@ -1,7 +1,5 @@
 //! Whether conditions hold.
 
-use std::borrow::Cow;
-
 use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
@@ -44,8 +42,7 @@ impl<'a> Run<'a> {
             },
             Test::In(place, texts) => {
                 let Found::Part(part) = self.at(*place, here) else { return false };
-                let text = self.value_text(&part);
-                let is_one = !text.is_empty() && texts.iter().any(|own| **own == *text);
+                let is_one = self.is_one_of(&part, texts);
                 if is_one {
                     // What decides is carried by what it decided.
                     self.consumed.take(part.first().raw);
@@ -70,8 +67,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn value_text(&self, part: &Part<'a>) -> Cow<'a, str> {
-        self.first_text(part)
+    /// Whether a value is one of these texts. Most are plain, and then nothing is decoded.
+    fn is_one_of(&self, part: &Part<'a>, texts: &[Box<str>]) -> bool {
+        let raw = part.first().raw.trim_ascii();
+        if raw.is_empty() {
+            return false;
+        }
+        if texts.iter().any(|own| own.as_bytes() == raw) {
+            return true;
+        }
+        let escape = self.view.delimiters.escape;
+        let is_plain = raw.iter().all(|byte| byte.is_ascii() && Some(*byte) != escape);
+        !is_plain && {
+            let text = self.first_text(part);
+            texts.iter().any(|own| **own == *text)
+        }
     }
 
     /// The value at a place, if there is one.

@@ -116,6 +116,14 @@ impl<'a> Tree<'a> {
         })
     }
 
+    pub(crate) fn first_child(&self, id: NodeId) -> Option<NodeId> {
+        self.node(id).map(|node| node.first).filter(|first| *first != NONE)
+    }
+
+    pub(crate) fn next_sibling(&self, id: NodeId) -> Option<NodeId> {
+        self.node(id).map(|node| node.next).filter(|next| *next != NONE)
+    }
+
     /// The first child of a name.
     pub(crate) fn find(&self, id: NodeId, name: NameId) -> Option<NodeId> {
         self.children(id).find(|child| self.node(*child).is_some_and(|node| node.name == name))

@@ -59,7 +59,7 @@ pub fn check_tables() -> TableCheck {
 }
 
 fn line(unread: &Unread) -> String {
-    let Unread { table, map, id, column, text, problem } = unread;
+    let Unread { table, map, id, column, text, problem, .. } = unread;
     let mut line = String::new();
     // Writing to a String does not fail.
     let _ = write!(line, "{}\t{map}\t{id}\t{column}\t{text}\t{problem}", table.name());

@@ -29,9 +29,20 @@ pub(crate) struct Row {
     pub(crate) table: RowTable,
     cells: Vec<(Box<str>, String)>,
     pub(crate) is_ours: bool,
+    /// Of a site's overlay: which of its rows.
+    pub(crate) overlay: Option<usize>,
 }
 
 impl Row {
+    /// A row of an overlay.
+    pub(crate) fn of_overlay(
+        table: RowTable,
+        number: usize,
+        cells: Vec<(Box<str>, String)>,
+    ) -> Self {
+        Self { table, cells, is_ours: true, overlay: Some(number) }
+    }
+
     /// The cell of a column.
     pub(crate) fn cell(&self, column: &str) -> &str {
         self.cells
@@ -77,6 +88,6 @@ pub(super) fn parse_rows(table: RowTable, text: &str) -> impl Iterator<Item = Ro
                 _ => None,
             })
             .collect();
-        Some(Row { table, cells, is_ours })
+        Some(Row { table, cells, is_ours, overlay: None })
     })
 }

@@ -97,6 +97,7 @@ const CLINICAL: &[&str] = &[
     "IN1(*)-36",
 ];
 
+const MERGE: &[&str] = &["MRG-1[*].1", "MRG-1[*].4.1", "MRG-1[*].5"];
 const DOCUMENT: &[&str] =
     &["TXA-2", "TXA-6", "TXA-9.1", "TXA-12.1", "TXA-12.2", "TXA-17", "TXA-19", "OBX(*)-5"];
 const CHARGE: &[&str] = &[
@@ -268,6 +269,21 @@ proptest! {
     fn an_admission_is_kept(seed in any::<u64>()) {
         let paths = [PATIENT, PD1, VISIT, CLINICAL];
         check_each(seed, "ADT^A01", &[OLD, USUAL, NEW].concat(), &paths);
+    }
+
+    #[test]
+    fn other_events_of_a_visit_are_kept(seed in any::<u64>()) {
+        for event in ["ADT^A03", "ADT^A04", "ADT^A08", "ADT^A11", "ADT^A13"] {
+            check_each(seed, event, USUAL, &[PATIENT, VISIT]);
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_person_is_kept(seed in any::<u64>()) {
+        for event in ["ADT^A28", "ADT^A31"] {
+            check_each(seed, event, &[USUAL, NEW].concat(), &[PATIENT, PD1]);
+        }
+        check_each(seed, "ADT^A40", USUAL, &[PATIENT, MERGE]);
     }
 
     #[test]

@@ -352,3 +352,65 @@ fn a_pool_takes_so_many_resources_and_no_more() {
     let resources = Resources::of_bundle(&bundle);
     assert_eq!(resources.iter().count(), super::RESOURCES_MAX);
 }
+
+/// Puts something else where a resource has a value: the number says what and where.
+fn spoil(value: &mut json::Value, places: &mut usize, seed: usize) {
+    const OTHERS: [&str; 8] = [
+        "null",
+        "7",
+        "true",
+        "\"\"",
+        "\"\\u0001|^~&\"",
+        "[]",
+        "{}",
+        "[{\"reference\":\"Patient/p1\"}]",
+    ];
+    *places = places.wrapping_add(1);
+    if (*places).wrapping_mul(2_654_435_761).wrapping_add(seed).is_multiple_of(23) {
+        *value = resource(OTHERS[(*places).wrapping_add(seed) % OTHERS.len()]);
+        return;
+    }
+    match value {
+        json::Value::Object(object) => {
+            for (name, inner) in object.iter_mut() {
+                if name != "resourceType" && name != "entry" {
+                    spoil(inner, places, seed);
+                } else if let json::Value::Array(entries) = inner {
+                    entries.iter_mut().for_each(|entry| spoil(entry, places, seed));
+                }
+            }
+        }
+        json::Value::Array(items) => {
+            items.iter_mut().for_each(|item| spoil(item, places, seed));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn whatever_resources_hold_there_is_a_message_or_a_refusal() {
+    let cases = [
+        ("discharge", "ADT^A01"),
+        ("merge", "ADT^A40"),
+        ("order", "OML^O21"),
+        ("result", "ORU^R01"),
+        ("appointment", "SIU^S12"),
+        ("vaccination", "VXU^V04"),
+        ("document", "MDM^T02"),
+        ("charge", "DFT^P03"),
+    ];
+    let mut written_count = 0;
+    for (name, event) in cases {
+        let text = std::fs::read_to_string(golden(&format!("{name}.json"))).expect("the Bundle");
+        for seed in 0..60 {
+            let mut bundle = resource(&text);
+            spoil(&mut bundle, &mut 1, seed);
+            if let Ok(written) = write(profile(), event, &Resources::of_bundle(&bundle)) {
+                let message = Message::parse(&written.message).expect("a message");
+                assert!(message.segments().all(|segment| segment.segment_name().is_some()));
+                written_count += 1;
+            }
+        }
+    }
+    assert!(written_count > 200, "most are messages: {written_count}");
+}

@@ -6,11 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipehat_dictionary::Version;
 use pipehat_message::Message;
+use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
+use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer};
 use pipehat_translate::{Settings, Translator};
 
 use super::datastore::BotDatastore;
+use crate::control_id::ControlIds;
 
 /// The largest answer to a `fetch`.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -59,7 +63,7 @@ impl LocalHost {
             }
             Ask::Send { .. } | Ask::Park { .. } => Ok(text("")),
             Ask::ToFhir { message } => to_fhir(message),
-            Ask::ToV2 { .. } => Err(refused("translating FHIR to HL7 v2")),
+            Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
             Ask::Sftp { .. } => Err(refused("SFTP")),
             Ask::ExecuteBot { .. } => Err(refused("running another bot")),
         }
@@ -189,6 +193,21 @@ fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
         headers: vec![("content-type".to_owned(), "application/fhir+json".to_owned())],
         body: bundle.into_bytes(),
     })
+}
+
+fn to_v2(bundle: &str, event: &str, version: &str) -> Result<Answer, AskError> {
+    let failed = |why: String| AskError::Failed(why);
+    let bundle = json::parse(bundle.as_bytes())
+        .map_err(|error| failed(format!("the Bundle can't be read: {error}")))?;
+    let version = Version::named(version.as_bytes())
+        .ok_or_else(|| failed(format!("there is no version {version} of HL7 v2 here")))?;
+    let control_id = ControlIds::new().map_err(|error| failed(error.to_string()))?.next_text();
+    let wanted = Wanted { event, version, order_control: None, lineage: false };
+    let stamp = Stamp { time: Timestamp::now(), control_id: &control_id };
+    let written = Writer::new(Profile::default())
+        .write(&wanted, &Resources::of_bundle(&bundle), &stamp)
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(Answer { status: 200, headers: Vec::new(), body: written.message })
 }
 
 fn refused(what: &str) -> AskError {

@@ -306,10 +306,7 @@ fn find(folder: &Path, depth: usize, suites: &mut Vec<Suite>) -> Result<(), Fail
     for (name, path) in folders(folder)? {
         if let Some(bot) = name.strip_suffix(CASES) {
             let beside = |ending: &&str| folder.join(format!("{bot}.{ending}"));
-            let file = ["ts", "mts", "js", "mjs"]
-                .iter()
-                .map(|ending| beside(ending))
-                .find(|file| file.is_file());
+            let file = ["ts", "mts", "js", "mjs"].iter().map(beside).find(|file| file.is_file());
             let no_bot = || TestError::NoBot { folder: path.clone(), name: bot.to_owned() };
             let file = file.ok_or_else(no_bot).map_err(Failure::could_not)?;
             suites.push(Suite { bot: file, name: bot.to_owned(), folder: path });

@@ -28,6 +28,7 @@ Examples:
   pipehat message set admit.hl7 PID-8=F --in-place
   pipehat message diff before.hl7 after.hl7
   pipehat message validate inbox/ --level strict
+  pipehat message translate admit.hl7 --to fhir --zone Europe/Berlin
 
 Paths are HL7's own and count from 1: PID-3 (field), PID-3[2] (its second repetition), PID-3.4.1
 (component, subcomponent), OBX(3)-5 (third OBX), OBX(*)-5 (every OBX), [last], (last); when writing
@@ -36,7 +37,7 @@ segment groups: '/ORDER_OBSERVATION(2)/OBX(3)-5' is the third OBX of the second 
 
 These commands show what the file holds, so mind who looks at your screen.";
 
-/// Show, read, change, acknowledge, compare and validate messages in files
+/// Show, read, change, acknowledge, compare, validate and translate messages in files
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {

@@ -7,16 +7,26 @@ use clap::ValueEnum;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
+mod to_fhir;
 mod to_v2;
 
 const EXAMPLES: &str = "\
 Examples:
+  pipehat message translate admit.hl7 --to fhir --zone Europe/Berlin
+  pipehat message translate lab.hl7 --to fhir --overlay mappings/site.yaml --lineage
+  pipehat message translate batch.hl7 --to fhir --json | jq -c .bundle
   pipehat message translate discharge.json --to v2 --event 'ADT^A03'
   pipehat message translate order.json --to v2 --event 'ORM^O01' --control CA --version 2.4
   pipehat message translate report.json --to v2 --event 'ORU^R01' --profile receivers/lab.yaml
   pipehat message translate discharge.json --to v2 --event 'ADT^A03' --lineage --json | jq
 
-The JSON is a resource or a Bundle. Of a Bundle, the message is about the first kind of resource in
+To FHIR: the Bundle is a transaction, which a FHIR server applies whole. Resources with an identifier in
+a known system are found by it; ids of the others follow from the message, so the same message twice
+changes nothing. A date and time without a time zone has that of MSH-7, else that of --zone; without
+either only the date is kept. --systems is what the systems of assigning authorities begin with that
+have no URI of their own. An overlay adds systems, codes, segments and rows of a site.
+
+To v2: the JSON is a resource or a Bundle. Of a Bundle, the message is about the first kind of resource in
 it that the event can be about: the Encounter, and without one the Patient, of an ADT^A03; --root
 names another. What it refers to has to be in the Bundle.
 
@@ -25,11 +35,13 @@ row of the tables takes over, codes and systems without a counterpart, and what 
 requires and the resources lack. Nothing is guessed. `docs/translate.md` has the tables' format and
 that of a profile, which says who sends, who receives, and what identifier systems are called.
 
-The exit code is 0, 1 when the standard requires something that the resources lack, 2 when
+To FHIR the exit code is 0, 1 with --strict when there is a finding, and 3 when a file cannot be read.
+To v2 it is 0, 1 when the standard requires something that the resources lack, 2 when
 the event or the version is unknown, and 3 when the file can't be read or holds nothing the event is
 about.
 
-The JSON has `message`, `findings` (`kind`, `path`, `text`) and, with --lineage, `lineage`
+To FHIR --json prints an object for each message, a line each, with `message` (its number), `bundle`,
+`findings` and `lineage`. To v2 it has `message`, `findings` (`kind`, `path`, `text`) and, with --lineage, `lineage`
 (`element`, `paths`, `rule`).";
 
 /// Translate a message between HL7 v2 and FHIR R4
@@ -52,12 +64,17 @@ pub(crate) struct Arguments {
     json: bool,
 
     #[command(flatten)]
+    to_fhir: to_fhir::Options,
+
+    #[command(flatten)]
     to_v2: to_v2::Options,
 }
 
 /// What a file becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
+    /// A Bundle of FHIR R4 resources, from a message
+    Fhir,
     /// A message, from resources
     V2,
 }
@@ -66,6 +83,7 @@ impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let output = Output { lineage: self.lineage, json: self.json };
         match self.to {
+            Target::Fhir => self.to_fhir.run(self.file, output, terminal),
             Target::V2 => self.to_v2.run(self.file, output, terminal),
         }
     }

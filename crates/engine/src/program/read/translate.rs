@@ -28,7 +28,11 @@ impl Reader<'_> {
         self.not_in_each("translate", node, scope, diagnostics)?;
         if node.as_scalar().is_some() {
             node.one_of(&["fhir"], diagnostics)?;
-            let settings = Settings { zone: self.time_zone.clone(), ..Settings::default() };
+            let settings = Settings {
+                zone: self.time_zone.clone(),
+                charset: self.charset,
+                ..Settings::default()
+            };
             return self.into_fhir(node, settings, diagnostics);
         }
         let mut fields = Fields::of(node, "translate", diagnostics)?;
@@ -49,7 +53,7 @@ impl Reader<'_> {
         let zone = zone.or_else(|| self.time_zone.clone());
         self.into_fhir(
             node,
-            Settings { zone, system_base, sender, identifier_systems },
+            Settings { zone, system_base, sender, identifier_systems, charset: self.charset },
             diagnostics,
         )
     }

@@ -126,9 +126,6 @@ fn translated_messages_go_where_json_goes() {
     let (_, wrong) =
         told(&format!("{fhir}    steps: [{{ translate: fhir, when: PID-2 exists }}]\n"));
     assert!(wrong[0].contains("by the condition"), "{wrong:?}");
-    let mllp = "destinations:\n  out:\n    mllp: { connect: 127.0.0.1:2 }\n    steps: [{ translate: fhir }]\n";
-    let (_, wrong) = told(mllp);
-    assert_eq!(wrong, ["channel.format: `mllp` does not send JSON, and what it is sent is JSON"]);
 }
 
 #[test]

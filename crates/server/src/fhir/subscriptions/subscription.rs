@@ -465,7 +465,7 @@ pub(super) mod tests {
         let Channel::Hook(hook) = &read.channel else { panic!("a hook") };
         assert_eq!(hook.secret.as_deref(), Some("key"));
         assert!(!format!("{read:?}").contains("key"));
-        let more = r#","extension":[{"url":"https://medplum.com/fhir/StructureDefinition/fhir-path-criteria-expression","valueString":"true"}]"#;
-        check("Patient", HOOK, more, &["not-supported Subscription.extension"]);
+        let more = r#","extension":[{"url":"https://medplum.com/fhir/StructureDefinition/fhir-path-criteria-expression","valueString":"%previous.("}]"#;
+        check("Patient", HOOK, more, &["business-rule Subscription.extension"]);
     }
 }
