@@ -37,7 +37,11 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // What a panic says may hold a value of a message; where it was can't.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a defect of Pipehat: please report this place");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, "a defect of Pipehat: please report this place");
+        } else {
+            eprintln!("a defect of Pipehat: please report this place: {place}");
+        }
     }));
     let (command_line, json) = match CommandLine::try_parse_grouped() {
         Ok(read) => read,

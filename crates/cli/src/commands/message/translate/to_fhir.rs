@@ -18,7 +18,8 @@ use crate::terminal::Terminal;
 
 /// Options of the way to FHIR.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "To FHIR")]
+#[command(next_help_heading = "Options of --to fhir")]
+#[group(id = "to_fhir")]
 pub(super) struct Options {
     /// A YAML file with what this site adds to the mapping
     #[arg(long, value_name = "FILE")]

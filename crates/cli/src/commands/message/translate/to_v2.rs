@@ -22,6 +22,7 @@ use crate::terminal::Terminal;
 /// Options of `--to v2`.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of --to v2")]
+#[group(id = "to_v2")]
 pub(super) struct Options {
     /// Message code and trigger event, like 'ADT^A03'
     #[arg(long, value_name = "EVENT", required_if_eq("to", "v2"))]
