@@ -22,6 +22,7 @@ use crate::fhir::{
     SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
+use crate::own_host::only_own;
 use crate::upkeep::{AuditPlace, Upkeep};
 
 /// The schema of our tables in a database of others.
@@ -83,6 +84,8 @@ pub(crate) struct NodeDatastore {
     pub(crate) upkeep: Arc<Upkeep>,
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
+    /// Whether clients know it by an address that is set.
+    has_base: bool,
 }
 
 impl NodeDatastore {
@@ -93,10 +96,12 @@ impl NodeDatastore {
         keys: DatastoreKeys,
         bots: &Arc<Bots>,
     ) -> Result<Self, OpenDatastoreError> {
+        let has_base = settings.base.is_some();
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
         let rules = parameters.rules();
         let datastore = open_store(settings, data, keys.body, rules, Purpose::Write).await?;
+        parameters.open(datastore.as_ref()).await?;
         let register = Arc::new(ClientRegister::new(data.clients()));
         let subscriptions = Subscriptions::open(
             Arc::clone(&datastore),
@@ -152,12 +157,17 @@ impl NodeDatastore {
             upkeep,
             datastore,
             parameters,
+            has_base,
         })
     }
 
     /// The routes of the API and of its access.
     pub(crate) fn router(&self) -> axum::Router {
-        self.service.router().merge(self.access.router())
+        let routes = self.service.router().merge(self.access.router());
+        match self.has_base {
+            true => routes,
+            false => routes.layer(axum::middleware::from_fn(only_own)),
+        }
     }
 
     /// It as the channels of this process see it.
@@ -212,6 +222,7 @@ pub(crate) async fn open_store(
                 .ok_or_else(|| OpenDatastoreError::Secret { name: reference.name().to_owned() })?;
             let location = PostgresLocation {
                 url: secret.expose().to_owned(),
+                directory: settings.directory.clone(),
                 schema: SCHEMA.to_owned(),
                 connections_max: CONNECTIONS_MAX,
             };

@@ -19,6 +19,7 @@ mod metrics;
 mod node;
 mod offline;
 mod offline_datastore;
+mod own_host;
 mod project_watch;
 mod reload;
 mod upkeep;

@@ -16,6 +16,7 @@ mod identity_stress;
 mod large;
 mod lookups;
 mod parked;
+mod postgres_away;
 mod profiles;
 mod queries;
 mod reload;

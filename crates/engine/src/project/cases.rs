@@ -10,7 +10,7 @@
 //! tests/CHANNEL/CASE/case.yaml         the time, the sender and the change of a resource, where they matter (optional)
 //! ```
 //!
-//! Where a message is JSON, its file is `in.json` or `out.DEST.json`.
+//! Where a message is JSON, its file is `in.json` or `out.DEST.json`; `out.DEST.delete.json` is a deletion.
 //!
 //! The files may have LF as line ends: messages are compared segment by segment. Every output
 //! must be expected and every expectation met. `ended.txt` may leave the code out. The time is
@@ -23,7 +23,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
-use pipehat_connectors::{PayloadFormat, Peer};
+use pipehat_connectors::{ChangeKind, PayloadFormat, Peer};
 use pipehat_message::CharsetRule;
 use pipehat_resource::json;
 
@@ -189,11 +189,13 @@ pub(super) struct CaseFacts {
     now: Timestamp,
     pub(super) peer: Peer,
     pub(super) change: Option<CaseChange>,
+    /// Which kind of change it tells of; a creation where it tells of none.
+    pub(super) told: ChangeKind,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { now: CASE_TIME, peer: Peer::default(), change: None }
+        Self { now: CASE_TIME, peer: Peer::default(), change: None, told: ChangeKind::Create }
     }
 }
 
@@ -228,7 +230,7 @@ fn run_case(
         );
         return None;
     }
-    let mut came_out = came_out(spec, verdict);
+    let mut came_out = came_out(spec, verdict, case.facts.told);
     if !case.datastore.asked().is_empty() && !came_out.reason.is_empty() {
         came_out.reason.push_str(&format!("; {}", case.datastore.asked().join(", ")));
     }
@@ -368,6 +370,7 @@ fn case_facts(path: &str, content: &[u8], diagnostics: &mut Diagnostics) -> Opti
         now: now.unwrap_or(CASE_TIME),
         peer: peer.unwrap_or_default(),
         change,
+        told: ChangeKind::Create,
     })
 }
 
@@ -415,7 +418,7 @@ struct CameOut {
     outputs: Vec<(String, Bytes)>,
 }
 
-fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
+fn came_out(spec: &ChannelSpec, mut verdict: Verdict, told: ChangeKind) -> CameOut {
     let application = spec.reply.application();
     if let Verdict::Routed { outputs, .. } = &mut verdict {
         outputs.retain(|output| {
@@ -448,9 +451,11 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
                 *count += 1;
                 let name = &spec.destinations.get(usize::from(output.destination))?.name;
                 let ending = ending_of(&output.bytes);
+                // The bytes are the same, what is done with them is not.
+                let deletes = if told == ChangeKind::Delete { ".delete" } else { "" };
                 let file = match *count {
-                    1 => format!("out.{name}{ending}"),
-                    count => format!("out.{name}.{count}{ending}"),
+                    1 => format!("out.{name}{deletes}{ending}"),
+                    count => format!("out.{name}.{count}{deletes}{ending}"),
                 };
                 Some((file, output.bytes))
             });

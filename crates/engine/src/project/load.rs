@@ -96,7 +96,10 @@ impl Project {
     ) -> Result<ProjectSettings, Diagnostics> {
         let mut diagnostics = Diagnostics::new();
         let settings = read_settings(directory, environment, &mut diagnostics);
-        settings.filter(|_| !diagnostics.is_err()).ok_or(diagnostics)
+        settings
+            .filter(|_| !diagnostics.is_err())
+            .map(|settings| settings.in_directory(directory))
+            .ok_or(diagnostics)
     }
 
     /// Reads a project wherever its files are.
@@ -238,7 +241,8 @@ impl Loader<'_> {
         };
         let node = self.tree("pipehat.yaml", &bytes)?;
         let secrets = Some(self.context.secrets);
-        let settings = ProjectSettings::read(&node, secrets, &mut self.diagnostics)?;
+        let settings = ProjectSettings::read(&node, secrets, &mut self.diagnostics)?
+            .in_directory(self.context.directory);
         let listen = settings.http.listen.and_then(|address| {
             let address = Some(address).filter(|address| address.port() != 0)?;
             let http = node.as_map().and_then(|map| map.get("http")).and_then(Node::as_map);

@@ -16,6 +16,7 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference};
@@ -52,6 +53,8 @@ pub struct DatastoreSettings {
     /// The hosts that Subscriptions may call: `hooks.example.org`, `*.example.org:8443`, `http://10.1.2.3:8080`; this
     /// machine only where it is not given.
     pub hook_hosts: Option<Vec<String>>,
+    /// The project's directory, which relative paths in the database's address start from.
+    pub directory: PathBuf,
 }
 
 /// Where resources are kept.
@@ -102,6 +105,15 @@ impl Default for JournalSettings {
 const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
 impl ProjectSettings {
+    /// With the project's directory, where there is something that starts from it.
+    #[must_use]
+    pub(super) fn in_directory(mut self, directory: &Path) -> Self {
+        if let Some(datastore) = &mut self.datastore {
+            datastore.directory = directory.to_owned();
+        }
+        self
+    }
+
     /// Reads the tree of `pipehat.yaml`; an empty file says nothing. With `secrets`, those that it names must be there.
     pub(super) fn read(
         node: &Node,
@@ -322,6 +334,7 @@ fn datastore(
         base,
         origins: origins.unwrap_or_default(),
         hook_hosts: hook_hosts.flatten(),
+        directory: PathBuf::new(),
     })
 }
 

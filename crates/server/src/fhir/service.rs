@@ -316,7 +316,10 @@ impl FhirService {
             .and_then(|length| length.parse::<usize>().ok());
         let mut body = body;
         if announced.is_some_and(|length| length > REQUEST_BYTES_MAX) {
-            drain(&mut body).await;
+            // What could not be read to its end is not begun.
+            if announced.is_some_and(|length| length <= DRAINED_BYTES_MAX) {
+                drain(&mut body).await;
+            }
             return Err(too_large());
         }
         let reading = async {

@@ -712,6 +712,17 @@ fn everything_has_a_limit() {
         ProblemKind::TooCostly,
         "`family`: takes at most 2000 values",
     );
+    let thrice = |count: usize| {
+        let values = many(VALUES_MAX / 2 - 1);
+        format!("Patient?family={values}&given={values}{}", "&name=a".repeat(count))
+    };
+    assert!(parse(&thrice(0), Handling::Strict).is_ok());
+    check_problem(
+        &thrice(1),
+        ProblemKind::TooCostly,
+        "`name`: the search has more than 4000 values, counted for each type that it is about; ask for fewer at once, \
+         or name the types",
+    );
     let parameters = |count: usize| format!("Patient?{}", "family=a&".repeat(count));
     assert!(parse(&parameters(PARAMETERS_MAX), Handling::Strict).is_ok());
     check_problem(

@@ -253,7 +253,12 @@ fn criteria(text: &str, reading: Reading<'_>, issues: &mut Vec<Issue>) -> Option
     let (name, query) = text.split_once('?').unwrap_or((text, ""));
     if !reading.registry.is_resource_type(name) {
         let text = "the criteria must begin with a resource type: `Patient?active=true`";
-        issues.push(Issue::error(IssueCode::Value, text).at(PLACE));
+        issues.push(Issue::error(IssueCode::BusinessRule, text).at(PLACE));
+        return None;
+    }
+    if name == "AuditEvent" {
+        let text = "AuditEvents are made when they are asked for, and no Subscription is told of one; search for them";
+        issues.push(Issue::error(IssueCode::NotSupported, text).at(PLACE));
         return None;
     }
     let options = SearchOptions {
@@ -436,7 +441,7 @@ pub(super) mod tests {
     #[test]
     fn what_can_not() {
         check("Person?x=1", HOOK, "", &["not-supported Subscription.criteria"]);
-        check("Nothing?x=1", HOOK, "", &["value Subscription.criteria"]);
+        check("Nothing?x=1", HOOK, "", &["business-rule Subscription.criteria"]);
         check("Patient?_sort=name", HOOK, "", &["not-supported Subscription.criteria"]);
         check("Patient?birthdate=soon", HOOK, "", &["business-rule Subscription.criteria"]);
         check("Observation?patient.name=x", HOOK, "", &["not-supported Subscription.criteria"]);
