@@ -263,10 +263,12 @@ impl<'a> Part<'a> {
     }
 
     /// The part at a position of the next level; itself for 0, empty where there is none.
+    #[inline]
     pub(crate) fn part(&self, position: u16) -> Part<'a> {
-        if position == 0 {
-            return *self;
-        }
+        if position == 0 { *self } else { self.nth(position) }
+    }
+
+    fn nth(&self, position: u16) -> Part<'a> {
         let (delimiter, _) = self.next_level();
         let mut rest = Some(self.raw);
         for _ in 1..position {
