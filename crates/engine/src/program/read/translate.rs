@@ -33,13 +33,13 @@ impl Reader<'_> {
                 charset: self.charset,
                 ..Settings::default()
             };
-            return self.into_fhir(node, settings, diagnostics);
+            return self.fhir_step(node, settings, diagnostics);
         }
         let mut fields = Fields::of(node, "translate", diagnostics)?;
         let to =
             fields.required("to", |node, diagnostics| node.one_of(&["fhir", "v2"], diagnostics))?;
         if to == "v2" {
-            return self.into_v2(fields, node, place);
+            return self.v2_step(fields, node, place);
         }
         let zone = fields.optional("time_zone", time_zone);
         let system_base = fields.optional("system_base", text);
@@ -51,14 +51,14 @@ impl Reader<'_> {
             return None;
         }
         let zone = zone.or_else(|| self.time_zone.clone());
-        self.into_fhir(
+        self.fhir_step(
             node,
             Settings { zone, system_base, sender, identifier_systems, charset: self.charset },
             diagnostics,
         )
     }
 
-    fn into_fhir(
+    fn fhir_step(
         &mut self,
         node: &Node,
         settings: Settings,
@@ -86,7 +86,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn into_v2(
+    fn v2_step(
         &mut self,
         mut fields: Fields<'_, '_>,
         node: &Node,
