@@ -215,7 +215,7 @@ impl Bots {
 
     /// Runs a bot for somebody who waits.
     pub(crate) async fn run(self: &Arc<Self>, task: Task) -> Result<Done, Failed> {
-        let setting = Setting { channel: None, depth: 0 };
+        let setting = Setting::default();
         let run = self.begun(&task);
         self.run_as(task, setting, run, Waiting::Somebody).await
     }
@@ -566,7 +566,8 @@ async fn of_channel(bots: &Arc<Bots>, request: BotRequest) -> Result<BotOutcome,
         headers: vec![("channel".to_owned(), request.channel.to_string())],
     };
     let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
-    let setting = Setting { channel: Some((request.channel, destinations)), depth: 0 };
+    let feed = set.feeds.get(&*request.channel).cloned().unwrap_or_default();
+    let setting = Setting { channel: Some((request.channel, destinations)), feed, depth: 0 };
     let run = bots.begun(&task);
     match bots.run_as(task, setting, run, Waiting::Somebody).await {
         Ok(Done { output, gathered, .. }) => {
