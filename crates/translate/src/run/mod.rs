@@ -6,10 +6,14 @@
 mod audit;
 mod coded;
 mod consumed;
+mod convert;
 mod finish;
 mod invariants;
+mod json;
 mod message;
 mod naming;
+mod path;
+mod primitive;
 mod required;
 mod rule;
 mod test;
