@@ -31,6 +31,7 @@ use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
 pub(crate) use finish::Finished;
+pub(crate) use message::structure;
 
 /// More findings than this are counted only.
 pub(crate) const FINDINGS_MAX: usize = 10_000;
