@@ -117,7 +117,8 @@ fn place(id: &str) -> Option<RowPlace> {
         None => (last, None),
     };
     // `<ORC|RXA>` is a choice, which makes no group (HL7 v2.5.1 §2.12).
-    let groups = parts.into_iter().skip(1).filter(|part| *part != "CHOICE").map(Box::from).collect();
+    let groups =
+        parts.into_iter().skip(1).filter(|part| *part != "CHOICE").map(Box::from).collect();
     Some(RowPlace { groups, segment: Name::parse(segment)?, follow, occurrence })
 }
 

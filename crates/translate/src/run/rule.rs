@@ -41,6 +41,8 @@ pub(super) struct Base {
 struct Reached {
     node: NodeId,
     resource: u32,
+    /// A resource between the base's and this one: a role between a request and its practitioner.
+    between: Option<u32>,
     /// Its parent; of a resource, the element that refers to it.
     above: NodeId,
     last: Option<Child>,
@@ -245,8 +247,13 @@ impl<'a> Run<'a> {
 
     /// Goes along a path, making elements and resources.
     fn reach(&mut self, path: &'a [Step], base: Base, segment: usize) -> Reached {
-        let mut reached =
-            Reached { node: base.node, resource: base.resource, above: NONE, last: None };
+        let mut reached = Reached {
+            node: base.node,
+            resource: base.resource,
+            between: None,
+            above: NONE,
+            last: None,
+        };
         for step in path {
             match *step {
                 Step::Child {
@@ -293,6 +300,9 @@ impl<'a> Run<'a> {
                             resource
                         }
                     };
+                    if reached.resource != base.resource {
+                        reached.between = Some(reached.resource);
+                    }
                     reached.above = reached.node;
                     reached.node = self.root(resource);
                     reached.resource = resource;
@@ -361,6 +371,9 @@ impl<'a> Run<'a> {
                 if reached.resource != base.resource {
                     self.keep(base.resource);
                 }
+                if let Some(between) = reached.between {
+                    self.keep(between);
+                }
             }
         }
     }
@@ -393,6 +406,9 @@ impl<'a> Run<'a> {
             self.keep(reached.resource);
             if is_datatype {
                 self.keep(base.resource);
+            }
+            if let Some(between) = reached.between {
+                self.keep(between);
             }
         }
         if let Some(part) = here.own {
