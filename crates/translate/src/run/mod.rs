@@ -10,6 +10,7 @@ mod finish;
 mod invariants;
 mod message;
 mod naming;
+mod orders;
 mod required;
 mod rule;
 mod test;

@@ -32,6 +32,7 @@ impl<'a> Run<'a> {
         for index in 0..self.resources.len() {
             self.identity(index, &mut naming, 0);
         }
+        self.split_orders(&mut naming);
         self.unite(&mut naming);
         naming.identities
     }
