@@ -135,6 +135,7 @@ const RESULT: &[&str] = &[
     "OBR(*)-3.1",
     "OBR(*)-4.1",
     "OBR(*)-7",
+    "OBR(*)-16.1",
     "OBR(*)-22",
     "OBR(*)-24",
     "OBR(*)-25",
@@ -157,6 +158,7 @@ const ORDER: &[&str] = &[
     "ORC(*)-2.1",
     "ORC(*)-2.2",
     "ORC(*)-9",
+    "ORC(*)-12.1",
     "OBR(*)-2.1",
     "OBR(*)-4.1",
     "OBR(*)-4.2",
@@ -164,6 +166,17 @@ const ORDER: &[&str] = &[
     "TQ1(*)-7",
     "TQ1(*)-9.1",
     "SPM(*)-4.1",
+];
+/// ORM^O01 has no SPM, and until 2.4 no TQ1.
+const OLD_ORDER: &[&str] = &[
+    "ORC(*)-1",
+    "ORC(*)-2.1",
+    "ORC(*)-2.2",
+    "ORC(*)-9",
+    "ORC(*)-12.1",
+    "OBR(*)-2.1",
+    "OBR(*)-4.1",
+    "OBR(*)-4.2",
 ];
 const SHOT: &[&str] = &[
     "ORC(*)-3.1",
@@ -288,7 +301,8 @@ proptest! {
 
     #[test]
     fn an_order_is_kept(seed in any::<u64>()) {
-        check_each(seed, "OML^O21", &[USUAL, NEW].concat(), &[PATIENT, PD1, ORDER]);
+        check_each(seed, "OML^O21", &[USUAL, NEW].concat(), &[PATIENT, PD1, VISIT, ORDER]);
+        check_each(seed, "ORM^O01", &[OLD, USUAL].concat(), &[PATIENT, PD1, VISIT, OLD_ORDER]);
     }
 
     #[test]
