@@ -19,6 +19,7 @@ and in answers of the admin API. Codes are stable; texts beside them may get bet
 /// What the codes with one beginning are about.
 const GROUPS: &[(&str, &str)] = &[
     ("api", "Answers of the admin API."),
+    ("bot", "Mistakes in bots' files, shown by `pipehat check`; and why runs of bots failed."),
     ("channel", "Mistakes in channel files, shown by `pipehat check`."),
     ("config", "Mistakes in any file of a project, shown by `pipehat check`."),
     ("configuration", "A change of the configuration."),
@@ -41,6 +42,10 @@ const GROUPS: &[(&str, &str)] = &[
     ("tls", "Certificates, keys and unencrypted connections, whichever connector they belong to."),
     ("validation", "What `validate` steps found in messages."),
     ("upkeep", "Looking after the FHIR datastore."),
+    (
+        "translate",
+        "What a `translate` step could not say in the other standard: findings of a message.",
+    ),
 ];
 
 /// A code with its cause and its remedy.

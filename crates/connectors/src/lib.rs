@@ -15,6 +15,7 @@ mod file;
 mod health;
 mod http;
 mod intake;
+mod local_bots;
 mod local_fhir;
 mod lookup;
 mod mllp;
@@ -32,6 +33,9 @@ pub use health::{Health, HealthSnapshot, LinkState, Problem};
 pub use intake::{
     Admission, Bound, FilePart, Inbound, Intake, IntakeClosed, Numbering, PartOrder, Peer, Receipt,
     ReceiptOutcome, Source, StartError,
+};
+pub use local_bots::{
+    BotFailure, BotLookup, BotOutcome, BotRequest, BotResult, BotRunner, JSON, LocalBots,
 };
 pub use local_fhir::{
     ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse, LocalFhir,

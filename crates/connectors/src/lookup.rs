@@ -28,6 +28,8 @@ pub struct Asked {
     pub resource_type: Arc<str>,
     /// The search as the query of a URL, percent-encoded.
     pub query: Arc<str>,
+    /// What is sent along: the message that a bot runs on.
+    pub body: Bytes,
 }
 
 /// What a search found, as JSON. `Debug` shows no content.
@@ -126,6 +128,7 @@ mod tests {
             channel: "adt".into(),
             resource_type: "Patient".into(),
             query: format!("family={MARKER}").into(),
+            body: Bytes::from(MARKER),
         };
         let resource = Bytes::from(MARKER);
         let found = [Found::One(resource.clone()), Found::Several(resource), Found::Nothing];

@@ -35,6 +35,11 @@ pub const CODES: &[CodeDescription] = &[
          give it more `connections` and the channel `order: none`.",
     ),
     code(
+        "delivery.reply-not-taken",
+        "What a partner answered was not taken by the channel that `replies_to` names: it does not run, refuses it, or can't keep it.",
+        "See why that channel takes nothing. The reply stands with the message that was answered: `pipehat messages show`.",
+    ),
+    code(
         "delivery.unreadable",
         "What was to be sent can't be read any more: its place in the journal is damaged, or a repair had to give it up.",
         "Stop Pipehat and run `pipehat journal verify`. Ask the sender for the message again, then discard this one.",
@@ -48,6 +53,21 @@ pub const CODES: &[CodeDescription] = &[
         "program.batch",
         "The batch can't be cut into messages: something in it belongs to no message, or it has too many.",
         "Look at the message as received; ask the sender for a sound batch.",
+    ),
+    code(
+        "program.bot-failed",
+        "The bot of a `bot` step failed on the message: it threw, or used more than it may. Its run says where.",
+        "`pipehat bot show RUN --contents` tells why. Mend the script; then release the message.",
+    ),
+    code(
+        "program.bot-result",
+        "What the bot of a `bot` step returned is no HL7 v2 message, and HL7 v2 goes on here.",
+        "Return an `Hl7Message` or its text; or say `result: ignored`.",
+    ),
+    code(
+        "program.bot-send",
+        "A bot sent to a destination that the channel has not.",
+        "Name a destination of the channel, or add it; then release the message.",
     ),
     code(
         "program.character-set-unknown",
@@ -166,6 +186,11 @@ pub const CODES: &[CodeDescription] = &[
         "Ask the sender for smaller batches.",
     ),
     code(
+        "program.translate",
+        "A `translate` step could say nothing of the message in the other standard.",
+        "The reason says why: an event without tables, or resources that are not what the event is about.",
+    ),
+    code(
         "program.unreadable",
         "The message can't be read as HL7 v2.",
         "Look at the message as received; discard it, and ask the sender what it is.",
@@ -219,6 +244,51 @@ pub const CODES: &[CodeDescription] = &[
         "source.ended",
         "A channel's source ended although nobody stopped it: a defect of Pipehat.",
         "Restart Pipehat, or call the admin API's `apply`, and report the defect with the log.",
+    ),
+    code(
+        "translate.code-unmapped",
+        "A code that the tables of translation do not map: kept as text and with its local system.",
+        "Add it to the tables of the feed where receivers need the standard code.",
+    ),
+    code(
+        "translate.deleted",
+        "A `\"\"` (delete) in a message: the resource leaves the element out.",
+        "Nothing, as a rule.",
+    ),
+    code(
+        "translate.incomplete",
+        "A resource that would lack what FHIR requires was not made.",
+        "Ask the sender for what is missing.",
+    ),
+    code(
+        "translate.more",
+        "A translation had more findings than are kept one by one.",
+        "Nothing: the message has them all when it is translated again.",
+    ),
+    code(
+        "translate.not-mapped",
+        "A populated place that no row of the tables takes over.",
+        "Add a rule where receivers need it.",
+    ),
+    code(
+        "translate.structure-unknown",
+        "A message whose structure no table covers.",
+        "Send it elsewhere, or filter it before the translation.",
+    ),
+    code(
+        "translate.system-unknown",
+        "An identifier or a code whose authority has no known URI.",
+        "Set `system_base`, or name the system.",
+    ),
+    code(
+        "translate.value-unfit",
+        "A value that the type of the other standard can not carry.",
+        "Ask the sender for a sound value.",
+    ),
+    code(
+        "translate.zone-missing",
+        "A date-time without a zone, where nothing says which: kept as a date.",
+        "Set `time_zone` of the channel or of the step.",
     ),
     code(
         "validation.failed",

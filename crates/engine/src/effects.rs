@@ -10,6 +10,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::Found;
 
@@ -34,12 +35,18 @@ pub struct LookupRequest {
     pub resource_type: Arc<str>,
     /// What must hold of it, as the query of a URL.
     pub query: Arc<str>,
+    /// What is sent along: the message that a bot runs on. The question is known by its hash.
+    pub body: Bytes,
 }
 
 impl LookupRequest {
     /// The search as it is recorded: `Patient?identifier=…`.
     pub fn search(&self) -> String {
-        format!("{}?{}", self.resource_type, self.query)
+        if self.body.is_empty() {
+            return format!("{}?{}", self.resource_type, self.query);
+        }
+        let hash = xxhash_rust::xxh3::xxh3_128(&self.body);
+        format!("{}?{}#{hash:032x}", self.resource_type, self.query)
     }
 }
 
@@ -202,7 +209,12 @@ mod tests {
     }
 
     fn request(resource_type: &str) -> LookupRequest {
-        LookupRequest { lookup: 0, resource_type: resource_type.into(), query: "a=SECRET".into() }
+        LookupRequest {
+            lookup: 0,
+            resource_type: resource_type.into(),
+            query: "a=SECRET".into(),
+            body: Bytes::new(),
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use codes::CODES;
 pub use control_id::{ControlIds, InstallationTag};
 pub use decisions::{Deciding, Stage, history, message_of};
 pub use effects::{Effect, Effects, LookupAnswer, LookupRequest, Recording};
-pub use engine::{ApplyReport, Engine, EngineError, EngineOptions};
+pub use engine::{ApplyReport, Engine, EngineError, EngineOptions, HandOverError};
 pub use ledger::{Counters, DeliveryKey, Exception, Ledger, Lost, Queue};
 pub use log::{Log, LogError};
 pub use names::{ChannelName, DeliveryId, DestinationName, MessageId};

@@ -476,11 +476,11 @@ impl InOrder {
     fn advance(&mut self) -> Result<Option<Entry>, ReadError> {
         let holds = if self.follower.is_some() { Holds::Group } else { Holds::Itself };
         loop {
-            if let Some(group) = &self.group {
-                if let Some(entry) = group.entry(self.next, holds) {
-                    self.next = self.next.next();
-                    return entry.map(Some).map_err(|damage| group.damaged(damage));
-                }
+            if let Some(group) = &self.group
+                && let Some(entry) = group.entry(self.next, holds)
+            {
+                self.next = self.next.next();
+                return entry.map(Some).map_err(|damage| group.damaged(damage));
             }
             if let Some(group) = self.group.take()
                 && self.follower.is_some()

@@ -187,12 +187,14 @@ impl Issue {
     }
 }
 
-/// The OperationOutcome of these issues; of none, one that says that all is well, for an outcome has at least one.
+/// The OperationOutcome of these issues, errors before all others, for many show the first only; of none, one that says that all is well, for an outcome has at least one.
 pub fn operation_outcome(issues: &[Issue]) -> Value {
     let issues = if issues.is_empty() {
         vec![Issue::information("All OK").to_value()]
     } else {
-        issues.iter().map(Issue::to_value).collect()
+        let (errors, others): (Vec<&Issue>, Vec<&Issue>) =
+            issues.iter().partition(|issue| issue.is_error());
+        errors.into_iter().chain(others).map(Issue::to_value).collect()
     };
     let members = [("resourceType", Value::from("OperationOutcome")), ("issue", issues.into())];
     members.into_iter().collect::<Object>().into()

@@ -34,6 +34,48 @@ pub const CODES: &[CodeDescription] = &[
         "Look at `pipehat status`; try again.",
     ),
     code(
+        "bot.busy",
+        "Too many runs of bots wait already; this one was not begun.",
+        "Try again. If it repeats, see which bot takes long: `pipehat bot runs`.",
+    ),
+    code("bot.gone", "The bot is not there any more.", "Add it again, or forget the run."),
+    code(
+        "bot.input",
+        "The body is not what its content type says.",
+        "Send HL7 v2 as `x-application/hl7-v2+er7`, JSON as `application/json`, text as `text/plain`.",
+    ),
+    code(
+        "bot.limit",
+        "A run used more time, memory or calls than it may, and was stopped.",
+        "Look for a loop; or raise the limit under `limits` of the bot.",
+    ),
+    code(
+        "bot.never-settled",
+        "A run waits for a promise that nothing will settle.",
+        "Look for a promise that is neither resolved nor rejected.",
+    ),
+    code(
+        "bot.not-granted",
+        "A run asked for what the bot is not granted, and did not catch the refusal.",
+        "`pipehat bot show RUN --contents` says what to add under `allow` or `scopes`.",
+    ),
+    code(
+        "bot.not-kept",
+        "A run that nobody waits for could not be written down; it was not promised.",
+        "Look at the log: the disk may be full.",
+    ),
+    code(
+        "bot.send-failed",
+        "A channel did not take what the run sent it.",
+        "See why the channel refuses; the run is tried again where it was promised.",
+    ),
+    code("bot.stopping", "The server stops.", "Try again when it is back."),
+    code(
+        "bot.threw",
+        "The script threw an error, or let one pass.",
+        "`pipehat bot show RUN --contents` has the error and its stack.",
+    ),
+    code(
         "configuration.refused",
         "The changed configuration has mistakes, or a source can't listen. The one before runs on.",
         "Mend what the answer's detail shows (`pipehat check` shows the same).",

@@ -14,12 +14,15 @@ use pipehat_store::datastore::{
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{AccessService, AccessSettings, AuditEvents, ClientRegister, LogTrail};
+use crate::bots::{BotSubscriber, Bots, Calls};
 use crate::environment::ProcessEnvironment;
 use crate::fhir::{
-    Access, AuditTrail, Clients, EndpointRules, FhirOptions, FhirService, HostRule, LocalDatastore,
-    SearchParameters, StartSubscriptionsError, SubscriptionOptions, Subscriptions,
+    Access, AuditTrail, BotCalls, BotDatastore, Clients, EndpointRules, FhirOptions, FhirService,
+    HostRule, LocalDatastore, SearchParameters, StartSubscriptionsError, Subscriber,
+    SubscriptionOptions, Subscriptions,
 };
 use crate::installation::DataDirectory;
+use crate::own_host::only_own;
 use crate::upkeep::{AuditPlace, Upkeep};
 
 /// The schema of our tables in a database of others.
@@ -81,6 +84,8 @@ pub(crate) struct NodeDatastore {
     pub(crate) upkeep: Arc<Upkeep>,
     datastore: Arc<dyn Datastore>,
     parameters: Arc<SearchParameters>,
+    /// Whether clients know it by an address that is set.
+    has_base: bool,
 }
 
 impl NodeDatastore {
@@ -89,11 +94,14 @@ impl NodeDatastore {
         settings: &DatastoreSettings,
         data: &DataDirectory,
         keys: DatastoreKeys,
+        bots: &Arc<Bots>,
     ) -> Result<Self, OpenDatastoreError> {
+        let has_base = settings.base.is_some();
         let base = settings.base.as_deref().unwrap_or_default();
         let parameters = Arc::new(SearchParameters::new(base));
         let rules = parameters.rules();
         let datastore = open_store(settings, data, keys.body, rules, Purpose::Write).await?;
+        parameters.open(datastore.as_ref()).await?;
         let register = Arc::new(ClientRegister::new(data.clients()));
         let subscriptions = Subscriptions::open(
             Arc::clone(&datastore),
@@ -101,6 +109,7 @@ impl NodeDatastore {
             data.deliveries(),
             SubscriptionOptions {
                 clients: Some(Arc::clone(&register) as Arc<dyn Clients>),
+                subscribers: vec![Arc::new(BotSubscriber(Arc::clone(bots))) as Arc<dyn Subscriber>],
                 ..subscription_options(settings)
             },
         )
@@ -140,6 +149,7 @@ impl NodeDatastore {
             options,
         )
         .with_subscriptions(Arc::clone(&subscriptions));
+        service.use_bots(Arc::new(Calls(Arc::clone(bots))) as Arc<dyn BotCalls>);
         Ok(Self {
             service: Arc::new(service),
             access,
@@ -147,17 +157,27 @@ impl NodeDatastore {
             upkeep,
             datastore,
             parameters,
+            has_base,
         })
     }
 
     /// The routes of the API and of its access.
     pub(crate) fn router(&self) -> axum::Router {
-        self.service.router().merge(self.access.router())
+        let routes = self.service.router().merge(self.access.router());
+        match self.has_base {
+            true => routes,
+            false => routes.layer(axum::middleware::from_fn(only_own)),
+        }
     }
 
     /// It as the channels of this process see it.
     pub(crate) fn local(&self, address: SocketAddr, notes: PathBuf) -> Arc<dyn FhirDatastore> {
         Arc::new(LocalDatastore::new(Arc::clone(&self.service), address, notes))
+    }
+
+    /// It as bots see it.
+    pub(crate) fn of_bots(&self, address: SocketAddr) -> BotDatastore {
+        BotDatastore::new(Arc::clone(&self.service), address)
     }
 
     /// Follows the SearchParameter resources and the clients until the node stops.
@@ -202,6 +222,7 @@ pub(crate) async fn open_store(
                 .ok_or_else(|| OpenDatastoreError::Secret { name: reference.name().to_owned() })?;
             let location = PostgresLocation {
                 url: secret.expose().to_owned(),
+                directory: settings.directory.clone(),
                 schema: SCHEMA.to_owned(),
                 connections_max: CONNECTIONS_MAX,
             };

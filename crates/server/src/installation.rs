@@ -135,6 +135,11 @@ impl DataDirectory {
         self.root.join("deliveries.sqlite")
     }
 
+    /// The file of the runs of bots.
+    pub fn bots(&self) -> PathBuf {
+        self.root.join("bots.sqlite")
+    }
+
     /// The file that tells the command line where the API is and the token it needs.
     pub fn admin_file(&self) -> PathBuf {
         self.root.join("admin.json")

@@ -8,6 +8,7 @@
 
 pub mod access;
 mod api;
+mod bots;
 mod codes;
 mod datastore;
 mod environment;
@@ -18,16 +19,20 @@ mod metrics;
 mod node;
 mod offline;
 mod offline_datastore;
+mod own_host;
 mod project_watch;
 mod reload;
 mod upkeep;
 
 pub use api::{
-    AdminAccess, ApiError, ApplyView, ChangeView, ChannelView, CountersView, DeadLettersPage,
-    DeadLettersQuery, DecisionRequest, DecisionView, DeliveryView, DestinationView, FindingView,
-    HealthView, JournalView, LossView, MessageDetail, MessageView, MessagesPage, ProofChannelView,
-    ProofView, RedeliverRequest, SearchRequest, StageView, StatusView, SubscriptionsView, openapi,
+    AdminAccess, ApiError, ApplyView, BotView, BotsView, ChangeView, ChannelView, CountersView,
+    DeadLettersPage, DeadLettersQuery, DecisionRequest, DecisionView, DeliveryView,
+    DestinationView, FindingView, HealthView, JournalView, LossView, MessageDetail, MessageView,
+    MessagesPage, ProofChannelView, ProofView, RedeliverRequest, ReplayRequest, Replayed,
+    RunDetail, RunView, RunsPage, RunsQuery, SearchRequest, StageView, StatusView,
+    SubscriptionsView, openapi,
 };
+pub use bots::BotsError;
 pub use codes::CODES;
 pub use datastore::OpenDatastoreError;
 pub use environment::ProcessEnvironment;

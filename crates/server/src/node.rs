@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::root_of;
 use crate::api::{self, AdminAccess};
+use crate::bots::{BotSet, Bots, BotsError, BotsOptions, ChannelBots};
 use crate::datastore::{DatastoreKeys, NodeDatastore, OpenDatastoreError};
+use crate::environment::ProcessEnvironment;
 use crate::fhir::Subscriptions;
 use crate::indexer::{IndexPaths, Indexer};
 use crate::installation::{DataDirectory, InstallationError};
@@ -71,6 +73,9 @@ pub enum NodeError {
     /// The FHIR datastore can't be opened.
     #[error(transparent)]
     Datastore(#[from] OpenDatastoreError),
+    /// The bots can't start.
+    #[error(transparent)]
+    Bots(#[from] BotsError),
     /// The HTTP side can't listen.
     #[error("the admin API can't listen on {address}: {}", listen_help(source))]
     Listen {
@@ -125,6 +130,8 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// The datastore, for channels that are added while the node runs.
     pub(crate) local_fhir: Option<Arc<dyn FhirDatastore>>,
+    /// The bots.
+    pub(crate) bots: Arc<Bots>,
 }
 
 impl Node {
@@ -144,11 +151,17 @@ impl Node {
             .local_addr()
             .map_err(|source| NodeError::Listen { address: LISTEN, source })?;
         let token = api::new_token();
+        let bots = Bots::start(BotsOptions {
+            book: data.bots(),
+            key: key.as_ref().map_or([0; 32], |key| key.derive("bot runs")),
+            set: BotSet::of(&project, &ProcessEnvironment),
+        })
+        .await?;
         let datastore = match &project.settings.datastore {
             None => None,
             Some(settings) => {
                 let keys = datastore_keys(key.as_ref(), token.clone())?;
-                Some(NodeDatastore::open(settings, &data, keys).await?)
+                Some(NodeDatastore::open(settings, &data, keys, &bots).await?)
             }
         };
         // Before the channels start: they may have something for it.
@@ -156,6 +169,10 @@ impl Node {
         if let Some(local) = &local_fhir {
             project.local_fhir.open(Arc::clone(local));
         }
+        if let Some(datastore) = &datastore {
+            bots.use_datastore(datastore.of_bots(address));
+        }
+        project.local_bots.open(Arc::new(ChannelBots(Arc::clone(&bots))));
         let engine = Engine::start(
             EngineOptions {
                 data: data.root().to_owned(),
@@ -167,6 +184,7 @@ impl Node {
             &project,
         )
         .await?;
+        bots.use_engine(Arc::clone(&engine));
         let (search, indexer) = if indexed {
             let keys = index_keys(key.as_ref());
             let opened = SqliteMessageIndex::open(&data.index(), keys)?;
@@ -197,6 +215,7 @@ impl Node {
             refused: std::sync::Mutex::new(None),
             stop: CancellationToken::new(),
             local_fhir,
+            bots,
         });
         let datastore_settings = project.settings.datastore.as_ref();
         let base = datastore_settings.and_then(|settings| settings.base.as_deref());
@@ -223,6 +242,9 @@ impl Node {
         }
         let engine = Arc::clone(&shared.engine);
         tasks.push(tokio::spawn(async move { engine.keep_books().await }));
+        tasks.push(tokio::spawn(Arc::clone(&shared.bots).run_promised(shared.stop.clone())));
+        tasks.push(tokio::spawn(Arc::clone(&shared.bots).keep_time(shared.stop.clone())));
+        shared.bots.write_resources().await;
         if let Some(before) = watch {
             tasks.push(tokio::spawn(reload::watch(Arc::clone(&shared), before)));
         }
@@ -266,6 +288,7 @@ impl Node {
             if let Some(indexer) = &shared.indexer {
                 indexer.stop();
             }
+            shared.bots.close();
         })
         .await;
         for task in self.tasks {

@@ -10,6 +10,7 @@ use pipehat_engine::project::Project;
 use pipehat_engine::{ApplyReport, EngineError};
 use tokio::time::timeout;
 
+use crate::bots::{BotSet, ChannelBots};
 use crate::environment::ProcessEnvironment;
 use crate::node::Shared;
 use crate::project_watch::{PARTS, ProjectWatch};
@@ -60,11 +61,15 @@ pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, Rel
     if let Some(local) = &shared.local_fhir {
         project.local_fhir.open(Arc::clone(local));
     }
+    project.local_bots.open(Arc::new(ChannelBots(Arc::clone(&shared.bots))));
+    let set = BotSet::of(&project, &ProcessEnvironment);
     let report = shared.engine.apply(&project, by).await.map_err(|error| {
         let error = ReloadError::Engine(error);
         refuse(shared, &error);
         error
     })?;
+    shared.bots.use_set(set);
+    shared.bots.write_resources().await;
     shared.take_paths(&project);
     *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
     tracing::info!(

@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use pipehat_store::audit::{AuditError, AuditLog, AuditRecord, Verified as AuditVerified};
@@ -31,6 +32,9 @@ pub const IMPORT_LINES_MAX: usize = 200;
 
 /// How many bytes are taken in at once: the longest line, and some before it.
 pub const IMPORT_BYTES_MAX: usize = 68 * 1024 * 1024;
+
+/// How long a datastore may take to show that it is there.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Looks after a datastore.
 pub(crate) struct Upkeep {
@@ -306,6 +310,12 @@ impl Upkeep {
         Ok(())
     }
 
+    /// Whether the datastore answers.
+    pub(crate) async fn answers(&self) -> bool {
+        let asked = tokio::time::timeout(ANSWER_TIME_MAX, self.datastore.is_indexed());
+        !matches!(asked.await, Err(_) | Ok(Err(DatastoreError::Unavailable(_))))
+    }
+
     /// What there is.
     pub(crate) async fn statistics(&self) -> Result<StatisticsView, UpkeepError> {
         let statistics = self.datastore.statistics().await?;
@@ -341,7 +351,7 @@ fn numbered(error: TransferError, before: u64) -> UpkeepError {
         TransferError::File(error) => TransferError::File(error),
         TransferError::Json { line, problem } => TransferError::Json { line: at(line), problem },
         TransferError::Long(line) => TransferError::Long(at(line)),
-        TransferError::Resource(line) => TransferError::Resource(at(line)),
+        TransferError::Unfit { line, unfit } => TransferError::Unfit { line: at(line), unfit },
         TransferError::Refused { line, refusal } => {
             TransferError::Refused { line: at(line), refusal }
         }

@@ -173,7 +173,12 @@ fn main() {
                 tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connects");
             let driver = tokio::spawn(connection);
             client.batch_execute("DROP SCHEMA IF EXISTS bench CASCADE").await.expect("drops");
-            let location = PostgresLocation { url, schema, connections_max: 16 };
+            let location = PostgresLocation {
+                url,
+                directory: std::path::PathBuf::new(),
+                schema,
+                connections_max: 16,
+            };
             let store = PostgresDatastore::open(&location, BodyKey::new(1, [7; 32]), rules()).await;
             run("PostgreSQL", Arc::new(store.expect("opens")), resources, time).await;
             client.batch_execute("DROP SCHEMA bench CASCADE").await.expect("drops");

@@ -14,6 +14,7 @@
 //! - One search does a bounded amount of work; what it did not reach, the next page does.
 
 pub mod audit;
+pub mod bots;
 mod change;
 mod cmac;
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use pipehat_engine::project::Project;
+use pipehat_config::Diagnostic;
+use pipehat_engine::project::{DatastoreSettings, Project, StorePlace};
 use pipehat_server::ProcessEnvironment;
+use pipehat_store::datastore::PostgresLocation;
 use serde_json::json;
 
 use super::project::{must_exist, records, show};
@@ -32,10 +34,26 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// What is wrong with the database's address, and with the files that it names.
+fn address_mistake(settings: &DatastoreSettings) -> Option<Diagnostic> {
+    let StorePlace::Postgres(reference) = &settings.store else { return None };
+    // One that is not there was told already.
+    let secret = reference.resolve(&ProcessEnvironment)?;
+    let why = PostgresLocation::check(secret.expose(), &settings.directory).err()?;
+    let text = format!("in the secret `{}`: {why}", reference.name());
+    Some(Diagnostic::error("project.secret", reference.span(), text))
+}
+
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         must_exist(&self.directory)?;
-        let loaded = Project::load(&self.directory, &ProcessEnvironment, &ProcessEnvironment);
+        let mut loaded = Project::load(&self.directory, &ProcessEnvironment, &ProcessEnvironment);
+        let settings =
+            loaded.project.as_ref().and_then(|project| project.settings.datastore.as_ref());
+        if let Some(mistake) = settings.and_then(address_mistake) {
+            loaded.diagnostics.push(mistake);
+            loaded.project = None;
+        }
         let exit = if loaded.project.is_some() { Exit::Ok } else { Exit::NotSo };
         if self.json {
             let channels: Vec<_> = loaded

@@ -1,5 +1,8 @@
 //! Clients of the FHIR API: added and revoked while the node runs and while it does not.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Connection, Pipehat, Project, eventually};
@@ -148,4 +151,50 @@ fn what_is_done_to_clients_stands_in_the_audit_and_ends_what_they_began() {
     assert_eq!(deeds(&node, &late.0, 3), ["$client-add", "$client-rotate", "$client-revoke"]);
     assert_eq!(hook.taken().len(), 1, "nothing was told behind the end");
     assert!(node.stop().success());
+}
+
+/// Sends a head as it is; the status.
+fn raw(node: &Pipehat, head: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(node.api().authority()).expect("the node listens");
+    let length = body.len();
+    let request = format!("{head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+/// What a client says of the server's name must not decide whom an assertion is made for, or what is a resource here.
+#[test]
+fn without_an_address_only_names_of_this_machine_open_the_server() {
+    let project = Project::new();
+    let settings = "datastore: { store: embedded }\n";
+    project.write("pipehat.yaml", settings);
+    let node = project.up();
+    let port = node.api().authority().rsplit_once(':').expect("a port").1.to_owned();
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let check = |node: &Pipehat, host: &str, expected: [u16; 3]| {
+        let metadata = format!("GET /fhir/R4/metadata HTTP/1.1\r\nHost: {host}");
+        let token = format!("POST /oauth2/token HTTP/1.1\r\nHost: {host}\r\n{form}");
+        let known = format!("GET /.well-known/smart-configuration HTTP/1.1\r\nHost: {host}");
+        let found = [
+            raw(node, &metadata, ""),
+            raw(node, &token, "grant_type=client_credentials"),
+            raw(node, &known, ""),
+        ];
+        assert_eq!(found, expected, "{host}");
+    };
+    for own in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        check(&node, &own, [200, 401, 200]);
+    }
+    for other in ["evil.example.org", &format!("evil.example.org:{port}"), "10.1.2.3"] {
+        check(&node, other, [421; 3]);
+    }
+    assert!(node.stop().success());
+    // With an address, that alone counts.
+    project.write(
+        "pipehat.yaml",
+        "datastore: { store: embedded, base: 'https://fhir.example.org/fhir/R4' }\n",
+    );
+    check(&project.up(), "evil.example.org", [200, 401, 200]);
 }

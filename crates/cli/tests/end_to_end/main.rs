@@ -1,5 +1,6 @@
 //! The real binary, end to end: started, fed, starved, killed and started again.
 
+mod bots;
 mod clients;
 mod crash;
 mod datastore;
@@ -11,9 +12,11 @@ mod enhanced;
 mod fhir;
 mod flood;
 mod harness;
+mod identity_stress;
 mod large;
 mod lookups;
 mod parked;
+mod postgres_away;
 mod profiles;
 mod queries;
 mod reload;
@@ -25,3 +28,4 @@ mod status;
 mod stopped;
 mod subscriptions;
 mod upkeep;
+mod workflows;

@@ -149,6 +149,23 @@ fn lines_that_break_a_rule_are_left_out_or_stop_the_import() {
         let all = format!("{report}{said}");
         assert!(!all.contains("SECRET"), "{all}");
         assert_eq!(asked(&project, &["stats", "--json"])["resources"], 2);
+        // What could not be taken out again by the API does not come in, whether or not it is checked.
+        for (line, why) in [
+            (r#"{"resourceType":"Foo","id":"1"}"#, "the resourceType is none of FHIR R4"),
+            (r#"{"resourceType":"Patient","id":"SECRET x"}"#, "the id is not 1 to 64"),
+            (r#"{"resourceType":"AuditEvent","id":"forged"}"#, "AuditEvents are the server's own"),
+        ] {
+            let unfit = project.folder().join("unfit.ndjson");
+            fs::write(&unfit, format!("\n{line}\n")).expect("a file can be written");
+            let unfit = unfit.to_str().expect("a path");
+            let stopped = datastore(&project, &["import", unfit]);
+            check(&stopped, 3);
+            let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+            assert!(said.contains(&format!("unfit.ndjson: line 2: {why}")), "{said}");
+            assert!(!said.contains("SECRET"), "{said}");
+            check(&datastore(&project, &["import", "--validate", unfit]), 1);
+        }
+        assert_eq!(asked(&project, &["stats", "--json"])["resources"], 2);
         drop(node);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use pipehat_config::{Diagnostics, FieldSchema, Kind, Required, Settings};
+use pipehat_config::{Diagnostic, Diagnostics, FieldSchema, Kind, Required, Settings, nearest};
+use pipehat_resource::search::Registry;
 
 use super::answers::{ANSWERS, INTERRUPTIONS, UNREPEATABLE};
 use super::codes;
@@ -12,7 +13,7 @@ use super::lookup::{FhirLookup, LOOKUP_ANSWERS, LookupOptions};
 use super::peer_settings;
 use super::request::Mode;
 use super::source::{Beginning, FhirSource, SourceOptions};
-use super::template::Condition;
+use super::template::{self, Condition};
 use crate::http::reading::Reading;
 use crate::{
     BuildContext, ChangeKind, Descriptor, Destination, DestinationDescriptor, Health, Lookup,
@@ -271,11 +272,43 @@ fn mode(reading: &mut Reading<'_>) -> Option<Mode> {
 fn condition(reading: &mut Reading<'_>, name: &'static str) -> Option<Option<Condition>> {
     let Some(text) = reading.settings.text(name) else { return Some(None) };
     match Condition::parse(text) {
-        Ok(condition) => Some(Some(condition)),
+        Ok(condition) => {
+            warn_of_unknown(reading, name, text);
+            Some(Some(condition))
+        }
         Err(error) => {
             reading.wrong(name, error);
             None
         }
+    }
+}
+
+/// Which type a resource will have is not known, and a server may have search parameters of its own; so a name that no
+/// type of R4 has is only doubtful.
+fn warn_of_unknown(reading: &mut Reading<'_>, name: &'static str, text: &str) {
+    let registry = Registry::standard();
+    let codes = || {
+        registry
+            .resource_types()
+            .flat_map(|resource_type| registry.parameters(resource_type))
+            .map(|parameter| parameter.code())
+    };
+    for asked in template::names(text) {
+        let code = asked.split([':', '.']).next().unwrap_or_default();
+        if code == "_has" || codes().any(|known| known == code) {
+            continue;
+        }
+        let span = reading.settings.span_of(name).unwrap_or_else(|| reading.settings.span());
+        let text = format!("no resource type of FHIR R4 has a search parameter `{code}`");
+        let own =
+            "one of the server's own works where the server has it; otherwise every message parks";
+        let help = match nearest(code, codes()) {
+            Some(near) => format!("did you mean `{near}`? Or else: {own}"),
+            None => own.to_owned(),
+        };
+        reading
+            .diagnostics
+            .push(Diagnostic::warning(codes::SETTING.code, span, text).with_help(help));
     }
 }
 

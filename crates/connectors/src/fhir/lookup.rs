@@ -114,13 +114,15 @@ impl Searcher {
         if let Some(detail) = self.asked_to_wait.still(name) {
             return LookupAttempt::Failed { code: codes::ASKED_TO_WAIT.code, detail };
         }
-        let (prepared, body) = posted(&asked);
+        // Without a search it is a resource, or a version of one, that is read.
+        let reads = asked.query.is_empty();
+        let (prepared, body) = if reads { read(&asked) } else { posted(&asked) };
         let _connected = self.health.connected();
         let bytes = body.len();
         match self.peer.ask(&prepared, &asked.channel, body).await {
             Ok(said) => {
                 self.health.sent(bytes);
-                self.judge(said)
+                if reads { self.judge_read(said) } else { self.judge(said) }
             }
             Err(Attempt::NotSent { code, detail }) => self.failed(code, detail),
             Err(Attempt::Impossible { code, detail }) => LookupAttempt::Impossible { code, detail },
@@ -168,6 +170,26 @@ impl Searcher {
         }
     }
 
+    /// What a read gave: what is not there, or no more, is no refusal.
+    fn judge_read(&self, said: Said) -> LookupAttempt {
+        if matches!(said.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+            self.health.up();
+            return LookupAttempt::Found(Found::Nothing);
+        }
+        let body = match &said.body {
+            Reply::Whole(body) if said.status.is_success() => body.clone(),
+            _ => return self.judge(said),
+        };
+        self.health.up();
+        self.health.received(body.len());
+        if body.len() > LOOKUP_BYTES_MAX {
+            let detail =
+                format!("the resource in the answer of {} is larger than 1 MiB", self.peer.name());
+            return self.impossible(&codes::ANSWER_TOO_LARGE, detail);
+        }
+        LookupAttempt::Found(Found::One(body))
+    }
+
     fn refused(&self, status: StatusCode, said: Said) -> LookupAttempt {
         self.asked_to_wait.told(said.wait);
         let (code, answer) = (codes::SEARCH_REFUSED.code, of_status(LOOKUP_ANSWERS, status));
@@ -197,6 +219,21 @@ fn posted(asked: &Asked) -> (Prepared, Bytes) {
         has_entries: false,
     };
     (prepared, format!("{}&_count=2", asked.query).into())
+}
+
+/// A read. Its place is made of a reference, which names no value.
+fn read(asked: &Asked) -> (Prepared, Bytes) {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, FHIR_JSON);
+    let prepared = Prepared {
+        method: Method::GET,
+        path: asked.resource_type.to_string(),
+        headers,
+        repeat: Repeat::Harmless,
+        interaction: Interaction::Search,
+        has_entries: false,
+    };
+    (prepared, Bytes::new())
 }
 
 /// Why an answer can't be used.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pipehat_resource::fhirpath::{Context, Expression, Item};
 use pipehat_resource::json::Value;
-use pipehat_resource::search::{query_text, query_value};
+use pipehat_resource::search::{query_pairs, query_text, query_value};
 
 /// The longest condition: servers take URLs of some thousand bytes.
 const CONDITION_BYTES_MAX: usize = 4 * 1024;
@@ -110,6 +110,22 @@ impl Condition {
         }
         Ok(query)
     }
+}
+
+/// The names of the search parameters in a condition that can be read.
+pub(super) fn names(text: &str) -> Vec<String> {
+    if text == "identifier" {
+        return Vec::new();
+    }
+    // Places give values, whatever stands in them.
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('{') {
+        plain.push_str(before);
+        rest = behind.split_once('}').map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    query_pairs(&plain).into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect()
 }
 
 fn identifier(resource: &Value) -> Result<String, ConditionError> {

@@ -575,6 +575,21 @@ fn settings_that_make_no_sense_are_explained() {
     let none = built(&project, None, "{ base: local }", Arc::default()).map(|_| ());
     let text = none.expect_err("a mistake");
     assert!(text.contains("fhir.no-datastore"), "{text}");
+    let warned = |yaml: &str| built(&project, Some(&local), yaml, Arc::default()).expect("sound").1;
+    let mistyped = warned("{ base: local, mode: create, if_none_exist: 'identifer={Patient.id}' }");
+    assert!(mistyped.contains("warning[fhir.setting]"), "{mistyped}");
+    assert!(mistyped.contains("did you mean `identifier`"), "{mistyped}");
+    let mistyped =
+        warned("{ base: local, mode: update, search: 'identifier=a{Patient.id}&nam:exact=x' }");
+    assert!(mistyped.contains("has a search parameter `nam`"), "{mistyped}");
+    for sound in [
+        "search: identifier",
+        "search: 'name:exact={Patient.name.family}&subject.identifier=1&_tag=a'",
+        "search: '_has:Observation:patient:code={Patient.id}'",
+    ] {
+        let told = warned(&format!("{{ base: local, mode: update, {sound} }}"));
+        assert_eq!(told, "", "{sound}");
+    }
     let warned = built(&project, None, "{ base: \"http://lab.example\" }", Arc::default());
     let (_, warned) = warned.expect("only a warning");
     assert!(warned.contains("warning[fhir.plaintext-connection]"), "{warned}");

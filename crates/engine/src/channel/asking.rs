@@ -88,6 +88,7 @@ impl Conductor {
             channel: Arc::clone(&self.spec.name),
             resource_type: Arc::clone(&asking.request.resource_type),
             query: Arc::clone(&asking.request.query),
+            body: asking.request.body.clone(),
         };
         // The number is the step's own: the program and its lookups are read together.
         let lookup = asking.lookup().map(|lookup| Arc::clone(&lookup.lookup));

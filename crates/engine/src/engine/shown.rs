@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
-use pipehat_connectors::Health;
+use pipehat_connectors::{Health, Inbound, Intake, Numbering, Peer, ReceiptOutcome};
 use tokio::sync::oneshot;
 
 use super::{Engine, Running, State};
-use crate::channel::{ChannelHandle, ChannelIntake, ChannelStatus, DecideError, Input};
+use crate::channel::{ChannelHandle, ChannelIntake, ChannelStatus, DecideError, Door, Input};
 use crate::names::ChannelName;
 use crate::project::ChannelSpec;
 use crate::record::Decided;
@@ -20,9 +21,12 @@ use crate::record::Decided;
 /// How long a look waits for a channel that is busy; then it shows what was seen last.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The channels as they were published last.
+pub(super) type ShownChannels = Arc<Mutex<BTreeMap<ChannelName, Shown>>>;
+
 /// A channel as it was published.
 #[derive(Clone)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     spec: Arc<ChannelSpec>,
     handle: ChannelHandle,
     intake: Arc<ChannelIntake>,
@@ -90,6 +94,19 @@ impl Engine {
             .unwrap_or(Err(DecideError::Stopping))
     }
 
+    /// Hands a message to a channel, as its source does; from within this process. It is kept when this returns so.
+    ///
+    /// # Errors
+    /// There is no such channel, or it takes nothing.
+    pub async fn hand_over(
+        &self,
+        channel: &str,
+        bytes: Bytes,
+        headers: Vec<(String, String)>,
+    ) -> Result<(), HandOverError> {
+        Doors(Arc::clone(&self.shown)).hand_over(channel, bytes, headers).await
+    }
+
     /// Tries again at once whatever pauses in a channel.
     ///
     /// # Errors
@@ -108,6 +125,83 @@ impl Engine {
     pub(crate) fn all_handles(&self) -> impl Iterator<Item = (ChannelName, ChannelHandle)> {
         self.shown().into_iter().map(|(name, shown)| (name, shown.handle))
     }
+}
+
+/// How long a reply waits for the channel that is to take it, and between two tries.
+const REPLY_WAITS: Duration = Duration::from_secs(10);
+const REPLY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Where messages from within this process go into channels.
+#[derive(Clone)]
+pub(crate) struct Doors(pub(super) ShownChannels);
+
+impl std::fmt::Debug for Doors {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Doors")
+    }
+}
+
+impl Doors {
+    async fn hand_over(
+        &self,
+        channel: &str,
+        bytes: Bytes,
+        headers: Vec<(String, String)>,
+    ) -> Result<(), HandOverError> {
+        let intake = {
+            let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            shown.get(channel).map(|shown| Arc::clone(&shown.intake))
+        };
+        let intake = intake.ok_or(HandOverError::NoChannel)?;
+        let intake = Door(intake);
+        let admission = intake.admit(bytes.len()).await.map_err(|_| HandOverError::Stopping)?;
+        let peer = Arc::new(Peer { headers, ..Peer::default() });
+        let inbound = Inbound { bytes, peer, part: None, numbering: Numbering::Ignored };
+        match intake.receive(admission, inbound).await.outcome {
+            ReceiptOutcome::Kept => Ok(()),
+            ReceiptOutcome::Rejected => Err(HandOverError::Rejected),
+            ReceiptOutcome::Busy => Err(HandOverError::Busy),
+        }
+    }
+
+    /// Gives a partner's reply to the channel that takes it. It waits a while for one that only starts or is busy: the
+    /// reply is kept with what it answers, so that nothing is lost where this gives up.
+    pub(crate) async fn pass_reply(
+        &self,
+        to: &str,
+        reply: &Bytes,
+        headers: &[(String, String)],
+    ) -> Result<(), HandOverError> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let error = match self.hand_over(to, reply.clone(), headers.to_vec()).await {
+                Ok(()) => return Ok(()),
+                Err(HandOverError::Rejected) => return Err(HandOverError::Rejected),
+                Err(error) => error,
+            };
+            if begun.elapsed() >= REPLY_WAITS {
+                return Err(error);
+            }
+            tokio::time::sleep(REPLY_PAUSE).await;
+        }
+    }
+}
+
+/// Why a channel did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandOverError {
+    /// There is none.
+    #[error("there is no such channel, or it does not run")]
+    NoChannel,
+    /// It stops.
+    #[error("the channel is stopping")]
+    Stopping,
+    /// It refuses it for its content.
+    #[error("the channel refused the message")]
+    Rejected,
+    /// It can't keep it now.
+    #[error("the channel can't keep the message now")]
+    Busy,
 }
 
 /// Asks a channel's task; nothing when it has ended.

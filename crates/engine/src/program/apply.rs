@@ -124,8 +124,8 @@ impl<'r> Run<'r> {
                 let holds = condition.holds(&self.view(message, current));
                 self.steps(message, if holds { then } else { otherwise }, current)?
             }
-            // Splitting steps are taken by `divide`, which the steps' reader makes sure of.
-            Action::Split(_) => Flow::Next,
+            // These are taken by `divide`, which the steps' reader makes sure of.
+            Action::Split(_) | Action::Bot(_) | Action::Translate(_) => Flow::Next,
             Action::Lookup(step) => {
                 self.look_up(message, step, at, current)?;
                 Flow::Next

@@ -1,18 +1,19 @@
-//! Messages that are JSON: they go on as they are, and what is asked of them is what is known beside their bytes.
+//! Messages that are JSON: they go on as they are, unless a bot or a translation makes another of them. What is asked of
+//! them is what is known beside their bytes.
 
 use bytes::Bytes;
 use pipehat_message::Message;
 
 use super::expression::Expression;
 use super::reference::Current;
-use super::run::{End, Flow, Run, park, parse};
-use super::step::Step;
+use super::run::{End, Flow, Owner, Rest, Run, park, parse};
+use super::step::{Action, Step};
 
 /// Stands for the message in conditions, none of which looks at one: that is seen to when the channel is read.
 const BLANK: &[u8] = b"MSH|^~\\&";
 
-/// The steps that look at no message, and change none.
-pub(super) const STEPS: [&str; 4] = ["accept", "filter", "park", "route"];
+/// The steps that look at no message, and change none; and those that take JSON.
+pub(super) const STEPS: [&str; 6] = ["accept", "filter", "park", "route", "bot", "translate"];
 
 impl<'r> Run<'r> {
     /// To the destinations that want it, as it is.
@@ -23,22 +24,74 @@ impl<'r> Run<'r> {
         }
         // There is nothing that a step could leave.
         self.tracer = None;
-        let mut blank = parse(BLANK)
-            .map_err(|error| park("program.unreadable", error.to_string(), &program.place))?;
         if let Some(accept) = &program.accept {
-            self.step(&mut blank, accept, &Current::default())?;
+            self.step(&mut self.blank()?, accept, &Current::default())?;
         }
-        let targets = self.steps_of_json(&mut blank, &program.steps)?;
+        self.through_json(bytes, &program.steps, None, Owner::Channel)
+    }
+
+    fn blank(&self) -> Result<Message<'static>, End> {
+        parse(BLANK)
+            .map_err(|error| park("program.unreadable", error.to_string(), &self.program.place))
+    }
+
+    /// Steps, and what follows them. Recursion is as deep as `when` steps with a bot or a translation in them nest.
+    pub(super) fn through_json(
+        &mut self,
+        bytes: &Bytes,
+        steps: &'r [Step],
+        then: Option<&Rest<'_, 'r>>,
+        owner: Owner,
+    ) -> Result<(), End> {
+        let mut blank = self.blank()?;
+        let mut left = steps;
+        while let Some((step, after)) = left.split_first() {
+            left = after;
+            let rest = Rest { steps: after, then };
+            match &step.action {
+                Action::When { condition, then, otherwise } if step.splits() => {
+                    let branch = if self.wants(&blank, Some(condition)) { then } else { otherwise };
+                    return self.through_json(bytes, branch, Some(&rest), owner);
+                }
+                Action::Bot(bot) => {
+                    return self.bot_on_json(bytes, bot, &step.place, (&rest, owner));
+                }
+                Action::Translate(how) => {
+                    return self.translate_json(bytes, how, &step.place, (&rest, owner));
+                }
+                _ => match self.step(&mut blank, step, &Current::default())? {
+                    Flow::Next | Flow::Gone(_) => {}
+                    Flow::Routed(targets) => return self.deliver_json(bytes, Some(targets)),
+                },
+            }
+        }
+        match (then, owner) {
+            (Some(rest), owner) => self.through_json(bytes, rest.steps, rest.then, owner),
+            (None, Owner::Channel) => self.deliver_json(bytes, None),
+            (None, Owner::Destination(destination)) => {
+                self.emit(destination, bytes.clone(), &self.program.place)
+            }
+        }
+    }
+
+    /// The destinations that want it: all, or those a `route` names.
+    fn deliver_json(&mut self, bytes: &Bytes, targets: Option<&[u16]>) -> Result<(), End> {
+        let program = self.program;
+        let blank = self.blank()?;
         for (index, destination) in (0_u16..).zip(program.destinations.iter()) {
             let named = targets.is_none_or(|targets| targets.contains(&index));
             if !named || !self.wants(&blank, destination.when.as_ref()) {
                 continue;
             }
-            match self.steps_of_json(&mut blank, &destination.steps) {
+            let steps = &destination.steps;
+            if steps.is_empty() {
+                self.emit(index, bytes.clone(), &destination.place)?;
+                continue;
+            }
+            match self.through_json(bytes, steps, None, Owner::Destination(index)) {
                 // What one destination does not want the others may.
                 Err(End::Filtered(_)) => {}
-                Err(end) => return Err(end),
-                Ok(_) => self.output(index, bytes.clone(), &destination.place)?,
+                ended => ended?,
             }
         }
         Ok(())
@@ -46,20 +99,5 @@ impl<'r> Run<'r> {
 
     fn wants(&self, blank: &Message<'_>, when: Option<&Expression>) -> bool {
         when.is_none_or(|condition| condition.holds(&self.view(blank, &Current::default())))
-    }
-
-    /// The destinations that a `route` names; none: all.
-    fn steps_of_json(
-        &mut self,
-        blank: &mut Message<'_>,
-        steps: &'r [Step],
-    ) -> Result<Option<&'r [u16]>, End> {
-        for step in steps {
-            match self.step(blank, step, &Current::default())? {
-                Flow::Next | Flow::Gone(_) => {}
-                Flow::Routed(targets) => return Ok(Some(targets)),
-            }
-        }
-        Ok(None)
     }
 }

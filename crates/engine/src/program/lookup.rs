@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::Found;
 use pipehat_message::Message;
@@ -96,6 +97,7 @@ impl<'r> Run<'r> {
             lookup: step.lookup,
             resource_type: Arc::clone(&step.resource_type),
             query: query.into(),
+            body: Bytes::new(),
         };
         let Some(answer) = self.effects.lookup(&request) else { return Err(End::Waits(request)) };
         let resource = match (answer, step.several) {

@@ -16,6 +16,7 @@
 //! steps in [`read`].
 
 mod apply;
+mod bot;
 mod coding;
 mod date;
 mod date_pattern;
@@ -41,6 +42,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod translate;
 mod validation;
 mod verdict;
 mod view;
@@ -48,11 +50,15 @@ mod view;
 use pipehat_connectors::PayloadFormat;
 use pipehat_message::{CharsetRule, Path};
 
+pub(crate) use bot::BOT;
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
-pub(crate) use read::{DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone};
+pub(crate) use read::{
+    Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone,
+};
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
+pub use translate::{Told, translate_to_fhir, translate_to_v2};
 pub use verdict::{Finding, Output, Refused, StepPlace, Verdict};
 
 use expression::Expression;
@@ -82,6 +88,7 @@ pub struct Program {
 /// What a destination wants, and what is done for it alone.
 #[derive(Debug, Clone)]
 struct DestinationProgram {
+    name: std::sync::Arc<str>,
     place: StepPlace,
     when: Option<Expression>,
     steps: Box<[Step]>,

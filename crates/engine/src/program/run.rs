@@ -85,14 +85,14 @@ pub(super) enum Flow<'p> {
 }
 
 /// The steps that follow when the inner ones are through.
-struct Rest<'s, 'p> {
-    steps: &'p [Step],
-    then: Option<&'s Rest<'s, 'p>>,
+pub(super) struct Rest<'s, 'p> {
+    pub(super) steps: &'p [Step],
+    pub(super) then: Option<&'s Rest<'s, 'p>>,
 }
 
 /// Whose steps are running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
+pub(super) enum Owner {
     Channel,
     Destination(u16),
 }
@@ -103,7 +103,7 @@ pub(super) struct Work {
     /// It as it was made readable.
     pub(super) base: Bytes,
     /// It as it was received.
-    received: Bytes,
+    pub(super) received: Bytes,
     /// The set its outputs are turned back into.
     pub(super) whole: Option<Charset>,
 }
@@ -121,6 +121,8 @@ pub(super) struct Run<'r> {
     /// How many searches it took.
     pub(super) lookups: u32,
     filtered: Option<StepPlace>,
+    /// What a bot wants the sender to be told.
+    pub(super) reply: Option<Bytes>,
 }
 
 impl<'r> Run<'r> {
@@ -146,6 +148,7 @@ impl<'r> Run<'r> {
             findings: Vec::new(),
             lookups: 0,
             filtered: None,
+            reply: None,
         }
     }
 
@@ -162,7 +165,11 @@ impl<'r> Run<'r> {
             Err(End::Waits(lookup)) => Verdict::Waits { lookup },
             Ok(()) => match self.filtered.take() {
                 Some(by) if self.outputs.is_empty() => Verdict::Filtered { by },
-                _ => Verdict::Routed { outputs: self.outputs, findings: self.findings },
+                _ => Verdict::Routed {
+                    outputs: self.outputs,
+                    findings: self.findings,
+                    reply: self.reply,
+                },
             },
         }
     }
@@ -243,7 +250,7 @@ impl<'r> Run<'r> {
 
     /// Steps, and what follows them. Recursion is as deep as `when` steps with a split in them
     /// nest.
-    fn through(
+    pub(super) fn through(
         &mut self,
         mut message: Message<'_>,
         base: &Bytes,
@@ -273,7 +280,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// A step in which a message may become several.
+    /// A step in which a message may become several, or another.
     fn divide(
         &mut self,
         message: Message<'_>,
@@ -289,7 +296,9 @@ impl<'r> Run<'r> {
                 self.through(message, base, branch, Some(rest), owner)
             }
             Action::Split(how) => self.split(message, base, how, &step.place, rest, owner),
-            // Only these two split.
+            Action::Bot(bot) => self.bot_on_hl7(message, base, bot, &step.place, (rest, owner)),
+            Action::Translate(how) => self.translate_hl7(&message, how, &step.place, (rest, owner)),
+            // Only these split.
             _ => self.through(message, base, rest.steps, rest.then, owner),
         }
     }
@@ -375,6 +384,16 @@ impl<'r> Run<'r> {
         at: &StepPlace,
     ) -> Result<(), End> {
         let bytes = self.as_sent(bytes, at)?;
+        self.emit(destination, bytes, at)
+    }
+
+    /// An output that is in the form in which it is sent.
+    pub(super) fn emit(
+        &mut self,
+        destination: u16,
+        bytes: Bytes,
+        at: &StepPlace,
+    ) -> Result<(), End> {
         if self.outputs.len() >= self.program.limits.outputs_max {
             return Err(park("program.too-many-outputs", self.too_many_outputs(), at));
         }
@@ -428,7 +447,7 @@ pub(super) fn park(code: &'static str, reason: String, at: &StepPlace) -> End {
 }
 
 /// The message's bytes: the ones it was read from where nothing was edited.
-fn shared(message: Message<'_>, base: &Bytes) -> Bytes {
+pub(super) fn shared(message: Message<'_>, base: &Bytes) -> Bytes {
     if !message.is_edited() {
         return base.clone();
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use pipehat_message::{AcknowledgmentCode, Path, SegmentName};
 
+use super::bot::BotStep;
 use super::date::DateForm;
 use super::expression::Expression;
 use super::lookup::LookupStep;
 use super::reference::Reference;
 use super::table::{Table, TableColumn};
 use super::template::Template;
+use super::translate::TranslateStep;
 use super::validation::Validation;
 use super::verdict::StepPlace;
 
@@ -74,6 +76,10 @@ pub(super) enum Action {
     /// Checks the message against the standard.
     Validate(Validation),
     Lookup(Box<LookupStep>),
+    /// A script runs on the message.
+    Bot(BotStep),
+    /// It becomes the same in another standard.
+    Translate(TranslateStep),
     /// Ends the channel's steps: to these destinations and no others.
     Route(Box<[u16]>),
     When {
@@ -168,10 +174,10 @@ pub(super) enum ControlIds {
 }
 
 impl Step {
-    /// Whether a message may become several here.
+    /// Whether a message may become several here, or another.
     pub(super) fn splits(&self) -> bool {
         match &self.action {
-            Action::Split(_) => true,
+            Action::Split(_) | Action::Bot(_) | Action::Translate(_) => true,
             Action::When { then, otherwise, .. } => then.iter().chain(otherwise).any(Self::splits),
             _ => false,
         }

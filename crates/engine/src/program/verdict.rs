@@ -46,6 +46,8 @@ pub enum Verdict {
         outputs: Vec<Output>,
         /// What a person may want to know.
         findings: Vec<Finding>,
+        /// What a bot wants the sender to be told, where that waits for the steps.
+        reply: Option<Bytes>,
     },
     /// Nothing yet: a step needs the answer to this, and the program is to be run again when it is there.
     Waits {

@@ -68,6 +68,7 @@ pub(super) fn tell_change(
         version: version.unwrap_or(first),
     };
     let named = change.named().map(|(name, value)| (name.to_owned(), value));
+    case.facts.told = kind;
     case.facts.peer.headers.extend(named);
     Some(())
 }

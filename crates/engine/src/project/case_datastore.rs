@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use pipehat_config::{Diagnostic, Diagnostics};
-use pipehat_connectors::Found;
+use pipehat_connectors::{BotOutcome, BotResult, Found};
 use pipehat_resource::json::{self, Value};
 use pipehat_resource::search::{Handling, Registry, Search, SearchOptions, extract, query_pairs};
 
 use crate::effects::{LookupAnswer, LookupRequest};
+use crate::program::BOT;
 
 /// The file of the resources that are searched.
 pub(super) const DATASTORE: &str = "datastore.json";
@@ -17,6 +18,9 @@ pub(super) struct CaseDatastore {
     resources: Option<Vec<Value>>,
     /// By which lookup of the case they answer, from 1.
     answers: Vec<(usize, Vec<Value>)>,
+    /// What bots return, by which run of the case it is, from 1.
+    bots: Vec<(usize, BotResult)>,
+    runs: usize,
     /// What was asked and how many were found, or why that can't be told.
     asked: Vec<String>,
     unanswered: Option<String>,
@@ -30,7 +34,68 @@ pub(super) fn answered_by(file: &str) -> Option<usize> {
     }
 }
 
+/// The run of a bot that a file answers, and whether by JSON: `bot.hl7` the first, `bot.2.json` the second.
+pub(super) fn returned_by(file: &str) -> Option<(usize, bool)> {
+    let (number, ending) = match file.strip_prefix("bot.")?.split_once('.') {
+        None => (1, file.strip_prefix("bot.")?),
+        Some((number, ending)) => (number.parse().ok().filter(|number| *number > 0)?, ending),
+    };
+    match ending {
+        "hl7" => Some((number, false)),
+        "json" => Some((number, true)),
+        _ => None,
+    }
+}
+
 impl CaseDatastore {
+    /// Takes what a bot returns.
+    pub(super) fn add_returned(&mut self, (number, is_json): (usize, bool), content: Vec<u8>) {
+        let result = match is_json {
+            true => BotResult::Json(content.into()),
+            // A file has other line ends than a message.
+            false => BotResult::Text(
+                String::from_utf8_lossy(&content).replace("\r\n", "\n").replace('\n', "\r").into(),
+            ),
+        };
+        self.bots.push((number, result));
+    }
+
+    /// What a bot is said to have given.
+    fn returned(&mut self, request: &LookupRequest) -> Option<LookupAnswer> {
+        self.runs += 1;
+        let given = self.bots.iter().find(|(of, _)| *of == self.runs);
+        let Some((_, result)) = given else {
+            self.unanswered = Some(format!(
+                "the case does not say what the bot `{}` returns: put it into `bot.hl7` or `bot.json`",
+                request.query
+            ));
+            return None;
+        };
+        let outcome = BotOutcome { result: result.clone(), ..BotOutcome::default() };
+        Some(LookupAnswer::Found(Found::One(outcome.to_bytes())))
+    }
+
+    /// What a read gives: what stands among the resources; of several versions of one the first, and the one that is
+    /// asked for by its `meta.versionId`.
+    fn read(&self, request: &LookupRequest) -> Option<LookupAnswer> {
+        let asked = &*request.resource_type;
+        let (address, version) = match asked.split_once("/_history/") {
+            Some((address, version)) => (address, Some(version)),
+            None => (asked, None),
+        };
+        let mut resources = self.resources.iter().flatten();
+        let found = resources.find(|resource| {
+            let name = resource.resource_type().zip(resource.id());
+            let its_version = resource.get("meta").and_then(|meta| meta.text("versionId"));
+            name.is_some_and(|(name, id)| format!("{name}/{id}") == address)
+                && (version.is_none() || its_version == version)
+        });
+        Some(LookupAnswer::Found(match found {
+            Some(resource) => Found::One(Bytes::from(resource.to_json())),
+            None => Found::Nothing,
+        }))
+    }
+
     /// Takes the resources of a file: one, a list of them, or the entries of a Bundle.
     pub(super) fn add_resources(
         &mut self,
@@ -60,6 +125,12 @@ impl CaseDatastore {
 
     /// What a lookup is answered; none where the case does not say.
     pub(super) fn answer(&mut self, request: &LookupRequest) -> Option<LookupAnswer> {
+        if &*request.resource_type == BOT {
+            return self.returned(request);
+        }
+        if request.query.is_empty() {
+            return self.read(request);
+        }
         let number = self.asked.len() + 1;
         let given = self.answers.iter().find(|(of, _)| *of == number);
         let found = match (given, &self.resources) {

@@ -5,11 +5,12 @@
 //! tests/CHANNEL/CASE/out.DEST.hl7      what goes to a destination; out.DEST.2.hl7 the second
 //! tests/CHANNEL/CASE/ended.txt         instead, how it ends: `filtered`, `parked CODE`, `rejected AE`, `kept`
 //! tests/CHANNEL/CASE/datastore.json    the resources that its lookups search; for all cases, tests/CHANNEL/datastore.json
+//! tests/CHANNEL/CASE/bot.hl7             what the first bot that runs returns (or bot.json); bot.2.hl7 the second
 //! tests/CHANNEL/CASE/lookup.json       instead, the answer to the first lookup; lookup.2.json to the second
 //! tests/CHANNEL/CASE/case.yaml         the time, the sender and the change of a resource, where they matter (optional)
 //! ```
 //!
-//! Where the messages of the channel are JSON, `in.json` and `out.DEST.json` stand for `in.hl7` and `out.DEST.hl7`.
+//! Where a message is JSON, its file is `in.json` or `out.DEST.json`; `out.DEST.delete.json` is a deletion.
 //!
 //! The files may have LF as line ends: messages are compared segment by segment. Every output
 //! must be expected and every expectation met. `ended.txt` may leave the code out. The time is
@@ -22,12 +23,12 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
-use pipehat_connectors::{PayloadFormat, Peer};
+use pipehat_connectors::{ChangeKind, PayloadFormat, Peer};
 use pipehat_message::CharsetRule;
 use pipehat_resource::json;
 
 use super::case_change::{CaseChange, change, tell_change};
-use super::case_datastore::{CaseDatastore, DATASTORE, answered_by};
+use super::case_datastore::{CaseDatastore, DATASTORE, answered_by, returned_by};
 use super::channel::ChannelSpec;
 use super::difference::{Difference, differences};
 use super::files::{EntryKind, ProjectFiles};
@@ -188,11 +189,13 @@ pub(super) struct CaseFacts {
     now: Timestamp,
     pub(super) peer: Peer,
     pub(super) change: Option<CaseChange>,
+    /// Which kind of change it tells of; a creation where it tells of none.
+    pub(super) told: ChangeKind,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { now: CASE_TIME, peer: Peer::default(), change: None }
+        Self { now: CASE_TIME, peer: Peer::default(), change: None, told: ChangeKind::Create }
     }
 }
 
@@ -227,7 +230,7 @@ fn run_case(
         );
         return None;
     }
-    let mut came_out = came_out(spec, verdict);
+    let mut came_out = came_out(spec, verdict, case.facts.told);
     if !case.datastore.asked().is_empty() && !came_out.reason.is_empty() {
         came_out.reason.push_str(&format!("; {}", case.datastore.asked().join(", ")));
     }
@@ -307,7 +310,10 @@ fn read_case(
             name if let Some(number) = answered_by(name) => {
                 case.datastore.add_answer(number, &path, &content, diagnostics);
             }
-            name if name.starts_with("out.") && name.ends_with(ending) => {
+            name if let Some(run) = returned_by(name) => case.datastore.add_returned(run, content),
+            name if name.starts_with("out.")
+                && (name.ends_with(".hl7") || name.ends_with(".json")) =>
+            {
                 case.outputs.insert(entry.name, content);
             }
             _ => {}
@@ -330,6 +336,12 @@ fn ending(format: PayloadFormat) -> &'static str {
         PayloadFormat::Hl7 => ".hl7",
         PayloadFormat::Json => ".json",
     }
+}
+
+/// How the file of what goes out ends: a bot or a translation may make the one of the other.
+fn ending_of(bytes: &[u8]) -> &'static str {
+    let is_json = bytes.trim_ascii_start().starts_with(b"{");
+    ending(if is_json { PayloadFormat::Json } else { PayloadFormat::Hl7 })
 }
 
 /// Whether both are JSON and say the same, however they are laid out.
@@ -358,6 +370,7 @@ fn case_facts(path: &str, content: &[u8], diagnostics: &mut Diagnostics) -> Opti
         now: now.unwrap_or(CASE_TIME),
         peer: peer.unwrap_or_default(),
         change,
+        told: ChangeKind::Create,
     })
 }
 
@@ -405,7 +418,7 @@ struct CameOut {
     outputs: Vec<(String, Bytes)>,
 }
 
-fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
+fn came_out(spec: &ChannelSpec, mut verdict: Verdict, told: ChangeKind) -> CameOut {
     let application = spec.reply.application();
     if let Verdict::Routed { outputs, .. } = &mut verdict {
         outputs.retain(|output| {
@@ -437,10 +450,12 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict) -> CameOut {
                 let count = counts.entry(output.destination).or_default();
                 *count += 1;
                 let name = &spec.destinations.get(usize::from(output.destination))?.name;
-                let ending = ending(spec.format);
+                let ending = ending_of(&output.bytes);
+                // The bytes are the same, what is done with them is not.
+                let deletes = if told == ChangeKind::Delete { ".delete" } else { "" };
                 let file = match *count {
-                    1 => format!("out.{name}{ending}"),
-                    count => format!("out.{name}.{count}{ending}"),
+                    1 => format!("out.{name}{deletes}{ending}"),
+                    count => format!("out.{name}.{count}{deletes}{ending}"),
                 };
                 Some((file, output.bytes))
             });

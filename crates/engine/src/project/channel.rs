@@ -1,18 +1,19 @@
 //! One channel's file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Settings, Span, nearest};
-use pipehat_connectors::{BuildContext, Descriptor, PayloadFormat, Source};
+use pipehat_connectors::{BuildContext, Descriptor, LocalBots, PayloadFormat, Source};
 use pipehat_message::{Charset, CharsetRule, Path};
 
 use super::deletions::{Whole, check_deletions};
 use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
-use super::format::{FormatSource, check_format, format};
+use super::format::{FormatSource, check_destinations, check_format, format};
 use super::load::Content;
 use super::lookup::{LookupSpec, askable, lookups};
 use super::name::{check_name, is_name};
@@ -143,6 +144,10 @@ pub(super) struct ChannelContext<'c> {
     pub(super) connectors: &'c [&'static Descriptor],
     pub(super) build: &'c BuildContext<'c>,
     pub(super) content: &'c Content,
+    /// The bots of the project, and their revisions.
+    pub(super) bots: &'c BTreeMap<&'c str, Revision>,
+    /// Who runs them.
+    pub(super) local_bots: &'c LocalBots,
 }
 
 /// What was read of a channel, and where it holds what only one channel may hold.
@@ -211,7 +216,6 @@ pub(super) fn channel(
             format,
             node: of("format"),
             source: source.as_ref().zip(source_node),
-            destinations: &destinations,
             readers: ["charset", "time_zone", "index"].map(|key| (key, of(key))),
             reply: reply.as_ref().zip(of("reply")),
             order: Some(&order).zip(of("order")),
@@ -229,6 +233,7 @@ pub(super) fn channel(
         check_deletions(&whole, &destinations, diagnostics);
     }
     let askable = askable(context.connectors);
+    let bots: Vec<&str> = context.bots.keys().copied().collect();
     let program_source = ProgramSource {
         channel: name_span.as_ref().unwrap_or(&node.span),
         accept,
@@ -247,6 +252,7 @@ pub(super) fn channel(
         time_zone: time_zone.clone(),
         format,
         connectors: &askable,
+        bots: &bots,
         changes: source.as_ref().map(|source| source.source.changes()).unwrap_or_default(),
     };
     let read = Program::read(
@@ -255,7 +261,9 @@ pub(super) fn channel(
         &context.content.profiles,
         diagnostics,
     );
-    let lookups = lookups(&read.lookups, context.connectors, context.build, diagnostics);
+    check_destinations(format, &destinations, &read.formats, diagnostics);
+    let (connectors, build) = (context.connectors, context.build);
+    let lookups = lookups(&read.lookups, connectors, build, context.local_bots, diagnostics);
     if diagnostics.errors() != errors_before {
         return nothing;
     }
@@ -271,9 +279,17 @@ pub(super) fn channel(
     let profiles: Vec<(String, &[u8])> =
         read.profiles.iter().flat_map(|profile| context.content.of_profile(profile)).collect();
     let profiles = profiles.iter().map(|(name, bytes)| (name.as_str(), *bytes));
+    let bots = read.bots.iter().filter_map(|name| {
+        let (name, revision) = context.bots.get_key_value(name.as_str())?;
+        Some((format!("bots/{name}"), revision.0))
+    });
+    let bots: Vec<(String, [u8; 32])> = bots.collect();
+    let bots = bots.iter().map(|(name, revision)| (name.as_str(), &revision[..]));
     let spec = ChannelSpec {
         name: name.as_str().into(),
-        revision: Revision::of([(stem, bytes)].into_iter().chain(tables).chain(profiles)),
+        revision: Revision::of(
+            [(stem, bytes)].into_iter().chain(tables).chain(profiles).chain(bots),
+        ),
         enabled,
         description,
         source,

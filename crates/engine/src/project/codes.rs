@@ -9,9 +9,52 @@ const fn code(code: &'static str, cause: &'static str, remedy: &'static str) -> 
 /// All codes of projects and channels.
 pub const CODES: &[CodeDescription] = &[
     code(
+        "bot.allow",
+        "What a bot is granted is not there, or is written in another form.",
+        "Follow the message: name channels and bots of the project, secrets that are there, and hosts.",
+    ),
+    code(
+        "bot.criteria",
+        "The criteria of a bot's subscription can't be read.",
+        "Write a search such as `Patient?active=true`, and `when` as a FHIRPath condition.",
+    ),
+    code(
+        "bot.cron",
+        "The times of a bot can't be read.",
+        "Write five fields: minute, hour, day of the month, month, day of the week.",
+    ),
+    code("bot.name", "The name in the file is not the name of the file.", "Make them the same."),
+    code(
+        "bot.no-datastore",
+        "A bot asks for the datastore, and the project has none.",
+        "Add `datastore:` to pipehat.yaml, or take it out of the bot's file.",
+    ),
+    code(
+        "bot.scope",
+        "A scope can't be read.",
+        "Write it as SMART App Launch 2 does: `system/Patient.rs`.",
+    ),
+    code(
+        "bot.script",
+        "The script of a bot is not there, or can't be read.",
+        "Put it into the folder `bots`, and name it with `script` where it is not called as the bot is.",
+    ),
+    code("bot.secret", "A secret that a bot names is not there.", "Set it as the message says."),
+    code(
+        "bot.triggers",
+        "A bot has too many triggers of a kind.",
+        "Divide the work among several bots.",
+    ),
+    code("bot.webhook", "The header of a webhook can't be read.", "Write its name: `X-Signature`."),
+    code(
         "channel.appended-twice",
         "Two values of one `set` each add a repetition of their own.",
         "Write `[+1]` for the first, and `[last]` for the others.",
+    ),
+    code(
+        "channel.bot",
+        "A step names a bot that the project has not, or asks what it can't give.",
+        "Add `bots/NAME.yaml` and its script, or name another.",
     ),
     code(
         "channel.charset",
@@ -120,6 +163,11 @@ pub const CODES: &[CodeDescription] = &[
         "Leave it out, or escape it.",
     ),
     code(
+        "channel.replies-to",
+        "`replies_to` names no other channel of the project.",
+        "Name a channel that takes the replies as its messages, or add one.",
+    ),
+    code(
         "channel.reply",
         "It is not clear what the sender is told.",
         "Name the destination whose reply goes back.",
@@ -170,6 +218,11 @@ pub const CODES: &[CodeDescription] = &[
         "Join conditions, or use a code table.",
     ),
     code("channel.too-many-steps", "A channel has too many steps.", "Use a code table and `map`."),
+    code(
+        "channel.translate",
+        "A translation into an event or a version for which there are no tables.",
+        "Name one of those in the message, or `auto`.",
+    ),
     code("channel.two-places", "A new segment has both `after` and `before`.", "Keep one of them."),
     code(
         "channel.unknown-answer",
@@ -216,6 +269,7 @@ pub const CODES: &[CodeDescription] = &[
         "A date shall go to another time zone, and its own is not known.",
         "Add `read_zone`, or `time_zone` for the channel.",
     ),
+    code("project.bots", "A project has too many bots.", "Run several installations."),
     code("project.channels", "There are too many channels.", "Run several installations."),
     code(
         "project.clash",

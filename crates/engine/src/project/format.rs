@@ -22,14 +22,45 @@ pub(super) struct FormatSource<'c, 'n> {
     /// Where it is said.
     pub(super) node: Option<&'n Node>,
     pub(super) source: Option<(&'c SourceSpec, &'n Node)>,
-    pub(super) destinations: &'c [ReadDestination<'n>],
     /// What reads the content of HL7 v2 messages, by its key.
     pub(super) readers: [(&'static str, Option<&'n Node>); 3],
     pub(super) reply: Option<(&'c ReplyMode, &'n Node)>,
     pub(super) order: Option<(&'c Order, &'n Node)>,
 }
 
-/// Refuses connectors that don't know the format, and what would read JSON as HL7 v2.
+/// Refuses destinations that don't know what they are sent.
+pub(super) fn check_destinations(
+    received: PayloadFormat,
+    destinations: &[ReadDestination<'_>],
+    formats: &[PayloadFormat],
+    diagnostics: &mut Diagnostics,
+) {
+    for (destination, format) in destinations.iter().zip(formats) {
+        let Some(spec) = &destination.spec else { continue };
+        let Some(side) = &spec.descriptor.destination else { continue };
+        if side.formats.contains(format) {
+            continue;
+        }
+        let name = spec.connector;
+        let (is, help) = match format {
+            PayloadFormat::Hl7 => (
+                "HL7 v2",
+                "it takes JSON: from a source that receives it, with `format: json`, or from HL7 v2 by \
+                 `steps: [{ translate: fhir }]`",
+            ),
+            PayloadFormat::Json => ("JSON", "send them by `http` or `fhir`"),
+        };
+        let whose =
+            if *format == received { "the messages of this channel" } else { "what it is sent" };
+        let verb = if *format == received { "are" } else { "is" };
+        let message = format!("`{name}` does not send {is}, and {whose} {verb} {is}");
+        diagnostics.push(
+            Diagnostic::error("channel.format", &destination.key.span, message).with_help(help),
+        );
+    }
+}
+
+/// Refuses a source that doesn't know the format, and what would read JSON as HL7 v2.
 pub(super) fn check_format(channel: &FormatSource<'_, '_>, diagnostics: &mut Diagnostics) {
     let is = match channel.format {
         PayloadFormat::Hl7 => "HL7 v2",
@@ -46,22 +77,6 @@ pub(super) fn check_format(channel: &FormatSource<'_, '_>, diagnostics: &mut Dia
         let span = channel.node.map_or(&node.span, |node| &node.span);
         let message = format!("`{}` does not receive {is}", source.connector);
         refuse(span, message, "leave `format` out, or take another source");
-    }
-    for destination in channel.destinations {
-        let Some(spec) = &destination.spec else { continue };
-        let Some(side) = &spec.descriptor.destination else { continue };
-        if !side.formats.contains(&channel.format) {
-            let (span, name) = (&destination.key.span, spec.connector);
-            let message =
-                format!("`{name}` does not send {is}, and the messages of this channel are {is}");
-            let help = match channel.format {
-                PayloadFormat::Hl7 => {
-                    "it takes JSON: from a source that receives it, with `format: json`"
-                }
-                PayloadFormat::Json => "send them by `http` or `fhir`",
-            };
-            refuse(span, message, help);
-        }
     }
     if channel.format == PayloadFormat::Hl7 {
         return;

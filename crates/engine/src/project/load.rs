@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pipehat_config::{Diagnostic, Diagnostics, Environment, Node, SourceFile, Span, nearest};
-use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, LocalFhir, Secrets};
+use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, LocalBots, LocalFhir, Secrets};
 use pipehat_dictionary::profile::ProfileConstraints;
 
+use super::bot::{BotContext, BotSpec, bot};
 use super::channel::{ChannelContext, ChannelSpec, channel};
 use super::files::{DirectoryFiles, EntryKind, ProjectFiles};
+use super::fingerprint::Revision;
 use super::profiles::{self, Profiles, ProjectTables};
 use super::settings::ProjectSettings;
 use crate::program::{Table, Tables};
@@ -27,8 +29,14 @@ pub struct Project {
     pub settings: ProjectSettings,
     /// Its channels, in the order of their names.
     pub channels: Vec<Arc<ChannelSpec>>,
+    /// Its bots, in the order of their names.
+    pub bots: Vec<Arc<BotSpec>>,
+    /// Its code tables, by name.
+    pub tables: BTreeMap<String, Arc<Table>>,
     /// What its channels know as the datastore of this installation; to be opened by whoever runs them.
     pub local_fhir: LocalFhir,
+    /// Who runs the bots that its channels name; to be opened by whoever runs them.
+    pub local_bots: LocalBots,
 }
 
 impl fmt::Debug for Project {
@@ -88,7 +96,10 @@ impl Project {
     ) -> Result<ProjectSettings, Diagnostics> {
         let mut diagnostics = Diagnostics::new();
         let settings = read_settings(directory, environment, &mut diagnostics);
-        settings.filter(|_| !diagnostics.is_err()).ok_or(diagnostics)
+        settings
+            .filter(|_| !diagnostics.is_err())
+            .map(|settings| settings.in_directory(directory))
+            .ok_or(diagnostics)
     }
 
     /// Reads a project wherever its files are.
@@ -107,14 +118,30 @@ impl Project {
         let needed = if datastore { Channels::MayBeNone } else { Channels::AtLeastOne };
         let local_fhir = LocalFhir::default();
         let offered = datastore.then_some(&local_fhir);
-        let channels = loader.channels(&content, &mut claims, needed, offered);
+        let (bots, unread) = loader.bots(datastore);
+        let local_bots = LocalBots::default();
+        let sound = bots.iter().map(|bot| (&*bot.spec.name, bot.spec.revision));
+        // What is wrong with the others is told at their own files.
+        let broken = unread.iter().map(|name| (name.as_str(), Revision([0; 32])));
+        let named = broken.chain(sound).collect();
+        let known = KnownBots { revisions: &named, local: &local_bots };
+        let channels = loader.channels(&content, &mut claims, needed, offered, &known);
+        loader.check_reach(&bots, &unread, &channels);
+        loader.check_replies(&channels);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
         let project = settings.filter(|_| !diagnostics.is_err()).map(|(settings, _)| Self {
             directory: context.directory.to_owned(),
             settings,
             channels: channels.into_iter().map(Arc::new).collect(),
+            bots: bots.into_iter().map(|read| Arc::new(read.spec)).collect(),
+            tables: content
+                .tables
+                .into_iter()
+                .filter_map(|(name, table)| Some((name, table?)))
+                .collect(),
             local_fhir,
+            local_bots,
         });
         Loaded { project, diagnostics }
     }
@@ -183,6 +210,21 @@ enum Channels {
     MayBeNone,
 }
 
+/// The most bots of a project: each that ran lately holds memory.
+const BOTS_MAX: usize = 1_000;
+
+/// The bots that channels may name.
+struct KnownBots<'b> {
+    revisions: &'b BTreeMap<&'b str, Revision>,
+    local: &'b LocalBots,
+}
+
+/// A bot, and its file.
+struct ReadBot {
+    spec: BotSpec,
+    node: Node,
+}
+
 struct Loader<'c> {
     context: &'c LoadContext<'c>,
     diagnostics: Diagnostics,
@@ -199,7 +241,8 @@ impl Loader<'_> {
         };
         let node = self.tree("pipehat.yaml", &bytes)?;
         let secrets = Some(self.context.secrets);
-        let settings = ProjectSettings::read(&node, secrets, &mut self.diagnostics)?;
+        let settings = ProjectSettings::read(&node, secrets, &mut self.diagnostics)?
+            .in_directory(self.context.directory);
         let listen = settings.http.listen.and_then(|address| {
             let address = Some(address).filter(|address| address.port() != 0)?;
             let http = node.as_map().and_then(|map| map.get("http")).and_then(Node::as_map);
@@ -316,12 +359,98 @@ impl Loader<'_> {
         (profiles, contents)
     }
 
+    /// The bots, and the names of those whose files can't be read.
+    fn bots(&mut self, datastore: bool) -> (Vec<ReadBot>, Vec<String>) {
+        let names = self.names("bots", ".yaml", &[".yml", ".YAML", ".YML"]);
+        if names.len() > BOTS_MAX {
+            let message = format!("a project has at most {BOTS_MAX} bots");
+            self.diagnostics.push(Diagnostic::error_in_file("project.bots", "bots", message));
+            return (Vec::new(), names);
+        }
+        let context = BotContext { secrets: Some(self.context.secrets), datastore };
+        let (mut bots, mut broken) = (Vec::new(), Vec::new());
+        for stem in names {
+            let path = format!("bots/{stem}.yaml");
+            let node = self.read(&path).flatten().and_then(|bytes| {
+                let node = self.tree(&path, &bytes)?;
+                let files = self.context.files;
+                let read = bot(&node, &stem, &bytes, files, &context, &mut self.diagnostics);
+                Some(ReadBot { spec: read?, node })
+            });
+            match node {
+                Some(read) => bots.push(read),
+                None => broken.push(stem),
+            }
+        }
+        (bots, broken)
+    }
+
+    /// Refuses bots that are to reach channels and bots that are not there.
+    fn check_reach(&mut self, bots: &[ReadBot], broken: &[String], channels: &[ChannelSpec]) {
+        let named_channels: Vec<&str> = channels.iter().map(|channel| &*channel.name).collect();
+        let mut named_bots: Vec<&str> = bots.iter().map(|bot| &*bot.spec.name).collect();
+        named_bots.extend(broken.iter().map(String::as_str));
+        for ReadBot { node, .. } in bots {
+            let allow = node.as_map().and_then(|map| map.get("allow")).and_then(Node::as_map);
+            for (key, what, known) in
+                [("channels", "channel", &named_channels), ("bots", "bot", &named_bots)]
+            {
+                let listed = allow.and_then(|allow| allow.get(key)).and_then(Node::as_list);
+                for node in listed.unwrap_or_default() {
+                    let Some(scalar) = node.as_scalar() else { continue };
+                    // What a broken file was to be is told there.
+                    let broken = self.diagnostics.is_err() && key == "channels";
+                    if known.contains(&scalar.text()) || broken {
+                        continue;
+                    }
+                    let near = nearest(scalar.text(), known.iter().copied());
+                    let message = format!("there is no {what} `{}`", scalar.text());
+                    self.diagnostics.push(
+                        Diagnostic::error("bot.allow", &node.span, message)
+                            .with_nearest(near.filter(|_| !scalar.is_substituted())),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Replies go to a channel that there is, and to another one: they would go round in a circle.
+    fn check_replies(&mut self, channels: &[ChannelSpec]) {
+        let broken = self.diagnostics.is_err();
+        for channel in channels {
+            let known = || {
+                channels.iter().map(|channel| &*channel.name).filter(|name| *name != &*channel.name)
+            };
+            let all = channel
+                .destinations
+                .iter()
+                .filter_map(|destination| destination.replies_to.as_ref());
+            for (name, span) in all {
+                // What a broken file was to be is told there.
+                if known().any(|known| known == &**name) || broken {
+                    continue;
+                }
+                let message = if *name == channel.name {
+                    "replies can't go to the channel whose messages they answer".to_owned()
+                } else {
+                    format!("there is no channel `{name}`")
+                };
+                self.diagnostics.push(
+                    Diagnostic::error("channel.replies-to", span, message)
+                        .with_nearest(nearest(name, known()))
+                        .with_help("name a channel that takes the replies as its messages"),
+                );
+            }
+        }
+    }
+
     fn channels(
         &mut self,
         content: &Content,
         claims: &mut Claims,
         needed: Channels,
         datastore: Option<&LocalFhir>,
+        bots: &KnownBots<'_>,
     ) -> Vec<ChannelSpec> {
         let build = BuildContext {
             project: self.context.directory,
@@ -329,8 +458,13 @@ impl Loader<'_> {
             channel: "",
             datastore,
         };
-        let context =
-            ChannelContext { connectors: self.context.connectors, build: &build, content };
+        let context = ChannelContext {
+            connectors: self.context.connectors,
+            build: &build,
+            content,
+            bots: bots.revisions,
+            local_bots: bots.local,
+        };
         let names = self.names("channels", ".yaml", &[".yml", ".YAML", ".YML", ".json"]);
         if names.is_empty() && needed == Channels::AtLeastOne {
             self.no_channels();

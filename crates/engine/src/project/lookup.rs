@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use pipehat_config::{Diagnostics, Misplaced, Settings};
-use pipehat_connectors::{Answer, BuildContext, Descriptor, Health, Lookup, OnRefusal};
+use pipehat_connectors::{
+    Answer, BotLookup, BuildContext, Descriptor, Health, LocalBots, Lookup, OnRefusal,
+};
 
 use super::destination::{answers, retry};
 use super::fingerprint::fingerprint;
-use crate::program::{LookupNode, StepPlace};
+use crate::program::{Asked, BOT, LookupNode, StepPlace};
 use crate::retry::RetryPolicy;
 
 /// What one `lookup` step asks, ready to be asked.
@@ -68,13 +70,40 @@ pub(super) fn lookups(
     nodes: &[LookupNode],
     connectors: &[&'static Descriptor],
     context: &BuildContext<'_>,
+    bots: &LocalBots,
     diagnostics: &mut Diagnostics,
 ) -> Vec<LookupSpec> {
     let mut specs: Vec<LookupSpec> = Vec::new();
     for node in nodes {
+        if let Asked::Bot(name) = &node.asked {
+            specs.extend(bot(node, name, bots, diagnostics));
+            continue;
+        }
         specs.extend(lookup(node, &specs, connectors, context, diagnostics));
     }
     specs
+}
+
+/// A bot of the project, as a step asks it. What it failed at it tries again only where the step says so: its sender
+/// may wait, and its lane does.
+fn bot(
+    asked: &LookupNode,
+    name: &Arc<str>,
+    bots: &LocalBots,
+    diagnostics: &mut Diagnostics,
+) -> Option<LookupSpec> {
+    let policy = asked.retry.as_ref().map(|node| retry(node, diagnostics));
+    let lookup =
+        BotLookup { bots: bots.clone(), bot: Arc::clone(name), tries_again: asked.retry.is_some() };
+    Some(LookupSpec {
+        place: asked.place.clone(),
+        connector: BOT,
+        lookup: Arc::new(lookup),
+        retry: policy.map_or(Some(RetryPolicy::DEFAULT), |policy| policy)?,
+        answers: HashMap::new(),
+        health: Arc::new(Health::default()),
+        fingerprint: fingerprint(BOT, &asked.node),
+    })
 }
 
 fn lookup(

@@ -3,6 +3,7 @@
 //! ```text
 //! pipehat.yaml            the installation: HTTP address, data, journal (optional)
 //! channels/NAME.yaml      one channel each
+//! bots/NAME.yaml          one bot each, beside its script
 //! tables/NAME.csv         code tables
 //! profiles/NAME.yaml      what a partner's messages are like
 //! tests/CHANNEL/CASE/     cases for `pipehat test`
@@ -12,6 +13,7 @@
 //! every mistake of every file is told at once, with its place. Loading reads files through
 //! [`ProjectFiles`] and opens nothing else: no socket, no peer.
 
+mod bot;
 mod case_change;
 mod case_datastore;
 mod cases;
@@ -37,6 +39,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use bot::{
+    BotGrants, BotName, BotSpec, Cron, CronError, CronTrigger, DeployedBots, HmacHash, Missed,
+    SubscriptionTrigger, WebhookAnswer, WebhookProof, WebhookTrigger,
+};
 pub use cases::{CaseReport, CaseUpdate, CasesRun, Mismatch, run_cases};
 pub use channel::{ChannelSpec, IndexPath, OnFailure, SourceSpec};
 pub use codes::CODES;

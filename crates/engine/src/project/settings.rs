@@ -10,13 +10,19 @@
 //!   base: https://fhir.example.org/fhir/R4      # where clients find what is /fhir/R4 here
 //!   origins: [https://app.example.org]
 //!   subscriptions: { hosts: [hooks.example.org] }   # who may be called; without it, this machine only
+//! bots:                               # what bots may that clients deploy over the API; nothing without this
+//!   scopes: [system/Patient.rs]
+//!   allow: { hosts: [api.example.org] }
 //! ```
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference};
 use pipehat_connectors::Secrets;
+
+use super::bot::{DeployedBots, deployed};
 
 /// The settings of an installation; what is left out is for the command line or a default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +37,8 @@ pub struct ProjectSettings {
     pub journal: JournalSettings,
     /// The FHIR datastore, where there is one.
     pub datastore: Option<DatastoreSettings>,
+    /// What bots may that clients deploy.
+    pub bots: DeployedBots,
 }
 
 /// The FHIR datastore.
@@ -45,6 +53,8 @@ pub struct DatastoreSettings {
     /// The hosts that Subscriptions may call: `hooks.example.org`, `*.example.org:8443`, `http://10.1.2.3:8080`; this
     /// machine only where it is not given.
     pub hook_hosts: Option<Vec<String>>,
+    /// The project's directory, which relative paths in the database's address start from.
+    pub directory: PathBuf,
 }
 
 /// Where resources are kept.
@@ -95,6 +105,15 @@ impl Default for JournalSettings {
 const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
 impl ProjectSettings {
+    /// With the project's directory, where there is something that starts from it.
+    #[must_use]
+    pub(super) fn in_directory(mut self, directory: &Path) -> Self {
+        if let Some(datastore) = &mut self.datastore {
+            datastore.directory = directory.to_owned();
+        }
+        self
+    }
+
     /// Reads the tree of `pipehat.yaml`; an empty file says nothing. With `secrets`, those that it names must be there.
     pub(super) fn read(
         node: &Node,
@@ -120,6 +139,9 @@ impl ProjectSettings {
         let journal = fields.optional("journal", journal).unwrap_or_default();
         let datastore =
             fields.optional("datastore", |node, diagnostics| datastore(node, secrets, diagnostics));
+        let bots = fields
+            .optional("bots", |node, diagnostics| deployed(node, secrets, diagnostics))
+            .unwrap_or_default();
         if let (Some(data), Some(key), Some(node)) =
             (&data, &key_file, fields.map().get("key_file"))
             && std::path::Path::new(key).starts_with(data)
@@ -133,7 +155,7 @@ impl ProjectSettings {
                 .with_help("keep it elsewhere: who copies the data must not get the key with it"),
             );
         }
-        fields.finish().then_some(Self { http, data, key_file, journal, datastore })
+        fields.finish().then_some(Self { http, data, key_file, journal, datastore, bots })
     }
 }
 
@@ -312,11 +334,12 @@ fn datastore(
         base,
         origins: origins.unwrap_or_default(),
         hook_hosts: hook_hosts.flatten(),
+        directory: PathBuf::new(),
     })
 }
 
 /// A host with or without a scheme, a `*.` before it and a port behind it.
-fn hook_host(text: &str) -> bool {
+pub(super) fn hook_host(text: &str) -> bool {
     let text =
         text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     let text = text.strip_prefix("*.").unwrap_or(text);

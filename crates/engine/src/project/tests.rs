@@ -358,14 +358,26 @@ fn a_channel_of_json_tells_changes_apart_and_its_cases_say_which() {
         assert!(run.passed(), "{case:?} {run:#?} {told}");
     };
     let (written, gone) = (("out.written.json", SAME), ("out.gone.json", SAME));
+    let deleted = ("out.gone.delete.json", SAME);
     passes(&[written, gone]);
     passes(&[("case.yaml", "fhir: { change: update }"), written, gone]);
-    passes(&[("case.yaml", "fhir: { change: delete, id: p2, version: 7 }"), gone]);
+    passes(&[("case.yaml", "fhir: { change: delete, id: p2, version: 7 }"), deleted]);
     let parked = ("ended.txt", "parked program.park");
     passes(&[("case.yaml", "fhir: { change: update, version: 3 }"), parked]);
     let filtered = ("ended.txt", "filtered");
     passes(&[("case.yaml", "fhir: { change: delete, id: hidden }"), filtered]);
     passes(&[("case.yaml", "fhir: { change: create, type: Group }"), filtered]);
+
+    // A deletion is no write of the same resource.
+    let (run, _) = with_change(CHOOSING, &[("case.yaml", "fhir: { change: delete }"), gone]);
+    let [Mismatch::NotExpected { file, .. }, Mismatch::Missing { .. }] =
+        &run.cases[0].mismatches[..]
+    else {
+        panic!("{run:#?}")
+    };
+    assert_eq!(file, "out.gone.delete.json");
+    let (run, _) = with_change(CHOOSING, &[written, deleted]);
+    assert!(!run.passed(), "{run:#?}");
 
     let (run, _) = with_change(CHOOSING, &[written]);
     assert!(matches!(run.cases[0].mismatches[..], [Mismatch::NotExpected { .. }]), "{run:#?}");

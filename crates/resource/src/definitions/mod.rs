@@ -15,6 +15,9 @@
 //! The tables stand in the crate as text (`definitions/*.tsv`, made by `cargo xtask resource-definitions`)
 //! and are read once, when the first is asked for: some milliseconds, and about 2 MB held for good.
 //!
+//! Behind R4's stands one resource type of our own, `Bot` (`definitions/own-*.tsv`): a program that runs in the server,
+//! with the members that Medplum's has.
+//!
 //! Left out: elements' descriptions, profiles, code systems of other makers (LOINC, UCUM, media types,
 //! currencies). Search parameters are [`search`](crate::search)'s.
 

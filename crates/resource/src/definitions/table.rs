@@ -7,7 +7,11 @@ use super::element::{Binding, BindingStrength, Element, ElementType};
 use super::primitive::Primitive;
 use super::type_definition::{MemberEntry, TypeDefinition, TypeKind, order};
 
-const TEXT: &str = include_str!("../../definitions/elements.tsv");
+/// Those of R4, and behind them our own.
+const TEXT: &str = concat!(
+    include_str!("../../definitions/elements.tsv"),
+    include_str!("../../definitions/own-elements.tsv")
+);
 
 /// A type's place in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

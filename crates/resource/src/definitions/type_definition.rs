@@ -235,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn r4_has_146_resource_types() {
-        assert_eq!(resource_types().count(), 146);
+    fn r4_has_146_resource_types_and_one_is_our_own() {
+        assert_eq!(resource_types().count(), 146 + 1);
         assert!(resource_types().all(|own| own.is_a("Resource") && own.base().is_some()));
     }
 

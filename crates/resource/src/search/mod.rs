@@ -22,8 +22,8 @@ pub use fold::fold;
 pub use matching::full_text;
 pub use parse::{
     ALTERNATIVES_MAX, CHAIN_STEPS_MAX, CONDITIONS_MAX, Handling, NAME_BYTES_MAX, PARAMETERS_MAX,
-    ParsedSearch, ProblemKind, SearchOptions, SearchProblem, VALUE_BYTES_MAX, query_pairs,
-    query_text, query_value,
+    ParsedSearch, ProblemKind, SearchOptions, SearchProblem, VALUE_BYTES_MAX, VALUES_MAX,
+    query_pairs, query_text, query_value,
 };
 pub use query::{
     Chained, Comparator, Criterion, DateRange, Filter, Include, IncludeDirection,

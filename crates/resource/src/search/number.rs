@@ -12,23 +12,34 @@ pub(crate) struct ImpliedRange {
     pub(crate) high: f64,
 }
 
-/// A decimal with the range its digits imply: half a unit of the last digit on both sides. With an exponent it is
-/// a tenth of that, for the standard has `1e2` mean 95 to 105.
+/// A decimal with the range its digits imply: half a unit of the last digit on both sides, whether or not it is written
+/// with an exponent: `54e-1` and `5.4e0` are `5.4`. A single digit with an exponent counts as two, for the standard has
+/// `1e2` mean 95 to 105, as `1.0e2` and `10e1` do.
 pub(crate) fn parse_number(text: &str) -> Option<ImpliedRange> {
     // A `+` is not FHIR's, but clients write it, and JSON's own form has no leading one.
     let plain = text.strip_prefix('+').unwrap_or(text);
     Number::new(plain)?;
     let value: f64 = plain.parse().ok().filter(|value: &f64| value.is_finite())?;
     let (mantissa, exponent) = match plain.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?.checked_sub(1)?),
+        Some((mantissa, exponent)) => {
+            let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+            let is_single = digits.skip_while(|digit| *digit == b'0').count() < 2;
+            (mantissa, exponent.parse::<i32>().ok()?.checked_sub(i32::from(is_single))?)
+        }
         None => (plain, 0),
     };
     let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let unit = exponent.checked_sub(i32::try_from(decimals).ok()?)?;
+    // Of more digits than a double has, the ends may be the same double as the number. What has its very digits stands
+    // in the index between the doubles beside, and is found all the same.
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let (least, most) =
+        if digits > 15 { (value.next_down(), value.next_up()) } else { (value, value) };
+    let high = shifted(plain, value, 1, unit);
     Some(ImpliedRange {
         value,
-        low: shifted(plain, value, -1, unit),
-        high: shifted(plain, value, 1, unit),
+        low: shifted(plain, value, -1, unit).min(least),
+        high: if high > most { high } else { most.next_up() },
     })
 }
 
@@ -72,12 +83,34 @@ mod tests {
     fn digits_imply_a_range() {
         check("100", Some((100.0, 99.5, 100.5)));
         check("100.00", Some((100.0, 99.995, 100.005)));
-        check("1e2", Some((100.0, 95.0, 105.0)));
+        for text in ["1e2", "10e1", "1.0e2", "+1E2", "0.1e3"] {
+            check(text, Some((100.0, 95.0, 105.0)));
+        }
+        for text in ["54e-1", "5.4e0", "0.54e1", "5.4"] {
+            check(text, Some((5.4, 5.35, 5.45)));
+        }
+        check("100e0", Some((100.0, 99.5, 100.5)));
+        check("5e0", Some((5.0, 4.95, 5.05)));
+        check("-1e2", Some((-100.0, -105.0, -95.0)));
         check("5.4", Some((5.4, 5.35, 5.45)));
         check("5.40", Some((5.4, 5.395, 5.405)));
         check("-5.4", Some((-5.4, -5.45, -5.35)));
         check("0", Some((0.0, -0.5, 0.5)));
         check("0.1", Some((0.1, 0.05, 0.15)));
+    }
+
+    #[test]
+    fn more_digits_than_a_double_has() {
+        for text in [
+            "12345678901234567",
+            "123456789.123456789",
+            "1.000000000000000001",
+            "-0.1000000000000000055",
+        ] {
+            let range = parse_number(text).unwrap();
+            assert!(range.low <= range.value.next_down(), "{text}");
+            assert!(range.value.next_up() < range.high, "{text}");
+        }
     }
 
     #[test]
@@ -93,7 +126,8 @@ mod tests {
         #[test]
         fn any_text_is_answered(text in "[+-]?[0-9]{1,30}(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?") {
             if let Some(range) = parse_number(&text) {
-                prop_assert!(range.low <= range.value && range.value <= range.high);
+                // So a resource with these digits is found by them.
+                prop_assert!(range.low <= range.value && range.value < range.high);
             }
         }
     }

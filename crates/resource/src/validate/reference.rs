@@ -16,19 +16,24 @@ impl Check {
         place: &Frame<'_>,
         scope: Scope<'_>,
     ) {
+        let mut leads_to = None;
         if let Some(text) = object.get("reference").and_then(Value::as_str)
             && text.starts_with('#')
         {
             let own = place.member("reference", "reference");
             if let Some(target) = self.contained_reference(text, &own, scope) {
                 self.target(target, targets, &own);
+                leads_to = Some(target);
             }
         } else if let Some(text) =
             object.get("reference").and_then(Value::as_str).filter(|text| !text.is_empty())
         {
             let own = place.member("reference", "reference");
             match target(text) {
-                Ok(Some(target)) => self.target(target.name(), targets, &own),
+                Ok(Some(target)) => {
+                    self.target(target.name(), targets, &own);
+                    leads_to = Some(target.name());
+                }
                 Ok(None) => {}
                 Err(problem) => self.report(&own, IssueCode::Value, problem),
             }
@@ -36,7 +41,17 @@ impl Check {
         if let Some(name) = object.get("type").and_then(Value::as_str)
             && TypeDefinition::named(name).is_some_and(|own| own.kind() == TypeKind::Resource)
         {
-            self.target(name, targets, &place.member("type", "type"));
+            let own = place.member("type", "type");
+            self.target(name, targets, &own);
+            // R4 §2.3.0, Reference.type: both SHALL be consistent.
+            if let Some(target) = leads_to.filter(|target| *target != name) {
+                let text = format!(
+                    "the reference leads to {}, and its type says {}",
+                    shown(target),
+                    shown(name)
+                );
+                self.report(&own, IssueCode::Invariant, text);
+            }
         }
     }
 

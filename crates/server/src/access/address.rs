@@ -32,8 +32,8 @@ impl Addresses {
     /// What an assertion may name as its `aud`: the token address (SMART Backend Services), or the issuer (RFC 7523
     /// §3).
     ///
-    /// With a configured address only that counts. Without one it is what the client called us: an assertion made for
-    /// another server opens here only to a client that registered the same key with both.
+    /// With a configured address only that counts. Without one it is what the client called us, which can only be a name
+    /// of this machine's loopback ([`own_host`](crate::own_host)).
     pub(super) fn audiences(&self, headers: &HeaderMap) -> Vec<String> {
         let Some(root) = self.root(headers) else { return Vec::new() };
         vec![format!("{root}/oauth2/token"), root]

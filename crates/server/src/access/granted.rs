@@ -124,6 +124,13 @@ pub(super) fn granted(scopes: &[SmartScope], registry: &Registry, base_url: &str
     all
 }
 
+/// What scopes of a bot give; what is none, or asks by what is not there, gives nothing.
+pub(crate) fn scopes_of(texts: &[String], registry: &Registry, base_url: &str) -> Arc<[Scope]> {
+    let scopes: Vec<SmartScope> =
+        texts.iter().filter_map(|text| SmartScope::parse(text).ok()).collect();
+    granted(&scopes, registry, base_url).into()
+}
+
 fn permissions(set: Permissions) -> Vec<Permission> {
     set.letters()
         .map(|letter| match letter {
@@ -131,6 +138,7 @@ fn permissions(set: Permissions) -> Vec<Permission> {
             'r' => Permission::Read,
             'u' => Permission::Update,
             'd' => Permission::Delete,
+            'x' => Permission::Execute,
             _ => Permission::Search,
         })
         .collect()

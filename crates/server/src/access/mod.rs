@@ -38,4 +38,5 @@ pub use scope::{ScopeError, SmartScope};
 pub use service::{AccessService, AccessSettings};
 
 pub(crate) use audit::event_reference;
+pub(crate) use granted::scopes_of;
 pub(crate) use service::ADMIN;

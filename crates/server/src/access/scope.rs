@@ -17,12 +17,14 @@ pub(super) const SCOPE_BYTES_MAX: usize = 1_000;
 pub(super) const SCOPES_MAX: usize = 100;
 
 /// The interactions that SMART tells apart, in its order.
-const LETTERS: [(char, Permissions); 5] = [
+const LETTERS: [(char, Permissions); 6] = [
     ('c', Permissions(1)),
     ('r', Permissions(2)),
     ('u', Permissions(4)),
     ('d', Permissions(8)),
     ('s', Permissions(16)),
+    // Our own: to run bots. No word holds it, nor `*`: it is given by its letter.
+    ('x', Permissions(32)),
 ];
 
 /// A set of interactions.
@@ -235,6 +237,7 @@ mod tests {
         check("system/Patient.s", Ok(("Patient", "s", 0)));
         check("system/Patient.rs?organization=Organization/1", Ok(("Patient", "rs", 1)));
         check("system/Observation.rs?category=a%7Cb&status=final", Ok(("Observation", "rs", 2)));
+        check("system/Bot.rx", Ok(("Bot", "rx", 0)));
         check("system/Patient.sr", Err(ScopeError::Permissions));
         check("system/Patient.rr", Err(ScopeError::Permissions));
         check("system/Patient.", Err(ScopeError::Permissions));

@@ -12,7 +12,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use pipehat_resource::definitions::resource_types;
-use pipehat_store::datastore::{Progress, TransferError};
+use pipehat_store::datastore::{DatastoreError, Progress, TransferError};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -83,7 +83,18 @@ impl From<UpkeepError> for ApiError {
                     error = &error as &dyn std::error::Error,
                     "the datastore could not be looked after"
                 );
-                Self::unavailable(format!("{error}; the log says more"))
+                // What a person can do something about without the log.
+                let plain = match &error {
+                    UpkeepError::Datastore(
+                        cause @ (DatastoreError::Unavailable(_)
+                        | DatastoreError::Uncertain(_)
+                        | DatastoreError::Busy
+                        | DatastoreError::Connect(_)
+                        | DatastoreError::Closed),
+                    ) => cause.to_string(),
+                    error => format!("{error}; the log says more"),
+                };
+                Self::unavailable(plain)
             }
         }
     }

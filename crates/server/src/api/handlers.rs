@@ -20,7 +20,8 @@ pub(super) async fn live() -> &'static str {
     "alive\n"
 }
 
-/// The node takes messages.
+/// The node takes messages. The journal does, so channels don't depend on the datastore; where there is nothing but a
+/// datastore, that one must answer.
 #[utoipa::path(get, path = "/health/ready", security(()), responses((status = 200), (status = 503)))]
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let statuses = shared.engine.status().await;
@@ -28,7 +29,15 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if shared.stop.is_cancelled() || stands {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response();
     }
-    "ready\n".into_response()
+    match &shared.upkeep {
+        Some(upkeep) if !upkeep.answers().await => {
+            let status =
+                if statuses.is_empty() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            let word = if statuses.is_empty() { "not ready" } else { "ready" };
+            (status, format!("{word}; the datastore's database can't be reached\n")).into_response()
+        }
+        _ => "ready\n".into_response(),
+    }
 }
 
 /// Every channel and destination, the journal, the index.

@@ -1,6 +1,7 @@
 //! The admin API: JSON over HTTP on loopback, every call with a token.
 
 mod access;
+mod bots;
 mod datastore;
 mod handlers;
 mod listener;
@@ -14,6 +15,9 @@ mod subscriptions;
 mod view;
 
 pub use access::AdminAccess;
+pub use bots::{
+    BotView, BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage, RunsQuery,
+};
 pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, SearchRequest};
 pub use problem::ApiError;
 pub use routes::openapi;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, EXPECT};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use axum::http::{HeaderValue, Version};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -19,6 +19,9 @@ use futures_util::{StreamExt, stream};
 
 /// As much is read for nothing. Who shows no credentials may make the server read this.
 const REMAINS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Of a body that is announced as longer than this, nothing is read: no request is that large.
+const ANNOUNCED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// How long that may take.
 const REMAINS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,13 +34,16 @@ pub(super) async fn read_remains(request: Request, next: Next) -> Response {
     // Who waits for `100 Continue` sends nothing until somebody reads.
     let waits = request.headers().contains_key(EXPECT);
     let version = request.version();
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let too_long = length
+        .is_some_and(|length| length.parse().is_ok_and(|length: u64| length > ANNOUNCED_BYTES_MAX));
     let (parts, body) = request.into_parts();
     let body = Arc::new(Mutex::new(body.into_data_stream()));
     let shared = Arc::clone(&body);
     let pieces = stream::poll_fn(move |context| lock(&shared).poll_next_unpin(context));
     let mut response = next.run(Request::from_parts(parts, Body::from_stream(pieces))).await;
     let is_read = lock(&body).is_end_stream();
-    if !is_read && (waits || !drained(&body).await) && version < Version::HTTP_2 {
+    if !is_read && (waits || too_long || !drained(&body).await) && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -110,6 +116,15 @@ mod tests {
             left -= piece.len();
         }
         head(stream).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn more_than_is_read_is_not_waited_for() {
+        let mut stream = TcpStream::connect(serving().await).await.expect("it listens");
+        let asked = ask(&mut stream, 99_999_999_999, 0, "");
+        let answer =
+            tokio::time::timeout(REMAINS_TIMEOUT / 2, asked).await.expect("it is answered");
+        assert!(answer.contains("connection: close"), "{answer}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,8 @@ use super::access::require_token;
 use super::listener::{OutcomeListener, Peer};
 use super::problem::ApiError;
 use super::remains::read_remains;
-use super::{datastore, handlers, messages, subscriptions};
+use super::{bots, datastore, handlers, messages, subscriptions};
+use crate::bots::webhook_router;
 use crate::node::Shared;
 use crate::upkeep::IMPORT_BYTES_MAX;
 
@@ -40,7 +41,7 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
         messages::bytes, messages::release, messages::discard, messages::resend,
         subscriptions::list, subscriptions::dead_letters, subscriptions::redeliver,
         datastore::export, datastore::import, datastore::reindex, datastore::statistics,
-        datastore::verify
+        datastore::verify, bots::list, bots::runs, bots::show, bots::replay
     ),
     modifiers(&Token),
     security(("token" = []))
@@ -66,7 +67,9 @@ pub fn openapi() -> String {
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, fhir: Option<Router>) {
     let stop = shared.stop.clone();
     let closed = stop.clone();
+    let webhooks = webhook_router(Arc::clone(&shared.bots));
     let routes = router(shared);
+    let routes = routes.merge(webhooks);
     let routes = match fhir {
         Some(fhir) => fhir.merge(routes),
         None => routes,
@@ -118,6 +121,10 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/subscriptions", get(subscriptions::list))
         .route("/api/v1/subscriptions/dead-letters", get(subscriptions::dead_letters))
         .route("/api/v1/subscriptions/redeliver", post(subscriptions::redeliver))
+        .route("/api/v1/bots", get(bots::list))
+        .route("/api/v1/bots/runs", get(bots::runs))
+        .route("/api/v1/bots/runs/{id}", get(bots::show))
+        .route("/api/v1/bots/replay", post(bots::replay))
         .route("/api/v1/datastore/export", get(datastore::export))
         .route("/api/v1/datastore/reindex", post(datastore::reindex))
         .route("/api/v1/datastore/statistics", get(datastore::statistics))

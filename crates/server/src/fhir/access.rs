@@ -83,6 +83,8 @@ pub enum Permission {
     Delete,
     /// `s`: search, the history of a type or of all.
     Search,
+    /// `x`, our own: run a Bot.
+    Execute,
 }
 
 /// Why nobody is behind a request.
@@ -151,6 +153,7 @@ impl Permission {
             Self::Update => ("update", 'u'),
             Self::Delete => ("delete", 'd'),
             Self::Search => ("search", 's'),
+            Self::Execute => ("run", 'x'),
         }
     }
 }

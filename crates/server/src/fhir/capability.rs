@@ -74,7 +74,8 @@ pub(crate) fn statement(registry: &Registry, about: About<'_>) -> Value {
 }
 
 fn rest(registry: &Registry, about: About<'_>) -> Value {
-    let types = registry.resource_types().filter(|name| *name != "Parameters");
+    // Bot is our own: R4 requires one of its types here.
+    let types = registry.resource_types().filter(|name| !matches!(*name, "Parameters" | "Bot"));
     let resources: Vec<Value> = types.map(|name| resource(registry, name)).collect();
     let interactions = ["transaction", "batch", "search-system", "history-system"];
     let mut rest: Object = [

@@ -57,7 +57,7 @@ impl FhirService {
         understood.retain(|name, _| name != AFTER);
         let path = format!("{}/{}/$everything", key.resource_type, key.id);
         let page = AskedPage::of(request, path, search, understood, visible, Vec::new());
-        self.search_page(request, page).await
+        self.search_page(request, page.once(key)).await
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{HOST, HeaderValue};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method as HttpMethod, Request, StatusCode};
 use pipehat_connectors::{
     ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse,
 };
@@ -19,6 +19,7 @@ use pipehat_store::datastore::{ChangeNumber, DatastoreError, Method, ResourceKey
 
 use super::access::{Principal, Scopes};
 use super::service::{BASE_PATH, FhirService};
+use crate::bots::Deployed;
 
 /// The largest answer that is handed on.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -166,27 +167,103 @@ fn write_note(notes: &Path, channel: &str, change: u64) -> std::io::Result<()> {
 }
 
 async fn exchange(service: &FhirService, host: HeaderValue, asked: FhirRequest) -> FhirResponse {
-    let uri = match asked.path.as_str() {
+    let client = format!("{CHANNEL}{}", asked.channel);
+    let principal = Principal { client: client.into(), scopes: Scopes::All };
+    let FhirRequest { method, path, mut headers, body, .. } = asked;
+    headers.insert(HOST, host);
+    let asked = Asked { method, path: &path, headers, body };
+    let (status, headers, body) = ask(service, principal, asked).await;
+    FhirResponse { status, headers, body }
+}
+
+/// An interaction that is asked for within this process.
+pub(super) struct Asked<'a> {
+    pub(super) method: HttpMethod,
+    /// Below the base, without a slash at its start.
+    pub(super) path: &'a str,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Performs an interaction for somebody, with all that belongs to it.
+pub(super) async fn ask(
+    service: &FhirService,
+    principal: Principal,
+    asked: Asked<'_>,
+) -> (StatusCode, HeaderMap, Bytes) {
+    let uri = match asked.path {
         "" => BASE_PATH.to_owned(),
         path => format!("{BASE_PATH}/{path}"),
     };
     let Ok(mut request) = Request::builder().method(asked.method).uri(uri).body(()) else {
         // Its condition is no part of a URL.
-        return FhirResponse {
-            status: StatusCode::BAD_REQUEST,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        };
+        return (StatusCode::BAD_REQUEST, HeaderMap::new(), Bytes::new());
     };
     *request.headers_mut() = asked.headers;
-    request.headers_mut().insert(HOST, host);
-    let client = format!("{CHANNEL}{}", asked.channel);
-    request.extensions_mut().insert(Principal { client: client.into(), scopes: Scopes::All });
+    request.extensions_mut().insert(principal);
     let (parts, ()) = request.into_parts();
     let (parts, body) = service.serve(parts, None, Body::from(asked.body)).await.into_parts();
     match to_bytes(body, ANSWER_BYTES_MAX).await {
-        Ok(body) => FhirResponse { status: parts.status, headers: parts.headers, body },
+        Ok(body) => (parts.status, parts.headers, body),
         // What was asked is done: only its answer is too large.
-        Err(_) => FhirResponse { status: parts.status, headers: parts.headers, body: Bytes::new() },
+        Err(_) => (parts.status, parts.headers, Bytes::new()),
+    }
+}
+
+/// What the names of bots are led by where they stand for clients.
+const BOT: &str = "Bot/";
+
+/// The bot that a client of the audit is; none for any other.
+pub(crate) fn bot_of(client: &str) -> Option<&str> {
+    client.strip_prefix(BOT)
+}
+
+/// The datastore as bots see it: each with an identity and scopes of its own.
+pub(crate) struct BotDatastore {
+    service: Arc<FhirService>,
+    host: HeaderValue,
+    base: String,
+}
+
+impl BotDatastore {
+    /// Over this API, which is served at this address.
+    pub(crate) fn new(service: Arc<FhirService>, address: SocketAddr) -> Self {
+        let host = HeaderValue::try_from(address.to_string())
+            .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
+        let base = service.options.base.clone().unwrap_or_default();
+        Self { service, host, base }
+    }
+
+    /// A bot as a client: what its scopes give, by the search parameters in force.
+    pub(crate) fn principal(&self, bot: &Deployed) -> Principal {
+        let registry = self.service.parameters.registry();
+        let scopes = crate::access::scopes_of(&bot.scopes, &registry, &self.base);
+        Principal { client: format!("{BOT}{}", bot.id).into(), scopes: Scopes::Some(scopes) }
+    }
+
+    /// Performs one interaction.
+    pub(crate) async fn exchange(
+        &self,
+        principal: Principal,
+        method: HttpMethod,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> (StatusCode, HeaderMap, Bytes) {
+        headers.insert(HOST, self.host.clone());
+        ask(&self.service, principal, Asked { method, path, headers, body }).await
+    }
+
+    /// A resource, without telling the audit: for the server's own sake.
+    pub(crate) async fn read(
+        &self,
+        key: &ResourceKey,
+    ) -> Result<Option<StoredVersion>, DatastoreError> {
+        self.service.datastore.read(key).await
+    }
+
+    /// Whether this node looks after what only one should.
+    pub(crate) fn leads(&self) -> bool {
+        self.service.datastore.leads()
     }
 }

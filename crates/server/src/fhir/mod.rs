@@ -20,6 +20,7 @@ mod answer;
 mod audit;
 mod batch;
 mod binary;
+mod bots;
 mod bundle;
 mod capability;
 mod coding;
@@ -52,16 +53,20 @@ mod write;
 pub(crate) use conditions::instant;
 pub(crate) use render::{common_headers, preflight};
 pub(crate) use resource::new_id;
-pub(crate) use service::{now, request_id};
+pub(crate) use service::{PROJECT, now, request_id};
 
 pub use access::{
     Access, AccessRefusal, AccessRequest, Clients, Decision, Permission, Principal, Scope, Scopes,
     TokenAccess,
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
+pub(crate) use bots::{BotAnswer, BotCall, BotCalls};
+pub(crate) use local::{BotDatastore, bot_of};
 pub use local::{LocalDatastore, channel_of};
 pub use parameters::SearchParameters;
+pub(crate) use problem::Problem;
 pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};
+pub(crate) use subscriptions::careful_client;
 pub use subscriptions::{
     DeadLetter, Delivered, DeliveryFailure, EndpointRules, Figures, HostRule, HostRuleError,
     Notice, Patience, Redelivered, StartSubscriptionsError, Subscriber, SubscriptionOptions,

@@ -43,6 +43,8 @@ pub struct SearchParameters {
     registries: RwLock<Registries>,
     wanted: Notify,
     state: Mutex<State>,
+    /// The SearchParameter resources that were taken, by their addresses.
+    taken: tokio::sync::Mutex<BTreeMap<String, Value>>,
 }
 
 /// The parameters that resources are indexed by, and those that the index follows whole.
@@ -86,6 +88,7 @@ impl SearchParameters {
             registries: RwLock::new(Registries::new(Registry::standard(), &BTreeSet::new())),
             wanted: Notify::new(),
             state: Mutex::new(State { fresh: true, ..State::default() }),
+            taken: tokio::sync::Mutex::default(),
         }
     }
 
@@ -117,14 +120,13 @@ impl SearchParameters {
     /// Follows the SearchParameter resources of a datastore until the stop: puts them in force, and has the index
     /// written anew in the background.
     pub async fn follow(&self, datastore: &dyn Datastore, stop: CancellationToken) {
-        let mut taken = BTreeMap::new();
         loop {
             // Asked first: what another node writes while these are taken is news still.
             let known = match datastore.is_shared() {
                 true => newest_of_ours(datastore).await.ok(),
                 false => None,
             };
-            let work = self.take(datastore, &mut taken);
+            let work = self.take(datastore);
             let done = tokio::select! {
                 done = work => done,
                 () = stop.cancelled() => return,
@@ -149,26 +151,20 @@ impl SearchParameters {
         }
     }
 
-    async fn take(
-        &self,
-        datastore: &dyn Datastore,
-        taken: &mut BTreeMap<String, Value>,
-    ) -> Result<(), DatastoreError> {
+    async fn take(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
         let wanted = self.lock().wanted;
+        self.change(|state| state.running = true);
         // Where the index followed the parameters before, only the types of those that changed are found differently.
         let followed = datastore.is_indexed().await?;
-        let changed = self.put_in_force(datastore, taken).await?;
-        if changed.is_any() && datastore.is_shared() {
+        let changed = self.put_in_force(datastore).await?;
+        if (changed.is_any() || !followed) && datastore.is_shared() {
             // What other nodes write by their old rules until they hear of these is indexed anew with all else.
             tokio::time::sleep(HEARD).await;
         }
         let asked = std::mem::take(&mut self.lock().asked);
         // What a SearchParameter that is new or was changed finds is whole behind this; others stay usable meanwhile.
         if asked || !datastore.is_indexed().await? {
-            self.change(|state| {
-                state.running = true;
-                state.progress = Progress { done: 0, all: 0 };
-            });
+            self.change(|state| state.progress = Progress { done: 0, all: 0 });
             let told = |progress: Progress| self.change(|state| state.progress = progress);
             match changed {
                 Changed::Types(types) if followed && !asked => {
@@ -194,8 +190,23 @@ impl SearchParameters {
 
     /// Puts the SearchParameter resources of a datastore in force, and leaves its index as it is.
     pub(crate) async fn load(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
-        self.put_in_force(datastore, &mut BTreeMap::new()).await?;
+        self.put_in_force(datastore).await?;
         self.finish(datastore).await
+    }
+
+    /// Puts the SearchParameter resources of a datastore in force before it is searched. Those that its index does not
+    /// follow yet are known, and refused until [`SearchParameters::follow`] is done with them.
+    ///
+    /// # Errors
+    /// The datastore fails.
+    pub async fn open(&self, datastore: &dyn Datastore) -> Result<(), DatastoreError> {
+        self.put_in_force(datastore).await?;
+        if datastore.is_indexed().await? {
+            return self.finish(datastore).await;
+        }
+        // Until somebody has looked, nobody is to find that all is done.
+        self.change(|state| state.running = true);
+        Ok(())
     }
 
     /// Has the SearchParameter resources looked at: some were written past the API.
@@ -203,11 +214,8 @@ impl SearchParameters {
         self.wanted.notify_one();
     }
 
-    async fn put_in_force(
-        &self,
-        datastore: &dyn Datastore,
-        taken: &mut BTreeMap<String, Value>,
-    ) -> Result<Changed, DatastoreError> {
+    async fn put_in_force(&self, datastore: &dyn Datastore) -> Result<Changed, DatastoreError> {
+        let mut taken = self.taken.lock().await;
         let wanted = wanted(datastore).await?;
         let Registries { known: registry, usable } = self.registries();
         let fresh = std::mem::take(&mut self.lock().fresh);
@@ -216,11 +224,12 @@ impl SearchParameters {
         for url in taken.keys().filter(|url| wanted.get(*url) != taken.get(*url)) {
             next = next.without(url);
         }
+        let in_force: BTreeSet<Box<str>> = next.custom().map(|own| own.url().into()).collect();
         for (url, definition) in &wanted {
-            // One that can't be used was refused when it came, or says what is there already.
-            if taken.get(url) != Some(definition)
-                && let Ok(more) = next.with(definition)
-            {
+            // One that can't be used was refused when it came, or says what is there already; what was there may be
+            // gone since.
+            let stays = taken.get(url) == Some(definition) && in_force.contains(url.as_str());
+            if !stays && let Ok(more) = next.with(definition) {
                 next = more;
             }
         }
@@ -290,9 +299,20 @@ impl SearchParameters {
                 .map(|refused| {
                     let place = refused.expression;
                     if refused.already_defined {
-                        let text =
-                            format!("{}; this one is kept and changes nothing", refused.problem);
-                        return Issue::warning(IssueCode::Duplicate, text).at(place);
+                        return match says_the_same(definition, &refused.defined_by) {
+                            true => Issue::warning(
+                                IssueCode::Duplicate,
+                                format!(
+                                    "{}; this one is kept and changes nothing",
+                                    refused.problem
+                                ),
+                            ),
+                            false => Issue::error(
+                                IssueCode::Duplicate,
+                                format!("{}; choose another code", refused.problem),
+                            ),
+                        }
+                        .at(place);
                     }
                     Issue::error(IssueCode::BusinessRule, refused.problem).at(place)
                 })
@@ -427,6 +447,16 @@ fn without_values(definition: &Value) -> Vec<Issue> {
             Issue::warning(IssueCode::BusinessRule, text).at("SearchParameter.expression")
         })
         .collect()
+}
+
+/// Whether a SearchParameter is the one of this address, or is derived from it, as those of implementation guides are
+/// that say of R4's own what clients must know of them (FHIR R4 §5.3, `SearchParameter.derivedFrom`). It changes
+/// nothing, and whoever loads a guide need not take it out.
+fn says_the_same(definition: &Value, defined_by: &str) -> bool {
+    ["url", "derivedFrom"].iter().any(|name| {
+        let address = definition.text(name).unwrap_or_default();
+        address.split('|').next() == Some(defined_by)
+    })
 }
 
 /// Whether a SearchParameter resource counts.

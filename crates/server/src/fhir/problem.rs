@@ -165,7 +165,7 @@ impl From<Refusal> for Problem {
                 Self::new(StatusCode::NOT_FOUND, IssueCode::NotFound, text)
             }
             Refusal::Gone(_) => Self::new(StatusCode::GONE, IssueCode::Deleted, text),
-            Refusal::VersionConflict { .. } | Refusal::Exists(_) => {
+            Refusal::VersionConflict { .. } | Refusal::NothingToMatch | Refusal::Exists(_) => {
                 Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::Conflict, text)
             }
             Refusal::Taken(_) => Self::new(StatusCode::CONFLICT, IssueCode::Conflict, text),

@@ -7,7 +7,7 @@ use pipehat_resource::search::{
     Filter, Handling as SearchHandling, ParsedSearch, ProblemKind, Search, SearchOptions,
     SearchProblem, Summary, Total,
 };
-use pipehat_store::datastore::{SearchPage, SearchRequest};
+use pipehat_store::datastore::{ResourceKey, SearchPage, SearchRequest};
 
 use super::access::{Allowed, Permission, Principal, forbidden, lacks};
 use super::address::SearchScope;
@@ -90,7 +90,7 @@ impl FhirService {
         let mut query = request.query.clone();
         query.retain(|name, _| name != AFTER);
         let mut parsed = Search::parse(&types, query.pairs(), &registry, &options)
-            .map_err(|problems| refused(&problems))?;
+            .map_err(|problems| refused_criteria(&problems))?;
         pass_over_events(&mut parsed.search, &query);
         confine(&request.setting.principal, &mut parsed.search.filters)?;
         let visible = self.visible_types(request, &parsed.search.resource_types)?;
@@ -259,6 +259,8 @@ pub(super) struct AskedPage {
     path: String,
     understood: Query,
     warnings: Vec<Issue>,
+    /// What is a match on one page, and must not come along on others.
+    known: Option<ResourceKey>,
 }
 
 impl AskedPage {
@@ -309,7 +311,13 @@ impl AskedPage {
             path,
             understood,
             warnings,
+            known: None,
         }
+    }
+
+    /// Without a resource that is a match on one page where it would come along on another.
+    pub(super) fn once(self, key: &ResourceKey) -> Self {
+        Self { known: Some(key.clone()), ..self }
     }
 
     /// The Bundle of what was found.
@@ -330,6 +338,9 @@ impl AskedPage {
         for found in &page.matches {
             let Some(body) = found.version.body.as_deref() else { continue };
             let key = &found.version.key;
+            if !found.matched && self.known.as_ref() == Some(key) {
+                continue;
+            }
             let full_url = format!("{}/{}/{}", request.setting.base, key.resource_type, key.id);
             let mode = if found.matched { "match" } else { "include" };
             bundle.found(&full_url, &request.shape.shown(body), mode);
@@ -341,7 +352,7 @@ impl AskedPage {
     }
 }
 
-/// The refusal of criteria. Those that can be answered soon are not wrong: they may be sent again as they are.
+/// The refusal of a search or of criteria. What can be answered soon is not wrong: it may be sent again as it is.
 pub(super) fn refused_criteria(problems: &[SearchProblem]) -> Problem {
     if !problems.iter().all(|problem| problem.kind == ProblemKind::Indexing) {
         return refused(problems);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -26,6 +26,7 @@ use super::access::{Access, AccessRequest, Principal};
 use super::address::{Call, OperationScope, SearchScope, call};
 use super::answer::Answer;
 use super::audit::{AuditFact, AuditTrail, AuditUnavailable};
+use super::bots::BotCalls;
 use super::capability;
 use super::coding;
 use super::conditions::Conditions;
@@ -39,6 +40,9 @@ use super::request::{Content, Request, Setting};
 use super::resource::new_id;
 use super::shape::Shape;
 use super::subscriptions::{self, Subscriptions, WEBSOCKET_PATH};
+
+/// Who writes the bots of the project directory.
+pub(crate) const PROJECT: &str = "project";
 
 /// Where the API stands on the server.
 pub(crate) const BASE_PATH: &str = "/fhir/R4";
@@ -80,9 +84,11 @@ pub struct FhirOptions {
 pub struct FhirService {
     pub(super) datastore: Arc<dyn Datastore>,
     pub(super) parameters: Arc<SearchParameters>,
-    access: Arc<dyn Access>,
-    audit: Arc<dyn AuditTrail>,
-    options: FhirOptions,
+    pub(super) access: Arc<dyn Access>,
+    pub(super) audit: Arc<dyn AuditTrail>,
+    pub(super) options: FhirOptions,
+    /// Who runs bots, once somebody does.
+    pub(super) bots: OnceLock<Arc<dyn BotCalls>>,
     bodies: Semaphore,
     requests: Semaphore,
     started: i64,
@@ -112,6 +118,7 @@ impl FhirService {
             access,
             audit,
             options,
+            bots: OnceLock::new(),
             bodies: Semaphore::new(BODIES_BYTES_MAX / PIECE_BYTES),
             requests: Semaphore::new(REQUESTS_MAX),
             started: now(),
@@ -124,6 +131,12 @@ impl FhirService {
     #[must_use]
     pub fn with_subscriptions(self, subscriptions: Arc<Subscriptions>) -> Self {
         Self { subscriptions: Some(subscriptions), ..self }
+    }
+
+    /// From now on bots are run by this.
+    pub(crate) fn use_bots(&self, bots: Arc<dyn BotCalls>) {
+        // It is set once, when the node starts.
+        let _ = self.bots.set(bots);
     }
 
     /// The routes of the API.
@@ -271,7 +284,7 @@ impl FhirService {
     }
 
     /// The public address of the API.
-    fn base(&self, parts: &Parts) -> Result<String, Problem> {
+    pub(super) fn base(&self, parts: &Parts) -> Result<String, Problem> {
         if let Some(base) = &self.options.base {
             return Ok(base.trim_end_matches('/').to_owned());
         }
@@ -291,7 +304,7 @@ impl FhirService {
     }
 
     /// Reads a body, as far as there is room for it.
-    async fn body<'s>(
+    pub(super) async fn body<'s>(
         &'s self,
         headers: &HeaderMap,
         body: Body,
@@ -303,7 +316,10 @@ impl FhirService {
             .and_then(|length| length.parse::<usize>().ok());
         let mut body = body;
         if announced.is_some_and(|length| length > REQUEST_BYTES_MAX) {
-            drain(&mut body).await;
+            // What could not be read to its end is not begun.
+            if announced.is_some_and(|length| length <= DRAINED_BYTES_MAX) {
+                drain(&mut body).await;
+            }
             return Err(too_large());
         }
         let reading = async {
@@ -417,6 +433,7 @@ impl FhirService {
 
     async fn perform(&self, request: &Request) -> Result<Answer, Problem> {
         refuse_unknown(request)?;
+        self.refuse_changed_project_bot(request)?;
         match &request.call {
             Call::Capabilities => self.capabilities(request),
             Call::Read(key) => self.read(request, key).await,
@@ -439,6 +456,17 @@ impl FhirService {
                 "a batch or transaction can't stand in another",
             )),
         }
+    }
+
+    /// What stands in the project directory is changed there.
+    fn refuse_changed_project_bot(&self, request: &Request) -> Result<(), Problem> {
+        let (Call::Update(key) | Call::Patch(key) | Call::Delete(key)) = &request.call else {
+            return Ok(());
+        };
+        let own = &*request.setting.principal.client == PROJECT;
+        let of_project = key.resource_type == "Bot"
+            && self.bots.get().is_some_and(|bots| bots.is_of_project(&key.id));
+        if of_project && !own { Err(super::bots::of_project()) } else { Ok(()) }
     }
 
     fn capabilities(&self, request: &Request) -> Result<Answer, Problem> {
@@ -516,7 +544,14 @@ async fn handle(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    service.serve(parts, peer, body).await
+    let mut body = Some(body);
+    if let Some(response) = render::preflight(&parts, &service.options.origins) {
+        return response;
+    }
+    if let Some(response) = service.bot_call(&parts, peer, &mut body).await {
+        return response;
+    }
+    service.serve(parts, peer, body.unwrap_or_default()).await
 }
 
 /// What the head asks, once who asks is known.
@@ -678,7 +713,7 @@ fn changes(call: &Call) -> bool {
     }
 }
 
-fn unaudited(error: AuditUnavailable) -> Problem {
+pub(super) fn unaudited(error: AuditUnavailable) -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         IssueCode::NoStore,

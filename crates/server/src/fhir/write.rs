@@ -22,7 +22,7 @@ use super::read::missing;
 use super::request::Request;
 use super::resource::{Incoming, new_id};
 use super::service::FhirService;
-use super::subscriptions::{criteria_type, sign};
+use super::subscriptions::{criteria_type, runs_bot, sign};
 
 /// How often a change that needs a look first is tried, when others change the same.
 const LOOKS_MAX: usize = 5;
@@ -351,7 +351,11 @@ impl FhirService {
         resource_type: &str,
     ) -> Result<Answer, Problem> {
         let interaction = self.conditional_delete_interaction(request, resource_type)?;
+        let any = request.conditions.if_match == Some(Tag::Any);
         match self.apply_one(request, interaction).await {
+            Ok(Outcome::Deleted(none)) if any && none.is_empty() => {
+                Err(Problem::from(Refusal::NothingToMatch).at_location("If-Match"))
+            }
             Ok(outcome) => Ok(changed(request, &outcome, "deleted")),
             // FHIR R4 §3.1.0.7.1: none is deleted as one that never was.
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
@@ -370,7 +374,8 @@ impl FhirService {
         changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Delete)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
-        Ok(Interaction::ConditionalDelete { search, several: false })
+        let precondition = request.conditions.precondition()?;
+        Ok(Interaction::ConditionalDelete { search, several: false, precondition })
     }
 
     /// The answer to a change that happened. Where an outcome is wanted, it also says what is doubtful about a
@@ -593,6 +598,9 @@ fn may_subscribe(request: &Request, resource: &mut Value) -> Result<(), Problem>
         return Ok(());
     }
     sign(resource, request.setting.principal.revocable());
+    if runs_bot(resource) {
+        request.setting.principal.require("Bot", Permission::Execute)?;
+    }
     let Some(about) = criteria_type(resource) else { return Ok(()) };
     match request.setting.principal.require(about, Permission::Read)? {
         None => Ok(()),

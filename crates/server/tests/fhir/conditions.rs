@@ -178,3 +178,36 @@ async fn parallel_updates_with_if_match_lose_nothing() {
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
     assert_eq!(replies.iter().filter(|reply| reply.status == 412).count(), 19);
 }
+
+#[tokio::test]
+async fn conditional_deletes_with_if_match() {
+    let server = Server::new();
+    server.put(&patient(Some("p"), "cd")).await;
+    let check = |tag: &'static str, status: u16| {
+        let server = &server;
+        async move {
+            let asked = "DELETE /Patient?identifier=urn:mrn|cd";
+            server.send(asked, &format!("if-match: {tag}"), "").await.expect(status)
+        }
+    };
+    for tag in ["W/\"77\"", "W/\"abc\""] {
+        check(tag, 412).await.refused(412, "conflict");
+        server.get("/Patient/p").await.expect(200);
+    }
+    let entry = |tag: &str| {
+        let request =
+            json!({ "method": "DELETE", "url": "Patient?identifier=urn:mrn|cd", "ifMatch": tag });
+        json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{ "request": request }] }).to_string()
+    };
+    let json = "content-type: application/fhir+json";
+    server.send("POST /", json, entry("W/\"77\"")).await.expect(412);
+    check("W/\"1\"", 204).await;
+    server.get("/Patient/p").await.expect(410);
+    // There is none whose version it could be.
+    check("W/\"1\"", 412).await;
+    check("*", 412).await;
+    server.send("POST /", json, entry("W/\"1\"")).await.expect(412);
+    server.send("DELETE /Patient?identifier=urn:mrn|cd", "", "").await.expect(204);
+    server.put(&patient(Some("p"), "cd")).await;
+    check("*", 204).await;
+}

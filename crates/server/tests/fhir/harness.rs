@@ -119,6 +119,11 @@ impl Server {
         self.router.clone()
     }
 
+    /// Puts the search parameters in force, as a start does.
+    pub(crate) async fn open_parameters(&self) {
+        self.parameters.open(self.datastore.as_ref()).await.expect("they are read");
+    }
+
     /// Follows the search parameters in the background, for as long as the guard lives.
     pub(crate) fn follow_parameters(&self) -> DropGuard {
         let stop = CancellationToken::new();

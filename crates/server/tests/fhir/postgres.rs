@@ -41,7 +41,12 @@ pub(crate) fn is_asked_for() -> bool {
 pub(crate) fn open(folder: &Path, key: BodyKey, rules: Arc<R4Rules>) -> Option<Arc<dyn Datastore>> {
     let url = url()?.to_owned();
     let (schema, fresh) = schema(folder);
-    let location = PostgresLocation { url: url.clone(), schema, connections_max: 6 };
+    let location = PostgresLocation {
+        url: url.clone(),
+        directory: PathBuf::new(),
+        schema,
+        connections_max: 6,
+    };
     // Tests open stores within their own runtimes, without waiting; the tasks of a store live in this one.
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let opening = std::thread::spawn(move || {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -145,4 +146,14 @@ async fn a_body_that_is_too_large_is_read_before_it_is_refused() {
         reply.refused(413, "too-long");
         assert_eq!(read.load(Ordering::Relaxed), PIECES, "{announced}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_far_too_large_is_refused_at_once() {
+    let server = Server::new();
+    let nothing = stream::pending::<Result<Bytes, Infallible>>();
+    let headers = "content-type: application/fhir+json\ncontent-length: 99999999999";
+    let asked = server.send("POST /Patient", headers, Body::from_stream(nothing));
+    let reply = tokio::time::timeout(Duration::from_secs(5), asked).await.expect("it is answered");
+    reply.refused(413, "too-long");
 }

@@ -481,6 +481,10 @@ async fn what_can_not_be_active_is_refused() {
     let email = json!({ "type": "email", "endpoint": "mailto:a@example.org" });
     for (criteria, channel, code) in [
         ("Patient?nothing=1", hook.channel(), "not-supported"),
+        ("AuditEvent", hook.channel(), "not-supported"),
+        ("AuditEvent?action=R", hook.channel(), "not-supported"),
+        ("Nothing?active=true", hook.channel(), "business-rule"),
+        ("?active=true", hook.channel(), "business-rule"),
         ("Patient?organization.name=x", hook.channel(), "not-supported"),
         ("Patient?birthdate=soon", hook.channel(), "business-rule"),
         ("Patient", elsewhere.clone(), "business-rule"),
@@ -684,6 +688,13 @@ async fn listeners_at_the_websocket_are_pinged() {
     say("", &["ping w", "ping w"]).await;
     // What was told is not told again to the next one.
     say("bind w", &["bound w"]).await;
+    // An update of the Subscription keeps who is bound; its end is told.
+    world.subscribe("w", "Patient?active=false", &json!({ "type": "websocket" })).await;
+    world.put_patient("q", "Ash", false).await;
+    say("", &["ping w"]).await;
+    world.delete("/Subscription/w").await;
+    say("", &[&format!("error w {none}")]).await;
+    say("bind w", &[&format!("error w {none}")]).await;
     world.stop.cancel();
     say("", &["closed"]).await;
     world.running.await.expect("they stop in good order");

@@ -32,10 +32,7 @@ pub enum DatastoreError {
     )]
     Uncertain(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What names the database can't be understood, or asks for what can't be had.
-    #[error(
-        "the secret that `datastore: {{ store: … }}` names is no address of a PostgreSQL database ({0}): it is to hold \
-         `postgres://user:password@host/database`"
-    )]
+    #[error("in the secret that `datastore: {{ store: … }}` names: {0}")]
     Location(String),
     /// The database does not answer, or answers with an error.
     #[error("the datastore's database failed")]

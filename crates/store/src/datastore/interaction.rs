@@ -126,6 +126,8 @@ pub enum Interaction {
         search: Search,
         /// Whether several may go; otherwise more than one is a refusal.
         several: bool,
+        /// What must hold of each; a version, also that there is one.
+        precondition: Precondition,
     },
     /// A read as part of a group.
     Read {
@@ -204,6 +206,9 @@ pub enum Refusal {
         /// The newest one; 0 where there is none.
         current: u64,
     },
+    /// `If-Match` asks for a version, and the condition finds nothing that could have one (412).
+    #[error("If-Match asks for a resource that exists, and the condition matches none")]
+    NothingToMatch,
     /// `If-None-Match: *`, and it is there (412).
     #[error("{} exists", describe(.0))]
     Exists(ResourceKey),

@@ -53,7 +53,7 @@ pub use postgres::{PostgresDatastore, PostgresLocation};
 pub use r4::R4Rules;
 pub use rules::{ParameterNames, Rules};
 pub use sqlite::SqliteDatastore;
-pub use transfer::{Imported, LINE_BYTES_MAX, TransferError, export, import};
+pub use transfer::{Imported, LINE_BYTES_MAX, TransferError, Unfit, export, fit, import};
 
 /// What an asynchronous call gives back.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, DatastoreError>> + Send + 'a>>;

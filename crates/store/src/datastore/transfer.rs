@@ -2,11 +2,14 @@
 
 use std::io::{self, BufRead, Write};
 
-use pipehat_resource::json::{JsonError, parse};
+use pipehat_resource::definitions::resource_types;
+use pipehat_resource::json::{JsonError, Value, parse};
 
 use super::Datastore;
 use super::error::DatastoreError;
-use super::interaction::{Applied, Group, Interaction, Outcome, Precondition, Refusal};
+use super::interaction::{
+    Applied, Group, Interaction, Outcome, Precondition, Refusal, ResourceKey,
+};
 use super::stamp::key_of;
 
 /// How many resources are read or written at once.
@@ -35,9 +38,14 @@ pub enum TransferError {
     /// A line is longer than may be.
     #[error("line {0} is longer than {LINE_BYTES_MAX} bytes")]
     Long(u64),
-    /// A line has no type or no id.
-    #[error("line {0} is no resource with a resourceType and an id")]
-    Resource(u64),
+    /// A line is nothing that a datastore may hold.
+    #[error("line {line}: {unfit}")]
+    Unfit {
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        unfit: Unfit,
+    },
     /// The datastore refuses a line.
     #[error("line {line} is refused: {refusal}")]
     Refused {
@@ -46,6 +54,54 @@ pub enum TransferError {
         /// Why.
         refusal: Refusal,
     },
+}
+
+/// Why something can't be taken in, whatever else it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It has no type or no id.
+    #[error("this is no resource with a resourceType and an id")]
+    Resource,
+    /// Nothing of this type could be read, changed or deleted by the API.
+    #[error("the resourceType is none of FHIR R4")]
+    Type,
+    /// Nothing under this id could be read, changed or deleted by the API.
+    #[error("the id is not 1 to 64 of `A-Z`, `a-z`, `0-9`, `-` and `.`")]
+    Id,
+    /// The audit is not to be added to from outside.
+    #[error("AuditEvents are the server's own, made of its audit: they can't be taken in")]
+    Audit,
+    /// It would take the place of the whole.
+    #[error("the tag SUBSETTED says that this is only a part of a resource")]
+    Part,
+}
+
+/// The type and the id under which a resource may be taken in.
+///
+/// # Errors
+/// Why it may not.
+pub fn fit(resource: &Value) -> Result<ResourceKey, Unfit> {
+    let key = key_of(resource).ok_or(Unfit::Resource)?;
+    if !resource_types().any(|known| known.name() == key.resource_type) {
+        return Err(Unfit::Type);
+    }
+    if key.resource_type == "AuditEvent" {
+        return Err(Unfit::Audit);
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if !(1..=64).contains(&key.id.len()) || !key.id.bytes().all(plain) {
+        return Err(Unfit::Id);
+    }
+    let tags = resource.get("meta").map(|meta| meta.items("tag")).unwrap_or_default();
+    let is_part = |tag: &Value| {
+        tag.text("code") == Some("SUBSETTED")
+            && tag.text("system")
+                == Some("http://terminology.hl7.org/CodeSystem/v3-ObservationValue")
+    };
+    if tags.iter().any(is_part) {
+        return Err(Unfit::Part);
+    }
+    Ok(key)
 }
 
 /// What became of what was taken in.
@@ -87,7 +143,7 @@ pub async fn export(
 }
 
 /// Takes resources in under the ids they have, as new versions where they are there already; so it may be done again
-/// after it was broken off. They are not validated.
+/// after it was broken off. They are not validated, but for what [`fit`] asks.
 ///
 /// # Errors
 /// The first line that can't be taken in; those before it were.
@@ -112,7 +168,7 @@ pub async fn import(
             None
         } else {
             let resource = parse(&text).map_err(|problem| TransferError::Json { line, problem })?;
-            let key = key_of(&resource).ok_or(TransferError::Resource(line))?;
+            let key = fit(&resource).map_err(|unfit| TransferError::Unfit { line, unfit })?;
             let precondition = Precondition::None;
             Some((key, Interaction::Update { resource, precondition, full_url: None }))
         };

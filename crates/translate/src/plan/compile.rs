@@ -9,6 +9,7 @@ use pipehat_resource::definitions::{
 
 use super::element::{Resolved, resolve};
 use super::message_map::MessageMap;
+use super::rule_run::runs;
 use super::unread::Unread;
 use super::{
     Action, Coded, DatatypeMap, DatatypeRule, JoinedPiece, Link, Origin, Place, Plan,
@@ -159,7 +160,7 @@ impl<'r> Compiler<'r> {
         for (_, field, text) in rows.iter().filter_map(|row| reason(row)) {
             self.plan.reasons.of_maps.insert((index, field), text.into());
         }
-        self.plan.segments.push(SegmentMap { segment, root, rules: rules.collect() });
+        self.plan.segments.push(SegmentMap { segment, root, runs: runs(rules) });
         self.segment_maps.entry(name).or_default().push(index);
     }
 

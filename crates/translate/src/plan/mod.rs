@@ -5,6 +5,7 @@
 mod compile;
 mod element;
 mod message_map;
+mod rule_run;
 mod unread;
 mod vocabulary;
 
@@ -20,6 +21,7 @@ use crate::table;
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
+pub(crate) use rule_run::{Choice, RuleRun};
 pub(crate) use unread::Unread;
 pub(crate) use vocabulary::{Meaning, Vocabulary};
 
@@ -145,7 +147,7 @@ pub(crate) struct Origin {
 pub(crate) struct SegmentMap {
     pub(crate) segment: Name,
     pub(crate) root: &'static TypeDefinition,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) runs: Vec<RuleRun>,
 }
 
 /// A datatype map applied to one FHIR type.

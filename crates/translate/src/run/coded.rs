@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
             (Primitive::Code, Some(code)) if is_allowed(code) => {
                 Some(Leaf::Text(Cow::Borrowed(code)))
             }
-            (Primitive::Code, None) if rule.codes.is_none() && super::rule::is_code(&code) => {
+            (Primitive::Code, None) if rule.codes.is_none() && super::primitive::is_code(&code) => {
                 self.find(
                     FindingKind::CodeUnmapped,
                     &first,

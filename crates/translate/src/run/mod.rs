@@ -6,11 +6,15 @@
 mod audit;
 mod coded;
 mod consumed;
+mod convert;
 mod finish;
 mod invariants;
+mod json;
 mod message;
 mod naming;
 mod orders;
+mod path;
+mod primitive;
 mod required;
 mod rule;
 mod test;

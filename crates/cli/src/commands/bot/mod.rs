@@ -1,7 +1,5 @@
-//! `pipehat bot`: running bots and their cases without a server.
-
-use crate::exit::{Exit, Failure};
-use crate::terminal::Terminal;
+//! `pipehat bot`: running bots and their cases without a server; the bots of a running Pipehat, their runs, and what
+//! was given up.
 
 mod asked;
 mod case;
@@ -9,10 +7,28 @@ mod datastore;
 mod host;
 mod load;
 mod run;
+mod runs;
 mod test;
 
-/// Run a bot once, or its cases, without a server
+use crate::exit::{Exit, Failure};
+use crate::terminal::Terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  pipehat bot run bots/identity.ts --input admit.hl7
+  pipehat bot test
+  pipehat bot list
+  pipehat bot runs --bot identity --state failed
+  pipehat bot show 4711 --contents
+  pipehat bot dead
+  pipehat bot replay --bot identity
+
+`run` and `test` need no server. The others ask the Pipehat that runs on this data; `list` exits
+with 1 when runs were given up.";
+
+/// Run and test bots; see a running Pipehat's bots and their runs, and run again what was given up
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,6 +38,16 @@ pub(crate) struct Arguments {
 enum Command {
     Run(run::Arguments),
     Test(test::Arguments),
+    /// Show the bots, what triggers them, what waits and what was given up
+    List(runs::List),
+    /// Show runs, the latest first
+    Runs(runs::Runs),
+    /// Show one run; with --contents its input, result, log and what it asked
+    Show(runs::Show),
+    /// Show runs that were given up
+    Dead(runs::Dead),
+    /// Have runs that were given up, or failed, run again
+    Replay(runs::Replay),
 }
 
 impl Arguments {
@@ -29,6 +55,11 @@ impl Arguments {
         match self.command {
             Command::Run(arguments) => arguments.run(terminal),
             Command::Test(arguments) => arguments.run(terminal),
+            Command::List(command) => command.run(terminal),
+            Command::Runs(command) => command.run(terminal),
+            Command::Show(command) => command.run(terminal),
+            Command::Dead(command) => command.run(terminal),
+            Command::Replay(command) => command.run(terminal),
         }
     }
 }

@@ -9,7 +9,7 @@ use pipehat_resource::json::parse;
 use pipehat_resource::outcome::Issue;
 use pipehat_resource::validate::{Checks, validate};
 use pipehat_server::{IMPORT_LINES_MAX, Imported, OfflineUse};
-use pipehat_store::datastore::LINE_BYTES_MAX;
+use pipehat_store::datastore::{LINE_BYTES_MAX, Unfit, fit};
 use serde::Serialize;
 
 use super::super::prove::progress_of;
@@ -34,7 +34,9 @@ Examples:
 A line is a resource with its id. One that stands there already becomes a new version, or stays as
 it is where nothing differs; so an import that was broken off may be done again. It stops at the
 first line that can't be taken in; up to 200 lines before it, which would have been taken in with
-it, may not be there either.
+it, may not be there either. Refused are, told by their line: what is no JSON, has a type that R4 does
+not have, an id that can't be one, or the tag SUBSETTED, and AuditEvents, which only the server makes.
+Nothing else is checked.
 
 With --validate, each line is first checked against R4. One that breaks a rule is left out and told
 by its line, never by a value; the others are taken in, and the exit code is 1.";
@@ -228,8 +230,14 @@ fn findings(line: &[u8]) -> Vec<Found> {
         .filter(Issue::is_error)
         .map(|issue| (issue.code.as_str(), issue.expression, issue.text))
         .collect();
-    if found.is_empty() && resource.id().is_none() {
-        found.push(("required", None, "the resource has no id to stand under".to_owned()));
+    if found.is_empty()
+        && let Err(unfit) = fit(&resource)
+    {
+        let (code, text) = match unfit {
+            Unfit::Resource => ("required", "the resource has no id to stand under".to_owned()),
+            unfit => ("business-rule", unfit.to_string()),
+        };
+        found.push((code, None, text));
     }
     found
 }
@@ -295,6 +303,9 @@ mod tests {
             r#"{"resourceType":"Patient","id":"a","birthDate":"yesterday"}"#,
             Some(("value", Some("Patient.birthDate"))),
         );
+        let event = r#"{"resourceType":"AuditEvent","id":"forged","type":{"system":"urn:t","code":"rest"},
+            "recorded":"2026-01-01T00:00:00Z","agent":[{"requestor":true}],"source":{"observer":{"display":"x"}}}"#;
+        check(event, Some(("business-rule", None)));
     }
 
     #[test]

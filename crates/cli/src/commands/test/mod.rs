@@ -32,7 +32,7 @@ A case is a folder beside the channels:
   tests/CHANNEL/CASE/out.DEST.hl7      what goes to DEST; out.DEST.2.hl7 next
   tests/CHANNEL/CASE/ended.txt         how it ends: `filtered`, `parked`…
   tests/CHANNEL/CASE/case.yaml         time and sender, where they matter
-Messages that are JSON stand in in.json and out.DEST.json.
+Messages that are JSON stand in in.json and out.DEST.json, a deletion in out.DEST.delete.json.
 To begin, write in.hl7 and let --update write the rest. Nothing is started, nothing is sent: the
 channel's steps run as they would, at a fixed time and with fixed control ids.
 

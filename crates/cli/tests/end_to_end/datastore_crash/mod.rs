@@ -49,7 +49,7 @@ fn what_sqlite_acknowledged_survives_every_kill() {
 
 #[test]
 fn what_postgresql_acknowledged_survives_every_kill() {
-    let Some(database) = Postgres::start() else { return };
+    let Some(database) = Postgres::start("crash") else { return };
     let project = Project::new();
     project.write_secret("database", &database.url);
     survives_every_kill(&project, "secret:database", &POSTGRES);
@@ -126,15 +126,15 @@ fn verify(project: &Project) {
 }
 
 /// A database of its own in the PostgreSQL that `scripts/postgres` starts.
-struct Postgres {
-    url: String,
+pub(crate) struct Postgres {
+    pub(crate) url: String,
     name: String,
 }
 
 impl Postgres {
     /// `None` where PostgreSQL is not installed, unless it must be (`PIPEHAT_TEST_POSTGRES=required`).
-    fn start() -> Option<Self> {
-        let name = format!("crash_{}", std::process::id());
+    pub(crate) fn start(name: &str) -> Option<Self> {
+        let name = format!("{name}_{}", std::process::id());
         let output = script(&["database", &name]);
         if output.status.success() {
             let url = String::from_utf8(output.stdout).expect("a URL").trim().to_owned();

@@ -31,6 +31,11 @@ impl Api {
         &self.authority
     }
 
+    /// What opens it.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Calls; gives status and body.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
         let body = body.map(|body| body.to_string()).unwrap_or_default();

@@ -71,6 +71,28 @@ impl Connection {
         self.answer()
     }
 
+    /// Posts a body as it is.
+    pub(crate) fn post_raw(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answered> {
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Length: {}\r\n",
+            self.authority,
+            self.authorization,
+            body.len()
+        );
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.stream.get_mut().write_all(body)?;
+        self.answer()
+    }
+
     /// Sends a form.
     pub(crate) fn post_form(&mut self, path: &str, form: &str) -> io::Result<Answered> {
         let request = format!(

@@ -46,6 +46,8 @@ impl Reader<'_> {
             "validate" => self.validate(node, whole, diagnostics),
             "route" => self.route(node, whole, diagnostics),
             "lookup" => self.lookup(node, place, scope, diagnostics),
+            "bot" => self.bot(node, place, whole, scope, diagnostics),
+            "translate" => self.translate(node, place, scope, diagnostics),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use pipehat_resource::search::Registry;
 
 use super::fragment::{key_reference, report};
 use super::value::otherwise;
-use super::{LookupNode, Reader};
+use super::{Asked, LookupNode, Reader};
 use crate::program::SyntaxError;
 use crate::program::lookup::{LookupStep, Several, Taken};
 use crate::program::reference::{Scope, Use};
@@ -52,17 +52,10 @@ impl Reader<'_> {
         let (retry, on) = (fields.take("retry"), fields.take("on"));
         let sound = fields.finish();
         let (connector, node) = asked?;
-        let Some(lookup) = u16::try_from(self.lookups.len()).ok().filter(|_| self.has_room())
-        else {
-            let message = format!("a channel has at most {LOOKUPS_MAX} lookups");
-            diagnostics.push(
-                Diagnostic::error("channel.lookup", &node.span, message)
-                    .with_help("divide the work among several channels"),
-            );
-            return None;
-        };
+        let lookup = self.next_lookup(node, diagnostics)?;
         self.lookups.push(LookupNode {
             connector,
+            asked: Asked::Connector,
             node: node.clone(),
             retry: retry.cloned(),
             on: on.cloned(),
@@ -82,8 +75,18 @@ impl Reader<'_> {
         })))
     }
 
-    fn has_room(&self) -> bool {
-        self.lookups.len() < LOOKUPS_MAX
+    /// The number of the next thing that a step asks.
+    pub(super) fn next_lookup(&self, node: &Node, diagnostics: &mut Diagnostics) -> Option<u16> {
+        let number = u16::try_from(self.lookups.len()).ok();
+        let number = number.filter(|number| usize::from(*number) < LOOKUPS_MAX);
+        if number.is_none() {
+            let message = format!("a channel has at most {LOOKUPS_MAX} lookups and bots");
+            diagnostics.push(
+                Diagnostic::error("channel.lookup", &node.span, message)
+                    .with_help("divide the work among several channels"),
+            );
+        }
+        number
     }
 
     /// `into: { PATH: FHIRPATH, … }`; in place of a FHIRPath, `{ value: FHIRPATH, otherwise: … }`.

@@ -20,6 +20,9 @@
 //! | `park: REASON` | sets the message aside for a person |
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
 //! | `lookup: { fhir: local, search: "Patient?identifier={PID-3.1}", into: { PATH: FHIRPATH, … } }` | [searches](super::search_template) in a FHIR datastore, and takes [values](super::lookup) from what is found; `several: park`, `first` or `otherwise`; `otherwise` for the whole step, or beside one `value` |
+//! | `bot: NAME` or `bot: { name: NAME, result: message, retry: … }` | [runs a bot](super::bot) on the message; what it returns goes on, or to the sender (`result: reply`), or nowhere (`ignored`) |
+//! | `translate: fhir` or `translate: { to: fhir, time_zone: …, system_base: …, sender: …, identifier_systems: […] }` | makes a FHIR Bundle of [HL7 v2](super::translate) |
+//! | `translate: { to: v2, event: auto, version: "2.5.1", receiving_application: …, … }` | makes HL7 v2 of a FHIR resource or Bundle; `auto` for the event that the change is |
 //! | `validate: { level: standard, profile: NAME, on_error: park }` | checks the message against the standard, and a partner's profile; one with errors is rejected, parked or reported |
 //! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |
 //! | `when: EXPRESSION` with `do`, `else` | does the one or the other |
@@ -28,10 +31,12 @@
 //! unknown goes on unless the file says so; the others are `keep`, `clear` and `{ default: TEXT }`.
 //! A destination's own `when` holds after a `route`, too.
 
+mod bot;
 mod edit;
 mod flow;
 mod fragment;
 mod lookup;
+mod translate;
 mod value;
 
 pub(crate) use fragment::report;
@@ -73,6 +78,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) format: PayloadFormat,
     /// The connectors that a `lookup` can ask.
     pub(crate) connectors: &'n [&'static str],
+    /// The bots of the project.
+    pub(crate) bots: &'n [&'n str],
     /// Which changes of resources its messages tell of.
     pub(crate) changes: GivenChanges,
 }
@@ -90,6 +97,9 @@ pub(crate) struct ReadProgram {
     pub(crate) program: Option<Program>,
     pub(crate) tables: BTreeSet<String>,
     pub(crate) profiles: BTreeSet<String>,
+    pub(crate) bots: BTreeSet<String>,
+    /// What each destination is sent.
+    pub(crate) formats: Vec<PayloadFormat>,
     /// What the `lookup` steps ask, by their numbers.
     pub(crate) lookups: Vec<LookupNode>,
 }
@@ -97,10 +107,19 @@ pub(crate) struct ReadProgram {
 /// What a `lookup` step asks, and by which rules: read with the connectors.
 pub(crate) struct LookupNode {
     pub(crate) connector: &'static str,
+    pub(crate) asked: Asked,
     pub(crate) node: Node,
     pub(crate) retry: Option<Node>,
     pub(crate) on: Option<Node>,
     pub(crate) place: StepPlace,
+}
+
+/// Whom a step asks.
+pub(crate) enum Asked {
+    /// What a connector reaches.
+    Connector,
+    /// A bot of the project.
+    Bot(Arc<str>),
 }
 
 /// The most steps of a channel, those within others included.
@@ -112,7 +131,9 @@ const BESIDE_JSON: &str = "what stands beside the message: `fhir.change`, `fhir.
 /// How deep steps may stand in steps; bounds the stack that running them needs.
 const STEPS_DEPTH_MAX: usize = 16;
 
-const ACTIONS: [&str; 19] = [
+const ACTIONS: [&str; 21] = [
+    "bot",
+    "translate",
     "accept",
     "filter",
     "set",
@@ -135,7 +156,7 @@ const ACTIONS: [&str; 19] = [
 ];
 
 /// Known steps that this version does not have.
-const LATER: [&str; 2] = ["translate", "script"];
+const LATER: [&str; 1] = ["script"];
 
 impl Program {
     /// Compiles a channel's steps and destinations; reports every mistake.
@@ -154,8 +175,11 @@ impl Program {
             used_profiles: BTreeSet::new(),
             destinations: source.destinations.iter().map(|one| one.name).collect(),
             time_zone: source.time_zone.clone(),
+            charset: source.charset,
             steps: 0,
             connectors: source.connectors,
+            bots: source.bots,
+            used_bots: BTreeSet::new(),
             format: source.format,
             changes: source.changes,
             lookups: Vec::new(),
@@ -182,8 +206,12 @@ impl Program {
             steps = reader.list(list, &whole, &Scope::default(), diagnostics);
         }
         let mut destinations = Vec::new();
+        let mut formats = Vec::new();
+        let common = reader.format;
         for destination in &source.destinations {
+            reader.format = common;
             destinations.push(reader.destination(destination, diagnostics));
+            formats.push(reader.format);
         }
         reader.check_routed(source, &steps, diagnostics);
         let program = (diagnostics.errors() == errors_before).then(|| Self {
@@ -202,6 +230,8 @@ impl Program {
             program,
             tables: reader.used,
             profiles: reader.used_profiles,
+            bots: reader.used_bots,
+            formats,
             lookups: reader.lookups,
         }
     }
@@ -230,8 +260,12 @@ struct Reader<'r> {
     used_profiles: BTreeSet<String>,
     destinations: Vec<&'r str>,
     time_zone: Option<TimeZone>,
+    charset: CharsetRule,
     steps: usize,
     connectors: &'r [&'static str],
+    bots: &'r [&'r str],
+    used_bots: BTreeSet<String>,
+    /// What the message is at the step that is read.
     format: PayloadFormat,
     changes: GivenChanges,
     lookups: Vec<LookupNode>,
@@ -275,6 +309,7 @@ impl<'r> Reader<'r> {
             Some(self.list(list, &whole, &scope, diagnostics))
         });
         DestinationProgram {
+            name: source.name.into(),
             place: self.place(source.span, format!("destinations.{}", source.name)),
             when,
             steps: steps.unwrap_or_default().into(),
@@ -335,7 +370,7 @@ impl<'r> Reader<'r> {
                     &key,
                     format!("this version of Pipehat has no `{later}` step"),
                 )
-                .with_help("remove the step; the steps there are: accept, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, validate, lookup, route, when"),
+                .with_help("a script is a bot, run by `bot: NAME`; the steps there are: accept, bot, translate, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, validate, lookup, route, when"),
             );
             return None;
         }
@@ -346,13 +381,19 @@ impl<'r> Reader<'r> {
         let condition =
             condition_node.and_then(|node| self.condition(node, scope, fields.diagnostics()));
         let (then, otherwise) = (fields.take("do"), fields.take("else"));
+        let format = self.format;
         if condition_node.is_some() && (then.is_some() || otherwise.is_some()) {
             let then = then.map(|node| {
                 self.inner(node, &format!("{prefix}.do"), whole, scope, fields.diagnostics())
             });
+            let then_format = std::mem::replace(&mut self.format, format);
             let otherwise = otherwise.map(|node| {
                 self.inner(node, &format!("{prefix}.else"), whole, scope, fields.diagnostics())
             });
+            if then_format != format {
+                self.format = then_format;
+            }
+            self.same_format(format, node, fields.diagnostics());
             fields.finish();
             let action = Action::When {
                 condition: condition?,
@@ -386,6 +427,9 @@ impl<'r> Reader<'r> {
         };
         let place = self.place(&node.span, format!("{prefix}.{name}"));
         let action = self.action((name, value), &place, whole, scope, fields.diagnostics());
+        if condition_node.is_some() {
+            self.same_format(format, node, fields.diagnostics());
+        }
         fields.finish();
         let step = Step { place: place.clone(), action: action? };
         if condition_node.is_none() {
@@ -394,6 +438,23 @@ impl<'r> Reader<'r> {
         let action =
             Action::When { condition: condition?, then: [step].into(), otherwise: [].into() };
         Some(Step { place, action })
+    }
+
+    /// Refuses steps by which a message is HL7 v2 or JSON according to a condition: those behind them would not know.
+    fn same_format(&mut self, before: PayloadFormat, node: &Node, diagnostics: &mut Diagnostics) {
+        if self.format == before {
+            return;
+        }
+        diagnostics.push(
+            Diagnostic::error(
+                "channel.format",
+                &node.span,
+                "behind this the message would be HL7 v2 or JSON, by the condition",
+            )
+            .with_help(
+                "put the condition as `when` on a destination, and `translate` into its `steps`",
+            ),
+        );
     }
 
     /// A step that is a word alone, or a list.
@@ -597,7 +658,7 @@ impl<'r> Reader<'r> {
             let Some(span) = fields.key_span(name).cloned() else { continue };
             let message =
                 format!("`{name}` is for HL7 v2, and the messages of this channel are JSON");
-            let steps = "messages that are JSON go on as they are; the steps there are: accept, filter, park, route, when";
+            let steps = "messages that are JSON are changed by bots and translations only; the steps there are: accept, filter, park, route, bot, translate, when";
             fields
                 .diagnostics()
                 .push(Diagnostic::error("channel.format", &span, message).with_help(steps));

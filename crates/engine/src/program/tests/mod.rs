@@ -1,5 +1,6 @@
 //! Programs as whole channels: a message in, a verdict out.
 
+mod bots;
 mod conditions;
 mod edits;
 mod groups;
@@ -49,7 +50,7 @@ fn told(verdict: Verdict) -> Vec<String> {
         Verdict::Parked { code, reason, at, .. } => {
             vec![format!("parked {code} {}: {reason}", at.step())]
         }
-        Verdict::Routed { outputs, findings } => {
+        Verdict::Routed { outputs, findings, .. } => {
             let outputs = outputs.iter().map(|output| {
                 let text = String::from_utf8_lossy(&output.bytes).replace('\r', "\n");
                 let text = text.trim_end();

@@ -26,7 +26,7 @@ use path::Found;
 pub const ENTRIES_MAX: usize = 10_000;
 
 /// Changes whenever the same resource would give other values, so that a store knows that its index is old.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Everything a resource is found by. `_id`, `_lastUpdated` and full text are not among it: a store knows them
 /// from the resource.

@@ -1,10 +1,16 @@
 //! Dates, numbers and quantities as the spans they are.
 
+use std::cmp::Ordering;
+
 use super::super::date::parse_date;
 use super::super::entry::IndexValue;
 use super::path::Found;
 use crate::definitions::TypeDefinition;
-use crate::json::Value;
+use crate::fhirpath::Decimal;
+use crate::json::{Number, Value};
+
+/// So many digits every double keeps.
+const EXACT_DIGITS: usize = 15;
 
 /// The currencies of Money (ISO 4217).
 const CURRENCIES: &str = "urn:iso:std:iso:4217";
@@ -49,7 +55,7 @@ fn timing(timing: &Value) -> Option<(i64, i64)> {
 /// An integer, a decimal or a Range.
 pub(super) fn number(found: Found<'_>) -> Option<IndexValue> {
     let (value, low, high) = match found.value {
-        Value::Number(number) => exact(number.as_f64())?,
+        Value::Number(number) => exact(number)?,
         Value::Object(_) if found.type_name == "Range" => range(found.value)?,
         Value::Object(_) => compared(found.value)?,
         _ => return None,
@@ -96,13 +102,31 @@ pub(super) fn quantity(found: Found<'_>) -> Option<IndexValue> {
     }
 }
 
-fn exact(value: f64) -> Option<(f64, f64, f64)> {
-    value.is_finite().then_some((value, value, value))
+/// A number. Of more digits than doubles tell apart, it stands between two of them: so it is more than 100 where it is
+/// that by its twentieth decimal.
+fn exact(number: &Number) -> Option<(f64, f64, f64)> {
+    let value = number.as_f64();
+    if !value.is_finite() {
+        return None;
+    }
+    let text = number.as_str();
+    if text.len() <= EXACT_DIGITS {
+        return Some((value, value, value));
+    }
+    // The decimal that this double means to others.
+    let side = Decimal::parse(text)
+        .zip(Decimal::parse(&format!("{value}")))
+        .map_or(Ordering::Equal, |(own, meant)| own.compare(meant));
+    Some(match side {
+        Ordering::Less => (value, value.next_down(), value),
+        Ordering::Equal => (value, value, value),
+        Ordering::Greater => (value, value, value.next_up()),
+    })
 }
 
 /// A quantity's value; of `<5` everything below.
 fn compared(quantity: &Value) -> Option<(f64, f64, f64)> {
-    let (value, low, high) = exact(quantity.get("value")?.as_number()?.as_f64())?;
+    let (value, low, high) = exact(quantity.get("value")?.as_number()?)?;
     Some(match quantity.text("comparator") {
         Some("<" | "<=") => (value, f64::NEG_INFINITY, high),
         Some(">" | ">=") => (value, low, f64::INFINITY),

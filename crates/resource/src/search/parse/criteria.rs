@@ -7,7 +7,7 @@ use super::super::registry::{Parameter, Targets};
 use super::escape::split;
 use super::expression::{Operator, no_modifier};
 use super::problem::{Problem, empty, invalid, not_supported, quoted, too_costly, unknown};
-use super::{ALTERNATIVES_MAX, CHAIN_STEPS_MAX, Handling, ProblemKind, Reader};
+use super::{ALTERNATIVES_MAX, CHAIN_STEPS_MAX, Handling, ProblemKind, Reader, VALUES_MAX};
 
 /// What is asked of the parameter at the end of a name.
 #[derive(Debug, Clone, Copy)]
@@ -411,11 +411,17 @@ impl Reader<'_> {
     }
 
     /// The values between commas, with their escapes. Empty ones are passed over where handling is lenient.
-    pub(super) fn alternatives<'v>(&self, value: &'v str) -> Result<Vec<&'v str>, Problem> {
+    pub(super) fn alternatives<'v>(&mut self, value: &'v str) -> Result<Vec<&'v str>, Problem> {
         let mut values = split(value, ',');
         if values.len() > ALTERNATIVES_MAX {
             return Err(too_costly(format!("takes at most {ALTERNATIVES_MAX} values")));
         }
+        self.values_left = self.values_left.checked_sub(values.len()).ok_or_else(|| {
+            too_costly(format!(
+                "the search has more than {VALUES_MAX} values, counted for each type that it is about; ask for fewer at \
+                 once, or name the types"
+            ))
+        })?;
         let count = values.len();
         values.retain(|value| !value.trim().is_empty());
         if values.is_empty() {

@@ -38,6 +38,9 @@ pub const ALTERNATIVES_MAX: usize = 2_000;
 pub const CHAIN_STEPS_MAX: usize = 8;
 /// How many conditions a search may have when its chains are followed to every type they may lead to.
 pub const CONDITIONS_MAX: usize = 1_000;
+/// How many values a search may have, counted for each type that it searches or its chains lead to. Each may be up to
+/// four values of a statement, twice; SQLite takes 32,766.
+pub const VALUES_MAX: usize = 4_000;
 /// How many steps are tried, over all types that chains may lead to.
 const TRIED_STEPS_MAX: usize = 20_000;
 
@@ -120,6 +123,8 @@ struct Reader<'a> {
     conditions_left: usize,
     /// How many steps of chains may still be tried.
     steps_left: usize,
+    /// How many values may still come.
+    values_left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -131,6 +136,7 @@ impl<'a> Reader<'a> {
             problems: Vec::new(),
             conditions_left: CONDITIONS_MAX,
             steps_left: TRIED_STEPS_MAX,
+            values_left: VALUES_MAX,
         }
     }
 
@@ -147,10 +153,8 @@ impl<'a> Reader<'a> {
                 Ok(true) => self.parsed.understood.push((name.clone(), value.clone())),
                 Ok(false) => {}
                 Err(problem) => {
-                    let passes = matches!(
-                        problem.kind,
-                        ProblemKind::Unknown | ProblemKind::Empty | ProblemKind::Indexing
-                    ) && self.options.handling == Handling::Lenient;
+                    let passes = matches!(problem.kind, ProblemKind::Unknown | ProblemKind::Empty)
+                        && self.options.handling == Handling::Lenient;
                     let problem = problem.of(name, at + 1);
                     if passes {
                         self.parsed.warnings.push(problem);
@@ -221,7 +225,9 @@ impl<'a> Reader<'a> {
             return Err(too_costly(format!("a value has at most {VALUE_BYTES_MAX} bytes")));
         }
         match name {
-            "_format" | "_pretty" | "" => return Ok(false),
+            "_format" | "_pretty" => return Ok(false),
+            "" if value.is_empty() => return Ok(false),
+            "" => return Err(unknown("has no name before its `=`")),
             _ if value.is_empty() => return Err(empty()),
             "_type" => return Ok(true),
             _ => {}

@@ -18,7 +18,7 @@ pub struct SearchProblem {
 pub enum ProblemKind {
     /// The type has no such parameter: ignored where handling is lenient (FHIR R4 §3.1.1.3).
     Unknown,
-    /// The index does not follow the parameter yet: ignored where handling is lenient.
+    /// The index does not follow the parameter yet. Never ignored: it is one that the type has.
     Indexing,
     /// No value stands there: ignored where handling is lenient.
     Empty,

@@ -443,7 +443,7 @@ fn searches_of_several_types() {
     let everything = parse("?_security=R", Handling::Strict).unwrap();
     assert!(everything.search.resource_types.is_empty());
     let Some(Filter::Any(types)) = everything.search.filters.first() else { panic!() };
-    assert_eq!(types.len(), 146);
+    assert_eq!(types.len(), 147);
     check_problem(
         "?name=x",
         ProblemKind::Unknown,
@@ -711,6 +711,17 @@ fn everything_has_a_limit() {
         &format!("Patient?family={}", many(ALTERNATIVES_MAX)),
         ProblemKind::TooCostly,
         "`family`: takes at most 2000 values",
+    );
+    let thrice = |count: usize| {
+        let values = many(VALUES_MAX / 2 - 1);
+        format!("Patient?family={values}&given={values}{}", "&name=a".repeat(count))
+    };
+    assert!(parse(&thrice(0), Handling::Strict).is_ok());
+    check_problem(
+        &thrice(1),
+        ProblemKind::TooCostly,
+        "`name`: the search has more than 4000 values, counted for each type that it is about; ask for fewer at once, \
+         or name the types",
     );
     let parameters = |count: usize| format!("Patient?{}", "family=a&".repeat(count));
     assert!(parse(&parameters(PARAMETERS_MAX), Handling::Strict).is_ok());

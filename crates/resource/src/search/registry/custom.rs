@@ -38,6 +38,8 @@ pub struct ParameterRefused {
     pub problem: String,
     /// Whether the reason is only that the parameter is there already: in the standard, or under another address.
     pub already_defined: bool,
+    /// The address of the one that is there already; empty where that is not the reason.
+    pub defined_by: String,
 }
 
 impl Registry {
@@ -109,6 +111,7 @@ impl Reader<'_> {
             expression: format!("SearchParameter.{element}"),
             problem: problem.into(),
             already_defined: false,
+            defined_by: String::new(),
         });
     }
 
@@ -334,6 +337,7 @@ impl Reader<'_> {
                 found.resource_type, found.code, found.url
             ),
             already_defined: true,
+            defined_by: found.url.to_string(),
         });
     }
 }

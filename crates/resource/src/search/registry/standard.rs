@@ -8,7 +8,11 @@ use super::Registry;
 use super::parameter::{Component, Parameter, Targets};
 use crate::definitions::{TypeDefinition, resource_types};
 
-const TABLE: &str = include_str!("../../../definitions/search-parameters.tsv");
+/// Those of R4, and behind them those of our own types.
+const TABLE: &str = concat!(
+    include_str!("../../../definitions/search-parameters.tsv"),
+    include_str!("../../../definitions/own-search-parameters.tsv")
+);
 const URL: &str = "http://hl7.org/fhir/SearchParameter/";
 
 struct Row<'a> {

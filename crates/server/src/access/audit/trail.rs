@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pipehat_store::audit::{AuditLog, AuditRecord};
 
 use crate::access::register::ClientRegister;
-use crate::fhir::{AuditFact, AuditTrail, AuditUnavailable, Recorded, channel_of};
+use crate::fhir::{AuditFact, AuditTrail, AuditUnavailable, Recorded, bot_of, channel_of};
 
 /// The trail that leads to the audit log.
 ///
@@ -24,7 +24,10 @@ impl LogTrail {
 
     /// The name of a registered client, or of a channel of this installation.
     fn name_of(&self, client: &str) -> Option<Arc<str>> {
-        channel_of(client).map(Arc::from).or_else(|| self.register.name(client))
+        channel_of(client)
+            .or_else(|| bot_of(client))
+            .map(Arc::from)
+            .or_else(|| self.register.name(client))
     }
 
     fn record_of(&self, fact: AuditFact) -> AuditRecord {

@@ -96,6 +96,14 @@ impl EndpointRules {
         Self { hosts }
     }
 
+    /// An address that may be called.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(crate) fn allowed(&self, text: &str) -> Result<Url, &'static str> {
+        self.check(text)
+    }
+
     /// An endpoint that may be called.
     pub(super) fn check(&self, text: &str) -> Result<Url, &'static str> {
         if text.len() > URL_BYTES_MAX {

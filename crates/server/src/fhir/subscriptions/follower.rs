@@ -296,16 +296,22 @@ impl<'s> Follower<'s> {
         if met.is_empty() {
             return Ok(());
         }
+        let before = if deleted { None } else { self.before(change).await? };
         let trigger = match deleted {
             true => Trigger::Delete,
             // Whoever comes back after a deletion is made anew.
-            false => match self.before(change).await? {
+            false => match &before {
                 Some(before) if before.body.is_some() => Trigger::Update,
                 _ => Trigger::Create,
             },
         };
+        let previous = before.as_ref().and_then(resource_of);
         for subscription in met {
-            if subscription.triggers.contains(&trigger) {
+            let holds = || match deleted {
+                true => subscription.holds(Some(&resource), None),
+                false => subscription.holds(previous.as_ref(), Some(&resource)),
+            };
+            if subscription.triggers.contains(&trigger) && holds() {
                 let matching = Matched {
                     subscription: subscription.id.clone(),
                     key: change.key.clone(),

@@ -1,6 +1,6 @@
 //! Who listens at the websocket, and to what.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -17,17 +17,26 @@ pub(super) struct Listeners {
 /// One who listens. What it was not told yet is counted, not queued: a slow one costs nothing.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
-    untold: Mutex<BTreeMap<String, u32>>,
+    untold: Mutex<Untold>,
     wake: Notify,
 }
 
+/// What a listener is still to be told.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    /// The ids of Subscriptions, each with how often something is there.
+    pub(super) pings: BTreeMap<String, u32>,
+    /// The ids of those that are no longer, to which it was bound.
+    pub(super) ended: BTreeSet<String>,
+}
+
 impl Listener {
-    /// Waits until there is something to tell: the ids of Subscriptions, each with how often.
-    pub(super) async fn told(&self) -> BTreeMap<String, u32> {
+    /// Waits until there is something to tell.
+    pub(super) async fn told(&self) -> Untold {
         loop {
             let wake = self.wake.notified();
             let untold = std::mem::take(&mut *lock(&self.untold));
-            if !untold.is_empty() {
+            if !untold.pings.is_empty() || !untold.ended.is_empty() {
                 return untold;
             }
             wake.await;
@@ -37,10 +46,16 @@ impl Listener {
     /// Tells it that something is there.
     pub(super) fn tell(&self, subscription: &str) {
         let mut untold = lock(&self.untold);
-        match untold.get_mut(subscription) {
+        match untold.pings.get_mut(subscription) {
             Some(count) => *count = count.saturating_add(1),
-            None => drop(untold.insert(subscription.to_owned(), 1)),
+            None => drop(untold.pings.insert(subscription.to_owned(), 1)),
         }
+        self.wake.notify_one();
+    }
+
+    /// Tells it that a Subscription is no longer.
+    fn tell_end(&self, subscription: &str) {
+        lock(&self.untold).ended.insert(subscription.to_owned());
         self.wake.notify_one();
     }
 }
@@ -60,6 +75,17 @@ impl Listeners {
         lock(&self.bound).retain(|_, listening| {
             listening.retain(|other| !Arc::ptr_eq(other, listener));
             !listening.is_empty()
+        });
+    }
+
+    /// Lets go of those who listen to a Subscription that is no longer, and tells them.
+    pub(super) fn release(&self, is_there: impl Fn(&str) -> bool) {
+        lock(&self.bound).retain(|subscription, listening| {
+            let stays = is_there(subscription);
+            if !stays {
+                listening.iter().for_each(|listener| listener.tell_end(subscription));
+            }
+            stays
         });
     }
 

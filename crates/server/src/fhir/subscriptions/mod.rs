@@ -36,6 +36,8 @@ mod subscription;
 mod watch;
 mod websocket;
 
+pub(crate) use rest_hook::careful_client;
+
 pub use delay::Patience;
 pub use endpoint::{EndpointRules, HostRule, HostRuleError};
 pub use service::{
@@ -44,6 +46,6 @@ pub use service::{
 };
 pub use subscriber::{Delivered, DeliveryFailure, Notice, Subscriber};
 
-pub(super) use subscription::{criteria_type, sign};
+pub(super) use subscription::{criteria_type, runs_bot, sign};
 pub(super) use websocket::PATH as WEBSOCKET_PATH;
 pub(super) use websocket::upgrade;

@@ -31,25 +31,7 @@ pub(super) struct RestHook {
 impl RestHook {
     /// Makes the client.
     pub(super) fn new() -> reqwest::Result<Self> {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring has cipher suites for TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let this_machine = [([127, 0, 0, 1], 0).into(), (std::net::Ipv6Addr::LOCALHOST, 0).into()];
-        let client = Client::builder()
-            // Who is called is decided by the rules, and by nothing else: not by an answer, not by the environment.
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .resolve_to_addrs("localhost", &this_machine)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("pipehat/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls)
-            .build()?;
-        Ok(Self { client })
+        Ok(Self { client: careful_client()? })
     }
 
     /// Delivers a notice.
@@ -86,6 +68,28 @@ impl RestHook {
         }
         Ok(())
     }
+}
+
+/// A client that goes where it is told, and nowhere else.
+pub(crate) fn careful_client() -> reqwest::Result<Client> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let this_machine = [([127, 0, 0, 1], 0).into(), (std::net::Ipv6Addr::LOCALHOST, 0).into()];
+    Client::builder()
+        // Who is called is decided by the rules, and by nothing else: not by an answer, not by the environment.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .retry(reqwest::retry::never())
+        .resolve_to_addrs("localhost", &this_machine)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("pipehat/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(tls)
+        .build()
 }
 
 fn headers(hook: &Hook, notice: &Notice, body: &str) -> HeaderMap {

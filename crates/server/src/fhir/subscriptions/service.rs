@@ -349,7 +349,10 @@ impl Subscriptions {
     }
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Watch) -> T) -> T {
-        change(&mut self.watch.write().unwrap_or_else(PoisonError::into_inner))
+        let mut watch = self.watch.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut watch);
+        self.listeners.release(|id| watch.get(id).is_some());
+        changed
     }
 
     pub(super) fn subscription(&self, id: &str) -> Option<Arc<Subscription>> {

@@ -1,5 +1,8 @@
 //! A Subscription resource, read and checked.
 
+use std::sync::Arc;
+
+use pipehat_resource::fhirpath::{Context, Expression, Item};
 use pipehat_resource::json::{Object, Value};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::search::{
@@ -41,6 +44,8 @@ pub(super) struct Subscription {
     pub(super) channel: Channel,
     /// The changes it is told of.
     pub(super) triggers: Vec<Trigger>,
+    /// What must hold of a change, by FHIRPath over `%previous` and `%current`.
+    pub(super) condition: Option<Arc<Expression>>,
     /// From when on it is told nothing, in microseconds since 1970 (UTC).
     pub(super) end: Option<i64>,
     /// After how many attempts a delivery is given up, where it says so.
@@ -127,10 +132,19 @@ impl Subscription {
             criteria(resource.text("criteria").unwrap_or_default(), reading, &mut issues);
         let channel = channel(resource, reading, &mut issues);
         let triggers = triggers(resource, &mut issues);
-        if extension(resource, PATH_CRITERIA).is_some() {
-            let text = "criteria by FHIRPath are not supported; say it in Subscription.criteria";
-            issues.push(Issue::error(IssueCode::NotSupported, text).at("Subscription.extension"));
-        }
+        let condition = extension(resource, PATH_CRITERIA).and_then(|extension| {
+            let text = extension.text("valueString").unwrap_or_default();
+            match Expression::parse(text) {
+                Ok(expression) => Some(Arc::new(expression)),
+                Err(error) => {
+                    let text = format!("the criteria by FHIRPath can't be read: {error}");
+                    issues.push(
+                        Issue::error(IssueCode::BusinessRule, text).at("Subscription.extension"),
+                    );
+                    None
+                }
+            }
+        });
         let attempts_max = extension(resource, MAX_ATTEMPTS).and_then(|extension| {
             let number = extension.get("valueInteger")?.as_number()?.as_i64()?;
             u32::try_from(number.max(1)).ok()
@@ -144,6 +158,7 @@ impl Subscription {
                 resource_type,
                 channel,
                 triggers,
+                condition,
                 end,
                 attempts_max,
                 is_noted: resource.text("error") == Some(GIVEN_UP),
@@ -162,6 +177,20 @@ impl Subscription {
         match criteria(&self.criteria, reading, &mut issues) {
             Some((resource_type, search)) => Ok(Self { resource_type, search, ..self.clone() }),
             None => Err(issues),
+        }
+    }
+
+    /// Whether its condition by FHIRPath holds of a change: of a creation nothing was before, of a deletion nothing is
+    /// after it. One that can't be evaluated, or gives no truth value, does not.
+    pub(super) fn holds(&self, previous: Option<&Value>, current: Option<&Value>) -> bool {
+        let Some(condition) = &self.condition else { return true };
+        let context = Context::new(jiff::Timestamp::now())
+            .with_variable("previous", previous.map(Item::resource).into_iter().collect())
+            .with_variable("current", current.map(Item::resource).into_iter().collect());
+        let Some(root) = current.or(previous) else { return false };
+        match condition.evaluate(root, &context) {
+            Ok(found) => matches!(found.as_slice(), [one] if one.as_bool() == Some(true)),
+            Err(_) => false,
         }
     }
 
@@ -205,6 +234,12 @@ pub(in crate::fhir) fn sign(resource: &mut Value, client: Option<&str>) {
     }
 }
 
+/// Whether a Subscription runs a bot.
+pub(in crate::fhir) fn runs_bot(resource: &Value) -> bool {
+    let endpoint = resource.get("channel").and_then(|channel| channel.text("endpoint"));
+    endpoint.is_some_and(|endpoint| endpoint.trim().starts_with("Bot/"))
+}
+
 /// The type that criteria are about, as far as that can be made out.
 pub(in crate::fhir) fn criteria_type(resource: &Value) -> Option<&str> {
     let criteria = resource.text("criteria")?.trim().trim_start_matches('/');
@@ -218,7 +253,12 @@ fn criteria(text: &str, reading: Reading<'_>, issues: &mut Vec<Issue>) -> Option
     let (name, query) = text.split_once('?').unwrap_or((text, ""));
     if !reading.registry.is_resource_type(name) {
         let text = "the criteria must begin with a resource type: `Patient?active=true`";
-        issues.push(Issue::error(IssueCode::Value, text).at(PLACE));
+        issues.push(Issue::error(IssueCode::BusinessRule, text).at(PLACE));
+        return None;
+    }
+    if name == "AuditEvent" {
+        let text = "AuditEvents are made when they are asked for, and no Subscription is told of one; search for them";
+        issues.push(Issue::error(IssueCode::NotSupported, text).at(PLACE));
         return None;
     }
     let options = SearchOptions {
@@ -401,7 +441,7 @@ pub(super) mod tests {
     #[test]
     fn what_can_not() {
         check("Person?x=1", HOOK, "", &["not-supported Subscription.criteria"]);
-        check("Nothing?x=1", HOOK, "", &["value Subscription.criteria"]);
+        check("Nothing?x=1", HOOK, "", &["business-rule Subscription.criteria"]);
         check("Patient?_sort=name", HOOK, "", &["not-supported Subscription.criteria"]);
         check("Patient?birthdate=soon", HOOK, "", &["business-rule Subscription.criteria"]);
         check("Observation?patient.name=x", HOOK, "", &["not-supported Subscription.criteria"]);
@@ -430,7 +470,7 @@ pub(super) mod tests {
         let Channel::Hook(hook) = &read.channel else { panic!("a hook") };
         assert_eq!(hook.secret.as_deref(), Some("key"));
         assert!(!format!("{read:?}").contains("key"));
-        let more = r#","extension":[{"url":"https://medplum.com/fhir/StructureDefinition/fhir-path-criteria-expression","valueString":"true"}]"#;
-        check("Patient", HOOK, more, &["not-supported Subscription.extension"]);
+        let more = r#","extension":[{"url":"https://medplum.com/fhir/StructureDefinition/fhir-path-criteria-expression","valueString":"%previous.("}]"#;
+        check("Patient", HOOK, more, &["business-rule Subscription.extension"]);
     }
 }

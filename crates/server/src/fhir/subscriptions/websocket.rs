@@ -1,5 +1,6 @@
 //! The websocket of R4's Subscriptions (FHIR R4 §2.41.10.2): a listener says `bind :id`, is told `bound :id`, and from
-//! then on `ping :id` for each match. What matched while nobody listened is one ping behind `bound`.
+//! then on `ping :id` for each match. What matched while nobody listened is one ping behind `bound`. When the
+//! Subscription is deleted or ends, it is told `error :id` and why.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use super::subscription::Channel;
 use crate::fhir::access::{Permission, Principal};
 use crate::fhir::problem::Problem;
 use crate::fhir::service::FhirService;
+
+/// What is said of a Subscription that can't be bound to, or no longer.
+const NONE: &str = "there is no such active Subscription with a websocket";
 
 /// Where it is, below the server's address.
 pub(in crate::fhir) const PATH: &str = "/fhir/R4/$subscriptions";
@@ -147,11 +151,16 @@ impl Listening {
                 }
                 untold = listener.told() => {
                     let mut sent = Some(());
-                    for (id, count) in untold {
+                    for (id, count) in untold.pings {
                         for _ in 0..count.min(PINGS_MAX) {
                             let ping = Message::Text(format!("ping {id}").into());
                             sent = sent.and(send(&mut socket, ping).await);
                         }
+                    }
+                    for id in untold.ended {
+                        self.bound = self.bound.saturating_sub(1);
+                        let gone = Message::Text(format!("error {id} {NONE}").into());
+                        sent = sent.and(send(&mut socket, gone).await);
                     }
                     sent
                 }
@@ -196,7 +205,6 @@ impl Listening {
     }
 
     async fn bind(&mut self, id: &str) -> Result<(), &'static str> {
-        const NONE: &str = "there is no such active Subscription with a websocket";
         if self.bound >= BINDINGS_MAX {
             return Err("a connection is bound to 100 Subscriptions at most");
         }

@@ -24,11 +24,14 @@ impl<S: Session> Work<'_, S> {
                     let current = current.filter(|current| !current.is_deleted());
                     self.delete_these(at, current.into_iter().collect()).await?;
                 }
-                Interaction::ConditionalDelete { search, several } => {
+                Interaction::ConditionalDelete { search, several, precondition } => {
                     let limit = if *several { usize::MAX } else { 2 };
                     let found = self.find(search, limit).await?;
                     if found.len() > 1 && !several {
                         return refuse(at, Refusal::SeveralMatch);
+                    }
+                    if found.is_empty() && matches!(precondition, Precondition::Version(_)) {
+                        return refuse(at, Refusal::NothingToMatch);
                     }
                     let mut victims = Vec::with_capacity(found.len());
                     for key in found {
@@ -36,6 +39,7 @@ impl<S: Session> Work<'_, S> {
                         if let Some(current) = read::current(self.session, self.core, &key).await?
                             && !current.is_deleted()
                         {
+                            check(at, &key, Some(&current), precondition)?;
                             victims.push(current);
                         }
                     }

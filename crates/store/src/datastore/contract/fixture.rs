@@ -1,6 +1,6 @@
 //! A store with the rules of R4, and short ways to ask it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -60,7 +60,12 @@ pub(super) async fn postgres_in(url: &str, case: &str) -> Arc<PostgresDatastore>
 /// Another store on the same schema, as another node has it.
 pub(super) async fn reopen(url: &str, schema: &str) -> Arc<PostgresDatastore> {
     let schema = schema.to_owned();
-    let location = PostgresLocation { url: url.to_owned(), schema, connections_max: 8 };
+    let location = PostgresLocation {
+        url: url.to_owned(),
+        directory: PathBuf::new(),
+        schema,
+        connections_max: 8,
+    };
     let store = PostgresDatastore::open(&location, BodyKey::new(1, [7; 32]), rules()).await;
     Arc::new(store.unwrap())
 }

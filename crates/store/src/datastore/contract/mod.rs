@@ -62,7 +62,9 @@ contract! {
         labels_in_use_are_told,
         only_what_is_visible_is_shown,
         all_types_are_searched_together,
-        wide_searches_find_the_same;
+        wide_searches_find_the_same,
+        as_many_values_as_may_be_are_asked_for,
+        long_decimals_are_found_by_their_digits;
     upkeep:
         a_patch_changes_what_stands_there,
         conditions_find_what_is_changed,

@@ -1,6 +1,6 @@
 //! Searching: each kind of value, what is joined, orders, pages, and what comes along.
 
-use pipehat_resource::search::{Filter, Search};
+use pipehat_resource::search::{ALTERNATIVES_MAX, Filter, Search};
 
 use super::Fixture;
 use super::fixture::{create, delete, search, shown, update};
@@ -398,4 +398,90 @@ pub(super) async fn labels_in_use_are_told(fixture: &Fixture) {
     check(&[], 2, "a b").await;
     fixture.one(delete("Patient/a")).await;
     check(&["Patient"], 10, "b").await;
+}
+
+/// As many values as one parameter takes, of every kind; the last is the one that finds something.
+pub(super) async fn as_many_values_as_may_be_are_asked_for(fixture: &Fixture) {
+    filled(fixture).await;
+    let many = |prefix: &str, last: &str| {
+        let mut text = String::new();
+        for number in 1..ALTERNATIVES_MAX {
+            text.push_str(&format!("{prefix}{number},"));
+        }
+        text + last
+    };
+    let cases = [
+        ("Patient?name", many("zz", "ann"), "p1 p2"),
+        ("Patient?name:contains", many("zz", "nab"), "p2"),
+        ("Patient?name:exact", many("zz", "Muller"), "p2"),
+        ("Patient?identifier", many("zz", "1"), "p1"),
+        ("Patient?identifier", many("urn:mrn|zz", "urn:mrn|2"), "p2"),
+        ("Patient?identifier", many("|zz", "|3"), "p3"),
+        ("Patient?identifier:not", many("urn:mrn|zz", "urn:mrn|2"), "p1 p3 p4"),
+        ("Patient?identifier:of-type", many("urn:t|MR|zz", "urn:t|MR|1"), "p1"),
+        ("Patient?general-practitioner", many("Practitioner/zz", "Practitioner/d1"), "p1"),
+        ("Patient?general-practitioner", many("http://x.org/", "Practitioner/d1"), "p1"),
+        ("Patient?organization.name", many("zz", "south"), "p1"),
+        ("Patient?organization.partof.name", many("zz", "north"), "p1"),
+        ("Organization?_has:Patient:organization:name", many("zz", "ann"), "o1 o2"),
+        ("Patient?_id", many("zz", "p2"), "p2"),
+        ("Observation?value-quantity", many("3000", "5.4|urn:ucum|mg"), "b1"),
+        ("Observation?code:text", many("zz", "alpha"), "b1"),
+        ("Observation?code-value-quantity", many("zz$", "urn:loinc|A$5.4"), "b1"),
+        ("ValueSet?url", many("http://y.org/", "http://x.org/a/b"), "v1"),
+        ("ValueSet?url:below", many("http://y.org/", "http://x.org/a"), "v1"),
+    ];
+    for (parameter, values, expected) in cases {
+        let asked = format!("{parameter}={values}");
+        check(fixture, &[(&asked, expected)]).await;
+        // Held against what another leads to.
+        let (resource_type, _) = parameter.split_once('?').unwrap();
+        let first = expected.split(' ').next().unwrap();
+        let asked = format!("{resource_type}?_id={first}&{parameter}={values}");
+        check(fixture, &[(&asked, first)]).await;
+    }
+    let dates: Vec<String> =
+        (0..ALTERNATIVES_MAX).map(|number| format!("{}", 3000 + number)).collect();
+    let asked = format!("Patient?birthdate={},1980", dates[1..].join(","));
+    check(fixture, &[(&asked, "p1")]).await;
+    for operator in ["OR", "OR NOT"] {
+        let words: Vec<String> = (0..480).map(|number| format!("zz{number}")).collect();
+        let asked =
+            format!("Observation?_content={} OR lying", words.join(&format!(" {operator} ")));
+        let expected = if operator == "OR" { "b5" } else { "b1 b2 b3 b4 b5" };
+        check(fixture, &[(&asked, expected)]).await;
+    }
+}
+
+/// Decimals of more digits than a double has are found by their own digits.
+pub(super) async fn long_decimals_are_found_by_their_digits(fixture: &Fixture) {
+    let digits = [
+        "12345678901234567",
+        "123456789.123456789",
+        "1.000000000000000001",
+        "-0.1000000000000000055",
+    ];
+    for (at, digits) in digits.iter().enumerate() {
+        let text = format!(
+            r#"{{"resourceType":"Observation","id":"b{at}","status":"final","code":{{"text":"x"}},"valueQuantity":{{"value":{digits}}}}}"#
+        );
+        fixture.one(create(&text)).await;
+    }
+    let more = r#"{"resourceType":"Observation","id":"more","status":"final","code":{"text":"x"},"valueQuantity":{"value":100.00000000000000000001}}"#;
+    let less = r#"{"resourceType":"Observation","id":"less","status":"final","code":{"text":"x"},"valueQuantity":{"value":99.99999999999999999999}}"#;
+    fixture.apply(vec![create(more), create(less)]).await;
+    check(
+        fixture,
+        &[
+            ("Observation?value-quantity=gt100&value-quantity=lt200", "more"),
+            ("Observation?value-quantity=lt100&value-quantity=gt50", "less"),
+            ("Observation?value-quantity=100.00000000000000000001", "more less"),
+            ("Observation?value-quantity=100", "more less"),
+        ],
+    )
+    .await;
+    for (at, digits) in digits.iter().enumerate() {
+        check(fixture, &[(&format!("Observation?value-quantity={digits}"), &format!("b{at}"))])
+            .await;
+    }
 }

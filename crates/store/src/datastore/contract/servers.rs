@@ -1,7 +1,7 @@
 //! What a PostgreSQL does beside answering: it goes away, comes back, encrypts, and is shared.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -217,6 +217,7 @@ async fn one_of_several_nodes_leads() {
 async fn encrypted(address: &str) -> Result<bool, String> {
     let location = PostgresLocation {
         url: address.to_owned(),
+        directory: PathBuf::new(),
         schema: "encrypted".to_owned(),
         connections_max: 2,
     };
@@ -284,13 +285,28 @@ async fn connections_are_as_safe_as_asked() {
         (format!("{url}?sslmode=disable"), Ok(false)),
         (format!("{url}?sslmode=require"), Ok(true)),
         (format!("{by_name}?sslmode=require"), Ok(true)),
-        (format!("{url}?sslmode=require&sslrootcert={other}"), Err("certificate")),
+        (
+            format!("{url}?sslmode=require&sslrootcert={other}"),
+            Err("answers, but its certificate is not trusted"),
+        ),
         (format!("{by_name}?sslmode=verify-ca&sslrootcert={trusted}"), Ok(true)),
-        (format!("{by_name}?sslmode=verify-ca&sslrootcert={other}"), Err("certificate")),
+        (
+            format!("{by_name}?sslmode=verify-ca&sslrootcert={other}"),
+            Err("answers, but its certificate is not trusted"),
+        ),
         (format!("{url}?sslmode=verify-full&sslrootcert={trusted}"), Ok(true)),
-        (format!("{by_name}?sslmode=verify-full&sslrootcert={trusted}"), Err("not valid for name")),
-        (format!("{url}?sslmode=verify-full&sslrootcert={other}"), Err("certificate")),
-        (format!("{url}?sslmode=verify-full&sslrootcert=system"), Err("certificate")),
+        (
+            format!("{by_name}?sslmode=verify-full&sslrootcert={trusted}"),
+            Err("made out for another host"),
+        ),
+        (
+            format!("{url}?sslmode=verify-full&sslrootcert={other}"),
+            Err("answers, but its certificate is not trusted"),
+        ),
+        (
+            format!("{url}?sslmode=verify-full&sslrootcert=system"),
+            Err("answers, but its certificate is not trusted"),
+        ),
         (format!("{url}?sslmode=verify-full"), Err("needs `sslrootcert=FILE`")),
     ] {
         let shown = address.split_once('?').unwrap().1;

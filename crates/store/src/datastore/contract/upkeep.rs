@@ -69,7 +69,11 @@ pub(super) async fn conditions_find_what_is_changed(fixture: &Fixture) {
         .one(create(r#"{"resourceType":"Patient","id":"y","identifier":[{"value":"1"}]}"#))
         .await;
     assert_eq!(fixture.refused(by_condition(male, condition)).await, Refusal::SeveralMatch);
-    let remove = |several| Interaction::ConditionalDelete { search: search(condition), several };
+    let remove = |several| Interaction::ConditionalDelete {
+        search: search(condition),
+        several,
+        precondition: Precondition::None,
+    };
     assert_eq!(fixture.refused(remove(false)).await, Refusal::SeveralMatch);
     assert_eq!(told(&fixture.one(remove(true)).await).0, "deleted");
     assert!(fixture.found("Patient?").await.is_empty());
@@ -200,6 +204,26 @@ pub(super) async fn a_store_can_be_taken_elsewhere(fixture: &Fixture) {
     fixture.one(delete("Basic/b")).await;
     let again = import(store.as_ref(), &mut all.as_slice(), 0).await.unwrap();
     assert_eq!((again.created, again.updated, again.unchanged), (1, 0, 449));
+    for (line, expected) in [
+        ("{}", "line 2: this is no resource with a resourceType and an id"),
+        (r#"{"resourceType":"Foo","id":"1"}"#, "line 2: the resourceType is none of FHIR R4"),
+        (
+            r#"{"resourceType":"Patient","id":"a b"}"#,
+            "line 2: the id is not 1 to 64 of `A-Z`, `a-z`, `0-9`, `-` and `.`",
+        ),
+        (
+            r#"{"resourceType":"AuditEvent","id":"forged"}"#,
+            "line 2: AuditEvents are the server's own, made of its audit: they can't be taken in",
+        ),
+        (
+            r#"{"resourceType":"Patient","id":"a","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}}"#,
+            "line 2: the tag SUBSETTED says that this is only a part of a resource",
+        ),
+    ] {
+        let text = format!("\n{line}\n");
+        let refused = import(store.as_ref(), &mut text.as_bytes(), 0).await.unwrap_err();
+        assert_eq!(refused.to_string(), expected);
+    }
     let wrong = import(store.as_ref(), &mut &b"\n{}\n"[..], 0).await.unwrap_err();
-    assert_eq!(wrong.to_string(), "line 2 is no resource with a resourceType and an id");
+    assert_eq!(wrong.to_string(), "line 2: this is no resource with a resourceType and an id");
 }

@@ -3,6 +3,7 @@
 //! What concerns TLS is taken out first: the driver knows but a part of it.
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -16,13 +17,20 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Reads an address. What is wrong with it is said without its values, which may be passwords.
-pub(super) fn read(address: &str) -> Result<(Config, Tls), String> {
-    let (rest, options) = part(address)?;
+/// Relative paths start from the directory.
+pub(super) fn read(address: &str, directory: &Path) -> Result<(Config, Tls), String> {
+    let no_address = |why: String| {
+        format!(
+            "this is no address of a PostgreSQL database ({why}): it is to hold \
+             `postgres://user:password@host/database`"
+        )
+    };
+    let (rest, options) = part(address).map_err(no_address)?;
     let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| {
         let why = error.source().map(ToString::to_string);
-        why.unwrap_or_else(|| error.to_string())
+        no_address(why.unwrap_or_else(|| error.to_string()))
     })?;
-    let (mode, tls) = options.build()?;
+    let (mode, tls) = options.build(directory)?;
     config.ssl_mode(mode);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIME_MAX);
@@ -164,7 +172,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let check = |address: &str, said: &str| {
-            let error = read(address).expect_err(address);
+            let error = read(address, Path::new("")).expect_err(address);
             assert!(error.contains(said), "{address}: {error}");
             assert!(!error.contains("secret"), "{error}");
         };
@@ -179,5 +187,23 @@ mod tests {
         check("password='secret", "no `'` at its end");
         check("secret", "neither a URL");
         check("postgres://u:secret@h:port/d", "port");
+        check("secret", "no address of a PostgreSQL database");
+        // What is wrong with TLS is no matter of the address's form.
+        for tls in ["sslmode=allow", "sslmode=full", "sslmode=require&sslrootcert=/nowhere/r.pem"] {
+            let address = format!("postgres://u:secret@h/d?{tls}");
+            let error = read(&address, Path::new("")).expect_err(tls);
+            assert!(!error.contains("no address"), "{error}");
+        }
+    }
+
+    #[test]
+    fn relative_paths_start_from_the_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+        let address = "postgres://u:p@h/d?sslmode=verify-full&sslrootcert=ca.pem";
+        assert!(read(address, folder.path()).is_ok());
+        let error = read(address, Path::new("/nowhere")).unwrap_err();
+        assert!(error.contains("`sslrootcert`: /nowhere/ca.pem can't be read"), "{error}");
     }
 }

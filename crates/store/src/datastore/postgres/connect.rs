@@ -6,6 +6,7 @@ use std::error::Error;
 use std::io;
 
 use deadpool_postgres::PoolError;
+use rustls::CertificateError;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
@@ -43,6 +44,9 @@ pub(super) fn sentence(config: &Config, error: &PoolError) -> String {
             code.code()
         ),
         None => match io_error(error) {
+            Some(error) if tls_error(error).is_some() => {
+                format!("PostgreSQL at {at} answers, but {}", tls_error(error).unwrap_or_default())
+            }
             Some(error) => format!(
                 "PostgreSQL at {at} can't be reached ({error}): see that it runs, or correct the address {SECRET}"
             ),
@@ -66,6 +70,38 @@ fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
         cause = error.source();
     }
     None
+}
+
+/// What is wrong with TLS, and what to do, where that is what failed.
+fn tls_error(error: &io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return Some(match error {
+            rustls::Error::AlertReceived(alert) => format!(
+                "ends TLS ({alert:?}): it may ask for a certificate of ours; name `sslcert` and `sslkey` {SECRET}, or \
+                 see its log"
+            ),
+            other => format!("TLS with it fails ({other}): see its log and `sslmode` {SECRET}"),
+        });
+    };
+    Some(match wrong {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!(
+                "its certificate is made out for another host: name the host {SECRET} as the certificate does, or say \
+                 `sslmode=verify-ca` where it needs no name"
+            )
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "its certificate has expired: give it a new one".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet: compare the clocks of both machines".to_owned()
+        }
+        other => format!(
+            "its certificate is not trusted ({other}): name the file with the certificate of its authority as \
+             `sslrootcert` {SECRET}"
+        ),
+    })
 }
 
 /// The cause behind all others: `password missing` rather than `invalid configuration`.

@@ -12,6 +12,7 @@ mod session;
 mod tls;
 mod values;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -58,10 +59,22 @@ pub struct PostgresLocation {
     /// `postgres://user:password@host/database`, or `host=… user=…`; with `sslmode`, `sslrootcert`, `sslcert` and
     /// `sslkey` as libpq has them.
     pub url: String,
+    /// Where relative paths in it start from.
+    pub directory: PathBuf,
     /// The schema its tables are in: lower case letters, digits and `_`.
     pub schema: String,
     /// How many connections are open at most.
     pub connections_max: usize,
+}
+
+impl PostgresLocation {
+    /// Looks at an address, and at the files that it names, without connecting.
+    ///
+    /// # Errors
+    /// What is wrong with it, without its password.
+    pub fn check(url: &str, directory: &Path) -> Result<(), String> {
+        address::read(url, directory).map(drop)
+    }
 }
 
 /// The datastore in PostgreSQL.

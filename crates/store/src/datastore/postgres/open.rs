@@ -60,13 +60,16 @@ pub(super) async fn open(
             "a schema's name is of lower case letters, digits and `_`, at most 40".into(),
         ));
     }
-    let (mut config, tls) = address::read(&location.url).map_err(SessionError::Location)?;
+    let (mut config, tls) =
+        address::read(&location.url, &location.directory).map_err(SessionError::Location)?;
     // Compiling statements takes longer than running ours, and so does planning them each time. Joins are written in
     // the order in which the indexes lead on; statistics of ours, where one column holds the values of all
-    // parameters, would mislead the planner, and a plan that was made while a table was small stays.
+    // parameters, would mislead the planner, and a plan that was made while a table was small stays. A plan that knows
+    // no values takes the changes after the newest for a third of the table, and would start workers for them.
     config.options(format!(
         "-c search_path={schema} -c jit=off -c join_collapse_limit=1 -c enable_hashjoin=off
          -c enable_mergejoin=off -c enable_seqscan=off -c random_page_cost=1.1
+         -c max_parallel_workers_per_gather=0
          -c plan_cache_mode=force_generic_plan -c statement_timeout={} -c lock_timeout={}
          -c idle_in_transaction_session_timeout={}{}",
         STATEMENT_TIME_MAX.as_millis(),

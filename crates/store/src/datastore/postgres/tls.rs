@@ -13,6 +13,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -44,8 +45,8 @@ pub(super) struct TlsOptions {
 pub(super) struct Tls(Arc<ClientConfig>);
 
 impl TlsOptions {
-    /// Reads the files that are named. What can't be had is said.
-    pub(super) fn build(&self) -> Result<(SslMode, Tls), String> {
+    /// Reads the files that are named, relative ones from the directory. What can't be had is said.
+    pub(super) fn build(&self, directory: &Path) -> Result<(SslMode, Tls), String> {
         let mode = self.mode.as_deref().unwrap_or("prefer");
         let ssl_mode = match mode {
             "disable" => SslMode::Disable,
@@ -78,7 +79,7 @@ impl TlsOptions {
                      say `sslmode=verify-full`"
                 ));
             }
-            Some(place) => Some(Roots::read(place)?),
+            Some(place) => Some(Roots::read(place, directory)?),
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = Verifier::new(roots, mode == "verify-full", &provider)?;
@@ -90,9 +91,11 @@ impl TlsOptions {
         let config = match (&self.certificate, &self.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => {
-                let certificates = certificates("sslcert", certificate)?;
-                let read = PrivateKeyDer::from_pem_file(key)
-                    .map_err(|error| format!("`sslkey`: {key} can't be read: {error}"))?;
+                let certificates = certificates("sslcert", &directory.join(certificate))?;
+                let key = directory.join(key);
+                let read = PrivateKeyDer::from_pem_file(&key).map_err(|error| {
+                    format!("`sslkey`: {} can't be read: {}", key.display(), why_unread(&error))
+                })?;
                 builder.with_client_auth_cert(certificates, read).map_err(|error| {
                     format!("`sslcert` and `sslkey` can't be used together: {error}")
                 })?
@@ -103,11 +106,21 @@ impl TlsOptions {
     }
 }
 
-fn certificates(option: &str, place: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+/// What the system or the file's form says, without the library's own words around it.
+fn why_unread(error: &rustls::pki_types::pem::Error) -> String {
+    match error {
+        rustls::pki_types::pem::Error::Io(error) => error.to_string(),
+        rustls::pki_types::pem::Error::NoItemsFound => "there is nothing of PEM in it".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let place = path.display();
     let unread = |error: rustls::pki_types::pem::Error| {
-        format!("`{option}`: {place} can't be read: {error}")
+        format!("`{option}`: {place} can't be read: {}", why_unread(&error))
     };
-    let certificates = CertificateDer::pem_file_iter(place)
+    let certificates = CertificateDer::pem_file_iter(path)
         .map_err(unread)?
         .collect::<Result<Vec<_>, _>>()
         .map_err(unread)?;
@@ -125,16 +138,17 @@ struct Roots {
 }
 
 impl Roots {
-    fn read(place: &str) -> Result<Self, String> {
+    fn read(place: &str, directory: &Path) -> Result<Self, String> {
         let mut store = RootCertStore::empty();
         if place == "system" {
             store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
             return Ok(Self { store, named: Vec::new() });
         }
-        let named = certificates("sslrootcert", place)?;
+        let path = directory.join(place);
+        let named = certificates("sslrootcert", &path)?;
         let (added, _) = store.add_parsable_certificates(named.iter().cloned());
         if added == 0 {
-            return Err(format!("`sslrootcert`: no certificate in {place} can be used"));
+            return Err(format!("`sslrootcert`: no certificate in {} can be used", path.display()));
         }
         Ok(Self { store, named })
     }

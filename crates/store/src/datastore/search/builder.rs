@@ -3,11 +3,13 @@
 //! A set begins at the index of a value; a condition looks at the few rows of one resource. A search takes the
 //! smallest set among its filters, and holds what is in it against the others.
 
+use std::collections::HashMap;
+
 use pipehat_resource::search::{
     Chained, Comparator, Criterion, DateRange, Filter, ParameterId, ParameterKind,
 };
 
-use super::leaf::{Leaf, all, any};
+use super::leaf::{Leaf, all, any, gathered, union};
 use crate::datastore::core::{Canonical, Catalogue};
 use crate::datastore::entries::{Known, words};
 use crate::datastore::sql::{Dialect, SqlValue};
@@ -100,18 +102,19 @@ impl<'a> Builder<'a> {
     pub(super) fn finish(&self, sql: &str) -> (String, Vec<SqlValue>) {
         let mut finished = String::with_capacity(sql.len());
         let mut used: Vec<usize> = Vec::new();
+        let mut places: HashMap<usize, usize> = HashMap::new();
         let mut rest = sql;
         while let Some((before, behind)) = rest.split_once('?') {
             finished.push_str(before);
             let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
             let (number, behind) = behind.split_at(digits);
             let number = number.parse().unwrap_or(0);
-            let place = used.iter().position(|known| *known == number).unwrap_or_else(|| {
+            let place = *places.entry(number).or_insert_with(|| {
                 used.push(number);
-                used.len().saturating_sub(1)
+                used.len()
             });
             finished.push('?');
-            finished.push_str(&place.saturating_add(1).to_string());
+            finished.push_str(&place.to_string());
             rest = behind;
         }
         finished.push_str(rest);
@@ -186,11 +189,11 @@ impl<'a> Builder<'a> {
         match filter {
             Filter::Parameter { parameter, criteria } => {
                 let parameter = self.number(*parameter);
-                let alternatives = criteria
+                let leaves: Vec<Leaf> = gathered(criteria)
                     .iter()
-                    .map(|criterion| self.leaf(parameter, criterion).exists(self.dialect, key))
+                    .map(|criterion| self.leaf(parameter, criterion))
                     .collect();
-                any(alternatives)
+                Leaf::any_exists(&leaves, self.dialect, key)
             }
             Filter::Composite { alternatives } => {
                 let alternatives = alternatives
@@ -429,9 +432,11 @@ impl<'a> Builder<'a> {
         match filter {
             Filter::Parameter { parameter, criteria } => {
                 let known = self.known(*parameter)?;
-                let mut leaves: Vec<Leaf> =
-                    criteria.iter().map(|criterion| self.leaf(known.number, criterion)).collect();
-                let sql = union(leaves.iter().map(Leaf::set).collect());
+                let mut leaves: Vec<Leaf> = gathered(criteria)
+                    .iter()
+                    .map(|criterion| self.leaf(known.number, criterion))
+                    .collect();
+                let sql = union(leaves.iter().flat_map(Leaf::sets).collect());
                 let leaf = if leaves.len() == 1 { leaves.pop() } else { None };
                 Some(Set { sql, leaf, resource_type: Some(known.resource_type.clone()) })
             }
@@ -608,13 +613,6 @@ impl<'a> Builder<'a> {
             format!("{f}.parameter = {reference} AND {f}.target = {t}.id AND {f}.type = {t}.type");
         let referrals = self.dialect.then_join("referrals", &f, &on);
         Some(format!("SELECT {f}.key AS key FROM ({}) {i} {resources} {referrals}", inner.sql))
-    }
-}
-
-fn union(sets: Vec<String>) -> String {
-    match sets.as_slice() {
-        [] => "SELECT key FROM resources WHERE 1 = 0".to_owned(),
-        _ => sets.join(" UNION ALL "),
     }
 }
 

@@ -10,6 +10,16 @@ use crate::datastore::entries::{
 };
 use crate::datastore::sql::{Dialect, SqlValue};
 
+/// How many alternatives are few: more are taken together where they can be.
+const FEW: usize = 16;
+
+/// How many conditions stand side by side; more stand in groups. SQLite takes conditions 1,000 deep, and has each of
+/// those side by side stand in the one before.
+const TOGETHER_MAX: usize = 16;
+
+/// How many sets are one union; more are a union of unions. SQLite takes 500 in one.
+const SETS_MAX: usize = 100;
+
 /// A condition on rows of one table.
 #[derive(Debug, Clone)]
 pub(super) struct Leaf {
@@ -31,20 +41,46 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Finds the keys of resources.
-    pub(super) fn set(&self) -> String {
+    /// Finds the keys of resources, all of these together.
+    pub(super) fn sets(&self) -> impl Iterator<Item = String> {
         let Self { table, parameter, alias, .. } = self;
-        let parts: Vec<String> = self
-            .parts
-            .iter()
-            .map(|part| {
-                format!(
-                    "SELECT {alias}.key AS key FROM {table} {alias}
-                     WHERE {alias}.parameter = {parameter} AND {part}"
-                )
-            })
+        self.parts.iter().map(move |part| {
+            format!(
+                "SELECT {alias}.key AS key FROM {table} {alias}
+                 WHERE {alias}.parameter = {parameter} AND {part}"
+            )
+        })
+    }
+
+    /// Whether a row of this resource meets one of these, which are of the same parameter. Many are looked for in one
+    /// go through the resource's rows.
+    pub(super) fn any_exists(leaves: &[Self], dialect: Dialect, key: &str) -> String {
+        if leaves.len() <= FEW {
+            return any(leaves.iter().map(|leaf| leaf.exists(dialect, key)).collect());
+        }
+        let mut tables: Vec<Self> = Vec::new();
+        let mut checks: Vec<Vec<String>> = Vec::new();
+        for leaf in leaves {
+            let same = tables
+                .iter()
+                .position(|known| known.table == leaf.table && known.parameter == leaf.parameter);
+            let at = same.unwrap_or_else(|| {
+                tables.push(leaf.clone());
+                checks.push(Vec::new());
+                tables.len().saturating_sub(1)
+            });
+            if let (Some(known), Some(checks)) = (tables.get(at), checks.get_mut(at)) {
+                let own = format!("{}.", leaf.alias);
+                let check = leaf.check.replace(&own, &format!("{}.", known.alias));
+                checks.push(format!("({check})"));
+            }
+        }
+        let alternatives = tables
+            .into_iter()
+            .zip(checks)
+            .map(|(table, checks)| Self { check: any(checks), ..table }.exists(dialect, key))
             .collect();
-        parts.join(" UNION ALL ")
+        any(alternatives)
     }
 
     /// Whether a row of this resource meets it.
@@ -453,12 +489,35 @@ fn number(
     (check, vec![single, ranges])
 }
 
+/// Codes and addresses that are many are looked for as one list.
+pub(super) fn gathered(criteria: &[Criterion]) -> Vec<Criterion> {
+    if criteria.len() <= FEW {
+        return criteria.to_vec();
+    }
+    let mut codes = Vec::new();
+    let mut others = Vec::new();
+    for criterion in criteria {
+        match criterion {
+            Criterion::Token(TokenCriterion::Code(code)) => codes.push((None, code.clone())),
+            Criterion::Token(TokenCriterion::SystemCode(system, code)) => {
+                codes.push((Some(system.clone()), code.clone()));
+            }
+            other => others.push(other.clone()),
+        }
+    }
+    if !codes.is_empty() {
+        others.push(Criterion::Token(TokenCriterion::OneOf(codes)));
+    }
+    others
+}
+
 /// One of these.
 pub(super) fn any(alternatives: Vec<String>) -> String {
     match alternatives.as_slice() {
         [] => "1 = 0".to_owned(),
         [one] => one.clone(),
-        _ => format!("({})", alternatives.join(" OR ")),
+        few if few.len() <= TOGETHER_MAX => format!("({})", few.join(" OR ")),
+        many => any(many.chunks(group(many.len())).map(|some| any(some.to_vec())).collect()),
     }
 }
 
@@ -466,6 +525,31 @@ pub(super) fn any(alternatives: Vec<String>) -> String {
 pub(super) fn all(conditions: Vec<String>) -> String {
     match conditions.as_slice() {
         [] => "1 = 1".to_owned(),
-        _ => conditions.join(" AND "),
+        few if few.len() <= TOGETHER_MAX => few.join(" AND "),
+        many => {
+            let groups = many.chunks(group(many.len()));
+            all(groups.map(|some| format!("({})", all(some.to_vec()))).collect())
+        }
     }
+}
+
+/// All keys of these sets.
+pub(super) fn union(sets: Vec<String>) -> String {
+    match sets.as_slice() {
+        [] => "SELECT key FROM resources WHERE 1 = 0".to_owned(),
+        few if few.len() <= SETS_MAX => few.join(" UNION ALL "),
+        // `DISTINCT` keeps SQLite from making one long union of them again.
+        many => {
+            let groups = many.chunks(SETS_MAX).enumerate();
+            let named = |(at, some): (usize, &[String])| {
+                format!("SELECT DISTINCT key FROM ({}) g{at}", union(some.to_vec()))
+            };
+            union(groups.map(named).collect())
+        }
+    }
+}
+
+/// How many of so many stand in one group, so that there are few groups.
+fn group(all: usize) -> usize {
+    all.div_ceil(TOGETHER_MAX).max(2)
 }

@@ -1,0 +1,328 @@
+//! The runs of a running Pipehat's bots.
+
+use pipehat_server::{BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage};
+use serde::Serialize;
+
+use crate::admin::Admin;
+use crate::commands::project::DataArguments;
+use crate::exit::{Exit, Failure};
+use crate::local_time::{Clock, TimeArguments};
+use crate::terminal::{Terminal, Tone, visible};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    data: DataArguments,
+
+    /// The list as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Runs {
+    /// Only those of this bot
+    #[arg(long, value_name = "NAME", value_parser = id)]
+    bot: Option<String>,
+
+    /// Only those that stand so
+    #[arg(long, value_parser = ["waiting", "running", "done", "failed", "dead"])]
+    state: Option<String>,
+
+    /// Only those before this run
+    #[arg(long, value_name = "NUMBER")]
+    before: Option<u64>,
+
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 30,
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+
+    #[command(flatten)]
+    data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
+
+    /// The runs as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Dead {
+    /// Only those of this bot
+    #[arg(long, value_name = "NAME", value_parser = id)]
+    bot: Option<String>,
+
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100,
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+
+    #[command(flatten)]
+    data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
+
+    /// The runs as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The run
+    #[arg(value_name = "NUMBER")]
+    run: u64,
+
+    /// Also its input, result, log, error and what it asked: they may hold patient data
+    #[arg(long)]
+    contents: bool,
+
+    #[command(flatten)]
+    data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
+
+    /// The run as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["run", "bot", "all"])))]
+pub(super) struct Replay {
+    /// This run; also one that failed and whose caller was told
+    #[arg(value_name = "NUMBER")]
+    run: Option<u64>,
+
+    /// All runs of this bot that were given up
+    #[arg(long, value_name = "NAME", value_parser = id)]
+    bot: Option<String>,
+
+    /// All runs that were given up
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    data: DataArguments,
+
+    /// How many, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find()?)?;
+        let view: BotsView = admin.get("/api/v1/bots")?;
+        let exit = if view.bots.iter().any(|bot| bot.dead > 0) { Exit::NotSo } else { Exit::Ok };
+        if self.json {
+            show_json(&view, terminal)?;
+            return Ok(exit);
+        }
+        terminal.write(|output| {
+            if view.bots.is_empty() {
+                return writeln!(output, "there are no bots");
+            }
+            for bot in &view.bots {
+                write!(output, "{}", bot.bot)?;
+                if let Some(revision) = &bot.revision {
+                    write!(output, "  {revision}")?;
+                }
+                if !bot.of_project {
+                    write!(output, "  not of the project")?;
+                }
+                for trigger in &bot.triggers {
+                    write!(output, "  {trigger}")?;
+                }
+                let given_up = format!("{} given up", bot.dead);
+                let tone = if bot.dead > 0 { Tone::Bad } else { Tone::Faint };
+                writeln!(output, "  {} waiting, {}", bot.waiting, terminal.paint(tone, given_up))?;
+            }
+            Ok(())
+        })?;
+        Ok(exit)
+    }
+}
+
+impl Runs {
+    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find()?)?;
+        let state = self.state.as_deref();
+        let path = path(self.bot.as_deref(), state, self.before, self.limit);
+        let page: RunsPage = admin.get(&path)?;
+        show_page(&page, "no run is there", &self.time.clock(), self.json, terminal)
+    }
+}
+
+impl Dead {
+    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find()?)?;
+        let page: RunsPage =
+            admin.get(&path(self.bot.as_deref(), Some("dead"), None, self.limit))?;
+        show_page(&page, "nothing was given up", &self.time.clock(), self.json, terminal)
+    }
+}
+
+impl Show {
+    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find()?)?;
+        let mut detail: RunDetail = admin.get(&format!("/api/v1/bots/runs/{}", self.run))?;
+        if !self.contents {
+            (detail.input, detail.result, detail.error) = (None, None, None);
+            detail.log = serde_json::Value::Null;
+            detail.effects = serde_json::Value::Null;
+        }
+        if self.json {
+            show_json(&detail, terminal)?;
+            return Ok(Exit::Ok);
+        }
+        let clock = self.time.clock();
+        terminal.write(|output| {
+            write_run(output, &detail.run, &clock, terminal)?;
+            writeln!(
+                output,
+                "    revision {}, {} µs of processor time",
+                detail.revision, detail.cpu_us
+            )?;
+            if !self.contents {
+                return writeln!(
+                    output,
+                    "    --contents shows what it was given, asked, logged and gave"
+                );
+            }
+            for (what, text) in [
+                (format!("input, {}", detail.content_type), &detail.input),
+                (
+                    format!("result, {}", detail.result_type.as_deref().unwrap_or("none")),
+                    &detail.result,
+                ),
+                ("error".to_owned(), &detail.error),
+            ] {
+                let Some(text) = text else { continue };
+                writeln!(output, "\n{what}:")?;
+                for line in text.split(['\r', '\n']).filter(|line| !line.is_empty()) {
+                    writeln!(output, "  {}", visible(line))?;
+                }
+            }
+            for (what, list) in [("log", &detail.log), ("asked", &detail.effects)] {
+                let Some(list) = list.as_array().filter(|list| !list.is_empty()) else { continue };
+                writeln!(output, "\n{what}:")?;
+                for line in list {
+                    writeln!(output, "  {}", visible(&line.to_string()))?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Exit::Ok)
+    }
+}
+
+impl Replay {
+    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find()?)?;
+        let request = ReplayRequest { run: self.run, bot: self.bot };
+        let done: Replayed = admin.post("/api/v1/bots/replay", &request)?;
+        if self.json {
+            show_json(&done, terminal)?;
+        } else {
+            terminal.write(|output| match done.replayed {
+                0 => writeln!(output, "no such run was given up"),
+                1 => writeln!(output, "1 run goes again"),
+                many => writeln!(output, "{many} runs go again"),
+            })?;
+        }
+        Ok(if done.replayed == 0 && !self.all { Exit::NotSo } else { Exit::Ok })
+    }
+}
+
+fn path(bot: Option<&str>, state: Option<&str>, before: Option<u64>, limit: u16) -> String {
+    let mut path = format!("/api/v1/bots/runs?limit={limit}");
+    for (name, value) in [("bot", bot), ("state", state)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={value}"));
+        }
+    }
+    if let Some(before) = before {
+        path.push_str(&format!("&before={before}"));
+    }
+    path
+}
+
+fn show_page(
+    page: &RunsPage,
+    nothing: &str,
+    clock: &Clock,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    if json {
+        show_json(page, terminal)?;
+        return Ok(Exit::Ok);
+    }
+    terminal.write(|output| {
+        if page.runs.is_empty() {
+            return writeln!(output, "{nothing}");
+        }
+        for run in &page.runs {
+            write_run(output, run, clock, terminal)?;
+        }
+        if page.more {
+            let last = page.runs.last().map_or(0, |run| run.run);
+            writeln!(output, "there are more: `pipehat bot runs --before {last}`")?;
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn write_run(
+    output: &mut dyn std::io::Write,
+    run: &RunView,
+    clock: &Clock,
+    terminal: &Terminal,
+) -> std::io::Result<()> {
+    let tone = match run.state.as_str() {
+        "done" => Tone::Good,
+        "failed" | "dead" => Tone::Bad,
+        _ => Tone::Faint,
+    };
+    let state = match run.state.as_str() {
+        "dead" => "given up",
+        other => other,
+    };
+    let state = terminal.paint(tone, state);
+    write!(
+        output,
+        "{}  {}  {}  {state}  {}",
+        run.run,
+        clock.show(&run.queued),
+        run.bot,
+        run.trigger
+    )?;
+    writeln!(output, "  {}  {} µs", visible(&run.source), run.took_us)?;
+    if let Some(why) = &run.why {
+        let again = run.due.as_deref().map(|due| format!(", again {}", clock.show(due)));
+        let text = format!("{} tries: {why}{}", run.attempts, again.unwrap_or_default());
+        writeln!(output, "    {}", terminal.paint(Tone::Bad, visible(&text)))?;
+    }
+    Ok(())
+}
+
+/// The name of a bot, with or without its type.
+fn id(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("Bot/").unwrap_or(text);
+    let plain = (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    if plain { Ok(id.to_owned()) } else { Err("that is no name of a bot".to_owned()) }
+}
+
+fn show_json(value: &impl Serialize, terminal: &Terminal) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::could_not)?;
+    terminal.write(|output| writeln!(output, "{text}"))?;
+    Ok(())
+}

@@ -1,0 +1,490 @@
+//! Bots of the real binary: called, told of changes, by webhook, by the clock, as steps of channels; what happens when
+//! they fail, and what a person does about it.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answered, Api, Connection, Link, Pipehat, Project, Sample, Sink, eventually, field, until,
+};
+
+const HL7: &str = "x-application/hl7-v2+er7";
+
+fn message(control_id: &str) -> String {
+    format!("MSH|^~\\&|A|B|C|D|20260101||ADT^A01|{control_id}|P|2.5.1\rPID|1||77^^^H\r")
+}
+
+fn bot(project: &Project, name: &str, yaml: &str, script: &str) {
+    project.write(&format!("bots/{name}.yaml"), &format!("bot: {name}\n{yaml}"));
+    project.write(&format!("bots/{name}.ts"), script);
+}
+
+/// Posts a body as it is.
+fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answered {
+    let authorization = format!("Bearer {}", api.token());
+    let mut connection = Connection::open(api.authority(), &authorization).expect("a connection");
+    connection.post_raw(path, headers, body).expect("an answer")
+}
+
+/// Calls, and reads JSON.
+fn fhir(api: &Api, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    let (status, body) = api.call(method, path, body);
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+fn execute(api: &Api, path: &str, content_type: &str, body: &str) -> Answered {
+    post(api, &format!("/fhir/R4/{path}"), &[("Content-Type", content_type)], body.as_bytes())
+}
+
+fn text(answered: &Answered) -> String {
+    String::from_utf8_lossy(&answered.body).into_owned()
+}
+
+fn runs(api: &Api, query: &str) -> Vec<Value> {
+    let page = api.get(&format!("/api/v1/bots/runs?{query}"));
+    page["runs"].as_array().expect("a list").clone()
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_bot_is_executed_and_answers_in_kind() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "echo",
+        "scopes: [system/Patient.cruds]\n",
+        "import { Hl7Message } from '@medplum/core';
+         export async function handler(medplum: any, event: any): Promise<any> {
+           if (event.input instanceof Hl7Message) {
+             const patient = await medplum.createResource({ resourceType: 'Patient', gender: 'female' });
+             console.log('made', patient.id);
+             return event.input.buildAck();
+           }
+           if (typeof event.input === 'string') return event.input.toUpperCase();
+           if (event.input.forbidden) return await medplum.readResource('Observation', 'x');
+           return { seen: event.input.x, type: event.contentType };
+         }",
+    );
+    let node = project.up();
+    let api = node.api();
+    let answered = execute(&api, "Bot/echo/$execute", HL7, &message("E1"));
+    assert_eq!(
+        (answered.status, answered.header("content-type")),
+        (200, Some(HL7)),
+        "{}",
+        text(&answered)
+    );
+    assert!(text(&answered).contains("MSA|AA|E1"), "{}", text(&answered));
+    let (_, found) = fhir(&api, "GET", "/fhir/R4/Patient?gender=female", None);
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(1));
+
+    let by_identifier = "Bot/$execute?identifier=urn:pipehat:bot|echo";
+    let answered = execute(&api, by_identifier, "application/json", r#"{"x": 1.50}"#);
+    assert_eq!(answered.json()["seen"], json!(1.5));
+    assert_eq!(text(&execute(&api, by_identifier, "text/plain", "abc")), "ABC");
+
+    // It does what its scopes allow, whoever calls.
+    let refused = execute(&api, by_identifier, "application/json", r#"{"forbidden": true}"#);
+    assert_eq!(refused.status, 500);
+    assert!(!text(&refused).contains("Observation/x"));
+
+    assert_eq!(execute(&api, "Bot/nobody/$execute", HL7, &message("E2")).status, 404);
+    assert_eq!(execute(&api, "Bot/echo/$execute", "application/json", "{").status, 400);
+
+    let (status, found) = fhir(&api, "GET", "/fhir/R4/Bot?name=echo", None);
+    assert_eq!((status, &found["entry"][0]["resource"]["id"]), (200, &json!("echo")));
+    let (status, _) = fhir(&api, "DELETE", "/fhir/R4/Bot/echo", None);
+    assert_eq!(status, 409, "the project's own");
+
+    // What it did stands in the audit under its own name.
+    let (_, events) = fhir(&api, "GET", "/fhir/R4/AuditEvent?type=rest&action=C", None);
+    assert!(events.to_string().contains("Bot/echo"), "{events}");
+
+    let run = &runs(&api, "bot=echo&state=done")[0];
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", run["run"]));
+    assert_eq!(detail["content_type"], json!("text/plain"));
+}
+
+#[test]
+fn nobody_waits_for_an_asynchronous_call() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "slow",
+        "",
+        "export async function handler(_: any, event: any) { return event.input + '!'; }",
+    );
+    let node = project.up();
+    let api = node.api();
+    let headers = [("Content-Type", "text/plain"), ("Prefer", "respond-async")];
+    let answered = post(&api, "/fhir/R4/Bot/slow/$execute", &headers, b"late");
+    assert_eq!(answered.status, 202);
+    let place = answered.header("content-location").expect("a place").to_owned();
+    let path = &place[place.find("/fhir").expect("a path")..];
+    eventually("it is done", || {
+        let authorization = format!("Bearer {}", api.token());
+        let mut connection =
+            Connection::open(api.authority(), &authorization).expect("a connection");
+        let answered = connection.call("GET", path, &[], None).expect("an answer");
+        answered.status == 200 && answered.body == b"late!"
+    });
+}
+
+#[test]
+fn a_bot_that_fails_answers_ae_and_harms_nobody() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "thrower",
+        "",
+        "export async function handler() {\n  throw new Error('secret words of MILLER');\n}",
+    );
+    bot(
+        &project,
+        "looper",
+        "limits: { time: 300ms, cpu: 300ms }\n",
+        "export async function handler() { for (;;) {} }",
+    );
+    bot(&project, "sound", "", "export async function handler() { return 'fine'; }");
+    let node = project.up();
+    let api = node.api();
+    for (name, code) in [("thrower", "bot.threw"), ("looper", "bot.limit")] {
+        let answered = execute(&api, &format!("Bot/{name}/$execute"), HL7, &message("F1"));
+        assert_eq!((answered.status, answered.header("content-type")), (500, Some(HL7)));
+        let told = text(&answered);
+        assert!(
+            told.contains("MSA|AE|F1") && told.contains("\rERR|") && told.contains(code),
+            "{told}"
+        );
+    }
+    let told = text(&execute(&api, "Bot/thrower/$execute", "application/json", "{}"));
+    assert!(told.contains("bots/thrower.ts:2") && !told.contains("MILLER"), "{told}");
+    assert_eq!(text(&execute(&api, "Bot/sound/$execute", "application/json", "{}")), "fine");
+    // The words are there for who may see them.
+    let run = &runs(&api, "bot=thrower")[0];
+    let shown = project.run(&["bot", "show", &run["run"].to_string(), "--contents"]);
+    assert!(printed(&shown).contains("secret words of MILLER"), "{}", printed(&shown));
+    let shown = project.run(&["bot", "runs", "--bot", "thrower"]);
+    assert!(printed(&shown).contains("bot.threw") && !printed(&shown).contains("MILLER"));
+    assert!(!project.printed().contains("MILLER"), "not in the log");
+}
+
+#[test]
+fn what_was_given_up_is_run_again() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    project.write_secret("portal", "Jefe");
+    let yaml = "on: { webhook: { hmac: secret:portal, answer: accepted } }\nretry: { first: 10ms, most: 20ms, give_up: 1s }\n";
+    let broken = "export async function handler() { throw new Error('no'); }";
+    bot(&project, "hook", yaml, broken);
+    let node = project.up();
+    let api = node.api();
+    let call = |signature: &str| {
+        let headers = [("Content-Type", "text/plain"), ("X-Signature", signature)];
+        post(&api, "/bots/hook", &headers, b"what do ya want for nothing?")
+    };
+    // RFC 4231, test case 2.
+    const SIGNED: &str = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    assert_eq!(call(&SIGNED.replace('5', "6")).status, 401);
+    assert_eq!(call("").status, 401);
+    assert_eq!(post(&api, "/bots/nobody", &[], b"").status, 401);
+    assert_eq!(call(SIGNED).status, 202);
+    let dead = until("it is given up", || runs(&api, "state=dead").into_iter().next());
+    assert!(dead["attempts"].as_u64() > Some(1), "{dead}");
+    let listed = project.run(&["bot", "list"]);
+    assert_eq!(listed.status.code(), Some(1), "{}", printed(&listed));
+    assert!(printed(&project.run(&["bot", "dead"])).contains("bot.threw"));
+
+    // Mended, it is run again with the same input.
+    bot(
+        &project,
+        "hook",
+        yaml,
+        "export async function handler(_: any, event: any) { return event.input.length + ' ' + event.headers['x-signature']; }",
+    );
+    eventually("the mended bot is in force", || {
+        printed(&project.run(&["bot", "list", "--json"])).contains("\"hook\"")
+            && api.get("/api/v1/bots")["bots"][0]["revision"] != json!(null)
+            && {
+                let done = project.run(&["bot", "replay", &dead["run"].to_string(), "--json"]);
+                let _ = done;
+                runs(&api, "state=done&bot=hook").len() == 1
+            }
+    });
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", dead["run"]));
+    assert_eq!(detail["result"], json!("28 undefined"), "the signature is not shown");
+}
+
+#[test]
+fn a_promised_run_survives_a_kill() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    project.write_secret("portal", "t0ken");
+    let yaml = "on: { webhook: { token: secret:portal, answer: accepted } }\nretry: { first: 50ms, most: 100ms }\n";
+    bot(&project, "hook", yaml, "export async function handler() { throw new Error('no'); }");
+    let node = project.up();
+    let api = node.api();
+    let headers = [("Content-Type", "text/plain"), ("Authorization", "Bearer t0ken")];
+    let mut connection = Connection::open(api.authority(), "Bearer t0ken").expect("a connection");
+    let answered = connection.post_raw("/bots/hook", &headers[..1], b"kept").expect("an answer");
+    assert_eq!(answered.status, 202);
+    node.kill();
+    bot(
+        &project,
+        "hook",
+        yaml,
+        "export async function handler(_: any, event: any) { return event.input; }",
+    );
+    let node = project.up();
+    let api = node.api();
+    let done = until("it is run", || runs(&api, "state=done").into_iter().next());
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", done["run"]));
+    assert_eq!(detail["result"], json!("kept"));
+}
+
+#[test]
+fn a_bot_is_told_of_changes_that_meet_its_condition() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "finished",
+        "on:
+  subscription:
+    criteria: Encounter
+    changes: [create, update]
+    when: \"%previous.status != 'finished' and %current.status = 'finished'\"
+scopes: [system/Task.cruds]
+",
+        "export async function handler(medplum: any, event: any) {
+           await medplum.createResource({ resourceType: 'Task', status: 'requested', intent: 'order',
+             description: event.input.id + ' ' + event.headers['x-pipehat-interaction'] });
+         }",
+    );
+    let node = project.up();
+    let api = node.api();
+    eventually("the Subscription is active", || {
+        let (_, found) = fhir(&api, "GET", "/fhir/R4/Subscription?status=active", None);
+        found["entry"].as_array().is_some_and(|entries| entries.len() == 1)
+    });
+    let put = |status: &str| {
+        let encounter = json!({ "resourceType": "Encounter", "id": "e1", "status": status,
+            "class": { "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP" } });
+        let (answered, body) = fhir(&api, "PUT", "/fhir/R4/Encounter/e1", Some(&encounter));
+        assert!(matches!(answered, 200 | 201), "{body}");
+    };
+    let tasks = || {
+        let (_, found) = fhir(&api, "GET", "/fhir/R4/Task", None);
+        let entries = found["entry"].as_array().cloned().unwrap_or_default();
+        entries.iter().map(|entry| entry["resource"]["description"].to_string()).collect::<Vec<_>>()
+    };
+    put("in-progress");
+    put("finished");
+    eventually("the bot made a Task", || tasks() == ["\"e1 update\""]);
+    put("finished");
+    put("in-progress");
+    put("finished");
+    eventually("it was told once more, and no more often", || tasks().len() == 2);
+    eventually("both runs are recorded", || runs(&api, "bot=finished&state=done").len() == 2);
+}
+
+#[test]
+fn the_clock_runs_a_bot() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "tick",
+        "on: { cron: \"* * * * * *\" }\n",
+        "export async function handler(_: any, event: any) { return event.input.time; }",
+    );
+    let node = project.up();
+    let api = node.api();
+    eventually("it ran twice", || runs(&api, "bot=tick&state=done").len() >= 2);
+    let first = &runs(&api, "bot=tick&state=done")[0];
+    assert_eq!(first["trigger"], json!("cron"));
+}
+
+fn channel(project: &Project, sink: &Sink, steps: &str) -> Pipehat {
+    project.write(
+        "channels/adt.yaml",
+        &format!(
+            "channel: adt\nsource: {{ mllp: {{ listen: 127.0.0.1:0 }} }}\nreply: processed\norder: by PID-3.1\nsteps:\n{steps}\n\
+             destinations:\n  lab: {{ mllp: {{ connect: {} }} }}\n",
+            sink.address()
+        ),
+    );
+    project.up()
+}
+
+#[test]
+fn a_channel_runs_a_bot_on_its_messages() {
+    let sink = Sink::new();
+    let project = Project::new();
+    bot(
+        &project,
+        "names",
+        "",
+        "export async function handler(_: any, event: any) {
+           const message = event.input;
+           const pid = message.getSegment('PID');
+           if (pid.getField(3).toString().startsWith('BP2')) throw new Error('MILLER');
+           pid.setField(2, 'SEEN');
+           return message;
+         }",
+    );
+    let node = channel(&project, &sink, "  - bot: names");
+    let api = node.api();
+    let (sound, broken, after) =
+        (Sample::new("B", 1, 1), Sample::new("B", 2, 1), Sample::new("B", 3, 1));
+    let mut link = Link::open(&node.address("adt"));
+    assert_eq!(link.ask(&sound.bytes()).code(), "AA");
+    assert_eq!(field(&sink.wait_for(1)[0], "PID-2"), "SEEN");
+    // The sender of one that the bot failed on is told, and the next goes on.
+    let reply = link.ask(&broken.bytes());
+    assert_eq!(reply.code(), "AE");
+    assert!(!project.printed().contains("MILLER"));
+    eventually("it is parked", || api.counter("adt", "parked") == 1);
+    assert_eq!(link.ask(&after.bytes()).code(), "AA");
+    sink.wait_for(2);
+    assert_eq!(runs(&api, "bot=names&state=failed").len(), 1);
+    // Mended, the message is released: the bot runs anew.
+    bot(
+        &project,
+        "names",
+        "",
+        "export async function handler(_: any, event: any) { return event.input; }",
+    );
+    let parked = until("the index has it", || {
+        api.search(&json!({ "control_id": broken.control_id() })).into_iter().next()
+    });
+    eventually("the mended bot is in force", || {
+        let path = format!("/api/v1/messages/{}/release", parked["id"]);
+        if api.counter("adt", "parked") > 0 {
+            let _ =
+                fhir(&api, "POST", &path, Some(&json!({ "reason": "mended", "by": "a.tester" })));
+        }
+        sink.count() == 3
+    });
+    node.stop();
+    project.prove();
+}
+
+#[test]
+fn a_bot_makes_the_reply_and_sends_more() {
+    let sink = Sink::new();
+    let project = Project::new();
+    bot(
+        &project,
+        "clerk",
+        "",
+        "import { send } from 'pipehat';
+         export async function handler(_: any, event: any) {
+           await send('lab', event.input.toString().replace('ADT^A01', 'ADT^A08'));
+           return event.input.buildAck({ ackCode: 'AR' });
+         }",
+    );
+    let node = channel(&project, &sink, "  - bot: { name: clerk, result: reply }");
+    let sample = Sample::new("R", 1, 1);
+    let mut link = Link::open(&node.address("adt"));
+    assert_eq!(link.ask(&sample.bytes()).code(), "AR");
+    sink.wait_for(2);
+    node.stop();
+    project.prove();
+}
+
+#[test]
+fn a_client_deploys_a_bot_which_may_what_the_project_says() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\nbots: { scopes: [system/Patient.r] }\n");
+    let node = project.up();
+    let api = node.api();
+    let resource = json!({ "resourceType": "Bot", "id": "b1", "name": "mine",
+        "identifier": [{ "system": "urn:test", "value": "mine" }] });
+    let (status, body) = fhir(&api, "PUT", "/fhir/R4/Bot/b1", Some(&resource));
+    assert_eq!(status, 201, "{body}");
+    assert_eq!(execute(&api, "Bot/b1/$execute", "application/json", "{}").status, 400, "no code");
+    let deploy = |code: &str| {
+        fhir(
+            &api,
+            "POST",
+            "/fhir/R4/Bot/b1/$deploy",
+            Some(&json!({ "code": code, "filename": "index.ts" })),
+        )
+    };
+    let (status, outcome) = deploy("export async function handler( {");
+    assert_eq!(status, 400);
+    assert!(outcome.to_string().contains("index.ts:1"), "{outcome}");
+    let (status, outcome) = deploy(
+        "export async function handler(medplum: any, event: any) {
+           if (event.input.write) return await medplum.createResource({ resourceType: 'Patient' });
+           return 'one';
+         }",
+    );
+    assert_eq!(status, 200, "{outcome}");
+    let by_identifier = "Bot/$execute?identifier=urn:test|mine";
+    assert_eq!(text(&execute(&api, by_identifier, "application/json", "{}")), "one");
+    assert_eq!(execute(&api, by_identifier, "application/json", r#"{"write":true}"#).status, 500);
+    let (status, _) = deploy("export async function handler() { return 'two'; }");
+    assert_eq!(status, 200);
+    assert_eq!(text(&execute(&api, by_identifier, "application/json", "{}")), "two");
+
+    // Who may only read Bots may not run them.
+    let added = project.run(&["client", "add", "reader", "--scope", "system/*.cruds", "--json"]);
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+}
+
+#[test]
+fn messages_become_resources_and_resources_messages() {
+    let sink = Sink::new();
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    project.write(
+        "channels/in.yaml",
+        "channel: in\nsource: { mllp: { listen: 127.0.0.1:0 } }\nreply: processed\ntime_zone: Europe/Berlin\n\
+         destinations:\n  store:\n    steps: [{ translate: { to: fhir, system_base: \"https://hospital.test/id/\" } }]\n    fhir: local\n",
+    );
+    project.write(
+        "channels/out.yaml",
+        &format!(
+            "channel: out\nsource: {{ fhir: {{ criteria: Patient, on: [create, update] }} }}\n\
+             destinations:\n  lab:\n    steps:\n      - translate: {{ to: v2, event: auto, version: \"2.5.1\", receiving_application: LAB }}\n      - set: {{ MSH-4: CLINIC }}\n    mllp: {{ connect: {} }}\n",
+            sink.address()
+        ),
+    );
+    let node = project.up();
+    let api = node.api();
+    let mut link = Link::open(&node.address("in"));
+    let sample = Sample::new("T", 1, 1);
+    assert_eq!(link.ask(&sample.bytes()).code(), "AA");
+    let patient = until("the patient is there", || {
+        let (_, found) = fhir(
+            &api,
+            "GET",
+            &format!("/fhir/R4/Patient?identifier={}", sample.patient_id()),
+            None,
+        );
+        found["entry"].as_array().and_then(|entries| entries.first().cloned())
+    });
+    assert_eq!(patient["resource"]["resourceType"], json!("Patient"));
+    let sent = sink.wait_for(1);
+    assert_eq!(field(&sent[0], "MSH-5"), "LAB");
+    assert_eq!(field(&sent[0], "MSH-4"), "CLINIC");
+    assert!(
+        field(&sent[0], "PID-3.1").contains(&sample.patient_id().to_string()),
+        "{}",
+        String::from_utf8_lossy(&sent[0])
+    );
+    // The same again changes nothing, and tells nobody.
+    let again = Sample::new("T", 1, 2);
+    let _ = again;
+    node.stop();
+    project.prove();
+}

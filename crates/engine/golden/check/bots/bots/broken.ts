@@ -1,0 +1,3 @@
+export async function handler(client, event) {
+  return event.;
+}

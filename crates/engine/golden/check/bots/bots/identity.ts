@@ -1,0 +1,1 @@
+export async function handler(client, event) { return event.input; }

@@ -1,0 +1,305 @@
+//! The `translate` step: HL7 v2 becomes a FHIR Bundle, and FHIR becomes HL7 v2.
+//!
+//! A translation is a function of the message and the step: no clock, nothing asked. What the tables can't say in the
+//! other standard are [findings](super::Finding), counted and kept with the message; a message of which nothing could be
+//! said is set aside. FHIR to v2 reads what the resource refers to, which is asked for as a `lookup` is.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use pipehat_connectors::Found;
+use pipehat_dictionary::Version;
+use pipehat_message::Message;
+use pipehat_resource::json::{self, Value};
+use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
+use pipehat_translate::{Finding as Translated, FindingKind, Settings, Translator};
+
+use super::coding::readable;
+use super::facts::Fact;
+use super::lookup::LOOKUPS_MAX;
+use super::run::{End, Owner, Rest, Run, Work, park, parse};
+use super::verdict::{Finding, StepPlace};
+use crate::effects::{LookupAnswer, LookupRequest};
+
+/// The most findings of one translation that are kept one by one; the rest is counted.
+const FINDINGS_MAX: usize = 100;
+
+/// A `translate` step.
+#[derive(Clone)]
+pub(super) enum TranslateStep {
+    ToFhir(Arc<Translator>),
+    ToV2(Arc<ToV2>),
+}
+
+/// FHIR becomes HL7 v2 for one receiver.
+#[derive(Debug)]
+pub(super) struct ToV2 {
+    pub(super) writer: Writer,
+    pub(super) event: WantedEvent,
+    pub(super) version: Version,
+    /// Where the resources are that a resource refers to: which of the channel's lookups, from 0.
+    pub(super) lookup: u16,
+}
+
+/// Which message is made.
+#[derive(Debug)]
+pub(super) enum WantedEvent {
+    /// The one that the change of the resource is; a change that is none ends here.
+    OfChange,
+    /// `ADT^A03`
+    Named(String),
+}
+
+impl fmt::Debug for TranslateStep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ToFhir(_) => formatter.write_str("ToFhir"),
+            Self::ToV2(step) => step.fmt(formatter),
+        }
+    }
+}
+
+impl<'r> Run<'r> {
+    /// HL7 v2 becomes a Bundle.
+    pub(super) fn translate_hl7(
+        &mut self,
+        message: &Message<'_>,
+        step: &'r TranslateStep,
+        at: &StepPlace,
+        (rest, owner): (&Rest<'_, 'r>, Owner),
+    ) -> Result<(), End> {
+        // The steps' reader lets no other come behind HL7 v2.
+        let TranslateStep::ToFhir(translator) = step else {
+            let reason = "the message is HL7 v2 already".to_owned();
+            return Err(park("program.translate", reason, at));
+        };
+        let translation = translator.to_fhir(message);
+        self.note(&translation.findings, at);
+        if translation.findings_beyond > 0 {
+            let count = u32::try_from(translation.findings_beyond).unwrap_or(u32::MAX);
+            let (code, at) = ("translate.more", at.clone());
+            self.findings.push(Finding { code, path: None, at, count });
+        }
+        if translation.bundle.items("entry").is_empty() {
+            let why = translation
+                .findings
+                .iter()
+                .find(|finding| finding.kind == FindingKind::StructureUnknown);
+            let why = why.map_or("it holds nothing that the tables map", |finding| &*finding.text);
+            return Err(park(
+                "program.translate",
+                format!("nothing could be translated: {why}"),
+                at,
+            ));
+        }
+        let bundle = Bytes::from(translation.bundle.to_json());
+        self.through_json(&bundle, rest.steps, rest.then, owner)
+    }
+
+    /// FHIR becomes HL7 v2.
+    pub(super) fn translate_json(
+        &mut self,
+        bytes: &Bytes,
+        step: &'r TranslateStep,
+        at: &StepPlace,
+        (rest, owner): (&Rest<'_, 'r>, Owner),
+    ) -> Result<(), End> {
+        let failed = |reason: String| park("program.translate", reason, at);
+        let TranslateStep::ToV2(step) = step else {
+            return Err(failed("the message is JSON already".to_owned()));
+        };
+        let resource =
+            json::parse(bytes).map_err(|error| failed(format!("it is no JSON: {error}")))?;
+        let (event, order_control) = match &step.event {
+            WantedEvent::Named(event) => (event.as_str(), None),
+            WantedEvent::OfChange => match self.event_of(&resource, step, at)? {
+                Some(proposed) => (proposed.event, proposed.order_control),
+                None => return Err(End::Filtered(at.clone())),
+            },
+        };
+        let mut waits = None;
+        let resources = if resource.resource_type() == Some("Bundle") {
+            Resources::of_bundle(&resource)
+        } else {
+            Resources::default().with_root(&resource).resolved_by(|reference| {
+                if waits.is_some() || !is_relative(reference) {
+                    return None;
+                }
+                match self.read_resource(step, reference, at) {
+                    Ok(resource) => resource,
+                    Err(end) => {
+                        waits = Some(end);
+                        None
+                    }
+                }
+            })
+        };
+        if let Some(end) = waits {
+            return Err(end);
+        }
+        let (time, control_id) = (self.effects.now(), self.effects.control_id());
+        let wanted = Wanted { event, version: step.version, order_control, lineage: false };
+        let stamp = Stamp { time, control_id: &control_id };
+        let written = step.writer.write(&wanted, &resources, &stamp);
+        let written = written.map_err(|error| failed(error.to_string()))?;
+        self.note(&written.findings, at);
+        let bytes = Bytes::from(written.message);
+        let readable = readable(&bytes, self.program.charset);
+        self.work = Work {
+            coding: readable.coding,
+            base: bytes.clone(),
+            received: bytes.clone(),
+            whole: None,
+        };
+        let message = parse(&bytes).map_err(|error| failed(error.to_string()))?;
+        self.through(message, &bytes, rest.steps, rest.then, owner)
+    }
+
+    /// The event that the change is which the message tells of.
+    fn event_of(
+        &mut self,
+        resource: &Value,
+        step: &ToV2,
+        at: &StepPlace,
+    ) -> Result<Option<Proposed>, End> {
+        let fact = |place| Fact::Change(place).text(self.input).map(Cow::into_owned);
+        let (change, version) = (fact(0), fact(3).and_then(|version| version.parse::<u64>().ok()));
+        if change.as_deref() == Some("delete") {
+            return Ok(None);
+        }
+        let before =
+            version.and_then(|version| version.checked_sub(1)).filter(|before| *before > 0);
+        let name = resource.resource_type().zip(resource.id());
+        let previous = match name.zip(before) {
+            Some(((name, id), before)) => {
+                self.read_resource(step, &format!("{name}/{id}/_history/{before}"), at)?
+            }
+            None => None,
+        };
+        Ok(event_of(previous.as_ref(), resource))
+    }
+
+    /// A resource, or a version of one; none where it is not there.
+    fn read_resource(
+        &mut self,
+        step: &ToV2,
+        reference: &str,
+        at: &StepPlace,
+    ) -> Result<Option<Value>, End> {
+        self.lookups += 1;
+        if self.lookups > LOOKUPS_MAX {
+            // What is further away is left out, and told by the writer where it is needed.
+            return Ok(None);
+        }
+        let request = LookupRequest {
+            lookup: step.lookup,
+            resource_type: reference.into(),
+            query: "".into(),
+            body: Bytes::new(),
+        };
+        match self.effects.lookup(&request) {
+            None => Err(End::Waits(request)),
+            Some(LookupAnswer::Refused { detail }) => {
+                Err(park("program.lookup-refused", detail, at))
+            }
+            Some(LookupAnswer::Found(Found::One(bytes) | Found::Several(bytes))) => {
+                Ok(json::parse(&bytes).ok())
+            }
+            Some(LookupAnswer::Found(Found::Nothing)) => Ok(None),
+        }
+    }
+
+    fn note(&mut self, findings: &[Translated], at: &StepPlace) {
+        let mut kept = 0_usize;
+        for finding in findings {
+            let code = code(finding.kind);
+            kept += 1;
+            // Beyond the limit only kinds are told.
+            let path = (kept <= FINDINGS_MAX).then_some(finding.path.as_str());
+            let known = self.findings.iter_mut().find(|other| {
+                other.code == code && other.at == *at && other.path.as_deref() == path
+            });
+            match known {
+                Some(known) => known.count = known.count.saturating_add(1),
+                None => {
+                    let path = path.map(Arc::from);
+                    self.findings.push(Finding { code, path, at: at.clone(), count: 1 });
+                }
+            }
+        }
+    }
+}
+
+/// The operator code of a finding.
+fn code(kind: FindingKind) -> &'static str {
+    match kind {
+        FindingKind::NotMapped => "translate.not-mapped",
+        FindingKind::ZoneMissing => "translate.zone-missing",
+        FindingKind::SystemUnknown => "translate.system-unknown",
+        FindingKind::CodeUnmapped => "translate.code-unmapped",
+        FindingKind::ValueUnfit => "translate.value-unfit",
+        FindingKind::Incomplete => "translate.incomplete",
+        FindingKind::Deleted => "translate.deleted",
+        FindingKind::StructureUnknown => "translate.structure-unknown",
+    }
+}
+
+/// `Patient/17`: what the same server has.
+fn is_relative(reference: &str) -> bool {
+    let id = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    };
+    reference.split_once('/').is_some_and(|(name, rest)| {
+        id(name) && id(rest.split_once("/_history/").map_or(rest, |(id, _)| id))
+    })
+}
+
+/// What could not be said: where, and what it means, without values.
+pub type Told = Vec<(String, String)>;
+
+/// HL7 v2 to a Bundle, as a bot asks for it: the Bundle's JSON, and path and text of what could not be said.
+///
+/// # Errors
+/// Why nothing could be said; without values.
+pub fn translate_to_fhir(message: &[u8]) -> Result<(String, Told), String> {
+    let message = parse(message).map_err(|error| error.to_string())?;
+    let translation = Translator::new(Settings::default()).to_fhir(&message);
+    if translation.bundle.items("entry").is_empty() {
+        let why = translation.findings.first().map(|finding| &*finding.text);
+        return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));
+    }
+    Ok((translation.bundle.to_json(), told(translation.findings)))
+}
+
+/// A Bundle or resource to HL7 v2, as a bot asks for it; `wanted` is the event and the version.
+///
+/// # Errors
+/// Why there is no message; without values.
+pub fn translate_to_v2(
+    bundle: &str,
+    (event, version): (&str, &str),
+    time: Timestamp,
+    control_id: &str,
+) -> Result<(Vec<u8>, Told), String> {
+    let resource = json::parse(bundle.as_bytes()).map_err(|error| error.to_string())?;
+    let version = Version::named(version.as_bytes())
+        .ok_or_else(|| "there is no such version of HL7 v2".to_owned())?;
+    let resources = if resource.resource_type() == Some("Bundle") {
+        Resources::of_bundle(&resource)
+    } else {
+        Resources::default().with_root(&resource)
+    };
+    let wanted = Wanted { event, version, order_control: None, lineage: false };
+    let written =
+        Writer::new(Profile::default()).write(&wanted, &resources, &Stamp { time, control_id });
+    let written = written.map_err(|error| error.to_string())?;
+    Ok((written.message, told(written.findings)))
+}
+
+fn told(findings: Vec<Translated>) -> Told {
+    findings.into_iter().map(|finding| (finding.path, finding.text.into_owned())).collect()
+}

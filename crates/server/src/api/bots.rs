@@ -1,0 +1,289 @@
+//! Bots: which there are, their runs, what was given up, and replay.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use pipehat_store::bots::{BotBookError, BotRun, RunQuery, RunState, RunSummary};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::ApiError;
+use super::request::{JsonBody, Number};
+use crate::fhir::{instant, now};
+use crate::node::Shared;
+
+/// How many runs a page has when nothing is asked for, and at most.
+const PAGE: usize = 100;
+const PAGE_MAX: usize = 1_000;
+
+/// The bots of the project, and those that have runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BotsView {
+    /// By name.
+    pub bots: Vec<BotView>,
+}
+
+/// A bot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BotView {
+    /// The id of its resource; of a bot of the project, its name.
+    pub bot: String,
+    /// Whether the project directory has it; else a client deployed it, or it is gone.
+    pub of_project: bool,
+    /// Its revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// What it runs for: `subscription`, `webhook`, `cron`.
+    pub triggers: Vec<String>,
+    /// Runs that are to be tried.
+    pub waiting: u64,
+    /// Runs that were given up.
+    pub dead: u64,
+}
+
+/// A page of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunsPage {
+    /// The latest first.
+    pub runs: Vec<RunView>,
+    /// Whether there are more before the last.
+    pub more: bool,
+}
+
+/// A run, without its contents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunView {
+    /// Its number.
+    pub run: u64,
+    /// The bot.
+    pub bot: String,
+    /// What it ran for: execute, subscription, webhook, cron, channel, bot.
+    pub trigger: String,
+    /// Which one.
+    pub source: String,
+    /// waiting, running, done, failed or dead.
+    pub state: String,
+    /// When it was asked for.
+    pub queued: String,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// When it is tried next, where it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+}
+
+/// A run, whole: it may hold patient data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunDetail {
+    /// The run.
+    pub run: RunView,
+    /// The revision that ran.
+    pub revision: String,
+    /// How much processor time it used, in microseconds.
+    pub cpu_us: u64,
+    /// The content type of its input.
+    pub content_type: String,
+    /// Its input; none where it is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// The content type of its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_type: Option<String>,
+    /// Its result; none where it is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// The error's own words and its stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Its log.
+    #[schema(value_type = Vec<Object>)]
+    pub log: serde_json::Value,
+    /// What it asked and was answered.
+    #[schema(value_type = Vec<Object>)]
+    pub effects: serde_json::Value,
+}
+
+/// Which runs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct RunsQuery {
+    /// Only those of this bot.
+    pub bot: Option<String>,
+    /// Only those that stand so: waiting, running, done, failed or dead.
+    pub state: Option<String>,
+    /// Only those before this one.
+    pub before: Option<u64>,
+    /// How many; 100 unless said, at most 1,000.
+    pub limit: Option<usize>,
+}
+
+/// What is to be run again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayRequest {
+    /// Which run; also one that failed and was not promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
+    /// All that were given up of this bot; of all where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<String>,
+}
+
+/// What a replay did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Replayed {
+    /// How many runs wait again.
+    pub replayed: u64,
+}
+
+fn failed(error: BotBookError) -> ApiError {
+    tracing::error!(error = &error as &dyn std::error::Error, "the book of bots fails");
+    ApiError::unavailable("the book of bots can't be read; the log says why")
+}
+
+async fn book<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce(&pipehat_store::bots::BotBook) -> Result<T, BotBookError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let book = Arc::clone(shared.bots.book());
+    let done = tokio::task::spawn_blocking(move || work(&book)).await;
+    done.map_err(|_| ApiError::internal("the book of bots can't be read"))?.map_err(failed)
+}
+
+fn view(run: RunSummary) -> RunView {
+    let waits = run.state == RunState::Waiting;
+    RunView {
+        run: run.id,
+        bot: run.bot,
+        trigger: run.trigger,
+        source: run.source,
+        state: run.state.code().to_owned(),
+        queued: instant(run.queued),
+        ended: run.ended.map(instant),
+        due: waits.then(|| instant(run.due)),
+        attempts: run.attempts,
+        why: run.why,
+        took_us: run.took,
+    }
+}
+
+/// Every bot, with what waits and what was given up.
+#[utoipa::path(get, path = "/api/v1/bots", responses((status = 200, body = BotsView)))]
+pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<BotsView>, ApiError> {
+    let counts = book(&shared, |book| book.counts()).await?;
+    let set = shared.bots.set();
+    let mut names: std::collections::BTreeSet<&String> = set.bots.keys().collect();
+    names.extend(counts.keys());
+    let bots = names.into_iter().map(|name| {
+        let bot = set.bots.get(name);
+        let spec = bot.and_then(|bot| bot.spec.as_ref());
+        let mut triggers = Vec::new();
+        for (word, has) in [
+            ("subscription", spec.is_some_and(|spec| !spec.subscriptions.is_empty())),
+            ("webhook", spec.is_some_and(|spec| spec.webhook.is_some())),
+            ("cron", spec.is_some_and(|spec| !spec.cron.is_empty())),
+        ] {
+            if has {
+                triggers.push(word.to_owned());
+            }
+        }
+        let counts = counts.get(name).copied().unwrap_or_default();
+        BotView {
+            bot: name.clone(),
+            of_project: bot.is_some(),
+            revision: bot.map(|bot| bot.revision.clone()),
+            triggers,
+            waiting: counts.waiting,
+            dead: counts.dead,
+        }
+    });
+    Ok(Json(BotsView { bots: bots.collect() }))
+}
+
+/// Runs, the latest first.
+#[utoipa::path(get, path = "/api/v1/bots/runs", params(RunsQuery),
+    responses((status = 200, body = RunsPage), (status = 400, body = ApiError)))]
+pub(super) async fn runs(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<RunsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<RunsPage>, ApiError> {
+    let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    let state = match query.state.as_deref() {
+        None => None,
+        Some(code) => Some(RunState::of_code(code).ok_or_else(|| {
+            ApiError::bad_request("a run is waiting, running, done, failed or dead")
+        })?),
+    };
+    let query =
+        RunQuery { bot: query.bot, state, before: query.before, limit: limit.saturating_add(1) };
+    let mut runs = book(&shared, move |book| book.runs(&query)).await?;
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    Ok(Json(RunsPage { runs: runs.into_iter().map(view).collect(), more }))
+}
+
+/// A run with its input, its result, its log and what it asked.
+#[utoipa::path(get, path = "/api/v1/bots/runs/{id}", params(("id" = u64, Path)),
+    responses((status = 200, body = RunDetail), (status = 404, body = ApiError)))]
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Number(id): Number,
+) -> Result<Json<RunDetail>, ApiError> {
+    let run = book(&shared, move |book| book.run(id)).await?;
+    let run = run.ok_or_else(|| ApiError::not_found("such run (any more)"))?;
+    Ok(Json(detail(run)))
+}
+
+fn detail(run: BotRun) -> RunDetail {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok().filter(|text| !text.is_empty());
+    let json = |text: &str| serde_json::from_str(text).unwrap_or_default();
+    RunDetail {
+        revision: run.revision,
+        cpu_us: run.cpu,
+        content_type: run.content_type,
+        input: text(run.input),
+        result_type: run.result_type,
+        result: text(run.result),
+        error: run.error,
+        log: json(&run.log),
+        effects: json(&run.effects),
+        run: view(RunSummary {
+            id: run.id,
+            bot: run.bot,
+            trigger: run.trigger,
+            source: run.source,
+            state: run.state,
+            queued: run.queued,
+            ended: run.ended,
+            due: run.due,
+            attempts: run.attempts,
+            why: run.why,
+            took: run.took,
+        }),
+    }
+}
+
+/// Has runs that were given up, or failed, run again.
+#[utoipa::path(post, path = "/api/v1/bots/replay", request_body = ReplayRequest,
+    responses((status = 200, body = Replayed)))]
+pub(super) async fn replay(
+    State(shared): State<Arc<Shared>>,
+    JsonBody(request): JsonBody<ReplayRequest>,
+) -> Result<Json<Replayed>, ApiError> {
+    let work = move |book: &pipehat_store::bots::BotBook| {
+        book.replay(request.run, request.bot.as_deref(), now())
+    };
+    let replayed = book(&shared, work).await?;
+    shared.bots.wake();
+    Ok(Json(Replayed { replayed }))
+}

@@ -1,0 +1,146 @@
+//! What runs: a script, and what it may reach.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipehat_connectors::Secrets;
+use pipehat_engine::RetryPolicy;
+use pipehat_engine::program::Table;
+use pipehat_engine::project::{
+    BotGrants, BotSpec, CronTrigger, DeployedBots, Project, WebhookProof, WebhookTrigger,
+};
+use pipehat_script::{Limits, Script};
+
+use crate::fhir::{EndpointRules, HostRule};
+
+/// A bot, ready to run.
+pub(crate) struct Deployed {
+    /// The id of its resource; of a bot of the project, its name.
+    pub(crate) id: String,
+    pub(crate) revision: String,
+    pub(crate) script: Script,
+    pub(crate) limits: Limits,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) allow: BotGrants,
+    pub(crate) hosts: EndpointRules,
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) keep: Duration,
+    pub(crate) webhook: Option<Webhook>,
+    pub(crate) cron: Vec<CronTrigger>,
+    /// Its part of the project, where it has one.
+    pub(crate) spec: Option<Arc<BotSpec>>,
+}
+
+/// A webhook with its secret.
+pub(crate) struct Webhook {
+    pub(crate) trigger: WebhookTrigger,
+    pub(crate) secret: String,
+}
+
+impl fmt::Debug for Deployed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Deployed")
+            .field("id", &self.id)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bots of a project, and what they share.
+pub(crate) struct BotSet {
+    pub(crate) bots: HashMap<String, Arc<Deployed>>,
+    pub(crate) tables: BTreeMap<String, Arc<Table>>,
+    /// What bots may that clients deployed.
+    pub(crate) deployed: DeployedBots,
+    /// The destinations of each channel.
+    pub(crate) destinations: HashMap<String, Vec<Arc<str>>>,
+    secrets_of_deployed: BTreeMap<String, String>,
+}
+
+impl BotSet {
+    /// Those of a project.
+    pub(crate) fn of(project: &Project, secrets: &dyn Secrets) -> Self {
+        let bots = project.bots.iter().map(|spec| {
+            let deployed = of_project(spec, secrets);
+            (deployed.id.clone(), Arc::new(deployed))
+        });
+        let destinations = project.channels.iter().map(|channel| {
+            let names = channel.destinations.iter().map(|one| Arc::clone(&one.name));
+            (channel.name.to_string(), names.collect())
+        });
+        let deployed = project.settings.bots.clone();
+        Self {
+            bots: bots.collect(),
+            tables: project.tables.clone(),
+            destinations: destinations.collect(),
+            secrets_of_deployed: granted_secrets(&deployed.allow, secrets),
+            deployed,
+        }
+    }
+
+    /// A bot that a client deployed.
+    pub(crate) fn of_api(&self, id: &str, revision: String, script: Script) -> Deployed {
+        let DeployedBots { scopes, allow, limits } = self.deployed.clone();
+        Deployed {
+            id: id.to_owned(),
+            revision,
+            script,
+            limits,
+            scopes,
+            hosts: hosts(&allow),
+            allow,
+            secrets: self.secrets_of_deployed.clone(),
+            retry: RetryPolicy {
+                give_up: Some(Duration::from_secs(86_400)),
+                ..RetryPolicy::DEFAULT
+            },
+            keep: Duration::from_secs(30 * 86_400),
+            webhook: None,
+            cron: Vec::new(),
+            spec: None,
+        }
+    }
+}
+
+fn of_project(spec: &Arc<BotSpec>, secrets: &dyn Secrets) -> Deployed {
+    let webhook = spec.webhook.as_ref().filter(|_| spec.enabled).map(|trigger| {
+        let (WebhookProof::Token { secret, .. } | WebhookProof::Hmac { secret, .. }) =
+            &trigger.proof;
+        Webhook { trigger: trigger.clone(), secret: text_of(secret.name(), secrets) }
+    });
+    Deployed {
+        id: spec.name.to_string(),
+        revision: spec.revision.to_string(),
+        script: spec.code.clone(),
+        limits: spec.limits.clone(),
+        scopes: spec.scopes.clone(),
+        allow: spec.allow.clone(),
+        hosts: hosts(&spec.allow),
+        secrets: granted_secrets(&spec.allow, secrets),
+        retry: spec.retry,
+        keep: spec.keep,
+        webhook,
+        cron: if spec.enabled { spec.cron.clone() } else { Vec::new() },
+        spec: Some(Arc::clone(spec)),
+    }
+}
+
+fn hosts(allow: &BotGrants) -> EndpointRules {
+    // What is no host was refused when the project was read.
+    let rules = allow.hosts.iter().filter_map(|host| HostRule::parse(host).ok());
+    EndpointRules::new(Some(rules.collect()))
+}
+
+fn granted_secrets(allow: &BotGrants, secrets: &dyn Secrets) -> BTreeMap<String, String> {
+    allow.secrets.iter().map(|name| (name.clone(), text_of(name, secrets))).collect()
+}
+
+/// That it is there was seen to when the project was read.
+fn text_of(name: &str, secrets: &dyn Secrets) -> String {
+    let bytes = secrets.secret(name).unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default().trim_end_matches(['\r', '\n']).to_owned()
+}

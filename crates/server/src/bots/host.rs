@@ -1,0 +1,388 @@
+//! What a run may ask: the datastore under the bot's own name, what its file grants, and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::deployed::Deployed;
+use super::input;
+use super::pool::run_here;
+use super::service::{Bots, event};
+
+/// How deep bots may run bots.
+pub(super) const DEPTH_MAX: u8 = 4;
+
+/// The largest answer of a fetch.
+const FETCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The longest key of a value that is kept.
+const KEY_BYTES_MAX: usize = 512;
+
+/// The most that one run may send.
+const SENT_MAX: usize = 1_000;
+
+/// What a script can't set: the connection's, and what is ours.
+const HEADERS_REFUSED: [&str; 8] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+/// For what a run is.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    /// The channel whose step it is, and its destinations.
+    pub(super) channel: Option<(Arc<str>, Vec<Arc<str>>)>,
+    /// How many bots run bots above this one.
+    pub(super) depth: u8,
+}
+
+impl Setting {
+    /// Whose values it reads and keeps.
+    fn owner(&self, bot: &Deployed) -> String {
+        match &self.channel {
+            Some((channel, _)) => format!("channel {channel}"),
+            None => format!("bot {}", bot.id),
+        }
+    }
+}
+
+/// What a run wants done once it has succeeded.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// To destinations of its own channel.
+    pub(super) outputs: Vec<(Arc<str>, Bytes)>,
+    /// To other channels.
+    pub(super) handed_over: Vec<(String, Bytes)>,
+    /// Why the message is set aside.
+    pub(super) park: Option<String>,
+}
+
+/// The outside of one run.
+pub(super) struct RunHost {
+    bots: Arc<Bots>,
+    bot: Arc<Deployed>,
+    setting: Setting,
+    log: Vec<LogLine>,
+    gathered: Gathered,
+}
+
+impl RunHost {
+    pub(super) fn new(bots: Arc<Bots>, bot: Arc<Deployed>, setting: Setting) -> Self {
+        Self { bots, bot, setting, log: Vec::new(), gathered: Gathered::default() }
+    }
+
+    pub(super) fn take(&mut self) -> (Vec<LogLine>, Gathered) {
+        (std::mem::take(&mut self.log), std::mem::take(&mut self.gathered))
+    }
+
+    fn wait_for<T>(
+        &self,
+        remaining: Duration,
+        work: impl Future<Output = Result<T, AskError>>,
+    ) -> Result<T, AskError> {
+        self.bots.handle.block_on(async {
+            tokio::time::timeout(remaining, work).await.unwrap_or(Err(AskError::TimedOut))
+        })
+    }
+
+    fn fetch(
+        &self,
+        (method, url): (&str, &str),
+        headers: &[(String, String)],
+        body: &[u8],
+        remaining: Duration,
+    ) -> Result<Answer, AskError> {
+        let url = self.bot.hosts.allowed(url).map_err(|_| {
+            let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+            let host = host.unwrap_or_else(|| "host".to_owned());
+            AskError::Refused(format!(
+                "this bot may not call that host: add it to `allow: {{ hosts: [{host}] }}`, with `http://` before it where there is no TLS"
+            ))
+        })?;
+        let method = reqwest::Method::from_bytes(method.as_bytes())
+            .map_err(|_| AskError::Refused("there is no such method".to_owned()))?;
+        let mut sent = HeaderMap::new();
+        for (name, value) in headers {
+            if HEADERS_REFUSED.contains(&name.as_str()) {
+                continue;
+            }
+            let pair =
+                HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
+            let Some((name, mut value)) = pair else {
+                return Err(AskError::Failed("a header has characters that none has".to_owned()));
+            };
+            value.set_sensitive(true);
+            sent.append(name, value);
+        }
+        let request = self
+            .bots
+            .client
+            .request(method, url)
+            .headers(sent)
+            .timeout(remaining)
+            .body(body.to_vec());
+        self.wait_for(remaining, async {
+            let failed = |error: reqwest::Error| {
+                if error.is_timeout() {
+                    AskError::TimedOut
+                } else {
+                    AskError::Failed(why(&error).to_owned())
+                }
+            };
+            let mut response = request.send().await.map_err(failed)?;
+            let status = response.status().as_u16();
+            let headers = response.headers().iter().filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            });
+            let headers = headers.collect();
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(failed)? {
+                if body.len().saturating_add(chunk.len()) > FETCHED_BYTES_MAX {
+                    return Err(AskError::Failed("the answer is larger than 16 MiB".to_owned()));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Answer { status, headers, body })
+        })
+    }
+
+    fn datastore(
+        &self,
+        (method, path): (&str, &str),
+        headers: &[(String, String)],
+        body: &[u8],
+        remaining: Duration,
+    ) -> Result<Answer, AskError> {
+        let Some(local) = self.bots.datastore() else {
+            return Err(AskError::Refused(
+                "this project has no datastore: add `datastore:` to pipehat.yaml".to_owned(),
+            ));
+        };
+        let method = http::Method::from_bytes(method.as_bytes())
+            .map_err(|_| AskError::Refused("there is no such method".to_owned()))?;
+        let mut sent = HeaderMap::new();
+        for (name, value) in headers {
+            let pair =
+                HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
+            if let Some((name, value)) = pair.filter(|(name, _)| *name != http::header::HOST) {
+                sent.append(name, value);
+            }
+        }
+        let principal = local.principal(&self.bot);
+        let exchange = local.exchange(principal, method, path, sent, Bytes::copy_from_slice(body));
+        self.wait_for(remaining, async {
+            let (status, headers, body) = exchange.await;
+            let headers = headers.iter().filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            });
+            Ok(Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() })
+        })
+    }
+
+    fn send(&mut self, to: &str, body: &[u8]) -> Result<Answer, AskError> {
+        if self.gathered.outputs.len().saturating_add(self.gathered.handed_over.len()) >= SENT_MAX {
+            return Err(AskError::Refused(format!("a run sends at most {SENT_MAX} messages")));
+        }
+        if let Some((channel, destinations)) = &self.setting.channel {
+            if let Some(name) = destinations.iter().find(|name| &***name == to) {
+                self.gathered.outputs.push((Arc::clone(name), Bytes::copy_from_slice(body)));
+                return Ok(done());
+            }
+            if **channel == *to {
+                return Err(AskError::Refused(
+                    "a bot can't send to the channel whose step it is; return what goes on"
+                        .to_owned(),
+                ));
+            }
+        }
+        if !self.bot.allow.channels.iter().any(|channel| channel == to) {
+            return Err(AskError::Refused(format!(
+                "`{to}` is no destination of the channel, and no channel that this bot may send to: add it to \
+                 `allow: {{ channels: [{to}] }}`"
+            )));
+        }
+        self.gathered.handed_over.push((to.to_owned(), Bytes::copy_from_slice(body)));
+        Ok(done())
+    }
+
+    /// Runs another bot on this thread, with its own identity and rights.
+    fn execute(
+        &self,
+        bot: &str,
+        content_type: &str,
+        body: &[u8],
+        remaining: Duration,
+    ) -> Result<Answer, AskError> {
+        let name = bot.strip_prefix("Bot/").unwrap_or(bot);
+        if !self.bot.allow.bots.iter().any(|allowed| allowed == name) {
+            return Err(AskError::Refused(format!(
+                "this bot may not run `{name}`: add it to `allow: {{ bots: [{name}] }}`"
+            )));
+        }
+        if self.setting.depth >= DEPTH_MAX {
+            return Err(AskError::Refused(format!("bots run bots at most {DEPTH_MAX} deep")));
+        }
+        let bots = Arc::clone(&self.bots);
+        let found = self.wait_for(remaining, async {
+            bots.find(name).await.map_err(|error| AskError::Failed(error.to_string()))
+        })?;
+        let event = event(&found, content_type, body.to_vec(), Vec::new())
+            .map_err(|why| AskError::Failed(why.to_owned()))?;
+        let setting = Setting { channel: None, depth: self.setting.depth.saturating_add(1) };
+        let host = RunHost::new(Arc::clone(&self.bots), Arc::clone(&found), setting);
+        let ended = run_here(&found, &event, host);
+        let caller = format!("Bot/{}", self.bot.id);
+        let result = bots.end_nested(&found, &caller, content_type, body, ended);
+        let output = result.map_err(AskError::Failed)?;
+        let (content_type, body) = input::output(output, content_type, body, Timestamp::now());
+        let headers = vec![("content-type".to_owned(), content_type)];
+        Ok(Answer { status: 200, headers, body })
+    }
+}
+
+impl Host for RunHost {
+    fn now(&mut self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system has randomness, or nothing here is safe");
+    }
+
+    fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
+        match ask {
+            Ask::Fetch { method, url, headers, body } => {
+                self.fetch((method, url), headers, body, remaining)
+            }
+            Ask::Datastore { method, path, headers, body } => {
+                self.datastore((method, path), headers, body, remaining)
+            }
+            Ask::Table { table, key } => {
+                let set = self.bots.set();
+                let Some(found) = set.tables.get(table) else {
+                    return Err(AskError::Refused(format!("the project has no table `{table}`")));
+                };
+                Ok(match found.becomes(key) {
+                    Some(value) => text(value.to_owned()),
+                    None => absent(),
+                })
+            }
+            Ask::StateGet { key } => {
+                let owner = self.setting.owner(&self.bot);
+                match self.bots.book.value(&owner, key) {
+                    Ok(Some(value)) => Ok(text(value)),
+                    Ok(None) => Ok(absent()),
+                    Err(error) => Err(AskError::Failed(error.to_string())),
+                }
+            }
+            Ask::StateSet { key, value } => {
+                if key.is_empty() || key.len() > KEY_BYTES_MAX {
+                    let why = format!("a key has 1 to {KEY_BYTES_MAX} bytes");
+                    return Err(AskError::Refused(why));
+                }
+                let owner = self.setting.owner(&self.bot);
+                let kept = self.bots.book.keep_value(&owner, key, value.as_deref());
+                kept.map(|()| done()).map_err(|error| AskError::Failed(error.to_string()))
+            }
+            Ask::Send { destination, body, .. } => self.send(destination, body),
+            Ask::Park { reason } => {
+                if self.setting.channel.is_none() {
+                    return Err(AskError::Refused(
+                        "only a message of a channel can be set aside".to_owned(),
+                    ));
+                }
+                self.gathered.park = Some(reason.clone());
+                Ok(done())
+            }
+            Ask::ToFhir { message } => to_fhir(message),
+            Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
+            Ask::Sftp { .. } => Err(AskError::Refused(
+                "SFTP is not built yet: this version has no connector for it".to_owned(),
+            )),
+            Ask::ExecuteBot { bot, content_type, body } => {
+                self.execute(bot, content_type, body, remaining)
+            }
+        }
+    }
+
+    fn log(&mut self, line: LogLine) {
+        self.log.push(line);
+    }
+}
+
+/// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
+fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
+    let translated = pipehat_engine::program::translate_to_fhir(message);
+    let (bundle, findings) = translated.map_err(AskError::Failed)?;
+    Ok(translated_answer(bundle.into_bytes(), "application/fhir+json", &findings))
+}
+
+fn to_v2(bundle: &str, wanted: &str, version: &str) -> Result<Answer, AskError> {
+    let control_id = STANDARD.encode(random(12)).replace(['+', '/'], "0");
+    let translated = pipehat_engine::program::translate_to_v2(
+        bundle,
+        (wanted, version),
+        Timestamp::now(),
+        &control_id,
+    );
+    let (message, findings) = translated.map_err(AskError::Failed)?;
+    Ok(translated_answer(message, "x-application/hl7-v2+er7", &findings))
+}
+
+fn translated_answer(body: Vec<u8>, content_type: &str, findings: &[(String, String)]) -> Answer {
+    let findings: Vec<_> = findings
+        .iter()
+        .map(|(path, text)| serde_json::json!({ "path": path, "text": text }))
+        .collect();
+    let headers = vec![
+        ("content-type".to_owned(), content_type.to_owned()),
+        ("x-findings".to_owned(), serde_json::Value::Array(findings).to_string()),
+    ];
+    Answer { status: 200, headers, body }
+}
+
+fn random(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    getrandom::fill(&mut bytes).expect("the system has randomness, or nothing here is safe");
+    bytes
+}
+
+fn done() -> Answer {
+    Answer { status: 200, ..Answer::default() }
+}
+
+fn absent() -> Answer {
+    Answer { status: 404, ..Answer::default() }
+}
+
+fn text(text: String) -> Answer {
+    Answer { status: 200, headers: Vec::new(), body: text.into_bytes() }
+}
+
+/// Why a fetch failed, without its address.
+fn why(error: &reqwest::Error) -> &'static str {
+    if error.is_connect() { "no connection" } else { "the connection broke off" }
+}
+
+/// The text of an output: what a channel goes on with.
+pub(super) fn bytes_of(output: Output) -> (bool, Option<Bytes>) {
+    match output {
+        Output::Nothing => (false, None),
+        Output::Hl7(bytes) | Output::Bytes(bytes) => (false, Some(bytes.into())),
+        Output::Text(text) => (false, Some(text.into())),
+        Output::Json(json) => (true, Some(json.into())),
+    }
+}

@@ -1,0 +1,95 @@
+//! A run as it is kept: what was asked and answered, what was logged.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pipehat_script::{Answer, Ask, AskError, LogLevel, LogLine, Recorded};
+use serde_json::{Value, json};
+
+/// Bodies larger than this are told by their size: a run that moves documents is no second store of them.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// The most that is kept of one run's effects.
+const EFFECTS_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// What came from the host, in order.
+pub(super) fn effects(recorded: &[Recorded]) -> String {
+    let mut effects = Vec::new();
+    let mut bytes = 0_usize;
+    for (index, one) in recorded.iter().enumerate() {
+        let value = match one {
+            Recorded::Asked { ask, answer } => asked(ask, answer),
+            Recorded::Time(time) => json!({ "time": time.to_string() }),
+            Recorded::Random(random) => json!({ "random": random.len() }),
+        };
+        bytes = bytes.saturating_add(value.to_string().len());
+        if bytes > EFFECTS_BYTES_MAX {
+            effects.push(json!({ "left_out": recorded.len().saturating_sub(index) }));
+            break;
+        }
+        effects.push(value);
+    }
+    Value::Array(effects).to_string()
+}
+
+fn asked(ask: &Ask, answer: &Result<Answer, AskError>) -> Value {
+    let mut value = match ask {
+        Ask::Fetch { method, url, body, .. } => {
+            // Headers hold tokens, and a URL's query may.
+            let url = url.split('?').next().unwrap_or_default();
+            json!({ "fetch": url, "method": method, "body": content(body) })
+        }
+        Ask::Datastore { method, path, body, .. } => {
+            json!({ "datastore": path, "method": method, "body": content(body) })
+        }
+        Ask::Table { table, key } => json!({ "table": table, "key": key }),
+        Ask::StateGet { key } => json!({ "state_get": key }),
+        Ask::StateSet { key, value } => json!({ "state_set": key, "value": value }),
+        Ask::Send { destination, content_type, body } => {
+            json!({ "send": destination, "content_type": content_type, "body": content(body) })
+        }
+        Ask::Park { reason } => json!({ "park": reason }),
+        Ask::ToFhir { message } => json!({ "to_fhir": message.len() }),
+        Ask::ToV2 { wanted, version, .. } => json!({ "to_v2": wanted, "version": version }),
+        Ask::Sftp { server, operation, path, .. } => {
+            json!({ "sftp": server, "operation": operation, "path": path })
+        }
+        Ask::ExecuteBot { bot, content_type, body } => {
+            json!({ "execute": bot, "content_type": content_type, "body": content(body) })
+        }
+    };
+    let told = match answer {
+        Ok(answer) => json!({ "status": answer.status, "body": content(&answer.body) }),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    if let Some(object) = value.as_object_mut() {
+        object.insert("answer".to_owned(), told);
+    }
+    value
+}
+
+fn content(body: &[u8]) -> Value {
+    if body.is_empty() {
+        return Value::Null;
+    }
+    if body.len() > BODY_BYTES_MAX {
+        return json!({ "bytes": body.len() });
+    }
+    match std::str::from_utf8(body) {
+        Ok(text) => Value::String(text.to_owned()),
+        Err(_) => json!({ "base64": STANDARD.encode(body) }),
+    }
+}
+
+/// What a script logged.
+pub(super) fn log(lines: &[LogLine]) -> String {
+    let lines = lines.iter().map(|line| {
+        let level = match line.level {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        };
+        json!({ "at": line.at.to_string(), "level": level, "text": line.text })
+    });
+    Value::Array(lines.collect()).to_string()
+}

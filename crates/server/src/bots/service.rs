@@ -1,0 +1,595 @@
+//! Runs bots, records what came of it, and keeps what nobody waits for.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
+use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner};
+use pipehat_engine::Engine;
+use pipehat_resource::json::parse;
+use pipehat_script::{Event, Output, RunError, RunErrorKind, Script};
+use pipehat_store::bots::{BotBook, BotBookError, BotRun, RunState};
+use pipehat_store::datastore::ResourceKey;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+
+use super::deployed::{BotSet, Deployed};
+use super::host::{Gathered, RunHost, Setting, bytes_of};
+use super::input;
+use super::pool::{Ended, Full, Pool, run_here};
+use super::record;
+use crate::fhir::{BotDatastore, now};
+
+/// How many runs go side by side where nothing else is said. Most of a run is waiting.
+const THREADS: usize = 8;
+
+/// How many bots that clients deployed are kept compiled.
+const COMPILED_MAX: usize = 200;
+
+/// What bots are made of.
+pub(crate) struct BotsOptions {
+    pub(crate) book: PathBuf,
+    pub(crate) key: [u8; 32],
+    pub(crate) set: BotSet,
+}
+
+/// Why bots can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum BotsError {
+    /// The book of runs.
+    #[error(transparent)]
+    Book(#[from] BotBookError),
+    /// A thread.
+    #[error("the system has no thread left for bots")]
+    Thread(#[source] std::io::Error),
+    /// The client that fetches.
+    #[error("bots can't have an HTTP client")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A task ended by a panic.
+    #[error("a part of the node failed")]
+    Failed,
+}
+
+/// Why there is no such bot to run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotFound {
+    #[error("there is no such bot")]
+    Nobody,
+    #[error("the bot has no code: deploy it")]
+    NoCode,
+    #[error("the bot's code can't be compiled: {0}")]
+    Broken(String),
+    #[error("the datastore can't be read")]
+    Unread,
+}
+
+/// A run that is asked for.
+pub(crate) struct Task {
+    pub(crate) bot: Arc<Deployed>,
+    pub(crate) trigger: &'static str,
+    /// A reference to what it is for, without content.
+    pub(crate) source: String,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// What a run that succeeded gives.
+pub(crate) struct Done {
+    pub(crate) run: u64,
+    pub(crate) output: Output,
+    pub(super) gathered: Gathered,
+}
+
+/// A run that failed, or did not come about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) code: &'static str,
+    /// Where and why, without content.
+    pub(crate) why: String,
+    /// Its number, where it came about.
+    pub(crate) run: Option<u64>,
+}
+
+/// The bots of a node.
+pub(crate) struct Bots {
+    pub(super) handle: Handle,
+    pub(super) book: Arc<BotBook>,
+    pub(super) client: reqwest::Client,
+    pub(super) wake: Notify,
+    pool: Pool,
+    set: RwLock<Arc<BotSet>>,
+    datastore: OnceLock<BotDatastore>,
+    engine: OnceLock<Arc<Engine>>,
+    /// What clients deployed, compiled, by id with its version.
+    compiled: Mutex<HashMap<String, (u64, Arc<Deployed>)>>,
+}
+
+impl Bots {
+    /// Opens the book and starts the threads.
+    ///
+    /// # Errors
+    /// When the book can't be opened, or there are no threads.
+    pub(crate) async fn start(options: BotsOptions) -> Result<Arc<Self>, BotsError> {
+        let BotsOptions { book, key, set } = options;
+        let open = move || BotBook::open(&book, key, now());
+        let book = tokio::task::spawn_blocking(open).await.map_err(|_| BotsError::Failed)??;
+        let client =
+            crate::fhir::careful_client().map_err(|error| BotsError::Client(Box::new(error)))?;
+        Ok(Arc::new(Self {
+            handle: Handle::current(),
+            book: Arc::new(book),
+            client,
+            wake: Notify::new(),
+            pool: Pool::start(THREADS).map_err(BotsError::Thread)?,
+            set: RwLock::new(Arc::new(set)),
+            datastore: OnceLock::new(),
+            engine: OnceLock::new(),
+            compiled: Mutex::default(),
+        }))
+    }
+
+    /// From now on bots reach this datastore.
+    pub(crate) fn use_datastore(&self, datastore: BotDatastore) {
+        // It is set once, when the node starts.
+        let _ = self.datastore.set(datastore);
+    }
+
+    /// From now on bots reach the channels of this engine.
+    pub(crate) fn use_engine(&self, engine: Arc<Engine>) {
+        // It is set once, when the node starts.
+        let _ = self.engine.set(engine);
+    }
+
+    /// Goes by another project from now on. Runs under way end as they began.
+    pub(crate) fn use_set(&self, set: BotSet) {
+        *self.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
+        // What they may is another thing now.
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.wake.notify_one();
+    }
+
+    /// Takes nothing more, and waits for what runs.
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+
+    /// Has what is due looked at.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn book(&self) -> &Arc<BotBook> {
+        &self.book
+    }
+
+    pub(crate) fn set(&self) -> Arc<BotSet> {
+        Arc::clone(&self.set.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn datastore(&self) -> Option<&BotDatastore> {
+        self.datastore.get()
+    }
+
+    /// Whether a bot is the project's.
+    pub(crate) fn is_of_project(&self, id: &str) -> bool {
+        self.set().bots.contains_key(id)
+    }
+
+    /// The bot of an id: the project's, or one that a client deployed.
+    pub(crate) async fn find(&self, id: &str) -> Result<Arc<Deployed>, NotFound> {
+        let set = self.set();
+        if let Some(bot) = set.bots.get(id) {
+            return Ok(Arc::clone(bot));
+        }
+        let datastore = self.datastore().ok_or(NotFound::Nobody)?;
+        let key = ResourceKey { resource_type: "Bot".to_owned(), id: id.to_owned() };
+        let version = datastore.read(&key).await.map_err(|_| NotFound::Unread)?;
+        let version = version.ok_or(NotFound::Nobody)?;
+        let body = version.body.as_deref().ok_or(NotFound::Nobody)?;
+        if let Some(bot) = self.known(id, version.version) {
+            return Ok(bot);
+        }
+        let resource = parse(body.as_bytes()).map_err(|_| NotFound::Unread)?;
+        let (name, code) = super::resources::code_of(&resource).ok_or(NotFound::NoCode)?;
+        let script = compile(name, code).await?;
+        let revision = format!("{}.{}", id, version.version);
+        let bot = Arc::new(set.of_api(id, revision, script));
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if compiled.len() >= COMPILED_MAX {
+            compiled.clear();
+        }
+        compiled.insert(id.to_owned(), (version.version, Arc::clone(&bot)));
+        Ok(bot)
+    }
+
+    /// What a client deployed, where this version was compiled before.
+    fn known(&self, id: &str, version: u64) -> Option<Arc<Deployed>> {
+        let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, bot) = compiled.get(id)?;
+        (*known == version).then(|| Arc::clone(bot))
+    }
+
+    /// Runs a bot for somebody who waits.
+    pub(crate) async fn run(self: &Arc<Self>, task: Task) -> Result<Done, Failed> {
+        let setting = Setting { channel: None, depth: 0 };
+        let run = self.begun(&task);
+        self.run_as(task, setting, run, Waiting::Somebody).await
+    }
+
+    /// Keeps a run that nobody waits for. It is durable when this returns.
+    pub(crate) async fn promise(&self, task: Task) -> Result<u64, Failed> {
+        let mut run = self.begun(&task);
+        run.state = RunState::Waiting;
+        run.started = None;
+        run.input = task.body;
+        let (book, number) = (Arc::clone(&self.book), run.id);
+        let kept = tokio::task::spawn_blocking(move || book.put(&run)).await;
+        match kept {
+            Ok(Ok(())) => {
+                self.wake.notify_one();
+                Ok(number)
+            }
+            _ => Err(Failed {
+                code: "bot.not-kept",
+                why: "the run can't be kept; nothing was done".to_owned(),
+                run: None,
+            }),
+        }
+    }
+
+    pub(super) fn begun(&self, task: &Task) -> BotRun {
+        let now = now();
+        let headers: serde_json::Map<_, _> = task
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str())))
+            .collect();
+        BotRun {
+            id: self.book.number(),
+            bot: task.bot.id.clone(),
+            revision: task.bot.revision.clone(),
+            trigger: task.trigger.to_owned(),
+            source: task.source.clone(),
+            state: RunState::Running,
+            queued: now,
+            started: Some(now),
+            ended: None,
+            due: now,
+            attempts: 0,
+            content_type: task.content_type.clone(),
+            input: Vec::new(),
+            headers: serde_json::Value::Object(headers).to_string(),
+            result_type: None,
+            result: Vec::new(),
+            why: None,
+            error: None,
+            log: "[]".to_owned(),
+            effects: "[]".to_owned(),
+            took: 0,
+            cpu: 0,
+        }
+    }
+
+    pub(super) async fn run_as(
+        self: &Arc<Self>,
+        task: Task,
+        setting: Setting,
+        mut run: BotRun,
+        waiting: Waiting,
+    ) -> Result<Done, Failed> {
+        let Task { bot, content_type, body, headers, .. } = task;
+        run.input.clone_from(&body);
+        run.revision.clone_from(&bot.revision);
+        let id = run.id;
+        let number = Some(id);
+        let event = match event(&bot, &content_type, body, headers) {
+            Ok(event) => event,
+            Err(why) => {
+                let failed = Failed { code: "bot.input", why: why.to_owned(), run: number };
+                self.keep_failed(run, &bot, &failed, waiting);
+                return Err(failed);
+            }
+        };
+        let (told, ended) = oneshot::channel();
+        let (bots, of) = (Arc::clone(self), Arc::clone(&bot));
+        let submitted = self.pool.submit(Box::new(move || {
+            let host = RunHost::new(bots, Arc::clone(&of), setting);
+            // Whoever waited may have gone; then the run's end is lost with it, as with a kill.
+            let _ = told.send(run_here(&of, &event, host));
+        }));
+        if submitted == Err(Full) {
+            let why = "too many runs of bots wait already".to_owned();
+            let failed = Failed { code: "bot.busy", why, run: None };
+            if matches!(waiting, Waiting::Nobody) {
+                self.keep_failed(run, &bot, &failed, waiting);
+            }
+            return Err(failed);
+        }
+        let Ok(ended) = ended.await else {
+            let why = "the server stops".to_owned();
+            return Err(Failed { code: "bot.stopping", why, run: None });
+        };
+        let Ended { run: ran, log, mut gathered } = ended;
+        run.effects = record::effects(&ran.recorded);
+        run.log = record::log(&log);
+        run.took = micros(ran.took);
+        run.cpu = micros(ran.cpu);
+        run.attempts = run.attempts.saturating_add(1);
+        let output = match ran.result {
+            Ok(output) => output,
+            Err(error) => {
+                let failed = Failed { code: code_of(&error), why: why(&error), run: number };
+                let mut words = error.message;
+                for line in error.stack {
+                    words.push_str("\n    ");
+                    words.push_str(&line);
+                }
+                run.error = Some(words);
+                self.keep_failed(run, &bot, &failed, waiting);
+                return Err(failed);
+            }
+        };
+        if let Err((channel, error)) = self.hand_over(&bot, &mut gathered).await {
+            let why = format!("what it sent to the channel `{channel}` was not taken: {error}");
+            let failed = Failed { code: "bot.send-failed", why, run: number };
+            self.keep_failed(run, &bot, &failed, waiting);
+            return Err(failed);
+        }
+        let (result_type, result) =
+            input::output(output.clone(), &run.content_type, &run.input, Timestamp::now());
+        run.result_type = Some(result_type).filter(|name| !name.is_empty());
+        run.result = result;
+        run.state = RunState::Done;
+        run.ended = Some(now());
+        run.why = None;
+        self.keep(run, waiting);
+        Ok(Done { run: id, output, gathered })
+    }
+
+    /// What a bot that another one ran came to.
+    pub(super) fn end_nested(
+        self: &Arc<Self>,
+        bot: &Arc<Deployed>,
+        caller: &str,
+        content_type: &str,
+        body: &[u8],
+        ended: Ended,
+    ) -> Result<Output, String> {
+        let task = Task {
+            bot: Arc::clone(bot),
+            trigger: "bot",
+            source: caller.to_owned(),
+            content_type: content_type.to_owned(),
+            body: Vec::new(),
+            headers: Vec::new(),
+        };
+        let mut run = self.begun(&task);
+        let Ended { run: ran, log, mut gathered } = ended;
+        run.input = body.to_vec();
+        run.effects = record::effects(&ran.recorded);
+        run.log = record::log(&log);
+        (run.took, run.cpu, run.attempts) = (micros(ran.took), micros(ran.cpu), 1);
+        run.ended = Some(now());
+        let result = match ran.result {
+            Ok(output) => match self.handle.block_on(self.hand_over(bot, &mut gathered)) {
+                Ok(()) => Ok(output),
+                Err((channel, error)) => {
+                    Err(format!("what it sent to the channel `{channel}` was not taken: {error}"))
+                }
+            },
+            Err(error) => {
+                run.error = Some(error.message.clone());
+                Err(format!("the bot `{}` failed: {}", bot.id, why(&error)))
+            }
+        };
+        run.state = if result.is_ok() { RunState::Done } else { RunState::Failed };
+        run.why = result.as_ref().err().cloned();
+        self.book.put_later(run);
+        result
+    }
+
+    /// Gives channels what a run sent them, in order.
+    async fn hand_over(
+        &self,
+        bot: &Deployed,
+        gathered: &mut Gathered,
+    ) -> Result<(), (String, String)> {
+        let sent = std::mem::take(&mut gathered.handed_over);
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let Some(engine) = self.engine.get() else {
+            let (channel, _) = sent.into_iter().next().unwrap_or_default();
+            return Err((channel, "the server starts still".to_owned()));
+        };
+        for (channel, bytes) in sent {
+            let headers = vec![("x-pipehat-bot".to_owned(), bot.id.clone())];
+            let handed = engine.hand_over(&channel, bytes, headers).await;
+            handed.map_err(|error| (channel, error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a run that failed: for another try, where somebody was promised it.
+    fn keep_failed(&self, mut run: BotRun, bot: &Deployed, failed: &Failed, waiting: Waiting) {
+        let now = now();
+        run.why = Some(format!("{}: {}", failed.code, failed.why));
+        run.state = RunState::Failed;
+        run.ended = Some(now);
+        if matches!(waiting, Waiting::Nobody) {
+            // Where nothing ran, nothing was tried.
+            let attempts = run.attempts.max(1);
+            let failing = now.saturating_sub(run.queued);
+            let failing = std::time::Duration::from_micros(u64::try_from(failing).unwrap_or(0));
+            if bot.retry.gives_up_after(failing) {
+                run.state = RunState::Dead;
+                tracing::warn!(
+                    bot = bot.id,
+                    run = run.id,
+                    attempts,
+                    code = failed.code,
+                    why = failed.why,
+                    "a run of a bot was given up; see `pipehat bot dead`"
+                );
+            } else {
+                let pause = bot.retry.pause(attempts, run.id.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                run.state = RunState::Waiting;
+                run.ended = None;
+                run.due = now.saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
+            }
+        }
+        self.keep(run, waiting);
+        self.wake.notify_one();
+    }
+
+    fn keep(&self, run: BotRun, waiting: Waiting) {
+        if matches!(waiting, Waiting::Somebody) {
+            self.book.put_later(run);
+            return;
+        }
+        let book = Arc::clone(&self.book);
+        let id = run.id;
+        // The task that waits for it holds its place among the jobs until this is through.
+        tokio::task::block_in_place(move || {
+            if let Err(error) = book.put(&run) {
+                // It stands as running: it is run again at the next start.
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    run = id,
+                    "the end of a run can't be recorded"
+                );
+            }
+        });
+    }
+}
+
+/// Who waits for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// Whoever asked for it: he is told how it ended.
+    Somebody,
+    /// Nobody but the book.
+    Nobody,
+}
+
+/// Compiles code away from the threads that serve.
+pub(crate) async fn compile(name: String, code: String) -> Result<Script, NotFound> {
+    let work = move || {
+        let files: std::collections::BTreeMap<String, String> = [(name.clone(), code)].into();
+        Script::load(&files, &name)
+    };
+    let compiled = tokio::task::spawn_blocking(work).await.map_err(|_| NotFound::Unread)?;
+    compiled.map_err(|error| NotFound::Broken(error.to_string()))
+}
+
+/// What a bot is given.
+pub(super) fn event(
+    bot: &Deployed,
+    content_type: &str,
+    body: Vec<u8>,
+    headers: Vec<(String, String)>,
+) -> Result<Event, &'static str> {
+    Ok(Event {
+        input: input::input(content_type, body)?,
+        content_type: content_type.to_owned(),
+        secrets: bot.secrets.clone(),
+        headers: headers.into_iter().collect(),
+        bot: format!("Bot/{}", bot.id),
+    })
+}
+
+fn code_of(error: &RunError) -> &'static str {
+    match error.kind {
+        RunErrorKind::Thrown => "bot.threw",
+        RunErrorKind::Limit => "bot.limit",
+        RunErrorKind::Refused => "bot.not-granted",
+        RunErrorKind::NeverSettled => "bot.never-settled",
+    }
+}
+
+/// Where and why, without the error's own words: they may hold a patient's data.
+fn why(error: &RunError) -> String {
+    let mut places = error.stack.iter().filter_map(|line| {
+        let inside = line.rsplit_once('(').map_or(line.as_str(), |(_, rest)| rest);
+        let place = inside.trim_start_matches("at ").trim_end_matches(')').trim();
+        let is_place = place.contains(':') && place.len() < 200 && !place.contains(' ');
+        is_place.then(|| place.to_owned())
+    });
+    // The bot's own line, below those of the modules that it calls.
+    let first = places.next();
+    let own = first.iter().find(|place| !place.starts_with("pipehat:")).cloned();
+    let place = own.or_else(|| places.find(|place| !place.starts_with("pipehat:"))).or(first);
+    let what = match error.kind {
+        RunErrorKind::Thrown => "it threw an error",
+        RunErrorKind::Limit => "it used more than it may",
+        RunErrorKind::Refused => "it asked for what it was not granted",
+        RunErrorKind::NeverSettled => "it waits for what never comes",
+    };
+    match place {
+        Some(place) => format!("{what} at {place}"),
+        None => what.to_owned(),
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Runs the `bot` steps of channels.
+pub(crate) struct ChannelBots(pub(crate) Arc<Bots>);
+
+impl BotRunner for ChannelBots {
+    fn run(&self, request: BotRequest) -> BoxFuture<'static, Result<BotOutcome, BotFailure>> {
+        let bots = Arc::clone(&self.0);
+        async move { of_channel(&bots, request).await }.boxed()
+    }
+}
+
+async fn of_channel(bots: &Arc<Bots>, request: BotRequest) -> Result<BotOutcome, BotFailure> {
+    let set = bots.set();
+    let Some(bot) = set.bots.get(&*request.bot) else {
+        let detail = format!("there is no bot `{}` any more", request.bot);
+        return Err(BotFailure { code: "bot.gone", detail, never_ran: true });
+    };
+    let content_type =
+        if request.is_hl7 { "x-application/hl7-v2+er7" } else { "application/fhir+json" };
+    let task = Task {
+        bot: Arc::clone(bot),
+        trigger: "channel",
+        source: format!("channel {}", request.channel),
+        content_type: content_type.to_owned(),
+        body: request.body.to_vec(),
+        headers: vec![("channel".to_owned(), request.channel.to_string())],
+    };
+    let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
+    let setting = Setting { channel: Some((request.channel, destinations)), depth: 0 };
+    let run = bots.begun(&task);
+    match bots.run_as(task, setting, run, Waiting::Somebody).await {
+        Ok(Done { output, gathered, .. }) => {
+            let result = match bytes_of(output) {
+                (_, None) => BotResult::Nothing,
+                (true, Some(bytes)) => BotResult::Json(bytes),
+                (false, Some(bytes)) => BotResult::Text(bytes),
+            };
+            Ok(BotOutcome { result, sent: gathered.outputs, park: gathered.park })
+        }
+        Err(Failed { code, why, run }) => {
+            let never_ran = run.is_none();
+            let detail = match run {
+                Some(run) => format!("`{}`: {why} (run {run})", request.bot),
+                None => format!("`{}`: {why}", request.bot),
+            };
+            Err(BotFailure { code, detail, never_ran })
+        }
+    }
+}
+
+/// The bytes of an output, as they are told to whoever waits.
+pub(crate) fn told(output: Output, content_type: &str, body: &[u8]) -> (String, Bytes) {
+    let (name, bytes) = input::output(output, content_type, body, Timestamp::now());
+    (name, bytes.into())
+}

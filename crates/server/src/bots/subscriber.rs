@@ -1,0 +1,55 @@
+//! Runs bots for changes of the datastore: a Subscription whose endpoint is `Bot/ID`.
+//!
+//! Order, retries, dead letters and restarts are those of Subscriptions; each try is a run of its own in the book.
+
+use std::sync::Arc;
+
+use super::service::{Bots, Task};
+use crate::fhir::{Delivered, DeliveryFailure, Notice, Subscriber};
+
+/// Takes what Subscriptions tell bots.
+pub(crate) struct BotSubscriber(pub(crate) Arc<Bots>);
+
+fn id_of(endpoint: &str) -> Option<&str> {
+    endpoint.strip_prefix("Bot/").filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+impl Subscriber for BotSubscriber {
+    fn takes(&self, endpoint: &str) -> bool {
+        id_of(endpoint).is_some()
+    }
+
+    fn deliver<'a>(&'a self, endpoint: &'a str, notice: &'a Notice) -> Delivered<'a> {
+        Box::pin(async move {
+            let id = id_of(endpoint).unwrap_or_default();
+            let bot = self.0.find(id).await;
+            let bot = bot.map_err(|error| DeliveryFailure::new(format!("Bot/{id}: {error}")))?;
+            let key = &notice.key;
+            let name = format!("{}/{}", key.resource_type, key.id);
+            let mut headers = vec![
+                ("subscription".to_owned(), format!("Subscription/{}", notice.subscription)),
+                ("x-pipehat-interaction".to_owned(), notice.trigger.code().to_owned()),
+                ("x-pipehat-resource".to_owned(), format!("{name}/_history/{}", notice.version)),
+            ];
+            if notice.trigger.code() == "delete" {
+                headers.push(("x-medplum-deleted-resource".to_owned(), name.clone()));
+            }
+            let body = notice.body.as_deref().unwrap_or("{}").as_bytes().to_vec();
+            let task = Task {
+                bot,
+                trigger: "subscription",
+                source: format!(
+                    "Subscription/{} {name}/_history/{}",
+                    notice.subscription, notice.version
+                ),
+                content_type: "application/fhir+json".to_owned(),
+                body,
+                headers,
+            };
+            let done = self.0.run(task).await;
+            done.map(drop).map_err(|failed| {
+                DeliveryFailure::new(format!("Bot/{id}: {} ({})", failed.why, failed.code))
+            })
+        })
+    }
+}

@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+// Patients from two registrations: created, united, updated, merged, told twice and told late.
+import { freeAddress, workflow } from "../workflow.mjs";
+
+await workflow(import.meta.url, async (stage) => {
+  const registration = await freeAddress();
+  await stage.up({ PIPEHAT_LISTEN: registration });
+  const send = async (...messages) => {
+    const codes = await stage.sends(registration, ...messages);
+    if (codes.some((code) => code !== "AA")) {
+      const parked = await stage.api("messages/search", "POST", {});
+      throw new Error(`answered with ${codes}: ${JSON.stringify(parked, null, 1)}`);
+    }
+  };
+  const patients = (search) => stage.found(`Patient?${search}`);
+  const north = (number) => patients(`identifier=urn:oid:1.2.36.1.1%7C${number}&active=true`);
+
+  stage.says("The hospital admits a patient (A01).");
+  await send(stage.message("admit"));
+  const [created, ...others] = await patients("");
+  stage.holds("there is one patient, who is called Sample", others.length === 0 && created.name[0].family === "Sample");
+  const [visit] = await stage.found("Encounter?identifier=urn:oid:1.2.36.1.1%7CV0001");
+  stage.holds("and a visit of hers is in progress", visit.status === "in-progress" && visit.subject.reference === `Patient/${created.id}`);
+
+  stage.says("A clinic registers her by a number of its own and the hospital's (A04).");
+  await send(stage.message("clinic"));
+  const [united] = await north("10001");
+  stage.holds("she is the same patient still", united.id === created.id && (await patients("")).length === 1);
+  stage.holds("with both numbers", united.identifier.length === 2);
+  stage.holds("the clinic's mobile number stands beside the hospital's", united.telecom.length === 2);
+  stage.holds("the address that the clinic does not know is still there", united.address[0].city === "Vienna");
+
+  stage.says("The hospital updates her name, address and room (A08).");
+  await send(stage.message("update"));
+  const [updated] = await north("10001");
+  stage.holds("she is called Sample-Miller", updated.name[0].family === "Sample-Miller");
+  stage.holds("the clinic's number and her telephones are still there", updated.identifier.length === 2 && updated.telecom.length === 2);
+
+  stage.says("All of it is told once more, the oldest last (the same messages with control ids of their own).");
+  await send(...["update", "clinic", "admit"].map((name) => stage.message(name, { "|N00": "|X00", "|C00": "|Y00" })));
+  const [again] = await north("10001");
+  stage.holds("nothing changed", again.meta.versionId === updated.meta.versionId);
+  stage.holds("the visit neither", (await stage.found("Encounter?identifier=V0001"))[0].status === "in-progress");
+
+  stage.says("The emergency room registers somebody under a new number (A28).");
+  await send(stage.message("emergency"));
+  const [second] = await north("10002");
+  stage.holds("that is another patient", second.id !== created.id && (await patients("")).length === 2);
+
+  stage.says("It was the same person: the two are merged (A40).");
+  await send(stage.message("merge"));
+  const [survivor] = await north("10001");
+  const retired = await stage.fhir(`Patient/${second.id}`);
+  const old = survivor.identifier.find(({ value }) => value === "10002");
+  stage.holds("the retired number is the survivor's old one", survivor.id === created.id && old.use === "old");
+  stage.holds("the other record's national number went along", survivor.identifier.some(({ value }) => value === "555"));
+  stage.holds("the other record is not active, and leads to the survivor",
+    retired.active === false && retired.link[0].type === "replaced-by" && retired.link[0].other.reference === `Patient/${survivor.id}`);
+  const moved = await stage.found("Encounter?identifier=V0002");
+  stage.holds("the visit to the emergency room is the survivor's", moved[0].subject.reference === `Patient/${survivor.id}`);
+
+  stage.says("Somebody goes on to use the retired number (A31).");
+  await send(stage.message("after-merge"));
+  const [current, ...more] = await north("10002");
+  stage.holds("the survivor is found by it, and updated", current.id === survivor.id && more.length === 0
+    && current.maritalStatus !== undefined);
+  stage.holds("the number stays an old one", current.identifier.find(({ value }) => value === "10002").use === "old");
+
+  stage.says("The merge is told again, and a merge of two who are not known.");
+  await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
+  const [unchanged] = await north("10001");
+  stage.holds("the first changes nothing", unchanged.meta.versionId === current.meta.versionId);
+  const [unknown] = await north("20002");
+  stage.holds("the second makes one patient, with both numbers", unknown.identifier.length === 2);
+  stage.holds("there are two persons and one retired record", (await patients("active=true")).length === 2 && (await patients("")).length === 3);
+});
