@@ -10,6 +10,9 @@ fn main() {
     for line in check.idle_reasons.iter().chain(&check.idle_corrections) {
         println!("idle: {line}");
     }
+    for line in &check.misplaced {
+        println!("nowhere: {line}");
+    }
     println!(
         "{} rows run, {} with a reason not to be, {} without",
         check.rows_run,

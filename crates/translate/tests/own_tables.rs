@@ -51,6 +51,7 @@ fn every_row_is_run_or_has_its_reason() {
     assert_eq!(check.idle_reasons, nothing, "reasons that no row needs");
     assert_eq!(check.idle_corrections, nothing, "corrections that change nothing");
     assert_eq!(check.unexplained, nothing, "rows of ours without a comment");
+    assert_eq!(check.misplaced, nothing, "rows at places that no structure has");
 }
 
 #[test]

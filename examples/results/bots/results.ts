@@ -86,7 +86,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
   for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
-    const time = timeOf(message, report.resource.issued);
+    const time = timeOf(message, report.resource.issued ?? bundle.timestamp);
     for (const { reference } of [...(report.resource.result ?? []), ...(report.resource.specimen ?? [])]) {
       timeOfResult.set(reference as string, time);
     }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
+use pipehat_engine::program::FeedSettings;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -41,10 +42,12 @@ const HEADERS_REFUSED: [&str; 8] = [
 ];
 
 /// For what a run is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Setting {
     /// The channel whose step it is, and its destinations.
     pub(super) channel: Option<(Arc<str>, Vec<Arc<str>>)>,
+    /// What that channel knows that its messages don't say.
+    pub(super) feed: FeedSettings,
     /// How many bots run bots above this one.
     pub(super) depth: u8,
 }
@@ -241,7 +244,8 @@ impl RunHost {
         })?;
         let event = event(&found, content_type, body.to_vec(), Vec::new())
             .map_err(|why| AskError::Failed(why.to_owned()))?;
-        let setting = Setting { channel: None, depth: self.setting.depth.saturating_add(1) };
+        let depth = self.setting.depth.saturating_add(1);
+        let setting = Setting { depth, ..Setting::default() };
         let host = RunHost::new(Arc::clone(&self.bots), Arc::clone(&found), setting);
         let ended = run_here(&found, &event, host);
         let caller = format!("Bot/{}", self.bot.id);
@@ -307,7 +311,7 @@ impl Host for RunHost {
                 self.gathered.park = Some(reason.clone());
                 Ok(done())
             }
-            Ask::ToFhir { message } => to_fhir(message),
+            Ask::ToFhir { message } => to_fhir(message, self.setting.feed.clone()),
             Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
             Ask::Sftp { .. } => Err(AskError::Refused(
                 "SFTP is not built yet: this version has no connector for it".to_owned(),
@@ -324,8 +328,8 @@ impl Host for RunHost {
 }
 
 /// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
-fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
-    let translated = pipehat_engine::program::translate_to_fhir(message);
+fn to_fhir(message: &[u8], feed: FeedSettings) -> Result<Answer, AskError> {
+    let translated = pipehat_engine::program::translate_to_fhir(message, feed);
     let (bundle, findings) = translated.map_err(AskError::Failed)?;
     Ok(translated_answer(bundle.into_bytes(), "application/fhir+json", &findings))
 }

@@ -32,6 +32,20 @@ impl Identity {
         Self { id, search: Some(identifier_search(system, value)) }
     }
 
+    /// A request by the number that it shares with others, and by what it asks for; each as system and value.
+    pub(crate) fn of_requisition(number: (&str, &str), code: (&str, &str)) -> Self {
+        let id = uuid(&["requisition", number.0, number.1, code.0, code.1]);
+        let mut search = String::from("requisition=");
+        token(number.0, number.1, &mut search);
+        search.push_str("&code=");
+        if code.0.is_empty() {
+            escape(code.1, &mut search);
+        } else {
+            token(code.0, code.1, &mut search);
+        }
+        Self { id, search: Some(search) }
+    }
+
     /// By a key of its sender's.
     pub(crate) fn of_key(parts: &[&str]) -> Self {
         Self { id: uuid(parts), search: None }
@@ -54,10 +68,14 @@ fn uuid(parts: &[&str]) -> Uuid {
 pub(crate) fn identifier_search(system: &str, value: &str) -> String {
     let mut search = String::with_capacity(system.len() + value.len() + 16);
     search.push_str("identifier=");
-    escape(system, &mut search);
-    search.push('|');
-    escape(value, &mut search);
+    token(system, value, &mut search);
     search
+}
+
+fn token(system: &str, value: &str, out: &mut String) {
+    escape(system, out);
+    out.push('|');
+    escape(value, out);
 }
 
 fn escape(text: &str, out: &mut String) {

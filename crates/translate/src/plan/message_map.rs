@@ -124,7 +124,9 @@ fn place(id: &str) -> Option<RowPlace> {
         Some((segment, number)) => (segment, Some(number.strip_suffix(']')?.parse().ok()?)),
         None => (last, None),
     };
-    let groups = parts.into_iter().skip(1).map(Box::from).collect();
+    // `<ORC|RXA>` is a choice, which makes no group (HL7 v2.5.1 §2.12).
+    let groups =
+        parts.into_iter().skip(1).filter(|part| *part != "CHOICE").map(Box::from).collect();
     Some(RowPlace { groups, segment: Name::parse(segment)?, follow, occurrence })
 }
 
@@ -287,6 +289,18 @@ impl MessageMap {
         let nearest =
             homes.iter().find(|home| self.is_within(**home, group)).or_else(|| homes.first())?;
         self.places.get(&(*nearest, name)).map(Vec::as_slice)
+    }
+
+    /// A group's name by those around it: `PATIENT.VISIT`.
+    pub(crate) fn group_path(&self, group: u16) -> String {
+        let mut names = Vec::new();
+        let mut next = group;
+        while next != 0 {
+            names.extend(self.groups.get(usize::from(next)).map(|own| &*own.name));
+            next = self.parent(next);
+        }
+        names.reverse();
+        names.join(".")
     }
 
     /// Whether a group is another or stands within it.

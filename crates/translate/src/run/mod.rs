@@ -12,6 +12,7 @@ mod invariants;
 mod json;
 mod message;
 mod naming;
+mod orders;
 mod path;
 mod primitive;
 mod required;
@@ -35,6 +36,7 @@ use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
 pub(crate) use finish::Finished;
+pub(crate) use message::structure;
 
 /// More findings than this are counted only.
 pub(crate) const FINDINGS_MAX: usize = 10_000;

@@ -32,8 +32,37 @@ impl<'a> Run<'a> {
         for index in 0..self.resources.len() {
             self.identity(index, &mut naming, 0);
         }
+        self.same_allergies(&mut naming);
+        self.split_orders(&mut naming);
         self.unite(&mut naming);
         naming.identities
+    }
+
+    /// AL1 and IAM may tell one allergy: the one without an identifier is the one that has it.
+    fn same_allergies(&self, naming: &mut Naming) {
+        let key = [
+            KeyElement { name: "patient", is_optional: true },
+            KeyElement { name: "code", is_optional: false },
+        ];
+        let mut known: Vec<(usize, String, bool)> = Vec::new();
+        for (index, own) in self.resources.iter().enumerate() {
+            if own.is_dropped || own.definition.name() != "AllergyIntolerance" {
+                continue;
+            }
+            let has_identifier = self.by_identifier(own.root, "AllergyIntolerance").is_some();
+            known.extend(
+                self.key_text(own.root, &key, naming, 0).map(|code| (index, code, has_identifier)),
+            );
+        }
+        for (index, code, has_identifier) in &known {
+            let other = known.iter().find(|(_, other, identified)| *identified && other == code);
+            if let Some((other, ..)) = other.filter(|_| !has_identifier)
+                && let Some(identity) = naming.identities.get(*other).cloned()
+                && let Some(place) = naming.identities.get_mut(*index)
+            {
+                *place = identity;
+            }
+        }
     }
 
     fn sender(&self) -> String {

@@ -12,6 +12,8 @@ use crate::plan::{DatatypeMap, Link, NO_CHOICE, Step};
 pub(super) struct Reached {
     pub(super) node: NodeId,
     pub(super) resource: u32,
+    /// A resource between the base's and this one: a role between a request and its practitioner.
+    pub(super) between: Option<u32>,
     /// Its parent; of a resource, the element that refers to it.
     pub(super) above: NodeId,
     pub(super) last: Option<Child>,
@@ -104,8 +106,13 @@ impl<'a> Run<'a> {
 
     /// Goes along a path, making elements and resources.
     pub(super) fn reach(&mut self, path: &'a [Step], base: Base, segment: usize) -> Reached {
-        let mut reached =
-            Reached { node: base.node, resource: base.resource, above: NONE, last: None };
+        let mut reached = Reached {
+            node: base.node,
+            resource: base.resource,
+            between: None,
+            above: NONE,
+            last: None,
+        };
         for step in path {
             match *step {
                 Step::Child {
@@ -152,6 +159,9 @@ impl<'a> Run<'a> {
                             resource
                         }
                     };
+                    if reached.resource != base.resource {
+                        reached.between = Some(reached.resource);
+                    }
                     reached.above = reached.node;
                     reached.node = self.root(resource);
                     reached.resource = resource;

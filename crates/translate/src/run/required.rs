@@ -42,6 +42,13 @@ impl<'a> Run<'a> {
                     continue;
                 };
                 let (root, definition) = (own.root, own.definition);
+                // What only led to something that is gone.
+                let is_bare = !own.is_direct && !self.says(root);
+                if is_bare && let Some(own) = self.resources.get_mut(index) {
+                    own.is_dropped = true;
+                    dropped = true;
+                    continue;
+                }
                 if definition.name() == "Bundle" || self.is_complete(root, definition) {
                     continue;
                 }

@@ -188,6 +188,9 @@ impl<'a> Run<'a> {
                 if reached.resource != base.resource {
                     self.keep(base.resource);
                 }
+                if let Some(between) = reached.between {
+                    self.keep(between);
+                }
             }
         }
     }
@@ -220,6 +223,9 @@ impl<'a> Run<'a> {
             self.keep(reached.resource);
             if is_datatype {
                 self.keep(base.resource);
+            }
+            if let Some(between) = reached.between {
+                self.keep(between);
             }
         }
         if let Some(part) = here.own {
