@@ -71,20 +71,17 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
 /** False: another was quicker. A text: why a person has to look. */
 async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean | string> {
   const patients = all<Patient>(bundle, "Patient");
-  const known = new Map<string | undefined, string | undefined>();
+  const known = new Map<string | undefined, { identifiers: Identifier[]; id?: string }>();
   for (const patient of patients) {
     const identifiers = (patient.resource.identifier ?? []).filter(({ system, value }) => system && value);
     if (identifiers.length === 0) {
       return "the patient has no identifier of a known authority: see tables/authorities.csv";
     }
-    // Of two records that were merged the one that remains counts, which has the identifiers of both.
-    const found = await client.searchResources("Patient", {
-      identifier: identifiers.map(token).join(","), "active:not": "false",
-    });
+    const found = await recordsOf(client, identifiers);
     if (found.length > 1) {
       return `the identifiers of the patient are those of ${found.length} records`;
     }
-    known.set(patient.fullUrl, found[0]?.id);
+    known.set(patient.fullUrl, { identifiers, id: found[0]?.id });
     const ifNoneExist = `${byIdentifier(identifiers)}&active:not=false`;
     patient.request = { method: "POST", url: "Patient", ifNoneExist };
     delete patient.resource.id;
@@ -94,8 +91,15 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     return "there is no report in it";
   }
   /** Whether something that stands is not of the patient whom what is told is of. */
-  const isMixed = (standing: Owned, news: Resource): Promise<boolean> =>
-    isOfAnother(client, standing.subject, known.get((news as Owned).subject?.reference));
+  const isMixed = async (standing: Owned, news: Resource): Promise<boolean> => {
+    const patient = known.get((news as Owned).subject?.reference);
+    if (!await isOfAnother(client, standing.subject, patient?.id)) {
+      return false;
+    }
+    // Another may have made the patient meanwhile.
+    const [now] = await recordsOf(client, patient?.identifiers ?? []);
+    return now?.id === patient?.id || isOfAnother(client, standing.subject, now?.id);
+  };
   const mixed = await withVisits(client, bundle, isMixed);
   if (mixed !== undefined) {
     return mixed;
@@ -155,6 +159,13 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     }
   }
   return entries.length === 0 || perform(client, withReferenced(entries, bundle));
+}
+
+/** The patient with one of these: of two records that were merged the one that remains counts, which has those of both. */
+async function recordsOf(client: MedplumClient, identifiers: Identifier[]): Promise<Patient[]> {
+  return identifiers.length === 0
+    ? []
+    : client.searchResources("Patient", { identifier: identifiers.map(token).join(","), "active:not": "false" });
 }
 
 /** What stands of these, by their ids: the same result always has the same. */
@@ -291,7 +302,7 @@ async function withVisits(
     bundle.entry = bundle.entry?.filter((entry) => entry.fullUrl !== fullUrl);
     for (const entry of bundle.entry ?? []) {
       const holder = entry.resource as { encounter?: Reference } | undefined;
-      if (holder?.encounter?.reference !== fullUrl) {
+      if (holder?.encounter === undefined || holder.encounter.reference !== fullUrl) {
         continue;
       }
       if (visit !== undefined) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner};
 use pipehat_engine::Engine;
 use pipehat_resource::json::parse;
@@ -566,16 +567,20 @@ async fn of_channel(bots: &Arc<Bots>, request: BotRequest) -> Result<BotOutcome,
     };
     let content_type =
         if request.is_hl7 { "x-application/hl7-v2+er7" } else { "application/fhir+json" };
+    let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
+    let feed = set.feeds.get(&*request.channel).cloned().unwrap_or_default();
+    let mut headers = vec![("channel".to_owned(), request.channel.to_string())];
+    if let Some(zone) = feed.zone.as_ref().and_then(TimeZone::iana_name) {
+        headers.push(("time-zone".to_owned(), zone.to_owned()));
+    }
     let task = Task {
         bot: Arc::clone(bot),
         trigger: "channel",
         source: format!("channel {}", request.channel),
         content_type: content_type.to_owned(),
         body: request.body.to_vec(),
-        headers: vec![("channel".to_owned(), request.channel.to_string())],
+        headers,
     };
-    let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
-    let feed = set.feeds.get(&*request.channel).cloned().unwrap_or_default();
     let setting = Setting { channel: Some((request.channel, destinations)), feed, depth: 0 };
     let run = bots.begun(&task);
     match bots.run_as(task, setting, run, Waiting::Somebody).await {
