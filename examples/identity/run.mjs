@@ -89,8 +89,8 @@ await workflow(import.meta.url, async (stage) => {
     "the visit with its number is another patient's");
 
   stage.says("The merge is told the other way round.");
-  await stage.refused(registration, stage.message("merge", { N0004: "N0022", 10002: "10000", 10001: "10002", 20260109: "20260111" })
-    .replace("10000", "10001"), "the identifier that is to remain was retired before");
+  await stage.refused(registration, stage.message("merge", { N0004: "N0022", "10002^": "10000^", "10001^": "10002^", 20260109: "20260111" })
+    .replace("10000^", "10001^"), "the identifier that is to remain was retired before");
   stage.holds("nobody is another's for that", (await theirs()) === before);
 
   stage.says("The second is discharged, and the discharge taken back (A03, A13), by times without an offset.");

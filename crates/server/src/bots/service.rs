@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 use super::deployed::{BotSet, Deployed};
 use super::host::{Gathered, RunHost, Setting, bytes_of};
 use super::input;
+use super::own_changes::OwnChanges;
 use super::pool::{Ended, Full, Pool, run_here};
 use super::record;
 use crate::fhir::{BotDatastore, now};
@@ -101,6 +102,7 @@ pub(crate) struct Bots {
     pub(super) book: Arc<BotBook>,
     pub(super) client: reqwest::Client,
     pub(super) wake: Notify,
+    pub(super) own_changes: OwnChanges,
     pool: Pool,
     set: RwLock<Arc<BotSet>>,
     /// What it reaches of the node, from its start until it is closed: the node reaches the bots too.
@@ -126,6 +128,7 @@ impl Bots {
             book: Arc::new(book),
             client,
             wake: Notify::new(),
+            own_changes: OwnChanges::default(),
             pool: Pool::start(THREADS).map_err(BotsError::Thread)?,
             set: RwLock::new(Arc::new(set)),
             datastore: RwLock::default(),

@@ -63,6 +63,8 @@ pub(crate) struct Run<'a> {
     scope: u32,
     names: WellKnown,
     types: Types,
+    /// The system of numbers that no authority is told of.
+    sender_system: Option<String>,
 }
 
 /// Types of what the interpreter itself writes.
@@ -135,7 +137,7 @@ impl<'a> Run<'a> {
             message: sent.ok().and_then(|sent| sent.offset()),
             zone: settings.zone.as_ref(),
         };
-        Self {
+        let mut run = Self {
             plan,
             settings,
             charset,
@@ -152,8 +154,11 @@ impl<'a> Run<'a> {
             scope: 0,
             names: plan.well_known,
             types: Types::known(),
+            sender_system: None,
             view,
-        }
+        };
+        run.sender_system = run.sender_system();
+        run
     }
 
     /// Translates by a message map, and says what came of it.
