@@ -82,6 +82,27 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the message is set aside for a person", async () => (await stage.api("messages/search", "POST", {})).messages
     .some((message) => message.control_id === "N0008" && message.disposition === "parked"));
 
+  stage.says("A message gives the visit of the first to the second.");
+  const theirs = async () => JSON.stringify([await patients("_sort=_id"), await stage.found("Encounter?_sort=_id")]);
+  const before = await theirs();
+  await stage.refused(registration, stage.message("update", { N0002: "N0021", 10001: "30001", 20260107: "20260111" }),
+    "the visit with its number is another patient's");
+
+  stage.says("The merge is told the other way round.");
+  await stage.refused(registration, stage.message("merge", { N0004: "N0022", "10002^": "10000^", "10001^": "10002^", 20260109: "20260111" })
+    .replace("10000^", "10001^"), "the identifier that is to remain was retired before");
+  stage.holds("nobody is another's for that", (await theirs()) === before);
+
+  stage.says("The second is discharged, and the discharge taken back (A03, A13), by times without an offset.");
+  const discharge = { N0001: "N0023", 10001: "30001", V0001: "V0003", Sample: "Stranger", A01: "A03", "20260105081500+0100": "20260105101500" };
+  await send(stage.message("admit", discharge).replace(/\r$/, "|20260105100000\r"));
+  const left = (await stage.found("Encounter?identifier=V0003"))[0];
+  stage.holds("the visit ends at ten in Vienna", left.status === "finished" && left.period.end === "2026-01-05T10:00:00+01:00");
+  stage.holds("and so it was told", JSON.stringify(left.extension).includes("2026-01-05T09:15:00.000Z"));
+  await send(stage.message("admit", { ...discharge, N0001: "N0024", A01: "A13", "20260105081500+0100": "20260105111500" }));
+  const back = (await stage.found("Encounter?identifier=V0003"))[0];
+  stage.holds("it goes on, without an end", back.status === "in-progress" && back.period.end === undefined && back.period.start !== undefined);
+
   stage.says("The merge is told again, and a merge of two who are not known.");
   await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
   const [unchanged] = await north("10001");

@@ -24,6 +24,8 @@ pub(crate) enum Piece {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Conversion {
     Authority,
+    /// What the system of a number without an authority is: the sender's.
+    Sender,
     CodeSystem,
     Base64,
     Plain,
@@ -50,6 +52,7 @@ impl Conversion {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "authority" => Self::Authority,
+            "sender" => Self::Sender,
             "codesystem" => Self::CodeSystem,
             "base64" => Self::Base64,
             "plain" => Self::Plain,

@@ -1,13 +1,14 @@
 /**
  * One record for each person. A message finds its patient by any identifier that tells persons apart; it creates,
  * updates or merges. An update unites what sources know; a merge keeps the retired identifier, so that whoever still
- * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told.
+ * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
+ * stays its patient's.
  */
 import type { Bundle, BundleEntry, Encounter, Identifier, Patient, Period, Reference, Resource } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message, park, translate } from "pipehat";
 import {
-  byIdentifier, created, isNewer, led, perform, replaced, timeOf, told, token, united, untilNobodyWasQuicker, withReferenced,
+  byIdentifier, created, isNewer, isOfAnother, led, perform, replaced, timeOf, told, token, united, untilNobodyWasQuicker, withReferenced,
   type Time,
 } from "./feed";
 
@@ -96,6 +97,17 @@ async function apply(
   if (gone.some((patient) => old.some((identifier) => isRetired(patient, identifier)))) {
     return "the identifier to be retired was merged into another patient before";
   }
+  if (standing !== undefined && prior.current.some(({ id }) => id === standing.id)
+    && survivor.identifiers.every((identifier) => isRetired(standing, identifier))
+    && old.some((identifier) => isCurrent(standing, identifier))) {
+    return "the identifier that is to remain was retired before, in favour of the one to be retired";
+  }
+  const stays = await visits(client, message, bundle, survivor, time, [standing, ...gone, ...prior.all]);
+  if (typeof stays === "string") {
+    // Unless another made the patient, and the visit, meanwhile.
+    const now = await find(client, survivor.identifiers);
+    return now.current[0]?.id === standing?.id ? stays : false;
+  }
 
   const patient = await merged(message, time, survivor, standing, gone, prior.all, old);
   const target = standing === undefined ? survivor.fullUrl : `Patient/${standing.id}`;
@@ -104,7 +116,7 @@ async function apply(
       ? created(survivor.fullUrl, patient, byIdentifier(survivor.identifiers))
       : replaced(survivor.fullUrl, patient, standing),
     ...gone.map((one) => replaced(undefined, retiredInto(one, target), one)),
-    ...(await visits(client, message, bundle, survivor, time)),
+    ...stays,
   ];
   const ours = await perform(client, withReferenced(entries, bundle));
   if (!ours) {
@@ -142,6 +154,10 @@ async function find(client: MedplumClient, identifiers: Identifier[]): Promise<{
 
 function isRetired(patient: Patient, identifier: Identifier): boolean {
   return (patient.identifier ?? []).some((known) => known.use === "old" && token(known) === token(identifier));
+}
+
+function isCurrent(patient: Patient, identifier: Identifier): boolean {
+  return (patient.identifier ?? []).some((known) => known.use !== "old" && token(known) === token(identifier));
 }
 
 /** The record that remains. */
@@ -209,10 +225,10 @@ function retiredInto(patient: Patient, survivor: string): Patient {
   return { ...patient, active: false, link: [...others, { other: { reference: survivor }, type: "replaced-by" }] };
 }
 
-/** The visits that the message tells of, by their number (PV1-19). */
+/** The visits that the message tells of, by their number (PV1-19). A text where one is of somebody else than these. */
 async function visits(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Told, time: Time,
-): Promise<BundleEntry[]> {
+  client: MedplumClient, message: Message, bundle: Bundle, survivor: Told, time: Time, owners: (Patient | undefined)[],
+): Promise<BundleEntry[] | string> {
   const entries: BundleEntry[] = [];
   for (const { fullUrl, resource } of bundle.entry ?? []) {
     const news = resource as Encounter;
@@ -227,6 +243,13 @@ async function visits(
       entries.push(created(fullUrl, told(news, time), byIdentifier(numbers)));
       continue;
     }
+    let isTheirs = false;
+    for (const id of new Set(owners.map((owner) => owner?.id))) {
+      isTheirs ||= !(await isOfAnother(client, standing.subject, id));
+    }
+    if (!isTheirs) {
+      return "the visit with its number is another patient's";
+    }
     const identifier = united(standing.identifier, news.identifier);
     if (isNewer(standing, time)) {
       // It began before: what it knows of the beginning, the newer message may not have said.
@@ -237,6 +260,10 @@ async function visits(
     // An update of a visit neither begins nor ends it (A08: HL7 v2.5.1 §3.3.8).
     const status = message.get("MSH-9.2") === "A08" && !message.has("PV1-45") ? standing.status : news.status;
     const period = both(standing.period, news.period);
+    // A discharge that is taken back (A13) was none.
+    if (message.get("MSH-9.2") === "A13") {
+      delete period.period?.end;
+    }
     const next = { ...standing, ...news, ...period, identifier, status } as Encounter;
     entries.push(replaced(fullUrl, told(next, time), standing));
   }

@@ -185,13 +185,17 @@ impl RunHost {
             }
         }
         let principal = local.principal(&self.bot);
-        let exchange = local.exchange(principal, method, path, sent, Bytes::copy_from_slice(body));
+        let body = Bytes::copy_from_slice(body);
+        let exchange = local.exchange(principal, method.clone(), path, sent, body);
         self.wait_for(remaining, async {
             let (status, headers, body) = exchange.await;
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             });
-            Ok(Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() })
+            let answer =
+                Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() };
+            self.bots.own_changes.note(&self.bot.id, &method, path, &answer);
+            Ok(answer)
         })
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner};
 use pipehat_engine::Engine;
 use pipehat_resource::json::parse;
@@ -19,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 use super::deployed::{BotSet, Deployed};
 use super::host::{Gathered, RunHost, Setting, bytes_of};
 use super::input;
+use super::own_changes::OwnChanges;
 use super::pool::{Ended, Full, Pool, run_here};
 use super::record;
 use crate::fhir::{BotDatastore, now};
@@ -100,6 +102,7 @@ pub(crate) struct Bots {
     pub(super) book: Arc<BotBook>,
     pub(super) client: reqwest::Client,
     pub(super) wake: Notify,
+    pub(super) own_changes: OwnChanges,
     pool: Pool,
     set: RwLock<Arc<BotSet>>,
     /// What it reaches of the node, from its start until it is closed: the node reaches the bots too.
@@ -125,6 +128,7 @@ impl Bots {
             book: Arc::new(book),
             client,
             wake: Notify::new(),
+            own_changes: OwnChanges::default(),
             pool: Pool::start(THREADS).map_err(BotsError::Thread)?,
             set: RwLock::new(Arc::new(set)),
             datastore: RwLock::default(),
@@ -566,16 +570,20 @@ async fn of_channel(bots: &Arc<Bots>, request: BotRequest) -> Result<BotOutcome,
     };
     let content_type =
         if request.is_hl7 { "x-application/hl7-v2+er7" } else { "application/fhir+json" };
+    let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
+    let feed = set.feeds.get(&*request.channel).cloned().unwrap_or_default();
+    let mut headers = vec![("channel".to_owned(), request.channel.to_string())];
+    if let Some(zone) = feed.zone.as_ref().and_then(TimeZone::iana_name) {
+        headers.push(("time-zone".to_owned(), zone.to_owned()));
+    }
     let task = Task {
         bot: Arc::clone(bot),
         trigger: "channel",
         source: format!("channel {}", request.channel),
         content_type: content_type.to_owned(),
         body: request.body.to_vec(),
-        headers: vec![("channel".to_owned(), request.channel.to_string())],
+        headers,
     };
-    let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
-    let feed = set.feeds.get(&*request.channel).cloned().unwrap_or_default();
     let setting = Setting { channel: Some((request.channel, destinations)), feed, depth: 0 };
     let run = bots.begun(&task);
     match bots.run_as(task, setting, run, Waiting::Somebody).await {

@@ -98,6 +98,16 @@ impl<'a> Run<'a> {
                     }
                 }
             }
+            Conversion::Sender => {
+                let own = here.own?;
+                let known = self.sender_system.clone();
+                let words = match known {
+                    Some(_) => "no assigning authority: taken as a number of the sender's",
+                    None => "no assigning authority: nothing finds it again by this number",
+                };
+                self.find(FindingKind::SystemUnknown, &own, words);
+                known.and_then(text)
+            }
             Conversion::CodeSystem => {
                 let own = here.own?;
                 self.system_of(&own).and_then(text)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::json::Writer;
 use super::tree::{NodeId, Tree};
 use super::{Resource, Run};
-use crate::finding::Finding;
+use crate::finding::{Finding, FindingKind};
 use crate::identity::Identity;
 use crate::lineage::{Lineage, Source};
 use crate::plan::MessageMap;
@@ -39,6 +39,7 @@ impl<'a> Run<'a> {
     pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
         self.complete_all();
         let identities = self.name_all();
+        let left_out = self.leave_out(map, &identities);
         let references: Vec<Option<String>> = self
             .resources
             .iter()
@@ -46,7 +47,11 @@ impl<'a> Run<'a> {
             .map(|(own, identity)| {
                 // Of two that are one, the dropped one is referred to by the same.
                 let identity = identity.as_ref()?;
-                (own.definition.name() != "Bundle").then(|| urn(identity.id))
+                let name = own.definition.name();
+                if left_out.contains(&identity.id) {
+                    return Some(format!("{name}/{}", identity.id));
+                }
+                (name != "Bundle").then(|| urn(identity.id))
             })
             .collect();
         let lineage = self.lineage(&identities);
@@ -83,6 +88,44 @@ impl<'a> Run<'a> {
             findings_beyond: self.findings_beyond,
             lineage,
         }
+    }
+
+    /// Leaves out what this message only refers to and nothing can look for: stored under its id, it would replace what an
+    /// earlier message told. The id is the same, and what refers to it does so by it.
+    fn leave_out(
+        &mut self,
+        map: Option<&MessageMap>,
+        identities: &[Option<Identity>],
+    ) -> Vec<Uuid> {
+        let mut left_out = Vec::new();
+        for index in 0..self.resources.len() {
+            let (Some(own), Some(Some(identity))) =
+                (self.resources.get(index), identities.get(index))
+            else {
+                continue;
+            };
+            let name = own.definition.name();
+            let is_told_elsewhere = matches!(name, "Patient" | "Encounter" | "ServiceRequest");
+            if own.is_dropped
+                || !is_told_elsewhere
+                || identity.search.is_some()
+                || store(map, name, own.is_direct) == Store::Update
+                || !self.is_numbered(own.root)
+            {
+                continue;
+            }
+            let segment = own.segment;
+            left_out.push(identity.id);
+            if let Some(own) = self.resources.get_mut(index) {
+                own.is_dropped = true;
+            }
+            self.find_at(
+                FindingKind::SystemUnknown,
+                Self::segment_at(segment),
+                "only referred to here, and not looked for without an authority: left out",
+            );
+        }
+        left_out
     }
 
     fn lineage(&self, identities: &[Option<Identity>]) -> Lineage {

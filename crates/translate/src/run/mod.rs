@@ -67,6 +67,8 @@ pub(crate) struct Run<'a> {
     lacking: Option<&'static str>,
     names: WellKnown,
     types: Types,
+    /// The system of numbers that no authority is told of.
+    sender_system: Option<String>,
 }
 
 /// Types of what the interpreter itself writes.
@@ -139,7 +141,7 @@ impl<'a> Run<'a> {
             message: sent.ok().and_then(|sent| sent.offset()),
             zone: settings.zone.as_ref(),
         };
-        Self {
+        let mut run = Self {
             plan,
             settings,
             charset,
@@ -158,8 +160,11 @@ impl<'a> Run<'a> {
             lacking: None,
             names: plan.well_known,
             types: Types::known(),
+            sender_system: None,
             view,
-        }
+        };
+        run.sender_system = run.sender_system();
+        run
     }
 
     /// Translates by a message map, and says what came of it.

@@ -10,6 +10,7 @@ use super::tree::{Leaf, NodeId};
 use crate::condition::Name;
 use crate::identity::{Identity, KeyElement, keys_of};
 use crate::plan::NameId;
+use crate::value::sender_system;
 
 /// Deeper keys than a role of a practitioner at a place within a place do not occur.
 const DEPTH_MAX: usize = 8;
@@ -70,6 +71,19 @@ impl<'a> Run<'a> {
             Some(sender) => sender.clone(),
             None => format!("{}|{}", self.header_text(3), self.header_text(4)),
         }
+    }
+
+    /// The system of numbers that no authority is told of.
+    pub(super) fn sender_system(&self) -> Option<String> {
+        self.settings.system_base.as_ref()?;
+        sender_system(self.settings, &self.header_text(3), &self.header_text(4))
+    }
+
+    /// Whether a resource has a number, though none by which it is looked for.
+    pub(super) fn is_numbered(&self, root: NodeId) -> bool {
+        let requisition = self.plan.names.find("requisition");
+        self.by_identifier(root, "").is_some()
+            || requisition.is_some_and(|name| self.tree.find(root, name).is_some())
     }
 
     fn header_text(&self, field: u16) -> String {
@@ -154,13 +168,17 @@ impl<'a> Run<'a> {
                 .find("use")
                 .and_then(|name| self.member_text(child, name))
                 .is_some_and(|own| own == "old");
+            // The sender's own numbers stand behind those that say whose they are.
+            let is_senders = system.is_some() && system.as_deref() == self.sender_system.as_deref();
             let rank = match (&system, is_preferred, is_own) {
-                _ if is_old => 5,
+                _ if is_old => 7,
                 (_, true, _) => 0,
+                (Some(_), _, true) if is_senders => 3,
+                (Some(_), _, false) if is_senders => 4,
                 (Some(_), _, true) => 1,
                 (Some(_), _, false) => 2,
-                (None, _, true) => 3,
-                (None, _, false) => 4,
+                (None, _, true) => 5,
+                (None, _, false) => 6,
             };
             if found.as_ref().is_none_or(|(other, ..)| rank < *other) {
                 found = Some((rank, system, value));

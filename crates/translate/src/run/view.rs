@@ -268,7 +268,8 @@ impl<'a> Part<'a> {
         if position == 0 { *self } else { self.nth(position) }
     }
 
-    fn nth(&self, position: u16) -> Part<'a> {
+    // By value, so that its caller need not keep the whole in memory.
+    fn nth(self, position: u16) -> Part<'a> {
         let (delimiter, _) = self.next_level();
         let mut rest = Some(self.raw);
         for _ in 1..position {
