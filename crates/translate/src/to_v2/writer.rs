@@ -318,7 +318,7 @@ impl<'r> Making<'r> {
                 self.in_message.get(&name).map_or(1, |number| number.saturating_add(1));
             let set_ids = SetIds { in_group, in_message };
             let Some(fields) = self.run.segment(map, bound, context, definition, set_ids) else {
-                if name == SegmentName::PID
+                if name.as_str() == "PID"
                     && let Some(json) = bound.json()
                 {
                     let place = self.run.resources.place(json).to_owned();
