@@ -142,6 +142,18 @@ class Stage {
     return replies.map((reply) => field(reply, "MSA", 1));
   }
 
+  /** Sends a message that Pipehat is to refuse (AE) and set aside for a person, with this reason. */
+  async refused(address, message, reason) {
+    const [code] = await this.sends(address, message);
+    this.holds(`the sender is told that it was not done (${code})`, code === "AE");
+    await this.becomes(`the message waits for a person: ${reason}`, async () => {
+      const { messages } = await this.api("messages/search", "POST", {});
+      const control = field(message, "MSH", 10);
+      const parked = messages.find(({ control_id: id, disposition }) => id === control && disposition === "parked");
+      return parked !== undefined && JSON.stringify(await this.api(`messages/${parked.id}`)).includes(reason);
+    });
+  }
+
   /** A partner that takes messages over MLLP and acknowledges them; `answer` may say how. */
   async listens(answer = () => "AA") {
     const received = [];

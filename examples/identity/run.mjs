@@ -30,6 +30,9 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("the clinic's mobile number stands beside the hospital's", united.telecom.length === 2);
   stage.holds("the address that the clinic does not know is still there", united.address[0].city === "Vienna");
 
+  const [outpatient] = await stage.found("Encounter?identifier=CV9");
+  stage.holds("a time that the clinic tells without an offset is Vienna's", outpatient.period.start === "2026-01-06T08:30:00+01:00");
+
   stage.says("The hospital updates her name, address and room (A08).");
   await send(stage.message("update"));
   const [updated] = await north("10001");
@@ -66,11 +69,24 @@ await workflow(import.meta.url, async (stage) => {
     && current.maritalStatus !== undefined);
   stage.holds("the number stays an old one", current.identifier.find(({ value }) => value === "10002").use === "old");
 
+  stage.says("Her marital status turns out to be a mistake: it is taken away (A08 with PID-16 \"\").");
+  await send(stage.message("correct"));
+  const [corrected] = await north("10001");
+  stage.holds("it is gone, and nothing else", corrected.maritalStatus === undefined && corrected.birthDate === "1980-02-29"
+    && corrected.telecom.length === 2);
+
+  stage.says("Somebody else is admitted. A message names the two as one, without a word of merging them.");
+  await send(stage.message("admit", { N0001: "N0009", 10001: "30001", V0001: "V0003", Sample: "Stranger" }));
+  const [refused] = await stage.sends(registration, stage.message("two-patients"));
+  stage.holds("the sender is told that it was not done", refused === "AE");
+  await stage.becomes("the message is set aside for a person", async () => (await stage.api("messages/search", "POST", {})).messages
+    .some((message) => message.control_id === "N0008" && message.disposition === "parked"));
+
   stage.says("The merge is told again, and a merge of two who are not known.");
   await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
   const [unchanged] = await north("10001");
-  stage.holds("the first changes nothing", unchanged.meta.versionId === current.meta.versionId);
+  stage.holds("the first changes nothing", unchanged.meta.versionId === corrected.meta.versionId);
   const [unknown] = await north("20002");
   stage.holds("the second makes one patient, with both numbers", unknown.identifier.length === 2);
-  stage.holds("there are two persons and one retired record", (await patients("active=true")).length === 2 && (await patients("")).length === 3);
+  stage.holds("there are three persons and one retired record", (await patients("active=true")).length === 3 && (await patients("")).length === 4);
 });

@@ -1,5 +1,5 @@
 /** What bots of feeds share: references within a translated Bundle, what is newer, and another try when others were quicker. */
-import type { Bundle, BundleEntry, Identifier, Resource } from "@medplum/fhirtypes";
+import type { Bundle, BundleEntry, Identifier, Patient, Reference, Resource } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
 import type { Message } from "pipehat";
 
@@ -136,13 +136,16 @@ export function told<T extends Resource>(resource: T, { event, message }: Time):
   return { ...resource, extension: [...others, { url: TOLD_AT, extension }] };
 }
 
-/** How much newer a resource is than something told at a time: below 0 where it is older, 0 where it is the same. */
-export function newerBy(standing: Resource, time: Time): number {
+/**
+ * How much newer a resource is than something told at a time: below 0 where it is older, 0 where it is the same. Of two
+ * told of the same event `further` says which is the newer one, where it can: a message is made anew whenever it is resent.
+ */
+export function newerBy(standing: Resource, time: Time, further = 0): number {
   const at = toldAt(standing);
   if (at === undefined) {
     return -1;
   }
-  return Date.parse(at.event) - Date.parse(time.event) || Date.parse(at.message) - Date.parse(time.message);
+  return Date.parse(at.event) - Date.parse(time.event) || further || Date.parse(at.message) - Date.parse(time.message);
 }
 
 /** Whether what stands is newer than something told at a time. */
@@ -174,4 +177,21 @@ export function united(...lists: (Identifier[] | undefined)[]): Identifier[] {
     all.set(key, merged);
   }
   return [...all.values()];
+}
+
+/** Whether what stands is another patient's than the one with this id: a record that was merged is the survivor's. */
+export async function isOfAnother(client: MedplumClient, subject: Reference | undefined, id: string | undefined): Promise<boolean> {
+  let reference = subject?.reference;
+  for (let hops = 0; reference?.startsWith("Patient/") && hops < 20; hops += 1) {
+    if (reference === `Patient/${id}`) {
+      return false;
+    }
+    const patient = await client.readReference({ reference } as Reference<Patient>);
+    const next = patient.active === false ? patient.link?.find(({ type }) => type === "replaced-by") : undefined;
+    if (next === undefined) {
+      return true;
+    }
+    reference = next.other.reference;
+  }
+  return false;
 }

@@ -1,7 +1,8 @@
 /**
  * Results: a corrected one replaces what stood, an older one never overwrites a newer, whatever order they come in. A
  * report belongs to the order with its placer or filler number; a document in it (OBX-2 ED) becomes its presented form.
- * The patient is the registration's: a result creates one where there is none, and changes none.
+ * The patient is the registration's: a result creates one where there is none, and changes none. Numbers never lead from
+ * one patient to another: a message with those of another's report, order or visit waits for a person.
  */
 import type {
   Attachment, Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Patient, Reference, Resource,
@@ -10,18 +11,22 @@ import type {
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message, park, translate } from "pipehat";
 import {
-  byIdentifier, first, led, newerBy, perform, replaced, timeOf, told, token, united, untilNobodyWasQuicker, withReferenced,
+  byIdentifier, first, isOfAnother, led, newerBy, perform, replaced, timeOf, told, token, united, untilNobodyWasQuicker, withReferenced,
   type Time,
 } from "./feed";
 
 /** Where the translation puts what R4's Observation has no value[x] for. */
 const ATTACHED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
 
-/** How far a result is: of two told at the same time the one that is further stands. */
+/** How far a result is: of two told of the same time the one that is further stands; all others are corrections. */
 const RANK: Record<string, number> = { registered: 0, partial: 1, preliminary: 1, final: 2 };
+const CORRECTION = 3;
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
+
+/** What a report that there is not is called (OBR-25 X, and the like): its results go with it. */
+const WITHDRAWN = new Set(["cancelled", "entered-in-error"]);
 
 /** What is the laboratory's to say. */
 const OWN = new Set(["DiagnosticReport", "Observation", "Specimen"]);
@@ -49,6 +54,11 @@ function underOwnIds(bundle: Bundle): Bundle {
   return own.reduce((all, { fullUrl, resource }) => led(all, fullUrl as string, addressOf(resource as Resource)), bundle);
 }
 
+/** What a patient has. */
+interface Owned {
+  subject?: Reference;
+}
+
 /** How others refer to a result. */
 function addressOf({ resourceType, id }: Resource): string {
   return `${resourceType}/${id}`;
@@ -61,6 +71,7 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
 /** False: another was quicker. A text: why a person has to look. */
 async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean | string> {
   const patients = all<Patient>(bundle, "Patient");
+  const known = new Map<string | undefined, string | undefined>();
   for (const patient of patients) {
     const identifiers = (patient.resource.identifier ?? []).filter(({ system, value }) => system && value);
     if (identifiers.length === 0) {
@@ -73,6 +84,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     if (found.length > 1) {
       return `the identifiers of the patient are those of ${found.length} records`;
     }
+    known.set(patient.fullUrl, found[0]?.id);
     const ifNoneExist = `${byIdentifier(identifiers)}&active:not=false`;
     patient.request = { method: "POST", url: "Patient", ifNoneExist };
     delete patient.resource.id;
@@ -81,18 +93,34 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   if (reports.length === 0) {
     return "there is no report in it";
   }
-  bundle = await withVisits(client, bundle);
+  /** Whether something that stands is not of the patient whom what is told is of. */
+  const isMixed = (standing: Owned, news: Resource): Promise<boolean> =>
+    isOfAnother(client, standing.subject, known.get((news as Owned).subject?.reference));
+  const mixed = await withVisits(client, bundle, isMixed);
+  if (mixed !== undefined) {
+    return mixed;
+  }
 
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
   for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
-    const time = timeOf(message, report.resource.issued);
+    const time = timeOf(message, report.resource.issued ?? bundle.timestamp);
     for (const { reference } of [...(report.resource.result ?? []), ...(report.resource.specimen ?? [])]) {
       timeOfResult.set(reference as string, time);
     }
     const orders = await ordersOf(client, report.resource);
     const documents = takeDocuments(bundle, report.resource);
     const [standing] = await standingOf<DiagnosticReport>(client, [report.resource]);
+    for (const known of [...(standing === undefined ? [] : [standing]), ...await reportsOf(client, report.resource)]) {
+      if (await isMixed(known, report.resource)) {
+        return "a report with its placer or filler number is another patient's";
+      }
+    }
+    for (const order of orders) {
+      if (await isMixed(order, report.resource)) {
+        return "the order with its placer or filler number is another patient's";
+      }
+    }
     const change = reportChange(report, standing, time, orders, documents);
     if (change === undefined) {
       continue;
@@ -104,6 +132,9 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
         entries.push({ resource: binary, request: { method: "PUT", url: attachment.url } });
       }
     }
+    if (standing !== undefined && isNews && WITHDRAWN.has(report.resource.status)) {
+      entries.push(...await withdrawn(client, standing, report.resource, time));
+    }
     if (isNews && DONE.has(report.resource.status)) {
       entries.push(...orders.filter(({ status }) => status === "active").map((order) => completed(order, report.resource)));
     }
@@ -113,11 +144,13 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
     for (const { fullUrl, resource } of news) {
       const time = timeOfResult.get(addressOf(resource)) ?? timeOf(message);
-      const known = standing.find(({ id }) => id === resource.id);
-      if (known === undefined) {
+      const before = standing.find(({ id }) => id === resource.id);
+      if (before === undefined) {
         entries.push(first(fullUrl, told(resource, time)));
-      } else if (isOlder(known, resource, time)) {
-        entries.push(replaced(fullUrl, told(resource, time), known));
+      } else if (await isMixed(before, resource)) {
+        return `the ${type === "Specimen" ? "specimen" : "result"} with its number is another patient's`;
+      } else if (isOlder(before, resource, time)) {
+        entries.push(replaced(fullUrl, told(resource, time), before));
       }
     }
   }
@@ -136,9 +169,8 @@ async function standingOf<T extends Resource>(client: MedplumClient, resources: 
 }
 
 function isOlder(standing: Resource, news: Resource, time: Time): boolean {
-  const by = newerBy(standing, time);
-  const rank = (resource: Resource): number => RANK[(resource as Observation).status] ?? 3;
-  return by < 0 || (by === 0 && rank(standing) <= rank(news));
+  const rank = (resource: Resource): number => RANK[(resource as Observation).status] ?? CORRECTION;
+  return newerBy(standing, time, rank(standing) - rank(news)) <= 0;
 }
 
 /** The report as it is to stand; none where nothing of it is new. */
@@ -176,6 +208,19 @@ function reportChange(
   return replaced(fullUrl, kept as DiagnosticReport, standing);
 }
 
+/** The results of a report that is withdrawn, of which the message says nothing of their own. */
+async function withdrawn(
+  client: MedplumClient, standing: DiagnosticReport, { result, status }: DiagnosticReport, time: Time,
+): Promise<BundleEntry[]> {
+  const own = new Set(result?.map(({ reference }) => reference));
+  const others = (standing.result ?? []).map(({ reference }) => reference ?? "").filter((reference) => !own.has(reference));
+  const results = others.filter((reference) => reference.startsWith("Observation/"))
+    .map((reference) => ({ resourceType: "Observation", id: reference.slice("Observation/".length) }) as Observation);
+  return (await standingOf<Observation>(client, results))
+    .filter((known) => isOlder(known, { ...known, status: status as Observation["status"] }, time))
+    .map((known) => replaced(undefined, told({ ...known, status: status as Observation["status"] }, time), known));
+}
+
 /** Documents come out of the results and into the report. */
 function takeDocuments(bundle: Bundle, report: DiagnosticReport): { binary: Resource; attachment: Attachment & { url: string } }[] {
   const taken: { binary: Resource; attachment: Attachment & { url: string } }[] = [];
@@ -205,6 +250,12 @@ function numbersOf(report: DiagnosticReport): Identifier[] {
   return (report.identifier ?? []).filter(({ system, value }) => system && value);
 }
 
+/** What stands of other tests of the order, too. */
+async function reportsOf(client: MedplumClient, report: DiagnosticReport): Promise<DiagnosticReport[]> {
+  const numbers = numbersOf(report);
+  return numbers.length === 0 ? [] : client.searchResources("DiagnosticReport", { identifier: numbers.map(token).join(","), _count: "100" });
+}
+
 /** The orders with the report's placer or filler number; of several those for the same thing, if there are such. */
 async function ordersOf(client: MedplumClient, report: DiagnosticReport): Promise<ServiceRequest[]> {
   const numbers = numbersOf(report);
@@ -224,13 +275,18 @@ function completed(order: ServiceRequest, report: DiagnosticReport): BundleEntry
 }
 
 /** A visit is the registration's, too: what stands is referred to, what doesn't is named by its number. */
-async function withVisits(client: MedplumClient, bundle: Bundle): Promise<Bundle> {
+async function withVisits(
+  client: MedplumClient, bundle: Bundle, isMixed: (standing: Owned, news: Resource) => Promise<boolean>,
+): Promise<string | undefined> {
   for (const { fullUrl, resource } of all<Encounter>(bundle, "Encounter")) {
     const numbers = (resource.identifier ?? []).filter(({ system, value }) => system && value);
     const found = numbers.length === 0
       ? []
       : await client.searchResources("Encounter", { identifier: numbers.map(token).join(",") });
     const [visit] = found;
+    if (visit !== undefined && await isMixed(visit, resource)) {
+      return "the visit with its number is another patient's";
+    }
     const number = numbers[0] && { system: numbers[0].system, value: numbers[0].value };
     bundle.entry = bundle.entry?.filter((entry) => entry.fullUrl !== fullUrl);
     for (const entry of bundle.entry ?? []) {
@@ -247,5 +303,5 @@ async function withVisits(client: MedplumClient, bundle: Bundle): Promise<Bundle
       }
     }
   }
-  return bundle;
+  return undefined;
 }

@@ -53,6 +53,8 @@ use pipehat_message::{CharsetRule, Path};
 pub(crate) use bot::BOT;
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
+/// What a feed knows that its messages don't say.
+pub use pipehat_translate::Settings as FeedSettings;
 pub(crate) use read::{
     Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone,
 };

@@ -261,13 +261,14 @@ fn is_relative(reference: &str) -> bool {
 /// What could not be said: where, and what it means, without values.
 pub type Told = Vec<(String, String)>;
 
-/// HL7 v2 to a Bundle, as a bot asks for it: the Bundle's JSON, and path and text of what could not be said.
+/// HL7 v2 to a Bundle, as a bot asks for it, by what the feed knows: the Bundle's JSON, and path and text of what could
+/// not be said.
 ///
 /// # Errors
 /// Why nothing could be said; without values.
-pub fn translate_to_fhir(message: &[u8]) -> Result<(String, Told), String> {
+pub fn translate_to_fhir(message: &[u8], feed: Settings) -> Result<(String, Told), String> {
     let message = parse(message).map_err(|error| error.to_string())?;
-    let translation = Translator::new(Settings::default()).to_fhir(&message);
+    let translation = Translator::new(feed).to_fhir(&message);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pipehat_connectors::Secrets;
 use pipehat_engine::RetryPolicy;
-use pipehat_engine::program::Table;
+use pipehat_engine::program::{FeedSettings, Table};
 use pipehat_engine::project::{
     BotGrants, BotSpec, CronTrigger, DeployedBots, Project, WebhookProof, WebhookTrigger,
 };
@@ -58,6 +58,8 @@ pub(crate) struct BotSet {
     pub(crate) deployed: DeployedBots,
     /// The destinations of each channel.
     pub(crate) destinations: HashMap<String, Vec<Arc<str>>>,
+    /// What each channel knows that its messages don't say.
+    pub(crate) feeds: HashMap<String, FeedSettings>,
     secrets_of_deployed: BTreeMap<String, String>,
 }
 
@@ -72,11 +74,17 @@ impl BotSet {
             let names = channel.destinations.iter().map(|one| Arc::clone(&one.name));
             (channel.name.to_string(), names.collect())
         });
+        let feeds = project.channels.iter().map(|channel| {
+            let (zone, charset) = (channel.time_zone.clone(), channel.charset);
+            let feed = FeedSettings { zone, charset, ..FeedSettings::default() };
+            (channel.name.to_string(), feed)
+        });
         let deployed = project.settings.bots.clone();
         Self {
             bots: bots.collect(),
             tables: project.tables.clone(),
             destinations: destinations.collect(),
+            feeds: feeds.collect(),
             secrets_of_deployed: granted_secrets(&deployed.allow, secrets),
             deployed,
         }

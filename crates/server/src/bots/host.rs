@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
+use pipehat_engine::program::FeedSettings;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -41,10 +42,12 @@ const HEADERS_REFUSED: [&str; 8] = [
 ];
 
 /// For what a run is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Setting {
     /// The channel whose step it is, and its destinations.
     pub(super) channel: Option<(Arc<str>, Vec<Arc<str>>)>,
+    /// What that channel knows that its messages don't say.
+    pub(super) feed: FeedSettings,
     /// How many bots run bots above this one.
     pub(super) depth: u8,
 }
@@ -182,13 +185,17 @@ impl RunHost {
             }
         }
         let principal = local.principal(&self.bot);
-        let exchange = local.exchange(principal, method, path, sent, Bytes::copy_from_slice(body));
+        let body = Bytes::copy_from_slice(body);
+        let exchange = local.exchange(principal, method.clone(), path, sent, body);
         self.wait_for(remaining, async {
             let (status, headers, body) = exchange.await;
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             });
-            Ok(Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() })
+            let answer =
+                Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() };
+            self.bots.own_changes.note(&self.bot.id, &method, path, &answer);
+            Ok(answer)
         })
     }
 
@@ -241,7 +248,8 @@ impl RunHost {
         })?;
         let event = event(&found, content_type, body.to_vec(), Vec::new())
             .map_err(|why| AskError::Failed(why.to_owned()))?;
-        let setting = Setting { channel: None, depth: self.setting.depth.saturating_add(1) };
+        let depth = self.setting.depth.saturating_add(1);
+        let setting = Setting { depth, ..Setting::default() };
         let host = RunHost::new(Arc::clone(&self.bots), Arc::clone(&found), setting);
         let ended = run_here(&found, &event, host);
         let caller = format!("Bot/{}", self.bot.id);
@@ -307,7 +315,7 @@ impl Host for RunHost {
                 self.gathered.park = Some(reason.clone());
                 Ok(done())
             }
-            Ask::ToFhir { message } => to_fhir(message),
+            Ask::ToFhir { message } => to_fhir(message, self.setting.feed.clone()),
             Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
             Ask::Sftp { .. } => Err(AskError::Refused(
                 "SFTP is not built yet: this version has no connector for it".to_owned(),
@@ -324,8 +332,8 @@ impl Host for RunHost {
 }
 
 /// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
-fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
-    let translated = pipehat_engine::program::translate_to_fhir(message);
+fn to_fhir(message: &[u8], feed: FeedSettings) -> Result<Answer, AskError> {
+    let translated = pipehat_engine::program::translate_to_fhir(message, feed);
     let (bundle, findings) = translated.map_err(AskError::Failed)?;
     Ok(translated_answer(bundle.into_bytes(), "application/fhir+json", &findings))
 }

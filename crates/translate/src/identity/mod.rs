@@ -8,6 +8,7 @@ mod keys;
 
 use std::fmt::Write;
 
+use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
 pub(crate) use keys::{KeyElement, keys_of};
@@ -52,14 +53,15 @@ impl Identity {
 }
 
 fn uuid(parts: &[&str]) -> Uuid {
-    let length = parts.iter().map(|part| part.len() + 1).sum();
-    let mut key = String::with_capacity(length);
+    let mut hash = Sha1::new_with_prefix(NAMESPACE);
     for part in parts {
-        key.push_str(part);
+        hash.update(part);
         // No text of a message holds it after decoding.
-        key.push('\u{0}');
+        hash.update([0]);
     }
-    Uuid::new_v5(&NAMESPACE, key.as_bytes())
+    let digest: [u8; 20] = hash.finalize().into();
+    let bytes = digest.first_chunk().expect("SHA-1 has 20 bytes");
+    uuid::Builder::from_sha1_bytes(*bytes).into_uuid()
 }
 
 /// A search by identifier (R4 §3.1.1.4.0 for `\`, RFC 3986 for the rest).

@@ -9,6 +9,7 @@ use pipehat_resource::definitions::{
 
 use super::element::{Resolved, resolve};
 use super::message_map::MessageMap;
+use super::requirements::Requirements;
 use super::rule_run::runs;
 use super::unread::Unread;
 use super::{
@@ -58,6 +59,7 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
         compiler.plan.messages.push(map);
     }
     compiler.unread_maps(&datatypes);
+    compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }
 

@@ -37,6 +37,14 @@ pub(crate) struct MessageMap {
 pub(crate) struct GroupDefinition {
     pub(crate) name: Box<str>,
     pub(crate) parent: u16,
+    /// The slots at home in it or in groups within: with each of its occurrences they are empty again.
+    pub(crate) slots: Vec<u16>,
+}
+
+impl GroupDefinition {
+    fn new(name: &str, parent: u16) -> Self {
+        Self { name: name.into(), parent, slots: Vec::new() }
+    }
 }
 
 /// A resource that rows name: `Patient[1]`.
@@ -128,7 +136,7 @@ impl MessageMap {
         let mut map = Self {
             name: name.into(),
             structure: structure_of(name).into(),
-            groups: vec![GroupDefinition { name: "".into(), parent: 0 }],
+            groups: vec![GroupDefinition::new("", 0)],
             slots: Vec::new(),
             rows: Vec::new(),
             places: HashMap::new(),
@@ -173,7 +181,21 @@ impl MessageMap {
         for (row, place, group, slot, rest) in read {
             map.row(compiler, row, &place, group, slot, &rest);
         }
+        map.settle_slots();
         map
+    }
+
+    /// Tells each group its slots. The message's own stay filled.
+    fn settle_slots(&mut self) {
+        for (slot, at) in self.slots.iter().zip(0u16..) {
+            let mut group = slot.home;
+            while group != 0
+                && let Some(own) = self.groups.get_mut(usize::from(group))
+            {
+                own.slots.push(at);
+                group = own.parent;
+            }
+        }
     }
 
     fn row(
@@ -243,7 +265,7 @@ impl MessageMap {
                 .position(|own| own.parent == group && own.name == *name)
                 .map(|position| position + 1);
             let index = found.unwrap_or_else(|| {
-                self.groups.push(GroupDefinition { name: name.clone(), parent: group });
+                self.groups.push(GroupDefinition::new(name, group));
                 self.groups.len() - 1
             });
             group = u16::try_from(index).unwrap_or(0);

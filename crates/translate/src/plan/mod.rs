@@ -5,6 +5,7 @@
 mod compile;
 mod element;
 mod message_map;
+mod requirements;
 mod rule_run;
 mod unread;
 mod vocabulary;
@@ -21,6 +22,7 @@ use crate::table;
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
+pub(crate) use requirements::Requirements;
 pub(crate) use rule_run::{Choice, RuleRun};
 pub(crate) use unread::Unread;
 pub(crate) use vocabulary::{Meaning, Vocabulary};
@@ -44,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) origins: Vec<Origin>,
     /// Why fields have no home.
     pub(crate) reasons: Reasons,
+    /// What R4 requires of what is made.
+    pub(crate) requirements: Requirements,
     /// What is not run.
     pub(crate) unread: Vec<Unread>,
 }

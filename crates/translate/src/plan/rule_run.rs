@@ -39,7 +39,7 @@ pub(super) fn runs(rules: impl IntoIterator<Item = Rule>) -> Vec<RuleRun> {
             Source::Field(field, ..) => field,
             _ => 0,
         };
-        let place = wanted(&rule, field).map(|(place, _)| place);
+        let place = wanted(&rule).map(|(place, _)| place);
         match runs.last_mut() {
             Some(run)
                 if run.field == field
@@ -61,7 +61,7 @@ pub(super) fn runs(rules: impl IntoIterator<Item = Rule>) -> Vec<RuleRun> {
 impl RuleRun {
     fn add(&mut self, rule: Rule) {
         let index = u16::try_from(self.rules.len()).unwrap_or(u16::MAX);
-        if let (Some(choice), Some((_, texts))) = (&mut self.choice, wanted(&rule, self.field)) {
+        if let (Some(choice), Some((_, texts))) = (&mut self.choice, wanted(&rule)) {
             for text in texts {
                 let rules = choice.rules.entry(text.as_bytes().into()).or_default();
                 if !rules.contains(&index) {
@@ -74,13 +74,11 @@ impl RuleRun {
     }
 }
 
-/// The texts that a rule wants at a place of another field, so that the place is the same for all repetitions.
-fn wanted(rule: &Rule, field: u16) -> Option<(Place, Vec<&str>)> {
+/// The texts that a rule wants at a place of its segment.
+fn wanted(rule: &Rule) -> Option<(Place, Vec<&str>)> {
     // Where such a condition fails, the rule still asks whether its value is said twice.
     let test = rule.condition.as_ref().filter(|test| !test.prefers_another_place())?;
-    wanted_by(test).filter(
-        |(place, _)| matches!(place, Place::Field(other, ..) if *other != 0 && *other != field),
-    )
+    wanted_by(test).filter(|(place, _)| matches!(place, Place::Field(other, ..) if *other != 0))
 }
 
 /// The place and the texts without one of which a condition fails before it asks for anything else.

@@ -70,7 +70,7 @@ impl<'a> Run<'a> {
             let mut resource = Object::with_capacity(16);
             resource.set_known("resourceType", Value::string(name));
             if identity.search.is_none() {
-                resource.set_known("id", Value::string(identity.id.to_string()));
+                resource.set_known("id", Value::string(hyphenated(identity.id)));
             }
             writer.members(own.root, &mut resource);
             let mut entry = Object::with_capacity(3);
@@ -198,6 +198,12 @@ fn says(tree: &Tree<'_>, node: NodeId) -> bool {
     !tree.is_empty(node)
 }
 
+fn hyphenated(id: Uuid) -> String {
+    let mut buffer = Uuid::encode_buffer();
+    let text: &str = id.hyphenated().encode_lower(&mut buffer);
+    text.to_owned()
+}
+
 fn urn(id: Uuid) -> String {
     let mut buffer = Uuid::encode_buffer();
     let text: &str = id.urn().encode_lower(&mut buffer);
@@ -226,7 +232,7 @@ fn request(name: &str, identity: &Identity, store: Store) -> Object {
     let (method, url): (&str, Cow<'_, str>) = match (&identity.search, store) {
         (Some(_), Store::CreateIfNone) => ("POST", name.into()),
         (Some(search), Store::Update) => ("PUT", format!("{name}?{search}").into()),
-        (None, _) => ("PUT", format!("{name}/{}", identity.id).into()),
+        (None, _) => ("PUT", [name, "/", &hyphenated(identity.id)].concat().into()),
     };
     request.set_known("method", Value::string(method));
     request.set_known("url", Value::string(url));

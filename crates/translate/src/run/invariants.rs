@@ -58,11 +58,7 @@ impl<'a> Run<'a> {
 
     /// Whether a member of this name says anything.
     fn has(&self, node: NodeId, name: &str) -> bool {
-        let Some(id) = self.plan.names.find(name) else { return false };
-        let mut children = self.tree.children(node);
-        children.any(|child| {
-            self.tree.node(child).is_some_and(|own| own.name == id) && self.says(child)
-        })
+        self.plan.names.find(name).is_some_and(|id| self.has_member(node, id))
     }
 
     fn declare_absent(&mut self, node: NodeId, definition: &'static TypeDefinition, name: &str) {

@@ -12,7 +12,7 @@ use pipehat_resource::definitions::{Element, Primitive, TypeDefinition, TypeKind
 use super::Run;
 use super::tree::{Child, Leaf, NodeId};
 use crate::finding::FindingKind;
-use crate::plan::NO_CHOICE;
+use crate::plan::{NO_CHOICE, NameId};
 
 const DEFAULTS: &str = include_str!("../../tables/defaults.tsv");
 const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
@@ -110,15 +110,18 @@ impl<'a> Run<'a> {
         if !self.keeps_invariants(node, definition) {
             return false;
         }
-        definition.required_elements().all(|element| {
-            let is_there = element.types().iter().any(|own| {
-                let name = if element.is_choice() { own.member() } else { element.name() };
-                let Some(name) = self.plan.names.find(name) else { return false };
-                self.tree.children(node).any(|child| {
-                    self.tree.node(child).is_some_and(|own| own.name == name) && self.says(child)
-                })
-            });
-            is_there || self.supply(node, definition, element)
+        let plan = self.plan;
+        plan.requirements.of(definition).iter().all(|required| {
+            let is_there = required.members.iter().any(|name| self.has_member(node, *name));
+            is_there || self.supply(node, definition, required.element)
+        })
+    }
+
+    /// Whether a member says anything.
+    pub(super) fn has_member(&self, node: NodeId, name: NameId) -> bool {
+        let mut children = self.tree.children(node);
+        children.any(|child| {
+            self.tree.node(child).is_some_and(|own| own.name == name) && self.says(child)
         })
     }
 

@@ -11,9 +11,6 @@ use super::tree::{Leaf, NodeId};
 use super::view::Part;
 use crate::plan::{Action, DatatypeMap, DatatypeRule, Rule, SegmentMap, Source, Step};
 
-/// More components than any v2 data type has; those behind are found one by one.
-const COMPONENTS_MAX: usize = 32;
-
 /// Where a rule writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Base {
@@ -111,19 +108,14 @@ impl<'a> Run<'a> {
         reached: Reached,
         here: &Here<'a>,
     ) {
-        let mut parts = [value.nothing(); COMPONENTS_MAX];
-        for (to, from) in parts.iter_mut().zip(value.parts()) {
-            *to = from;
-        }
-        let part = |position: u16| match usize::from(position).checked_sub(1) {
-            None => value,
-            Some(place) => parts.get(place).copied().unwrap_or_else(|| value.part(position)),
-        };
+        let split = value.split();
         let mut made: Vec<(u16, u32)> = Vec::new();
         let mut links = Vec::new();
         for rule in &map.rules {
             let own = match rule.source {
-                Source::Component(component, subcomponent) => part(component).part(subcomponent),
+                Source::Component(component, subcomponent) => {
+                    split.part(component).part(subcomponent)
+                }
                 Source::Always | Source::Whole | Source::Field(..) => value,
             };
             let is_there = own.is_valued() && !own.is_null();

@@ -69,6 +69,12 @@ impl<'a> Run<'a> {
 
     /// The rules of a run that may apply to a segment; nothing where each must be asked.
     pub(super) fn chosen(&self, choice: &'a Choice, segment: usize) -> Option<&'a [u16]> {
+        // Of the rules' own field, the repetition at hand decides.
+        if let Place::Field(field, ..) = choice.place
+            && self.view.repetitions(segment, field).nth(1).is_some()
+        {
+            return None;
+        }
         let here = Here { segment, field: 0, value: None, own: None };
         let text = match self.at(choice.place, &here) {
             Found::Part(part) => part.first().raw.trim_ascii(),
