@@ -54,11 +54,13 @@ impl<'a> Run<'a> {
                     continue;
                 }
                 dropped = true;
-                let segment = self.resources.get_mut(index).map_or(0, |own| {
-                    own.is_dropped = true;
-                    own.segment
-                });
-                if !matches!(definition.name(), "MessageHeader" | "Provenance") || index == 0 {
+                let (segment, has_value) =
+                    self.resources.get_mut(index).map_or((0, false), |own| {
+                        own.is_dropped = true;
+                        (own.segment, own.has_value)
+                    });
+                let is_of_us = matches!(definition.name(), "MessageHeader" | "Provenance");
+                if !is_of_us || has_value || index == 0 {
                     self.find_at(
                         FindingKind::Incomplete,
                         Self::segment_at(segment),
