@@ -2,6 +2,8 @@
 
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
 
+use pipehat_resource::definitions::CodeSystem;
+
 use super::{Added, Dropped};
 use crate::table::{Row, RowTable};
 
@@ -159,6 +161,13 @@ impl Reader<'_> {
                             .map(|system| ("fsystem", system, node.span.clone())),
                     );
                 }
+                if !is_of_its_system(&cells) {
+                    let code = cells.iter().find(|(column, ..)| *column == "fcode");
+                    let span = code.map_or(&key.span, |(_, _, span)| span);
+                    let text = "FHIR's code system has no such code";
+                    diagnostics.push(Diagnostic::error("overlay.code", span, text));
+                    continue;
+                }
                 self.add(RowTable::Codesystems, cells, &key.span);
             }
         }
@@ -241,6 +250,16 @@ impl Reader<'_> {
         fields.finish();
         self.add(table, cells, &node.span);
     }
+}
+
+/// Whether FHIR's own code system has the code; of others nobody knows.
+fn is_of_its_system(cells: &[(&'static str, String, Span)]) -> bool {
+    let cell = |name: &str| {
+        cells.iter().find(|(column, ..)| *column == name).map(|(_, text, _)| text.as_str())
+    };
+    let (Some(code), Some(system)) = (cell("fcode"), cell("fsystem")) else { return true };
+    !system.starts_with("http://hl7.org/fhir/")
+        || CodeSystem::named(system).is_none_or(|own| own.concept(code).is_some())
 }
 
 /// A structure, or a message code and a trigger event: sites may map events that the tables do not.

@@ -77,5 +77,9 @@ fn mistakes_are_told_at_their_place() {
         "codes:\n  AdministrativeSx: { W: female }\n",
         "overlay.codes 2:3 no row translates by `AdministrativeSx`",
     );
+    check(
+        "codes:\n  AdministrativeSex: { W: femal }\n",
+        "overlay.code 2:27 FHIR's code system has no such code",
+    );
     check("sistems: {}", "config.unknown-key 1:1 unknown key `sistems` in `overlay`");
 }
