@@ -65,7 +65,8 @@ impl Arguments {
             Some(address) => Some(address),
             None => http_variable()?,
         };
-        let bots = project.bots.iter().filter(|bot| bot.enabled).map(|bot| ShownBot::of(bot)).collect();
+        let bots =
+            project.bots.iter().filter(|bot| bot.enabled).map(|bot| ShownBot::of(bot)).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
