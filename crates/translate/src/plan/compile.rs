@@ -455,6 +455,7 @@ impl<'r> Compiler<'r> {
             Condition::Count(of, how, number) => Test::Count(at(of)?, *how, *number),
             Condition::Length(of, how, number) => Test::Length(at(of)?, *how, *number),
             Condition::Numeric(of) => Test::Numeric(at(of)?),
+            Condition::Compared(of) => Test::Compared(at(of)?),
             Condition::Not(inner) => Test::Not(Box::new(self.test(inner, context)?)),
             Condition::And(parts) => Test::And(all(parts)?),
             Condition::Or(parts) => Test::Or(all(parts)?),

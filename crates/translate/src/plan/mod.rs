@@ -300,6 +300,7 @@ pub(crate) enum Place {
 pub(crate) enum Test {
     Valued(Place),
     Numeric(Place),
+    Compared(Place),
     In(Place, Box<[Box<str>]>),
     Same(Place, Place),
     Count(Place, Comparison, u32),

@@ -13,7 +13,9 @@ use super::view::Part;
 use crate::expression::Conversion;
 use crate::finding::FindingKind;
 use crate::plan::{JoinedPiece, Rule, Source};
-use crate::value::{Authority, Moment, date_time, instant, is_media_type, media_type, whole};
+use crate::value::{
+    Authority, Moment, compared, date_time, decimal, instant, is_media_type, media_type, whole,
+};
 
 impl<'a> Run<'a> {
     pub(super) fn joined(
@@ -26,6 +28,8 @@ impl<'a> Run<'a> {
         let mut has_value = false;
         for piece in pieces {
             match piece {
+                // Between values that are not there stands no second blank.
+                JoinedPiece::Text(own) if own.trim().is_empty() && text.ends_with(' ') => {}
                 JoinedPiece::Text(own) => text.push_str(own),
                 JoinedPiece::Place(place) => {
                     if let Some(part) = self.part_at(*place, here)
@@ -135,6 +139,19 @@ impl<'a> Run<'a> {
                 text(end)
             }
             Conversion::Media => self.media(here).and_then(text),
+            Conversion::Lines => self.lines(here).and_then(text),
+            Conversion::Samples => self.samples(here).and_then(text),
+            Conversion::Comparator | Conversion::Compared => {
+                let own = here.own?;
+                let written = self.first_text(&own);
+                let (sign, number) = compared(&written)?;
+                self.consumed.take(own.first().raw);
+                Some(if conversion == Conversion::Comparator {
+                    Leaf::Text(Cow::Borrowed(sign))
+                } else {
+                    Leaf::Number(Cow::Owned(number.into_owned()))
+                })
+            }
             Conversion::Message => {
                 let bytes = self.view.bytes;
                 text(STANDARD.encode(bytes))
@@ -230,6 +247,35 @@ impl<'a> Run<'a> {
         crate::value::later(&start, minutes)
     }
 
+    /// All repetitions of the field at hand as lines of one text (FT and TX).
+    fn lines(&mut self, here: &Here<'a>) -> Option<String> {
+        let mut lines = Vec::new();
+        for repetition in self.view.repetitions(here.segment, here.field) {
+            // An empty repetition is an empty line.
+            let is_null = repetition.is_null();
+            let line = if is_null { Cow::Borrowed("") } else { self.text(repetition.raw, true) };
+            if !is_null {
+                self.consumed.take_all(repetition.raw);
+            }
+            lines.push(line);
+        }
+        let text = lines.join("\n");
+        let text = text.trim_end();
+        (!text.trim().is_empty()).then(|| text.to_owned())
+    }
+
+    /// A numeric array (NA) as SampledData.data: decimals, a blank between each. One that lacks a value, or has
+    /// something else among them, is left.
+    fn samples(&mut self, here: &Here<'a>) -> Option<String> {
+        let value = here.value?;
+        let mut samples = Vec::new();
+        for part in value.parts() {
+            samples.push(decimal(&self.first_text(&part))?.into_owned());
+        }
+        self.consumed.take_all(value.raw);
+        Some(samples.join(" "))
+    }
+
     /// The media type of an ED (ED.2 and ED.3), an RP (RP.3 and RP.4) or a code by itself.
     fn media(&mut self, here: &Here<'a>) -> Option<String> {
         let own = here.own?;
@@ -242,7 +288,12 @@ impl<'a> Run<'a> {
             _ => (Some(own), own.nothing()),
         };
         let first = kind.map(|part| self.first_text(&part)).unwrap_or_default();
-        let found = media_type(&first, &self.first_text(&subtype));
+        let mut found = media_type(&first, &self.first_text(&subtype));
+        // ED.4 A: the data are text (HL7 v2.5.1 §2.A.24.4, table 0299).
+        let encoding = here.value.filter(|_| own.at.component > 0).map(|value| value.part(4));
+        if found.is_none() && encoding.is_some_and(|part| part.first().raw == b"A") {
+            found = Some("text/plain".to_owned());
+        }
         for part in kind.into_iter().chain([subtype]) {
             self.consumed.take(part.first().raw);
         }

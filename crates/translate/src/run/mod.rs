@@ -61,6 +61,10 @@ pub(crate) struct Run<'a> {
     traces: Option<Vec<Trace>>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
     scope: u32,
+    /// The segment that made the resource which is being completed.
+    completing: usize,
+    /// The element that was found lacking last.
+    lacking: Option<&'static str>,
     names: WellKnown,
     types: Types,
     /// The system of numbers that no authority is told of.
@@ -152,6 +156,8 @@ impl<'a> Run<'a> {
             findings_beyond: 0,
             traces: with_lineage.then(Vec::new),
             scope: 0,
+            completing: 0,
+            lacking: None,
             names: plan.well_known,
             types: Types::known(),
             sender_system: None,

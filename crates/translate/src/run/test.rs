@@ -4,7 +4,7 @@ use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::plan::{Choice, Place, Test};
-use crate::value::decimal;
+use crate::value::{compared, decimal};
 
 /// Where a condition is asked.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,12 @@ impl<'a> Run<'a> {
             },
             Test::Numeric(place) => match self.at(*place, here) {
                 Found::Part(part) => part.is_single() && decimal(&self.first_text(&part)).is_some(),
+                _ => false,
+            },
+            Test::Compared(place) => match self.at(*place, here) {
+                Found::Part(part) => {
+                    part.is_single() && compared(&self.first_text(&part)).is_some()
+                }
                 _ => false,
             },
             Test::In(place, texts) => {
