@@ -225,7 +225,8 @@ fn a_script_without_a_handler_says_so() {
         ("export default () => 1;", true),
         ("exports.handler = () => 1;", true),
     ] {
-        let script = script_of(&[("a.ts", source), ("b.ts", "export const handler = () => 1;")]);
+        let file = if source.starts_with("exports") { "a.cjs" } else { "a.ts" };
+        let script = script_of(&[(file, source), ("b.ts", "export const handler = () => 1;")]);
         assert_eq!(script.may_have_handler(), may_have, "{source}");
     }
     let (run, _) = run_with(
