@@ -73,5 +73,9 @@ fn mistakes_are_told_at_their_place() {
         "messages:\n  ADTA01:\n    - { segment: ZPD, resource: \"Patient[1]\" }\n",
         "overlay.message 2:3 this is no message structure",
     );
+    check(
+        "codes:\n  AdministrativeSx: { W: female }\n",
+        "overlay.codes 2:3 no row translates by `AdministrativeSx`",
+    );
     check("sistems: {}", "config.unknown-key 1:1 unknown key `sistems` in `overlay`");
 }
