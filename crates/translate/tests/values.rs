@@ -204,3 +204,11 @@ fn an_authority_that_says_oid_and_is_none_is_told() {
     assert!(!translation.bundle.to_json().contains("urn:oid:not"));
     assert!(told(&translation, "PID-3"), "{:?}", translation.findings);
 }
+
+#[test]
+fn an_authority_alone_is_no_identifier() {
+    let patient = "PID|1||4711^^^A^MR~^^^B^SS||Muster^Maria";
+    let translation = translate(&[RESULT, patient, REPORT]);
+    assert_eq!(resource(&translation, "Patient").items("identifier").len(), 1);
+    assert!(translation.findings.iter().any(|own| own.text.starts_with("Identifier")));
+}
