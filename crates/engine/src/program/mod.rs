@@ -54,11 +54,11 @@ pub(crate) use bot::BOT;
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
 pub(crate) use read::{
-    Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone,
+    Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone, translation,
 };
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
-pub use translate::{Told, translate_to_fhir, translate_to_v2};
+pub use translate::{Told, TranslationSettings, translate_to_fhir, translate_to_v2};
 pub use verdict::{Finding, Output, Refused, StepPlace, Verdict};
 
 use expression::Expression;

@@ -1,5 +1,6 @@
 //! What a run may ask: the datastore under the bot's own name, what its file grants, and nothing else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
+use pipehat_engine::program::TranslationSettings;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::deployed::Deployed;
+use super::deployed::{ChannelPart, Deployed};
 use super::input;
 use super::pool::run_here;
 use super::service::{Bots, event};
@@ -44,12 +46,20 @@ const HEADERS_REFUSED: [&str; 8] = [
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     /// The channel whose step it is, and its destinations.
-    pub(super) channel: Option<(Arc<str>, Vec<Arc<str>>)>,
+    pub(super) channel: Option<(Arc<str>, Arc<ChannelPart>)>,
     /// How many bots run bots above this one.
     pub(super) depth: u8,
 }
 
 impl Setting {
+    /// What it translates by: the bot's own before the channel's.
+    fn translation<'s>(&self, bot: &'s Deployed) -> Cow<'s, TranslationSettings> {
+        match &self.channel {
+            Some((_, part)) => Cow::Owned(bot.translation.or(&part.translation)),
+            None => Cow::Borrowed(&bot.translation),
+        }
+    }
+
     /// Whose values it reads and keeps.
     fn owner(&self, bot: &Deployed) -> String {
         match &self.channel {
@@ -196,8 +206,8 @@ impl RunHost {
         if self.gathered.outputs.len().saturating_add(self.gathered.handed_over.len()) >= SENT_MAX {
             return Err(AskError::Refused(format!("a run sends at most {SENT_MAX} messages")));
         }
-        if let Some((channel, destinations)) = &self.setting.channel {
-            if let Some(name) = destinations.iter().find(|name| &***name == to) {
+        if let Some((channel, part)) = &self.setting.channel {
+            if let Some(name) = part.destinations.iter().find(|name| &***name == to) {
                 self.gathered.outputs.push((Arc::clone(name), Bytes::copy_from_slice(body)));
                 return Ok(done());
             }
@@ -307,8 +317,10 @@ impl Host for RunHost {
                 self.gathered.park = Some(reason.clone());
                 Ok(done())
             }
-            Ask::ToFhir { message } => to_fhir(message),
-            Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
+            Ask::ToFhir { message } => to_fhir(message, &self.setting.translation(&self.bot)),
+            Ask::ToV2 { bundle, wanted, version } => {
+                to_v2(bundle, (wanted, version), &self.setting.translation(&self.bot))
+            }
             Ask::Sftp { .. } => Err(AskError::Refused(
                 "SFTP is not built yet: this version has no connector for it".to_owned(),
             )),
@@ -324,19 +336,23 @@ impl Host for RunHost {
 }
 
 /// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
-fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
-    let translated = pipehat_engine::program::translate_to_fhir(message);
+fn to_fhir(message: &[u8], settings: &TranslationSettings) -> Result<Answer, AskError> {
+    let translated = pipehat_engine::program::translate_to_fhir(message, settings);
     let (bundle, findings) = translated.map_err(AskError::Failed)?;
     Ok(translated_answer(bundle.into_bytes(), "application/fhir+json", &findings))
 }
 
-fn to_v2(bundle: &str, wanted: &str, version: &str) -> Result<Answer, AskError> {
+fn to_v2(
+    bundle: &str,
+    wanted: (&str, &str),
+    settings: &TranslationSettings,
+) -> Result<Answer, AskError> {
     let control_id = STANDARD.encode(random(12)).replace(['+', '/'], "0");
     let translated = pipehat_engine::program::translate_to_v2(
         bundle,
-        (wanted, version),
-        Timestamp::now(),
-        &control_id,
+        wanted,
+        (Timestamp::now(), &control_id),
+        settings,
     );
     let (message, findings) = translated.map_err(AskError::Failed)?;
     Ok(translated_answer(message, "x-application/hl7-v2+er7", &findings))

@@ -565,8 +565,8 @@ async fn of_channel(bots: &Arc<Bots>, request: BotRequest) -> Result<BotOutcome,
         body: request.body.to_vec(),
         headers: vec![("channel".to_owned(), request.channel.to_string())],
     };
-    let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
-    let setting = Setting { channel: Some((request.channel, destinations)), depth: 0 };
+    let part = set.channels.get(&*request.channel).cloned().unwrap_or_default();
+    let setting = Setting { channel: Some((request.channel, part)), depth: 0 };
     let run = bots.begun(&task);
     match bots.run_as(task, setting, run, Waiting::Somebody).await {
         Ok(Done { output, gathered, .. }) => {
