@@ -6,6 +6,7 @@
 //! cargo xtask definitions    writes crates/dictionary/src/definitions.bin
 //! cargo xtask resource-definitions FOLDER    writes crates/resource/definitions
 //! cargo xtask search-parameters FOLDER    writes crates/resource/definitions/search-parameters.tsv
+//! cargo xtask mapping --check   says whether every row of the mapping tables is run or has its reason
 //! cargo xtask docs --check   says whether they are current, and writes nothing
 //! ```
 //!
@@ -16,6 +17,7 @@ mod connector_pages;
 mod definitions;
 #[cfg(test)]
 mod guide;
+mod mapping;
 mod page;
 mod resource_definitions;
 mod search_parameters;
@@ -28,6 +30,7 @@ use anyhow::{Result, bail};
 use page::{PAGES, Page};
 
 const USAGE: &str = "usage: cargo xtask docs|openapi|definitions [--check]\n       \
+    cargo xtask mapping [--check]\n       \
     cargo xtask resource-definitions FOLDER [--check]\n       \
     cargo xtask search-parameters FOLDER [--check]";
 
@@ -55,6 +58,10 @@ fn main() -> Result<ExitCode> {
     };
     if command == "definitions" {
         return definitions(check);
+    }
+    if command == "mapping" {
+        let is_sound = mapping::run(check);
+        return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let pages: Vec<&Page> = PAGES.iter().filter(|page| page.command == command).collect();
     if pages.is_empty() {

@@ -141,6 +141,18 @@ pub enum OnRefusal {
     Accept,
 }
 
+impl Attempt {
+    /// What the peer said, whatever it meant.
+    pub fn reply(&self) -> Option<&Bytes> {
+        match self {
+            Self::Delivered { reply }
+            | Self::Refused { reply, .. }
+            | Self::Interrupted { reply, .. } => reply.as_ref(),
+            Self::NotSent { .. } | Self::Impossible { .. } => None,
+        }
+    }
+}
+
 impl fmt::Debug for Outbound {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -35,6 +35,11 @@ pub const CODES: &[CodeDescription] = &[
          give it more `connections` and the channel `order: none`.",
     ),
     code(
+        "delivery.reply-not-taken",
+        "What a partner answered was not taken by the channel that `replies_to` names: it does not run, refuses it, or can't keep it.",
+        "See why that channel takes nothing. The reply stands with the message that was answered: `pipehat messages show`.",
+    ),
+    code(
         "delivery.unreadable",
         "What was to be sent can't be read any more: its place in the journal is damaged, or a repair had to give it up.",
         "Stop Pipehat and run `pipehat journal verify`. Ask the sender for the message again, then discard this one.",

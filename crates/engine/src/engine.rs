@@ -16,12 +16,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::change::ApplyReport;
+pub(crate) use self::shown::Doors;
 pub use self::shown::HandOverError;
 pub(crate) use self::shown::ask;
 
 use self::books::{BASELINE_FILE, CHECKPOINT_FILE, recover};
 use self::running::{Running, bind, run_source, supervised, window};
-use self::shown::Shown;
+use self::shown::ShownChannels;
 use crate::channel::{ChannelHandle, ChannelIntake, Conductor, Incoming, Services};
 use crate::checkpoint::{Books, CheckpointError};
 use crate::control_id::{ControlIds, InstallationTag};
@@ -79,7 +80,7 @@ pub struct Engine {
     /// Serialises checkpoints and what retention does with them.
     checkpoints: tokio::sync::Mutex<Vec<(i64, Position)>>,
     /// What others see of the channels.
-    shown: Mutex<BTreeMap<ChannelName, Shown>>,
+    shown: ShownChannels,
     stop: CancellationToken,
 }
 
@@ -101,8 +102,10 @@ impl Engine {
     ) -> Result<Arc<Self>, EngineError> {
         let log = Log::new(options.journal);
         let (recovered, messages) = recover(&log, &options.data).await?;
+        let shown = ShownChannels::default();
         let services = Services {
             log,
+            doors: Doors(Arc::clone(&shown)),
             ids: Arc::new(ControlIds::new(options.tag)),
             lane_key: options.lane_key,
         };
@@ -112,7 +115,7 @@ impl Engine {
             keep: options.keep,
             state: tokio::sync::Mutex::default(),
             checkpoints: tokio::sync::Mutex::new(recovered.books.times.clone()),
-            shown: Mutex::default(),
+            shown,
             stop: CancellationToken::new(),
         });
         engine.start_channels(project, recovered, messages).await?;

@@ -73,6 +73,8 @@ declare module "pipehat:host" {
     clear(message: number, path: string): void;
     /** Takes segments, repetitions … away. */
     remove(message: number, path: string): void;
+    /** How many seconds a zone (`Europe/Vienna`) is ahead of UTC at a local time (`2024-02-03T04:05:06`); `undefined` where there is no such zone. */
+    offset(zone: string, local: string): number | undefined;
   };
 }
 

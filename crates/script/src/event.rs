@@ -12,6 +12,7 @@ pub struct Event {
     /// The secrets it may read, by name.
     pub secrets: BTreeMap<String, String>,
     /// The headers of an HTTP trigger, and what else triggered it: `request`, `channel`, `subscription`, `cron`.
+    /// `time-zone` names the zone of date-times in HL7 that tell none.
     pub headers: BTreeMap<String, String>,
     /// Its own identity, a reference: `Bot/…`.
     pub bot: String,

@@ -1,4 +1,5 @@
-//! What it costs to translate a result of 2 KB, side by side with its parse and with writing the Bundle as text.
+//! What it costs to translate a result of 2 KB, side by side with its parse and with writing the Bundle as text; and to
+//! compile the tables, as at the start and for each overlay.
 
 #![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
 
@@ -6,8 +7,9 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use pipehat_config::{Diagnostics, Node, SourceFile};
 use pipehat_message::Message;
-use pipehat_translate::{Settings, Translator};
+use pipehat_translate::{Overlay, Settings, Translator};
 
 /// The product's allocator.
 #[global_allocator]
@@ -58,5 +60,14 @@ fn translating(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, translating);
+fn compiling(criterion: &mut Criterion) {
+    let file = SourceFile::new("site.yaml", "systems: { GOOD: https://good.example/mrn }");
+    let mut diagnostics = Diagnostics::new();
+    let node = Node::parse(&file, &mut diagnostics).expect("an overlay");
+    criterion.bench_function("compile the tables", |bencher| {
+        bencher.iter(|| Overlay::read(black_box(&node), &mut diagnostics));
+    });
+}
+
+criterion_group!(benches, translating, compiling);
 criterion_main!(benches);

@@ -24,6 +24,8 @@ pub(crate) enum Piece {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Conversion {
     Authority,
+    /// What the system of a number without an authority is: the sender's.
+    Sender,
     CodeSystem,
     Base64,
     Plain,
@@ -34,6 +36,14 @@ pub(crate) enum Conversion {
     Message,
     /// A media type, of table 0191 and 0291.
     Media,
+    /// All repetitions as lines of one text.
+    Lines,
+    /// The values of a numeric array as SampledData has them.
+    Samples,
+    /// The comparator of `<5`.
+    Comparator,
+    /// The number of `<5`.
+    Compared,
     /// A period's end: the start and a duration beside it.
     Until,
 }
@@ -42,6 +52,7 @@ impl Conversion {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "authority" => Self::Authority,
+            "sender" => Self::Sender,
             "codesystem" => Self::CodeSystem,
             "base64" => Self::Base64,
             "plain" => Self::Plain,
@@ -51,6 +62,10 @@ impl Conversion {
             "message" => Self::Message,
             "media" => Self::Media,
             "until" => Self::Until,
+            "lines" => Self::Lines,
+            "samples" => Self::Samples,
+            "comparator" => Self::Comparator,
+            "compared" => Self::Compared,
             _ => return None,
         })
     }

@@ -31,7 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   pipehat client add lab --scope 'system/*.*'
   pipehat client add portal --scope system/Patient.rs --scope system/Task.rs
-  pipehat client add ward --scope 'system/Patient.cruds?organization=Organization/ward'
+  pipehat client add ward --scope 'system/Encounter.rs?location=Location/w3'
   pipehat client add backend --scope 'system/*.rs' --jwks public-keys.json
   pipehat client list
   pipehat client rotate lab
@@ -43,7 +43,7 @@ id and secret with each request (HTTP Basic). `pipehat client COMMAND --help` sa
 const ADD_EXAMPLES: &str = "\
 Examples:
   pipehat client add lab --scope 'system/*.*' --data /var/lib/pipehat --json
-  pipehat client add ward --scope 'system/Patient.cruds?organization=Organization/ward'
+  pipehat client add ward --scope 'system/Encounter.rs?location=Location/w3'
   pipehat client add backend --scope 'system/*.rs' --jwks public-keys.json
 
 A scope is `system/TYPE.INTERACTIONS`: a resource type or `*`, and a part of `cruds` (create, read, update,

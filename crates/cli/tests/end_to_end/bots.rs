@@ -538,3 +538,38 @@ fn fetches_that_stand_together_go_at_the_same_time() {
     let bodies: Vec<&Value> = effects.iter().map(|effect| &effect["answer"]["body"]).collect();
     assert_eq!(bodies, ["/0", "/1", "/2", "/3", "/4"]);
 }
+
+#[test]
+fn a_bot_is_not_run_for_what_it_wrote_itself() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "counter",
+        "on:\n  subscription: { criteria: Basic, changes: [create, update] }\nscopes: [system/Basic.cruds]\n",
+        "export async function handler(medplum: any, event: any) {
+           const [first] = event.input.identifier ?? [{ value: '0' }];
+           await medplum.updateResource({ ...event.input, identifier: [{ value: String(Number(first.value) + 1) }] });
+         }",
+    );
+    let node = project.up();
+    let api = node.api();
+    eventually("the Subscription is active", || {
+        let (_, found) = fhir(&api, "GET", "/fhir/R4/Subscription?status=active", None);
+        found["entry"].as_array().is_some_and(|entries| entries.len() == 1)
+    });
+    let basic = |count: &str| {
+        json!({ "resourceType": "Basic", "id": "b1", "code": { "text": "counter" },
+            "identifier": [{ "value": count }] })
+    };
+    let stands = || {
+        let (_, found) = fhir(&api, "GET", "/fhir/R4/Basic/b1", None);
+        (found["identifier"][0]["value"].clone(), found["meta"]["versionId"].clone())
+    };
+    fhir(&api, "PUT", "/fhir/R4/Basic/b1", Some(&basic("1")));
+    eventually("the bot has counted", || stands() == (json!("2"), json!("2")));
+    // Changes of one resource are told in order: this one comes behind the bot's own.
+    fhir(&api, "PUT", "/fhir/R4/Basic/b1", Some(&basic("10")));
+    eventually("it has counted on", || stands() == (json!("11"), json!("4")));
+    assert_eq!(runs(&api, "bot=counter").len(), 2);
+}

@@ -28,6 +28,7 @@ use super::reply::Answer;
 use super::status::ChannelStatus;
 use crate::control_id::ControlIds;
 use crate::duplicates::DuplicateWindow;
+use crate::engine::Doors;
 use crate::lanes::{Lanes, Ticket};
 use crate::ledger::{DeliveryKey, Ledger};
 use crate::log::Log;
@@ -133,6 +134,8 @@ pub enum DecideError {
 pub(crate) struct Services {
     pub(crate) log: Log,
     pub(crate) ids: Arc<ControlIds>,
+    /// The ways into the channels.
+    pub(crate) doors: Doors,
     /// Sets the lanes' hashes apart from those of any other installation: patient identifiers
     /// must not be guessed from them.
     pub(crate) lane_key: u64,

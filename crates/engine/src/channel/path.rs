@@ -300,6 +300,15 @@ impl Conductor {
                     number,
                     change: delivery.change,
                 };
+                let replies_to = post.replies_to.clone().map(|to| {
+                    let headers = [
+                        ("x-pipehat-channel", self.spec.name.to_string()),
+                        ("x-pipehat-destination", name.to_string()),
+                        ("x-pipehat-message", delivery.message.0.get().to_string()),
+                    ];
+                    let headers = headers.map(|(name, value)| (name.to_owned(), value));
+                    (to, headers, self.services.doors.clone())
+                });
                 let destination = Arc::clone(&post.connection.destination);
                 let sending = catch_unwind(AssertUnwindSafe(|| destination.deliver(outbound)));
                 let sender = self.sender.clone();
@@ -319,6 +328,17 @@ impl Conductor {
                         code: "delivery.failed",
                         detail: "a defect of Pipehat: the connector ended in a panic".to_owned(),
                     });
+                    // Before the books know of it: behind a crash it is sent, and answered, once more.
+                    if let (Some((to, headers, doors)), Some(reply)) = (replies_to, attempt.reply())
+                        && let Err(error) = doors.pass_reply(&to, reply, &headers).await
+                    {
+                        tracing::warn!(
+                            channel = &*to,
+                            code = "delivery.reply-not-taken",
+                            error = &error as &dyn std::error::Error,
+                            "a partner's reply was not taken by the channel that is to have it"
+                        );
+                    }
                     if let Some(before) = before {
                         // It is dropped when the one before has been told.
                         let _ = before.await;

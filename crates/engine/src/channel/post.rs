@@ -13,7 +13,7 @@ use super::asking::Asking;
 use super::conductor::Conductor;
 use super::outbox::{Outbox, Policy};
 use super::status::{ChannelStatus, DestinationStatus};
-use crate::names::DestinationName;
+use crate::names::{ChannelName, DestinationName};
 use crate::project::{ChannelSpec, DestinationSpec, ReplyMode};
 
 /// One destination as it runs.
@@ -24,6 +24,8 @@ pub(super) struct Post {
     /// Where several deliveries of a lane may be under way: ends when the latest of them has been
     /// told. So they settle in the order they were sent, whoever is woken first.
     pub(super) latest: Option<oneshot::Receiver<()>>,
+    /// The channel that takes what is answered.
+    pub(super) replies_to: Option<ChannelName>,
 }
 
 /// The connector's side of a destination.
@@ -83,6 +85,7 @@ impl Conductor {
         for destination in &spec.destinations {
             let connection = Connection::of(destination);
             self.install(&destination.name, connection, policy(&spec, destination));
+            self.answer_to(destination);
         }
         let orphans: Vec<DestinationName> = self
             .ledger
@@ -110,7 +113,14 @@ impl Conductor {
         if let Some(queue) = self.ledger.queues.get(name) {
             outbox.must_load(queue.open.keys().copied());
         }
-        self.posts.insert(Arc::clone(name), Post { outbox, connection, latest: None });
+        let post = Post { outbox, connection, latest: None, replies_to: None };
+        self.posts.insert(Arc::clone(name), post);
+    }
+
+    fn answer_to(&mut self, destination: &DestinationSpec) {
+        if let Some(post) = self.posts.get_mut(&destination.name) {
+            post.replies_to = destination.replies_to.as_ref().map(|(name, _)| Arc::clone(name));
+        }
     }
 
     /// Takes on a changed configuration: destinations whose settings did not change keep their
@@ -123,6 +133,7 @@ impl Conductor {
             let Some(mut post) = before.remove(&destination.name) else {
                 let connection = Connection::of(destination);
                 self.install(&destination.name, connection, policy(&spec, destination));
+                self.answer_to(destination);
                 continue;
             };
             if post.connection.fingerprint != destination.fingerprint {
@@ -132,6 +143,7 @@ impl Conductor {
             let (slots, window) = slots_and_window(&*post.connection.destination);
             post.outbox.reconfigure(policy(&spec, destination), slots, window);
             self.posts.insert(Arc::clone(&destination.name), post);
+            self.answer_to(destination);
         }
         for (name, mut post) in before {
             let old = std::mem::replace(&mut post.connection, Connection::removed());

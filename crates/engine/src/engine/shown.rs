@@ -21,9 +21,12 @@ use crate::record::Decided;
 /// How long a look waits for a channel that is busy; then it shows what was seen last.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The channels as they were published last.
+pub(super) type ShownChannels = Arc<Mutex<BTreeMap<ChannelName, Shown>>>;
+
 /// A channel as it was published.
 #[derive(Clone)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     spec: Arc<ChannelSpec>,
     handle: ChannelHandle,
     intake: Arc<ChannelIntake>,
@@ -101,20 +104,7 @@ impl Engine {
         bytes: Bytes,
         headers: Vec<(String, String)>,
     ) -> Result<(), HandOverError> {
-        let intake = {
-            let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-            shown.get(channel).map(|shown| Arc::clone(&shown.intake))
-        };
-        let intake = intake.ok_or(HandOverError::NoChannel)?;
-        let intake = Door(intake);
-        let admission = intake.admit(bytes.len()).await.map_err(|_| HandOverError::Stopping)?;
-        let peer = Arc::new(Peer { headers, ..Peer::default() });
-        let inbound = Inbound { bytes, peer, part: None, numbering: Numbering::Ignored };
-        match intake.receive(admission, inbound).await.outcome {
-            ReceiptOutcome::Kept => Ok(()),
-            ReceiptOutcome::Rejected => Err(HandOverError::Rejected),
-            ReceiptOutcome::Busy => Err(HandOverError::Busy),
-        }
+        Doors(Arc::clone(&self.shown)).hand_over(channel, bytes, headers).await
     }
 
     /// Tries again at once whatever pauses in a channel.
@@ -134,6 +124,66 @@ impl Engine {
 
     pub(crate) fn all_handles(&self) -> impl Iterator<Item = (ChannelName, ChannelHandle)> {
         self.shown().into_iter().map(|(name, shown)| (name, shown.handle))
+    }
+}
+
+/// How long a reply waits for the channel that is to take it, and between two tries.
+const REPLY_WAITS: Duration = Duration::from_secs(10);
+const REPLY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Where messages from within this process go into channels.
+#[derive(Clone)]
+pub(crate) struct Doors(pub(super) ShownChannels);
+
+impl std::fmt::Debug for Doors {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Doors")
+    }
+}
+
+impl Doors {
+    async fn hand_over(
+        &self,
+        channel: &str,
+        bytes: Bytes,
+        headers: Vec<(String, String)>,
+    ) -> Result<(), HandOverError> {
+        let intake = {
+            let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            shown.get(channel).map(|shown| Arc::clone(&shown.intake))
+        };
+        let intake = intake.ok_or(HandOverError::NoChannel)?;
+        let intake = Door(intake);
+        let admission = intake.admit(bytes.len()).await.map_err(|_| HandOverError::Stopping)?;
+        let peer = Arc::new(Peer { headers, ..Peer::default() });
+        let inbound = Inbound { bytes, peer, part: None, numbering: Numbering::Ignored };
+        match intake.receive(admission, inbound).await.outcome {
+            ReceiptOutcome::Kept => Ok(()),
+            ReceiptOutcome::Rejected => Err(HandOverError::Rejected),
+            ReceiptOutcome::Busy => Err(HandOverError::Busy),
+        }
+    }
+
+    /// Gives a partner's reply to the channel that takes it. It waits a while for one that only starts or is busy: the
+    /// reply is kept with what it answers, so that nothing is lost where this gives up.
+    pub(crate) async fn pass_reply(
+        &self,
+        to: &str,
+        reply: &Bytes,
+        headers: &[(String, String)],
+    ) -> Result<(), HandOverError> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let error = match self.hand_over(to, reply.clone(), headers.to_vec()).await {
+                Ok(()) => return Ok(()),
+                Err(HandOverError::Rejected) => return Err(HandOverError::Rejected),
+                Err(error) => error,
+            };
+            if begun.elapsed() >= REPLY_WAITS {
+                return Err(error);
+            }
+            tokio::time::sleep(REPLY_PAUSE).await;
+        }
     }
 }
 

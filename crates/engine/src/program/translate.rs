@@ -311,7 +311,8 @@ impl TranslationSettings {
 /// What could not be said: where, and what it means, without values.
 pub type Told = Vec<(String, String)>;
 
-/// HL7 v2 to a Bundle, as a bot asks for it: the Bundle's JSON, and path and text of what could not be said.
+/// HL7 v2 to a Bundle, as a bot asks for it, by what the feed knows: the Bundle's JSON, and path and text of what could
+/// not be said.
 ///
 /// # Errors
 /// Why nothing could be said; without values.

@@ -75,12 +75,20 @@ impl CaseDatastore {
         Some(LookupAnswer::Found(Found::One(outcome.to_bytes())))
     }
 
-    /// What a read gives: what stands among the resources, and no version of before.
+    /// What a read gives: what stands among the resources; of several versions of one the first, and the one that is
+    /// asked for by its `meta.versionId`.
     fn read(&self, request: &LookupRequest) -> Option<LookupAnswer> {
+        let asked = &*request.resource_type;
+        let (address, version) = match asked.split_once("/_history/") {
+            Some((address, version)) => (address, Some(version)),
+            None => (asked, None),
+        };
         let mut resources = self.resources.iter().flatten();
         let found = resources.find(|resource| {
             let name = resource.resource_type().zip(resource.id());
-            name.is_some_and(|(name, id)| format!("{name}/{id}") == *request.resource_type)
+            let its_version = resource.get("meta").and_then(|meta| meta.text("versionId"));
+            name.is_some_and(|(name, id)| format!("{name}/{id}") == address)
+                && (version.is_none() || its_version == version)
         });
         Some(LookupAnswer::Found(match found {
             Some(resource) => Found::One(Bytes::from(resource.to_json())),

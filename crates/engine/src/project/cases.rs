@@ -10,8 +10,7 @@
 //! tests/CHANNEL/CASE/case.yaml         the time, the sender and the change of a resource, where they matter (optional)
 //! ```
 //!
-//! Where the messages of the channel are JSON, `in.json` and `out.DEST.json` stand for `in.hl7` and `out.DEST.hl7`;
-//! `out.DEST.delete.json` is a deletion.
+//! Where a message is JSON, its file is `in.json` or `out.DEST.json`; `out.DEST.delete.json` is a deletion.
 //!
 //! The files may have LF as line ends: messages are compared segment by segment. Every output
 //! must be expected and every expectation met. `ended.txt` may leave the code out. The time is
@@ -312,7 +311,9 @@ fn read_case(
                 case.datastore.add_answer(number, &path, &content, diagnostics);
             }
             name if let Some(run) = returned_by(name) => case.datastore.add_returned(run, content),
-            name if name.starts_with("out.") && name.ends_with(ending) => {
+            name if name.starts_with("out.")
+                && (name.ends_with(".hl7") || name.ends_with(".json")) =>
+            {
                 case.outputs.insert(entry.name, content);
             }
             _ => {}
@@ -335,6 +336,12 @@ fn ending(format: PayloadFormat) -> &'static str {
         PayloadFormat::Hl7 => ".hl7",
         PayloadFormat::Json => ".json",
     }
+}
+
+/// How the file of what goes out ends: a bot or a translation may make the one of the other.
+fn ending_of(bytes: &[u8]) -> &'static str {
+    let is_json = bytes.trim_ascii_start().starts_with(b"{");
+    ending(if is_json { PayloadFormat::Json } else { PayloadFormat::Hl7 })
 }
 
 /// Whether both are JSON and say the same, however they are laid out.
@@ -443,7 +450,7 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict, told: ChangeKind) -> CameO
                 let count = counts.entry(output.destination).or_default();
                 *count += 1;
                 let name = &spec.destinations.get(usize::from(output.destination))?.name;
-                let ending = ending(spec.format);
+                let ending = ending_of(&output.bytes);
                 // The bytes are the same, what is done with them is not.
                 let deletes = if told == ChangeKind::Delete { ".delete" } else { "" };
                 let file = match *count {

@@ -163,6 +163,11 @@ pub const CODES: &[CodeDescription] = &[
         "Leave it out, or escape it.",
     ),
     code(
+        "channel.replies-to",
+        "`replies_to` names no other channel of the project.",
+        "Name a channel that takes the replies as its messages, or add one.",
+    ),
+    code(
         "channel.reply",
         "It is not clear what the sender is told.",
         "Name the destination whose reply goes back.",

@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use pipehat_config::{
-    Diagnostic, Diagnostics, DurationOrWord, Fields, Key, Misplaced, Node, Settings, nearest,
+    Diagnostic, Diagnostics, DurationOrWord, Fields, Key, Misplaced, Node, Settings, Span, nearest,
 };
 use pipehat_connectors::{Answer, BuildContext, Descriptor, Destination, Health, OnRefusal};
 
 use super::fingerprint::fingerprint;
 use crate::channel::OnInterrupted;
-use crate::names::DestinationName;
+use crate::names::{ChannelName, DestinationName};
 use crate::retry::RetryPolicy;
 
 /// Where a channel's messages go, ready to run.
@@ -39,6 +39,8 @@ pub struct DestinationSpec {
     /// The interruptions behind which it is set aside all the same: a second try might do harm, and the file
     /// does not ask for one.
     pub unrepeatable: &'static [&'static str],
+    /// The channel that takes what the peer answers as messages of its own, and where the file names it.
+    pub replies_to: Option<(ChannelName, Span)>,
     /// What an operator sees of the connection.
     pub health: Arc<Health>,
 }
@@ -54,7 +56,7 @@ impl fmt::Debug for DestinationSpec {
 }
 
 /// What people write inside the connector's section.
-const ONE_LEVEL_UP: [Misplaced; 5] = [
+const ONE_LEVEL_UP: [Misplaced; 6] = [
     Misplaced { key: "retry", hint: "`retry` belongs one level up, beside the connector" },
     Misplaced { key: "on", hint: "`on` belongs one level up, beside the connector" },
     Misplaced { key: "when", hint: "`when` belongs one level up, beside the connector" },
@@ -62,6 +64,10 @@ const ONE_LEVEL_UP: [Misplaced; 5] = [
     Misplaced {
         key: "on_interrupted",
         hint: "`on_interrupted` belongs one level up, beside the connector",
+    },
+    Misplaced {
+        key: "replies_to",
+        hint: "`replies_to` belongs one level up, beside the connector",
     },
 ];
 
@@ -103,6 +109,9 @@ pub(super) fn destination<'n>(
             _ => OnInterrupted::Resend,
         })
     });
+    let replies_to = fields.optional("replies_to", |node, diagnostics| {
+        Some((node.text_not_empty(diagnostics)?.into(), node.span.clone()))
+    });
     let sound = fields.finish();
     let Some((name, node)) = chosen else { return read };
     let Some(descriptor) = connectors.iter().find(|connector| connector.name == name) else {
@@ -138,6 +147,7 @@ pub(super) fn destination<'n>(
         answers,
         on_interrupted: on_interrupted.unwrap_or_default(),
         unrepeatable: if on_interrupted.is_none() { sending.unrepeatable } else { &[] },
+        replies_to,
         health,
     });
     read

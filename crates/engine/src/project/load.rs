@@ -131,6 +131,7 @@ impl Project {
         let known = KnownBots { revisions: &named, local: &local_bots };
         let channels = loader.channels(&content, &mut claims, needed, offered, &known);
         loader.check_reach(&bots, &unread, &channels);
+        loader.check_replies(&channels);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
         let project = settings.filter(|_| !diagnostics.is_err()).map(|(settings, _)| Self {
@@ -454,6 +455,36 @@ impl Loader<'_> {
                             .with_nearest(near.filter(|_| !scalar.is_substituted())),
                     );
                 }
+            }
+        }
+    }
+
+    /// Replies go to a channel that there is, and to another one: they would go round in a circle.
+    fn check_replies(&mut self, channels: &[ChannelSpec]) {
+        let broken = self.diagnostics.is_err();
+        for channel in channels {
+            let known = || {
+                channels.iter().map(|channel| &*channel.name).filter(|name| *name != &*channel.name)
+            };
+            let all = channel
+                .destinations
+                .iter()
+                .filter_map(|destination| destination.replies_to.as_ref());
+            for (name, span) in all {
+                // What a broken file was to be is told there.
+                if known().any(|known| known == &**name) || broken {
+                    continue;
+                }
+                let message = if *name == channel.name {
+                    "replies can't go to the channel whose messages they answer".to_owned()
+                } else {
+                    format!("there is no channel `{name}`")
+                };
+                self.diagnostics.push(
+                    Diagnostic::error("channel.replies-to", span, message)
+                        .with_nearest(nearest(name, known()))
+                        .with_help("name a channel that takes the replies as its messages"),
+                );
             }
         }
     }

@@ -63,8 +63,8 @@ impl TypeDefinition {
         self.name
     }
 
-    /// Its place among all types, from 0: for tables beside this one.
-    pub(crate) fn index(&self) -> usize {
+    /// Its place in [`all_types`], from 0: for tables beside this one.
+    pub fn index(&self) -> usize {
         self.index.into()
     }
 

@@ -1,5 +1,6 @@
 //! A JSON value, and the members and digits it is made of.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A JSON value.
@@ -27,7 +28,10 @@ pub struct Number(Box<str>);
 
 /// The members of an object, in the order they were written. No name comes twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Object(Vec<(Box<str>, Value)>);
+pub struct Object(Vec<(Name, Value)>);
+
+/// A member's name. Most that the program writes are in it already, and are not copied.
+type Name = Cow<'static, str>;
 
 impl Value {
     /// A string.
@@ -177,6 +181,11 @@ impl Object {
         Self(Vec::new())
     }
 
+    /// An object without members that has room for some.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
     /// How many members it has.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -212,7 +221,18 @@ impl Object {
         match self.get_mut(name) {
             Some(own) => Some(std::mem::replace(own, value)),
             None => {
-                self.0.push((name.into(), value));
+                self.0.push((Name::Owned(name.to_owned()), value));
+                None
+            }
+        }
+    }
+
+    /// [`Object::set`] of a name that the program has itself: it is not copied.
+    pub fn set_known(&mut self, name: &'static str, value: Value) -> Option<Value> {
+        match self.get_mut(name) {
+            Some(own) => Some(std::mem::replace(own, value)),
+            None => {
+                self.0.push((Name::Borrowed(name), value));
                 None
             }
         }
@@ -222,7 +242,7 @@ impl Object {
     /// that name leaves its place.
     pub fn insert(&mut self, position: usize, name: &str, value: Value) {
         self.remove(name);
-        self.0.insert(position.min(self.0.len()), (name.into(), value));
+        self.0.insert(position.min(self.0.len()), (Name::Owned(name.to_owned()), value));
     }
 
     /// Takes a member out.
@@ -238,7 +258,7 @@ impl Object {
 
     /// Appends a member known to be new.
     pub(super) fn push(&mut self, name: Box<str>, value: Value) {
-        self.0.push((name, value));
+        self.0.push((Name::Owned(name.into()), value));
     }
 }
 

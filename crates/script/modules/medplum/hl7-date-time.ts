@@ -1,5 +1,7 @@
 /** HL7's date-times (`20240203040506.789+0100`) and FHIR's. */
 
+import { hl7 } from "pipehat:host";
+
 /** Year, month, day, hour, minute, second, fraction, zone: each may end it (HL7 v2.5.1 §2.A.22). */
 const DATE_TIME =
   /^(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,9}))?)?)?)?)?)?([+-]\d{4}|Z)?$/;
@@ -7,7 +9,7 @@ const DATE_TIME =
 const ZONE = /^([+-])(\d{2}):?(\d{2})$/;
 
 export interface Hl7DateParseOptions {
-  /** The time zone of date-times that tell none: `+01:00`, `-0500`, `Z`. Without it they are taken for UTC. */
+  /** The time zone of date-times that tell none: `Europe/Vienna`, `+01:00`, `-0500`, `Z`. Without it they are taken for UTC. */
   tzOffset?: string;
 }
 
@@ -27,7 +29,6 @@ export function parseHl7DateTime(
   const [year, month, day] = [part(1, 0), part(2, 1), part(3, 1)];
   const [hour, minute, second] = [part(4, 0), part(5, 0), part(6, 0)];
   const milliseconds = Number((match[7] ?? "0").slice(0, 3).padEnd(3, "0"));
-  const offset = minutesOfZone(match[8] ?? options?.tzOffset ?? "Z");
   const start = new Date(0);
   start.setUTCFullYear(year, month - 1, day);
   const isDay = start.getUTCMonth() === month - 1 && start.getUTCDate() === day;
@@ -36,19 +37,25 @@ export function parseHl7DateTime(
     return undefined;
   }
   start.setUTCHours(hour, minute, second, milliseconds);
-  return new Date(start.getTime() - offset * 60_000).toISOString();
+  const offset = secondsOfZone(match[8] ?? options?.tzOffset ?? "Z", start);
+  return new Date(start.getTime() - offset * 1_000).toISOString();
 }
 
-function minutesOfZone(zone: string): number {
+/** How far a zone is from UTC at a local time. */
+function secondsOfZone(zone: string, local: Date): number {
   if (zone === "Z") {
     return 0;
   }
   const match = ZONE.exec(zone);
   if (!match) {
-    throw new RangeError("tzOffset is not a time zone like +01:00");
+    const seconds = hl7.offset(zone, local.toISOString().slice(0, -1));
+    if (seconds === undefined) {
+      throw new RangeError(`\`${zone}\` is no time zone: write Europe/Vienna, or +01:00`);
+    }
+    return seconds;
   }
   const minutes = Number(match[2]) * 60 + Number(match[3]);
-  return match[1] === "-" ? -minutes : minutes;
+  return (match[1] === "-" ? -minutes : minutes) * 60;
 }
 
 /** An instant as HL7 writes it, in UTC: `20240203040506.789`, without a fraction where it is none. */

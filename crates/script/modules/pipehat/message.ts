@@ -12,6 +12,14 @@ import { parseHl7DateTime } from "../medplum/hl7-date-time";
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
 
+/** The zone of the run's channel. */
+let zoneOfChannel: string | undefined;
+
+/** Times that tell no zone are this one's from now on. */
+export function readTimesIn(zone: string | undefined): void {
+  zoneOfChannel = zone;
+}
+
 /** A message. */
 export class Message {
   readonly #message: number;
@@ -41,10 +49,14 @@ export class Message {
     return /^[+-]?\d+(\.\d*)?$|^[+-]?\.\d+$/.test(text) ? Number(text) : undefined;
   }
 
-  /** The date-time that stands there, as FHIR's instant; `zone` is for those that tell none: `+01:00`. */
+  /**
+   * The date-time that stands there, as FHIR's instant. One that tells no offset is of `zone` (`Europe/Vienna`, `+01:00`);
+   * without it, of the channel's `time_zone`, and of UTC where there is none.
+   */
   dateTime(path: Path, zone?: string): string | undefined {
     const text = hl7.get(this.#message, path);
-    return parseHl7DateTime(text, zone === undefined ? undefined : { tzOffset: zone });
+    const tzOffset = zone ?? zoneOfChannel;
+    return parseHl7DateTime(text, tzOffset === undefined ? undefined : { tzOffset });
   }
 
   /** Whether something stands there. */

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use pipehat_message::{Limits, Message, Path};
 use rquickjs::function::Func;
 use rquickjs::{Ctx, Exception, Object, Result};
@@ -116,6 +118,7 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
             })
         }),
     )?;
+    object.set("offset", Func::from(|zone: String, local: String| offset(&zone, &local)))?;
     let t = Rc::clone(turn);
     object.set(
         "paths",
@@ -163,4 +166,12 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
         }),
     )?;
     Ok(object)
+}
+
+/// How many seconds a zone is ahead of UTC at a local time. Of a time that is twice it is the earlier one, and one that is
+/// left out is read by the offset of before.
+fn offset(zone: &str, local: &str) -> Option<i32> {
+    let (zone, local) = (TimeZone::get(zone).ok()?, local.parse::<DateTime>().ok()?);
+    let instant = zone.to_ambiguous_timestamp(local).compatible().ok()?;
+    Some(zone.to_offset(instant).seconds())
 }

@@ -170,8 +170,30 @@ fn date_times_are_read_and_never_made_up() {
         "['20240230', '20241301', 'x', '', '2024-02-03', '\"\"'].map((t) => core.parseHl7DateTime(t) ?? null)",
         "[null,null,null,null,null,null]",
     );
+    check(
+        "['20240203120000', '20240703120000', '20240703120000Z'].map((t) => core.parseHl7DateTime(t, { tzOffset: 'Europe/Vienna' }))",
+        r#"["2024-02-03T11:00:00.000Z","2024-07-03T10:00:00.000Z","2024-07-03T12:00:00.000Z"]"#,
+    );
+    check(
+        "core.parseHl7DateTime('20240203', { tzOffset: 'Mars/Base' })",
+        "RangeError: `Mars/Base` is no time zone: write Europe/Vienna, or +01:00",
+    );
     check("core.formatHl7DateTime('2024-02-03T04:05:06.789+01:00')", r#""20240203030506.789""#);
     check("core.formatHl7DateTime(new Date(0))", r#""19700101000000""#);
+}
+
+#[test]
+fn times_without_an_offset_are_the_channels() {
+    let source = "import { Message } from 'pipehat';\n\
+                  const m = Message.parse('MSH|^~\\\\&|A|B|C|D|20240703120000||ADT^A01|X1|P|2.5');\n\
+                  export const handler = () => [m.dateTime('MSH-7'), m.dateTime('MSH-7', '-05:00')].join(' ');";
+    let mut event = text("");
+    let said = |event: &_| format!("{:?}", run(source, event).map_err(|error| error.message));
+    let utc = "2024-07-03T12:00:00.000Z 2024-07-03T17:00:00.000Z";
+    assert!(said(&event).contains(utc), "{}", said(&event));
+    event.headers.insert("time-zone".to_owned(), "Europe/Vienna".to_owned());
+    let vienna = "2024-07-03T10:00:00.000Z 2024-07-03T17:00:00.000Z";
+    assert!(said(&event).contains(vienna), "{}", said(&event));
 }
 
 #[test]

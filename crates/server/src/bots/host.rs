@@ -47,7 +47,7 @@ const HEADERS_REFUSED: [&str; 8] = [
 ];
 
 /// For what a run is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Setting {
     /// The channel whose step it is, and its destinations.
     pub(super) channel: Option<(Arc<str>, Arc<ChannelPart>)>,
@@ -191,13 +191,17 @@ impl RunHost {
             }
         }
         let principal = local.principal(&self.bot);
-        let exchange = local.exchange(principal, method, path, sent, Bytes::copy_from_slice(body));
+        let body = Bytes::copy_from_slice(body);
+        let exchange = local.exchange(principal, method.clone(), path, sent, body);
         self.wait_for(remaining, async {
             let (status, headers, body) = exchange.await;
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             });
-            Ok(Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() })
+            let answer =
+                Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() };
+            self.bots.own_changes.note(&self.bot.id, &method, path, &answer);
+            Ok(answer)
         })
     }
 
@@ -250,7 +254,8 @@ impl RunHost {
         })?;
         let event = event(&found, content_type, body.to_vec(), Vec::new())
             .map_err(|why| AskError::Failed(why.to_owned()))?;
-        let setting = Setting { channel: None, depth: self.setting.depth.saturating_add(1) };
+        let depth = self.setting.depth.saturating_add(1);
+        let setting = Setting { depth, ..Setting::default() };
         let host = RunHost::new(Arc::clone(&self.bots), Arc::clone(&found), setting);
         let ended = run_here(&found, &event, host);
         let caller = format!("Bot/{}", self.bot.id);

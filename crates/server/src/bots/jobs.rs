@@ -121,7 +121,7 @@ impl Bots {
             body: run.input.clone(),
             headers: headers.collect(),
         };
-        let setting = Setting { channel: None, depth: 0 };
+        let setting = Setting::default();
         // How it ended stands in the book.
         let _ = self.run_as(task, setting, run, Waiting::Nobody).await;
     }

@@ -16,6 +16,7 @@ mod deployed;
 mod host;
 mod input;
 mod jobs;
+mod own_changes;
 mod pool;
 mod record;
 mod resources;

@@ -146,6 +146,7 @@ impl Bots {
     /// Writes the project's bots and their Subscriptions into the datastore, and takes away those that are no more.
     pub(crate) async fn write_resources(&self) {
         let Some(datastore) = self.datastore() else { return };
+        let datastore = datastore.as_ref();
         let set = self.set();
         for bot in set.bots.values() {
             put(datastore, "Bot", &bot.id, &bot_resource(bot)).await;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -15,9 +15,10 @@ use pipehat_store::datastore::ResourceKey;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
-use super::deployed::{BotSet, Deployed};
+use super::deployed::{BotSet, ChannelPart, Deployed};
 use super::host::{Gathered, RunHost, Setting, bytes_of};
 use super::input;
+use super::own_changes::OwnChanges;
 use super::pool::{Ended, Full, Pool, run_here};
 use super::record;
 use crate::fhir::{BotDatastore, now};
@@ -98,10 +99,12 @@ pub(crate) struct Bots {
     pub(super) book: Arc<BotBook>,
     pub(super) client: reqwest::Client,
     pub(super) wake: Notify,
+    pub(super) own_changes: OwnChanges,
     pool: Pool,
     set: RwLock<Arc<BotSet>>,
-    datastore: OnceLock<BotDatastore>,
-    engine: OnceLock<Arc<Engine>>,
+    /// What it reaches of the node, from its start until it is closed: the node reaches the bots too.
+    datastore: RwLock<Option<Arc<BotDatastore>>>,
+    engine: RwLock<Option<Arc<Engine>>>,
     /// What clients deployed, compiled, by id with its version.
     compiled: Mutex<HashMap<String, (u64, Arc<Deployed>)>>,
 }
@@ -122,24 +125,23 @@ impl Bots {
             book: Arc::new(book),
             client,
             wake: Notify::new(),
+            own_changes: OwnChanges::default(),
             pool: Pool::start(THREADS).map_err(BotsError::Thread)?,
             set: RwLock::new(Arc::new(set)),
-            datastore: OnceLock::new(),
-            engine: OnceLock::new(),
+            datastore: RwLock::default(),
+            engine: RwLock::default(),
             compiled: Mutex::default(),
         }))
     }
 
     /// From now on bots reach this datastore.
     pub(crate) fn use_datastore(&self, datastore: BotDatastore) {
-        // It is set once, when the node starts.
-        let _ = self.datastore.set(datastore);
+        put(&self.datastore, Some(Arc::new(datastore)));
     }
 
     /// From now on bots reach the channels of this engine.
     pub(crate) fn use_engine(&self, engine: Arc<Engine>) {
-        // It is set once, when the node starts.
-        let _ = self.engine.set(engine);
+        put(&self.engine, Some(engine));
     }
 
     /// Goes by another project from now on. Runs under way end as they began.
@@ -150,9 +152,11 @@ impl Bots {
         self.wake.notify_one();
     }
 
-    /// Takes nothing more, and waits for what runs.
+    /// Takes nothing more, waits for what runs, and lets go of the node, whose databases close once nobody holds them.
     pub(crate) fn close(&self) {
         self.pool.close();
+        put(&self.datastore, None);
+        put(&self.engine, None);
     }
 
     /// Has what is due looked at.
@@ -168,8 +172,12 @@ impl Bots {
         Arc::clone(&self.set.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn datastore(&self) -> Option<&BotDatastore> {
-        self.datastore.get()
+    pub(crate) fn datastore(&self) -> Option<Arc<BotDatastore>> {
+        self.datastore.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether a bot is the project's.
@@ -213,7 +221,7 @@ impl Bots {
 
     /// Runs a bot for somebody who waits.
     pub(crate) async fn run(self: &Arc<Self>, task: Task) -> Result<Done, Failed> {
-        let setting = Setting { channel: None, depth: 0 };
+        let setting = Setting::default();
         let run = self.begun(&task);
         self.run_as(task, setting, run, Waiting::Somebody).await
     }
@@ -395,7 +403,7 @@ impl Bots {
         if sent.is_empty() {
             return Ok(());
         }
-        let Some(engine) = self.engine.get() else {
+        let Some(engine) = self.engine() else {
             let (channel, _) = sent.into_iter().next().unwrap_or_default();
             return Err((channel, "the server starts still".to_owned()));
         };
@@ -495,6 +503,10 @@ pub(super) fn event(
     })
 }
 
+fn put<T>(place: &RwLock<T>, value: T) {
+    *place.write().unwrap_or_else(PoisonError::into_inner) = value;
+}
+
 fn code_of(error: &RunError) -> &'static str {
     match error.kind {
         RunErrorKind::Thrown => "bot.threw",
@@ -543,7 +555,7 @@ impl BotRunner for ChannelBots {
             return told.tell(Err(BotFailure { code: "bot.gone", detail, never_ran: true }));
         };
         let part = set.channels.get(&*request.channel).cloned().unwrap_or_default();
-        let step = Step { bot: Arc::clone(bot), request };
+        let step = Step { bot: Arc::clone(bot), part: Arc::clone(&part), request };
         let event = match step.event() {
             Ok(event) => event,
             Err(why) => {
@@ -577,6 +589,7 @@ impl BotRunner for ChannelBots {
 /// A run as a step of a channel.
 struct Step {
     bot: Arc<Deployed>,
+    part: Arc<ChannelPart>,
     request: BotRequest,
 }
 
@@ -586,7 +599,14 @@ impl Step {
     }
 
     fn headers(&self) -> Vec<(String, String)> {
-        vec![("channel".to_owned(), self.request.channel.to_string())]
+        let mut headers = vec![("channel".to_owned(), self.request.channel.to_string())];
+        let (own, channel) = (&self.bot.translation.to_fhir, &self.part.translation.to_fhir);
+        if let Some(zone) = own.zone.as_ref().or(channel.zone.as_ref())
+            && let Some(name) = zone.iana_name()
+        {
+            headers.push(("time-zone".to_owned(), name.to_owned()));
+        }
+        headers
     }
 
     fn event(&self) -> Result<Event, &'static str> {

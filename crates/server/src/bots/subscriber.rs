@@ -26,6 +26,9 @@ impl Subscriber for BotSubscriber {
             let bot = bot.map_err(|error| DeliveryFailure::new(format!("Bot/{id}: {error}")))?;
             let key = &notice.key;
             let name = format!("{}/{}", key.resource_type, key.id);
+            if self.0.own_changes.is_own(id, &format!("{name}/_history/{}", notice.version)) {
+                return Ok(());
+            }
             let mut headers = vec![
                 ("subscription".to_owned(), format!("Subscription/{}", notice.subscription)),
                 ("x-pipehat-interaction".to_owned(), notice.trigger.code().to_owned()),

@@ -81,6 +81,8 @@ pub(crate) enum Condition {
     Valued(FieldRef),
     /// It is a number (NM).
     Numeric(FieldRef),
+    /// It is a comparator and a number: `<5`.
+    Compared(FieldRef),
     /// It is one of these texts.
     In(FieldRef, Vec<Box<str>>),
     /// Both places say the same.

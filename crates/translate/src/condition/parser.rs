@@ -180,6 +180,7 @@ impl Parser<'_> {
                 match word.as_str() {
                     "VALUED" | "VALUE" | "EXIST" | "EXISTS" => Condition::Valued(subject),
                     "NUMERIC" => Condition::Numeric(subject),
+                    "COMPARED" => Condition::Compared(subject),
                     "EMPTY" => Condition::Not(Box::new(Condition::Valued(subject))),
                     "EQUAL" | "EQUALS" => {
                         self.take_word(&["TO"]);
@@ -291,6 +292,7 @@ mod tests {
         match condition {
             Condition::Valued(of) => place(of),
             Condition::Numeric(of) => format!("{}?", place(of)),
+            Condition::Compared(of) => format!("{}<?", place(of)),
             Condition::In(of, texts) => format!("{}={}", place(of), texts.join("|")),
             Condition::Same(one, other) => format!("{}=={}", place(one), place(other)),
             Condition::Count(of, how, number) => format!("#{} {how:?} {number}", place(of)),
@@ -321,6 +323,7 @@ mod tests {
         check("IF EVN-4 NOT \"U\"", "!EVN.4=U");
         check("IF IAM-15 VALUED AND NOT \"SEL\"", "&(IAM.15 !IAM.15=SEL)");
         check("IF OBX-5 IS NOT NUMERIC", "!OBX.5?");
+        check("IF OBX-5 IS COMPARED", "OBX.5<?");
         check("IF TQ1-3.9 IS EMPTY", "!TQ1.3.9");
         check("IF XCN.19 DOES NOT EXIST AND IF XCN.20 DOES NOT EXIST", "&(!XCN.19 !XCN.20)");
         check("IF OBX-33 COUNT>1", "#OBX.33 Greater 1");

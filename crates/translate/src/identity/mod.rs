@@ -8,6 +8,7 @@ mod keys;
 
 use std::fmt::Write;
 
+use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
 pub(crate) use keys::{KeyElement, keys_of};
@@ -31,6 +32,20 @@ impl Identity {
         Self { id, search: Some(identifier_search(system, value)) }
     }
 
+    /// A request by the number that it shares with others, and by what it asks for; each as system and value.
+    pub(crate) fn of_requisition(number: (&str, &str), code: (&str, &str)) -> Self {
+        let id = uuid(&["requisition", number.0, number.1, code.0, code.1]);
+        let mut search = String::from("requisition=");
+        token(number.0, number.1, &mut search);
+        search.push_str("&code=");
+        if code.0.is_empty() {
+            escape(code.1, &mut search);
+        } else {
+            token(code.0, code.1, &mut search);
+        }
+        Self { id, search: Some(search) }
+    }
+
     /// By a key of its sender's.
     pub(crate) fn of_key(parts: &[&str]) -> Self {
         Self { id: uuid(parts), search: None }
@@ -38,24 +53,29 @@ impl Identity {
 }
 
 fn uuid(parts: &[&str]) -> Uuid {
-    let length = parts.iter().map(|part| part.len() + 1).sum();
-    let mut key = String::with_capacity(length);
+    let mut hash = Sha1::new_with_prefix(NAMESPACE);
     for part in parts {
-        key.push_str(part);
+        hash.update(part);
         // No text of a message holds it after decoding.
-        key.push('\u{0}');
+        hash.update([0]);
     }
-    Uuid::new_v5(&NAMESPACE, key.as_bytes())
+    let digest: [u8; 20] = hash.finalize().into();
+    let bytes = digest.first_chunk().expect("SHA-1 has 20 bytes");
+    uuid::Builder::from_sha1_bytes(*bytes).into_uuid()
 }
 
 /// A search by identifier (R4 §3.1.1.4.0 for `\`, RFC 3986 for the rest).
 pub(crate) fn identifier_search(system: &str, value: &str) -> String {
     let mut search = String::with_capacity(system.len() + value.len() + 16);
     search.push_str("identifier=");
-    escape(system, &mut search);
-    search.push('|');
-    escape(value, &mut search);
+    token(system, value, &mut search);
     search
+}
+
+fn token(system: &str, value: &str, out: &mut String) {
+    escape(system, out);
+    out.push('|');
+    escape(value, out);
 }
 
 fn escape(text: &str, out: &mut String) {

@@ -9,6 +9,8 @@ use pipehat_resource::definitions::{
 
 use super::element::{Resolved, resolve};
 use super::message_map::MessageMap;
+use super::requirements::Requirements;
+use super::rule_run::runs;
 use super::unread::Unread;
 use super::{
     Action, Coded, DatatypeMap, DatatypeRule, JoinedPiece, Link, Origin, Place, Plan,
@@ -57,6 +59,7 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
         compiler.plan.messages.push(map);
     }
     compiler.unread_maps(&datatypes);
+    compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }
 
@@ -159,7 +162,7 @@ impl<'r> Compiler<'r> {
         for (_, field, text) in rows.iter().filter_map(|row| reason(row)) {
             self.plan.reasons.of_maps.insert((index, field), text.into());
         }
-        self.plan.segments.push(SegmentMap { segment, root, rules: rules.collect() });
+        self.plan.segments.push(SegmentMap { segment, root, runs: runs(rules) });
         self.segment_maps.entry(name).or_default().push(index);
     }
 
@@ -452,6 +455,7 @@ impl<'r> Compiler<'r> {
             Condition::Count(of, how, number) => Test::Count(at(of)?, *how, *number),
             Condition::Length(of, how, number) => Test::Length(at(of)?, *how, *number),
             Condition::Numeric(of) => Test::Numeric(at(of)?),
+            Condition::Compared(of) => Test::Compared(at(of)?),
             Condition::Not(inner) => Test::Not(Box::new(self.test(inner, context)?)),
             Condition::And(parts) => Test::And(all(parts)?),
             Condition::Or(parts) => Test::Or(all(parts)?),

@@ -37,6 +37,14 @@ pub(crate) struct MessageMap {
 pub(crate) struct GroupDefinition {
     pub(crate) name: Box<str>,
     pub(crate) parent: u16,
+    /// The slots at home in it or in groups within: with each of its occurrences they are empty again.
+    pub(crate) slots: Vec<u16>,
+}
+
+impl GroupDefinition {
+    fn new(name: &str, parent: u16) -> Self {
+        Self { name: name.into(), parent, slots: Vec::new() }
+    }
 }
 
 /// A resource that rows name: `Patient[1]`.
@@ -116,7 +124,9 @@ fn place(id: &str) -> Option<RowPlace> {
         Some((segment, number)) => (segment, Some(number.strip_suffix(']')?.parse().ok()?)),
         None => (last, None),
     };
-    let groups = parts.into_iter().skip(1).map(Box::from).collect();
+    // `<ORC|RXA>` is a choice, which makes no group (HL7 v2.5.1 §2.12).
+    let groups =
+        parts.into_iter().skip(1).filter(|part| *part != "CHOICE").map(Box::from).collect();
     Some(RowPlace { groups, segment: Name::parse(segment)?, follow, occurrence })
 }
 
@@ -126,7 +136,7 @@ impl MessageMap {
         let mut map = Self {
             name: name.into(),
             structure: structure_of(name).into(),
-            groups: vec![GroupDefinition { name: "".into(), parent: 0 }],
+            groups: vec![GroupDefinition::new("", 0)],
             slots: Vec::new(),
             rows: Vec::new(),
             places: HashMap::new(),
@@ -171,7 +181,21 @@ impl MessageMap {
         for (row, place, group, slot, rest) in read {
             map.row(compiler, row, &place, group, slot, &rest);
         }
+        map.settle_slots();
         map
+    }
+
+    /// Tells each group its slots. The message's own stay filled.
+    fn settle_slots(&mut self) {
+        for (slot, at) in self.slots.iter().zip(0u16..) {
+            let mut group = slot.home;
+            while group != 0
+                && let Some(own) = self.groups.get_mut(usize::from(group))
+            {
+                own.slots.push(at);
+                group = own.parent;
+            }
+        }
     }
 
     fn row(
@@ -241,7 +265,7 @@ impl MessageMap {
                 .position(|own| own.parent == group && own.name == *name)
                 .map(|position| position + 1);
             let index = found.unwrap_or_else(|| {
-                self.groups.push(GroupDefinition { name: name.clone(), parent: group });
+                self.groups.push(GroupDefinition::new(name, group));
                 self.groups.len() - 1
             });
             group = u16::try_from(index).unwrap_or(0);
@@ -265,6 +289,18 @@ impl MessageMap {
         let nearest =
             homes.iter().find(|home| self.is_within(**home, group)).or_else(|| homes.first())?;
         self.places.get(&(*nearest, name)).map(Vec::as_slice)
+    }
+
+    /// A group's name by those around it: `PATIENT.VISIT`.
+    pub(crate) fn group_path(&self, group: u16) -> String {
+        let mut names = Vec::new();
+        let mut next = group;
+        while next != 0 {
+            names.extend(self.groups.get(usize::from(next)).map(|own| &*own.name));
+            next = self.parent(next);
+        }
+        names.reverse();
+        names.join(".")
     }
 
     /// Whether a group is another or stands within it.

@@ -5,6 +5,8 @@
 mod compile;
 mod element;
 mod message_map;
+mod requirements;
+mod rule_run;
 mod unread;
 mod vocabulary;
 
@@ -20,6 +22,8 @@ use crate::table;
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
+pub(crate) use requirements::Requirements;
+pub(crate) use rule_run::{Choice, RuleRun};
 pub(crate) use unread::Unread;
 pub(crate) use vocabulary::{Meaning, Vocabulary};
 
@@ -42,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) origins: Vec<Origin>,
     /// Why fields have no home.
     pub(crate) reasons: Reasons,
+    /// What R4 requires of what is made.
+    pub(crate) requirements: Requirements,
     /// What is not run.
     pub(crate) unread: Vec<Unread>,
 }
@@ -145,7 +151,7 @@ pub(crate) struct Origin {
 pub(crate) struct SegmentMap {
     pub(crate) segment: Name,
     pub(crate) root: &'static TypeDefinition,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) runs: Vec<RuleRun>,
 }
 
 /// A datatype map applied to one FHIR type.
@@ -294,6 +300,7 @@ pub(crate) enum Place {
 pub(crate) enum Test {
     Valued(Place),
     Numeric(Place),
+    Compared(Place),
     In(Place, Box<[Box<str>]>),
     Same(Place, Place),
     Count(Place, Comparison, u32),

@@ -26,8 +26,7 @@ impl<'a> Run<'a> {
                 {
                     continue;
                 }
-                let repetitions: Vec<Part<'a>> = self.view.repetitions(segment, field).collect();
-                for repetition in repetitions {
+                for repetition in self.view.repetitions(segment, field) {
                     self.audit_repetition(&repetition, map);
                 }
             }

@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
             (Primitive::Code, Some(code)) if is_allowed(code) => {
                 Some(Leaf::Text(Cow::Borrowed(code)))
             }
-            (Primitive::Code, None) if rule.codes.is_none() && super::rule::is_code(&code) => {
+            (Primitive::Code, None) if rule.codes.is_none() && super::primitive::is_code(&code) => {
                 self.find(
                     FindingKind::CodeUnmapped,
                     &first,
@@ -270,12 +270,10 @@ impl<'a> Run<'a> {
                 |own| matches!(self.tree.leaf(own), Leaf::Text(text) if **text == *code),
             )
         };
-        let codings: Vec<NodeId> = self
-            .tree
-            .children(node)
-            .filter(|child| self.tree.node(*child).is_some_and(|own| own.name == self.names.coding))
-            .collect();
-        codings.iter().copied().rev().find(has_code)
+        let is_coding = |child: &NodeId| {
+            self.tree.node(*child).is_some_and(|own| own.name == self.names.coding)
+        };
+        self.tree.children(node).filter(is_coding).filter(has_code).last()
     }
 
     fn complete(&mut self, coding: NodeId, system: Option<&'a str>) {

@@ -6,9 +6,10 @@ use hashbrown::HashMap;
 use pipehat_resource::json::{Object, Value};
 use uuid::Uuid;
 
-use super::Run;
-use super::tree::{NodeId, Tree, Writer};
-use crate::finding::Finding;
+use super::json::Writer;
+use super::tree::{NodeId, Tree};
+use super::{Resource, Run};
+use crate::finding::{Finding, FindingKind};
 use crate::identity::Identity;
 use crate::lineage::{Lineage, Source};
 use crate::plan::MessageMap;
@@ -38,6 +39,7 @@ impl<'a> Run<'a> {
     pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
         self.complete_all();
         let identities = self.name_all();
+        let left_out = self.leave_out(map, &identities);
         let references: Vec<Option<String>> = self
             .resources
             .iter()
@@ -45,44 +47,41 @@ impl<'a> Run<'a> {
             .map(|(own, identity)| {
                 // Of two that are one, the dropped one is referred to by the same.
                 let identity = identity.as_ref()?;
-                (own.definition.name() != "Bundle").then(|| urn(identity.id))
+                let name = own.definition.name();
+                if left_out.contains(&identity.id) {
+                    return Some(format!("{name}/{}", identity.id));
+                }
+                (name != "Bundle").then(|| urn(identity.id))
             })
             .collect();
-        let mut bundle = Object::new();
-        bundle.set("resourceType", Value::string("Bundle"));
-        let writer = Writer { tree: &self.tree, names: &self.plan.names, references: &references };
+        let lineage = self.lineage(&identities);
+        let mut bundle = Object::with_capacity(8);
+        bundle.set_known("resourceType", Value::string("Bundle"));
+        let mut writer =
+            Writer { tree: &mut self.tree, names: &self.plan.names, references: &references };
         for own in self.resources.iter().filter(|own| own.definition.name() == "Bundle") {
             writer.members(own.root, &mut bundle);
         }
-        bundle.set("type", Value::string("transaction"));
+        bundle.set_known("type", Value::string("transaction"));
         let mut entries = Vec::with_capacity(self.resources.len());
-        let mut lineage = Vec::new();
-        for (own, identity) in self.resources.iter().zip(&identities) {
-            let (Some(identity), false) = (identity, own.is_dropped) else { continue };
+        for (own, identity) in entries_of(&self.resources, &identities) {
             let name = own.definition.name();
-            if name == "Bundle" {
-                continue;
-            }
             let store = store(map, name, own.is_direct);
-            let mut resource = Object::new();
-            resource.set("resourceType", Value::string(name));
+            let mut resource = Object::with_capacity(16);
+            resource.set_known("resourceType", Value::string(name));
             if identity.search.is_none() {
-                resource.set("id", Value::string(identity.id.to_string()));
+                resource.set_known("id", Value::string(hyphenated(identity.id)));
             }
             writer.members(own.root, &mut resource);
-            let mut entry = Object::new();
-            entry.set("fullUrl", Value::string(urn(identity.id)));
-            entry.set("resource", Value::Object(resource));
-            entry.set("request", Value::Object(request(name, identity, store)));
-            if self.traces.is_some() {
-                lineage.push((own.root, format!("Bundle.entry[{}].resource", entries.len())));
-            }
+            let mut entry = Object::with_capacity(3);
+            entry.set_known("fullUrl", Value::string(urn(identity.id)));
+            entry.set_known("resource", Value::Object(resource));
+            entry.set_known("request", Value::Object(request(name, identity, store)));
             entries.push(Value::Object(entry));
         }
         if !entries.is_empty() {
-            bundle.set("entry", Value::Array(entries));
+            bundle.set_known("entry", Value::Array(entries));
         }
-        let lineage = self.lineage(&lineage);
         Finished {
             bundle: Value::Object(bundle),
             findings: self.findings,
@@ -91,12 +90,51 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn lineage(&self, roots: &[(NodeId, String)]) -> Lineage {
+    /// Leaves out what this message only refers to and nothing can look for: stored under its id, it would replace what an
+    /// earlier message told. The id is the same, and what refers to it does so by it.
+    fn leave_out(
+        &mut self,
+        map: Option<&MessageMap>,
+        identities: &[Option<Identity>],
+    ) -> Vec<Uuid> {
+        let mut left_out = Vec::new();
+        for index in 0..self.resources.len() {
+            let (Some(own), Some(Some(identity))) =
+                (self.resources.get(index), identities.get(index))
+            else {
+                continue;
+            };
+            let name = own.definition.name();
+            let is_told_elsewhere = matches!(name, "Patient" | "Encounter" | "ServiceRequest");
+            if own.is_dropped
+                || !is_told_elsewhere
+                || identity.search.is_some()
+                || store(map, name, own.is_direct) == Store::Update
+                || !self.is_numbered(own.root)
+            {
+                continue;
+            }
+            let segment = own.segment;
+            left_out.push(identity.id);
+            if let Some(own) = self.resources.get_mut(index) {
+                own.is_dropped = true;
+            }
+            self.find_at(
+                FindingKind::SystemUnknown,
+                Self::segment_at(segment),
+                "only referred to here, and not looked for without an authority: left out",
+            );
+        }
+        left_out
+    }
+
+    fn lineage(&self, identities: &[Option<Identity>]) -> Lineage {
         let Some(traces) = &self.traces else { return Lineage::default() };
         let mut paths: HashMap<NodeId, String> = HashMap::new();
         let mut order = Vec::new();
-        for (root, path) in roots {
-            self.paths(*root, path, &mut paths, &mut order);
+        for (place, (own, _)) in entries_of(&self.resources, identities).enumerate() {
+            let path = format!("Bundle.entry[{place}].resource");
+            self.paths(own.root, &path, &mut paths, &mut order);
         }
         let mut found: HashMap<NodeId, (Vec<String>, u32)> = HashMap::new();
         for trace in traces {
@@ -145,8 +183,25 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The resources that become entries, in their order.
+fn entries_of<'r>(
+    resources: &'r [Resource],
+    identities: &'r [Option<Identity>],
+) -> impl Iterator<Item = (&'r Resource, &'r Identity)> {
+    resources.iter().zip(identities).filter_map(|(own, identity)| {
+        let is_entry = !own.is_dropped && own.definition.name() != "Bundle";
+        is_entry.then_some((own, identity.as_ref()?))
+    })
+}
+
 fn says(tree: &Tree<'_>, node: NodeId) -> bool {
     !tree.is_empty(node)
+}
+
+fn hyphenated(id: Uuid) -> String {
+    let mut buffer = Uuid::encode_buffer();
+    let text: &str = id.hyphenated().encode_lower(&mut buffer);
+    text.to_owned()
 }
 
 fn urn(id: Uuid) -> String {
@@ -173,16 +228,16 @@ fn store(map: Option<&MessageMap>, name: &str, is_direct: bool) -> Store {
 }
 
 fn request(name: &str, identity: &Identity, store: Store) -> Object {
-    let mut request = Object::new();
+    let mut request = Object::with_capacity(3);
     let (method, url): (&str, Cow<'_, str>) = match (&identity.search, store) {
         (Some(_), Store::CreateIfNone) => ("POST", name.into()),
         (Some(search), Store::Update) => ("PUT", format!("{name}?{search}").into()),
-        (None, _) => ("PUT", format!("{name}/{}", identity.id).into()),
+        (None, _) => ("PUT", [name, "/", &hyphenated(identity.id)].concat().into()),
     };
-    request.set("method", Value::string(method));
-    request.set("url", Value::string(url));
+    request.set_known("method", Value::string(method));
+    request.set_known("url", Value::string(url));
     if let (Some(search), Store::CreateIfNone) = (&identity.search, store) {
-        request.set("ifNoneExist", Value::string(search.as_str()));
+        request.set_known("ifNoneExist", Value::string(search.as_str()));
     }
     request
 }

@@ -4,6 +4,7 @@ use pipehat_resource::definitions::TypeDefinition;
 
 use super::Run;
 use super::tree::{Child, Leaf, NodeId};
+use crate::finding::FindingKind;
 use crate::plan::NO_CHOICE;
 
 impl<'a> Run<'a> {
@@ -29,6 +30,13 @@ impl<'a> Run<'a> {
                 }
                 true
             }
+            // att-1: a type where there are data. Of what nobody says, it is bytes (RFC 2046 §4.5.1).
+            "Attachment" => {
+                if self.has(node, "data") && !self.has(node, "contentType") {
+                    self.put_text(node, definition, "contentType", "application/octet-stream");
+                }
+                true
+            }
             // qty-3: a system where there is a code; without one the code is a text.
             "Quantity" | "Age" | "Duration" | "Count" | "Distance" | "Money" => {
                 if self.has(node, "code") && !self.has(node, "system") {
@@ -36,8 +44,13 @@ impl<'a> Run<'a> {
                 }
                 true
             }
+            // Without its data it says nothing.
+            "SampledData" => self.has(node, "data"),
             // org-1: a name or an identifier.
-            "Organization" => self.has(node, "name") || self.has(node, "identifier"),
+            "Organization" => {
+                self.without_home(node);
+                self.has(node, "name") || self.has(node, "identifier")
+            }
             // pat-1: details, or an organization.
             "Patient.contact" => ["name", "telecom", "address", "organization"]
                 .iter()
@@ -58,11 +71,7 @@ impl<'a> Run<'a> {
 
     /// Whether a member of this name says anything.
     fn has(&self, node: NodeId, name: &str) -> bool {
-        let Some(id) = self.plan.names.find(name) else { return false };
-        let mut children = self.tree.children(node);
-        children.any(|child| {
-            self.tree.node(child).is_some_and(|own| own.name == id) && self.says(child)
-        })
+        self.plan.names.find(name).is_some_and(|id| self.has_member(node, id))
     }
 
     fn declare_absent(&mut self, node: NodeId, definition: &'static TypeDefinition, name: &str) {
@@ -79,6 +88,50 @@ impl<'a> Run<'a> {
             label: 0,
         };
         self.absent(node, child, own);
+    }
+
+    fn put_text(
+        &mut self,
+        node: NodeId,
+        definition: &'static TypeDefinition,
+        name: &str,
+        text: &'static str,
+    ) {
+        let (Some(member), Some(id)) = (definition.member(name), self.plan.names.find(name)) else {
+            return;
+        };
+        let child = Child {
+            name: id,
+            is_list: false,
+            is_primitive: true,
+            definition: member.element_type.definition(),
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        let added = self.tree.child(node, child);
+        self.tree.set_leaf(added, Leaf::Text(text.into()));
+    }
+
+    /// org-2 and org-3: an organization's address or telephone is nobody's home.
+    fn without_home(&mut self, node: NodeId) {
+        let parts: Vec<NodeId> = self.tree.children(node).collect();
+        for part in parts {
+            let name = self.tree.node(part).map(|own| self.plan.names.text(own.name));
+            if !matches!(name, Some("telecom" | "address"))
+                || self.text_of(part, "use").as_deref() != Some("home")
+            {
+                continue;
+            }
+            let home = self.plan.names.find("use").and_then(|id| self.tree.find(part, id));
+            if let Some(home) = home {
+                self.tree.remove(part, home);
+                self.find_at(
+                    FindingKind::ValueUnfit,
+                    Self::segment_at(self.completing),
+                    "an organization has no home (org-2, org-3): the use is left out",
+                );
+            }
+        }
     }
 
     /// The code of a quantity whose system nobody says is its unit as written.

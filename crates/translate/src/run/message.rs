@@ -87,11 +87,10 @@ impl<'a> Run<'a> {
             if group.segments().start > segment {
                 break;
             }
-            if let Some(own) = self.groups.get(next).copied().filter(|own| *own != 0) {
-                for (slot, filled) in map.slots.iter().zip(&mut self.slots) {
-                    if map.is_within(slot.home, own) && slot.home != 0 {
-                        *filled = None;
-                    }
+            let own = self.groups.get(next).and_then(|own| map.groups.get(usize::from(*own)));
+            for slot in own.into_iter().flat_map(|own| &own.slots) {
+                if let Some(filled) = self.slots.get_mut(usize::from(*slot)) {
+                    *filled = None;
                 }
             }
             next += 1;

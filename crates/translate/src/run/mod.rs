@@ -6,10 +6,15 @@
 mod audit;
 mod coded;
 mod consumed;
+mod convert;
 mod finish;
 mod invariants;
+mod json;
 mod message;
 mod naming;
+mod orders;
+mod path;
+mod primitive;
 mod required;
 mod rule;
 mod test;
@@ -31,6 +36,7 @@ use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
 pub(crate) use finish::Finished;
+pub(crate) use message::structure;
 
 /// More findings than this are counted only.
 pub(crate) const FINDINGS_MAX: usize = 10_000;
@@ -55,8 +61,14 @@ pub(crate) struct Run<'a> {
     traces: Option<Vec<Trace>>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
     scope: u32,
+    /// The segment that made the resource which is being completed.
+    completing: usize,
+    /// The element that was found lacking last.
+    lacking: Option<&'static str>,
     names: WellKnown,
     types: Types,
+    /// The system of numbers that no authority is told of.
+    sender_system: Option<String>,
 }
 
 /// Types of what the interpreter itself writes.
@@ -129,7 +141,7 @@ impl<'a> Run<'a> {
             message: sent.ok().and_then(|sent| sent.offset()),
             zone: settings.zone.as_ref(),
         };
-        Self {
+        let mut run = Self {
             plan,
             settings,
             charset,
@@ -144,10 +156,15 @@ impl<'a> Run<'a> {
             findings_beyond: 0,
             traces: with_lineage.then(Vec::new),
             scope: 0,
+            completing: 0,
+            lacking: None,
             names: plan.well_known,
             types: Types::known(),
+            sender_system: None,
             view,
-        }
+        };
+        run.sender_system = run.sender_system();
+        run
     }
 
     /// Translates by a message map, and says what came of it.
@@ -179,6 +196,13 @@ impl<'a> Run<'a> {
 
     /// A value as text: escape sequences replaced, decoded, without control characters that FHIR refuses.
     fn text(&self, raw: &'a [u8], is_formatted: bool) -> Cow<'a, str> {
+        // Most values stand as they mean.
+        let escape = self.view.delimiters.escape;
+        if raw.iter().all(|byte| matches!(byte, b' '..=b'~') && Some(*byte) != escape)
+            && let Ok(text) = std::str::from_utf8(raw)
+        {
+            return Cow::Borrowed(text);
+        }
         let delimiters = &self.view.delimiters;
         let plain = if is_formatted {
             pipehat_message::plain_text(raw, delimiters)

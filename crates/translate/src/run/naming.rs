@@ -10,6 +10,7 @@ use super::tree::{Leaf, NodeId};
 use crate::condition::Name;
 use crate::identity::{Identity, KeyElement, keys_of};
 use crate::plan::NameId;
+use crate::value::sender_system;
 
 /// Deeper keys than a role of a practitioner at a place within a place do not occur.
 const DEPTH_MAX: usize = 8;
@@ -32,8 +33,37 @@ impl<'a> Run<'a> {
         for index in 0..self.resources.len() {
             self.identity(index, &mut naming, 0);
         }
+        self.same_allergies(&mut naming);
+        self.split_orders(&mut naming);
         self.unite(&mut naming);
         naming.identities
+    }
+
+    /// AL1 and IAM may tell one allergy: the one without an identifier is the one that has it.
+    fn same_allergies(&self, naming: &mut Naming) {
+        let key = [
+            KeyElement { name: "patient", is_optional: true },
+            KeyElement { name: "code", is_optional: false },
+        ];
+        let mut known: Vec<(usize, String, bool)> = Vec::new();
+        for (index, own) in self.resources.iter().enumerate() {
+            if own.is_dropped || own.definition.name() != "AllergyIntolerance" {
+                continue;
+            }
+            let has_identifier = self.by_identifier(own.root, "AllergyIntolerance").is_some();
+            known.extend(
+                self.key_text(own.root, &key, naming, 0).map(|code| (index, code, has_identifier)),
+            );
+        }
+        for (index, code, has_identifier) in &known {
+            let other = known.iter().find(|(_, other, identified)| *identified && other == code);
+            if let Some((other, ..)) = other.filter(|_| !has_identifier)
+                && let Some(identity) = naming.identities.get(*other).cloned()
+                && let Some(place) = naming.identities.get_mut(*index)
+            {
+                *place = identity;
+            }
+        }
     }
 
     fn sender(&self) -> String {
@@ -41,6 +71,19 @@ impl<'a> Run<'a> {
             Some(sender) => sender.clone(),
             None => format!("{}|{}", self.header_text(3), self.header_text(4)),
         }
+    }
+
+    /// The system of numbers that no authority is told of.
+    pub(super) fn sender_system(&self) -> Option<String> {
+        self.settings.system_base.as_ref()?;
+        sender_system(self.settings, &self.header_text(3), &self.header_text(4))
+    }
+
+    /// Whether a resource has a number, though none by which it is looked for.
+    pub(super) fn is_numbered(&self, root: NodeId) -> bool {
+        let requisition = self.plan.names.find("requisition");
+        self.by_identifier(root, "").is_some()
+            || requisition.is_some_and(|name| self.tree.find(root, name).is_some())
     }
 
     fn header_text(&self, field: u16) -> String {
@@ -125,13 +168,17 @@ impl<'a> Run<'a> {
                 .find("use")
                 .and_then(|name| self.member_text(child, name))
                 .is_some_and(|own| own == "old");
+            // The sender's own numbers stand behind those that say whose they are.
+            let is_senders = system.is_some() && system.as_deref() == self.sender_system.as_deref();
             let rank = match (&system, is_preferred, is_own) {
-                _ if is_old => 5,
+                _ if is_old => 7,
                 (_, true, _) => 0,
+                (Some(_), _, true) if is_senders => 3,
+                (Some(_), _, false) if is_senders => 4,
                 (Some(_), _, true) => 1,
                 (Some(_), _, false) => 2,
-                (None, _, true) => 3,
-                (None, _, false) => 4,
+                (None, _, true) => 5,
+                (None, _, false) => 6,
             };
             if found.as_ref().is_none_or(|(other, ..)| rank < *other) {
                 found = Some((rank, system, value));

@@ -12,7 +12,7 @@ use pipehat_resource::definitions::{Element, Primitive, TypeDefinition, TypeKind
 use super::Run;
 use super::tree::{Child, Leaf, NodeId};
 use crate::finding::FindingKind;
-use crate::plan::NO_CHOICE;
+use crate::plan::{NO_CHOICE, NameId};
 
 const DEFAULTS: &str = include_str!("../../tables/defaults.tsv");
 const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
@@ -42,19 +42,29 @@ impl<'a> Run<'a> {
                     continue;
                 };
                 let (root, definition) = (own.root, own.definition);
+                self.completing = own.segment;
+                // What only led to something that is gone.
+                let is_bare = !own.is_direct && !self.says(root);
+                if is_bare && let Some(own) = self.resources.get_mut(index) {
+                    own.is_dropped = true;
+                    dropped = true;
+                    continue;
+                }
                 if definition.name() == "Bundle" || self.is_complete(root, definition) {
                     continue;
                 }
                 dropped = true;
-                let segment = self.resources.get_mut(index).map_or(0, |own| {
-                    own.is_dropped = true;
-                    own.segment
-                });
-                if !matches!(definition.name(), "MessageHeader" | "Provenance") || index == 0 {
+                let (segment, has_value) =
+                    self.resources.get_mut(index).map_or((0, false), |own| {
+                        own.is_dropped = true;
+                        (own.segment, own.has_value)
+                    });
+                let is_of_us = matches!(definition.name(), "MessageHeader" | "Provenance");
+                if !is_of_us || has_value || index == 0 {
                     self.find_at(
                         FindingKind::Incomplete,
                         Self::segment_at(segment),
-                        "a resource would lack what FHIR requires, and was not made",
+                        self.not_made(definition),
                     );
                 }
             }
@@ -93,23 +103,46 @@ impl<'a> Run<'a> {
             // A value without parts lacks nothing.
             if !is_bare && self.says(child) && !self.is_complete(child, type_of_child) {
                 self.tree.remove(node, child);
+                if !matches!(type_of_child.name(), "Extension" | "SampledData" | "Provenance.agent")
+                {
+                    let at = Self::segment_at(self.completing);
+                    let text = self.not_made(type_of_child);
+                    self.find_at(FindingKind::Incomplete, at, text);
+                }
             }
         }
         if has_two_choices {
             self.one_choice_each(node);
         }
         if !self.keeps_invariants(node, definition) {
+            self.lacking = None;
             return false;
         }
-        definition.required_elements().all(|element| {
-            let is_there = element.types().iter().any(|own| {
-                let name = if element.is_choice() { own.member() } else { element.name() };
-                let Some(name) = self.plan.names.find(name) else { return false };
-                self.tree.children(node).any(|child| {
-                    self.tree.node(child).is_some_and(|own| own.name == name) && self.says(child)
-                })
-            });
-            is_there || self.supply(node, definition, element)
+        let plan = self.plan;
+        let lacking = plan.requirements.of(definition).iter().find(|required| {
+            let is_there = required.members.iter().any(|name| self.has_member(node, *name));
+            !is_there && !self.supply(node, definition, required.element)
+        });
+        self.lacking = lacking.map(|required| required.element.name());
+        lacking.is_none()
+    }
+
+    /// What was not made, and what it would have lacked.
+    fn not_made(&self, definition: &TypeDefinition) -> String {
+        let name = definition.name();
+        self.lacking.map_or_else(
+            || format!("{name} would lack what FHIR requires, and was not made"),
+            |element| {
+                format!("{name} would lack its {element}, which FHIR requires, and was not made")
+            },
+        )
+    }
+
+    /// Whether a member says anything.
+    pub(super) fn has_member(&self, node: NodeId, name: NameId) -> bool {
+        let mut children = self.tree.children(node);
+        children.any(|child| {
+            self.tree.node(child).is_some_and(|own| own.name == name) && self.says(child)
         })
     }
 
@@ -126,7 +159,18 @@ impl<'a> Run<'a> {
                 continue;
             }
             match seen.iter().find(|(_, same)| *same == choice) {
-                Some((other, _)) if *other != name => self.tree.remove(node, child),
+                Some((other, _)) if *other != name => {
+                    self.tree.remove(node, child);
+                    self.find_at(
+                        FindingKind::ValueUnfit,
+                        Self::segment_at(self.completing),
+                        format!(
+                            "{} and {} can't both be told: the latter is left out",
+                            self.plan.names.text(*other),
+                            self.plan.names.text(name)
+                        ),
+                    );
+                }
                 Some(_) => {}
                 None => seen.push((name, choice)),
             }

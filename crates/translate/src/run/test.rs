@@ -3,8 +3,8 @@
 use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
-use crate::plan::{Place, Test};
-use crate::value::decimal;
+use crate::plan::{Choice, Place, Test};
+use crate::value::{compared, decimal};
 
 /// Where a condition is asked.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,12 @@ impl<'a> Run<'a> {
                 Found::Part(part) => part.is_single() && decimal(&self.first_text(&part)).is_some(),
                 _ => false,
             },
+            Test::Compared(place) => match self.at(*place, here) {
+                Found::Part(part) => {
+                    part.is_single() && compared(&self.first_text(&part)).is_some()
+                }
+                _ => false,
+            },
             Test::In(place, texts) => {
                 let Found::Part(part) = self.at(*place, here) else { return false };
                 let is_one = self.is_one_of(&part, texts);
@@ -67,6 +73,28 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The rules of a run that may apply to a segment; nothing where each must be asked.
+    pub(super) fn chosen(&self, choice: &'a Choice, segment: usize) -> Option<&'a [u16]> {
+        // Of the rules' own field, the repetition at hand decides.
+        if let Place::Field(field, ..) = choice.place
+            && self.view.repetitions(segment, field).nth(1).is_some()
+        {
+            return None;
+        }
+        let here = Here { segment, field: 0, value: None, own: None };
+        let text = match self.at(choice.place, &here) {
+            Found::Part(part) => part.first().raw.trim_ascii(),
+            _ => &[],
+        };
+        self.is_plain(text).then(|| choice.rules(text))
+    }
+
+    /// Whether text stands as it means, without escape sequences or a character set.
+    fn is_plain(&self, raw: &[u8]) -> bool {
+        let escape = self.view.delimiters.escape;
+        raw.iter().all(|byte| byte.is_ascii() && Some(*byte) != escape)
+    }
+
     /// Whether a value is one of these texts. Most are plain, and then nothing is decoded.
     fn is_one_of(&self, part: &Part<'a>, texts: &[Box<str>]) -> bool {
         let raw = part.first().raw.trim_ascii();
@@ -76,9 +104,7 @@ impl<'a> Run<'a> {
         if texts.iter().any(|own| own.as_bytes() == raw) {
             return true;
         }
-        let escape = self.view.delimiters.escape;
-        let is_plain = raw.iter().all(|byte| byte.is_ascii() && Some(*byte) != escape);
-        !is_plain && {
+        !self.is_plain(raw) && {
             let text = self.first_text(part);
             texts.iter().any(|own| **own == *text)
         }

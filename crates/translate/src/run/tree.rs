@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use pipehat_resource::definitions::TypeDefinition;
-use pipehat_resource::json::{Number, Object, Value};
 
-use crate::plan::{NO_CHOICE, NameId, Names};
+use crate::plan::{NO_CHOICE, NameId};
 
 /// An element's place in the arena.
 pub(crate) type NodeId = u32;
@@ -106,6 +105,14 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Takes an element's value out.
+    pub(crate) fn take_leaf(&mut self, id: NodeId) -> Leaf<'a> {
+        match self.nodes.get_mut(id as usize) {
+            Some(node) => std::mem::replace(&mut node.leaf, Leaf::None),
+            None => Leaf::None,
+        }
+    }
+
     /// The children in their order.
     pub(crate) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let mut next = self.node(id).map_or(NONE, |node| node.first);
@@ -190,96 +197,5 @@ impl<'a> Tree<'a> {
     /// Whether nothing stands in an element.
     pub(crate) fn is_empty(&self, id: NodeId) -> bool {
         *self.leaf(id) == Leaf::None && self.children(id).all(|child| self.is_empty(child))
-    }
-}
-
-/// Writes elements as JSON.
-pub(crate) struct Writer<'t, 'a> {
-    pub(crate) tree: &'t Tree<'a>,
-    pub(crate) names: &'t Names,
-    /// What each resource is referred to by; none of one that is not made.
-    pub(crate) references: &'t [Option<String>],
-}
-
-impl Writer<'_, '_> {
-    /// Adds the members of an element's children to an object.
-    pub(crate) fn members(&self, id: NodeId, object: &mut Object) {
-        for child in self.tree.children(id) {
-            let Some(node) = self.tree.node(child) else { continue };
-            let name = self.names.text(node.name);
-            if node.is_list {
-                // Instances of one list need not stand together.
-                if object.get(name).is_none() && !self.has_sibling(object, name, node.is_primitive)
-                {
-                    self.list(id, node.name, node.is_primitive, object);
-                }
-            } else if node.is_primitive {
-                if let Some(value) = primitive(&node.leaf) {
-                    object.set(name, value);
-                }
-                if let Some(extensions) = self.object(child) {
-                    object.set(&format!("_{name}"), Value::Object(extensions));
-                }
-            } else if let Some(value) = self.object(child) {
-                object.set(name, Value::Object(value));
-            }
-        }
-    }
-
-    fn has_sibling(&self, object: &Object, name: &str, is_primitive: bool) -> bool {
-        is_primitive && object.get(&format!("_{name}")).is_some()
-    }
-
-    fn list(&self, parent: NodeId, id: NameId, is_primitive: bool, object: &mut Object) {
-        let name = self.names.text(id);
-        let same = self
-            .tree
-            .children(parent)
-            .filter(|child| self.tree.node(*child).is_some_and(|node| node.name == id));
-        if !is_primitive {
-            let values: Vec<_> =
-                same.filter_map(|child| self.object(child)).map(Value::Object).collect();
-            if !values.is_empty() {
-                object.set(name, Value::Array(values));
-            }
-            return;
-        }
-        let mut values = Vec::new();
-        let mut extensions = Vec::new();
-        for child in same {
-            let value = primitive(self.tree.leaf(child));
-            let extension = self.object(child).map(Value::Object);
-            if value.is_some() || extension.is_some() {
-                values.push(value.unwrap_or(Value::Null));
-                extensions.push(extension.unwrap_or(Value::Null));
-            }
-        }
-        if values.iter().any(|value| *value != Value::Null) {
-            object.set(name, Value::Array(values));
-        }
-        if extensions.iter().any(|value| *value != Value::Null) {
-            object.set(&format!("_{name}"), Value::Array(extensions));
-        }
-    }
-
-    /// An element's members as an object, if it has any.
-    fn object(&self, id: NodeId) -> Option<Object> {
-        let mut object = Object::new();
-        if let Leaf::Reference(resource) = self.tree.leaf(id)
-            && let Some(Some(reference)) = self.references.get(*resource as usize)
-        {
-            object.set("reference", Value::string(reference.as_str()));
-        }
-        self.members(id, &mut object);
-        (!object.is_empty()).then_some(object)
-    }
-}
-
-fn primitive(leaf: &Leaf<'_>) -> Option<Value> {
-    match leaf {
-        Leaf::Text(text) => Some(Value::string(&**text)),
-        Leaf::Number(digits) => Number::new(digits).map(Value::Number),
-        Leaf::Bool(value) => Some(Value::Bool(*value)),
-        Leaf::None | Leaf::Reference(_) => None,
     }
 }

@@ -175,10 +175,21 @@ pub(crate) struct Part<'a> {
     pub(crate) at: At,
 }
 
+/// Values of at most this many bytes are searched byte by byte: a wider search pays only in longer ones.
+const SHORT_MAX: usize = 32;
+
+fn position_of(delimiter: u8, bytes: &[u8]) -> Option<usize> {
+    if bytes.len() <= SHORT_MAX {
+        bytes.iter().position(|byte| *byte == delimiter)
+    } else {
+        memchr(delimiter, bytes)
+    }
+}
+
 /// Cuts off what stands before the delimiter.
 fn take<'a>(rest: &mut Option<&'a [u8]>, delimiter: Option<u8>) -> Option<&'a [u8]> {
     let all = (*rest)?;
-    match delimiter.and_then(|delimiter| memchr(delimiter, all)) {
+    match delimiter.and_then(|delimiter| position_of(delimiter, all)) {
         Some(end) => {
             *rest = all.get(end + 1..);
             all.get(..end)
@@ -206,25 +217,44 @@ impl<'a> Part<'a> {
         self.raw.iter().any(|byte| Some(*byte) != component && Some(*byte) != subcomponent)
     }
 
-    /// Its parts of the next level; a subcomponent is its own only one.
+    /// What separates its parts, and what these are; a subcomponent is its own only one.
+    fn next_level(&self) -> (Option<u8>, Depth) {
+        match self.depth {
+            Depth::Repetition => (self.splits.component, Depth::Component),
+            Depth::Component => (self.splits.subcomponent, Depth::Subcomponent),
+            Depth::Subcomponent => (None, Depth::Subcomponent),
+        }
+    }
+
+    fn part_of(&self, raw: &'a [u8], position: u16) -> Part<'a> {
+        let (_, depth) = self.next_level();
+        let at = match self.depth {
+            Depth::Repetition => At { component: position, ..self.at },
+            _ => At { subcomponent: position, ..self.at },
+        };
+        Part { raw, depth, splits: self.splits, at }
+    }
+
+    /// Its parts of the next level.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
         let own = *self;
-        let (delimiter, depth) = match own.depth {
-            Depth::Repetition => (own.splits.component, Depth::Component),
-            Depth::Component => (own.splits.subcomponent, Depth::Subcomponent),
-            Depth::Subcomponent => (None, Depth::Subcomponent),
-        };
+        let (delimiter, _) = own.next_level();
         let mut rest = Some(own.raw);
         let mut position = 0;
         std::iter::from_fn(move || {
             let raw = take(&mut rest, delimiter)?;
             position += 1;
-            let at = match own.depth {
-                Depth::Repetition => At { component: position, ..own.at },
-                _ => At { subcomponent: position, ..own.at },
-            };
-            Some(Part { raw, depth, splits: own.splits, at })
+            Some(own.part_of(raw, position))
         })
+    }
+
+    /// All its parts at once, where many will be asked for.
+    pub(crate) fn split(&self) -> Split<'a> {
+        let mut split = Split { value: *self, raw: [&[]; PARTS_MAX] };
+        for (to, from) in split.raw.iter_mut().zip(self.parts()) {
+            *to = from.raw;
+        }
+        split
     }
 
     /// Nothing, in its place.
@@ -233,12 +263,19 @@ impl<'a> Part<'a> {
     }
 
     /// The part at a position of the next level; itself for 0, empty where there is none.
+    #[inline]
     pub(crate) fn part(&self, position: u16) -> Part<'a> {
-        if position == 0 {
-            return *self;
+        if position == 0 { *self } else { self.nth(position) }
+    }
+
+    // By value, so that its caller need not keep the whole in memory.
+    fn nth(self, position: u16) -> Part<'a> {
+        let (delimiter, _) = self.next_level();
+        let mut rest = Some(self.raw);
+        for _ in 1..position {
+            take(&mut rest, delimiter);
         }
-        let found = self.parts().nth(usize::from(position) - 1);
-        found.unwrap_or_else(|| self.nothing())
+        take(&mut rest, delimiter).map_or_else(|| self.nothing(), |raw| self.part_of(raw, position))
     }
 
     /// The first primitive value within: a component is its own first subcomponent (HL7 v2.5.1 §2.5.3.2).
@@ -253,5 +290,25 @@ impl<'a> Part<'a> {
     /// Whether nothing follows its first primitive value.
     pub(crate) fn is_single(&self) -> bool {
         self.first().raw.len() == self.raw.len()
+    }
+}
+
+/// More components than any v2 data type has; those behind are found one by one.
+const PARTS_MAX: usize = 24;
+
+/// A value with its parts.
+pub(crate) struct Split<'a> {
+    value: Part<'a>,
+    raw: [&'a [u8]; PARTS_MAX],
+}
+
+impl<'a> Split<'a> {
+    /// As [`Part::part`].
+    pub(crate) fn part(&self, position: u16) -> Part<'a> {
+        let place = usize::from(position).checked_sub(1);
+        match place.and_then(|place| self.raw.get(place)) {
+            Some(raw) => self.value.part_of(raw, position),
+            None => self.value.part(position),
+        }
     }
 }

@@ -2,8 +2,13 @@
 
 use std::fmt::Write;
 
+use hashbrown::HashSet;
+use pipehat_dictionary::{NodeKind, Structure, Version};
+
 use super::{reasons, rows};
-use crate::plan::{Unread, compile};
+use crate::condition::Name;
+use crate::plan::{MessageMap, Unread, compile};
+use crate::run::structure;
 
 /// What is wrong with the tables; empty where nothing is. For `cargo xtask mapping` and tests.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -16,6 +21,8 @@ pub struct TableCheck {
     pub idle_corrections: Vec<String>,
     /// Rows of ours without a comment.
     pub unexplained: Vec<String>,
+    /// Rows of message maps at places that no version's structure has.
+    pub misplaced: Vec<String>,
     /// How many rows are run.
     pub rows_run: usize,
     /// How many have a reason not to be.
@@ -55,7 +62,70 @@ pub fn check_tables() -> TableCheck {
         .filter(|row| row.cell("comment").is_empty())
         .map(|row| format!("{} {}", row.map(), row.id()))
         .collect();
+    check.misplaced = plan.messages.iter().flat_map(misplaced).collect();
     check
+}
+
+/// Rows of a map at places that no version's structure has: they would never run, or in the wrong group.
+fn misplaced(map: &MessageMap) -> Vec<String> {
+    if structure(map).is_none() {
+        return vec![format!("{}: no structure", map.name)];
+    }
+    let mut places = Places::default();
+    for structure in Version::ALL.iter().filter_map(|version| version.structure(&map.structure)) {
+        places.add(structure);
+    }
+    let mut lines: Vec<String> = map
+        .places
+        .keys()
+        .filter_map(|(group, segment)| {
+            let group = map.group_path(*group);
+            let stands = places.segments.contains(&(group.clone(), *segment));
+            // A segment of a later or an earlier version, and those of a query's own answer.
+            let is_added = places.groups.contains(&group)
+                && !places.segments.iter().any(|(_, own)| own == segment);
+            let stands = stands || is_added;
+            (!stands).then(|| {
+                let known = places.segments.iter().filter(|(_, own)| own == segment);
+                let mut known: Vec<_> = known.map(|(group, _)| group.as_str()).collect();
+                known.sort_unstable();
+                let segment = String::from_utf8_lossy(&segment.0);
+                format!("{}: {segment} in {group:?}, but only in {known:?}", map.name)
+            })
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// What stands where in a structure.
+#[derive(Default)]
+struct Places {
+    segments: HashSet<(String, Name)>,
+    groups: HashSet<String>,
+}
+
+impl Places {
+    fn add(&mut self, structure: Structure) {
+        self.groups.insert(String::new());
+        let mut around: Vec<(usize, String)> = Vec::new();
+        for (index, node) in structure.nodes().enumerate() {
+            around.retain(|(last, _)| *last >= index);
+            let outer = around.last().map(|(_, path)| path.clone()).unwrap_or_default();
+            match node.kind() {
+                NodeKind::Group(name) => {
+                    let dot = if outer.is_empty() { "" } else { "." };
+                    let path = format!("{outer}{dot}{name}");
+                    self.groups.insert(path.clone());
+                    around.push((index + node.descendants(), path));
+                }
+                NodeKind::Segment(name) => {
+                    self.segments.extend(Name::parse(name.as_str()).map(|name| (outer, name)));
+                }
+                NodeKind::AnySegment | NodeKind::Choice => {}
+            }
+        }
+    }
 }
 
 fn line(unread: &Unread) -> String {

@@ -1,5 +1,6 @@
 //! What is mended in the official rows, as data.
 
+use hashbrown::HashMap;
 use pipehat_resource::json;
 
 use super::row::Row;
@@ -68,26 +69,41 @@ impl Correction {
     }
 }
 
-/// Applies corrections in their order and gives back those that changed nothing.
+/// Applies corrections in their order and gives back those that changed nothing. None changes a row's map.
 pub(crate) fn correct(rows: &mut Vec<Row>, corrections: Vec<Correction>) -> Vec<Correction> {
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        places.entry_ref(row.map()).or_default().push(place);
+    }
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let mut dropped = vec![false; rows.len()];
     let mut idle = Vec::new();
     for correction in corrections {
-        let before = rows.len();
+        let candidates = match &*correction.map {
+            "*" => all.as_slice(),
+            map => places.get(map).map(Vec::as_slice).unwrap_or_default(),
+        };
         let mut changed = false;
-        if correction.column == "*" {
-            rows.retain(|row| !correction.applies(row));
-            changed = rows.len() != before;
-        } else {
-            for row in rows.iter_mut().filter(|row| correction.applies(row)) {
-                if row.cell(&correction.column) != correction.now.trim() {
-                    row.set(&correction.column, &correction.now);
-                    changed = true;
-                }
+        for place in candidates {
+            let (Some(row), Some(dropped)) = (rows.get_mut(*place), dropped.get_mut(*place)) else {
+                continue;
+            };
+            if *dropped || !correction.applies(row) {
+                continue;
+            }
+            if correction.column == "*" {
+                *dropped = true;
+                changed = true;
+            } else if row.cell(&correction.column) != correction.now.trim() {
+                row.set(&correction.column, &correction.now);
+                changed = true;
             }
         }
         if !changed {
             idle.push(correction);
         }
     }
+    let mut dropped = dropped.into_iter();
+    rows.retain(|_| !dropped.next().unwrap_or_default());
     idle
 }

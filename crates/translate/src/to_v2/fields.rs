@@ -87,6 +87,10 @@ impl<'r> Run<'r> {
                 }
                 if let Some(node) = self.value(row, place, &value, context) {
                     self.read_with(row, item, context);
+                    if let Some(text) = &row.told {
+                        let path = format!("{}-{}", definition.name().as_str(), row.place);
+                        self.find(FindingKind::ValueUnfit, path, &**text);
+                    }
                     fields.field_mut(row.place).push(node);
                     is_filled = true;
                 }

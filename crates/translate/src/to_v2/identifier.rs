@@ -47,6 +47,9 @@ impl Run<'_> {
                     return Some(known.authority.clone());
                 }
                 match self.profile.namespace_under_base(system) {
+                    // Of a sender that names no authority: its application and its facility (a slash in a namespace is
+                    // `%2F`).
+                    Some(sender) if sender.contains('/') => Hierarchic::default(),
                     Some(namespace) => Hierarchic::named(namespace),
                     None => Hierarchic::of_uri(system).unwrap_or_else(|| Hierarchic::named(system)),
                 }

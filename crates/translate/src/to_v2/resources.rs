@@ -116,6 +116,12 @@ impl<'a> Resources<'a> {
         self.places.iter().map(String::as_str).zip(self.iter())
     }
 
+    /// The place of a resource, as findings tell it.
+    pub(super) fn place(&self, resource: &Value) -> &str {
+        let mut placed = self.placed();
+        placed.find(|(_, own)| std::ptr::eq(*own, resource)).map_or("", |(place, _)| place)
+    }
+
     /// What the message is about: what a caller said, else those of the first of these types that are there.
     pub(super) fn roots(&self, types: &[Box<str>]) -> Vec<&Value> {
         let root = |index: &usize| self.all.get(*index).map(Cow::as_ref);

@@ -112,7 +112,6 @@ const CHARGE: &[&str] = &[
     "FT1(*)-19.1",
     "FT1(*)-20.1",
 ];
-/// A scheduling contact becomes a participant too, and so AIP is not among them.
 const SCHEDULE: &[&str] = &[
     "SCH-1.1",
     "SCH-1.2",
@@ -121,13 +120,16 @@ const SCHEDULE: &[&str] = &[
     "SCH-7.1",
     "SCH-8.1",
     "SCH-9",
-    "SCH-16.1",
+    "SCH-16[*].1",
+    "SCH-20.1",
+    "SCH-25.1",
+    "AIP(*)-3.1",
     "AIS(*)-3.1",
     "AIS(*)-4",
     "AIL(*)-3.1",
     "AIL(*)-3.2",
 ];
-/// TX and ST are both a string in FHIR, and what is noted below OBR is the request's: OBX-2 and NTE are not among them.
+/// TX and ST are both a string in FHIR: OBX-2 is not among them.
 const RESULT: &[&str] = &[
     "ORC(*)-2.1",
     "ORC(*)-3.1",
@@ -135,6 +137,7 @@ const RESULT: &[&str] = &[
     "OBR(*)-3.1",
     "OBR(*)-4.1",
     "OBR(*)-7",
+    "OBR(*)-16.1",
     "OBR(*)-22",
     "OBR(*)-24",
     "OBR(*)-25",
@@ -146,6 +149,7 @@ const RESULT: &[&str] = &[
     "OBX(*)-8.1",
     "OBX(*)-11",
     "OBX(*)-14",
+    "NTE(*)-3",
     "SPM(*)-2.2.1",
     "SPM(*)-4.1",
     "SPM(*)-17.1",
@@ -157,6 +161,7 @@ const ORDER: &[&str] = &[
     "ORC(*)-2.1",
     "ORC(*)-2.2",
     "ORC(*)-9",
+    "ORC(*)-12.1",
     "OBR(*)-2.1",
     "OBR(*)-4.1",
     "OBR(*)-4.2",
@@ -164,6 +169,17 @@ const ORDER: &[&str] = &[
     "TQ1(*)-7",
     "TQ1(*)-9.1",
     "SPM(*)-4.1",
+];
+/// ORM^O01 has no SPM, and until 2.4 no TQ1.
+const OLD_ORDER: &[&str] = &[
+    "ORC(*)-1",
+    "ORC(*)-2.1",
+    "ORC(*)-2.2",
+    "ORC(*)-9",
+    "ORC(*)-12.1",
+    "OBR(*)-2.1",
+    "OBR(*)-4.1",
+    "OBR(*)-4.2",
 ];
 const SHOT: &[&str] = &[
     "ORC(*)-3.1",
@@ -230,8 +246,8 @@ fn check(seed: u64, event: &str, version: Version, paths: &[&[&str]]) {
     let after = Message::parse(&again).expect("a message");
     for path in paths.iter().copied().flatten() {
         let (before, after) = (values(&before, path), values(&after, path));
-        // Whoever subscribes to an insurance is an associated party as well.
-        let is_kept = if path.starts_with("NK1") {
+        // Whoever subscribes to an insurance is an associated party as well; OBR-13 is a note too.
+        let is_kept = if path.starts_with("NK1") || path.starts_with("NTE") {
             before.iter().all(|value| after.contains(value))
         } else {
             before == after
@@ -258,9 +274,9 @@ fn check_each(seed: u64, event: &str, versions: &[Version], paths: &[&[&str]]) {
     }
 }
 
-const OLD: &[Version] = &[Version::V2_3_1, Version::V2_4];
+const OLD: &[Version] = &[Version::V2_3, Version::V2_3_1, Version::V2_4];
 const USUAL: &[Version] = &[Version::V2_5_1, Version::V2_6];
-const NEW: &[Version] = &[Version::V2_7, Version::V2_8_2];
+const NEW: &[Version] = &[Version::V2_7, Version::V2_8_2, Version::V2_9_1];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4))]
@@ -288,7 +304,8 @@ proptest! {
 
     #[test]
     fn an_order_is_kept(seed in any::<u64>()) {
-        check_each(seed, "OML^O21", &[USUAL, NEW].concat(), &[PATIENT, PD1, ORDER]);
+        check_each(seed, "OML^O21", &[USUAL, NEW].concat(), &[PATIENT, PD1, VISIT, ORDER]);
+        check_each(seed, "ORM^O01", &[OLD, USUAL].concat(), &[PATIENT, PD1, VISIT, OLD_ORDER]);
     }
 
     #[test]

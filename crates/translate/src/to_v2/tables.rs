@@ -71,6 +71,8 @@ pub(super) struct Row {
     pub(super) when: Option<Expression>,
     pub(super) versions: Versions,
     pub(super) reads: Option<Expression>,
+    /// What a finding says where it was written.
+    pub(super) told: Option<Box<str>>,
 }
 
 /// Who writes a value.
@@ -118,6 +120,8 @@ pub(super) struct Block {
     pub(super) is_numbered_with_outer: bool,
     /// Not for what a segment of the name says already.
     pub(super) is_once: bool,
+    /// What a finding says of what `when` leaves out.
+    pub(super) otherwise: Option<Box<str>>,
 }
 
 /// What a segment is made from: one for each item.
@@ -242,6 +246,7 @@ fn read_row(
         when: None,
         versions: Versions::default(),
         reads: None,
+        told: None,
     };
     for (name, value) in read_options(options)? {
         match name {
@@ -252,6 +257,7 @@ fn read_row(
             "when" => row.when = Some(expression(value)?),
             "versions" => row.versions = versions(value)?,
             "reads" => row.reads = Some(expression(value)?),
+            "told" => row.told = Some(value.into()),
             _ => return Err(format!("there is no option {name}")),
         }
     }
@@ -349,11 +355,13 @@ fn read_layout_row(
         inner: Vec::new(),
         is_numbered_with_outer: segment == "+",
         is_once: false,
+        otherwise: None,
     };
     for (name, value) in read_options(options)? {
         match name {
             "when" => block.when = Some(expression(value)?),
             "versions" => block.versions = versions(value)?,
+            "otherwise" => block.otherwise = Some(value.into()),
             "once" => block.is_once = value == "yes",
             _ => return Err(format!("there is no option {name}")),
         }

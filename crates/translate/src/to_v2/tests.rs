@@ -414,3 +414,67 @@ fn whatever_resources_hold_there_is_a_message_or_a_refusal() {
     }
     assert!(written_count > 200, "most are messages: {written_count}");
 }
+
+#[test]
+fn a_name_that_is_one_text_stands_whole() {
+    let text = r#""name":[{"text":"Anna Muster","use":"usual"}]"#;
+    check_patient(Profile::default(), text, "PID-5", "Anna Muster^^^^^^D");
+    let both = r#""name":[{"text":"Anna Muster"},{"family":"Muster"}]"#;
+    check_patient(Profile::default(), both, "PID-5", "Muster");
+}
+
+#[test]
+fn a_number_of_before_is_not_sent_as_current() {
+    let numbers = r#""identifier":[{"use":"old","system":"A","value":"1"},{"use":"usual","system":"A","value":"2"}]"#;
+    check_patient(Profile::default(), numbers, "PID-3", "2^^^A");
+}
+
+#[test]
+fn a_patient_who_cant_be_told_is_a_finding() {
+    let report = resource(
+        r#"{"resourceType":"DiagnosticReport","id":"d1","status":"final","code":{"text":"X"},"subject":{"reference":"Patient/p1"}}"#,
+    );
+    let patient = resource(r#"{"resourceType":"Patient","id":"p1","active":true}"#);
+    let resources = Resources::default().with_root(&report).with(&patient);
+    let written = write(Profile::default(), "ORU^R01", &resources).expect("a message");
+    let found = written.findings.iter().filter(|own| own.kind == FindingKind::Incomplete);
+    let places: Vec<_> = found.map(|own| own.path.as_str()).collect();
+    assert!(places.contains(&"Patient/p1"), "{:?}", written.findings);
+}
+
+#[test]
+fn an_allergy_that_is_over_is_left_out_and_told() {
+    let allergy = |id: &str, clinical: &str, verification: &str| {
+        resource(&format!(
+            r#"{{"resourceType":"AllergyIntolerance","id":"{id}","code":{{"text":"{id}"}},"patient":{{"reference":"Patient/p1"}},
+                "clinicalStatus":{{"coding":[{{"code":"{clinical}"}}]}},"verificationStatus":{{"coding":[{{"code":"{verification}"}}]}}}}"#
+        ))
+    };
+    let patient = resource(r#"{"resourceType":"Patient","id":"p1","name":[{"family":"A"}]}"#);
+    let all = [
+        allergy("nuts", "active", "confirmed"),
+        allergy("milk", "resolved", "confirmed"),
+        allergy("soy", "active", "refuted"),
+    ];
+    let resources = all.iter().fold(Resources::default().with_root(&patient), Resources::with);
+    let written = write(Profile::default(), "ADT^A31", &resources).expect("a message");
+    let text = String::from_utf8(written.message).expect("UTF-8");
+    assert_eq!(text.matches("\rAL1|").count(), 1, "{text}");
+    assert!(text.contains("^nuts"), "{text}");
+    for place in ["AllergyIntolerance/milk", "AllergyIntolerance/soy"] {
+        assert!(written.findings.iter().any(|own| own.path == place), "{:?}", written.findings);
+    }
+}
+
+#[test]
+fn what_must_not_be_performed_is_not_ordered() {
+    let request = resource(
+        r#"{"resourceType":"ServiceRequest","id":"r1","status":"active","doNotPerform":true,"code":{"text":"X"},"subject":{}}"#,
+    );
+    let refused = write(Profile::default(), "ORM^O01", &Resources::default().with_root(&request));
+    let expected = WriteError::DoNotPerform {
+        event: "ORM^O01".to_owned(),
+        place: "ServiceRequest/r1".to_owned(),
+    };
+    assert_eq!(refused, Err(expected));
+}

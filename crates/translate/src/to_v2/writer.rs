@@ -79,6 +79,14 @@ pub enum WriteError {
         /// Of which version.
         version: Version,
     },
+    /// What must not be performed would be ordered.
+    #[error("{place} says doNotPerform, and `{event}` can't: it would order what is forbidden")]
+    DoNotPerform {
+        /// What was wanted.
+        event: String,
+        /// Which resource.
+        place: String,
+    },
     /// Nothing the event is about is there.
     #[error("`{event}` is about {types}, and there is none among the resources")]
     RootMissing {
@@ -139,6 +147,12 @@ impl Writer {
         })?;
         let roots = resources.roots(&event.roots);
         let Some(&root) = roots.first() else { return Err(root_missing(event)) };
+        let forbids =
+            |root: &&Value| root.get("doNotPerform").and_then(Value::as_bool) == Some(true);
+        if let Some(root) = roots.iter().copied().find(forbids) {
+            let place = resources.place(root).to_owned();
+            return Err(WriteError::DoNotPerform { event: wanted.event.to_owned(), place });
+        }
         let mut making = Making::new(tables, &self.profile, resources, structure);
         if let Some(layout) = tables.layouts.get(&event.layout) {
             making.make(layout, wanted, names, root, &roots, stamp);
@@ -287,6 +301,10 @@ impl<'r> Making<'r> {
         numbers: &mut HashMap<SegmentName, u32>,
     ) {
         if block.when.as_ref().is_some_and(|when| when.test(bound, context) != Ok(Some(true))) {
+            if let (Some(text), Some(json)) = (&block.otherwise, bound.json()) {
+                let place = self.run.resources.place(json).to_owned();
+                self.run.find(FindingKind::NotMapped, place, &**text);
+            }
             return;
         }
         let Some(rank) = rank else {
@@ -300,6 +318,12 @@ impl<'r> Making<'r> {
                 self.in_message.get(&name).map_or(1, |number| number.saturating_add(1));
             let set_ids = SetIds { in_group, in_message };
             let Some(fields) = self.run.segment(map, bound, context, definition, set_ids) else {
+                if name.as_str() == "PID"
+                    && let Some(json) = bound.json()
+                {
+                    let place = self.run.resources.place(json).to_owned();
+                    self.run.find(FindingKind::Incomplete, place, "nothing of it stands in PID");
+                }
                 return;
             };
             if block.is_once && self.is_said(name, &fields) {

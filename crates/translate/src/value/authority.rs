@@ -79,6 +79,22 @@ fn is_uri(text: &str) -> bool {
     text.contains(':') && !text.contains(char::is_whitespace)
 }
 
+/// The system of numbers that no authority is told of: the sender's own, by its name or else by MSH-3 and MSH-4.
+pub(crate) fn sender_system(
+    settings: &Settings,
+    application: &str,
+    facility: &str,
+) -> Option<String> {
+    let base = settings.system_base.as_deref()?;
+    let names = match &settings.sender {
+        Some(sender) => [sender.as_str(), ""],
+        None => [application, facility],
+    };
+    let mut names = names.into_iter().filter(|name| !name.is_empty());
+    let first = on_base(base, names.next()?);
+    Some(names.fold(first, |system, name| on_base(&system, name)))
+}
+
 /// A name behind the setting's URI, percent-encoded (RFC 3986 §2.1).
 fn on_base(base: &str, name: &str) -> String {
     let mut uri = String::with_capacity(base.len() + name.len() + 1);
@@ -134,6 +150,23 @@ mod tests {
         let settings = Settings { system_base: base.map(str::to_owned), ..Settings::default() };
         let found = Authority { namespace, universal, kind }.uri(&Plan::default(), &settings);
         assert_eq!(found.as_deref(), expected, "{authority:?}");
+    }
+
+    #[test]
+    fn the_sender_is_named_by_the_setting_or_the_header() {
+        let settings = |base: Option<&str>, sender: Option<&str>| Settings {
+            system_base: base.map(str::to_owned),
+            sender: sender.map(str::to_owned),
+            ..Settings::default()
+        };
+        let base = Some("https://lab.example/id/");
+        let check = |settings: Settings, expected: Option<&str>| {
+            assert_eq!(sender_system(&settings, "EHR", "GOOD HOPE").as_deref(), expected);
+        };
+        check(settings(base, None), Some("https://lab.example/id/EHR/GOOD%20HOPE"));
+        check(settings(base, Some("ward")), Some("https://lab.example/id/ward"));
+        check(settings(None, Some("ward")), None);
+        assert_eq!(sender_system(&settings(base, None), "", ""), None);
     }
 
     #[test]

@@ -33,6 +33,17 @@ pub(crate) fn decimal(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// A comparator of FHIR's (R4 quantity-comparator) and the number behind it: `<5`, `>= 0.5`.
+pub(crate) fn compared(text: &str) -> Option<(&'static str, Cow<'_, str>)> {
+    let text = text.trim();
+    ["<=", ">=", "<", ">"].into_iter().find_map(|sign| {
+        let number = text.strip_prefix(sign)?.trim_start();
+        // `<-5` and `<+5` may mean what they say, or a range.
+        number.starts_with(|first: char| first.is_ascii_digit() || first == '.').then_some(())?;
+        Some((sign, decimal(number)?))
+    })
+}
+
 /// A whole number of at least `least`; a fraction of zeros is none.
 pub(crate) fn whole(text: &str, least: i32) -> Option<Cow<'static, str>> {
     let digits = decimal(text)?;
@@ -71,6 +82,19 @@ mod tests {
             check(text, None);
         }
         check(&"9".repeat(65), None);
+    }
+
+    #[test]
+    fn a_comparator_stands_before_a_number() {
+        let check = |text: &str, expected: Option<(&str, &str)>| {
+            let found = compared(text);
+            assert_eq!(found.as_ref().map(|(sign, number)| (*sign, &**number)), expected, "{text}");
+        };
+        check("<5", Some(("<", "5")));
+        check(">= 0.50", Some((">=", "0.50")));
+        for text in ["5", "<", "<<5", "<-5", "=5", "<5,0", "<5 mg", "<>5"] {
+            check(text, None);
+        }
     }
 
     #[test]

@@ -4,8 +4,6 @@
 //! zone of the sender" applies where none is given, and MSH-7 states it), else the feed's setting. Where nobody says
 //! it, the date remains, and a finding.
 
-use std::fmt::Write;
-
 use jiff::civil;
 use jiff::tz::TimeZone;
 use pipehat_message::{TimeOfDay, Timestamp, ZoneOffset};
@@ -85,13 +83,18 @@ pub(crate) fn later(text: &str, minutes: i64) -> Option<String> {
 }
 
 fn write_date(timestamp: &Timestamp, out: &mut String) {
-    // Writing to a String does not fail.
-    let _ = write!(out, "{:04}", timestamp.year());
-    if let Some(month) = timestamp.month() {
-        let _ = write!(out, "-{month:02}");
-        if let Some(day) = timestamp.day() {
-            let _ = write!(out, "-{day:02}");
-        }
+    digits(timestamp.year().into(), 4, out);
+    for part in [timestamp.month(), timestamp.day()].into_iter().map_while(|part| part) {
+        out.push('-');
+        digits(part.into(), 2, out);
+    }
+}
+
+/// A number by so many digits.
+fn digits(number: u32, count: u32, out: &mut String) {
+    for place in (0..count).rev() {
+        let digit = number / 10u32.pow(place) % 10;
+        out.extend(char::from_digit(digit, 10));
     }
 }
 
@@ -104,17 +107,27 @@ fn write_time(timestamp: &Timestamp, minutes: i16, out: &mut String) {
     }
     let sign = if minutes < 0 { '-' } else { '+' };
     let minutes = minutes.unsigned_abs();
-    let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+    out.push(sign);
+    two_each(&[minutes / 60, minutes % 60], out);
 }
 
 fn clock_time(out: &mut String, time: TimeOfDay) {
     let (minute, second) = (time.minute().unwrap_or(0), time.second().unwrap_or(0));
-    let _ = write!(out, "{:02}:{minute:02}:{second:02}", time.hour());
+    two_each(&[time.hour().into(), minute.into(), second.into()], out);
     if let Some(fraction) = time.fraction() {
-        let digits = format!("{:09}", fraction.nanoseconds());
-        if let Some(digits) = digits.get(..usize::from(fraction.digits())) {
-            let _ = write!(out, ".{digits}");
+        let count = u32::from(fraction.digits()).min(9);
+        out.push('.');
+        digits(fraction.nanoseconds() / 10u32.pow(9 - count), count, out);
+    }
+}
+
+/// Numbers by two digits, with colons between them.
+fn two_each(numbers: &[u16], out: &mut String) {
+    for (place, number) in numbers.iter().enumerate() {
+        if place > 0 {
+            out.push(':');
         }
+        digits((*number).into(), 2, out);
     }
 }
 

@@ -13,12 +13,12 @@ mod to_v2;
 const EXAMPLES: &str = "\
 Examples:
   pipehat message translate admit.hl7 --to fhir --zone Europe/Berlin
-  pipehat message translate lab.hl7 --to fhir --overlay mappings/site.yaml --lineage
+  pipehat message translate lab.hl7 --to fhir --overlay site.yaml --lineage
   pipehat message translate batch.hl7 --to fhir --json | jq -c .bundle
   pipehat message translate discharge.json --to v2 --event 'ADT^A03'
-  pipehat message translate order.json --to v2 --event 'ORM^O01' --control CA --version 2.4
-  pipehat message translate report.json --to v2 --event 'ORU^R01' --profile receivers/lab.yaml
-  pipehat message translate discharge.json --to v2 --event 'ADT^A03' --lineage --json | jq
+  pipehat message translate order.json --to v2 --event 'ORM^O01' --control CA
+  pipehat message translate oru.json --to v2 --event 'ORU^R01' --profile lab.yaml
+  pipehat message translate a03.json --to v2 --event 'ADT^A03' --lineage --json
 
 To FHIR: the Bundle is a transaction, which a FHIR server applies whole. Resources with an identifier in
 a known system are found by it; ids of the others follow from the message, so the same message twice

@@ -1,6 +1,6 @@
 /** HL7's date-times (`20240203040506.789+0100`) and FHIR's. */
 export interface Hl7DateParseOptions {
-    /** The time zone of date-times that tell none: `+01:00`, `-0500`, `Z`. Without it they are taken for UTC. */
+    /** The time zone of date-times that tell none: `Europe/Vienna`, `+01:00`, `-0500`, `Z`. Without it they are taken for UTC. */
     tzOffset?: string;
 }
 /**

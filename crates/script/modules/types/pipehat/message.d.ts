@@ -6,6 +6,8 @@
  */
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
+/** Times that tell no zone are this one's from now on. */
+export declare function readTimesIn(zone: string | undefined): void;
 /** A message. */
 export declare class Message {
     #private;
@@ -20,7 +22,10 @@ export declare class Message {
     text(path: Path, otherwise?: string): string;
     /** The number that stands there (NM); `undefined` where none does. Digits and precision are the text's: see `get`. */
     number(path: Path): number | undefined;
-    /** The date-time that stands there, as FHIR's instant; `zone` is for those that tell none: `+01:00`. */
+    /**
+     * The date-time that stands there, as FHIR's instant. One that tells no offset is of `zone` (`Europe/Vienna`, `+01:00`);
+     * without it, of the channel's `time_zone`, and of UTC where there is none.
+     */
     dateTime(path: Path, zone?: string): string | undefined;
     /** Whether something stands there. */
     has(path: Path): boolean;

@@ -169,7 +169,9 @@ fn is_fault(finding: &Finding) -> bool {
 
 fn refused(error: WriteError) -> Failure {
     match error {
-        WriteError::RootMissing { .. } => Failure::could_not(error),
+        WriteError::RootMissing { .. } | WriteError::DoNotPerform { .. } => {
+            Failure::could_not(error)
+        }
         WriteError::EventUnknown { .. } | WriteError::NotInVersion { .. } => Failure::usage(error),
     }
 }

@@ -1,0 +1,198 @@
+//! Values that senders write in more ways than one: none is lost, and none becomes what it is not.
+
+use pipehat_message::Message;
+use pipehat_resource::json::Value;
+use pipehat_resource::validate::{Checks, validate};
+use pipehat_translate::{Settings, Translation, Translator};
+
+fn translate(lines: &[&str]) -> Translation {
+    let text = lines.join("\r");
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let base = Some("https://good.example/id/".to_owned());
+    let settings = Settings { system_base: base, ..Settings::default() };
+    Translator::new(settings).to_fhir(&message)
+}
+
+fn resource<'a>(translation: &'a Translation, name: &str) -> &'a Value {
+    let mut all = translation.bundle.items("entry").iter().filter_map(|own| own.get("resource"));
+    all.find(|own| own.resource_type() == Some(name)).expect("the resource")
+}
+
+/// A resource's element, as JSON.
+#[track_caller]
+fn check(lines: &[&str], name: &str, element: &str, expected: &str) -> Translation {
+    let translation = translate(lines);
+    let found = resource(&translation, name).get(element).map(Value::to_json);
+    assert_eq!(found.as_deref().unwrap_or_default(), expected, "{:?}", translation.findings);
+    for issue in validate(&translation.bundle, Checks::All) {
+        assert!(!issue.is_error(), "{:?} {}", issue.expression, issue.text);
+    }
+    translation
+}
+
+fn told(translation: &Translation, place: &str) -> bool {
+    translation.findings.iter().any(|finding| finding.path.starts_with(place))
+}
+
+const RESULT: &str = "MSH|^~\\&|LAB|NORTH|EHR|GOOD|20260315073000+0100||ORU^R01^ORU_R01|R1|P|2.5.1";
+const PATIENT: &str = "PID|1||4711^^^GOOD^MR||Muster^Maria";
+const REPORT: &str = "OBR|1||F1^LAB|24323-8^Metabolic panel^LN|||||||||||||||||||||F";
+
+#[track_caller]
+fn check_result(obx: &str, element: &str, expected: &str) -> Translation {
+    check(&[RESULT, PATIENT, REPORT, obx], "Observation", element, expected)
+}
+
+#[test]
+fn a_comparator_in_a_number_is_that_of_the_quantity() {
+    let loinc = "2160-0^Creatinine^LN||";
+    let check = |rest: &str, element: &str, expected: &str| {
+        check_result(&format!("OBX|1|{rest}||||||F"), element, expected);
+    };
+    check(
+        &format!("NM|{loinc}<5|mg/dL"),
+        "valueQuantity",
+        r#"{"comparator":"<","value":5,"unit":"mg/dL"}"#,
+    );
+    check(&format!("NM|{loinc}1,5|mg/dL"), "valueString", r#""1,5 mg/dL""#);
+    check(&format!("SN|{loinc}>=^5,5|mg/dL"), "valueString", r#"">= 5,5 mg/dL""#);
+    check(
+        &format!("SN|{loinc}>=^5.5|mg/dL"),
+        "valueQuantity",
+        r#"{"comparator":">=","value":5.5,"unit":"mg/dL"}"#,
+    );
+    check(&format!("SN|{loinc}^2^+|mg/dL"), "valueString", r#""2 + mg/dL""#);
+    check(&format!("SN|{loinc}^1^:^x|mg/dL"), "valueString", r#""1 : x mg/dL""#);
+    check(
+        &format!("SN|{loinc}^1^-^5|mg/dL"),
+        "valueRange",
+        r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/originalText","valueString":"1 - 5"}],"low":{"value":1,"unit":"mg/dL"},"high":{"value":5,"unit":"mg/dL"}}"#,
+    );
+}
+
+#[test]
+fn a_numeric_array_is_sampled_data() {
+    check_result(
+        "OBX|1|NA|x^Curve^L||1^2^3||||||F",
+        "valueSampledData",
+        r#"{"dimensions":1,"data":"1 2 3","origin":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]},"_period":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}}"#,
+    );
+    let broken = check_result("OBX|1|NA|x^Curve^L||1^^3||||||F", "valueSampledData", "");
+    assert!(told(&broken, "OBX-5.1") && told(&broken, "OBX-5.3"), "{:?}", broken.findings);
+}
+
+#[test]
+fn repetitions_of_a_note_are_its_lines() {
+    let lines = [RESULT, PATIENT, REPORT, "OBX|1|ST|x^Curve^L||ok||||||F", "NTE|1||one~two~~three"];
+    let translation = check(&lines, "Observation", "note", r#"[{"text":"one\ntwo\n\nthree"}]"#);
+    assert!(!told(&translation, "NTE-3"));
+}
+
+#[test]
+fn embedded_data_have_a_type() {
+    let attached = |kind: &str, value: &str, expected: [&str; 3]| {
+        let obx = format!("OBX|1|{kind}|x^Curve^L||{value}||||||F");
+        let translation = translate(&[RESULT, PATIENT, REPORT, &obx]);
+        let extensions = resource(&translation, "Observation").items("extension");
+        let attachment = extensions.first().and_then(|own| own.get("valueAttachment"));
+        let attachment = attachment.expect("an attachment");
+        let found = ["contentType", "data", "url"].map(|name| attachment.text(name).unwrap_or(""));
+        assert_eq!(found, expected);
+        assert!(validate(&translation.bundle, Checks::All).iter().all(|own| !own.is_error()));
+    };
+    attached("ED", "^AP^^Base64^JVBERi0=", ["application/octet-stream", "JVBERi0=", ""]);
+    attached("ED", "^TEXT^^A^plain", ["text/plain", "cGxhaW4=", ""]);
+    attached("ED", "^^^A^plain", ["text/plain", "cGxhaW4=", ""]);
+    attached("ED", "^IM^JPEG^Hex^FFD8", ["image/jpeg", "/9g=", ""]);
+    attached(
+        "RP",
+        "https://good.example/a^^what^ever",
+        ["what/ever", "", "https://good.example/a"],
+    );
+}
+
+#[test]
+fn an_organization_has_no_home() {
+    let lines = [
+        "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||ADT^A01^ADT_A01|O1|P|2.5.1",
+        PATIENT,
+        "PV1|1|I",
+        "IN1|1|P^Plan|I1|Insurer|||^PRN^PH^^^30^1",
+    ];
+    let translation = check(&lines, "Coverage", "status", r#""active""#);
+    assert!(!translation.bundle.to_json().contains("home"));
+    assert!(translation.findings.iter().any(|own| own.path.starts_with("IN1")));
+}
+
+#[test]
+fn a_mobile_telephone_is_a_phone() {
+    let patient = format!("{PATIENT}||||||||0171 1^ORN^CP~0172 2^PRN^CP~0173 3^WPN^CP");
+    check(
+        &[RESULT, &patient, REPORT],
+        "Patient",
+        "telecom",
+        r#"[{"value":"0171 1","system":"phone","use":"mobile"},{"value":"0172 2","use":"mobile","system":"phone"},{"value":"0173 3","use":"work","system":"phone"}]"#,
+    );
+}
+
+#[test]
+fn an_allergy_that_is_deleted_is_not_active() {
+    let event = "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||ADT^A60^ADT_A60|O1|P|2.5.1";
+    let allergy = |action: &str| format!("IAM|1||X^Nuts^L|||{action}|A1^EHR||||||||||A");
+    let status = |action: &str, element: &str, expected: &str| {
+        check(&[event, PATIENT, &allergy(action)], "AllergyIntolerance", element, expected);
+    };
+    status("D", "clinicalStatus", "");
+    status(
+        "D",
+        "verificationStatus",
+        r#"{"coding":[{"code":"entered-in-error","system":"http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"}]}"#,
+    );
+    status("A", "verificationStatus", "");
+}
+
+#[test]
+fn a_cancelled_document_was_entered_in_error() {
+    let document = |event: &str, completion: &str, availability: &str| {
+        let header = format!(
+            "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||MDM^{event}^MDM_T01|O1|P|2.5.1"
+        );
+        let txa = format!("TXA|1|DS|TX|||||||||D1^EHR|||||{completion}||{availability}");
+        let translation = translate(&[&header, PATIENT, "PV1|1|I", &txa]);
+        let own = resource(&translation, "DocumentReference");
+        [own.text("status"), own.text("docStatus")].map(|text| text.unwrap_or_default().to_owned())
+    };
+    assert_eq!(document("T11", "AU", "CA"), ["entered-in-error", "final"]);
+    assert_eq!(document("T11", "DI", ""), ["entered-in-error", "preliminary"]);
+    assert_eq!(document("T01", "LA", "AV"), ["current", "final"]);
+}
+
+#[test]
+fn an_unknown_amount_is_no_dose() {
+    let event = "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||VXU^V04^VXU_V04|O1|P|2.5.1";
+    let given = |amount: &str, expected: &str| {
+        let rxa = format!("RXA|0|1|20260315||08^HepB^CVX|{amount}|mL||||||||||||||CP");
+        check(&[event, PATIENT, "ORC|RE||I1^EHR", &rxa], "Immunization", "doseQuantity", expected);
+    };
+    given("999", "");
+    given("0.5", r#"{"value":0.5,"unit":"mL"}"#);
+}
+
+#[test]
+fn a_dose_is_what_rxe_says() {
+    let event = "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||RDE^O11^RDE_O11|O1|P|2.5.1";
+    let rxe = "RXE|1^BID^^20261101^20261108|00093^Aspirin^NDC|1|2|TAB^Tablet^L";
+    let lines = [event, PATIENT, "ORC|NW|P1^EHR", rxe];
+    let translation = translate(&lines);
+    let dosages = resource(&translation, "MedicationRequest").items("dosageInstruction");
+    let rates = dosages.iter().flat_map(|own| own.items("doseAndRate"));
+    let rates: Vec<String> = rates.map(Value::to_json).collect();
+    let amount = |value: u8| {
+        format!(
+            r#"{{"value":{value},"code":"TAB","unit":"Tablet","system":"https://good.example/id/L"}}"#
+        )
+    };
+    let expected = format!(r#"{{"doseRange":{{"low":{},"high":{}}}}}"#, amount(1), amount(2));
+    assert_eq!(rates, [expected]);
+    assert!(told(&translation, "RXE-1.1"), "{:?}", translation.findings);
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env node
+// A visit ends in the datastore: those who subscribed hear of it by HL7 v2, once.
+import { field, workflow } from "../workflow.mjs";
+
+const disposition = (code, display) => ({ coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0112", code, display }] });
+
+await workflow(import.meta.url, async (stage) => {
+  const homeCare = await stage.listens();
+  const billing = await stage.listens();
+  await stage.up({ PIPEHAT_HOME_CARE: homeCare.address, PIPEHAT_BILLING: billing.address });
+
+  stage.says("A patient is in the hospital.");
+  const patient = await stage.fhir("Patient", "POST", {
+    resourceType: "Patient",
+    identifier: [{ type: { coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0203", code: "MR" }] },
+      system: "urn:oid:1.2.36.1.1", value: "10001" }],
+    name: [{ family: "Sample", given: ["Anna", "B"] }],
+    birthDate: "1980-02-29",
+    gender: "female",
+  });
+  const visit = (number, more) => ({
+    resourceType: "Encounter",
+    status: "in-progress",
+    class: { system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code: "IMP" },
+    identifier: [{ type: { coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0203", code: "VN" }] },
+      system: "urn:oid:1.2.36.1.1", value: number }],
+    subject: { reference: `Patient/${patient.id}` },
+    period: { start: "2026-01-05T08:00:00+01:00" },
+    ...more,
+  });
+  const discharged = {
+    status: "finished",
+    period: { start: "2026-01-05T08:00:00+01:00", end: "2026-01-07T10:30:00+01:00" },
+    hospitalization: { dischargeDisposition: disposition("01", "Discharged to home") },
+  };
+  const first = await stage.fhir("Encounter", "POST", visit("V0001"));
+  const save = (saved, more) => stage.fhir(`Encounter/${saved.id}`, "PUT", { ...visit(saved.identifier[0].value, more), id: saved.id });
+
+  stage.says("She is discharged to her home.");
+  await save(first, discharged);
+  await stage.becomes("home care and billing are told", () => homeCare.received.length === 1 && billing.received.length === 1);
+  const [told] = homeCare.received;
+  stage.holds("by an ADT^A03", field(told, "MSH", 9).startsWith("ADT^A03"));
+  stage.holds("for her", field(told, "PID", 3).startsWith("10001^^^NORTH&1.2.36.1.1&ISO^MR") && field(told, "PID", 5).startsWith("Sample^Anna"));
+  stage.holds("with the number of the visit", field(told, "PV1", 19).startsWith("V0001"));
+  stage.holds("where she went", field(told, "PV1", 36) === "01");
+  stage.holds("and when", field(told, "PV1", 45).startsWith("20260107103000"));
+  stage.holds("each in its own name", field(told, "MSH", 5) === "HOMECARE" && field(billing.received[0], "MSH", 5) === "BILLING");
+
+  stage.says("The visit is saved again, twice; Pipehat is killed and starts again; and another patient's visit ends in death.");
+  await save(first, { ...discharged, length: { value: 2, unit: "days", system: "http://unitsofmeasure.org", code: "d" } });
+  await stage.isKilled();
+  await save(first, discharged);
+  const second = await stage.fhir("Encounter", "POST", visit("V0002"));
+  await save(second, { ...discharged, hospitalization: { dischargeDisposition: disposition("20", "Expired") } });
+  await stage.becomes("billing is told of the other one", () => billing.received.length === 2 && field(billing.received[1], "PV1", 19).startsWith("V0002"));
+  stage.holds("nobody was told of the first again, and home care not of the other", homeCare.received.length === 1);
+
+  stage.says("The discharge was a mistake; she is discharged a day later.");
+  await save(first, {});
+  await save(first, { ...discharged, period: { start: "2026-01-05T08:00:00+01:00", end: "2026-01-08T09:00:00+01:00" } });
+  await stage.becomes("that is a discharge of its own", () => homeCare.received.length === 2 && billing.received.length === 3);
+  stage.holds("with its own time", field(homeCare.received[1], "PV1", 45).startsWith("20260108090000"));
+});

@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+// Patients from two registrations: created, united, updated, merged, told twice and told late.
+import { freeAddress, workflow } from "../workflow.mjs";
+
+await workflow(import.meta.url, async (stage) => {
+  const registration = await freeAddress();
+  await stage.up({ PIPEHAT_LISTEN: registration });
+  const send = async (...messages) => {
+    const codes = await stage.sends(registration, ...messages);
+    if (codes.some((code) => code !== "AA")) {
+      const parked = await stage.api("messages/search", "POST", {});
+      throw new Error(`answered with ${codes}: ${JSON.stringify(parked, null, 1)}`);
+    }
+  };
+  const patients = (search) => stage.found(`Patient?${search}`);
+  const north = (number) => patients(`identifier=urn:oid:1.2.36.1.1%7C${number}&active=true`);
+
+  stage.says("The hospital admits a patient (A01).");
+  await send(stage.message("admit"));
+  const [created, ...others] = await patients("");
+  stage.holds("there is one patient, who is called Sample", others.length === 0 && created.name[0].family === "Sample");
+  const [visit] = await stage.found("Encounter?identifier=urn:oid:1.2.36.1.1%7CV0001");
+  stage.holds("and a visit of hers is in progress", visit.status === "in-progress" && visit.subject.reference === `Patient/${created.id}`);
+
+  stage.says("A clinic registers her by a number of its own and the hospital's (A04).");
+  await send(stage.message("clinic"));
+  const [united] = await north("10001");
+  stage.holds("she is the same patient still", united.id === created.id && (await patients("")).length === 1);
+  stage.holds("with both numbers", united.identifier.length === 2);
+  stage.holds("the clinic's mobile number stands beside the hospital's", united.telecom.length === 2);
+  stage.holds("the address that the clinic does not know is still there", united.address[0].city === "Vienna");
+
+  const [outpatient] = await stage.found("Encounter?identifier=CV9");
+  stage.holds("a time that the clinic tells without an offset is Vienna's", outpatient.period.start === "2026-01-06T08:30:00+01:00");
+
+  stage.says("The hospital updates her name, address and room (A08).");
+  await send(stage.message("update"));
+  const [updated] = await north("10001");
+  stage.holds("she is called Sample-Miller", updated.name[0].family === "Sample-Miller");
+  stage.holds("the clinic's number and her telephones are still there", updated.identifier.length === 2 && updated.telecom.length === 2);
+
+  stage.says("All of it is told once more, the oldest last (the same messages with control ids of their own).");
+  await send(...["update", "clinic", "admit"].map((name) => stage.message(name, { "|N00": "|X00", "|C00": "|Y00" })));
+  const [again] = await north("10001");
+  stage.holds("nothing changed", again.meta.versionId === updated.meta.versionId);
+  stage.holds("the visit neither", (await stage.found("Encounter?identifier=V0001"))[0].status === "in-progress");
+
+  stage.says("The emergency room registers somebody under a new number (A28).");
+  await send(stage.message("emergency"));
+  const [second] = await north("10002");
+  stage.holds("that is another patient", second.id !== created.id && (await patients("")).length === 2);
+
+  stage.says("It was the same person: the two are merged (A40).");
+  await send(stage.message("merge"));
+  const [survivor] = await north("10001");
+  const retired = await stage.fhir(`Patient/${second.id}`);
+  const old = survivor.identifier.find(({ value }) => value === "10002");
+  stage.holds("the retired number is the survivor's old one", survivor.id === created.id && old.use === "old");
+  stage.holds("the other record's national number went along", survivor.identifier.some(({ value }) => value === "555"));
+  stage.holds("the other record is not active, and leads to the survivor",
+    retired.active === false && retired.link[0].type === "replaced-by" && retired.link[0].other.reference === `Patient/${survivor.id}`);
+  const moved = await stage.found("Encounter?identifier=V0002");
+  stage.holds("the visit to the emergency room is the survivor's", moved[0].subject.reference === `Patient/${survivor.id}`);
+
+  stage.says("Somebody goes on to use the retired number (A31).");
+  await send(stage.message("after-merge"));
+  const [current, ...more] = await north("10002");
+  stage.holds("the survivor is found by it, and updated", current.id === survivor.id && more.length === 0
+    && current.maritalStatus !== undefined);
+  stage.holds("the number stays an old one", current.identifier.find(({ value }) => value === "10002").use === "old");
+
+  stage.says("Her marital status turns out to be a mistake: it is taken away (A08 with PID-16 \"\").");
+  await send(stage.message("correct"));
+  const [corrected] = await north("10001");
+  stage.holds("it is gone, and nothing else", corrected.maritalStatus === undefined && corrected.birthDate === "1980-02-29"
+    && corrected.telecom.length === 2);
+
+  stage.says("Somebody else is admitted. A message names the two as one, without a word of merging them.");
+  await send(stage.message("admit", { N0001: "N0009", 10001: "30001", V0001: "V0003", Sample: "Stranger" }));
+  const [refused] = await stage.sends(registration, stage.message("two-patients"));
+  stage.holds("the sender is told that it was not done", refused === "AE");
+  await stage.becomes("the message is set aside for a person", async () => (await stage.api("messages/search", "POST", {})).messages
+    .some((message) => message.control_id === "N0008" && message.disposition === "parked"));
+
+  stage.says("A message gives the visit of the first to the second.");
+  const theirs = async () => JSON.stringify([await patients("_sort=_id"), await stage.found("Encounter?_sort=_id")]);
+  const before = await theirs();
+  await stage.refused(registration, stage.message("update", { N0002: "N0021", 10001: "30001", 20260107: "20260111" }),
+    "the visit with its number is another patient's");
+
+  stage.says("The merge is told the other way round.");
+  await stage.refused(registration, stage.message("merge", { N0004: "N0022", "10002^": "10000^", "10001^": "10002^", 20260109: "20260111" })
+    .replace("10000^", "10001^"), "the identifier that is to remain was retired before");
+  stage.holds("nobody is another's for that", (await theirs()) === before);
+
+  stage.says("The second is discharged, and the discharge taken back (A03, A13), by times without an offset.");
+  const discharge = { N0001: "N0023", 10001: "30001", V0001: "V0003", Sample: "Stranger", A01: "A03", "20260105081500+0100": "20260105101500" };
+  await send(stage.message("admit", discharge).replace(/\r$/, "|20260105100000\r"));
+  const left = (await stage.found("Encounter?identifier=V0003"))[0];
+  stage.holds("the visit ends at ten in Vienna", left.status === "finished" && left.period.end === "2026-01-05T10:00:00+01:00");
+  stage.holds("and so it was told", JSON.stringify(left.extension).includes("2026-01-05T09:15:00.000Z"));
+  await send(stage.message("admit", { ...discharge, N0001: "N0024", A01: "A13", "20260105081500+0100": "20260105111500" }));
+  const back = (await stage.found("Encounter?identifier=V0003"))[0];
+  stage.holds("it goes on, without an end", back.status === "in-progress" && back.period.end === undefined && back.period.start !== undefined);
+
+  stage.says("The merge is told again, and a merge of two who are not known.");
+  await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
+  const [unchanged] = await north("10001");
+  stage.holds("the first changes nothing", unchanged.meta.versionId === corrected.meta.versionId);
+  const [unknown] = await north("20002");
+  stage.holds("the second makes one patient, with both numbers", unknown.identifier.length === 2);
+  stage.holds("there are three persons and one retired record", (await patients("active=true")).length === 3 && (await patients("")).length === 4);
+});

@@ -1,0 +1,197 @@
+/** What bots of feeds share: references within a translated Bundle, what is newer, and another try when others were quicker. */
+import type { Bundle, BundleEntry, Identifier, Patient, Reference, Resource } from "@medplum/fhirtypes";
+import type { MedplumClient } from "@medplum/core";
+import type { Message } from "pipehat";
+
+/** The time of the event that a resource stands by: an older message changes nothing that a newer one told. */
+const TOLD_AT = "urn:pipehat:told-at";
+
+/** How often others may be quicker. */
+const TRIES = 20;
+
+/** Tries again where another writer changed meanwhile what this one had read (If-Match, If-None-Exist, If-None-Match). */
+export async function untilNobodyWasQuicker(attempt: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    try {
+      if (await attempt()) {
+        return;
+      }
+    } catch (error) {
+      const id = (error as { outcome?: { id?: string } }).outcome?.id;
+      if (id !== "precondition-failed" && id !== "conflict" && id !== "multiple-matches") {
+        throw error;
+      }
+    }
+  }
+  throw new Error(`others changed the same resources ${TRIES} times`);
+}
+
+/** Performs a transaction; whether all that was to be created was created by it, and by nobody else before. */
+export async function perform(client: MedplumClient, entry: BundleEntry[]): Promise<boolean> {
+  const done = await client.executeBatch({ resourceType: "Bundle", type: "transaction", entry });
+  // Of what is only looked up (no resource of its own is lost) another's is as good.
+  return entry.every((asked, at) => !mustBeOurs.has(asked) || done.entry?.[at]?.response?.status?.startsWith("201"));
+}
+
+const mustBeOurs = new WeakSet<BundleEntry>();
+
+/** Creates a resource, or does nothing where the search finds one: then `perform` says that it was not ours. */
+export function created(fullUrl: string | undefined, resource: Resource, search: string): BundleEntry {
+  const entry: BundleEntry = {
+    fullUrl,
+    resource,
+    request: { method: "POST", url: resource.resourceType, ifNoneExist: search },
+  };
+  mustBeOurs.add(entry);
+  return entry;
+}
+
+/** Replaces the version that was read, and no other. */
+export function replaced(fullUrl: string | undefined, resource: Resource, standing: Resource): BundleEntry {
+  return {
+    fullUrl,
+    resource: { ...resource, id: standing.id },
+    request: {
+      method: "PUT",
+      url: `${standing.resourceType}/${standing.id}`,
+      ifMatch: `W/"${standing.meta?.versionId}"`,
+    },
+  };
+}
+
+/** Creates a resource under an id where none stands. */
+export function first(fullUrl: string | undefined, resource: Resource): BundleEntry {
+  const url = `${resource.resourceType}/${resource.id}`;
+  return { fullUrl, resource, request: { method: "PUT", url, ifNoneMatch: "*" } };
+}
+
+/** These entries and all that they refer to, so that what nobody names (headers, devices of senders) stays out. */
+export function withReferenced(entries: BundleEntry[], bundle: Bundle): BundleEntry[] {
+  const known = new Map((bundle.entry ?? []).map((entry) => [entry.fullUrl, entry]));
+  const taken = new Map(entries.map((entry) => [entry.fullUrl ?? `${entry.request?.url}`, entry]));
+  const look = (value: unknown): void => {
+    if (typeof value === "object" && value !== null) {
+      for (const [name, inner] of Object.entries(value)) {
+        const found = name === "reference" && typeof inner === "string" ? known.get(inner) : undefined;
+        if (found !== undefined && !taken.has(found.fullUrl as string)) {
+          taken.set(found.fullUrl as string, found);
+          look(found.resource);
+        }
+        look(inner);
+      }
+    }
+  };
+  entries.forEach((entry) => look(entry.resource));
+  return [...taken.values()];
+}
+
+/** The resource with every reference of one kind led elsewhere. */
+export function led<T>(value: T, from: string, to: string): T {
+  if (Array.isArray(value)) {
+    return value.map((inner) => led(inner, from, to)) as T;
+  }
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value).map(([name, inner]) => [
+      name,
+      name === "reference" && inner === from ? to : led(inner, from, to),
+    ]);
+    return Object.fromEntries(entries) as T;
+  }
+  return value;
+}
+
+/** Which of two messages about a thing is newer: by the event, and where that is the same by the message. */
+export interface Time {
+  event: string;
+  message: string;
+}
+
+/** When the event was recorded (EVN-2: HL7 v2.5.1 §3.4.1.2), and the message made (MSH-7). */
+export function timeOf(message: Message, event?: string): Time {
+  const made = message.dateTime("MSH-7");
+  const recorded = event ?? message.dateTime("EVN-2") ?? made;
+  if (recorded === undefined) {
+    throw new Error("neither EVN-2 nor MSH-7 says when this was");
+  }
+  return { event: recorded, message: made ?? recorded };
+}
+
+interface TimeExtension {
+  url: string;
+  extension?: { url: string; valueDateTime?: string }[];
+}
+
+type Extended = { extension?: TimeExtension[] };
+
+function toldAt(resource: Resource): Time | undefined {
+  const parts = (resource as Extended).extension?.find(({ url }) => url === TOLD_AT)?.extension;
+  const part = (name: keyof Time): string => parts?.find(({ url }) => url === name)?.valueDateTime ?? "";
+  return parts === undefined ? undefined : { event: part("event"), message: part("message") };
+}
+
+/** The resource as told at a time. */
+export function told<T extends Resource>(resource: T, { event, message }: Time): T {
+  const others = ((resource as Extended).extension ?? []).filter(({ url }) => url !== TOLD_AT);
+  const extension = [{ url: "event", valueDateTime: event }, { url: "message", valueDateTime: message }];
+  return { ...resource, extension: [...others, { url: TOLD_AT, extension }] };
+}
+
+/**
+ * How much newer a resource is than something told at a time: below 0 where it is older, 0 where it is the same. Of two
+ * told of the same event `further` says which is the newer one, where it can: a message is made anew whenever it is resent.
+ */
+export function newerBy(standing: Resource, time: Time, further = 0): number {
+  const at = toldAt(standing);
+  if (at === undefined) {
+    return -1;
+  }
+  return Date.parse(at.event) - Date.parse(time.event) || further || Date.parse(at.message) - Date.parse(time.message);
+}
+
+/** Whether what stands is newer than something told at a time. */
+export function isNewer(standing: Resource, time: Time): boolean {
+  return newerBy(standing, time) > 0;
+}
+
+/** `system|value` as a search has it (R4 §3.1.1.4: `,`, `|`, `$` and `\` are escaped). */
+export function token({ system, value }: Identifier): string {
+  const escape = (text: string | undefined): string => (text ?? "").replace(/[\\|,$]/g, "\\$&");
+  return `${escape(system)}|${escape(value)}`;
+}
+
+/** A search for whatever has one of these identifiers, as If-None-Exist takes it. */
+export function byIdentifier(identifiers: Identifier[]): string {
+  return `identifier=${encodeURIComponent(identifiers.map(token).join(","))}`;
+}
+
+/** All identifiers of several lists, each once. One that was retired stays so, whoever goes on to use it. */
+export function united(...lists: (Identifier[] | undefined)[]): Identifier[] {
+  const all = new Map<string, Identifier>();
+  for (const identifier of lists.flatMap((list) => list ?? [])) {
+    const key = token(identifier);
+    const known = all.get(key);
+    const merged = { ...known, ...identifier };
+    if (known?.use === "old" || identifier.use === "old") {
+      merged.use = "old";
+    }
+    all.set(key, merged);
+  }
+  return [...all.values()];
+}
+
+/** Whether what stands is another patient's than the one with this id: a record that was merged is the survivor's. */
+export async function isOfAnother(client: MedplumClient, subject: Reference | undefined, id: string | undefined): Promise<boolean> {
+  let reference = subject?.reference;
+  for (let hops = 0; reference?.startsWith("Patient/") && hops < 20; hops += 1) {
+    if (reference === `Patient/${id}`) {
+      return false;
+    }
+    const patient = await client.readReference({ reference } as Reference<Patient>);
+    const next = patient.active === false ? patient.link?.find(({ type }) => type === "replaced-by") : undefined;
+    if (next === undefined) {
+      return true;
+    }
+    reference = next.other.reference;
+  }
+  return false;
+}

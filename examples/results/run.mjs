@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+// Results of a laboratory: preliminary, final, corrected, cancelled, told late, with a document, with and without an order.
+import { freeAddress, workflow } from "../workflow.mjs";
+
+await workflow(import.meta.url, async (stage) => {
+  const laboratory = await freeAddress();
+  await stage.up({ PIPEHAT_LISTEN: laboratory });
+  const send = async (...messages) => {
+    const codes = await stage.sends(laboratory, ...messages);
+    stage.holds(`the laboratory was told ${codes.join(", ")}`, codes.every((code) => code === "AA"));
+  };
+  const one = async (search) => {
+    const found = await stage.found(search);
+    stage.holds(`there is one ${search.split("?")[0]}`, found.length === 1);
+    return found[0];
+  };
+  const potassium = async () => (await stage.found("Observation?code=2823-3"))[0];
+
+  stage.says("The registration knows the patient, and a doctor ordered a panel.");
+  const patient = await stage.fhir("Patient", "POST", {
+    resourceType: "Patient",
+    active: true,
+    identifier: [{ system: "urn:oid:1.2.36.1.1", value: "10001" }],
+    name: [{ family: "Sample", given: ["Anna", "B"] }],
+    birthDate: "1980-02-29",
+    address: [{ city: "Vienna" }],
+  });
+  const order = await stage.fhir("ServiceRequest", "POST", {
+    resourceType: "ServiceRequest",
+    status: "active",
+    intent: "order",
+    identifier: [{ system: "urn:oid:1.2.36.1.2", value: "P100" }],
+    code: { coding: [{ system: "http://loinc.org", code: "24323-8" }] },
+    subject: { reference: `Patient/${patient.id}` },
+  });
+
+  stage.says("The laboratory sends a preliminary result.");
+  await send(stage.message("preliminary"));
+  let report = await one("DiagnosticReport?identifier=urn:oid:1.2.36.1.3%7CF100");
+  stage.holds("the report is preliminary", report.status === "preliminary");
+  stage.holds("it is the patient's, and belongs to the order",
+    report.subject.reference === `Patient/${patient.id}` && report.basedOn[0].reference === `ServiceRequest/${order.id}`);
+  stage.holds("it has two results and a specimen", report.result.length === 2 && report.specimen.length === 1);
+  const known = await one("Patient?identifier=10001");
+  stage.holds("what the registration knows of the patient stands untouched", known.meta.versionId === "1");
+
+  stage.says("It sends the final result, with a document.");
+  const final = stage.message("final");
+  await send(final);
+  report = await one("DiagnosticReport?identifier=urn:oid:1.2.36.1.3%7CF100");
+  stage.holds("the report is final", report.status === "final" && report.result.length === 2);
+  const [document] = report.presentedForm;
+  const first = await stage.fhir(document.url);
+  stage.holds("the document is a PDF", document.contentType === "application/pdf" && first.startsWith("%PDF") && first.includes("first edition"));
+  stage.holds("the order is completed, and known by the laboratory's number",
+    (await one("ServiceRequest?identifier=F100")).status === "completed");
+
+  stage.says("It corrects the potassium and the document, and nothing else.");
+  await send(stage.message("corrected"));
+  report = await one("DiagnosticReport?identifier=urn:oid:1.2.36.1.3%7CF100");
+  const corrected = await potassium();
+  stage.holds("the report is corrected, with the glucose of before", report.status === "corrected" && report.result.length === 2);
+  stage.holds("the potassium is 4.1, corrected, in the place of the wrong one",
+    corrected.valueQuantity.value === 4.1 && corrected.status === "corrected" && corrected.meta.versionId === "3");
+  stage.holds("the new document took the old one's place",
+    report.presentedForm.length === 1 && (await stage.fhir(document.url)).includes("corrected"));
+
+  stage.says("The older messages come once more.");
+  await send(stage.message("final", { L0002: "X0002" }), stage.message("preliminary", { L0001: "X0001" }));
+  const after = await one("DiagnosticReport?identifier=urn:oid:1.2.36.1.3%7CF100");
+  stage.holds("nothing changed", after.meta.versionId === report.meta.versionId
+    && (await potassium()).meta.versionId === corrected.meta.versionId);
+
+  stage.says("The preliminary one is sent anew, as if it were of the time of the correction (OBR-22), in a newer message (MSH-7).");
+  await send(stage.message("preliminary", { L0001: "X0003", 20260105101000: "20260106081000", 20260105101500: "20260108081500" }));
+  stage.holds("what is corrected stays so", (await one("DiagnosticReport?identifier=F100")).status === "corrected"
+    && (await potassium()).status === "corrected");
+
+  stage.says("A test is cancelled (OBR-25 and OBX-11 X).");
+  await send(stage.message("cancelled"));
+  const cancelled = await one("DiagnosticReport?identifier=urn:oid:1.2.36.1.3%7CF101");
+  stage.holds("the report says so", cancelled.status === "cancelled");
+  stage.holds("and its result", (await one("Observation?code=718-7")).status === "cancelled");
+
+  stage.says("A result is told, and then the whole test cancelled, without a word of the result.");
+  await send(stage.message("unknown-patient", { L0005: "L0021", F102: "F105", 30001: "10001", "718-7": "2951-2" }));
+  await send(stage.message("cancelled", { L0004: "L0022", F101: "F105", "718-7": "2951-2", 20260107091000: "20260108091000" }).replace(/OBX.*\r/, ""));
+  stage.holds("the result goes with its report", (await one("DiagnosticReport?identifier=F105")).status === "cancelled"
+    && (await one("Observation?code=2951-2")).status === "cancelled");
+
+  stage.says("A result comes for somebody whom the registration has not told yet.");
+  await send(stage.message("unknown-patient"));
+  const newcomer = await one("Patient?identifier=30001");
+  stage.holds("there is a patient now, with the result", (await stage.found(`Observation?subject=Patient/${newcomer.id}`)).length === 1);
+
+  stage.says("That result is corrected an hour later by a message that tells its times in UTC, the first having none.");
+  await send(
+    stage.message("unknown-patient", { L0005: "L0006", F102: "F103", "+0100": "", 20260107101000: "20260107120000" }),
+    stage.message("unknown-patient", { L0005: "L0007", F102: "F103", "+0100": "+0000", 20260107101000: "20260107113000", "|13.1|": "|12.1|", "|F": "|C" }),
+  );
+  stage.holds("11:30 in London is later than 12:00 in Vienna",
+    (await stage.found(`Observation?subject=Patient/${newcomer.id}&status=corrected`))[0]?.valueQuantity.value === 12.1);
+
+  stage.says("Numbers of one patient come with another: a report's (later, and earlier), an order's, a specimen's and a visit's.");
+  const stands = async () => JSON.stringify([
+    await stage.found("DiagnosticReport?_sort=_id"), await stage.found("Observation?_sort=_id"), await stage.found("ServiceRequest"),
+    await stage.found("Patient?_sort=_id"),
+  ]);
+  await stage.fhir("Encounter", "POST", {
+    resourceType: "Encounter", status: "in-progress", class: { code: "IMP" }, subject: { reference: `Patient/${patient.id}` },
+    identifier: [{ system: "urn:oid:1.2.36.1.1", value: "V0001" }],
+  });
+  await stage.fhir("ServiceRequest", "POST", { ...order, id: undefined, identifier: [{ system: "urn:oid:1.2.36.1.2", value: "P300" }] });
+  const before = await stands();
+  const other = { 10001: "30001", "V0001^^^NORTH^VN": "" };
+  await stage.refused(laboratory, stage.message("corrected", { ...other, L0003: "L0011", 20260106081000: "20260109081000" }), "a report with its placer or filler number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0012" }), "a report with its placer or filler number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0013", 30001: "40001" }), "a report with its placer or filler number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0017", "24323-8": "718-7" }), "a report with its placer or filler number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0014", F100: "F104", P100: "P300" }), "the order with its placer or filler number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0015", F100: "F104", P100: "P104" }), "the specimen with its number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { 10001: "30001", L0001: "L0016", F100: "F104", P100: "P104", S200: "S204" }), "the visit with its number is another patient's");
+  stage.holds("nothing changed, and nothing was made", (await stands()) === before);
+});
