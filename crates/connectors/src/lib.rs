@@ -35,12 +35,12 @@ pub use intake::{
     ReceiptOutcome, Source, StartError,
 };
 pub use local_bots::{
-    BotFailure, BotLookup, BotOutcome, BotRequest, BotResult, BotRunner, JSON, LocalBots,
+    BotFailure, BotLookup, BotOutcome, BotRequest, BotResult, BotRunner, BotTold, JSON, LocalBots,
 };
 pub use local_fhir::{
     ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse, LocalFhir,
 };
-pub use lookup::{Asked, Found, LOOKUP_BYTES_MAX, Lookup, LookupAttempt};
+pub use lookup::{Asked, Found, LOOKUP_BYTES_MAX, Lookup, LookupAttempt, Told};
 pub use registry::{CONNECTORS, connector};
 pub use resource_change::{GivenChanges, ResourceChange};
 pub use tls::TLS_CODES;

@@ -5,19 +5,36 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::future::{BoxFuture, FutureExt};
-use pipehat_resource::json::{self, Object, Value};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::{Asked, Found, Lookup, LookupAttempt};
+use crate::{Asked, Found, Lookup, LookupAttempt, Told};
 
 /// Runs bots in this process.
 pub trait BotRunner: Send + Sync + 'static {
-    /// Runs a bot on a message of a channel.
-    fn run(&self, request: BotRequest) -> BoxFuture<'static, Result<BotOutcome, BotFailure>>;
+    /// Runs a bot on a message of a channel, and tells what came of it: on a thread of the bots, so that thousands of short
+    /// runs wake nobody in between.
+    fn run(&self, request: BotRequest, told: BotTold);
+}
+
+/// Whom the end of a run is told to.
+pub struct BotTold {
+    told: Told,
+    tries_again: bool,
+}
+
+impl BotTold {
+    /// Tells what came of the run.
+    pub fn tell(self, ended: Result<BotOutcome, BotFailure>) {
+        self.told.tell(match ended {
+            Ok(outcome) => LookupAttempt::Found(Found::One(outcome.to_bytes())),
+            Err(BotFailure { code, detail, never_ran }) if never_ran || self.tries_again => {
+                LookupAttempt::Failed { code, detail }
+            }
+            Err(BotFailure { code, detail, .. }) => LookupAttempt::Impossible { code, detail },
+        });
+    }
 }
 
 /// A run that a channel asks for. `Debug` shows no content.
@@ -42,6 +59,8 @@ pub struct BotOutcome {
     pub sent: Vec<(Arc<str>, Bytes)>,
     /// Why the message is to be set aside, where it is.
     pub park: Option<String>,
+    /// How long it ran, in microseconds.
+    pub took: u64,
 }
 
 /// What a handler returned.
@@ -67,53 +86,73 @@ pub struct BotFailure {
     pub never_ran: bool,
 }
 
+/// What the record of an outcome begins with: the version of its form.
+const FORM: u8 = 1;
+
 impl BotOutcome {
-    /// As it is recorded with the message.
+    /// As it is recorded with the message: the form, how long it took, the result's kind and bytes, what was sent, why it is set
+    /// aside. Numbers are little-endian; texts and bytes stand behind their length. They stand as they are, so that a record
+    /// that holds the same message twice is compressed well.
     pub fn to_bytes(&self) -> Bytes {
-        let text = |bytes: &Bytes| Value::string(STANDARD.encode(bytes));
-        let mut object = Object::new();
-        let result = match &self.result {
-            BotResult::Nothing => None,
-            BotResult::Text(bytes) => Some(("text", text(bytes))),
-            BotResult::Json(bytes) => Some(("json", text(bytes))),
+        let (kind, result): (u8, &[u8]) = match &self.result {
+            BotResult::Nothing => (0, &[]),
+            BotResult::Text(bytes) => (1, bytes),
+            BotResult::Json(bytes) => (2, bytes),
         };
-        if let Some((kind, result)) = result {
-            object.set(kind, result);
+        let mut out = BytesMut::with_capacity(result.len().saturating_add(64));
+        out.put_u8(FORM);
+        out.put_u64_le(self.took);
+        out.put_u8(kind);
+        put(&mut out, result);
+        out.put_u32_le(u32::try_from(self.sent.len()).unwrap_or(u32::MAX));
+        for (destination, bytes) in &self.sent {
+            put(&mut out, destination.as_bytes());
+            put(&mut out, bytes);
         }
-        if !self.sent.is_empty() {
-            let sent = self.sent.iter().map(|(destination, bytes)| {
-                let mut one = Object::new();
-                one.set("to", Value::string(&**destination));
-                one.set("body", text(bytes));
-                Value::from(one)
-            });
-            object.set("sent", Value::Array(sent.collect()));
-        }
-        if let Some(reason) = &self.park {
-            object.set("park", Value::string(reason.as_str()));
-        }
-        Value::from(object).to_json().into()
+        out.put_u8(u8::from(self.park.is_some()));
+        put(&mut out, self.park.as_deref().unwrap_or_default().as_bytes());
+        out.freeze()
     }
 
     /// What was recorded; none where it is no such record.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let value = json::parse(bytes).ok()?;
-        let text = |value: &Value, name: &str| -> Option<Bytes> {
-            Some(STANDARD.decode(value.text(name)?).ok()?.into())
+    pub fn from_bytes(bytes: &Bytes) -> Option<Self> {
+        let mut rest = bytes.clone();
+        if rest.try_get_u8().ok()? != FORM {
+            return None;
+        }
+        let took = rest.try_get_u64_le().ok()?;
+        let kind = rest.try_get_u8().ok()?;
+        let bytes = take(&mut rest)?;
+        let result = match kind {
+            0 => BotResult::Nothing,
+            1 => BotResult::Text(bytes),
+            2 => BotResult::Json(bytes),
+            _ => return None,
         };
-        let result = match (text(&value, "text"), text(&value, "json")) {
-            (Some(bytes), _) => BotResult::Text(bytes),
-            (None, Some(bytes)) => BotResult::Json(bytes),
-            (None, None) => BotResult::Nothing,
-        };
-        let sent = value.items("sent").iter();
-        let sent = sent.map(|one| Some((Arc::from(one.text("to")?), text(one, "body")?)));
-        Some(Self {
-            result,
-            sent: sent.collect::<Option<_>>()?,
-            park: value.text("park").map(str::to_owned),
-        })
+        let mut sent = Vec::new();
+        for _ in 0..rest.try_get_u32_le().ok()? {
+            sent.push((Arc::from(text(&mut rest)?), take(&mut rest)?));
+        }
+        let parks = rest.try_get_u8().ok()? == 1;
+        let reason = text(&mut rest)?;
+        let whole = rest.is_empty();
+        whole.then_some(Self { result, sent, park: parks.then_some(reason), took })
     }
+}
+
+fn put(out: &mut BytesMut, bytes: &[u8]) {
+    // What a run gives is limited far below.
+    out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    out.put_slice(bytes);
+}
+
+fn take(rest: &mut Bytes) -> Option<Bytes> {
+    let length = usize::try_from(rest.try_get_u32_le().ok()?).ok()?;
+    (length <= rest.len()).then(|| rest.split_to(length))
+}
+
+fn text(rest: &mut Bytes) -> Option<String> {
+    String::from_utf8(take(rest)?.to_vec()).ok()
 }
 
 /// The bots of this installation: they can be run once a node has opened them.
@@ -166,21 +205,37 @@ impl Lookup for BotLookup {
     fn ask(&self, asked: Asked) -> BoxFuture<'static, LookupAttempt> {
         let own = self.clone();
         async move {
-            let request = BotRequest {
-                bot: Arc::clone(&own.bot),
-                channel: asked.channel,
-                is_hl7: &*asked.query != JSON,
-                body: asked.body,
-            };
-            match own.bots.opened().await.run(request).await {
-                Ok(outcome) => LookupAttempt::Found(Found::One(outcome.to_bytes())),
-                Err(BotFailure { code, detail, never_ran }) if never_ran || own.tries_again => {
-                    LookupAttempt::Failed { code, detail }
-                }
-                Err(BotFailure { code, detail, .. }) => LookupAttempt::Impossible { code, detail },
-            }
+            let runner = own.bots.opened().await;
+            let (sender, answer) = oneshot::channel();
+            let told = Told::new(move |attempt| {
+                // Who asked may have gone.
+                let _ = sender.send(attempt);
+            });
+            own.run(&runner, asked, told);
+            answer.await.unwrap_or_else(|_| LookupAttempt::Failed {
+                code: "program.stopped",
+                detail: "the bots stop".to_owned(),
+            })
         }
         .boxed()
+    }
+
+    fn ask_and_tell(&self, asked: Asked, told: Told) -> Option<(Asked, Told)> {
+        let Some(runner) = self.bots.0.borrow().clone() else { return Some((asked, told)) };
+        self.run(&runner, asked, told);
+        None
+    }
+}
+
+impl BotLookup {
+    fn run(&self, runner: &Arc<dyn BotRunner>, asked: Asked, told: Told) {
+        let request = BotRequest {
+            bot: Arc::clone(&self.bot),
+            channel: asked.channel,
+            is_hl7: &*asked.query != JSON,
+            body: asked.body,
+        };
+        runner.run(request, BotTold { told, tries_again: self.tries_again });
     }
 }
 
@@ -234,11 +289,16 @@ mod tests {
             result: BotResult::Text(Bytes::from_static(b"MSH|^~\\&|\r\xff")),
             sent: vec![("lab".into(), Bytes::from_static(b"a")), ("x".into(), Bytes::new())],
             park: Some("ask \"them\"".to_owned()),
+            took: 85,
         });
         check(&BotOutcome {
             result: BotResult::Json(Bytes::from_static(b"{}")),
             ..BotOutcome::default()
         });
-        assert_eq!(BotOutcome::from_bytes(b"MSH|"), None);
+        let whole = BotOutcome { took: 7, ..BotOutcome::default() }.to_bytes();
+        for length in 0..whole.len() {
+            assert_eq!(BotOutcome::from_bytes(&whole.slice(..length)), None, "{length}");
+        }
+        assert_eq!(BotOutcome::from_bytes(&Bytes::from_static(b"MSH|")), None);
     }
 }

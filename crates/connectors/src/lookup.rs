@@ -17,6 +17,45 @@ pub const LOOKUP_BYTES_MAX: usize = 1024 * 1024;
 pub trait Lookup: Send + Sync + 'static {
     /// Asks, and waits for the answer. What is asked beyond the configured connections waits for its turn.
     fn ask(&self, asked: Asked) -> BoxFuture<'static, LookupAttempt>;
+
+    /// Asks, and has the answer told without a task that waits for it. Gives both back where that can't be done now.
+    fn ask_and_tell(&self, asked: Asked, told: Told) -> Option<(Asked, Told)> {
+        Some((asked, told))
+    }
+}
+
+/// Whom an answer is told to: exactly once, whatever becomes of who was asked.
+pub struct Told(Option<Box<dyn FnOnce(LookupAttempt) + Send>>);
+
+impl Told {
+    /// Has this called.
+    pub fn new(told: impl FnOnce(LookupAttempt) + Send + 'static) -> Self {
+        Self(Some(Box::new(told)))
+    }
+
+    /// Tells the answer.
+    pub fn tell(mut self, attempt: LookupAttempt) {
+        if let Some(told) = self.0.take() {
+            told(attempt);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(told) = self.0.take() {
+            told(LookupAttempt::Failed {
+                code: "program.stopped",
+                detail: "who was asked stopped before there was an answer".to_owned(),
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Told").finish_non_exhaustive()
+    }
 }
 
 /// A question. `Debug` shows no content.

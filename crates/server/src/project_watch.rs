@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 
 /// What of a project directory has a part in the configuration. The data directory may be inside
 /// of it, too, and is busy.
-pub(crate) const PARTS: [&str; 6] =
-    ["pipehat.yaml", "channels", "tables", "mappings", "profiles", "bots"];
+pub(crate) const PARTS: [&str; 7] =
+    ["pipehat.yaml", "channels", "tables", "mappings", "receivers", "profiles", "bots"];
 
 /// Tells of changes for as long as it lives.
 pub(crate) struct ProjectWatch {

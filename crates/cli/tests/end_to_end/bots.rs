@@ -1,6 +1,8 @@
 //! Bots of the real binary: called, told of changes, by webhook, by the clock, as steps of channels; what happens when
 //! they fail, and what a person does about it.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -487,6 +489,54 @@ fn messages_become_resources_and_resources_messages() {
     let _ = again;
     node.stop();
     project.prove();
+}
+
+#[test]
+fn fetches_that_stand_together_go_at_the_same_time() {
+    const FETCHES: usize = 5;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    // Nobody is answered until all have asked.
+    let answering = std::thread::spawn(move || {
+        let all: Vec<(TcpStream, String)> = (0..FETCHES)
+            .map(|_| {
+                let (stream, _) = listener.accept().expect("a connection");
+                let mut line = String::new();
+                let mut reader = BufReader::new(stream.try_clone().expect("the same"));
+                reader.read_line(&mut line).expect("a request");
+                (stream, line.split(' ').nth(1).unwrap_or_default().to_owned())
+            })
+            .collect();
+        for (mut stream, path) in all.into_iter().rev() {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", path.len());
+            stream.write_all(format!("{head}{path}").as_bytes()).expect("answered");
+        }
+    });
+    let project = Project::new();
+    bot(
+        &project,
+        "many",
+        &format!("allow: {{ hosts: [\"http://{address}\"] }}\nlimits: {{ time: 20s }}\n"),
+        &format!(
+            "export async function handler(_: any, event: any) {{
+               const all = Array.from({{ length: {FETCHES} }}, (_, at) => fetch('http://{address}/' + at));
+               const texts = await Promise.all((await Promise.all(all)).map((one) => one.text()));
+               return texts.join(' ');
+             }}"
+        ),
+    );
+    project.write("pipehat.yaml", "datastore:\n");
+    let node = project.up();
+    let api = node.api();
+    let answered = execute(&api, "Bot/many/$execute", "text/plain", "go");
+    assert_eq!(text(&answered), "/0 /1 /2 /3 /4");
+    answering.join().expect("it answered");
+    // They are recorded in their order.
+    let run = &runs(&api, "bot=many&state=done")[0];
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", run["run"]));
+    let effects = detail["effects"].as_array().expect("a list");
+    let bodies: Vec<&Value> = effects.iter().map(|effect| &effect["answer"]["body"]).collect();
+    assert_eq!(bodies, ["/0", "/1", "/2", "/3", "/4"]);
 }
 
 #[test]

@@ -5,12 +5,12 @@
 //! program runs again from the beginning with these. No answer: it is asked again by the step's `retry`; a restart, or
 //! another configuration, begins anew. Other lanes go on meanwhile.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use pipehat_connectors::{Asked, Found, Lookup, LookupAttempt, OnRefusal};
+use pipehat_connectors::{Asked, Found, Lookup, LookupAttempt, OnRefusal, Told};
 
 use super::conductor::{Blocked, Conductor, Input, Work};
 use super::path::Ran;
@@ -94,13 +94,21 @@ impl Conductor {
         let lookup = asking.lookup().map(|lookup| Arc::clone(&lookup.lookup));
         let (number, sender) = (asking.number, self.sender.clone());
         self.blocked.insert(message, blocked);
-        // What has ended needs no owner any more.
-        while self.asking.try_join_next().is_some() {}
-        self.asking.spawn(async move {
-            let attempt = attempt(lookup, asked).await;
+        let told = Told::new(move |attempt| {
             // A conductor that has stopped processes the message again at the next start.
             let _ = sender.send(Input::LookedUp { message, number, attempt });
         });
+        // Without a task in between, where who is asked can tell by itself; a panic there has told already.
+        let asked = match &lookup {
+            Some(lookup) => {
+                catch_unwind(AssertUnwindSafe(|| lookup.ask_and_tell(asked, told))).unwrap_or(None)
+            }
+            None => Some((asked, told)),
+        };
+        let Some((asked, told)) = asked else { return };
+        // What has ended needs no owner any more.
+        while self.asking.try_join_next().is_some() {}
+        self.asking.spawn(async move { told.tell(attempt(lookup, asked).await) });
     }
 
     /// A try to get an answer ended.

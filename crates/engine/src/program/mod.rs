@@ -53,14 +53,12 @@ use pipehat_message::{CharsetRule, Path};
 pub(crate) use bot::BOT;
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
-/// What a feed knows that its messages don't say.
-pub use pipehat_translate::Settings as FeedSettings;
 pub(crate) use read::{
-    Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone,
+    Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone, translation,
 };
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
-pub use translate::{Told, translate_to_fhir, translate_to_v2};
+pub use translate::{Told, TranslationSettings, translate_to_fhir, translate_to_v2};
 pub use verdict::{Finding, Output, Refused, StepPlace, Verdict};
 
 use expression::Expression;

@@ -15,7 +15,7 @@ use pipehat_dictionary::Version;
 use pipehat_message::Message;
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
-use pipehat_translate::{Finding as Translated, FindingKind, Settings, Translator};
+use pipehat_translate::{Finding as Translated, FindingKind, Overlay, Settings, Translator};
 
 use super::coding::readable;
 use super::facts::Fact;
@@ -258,6 +258,56 @@ fn is_relative(reference: &str) -> bool {
     })
 }
 
+/// What translations of a channel or a bot go by.
+#[derive(Debug, Clone, Default)]
+pub struct TranslationSettings {
+    /// What is known that the messages don't say.
+    pub to_fhir: Settings,
+    /// What the site adds to the tables.
+    pub overlay: Option<Overlay>,
+    /// Whom HL7 v2 is written for.
+    pub receiver: Option<Profile>,
+}
+
+impl TranslationSettings {
+    /// These, and where they say nothing, what `others` say.
+    pub fn or(&self, others: &Self) -> Self {
+        let (own, other) = (self.clone(), others.clone());
+        let identifier_systems = match own.to_fhir.identifier_systems {
+            systems if systems.is_empty() => other.to_fhir.identifier_systems,
+            systems => systems,
+        };
+        Self {
+            to_fhir: Settings {
+                zone: own.to_fhir.zone.or(other.to_fhir.zone),
+                system_base: own.to_fhir.system_base.or(other.to_fhir.system_base),
+                sender: own.to_fhir.sender.or(other.to_fhir.sender),
+                identifier_systems,
+                // Which one it is only the channel knows.
+                charset: other.to_fhir.charset,
+            },
+            overlay: own.overlay.or(other.overlay),
+            receiver: own.receiver.or(other.receiver),
+        }
+    }
+
+    /// HL7 v2 to FHIR.
+    pub(crate) fn translator(&self) -> Translator {
+        match &self.overlay {
+            Some(overlay) => Translator::with_overlay(self.to_fhir.clone(), overlay),
+            None => Translator::new(self.to_fhir.clone()),
+        }
+    }
+
+    /// FHIR to HL7 v2.
+    fn writer(&self) -> Writer {
+        let mut profile = self.receiver.clone().unwrap_or_default();
+        profile.zone = profile.zone.or_else(|| self.to_fhir.zone.clone());
+        profile.system_base = profile.system_base.or_else(|| self.to_fhir.system_base.clone());
+        Writer::new(profile)
+    }
+}
+
 /// What could not be said: where, and what it means, without values.
 pub type Told = Vec<(String, String)>;
 
@@ -266,9 +316,12 @@ pub type Told = Vec<(String, String)>;
 ///
 /// # Errors
 /// Why nothing could be said; without values.
-pub fn translate_to_fhir(message: &[u8], feed: Settings) -> Result<(String, Told), String> {
+pub fn translate_to_fhir(
+    message: &[u8],
+    settings: &TranslationSettings,
+) -> Result<(String, Told), String> {
     let message = parse(message).map_err(|error| error.to_string())?;
-    let translation = Translator::new(feed).to_fhir(&message);
+    let translation = settings.translator().to_fhir(&message);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));
@@ -283,8 +336,8 @@ pub fn translate_to_fhir(message: &[u8], feed: Settings) -> Result<(String, Told
 pub fn translate_to_v2(
     bundle: &str,
     (event, version): (&str, &str),
-    time: Timestamp,
-    control_id: &str,
+    (time, control_id): (Timestamp, &str),
+    settings: &TranslationSettings,
 ) -> Result<(Vec<u8>, Told), String> {
     let resource = json::parse(bundle.as_bytes()).map_err(|error| error.to_string())?;
     let version = Version::named(version.as_bytes())
@@ -295,8 +348,7 @@ pub fn translate_to_v2(
         Resources::default().with_root(&resource)
     };
     let wanted = Wanted { event, version, order_control: None, lineage: false };
-    let written =
-        Writer::new(Profile::default()).write(&wanted, &resources, &Stamp { time, control_id });
+    let written = settings.writer().write(&wanted, &resources, &Stamp { time, control_id });
     let written = written.map_err(|error| error.to_string())?;
     Ok((written.message, told(written.findings)))
 }

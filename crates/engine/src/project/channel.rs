@@ -23,7 +23,7 @@ use super::reply::{ReplyMode, reply};
 use super::source::source;
 use crate::channel::Terms;
 use crate::names::ChannelName;
-use crate::program::{self, DestinationSource, Program, ProgramSource};
+use crate::program::{self, DestinationSource, Program, ProgramSource, TranslationSettings};
 
 /// A channel, checked and ready to run.
 pub struct ChannelSpec {
@@ -52,6 +52,8 @@ pub struct ChannelSpec {
     pub charset: CharsetRule,
     /// The zone of times without an offset.
     pub time_zone: Option<TimeZone>,
+    /// What its translations go by: bots of its steps translate by the same.
+    pub translation: TranslationSettings,
     /// Its steps and destinations, compiled.
     pub program: Program,
     /// What its `lookup` steps ask.
@@ -258,7 +260,7 @@ pub(super) fn channel(
     let read = Program::read(
         &program_source,
         &context.content.tables,
-        &context.content.profiles,
+        (&context.content.profiles, &context.content.mappings),
         diagnostics,
     );
     check_destinations(format, &destinations, &read.formats, diagnostics);
@@ -279,6 +281,7 @@ pub(super) fn channel(
     let profiles: Vec<(String, &[u8])> =
         read.profiles.iter().flat_map(|profile| context.content.of_profile(profile)).collect();
     let profiles = profiles.iter().map(|(name, bytes)| (name.as_str(), *bytes));
+    let mappings = context.content.mappings.bytes(&read.mappings);
     let bots = read.bots.iter().filter_map(|name| {
         let (name, revision) = context.bots.get_key_value(name.as_str())?;
         Some((format!("bots/{name}"), revision.0))
@@ -288,7 +291,7 @@ pub(super) fn channel(
     let spec = ChannelSpec {
         name: name.as_str().into(),
         revision: Revision::of(
-            [(stem, bytes)].into_iter().chain(tables).chain(profiles).chain(bots),
+            [(stem, bytes)].into_iter().chain(tables).chain(profiles).chain(mappings).chain(bots),
         ),
         enabled,
         description,
@@ -300,6 +303,7 @@ pub(super) fn channel(
         duplicates,
         charset,
         time_zone,
+        translation: read.translation,
         program,
         lookups,
         destinations: destinations.into_iter().filter_map(|one| one.spec).collect(),

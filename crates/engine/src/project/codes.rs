@@ -269,6 +269,22 @@ pub const CODES: &[CodeDescription] = &[
         "A date shall go to another time zone, and its own is not known.",
         "Add `read_zone`, or `time_zone` for the channel.",
     ),
+    code(
+        "overlay.message",
+        "An overlay adds to a message structure that HL7 has not.",
+        "Write its name as in the standard: `ADT_A01`.",
+    ),
+    code(
+        "overlay.nothing-dropped",
+        "An overlay drops a row that the tables have not.",
+        "Remove it, or look the map and the field up in the mapping tables.",
+    ),
+    code("overlay.row", "A row of an overlay can't be read.", "Mend the cell shown."),
+    code(
+        "overlay.uri",
+        "What an overlay names as a system is no URI.",
+        "Write it whole: `https://good.example/id/mrn` or `urn:oid:1.2.3`.",
+    ),
     code("project.bots", "A project has too many bots.", "Run several installations."),
     code("project.channels", "There are too many channels.", "Run several installations."),
     code(
@@ -295,6 +311,11 @@ pub const CODES: &[CodeDescription] = &[
         "project.listen",
         "The admin API would listen where other machines reach it, or on a name.",
         "Write a loopback address; put a reverse proxy with TLS before it.",
+    ),
+    code(
+        "project.mapping",
+        "A `translate` names an overlay or a receiver that there is not.",
+        "Add the file `mappings/NAME.yaml` or `receivers/NAME.yaml`, or write the path of one that is there.",
     ),
     code("project.name", "This can't be a name.", "Use small letters, digits, `-` and `_`."),
     code(

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use pipehat_config::{Diagnostic, Diagnostics, Environment, Node, SourceFile, Span, nearest};
 use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, LocalBots, LocalFhir, Secrets};
 use pipehat_dictionary::profile::ProfileConstraints;
+use pipehat_translate::Overlay;
+use pipehat_translate::to_v2::Profile as Receiver;
 
 use super::bot::{BotContext, BotSpec, bot};
 use super::channel::{ChannelContext, ChannelSpec, channel};
 use super::files::{DirectoryFiles, EntryKind, ProjectFiles};
 use super::fingerprint::Revision;
+use super::mappings::{Mappings, OVERLAYS, RECEIVERS};
 use super::profiles::{self, Profiles, ProjectTables};
 use super::settings::ProjectSettings;
 use crate::program::{Table, Tables};
@@ -108,7 +111,8 @@ impl Project {
         let settings = loader.settings();
         let (tables, table_bytes) = loader.tables();
         let (profiles, profile_bytes) = loader.profiles(&tables);
-        let content = Content { tables, table_bytes, profiles, profile_bytes };
+        let mappings = loader.mappings();
+        let content = Content { tables, table_bytes, profiles, profile_bytes, mappings };
         let mut claims = Claims::new();
         if let Some((claim, span)) = settings.as_ref().and_then(|(_, listen)| listen.clone()) {
             loader.claim(&mut claims, claim, span, "the admin API".to_owned());
@@ -118,7 +122,7 @@ impl Project {
         let needed = if datastore { Channels::MayBeNone } else { Channels::AtLeastOne };
         let local_fhir = LocalFhir::default();
         let offered = datastore.then_some(&local_fhir);
-        let (bots, unread) = loader.bots(datastore);
+        let (bots, unread) = loader.bots(datastore, &content.mappings);
         let local_bots = LocalBots::default();
         let sound = bots.iter().map(|bot| (&*bot.spec.name, bot.spec.revision));
         // What is wrong with the others is told at their own files.
@@ -178,12 +182,13 @@ fn unreadable(path: &str, error: &std::io::Error) -> Diagnostic {
         .with_help("check who may read it, and that it is what its name says")
 }
 
-/// What channels name: code tables and profiles, and their bytes for revisions.
+/// What channels name: code tables, profiles and mappings, and their bytes for revisions.
 pub(super) struct Content {
     pub(super) tables: Tables,
     pub(super) table_bytes: BTreeMap<String, Vec<u8>>,
     pub(super) profiles: Profiles,
     pub(super) profile_bytes: BTreeMap<String, Vec<u8>>,
+    pub(super) mappings: Mappings,
 }
 
 impl Content {
@@ -209,6 +214,9 @@ enum Channels {
     AtLeastOne,
     MayBeNone,
 }
+
+/// The most overlays and the most receivers of a project: an overlay holds all of HL7's tables, compiled with it.
+const MAPPINGS_MAX: usize = 200;
 
 /// The most bots of a project: each that ran lately holds memory.
 const BOTS_MAX: usize = 1_000;
@@ -359,15 +367,52 @@ impl Loader<'_> {
         (profiles, contents)
     }
 
+    /// Every overlay and receiver is checked, whether or not a channel uses it.
+    fn mappings(&mut self) -> Mappings {
+        let mut mappings = Mappings::default();
+        for (path, bytes) in self.mapping_files(OVERLAYS) {
+            let node = self.plain_tree(&path, &bytes);
+            let overlay = node.and_then(|node| Overlay::read(&node, &mut self.diagnostics));
+            mappings.add_overlay(path, overlay, bytes);
+        }
+        for (path, bytes) in self.mapping_files(RECEIVERS) {
+            let node = self.plain_tree(&path, &bytes);
+            let receiver = node.and_then(|node| Receiver::read(&node, &mut self.diagnostics));
+            mappings.add_receiver(path, receiver, bytes);
+        }
+        mappings
+    }
+
+    fn mapping_files(&mut self, folder: &str) -> Vec<(String, Vec<u8>)> {
+        let names = self.names(folder, ".yaml", &[".yml", ".YAML", ".YML", ".json"]);
+        if names.len() > MAPPINGS_MAX {
+            let message = format!("a project has at most {MAPPINGS_MAX} files in `{folder}`");
+            self.diagnostics.push(Diagnostic::error_in_file("project.mapping", folder, message));
+            return Vec::new();
+        }
+        let files = names.into_iter().filter_map(|name| {
+            let path = format!("{folder}/{name}.yaml");
+            let bytes = self.read(&path)??;
+            Some((path, bytes))
+        });
+        files.collect()
+    }
+
+    /// The file's tree as it stands. Variables are not put in: a mapping says the same on every machine.
+    fn plain_tree(&mut self, name: &str, bytes: &[u8]) -> Option<Node> {
+        let file = SourceFile::from_bytes(name, bytes, &mut self.diagnostics)?;
+        Node::parse(&file, &mut self.diagnostics)
+    }
+
     /// The bots, and the names of those whose files can't be read.
-    fn bots(&mut self, datastore: bool) -> (Vec<ReadBot>, Vec<String>) {
+    fn bots(&mut self, datastore: bool, mappings: &Mappings) -> (Vec<ReadBot>, Vec<String>) {
         let names = self.names("bots", ".yaml", &[".yml", ".YAML", ".YML"]);
         if names.len() > BOTS_MAX {
             let message = format!("a project has at most {BOTS_MAX} bots");
             self.diagnostics.push(Diagnostic::error_in_file("project.bots", "bots", message));
             return (Vec::new(), names);
         }
-        let context = BotContext { secrets: Some(self.context.secrets), datastore };
+        let context = BotContext { secrets: Some(self.context.secrets), datastore, mappings };
         let (mut bots, mut broken) = (Vec::new(), Vec::new());
         for stem in names {
             let path = format!("bots/{stem}.yaml");

@@ -27,6 +27,7 @@ mod fingerprint;
 mod format;
 mod load;
 mod lookup;
+mod mappings;
 mod name;
 mod numbering;
 mod order;
@@ -52,6 +53,7 @@ pub use files::{DirectoryFiles, Entry, EntryKind, FILE_BYTES_MAX, MemoryFiles, P
 pub use fingerprint::Revision;
 pub use load::{LoadContext, Loaded, Project};
 pub use lookup::LookupSpec;
+pub(crate) use mappings::Mappings;
 pub use order::Order;
 pub(crate) use profiles::Profiles;
 pub use profiles::{LoadedProfile, ProfileFile};

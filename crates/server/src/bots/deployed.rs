@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pipehat_connectors::Secrets;
 use pipehat_engine::RetryPolicy;
-use pipehat_engine::program::{FeedSettings, Table};
+use pipehat_engine::program::{Table, TranslationSettings};
 use pipehat_engine::project::{
     BotGrants, BotSpec, CronTrigger, DeployedBots, Project, WebhookProof, WebhookTrigger,
 };
@@ -26,6 +26,7 @@ pub(crate) struct Deployed {
     pub(crate) allow: BotGrants,
     pub(crate) hosts: EndpointRules,
     pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) translation: TranslationSettings,
     pub(crate) retry: RetryPolicy,
     pub(crate) keep: Duration,
     pub(crate) webhook: Option<Webhook>,
@@ -50,16 +51,21 @@ impl fmt::Debug for Deployed {
     }
 }
 
+/// What bots see of a channel whose step they are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ChannelPart {
+    pub(crate) destinations: Vec<Arc<str>>,
+    pub(crate) translation: TranslationSettings,
+}
+
 /// The bots of a project, and what they share.
 pub(crate) struct BotSet {
     pub(crate) bots: HashMap<String, Arc<Deployed>>,
     pub(crate) tables: BTreeMap<String, Arc<Table>>,
     /// What bots may that clients deployed.
     pub(crate) deployed: DeployedBots,
-    /// The destinations of each channel.
-    pub(crate) destinations: HashMap<String, Vec<Arc<str>>>,
-    /// What each channel knows that its messages don't say.
-    pub(crate) feeds: HashMap<String, FeedSettings>,
+    /// The destinations of each channel, and what it translates by.
+    pub(crate) channels: HashMap<String, Arc<ChannelPart>>,
     secrets_of_deployed: BTreeMap<String, String>,
 }
 
@@ -70,21 +76,19 @@ impl BotSet {
             let deployed = of_project(spec, secrets);
             (deployed.id.clone(), Arc::new(deployed))
         });
-        let destinations = project.channels.iter().map(|channel| {
+        let channels = project.channels.iter().map(|channel| {
             let names = channel.destinations.iter().map(|one| Arc::clone(&one.name));
-            (channel.name.to_string(), names.collect())
-        });
-        let feeds = project.channels.iter().map(|channel| {
-            let (zone, charset) = (channel.time_zone.clone(), channel.charset);
-            let feed = FeedSettings { zone, charset, ..FeedSettings::default() };
-            (channel.name.to_string(), feed)
+            let part = ChannelPart {
+                destinations: names.collect(),
+                translation: channel.translation.clone(),
+            };
+            (channel.name.to_string(), Arc::new(part))
         });
         let deployed = project.settings.bots.clone();
         Self {
             bots: bots.collect(),
             tables: project.tables.clone(),
-            destinations: destinations.collect(),
-            feeds: feeds.collect(),
+            channels: channels.collect(),
             secrets_of_deployed: granted_secrets(&deployed.allow, secrets),
             deployed,
         }
@@ -102,6 +106,7 @@ impl BotSet {
             hosts: hosts(&allow),
             allow,
             secrets: self.secrets_of_deployed.clone(),
+            translation: TranslationSettings::default(),
             retry: RetryPolicy {
                 give_up: Some(Duration::from_secs(86_400)),
                 ..RetryPolicy::DEFAULT
@@ -129,6 +134,7 @@ fn of_project(spec: &Arc<BotSpec>, secrets: &dyn Secrets) -> Deployed {
         allow: spec.allow.clone(),
         hosts: hosts(&spec.allow),
         secrets: granted_secrets(&spec.allow, secrets),
+        translation: spec.translation.clone(),
         retry: spec.retry,
         keep: spec.keep,
         webhook,

@@ -1,24 +1,29 @@
 //! What a run may ask: the datastore under the bot's own name, what its file grants, and nothing else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use pipehat_engine::program::FeedSettings;
+use pipehat_engine::program::TranslationSettings;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::deployed::Deployed;
+use super::deployed::{ChannelPart, Deployed};
 use super::input;
 use super::pool::run_here;
 use super::service::{Bots, event};
 
 /// How deep bots may run bots.
 pub(super) const DEPTH_MAX: u8 = 4;
+
+/// How many fetches of one run go at the same time.
+const FETCHES_AT_ONCE: usize = 8;
 
 /// The largest answer of a fetch.
 const FETCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -45,14 +50,20 @@ const HEADERS_REFUSED: [&str; 8] = [
 #[derive(Debug, Clone, Default)]
 pub(super) struct Setting {
     /// The channel whose step it is, and its destinations.
-    pub(super) channel: Option<(Arc<str>, Vec<Arc<str>>)>,
-    /// What that channel knows that its messages don't say.
-    pub(super) feed: FeedSettings,
+    pub(super) channel: Option<(Arc<str>, Arc<ChannelPart>)>,
     /// How many bots run bots above this one.
     pub(super) depth: u8,
 }
 
 impl Setting {
+    /// What it translates by: the bot's own before the channel's.
+    fn translation<'s>(&self, bot: &'s Deployed) -> Cow<'s, TranslationSettings> {
+        match &self.channel {
+            Some((_, part)) => Cow::Owned(bot.translation.or(&part.translation)),
+            None => Cow::Borrowed(&bot.translation),
+        }
+    }
+
     /// Whose values it reads and keeps.
     fn owner(&self, bot: &Deployed) -> String {
         match &self.channel {
@@ -101,13 +112,14 @@ impl RunHost {
         })
     }
 
-    fn fetch(
+    /// A request that the bot may make.
+    fn request(
         &self,
         (method, url): (&str, &str),
         headers: &[(String, String)],
         body: &[u8],
         remaining: Duration,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<reqwest::RequestBuilder, AskError> {
         let url = self.bot.hosts.allowed(url).map_err(|_| {
             let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
             let host = host.unwrap_or_else(|| "host".to_owned());
@@ -130,36 +142,30 @@ impl RunHost {
             value.set_sensitive(true);
             sent.append(name, value);
         }
-        let request = self
-            .bots
-            .client
-            .request(method, url)
-            .headers(sent)
-            .timeout(remaining)
-            .body(body.to_vec());
-        self.wait_for(remaining, async {
-            let failed = |error: reqwest::Error| {
-                if error.is_timeout() {
-                    AskError::TimedOut
-                } else {
-                    AskError::Failed(why(&error).to_owned())
+        let request = self.bots.client.request(method, url).headers(sent).timeout(remaining);
+        Ok(request.body(body.to_vec()))
+    }
+
+    /// Fetches some things at the same time, at most [`FETCHES_AT_ONCE`]; their answers in order.
+    fn fetch_all(&self, asks: &[Ask], remaining: Duration) -> Vec<Result<Answer, AskError>> {
+        let requests: Vec<_> = asks
+            .iter()
+            .map(|ask| match ask {
+                Ask::Fetch { method, url, headers, body } => {
+                    self.request((method, url), headers, body, remaining)
                 }
-            };
-            let mut response = request.send().await.map_err(failed)?;
-            let status = response.status().as_u16();
-            let headers = response.headers().iter().filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            });
-            let headers = headers.collect();
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(failed)? {
-                if body.len().saturating_add(chunk.len()) > FETCHED_BYTES_MAX {
-                    return Err(AskError::Failed("the answer is larger than 16 MiB".to_owned()));
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Answer { status, headers, body })
-        })
+                _ => Err(AskError::Failed("this is no fetch".to_owned())),
+            })
+            .collect();
+        let answers = requests.into_iter().map(|request| async move {
+            let answer = async { fetched(request?).await };
+            tokio::time::timeout(remaining, answer).await.unwrap_or(Err(AskError::TimedOut))
+        });
+        let answers = stream::iter(answers).buffered(FETCHES_AT_ONCE).collect::<Vec<_>>();
+        // Those that did not get their turn are late, too.
+        let whole = async { tokio::time::timeout(remaining, answers).await };
+        let late = |_| asks.iter().map(|_| Err(AskError::TimedOut)).collect();
+        self.bots.handle.block_on(whole).unwrap_or_else(late)
     }
 
     fn datastore(
@@ -203,8 +209,8 @@ impl RunHost {
         if self.gathered.outputs.len().saturating_add(self.gathered.handed_over.len()) >= SENT_MAX {
             return Err(AskError::Refused(format!("a run sends at most {SENT_MAX} messages")));
         }
-        if let Some((channel, destinations)) = &self.setting.channel {
-            if let Some(name) = destinations.iter().find(|name| &***name == to) {
+        if let Some((channel, part)) = &self.setting.channel {
+            if let Some(name) = part.destinations.iter().find(|name| &***name == to) {
                 self.gathered.outputs.push((Arc::clone(name), Bytes::copy_from_slice(body)));
                 return Ok(done());
             }
@@ -272,8 +278,9 @@ impl Host for RunHost {
 
     fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
         match ask {
-            Ask::Fetch { method, url, headers, body } => {
-                self.fetch((method, url), headers, body, remaining)
+            Ask::Fetch { .. } => {
+                let mut answers = self.fetch_all(std::slice::from_ref(ask), remaining);
+                answers.pop().unwrap_or(Err(AskError::TimedOut))
             }
             Ask::Datastore { method, path, headers, body } => {
                 self.datastore((method, path), headers, body, remaining)
@@ -315,8 +322,10 @@ impl Host for RunHost {
                 self.gathered.park = Some(reason.clone());
                 Ok(done())
             }
-            Ask::ToFhir { message } => to_fhir(message, self.setting.feed.clone()),
-            Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
+            Ask::ToFhir { message } => to_fhir(message, &self.setting.translation(&self.bot)),
+            Ask::ToV2 { bundle, wanted, version } => {
+                to_v2(bundle, (wanted, version), &self.setting.translation(&self.bot))
+            }
             Ask::Sftp { .. } => Err(AskError::Refused(
                 "SFTP is not built yet: this version has no connector for it".to_owned(),
             )),
@@ -326,25 +335,69 @@ impl Host for RunHost {
         }
     }
 
+    /// Fetches that stand together go at the same time; all else one after another.
+    fn ask_all(&mut self, asks: &[Ask], remaining: Duration) -> Vec<Result<Answer, AskError>> {
+        let begun = Instant::now();
+        let mut answers = Vec::with_capacity(asks.len());
+        let is_fetch = |ask: &Ask| matches!(ask, Ask::Fetch { .. });
+        for group in asks.chunk_by(|one, next| is_fetch(one) && is_fetch(next)) {
+            let remaining = remaining.saturating_sub(begun.elapsed());
+            match group {
+                [one] => answers.push(self.ask(one, remaining)),
+                several => answers.extend(self.fetch_all(several, remaining)),
+            }
+        }
+        answers
+    }
+
     fn log(&mut self, line: LogLine) {
         self.log.push(line);
     }
 }
 
+/// Makes a request, and takes all of its answer.
+async fn fetched(request: reqwest::RequestBuilder) -> Result<Answer, AskError> {
+    let failed = |error: reqwest::Error| {
+        if error.is_timeout() {
+            AskError::TimedOut
+        } else {
+            AskError::Failed(why(&error).to_owned())
+        }
+    };
+    let mut response = request.send().await.map_err(failed)?;
+    let status = response.status().as_u16();
+    let headers = response.headers().iter().filter_map(|(name, value)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    });
+    let headers = headers.collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len().saturating_add(chunk.len()) > FETCHED_BYTES_MAX {
+            return Err(AskError::Failed("the answer is larger than 16 MiB".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body })
+}
+
 /// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
-fn to_fhir(message: &[u8], feed: FeedSettings) -> Result<Answer, AskError> {
-    let translated = pipehat_engine::program::translate_to_fhir(message, feed);
+fn to_fhir(message: &[u8], settings: &TranslationSettings) -> Result<Answer, AskError> {
+    let translated = pipehat_engine::program::translate_to_fhir(message, settings);
     let (bundle, findings) = translated.map_err(AskError::Failed)?;
     Ok(translated_answer(bundle.into_bytes(), "application/fhir+json", &findings))
 }
 
-fn to_v2(bundle: &str, wanted: &str, version: &str) -> Result<Answer, AskError> {
+fn to_v2(
+    bundle: &str,
+    wanted: (&str, &str),
+    settings: &TranslationSettings,
+) -> Result<Answer, AskError> {
     let control_id = STANDARD.encode(random(12)).replace(['+', '/'], "0");
     let translated = pipehat_engine::program::translate_to_v2(
         bundle,
-        (wanted, version),
-        Timestamp::now(),
-        &control_id,
+        wanted,
+        (Timestamp::now(), &control_id),
+        settings,
     );
     let (message, findings) = translated.map_err(AskError::Failed)?;
     Ok(translated_answer(message, "x-application/hl7-v2+er7", &findings))

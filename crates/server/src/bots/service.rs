@@ -5,19 +5,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner};
+use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner, BotTold};
 use pipehat_engine::Engine;
 use pipehat_resource::json::parse;
-use pipehat_script::{Event, Output, RunError, RunErrorKind, Script};
+use pipehat_script::{Ask, Event, Output, Recorded, RunError, RunErrorKind, Script};
 use pipehat_store::bots::{BotBook, BotBookError, BotRun, RunState};
 use pipehat_store::datastore::ResourceKey;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
-use super::deployed::{BotSet, Deployed};
+use super::deployed::{BotSet, ChannelPart, Deployed};
 use super::host::{Gathered, RunHost, Setting, bytes_of};
 use super::input;
 use super::own_changes::OwnChanges;
@@ -83,7 +81,6 @@ pub(crate) struct Task {
 pub(crate) struct Done {
     pub(crate) run: u64,
     pub(crate) output: Output,
-    pub(super) gathered: Gathered,
 }
 
 /// A run that failed, or did not come about.
@@ -332,12 +329,7 @@ impl Bots {
             Ok(output) => output,
             Err(error) => {
                 let failed = Failed { code: code_of(&error), why: why(&error), run: number };
-                let mut words = error.message;
-                for line in error.stack {
-                    words.push_str("\n    ");
-                    words.push_str(&line);
-                }
-                run.error = Some(words);
+                run.error = Some(words(error));
                 self.keep_failed(run, &bot, &failed, waiting);
                 return Err(failed);
             }
@@ -356,7 +348,7 @@ impl Bots {
         run.ended = Some(now());
         run.why = None;
         self.keep(run, waiting);
-        Ok(Done { run: id, output, gathered })
+        Ok(Done { run: id, output })
     }
 
     /// What a bot that another one ran came to.
@@ -556,54 +548,182 @@ fn micros(duration: std::time::Duration) -> u64 {
 pub(crate) struct ChannelBots(pub(crate) Arc<Bots>);
 
 impl BotRunner for ChannelBots {
-    fn run(&self, request: BotRequest) -> BoxFuture<'static, Result<BotOutcome, BotFailure>> {
+    fn run(&self, request: BotRequest, told: BotTold) {
+        let set = self.0.set();
+        let Some(bot) = set.bots.get(&*request.bot) else {
+            let detail = format!("there is no bot `{}` any more", request.bot);
+            return told.tell(Err(BotFailure { code: "bot.gone", detail, never_ran: true }));
+        };
+        let part = set.channels.get(&*request.channel).cloned().unwrap_or_default();
+        let step = Step { bot: Arc::clone(bot), part: Arc::clone(&part), request };
+        let event = match step.event() {
+            Ok(event) => event,
+            Err(why) => {
+                let failed = Failed { code: "bot.input", why: why.to_owned(), run: None };
+                return told.tell(Err(step.failure(failed)));
+            }
+        };
         let bots = Arc::clone(&self.0);
-        async move { of_channel(&bots, request).await }.boxed()
+        let setting =
+            Setting { channel: Some((Arc::clone(&step.request.channel), part)), depth: 0 };
+        // Kept aside for whom the pool refuses.
+        let place = Arc::new(Mutex::new(Some(told)));
+        let taken = Arc::clone(&place);
+        let name = Arc::clone(&step.request.bot);
+        let submitted = self.0.pool.submit(Box::new(move || {
+            let told = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(told) = told else { return };
+            let host = RunHost::new(Arc::clone(&bots), Arc::clone(&step.bot), setting);
+            let ended = run_here(&step.bot, &event, host);
+            step.end(&bots, ended, told);
+        }));
+        if submitted == Err(Full)
+            && let Some(told) = place.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            let detail = format!("`{name}`: too many runs of bots wait already");
+            told.tell(Err(BotFailure { code: "bot.busy", detail, never_ran: true }));
+        }
     }
 }
 
-async fn of_channel(bots: &Arc<Bots>, request: BotRequest) -> Result<BotOutcome, BotFailure> {
-    let set = bots.set();
-    let Some(bot) = set.bots.get(&*request.bot) else {
-        let detail = format!("there is no bot `{}` any more", request.bot);
-        return Err(BotFailure { code: "bot.gone", detail, never_ran: true });
-    };
-    let content_type =
-        if request.is_hl7 { "x-application/hl7-v2+er7" } else { "application/fhir+json" };
-    let destinations = set.destinations.get(&*request.channel).cloned().unwrap_or_default();
-    let feed = set.feeds.get(&*request.channel).cloned().unwrap_or_default();
-    let mut headers = vec![("channel".to_owned(), request.channel.to_string())];
-    if let Some(zone) = feed.zone.as_ref().and_then(TimeZone::iana_name) {
-        headers.push(("time-zone".to_owned(), zone.to_owned()));
+/// A run as a step of a channel.
+struct Step {
+    bot: Arc<Deployed>,
+    part: Arc<ChannelPart>,
+    request: BotRequest,
+}
+
+impl Step {
+    fn content_type(&self) -> &'static str {
+        if self.request.is_hl7 { "x-application/hl7-v2+er7" } else { "application/fhir+json" }
     }
-    let task = Task {
-        bot: Arc::clone(bot),
-        trigger: "channel",
-        source: format!("channel {}", request.channel),
-        content_type: content_type.to_owned(),
-        body: request.body.to_vec(),
-        headers,
-    };
-    let setting = Setting { channel: Some((request.channel, destinations)), feed, depth: 0 };
-    let run = bots.begun(&task);
-    match bots.run_as(task, setting, run, Waiting::Somebody).await {
-        Ok(Done { output, gathered, .. }) => {
-            let result = match bytes_of(output) {
-                (_, None) => BotResult::Nothing,
-                (true, Some(bytes)) => BotResult::Json(bytes),
-                (false, Some(bytes)) => BotResult::Text(bytes),
-            };
-            Ok(BotOutcome { result, sent: gathered.outputs, park: gathered.park })
+
+    fn headers(&self) -> Vec<(String, String)> {
+        let mut headers = vec![("channel".to_owned(), self.request.channel.to_string())];
+        let (own, channel) = (&self.bot.translation.to_fhir, &self.part.translation.to_fhir);
+        if let Some(zone) = own.zone.as_ref().or(channel.zone.as_ref())
+            && let Some(name) = zone.iana_name()
+        {
+            headers.push(("time-zone".to_owned(), name.to_owned()));
         }
-        Err(Failed { code, why, run }) => {
-            let never_ran = run.is_none();
-            let detail = match run {
-                Some(run) => format!("`{}`: {why} (run {run})", request.bot),
-                None => format!("`{}`: {why}", request.bot),
-            };
-            Err(BotFailure { code, detail, never_ran })
-        }
+        headers
     }
+
+    fn event(&self) -> Result<Event, &'static str> {
+        event(&self.bot, self.content_type(), self.request.body.to_vec(), self.headers())
+    }
+
+    /// What becomes of a run, on the thread that it ran on.
+    fn end(self, bots: &Arc<Bots>, ended: Ended, told: BotTold) {
+        if ended.gathered.handed_over.is_empty() {
+            return self.told(bots, ended, Ok(()), told);
+        }
+        let bots = Arc::clone(bots);
+        let handle = bots.handle.clone();
+        handle.spawn(async move {
+            let mut ended = ended;
+            let handed = match &ended.run.result {
+                Ok(_) => bots.hand_over(&self.bot, &mut ended.gathered).await,
+                Err(_) => Ok(()),
+            };
+            self.told(&bots, ended, handed, told);
+        });
+    }
+
+    fn told(self, bots: &Bots, ended: Ended, handed: Result<(), (String, String)>, told: BotTold) {
+        let took = micros(ended.run.took);
+        let is_silent = ended.log.is_empty() && ended.run.recorded.iter().all(of_the_project);
+        if let (Ok(_), Ok(()), true) = (&ended.run.result, &handed, is_silent) {
+            // All of such a run stands in the journal, with its message.
+            if let Ok(output) = ended.run.result {
+                told.tell(Ok(outcome(output, ended.gathered, took)));
+            }
+            return;
+        }
+        let task = Task {
+            bot: Arc::clone(&self.bot),
+            trigger: "channel",
+            source: format!("channel {}", self.request.channel),
+            content_type: self.content_type().to_owned(),
+            body: self.request.body.to_vec(),
+            headers: self.headers(),
+        };
+        let mut run = bots.begun(&task);
+        let id = run.id;
+        let Ended { run: ran, log, gathered } = ended;
+        run.input = task.body;
+        run.effects = record::effects(&ran.recorded);
+        run.log = record::log(&log);
+        (run.took, run.cpu, run.attempts) = (took, micros(ran.cpu), 1);
+        run.started = Some(run.queued.saturating_sub(i64::try_from(took).unwrap_or(0)));
+        let output = match (ran.result, handed) {
+            (Ok(output), Ok(())) => output,
+            (Ok(_), Err((channel, error))) => {
+                let why = format!("what it sent to the channel `{channel}` was not taken: {error}");
+                let failed = Failed { code: "bot.send-failed", why, run: Some(id) };
+                bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
+                return told.tell(Err(self.failure(failed)));
+            }
+            (Err(error), _) => {
+                let failed = Failed { code: code_of(&error), why: why(&error), run: Some(id) };
+                run.error = Some(words(error));
+                bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
+                return told.tell(Err(self.failure(failed)));
+            }
+        };
+        if !matches!(output, Output::Nothing) {
+            let (result_type, result) =
+                input::output(output.clone(), &run.content_type, &run.input, Timestamp::now());
+            run.result_type = Some(result_type).filter(|name| !name.is_empty());
+            run.result = result;
+        }
+        run.state = RunState::Done;
+        run.ended = Some(now());
+        bots.keep(run, Waiting::Somebody);
+        told.tell(Ok(outcome(output, gathered, took)));
+    }
+
+    fn failure(&self, failed: Failed) -> BotFailure {
+        let Failed { code, why, run } = failed;
+        let detail = match run {
+            Some(run) => format!("`{}`: {why} (run {run})", self.request.bot),
+            None => format!("`{}`: {why}", self.request.bot),
+        };
+        BotFailure { code, detail, never_ran: false }
+    }
+}
+
+/// Whether what came from the host was no more than the project itself says, the time, or a random number.
+fn of_the_project(recorded: &Recorded) -> bool {
+    match recorded {
+        Recorded::Asked { ask, answer } => {
+            answer.is_ok()
+                && matches!(
+                    ask,
+                    Ask::Table { .. } | Ask::ToFhir { .. } | Ask::ToV2 { .. } | Ask::Park { .. }
+                )
+        }
+        Recorded::Time(_) | Recorded::Random(_) => true,
+    }
+}
+
+fn outcome(output: Output, gathered: Gathered, took: u64) -> BotOutcome {
+    let result = match bytes_of(output) {
+        (_, None) => BotResult::Nothing,
+        (true, Some(bytes)) => BotResult::Json(bytes),
+        (false, Some(bytes)) => BotResult::Text(bytes),
+    };
+    BotOutcome { result, sent: gathered.outputs, park: gathered.park, took }
+}
+
+/// What an error says, with its stack. It may hold a patient's data.
+fn words(error: RunError) -> String {
+    let mut words = error.message;
+    for line in error.stack {
+        words.push_str("\n    ");
+        words.push_str(&line);
+    }
+    words
 }
 
 /// The bytes of an output, as they are told to whoever waits.

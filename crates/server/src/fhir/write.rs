@@ -156,7 +156,8 @@ impl FhirService {
         self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &mut resource)?;
-        let precondition = match self.look(request, key, scope).await? {
+        let bounded = scope.is_some();
+        let precondition = match self.look(request, key, scope, bounded).await? {
             Look::NotNeeded => match (request.conditions.precondition()?, kept) {
                 (Precondition::None, Some(version)) => Precondition::Version(version),
                 (asked, _) => asked,
@@ -245,13 +246,14 @@ impl FhirService {
         refuse_in_patch(request, &patch)?;
         let asked = request.conditions.precondition()?;
         let key = key.clone();
-        let found = match self.look(request, &key, scope.clone()).await? {
+        let bounded = scope.is_some() || may_not_run_all(request, &key.resource_type);
+        let found = match self.look(request, &key, scope.clone(), bounded).await? {
             Look::NotNeeded => return Ok(Interaction::Patch { key, patch, precondition: asked }),
             Look::Never | Look::Deleted | Look::Hidden => return Err(missing(&key)),
             Look::At(found) => found,
         };
         let precondition = Precondition::Version(found.version);
-        if scope.is_none() {
+        if !bounded {
             return Ok(Interaction::Patch { key, patch, precondition });
         }
         // What the patch makes must still be the client's to write.
@@ -260,6 +262,7 @@ impl FhirService {
         let resource =
             rules.patch(&resource, &patch, request.setting.now).map_err(Problem::from)?;
         self.fits(scope.as_ref(), &resource).await?;
+        may_run(request, &resource)?;
         Ok(Interaction::Update { resource, precondition, full_url: None })
     }
 
@@ -271,7 +274,7 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Update)?;
-        if scope.is_some() {
+        if scope.is_some() || may_not_run_all(request, resource_type) {
             // What it makes of which resource is to be looked at: first the one is found, then it is patched by its
             // id, bound to the version that was looked at.
             let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
@@ -301,6 +304,11 @@ impl FhirService {
             // What it makes of which resource is known only to the datastore, which knows no scopes.
             return Err(forbidden(
                 "a client whose scope to update has a filter can't patch by a condition in a transaction; patch by id",
+            ));
+        }
+        if may_not_run_all(request, resource_type) {
+            return Err(forbidden(
+                "a client that may not run bots can't patch a Subscription by a condition in a transaction; patch by id",
             ));
         }
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, None)?;
@@ -335,7 +343,8 @@ impl FhirService {
     ) -> Result<Interaction, Problem> {
         changeable(&key.resource_type)?;
         let scope = request.setting.principal.require(&key.resource_type, Permission::Delete)?;
-        let precondition = match self.look(request, key, scope).await? {
+        let bounded = scope.is_some();
+        let precondition = match self.look(request, key, scope, bounded).await? {
             Look::NotNeeded | Look::Deleted => request.conditions.precondition()?,
             // To say that it is deleted would be wrong of another's, which is as none.
             Look::Never | Look::Hidden => return Err(missing(key)),
@@ -429,16 +438,17 @@ impl FhirService {
     }
 
     /// Looks at what stands there, where that decides: for `If-Match: *`, which asks for any version, and for a
-    /// client that sees only a part of the type. The change is then bound to the version that was looked at.
+    /// client that is `bounded`: it sees only a part of the type, or may not write all that a patch could make. The change is then bound to the version that was looked at.
     async fn look(
         &self,
         request: &Request,
         key: &ResourceKey,
         scope: Option<Filter>,
+        bounded: bool,
     ) -> Result<Look, Problem> {
         let any = request.conditions.if_match == Some(Tag::Any);
         let asked = request.conditions.precondition()?;
-        if !any && scope.is_none() {
+        if !any && !bounded {
             return Ok(Look::NotNeeded);
         }
         let found = self.datastore.read(key).await?;
@@ -598,9 +608,7 @@ fn may_subscribe(request: &Request, resource: &mut Value) -> Result<(), Problem>
         return Ok(());
     }
     sign(resource, request.setting.principal.revocable());
-    if runs_bot(resource) {
-        request.setting.principal.require("Bot", Permission::Execute)?;
-    }
+    may_run(request, resource)?;
     let Some(about) = criteria_type(resource) else { return Ok(()) };
     match request.setting.principal.require(about, Permission::Read)? {
         None => Ok(()),
@@ -611,6 +619,26 @@ fn may_subscribe(request: &Request, resource: &mut Value) -> Result<(), Problem>
         )
         .at_location("Subscription.criteria")),
     }
+}
+
+/// Whoever writes a Subscription that runs a bot runs it.
+fn may_run(request: &Request, resource: &Value) -> Result<(), Problem> {
+    if resource.resource_type() != Some("Subscription") || !runs_bot(resource) {
+        return Ok(());
+    }
+    match request.setting.principal.require("Bot", Permission::Execute)? {
+        None => Ok(()),
+        Some(_) => Err(forbidden(
+            "this client may run some bots only; a Subscription that runs one is for clients that may run all",
+        )
+        .at_location("Subscription.channel.endpoint")),
+    }
+}
+
+/// Whether it must be seen what a patch makes: of a Subscription it could make one that runs a bot.
+fn may_not_run_all(request: &Request, resource_type: &str) -> bool {
+    let all = || matches!(request.setting.principal.require("Bot", Permission::Execute), Ok(None));
+    resource_type == "Subscription" && !all()
 }
 
 /// What a patch makes of a Subscription is not known beforehand.

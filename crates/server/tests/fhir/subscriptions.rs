@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{SinkExt, Stream, StreamExt};
 use http::HeaderValue;
@@ -552,6 +554,71 @@ async fn a_client_subscribes_to_what_it_may_read() {
     let reply = world.server.send("PATCH /Subscription/s", json_patch, patch.to_string()).await;
     reply.refused(403, "forbidden");
     world.stop().await;
+}
+
+#[tokio::test]
+async fn no_patch_runs_a_bot_for_who_may_run_none() {
+    use Permission::{Create, Execute, Read, Search, Update};
+    let scope = |resource_type: Option<&str>, may: &[Permission]| Scope {
+        resource_type: resource_type.map(str::to_owned),
+        may: may.to_vec(),
+        filter: None,
+    };
+    let all = scope(None, &[Create, Update, Read, Search]);
+    for may_run in [false, true] {
+        let bot = may_run.then(|| scope(Some("Bot"), &[Execute]));
+        let access = Arc::new(Fixed([all.clone()].into_iter().chain(bot).collect()));
+        let bots = Arc::new(Bots(watch::Sender::new(Vec::new())));
+        let subscribers: Vec<Arc<dyn Subscriber>> = vec![bots];
+        let (world, _folder) = World::with(Setup { access, subscribers, ..Setup::default() }).await;
+        let hook = Hook::start().await;
+        world.server.put(&subscription("s", "Observation", &hook.channel())).await;
+        let json_patch =
+            json!([{ "op": "replace", "path": "/channel/endpoint", "value": "Bot/b" }]);
+        let merge_patch = json!({ "channel": { "endpoint": "Bot/b" } });
+        let fhirpath_patch = json!({ "resourceType": "Parameters", "parameter": [{
+            "name": "operation",
+            "part": [
+                { "name": "type", "valueCode": "replace" },
+                { "name": "path", "valueString": "Subscription.channel.endpoint" },
+                { "name": "value", "valueUrl": "Bot/b" }
+            ]
+        }] });
+        let entry = |url: &str| {
+            json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+                "resource": { "resourceType": "Binary", "contentType": "application/json-patch+json",
+                    "data": STANDARD.encode(json_patch.to_string()) },
+                "request": { "method": "PATCH", "url": url }
+            }] })
+        };
+        let fhir = "content-type: application/fhir+json";
+        let of_json = "content-type: application/json-patch+json";
+        let merge = "content-type: application/merge-patch+json";
+        let asked = [
+            ("PATCH /Subscription/s", of_json, &json_patch),
+            ("PATCH /Subscription?_id=s", of_json, &json_patch),
+            ("PATCH /Subscription/s", merge, &merge_patch),
+            ("PATCH /Subscription/s", fhir, &fhirpath_patch),
+            ("POST /", fhir, &entry("Subscription/s")),
+            ("POST /", fhir, &entry("Subscription?_id=s")),
+        ];
+        for (call, content_type, body) in asked {
+            let reply = world.server.send(call, content_type, body.to_string()).await;
+            if may_run {
+                reply.expect(200);
+            } else {
+                reply.refused(403, "forbidden");
+                // What runs no bot it may patch.
+                let end = json!([{ "op": "replace", "path": "/reason", "value": "other" }]);
+                let reply = world.server.send("PATCH /Subscription/s", of_json, end.to_string());
+                reply.await.expect(200);
+            }
+        }
+        let stands = world.server.get("/Subscription/s").await.value();
+        let runs = stands["channel"]["endpoint"].as_str().unwrap_or_default().contains("Bot/");
+        assert_eq!(runs, may_run);
+        world.stop().await;
+    }
 }
 
 /// Takes what is for bots.

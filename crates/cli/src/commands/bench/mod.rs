@@ -43,6 +43,7 @@ What the rows are:
   journal              Pipehat's log without the rest
   intake               MLLP in, kept, acknowledged (examples/intake)
   relay                the same, four fields changed, MLLP out (examples/relay)
+  relay-bot            the relay, the fields changed by a bot (examples/relay-bot)
 
 Each connection sends a message, waits for its acknowledgment, and sends the next. Senders and
 receiver run in this process and use up a part of the machine; the columns for processor and memory
@@ -87,9 +88,21 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KIND", default_value = "oru")]
     message: Kind,
 
+    /// Only these examples, without what bounds them: intake, relay, relay-bot
+    #[arg(long, value_name = "EXAMPLE,…", value_delimiter = ',')]
+    only: Vec<Only>,
+
     /// The result as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// An example that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    Intake,
+    Relay,
+    RelayBot,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -177,8 +190,13 @@ impl Arguments {
         if !terminal.shows_progress() {
             return ProgressBar::hidden();
         }
-        // Disk twice, journal twice, peer, intake, relay for each number; three other setups of both.
-        let steps = self.connections.len() as u64 * 7 + 6;
+        // Disk twice, journal twice, peer, intake, relay for each number; three other setups of both,
+        // and the relay with a bot.
+        let each = self.connections.len() as u64;
+        let steps = match self.only.len() as u64 {
+            0 => each * 7 + 7,
+            only => each * only,
+        };
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {elapsed}");
         let bar = ProgressBar::new(steps)
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -204,6 +222,18 @@ impl Bench<'_> {
         let connections: Vec<usize> =
             self.arguments.connections.iter().copied().map(usize::from).collect();
         let most = connections.last().copied().unwrap_or(1);
+        if !self.arguments.only.is_empty() {
+            let receiver = self.receiver.address();
+            for only in self.arguments.only.clone() {
+                let example = match only {
+                    Only::Intake => Example::Intake,
+                    Only::Relay => Example::Relay(receiver),
+                    Only::RelayBot => Example::RelayBot(receiver),
+                };
+                self.node(example, Setup::USUAL, &connections)?;
+            }
+            return Ok(());
+        }
         let (kind, alone) = (self.arguments.message, self.arguments.alone());
         for blocks in [Blocks::Growing, Blocks::Preallocated] {
             for &at_once in &connections {
@@ -230,7 +260,7 @@ impl Bench<'_> {
                 self.node(example, Setup { sealed, indexed }, &[most])?;
             }
         }
-        Ok(())
+        self.node(Example::RelayBot(self.receiver.address()), Setup::USUAL, &[most])
     }
 
     /// Senders and receiver with nothing between them.

@@ -14,6 +14,8 @@ pub(super) enum Example {
     Intake,
     /// In, changed, and out to the address.
     Relay(SocketAddr),
+    /// The same, changed by a bot.
+    RelayBot(SocketAddr),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,7 @@ impl Example {
         match self {
             Self::Intake => "intake",
             Self::Relay(_) => "relay",
+            Self::RelayBot(_) => "relay-bot",
         }
     }
 
@@ -44,6 +47,19 @@ impl Example {
                     "tables/gender.csv",
                     include_str!("../../../../../examples/relay/tables/gender.csv"),
                 ),
+            Self::RelayBot(_) => MemoryFiles::new()
+                .with(
+                    "channels/relay-bot.yaml",
+                    include_str!("../../../../../examples/relay-bot/channels/relay-bot.yaml"),
+                )
+                .with(
+                    "bots/relay.yaml",
+                    include_str!("../../../../../examples/relay-bot/bots/relay.yaml"),
+                )
+                .with(
+                    "bots/relay.ts",
+                    include_str!("../../../../../examples/relay-bot/bots/relay.ts"),
+                ),
         };
         let loaded = Project::load_from(&LoadContext {
             files: &files,
@@ -60,7 +76,9 @@ impl Environment for Example {
     fn variable(&self, name: &str) -> Option<String> {
         match (name, self) {
             ("PIPEHAT_LISTEN", _) => Some("127.0.0.1:0".to_owned()),
-            ("PIPEHAT_TARGET", Self::Relay(target)) => Some(target.to_string()),
+            ("PIPEHAT_TARGET", Self::Relay(target) | Self::RelayBot(target)) => {
+                Some(target.to_string())
+            }
             _ => None,
         }
     }
@@ -82,7 +100,8 @@ mod tests {
 
     #[test]
     fn the_examples_are_accepted() {
-        for example in [Example::Intake, Example::Relay(([127, 0, 0, 1], 2576).into())] {
+        let target = ([127, 0, 0, 1], 2576).into();
+        for example in [Example::Intake, Example::Relay(target), Example::RelayBot(target)] {
             let project = example.load().unwrap();
             assert_eq!(project.channels.len(), 1);
             assert_eq!(&*project.channels[0].name, example.name());

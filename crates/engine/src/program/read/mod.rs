@@ -21,8 +21,8 @@
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
 //! | `lookup: { fhir: local, search: "Patient?identifier={PID-3.1}", into: { PATH: FHIRPATH, … } }` | [searches](super::search_template) in a FHIR datastore, and takes [values](super::lookup) from what is found; `several: park`, `first` or `otherwise`; `otherwise` for the whole step, or beside one `value` |
 //! | `bot: NAME` or `bot: { name: NAME, result: message, retry: … }` | [runs a bot](super::bot) on the message; what it returns goes on, or to the sender (`result: reply`), or nowhere (`ignored`) |
-//! | `translate: fhir` or `translate: { to: fhir, time_zone: …, system_base: …, sender: …, identifier_systems: […] }` | makes a FHIR Bundle of [HL7 v2](super::translate) |
-//! | `translate: { to: v2, event: auto, version: "2.5.1", receiving_application: …, … }` | makes HL7 v2 of a FHIR resource or Bundle; `auto` for the event that the change is |
+//! | `translate: fhir` or `translate: { to: fhir, time_zone: …, system_base: …, sender: …, identifier_systems: […], overlay: mappings/NAME.yaml }` | makes a FHIR Bundle of [HL7 v2](super::translate) |
+//! | `translate: { to: v2, event: auto, version: "2.5.1", receiver: receivers/NAME.yaml, receiving_application: …, … }` | makes HL7 v2 of a FHIR resource or Bundle; `auto` for the event that the change is |
 //! | `validate: { level: standard, profile: NAME, on_error: park }` | checks the message against the standard, and a partner's profile; one with errors is rejected, parked or reported |
 //! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |
 //! | `when: EXPRESSION` with `do`, `else` | does the one or the other |
@@ -40,6 +40,7 @@ mod translate;
 mod value;
 
 pub(crate) use fragment::report;
+pub(crate) use translate::translation;
 pub(crate) use value::time_zone;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,7 @@ use pipehat_connectors::{GivenChanges, PayloadFormat};
 use pipehat_message::{CharsetRule, Occurrence, SegmentName};
 
 use self::flow::{always_ends, check_reachable, reached};
+use self::translate::Translations;
 use super::expression::Expression;
 use super::lane::Lanes;
 
@@ -58,9 +60,10 @@ use super::reference::{EachOver, Reference, Scope, Use};
 use super::run::RunLimits;
 use super::step::{Action, Over, Step, Within};
 use super::table::Table;
+use super::translate::TranslationSettings;
 use super::verdict::StepPlace;
 use super::{DestinationProgram, Program, json, split};
-use crate::project::Profiles;
+use crate::project::{Mappings, Profiles};
 
 /// The code tables of a project; those that could not be read have no content.
 pub(crate) type Tables = BTreeMap<String, Option<Arc<Table>>>;
@@ -98,6 +101,9 @@ pub(crate) struct ReadProgram {
     pub(crate) tables: BTreeSet<String>,
     pub(crate) profiles: BTreeSet<String>,
     pub(crate) bots: BTreeSet<String>,
+    /// The paths of overlays and receivers.
+    pub(crate) mappings: BTreeSet<String>,
+    pub(crate) translation: TranslationSettings,
     /// What each destination is sent.
     pub(crate) formats: Vec<PayloadFormat>,
     /// What the `lookup` steps ask, by their numbers.
@@ -163,7 +169,7 @@ impl Program {
     pub(crate) fn read(
         source: &ProgramSource<'_>,
         tables: &Tables,
-        profiles: &Profiles,
+        (profiles, mappings): (&Profiles, &Mappings),
         diagnostics: &mut Diagnostics,
     ) -> ReadProgram {
         let errors_before = diagnostics.errors();
@@ -173,6 +179,9 @@ impl Program {
             used: BTreeSet::new(),
             profiles,
             used_profiles: BTreeSet::new(),
+            mappings,
+            used_mappings: BTreeSet::new(),
+            translation: Translations::default(),
             destinations: source.destinations.iter().map(|one| one.name).collect(),
             time_zone: source.time_zone.clone(),
             charset: source.charset,
@@ -231,6 +240,8 @@ impl Program {
             tables: reader.used,
             profiles: reader.used_profiles,
             bots: reader.used_bots,
+            mappings: reader.used_mappings,
+            translation: reader.translation.of_channel(source.time_zone.clone(), source.charset),
             formats,
             lookups: reader.lookups,
         }
@@ -258,6 +269,9 @@ struct Reader<'r> {
     used: BTreeSet<String>,
     profiles: &'r Profiles,
     used_profiles: BTreeSet<String>,
+    mappings: &'r Mappings,
+    used_mappings: BTreeSet<String>,
+    translation: Translations,
     destinations: Vec<&'r str>,
     time_zone: Option<TimeZone>,
     charset: CharsetRule,

@@ -1,18 +1,22 @@
 //! The `translate` step: into which standard, and what the feed knows that its messages don't say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest};
 use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::Version;
+use pipehat_message::CharsetRule;
+use pipehat_translate::Settings;
 use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer};
-use pipehat_translate::{Settings, Translator};
 
 use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::reference::Scope;
 use crate::program::step::Action;
-use crate::program::translate::{ToV2, TranslateStep, WantedEvent};
+use crate::program::translate::{ToV2, TranslateStep, TranslationSettings, WantedEvent};
 use crate::program::verdict::StepPlace;
+use crate::project::Mappings;
 
 /// The most authorities of one receiver.
 const AUTHORITIES_MAX: usize = 1_000;
@@ -28,12 +32,7 @@ impl Reader<'_> {
         self.not_in_each("translate", node, scope, diagnostics)?;
         if node.as_scalar().is_some() {
             node.one_of(&["fhir"], diagnostics)?;
-            let settings = Settings {
-                zone: self.time_zone.clone(),
-                charset: self.charset,
-                ..Settings::default()
-            };
-            return self.fhir_step(node, settings, diagnostics);
+            return self.fhir_step(node, TranslationSettings::default(), diagnostics);
         }
         let mut fields = Fields::of(node, "translate", diagnostics)?;
         let to =
@@ -41,31 +40,25 @@ impl Reader<'_> {
         if to == "v2" {
             return self.v2_step(fields, node, place);
         }
-        let zone = fields.optional("time_zone", time_zone);
-        let system_base = fields.optional("system_base", text);
-        let sender = fields.optional("sender", text);
-        let identifier_systems = fields
-            .optional("identifier_systems", |node, diagnostics| node.list_of(diagnostics, text))
-            .unwrap_or_default();
+        let settings = to_fhir(&mut fields, self.mappings, &mut self.used_mappings);
         if !fields.finish() {
             return None;
         }
-        let zone = zone.or_else(|| self.time_zone.clone());
-        self.fhir_step(
-            node,
-            Settings { zone, system_base, sender, identifier_systems, charset: self.charset },
-            diagnostics,
-        )
+        self.fhir_step(node, settings, diagnostics)
     }
 
     fn fhir_step(
         &mut self,
         node: &Node,
-        settings: Settings,
+        mut settings: TranslationSettings,
         diagnostics: &mut Diagnostics,
     ) -> Option<Action> {
         self.becomes(PayloadFormat::Json, "the message is JSON already here", node, diagnostics)?;
-        Some(Action::Translate(TranslateStep::ToFhir(Arc::new(Translator::new(settings)))))
+        settings.to_fhir.zone = settings.to_fhir.zone.or_else(|| self.time_zone.clone());
+        settings.to_fhir.charset = self.charset;
+        let translator = settings.translator();
+        self.translation.to_fhir.get_or_insert(settings);
+        Some(Action::Translate(TranslateStep::ToFhir(Arc::new(translator))))
     }
 
     fn becomes(
@@ -95,27 +88,42 @@ impl Reader<'_> {
         let event = fields.required("event", event);
         let version = fields.required("version", version);
         let from = fields.take("from").cloned();
-        let mut party = |key| fields.optional(key, hierarchic).unwrap_or_default();
-        let mut profile = Profile {
-            sending_application: party("sending_application"),
-            sending_facility: party("sending_facility"),
-            receiving_application: party("receiving_application"),
-            receiving_facility: party("receiving_facility"),
-            ..Profile::default()
-        };
-        profile.processing_id = fields.optional("processing_id", text);
-        profile.accept_acknowledgment = fields.optional("accept_acknowledgment", text);
-        profile.application_acknowledgment = fields.optional("application_acknowledgment", text);
-        profile.message_profile = fields.optional("message_profile", text);
-        profile.system_base = fields.optional("system_base", text);
-        profile.zone = fields.optional("time_zone", time_zone).or_else(|| self.time_zone.clone());
-        if fields.optional("offsets", Node::boolean) == Some(false) {
-            profile.offsets = Offsets::Left;
-        }
-        profile.authorities = fields
-            .optional("authorities", |node, diagnostics| node.list_of(diagnostics, authority))
+        let (mappings, used) = (self.mappings, &mut self.used_mappings);
+        // What the step says counts before what the receiver's file says.
+        let mut profile = fields
+            .optional("receiver", |node, diagnostics| mappings.receiver(node, used, diagnostics))
             .unwrap_or_default();
-        profile.coding_systems = fields.optional("coding_systems", pairs).unwrap_or_default();
+        for (key, party) in [
+            ("sending_application", &mut profile.sending_application),
+            ("sending_facility", &mut profile.sending_facility),
+            ("receiving_application", &mut profile.receiving_application),
+            ("receiving_facility", &mut profile.receiving_facility),
+        ] {
+            set(party, fields.optional(key, hierarchic));
+        }
+        for (key, value) in [
+            ("processing_id", &mut profile.processing_id),
+            ("accept_acknowledgment", &mut profile.accept_acknowledgment),
+            ("application_acknowledgment", &mut profile.application_acknowledgment),
+            ("message_profile", &mut profile.message_profile),
+            ("system_base", &mut profile.system_base),
+        ] {
+            set(value, fields.optional(key, text).map(Some));
+        }
+        set(&mut profile.zone, fields.optional("time_zone", time_zone).map(Some));
+        if profile.zone.is_none() {
+            profile.zone.clone_from(&self.time_zone);
+        }
+        let offsets = fields.optional("offsets", Node::boolean);
+        let offsets = offsets.map(|is| if is { Offsets::Written } else { Offsets::Left });
+        set(&mut profile.offsets, offsets);
+        set(
+            &mut profile.authorities,
+            fields
+                .optional("authorities", |node, diagnostics| node.list_of(diagnostics, authority)),
+        );
+        set(&mut profile.coding_systems, fields.optional("coding_systems", pairs));
+        self.translation.receiver.get_or_insert_with(|| profile.clone());
         let lookup = self.next_lookup(node, fields.diagnostics());
         let already = "the message is HL7 v2 already here";
         let becomes = self.becomes(PayloadFormat::Hl7, already, node, fields.diagnostics());
@@ -140,6 +148,68 @@ impl Reader<'_> {
             place: place.clone(),
         });
         sound.then(|| Action::Translate(TranslateStep::ToV2(Arc::new(step))))
+    }
+}
+
+/// What the first translations of a channel go by.
+#[derive(Default)]
+pub(super) struct Translations {
+    to_fhir: Option<TranslationSettings>,
+    receiver: Option<Profile>,
+}
+
+impl Translations {
+    /// What bots of the channel's steps go by, too.
+    pub(super) fn of_channel(
+        self,
+        zone: Option<TimeZone>,
+        charset: CharsetRule,
+    ) -> TranslationSettings {
+        let settings = self.to_fhir.unwrap_or_else(|| TranslationSettings {
+            to_fhir: Settings { zone, charset, ..Settings::default() },
+            ..TranslationSettings::default()
+        });
+        TranslationSettings { receiver: self.receiver, ..settings }
+    }
+}
+
+/// What HL7 v2 is translated by, as a step or a bot says it.
+fn to_fhir(
+    fields: &mut Fields<'_, '_>,
+    mappings: &Mappings,
+    used: &mut BTreeSet<String>,
+) -> TranslationSettings {
+    let settings = Settings {
+        zone: fields.optional("time_zone", time_zone),
+        system_base: fields.optional("system_base", text),
+        sender: fields.optional("sender", text),
+        identifier_systems: fields
+            .optional("identifier_systems", |node, diagnostics| node.list_of(diagnostics, text))
+            .unwrap_or_default(),
+        ..Settings::default()
+    };
+    let overlay =
+        fields.optional("overlay", |node, diagnostics| mappings.overlay(node, used, diagnostics));
+    TranslationSettings { to_fhir: settings, overlay, receiver: None }
+}
+
+/// `translate:` of a bot: what it translates by, in both directions.
+pub(crate) fn translation(
+    node: &Node,
+    mappings: &Mappings,
+    used: &mut BTreeSet<String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<TranslationSettings> {
+    let mut fields = Fields::of(node, "translate", diagnostics)?;
+    let mut settings = to_fhir(&mut fields, mappings, used);
+    settings.receiver =
+        fields.optional("receiver", |node, diagnostics| mappings.receiver(node, used, diagnostics));
+    fields.finish().then_some(settings)
+}
+
+fn set<T>(place: &mut T, said: Option<T>) {
+    if let Some(said) = said {
+        *place = said;
     }
 }
 

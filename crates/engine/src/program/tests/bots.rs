@@ -139,3 +139,110 @@ fn bots_that_are_not_there() {
     assert!(told.iter().any(|one| one == "the project has no bot `name`"), "{told:?}");
     assert!(told.iter().any(|one| one == "it exports no `handler`"), "{told:?}");
 }
+
+const SITE: &str = "systems: { GOOD: https://good.example/mrn }\n";
+const LAB: &str = "to: { application: LAB }\ntime-zone: Europe/Berlin\n";
+
+fn site(rest: &str, overlay: &str) -> crate::project::Project {
+    let files = files(rest)
+        .with("mappings/site.yaml", overlay)
+        .with("receivers/lab.yaml", LAB)
+        .with("bots/names.yaml", "bot: names\ntranslate: { system_base: \"https://own.example/\" }")
+        .with("bots/names.ts", "export async function handler() {}");
+    let loaded = load(&files);
+    loaded
+        .project
+        .unwrap_or_else(|| panic!("{}", loaded.diagnostics.render(pipehat_config::Colour::Never)))
+}
+
+const PATIENT: &[u8] =
+    b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1\rPID|1||47^^^GOOD~48^^^OTHER||Muster^Maria\r";
+
+const STORE: &str = "    fhir: { base: \"http://127.0.0.1:2/fhir\" }\n";
+
+#[test]
+fn a_step_translates_by_the_overlay_that_it_names() {
+    let named = |overlay: &str| {
+        let step = format!("translate: {{ to: fhir{overlay} }}");
+        let rest = format!("destinations:\n  store:\n    steps: [{{ {step} }}]\n{STORE}");
+        let project = site(&rest, SITE);
+        let spec = &project.channels[0];
+        let (bytes, peer) = (Bytes::from_static(PATIENT), peer());
+        let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &peer };
+        match spec.program.run(&input, &mut TestEffects::default()) {
+            Verdict::Routed { outputs, .. } => {
+                String::from_utf8(outputs[0].bytes.to_vec()).expect("UTF-8")
+            }
+            verdict => panic!("{verdict:?}"),
+        }
+    };
+    let is_told = |bundle: &str| bundle.contains("https://good.example/mrn");
+    assert!(is_told(&named(", overlay: mappings/site.yaml")));
+    assert!(!is_told(&named("")));
+}
+
+#[test]
+fn a_step_writes_for_the_receiver_that_it_names() {
+    let step = |more: &str| {
+        let step = format!(
+            "translate: {{ to: v2, event: \"ADT^A31\", version: \"2.5.1\", receiver: receivers/lab.yaml{more} }}"
+        );
+        let rest = format!(
+            "format: json\ndestinations:\n  lab:\n    steps: [{{ {step} }}]\n    mllp: {{ connect: 127.0.0.1:2 }}\n"
+        );
+        let files =
+            files(&rest).with("receivers/lab.yaml", LAB).with("pipehat.yaml", "datastore: {}");
+        let loaded = load(&files);
+        let project = loaded.project.unwrap_or_else(|| {
+            panic!("{}", loaded.diagnostics.render(pipehat_config::Colour::Never))
+        });
+        let spec = &project.channels[0];
+        let patient = br#"{"resourceType":"Patient","id":"1","name":[{"family":"Muster"}]}"#;
+        let (bytes, peer) = (Bytes::from_static(patient), peer());
+        let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &peer };
+        match spec.program.run(&input, &mut TestEffects::default()) {
+            Verdict::Routed { outputs, .. } => {
+                let text = String::from_utf8_lossy(&outputs[0].bytes).into_owned();
+                let fields = text.split('|').map(str::to_owned).collect::<Vec<_>>();
+                (fields[2].clone(), fields[4].clone())
+            }
+            verdict => panic!("{verdict:?}"),
+        }
+    };
+    assert_eq!(step(""), (String::new(), "LAB".to_owned()));
+    let own = step(", sending_application: HOSP, receiving_application: OTHER");
+    assert_eq!(own, ("HOSP".to_owned(), "OTHER".to_owned()));
+}
+
+#[test]
+fn another_overlay_is_another_revision_of_who_names_it() {
+    let revision = |rest: &str, overlay: &str| site(rest, overlay).channels[0].revision;
+    let names = format!(
+        "destinations:\n  store:\n    steps: [{{ translate: {{ to: fhir, overlay: mappings/site.yaml }} }}]\n{STORE}"
+    );
+    let other = "systems: { GOOD: https://other.example/mrn }\n";
+    assert_ne!(revision(&names, SITE), revision(&names, other));
+    assert_eq!(revision(HL7, SITE), revision(HL7, other));
+}
+
+#[test]
+fn bots_of_a_channel_translate_as_it_does() {
+    let rest = format!(
+        "time_zone: Europe/Berlin\nsteps: [{{ bot: names }}]\ndestinations:\n  store:\n    steps: [{{ translate: {{ to: fhir, overlay: mappings/site.yaml, system_base: \"https://feed.example/\" }} }}]\n{STORE}"
+    );
+    let project = site(&rest, SITE);
+    let (channel, bot) = (&project.channels[0].translation, &project.bots[0].translation);
+    let system = |settings: &crate::program::TranslationSettings, which: &str| {
+        let (bundle, _) =
+            crate::program::translate_to_fhir(PATIENT, settings).expect("a translation");
+        bundle.contains(&format!("\"{which}\""))
+    };
+    // The bot's own base, and the channel's overlay.
+    let both = bot.or(channel);
+    assert!(
+        system(&both, "https://good.example/mrn") && system(&both, "https://own.example/OTHER")
+    );
+    assert!(system(channel, "https://feed.example/OTHER"));
+    assert!(!system(bot, "https://good.example/mrn"));
+    assert!(both.to_fhir.zone.is_some() && bot.to_fhir.zone.is_none());
+}

@@ -8,6 +8,7 @@
 //!   cron: { at: "0 7 * * 1-5", time_zone: Europe/Berlin, missed: once }
 //! scopes: [system/Patient.cruds]      # in the datastore; none unless said
 //! allow: { hosts: [api.example.org], secrets: [portal], channels: [adt-out], bots: [notify] }
+//! translate: { time_zone: Europe/Berlin, overlay: mappings/site.yaml, receiver: receivers/lab.yaml }
 //! limits: { time: 30s, memory: 64MiB }
 //! retry: { first: 1s, most: 5m, give_up: 1d }
 //! keep: 30d
@@ -30,6 +31,7 @@ pub use cron::{Cron, CronError};
 pub(super) use read::{BotContext, bot, deployed};
 
 use super::fingerprint::Revision;
+use crate::program::TranslationSettings;
 use crate::retry::RetryPolicy;
 
 /// A bot's name, as its file is named.
@@ -60,6 +62,8 @@ pub struct BotSpec {
     pub scopes: Vec<String>,
     /// What else it may reach.
     pub allow: BotGrants,
+    /// What it translates by; where it says nothing, a step of a channel goes by what the channel says.
+    pub translation: TranslationSettings,
     /// What a run may use.
     pub limits: Limits,
     /// When a failed run is tried again, where nobody waits for it.

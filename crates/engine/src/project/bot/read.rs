@@ -1,5 +1,6 @@
 //! Reading a bot's file.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::program;
 use crate::project::destination::retry;
 use crate::project::files::ProjectFiles;
 use crate::project::fingerprint::Revision;
+use crate::project::mappings::Mappings;
 use crate::project::name::check_name;
 use crate::retry::RetryPolicy;
 
@@ -36,6 +38,9 @@ const RETRY: RetryPolicy = RetryPolicy {
 /// The most subscriptions or times of a bot.
 const TRIGGERS_MAX: usize = 16;
 
+/// A scope has at most this many bytes.
+const SCOPE_BYTES_MAX: usize = 1_000;
+
 /// The most entries of a list of grants.
 const GRANTS_MAX: usize = 100;
 
@@ -44,6 +49,8 @@ pub(in crate::project) struct BotContext<'c> {
     pub(in crate::project) secrets: Option<&'c dyn Secrets>,
     /// Whether there is a datastore, which subscriptions and scopes are about.
     pub(in crate::project) datastore: bool,
+    /// What translations may go by.
+    pub(in crate::project) mappings: &'c Mappings,
 }
 
 /// Reads a bot's tree. `stem` is the file's name without `.yaml`.
@@ -87,6 +94,12 @@ pub(in crate::project) fn bot(
     let allow = fields
         .optional("allow", |node, diagnostics| grants(node, context, diagnostics))
         .unwrap_or_default();
+    let mut mappings = BTreeSet::new();
+    let translation = fields
+        .optional("translate", |node, diagnostics| {
+            program::translation(node, context.mappings, &mut mappings, diagnostics)
+        })
+        .unwrap_or_default();
     let limits = fields.optional("limits", limits).unwrap_or_default();
     let retry = fields.optional("retry", retry).unwrap_or(RETRY);
     let keep = fields.optional("keep", |node, diagnostics| {
@@ -106,7 +119,8 @@ pub(in crate::project) fn bot(
         enabled,
         revision: {
             let sources = sources.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-            Revision::of([(stem, bytes)].into_iter().chain(sources))
+            let mappings = context.mappings.bytes(&mappings);
+            Revision::of([(stem, bytes)].into_iter().chain(sources).chain(mappings))
         },
         script,
         code,
@@ -115,6 +129,7 @@ pub(in crate::project) fn bot(
         cron: triggers.cron,
         scopes,
         allow,
+        translation,
         limits,
         retry,
         keep: keep.unwrap_or(KEEP),
@@ -127,7 +142,9 @@ pub(in crate::project) fn deployed(
     secrets: Option<&dyn Secrets>,
     diagnostics: &mut Diagnostics,
 ) -> Option<DeployedBots> {
-    let context = BotContext { secrets, datastore: true };
+    // What they translate by nobody can say.
+    let mappings = Mappings::default();
+    let context = BotContext { secrets, datastore: true, mappings: &mappings };
     let mut fields = Fields::of(node, "bots", diagnostics)?;
     let scopes = fields.optional("scopes", |node, diagnostics| node.list_of(diagnostics, scope));
     let allow = fields.optional("allow", |node, diagnostics| grants(node, &context, diagnostics));
@@ -538,7 +555,8 @@ fn times(node: &Node, diagnostics: &mut Diagnostics) -> Option<Cron> {
     }
 }
 
-/// `system/Patient.rs?organization=…`: SMART App Launch 2. Whether its filter can be answered the datastore says.
+/// `system/Patient.rs?organization=…`: SMART App Launch 2. Its filter is a search by the parameters of the standard, as the
+/// criteria of a Subscription: those that a project adds are known to its datastore only.
 fn scope(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
     let text = node.text_not_empty(diagnostics)?;
     let mut refuse = |message: String, near: Option<&str>| {
@@ -549,9 +567,11 @@ fn scope(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
         );
         None
     };
-    let parts = text
-        .strip_prefix("system/")
-        .and_then(|rest| rest.split('?').next().unwrap_or_default().split_once('.'));
+    let (what, query) = match text.split_once('?') {
+        Some((what, query)) => (what, Some(query)),
+        None => (text, None),
+    };
+    let parts = what.strip_prefix("system/").and_then(|rest| rest.split_once('.'));
     let Some((resource_type, letters)) = parts else {
         return refuse("this is no scope".to_owned(), None);
     };
@@ -565,6 +585,41 @@ fn scope(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
         || !letters.is_empty() && letters.chars().all(|letter| order.any(|known| known == letter));
     if !known {
         return refuse("behind the type stands a part of `cruds`, in this order".to_owned(), None);
+    }
+    if text.len() > SCOPE_BYTES_MAX {
+        return refuse(format!("a scope has at most {SCOPE_BYTES_MAX} bytes"), None);
+    }
+    // RFC 6749 §3.3.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
+        return refuse("a scope is ASCII without spaces and quotation marks".to_owned(), None);
+    }
+    let Some(query) = query else { return Some(text.to_owned()) };
+    let pairs = query_pairs(query);
+    if pairs.is_empty() || pairs.iter().any(|(name, value)| name.is_empty() || value.is_empty()) {
+        return refuse("behind `?` stand search parameters with values".to_owned(), None);
+    }
+    let options = SearchOptions {
+        handling: Handling::Strict,
+        only_criteria: true,
+        ..SearchOptions::default()
+    };
+    // A filter of all types is one of each type that has the parameters.
+    let types: Vec<&str> = match resource_type {
+        "*" => registry.resource_types().collect(),
+        name => vec![name],
+    };
+    let mut problem = None;
+    let answered =
+        types.iter().any(|name| match Search::parse(&[name], &pairs, &registry, &options) {
+            Ok(_) => true,
+            Err(problems) => {
+                problem = problem.take().or_else(|| problems.first().map(ToString::to_string));
+                false
+            }
+        });
+    if !answered {
+        let problem = problem.unwrap_or_default();
+        return refuse(format!("no search can say this filter: {problem}"), None);
     }
     Some(text.to_owned())
 }
