@@ -9,6 +9,8 @@ await workflow(import.meta.url, async (stage) => {
   let down = 2;
   const app = await stage.serves(() => (down-- > 0 ? 503 : 200));
   await stage.up({ PIPEHAT_LISTEN: scheduling, PIPEHAT_ENGAGEMENT: `${app.url}/onboarding`, PIPEHAT_SECRET_ENGAGEMENT: "a key that both know" });
+  await stage.becomes("it says where the app calls the bot `onboarded`", async () =>
+    stage.printed.includes(`onboarded  bot for a webhook: ${stage.url}/bots/onboarded\n`));
   const send = async (...messages) => {
     const codes = await stage.sends(scheduling, ...messages);
     stage.holds(`the scheduling system was told ${codes.join(", ")}`, codes.every((code) => code === "AA"));

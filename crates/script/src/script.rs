@@ -35,6 +35,11 @@ impl Script {
         Ok(Self { graph: Arc::new(Graph::load(sources, entry)?) })
     }
 
+    /// Whether it exports a handler; true where only a run can tell.
+    pub fn may_have_handler(&self) -> bool {
+        self.graph.may_have_handler()
+    }
+
     /// Whether its modules stay from one run to the next, and why not.
     pub fn reuse(&self) -> Reuse {
         match &self.graph.changes {

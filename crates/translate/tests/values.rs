@@ -196,3 +196,19 @@ fn a_dose_is_what_rxe_says() {
     assert_eq!(rates, [expected]);
     assert!(told(&translation, "RXE-1.1"), "{:?}", translation.findings);
 }
+
+#[test]
+fn an_authority_that_says_oid_and_is_none_is_told() {
+    let patient = "PID|1||4711^^^A&not.an.oid&ISO^MR||Muster^Maria";
+    let translation = translate(&[RESULT, patient, REPORT]);
+    assert!(!translation.bundle.to_json().contains("urn:oid:not"));
+    assert!(told(&translation, "PID-3"), "{:?}", translation.findings);
+}
+
+#[test]
+fn an_authority_alone_is_no_identifier() {
+    let patient = "PID|1||4711^^^A^MR~^^^B^SS||Muster^Maria";
+    let translation = translate(&[RESULT, patient, REPORT]);
+    assert_eq!(resource(&translation, "Patient").items("identifier").len(), 1);
+    assert!(translation.findings.iter().any(|own| own.text.starts_with("Identifier")));
+}

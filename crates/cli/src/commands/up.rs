@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use pipehat_engine::project::BotSpec;
 use pipehat_server::{Node, NodeOptions, ProjectLook};
 
 use super::project::{ProjectArguments, load, must_exist};
@@ -64,6 +65,8 @@ impl Arguments {
             Some(address) => Some(address),
             None => http_variable()?,
         };
+        let bots =
+            project.bots.iter().filter(|bot| bot.enabled).map(|bot| ShownBot::of(bot)).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -76,7 +79,7 @@ impl Arguments {
             http,
             watch,
         };
-        runtime.block_on(serve(options, self.json, terminal))
+        runtime.block_on(serve(options, bots, self.json, terminal))
     }
 }
 
@@ -92,11 +95,44 @@ pub(super) fn http_variable() -> Result<Option<SocketAddr>, Failure> {
     })
 }
 
-async fn serve(options: NodeOptions, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+/// A bot as it is announced.
+struct ShownBot {
+    name: String,
+    /// What it runs for, beside calls and steps of channels.
+    runs_for: Vec<&'static str>,
+    has_webhook: bool,
+}
+
+impl ShownBot {
+    fn of(bot: &BotSpec) -> Self {
+        let triggers = [
+            ("changes of the datastore", !bot.subscriptions.is_empty()),
+            ("a webhook", bot.webhook.is_some()),
+            ("the clock", !bot.cron.is_empty()),
+        ];
+        Self {
+            name: bot.name.to_string(),
+            runs_for: triggers.into_iter().filter_map(|(what, is)| is.then_some(what)).collect(),
+            has_webhook: bot.webhook.is_some(),
+        }
+    }
+
+    /// Where its webhook is called.
+    fn webhook(&self, http: &str) -> Option<String> {
+        self.has_webhook.then(|| format!("{http}/bots/{}", self.name))
+    }
+}
+
+async fn serve(
+    options: NodeOptions,
+    bots: Vec<ShownBot>,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     let mut stop = StopSignals::new().map_err(Failure::could_not)?;
     let key_is_new = options.sealed && !options.data.key_file().exists();
     let node = Node::start(options).await.map_err(Failure::could_not)?;
-    announce(&node, key_is_new, json, terminal).await?;
+    announce(&node, &bots, key_is_new, json, terminal).await?;
     tokio::select! {
         () = stop.wait() => {}
         () = memory::give_back() => {}
@@ -115,12 +151,14 @@ async fn serve(options: NodeOptions, json: bool, terminal: &Terminal) -> Result<
 
 async fn announce(
     node: &Node,
+    bots: &[ShownBot],
     key_is_new: bool,
     json: bool,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let statuses = node.engine().status().await;
     let recovery = node.recovery();
+    let http = format!("http://{}", node.address());
     if json {
         let channels: Vec<_> = statuses
             .iter()
@@ -130,11 +168,15 @@ async fn announce(
             .collect();
         let line = serde_json::json!({
             "ready": true,
-            "http": format!("http://{}", node.address()),
+            "http": http,
             "fhir": node.fhir_url(),
             "data": node.data().root(),
             "records": recovery.records(),
             "channels": channels,
+            "bots": bots
+                .iter()
+                .map(|bot| serde_json::json!({ "bot": bot.name, "webhook": bot.webhook(&http) }))
+                .collect::<Vec<_>>(),
         });
         terminal.write(|output| writeln!(output, "{line}"))?;
         return Ok(());
@@ -149,10 +191,19 @@ async fn announce(
             let to = if to.is_empty() { "the journal".to_owned() } else { to.join(", ") };
             writeln!(output, "{name}  {}{at} → {to}", status.source_connector)?;
         }
+        for bot in bots {
+            let name = terminal.paint(Tone::Strong, &bot.name);
+            let runs_for = match bot.runs_for.as_slice() {
+                [] => "steps and calls".to_owned(),
+                triggers => triggers.join(", "),
+            };
+            let at = bot.webhook(&http).map(|url| format!(": {url}")).unwrap_or_default();
+            writeln!(output, "{name}  bot for {runs_for}{at}")?;
+        }
         if let Some(url) = node.fhir_url() {
             writeln!(output, "FHIR R4    {url}")?;
         }
-        writeln!(output, "admin API  http://{}", node.address())?;
+        writeln!(output, "admin API  {http}")?;
         writeln!(
             output,
             "data       {} ({} records)",

@@ -1,7 +1,7 @@
 /** What a script may ask of the outside; what was not granted is refused, and says what to write into the configuration. */
 
 import type { Bundle } from "@medplum/fhirtypes";
-import { askNow, log as logLine, secret as granted, type Answer } from "pipehat:host";
+import { askNow, secret as granted, type Answer } from "pipehat:host";
 
 import { ContentType } from "../medplum/codes";
 import { Hl7Message } from "../medplum/hl7";
@@ -94,11 +94,11 @@ export function secret(name: string): string {
 }
 
 /** Lines of the run's log. They may hold patient data: they are kept with the run, and not in the program's own log. */
-export const log: Record<"debug" | "info" | "warn" | "error", (text: string) => void> = {
-  debug: (text) => logLine("debug", text),
-  info: (text) => logLine("info", text),
-  warn: (text) => logLine("warn", text),
-  error: (text) => logLine("error", text),
+export const log: Record<"debug" | "info" | "warn" | "error", (text: string, ...more: unknown[]) => void> = {
+  debug: (...given) => console.debug(...given),
+  info: (...given) => console.info(...given),
+  warn: (...given) => console.warn(...given),
+  error: (...given) => console.error(...given),
 };
 
 /** The answer to an HTTP request. */

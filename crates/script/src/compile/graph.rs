@@ -102,10 +102,7 @@ impl Graph {
 
     /// That what its own modules import is exported where they import it from.
     fn check_links(&self, files: &mut Files<'_>) -> Result<(), ScriptError> {
-        let linked = |id: &str| {
-            let Module { links, imports, .. } = self.modules.get(id)?;
-            Some(Linked { links, imports })
-        };
+        let linked = |id: &str| self.linked(id);
         for id in &self.own {
             let source = files.text(id)?.unwrap_or_default();
             if let Some(own) = linked(id) {
@@ -113,6 +110,16 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    fn linked(&self, id: &str) -> Option<Linked<'_>> {
+        let Module { links, imports, .. } = self.modules.get(id)?;
+        Some(Linked { links, imports })
+    }
+
+    /// Whether the file that the worker runs exports what it calls, as far as that can be known.
+    pub(crate) fn may_have_handler(&self) -> bool {
+        links::may_export(self.entry(), &["handler", "default"], &|id| self.linked(id))
     }
 
     /// The id of the file that the worker runs.

@@ -137,6 +137,17 @@ pub(crate) fn check<'g>(
     Ok(())
 }
 
+/// Whether a module exports one of these names, as far as that can be known.
+pub(crate) fn may_export<'g>(
+    id: &str,
+    names: &[&str],
+    module: &dyn Fn(&str) -> Option<Linked<'g>>,
+) -> bool {
+    let mut exports = HashSet::new();
+    !collect(id, module, &mut HashSet::new(), &mut exports)
+        || names.iter().any(|name| exports.contains(name))
+}
+
 /// Adds all that a module exports; false if that can't be known.
 fn collect<'g>(
     id: &str,

@@ -23,6 +23,6 @@ export async function handler(_client: unknown, event: BotEvent): Promise<Messag
   }
   log.info(`${message.repetitions('PID-3').length} identifiers, ${message.repetitions('PID-3', 1).join(' ')}`);
   const sent = await send('archive', message);
-  log.debug(`sent: ${sent.status}`);
+  log.debug('sent:', sent.status);
   return message;
 }

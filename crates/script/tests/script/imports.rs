@@ -217,6 +217,18 @@ fn errors_say_where_and_what_to_do() {
 
 #[test]
 fn a_script_without_a_handler_says_so() {
+    for (source, may_have) in [
+        ("export const other = 1;", false),
+        ("export function handlr() {}", false),
+        ("export * from './b';", true),
+        ("export { handler } from './b';", true),
+        ("export default () => 1;", true),
+        ("exports.handler = () => 1;", true),
+    ] {
+        let file = if source.starts_with("exports") { "a.cjs" } else { "a.ts" };
+        let script = script_of(&[(file, source), ("b.ts", "export const handler = () => 1;")]);
+        assert_eq!(script.may_have_handler(), may_have, "{source}");
+    }
     let (run, _) = run_with(
         &mut Worker::new(&script_of(&[("bots/a.ts", "export const other = 1;")]), tight()),
         &text(""),

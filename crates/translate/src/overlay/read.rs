@@ -2,6 +2,8 @@
 
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
 
+use pipehat_resource::definitions::CodeSystem;
+
 use super::{Added, Dropped};
 use crate::table::{Row, RowTable};
 
@@ -25,16 +27,24 @@ pub(super) fn read(
     ];
     let drop = fields.take("drop");
     fields.finish();
+    let mut codes = None;
     for (name, part) in parts {
         let Some(part) = part else { continue };
         match name {
             "systems" => reader.uris(part, "AssigningAuthority", diagnostics),
             "coding_systems" => reader.uris(part, "CodingSystem", diagnostics),
-            "codes" => reader.codes(part, diagnostics),
+            "codes" => codes = Some(part),
             "segments" => reader.rows(part, RowTable::Segments, diagnostics),
             "datatypes" => reader.rows(part, RowTable::Datatypes, diagnostics),
             _ => reader.rows(part, RowTable::Messages, diagnostics),
         }
+    }
+    if let Some(part) = codes {
+        // A table of the site's own is one that a row of its own names.
+        let cells = reader.added.iter().map(|added| added.row.cell("vocab_map"));
+        let mentioned: Vec<String> =
+            cells.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        reader.codes(part, &mentioned, diagnostics);
     }
     if let Some(list) = drop.and_then(|drop| drop.list(diagnostics)) {
         for one in list {
@@ -109,9 +119,23 @@ impl Reader<'_> {
     }
 
     /// `MAP: { CODE: fhir-code }` or `{ CODE: { code: …, system: …, display: … } }`
-    fn codes(&mut self, node: &Node, diagnostics: &mut Diagnostics) {
+    fn codes(&mut self, node: &Node, mentioned: &[String], diagnostics: &mut Diagnostics) {
         let Some(maps) = node.map("codes", diagnostics) else { return };
         for (map, codes) in maps.iter() {
+            let known = self.code_maps();
+            let is_used = known.iter().any(|name| name.eq_ignore_ascii_case(&map.text));
+            if !is_used && !mentioned.contains(&map.text) {
+                let near = nearest(&map.text, known).map(str::to_owned);
+                diagnostics.push(
+                    Diagnostic::error(
+                        "overlay.codes",
+                        &map.span,
+                        format!("no row translates by `{}`", map.text),
+                    )
+                    .with_nearest(near.as_deref()),
+                );
+                continue;
+            }
             let Some(codes) = codes.map("codes", diagnostics) else { continue };
             for (key, node) in codes.iter() {
                 let mut cells = vec![
@@ -136,6 +160,13 @@ impl Reader<'_> {
                         self.system_of(&map.text)
                             .map(|system| ("fsystem", system, node.span.clone())),
                     );
+                }
+                if !is_of_its_system(&cells) {
+                    let code = cells.iter().find(|(column, ..)| *column == "fcode");
+                    let span = code.map_or(&key.span, |(_, _, span)| span);
+                    let text = "FHIR's code system has no such code";
+                    diagnostics.push(Diagnostic::error("overlay.code", span, text));
+                    continue;
                 }
                 self.add(RowTable::Codesystems, cells, &key.span);
             }
@@ -165,6 +196,15 @@ impl Reader<'_> {
     fn message_names(&self) -> Vec<&str> {
         let messages = self.tables.iter().filter(|row| row.table == RowTable::Messages);
         let mut names: Vec<&str> = messages.map(Row::map).collect();
+        names.dedup();
+        names
+    }
+
+    /// The code tables that there are.
+    fn code_maps(&self) -> Vec<&str> {
+        let rows = self.tables.iter().filter(|row| row.table == RowTable::Codesystems);
+        let mut names: Vec<&str> = rows.map(Row::map).collect();
+        names.sort_unstable();
         names.dedup();
         names
     }
@@ -210,6 +250,16 @@ impl Reader<'_> {
         fields.finish();
         self.add(table, cells, &node.span);
     }
+}
+
+/// Whether FHIR's own code system has the code; of others nobody knows.
+fn is_of_its_system(cells: &[(&'static str, String, Span)]) -> bool {
+    let cell = |name: &str| {
+        cells.iter().find(|(column, ..)| *column == name).map(|(_, text, _)| text.as_str())
+    };
+    let (Some(code), Some(system)) = (cell("fcode"), cell("fsystem")) else { return true };
+    !system.starts_with("http://hl7.org/fhir/")
+        || CodeSystem::named(system).is_none_or(|own| own.concept(code).is_some())
 }
 
 /// A structure, or a message code and a trigger event: sites may map events that the tables do not.

@@ -73,5 +73,13 @@ fn mistakes_are_told_at_their_place() {
         "messages:\n  ADTA01:\n    - { segment: ZPD, resource: \"Patient[1]\" }\n",
         "overlay.message 2:3 this is no message structure",
     );
+    check(
+        "codes:\n  AdministrativeSx: { W: female }\n",
+        "overlay.codes 2:3 no row translates by `AdministrativeSx`",
+    );
+    check(
+        "codes:\n  AdministrativeSex: { W: femal }\n",
+        "overlay.code 2:27 FHIR's code system has no such code",
+    );
     check("sistems: {}", "config.unknown-key 1:1 unknown key `sistems` in `overlay`");
 }

@@ -14,7 +14,8 @@ use crate::expression::Conversion;
 use crate::finding::FindingKind;
 use crate::plan::{JoinedPiece, Rule, Source};
 use crate::value::{
-    Authority, Moment, compared, date_time, decimal, instant, is_media_type, media_type, whole,
+    Authority, Moment, compared, date_time, decimal, instant, is_media_type, is_oid, media_type,
+    whole,
 };
 
 impl<'a> Run<'a> {
@@ -44,6 +45,11 @@ impl<'a> Run<'a> {
         }
         let text = text.trim();
         if !has_value || text.is_empty() {
+            return None;
+        }
+        if text.strip_prefix("urn:oid:").is_some_and(|oid| !is_oid(oid)) {
+            let own = here.own?;
+            self.find(FindingKind::ValueUnfit, &own, "not an OID, though it says so");
             return None;
         }
         match primitive {

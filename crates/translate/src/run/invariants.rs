@@ -44,6 +44,8 @@ impl<'a> Run<'a> {
                 }
                 true
             }
+            // An identifier without its value names nothing.
+            "Identifier" => self.has(node, "value"),
             // Without its data it says nothing.
             "SampledData" => self.has(node, "data"),
             // org-1: a name or an identifier.

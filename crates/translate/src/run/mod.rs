@@ -191,7 +191,13 @@ impl<'a> Run<'a> {
             return;
         }
         let path = self.view.path(at);
-        self.findings.push(Finding { kind, path, text: text.into() });
+        let text = text.into();
+        // Two rows that read one place may meet the same.
+        let is_same = |own: &Finding| own.kind == kind && own.path == path && own.text == text;
+        if self.findings.iter().any(is_same) {
+            return;
+        }
+        self.findings.push(Finding { kind, path, text });
     }
 
     /// A value as text: escape sequences replaced, decoded, without control characters that FHIR refuses.

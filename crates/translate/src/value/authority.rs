@@ -55,7 +55,7 @@ fn universal_uri(universal: &str, kind: &str) -> Option<String> {
     }
 }
 
-fn is_oid(text: &str) -> bool {
+pub(crate) fn is_oid(text: &str) -> bool {
     let mut arcs = text.split('.');
     matches!(arcs.next(), Some("0" | "1" | "2"))
         && text.contains('.')

@@ -17,7 +17,7 @@ Examples:
   pipehat message translate batch.hl7 --to fhir --json | jq -c .bundle
   pipehat message translate discharge.json --to v2 --event 'ADT^A03'
   pipehat message translate order.json --to v2 --event 'ORM^O01' --control CA
-  pipehat message translate oru.json --to v2 --event 'ORU^R01' --profile lab.yaml
+  pipehat message translate oru.json --to v2 --event 'ORU^R01' --profile p.yaml
   pipehat message translate a03.json --to v2 --event 'ADT^A03' --lineage --json
 
 To FHIR: the Bundle is a transaction, which a FHIR server applies whole. Resources with an identifier in

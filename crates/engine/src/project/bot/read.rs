@@ -200,7 +200,13 @@ fn compiled(
     diagnostics: &mut Diagnostics,
 ) -> Option<(Script, SourceFiles)> {
     let script = match Script::load(&ScriptFiles(files), path) {
-        Ok(script) => script,
+        Ok(script) if script.may_have_handler() => script,
+        Ok(_) => {
+            let none = Diagnostic::error_in_file("bot.script", path, "it exports no `handler`");
+            diagnostics
+                .push(none.with_help("write `export async function handler(client, event) { … }`"));
+            return None;
+        }
         Err(error) => {
             let place = |number| usize::try_from(number).unwrap_or(1).max(1);
             let bytes = files.read(&error.file).ok().flatten();

@@ -32,7 +32,7 @@ export declare function park(reason: string): void;
 /** A secret that was granted to the bot; throws where it was not. */
 export declare function secret(name: string): string;
 /** Lines of the run's log. They may hold patient data: they are kept with the run, and not in the program's own log. */
-export declare const log: Record<"debug" | "info" | "warn" | "error", (text: string) => void>;
+export declare const log: Record<"debug" | "info" | "warn" | "error", (text: string, ...more: unknown[]) => void>;
 /** The answer to an HTTP request. */
 export interface HttpAnswer {
     status: number;
