@@ -30,6 +30,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("http", "The HTTP connector."),
     ("message", "Decisions about messages that can't be taken."),
     ("mllp", "The MLLP connector."),
+    ("overlay", "Mistakes in a site's overlays of translations, shown by `pipehat check`."),
     ("profile", "Mistakes in profiles, shown by `pipehat check` and `pipehat profile`."),
     (
         "program",

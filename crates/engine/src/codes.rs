@@ -181,6 +181,11 @@ pub const CODES: &[CodeDescription] = &[
         "Look at the message as received; the step is named with it.",
     ),
     code(
+        "program.stopped",
+        "Who was asked for a step stopped before there was an answer.",
+        "Nothing: it is asked again, at the latest by the next start.",
+    ),
+    code(
         "program.too-many-outputs",
         "More messages would come of this one than a message may become.",
         "Ask the sender for smaller batches.",

@@ -38,10 +38,12 @@ fn everything_is_measured_and_removed() {
     ] {
         assert_eq!(count(what), 2, "{what}");
     }
-    for what in ["intake, not sealed", "relay, not indexed", "relay, not sealed, not indexed"] {
+    for what in
+        ["intake, not sealed", "relay, not indexed", "relay, not sealed, not indexed", "relay-bot"]
+    {
         assert_eq!(count(what), 1, "{what}");
     }
-    assert_eq!(count("  from sender to receiver"), 5);
+    assert_eq!(count("  from sender to receiver"), 6);
     for row in rows {
         assert!(row["messages"].as_u64() > Some(0), "{row}");
         assert!(row["p50_ms"].as_f64() > Some(0.0), "{row}");

@@ -571,5 +571,7 @@ fn a_bot_is_not_run_for_what_it_wrote_itself() {
     // Changes of one resource are told in order: this one comes behind the bot's own.
     fhir(&api, "PUT", "/fhir/R4/Basic/b1", Some(&basic("10")));
     eventually("it has counted on", || stands() == (json!("11"), json!("4")));
+    // Runs are recorded some milliseconds after what they did can be seen.
+    eventually("both runs are recorded", || runs(&api, "bot=counter").len() >= 2);
     assert_eq!(runs(&api, "bot=counter").len(), 2);
 }
