@@ -4,11 +4,10 @@ import type { RawEvent, RawOutput } from "pipehat:run";
 
 import { MedplumClient, type ProjectSetting } from "./medplum/client";
 import { Hl7Message } from "./medplum/hl7";
-import { Message, readTimesIn } from "./pipehat/message";
+import { Message } from "./pipehat/message";
 
 /** Makes what the handler is called with. */
 export function begin(raw: RawEvent): [client: unknown, event: unknown] {
-  readTimesIn(raw.headers["time-zone"]);
   const event = {
     bot: { reference: raw.bot },
     contentType: raw.contentType,

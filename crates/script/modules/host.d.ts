@@ -52,6 +52,9 @@ declare module "pipehat:host" {
   /** A secret of the run's event; `undefined` where there is none of this name. */
   export function secret(name: string): string | undefined;
 
+  /** The zone of date-times that tell none, in the channel that the run is a step of. */
+  export function timeZone(): string | undefined;
+
   /**
    * HL7 v2 by path, lossless: what was not set keeps its bytes. A message is a number here, good for this run only.
    * Paths are the crate's: `PID-3[2].1`, `OBX(2)-5`, `OBX(*)-5`, `NTE(+1)-3`; a wrong one throws, and says where.

@@ -5,20 +5,12 @@
  * taken out when they are read and put in when they are set. `raw` and `setRaw` have them as they stand.
  */
 
-import { hl7 } from "pipehat:host";
+import { hl7, timeZone } from "pipehat:host";
 
 import { parseHl7DateTime } from "../medplum/hl7-date-time";
 
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
-
-/** The zone of the run's channel. */
-let zoneOfChannel: string | undefined;
-
-/** Times that tell no zone are this one's from now on. */
-export function readTimesIn(zone: string | undefined): void {
-  zoneOfChannel = zone;
-}
 
 /** A message. */
 export class Message {
@@ -55,7 +47,7 @@ export class Message {
    */
   dateTime(path: Path, zone?: string): string | undefined {
     const text = hl7.get(this.#message, path);
-    const tzOffset = zone ?? zoneOfChannel;
+    const tzOffset = zone ?? timeZone();
     return parseHl7DateTime(text, tzOffset === undefined ? undefined : { tzOffset });
   }
 

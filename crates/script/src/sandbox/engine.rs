@@ -73,6 +73,7 @@ impl Engine {
     ) -> std::result::Result<Output, Failure> {
         self.turn.begin(host);
         self.turn.secrets.borrow_mut().clone_from(&event.secrets);
+        *self.turn.time_zone.borrow_mut() = event.headers.get("time-zone").cloned();
         self.context.with(|ctx| {
             let result = self.run_in(&ctx, event);
             // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.

@@ -15,7 +15,7 @@ pub(super) const GLOBAL: &str = "__pipehatHost";
 
 /// The source of the module.
 pub(super) const SOURCE: &str = "const host=globalThis.__pipehatHost;delete globalThis.__pipehatHost;\
-    export const{ask,askNow,log,secret,hl7,platform}=host;\n";
+    export const{ask,askNow,log,secret,timeZone,hl7,platform}=host;\n";
 
 /// Makes the object.
 pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>> {
@@ -63,6 +63,8 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     let t = Rc::clone(turn);
     let secret = move |name: String| t.secrets.borrow().get(&name).cloned();
     object.set("secret", Func::from(secret))?;
+    let t = Rc::clone(turn);
+    object.set("timeZone", Func::from(move || t.time_zone.borrow().clone()))?;
     Ok(object)
 }
 

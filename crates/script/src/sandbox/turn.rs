@@ -62,6 +62,8 @@ pub(crate) struct Turn {
     pub(crate) messages: RefCell<Messages>,
     /// What was granted to the run, by name.
     pub(crate) secrets: RefCell<BTreeMap<String, String>>,
+    /// The zone of the channel it is a step of.
+    pub(crate) time_zone: RefCell<Option<String>>,
 }
 
 /// How many timers a run may have at once.
@@ -99,6 +101,7 @@ impl Turn {
             rejected: RefCell::default(),
             messages: RefCell::default(),
             secrets: RefCell::default(),
+            time_zone: RefCell::default(),
         }
     }
 
@@ -131,6 +134,7 @@ impl Turn {
         self.rejected.borrow_mut().clear();
         self.messages.borrow_mut().clear();
         self.secrets.borrow_mut().clear();
+        self.time_zone.borrow_mut().take();
         std::mem::take(&mut *self.recorded.borrow_mut())
     }
 

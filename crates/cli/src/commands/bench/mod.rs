@@ -43,7 +43,7 @@ What the rows are:
   journal              Pipehat's log without the rest
   intake               MLLP in, kept, acknowledged (examples/intake)
   relay                the same, four fields changed, MLLP out (examples/relay)
-  relay-bot            the relay, the fields changed by a bot (examples/relay-bot)
+  relay-bot            the relay, fields changed by a bot (examples/relay-bot)
 
 Each connection sends a message, waits for its acknowledgment, and sends the next. Senders and
 receiver run in this process and use up a part of the machine; the columns for processor and memory

@@ -6,8 +6,6 @@
  */
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
-/** Times that tell no zone are this one's from now on. */
-export declare function readTimesIn(zone: string | undefined): void;
 /** A message. */
 export declare class Message {
     #private;
