@@ -270,6 +270,16 @@ pub const CODES: &[CodeDescription] = &[
         "Add `read_zone`, or `time_zone` for the channel.",
     ),
     code(
+        "overlay.code",
+        "An overlay maps a code to one that FHIR's own code system does not have.",
+        "Choose a code of that system.",
+    ),
+    code(
+        "overlay.codes",
+        "An overlay has codes for a table by which no row translates.",
+        "Correct the name of the table, or add the row that uses it.",
+    ),
+    code(
         "overlay.message",
         "An overlay adds to a message structure that HL7 has not.",
         "Write its name as in the standard: `ADT_A01`.",

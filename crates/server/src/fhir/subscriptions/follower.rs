@@ -418,8 +418,12 @@ impl<'s> Follower<'s> {
                 if !taken {
                     let text = format!("{SUBSCRIPTIONS_MAX} Subscriptions are active already");
                     self.shared.wish(id, Wish::Error(text, Some(version.version)));
-                } else if status == Status::Requested {
-                    self.shared.wish(id, Wish::Active);
+                } else {
+                    // What waits for it may have been looked for before it was known: then nobody would look again.
+                    self.shared.stir(std::iter::once((id.to_owned(), Stir::Look)));
+                    if status == Status::Requested {
+                        self.shared.wish(id, Wish::Active);
+                    }
                 }
             }
             Err(issues) => {
