@@ -212,3 +212,14 @@ fn an_authority_alone_is_no_identifier() {
     assert_eq!(resource(&translation, "Patient").items("identifier").len(), 1);
     assert!(translation.findings.iter().any(|own| own.text.starts_with("Identifier")));
 }
+
+#[test]
+fn a_value_of_an_unknown_type_is_told() {
+    let obx = "OBX|1|ZZ|1^x^LN||kept apart||||||F";
+    let translation = translate(&[RESULT, PATIENT, REPORT, obx]);
+    assert!(
+        told(&translation, "OBX-5") || translation.bundle.to_json().contains("kept apart"),
+        "{:?}",
+        translation.findings
+    );
+}

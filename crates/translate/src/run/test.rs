@@ -215,7 +215,12 @@ impl<'a> Run<'a> {
         match test {
             Test::Not(inner) => {
                 if let Test::Valued(place @ (Place::Field(..) | Place::Segment(..))) = &**inner
-                    && self.part_at(*place, here).is_some_and(|other| other.raw == own.raw)
+                    && self.part_at(*place, here).is_some_and(|other| {
+                        // A row that asks of its own field is not told elsewhere.
+                        let is_elsewhere =
+                            (other.at.segment, other.at.field) != (own.at.segment, own.at.field);
+                        is_elsewhere && other.raw == own.raw
+                    })
                 {
                     self.consumed.take_all(own.raw);
                 }
