@@ -3,7 +3,7 @@
 import type { RawEvent, RawOutput } from "pipehat:run";
 
 import { MedplumClient, type ProjectSetting } from "./medplum/client";
-import { Hl7Message } from "./medplum/hl7";
+import { Hl7Message, WholeText } from "./medplum/hl7";
 import { Message } from "./pipehat/message";
 
 /** Makes what the handler is called with. */
@@ -21,7 +21,8 @@ export function begin(raw: RawEvent): [client: unknown, event: unknown] {
 function inputOf(raw: RawEvent): unknown {
   switch (raw.kind) {
     case "hl7":
-      return Hl7Message.parse(raw.input as string);
+      // The worker sees to the ends of its segments.
+      return Hl7Message.parse(new WholeText(raw.input as string) as unknown as string);
     case "json":
       return JSON.parse(raw.input as string);
     default:

@@ -33,6 +33,10 @@ impl Expression {
         Ok(Self { text: text.into(), node: parse(text)? })
     }
 
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// The expression as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -5,7 +5,7 @@ export * from "./client";
 export * from "./codes";
 export * from "./encoding";
 export * from "./format";
-export * from "./hl7";
+export { AckCode, Hl7Context, Hl7Field, Hl7Message, Hl7Segment, type Hl7AckOptions } from "./hl7";
 export * from "./hl7-date-time";
 export * from "./observation";
 export * from "./outcome";
