@@ -4,7 +4,7 @@ import type { RawEvent, RawOutput } from "pipehat:run";
 
 import { MedplumClient, type ProjectSetting } from "./medplum/client";
 import { Hl7Message, WholeText } from "./medplum/hl7";
-import { Message } from "./pipehat/message";
+import { Message, numberOf } from "./pipehat/message";
 
 /** Makes what the handler is called with. */
 export function begin(raw: RawEvent): [client: unknown, event: unknown] {
@@ -42,7 +42,10 @@ export function finish(value: unknown): RawOutput {
   if (value === undefined || value === null) {
     return undefined;
   }
-  if (value instanceof Hl7Message || value instanceof Message) {
+  if (value instanceof Message) {
+    return { kind: "message", value: numberOf(value) };
+  }
+  if (value instanceof Hl7Message) {
     return { kind: "hl7", value: String(value) };
   }
   if (typeof value === "string") {

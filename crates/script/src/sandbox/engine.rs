@@ -9,13 +9,13 @@ use std::time::Duration;
 use pipehat_message::{Charset, CharsetRule};
 use rquickjs::promise::PromiseState;
 use rquickjs::{
-    CatchResultExt, CaughtError, Context, Ctx, Error, Function, Module, Object, Persistent,
-    Promise, Result, Runtime, String as JsString, Value,
+    CatchResultExt, CaughtError, Context, Ctx, Error, Exception, Function, Module, Object,
+    Persistent, Promise, Result, Runtime, String as JsString, Value,
 };
 
 use super::modules::{self, Modules};
 use super::turn::{Queued, Spent, Turn};
-use super::{bytes, native, request, stack};
+use super::{bytes, hl7, native, request, stack};
 use crate::compile::{self, Graph, Keep};
 use crate::{Event, Host, Input, Limits, LogLevel, Output, RunError, RunErrorKind};
 
@@ -285,6 +285,14 @@ impl Engine {
         if kind == "bytes" {
             return bytes::bytes(ctx, &value).map(Output::Bytes);
         }
+        if kind == "message" {
+            let number = value.as_number().unwrap_or_default();
+            let text = self.turn.messages.borrow_mut().text(number);
+            return match text {
+                Some(text) => encoded(ctx, text, event).map(Output::Hl7),
+                None => Err(Exception::throw_message(ctx, hl7::EARLIER)),
+            };
+        }
         let text = bytes::text(ctx, &JsString::from_value(value)?)?;
         Ok(match kind.as_str() {
             "hl7" => Output::Hl7(encoded(ctx, text, event)?),
@@ -494,7 +502,7 @@ fn encoded(ctx: &Ctx<'_>, text: String, event: &Event) -> Result<Vec<u8>> {
                 "the message that is returned has a character that {} (MSH-18) has not",
                 charset.name()
             );
-            Err(rquickjs::Exception::throw_message(ctx, &message))
+            Err(Exception::throw_message(ctx, &message))
         }
     }
 }
