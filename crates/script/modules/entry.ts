@@ -3,8 +3,8 @@
 import type { RawEvent, RawOutput } from "pipehat:run";
 
 import { MedplumClient, type ProjectSetting } from "./medplum/client";
-import { Hl7Message } from "./medplum/hl7";
-import { Message } from "./pipehat/message";
+import { Hl7Message, WholeText } from "./medplum/hl7";
+import { Message, numberOf } from "./pipehat/message";
 
 /** Makes what the handler is called with. */
 export function begin(raw: RawEvent): [client: unknown, event: unknown] {
@@ -21,7 +21,8 @@ export function begin(raw: RawEvent): [client: unknown, event: unknown] {
 function inputOf(raw: RawEvent): unknown {
   switch (raw.kind) {
     case "hl7":
-      return Hl7Message.parse(raw.input as string);
+      // The worker sees to the ends of its segments.
+      return Hl7Message.parse(new WholeText(raw.input as string) as unknown as string);
     case "json":
       return JSON.parse(raw.input as string);
     default:
@@ -41,7 +42,10 @@ export function finish(value: unknown): RawOutput {
   if (value === undefined || value === null) {
     return undefined;
   }
-  if (value instanceof Hl7Message || value instanceof Message) {
+  if (value instanceof Message) {
+    return { kind: "message", value: numberOf(value) };
+  }
+  if (value instanceof Hl7Message) {
     return { kind: "hl7", value: String(value) };
   }
   if (typeof value === "string") {

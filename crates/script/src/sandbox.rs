@@ -2,6 +2,7 @@
 
 mod bytes;
 mod engine;
+mod fhir;
 mod hl7;
 mod modules;
 mod native;

@@ -232,6 +232,13 @@ fn known_secret(
         }
         Err(unknown) => {
             let message = format!("there is no secret `{}`", unknown.name);
+            if secrets.stand_in().is_some() {
+                diagnostics.push(
+                    Diagnostic::warning("project.secret", reference.span(), message)
+                        .with_help(unknown.remedy),
+                );
+                return Some(());
+            }
             Diagnostic::error("project.secret", reference.span(), message).with_help(unknown.remedy)
         }
     };

@@ -12,9 +12,16 @@ import { parseHl7DateTime } from "../medplum/hl7-date-time";
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
 
+/** By which number the worker knows a message: what a handler returns is taken from there. */
+export let numberOf: (message: Message) => number;
+
 /** A message. */
 export class Message {
   readonly #message: number;
+
+  static {
+    numberOf = (message) => message.#message;
+  }
 
   private constructor(message: number) {
     this.#message = message;

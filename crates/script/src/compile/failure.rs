@@ -1,4 +1,4 @@
-//! Why a script cannot be compiled.
+//! Why a script cannot be compiled: all that is wrong in it, at once.
 
 use std::fmt;
 
@@ -70,3 +70,42 @@ impl fmt::Display for ScriptError {
 }
 
 impl std::error::Error for ScriptError {}
+
+/// All that is wrong with a script; at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptErrors {
+    first: ScriptError,
+    others: Vec<ScriptError>,
+}
+
+/// How many mistakes are told: the rest follows from them, or is found the next time.
+const ERRORS_MAX: usize = 50;
+
+impl ScriptErrors {
+    /// None where there are none.
+    pub(crate) fn of(errors: Vec<ScriptError>) -> Option<Self> {
+        let mut errors = errors.into_iter().take(ERRORS_MAX);
+        let first = errors.next()?;
+        Some(Self { first, others: errors.collect() })
+    }
+
+    /// In the order in which the files are read, and the lines of each.
+    pub fn iter(&self) -> impl Iterator<Item = &ScriptError> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl From<ScriptError> for ScriptErrors {
+    fn from(first: ScriptError) -> Self {
+        Self { first, others: Vec::new() }
+    }
+}
+
+impl fmt::Display for ScriptErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first.fmt(formatter)?;
+        self.others.iter().try_for_each(|error| write!(formatter, "\n{error}"))
+    }
+}
+
+impl std::error::Error for ScriptErrors {}

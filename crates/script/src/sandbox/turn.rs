@@ -157,9 +157,11 @@ impl Turn {
         if self.spent.get().is_some() {
             return true;
         }
-        if self.took() >= self.limits.wall_time {
+        let took = self.took();
+        if took >= self.limits.wall_time {
             self.spent.set(Some(Spent::WallTime));
-        } else if self.cpu() >= self.limits.cpu_time {
+        } else if took >= self.limits.cpu_time && self.cpu() >= self.limits.cpu_time {
+            // No thread uses more processor time than passes: only then the system is asked.
             self.spent.set(Some(Spent::CpuTime));
         }
         self.spent.get().is_some()

@@ -58,6 +58,21 @@ fn endless_loops_end() {
 }
 
 #[test]
+fn where_a_loop_was_is_told() {
+    let source = "function count(to: number) {
+  for (let i = 0; ; i++) if (i > to) i = 0;
+}
+export function handler(client: any, event: any) {
+  return count(7);
+}";
+    let (run, _) = run_with(&mut Worker::new(&script(source), short()), &text(""));
+    let error = run.result.expect_err("it loops");
+    // The engine knows the function; of a loop without calls not the line in it.
+    assert!(error.stack[0].starts_with("count (bot.ts:"), "{:?}", error.stack);
+    assert!(error.stack[1].starts_with("handler (bot.ts:5:"), "{:?}", error.stack);
+}
+
+#[test]
 fn waiting_ends() {
     let limits = Limits { wall_time: Duration::from_secs(2), ..tight() };
     check_stopped_by(&limits, "await fetch('https://never.example')", "longer than 2 s");
@@ -97,7 +112,7 @@ fn deep_recursion_ends() {
 
 #[test]
 fn memory_ends() {
-    let memory = |body: &str| check_stopped_by(&tight(), body, "bytes of memory");
+    let memory = |body: &str| check_stopped_by(&tight(), body, "MiB of memory");
     memory("const a = []; for (;;) a.push(new Array(1000).fill(1))");
     memory(
         "const all = []; for (let s = 'x'; ; s = s.slice(1) + s + 'yy') all.push(s.toUpperCase())",

@@ -58,6 +58,14 @@ pub(crate) struct ChannelPart {
     pub(crate) translation: TranslationSettings,
 }
 
+/// The bots of a project that another one has not, or has otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct BotChanges {
+    pub(crate) added: Vec<Arc<str>>,
+    pub(crate) changed: Vec<Arc<str>>,
+    pub(crate) removed: Vec<Arc<str>>,
+}
+
 /// The bots of a project, and what they share.
 pub(crate) struct BotSet {
     pub(crate) bots: HashMap<String, Arc<Deployed>>,
@@ -92,6 +100,26 @@ impl BotSet {
             secrets_of_deployed: granted_secrets(&deployed.allow, secrets),
             deployed,
         }
+    }
+
+    /// The bots of the project in which it differs from one before.
+    pub(crate) fn changes_since(&self, before: &Self) -> BotChanges {
+        let mut changes = BotChanges::default();
+        for (name, bot) in &self.bots {
+            match before.bots.get(name) {
+                None => changes.added.push(name.as_str().into()),
+                Some(old) if old.revision != bot.revision => {
+                    changes.changed.push(name.as_str().into());
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = before.bots.keys().filter(|name| !self.bots.contains_key(*name));
+        changes.removed.extend(gone.map(|name| Arc::from(name.as_str())));
+        for names in [&mut changes.added, &mut changes.changed, &mut changes.removed] {
+            names.sort_unstable();
+        }
+        changes
     }
 
     /// A bot that a client deployed.

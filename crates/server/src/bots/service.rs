@@ -685,11 +685,12 @@ impl Step {
 
     fn failure(&self, failed: Failed) -> BotFailure {
         let Failed { code, why, run } = failed;
-        let detail = match run {
-            Some(run) => format!("`{}`: {why} (run {run})", self.request.bot),
-            None => format!("`{}`: {why}", self.request.bot),
-        };
-        BotFailure { code, detail, never_ran: false }
+        let detail = format!("`{}`: {why}", self.request.bot);
+        let failure = BotFailure { code, detail, never_ran: false };
+        match run {
+            Some(run) => failure.of_run(run),
+            None => failure,
+        }
     }
 }
 

@@ -18,6 +18,8 @@
 
 mod cron;
 mod read;
+mod scope;
+mod subscription;
 
 use std::fmt;
 use std::sync::Arc;
