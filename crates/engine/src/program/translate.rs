@@ -243,6 +243,7 @@ fn code(kind: FindingKind) -> &'static str {
         FindingKind::ValueUnfit => "translate.value-unfit",
         FindingKind::Incomplete => "translate.incomplete",
         FindingKind::Deleted => "translate.deleted",
+        FindingKind::Ambiguous => "translate.ambiguous",
         FindingKind::StructureUnknown => "translate.structure-unknown",
     }
 }

@@ -7,6 +7,7 @@ mod audit;
 mod coded;
 mod consumed;
 mod convert;
+mod document;
 mod finish;
 mod invariants;
 mod json;
@@ -59,12 +60,16 @@ pub(crate) struct Run<'a> {
     findings_beyond: usize,
     /// Elements and the places they came from, where lineage is asked for.
     traces: Option<Vec<Trace>>,
+    /// Places that a conversion read besides its own, for the lineage.
+    besides: Vec<At>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
     scope: u32,
     /// The segment that made the resource which is being completed.
     completing: usize,
     /// The element that was found lacking last.
     lacking: Option<&'static str>,
+    /// Whether an element went that may have referred to a resource.
+    has_removed: bool,
     names: WellKnown,
     types: Types,
     /// The system of numbers that no authority is told of.
@@ -155,9 +160,11 @@ impl<'a> Run<'a> {
             findings: Vec::new(),
             findings_beyond: 0,
             traces: with_lineage.then(Vec::new),
+            besides: Vec::new(),
             scope: 0,
             completing: 0,
             lacking: None,
+            has_removed: false,
             names: plan.well_known,
             types: Types::known(),
             sender_system: None,
@@ -260,6 +267,13 @@ impl<'a> Run<'a> {
     fn trace(&mut self, node: NodeId, part: &Part<'a>, origin: u32) {
         if let Some(traces) = &mut self.traces {
             traces.push(Trace { node, at: part.at, origin });
+        }
+    }
+
+    /// Notes a place that a conversion reads besides its own.
+    fn read_besides(&mut self, part: &Part<'a>) {
+        if self.traces.is_some() {
+            self.besides.push(part.at);
         }
     }
 

@@ -61,7 +61,7 @@ const VISIT: &[&str] = &[
     "PV1-7.9.1",
     "PV1-9.1",
     "PV1-10",
-    "PV1-14",
+    "PV1-14.1",
     "PV1-17.1",
     "PV1-19.1",
     "PV1-19.4.1",
@@ -214,6 +214,10 @@ fn there_and_back(bytes: &[u8], event: &str, version: Version) -> Vec<u8> {
 
 /// The values at a path, with date-times as if they said their zone.
 fn values(message: &Message<'_>, path: &str) -> Vec<String> {
+    // The text of a document is one, whether its lines stand in one OBX or in several.
+    if path == "OBX(*)-5" && plain(message, "MSH-9.1") == ["MDM"] {
+        return vec![plain(message, path).join(r"\.br\")];
+    }
     // ED.1 says which application made a document, and no Attachment does.
     if let Some(rest) = path.strip_prefix("OBX(*)-5") {
         let types: Path = "OBX(*)-2".parse().expect("a path");
