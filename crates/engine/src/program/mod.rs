@@ -27,6 +27,7 @@ mod fhir_value;
 mod function;
 mod grammar;
 mod json;
+mod keep;
 mod lane;
 mod lookup;
 mod operand;

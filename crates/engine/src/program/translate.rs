@@ -40,8 +40,19 @@ pub(super) struct ToV2 {
     pub(super) writer: Writer,
     pub(super) event: WantedEvent,
     pub(super) version: Version,
+    pub(super) incomplete: Incomplete,
     /// Where the resources are that a resource refers to: which of the channel's lookups, from 0.
     pub(super) lookup: u16,
+}
+
+/// What becomes of a message that lacks a segment which the standard requires, or the patient it is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Incomplete {
+    /// It is set aside: an order without a patient is nobody's.
+    #[default]
+    Park,
+    /// It goes on, with a finding.
+    Keep,
 }
 
 /// Which message is made.
@@ -121,6 +132,7 @@ impl<'r> Run<'r> {
             },
         };
         let mut waits = None;
+        let mut is_away = false;
         let resources = if resource.resource_type() == Some("Bundle") {
             Resources::of_bundle(&resource)
         } else {
@@ -129,7 +141,10 @@ impl<'r> Run<'r> {
                     return None;
                 }
                 match self.read_resource(step, reference, at) {
-                    Ok(resource) => resource,
+                    Ok(resource) => {
+                        is_away |= resource.is_none() && reference.starts_with("Patient/");
+                        resource
+                    }
                     Err(end) => {
                         waits = Some(end);
                         None
@@ -155,6 +170,14 @@ impl<'r> Run<'r> {
             whole: None,
         };
         let message = parse(&bytes).map_err(|error| failed(error.to_string()))?;
+        if step.incomplete == Incomplete::Park {
+            let lacking = lacking(&message, &written.findings);
+            if !lacking.is_empty() {
+                let why = if is_away { ": the patient is not in the datastore" } else { "" };
+                let reason = format!("the message would lack {}{why}", lacking.join(", "));
+                return Err(park("program.translate-incomplete", reason, at));
+            }
+        }
         self.through(message, &bytes, rest.steps, rest.then, owner)
     }
 
@@ -231,6 +254,32 @@ impl<'r> Run<'r> {
             }
         }
     }
+}
+
+/// The segments and groups that the standard requires and the message lacks; PID, where it has none: all messages that are
+/// made of resources are about a patient, also those in whose structure the patient is optional.
+fn lacking(message: &Message<'_>, findings: &[Translated]) -> Vec<String> {
+    let is_of_message = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        !name.is_empty()
+            && name.bytes().all(|byte| {
+                byte.is_ascii_uppercase()
+                    || byte.is_ascii_digit()
+                    || matches!(byte, b'_' | b'(' | b')')
+            })
+    };
+    let missing = findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::Incomplete && is_of_message(&finding.path))
+        .map(|finding| finding.path.clone());
+    let mut lacking: Vec<String> = missing.collect();
+    let has_patient = message
+        .segments()
+        .any(|segment| segment.segment_name().is_some_and(|name| name.as_str() == "PID"));
+    if !has_patient && !lacking.iter().any(|path| path.ends_with("PID")) {
+        lacking.push("PID".to_owned());
+    }
+    lacking
 }
 
 /// The operator code of a finding.
