@@ -19,4 +19,4 @@ pub use sources::{ProjectDirectory, Sources};
 
 pub(crate) use builtin::{BOOT, HOST};
 pub(crate) use graph::{Graph, Keep};
-pub(crate) use javascript::TOP_LEVEL;
+pub(crate) use javascript::{TOP_LEVEL, is_commonjs};

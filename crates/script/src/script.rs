@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::compile::{Graph, ScriptErrors, Sources};
+use crate::compile::{Graph, ScriptErrors, Sources, is_commonjs};
 
 /// A script with all it imports, compiled. It is cheap to clone, and may be given to any thread.
 #[derive(Clone)]
@@ -33,6 +33,11 @@ impl Script {
     /// All that is not TypeScript or JavaScript, or not supported, and all imports of what is not there.
     pub fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptErrors> {
         Ok(Self { graph: Arc::new(Graph::load(sources, entry)?) })
+    }
+
+    /// Whether a text is CommonJS, as compilers of TypeScript write it (`exports.handler = …`): its name ends in `.cjs`, then.
+    pub fn is_commonjs(source: &str) -> bool {
+        is_commonjs(source)
     }
 
     /// Whether it exports a handler; true where only a run can tell.

@@ -50,6 +50,11 @@ pub const CODES: &[CodeDescription] = &[
         "Look for a loop; or raise the limit under `limits` of the bot.",
     ),
     code(
+        "bot.loop",
+        "Bots answered each other's changes again and again, and were stopped; the run was not begun.",
+        "Let `criteria` or `when` of their subscriptions end that; `pipehat bot replay` runs it then.",
+    ),
+    code(
         "bot.never-settled",
         "A run waits for a promise that nothing will settle.",
         "Look for a promise that is neither resolved nor rejected.",

@@ -85,15 +85,15 @@ export function withReferenced(entries: BundleEntry[], bundle: Bundle): BundleEn
   return [...taken.values()];
 }
 
-/** The resource with every reference of one kind led elsewhere. */
-export function led<T>(value: T, from: string, to: string): T {
+/** The resource with references led elsewhere: those to what is named go to what stands beside it. */
+export function led<T>(value: T, ways: ReadonlyMap<string, string>): T {
   if (Array.isArray(value)) {
-    return value.map((inner) => led(inner, from, to)) as T;
+    return value.map((inner) => led(inner, ways)) as T;
   }
   if (typeof value === "object" && value !== null) {
     const entries = Object.entries(value).map(([name, inner]) => [
       name,
-      name === "reference" && inner === from ? to : led(inner, from, to),
+      (name === "reference" && ways.get(inner as string)) || led(inner, ways),
     ]);
     return Object.fromEntries(entries) as T;
   }

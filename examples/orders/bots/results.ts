@@ -51,7 +51,7 @@ function underOwnIds(bundle: Bundle): Bundle {
   for (const { fullUrl, resource } of own) {
     (resource as Resource).id ??= fullUrl?.replace("urn:uuid:", "");
   }
-  return own.reduce((all, { fullUrl, resource }) => led(all, fullUrl as string, addressOf(resource as Resource)), bundle);
+  return led(bundle, new Map(own.map(({ fullUrl, resource }) => [fullUrl as string, addressOf(resource as Resource)])));
 }
 
 /** What a patient has. */
@@ -145,10 +145,11 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   }
   for (const type of ["Observation", "Specimen"]) {
     const news = all<Observation>(bundle, type);
-    const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
+    const found = await standingOf<Observation>(client, news.map(({ resource }) => resource));
+    const standing = new Map(found.map((resource) => [resource.id, resource]));
     for (const { fullUrl, resource } of news) {
       const time = timeOfResult.get(addressOf(resource)) ?? timeOf(message);
-      const before = standing.find(({ id }) => id === resource.id);
+      const before = standing.get(resource.id);
       if (before === undefined) {
         entries.push(first(fullUrl, told(resource, time)));
       } else if (await isMixed(before, resource)) {

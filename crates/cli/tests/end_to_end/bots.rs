@@ -424,6 +424,15 @@ fn a_client_deploys_a_bot_which_may_what_the_project_says() {
     let (status, outcome) = deploy("export async function handler( {");
     assert_eq!(status, 400);
     assert!(outcome.to_string().contains("index.ts:1"), "{outcome}");
+    let (status, outcome) = deploy("export const other = 1;");
+    assert_eq!(status, 400, "{outcome}");
+    assert!(outcome.to_string().contains("exports no `handler`"), "{outcome}");
+    let (status, outcome) = deploy(
+        "\"use strict\";\nexports.handler = handler;\nconst core_1 = require(\"@medplum/core\");\n\
+         async function handler(medplum, event) { return core_1.capitalize('common'); }",
+    );
+    assert_eq!(status, 200, "{outcome}");
+    assert_eq!(text(&execute(&api, "Bot/b1/$execute", "application/json", "{}")), "Common");
     let (status, outcome) = deploy(
         "export async function handler(medplum: any, event: any) {
            if (event.input.write) return await medplum.createResource({ resourceType: 'Patient' });
@@ -574,4 +583,41 @@ fn a_bot_is_not_run_for_what_it_wrote_itself() {
     // Runs are recorded some milliseconds after what they did can be seen.
     eventually("both runs are recorded", || runs(&api, "bot=counter").len() >= 2);
     assert_eq!(runs(&api, "bot=counter").len(), 2);
+}
+
+/// What a bot answers another one's change with is a change that the other answers.
+#[test]
+fn bots_that_answer_each_other_for_ever_are_stopped() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    for name in ["ping", "pong"] {
+        bot(
+            &project,
+            name,
+            "on: { subscription: Basic }\nscopes: [system/Basic.cruds]\n",
+            &format!(
+                "export async function handler(medplum: any, event: any) {{
+                   await medplum.updateResource({{ ...event.input, code: {{ text: '{name}' + event.input.meta.versionId }} }});
+                 }}"
+            ),
+        );
+    }
+    let node = project.up();
+    let api = node.api();
+    let basic = json!({ "resourceType": "Basic", "id": "b", "code": { "text": "go" } });
+    assert_eq!(fhir(&api, "PUT", "/fhir/R4/Basic/b", Some(&basic)).0, 201);
+    // Both hear of it, and each sets off the other.
+    let dead = until("both are given up", || {
+        let (_, found) = fhir(&api, "GET", "/api/v1/bots/runs?state=dead", None);
+        found["runs"].as_array().filter(|runs| runs.len() == 2).cloned()
+    });
+    for run in &dead {
+        assert!(run["why"].as_str().is_some_and(|why| why.starts_with("bot.loop: ")), "{run}");
+    }
+    let (_, found) = fhir(&api, "GET", "/fhir/R4/Basic/b", None);
+    let version = found["meta"]["versionId"].as_str().and_then(|one| one.parse::<u32>().ok());
+    assert!(version.is_some_and(|version| (30..100).contains(&version)), "{found}");
+    let list = project.run(&["bot", "list"]);
+    assert_eq!(list.status.code(), Some(1), "{}", String::from_utf8_lossy(&list.stdout));
+    node.stop();
 }

@@ -7,10 +7,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipehat_connectors::{BotOutcome, BotResult, Found, JSON};
+use pipehat_connectors::{BotOutcome, BotResult, Found, JSON, PayloadFormat};
 use pipehat_message::Message;
+use serde::de::IgnoredAny;
 
+use super::DestinationProgram;
 use super::run::{End, Owner, Rest, Run, park, parse, shared};
+use super::split;
 use super::verdict::StepPlace;
 use crate::effects::{LookupAnswer, LookupRequest};
 
@@ -19,6 +22,13 @@ pub(crate) const BOT: &str = "bot";
 
 /// The code of messages whose bot gave nothing.
 pub(crate) const BOT_FAILED: &str = "program.bot-failed";
+
+/// The code of messages of which a bot made what can't go on.
+pub(super) const BOT_RESULT: &str = "program.bot-result";
+
+/// What to do about it.
+pub(super) const RESULT_HELP: &str =
+    "return an Hl7Message, or nothing (the message goes on as it is), or say `result: ignored`";
 
 /// A `bot` step.
 #[derive(Debug, Clone)]
@@ -32,8 +42,10 @@ pub(super) struct BotStep {
 /// What becomes of what the bot returns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum TakenResult {
-    /// It goes on as the message; nothing returned leaves the message as it is.
+    /// As [`TakenResult::Message`], but for what answers the message: the file doesn't say that this goes on.
     #[default]
+    Unsaid,
+    /// It goes on as the message; nothing returned leaves the message as it is.
     Message,
     /// It goes to the sender; the message goes on as it is.
     Reply,
@@ -51,19 +63,62 @@ impl<'r> Run<'r> {
         at: &StepPlace,
         (rest, owner): (&Rest<'_, 'r>, Owner),
     ) -> Result<(), End> {
+        let control_id = text_at(&message, "MSH", 10);
         let bytes = shared(message, base);
-        let result = self.run_bot(step, &bytes, true, at)?;
-        let next = match result {
-            BotResult::Json(json) => return self.through_json(&json, rest.steps, rest.then, owner),
+        let next = match self.run_bot(step, &bytes, true, at)? {
+            BotResult::Json(json) => {
+                let before = self.json_of.replace((step, at.clone()));
+                let ended = self.through_json(&json, rest.steps, rest.then, owner);
+                self.json_of = before;
+                return ended;
+            }
             BotResult::Text(text) => text,
             BotResult::Nothing => bytes,
         };
-        let message = parse(&next).map_err(|error| {
-            let reason = format!("what `{}` returned is no HL7 v2 message: {error}", step.bot);
-            park("program.bot-result", reason, at)
+        let parts = split::batch(&next, self.program.limits.outputs_max);
+        let parts = match parts.filter(|_| self.program.batches.is_some()) {
+            Some(parts) => parts.map_err(|reason| park(BOT_RESULT, reason, at))?,
+            None => return self.behind_bot(&next, (step, at, &control_id), rest, owner),
+        };
+        for part in parts {
+            self.part(|run| run.behind_bot(&part, (step, at, &control_id), rest, owner))?;
+        }
+        Ok(())
+    }
+
+    /// With a message that a bot returned for the one with this control id.
+    fn behind_bot(
+        &mut self,
+        bytes: &Bytes,
+        (step, at, control_id): (&BotStep, &StepPlace, &str),
+        rest: &Rest<'_, 'r>,
+        owner: Owner,
+    ) -> Result<(), End> {
+        let bot = &step.bot;
+        let message = parse(bytes).map_err(|error| {
+            let reason =
+                format!("what `{bot}` returned is no HL7 v2 message ({error}): {RESULT_HELP}");
+            park(BOT_RESULT, reason, at)
         })?;
+        if message.segment("MSH", 2).is_some() {
+            // Receivers would take the first for the whole.
+            let reason = format!(
+                "`{bot}` returned several messages in one text: `send` each, or have `split: batch` as the first step"
+            );
+            return Err(park(BOT_RESULT, reason, at));
+        }
+        if step.result == TakenResult::Unsaid
+            && !control_id.is_empty()
+            && text_at(&message, "MSA", 2) == control_id
+        {
+            let reason = format!(
+                "what `{bot}` returned answers the message itself (MSA-2): `result: reply` gives it to the sender, \
+                 `result: message` sends it on in the message's place"
+            );
+            return Err(park(BOT_RESULT, reason, at));
+        }
         self.trace(at, &message);
-        self.through(message, &next, rest.steps, rest.then, owner)
+        self.through(message, bytes, rest.steps, rest.then, owner)
     }
 
     /// Runs a bot on JSON.
@@ -77,7 +132,17 @@ impl<'r> Run<'r> {
         let next = match self.run_bot(step, bytes, false, at)? {
             BotResult::Json(json) => json,
             // A text that it wrote itself.
-            BotResult::Text(text) => text,
+            BotResult::Text(text) => match serde_json::from_slice::<IgnoredAny>(&text) {
+                Ok(_) => text,
+                Err(_) => {
+                    let reason = format!(
+                        "what `{}` returned is no JSON, and the messages here are: return a value, or nothing (the \
+                         message goes on as it is), or say `result: ignored`",
+                        step.bot
+                    );
+                    return Err(park(BOT_RESULT, reason, at));
+                }
+            },
             BotResult::Nothing => bytes.clone(),
         };
         self.through_json(&next, rest.steps, rest.then, owner)
@@ -119,10 +184,16 @@ impl<'r> Run<'r> {
                     format!("`{}` sent to a destination that the channel has not", step.bot);
                 return Err(park("program.bot-send", reason, at));
             };
+            if let Some(what) = unfit(&bytes, program.destinations.get(usize::from(index))) {
+                let reason = format!("`{}` sent {what} to `{name}`, which sends HL7 v2", step.bot);
+                return Err(park("program.bot-send", reason, at));
+            }
             self.emit(index, bytes, at)?;
         }
         match step.result {
-            TakenResult::Message => Ok(outcome.result),
+            // `return true` says no more than that it is done.
+            TakenResult::Unsaid if is_bare(&outcome.result) => Ok(BotResult::Nothing),
+            TakenResult::Message | TakenResult::Unsaid => Ok(outcome.result),
             TakenResult::Ignored => Ok(BotResult::Nothing),
             TakenResult::Reply => {
                 if let BotResult::Text(reply) | BotResult::Json(reply) = outcome.result {
@@ -132,4 +203,29 @@ impl<'r> Run<'r> {
             }
         }
     }
+}
+
+/// What is wrong with what a bot sends to a destination that sends HL7 v2 alone.
+fn unfit(bytes: &[u8], destination: Option<&DestinationProgram>) -> Option<&'static str> {
+    let sends = destination?.sends;
+    if sends.contains(&PayloadFormat::Json) {
+        return None;
+    }
+    match parse(bytes) {
+        Err(_) => Some("what is no HL7 v2 message"),
+        Ok(message) => message.segment("MSH", 2).map(|_| "several messages in one text"),
+    }
+}
+
+/// Whether it is JSON, and neither an object nor a list.
+fn is_bare(result: &BotResult) -> bool {
+    let BotResult::Json(json) = result else { return false };
+    !json.trim_ascii_start().starts_with(b"{") && !json.trim_ascii_start().starts_with(b"[")
+}
+
+/// The text of a field; empty where it isn't there.
+fn text_at(message: &Message<'_>, segment: &str, field: usize) -> String {
+    let found = message.segment(segment, 1).and_then(|segment| segment.field(field));
+    let text = found.map(|field| String::from_utf8_lossy(&field.decoded()).into_owned());
+    text.unwrap_or_default()
 }

@@ -2,12 +2,15 @@
 //! them is what is known beside their bytes.
 
 use bytes::Bytes;
+use pipehat_connectors::PayloadFormat;
 use pipehat_message::Message;
 
+use super::bot::{BOT_RESULT, RESULT_HELP};
 use super::expression::Expression;
 use super::reference::Current;
 use super::run::{End, Flow, Owner, Rest, Run, park, parse};
 use super::step::{Action, Step};
+use super::verdict::StepPlace;
 
 /// Stands for the message in conditions, none of which looks at one: that is seen to when the channel is read.
 const BLANK: &[u8] = b"MSH|^~\\&";
@@ -48,6 +51,9 @@ impl<'r> Run<'r> {
         while let Some((step, after)) = left.split_first() {
             left = after;
             let rest = Rest { steps: after, then };
+            if self.json_of.is_some() && reads_hl7(step) {
+                return Err(self.not_as_json(&format!("`{}` is for HL7 v2", step.place.step())));
+            }
             match &step.action {
                 Action::When { condition, then, otherwise } if step.splits() => {
                     let branch = if self.wants(&blank, Some(condition)) { then } else { otherwise };
@@ -69,9 +75,31 @@ impl<'r> Run<'r> {
             (Some(rest), owner) => self.through_json(bytes, rest.steps, rest.then, owner),
             (None, Owner::Channel) => self.deliver_json(bytes, None),
             (None, Owner::Destination(destination)) => {
-                self.emit(destination, bytes.clone(), &self.program.place)
+                self.emit_json(destination, bytes, &self.program.place)
             }
         }
+    }
+
+    /// To a destination that sends JSON: to others nothing goes but what a bot made of HL7 v2, for all else is known when
+    /// the channel is read.
+    fn emit_json(&mut self, index: u16, bytes: &Bytes, at: &StepPlace) -> Result<(), End> {
+        let destination = self.program.destinations.get(usize::from(index));
+        if let Some(destination) = destination
+            && self.json_of.is_some()
+            && !destination.sends.contains(&PayloadFormat::Json)
+        {
+            return Err(self.not_as_json(&format!("`{}` sends HL7 v2", destination.name)));
+        }
+        self.emit(index, bytes.clone(), at)
+    }
+
+    /// Sets aside what a bot made of HL7 v2.
+    fn not_as_json(&self, why: &str) -> End {
+        let (name, at) = match &self.json_of {
+            Some((step, at)) => (&*step.bot, at),
+            None => ("the bot", &self.program.place),
+        };
+        park(BOT_RESULT, format!("`{name}` returned JSON, and {why}: {RESULT_HELP}"), at)
     }
 
     /// The destinations that want it: all, or those a `route` names.
@@ -80,12 +108,20 @@ impl<'r> Run<'r> {
         let blank = self.blank()?;
         for (index, destination) in (0_u16..).zip(program.destinations.iter()) {
             let named = targets.is_none_or(|targets| targets.contains(&index));
-            if !named || !self.wants(&blank, destination.when.as_ref()) {
+            if !named {
+                continue;
+            }
+            let asks = destination.when.as_ref().is_some_and(|when| when.looks_at().message);
+            if asks && self.json_of.is_some() {
+                let why = format!("`when` of `{}` reads HL7 v2", destination.name);
+                return Err(self.not_as_json(&why));
+            }
+            if !self.wants(&blank, destination.when.as_ref()) {
                 continue;
             }
             let steps = &destination.steps;
             if steps.is_empty() {
-                self.emit(index, bytes.clone(), &destination.place)?;
+                self.emit_json(index, bytes, &destination.place)?;
                 continue;
             }
             match self.through_json(bytes, steps, None, Owner::Destination(index)) {
@@ -99,5 +135,19 @@ impl<'r> Run<'r> {
 
     fn wants(&self, blank: &Message<'_>, when: Option<&Expression>) -> bool {
         when.is_none_or(|condition| condition.holds(&self.view(blank, &Current::default())))
+    }
+}
+
+/// Whether a step or its condition looks into a message, or changes it. A channel whose messages are JSON has no such steps.
+fn reads_hl7(step: &Step) -> bool {
+    match &step.action {
+        Action::Accept(condition) | Action::Filter(condition) => condition.looks_at().message,
+        Action::Park { .. } | Action::Route(_) | Action::Bot(_) | Action::Translate(_) => false,
+        // What stands within is looked at where it is reached.
+        Action::When { condition, then, otherwise } => {
+            let inner = || then.iter().chain(otherwise).any(reads_hl7);
+            condition.looks_at().message || (!step.splits() && inner())
+        }
+        _ => true,
     }
 }

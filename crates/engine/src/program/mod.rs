@@ -93,6 +93,8 @@ struct DestinationProgram {
     place: StepPlace,
     when: Option<Expression>,
     steps: Box<[Step]>,
+    /// What its connector sends.
+    sends: &'static [PayloadFormat],
 }
 
 /// Is told of every step of a run, for showing how a message came to be what it is.

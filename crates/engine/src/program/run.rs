@@ -8,6 +8,7 @@ use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, SegmentName};
 
+use super::bot::BotStep;
 use super::coding::{Coding, readable};
 use super::facts::ProgramInput;
 use super::reference::Current;
@@ -123,6 +124,8 @@ pub(super) struct Run<'r> {
     filtered: Option<StepPlace>,
     /// What a bot wants the sender to be told.
     pub(super) reply: Option<Bytes>,
+    /// The bot that made JSON of HL7 v2, where the message is that now.
+    pub(super) json_of: Option<(&'r BotStep, StepPlace)>,
 }
 
 impl<'r> Run<'r> {
@@ -149,6 +152,7 @@ impl<'r> Run<'r> {
             lookups: 0,
             filtered: None,
             reply: None,
+            json_of: None,
         }
     }
 
@@ -191,7 +195,10 @@ impl<'r> Run<'r> {
     }
 
     /// One of the messages that a message was split into: filtered, it leaves the others alone.
-    fn part(&mut self, run: impl FnOnce(&mut Self) -> Result<(), End>) -> Result<(), End> {
+    pub(super) fn part(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<(), End>,
+    ) -> Result<(), End> {
         match run(self) {
             Err(End::Filtered(by)) => {
                 self.filtered.get_or_insert(by);

@@ -247,6 +247,7 @@ pub(super) fn channel(
                 span: &one.key.span,
                 when: one.when,
                 steps: one.steps,
+                sends: one.sends(),
             })
             .collect(),
         lanes: order.lanes(),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use pipehat_config::{
     Diagnostic, Diagnostics, DurationOrWord, Fields, Key, Misplaced, Node, Settings, Span, nearest,
 };
-use pipehat_connectors::{Answer, BuildContext, Descriptor, Destination, Health, OnRefusal};
+use pipehat_connectors::{
+    Answer, BuildContext, Descriptor, Destination, Health, OnRefusal, PayloadFormat,
+};
 
 use super::fingerprint::fingerprint;
 use crate::channel::OnInterrupted;
@@ -77,6 +79,14 @@ pub(super) struct ReadDestination<'n> {
     pub(super) when: Option<&'n Node>,
     pub(super) steps: Option<&'n Node>,
     pub(super) spec: Option<DestinationSpec>,
+}
+
+impl ReadDestination<'_> {
+    /// What its connector sends; anything where that was not read.
+    pub(super) fn sends(&self) -> &'static [PayloadFormat] {
+        let side = self.spec.as_ref().and_then(|spec| spec.descriptor.destination.as_ref());
+        side.map_or(&[PayloadFormat::Hl7, PayloadFormat::Json], |side| side.formats)
+    }
 }
 
 /// Reads one entry of `destinations`.

@@ -21,7 +21,7 @@ const WHOLE: &str = "module.exports";
 pub(crate) fn wrap(source: &str, program: &Program<'_>) -> Compiled {
     let mut found = Found::default();
     found.visit_program(program);
-    let Found { imports, mut names } = found;
+    let Found { imports, mut names, .. } = found;
     names.remove("default");
     // All on the first line, so that lines stay what they are.
     let mut prefix = String::new();
@@ -67,10 +67,19 @@ pub(crate) fn wrap(source: &str, program: &Program<'_>) -> Compiled {
     Compiled { code, positions, imports, changes, touches_globals: true, links }
 }
 
+/// Whether a program exports as CommonJS does.
+pub(crate) fn exports_something(program: &Program<'_>) -> bool {
+    let mut found = Found::default();
+    found.visit_program(program);
+    found.is_whole || !found.names.is_empty()
+}
+
 #[derive(Default)]
 struct Found {
     imports: Vec<Import>,
     names: BTreeSet<String>,
+    /// Whether `module.exports` is written to.
+    is_whole: bool,
 }
 
 /// `exports` or `module.exports`.
@@ -129,11 +138,11 @@ impl<'a> Visit<'a> for Found {
         if let AssignmentTarget::StaticMemberExpression(target) = &it.left {
             if is_exports(&target.object) {
                 self.names.insert(target.property.name.to_string());
-            } else if target.property.name == "exports"
-                && target.object.is_specific_id("module")
-                && let Expression::ObjectExpression(object) = &it.right
-            {
-                self.export_members(object);
+            } else if target.property.name == "exports" && target.object.is_specific_id("module") {
+                self.is_whole = true;
+                if let Expression::ObjectExpression(object) = &it.right {
+                    self.export_members(object);
+                }
             }
         }
         if let Some(MemberExpression::ComputedMemberExpression(target)) =

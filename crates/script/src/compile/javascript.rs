@@ -63,6 +63,17 @@ pub(crate) enum ImportKind {
 /// The export by which the worker reaches a module's own state, to freeze it.
 pub(crate) const TOP_LEVEL: &str = "pipehat:top-level";
 
+/// Whether a text is CommonJS: it has `module.exports` or `exports`, and no `import` or `export`.
+pub(crate) fn is_commonjs(source: &str) -> bool {
+    let allocator = Allocator::default();
+    let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
+    // TypeScript may be told to write CommonJS, and JavaScript is TypeScript but for little.
+    let parsed = Parser::new(&allocator, source, SourceType::cjs()).with_options(options).parse();
+    parsed.diagnostics.errors().next().is_none()
+        && !parsed.module_record.has_module_syntax
+        && commonjs::exports_something(&parsed.program)
+}
+
 /// Compiles one file.
 pub(crate) fn compile(
     file: &str,

@@ -32,7 +32,7 @@ pub(super) fn boot_own(graph: &Graph) -> String {
     format!("import{{begin,finish}}from\"pipehat:entry.ts\";{imports}{START}")
 }
 
-const START: &str = "const handler=typeof m0.handler===\"function\"?m0.handler:m0.default;\
+const START: &str = "const handler=[m0.handler,m0.default,m0.default?.handler].find((one)=>typeof one===\"function\");\
     export const found=typeof handler===\"function\";\
     export async function start(kind,input,contentType,secrets,headers,bot){\
     const[client,event]=begin({kind,input,contentType,secrets,headers,bot});\

@@ -303,3 +303,46 @@ fn a_project_on_disk_ends_at_its_root() {
     let (run, _) = run_with(&mut Worker::new(&script, tight()), &event(Input::Text(String::new())));
     assert_eq!(run.result, Ok(Output::Json("2".to_owned())));
 }
+
+/// What compilers of TypeScript make of bots, as Medplum's command line deploys it.
+#[test]
+fn bots_in_commonjs() {
+    #[track_caller]
+    fn check(source: &str, expected: &str) {
+        assert!(Script::is_commonjs(source), "{source}");
+        check_files(&[("bot.cjs", source)], expected);
+    }
+    // tsc --module commonjs
+    check(
+        "\"use strict\";\n\
+         Object.defineProperty(exports, \"__esModule\", { value: true });\n\
+         exports.handler = handler;\n\
+         const core_1 = require(\"@medplum/core\");\n\
+         async function handler(medplum, event) {\n\
+             return (0, core_1.getReferenceString)({ resourceType: \"Patient\", id: event.input });\n\
+         }",
+        "Patient/in",
+    );
+    // esbuild --format=cjs, and the same without the note that Node.js looks for.
+    let bundled = "\"use strict\";\n\
+         var __defProp = Object.defineProperty;\n\
+         var __export = (target, all) => { for (var name in all) __defProp(target, name, { get: all[name], enumerable: true }); };\n\
+         var __toCommonJS = (mod) => __defProp({ handler: mod.handler }, \"__esModule\", { value: true });\n\
+         var bot_exports = {};\n\
+         __export(bot_exports, { handler: () => handler });\n\
+         module.exports = __toCommonJS(bot_exports);\n\
+         var import_core = require(\"@medplum/core\");\n\
+         async function handler(medplum, event) { return import_core.capitalize(event.input); }\n";
+    check(&format!("{bundled}0 && (module.exports = {{ handler }});\n"), "In");
+    check(bundled, "In");
+    check("exports.handler = async function (medplum, event) { return event.input; };", "in");
+    for source in [
+        "export const handler = () => 1;",
+        "import x from 'y'; exports.handler = x;",
+        "function handler() {}",
+        "export async function handler( {",
+        "exports.handler = (a: string) => a;",
+    ] {
+        assert!(!Script::is_commonjs(source), "{source}");
+    }
+}

@@ -60,8 +60,12 @@ impl BotCalls for Calls {
                 let form = "send JSON such as {\"code\": \"export async function handler…\", \"filename\": \"index.ts\"}";
                 Problem::bad_request(IssueCode::Structure, form).at_location("body")
             })?;
-            let name = file_name(filename.as_deref().unwrap_or("index.ts"));
-            compile(name.clone(), code.clone()).await.map_err(|error| problem(&error))?;
+            let name = file_name(filename.as_deref().unwrap_or("index.ts"), &code);
+            let script = compile(name.clone(), code.clone());
+            if !script.await.map_err(|error| problem(&error))?.may_have_handler() {
+                let why = "the code exports no `handler`: write `export async function handler(medplum, event) { … }`";
+                return Err(Problem::bad_request(IssueCode::Invalid, why).at_location("code"));
+            }
             Ok(with_code(bot, &name, &code))
         }
         .boxed()

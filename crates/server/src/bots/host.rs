@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use pipehat_engine::program::TranslationSettings;
+use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -17,7 +18,9 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use super::deployed::{ChannelPart, Deployed};
 use super::input;
 use super::pool::run_here;
+use super::resources::SYSTEM;
 use super::service::{Bots, event};
+use crate::fhir::{PROJECT, Principal, Query, Scopes};
 
 /// How deep bots may run bots.
 pub(super) const DEPTH_MAX: u8 = 4;
@@ -53,6 +56,8 @@ pub(super) struct Setting {
     pub(super) channel: Option<(Arc<str>, Arc<ChannelPart>)>,
     /// How many bots run bots above this one.
     pub(super) depth: u8,
+    /// How many runs led to it, each for a change that the one before made.
+    pub(super) chain: u16,
 }
 
 impl Setting {
@@ -194,13 +199,16 @@ impl RunHost {
         let body = Bytes::copy_from_slice(body);
         let exchange = local.exchange(principal, method.clone(), path, sent, body);
         self.wait_for(remaining, async {
+            let writing = (!method.is_safe()).then(|| self.bots.own_changes.writing());
             let (status, headers, body) = exchange.await;
             let headers = headers.iter().filter_map(|(name, value)| {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             });
             let answer =
                 Answer { status: status.as_u16(), headers: headers.collect(), body: body.to_vec() };
-            self.bots.own_changes.note(&self.bot.id, &method, path, &answer);
+            let own = (self.bot.id.as_str(), self.setting.chain);
+            self.bots.own_changes.note(own, &method, path, &answer);
+            drop(writing);
             Ok(answer)
         })
     }
@@ -231,6 +239,33 @@ impl RunHost {
         Ok(done())
     }
 
+    /// The id of a bot that a script names by it, by a reference, or by an identifier (`system|value`).
+    fn named(&self, bot: &str, remaining: Duration) -> Result<String, AskError> {
+        let Some((system, value)) = bot.split_once('|') else {
+            return Ok(bot.strip_prefix("Bot/").unwrap_or(bot).to_owned());
+        };
+        if system == SYSTEM || (system.is_empty() && self.bots.is_of_project(value)) {
+            return Ok(value.to_owned());
+        }
+        let unknown = || AskError::Failed("no bot has this identifier, or several have".to_owned());
+        let local = self.bots.datastore().ok_or_else(unknown)?;
+        // Whether it may be run is asked next; until then nothing is told of it.
+        let principal = Principal { client: PROJECT.into(), scopes: Scopes::All };
+        let mut query = Query::default();
+        query.push("identifier", bot);
+        query.push("_count", "2");
+        let path = format!("Bot?{}", query.encoded());
+        let search =
+            local.exchange(principal, http::Method::GET, &path, HeaderMap::new(), Bytes::new());
+        let (_, _, body) = self.wait_for(remaining, async { Ok(search.await) })?;
+        let found = json::parse(&body).unwrap_or(json::Value::Null);
+        let mut ids = found.items("entry").iter().filter_map(|entry| entry.get("resource")?.id());
+        match (ids.next(), ids.next()) {
+            (Some(id), None) => Ok(id.to_owned()),
+            _ => Err(unknown()),
+        }
+    }
+
     /// Runs another bot on this thread, with its own identity and rights.
     fn execute(
         &self,
@@ -239,7 +274,8 @@ impl RunHost {
         body: &[u8],
         remaining: Duration,
     ) -> Result<Answer, AskError> {
-        let name = bot.strip_prefix("Bot/").unwrap_or(bot);
+        let name = self.named(bot, remaining)?;
+        let name = name.as_str();
         if !self.bot.allow.bots.iter().any(|allowed| allowed == name) {
             return Err(AskError::Refused(format!(
                 "this bot may not run `{name}`: add it to `allow: {{ bots: [{name}] }}`"
@@ -255,7 +291,7 @@ impl RunHost {
         let event = event(&found, content_type, body.to_vec(), Vec::new())
             .map_err(|why| AskError::Failed(why.to_owned()))?;
         let depth = self.setting.depth.saturating_add(1);
-        let setting = Setting { depth, ..Setting::default() };
+        let setting = Setting { depth, chain: self.setting.chain, ..Setting::default() };
         let host = RunHost::new(Arc::clone(&self.bots), Arc::clone(&found), setting);
         let ended = run_here(&found, &event, host);
         let caller = format!("Bot/{}", self.bot.id);

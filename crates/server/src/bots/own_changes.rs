@@ -1,44 +1,114 @@
 //! Changes that bots made themselves: a bot is not run for what it wrote, else one that updates the resource it is run for
-//! would run for ever.
+//! would run for ever. Of each is known how many runs led to it, one for the change of the other: bots that answer each
+//! other's changes are stopped after [`CHAIN_MAX`].
 //!
 //! Kept in memory, the newest of them: a run that was cut short by a restart may be followed by one for its own change.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use pipehat_resource::json::{self, Value};
 use pipehat_script::Answer;
+use tokio::sync::Notify;
 
 /// How many are kept: far more than can wait between a write and the Subscription that follows it.
 const KEPT_MAX: usize = 100_000;
 
-/// A bot and a version: `Patient/1/_history/7`.
-type Change = (String, String);
+/// How many runs may follow from each other, each for a change that the one before made. Steps of a process that several
+/// bots share are far fewer.
+pub(super) const CHAIN_MAX: u16 = 32;
+
+/// Who made a change, and how many runs led to it.
+type Made = (String, u16);
 
 /// The newest changes that bots made.
 #[derive(Default)]
-pub(super) struct OwnChanges(Mutex<Kept>);
+pub(super) struct OwnChanges {
+    kept: Mutex<Kept>,
+    /// Wakes who waits for writes to end.
+    ended: Notify,
+}
 
 #[derive(Default)]
 struct Kept {
-    known: HashSet<Change>,
-    order: VecDeque<Change>,
+    /// By version: `Patient/1/_history/7`.
+    known: HashMap<String, Vec<Made>>,
+    order: VecDeque<String>,
+    /// The writes under way, by numbers in the order in which they began.
+    open: BTreeSet<u64>,
+    begun: u64,
+}
+
+/// A write of a bot that is under way, until it is dropped.
+pub(super) struct Writing<'o> {
+    changes: &'o OwnChanges,
+    number: u64,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.changes.kept().open.remove(&self.number);
+        self.changes.ended.notify_waiters();
+    }
 }
 
 impl OwnChanges {
-    /// Takes note of what a bot's request changed.
-    pub(super) fn note(&self, bot: &str, method: &Method, path: &str, answer: &Answer) {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a bot writes: what it changes can be heard of before it is answered.
+    pub(super) fn writing(&self) -> Writing<'_> {
+        let mut kept = self.kept();
+        kept.begun = kept.begun.saturating_add(1);
+        let number = kept.begun;
+        kept.open.insert(number);
+        drop(kept);
+        Writing { changes: self, number }
+    }
+
+    /// Waits until it is known whether a version that stands was made by a bot.
+    pub(super) async fn settle(&self, version: &str) {
+        let begun = self.kept().begun;
+        loop {
+            // Made before it is looked, so that no end is missed.
+            let ended = self.ended.notified();
+            {
+                let kept = self.kept();
+                let is_open = kept.open.first().is_some_and(|number| *number <= begun);
+                if !is_open || kept.known.contains_key(version) {
+                    return;
+                }
+            }
+            ended.await;
+        }
+    }
+
+    /// Takes note of what a bot's request changed, in a run that so many others led to.
+    pub(super) fn note(
+        &self,
+        (bot, chain): (&str, u16),
+        method: &Method,
+        path: &str,
+        answer: &Answer,
+    ) {
         if method.is_safe() || !(200..300).contains(&answer.status) {
             return;
         }
         let versions = versions(path, answer);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         for version in versions {
-            let change = (bot.to_owned(), version);
-            if kept.known.insert(change.clone()) {
-                kept.order.push_back(change);
+            let made = (bot.to_owned(), chain.saturating_add(1));
+            if let Some(known) = kept.known.get_mut(&version) {
+                // One that changes nothing is answered with the version that stands.
+                if !known.iter().any(|(own, _)| own == bot) {
+                    known.push(made);
+                }
+                continue;
             }
+            kept.known.insert(version.clone(), vec![made]);
+            kept.order.push_back(version);
             if kept.order.len() > KEPT_MAX
                 && let Some(oldest) = kept.order.pop_front()
             {
@@ -49,8 +119,15 @@ impl OwnChanges {
 
     /// Whether a version is a bot's own.
     pub(super) fn is_own(&self, bot: &str, version: &str) -> bool {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.known.contains(&(bot.to_owned(), version.to_owned()))
+        let kept = self.kept();
+        kept.known.get(version).is_some_and(|made| made.iter().any(|(own, _)| own == bot))
+    }
+
+    /// How many runs led to a version; none where no bot made it.
+    pub(super) fn chain(&self, version: &str) -> u16 {
+        let kept = self.kept();
+        let made = kept.known.get(version).and_then(|made| made.first());
+        made.map_or(0, |(_, chain)| *chain)
     }
 }
 
@@ -96,12 +173,14 @@ mod tests {
         let answer =
             Answer { status: 200, headers: headers.collect(), body: body.as_bytes().to_vec() };
         let changes = OwnChanges::default();
-        changes.note("greeter", &method, path, &answer);
+        changes.note(("greeter", 2), &method, path, &answer);
         let all = ["Patient/1/_history/7", "Task/t/_history/1"];
         let own: Vec<&str> =
             all.into_iter().filter(|version| changes.is_own("greeter", version)).collect();
         assert_eq!(own, expected);
         assert!(!all.iter().any(|version| changes.is_own("other", version)));
+        assert!(own.iter().all(|version| changes.chain(version) == 3));
+        assert_eq!(changes.chain("Patient/2/_history/1"), 0);
     }
 
     #[test]
@@ -126,7 +205,7 @@ mod tests {
                 headers: vec![("location".into(), location)],
                 body: Vec::new(),
             };
-            changes.note("greeter", &Method::PUT, "Patient/1", &answer);
+            changes.note(("greeter", 0), &Method::PUT, "Patient/1", &answer);
         }
         assert!(!changes.is_own("greeter", "Patient/1/_history/0"));
         assert!(changes.is_own("greeter", "Patient/1/_history/1"));

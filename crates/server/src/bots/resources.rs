@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use pipehat_resource::json::{Object, Value, parse};
+use pipehat_script::Script;
 use pipehat_store::datastore::ResourceKey;
 
 use super::deployed::Deployed;
@@ -109,15 +110,24 @@ pub(super) fn code_of(bot: &Value) -> Option<(String, String)> {
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .or_else(|| bot.text("code").map(str::to_owned))?;
     let title = attachment.and_then(|attachment| attachment.text("title"));
-    Some((file_name(title.unwrap_or("index.ts")), code))
+    Some((file_name(title.unwrap_or("index.ts"), &code), code))
 }
 
-/// A name that a script may have.
-pub(crate) fn file_name(title: &str) -> String {
+/// A name that a script may have: with the ending of CommonJS where the code is that, whatever it was called.
+pub(crate) fn file_name(title: &str, code: &str) -> String {
+    let name = sound_name(title);
+    if !name.ends_with(".cjs") && Script::is_commonjs(code) {
+        let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+        return format!("{stem}.cjs");
+    }
+    name
+}
+
+fn sound_name(title: &str) -> String {
     let name = title.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain =
         name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    let ending = [".ts", ".mts", ".js", ".mjs"].iter().any(|ending| name.ends_with(ending));
+    let ending = [".ts", ".mts", ".js", ".mjs", ".cjs"].iter().any(|ending| name.ends_with(ending));
     if plain && ending && name.len() <= 100 {
         format!("bots/{name}")
     } else {

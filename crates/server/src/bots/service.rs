@@ -221,9 +221,37 @@ impl Bots {
 
     /// Runs a bot for somebody who waits.
     pub(crate) async fn run(self: &Arc<Self>, task: Task) -> Result<Done, Failed> {
-        let setting = Setting::default();
+        self.run_behind(task, 0).await
+    }
+
+    /// Runs a bot for a change that so many runs led to.
+    pub(super) async fn run_behind(
+        self: &Arc<Self>,
+        task: Task,
+        chain: u16,
+    ) -> Result<Done, Failed> {
+        let setting = Setting { chain, ..Setting::default() };
         let run = self.begun(&task);
         self.run_as(task, setting, run, Waiting::Somebody).await
+    }
+
+    /// Gives up a run that has not begun, for a person to see.
+    pub(super) async fn give_up(&self, task: Task, failed: &Failed) {
+        let mut run = self.begun(&task);
+        (run.state, run.started, run.ended) = (RunState::Dead, None, Some(now()));
+        run.why = Some(format!("{}: {}", failed.code, failed.why));
+        run.input = task.body;
+        let (id, bot) = (run.id, run.bot.clone());
+        let book = Arc::clone(&self.book);
+        let kept = tokio::task::spawn_blocking(move || book.put(&run)).await;
+        tracing::warn!(
+            bot,
+            run = id,
+            code = failed.code,
+            why = failed.why,
+            is_recorded = matches!(kept, Ok(Ok(()))),
+            "a run of a bot was given up; see `pipehat bot dead`"
+        );
     }
 
     /// Keeps a run that nobody waits for. It is durable when this returns.
@@ -346,7 +374,8 @@ impl Bots {
         run.result = result;
         run.state = RunState::Done;
         run.ended = Some(now());
-        run.why = None;
+        // Of the tries before.
+        (run.why, run.error) = (None, None);
         self.keep(run, waiting);
         Ok(Done { run: id, output })
     }
@@ -530,7 +559,13 @@ fn why(error: &RunError) -> String {
     let place = own.or_else(|| places.find(|place| !place.starts_with("pipehat:"))).or(first);
     let what = match error.kind {
         RunErrorKind::Thrown => "it threw an error",
-        RunErrorKind::Limit => "it used more than it may",
+        // These words are the sandbox's own, but for those of the engine.
+        RunErrorKind::Limit => match error.message.split_once(": ") {
+            Some((_, "Maximum call stack size exceeded" | "stack overflow")) => {
+                "its calls went deeper than they may"
+            }
+            _ => error.message.as_str(),
+        },
         RunErrorKind::Refused => "it asked for what it was not granted",
         RunErrorKind::NeverSettled => "it waits for what never comes",
     };
@@ -564,8 +599,10 @@ impl BotRunner for ChannelBots {
             }
         };
         let bots = Arc::clone(&self.0);
-        let setting =
-            Setting { channel: Some((Arc::clone(&step.request.channel), part)), depth: 0 };
+        let setting = Setting {
+            channel: Some((Arc::clone(&step.request.channel), part)),
+            ..Setting::default()
+        };
         // Kept aside for whom the pool refuses.
         let place = Arc::new(Mutex::new(Some(told)));
         let taken = Arc::clone(&place);

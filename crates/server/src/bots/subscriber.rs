@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::service::{Bots, Task};
+use super::own_changes::CHAIN_MAX;
+use super::service::{Bots, Failed, Task};
 use crate::fhir::{Delivered, DeliveryFailure, Notice, Subscriber};
 
 /// Takes what Subscriptions tell bots.
@@ -26,7 +27,9 @@ impl Subscriber for BotSubscriber {
             let bot = bot.map_err(|error| DeliveryFailure::new(format!("Bot/{id}: {error}")))?;
             let key = &notice.key;
             let name = format!("{}/{}", key.resource_type, key.id);
-            if self.0.own_changes.is_own(id, &format!("{name}/_history/{}", notice.version)) {
+            let version = format!("{name}/_history/{}", notice.version);
+            self.0.own_changes.settle(&version).await;
+            if self.0.own_changes.is_own(id, &version) {
                 return Ok(());
             }
             let mut headers = vec![
@@ -49,7 +52,17 @@ impl Subscriber for BotSubscriber {
                 body,
                 headers,
             };
-            let done = self.0.run(task).await;
+            let chain = self.0.own_changes.chain(&version);
+            if chain > CHAIN_MAX {
+                let why = format!(
+                    "bots answered each other's changes {CHAIN_MAX} times in a row, the last is of {name}: let \
+                     criteria or `when` of their subscriptions end that"
+                );
+                let failed = Failed { code: "bot.loop", why, run: None };
+                self.0.give_up(task, &failed).await;
+                return Ok(());
+            }
+            let done = self.0.run_behind(task, chain).await;
             done.map(drop).map_err(|failed| {
                 DeliveryFailure::new(format!("Bot/{id}: {} ({})", failed.why, failed.code))
             })

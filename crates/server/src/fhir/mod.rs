@@ -52,6 +52,7 @@ mod visibility;
 mod write;
 
 pub(crate) use conditions::instant;
+pub(crate) use query_string::Query;
 pub(crate) use render::{common_headers, preflight};
 pub(crate) use resource::new_id;
 pub(crate) use service::{PROJECT, now, request_id};

@@ -19,7 +19,7 @@ impl Reader<'_> {
     ) -> Option<Action> {
         self.not_in_each("bot", node, scope, diagnostics)?;
         let (name, result, retry) = if node.as_scalar().is_some() {
-            (self.bot_name(node, diagnostics)?, TakenResult::Message, None)
+            (self.bot_name(node, diagnostics)?, TakenResult::Unsaid, None)
         } else {
             let mut fields = Fields::of(node, "bot", diagnostics)?;
             let name =

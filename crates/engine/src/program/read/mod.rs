@@ -94,6 +94,8 @@ pub(crate) struct DestinationSource<'n> {
     pub(crate) span: &'n Span,
     pub(crate) when: Option<&'n Node>,
     pub(crate) steps: Option<&'n Node>,
+    /// What its connector sends.
+    pub(crate) sends: &'static [PayloadFormat],
 }
 
 /// A program, and the code tables and profiles it uses.
@@ -334,6 +336,7 @@ impl<'r> Reader<'r> {
             place: self.place(source.span, format!("destinations.{}", source.name)),
             when,
             steps: steps.unwrap_or_default().into(),
+            sends: source.sends,
         }
     }
 

@@ -46,6 +46,9 @@ fn what_a_bot_returns_goes_on() {
     check("  - bot: names", returned("PID|1|8"), &["PID|1|8"]);
     check("  - bot: names\n  - set: { PID-3.1: X }", returned("PID|1|8"), &["PID|1|8|X"]);
     check("  - bot: names", BotOutcome::default(), &["PID|1|7"]);
+    let done = BotResult::Json(Bytes::from_static(b"true"));
+    let done = BotOutcome { result: done, ..BotOutcome::default() };
+    check("  - bot: names", done, &["PID|1|7"]);
     check(
         "  - when: PID-2 = \"7\"\n    do: [{ bot: names }]\n  - set: { PID-4.1: Y }",
         returned("PID|1|8"),
@@ -57,12 +60,12 @@ fn what_a_bot_returns_goes_on() {
 #[test]
 fn what_a_bot_sends_goes_with_the_rest() {
     let sent = BotOutcome {
-        sent: vec![("other".into(), Bytes::from_static(b"MSH|1"))],
+        sent: vec![("other".into(), Bytes::from_static(b"MSH|^~\\&|1"))],
         ..BotOutcome::default()
     };
-    check("  - bot: names", sent, &["1: MSH|1", "PID|1|7"]);
+    check("  - bot: names", sent, &["1: MSH|^~\\&|1", "PID|1|7"]);
     let nowhere = BotOutcome {
-        sent: vec![("elsewhere".into(), Bytes::from_static(b"MSH|1"))],
+        sent: vec![("elsewhere".into(), Bytes::from_static(b"MSH|^~\\&|1"))],
         ..BotOutcome::default()
     };
     check(
@@ -81,6 +84,106 @@ fn a_bot_sets_messages_aside() {
     let broken = BotOutcome { result: text("no message"), ..BotOutcome::default() };
     let verdict = run(&format!("steps:\n  - bot: names\n{HL7}"), "PID|1|7", Some(broken));
     assert!(matches!(verdict, Verdict::Parked { code: "program.bot-result", .. }));
+}
+
+#[test]
+fn what_can_not_go_on_is_set_aside_at_the_step() {
+    let hl7 = HL7.replace("mllp: { connect: 127.0.0.1:2 }", "file: { folder: out }");
+    #[track_caller]
+    fn of(hl7: &str, steps: &str, outcome: BotOutcome, expected: &[&str]) {
+        let verdict = run(&format!("steps:\n{steps}\n{hl7}"), "PID|1|7", Some(outcome));
+        assert_eq!(told(verdict), expected);
+    }
+    let json = || BotResult::Json(Bytes::from_static(br#"{"resourceType":"Patient"}"#));
+    let returned = |result| BotOutcome { result, ..BotOutcome::default() };
+    let help =
+        "return an Hl7Message, or nothing (the message goes on as it is), or say `result: ignored`";
+    let parked = |why: &str| format!("parked program.bot-result steps[1].bot: {why}");
+    let of_json = |why: &str| parked(&format!("`names` returned JSON, and {why}: {help}"));
+    of(&hl7, "  - bot: names", returned(json()), &[&of_json("`out` sends HL7 v2")]);
+    of(
+        &hl7,
+        "  - bot: names\n  - set: { PID-3.1: X }",
+        returned(json()),
+        &[&of_json("`steps[2].set` is for HL7 v2")],
+    );
+    of(
+        &hl7,
+        "  - bot: names\n  - filter: { when: PID-2 = \"9\" }",
+        returned(json()),
+        &[&of_json("`steps[2].filter` is for HL7 v2")],
+    );
+    of(
+        HL7,
+        "  - bot: names\n  - route: [other, out]",
+        returned(json()),
+        &[&of_json("`when` of `other` reads HL7 v2")],
+    );
+    of(&hl7, "  - bot: { name: names, result: ignored }", returned(json()), &["PID|1|7"]);
+    let http = "destinations:\n  web:\n    mllp: { connect: 127.0.0.1:2 }\n";
+    let verdict =
+        run(&format!("steps:\n  - bot: names\n{http}"), "PID|1|7", Some(returned(json())));
+    assert!(
+        matches!(&verdict, Verdict::Routed { outputs, .. } if outputs.len() == 1),
+        "{verdict:?}"
+    );
+
+    let two = format!("{HEADER}\nPID|1|8\n{HEADER}\nPID|1|9\n");
+    let several = "`names` returned several messages in one text: `send` each, or have `split: batch` as the first step";
+    of(&hl7, "  - bot: names", returned(text(&two)), &[&parked(several)]);
+    of(&hl7, "  - split: batch\n  - bot: names", returned(text(&two)), &["PID|1|8", "PID|1|9"]);
+    let sent = |bytes: &str| BotOutcome {
+        sent: vec![("out".into(), Bytes::from(bytes.replace('\n', "\r")))],
+        ..BotOutcome::default()
+    };
+    let unsent = |what: &str| {
+        format!(
+            "parked program.bot-send steps[1].bot: `names` sent {what} to `out`, which sends HL7 v2"
+        )
+    };
+    of(&hl7, "  - bot: names", sent("{}"), &[&unsent("what is no HL7 v2 message")]);
+    of(&hl7, "  - bot: names", sent(&two), &[&unsent("several messages in one text")]);
+}
+
+#[test]
+fn what_answers_the_message_goes_on_only_where_the_file_says_so() {
+    let id = HEADER.split('|').nth(9).expect("MSH-10");
+    let answer = |id: &str| BotOutcome {
+        result: text(&format!("{HEADER}\nMSA|AA|{id}\n")),
+        ..BotOutcome::default()
+    };
+    let reason = "parked program.bot-result steps[1].bot: what `names` returned answers the message itself (MSA-2): \
+                  `result: reply` gives it to the sender, `result: message` sends it on in the message's place";
+    check("  - bot: names", answer(id), &[reason]);
+    let line = format!("MSA|AA|{id}");
+    check("  - bot: { name: names, result: message }", answer(id), &[&line]);
+    check("  - bot: names", answer("another"), &["MSA|AA|another"]);
+}
+
+#[test]
+fn a_text_among_json_is_json() {
+    let files = files(
+        "format: json\nsteps: [{ bot: names }]\ndestinations:\n  web:\n    mllp: { connect: 127.0.0.1:2 }\n",
+    )
+    .with("bots/names.yaml", "bot: names")
+    .with("bots/names.ts", "export async function handler() {}");
+    let loaded = load(&files);
+    let project = loaded.project.expect("it is sound");
+    let spec = &project.channels[0];
+    let told = |result: &str| {
+        let outcome = BotOutcome { result: text(result), ..BotOutcome::default() };
+        let answer = LookupAnswer::Found(Found::One(outcome.to_bytes()));
+        let mut effects = TestEffects { answers: vec![answer].into(), ..TestEffects::default() };
+        let (bytes, peer) = (Bytes::from_static(b"{}"), peer());
+        let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &peer };
+        told(spec.program.run(&input, &mut effects)).remove(0)
+    };
+    assert!(
+        told("MSH|^~\\&|A").starts_with("parked program.bot-result"),
+        "{}",
+        told("MSH|^~\\&|A")
+    );
+    assert!(told("{\"a\":1}").contains("{\"a\":1}"));
 }
 
 #[test]
@@ -296,9 +399,7 @@ fn a_step_writes_for_the_receiver_that_it_names() {
 #[test]
 fn a_message_without_its_patient_is_set_aside() {
     let ended = |event: &str, more: &str, resource: &str| {
-        let step = format!(
-            "translate: {{ to: v2, event: \"{event}\", version: \"2.5.1\"{more} }}"
-        );
+        let step = format!("translate: {{ to: v2, event: \"{event}\", version: \"2.5.1\"{more} }}");
         let rest = format!(
             "format: json\ndestinations:\n  lab:\n    steps: [{{ {step} }}]\n    mllp: {{ connect: 127.0.0.1:2 }}\n"
         );
@@ -310,13 +411,16 @@ fn a_message_without_its_patient_is_set_aside() {
         super::told(spec.program.run(&input, &mut TestEffects::default())).remove(0)
     };
     let parked = |which: &str| {
-        format!("parked program.translate-incomplete destinations.lab.steps[1].translate: the message would lack {which}")
+        format!(
+            "parked program.translate-incomplete destinations.lab.steps[1].translate: the message would lack {which}"
+        )
     };
     let order = r#"{"resourceType":"ServiceRequest","id":"1","status":"active","intent":"order","subject":{"display":"Who"},"code":{"text":"Glucose"}}"#;
     // The structure ORM_O01 has the patient as an option; an order without one is nobody's.
     assert_eq!(ended("ORM^O01", "", order), parked("PID"));
     assert!(ended("ORM^O01", ", incomplete: keep", order).contains("ORC|"));
-    let visit = r#"{"resourceType":"Encounter","id":"1","status":"finished","class":{"code":"IMP"}}"#;
+    let visit =
+        r#"{"resourceType":"Encounter","id":"1","status":"finished","class":{"code":"IMP"}}"#;
     assert_eq!(ended("ADT^A03", "", visit), parked("PID"));
     let patient = r#"{"resourceType":"Patient","id":"1","name":[{"family":"Muster"}]}"#;
     assert!(ended("ADT^A31", "", patient).contains("PID|"));
