@@ -95,8 +95,8 @@ pub enum Ask {
     },
     /// HL7 v2 to a FHIR Bundle.
     ToFhir {
-        /// The message.
-        message: Vec<u8>,
+        /// The message as text: whatever its MSH-18 says, it is decoded.
+        message: String,
     },
     /// A FHIR Bundle to HL7 v2.
     ToV2 {

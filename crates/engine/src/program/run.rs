@@ -58,7 +58,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 /// How a message ended before its outputs were made.
 #[derive(Debug)]
 pub(super) enum End {
-    Filtered(StepPlace),
+    /// A step didn't want it, and why, where its condition doesn't say.
+    Filtered(StepPlace, Option<&'static str>),
     Rejected {
         code: AcknowledgmentCode,
         text: Arc<str>,
@@ -121,7 +122,7 @@ pub(super) struct Run<'r> {
     pub(super) findings: Vec<Finding>,
     /// How many searches it took.
     pub(super) lookups: u32,
-    filtered: Option<StepPlace>,
+    filtered: Option<(StepPlace, Option<&'static str>)>,
     /// What a bot wants the sender to be told.
     pub(super) reply: Option<Bytes>,
     /// The bot that made JSON of HL7 v2, where the message is that now.
@@ -159,7 +160,7 @@ impl<'r> Run<'r> {
     /// The whole program on the whole input.
     pub(super) fn verdict(mut self) -> Verdict {
         match self.received() {
-            Err(End::Filtered(by)) => Verdict::Filtered { by },
+            Err(End::Filtered(by, why)) => Verdict::Filtered { by, why },
             Err(End::Rejected { code, text, at, errors }) => {
                 Verdict::Rejected { code, text, at, errors, findings: self.findings }
             }
@@ -168,7 +169,7 @@ impl<'r> Run<'r> {
             }
             Err(End::Waits(lookup)) => Verdict::Waits { lookup },
             Ok(()) => match self.filtered.take() {
-                Some(by) if self.outputs.is_empty() => Verdict::Filtered { by },
+                Some((by, why)) if self.outputs.is_empty() => Verdict::Filtered { by, why },
                 _ => Verdict::Routed {
                     outputs: self.outputs,
                     findings: self.findings,
@@ -200,8 +201,8 @@ impl<'r> Run<'r> {
         run: impl FnOnce(&mut Self) -> Result<(), End>,
     ) -> Result<(), End> {
         match run(self) {
-            Err(End::Filtered(by)) => {
-                self.filtered.get_or_insert(by);
+            Err(End::Filtered(by, why)) => {
+                self.filtered.get_or_insert((by, why));
                 Ok(())
             }
             ended => ended,
@@ -377,7 +378,7 @@ impl<'r> Run<'r> {
                 Owner::Destination(index),
             ) {
                 // What one destination does not want the others may.
-                Err(End::Filtered(_)) => {}
+                Err(End::Filtered(..)) => {}
                 ended => ended?,
             }
         }

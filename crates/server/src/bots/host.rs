@@ -417,7 +417,7 @@ async fn fetched(request: reqwest::RequestBuilder) -> Result<Answer, AskError> {
 }
 
 /// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
-fn to_fhir(message: &[u8], settings: &TranslationSettings) -> Result<Answer, AskError> {
+fn to_fhir(message: &str, settings: &TranslationSettings) -> Result<Answer, AskError> {
     let translated = pipehat_engine::program::translate_to_fhir(message, settings);
     let (bundle, findings) = translated.map_err(AskError::Failed)?;
     Ok(translated_answer(bundle.into_bytes(), "application/fhir+json", &findings))

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner, BotTold};
 use pipehat_engine::Engine;
+use pipehat_message::CharsetRule;
 use pipehat_resource::json::parse;
 use pipehat_script::{Ask, Event, Output, Recorded, RunError, RunErrorKind, Script};
 use pipehat_store::bots::{BotBook, BotBookError, BotRun, RunState};
@@ -525,6 +526,7 @@ pub(super) fn event(
 ) -> Result<Event, &'static str> {
     Ok(Event {
         input: input::input(content_type, body)?,
+        charset: CharsetRule::Declared,
         content_type: content_type.to_owned(),
         secrets: bot.secrets.clone(),
         headers: headers.into_iter().collect(),
@@ -647,7 +649,9 @@ impl Step {
     }
 
     fn event(&self) -> Result<Event, &'static str> {
-        event(&self.bot, self.content_type(), self.request.body.to_vec(), self.headers())
+        let (body, headers) = (self.request.body.to_vec(), self.headers());
+        let event = event(&self.bot, self.content_type(), body, headers)?;
+        Ok(Event { charset: self.part.translation.to_fhir.charset, ..event })
     }
 
     /// What becomes of a run, on the thread that it ran on.
