@@ -397,18 +397,6 @@ fn a_discharge_to_home_has_its_code() {
 }
 
 #[test]
-fn the_risk_of_an_allergy_is_not_the_severity_of_a_reaction() {
-    let allergy = resource(
-        r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"p"}},{"resource":{"resourceType":"AllergyIntolerance","criticality":"high","code":{"text":"Nuts"},"patient":{"reference":"Patient/p"}}}]}"#,
-    );
-    let written =
-        write(Profile::default(), "ADT^A31", &Resources::of_bundle(&allergy)).expect("a message");
-    let text = String::from_utf8(written.message.clone()).expect("UTF-8");
-    assert!(text.contains("\rAL1|1||^Nuts\r"), "{text}");
-    check_finding(&written, FindingKind::NotMapped, "Bundle.entry[1].resource.criticality");
-}
-
-#[test]
 fn every_value_says_where_it_came_from() {
     let written = written("discharge", "ADT^A03", Version::V2_5_1);
     let from = |element: &str| {
