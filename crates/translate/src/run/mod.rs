@@ -42,6 +42,12 @@ pub(crate) use message::structure;
 /// More findings than this are counted only.
 pub(crate) const FINDINGS_MAX: usize = 10_000;
 
+/// Why messages of a code become no resources: `tables/uncovered.tsv`.
+fn uncovered(code: &str) -> Option<&'static str> {
+    let mut lines = include_str!("../../tables/uncovered.tsv").lines().skip(1);
+    lines.find_map(|line| line.split_once('\t').filter(|(own, _)| *own == code)).map(|(_, why)| why)
+}
+
 /// A translation under way.
 pub(crate) struct Run<'a> {
     plan: &'a Plan,
@@ -185,11 +191,16 @@ impl<'a> Run<'a> {
     pub(crate) fn finish(mut self, map: Option<&'a MessageMap>) -> Finished {
         match map {
             Some(map) => self.message(map),
-            None => self.find_at(
-                FindingKind::StructureUnknown,
-                At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 },
-                "no table covers this message structure",
-            ),
+            None => {
+                let code = self.view.repetitions(0, 9).next().map(|event| event.part(1));
+                let code = code.map(|code| self.first_text(&code)).unwrap_or_default();
+                let text = uncovered(&code)
+                    .map_or(Cow::Borrowed("no table covers this message structure"), |why| {
+                        format!("no table covers this message structure: {why}").into()
+                    });
+                let at = At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 };
+                self.find_at(FindingKind::StructureUnknown, at, text);
+            }
         }
         self.audit(map);
         self.write(map)

@@ -1,6 +1,6 @@
 //! What a message says, its resources say, and the message made of them says again.
 
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use pipehat_dictionary::Version;
 use pipehat_dictionary::validation::{Level, Standard, Validator};
 use pipehat_message::{CharsetRule, Message, Path, Severity};
@@ -207,7 +207,11 @@ fn there_and_back(bytes: &[u8], event: &str, version: Version) -> Vec<u8> {
     let bundle = Translator::new(settings).to_fhir(&message).bundle;
     let profile = Profile { system_base: Some(BASE.to_owned()), ..Profile::default() };
     let wanted = Wanted { event, version, order_control: None, lineage: false };
-    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
     let written = Writer::new(profile).write(&wanted, &Resources::of_bundle(&bundle), &stamp);
     written.expect("a message").message
 }
