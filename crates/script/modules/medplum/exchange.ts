@@ -7,6 +7,7 @@ import { askedBy, asker, askFor } from "../pipehat/asking";
 import { ContentType } from "./codes";
 import type { MedplumRequestOptions, ResourceArray } from "./interaction";
 import { badRequest, isOperationOutcome, normalizeOperationOutcome, OperationOutcomeError } from "./outcome";
+import { stringify } from "./values";
 
 /** Where the datastore is, as URLs of the client have it: no address of any network. */
 export const BASE_URL = "https://datastore.invalid/";
@@ -91,7 +92,8 @@ export function bodyOf(
   if (contentType === ContentType.HL7_V2) {
     return [String(body), contentType];
   }
-  return [body === undefined ? undefined : JSON.stringify(body), contentType ?? ContentType.FHIR_JSON];
+  // FHIR has no empty values: fields that a message leaves empty are left out.
+  return [body === undefined ? undefined : stringify(body), contentType ?? ContentType.FHIR_JSON];
 }
 
 export function headerOf(answer: Answer, name: string): string | undefined {
