@@ -2,7 +2,8 @@
 
 import type { RawEvent, RawOutput } from "pipehat:run";
 
-import { MedplumClient, type ProjectSetting } from "./medplum/client";
+import type { ProjectSetting } from "./medplum/bot";
+import { MedplumClient } from "./medplum/client";
 import { Hl7Message, WholeText } from "./medplum/hl7";
 import { Message, numberOf } from "./pipehat/message";
 

@@ -93,7 +93,10 @@ export function parseSearchRequest<T extends Resource = Resource>(
   url: T["resourceType"] | URL | string,
   query?: Record<string, string[] | string | undefined>,
 ): SearchRequest<T> {
-  const [path = "", text = ""] = String(url).split("#", 1).join().split(/\?(.*)/s);
+  const [path = "", text = ""] = String(url)
+    .split("#", 1)
+    .join()
+    .split(/\?(.*)/s);
   const resourceType = path.split("/").filter(Boolean).at(-1) ?? "";
   const request: SearchRequest = { resourceType: resourceType as Resource["resourceType"] };
   for (const [name, value] of new URLSearchParams(text)) {
@@ -110,7 +113,9 @@ export function parseSearchRequest<T extends Resource = Resource>(
 }
 
 /** @deprecated Use `parseSearchRequest`. */
-export function parseCriteriaAsSearchRequest<T extends Resource = Resource>(criteria: string): SearchRequest<T> {
+export function parseCriteriaAsSearchRequest<T extends Resource = Resource>(
+  criteria: string,
+): SearchRequest<T> {
   return parseSearchRequest<T>(criteria);
 }
 

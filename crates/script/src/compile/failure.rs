@@ -73,10 +73,7 @@ impl std::error::Error for ScriptError {}
 
 /// All that is wrong with a script; at least one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScriptErrors {
-    first: ScriptError,
-    others: Vec<ScriptError>,
-}
+pub struct ScriptErrors(Vec<ScriptError>);
 
 /// How many mistakes are told: the rest follows from them, or is found the next time.
 const ERRORS_MAX: usize = 50;
@@ -84,27 +81,29 @@ const ERRORS_MAX: usize = 50;
 impl ScriptErrors {
     /// None where there are none.
     pub(crate) fn of(errors: Vec<ScriptError>) -> Option<Self> {
-        let mut errors = errors.into_iter().take(ERRORS_MAX);
-        let first = errors.next()?;
-        Some(Self { first, others: errors.collect() })
+        let errors: Vec<_> = errors.into_iter().take(ERRORS_MAX).collect();
+        (!errors.is_empty()).then_some(Self(errors))
     }
 
     /// In the order in which the files are read, and the lines of each.
     pub fn iter(&self) -> impl Iterator<Item = &ScriptError> {
-        std::iter::once(&self.first).chain(&self.others)
+        self.0.iter()
     }
 }
 
 impl From<ScriptError> for ScriptErrors {
-    fn from(first: ScriptError) -> Self {
-        Self { first, others: Vec::new() }
+    fn from(error: ScriptError) -> Self {
+        Self(vec![error])
     }
 }
 
 impl fmt::Display for ScriptErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.first.fmt(formatter)?;
-        self.others.iter().try_for_each(|error| write!(formatter, "\n{error}"))
+        for (number, error) in self.0.iter().enumerate() {
+            let between = if number == 0 { "" } else { "\n" };
+            write!(formatter, "{between}{error}")?;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, nearest};
 use pipehat_resource::fhirpath::{DoubtProblem, Expression};
 use pipehat_resource::search::{
-    Handling, Registry, Search, SearchOptions, SearchProblem, query_pairs,
+    Handling, ProblemKind, Registry, Search, SearchOptions, SearchProblem, query_pairs,
 };
 
 use super::SubscriptionTrigger;
@@ -24,15 +24,20 @@ pub(super) fn subscription(
         return Some(SubscriptionTrigger { criteria, changes: Vec::new(), when: None });
     }
     let mut fields = Fields::of(node, "subscription", diagnostics)?;
+    // Also of criteria that are wrong otherwise.
+    let written = fields.map().get("criteria").and_then(Node::as_scalar);
+    let resource_type =
+        written.and_then(|scalar| scalar.text().split('?').next().map(str::to_owned));
+    let resource_type = resource_type.filter(|name| Registry::standard().is_resource_type(name));
     let criteria = fields.required("criteria", criteria);
     let changes = fields.optional("changes", |node, diagnostics| {
         node.list_of(diagnostics, |node, diagnostics| {
             node.one_of(&["create", "update", "delete"], diagnostics)
         })
     });
-    let resource_type = criteria.as_deref().and_then(|text| text.split('?').next());
-    let when =
-        fields.optional("when", |node, diagnostics| condition(node, resource_type, diagnostics));
+    let when = fields.optional("when", |node, diagnostics| {
+        condition(node, resource_type.as_deref(), diagnostics)
+    });
     let sound = fields.finish();
     let trigger =
         SubscriptionTrigger { criteria: criteria?, changes: changes.unwrap_or_default(), when };
@@ -92,6 +97,9 @@ fn ignored(
     registry: &Registry,
 ) -> Diagnostic {
     let warning = Diagnostic::warning(CODE, &node.span, problem.to_string());
+    if problem.kind != ProblemKind::Unknown {
+        return warning.with_help("it is ignored; leave it out, or write a value behind `=`");
+    }
     let own = "unless the datastore has one of its own, the bot is never run by this";
     let parameter = problem.parameter.split([':', '.']).next().unwrap_or_default();
     let known = registry.parameters(resource_type).map(|parameter| parameter.code());
@@ -118,7 +126,7 @@ fn condition(
             return None;
         }
     };
-    // Where the criteria are wrong, that is to be mended first.
+    // Where the criteria name no type, that is to be mended first.
     let Some(resource_type) = resource_type else { return Some(text.to_owned()) };
     let variables = [("previous", resource_type), ("current", resource_type)];
     let doubts = expression.doubts(resource_type, &variables);

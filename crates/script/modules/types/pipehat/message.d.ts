@@ -6,6 +6,8 @@
  */
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
+/** By which number the worker knows a message: what a handler returns is taken from there. */
+export declare let numberOf: (message: Message) => number;
 /** A message. */
 export declare class Message {
     #private;
