@@ -327,3 +327,54 @@ fn a_message_to_nobody_has_no_destination() {
     check("ADT^A01^ADT_A01", &["PV1|1|I"], "MessageHeader.destination", &[""]);
     check("ADT^A01", &["PV1|1|I"], "MessageHeader.eventCoding.display", &[r#""ADT^A01""#]);
 }
+
+#[test]
+fn a_number_that_is_not_divided_is_a_number() {
+    let number = |xtn: &str, expected: &str| {
+        let line = format!("NK1|1|Muster^Karl|||{xtn}");
+        check("ADT^A28", &[&line], "RelatedPerson.telecom.0.value", &[&format!("{expected:?}")]);
+    };
+    number("^PRN^CP^^^^06645550104", "06645550104");
+    number("^PRN^PH^^^^+43 1 5550111", "+43 1 5550111");
+    number("^PRN^PH^^43^^6645550107", "+43 6645550107");
+    number("^PRN^PH^^^^5550106^12", "5550106 X12");
+    number("^PRN^PH^^^^5550106^^^^^+43 1 5550109", "+43 1 5550109");
+    number("^PRN^PH^^^664^5550107", "664 5550107");
+}
+
+#[test]
+fn a_person_who_is_deleted_is_out_of_use() {
+    check("ADT^A29", &[], "Patient.active", &["false"]);
+    check("ADT^A31", &[], "Patient.active", &[""]);
+}
+
+#[test]
+fn an_order_that_is_withdrawn_or_held_is_not_active() {
+    for (control, status) in [
+        ("NW", "active"),
+        ("CA", "revoked"),
+        ("DC", "revoked"),
+        ("HD", "on-hold"),
+        ("RL", "active"),
+    ] {
+        let order = format!("ORC|{control}|P1");
+        let lines = [order.as_str(), "OBR|1|P1||GLU^Glucose^L"];
+        check("ORM^O01", &lines, "ServiceRequest.status", &[&format!("{status:?}")]);
+    }
+}
+
+#[test]
+fn a_value_of_whatever_type_is_kept() {
+    let value = |of: &str, value: &str, unit: &str, expected: &str| {
+        let line = format!("OBX|1|{of}|C^Name^L||{value}|{unit}|||||F");
+        let lines = ["OBR|1||F1|GLU^Glucose^L", line.as_str()];
+        check("ORU^R01", &lines, "Observation.valueString", &[&format!("{expected:?}")]);
+    };
+    value("NM", ">=^32", "ug/mL", ">= 32 ug/mL");
+    value("NM", "1,5", "mg", "1,5 mg");
+    value("EI", "DOC1^KIS", "", "DOC1 KIS");
+    value("PPN", "7^Arzt^Eva", "", "Eva Arzt");
+    value("XX", "one^two", "", "one two");
+    value("AD", "Str^^Wien", "", "Str, Wien");
+    value("AD", "Str^^Wien^W^1010", "", "Str, Wien, W 1010");
+}

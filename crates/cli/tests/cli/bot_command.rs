@@ -212,3 +212,20 @@ fn the_client_speaks_to_the_real_datastore() {
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[test]
+fn a_bot_keeps_no_more_than_in_the_server() {
+    let keeps = |size: usize| {
+        format!(
+            "import {{ state }} from 'pipehat';\n\
+             export const handler = async () => {{ await state.set('k', 'x'.repeat({size})); return 'kept'; }};"
+        )
+    };
+    let project = project(&[("bots/much.ts", &keeps(300_000)), ("bots/less.ts", &keeps(200_000))]);
+    let run = |bot: &str| ["bot", "run", bot, "--input", "in.hl7"].map(str::to_owned);
+    let much = run("bots/much.ts");
+    let said = ["keeps at most 10000 values of 262144 bytes"];
+    check(project.path(), &much.each_ref().map(String::as_str), 1, &said);
+    let less = run("bots/less.ts");
+    check(project.path(), &less.each_ref().map(String::as_str), 0, &["kept"]);
+}

@@ -291,6 +291,11 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code("overlay.row", "A row of an overlay can't be read.", "Mend the cell shown."),
     code(
+        "overlay.unused",
+        "An overlay has rows for a segment that no message of its `messages` uses; they are never run.",
+        "Add the segment to `messages`, or remove the rows.",
+    ),
+    code(
         "overlay.uri",
         "What an overlay names as a system is no URI.",
         "Write it whole: `https://good.example/id/mrn` or `urn:oid:1.2.3`.",

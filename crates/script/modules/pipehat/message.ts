@@ -15,6 +15,9 @@ export type Path = string;
 /** By which number the worker knows a message: what a handler returns is taken from there. */
 export let numberOf: (message: Message) => number;
 
+/** A date without a time of day. */
+const DAY = /^(\d{4})(\d{2})?(\d{2})?(?:[+-]\d{4}|Z)?$/;
+
 /** A message. */
 export class Message {
   readonly #message: number;
@@ -50,12 +53,15 @@ export class Message {
 
   /**
    * The date-time that stands there, as FHIR's instant. One that tells no offset is of `zone` (`Europe/Vienna`, `+01:00`);
-   * without it, of the channel's `time_zone`, and of UTC where there is none.
+   * without it, of the channel's `time_zone`, and of UTC where there is none. One without a time of day is FHIR's date, with
+   * the precision it has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it.
    */
   dateTime(path: Path, zone?: string): string | undefined {
     const text = hl7.get(this.#message, path);
     const tzOffset = zone ?? timeZone();
-    return parseHl7DateTime(text, tzOffset === undefined ? undefined : { tzOffset });
+    const instant = parseHl7DateTime(text, tzOffset === undefined ? undefined : { tzOffset });
+    const day = instant === undefined ? null : DAY.exec(text ?? "");
+    return day ? day.slice(1).filter(Boolean).join("-") : instant;
   }
 
   /** Whether something stands there. */

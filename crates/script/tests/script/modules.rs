@@ -197,6 +197,28 @@ fn times_without_an_offset_are_the_channels() {
 }
 
 #[test]
+fn a_day_stays_the_day_it_is() {
+    #[track_caller]
+    fn check(value: &str, expected: &str) {
+        let source = format!(
+            "import {{ Message }} from 'pipehat';\n\
+             const m = Message.parse('MSH|^~\\\\&|A|B|C|D|20240703||ADT^A01|X1|P|2.5\\rPID|1||||||{value}');\n\
+             export const handler = () => String(m.dateTime('PID-7', 'Europe/Vienna'));"
+        );
+        let said = format!("{:?}", run(&source, &text("")).map_err(|error| error.message));
+        assert!(said.contains(&format!("\"{expected}\"")), "{value}: {said}");
+    }
+    check("19800101", "1980-01-01");
+    check("198001", "1980-01");
+    check("1980", "1980");
+    // HL7 v2.5.1 §2.A.22 allows an offset behind any precision; a day has none in FHIR.
+    check("19800101+0900", "1980-01-01");
+    check("1980010100", "1979-12-31T23:00:00.000Z");
+    check("19801301", "undefined");
+    check("unknown", "undefined");
+}
+
+#[test]
 fn references_names_and_outcomes_are_as_documented() {
     check(
         "core.createReference({ resourceType: 'Patient', id: '1', name: [{ given: ['A'], family: 'B' }] })",

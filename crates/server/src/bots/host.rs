@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use pipehat_engine::program::TranslationSettings;
 use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
+use pipehat_store::bots::STATE_KEY_BYTES_MAX;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -30,9 +31,6 @@ const FETCHES_AT_ONCE: usize = 8;
 
 /// The largest answer of a fetch.
 const FETCHED_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// The longest key of a value that is kept.
-const KEY_BYTES_MAX: usize = 512;
 
 /// The most that one run may send.
 const SENT_MAX: usize = 1_000;
@@ -340,8 +338,8 @@ impl Host for RunHost {
                 }
             }
             Ask::StateSet { key, value } => {
-                if key.is_empty() || key.len() > KEY_BYTES_MAX {
-                    let why = format!("a key has 1 to {KEY_BYTES_MAX} bytes");
+                if key.is_empty() || key.len() > STATE_KEY_BYTES_MAX {
+                    let why = format!("a key has 1 to {STATE_KEY_BYTES_MAX} bytes");
                     return Err(AskError::Refused(why));
                 }
                 let owner = self.setting.owner(&self.bot);

@@ -25,6 +25,9 @@ pub const STATE_KEYS_MAX: u64 = 10_000;
 /// The largest value.
 pub const STATE_VALUE_BYTES_MAX: usize = 256 * 1024;
 
+/// The longest key of one.
+pub const STATE_KEY_BYTES_MAX: usize = 512;
+
 /// Why the book can't answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BotBookError {

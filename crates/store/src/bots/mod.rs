@@ -16,5 +16,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use book::{BotBook, BotBookError, LINGER, STATE_KEYS_MAX, STATE_VALUE_BYTES_MAX};
+pub use book::{
+    BotBook, BotBookError, LINGER, STATE_KEY_BYTES_MAX, STATE_KEYS_MAX, STATE_VALUE_BYTES_MAX,
+};
 pub use run::{BotCounts, BotRun, RunQuery, RunState, RunSummary};

@@ -172,7 +172,11 @@ impl Parser<'_> {
             }
             Token::Sign(sign) => {
                 self.at += 1;
-                negated ^= matches!(sign.as_str(), "<>" | "!=");
+                match sign.as_str() {
+                    "=" | "==" => {}
+                    "<>" | "!=" => negated = !negated,
+                    _ => return None,
+                }
                 self.operand(subject)?
             }
             Token::Word(word) => {

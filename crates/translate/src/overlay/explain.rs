@@ -1,5 +1,7 @@
 //! What is wrong with a row of an overlay, and what was meant.
 
+use std::collections::BTreeSet;
+
 use pipehat_config::{Diagnostic, Span, nearest};
 use pipehat_resource::definitions::TypeDefinition;
 
@@ -116,4 +118,60 @@ fn element_near(problem: &str) -> Option<&str> {
 fn type_near(text: &str) -> Option<&'static str> {
     let name = text.split(['[', '.', '(']).next().unwrap_or_default();
     nearest(name, pipehat_resource::definitions::resource_types().map(TypeDefinition::name))
+}
+
+/// A structure that no version has and no table names, so that no message is ever read by the row. Structures of a site's own
+/// events (`ORU_Z01`, `ZDS_Z01`) are its own.
+pub(super) fn structure(row: &Row, span: &Span, tables: &BTreeSet<String>) -> Option<Diagnostic> {
+    let name = row.map();
+    let is_own = name.starts_with('Z') || name.contains("_Z");
+    if is_own || tables.contains(name) || group_paths(name).is_some() {
+        return None;
+    }
+    let text = format!("no version of HL7 v2 has the message structure `{name}`");
+    let help = "messages are named by their structure (MSH-9.3), such as `ADT_A01` of ADT^A04, or by one of the site's own \
+                (`ORU_Z01`)";
+    let near = nearest(name, tables.iter().map(String::as_str));
+    Some(Diagnostic::error("overlay.message", span, text).with_nearest(near).with_help(help))
+}
+
+/// A value of an extension of which no row tells the URL: without it it is no extension, and is left out.
+pub(super) fn url(row: &Row, span: &Span, rows: &[Row]) -> Option<Diagnostic> {
+    let target = row.cell("attr");
+    let start = target.rfind("extension")?;
+    let rest = target.get(start + "extension".len()..)?;
+    let (number, member) = rest.split_once('.')?;
+    let is_number = number.is_empty() || (number.starts_with('[') && number.ends_with(']'));
+    if !is_number || !member.starts_with("value") {
+        return None;
+    }
+    let extension = target.get(..start + "extension".len() + number.len())?;
+    let url = format!("{extension}.url");
+    let of_map = rows.iter().filter(|other| other.map() == row.map());
+    if of_map.map(|other| other.cell("attr")).any(|attr| attr.starts_with(&url)) {
+        return None;
+    }
+    let text = format!("no row of `{}` tells the URL of this extension", row.map());
+    let help = format!(
+        "add a row such as `{{field: {}, to: \"{url}\", assign: '\"https://good.example/what\"'}}`",
+        row.id()
+    );
+    Some(Diagnostic::error("overlay.row", span, text).with_help(help))
+}
+
+/// A row of a map that no message uses.
+pub(super) fn unused(row: &Row, span: &Span, rows: &[Row]) -> Option<Diagnostic> {
+    let map = row.map();
+    let mut of_messages = rows.iter().filter(|other| other.table == RowTable::Messages);
+    if of_messages.any(|other| other.cell("segment_map") == map) {
+        return None;
+    }
+    let (segment, rest) = map.split_once('[')?;
+    let resource = rest.trim_end_matches(']');
+    let text = format!("no row of `messages` uses `{map}`: this row is never run");
+    let help = format!(
+        "add `messages: {{ADT_A01: [{{segment: {segment}, resource: \"{resource}[1]\", map: \"{map}\"}}]}}`, with the \
+         structure of the messages that have the segment"
+    );
+    Some(Diagnostic::warning("overlay.unused", span, text).with_help(help))
 }

@@ -22,6 +22,7 @@
 mod explain;
 mod read;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pipehat_config::{Diagnostic, Diagnostics, Node, Span};
@@ -74,6 +75,8 @@ impl Overlay {
             }
             rows.retain(|row| !is_meant(row));
         }
+        let of_messages = rows.iter().filter(|row| row.table == RowTable::Messages);
+        let tables: BTreeSet<String> = of_messages.map(|row| row.map().to_owned()).collect();
         rows.extend(added.iter().map(|added| added.row.clone()));
         let plan = compile(&rows);
         for unread in &plan.unread {
@@ -89,7 +92,21 @@ impl Overlay {
                 diagnostics.push(Diagnostic::error("overlay.row", &added.span, text));
             }
         }
+        for added in &added {
+            let found = match added.row.table {
+                RowTable::Messages => explain::structure(&added.row, &added.span, &tables),
+                RowTable::Segments => explain::url(&added.row, added.span_of("attr"), &rows),
+                _ => None,
+            };
+            found.into_iter().for_each(|found| diagnostics.push(found));
+        }
         let has_error = diagnostics.errors() > before;
+        if !has_error {
+            let of_segments = added.iter().filter(|added| added.row.table == RowTable::Segments);
+            let unused =
+                of_segments.filter_map(|added| explain::unused(&added.row, &added.span, &rows));
+            unused.for_each(|unused| diagnostics.push(unused));
+        }
         (!has_error).then(|| Self { plan: Arc::new(plan) })
     }
 

@@ -93,10 +93,47 @@ fn mistakes_are_told_at_their_place() {
         "drop:\n  - { map: \"PID[Patient]\", field: PID-99 }\n",
         "overlay.nothing-dropped 2:5 `PID[Patient]` has no row of `PID-99`",
     );
+    const ROW: &str = "messages:\n  ADT_A01:\n    - { segment: ZPD, resource: \"Patient[1]\", map: \"ZPD[Patient]\" }\nsegments:\n  ZPD[Patient]:\n";
+    check(
+        &format!("{ROW}    - {{ field: ZPD-2, to: \"extension[1].valueString\" }}\n"),
+        "overlay.row 6:27 no row of `ZPD[Patient]` tells the URL of this extension",
+    );
+    check(
+        &format!("{ROW}    - {{ field: ZPD-2, to: gender, when: 'ZPD-2 === \"X\"' }}\n"),
+        "overlay.row 6:41 the condition can't be read",
+    );
+    check(
+        &format!("{ROW}    - {{ field: ZPD-2, to: gender }}\n").replace("ADT_A01", "ADT_A99"),
+        "overlay.message 3:7 no version of HL7 v2 has the message structure `ADT_A99`",
+    );
     // All mistakes of a file are told at once.
     check(
         "systems: { GOOD: not a uri }\ndrop:\n  - { map: \"PID[Patiend]\", field: PID-3 }\n",
         "overlay.uri 1:18 this is no URI\noverlay.nothing-dropped 3:5 the tables have no map `PID[Patiend]`",
     );
     check("sistems: {}", "config.unknown-key 1:1 unknown key `sistems` in `overlay`");
+}
+
+#[test]
+fn rows_that_no_message_uses_are_warned_of() {
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let file = SourceFile::new("mappings/site.yaml", text);
+        let mut diagnostics = Diagnostics::new();
+        let node = Node::parse(&file, &mut diagnostics).expect("it is YAML");
+        assert!(Overlay::read(&node, &mut diagnostics).is_some());
+        let told: Vec<&str> = diagnostics.iter().map(|one| one.message.as_str()).collect();
+        assert_eq!(told, expected);
+    }
+    let rows = "segments:\n  ZPD[Patient]:\n    - { field: ZPD-2, to: gender }\n";
+    check(rows, &["no row of `messages` uses `ZPD[Patient]`: this row is never run"]);
+    let uses = |structure: &str| {
+        format!(
+            "{rows}messages:\n  {structure}:\n    - {{ segment: ZPD, resource: \"Patient[1]\", map: \"ZPD[Patient]\" }}\n"
+        )
+    };
+    check(&uses("ADT_A01"), &[]);
+    // A site's own structure is no mistake.
+    check(&uses("ADT_Z01"), &[]);
+    check("segments:\n  PID[Patient]:\n    - { field: PID-40, to: \"telecom[3].value\" }\n", &[]);
 }

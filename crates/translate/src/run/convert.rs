@@ -27,17 +27,26 @@ impl<'a> Run<'a> {
     ) -> Option<Leaf<'a>> {
         let mut text = String::new();
         let mut has_value = false;
+        // What only parts values stands between two that are there.
+        let mut between: Option<&str> = None;
         for piece in pieces {
             match piece {
-                // Between values that are not there stands no second blank.
-                JoinedPiece::Text(own) if own.trim().is_empty() && text.ends_with(' ') => {}
-                JoinedPiece::Text(own) => text.push_str(own),
+                JoinedPiece::Text(own) if own.trim_matches([' ', ',', ';']).is_empty() => {
+                    if !text.is_empty() {
+                        between.get_or_insert(own);
+                    }
+                }
+                JoinedPiece::Text(own) => {
+                    text.push_str(between.take().unwrap_or_default());
+                    text.push_str(own);
+                }
                 JoinedPiece::Place(place) => {
                     if let Some(part) = self.part_at(*place, here)
                         && !part.is_null()
                     {
                         has_value = true;
                         self.consumed.take(part.first().raw);
+                        text.push_str(between.take().unwrap_or_default());
                         text.push_str(&self.first_text(&part));
                     }
                 }

@@ -14,6 +14,10 @@ use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
 use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer};
 use pipehat_translate::{Settings, Translator};
 
+use pipehat_store::bots::{
+    BotBookError, STATE_KEY_BYTES_MAX, STATE_KEYS_MAX, STATE_VALUE_BYTES_MAX,
+};
+
 use super::datastore::BotDatastore;
 use crate::control_id::ControlIds;
 
@@ -57,19 +61,34 @@ impl LocalHost {
             Ask::StateGet { key } => {
                 Ok(self.state.get(key).map_or_else(nothing, |value| text(value)))
             }
-            Ask::StateSet { key, value } => {
-                match value {
-                    Some(value) => self.state.insert(key.clone(), value.clone()),
-                    None => self.state.remove(key),
-                };
-                Ok(text(""))
-            }
+            Ask::StateSet { key, value } => self.keep(key, value.as_deref()),
             Ask::Send { .. } | Ask::Park { .. } => Ok(text("")),
             Ask::ToFhir { message } => to_fhir(message),
             Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
             Ask::Sftp { .. } => Err(refused("SFTP")),
             Ask::ExecuteBot { .. } => Err(refused("running another bot")),
         }
+    }
+
+    /// Keeps a value, as much as a server does.
+    fn keep(&mut self, key: &str, value: Option<&str>) -> Result<Answer, AskError> {
+        if key.is_empty() || key.len() > STATE_KEY_BYTES_MAX {
+            let why = format!("a key has 1 to {STATE_KEY_BYTES_MAX} bytes");
+            return Err(AskError::Refused(why));
+        }
+        let Some(value) = value else {
+            self.state.remove(key);
+            return Ok(text(""));
+        };
+        let keys = u64::try_from(self.state.len()).unwrap_or(u64::MAX);
+        let is_new = !self.state.contains_key(key);
+        if value.len().saturating_add(key.len()) > STATE_VALUE_BYTES_MAX
+            || (is_new && keys >= STATE_KEYS_MAX)
+        {
+            return Err(AskError::Failed(BotBookError::TooMuch.to_string()));
+        }
+        self.state.insert(key.to_owned(), value.to_owned());
+        Ok(text(""))
     }
 
     fn table(&self, table: &str, key: &str) -> Result<Answer, AskError> {

@@ -173,7 +173,7 @@ fn a_text_among_json_is_json() {
     let told = |result: &str| {
         let outcome = BotOutcome { result: text(result), ..BotOutcome::default() };
         let answer = LookupAnswer::Found(Found::One(outcome.to_bytes()));
-        let mut effects = TestEffects { answers: vec![answer].into(), ..TestEffects::default() };
+        let mut effects = TestEffects { answers: vec![answer], ..TestEffects::default() };
         let (bytes, peer) = (Bytes::from_static(b"{}"), peer());
         let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &peer };
         told(spec.program.run(&input, &mut effects)).remove(0)

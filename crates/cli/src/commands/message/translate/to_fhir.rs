@@ -173,5 +173,7 @@ fn read_overlay(path: &Path, terminal: &Terminal) -> Result<Overlay, Failure> {
     let node = Node::parse(&file, &mut diagnostics);
     let overlay = node.and_then(|node| Overlay::read(&node, &mut diagnostics));
     show(&diagnostics, terminal);
+    // Mistakes in its form are told, too: a key that stands twice is one of two.
+    let overlay = overlay.filter(|_| diagnostics.errors() == 0);
     overlay.ok_or_else(|| Failure::could_not(OverlayError::Mistakes { name }))
 }
