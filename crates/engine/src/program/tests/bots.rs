@@ -131,7 +131,7 @@ fn what_can_not_go_on_is_set_aside_at_the_step() {
     let two = format!("{HEADER}\nPID|1|8\n{HEADER}\nPID|1|9\n");
     let several = "`names` returned several messages in one text: `send` each, or have `split: batch` as the first step";
     of(&hl7, "  - bot: names", returned(text(&two)), &[&parked(several)]);
-    of(&hl7, "  - split: batch\n  - bot: names", returned(text(&two)), &["PID|1|8", "PID|1|9"]);
+    of(&hl7, "  - split: batch\n  - bot: names", returned(text(&two)), &["PID|1|8", "PID|1|9", "1: PID|1|9"]);
     let sent = |bytes: &str| BotOutcome {
         sent: vec![("out".into(), Bytes::from(bytes.replace('\n', "\r")))],
         ..BotOutcome::default()
