@@ -145,7 +145,7 @@ fn section(mut kind: Kind) -> Option<&'static [FieldSchema]> {
     loop {
         match kind {
             Kind::Section(fields) => return Some(fields),
-            Kind::List(inner) | Kind::Map(inner) => kind = *inner,
+            Kind::List(inner) | Kind::OneOrMore(inner) | Kind::Map(inner) => kind = *inner,
             _ => return None,
         }
     }
@@ -164,6 +164,7 @@ fn kind(kind: Kind) -> String {
             words.join(", ")
         }
         Kind::List(inner) => format!("list of: {}", self::kind(*inner)),
+        Kind::OneOrMore(inner) => format!("{0}, or list of: {0}", self::kind(*inner)),
         Kind::Map(inner) => format!("names, each with: {}", self::kind(*inner)),
         Kind::Section(_) => "section, below".to_owned(),
         Kind::Secret => "secret".to_owned(),
