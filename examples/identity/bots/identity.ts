@@ -248,7 +248,7 @@ async function move(client: MedplumClient, from: string, to: string): Promise<vo
       if (found.length === 0) {
         break;
       }
-      await perform(client, found.map((one) => replaced(undefined, led(one, from, to), one)));
+      await perform(client, found.map((one) => replaced(undefined, led(one, new Map([[from, to]])), one)));
     }
   }
 }

@@ -157,7 +157,7 @@ export async function refer(client: MedplumClient, bundle: Bundle, people: Perso
     const entry = bundle.entry?.find(({ fullUrl }) => fullUrl === person.fullUrl) as BundleEntry;
     if (record?.active === false) {
       // Not in use, but nobody else's.
-      bundle.entry = led(bundle.entry?.filter((other) => other !== entry), person.fullUrl, `Patient/${record.id}`);
+      bundle.entry = led(bundle.entry?.filter((other) => other !== entry), new Map([[person.fullUrl, `Patient/${record.id}`]]));
       records.set(`Patient/${record.id}`, record);
       continue;
     }

@@ -120,15 +120,15 @@ export function withReferenced(entries: BundleEntry[], bundle: Bundle): BundleEn
   return [...taken.values()];
 }
 
-/** The resource with every reference of one kind led elsewhere. */
-export function led<T>(value: T, from: string, to: string): T {
+/** The same with these references led elsewhere. */
+export function led<T>(value: T, elsewhere: Map<string, string>): T {
   if (Array.isArray(value)) {
-    return value.map((inner) => led(inner, from, to)) as T;
+    return value.map((inner) => led(inner, elsewhere)) as T;
   }
   if (typeof value === "object" && value !== null) {
     const entries = Object.entries(value).map(([name, inner]) => [
       name,
-      name === "reference" && inner === from ? to : led(inner, from, to),
+      name === "reference" && typeof inner === "string" ? elsewhere.get(inner) ?? inner : led(inner, elsewhere),
     ]);
     return Object.fromEntries(entries) as T;
   }

@@ -41,11 +41,12 @@ export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
 
 /** Where a result stands follows from what it is: the same one told again is the same resource. */
 function underOwnIds(bundle: Bundle): Bundle {
-  const own = (bundle.entry ?? []).filter(({ resource }) => OWN.has(resource?.resourceType ?? ""));
-  for (const { fullUrl, resource } of own) {
+  const addresses = new Map<string, string>();
+  for (const { fullUrl, resource } of (bundle.entry ?? []).filter(({ resource }) => OWN.has(resource?.resourceType ?? ""))) {
     (resource as Resource).id ??= fullUrl?.replace("urn:uuid:", "");
+    addresses.set(fullUrl as string, addressOf(resource as Resource));
   }
-  return own.reduce((all, { fullUrl, resource }) => led(all, fullUrl as string, addressOf(resource as Resource)), bundle);
+  return led(bundle, addresses);
 }
 
 /** What a patient has. */
@@ -122,9 +123,10 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   for (const type of ["Observation", "Specimen"]) {
     const news = all<Observation>(bundle, type);
     const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
+    const byId = new Map(standing.map((known) => [known.id, known]));
     for (const { fullUrl, resource } of news) {
       const time = timeOfResult.get(addressOf(resource)) ?? timeOf(message);
-      const before = standing.find(({ id }) => id === resource.id);
+      const before = byId.get(resource.id);
       if (before === undefined) {
         entries.push(first(fullUrl, told(resource, time)));
       } else if (await isMixed(before, resource)) {
@@ -142,6 +144,9 @@ function checkWhose(bundle: Bundle): void {
   const reports = all<DiagnosticReport>(bundle, "DiagnosticReport");
   if (reports.length === 0) {
     throw new ForAPerson("there is no report in it");
+  }
+  if (reports.some(({ resource }) => numbersOf(resource).length === 0)) {
+    throw new ForAPerson("a report has no number of a known authority (OBR-2.2, OBR-3.2, or MSH-3): see tables/authorities.csv");
   }
   const own = (bundle.entry ?? []).filter(({ resource }) => OWN.has(resource?.resourceType ?? ""));
   if (own.some(({ resource }) => (resource as Owned).subject?.reference === undefined)) {

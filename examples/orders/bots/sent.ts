@@ -26,7 +26,7 @@ async function note(client: MedplumClient, message: Message): Promise<void> {
   const content = { system: CONTENT, value: await digest(message) };
   // Behind a crash the same goes out under another control id: an acknowledgment of either is one of this Task.
   const again = await changeTasks(client, { focus, identifier: token(content), status: "requested" }, (task) =>
-    ({ ...task, identifier: [...(task.identifier ?? []).filter(({ value }) => value !== controlId.value), controlId] }));
+    ({ ...task, identifier: [controlId, ...(task.identifier ?? []).filter(({ value }) => value !== controlId.value)] }));
   if (again > 0) {
     return;
   }
@@ -35,7 +35,7 @@ async function note(client: MedplumClient, message: Message): Promise<void> {
     status: "requested",
     intent: "order",
     code: { coding: [{ system: "http://hl7.org/fhir/CodeSystem/task-code", code: asked }] },
-    identifier: [content, controlId],
+    identifier: [controlId, content],
     focus: { reference: focus },
     for: order.subject,
     authoredOn: message.dateTime("MSH-7"),
