@@ -14,7 +14,9 @@ use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer};
 use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::reference::Scope;
 use crate::program::step::Action;
-use crate::program::translate::{Incomplete, ToV2, TranslateStep, TranslationSettings, WantedEvent};
+use crate::program::translate::{
+    Incomplete, ToV2, TranslateStep, TranslationSettings, WantedEvent,
+};
 use crate::program::verdict::StepPlace;
 use crate::project::Mappings;
 

@@ -217,9 +217,7 @@ fn a_step_writes_for_the_receiver_that_it_names() {
 #[test]
 fn a_message_without_its_patient_is_set_aside() {
     let ended = |event: &str, more: &str, resource: &str| {
-        let step = format!(
-            "translate: {{ to: v2, event: \"{event}\", version: \"2.5.1\"{more} }}"
-        );
+        let step = format!("translate: {{ to: v2, event: \"{event}\", version: \"2.5.1\"{more} }}");
         let rest = format!(
             "format: json\ndestinations:\n  lab:\n    steps: [{{ {step} }}]\n    mllp: {{ connect: 127.0.0.1:2 }}\n"
         );
@@ -231,13 +229,16 @@ fn a_message_without_its_patient_is_set_aside() {
         super::told(spec.program.run(&input, &mut TestEffects::default())).remove(0)
     };
     let parked = |which: &str| {
-        format!("parked program.translate-incomplete destinations.lab.steps[1].translate: the message would lack {which}")
+        format!(
+            "parked program.translate-incomplete destinations.lab.steps[1].translate: the message would lack {which}"
+        )
     };
     let order = r#"{"resourceType":"ServiceRequest","id":"1","status":"active","intent":"order","subject":{"display":"Who"},"code":{"text":"Glucose"}}"#;
     // The structure ORM_O01 has the patient as an option; an order without one is nobody's.
     assert_eq!(ended("ORM^O01", "", order), parked("PID"));
     assert!(ended("ORM^O01", ", incomplete: keep", order).contains("ORC|"));
-    let visit = r#"{"resourceType":"Encounter","id":"1","status":"finished","class":{"code":"IMP"}}"#;
+    let visit =
+        r#"{"resourceType":"Encounter","id":"1","status":"finished","class":{"code":"IMP"}}"#;
     assert_eq!(ended("ADT^A03", "", visit), parked("PID"));
     let patient = r#"{"resourceType":"Patient","id":"1","name":[{"family":"Muster"}]}"#;
     assert!(ended("ADT^A31", "", patient).contains("PID|"));

@@ -286,9 +286,7 @@ fn keep_leaves_what_it_names_and_nothing_else() {
     check(
         "  - keep: [SCH-1, SCH-2.2, PID-3, PID-5.1, PID-5.3, AIP]",
         lines,
-        &[
-            "SCH|1^A|^B\nPID|||4711^^^GOOD^MR~007^^^CITY^SS||Duck^^F\nAIP|1||D1\nAIP|2||D2|x",
-        ],
+        &["SCH|1^A|^B\nPID|||4711^^^GOOD^MR~007^^^CITY^SS||Duck^^F\nAIP|1||D1\nAIP|2||D2|x"],
     );
     check("  - keep: [\"PID-3[2]\"]", lines, &["PID|||~007^^^CITY^SS"]);
     check("  - keep: [\"PID-3[*].1\", \"PID-5[2].2\"]", lines, &["PID|||4711~007||~^N"]);
