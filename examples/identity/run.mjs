@@ -144,4 +144,10 @@ await workflow(import.meta.url, async (stage) => {
   await send(stage.message("merge", { N0004: "N60003" }).replace(/PID[^]*$/, "") + pair("70001", "70002") + pair("70003", "70004"));
   const pairs = await patients("name=pair");
   stage.holds("into two persons", pairs.length === 2 && pairs.every(({ identifier }) => identifier.length === 2));
+
+  stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
+  await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
+  const { id } = (await stage.api("messages/search", "POST", {})).messages.find(({ control_id: control }) => control === "N80001");
+  const kept = JSON.stringify(await stage.api(`messages/${id}`));
+  stage.holds("the message has a finding of it, without the value", kept.includes("translate.not-mapped") && kept.includes("ZPI-1") && !kept.includes("of her own"));
 });

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
-use pipehat_message::Message;
+use pipehat_message::{Charset, CharsetRule, Message};
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
 use pipehat_translate::{Finding as Translated, FindingKind, Overlay, Settings, Translator};
@@ -235,6 +235,14 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// What a translation that a bot asked for could not say.
+    pub(super) fn told_by_bot(&mut self, code: &str, path: &str, count: u32, at: &StepPlace) {
+        let known = crate::CODES.iter().find(|known| known.code == code);
+        let code = known.map_or("translate.more", |known| known.code);
+        let path = Some(path).filter(|path| !path.is_empty()).map(Arc::from);
+        self.findings.push(Finding { code, path, at: at.clone(), count });
+    }
+
     fn note(&mut self, findings: &[Translated], at: &StepPlace) {
         let mut kept = 0_usize;
         for finding in findings {
@@ -348,6 +356,13 @@ impl TranslationSettings {
         }
     }
 
+    /// HL7 v2 to FHIR, of a message that a bot has as text: as it was sent, whatever MSH-18 still says of the bytes.
+    fn translator_of_text(&self) -> Translator {
+        let charset = CharsetRule::Override(Charset::UTF_8);
+        let to_fhir = Settings { charset, ..self.to_fhir.clone() };
+        Self { to_fhir, ..self.clone() }.translator()
+    }
+
     /// FHIR to HL7 v2.
     fn writer(&self) -> Writer {
         let mut profile = self.receiver.clone().unwrap_or_default();
@@ -357,8 +372,19 @@ impl TranslationSettings {
     }
 }
 
-/// What could not be said: where, and what it means, without values.
-pub type Told = Vec<(String, String)>;
+/// What could not be said, without values.
+pub type Told = Vec<ToldFinding>;
+
+/// Something that could not be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldFinding {
+    /// The operator code: `translate.not-mapped`.
+    pub code: &'static str,
+    /// Where.
+    pub path: String,
+    /// What it means.
+    pub text: String,
+}
 
 /// HL7 v2 to a Bundle, as a bot asks for it, by what the feed knows: the Bundle's JSON, and path and text of what could
 /// not be said.
@@ -370,7 +396,7 @@ pub fn translate_to_fhir(
     settings: &TranslationSettings,
 ) -> Result<(String, Told), String> {
     let message = parse(message).map_err(|error| error.to_string())?;
-    let translation = settings.translator().to_fhir(&message);
+    let translation = settings.translator_of_text().to_fhir(&message);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));
@@ -403,5 +429,10 @@ pub fn translate_to_v2(
 }
 
 fn told(findings: Vec<Translated>) -> Told {
-    findings.into_iter().map(|finding| (finding.path, finding.text.into_owned())).collect()
+    let told = findings.into_iter().map(|finding| ToldFinding {
+        code: code(finding.kind),
+        path: finding.path,
+        text: finding.text.into_owned(),
+    });
+    told.collect()
 }

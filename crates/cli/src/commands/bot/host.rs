@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pipehat_dictionary::Version;
-use pipehat_message::Message;
+use pipehat_message::{Charset, CharsetRule, Message};
 use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
 use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer};
@@ -185,7 +185,10 @@ fn with_causes(error: &reqwest::Error) -> String {
 fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
     let message = Message::parse(message)
         .map_err(|error| AskError::Failed(format!("the message can't be read: {error}")))?;
-    let translation = Translator::new(Settings::default()).to_fhir(&message);
+    // A bot has it as text, whatever MSH-18 still says of the bytes.
+    let charset = CharsetRule::Override(Charset::UTF_8);
+    let settings = Settings { charset, ..Settings::default() };
+    let translation = Translator::new(settings).to_fhir(&message);
     let mut bundle = String::new();
     translation.bundle.write(&mut bundle);
     Ok(Answer {
