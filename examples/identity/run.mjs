@@ -147,7 +147,8 @@ await workflow(import.meta.url, async (stage) => {
 
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
-  const { id } = (await stage.api("messages/search", "POST", {})).messages.find(({ control_id: control }) => control === "N80001");
+  const { id } = await stage.becomes("it stands among the messages", async () => (await stage.api("messages/search", "POST", {})).messages
+    .find(({ control_id: control }) => control === "N80001"));
   const kept = JSON.stringify(await stage.api(`messages/${id}`));
-  stage.holds("the message has a finding of it, without the value", kept.includes("translate.not-mapped") && kept.includes("ZPI-1") && !kept.includes("of her own"));
+  stage.holds("with a finding of it, without the value", kept.includes("translate.not-mapped") && kept.includes("ZPI-1") && !kept.includes("of her own"));
 });
