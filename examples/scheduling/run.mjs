@@ -47,14 +47,18 @@ await workflow(import.meta.url, async (stage) => {
   await send(stage.message("book", { S0001: "S0005", P500: "P5009", F500: "F5009" }));
   const second = await appointment("P5009");
   const open = await stage.becomes("there is a Task", () => task(second));
-  const calls = async (key) => {
-    const body = JSON.stringify({ task: open.id });
+  const calls = async (key, id = open.id) => {
+    const body = JSON.stringify({ task: id });
     const signature = createHmac("sha256", key).update(body).digest("hex");
     const headers = { "Content-Type": "application/json", "X-Signature": signature };
     return (await fetch(`${stage.url}/bots/onboarded`, { method: "POST", headers, body })).status;
   };
   const forged = await calls("another key");
   stage.holds("whoever has not the key is refused", forged === 401 || forged === 403);
+  const other = await stage.fhir("Task", "POST", { resourceType: "Task", status: "requested", intent: "order", code: { text: "Another" } });
+  await calls("a key that both know", other.id);
+  stage.holds("and of other Tasks the app says nothing", (await stage.fhir(`Task/${other.id}`)).status === "requested");
+  await stage.fhir(`Task/${other.id}`, "DELETE");
   stage.holds("the app is heard", (await calls("a key that both know")) === 200 && (await task(second)).status === "completed");
   await send(stage.message("no-show"));
   stage.holds("the appointment is a no-show", (await appointment("P5009")).status === "noshow");
@@ -84,9 +88,9 @@ await workflow(import.meta.url, async (stage) => {
   stage.says("A family shares an insurance's number.");
   const kin = (number) => stage.message("book", { S0001: `S${number}`, P500: `P${number}`, F500: `F${number}`, "10001^^^NORTH^MR": `${number}^^^NORTH^MR~F1^^^INSURER^HC`, "Sample^Anna^B||19800229|F": "Kin^One" });
   await send(kin(50001), kin(50002));
-  const [one, other] = await Promise.all(["P50001", "P50002"].map(appointment));
+  const [one, two] = await Promise.all(["P50001", "P50002"].map(appointment));
   const whose = ({ participant }) => participant.map(({ actor }) => actor?.reference).find((reference) => reference?.startsWith("Patient/"));
-  stage.holds("each has an appointment of his own", whose(one) !== whose(other));
+  stage.holds("each has an appointment of his own", whose(one) !== whose(two));
 
   stage.says("Messages that say not whose appointment it is, or another's, or which.");
   const stands = async () => JSON.stringify(await Promise.all(["Appointment", "Patient", "Task"].map((type) => stage.found(`${type}?_sort=_id&_count=100`))));

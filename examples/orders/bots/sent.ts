@@ -51,7 +51,8 @@ async function digest(message: Message): Promise<string> {
 
 async function orderOf(client: MedplumClient, message: Message): Promise<ServiceRequest | undefined> {
   const value = message.text("ORC-2.1");
-  const system = message.has("ORC-2.3") ? `urn:oid:${message.text("ORC-2.3")}` : undefined;
+  const scheme = { ISO: "urn:oid:", UUID: "urn:uuid:" }[message.text("ORC-2.4")] ?? "";
+  const system = message.has("ORC-2.3") ? `${scheme}${message.text("ORC-2.3")}` : undefined;
   const identifier = system === undefined ? value : token({ system, value });
   // An order without a number goes out under its id.
   return await client.searchOne("ServiceRequest", { identifier }) ?? await client.searchOne("ServiceRequest", { _id: value });

@@ -5,6 +5,7 @@
  */
 import type { Appointment, Communication, Reference, Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
+import { perform, replaced } from "./feed";
 
 const ONBOARDING = "urn:pipehat:onboarding";
 
@@ -40,7 +41,8 @@ export async function handler(client: MedplumClient, event: BotEvent): Promise<v
       await tell("invited", patient, await client.createResourceIfNoneExist(asked as Task, search));
     } else if (task.status === "cancelled") {
       const { statusReason: _, ...open } = task;
-      await tell("invited", patient, await client.updateResource({ ...open, status: "requested", identifier: mark() } as Task));
+      await change(task, { ...open, status: "requested", identifier: mark() });
+      await tell("invited", patient, task);
     } else {
       // A run that broke off between the Task and its Communication is done again.
       await tell(isOfThis(task) ? "invited" : "moved", patient, task);
@@ -50,12 +52,17 @@ export async function handler(client: MedplumClient, event: BotEvent): Promise<v
   async function withdraw(task: Task): Promise<void> {
     if (task.status === "requested") {
       const statusReason = { text: `appointment ${appointment.status}` };
-      await client.updateResource({ ...task, status: "cancelled", statusReason, identifier: mark() } as Task);
+      await change(task, { ...task, status: "cancelled", statusReason, identifier: mark() });
     } else if (task.status !== "cancelled" || !isOfThis(task)) {
       // Of what is done nothing is withdrawn.
       return;
     }
     await tell("withdrawn", task.for as Reference, task);
+  }
+
+  /** The Task as it was read, and not as another (the patient is done) has left it: then the run is tried again. */
+  async function change(task: Task, next: Task): Promise<void> {
+    await perform(client, [replaced(undefined, next, task)]);
   }
 
   function mark(): Task["identifier"] {
