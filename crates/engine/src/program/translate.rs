@@ -350,17 +350,7 @@ impl TranslationSettings {
 
     /// HL7 v2 to FHIR.
     pub(crate) fn translator(&self) -> Translator {
-        match &self.overlay {
-            Some(overlay) => Translator::with_overlay(self.to_fhir.clone(), overlay),
-            None => Translator::new(self.to_fhir.clone()),
-        }
-    }
-
-    /// HL7 v2 to FHIR, of a message that a bot has as text: as it was sent, whatever MSH-18 still says of the bytes.
-    fn translator_of_text(&self) -> Translator {
-        let charset = CharsetRule::Override(Charset::UTF_8);
-        let to_fhir = Settings { charset, ..self.to_fhir.clone() };
-        Self { to_fhir, ..self.clone() }.translator()
+        translator(self.to_fhir.clone(), self.overlay.as_ref())
     }
 
     /// FHIR to HL7 v2.
@@ -369,6 +359,13 @@ impl TranslationSettings {
         profile.zone = profile.zone.or_else(|| self.to_fhir.zone.clone());
         profile.system_base = profile.system_base.or_else(|| self.to_fhir.system_base.clone());
         Writer::new(profile)
+    }
+}
+
+fn translator(settings: Settings, overlay: Option<&Overlay>) -> Translator {
+    match overlay {
+        Some(overlay) => Translator::with_overlay(settings, overlay),
+        None => Translator::new(settings),
     }
 }
 
@@ -392,11 +389,14 @@ pub struct ToldFinding {
 /// # Errors
 /// Why nothing could be said; without values.
 pub fn translate_to_fhir(
-    message: &[u8],
+    message: &str,
     settings: &TranslationSettings,
 ) -> Result<(String, Told), String> {
-    let message = parse(message).map_err(|error| error.to_string())?;
-    let translation = settings.translator_of_text().to_fhir(&message);
+    let message = parse(message.as_bytes()).map_err(|error| error.to_string())?;
+    // It is decoded, whatever MSH-18 says.
+    let charset = CharsetRule::Override(Charset::UTF_8);
+    let to_fhir = Settings { charset, ..settings.to_fhir.clone() };
+    let translation = translator(to_fhir, settings.overlay.as_ref()).to_fhir(&message);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));

@@ -287,8 +287,11 @@ fn bots_of_a_channel_translate_as_it_does() {
     let project = site(&rest, SITE);
     let (channel, bot) = (&project.channels[0].translation, &project.bots[0].translation);
     let system = |settings: &crate::program::TranslationSettings, which: &str| {
-        let (bundle, _) =
-            crate::program::translate_to_fhir(PATIENT, settings).expect("a translation");
+        let (bundle, _) = crate::program::translate_to_fhir(
+            std::str::from_utf8(PATIENT).expect("text"),
+            settings,
+        )
+        .expect("a translation");
         bundle.contains(&format!("\"{which}\""))
     };
     // The bot's own base, and the channel's overlay.
@@ -308,7 +311,7 @@ fn a_message_that_a_bot_has_as_text_is_read_as_text() {
         let message = format!(
             "MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1||||||{set}\rPID|1||47^^^GOOD||Müller^Jörg\r"
         );
-        let told = crate::program::translate_to_fhir(message.as_bytes(), &settings);
+        let told = crate::program::translate_to_fhir(&message, &settings);
         let (bundle, _) = told.expect("a translation");
         assert!(bundle.contains("\"Müller\"") && bundle.contains("\"Jörg\""), "{set}: {bundle}");
     }
