@@ -323,6 +323,18 @@ fn a_historical_dose_is_not_the_givers_own() {
 }
 
 #[test]
+fn a_time_without_a_zone_is_told_once() {
+    let text = header("ADT^A01^ADT_A01").replace("+0100", "") + "\r" + PATIENT + "\rPV1|1|I\r";
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    let of_header = told
+        .findings
+        .iter()
+        .filter(|own| own.kind == FindingKind::ZoneMissing && own.path.starts_with("MSH-7"));
+    assert_eq!(of_header.count(), 1, "{:#?}", told.findings);
+}
+
+#[test]
 fn a_message_to_nobody_has_no_destination() {
     check("ADT^A01^ADT_A01", &["PV1|1|I"], "MessageHeader.destination", &[""]);
     check("ADT^A01", &["PV1|1|I"], "MessageHeader.eventCoding.display", &[r#""ADT^A01""#]);

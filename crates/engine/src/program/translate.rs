@@ -236,6 +236,14 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// What a translation that a bot asked for could not say.
+    pub(super) fn told_by_bot(&mut self, code: &str, path: &str, count: u32, at: &StepPlace) {
+        let known = crate::CODES.iter().find(|known| known.code == code);
+        let code = known.map_or("translate.more", |known| known.code);
+        let path = Some(path).filter(|path| !path.is_empty()).map(Arc::from);
+        self.findings.push(Finding { code, path, at: at.clone(), count });
+    }
+
     fn note(&mut self, findings: &[Translated], at: &StepPlace) {
         let mut kept = 0_usize;
         for finding in findings {
@@ -363,8 +371,19 @@ fn translator(settings: Settings, overlay: Option<&Overlay>) -> Translator {
     }
 }
 
-/// What could not be said: where, and what it means, without values.
-pub type Told = Vec<(String, String)>;
+/// What could not be said, without values.
+pub type Told = Vec<ToldFinding>;
+
+/// Something that could not be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldFinding {
+    /// The operator code: `translate.not-mapped`.
+    pub code: &'static str,
+    /// Where.
+    pub path: String,
+    /// What it means.
+    pub text: String,
+}
 
 /// HL7 v2 to a Bundle, as a bot asks for it, by what the feed knows: the Bundle's JSON, and path and text of what could
 /// not be said.
@@ -416,5 +435,10 @@ pub fn translate_to_v2(
 }
 
 fn told(findings: Vec<Translated>) -> Told {
-    findings.into_iter().map(|finding| (finding.path, finding.text.into_owned())).collect()
+    let told = findings.into_iter().map(|finding| ToldFinding {
+        code: code(finding.kind),
+        path: finding.path,
+        text: finding.text.into_owned(),
+    });
+    told.collect()
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use pipehat_engine::program::TranslationSettings;
+use pipehat_engine::program::{Told, ToldFinding, TranslationSettings};
 use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use pipehat_store::bots::STATE_KEY_BYTES_MAX;
@@ -17,6 +17,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::deployed::{ChannelPart, Deployed};
+use super::files::{self, FileRequest, FileToFinish};
 use super::input;
 use super::pool::run_here;
 use super::resources::SYSTEM;
@@ -83,6 +84,8 @@ pub(super) struct Gathered {
     pub(super) outputs: Vec<(Arc<str>, Bytes)>,
     /// To other channels.
     pub(super) handed_over: Vec<(String, Bytes)>,
+    /// To be done with files once what is sent is kept.
+    pub(super) files: Vec<FileToFinish>,
     /// Why the message is set aside.
     pub(super) park: Option<String>,
 }
@@ -264,6 +267,22 @@ impl RunHost {
         }
     }
 
+    fn finish_later(&mut self, file: FileToFinish) -> Result<Answer, AskError> {
+        if self.setting.channel.is_some() {
+            // What a step sends is kept with its message, after the step.
+            return Err(AskError::Refused(
+                "a step of a channel can't do something with a file once its message is kept: have a bot do it that runs by \
+                 the clock or by a webhook"
+                    .to_owned(),
+            ));
+        }
+        if self.gathered.files.len() >= SENT_MAX {
+            return Err(AskError::Refused(format!("a run finishes at most {SENT_MAX} files")));
+        }
+        self.gathered.files.push(file);
+        Ok(done())
+    }
+
     /// Runs another bot on this thread, with its own identity and rights.
     fn execute(
         &self,
@@ -360,9 +379,16 @@ impl Host for RunHost {
             Ask::ToV2 { bundle, wanted, version } => {
                 to_v2(bundle, (wanted, version), &self.setting.translation(&self.bot))
             }
-            Ask::Sftp { .. } => Err(AskError::Refused(
-                "SFTP is not built yet: this version has no connector for it".to_owned(),
-            )),
+            Ask::Sftp { server, operation, path, argument, body } => {
+                let argument = argument.as_deref();
+                let request = FileRequest { server, operation, path, argument, body };
+                let set = self.bots.set();
+                let server = files::granted(server, &self.bot.allow.sftp, &set.sftp)?;
+                if let Some(later) = FileToFinish::of(&request) {
+                    return self.finish_later(later);
+                }
+                self.bots.handle.block_on(files::answer(&request, server, remaining))
+            }
             Ask::ExecuteBot { bot, content_type, body } => {
                 self.execute(bot, content_type, body, remaining)
             }
@@ -437,14 +463,19 @@ fn to_v2(
     Ok(translated_answer(message, "x-application/hl7-v2+er7", &findings))
 }
 
-fn translated_answer(body: Vec<u8>, content_type: &str, findings: &[(String, String)]) -> Answer {
+/// The header of an answer that has what a translation could not say.
+pub(super) const FINDINGS: &str = "x-findings";
+
+fn translated_answer(body: Vec<u8>, content_type: &str, findings: &Told) -> Answer {
     let findings: Vec<_> = findings
         .iter()
-        .map(|(path, text)| serde_json::json!({ "path": path, "text": text }))
+        .map(|ToldFinding { code, path, text }| {
+            serde_json::json!({ "code": code, "path": path, "text": text })
+        })
         .collect();
     let headers = vec![
         ("content-type".to_owned(), content_type.to_owned()),
-        ("x-findings".to_owned(), serde_json::Value::Array(findings).to_string()),
+        (FINDINGS.to_owned(), serde_json::Value::Array(findings).to_string()),
     ];
     Answer { status: 200, headers, body }
 }

@@ -217,8 +217,11 @@ impl<'a> Run<'a> {
         }
         let path = self.view.path(at);
         let text = text.into();
-        // Two rows that read one place may meet the same.
-        let is_same = |own: &Finding| own.kind == kind && own.path == path && own.text == text;
+        // Two rows that read one place may meet the same; that a time has no zone is told once, whatever stays of it.
+        let is_same = |own: &Finding| {
+            let is_alike = own.text == text || kind == FindingKind::ZoneMissing;
+            own.kind == kind && own.path == path && is_alike
+        };
         if self.findings.iter().any(is_same) {
             return;
         }

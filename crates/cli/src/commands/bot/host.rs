@@ -21,9 +21,10 @@ use pipehat_store::bots::{
 use super::datastore::BotDatastore;
 use crate::control_id::ControlIds;
 
-/// The largest answer to a `fetch`.
 /// What a script hands over is text, whatever MSH-18 says.
 const DECODED: CharsetRule = CharsetRule::Override(Charset::UTF_8);
+
+/// The largest answer to a `fetch`.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Something that was asked, and what came of it.

@@ -1,7 +1,7 @@
 //! Bots and translations as steps.
 
 use bytes::Bytes;
-use pipehat_connectors::{BotOutcome, BotResult, Found, PayloadFormat};
+use pipehat_connectors::{BotFinding, BotOutcome, BotResult, Found, PayloadFormat};
 
 use super::{HEADER, message, told};
 use crate::effects::LookupAnswer;
@@ -55,6 +55,30 @@ fn what_a_bot_returns_goes_on() {
         &["PID|1|8||Y"],
     );
     check("  - bot: { name: names, result: ignored }", returned("PID|1|8"), &["PID|1|7"]);
+}
+
+#[test]
+fn what_a_bot_could_not_translate_is_kept_with_the_message() {
+    let finding = |code: &str, path: &str| BotFinding {
+        code: code.to_owned(),
+        path: path.to_owned(),
+        count: 2,
+    };
+    let findings = vec![
+        finding("translate.not-mapped", "PID-9"),
+        finding("translate.more", ""),
+        finding("of.another.version", ""),
+    ];
+    check(
+        "  - bot: names",
+        BotOutcome { findings, ..BotOutcome::default() },
+        &[
+            "PID|1|7",
+            "finding translate.not-mapped PID-9 steps[1].bot times 2",
+            "finding translate.more - steps[1].bot times 2",
+            "finding translate.more - steps[1].bot times 2",
+        ],
+    );
 }
 
 #[test]
@@ -131,7 +155,12 @@ fn what_can_not_go_on_is_set_aside_at_the_step() {
     let two = format!("{HEADER}\nPID|1|8\n{HEADER}\nPID|1|9\n");
     let several = "`names` returned several messages in one text: `send` each, or have `split: batch` as the first step";
     of(&hl7, "  - bot: names", returned(text(&two)), &[&parked(several)]);
-    of(&hl7, "  - split: batch\n  - bot: names", returned(text(&two)), &["PID|1|8", "PID|1|9", "1: PID|1|9"]);
+    of(
+        &hl7,
+        "  - split: batch\n  - bot: names",
+        returned(text(&two)),
+        &["PID|1|8", "PID|1|9", "1: PID|1|9"],
+    );
     let sent = |bytes: &str| BotOutcome {
         sent: vec![("out".into(), Bytes::from(bytes.replace('\n', "\r")))],
         ..BotOutcome::default()
@@ -460,4 +489,17 @@ fn bots_of_a_channel_translate_as_it_does() {
     assert!(system(channel, "https://feed.example/OTHER"));
     assert!(!system(bot, "https://good.example/mrn"));
     assert!(both.to_fhir.zone.is_some() && bot.to_fhir.zone.is_none());
+}
+
+#[test]
+fn a_message_that_a_bot_has_as_text_is_read_as_text() {
+    let settings = crate::program::TranslationSettings::default();
+    for set in ["", "8859/1", "8859/15", "UNICODE UTF-8"] {
+        let message = format!(
+            "MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1||||||{set}\rPID|1||47^^^GOOD||Müller^Jörg\r"
+        );
+        let told = crate::program::translate_to_fhir(&message, &settings);
+        let (bundle, _) = told.expect("a translation");
+        assert!(bundle.contains("\"Müller\"") && bundle.contains("\"Jörg\""), "{set}: {bundle}");
+    }
 }
