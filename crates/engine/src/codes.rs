@@ -256,6 +256,11 @@ pub const CODES: &[CodeDescription] = &[
         "Restart Pipehat, or call the admin API's `apply`, and report the defect with the log.",
     ),
     code(
+        "translate.ambiguous",
+        "Several results of one code that nothing tells apart but their order (OBX-4 is empty).",
+        "Let the sender value OBX-4 or OBX-21: a correction of one of them alone is not matched.",
+    ),
+    code(
         "translate.code-unmapped",
         "A code that the tables of translation do not map: kept as text and with its local system.",
         "Add it to the tables of the feed where receivers need the standard code.",

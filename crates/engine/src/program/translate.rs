@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
 use pipehat_message::{Charset, CharsetRule, Message};
@@ -157,7 +158,7 @@ impl<'r> Run<'r> {
         }
         let (time, control_id) = (self.effects.now(), self.effects.control_id());
         let wanted = Wanted { event, version: step.version, order_control, lineage: false };
-        let stamp = Stamp { time, control_id: &control_id };
+        let stamp = Stamp { time, offset: Offset::UTC, control_id: &control_id };
         let written = step.writer.write(&wanted, &resources, &stamp);
         let written = written.map_err(|error| failed(error.to_string()))?;
         self.note(&written.findings, at);
@@ -300,6 +301,7 @@ fn code(kind: FindingKind) -> &'static str {
         FindingKind::ValueUnfit => "translate.value-unfit",
         FindingKind::Incomplete => "translate.incomplete",
         FindingKind::Deleted => "translate.deleted",
+        FindingKind::Ambiguous => "translate.ambiguous",
         FindingKind::StructureUnknown => "translate.structure-unknown",
     }
 }
@@ -423,7 +425,11 @@ pub fn translate_to_v2(
         Resources::default().with_root(&resource)
     };
     let wanted = Wanted { event, version, order_control: None, lineage: false };
-    let written = settings.writer().write(&wanted, &resources, &Stamp { time, control_id });
+    let written = settings.writer().write(
+        &wanted,
+        &resources,
+        &Stamp { time, offset: Offset::UTC, control_id },
+    );
     let written = written.map_err(|error| error.to_string())?;
     Ok((written.message, told(written.findings)))
 }
