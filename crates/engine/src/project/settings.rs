@@ -23,9 +23,10 @@ use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, Secr
 use pipehat_connectors::Secrets;
 
 use super::bot::{DeployedBots, deployed};
+use super::mappings::Mappings;
 
 /// The settings of an installation; what is left out is for the command line or a default.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct ProjectSettings {
     /// The HTTP listener.
     pub http: HttpSettings,
@@ -114,10 +115,12 @@ impl ProjectSettings {
         self
     }
 
-    /// Reads the tree of `pipehat.yaml`; an empty file says nothing. With `secrets`, those that it names must be there.
+    /// Reads the tree of `pipehat.yaml`; an empty file says nothing. With `secrets` and `mappings`, those that it names must
+    /// be there.
     pub(super) fn read(
         node: &Node,
         secrets: Option<&dyn Secrets>,
+        mappings: Option<&Mappings>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         if node.is_null() {
@@ -140,7 +143,7 @@ impl ProjectSettings {
         let datastore =
             fields.optional("datastore", |node, diagnostics| datastore(node, secrets, diagnostics));
         let bots = fields
-            .optional("bots", |node, diagnostics| deployed(node, secrets, diagnostics))
+            .optional("bots", |node, diagnostics| deployed(node, secrets, mappings, diagnostics))
             .unwrap_or_default();
         if let (Some(data), Some(key), Some(node)) =
             (&data, &key_file, fields.map().get("key_file"))

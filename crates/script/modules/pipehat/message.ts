@@ -12,15 +12,16 @@ import { parseHl7DateTime } from "../medplum/hl7-date-time";
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
 
-/** By which number the worker knows a message: what a handler returns is taken from there. */
-export let numberOf: (message: Message) => number;
+/** Under which a message has the number that the worker knows it by: what a handler returns is taken from there. */
+export const NUMBER: unique symbol = Symbol("number");
 
 /** A message. */
 export class Message {
   readonly #message: number;
 
-  static {
-    numberOf = (message) => message.#message;
+  /** Not for bots. */
+  get [NUMBER](): number {
+    return this.#message;
   }
 
   private constructor(message: number) {
