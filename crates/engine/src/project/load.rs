@@ -252,8 +252,9 @@ impl Loader<'_> {
         };
         let node = self.tree("pipehat.yaml", &bytes)?;
         let secrets = Some(self.context.secrets);
-        let settings = ProjectSettings::read(&node, secrets, Some(mappings), &mut self.diagnostics)?
-            .in_directory(self.context.directory);
+        let settings =
+            ProjectSettings::read(&node, secrets, Some(mappings), &mut self.diagnostics)?
+                .in_directory(self.context.directory);
         let listen = settings.http.listen.and_then(|address| {
             let address = Some(address).filter(|address| address.port() != 0)?;
             let http = node.as_map().and_then(|map| map.get("http")).and_then(Node::as_map);

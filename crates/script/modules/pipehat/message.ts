@@ -12,16 +12,13 @@ import { parseHl7DateTime } from "../medplum/hl7-date-time";
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
 
-/** Under which a message has the number that the worker knows it by: what a handler returns is taken from there. */
-export const NUMBER: unique symbol = Symbol("number");
-
 /** A message. */
 export class Message {
   readonly #message: number;
 
-  /** Not for bots. */
-  get [NUMBER](): number {
-    return this.#message;
+  /** By which number the worker knows a message: what a handler returns is taken from there. Of no use to bots. */
+  static numberOf(message: Message): number {
+    return message.#message;
   }
 
   private constructor(message: number) {

@@ -200,8 +200,7 @@ fn to_v2(
     let control_id =
         ControlIds::new().map_err(|error| AskError::Failed(error.to_string()))?.next_text();
     let stamp = (Timestamp::now(), control_id.as_str());
-    let (body, _) =
-        translate_to_v2(bundle, wanted, stamp, settings).map_err(AskError::Failed)?;
+    let (body, _) = translate_to_v2(bundle, wanted, stamp, settings).map_err(AskError::Failed)?;
     Ok(Answer { status: 200, headers: Vec::new(), body })
 }
 

@@ -125,12 +125,8 @@ impl Arguments {
             datastore
                 .add(&serde_json::from_slice(&bytes).map_err(wrong).map_err(Failure::usage)?)?;
         }
-        let host = LocalHost::new(
-            bot.project.clone(),
-            self.allow.clone(),
-            datastore,
-            place.translation,
-        );
+        let host =
+            LocalHost::new(bot.project.clone(), self.allow.clone(), datastore, place.translation);
         let host = Rc::new(RefCell::new(host));
         let run = Worker::new(&script, Limits::default()).run(&event, host.clone());
         let host = host.borrow();
