@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
-use pipehat_message::Message;
+use pipehat_message::{Charset, CharsetRule, Message};
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
 use pipehat_translate::{Finding as Translated, FindingKind, Overlay, Settings, Translator};
@@ -116,8 +116,8 @@ impl<'r> Run<'r> {
         let (event, order_control) = match &step.event {
             WantedEvent::Named(event) => (event.as_str(), None),
             WantedEvent::OfChange => match self.event_of(&resource, step, at)? {
-                Some(proposed) => (proposed.event, proposed.order_control),
-                None => return Err(End::Filtered(at.clone())),
+                Ok(proposed) => (proposed.event, proposed.order_control),
+                Err(why) => return Err(End::Filtered(at.clone(), Some(why))),
             },
         };
         let mut waits = None;
@@ -164,11 +164,11 @@ impl<'r> Run<'r> {
         resource: &Value,
         step: &ToV2,
         at: &StepPlace,
-    ) -> Result<Option<Proposed>, End> {
+    ) -> Result<Result<Proposed, &'static str>, End> {
         let fact = |place| Fact::Change(place).text(self.input).map(Cow::into_owned);
         let (change, version) = (fact(0), fact(3).and_then(|version| version.parse::<u64>().ok()));
         if change.as_deref() == Some("delete") {
-            return Ok(None);
+            return Ok(Err("a resource was deleted, which no event of HL7 v2 tells"));
         }
         let before =
             version.and_then(|version| version.checked_sub(1)).filter(|before| *before > 0);
@@ -293,10 +293,7 @@ impl TranslationSettings {
 
     /// HL7 v2 to FHIR.
     pub(crate) fn translator(&self) -> Translator {
-        match &self.overlay {
-            Some(overlay) => Translator::with_overlay(self.to_fhir.clone(), overlay),
-            None => Translator::new(self.to_fhir.clone()),
-        }
+        translator(self.to_fhir.clone(), self.overlay.as_ref())
     }
 
     /// FHIR to HL7 v2.
@@ -305,6 +302,13 @@ impl TranslationSettings {
         profile.zone = profile.zone.or_else(|| self.to_fhir.zone.clone());
         profile.system_base = profile.system_base.or_else(|| self.to_fhir.system_base.clone());
         Writer::new(profile)
+    }
+}
+
+fn translator(settings: Settings, overlay: Option<&Overlay>) -> Translator {
+    match overlay {
+        Some(overlay) => Translator::with_overlay(settings, overlay),
+        None => Translator::new(settings),
     }
 }
 
@@ -317,11 +321,14 @@ pub type Told = Vec<(String, String)>;
 /// # Errors
 /// Why nothing could be said; without values.
 pub fn translate_to_fhir(
-    message: &[u8],
+    message: &str,
     settings: &TranslationSettings,
 ) -> Result<(String, Told), String> {
-    let message = parse(message).map_err(|error| error.to_string())?;
-    let translation = settings.translator().to_fhir(&message);
+    let message = parse(message.as_bytes()).map_err(|error| error.to_string())?;
+    // It is decoded, whatever MSH-18 says.
+    let charset = CharsetRule::Override(Charset::UTF_8);
+    let to_fhir = Settings { charset, ..settings.to_fhir.clone() };
+    let translation = translator(to_fhir, settings.overlay.as_ref()).to_fhir(&message);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));

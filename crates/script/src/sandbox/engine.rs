@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipehat_message::{Charset, CharsetRule};
 use rquickjs::promise::PromiseState;
 use rquickjs::{
     CatchResultExt, CaughtError, Context, Ctx, Error, Exception, Function, Module, Object,
     Persistent, Promise, Result, Runtime, String as JsString, Value,
 };
 
+use super::charset::InputCharset;
 use super::modules::{self, Modules};
 use super::turn::{Queued, Spent, Turn};
 use super::{bytes, hl7, native, request, stack};
@@ -75,6 +75,7 @@ impl Engine {
         self.turn.begin(host);
         self.turn.secrets.borrow_mut().clone_from(&event.secrets);
         *self.turn.time_zone.borrow_mut() = event.headers.get("time-zone").cloned();
+        self.turn.charset.set(InputCharset::of(event));
         self.context.with(|ctx| {
             let result = self.run_in(&ctx, event);
             // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
@@ -106,7 +107,7 @@ impl Engine {
         // The worker is who waits for this one.
         note_rejection(&self.turn, ctx, promise.into_value(), &Value::new_null(ctx.clone()), true);
         let value = value?;
-        let output = self.output(ctx, &value, event);
+        let output = self.output(ctx, &value);
         let output = self.caught(ctx, output)?;
         let size = match &output {
             Output::Nothing => 0,
@@ -278,7 +279,7 @@ impl Engine {
         }
     }
 
-    fn output<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>, event: &Event) -> Result<Output> {
+    fn output<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Output> {
         let Some(object) = value.as_object() else { return Ok(Output::Nothing) };
         let kind: String = object.get("kind")?;
         let value: Value<'js> = object.get("value")?;
@@ -289,13 +290,13 @@ impl Engine {
             let number = value.as_number().unwrap_or_default();
             let text = self.turn.messages.borrow_mut().text(number);
             return match text {
-                Some(text) => encoded(ctx, text, event).map(Output::Hl7),
+                Some(text) => self.turn.charset.get().returned(ctx, text).map(Output::Hl7),
                 None => Err(Exception::throw_message(ctx, hl7::EARLIER)),
             };
         }
         let text = bytes::text(ctx, &JsString::from_value(value)?)?;
         Ok(match kind.as_str() {
-            "hl7" => Output::Hl7(encoded(ctx, text, event)?),
+            "hl7" => Output::Hl7(self.turn.charset.get().returned(ctx, text)?),
             "json" => Output::Json(text),
             _ => Output::Text(text),
         })
@@ -444,7 +445,7 @@ fn note_rejection<'js>(
 fn begin<'js>(ctx: &Ctx<'js>, start: &Function<'js>, event: &Event) -> Result<Promise<'js>> {
     let (kind, input) = match &event.input {
         Input::Hl7(bytes) => {
-            let text = CharsetRule::Declared.of_message(bytes).transcode(bytes).text;
+            let text = InputCharset::of(event).text(bytes);
             ("hl7", JsString::from_str(ctx.clone(), &with_plain_ends(&text))?.into_value())
         }
         Input::Json(text) => ("json", JsString::from_str(ctx.clone(), text)?.into_value()),
@@ -480,29 +481,4 @@ fn with_plain_ends(text: &str) -> Cow<'_, str> {
         ended = ends;
     }
     Cow::Owned(plain)
-}
-
-/// An HL7 message in the character set of its MSH-18; where that says nothing, in that of the input.
-fn encoded(ctx: &Ctx<'_>, text: String, event: &Event) -> Result<Vec<u8>> {
-    if text.is_ascii() {
-        return Ok(text.into_bytes());
-    }
-    let declared = pipehat_message::Header::read(text.as_bytes())
-        .map(|header| header.character_set().to_vec())
-        .unwrap_or_default();
-    let charset = match (&event.input, declared.is_empty()) {
-        (Input::Hl7(input), true) => CharsetRule::Declared.of_message(input),
-        (_, true) => Charset::UTF_8,
-        _ => CharsetRule::Declared.of_message(text.as_bytes()),
-    };
-    match charset.encode(&text) {
-        Ok(encoded) => Ok(encoded.into_owned()),
-        Err(_) => {
-            let message = format!(
-                "the message that is returned has a character that {} (MSH-18) has not",
-                charset.name()
-            );
-            Err(Exception::throw_message(ctx, &message))
-        }
-    }
 }

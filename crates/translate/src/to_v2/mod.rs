@@ -20,6 +20,9 @@ mod event;
 mod fields;
 mod header;
 mod identifier;
+mod modifiers;
+#[cfg(test)]
+mod modifiers_tests;
 mod primitive;
 mod profile;
 mod resources;

@@ -186,7 +186,7 @@ fn with_causes(error: &reqwest::Error) -> String {
     message
 }
 
-fn to_fhir(message: &[u8], settings: &TranslationSettings) -> Result<Answer, AskError> {
+fn to_fhir(message: &str, settings: &TranslationSettings) -> Result<Answer, AskError> {
     let (bundle, _) = translate_to_fhir(message, settings).map_err(AskError::Failed)?;
     let headers = vec![("content-type".to_owned(), "application/fhir+json".to_owned())];
     Ok(Answer { status: 200, headers, body: bundle.into_bytes() })
