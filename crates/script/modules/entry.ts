@@ -5,7 +5,7 @@ import type { RawEvent, RawOutput } from "pipehat:run";
 import type { ProjectSetting } from "./medplum/bot";
 import { MedplumClient } from "./medplum/client";
 import { Hl7Message, WholeText } from "./medplum/hl7";
-import { Message, numberOf } from "./pipehat/message";
+import { Message } from "./pipehat/message";
 
 /** Makes what the handler is called with. */
 export function begin(raw: RawEvent): [client: unknown, event: unknown] {
@@ -44,7 +44,7 @@ export function finish(value: unknown): RawOutput {
     return undefined;
   }
   if (value instanceof Message) {
-    return { kind: "message", value: numberOf(value) };
+    return { kind: "message", value: Message.numberOf(value) };
   }
   if (value instanceof Hl7Message) {
     return { kind: "hl7", value: String(value) };

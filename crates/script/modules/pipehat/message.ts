@@ -12,9 +12,6 @@ import { parseHl7DateTime } from "../medplum/hl7-date-time";
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
 
-/** By which number the worker knows a message: what a handler returns is taken from there. */
-export let numberOf: (message: Message) => number;
-
 /** A date without a time of day. */
 const DAY = /^(\d{4})(\d{2})?(\d{2})?(?:[+-]\d{4}|Z)?$/;
 
@@ -22,8 +19,9 @@ const DAY = /^(\d{4})(\d{2})?(\d{2})?(?:[+-]\d{4}|Z)?$/;
 export class Message {
   readonly #message: number;
 
-  static {
-    numberOf = (message) => message.#message;
+  /** By which number the worker knows a message: what a handler returns is taken from there. Of no use to bots. */
+  static numberOf(message: Message): number {
+    return message.#message;
   }
 
   private constructor(message: number) {

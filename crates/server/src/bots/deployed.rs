@@ -127,7 +127,7 @@ impl BotSet {
 
     /// A bot that a client deployed.
     pub(crate) fn of_api(&self, id: &str, revision: String, script: Script) -> Deployed {
-        let DeployedBots { scopes, allow, limits } = self.deployed.clone();
+        let DeployedBots { scopes, allow, translation, limits } = self.deployed.clone();
         Deployed {
             id: id.to_owned(),
             revision,
@@ -137,7 +137,7 @@ impl BotSet {
             hosts: hosts(&allow),
             allow,
             secrets: self.secrets_of_deployed.clone(),
-            translation: TranslationSettings::default(),
+            translation,
             retry: RetryPolicy {
                 give_up: Some(Duration::from_secs(86_400)),
                 ..RetryPolicy::DEFAULT

@@ -516,8 +516,13 @@ pub(super) fn event(
     bot: &Deployed,
     content_type: &str,
     body: Vec<u8>,
-    headers: Vec<(String, String)>,
+    mut headers: Vec<(String, String)>,
 ) -> Result<Event, &'static str> {
+    // What its own file says is the zone of times that tell none; a channel's step has said already.
+    let zone = bot.translation.to_fhir.zone.as_ref().and_then(|zone| zone.iana_name());
+    if let Some(zone) = zone.filter(|_| headers.iter().all(|(name, _)| name != "time-zone")) {
+        headers.push(("time-zone".to_owned(), zone.to_owned()));
+    }
     Ok(Event {
         input: input::input(content_type, body)?,
         charset: CharsetRule::Declared,

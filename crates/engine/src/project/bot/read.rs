@@ -136,18 +136,30 @@ pub(in crate::project) fn bot(
 pub(in crate::project) fn deployed(
     node: &Node,
     secrets: Option<&dyn Secrets>,
+    mappings: Option<&Mappings>,
     diagnostics: &mut Diagnostics,
 ) -> Option<DeployedBots> {
-    // What they translate by nobody can say.
-    let mappings = Mappings::default();
-    let context = BotContext { secrets, datastore: true, mappings: &mappings };
+    let none = Mappings::default();
+    let context = BotContext { secrets, datastore: true, mappings: mappings.unwrap_or(&none) };
     let mut fields = Fields::of(node, "bots", diagnostics)?;
     let scopes = fields.optional("scopes", |node, diagnostics| node.list_of(diagnostics, scope));
     let allow = fields.optional("allow", |node, diagnostics| grants(node, &context, diagnostics));
+    let translation = match mappings {
+        Some(mappings) => fields.optional("translate", |node, diagnostics| {
+            // Bots of clients are compiled anew with each project: no revision is to tell of these files.
+            program::translation(node, mappings, &mut BTreeSet::new(), diagnostics)
+        }),
+        // Who reads the settings alone runs no bots.
+        None => {
+            fields.take("translate");
+            None
+        }
+    };
     let limits = fields.optional("limits", limits);
     fields.finish().then(|| DeployedBots {
         scopes: scopes.unwrap_or_default(),
         allow: allow.unwrap_or_default(),
+        translation: translation.unwrap_or_default(),
         limits: limits.unwrap_or_default(),
     })
 }
