@@ -111,11 +111,12 @@ pub enum Ask {
     Sftp {
         /// The server's name.
         server: String,
-        /// `list`, `get`, `put`, `rename`, `remove`.
+        /// `list`, `get`, `put`, `rename`, `remove`; `renameWhenSent`, `removeWhenSent` once the run has succeeded and what
+        /// it sent is kept.
         operation: String,
         /// The file or folder.
         path: String,
-        /// The new path of `rename`.
+        /// The new path of a renamed file.
         argument: Option<String>,
         /// The content for `put`.
         body: Vec<u8>,
