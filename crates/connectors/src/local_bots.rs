@@ -61,6 +61,19 @@ pub struct BotOutcome {
     pub park: Option<String>,
     /// How long it ran, in microseconds.
     pub took: u64,
+    /// What its translations could not say.
+    pub findings: Vec<BotFinding>,
+}
+
+/// What translations of a run could not say, counted; it holds no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BotFinding {
+    /// The operator code: `translate.not-mapped`.
+    pub code: String,
+    /// Where; empty for several places.
+    pub path: String,
+    /// How often.
+    pub count: u32,
 }
 
 /// What a handler returned.
@@ -106,6 +119,9 @@ const RUN: &str = " (run ";
 /// What the record of an outcome begins with: the version of its form.
 const FORM: u8 = 1;
 
+/// The same, with two lists at its end: none yet, and the findings.
+const FORM_WITH_FINDINGS: u8 = 3;
+
 impl BotOutcome {
     /// As it is recorded with the message: the form, how long it took, the result's kind and bytes, what was sent, why it is set
     /// aside. Numbers are little-endian; texts and bytes stand behind their length. They stand as they are, so that a record
@@ -117,7 +133,7 @@ impl BotOutcome {
             BotResult::Json(bytes) => (2, bytes),
         };
         let mut out = BytesMut::with_capacity(result.len().saturating_add(64));
-        out.put_u8(FORM);
+        out.put_u8(if self.findings.is_empty() { FORM } else { FORM_WITH_FINDINGS });
         out.put_u64_le(self.took);
         out.put_u8(kind);
         put(&mut out, result);
@@ -128,13 +144,23 @@ impl BotOutcome {
         }
         out.put_u8(u8::from(self.park.is_some()));
         put(&mut out, self.park.as_deref().unwrap_or_default().as_bytes());
+        if !self.findings.is_empty() {
+            out.put_u32_le(0);
+            out.put_u32_le(u32::try_from(self.findings.len()).unwrap_or(u32::MAX));
+            for BotFinding { code, path, count } in &self.findings {
+                put(&mut out, code.as_bytes());
+                put(&mut out, path.as_bytes());
+                out.put_u32_le(*count);
+            }
+        }
         out.freeze()
     }
 
     /// What was recorded; none where it is no such record.
     pub fn from_bytes(bytes: &Bytes) -> Option<Self> {
         let mut rest = bytes.clone();
-        if rest.try_get_u8().ok()? != FORM {
+        let form = rest.try_get_u8().ok()?;
+        if !matches!(form, FORM | FORM_WITH_FINDINGS) {
             return None;
         }
         let took = rest.try_get_u64_le().ok()?;
@@ -152,8 +178,18 @@ impl BotOutcome {
         }
         let parks = rest.try_get_u8().ok()? == 1;
         let reason = text(&mut rest)?;
+        let mut findings = Vec::new();
+        if form == FORM_WITH_FINDINGS {
+            if rest.try_get_u32_le().ok()? != 0 {
+                return None;
+            }
+            for _ in 0..rest.try_get_u32_le().ok()? {
+                let (code, path) = (text(&mut rest)?, text(&mut rest)?);
+                findings.push(BotFinding { code, path, count: rest.try_get_u32_le().ok()? });
+            }
+        }
         let whole = rest.is_empty();
-        whole.then_some(Self { result, sent, park: parks.then_some(reason), took })
+        whole.then_some(Self { result, sent, park: parks.then_some(reason), took, findings })
     }
 }
 
@@ -316,14 +352,22 @@ mod tests {
             sent: vec![("lab".into(), Bytes::from_static(b"a")), ("x".into(), Bytes::new())],
             park: Some("ask \"them\"".to_owned()),
             took: 85,
-        });
-        check(&BotOutcome {
-            result: BotResult::Json(Bytes::from_static(b"{}")),
             ..BotOutcome::default()
         });
-        let whole = BotOutcome { took: 7, ..BotOutcome::default() }.to_bytes();
-        for length in 0..whole.len() {
-            assert_eq!(BotOutcome::from_bytes(&whole.slice(..length)), None, "{length}");
+        let finding = |path: &str| BotFinding {
+            code: "translate.not-mapped".to_owned(),
+            path: path.to_owned(),
+            count: 2,
+        };
+        let findings = vec![finding("PID-9"), finding("")];
+        let found = BotOutcome { findings, ..BotOutcome::default() };
+        check(&found);
+        let plain = BotOutcome { took: 7, ..BotOutcome::default() };
+        assert_eq!(plain.to_bytes().first(), Some(&1), "as it was before there were findings");
+        for whole in [plain.to_bytes(), found.to_bytes()] {
+            for length in 0..whole.len() {
+                assert_eq!(BotOutcome::from_bytes(&whole.slice(..length)), None, "{length}");
+            }
         }
         assert_eq!(BotOutcome::from_bytes(&Bytes::from_static(b"MSH|")), None);
     }

@@ -27,6 +27,7 @@ mod fhir_value;
 mod function;
 mod grammar;
 mod json;
+mod keep;
 mod lane;
 mod lookup;
 mod operand;
@@ -58,7 +59,7 @@ pub(crate) use read::{
 };
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
-pub use translate::{Told, TranslationSettings, translate_to_fhir, translate_to_v2};
+pub use translate::{Told, ToldFinding, TranslationSettings, translate_to_fhir, translate_to_v2};
 pub use verdict::{Finding, Output, Refused, StepPlace, Verdict};
 
 use expression::Expression;

@@ -14,7 +14,9 @@ use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer};
 use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::reference::Scope;
 use crate::program::step::Action;
-use crate::program::translate::{ToV2, TranslateStep, TranslationSettings, WantedEvent};
+use crate::program::translate::{
+    Incomplete, ToV2, TranslateStep, TranslationSettings, WantedEvent,
+};
 use crate::program::verdict::StepPlace;
 use crate::project::Mappings;
 
@@ -87,6 +89,10 @@ impl Reader<'_> {
     ) -> Option<Action> {
         let event = fields.required("event", event);
         let version = fields.required("version", version);
+        let incomplete = fields.optional("incomplete", |node, diagnostics| {
+            let word = node.one_of(&["park", "keep"], diagnostics)?;
+            Some(if word == "keep" { Incomplete::Keep } else { Incomplete::Park })
+        });
         let from = fields.take("from").cloned();
         let (mappings, used) = (self.mappings, &mut self.used_mappings);
         // What the step says counts before what the receiver's file says.
@@ -136,6 +142,7 @@ impl Reader<'_> {
             writer: Writer::new(profile),
             event: event?,
             version: version?,
+            incomplete: incomplete.unwrap_or_default(),
             lookup: lookup?,
         };
         becomes?;
