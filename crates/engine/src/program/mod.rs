@@ -53,7 +53,7 @@ use pipehat_config::{Diagnostics, Node};
 use pipehat_connectors::PayloadFormat;
 use pipehat_message::{CharsetRule, Path};
 
-pub(crate) use bot::BOT;
+pub(crate) use bot::{BOT, BOT_FAILED};
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
 pub(crate) use read::{

@@ -264,6 +264,7 @@ pub(super) fn channel(
         diagnostics,
     );
     check_destinations(format, &destinations, &read.formats, diagnostics);
+    check_replying(&read.replying, reply.as_ref(), diagnostics);
     let (connectors, build) = (context.connectors, context.build);
     let lookups = lookups(&read.lookups, connectors, build, context.local_bots, diagnostics);
     if diagnostics.errors() != errors_before {
@@ -444,4 +445,21 @@ fn destinations<'n>(
         read.push(destination(key, node, context.connectors, context.build, diagnostics));
     }
     Some(read)
+}
+
+/// What a bot makes for the sender goes to one that waits for it.
+fn check_replying(steps: &[Span], reply: Option<&ReplyMode>, diagnostics: &mut Diagnostics) {
+    if !matches!(reply, Some(ReplyMode::Received | ReplyMode::None)) {
+        return;
+    }
+    for span in steps {
+        diagnostics.push(
+            Diagnostic::error(
+                "channel.bot",
+                span,
+                "this reply goes nowhere: the sender of this channel does not wait for its steps",
+            )
+            .with_help("write `reply: processed` beside `source`, or another `result`"),
+        );
+    }
 }
