@@ -413,7 +413,7 @@ fn index(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<IndexPath>> {
     for (key, node) in map.iter() {
         let named = check_name(&key.text, "an index path", &key.span, diagnostics);
         let path = node.text_not_empty(diagnostics).and_then(|text| {
-            program::plain_path(text)
+            program::plain_path(node, text, 0, diagnostics)
                 .map_err(|error| program::report("channel.path", node, error, diagnostics))
                 .ok()
         });

@@ -240,6 +240,11 @@ pub const CODES: &[CodeDescription] = &[
         "Add it, or name one that is there.",
     ),
     code(
+        "channel.unknown-place",
+        "A path names a segment, a field or a component that no version of HL7 v2 has: nothing stands there but in a dialect.",
+        "Mend the name; a segment of a site's own begins with Z.",
+    ),
+    code(
         "channel.unknown-table",
         "There is no such code table.",
         "Put it into the folder `tables`, or name one that is there.",

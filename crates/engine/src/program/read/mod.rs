@@ -40,7 +40,7 @@ mod lookup;
 mod translate;
 mod value;
 
-pub(crate) use fragment::report;
+pub(crate) use fragment::{report, warn_of_unknown};
 pub(crate) use translate::translation;
 pub(crate) use value::time_zone;
 
