@@ -61,6 +61,9 @@ pub struct BotOutcome {
     pub park: Option<String>,
     /// How long it ran, in microseconds.
     pub took: u64,
+    /// Of each translation that it asked for, in order: where what was made came from, packed; none where that is more than is
+    /// kept.
+    pub lineage: Vec<Option<Bytes>>,
 }
 
 /// What a handler returned.
@@ -89,6 +92,9 @@ pub struct BotFailure {
 /// What the record of an outcome begins with: the version of its form.
 const FORM: u8 = 1;
 
+/// The same, with lineage at its end.
+const FORM_2: u8 = 2;
+
 impl BotOutcome {
     /// As it is recorded with the message: the form, how long it took, the result's kind and bytes, what was sent, why it is set
     /// aside. Numbers are little-endian; texts and bytes stand behind their length. They stand as they are, so that a record
@@ -100,7 +106,7 @@ impl BotOutcome {
             BotResult::Json(bytes) => (2, bytes),
         };
         let mut out = BytesMut::with_capacity(result.len().saturating_add(64));
-        out.put_u8(FORM);
+        out.put_u8(if self.lineage.is_empty() { FORM } else { FORM_2 });
         out.put_u64_le(self.took);
         out.put_u8(kind);
         put(&mut out, result);
@@ -111,13 +117,21 @@ impl BotOutcome {
         }
         out.put_u8(u8::from(self.park.is_some()));
         put(&mut out, self.park.as_deref().unwrap_or_default().as_bytes());
+        if !self.lineage.is_empty() {
+            out.put_u32_le(u32::try_from(self.lineage.len()).unwrap_or(u32::MAX));
+            for lineage in &self.lineage {
+                out.put_u8(u8::from(lineage.is_some()));
+                put(&mut out, lineage.as_deref().unwrap_or_default());
+            }
+        }
         out.freeze()
     }
 
     /// What was recorded; none where it is no such record.
     pub fn from_bytes(bytes: &Bytes) -> Option<Self> {
         let mut rest = bytes.clone();
-        if rest.try_get_u8().ok()? != FORM {
+        let form = rest.try_get_u8().ok()?;
+        if !matches!(form, FORM | FORM_2) {
             return None;
         }
         let took = rest.try_get_u64_le().ok()?;
@@ -135,8 +149,15 @@ impl BotOutcome {
         }
         let parks = rest.try_get_u8().ok()? == 1;
         let reason = text(&mut rest)?;
+        let mut lineage = Vec::new();
+        if form == FORM_2 {
+            for _ in 0..rest.try_get_u32_le().ok()? {
+                let is_kept = rest.try_get_u8().ok()? == 1;
+                lineage.push(Some(take(&mut rest)?).filter(|_| is_kept));
+            }
+        }
         let whole = rest.is_empty();
-        whole.then_some(Self { result, sent, park: parks.then_some(reason), took })
+        whole.then_some(Self { result, sent, park: parks.then_some(reason), took, lineage })
     }
 }
 
@@ -290,14 +311,25 @@ mod tests {
             sent: vec![("lab".into(), Bytes::from_static(b"a")), ("x".into(), Bytes::new())],
             park: Some("ask \"them\"".to_owned()),
             took: 85,
+            ..BotOutcome::default()
+        });
+        check(&BotOutcome {
+            result: BotResult::Json(Bytes::from_static(b"{}")),
+            lineage: vec![Some(Bytes::from_static(b"\x01\x01\x01")), None],
+            ..BotOutcome::default()
         });
         check(&BotOutcome {
             result: BotResult::Json(Bytes::from_static(b"{}")),
             ..BotOutcome::default()
         });
-        let whole = BotOutcome { took: 7, ..BotOutcome::default() }.to_bytes();
-        for length in 0..whole.len() {
-            assert_eq!(BotOutcome::from_bytes(&whole.slice(..length)), None, "{length}");
+        let plain = BotOutcome { took: 7, ..BotOutcome::default() };
+        let lineage = vec![Some(Bytes::from_static(b"\x01\x01\x01")), None];
+        let followed = BotOutcome { lineage, ..plain.clone() };
+        assert_eq!(plain.to_bytes().first(), Some(&1), "as releases before lineage read it");
+        for whole in [plain.to_bytes(), followed.to_bytes()] {
+            for length in 0..whole.len() {
+                assert_eq!(BotOutcome::from_bytes(&whole.slice(..length)), None, "{length}");
+            }
         }
         assert_eq!(BotOutcome::from_bytes(&Bytes::from_static(b"MSH|")), None);
     }

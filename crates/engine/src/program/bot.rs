@@ -10,6 +10,7 @@ use bytes::Bytes;
 use pipehat_connectors::{BotOutcome, BotResult, Found, JSON};
 use pipehat_message::Message;
 
+use super::lineage::Followed;
 use super::run::{End, Owner, Rest, Run, park, parse, shared};
 use super::verdict::StepPlace;
 use crate::effects::{LookupAnswer, LookupRequest};
@@ -48,6 +49,20 @@ impl<'r> Run<'r> {
         at: &StepPlace,
         (rest, owner): (&Rest<'_, 'r>, Owner),
     ) -> Result<(), End> {
+        let before = self.translations.last;
+        let ended = self.behind_bot_on_hl7(message, base, step, at, (rest, owner));
+        self.translations.last = before;
+        ended
+    }
+
+    fn behind_bot_on_hl7(
+        &mut self,
+        message: Message<'_>,
+        base: &Bytes,
+        step: &'r BotStep,
+        at: &StepPlace,
+        (rest, owner): (&Rest<'_, 'r>, Owner),
+    ) -> Result<(), End> {
         let bytes = shared(message, base);
         let result = self.run_bot(step, &bytes, true, at)?;
         let next = match result {
@@ -71,13 +86,19 @@ impl<'r> Run<'r> {
         at: &StepPlace,
         (rest, owner): (&Rest<'_, 'r>, Owner),
     ) -> Result<(), End> {
-        let next = match self.run_bot(step, bytes, false, at)? {
-            BotResult::Json(json) => json,
-            // A text that it wrote itself.
-            BotResult::Text(text) => text,
-            BotResult::Nothing => bytes.clone(),
-        };
-        self.through_json(&next, rest.steps, rest.then, owner)
+        let before = self.translations.last;
+        let result = self.run_bot(step, bytes, false, at);
+        let ended = result.and_then(|result| {
+            let next = match result {
+                BotResult::Json(json) => json,
+                // A text that it wrote itself.
+                BotResult::Text(text) => text,
+                BotResult::Nothing => bytes.clone(),
+            };
+            self.through_json(&next, rest.steps, rest.then, owner)
+        });
+        self.translations.last = before;
+        ended
     }
 
     /// What the bot returned for the message; what it sent is among the outputs.
@@ -107,6 +128,11 @@ impl<'r> Run<'r> {
         if let Some(reason) = outcome.park {
             return Err(park("program.park", reason, at));
         }
+        let before = self.translations.last;
+        for lineage in outcome.lineage {
+            let followed = lineage.map_or(Followed::TooLarge, Followed::Kept);
+            self.translated(at, Some(&step.bot), followed);
+        }
         let program = self.program;
         for (name, bytes) in outcome.sent {
             let named = (0_u16..).zip(program.destinations.iter());
@@ -117,6 +143,10 @@ impl<'r> Run<'r> {
                 return Err(park("program.bot-send", reason, at));
             };
             self.emit(index, bytes, at)?;
+        }
+        if step.result != TakenResult::Message || outcome.result == BotResult::Nothing {
+            // What goes on is not what it translated.
+            self.translations.last = before;
         }
         match step.result {
             TakenResult::Message => Ok(outcome.result),

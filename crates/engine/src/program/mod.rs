@@ -28,6 +28,7 @@ mod function;
 mod grammar;
 mod json;
 mod lane;
+mod lineage;
 mod lookup;
 mod operand;
 mod read;
@@ -53,13 +54,14 @@ use pipehat_message::{CharsetRule, Path};
 pub(crate) use bot::BOT;
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
+pub use lineage::{Followed, KeepsLineage};
 pub(crate) use read::{
     Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone, translation,
 };
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
-pub use translate::{Told, TranslationSettings, translate_to_fhir, translate_to_v2};
-pub use verdict::{Finding, Output, Refused, StepPlace, Verdict};
+pub use translate::{Made, Told, TranslationSettings, translate_to_fhir, translate_to_v2};
+pub use verdict::{Finding, Output, Refused, StepPlace, Translation, Verdict};
 
 use expression::Expression;
 use reference::{Reference, Scope, Use};

@@ -10,6 +10,7 @@ use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, 
 
 use super::coding::{Coding, readable};
 use super::facts::ProgramInput;
+use super::lineage::Translations;
 use super::reference::Current;
 use super::split;
 use super::step::{Action, Split, Step};
@@ -118,6 +119,7 @@ pub(super) struct Run<'r> {
     outputs: Vec<Output>,
     output_bytes: usize,
     pub(super) findings: Vec<Finding>,
+    pub(super) translations: Translations,
     /// How many searches it took.
     pub(super) lookups: u32,
     filtered: Option<StepPlace>,
@@ -146,6 +148,7 @@ impl<'r> Run<'r> {
             outputs: Vec::new(),
             output_bytes: 0,
             findings: Vec::new(),
+            translations: Translations::default(),
             lookups: 0,
             filtered: None,
             reply: None,
@@ -166,6 +169,7 @@ impl<'r> Run<'r> {
             Ok(()) => match self.filtered.take() {
                 Some(by) if self.outputs.is_empty() => Verdict::Filtered { by },
                 _ => Verdict::Routed {
+                    translations: self.translations_of_outputs(),
                     outputs: self.outputs,
                     findings: self.findings,
                     reply: self.reply,
@@ -406,8 +410,13 @@ impl<'r> Run<'r> {
             let reason = format!("its outputs have more than {most} bytes together");
             return Err(park("program.outputs-too-large", reason, at));
         }
-        self.outputs.push(Output { destination, bytes });
+        let translation = self.translations.last;
+        self.outputs.push(Output { destination, bytes, translation });
         Ok(())
+    }
+
+    pub(super) fn outputs_mut(&mut self) -> &mut [Output] {
+        &mut self.outputs
     }
 
     /// In the character set the message came in.

@@ -713,7 +713,8 @@ fn outcome(output: Output, gathered: Gathered, took: u64) -> BotOutcome {
         (true, Some(bytes)) => BotResult::Json(bytes),
         (false, Some(bytes)) => BotResult::Text(bytes),
     };
-    BotOutcome { result, sent: gathered.outputs, park: gathered.park, took }
+    let Gathered { outputs: sent, park, lineage, .. } = gathered;
+    BotOutcome { result, sent, park, took, lineage }
 }
 
 /// What an error says, with its stack. It may hold a patient's data.

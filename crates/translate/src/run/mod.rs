@@ -10,6 +10,7 @@ mod convert;
 mod finish;
 mod invariants;
 mod json;
+mod lineage;
 mod message;
 mod naming;
 mod orders;
@@ -28,10 +29,12 @@ use pipehat_message::{Charset, Message, Timestamp, unescape};
 use pipehat_resource::definitions::TypeDefinition;
 
 use crate::finding::{Finding, FindingKind};
+use crate::lineage::LineageLimits;
 use crate::plan::{MessageMap, Plan, WellKnown};
 use crate::settings::Settings;
 use crate::value::Clock;
 use consumed::Consumed;
+use lineage::Traces;
 use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
@@ -58,7 +61,7 @@ pub(crate) struct Run<'a> {
     findings: Vec<Finding>,
     findings_beyond: usize,
     /// Elements and the places they came from, where lineage is asked for.
-    traces: Option<Vec<Trace>>,
+    traces: Option<Traces>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
     scope: u32,
     /// The segment that made the resource which is being completed.
@@ -109,20 +112,12 @@ struct Filled {
     segment: usize,
 }
 
-/// Where a leaf came from.
-#[derive(Debug, Clone, Copy)]
-struct Trace {
-    node: NodeId,
-    at: At,
-    origin: u32,
-}
-
 impl<'a> Run<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
         settings: &'a Settings,
         message: &'a Message<'_>,
-        with_lineage: bool,
+        lineage: Option<LineageLimits>,
     ) -> Self {
         let view = View::of(message);
         let bytes = view.bytes;
@@ -154,7 +149,7 @@ impl<'a> Run<'a> {
             consumed: Consumed::of(bytes),
             findings: Vec::new(),
             findings_beyond: 0,
-            traces: with_lineage.then(Vec::new),
+            traces: lineage.map(|limits| Traces::new(limits, bytes.len())),
             scope: 0,
             completing: 0,
             lacking: None,
@@ -259,7 +254,7 @@ impl<'a> Run<'a> {
 
     fn trace(&mut self, node: NodeId, part: &Part<'a>, origin: u32) {
         if let Some(traces) = &mut self.traces {
-            traces.push(Trace { node, at: part.at, origin });
+            traces.push(node, part.at, origin);
         }
     }
 

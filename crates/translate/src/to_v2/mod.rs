@@ -20,6 +20,7 @@ mod event;
 mod fields;
 mod header;
 mod identifier;
+mod lineage;
 mod primitive;
 mod profile;
 mod resources;

@@ -12,7 +12,7 @@ use super::tables::Tables;
 use super::{
     Authority, Hierarchic, Profile, Resources, Stamp, Wanted, WriteError, Writer, Written,
 };
-use crate::FindingKind;
+use crate::{FindingKind, LineageLimits};
 
 fn profile() -> Profile {
     Profile {
@@ -42,7 +42,8 @@ fn written(name: &str, event: &str, version: Version) -> Written {
     let text = std::fs::read(golden(&format!("{name}.json"))).expect("the golden Bundle");
     let bundle = json::parse(&text).expect("it is JSON");
     let resources = Resources::of_bundle(&bundle);
-    let wanted = Wanted { event, version, order_control: None, lineage: true };
+    let wanted =
+        Wanted { event, version, order_control: None, lineage: Some(LineageLimits::SHOWN) };
     let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
     Writer::new(profile()).write(&wanted, &resources, &stamp).expect("a message")
 }
@@ -169,7 +170,12 @@ fn resource(text: &str) -> json::Value {
 }
 
 fn write(profile: Profile, event: &str, resources: &Resources<'_>) -> Result<Written, WriteError> {
-    let wanted = Wanted { event, version: Version::V2_5_1, order_control: None, lineage: true };
+    let wanted = Wanted {
+        event,
+        version: Version::V2_5_1,
+        order_control: None,
+        lineage: Some(LineageLimits::SHOWN),
+    };
     let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
     Writer::new(profile).write(&wanted, resources, &stamp)
 }
@@ -302,7 +308,7 @@ fn a_wanted_order_control_is_written() {
         event: "OML^O21",
         version: Version::V2_5_1,
         order_control: Some("DC"),
-        lineage: false,
+        lineage: None,
     };
     let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
     let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
@@ -313,9 +319,12 @@ fn a_wanted_order_control_is_written() {
 #[test]
 fn every_value_says_where_it_came_from() {
     let written = written("discharge", "ADT^A03", Version::V2_5_1);
+    let lineage = written.lineage.expect("there is lineage").unpack().expect("it can be read");
     let from = |element: &str| {
-        let source = written.lineage.sources.iter().find(|source| source.element == element);
-        source.map(|source| (source.paths.join(" "), source.rule.as_str())).expect("it is there")
+        let mut sources = lineage.sources.iter();
+        let source = sources.find(|source| source.element.path() == element).expect("it is there");
+        let paths: Vec<_> = source.paths.iter().map(ToString::to_string).collect();
+        (paths.join(" "), &*source.rule)
     };
     let patient = "Bundle.entry[0].resource";
     assert_eq!(
@@ -338,7 +347,7 @@ fn what_cant_be_written_is_refused() {
     assert!(matches!(refused("ADT^A99"), WriteError::EventUnknown { .. }));
     assert!(matches!(refused("ORU^R01"), WriteError::RootMissing { .. }));
     let wanted =
-        Wanted { event: "OML^O21", version: Version::V2_3, order_control: None, lineage: false };
+        Wanted { event: "OML^O21", version: Version::V2_3, order_control: None, lineage: None };
     let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
     let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
     assert!(matches!(written, Err(WriteError::NotInVersion { .. })));

@@ -202,7 +202,7 @@ fn to_v2(bundle: &str, event: &str, version: &str) -> Result<Answer, AskError> {
     let version = Version::named(version.as_bytes())
         .ok_or_else(|| failed(format!("there is no version {version} of HL7 v2 here")))?;
     let control_id = ControlIds::new().map_err(|error| failed(error.to_string()))?.next_text();
-    let wanted = Wanted { event, version, order_control: None, lineage: false };
+    let wanted = Wanted { event, version, order_control: None, lineage: None };
     let stamp = Stamp { time: Timestamp::now(), control_id: &control_id };
     let written = Writer::new(Profile::default())
         .write(&wanted, &Resources::of_bundle(&bundle), &stamp)

@@ -5,7 +5,7 @@ use pipehat_connectors::{BotOutcome, BotResult, Found, PayloadFormat};
 
 use super::{HEADER, message, told};
 use crate::effects::LookupAnswer;
-use crate::program::{ProgramInput, Verdict};
+use crate::program::{Made, ProgramInput, Verdict};
 use crate::project::testing::{TestEffects, files, load, peer};
 
 const HL7: &str = "destinations:\n  out:\n    mllp: { connect: 127.0.0.1:2 }\n  other:\n    when: false or PID-2 = \"9\"\n    mllp: { connect: 127.0.0.1:3 }\n";
@@ -233,7 +233,7 @@ fn bots_of_a_channel_translate_as_it_does() {
     let project = site(&rest, SITE);
     let (channel, bot) = (&project.channels[0].translation, &project.bots[0].translation);
     let system = |settings: &crate::program::TranslationSettings, which: &str| {
-        let (bundle, _) =
+        let Made { made: bundle, .. } =
             crate::program::translate_to_fhir(PATIENT, settings).expect("a translation");
         bundle.contains(&format!("\"{which}\""))
     };
