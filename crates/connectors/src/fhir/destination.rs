@@ -11,10 +11,11 @@ use pipehat_resource::json::{Object, Value};
 
 use super::answers::{is_gone, refusal};
 use super::codes;
-use super::peer::{Peer, Said};
+use super::peer::Peer;
 use super::request::{Interaction, Mode, NotFit, Prepared, prepare, prepare_deletion, without_id};
 use crate::http::asked_to_wait::AskedToWait;
 use crate::http::client::Reply;
+use crate::http::exchange::Response;
 use crate::{
     Attempt, ChangeKind, Destination, Health, Outbound, Parallel, Problem, RefusesDeletions,
 };
@@ -114,7 +115,7 @@ impl Sender {
     }
 
     /// A response came, so the server is there: what it says of the message is no matter of the link's.
-    fn judge(&self, said: Said, prepared: &Prepared) -> Attempt {
+    fn judge(&self, said: Response, prepared: &Prepared) -> Attempt {
         let name = self.options.peer.name();
         let (whole, received) = match said.body {
             Reply::Whole(body) => (Some(body.clone()), body.len()),

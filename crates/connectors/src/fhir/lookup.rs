@@ -13,10 +13,11 @@ use pipehat_resource::json::{self, Value};
 use tokio::sync::Semaphore;
 
 use super::codes;
-use super::peer::{Peer, Said};
+use super::peer::Peer;
 use super::request::{Interaction, Prepared, Repeat};
 use crate::http::asked_to_wait::AskedToWait;
 use crate::http::client::Reply;
+use crate::http::exchange::Response;
 use crate::http::statuses::{of_status, status};
 use crate::{
     Answer, Asked, Attempt, Found, Health, LOOKUP_BYTES_MAX, Lookup, LookupAttempt, OnRefusal,
@@ -142,7 +143,7 @@ impl Searcher {
     }
 
     /// A response came, so the server is there.
-    fn judge(&self, said: Said) -> LookupAttempt {
+    fn judge(&self, said: Response) -> LookupAttempt {
         let name = self.peer.name();
         self.health.up();
         if !said.status.is_success() {
@@ -171,7 +172,7 @@ impl Searcher {
     }
 
     /// What a read gave: what is not there, or no more, is no refusal.
-    fn judge_read(&self, said: Said) -> LookupAttempt {
+    fn judge_read(&self, said: Response) -> LookupAttempt {
         if matches!(said.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             self.health.up();
             return LookupAttempt::Found(Found::Nothing);
@@ -190,7 +191,7 @@ impl Searcher {
         LookupAttempt::Found(Found::One(body))
     }
 
-    fn refused(&self, status: StatusCode, said: Said) -> LookupAttempt {
+    fn refused(&self, status: StatusCode, said: Response) -> LookupAttempt {
         self.asked_to_wait.told(said.wait);
         let (code, answer) = (codes::SEARCH_REFUSED.code, of_status(LOOKUP_ANSWERS, status));
         let detail = format!("{} answered {}", self.peer.name(), status.as_str());

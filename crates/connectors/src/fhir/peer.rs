@@ -1,7 +1,6 @@
 //! The server that is spoken to: the datastore of this Pipehat, or one behind HTTP.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -13,7 +12,8 @@ use super::codes;
 use super::request::{Prepared, Repeat};
 use super::token::Tokens;
 use crate::Attempt;
-use crate::http::client::{Reply, cause, read};
+use crate::http::client::Reply;
+use crate::http::exchange::{Failure, NoResponse, Response, exchange};
 use crate::http::retry_after::retry_after;
 use crate::local_fhir::{FhirRequest, LocalFhir};
 
@@ -37,15 +37,6 @@ pub(super) struct Remote {
     pub(super) reply_bytes_max: usize,
 }
 
-/// What the server said.
-pub(super) struct Said {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Reply,
-    /// How long it asks us to wait.
-    pub(super) wait: Option<Duration>,
-}
-
 impl Peer {
     /// Its name for people.
     pub(super) fn name(&self) -> &str {
@@ -64,7 +55,7 @@ impl Peer {
         prepared: &Prepared,
         channel: &Arc<str>,
         body: Bytes,
-    ) -> Result<Said, Attempt> {
+    ) -> Result<Response, Attempt> {
         match self {
             Self::Local(local) => ask_local(local, prepared, channel, body).await,
             Self::Remote(remote) => remote.ask(prepared, body).await,
@@ -77,7 +68,7 @@ async fn ask_local(
     prepared: &Prepared,
     channel: &Arc<str>,
     body: Bytes,
-) -> Result<Said, Attempt> {
+) -> Result<Response, Attempt> {
     let Some(datastore) = local.get() else {
         let detail = "the datastore of this Pipehat is not open".to_owned();
         return Err(Attempt::NotSent { code: codes::NOT_OPEN.code, detail });
@@ -93,11 +84,11 @@ async fn ask_local(
         .await;
     let wait = retry_after(&response.headers, Timestamp::now());
     let (status, headers) = (response.status, response.headers);
-    Ok(Said { status, headers, body: Reply::Whole(response.body), wait })
+    Ok(Response { status, headers, body: Reply::Whole(response.body), wait })
 }
 
 impl Remote {
-    async fn ask(&self, prepared: &Prepared, body: Bytes) -> Result<Said, Attempt> {
+    async fn ask(&self, prepared: &Prepared, body: Bytes) -> Result<Response, Attempt> {
         let token =
             match &self.tokens {
                 None => None,
@@ -113,25 +104,16 @@ impl Remote {
         }
         let url = self.url(&prepared.path)?;
         let request = self.client.request(prepared.method.clone(), url).headers(headers);
-        let mut response = match request.body(body).send().await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => {
-                let detail = self.told("can't be reached", &error);
-                return Err(Attempt::NotSent { code: codes::CONNECT_FAILED.code, detail });
-            }
-            Err(error) => return Err(self.interrupted(&error, prepared.repeat)),
-        };
-        let wait = retry_after(response.headers(), Timestamp::now());
-        let (status, headers) = (response.status(), response.headers().clone());
+        let request = request.body(body);
+        let response = exchange(request, &self.address, self.reply_bytes_max)
+            .await
+            .map_err(|no_response| failed(no_response, prepared.repeat))?;
         if let (StatusCode::UNAUTHORIZED, Some(tokens), Some(token)) =
-            (status, &self.tokens, &token)
+            (response.status, &self.tokens, &token)
         {
             tokens.forget(token).await;
         }
-        match read(&mut response, self.reply_bytes_max).await {
-            Ok(body) => Ok(Said { status, headers, body, wait }),
-            Err(error) => Err(self.interrupted(&error, prepared.repeat)),
-        }
+        Ok(response)
     }
 
     fn url(&self, path: &str) -> Result<Url, Attempt> {
@@ -142,24 +124,17 @@ impl Remote {
             detail: "no URL can be made of the condition".to_owned(),
         })
     }
+}
 
-    fn interrupted(&self, error: &reqwest::Error, repeat: Repeat) -> Attempt {
-        let (code, what) = if error.is_timeout() {
-            (&codes::RESPONSE_TIMEOUT, "did not answer in time")
-        } else {
-            (&codes::RESPONSE_LOST, "broke off before the response was complete")
-        };
-        let code = match repeat {
-            Repeat::Harmless => code.code,
-            Repeat::MayDouble => codes::MAY_DOUBLE.code,
-        };
-        Attempt::Interrupted { code, detail: self.told(what, error), reply: None }
-    }
-
-    fn told(&self, what: &str, error: &reqwest::Error) -> String {
-        match cause(error) {
-            Some(cause) => format!("{} {what}: {cause}", self.address),
-            None => format!("{} {what}", self.address),
+/// What becomes of a request that has no response.
+fn failed(NoResponse { failure, detail }: NoResponse, repeat: Repeat) -> Attempt {
+    let code = match (failure, repeat) {
+        (Failure::NotConnected, _) => {
+            return Attempt::NotSent { code: codes::CONNECT_FAILED.code, detail };
         }
-    }
+        (_, Repeat::MayDouble) => codes::MAY_DOUBLE.code,
+        (Failure::TimedOut, Repeat::Harmless) => codes::RESPONSE_TIMEOUT.code,
+        (Failure::BrokenOff, Repeat::Harmless) => codes::RESPONSE_LOST.code,
+    };
+    Attempt::Interrupted { code, detail, reply: None }
 }

@@ -1,23 +1,19 @@
 //! The HTTP destination: one request for each message, over connections that are kept open.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
-use jiff::Timestamp;
+use http::{HeaderMap, Method};
 use pipehat_message::Acknowledgment;
 use reqwest::{Client, Url};
 
 use super::answers::{Verdict, judge};
 use super::asked_to_wait::AskedToWait;
-use super::client::{self, ClientOptions, Reply, cause, read};
+use super::client::{self, ClientOptions, Reply};
 use super::codes;
-use super::retry_after::retry_after;
-use crate::{
-    Attempt, Destination, Health, OperatorCode, Outbound, Parallel, Problem, ResourceChange,
-};
+use super::exchange::{Failure, NoResponse, Response, exchange};
+use crate::{Attempt, Destination, Health, Outbound, Parallel, Problem, ResourceChange};
 
 /// What is done with an acknowledgment in the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,25 +97,20 @@ impl Sender {
             .request(self.options.method.clone(), self.options.url.clone())
             .headers(headers)
             .body(outbound.bytes);
-        let mut response = match request.send().await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => {
-                let (code, detail) = self.down(codes::CONNECT_FAILED, "can't be reached", &error);
-                return Attempt::NotSent { code, detail };
+        let options = &self.options;
+        match exchange(request, &options.address, options.reply_bytes_max).await {
+            Ok(response) => {
+                self.health.sent(bytes);
+                self.judge(response)
             }
-            Err(error) => return self.interrupted(&error),
-        };
-        self.health.sent(bytes);
-        let (status, wait) = (response.status(), retry_after(response.headers(), Timestamp::now()));
-        match read(&mut response, self.options.reply_bytes_max).await {
-            Ok(reply) => self.judge(status, reply, wait),
-            Err(error) => self.interrupted(&error),
+            Err(no_response) => self.failed(no_response),
         }
     }
 
     /// A response came, so the partner is there: what it says of the message is no matter of the link's.
-    fn judge(&self, status: StatusCode, reply: Reply, wait: Option<Duration>) -> Attempt {
-        let (start, reply) = match reply {
+    fn judge(&self, response: Response) -> Attempt {
+        let Response { status, wait, .. } = response;
+        let (start, reply) = match response.body {
             Reply::Whole(body) if body.is_empty() => (body, None),
             Reply::Whole(body) => (body.clone(), Some(body)),
             Reply::Cut(start) => (start, None),
@@ -162,27 +153,19 @@ impl Sender {
         }
     }
 
-    fn interrupted(&self, error: &reqwest::Error) -> Attempt {
-        let (code, detail) = if error.is_timeout() {
-            self.down(codes::RESPONSE_TIMEOUT, "did not answer in time", error)
-        } else {
-            self.down(codes::RESPONSE_LOST, "broke off before the response was complete", error)
+    fn failed(&self, NoResponse { failure, detail }: NoResponse) -> Attempt {
+        let code = match failure {
+            Failure::NotConnected => codes::CONNECT_FAILED.code,
+            Failure::TimedOut => codes::RESPONSE_TIMEOUT.code,
+            Failure::BrokenOff => codes::RESPONSE_LOST.code,
         };
-        Attempt::Interrupted { code, detail, reply: None }
-    }
-
-    fn down(
-        &self,
-        code: OperatorCode,
-        what: &str,
-        error: &reqwest::Error,
-    ) -> (&'static str, String) {
-        let mut detail = format!("{} {what}", self.options.address);
-        if let Some(cause) = cause(error) {
-            detail.push_str(&format!(": {cause}"));
+        self.health.down(Problem { code, detail: detail.clone() });
+        match failure {
+            Failure::NotConnected => Attempt::NotSent { code, detail },
+            Failure::TimedOut | Failure::BrokenOff => {
+                Attempt::Interrupted { code, detail, reply: None }
+            }
         }
-        self.health.down(Problem { code: code.code, detail: detail.clone() });
-        (code.code, detail)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod client_settings;
 mod codes;
 mod config;
 mod destination;
+pub(crate) mod exchange;
 pub(crate) mod reading;
 mod reply;
 pub(crate) mod request_headers;

@@ -645,8 +645,9 @@ fn run_program(spec: &ChannelSpec, services: &Services, work: &Work, known: Vec<
         Ok(program::Verdict::Waits { lookup }) => {
             return Ran::Waits { lookup, effects: effects.into_effects() };
         }
-        Ok(program::Verdict::Filtered { by }) => {
-            ended(Disposition::Filtered, "program.filtered", by.to_string())
+        Ok(program::Verdict::Filtered { by, why }) => {
+            let detail = why.map_or_else(|| by.to_string(), |why| format!("{by}: {why}"));
+            ended(Disposition::Filtered, "program.filtered", detail)
         }
         Ok(program::Verdict::Rejected { code, text, at, errors, findings: noticed }) => {
             // What the sender is told names no file of ours.

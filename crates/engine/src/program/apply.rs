@@ -24,9 +24,9 @@ impl<'r> Run<'r> {
             Action::Accept(condition) if condition.holds(&self.view(message, current)) => {
                 Flow::Next
             }
-            Action::Accept(_) => return Err(End::Filtered(at.clone())),
+            Action::Accept(_) => return Err(End::Filtered(at.clone(), None)),
             Action::Filter(condition) if condition.holds(&self.view(message, current)) => {
-                return Err(End::Filtered(at.clone()));
+                return Err(End::Filtered(at.clone(), None));
             }
             Action::Filter(_) => Flow::Next,
             Action::Set(assignments) => {

@@ -90,7 +90,7 @@ impl<'r> Run<'r> {
             }
             match self.through_json(bytes, steps, None, Owner::Destination(index)) {
                 // What one destination does not want the others may.
-                Err(End::Filtered(_)) => {}
+                Err(End::Filtered(..)) => {}
                 ended => ended?,
             }
         }

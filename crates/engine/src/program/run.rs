@@ -58,7 +58,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
 /// How a message ended before its outputs were made.
 #[derive(Debug)]
 pub(super) enum End {
-    Filtered(StepPlace),
+    /// A step didn't want it, and why, where its condition doesn't say.
+    Filtered(StepPlace, Option<&'static str>),
     Rejected {
         code: AcknowledgmentCode,
         text: Arc<str>,
@@ -122,7 +123,7 @@ pub(super) struct Run<'r> {
     pub(super) translations: Translations,
     /// How many searches it took.
     pub(super) lookups: u32,
-    filtered: Option<StepPlace>,
+    filtered: Option<(StepPlace, Option<&'static str>)>,
     /// What a bot wants the sender to be told.
     pub(super) reply: Option<Bytes>,
 }
@@ -158,7 +159,7 @@ impl<'r> Run<'r> {
     /// The whole program on the whole input.
     pub(super) fn verdict(mut self) -> Verdict {
         match self.received() {
-            Err(End::Filtered(by)) => Verdict::Filtered { by },
+            Err(End::Filtered(by, why)) => Verdict::Filtered { by, why },
             Err(End::Rejected { code, text, at, errors }) => {
                 Verdict::Rejected { code, text, at, errors, findings: self.findings }
             }
@@ -167,7 +168,7 @@ impl<'r> Run<'r> {
             }
             Err(End::Waits(lookup)) => Verdict::Waits { lookup },
             Ok(()) => match self.filtered.take() {
-                Some(by) if self.outputs.is_empty() => Verdict::Filtered { by },
+                Some((by, why)) if self.outputs.is_empty() => Verdict::Filtered { by, why },
                 _ => Verdict::Routed {
                     translations: self.translations_of_outputs(),
                     outputs: self.outputs,
@@ -197,8 +198,8 @@ impl<'r> Run<'r> {
     /// One of the messages that a message was split into: filtered, it leaves the others alone.
     fn part(&mut self, run: impl FnOnce(&mut Self) -> Result<(), End>) -> Result<(), End> {
         match run(self) {
-            Err(End::Filtered(by)) => {
-                self.filtered.get_or_insert(by);
+            Err(End::Filtered(by, why)) => {
+                self.filtered.get_or_insert((by, why));
                 Ok(())
             }
             ended => ended,
@@ -374,7 +375,7 @@ impl<'r> Run<'r> {
                 Owner::Destination(index),
             ) {
                 // What one destination does not want the others may.
-                Err(End::Filtered(_)) => {}
+                Err(End::Filtered(..)) => {}
                 ended => ended?,
             }
         }

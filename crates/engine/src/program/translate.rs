@@ -130,8 +130,8 @@ impl<'r> Run<'r> {
         let (event, order_control) = match &step.event {
             WantedEvent::Named(event) => (event.as_str(), None),
             WantedEvent::OfChange => match self.event_of(&resource, step, at)? {
-                Some(proposed) => (proposed.event, proposed.order_control),
-                None => return Err(End::Filtered(at.clone())),
+                Ok(proposed) => (proposed.event, proposed.order_control),
+                Err(why) => return Err(End::Filtered(at.clone(), Some(why))),
             },
         };
         let mut waits = None;
@@ -183,11 +183,11 @@ impl<'r> Run<'r> {
         resource: &Value,
         step: &ToV2,
         at: &StepPlace,
-    ) -> Result<Option<Proposed>, End> {
+    ) -> Result<Result<Proposed, &'static str>, End> {
         let fact = |place| Fact::Change(place).text(self.input).map(Cow::into_owned);
         let (change, version) = (fact(0), fact(3).and_then(|version| version.parse::<u64>().ok()));
         if change.as_deref() == Some("delete") {
-            return Ok(None);
+            return Ok(Err("a resource was deleted, which no event of HL7 v2 tells"));
         }
         let before =
             version.and_then(|version| version.checked_sub(1)).filter(|before| *before > 0);

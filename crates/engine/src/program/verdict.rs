@@ -15,6 +15,8 @@ pub enum Verdict {
     Filtered {
         /// Where.
         by: StepPlace,
+        /// Why, where the step's condition doesn't say it.
+        why: Option<&'static str>,
     },
     /// A step said that the sender shall be refused.
     Rejected {

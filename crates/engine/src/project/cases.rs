@@ -429,7 +429,10 @@ fn came_out(spec: &ChannelSpec, mut verdict: Verdict, told: ChangeKind) -> CameO
     let only_kept = spec.destinations.len() == usize::from(application.is_some());
     let ended = |ended: String, reason: String| CameOut { ended, reason, outputs: Vec::new() };
     match verdict {
-        Verdict::Filtered { by } => ended("filtered".to_owned(), by.to_string()),
+        Verdict::Filtered { by, why } => {
+            let reason = why.map_or_else(|| by.to_string(), |why| format!("{why}, {by}"));
+            ended("filtered".to_owned(), reason)
+        }
         // Of a case that can't be answered nothing is compared.
         Verdict::Waits { .. } => ended("waits".to_owned(), String::new()),
         Verdict::Rejected { code, text, at, .. } => {

@@ -421,7 +421,7 @@ mod tests {
                 "_profile=http://example.org/StructureDefinition/p|1.2",
                 "_profile:below=http://example.org/",
                 "_source=urn:feed:adt",
-                "_source:above=urn:feed:adt:lab",
+                "_profile:above=http://example.org/StructureDefinition/p/q",
                 "_tag=demo",
                 "_tag:text=demo",
                 "_security=R",

@@ -34,6 +34,7 @@ import {
   OperationOutcomeError,
 } from "./outcome";
 import { createReference, getReferenceString, type WithId } from "./reference";
+import { stringify } from "./values";
 
 /** Where the datastore is, as URLs of this client have it: no address of any network. */
 const BASE_URL = "https://datastore.invalid/";
@@ -716,7 +717,8 @@ function bodyOf(body: unknown, contentType: string | undefined): [string | Uint8
   if (contentType === ContentType.HL7_V2) {
     return [String(body), contentType];
   }
-  return [body === undefined ? undefined : JSON.stringify(body), contentType ?? ContentType.FHIR_JSON];
+  // FHIR has no empty values: fields that a message leaves empty are left out.
+  return [body === undefined ? undefined : stringify(body), contentType ?? ContentType.FHIR_JSON];
 }
 
 function binaryAsked(

@@ -104,6 +104,30 @@ fn an_admission_makes_the_patient_and_then_changes_it() {
 }
 
 #[test]
+fn fields_that_a_message_leaves_empty_are_left_out_of_what_is_written() {
+    const PERSON: &str = r#"
+        export async function handler(medplum, event) {
+          const pid = event.input.getSegment('PID');
+          const patient = await medplum.createResource({
+            resourceType: 'Patient',
+            name: [{ family: pid.getComponent(5, 1), suffix: [] }],
+            birthDate: pid.getField(7).toString(),
+            gender: null,
+            maritalStatus: {},
+            telecom: [{ system: 'phone', value: pid.getComponent(13, 1) }],
+          });
+          await medplum.updateResource({ ...patient, birthDate: '' });
+          return event.input.buildAck();
+        }"#;
+    let mut bot = Bot::new(PERSON);
+    bot.hl7(&[MSH, "EVN|A01", "PID|1||4711^^^WEST^MR||DOE||||||||"]);
+    let expected = json!({
+        "resourceType": "Patient", "id": "1", "name": [{ "family": "DOE" }], "telecom": [{ "system": "phone" }],
+    });
+    assert_eq!(*bot.resource("Patient/1"), expected);
+}
+
+#[test]
 fn a_report_keeps_its_document() {
     let mut bot = Bot::new(REPORT);
     let ack = bot.hl7(&[

@@ -32,6 +32,13 @@ pub(crate) struct VersionNote {
     pub(crate) last_updated: i64,
 }
 
+impl VersionNote {
+    /// What is said of a version.
+    pub(crate) fn of(version: &StoredVersion) -> Self {
+        Self { version: version.version, last_updated: version.last_updated }
+    }
+}
+
 /// The body of an answer.
 #[derive(Clone)]
 pub(crate) enum AnswerContent {
@@ -119,8 +126,7 @@ impl Answer {
 
     /// With the headers of a version.
     pub(crate) fn about(self, version: &StoredVersion) -> Self {
-        let note = VersionNote { version: version.version, last_updated: version.last_updated };
-        Self { version: Some(note), ..self }
+        Self { version: Some(VersionNote::of(version)), ..self }
     }
 }
 

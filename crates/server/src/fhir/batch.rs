@@ -106,6 +106,7 @@ pub(super) fn shown(request: &Request, answer: Answer) -> Answer {
 pub(super) fn refused(problem: &Problem) -> Answer {
     Answer {
         content: AnswerContent::Made(problem.outcome().to_json()),
+        version: problem.version(),
         ..Answer::empty(problem.status())
     }
 }

@@ -15,6 +15,7 @@ use super::query_string::Query;
 use super::request::Request;
 use super::search::{AFTER, AskedPage, compartment_types};
 use super::service::FhirService;
+use super::unknown_parameters::{self, FORM};
 
 /// What belongs to the care of a patient without being in the compartment comes along where it is referred to.
 const COMES_ALONG: [&str; 12] = [
@@ -36,7 +37,7 @@ const COMES_ALONG: [&str; 12] = [
 const CARE_DATES: [&str; 4] = ["date", "onset-date", "authoredon", "period"];
 
 /// What may be said of it.
-pub(super) const PARAMETERS: &[&str] = &["start", "end", "_since", "_type", "_count", AFTER];
+const PARAMETERS: &[&str] = &["start", "end", "_since", "_type", "_count", AFTER];
 
 impl FhirService {
     /// A page of everything about a patient or an encounter.
@@ -50,13 +51,16 @@ impl FhirService {
         let Some(compartment) = Compartment::named(&key.resource_type) else {
             return Err(super::operation::not_supported("everything"));
         };
+        let warnings = unknown_parameters::passed_over(query, PARAMETERS, request.prefer.handling)?;
         let registry = self.parameters.registry();
         let search = asked(&registry, compartment, key, query)?;
         let visible = self.visible_types(request, &[])?;
         let mut understood = query.clone();
-        understood.retain(|name, _| name != AFTER);
+        understood.retain(|name, _| {
+            name != AFTER && (PARAMETERS.contains(&name) || FORM.contains(&name))
+        });
         let path = format!("{}/{}/$everything", key.resource_type, key.id);
-        let page = AskedPage::of(request, path, search, understood, visible, Vec::new());
+        let page = AskedPage::of(request, path, search, understood, visible, warnings);
         self.search_page(request, page.once(key)).await
     }
 }

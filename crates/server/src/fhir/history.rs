@@ -19,7 +19,7 @@ use super::resource::new_id;
 use super::service::FhirService;
 
 /// The parameter that says where the page before ended.
-const BEFORE: &str = "_before";
+pub(super) const BEFORE: &str = "_before";
 
 /// What may be said of a history.
 pub(super) const PARAMETERS: &[&str] = &["_count", "_since", "_at", BEFORE];

@@ -46,6 +46,7 @@ mod service;
 mod shape;
 mod subscriptions;
 mod transaction;
+mod unknown_parameters;
 mod validate;
 mod visibility;
 mod write;

@@ -21,6 +21,9 @@ impl FhirService {
         on: &OperationScope,
         by_post: bool,
     ) -> Result<Answer, Problem> {
+        if !is_known(name, on) {
+            return Err(not_supported(name));
+        }
         match (name, on) {
             ("validate", OperationScope::Type(name)) => self.validate(request, name, None).await,
             ("validate", OperationScope::Resource(key)) => {
@@ -36,9 +39,7 @@ impl FhirService {
                 must_be_post(by_post)?;
                 self.change_meta(request, key, name).await
             }
-            ("everything", OperationScope::Resource(key))
-                if matches!(key.resource_type.as_str(), "Patient" | "Encounter") =>
-            {
+            ("everything", OperationScope::Resource(key)) => {
                 let query = simple_parameters(request)?;
                 self.everything(request, key, &query).await
             }
@@ -52,6 +53,25 @@ impl FhirService {
             _ => Err(not_supported(name)),
         }
     }
+}
+
+/// Whether there is an operation of this name there.
+pub(super) fn is_known(name: &str, on: &OperationScope) -> bool {
+    match on {
+        OperationScope::System => matches!(name, "meta" | "reindex"),
+        OperationScope::Type(_) => matches!(name, "validate" | "meta"),
+        OperationScope::Version(..) => name == "meta",
+        OperationScope::Resource(key) => match name {
+            "validate" | "meta" | "meta-add" | "meta-delete" => true,
+            "everything" => matches!(key.resource_type.as_str(), "Patient" | "Encounter"),
+            _ => false,
+        },
+    }
+}
+
+/// Whether an operation changes something when it is called by POST.
+pub(super) fn changes(name: &str) -> bool {
+    matches!(name, "meta-add" | "meta-delete" | "reindex")
 }
 
 /// The refusal of an operation that is not there.

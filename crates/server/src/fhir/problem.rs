@@ -6,7 +6,9 @@ use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use pipehat_resource::json::Value;
 use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
-use pipehat_store::datastore::{DatastoreError, Refusal};
+use pipehat_store::datastore::{DatastoreError, Refusal, StoredVersion};
+
+use super::answer::VersionNote;
 
 /// A refusal or a failure.
 #[derive(Debug, Clone)]
@@ -17,6 +19,7 @@ struct Parts {
     status: StatusCode,
     outcome: Value,
     headers: HeaderMap,
+    version: Option<VersionNote>,
 }
 
 impl Problem {
@@ -32,7 +35,7 @@ impl Problem {
 
     /// One whose OperationOutcome stands already.
     pub(crate) fn with_outcome(status: StatusCode, outcome: Value) -> Self {
-        Self(Box::new(Parts { status, outcome, headers: HeaderMap::new() }))
+        Self(Box::new(Parts { status, outcome, headers: HeaderMap::new(), version: None }))
     }
 
     /// 400 about a header or a parameter.
@@ -44,6 +47,17 @@ impl Problem {
     pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.0.headers.insert(name, HeaderValue::from_static(value));
         self
+    }
+
+    /// About a version, as that of a deletion: `ETag`, `Last-Modified`.
+    pub(crate) fn about(mut self, version: &StoredVersion) -> Self {
+        self.0.version = Some(VersionNote::of(version));
+        self
+    }
+
+    /// The version it is about.
+    pub(crate) fn version(&self) -> Option<VersionNote> {
+        self.0.version
     }
 
     /// With the header or parameter that the first issue is about (FHIR R4 §2.28, `OperationOutcome.issue.location`:

@@ -106,4 +106,5 @@ fn gone(version: &StoredVersion) -> Problem {
         IssueCode::Deleted,
         format!("{}/{} was deleted", key.resource_type, key.id),
     )
+    .about(version)
 }

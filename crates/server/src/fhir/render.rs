@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pipehat_resource::json::parse;
 use pipehat_store::datastore::Body as StoredBody;
 
-use super::answer::{Answer, AnswerContent};
+use super::answer::{Answer, AnswerContent, VersionNote};
 use super::coding::{self, CODED_BYTES_MIN, OFFERED};
 use super::conditions::{entity_tag, http_date};
 use super::negotiation::{JsonName, content_coding};
@@ -59,10 +59,7 @@ impl Form {
 /// The response of an answer.
 pub(super) async fn answer(answer: Answer, form: &Form) -> Response {
     let mut headers = answer.headers;
-    if let Some(note) = answer.version {
-        put(&mut headers, header::ETAG, &entity_tag(note.version));
-        put(&mut headers, header::LAST_MODIFIED, &http_date(note.last_updated));
-    }
+    put_version(&mut headers, answer.version);
     if let Some(location) = &answer.location {
         put(&mut headers, header::LOCATION, &format!("{}/{location}", form.base));
     }
@@ -90,10 +87,17 @@ pub(super) async fn answer(answer: Answer, form: &Form) -> Response {
 /// The response of a refusal.
 pub(super) async fn problem(problem: &Problem, form: &Form) -> Response {
     let mut headers = problem.headers().clone();
+    put_version(&mut headers, problem.version());
     put(&mut headers, header::CONTENT_TYPE, form.json.content_type());
     let outcome = problem.outcome();
     let text = if form.pretty { outcome.to_pretty_json() } else { outcome.to_json() };
     finish(problem.status(), headers, Some(text.into()), form).await
+}
+
+fn put_version(headers: &mut HeaderMap, version: Option<VersionNote>) {
+    let Some(note) = version else { return };
+    put(headers, header::ETAG, &entity_tag(note.version));
+    put(headers, header::LAST_MODIFIED, &http_date(note.last_updated));
 }
 
 fn json(bytes: Bytes, form: &Form) -> Bytes {

@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
-use pipehat_resource::outcome::{Issue, IssueCode};
+use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::Registry;
 use pipehat_store::datastore::{Datastore, ResourceKey};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -32,7 +32,7 @@ use super::coding;
 use super::conditions::Conditions;
 use super::negotiation::{ContentKind, Wanted, content_kind};
 use super::parameters::SearchParameters;
-use super::prefer::{Handling, Prefer};
+use super::prefer::Prefer;
 use super::problem::Problem;
 use super::query_string::Query;
 use super::render::{self, Form};
@@ -40,6 +40,7 @@ use super::request::{Content, Request, Setting};
 use super::resource::new_id;
 use super::shape::Shape;
 use super::subscriptions::{self, Subscriptions, WEBSOCKET_PATH};
+use super::unknown_parameters;
 
 /// Who writes the bots of the project directory.
 pub(crate) const PROJECT: &str = "project";
@@ -432,7 +433,7 @@ impl FhirService {
     }
 
     async fn perform(&self, request: &Request) -> Result<Answer, Problem> {
-        refuse_unknown(request)?;
+        unknown_parameters::refuse(request)?;
         self.refuse_changed_project_bot(request)?;
         match &request.call {
             Call::Capabilities => self.capabilities(request),
@@ -658,39 +659,6 @@ async fn decoded(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Problem> {
                 .at_location("Content-Encoding")
         }
     })
-}
-
-/// Where handling is strict, parameters that nobody knows are refused; searches look after theirs themselves.
-fn refuse_unknown(request: &Request) -> Result<(), Problem> {
-    const FORM: [&str; 4] = ["_format", "_pretty", "_summary", "_elements"];
-    let known: &[&str] = match &request.call {
-        Call::Read(_) | Call::VersionRead(..) => &[],
-        Call::History(_) => super::history::PARAMETERS,
-        Call::Operation { name, .. } if name == "everything" => super::everything::PARAMETERS,
-        _ => return Ok(()),
-    };
-    if request.prefer.handling == Handling::Lenient {
-        return Ok(());
-    }
-    let issues: Vec<Issue> = request
-        .query
-        .pairs()
-        .iter()
-        .filter(|(name, _)| !FORM.contains(&name.as_str()) && !known.contains(&name.as_str()))
-        .map(|(name, _)| {
-            let known =
-                FORM.iter().chain(known).filter(|name| !matches!(**name, "_after" | "_before"));
-            let known = known.copied().collect::<Vec<_>>().join(", ");
-            let plain = name.len() <= 64
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:.".contains(&byte));
-            let name = if plain { format!("`{name}`") } else { "that".to_owned() };
-            Issue::error(
-                IssueCode::NotSupported,
-                format!("there is no parameter {name} here; there are {known}"),
-            )
-        })
-        .collect();
-    if issues.is_empty() { Ok(()) } else { Err(Problem::of(StatusCode::BAD_REQUEST, &issues)) }
 }
 
 /// Whether an interaction may change something, so that its record must be durable before its answer.

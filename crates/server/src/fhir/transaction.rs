@@ -10,6 +10,7 @@ use pipehat_store::datastore::{Applied, Group, Interaction, Outcome};
 use super::address::{Call, version_number};
 use super::answer::Answer;
 use super::batch::{Entry, refused, shown};
+use super::operation;
 use super::problem::Problem;
 use super::request::{Content, Request};
 use super::service::FhirService;
@@ -128,11 +129,17 @@ impl FhirService {
                 let interaction = Interaction::Search(Box::new(asked.request.clone()));
                 return Ok((Part::Search(number, Box::new(asked)), Some(interaction)));
             }
-            Call::Operation { name, by_post: true, .. } if name.starts_with("meta-") => {
-                return Err(Problem::bad_request(
-                    IssueCode::NotSupported,
-                    "an operation that changes something can't be part of a transaction",
-                ));
+            Call::Operation { name, on, by_post } => {
+                if !operation::is_known(name, on) {
+                    return Err(operation::not_supported(name));
+                }
+                if *by_post && operation::changes(name) {
+                    return Err(Problem::bad_request(
+                        IssueCode::NotSupported,
+                        "an operation that changes something can't be part of a transaction",
+                    ));
+                }
+                return Ok((Part::Afterwards, None));
             }
             _ => return Ok((Part::Afterwards, None)),
         };

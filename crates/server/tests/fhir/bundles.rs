@@ -221,6 +221,39 @@ async fn nothing_is_changed_twice() {
         ],
     );
     server.json("POST /", &hidden).await.expect(400);
+    // Both would create: then no later condition could be decided.
+    let found = || Some(json!({ "resourceType": "Patient", "identifier": [{ "value": "7" }] }));
+    let mut create = entry("POST", "Patient", found());
+    create["request"]["ifNoneExist"] = "identifier=7".into();
+    for other in ["Patient?identifier=7", "Patient?&identifier=7"] {
+        let by_update = entry("PUT", "Patient?identifier=7", found());
+        let first = if other.contains('&') { by_update } else { create.clone() };
+        let both = bundle("transaction", vec![first, entry("PUT", other, found())]);
+        server.json("POST /", &both).await.refused(400, "duplicate");
+    }
+    assert_eq!(server.get("/Patient?identifier=7").await.value()["total"], 0);
+}
+
+#[tokio::test]
+async fn a_transaction_calls_no_operation_that_is_not_there() {
+    let server = Server::new();
+    let patient = || Some(json!({ "resourceType": "Patient" }));
+    let parameters = || Some(json!({ "resourceType": "Parameters" }));
+    let check = async |method: &str, url: &str, status: u16| {
+        let both = bundle(
+            "transaction",
+            vec![entry("POST", "Patient", patient()), entry(method, url, parameters())],
+        );
+        let reply = server.json("POST /", &both).await.expect(status);
+        let place = reply.value()["issue"][0]["expression"][0].clone();
+        assert_eq!(place, "Bundle.entry[1]", "{url}");
+    };
+    check("POST", "Patient/$nope", 404).await;
+    check("GET", "Patient/p/$nope", 404).await;
+    check("GET", "Observation/o/$everything", 404).await;
+    check("POST", "Patient/p/$meta-add", 400).await;
+    check("POST", "$reindex", 400).await;
+    assert_eq!(server.get("/Patient").await.value()["total"], 0);
 }
 
 #[tokio::test]

@@ -202,6 +202,25 @@ async fn parameters_that_nobody_knows_are_refused_where_handling_is_strict() {
     }
     let history = "GET /Patient/_history?_count=1&_since=2020-01-01";
     server.send(history, "prefer: handling=strict", "").await.expect(200);
+    // A searchset has a place for a warning; its links leave out what was ignored.
+    let ignored = server.get("/Patient/p/$everything?foo=1&_count=5").await.expect(200);
+    let bundle = ignored.value();
+    let warnings: Vec<_> = bundle["entry"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .filter(|entry| entry["search"]["mode"] == "outcome")
+        .map(|entry| &entry["resource"]["issue"][0])
+        .collect();
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0]["severity"], "warning");
+    let text = warnings[0]["details"]["text"].as_str().expect("a text");
+    assert!(text.contains("no parameter `foo`") && text.ends_with("it was ignored"), "{text}");
+    assert_eq!(ignored.link("self").as_deref(), Some("/Patient/p/$everything?_count=5"));
+    let parameters = json!({ "resourceType": "Parameters",
+        "parameter": [{ "name": "foo", "valueString": "x" }] });
+    let posted = server.json("POST /Patient/p/$everything", &parameters).await.expect(200);
+    assert!(posted.text().contains("no parameter `foo`"), "{}", posted.text());
 }
 
 /// Waits until the index has followed.

@@ -44,8 +44,11 @@ async fn a_resource_lives_from_create_to_delete() {
     server.get(&format!("{path}/_history/abc")).await.refused(404, "not-found");
 
     server.send(&format!("DELETE {path}"), "", "").await.expect(204);
-    server.get(&path).await.refused(410, "deleted");
-    server.get(&format!("{path}/_history/3")).await.refused(410, "deleted");
+    for gone in [path.clone(), format!("{path}/_history/3")] {
+        let gone = server.get(&gone).await.refused(410, "deleted");
+        assert_eq!(gone.header("etag"), "W/\"3\"", "the version of the deletion");
+        assert!(gone.header("last-modified").ends_with(" GMT"));
+    }
     server.get(&format!("{path}/_history/2")).await.expect(200);
     server.send(&format!("DELETE {path}"), "", "").await.expect(204);
     server.send("DELETE /Patient/never", "", "").await.expect(204);

@@ -16,17 +16,9 @@ pub(super) struct Coverage {
 }
 
 /// Members that say how a resource is kept or shown, or whose meaning goes with another that is read.
-const NOT_TOLD: &[&str] = &[
-    "resourceType",
-    "id",
-    "meta",
-    "text",
-    "implicitRules",
-    "language",
-    "contained",
-    "url",
-    "userSelected",
-];
+const NOT_TOLD: &[&str] = &["resourceType", "id", "userSelected"];
+/// The same of a resource itself: elsewhere a language is what somebody speaks.
+const NOT_TOLD_OF_RESOURCES: &[&str] = &["meta", "text", "language", "contained"];
 
 /// Where a value stands in memory.
 pub(super) fn address(value: &Value) -> usize {
@@ -56,6 +48,11 @@ impl Coverage {
 
     pub(super) fn is_bound(&self, value: &Value) -> bool {
         self.bound.contains(&address(value))
+    }
+
+    /// Whether anything of a resource stands in the message.
+    pub(super) fn is_used(&self, resource: &Value) -> bool {
+        self.is_bound(resource) || self.is_read_in(resource)
     }
 
     /// Whether anything in a value was read.
@@ -99,10 +96,13 @@ impl Coverage {
                 }
                 let length = path.len();
                 for (name, inner) in object.iter() {
-                    // `text` is a narrative in resources only.
-                    let is_told = !NOT_TOLD.contains(&name) || (name == "text" && !is_resource);
-                    // The kind of a reference's target goes with the reference.
-                    if is_told && !(name == "type" && value.get("reference").is_some()) {
+                    let is_own = NOT_TOLD.contains(&name)
+                        || (is_resource && NOT_TOLD_OF_RESOURCES.contains(&name))
+                        // What an extension is goes with what it says.
+                        || (name == "url" && path.ends_with(']') && is_extension(path))
+                        // The kind of a reference's target goes with the reference.
+                        || (name == "type" && value.get("reference").is_some());
+                    if !is_own {
                         path.push('.');
                         path.push_str(name);
                         self.walk(inner, resources, path, false, tell);
@@ -122,4 +122,11 @@ impl Coverage {
             Value::Bool(_) | Value::Number(_) | Value::String(_) => tell(path),
         }
     }
+}
+
+/// Whether a path is that of an extension: `Patient/p1.extension[0]`.
+fn is_extension(path: &str) -> bool {
+    path.rsplit_once('[').is_some_and(|(path, _)| {
+        path.ends_with(".extension") || path.ends_with(".modifierExtension")
+    })
 }

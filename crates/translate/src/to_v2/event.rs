@@ -13,20 +13,42 @@ pub struct Proposed {
 
 /// The event that a change is, from what the resource was (`None`: it is new) and what it is.
 ///
-/// `None` where nobody has to be told: nothing but `meta` changed, the resource is a draft still, or HL7 v2 has no event
-/// for it among those there are tables for.
-///
 /// Orders are proposed as `ORM^O01`; who wants `OML^O21` takes the same `order_control`.
-pub fn event_of(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
+///
+/// # Errors
+/// Why nobody has to be told: nothing but `meta` changed, the resource is a draft still, or HL7 v2 has no event for it
+/// among those there are tables for.
+pub fn event_of(previous: Option<&Value>, current: &Value) -> Result<Proposed, &'static str> {
     if previous.is_some_and(|previous| is_same(previous, current)) {
-        return None;
+        return Err("nothing but `meta` and the narrative changed");
     }
+    proposed(previous, current).ok_or_else(|| match current.resource_type() {
+        Some("Patient") => "its record is replaced by another, whose message tells it",
+        Some("Encounter") => "no event of a visit is from the status that it had to the one it has",
+        Some("ServiceRequest") => {
+            "an order is told when it is active, held or taken back after that: not a draft or a plan"
+        }
+        Some("Appointment") => {
+            "an appointment is told when it is booked, changed or taken back after that"
+        }
+        Some("DiagnosticReport") => {
+            "a report is told from its first results on, and taken back where it was told"
+        }
+        Some("DocumentReference") => {
+            "a document is told when it is current, and once more when it is current no more"
+        }
+        Some("ChargeItem") => "a charge is told when it is billable, and taken back after that",
+        _ => "no event is about resources of its type",
+    })
+}
+
+fn proposed(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
     match current.resource_type()? {
         "Patient" => patient(previous, current),
         "Encounter" => encounter(previous, current),
         "ServiceRequest" => order(previous, current),
         "Appointment" => appointment(previous, current),
-        "DiagnosticReport" => report(current),
+        "DiagnosticReport" => report(previous, current),
         "Immunization" => plain("VXU^V04"),
         "DocumentReference" => document(previous, current),
         "ChargeItem" => charge(previous, current),
@@ -135,20 +157,28 @@ fn appointment(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
     }
 }
 
-/// HL7 v2.5.1 §7.3.1. A report that is only registered has nothing to tell.
-fn report(current: &Value) -> Option<Proposed> {
+/// HL7 v2.5.1 §7.3.1. A report that is only registered has nothing to tell; one that was told is taken back.
+fn report(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
+    let has_results = |status: &str| {
+        matches!(status, "partial" | "preliminary" | "final" | "amended" | "corrected" | "appended")
+    };
     match status(Some(current)) {
-        "partial" | "preliminary" | "final" | "amended" | "corrected" | "appended"
-        | "cancelled" => plain("ORU^R01"),
+        now if has_results(now) => plain("ORU^R01"),
+        "cancelled" => plain("ORU^R01"),
+        "entered-in-error" if has_results(status(previous)) => plain("ORU^R01"),
         _ => None,
     }
 }
 
-/// HL7 v2.5.1 §9.5.2: a document that is new, with its content.
+/// HL7 v2.5.1 §9.5.2: a document that is new, with its content; §9.5.3: another availability (TXA-19).
 fn document(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
-    let is_current = status(Some(current)) == "current";
-    let was_current = status(previous) == "current";
-    if is_current && !was_current { plain("MDM^T02") } else { None }
+    match (status(previous), status(Some(current))) {
+        ("current", "superseded" | "entered-in-error") => plain("MDM^T03"),
+        ("superseded", "entered-in-error") => plain("MDM^T03"),
+        ("current", "current") => None,
+        (_, "current") => plain("MDM^T02"),
+        _ => None,
+    }
 }
 
 /// HL7 v2.5.1 §6.3.3. A charge is told when it is to be billed, and once more to take it back.
@@ -173,11 +203,17 @@ mod tests {
         let read = |text: &str| parse(text.as_bytes()).expect("it is JSON");
         let previous = (!previous.is_empty()).then(|| read(previous));
         let proposed = event_of(previous.as_ref(), &read(current));
-        let told = proposed.map(|it| match it.order_control {
-            Some(control) => format!("{}:{control}", it.event),
-            None => it.event.to_owned(),
-        });
-        assert_eq!(told.unwrap_or_default(), expected, "{previous:?} {current}");
+        let told = proposed.map_or_else(
+            |why| {
+                assert!(!why.is_empty());
+                String::new()
+            },
+            |it| match it.order_control {
+                Some(control) => format!("{}:{control}", it.event),
+                None => it.event.to_owned(),
+            },
+        );
+        assert_eq!(told, expected, "{previous:?} {current}");
     }
 
     /// The same for resources of a type that differ in their status only.
@@ -265,9 +301,14 @@ mod tests {
         check_status("DiagnosticReport", "", "", "registered", "");
         check_status("DiagnosticReport", "", "", "final", "ORU^R01");
         check_status("DiagnosticReport", "", "final", "corrected", "ORU^R01");
+        check_status("DiagnosticReport", "", "final", "entered-in-error", "ORU^R01");
+        check_status("DiagnosticReport", "", "final", "cancelled", "ORU^R01");
+        check_status("DiagnosticReport", "", "registered", "entered-in-error", "");
         check_status("Immunization", "", "", "completed", "VXU^V04");
         check_status("DocumentReference", "", "", "current", "MDM^T02");
-        check_status("DocumentReference", "", "current", "superseded", "");
+        check_status("DocumentReference", "", "current", "superseded", "MDM^T03");
+        check_status("DocumentReference", "", "current", "entered-in-error", "MDM^T03");
+        check_status("DocumentReference", "", "", "superseded", "");
         check_status("ChargeItem", "", "planned", "billable", "DFT^P03");
         check_status("ChargeItem", "", "billable", "billed", "");
         check_status("ChargeItem", "", "billed", "entered-in-error", "DFT^P03");

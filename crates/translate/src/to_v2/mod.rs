@@ -21,6 +21,9 @@ mod fields;
 mod header;
 mod identifier;
 mod lineage;
+mod modifiers;
+#[cfg(test)]
+mod modifiers_tests;
 mod primitive;
 mod profile;
 mod resources;

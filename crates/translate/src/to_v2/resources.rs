@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use pipehat_resource::fhirpath::Resolver;
 use pipehat_resource::json::Value;
 
+use super::modifiers::{LeftOut, Step};
+
 /// Resources that one message is made from, at most: a Bundle's entries beyond are not looked at.
 pub const RESOURCES_MAX: usize = 5_000;
 /// References that are followed from a root, one after another: Appointment to PractitionerRole to Organization to the
@@ -106,6 +108,31 @@ impl<'a> Resources<'a> {
         self.all.get(*self.by_reference.get(reference)?).map(Cow::as_ref)
     }
 
+    /// The same without what stands in no message.
+    pub(super) fn without(&self, left_out: &[LeftOut<'_>]) -> Resources<'_> {
+        let borrowed = self.all.iter().map(|resource| Cow::Borrowed(resource.as_ref()));
+        let mut all: Vec<Cow<'_, Value>> = borrowed.collect();
+        for own in left_out {
+            if let Some(resource) = all.get_mut(own.resource) {
+                if own.steps.is_empty() {
+                    *resource = Cow::Owned(Value::Null);
+                } else if let Some(place) = at(resource.to_mut(), &own.steps) {
+                    // The evaluator passes over `null`, and what stands behind it keeps its number.
+                    *place = Value::Null;
+                }
+            }
+        }
+        let is_there = |index: &usize| all.get(*index).is_some_and(|own| **own != Value::Null);
+        let references = self.by_reference.iter().filter(|(_, index)| is_there(index));
+        Resources {
+            by_reference: references.map(|(name, index)| (name.clone(), *index)).collect(),
+            places: self.places.clone(),
+            entries: self.entries.clone(),
+            roots: self.roots.clone(),
+            all,
+        }
+    }
+
     /// Those of a type, in order.
     pub(super) fn of_type(&self, name: &str) -> impl Iterator<Item = &Value> {
         self.iter().filter(move |resource| resource.resource_type() == Some(name))
@@ -175,6 +202,18 @@ impl<'a> Resources<'a> {
             }
         }
     }
+}
+
+/// The value at a place, to change.
+fn at<'v>(value: &'v mut Value, steps: &[Step<'_>]) -> Option<&'v mut Value> {
+    let mut place = value;
+    for step in steps {
+        place = match step {
+            Step::Member(name) => place.as_object_mut()?.get_mut(name)?,
+            Step::Item(index) => place.as_array_mut()?.get_mut(*index)?,
+        };
+    }
+    Some(place)
 }
 
 impl Resolver for Resources<'_> {

@@ -20,6 +20,7 @@ use pipehat_message::SegmentName;
 use pipehat_resource::fhirpath::Expression;
 
 use super::codes::{CodeTable, CodingSystems};
+use super::modifiers::Modifiers;
 use super::primitive::Primitive;
 
 /// The files of `tables/to_v2` that hold maps.
@@ -39,6 +40,7 @@ const EVENTS: &str = include_str!("../../tables/to_v2/events.tsv");
 const MESSAGES: &str = include_str!("../../tables/to_v2/messages.tsv");
 const CODES: &str = include_str!("../../tables/to_v2/codes.tsv");
 const SYSTEMS: &str = include_str!("../../tables/to_v2/coding-systems.tsv");
+const MODIFIERS: &str = include_str!("../../tables/to_v2/modifiers.tsv");
 
 /// Everything the tables say.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub(super) struct Tables {
     pub(super) layouts: HashMap<Box<str>, Layout>,
     pub(super) codes: Vec<CodeTable>,
     pub(super) systems: CodingSystems,
+    pub(super) modifiers: Modifiers,
 }
 
 /// What one segment or data type is filled with.
@@ -97,6 +100,10 @@ pub(super) struct Event {
     pub(super) layout: Box<str>,
     /// The types of its roots, the first that is there.
     pub(super) roots: Vec<Box<str>>,
+    /// What must be true of each.
+    pub(super) when: Option<Expression>,
+    /// What the event says of them.
+    pub(super) says: Box<str>,
 }
 
 /// The segments of a message.
@@ -162,7 +169,19 @@ impl Tables {
         }
         let layouts = read_layouts(&names)?;
         let events = read_events(&layouts)?;
-        Ok(Self { maps, events, layouts, codes, systems })
+        let modifiers = Modifiers::read(MODIFIERS)?;
+        Ok(Self { maps, events, layouts, codes, systems, modifiers })
+    }
+
+    /// The words of all columns but the comments: what the tables are about.
+    #[cfg(test)]
+    pub(super) fn words() -> impl Iterator<Item = &'static str> {
+        let texts = MAPS.iter().map(|(_, text)| *text).chain([MESSAGES, EVENTS]);
+        let columns = texts.flat_map(lines).map(|(_, line)| {
+            let comment = if line.starts_with("= ") { None } else { line.rsplit_once('\t') };
+            comment.map_or(line, |(columns, _)| columns)
+        });
+        columns.flat_map(|line| line.split(|it: char| !it.is_ascii_alphanumeric()))
     }
 
     pub(super) fn event(&self, name: &str) -> Option<&Event> {
@@ -297,12 +316,23 @@ fn read_events(layouts: &HashMap<Box<str>, Layout>) -> Result<Vec<Event>, String
     for (number, line) in lines(EVENTS) {
         let mut columns = line.split('\t').map(str::trim);
         let mut column = || columns.next().unwrap_or_default();
-        let (name, layout, roots) = (column(), column(), column());
+        let (name, layout, roots, when, says) = (column(), column(), column(), column(), column());
         if !layouts.contains_key(layout) {
             return Err(format!("events.tsv:{number}: there is no layout {layout}"));
         }
         let roots = roots.split(',').map(|name| name.trim().into()).collect();
-        events.push(Event { name: name.into(), layout: layout.into(), roots });
+        let when = (!when.is_empty()).then(|| expression(when)).transpose();
+        let when = when.map_err(|problem| format!("events.tsv:{number}: {problem}"))?;
+        if when.is_some() && says.is_empty() {
+            return Err(format!("events.tsv:{number}: what it says is missing"));
+        }
+        events.push(Event {
+            name: name.into(),
+            layout: layout.into(),
+            roots,
+            when,
+            says: says.into(),
+        });
     }
     Ok(events)
 }

@@ -14,9 +14,10 @@ use super::encode::SegmentFields;
 use super::fields::{Run, SetIds};
 use super::header::header;
 use super::lineage::lineage;
+use super::modifiers::{Judged, Step};
 use super::profile::Profile;
 use super::resources::Resources;
-use super::tables::{Block, Event, Layout, Source as From, Tables};
+use super::tables::{Block, Event, Source as From, Tables};
 use crate::{Finding, FindingKind, LineageLimits, PackedLineage};
 
 /// Segments of one message at most.
@@ -88,6 +89,26 @@ pub enum WriteError {
         /// Which resource.
         place: String,
     },
+    /// What the event says is not what the resource says.
+    #[error("`{event}` would say that {says}, and {place} says otherwise")]
+    Contradicted {
+        /// What was wanted.
+        event: String,
+        /// What it says.
+        says: String,
+        /// Which resource.
+        place: String,
+    },
+    /// What it is about says something that no message can say.
+    #[error("{place} can't be told by `{event}`: {why}")]
+    Unsayable {
+        /// What was wanted.
+        event: String,
+        /// Which resource.
+        place: String,
+        /// What it says.
+        why: String,
+    },
     /// Nothing the event is about is there.
     #[error("`{event}` is about {types}, and there is none among the resources")]
     RootMissing {
@@ -147,19 +168,64 @@ impl Writer {
             version: wanted.version,
         })?;
         let roots = resources.roots(&event.roots);
-        let Some(&root) = roots.first() else { return Err(root_missing(event)) };
+        if roots.is_empty() {
+            return Err(root_missing(event));
+        }
         let forbids =
             |root: &&Value| root.get("doNotPerform").and_then(Value::as_bool) == Some(true);
         if let Some(root) = roots.iter().copied().find(forbids) {
             let place = resources.place(root).to_owned();
             return Err(WriteError::DoNotPerform { event: wanted.event.to_owned(), place });
         }
-        let mut making = Making::new(tables, &self.profile, resources, structure);
-        if let Some(layout) = tables.layouts.get(&event.layout) {
-            making.make(layout, wanted, names, root, &roots, stamp);
+        let replaced = replaced(event, resources, &roots);
+        let is_replaced =
+            |resource: &Value| replaced.iter().any(|own| std::ptr::eq(*own, resource));
+        let judged = tables.modifiers.judge(resources, structure.version(), &is_replaced);
+        for own in judged.left_out.iter().filter(|own| own.steps.is_empty()) {
+            let resource = resources.iter().nth(own.resource);
+            let is_root = |resource: &Value| roots.iter().any(|root| std::ptr::eq(*root, resource));
+            if let Some(root) = resource.filter(|resource| is_root(resource)) {
+                return Err(WriteError::Unsayable {
+                    event: wanted.event.to_owned(),
+                    place: resources.place(root).to_owned(),
+                    why: own.text.trim_end_matches(": left out").to_owned(),
+                });
+            }
         }
+        if judged.left_out.is_empty() {
+            return self.write_judged(wanted, (event, names, structure), resources, &judged, stamp);
+        }
+        let kept = resources.without(&judged.left_out);
+        self.write_judged(wanted, (event, names, structure), &kept, &judged, stamp)
+    }
+
+    fn write_judged(
+        &self,
+        wanted: &Wanted<'_>,
+        (event, names, structure): (&'static Event, (&str, &str), Structure),
+        resources: &Resources<'_>,
+        judged: &Judged<'_>,
+        stamp: &Stamp<'_>,
+    ) -> Result<Written, WriteError> {
+        let tables = Tables::standard();
+        let roots = resources.roots(&event.roots);
+        let Some(&root) = roots.first() else { return Err(root_missing(event)) };
+        let mut making = Making::new(tables, &self.profile, resources, structure);
+        making.make(event, wanted, names, root, &roots, stamp)?;
+        making.judged(judged);
         Ok(making.finish(names, stamp, wanted.lineage))
     }
+}
+
+/// The patients whose record another one of the message replaces: MRG says it.
+fn replaced<'r>(event: &Event, resources: &'r Resources<'_>, roots: &[&Value]) -> Vec<&'r Value> {
+    if &*event.name != "ADT^A40" {
+        return Vec::new();
+    }
+    let links = roots.iter().flat_map(|root| root.items("link"));
+    let replaces = links.filter(|link| link.text("type") == Some("replaces"));
+    let others = replaces.filter_map(|link| link.get("other")?.text("reference"));
+    others.filter_map(|reference| resources.find(reference)).collect()
 }
 
 fn root_missing(event: &Event) -> WriteError {
@@ -195,23 +261,36 @@ impl<'r> Making<'r> {
 
     fn make(
         &mut self,
-        layout: &'static Layout,
+        event: &'static Event,
         wanted: &Wanted<'_>,
         (code, trigger): (&str, &str),
         root: &Value,
         roots: &[&Value],
         stamp: &Stamp<'_>,
-    ) {
+    ) -> Result<(), WriteError> {
         let text = |text: &str| vec![Item::String(text.to_owned().into())];
         let mut context = Context::new(stamp.time)
             .with_resolver(self.run.resources)
             .with_resource(root)
             .with_variable("root", vec![Item::resource(root)])
+            .with_variable("group", Vec::new())
             .with_variable("roots", roots.iter().map(|root| Item::resource(root)).collect())
             .with_variable("code", text(code))
             .with_variable("event", text(trigger))
             .with_variable("time", text(&stamp.time.to_string()))
             .with_variable("control", wanted.order_control.map(text).unwrap_or_default());
+        if let Some(when) = &event.when {
+            let denies =
+                |root: &&&Value| when.test(&Item::resource(root), &context) != Ok(Some(true));
+            if let Some(root) = roots.iter().find(denies) {
+                return Err(WriteError::Contradicted {
+                    event: event.name.to_string(),
+                    says: event.says.to_string(),
+                    place: self.run.resources.place(root).to_owned(),
+                });
+            }
+        }
+        let Some(layout) = self.run.tables.layouts.get(&event.layout) else { return Ok(()) };
         let root_item = Item::resource(root);
         for (name, source) in &layout.variables {
             let alone = context.clone();
@@ -228,6 +307,34 @@ impl<'r> Making<'r> {
             context = context.with_variable(name, known);
         }
         self.blocks(&layout.blocks, &root_item, &context, 0, &mut HashMap::new());
+        Ok(())
+    }
+
+    /// Tells what modifier elements left out, and what the message is true without.
+    fn judged(&mut self, judged: &Judged<'_>) {
+        let resources = self.run.resources;
+        for &(index, element) in &judged.plain {
+            let value = resources.iter().nth(index).and_then(|resource| resource.get(element));
+            if let Some(value) = value {
+                self.run.coverage.read_all(value);
+            }
+        }
+        for own in &judged.left_out {
+            let place = resources.placed().nth(own.resource);
+            let Some((place, resource)) = place else { continue };
+            if own.steps.is_empty() || self.run.coverage.is_used(resource) {
+                self.run.find(FindingKind::NotMapped, path_at(place, &own.steps), &*own.text);
+            }
+        }
+        for &(index, element, text) in &judged.notes {
+            let Some((place, resource)) = resources.placed().nth(index) else { continue };
+            if let Some(value) = resource.get(element)
+                && self.run.coverage.is_used(resource)
+            {
+                self.run.coverage.read_all(value);
+                self.run.find(FindingKind::NotMapped, format!("{place}.{element}"), text);
+            }
+        }
     }
 
     /// The segments of some blocks, in the order of the structure.
@@ -276,15 +383,25 @@ impl<'r> Making<'r> {
         context: &'s Context<'s>,
         numbers: &mut HashMap<SegmentName, u32>,
     ) {
+        let mut known: Vec<*const Value> = Vec::new();
         for source in &block.sources {
             for bound in self.items(source, item, context) {
                 if self.made.len() >= SEGMENTS_MAX {
                     return;
                 }
                 let resource = bound.json().filter(|json| json.resource_type().is_some());
+                // What a report and one of its panels name both is told once.
+                let address = resource.map(std::ptr::from_ref);
+                if address.is_some_and(|address| known.contains(&address)) {
+                    continue;
+                }
+                known.extend(address);
                 match resource {
                     Some(resource) => {
-                        let own = context.clone().with_resource(resource);
+                        let mut own = context.clone().with_resource(resource);
+                        if block.segment.is_none() && !block.is_numbered_with_outer {
+                            own = own.with_variable("group", vec![Item::resource(resource)]);
+                        }
                         self.bound(block, rank, &bound, &own, numbers);
                     }
                     None => self.bound(block, rank, &bound, context, numbers),
@@ -433,4 +550,16 @@ impl<'r> Making<'r> {
             self.run.find(kind, finding.path(), finding.text());
         }
     }
+}
+
+fn path_at(place: &str, steps: &[Step<'_>]) -> String {
+    use std::fmt::Write as _;
+    let mut path = place.to_owned();
+    for step in steps {
+        let _ = match step {
+            Step::Member(name) => write!(path, ".{name}"),
+            Step::Item(index) => write!(path, "[{index}]"),
+        };
+    }
+    path
 }

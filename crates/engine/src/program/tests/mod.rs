@@ -45,7 +45,10 @@ fn outcome(rest: &str, lines: &str) -> Vec<String> {
 
 fn told(verdict: Verdict) -> Vec<String> {
     match verdict {
-        Verdict::Filtered { by } => vec![format!("filtered by {}", by.step())],
+        Verdict::Filtered { by, why: None } => vec![format!("filtered by {}", by.step())],
+        Verdict::Filtered { by, why: Some(why) } => {
+            vec![format!("filtered by {}: {why}", by.step())]
+        }
         Verdict::Waits { lookup } => vec![format!("waits for {}", lookup.search())],
         Verdict::Rejected { code, text, .. } => vec![format!("rejected {} {text}", code.as_str())],
         Verdict::Parked { code, reason, at, .. } => {

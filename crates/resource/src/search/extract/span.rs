@@ -87,6 +87,18 @@ pub(super) fn quantity(found: Found<'_>) -> Option<IndexValue> {
                 unit: text(unit_of, "unit"),
             })
         }
+        "SampledData" => {
+            let (value, low, high) = bounds(found.value)?;
+            let origin = found.value.get("origin")?;
+            Some(IndexValue::Quantity {
+                value,
+                low,
+                high,
+                system: text(origin, "system"),
+                code: text(origin, "code"),
+                unit: text(origin, "unit"),
+            })
+        }
         name if TypeDefinition::named(name).is_some_and(|found| found.is_a("Quantity")) => {
             let (value, low, high) = compared(found.value)?;
             Some(IndexValue::Quantity {
@@ -132,6 +144,35 @@ fn compared(quantity: &Value) -> Option<(f64, f64, f64)> {
         Some(">" | ">=") => (value, low, f64::INFINITY),
         _ => (value, low, high),
     })
+}
+
+/// Between which values the points of sampled data lie (FHIR R4, Observation's `value-quantity`: "just search on the
+/// bounds of the values in sampled data"). What lies beyond the limits of detection (`L`, `U`) leaves that end open.
+fn bounds(sampled: &Value) -> Option<(f64, f64, f64)> {
+    let number = |value: &Value| value.as_number().map(Number::as_f64);
+    let origin = number(sampled.get("origin")?.get("value")?)?;
+    let factor = sampled.get("factor").and_then(number).unwrap_or(1.0);
+    let point = |text: &str| match text {
+        "L" => Some(f64::NEG_INFINITY),
+        "U" => Some(f64::INFINITY),
+        // `E` is an error: no value.
+        _ => {
+            let point: f64 = text.parse().ok()?;
+            let value = origin + point * factor;
+            value.is_finite().then_some(value)
+        }
+    };
+    let points = sampled.text("data")?.split_ascii_whitespace().filter_map(point);
+    let (low, high) = points
+        .map(|point| (point, point))
+        .reduce(|(low, high), (point, _)| (low.min(point), high.max(point)))?;
+    let value = match (low.is_finite(), high.is_finite()) {
+        (true, true) => low / 2.0 + high / 2.0,
+        (true, false) => low,
+        (false, true) => high,
+        (false, false) => origin,
+    };
+    value.is_finite().then_some((value, low, high))
 }
 
 fn range(range: &Value) -> Option<(f64, f64, f64)> {

@@ -121,6 +121,30 @@ fn golden_resources() {
     assert!(count >= 15, "{count} resources");
 }
 
+/// R4 has `value-quantity` find sampled data by the bounds of its values.
+#[test]
+fn sampled_data_is_found_by_its_bounds() {
+    #[track_caller]
+    fn check(sampled: &str, expected: &str) {
+        let text = format!(
+            r#"{{"resourceType":"Observation","valueSampledData":{{"origin":{{"value":10,"unit":"mV",
+            "system":"http://unitsofmeasure.org","code":"mV"}},"period":1,"dimensions":1{sampled}}}}}"#
+        );
+        let found = described(&parse(text.as_bytes()).unwrap());
+        let line = found.lines().find_map(|line| line.strip_prefix("value-quantity\t"));
+        let shown = line.and_then(|line| line.strip_suffix(" http://unitsofmeasure.org mV mV"));
+        assert_eq!(shown.unwrap_or_default(), expected, "{sampled}");
+    }
+    check(r#","data":"2 -1 4""#, "11.5 [9, 14]");
+    check(r#","factor":0.5,"data":"2 E 4""#, "11.5 [11, 12]");
+    check(r#","data":"L 1""#, "11 [-inf, 11]");
+    check(r#","data":"1 U""#, "11 [11, inf]");
+    check(r#","data":"L U""#, "10 [-inf, inf]");
+    for none in [r#","data":"E""#, r#","data":"inf nan x 1e999""#, ""] {
+        check(none, "");
+    }
+}
+
 #[test]
 fn nearly_all_expressions_are_paths() {
     let registry = Registry::standard();
@@ -183,7 +207,9 @@ fn takes_any(kind: ParameterKind, rule: &Rule) -> bool {
             ParameterKind::Date => {
                 matches!(name, "date" | "dateTime" | "instant" | "Period" | "Timing")
             }
-            ParameterKind::Quantity => own.is_a("Quantity") || matches!(name, "Money" | "Range"),
+            ParameterKind::Quantity => {
+                own.is_a("Quantity") || matches!(name, "Money" | "Range" | "SampledData")
+            }
             ParameterKind::Number => {
                 matches!(name, "integer" | "decimal" | "positiveInt" | "Range")
             }

@@ -327,6 +327,17 @@ fn uris() {
     check("ValueSet?url=http://a/b", "ValueSet.url Exact <http://a/b>");
     check("ValueSet?url:below=http://a/", "ValueSet.url Below <http://a/>");
     check("ValueSet?url:above=http://a/b/c", "ValueSet.url Above <http://a/b/c>");
+    check("ValueSet?url=urn:oid:1.2", "ValueSet.url Exact <urn:oid:1.2>");
+    for modifier in ["above", "below"] {
+        check_problem(
+            &format!("ValueSet?url:{modifier}=URN:oid:1.2"),
+            ProblemKind::Invalid,
+            &format!(
+                "`url:{modifier}`: `:above` and `:below` are for URLs, not for URNs such as `urn:oid:…` (FHIR R4 \
+                 §3.1.1.4.13)"
+            ),
+        );
+    }
     check(
         "Patient?_profile=http://p&_source:contains=x",
         "Patient._profile Exact <http://p>\nPatient._source Contains <x>",

@@ -242,7 +242,18 @@ fn uri(modifier: Option<&str>, text: &str) -> Result<Criterion, Problem> {
             ));
         }
     };
-    Ok(Criterion::Uri { match_by, uri: unescape(text) })
+    let uri = unescape(text);
+    // What begins like an OID is not below it: `urn:oid:1.22` and `urn:oid:1.2` have nothing in common.
+    if matches!(match_by, UriMatch::Below | UriMatch::Above) && is_urn(&uri) {
+        return Err(invalid(
+            "`:above` and `:below` are for URLs, not for URNs such as `urn:oid:…` (FHIR R4 §3.1.1.4.13)",
+        ));
+    }
+    Ok(Criterion::Uri { match_by, uri })
+}
+
+fn is_urn(uri: &str) -> bool {
+    uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"))
 }
 
 /// `CODE`, `SYSTEM|CODE`, `|CODE` or `SYSTEM|` (FHIR R4 §3.1.1.4.10).

@@ -121,6 +121,10 @@ impl<S: Session> Work<'_, S> {
                     let own = resource.id();
                     let found = self.find(search, 2).await?;
                     let none = found.is_empty();
+                    // Two resources under one condition: no later one could be decided.
+                    if none && let Some(twin) = self.made_by(search) {
+                        return refuse(at, Refusal::Twice(twin));
+                    }
                     let key = match found.as_slice() {
                         [] => ResourceKey {
                             resource_type: resource.resource_type().unwrap_or_default().to_owned(),
@@ -164,6 +168,19 @@ impl<S: Session> Work<'_, S> {
             self.plans.push(Plan { interaction: at, key, current });
         }
         Ok(())
+    }
+
+    /// What this group makes because the same condition finds nothing.
+    fn made_by(&self, search: &Search) -> Option<ResourceKey> {
+        let interactions = &self.prepared.interactions;
+        let twin = self.plans.iter().find(|plan| match interactions.get(plan.interaction) {
+            Some(Interaction::Create { if_none_exist: Some(other), .. }) => other == search,
+            Some(Interaction::ConditionalUpdate { search: other, .. }) => {
+                plan.current.is_none() && other == search
+            }
+            _ => false,
+        });
+        twin.map(|plan| plan.key.clone())
     }
 
     /// What a conditional create finds: what stands there, or what the same condition makes in this group.

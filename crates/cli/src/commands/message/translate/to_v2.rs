@@ -169,9 +169,10 @@ fn is_fault(finding: &Finding) -> bool {
 
 fn refused(error: WriteError) -> Failure {
     match error {
-        WriteError::RootMissing { .. } | WriteError::DoNotPerform { .. } => {
-            Failure::could_not(error)
-        }
+        WriteError::RootMissing { .. }
+        | WriteError::DoNotPerform { .. }
+        | WriteError::Contradicted { .. }
+        | WriteError::Unsayable { .. } => Failure::could_not(error),
         WriteError::EventUnknown { .. } | WriteError::NotInVersion { .. } => Failure::usage(error),
     }
 }
