@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use pipehat_connectors::{CONNECTORS, TLS_CODES};
+use pipehat_connectors::{CONNECTORS, SFTP_CODES, TLS_CODES};
 
 use crate::page::cell;
 
@@ -39,6 +39,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("project", "Mistakes in a project as a whole, shown by `pipehat check`."),
     ("receive", "What was noticed when a message came in."),
     ("reply", "What became of an answer to a sender."),
+    ("sftp", "SFTP servers: their settings, and why something could not be done on one."),
     ("source", "What became of a source, whatever the connector."),
     ("tls", "Certificates, keys and unencrypted connections, whichever connector they belong to."),
     ("validation", "What `validate` steps found in messages."),
@@ -54,7 +55,8 @@ type Described = (&'static str, &'static str);
 
 /// Every code there is.
 pub(crate) fn codes() -> BTreeMap<&'static str, Described> {
-    let connectors = CONNECTORS.iter().flat_map(|connector| connector.codes).chain(TLS_CODES);
+    let connectors = CONNECTORS.iter().flat_map(|connector| connector.codes);
+    let connectors = connectors.chain(TLS_CODES).chain(SFTP_CODES);
     let connectors = connectors.map(|code| (code.code, (code.cause, code.remedy)));
     let others = [
         pipehat_config::CODES,

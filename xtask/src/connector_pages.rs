@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use pipehat_config::{FieldSchema, Kind, Required};
 use pipehat_connectors::{
-    Answer, CONNECTORS, Descriptor, DestinationDescriptor, OnRefusal, PayloadFormat,
+    Answer, CONNECTORS, Descriptor, DestinationDescriptor, OnRefusal, PayloadFormat, SFTP_SERVER,
 };
 
 use crate::page::cell;
@@ -38,8 +38,31 @@ pub(crate) fn text() -> String {
     for connector in CONNECTORS {
         write_connector(&mut page, connector);
     }
+    page.push_str(SFTP);
+    write_fields(&mut page, SFTP_SERVER);
+    page.push_str(
+        "\nWhat it may tell an operator: [the codes that begin with `sftp.`](codes.md#sftp)\n",
+    );
     page
 }
+
+/// SFTP is not for channels yet, but for bots.
+const SFTP: &str = "
+## `sftp`: SFTP servers
+
+Files on other people's servers, over SSH. Servers are named in `pipehat.yaml`; bots use those that they are
+[granted](bots-server.md#files-on-sftp-servers). They are no source or destination of channels yet.
+
+```yaml
+sftp:
+  laboratory:
+    connect: sftp.example.org:22
+    user: pipehat
+    key: secret:laboratory-key
+    host_key: SHA256:uNiVztksCsDhcc0u9e8BrMz2rMTo4FMQkJ1Ew3sZq0o
+    directory: /outbox
+```
+";
 
 fn write_connector(page: &mut String, connector: &Descriptor) {
     let Descriptor { name, title, doc, .. } = connector;
@@ -145,7 +168,7 @@ fn section(mut kind: Kind) -> Option<&'static [FieldSchema]> {
     loop {
         match kind {
             Kind::Section(fields) => return Some(fields),
-            Kind::List(inner) | Kind::Map(inner) => kind = *inner,
+            Kind::List(inner) | Kind::OneOrMore(inner) | Kind::Map(inner) => kind = *inner,
             _ => return None,
         }
     }
@@ -164,6 +187,7 @@ fn kind(kind: Kind) -> String {
             words.join(", ")
         }
         Kind::List(inner) => format!("list of: {}", self::kind(*inner)),
+        Kind::OneOrMore(inner) => format!("{0}, or list of: {0}", self::kind(*inner)),
         Kind::Map(inner) => format!("names, each with: {}", self::kind(*inner)),
         Kind::Section(_) => "section, below".to_owned(),
         Kind::Secret => "secret".to_owned(),
@@ -232,6 +256,7 @@ mod tests {
                 assert!(page.contains(&format!("\n| `{}` |", field.name)), "{}", field.name);
             }
         }
+        assert!(SFTP_SERVER.iter().all(|field| page.contains(&format!("\n| `{}` |", field.name))));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A list of such values.
     List(&'static Kind),
+    /// One such value, or a list of them.
+    OneOrMore(&'static Kind),
     /// Keys that the user chooses, with such values.
     Map(&'static Kind),
     /// A map with its own keys.
@@ -100,7 +102,7 @@ pub fn schema_mistakes(fields: &'static [FieldSchema]) -> Vec<String> {
             check("default", default);
         }
         let mut kind = field.kind;
-        while let Kind::List(inner) | Kind::Map(inner) = kind {
+        while let Kind::List(inner) | Kind::OneOrMore(inner) | Kind::Map(inner) = kind {
             kind = *inner;
         }
         if let Kind::Section(inner) = kind {

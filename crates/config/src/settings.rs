@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::diagnostic::Diagnostics;
 use crate::fields::Fields;
-use crate::node::{Key, Node};
+use crate::node::{Key, Node, Value};
 use crate::schema::{FieldSchema, Kind, Misplaced, Required};
 use crate::secret::SecretReference;
 use crate::source::{SourceFile, Span};
@@ -267,6 +267,14 @@ impl Setting {
             Kind::List(kind) => Content::List(node.list_of(diagnostics, |node, diagnostics| {
                 Self::read(node, name, kind, diagnostics)
             })?),
+            Kind::OneOrMore(kind) if !matches!(node.value, Value::List(_)) => {
+                Content::List(vec![Self::read(node, name, kind, diagnostics)?])
+            }
+            Kind::OneOrMore(kind) => {
+                Content::List(node.list_of(diagnostics, |node, diagnostics| {
+                    Self::read(node, name, kind, diagnostics)
+                })?)
+            }
             Kind::Map(kind) => {
                 let map = node.map(name, diagnostics)?;
                 let entry = |(key, node): (&Key, &Node)| {

@@ -22,6 +22,7 @@ mod mllp;
 mod registry;
 mod resource_change;
 mod segment_end;
+mod sftp;
 mod tls;
 
 pub use delivery::{Answer, Attempt, Destination, OnRefusal, Outbound, Parallel, RefusesDeletions};
@@ -43,4 +44,5 @@ pub use local_fhir::{
 pub use lookup::{Asked, Found, LOOKUP_BYTES_MAX, Lookup, LookupAttempt, Told};
 pub use registry::{CONNECTORS, connector};
 pub use resource_change::{GivenChanges, ResourceChange};
+pub use sftp::{FileKind, SFTP_CODES, SFTP_SERVER, SftpCounts, SftpEntry, SftpError, SftpServer};
 pub use tls::TLS_CODES;

@@ -89,6 +89,7 @@ fn message() -> Vec<u8> {
 fn event() -> Event {
     Event {
         input: Input::Hl7(message()),
+        charset: pipehat_message::CharsetRule::Declared,
         content_type: "x-application/hl7-v2+er7".to_owned(),
         secrets: BTreeMap::new(),
         headers: BTreeMap::new(),

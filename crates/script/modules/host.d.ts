@@ -17,7 +17,7 @@ declare module "pipehat:host" {
     | {
         ask: "sftp";
         server: string;
-        operation: "list" | "get" | "put" | "rename" | "remove";
+        operation: "list" | "get" | "put" | "rename" | "remove" | "renameWhenSent" | "removeWhenSent";
         path: string;
         argument?: string;
         body?: string | Uint8Array;

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use pipehat_message::CharsetRule;
+
 /// What a bot is run for: `event` of `handler(client, event)`.
 #[derive(Clone)]
 pub struct Event {
     /// What triggered it.
     pub input: Input,
+    /// What decides on the character set of HL7: MSH-18, or what the channel says.
+    pub charset: CharsetRule,
     /// Its content type: `x-application/hl7-v2+er7`, `application/fhir+json`, `text/plain` …
     pub content_type: String,
     /// The secrets it may read, by name.

@@ -95,8 +95,8 @@ pub enum Ask {
     },
     /// HL7 v2 to a FHIR Bundle.
     ToFhir {
-        /// The message.
-        message: Vec<u8>,
+        /// The message as text: whatever its MSH-18 says, it is decoded.
+        message: String,
     },
     /// A FHIR Bundle to HL7 v2.
     ToV2 {
@@ -111,11 +111,12 @@ pub enum Ask {
     Sftp {
         /// The server's name.
         server: String,
-        /// `list`, `get`, `put`, `rename`, `remove`.
+        /// `list`, `get`, `put`, `rename`, `remove`; `renameWhenSent`, `removeWhenSent` once the run has succeeded and what
+        /// it sent is kept.
         operation: String,
         /// The file or folder.
         path: String,
-        /// The new path of `rename`.
+        /// The new path of a renamed file.
         argument: Option<String>,
         /// The content for `put`.
         body: Vec<u8>,

@@ -1,6 +1,7 @@
 //! Where scripts run: an engine of their own, limits, and nothing of the outside but what the host answers.
 
 mod bytes;
+mod charset;
 mod engine;
 mod hl7;
 mod modules;

@@ -1,8 +1,10 @@
 //! The node's counters in Prometheus' text format. Names of channels and destinations are the
 //! only labels: nothing of a message is among them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use pipehat_connectors::SftpServer;
 use pipehat_journal::{SYNC_TIME_BOUNDS, Statistics};
 
 use crate::api::{DestinationView, StatusView};
@@ -13,6 +15,7 @@ pub(crate) fn render(
     status: &StatusView,
     journal: &Statistics,
     subscriptions: Option<&Figures>,
+    sftp: &BTreeMap<String, SftpServer>,
 ) -> String {
     let mut page = Page::default();
     page.channels(status);
@@ -21,6 +24,7 @@ pub(crate) fn render(
     if let Some(figures) = subscriptions {
         page.subscriptions(figures);
     }
+    page.sftp(sftp);
     page.0
 }
 
@@ -128,6 +132,27 @@ impl Page {
                         [("channel", channel.name.as_str()), ("destination", &destination.name)];
                     self.sample(name, &labels, value(destination));
                 }
+            }
+        }
+    }
+
+    /// Counted since the project took effect: a changed one begins anew, as counters may.
+    fn sftp(&mut self, servers: &BTreeMap<String, SftpServer>) {
+        if servers.is_empty() {
+            return;
+        }
+        let name = "pipehat_sftp_operations_total";
+        self.family(name, "counter", "What bots did on SFTP servers.");
+        for (server, counts) in servers.iter().map(|(name, server)| (name, server.counts())) {
+            for (outcome, count) in [("done", counts.done), ("failed", counts.failed)] {
+                self.sample(name, &[("server", server), ("outcome", outcome)], count);
+            }
+        }
+        let name = "pipehat_sftp_bytes_total";
+        self.family(name, "counter", "Bytes of files got from and put on SFTP servers.");
+        for (server, counts) in servers.iter().map(|(name, server)| (name, server.counts())) {
+            for (way, count) in [("got", counts.bytes_received), ("put", counts.bytes_sent)] {
+                self.sample(name, &[("server", server), ("way", way)], count);
             }
         }
     }

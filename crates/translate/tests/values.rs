@@ -223,3 +223,26 @@ fn a_value_of_an_unknown_type_is_told() {
         translation.findings
     );
 }
+
+#[test]
+fn a_byte_that_is_no_character_is_shown_as_such_and_told() {
+    let message = b"MSH|^~\\&|A|B|C|D|20261101080000+0100||ADT^A28|1|P|2.5.1||||||UNICODE UTF-8\rEVN||20261101080000\rPID|1||4\xFC1^^^&1.2.3&ISO^MR||M\xFCller^Anna\r";
+    let text = String::from_utf8_lossy(message).replace('\u{FFFD}', "\u{10FEFC}");
+    // As bytes, and as the text in which a script sees them.
+    for bytes in [&message[..], text.as_bytes()] {
+        let message = Message::parse(bytes).expect("a message");
+        let translation = Translator::new(Settings::default()).to_fhir(&message);
+        let bundle = translation.bundle.to_json();
+        assert!(bundle.contains("M\u{FFFD}ller"), "{bundle}");
+        assert!(!bundle.contains('\u{10FEFC}'), "{bundle}");
+        // It is no number by which anybody is looked for.
+        assert!(!bundle.contains("Patient?identifier"), "{bundle}");
+        let paths: Vec<_> = translation
+            .findings
+            .iter()
+            .filter(|finding| finding.text.contains("no character"))
+            .map(|finding| finding.path.as_str())
+            .collect();
+        assert_eq!(paths, ["PID-3", "PID-5"]);
+    }
+}

@@ -25,6 +25,7 @@ mod repaired;
 mod replies;
 mod sealed;
 mod sequences;
+mod sftp;
 mod status;
 mod stopped;
 mod subscriptions;

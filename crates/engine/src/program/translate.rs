@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
-use pipehat_message::Message;
+use pipehat_message::{Charset, CharsetRule, Message};
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
 use pipehat_translate::{
@@ -315,10 +315,7 @@ impl TranslationSettings {
 
     /// HL7 v2 to FHIR.
     pub(crate) fn translator(&self) -> Translator {
-        match &self.overlay {
-            Some(overlay) => Translator::with_overlay(self.to_fhir.clone(), overlay),
-            None => Translator::new(self.to_fhir.clone()),
-        }
+        translator(self.to_fhir.clone(), self.overlay.as_ref())
     }
 
     /// Whether lineage is kept.
@@ -342,6 +339,13 @@ fn to_fhir(translator: &Translator, message: &Message<'_>, lineage: KeepsLineage
     }
 }
 
+fn translator(settings: Settings, overlay: Option<&Overlay>) -> Translator {
+    match overlay {
+        Some(overlay) => Translator::with_overlay(settings, overlay),
+        None => Translator::new(settings),
+    }
+}
+
 /// What could not be said: where, and what it means, without values.
 pub type Told = Vec<(String, String)>;
 
@@ -361,12 +365,15 @@ pub struct Made<T> {
 /// # Errors
 /// Why nothing could be said; without values.
 pub fn translate_to_fhir(
-    message: &[u8],
+    message: &str,
     settings: &TranslationSettings,
 ) -> Result<Made<String>, String> {
-    let message = parse(message).map_err(|error| error.to_string())?;
+    let message = parse(message.as_bytes()).map_err(|error| error.to_string())?;
+    // It is decoded, whatever MSH-18 says.
+    let charset = CharsetRule::Override(Charset::UTF_8);
+    let own = Settings { charset, ..settings.to_fhir.clone() };
     let keeps = settings.keeps_lineage();
-    let translation = to_fhir(&settings.translator(), &message, keeps);
+    let translation = to_fhir(&translator(own, settings.overlay.as_ref()), &message, keeps);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));

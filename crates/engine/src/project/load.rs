@@ -19,6 +19,7 @@ use super::fingerprint::Revision;
 use super::mappings::{Mappings, OVERLAYS, RECEIVERS};
 use super::profiles::{self, Profiles, ProjectTables};
 use super::settings::ProjectSettings;
+use super::sftp;
 use crate::program::{Table, Tables};
 
 /// The most channels of a project: each holds a listener or a folder.
@@ -107,7 +108,7 @@ impl Project {
 
     /// Reads a project wherever its files are.
     pub fn load_from(context: &LoadContext<'_>) -> Loaded {
-        let mut loader = Loader { context, diagnostics: Diagnostics::new() };
+        let mut loader = Loader { context, diagnostics: Diagnostics::new(), sftp_names: None };
         let settings = loader.settings();
         let (tables, table_bytes) = loader.tables();
         let (profiles, profile_bytes) = loader.profiles(&tables);
@@ -131,6 +132,8 @@ impl Project {
         let known = KnownBots { revisions: &named, local: &local_bots };
         let channels = loader.channels(&content, &mut claims, needed, offered, &known);
         loader.check_reach(&bots, &unread, &channels);
+        let known = settings.as_ref().map(|(settings, _)| settings);
+        loader.check_sftp(&bots, &unread, known);
         loader.check_replies(&channels);
         let mut diagnostics = loader.diagnostics;
         diagnostics.sort();
@@ -173,7 +176,7 @@ fn read_settings(
     let file = SourceFile::from_bytes(FILE, &bytes, diagnostics)?;
     let mut node = Node::parse(&file, diagnostics)?;
     node.substitute(environment, diagnostics);
-    ProjectSettings::read(&node, None, diagnostics)
+    ProjectSettings::read(&node, None, directory, diagnostics)
 }
 
 fn unreadable(path: &str, error: &std::io::Error) -> Diagnostic {
@@ -236,6 +239,8 @@ struct ReadBot {
 struct Loader<'c> {
     context: &'c LoadContext<'c>,
     diagnostics: Diagnostics,
+    /// The SFTP servers that are named; none where the settings can't be read.
+    sftp_names: Option<Vec<String>>,
 }
 
 impl Loader<'_> {
@@ -244,13 +249,17 @@ impl Loader<'_> {
         let Some(bytes) = self.read("pipehat.yaml")? else {
             if let Ok(Some(_)) = self.context.files.read("pipehat.yml") {
                 self.diagnostics.push(wrong_ending("pipehat.yml", "pipehat.yaml"));
+            } else {
+                self.sftp_names = Some(Vec::new());
             }
             return Some((ProjectSettings::default(), None));
         };
         let node = self.tree("pipehat.yaml", &bytes)?;
+        self.sftp_names = Some(sftp::names(&node));
         let secrets = Some(self.context.secrets);
-        let settings = ProjectSettings::read(&node, secrets, &mut self.diagnostics)?
-            .in_directory(self.context.directory);
+        let directory = self.context.directory;
+        let settings = ProjectSettings::read(&node, secrets, directory, &mut self.diagnostics)?
+            .in_directory(directory);
         let listen = settings.http.listen.and_then(|address| {
             let address = Some(address).filter(|address| address.port() != 0)?;
             let http = node.as_map().and_then(|map| map.get("http")).and_then(Node::as_map);
@@ -456,6 +465,26 @@ impl Loader<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// Refuses grants of SFTP servers that are not there, and warns of servers that nobody may use.
+    fn check_sftp(
+        &mut self,
+        bots: &[ReadBot],
+        broken: &[String],
+        settings: Option<&ProjectSettings>,
+    ) {
+        if let Some(servers) = &self.sftp_names {
+            for ReadBot { node, .. } in bots {
+                let allow = node.as_map().and_then(|map| map.get("allow")).and_then(Node::as_map);
+                sftp::check_grants(allow, servers, &mut self.diagnostics);
+            }
+        }
+        // A file that can't be read may be the one that grants it.
+        if let Some(settings) = settings.filter(|_| broken.is_empty()) {
+            let grants = bots.iter().map(|bot| &bot.spec.allow).chain([&settings.bots.allow]);
+            sftp::warn_of_unused(&settings.sftp, grants, &mut self.diagnostics);
         }
     }
 

@@ -34,6 +34,7 @@ mod order;
 mod profiles;
 mod reply;
 mod settings;
+mod sftp;
 mod source;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -13,6 +13,8 @@
 //! bots:                               # what bots may that clients deploy over the API; nothing without this
 //!   scopes: [system/Patient.rs]
 //!   allow: { hosts: [api.example.org] }
+//! sftp:                               # servers that bots may be granted
+//!   laboratory: { connect: "sftp.example.org:22", user: pipehat, key: secret:laboratory, host_key: "SHA256:…" }
 //! ```
 
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, Secr
 use pipehat_connectors::Secrets;
 
 use super::bot::{DeployedBots, deployed};
+use super::sftp::{self, SftpServers};
 
 /// The settings of an installation; what is left out is for the command line or a default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,6 +42,8 @@ pub struct ProjectSettings {
     pub datastore: Option<DatastoreSettings>,
     /// What bots may that clients deploy.
     pub bots: DeployedBots,
+    /// The SFTP servers that bots may be granted, by name; none where the secrets were not asked for.
+    pub sftp: SftpServers,
 }
 
 /// The FHIR datastore.
@@ -118,6 +123,7 @@ impl ProjectSettings {
     pub(super) fn read(
         node: &Node,
         secrets: Option<&dyn Secrets>,
+        directory: &Path,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         if node.is_null() {
@@ -142,6 +148,15 @@ impl ProjectSettings {
         let bots = fields
             .optional("bots", |node, diagnostics| deployed(node, secrets, diagnostics))
             .unwrap_or_default();
+        let servers = match (fields.take("sftp"), secrets) {
+            (Some(node), Some(secrets)) => {
+                sftp::servers(node, secrets, directory, fields.diagnostics())
+            }
+            _ => Some(SftpServers::new()),
+        };
+        let bots_node = fields.map().get("bots").and_then(Node::as_map);
+        let allow = bots_node.and_then(|bots| bots.get("allow")).and_then(Node::as_map);
+        sftp::check_grants(allow, &sftp::names(node), fields.diagnostics());
         if let (Some(data), Some(key), Some(node)) =
             (&data, &key_file, fields.map().get("key_file"))
             && std::path::Path::new(key).starts_with(data)
@@ -155,7 +170,8 @@ impl ProjectSettings {
                 .with_help("keep it elsewhere: who copies the data must not get the key with it"),
             );
         }
-        fields.finish().then_some(Self { http, data, key_file, journal, datastore, bots })
+        let sftp = servers.unwrap_or_default();
+        fields.finish().then_some(Self { http, data, key_file, journal, datastore, bots, sftp })
     }
 }
 

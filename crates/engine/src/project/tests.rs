@@ -47,7 +47,9 @@ fn every_code_is_explained() {
         let loaded = load(&DirectoryFiles::new(entry.expect("an entry").path()));
         for diagnostic in &loaded.diagnostics {
             let known = super::CODES.iter().chain(pipehat_config::CODES);
-            let known = known.filter(|known| known.code == diagnostic.code).count();
+            let known = known.map(|known| known.code);
+            let known = known.chain(pipehat_connectors::SFTP_CODES.iter().map(|known| known.code));
+            let known = known.filter(|known| *known == diagnostic.code).count();
             assert_eq!(known, 1, "{}", diagnostic.code);
         }
     }

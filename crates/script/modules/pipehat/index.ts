@@ -17,6 +17,7 @@ export {
   type HttpOptions,
   type Sent,
   type Sftp,
+  type SftpEntry,
   type Table,
 } from "./outside";
 export { state } from "./state";

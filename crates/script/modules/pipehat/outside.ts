@@ -183,31 +183,53 @@ export const http: {
   patch: (url, body, options) => exchange("PATCH", url, body, options),
 };
 
-/** An SFTP server that was granted. */
+/** One thing in a folder of an SFTP server. */
+export interface SftpEntry {
+  name: string;
+  kind: "file" | "folder" | "link" | "other";
+  /** In bytes, where the server tells. */
+  size?: number;
+  /** `2026-03-31T08:15:00Z`, where the server tells. */
+  modified?: string;
+}
+
+/** An SFTP server that was granted. Paths start from its `directory`, and have `/` between names. */
 export interface Sftp {
+  /** What is in a folder, in the order of the names; without a folder, in the server's `directory`. */
+  entries(folder?: string): Promise<SftpEntry[]>;
   /** The names in a folder. */
-  list(folder: string): Promise<string[]>;
+  list(folder?: string): Promise<string[]>;
   get(path: string): Promise<Uint8Array>;
+  /** A file as text in UTF-8. */
   text(path: string): Promise<string>;
-  put(path: string, content: string | Uint8Array): Promise<void>;
+  /** Puts a file there, in place of the one of this name; nobody sees a part of it under its name. */
+  put(path: string, content: string | Uint8Array | Message | Hl7Message): Promise<void>;
+  /** Renames a file, to a name that is free. */
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
+  /** Renames a file once the run has succeeded and the channels have what it sent: so nothing is lost between. */
+  renameWhenSent(from: string, to: string): Promise<void>;
+  /** Removes a file once the run has succeeded and the channels have what it sent. */
+  removeWhenSent(path: string): Promise<void>;
 }
 
 /** An SFTP server by the name that it was granted by. */
 export function sftp(server: string): Sftp {
+  const entries = async (path = "") => {
+    const answer = await askFor({ ask: "sftp", server, operation: "list", path });
+    return entriesOf(answer.text);
+  };
   return {
-    list: async (path) => {
-      const answer = await askFor({ ask: "sftp", server, operation: "list", path });
-      return answer.text.split("\n").filter((name) => name !== "");
-    },
+    entries,
+    list: async (path) => (await entries(path)).map((entry) => entry.name),
     get: async (path) => {
       const answer = await askFor({ ask: "sftp", server, operation: "get", path }, "bytes");
       return answer.bytes ?? new Uint8Array();
     },
     text: async (path) => (await askFor({ ask: "sftp", server, operation: "get", path })).text,
     put: async (path, content) => {
-      await askFor({ ask: "sftp", server, operation: "put", path, body: content });
+      const body = content instanceof Uint8Array ? content : String(content);
+      await askFor({ ask: "sftp", server, operation: "put", path, body });
     },
     rename: async (path, argument) => {
       await askFor({ ask: "sftp", server, operation: "rename", path, argument });
@@ -215,5 +237,19 @@ export function sftp(server: string): Sftp {
     remove: async (path) => {
       await askFor({ ask: "sftp", server, operation: "remove", path });
     },
+    renameWhenSent: async (path, argument) => {
+      await askFor({ ask: "sftp", server, operation: "renameWhenSent", path, argument });
+    },
+    removeWhenSent: async (path) => {
+      await askFor({ ask: "sftp", server, operation: "removeWhenSent", path });
+    },
   };
+}
+
+/** A listing: JSON of a server; in cases also names alone, in JSON or one on a line. */
+function entriesOf(text: string): SftpEntry[] {
+  const listed: (string | SftpEntry)[] = text.startsWith("[")
+    ? JSON.parse(text)
+    : text.split("\n").filter((name) => name !== "");
+  return listed.map((one) => (typeof one === "string" ? { name: one, kind: "file" } : one));
 }

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipehat_message::{Charset, CharsetRule};
 use rquickjs::promise::PromiseState;
 use rquickjs::{
     CatchResultExt, CaughtError, Context, Ctx, Error, Function, Module, Object, Persistent,
     Promise, Result, Runtime, String as JsString, Value,
 };
 
+use super::charset::InputCharset;
 use super::modules::{self, Modules};
 use super::turn::{Queued, Spent, Turn};
 use super::{bytes, native, request, stack};
@@ -74,6 +74,7 @@ impl Engine {
         self.turn.begin(host);
         self.turn.secrets.borrow_mut().clone_from(&event.secrets);
         *self.turn.time_zone.borrow_mut() = event.headers.get("time-zone").cloned();
+        self.turn.charset.set(InputCharset::of(event));
         self.context.with(|ctx| {
             let result = self.run_in(&ctx, event);
             // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
@@ -105,7 +106,7 @@ impl Engine {
         // The worker is who waits for this one.
         note_rejection(&self.turn, ctx, promise.into_value(), &Value::new_null(ctx.clone()), true);
         let value = value?;
-        let output = self.output(ctx, &value, event);
+        let output = self.output(ctx, &value);
         let output = self.caught(ctx, output)?;
         let size = match &output {
             Output::Nothing => 0,
@@ -277,7 +278,7 @@ impl Engine {
         }
     }
 
-    fn output<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>, event: &Event) -> Result<Output> {
+    fn output<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Output> {
         let Some(object) = value.as_object() else { return Ok(Output::Nothing) };
         let kind: String = object.get("kind")?;
         let value: Value<'js> = object.get("value")?;
@@ -286,7 +287,7 @@ impl Engine {
         }
         let text = bytes::text(ctx, &JsString::from_value(value)?)?;
         Ok(match kind.as_str() {
-            "hl7" => Output::Hl7(encoded(ctx, text, event)?),
+            "hl7" => Output::Hl7(self.turn.charset.get().returned(ctx, text)?),
             "json" => Output::Json(text),
             _ => Output::Text(text),
         })
@@ -418,7 +419,7 @@ fn note_rejection<'js>(
 fn begin<'js>(ctx: &Ctx<'js>, start: &Function<'js>, event: &Event) -> Result<Promise<'js>> {
     let (kind, input) = match &event.input {
         Input::Hl7(bytes) => {
-            let text = CharsetRule::Declared.of_message(bytes).transcode(bytes).text;
+            let text = InputCharset::of(event).text(bytes);
             ("hl7", JsString::from_str(ctx.clone(), &text)?.into_value())
         }
         Input::Json(text) => ("json", JsString::from_str(ctx.clone(), text)?.into_value()),
@@ -434,29 +435,4 @@ fn begin<'js>(ctx: &Ctx<'js>, start: &Function<'js>, event: &Event) -> Result<Pr
     };
     let (secrets, headers) = (table(&event.secrets)?, table(&event.headers)?);
     start.call((kind, input, event.content_type.as_str(), secrets, headers, event.bot.as_str()))
-}
-
-/// An HL7 message in the character set of its MSH-18; where that says nothing, in that of the input.
-fn encoded(ctx: &Ctx<'_>, text: String, event: &Event) -> Result<Vec<u8>> {
-    if text.is_ascii() {
-        return Ok(text.into_bytes());
-    }
-    let declared = pipehat_message::Header::read(text.as_bytes())
-        .map(|header| header.character_set().to_vec())
-        .unwrap_or_default();
-    let charset = match (&event.input, declared.is_empty()) {
-        (Input::Hl7(input), true) => CharsetRule::Declared.of_message(input),
-        (_, true) => Charset::UTF_8,
-        _ => CharsetRule::Declared.of_message(text.as_bytes()),
-    };
-    match charset.encode(&text) {
-        Ok(encoded) => Ok(encoded.into_owned()),
-        Err(_) => {
-            let message = format!(
-                "the message that is returned has a character that {} (MSH-18) has not",
-                charset.name()
-            );
-            Err(rquickjs::Exception::throw_message(ctx, &message))
-        }
-    }
 }

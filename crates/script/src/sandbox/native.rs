@@ -24,7 +24,7 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     object.set("platform", platform::object(ctx, turn)?)?;
     let t = Rc::clone(turn);
     let ask_now = move |ctx: Ctx<'js>, asked: Object<'js>, wanted: Opt<Option<String>>| {
-        let ask = request::read(&ctx, &asked)?;
+        let ask = request::read(&ctx, &asked, t.charset.get())?;
         count(&ctx, &t)?;
         match t.ask(ask) {
             Ok(answer) => {
@@ -36,7 +36,7 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     object.set("askNow", Func::from(ask_now))?;
     let t = Rc::clone(turn);
     let ask = move |ctx: Ctx<'js>, asked: Object<'js>, wanted: Opt<Option<String>>| {
-        let ask = request::read(&ctx, &asked)?;
+        let ask = request::read(&ctx, &asked, t.charset.get())?;
         count(&ctx, &t)?;
         let (promise, resolve, reject) = Promise::new(&ctx)?;
         t.queue.borrow_mut().push(Queued {

@@ -2,7 +2,8 @@
 
 use rquickjs::{Array, Ctx, Exception, Object, Result, String as JsString, Value};
 
-use super::bytes;
+use super::charset::InputCharset;
+use super::{bytes, charset};
 use crate::{Answer, Ask, AskError};
 
 /// In which form an answer's body is wanted.
@@ -19,7 +20,11 @@ impl Wanted {
 }
 
 /// Reads a request.
-pub(super) fn read<'js>(ctx: &Ctx<'js>, request: &Object<'js>) -> Result<Ask> {
+pub(super) fn read<'js>(
+    ctx: &Ctx<'js>,
+    request: &Object<'js>,
+    charset: InputCharset,
+) -> Result<Ask> {
     let text = |member: &str| -> Result<String> {
         let value: Value<'js> = request.get(member)?;
         match value.as_string() {
@@ -34,6 +39,10 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, request: &Object<'js>) -> Result<Ask> {
     let body = |member: &str| -> Result<Vec<u8>> {
         let value: Value<'js> = request.get(member)?;
         bytes::bytes(ctx, &value)
+    };
+    let message = |member: &str| -> Result<Vec<u8>> {
+        let value: Value<'js> = request.get(member)?;
+        charset.sent(ctx, &value)
     };
     let kind = text("ask")?;
     Ok(match kind.as_str() {
@@ -55,10 +64,10 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, request: &Object<'js>) -> Result<Ask> {
         "send" => Ask::Send {
             destination: text("destination")?,
             content_type: text("contentType")?,
-            body: body("body")?,
+            body: message("body")?,
         },
         "park" => Ask::Park { reason: text("reason")? },
-        "toFhir" => Ask::ToFhir { message: body("message")? },
+        "toFhir" => Ask::ToFhir { message: text("message")? },
         "toV2" => Ask::ToV2 {
             bundle: text("bundle")?,
             wanted: text("wanted")?,
@@ -69,12 +78,12 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, request: &Object<'js>) -> Result<Ask> {
             operation: text("operation")?,
             path: text("path")?,
             argument: optional("argument")?,
-            body: body("body")?,
+            body: message("body")?,
         },
         "executeBot" => Ask::ExecuteBot {
             bot: text("bot")?,
             content_type: text("contentType")?,
-            body: body("body")?,
+            body: message("body")?,
         },
         other => {
             return Err(Exception::throw_type(ctx, &format!("`{other}` cannot be asked for")));
@@ -110,7 +119,7 @@ pub(super) fn answer<'js>(ctx: &Ctx<'js>, answer: &Answer, wanted: Wanted) -> Re
     }
     object.set("headers", headers)?;
     match wanted {
-        Wanted::Text => object.set("text", String::from_utf8_lossy(&answer.body).as_ref())?,
+        Wanted::Text => object.set("text", charset::answered(&answer.body))?,
         Wanted::Bytes => {
             object.set("text", "")?;
             object.set("bytes", bytes::array(ctx, &answer.body)?)?;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rquickjs::{Function, Persistent, Value};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::charset::InputCharset;
 use super::hl7::Messages;
 use super::request::Wanted;
 use crate::{Answer, Ask, AskError, Host, Limits, LogLevel, LogLine, Recorded};
@@ -64,6 +65,8 @@ pub(crate) struct Turn {
     pub(crate) secrets: RefCell<BTreeMap<String, String>>,
     /// The zone of the channel it is a step of.
     pub(crate) time_zone: RefCell<Option<String>>,
+    /// The character set of the input.
+    pub(super) charset: Cell<InputCharset>,
 }
 
 /// How many timers a run may have at once.
@@ -102,6 +105,7 @@ impl Turn {
             messages: RefCell::default(),
             secrets: RefCell::default(),
             time_zone: RefCell::default(),
+            charset: Cell::default(),
         }
     }
 

@@ -73,6 +73,7 @@ impl Host for TestHost {
             Ask::Table { key, .. } if key == "W1" => answer(200, b"WARD ONE"),
             Ask::Table { .. } => answer(404, b""),
             Ask::Send { .. } | Ask::Park { .. } => answer(200, b""),
+            Ask::ToFhir { .. } => answer(200, b"{}"),
             _ => Err(AskError::Failed("not here".to_owned())),
         }
     }
@@ -106,6 +107,7 @@ pub(crate) fn script_of(files: &[(&str, &str)]) -> Script {
 pub(crate) fn event(input: Input) -> Event {
     Event {
         input,
+        charset: pipehat_message::CharsetRule::Declared,
         content_type: "text/plain".to_owned(),
         secrets: BTreeMap::from([("KEY".to_owned(), "s3cret".to_owned())]),
         headers: BTreeMap::new(),

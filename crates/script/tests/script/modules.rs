@@ -1,8 +1,8 @@
 //! The modules `pipehat` and `@medplum/core`, through the real sandbox.
 
-use pipehat_script::{Output, Script};
+use pipehat_script::{Ask, Input, Output, Script, Worker};
 
-use crate::host::{project, run, text};
+use crate::host::{event, project, run, run_with, text, tight};
 
 /// Checks what is said of a script that can't be loaded.
 #[track_caller]
@@ -274,4 +274,60 @@ fn what_there_is_none_of_is_refused_with_the_way_to_do_it() {
         "client.setAccessToken('x')",
         "MedplumClient.setAccessToken is not available in Pipehat: a bot has its own identity, and the scopes that its file grants",
     );
+}
+
+/// A message with a name in a character set, as bytes.
+fn named(msh18: &str, name: &[u8]) -> Vec<u8> {
+    let mut message =
+        format!("MSH|^~\\&|A|B|C|D|20261101080000||ADT^A28|1|P|2.5.1||||||{msh18}\rPID|1||4711||")
+            .into_bytes();
+    message.extend_from_slice(name);
+    message.extend_from_slice(b"^Anna\r");
+    message
+}
+
+/// What a script makes of a message: what it hands on as text, and what as bytes.
+#[track_caller]
+fn check_charset(msh18: &str, name: &[u8], text: &str) {
+    let source = "import { send, translate } from 'pipehat';\n\
+                  export async function handler(_, event) {\n\
+                    const family = event.input.getSegment('PID').getComponent(5, 1);\n\
+                    await translate.toFhir(event.input);\n\
+                    await send('lab', event.input);\n\
+                    if (family !== TEXT) throw new Error(`it is ${family}`);\n\
+                    return event.input;\n\
+                  }";
+    let source = source.replace("TEXT", &format!("{text:?}"));
+    let script = Script::load(&project(&[("bot.ts", &source)]), "bot.ts").expect("it loads");
+    let message = named(msh18, name);
+    let mut worker = Worker::new(&script, tight());
+    let (run, host) = run_with(&mut worker, &event(Input::Hl7(message.clone())));
+    let asks = host.borrow().asked.clone();
+    match run.result {
+        Ok(Output::Hl7(returned)) => assert_eq!(returned, message, "{msh18}: returned"),
+        other => panic!("{msh18}: {other:?}"),
+    }
+    let translated = asks.iter().find_map(|ask| match ask {
+        Ask::ToFhir { message } => Some(message.clone()),
+        _ => None,
+    });
+    let translated = translated.expect("it asked");
+    assert!(translated.contains(&format!("||{text}^Anna")), "{msh18}: {translated}");
+    let sent = asks.iter().find_map(|ask| match ask {
+        Ask::Send { body, .. } => Some(body.clone()),
+        _ => None,
+    });
+    assert_eq!(sent.expect("it asked"), message, "{msh18}: sent");
+}
+
+#[test]
+fn text_and_bytes_of_a_message_are_in_its_own_character_set() {
+    check_charset("8859/1", b"M\xFCller", "Müller");
+    check_charset("8859/15", b"M\xFCller\xA4", "Müller€");
+    check_charset("UNICODE UTF-8", "Müller".as_bytes(), "Müller");
+    check_charset("", b"M\xFCller", "Müller");
+    check_charset("", "Müller".as_bytes(), "Müller");
+    check_charset("8859/1~8859/15", b"M\xFCller", "Müller");
+    // A byte that is no character comes back as itself.
+    check_charset("UNICODE UTF-8", b"M\xFCller", "M\u{10FEFC}ller");
 }

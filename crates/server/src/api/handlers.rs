@@ -82,7 +82,7 @@ pub(super) async fn prometheus(State(shared): State<Arc<Shared>>) -> Response {
         Some(subscriptions) => subscriptions.figures().await.ok(),
         None => None,
     };
-    let text = metrics::render(&status, &statistics, figures.as_ref());
+    let text = metrics::render(&status, &statistics, figures.as_ref(), &shared.bots.set().sftp);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipehat_connectors::Secrets;
+use pipehat_connectors::{Secrets, SftpServer};
 use pipehat_engine::RetryPolicy;
 use pipehat_engine::program::{Table, TranslationSettings};
 use pipehat_engine::project::{
@@ -62,6 +62,8 @@ pub(crate) struct ChannelPart {
 pub(crate) struct BotSet {
     pub(crate) bots: HashMap<String, Arc<Deployed>>,
     pub(crate) tables: BTreeMap<String, Arc<Table>>,
+    /// The SFTP servers that they may be granted.
+    pub(crate) sftp: BTreeMap<String, SftpServer>,
     /// What bots may that clients deployed.
     pub(crate) deployed: DeployedBots,
     /// The destinations of each channel, and what it translates by.
@@ -88,6 +90,7 @@ impl BotSet {
         Self {
             bots: bots.collect(),
             tables: project.tables.clone(),
+            sftp: project.settings.sftp.clone(),
             channels: channels.collect(),
             secrets_of_deployed: granted_secrets(&deployed.allow, secrets),
             deployed,

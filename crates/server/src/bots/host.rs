@@ -15,6 +15,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::deployed::{ChannelPart, Deployed};
+use super::files::{self, FileRequest, FileToFinish};
 use super::input;
 use super::pool::run_here;
 use super::service::{Bots, event};
@@ -84,6 +85,8 @@ pub(super) struct Gathered {
     pub(super) outputs: Vec<(Arc<str>, Bytes)>,
     /// To other channels.
     pub(super) handed_over: Vec<(String, Bytes)>,
+    /// To be done with files once what is sent is kept.
+    pub(super) files: Vec<FileToFinish>,
     /// Why the message is set aside.
     pub(super) park: Option<String>,
     /// Where what was translated came from; none where that is more than is kept.
@@ -262,6 +265,22 @@ impl RunHost {
         Ok(done())
     }
 
+    fn finish_later(&mut self, file: FileToFinish) -> Result<Answer, AskError> {
+        if self.setting.channel.is_some() {
+            // What a step sends is kept with its message, after the step.
+            return Err(AskError::Refused(
+                "a step of a channel can't do something with a file once its message is kept: have a bot do it that runs by \
+                 the clock or by a webhook"
+                    .to_owned(),
+            ));
+        }
+        if self.gathered.files.len() >= SENT_MAX {
+            return Err(AskError::Refused(format!("a run finishes at most {SENT_MAX} files")));
+        }
+        self.gathered.files.push(file);
+        Ok(done())
+    }
+
     /// Runs another bot on this thread, with its own identity and rights.
     fn execute(
         &self,
@@ -364,9 +383,16 @@ impl Host for RunHost {
                 self.gathered.follow(lineage);
                 Ok(answer)
             }
-            Ask::Sftp { .. } => Err(AskError::Refused(
-                "SFTP is not built yet: this version has no connector for it".to_owned(),
-            )),
+            Ask::Sftp { server, operation, path, argument, body } => {
+                let argument = argument.as_deref();
+                let request = FileRequest { server, operation, path, argument, body };
+                let set = self.bots.set();
+                let server = files::granted(server, &self.bot.allow.sftp, &set.sftp)?;
+                if let Some(later) = FileToFinish::of(&request) {
+                    return self.finish_later(later);
+                }
+                self.bots.handle.block_on(files::answer(&request, server, remaining))
+            }
             Ask::ExecuteBot { bot, content_type, body } => {
                 self.execute(bot, content_type, body, remaining)
             }
@@ -419,7 +445,7 @@ async fn fetched(request: reqwest::RequestBuilder) -> Result<Answer, AskError> {
 }
 
 /// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
-fn to_fhir(message: &[u8], settings: &TranslationSettings) -> Result<(Answer, Followed), AskError> {
+fn to_fhir(message: &str, settings: &TranslationSettings) -> Result<(Answer, Followed), AskError> {
     let translated = pipehat_engine::program::translate_to_fhir(message, settings);
     let Made { made, told, lineage } = translated.map_err(AskError::Failed)?;
     Ok((translated_answer(made.into_bytes(), "application/fhir+json", &told), lineage))

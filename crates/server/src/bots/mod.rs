@@ -13,6 +13,7 @@
 mod calls;
 mod clock;
 mod deployed;
+mod files;
 mod host;
 mod input;
 mod jobs;

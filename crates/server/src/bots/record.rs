@@ -50,8 +50,15 @@ fn asked(ask: &Ask, answer: &Result<Answer, AskError>) -> Value {
         Ask::Park { reason } => json!({ "park": reason }),
         Ask::ToFhir { message } => json!({ "to_fhir": message.len() }),
         Ask::ToV2 { wanted, version, .. } => json!({ "to_v2": wanted, "version": version }),
-        Ask::Sftp { server, operation, path, .. } => {
-            json!({ "sftp": server, "operation": operation, "path": path })
+        Ask::Sftp { server, operation, path, argument, body } => {
+            let mut value = json!({ "sftp": server, "operation": operation, "path": path });
+            if let Some(to) = argument {
+                value["to"] = json!(to);
+            }
+            if operation == "put" {
+                value["body"] = content(body);
+            }
+            value
         }
         Ask::ExecuteBot { bot, content_type, body } => {
             json!({ "execute": bot, "content_type": content_type, "body": content(body) })

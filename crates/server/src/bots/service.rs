@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner, BotTold};
 use pipehat_engine::Engine;
+use pipehat_message::CharsetRule;
 use pipehat_resource::json::parse;
 use pipehat_script::{Ask, Event, Output, Recorded, RunError, RunErrorKind, Script};
 use pipehat_store::bots::{BotBook, BotBookError, BotRun, RunState};
@@ -16,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
 use super::deployed::{BotSet, ChannelPart, Deployed};
+use super::files;
 use super::host::{Gathered, RunHost, Setting, bytes_of};
 use super::input;
 use super::own_changes::OwnChanges;
@@ -334,8 +336,7 @@ impl Bots {
                 return Err(failed);
             }
         };
-        if let Err((channel, error)) = self.hand_over(&bot, &mut gathered).await {
-            let why = format!("what it sent to the channel `{channel}` was not taken: {error}");
+        if let Err(why) = self.hand_over(&bot, &mut gathered).await {
             let failed = Failed { code: "bot.send-failed", why, run: number };
             self.keep_failed(run, &bot, &failed, waiting);
             return Err(failed);
@@ -376,12 +377,7 @@ impl Bots {
         (run.took, run.cpu, run.attempts) = (micros(ran.took), micros(ran.cpu), 1);
         run.ended = Some(now());
         let result = match ran.result {
-            Ok(output) => match self.handle.block_on(self.hand_over(bot, &mut gathered)) {
-                Ok(()) => Ok(output),
-                Err((channel, error)) => {
-                    Err(format!("what it sent to the channel `{channel}` was not taken: {error}"))
-                }
-            },
+            Ok(output) => self.handle.block_on(self.hand_over(bot, &mut gathered)).map(|()| output),
             Err(error) => {
                 run.error = Some(error.message.clone());
                 Err(format!("the bot `{}` failed: {}", bot.id, why(&error)))
@@ -393,26 +389,23 @@ impl Bots {
         result
     }
 
-    /// Gives channels what a run sent them, in order.
-    async fn hand_over(
-        &self,
-        bot: &Deployed,
-        gathered: &mut Gathered,
-    ) -> Result<(), (String, String)> {
+    /// Gives channels what a run sent them, in order; then does with files what was to be done once that is kept. Gives
+    /// why not, without content.
+    async fn hand_over(&self, bot: &Deployed, gathered: &mut Gathered) -> Result<(), String> {
         let sent = std::mem::take(&mut gathered.handed_over);
-        if sent.is_empty() {
-            return Ok(());
-        }
-        let Some(engine) = self.engine() else {
-            let (channel, _) = sent.into_iter().next().unwrap_or_default();
-            return Err((channel, "the server starts still".to_owned()));
+        let not_taken = |channel: &str, error: &str| {
+            format!("what it sent to the channel `{channel}` was not taken: {error}")
         };
+        if let (Some((channel, _)), None) = (sent.first(), self.engine()) {
+            return Err(not_taken(channel, "the server starts still"));
+        }
         for (channel, bytes) in sent {
             let headers = vec![("x-pipehat-bot".to_owned(), bot.id.clone())];
+            let Some(engine) = self.engine() else { continue };
             let handed = engine.hand_over(&channel, bytes, headers).await;
-            handed.map_err(|error| (channel, error.to_string()))?;
+            handed.map_err(|error| not_taken(&channel, &error.to_string()))?;
         }
-        Ok(())
+        files::finish(std::mem::take(&mut gathered.files), &self.set().sftp).await
     }
 
     /// Keeps a run that failed: for another try, where somebody was promised it.
@@ -496,6 +489,7 @@ pub(super) fn event(
 ) -> Result<Event, &'static str> {
     Ok(Event {
         input: input::input(content_type, body)?,
+        charset: CharsetRule::Declared,
         content_type: content_type.to_owned(),
         secrets: bot.secrets.clone(),
         headers: headers.into_iter().collect(),
@@ -610,7 +604,9 @@ impl Step {
     }
 
     fn event(&self) -> Result<Event, &'static str> {
-        event(&self.bot, self.content_type(), self.request.body.to_vec(), self.headers())
+        let (body, headers) = (self.request.body.to_vec(), self.headers());
+        let event = event(&self.bot, self.content_type(), body, headers)?;
+        Ok(Event { charset: self.part.translation.to_fhir.charset, ..event })
     }
 
     /// What becomes of a run, on the thread that it ran on.
@@ -630,7 +626,7 @@ impl Step {
         });
     }
 
-    fn told(self, bots: &Bots, ended: Ended, handed: Result<(), (String, String)>, told: BotTold) {
+    fn told(self, bots: &Bots, ended: Ended, handed: Result<(), String>, told: BotTold) {
         let took = micros(ended.run.took);
         let is_silent = ended.log.is_empty() && ended.run.recorded.iter().all(of_the_project);
         if let (Ok(_), Ok(()), true) = (&ended.run.result, &handed, is_silent) {
@@ -658,8 +654,7 @@ impl Step {
         run.started = Some(run.queued.saturating_sub(i64::try_from(took).unwrap_or(0)));
         let output = match (ran.result, handed) {
             (Ok(output), Ok(())) => output,
-            (Ok(_), Err((channel, error))) => {
-                let why = format!("what it sent to the channel `{channel}` was not taken: {error}");
+            (Ok(_), Err(why)) => {
                 let failed = Failed { code: "bot.send-failed", why, run: Some(id) };
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
                 return told.tell(Err(self.failure(failed)));

@@ -26,8 +26,16 @@ impl<'a> Run<'a> {
                 {
                     continue;
                 }
+                let is_undecodable = self.is_undecodable(self.view.field(segment, field));
                 for repetition in self.view.repetitions(segment, field) {
                     self.audit_repetition(&repetition, map);
+                    if is_undecodable && self.is_undecodable(repetition.raw) {
+                        self.find(
+                            FindingKind::ValueUnfit,
+                            &repetition,
+                            "has bytes that are no character of the message's set (MSH-18): U+FFFD stands for each",
+                        );
+                    }
                 }
             }
         }

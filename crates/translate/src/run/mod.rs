@@ -112,6 +112,13 @@ struct Filled {
     segment: usize,
 }
 
+/// Whether a text has the marker of a byte that was no character.
+fn has_marker(text: &str) -> bool {
+    // All are of four bytes, and these begin with this one.
+    text.as_bytes().contains(&0xF4)
+        && text.chars().any(|sign| pipehat_message::undecodable_byte(sign).is_some())
+}
+
 impl<'a> Run<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
@@ -224,16 +231,19 @@ impl<'a> Run<'a> {
 
     fn decode(&self, bytes: &'a [u8]) -> Cow<'a, str> {
         match std::str::from_utf8(bytes) {
-            Ok(text) if bytes.is_ascii() || self.charset == Charset::UTF_8 => Cow::Borrowed(text),
+            Ok(text) if bytes.is_ascii() => Cow::Borrowed(text),
+            Ok(text) if self.charset == Charset::UTF_8 && !has_marker(text) => Cow::Borrowed(text),
             _ => Cow::Owned(self.decode_owned(bytes)),
         }
     }
 
     fn decode_owned(&self, bytes: &[u8]) -> String {
-        let decoded = self.charset.decode(bytes);
-        let has_errors = decoded.had_errors();
-        let text = decoded.text.into_owned();
-        if !has_errors {
+        // Text that a script handed over holds the markers of what was undecodable already.
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) if self.charset == Charset::UTF_8 => text.to_owned(),
+            _ => self.charset.decode(bytes).text.into_owned(),
+        };
+        if !has_marker(&text) {
             return text;
         }
         let shown = text.chars().map(|sign| match pipehat_message::undecodable_byte(sign) {
@@ -241,6 +251,17 @@ impl<'a> Run<'a> {
             None => sign,
         });
         shown.collect()
+    }
+
+    /// Whether a value has bytes that are no character of the message's set.
+    fn is_undecodable(&self, raw: &[u8]) -> bool {
+        if raw.is_ascii() || self.charset == Charset::ASCII {
+            return false;
+        }
+        match std::str::from_utf8(raw) {
+            Ok(text) if self.charset == Charset::UTF_8 => has_marker(text),
+            _ => self.charset.decode(raw).had_errors(),
+        }
     }
 
     /// A component's text, for what is looked up.

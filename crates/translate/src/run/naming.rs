@@ -154,6 +154,10 @@ impl<'a> Run<'a> {
                 continue;
             };
             let Some(value) = self.member_text(child, known.value) else { continue };
+            // What could not be read is not one number: two that differ there would be one.
+            if value.contains(char::REPLACEMENT_CHARACTER) {
+                continue;
+            }
             let system = self.member_text(child, known.system);
             let instance = node.label >> 16 & 0xFFFF;
             let is_preferred = system.as_deref().is_some_and(|own| {

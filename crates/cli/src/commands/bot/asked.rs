@@ -47,7 +47,7 @@ pub(super) fn ask(ask: &Ask) -> Value {
             add("body", content(body));
         }
         Ask::Park { reason } => add("reason", json!(reason)),
-        Ask::ToFhir { message } => add("body", content(message)),
+        Ask::ToFhir { message } => add("body", content(message.as_bytes())),
         Ask::ToV2 { bundle, .. } => add("body", content(bundle.as_bytes())),
         Ask::Sftp { argument, body, .. } => {
             add("argument", json!(argument));

@@ -161,6 +161,7 @@ impl Case {
         }
         let event = Event {
             input: input(&kind, content),
+            charset: CharsetRule::Declared,
             content_type: kind,
             secrets,
             headers,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pipehat_dictionary::Version;
-use pipehat_message::Message;
+use pipehat_message::{Charset, CharsetRule, Message};
 use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
 use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer};
@@ -17,6 +17,8 @@ use super::datastore::BotDatastore;
 use crate::control_id::ControlIds;
 
 /// The largest answer to a `fetch`.
+/// What a script hands over is text, whatever MSH-18 says.
+const DECODED: CharsetRule = CharsetRule::Override(Charset::UTF_8);
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Something that was asked, and what came of it.
@@ -182,10 +184,11 @@ fn with_causes(error: &reqwest::Error) -> String {
     message
 }
 
-fn to_fhir(message: &[u8]) -> Result<Answer, AskError> {
-    let message = Message::parse(message)
+fn to_fhir(message: &str) -> Result<Answer, AskError> {
+    let message = Message::parse(message.as_bytes())
         .map_err(|error| AskError::Failed(format!("the message can't be read: {error}")))?;
-    let translation = Translator::new(Settings::default()).to_fhir(&message);
+    let translation =
+        Translator::new(Settings { charset: DECODED, ..Settings::default() }).to_fhir(&message);
     let mut bundle = String::new();
     translation.bundle.write(&mut bundle);
     Ok(Answer {

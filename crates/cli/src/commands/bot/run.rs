@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use pipehat_message::CharsetRule;
 use pipehat_script::{Event, Limits, LogLevel, Output, Reuse, Run, RunErrorKind, Worker};
 use serde_json::{Value, json};
 
@@ -154,6 +155,7 @@ impl Arguments {
         };
         Ok(Event {
             input: input(&content_type, bytes),
+            charset: CharsetRule::Declared,
             content_type,
             secrets,
             headers,

@@ -233,8 +233,11 @@ fn bots_of_a_channel_translate_as_it_does() {
     let project = site(&rest, SITE);
     let (channel, bot) = (&project.channels[0].translation, &project.bots[0].translation);
     let system = |settings: &crate::program::TranslationSettings, which: &str| {
-        let Made { made: bundle, .. } =
-            crate::program::translate_to_fhir(PATIENT, settings).expect("a translation");
+        let Made { made: bundle, .. } = crate::program::translate_to_fhir(
+            std::str::from_utf8(PATIENT).expect("text"),
+            settings,
+        )
+        .expect("a translation");
         bundle.contains(&format!("\"{which}\""))
     };
     // The bot's own base, and the channel's overlay.

@@ -61,15 +61,33 @@ export declare const http: {
     put(url: string | URL, body: HttpBody, options?: HttpOptions): Promise<HttpAnswer>;
     patch(url: string | URL, body: HttpBody, options?: HttpOptions): Promise<HttpAnswer>;
 };
-/** An SFTP server that was granted. */
+/** One thing in a folder of an SFTP server. */
+export interface SftpEntry {
+    name: string;
+    kind: "file" | "folder" | "link" | "other";
+    /** In bytes, where the server tells. */
+    size?: number;
+    /** `2026-03-31T08:15:00Z`, where the server tells. */
+    modified?: string;
+}
+/** An SFTP server that was granted. Paths start from its `directory`, and have `/` between names. */
 export interface Sftp {
+    /** What is in a folder, in the order of the names; without a folder, in the server's `directory`. */
+    entries(folder?: string): Promise<SftpEntry[]>;
     /** The names in a folder. */
-    list(folder: string): Promise<string[]>;
+    list(folder?: string): Promise<string[]>;
     get(path: string): Promise<Uint8Array>;
+    /** A file as text in UTF-8. */
     text(path: string): Promise<string>;
-    put(path: string, content: string | Uint8Array): Promise<void>;
+    /** Puts a file there, in place of the one of this name; nobody sees a part of it under its name. */
+    put(path: string, content: string | Uint8Array | Message | Hl7Message): Promise<void>;
+    /** Renames a file, to a name that is free. */
     rename(from: string, to: string): Promise<void>;
     remove(path: string): Promise<void>;
+    /** Renames a file once the run has succeeded and the channels have what it sent: so nothing is lost between. */
+    renameWhenSent(from: string, to: string): Promise<void>;
+    /** Removes a file once the run has succeeded and the channels have what it sent. */
+    removeWhenSent(path: string): Promise<void>;
 }
 /** An SFTP server by the name that it was granted by. */
 export declare function sftp(server: string): Sftp;

@@ -1,0 +1,95 @@
+//! The text of HL7 messages and their bytes, each in the message's own character set.
+//!
+//! A script sees text, always; bytes are in the set that MSH-18 names. A byte that is no character of the set is kept in
+//! the text as its marker (`pipehat_message`'s), and becomes that byte again.
+
+use rquickjs::{Ctx, Exception, Result, String as JsString, Value};
+
+use pipehat_message::{Charset, CharsetRule, Header};
+
+use super::bytes;
+use crate::{Event, Input};
+
+/// The character set of a run's input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InputCharset {
+    rule: CharsetRule,
+    /// That of the input, for messages whose MSH-18 says nothing.
+    own: Charset,
+}
+
+impl Default for InputCharset {
+    fn default() -> Self {
+        Self { rule: CharsetRule::Declared, own: Charset::UTF_8 }
+    }
+}
+
+impl InputCharset {
+    pub(super) fn of(event: &Event) -> Self {
+        let own = match &event.input {
+            Input::Hl7(bytes) => event.charset.of_message(bytes),
+            Input::Json(_) | Input::Text(_) | Input::Bytes(_) => Charset::UTF_8,
+        };
+        Self { rule: event.charset, own }
+    }
+
+    /// The text of the input.
+    pub(super) fn text(self, message: &[u8]) -> String {
+        self.own.transcode(message).text.into_owned()
+    }
+
+    /// What the handler returns: read again by the rule that its input was read by.
+    pub(super) fn returned(self, ctx: &Ctx<'_>, text: String) -> Result<Vec<u8>> {
+        let charset = match self.rule {
+            CharsetRule::Override(charset) => charset,
+            CharsetRule::Declared => self.declared(&text),
+        };
+        encoded(ctx, text, charset, "returned")
+    }
+
+    /// What is handed on to others: HL7 in its own set, any other text in UTF-8, bytes as they are.
+    pub(super) fn sent<'js>(self, ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> {
+        let Some(string) = value.as_string() else { return bytes::bytes(ctx, value) };
+        self.sent_text(ctx, string)
+    }
+
+    fn sent_text<'js>(self, ctx: &Ctx<'js>, string: &JsString<'js>) -> Result<Vec<u8>> {
+        let text = bytes::text(ctx, string)?;
+        if Header::read(text.as_bytes()).is_err() {
+            return Ok(text.into_bytes());
+        }
+        let charset = self.declared(&text);
+        encoded(ctx, text, charset, "sent")
+    }
+
+    /// The set that a message's MSH-18 names; where it says nothing, that of the input.
+    fn declared(self, text: &str) -> Charset {
+        let is_declared =
+            Header::read(text.as_bytes()).is_ok_and(|header| !header.character_set().is_empty());
+        if is_declared { CharsetRule::Declared.of_message(text.as_bytes()) } else { self.own }
+    }
+}
+
+/// The text of an answer: HL7 in the set that its MSH-18 names, any other in UTF-8.
+pub(super) fn answered(body: &[u8]) -> String {
+    if body.is_ascii() || Header::read(body).is_err() {
+        return String::from_utf8_lossy(body).into_owned();
+    }
+    CharsetRule::Declared.of_message(body).transcode(body).text.into_owned()
+}
+
+fn encoded(ctx: &Ctx<'_>, text: String, charset: Charset, what: &str) -> Result<Vec<u8>> {
+    if text.is_ascii() && !charset.hides_delimiters() {
+        return Ok(text.into_bytes());
+    }
+    match charset.encode(&text) {
+        Ok(encoded) => Ok(encoded.into_owned()),
+        Err(_) => {
+            let message = format!(
+                "the message that is {what} has a character that {} (MSH-18) has not",
+                charset.name()
+            );
+            Err(Exception::throw_message(ctx, &message))
+        }
+    }
+}
