@@ -154,13 +154,13 @@ class Stage {
     });
   }
 
-  /** A partner that takes messages over MLLP and acknowledges them; `answer` may say how. */
+  /** A partner that takes messages over MLLP and acknowledges them; `answer` may say how, and when. */
   async listens(answer = () => "AA") {
     const received = [];
     const server = createServer((socket) => {
-      framed(socket, (message) => {
+      framed(socket, async (message) => {
         received.push(message);
-        const reply = answer(message, received);
+        const reply = await answer(message, received);
         socket.write(START + (reply.startsWith("MSH") ? reply : acknowledgment(message, reply)) + END + RETURN);
       });
       socket.on("error", () => {});
@@ -194,8 +194,25 @@ class Stage {
     await this.up();
   }
 
+  /** Nothing that stands refers to what isn't there. */
+  async isWhole() {
+    const types = ["Patient", "Encounter", "ServiceRequest", "DiagnosticReport", "Observation", "Specimen", "Appointment", "Task", "Communication"];
+    const all = (await Promise.all(types.map((type) => this.found(`${type}?_count=500`)))).flat();
+    const names = (value) => typeof value !== "object" || value === null ? [] : Object.entries(value).flatMap(([name, inner]) =>
+      name === "reference" && typeof inner === "string" && inner.includes("/") ? [inner] : names(inner));
+    const known = new Set(all.map(({ resourceType, id }) => `${resourceType}/${id}`));
+    const missing = [];
+    for (const reference of new Set(all.flatMap(names))) {
+      if (!known.has(reference) && (await this.#call(`/fhir/R4/${reference}`, "GET")).status !== 200) {
+        missing.push(reference);
+      }
+    }
+    this.holds(`nothing refers to what is not there${missing.length === 0 ? "" : `: ${missing}`}`, missing.length === 0);
+  }
+
   /** Every message is accounted for. */
   async proves() {
+    await this.isWhole();
     const proof = await this.api("proof");
     this.holds("every message is accounted for", proof.holds === true);
   }

@@ -61,4 +61,13 @@ await workflow(import.meta.url, async (stage) => {
   await save(first, { ...discharged, period: { start: "2026-01-05T08:00:00+01:00", end: "2026-01-08T09:00:00+01:00" } });
   await stage.becomes("that is a discharge of its own", () => homeCare.received.length === 2 && billing.received.length === 3);
   stage.holds("with its own time", field(homeCare.received[1], "PV1", 45).startsWith("20260108090000"));
+
+  stage.says("Visits of a patient who isn't there, and of nobody, end.");
+  for (const subject of [{ reference: "Patient/nobody" }, { display: "Somebody" }]) {
+    const { id } = await stage.fhir("Encounter", "POST", { ...visit("V0009", discharged), subject });
+    await stage.becomes("one waits for a person", async () => (await stage.api("messages/search", "POST", {})).messages
+      .some(({ control_id: own, disposition }) => own === id && disposition === "parked"));
+    await stage.fhir(`Encounter/${id}`, "DELETE");
+  }
+  stage.holds("and nobody is told of a discharge without its patient", homeCare.received.length === 2 && billing.received.length === 3);
 });

@@ -110,4 +110,45 @@ await workflow(import.meta.url, async (stage) => {
   const [unknown] = await north("20002");
   stage.holds("the second makes one patient, with both numbers", unknown.identifier.length === 2);
   stage.holds("there are three persons and one retired record", (await patients("active=true")).length === 3 && (await patients("")).length === 4);
+
+  stage.says("Numbers that lead to nobody: an insurance's, a made up one in PID-19, and one that tells no kind.");
+  const about = (control, pid) => stage.message("correct", { N0007: control, "10001^^^NORTH^MR": pid, "Sample-Miller^Anna^B": "Kin^One" });
+  const numbers = (number, name) => about(`N${number}`, `${number}^^^NORTH^MR~F1^^^INSURER^HC~F2^^^INSURER`)
+    .replace("|Kin^One|", `|Kin^${name}|`).replace(/""\r$/, "|||999-99-9999\r");
+  await send(numbers("50001", "Father"), numbers("50002", "Son"), about("N50003", "50003^^^NORTH"));
+  const kin = await patients("name=kin");
+  stage.holds("father and son are two, and a third has the kind of NORTH's numbers",
+    kin.length === 3 && kin.every(({ identifier }) => identifier.filter(({ type }) => type?.coding?.[0].code === "MR").length === 1));
+  const settled = await theirs();
+  const nobody = "no number finds the patient";
+  await stage.refused(registration, about("N50004", "50004"), nobody);
+  await stage.refused(registration, about("N50005", "50005^^^UNKNOWN^MR"), nobody);
+  await stage.refused(registration, about("N50006", "F1^^^INSURER^HC"), nobody);
+  await stage.refused(registration, about("N50007", "999999999^^^NATIONAL^SS"), nobody);
+  await stage.refused(registration, about("N50008", "").replace(/PID.*\r/, ""), "there is no PID");
+  await stage.refused(registration, stage.message("merge", { N0004: "N50009", "10002^": "10001^" }), "the identifier to be retired (MRG-1) is the one that is to remain");
+  const noTime = stage.message("correct", { N0007: "N50010", "20260110140000+0100": "" });
+  await stage.refused(registration, noTime, "neither EVN-2 nor MSH-7 says when this was");
+  await stage.refused(registration, stage.message("admit", { N0001: "N50011", 19800229: "19510101", "|F|": "|M|", "Sample^Anna^B": "Stranger^Otto", 20260105: "20260112" }),
+    "the patient with this number has another name, birth date and sex");
+  stage.holds("and nobody is changed by them", (await theirs()) === settled);
+
+  stage.says("Visits whose numbers name no authority: the sending facility's (MSH-4), and one that nobody knows.");
+  const visitOf = (control, number, facility) => stage.message("admit", { N0001: control, "V0001^^^NORTH^VN": number, "|ADT|NORTH|": `|ADT|${facility}|`, 10001: "60001", Sample: "Guest" });
+  await send(visitOf("N60001", "V0060", "NORTH"));
+  stage.holds("the first stands, as NORTH's", (await stage.found("Encounter?identifier=urn:oid:1.2.36.1.1%7CV0060")).length === 1);
+  await stage.refused(registration, visitOf("N60002", "V0061", "ELSEWHERE"), "the visit's number is of no known authority");
+
+  stage.says("One message merges two pairs.");
+  const pair = (stays, goes) => `PID|1||${stays}^^^NORTH^MR||Pair^P\rMRG|${goes}^^^NORTH^MR\r`;
+  await send(stage.message("merge", { N0004: "N60003" }).replace(/PID[^]*$/, "") + pair("70001", "70002") + pair("70003", "70004"));
+  const pairs = await patients("name=pair");
+  stage.holds("into two persons", pairs.length === 2 && pairs.every(({ identifier }) => identifier.length === 2));
+
+  stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
+  await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
+  const { id } = await stage.becomes("it stands among the messages", async () => (await stage.api("messages/search", "POST", {})).messages
+    .find(({ control_id: control }) => control === "N80001"));
+  const kept = JSON.stringify(await stage.api(`messages/${id}`));
+  stage.holds("with a finding of it, without the value", kept.includes("translate.not-mapped") && kept.includes("ZPI-1") && !kept.includes("of her own"));
 });

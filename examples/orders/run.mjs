@@ -5,7 +5,13 @@ import { field, freeAddress, workflow } from "../workflow.mjs";
 const CODE = "http://terminology.hl7.org/CodeSystem/v2-0203";
 
 await workflow(import.meta.url, async (stage) => {
+  // What the laboratory does not answer before it is told to.
+  const holds = {};
   const laboratory = await stage.listens((message) => {
+    const key = field(message, "ORC", 2).split("^")[0] + field(message, "ORC", 1);
+    if (holds[key] !== undefined) {
+      return new Promise((answer) => (holds[key] = answer));
+    }
     if (field(message, "OBR", 4).startsWith("718-7")) {
       const header = `MSH|^~\\&|LAB|NORTH|CPOE|NORTH|20260105090000+0100||ORR^O02^ORR_O02|R${field(message, "MSH", 10)}|P|2.5.1`;
       return `${header}\rMSA|AE|${field(message, "MSH", 10)}\rERR||OBR^1^4|103^Table value not found^HL70357|E||||We do not offer this test\r`;
@@ -13,10 +19,11 @@ await workflow(import.meta.url, async (stage) => {
     return "AA";
   });
   const results = await freeAddress();
+  const acknowledgments = await freeAddress();
   await stage.up({
     PIPEHAT_LABORATORY: laboratory.address,
     PIPEHAT_RESULTS_LISTEN: results,
-    PIPEHAT_ACKNOWLEDGMENTS_LISTEN: await freeAddress(),
+    PIPEHAT_ACKNOWLEDGMENTS_LISTEN: acknowledgments,
   });
   const taskOf = (order, code) => stage.found(`Task?focus=ServiceRequest/${order.id}&code=${code}`).then(([task]) => task);
 
@@ -75,4 +82,62 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("which it acknowledged", async () => (await taskOf(third, "abort"))?.status === "completed");
   stage.holds("it heard of nothing but the orders and the cancellation",
     new Set(laboratory.received.map((message) => field(message, "ORC", 2) + field(message, "ORC", 1))).size === 4);
+
+  stage.says("A fourth is activated; the laboratory works on it before it acknowledges it.");
+  holds.P103NW = () => {};
+  const fourth = await orders("P103", "24323-8", "Comprehensive metabolic panel");
+  await becomes(fourth, "active");
+  await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P103")));
+  await stage.sends(results, stage.message("result", { P100: "P103", F100: "F103", L0002: "L0103" }));
+  await stage.becomes("its result completes the Task", async () => (await taskOf(fourth, "fulfill"))?.status === "completed");
+  holds.P103NW("AA");
+  await stage.becomes("the acknowledgment comes", async () => (await stage.api("messages/search", "POST", {})).messages
+    .filter(({ channel, disposition }) => channel === "acknowledgments" && disposition === "delivered").length === 5);
+  stage.holds("and does not open it again", (await taskOf(fourth, "fulfill")).status === "completed");
+
+  stage.says("A fifth is changed twice before the laboratory answers, and it refuses the first of the changes.");
+  holds.P104NW = () => {};
+  const fifth = await orders("P104", "2345-7", "Glucose");
+  await becomes(fifth, "active");
+  await stage.fhir(`ServiceRequest/${fifth.id}`, "PUT", { ...fifth, status: "active", priority: "urgent" });
+  await stage.fhir(`ServiceRequest/${fifth.id}`, "PUT", { ...fifth, status: "active", priority: "stat" });
+  const changes = () => stage.found(`Task?focus=ServiceRequest/${fifth.id}&code=change&_sort=_lastUpdated`);
+  await stage.becomes("each is a Task of its own", async () => (await changes()).length === 2);
+  holds.P104XO = () => {};
+  const asked = () => laboratory.received.filter((message) => field(message, "ORC", 2).startsWith("P104")).length;
+  holds.P104NW("AA");
+  await stage.becomes("the laboratory has the first", () => asked() === 2);
+  const refuse = holds.P104XO;
+  delete holds.P104XO;
+  refuse("AE");
+  await stage.becomes("which is rejected, and the second accepted", async () =>
+    (await changes()).map(({ status }) => status).sort().join() === "accepted,rejected");
+
+  stage.says("A laboratory in enhanced mode says that it has an order (CA), then that it accepts it (AA); a late CA changes nothing.");
+  holds.P105NW = () => {};
+  const sixth = await orders("P105", "2345-7", "Glucose");
+  await becomes(sixth, "active");
+  const waiting = await stage.becomes("it has a Task", () => taskOf(sixth, "fulfill"));
+  const controlId = waiting.identifier.find(({ system }) => system === "urn:pipehat:control-id").value;
+  const acknowledges = (code, control) => stage.sends(acknowledgments,
+    `MSH|^~\\&|LAB|NORTH|CPOE|NORTH|20260105090000+0100||ACK^O01^ACK|${control}|P|2.5.1\rMSA|${code}|${controlId}\r`);
+  const status = async () => (await taskOf(sixth, "fulfill")).status;
+  await acknowledges("CA", "A0001");
+  await stage.becomes("received", async () => (await status()) === "received");
+  await acknowledges("AA", "A0002");
+  await stage.becomes("accepted", async () => (await status()) === "accepted");
+  await acknowledges("CA", "A0003");
+  stage.holds("and still accepted", (await status()) === "accepted");
+  await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P105")));
+  holds.P105NW("AA");
+
+  stage.says("Orders of a patient who isn't there, and of nobody, are not sent.");
+  for (const [number, subject] of [["P106", { reference: "Patient/nobody" }], ["P107", { display: "Somebody" }]]) {
+    const order = await orders(number, "2345-7", "Glucose");
+    await becomes({ ...order, subject }, "active");
+    await stage.becomes("it waits for a person", async () => (await stage.api("messages/search", "POST", {})).messages
+      .some(({ control_id: id, disposition }) => id === order.id && disposition === "parked"));
+    stage.holds("and the laboratory heard nothing", !laboratory.received.some((message) => field(message, "ORC", 2).startsWith(number)));
+    await stage.fhir(`ServiceRequest/${order.id}`, "DELETE");
+  }
 });

@@ -23,6 +23,7 @@ await workflow(import.meta.url, async (stage) => {
     identifier: [{ system: "urn:oid:1.2.36.1.1", value: "10001" }],
     name: [{ family: "Sample", given: ["Anna", "B"] }],
     birthDate: "1980-02-29",
+    gender: "female",
     address: [{ city: "Vienna" }],
   });
   const order = await stage.fhir("ServiceRequest", "POST", {
@@ -96,7 +97,7 @@ await workflow(import.meta.url, async (stage) => {
   stage.says("That result is corrected an hour later by a message that tells its times in UTC, the first having none.");
   await send(
     stage.message("unknown-patient", { L0005: "L0006", F102: "F103", "+0100": "", 20260107101000: "20260107120000" }),
-    stage.message("unknown-patient", { L0005: "L0007", F102: "F103", "+0100": "+0000", 20260107101000: "20260107113000", "|13.1|": "|12.1|", "|F": "|C" }),
+    stage.message("unknown-patient", { L0005: "L0007", F102: "F103", "+0100": "+0000", 20260107101000: "20260107113000", "|13.1|": "|12.1|", "HM|F": "HM|C", "N|||F": "N|||C" }),
   );
   stage.holds("11:30 in London is later than 12:00 in Vienna",
     (await stage.found(`Observation?subject=Patient/${newcomer.id}&status=corrected`))[0]?.valueQuantity.value === 12.1);
@@ -121,4 +122,48 @@ await workflow(import.meta.url, async (stage) => {
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0015", F100: "F104", P100: "P104" }), "the specimen with its number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { 10001: "30001", L0001: "L0016", F100: "F104", P100: "P104", S200: "S204" }), "the visit with its number is another patient's");
   stage.holds("nothing changed, and nothing was made", (await stands()) === before);
+
+  stage.says("A family shares an insurance's number, and has the same made up one in PID-19: each has a report of his own.");
+  const kin = (number, more = {}) => stage.message("unknown-patient", { L0005: `L${number}`, F102: `F${number}`, "30001^^^NORTH^MR": `${number}^^^NORTH^MR~F1^^^INSURER^HC`, ...more })
+    .replace(/^(PID.*)$/m, (pid) => { const fields = pid.split("|"); fields[19] = "999-99-9999"; return [...fields].map((field) => field ?? "").join("|"); });
+  await send(kin("50001"), kin("50002"));
+  for (const number of ["50001", "50002"]) {
+    const [member] = await stage.found(`Patient?identifier=urn:oid:1.2.36.1.1%7C${number}`);
+    const [own] = await stage.found(`DiagnosticReport?identifier=F${number}`);
+    stage.holds(`${number} has a record and a report`, own.subject.reference === `Patient/${member.id}`);
+  }
+
+  stage.says("Reports of two patients come in one message.");
+  const second = stage.message("unknown-patient", { L0005: "L0031", F102: "F31", 30001: "50003" });
+  const third = stage.message("unknown-patient", { F102: "F32", 30001: "50004" }).replace(/^MSH.*\r/, "");
+  await send(second + third);
+  for (const [number, report] of [["50003", "F31"], ["50004", "F32"]]) {
+    const [member] = await stage.found(`Patient?identifier=${number}`);
+    stage.holds(`${report} is ${number}'s`, (await stage.found(`DiagnosticReport?identifier=${report}`))[0].subject.reference === `Patient/${member.id}`);
+  }
+
+  stage.says("Messages that say not whose they are, or what.");
+  const found = await stands();
+  const about = (control, pid, changes = {}) => stage.message("unknown-patient", { L0005: control, F102: control, "30001^^^NORTH^MR": pid, ...changes });
+  const nobody = "no number finds the patient";
+  await stage.refused(laboratory, about("L0041", "50005"), nobody);
+  await stage.refused(laboratory, about("L0042", "50005^^^UNKNOWN^MR"), nobody);
+  await stage.refused(laboratory, about("L0043", "F1^^^INSURER^HC"), nobody);
+  await stage.refused(laboratory, about("L0044", "").replace(/PID.*\r/, ""), "there is no PID");
+  await stage.refused(laboratory, second.replaceAll("L0031", "L0045").replaceAll("F31", "F45") + third.replace("50004^^^NORTH^MR", "50006").replaceAll("F32", "F46"), nobody);
+  await stage.refused(laboratory, second.replaceAll("L0031", "L0046").replaceAll("F31", "F47") + third.replaceAll("F32", "F47"), "two patients of the message have the same number");
+  await stage.refused(laboratory, about("L0047", "10001^^^NORTH^MR").replace(/^PID.*$/m, "PID|1||10001^^^NORTH^MR||Else^Otto||19510101|M"), "another name, birth date and sex");
+  stage.holds("nothing changed, and nothing was made", (await stands()) === found);
+
+  stage.says("Another host of the laboratory (MSH-3) corrects a result of the first.");
+  const number = (host, control, changes) => stage.message("unknown-patient", { "|LAB|": `|${host}|`, L0005: control, F102: "F60", ...changes });
+  await send(number("LAB", "L0051", {}), number("LAB2", "L0052", { 20260107101000: "20260107121000", "|13.1|": "|11.1|", "HM|F": "HM|C", "N|||F": "N|||C" }));
+  const [report60, ...others60] = await stage.found("DiagnosticReport?identifier=F60");
+  stage.holds("there is one report, and it is corrected", others60.length === 0 && report60.status === "corrected");
+  await stage.refused(laboratory, number("LAB2", "L0053", { "^LAB": "" }), "a report has no number of a known authority");
+
+  stage.says("A report of a thousand lines comes.");
+  const lines = [...Array(1000).keys()].map((line) => `OBX|${line + 1}|TX|T${line}^Line^L||line ${line}||||||F\r`).join("");
+  await send(about("L0061", "50007^^^NORTH^MR").replace(/OBX[^]*$/, lines));
+  stage.holds("all of it stands", (await stage.found("DiagnosticReport?identifier=L0061"))[0].result.length === 1000);
 });

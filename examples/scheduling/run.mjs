@@ -47,17 +47,63 @@ await workflow(import.meta.url, async (stage) => {
   await send(stage.message("book", { S0001: "S0005", P500: "P5009", F500: "F5009" }));
   const second = await appointment("P5009");
   const open = await stage.becomes("there is a Task", () => task(second));
-  const calls = async (key) => {
-    const body = JSON.stringify({ task: open.id });
+  const calls = async (key, id = open.id) => {
+    const body = JSON.stringify({ task: id });
     const signature = createHmac("sha256", key).update(body).digest("hex");
     const headers = { "Content-Type": "application/json", "X-Signature": signature };
     return (await fetch(`${stage.url}/bots/onboarded`, { method: "POST", headers, body })).status;
   };
   const forged = await calls("another key");
   stage.holds("whoever has not the key is refused", forged === 401 || forged === 403);
+  const other = await stage.fhir("Task", "POST", { resourceType: "Task", status: "requested", intent: "order", code: { text: "Another" } });
+  await calls("a key that both know", other.id);
+  stage.holds("and of other Tasks the app says nothing", (await stage.fhir(`Task/${other.id}`)).status === "requested");
+  await stage.fhir(`Task/${other.id}`, "DELETE");
   stage.holds("the app is heard", (await calls("a key that both know")) === 200 && (await task(second)).status === "completed");
   await send(stage.message("no-show"));
   stage.holds("the appointment is a no-show", (await appointment("P5009")).status === "noshow");
   stage.holds("of what is done nothing is withdrawn", (await task(second)).status === "completed" && !heard().slice(5).includes("withdrawn"));
   stage.holds("the first one's Task is as it was", (await stage.fhir(`Task/${onboarding.id}`)).status === "cancelled");
+
+  stage.says("The first is booked again (S12), and cancelled again.");
+  const again = (name, control, day) => stage.message(name, { S0001: control, S0003: control, 20260105: `202601${day}`, 20260107: `202601${day}` });
+  await send(again("book", "S0101", "11"));
+  await stage.becomes("the patient is asked anew", async () => (await task(booked)).status === "requested" && heard().at(-1) === "invited");
+  await send(again("cancel", "S0102", "12"));
+  await stage.becomes("and told that it is withdrawn, again", async () => (await task(booked)).status === "cancelled"
+    && heard().filter((what) => what === "withdrawn").length === 2);
+
+  stage.says("A group is invited (two PIDs); one of them does not come any more.");
+  const member = (number) => `PID|1||${number}^^^NORTH^MR||Member^M${number}\r`;
+  const group = (name, control, ...numbers) => stage.message(name, { S0001: control, S0002: control, P500: "P700", F500: "F700" })
+    .replace(/PID.*\r/, numbers.map(member).join(""));
+  await send(group("book", "S0111", 20001, 20002));
+  const both = await appointment("P700");
+  const tasks = (status) => stage.found(`Task?focus=Appointment/${both.id}&status=${status}`);
+  await stage.becomes("each has a Task of his own", async () => new Set((await tasks("requested")).map((one) => one.for.reference)).size === 2);
+  await send(group("move", "S0112", 20001));
+  await stage.becomes("one is moved, the other withdrawn", async () => (await tasks("requested")).length === 1
+    && (await tasks("cancelled")).length === 1 && heard().slice(-2).sort().join() === "moved,withdrawn");
+
+  stage.says("A family shares an insurance's number.");
+  const kin = (number) => stage.message("book", { S0001: `S${number}`, P500: `P${number}`, F500: `F${number}`, "10001^^^NORTH^MR": `${number}^^^NORTH^MR~F1^^^INSURER^HC`, "Sample^Anna^B||19800229|F": "Kin^One" });
+  await send(kin(50001), kin(50002));
+  const [one, two] = await Promise.all(["P50001", "P50002"].map(appointment));
+  const whose = ({ participant }) => participant.map(({ actor }) => actor?.reference).find((reference) => reference?.startsWith("Patient/"));
+  stage.holds("each has an appointment of his own", whose(one) !== whose(two));
+
+  stage.says("Messages that say not whose appointment it is, or another's, or which.");
+  const stands = async () => JSON.stringify(await Promise.all(["Appointment", "Patient", "Task"].map((type) => stage.found(`${type}?_sort=_id&_count=100`))));
+  await stage.becomes("those asked have their Tasks", async () => (await stage.found("Task?status=requested")).length === 3);
+  const before = await stands();
+  const wrong = (control, pid, changes = {}) => stage.message("move", { S0002: control, P500: `P${control}`, F500: `F${control}`, "10001^^^NORTH^MR": pid, 20260106: "20260120", ...changes });
+  const nobody = "no number finds the patient";
+  await stage.refused(scheduling, wrong("S0121", "50003"), nobody);
+  await stage.refused(scheduling, wrong("S0122", "50003^^^UNKNOWN^MR"), nobody);
+  await stage.refused(scheduling, wrong("S0123", "F1^^^INSURER^HC"), nobody);
+  await stage.refused(scheduling, wrong("S0124", "").replace(/PID.*\r/, ""), "there is no PID");
+  await stage.refused(scheduling, stage.message("move", { S0002: "S0125", "10001^^^NORTH^MR||Sample^Anna^B": "50001^^^NORTH^MR||Kin^One", 20260106: "20260120" }), "the appointment with its number is another patient's");
+  await stage.refused(scheduling, stage.message("move", { S0002: "S0126", F500: "F5009", 20260106: "20260120" }), "its placer and its filler number are those of several appointments");
+  await stage.refused(scheduling, wrong("S0127", "50001^^^NORTH^MR", { "Sample^Anna^B||19800229|F": "Kin^One" }).replace(/^(MSH\|.{4}\|SCHED\|NORTH\|PIPEHAT\|NORTH\|)[^|]*/, "$1"), "says when this was");
+  stage.holds("nothing changed, and nothing was made", (await stands()) === before);
 });

@@ -36,7 +36,8 @@ pub use intake::{
     ReceiptOutcome, Source, StartError,
 };
 pub use local_bots::{
-    BotFailure, BotLookup, BotOutcome, BotRequest, BotResult, BotRunner, BotTold, JSON, LocalBots,
+    BotFailure, BotFinding, BotLookup, BotOutcome, BotRequest, BotResult, BotRunner, BotTold, JSON,
+    LocalBots,
 };
 pub use local_fhir::{
     ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse, LocalFhir,

@@ -64,6 +64,19 @@ pub struct BotOutcome {
     /// Of each translation that it asked for, in order: where what was made came from, packed; none where that is more than is
     /// kept.
     pub lineage: Vec<Option<Bytes>>,
+    /// What its translations could not say.
+    pub findings: Vec<BotFinding>,
+}
+
+/// What translations of a run could not say, counted; it holds no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BotFinding {
+    /// The operator code: `translate.not-mapped`.
+    pub code: String,
+    /// Where; empty for several places.
+    pub path: String,
+    /// How often.
+    pub count: u32,
 }
 
 /// What a handler returned.
@@ -95,6 +108,9 @@ const FORM: u8 = 1;
 /// The same, with lineage at its end.
 const FORM_2: u8 = 2;
 
+/// The same, with two lists at its end: lineage, and the findings.
+const FORM_WITH_FINDINGS: u8 = 3;
+
 impl BotOutcome {
     /// As it is recorded with the message: the form, how long it took, the result's kind and bytes, what was sent, why it is set
     /// aside. Numbers are little-endian; texts and bytes stand behind their length. They stand as they are, so that a record
@@ -106,7 +122,11 @@ impl BotOutcome {
             BotResult::Json(bytes) => (2, bytes),
         };
         let mut out = BytesMut::with_capacity(result.len().saturating_add(64));
-        out.put_u8(if self.lineage.is_empty() { FORM } else { FORM_2 });
+        out.put_u8(match (self.lineage.is_empty(), self.findings.is_empty()) {
+            (true, true) => FORM,
+            (false, true) => FORM_2,
+            (_, false) => FORM_WITH_FINDINGS,
+        });
         out.put_u64_le(self.took);
         out.put_u8(kind);
         put(&mut out, result);
@@ -117,11 +137,19 @@ impl BotOutcome {
         }
         out.put_u8(u8::from(self.park.is_some()));
         put(&mut out, self.park.as_deref().unwrap_or_default().as_bytes());
-        if !self.lineage.is_empty() {
+        if !self.lineage.is_empty() || !self.findings.is_empty() {
             out.put_u32_le(u32::try_from(self.lineage.len()).unwrap_or(u32::MAX));
             for lineage in &self.lineage {
                 out.put_u8(u8::from(lineage.is_some()));
                 put(&mut out, lineage.as_deref().unwrap_or_default());
+            }
+        }
+        if !self.findings.is_empty() {
+            out.put_u32_le(u32::try_from(self.findings.len()).unwrap_or(u32::MAX));
+            for BotFinding { code, path, count } in &self.findings {
+                put(&mut out, code.as_bytes());
+                put(&mut out, path.as_bytes());
+                out.put_u32_le(*count);
             }
         }
         out.freeze()
@@ -131,7 +159,7 @@ impl BotOutcome {
     pub fn from_bytes(bytes: &Bytes) -> Option<Self> {
         let mut rest = bytes.clone();
         let form = rest.try_get_u8().ok()?;
-        if !matches!(form, FORM | FORM_2) {
+        if !matches!(form, FORM | FORM_2 | FORM_WITH_FINDINGS) {
             return None;
         }
         let took = rest.try_get_u64_le().ok()?;
@@ -150,14 +178,22 @@ impl BotOutcome {
         let parks = rest.try_get_u8().ok()? == 1;
         let reason = text(&mut rest)?;
         let mut lineage = Vec::new();
-        if form == FORM_2 {
+        if form != FORM {
             for _ in 0..rest.try_get_u32_le().ok()? {
                 let is_kept = rest.try_get_u8().ok()? == 1;
                 lineage.push(Some(take(&mut rest)?).filter(|_| is_kept));
             }
         }
+        let mut findings = Vec::new();
+        if form == FORM_WITH_FINDINGS {
+            for _ in 0..rest.try_get_u32_le().ok()? {
+                let (code, path) = (text(&mut rest)?, text(&mut rest)?);
+                findings.push(BotFinding { code, path, count: rest.try_get_u32_le().ok()? });
+            }
+        }
+        let park = parks.then_some(reason);
         let whole = rest.is_empty();
-        whole.then_some(Self { result, sent, park: parks.then_some(reason), took, lineage })
+        whole.then_some(Self { result, sent, park, took, lineage, findings })
     }
 }
 
@@ -313,20 +349,20 @@ mod tests {
             took: 85,
             ..BotOutcome::default()
         });
-        check(&BotOutcome {
-            result: BotResult::Json(Bytes::from_static(b"{}")),
-            lineage: vec![Some(Bytes::from_static(b"\x01\x01\x01")), None],
-            ..BotOutcome::default()
-        });
-        check(&BotOutcome {
-            result: BotResult::Json(Bytes::from_static(b"{}")),
-            ..BotOutcome::default()
-        });
-        let plain = BotOutcome { took: 7, ..BotOutcome::default() };
+        let finding = |path: &str| BotFinding {
+            code: "translate.not-mapped".to_owned(),
+            path: path.to_owned(),
+            count: 2,
+        };
+        let findings = vec![finding("PID-9"), finding("")];
         let lineage = vec![Some(Bytes::from_static(b"\x01\x01\x01")), None];
-        let followed = BotOutcome { lineage, ..plain.clone() };
-        assert_eq!(plain.to_bytes().first(), Some(&1), "as releases before lineage read it");
-        for whole in [plain.to_bytes(), followed.to_bytes()] {
+        let followed = BotOutcome { lineage, ..BotOutcome::default() };
+        let found = BotOutcome { findings, ..BotOutcome::default() };
+        let both = BotOutcome { findings: found.findings.clone(), ..followed.clone() };
+        [&followed, &found, &both].into_iter().for_each(check);
+        let plain = BotOutcome { took: 7, ..BotOutcome::default() };
+        assert_eq!(plain.to_bytes().first(), Some(&1), "as it was before there were either");
+        for whole in [plain, followed, found, both].map(|outcome| outcome.to_bytes()) {
             for length in 0..whole.len() {
                 assert_eq!(BotOutcome::from_bytes(&whole.slice(..length)), None, "{length}");
             }

@@ -196,6 +196,11 @@ pub const CODES: &[CodeDescription] = &[
         "The reason says why: an event without tables, or resources that are not what the event is about.",
     ),
     code(
+        "program.translate-incomplete",
+        "A message made of FHIR would lack a segment that the standard requires, or the patient it is about: it was not sent.",
+        "The reason names what is missing. Complete the resource or what it refers to, and release the message; a receiver that takes such messages has `incomplete: keep` in the step.",
+    ),
+    code(
         "program.unreadable",
         "The message can't be read as HL7 v2.",
         "Look at the message as received; discard it, and ask the sender what it is.",
@@ -251,6 +256,11 @@ pub const CODES: &[CodeDescription] = &[
         "Restart Pipehat, or call the admin API's `apply`, and report the defect with the log.",
     ),
     code(
+        "translate.ambiguous",
+        "Several results of one code that nothing tells apart but their order (OBX-4 is empty).",
+        "Let the sender value OBX-4 or OBX-21: a correction of one of them alone is not matched.",
+    ),
+    code(
         "translate.code-unmapped",
         "A code that the tables of translation do not map: kept as text and with its local system.",
         "Add it to the tables of the feed where receivers need the standard code.",
@@ -262,8 +272,8 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "translate.incomplete",
-        "A resource that would lack what FHIR requires was not made.",
-        "Ask the sender for what is missing.",
+        "What the other standard requires and the message or the resources lack: a resource that was not made, a field that is empty.",
+        "Ask the sender for what is missing. A message without a required segment is set aside (`program.translate-incomplete`).",
     ),
     code(
         "translate.lineage-not-kept",

@@ -83,6 +83,15 @@ impl<'a> Message<'a> {
         Ok(Self { bytes, lines, delimiters, limits: *limits, edited: false, group_reader: None })
     }
 
+    /// Puts other bytes in the place of all of it, within the limits it was read with; where they are no message it stays.
+    pub fn rewrite(&mut self, bytes: Vec<u8>) -> Result<(), ParseError> {
+        let (delimiters, lines) = parse::index(&bytes, &self.limits)?;
+        self.edited |= bytes != *self.bytes;
+        self.bytes = Cow::Owned(bytes);
+        (self.delimiters, self.lines) = (delimiters, lines);
+        Ok(())
+    }
+
     /// The same message, independent of the bytes it was parsed from.
     pub fn into_owned(self) -> Message<'static> {
         let Self { bytes, lines, delimiters, limits, edited, group_reader } = self;

@@ -22,7 +22,7 @@ fn main() {
         let Ok(bundle) = json::parse(text.as_bytes()) else { continue };
         let wanted = Wanted { event, version: Version::V2_5_1, order_control: None, lineage: None };
         let Ok(time) = "2026-05-06T08:00:00Z".parse() else { continue };
-        let stamp = Stamp { time, control_id: "C1" };
+        let stamp = Stamp { time, offset: jiff::tz::Offset::UTC, control_id: "C1" };
         group.throughput(Throughput::Elements(1));
         group.bench_function(event, |bencher| {
             bencher.iter(|| {

@@ -46,6 +46,8 @@ pub(crate) enum Conversion {
     Compared,
     /// A period's end: the start and a duration beside it.
     Until,
+    /// The text of a document that several segments carry, and what it is called.
+    Document,
 }
 
 impl Conversion {
@@ -62,6 +64,7 @@ impl Conversion {
             "message" => Self::Message,
             "media" => Self::Media,
             "until" => Self::Until,
+            "document" => Self::Document,
             "lines" => Self::Lines,
             "samples" => Self::Samples,
             "comparator" => Self::Comparator,

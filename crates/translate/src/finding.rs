@@ -24,6 +24,7 @@ impl FindingKind {
             Self::ValueUnfit => "value-unfit",
             Self::Incomplete => "incomplete",
             Self::Deleted => "deleted",
+            Self::Ambiguous => "ambiguous",
             Self::StructureUnknown => "structure-unknown",
         }
     }
@@ -46,6 +47,8 @@ pub enum FindingKind {
     Incomplete,
     /// A `""` (delete), which a resource can only leave out.
     Deleted,
+    /// Results that nothing in the message tells apart but their order.
+    Ambiguous,
     /// A message whose structure no table covers.
     StructureUnknown,
 }
@@ -61,6 +64,7 @@ impl FindingKind {
             Self::ValueUnfit => "value-unfit",
             Self::Incomplete => "incomplete",
             Self::Deleted => "deleted",
+            Self::Ambiguous => "ambiguous",
             Self::StructureUnknown => "structure-unknown",
         }
     }

@@ -106,6 +106,11 @@ fn embedded_data_have_a_type() {
     attached("ED", "^IM^JPEG^Hex^FFD8", ["image/jpeg", "/9g=", ""]);
     attached(
         "RP",
+        "https://good.example/a^^AP^PDF",
+        ["application/pdf", "", "https://good.example/a"],
+    );
+    attached(
+        "RP",
         "https://good.example/a^^what^ever",
         ["what/ever", "", "https://good.example/a"],
     );

@@ -1,19 +1,17 @@
 /**
- * One record for each person. A message finds its patient by any identifier that tells persons apart; it creates,
- * updates or merges. An update unites what sources know; a merge keeps the retired identifier, so that whoever still
+ * One record for each person. A message finds its patient by any identifier that tells persons apart (`patients.ts`); it
+ * creates, updates or merges. An update unites what sources know; a merge keeps the retired identifier, so that whoever still
  * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
  * stays its patient's.
  */
-import type { Bundle, BundleEntry, Encounter, Identifier, Patient, Period, Reference, Resource } from "@medplum/fhirtypes";
+import type { Bundle, BundleEntry, Encounter, Identifier, Patient, Period, Resource } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message, park, translate } from "pipehat";
+import { Message, log } from "pipehat";
 import {
-  byIdentifier, created, isNewer, isOfAnother, led, perform, replaced, timeOf, told, token, united, untilNobodyWasQuicker, withReferenced,
-  type Time,
+  ForAPerson, byIdentifier, created, isNewer, known, led, orPark, perform, replaced, timeOf, told, token, translated, united,
+  untilNobodyWasQuicker, withReferenced, type Time,
 } from "./feed";
-
-/** The kinds of identifiers that only one person has (table 0203). The number of a family's insurance is not among them. */
-const PERSONAL = new Set(["MR", "PI", "PT", "PE", "NI", "NH", "JHN", "SS"]);
+import { find, isOfAnother, numbersIn, peopleOf, recordOf, type Person } from "./patients";
 
 /** What `""` takes away (HL7 v2.5.1 §2.5.3). */
 const DELETED: Record<string, (keyof Patient)[]> = {
@@ -26,8 +24,10 @@ const DELETED: Record<string, (keyof Patient)[]> = {
   "PID-30": ["deceasedBoolean"],
 };
 
-/** What belongs to a patient, and the parameter it is found by. */
+/** What belongs to a patient, and the parameter it is found by; what is done for an appointment goes before it. */
 const BELONGINGS: Record<string, string> = {
+  Task: "patient",
+  Communication: "subject",
   Encounter: "subject",
   ServiceRequest: "subject",
   Specimen: "subject",
@@ -36,77 +36,58 @@ const BELONGINGS: Record<string, string> = {
   Appointment: "patient",
 };
 
-/** A patient as the message has it, and the entry that others of the Bundle refer to. */
-interface Told {
-  fullUrl: string;
-  patient: Patient;
-  identifiers: Identifier[];
+export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
+  return orPark(() => tell(client, Message.parse(event.input as string)));
 }
 
-export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
-  const message = Message.parse(event.input as string);
-  const bundle: Bundle = await translate.toFhir(message);
-  const patients = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Patient").map(toldOf);
-  const survivors = patients.filter(({ patient }) => patient.active !== false);
-  if (survivors.length === 0 || patients.some(({ identifiers }) => identifiers.length === 0)) {
-    return park("a patient has no identifier of a known authority: see tables/authorities.csv");
+async function tell(client: MedplumClient, message: Message): Promise<void> {
+  const bundle: Bundle = await translated(message);
+  if (isMergedIntoItself(message)) {
+    throw new ForAPerson("the identifier to be retired (MRG-1) is the one that is to remain (PID-3)");
   }
-  for (const survivor of survivors) {
+  const people = peopleOf(message, bundle);
+  for (const survivor of people.filter(({ patient }) => patient.active !== false)) {
     const links = survivor.patient.link ?? [];
-    const retired = patients.filter(({ fullUrl }) => links.some(({ other }) => other.reference === fullUrl));
-    let reason: string | undefined;
-    await untilNobodyWasQuicker(async () => {
-      reason = undefined;
-      const done = await apply(client, message, bundle, survivor, retired);
-      if (typeof done === "string") {
-        reason = done;
-        return true;
-      }
-      return done;
-    });
-    if (reason !== undefined) {
-      return park(reason);
+    const retired = people.filter(({ fullUrl }) => links.some(({ other }) => other.reference === fullUrl));
+    if (message.text("MSH-9.2") === "A40" && retired.length === 0) {
+      throw new ForAPerson("a merge that names nobody who is merged (MRG-1)");
     }
+    await untilNobodyWasQuicker(() => apply(client, message, bundle, survivor, retired));
   }
 }
 
-function toldOf({ fullUrl, resource }: BundleEntry): Told {
-  const patient = resource as Patient;
-  return { fullUrl: fullUrl as string, patient, identifiers: (patient.identifier ?? []).filter(isPersonal) };
+function isMergedIntoItself(message: Message): boolean {
+  const stay = numbersIn(message, "PID(*)-3[*]");
+  return numbersIn(message, "MRG(*)-1[*]")
+    .some(({ value, authority }) => stay.some((other) => other.value === value && other.authority === authority));
 }
 
-function isPersonal({ system, value, type }: Identifier): boolean {
-  const code = type?.coding?.[0]?.code;
-  return Boolean(system && value) && (code === undefined || PERSONAL.has(code));
-}
-
-/** Writes what the message tells of one patient. False: another was quicker. A text: why a person has to look. */
+/** Writes what the message tells of one patient. False: another was quicker. */
 async function apply(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Told, retired: Told[],
-): Promise<boolean | string> {
+  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, retired: Person[],
+): Promise<boolean> {
   const time = timeOf(message);
-  const own = await find(client, survivor.identifiers);
+  const standing = await recordOf(client, survivor);
   const old = retired.flatMap(({ identifiers }) => identifiers)
     .filter((identifier) => !survivor.identifiers.some((kept) => token(kept) === token(identifier)));
   const prior = await find(client, old);
-  const standing = own.current[0];
-  if (own.current.length > 1) {
-    return `the identifiers of the patient are those of ${own.current.length} records: merge them, then release this message`;
-  }
   const gone = prior.current.filter(({ id }) => id !== standing?.id);
   if (gone.some((patient) => old.some((identifier) => isRetired(patient, identifier)))) {
-    return "the identifier to be retired was merged into another patient before";
+    throw new ForAPerson("the identifier to be retired was merged into another patient before");
   }
   if (standing !== undefined && prior.current.some(({ id }) => id === standing.id)
     && survivor.identifiers.every((identifier) => isRetired(standing, identifier))
     && old.some((identifier) => isCurrent(standing, identifier))) {
-    return "the identifier that is to remain was retired before, in favour of the one to be retired";
+    throw new ForAPerson("the identifier that is to remain was retired before, in favour of the one to be retired");
   }
   const stays = await visits(client, message, bundle, survivor, time, [standing, ...gone, ...prior.all]);
-  if (typeof stays === "string") {
+  if (stays === undefined) {
     // Unless another made the patient, and the visit, meanwhile.
     const now = await find(client, survivor.identifiers);
-    return now.current[0]?.id === standing?.id ? stays : false;
+    if (now.current[0]?.id !== standing?.id) {
+      return false;
+    }
+    throw new ForAPerson("the visit with its number is another patient's");
   }
 
   const patient = await merged(message, time, survivor, standing, gone, prior.all, old);
@@ -129,29 +110,6 @@ async function apply(
   return true;
 }
 
-/** The records that have one of these identifiers, and what stands for them today. */
-async function find(client: MedplumClient, identifiers: Identifier[]): Promise<{ all: Patient[]; current: Patient[] }> {
-  if (identifiers.length === 0) {
-    return { all: [], current: [] };
-  }
-  const all: Patient[] = await client.searchResources("Patient", {
-    identifier: identifiers.map(token).join(","),
-    _count: "100",
-  });
-  const current = new Map<string, Patient>();
-  for (let patient of all) {
-    for (let hops = 0; patient.active === false && hops < 20; hops += 1) {
-      const next = patient.link?.find(({ type }) => type === "replaced-by");
-      if (next === undefined) {
-        break;
-      }
-      patient = await client.readReference(next.other as Reference<Patient>);
-    }
-    current.set(patient.id as string, patient);
-  }
-  return { all, current: [...current.values()] };
-}
-
 function isRetired(patient: Patient, identifier: Identifier): boolean {
   return (patient.identifier ?? []).some((known) => known.use === "old" && token(known) === token(identifier));
 }
@@ -162,7 +120,7 @@ function isCurrent(patient: Patient, identifier: Identifier): boolean {
 
 /** The record that remains. */
 async function merged(
-  message: Message, time: Time, survivor: Told, standing: Patient | undefined, gone: Patient[], prior: Patient[],
+  message: Message, time: Time, survivor: Person, standing: Patient | undefined, gone: Patient[], prior: Patient[],
   old: Identifier[],
 ): Promise<Patient> {
   const { link: _, ...news } = survivor.patient;
@@ -225,16 +183,23 @@ function retiredInto(patient: Patient, survivor: string): Patient {
   return { ...patient, active: false, link: [...others, { other: { reference: survivor }, type: "replaced-by" }] };
 }
 
-/** The visits that the message tells of, by their number (PV1-19). A text where one is of somebody else than these. */
+/** The visits that the message tells of, by their number (PV1-19). None where one is of somebody else than these. */
 async function visits(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Told, time: Time, owners: (Patient | undefined)[],
-): Promise<BundleEntry[] | string> {
+  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, time: Time, owners: (Patient | undefined)[],
+): Promise<BundleEntry[] | undefined> {
+  const visits = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Encounter");
+  const numbered = visits.filter(({ resource }) => known((resource as Encounter).identifier).length > 0);
+  if (message.all("PV1(*)-19.1").filter(Boolean).length > numbered.length) {
+    throw new ForAPerson("the visit's number is of no known authority (PV1-19.4, or MSH-4): see tables/authorities.csv");
+  }
+  if (message.has("PV1") && numbered.length === 0) {
+    log.warn("the visit has no number (PV1-19), and is not kept");
+  }
   const entries: BundleEntry[] = [];
-  for (const { fullUrl, resource } of bundle.entry ?? []) {
+  for (const { fullUrl, resource } of numbered) {
     const news = resource as Encounter;
-    const numbers = (news?.resourceType === "Encounter" ? news.identifier ?? [] : [])
-      .filter(({ system, value }) => system && value);
-    if (numbers.length === 0 || news.subject?.reference !== survivor.fullUrl) {
+    const numbers = known(news.identifier);
+    if (news.subject?.reference !== survivor.fullUrl) {
       continue;
     }
     const found: Encounter[] = await client.searchResources("Encounter", { identifier: numbers.map(token).join(",") });
@@ -248,7 +213,7 @@ async function visits(
       isTheirs ||= !(await isOfAnother(client, standing.subject, id));
     }
     if (!isTheirs) {
-      return "the visit with its number is another patient's";
+      return undefined;
     }
     const identifier = united(standing.identifier, news.identifier);
     if (isNewer(standing, time)) {
@@ -283,7 +248,7 @@ async function move(client: MedplumClient, from: string, to: string): Promise<vo
       if (found.length === 0) {
         break;
       }
-      await perform(client, found.map((one) => replaced(undefined, led(one, from, to), one)));
+      await perform(client, found.map((one) => replaced(undefined, led(one, new Map([[from, to]])), one)));
     }
   }
 }

@@ -1,23 +1,41 @@
-/** The acknowledgment finds the Task of what was sent by its control id (MSA-2), and says what became of it. */
+/**
+ * The acknowledgment finds the Task of what was sent by its control id (MSA-2), and says what became of it. In enhanced mode
+ * the laboratory first says that it has the message (CA), then what it does with it (AA). What is done stays done, whichever
+ * comes first.
+ */
+import type { Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message, park } from "pipehat";
-import { CONTROL_ID } from "./tasks";
+import { Message } from "pipehat";
+import { ForAPerson, orPark } from "./feed";
+import { changeTasks, CONTROL_ID } from "./tasks";
 
-/** Table 0008: what the laboratory took. All else it did not. */
-const TAKEN = new Set(["AA", "CA"]);
+/** What has ended, and what no acknowledgment opens again. */
+const ENDED = new Set(["completed", "cancelled", "failed", "entered-in-error"]);
 
-export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
-  const message = Message.parse(event.input as string);
-  const task = await client.searchOne("Task", { identifier: `${CONTROL_ID}|${message.text("MSA-2")}` });
-  if (task === undefined) {
-    return park("no order was sent under this control id");
+export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
+  return orPark(async () => {
+    const message = Message.parse(event.input as string);
+    const search = { identifier: `${CONTROL_ID}|${message.text("MSA-2")}` };
+    if (await changeTasks(client, search, (task) => acknowledged(task, message)) === 0) {
+      throw new ForAPerson("no order was sent under this control id (MSA-2)");
+    }
+  });
+}
+
+/** The Task as the acknowledgment leaves it; none where that changes nothing. */
+function acknowledged(task: Task, message: Message): Task | undefined {
+  const { statusReason: _, ...rest } = task;
+  if (ENDED.has(task.status)) {
+    return undefined;
   }
-  if (TAKEN.has(message.text("MSA-1"))) {
-    const { statusReason: _, ...rest } = task;
-    const isCancelling = task.code?.coding?.[0]?.code === "abort";
-    await client.updateResource({ ...rest, status: isCancelling ? "completed" : "accepted" });
-    return;
+  switch (message.text("MSA-1")) {
+    case "AA":
+      return { ...rest, status: task.code?.coding?.[0]?.code === "abort" ? "completed" : "accepted" };
+    case "CA":
+      return task.status === "requested" ? { ...rest, status: "received" } : undefined;
+    default: {
+      const why = message.get("ERR-8") || message.get("ERR-3.2") || message.get("MSA-3") || message.text("MSA-1");
+      return { ...rest, status: "rejected", statusReason: { text: why } };
+    }
   }
-  const why = message.get("ERR-8") || message.get("ERR-3.2") || message.get("MSA-3") || message.text("MSA-1");
-  await client.updateResource({ ...task, status: "rejected", statusReason: { text: why } });
 }

@@ -1,11 +1,10 @@
-/** An order whose results are there waits for nothing any more. */
+/** An order whose results are there waits for nothing any more; whether it could still be cancelled the laboratory says. */
 import type { ServiceRequest } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
+import { changeTasks, OPEN } from "./tasks";
 
 export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
-  const order = event.input as ServiceRequest;
-  const open = await client.searchResources("Task", { focus: `ServiceRequest/${order.id}`, status: "requested,accepted" });
-  for (const task of open) {
-    await client.updateResource({ ...task, status: "completed" });
-  }
+  const { id } = event.input as ServiceRequest;
+  const search = { focus: `ServiceRequest/${id}`, status: OPEN, "code:not": "abort" };
+  await changeTasks(client, search, (task) => ({ ...task, status: "completed" }));
 }

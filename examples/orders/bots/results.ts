@@ -5,15 +5,15 @@
  * one patient to another: a message with those of another's report, order or visit waits for a person.
  */
 import type {
-  Attachment, Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Patient, Reference, Resource,
-  ServiceRequest,
+  Attachment, Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest,
 } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message, park, translate } from "pipehat";
+import { Message } from "pipehat";
 import {
-  byIdentifier, first, isOfAnother, led, newerBy, perform, replaced, timeOf, told, token, united, untilNobodyWasQuicker, withReferenced,
-  type Time,
+  ForAPerson, first, known, led, newerBy, orPark, perform, replaced, timeOf, told, token, translated, united, untilNobodyWasQuicker,
+  withReferenced, type Time,
 } from "./feed";
+import { find, isOfAnother, peopleOf, refer } from "./patients";
 
 /** Where the translation puts what R4's Observation has no value[x] for. */
 const ATTACHED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
@@ -31,27 +31,22 @@ const WITHDRAWN = new Set(["cancelled", "entered-in-error"]);
 /** What is the laboratory's to say. */
 const OWN = new Set(["DiagnosticReport", "Observation", "Specimen"]);
 
-export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
-  const message = Message.parse(event.input as string);
-  const bundle = underOwnIds(await translate.toFhir(message));
-  let reason: string | undefined;
-  await untilNobodyWasQuicker(async () => {
-    const done = await apply(client, message, structuredClone(bundle));
-    reason = typeof done === "string" ? done : undefined;
-    return done !== false;
+export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
+  return orPark(async () => {
+    const message = Message.parse(event.input as string);
+    const bundle = underOwnIds(await translated(message));
+    await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle)));
   });
-  if (reason !== undefined) {
-    park(reason);
-  }
 }
 
 /** Where a result stands follows from what it is: the same one told again is the same resource. */
 function underOwnIds(bundle: Bundle): Bundle {
-  const own = (bundle.entry ?? []).filter(({ resource }) => OWN.has(resource?.resourceType ?? ""));
-  for (const { fullUrl, resource } of own) {
+  const addresses = new Map<string, string>();
+  for (const { fullUrl, resource } of (bundle.entry ?? []).filter(({ resource }) => OWN.has(resource?.resourceType ?? ""))) {
     (resource as Resource).id ??= fullUrl?.replace("urn:uuid:", "");
+    addresses.set(fullUrl as string, addressOf(resource as Resource));
   }
-  return own.reduce((all, { fullUrl, resource }) => led(all, fullUrl as string, addressOf(resource as Resource)), bundle);
+  return led(bundle, addresses);
 }
 
 /** What a patient has. */
@@ -68,42 +63,24 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
   return (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === type) as never;
 }
 
-/** False: another was quicker. A text: why a person has to look. */
-async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean | string> {
-  const patients = all<Patient>(bundle, "Patient");
-  const known = new Map<string | undefined, { identifiers: Identifier[]; id?: string }>();
-  for (const patient of patients) {
-    const identifiers = (patient.resource.identifier ?? []).filter(({ system, value }) => system && value);
-    if (identifiers.length === 0) {
-      return "the patient has no identifier of a known authority: see tables/authorities.csv";
-    }
-    const found = await recordsOf(client, identifiers);
-    if (found.length > 1) {
-      return `the identifiers of the patient are those of ${found.length} records`;
-    }
-    known.set(patient.fullUrl, { identifiers, id: found[0]?.id });
-    const ifNoneExist = `${byIdentifier(identifiers)}&active:not=false`;
-    patient.request = { method: "POST", url: "Patient", ifNoneExist };
-    delete patient.resource.id;
-  }
-  const reports = all<DiagnosticReport>(bundle, "DiagnosticReport");
-  if (reports.length === 0) {
-    return "there is no report in it";
-  }
+/** False: another was quicker. */
+async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean> {
+  const people = peopleOf(message, bundle);
+  const records = await refer(client, bundle, people);
+  checkWhose(bundle);
   /** Whether something that stands is not of the patient whom what is told is of. */
   const isMixed = async (standing: Owned, news: Resource): Promise<boolean> => {
-    const patient = known.get((news as Owned).subject?.reference);
-    if (!await isOfAnother(client, standing.subject, patient?.id)) {
+    const subject = (news as Owned).subject?.reference ?? "";
+    const id = records.get(subject)?.id;
+    if (!await isOfAnother(client, standing.subject, id)) {
       return false;
     }
     // Another may have made the patient meanwhile.
-    const [now] = await recordsOf(client, patient?.identifiers ?? []);
-    return now?.id === patient?.id || isOfAnother(client, standing.subject, now?.id);
+    const person = people.find(({ fullUrl }) => fullUrl === subject);
+    const now = (await find(client, person?.identifiers ?? [])).current[0];
+    return now === undefined || now.id === id || isOfAnother(client, standing.subject, now.id);
   };
-  const mixed = await withVisits(client, bundle, isMixed);
-  if (mixed !== undefined) {
-    return mixed;
-  }
+  await withVisits(client, message, bundle, isMixed);
 
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
@@ -117,12 +94,12 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const [standing] = await standingOf<DiagnosticReport>(client, [report.resource]);
     for (const known of [...(standing === undefined ? [] : [standing]), ...await reportsOf(client, report.resource)]) {
       if (await isMixed(known, report.resource)) {
-        return "a report with its placer or filler number is another patient's";
+        throw new ForAPerson("a report with its placer or filler number is another patient's");
       }
     }
     for (const order of orders) {
       if (await isMixed(order, report.resource)) {
-        return "the order with its placer or filler number is another patient's";
+        throw new ForAPerson("the order with its placer or filler number is another patient's");
       }
     }
     const change = reportChange(report, standing, time, orders, documents);
@@ -146,13 +123,14 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   for (const type of ["Observation", "Specimen"]) {
     const news = all<Observation>(bundle, type);
     const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
+    const byId = new Map(standing.map((known) => [known.id, known]));
     for (const { fullUrl, resource } of news) {
       const time = timeOfResult.get(addressOf(resource)) ?? timeOf(message);
-      const before = standing.find(({ id }) => id === resource.id);
+      const before = byId.get(resource.id);
       if (before === undefined) {
         entries.push(first(fullUrl, told(resource, time)));
       } else if (await isMixed(before, resource)) {
-        return `the ${type === "Specimen" ? "specimen" : "result"} with its number is another patient's`;
+        throw new ForAPerson(`the ${type === "Specimen" ? "specimen" : "result"} with its number is another patient's`);
       } else if (isOlder(before, resource, time)) {
         entries.push(replaced(fullUrl, told(resource, time), before));
       }
@@ -161,11 +139,31 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   return entries.length === 0 || perform(client, withReferenced(entries, bundle));
 }
 
-/** The patient with one of these: of two records that were merged the one that remains counts, which has those of both. */
-async function recordsOf(client: MedplumClient, identifiers: Identifier[]): Promise<Patient[]> {
-  return identifiers.length === 0
-    ? []
-    : client.searchResources("Patient", { identifier: identifiers.map(token).join(","), "active:not": "false" });
+/** Every report and all that is in it has a patient, and a number leads to one alone. */
+function checkWhose(bundle: Bundle): void {
+  const reports = all<DiagnosticReport>(bundle, "DiagnosticReport");
+  if (reports.length === 0) {
+    throw new ForAPerson("there is no report in it");
+  }
+  if (reports.some(({ resource }) => numbersOf(resource).length === 0)) {
+    throw new ForAPerson("a report has no number of a known authority (OBR-2.2, OBR-3.2, or MSH-3): see tables/authorities.csv");
+  }
+  const own = (bundle.entry ?? []).filter(({ resource }) => OWN.has(resource?.resourceType ?? ""));
+  if (own.some(({ resource }) => (resource as Owned).subject?.reference === undefined)) {
+    throw new ForAPerson("a result stands before any PID: the message says not whose it is");
+  }
+  const subjects = new Map<string, string | undefined>();
+  const names = (resource: Resource): string[] =>
+    [addressOf(resource), ...(resource.resourceType === "Observation" ? [] : numbersOf(resource as DiagnosticReport).map(token))];
+  for (const { resource } of own) {
+    const { reference } = (resource as Owned).subject as Reference;
+    for (const name of names(resource as Resource)) {
+      if ((subjects.get(name) ?? reference) !== reference) {
+        throw new ForAPerson("two patients of the message have the same number of a report or specimen");
+      }
+      subjects.set(name, reference);
+    }
+  }
 }
 
 /** What stands of these, by their ids: the same result always has the same. */
@@ -258,7 +256,7 @@ function takeDocuments(bundle: Bundle, report: DiagnosticReport): { binary: Reso
 }
 
 function numbersOf(report: DiagnosticReport): Identifier[] {
-  return (report.identifier ?? []).filter(({ system, value }) => system && value);
+  return known(report.identifier);
 }
 
 /** What stands of other tests of the order, too. */
@@ -287,32 +285,36 @@ function completed(order: ServiceRequest, report: DiagnosticReport): BundleEntry
 
 /** A visit is the registration's, too: what stands is referred to, what doesn't is named by its number. */
 async function withVisits(
-  client: MedplumClient, bundle: Bundle, isMixed: (standing: Owned, news: Resource) => Promise<boolean>,
-): Promise<string | undefined> {
+  client: MedplumClient, message: Message, bundle: Bundle, isMixed: (standing: Owned, news: Resource) => Promise<boolean>,
+): Promise<void> {
+  const visits = new Map<string, Reference | undefined>();
   for (const { fullUrl, resource } of all<Encounter>(bundle, "Encounter")) {
-    const numbers = (resource.identifier ?? []).filter(({ system, value }) => system && value);
-    const found = numbers.length === 0
+    const numbers = known(resource.identifier);
+    const found: Encounter[] = numbers.length === 0
       ? []
       : await client.searchResources("Encounter", { identifier: numbers.map(token).join(",") });
-    const [visit] = found;
-    if (visit !== undefined && await isMixed(visit, resource)) {
-      return "the visit with its number is another patient's";
-    }
-    const number = numbers[0] && { system: numbers[0].system, value: numbers[0].value };
-    bundle.entry = bundle.entry?.filter((entry) => entry.fullUrl !== fullUrl);
-    for (const entry of bundle.entry ?? []) {
-      const holder = entry.resource as { encounter?: Reference } | undefined;
-      if (holder?.encounter === undefined || holder.encounter.reference !== fullUrl) {
-        continue;
+    for (const visit of found) {
+      if (await isMixed(visit, resource)) {
+        throw new ForAPerson("the visit with its number is another patient's");
       }
-      if (visit !== undefined) {
-        holder.encounter = { reference: `Encounter/${visit.id}` };
-      } else if (number !== undefined) {
-        holder.encounter = { type: "Encounter", identifier: number };
-      } else {
+    }
+    const number = numbers[0] && { type: "Encounter", identifier: { system: numbers[0].system, value: numbers[0].value } };
+    visits.set(fullUrl as string, found.length === 1 ? { reference: `Encounter/${found[0]?.id}` } : number);
+  }
+  bundle.entry = bundle.entry?.filter(({ fullUrl }) => !visits.has(fullUrl as string));
+  // A number of no known authority finds no visit; it says, to people, which one it was.
+  const [value, ...others] = message.all("PV1(*)-19.1");
+  const unknown = value && others.length === 0 ? { type: "Encounter", identifier: { value } } : undefined;
+  for (const { resource } of bundle.entry ?? []) {
+    const holder = resource as { encounter?: Reference };
+    if (holder.encounter?.reference !== undefined) {
+      const { reference } = holder.encounter;
+      const visit = visits.has(reference) ? visits.get(reference) : unknown;
+      if (visit === undefined) {
         delete holder.encounter;
+      } else {
+        holder.encounter = visit;
       }
     }
   }
-  return undefined;
 }

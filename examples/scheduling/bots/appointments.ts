@@ -1,52 +1,69 @@
-/** Appointments by their numbers: what comes late or again changes nothing that a newer message told. */
-import type { Appointment, Bundle, BundleEntry, Patient } from "@medplum/fhirtypes";
+/**
+ * Appointments by their numbers: what comes late or again changes nothing that a newer message told. An appointment stays its
+ * patient's; of a group all PIDs are its patients.
+ */
+import type { Appointment, Bundle, BundleEntry } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message, park, translate } from "pipehat";
+import { Message } from "pipehat";
 import {
-  byIdentifier, created, isNewer, perform, replaced, timeOf, told, token, united, untilNobodyWasQuicker, withReferenced,
+  ForAPerson, byIdentifier, created, isNewer, known, orPark, perform, replaced, timeOf, told, token, translated, united,
+  untilNobodyWasQuicker, withReferenced,
 } from "./feed";
+import { isOfAnother, peopleOf, refer } from "./patients";
 
 /** What the event says of the appointment (HL7 v2.5.1 §10.3): it counts more than a status code of the sender's own. */
 const STATUS: Record<string, Appointment["status"]> = { S15: "cancelled", S26: "noshow" };
 
-export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
-  const message = Message.parse(event.input as string);
-  const bundle: Bundle = await translate.toFhir(message);
-  const entries = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Appointment");
+export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
+  return orPark(async () => {
+    const message = Message.parse(event.input as string);
+    const bundle = await translated(message);
+    await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle)));
+  });
+}
+
+/** False: another was quicker. */
+async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean> {
   const time = timeOf(message);
-  for (const entry of bundle.entry ?? []) {
-    if (entry.resource?.resourceType !== "Patient") {
-      continue;
-    }
-    // The patient is the registration's: one is made where there is none, and none is changed.
-    const identifiers = ((entry.resource as Patient).identifier ?? []).filter(({ system, value }) => system && value);
-    if (identifiers.length === 0) {
-      return park("the patient has no identifier of a known authority: see tables/authorities.csv");
-    }
-    const { id: _, ...patient } = entry.resource as Patient;
-    entry.resource = patient as Patient;
-    const ifNoneExist = `${byIdentifier(identifiers)}&active:not=false`;
-    entry.request = { method: "POST", url: "Patient", ifNoneExist };
+  // Patients are the registration's.
+  const records = await refer(client, bundle, peopleOf(message, bundle));
+  const [entry, ...others] = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Appointment");
+  if (entry === undefined || others.length > 0) {
+    throw new ForAPerson("the message does not tell of one appointment");
   }
-  for (const { fullUrl, resource } of entries) {
-    const news = resource as Appointment;
-    const numbers = (news.identifier ?? []).filter(({ system, value }) => system && value);
-    if (numbers.length === 0) {
-      return park("the appointment has no number of a known authority: see tables/authorities.csv");
-    }
-    const status = STATUS[message.text("MSH-9.2")] ?? news.status ?? "booked";
-    const next: Appointment = told({ ...news, status }, time);
-    await untilNobodyWasQuicker(async () => {
-      const found = await client.searchResources("Appointment", { identifier: numbers.map(token).join(",") });
-      const [standing] = found;
-      if (standing !== undefined && isNewer(standing, time)) {
+  const news = entry.resource as Appointment;
+  const numbers = known(news.identifier);
+  if (numbers.length === 0) {
+    throw new ForAPerson("the appointment has no number of a known authority (SCH-1, SCH-2): see tables/authorities.csv");
+  }
+  const [standing, ...more] = await client.searchResources("Appointment", { identifier: numbers.map(token).join(",") });
+  if (more.length > 0) {
+    throw new ForAPerson("its placer and its filler number are those of several appointments");
+  }
+  if (standing !== undefined && !await isTheirs(client, standing, [...records.values()].map((record) => record?.id))) {
+    throw new ForAPerson("the appointment with its number is another patient's");
+  }
+  if (standing !== undefined && isNewer(standing, time)) {
+    return true;
+  }
+  const status = STATUS[message.text("MSH-9.2")] ?? news.status ?? "booked";
+  const { id: _, ...content } = told({ ...news, status }, time);
+  const identifier = united(standing?.identifier, news.identifier);
+  const change: BundleEntry = standing === undefined
+    ? created(entry.fullUrl, content as Appointment, byIdentifier(numbers))
+    : replaced(entry.fullUrl, { ...standing, ...content, identifier } as Appointment, standing);
+  return perform(client, withReferenced([change], bundle));
+}
+
+/** Whether one of these patients takes part in what stands, or nobody does. */
+async function isTheirs(client: MedplumClient, standing: Appointment, ids: (string | undefined)[]): Promise<boolean> {
+  const patients = (standing.participant ?? []).map(({ actor }) => actor).filter((actor) => actor?.reference?.startsWith("Patient/"));
+  for (const patient of patients) {
+    for (const id of ids) {
+      if (!await isOfAnother(client, patient, id)) {
         return true;
       }
-      const { id: _, ...content } = next;
-      const change: BundleEntry = standing === undefined
-        ? created(fullUrl, content as Appointment, byIdentifier(numbers))
-        : replaced(fullUrl, { ...standing, ...content, identifier: united(standing.identifier, next.identifier) } as Appointment, standing);
-      return perform(client, withReferenced([change], bundle));
-    });
+    }
   }
+  return patients.length === 0;
 }

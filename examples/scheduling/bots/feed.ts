@@ -1,10 +1,45 @@
-/** What bots of feeds share: references within a translated Bundle, what is newer, and another try when others were quicker. */
-import type { Bundle, BundleEntry, Identifier, Patient, Reference, Resource } from "@medplum/fhirtypes";
+/**
+ * What bots of feeds share: references within a translated Bundle, what is newer, another try when others were quicker, and
+ * what is set aside for a person.
+ */
+import type { Bundle, BundleEntry, Identifier, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
-import type { Message } from "pipehat";
+import { park, translate, type Message } from "pipehat";
 
 /** The time of the event that a resource stands by: an older message changes nothing that a newer one told. */
 const TOLD_AT = "urn:pipehat:told-at";
+
+/** Why a person has to look at a message: without values, for the reason is shown to whoever runs Pipehat. */
+export class ForAPerson extends Error {}
+
+/**
+ * Does the work; sets the message aside where no other try would make it better. All else (the datastore is busy, or away) is
+ * thrown, and tried again as `retry` of the step says.
+ */
+export async function orPark(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const { outcome } = error as { outcome?: OperationOutcome };
+    if (error instanceof ForAPerson) {
+      park(error.message);
+    } else if (outcome?.id === "unprocessable") {
+      const places = outcome.issue.flatMap(({ expression }) => expression ?? []);
+      park(`the datastore refuses what it says: ${[...new Set(places)].join(", ") || "no resource of R4"}`);
+    } else {
+      throw error;
+    }
+  }
+}
+
+/** The message in FHIR. */
+export async function translated(message: Message): Promise<Bundle> {
+  try {
+    return await translate.toFhir(message);
+  } catch (error) {
+    throw new ForAPerson((error as Error).message);
+  }
+}
 
 /** How often others may be quicker. */
 const TRIES = 20;
@@ -85,15 +120,15 @@ export function withReferenced(entries: BundleEntry[], bundle: Bundle): BundleEn
   return [...taken.values()];
 }
 
-/** The resource with every reference of one kind led elsewhere. */
-export function led<T>(value: T, from: string, to: string): T {
+/** The same with these references led elsewhere. */
+export function led<T>(value: T, elsewhere: Map<string, string>): T {
   if (Array.isArray(value)) {
-    return value.map((inner) => led(inner, from, to)) as T;
+    return value.map((inner) => led(inner, elsewhere)) as T;
   }
   if (typeof value === "object" && value !== null) {
     const entries = Object.entries(value).map(([name, inner]) => [
       name,
-      name === "reference" && inner === from ? to : led(inner, from, to),
+      name === "reference" && typeof inner === "string" ? elsewhere.get(inner) ?? inner : led(inner, elsewhere),
     ]);
     return Object.fromEntries(entries) as T;
   }
@@ -111,7 +146,7 @@ export function timeOf(message: Message, event?: string): Time {
   const made = message.dateTime("MSH-7");
   const recorded = event ?? message.dateTime("EVN-2") ?? made;
   if (recorded === undefined) {
-    throw new Error("neither EVN-2 nor MSH-7 says when this was");
+    throw new ForAPerson("neither EVN-2 nor MSH-7 says when this was: the sender has to tell it");
   }
   return { event: recorded, message: made ?? recorded };
 }
@@ -164,6 +199,11 @@ export function byIdentifier(identifiers: Identifier[]): string {
   return `identifier=${encodeURIComponent(identifiers.map(token).join(","))}`;
 }
 
+/** Those of a known authority, which can be looked for. */
+export function known(identifiers: Identifier[] | undefined): Identifier[] {
+  return (identifiers ?? []).filter(({ system, value }) => system && value);
+}
+
 /** All identifiers of several lists, each once. One that was retired stays so, whoever goes on to use it. */
 export function united(...lists: (Identifier[] | undefined)[]): Identifier[] {
   const all = new Map<string, Identifier>();
@@ -177,21 +217,4 @@ export function united(...lists: (Identifier[] | undefined)[]): Identifier[] {
     all.set(key, merged);
   }
   return [...all.values()];
-}
-
-/** Whether what stands is another patient's than the one with this id: a record that was merged is the survivor's. */
-export async function isOfAnother(client: MedplumClient, subject: Reference | undefined, id: string | undefined): Promise<boolean> {
-  let reference = subject?.reference;
-  for (let hops = 0; reference?.startsWith("Patient/") && hops < 20; hops += 1) {
-    if (reference === `Patient/${id}`) {
-      return false;
-    }
-    const patient = await client.readReference({ reference } as Reference<Patient>);
-    const next = patient.active === false ? patient.link?.find(({ type }) => type === "replaced-by") : undefined;
-    if (next === undefined) {
-      return true;
-    }
-    reference = next.other.reference;
-  }
-  return false;
 }

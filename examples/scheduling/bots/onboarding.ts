@@ -1,52 +1,87 @@
 /**
- * A new appointment gives the patient a Task, to complete the onboarding, and a Communication that says so; a moved one
- * another Communication; a cancelled one withdraws the Task. The channel `engagement` takes Communications to the app.
+ * A new appointment gives each of its patients a Task, to complete the onboarding, and a Communication that says so; a moved
+ * one another Communication; one that is cancelled, or goes on without the patient, withdraws the Task; one that is booked
+ * again asks anew. The channel `engagement` takes Communications to the app.
  */
-import type { Appointment, Communication, Task } from "@medplum/fhirtypes";
+import type { Appointment, Communication, Reference, Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
+import { perform, replaced } from "./feed";
 
 const ONBOARDING = "urn:pipehat:onboarding";
 
+/** What a Task last changed for: a version of the appointment. */
+const VERSION = "urn:pipehat:onboarding-version";
+
+const WITHDRAWN = new Set(["cancelled", "noshow", "entered-in-error"]);
+
 export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   const appointment = event.input as Appointment;
-  const patient = appointment.participant?.map(({ actor }) => actor).find((actor) => actor?.reference?.startsWith("Patient/"));
-  if (patient === undefined) {
-    return;
-  }
-  const identifier = [{ system: ONBOARDING, value: appointment.id }];
-  const known = await client.searchOne("Task", { identifier: `${ONBOARDING}|${appointment.id}` });
-  if (appointment.status === "booked") {
-    const task: Task = known ?? await client.createResourceIfNoneExist({
-      resourceType: "Task",
-      identifier,
-      status: "requested",
-      intent: "order",
-      code: { coding: [{ system: ONBOARDING, code: "onboarding" }], text: "Complete the onboarding" },
-      focus: { reference: `Appointment/${appointment.id}` },
-      for: patient,
-      owner: patient,
-    } as Task, `identifier=${ONBOARDING}|${appointment.id}`);
-    const isNew = known === undefined || await client.searchOne("Communication", { identifier: `${ONBOARDING}|invited-${appointment.id}` }) === undefined;
-    await tell(isNew ? "invited" : "moved", isNew ? "" : `-${appointment.meta?.versionId}`, task);
-    return;
-  }
-  if (known === undefined || known.status === "completed") {
-    return;
-  }
-  if (known.status !== "cancelled") {
-    await client.updateResource({ ...known, status: "cancelled", statusReason: { text: `appointment ${appointment.status}` } });
-  }
-  await tell("withdrawn", "", known);
+  const version = `${appointment.id}-${appointment.meta?.versionId}`;
+  const focus = { reference: `Appointment/${appointment.id}` };
+  const tasks = await client.searchResources("Task", { focus: focus.reference, _count: "100" });
+  const patients = (appointment.participant ?? []).map(({ actor }) => actor as Reference).filter((actor) => actor?.reference?.startsWith("Patient/"));
 
-  /** Once for each: told again, it is the same. */
-  async function tell(what: string, more: string, task: Task): Promise<void> {
-    const value = `${what}-${appointment.id}${more}`;
+  if (appointment.status === "booked") {
+    for (const patient of patients) {
+      await ask(patient, tasks.find((task) => task.for?.reference === patient.reference));
+    }
+  }
+  for (const task of tasks) {
+    const takesPart = patients.some(({ reference }) => reference === task.for?.reference);
+    if (!takesPart || WITHDRAWN.has(appointment.status)) {
+      await withdraw(task);
+    }
+  }
+
+  async function ask(patient: Reference, task: Task | undefined): Promise<void> {
+    if (task === undefined) {
+      const search = `focus=${focus.reference}&patient=${patient.reference}&code=${ONBOARDING}|onboarding`;
+      const code = { coding: [{ system: ONBOARDING, code: "onboarding" }], text: "Complete the onboarding" };
+      const asked = { resourceType: "Task", intent: "order", status: "requested", code, focus, for: patient, owner: patient, identifier: mark() };
+      await tell("invited", patient, await client.createResourceIfNoneExist(asked as Task, search));
+    } else if (task.status === "cancelled") {
+      const { statusReason: _, ...open } = task;
+      await change(task, { ...open, status: "requested", identifier: mark() });
+      await tell("invited", patient, task);
+    } else {
+      // A run that broke off between the Task and its Communication is done again.
+      await tell(isOfThis(task) ? "invited" : "moved", patient, task);
+    }
+  }
+
+  async function withdraw(task: Task): Promise<void> {
+    if (task.status === "requested") {
+      const statusReason = { text: `appointment ${appointment.status}` };
+      await change(task, { ...task, status: "cancelled", statusReason, identifier: mark() });
+    } else if (task.status !== "cancelled" || !isOfThis(task)) {
+      // Of what is done nothing is withdrawn.
+      return;
+    }
+    await tell("withdrawn", task.for as Reference, task);
+  }
+
+  /** The Task as it was read, and not as another (the patient is done) has left it: then the run is tried again. */
+  async function change(task: Task, next: Task): Promise<void> {
+    await perform(client, [replaced(undefined, next, task)]);
+  }
+
+  function mark(): Task["identifier"] {
+    return [{ system: VERSION, value: version }];
+  }
+
+  function isOfThis(task: Task): boolean {
+    return task.identifier?.some(({ value }) => value === version) === true;
+  }
+
+  /** Once for each version of the appointment: told again, it is the same. */
+  async function tell(what: string, patient: Reference, task: Task): Promise<void> {
+    const value = `${what}-${version}-${task.id}`;
     await client.createResourceIfNoneExist({
       resourceType: "Communication",
       identifier: [{ system: ONBOARDING, value }],
       status: "in-progress",
       category: [{ coding: [{ system: ONBOARDING, code: what }] }],
-      about: [{ reference: `Task/${task.id}` }, { reference: `Appointment/${appointment.id}` }],
+      about: [{ reference: `Task/${task.id}` }, focus],
       subject: patient,
       recipient: [patient],
       payload: [{ contentString: `Your appointment: ${appointment.start ?? "time to be told"}` }],

@@ -69,7 +69,9 @@ fn copies_of_files_are_the_same() {
         let first = contents.next().expect("there are several");
         assert!(contents.all(|content| content == first), "{file} differs among {names:?}");
     };
-    check("bots/feed.ts", &["identity", "results", "orders", "scheduling"]);
+    for file in ["bots/feed.ts", "bots/patients.ts"] {
+        check(file, &["identity", "results", "orders", "scheduling"]);
+    }
     for file in ["bots/results.ts", "bots/results.yaml", "tables/authorities.csv"] {
         check(file, &["results", "orders"]);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pipehat_message::{Delimiters, EditError, InsertAt, Message, Occurrence, Path, SegmentName};
 
+use super::keep::kept;
 use super::reference::{Current, Reference};
 use super::run::{End, Flow, Run, park};
 use super::step::{Action, Anchor, Assignment, Otherwise, Over, Source, Step, Within, Written};
@@ -64,6 +65,11 @@ impl<'r> Run<'r> {
                 let removed = message.remove(&place.at(current));
                 self.edited(removed, Some(place), at)?;
                 place.occurrence_of().map_or(Flow::Next, Flow::Gone)
+            }
+            Action::Keep(places) => {
+                let kept = message.rewrite(kept(message, places));
+                kept.map_err(|error| park("program.edit-refused", error.to_string(), at))?;
+                Flow::Next
             }
             Action::Each { over, steps } => self.each(message, over, steps, at, current)?,
             Action::Map { field, to, table, column, otherwise } => {

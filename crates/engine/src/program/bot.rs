@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipehat_connectors::{BotOutcome, BotResult, Found, JSON};
+use pipehat_connectors::{BotFinding, BotOutcome, BotResult, Found, JSON};
 use pipehat_message::Message;
 
 use super::lineage::Followed;
@@ -125,6 +125,9 @@ impl<'r> Run<'r> {
             let reason = "what the bot gave was not recorded as it should".to_owned();
             return Err(park("program.bot-failed", reason, at));
         };
+        for BotFinding { code, path, count } in outcome.findings {
+            self.told_by_bot(&code, &path, count, at);
+        }
         if let Some(reason) = outcome.park {
             return Err(park("program.park", reason, at));
         }

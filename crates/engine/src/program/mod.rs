@@ -27,6 +27,7 @@ mod fhir_value;
 mod function;
 mod grammar;
 mod json;
+mod keep;
 mod lane;
 mod lineage;
 mod lookup;
@@ -60,7 +61,9 @@ pub(crate) use read::{
 };
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
-pub use translate::{Made, Told, TranslationSettings, translate_to_fhir, translate_to_v2};
+pub use translate::{
+    Made, Told, ToldFinding, TranslationSettings, translate_to_fhir, translate_to_v2,
+};
 pub use verdict::{Finding, Output, Refused, StepPlace, Translation, Verdict};
 
 use expression::Expression;

@@ -43,6 +43,8 @@ pub(super) enum Action {
         fields: Box<[Assignment]>,
     },
     RemoveSegment(Reference),
+    /// Nothing goes on but what stands at these places.
+    Keep(Box<[Path]>),
     Each {
         over: Over,
         steps: Box<[Step]>,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
 use pipehat_message::{Charset, CharsetRule, Message};
@@ -50,8 +51,19 @@ pub(super) struct ToV2 {
     pub(super) event: WantedEvent,
     pub(super) version: Version,
     pub(super) lineage: KeepsLineage,
+    pub(super) incomplete: Incomplete,
     /// Where the resources are that a resource refers to: which of the channel's lookups, from 0.
     pub(super) lookup: u16,
+}
+
+/// What becomes of a message that lacks a segment which the standard requires, or the patient it is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Incomplete {
+    /// It is set aside: an order without a patient is nobody's.
+    #[default]
+    Park,
+    /// It goes on, with a finding.
+    Keep,
 }
 
 /// Which message is made.
@@ -135,6 +147,7 @@ impl<'r> Run<'r> {
             },
         };
         let mut waits = None;
+        let mut is_away = false;
         let resources = if resource.resource_type() == Some("Bundle") {
             Resources::of_bundle(&resource)
         } else {
@@ -143,7 +156,10 @@ impl<'r> Run<'r> {
                     return None;
                 }
                 match self.read_resource(step, reference, at) {
-                    Ok(resource) => resource,
+                    Ok(resource) => {
+                        is_away |= resource.is_none() && reference.starts_with("Patient/");
+                        resource
+                    }
                     Err(end) => {
                         waits = Some(end);
                         None
@@ -157,7 +173,7 @@ impl<'r> Run<'r> {
         let (time, control_id) = (self.effects.now(), self.effects.control_id());
         let wanted =
             Wanted { event, version: step.version, order_control, lineage: step.lineage.limits() };
-        let stamp = Stamp { time, control_id: &control_id };
+        let stamp = Stamp { time, offset: Offset::UTC, control_id: &control_id };
         let written = step.writer.write(&wanted, &resources, &stamp);
         let written = written.map_err(|error| failed(error.to_string()))?;
         self.note(&written.findings, at);
@@ -170,6 +186,14 @@ impl<'r> Run<'r> {
             whole: None,
         };
         let message = parse(&bytes).map_err(|error| failed(error.to_string()))?;
+        if step.incomplete == Incomplete::Park {
+            let lacking = lacking(&message, &written.findings);
+            if !lacking.is_empty() {
+                let why = if is_away { ": the patient is not in the datastore" } else { "" };
+                let reason = format!("the message would lack {}{why}", lacking.join(", "));
+                return Err(park("program.translate-incomplete", reason, at));
+            }
+        }
         let before = self.translations.last;
         self.translated(at, None, Followed::of(step.lineage, written.lineage));
         let ended = self.through(message, &bytes, rest.steps, rest.then, owner);
@@ -231,6 +255,14 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// What a translation that a bot asked for could not say.
+    pub(super) fn told_by_bot(&mut self, code: &str, path: &str, count: u32, at: &StepPlace) {
+        let known = crate::CODES.iter().find(|known| known.code == code);
+        let code = known.map_or("translate.more", |known| known.code);
+        let path = Some(path).filter(|path| !path.is_empty()).map(Arc::from);
+        self.findings.push(Finding { code, path, at: at.clone(), count });
+    }
+
     fn note(&mut self, findings: &[Translated], at: &StepPlace) {
         let mut kept = 0_usize;
         for finding in findings {
@@ -252,6 +284,32 @@ impl<'r> Run<'r> {
     }
 }
 
+/// The segments and groups that the standard requires and the message lacks; PID, where it has none: all messages that are
+/// made of resources are about a patient, also those in whose structure the patient is optional.
+fn lacking(message: &Message<'_>, findings: &[Translated]) -> Vec<String> {
+    let is_of_message = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        !name.is_empty()
+            && name.bytes().all(|byte| {
+                byte.is_ascii_uppercase()
+                    || byte.is_ascii_digit()
+                    || matches!(byte, b'_' | b'(' | b')')
+            })
+    };
+    let missing = findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::Incomplete && is_of_message(&finding.path))
+        .map(|finding| finding.path.clone());
+    let mut lacking: Vec<String> = missing.collect();
+    let has_patient = message
+        .segments()
+        .any(|segment| segment.segment_name().is_some_and(|name| name.as_str() == "PID"));
+    if !has_patient && !lacking.iter().any(|path| path.ends_with("PID")) {
+        lacking.push("PID".to_owned());
+    }
+    lacking
+}
+
 /// The operator code of a finding.
 fn code(kind: FindingKind) -> &'static str {
     match kind {
@@ -262,6 +320,7 @@ fn code(kind: FindingKind) -> &'static str {
         FindingKind::ValueUnfit => "translate.value-unfit",
         FindingKind::Incomplete => "translate.incomplete",
         FindingKind::Deleted => "translate.deleted",
+        FindingKind::Ambiguous => "translate.ambiguous",
         FindingKind::StructureUnknown => "translate.structure-unknown",
     }
 }
@@ -346,8 +405,19 @@ fn translator(settings: Settings, overlay: Option<&Overlay>) -> Translator {
     }
 }
 
-/// What could not be said: where, and what it means, without values.
-pub type Told = Vec<(String, String)>;
+/// What could not be said, without values.
+pub type Told = Vec<ToldFinding>;
+
+/// Something that could not be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldFinding {
+    /// The operator code: `translate.not-mapped`.
+    pub code: &'static str,
+    /// Where.
+    pub path: String,
+    /// What it means.
+    pub text: String,
+}
 
 /// What a bot's translation made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -402,12 +472,21 @@ pub fn translate_to_v2(
     };
     let keeps = settings.keeps_lineage();
     let wanted = Wanted { event, version, order_control: None, lineage: keeps.limits() };
-    let written = settings.writer().write(&wanted, &resources, &Stamp { time, control_id });
+    let written = settings.writer().write(
+        &wanted,
+        &resources,
+        &Stamp { time, offset: Offset::UTC, control_id },
+    );
     let written = written.map_err(|error| error.to_string())?;
     let lineage = Followed::of(keeps, written.lineage);
     Ok(Made { made: written.message, told: told(written.findings), lineage })
 }
 
 fn told(findings: Vec<Translated>) -> Told {
-    findings.into_iter().map(|finding| (finding.path, finding.text.into_owned())).collect()
+    let told = findings.into_iter().map(|finding| ToldFinding {
+        code: code(finding.kind),
+        path: finding.path,
+        text: finding.text.into_owned(),
+    });
+    told.collect()
 }

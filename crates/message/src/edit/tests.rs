@@ -424,3 +424,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_message_is_replaced_by_another_and_never_by_none() {
+    let before = b"MSH|^~\\&|A\rPID|1||a\r";
+    let mut message = Message::parse(before).expect("it is a message");
+    assert!(message.rewrite(b"PID|1".to_vec()).is_err());
+    assert!(!message.is_edited());
+    assert_eq!(message.as_bytes(), before);
+    message.rewrite(b"MSH*^~\\&*A\rPID*2\r".to_vec()).expect("it is a message");
+    assert!(message.is_edited());
+    let path = Path::parse("PID-1").expect("it is a path");
+    assert_eq!(message.get(&path).map(|value| value.raw()), Some(&b"2"[..]));
+}

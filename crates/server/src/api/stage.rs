@@ -1,6 +1,7 @@
 //! What the admin API says about one record of a message's life.
 
-use pipehat_connectors::{Found, ResourceChange};
+use bytes::Bytes;
+use pipehat_connectors::{BotOutcome, BotResult, Found, ResourceChange};
 use pipehat_engine::record::{
     BodyRef, Decision, OutputRecord, ProcessedOutcome, Record, SettledOutcome,
 };
@@ -105,6 +106,36 @@ impl FindingView {
     }
 }
 
+/// What the search of a bot's step begins with: it is no search.
+const BOT: &str = "bot?";
+
+/// What a bot's run gave: what it returned, and what it sent to destinations.
+fn show_run(number: usize, found: &Bytes, show: &mut impl FnMut(String, &[u8])) {
+    let Some(outcome) = BotOutcome::from_bytes(found) else { return };
+    let took = outcome.took;
+    let run = format!("run {number} of a bot ({took} µs)");
+    match &outcome.result {
+        BotResult::Nothing => show(format!("{run}, returned nothing"), b""),
+        BotResult::Text(bytes) | BotResult::Json(bytes) => show(format!("{run}, returned"), bytes),
+    }
+    for (destination, bytes) in &outcome.sent {
+        show(format!("{run}, sent to {destination}"), bytes);
+    }
+}
+
+/// ` after 1 lookup and 2 runs of bots`
+fn asked(lookups: usize, bots: usize) -> String {
+    let several = |count: usize, one: &str, more: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {more}")),
+    };
+    let asked =
+        [several(lookups, "lookup", "lookups"), several(bots, "run of a bot", "runs of bots")];
+    let asked: Vec<String> = asked.into_iter().flatten().collect();
+    if asked.is_empty() { String::new() } else { format!(" after {}", asked.join(" and ")) }
+}
+
 /// What a finding is about, and the step's place, which ends in `step, file:line:column`.
 fn split_place(recorded: &str) -> (&str, &str) {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -174,9 +205,16 @@ impl StageView {
                 ("received", record.at, what)
             }
             Record::Processed(record) => {
-                let mut lookups = 0_usize;
+                let (mut lookups, mut bots) = (0_usize, 0_usize);
                 for effect in &record.effects {
                     let Effect::Lookup { search, answer } = effect else { continue };
+                    if search.starts_with(BOT) {
+                        bots += 1;
+                        if let LookupAnswer::Found(Found::One(found)) = answer {
+                            show_run(bots, found, &mut show);
+                        }
+                        continue;
+                    }
                     lookups += 1;
                     show(format!("lookup {lookups}, searched"), search.as_bytes());
                     if let LookupAnswer::Found(Found::One(found) | Found::Several(found)) = answer {
@@ -203,11 +241,7 @@ impl StageView {
                     .map(|(code, recorded, count)| FindingView::of(code, recorded, *count))
                     .collect();
                 let revision = short_revision(&record.revision);
-                let asked = match lookups {
-                    0 => String::new(),
-                    1 => " after 1 lookup".to_owned(),
-                    lookups => format!(" after {lookups} lookups"),
-                };
+                let asked = asked(lookups, bots);
                 ("processed", record.at, format!("{what}{asked} by revision {revision}"))
             }
             Record::Attempted(record) => {
@@ -276,7 +310,6 @@ pub struct Wanted {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use jiff::Timestamp;
     use pipehat_connectors::{ChangeKind, FilePart, PartOrder};
     use pipehat_engine::MessageId;
@@ -356,6 +389,41 @@ mod tests {
                 assert_eq!(body.split('|').nth(2), Some(text), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_run_of_a_bot_is_no_lookup_and_no_bytes() {
+        let mut stages = stages(b"MSH|^~\\&|A");
+        let Record::Processed(record) = &mut stages[1].record else { panic!("it is processed") };
+        let outcome = |result, sent| BotOutcome { result, sent, took: 15, ..BotOutcome::default() };
+        let text = BotResult::Text(Bytes::from_static(b"MSH|B"));
+        let sent = vec![("lab".into(), Bytes::from_static(b"MSH|C"))];
+        let run = |outcome: &BotOutcome| Effect::Lookup {
+            search: "bot?names#17".to_owned(),
+            answer: LookupAnswer::Found(Found::One(outcome.to_bytes())),
+        };
+        record.effects = vec![
+            run(&outcome(text, sent)),
+            run(&outcome(BotResult::Nothing, Vec::new())),
+            Effect::Lookup {
+                search: "Patient?name=a".to_owned(),
+                answer: LookupAnswer::Found(Found::Nothing),
+            },
+        ];
+        let views = StageView::all(&stages, &wanted(true));
+        let what = &views[1].what;
+        assert!(what.contains(" after 1 lookup and 2 runs of bots by "), "{what}");
+        let shown: Vec<String> =
+            views[1].bodies.iter().map(|(name, text)| format!("{name}: {text}")).collect();
+        assert_eq!(
+            shown[..4],
+            [
+                "run 1 of a bot (15 µs), returned: MSH|B",
+                "run 1 of a bot (15 µs), sent to lab: MSH|C",
+                "run 2 of a bot (15 µs), returned nothing: ",
+                "lookup 1, searched: Patient?name=a",
+            ]
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use pipehat_engine::program::{Followed, KeepsLineage, Made, TranslationSettings};
+use pipehat_engine::program::{
+    Followed, KeepsLineage, Made, Told, ToldFinding, TranslationSettings,
+};
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -467,14 +469,19 @@ fn to_v2(
     Ok((translated_answer(made, "x-application/hl7-v2+er7", &told), lineage))
 }
 
-fn translated_answer(body: Vec<u8>, content_type: &str, findings: &[(String, String)]) -> Answer {
+/// The header of an answer that has what a translation could not say.
+pub(super) const FINDINGS: &str = "x-findings";
+
+fn translated_answer(body: Vec<u8>, content_type: &str, findings: &Told) -> Answer {
     let findings: Vec<_> = findings
         .iter()
-        .map(|(path, text)| serde_json::json!({ "path": path, "text": text }))
+        .map(|ToldFinding { code, path, text }| {
+            serde_json::json!({ "code": code, "path": path, "text": text })
+        })
         .collect();
     let headers = vec![
         ("content-type".to_owned(), content_type.to_owned()),
-        ("x-findings".to_owned(), serde_json::Value::Array(findings).to_string()),
+        (FINDINGS.to_owned(), serde_json::Value::Array(findings).to_string()),
     ];
     Answer { status: 200, headers, body }
 }

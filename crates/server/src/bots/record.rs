@@ -2,8 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use pipehat_connectors::BotFinding;
 use pipehat_script::{Answer, Ask, AskError, LogLevel, LogLine, Recorded};
 use serde_json::{Value, json};
+
+use super::host::FINDINGS;
 
 /// Bodies larger than this are told by their size: a run that moves documents is no second store of them.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -16,11 +19,17 @@ pub(super) fn effects(recorded: &[Recorded]) -> String {
     let mut effects = Vec::new();
     let mut bytes = 0_usize;
     for (index, one) in recorded.iter().enumerate() {
-        let value = match one {
+        let mut value = match one {
             Recorded::Asked { ask, answer } => asked(ask, answer),
             Recorded::Time(time) => json!({ "time": time.to_string() }),
             Recorded::Random(random) => json!({ "random": random.len() }),
         };
+        let told = told_in(one);
+        if !told.is_empty()
+            && let Some(object) = value.as_object_mut()
+        {
+            object.insert("findings".to_owned(), Value::Array(told));
+        }
         bytes = bytes.saturating_add(value.to_string().len());
         if bytes > EFFECTS_BYTES_MAX {
             effects.push(json!({ "left_out": recorded.len().saturating_sub(index) }));
@@ -29,6 +38,43 @@ pub(super) fn effects(recorded: &[Recorded]) -> String {
         effects.push(value);
     }
     Value::Array(effects).to_string()
+}
+
+/// The most findings of one run that are kept one by one; the rest is counted.
+const FINDINGS_MAX: usize = 100;
+
+/// What the translations of a run could not say, each place once. It holds no value.
+pub(super) fn findings(recorded: &[Recorded]) -> Vec<BotFinding> {
+    let mut kept: Vec<BotFinding> = Vec::new();
+    let mut beyond = 0_u32;
+    for told in recorded.iter().flat_map(told_in) {
+        let text = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (code, path) = (text("code"), text("path"));
+        let has_room = kept.len() < FINDINGS_MAX;
+        match kept.iter_mut().find(|known| known.code == code && known.path == path) {
+            Some(known) => known.count = known.count.saturating_add(1),
+            None if has_room => {
+                kept.push(BotFinding { code: code.to_owned(), path: path.to_owned(), count: 1 });
+            }
+            None => beyond = beyond.saturating_add(1),
+        }
+    }
+    if beyond > 0 {
+        let code = "translate.more".to_owned();
+        kept.push(BotFinding { code, path: String::new(), count: beyond });
+    }
+    kept
+}
+
+/// The findings of one translation.
+fn told_in(recorded: &Recorded) -> Vec<Value> {
+    let Recorded::Asked { ask: Ask::ToFhir { .. } | Ask::ToV2 { .. }, answer: Ok(answer) } =
+        recorded
+    else {
+        return Vec::new();
+    };
+    let told = answer.headers.iter().find(|(name, _)| name == FINDINGS);
+    told.and_then(|(_, told)| serde_json::from_str(told).ok()).unwrap_or_default()
 }
 
 fn asked(ask: &Ask, answer: &Result<Answer, AskError>) -> Value {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::{BotFailure, BotOutcome, BotRequest, BotResult, BotRunner, BotTold};
+use pipehat_connectors::{
+    BotFailure, BotFinding, BotOutcome, BotRequest, BotResult, BotRunner, BotTold,
+};
 use pipehat_engine::Engine;
 use pipehat_message::CharsetRule;
 use pipehat_resource::json::parse;
@@ -632,7 +634,8 @@ impl Step {
         if let (Ok(_), Ok(()), true) = (&ended.run.result, &handed, is_silent) {
             // All of such a run stands in the journal, with its message.
             if let Ok(output) = ended.run.result {
-                told.tell(Ok(outcome(output, ended.gathered, took)));
+                let findings = record::findings(&ended.run.recorded);
+                told.tell(Ok(outcome(output, ended.gathered, findings, took)));
             }
             return;
         }
@@ -647,6 +650,7 @@ impl Step {
         let mut run = bots.begun(&task);
         let id = run.id;
         let Ended { run: ran, log, gathered } = ended;
+        let findings = record::findings(&ran.recorded);
         run.input = task.body;
         run.effects = record::effects(&ran.recorded);
         run.log = record::log(&log);
@@ -675,7 +679,7 @@ impl Step {
         run.state = RunState::Done;
         run.ended = Some(now());
         bots.keep(run, Waiting::Somebody);
-        told.tell(Ok(outcome(output, gathered, took)));
+        told.tell(Ok(outcome(output, gathered, findings, took)));
     }
 
     fn failure(&self, failed: Failed) -> BotFailure {
@@ -702,14 +706,14 @@ fn of_the_project(recorded: &Recorded) -> bool {
     }
 }
 
-fn outcome(output: Output, gathered: Gathered, took: u64) -> BotOutcome {
+fn outcome(output: Output, gathered: Gathered, findings: Vec<BotFinding>, took: u64) -> BotOutcome {
     let result = match bytes_of(output) {
         (_, None) => BotResult::Nothing,
         (true, Some(bytes)) => BotResult::Json(bytes),
         (false, Some(bytes)) => BotResult::Text(bytes),
     };
     let Gathered { outputs: sent, park, lineage, .. } = gathered;
-    BotOutcome { result, sent, park, took, lineage }
+    BotOutcome { result, sent, park, took, lineage, findings }
 }
 
 /// What an error says, with its stack. It may hold a patient's data.

@@ -19,6 +19,7 @@
 //! Rows have the columns of the tables (`tables/README.md`) by the names a reader knows. They stand behind the tables'
 //! own, so that of two that write the same element the site's counts. What can't be read is an error at its place.
 
+mod explain;
 mod read;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use pipehat_config::{Diagnostic, Diagnostics, Node, Span};
 
 use crate::plan::{Plan, compile};
-use crate::table::{self, Row};
+use crate::table::{self, Row, RowTable};
 
 /// What a site adds to the tables, compiled with them.
 #[derive(Debug, Clone)]
@@ -42,6 +43,12 @@ struct Added {
     cells: Vec<(&'static str, Span)>,
 }
 
+impl Added {
+    fn span_of(&self, column: &str) -> &Span {
+        self.cells.iter().find(|(own, _)| *own == column).map_or(&self.span, |(_, span)| span)
+    }
+}
+
 /// Rows that are taken out.
 struct Dropped {
     map: String,
@@ -53,42 +60,36 @@ struct Dropped {
 impl Overlay {
     /// Reads an overlay and compiles it with the tables. `None` where it has an error; all are reported.
     pub fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let before = diagnostics.errors();
         let (mut rows, _) = table::rows();
         let (added, dropped) = read::read(node, &rows, diagnostics)?;
         for drop in &dropped {
-            let before = rows.len();
-            rows.retain(|row| {
-                row.map() != drop.map
-                    || row.id() != drop.id
-                    || drop.attr.as_deref().is_some_and(|attr| row.cell("attr") != attr)
-            });
-            if rows.len() == before {
-                diagnostics.push(
-                    Diagnostic::warning(
-                        "overlay.nothing-dropped",
-                        &drop.span,
-                        "the tables have no such row",
-                    )
-                    .with_help("remove it, or look the map and the field up in the mapping tables"),
-                );
+            let is_meant = |row: &Row| {
+                row.map() == drop.map
+                    && row.id() == drop.id
+                    && drop.attr.as_deref().is_none_or(|attr| row.cell("attr") == attr)
+            };
+            if !rows.iter().any(is_meant) {
+                diagnostics.push(explain::nothing_dropped(drop, &rows));
             }
+            rows.retain(|row| !is_meant(row));
         }
         rows.extend(added.iter().map(|added| added.row.clone()));
         let plan = compile(&rows);
-        let mut has_error = false;
         for unread in &plan.unread {
             let Some(added) = unread.overlay.and_then(|number| added.get(number)) else { continue };
-            has_error = true;
-            let cell = added.cells.iter().find(|(column, _)| *column == unread.column);
-            let span = cell.map_or(&added.span, |(_, span)| span);
-            let mut diagnostic = Diagnostic::error("overlay.row", span, unread.problem.clone());
-            if unread.column == "antlr" {
-                diagnostic = diagnostic.with_help(
-                    "write `IF ZPD-2 VALUED`, `IF PV1-2 EQUALS \"I\"`, `IF X IN (\"a\", \"b\")`, with AND, OR and NOT",
-                );
-            }
-            diagnostics.push(diagnostic);
+            diagnostics.push(explain::unread(unread, added.span_of(unread.column), &rows));
         }
+        for added in added.iter().filter(|added| added.row.table == RowTable::Messages) {
+            if let Some(diagnostic) = explain::group(&added.row, added.span_of("id")) {
+                diagnostics.push(diagnostic);
+            }
+            if added.row.cell("segment_map").is_empty() && added.row.cell("references").is_empty() {
+                let text = "the row does nothing: it has neither `map` nor `references`";
+                diagnostics.push(Diagnostic::error("overlay.row", &added.span, text));
+            }
+        }
+        let has_error = diagnostics.errors() > before;
         (!has_error).then(|| Self { plan: Arc::new(plan) })
     }
 

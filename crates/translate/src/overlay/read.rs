@@ -7,13 +7,12 @@ use pipehat_resource::definitions::CodeSystem;
 use super::{Added, Dropped};
 use crate::table::{Row, RowTable};
 
-/// What an overlay adds and takes out. `None` where its form is wrong.
+/// What an overlay adds and takes out, as far as it can be read; what can't is reported. `None` where it is no map.
 pub(super) fn read(
     node: &Node,
     tables: &[Row],
     diagnostics: &mut Diagnostics,
 ) -> Option<(Vec<Added>, Vec<Dropped>)> {
-    let before = diagnostics.errors();
     let mut reader = Reader { tables, added: Vec::new() };
     let mut dropped = Vec::new();
     let mut fields = Fields::of(node, "overlay", diagnostics)?;
@@ -51,7 +50,7 @@ pub(super) fn read(
             dropped.extend(drop_of(one, diagnostics));
         }
     }
-    (diagnostics.errors() == before).then_some((reader.added, dropped))
+    Some((reader.added, dropped))
 }
 
 fn drop_of(node: &Node, diagnostics: &mut Diagnostics) -> Option<Dropped> {
@@ -165,7 +164,9 @@ impl Reader<'_> {
                     let code = cells.iter().find(|(column, ..)| *column == "fcode");
                     let span = code.map_or(&key.span, |(_, _, span)| span);
                     let text = "FHIR's code system has no such code";
-                    diagnostics.push(Diagnostic::error("overlay.code", span, text));
+                    let near = code_near(&cells);
+                    diagnostics
+                        .push(Diagnostic::error("overlay.code", span, text).with_nearest(near));
                     continue;
                 }
                 self.add(RowTable::Codesystems, cells, &key.span);
@@ -250,6 +251,13 @@ impl Reader<'_> {
         fields.finish();
         self.add(table, cells, &node.span);
     }
+}
+
+/// The code of the system that is written like it.
+fn code_near(cells: &[(&'static str, String, Span)]) -> Option<&'static str> {
+    let cell = |name: &str| cells.iter().find(|(column, ..)| *column == name);
+    let system = CodeSystem::named(&cell("fsystem")?.1)?;
+    nearest(&cell("fcode")?.1, system.concepts().iter().map(|concept| concept.code))
 }
 
 /// Whether FHIR's own code system has the code; of others nobody knows.

@@ -67,7 +67,7 @@ fn mistakes_are_told_at_their_place() {
     );
     check(
         "segments:\n  ZPD[Patient]:\n    - { field: ZPD-2, to: gender, when: IF what }\n",
-        "overlay.row 3:41 not read",
+        "overlay.row 3:41 the condition can't be read",
     );
     check(
         "messages:\n  ADTA01:\n    - { segment: ZPD, resource: \"Patient[1]\" }\n",
@@ -80,6 +80,23 @@ fn mistakes_are_told_at_their_place() {
     check(
         "codes:\n  AdministrativeSex: { W: femal }\n",
         "overlay.code 2:27 FHIR's code system has no such code",
+    );
+    check(
+        "segments:\n  ZPD[Patient]:\n    - { field: ZPD-2, to: gender, assign: https://x }\n",
+        "overlay.row 3:43 neither a text in quotes, nor joined fields, nor a conversion",
+    );
+    check(
+        "messages:\n  ADT_A01:\n    - { segment: PATIENT.ZPD, resource: \"Patient[1]\", map: \"PID[Patient]\" }\n",
+        "overlay.row 3:18 ADT_A01 has no group `PATIENT`",
+    );
+    check(
+        "drop:\n  - { map: \"PID[Patient]\", field: PID-99 }\n",
+        "overlay.nothing-dropped 2:5 `PID[Patient]` has no row of `PID-99`",
+    );
+    // All mistakes of a file are told at once.
+    check(
+        "systems: { GOOD: not a uri }\ndrop:\n  - { map: \"PID[Patiend]\", field: PID-3 }\n",
+        "overlay.uri 1:18 this is no URI\noverlay.nothing-dropped 3:5 the tables have no map `PID[Patiend]`",
     );
     check("sistems: {}", "config.unknown-key 1:1 unknown key `sistems` in `overlay`");
 }

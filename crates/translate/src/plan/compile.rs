@@ -229,11 +229,14 @@ impl<'r> Compiler<'r> {
         context: Context,
         each: &mut bool,
     ) -> Result<Rule, (&'static str, String)> {
-        let source = source(row, context).ok_or(("id", "no place".to_owned()))?;
+        let source = source(row, context).ok_or(("id", "no field or component".to_owned()))?;
         let own = FieldRef::parse(row.id()).unwrap_or(FieldRef::OWN);
         let condition = match row.cell("antlr") {
             "" => None,
-            text => Some(parse_condition(text).ok_or(("antlr", "not read".to_owned()))?),
+            text => Some(
+                parse_condition(text)
+                    .ok_or(("antlr", "no condition that can be read".to_owned()))?,
+            ),
         };
         let on_absence =
             condition.as_ref().is_some_and(|condition| condition.wants_absence(own, false));
@@ -257,7 +260,8 @@ impl<'r> Compiler<'r> {
                 origin,
             });
         }
-        let target = parse_target(row.cell("attr")).ok_or(("attr", "no element".to_owned()))?;
+        let target =
+            parse_target(row.cell("attr")).ok_or(("attr", "no path of elements".to_owned()))?;
         let (another, steps) = match target.steps.split_first() {
             Some((TargetStep::Another(instance), rest)) => match instance {
                 Instance::Numbered(number) => (*number, rest),
@@ -286,9 +290,10 @@ impl<'r> Compiler<'r> {
         let assign = match (&target.assigned, row.cell("assign")) {
             (Some(text), _) => Some(Expression::Constant(text.clone())),
             (None, "") => None,
-            (None, text) => {
-                Some(parse_expression(text).ok_or(("assign", "told in words".to_owned()))?)
-            }
+            (None, text) => Some(parse_expression(text).ok_or((
+                "assign",
+                "neither a text in quotes, nor joined fields, nor a conversion".to_owned(),
+            ))?),
         };
         let action = match assign {
             Some(assign) => self.assignment(row, &resolved, assign, context)?,

@@ -218,7 +218,13 @@ impl MessageMap {
             "" => None,
             text => match parse_condition(text) {
                 Some(condition) => Some(compiler.test_of_message(&condition, place.segment)),
-                None => return compiler.unread(Unread::new(row, "antlr", "not read")),
+                None => {
+                    return compiler.unread(Unread::new(
+                        row,
+                        "antlr",
+                        "no condition that can be read",
+                    ));
+                }
             },
         };
         let index = match row.cell("segment_map") {

@@ -10,6 +10,10 @@ use super::view::Part;
 use crate::finding::FindingKind;
 use crate::plan::{Coded, DatatypeRule, Meaning, NO_CHOICE, NameId, PrimitiveRule};
 
+/// Versions whose tables have the codes that senders write, the likeliest first: suggested values came and went, and
+/// HL7's code systems have them all.
+const TABLE_VERSIONS: [Version; 3] = [Version::V2_8_2, Version::V2_5_1, Version::V2_9_1];
+
 /// The label of the coding that a code system map made, before those of the message.
 const MAPPED: u64 = u64::MAX;
 
@@ -285,6 +289,15 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether the field before names the system: the coding method of DG1-3 and PR1-3, until 2.3.1 (HL7 v2.3 §6.4.2.2). It
+    /// has a row of its own.
+    fn has_method(&self, part: &Part<'a>) -> bool {
+        let name = self.view.name(part.at.segment).map(|name| name.0);
+        part.at.field == 3
+            && matches!(name.as_ref(), Some(b"DG1" | b"PR1"))
+            && !self.view.field(part.at.segment, 2).is_empty()
+    }
+
     /// The field's HL7 table as the system of a code that names none.
     fn complete_by_table(
         &mut self,
@@ -296,9 +309,11 @@ impl<'a> Run<'a> {
         if code.is_empty() {
             return;
         }
-        let table =
-            TableNumber::new(rule.hl7_table).and_then(|number| Version::V2_8_2.table(number));
-        let is_known = table.is_some_and(|table| table.code(code.as_bytes()).is_some());
+        let is_known = TableNumber::new(rule.hl7_table).is_some_and(|number| {
+            TABLE_VERSIONS.iter().any(|version| {
+                version.table(number).is_some_and(|table| table.code(code.as_bytes()).is_some())
+            })
+        });
         if is_known {
             let uri = format!("http://terminology.hl7.org/CodeSystem/v2-{:04}", rule.hl7_table);
             let child = self.text_child(self.names.system);
@@ -306,7 +321,7 @@ impl<'a> Run<'a> {
             if *self.tree.leaf(node) == Leaf::None {
                 self.tree.set_leaf(node, Leaf::Text(Cow::Owned(uri)));
             }
-        } else if rule.vocabulary.is_some() || rule.hl7_table != 0 {
+        } else if (rule.vocabulary.is_some() || rule.hl7_table != 0) && !self.has_method(part) {
             self.find(
                 FindingKind::CodeUnmapped,
                 part,

@@ -146,6 +146,7 @@ impl<'a> Run<'a> {
             }
             Conversion::Media => self.media(here).and_then(text),
             Conversion::Lines => self.lines(here).and_then(text),
+            Conversion::Document => self.document(primitive, here).and_then(text),
             Conversion::Samples => self.samples(here).and_then(text),
             Conversion::Comparator | Conversion::Compared => {
                 let own = here.own?;
@@ -225,6 +226,7 @@ impl<'a> Run<'a> {
             "" | "m" | "min" | "mins" | "minute" | "minutes" => 1,
             "h" | "hr" | "hour" | "hours" => 60,
             "d" | "day" | "days" => 24 * 60,
+            "wk" | "week" | "weeks" => 7 * 24 * 60,
             "s" | "sec" | "second" | "seconds" if number % 60 == 0 => {
                 return self.took_minutes(own, &unit, number / 60);
             }
@@ -239,11 +241,12 @@ impl<'a> Run<'a> {
         Some(minutes)
     }
 
-    /// A start (the nearest time before this field in the segment) and this duration: the end.
+    /// A start (the nearest time before this field in the segment, else in the field behind it) and this duration: the
+    /// end.
     fn until(&mut self, here: &Here<'a>) -> Option<String> {
         let own = here.own?;
         let minutes = self.minutes(&own, here)?;
-        let start = (1..here.field).rev().find_map(|field| {
+        let start = (1..here.field).rev().chain([here.field + 1]).find_map(|field| {
             let part = self.view.repetitions(here.segment, field).next()?;
             let is_time = part.first().raw.len() >= 12
                 && part.first().raw.iter().take(12).all(u8::is_ascii_digit);

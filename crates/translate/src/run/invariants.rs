@@ -14,6 +14,7 @@ impl<'a> Run<'a> {
         node: NodeId,
         definition: &'static TypeDefinition,
     ) -> bool {
+        self.lacking = None;
         match definition.name() {
             // ext-1: either a value or extensions.
             "Extension" => {
@@ -45,20 +46,27 @@ impl<'a> Run<'a> {
                 true
             }
             // An identifier without its value names nothing.
-            "Identifier" => self.has(node, "value"),
+            "Identifier" => self.has_one(node, &["value"], "value"),
             // Without its data it says nothing.
-            "SampledData" => self.has(node, "data"),
+            "SampledData" => self.has_one(node, &["data"], "data"),
+            // What two rows tell the same is told once.
+            "CodeableConcept" => {
+                self.tree.unite_same(node);
+                true
+            }
             // org-1: a name or an identifier.
             "Organization" => {
                 self.without_home(node);
-                self.has(node, "name") || self.has(node, "identifier")
+                self.has_one(node, &["name", "identifier"], "name or identifier")
             }
             // pat-1: details, or an organization.
-            "Patient.contact" => ["name", "telecom", "address", "organization"]
-                .iter()
-                .any(|name| self.has(node, name)),
+            "Patient.contact" => self.has_one(
+                node,
+                &["name", "telecom", "address", "organization"],
+                "name, telecom, address or organization",
+            ),
             // app-1: a type or an actor.
-            "Appointment.participant" => self.has(node, "type") || self.has(node, "actor"),
+            "Appointment.participant" => self.has_one(node, &["type", "actor"], "type or actor"),
             "Condition" => {
                 self.condition(node, definition);
                 true
@@ -69,6 +77,13 @@ impl<'a> Run<'a> {
             }
             _ => true,
         }
+    }
+
+    /// Whether one of these says anything; else that is what is lacking.
+    fn has_one(&mut self, node: NodeId, names: &[&str], words: &'static str) -> bool {
+        let is_there = names.iter().any(|name| self.has(node, name));
+        self.lacking = Some(words).filter(|_| !is_there);
+        is_there
     }
 
     /// Whether a member of this name says anything.

@@ -7,6 +7,7 @@ mod audit;
 mod coded;
 mod consumed;
 mod convert;
+mod document;
 mod finish;
 mod invariants;
 mod json;
@@ -44,6 +45,12 @@ pub(crate) use message::structure;
 /// More findings than this are counted only.
 pub(crate) const FINDINGS_MAX: usize = 10_000;
 
+/// Why messages of a code become no resources: `tables/uncovered.tsv`.
+fn uncovered(code: &str) -> Option<&'static str> {
+    let mut lines = include_str!("../../tables/uncovered.tsv").lines().skip(1);
+    lines.find_map(|line| line.split_once('\t').filter(|(own, _)| *own == code)).map(|(_, why)| why)
+}
+
 /// A translation under way.
 pub(crate) struct Run<'a> {
     plan: &'a Plan,
@@ -62,12 +69,16 @@ pub(crate) struct Run<'a> {
     findings_beyond: usize,
     /// Elements and the places they came from, where lineage is asked for.
     traces: Option<Traces>,
+    /// Places that a conversion read besides its own, for the lineage.
+    besides: Vec<At>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
     scope: u32,
     /// The segment that made the resource which is being completed.
     completing: usize,
     /// The element that was found lacking last.
     lacking: Option<&'static str>,
+    /// Whether an element went that may have referred to a resource.
+    has_removed: bool,
     names: WellKnown,
     types: Types,
     /// The system of numbers that no authority is told of.
@@ -157,9 +168,11 @@ impl<'a> Run<'a> {
             findings: Vec::new(),
             findings_beyond: 0,
             traces: lineage.map(|limits| Traces::new(limits, bytes.len())),
+            besides: Vec::new(),
             scope: 0,
             completing: 0,
             lacking: None,
+            has_removed: false,
             names: plan.well_known,
             types: Types::known(),
             sender_system: None,
@@ -173,11 +186,16 @@ impl<'a> Run<'a> {
     pub(crate) fn finish(mut self, map: Option<&'a MessageMap>) -> Finished {
         match map {
             Some(map) => self.message(map),
-            None => self.find_at(
-                FindingKind::StructureUnknown,
-                At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 },
-                "no table covers this message structure",
-            ),
+            None => {
+                let code = self.view.repetitions(0, 9).next().map(|event| event.part(1));
+                let code = code.map(|code| self.first_text(&code)).unwrap_or_default();
+                let text = uncovered(&code)
+                    .map_or(Cow::Borrowed("no table covers this message structure"), |why| {
+                        format!("no table covers this message structure: {why}").into()
+                    });
+                let at = At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 };
+                self.find_at(FindingKind::StructureUnknown, at, text);
+            }
         }
         self.audit(map);
         self.write(map)
@@ -194,8 +212,11 @@ impl<'a> Run<'a> {
         }
         let path = self.view.path(at);
         let text = text.into();
-        // Two rows that read one place may meet the same.
-        let is_same = |own: &Finding| own.kind == kind && own.path == path && own.text == text;
+        // Two rows that read one place may meet the same; that a time has no zone is told once, whatever stays of it.
+        let is_same = |own: &Finding| {
+            let is_alike = own.text == text || kind == FindingKind::ZoneMissing;
+            own.kind == kind && own.path == path && is_alike
+        };
         if self.findings.iter().any(is_same) {
             return;
         }
@@ -276,6 +297,13 @@ impl<'a> Run<'a> {
     fn trace(&mut self, node: NodeId, part: &Part<'a>, origin: u32) {
         if let Some(traces) = &mut self.traces {
             traces.push(node, part.at, origin);
+        }
+    }
+
+    /// Notes a place that a conversion reads besides its own.
+    fn read_besides(&mut self, part: &Part<'a>) {
+        if self.traces.is_some() {
+            self.besides.push(part.at);
         }
     }
 

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::Run;
 use super::tree::{Leaf, NodeId};
+use super::view::At;
 use crate::condition::Name;
+use crate::finding::FindingKind;
 use crate::identity::{Identity, KeyElement, keys_of};
 use crate::plan::NameId;
 use crate::value::sender_system;
@@ -149,8 +151,9 @@ impl<'a> Run<'a> {
         let known = &self.plan.well_known;
         let mut found: Option<(u8, Option<Cow<'a, str>>, Cow<'a, str>)> = None;
         for child in self.tree.children(root) {
-            let Some(node) = self.tree.node(child).filter(|node| node.name == known.identifier)
-            else {
+            let is_identifier =
+                |own: NameId| own == known.identifier || own == known.master_identifier;
+            let Some(node) = self.tree.node(child).filter(|node| is_identifier(node.name)) else {
                 continue;
             };
             let Some(value) = self.member_text(child, known.value) else { continue };
@@ -349,8 +352,9 @@ impl<'a> Run<'a> {
                 same.push((number, first));
                 continue;
             }
+            self.number_first(&own, first, naming);
             for ordinal in 2u32.. {
-                let next = Identity::of_key(&[&own.id.to_string(), &ordinal.to_string()]);
+                let next = numbered(&own, ordinal);
                 if !firsts.contains_key(&next.id) {
                     firsts.insert(next.id, number);
                     if let Some(place) = naming.identities.get_mut(index) {
@@ -360,16 +364,67 @@ impl<'a> Run<'a> {
                 }
             }
         }
+        self.unite_all(&same);
+    }
+
+    /// The first of several results that nothing tells apart gets a number as the others do. A later message that tells
+    /// one of them alone would else replace the first, whichever it means.
+    fn number_first(&mut self, identity: &Identity, first: u32, naming: &mut Naming) {
+        let Some(place) = naming.identities.get_mut(first as usize) else { return };
+        let Some(own) = self.resources.get(first as usize) else { return };
+        // By an identifier (OBX-21) it is known for certain.
+        if place.as_ref() != Some(identity)
+            || identity.search.is_some()
+            || own.definition.name() != "Observation"
+        {
+            return;
+        }
+        *place = Some(numbered(identity, 1));
+        let at = At { field: 4, ..Self::segment_at(own.segment) };
+        self.find_at(
+            FindingKind::Ambiguous,
+            at,
+            "several results of this code without a sub-identifier of their own: told apart by their order; \
+             a message that tells one alone makes another",
+        );
+    }
+
+    /// Makes resources that are one into one.
+    fn unite_all(&mut self, same: &[(u32, u32)]) {
+        let first_of = |own: u32| {
+            same.iter().find(|(again, _)| *again == own).map_or(own, |(_, first)| *first)
+        };
+        let is_one = |left: u32, right: u32| left == right || first_of(left) == first_of(right);
         for (again, first) in same {
-            let (from, into) = (self.root(again), self.root(first));
-            self.tree.merge(into, from);
-            let is_direct = self.resources.get(again as usize).is_some_and(|own| own.is_direct);
-            if let Some(own) = self.resources.get_mut(first as usize) {
+            let (from, into) = (self.root(*again), self.root(*first));
+            let Some((name, segment, is_direct)) = self
+                .resources
+                .get(*again as usize)
+                .map(|own| (own.definition.name(), own.segment, own.is_direct))
+            else {
+                continue;
+            };
+            if matches!(name, "Practitioner" | "Organization" | "Location" | "Device") {
+                // Who is only referred to may be written longer or shorter; the first counts.
+                self.tree.merge(into, from);
+            } else if self.tree.unite(into, from, &is_one) {
+                self.find_at(
+                    FindingKind::ValueUnfit,
+                    Self::segment_at(segment),
+                    format!("{name} is told twice, and not the same: what was told first counts"),
+                );
+            }
+            if let Some(own) = self.resources.get_mut(*first as usize) {
                 own.is_direct |= is_direct;
             }
-            if let Some(own) = self.resources.get_mut(again as usize) {
+            if let Some(own) = self.resources.get_mut(*again as usize) {
                 own.is_dropped = true;
             }
         }
     }
+}
+
+/// The identity of one of several that have the same.
+fn numbered(identity: &Identity, ordinal: u32) -> Identity {
+    Identity::of_key(&[&identity.id.to_string(), &ordinal.to_string()])
 }

@@ -180,7 +180,10 @@ impl<'a> Run<'a> {
                 reached.node = self.tree.child(reached.above, Child { label, ..last });
             }
             // There is none: what is written goes with a node that nothing holds.
-            Some(_) | None => reached.node = self.tree.root(definition),
+            Some(_) | None => {
+                self.has_removed = true;
+                reached.node = self.tree.root(definition);
+            }
         }
     }
 

@@ -59,6 +59,7 @@ impl<'a> Run<'a> {
                         own.is_dropped = true;
                         (own.segment, own.has_value)
                     });
+                self.has_removed = true;
                 let is_of_us = matches!(definition.name(), "MessageHeader" | "Provenance");
                 if !is_of_us || has_value || index == 0 {
                     self.find_at(
@@ -71,6 +72,46 @@ impl<'a> Run<'a> {
             if !dropped {
                 break;
             }
+        }
+        if self.has_removed {
+            self.drop_orphans();
+        }
+    }
+
+    /// Drops what was only made to be referred to, and is not any more: what referred to it was not made, or had no room.
+    fn drop_orphans(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let mut is_referred = vec![false; self.resources.len()];
+            for own in self.resources.iter().filter(|own| !own.is_dropped) {
+                self.mark_referred(own.root, &mut is_referred);
+            }
+            let mut dropped = false;
+            for (index, is_referred) in is_referred.into_iter().enumerate() {
+                let Some(own) = self.resources.get_mut(index) else { continue };
+                if is_referred || own.is_direct || own.is_dropped {
+                    continue;
+                }
+                own.is_dropped = true;
+                dropped = true;
+                let (segment, name) = (own.segment, own.definition.name());
+                let text =
+                    format!("{name}: nothing that was made refers to it, so it was not made");
+                self.find_at(FindingKind::Incomplete, Self::segment_at(segment), text);
+            }
+            if !dropped {
+                break;
+            }
+        }
+    }
+
+    fn mark_referred(&self, node: NodeId, is_referred: &mut [bool]) {
+        if let Leaf::Reference(resource) = *self.tree.leaf(node)
+            && let Some(mark) = is_referred.get_mut(resource as usize)
+        {
+            *mark = true;
+        }
+        for child in self.tree.children(node) {
+            self.mark_referred(child, is_referred);
         }
     }
 
@@ -103,6 +144,7 @@ impl<'a> Run<'a> {
             // A value without parts lacks nothing.
             if !is_bare && self.says(child) && !self.is_complete(child, type_of_child) {
                 self.tree.remove(node, child);
+                self.has_removed = true;
                 if !matches!(type_of_child.name(), "Extension" | "SampledData" | "Provenance.agent")
                 {
                     let at = Self::segment_at(self.completing);
@@ -115,7 +157,6 @@ impl<'a> Run<'a> {
             self.one_choice_each(node);
         }
         if !self.keeps_invariants(node, definition) {
-            self.lacking = None;
             return false;
         }
         let plan = self.plan;
@@ -161,6 +202,7 @@ impl<'a> Run<'a> {
             match seen.iter().find(|(_, same)| *same == choice) {
                 Some((other, _)) if *other != name => {
                     self.tree.remove(node, child);
+                    self.has_removed = true;
                     self.find_at(
                         FindingKind::ValueUnfit,
                         Self::segment_at(self.completing),

@@ -230,6 +230,11 @@ impl<'a> Run<'a> {
         }
         if let Some(part) = here.own {
             self.trace(reached.node, &part, rule.origin);
+            if let Some(traces) = &mut self.traces {
+                for at in self.besides.drain(..) {
+                    traces.push(reached.node, at, rule.origin);
+                }
+            }
         }
         reached.above
     }

@@ -199,6 +199,80 @@ impl<'a> Tree<'a> {
         self.set_children(into, &children);
     }
 
+    /// Takes over what another element says: elements of lists that are not there yet, and others that are not there at
+    /// all. Whether something is said otherwise, and stays behind.
+    pub(crate) fn unite(
+        &mut self,
+        into: NodeId,
+        from: NodeId,
+        is_one: &impl Fn(u32, u32) -> bool,
+    ) -> bool {
+        let mut differs = false;
+        let mut children: Vec<_> = self.children(into).filter(|id| !self.is_empty(*id)).collect();
+        let others: Vec<_> = self.children(from).filter(|id| !self.is_empty(*id)).collect();
+        for other in others {
+            let Some((name, is_list)) = self.node(other).map(|node| (node.name, node.is_list))
+            else {
+                continue;
+            };
+            let is_alike = |id: &NodeId| self.node(*id).is_some_and(|node| node.name == name);
+            let alike: Vec<NodeId> = children.iter().copied().filter(is_alike).collect();
+            if alike.iter().copied().any(|own| self.covers(own, other, is_one)) {
+                continue;
+            }
+            // One that says the same and more takes the place.
+            let shorter = alike.iter().copied().find(|own| self.covers(other, *own, is_one));
+            if let Some(place) = children.iter_mut().find(|own| Some(**own) == shorter) {
+                *place = other;
+            } else if is_list || alike.is_empty() {
+                children.push(other);
+            } else {
+                differs = true;
+            }
+        }
+        self.set_children(from, &[]);
+        self.set_children(into, &children);
+        differs
+    }
+
+    /// Whether an element says all that another says; `is_one` knows which resources are the same.
+    fn covers(&self, one: NodeId, other: NodeId, is_one: &impl Fn(u32, u32) -> bool) -> bool {
+        let (Some(own), Some(node)) = (self.node(one), self.node(other)) else { return false };
+        let leaves = match (&own.leaf, &node.leaf) {
+            (Leaf::Reference(left), Leaf::Reference(right)) => is_one(*left, *right),
+            (_, Leaf::None) => true,
+            (left, right) => left == right,
+        };
+        own.name == node.name
+            && leaves
+            && self
+                .children(other)
+                .filter(|child| !self.is_empty(*child))
+                .all(|child| self.children(one).any(|own| self.covers(own, child, is_one)))
+    }
+
+    /// Whether two elements say the same.
+    fn is_same(&self, one: NodeId, other: NodeId) -> bool {
+        let is_one = |left, right| left == right;
+        self.covers(one, other, &is_one) && self.covers(other, one, &is_one)
+    }
+
+    /// Takes out elements of lists that say what one before them says.
+    pub(crate) fn unite_same(&mut self, parent: NodeId) {
+        let is_list = |id: &NodeId| self.node(*id).is_some_and(|node| node.is_list);
+        if self.children(parent).filter(is_list).nth(1).is_none() {
+            return;
+        }
+        let mut kept: Vec<NodeId> = Vec::new();
+        for child in self.children(parent) {
+            let is_again = is_list(&child) && kept.iter().any(|own| self.is_same(*own, child));
+            if !is_again {
+                kept.push(child);
+            }
+        }
+        self.set_children(parent, &kept);
+    }
+
     /// Whether nothing stands in an element.
     pub(crate) fn is_empty(&self, id: NodeId) -> bool {
         *self.leaf(id) == Leaf::None && self.children(id).all(|child| self.is_empty(child))

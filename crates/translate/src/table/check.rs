@@ -98,6 +98,15 @@ fn misplaced(map: &MessageMap) -> Vec<String> {
     lines
 }
 
+/// The paths of a structure's groups in all versions, and of the message itself; nothing where there is no structure.
+pub(crate) fn group_paths(structure: &str) -> Option<HashSet<String>> {
+    let mut places = Places::default();
+    for structure in Version::ALL.iter().filter_map(|version| version.structure(structure)) {
+        places.add(structure);
+    }
+    (!places.groups.is_empty()).then_some(places.groups)
+}
+
 /// What stands where in a structure.
 #[derive(Default)]
 struct Places {

@@ -7,6 +7,7 @@ mod correction;
 mod reason;
 mod row;
 
+pub(crate) use check::group_paths;
 pub use check::{TableCheck, check_tables};
 pub(crate) use correction::{Correction, correct, corrections};
 pub(crate) use reason::reasons;

@@ -39,7 +39,7 @@ pub(super) fn header(
     // MSH-7 says the zone of what says none (HL7 v2.5.1 §2.A.22), so it keeps its own.
     let with_zone =
         Profile { offsets: Offsets::Written, zone: profile.zone.clone(), ..Profile::default() };
-    put(7, date_time(&stamp.time.to_string(), &with_zone, version).map(Node::text));
+    put(7, date_time(&stamp.text(), &with_zone, version).map(Node::text));
     put(9, message_type(names, structure));
     put(10, text(stamp.control_id));
     put(11, text(profile.processing_id.as_deref().unwrap_or("P")));

@@ -122,7 +122,11 @@ fn write(event: &str, version: Version, resources: &[&str]) -> Result<Written, W
     let (root, others) = read.split_first().expect("one at least");
     let pool = others.iter().fold(Resources::default().with_root(root), Resources::with);
     let wanted = Wanted { event, version, order_control: None, lineage: None };
-    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: jiff::tz::Offset::UTC,
+        control_id: "C1",
+    };
     Writer::new(Profile::default()).write(&wanted, &pool, &stamp)
 }
 

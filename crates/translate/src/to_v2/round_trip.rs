@@ -1,6 +1,6 @@
 //! What a message says, its resources say, and the message made of them says again.
 
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use pipehat_dictionary::Version;
 use pipehat_dictionary::validation::{Level, Standard, Validator};
 use pipehat_message::{CharsetRule, Message, Path, Severity};
@@ -61,7 +61,7 @@ const VISIT: &[&str] = &[
     "PV1-7.9.1",
     "PV1-9.1",
     "PV1-10",
-    "PV1-14",
+    "PV1-14.1",
     "PV1-17.1",
     "PV1-19.1",
     "PV1-19.4.1",
@@ -207,13 +207,21 @@ fn there_and_back(bytes: &[u8], event: &str, version: Version) -> Vec<u8> {
     let bundle = Translator::new(settings).to_fhir(&message).bundle;
     let profile = Profile { system_base: Some(BASE.to_owned()), ..Profile::default() };
     let wanted = Wanted { event, version, order_control: None, lineage: None };
-    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
     let written = Writer::new(profile).write(&wanted, &Resources::of_bundle(&bundle), &stamp);
     written.expect("a message").message
 }
 
 /// The values at a path, with date-times as if they said their zone.
 fn values(message: &Message<'_>, path: &str) -> Vec<String> {
+    // The text of a document is one, whether its lines stand in one OBX or in several.
+    if path == "OBX(*)-5" && plain(message, "MSH-9.1") == ["MDM"] {
+        return vec![plain(message, path).join(r"\.br\")];
+    }
     // ED.1 says which application made a document, and no Attachment does.
     if let Some(rest) = path.strip_prefix("OBX(*)-5") {
         let types: Path = "OBX(*)-2".parse().expect("a path");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use jiff::tz::Offset;
 use pipehat_dictionary::Version;
 use pipehat_dictionary::validation::{Level, Standard, Validator};
 use pipehat_message::{Message, Severity};
@@ -53,7 +54,11 @@ fn written(name: &str, event: &str, version: Version) -> Written {
     let resources = Resources::of_bundle(&bundle);
     let wanted =
         Wanted { event, version, order_control: None, lineage: Some(LineageLimits::SHOWN) };
-    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
     Writer::new(profile()).write(&wanted, &resources, &stamp).expect("a message")
 }
 
@@ -186,7 +191,11 @@ fn write(profile: Profile, event: &str, resources: &Resources<'_>) -> Result<Wri
         order_control: None,
         lineage: Some(LineageLimits::SHOWN),
     };
-    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
     Writer::new(profile).write(&wanted, resources, &stamp)
 }
 
@@ -320,10 +329,77 @@ fn a_wanted_order_control_is_written() {
         order_control: Some("DC"),
         lineage: None,
     };
-    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
     let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
     let text = String::from_utf8(written.expect("a message").message).expect("UTF-8");
     assert!(text.contains("\rORC|DC|r1|||CA"), "{text}");
+}
+
+#[test]
+fn the_time_of_the_message_is_written_as_it_was_told() {
+    let patient = resource(r#"{"resourceType":"Patient","identifier":[{"value":"1"}]}"#);
+    let resources = Resources::default().with_root(&patient);
+    let wanted =
+        Wanted { event: "ADT^A31", version: Version::V2_5_1, order_control: None, lineage: None };
+    let time = "2026-05-06T10:00:00+02:00".parse().expect("a time");
+    let stamp = Stamp { time, offset: Offset::constant(2), control_id: "C1" };
+    let check = |profile: Profile, expected: &str| {
+        let written = Writer::new(profile).write(&wanted, &resources, &stamp).expect("a message");
+        let text = String::from_utf8(written.message).expect("UTF-8");
+        assert!(text.contains(&format!("|{expected}||ADT^A31")), "{text}");
+        assert!(text.contains(&format!("\rEVN|A31|{expected}")), "{text}");
+    };
+    check(Profile::default(), "20260506100000+0200");
+    let zone = jiff::tz::TimeZone::get("UTC").expect("a zone");
+    check(Profile { zone: Some(zone), ..Profile::default() }, "20260506080000+0000");
+}
+
+#[test]
+fn an_order_control_that_no_table_has_is_refused() {
+    let request = resource(
+        r#"{"resourceType":"ServiceRequest","id":"r1","status":"active","code":{"text":"X"},"subject":{}}"#,
+    );
+    let resources = Resources::default().with_root(&request);
+    let wanted = Wanted {
+        event: "ORM^O01",
+        version: Version::V2_5_1,
+        order_control: Some("ZZ"),
+        lineage: None,
+    };
+    let time = "2026-05-06T08:00:00Z".parse().expect("a time");
+    let stamp = Stamp { time, offset: Offset::UTC, control_id: "C1" };
+    let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
+    assert!(matches!(written, Err(WriteError::OrderControlUnknown { .. })));
+}
+
+#[test]
+fn a_discharge_to_home_has_its_code() {
+    let check = |code: &str, expected: &str| {
+        let visit = resource(&format!(
+            r#"{{"resourceType":"Encounter","status":"finished","class":{{"code":"IMP"}},"hospitalization":{{"dischargeDisposition":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/discharge-disposition","code":"{code}"}}]}}}}}}"#
+        ));
+        let resources = Resources::default().with_root(&visit);
+        let written = write(Profile::default(), "ADT^A03", &resources).expect("a message");
+        let text = String::from_utf8(written.message.clone()).expect("UTF-8");
+        let message = Message::parse(&written.message).expect("a message");
+        let path = "PV1-36".parse().expect("a path");
+        let found: Vec<_> = message.values(&path).map(|it| it.raw().to_vec()).collect();
+        let expected: Vec<_> = [expected.as_bytes()]
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect();
+        assert_eq!(found, expected, "{text}");
+        let is_told = written.findings.iter().any(|own| own.path.starts_with("PV1-36"));
+        assert_eq!(is_told, expected.is_empty());
+    };
+    check("home", "01");
+    check("exp", "20");
+    check("rehab", "");
 }
 
 #[test]
@@ -358,7 +434,11 @@ fn what_cant_be_written_is_refused() {
     assert!(matches!(refused("ORU^R01"), WriteError::RootMissing { .. }));
     let wanted =
         Wanted { event: "OML^O21", version: Version::V2_3, order_control: None, lineage: None };
-    let stamp = Stamp { time: "2026-05-06T08:00:00Z".parse().expect("a time"), control_id: "C1" };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
     let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
     assert!(matches!(written, Err(WriteError::NotInVersion { .. })));
 }

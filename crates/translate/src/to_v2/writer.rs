@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use pipehat_dictionary::validation::{Level, Rule, Standard, Validator};
-use pipehat_dictionary::{NodeKind, Structure, Version};
+use pipehat_dictionary::{NodeKind, Structure, TableNumber, Version};
 use pipehat_message::{Delimiters, Message, SegmentName, Severity};
 use pipehat_resource::fhirpath::{Context, Item};
 use pipehat_resource::json::Value;
@@ -47,8 +48,17 @@ pub struct Wanted<'a> {
 pub struct Stamp<'a> {
     /// MSH-7.
     pub time: Timestamp,
+    /// The offset it is written with, unless the profile names a zone.
+    pub offset: Offset,
     /// MSH-10.
     pub control_id: &'a str,
+}
+
+impl Stamp<'_> {
+    /// The time as FHIR writes it.
+    pub(super) fn text(&self) -> String {
+        self.time.display_with_offset(self.offset).to_string()
+    }
 }
 
 /// A message.
@@ -78,6 +88,14 @@ pub enum WriteError {
     NotInVersion {
         /// What was wanted.
         event: String,
+        /// Of which version.
+        version: Version,
+    },
+    /// ORC-1 would hold what table 0119 doesn't.
+    #[error("HL7 v2 {version} has no order control code `{code}` (table 0119)")]
+    OrderControlUnknown {
+        /// What was wanted.
+        code: String,
         /// Of which version.
         version: Version,
     },
@@ -167,6 +185,12 @@ impl Writer {
             event: wanted.event.to_owned(),
             version: wanted.version,
         })?;
+        if let Some(code) =
+            wanted.order_control.filter(|code| !is_order_control(code, wanted.version))
+        {
+            let code = code.to_owned();
+            return Err(WriteError::OrderControlUnknown { code, version: wanted.version });
+        }
         let roots = resources.roots(&event.roots);
         if roots.is_empty() {
             return Err(root_missing(event));
@@ -215,6 +239,13 @@ impl Writer {
         making.judged(judged);
         Ok(making.finish(names, stamp, wanted.lineage))
     }
+}
+
+/// Whether table 0119 of a version has a code; one without codes refuses none.
+fn is_order_control(code: &str, version: Version) -> bool {
+    let table = TableNumber::new(119).and_then(|number| version.table(number));
+    table
+        .is_none_or(|table| table.codes().next().is_none() || table.code(code.as_bytes()).is_some())
 }
 
 /// The patients whose record another one of the message replaces: MRG says it.
@@ -277,7 +308,7 @@ impl<'r> Making<'r> {
             .with_variable("roots", roots.iter().map(|root| Item::resource(root)).collect())
             .with_variable("code", text(code))
             .with_variable("event", text(trigger))
-            .with_variable("time", text(&stamp.time.to_string()))
+            .with_variable("time", text(&stamp.text()))
             .with_variable("control", wanted.order_control.map(text).unwrap_or_default());
         if let Some(when) = &event.when {
             let denies =

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use pipehat_dictionary::Version;
 use pipehat_message::{Charset, CharsetRule, Message};
 use pipehat_resource::json;
@@ -16,9 +17,10 @@ use pipehat_translate::{Settings, Translator};
 use super::datastore::BotDatastore;
 use crate::control_id::ControlIds;
 
-/// The largest answer to a `fetch`.
 /// What a script hands over is text, whatever MSH-18 says.
 const DECODED: CharsetRule = CharsetRule::Override(Charset::UTF_8);
+
+/// The largest answer to a `fetch`.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Something that was asked, and what came of it.
@@ -206,7 +208,7 @@ fn to_v2(bundle: &str, event: &str, version: &str) -> Result<Answer, AskError> {
         .ok_or_else(|| failed(format!("there is no version {version} of HL7 v2 here")))?;
     let control_id = ControlIds::new().map_err(|error| failed(error.to_string()))?.next_text();
     let wanted = Wanted { event, version, order_control: None, lineage: None };
-    let stamp = Stamp { time: Timestamp::now(), control_id: &control_id };
+    let stamp = Stamp { time: Timestamp::now(), offset: Offset::UTC, control_id: &control_id };
     let written = Writer::new(Profile::default())
         .write(&wanted, &Resources::of_bundle(&bundle), &stamp)
         .map_err(|error| failed(error.to_string()))?;

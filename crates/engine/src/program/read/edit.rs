@@ -34,6 +34,7 @@ impl Reader<'_> {
             }
             "add_segment" => self.add_segment(node, scope, diagnostics),
             "remove_segment" => self.remove_segment(node, scope, diagnostics),
+            "keep" => self.keep(node, scope, diagnostics),
             "map" => self.map(node, scope, diagnostics),
             "date" => self.date(node, scope, diagnostics),
             "join" => self.join(node, scope, diagnostics),
@@ -269,6 +270,31 @@ impl Reader<'_> {
                 .with_help("use `remove_segment` for it"),
         );
         None
+    }
+
+    fn keep(&self, node: &Node, scope: &Scope, diagnostics: &mut Diagnostics) -> Option<Action> {
+        self.not_in_each("keep", node, scope, diagnostics)?;
+        let one = |node: &Node, diagnostics: &mut Diagnostics| {
+            let place = self.reference(node, scope, Use::ReadEach, diagnostics)?;
+            let path = place.path();
+            let help = if path.segment() == SegmentName::MSH {
+                "MSH stays whole: without it there is no message; `clear` empties a field of it"
+            } else if place.is_numbered() || !path.groups().is_empty() {
+                "a segment means every one of its name: write it without number and group"
+            } else if path.subcomponent().is_some() {
+                "name the component: it is kept with all its subcomponents"
+            } else if matches!(path.repetition(), Some(Occurrence::Last)) {
+                "write `[1]`, or `[*]` for every repetition"
+            } else {
+                return Some(path.clone());
+            };
+            let message = format!("`keep` does not take `{}`", place.written());
+            diagnostics
+                .push(Diagnostic::error("channel.path", &node.span, message).with_help(help));
+            None
+        };
+        let places = node.list_of(diagnostics, one)?;
+        Some(Action::Keep(places.into()))
     }
 
     fn add_segment(

@@ -11,6 +11,7 @@
 //! | `remove: PATH` or a list | takes repetitions or other parts out; what follows moves up |
 //! | `add_segment: { segment: ZPI, after: PID, fields: { ZPI-1: … } }` | adds a segment `after` the last or `before` the first of the segments named, or at the end |
 //! | `remove_segment: ZPI` | removes every ZPI; `ZPI(2)` the second; inside `each: ZPI` the current one |
+//! | `keep: [PID-3, PID-5.1, SCH]` | of the message goes on what is named, and MSH; nothing else |
 //! | `each: OBX` or `each: PID-3`, with `do` | does the steps for every segment or repetition; inside, paths mean [the current one](super::reference), and `each: OBX` in `each: OBR` goes over the OBX that follow this OBR |
 //! | `map: { field: PATH, table: NAME, to: PATH, column: NAME, otherwise: … }` | puts what the [table](super::table) says in place of a code |
 //! | `date: { field: PATH, read: PATTERN, write: PATTERN, read_zone: …, write_zone: …, to: PATH, otherwise: … }` | [rewrites a date](super::date) |
@@ -137,7 +138,7 @@ const BESIDE_JSON: &str = "what stands beside the message: `fhir.change`, `fhir.
 /// How deep steps may stand in steps; bounds the stack that running them needs.
 const STEPS_DEPTH_MAX: usize = 16;
 
-const ACTIONS: [&str; 21] = [
+const ACTIONS: [&str; 22] = [
     "bot",
     "translate",
     "accept",
@@ -149,6 +150,7 @@ const ACTIONS: [&str; 21] = [
     "remove",
     "add_segment",
     "remove_segment",
+    "keep",
     "map",
     "date",
     "join",
@@ -384,7 +386,7 @@ impl<'r> Reader<'r> {
                     &key,
                     format!("this version of Pipehat has no `{later}` step"),
                 )
-                .with_help("a script is a bot, run by `bot: NAME`; the steps there are: accept, bot, translate, filter, set, copy, move, clear, remove, add_segment, remove_segment, each, map, date, join, split, park, reject, validate, lookup, route, when"),
+                .with_help("a script is a bot, run by `bot: NAME`; the steps there are: accept, bot, translate, filter, set, copy, move, clear, remove, add_segment, remove_segment, keep, each, map, date, join, split, park, reject, validate, lookup, route, when"),
             );
             return None;
         }
@@ -528,13 +530,17 @@ impl<'r> Reader<'r> {
         scope: &Scope,
     ) -> Option<Step> {
         let over = fields.required("each", |node, diagnostics| self.over(node, scope, diagnostics));
-        let inside = over.as_ref().and_then(|over| {
+        let inside = over.as_ref().and_then(|(segments, over)| {
+            let outside = match segments {
+                Some(Over::Segments { name, .. }) => scope.within(EachOver::Segments(*name)),
+                _ => Some(scope.clone()),
+            };
             let each = match over {
                 Over::Segments { name, .. } => EachOver::Segments(*name),
                 Over::Grouped(segments) => EachOver::Segments(segments.path().segment()),
                 Over::Repetitions(field) => EachOver::Repetitions(field.clone()),
             };
-            scope.within(each)
+            outside?.within(each)
         });
         let scope_inside = inside.clone().unwrap_or_else(|| scope.clone());
         if over.is_some() && inside.is_none() {
@@ -550,7 +556,7 @@ impl<'r> Reader<'r> {
             self.inner(node, &format!("{prefix}.do"), whole, &scope_inside, diagnostics)
         });
         fields.finish();
-        let (over, steps) = (over?, steps?);
+        let ((segments, over), steps) = (over?, steps?);
         let place = self.place(&node.span, format!("{prefix}.each"));
         let steps: Box<[Step]> = match (condition_node, condition) {
             (None, _) => steps.into(),
@@ -561,10 +567,20 @@ impl<'r> Reader<'r> {
             (Some(_), None) => return None,
         };
         inside?;
-        Some(Step { place, action: Action::Each { over, steps } })
+        let step = Step { place: place.clone(), action: Action::Each { over, steps } };
+        Some(match segments {
+            Some(over) => Step { place, action: Action::Each { over, steps: [step].into() } },
+            None => step,
+        })
     }
 
-    fn over(&self, node: &Node, scope: &Scope, diagnostics: &mut Diagnostics) -> Option<Over> {
+    /// What an `each` goes over; before it, the segments of a field that is named in all of them (`PID(*)-3`).
+    fn over(
+        &self,
+        node: &Node,
+        scope: &Scope,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<(Option<Over>, Over)> {
         let mut reference = self.reference(node, scope, Use::ReadEach, diagnostics)?;
         if reference.depth() == 0 && !reference.path().groups().is_empty() {
             reference.every_segment();
@@ -586,7 +602,7 @@ impl<'r> Reader<'r> {
                 "an `each` around goes over these segments already",
                 format!("inside it, `{}` is the current one", path.segment()),
             ),
-            0 if !path.groups().is_empty() => Some(Over::Grouped(reference)),
+            0 if !path.groups().is_empty() => Some((None, Over::Grouped(reference))),
             0 if reference.is_numbered() && path.occurrence() != Occurrence::All => refuse(
                 diagnostics,
                 "this names one segment, and `each` goes over all",
@@ -594,14 +610,31 @@ impl<'r> Reader<'r> {
             ),
             0 => {
                 let within = Within(scope.segments().into());
-                Some(Over::Segments { name: path.segment(), within })
+                Some((None, Over::Segments { name: path.segment(), within }))
+            }
+            1 if path.occurrence() == Occurrence::All && scope.goes_over(path.segment()) => refuse(
+                diagnostics,
+                "an `each` around goes over these segments already",
+                format!(
+                    "write `each: {}-{}`: inside it that is the field of the current one",
+                    path.segment(),
+                    path.field().map_or(1, |field| field.get())
+                ),
+            ),
+            1 if path.occurrence() == Occurrence::All && path.groups().is_empty() => {
+                let (name, field) = (path.segment(), path.field()?);
+                let within = Within(scope.segments().into());
+                let segments = scope.within(EachOver::Segments(name)).unwrap_or_default();
+                let field = format!("{name}-{field}");
+                let field = Reference::parse(&field, &segments, Use::ReadEach).ok()?;
+                Some((Some(Over::Segments { name, within }), Over::Repetitions(field)))
             }
             1 if path.occurrence() == Occurrence::All => refuse(
                 diagnostics,
-                "this names repetitions in several segments",
-                format!("put one `each` into another: first `each: {}`", path.segment()),
+                "this names repetitions in several segments of a group",
+                "put one `each` into another: first one over the segments".to_owned(),
             ),
-            1 => Some(Over::Repetitions(reference)),
+            1 => Some((None, Over::Repetitions(reference))),
             _ => refuse(
                 diagnostics,
                 "`each` goes over segments or over the repetitions of a field",

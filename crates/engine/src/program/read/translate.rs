@@ -15,7 +15,9 @@ use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::lineage::KeepsLineage;
 use crate::program::reference::Scope;
 use crate::program::step::Action;
-use crate::program::translate::{ToFhir, ToV2, TranslateStep, TranslationSettings, WantedEvent};
+use crate::program::translate::{
+    Incomplete, ToFhir, ToV2, TranslateStep, TranslationSettings, WantedEvent,
+};
 use crate::program::verdict::StepPlace;
 use crate::project::Mappings;
 
@@ -91,6 +93,10 @@ impl Reader<'_> {
     ) -> Option<Action> {
         let event = fields.required("event", event);
         let version = fields.required("version", version);
+        let incomplete = fields.optional("incomplete", |node, diagnostics| {
+            let word = node.one_of(&["park", "keep"], diagnostics)?;
+            Some(if word == "keep" { Incomplete::Keep } else { Incomplete::Park })
+        });
         let from = fields.take("from").cloned();
         let (mappings, used) = (self.mappings, &mut self.used_mappings);
         // What the step says counts before what the receiver's file says.
@@ -142,6 +148,7 @@ impl Reader<'_> {
             event: event?,
             version: version?,
             lineage: lineage.unwrap_or_default(),
+            incomplete: incomplete.unwrap_or_default(),
             lookup: lookup?,
         };
         becomes?;

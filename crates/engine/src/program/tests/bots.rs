@@ -1,7 +1,7 @@
 //! Bots and translations as steps.
 
 use bytes::Bytes;
-use pipehat_connectors::{BotOutcome, BotResult, Found, PayloadFormat};
+use pipehat_connectors::{BotFinding, BotOutcome, BotResult, Found, PayloadFormat};
 
 use super::{HEADER, message, told};
 use crate::effects::LookupAnswer;
@@ -52,6 +52,30 @@ fn what_a_bot_returns_goes_on() {
         &["PID|1|8||Y"],
     );
     check("  - bot: { name: names, result: ignored }", returned("PID|1|8"), &["PID|1|7"]);
+}
+
+#[test]
+fn what_a_bot_could_not_translate_is_kept_with_the_message() {
+    let finding = |code: &str, path: &str| BotFinding {
+        code: code.to_owned(),
+        path: path.to_owned(),
+        count: 2,
+    };
+    let findings = vec![
+        finding("translate.not-mapped", "PID-9"),
+        finding("translate.more", ""),
+        finding("of.another.version", ""),
+    ];
+    check(
+        "  - bot: names",
+        BotOutcome { findings, ..BotOutcome::default() },
+        &[
+            "PID|1|7",
+            "finding translate.not-mapped PID-9 steps[1].bot times 2",
+            "finding translate.more - steps[1].bot times 2",
+            "finding translate.more - steps[1].bot times 2",
+        ],
+    );
 }
 
 #[test]
@@ -215,6 +239,36 @@ fn a_step_writes_for_the_receiver_that_it_names() {
 }
 
 #[test]
+fn a_message_without_its_patient_is_set_aside() {
+    let ended = |event: &str, more: &str, resource: &str| {
+        let step = format!("translate: {{ to: v2, event: \"{event}\", version: \"2.5.1\"{more} }}");
+        let rest = format!(
+            "format: json\ndestinations:\n  lab:\n    steps: [{{ {step} }}]\n    mllp: {{ connect: 127.0.0.1:2 }}\n"
+        );
+        let loaded = load(&files(&rest).with("pipehat.yaml", "datastore: {}"));
+        let project = loaded.project.expect("a sound project");
+        let spec = &project.channels[0];
+        let (bytes, peer) = (Bytes::from(resource.to_owned()), peer());
+        let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &peer };
+        super::told(spec.program.run(&input, &mut TestEffects::default())).remove(0)
+    };
+    let parked = |which: &str| {
+        format!(
+            "parked program.translate-incomplete destinations.lab.steps[1].translate: the message would lack {which}"
+        )
+    };
+    let order = r#"{"resourceType":"ServiceRequest","id":"1","status":"active","intent":"order","subject":{"display":"Who"},"code":{"text":"Glucose"}}"#;
+    // The structure ORM_O01 has the patient as an option; an order without one is nobody's.
+    assert_eq!(ended("ORM^O01", "", order), parked("PID"));
+    assert!(ended("ORM^O01", ", incomplete: keep", order).contains("ORC|"));
+    let visit =
+        r#"{"resourceType":"Encounter","id":"1","status":"finished","class":{"code":"IMP"}}"#;
+    assert_eq!(ended("ADT^A03", "", visit), parked("PID"));
+    let patient = r#"{"resourceType":"Patient","id":"1","name":[{"family":"Muster"}]}"#;
+    assert!(ended("ADT^A31", "", patient).contains("PID|"));
+}
+
+#[test]
 fn another_overlay_is_another_revision_of_who_names_it() {
     let revision = |rest: &str, overlay: &str| site(rest, overlay).channels[0].revision;
     let names = format!(
@@ -248,4 +302,17 @@ fn bots_of_a_channel_translate_as_it_does() {
     assert!(system(channel, "https://feed.example/OTHER"));
     assert!(!system(bot, "https://good.example/mrn"));
     assert!(both.to_fhir.zone.is_some() && bot.to_fhir.zone.is_none());
+}
+
+#[test]
+fn a_message_that_a_bot_has_as_text_is_read_as_text() {
+    let settings = crate::program::TranslationSettings::default();
+    for set in ["", "8859/1", "8859/15", "UNICODE UTF-8"] {
+        let message = format!(
+            "MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1||||||{set}\rPID|1||47^^^GOOD||Müller^Jörg\r"
+        );
+        let told = crate::program::translate_to_fhir(&message, &settings);
+        let Made { made: bundle, .. } = told.expect("a translation");
+        assert!(bundle.contains("\"Müller\"") && bundle.contains("\"Jörg\""), "{set}: {bundle}");
+    }
 }

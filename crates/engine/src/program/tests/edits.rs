@@ -279,3 +279,50 @@ fn values_keep_the_character_set_of_the_message() {
     let head = "MSH|^~\\&|||||||ADT^A01|1|P|2.5||||||UNICODE UTF-16\rPID|||||";
     assert_eq!(output(wide(&format!("{head}Müller"))), wide(&format!("{head}Müller||||MÜLLERé")));
 }
+
+#[test]
+fn keep_leaves_what_it_names_and_nothing_else() {
+    let lines = "SCH|1^A|2^B||||^secret\nPID|1||4711^^^GOOD^MR~007^^^CITY^SS||Duck^Donald^F~Nick^N||19340609\nNTE|1||secret\nAIP|1||D1\nAIP|2||D2|x\nnonsense";
+    check(
+        "  - keep: [SCH-1, SCH-2.2, PID-3, PID-5.1, PID-5.3, AIP]",
+        lines,
+        &["SCH|1^A|^B\nPID|||4711^^^GOOD^MR~007^^^CITY^SS||Duck^^F\nAIP|1||D1\nAIP|2||D2|x"],
+    );
+    check("  - keep: [\"PID-3[2]\"]", lines, &["PID|||~007^^^CITY^SS"]);
+    check("  - keep: [\"PID-3[*].1\", \"PID-5[2].2\"]", lines, &["PID|||4711~007||~^N"]);
+    check("  - keep: [ZPI]", lines, &[""]);
+    check("  - keep: [PID-9]", lines, &["PID"]);
+    // What comes behind it sees what is left.
+    check(
+        "  - keep: [PID-3]\n  - set: { PID-8: F }\n    when: PID-5.1 not exists",
+        "PID|1||a||Duck",
+        &["PID|||a|||||F"],
+    );
+}
+
+#[test]
+fn each_goes_over_a_field_of_every_segment() {
+    let lines = "PID|1||a~b\nMRG|x\nPID|2||c\nMRG|y~z\nPID|3";
+    let mark = "PID-3.4: \"{PID-1}\"";
+    check(
+        &format!("  - each: PID(*)-3\n    do: [ {{ set: {{ {mark} }} }} ]"),
+        lines,
+        &["PID|1||a^^^1~b^^^1\nMRG|x\nPID|2||c^^^2\nMRG|y~z\nPID|3"],
+    );
+    check(
+        "  - each: MRG(*)-1\n    when: MRG-1.1 != \"y\"\n    do: [ { set: { MRG-1.2: 1 } } ]",
+        lines,
+        &["PID|1||a~b\nMRG|x^1\nPID|2||c\nMRG|y~z^1\nPID|3"],
+    );
+    check(
+        "  - each: PID(*)-3\n    do: [ { remove: PID-3 } ]",
+        "PID|1||a~b|x\nPID|2||c|y",
+        &["PID|1|||x\nPID|2|||y"],
+    );
+    // Within an order, the field of its own segments.
+    check(
+        "  - each: OBR\n    do:\n      - each: OBX(*)-5\n        do: [ { set: { OBX-5.2: \"{OBR-1}\" } } ]",
+        "OBR|1\nOBX|1||||a~b\nOBR|2\nOBX|1||||c",
+        &["OBR|1\nOBX|1||||a^1~b^1\nOBR|2\nOBX|1||||c^2"],
+    );
+}

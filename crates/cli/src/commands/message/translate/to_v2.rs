@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 use pipehat_config::{Diagnostics, Node, SourceFile};
 use pipehat_dictionary::Version;
 use pipehat_resource::json::{self, JsonError, Value};
@@ -54,8 +56,8 @@ pub(super) struct Options {
     control_id: Option<String>,
 
     /// MSH-7 as FHIR writes it, instead of the time it is
-    #[arg(long, value_name = "TIME")]
-    timestamp: Option<Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = told_time)]
+    timestamp: Option<(Timestamp, Offset)>,
 
     /// End segments with LF, for reading
     #[arg(long)]
@@ -85,6 +87,13 @@ enum TranslateError {
     ProfileMistaken { name: String },
 }
 
+/// A time as FHIR writes it, and the offset it is told with.
+fn told_time(text: &str) -> Result<(Timestamp, Offset), String> {
+    let time: Timestamp = text.parse().map_err(|problem: jiff::Error| problem.to_string())?;
+    let pieces = Pieces::parse(text).map_err(|problem| problem.to_string())?;
+    Ok((time, pieces.to_numeric_offset().unwrap_or(Offset::UTC)))
+}
+
 impl Options {
     pub(super) fn run(
         self,
@@ -107,8 +116,8 @@ impl Options {
             Some(id) => id.clone(),
             None => ControlIds::new().map_err(Failure::could_not)?.next_text(),
         };
-        let stamp =
-            Stamp { time: self.timestamp.unwrap_or_else(Timestamp::now), control_id: &control_id };
+        let (time, offset) = self.timestamp.unwrap_or_else(|| (Timestamp::now(), Offset::UTC));
+        let stamp = Stamp { time, offset, control_id: &control_id };
         let wanted = Wanted {
             event: self.event.as_deref().unwrap_or_default(),
             version: self.version,
@@ -173,7 +182,9 @@ fn refused(error: WriteError) -> Failure {
         | WriteError::DoNotPerform { .. }
         | WriteError::Contradicted { .. }
         | WriteError::Unsayable { .. } => Failure::could_not(error),
-        WriteError::EventUnknown { .. } | WriteError::NotInVersion { .. } => Failure::usage(error),
+        WriteError::EventUnknown { .. }
+        | WriteError::NotInVersion { .. }
+        | WriteError::OrderControlUnknown { .. } => Failure::usage(error),
     }
 }
 

@@ -1,0 +1,341 @@
+//! What a clinician or a clerk reads in the resources is what the message says: whose data they are, whether a visit goes
+//! on, which result a correction replaces.
+
+use pipehat_message::Message;
+use pipehat_resource::json::Value;
+use pipehat_resource::validate::{Checks, validate};
+use pipehat_translate::{FindingKind, Settings, Translation, Translator};
+
+const PATIENT: &str = "PID|1||4711^^^GOOD^MR||Muster^Maria";
+
+fn header(event: &str) -> String {
+    format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|1|P|2.5.1")
+}
+
+fn translate(event: &str, lines: &[&str]) -> Translation {
+    let mut text = header(event);
+    for line in [PATIENT].iter().chain(lines) {
+        text.push('\r');
+        text.push_str(line);
+    }
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let base = Some("https://good.example/id/".to_owned());
+    let translation =
+        Translator::new(Settings { system_base: base, ..Settings::default() }).to_fhir(&message);
+    for issue in validate(&translation.bundle, Checks::All) {
+        assert!(!issue.is_error(), "{:?} {}", issue.expression, issue.text);
+    }
+    translation
+}
+
+fn resources<'t>(translation: &'t Translation, name: &str) -> Vec<&'t Value> {
+    let all = translation.bundle.items("entry").iter().filter_map(|own| own.get("resource"));
+    all.filter(|own| own.resource_type() == Some(name)).collect()
+}
+
+/// An element of all resources of a type, as JSON.
+#[track_caller]
+fn check(event: &str, lines: &[&str], place: &str, expected: &[&str]) -> Translation {
+    let translation = translate(event, lines);
+    let (name, element) = place.split_once('.').expect("a type and an element");
+    let found: Vec<String> = resources(&translation, name)
+        .into_iter()
+        .map(|own| {
+            let found = element.split('.').try_fold(own, |own, name| match name.parse::<usize>() {
+                Ok(index) => own.as_array()?.get(index),
+                Err(_) => own.get(name),
+            });
+            found.map(Value::to_json).unwrap_or_default()
+        })
+        .collect();
+    assert_eq!(found, expected, "{:#?}", translation.findings);
+    translation
+}
+
+#[track_caller]
+fn check_told(translation: &Translation, kind: FindingKind, path: &str, words: &str) {
+    let is_told = translation
+        .findings
+        .iter()
+        .any(|own| own.kind == kind && own.path.starts_with(path) && own.text.contains(words));
+    assert!(is_told, "{kind:?} {path} {words}: {:#?}", translation.findings);
+}
+
+#[test]
+fn a_guarantor_is_another_person_than_the_next_of_kin() {
+    for event in ["ADT^A01^ADT_A01", "ADT^A05^ADT_A05", "ADT^A06^ADT_A06"] {
+        let lines = [
+            "NK1|1|Mutter^Klara|MTH|Here 1",
+            "PV1|1|I",
+            "GT1|1|G1^^^GOOD|Onkel^Otto||There 2||||||UNC",
+        ];
+        let names = [
+            r#"[{"family":"Mutter","given":["Klara"]}]"#,
+            r#"[{"family":"Onkel","given":["Otto"]}]"#,
+        ];
+        check(event, &lines, "RelatedPerson.name", &names);
+    }
+}
+
+#[test]
+fn who_is_told_twice_is_told_once() {
+    let lines = [
+        "PV1|1|I",
+        "GT1|1|G1^^^GOOD|Mutter^Klara||Here 1|0301",
+        "GT1|2|G1^^^GOOD|Mutter^Klara||Here 1|0302",
+    ];
+    let told = check("ADT^A01^ADT_A01", &lines, "RelatedPerson.telecom.1.value", &[r#""0302""#]);
+    for person in resources(&told, "RelatedPerson") {
+        assert_eq!((person.items("name").len(), person.items("address").len()), (1, 1));
+    }
+}
+
+#[test]
+fn a_severity_without_a_reaction_is_kept() {
+    for allergy in ["AL1|1|DA|1^Penicillin^L|SV", "IAM|1|DA|1^Penicillin^L|SV||A|A1"] {
+        let lines = ["PV1|1|I", allergy];
+        let place = "AllergyIntolerance.reaction.0.severity";
+        check("ADT^A01^ADT_A01", &lines, place, &[r#""severe""#]);
+    }
+}
+
+#[test]
+fn a_reaction_in_words_is_no_code() {
+    let lines = ["PV1|1|I", "IAM|1|DA|1^Penicillin^L|SV|Hives~R1^Rash^L|A|A1"];
+    check(
+        "ADT^A01^ADT_A01",
+        &lines,
+        "AllergyIntolerance.reaction.0.manifestation",
+        &[r#"[{"text":"Hives"}]"#],
+    );
+}
+
+#[test]
+fn an_old_diagnosis_names_its_coding_system_in_the_field_before() {
+    let lines = ["PV1|1|I", "DG1|1|I10|I21.9|Infarct", "PR1|1|C4|71045|Radiograph|20260302"];
+    let system = |uri| format!("\"{uri}\"");
+    let icd = system("http://hl7.org/fhir/sid/icd-10");
+    let told = check("ADT^A01^ADT_A01", &lines, "Condition.code.coding.0.system", &[icd.as_str()]);
+    assert!(told.findings.iter().all(|own| own.kind != FindingKind::CodeUnmapped));
+    let cpt = system("http://www.ama-assn.org/go/cpt");
+    check("ADT^A01^ADT_A01", &lines, "Procedure.code.coding.0.system", &[cpt.as_str()]);
+    let both = ["PV1|1|I", "DG1|1|I9|I21.9^Infarct^I10"];
+    check("ADT^A01^ADT_A01", &both, "Condition.code.coding.0.system", &[icd.as_str()]);
+}
+
+#[test]
+fn nobody_lies_where_a_visit_has_ended() {
+    let visit = |end: &str| {
+        format!(
+            "PV1|1|I|W3||||||||||||||||V1^^^GOOD|||||||||||||||||||||||||202603010900+0100|{end}"
+        )
+    };
+    let check = |event: &str, end: &str, status: &str, place: &str, period_end: &str| {
+        let line = visit(end);
+        check(event, &[&line], "Encounter.status", &[status]);
+        check(event, &[&line], "Encounter.location.0.status", &[place]);
+        check(event, &[&line], "Encounter.period.end", &[period_end]);
+    };
+    let end = r#""2026-03-05T09:00:00+01:00""#;
+    check("ADT^A01^ADT_A01", "", r#""in-progress""#, r#""active""#, "");
+    check("ADT^A03^ADT_A03", "202603050900+0100", r#""finished""#, r#""completed""#, end);
+    check("ADT^A03^ADT_A03", "", r#""finished""#, r#""completed""#, "");
+    check("ADT^A08^ADT_A01", "202603050900+0100", r#""finished""#, r#""completed""#, end);
+    // The discharge is taken back, whatever end the message still shows.
+    check("ADT^A13^ADT_A01", "202603050900+0100", r#""in-progress""#, r#""active""#, "");
+    check("ADT^A11^ADT_A09", "", r#""cancelled""#, "", "");
+}
+
+#[test]
+fn a_booked_visit_has_not_begun() {
+    let booking = "SCH|P1^EHR|F1^SCHED|||||ROUTINE||30|min|^^30^202604010900+0200";
+    let place = "Encounter.status";
+    let text = |visit: &str, expected: &str| {
+        let mut lines = header("SIU^S12^SIU_S12");
+        for line in [booking, PATIENT, visit] {
+            lines.push('\r');
+            lines.push_str(line);
+        }
+        let message = Message::parse(lines.as_bytes()).expect("a message");
+        let translation = Translator::new(Settings::default()).to_fhir(&message);
+        let found = resources(&translation, "Encounter");
+        let found = found.first().and_then(|own| own.text("status"));
+        assert_eq!(found, Some(expected), "{place}");
+    };
+    text("PV1|1|O||||||||||||||||||V1^^^GOOD", "planned");
+    text("PV1|1|I||||||||||||||||||V1^^^GOOD", "in-progress");
+}
+
+#[test]
+fn a_result_without_a_time_has_that_of_its_report() {
+    let report = "OBR|1||F1^LAB|24323-8^Panel^LN|||202603150810+0100";
+    let own = "OBX|1|NM|2345-7^Glucose^LN||100||||||F|||202603150900+0100";
+    let none = "OBX|2|NM|2160-0^Creatinine^LN||1||||||F";
+    let times = [r#""2026-03-15T09:00:00+01:00""#, r#""2026-03-15T08:10:00+01:00""#];
+    check("ORU^R01^ORU_R01", &[report, own, none], "Observation.effectiveDateTime", &times);
+}
+
+#[test]
+fn a_correction_of_one_of_several_replaces_none_of_the_others() {
+    let report = "OBR|1||F1^LAB|24323-8^Panel^LN";
+    let line =
+        |number: u8, value: u16| format!("OBX|{number}|NM|2345-7^Glucose^LN||{value}|mg/dL|||||F");
+    let ids = |lines: &[String]| -> Vec<String> {
+        let lines: Vec<&str> =
+            [report].into_iter().chain(lines.iter().map(String::as_str)).collect();
+        let translation = translate("ORU^R01^ORU_R01", &lines);
+        let is_ambiguous =
+            translation.findings.iter().any(|own| own.kind == FindingKind::Ambiguous);
+        assert_eq!(is_ambiguous, lines.len() > 2, "{:#?}", translation.findings);
+        let found = resources(&translation, "Observation");
+        found.into_iter().filter_map(|own| own.id().map(str::to_owned)).collect()
+    };
+    let both = ids(&[line(1, 100), line(2, 200)]);
+    let alone = ids(&[line(1, 222)]);
+    assert!(both.iter().all(|id| !alone.contains(id)), "{both:?} {alone:?}");
+    // The whole report again is the same results.
+    assert_eq!(ids(&[line(1, 101), line(2, 201)]), both);
+    // One that stands alone is replaced by one that stands alone.
+    assert_eq!(ids(&[line(1, 111)]), alone);
+}
+
+#[test]
+fn sub_identifiers_tell_results_of_one_code_apart() {
+    let report = "OBR|1||F1^LAB|24323-8^Panel^LN";
+    let [first, second] =
+        ["OBX|1|ST|600-7^Germ^LN|1|A||||||F", "OBX|2|ST|600-7^Germ^LN|2|B||||||F"];
+    let id = |lines: &[&str]| -> Vec<String> {
+        let translation = translate("ORU^R01^ORU_R01", lines);
+        assert!(translation.findings.iter().all(|own| own.kind != FindingKind::Ambiguous));
+        let found = resources(&translation, "Observation");
+        found.into_iter().filter_map(|own| own.id().map(str::to_owned)).collect()
+    };
+    let both = id(&[report, first, second]);
+    assert_eq!(id(&[report, second]), both.get(1..).unwrap_or_default());
+}
+
+#[test]
+fn the_lines_of_a_document_are_one_text() {
+    let text = |lines: &str| {
+        use base64::Engine;
+        let data = base64::engine::general_purpose::STANDARD.encode(lines);
+        format!(r#"{{"contentType":"text/plain","data":"{data}"}}"#)
+    };
+    let document = "TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||AV";
+    let place = "DocumentReference.content.0.attachment";
+    let parts = [
+        document,
+        "OBX|1|TX|A^History^L||one||||||F",
+        "OBX|2|TX|A^History^L||||||||F",
+        "OBX|3|FT|B^Findings^L||two~three\\.br\\four||||||F",
+        "OBX|4|ED|C^Picture^L||^IM^JPEG^Base64^/9g=||||||F",
+    ];
+    let expected = text("History\none\n\n\nFindings\ntwo\nthree\nfour");
+    let told = check("MDM^T02^MDM_T02", &parts, place, &[expected.as_str()]);
+    let documents = resources(&told, "DocumentReference");
+    assert_eq!(documents.first().map(|own| own.items("content").len()), Some(2));
+    let one = [document, "OBX|1|TX|A^History^L||one||||||F", "OBX|2|TX|A^History^L||two||||||F"];
+    let place = "DocumentReference.content.0.attachment.title";
+    check("MDM^T02^MDM_T02", &one, place, &[r#""History""#]);
+}
+
+#[test]
+fn a_document_is_found_by_its_number() {
+    let told = translate("MDM^T01^MDM_T01", &["TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||AV"]);
+    let entry = told.bundle.items("entry").iter().find(|entry| {
+        entry.get("resource").and_then(Value::resource_type) == Some("DocumentReference")
+    });
+    assert_eq!(
+        entry.and_then(|entry| entry.get("request")).and_then(|request| request.text("url")),
+        Some("DocumentReference?identifier=https://good.example/id/DOC|DOC1")
+    );
+}
+
+#[test]
+fn an_addendum_names_the_document_it_adds_to() {
+    for (event, code) in [("T05", "appends"), ("T09", "replaces")] {
+        let expected = format!(
+            r#"[{{"code":"{code}","target":{{"identifier":{{"value":"DOC0","system":"https://good.example/id/DOC"}}}}}}]"#
+        );
+        check(
+            &format!("MDM^{event}^MDM_T01"),
+            &["TXA|1|DS|TX|||||||||DOC1^DOC|DOC0^DOC||||AU||AV"],
+            "DocumentReference.relatesTo",
+            &[expected.as_str()],
+        );
+    }
+}
+
+#[test]
+fn a_duration_after_a_start_is_an_end() {
+    let order = ["ORC|NW|P1^EHR", "RXE||1^Drug^L|1||TAB", "TQ1|1||BID|||5^d|202603160800+0100"];
+    let period = r#"{"start":"2026-03-16T08:00:00+01:00","end":"2026-03-21T08:00:00+01:00"}"#;
+    let place = "MedicationRequest.dosageInstruction.0.timing.repeat.boundsPeriod";
+    check("RDE^O11^RDE_O11", &order, place, &[period]);
+    let order = [
+        "ORC|NW|P1^EHR",
+        "TQ1|1||BID|||5^d|202603160800+0100|202603200800+0100",
+        "OBR|1|P1^EHR||1^Test^L",
+    ];
+    let period = r#"{"start":"2026-03-16T08:00:00+01:00","end":"2026-03-20T08:00:00+01:00"}"#;
+    let place = "ServiceRequest.occurrenceTiming.repeat.boundsPeriod";
+    check("OML^O21^OML_O21", &order, place, &[period]);
+}
+
+#[test]
+fn a_code_that_two_fields_tell_is_told_once() {
+    let order = ["ORC|NW|P1^EHR", "RXE|^BID|1^Drug^L|1||TAB", "TQ1|1||BID"];
+    let told = check(
+        "RDE^O11^RDE_O11",
+        &order,
+        "MedicationRequest.dosageInstruction.0.timing.code.coding.2",
+        &[""],
+    );
+    assert!(told.bundle.to_json().contains("v3-GTSAbbreviation"));
+}
+
+#[test]
+fn what_nothing_refers_to_is_not_made() {
+    let mut text = header("ADT^A01^ADT_A01");
+    text.push_str("\rPID|1||4711^^^GOOD^MR~^^^ELSE^MR||Muster\rPV1|1|I\r");
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    assert!(!told.bundle.to_json().contains("ELSE"));
+    check_told(&told, FindingKind::Incomplete, "PID", "Identifier would lack its value");
+    check_told(&told, FindingKind::Incomplete, "PID", "Organization");
+}
+
+#[test]
+fn what_is_no_charge_is_told_with_its_reason() {
+    let lines = ["FT1|1|T1||20260303||CR|1^Care^L", "FT1|2|T2||20260303||CG|1^Care^L"];
+    let told = check("DFT^P03^DFT_P03", &lines, "ChargeItem.identifier.0.value", &[r#""T2""#]);
+    check_told(&told, FindingKind::NotMapped, "FT1-7", "credit");
+}
+
+#[test]
+fn a_historical_dose_is_not_the_givers_own() {
+    let dose = |note: &str| format!("RXA|0|1|20260315|20260315|08^HepB^CVX|999|||{note}^^NIP001");
+    let order = "ORC|RE||I1^IIS";
+    for (note, expected) in [("00", "true"), ("01", "false")] {
+        let rxa = dose(note);
+        check("VXU^V04^VXU_V04", &[order, &rxa], "Immunization.primarySource", &[expected]);
+    }
+}
+
+#[test]
+fn a_time_without_a_zone_is_told_once() {
+    let text = header("ADT^A01^ADT_A01").replace("+0100", "") + "\r" + PATIENT + "\rPV1|1|I\r";
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    let of_header = told
+        .findings
+        .iter()
+        .filter(|own| own.kind == FindingKind::ZoneMissing && own.path.starts_with("MSH-7"));
+    assert_eq!(of_header.count(), 1, "{:#?}", told.findings);
+}
+
+#[test]
+fn a_message_to_nobody_has_no_destination() {
+    check("ADT^A01^ADT_A01", &["PV1|1|I"], "MessageHeader.destination", &[""]);
+    check("ADT^A01", &["PV1|1|I"], "MessageHeader.eventCoding.display", &[r#""ADT^A01""#]);
+}

@@ -1,0 +1,186 @@
+/**
+ * Whose a message is. A person is found by PID-3 (of a merge, by MRG-1) and by nothing else: by numbers of a known authority
+ * and of a kind that one person alone has. All other numbers (of insurances, accounts and licences, PID-18, PID-19, PID-20)
+ * are kept with the patient, and lead to nobody.
+ */
+import type { Bundle, BundleEntry, Identifier, Patient, Reference } from "@medplum/fhirtypes";
+import type { MedplumClient } from "@medplum/core";
+import type { Message } from "pipehat";
+import { ForAPerson, byIdentifier, led, token } from "./feed";
+
+/**
+ * The kinds that one person alone has (CX.5, table 0203). A number of no kind finds nobody: the third column of
+ * `tables/authorities.csv` has the kind of authorities that give out only one.
+ */
+const PERSONAL = new Set(["MR", "PI", "PT", "PE", "NI", "NH", "JHN", "SS"]);
+
+/** Kinds whose numbers people make up where they don't know them: 999-99-9999, 0000000000. Such ones find nobody. */
+const MADE_UP_OF = new Set(["NI", "NH", "SS"]);
+const MADE_UP = /^0+$|^(\d)\1{4,}$|^123456789$/;
+
+/**
+ * In how many of name, birth date and sex somebody may differ from the patient whom the number finds, where both tell them. One
+ * who differs in all three is somebody else, and the number wrong: fewer than 2 is stricter, 3 looks at none.
+ */
+const MAY_DIFFER_IN = 2;
+
+/** Somebody of a message, and the address that others of its Bundle refer to. */
+export interface Person {
+  fullUrl: string;
+  patient: Patient;
+  /** What finds him or her. */
+  identifiers: Identifier[];
+}
+
+/** All whom a message tells of; none of them is without a number that finds, and nothing refers to others. */
+export function peopleOf(message: Message, bundle: Bundle): Person[] {
+  if (!message.has("PID")) {
+    throw new ForAPerson("there is no PID: the message says not whose it is");
+  }
+  const numbers = [...numbersIn(message, "PID(*)-3[*]"), ...numbersIn(message, "MRG(*)-1[*]")];
+  const people = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Patient")
+    .map(({ fullUrl, resource }) => {
+      const patient = resource as Patient;
+      const identifiers = (patient.identifier ?? []).filter((identifier) => numbers.some((number) => isSame(number, identifier)));
+      return { fullUrl: fullUrl as string, patient, identifiers };
+    });
+  const addresses = new Set(people.map(({ fullUrl }) => fullUrl));
+  const isNobody = (reference: string): boolean => reference.startsWith("Patient/") && !addresses.has(reference);
+  if (people.length === 0 || people.some(({ identifiers }) => identifiers.length === 0) || referencesIn(bundle).some(isNobody)) {
+    throw new ForAPerson(
+      "no number finds the patient: it takes an authority of tables/authorities.csv (PID-3.4, MRG-1.4) and a kind that one person "
+        + "alone has, such as MR (PID-3.5, or the table's column `kind`)",
+    );
+  }
+  return people;
+}
+
+interface PersonalNumber {
+  value: string;
+  authority: string;
+}
+
+/** What finds people among the numbers that stand there (CX: HL7 v2.5.1 §2.A.14). */
+export function numbersIn(message: Message, path: string): PersonalNumber[] {
+  const found: PersonalNumber[] = [];
+  for (const at of message.paths(path)) {
+    const [value, authority, kind] = ["1", "4.2", "5"].map((part) => message.text(`${at}.${part}`).trim()) as [string, string, string];
+    const isMadeUp = MADE_UP_OF.has(kind) && MADE_UP.test(value.replace(/[^\p{L}\d]/gu, ""));
+    if (value !== "" && authority !== "" && PERSONAL.has(kind) && !isMadeUp) {
+      found.push({ value, authority });
+    }
+  }
+  return found;
+}
+
+/** The translation has 1.2.36 as `urn:oid:1.2.36`. */
+function isSame({ value, authority }: PersonalNumber, { system, value: other }: Identifier): boolean {
+  return other === value && (system === authority || system?.endsWith(`:${authority}`) === true);
+}
+
+function referencesIn(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) {
+    return [];
+  }
+  return Object.entries(value).flatMap(([name, inner]) =>
+    name === "reference" && typeof inner === "string" ? [inner] : referencesIn(inner));
+}
+
+/** The records that have one of these identifiers, and what stands for them today: of two that were merged, the survivor. */
+export async function find(client: MedplumClient, identifiers: Identifier[]): Promise<{ all: Patient[]; current: Patient[] }> {
+  if (identifiers.length === 0) {
+    return { all: [], current: [] };
+  }
+  const all: Patient[] = await client.searchResources("Patient", { identifier: identifiers.map(token).join(","), _count: "100" });
+  const current = new Map<string, Patient>();
+  for (let patient of all) {
+    for (let hops = 0; hops < 20; hops += 1) {
+      const next = survivorOf(patient);
+      if (next === undefined) {
+        break;
+      }
+      patient = await client.readReference(next);
+    }
+    current.set(patient.id as string, patient);
+  }
+  return { all, current: [...current.values()] };
+}
+
+function survivorOf(patient: Patient): Reference<Patient> | undefined {
+  const link = patient.active === false ? patient.link?.find(({ type }) => type === "replaced-by") : undefined;
+  return link?.other as Reference<Patient> | undefined;
+}
+
+/** The one record of somebody, if there is one, and it is not somebody else's. */
+export async function recordOf(client: MedplumClient, person: Person): Promise<Patient | undefined> {
+  const { current } = await find(client, person.identifiers);
+  const [standing] = current;
+  if (current.length > 1) {
+    throw new ForAPerson(
+      `the identifiers of the patient are those of ${current.length} records: merge them, then release this message`,
+    );
+  }
+  if (standing !== undefined && differences(standing, person.patient) > MAY_DIFFER_IN) {
+    throw new ForAPerson(
+      "the patient with this number has another name, birth date and sex: the number is wrong, or the record has to be corrected first",
+    );
+  }
+  return standing;
+}
+
+/** In how many of name, birth date and sex the two differ, as far as both tell them. */
+function differences(standing: Patient, news: Patient): number {
+  const differ = (one: (string | undefined)[], other: (string | undefined)[]): boolean => {
+    const [known, told] = [one.filter(Boolean), other.filter(Boolean)];
+    return known.length > 0 && told.length > 0 && !told.some((value) => known.includes(value));
+  };
+  const names = ({ name }: Patient): string[] => (name ?? []).map(({ family, given, text }) =>
+    (family === undefined ? text ?? "" : `${family} ${given?.[0] ?? ""}`)
+      .normalize("NFD").toLowerCase().replace(/[^\p{L}]/gu, ""));
+  const gender = (patient: Patient): string | undefined => (patient.gender === "unknown" ? undefined : patient.gender);
+  return [
+    differ(names(standing), names(news)),
+    differ([standing.birthDate], [news.birthDate]),
+    differ([gender(standing)], [gender(news)]),
+  ].filter(Boolean).length;
+}
+
+/**
+ * Has the others of the Bundle refer to the registration's patients: one is made where there is none, with what PID says, and
+ * none is changed. Gives the record of each that stands, by the address in the Bundle.
+ */
+export async function refer(client: MedplumClient, bundle: Bundle, people: Person[]): Promise<Map<string, Patient | undefined>> {
+  const records = new Map<string, Patient | undefined>();
+  for (const person of people) {
+    const record = await recordOf(client, person);
+    records.set(person.fullUrl, record);
+    const entry = bundle.entry?.find(({ fullUrl }) => fullUrl === person.fullUrl) as BundleEntry;
+    if (record?.active === false) {
+      // Not in use, but nobody else's.
+      bundle.entry = led(bundle.entry?.filter((other) => other !== entry), new Map([[person.fullUrl, `Patient/${record.id}`]]));
+      records.set(`Patient/${record.id}`, record);
+      continue;
+    }
+    const { id: _, ...patient } = person.patient;
+    entry.resource = patient as Patient;
+    const ifNoneExist = `${byIdentifier(person.identifiers)}&active:not=false`;
+    entry.request = { method: "POST", url: "Patient", ifNoneExist };
+  }
+  return records;
+}
+
+/** Whether what stands is another patient's than the one with this id: a record that was merged is the survivor's. */
+export async function isOfAnother(client: MedplumClient, subject: Reference | undefined, id: string | undefined): Promise<boolean> {
+  let reference = subject?.reference;
+  for (let hops = 0; reference?.startsWith("Patient/") && hops < 20; hops += 1) {
+    if (reference === `Patient/${id}`) {
+      return false;
+    }
+    const next = survivorOf(await client.readReference({ reference } as Reference<Patient>));
+    if (next === undefined) {
+      return true;
+    }
+    reference = next.reference;
+  }
+  return false;
+}
