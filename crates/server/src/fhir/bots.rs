@@ -18,10 +18,12 @@ use pipehat_store::datastore::ResourceKey;
 
 use super::access::{AccessRequest, Permission, Principal};
 use super::audit::AuditFact;
+use super::head::request_id;
 use super::problem::Problem;
 use super::query_string::Query;
+use super::recording::unaudited;
 use super::render::{self, Form};
-use super::service::{BASE_PATH, FhirService, now, request_id, unaudited};
+use super::service::{BASE_PATH, FhirService, now};
 
 /// Who runs and deploys bots.
 pub(crate) trait BotCalls: Send + Sync {

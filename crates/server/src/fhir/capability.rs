@@ -1,11 +1,20 @@
 //! `GET metadata`: what this server can do, made from the definitions and the search parameters in force.
 
+use std::sync::{Arc, PoisonError};
+
+use http::StatusCode;
 use pipehat_resource::json::{Object, Value};
+use pipehat_resource::outcome::IssueCode;
 use pipehat_resource::search::{Parameter, ParameterKind, Registry};
 
 use crate::access::root_of;
 
+use super::answer::Answer;
 use super::conditions::instant;
+use super::problem::Problem;
+use super::request::Request;
+use super::service::{BASE_PATH, FhirService};
+use super::subscriptions::WEBSOCKET_PATH;
 
 /// The interactions that every type has.
 const TYPE_INTERACTIONS: [&str; 9] = [
@@ -31,21 +40,70 @@ const OPERATIONS: &str = "http://hl7.org/fhir/OperationDefinition/";
 const WEBSOCKET_EXTENSION: &str =
     "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket";
 
+/// A CapabilityStatement and what it was made for.
+pub(super) struct Statement {
+    base: String,
+    registry: Arc<Registry>,
+    json: Arc<str>,
+}
+
 /// What the statement says beyond the definitions.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct About<'a> {
+struct About<'a> {
     /// The public address of the API.
-    pub(crate) base: &'a str,
+    base: &'a str,
     /// When the server started, in microseconds since 1970 (UTC).
-    pub(crate) started: i64,
+    started: i64,
     /// Whether scripts of other origins may call (CORS).
-    pub(crate) cors: bool,
+    cors: bool,
     /// The websocket of Subscriptions, where there is one.
-    pub(crate) websocket: Option<&'a str>,
+    websocket: Option<&'a str>,
+}
+
+impl FhirService {
+    /// `GET metadata`, made again where the base or the parameters changed.
+    pub(super) fn capabilities(&self, request: &Request) -> Result<Answer, Problem> {
+        match request.query.first("mode") {
+            None | Some("full" | "normative" | "") => {}
+            Some("terminology") => {
+                return Err(Problem::new(
+                    StatusCode::NOT_FOUND,
+                    IssueCode::NotSupported,
+                    "this server is no terminology service",
+                )
+                .at_location("mode"));
+            }
+            Some(_) => {
+                return Err(Problem::bad_request(
+                    IssueCode::Value,
+                    "mode is full, normative or terminology",
+                )
+                .at_location("mode"));
+            }
+        }
+        let registry = self.parameters.registry();
+        let base = &request.setting.base;
+        let mut cached = self.statement.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(statement) = &*cached
+            && statement.base == *base
+            && Arc::ptr_eq(&statement.registry, &registry)
+        {
+            return Ok(Answer::shared(Arc::clone(&statement.json)));
+        }
+        let cors = !self.options.origins.is_empty();
+        let websocket = self.subscriptions.as_ref().and_then(|_| {
+            let server = base.strip_suffix(BASE_PATH)?.strip_prefix("http")?;
+            Some(format!("ws{server}{WEBSOCKET_PATH}"))
+        });
+        let about = About { base, started: self.started, cors, websocket: websocket.as_deref() };
+        let json: Arc<str> = statement(&registry, about).to_json().into();
+        *cached = Some(Statement { base: base.clone(), registry, json: Arc::clone(&json) });
+        Ok(Answer::shared(json))
+    }
 }
 
 /// The CapabilityStatement.
-pub(crate) fn statement(registry: &Registry, about: About<'_>) -> Value {
+fn statement(registry: &Registry, about: About<'_>) -> Value {
     let date = instant(about.started);
     let software =
         object([("name", "Pipehat".into()), ("version", env!("CARGO_PKG_VERSION").into())]);

@@ -20,6 +20,7 @@ mod answer;
 mod audit;
 mod batch;
 mod binary;
+mod body;
 mod bots;
 mod bundle;
 mod capability;
@@ -27,6 +28,7 @@ mod coding;
 mod conditional_reference;
 mod conditions;
 mod everything;
+mod head;
 mod history;
 mod local;
 mod meta;
@@ -38,6 +40,7 @@ mod prefer;
 mod problem;
 mod query_string;
 mod read;
+mod recording;
 mod render;
 mod request;
 mod resource;
@@ -52,21 +55,23 @@ mod visibility;
 mod write;
 
 pub(crate) use conditions::instant;
+pub(crate) use head::request_id;
 pub(crate) use render::{common_headers, preflight};
 pub(crate) use resource::new_id;
-pub(crate) use service::{PROJECT, now, request_id};
+pub(crate) use service::{PROJECT, now};
 
 pub use access::{
     Access, AccessRefusal, AccessRequest, Clients, Decision, Permission, Principal, Scope, Scopes,
     TokenAccess,
 };
 pub use audit::{AuditFact, AuditTrail, AuditUnavailable, NoAudit, Recorded};
+pub use body::REQUEST_BYTES_MAX;
 pub(crate) use bots::{BotAnswer, BotCall, BotCalls};
 pub(crate) use local::{BotDatastore, bot_of};
 pub use local::{LocalDatastore, channel_of};
 pub use parameters::SearchParameters;
 pub(crate) use problem::Problem;
-pub use service::{FhirOptions, FhirService, REQUEST_BYTES_MAX};
+pub use service::{FhirOptions, FhirService};
 pub(crate) use subscriptions::careful_client;
 pub use subscriptions::{
     DeadLetter, Delivered, DeliveryFailure, EndpointRules, Figures, HostRule, HostRuleError,

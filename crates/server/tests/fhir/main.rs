@@ -13,6 +13,7 @@ mod history;
 mod operations;
 mod patches;
 mod postgres;
+mod prefixes;
 mod resources;
 mod searches;
 mod secured;

@@ -238,24 +238,123 @@ async fn encrypted(address: &str) -> Result<bool, String> {
     Ok(client.query_one(sql, &[]).await.unwrap().get(0))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn connections_are_as_safe_as_asked() {
-    let Some(server) = Server::start() else { return };
-    let authority = |name: &str| {
-        let authority_key = rcgen::KeyPair::generate().unwrap();
+/// An authority, and the file of its certificate.
+struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    file: String,
+}
+
+impl Authority {
+    fn new(server: &Server, name: &str) -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
-        let place = server.directory.path().join(format!("{name}.pem"));
-        let certificate = parameters.self_signed(&authority_key).unwrap();
-        std::fs::write(&place, certificate.pem()).unwrap();
-        (rcgen::Issuer::new(parameters, authority_key), place.to_str().unwrap().to_owned())
+        let certificate = parameters.self_signed(&key).unwrap();
+        let file = server.file(name, &certificate.pem());
+        Self { issuer: rcgen::Issuer::new(parameters, key), file }
+    }
+
+    /// A certificate of this authority and its key.
+    fn certify(&self, name: &str, hosts: &[&str]) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut parameters = rcgen::CertificateParams::new(hosts).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+}
+
+impl Server {
+    /// Writes a file beside the server's data.
+    fn file(&self, name: &str, text: &str) -> String {
+        let place = self.directory.path().join(name);
+        std::fs::write(&place, text).unwrap();
+        place.to_str().unwrap().to_owned()
+    }
+
+    /// Has the server write a file of its data, so that it is its own.
+    async fn write(&self, client: &Client, name: &str, text: &str) {
+        let sql = format!(
+            "DO $$ BEGIN EXECUTE format('COPY (SELECT unnest(string_to_array(%L, E''\\n''))) TO %L',
+             '{}', current_setting('data_directory') || '/{name}'); END $$",
+            text.trim()
+        );
+        client.batch_execute(&sql).await.unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        let place = self.directory.path().join("server/data").join(name);
+        std::fs::set_permissions(place, private).unwrap();
+    }
+
+    /// Has it encrypt, with a certificate of this authority for 127.0.0.1.
+    async fn encrypt(&self, client: &Client, authority: &Authority) {
+        let (certificate, key) = authority.certify("server", &["127.0.0.1"]);
+        self.write(client, "server.crt", &certificate).await;
+        self.write(client, "server.key", &key).await;
+        client.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        eventually("the server encrypts", async || encrypted(&self.url).await == Ok(true)).await;
+    }
+}
+
+/// Compares what `encrypted` gives with what is expected.
+async fn check_encrypted(address: &str, expected: Result<bool, &str>) {
+    let shown = address.split_once('?').unwrap().1;
+    match (encrypted(address).await, expected) {
+        (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{shown}"),
+        (Err(why), Err(said)) => assert!(why.contains(said), "{shown}: {why}"),
+        (found, expected) => panic!("{shown}: {found:?}, expected {expected:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_clients_open_the_database() {
+    let Some(server) = Server::start() else { return };
+    let client = client(&server.url).await;
+    let trusted = Authority::new(&server, "trusted");
+    let other = Authority::new(&server, "other");
+    server.encrypt(&client, &trusted).await;
+    server.write(&client, "root.crt", &std::fs::read_to_string(&trusted.file).unwrap()).await;
+    let rules = "hostssl all certified 127.0.0.1/32 cert\nhost all all 127.0.0.1/32 scram-sha-256";
+    server.write(&client, "pg_hba.conf", rules).await;
+    let settings = "CREATE ROLE certified LOGIN SUPERUSER;";
+    client.batch_execute(settings).await.unwrap();
+    client.batch_execute("ALTER SYSTEM SET ssl_ca_file = 'root.crt'").await.unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+
+    let files = |name: &str, (certificate, key): (String, String)| {
+        (
+            server.file(&format!("{name}.crt"), &certificate),
+            server.file(&format!("{name}.key"), &key),
+        )
     };
-    let (issuer, trusted) = authority("trusted");
-    let (_, other) = authority("other");
-    let own = rcgen::KeyPair::generate().unwrap();
-    let parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = parameters.signed_by(&own, &issuer).unwrap();
+    let (own, own_key) = files("own", trusted.certify("certified", &[]));
+    let (another, another_key) = files("another", trusted.certify("another", &[]));
+    let (foreign, foreign_key) = files("foreign", other.certify("certified", &[]));
+    let (_, host) = server.url.split_once('@').unwrap();
+    let address =
+        format!("postgres://certified@{host}?sslmode=verify-full&sslrootcert={}", trusted.file);
+    let with =
+        |certificate: &str, key: &str| format!("{address}&sslcert={certificate}&sslkey={key}");
+    eventually("the server takes certificates", async || {
+        encrypted(&with(&own, &own_key)).await == Ok(true)
+    })
+    .await;
+    check_encrypted(&address, Err("does not let the user")).await;
+    check_encrypted(&with(&another, &another_key), Err("certified")).await;
+    check_encrypted(&with(&foreign, &foreign_key), Err("certificate")).await;
+    check_encrypted(&with(&own, &another_key), Err("sslcert")).await;
+    check_encrypted(&format!("{address}&sslcert={own}"), Err("sslkey")).await;
+    check_encrypted(&with(&own, &format!("{own_key}.missing")), Err("sslkey")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_as_safe_as_asked() {
+    let Some(server) = Server::start() else { return };
+    let authority = Authority::new(&server, "trusted");
+    let (trusted, other) = (&authority.file, Authority::new(&server, "other").file);
 
     let url = server.url.as_str();
     let by_name = url.replace("127.0.0.1", "localhost");
@@ -263,22 +362,7 @@ async fn connections_are_as_safe_as_asked() {
     let refused = encrypted(&format!("{url}?sslmode=require")).await.unwrap_err();
     assert!(refused.contains("does not support TLS"), "{refused}");
 
-    let client = client(url).await;
-    for (name, pem) in [("server.crt", certificate.pem()), ("server.key", own.serialize_pem())] {
-        // Written by the server itself, so that it is its own.
-        let sql = format!(
-            "DO $$ BEGIN EXECUTE format('COPY (SELECT unnest(string_to_array(%L, E''\\n''))) TO %L',
-             '{}', current_setting('data_directory') || '/{name}'); END $$",
-            pem.trim()
-        );
-        client.batch_execute(&sql).await.unwrap();
-    }
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    let key = server.directory.path().join("server/data/server.key");
-    std::fs::set_permissions(key, private).unwrap();
-    client.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
-    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    eventually("the server encrypts", async || encrypted(url).await == Ok(true)).await;
+    server.encrypt(&client(url).await, &authority).await;
 
     for (address, expected) in [
         (format!("{url}?sslmode=prefer"), Ok(true)),
@@ -309,11 +393,6 @@ async fn connections_are_as_safe_as_asked() {
         ),
         (format!("{url}?sslmode=verify-full"), Err("needs `sslrootcert=FILE`")),
     ] {
-        let shown = address.split_once('?').unwrap().1;
-        match (encrypted(&address).await, expected) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{shown}"),
-            (Err(why), Err(said)) => assert!(why.contains(said), "{shown}: {why}"),
-            (found, expected) => panic!("{shown}: {found:?}, expected {expected:?}"),
-        }
+        check_encrypted(&address, expected).await;
     }
 }

@@ -26,8 +26,8 @@ pub(super) fn sentence(config: &Config, error: &PoolError) -> String {
     match error.code() {
         Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
             format!(
-                "PostgreSQL at {at} does not let the user `{user}` in: correct the name or the password {SECRET}, or \
-             allow the user in pg_hba.conf"
+                "PostgreSQL at {at} does not let the user `{user}` in: correct the name, the password or the \
+                 certificate {SECRET}, or allow the user in pg_hba.conf"
             )
         }
         Some(&SqlState::INVALID_CATALOG_NAME) => format!(
