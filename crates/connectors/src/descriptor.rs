@@ -153,6 +153,12 @@ pub trait Secrets {
     /// # Errors
     /// When no secret has that name; the message says where one is looked for.
     fn secret(&self, name: &str) -> Result<Vec<u8>, UnknownSecret>;
+
+    /// What stands in for a secret that is not there, where a configuration is only looked at and never runs. Who reads
+    /// one then warns of it, and goes on.
+    fn stand_in(&self) -> Option<&'static [u8]> {
+        None
+    }
 }
 
 /// No such secret.

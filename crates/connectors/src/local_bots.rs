@@ -102,6 +102,23 @@ pub struct BotFailure {
     pub never_ran: bool,
 }
 
+impl BotFailure {
+    /// Names the run at the end of the detail.
+    #[must_use]
+    pub fn of_run(mut self, run: u64) -> Self {
+        self.detail.push_str(&format!("{RUN}{run})"));
+        self
+    }
+
+    /// The run that a detail names: who was told the detail alone can look it up.
+    pub fn run_in(detail: &str) -> Option<u64> {
+        detail.rsplit_once(RUN)?.1.strip_suffix(')')?.parse().ok()
+    }
+}
+
+/// What stands before the number of a run.
+const RUN: &str = " (run ";
+
 /// What the record of an outcome begins with: the version of its form.
 const FORM: u8 = 1;
 
@@ -337,6 +354,15 @@ mod tests {
 
     fn check(outcome: &BotOutcome) {
         assert_eq!(BotOutcome::from_bytes(&outcome.to_bytes()).as_ref(), Some(outcome));
+    }
+
+    #[test]
+    fn the_run_stands_in_the_detail() {
+        let detail = "`a`: it threw an error at bots/a.ts:2:3".to_owned();
+        let failure = BotFailure { code: "bot.threw", detail, never_ran: false };
+        assert_eq!(BotFailure::run_in(&failure.detail), None);
+        assert_eq!(BotFailure::run_in(&failure.of_run(4711).detail), Some(4711));
+        assert_eq!(BotFailure::run_in("it said (run 1) and went on"), None);
     }
 
     #[test]

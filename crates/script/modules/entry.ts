@@ -2,8 +2,9 @@
 
 import type { RawEvent, RawOutput } from "pipehat:run";
 
-import { MedplumClient, type ProjectSetting } from "./medplum/client";
-import { Hl7Message } from "./medplum/hl7";
+import type { ProjectSetting } from "./medplum/bot";
+import { MedplumClient } from "./medplum/client";
+import { Hl7Message, WholeText } from "./medplum/hl7";
 import { Message } from "./pipehat/message";
 
 /** Makes what the handler is called with. */
@@ -21,7 +22,8 @@ export function begin(raw: RawEvent): [client: unknown, event: unknown] {
 function inputOf(raw: RawEvent): unknown {
   switch (raw.kind) {
     case "hl7":
-      return Hl7Message.parse(raw.input as string);
+      // The worker sees to the ends of its segments.
+      return Hl7Message.parse(new WholeText(raw.input as string) as unknown as string);
     case "json":
       return JSON.parse(raw.input as string);
     default:
@@ -41,7 +43,10 @@ export function finish(value: unknown): RawOutput {
   if (value === undefined || value === null) {
     return undefined;
   }
-  if (value instanceof Hl7Message || value instanceof Message) {
+  if (value instanceof Message) {
+    return { kind: "message", value: Message.numberOf(value) };
+  }
+  if (value instanceof Hl7Message) {
     return { kind: "hl7", value: String(value) };
   }
   if (typeof value === "string") {

@@ -81,6 +81,25 @@ declare module "pipehat:host" {
   };
 }
 
+/** The rest of the native layer that is about FHIR. */
+declare module "pipehat:host" {
+  /** FHIR R4 as the datastore knows it. Values are JSON; what can't be read or done throws. */
+  export const fhir: {
+    /**
+     * FHIRPath on items as one collection: `items` is an array of `{ type, value }`, `variables` an object of them by name. The
+     * result is an array of such; an element that has only extensions has no `value`.
+     */
+    path(expression: string, items: string, variables: string): string;
+    /** Whether a resource meets a search of a type (`status=active&code=…`). */
+    matches(resource: string, resourceType: string, query: string): boolean;
+    /** What is wrong with a resource: the issues of an OperationOutcome. `profile` is a StructureDefinition. */
+    validate(resource: string, profile?: string): string;
+    /** Of which type a search parameter of the standard is. */
+    parameterKind(resourceType: string, code: string): string | undefined;
+    isResourceType(name: string): boolean;
+  };
+}
+
 /** What the worker gives to `begin` of `entry.ts`, and gets from `finish`. */
 declare module "pipehat:run" {
   export interface RawEvent {
@@ -96,5 +115,7 @@ declare module "pipehat:run" {
   export type RawOutput =
     | undefined
     | { kind: "hl7" | "text" | "json"; value: string }
+    /** A message by its number: as `hl7` with its text. */
+    | { kind: "message"; value: number }
     | { kind: "bytes"; value: Uint8Array };
 }

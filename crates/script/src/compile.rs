@@ -14,7 +14,7 @@ mod sources;
 mod state;
 mod writes;
 
-pub use failure::ScriptError;
+pub use failure::{ScriptError, ScriptErrors};
 pub use sources::{ProjectDirectory, Sources};
 
 pub(crate) use builtin::{BOOT, HOST};

@@ -15,7 +15,7 @@ mod sandbox;
 mod script;
 mod worker;
 
-pub use compile::{ProjectDirectory, ScriptError, Sources};
+pub use compile::{ProjectDirectory, ScriptError, ScriptErrors, Sources};
 pub use declarations::declarations;
 pub use event::{Event, Input};
 pub use host::{Answer, Ask, AskError, Host, LogLevel, LogLine};

@@ -3,6 +3,7 @@
 mod bytes;
 mod charset;
 mod engine;
+mod fhir;
 mod hl7;
 mod modules;
 mod native;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::compile::{Graph, ScriptError, Sources};
+use crate::compile::{Graph, ScriptErrors, Sources};
 
 /// A script with all it imports, compiled. It is cheap to clone, and may be given to any thread.
 #[derive(Clone)]
@@ -30,8 +30,8 @@ impl Script {
     /// Compiles the script at `entry`, a path relative to the project, and all it imports.
     ///
     /// # Errors
-    /// What is not TypeScript or JavaScript, or not supported, and imports of what is not there.
-    pub fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptError> {
+    /// All that is not TypeScript or JavaScript, or not supported, and all imports of what is not there.
+    pub fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptErrors> {
         Ok(Self { graph: Arc::new(Graph::load(sources, entry)?) })
     }
 

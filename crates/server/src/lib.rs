@@ -35,7 +35,7 @@ pub use api::{
 pub use bots::BotsError;
 pub use codes::CODES;
 pub use datastore::OpenDatastoreError;
-pub use environment::ProcessEnvironment;
+pub use environment::{LookingOn, ProcessEnvironment};
 pub use indexer::changes_of;
 pub use installation::{DataDirectory, InstallationError};
 pub use node::{Node, NodeError, NodeOptions};

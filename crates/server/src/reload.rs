@@ -1,6 +1,7 @@
 //! A changed project directory takes effect: all of it, or nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -63,6 +64,7 @@ pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, Rel
     }
     project.local_bots.open(Arc::new(ChannelBots(Arc::clone(&shared.bots))));
     let set = BotSet::of(&project, &ProcessEnvironment);
+    let bots = set.changes_since(&shared.bots.set());
     let report = shared.engine.apply(&project, by).await.map_err(|error| {
         let error = ReloadError::Engine(error);
         refuse(shared, &error);
@@ -73,13 +75,33 @@ pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, Rel
     shared.take_paths(&project);
     *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
     tracing::info!(
-        added = report.added.len(),
-        changed = report.changed.len(),
-        removed = report.removed.len(),
+        channels_added = %Listed(&report.added),
+        channels_changed = %Listed(&report.changed),
+        channels_removed = %Listed(&report.removed),
+        bots_added = %Listed(&bots.added),
+        bots_changed = %Listed(&bots.changed),
+        bots_removed = %Listed(&bots.removed),
         by,
         "configuration applied"
     );
     Ok(report)
+}
+
+/// How many names a line of the log has.
+const NAMES_MAX: usize = 20;
+
+/// Names with commas; `-` where there is none.
+struct Listed<'n>(&'n [Arc<str>]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().take(NAMES_MAX).map(AsRef::as_ref).collect();
+        match (names.as_slice(), self.0.len().saturating_sub(NAMES_MAX)) {
+            ([], _) => formatter.write_str("-"),
+            (names, 0) => formatter.write_str(&names.join(",")),
+            (names, more) => write!(formatter, "{} and {more} more", names.join(",")),
+        }
+    }
 }
 
 fn refuse(shared: &Shared, error: &ReloadError) {

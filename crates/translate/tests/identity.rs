@@ -76,3 +76,36 @@ fn who_is_only_referred_to_never_replaces_what_was_told() {
     let left_out = result.findings.iter().any(|finding| finding.path == "PID");
     assert!(left_out, "{:?}", result.findings);
 }
+
+/// The ids of a report and its result, as a sender tells them.
+fn ids(application: &str, filler: &str, service: &str, base: Option<&str>) -> (String, String) {
+    let text = format!(
+        "MSH|^~\\&|{application}|GOOD|||20260315073000+0100||ORU^R01^ORU_R01|2|P|2.5.1\r\
+         PID|1||12345^^^&1.2.3&ISO||Muster\r\
+         OBR|1||{filler}|{service}|||||||||||||||||||||F\r\
+         OBX|1|NM|GLU^Glucose^L||5|mg/dL|||||F\r"
+    );
+    let translation = translate(&text, base);
+    let id = |name: &str| {
+        let own = find(&translation, name).and_then(|entry| entry.get("resource"));
+        own.and_then(Value::id).expect("an id").to_owned()
+    };
+    (id("DiagnosticReport"), id("Observation"))
+}
+
+#[test]
+fn a_fillers_number_is_one_number_whichever_of_its_systems_sends_it() {
+    let (oid, panel) = ("600^LAB^1.2.4^ISO", "GLU^Glucose^L");
+    assert_eq!(ids("LIS1", oid, panel, None), ids("LIS2", oid, panel, None));
+    assert_eq!(ids("LIS1", oid, panel, None), ids("LIS2", "600^^1.2.4^ISO", panel, None));
+    assert_eq!(
+        ids("LIS1", "600^LAB", panel, Some(BASE)),
+        ids("LIS2", "600^LAB", panel, Some(BASE))
+    );
+    // Whose number it is nobody says: the sender's.
+    assert_ne!(ids("LIS1", "600", panel, Some(BASE)), ids("LIS2", "600", panel, Some(BASE)));
+    assert_ne!(ids("LIS1", "600^LAB", panel, None), ids("LIS2", "600^LAB", panel, None));
+    assert_ne!(ids("LIS1", oid, panel, None), ids("LIS1", "601^LAB^1.2.4^ISO", panel, None));
+    // One number for several panels, told one by one: none replaces another.
+    assert_ne!(ids("LIS1", oid, panel, None).0, ids("LIS1", oid, "NA^Sodium^L", None).0);
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pipehat_config::Diagnostic;
 use pipehat_engine::project::{DatastoreSettings, Project, StorePlace};
-use pipehat_server::ProcessEnvironment;
+use pipehat_server::{LookingOn, ProcessEnvironment};
 use pipehat_store::datastore::PostgresLocation;
 use serde_json::json;
 
@@ -18,8 +18,8 @@ Examples:
   pipehat check feeds --json    the mistakes as JSON, for an editor
 
 Every mistake of every file is shown at once, with file, line and column, and what to write
-instead. Nothing is started: no listener, no connection. Exits with 1 when there are mistakes, and with
-3 when there is no project.";
+instead. Nothing is started: no listener, no connection. Secrets that are not set here are warned of:
+`pipehat up` needs them. Exits with 1 when there are mistakes, and with 3 when there is no project.";
 
 /// Check a project: every mistake, with file, line and column
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 /// What is wrong with the database's address, and with the files that it names.
 fn address_mistake(settings: &DatastoreSettings) -> Option<Diagnostic> {
     let StorePlace::Postgres(reference) = &settings.store else { return None };
-    // One that is not there was told already.
+    // One that is not there was warned of already.
     let secret = reference.resolve(&ProcessEnvironment)?;
     let why = PostgresLocation::check(secret.expose(), &settings.directory).err()?;
     let text = format!("in the secret `{}`: {why}", reference.name());
@@ -47,7 +47,7 @@ fn address_mistake(settings: &DatastoreSettings) -> Option<Diagnostic> {
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         must_exist(&self.directory)?;
-        let mut loaded = Project::load(&self.directory, &ProcessEnvironment, &ProcessEnvironment);
+        let mut loaded = Project::load(&self.directory, &ProcessEnvironment, &LookingOn);
         let settings =
             loaded.project.as_ref().and_then(|project| project.settings.datastore.as_ref());
         if let Some(mistake) = settings.and_then(address_mistake) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use pipehat_engine::project::BotSpec;
+use pipehat_engine::project::{BotSpec, CronTrigger};
 use pipehat_server::{Node, NodeOptions, ProjectLook};
 
 use super::project::{ProjectArguments, load, must_exist};
@@ -99,21 +99,30 @@ pub(super) fn http_variable() -> Result<Option<SocketAddr>, Failure> {
 struct ShownBot {
     name: String,
     /// What it runs for, beside calls and steps of channels.
-    runs_for: Vec<&'static str>,
+    runs_for: Vec<String>,
     has_webhook: bool,
+    /// When it runs by the clock.
+    times: Vec<String>,
 }
 
 impl ShownBot {
     fn of(bot: &BotSpec) -> Self {
+        let zone =
+            |trigger: &CronTrigger| trigger.time_zone.iana_name().unwrap_or("UTC").to_owned();
+        let times: Vec<String> =
+            bot.cron.iter().map(|trigger| format!("{} {}", trigger.at, zone(trigger))).collect();
         let triggers = [
-            ("changes of the datastore", !bot.subscriptions.is_empty()),
-            ("a webhook", bot.webhook.is_some()),
-            ("the clock", !bot.cron.is_empty()),
+            ("changes of the datastore".to_owned(), !bot.subscriptions.is_empty()),
+            ("a webhook".to_owned(), bot.webhook.is_some()),
+            (format!("the clock ({})", times.join("; ")), !bot.cron.is_empty()),
         ];
+        let runs_for = triggers.into_iter().filter_map(|(what, is)| is.then_some(what));
         Self {
             name: bot.name.to_string(),
-            runs_for: triggers.into_iter().filter_map(|(what, is)| is.then_some(what)).collect(),
-            has_webhook: bot.webhook.is_some(),
+            // One that is not enabled is run by steps and calls alone.
+            runs_for: runs_for.filter(|_| bot.enabled).collect(),
+            has_webhook: bot.webhook.is_some() && bot.enabled,
+            times: if bot.enabled { times } else { Vec::new() },
         }
     }
 
@@ -175,7 +184,11 @@ async fn announce(
             "channels": channels,
             "bots": bots
                 .iter()
-                .map(|bot| serde_json::json!({ "bot": bot.name, "webhook": bot.webhook(&http) }))
+                .map(|bot| {
+                    serde_json::json!({
+                        "bot": bot.name, "webhook": bot.webhook(&http), "cron": bot.times,
+                    })
+                })
                 .collect::<Vec<_>>(),
         });
         terminal.write(|output| writeln!(output, "{line}"))?;

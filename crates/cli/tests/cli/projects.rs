@@ -156,10 +156,31 @@ fn check_finds_what_up_refuses() {
     check("http: { listen: 0.0.0.0:8972 }\ndatastore:\n", &["project.listen", "127.0.0.1:8972"]);
     check("http: { listen: \"[::]:1\" }\ndatastore:\n", &["project.listen"]);
     check("http: { listen: localhost:8972 }\ndatastore:\n", &["project.listen", "not on a name"]);
-    let secret = "datastore: { store: secret:NOPE }\n";
-    check(secret, &["project.secret", "no secret `NOPE`", "PIPEHAT_SECRET_NOPE"]);
     check("datastore: { store: sqlite }\n", &["sqlite", "`embedded`", "secret:NAME"]);
     check("datastore: { origins: \"*\" }\n", &["`[\"*\"]`"]);
+}
+
+#[test]
+fn check_needs_no_secrets_and_up_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    std::fs::create_dir(here.join("channels")).unwrap();
+    std::fs::write(here.join("pipehat.yaml"), "datastore: { store: secret:NOPE }\n").unwrap();
+    let channel = "channel: in\n\
+                   source: { mllp: { listen: \"127.0.0.1:0\", tls: { cert: secret:CERT, key: secret:KEY } } }\n\
+                   destinations:\n  lab:\n    http: { url: \"https://lab.example/hl7\", token: secret:TOKEN }\n";
+    std::fs::write(here.join("channels/in.yaml"), channel).unwrap();
+    for (command, code, severity) in [("check", 0, "warning"), ("up", 1, "error")] {
+        let output = run(&[command, here.to_str().unwrap()], b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        for secret in ["NOPE", "CERT", "KEY", "TOKEN"] {
+            let told = said.split("\n\n").any(|one| {
+                one.starts_with(severity) && one.contains(&format!("no secret `{secret}`"))
+            });
+            assert!(told, "{command}: {severity} of {secret}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -76,7 +76,12 @@ impl Reading<'_> {
                 Some(secret.into_iter().take(end).collect())
             }
             Err(error) => {
-                self.wrong_at(self.codes.setting, reference.span(), error.to_string());
+                let message = error.to_string();
+                if let Some(stand_in) = self.context.secrets.stand_in() {
+                    self.diagnostics.warning(self.codes.setting.code, reference.span(), message);
+                    return Some(stand_in.to_vec());
+                }
+                self.wrong_at(self.codes.setting, reference.span(), message);
                 None
             }
         }

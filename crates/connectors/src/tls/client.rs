@@ -5,13 +5,14 @@ use std::sync::Arc;
 use pipehat_config::{Diagnostics, FieldSchema, Kind, Required, Settings};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::BuildContext;
+use crate::tls::material::Material;
 use crate::tls::{codes, material};
 
 /// The keys of `tls:` in a destination.
@@ -81,23 +82,25 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier?));
         let config = match identity {
-            None => builder.with_no_client_auth(),
-            Some(identity) => match builder.with_client_auth_cert(identity.chain, identity.key) {
-                Ok(config) => config,
-                Err(error) => {
-                    let message = format!("this certificate can't be used: {error}");
-                    let help = "look at it with `openssl x509 -text`";
-                    material::push(
-                        settings,
-                        "cert",
-                        codes::FILE_INVALID,
-                        message,
-                        help,
-                        diagnostics,
-                    );
-                    return None;
+            None | Some(Material::Elsewhere) => builder.with_no_client_auth(),
+            Some(Material::Here(identity)) => {
+                match builder.with_client_auth_cert(identity.chain, identity.key) {
+                    Ok(config) => config,
+                    Err(error) => {
+                        let message = format!("this certificate can't be used: {error}");
+                        let help = "look at it with `openssl x509 -text`";
+                        material::push(
+                            settings,
+                            "cert",
+                            codes::FILE_INVALID,
+                            message,
+                            help,
+                            diagnostics,
+                        );
+                        return None;
+                    }
                 }
-            },
+            }
         };
         Some(Self { config: Arc::new(config), server_name: server_name? })
     }
@@ -154,7 +157,7 @@ fn verifier(
     let (roots, named) = if settings.contains("ca") {
         material::authorities(settings, "ca", context, diagnostics)?
     } else {
-        (RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()), Vec::new())
+        (material::public_authorities(), Vec::new())
     };
     let trusted =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), material::provider());

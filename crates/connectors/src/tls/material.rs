@@ -36,27 +36,47 @@ pub(super) struct Identity {
     pub(super) key: PrivateKeyDer<'static>,
 }
 
+/// What a setting leads to.
+pub(super) enum Material<T> {
+    Here(T),
+    /// A secret that is not here, where the configuration is only looked at.
+    Elsewhere,
+}
+
+impl<T> Material<T> {
+    fn read<U>(self, read: impl FnOnce(T) -> Option<U>) -> Option<Material<U>> {
+        match self {
+            Self::Here(material) => read(material).map(Material::Here),
+            Self::Elsewhere => Some(Material::Elsewhere),
+        }
+    }
+}
+
 /// Reads `cert` and `key`, which belong together.
 pub(super) fn identity(
     settings: &Settings,
     context: &BuildContext<'_>,
     diagnostics: &mut Diagnostics,
-) -> Option<Identity> {
-    let chain = certificates(settings, "cert", context, diagnostics);
-    let key = private_key(settings, context, diagnostics);
-    let identity = Identity { chain: chain?, key: key? };
-    belong_together(&identity, settings, diagnostics).then_some(identity)
+) -> Option<Material<Identity>> {
+    let chain = content(settings, "cert", context, diagnostics)
+        .and_then(|pem| pem.read(|pem| certificates(&pem, settings, "cert", diagnostics)));
+    let key = content(settings, "key", context, diagnostics)
+        .and_then(|pem| pem.read(|pem| private_key(&pem, settings, diagnostics)));
+    let (Material::Here(chain), Material::Here(key)) = (chain?, key?) else {
+        return Some(Material::Elsewhere);
+    };
+    let identity = Identity { chain, key };
+    belong_together(&identity, settings, diagnostics).then_some(Material::Here(identity))
 }
 
-/// The certificates of the file that a setting names.
-pub(super) fn certificates(
+/// The certificates of a file.
+fn certificates(
+    pem: &[u8],
     settings: &Settings,
     name: &'static str,
-    context: &BuildContext<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<CertificateDer<'static>>> {
-    let pem = content(settings, name, context, diagnostics)?;
-    let read: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&pem).collect();
+    let read: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(pem).collect();
     let mistake = match read {
         Ok(certificates) if !certificates.is_empty() => {
             warn_of_age(&certificates, settings, name, diagnostics);
@@ -108,7 +128,10 @@ pub(super) fn authorities(
     context: &BuildContext<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<(RootCertStore, Vec<CertificateDer<'static>>)> {
-    let certificates = certificates(settings, name, context, diagnostics)?;
+    let certificates = match content(settings, name, context, diagnostics)? {
+        Material::Here(pem) => certificates(&pem, settings, name, diagnostics)?,
+        Material::Elsewhere => return Some((public_authorities(), Vec::new())),
+    };
     let mut roots = RootCertStore::empty();
     for certificate in &certificates {
         if roots.add(certificate.clone()).is_err() {
@@ -120,15 +143,19 @@ pub(super) fn authorities(
     Some((roots, certificates))
 }
 
+/// Those that browsers trust.
+pub(super) fn public_authorities() -> RootCertStore {
+    RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned())
+}
+
 fn private_key(
+    pem: &[u8],
     settings: &Settings,
-    context: &BuildContext<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<PrivateKeyDer<'static>> {
-    let pem = content(settings, "key", context, diagnostics)?;
-    let mistake = match PrivateKeyDer::from_pem_slice(&pem) {
+    let mistake = match PrivateKeyDer::from_pem_slice(pem) {
         Ok(key) => return Some(key),
-        Err(PemError::NoItemsFound) if is_encrypted(&pem) => {
+        Err(PemError::NoItemsFound) if is_encrypted(pem) => {
             "the private key is locked with a password"
         }
         Err(PemError::NoItemsFound) => "there is no private key in it",
@@ -182,20 +209,28 @@ fn content(
     name: &'static str,
     context: &BuildContext<'_>,
     diagnostics: &mut Diagnostics,
-) -> Option<Zeroizing<Vec<u8>>> {
+) -> Option<Material<Zeroizing<Vec<u8>>>> {
     let written = settings.text(name)?;
     if let Some(secret) = written.strip_prefix(SECRET_PREFIX) {
         return match context.secrets.secret(secret.trim()) {
-            Ok(bytes) => Some(Zeroizing::new(bytes)),
+            Ok(bytes) => Some(Material::Here(Zeroizing::new(bytes))),
             Err(unknown) => {
                 let message = format!("there is no secret `{}`", unknown.name);
+                if context.secrets.stand_in().is_some() {
+                    let span = settings.span_of(name).unwrap_or_else(|| settings.span());
+                    diagnostics.push(
+                        Diagnostic::warning(codes::SECRET_UNKNOWN, span, message)
+                            .with_help(unknown.remedy),
+                    );
+                    return Some(Material::Elsewhere);
+                }
                 push(settings, name, codes::SECRET_UNKNOWN, message, unknown.remedy, diagnostics);
                 None
             }
         };
     }
     match read_file(&context.path(written)) {
-        Ok(bytes) => Some(Zeroizing::new(bytes)),
+        Ok(bytes) => Some(Material::Here(Zeroizing::new(bytes))),
         Err(error) => {
             let message = format!("this file can't be read: {error}");
             let help = "a relative path starts from the project directory";

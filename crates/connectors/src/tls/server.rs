@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pipehat_config::{Diagnostics, FieldSchema, Kind, Required, Settings};
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -12,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::BuildContext;
+use crate::tls::material::Material;
 use crate::tls::{codes, material};
 
 /// The keys of `tls:` in a source.
@@ -65,7 +67,11 @@ impl ServerTls {
         } else {
             builder.with_no_client_auth()
         };
-        let identity = identity?;
+        let Material::Here(identity) = identity? else {
+            return Some(Self {
+                config: Arc::new(builder.with_cert_resolver(Arc::new(NoIdentity))),
+            });
+        };
         match builder.with_single_cert(identity.chain, identity.key) {
             Ok(config) => Some(Self { config: Arc::new(config) }),
             Err(error) => {
@@ -86,6 +92,16 @@ impl ServerTls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         TlsAcceptor::from(self.config.clone()).accept(stream).await
+    }
+}
+
+/// Stands for an identity that is not here: nobody connects to a configuration that is only looked at.
+#[derive(Debug)]
+struct NoIdentity;
+
+impl ResolvesServerCert for NoIdentity {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
     }
 }
 

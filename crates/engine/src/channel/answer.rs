@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pipehat_connectors::ReceiptOutcome;
+use pipehat_connectors::{BotFailure, ReceiptOutcome};
 use pipehat_journal::Flush;
 use pipehat_message::{AcknowledgmentCode, ErrorCode};
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use super::intake::{Incoming, ReceivedFacts};
 use super::reply::{self, Answer, Refusal};
 use crate::log::Log;
 use crate::names::MessageId;
+use crate::program::BOT_FAILED;
 use crate::project::{ChannelSpec, ReplyMode, Unanswered};
 use crate::record::{
     Disposition, PeerRecord, Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome,
@@ -348,7 +349,10 @@ fn refusal_of(record: &Processed) -> Option<Refusal> {
     match ended.disposition {
         Disposition::Delivered | Disposition::Filtered | Disposition::Superseded => None,
         Disposition::Parked => {
-            Some(Refusal::error(format!("set aside for a person ({})", ended.code)))
+            // The run of a bot, under which an operator finds what it logged and threw.
+            let run = BotFailure::run_in(&ended.detail).filter(|_| ended.code == BOT_FAILED);
+            let run = run.map(|run| format!(", run {run}")).unwrap_or_default();
+            Some(Refusal::error(format!("set aside for a person ({}{run})", ended.code)))
         }
         Disposition::Rejected => Some(Refusal {
             code: AcknowledgmentCode::from_bytes(ended.code.as_bytes())

@@ -18,6 +18,9 @@ use crate::effects::{LookupAnswer, LookupRequest};
 /// What bots are called among the things that a step asks.
 pub(crate) const BOT: &str = "bot";
 
+/// The code of messages whose bot gave nothing.
+pub(crate) const BOT_FAILED: &str = "program.bot-failed";
+
 /// A `bot` step.
 #[derive(Debug, Clone)]
 pub(super) struct BotStep {
@@ -117,13 +120,13 @@ impl<'r> Run<'r> {
         };
         let Some(answer) = self.effects.lookup(&request) else { return Err(End::Waits(request)) };
         let outcome = match answer {
-            LookupAnswer::Refused { detail } => return Err(park("program.bot-failed", detail, at)),
+            LookupAnswer::Refused { detail } => return Err(park(BOT_FAILED, detail, at)),
             LookupAnswer::Found(Found::One(bytes)) => BotOutcome::from_bytes(&bytes),
             LookupAnswer::Found(_) => Some(BotOutcome::default()),
         };
         let Some(outcome) = outcome else {
             let reason = "what the bot gave was not recorded as it should".to_owned();
-            return Err(park("program.bot-failed", reason, at));
+            return Err(park(BOT_FAILED, reason, at));
         };
         for BotFinding { code, path, count } in outcome.findings {
             self.told_by_bot(&code, &path, count, at);

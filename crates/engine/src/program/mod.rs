@@ -45,14 +45,16 @@ mod template;
 mod tests;
 mod token;
 mod translate;
+mod unknown_place;
 mod validation;
 mod verdict;
 mod view;
 
+use pipehat_config::{Diagnostics, Node};
 use pipehat_connectors::PayloadFormat;
 use pipehat_message::{CharsetRule, Path};
 
-pub(crate) use bot::BOT;
+pub(crate) use bot::{BOT, BOT_FAILED};
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
 pub use lineage::{Followed, KeepsLineage};
@@ -134,8 +136,15 @@ pub fn is_failure(code: &str) -> bool {
     code.starts_with("program.") && code != "program.park"
 }
 
-/// Reads a path outside of any step: one that can be read.
-pub(crate) fn plain_path(text: &str) -> Result<Path, SyntaxError> {
-    let reference = Reference::parse(text, &Scope::default(), Use::ReadEach)?;
+/// Reads a path outside of any step: one that can be read. What stands before it in the value is `start` bytes long.
+pub(crate) fn plain_path(
+    node: &Node,
+    text: &str,
+    start: usize,
+    diagnostics: &mut Diagnostics,
+) -> Result<Path, SyntaxError> {
+    let scope = Scope::default();
+    let reference = Reference::parse(text, &scope, Use::ReadEach).map_err(|it| it.moved(start))?;
+    read::warn_of_unknown(node, &scope, diagnostics);
     Ok(reference.path().clone())
 }

@@ -11,14 +11,17 @@
 //! this order.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use pipehat_dictionary::{GroupPathProblem, check_group_path};
 use pipehat_message::{Occurrence, Path, SegmentName};
 
 use super::SyntaxError;
+use super::unknown_place::{UnknownPlace, unknown_place};
 
 /// How deep `each` may stand in `each`: a message has segments, fields and repetitions.
 pub(super) const EACH_DEPTH_MAX: usize = 4;
@@ -27,6 +30,8 @@ pub(super) const EACH_DEPTH_MAX: usize = 4;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
     each: Vec<EachOver>,
+    /// What was read in it that no version has; shared with the scopes inside.
+    unknown: Rc<RefCell<Vec<UnknownPlace>>>,
 }
 
 /// What one `each` goes over.
@@ -78,7 +83,12 @@ impl Scope {
         }
         let mut each = self.each.clone();
         each.push(over);
-        Some(Self { each })
+        Some(Self { each, unknown: Rc::clone(&self.unknown) })
+    }
+
+    /// What was read since the last time that no version has.
+    pub(super) fn take_unknown(&self) -> Vec<UnknownPlace> {
+        self.unknown.take()
     }
 
     /// Whether there is no `each` around.
@@ -135,6 +145,7 @@ impl Reference {
         if let Err(problem) = check_group_path(&path, None) {
             return Err(wrong_group(&problem, whole));
         }
+        scope.unknown.borrow_mut().extend(unknown_place(&path, text));
         let segment = text.get(text.rfind('/').map_or(0, |at| at + 1)..).unwrap_or(text);
         let name_end = segment.find(['(', '-']).unwrap_or(segment.len());
         let occurrence_written = segment.get(name_end..).is_some_and(|rest| rest.starts_with('('));

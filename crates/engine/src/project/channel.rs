@@ -264,6 +264,7 @@ pub(super) fn channel(
         diagnostics,
     );
     check_destinations(format, &destinations, &read.formats, diagnostics);
+    check_replying(&read.replying, reply.as_ref(), diagnostics);
     let (connectors, build) = (context.connectors, context.build);
     let lookups = lookups(&read.lookups, connectors, build, context.local_bots, diagnostics);
     if diagnostics.errors() != errors_before {
@@ -411,7 +412,7 @@ fn index(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<IndexPath>> {
     for (key, node) in map.iter() {
         let named = check_name(&key.text, "an index path", &key.span, diagnostics);
         let path = node.text_not_empty(diagnostics).and_then(|text| {
-            program::plain_path(text)
+            program::plain_path(node, text, 0, diagnostics)
                 .map_err(|error| program::report("channel.path", node, error, diagnostics))
                 .ok()
         });
@@ -444,4 +445,21 @@ fn destinations<'n>(
         read.push(destination(key, node, context.connectors, context.build, diagnostics));
     }
     Some(read)
+}
+
+/// What a bot makes for the sender goes to one that waits for it.
+fn check_replying(steps: &[Span], reply: Option<&ReplyMode>, diagnostics: &mut Diagnostics) {
+    if !matches!(reply, Some(ReplyMode::Received | ReplyMode::None)) {
+        return;
+    }
+    for span in steps {
+        diagnostics.push(
+            Diagnostic::error(
+                "channel.bot",
+                span,
+                "this reply goes nowhere: the sender of this channel does not wait for its steps",
+            )
+            .with_help("write `reply: processed` beside `source`, or another `result`"),
+        );
+    }
 }

@@ -15,7 +15,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "bot.criteria",
-        "The criteria of a bot's subscription can't be read.",
+        "The criteria of a bot's subscription can't be read, or no resource can meet them.",
         "Write a search such as `Patient?active=true`, and `when` as a FHIRPath condition.",
     ),
     code(
@@ -31,7 +31,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "bot.scope",
-        "A scope can't be read.",
+        "A scope can't be read, or gives nothing.",
         "Write it as SMART App Launch 2 does: `system/Patient.rs`.",
     ),
     code(
@@ -238,6 +238,11 @@ pub const CODES: &[CodeDescription] = &[
         "channel.unknown-destination",
         "A channel does not have this destination.",
         "Add it, or name one that is there.",
+    ),
+    code(
+        "channel.unknown-place",
+        "A path names a segment, a field or a component that no version of HL7 v2 has: nothing stands there but in a dialect.",
+        "Mend the name; a segment of a site's own begins with Z.",
     ),
     code(
         "channel.unknown-table",

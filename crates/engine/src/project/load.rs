@@ -109,10 +109,10 @@ impl Project {
     /// Reads a project wherever its files are.
     pub fn load_from(context: &LoadContext<'_>) -> Loaded {
         let mut loader = Loader { context, diagnostics: Diagnostics::new(), sftp_names: None };
-        let settings = loader.settings();
+        let mappings = loader.mappings();
+        let settings = loader.settings(&mappings);
         let (tables, table_bytes) = loader.tables();
         let (profiles, profile_bytes) = loader.profiles(&tables);
-        let mappings = loader.mappings();
         let content = Content { tables, table_bytes, profiles, profile_bytes, mappings };
         let mut claims = Claims::new();
         if let Some((claim, span)) = settings.as_ref().and_then(|(_, listen)| listen.clone()) {
@@ -176,7 +176,7 @@ fn read_settings(
     let file = SourceFile::from_bytes(FILE, &bytes, diagnostics)?;
     let mut node = Node::parse(&file, diagnostics)?;
     node.substitute(environment, diagnostics);
-    ProjectSettings::read(&node, None, directory, diagnostics)
+    ProjectSettings::read(&node, (None, None), directory, diagnostics)
 }
 
 fn unreadable(path: &str, error: &std::io::Error) -> Diagnostic {
@@ -245,7 +245,10 @@ struct Loader<'c> {
 
 impl Loader<'_> {
     /// The settings, and what the admin API holds alone with its place.
-    fn settings(&mut self) -> Option<(ProjectSettings, Option<(String, Span)>)> {
+    fn settings(
+        &mut self,
+        mappings: &Mappings,
+    ) -> Option<(ProjectSettings, Option<(String, Span)>)> {
         let Some(bytes) = self.read("pipehat.yaml")? else {
             if let Ok(Some(_)) = self.context.files.read("pipehat.yml") {
                 self.diagnostics.push(wrong_ending("pipehat.yml", "pipehat.yaml"));
@@ -256,9 +259,9 @@ impl Loader<'_> {
         };
         let node = self.tree("pipehat.yaml", &bytes)?;
         self.sftp_names = Some(sftp::names(&node));
-        let secrets = Some(self.context.secrets);
         let directory = self.context.directory;
-        let settings = ProjectSettings::read(&node, secrets, directory, &mut self.diagnostics)?
+        let known = (Some(self.context.secrets), Some(mappings));
+        let settings = ProjectSettings::read(&node, known, directory, &mut self.diagnostics)?
             .in_directory(directory);
         let listen = settings.http.listen.and_then(|address| {
             let address = Some(address).filter(|address| address.port() != 0)?;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use pipehat_config::{Diagnostics, Misplaced, Settings};
+use pipehat_config::{Diagnostic, Diagnostics, Misplaced, Node, Settings};
 use pipehat_connectors::{
     Answer, BotLookup, BuildContext, Descriptor, Health, LocalBots, Lookup, OnRefusal,
 };
@@ -92,7 +93,7 @@ fn bot(
     bots: &LocalBots,
     diagnostics: &mut Diagnostics,
 ) -> Option<LookupSpec> {
-    let policy = asked.retry.as_ref().map(|node| retry(node, diagnostics));
+    let policy = asked.retry.as_ref().map(|node| bot_retry(node, diagnostics));
     let lookup =
         BotLookup { bots: bots.clone(), bot: Arc::clone(name), tries_again: asked.retry.is_some() };
     Some(LookupSpec {
@@ -104,6 +105,26 @@ fn bot(
         health: Arc::new(Health::default()),
         fingerprint: fingerprint(BOT, &asked.node),
     })
+}
+
+/// How long a failing bot is tried again where the step does not say: a lane waits for it all the while, and what a
+/// script throws at one message it mostly throws at the same message again.
+const BOT_GIVE_UP: Duration = Duration::from_secs(600);
+
+/// A step's `retry`. One that never gives up is allowed, and warned of.
+fn bot_retry(node: &Node, diagnostics: &mut Diagnostics) -> Option<RetryPolicy> {
+    let policy = retry(node, diagnostics)?;
+    let Some(given) = node.as_map().and_then(|map| map.get("give_up")) else {
+        return Some(RetryPolicy { give_up: Some(BOT_GIVE_UP), ..policy });
+    };
+    if policy.give_up.is_none() {
+        let message = "a message at which the bot fails each time holds up all that come behind it in its lane, until a \
+                       person decides";
+        diagnostics.push(Diagnostic::warning("channel.retry", &given.span, message).with_help(
+            "write how long it may hold them, such as `give_up: 10m`: then it is set aside",
+        ));
+    }
+    Some(policy)
 }
 
 fn lookup(

@@ -68,10 +68,8 @@ fn order_path(
     start: usize,
     diagnostics: &mut Diagnostics,
 ) -> Option<Path> {
-    program::plain_path(text)
-        .map_err(|error| {
-            program::report("channel.order", node, error.moved(start), diagnostics);
-        })
+    program::plain_path(node, text, start, diagnostics)
+        .map_err(|error| program::report("channel.order", node, error, diagnostics))
         .ok()
         .filter(|path| {
             let fits = path.field().is_some();

@@ -25,10 +25,11 @@ use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, Secr
 use pipehat_connectors::Secrets;
 
 use super::bot::{DeployedBots, deployed};
+use super::mappings::Mappings;
 use super::sftp::{self, SftpServers};
 
 /// The settings of an installation; what is left out is for the command line or a default.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct ProjectSettings {
     /// The HTTP listener.
     pub http: HttpSettings,
@@ -119,10 +120,11 @@ impl ProjectSettings {
         self
     }
 
-    /// Reads the tree of `pipehat.yaml`; an empty file says nothing. With `secrets`, those that it names must be there.
+    /// Reads the tree of `pipehat.yaml`; an empty file says nothing. With `secrets` and `mappings`, those that it names must
+    /// be there.
     pub(super) fn read(
         node: &Node,
-        secrets: Option<&dyn Secrets>,
+        (secrets, mappings): (Option<&dyn Secrets>, Option<&Mappings>),
         directory: &Path,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
@@ -146,7 +148,7 @@ impl ProjectSettings {
         let datastore =
             fields.optional("datastore", |node, diagnostics| datastore(node, secrets, diagnostics));
         let bots = fields
-            .optional("bots", |node, diagnostics| deployed(node, secrets, diagnostics))
+            .optional("bots", |node, diagnostics| deployed(node, secrets, mappings, diagnostics))
             .unwrap_or_default();
         let servers = match (fields.take("sftp"), secrets) {
             (Some(node), Some(secrets)) => {
@@ -248,6 +250,13 @@ fn known_secret(
         }
         Err(unknown) => {
             let message = format!("there is no secret `{}`", unknown.name);
+            if secrets.stand_in().is_some() {
+                diagnostics.push(
+                    Diagnostic::warning("project.secret", reference.span(), message)
+                        .with_help(unknown.remedy),
+                );
+                return Some(());
+            }
             Diagnostic::error("project.secret", reference.span(), message).with_help(unknown.remedy)
         }
     };

@@ -32,8 +32,8 @@ impl From<EvaluationProblem> for Failure {
 pub(super) struct Evaluator<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) budget: Budget,
-    /// What the expression is evaluated on: `%context`.
-    root: Item<'a>,
+    /// What the expression is evaluated on: `%context`. None where it is evaluated on nothing.
+    root: Option<Item<'a>>,
 }
 
 /// Where in an evaluation a part stands.
@@ -60,14 +60,15 @@ impl<'s, 'a> Scope<'s, 'a> {
     }
 }
 
-/// Evaluates an expression on an item.
+/// Evaluates an expression on items.
 pub(super) fn evaluate<'a>(
     node: &'a Node,
-    root: &Item<'a>,
+    items: &[Item<'a>],
     context: &'a Context<'a>,
 ) -> Result<Vec<Item<'a>>, (usize, EvaluationProblem)> {
-    let evaluator = Evaluator { context, budget: Budget::new(context.limits), root: root.clone() };
-    let scope = Scope { focus: std::slice::from_ref(root), index: None, total: None };
+    let root = items.first().cloned();
+    let evaluator = Evaluator { context, budget: Budget::new(context.limits), root };
+    let scope = Scope { focus: items, index: None, total: None };
     evaluator.node(node, scope).map_err(|failure| (failure.at.unwrap_or(node.at), *failure.problem))
 }
 
@@ -176,13 +177,13 @@ impl<'a> Evaluator<'a> {
     }
 
     /// `%resource`.
-    pub(super) fn resource(&self) -> &Item<'a> {
-        self.context.resource.as_ref().unwrap_or(&self.root)
+    pub(super) fn resource(&self) -> Option<&Item<'a>> {
+        self.context.resource.as_ref().or(self.root.as_ref())
     }
 
     /// `%rootResource`.
-    pub(super) fn root_resource(&self) -> &Item<'a> {
-        self.context.root_resource.as_ref().unwrap_or_else(|| self.resource())
+    pub(super) fn root_resource(&self) -> Option<&Item<'a>> {
+        self.context.root_resource.as_ref().or_else(|| self.resource())
     }
 
     /// External constants (N1 §9, FHIR R4 §2.9.1.4).
@@ -192,9 +193,9 @@ impl<'a> Evaluator<'a> {
         }
         let text = |text: &'static str| Ok(vec![Item::String(text.into())]);
         match name {
-            "context" => Ok(vec![self.root.clone()]),
-            "resource" => Ok(vec![self.resource().clone()]),
-            "rootResource" => Ok(vec![self.root_resource().clone()]),
+            "context" => Ok(self.root.iter().cloned().collect()),
+            "resource" => Ok(self.resource().into_iter().cloned().collect()),
+            "rootResource" => Ok(self.root_resource().into_iter().cloned().collect()),
             "ucum" => text("http://unitsofmeasure.org"),
             "sct" => text("http://snomed.info/sct"),
             "loinc" => text("http://loinc.org"),

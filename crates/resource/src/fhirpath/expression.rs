@@ -33,6 +33,10 @@ impl Expression {
         Ok(Self { text: text.into(), node: parse(text)? })
     }
 
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// The expression as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -59,7 +63,19 @@ impl Expression {
         item: &Item<'a>,
         context: &'a Context<'a>,
     ) -> Result<Vec<Item<'a>>, EvaluationError> {
-        evaluate(&self.node, item, context)
+        self.evaluate_on_all(std::slice::from_ref(item), context)
+    }
+
+    /// Evaluates on several items as one collection; `%context` is the first.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_on_all<'a>(
+        &'a self,
+        items: &[Item<'a>],
+        context: &'a Context<'a>,
+    ) -> Result<Vec<Item<'a>>, EvaluationError> {
+        evaluate(&self.node, items, context)
             .map_err(|(at, problem)| EvaluationError { column: column(&self.text, at), problem })
     }
 

@@ -41,6 +41,7 @@ mod equality;
 mod error;
 mod evaluate;
 mod expression;
+mod foresight;
 mod function;
 mod functions;
 mod item;
@@ -58,6 +59,7 @@ pub use context::{Context, ITEMS_MAX, Limits, Resolver, STEPS_MAX, STRING_BYTES_
 pub use decimal::Decimal;
 pub use error::{EvaluationError, EvaluationProblem, ParseError, ParseProblem};
 pub use expression::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, Expression, PATTERN_BYTES_MAX};
+pub use foresight::{Doubt, DoubtProblem};
 pub use item::{Element, Item, TypeInfo};
 pub use quantity::Quantity;
 pub use temporal::{Date, DateTime, Time};

@@ -4,6 +4,7 @@
 //! good for as long as the registry that gave it. A store keeps its own lasting numbers and finds them by
 //! the parameter's names.
 
+mod codes;
 mod date;
 mod entry;
 mod extract;
@@ -15,6 +16,7 @@ mod phonetic;
 mod query;
 mod registry;
 
+pub use codes::ImpossibleCode;
 pub use date::parse_date;
 pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
 pub use extract::{ENTRIES_MAX, extract};

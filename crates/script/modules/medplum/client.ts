@@ -2,7 +2,7 @@
  * `MedplumClient`: the FHIR datastore of this Pipehat, in the shape that bots for Medplum know.
  *
  * What it does is done with the bot's own identity and scopes, in this process. Nothing is kept between calls, so that every
- * read is what the datastore has. What there is none of here (signing in, mail, PDF) is refused, and says what to do instead.
+ * read is what the datastore has. What there is none of here is refused (`absent.ts`); how it asks stands in `exchange.ts`.
  */
 
 import type {
@@ -11,7 +11,6 @@ import type {
   Bundle,
   Communication,
   DocumentReference,
-  ExtractResource,
   Identifier,
   Media,
   OperationOutcome,
@@ -20,120 +19,50 @@ import type {
   ResourceType,
   ValueSet,
 } from "@medplum/fhirtypes";
-import type { Answer, Request } from "pipehat:host";
 
-import { askedBy, asker, askFor } from "../pipehat/asking";
+import { askFor } from "../pipehat/asking";
 import { forgetState, readState, writeState } from "../pipehat/state";
+import { Absent } from "./absent";
 import { ContentType } from "./codes";
 import { getQueryString, type QueryTypes } from "./encoding";
 import {
-  allOk,
-  badRequest,
-  isOperationOutcome,
-  normalizeOperationOutcome,
-  OperationOutcomeError,
-} from "./outcome";
+  BASE_URL,
+  bodyOf,
+  contentOf,
+  exchange,
+  failure,
+  FHIR_PATH,
+  headerOf,
+  ownUrl,
+  request,
+  resourcesOf,
+} from "./exchange";
+import type {
+  BinarySource,
+  CreateBinaryOptions,
+  CreateDocumentReferenceOptions,
+  CreateMediaOptions,
+  Downloaded,
+  Found,
+  MedplumKeyValueClient,
+  MedplumRequestOptions,
+  PatchOperation,
+  ReadHistoryOptions,
+  ResourceArray,
+  ValueSetExpandParams,
+} from "./interaction";
+import { allOk, OperationOutcomeError } from "./outcome";
 import { createReference, getReferenceString, type WithId } from "./reference";
-import { stringify } from "./values";
-
-/** Where the datastore is, as URLs of this client have it: no address of any network. */
-const BASE_URL = "https://datastore.invalid/";
-const FHIR_PATH = "fhir/R4";
 
 export const DEFAULT_SEARCH_COUNT = 20;
 export const DEFAULT_MAX_SEARCH_COUNT = 1000;
 
-/** The resources that were found, with the Bundle they came in. */
-export type ResourceArray<T extends Resource = Resource> = T[] & { bundle: Bundle<T> };
-
-export interface MedplumRequestOptions {
-  headers?: Record<string, string>;
-}
-
-export interface PatchOperation {
-  op: "add" | "remove" | "replace" | "copy" | "move" | "test";
-  path: string;
-  from?: string;
-  value?: unknown;
-}
-
-export type BinarySource = string | Uint8Array;
-
-export interface CreateBinaryOptions {
-  data: BinarySource;
-  contentType: string;
-  filename?: string;
-  /** The resource whose readers may read it. */
-  securityContext?: Reference;
-}
-
-export interface CreateMediaOptions extends CreateBinaryOptions {
-  additionalFields?: Partial<Media>;
-}
-
-export interface CreateDocumentReferenceOptions extends CreateBinaryOptions {
-  additionalFields?: Partial<DocumentReference>;
-}
-
-export interface ReadHistoryOptions {
-  count?: number;
-  offset?: number;
-}
-
-export interface ValueSetExpandParams {
-  url?: string;
-  filter?: string;
-  date?: string;
-  offset?: number;
-  count?: number;
-}
-
-/** What `download` gives. */
-export interface Downloaded {
-  readonly type: string;
-  readonly size: number;
-  bytes(): Promise<Uint8Array>;
-  arrayBuffer(): Promise<ArrayBuffer>;
-  text(): Promise<string>;
-}
-
-/** A setting by its name: `event.secrets['KEY'].valueString`. */
-export interface ProjectSetting {
-  name: string;
-  valueString?: string;
-}
-
-/** What a bot is run for. */
-export interface BotEvent<T = unknown> {
-  readonly bot: Reference;
-  readonly contentType: string;
-  readonly input: T;
-  readonly secrets: Record<string, ProjectSetting>;
-  readonly headers?: Record<string, string>;
-  readonly traceId?: string;
-  readonly requester?: Reference;
-}
-
-/** The handler of a bot. */
-export type BotHandler<T = unknown> = (
-  medplum: MedplumClient,
-  event: BotEvent<T>,
-) => Promise<unknown> | unknown;
-
-/** Values that are kept under names. */
-export interface MedplumKeyValueClient {
-  get(key: string): Promise<string | undefined>;
-  set(key: string, value: string): Promise<void>;
-  delete(key: string): Promise<void>;
-}
-
-type Found<K extends ResourceType> = WithId<ExtractResource<K>>;
-
-export class MedplumClient {
+export class MedplumClient extends Absent {
   readonly #bot: string | undefined;
 
   /** A bot is given one. Another server is asked by `fetch`. */
   constructor(options?: { bot?: string } & Record<string, unknown>) {
+    super();
     const other = Object.keys(options ?? {}).find((name) => name !== "bot");
     if (other !== undefined) {
       throw new Error(
@@ -147,7 +76,7 @@ export class MedplumClient {
 
   /** Reads from the datastore (`fhir/R4/Patient/1`), or from a host that was granted. */
   async get<T = any>(url: URL | string, options?: MedplumRequestOptions): Promise<T> {
-    return this.request("GET", url, undefined, undefined, options);
+    return request("GET", url, undefined, undefined, options);
   }
 
   async post(
@@ -156,7 +85,7 @@ export class MedplumClient {
     contentType?: string,
     options?: MedplumRequestOptions,
   ): Promise<any> {
-    return this.request("POST", url, body, contentType, options);
+    return request("POST", url, body, contentType, options);
   }
 
   async put(
@@ -165,7 +94,7 @@ export class MedplumClient {
     contentType?: string,
     options?: MedplumRequestOptions,
   ): Promise<any> {
-    return this.request("PUT", url, body, contentType, options);
+    return request("PUT", url, body, contentType, options);
   }
 
   async patch(
@@ -173,11 +102,11 @@ export class MedplumClient {
     operations: PatchOperation[],
     options?: MedplumRequestOptions,
   ): Promise<any> {
-    return this.request("PATCH", url, operations, ContentType.JSON_PATCH, options);
+    return request("PATCH", url, operations, ContentType.JSON_PATCH, options);
   }
 
   async delete(url: URL | string, options?: MedplumRequestOptions): Promise<any> {
-    return (await this.request("DELETE", url, undefined, undefined, options)) ?? allOk;
+    return (await request("DELETE", url, undefined, undefined, options)) ?? allOk;
   }
 
   /** The URL of a resource, for `get` and the like. */
@@ -239,7 +168,7 @@ export class MedplumClient {
       const bundle: Bundle = await this.get(url, options);
       yield resourcesOf<Found<K>>(bundle);
       const next: string | undefined = bundle.link?.find((link) => link.relation === "next")?.url;
-      url = next === undefined ? undefined : this.ownUrl(next);
+      url = next === undefined ? undefined : ownUrl(next);
     }
   }
 
@@ -496,7 +425,7 @@ export class MedplumClient {
     const text = String(url);
     const binary = /^(?:urn:oid:)?Binary\/[^/]+$/.test(text) ? this.fhirUrl(text) : url;
     const headers = { Accept: "*/*", ...options?.headers };
-    const answer = await this.exchange("GET", binary, undefined, undefined, { ...options, headers }, "bytes");
+    const answer = await exchange("GET", binary, undefined, undefined, { ...options, headers }, "bytes");
     const bytes = answer.bytes ?? new Uint8Array();
     if (answer.status >= 400) {
       throw failure({ ...answer, text: new TextDecoder().decode(bytes) });
@@ -573,123 +502,6 @@ export class MedplumClient {
   async getProfileAsync(): Promise<(Resource & { id: string }) | undefined> {
     return this.getProfile();
   }
-
-  /** Nothing is kept between calls: there is nothing to forget. */
-  invalidateUrl(_url: URL | string): void {}
-  invalidateAll(): void {}
-  invalidateSearches(_resourceType: ResourceType): void {}
-  getCached(_resourceType: ResourceType, _id: string): undefined {
-    return undefined;
-  }
-  getCachedReference(_reference: Reference): undefined {
-    return undefined;
-  }
-  isAuthenticated(): boolean {
-    return true;
-  }
-  isLoading(): boolean {
-    return false;
-  }
-
-  sendEmail(_email: unknown): Promise<OperationOutcome> {
-    return refused("sendEmail", "send mail through a service of yours by fetch()");
-  }
-  createPdf(_options: unknown): Promise<WithId<Binary>> {
-    return refused("createPdf", "have a service of yours make it by fetch(), and keep it with createBinary");
-  }
-  graphql(_query: string): Promise<any> {
-    return refused("graphql", "use search with _include and _revinclude");
-  }
-  readResourceGraph(_resourceType: ResourceType, _id: string, _graphName: string): Promise<Bundle> {
-    return refused("readResourceGraph", "use search with _include and _revinclude");
-  }
-  bulkExport(): Promise<any> {
-    return refused("bulkExport", "use searchResourcePages, or `pipehat datastore export`");
-  }
-  startAsyncRequest(_url: string): Promise<any> {
-    return refused("startAsyncRequest", "ask without waiting by fetch()");
-  }
-  startClientLogin(_clientId: string, _clientSecret: string): Promise<any> {
-    return refused("startClientLogin", "a bot has its own identity, and the scopes that its file grants");
-  }
-  setBasicAuth(_clientId: string, _clientSecret: string): never {
-    throw new Error(
-      refusal("setBasicAuth", "a bot has its own identity, and the scopes that its file grants"),
-    );
-  }
-  setAccessToken(_token: string): never {
-    throw new Error(
-      refusal("setAccessToken", "a bot has its own identity, and the scopes that its file grants"),
-    );
-  }
-  getAccessToken(): undefined {
-    return undefined;
-  }
-  getProject(): undefined {
-    return undefined;
-  }
-  subscribeToCriteria(_criteria: string): never {
-    throw new Error(
-      refusal("subscribeToCriteria", "a Subscription whose channel.endpoint is the bot runs it"),
-    );
-  }
-  invite(): Promise<any> {
-    return refused("invite", "clients are made with `pipehat client`");
-  }
-
-  private async request(
-    method: string,
-    url: URL | string,
-    body: unknown,
-    contentType: string | undefined,
-    options: MedplumRequestOptions | undefined,
-  ): Promise<any> {
-    const asked = asker();
-    const answer = await this.exchange(method, url, body, contentType, options);
-    if (answer.status >= 400) {
-      throw askedBy(failure(answer), asked);
-    }
-    return answer.status === 204 || answer.status === 304 ? undefined : contentOf(answer);
-  }
-
-  private async exchange(
-    method: string,
-    url: URL | string,
-    body: unknown,
-    contentType: string | undefined,
-    options: MedplumRequestOptions | undefined,
-    wanted?: "text" | "bytes",
-  ): Promise<Answer> {
-    const headers: Record<string, string> = { Accept: ContentType.FHIR_JSON, ...options?.headers };
-    const [sent, type] = body === undefined ? [undefined, undefined] : bodyOf(body, contentType);
-    if (type) {
-      headers["Content-Type"] = type;
-    }
-    const path = ownPath(url);
-    const rest = { method, headers: Object.entries(headers), ...(sent === undefined ? {} : { body: sent }) };
-    const request: Request =
-      path === undefined ? { ask: "fetch", url: String(url), ...rest } : { ask: "datastore", path, ...rest };
-    return askFor(request, wanted);
-  }
-
-  /** The URL of a page, which the datastore writes by the address it is served at, as this client has it. */
-  private ownUrl(url: string): URL | string {
-    const at = url.indexOf(`/${FHIR_PATH}`);
-    return at < 0 ? url : new URL(url.slice(at + 1), BASE_URL);
-  }
-}
-
-/** What a URL names below the datastore's base; none where it is another server's. */
-function ownPath(url: URL | string): string | undefined {
-  let text = String(url);
-  if (text.startsWith(BASE_URL)) {
-    text = text.slice(BASE_URL.length);
-  } else if (/^[a-z][a-z0-9+.-]*:/i.test(text)) {
-    return undefined;
-  }
-  const path = text.replace(/^\/+/, "");
-  const below = path.startsWith(FHIR_PATH) ? path.slice(FHIR_PATH.length) : path;
-  return below.replace(/^\/+/, "");
 }
 
 function typeOf(resource: Resource): ResourceType {
@@ -697,28 +509,6 @@ function typeOf(resource: Resource): ResourceType {
     throw new Error("Missing resourceType");
   }
   return resource.resourceType as ResourceType;
-}
-
-function resourcesOf<T extends Resource>(bundle: Bundle): ResourceArray<T> {
-  const found = (bundle.entry ?? [])
-    .filter(({ resource, search }) => resource !== undefined && search?.mode !== "outcome")
-    .map(({ resource }) => resource as T);
-  return Object.assign(found, { bundle: bundle as Bundle<T> });
-}
-
-function bodyOf(body: unknown, contentType: string | undefined): [string | Uint8Array | undefined, string] {
-  if (body instanceof Uint8Array) {
-    return [body, contentType ?? ContentType.OCTET_STREAM];
-  }
-  if (typeof body === "string") {
-    return [body, contentType ?? ContentType.TEXT];
-  }
-  // An `Hl7Message` and the like say themselves what they are as text.
-  if (contentType === ContentType.HL7_V2) {
-    return [String(body), contentType];
-  }
-  // FHIR has no empty values: fields that a message leaves empty are left out.
-  return [body === undefined ? undefined : stringify(body), contentType ?? ContentType.FHIR_JSON];
 }
 
 function binaryAsked(
@@ -737,60 +527,6 @@ function binaryAsked(
   return { asked: first, options: second as MedplumRequestOptions | undefined };
 }
 
-function headerOf(answer: Answer, name: string): string | undefined {
-  return answer.headers.find(([one]) => one.toLowerCase() === name)?.[1];
-}
-
-/** The content of an answer: a value where it is JSON, else a text; none where it is empty. */
-function contentOf(answer: Answer): unknown {
-  if (answer.text === "") {
-    return undefined;
-  }
-  const type = headerOf(answer, "content-type");
-  if (type !== undefined && !/[/+]json\b/.test(type)) {
-    return answer.text;
-  }
-  try {
-    return JSON.parse(answer.text);
-  } catch (error) {
-    if (type === undefined) {
-      return answer.text;
-    }
-    throw new Error("the answer is said to be JSON, and is none", { cause: error });
-  }
-}
-
-/** What outcomes are called by their status: what `isNotFound` and the like look at. */
-const ID_BY_STATUS: Record<number, string> = {
-  401: "unauthorized",
-  403: "forbidden",
-  404: "not-found",
-  409: "conflict",
-  410: "gone",
-  412: "precondition-failed",
-  422: "unprocessable",
-  429: "too-many-requests",
-};
-
-function failure(answer: Answer): OperationOutcomeError {
-  let content: unknown;
-  try {
-    content = contentOf(answer);
-  } catch {
-    content = undefined;
-  }
-  const outcome = isOperationOutcome(content)
-    ? content
-    : badRequest(`the answer is ${answer.status}, without an OperationOutcome`);
-  const several = outcome.issue?.some((issue) => issue.code === "multiple-matches");
-  const id = several ? "multiple-matches" : ID_BY_STATUS[answer.status];
-  return new OperationOutcomeError(
-    outcome.id === undefined && id !== undefined
-      ? { ...normalizeOperationOutcome(outcome), id }
-      : normalizeOperationOutcome(outcome),
-  );
-}
-
 function destinationName(destination: Resource | Reference | string): string {
   if (typeof destination === "string") {
     return destination;
@@ -801,12 +537,4 @@ function destinationName(destination: Resource | Reference | string): string {
     throw new Error("pushToAgent: the destination has no name");
   }
   return name;
-}
-
-function refusal(name: string, instead: string): string {
-  return `MedplumClient.${name} is not available in Pipehat: ${instead}`;
-}
-
-async function refused(name: string, instead: string): Promise<never> {
-  throw new Error(refusal(name, instead));
 }

@@ -97,29 +97,51 @@ function contextOf(text: string): Hl7Context {
   );
 }
 
+/** The text of a message whose segments end with one CR each: it need not be looked through. */
+export class WholeText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 /** An HL7 v2 message. */
 export class Hl7Message {
   readonly context: Hl7Context;
-  readonly segments: Hl7Segment[];
+  /** Its text, as long as nobody looked at its segments. */
+  #text: string | undefined;
+  #segments: Hl7Segment[] | undefined;
 
-  constructor(segments: Hl7Segment[], context: Hl7Context = CONTEXT_DEFAULT) {
-    this.segments = segments;
+  constructor(segments: Hl7Segment[], context?: Hl7Context);
+  constructor(content: Hl7Segment[] | WholeText, context: Hl7Context = CONTEXT_DEFAULT) {
+    if (content instanceof WholeText) {
+      this.#text = content.text;
+    } else {
+      this.#segments = content;
+    }
     this.context = context;
   }
 
   /** Reads a message. Segments may end with CR, LF or both. */
-  static parse(text: string): Hl7Message {
+  static parse(text: string): Hl7Message;
+  static parse(content: string | WholeText): Hl7Message {
+    const text = content instanceof WholeText ? content.text : content;
     if (typeof text !== "string" || !text.startsWith("MSH")) {
       throw new Error("Invalid HL7 message: it does not begin with MSH");
     }
-    const context = contextOf(text);
-    // A regular expression is tried at every character: it takes longer than all the rest of a bot.
-    const plain = !text.includes("\n") && !text.includes("\r\r");
-    const lines = plain ? text.split("\r") : text.split(/[\r\n]+/);
-    return new Hl7Message(
-      lines.map((line) => Hl7Segment.parse(line, context)),
-      context,
-    );
+    const whole = content instanceof WholeText ? content : new WholeText(withPlainEnds(text));
+    return new Hl7Message(whole as unknown as Hl7Segment[], contextOf(text));
+  }
+
+  /** Its segments, in order. */
+  get segments(): Hl7Segment[] {
+    if (this.#segments === undefined) {
+      const lines = (this.#text ?? "").split("\r");
+      this.#segments = lines.map((line) => Hl7Segment.parse(line, this.context));
+      this.#text = undefined;
+    }
+    return this.#segments;
   }
 
   /** The segment MSH. */
@@ -212,8 +234,19 @@ export class Hl7Message {
 
   /** The message as ER7. */
   toString(): string {
-    return this.segments.map(String).join(this.context.segmentSeparator);
+    return this.#text ?? this.segments.map(String).join(this.context.segmentSeparator);
   }
+
+  toJSON(): unknown {
+    return { context: this.context, segments: this.segments };
+  }
+}
+
+/** The text with one CR at the end of each segment. */
+function withPlainEnds(text: string): string {
+  // A regular expression is tried at every character: it takes longer than all the rest of a bot.
+  const plain = !text.includes("\n") && !text.includes("\r\r");
+  return plain ? text : text.split(/[\r\n]+/).join("\r");
 }
 
 /** A control id of at most 20 characters: the time in milliseconds, and four digits for several at one time. */

@@ -21,7 +21,7 @@ export {
   type Table,
 } from "./outside";
 export { state } from "./state";
-export type { BotEvent, BotHandler } from "../medplum/client";
+export type { BotEvent, BotHandler } from "../medplum/bot";
 
 /** The FHIR datastore of this Pipehat. */
 export const datastore: MedplumClient = new MedplumClient();

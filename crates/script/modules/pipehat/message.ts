@@ -16,6 +16,11 @@ export type Path = string;
 export class Message {
   readonly #message: number;
 
+  /** By which number the worker knows a message: what a handler returns is taken from there. Of no use to bots. */
+  static numberOf(message: Message): number {
+    return message.#message;
+  }
+
   private constructor(message: number) {
     this.#message = message;
   }

@@ -1,4 +1,4 @@
-//! Why a script cannot be compiled.
+//! Why a script cannot be compiled: all that is wrong in it, at once.
 
 use std::fmt;
 
@@ -70,3 +70,41 @@ impl fmt::Display for ScriptError {
 }
 
 impl std::error::Error for ScriptError {}
+
+/// All that is wrong with a script; at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptErrors(Vec<ScriptError>);
+
+/// How many mistakes are told: the rest follows from them, or is found the next time.
+const ERRORS_MAX: usize = 50;
+
+impl ScriptErrors {
+    /// None where there are none.
+    pub(crate) fn of(errors: Vec<ScriptError>) -> Option<Self> {
+        let errors: Vec<_> = errors.into_iter().take(ERRORS_MAX).collect();
+        (!errors.is_empty()).then_some(Self(errors))
+    }
+
+    /// In the order in which the files are read, and the lines of each.
+    pub fn iter(&self) -> impl Iterator<Item = &ScriptError> {
+        self.0.iter()
+    }
+}
+
+impl From<ScriptError> for ScriptErrors {
+    fn from(error: ScriptError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for ScriptErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, error) in self.0.iter().enumerate() {
+            let between = if number == 0 { "" } else { "\n" };
+            write!(formatter, "{between}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ScriptErrors {}

@@ -1,9 +1,9 @@
 //! All modules of a script, compiled and bound to each other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::builtin;
-use super::failure::ScriptError;
+use super::failure::{ScriptError, ScriptErrors};
 use super::javascript::{self, Compiled, Language};
 use super::links::{self, Linked, Links};
 use super::position::Positions;
@@ -46,6 +46,8 @@ pub(crate) struct Graph {
     pub(crate) changes: Option<Changes>,
     /// Whether they may change what is not their own: then the globals cannot be kept either.
     pub(crate) touches_globals: bool,
+    /// Files that can't be compiled; there are none in a graph that was loaded.
+    broken: BTreeSet<String>,
 }
 
 /// Whether anything stays in an engine from one run to the next.
@@ -71,45 +73,47 @@ const ALWAYS: &[&str] = &["pipehat:web/index.ts", "pipehat:sandbox/harden.ts", "
 
 impl Graph {
     /// Compiles `entry` and all it imports.
-    pub(crate) fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptError> {
+    pub(crate) fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptErrors> {
         let mut files = Files { sources, texts: HashMap::new(), bytes: 0 };
         let path = resolve::join("", entry).unwrap_or_default();
         let Some(Target::File(entry, language)) = resolve::file(&mut files, &path)? else {
-            return Err(ScriptError::of_file(entry, "there is no such file"));
+            return Err(ScriptError::of_file(entry, "there is no such file").into());
         };
         let mut graph = Self {
             modules: BTreeMap::new(),
             own: Vec::new(),
             changes: None,
             touches_globals: false,
+            broken: BTreeSet::new(),
         };
         let mut open = vec![Target::File(entry, language)];
         open.extend(ALWAYS.iter().map(|id| Target::BuiltIn((*id).to_owned())));
+        let mut errors = Vec::new();
         while let Some(target) = open.pop() {
             if graph.modules.len() >= MODULES_MAX {
                 let file = graph.own.first().map_or("", String::as_str);
                 let message = format!("it imports more than {MODULES_MAX} modules");
-                return Err(ScriptError::of_file(file, message));
+                return Err(ScriptError::of_file(file, message).into());
             }
             match target {
                 Target::BuiltIn(id) => graph.add_built_in(&id, &mut open)?,
-                Target::File(path, language) => graph.add(&mut files, path, language, &mut open)?,
+                Target::File(path, language) => {
+                    graph.add(&mut files, path, language, &mut open, &mut errors);
+                }
             }
         }
-        graph.check_links(&mut files)?;
-        Ok(graph)
+        graph.check_links(&mut files, &mut errors);
+        ScriptErrors::of(errors).map_or(Ok(graph), Err)
     }
 
     /// That what its own modules import is exported where they import it from.
-    fn check_links(&self, files: &mut Files<'_>) -> Result<(), ScriptError> {
+    fn check_links(&self, files: &mut Files<'_>, errors: &mut Vec<ScriptError>) {
         let linked = |id: &str| self.linked(id);
         for id in &self.own {
-            let source = files.text(id)?.unwrap_or_default();
-            if let Some(own) = linked(id) {
-                links::check(id, &source, &own, &linked)?;
+            if let (Some(own), Ok(Some(source))) = (linked(id), files.text(id)) {
+                links::check(id, &source, &own, &linked, errors);
             }
         }
-        Ok(())
     }
 
     fn linked(&self, id: &str) -> Option<Linked<'_>> {
@@ -165,18 +169,30 @@ impl Graph {
         Ok(())
     }
 
+    /// Takes in a file, and what it imports; what is wrong with it is told, and its other imports are followed.
     fn add(
         &mut self,
         files: &mut Files<'_>,
         path: String,
         language: Language,
         open: &mut Vec<Target>,
-    ) -> Result<(), ScriptError> {
-        if self.modules.contains_key(&path) {
-            return Ok(());
+        errors: &mut Vec<ScriptError>,
+    ) {
+        if self.modules.contains_key(&path) || self.broken.contains(&path) {
+            return;
         }
-        let source = files.text(&path)?.unwrap_or_default();
-        let compiled = javascript::compile(&path, &source, language)?;
+        let read = files.text(&path).map(Option::unwrap_or_default).and_then(|source| {
+            let compiled = javascript::compile(&path, &source, language)?;
+            Ok((source, compiled))
+        });
+        let (source, compiled) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                errors.push(error);
+                self.broken.insert(path);
+                return;
+            }
+        };
         if let Some((offset, reason)) = compiled.changes
             && self.changes.is_none()
         {
@@ -187,7 +203,13 @@ impl Graph {
         let mut imports = BTreeMap::new();
         let mut wanted = Vec::new();
         for import in &compiled.imports {
-            let target = resolve::resolve(files, &path, &source, import)?;
+            let target = match resolve::resolve(files, &path, &source, import) {
+                Ok(target) => target,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
             let id = match &target {
                 Target::BuiltIn(id) | Target::File(id, _) => id.clone(),
             };
@@ -198,7 +220,6 @@ impl Graph {
         let Compiled { code, positions, links, .. } = compiled;
         self.own.push(path.clone());
         self.modules.insert(path, Module { code, positions, imports, links });
-        Ok(())
     }
 }
 

@@ -113,18 +113,21 @@ pub(crate) struct Linked<'g> {
     pub(crate) imports: &'g BTreeMap<String, String>,
 }
 
-/// Checks what a module imports. `module` finds one by its id, `source` is the text of this one.
+/// Checks what a module imports, and tells each module that lacks something once. `module` finds one by its id, `source`
+/// is the text of this one.
 pub(crate) fn check<'g>(
     file: &str,
     source: &str,
     own: &Linked<'g>,
     module: &dyn Fn(&str) -> Option<Linked<'g>>,
-) -> Result<(), ScriptError> {
+    errors: &mut Vec<ScriptError>,
+) {
+    let mut seen = HashSet::new();
     for wanted in &own.links.wanted {
         let Some(id) = own.imports.get(&wanted.specifier) else { continue };
         let mut exports = HashSet::new();
-        if !collect(id, module, &mut HashSet::new(), &mut exports)
-            || exports.contains(wanted.name.as_str())
+        if !seen.insert(wanted.specifier.as_str())
+            || !collect(id, module, &mut HashSet::new(), &mut exports)
         {
             continue;
         }
@@ -132,9 +135,10 @@ pub(crate) fn check<'g>(
             one.specifier == wanted.specifier && !exports.contains(one.name.as_str())
         };
         let missing: Vec<_> = own.links.wanted.iter().filter(is_missing).collect();
-        return Err(none_of(file, source, id, &missing, &exports));
+        if !missing.is_empty() {
+            errors.push(none_of(file, source, id, &missing, &exports));
+        }
     }
-    Ok(())
 }
 
 /// Whether a module exports one of these names, as far as that can be known.
@@ -163,11 +167,11 @@ fn collect<'g>(
     exports.extend(exported.iter().map(String::as_str));
     // `export *` leaves out the default.
     let had_default = exports.contains("default");
+    // One that is not there is told where it is imported.
     let known = links
         .stars
         .iter()
-        .filter_map(|star| imports.get(star))
-        .all(|star| collect(star, module, seen, exports));
+        .all(|star| imports.get(star).is_some_and(|star| collect(star, module, seen, exports)));
     if !had_default {
         exports.remove("default");
     }

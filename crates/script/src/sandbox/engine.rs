@@ -1,5 +1,6 @@
 //! One engine: a runtime with a script's modules in it, evaluated, ready to run the handler.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,14 +8,14 @@ use std::time::Duration;
 
 use rquickjs::promise::PromiseState;
 use rquickjs::{
-    CatchResultExt, CaughtError, Context, Ctx, Error, Function, Module, Object, Persistent,
-    Promise, Result, Runtime, String as JsString, Value,
+    CatchResultExt, CaughtError, Context, Ctx, Error, Exception, Function, Module, Object,
+    Persistent, Promise, Result, Runtime, String as JsString, Value,
 };
 
 use super::charset::InputCharset;
 use super::modules::{self, Modules};
 use super::turn::{Queued, Spent, Turn};
-use super::{bytes, native, request, stack};
+use super::{bytes, hl7, native, request, stack};
 use crate::compile::{self, Graph, Keep};
 use crate::{Event, Host, Input, Limits, LogLevel, Output, RunError, RunErrorKind};
 
@@ -115,7 +116,7 @@ impl Engine {
         };
         let limit = self.turn.limits().output;
         if size > limit {
-            return Err(Failure::limit(format!("the result has more than {limit} bytes")));
+            return Err(Failure::limit(format!("the result has more than {}", size_text(limit))));
         }
         Ok(output)
     }
@@ -285,6 +286,14 @@ impl Engine {
         if kind == "bytes" {
             return bytes::bytes(ctx, &value).map(Output::Bytes);
         }
+        if kind == "message" {
+            let number = value.as_number().unwrap_or_default();
+            let text = self.turn.messages.borrow_mut().text(number);
+            return match text {
+                Some(text) => self.turn.charset.get().returned(ctx, text).map(Output::Hl7),
+                None => Err(Exception::throw_message(ctx, hl7::EARLIER)),
+            };
+        }
         let text = bytes::text(ctx, &JsString::from_value(value)?)?;
         Ok(match kind.as_str() {
             "hl7" => Output::Hl7(self.turn.charset.get().returned(ctx, text)?),
@@ -297,7 +306,14 @@ impl Engine {
     fn caught<'js, T>(&self, ctx: &Ctx<'js>, result: Result<T>) -> std::result::Result<T, Failure> {
         match result.catch(ctx) {
             Ok(value) => Ok(value),
-            Err(_) if self.turn.is_over() => Err(self.limit()),
+            Err(caught) if self.turn.is_over() => {
+                // Where it was when it was stopped.
+                let stack = match caught {
+                    CaughtError::Exception(exception) => exception.stack().unwrap_or_default(),
+                    _ => String::new(),
+                };
+                Err(Failure { stack: stack::mapped(&self.graph, &stack), ..self.limit() })
+            }
             Err(CaughtError::Exception(exception)) => Err(self.thrown(exception.as_object())),
             // The engine throws `null` where there is not even memory for an error.
             Err(CaughtError::Value(value)) if value.is_null() => Err(self.out_of_memory()),
@@ -333,7 +349,7 @@ impl Engine {
 
     fn out_of_memory(&self) -> Failure {
         let limit = self.turn.limits().memory;
-        Failure::limit(format!("it used more than {limit} bytes of memory"))
+        Failure::limit(format!("it used more than {} of memory", size_text(limit)))
     }
 
     /// What was used up.
@@ -382,6 +398,16 @@ impl From<Failure> for RunError {
     }
 }
 
+/// A size as limits are written: `64 MiB`; one that is no whole number of any unit in bytes.
+fn size_text(bytes: usize) -> String {
+    const UNITS: [(usize, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let whole = |(size, _): &(usize, &str)| bytes >= *size && bytes.is_multiple_of(*size);
+    match UNITS.into_iter().find(whole) {
+        Some((size, unit)) => format!("{} {unit}", bytes / size),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// Something that was thrown and is no error.
 fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
     if let Some(string) = value.as_string() {
@@ -420,7 +446,7 @@ fn begin<'js>(ctx: &Ctx<'js>, start: &Function<'js>, event: &Event) -> Result<Pr
     let (kind, input) = match &event.input {
         Input::Hl7(bytes) => {
             let text = InputCharset::of(event).text(bytes);
-            ("hl7", JsString::from_str(ctx.clone(), &text)?.into_value())
+            ("hl7", JsString::from_str(ctx.clone(), &with_plain_ends(&text))?.into_value())
         }
         Input::Json(text) => ("json", JsString::from_str(ctx.clone(), text)?.into_value()),
         Input::Text(text) => ("text", JsString::from_str(ctx.clone(), text)?.into_value()),
@@ -435,4 +461,24 @@ fn begin<'js>(ctx: &Ctx<'js>, start: &Function<'js>, event: &Event) -> Result<Pr
     };
     let (secrets, headers) = (table(&event.secrets)?, table(&event.headers)?);
     start.call((kind, input, event.content_type.as_str(), secrets, headers, event.bot.as_str()))
+}
+
+/// The text of a message with one CR at the end of each segment, whatever ended it (`Hl7Message.parse` reads others so, too).
+fn with_plain_ends(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'\n', bytes).is_none() && memchr::memmem::find(bytes, b"\r\r").is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut ended = false;
+    for character in text.chars() {
+        let ends = matches!(character, '\r' | '\n');
+        match (ends, ended) {
+            (true, true) => {}
+            (true, false) => plain.push('\r'),
+            (false, _) => plain.push(character),
+        }
+        ended = ends;
+    }
+    Cow::Owned(plain)
 }

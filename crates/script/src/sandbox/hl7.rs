@@ -29,11 +29,21 @@ impl Messages {
         self.before.wrapping_add(self.open.len()) as f64
     }
 
+    /// The text of one: a message of a script is UTF-8.
+    pub(super) fn text(&mut self, number: f64) -> Option<String> {
+        let message = self.at(number)?;
+        let text = String::from_utf8(message.as_bytes().to_vec());
+        Some(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
     fn at(&mut self, number: f64) -> Option<&mut Message<'static>> {
         let index = (number as usize).checked_sub(self.before)?.checked_sub(1)?;
         self.open.get_mut(index)
     }
 }
+
+/// What is said of a number that means nothing any more.
+pub(super) const EARLIER: &str = "the message is of an earlier run";
 
 /// How many messages a run may have open: they are not in the engine's memory.
 const MESSAGES_MAX: usize = 1_000;
@@ -55,7 +65,7 @@ fn with<T>(
 ) -> Result<T> {
     match turn.messages.borrow_mut().at(number) {
         Some(message) => act(message),
-        None => fail(ctx, "the message is of an earlier run"),
+        None => fail(ctx, EARLIER),
     }
 }
 

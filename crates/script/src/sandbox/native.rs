@@ -7,7 +7,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result, St
 
 use super::request::{self, Wanted};
 use super::turn::{Queued, Turn};
-use super::{bytes, hl7, platform};
+use super::{bytes, fhir, hl7, platform};
 use crate::LogLevel;
 
 /// The global under which the module `pipehat:host` finds it, and from which it takes it away.
@@ -15,12 +15,13 @@ pub(super) const GLOBAL: &str = "__pipehatHost";
 
 /// The source of the module.
 pub(super) const SOURCE: &str = "const host=globalThis.__pipehatHost;delete globalThis.__pipehatHost;\
-    export const{ask,askNow,log,secret,timeZone,hl7,platform}=host;\n";
+    export const{ask,askNow,log,secret,timeZone,hl7,fhir,platform}=host;\n";
 
 /// Makes the object.
 pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>> {
     let object = Object::new(ctx.clone())?;
     object.set("hl7", hl7::object(ctx, turn)?)?;
+    object.set("fhir", fhir::object(ctx, turn)?)?;
     object.set("platform", platform::object(ctx, turn)?)?;
     let t = Rc::clone(turn);
     let ask_now = move |ctx: Ctx<'js>, asked: Object<'js>, wanted: Opt<Option<String>>| {

@@ -26,6 +26,13 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     cryptography(&object, turn)?;
     text(&object)?;
     urls(&object)?;
+    let t = Rc::clone(turn);
+    let spend = move |ctx: Ctx<'js>, size: f64| match t.spend(size as u64) {
+        true => Ok(()),
+        // What catches this comes to a step at which the run ends.
+        false => Err(Exception::throw_message(&ctx, "the time of this run is over")),
+    };
+    object.set("spend", Func::from(spend))?;
     Ok(object)
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Turn {
     asks: Cell<u32>,
     logged: Cell<usize>,
     spent: Cell<Option<Spent>>,
+    /// How much long native calls had to go through since the clock was looked at.
+    unwatched: Cell<u64>,
     refused: RefCell<Option<String>>,
     /// The clock stands still between two things that take time outside.
     now: Cell<Option<Timestamp>>,
@@ -72,6 +74,9 @@ pub(crate) struct Turn {
 /// How many timers a run may have at once.
 const TIMERS_MAX: usize = 10_000;
 
+/// How many characters or elements native calls go through before the clock is looked at: some milliseconds.
+const UNWATCHED_MAX: u64 = 200_000;
+
 /// What ends a log that is cut.
 const LOG_CUT: &str = "… (the log is cut here: it has reached its limit)";
 
@@ -94,6 +99,7 @@ impl Turn {
             asks: Cell::default(),
             logged: Cell::default(),
             spent: Cell::default(),
+            unwatched: Cell::default(),
             refused: RefCell::default(),
             now: Cell::default(),
             first: Cell::default(),
@@ -161,12 +167,26 @@ impl Turn {
         if self.spent.get().is_some() {
             return true;
         }
-        if self.took() >= self.limits.wall_time {
+        let took = self.took();
+        if took >= self.limits.wall_time {
             self.spent.set(Some(Spent::WallTime));
-        } else if self.cpu() >= self.limits.cpu_time {
+        } else if took >= self.limits.cpu_time && self.cpu() >= self.limits.cpu_time {
+            // No thread uses more processor time than passes: only then the system is asked.
             self.spent.set(Some(Spent::CpuTime));
         }
         self.spent.get().is_some()
+    }
+
+    /// A native call goes through so many characters or elements, in which the engine does not look at the clock: it is
+    /// looked at here, after each [`UNWATCHED_MAX`]. False once the time is over.
+    pub(crate) fn spend(&self, size: u64) -> bool {
+        let unwatched = self.unwatched.get().saturating_add(size);
+        if unwatched < UNWATCHED_MAX {
+            self.unwatched.set(unwatched);
+            return self.spent.get().is_none();
+        }
+        self.unwatched.set(0);
+        !self.is_over()
     }
 
     pub(crate) fn spent(&self) -> Option<Spent> {

@@ -4,6 +4,8 @@
  * the engine does not look at the clock.
  */
 
+import { platform } from "pipehat:host";
+
 /** More elements than a run's memory holds; only arrays with holes and objects that pretend have more. */
 const LENGTH_MAX = 16_777_216;
 
@@ -49,6 +51,7 @@ export function forbidCode(): void {
   for (const name of ["prepareStackTrace", "stackTraceLimit"]) delete (Error as any)[name];
   limitLoops();
   limitSearches();
+  watchLongCalls();
   replace(String, "raw", () => raw);
 }
 
@@ -75,6 +78,7 @@ const { isView } = ArrayBuffer;
 function checkLength(it: any): void {
   if (isArray(it)) {
     if (it.length > LENGTH_MAX) tooLong();
+    watch(it.length);
     return;
   }
   if (it === null || it === undefined || typeof it === "string" || isView(it)) return;
@@ -158,6 +162,7 @@ function limitSearches(): void {
   for (const [name, own] of names) {
     replace(text, name, (original) => ({
       [name](this: any, wanted: any, second: unknown) {
+        if (typeof this === "string") watch(this.length);
         if (typeof this === "string" && typeof wanted === "string" && wanted.length <= SHORT) return original.call(this, wanted, second);
         if (this === null || this === undefined) return original.call(this, wanted, second);
         // A regular expression does it itself, and looks at the clock.
@@ -173,4 +178,90 @@ function limitSearches(): void {
       },
     })[name]);
   }
+}
+
+/** What a call may go through without anybody looking at the clock. */
+const UNWATCHED = 2_000;
+
+/** How much there is in what a native function goes through, as far as that can be told without calling anything. */
+function sizeOf(it: unknown): number {
+  if (typeof it === "string" || isArray(it)) return it.length;
+  return isView(it) && !(it instanceof DataView) ? apply(lengthOfTyped, it, []) : 0;
+}
+
+const typedPrototype = Object.getPrototypeOf(Uint8Array.prototype);
+const lengthOfTyped = getOwnPropertyDescriptor(typedPrototype, "length")!.get!;
+const { apply, construct } = Reflect;
+
+/** Looks at the clock where a call goes through much. */
+function watch(size: number, times = 1): void {
+  if (size > UNWATCHED) platform.spend(size * times);
+}
+
+/** How many times as long a call takes as one that only looks. */
+const SORTED = 20;
+const READ = 5;
+const COMPILED = 50;
+
+/**
+ * Native functions that take long on much without calling back: the engine looks at the clock every ten thousand steps, and
+ * ten thousand of these may take an hour. What only copies (`slice`, spreading) is not among them: memory bounds it well.
+ */
+function watchLongCalls(): void {
+  const global = globalThis as any;
+  const ofThis: [object, readonly string[], number][] = [
+    [String.prototype, ["isWellFormed", "localeCompare", "normalize", "toLocaleLowerCase", "toLocaleUpperCase", "toLowerCase", "toUpperCase", "toWellFormed"], 1],
+    [Array.prototype, ["includes", "indexOf", "lastIndexOf", "toReversed", "toSpliced", "with"], 1],
+    [typedPrototype, ["copyWithin", "fill", "includes", "indexOf", "join", "lastIndexOf", "reverse", "set", "slice", "toReversed", "with"], 1],
+    [typedPrototype, ["sort", "toSorted"], SORTED],
+  ];
+  for (const [prototype, names, times] of ofThis) {
+    for (const name of names) {
+      replace(prototype, name, (original) => ({
+        [name](this: unknown, ...given: unknown[]) {
+          watch(sizeOf(this), times);
+          return apply(original, this, given);
+        },
+      })[name]);
+    }
+  }
+  const ofGiven: [object, readonly string[], number][] = [
+    [JSON, ["parse", "stringify"], READ],
+    [global, ["decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "escape", "parseFloat", "parseInt", "unescape"], 1],
+  ];
+  for (const [object, names, times] of ofGiven) {
+    for (const name of names) {
+      replace(object, name, (original) => ({
+        [name](this: unknown, ...given: unknown[]) {
+          watch(sizeOf(given[0]), times);
+          return apply(original, this, given);
+        },
+      })[name]);
+    }
+  }
+  for (const name of ["entries", "getOwnPropertyNames", "keys", "values"]) {
+    replace(Object, name, (original) => ({
+      [name](this: unknown, it: unknown) {
+        const found = apply(original, this, [it]);
+        watch(found.length, READ);
+        return found;
+      },
+    })[name]);
+  }
+  replace(String.prototype, "repeat", (original) => function repeat(this: unknown, count: unknown) {
+    const made = apply(original, this, [count]);
+    watch(made.length);
+    return made;
+  });
+  global.RegExp = new Proxy(RegExp, {
+    apply: (target, self, given) => {
+      watch(sizeOf(given[0]), COMPILED);
+      return apply(target, self, given);
+    },
+    construct: (target, given, made) => {
+      watch(sizeOf(given[0]), COMPILED);
+      return construct(target, given, made);
+    },
+  });
+  RegExp.prototype.constructor = global.RegExp;
 }

@@ -20,13 +20,32 @@ fn check_files(files: &[(&str, &str)], expected: &str) {
 fn refused(files: &[(&str, &str)]) -> ScriptError {
     match Script::load(&project(files), files[0].0) {
         Ok(_) => panic!("{files:?} compiles"),
-        Err(error) => error,
+        Err(errors) => {
+            assert_eq!(errors.iter().count(), 1, "{errors}");
+            errors.iter().next().expect("one").clone()
+        }
     }
 }
 
 /// Checks how an error is shown.
 fn check_refused(files: &[(&str, &str)], expected: &str) {
     assert_eq!(refused(files).to_string(), expected.trim_end(), "{files:?}");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let main = "import { a } from './gone';
+import { b, c } from './lib';
+import { d } from './broken';
+import { Hl7Mesage, nothing } from '@medplum/core';
+import fs from 'fs';
+export const handler = () => [a, b, c, d, Hl7Mesage, nothing, fs];";
+    let files =
+        [("bot.ts", main), ("lib.ts", "export const b = 1;"), ("broken.ts", "export let = 1;")];
+    let errors = Script::load(&project(&files), "bot.ts").map(|_| ()).expect_err("it is broken");
+    let places: Vec<_> =
+        errors.iter().map(|error| format!("{}:{}", error.file, error.line)).collect();
+    assert_eq!(places, ["bot.ts:1", "bot.ts:5", "broken.ts:1", "bot.ts:2", "bot.ts:4"], "{errors}");
 }
 
 #[test]
@@ -274,7 +293,10 @@ fn a_project_on_disk_ends_at_its_root() {
     std::os::unix::fs::symlink(folder.path().join("secret.ts"), root.join("bots/link.ts"))
         .expect("linked");
     let error = Script::load(&sources, "bots/bot.ts").map(|_| ()).expect_err("it leads out");
-    assert_eq!(error.message, "`./link` is not there: no file bots/link");
+    assert_eq!(
+        error.iter().next().expect("one").message,
+        "`./link` is not there: no file bots/link"
+    );
     fs::remove_file(root.join("bots/link.ts")).expect("removed");
     fs::write(root.join("bots/link.ts"), "export const secret = 2;").expect("written");
     let script = Script::load(&sources, "bots/bot.ts").unwrap_or_else(|error| panic!("{error}"));

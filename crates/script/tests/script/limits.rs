@@ -58,6 +58,21 @@ fn endless_loops_end() {
 }
 
 #[test]
+fn where_a_loop_was_is_told() {
+    let source = "function count(to: number) {
+  for (let i = 0; ; i++) if (i > to) i = 0;
+}
+export function handler(client: any, event: any) {
+  return count(7);
+}";
+    let (run, _) = run_with(&mut Worker::new(&script(source), short()), &text(""));
+    let error = run.result.expect_err("it loops");
+    // The engine knows the function; of a loop without calls not the line in it.
+    assert!(error.stack[0].starts_with("count (bot.ts:"), "{:?}", error.stack);
+    assert!(error.stack[1].starts_with("handler (bot.ts:5:"), "{:?}", error.stack);
+}
+
+#[test]
 fn waiting_ends() {
     let limits = Limits { wall_time: Duration::from_secs(2), ..tight() };
     check_stopped_by(&limits, "await fetch('https://never.example')", "longer than 2 s");
@@ -97,7 +112,7 @@ fn deep_recursion_ends() {
 
 #[test]
 fn memory_ends() {
-    let memory = |body: &str| check_stopped_by(&tight(), body, "bytes of memory");
+    let memory = |body: &str| check_stopped_by(&tight(), body, "MiB of memory");
     memory("const a = []; for (;;) a.push(new Array(1000).fill(1))");
     memory(
         "const all = []; for (let s = 'x'; ; s = s.slice(1) + s + 'yy') all.push(s.toUpperCase())",
@@ -168,6 +183,36 @@ fn native_loops_are_kept_short() {
     check_refused(
         "String.prototype.includes.call({ toString: () => 'a'.repeat(5000000) }, 'a'.repeat(2000000) + 'b')",
         "RangeError",
+    );
+}
+
+#[test]
+fn long_native_calls_are_watched() {
+    let stopped = |body: &str| check_stopped_by(&short(), body, "processor time");
+    stopped("const s = 'a'.repeat(4e6); for (;;) s.indexOf('b')");
+    stopped("const s = 'a'.repeat(4e6); for (;;) try { s.indexOf('b') } catch {}");
+    stopped("const s = '[' + '1,'.repeat(2e5) + '1]'; for (;;) JSON.parse(s)");
+    stopped("const all = new Array(2e5).fill(1); for (;;) JSON.stringify(all)");
+    stopped("const s = 'a'.repeat(2e6); for (;;) s.toUpperCase()");
+    stopped("const s = '\u{e9}'.repeat(4e5); for (;;) s.normalize('NFD')");
+    stopped("const all = new Array(5e5).fill(1); for (;;) all.indexOf(2)");
+    stopped("const all = new Uint8Array(5e6); for (;;) all.sort()");
+    stopped(
+        "const all: any = {}; for (let i = 0; i < 5e4; i++) all['k' + i] = 1; for (;;) Object.keys(all)",
+    );
+    stopped("const s = '\u{e9}'.repeat(4e5); for (;;) encodeURIComponent(s)");
+    stopped("const s = 'a?'.repeat(2e4); for (;;) new RegExp(s)");
+}
+
+#[test]
+fn what_is_watched_does_what_it_did() {
+    check(
+        "return [new RegExp('b+') instanceof RegExp, RegExp('b').test('abc'), /b/.constructor === RegExp, /b/g.flags, new (class extends RegExp {})('x').test('x'), 'a1'.replace(new RegExp('\\\\d'), '')]",
+        r#"[true,true,true,"g",true,"a"]"#,
+    );
+    check(
+        "return [JSON.parse('[1]', (k, v) => v), JSON.stringify({ a: 1 }, null, 1).length, Object.keys({ a: 1 }), parseInt('12', 8), 'ä'.normalize('NFD').length, new Uint8Array([2, 1]).sort().join(), 'ab'.repeat(2), 'B'.toLowerCase(), JSON.parse.name, Object.keys.length]",
+        r#"[[1],11,["a"],10,2,"1,2","abab","b","parse",1]"#,
     );
 }
 

@@ -2,6 +2,7 @@
 
 mod bots;
 mod datastore;
+mod fhir;
 mod host;
 mod imports;
 mod isolation;

@@ -58,6 +58,14 @@ pub(crate) struct ChannelPart {
     pub(crate) translation: TranslationSettings,
 }
 
+/// The bots of a project that another one has not, or has otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct BotChanges {
+    pub(crate) added: Vec<Arc<str>>,
+    pub(crate) changed: Vec<Arc<str>>,
+    pub(crate) removed: Vec<Arc<str>>,
+}
+
 /// The bots of a project, and what they share.
 pub(crate) struct BotSet {
     pub(crate) bots: HashMap<String, Arc<Deployed>>,
@@ -97,9 +105,29 @@ impl BotSet {
         }
     }
 
+    /// The bots of the project in which it differs from one before.
+    pub(crate) fn changes_since(&self, before: &Self) -> BotChanges {
+        let mut changes = BotChanges::default();
+        for (name, bot) in &self.bots {
+            match before.bots.get(name) {
+                None => changes.added.push(name.as_str().into()),
+                Some(old) if old.revision != bot.revision => {
+                    changes.changed.push(name.as_str().into());
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = before.bots.keys().filter(|name| !self.bots.contains_key(*name));
+        changes.removed.extend(gone.map(|name| Arc::from(name.as_str())));
+        for names in [&mut changes.added, &mut changes.changed, &mut changes.removed] {
+            names.sort_unstable();
+        }
+        changes
+    }
+
     /// A bot that a client deployed.
     pub(crate) fn of_api(&self, id: &str, revision: String, script: Script) -> Deployed {
-        let DeployedBots { scopes, allow, limits } = self.deployed.clone();
+        let DeployedBots { scopes, allow, translation, limits } = self.deployed.clone();
         Deployed {
             id: id.to_owned(),
             revision,
@@ -109,7 +137,7 @@ impl BotSet {
             hosts: hosts(&allow),
             allow,
             secrets: self.secrets_of_deployed.clone(),
-            translation: TranslationSettings::default(),
+            translation,
             retry: RetryPolicy {
                 give_up: Some(Duration::from_secs(86_400)),
                 ..RetryPolicy::DEFAULT

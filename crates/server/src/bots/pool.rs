@@ -49,6 +49,20 @@ struct Shared {
 struct Waiting {
     jobs: VecDeque<Job>,
     closed: bool,
+    /// Threads that sleep.
+    idle: usize,
+    /// Whether one was woken that has not come for its job yet. Short runs come faster than a thread wakes: who is about
+    /// to end one takes the next, and each that was woken wakes another where there is more to do.
+    coming: bool,
+}
+
+impl Waiting {
+    /// Whether a thread is to be woken now.
+    fn calls(&mut self) -> bool {
+        let calls = !self.coming && self.idle > 0 && !self.jobs.is_empty();
+        self.coming |= calls;
+        calls
+    }
 }
 
 /// Too much waits already, or the server stops.
@@ -75,8 +89,11 @@ impl Pool {
             return Err(Full);
         }
         waiting.jobs.push_back(job);
+        let calls = waiting.calls();
         drop(waiting);
-        self.shared.wake.notify_one();
+        if calls {
+            self.shared.wake.notify_one();
+        }
         Ok(())
     }
 
@@ -106,9 +123,16 @@ fn work(shared: &Shared) {
             if waiting.closed {
                 return;
             }
+            waiting.idle = waiting.idle.saturating_add(1);
             waiting = shared.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.idle = waiting.idle.saturating_sub(1);
+            waiting.coming = false;
         };
+        let calls = waiting.calls();
         drop(waiting);
+        if calls {
+            shared.wake.notify_one();
+        }
         // Whoever waits for it finds its end of the channel closed.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }

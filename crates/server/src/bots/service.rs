@@ -487,8 +487,13 @@ pub(super) fn event(
     bot: &Deployed,
     content_type: &str,
     body: Vec<u8>,
-    headers: Vec<(String, String)>,
+    mut headers: Vec<(String, String)>,
 ) -> Result<Event, &'static str> {
+    // What its own file says is the zone of times that tell none; a channel's step has said already.
+    let zone = bot.translation.to_fhir.zone.as_ref().and_then(|zone| zone.iana_name());
+    if let Some(zone) = zone.filter(|_| headers.iter().all(|(name, _)| name != "time-zone")) {
+        headers.push(("time-zone".to_owned(), zone.to_owned()));
+    }
     Ok(Event {
         input: input::input(content_type, body)?,
         charset: CharsetRule::Declared,
@@ -684,11 +689,12 @@ impl Step {
 
     fn failure(&self, failed: Failed) -> BotFailure {
         let Failed { code, why, run } = failed;
-        let detail = match run {
-            Some(run) => format!("`{}`: {why} (run {run})", self.request.bot),
-            None => format!("`{}`: {why}", self.request.bot),
-        };
-        BotFailure { code, detail, never_ran: false }
+        let detail = format!("`{}`: {why}", self.request.bot);
+        let failure = BotFailure { code, detail, never_ran: false };
+        match run {
+            Some(run) => failure.of_run(run),
+            None => failure,
+        }
     }
 }
 

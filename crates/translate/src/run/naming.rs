@@ -12,10 +12,19 @@ use crate::condition::Name;
 use crate::finding::FindingKind;
 use crate::identity::{Identity, KeyElement, keys_of};
 use crate::plan::NameId;
-use crate::value::sender_system;
+use crate::value::{Authority, sender_system};
 
 /// Deeper keys than a role of a practitioner at a place within a place do not occur.
 const DEPTH_MAX: usize = 8;
+
+/// An order's number.
+struct OrderNumber {
+    /// `filler` or `placer`.
+    kind: &'static str,
+    /// The system it is unique in, or the sender.
+    scope: String,
+    number: String,
+}
 
 /// The identities found so far.
 pub(super) struct Naming {
@@ -256,36 +265,47 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The order's number that a segment belongs to: the filler's, else the placer's (ORC-3, OBR-3, ORC-2, OBR-2).
-    fn order_number(&self, segment: usize) -> Option<(&'static str, &'a [u8])> {
+    /// The order's number that a segment belongs to: the filler's, else the placer's (ORC-3, OBR-3, ORC-2, OBR-2), and
+    /// whose it is. A filler's number is unique where its authority is known, whichever of the filler's systems sends it
+    /// (HL7 v2.5.1 §4.5.3.3); a placer's says nothing of who reports.
+    fn order_number(&self, segment: usize, naming: &Naming) -> Option<OrderNumber> {
         let obr = self.nearest(Name(*b"OBR"), segment);
         let orc = self.nearest(Name(*b"ORC"), segment);
         for (kind, field) in [("filler", 3), ("placer", 2)] {
             for own in [obr, orc].into_iter().flatten() {
                 let number = self.view.field(own, field);
                 if !number.is_empty() && number != b"\"\"" {
-                    return Some((kind, number));
+                    let known = if kind == "filler" { self.known_number(own, field) } else { None };
+                    let (scope, number) = known.unwrap_or_else(|| {
+                        (naming.sender.clone(), String::from_utf8_lossy(number).into_owned())
+                    });
+                    return Some(OrderNumber { kind, scope, number });
                 }
             }
         }
         None
     }
 
-    /// A report by its order and what was ordered: one filler number may cover several panels.
+    /// The system and the value of an EI whose authority has a known URI.
+    fn known_number(&self, segment: usize, field: u16) -> Option<(String, String)> {
+        let part = self.view.repetitions(segment, field).next()?;
+        let [value, namespace, universal, kind] =
+            [1, 2, 3, 4].map(|at| self.first_text(&part.part(at)));
+        let authority = Authority { namespace: &namespace, universal: &universal, kind: &kind };
+        let system = authority.uri(self.plan, self.settings)?;
+        (!value.is_empty()).then(|| (system, value.into_owned()))
+    }
+
+    /// A report by its order and what was ordered: laboratories give one number to several panels, and tell them one by
+    /// one. So a report of something else is another report, and never replaces the first.
     fn report(&self, index: usize, naming: &Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
-        let (kind, number) = self.order_number(own.segment)?;
+        let OrderNumber { kind, scope, number } = self.order_number(own.segment, naming)?;
         let service = self
             .nearest(Name(*b"OBR"), own.segment)
             .map(|obr| self.code_text(obr, 4))
             .unwrap_or_default();
-        Some(Identity::of_key(&[
-            "report",
-            &naming.sender,
-            kind,
-            &String::from_utf8_lossy(number),
-            &service,
-        ]))
+        Some(Identity::of_key(&["report", &scope, kind, &number, &service]))
     }
 
     /// A result by its order, what was measured (OBX-3) and which of several (OBX-4): a correction replaces it.
@@ -297,7 +317,7 @@ impl<'a> Run<'a> {
         if let Some((Some(system), value)) = self.by_identifier(own.root, "Observation") {
             return Some(Identity::of_identifier("Observation", &system, &value));
         }
-        let (kind, number) = self.order_number(own.segment)?;
+        let OrderNumber { kind, scope, number } = self.order_number(own.segment, naming)?;
         let service = self
             .nearest(Name(*b"OBR"), own.segment)
             .map(|obr| self.code_text(obr, 4))
@@ -305,9 +325,9 @@ impl<'a> Run<'a> {
         let code = self.code_text(own.segment, 3);
         Some(Identity::of_key(&[
             "result",
-            &naming.sender,
+            &scope,
             kind,
-            &String::from_utf8_lossy(number),
+            &number,
             &service,
             &code,
             &String::from_utf8_lossy(self.view.field(own.segment, 4)),
@@ -317,13 +337,8 @@ impl<'a> Run<'a> {
     /// A specimen without an identifier by its order.
     fn ordered(&self, index: usize, naming: &Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
-        let (kind, number) = self.order_number(own.segment)?;
-        Some(Identity::of_key(&[
-            "specimen",
-            &naming.sender,
-            kind,
-            &String::from_utf8_lossy(number),
-        ]))
+        let OrderNumber { kind, scope, number } = self.order_number(own.segment, naming)?;
+        Some(Identity::of_key(&["specimen", &scope, kind, &number]))
     }
 
     /// Code and system of a coded field.

@@ -6,7 +6,7 @@
 //! bots/NAME.cases/CASE/out.hl7          what it returns; out.json, out.txt, out.bin; none: nothing
 //! bots/NAME.cases/CASE/error.txt        instead, what the error says that it ends with
 //! bots/NAME.cases/CASE/asks.json        what it asks, in order, each with its answer; none: nothing
-//! bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers (optional)
+//! bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers, channel (optional)
 //! bots/NAME.cases/CASE/resources.json   what the datastore has when --update asks it (optional)
 //! ```
 //!
@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::{Difference, Mismatch, differences};
 use pipehat_message::CharsetRule;
 use pipehat_script::{
@@ -32,7 +33,8 @@ use serde_json::Value;
 use super::asked;
 use super::datastore::BotDatastore;
 use super::host::LocalHost;
-use super::load::{content_type, input};
+use super::load::{BotFile, content_type, input};
+use super::translation::Place;
 use crate::exit::Failure;
 
 /// The time in cases that say none.
@@ -59,6 +61,8 @@ pub(super) struct Case {
     pub(super) folder: String,
     path: PathBuf,
     event: Event,
+    /// What its translations go by.
+    translation: TranslationSettings,
     now: Timestamp,
     expected: Expected,
     resources: Option<Value>,
@@ -105,7 +109,7 @@ fn read_json(path: &Path) -> Result<Option<Value>, Failure> {
 }
 
 impl Case {
-    pub(super) fn read(path: &Path, folder: &str, bot: &str) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path, folder: &str, bot: &BotFile) -> Result<Self, Failure> {
         let mut event = None;
         for name in IN {
             if let Some(content) = read(&path.join(name))? {
@@ -119,6 +123,7 @@ impl Case {
         let facts = read_json(&facts_path)?.unwrap_or(Value::Null);
         let mut now: Timestamp = NOW.parse().map_err(|_| wrong(path, "no time"))?;
         let (mut secrets, mut headers) = (BTreeMap::new(), BTreeMap::new());
+        let mut channel = None;
         for (name, value) in facts.as_object().into_iter().flatten() {
             let text = value.as_str().unwrap_or_default();
             match name.as_str() {
@@ -130,9 +135,10 @@ impl Case {
                 "contentType" => kind = text.to_owned(),
                 "secrets" => secrets = texts(value),
                 "headers" => headers = texts(value),
+                "channel" => channel = Some(text),
                 other => {
                     let what = format!(
-                        "there is no `{other}`: now, contentType, secrets, headers are known"
+                        "there is no `{other}`: now, contentType, secrets, headers, channel are known"
                     );
                     return Err(wrong(&facts_path, what));
                 }
@@ -159,19 +165,24 @@ impl Case {
             }
             expected.asks.clone_from(list);
         }
+        let place = Place::of(bot, channel)?;
+        for (name, value) in place.headers {
+            headers.entry(name).or_insert(value);
+        }
         let event = Event {
             input: input(&kind, content),
             charset: CharsetRule::Declared,
             content_type: kind,
             secrets,
             headers,
-            bot: bot.to_owned(),
+            bot: bot.identity(),
         };
         let resources = read_json(&path.join("resources.json"))?;
         Ok(Self {
             folder: folder.to_owned(),
             path: path.to_owned(),
             event,
+            translation: place.translation,
             now,
             expected,
             resources,
@@ -192,7 +203,12 @@ impl Case {
                 if let Some(resources) = &self.resources {
                     datastore.add(resources)?;
                 }
-                Some(LocalHost::new(project.to_owned(), Vec::new(), datastore))
+                Some(LocalHost::new(
+                    project.to_owned(),
+                    Vec::new(),
+                    datastore,
+                    self.translation.clone(),
+                ))
             }
             false => None,
         };

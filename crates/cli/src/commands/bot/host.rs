@@ -6,19 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::Offset;
-use pipehat_dictionary::Version;
-use pipehat_message::{Charset, CharsetRule, Message};
-use pipehat_resource::json;
+use pipehat_engine::program::{Made, TranslationSettings, translate_to_fhir, translate_to_v2};
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
-use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer};
-use pipehat_translate::{Settings, Translator};
 
 use super::datastore::BotDatastore;
 use crate::control_id::ControlIds;
-
-/// What a script hands over is text, whatever MSH-18 says.
-const DECODED: CharsetRule = CharsetRule::Override(Charset::UTF_8);
 
 /// The largest answer to a `fetch`.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -34,15 +26,21 @@ pub(super) struct LocalHost {
     granted: Vec<String>,
     state: BTreeMap<String, String>,
     datastore: BotDatastore,
+    translation: TranslationSettings,
     http: Option<(tokio::runtime::Runtime, reqwest::Client)>,
     pub(super) log: Vec<LogLine>,
     pub(super) asked: Vec<Asked>,
 }
 
 impl LocalHost {
-    pub(super) fn new(project: PathBuf, granted: Vec<String>, datastore: BotDatastore) -> Self {
+    pub(super) fn new(
+        project: PathBuf,
+        granted: Vec<String>,
+        datastore: BotDatastore,
+        translation: TranslationSettings,
+    ) -> Self {
         let (state, log, asked) = Default::default();
-        Self { project, granted, state, datastore, http: None, log, asked }
+        Self { project, granted, state, datastore, translation, http: None, log, asked }
     }
 
     /// Does what is asked, and keeps no record of it.
@@ -66,8 +64,10 @@ impl LocalHost {
                 Ok(text(""))
             }
             Ask::Send { .. } | Ask::Park { .. } => Ok(text("")),
-            Ask::ToFhir { message } => to_fhir(message),
-            Ask::ToV2 { bundle, wanted, version } => to_v2(bundle, wanted, version),
+            Ask::ToFhir { message } => to_fhir(message, &self.translation),
+            Ask::ToV2 { bundle, wanted, version } => {
+                to_v2(bundle, (wanted, version), &self.translation)
+            }
             Ask::Sftp { .. } => Err(refused("SFTP")),
             Ask::ExecuteBot { .. } => Err(refused("running another bot")),
         }
@@ -186,33 +186,24 @@ fn with_causes(error: &reqwest::Error) -> String {
     message
 }
 
-fn to_fhir(message: &str) -> Result<Answer, AskError> {
-    let message = Message::parse(message.as_bytes())
-        .map_err(|error| AskError::Failed(format!("the message can't be read: {error}")))?;
-    let translation =
-        Translator::new(Settings { charset: DECODED, ..Settings::default() }).to_fhir(&message);
-    let mut bundle = String::new();
-    translation.bundle.write(&mut bundle);
-    Ok(Answer {
-        status: 200,
-        headers: vec![("content-type".to_owned(), "application/fhir+json".to_owned())],
-        body: bundle.into_bytes(),
-    })
+fn to_fhir(message: &str, settings: &TranslationSettings) -> Result<Answer, AskError> {
+    let Made { made: bundle, .. } =
+        translate_to_fhir(message, settings).map_err(AskError::Failed)?;
+    let headers = vec![("content-type".to_owned(), "application/fhir+json".to_owned())];
+    Ok(Answer { status: 200, headers, body: bundle.into_bytes() })
 }
 
-fn to_v2(bundle: &str, event: &str, version: &str) -> Result<Answer, AskError> {
-    let failed = |why: String| AskError::Failed(why);
-    let bundle = json::parse(bundle.as_bytes())
-        .map_err(|error| failed(format!("the Bundle can't be read: {error}")))?;
-    let version = Version::named(version.as_bytes())
-        .ok_or_else(|| failed(format!("there is no version {version} of HL7 v2 here")))?;
-    let control_id = ControlIds::new().map_err(|error| failed(error.to_string()))?.next_text();
-    let wanted = Wanted { event, version, order_control: None, lineage: None };
-    let stamp = Stamp { time: Timestamp::now(), offset: Offset::UTC, control_id: &control_id };
-    let written = Writer::new(Profile::default())
-        .write(&wanted, &Resources::of_bundle(&bundle), &stamp)
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(Answer { status: 200, headers: Vec::new(), body: written.message })
+fn to_v2(
+    bundle: &str,
+    wanted: (&str, &str),
+    settings: &TranslationSettings,
+) -> Result<Answer, AskError> {
+    let control_id =
+        ControlIds::new().map_err(|error| AskError::Failed(error.to_string()))?.next_text();
+    let stamp = (Timestamp::now(), control_id.as_str());
+    let Made { made: body, .. } =
+        translate_to_v2(bundle, wanted, stamp, settings).map_err(AskError::Failed)?;
+    Ok(Answer { status: 200, headers: Vec::new(), body })
 }
 
 fn refused(what: &str) -> AskError {

@@ -7,7 +7,7 @@ use pipehat_script::{Input, ProjectDirectory, Script};
 use crate::exit::Failure;
 
 /// What marks the folder of a project: a bot may import what is in it.
-const MARKS: &[&str] = &["pipehat.yaml", "package.json", "node_modules", ".pipehat"];
+const MARKS: &[&str] = &["pipehat.yaml", "channels", "package.json", "node_modules", ".pipehat"];
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {

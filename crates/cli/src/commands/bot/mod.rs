@@ -9,6 +9,7 @@ mod load;
 mod run;
 mod runs;
 mod test;
+mod translation;
 
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;

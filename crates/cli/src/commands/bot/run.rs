@@ -14,6 +14,7 @@ use super::asked;
 use super::datastore::BotDatastore;
 use super::host::LocalHost;
 use super::load::{BotFile, content_type, input};
+use super::translation::Place;
 use crate::exit::{Exit, Failure};
 use crate::input::Source;
 use crate::terminal::{Terminal, visible};
@@ -25,11 +26,13 @@ Examples:
   pipehat bot run bots/webhook.ts --input in.json --secret KEY=test
   pipehat bot run bots/push.ts --input in.json --allow api.example.org
   pipehat bot run bots/task.ts --input in.json --resources patients.json
+  pipehat bot run bots/admission.ts --input a01.hl7 --channel adt-in
   pipehat bot run bots/admission.ts --input in.hl7 --json > run.json
 
 What the handler returns goes to standard output, all else to standard error. The bot has a FHIR
 datastore of its own, empty but for --resources, and gone afterwards; the tables of its project; and
-HTTP to the hosts that are allowed. What it sends or parks is shown, and goes nowhere.
+HTTP to the hosts that are allowed. What it sends or parks is shown, and goes nowhere. It translates
+by what its file bots/NAME.yaml says and, with --channel, by what the channel says.
 
 Values of HL7 messages and resources are shown, as are lines of its log: run it on synthetic data.
 --redact shows that something was said, and not what.
@@ -67,6 +70,10 @@ pub(crate) struct Arguments {
     /// Resources that its datastore begins with: one, a list, or a Bundle
     #[arg(long, value_name = "FILE")]
     resources: Option<PathBuf>,
+
+    /// The channel whose step it is to be: its time zone, and what its translations go by
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
 
     /// Show what it asked: the datastore, hosts, tables, destinations
     #[arg(long)]
@@ -107,7 +114,11 @@ impl Arguments {
                 "{file}:{line}: {reason}; so the modules are evaluated anew for each message, which is slower"
             ));
         }
-        let event = self.event(&bot)?;
+        let place = Place::of(&bot, self.channel.as_deref())?;
+        let mut event = self.event(&bot)?;
+        for (name, value) in place.headers {
+            event.headers.entry(name).or_insert(value);
+        }
         let datastore = BotDatastore::new()?;
         if let Some(path) = &self.resources {
             let bytes = Source::from(path.clone()).read()?;
@@ -115,7 +126,8 @@ impl Arguments {
             datastore
                 .add(&serde_json::from_slice(&bytes).map_err(wrong).map_err(Failure::usage)?)?;
         }
-        let host = LocalHost::new(bot.project.clone(), self.allow.clone(), datastore);
+        let host =
+            LocalHost::new(bot.project.clone(), self.allow.clone(), datastore, place.translation);
         let host = Rc::new(RefCell::new(host));
         let run = Worker::new(&script, Limits::default()).run(&event, host.clone());
         let host = host.borrow();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pipehat_engine::project::{
     CaseReport, CaseUpdate, CasesRun, DirectoryFiles, Project, run_cases,
 };
-use pipehat_server::ProcessEnvironment;
+use pipehat_server::{LookingOn, ProcessEnvironment};
 use serde_json::json;
 
 use super::project::{must_exist, show};
@@ -114,7 +114,7 @@ impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let (directory, wanted) = self.wanted();
         must_exist(&directory)?;
-        let loaded = Project::load(&directory, &ProcessEnvironment, &ProcessEnvironment);
+        let loaded = Project::load(&directory, &ProcessEnvironment, &LookingOn);
         let Some(project) = loaded.project else {
             if self.json {
                 let result =

@@ -46,6 +46,9 @@ impl Reader<'_> {
             );
             return None;
         }
+        if result == TakenResult::Reply {
+            self.replying.push(node.span.clone());
+        }
         let lookup = self.next_lookup(node, diagnostics)?;
         self.used_bots.insert(name.clone());
         self.lookups.push(LookupNode {

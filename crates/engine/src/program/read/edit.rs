@@ -3,7 +3,7 @@
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span};
 use pipehat_message::{Occurrence, SegmentName};
 
-use super::fragment::{key_reference, report};
+use super::fragment::{key_reference, report, warn_of_unknown};
 use super::{Owner, Reader, Whole};
 use crate::program::reference::{Reference, Scope, Use};
 use crate::program::step::{Action, Anchor, Assignment, Source, Written};
@@ -143,6 +143,7 @@ impl Reader<'_> {
         let template = Template::parse(text, scope, self.time_zone.as_ref())
             .map_err(|error| report("channel.template", node, error, diagnostics))
             .ok()?;
+        warn_of_unknown(node, scope, diagnostics);
         if let (Some(to), Some(at)) =
             (to, template.literal().and_then(|text| text.find(['^', '~'])))
         {

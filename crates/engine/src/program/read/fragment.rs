@@ -9,6 +9,7 @@ use crate::program::SyntaxError;
 use crate::program::expression::Expression;
 use crate::program::grammar;
 use crate::program::reference::{Reference, Scope, Use};
+use crate::program::unknown_place::UnknownPlace;
 
 /// Reads an expression.
 pub(super) fn condition(
@@ -20,6 +21,7 @@ pub(super) fn condition(
     let read = grammar::expression(text, scope);
     let condition =
         read.map_err(|error| report("channel.expression", node, error, diagnostics)).ok()?;
+    warn_of_unknown(node, scope, diagnostics);
     check_not_fixed(node, &condition, diagnostics);
     Some(condition)
 }
@@ -33,7 +35,36 @@ pub(super) fn reference(
 ) -> Option<Reference> {
     let text = node.text_not_empty(diagnostics)?;
     let read = Reference::parse(text, scope, wanted);
-    read.map_err(|error| report("channel.path", node, error, diagnostics)).ok()
+    let read = read.map_err(|error| report("channel.path", node, error, diagnostics)).ok();
+    warn_of_unknown(node, scope, diagnostics);
+    read
+}
+
+/// Warns of paths in a value whose place no version of HL7 v2 has: a dialect may.
+pub(crate) fn warn_of_unknown(node: &Node, scope: &Scope, diagnostics: &mut Diagnostics) {
+    let scalar = node.as_scalar();
+    for place in scope.take_unknown() {
+        // The message may quote what a variable put in.
+        if scalar.is_some_and(|scalar| scalar.is_substituted()) {
+            continue;
+        }
+        let at = scalar.and_then(|scalar| scalar.text().find(&*place.written));
+        let span = at.map_or_else(
+            || node.span.clone(),
+            |at| node.sub_span_of_bytes(at, at.saturating_add(place.written.len())),
+        );
+        diagnostics.push(unknown(place, &span));
+    }
+}
+
+fn unknown(place: UnknownPlace, span: &Span) -> Diagnostic {
+    let warning = Diagnostic::warning("channel.unknown-place", span, place.message);
+    match place.suggestion {
+        Some(suggestion) => warning.with_suggestion(suggestion),
+        None => warning.with_help(
+            "it is nowhere in a message of the standard: this stands for a dialect's own",
+        ),
+    }
 }
 
 /// Reads a path that stands as a key.
@@ -49,6 +80,12 @@ pub(super) fn key_reference(
         diagnostics.push(told("channel.path", &span, error));
     })
     .ok()
+    .inspect(|_| {
+        for place in scope.take_unknown() {
+            let span = within_key(key, 0..place.written.len());
+            diagnostics.push(unknown(place, &span));
+        }
+    })
 }
 
 /// Reports a mistake in the text of a value.

@@ -5,7 +5,7 @@ use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::fhirpath::Expression;
 use pipehat_resource::search::Registry;
 
-use super::fragment::{key_reference, report};
+use super::fragment::{key_reference, report, warn_of_unknown};
 use super::value::otherwise;
 use super::{Asked, LookupNode, Reader};
 use crate::program::SyntaxError;
@@ -160,7 +160,9 @@ fn search(
     }
     let context = SearchContext { registry: &registry, resource_type, custom };
     let behind = text.len().saturating_sub(query.len());
-    let template = SearchTemplate::parse(query, scope, &context).map_err(|error| {
+    let template = SearchTemplate::parse(query, scope, &context);
+    warn_of_unknown(node, scope, diagnostics);
+    let template = template.map_err(|error| {
         let error = if query.is_empty() {
             SyntaxError { at: 0..text.len(), ..error }
         } else {

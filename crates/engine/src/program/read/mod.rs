@@ -40,7 +40,7 @@ mod lookup;
 mod translate;
 mod value;
 
-pub(crate) use fragment::report;
+pub(crate) use fragment::{report, warn_of_unknown};
 pub(crate) use translate::translation;
 pub(crate) use value::time_zone;
 
@@ -109,6 +109,8 @@ pub(crate) struct ReadProgram {
     pub(crate) formats: Vec<PayloadFormat>,
     /// What the `lookup` steps ask, by their numbers.
     pub(crate) lookups: Vec<LookupNode>,
+    /// The steps that make the reply to the sender.
+    pub(crate) replying: Vec<Span>,
 }
 
 /// What a `lookup` step asks, and by which rules: read with the connectors.
@@ -191,6 +193,7 @@ impl Program {
             connectors: source.connectors,
             bots: source.bots,
             used_bots: BTreeSet::new(),
+            replying: Vec::new(),
             format: source.format,
             changes: source.changes,
             lookups: Vec::new(),
@@ -246,6 +249,7 @@ impl Program {
             translation: reader.translation.of_channel(source.time_zone.clone(), source.charset),
             formats,
             lookups: reader.lookups,
+            replying: reader.replying,
         }
     }
 }
@@ -281,6 +285,7 @@ struct Reader<'r> {
     connectors: &'r [&'static str],
     bots: &'r [&'r str],
     used_bots: BTreeSet<String>,
+    replying: Vec<Span>,
     /// What the message is at the step that is read.
     format: PayloadFormat,
     changes: GivenChanges,

@@ -92,7 +92,10 @@ impl Reader<'_> {
         place: &StepPlace,
     ) -> Option<Action> {
         let event = fields.required("event", event);
-        let version = fields.required("version", version);
+        let version = fields.required("version", |node, diagnostics| {
+            let version = version(node, diagnostics)?;
+            has_event(event.as_ref(), version, node, diagnostics).then_some(version)
+        });
         let incomplete = fields.optional("incomplete", |node, diagnostics| {
             let word = node.one_of(&["park", "keep"], diagnostics)?;
             Some(if word == "keep" { Incomplete::Keep } else { Incomplete::Park })
@@ -267,6 +270,35 @@ fn event(node: &Node, diagnostics: &mut Diagnostics) -> Option<WantedEvent> {
         )),
     );
     None
+}
+
+/// Whether a version has the message of an event.
+fn has_event(
+    event: Option<&WantedEvent>,
+    version: Version,
+    node: &Node,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let Some(WantedEvent::Named(name)) = event else { return true };
+    let is_in = |version: Version| {
+        let names = name.split_once('^').unwrap_or((name, ""));
+        version.event(names.0, names.1).and_then(|event| event.structure()).is_some()
+    };
+    if is_in(version) {
+        return true;
+    }
+    let having: Vec<_> = Version::ALL.into_iter().filter(|version| is_in(*version)).collect();
+    let error = Diagnostic::error(
+        "channel.translate",
+        &node.span,
+        format!("HL7 v2 {version} has no `{name}`"),
+    );
+    diagnostics.push(match having.as_slice() {
+        [] => error,
+        [first, .., last] => error.with_help(format!("versions {first} to {last} have it")),
+        [only] => error.with_help(format!("version {only} has it")),
+    });
+    false
 }
 
 fn version(node: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {

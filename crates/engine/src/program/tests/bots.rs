@@ -164,6 +164,85 @@ fn bots_that_are_not_there() {
     assert!(told.iter().any(|one| one == "it exports no `handler`"), "{told:?}");
 }
 
+/// What is told of a channel whose steps are these; `bot` is the file of its bot.
+fn told_of(rest: &str, bot: &str) -> (bool, Vec<String>) {
+    let files = files(&format!("{rest}{HL7}"))
+        .with("pipehat.yaml", "datastore: {}\n")
+        .with("bots/names.yaml", format!("bot: names\n{bot}"))
+        .with("bots/names.ts", "export function handler() {}");
+    let loaded = load(&files);
+    let told = loaded.diagnostics.iter().map(|one| format!("{}: {}", one.code, one.message));
+    (loaded.project.is_some(), told.collect())
+}
+
+#[test]
+fn a_reply_that_goes_nowhere_is_told() {
+    let steps = "steps:\n  - bot: { name: names, result: reply }\n";
+    let (runs, told) = told_of(steps, "");
+    assert!(!runs && told[0].starts_with("channel.bot: this reply goes nowhere"), "{told:?}");
+    let (runs, told) = told_of(&format!("reply: none\n{steps}"), "");
+    assert!(!runs && told[0].starts_with("channel.bot: this reply goes nowhere"), "{told:?}");
+    for mode in ["processed", "enhanced", "{ mode: delivered, from: out }"] {
+        assert_eq!(told_of(&format!("reply: {mode}\n{steps}"), ""), (true, vec![]), "{mode}");
+    }
+}
+
+#[test]
+fn a_bot_that_is_tried_for_ever_is_warned_of() {
+    let retry = |retry: &str| format!("steps:\n  - bot: {{ name: names, retry: {retry} }}\n");
+    let (runs, told) = told_of(&retry("{ give_up: never }"), "");
+    assert!(runs && told.len() == 1 && told[0].contains("holds up all"), "{told:?}");
+    assert_eq!(told_of(&retry("{ give_up: 1h }"), ""), (true, vec![]));
+    assert_eq!(told_of(&retry("{ first: 2s }"), ""), (true, vec![]));
+    let files = files(&format!("{}{HL7}", retry("{ first: 2s }")))
+        .with("bots/names.yaml", "bot: names")
+        .with("bots/names.ts", "export function handler() {}");
+    let project = load(&files).project.expect("it is sound");
+    let policy = project.channels[0].lookups[0].retry;
+    assert_eq!(policy.give_up, Some(std::time::Duration::from_secs(600)));
+}
+
+#[test]
+fn what_no_change_can_meet_is_told() {
+    #[track_caller]
+    fn check(subscription: &str, runs: bool, expected: &[&str]) {
+        let bot = format!("on: {{ subscription: {subscription} }}\n");
+        let (own, told) = told_of("", &bot);
+        assert_eq!(own, runs, "{told:?}");
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.contains(expected), "{told} has no {expected}");
+        }
+    }
+    check("\"Encounter?status=finished\"", true, &[]);
+    check("\"Encounter?foo=bar\"", true, &["`foo`: Encounter has no search parameter `foo`"]);
+    check(
+        "\"Encounter?status=finshed\"",
+        false,
+        &["no Encounter has the code `finshed` where `status` looks for it"],
+    );
+    let when = |when: &str| format!("{{ criteria: Encounter, when: \"{when}\" }}");
+    check(&when("%previous.status != 'finished' and %current.status = 'finished'"), true, &[]);
+    check(
+        &when("%previous.statuss = 'finished'"),
+        false,
+        &["Encounter has no element `statuss` (column 11 of the expression)"],
+    );
+    check(&when("%previus.exists()"), false, &["there is no variable `%previus`"]);
+    check(&when("%current.status = 'ready'"), false, &["no `ready` is among the codes there"]);
+    check(&when("Patient.active"), false, &["is of type Encounter, and not Patient"]);
+}
+
+#[test]
+fn only_bots_are_run_by_a_scope() {
+    let scopes = |scope: &str| told_of("", &format!("scopes: [{scope}]\n"));
+    assert_eq!(scopes("system/Bot.rx"), (true, vec![]));
+    for scope in ["system/Patient.x", "\"system/*.cx\""] {
+        let (runs, told) = scopes(scope);
+        assert!(!runs && told[0].contains("only `system/Bot.x`"), "{told:?}");
+    }
+}
+
 const SITE: &str = "systems: { GOOD: https://good.example/mrn }\n";
 const LAB: &str = "to: { application: LAB }\ntime-zone: Europe/Berlin\n";
 

@@ -1,6 +1,7 @@
 //! Paths through segment groups in steps and conditions.
 
 use super::check;
+use crate::program::reference::{Reference, Scope, Use};
 
 const RESULT: &str = "ORC|RE|o1\nOBR|1|a\nNTE|1||note\nOBX|1|NM|K||4|||N\nNTE|1||high\nOBX|2|NM|NA||140|||H\nORC|RE|o2\nOBR|2|b\nOBX|1|NM|CL||100|||N\nNTE|1||low";
 
@@ -100,7 +101,7 @@ fn a_message_is_split_into_its_groups() {
 #[test]
 fn a_group_that_no_message_has_is_a_mistake() {
     let told = |path: &str| {
-        let error = crate::program::plain_path(path).expect_err("a mistake");
+        let error = plain_path(path).expect_err("a mistake");
         format!("{}: {}", error.message, error.help.unwrap_or_default())
     };
     assert_eq!(
@@ -112,5 +113,10 @@ fn a_group_that_no_message_has_is_a_mistake() {
         "no message structure has `PID` within `TIMING_QTY`: \
          `pipehat dictionary ORU_R01` shows the groups of a message"
     );
-    assert!(crate::program::plain_path("/PATIENT_RESULT/ORDER_OBSERVATION(*)/OBX(*)-5").is_ok());
+    assert!(plain_path("/PATIENT_RESULT/ORDER_OBSERVATION(*)/OBX(*)-5").is_ok());
+}
+
+/// Reads a path as an order or an index does.
+fn plain_path(text: &str) -> Result<Reference, crate::program::SyntaxError> {
+    Reference::parse(text, &Scope::default(), Use::ReadEach)
 }

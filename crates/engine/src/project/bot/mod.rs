@@ -18,6 +18,8 @@
 
 mod cron;
 mod read;
+mod scope;
+mod subscription;
 
 use std::fmt;
 use std::sync::Arc;
@@ -89,12 +91,14 @@ pub struct BotGrants {
 
 /// What bots may that clients deploy over the API. Nothing unless the project says so: else whoever may change a Bot
 /// would give it rights that he has not.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct DeployedBots {
     /// What they may do in the datastore.
     pub scopes: Vec<String>,
     /// What else they may reach.
     pub allow: BotGrants,
+    /// What they translate by.
+    pub translation: TranslationSettings,
     /// What a run may use.
     pub limits: Limits,
 }

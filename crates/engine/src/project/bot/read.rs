@@ -7,12 +7,11 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SecretReference, SourceFile, nearest};
 use pipehat_connectors::Secrets;
-use pipehat_resource::definitions::TypeDefinition;
-use pipehat_resource::fhirpath::Expression;
-use pipehat_resource::search::{Handling, Registry, Search, SearchOptions, query_pairs};
-use pipehat_script::{Limits, Script, Sources};
+use pipehat_script::{Limits, Script, ScriptError, Sources};
 
 use super::cron::Cron;
+use super::scope::scope;
+use super::subscription::subscription;
 use super::{
     BotGrants, BotSpec, CronTrigger, DeployedBots, HmacHash, Missed, SubscriptionTrigger,
     WebhookAnswer, WebhookProof, WebhookTrigger,
@@ -37,9 +36,6 @@ const RETRY: RetryPolicy = RetryPolicy {
 
 /// The most subscriptions or times of a bot.
 const TRIGGERS_MAX: usize = 16;
-
-/// A scope has at most this many bytes.
-const SCOPE_BYTES_MAX: usize = 1_000;
 
 /// The most entries of a list of grants.
 const GRANTS_MAX: usize = 100;
@@ -140,18 +136,30 @@ pub(in crate::project) fn bot(
 pub(in crate::project) fn deployed(
     node: &Node,
     secrets: Option<&dyn Secrets>,
+    mappings: Option<&Mappings>,
     diagnostics: &mut Diagnostics,
 ) -> Option<DeployedBots> {
-    // What they translate by nobody can say.
-    let mappings = Mappings::default();
-    let context = BotContext { secrets, datastore: true, mappings: &mappings };
+    let none = Mappings::default();
+    let context = BotContext { secrets, datastore: true, mappings: mappings.unwrap_or(&none) };
     let mut fields = Fields::of(node, "bots", diagnostics)?;
     let scopes = fields.optional("scopes", |node, diagnostics| node.list_of(diagnostics, scope));
     let allow = fields.optional("allow", |node, diagnostics| grants(node, &context, diagnostics));
+    let translation = match mappings {
+        Some(mappings) => fields.optional("translate", |node, diagnostics| {
+            // Bots of clients are compiled anew with each project: no revision is to tell of these files.
+            program::translation(node, mappings, &mut BTreeSet::new(), diagnostics)
+        }),
+        // Who reads the settings alone runs no bots.
+        None => {
+            fields.take("translate");
+            None
+        }
+    };
     let limits = fields.optional("limits", limits);
     fields.finish().then(|| DeployedBots {
         scopes: scopes.unwrap_or_default(),
         allow: allow.unwrap_or_default(),
+        translation: translation.unwrap_or_default(),
         limits: limits.unwrap_or_default(),
     })
 }
@@ -207,29 +215,8 @@ fn compiled(
                 .push(none.with_help("write `export async function handler(client, event) { … }`"));
             return None;
         }
-        Err(error) => {
-            let place = |number| usize::try_from(number).unwrap_or(1).max(1);
-            let bytes = files.read(&error.file).ok().flatten();
-            let source = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-            let diagnostic = match (error.line, source) {
-                (0, _) => Diagnostic::error_in_file("bot.script", &error.file, error.message),
-                (line, Some(source)) => {
-                    let file = SourceFile::new(error.file.as_str(), source);
-                    let (line, column) = (place(line), place(error.column));
-                    Diagnostic::error_in_text("bot.script", &file, line, column, error.message)
-                }
-                (line, None) => Diagnostic::error_at(
-                    "bot.script",
-                    &*error.file,
-                    place(line),
-                    place(error.column),
-                    error.message,
-                ),
-            };
-            diagnostics.push(match error.help {
-                Some(help) => diagnostic.with_help(help),
-                None => diagnostic,
-            });
+        Err(errors) => {
+            errors.iter().for_each(|error| diagnostics.push(mistake(error, files)));
             return None;
         }
     };
@@ -239,6 +226,27 @@ fn compiled(
     });
     let sources = sources.collect();
     Some((script, sources))
+}
+
+/// A mistake of a script, at its place in the file.
+fn mistake(error: &ScriptError, files: &dyn ProjectFiles) -> Diagnostic {
+    const CODE: &str = "bot.script";
+    let place = |number| usize::try_from(number).unwrap_or(1).max(1);
+    let (line, column) = (place(error.line), place(error.column));
+    let bytes = files.read(&error.file).ok().flatten();
+    let message = error.message.as_str();
+    let diagnostic = match (error.line, bytes.and_then(|bytes| String::from_utf8(bytes).ok())) {
+        (0, _) => Diagnostic::error_in_file(CODE, &error.file, message),
+        (_, Some(source)) => {
+            let file = SourceFile::new(error.file.as_str(), source);
+            Diagnostic::error_in_text(CODE, &file, line, column, message)
+        }
+        (_, None) => Diagnostic::error_at(CODE, &*error.file, line, column, message),
+    };
+    match &error.help {
+        Some(help) => diagnostic.with_help(help.as_str()),
+        None => diagnostic,
+    }
 }
 
 /// The script's path in the project, compiled, and the files it is made of.
@@ -339,69 +347,6 @@ fn one_or_several<T>(
     }
     let all: Vec<Option<T>> = list.iter().map(|node| read(node, diagnostics)).collect();
     all.into_iter().collect()
-}
-
-fn subscription(node: &Node, diagnostics: &mut Diagnostics) -> Option<SubscriptionTrigger> {
-    if node.as_scalar().is_some() {
-        let criteria = criteria(node, diagnostics)?;
-        return Some(SubscriptionTrigger { criteria, changes: Vec::new(), when: None });
-    }
-    let mut fields = Fields::of(node, "subscription", diagnostics)?;
-    let criteria = fields.required("criteria", criteria);
-    let changes = fields.optional("changes", |node, diagnostics| {
-        node.list_of(diagnostics, |node, diagnostics| {
-            node.one_of(&["create", "update", "delete"], diagnostics)
-        })
-    });
-    let when = fields.optional("when", |node, diagnostics| {
-        let text = node.text_not_empty(diagnostics)?;
-        match Expression::parse(text) {
-            Ok(_) => Some(text.to_owned()),
-            Err(error) => {
-                let message = format!("this is no FHIRPath expression: {error}");
-                diagnostics.push(Diagnostic::error("bot.criteria", &node.span, message).with_help(
-                    "such as `%previous.status != 'finished' and %current.status = 'finished'`",
-                ));
-                None
-            }
-        }
-    });
-    let sound = fields.finish();
-    let trigger =
-        SubscriptionTrigger { criteria: criteria?, changes: changes.unwrap_or_default(), when };
-    sound.then_some(trigger)
-}
-
-fn criteria(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
-    let text = node.text_not_empty(diagnostics)?;
-    let (name, query) = text.split_once('?').unwrap_or((text, ""));
-    let registry = Registry::standard();
-    if !registry.is_resource_type(name) {
-        let substituted = node.as_scalar().is_some_and(|scalar| scalar.is_substituted());
-        let near = nearest(name, registry.resource_types()).filter(|_| !substituted);
-        diagnostics.push(
-            Diagnostic::error("bot.criteria", &node.span, "criteria begin with a resource type")
-                .with_nearest(near)
-                .with_help("such as `Patient?active=true`"),
-        );
-        return None;
-    }
-    // Parameters of the datastore's own are not known here: the datastore judges them when the bot is put in force.
-    let options = SearchOptions {
-        handling: Handling::Lenient,
-        only_criteria: true,
-        ..SearchOptions::default()
-    };
-    match Search::parse(&[name], &query_pairs(query), &registry, &options) {
-        Ok(_) => Some(text.to_owned()),
-        Err(problems) => {
-            for problem in problems {
-                let message = problem.to_string();
-                diagnostics.push(Diagnostic::error("bot.criteria", &node.span, message));
-            }
-            None
-        }
-    }
 }
 
 fn webhook(
@@ -508,12 +453,15 @@ fn known_secret(
             &node.span,
             format!("the secret `{name}` is empty, or no text"),
         ),
-        Err(unknown) => Diagnostic::error(
-            "bot.secret",
-            &node.span,
-            format!("there is no secret `{}`", unknown.name),
-        )
-        .with_help(unknown.remedy),
+        Err(unknown) => {
+            let message = format!("there is no secret `{}`", unknown.name);
+            if secrets.stand_in().is_some() {
+                let warning = Diagnostic::warning("bot.secret", &node.span, message);
+                diagnostics.push(warning.with_help(unknown.remedy));
+                return Some(());
+            }
+            Diagnostic::error("bot.secret", &node.span, message).with_help(unknown.remedy)
+        }
     };
     diagnostics.push(wrong);
     None
@@ -553,75 +501,6 @@ fn times(node: &Node, diagnostics: &mut Diagnostics) -> Option<Cron> {
             None
         }
     }
-}
-
-/// `system/Patient.rs?organization=…`: SMART App Launch 2. Its filter is a search by the parameters of the standard, as the
-/// criteria of a Subscription: those that a project adds are known to its datastore only.
-fn scope(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
-    let text = node.text_not_empty(diagnostics)?;
-    let mut refuse = |message: String, near: Option<&str>| {
-        diagnostics.push(
-            Diagnostic::error("bot.scope", &node.span, message)
-                .with_nearest(near)
-                .with_help("such as `system/Patient.rs` or `system/Observation.cruds`"),
-        );
-        None
-    };
-    let (what, query) = match text.split_once('?') {
-        Some((what, query)) => (what, Some(query)),
-        None => (text, None),
-    };
-    let parts = what.strip_prefix("system/").and_then(|rest| rest.split_once('.'));
-    let Some((resource_type, letters)) = parts else {
-        return refuse("this is no scope".to_owned(), None);
-    };
-    let registry = Registry::standard();
-    if resource_type != "*" && TypeDefinition::named(resource_type).is_none() {
-        let near = nearest(resource_type, registry.resource_types());
-        return refuse("this scope names no resource type".to_owned(), near);
-    }
-    let mut order = "crudsx".chars();
-    let known = matches!(letters, "read" | "write" | "*")
-        || !letters.is_empty() && letters.chars().all(|letter| order.any(|known| known == letter));
-    if !known {
-        return refuse("behind the type stands a part of `cruds`, in this order".to_owned(), None);
-    }
-    if text.len() > SCOPE_BYTES_MAX {
-        return refuse(format!("a scope has at most {SCOPE_BYTES_MAX} bytes"), None);
-    }
-    // RFC 6749 §3.3.
-    if !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
-        return refuse("a scope is ASCII without spaces and quotation marks".to_owned(), None);
-    }
-    let Some(query) = query else { return Some(text.to_owned()) };
-    let pairs = query_pairs(query);
-    if pairs.is_empty() || pairs.iter().any(|(name, value)| name.is_empty() || value.is_empty()) {
-        return refuse("behind `?` stand search parameters with values".to_owned(), None);
-    }
-    let options = SearchOptions {
-        handling: Handling::Strict,
-        only_criteria: true,
-        ..SearchOptions::default()
-    };
-    // A filter of all types is one of each type that has the parameters.
-    let types: Vec<&str> = match resource_type {
-        "*" => registry.resource_types().collect(),
-        name => vec![name],
-    };
-    let mut problem = None;
-    let answered =
-        types.iter().any(|name| match Search::parse(&[name], &pairs, &registry, &options) {
-            Ok(_) => true,
-            Err(problems) => {
-                problem = problem.take().or_else(|| problems.first().map(ToString::to_string));
-                false
-            }
-        });
-    if !answered {
-        let problem = problem.unwrap_or_default();
-        return refuse(format!("no search can say this filter: {problem}"), None);
-    }
-    Some(text.to_owned())
 }
 
 fn grants(

@@ -98,9 +98,9 @@ fn resolve<'a>(
     claimed: Option<&str>,
 ) -> Result<Option<Item<'a>>, EvaluationProblem> {
     let evaluator = invocation.evaluator;
-    let root = evaluator.root_resource().json();
+    let root = evaluator.root_resource().and_then(Item::json);
     if let Some(id) = reference.strip_prefix('#') {
-        let resource = evaluator.resource().json();
+        let resource = evaluator.resource().and_then(Item::json);
         let contained = |owner: Option<&'a Value>| {
             let owner = owner?;
             if id.is_empty() {

@@ -2,84 +2,16 @@
  * `MedplumClient`: the FHIR datastore of this Pipehat, in the shape that bots for Medplum know.
  *
  * What it does is done with the bot's own identity and scopes, in this process. Nothing is kept between calls, so that every
- * read is what the datastore has. What there is none of here (signing in, mail, PDF) is refused, and says what to do instead.
+ * read is what the datastore has. What there is none of here is refused (`absent.ts`); how it asks stands in `exchange.ts`.
  */
-import type { Attachment, Binary, Bundle, Communication, DocumentReference, ExtractResource, Identifier, Media, OperationOutcome, Reference, Resource, ResourceType, ValueSet } from "@medplum/fhirtypes";
+import type { Attachment, Binary, Bundle, Communication, DocumentReference, Identifier, Media, OperationOutcome, Reference, Resource, ResourceType, ValueSet } from "@medplum/fhirtypes";
+import { Absent } from "./absent";
 import { type QueryTypes } from "./encoding";
+import type { BinarySource, CreateBinaryOptions, CreateDocumentReferenceOptions, CreateMediaOptions, Downloaded, Found, MedplumKeyValueClient, MedplumRequestOptions, PatchOperation, ReadHistoryOptions, ResourceArray, ValueSetExpandParams } from "./interaction";
 import { type WithId } from "./reference";
 export declare const DEFAULT_SEARCH_COUNT = 20;
 export declare const DEFAULT_MAX_SEARCH_COUNT = 1000;
-/** The resources that were found, with the Bundle they came in. */
-export type ResourceArray<T extends Resource = Resource> = T[] & {
-    bundle: Bundle<T>;
-};
-export interface MedplumRequestOptions {
-    headers?: Record<string, string>;
-}
-export interface PatchOperation {
-    op: "add" | "remove" | "replace" | "copy" | "move" | "test";
-    path: string;
-    from?: string;
-    value?: unknown;
-}
-export type BinarySource = string | Uint8Array;
-export interface CreateBinaryOptions {
-    data: BinarySource;
-    contentType: string;
-    filename?: string;
-    /** The resource whose readers may read it. */
-    securityContext?: Reference;
-}
-export interface CreateMediaOptions extends CreateBinaryOptions {
-    additionalFields?: Partial<Media>;
-}
-export interface CreateDocumentReferenceOptions extends CreateBinaryOptions {
-    additionalFields?: Partial<DocumentReference>;
-}
-export interface ReadHistoryOptions {
-    count?: number;
-    offset?: number;
-}
-export interface ValueSetExpandParams {
-    url?: string;
-    filter?: string;
-    date?: string;
-    offset?: number;
-    count?: number;
-}
-/** What `download` gives. */
-export interface Downloaded {
-    readonly type: string;
-    readonly size: number;
-    bytes(): Promise<Uint8Array>;
-    arrayBuffer(): Promise<ArrayBuffer>;
-    text(): Promise<string>;
-}
-/** A setting by its name: `event.secrets['KEY'].valueString`. */
-export interface ProjectSetting {
-    name: string;
-    valueString?: string;
-}
-/** What a bot is run for. */
-export interface BotEvent<T = unknown> {
-    readonly bot: Reference;
-    readonly contentType: string;
-    readonly input: T;
-    readonly secrets: Record<string, ProjectSetting>;
-    readonly headers?: Record<string, string>;
-    readonly traceId?: string;
-    readonly requester?: Reference;
-}
-/** The handler of a bot. */
-export type BotHandler<T = unknown> = (medplum: MedplumClient, event: BotEvent<T>) => Promise<unknown> | unknown;
-/** Values that are kept under names. */
-export interface MedplumKeyValueClient {
-    get(key: string): Promise<string | undefined>;
-    set(key: string, value: string): Promise<void>;
-    delete(key: string): Promise<void>;
-}
-type Found<K extends ResourceType> = WithId<ExtractResource<K>>;
-export declare class MedplumClient {
+export declare class MedplumClient extends Absent {
     #private;
     /** A bot is given one. Another server is asked by `fetch`. */
     constructor(options?: {
@@ -147,30 +79,4 @@ export declare class MedplumClient {
     getProfileAsync(): Promise<(Resource & {
         id: string;
     }) | undefined>;
-    /** Nothing is kept between calls: there is nothing to forget. */
-    invalidateUrl(_url: URL | string): void;
-    invalidateAll(): void;
-    invalidateSearches(_resourceType: ResourceType): void;
-    getCached(_resourceType: ResourceType, _id: string): undefined;
-    getCachedReference(_reference: Reference): undefined;
-    isAuthenticated(): boolean;
-    isLoading(): boolean;
-    sendEmail(_email: unknown): Promise<OperationOutcome>;
-    createPdf(_options: unknown): Promise<WithId<Binary>>;
-    graphql(_query: string): Promise<any>;
-    readResourceGraph(_resourceType: ResourceType, _id: string, _graphName: string): Promise<Bundle>;
-    bulkExport(): Promise<any>;
-    startAsyncRequest(_url: string): Promise<any>;
-    startClientLogin(_clientId: string, _clientSecret: string): Promise<any>;
-    setBasicAuth(_clientId: string, _clientSecret: string): never;
-    setAccessToken(_token: string): never;
-    getAccessToken(): undefined;
-    getProject(): undefined;
-    subscribeToCriteria(_criteria: string): never;
-    invite(): Promise<any>;
-    private request;
-    private exchange;
-    /** The URL of a page, which the datastore writes by the address it is served at, as this client has it. */
-    private ownUrl;
 }
-export {};

@@ -37,13 +37,20 @@ export declare class Hl7Context {
     /** MSH-2. */
     getMsh2(): string;
 }
+/** The text of a message whose segments end with one CR each: it need not be looked through. */
+export declare class WholeText {
+    readonly text: string;
+    constructor(text: string);
+}
 /** An HL7 v2 message. */
 export declare class Hl7Message {
+    #private;
     readonly context: Hl7Context;
-    readonly segments: Hl7Segment[];
     constructor(segments: Hl7Segment[], context?: Hl7Context);
     /** Reads a message. Segments may end with CR, LF or both. */
     static parse(text: string): Hl7Message;
+    /** Its segments, in order. */
+    get segments(): Hl7Segment[];
     /** The segment MSH. */
     get header(): Hl7Segment;
     /** @deprecated Use `getSegment`. */
@@ -67,6 +74,7 @@ export declare class Hl7Message {
     private ackMessageType;
     /** The message as ER7. */
     toString(): string;
+    toJSON(): unknown;
 }
 /** A segment. */
 export declare class Hl7Segment {

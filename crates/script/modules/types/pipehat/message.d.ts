@@ -9,6 +9,8 @@ export type Path = string;
 /** A message. */
 export declare class Message {
     #private;
+    /** By which number the worker knows a message: what a handler returns is taken from there. Of no use to bots. */
+    static numberOf(message: Message): number;
     private constructor();
     /** Reads a message: a text, or an `Hl7Message`. */
     static parse(message: string | {

@@ -1,0 +1,65 @@
+//! What a bot translates by when it is run by hand: what the project's files say, as on a server.
+
+use std::path::Path;
+
+use pipehat_engine::program::TranslationSettings;
+use pipehat_engine::project::Project;
+use pipehat_server::{LookingOn, ProcessEnvironment};
+
+use super::load::BotFile;
+use crate::exit::Failure;
+
+#[derive(Debug, thiserror::Error)]
+enum PlaceError {
+    #[error("{0} has mistakes, so what its channel says is not known: `pipehat check` tells them")]
+    Mistakes(String),
+    #[error("there is no channel `{0}` in the project")]
+    NoChannel(String),
+}
+
+/// Where a bot runs: by itself, or as a step of a channel.
+#[derive(Default)]
+pub(super) struct Place {
+    pub(super) translation: TranslationSettings,
+    /// What a server says of it in the event's headers.
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Place {
+    /// What the bot's own file says (`bots/NAME.yaml` beside it), and behind it the channel whose step it is to be.
+    ///
+    /// # Errors
+    /// Where the channel is not there, or not known for the project's mistakes.
+    pub(super) fn of(bot: &BotFile, channel: Option<&str>) -> Result<Self, Failure> {
+        let file = bot.project.join(Path::new(&bot.entry).with_extension("yaml"));
+        if channel.is_none() && !file.is_file() {
+            return Ok(Self::default());
+        }
+        let loaded = Project::load(&bot.project, &ProcessEnvironment, &LookingOn);
+        let Some(project) = loaded.project else {
+            // A script under way may well stand in a project that is, too.
+            return match channel {
+                None => Ok(Self::default()),
+                Some(_) => {
+                    let project = bot.project.display().to_string();
+                    Err(Failure::could_not(PlaceError::Mistakes(project)))
+                }
+            };
+        };
+        let own = project.bots.iter().find(|spec| spec.script == bot.entry);
+        let own = own.map(|spec| spec.translation.clone()).unwrap_or_default();
+        let mut headers = Vec::new();
+        let translation = match channel {
+            None => own,
+            Some(name) => {
+                let no_channel = || Failure::usage(PlaceError::NoChannel(name.to_owned()));
+                let channel = project.channel(name).ok_or_else(no_channel)?;
+                headers.push(("channel".to_owned(), name.to_owned()));
+                own.or(&channel.translation)
+            }
+        };
+        let zone = translation.to_fhir.zone.as_ref().and_then(|zone| zone.iana_name());
+        headers.extend(zone.map(|zone| ("time-zone".to_owned(), zone.to_owned())));
+        Ok(Self { translation, headers })
+    }
+}

@@ -1,0 +1,164 @@
+//! A bot's subscription: which changes it runs for, and whether any can ever meet it.
+
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, nearest};
+use pipehat_resource::fhirpath::{DoubtProblem, Expression};
+use pipehat_resource::search::{
+    Handling, ProblemKind, Registry, Search, SearchOptions, SearchProblem, query_pairs,
+};
+
+use super::SubscriptionTrigger;
+
+/// The code of all that is wrong here.
+const CODE: &str = "bot.criteria";
+
+/// How many names a message lists.
+const NAMES_SHOWN: usize = 20;
+
+/// `"Patient?active=true"`, or `{ criteria, changes, when }`.
+pub(super) fn subscription(
+    node: &Node,
+    diagnostics: &mut Diagnostics,
+) -> Option<SubscriptionTrigger> {
+    if node.as_scalar().is_some() {
+        let criteria = criteria(node, diagnostics)?;
+        return Some(SubscriptionTrigger { criteria, changes: Vec::new(), when: None });
+    }
+    let mut fields = Fields::of(node, "subscription", diagnostics)?;
+    // Also of criteria that are wrong otherwise.
+    let written = fields.map().get("criteria").and_then(Node::as_scalar);
+    let resource_type =
+        written.and_then(|scalar| scalar.text().split('?').next().map(str::to_owned));
+    let resource_type = resource_type.filter(|name| Registry::standard().is_resource_type(name));
+    let criteria = fields.required("criteria", criteria);
+    let changes = fields.optional("changes", |node, diagnostics| {
+        node.list_of(diagnostics, |node, diagnostics| {
+            node.one_of(&["create", "update", "delete"], diagnostics)
+        })
+    });
+    let when = fields.optional("when", |node, diagnostics| {
+        condition(node, resource_type.as_deref(), diagnostics)
+    });
+    let sound = fields.finish();
+    let trigger =
+        SubscriptionTrigger { criteria: criteria?, changes: changes.unwrap_or_default(), when };
+    sound.then_some(trigger)
+}
+
+/// A search, whose values resources can have.
+fn criteria(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
+    let text = node.text_not_empty(diagnostics)?;
+    let (name, query) = text.split_once('?').unwrap_or((text, ""));
+    let registry = Registry::standard();
+    // What comes from outside of the file is not guessed at.
+    let substituted = node.as_scalar().is_some_and(|scalar| scalar.is_substituted());
+    if !registry.is_resource_type(name) {
+        let near = nearest(name, registry.resource_types()).filter(|_| !substituted);
+        diagnostics.push(
+            Diagnostic::error(CODE, &node.span, "criteria begin with a resource type")
+                .with_nearest(near)
+                .with_help("such as `Patient?active=true`"),
+        );
+        return None;
+    }
+    let options = SearchOptions {
+        handling: Handling::Lenient,
+        only_criteria: true,
+        ..SearchOptions::default()
+    };
+    let parsed = match Search::parse(&[name], &query_pairs(query), &registry, &options) {
+        Ok(parsed) => parsed,
+        Err(problems) => {
+            for problem in problems {
+                diagnostics.push(Diagnostic::error(CODE, &node.span, problem.to_string()));
+            }
+            return None;
+        }
+    };
+    for problem in &parsed.warnings {
+        diagnostics.push(ignored(node, name, problem, &registry));
+    }
+    let impossible = parsed.search.impossible_codes(&registry);
+    for found in &impossible {
+        let message = format!(
+            "no {} has the code `{}` where `{}` looks for it",
+            found.resource_type, found.code, found.parameter
+        );
+        let error = Diagnostic::error(CODE, &node.span, message);
+        diagnostics.push(with_names(error, &found.code, &found.known));
+    }
+    impossible.is_empty().then(|| text.to_owned())
+}
+
+/// Parameters of the datastore's own are not known here: the datastore judges them when the bot is put in force.
+fn ignored(
+    node: &Node,
+    resource_type: &str,
+    problem: &SearchProblem,
+    registry: &Registry,
+) -> Diagnostic {
+    let warning = Diagnostic::warning(CODE, &node.span, problem.to_string());
+    if problem.kind != ProblemKind::Unknown {
+        return warning.with_help("it is ignored; leave it out, or write a value behind `=`");
+    }
+    let own = "unless the datastore has one of its own, the bot is never run by this";
+    let parameter = problem.parameter.split([':', '.']).next().unwrap_or_default();
+    let known = registry.parameters(resource_type).map(|parameter| parameter.code());
+    match nearest(parameter, known) {
+        Some(near) => warning.with_help(format!("did you mean `{near}`? Or else: {own}")),
+        None => warning.with_help(own),
+    }
+}
+
+/// A condition over `%previous` and `%current`.
+fn condition(
+    node: &Node,
+    resource_type: Option<&str>,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let text = node.text_not_empty(diagnostics)?;
+    let expression = match Expression::parse(text) {
+        Ok(expression) => expression,
+        Err(error) => {
+            let message = format!("this is no FHIRPath expression: {error}");
+            diagnostics.push(Diagnostic::error(CODE, &node.span, message).with_help(
+                "such as `%previous.status != 'finished' and %current.status = 'finished'`",
+            ));
+            return None;
+        }
+    };
+    // Where the criteria name no type, that is to be mended first.
+    let Some(resource_type) = resource_type else { return Some(text.to_owned()) };
+    let variables = [("previous", resource_type), ("current", resource_type)];
+    let doubts = expression.doubts(resource_type, &variables);
+    for doubt in &doubts {
+        let place = match doubt.column {
+            1 => String::new(),
+            column => format!(" (column {column} of the expression)"),
+        };
+        let error = Diagnostic::error(CODE, &node.span, format!("{}{place}", doubt.problem));
+        let (written, known) = doubt.problem.alternatives();
+        let error = with_names(error, written, &known);
+        diagnostics.push(match doubt.problem {
+            DoubtProblem::Type { .. } => error.with_help(format!(
+                "the criteria ask for {resource_type}; begin with `%previous`, `%current` or an element"
+            )),
+            _ => error,
+        });
+    }
+    doubts.is_empty().then(|| text.to_owned())
+}
+
+/// Says what may be meant, or what there is.
+fn with_names(error: Diagnostic, written: &str, known: &[&str]) -> Diagnostic {
+    if let Some(near) = nearest(written, known.iter().copied()) {
+        return error.with_nearest(Some(near));
+    }
+    let mut shown: Vec<&str> = known.iter().copied().take(NAMES_SHOWN).collect();
+    if shown.is_empty() {
+        return error;
+    }
+    if known.len() > NAMES_SHOWN {
+        shown.push("…");
+    }
+    error.with_help(format!("there are {}", shown.join(", ")))
+}
