@@ -1,8 +1,10 @@
 //! Where messages are looked at: by the Pipehat that runs, or in the files of one that does not.
 
 use pipehat_server::{
-    DataDirectory, MessageDetail, MessagesPage, OfflineMessages, SearchRequest, StatusView,
+    DataDirectory, LineageWanted, MessageDetail, MessagesPage, OfflineMessages, SearchRequest,
+    StatusView, Wanted,
 };
+use pipehat_translate::PlacePattern;
 
 use crate::admin::{Admin, AdminError};
 use crate::exit::Failure;
@@ -70,13 +72,20 @@ impl MessageSource {
         Ok(())
     }
 
-    pub(crate) fn show(&self, message: u64, bodies: bool) -> Result<MessageDetail, Failure> {
+    pub(crate) fn show(&self, message: u64, wanted: &Wanted) -> Result<MessageDetail, Failure> {
         match self {
             Self::Running(admin) => {
-                let bodies = if bodies { "?bodies=true" } else { "" };
-                admin.get(&format!("/api/v1/messages/{message}{bodies}"))
+                let mut query = vec![format!("bodies={}", wanted.bodies)];
+                match &wanted.lineage {
+                    LineageWanted::No => {}
+                    LineageWanted::All => query.push("lineage=true".to_owned()),
+                    LineageWanted::Of(place) => {
+                        query.push(format!("lineage_of={}", encoded(place)))
+                    }
+                }
+                admin.get(&format!("/api/v1/messages/{message}?{}", query.join("&")))
             }
-            Self::Stopped(messages) => messages.show(message, bodies).map_err(refused),
+            Self::Stopped(messages) => messages.show(message, wanted).map_err(refused),
         }
     }
 
@@ -86,6 +95,19 @@ impl MessageSource {
             Self::Stopped(messages) => Ok(messages.bytes(message).map_err(refused)?.to_vec()),
         }
     }
+}
+
+/// A place as it stands in an address: its brackets have a meaning there.
+fn encoded(place: &PlacePattern) -> String {
+    let mut out = String::new();
+    for byte in place.to_string().bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 fn refused(error: pipehat_server::ApiError) -> Failure {

@@ -61,6 +61,9 @@ pub struct BotOutcome {
     pub park: Option<String>,
     /// How long it ran, in microseconds.
     pub took: u64,
+    /// Of each translation that it asked for, in order: where what was made came from, packed; none where that is more than is
+    /// kept.
+    pub lineage: Vec<Option<Bytes>>,
     /// What its translations could not say.
     pub findings: Vec<BotFinding>,
 }
@@ -119,7 +122,10 @@ const RUN: &str = " (run ";
 /// What the record of an outcome begins with: the version of its form.
 const FORM: u8 = 1;
 
-/// The same, with two lists at its end: none yet, and the findings.
+/// The same, with lineage at its end.
+const FORM_2: u8 = 2;
+
+/// The same, with two lists at its end: lineage, and the findings.
 const FORM_WITH_FINDINGS: u8 = 3;
 
 impl BotOutcome {
@@ -133,7 +139,11 @@ impl BotOutcome {
             BotResult::Json(bytes) => (2, bytes),
         };
         let mut out = BytesMut::with_capacity(result.len().saturating_add(64));
-        out.put_u8(if self.findings.is_empty() { FORM } else { FORM_WITH_FINDINGS });
+        out.put_u8(match (self.lineage.is_empty(), self.findings.is_empty()) {
+            (true, true) => FORM,
+            (false, true) => FORM_2,
+            (_, false) => FORM_WITH_FINDINGS,
+        });
         out.put_u64_le(self.took);
         out.put_u8(kind);
         put(&mut out, result);
@@ -144,8 +154,14 @@ impl BotOutcome {
         }
         out.put_u8(u8::from(self.park.is_some()));
         put(&mut out, self.park.as_deref().unwrap_or_default().as_bytes());
+        if !self.lineage.is_empty() || !self.findings.is_empty() {
+            out.put_u32_le(u32::try_from(self.lineage.len()).unwrap_or(u32::MAX));
+            for lineage in &self.lineage {
+                out.put_u8(u8::from(lineage.is_some()));
+                put(&mut out, lineage.as_deref().unwrap_or_default());
+            }
+        }
         if !self.findings.is_empty() {
-            out.put_u32_le(0);
             out.put_u32_le(u32::try_from(self.findings.len()).unwrap_or(u32::MAX));
             for BotFinding { code, path, count } in &self.findings {
                 put(&mut out, code.as_bytes());
@@ -160,7 +176,7 @@ impl BotOutcome {
     pub fn from_bytes(bytes: &Bytes) -> Option<Self> {
         let mut rest = bytes.clone();
         let form = rest.try_get_u8().ok()?;
-        if !matches!(form, FORM | FORM_WITH_FINDINGS) {
+        if !matches!(form, FORM | FORM_2 | FORM_WITH_FINDINGS) {
             return None;
         }
         let took = rest.try_get_u64_le().ok()?;
@@ -178,18 +194,23 @@ impl BotOutcome {
         }
         let parks = rest.try_get_u8().ok()? == 1;
         let reason = text(&mut rest)?;
+        let mut lineage = Vec::new();
+        if form != FORM {
+            for _ in 0..rest.try_get_u32_le().ok()? {
+                let is_kept = rest.try_get_u8().ok()? == 1;
+                lineage.push(Some(take(&mut rest)?).filter(|_| is_kept));
+            }
+        }
         let mut findings = Vec::new();
         if form == FORM_WITH_FINDINGS {
-            if rest.try_get_u32_le().ok()? != 0 {
-                return None;
-            }
             for _ in 0..rest.try_get_u32_le().ok()? {
                 let (code, path) = (text(&mut rest)?, text(&mut rest)?);
                 findings.push(BotFinding { code, path, count: rest.try_get_u32_le().ok()? });
             }
         }
+        let park = parks.then_some(reason);
         let whole = rest.is_empty();
-        whole.then_some(Self { result, sent, park: parks.then_some(reason), took, findings })
+        whole.then_some(Self { result, sent, park, took, lineage, findings })
     }
 }
 
@@ -360,11 +381,14 @@ mod tests {
             count: 2,
         };
         let findings = vec![finding("PID-9"), finding("")];
+        let lineage = vec![Some(Bytes::from_static(b"\x01\x01\x01")), None];
+        let followed = BotOutcome { lineage, ..BotOutcome::default() };
         let found = BotOutcome { findings, ..BotOutcome::default() };
-        check(&found);
+        let both = BotOutcome { findings: found.findings.clone(), ..followed.clone() };
+        [&followed, &found, &both].into_iter().for_each(check);
         let plain = BotOutcome { took: 7, ..BotOutcome::default() };
-        assert_eq!(plain.to_bytes().first(), Some(&1), "as it was before there were findings");
-        for whole in [plain.to_bytes(), found.to_bytes()] {
+        assert_eq!(plain.to_bytes().first(), Some(&1), "as it was before there were either");
+        for whole in [plain, followed, found, both].map(|outcome| outcome.to_bytes()) {
             for length in 0..whole.len() {
                 assert_eq!(BotOutcome::from_bytes(&whole.slice(..length)), None, "{length}");
             }

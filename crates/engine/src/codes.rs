@@ -276,6 +276,11 @@ pub const CODES: &[CodeDescription] = &[
         "Ask the sender for what is missing. A message without a required segment is set aside (`program.translate-incomplete`).",
     ),
     code(
+        "translate.lineage-not-kept",
+        "A translation's lineage was larger than may be kept with a message, or the message became more than 1,000.",
+        "Nothing: `pipehat message translate --lineage` on the message's bytes tells it.",
+    ),
+    code(
         "translate.more",
         "A translation had more findings than are kept one by one.",
         "Nothing: the message has them all when it is translated again.",

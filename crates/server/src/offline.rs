@@ -13,7 +13,7 @@ use pipehat_engine::Log;
 use pipehat_journal::{FileJournal, OpenError, OpenOptions};
 use pipehat_store::{IndexError, SqliteMessageSearch};
 
-use crate::api::{self, ApiError, MessageDetail, MessagesPage, SearchRequest};
+use crate::api::{self, ApiError, MessageDetail, MessagesPage, SearchRequest, Wanted};
 use crate::installation::{DataDirectory, InstallationError};
 use crate::node::index_keys;
 
@@ -83,8 +83,8 @@ impl OfflineMessages {
     ///
     /// # Errors
     /// When there is no such message.
-    pub fn show(&self, id: u64, bodies: bool) -> Result<MessageDetail, ApiError> {
-        api::detail_of(&self.log, self.search.as_ref().map(|(search, _)| search), id, bodies)
+    pub fn show(&self, id: u64, wanted: &Wanted) -> Result<MessageDetail, ApiError> {
+        api::detail_of(&self.log, self.search.as_ref().map(|(search, _)| search), id, wanted)
     }
 
     /// The exact bytes of a message as it was received.

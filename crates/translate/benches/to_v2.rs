@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput};
 use pipehat_dictionary::Version;
 use pipehat_resource::json;
+use pipehat_translate::LineageLimits;
 use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer};
 
 const CASES: [(&str, &str); 3] = [
@@ -19,8 +20,7 @@ fn main() {
     let writer = Writer::new(Profile::default());
     for (event, text) in CASES {
         let Ok(bundle) = json::parse(text.as_bytes()) else { continue };
-        let wanted =
-            Wanted { event, version: Version::V2_5_1, order_control: None, lineage: false };
+        let wanted = Wanted { event, version: Version::V2_5_1, order_control: None, lineage: None };
         let Ok(time) = "2026-05-06T08:00:00Z".parse() else { continue };
         let stamp = Stamp { time, offset: jiff::tz::Offset::UTC, control_id: "C1" };
         group.throughput(Throughput::Elements(1));
@@ -28,6 +28,13 @@ fn main() {
             bencher.iter(|| {
                 let resources = Resources::of_bundle(black_box(&bundle));
                 writer.write(&wanted, &resources, &stamp)
+            });
+        });
+        let followed = Wanted { lineage: Some(LineageLimits::KEPT), ..wanted };
+        group.bench_function(format!("{event} with lineage"), |bencher| {
+            bencher.iter(|| {
+                let resources = Resources::of_bundle(black_box(&bundle));
+                writer.write(&followed, &resources, &stamp)
             });
         });
     }

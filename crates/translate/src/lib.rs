@@ -18,7 +18,10 @@ mod translator;
 mod value;
 
 pub use finding::{Finding, FindingKind};
-pub use lineage::{Lineage, Source};
+pub use lineage::{
+    Direction, Lineage, LineageError, LineageLimits, PackedLineage, Place, PlaceError,
+    PlacePattern, Source,
+};
 pub use overlay::Overlay;
 pub use settings::Settings;
 pub use table::{TableCheck, check_tables};

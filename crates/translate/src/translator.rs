@@ -8,7 +8,7 @@ use pipehat_resource::json::Value;
 
 use crate::plan::{MessageMap, Plan};
 use crate::run::Run;
-use crate::{Finding, Lineage, Overlay, Settings};
+use crate::{Finding, LineageLimits, Overlay, PackedLineage, Settings};
 
 /// Messages that a later version calls by another event; until 2.3.1 every pharmacy message was O01.
 const OLD_NAMES: [(&str, &str); 5] = [
@@ -35,8 +35,8 @@ pub struct Translation {
     pub findings: Vec<Finding>,
     /// How many findings there are beyond those told.
     pub findings_beyond: usize,
-    /// Where its elements came from; empty unless it was asked for.
-    pub lineage: Lineage,
+    /// Where its elements came from; none unless it was asked for, and where it would be larger than its limits.
+    pub lineage: Option<PackedLineage>,
 }
 
 impl Translator {
@@ -57,17 +57,21 @@ impl Translator {
 
     /// Translates a message into a Bundle of FHIR R4 resources.
     pub fn to_fhir(&self, message: &Message<'_>) -> Translation {
-        self.translate(message, false)
+        self.translate(message, None)
     }
 
     /// The same, and where each element came from.
-    pub fn to_fhir_with_lineage(&self, message: &Message<'_>) -> Translation {
-        self.translate(message, true)
+    pub fn to_fhir_with_lineage(
+        &self,
+        message: &Message<'_>,
+        limits: LineageLimits,
+    ) -> Translation {
+        self.translate(message, Some(limits))
     }
 
-    fn translate(&self, message: &Message<'_>, with_lineage: bool) -> Translation {
+    fn translate(&self, message: &Message<'_>, lineage: Option<LineageLimits>) -> Translation {
         let map = self.map(message);
-        let run = Run::new(&self.plan, &self.settings, message, with_lineage);
+        let run = Run::new(&self.plan, &self.settings, message, lineage);
         let finished = run.finish(map);
         Translation {
             bundle: finished.bundle,

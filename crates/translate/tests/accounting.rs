@@ -8,7 +8,7 @@ use pipehat_dictionary::Version;
 use pipehat_message::{CharsetRule, Message};
 use pipehat_resource::json;
 use pipehat_testdata::{Generator, Selection, Settings as Made};
-use pipehat_translate::{Settings, Translator};
+use pipehat_translate::{LineageLimits, Place, Settings, Translator};
 
 /// The leaves of a message, named as findings name them.
 fn leaves(text: &str) -> Vec<(String, String)> {
@@ -109,10 +109,12 @@ fn every_leaf_of_a_generated_message_is_told() {
             let mut bytes = Vec::new();
             generator.append(&selection, &mut bytes);
             let message = Message::parse(&bytes).expect("a message");
-            let translation = translator.to_fhir_with_lineage(&message);
-            let sources = translation.lineage.sources.iter().flat_map(|source| &source.paths);
+            let translation = translator.to_fhir_with_lineage(&message, LineageLimits::SHOWN);
+            let lineage = translation.lineage.expect("there is lineage").unpack();
+            let lineage = lineage.expect("it can be read");
+            let sources = lineage.sources.iter().flat_map(|source| &source.paths);
             let told: BTreeSet<&str> = sources
-                .map(String::as_str)
+                .map(Place::path)
                 .chain(translation.findings.iter().map(|finding| finding.path.as_str()))
                 .map(short)
                 .collect();

@@ -9,7 +9,7 @@ use std::{env, fs};
 use jiff::tz::TimeZone;
 use pipehat_message::Message;
 use pipehat_resource::validate::{Checks, validate};
-use pipehat_translate::{Settings, Translation, Translator};
+use pipehat_translate::{LineageLimits, Settings, Translation, Translator};
 
 fn check(name: &str) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/to_fhir");
@@ -22,7 +22,7 @@ fn check(name: &str) {
         ..Settings::default()
     };
     let translator = Translator::new(settings);
-    let translation = translator.to_fhir_with_lineage(&message);
+    let translation = translator.to_fhir_with_lineage(&message, LineageLimits::KEPT);
 
     let errors: Vec<_> = validate(&translation.bundle, Checks::All)
         .into_iter()
@@ -50,8 +50,10 @@ fn findings(translation: &Translation) -> String {
 
 fn lineage(translation: &Translation) -> String {
     let mut out = String::new();
-    for source in &translation.lineage.sources {
-        writeln!(out, "{} <- {} ({})", source.element, source.paths.join(", "), source.rule)
+    let lineage = translation.lineage.as_ref().expect("there is lineage");
+    for source in lineage.unpack().expect("it can be read").sources {
+        let paths: Vec<_> = source.paths.iter().map(ToString::to_string).collect();
+        writeln!(out, "{} <- {} ({})", source.element, paths.join(", "), source.rule)
             .expect("it fits");
     }
     out

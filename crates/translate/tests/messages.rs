@@ -6,7 +6,7 @@ use pipehat_dictionary::Version;
 use pipehat_message::{BatchPartKind, Batches, Message};
 use pipehat_resource::validate::{Checks, validate};
 use pipehat_testdata::{Generator, Selection, Settings as Made};
-use pipehat_translate::{FindingKind, Settings, Translator};
+use pipehat_translate::{FindingKind, LineageLimits, Settings, Translator};
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 
 /// A site's own segment behind every message: nothing maps it, so each of its values must be told.
@@ -22,7 +22,7 @@ fn faults(translator: &Translator, bytes: &[u8]) -> Vec<String> {
         .filter(pipehat_resource::outcome::Issue::is_error)
         .map(|issue| format!("{:?}: {}", issue.expression, issue.text))
         .collect();
-    let again = translator.to_fhir_with_lineage(&message);
+    let again = translator.to_fhir_with_lineage(&message, LineageLimits::SHOWN);
     if again.bundle.to_json() != translation.bundle.to_json() {
         faults.push("not the same twice".to_owned());
     }

@@ -1,7 +1,12 @@
 //! `pipehat messages`: finds messages, shows what became of them, and decides about them.
 
+mod lineage;
+
 use clap::Subcommand;
-use pipehat_server::{DecisionRequest, DecisionView, FindingView, MessageView, SearchRequest};
+use pipehat_server::{
+    DecisionRequest, DecisionView, FindingView, LineageWanted, MessageView, SearchRequest, Wanted,
+};
+use pipehat_translate::PlacePattern;
 
 use super::project::DataArguments;
 use crate::admin::{self, Admin};
@@ -38,8 +43,13 @@ Examples:
   pipehat messages show 1234
   pipehat messages show 1234 --bodies         what came in, and what went out
   pipehat messages show 1234 --bodies --json
+  pipehat messages show 1234 --lineage        where each element of the Bundle came from
+  pipehat messages show 1234 --lineage-of PID-3
+  pipehat messages show 1234 --lineage-of Patient.identifier
 
-Payloads are shown as text, by the character set of MSH-18; `pipehat messages bytes` has the bytes.";
+Payloads are shown as text, by the character set of MSH-18; `pipehat messages bytes` has the bytes.
+A place stands for all below it, and where it has no number for any: `OBX-5` for OBX-5 of every OBX,
+`OBX(2)-5` for that of the second. Exits with 1 when no lineage that is kept names the place.";
 
 const BYTES_EXAMPLES: &str = "\
 Examples:
@@ -181,6 +191,14 @@ struct Show {
     /// Show the payloads too: they may hold patient data
     #[arg(long)]
     bodies: bool,
+
+    /// Show where each element came from that a translation made: places and rules, no values
+    #[arg(long)]
+    lineage: bool,
+
+    /// Of lineage, show only what came from a place or went there: PID-3, Patient.identifier
+    #[arg(long, value_name = "PLACE", value_parser = place)]
+    lineage_of: Option<PlacePattern>,
 
     /// The result as JSON
     #[arg(long)]
@@ -370,11 +388,22 @@ impl Show {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let source = MessageSource::find(&self.data.find()?, terminal)?;
         let clock = self.time.clock();
-        let detail = source.show(self.message, self.bodies)?;
+        let lineage = match (self.lineage_of, self.lineage) {
+            (Some(place), _) => LineageWanted::Of(place),
+            (None, true) => LineageWanted::All,
+            (None, false) => LineageWanted::No,
+        };
+        let detail =
+            source.show(self.message, &Wanted { bodies: self.bodies, lineage: lineage.clone() })?;
+        let is_there = detail.stages.iter().any(|stage| !stage.translations.is_empty());
+        let exit = match lineage {
+            LineageWanted::Of(_) if !is_there => Exit::NotSo,
+            _ => Exit::Ok,
+        };
         if self.json {
             let text = serde_json::to_string_pretty(&detail).map_err(Failure::could_not)?;
             terminal.write(|output| writeln!(output, "{text}"))?;
-            return Ok(Exit::Ok);
+            return Ok(exit);
         }
         terminal.write(|output| {
             if let Some(message) = &detail.message {
@@ -394,6 +423,9 @@ impl Show {
                 for line in finding_lines(&stage.findings) {
                     writeln!(output, "{}", visible(&line))?;
                 }
+                for line in stage.translations.iter().flat_map(lineage::lines) {
+                    writeln!(output, "{}", visible(&line))?;
+                }
                 for (name, body) in &stage.bodies {
                     writeln!(output, "    {}", terminal.paint(Tone::Faint, format!("{name}:")))?;
                     for line in body.split(['\r', '\n']).filter(|line| !line.is_empty()) {
@@ -403,8 +435,22 @@ impl Show {
             }
             Ok(())
         })?;
-        Ok(Exit::Ok)
+        match lineage {
+            _ if is_there => {}
+            LineageWanted::No => {}
+            LineageWanted::All => terminal.note(
+                "no lineage is kept: nothing that went out was translated, or the step says `lineage: false`",
+            ),
+            LineageWanted::Of(place) => {
+                terminal.note(format_args!("no lineage that is kept names {place}"));
+            }
+        }
+        Ok(exit)
     }
+}
+
+fn place(text: &str) -> Result<PlacePattern, String> {
+    PlacePattern::parse(text).map_err(|error| error.to_string())
 }
 
 /// What was noticed, a line each, below the place where it was.

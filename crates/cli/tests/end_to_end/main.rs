@@ -14,6 +14,7 @@ mod flood;
 mod harness;
 mod identity_stress;
 mod large;
+mod lineage;
 mod lookups;
 mod parked;
 mod postgres_away;

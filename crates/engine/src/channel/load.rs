@@ -306,6 +306,7 @@ mod tests {
         let output = |name: &str| OutputRecord {
             destination: name.into(),
             bytes: BodyRef::Own(Bytes::from(format!("{name} {message}"))),
+            translation: None,
         };
         Record::Processed(crate::record::Processed {
             channel: "channel".into(),
@@ -318,6 +319,7 @@ mod tests {
             findings: Vec::new(),
             outcome: ProcessedOutcome::Routed(vec![output("lab"), output("archive")]),
             reply: None,
+            translations: Vec::new(),
         })
     }
 

@@ -28,7 +28,7 @@ use crate::program::{self, ProgramInput};
 use crate::project::{ChannelSpec, OnFailure};
 use crate::record::{
     Attempted, BodyRef, Disposition, Ended, OutputRecord, Processed, ProcessedOutcome, Record,
-    Settled, SettledOutcome,
+    Settled, SettledOutcome, TranslationRecord,
 };
 use crate::sequence;
 
@@ -622,6 +622,7 @@ fn run_program(spec: &ChannelSpec, services: &Services, work: &Work, known: Vec<
     let verdict = catch_unwind(AssertUnwindSafe(|| spec.program.run(&input, &mut effects)));
     let mut findings = Vec::new();
     let mut reply = None;
+    let mut translations = Vec::new();
     let noticed_by = |noticed: Vec<program::Finding>| {
         noticed.into_iter().map(|finding| {
             let path = finding.path.as_deref().unwrap_or_default();
@@ -669,9 +670,15 @@ fn run_program(spec: &ChannelSpec, services: &Services, work: &Work, known: Vec<
             findings.extend(noticed_by(noticed));
             ended(Disposition::Parked, code, format!("{reason} ({at})"))
         }
-        Ok(program::Verdict::Routed { outputs, findings: noticed, reply: given }) => {
+        Ok(program::Verdict::Routed {
+            outputs,
+            translations: made,
+            findings: noticed,
+            reply: given,
+        }) => {
             findings.extend(noticed_by(noticed));
             reply = given;
+            translations = made.into_iter().map(translation).collect();
             routed(spec, &incoming.bytes, outputs)
         }
     };
@@ -686,6 +693,7 @@ fn run_program(spec: &ChannelSpec, services: &Services, work: &Work, known: Vec<
         findings,
         outcome,
         reply,
+        translations,
     }))
 }
 
@@ -707,6 +715,17 @@ fn without_steps(
         findings: Vec::new(),
         outcome,
         reply: None,
+        translations: Vec::new(),
+    }
+}
+
+/// A translation as it is kept.
+fn translation(made: program::Translation) -> TranslationRecord {
+    TranslationRecord {
+        at: made.at.to_string(),
+        bot: made.bot.map(|bot| bot.to_string()),
+        before: made.before,
+        lineage: made.lineage,
     }
 }
 
@@ -725,6 +744,7 @@ fn application_acknowledgment(spec: &ChannelSpec) -> ProcessedOutcome {
         Some(destination) => ProcessedOutcome::Routed(vec![OutputRecord {
             destination: Arc::clone(destination),
             bytes: BodyRef::AsReceived,
+            translation: None,
         }]),
         None => ProcessedOutcome::Ended(Ended {
             disposition: Disposition::Parked,
@@ -746,7 +766,8 @@ fn routed(spec: &ChannelSpec, received: &Bytes, outputs: Vec<program::Output>) -
             let untouched =
                 output.bytes.as_ptr() == received.as_ptr() && output.bytes.len() == received.len();
             let bytes = if untouched { BodyRef::AsReceived } else { BodyRef::Own(output.bytes) };
-            Some(OutputRecord { destination: Arc::clone(&destination.name), bytes })
+            let destination = Arc::clone(&destination.name);
+            Some(OutputRecord { destination, bytes, translation: output.translation })
         })
         .collect();
     if !outputs.is_empty() {

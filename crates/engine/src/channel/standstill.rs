@@ -46,6 +46,7 @@ impl Conductor {
             findings: Vec::new(),
             outcome: ProcessedOutcome::Ended(ended),
             reply: None,
+            translations: Vec::new(),
         }
     }
 

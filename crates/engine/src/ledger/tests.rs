@@ -115,6 +115,7 @@ impl Model {
             let output = |destination: &DestinationName| OutputRecord {
                 destination: Arc::clone(destination),
                 bytes: BodyRef::AsReceived,
+                translation: None,
             };
             ProcessedOutcome::Routed(wanted.iter().map(output).collect())
         };
@@ -129,6 +130,7 @@ impl Model {
             findings: Vec::new(),
             outcome,
             reply: None,
+            translations: Vec::new(),
         }));
         let deliveries: Vec<_> = wanted.into_iter().map(|name| (name, Standing::Open)).collect();
         let stage = if deliveries.is_empty() {

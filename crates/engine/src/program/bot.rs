@@ -12,6 +12,7 @@ use pipehat_message::Message;
 use serde::de::IgnoredAny;
 
 use super::DestinationProgram;
+use super::lineage::Followed;
 use super::run::{End, Owner, Rest, Run, park, parse, shared};
 use super::split;
 use super::verdict::StepPlace;
@@ -56,6 +57,20 @@ pub(super) enum TakenResult {
 impl<'r> Run<'r> {
     /// Runs a bot on HL7 v2.
     pub(super) fn bot_on_hl7(
+        &mut self,
+        message: Message<'_>,
+        base: &Bytes,
+        step: &'r BotStep,
+        at: &StepPlace,
+        (rest, owner): (&Rest<'_, 'r>, Owner),
+    ) -> Result<(), End> {
+        let before = self.translations.last;
+        let ended = self.behind_bot_on_hl7(message, base, step, at, (rest, owner));
+        self.translations.last = before;
+        ended
+    }
+
+    fn behind_bot_on_hl7(
         &mut self,
         message: Message<'_>,
         base: &Bytes,
@@ -129,6 +144,19 @@ impl<'r> Run<'r> {
         at: &StepPlace,
         (rest, owner): (&Rest<'_, 'r>, Owner),
     ) -> Result<(), End> {
+        let before = self.translations.last;
+        let ended = self.behind_bot_on_its_json(bytes, step, at, (rest, owner));
+        self.translations.last = before;
+        ended
+    }
+
+    fn behind_bot_on_its_json(
+        &mut self,
+        bytes: &Bytes,
+        step: &'r BotStep,
+        at: &StepPlace,
+        (rest, owner): (&Rest<'_, 'r>, Owner),
+    ) -> Result<(), End> {
         let next = match self.run_bot(step, bytes, false, at)? {
             BotResult::Json(json) => json,
             // A text that it wrote itself.
@@ -178,6 +206,11 @@ impl<'r> Run<'r> {
         if let Some(reason) = outcome.park {
             return Err(park("program.park", reason, at));
         }
+        let before = self.translations.last;
+        for lineage in outcome.lineage {
+            let followed = lineage.map_or(Followed::TooLarge, Followed::Kept);
+            self.translated(at, Some(&step.bot), followed);
+        }
         let program = self.program;
         for (name, bytes) in outcome.sent {
             let named = (0_u16..).zip(program.destinations.iter());
@@ -192,6 +225,17 @@ impl<'r> Run<'r> {
                 return Err(park("program.bot-send", reason, at));
             }
             self.emit(index, bytes, at)?;
+        }
+        let goes_on = match step.result {
+            TakenResult::Message => outcome.result != BotResult::Nothing,
+            TakenResult::Unsaid => {
+                outcome.result != BotResult::Nothing && !is_bare(&outcome.result)
+            }
+            TakenResult::Ignored | TakenResult::Reply => false,
+        };
+        if !goes_on {
+            // What goes on is not what it translated.
+            self.translations.last = before;
         }
         match step.result {
             // `return true` says no more than that it is done.

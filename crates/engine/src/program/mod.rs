@@ -29,6 +29,7 @@ mod grammar;
 mod json;
 mod keep;
 mod lane;
+mod lineage;
 mod lookup;
 mod operand;
 mod read;
@@ -56,13 +57,16 @@ use pipehat_message::{CharsetRule, Path};
 pub(crate) use bot::{BOT, BOT_FAILED};
 pub use facts::ProgramInput;
 pub(crate) use lane::Lanes;
+pub use lineage::{Followed, KeepsLineage};
 pub(crate) use read::{
     Asked, DestinationSource, LookupNode, ProgramSource, Tables, report, time_zone, translation,
 };
 pub use syntax::SyntaxError;
 pub use table::{Table, TableMistake};
-pub use translate::{Told, ToldFinding, TranslationSettings, translate_to_fhir, translate_to_v2};
-pub use verdict::{Finding, Output, Refused, StepPlace, Verdict};
+pub use translate::{
+    Made, Told, ToldFinding, TranslationSettings, translate_to_fhir, translate_to_v2,
+};
+pub use verdict::{Finding, Output, Refused, StepPlace, Translation, Verdict};
 
 use expression::Expression;
 use reference::{Reference, Scope, Use};

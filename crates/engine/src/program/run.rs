@@ -11,6 +11,7 @@ use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, 
 use super::bot::BotStep;
 use super::coding::{Coding, readable};
 use super::facts::ProgramInput;
+use super::lineage::Translations;
 use super::reference::Current;
 use super::split;
 use super::step::{Action, Split, Step};
@@ -120,6 +121,7 @@ pub(super) struct Run<'r> {
     outputs: Vec<Output>,
     output_bytes: usize,
     pub(super) findings: Vec<Finding>,
+    pub(super) translations: Translations,
     /// How many searches it took.
     pub(super) lookups: u32,
     filtered: Option<(StepPlace, Option<&'static str>)>,
@@ -150,6 +152,7 @@ impl<'r> Run<'r> {
             outputs: Vec::new(),
             output_bytes: 0,
             findings: Vec::new(),
+            translations: Translations::default(),
             lookups: 0,
             filtered: None,
             reply: None,
@@ -171,6 +174,7 @@ impl<'r> Run<'r> {
             Ok(()) => match self.filtered.take() {
                 Some((by, why)) if self.outputs.is_empty() => Verdict::Filtered { by, why },
                 _ => Verdict::Routed {
+                    translations: self.translations_of_outputs(),
                     outputs: self.outputs,
                     findings: self.findings,
                     reply: self.reply,
@@ -414,8 +418,13 @@ impl<'r> Run<'r> {
             let reason = format!("its outputs have more than {most} bytes together");
             return Err(park("program.outputs-too-large", reason, at));
         }
-        self.outputs.push(Output { destination, bytes });
+        let translation = self.translations.last;
+        self.outputs.push(Output { destination, bytes, translation });
         Ok(())
+    }
+
+    pub(super) fn outputs_mut(&mut self) -> &mut [Output] {
+        &mut self.outputs
     }
 
     /// In the character set the message came in.

@@ -16,10 +16,13 @@ use pipehat_dictionary::Version;
 use pipehat_message::{Charset, CharsetRule, Message};
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
-use pipehat_translate::{Finding as Translated, FindingKind, Overlay, Settings, Translator};
+use pipehat_translate::{
+    Finding as Translated, FindingKind, Overlay, Settings, Translation, Translator,
+};
 
 use super::coding::readable;
 use super::facts::Fact;
+use super::lineage::{Followed, KeepsLineage};
 use super::lookup::LOOKUPS_MAX;
 use super::run::{End, Owner, Rest, Run, Work, park, parse};
 use super::verdict::{Finding, StepPlace};
@@ -31,8 +34,14 @@ const FINDINGS_MAX: usize = 100;
 /// A `translate` step.
 #[derive(Clone)]
 pub(super) enum TranslateStep {
-    ToFhir(Arc<Translator>),
+    ToFhir(Arc<ToFhir>),
     ToV2(Arc<ToV2>),
+}
+
+/// HL7 v2 becomes FHIR.
+pub(super) struct ToFhir {
+    pub(super) translator: Translator,
+    pub(super) lineage: KeepsLineage,
 }
 
 /// FHIR becomes HL7 v2 for one receiver.
@@ -41,6 +50,7 @@ pub(super) struct ToV2 {
     pub(super) writer: Writer,
     pub(super) event: WantedEvent,
     pub(super) version: Version,
+    pub(super) lineage: KeepsLineage,
     pub(super) incomplete: Incomplete,
     /// Where the resources are that a resource refers to: which of the channel's lookups, from 0.
     pub(super) lookup: u16,
@@ -84,11 +94,11 @@ impl<'r> Run<'r> {
         (rest, owner): (&Rest<'_, 'r>, Owner),
     ) -> Result<(), End> {
         // The steps' reader lets no other come behind HL7 v2.
-        let TranslateStep::ToFhir(translator) = step else {
+        let TranslateStep::ToFhir(step) = step else {
             let reason = "the message is HL7 v2 already".to_owned();
             return Err(park("program.translate", reason, at));
         };
-        let translation = translator.to_fhir(message);
+        let translation = to_fhir(&step.translator, message, step.lineage);
         self.note(&translation.findings, at);
         if translation.findings_beyond > 0 {
             let count = u32::try_from(translation.findings_beyond).unwrap_or(u32::MAX);
@@ -108,7 +118,11 @@ impl<'r> Run<'r> {
             ));
         }
         let bundle = Bytes::from(translation.bundle.to_json());
-        self.through_json(&bundle, rest.steps, rest.then, owner)
+        let before = self.translations.last;
+        self.translated(at, None, Followed::of(step.lineage, translation.lineage));
+        let ended = self.through_json(&bundle, rest.steps, rest.then, owner);
+        self.translations.last = before;
+        ended
     }
 
     /// FHIR becomes HL7 v2.
@@ -157,7 +171,8 @@ impl<'r> Run<'r> {
             return Err(end);
         }
         let (time, control_id) = (self.effects.now(), self.effects.control_id());
-        let wanted = Wanted { event, version: step.version, order_control, lineage: false };
+        let wanted =
+            Wanted { event, version: step.version, order_control, lineage: step.lineage.limits() };
         let stamp = Stamp { time, offset: Offset::UTC, control_id: &control_id };
         let written = step.writer.write(&wanted, &resources, &stamp);
         let written = written.map_err(|error| failed(error.to_string()))?;
@@ -179,7 +194,11 @@ impl<'r> Run<'r> {
                 return Err(park("program.translate-incomplete", reason, at));
             }
         }
-        self.through(message, &bytes, rest.steps, rest.then, owner)
+        let before = self.translations.last;
+        self.translated(at, None, Followed::of(step.lineage, written.lineage));
+        let ended = self.through(message, &bytes, rest.steps, rest.then, owner);
+        self.translations.last = before;
+        ended
     }
 
     /// The event that the change is which the message tells of.
@@ -326,6 +345,8 @@ pub struct TranslationSettings {
     pub overlay: Option<Overlay>,
     /// Whom HL7 v2 is written for.
     pub receiver: Option<Profile>,
+    /// Whether lineage is kept, where that is said.
+    pub lineage: Option<KeepsLineage>,
 }
 
 impl TranslationSettings {
@@ -347,6 +368,7 @@ impl TranslationSettings {
             },
             overlay: own.overlay.or(other.overlay),
             receiver: own.receiver.or(other.receiver),
+            lineage: own.lineage.or(other.lineage),
         }
     }
 
@@ -355,12 +377,24 @@ impl TranslationSettings {
         translator(self.to_fhir.clone(), self.overlay.as_ref())
     }
 
+    /// Whether lineage is kept.
+    fn keeps_lineage(&self) -> KeepsLineage {
+        self.lineage.unwrap_or_default()
+    }
+
     /// FHIR to HL7 v2.
     fn writer(&self) -> Writer {
         let mut profile = self.receiver.clone().unwrap_or_default();
         profile.zone = profile.zone.or_else(|| self.to_fhir.zone.clone());
         profile.system_base = profile.system_base.or_else(|| self.to_fhir.system_base.clone());
         Writer::new(profile)
+    }
+}
+
+fn to_fhir(translator: &Translator, message: &Message<'_>, lineage: KeepsLineage) -> Translation {
+    match lineage.limits() {
+        Some(limits) => translator.to_fhir_with_lineage(message, limits),
+        None => translator.to_fhir(message),
     }
 }
 
@@ -385,25 +419,37 @@ pub struct ToldFinding {
     pub text: String,
 }
 
-/// HL7 v2 to a Bundle, as a bot asks for it, by what the feed knows: the Bundle's JSON, and path and text of what could
-/// not be said.
+/// What a bot's translation made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made<T> {
+    /// The Bundle's JSON, or the message.
+    pub made: T,
+    /// What could not be said.
+    pub told: Told,
+    /// Where it came from.
+    pub lineage: Followed,
+}
+
+/// HL7 v2 to a Bundle, as a bot asks for it, by what the feed knows.
 ///
 /// # Errors
 /// Why nothing could be said; without values.
 pub fn translate_to_fhir(
     message: &str,
     settings: &TranslationSettings,
-) -> Result<(String, Told), String> {
+) -> Result<Made<String>, String> {
     let message = parse(message.as_bytes()).map_err(|error| error.to_string())?;
     // It is decoded, whatever MSH-18 says.
     let charset = CharsetRule::Override(Charset::UTF_8);
-    let to_fhir = Settings { charset, ..settings.to_fhir.clone() };
-    let translation = translator(to_fhir, settings.overlay.as_ref()).to_fhir(&message);
+    let own = Settings { charset, ..settings.to_fhir.clone() };
+    let keeps = settings.keeps_lineage();
+    let translation = to_fhir(&translator(own, settings.overlay.as_ref()), &message, keeps);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));
     }
-    Ok((translation.bundle.to_json(), told(translation.findings)))
+    let lineage = Followed::of(keeps, translation.lineage);
+    Ok(Made { made: translation.bundle.to_json(), told: told(translation.findings), lineage })
 }
 
 /// A Bundle or resource to HL7 v2, as a bot asks for it; `wanted` is the event and the version.
@@ -415,7 +461,7 @@ pub fn translate_to_v2(
     (event, version): (&str, &str),
     (time, control_id): (Timestamp, &str),
     settings: &TranslationSettings,
-) -> Result<(Vec<u8>, Told), String> {
+) -> Result<Made<Vec<u8>>, String> {
     let resource = json::parse(bundle.as_bytes()).map_err(|error| error.to_string())?;
     let version = Version::named(version.as_bytes())
         .ok_or_else(|| "there is no such version of HL7 v2".to_owned())?;
@@ -424,14 +470,16 @@ pub fn translate_to_v2(
     } else {
         Resources::default().with_root(&resource)
     };
-    let wanted = Wanted { event, version, order_control: None, lineage: false };
+    let keeps = settings.keeps_lineage();
+    let wanted = Wanted { event, version, order_control: None, lineage: keeps.limits() };
     let written = settings.writer().write(
         &wanted,
         &resources,
         &Stamp { time, offset: Offset::UTC, control_id },
     );
     let written = written.map_err(|error| error.to_string())?;
-    Ok((written.message, told(written.findings)))
+    let lineage = Followed::of(keeps, written.lineage);
+    Ok(Made { made: written.message, told: told(written.findings), lineage })
 }
 
 fn told(findings: Vec<Translated>) -> Told {

@@ -46,6 +46,8 @@ pub enum Verdict {
     Routed {
         /// What goes where, in the order in which it is to be sent.
         outputs: Vec<Output>,
+        /// The translations that outputs went through.
+        translations: Vec<Translation>,
         /// What a person may want to know.
         findings: Vec<Finding>,
         /// What a bot wants the sender to be told, where that waits for the steps.
@@ -76,6 +78,21 @@ pub struct Output {
     pub destination: u16,
     /// The message. Shared with the received bytes, and between outputs, where nothing differs.
     pub bytes: Bytes,
+    /// The translation that it went through last: its number among the message's, from 0.
+    pub translation: Option<u16>,
+}
+
+/// A translation that outputs went through, and where what it made came from. Names places and rules, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translation {
+    /// The step.
+    pub at: StepPlace,
+    /// The bot that asked for it, where the step is one's.
+    pub bot: Option<Arc<str>>,
+    /// The one before it: its number, which is smaller.
+    pub before: Option<u16>,
+    /// The lineage, packed; none where it is larger than may be kept.
+    pub lineage: Option<Bytes>,
 }
 
 impl fmt::Debug for Output {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::{FilePart, Found, PartOrder};
-use pipehat_journal::{NewRecord, Position};
+use pipehat_journal::{BODIES_MAX, NewRecord, Position};
 
 use super::encoding::{Reader, RecordError, Writer};
 use super::life::{
     Applied, Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord,
     PeerRecord, Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome, Sibling,
+    TranslationRecord,
 };
 use crate::effects::{Effect, LookupAnswer};
 use crate::names::MessageId;
@@ -20,6 +21,9 @@ const FORMAT: u8 = 1;
 
 /// A Received, Processed or Settled record that says more than format 1 can.
 const FORMAT_2: u8 = 2;
+
+/// A Processed record with the translations that its outputs went through: behind the fields of format 2.
+const FORMAT_3: u8 = 3;
 
 const RECEIVED: u8 = 1;
 const PROCESSED: u8 = 2;
@@ -49,13 +53,16 @@ impl Record {
         let mut reader = Reader::new(head);
         let format = reader.byte()?;
         let says_more = matches!(kind, RECEIVED | PROCESSED | SETTLED) && format == FORMAT_2;
-        if format != FORMAT && !says_more {
+        let is_translated = kind == PROCESSED && format == FORMAT_3;
+        if format != FORMAT && !says_more && !is_translated {
             return Err(RecordError::Unknown { kind, format });
         }
         let mut bodies = bodies.into_iter();
         let record = match kind {
             RECEIVED => Self::Received(decode_received(says_more, &mut reader, &mut bodies)?),
-            PROCESSED => Self::Processed(decode_processed(&mut reader, &mut bodies)?),
+            PROCESSED => {
+                Self::Processed(decode_processed(is_translated, &mut reader, &mut bodies)?)
+            }
             ATTEMPTED => Self::Attempted(decode_attempted(&mut reader)?),
             SETTLED => Self::Settled(decode_settled(says_more, &mut reader, &mut bodies)?),
             DECIDED => Self::Decided(decode_decided(&mut reader)?),
@@ -188,7 +195,12 @@ fn decode_received(
 
 fn encode_processed(record: &Processed) -> NewRecord {
     let looked_up = record.effects.iter().any(|effect| matches!(effect, Effect::Lookup { .. }));
-    let mut head = Writer::new(if looked_up { FORMAT_2 } else { FORMAT });
+    let format = match (record.translations.is_empty(), looked_up) {
+        (false, _) => FORMAT_3,
+        (true, true) => FORMAT_2,
+        (true, false) => FORMAT,
+    };
+    let mut head = Writer::new(format);
     let mut bodies: Vec<Bytes> = Vec::new();
     head.text(&record.channel);
     head.number(record.message.0.get());
@@ -231,6 +243,7 @@ fn encode_processed(record: &Processed) -> NewRecord {
             }
         }
     }
+    let answers = bodies.len();
     head.number(record.findings.len() as u64);
     for (code, place, count) in &record.findings {
         head.text(code);
@@ -256,7 +269,90 @@ fn encode_processed(record: &Processed) -> NewRecord {
         }
     }
     head.number(record.reply.as_ref().map_or(0, |reply| body_number(&mut bodies, reply)));
+    if !record.translations.is_empty() {
+        encode_translations(record, answers, &mut head, &mut bodies);
+    }
     NewRecord { kind: PROCESSED, head: head.finish(), bodies }
+}
+
+/// The translations, and which of them each output went through last. What a bot's answer holds of lineage stands there, in
+/// one of the first `answers` bodies, and not once more.
+fn encode_translations(
+    record: &Processed,
+    answers: usize,
+    head: &mut Writer,
+    bodies: &mut Vec<Bytes>,
+) {
+    let number = |number: Option<u16>| number.map_or(0, |number| u64::from(number) + 1);
+    head.number(record.translations.len() as u64);
+    for translation in &record.translations {
+        head.text(&translation.at);
+        head.optional_text(translation.bot.as_deref());
+        head.number(number(translation.before));
+        let within = translation.lineage.as_ref().and_then(|lineage| {
+            (1..).zip(bodies.iter().take(answers)).find_map(|(body, bytes)| {
+                let from = lineage.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
+                (from.checked_add(lineage.len())? <= bytes.len()).then_some((body, from))
+            })
+        });
+        match (&translation.lineage, within) {
+            (Some(lineage), Some((body, from))) => {
+                head.number(body);
+                head.number(from as u64);
+                head.number(lineage.len() as u64);
+            }
+            (Some(lineage), None) if bodies.len() < BODIES_MAX => {
+                bodies.push(lineage.clone());
+                head.number(bodies.len() as u64);
+                head.number(0);
+                head.number(lineage.len() as u64);
+            }
+            // A record with as many bodies as may be keeps its outputs rather than where they came from.
+            _ => head.number(0),
+        }
+    }
+    if let ProcessedOutcome::Routed(outputs) = &record.outcome {
+        for output in outputs {
+            head.number(number(output.translation));
+        }
+    }
+}
+
+fn decode_translations(
+    outcome: &mut ProcessedOutcome,
+    head: &mut Reader,
+    bodies: &[Bytes],
+) -> Result<Vec<TranslationRecord>, RecordError> {
+    // Each names an earlier one, so that none is before itself.
+    let number = |number: u64, most: usize| match number.checked_sub(1) {
+        None => Ok(None),
+        Some(number) => match u16::try_from(number) {
+            Ok(number) if usize::from(number) < most => Ok(Some(number)),
+            _ => Err(RecordError::Range),
+        },
+    };
+    let mut translations = Vec::new();
+    for own in 0..head.count()? {
+        let at = head.text()?;
+        let bot = head.optional_text()?;
+        let before = number(head.number()?, own)?;
+        let lineage = match head.small::<usize>()?.checked_sub(1) {
+            None => None,
+            Some(body) => {
+                let body = bodies.get(body).ok_or(RecordError::Body)?;
+                let (from, length): (usize, usize) = (head.small()?, head.small()?);
+                let to = from.checked_add(length).filter(|to| *to <= body.len());
+                Some(body.slice(from..to.ok_or(RecordError::Body)?))
+            }
+        };
+        translations.push(TranslationRecord { at, bot, before, lineage });
+    }
+    if let ProcessedOutcome::Routed(outputs) = outcome {
+        for output in outputs {
+            output.translation = number(head.number()?, translations.len())?;
+        }
+    }
+    Ok(translations)
 }
 
 /// The 1-based number of `bytes` among the bodies; outputs that share their bytes share a body.
@@ -270,6 +366,7 @@ fn body_number(bodies: &mut Vec<Bytes>, bytes: &Bytes) -> u64 {
 }
 
 fn decode_processed(
+    is_translated: bool,
     head: &mut Reader,
     bodies: &mut impl Iterator<Item = Bytes>,
 ) -> Result<Processed, RecordError> {
@@ -312,13 +409,13 @@ fn decode_processed(
     for _ in 0..head.count()? {
         findings.push((head.text()?, head.text()?, head.number()?));
     }
-    let outcome = match head.byte()? {
+    let mut outcome = match head.byte()? {
         0 => {
             let mut outputs = Vec::new();
             for _ in 0..head.count()? {
                 let destination = head.text()?;
                 let bytes = body(head.number()?)?.map_or(BodyRef::AsReceived, BodyRef::Own);
-                outputs.push(OutputRecord { destination, bytes });
+                outputs.push(OutputRecord { destination, bytes, translation: None });
             }
             ProcessedOutcome::Routed(outputs)
         }
@@ -329,7 +426,21 @@ fn decode_processed(
         }),
     };
     let reply = body(head.number()?)?;
-    Ok(Processed { channel, message, at, revision, lanes, file, effects, findings, outcome, reply })
+    let translations =
+        if is_translated { decode_translations(&mut outcome, head, &bodies)? } else { Vec::new() };
+    Ok(Processed {
+        channel,
+        message,
+        at,
+        revision,
+        lanes,
+        file,
+        effects,
+        findings,
+        outcome,
+        reply,
+        translations,
+    })
 }
 
 fn encode_attempted(record: &Attempted) -> NewRecord {

@@ -123,6 +123,8 @@ pub struct Processed {
     pub outcome: ProcessedOutcome,
     /// The reply the sender gets for it, where the reply mode waits for processing.
     pub reply: Option<Bytes>,
+    /// The translations that outputs went through.
+    pub translations: Vec<TranslationRecord>,
 }
 
 impl Processed {
@@ -215,6 +217,38 @@ pub struct OutputRecord {
     pub destination: Arc<str>,
     /// The bytes to send.
     pub bytes: BodyRef,
+    /// The translation that it went through last: its number among the record's, from 0.
+    pub translation: Option<u16>,
+}
+
+/// A translation that outputs went through, and where what it made came from: elements, places and rows, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranslationRecord {
+    /// The step and its place in the channel's file.
+    pub at: String,
+    /// The bot that asked for it.
+    pub bot: Option<String>,
+    /// The translation before it: its number, which is smaller.
+    pub before: Option<u16>,
+    /// The lineage, packed; none where it was larger than may be kept.
+    pub lineage: Option<Bytes>,
+}
+
+impl TranslationRecord {
+    /// The translations that an output went through, the first of them first, with their numbers.
+    pub fn through(all: &[Self], last: Option<u16>) -> Vec<(u16, &Self)> {
+        let mut through = Vec::new();
+        let mut next = last;
+        // Each is before the one that names it, so that this ends.
+        while let Some((number, own)) =
+            next.and_then(|number| Some((number, all.get(usize::from(number))?)))
+        {
+            through.push((number, own));
+            next = own.before.filter(|before| *before < number);
+        }
+        through.reverse();
+        through
+    }
 }
 
 /// Where an output's bytes are.

@@ -11,6 +11,7 @@ pub use encoding::RecordError;
 pub use life::{
     Applied, Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord,
     PeerRecord, Processed, ProcessedOutcome, Received, Record, Settled, SettledOutcome, Sibling,
+    TranslationRecord,
 };
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptes
 use super::{
     Applied, Attempted, BodyRef, Decided, Decision, DeliveryRef, Disposition, Ended, OutputRecord,
     PeerRecord, Processed, ProcessedOutcome, Received, Record, RecordError, Settled,
-    SettledOutcome, Sibling,
+    SettledOutcome, Sibling, TranslationRecord,
 };
 use crate::effects::{Effect, LookupAnswer};
 use crate::names::MessageId;
@@ -58,13 +58,11 @@ fn examples() -> Vec<Record> {
         effects: vec![Effect::Now(at), Effect::ControlId("TAG1".to_owned())],
         findings: vec![("program.absent".to_owned(), "PID-8 steps[1]".to_owned(), 3)],
         outcome: ProcessedOutcome::Routed(vec![
-            OutputRecord { destination: "lab".into(), bytes: BodyRef::AsReceived },
-            OutputRecord {
-                destination: "archive".into(),
-                bytes: BodyRef::Own(Bytes::from_static(b"MSH|^~\\&|B\r")),
-            },
+            output("lab", BodyRef::AsReceived, None),
+            output("archive", BodyRef::Own(Bytes::from_static(b"MSH|^~\\&|B\r")), None),
         ]),
         reply: Some(Bytes::from_static(b"MSH|^~\\&|ACK\r")),
+        translations: Vec::new(),
     };
     let settled = Settled {
         channel: channel.clone(),
@@ -80,6 +78,7 @@ fn examples() -> Vec<Record> {
         reply: Some(Bytes::from_static(b"MSH|^~\\&|ACK\rMSA|AA|1\r")),
     };
     let (numbered, counted) = (received.clone(), settled.clone());
+    let translated = translated(&processed);
     let decided = |decision| {
         let (by, reason) = ("a.person".to_owned(), "because".to_owned());
         Record::Decided(Decided { channel: channel.clone(), message, at, by, reason, decision })
@@ -159,7 +158,42 @@ fn examples() -> Vec<Record> {
             },
             ..counted
         }),
+        translated,
     ]
+}
+
+fn output(destination: &str, bytes: BodyRef, translation: Option<u16>) -> OutputRecord {
+    OutputRecord { destination: destination.into(), bytes, translation }
+}
+
+/// A record whose outputs went through a translation, and through one of a bot behind it, whose lineage stands in the bot's
+/// answer.
+fn translated(processed: &Processed) -> Record {
+    let answer = Bytes::from_static(b"answer of a bot with LINEAGE in it");
+    let translation = |at: &str, bot: Option<&str>, before, lineage| TranslationRecord {
+        at: at.to_owned(),
+        bot: bot.map(str::to_owned),
+        before,
+        lineage,
+    };
+    let bundle = BodyRef::Own(Bytes::from_static(b"{}"));
+    Record::Processed(Processed {
+        effects: vec![Effect::Lookup {
+            search: "bot?names#00".to_owned(),
+            answer: LookupAnswer::Found(Found::One(answer.clone())),
+        }],
+        outcome: ProcessedOutcome::Routed(vec![
+            output("lab", BodyRef::AsReceived, None),
+            output("datastore", bundle.clone(), Some(0)),
+            output("archive", bundle, Some(2)),
+        ]),
+        translations: vec![
+            translation("steps[1].translate", None, None, Some(Bytes::from_static(b"LINEAGE"))),
+            translation("steps[2].bot", Some("names"), Some(0), Some(answer.slice(18..25))),
+            translation("steps[2].bot", Some("names"), Some(1), None),
+        ],
+        ..processed.clone()
+    })
 }
 
 fn position(number: u64) -> Position {
@@ -248,10 +282,8 @@ fn a_later_format_or_kind_is_told_apart_from_damage() {
 #[test]
 fn outputs_that_share_their_bytes_share_a_body() {
     let bytes = Bytes::from_static(b"MSH|^~\\&|same\r");
-    let output = |destination: &str, bytes: &Bytes| OutputRecord {
-        destination: destination.into(),
-        bytes: BodyRef::Own(bytes.clone()),
-    };
+    let output =
+        |destination: &str, bytes: &Bytes| output(destination, BodyRef::Own(bytes.clone()), None);
     let Some(Record::Processed(processed)) = examples().into_iter().nth(3) else {
         panic!("the fourth example is a Processed record");
     };
@@ -335,7 +367,12 @@ fn processed() -> impl Strategy<Value = Record> {
         prop_oneof![time().prop_map(Effect::Now), text().prop_map(Effect::ControlId), lookup];
     let bytes = prop_oneof![Just(BodyRef::AsReceived), body().prop_map(BodyRef::Own)];
     let output =
-        (name(), bytes).prop_map(|(destination, bytes)| OutputRecord { destination, bytes });
+        (name(), bytes, option::of(any::<u16>())).prop_map(|(destination, bytes, translation)| {
+            OutputRecord { destination, bytes, translation }
+        });
+    let translation = (text(), option::of(text()), option::of(any::<u16>()), option::of(body()))
+        .prop_map(|(at, bot, before, lineage)| TranslationRecord { at, bot, before, lineage });
+    let translations = proptest::collection::vec(translation, 0..4);
     let disposition = (0_usize..5).prop_map(|index| Disposition::ALL[index]);
     let ended = (disposition, text(), text()).prop_map(|(disposition, code, detail)| {
         ProcessedOutcome::Ended(Ended { disposition, code, detail })
@@ -346,8 +383,10 @@ fn processed() -> impl Strategy<Value = Record> {
     let effects = proptest::collection::vec(effect, 0..3);
     let lanes = proptest::collection::vec(any::<u64>(), 0..3);
     let facts = (name(), positions(), time(), any::<[u8; 32]>(), lanes, option::of(name()));
-    (facts, effects, findings, outcome, option::of(body())).prop_map(
-        |((channel, message, at, revision, lanes, file), effects, findings, outcome, reply)| {
+    (facts, effects, findings, outcome, (option::of(body()), translations)).prop_map(
+        |(facts, effects, findings, outcome, (reply, translations))| {
+            let (channel, message, at, revision, lanes, file) = facts;
+            let (outcome, translations) = sound(outcome, translations);
             Record::Processed(Processed {
                 channel,
                 message: MessageId(message),
@@ -359,9 +398,28 @@ fn processed() -> impl Strategy<Value = Record> {
                 findings,
                 outcome,
                 reply,
+                translations,
             })
         },
     )
+}
+
+/// With numbers of translations as they can be: of one that is there, and before the one that names it.
+fn sound(
+    mut outcome: ProcessedOutcome,
+    mut translations: Vec<TranslationRecord>,
+) -> (ProcessedOutcome, Vec<TranslationRecord>) {
+    let within = |number: &mut Option<u16>, count: u16| {
+        *number = number.and_then(|number| number.checked_rem(count));
+    };
+    for (own, translation) in (0..).zip(&mut translations) {
+        within(&mut translation.before, own);
+    }
+    if let ProcessedOutcome::Routed(outputs) = &mut outcome {
+        let count = u16::try_from(translations.len()).expect("they are few");
+        outputs.iter_mut().for_each(|output| within(&mut output.translation, count));
+    }
+    (outcome, translations)
 }
 
 fn siblings() -> impl Strategy<Value = Vec<Sibling>> {
@@ -441,9 +499,8 @@ proptest! {
         head in proptest::collection::vec(any::<u8>(), 0..120),
         bodies in proptest::collection::vec(body(), 0..3),
     ) {
-        let mut known = vec![1];
-        known.extend_from_slice(&head);
-        for head in [head, known] {
+        let known = |format: u8| [&[format][..], &head].concat();
+        for head in [known(1), known(2), known(3), head.clone()] {
             // An error or a record; what is a record is written as one again.
             for kind in [kind, kind % 7] {
                 if let Ok(record) = Record::decode(kind, head.clone().into(), bodies.clone()) {
@@ -455,7 +512,7 @@ proptest! {
 
     #[test]
     fn a_changed_byte_is_an_error_or_a_record(
-        which in 0_usize..14,
+        which in 0..examples().len(),
         place in any::<proptest::sample::Index>(),
         value in any::<u8>(),
     ) {

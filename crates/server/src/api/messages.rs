@@ -13,12 +13,14 @@ use pipehat_engine::{DecideError, Deciding, Log, MessageId, Stage, message_of};
 use pipehat_journal::Position;
 use pipehat_store as store;
 use pipehat_store::{MessageSearch, Redacted, SqliteMessageSearch};
+use pipehat_translate::PlacePattern;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::lineage::LineageWanted;
 use super::problem::ApiError;
 use super::request::{JsonBody, Number};
-use super::stage::{Bodies, StageView};
+use super::stage::{StageView, Wanted};
 use super::view::MessageView;
 use crate::node::Shared;
 
@@ -108,6 +110,23 @@ pub(super) struct Show {
     /// Whether payloads are shown.
     #[serde(default)]
     bodies: bool,
+    /// Whether it is shown where what translations made came from.
+    #[serde(default)]
+    lineage: bool,
+    /// Of lineage only what came from this place or went there: `PID-3`, `Patient.identifier`, `Bundle.entry[2]`.
+    lineage_of: Option<String>,
+}
+
+impl Show {
+    fn wanted(self) -> Result<Wanted, ApiError> {
+        let place = self.lineage_of.as_deref().map(PlacePattern::parse).transpose();
+        let lineage = match place.map_err(|error| ApiError::bad_request(error.to_string()))? {
+            Some(place) => LineageWanted::Of(place),
+            None if self.lineage => LineageWanted::All,
+            None => LineageWanted::No,
+        };
+        Ok(Wanted { bodies: self.bodies, lineage })
+    }
 }
 
 /// Finds messages.
@@ -212,14 +231,15 @@ fn disposition_named(name: &str) -> Result<store::Disposition, ApiError> {
 
 /// Shows one message with every stage.
 #[utoipa::path(get, path = "/api/v1/messages/{id}", params(("id" = u64, Path), Show),
-    responses((status = 200, body = MessageDetail), (status = 404, body = ApiError)))]
+    responses((status = 200, body = MessageDetail), (status = 400, body = ApiError), (status = 404, body = ApiError)))]
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     Number(id): Number,
     Query(show): Query<Show>,
 ) -> Result<Json<MessageDetail>, ApiError> {
     let (log, search) = (shared.engine.log().clone(), shared.search.clone());
-    tokio::task::spawn_blocking(move || detail_of(&log, search.as_deref(), id, show.bodies))
+    let wanted = show.wanted()?;
+    tokio::task::spawn_blocking(move || detail_of(&log, search.as_deref(), id, &wanted))
         .await
         .map_err(|_| ApiError::internal("the message could not be read"))?
         .map(Json)
@@ -230,13 +250,12 @@ pub(crate) fn detail_of(
     log: &Log,
     search: Option<&SqliteMessageSearch>,
     id: u64,
-    bodies: bool,
+    wanted: &Wanted,
 ) -> Result<MessageDetail, ApiError> {
     let message = message_id(id)?;
     let summary = search.and_then(|search| search.message(id).ok().flatten());
     let stages = stages(log, message, summary.as_ref())?;
-    let bodies = if bodies { Bodies::Shown } else { Bodies::Hidden };
-    Ok(MessageDetail { message: summary.map(Into::into), stages: StageView::all(&stages, bodies) })
+    Ok(MessageDetail { message: summary.map(Into::into), stages: StageView::all(&stages, wanted) })
 }
 
 /// The records of a message, as far as the index knows there are more.

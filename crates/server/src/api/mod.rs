@@ -4,6 +4,7 @@ mod access;
 mod bots;
 mod datastore;
 mod handlers;
+mod lineage;
 mod listener;
 mod messages;
 mod problem;
@@ -18,10 +19,11 @@ pub use access::AdminAccess;
 pub use bots::{
     BotView, BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage, RunsQuery,
 };
+pub use lineage::{LineageWanted, OutputView, SourceView, TranslationView};
 pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, SearchRequest};
 pub use problem::ApiError;
 pub use routes::openapi;
-pub use stage::{ChangeView, FindingView, StageView};
+pub use stage::{ChangeView, FindingView, StageView, Wanted};
 pub use subscriptions::{DeadLettersPage, DeadLettersQuery, RedeliverRequest, SubscriptionsView};
 pub use view::{
     ApplyView, ChannelView, CountersView, DeliveryView, DestinationView, HealthView, JournalView,

@@ -10,6 +10,7 @@ use pipehat_message::CharsetRule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::lineage::{LineageWanted, TranslationView};
 use super::view::time;
 use crate::indexer::short_revision;
 
@@ -30,6 +31,9 @@ pub struct StageView {
     /// What the steps noticed, in the order of the record: of a validation, errors first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingView>,
+    /// The translations that its outputs went through, and where what they made came from, when asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub translations: Vec<TranslationView>,
     /// The payloads of this stage, when asked for: what it is, and its text, read by its MSH-18.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bodies: Vec<(String, String)>,
@@ -148,7 +152,7 @@ fn split_place(recorded: &str) -> (&str, &str) {
 
 impl StageView {
     /// All of a message's records, the oldest first.
-    pub(super) fn all(stages: &[Stage], bodies: Bodies) -> Vec<Self> {
+    pub(super) fn all(stages: &[Stage], wanted: &Wanted) -> Vec<Self> {
         let mut outputs: &[OutputRecord] = &[];
         let mut views = Vec::with_capacity(stages.len());
         for stage in stages {
@@ -157,16 +161,20 @@ impl StageView {
             {
                 outputs = routed;
             }
-            views.push(Self::of(stage, outputs, bodies));
+            let mut view = Self::of(stage, outputs, wanted.bodies);
+            if let Record::Processed(record) = &stage.record {
+                view.translations = TranslationView::all(record, &wanted.lineage);
+            }
+            views.push(view);
         }
         views
     }
 
     /// One record; `outputs` are those the message had by then.
-    fn of(stage: &Stage, outputs: &[OutputRecord], bodies: Bodies) -> Self {
+    fn of(stage: &Stage, outputs: &[OutputRecord], bodies: bool) -> Self {
         let mut shown: Vec<(String, String)> = Vec::new();
         let mut show = |name: String, bytes: &[u8]| {
-            if matches!(bodies, Bodies::Shown) {
+            if bodies {
                 shown.push((name, CharsetRule::Declared.text(bytes)));
             }
         };
@@ -285,16 +293,19 @@ impl StageView {
             what,
             change,
             findings,
+            translations: Vec::new(),
             bodies: shown,
         }
     }
 }
 
-/// Whether payloads are shown.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Bodies {
-    Shown,
-    Hidden,
+/// What is shown of a message beside what happened to it.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Its payloads.
+    pub bodies: bool,
+    /// Where what translations made of it came from.
+    pub lineage: LineageWanted,
 }
 
 #[cfg(test)]
@@ -310,8 +321,11 @@ mod tests {
     fn stages(bytes: &[u8]) -> [Stage; 3] {
         let message = MessageId(Position::FIRST);
         let (channel, at) = ("adt", Timestamp::UNIX_EPOCH);
-        let output =
-            |destination: &str, bytes| OutputRecord { destination: destination.into(), bytes };
+        let output = |destination: &str, bytes| OutputRecord {
+            destination: destination.into(),
+            bytes,
+            translation: None,
+        };
         let own = BodyRef::Own(Bytes::copy_from_slice(bytes));
         [
             Record::Received(Received {
@@ -341,6 +355,7 @@ mod tests {
                     output("lab", own),
                 ]),
                 reply: None,
+                translations: Vec::new(),
             }),
             Record::Attempted(Attempted {
                 channel: channel.into(),
@@ -355,6 +370,10 @@ mod tests {
         .map(|record| Stage { position: Position::FIRST, record })
     }
 
+    fn wanted(bodies: bool) -> Wanted {
+        Wanted { bodies, ..Wanted::default() }
+    }
+
     #[test]
     fn payloads_are_read_in_the_character_set_they_name() {
         for (message, text) in [
@@ -362,7 +381,7 @@ mod tests {
             (&b"MSH|^~\\&|\xA3uk|||||||||||||||8859/2"[..], "Łuk"),
             ("MSH|^~\\&|Müller".as_bytes(), "Müller"),
         ] {
-            let views = StageView::all(&stages(message), Bodies::Shown);
+            let views = StageView::all(&stages(message), &wanted(true));
             let bodies: Vec<&(String, String)> =
                 views.iter().flat_map(|view| &view.bodies).collect();
             assert_eq!(bodies.len(), 2);
@@ -391,7 +410,7 @@ mod tests {
                 answer: LookupAnswer::Found(Found::Nothing),
             },
         ];
-        let views = StageView::all(&stages, Bodies::Shown);
+        let views = StageView::all(&stages, &wanted(true));
         let what = &views[1].what;
         assert!(what.contains(" after 1 lookup and 2 runs of bots by "), "{what}");
         let shown: Vec<String> =
@@ -409,7 +428,7 @@ mod tests {
 
     #[test]
     fn payloads_are_shown_when_they_are_asked_for() {
-        let views = StageView::all(&stages(b"MSH|^~\\&|A"), Bodies::Hidden);
+        let views = StageView::all(&stages(b"MSH|^~\\&|A"), &wanted(false));
         assert!(views.iter().all(|view| view.bodies.is_empty()));
     }
 
@@ -459,7 +478,7 @@ mod tests {
             last: false,
             order: PartOrder::Later,
         });
-        let views = StageView::all(&stages, Bodies::Hidden);
+        let views = StageView::all(&stages, &wanted(false));
         assert!(views[0].what.ends_with("bytes: delete of Patient/p1, version 2"), "{views:?}");
         let told = serde_json::to_value(&views[0].change).expect("JSON");
         let expected = r#"{"change":"delete","type":"Patient","id":"p1","version":2}"#;
@@ -472,7 +491,7 @@ mod tests {
     fn a_failed_try_names_its_destination() {
         let stages = stages(b"MSH|^~\\&|A");
         let last =
-            |stages: &[Stage]| StageView::all(stages, Bodies::Hidden).pop().expect("a stage").what;
+            |stages: &[Stage]| StageView::all(stages, &wanted(false)).pop().expect("a stage").what;
         assert_eq!(last(&stages), "try 3 to lab failed: refused [mllp.connect-failed]");
         let [received, _, attempted] = stages;
         assert_eq!(

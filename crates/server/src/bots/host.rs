@@ -9,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use pipehat_engine::program::{Told, ToldFinding, TranslationSettings};
+use pipehat_engine::program::{
+    Followed, KeepsLineage, Made, Told, ToldFinding, TranslationSettings,
+};
 use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
 use pipehat_store::bots::STATE_KEY_BYTES_MAX;
@@ -64,7 +66,11 @@ impl Setting {
     fn translation<'s>(&self, bot: &'s Deployed) -> Cow<'s, TranslationSettings> {
         match &self.channel {
             Some((_, part)) => Cow::Owned(bot.translation.or(&part.translation)),
-            None => Cow::Borrowed(&bot.translation),
+            // Nothing of the message would be kept with it.
+            None => Cow::Owned(TranslationSettings {
+                lineage: Some(KeepsLineage::No),
+                ..bot.translation.clone()
+            }),
         }
     }
 
@@ -88,6 +94,33 @@ pub(super) struct Gathered {
     pub(super) files: Vec<FileToFinish>,
     /// Why the message is set aside.
     pub(super) park: Option<String>,
+    /// Where what was translated came from; none where that is more than is kept.
+    pub(super) lineage: Vec<Option<Bytes>>,
+}
+
+/// The most translations of one run whose lineage is kept.
+const LINEAGES_MAX: usize = 100;
+
+/// The most bytes of lineage that one run keeps.
+const LINEAGE_BYTES_MAX: usize = 1024 * 1024;
+
+impl Gathered {
+    /// Keeps the lineage of a translation with the message whose step the run is.
+    fn follow(&mut self, lineage: Followed) {
+        let lineage = match lineage {
+            Followed::NotWanted => return,
+            Followed::TooLarge => None,
+            Followed::Kept(lineage) => Some(lineage),
+        };
+        if self.lineage.len() >= LINEAGES_MAX {
+            return;
+        }
+        // The last that is told stands for all that follow: they are not kept.
+        let has_room = self.lineage.len().saturating_add(1) < LINEAGES_MAX;
+        let before: usize = self.lineage.iter().flatten().map(Bytes::len).sum();
+        let fits = |own: &Bytes| before.saturating_add(own.len()) <= LINEAGE_BYTES_MAX;
+        self.lineage.push(lineage.filter(|own| has_room && fits(own)));
+    }
 }
 
 /// The outside of one run.
@@ -375,9 +408,16 @@ impl Host for RunHost {
                 self.gathered.park = Some(reason.clone());
                 Ok(done())
             }
-            Ask::ToFhir { message } => to_fhir(message, &self.setting.translation(&self.bot)),
+            Ask::ToFhir { message } => {
+                let (answer, lineage) = to_fhir(message, &self.setting.translation(&self.bot))?;
+                self.gathered.follow(lineage);
+                Ok(answer)
+            }
             Ask::ToV2 { bundle, wanted, version } => {
-                to_v2(bundle, (wanted, version), &self.setting.translation(&self.bot))
+                let settings = self.setting.translation(&self.bot);
+                let (answer, lineage) = to_v2(bundle, (wanted, version), &settings)?;
+                self.gathered.follow(lineage);
+                Ok(answer)
             }
             Ask::Sftp { server, operation, path, argument, body } => {
                 let argument = argument.as_deref();
@@ -441,17 +481,17 @@ async fn fetched(request: reqwest::RequestBuilder) -> Result<Answer, AskError> {
 }
 
 /// As a bot sees a translation: the Bundle or the message, with what could not be said beside it.
-fn to_fhir(message: &str, settings: &TranslationSettings) -> Result<Answer, AskError> {
+fn to_fhir(message: &str, settings: &TranslationSettings) -> Result<(Answer, Followed), AskError> {
     let translated = pipehat_engine::program::translate_to_fhir(message, settings);
-    let (bundle, findings) = translated.map_err(AskError::Failed)?;
-    Ok(translated_answer(bundle.into_bytes(), "application/fhir+json", &findings))
+    let Made { made, told, lineage } = translated.map_err(AskError::Failed)?;
+    Ok((translated_answer(made.into_bytes(), "application/fhir+json", &told), lineage))
 }
 
 fn to_v2(
     bundle: &str,
     wanted: (&str, &str),
     settings: &TranslationSettings,
-) -> Result<Answer, AskError> {
+) -> Result<(Answer, Followed), AskError> {
     let control_id = STANDARD.encode(random(12)).replace(['+', '/'], "0");
     let translated = pipehat_engine::program::translate_to_v2(
         bundle,
@@ -459,8 +499,8 @@ fn to_v2(
         (Timestamp::now(), &control_id),
         settings,
     );
-    let (message, findings) = translated.map_err(AskError::Failed)?;
-    Ok(translated_answer(message, "x-application/hl7-v2+er7", &findings))
+    let Made { made, told, lineage } = translated.map_err(AskError::Failed)?;
+    Ok((translated_answer(made, "x-application/hl7-v2+er7", &told), lineage))
 }
 
 /// The header of an answer that has what a translation could not say.

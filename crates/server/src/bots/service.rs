@@ -755,7 +755,8 @@ fn outcome(output: Output, gathered: Gathered, findings: Vec<BotFinding>, took: 
         (true, Some(bytes)) => BotResult::Json(bytes),
         (false, Some(bytes)) => BotResult::Text(bytes),
     };
-    BotOutcome { result, sent: gathered.outputs, park: gathered.park, took, findings }
+    let Gathered { outputs: sent, park, lineage, .. } = gathered;
+    BotOutcome { result, sent, park, took, lineage, findings }
 }
 
 /// What an error says, with its stack. It may hold a patient's data.

@@ -245,7 +245,7 @@ impl<'r> Compiler<'r> {
             Some(condition) => Some(self.test(condition, context).map_err(|text| ("antlr", text))?),
         };
         let text = format!("{} {} {}", row.table.name(), row.map(), row.id());
-        let origin = Origin { text: text.trim_end().into() };
+        let origin = Origin::new(text.trim_end());
         if row.cell("attr") == "$none" {
             let origin = self.origin(origin);
             return Ok(Rule {

@@ -17,6 +17,7 @@ use pipehat_resource::definitions::{Primitive, TypeDefinition, ValueSet};
 
 use crate::condition::{Comparison, Name};
 use crate::expression::Conversion;
+use crate::lineage::{pack_rule, pack_word};
 use crate::table;
 
 pub(crate) use compile::compile;
@@ -117,6 +118,8 @@ pub(crate) type NameId = u16;
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     texts: Vec<&'static str>,
+    /// Each as lineage has it.
+    packed: Vec<Box<[u8]>>,
     ids: HashMap<&'static str, NameId>,
 }
 
@@ -125,6 +128,7 @@ impl Names {
     pub(crate) fn id(&mut self, text: &'static str) -> NameId {
         *self.ids.entry(text).or_insert_with(|| {
             self.texts.push(text);
+            self.packed.push(packed(text, pack_word));
             // R4 has some thousand members.
             NameId::try_from(self.texts.len() - 1).unwrap_or(NameId::MAX)
         })
@@ -135,17 +139,43 @@ impl Names {
         self.ids.get(text).copied()
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// The name of a number, as lineage has it.
+    pub(crate) fn packed(&self, name: u32) -> &[u8] {
+        self.packed.get(name as usize).map(|own| &**own).unwrap_or_default()
+    }
+
     /// The name of a number.
     pub(crate) fn text(&self, id: NameId) -> &'static str {
         self.texts.get(usize::from(id)).copied().unwrap_or_default()
     }
 }
 
-/// Where a rule stands in the tables.
+/// A text as lineage has it.
+fn packed(text: &str, pack: fn(&str, &mut Vec<u8>)) -> Box<[u8]> {
+    let mut packed = Vec::new();
+    pack(text, &mut packed);
+    packed.into_boxed_slice()
+}
+
+/// Where a rule stands in the tables, as lineage has it: `segments PID[Patient] PID-3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
-    /// As lineage tells it: `segments PID[Patient] PID-3`.
-    pub(crate) text: Box<str>,
+pub(crate) struct Origin(Box<[u8]>);
+
+impl Origin {
+    /// Of a row.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(packed(text, pack_rule))
+    }
+
+    /// As lineage has it.
+    pub(crate) fn packed(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// A segment map: `PID[Patient]`.

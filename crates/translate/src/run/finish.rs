@@ -2,16 +2,14 @@
 
 use std::borrow::Cow;
 
-use hashbrown::HashMap;
 use pipehat_resource::json::{Object, Value};
 use uuid::Uuid;
 
 use super::json::Writer;
-use super::tree::{NodeId, Tree};
 use super::{Resource, Run};
 use crate::finding::{Finding, FindingKind};
 use crate::identity::Identity;
-use crate::lineage::{Lineage, Source};
+use crate::lineage::PackedLineage;
 use crate::plan::MessageMap;
 
 /// What became of a message.
@@ -19,7 +17,7 @@ pub(crate) struct Finished {
     pub(crate) bundle: Value,
     pub(crate) findings: Vec<Finding>,
     pub(crate) findings_beyond: usize,
-    pub(crate) lineage: Lineage,
+    pub(crate) lineage: Option<PackedLineage>,
 }
 
 /// How a resource is stored.
@@ -127,64 +125,10 @@ impl<'a> Run<'a> {
         }
         left_out
     }
-
-    fn lineage(&self, identities: &[Option<Identity>]) -> Lineage {
-        let Some(traces) = &self.traces else { return Lineage::default() };
-        let mut paths: HashMap<NodeId, String> = HashMap::new();
-        let mut order = Vec::new();
-        for (place, (own, _)) in entries_of(&self.resources, identities).enumerate() {
-            let path = format!("Bundle.entry[{place}].resource");
-            self.paths(own.root, &path, &mut paths, &mut order);
-        }
-        let mut found: HashMap<NodeId, (Vec<String>, u32)> = HashMap::new();
-        for trace in traces {
-            let place = self.view.path(trace.at);
-            let (places, origin) = found.entry(trace.node).or_default();
-            if !places.contains(&place) {
-                places.push(place);
-            }
-            *origin = trace.origin;
-        }
-        let sources = order.into_iter().filter_map(|node| {
-            let (places, origin) = found.remove(&node)?;
-            Some(Source {
-                element: paths.get(&node)?.clone(),
-                paths: places,
-                rule: self.plan.origins.get(origin as usize)?.text.to_string(),
-            })
-        });
-        Lineage { sources: sources.collect() }
-    }
-
-    fn paths(
-        &self,
-        node: NodeId,
-        path: &str,
-        paths: &mut HashMap<NodeId, String>,
-        order: &mut Vec<NodeId>,
-    ) {
-        let mut counts: HashMap<u16, usize> = HashMap::new();
-        for child in self.tree.children(node) {
-            let Some(own) = self.tree.node(child).filter(|_| says(&self.tree, child)) else {
-                continue;
-            };
-            let name = self.plan.names.text(own.name);
-            let path = if own.is_list {
-                let count = counts.entry(own.name).or_default();
-                *count += 1;
-                format!("{path}.{name}[{}]", *count - 1)
-            } else {
-                format!("{path}.{name}")
-            };
-            order.push(child);
-            self.paths(child, &path, paths, order);
-            paths.insert(child, path);
-        }
-    }
 }
 
 /// The resources that become entries, in their order.
-fn entries_of<'r>(
+pub(super) fn entries_of<'r>(
     resources: &'r [Resource],
     identities: &'r [Option<Identity>],
 ) -> impl Iterator<Item = (&'r Resource, &'r Identity)> {
@@ -192,10 +136,6 @@ fn entries_of<'r>(
         let is_entry = !own.is_dropped && own.definition.name() != "Bundle";
         is_entry.then_some((own, identity.as_ref()?))
     })
-}
-
-fn says(tree: &Tree<'_>, node: NodeId) -> bool {
-    !tree.is_empty(node)
 }
 
 fn hyphenated(id: Uuid) -> String {

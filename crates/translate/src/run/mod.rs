@@ -11,6 +11,7 @@ mod document;
 mod finish;
 mod invariants;
 mod json;
+mod lineage;
 mod message;
 mod naming;
 mod orders;
@@ -29,10 +30,12 @@ use pipehat_message::{Charset, Message, Timestamp, unescape};
 use pipehat_resource::definitions::TypeDefinition;
 
 use crate::finding::{Finding, FindingKind};
+use crate::lineage::LineageLimits;
 use crate::plan::{MessageMap, Plan, WellKnown};
 use crate::settings::Settings;
 use crate::value::Clock;
 use consumed::Consumed;
+use lineage::Traces;
 use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
@@ -65,7 +68,7 @@ pub(crate) struct Run<'a> {
     findings: Vec<Finding>,
     findings_beyond: usize,
     /// Elements and the places they came from, where lineage is asked for.
-    traces: Option<Vec<Trace>>,
+    traces: Option<Traces>,
     /// Places that a conversion read besides its own, for the lineage.
     besides: Vec<At>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
@@ -127,20 +130,12 @@ fn has_marker(text: &str) -> bool {
         && text.chars().any(|sign| pipehat_message::undecodable_byte(sign).is_some())
 }
 
-/// Where a leaf came from.
-#[derive(Debug, Clone, Copy)]
-struct Trace {
-    node: NodeId,
-    at: At,
-    origin: u32,
-}
-
 impl<'a> Run<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
         settings: &'a Settings,
         message: &'a Message<'_>,
-        with_lineage: bool,
+        lineage: Option<LineageLimits>,
     ) -> Self {
         let view = View::of(message);
         let bytes = view.bytes;
@@ -172,7 +167,7 @@ impl<'a> Run<'a> {
             consumed: Consumed::of(bytes),
             findings: Vec::new(),
             findings_beyond: 0,
-            traces: with_lineage.then(Vec::new),
+            traces: lineage.map(|limits| Traces::new(limits, bytes.len())),
             besides: Vec::new(),
             scope: 0,
             completing: 0,
@@ -301,7 +296,7 @@ impl<'a> Run<'a> {
 
     fn trace(&mut self, node: NodeId, part: &Part<'a>, origin: u32) {
         if let Some(traces) = &mut self.traces {
-            traces.push(Trace { node, at: part.at, origin });
+            traces.push(node, part.at, origin);
         }
     }
 

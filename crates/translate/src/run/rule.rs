@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use pipehat_resource::definitions::Primitive;
 
+use super::Run;
 use super::path::Reached;
 use super::test::Here;
 use super::tree::{Leaf, NodeId};
 use super::view::Part;
-use super::{Run, Trace};
 use crate::plan::{Action, DatatypeMap, DatatypeRule, Rule, SegmentMap, Source, Step};
 
 /// Where a rule writes.
@@ -231,12 +231,9 @@ impl<'a> Run<'a> {
         if let Some(part) = here.own {
             self.trace(reached.node, &part, rule.origin);
             if let Some(traces) = &mut self.traces {
-                let besides = self.besides.drain(..);
-                traces.extend(besides.map(|at| Trace {
-                    node: reached.node,
-                    at,
-                    origin: rule.origin,
-                }));
+                for at in self.besides.drain(..) {
+                    traces.push(reached.node, at, rule.origin);
+                }
             }
         }
         reached.above

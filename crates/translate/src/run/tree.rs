@@ -91,6 +91,11 @@ impl<'a> Tree<'a> {
         NodeId::try_from(self.nodes.len() - 1).unwrap_or(NONE)
     }
 
+    /// How many elements there are, with those that were taken out.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(crate) fn node(&self, id: NodeId) -> Option<&Node<'a>> {
         self.nodes.get(id as usize)
     }

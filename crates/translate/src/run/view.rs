@@ -55,6 +55,11 @@ impl<'a> View<'a> {
         self.segments.get(segment)?.name
     }
 
+    /// Which of its name a segment is, from 1.
+    pub(crate) fn occurrence(&self, segment: usize) -> u32 {
+        self.segments.get(segment).map_or(1, |own| own.occurrence)
+    }
+
     /// How many fields a segment has.
     pub(crate) fn field_count(&self, segment: usize) -> usize {
         self.segments.get(segment).map_or(0, |own| own.count)
@@ -122,7 +127,7 @@ impl fmt::Display for Path<'_, '_> {
             Some(name) => write!(formatter, "{name}")?,
             None => return write!(formatter, "line {}", segment + 1),
         }
-        let occurrence = self.view.segments.get(segment).map_or(1, |own| own.occurrence);
+        let occurrence = self.view.occurrence(segment);
         if occurrence > 1 {
             write!(formatter, "({occurrence})")?;
         }

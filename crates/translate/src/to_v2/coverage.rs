@@ -1,6 +1,6 @@
 //! What resources say and a message doesn't.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use pipehat_resource::json::Value;
 
@@ -129,36 +129,4 @@ fn is_extension(path: &str) -> bool {
     path.rsplit_once('[').is_some_and(|(path, _)| {
         path.ends_with(".extension") || path.ends_with(".modifierExtension")
     })
-}
-
-/// The path of every value, by where it stands in memory: for lineage.
-pub(super) fn paths(resources: &Resources<'_>) -> HashMap<usize, String> {
-    let mut paths = HashMap::new();
-    for (place, resource) in resources.placed() {
-        path_of_each(resource, &mut place.to_owned(), &mut paths);
-    }
-    paths
-}
-
-fn path_of_each(value: &Value, path: &mut String, paths: &mut HashMap<usize, String>) {
-    paths.insert(address(value), path.clone());
-    let length = path.len();
-    match value {
-        Value::Object(object) => {
-            for (name, inner) in object.iter() {
-                path.push('.');
-                path.push_str(name);
-                path_of_each(inner, path, paths);
-                path.truncate(length);
-            }
-        }
-        Value::Array(items) => {
-            for (index, inner) in items.iter().enumerate() {
-                path.push_str(&format!("[{index}]"));
-                path_of_each(inner, path, paths);
-                path.truncate(length);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }

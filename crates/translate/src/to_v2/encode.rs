@@ -69,10 +69,6 @@ impl Node {
         }
     }
 
-    pub(super) fn leaves<'s>(&'s self, visit: &mut dyn FnMut(&'s Leaf, &[u16])) {
-        self.visit(&mut Vec::new(), visit);
-    }
-
     fn visit<'s>(&'s self, place: &mut Vec<u16>, visit: &mut dyn FnMut(&'s Leaf, &[u16])) {
         match self {
             Self::Leaf(leaf) => visit(leaf, place),
@@ -139,7 +135,26 @@ impl Level {
     }
 }
 
+/// Where in a segment a value stands, from 1.
+pub(super) struct At<'p> {
+    pub(super) field: u16,
+    pub(super) repetition: u32,
+    /// Component and subcomponent.
+    pub(super) place: &'p [u16],
+}
+
 impl SegmentFields {
+    /// Every value and where it stands, in order.
+    pub(super) fn values<'s>(&'s self, visit: &mut dyn FnMut(&'s Leaf, At<'_>)) {
+        for (field, repetitions) in (1..).zip(&self.fields) {
+            for (repetition, node) in (1..).zip(repetitions) {
+                node.visit(&mut Vec::new(), &mut |leaf, place| {
+                    visit(leaf, At { field, repetition, place });
+                });
+            }
+        }
+    }
+
     /// The repetitions of a field, from 1.
     pub(super) fn field_mut(&mut self, position: u16) -> &mut Vec<Node> {
         let index = usize::from(position.max(1)) - 1;

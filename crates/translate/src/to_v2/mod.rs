@@ -20,6 +20,7 @@ mod event;
 mod fields;
 mod header;
 mod identifier;
+mod lineage;
 mod modifiers;
 #[cfg(test)]
 mod modifiers_tests;

@@ -121,7 +121,7 @@ fn write(event: &str, version: Version, resources: &[&str]) -> Result<Written, W
         resources.iter().map(|text| json::parse(text.as_bytes()).expect("it is JSON")).collect();
     let (root, others) = read.split_first().expect("one at least");
     let pool = others.iter().fold(Resources::default().with_root(root), Resources::with);
-    let wanted = Wanted { event, version, order_control: None, lineage: false };
+    let wanted = Wanted { event, version, order_control: None, lineage: None };
     let stamp = Stamp {
         time: "2026-05-06T08:00:00Z".parse().expect("a time"),
         offset: jiff::tz::Offset::UTC,

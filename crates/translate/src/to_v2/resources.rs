@@ -19,6 +19,8 @@ const REFERENCES_DEEP_MAX: usize = 4;
 pub struct Resources<'a> {
     all: Vec<Cow<'a, Value>>,
     places: Vec<String>,
+    /// Which entry of the Bundle each is.
+    entries: Vec<Option<u32>>,
     by_reference: HashMap<String, usize>,
     roots: Vec<usize>,
 }
@@ -27,10 +29,11 @@ impl<'a> Resources<'a> {
     /// Those of a Bundle. What the message is about is found by the event; see [`with_root`](Self::with_root).
     pub fn of_bundle(bundle: &'a Value) -> Self {
         let mut resources = Self::default();
-        for (number, entry) in bundle.items("entry").iter().enumerate() {
+        for (number, entry) in (0..).zip(bundle.items("entry")) {
             if let Some(resource) = entry.get("resource") {
                 let place = format!("Bundle.entry[{number}].resource");
-                resources.add(Cow::Borrowed(resource), entry.text("fullUrl"), Some(place));
+                let url = entry.text("fullUrl");
+                resources.add(Cow::Borrowed(resource), url, Some((place, number)));
             }
         }
         resources
@@ -78,7 +81,7 @@ impl<'a> Resources<'a> {
         &mut self,
         resource: Cow<'a, Value>,
         url: Option<&str>,
-        place: Option<String>,
+        place: Option<(String, u32)>,
     ) -> Option<usize> {
         if self.all.len() >= RESOURCES_MAX {
             return None;
@@ -86,6 +89,8 @@ impl<'a> Resources<'a> {
         let index = self.all.len();
         let name =
             resource.resource_type().zip(resource.id()).map(|(name, id)| format!("{name}/{id}"));
+        let (place, entry) = place.unzip();
+        self.entries.push(entry);
         let place = place.or_else(|| name.clone());
         self.places.push(
             place.or_else(|| resource.resource_type().map(str::to_owned)).unwrap_or_default(),
@@ -122,6 +127,7 @@ impl<'a> Resources<'a> {
         Resources {
             by_reference: references.map(|(name, index)| (name.clone(), *index)).collect(),
             places: self.places.clone(),
+            entries: self.entries.clone(),
             roots: self.roots.clone(),
             all,
         }
@@ -135,6 +141,16 @@ impl<'a> Resources<'a> {
     /// All, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Value> {
         self.all.iter().map(Cow::as_ref)
+    }
+
+    /// With the number of each among the Bundle's entries.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (Option<u32>, &Value)> {
+        self.entries.iter().copied().zip(self.iter())
+    }
+
+    /// Whether all are entries of one Bundle.
+    pub(super) fn are_entries(&self) -> bool {
+        self.entries.iter().all(Option::is_some)
     }
 
     /// With the place of each, as findings tell it.

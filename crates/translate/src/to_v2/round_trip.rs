@@ -206,7 +206,7 @@ fn there_and_back(bytes: &[u8], event: &str, version: Version) -> Vec<u8> {
     };
     let bundle = Translator::new(settings).to_fhir(&message).bundle;
     let profile = Profile { system_base: Some(BASE.to_owned()), ..Profile::default() };
-    let wanted = Wanted { event, version, order_control: None, lineage: false };
+    let wanted = Wanted { event, version, order_control: None, lineage: None };
     let stamp = Stamp {
         time: "2026-05-06T08:00:00Z".parse().expect("a time"),
         offset: Offset::UTC,

@@ -13,7 +13,7 @@ use super::tables::Tables;
 use super::{
     Authority, Hierarchic, Profile, Resources, Stamp, Wanted, WriteError, Writer, Written,
 };
-use crate::FindingKind;
+use crate::{FindingKind, LineageLimits};
 
 fn profile() -> Profile {
     Profile {
@@ -52,7 +52,8 @@ fn written(name: &str, event: &str, version: Version) -> Written {
     };
     let bundle = json::parse(text.as_bytes()).expect("it is JSON");
     let resources = Resources::of_bundle(&bundle);
-    let wanted = Wanted { event, version, order_control: None, lineage: true };
+    let wanted =
+        Wanted { event, version, order_control: None, lineage: Some(LineageLimits::SHOWN) };
     let stamp = Stamp {
         time: "2026-05-06T08:00:00Z".parse().expect("a time"),
         offset: Offset::UTC,
@@ -184,7 +185,12 @@ fn resource(text: &str) -> json::Value {
 }
 
 fn write(profile: Profile, event: &str, resources: &Resources<'_>) -> Result<Written, WriteError> {
-    let wanted = Wanted { event, version: Version::V2_5_1, order_control: None, lineage: true };
+    let wanted = Wanted {
+        event,
+        version: Version::V2_5_1,
+        order_control: None,
+        lineage: Some(LineageLimits::SHOWN),
+    };
     let stamp = Stamp {
         time: "2026-05-06T08:00:00Z".parse().expect("a time"),
         offset: Offset::UTC,
@@ -321,7 +327,7 @@ fn a_wanted_order_control_is_written() {
         event: "OML^O21",
         version: Version::V2_5_1,
         order_control: Some("DC"),
-        lineage: false,
+        lineage: None,
     };
     let stamp = Stamp {
         time: "2026-05-06T08:00:00Z".parse().expect("a time"),
@@ -338,7 +344,7 @@ fn the_time_of_the_message_is_written_as_it_was_told() {
     let patient = resource(r#"{"resourceType":"Patient","identifier":[{"value":"1"}]}"#);
     let resources = Resources::default().with_root(&patient);
     let wanted =
-        Wanted { event: "ADT^A31", version: Version::V2_5_1, order_control: None, lineage: false };
+        Wanted { event: "ADT^A31", version: Version::V2_5_1, order_control: None, lineage: None };
     let time = "2026-05-06T10:00:00+02:00".parse().expect("a time");
     let stamp = Stamp { time, offset: Offset::constant(2), control_id: "C1" };
     let check = |profile: Profile, expected: &str| {
@@ -362,7 +368,7 @@ fn an_order_control_that_no_table_has_is_refused() {
         event: "ORM^O01",
         version: Version::V2_5_1,
         order_control: Some("ZZ"),
-        lineage: false,
+        lineage: None,
     };
     let time = "2026-05-06T08:00:00Z".parse().expect("a time");
     let stamp = Stamp { time, offset: Offset::UTC, control_id: "C1" };
@@ -399,9 +405,12 @@ fn a_discharge_to_home_has_its_code() {
 #[test]
 fn every_value_says_where_it_came_from() {
     let written = written("discharge", "ADT^A03", Version::V2_5_1);
+    let lineage = written.lineage.expect("there is lineage").unpack().expect("it can be read");
     let from = |element: &str| {
-        let source = written.lineage.sources.iter().find(|source| source.element == element);
-        source.map(|source| (source.paths.join(" "), source.rule.as_str())).expect("it is there")
+        let mut sources = lineage.sources.iter();
+        let source = sources.find(|source| source.element.path() == element).expect("it is there");
+        let paths: Vec<_> = source.paths.iter().map(ToString::to_string).collect();
+        (paths.join(" "), &*source.rule)
     };
     let patient = "Bundle.entry[0].resource";
     assert_eq!(
@@ -424,7 +433,7 @@ fn what_cant_be_written_is_refused() {
     assert!(matches!(refused("ADT^A99"), WriteError::EventUnknown { .. }));
     assert!(matches!(refused("ORU^R01"), WriteError::RootMissing { .. }));
     let wanted =
-        Wanted { event: "OML^O21", version: Version::V2_3, order_control: None, lineage: false };
+        Wanted { event: "OML^O21", version: Version::V2_3, order_control: None, lineage: None };
     let stamp = Stamp {
         time: "2026-05-06T08:00:00Z".parse().expect("a time"),
         offset: Offset::UTC,

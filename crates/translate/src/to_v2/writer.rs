@@ -10,15 +10,16 @@ use pipehat_message::{Delimiters, Message, SegmentName, Severity};
 use pipehat_resource::fhirpath::{Context, Item};
 use pipehat_resource::json::Value;
 
-use super::coverage::{Coverage, paths};
-use super::encode::{Leaf, SegmentFields};
+use super::coverage::Coverage;
+use super::encode::SegmentFields;
 use super::fields::{Run, SetIds};
 use super::header::header;
+use super::lineage::lineage;
 use super::modifiers::{Judged, Step};
 use super::profile::Profile;
 use super::resources::Resources;
 use super::tables::{Block, Event, Source as From, Tables};
-use crate::{Finding, FindingKind, Lineage, Source};
+use crate::{Finding, FindingKind, LineageLimits, PackedLineage};
 
 /// Segments of one message at most.
 const SEGMENTS_MAX: usize = 10_000;
@@ -38,8 +39,8 @@ pub struct Wanted<'a> {
     pub version: Version,
     /// What ORC-1 says, as [`event_of`](super::event_of) proposes it; by the request's status where nothing is wanted.
     pub order_control: Option<&'a str>,
-    /// Whether lineage is wanted, which costs as much as the rest.
-    pub lineage: bool,
+    /// How much lineage is wanted, where any is.
+    pub lineage: Option<LineageLimits>,
 }
 
 /// What is the message's own and not its resources'.
@@ -67,8 +68,8 @@ pub struct Written {
     pub message: Vec<u8>,
     /// What the resources say and it doesn't, and what it should say and they don't.
     pub findings: Vec<Finding>,
-    /// Where its values came from, if it was wanted.
-    pub lineage: Lineage,
+    /// Where its values came from, if it was wanted and is not larger than it may be.
+    pub lineage: Option<PackedLineage>,
 }
 
 /// Why there is no message.
@@ -534,7 +535,12 @@ impl<'r> Making<'r> {
         }
     }
 
-    fn finish(mut self, names: (&str, &str), stamp: &Stamp<'_>, with_lineage: bool) -> Written {
+    fn finish(
+        mut self,
+        names: (&str, &str),
+        stamp: &Stamp<'_>,
+        limits: Option<LineageLimits>,
+    ) -> Written {
         let mut unread = Vec::new();
         self.run.coverage.unread(self.run.resources, &mut |path| unread.push(path.to_owned()));
         for path in unread {
@@ -553,7 +559,9 @@ impl<'r> Making<'r> {
         message.push(b'\r');
         message.append(&mut body);
         self.find_errors(&message);
-        let lineage = if with_lineage { self.lineage() } else { Lineage::default() };
+        let made = self.made.iter().map(|made| (made.name, &made.fields));
+        let lineage =
+            limits.and_then(|limits| lineage(made, self.run.tables, self.run.resources, limits));
         Written { message, findings: self.run.findings, lineage }
     }
 
@@ -573,44 +581,6 @@ impl<'r> Making<'r> {
             self.run.find(kind, finding.path(), finding.text());
         }
     }
-
-    /// The path of each segment: `OBX(2)`.
-    fn paths(&self) -> Vec<String> {
-        let mut counts: HashMap<SegmentName, u32> = HashMap::new();
-        let path = |made: &Made| {
-            let count = counts.entry(made.name).or_insert(0);
-            *count = count.saturating_add(1);
-            let name = made.name.as_str();
-            if *count == 1 { name.to_owned() } else { format!("{name}({count})") }
-        };
-        self.made.iter().map(path).collect()
-    }
-
-    fn lineage(&self) -> Lineage {
-        let known = paths(self.run.resources);
-        let mut sources = Vec::new();
-        for (made, path) in self.made.iter().zip(self.paths()) {
-            for (position, field) in (1..).zip(&made.fields.fields) {
-                for (number, repetition) in (1..).zip(field) {
-                    repetition.leaves(&mut |leaf, place| {
-                        let at = place_path(&path, position, number, place);
-                        sources.push(self.source(leaf, at, &known));
-                    });
-                }
-            }
-        }
-        Lineage { sources }
-    }
-
-    fn source(&self, leaf: &Leaf, element: String, known: &HashMap<usize, String>) -> Source {
-        let (map, position) = leaf.rule;
-        let rule = match self.run.tables.map(map) {
-            Some(map) if position > 0 => format!("to_v2 {} {position}", map.name),
-            _ => "to_v2".to_owned(),
-        };
-        let paths = leaf.sources.iter().filter_map(|address| known.get(address).cloned());
-        Source { element, paths: paths.collect(), rule }
-    }
 }
 
 fn path_at(place: &str, steps: &[Step<'_>]) -> String {
@@ -621,19 +591,6 @@ fn path_at(place: &str, steps: &[Step<'_>]) -> String {
             Step::Member(name) => write!(path, ".{name}"),
             Step::Item(index) => write!(path, "[{index}]"),
         };
-    }
-    path
-}
-
-/// As [`pipehat_message::Path`] writes it.
-fn place_path(segment: &str, field: u16, repetition: u32, place: &[u16]) -> String {
-    use std::fmt::Write as _;
-    let mut path = format!("{segment}-{field}");
-    if repetition > 1 {
-        let _ = write!(path, "[{repetition}]");
-    }
-    for part in place {
-        let _ = write!(path, ".{part}");
     }
     path
 }

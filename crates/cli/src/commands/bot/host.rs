@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipehat_engine::program::{TranslationSettings, translate_to_fhir, translate_to_v2};
+use pipehat_engine::program::{Made, TranslationSettings, translate_to_fhir, translate_to_v2};
 use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
 use pipehat_store::bots::{
     BotBookError, STATE_KEY_BYTES_MAX, STATE_KEYS_MAX, STATE_VALUE_BYTES_MAX,
@@ -205,7 +205,8 @@ fn with_causes(error: &reqwest::Error) -> String {
 }
 
 fn to_fhir(message: &str, settings: &TranslationSettings) -> Result<Answer, AskError> {
-    let (bundle, _) = translate_to_fhir(message, settings).map_err(AskError::Failed)?;
+    let Made { made: bundle, .. } =
+        translate_to_fhir(message, settings).map_err(AskError::Failed)?;
     let headers = vec![("content-type".to_owned(), "application/fhir+json".to_owned())];
     Ok(Answer { status: 200, headers, body: bundle.into_bytes() })
 }
@@ -218,7 +219,8 @@ fn to_v2(
     let control_id =
         ControlIds::new().map_err(|error| AskError::Failed(error.to_string()))?.next_text();
     let stamp = (Timestamp::now(), control_id.as_str());
-    let (body, _) = translate_to_v2(bundle, wanted, stamp, settings).map_err(AskError::Failed)?;
+    let Made { made: body, .. } =
+        translate_to_v2(bundle, wanted, stamp, settings).map_err(AskError::Failed)?;
     Ok(Answer { status: 200, headers: Vec::new(), body })
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use pipehat_translate::{PackedLineage, Place, Source};
 
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -42,7 +43,7 @@ about.
 
 To FHIR --json prints an object for each message, a line each, with `message` (its number), `bundle`,
 `findings` and `lineage`. To v2 it has `message`, `findings` (`kind`, `path`, `text`) and, with --lineage, `lineage`
-(`element`, `paths`, `rule`).";
+(`element`, `name`: the same by the resource's type, `paths`, `rule`).";
 
 /// Translate a message between HL7 v2 and FHIR R4
 #[derive(Debug, clap::Args)]
@@ -94,4 +95,29 @@ impl Arguments {
 struct Output {
     lineage: bool,
     json: bool,
+}
+
+/// Where what was made came from, as far as it was asked for and is not more than is shown.
+fn sources(output: Output, lineage: Option<&PackedLineage>, terminal: &Terminal) -> Vec<Source> {
+    if !output.lineage {
+        return Vec::new();
+    }
+    let lineage = lineage.map(PackedLineage::unpack).and_then(Result::ok);
+    if lineage.is_none() {
+        terminal.warn("the message has so many values that their lineage is not shown");
+    }
+    lineage.map(|lineage| lineage.sources).unwrap_or_default()
+}
+
+fn shown(paths: &[Place]) -> Vec<String> {
+    paths.iter().map(ToString::to_string).collect()
+}
+
+fn source_object(source: &Source) -> serde_json::Value {
+    serde_json::json!({
+        "element": source.element.to_string(),
+        "name": source.element.path(),
+        "paths": shown(&source.paths),
+        "rule": &*source.rule,
+    })
 }

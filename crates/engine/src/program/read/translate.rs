@@ -12,10 +12,11 @@ use pipehat_translate::Settings;
 use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer};
 
 use super::{Asked, LookupNode, Reader, time_zone};
+use crate::program::lineage::KeepsLineage;
 use crate::program::reference::Scope;
 use crate::program::step::Action;
 use crate::program::translate::{
-    Incomplete, ToV2, TranslateStep, TranslationSettings, WantedEvent,
+    Incomplete, ToFhir, ToV2, TranslateStep, TranslationSettings, WantedEvent,
 };
 use crate::program::verdict::StepPlace;
 use crate::project::Mappings;
@@ -58,9 +59,12 @@ impl Reader<'_> {
         self.becomes(PayloadFormat::Json, "the message is JSON already here", node, diagnostics)?;
         settings.to_fhir.zone = settings.to_fhir.zone.or_else(|| self.time_zone.clone());
         settings.to_fhir.charset = self.charset;
-        let translator = settings.translator();
+        let step = ToFhir {
+            translator: settings.translator(),
+            lineage: settings.lineage.unwrap_or_default(),
+        };
         self.translation.to_fhir.get_or_insert(settings);
-        Some(Action::Translate(TranslateStep::ToFhir(Arc::new(translator))))
+        Some(Action::Translate(TranslateStep::ToFhir(Arc::new(step))))
     }
 
     fn becomes(
@@ -132,7 +136,8 @@ impl Reader<'_> {
                 .optional("authorities", |node, diagnostics| node.list_of(diagnostics, authority)),
         );
         set(&mut profile.coding_systems, fields.optional("coding_systems", pairs));
-        self.translation.receiver.get_or_insert_with(|| profile.clone());
+        let lineage = keeps_lineage(&mut fields);
+        self.translation.receiver.get_or_insert_with(|| (profile.clone(), lineage));
         let lookup = self.next_lookup(node, fields.diagnostics());
         let already = "the message is HL7 v2 already here";
         let becomes = self.becomes(PayloadFormat::Hl7, already, node, fields.diagnostics());
@@ -145,6 +150,7 @@ impl Reader<'_> {
             writer: Writer::new(profile),
             event: event?,
             version: version?,
+            lineage: lineage.unwrap_or_default(),
             incomplete: incomplete.unwrap_or_default(),
             lookup: lookup?,
         };
@@ -165,7 +171,7 @@ impl Reader<'_> {
 #[derive(Default)]
 pub(super) struct Translations {
     to_fhir: Option<TranslationSettings>,
-    receiver: Option<Profile>,
+    receiver: Option<(Profile, Option<KeepsLineage>)>,
 }
 
 impl Translations {
@@ -179,7 +185,10 @@ impl Translations {
             to_fhir: Settings { zone, charset, ..Settings::default() },
             ..TranslationSettings::default()
         });
-        TranslationSettings { receiver: self.receiver, ..settings }
+        let (receiver, lineage) = self.receiver.unzip();
+        // A bot keeps what the channel keeps of either way.
+        let lineage = settings.lineage.or(lineage.flatten());
+        TranslationSettings { receiver, lineage, ..settings }
     }
 }
 
@@ -200,7 +209,14 @@ fn to_fhir(
     };
     let overlay =
         fields.optional("overlay", |node, diagnostics| mappings.overlay(node, used, diagnostics));
-    TranslationSettings { to_fhir: settings, overlay, receiver: None }
+    let lineage = keeps_lineage(fields);
+    TranslationSettings { to_fhir: settings, overlay, receiver: None, lineage }
+}
+
+/// `lineage: false`
+fn keeps_lineage(fields: &mut Fields<'_, '_>) -> Option<KeepsLineage> {
+    let keeps = fields.optional("lineage", Node::boolean)?;
+    Some(if keeps { KeepsLineage::Yes } else { KeepsLineage::No })
 }
 
 /// `translate:` of a bot: what it translates by, in both directions.

@@ -5,7 +5,7 @@ use pipehat_connectors::{BotFinding, BotOutcome, BotResult, Found, PayloadFormat
 
 use super::{HEADER, message, told};
 use crate::effects::LookupAnswer;
-use crate::program::{ProgramInput, Verdict};
+use crate::program::{Made, ProgramInput, Verdict};
 use crate::project::testing::{TestEffects, files, load, peer};
 
 const HL7: &str = "destinations:\n  out:\n    mllp: { connect: 127.0.0.1:2 }\n  other:\n    when: false or PID-2 = \"9\"\n    mllp: { connect: 127.0.0.1:3 }\n";
@@ -474,7 +474,7 @@ fn bots_of_a_channel_translate_as_it_does() {
     let project = site(&rest, SITE);
     let (channel, bot) = (&project.channels[0].translation, &project.bots[0].translation);
     let system = |settings: &crate::program::TranslationSettings, which: &str| {
-        let (bundle, _) = crate::program::translate_to_fhir(
+        let Made { made: bundle, .. } = crate::program::translate_to_fhir(
             std::str::from_utf8(PATIENT).expect("text"),
             settings,
         )
@@ -499,7 +499,7 @@ fn a_message_that_a_bot_has_as_text_is_read_as_text() {
             "MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1||||||{set}\rPID|1||47^^^GOOD||Müller^Jörg\r"
         );
         let told = crate::program::translate_to_fhir(&message, &settings);
-        let (bundle, _) = told.expect("a translation");
+        let Made { made: bundle, .. } = told.expect("a translation");
         assert!(bundle.contains("\"Müller\"") && bundle.contains("\"Jörg\""), "{set}: {bundle}");
     }
 }

@@ -5,6 +5,7 @@ mod conditions;
 mod edits;
 mod groups;
 mod limits;
+mod lineage;
 mod lookups;
 mod properties;
 mod routing;

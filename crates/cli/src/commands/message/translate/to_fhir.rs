@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostics, Node, SourceFile};
 use pipehat_message::Message;
-use pipehat_translate::{Finding, Overlay, Settings, Translation, Translator};
+use pipehat_translate::{Finding, LineageLimits, Overlay, Settings, Translation, Translator};
 use serde_json::{Value as Json, json};
 
 use super::Output;
@@ -110,7 +110,7 @@ impl Options {
 
 fn translate(translator: &Translator, message: &Message<'_>, wanted: Output) -> Translation {
     if wanted.lineage {
-        translator.to_fhir_with_lineage(message)
+        translator.to_fhir_with_lineage(message, LineageLimits::SHOWN)
     } else {
         translator.to_fhir(message)
     }
@@ -124,11 +124,12 @@ fn write(
     output: &mut dyn Write,
 ) -> io::Result<()> {
     if wanted.json {
-        return write_object(wanted, number, translation, output);
+        return write_object(wanted, number, translation, terminal, output);
     }
     writeln!(output, "{}", translation.bundle.to_pretty_json())?;
-    for source in &translation.lineage.sources {
-        writeln!(output, "{}  {}  {}", source.element, source.paths.join(", "), source.rule)?;
+    for source in super::sources(wanted, translation.lineage.as_ref(), terminal) {
+        let paths = super::shown(&source.paths).join(", ");
+        writeln!(output, "{}  {paths}  {}", source.element, source.rule)?;
     }
     for finding in &translation.findings {
         let Finding { path, kind, text } = finding;
@@ -144,6 +145,7 @@ fn write_object(
     wanted: Output,
     number: usize,
     translation: &Translation,
+    terminal: &Terminal,
     output: &mut dyn Write,
 ) -> io::Result<()> {
     // The Bundle is written as it is: its numbers keep their digits.
@@ -151,9 +153,8 @@ fn write_object(
     let findings: Vec<Json> = translation.findings.iter().map(finding).collect();
     write!(output, ",\"findings\":{}", Json::Array(findings))?;
     if wanted.lineage {
-        let sources = translation.lineage.sources.iter().map(|source| {
-                json!({ "element": source.element, "paths": source.paths, "rule": source.rule })
-            });
+        let sources = super::sources(wanted, translation.lineage.as_ref(), terminal);
+        let sources = sources.iter().map(super::source_object);
         write!(output, ",\"lineage\":{}", Json::Array(sources.collect()))?;
     }
     writeln!(output, "}}")

@@ -11,7 +11,7 @@ use pipehat_config::{Diagnostics, Node, SourceFile};
 use pipehat_dictionary::Version;
 use pipehat_resource::json::{self, JsonError, Value};
 use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, WriteError, Writer, Written};
-use pipehat_translate::{Finding, FindingKind};
+use pipehat_translate::{Finding, FindingKind, LineageLimits};
 use serde_json::json;
 
 use super::Output;
@@ -122,7 +122,7 @@ impl Options {
             event: self.event.as_deref().unwrap_or_default(),
             version: self.version,
             order_control: self.control.as_deref(),
-            lineage: output.lineage,
+            lineage: output.lineage.then_some(LineageLimits::SHOWN),
         };
         let written = Writer::new(profile).write(&wanted, &resources, &stamp).map_err(refused)?;
         self.tell(&written, output, terminal)?;
@@ -150,7 +150,7 @@ impl Options {
 
     fn tell(&self, written: &Written, output: Output, terminal: &Terminal) -> Result<(), Failure> {
         if output.json {
-            let object = object(written, output);
+            let object = object(written, output, terminal);
             terminal.write(|out| writeln!(out, "{object}"))?;
             return Ok(());
         }
@@ -162,9 +162,9 @@ impl Options {
         for finding in &written.findings {
             terminal.warn(format_args!("{}: {}", finding.path, finding.text));
         }
-        for source in &written.lineage.sources {
-            let paths = source.paths.join(", ");
-            let from = if paths.is_empty() { &source.rule } else { &paths };
+        for source in super::sources(output, written.lineage.as_ref(), terminal) {
+            let paths = super::shown(&source.paths).join(", ");
+            let from = if paths.is_empty() { &*source.rule } else { &paths };
             terminal.note(format_args!("{} <- {from}", source.element));
         }
         Ok(())
@@ -188,7 +188,7 @@ fn refused(error: WriteError) -> Failure {
     }
 }
 
-fn object(written: &Written, output: Output) -> serde_json::Value {
+fn object(written: &Written, output: Output, terminal: &Terminal) -> serde_json::Value {
     let finding = |finding: &Finding| {
         json!({
             "kind": finding.kind.as_str(),
@@ -202,9 +202,8 @@ fn object(written: &Written, output: Output) -> serde_json::Value {
         "findings": findings,
     });
     if output.lineage {
-        let sources = written.lineage.sources.iter().map(|source| {
-            json!({ "element": source.element, "paths": source.paths, "rule": source.rule })
-        });
+        let sources = super::sources(output, written.lineage.as_ref(), terminal);
+        let sources = sources.iter().map(super::source_object);
         object["lineage"] = sources.collect();
     }
     object
