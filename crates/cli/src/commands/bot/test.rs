@@ -28,7 +28,8 @@ A case is a folder beside the bot:
   bots/NAME.cases/CASE/out.hl7          what it returns; out.json, out.txt
   bots/NAME.cases/CASE/error.txt        instead, what its error says
   bots/NAME.cases/CASE/asks.json        what it asks, each with the answer
-  bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers, channel
+  bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers,
+                                        channel
   bots/NAME.cases/CASE/resources.json   what the datastore has for --update
 To begin, write the input and let --update write the rest: what is asked is then asked of a FHIR
 datastore that begins with resources.json, and the answers are kept. Nothing is sent. The time is
