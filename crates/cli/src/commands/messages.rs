@@ -43,7 +43,7 @@ Examples:
   pipehat messages show 1234
   pipehat messages show 1234 --bodies         what came in, and what went out
   pipehat messages show 1234 --bodies --json
-  pipehat messages show 1234 --lineage        where each element of the Bundle came from
+  pipehat messages show 1234 --lineage        where each element came from
   pipehat messages show 1234 --lineage-of PID-3
   pipehat messages show 1234 --lineage-of Patient.identifier
 
