@@ -123,7 +123,7 @@ const RUN: &str = " (run ";
 const FORM: u8 = 1;
 
 /// The same, with lineage at its end.
-const FORM_2: u8 = 2;
+const FORM_WITH_LINEAGE: u8 = 2;
 
 /// The same, with two lists at its end: lineage, and the findings.
 const FORM_WITH_FINDINGS: u8 = 3;
@@ -141,7 +141,7 @@ impl BotOutcome {
         let mut out = BytesMut::with_capacity(result.len().saturating_add(64));
         out.put_u8(match (self.lineage.is_empty(), self.findings.is_empty()) {
             (true, true) => FORM,
-            (false, true) => FORM_2,
+            (false, true) => FORM_WITH_LINEAGE,
             (_, false) => FORM_WITH_FINDINGS,
         });
         out.put_u64_le(self.took);
@@ -176,7 +176,7 @@ impl BotOutcome {
     pub fn from_bytes(bytes: &Bytes) -> Option<Self> {
         let mut rest = bytes.clone();
         let form = rest.try_get_u8().ok()?;
-        if !matches!(form, FORM | FORM_2 | FORM_WITH_FINDINGS) {
+        if !matches!(form, FORM | FORM_WITH_LINEAGE | FORM_WITH_FINDINGS) {
             return None;
         }
         let took = rest.try_get_u64_le().ok()?;

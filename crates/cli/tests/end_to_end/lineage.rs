@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Api, Link, Project, eventually};
+use crate::harness::{Api, Link, Project, eventually, free_port};
 
 const MESSAGE: &[u8] =
     b"MSH|^~\\&|ADT1|GOOD|EHR|GOOD|20260105120000+0100||ADT^A08^ADT_A01|L1|P|2.5.1\r\
@@ -99,7 +99,6 @@ fn a_message_tells_which_element_came_from_where() {
 fn a_bots_translation_is_told_with_what_it_made() {
     let project = Project::new();
     project.write("pipehat.yaml", "datastore:\n");
-    std::fs::create_dir_all(project.folder().join("out")).expect("a folder can be made");
     project.write("bots/feed.yaml", "bot: feed\n");
     project.write(
         "bots/feed.ts",
@@ -108,10 +107,20 @@ fn a_bots_translation_is_told_with_what_it_made() {
            return await translate.toFhir(event.input);
          }",
     );
+    let port = free_port();
     project.write(
         "channels/adt.yaml",
-        "channel: adt\nsource: { mllp: { listen: 127.0.0.1:0 } }\nreply: processed\nsteps: [{ bot: feed }]\n\
-         destinations:\n  folder:\n    file: { folder: ../out }\n",
+        &format!(
+            "channel: adt\nsource: {{ mllp: {{ listen: 127.0.0.1:0 }} }}\nreply: processed\nsteps: [{{ bot: feed }}]\n\
+             destinations:\n  partner:\n    http: {{ url: \"http://127.0.0.1:{port}/\", content_type: application/fhir+json }}\n\
+             \x20   retry: {{ first: 20ms, most: 100ms }}\n"
+        ),
+    );
+    project.write(
+        "channels/partner.yaml",
+        &format!(
+            "channel: partner\nformat: json\nsource: {{ http: {{ listen: 127.0.0.1:{port} }} }}\n"
+        ),
     );
     let node = project.up();
     let id = message(&project, &node.api(), &node.address("adt"));

@@ -36,6 +36,11 @@ impl Line {
                     thread::spawn(move || io::copy(&mut from, &mut to));
                 }
                 kept.lock().unwrap_or_else(PoisonError::into_inner).extend([near, far]);
+                // One that came while it was cut.
+                if cut.load(Ordering::SeqCst) {
+                    shut(&kept);
+                    return;
+                }
             }
         });
         Self { port, is_cut, streams }
@@ -45,9 +50,13 @@ impl Line {
         self.is_cut.store(true, Ordering::SeqCst);
         // It stops listening when it sees the next one.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
-        for stream in self.streams.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        shut(&self.streams);
+    }
+}
+
+fn shut(streams: &Mutex<Vec<TcpStream>>) {
+    for stream in streams.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let _ = stream.shutdown(Shutdown::Both);
     }
 }
 
