@@ -141,6 +141,20 @@ impl<'a> Tree<'a> {
         self.children(id).find(|child| self.node(*child).is_some_and(|node| node.name == name))
     }
 
+    /// Whether no sibling from `first` to `child` has the name of `child`.
+    pub(crate) fn is_first_named(&self, first: NodeId, child: NodeId) -> bool {
+        let name = self.node(child).map(|node| node.name);
+        let mut at = first;
+        while at != child {
+            let Some(node) = self.node(at) else { break };
+            if Some(node.name) == name {
+                return false;
+            }
+            at = node.next;
+        }
+        true
+    }
+
     /// The child with this name and label, made where there is none.
     pub(crate) fn child(&mut self, parent: NodeId, child: Child) -> NodeId {
         let found = self.children(parent).find(|own| {
