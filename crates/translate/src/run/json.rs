@@ -106,8 +106,9 @@ impl Writer<'_, '_> {
 }
 
 /// Sets a member that none has the name of but perhaps one of the first `before`.
+#[inline]
 fn put(object: &mut Object, before: usize, name: &'static str, value: Value) {
-    if object.iter().take(before).any(|(own, _)| own == name) {
+    if before > 0 && object.iter().take(before).any(|(own, _)| own == name) {
         object.set_known(name, value);
     } else {
         object.push_known(name, value);

@@ -168,7 +168,8 @@ impl<'a> Run<'a> {
             clock,
             reading: Reading::new(),
             groups: Vec::new(),
-            tree: Tree::with_capacity(bytes.len() / 4),
+            // A value of a few bytes makes an element, and its place some more.
+            tree: Tree::with_capacity(bytes.len() / 2),
             resources: Vec::new(),
             slots: Vec::new(),
             consumed: Consumed::of(bytes),

@@ -130,6 +130,10 @@ impl<'a> Run<'a> {
                 if field == 0 {
                     return Found::Segment;
                 }
+                // Most conditions ask for fields that a segment does not fill.
+                if self.view.field(here.segment, field).is_empty() {
+                    return Found::Nothing;
+                }
                 let value = match here.value {
                     Some(value) if field == here.field && value.at.segment == here.segment => {
                         Some(value)

@@ -326,7 +326,8 @@ impl<'a> Part<'a> {
 
     /// Whether nothing follows its first primitive value.
     pub(crate) fn is_single(&self) -> bool {
-        self.first().raw.len() == self.raw.len()
+        let Splits { component, subcomponent } = self.splits;
+        component.is_none() && subcomponent.is_none() || self.first().raw.len() == self.raw.len()
     }
 }
 
