@@ -46,6 +46,8 @@ pub(crate) enum Conversion {
     Compared,
     /// A period's end: the start and a duration beside it.
     Until,
+    /// The year in the name of a coding system.
+    Edition,
     /// One line of a street address that says its parts, too.
     Street,
     /// The text of a document that several segments carry, and what it is called.
@@ -69,6 +71,7 @@ impl Conversion {
             "document" => Self::Document,
             "lines" => Self::Lines,
             "street" => Self::Street,
+            "edition" => Self::Edition,
             "samples" => Self::Samples,
             "comparator" => Self::Comparator,
             "compared" => Self::Compared,

@@ -387,3 +387,128 @@ fn who_orders_says_nothing_of_how_far_it_is() {
         check_resources("OML^O21", &[&request(status)], "ORC-5", expected);
     }
 }
+
+#[test]
+fn a_coding_system_of_a_year_keeps_its_year() {
+    for system in ["ICD10GM2026", "ICD10GM2014"] {
+        let diagnosis = format!("DG1|1||I21.9^Infarct^{system}");
+        check("ADT^A01", &["PV1|1|I", &diagnosis], "DG1-3.3", system);
+    }
+    let lines = [PATIENT, "PV1|1|I", "PR1|1||8-837^PTCA^OPS2025||20260301"];
+    check_all("ADT^A01", Version::V2_8_2, &lines, "PR1-3.3", &["OPS2025"]);
+}
+
+const PERSON: &str = r#"{"resourceType":"Patient","id":"p","identifier":[{"system":"A","value":"1"},{"system":"B","value":"9"}],"name":[{"family":"A","use":"official"},{"family":"B","use":"maiden"}],
+    "telecom":[{"system":"phone","value":"11","rank":2},{"system":"phone","value":"22","rank":1}],"link":[{"type":"replaces","other":{"reference":"Patient/q"}}]}"#;
+
+#[test]
+fn a_number_that_both_records_have_is_no_prior_one() {
+    let other = r#"{"resourceType":"Patient","id":"q","identifier":[{"system":"A","value":"2"},{"system":"B","value":"9"}]}"#;
+    check_resources("ADT^A40", &[PERSON, other], "MRG-1[*].1", &["2"]);
+}
+
+#[test]
+fn the_preferred_telephone_is_the_first() {
+    check_resources("ADT^A31", &[PERSON], "PID-13[*].1", &["22", "11"]);
+}
+
+#[test]
+fn further_names_have_a_field_in_old_messages() {
+    let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{PERSON}}}]}}"#);
+    let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+    let message = write("ADT^A31", Version::V2_3, &bundle).message;
+    assert_eq!(values(&message, "PID-5[*].1"), ["A"]);
+    assert_eq!(values(&message, "PID-9[*].1"), ["B"]);
+}
+
+/// A report with these results.
+fn report(results: &[&str], more: &[&str]) -> Vec<String> {
+    let references = results.iter().map(|id| format!(r#"{{"reference":"Observation/{id}"}}"#));
+    let references = references.collect::<Vec<_>>().join(",");
+    let report = format!(
+        r#"{{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{{"text":"X"}},"result":[{references}]}}"#
+    );
+    [report].into_iter().chain(more.iter().map(|&text| text.to_owned())).collect()
+}
+
+fn observation(id: &str, more: &str) -> String {
+    format!(
+        r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"coding":[{{"system":"L","code":"{id}"}}]}}{more}}}"#
+    )
+}
+
+#[test]
+fn the_members_of_a_panel_stand_below_it() {
+    let panel = r#","hasMember":[{"reference":"Observation/m"},{"reference":"Observation/n"}]"#;
+    let texts = [
+        observation("panel", panel),
+        observation("m", r#","valueInteger":1"#),
+        observation("n", r#","valueInteger":2"#),
+        observation("other", r#","valueInteger":3"#),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["panel", "other", "m"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-3.1", &["panel", "m", "n", "other"]);
+}
+
+/// Table 0085: F is of a result that there is, X of one that can't be obtained, N of one that nobody asked for.
+#[test]
+fn a_result_that_is_absent_is_not_final() {
+    let absent = |code: &str| {
+        format!(
+            r#","dataAbsentReason":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/data-absent-reason","code":"{code}"}}]}}"#
+        )
+    };
+    let pressure = format!(
+        r#","component":[{{"code":{{"text":"s"}},"valueInteger":120}},{{"code":{{"text":"d"}}{}}}]"#,
+        absent("not-performed")
+    );
+    let texts = [
+        observation("a", &absent("error")),
+        observation("b", &absent("not-asked")),
+        observation("c", &pressure),
+        observation("e", ""),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["a", "b", "c", "e"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-11", &["X", "N", "F", "X", "F"]);
+}
+
+#[test]
+fn a_document_is_of_a_type_and_text_stays_text() {
+    let document = |content: &str| {
+        format!(
+            r#"{{"resourceType":"DocumentReference","id":"d","status":"current","type":{{"coding":[{{"system":"http://loinc.org","code":"18842-5"}}]}},"content":[{{"attachment":{{"contentType":"{content}","data":"QnJpZWY="}}}}]}}"#
+        )
+    };
+    let text = document("text/plain; charset=utf-8");
+    check_resources("MDM^T02", &[&text], "TXA-2", &["DS"]);
+    check_resources("MDM^T02", &[&text], "TXA-3", &["TX"]);
+    check_resources("MDM^T02", &[&text], "OBX-2", &["TX"]);
+    check_resources("MDM^T02", &[&text], "OBX-5", &["Brief"]);
+    let pdf = document("application/pdf; name=x");
+    check_resources("MDM^T02", &[&pdf], "OBX-5", &["^AP^PDF^Base64^QnJpZWY="]);
+}
+
+#[test]
+fn a_dose_that_was_refused_is_not_told_as_given() {
+    let dose = r#"{"resourceType":"Immunization","id":"i","status":"not-done","primarySource":true,"patient":{},"occurrenceDateTime":"2026-03-01","vaccineCode":{"text":"X"},
+        "statusReason":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":"PATOBJ"}]}}"#;
+    check_resources("VXU^V04", &[dose], "RXA-20", &["RE"]);
+    check_resources("VXU^V04", &[dose], "RXA-9", &[]);
+}
+
+#[test]
+fn who_has_a_role_is_told_without_a_finding() {
+    let role = r#"{"resourceType":"PractitionerRole","id":"r","practitioner":{"reference":"Practitioner/d"}}"#;
+    let doctor = r#"{"resourceType":"Practitioner","id":"d","identifier":[{"value":"D1"}]}"#;
+    let charge = r#"{"resourceType":"ChargeItem","id":"c","status":"billable","code":{"text":"X"},"subject":{},"performer":[{"actor":{"reference":"PractitionerRole/r"}}]}"#;
+    let written = check_resources("DFT^P03", &[charge, role, doctor], "FT1-20.1", &["D1"]);
+    assert!(
+        written.findings.iter().all(|own| !own.path.contains("performer")),
+        "{:#?}",
+        written.findings
+    );
+}

@@ -14,8 +14,8 @@ use crate::expression::Conversion;
 use crate::finding::FindingKind;
 use crate::plan::{JoinedPiece, Rule, Source};
 use crate::value::{
-    Authority, Moment, compared, date_time, decimal, instant, is_media_type, is_oid, media_type,
-    whole,
+    Authority, Moment, compared, date_time, decimal, edition, instant, is_media_type, is_oid,
+    media_type, whole,
 };
 
 impl<'a> Run<'a> {
@@ -156,6 +156,10 @@ impl<'a> Run<'a> {
             Conversion::Media => self.media(here).and_then(text),
             Conversion::Lines => self.lines(here).and_then(text),
             Conversion::Document => self.document(primitive, here).and_then(text),
+            Conversion::Edition => {
+                let name = self.first_text(&here.own?);
+                edition(&name).and_then(|(_, year)| text(year.to_owned()))
+            }
             Conversion::Street => self.street(here).and_then(text),
             Conversion::Samples => self.samples(here).and_then(text),
             Conversion::Comparator | Conversion::Compared => {
