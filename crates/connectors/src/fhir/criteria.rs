@@ -62,6 +62,11 @@ impl Criteria {
         })
     }
 
+    /// The type of the resources.
+    pub(super) fn resource_type(&self) -> &str {
+        &self.resource_type
+    }
+
     /// Which kinds of change they take.
     pub(super) fn given(&self) -> GivenChanges {
         let deletions = self.kinds.contains(&ChangeKind::Delete);
