@@ -104,7 +104,7 @@ impl CodingSystems {
         if let Some(number) = table_number(uri) {
             return Some(format!("HL7{number}"));
         }
-        profile.namespace_under_base(uri).map(str::to_owned)
+        profile.namespaces_under_base(uri).map(|names| names.join("/"))
     }
 }
 

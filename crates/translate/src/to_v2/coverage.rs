@@ -47,7 +47,12 @@ impl Coverage {
     }
 
     pub(super) fn is_bound(&self, value: &Value) -> bool {
-        self.bound.contains(&address(value))
+        self.is_bound_at(address(value))
+    }
+
+    /// The same of what stands at a place in memory.
+    pub(super) fn is_bound_at(&self, address: usize) -> bool {
+        self.bound.contains(&address)
     }
 
     /// Whether anything of a resource stands in the message.
