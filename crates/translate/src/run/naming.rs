@@ -129,6 +129,9 @@ impl<'a> Run<'a> {
             "Specimen" => {
                 self.by_table(index, naming, depth).or_else(|| self.ordered(index, naming))
             }
+            "Encounter" => {
+                self.by_table(index, naming, depth).or_else(|| self.visit(index, naming, depth))
+            }
             _ => self.by_table(index, naming, depth),
         };
         let identity = identity.unwrap_or_else(|| {
@@ -327,6 +330,24 @@ impl<'a> Run<'a> {
         let order = self.order(own.segment, naming);
         let OrderNumber { kind, scope, number } = order.number.as_ref()?;
         Some(Identity::of_key(&["report", scope, kind, number, &order.service]))
+    }
+
+    /// A visit without a number by its patient and when it began (PV1-44), if that is told to the minute: of one day there
+    /// may be several.
+    fn visit(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Identity> {
+        const TO_THE_MINUTE: usize = "YYYYMMDDHHMM".len();
+        let own = self.resources.get(index)?;
+        if self.view.name(own.segment) != Some(Name(*b"PV1")) {
+            return None;
+        }
+        let begin = self.view.field(own.segment, 44).trim_ascii();
+        if begin.len() < TO_THE_MINUTE {
+            return None;
+        }
+        let key = [KeyElement { name: "subject", is_optional: false }];
+        let patient = self.key_text(own.root, &key, naming, depth)?;
+        let begin = String::from_utf8_lossy(begin);
+        Some(Identity::of_key(&["visit", &naming.sender, &patient, &begin]))
     }
 
     /// A result by its order, what was measured (OBX-3) and which of several (OBX-4): a correction replaces it.

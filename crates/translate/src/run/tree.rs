@@ -275,20 +275,20 @@ impl<'a> Tree<'a> {
     }
 
     /// Whether two elements say the same.
-    fn is_same(&self, one: NodeId, other: NodeId) -> bool {
-        let is_one = |left, right| left == right;
-        self.covers(one, other, &is_one) && self.covers(other, one, &is_one)
+    fn is_same(&self, one: NodeId, other: NodeId, is_one: &impl Fn(u32, u32) -> bool) -> bool {
+        self.covers(one, other, is_one) && self.covers(other, one, is_one)
     }
 
-    /// Takes out elements of lists that say what one before them says.
-    pub(crate) fn unite_same(&mut self, parent: NodeId) {
+    /// Takes out elements of lists that say what one before them says; `is_one` knows which resources are the same.
+    pub(crate) fn unite_same(&mut self, parent: NodeId, is_one: &impl Fn(u32, u32) -> bool) {
         let is_list = |id: &NodeId| self.node(*id).is_some_and(|node| node.is_list);
         if self.children(parent).filter(is_list).nth(1).is_none() {
             return;
         }
         let mut kept: Vec<NodeId> = Vec::new();
         for child in self.children(parent) {
-            let is_again = is_list(&child) && kept.iter().any(|own| self.is_same(*own, child));
+            let is_again =
+                is_list(&child) && kept.iter().any(|own| self.is_same(*own, child, is_one));
             if !is_again {
                 kept.push(child);
             }
