@@ -185,7 +185,7 @@ function retiredInto(patient: Patient, survivor: string): Patient {
 
 /** The visits that the message tells of, by their number (PV1-19). None where one is of somebody else than these. */
 async function visits(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, time: Time, owners: (Patient | undefined)[],
+  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, time: Required<Time>, owners: (Patient | undefined)[],
 ): Promise<BundleEntry[] | undefined> {
   const visits = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Encounter");
   const numbered = visits.filter(({ resource }) => known((resource as Encounter).identifier).length > 0);
@@ -226,7 +226,7 @@ const UPDATES = new Set(["A08", "A28", "A31", "A40"]);
 const OVER = new Set(["finished", "cancelled"]);
 
 /** How a visit goes on: of begin and end, of which an update doesn't speak, the newest message counts that does. */
-function goneOn(message: Message, time: Time, standing: Encounter, news: Encounter): Encounter {
+function goneOn(message: Message, time: Required<Time>, standing: Encounter, news: Encounter): Encounter {
   const trigger = message.text("MSH-9.2");
   const isNews = !isNewer(standing, time);
   const turn = turnOf(standing);
@@ -265,7 +265,7 @@ function speaksOfEnds(message: Message, { period }: Encounter): boolean {
 }
 
 /** A discharge that was taken back, told again: of the same end, and of no later event; where EVN-2 is empty that is not known. */
-function isTakenBack(message: Message, time: Time, end: string | undefined, { event, takenBack }: Turn): boolean {
+function isTakenBack(message: Message, time: Required<Time>, end: string | undefined, { event, takenBack }: Turn): boolean {
   return end !== undefined && takenBack !== undefined && Date.parse(end) === Date.parse(takenBack)
     && (!message.has("EVN-2") || Date.parse(time.event) <= Date.parse(event ?? time.event));
 }
