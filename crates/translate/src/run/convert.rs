@@ -15,8 +15,8 @@ use crate::expression::Conversion;
 use crate::finding::FindingKind;
 use crate::plan::{JoinedPiece, Rule, Source};
 use crate::value::{
-    Authority, Moment, compared, date_time, decimal, instant, is_media_type, is_oid, media_type,
-    whole,
+    Authority, Moment, compared, date_time, decimal, edition, instant, is_media_type, is_oid,
+    media_type, whole,
 };
 
 impl<'a> Run<'a> {
@@ -157,6 +157,11 @@ impl<'a> Run<'a> {
             Conversion::Media => self.media(here).and_then(text),
             Conversion::Lines => self.lines(here).and_then(text),
             Conversion::Document => self.document(primitive, here).and_then(text),
+            Conversion::Edition => {
+                let name = self.first_text(&here.own?);
+                edition(&name).and_then(|(_, year)| text(year.to_owned()))
+            }
+            Conversion::Street => self.street(here).and_then(text),
             Conversion::Samples => self.samples(here).and_then(text),
             Conversion::Comparator | Conversion::Compared => {
                 let own = here.own?;
@@ -281,6 +286,29 @@ impl<'a> Run<'a> {
         let text = lines.join("\n");
         let text = text.trim_end();
         (!text.trim().is_empty()).then(|| text.to_owned())
+    }
+
+    /// A street address (SAD, HL7 v2.5.1 §2.A.66) as one line: as it is written, else its street and its number. Parts
+    /// that the line doesn't say stand behind it.
+    fn street(&mut self, here: &Here<'a>) -> Option<String> {
+        let value = here.value?;
+        let text = |own: &Self, number: u16| {
+            let part = value.part(number);
+            if part.is_null() { String::new() } else { own.first_text(&part).trim().to_owned() }
+        };
+        let (line, street, number) = (text(self, 1), text(self, 2), text(self, 3));
+        self.consumed.take_all(value.raw);
+        let says = |part: &str| line.to_lowercase().contains(&part.to_lowercase());
+        let parts = match (says(&street), says(&number)) {
+            // A number stands in many a line: beside a street that it doesn't say, it is said with that.
+            (false, _) => [street.as_str(), number.as_str()],
+            (true, false) => [number.as_str(), ""],
+            (true, true) => ["", ""],
+        };
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let separator = if line.is_empty() || parts.is_empty() { "" } else { ", " };
+        let line = [line.as_str(), separator, &parts.join(" ")].concat();
+        (!line.is_empty()).then_some(line)
     }
 
     /// A numeric array (NA) as SampledData.data: decimals, a blank between each. One that lacks a value, or has

@@ -166,6 +166,12 @@ impl Writer {
         Tables::standard().events.iter().map(|event| &*event.name)
     }
 
+    /// The types of resources that the message of an event is about, one of which must be there.
+    pub fn types_of(event: &str) -> impl Iterator<Item = &'static str> {
+        let event = Tables::standard().event(event);
+        event.into_iter().flat_map(|event| event.roots.iter().map(|name| &**name))
+    }
+
     /// Writes a message.
     ///
     /// # Errors
