@@ -162,6 +162,31 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("there is one report, and it is corrected", others60.length === 0 && report60.status === "corrected");
   await stage.refused(laboratory, number("LAB2", "L0053", { "^LAB": "" }), "a report has no number of a known authority");
 
+  stage.says("A laboratory tells no times of its results (OBR-22): final, the preliminary one anew, corrected, the final one anew.");
+  const timeless = (control, made, status, value) => about(control, "50008^^^NORTH^MR", { [control]: "F70" })
+    .replace("|F70|P|2.5.1", `|${control}|P|2.5.1`).replace("20260107101500", made).replace("20260107101000+0100", "")
+    .replace("HM|F", `HM|${status}`).replace("N|||F", `N|||${status}`).replace("|13.1|", `|${value}|`);
+  const at = async () => {
+    const [report] = await stage.found("DiagnosticReport?identifier=F70");
+    const result = await stage.fhir(report.result[0].reference);
+    return `${report.status} ${result.status} ${result.valueQuantity.value}`;
+  };
+  await send(timeless("L0071", "20260107120000", "F", "6.9"), timeless("L0072", "20260107130000", "P", "5.1"));
+  stage.holds("what is final stays so", await at() === "final final 6.9");
+  await send(timeless("L0073", "20260107123000", "C", "6.1"), timeless("L0074", "20260107140000", "F", "6.9"));
+  stage.holds("and so does what is corrected", await at() === "corrected corrected 6.1");
+
+  stage.says("Documents as laboratories write them, and one that was cut off on the way.");
+  const written = "JVBERi0xLjQKJSBTeW50aGV0aWMgcmVwb3J0LCBmaXJzdCBlZGl0aW9uCg==";
+  const document80 = (control, data) => stage.message("final", { L0002: control, F100: control, P100: control, S200: control, [written]: data });
+  await send(document80("L0081", written.replace(/.{20}/g, "$&\\.br\\")), document80("L0082", written.replace("==", "")));
+  for (const number of ["L0081", "L0082"]) {
+    const [{ presentedForm }] = await stage.found(`DiagnosticReport?identifier=urn:oid:1.2.36.1.3%7C${number}`);
+    stage.holds(`${number} has its document`, (await stage.fhir(presentedForm[0].url)).includes("first edition"));
+  }
+  await stage.refused(laboratory, document80("L0083", written.slice(0, -3)), "a document (OBX-5.5) can't be decoded");
+  stage.holds("and nothing of it stands", (await stage.found("DiagnosticReport?identifier=L0083")).length === 0);
+
   stage.says("A report of a thousand lines comes.");
   const lines = [...Array(1000).keys()].map((line) => `OBX|${line + 1}|TX|T${line}^Line^L||line ${line}||||||F\r`).join("");
   await send(about("L0061", "50007^^^NORTH^MR").replace(/OBX[^]*$/, lines));

@@ -246,6 +246,11 @@ impl Settings {
 }
 
 impl Setting {
+    /// Whether a variable was put into its text: what it says is not for messages then.
+    pub fn is_substituted(&self) -> bool {
+        matches!(self.content, Content::Text { substituted: true, .. })
+    }
+
     fn read(
         node: &Node,
         name: &str,

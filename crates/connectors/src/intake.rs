@@ -20,6 +20,11 @@ pub trait Source: Send + Sync + 'static {
     fn changes(&self) -> GivenChanges {
         GivenChanges::None
     }
+
+    /// The type of the resources that its messages are, where they are all of one.
+    fn resource_type(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A source that holds its listener, folder or session.

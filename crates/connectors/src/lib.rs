@@ -37,7 +37,7 @@ pub use intake::{
 };
 pub use local_bots::{
     BotFailure, BotFinding, BotLookup, BotOutcome, BotRequest, BotResult, BotRunner, BotTold, JSON,
-    LocalBots,
+    LocalBots, Prospect,
 };
 pub use local_fhir::{
     ChangeKind, FeedError, FhirChange, FhirDatastore, FhirRequest, FhirResponse, LocalFhir,

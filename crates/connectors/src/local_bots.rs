@@ -29,10 +29,15 @@ impl BotTold {
     pub fn tell(self, ended: Result<BotOutcome, BotFailure>) {
         self.told.tell(match ended {
             Ok(outcome) => LookupAttempt::Found(Found::One(outcome.to_bytes())),
-            Err(BotFailure { code, detail, never_ran }) if never_ran || self.tries_again => {
-                LookupAttempt::Failed { code, detail }
-            }
-            Err(BotFailure { code, detail, .. }) => LookupAttempt::Impossible { code, detail },
+            Err(BotFailure { code, detail, prospect }) => match (prospect, self.tries_again) {
+                (Prospect::NeverRan, _) | (Prospect::Open, true) => {
+                    LookupAttempt::Failed { code, detail }
+                }
+                (Prospect::Poor, true) => LookupAttempt::FailedForGood { code, detail },
+                (Prospect::Open | Prospect::Poor, false) => {
+                    LookupAttempt::Impossible { code, detail }
+                }
+            },
         });
     }
 }
@@ -98,8 +103,19 @@ pub struct BotFailure {
     pub code: &'static str,
     /// Where and why, without content.
     pub detail: String,
-    /// Whether it never came to a run, so that another try harms nobody.
-    pub never_ran: bool,
+    /// What another try may come to.
+    pub prospect: Prospect,
+}
+
+/// What another try of what failed may come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prospect {
+    /// It never came to a run, so that another try harms nobody.
+    NeverRan,
+    /// It may go well.
+    Open,
+    /// It most likely fails again, for what it is made of stays the same.
+    Poor,
 }
 
 impl BotFailure {
@@ -359,7 +375,7 @@ mod tests {
     #[test]
     fn the_run_stands_in_the_detail() {
         let detail = "`a`: it threw an error at bots/a.ts:2:3".to_owned();
-        let failure = BotFailure { code: "bot.threw", detail, never_ran: false };
+        let failure = BotFailure { code: "bot.threw", detail, prospect: Prospect::Open };
         assert_eq!(BotFailure::run_in(&failure.detail), None);
         assert_eq!(BotFailure::run_in(&failure.of_run(4711).detail), Some(4711));
         assert_eq!(BotFailure::run_in("it said (run 1) and went on"), None);

@@ -103,6 +103,13 @@ pub enum LookupAttempt {
         /// Where and what, without content.
         detail: String,
     },
+    /// No answer, and most likely none at the next try: one is enough, as a busy machine may explain the first.
+    FailedForGood {
+        /// The operator code, such as `bot.limit`.
+        code: &'static str,
+        /// Where and what, without content.
+        detail: String,
+    },
     /// It can't be asked, or its answer not be used, now or later.
     Impossible {
         /// The operator code, such as `fhir.answer-too-large`.
@@ -144,6 +151,11 @@ impl fmt::Debug for LookupAttempt {
                 .finish(),
             Self::Failed { code, detail } => formatter
                 .debug_struct("Failed")
+                .field("code", code)
+                .field("detail", detail)
+                .finish(),
+            Self::FailedForGood { code, detail } => formatter
+                .debug_struct("FailedForGood")
                 .field("code", code)
                 .field("detail", detail)
                 .finish(),

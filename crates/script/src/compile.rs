@@ -7,6 +7,7 @@ mod failure;
 mod graph;
 mod javascript;
 mod links;
+mod loops;
 mod package;
 mod position;
 mod resolve;
@@ -18,5 +19,6 @@ pub use failure::{ScriptError, ScriptErrors};
 pub use sources::{ProjectDirectory, Sources};
 
 pub(crate) use builtin::{BOOT, HOST};
-pub(crate) use graph::{Graph, Keep};
+pub(crate) use graph::{Graph, Keep, Module};
 pub(crate) use javascript::{TOP_LEVEL, is_commonjs};
+pub(crate) use loops::loop_at;

@@ -21,6 +21,6 @@ pub use event::{Event, Input};
 pub use host::{Answer, Ask, AskError, Host, LogLevel, LogLine};
 pub use limits::Limits;
 pub use replay::Replay;
-pub use run::{Output, Recorded, Run, RunError, RunErrorKind};
+pub use run::{Limit, Output, Recorded, Run, RunError, RunErrorKind};
 pub use script::{Reuse, Script};
 pub use worker::Worker;

@@ -66,10 +66,37 @@ pub struct RunError {
 pub enum RunErrorKind {
     /// The script threw.
     Thrown,
-    /// It used more time, memory, stack, asks or output than it may; which is told.
-    Limit,
+    /// It used more of something than it may.
+    Limit(Limit),
     /// It asked for what was not granted, and did not catch the refusal.
     Refused,
     /// It waits for what never comes.
     NeverSettled,
+    /// A defect of whoever runs it.
+    Defect,
+}
+
+/// What a run used more of than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The time it lasted, waiting included.
+    WallTime,
+    /// Processor time.
+    CpuTime,
+    /// Memory.
+    Memory,
+    /// The depth of its calls.
+    Stack,
+    /// What it asked of its host.
+    Asks,
+    /// The size of its result.
+    Output,
+}
+
+impl Limit {
+    /// Whether the same run most likely ends there again: what it waited for may answer sooner another time, and a script
+    /// that counts without end does so each time.
+    pub fn strikes_again(self) -> bool {
+        self != Self::WallTime
+    }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::sandbox::{Engine, Failure};
-use crate::{Event, Host, Limits, Run, RunError, Script};
+use crate::{Event, Host, Limit, Limits, Run, RunError, Script};
 
 /// Runs a script for one event after another on one thread, in an engine that it keeps warm.
 ///
@@ -32,7 +32,7 @@ impl Worker {
             Ok(engine) => engine,
             Err(_) => {
                 let message = "its limit of memory is too small to begin with".to_owned();
-                let result = Err(RunError::from(Failure::limit(message)));
+                let result = Err(RunError::from(Failure::limit(Limit::Memory, message)));
                 return Run {
                     result,
                     recorded: Vec::new(),

@@ -38,6 +38,11 @@ pub const CODES: &[CodeDescription] = &[
         "Too many runs of bots wait already; this one was not begun.",
         "Try again. If it repeats, see which bot takes long: `pipehat bot runs`.",
     ),
+    code(
+        "bot.defect",
+        "A run ended by a defect of Pipehat.",
+        "Please report it, with what the log says and the bot, if you can.",
+    ),
     code("bot.gone", "The bot is not there any more.", "Add it again, or forget the run."),
     code(
         "bot.input",
@@ -47,7 +52,7 @@ pub const CODES: &[CodeDescription] = &[
     code(
         "bot.limit",
         "A run used more time, memory or calls than it may, and was stopped.",
-        "Look for a loop; or raise the limit under `limits` of the bot.",
+        "Look for a loop at the line that is told; or raise the limit under `limits` of the bot. What would be tried again is tried once more at most, for another try uses up the same; only a run that took too long is tried as others are.",
     ),
     code(
         "bot.loop",

@@ -13,8 +13,13 @@ fn header(event: &str) -> String {
 }
 
 fn translate(event: &str, lines: &[&str]) -> Translation {
+    translate_lines(event, &[&[PATIENT], lines].concat())
+}
+
+/// The same of a message that has a patient of its own, or at another place.
+fn translate_lines(event: &str, lines: &[&str]) -> Translation {
     let mut text = header(event);
-    for line in [PATIENT].iter().chain(lines) {
+    for line in lines {
         text.push('\r');
         text.push_str(line);
     }
@@ -151,19 +156,13 @@ fn a_booked_visit_has_not_begun() {
     let booking = "SCH|P1^EHR|F1^SCHED|||||ROUTINE||30|min|^^30^202604010900+0200";
     let place = "Encounter.status";
     let text = |visit: &str, expected: &str| {
-        let mut lines = header("SIU^S12^SIU_S12");
-        for line in [booking, PATIENT, visit] {
-            lines.push('\r');
-            lines.push_str(line);
-        }
-        let message = Message::parse(lines.as_bytes()).expect("a message");
-        let translation = Translator::new(Settings::default()).to_fhir(&message);
+        let translation = translate_lines("SIU^S12^SIU_S12", &[booking, PATIENT, visit]);
         let found = resources(&translation, "Encounter");
         let found = found.first().and_then(|own| own.text("status"));
         assert_eq!(found, Some(expected), "{place}");
     };
-    text("PV1|1|O||||||||||||||||||V1^^^GOOD", "planned");
-    text("PV1|1|I||||||||||||||||||V1^^^GOOD", "in-progress");
+    text("PV1|1|O|||||||||||||||||V1^^^GOOD", "planned");
+    text("PV1|1|I|||||||||||||||||V1^^^GOOD", "in-progress");
 }
 
 #[test]
@@ -237,6 +236,37 @@ fn the_lines_of_a_document_are_one_text() {
     let one = [document, "OBX|1|TX|A^History^L||one||||||F", "OBX|2|TX|A^History^L||two||||||F"];
     let place = "DocumentReference.content.0.attachment.title";
     check("MDM^T02^MDM_T02", &one, place, &[r#""History""#]);
+}
+
+#[test]
+fn an_embedded_document_may_be_written_as_senders_do() {
+    let told = |data: &str| {
+        let line = format!("OBX|1|ED|A^Report^L||LAB^application^pdf^Base64^{data}||||||F");
+        let order = "OBR|1||F1^LAB|24323-8^Panel^LN";
+        let told = translate("ORU^R01^ORU_R01", &[order, &line]);
+        let unfit = told.findings.iter().any(|own| own.kind == FindingKind::ValueUnfit);
+        let found = resources(&told, "Observation").first().map(|own| own.to_json());
+        let data = found.as_deref().and_then(|own| own.split_once(r#""data":""#));
+        let data = data.and_then(|(_, rest)| rest.split_once('"')).map(|(data, _)| data.to_owned());
+        assert_eq!(unfit, data.is_none());
+        data
+    };
+    let expected = Some("JVBERi0xLjQK+/8=".to_owned());
+    for data in [
+        "JVBERi0xLjQK+/8=",
+        r"JVBERi0x\.br\LjQK\.br\+/8=\.br\",
+        r"JVBERi0x\X0D0A\LjQK+/8=",
+        "JVBERi0x LjQK +/8=",
+        "JVBERi0xLjQK+/8",
+        "JVBERi0xLjQK-_8=",
+        "JVBERi0xLjQK-_8",
+    ] {
+        assert_eq!(told(data), expected, "{data}");
+    }
+    // Cut off, of two alphabets, of none.
+    for data in ["JVBERi0xLjQK+/9", "JVBERi0xLjQK+", "JVBERi0xLjQK+_8=", "JV=BERi0x", "%%%"] {
+        assert_eq!(told(data), None, "{data}");
+    }
 }
 
 #[test]
@@ -389,4 +419,150 @@ fn a_value_of_whatever_type_is_kept() {
     value("XX", "one^two", "", "one two");
     value("AD", "Str^^Wien", "", "Str, Wien");
     value("AD", "Str^^Wien^W^1010", "", "Str, Wien, W 1010");
+}
+
+/// IN1-17 is what the insured is to the patient, Coverage.relationship what the patient is to the insured.
+#[test]
+fn a_parent_who_insures_a_child_is_no_child_of_it() {
+    let check = |relation: &str, of_patient: &str, of_insured: &[&str]| {
+        let insurance = format!("IN1|1|P1|C1^^^GOOD|Kasse||||||||||||Muster^Karl|{relation}");
+        let lines = ["PV1|1|I", &insurance];
+        let place = "Coverage.relationship.coding";
+        let coding = format!(
+            r#"[{{"code":"{of_patient}","system":"http://terminology.hl7.org/CodeSystem/subscriber-relationship"}}]"#
+        );
+        let expected = if of_patient.is_empty() { "" } else { &coding };
+        let told = check("ADT^A01^ADT_A01", &lines, place, &[expected]);
+        let persons = resources(&told, "RelatedPerson").into_iter();
+        let relations = persons.flat_map(|own| own.items("relationship"));
+        let codes = relations.filter_map(|own| own.items("coding").first()?.text("code"));
+        assert_eq!(codes.collect::<Vec<_>>(), of_insured, "{relation}");
+    };
+    check("PAR^Parent^HL70063", "child", &["PRN"]);
+    check("MTH", "child", &["MTH"]);
+    check("CHD", "parent", &["CHILD"]);
+    check("SPO", "spouse", &["SPS"]);
+    check("GRD", "other", &["GRD"]);
+    check("SEL", "self", &[]);
+    check("X7", "", &["X7"]);
+}
+
+#[test]
+fn a_plan_is_told_by_its_class_too() {
+    let plan = r#"[{"value":"P1","name":"Plan A","type":{"coding":[{"code":"plan","system":"http://terminology.hl7.org/CodeSystem/coverage-class"}]}}]"#;
+    let lines = ["PV1|1|I", "IN1|1|P1^Plan A|C1^^^GOOD|Kasse"];
+    check("ADT^A01^ADT_A01", &lines, "Coverage.class", &[plan]);
+    check("ADT^A01^ADT_A01", &lines, "Coverage.identifier.0.value", &[r#""P1""#]);
+}
+
+#[test]
+fn a_mobile_telephone_is_not_that_of_a_home() {
+    let telecom = |line: &str, expected: &str| {
+        let translation = translate_lines("ADT^A01^ADT_A01", &[line, "PV1|1|I"]);
+        let found = resources(&translation, "Patient")
+            .first()
+            .map(|own| own.get("telecom").map(Value::to_json).unwrap_or_default());
+        assert_eq!(found.as_deref(), Some(expected), "{line}");
+    };
+    let patient = |home: &str| format!("PID|1||4711^^^GOOD^MR||Muster^Maria||||||||{home}");
+    telecom(&patient("1^^CP"), r#"[{"value":"1","system":"phone","use":"mobile"}]"#);
+    telecom(&patient("1"), r#"[{"value":"1","system":"phone","use":"home"}]"#);
+    // How nobody is reached says nothing.
+    telecom(&patient("^PRN^PH~^NET^^\"\""), "");
+    // A number and an address in one field are two.
+    telecom(
+        &patient("1^^^a@b.example"),
+        r#"[{"value":"1","system":"phone","use":"home"},{"value":"a@b.example","system":"email"}]"#,
+    );
+}
+
+#[test]
+fn a_number_that_two_fields_say_is_one() {
+    let line = "PID|1|4711^^^GOOD^MR|4711^^^GOOD^MR~12^^^GOOD^PI||Muster^Maria";
+    let translation = translate_lines("ADT^A01^ADT_A01", &[line, "PV1|1|I"]);
+    let patient = resources(&translation, "Patient");
+    let numbers: Vec<_> = patient
+        .iter()
+        .flat_map(|own| own.items("identifier"))
+        .filter_map(|own| own.text("value"))
+        .collect();
+    assert_eq!(numbers, ["4711", "12"]);
+    let request = translation.bundle.items("entry").iter().find_map(|entry| {
+        let is_patient = entry.get("resource")?.resource_type() == Some("Patient");
+        entry.get("request").filter(|_| is_patient)?.text("url")
+    });
+    assert_eq!(request, Some("Patient?identifier=https://good.example/id/GOOD|4711"));
+}
+
+/// What a result or an order says of a visit without its number would be one more Encounter with each message.
+#[test]
+fn a_visit_without_a_number_is_made_of_what_is_about_visits() {
+    let made = |event: &str, lines: &[&str]| {
+        let translation = translate(event, lines);
+        let is_told = translation.findings.iter().any(|own| {
+            own.kind == FindingKind::Incomplete
+                && own.path.starts_with("PV1")
+                && own.text.contains("no visit")
+        });
+        let ids: Vec<String> = resources(&translation, "Encounter")
+            .iter()
+            .map(|own| own.text("id").unwrap_or("by number").to_owned())
+            .collect();
+        assert_eq!(is_told, ids.is_empty(), "{event}: {:#?}", translation.findings);
+        ids
+    };
+    let result = [
+        "OBR|1||F1^LAB|GLU^Glucose^L|||20260315",
+        "OBX|1|NM|GLU^Glucose^L||5.4|mmol/L^^UCUM|||||F",
+    ];
+    let oru = |visit| made("ORU^R01^ORU_R01", &[&[visit], result.as_slice()].concat());
+    assert!(oru("PV1|1|I|W3^2|||||D1^Doc").is_empty());
+    assert_eq!(oru("PV1|1|I||||||||||||||||||||||||||||||||||||||||||||||||V2^^^GOOD").len(), 1);
+    assert_eq!(oru("PV1|1|I|||||||||||||||||V1^^^GOOD"), ["by number"]);
+    assert!(made("SIU^S12^SIU_S12", &["SCH|P1|F1", "PV1|1|O", "RGS|1"]).is_empty());
+    let adt = |event, begin: &str| {
+        let line = format!("PV1|1|I|{}{begin}", "|".repeat(41));
+        let ids = made(event, &[&line]);
+        assert_eq!(ids.len(), 1, "{event}");
+        ids
+    };
+    // A visit is its patient's, from its begin on.
+    assert_eq!(adt("ADT^A01^ADT_A01", "202603150710"), adt("ADT^A08^ADT_A01", "202603150710"));
+    assert_ne!(adt("ADT^A01^ADT_A01", "202603150710"), adt("ADT^A01^ADT_A01", "202603150810"));
+}
+
+#[test]
+fn a_booked_visit_is_that_of_its_appointment() {
+    let lines = ["SCH|P1|F1", "PV1|1|O|||||||||||||||||V1^^^GOOD", "RGS|1"];
+    let order = [lines[0], PATIENT, lines[1], lines[2]];
+    let translation = translate_lines("SIU^S12^SIU_S12", &order);
+    let visit = resources(&translation, "Encounter");
+    let appointments: usize = visit.iter().map(|own| own.items("appointment").len()).sum();
+    assert_eq!((visit.len(), appointments), (1, 1));
+}
+
+#[test]
+fn the_last_place_of_a_visit_is_told_from_those_before() {
+    let line =
+        format!("PV1|1|I|W3|||W1|||||TMP{}202603010900+0100|202603050900+0100", "|".repeat(33));
+    let statuses = |event: &str, place: usize, what: &str, expected: &str| {
+        check(event, &[&line], &format!("Encounter.location.{place}.{what}"), &[expected]);
+    };
+    for place in 0..3 {
+        statuses("ADT^A03^ADT_A03", place, "status", r#""completed""#);
+    }
+    statuses("ADT^A03^ADT_A03", 0, "period.end", r#""2026-03-05T09:00:00+01:00""#);
+    statuses("ADT^A03^ADT_A03", 1, "period", "");
+}
+
+#[test]
+fn a_degree_is_said_once() {
+    let lines = ["ORC|NW|P1^HIS||||||||||D1^Doc^Tor^^^^MD^^GOOD", "OBR|1|P1^HIS||GLU^Glucose^L"];
+    check("ORM^O01^ORM_O01", &lines, "Practitioner.name.0.suffix", &[""]);
+    check(
+        "ORM^O01^ORM_O01",
+        &lines,
+        "Practitioner.qualification.0.code.coding.0.code",
+        &[r#""MD""#],
+    );
 }

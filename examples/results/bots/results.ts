@@ -10,7 +10,7 @@ import type {
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, first, known, led, newerBy, orPark, perform, replaced, timeOf, told, token, translated, united, untilNobodyWasQuicker,
+  ForAPerson, first, known, led, newerBy, orPark, perform, replaced, told, token, translated, united, untilNobodyWasQuicker,
   withReferenced, type Time,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
@@ -35,6 +35,7 @@ export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
     const bundle = underOwnIds(await translated(message));
+    checkDocuments(message, bundle);
     await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle)));
   });
 }
@@ -85,7 +86,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
   for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
-    const time = timeOf(message, report.resource.issued ?? bundle.timestamp);
+    const time = timeOfReport(message, report.resource);
     for (const { reference } of [...(report.resource.result ?? []), ...(report.resource.specimen ?? [])]) {
       timeOfResult.set(reference as string, time);
     }
@@ -125,7 +126,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
     const byId = new Map(standing.map((known) => [known.id, known]));
     for (const { fullUrl, resource } of news) {
-      const time = timeOfResult.get(addressOf(resource)) ?? timeOf(message);
+      const time = timeOfResult.get(addressOf(resource)) ?? timeOfReport(message, {});
       const before = byId.get(resource.id);
       if (before === undefined) {
         entries.push(first(fullUrl, told(resource, time)));
@@ -137,6 +138,29 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     }
   }
   return entries.length === 0 || perform(client, withReferenced(entries, bundle));
+}
+
+/** When the result was told (OBR-22). Where that is empty, how final it is counts before MSH-7, which is new whenever it is resent. */
+function timeOfReport(message: Message, { issued }: Pick<DiagnosticReport, "issued">): Time {
+  const made = message.dateTime("MSH-7") ?? issued;
+  if (made === undefined) {
+    throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
+  }
+  return { ...(issued && { event: issued }), message: made };
+}
+
+/** What can't be decoded is not dropped. */
+function checkDocuments(message: Message, bundle: Bundle): void {
+  const embedded = message.paths("OBX(*)-2").filter((path) =>
+    message.text(path) === "ED" && message.text(path.replace(/-2$/, "-5.5")) !== "");
+  const decoded = all<Observation>(bundle, "Observation").filter(({ resource }) => attachedTo(resource)?.data);
+  if (decoded.length < embedded.length) {
+    throw new ForAPerson("a document (OBX-5.5) can't be decoded: it is not in the encoding it names (OBX-5.4), or was cut off");
+  }
+}
+
+function attachedTo(resource: Observation): Attachment | undefined {
+  return resource.extension?.find(({ url }) => url === ATTACHED)?.valueAttachment;
 }
 
 /** Every report and all that is in it has a patient, and a number leads to one alone. */
@@ -234,8 +258,7 @@ async function withdrawn(
 function takeDocuments(bundle: Bundle, report: DiagnosticReport): { binary: Resource; attachment: Attachment & { url: string } }[] {
   const taken: { binary: Resource; attachment: Attachment & { url: string } }[] = [];
   for (const { fullUrl, resource } of all<Observation>(bundle, "Observation")) {
-    const extension = resource.extension?.find(({ url }) => url === ATTACHED);
-    const { contentType, data } = extension?.valueAttachment ?? {};
+    const { contentType, data } = attachedTo(resource) ?? {};
     if (!data || !report.result?.some(({ reference }) => reference === addressOf(resource))) {
       continue;
     }

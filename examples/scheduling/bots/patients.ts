@@ -41,6 +41,7 @@ export function peopleOf(message: Message, bundle: Bundle): Person[] {
   const people = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Patient")
     .map(({ fullUrl, resource }) => {
       const patient = resource as Patient;
+      patient.identifier?.forEach((identifier) => (identifier.value = identifier.value?.trim()));
       const identifiers = (patient.identifier ?? []).filter((identifier) => numbers.some((number) => isSame(number, identifier)));
       return { fullUrl: fullUrl as string, patient, identifiers };
     });
@@ -73,9 +74,10 @@ export function numbersIn(message: Message, path: string): PersonalNumber[] {
   return found;
 }
 
-/** The translation has 1.2.36 as `urn:oid:1.2.36`. */
+/** The translation has 1.2.36 as `urn:oid:1.2.36`, and a UUID in small letters. */
 function isSame({ value, authority }: PersonalNumber, { system, value: other }: Identifier): boolean {
-  return other === value && (system === authority || system?.endsWith(`:${authority}`) === true);
+  const [name, url] = [authority.toLowerCase(), system?.toLowerCase()];
+  return other === value && (url === name || url?.endsWith(`:${name}`) === true);
 }
 
 function referencesIn(value: unknown): string[] {
@@ -125,7 +127,26 @@ export async function recordOf(client: MedplumClient, person: Person): Promise<P
       "the patient with this number has another name, birth date and sex: the number is wrong, or the record has to be corrected first",
     );
   }
+  if (standing !== undefined && hasOtherNumber(standing, person) && differences(standing, person.patient) > 0) {
+    throw new ForAPerson(
+      "the patient with this national number has another number of the same authority (PID-3.4), and another name, birth date or "
+        + "sex: the national number is somebody else's, or the two records have to be merged first",
+    );
+  }
   return standing;
+}
+
+/**
+ * Whether an authority's number tells against it: it gives each of its patients one, and none of the message's is among those
+ * that stand. A nation's number, which a child or a spouse may come with, does not speak for it then.
+ */
+function hasOtherNumber(standing: Patient, { identifiers }: Person): boolean {
+  const isOwn = ({ type, system }: Identifier): boolean =>
+    system !== undefined && !type?.coding?.some(({ code }) => MADE_UP_OF.has(code ?? ""));
+  const numbers = identifiers.filter(isOwn);
+  const stands = (standing.identifier ?? []).filter(isOwn);
+  const isKnown = numbers.some((number) => stands.some((other) => token(other) === token(number)));
+  return !isKnown && numbers.some(({ system }) => stands.some((other) => other.system === system));
 }
 
 /** In how many of name, birth date and sex the two differ, as far as both tell them. */
@@ -137,10 +158,13 @@ function differences(standing: Patient, news: Patient): number {
   const names = ({ name }: Patient): string[] => (name ?? []).map(({ family, given, text }) =>
     (family === undefined ? text ?? "" : `${family} ${given?.[0] ?? ""}`)
       .normalize("NFD").toLowerCase().replace(/[^\p{L}]/gu, ""));
+  const dates = ({ birthDate: one }: Patient, { birthDate: other }: Patient): boolean =>
+    // Of a year alone more isn't known.
+    Boolean(one && other) && !one?.startsWith(other as string) && !other?.startsWith(one as string);
   const gender = (patient: Patient): string | undefined => (patient.gender === "unknown" ? undefined : patient.gender);
   return [
     differ(names(standing), names(news)),
-    differ([standing.birthDate], [news.birthDate]),
+    dates(standing, news),
     differ([gender(standing)], [gender(news)]),
   ].filter(Boolean).length;
 }

@@ -178,6 +178,52 @@ fn a_bot_that_fails_answers_ae_and_harms_nobody() {
     assert!(!project.printed().contains("MILLER"), "not in the log");
 }
 
+/// A run that has no end has none the next time either: nobody waits ten minutes, or a day, to learn that.
+#[test]
+fn what_reached_its_limit_is_tried_once_more() {
+    let sink = Sink::new();
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    project.write_secret("portal", "t0ken");
+    let limits = "limits: { time: 20s, cpu: 100ms }\nretry: { first: 10ms, most: 10ms }\n";
+    let looper =
+        "export async function handler() {\n  let count = 0;\n  while (true) count += 1;\n}";
+    bot(&project, "looper", limits, looper);
+    let hook = format!("on: {{ webhook: {{ token: secret:portal, answer: accepted }} }}\n{limits}");
+    bot(&project, "hook", &hook, looper);
+    let changes = format!("on: {{ subscription: Basic }}\n{limits}");
+    bot(&project, "follower", &changes, looper);
+    let node = channel(
+        &project,
+        &sink,
+        "  - bot: { name: looper, retry: { first: 10ms, most: 10ms } }\n    when: PID-3.1 = \"LP1\"",
+    );
+    let api = node.api();
+    let mut link = Link::open(&node.address("adt"));
+    let sample = Sample::new("L", 1, 1);
+    assert_eq!(link.ask(&sample.bytes()).code(), "AE");
+    let parked = until("the index has it", || {
+        api.search(&json!({ "control_id": sample.control_id() })).into_iter().next()
+    });
+    let shown = printed(&project.run(&["messages", "show", &parked["id"].to_string()]));
+    let told = "given up after 2 tries: `looper`: it used more than 0.1 s of processor time at bots/looper.ts:3:3";
+    assert!(shown.contains(told), "{shown}");
+    assert_eq!(runs(&api, "bot=looper&state=failed").len(), 2);
+
+    let mut connection = Connection::open(api.authority(), "Bearer t0ken").expect("a connection");
+    let headers = [("Content-Type", "text/plain")];
+    assert_eq!(connection.post_raw("/bots/hook", &headers, b"").expect("an answer").status, 202);
+    let dead = until("it is given up", || runs(&api, "bot=hook&state=dead").into_iter().next());
+    assert_eq!(dead["attempts"], json!(2), "{dead}");
+
+    let basic = json!({ "resourceType": "Basic", "id": "b1", "code": { "text": "x" } });
+    assert_eq!(fhir(&api, "PUT", "/fhir/R4/Basic/b1", Some(&basic)).0, 201);
+    eventually("the notice is given up", || {
+        printed(&project.run(&["subscriptions", "dead-letters"])).contains("bot-follower-1")
+    });
+    assert_eq!(runs(&api, "bot=follower").len(), 2);
+}
+
 #[test]
 fn what_was_given_up_is_run_again() {
     let project = Project::new();

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use pipehat_config::{Diagnostic, Diagnostics, FieldSchema, Kind, Required, Settings, nearest};
+use pipehat_config::{
+    Diagnostic, Diagnostics, FieldSchema, Kind, Required, Setting, Settings, nearest,
+};
 use pipehat_resource::search::Registry;
 
 use super::answers::{ANSWERS, INTERRUPTIONS, UNREPEATABLE};
 use super::codes;
-use super::criteria::Criteria;
+use super::criteria::{Criteria, Mistake};
 use super::destination::{DestinationOptions, FhirDestination};
 use super::lookup::{FhirLookup, LOOKUP_ANSWERS, LookupOptions};
 use super::peer_settings;
@@ -209,7 +211,7 @@ fn source(
     }
     let custom = settings.texts("custom");
     let criteria = Criteria::parse(settings.text("criteria")?, &custom, kinds)
-        .map_err(|error| reading.wrong("criteria", error))
+        .map_err(|mistakes| wrong_criteria(&mut reading, mistakes))
         .ok();
     if !reading.sound {
         return None;
@@ -223,6 +225,22 @@ fn source(
         },
         channel: context.channel.to_owned(),
     })))
+}
+
+fn wrong_criteria(reading: &mut Reading<'_>, mistakes: Vec<Mistake>) {
+    let settings = reading.settings;
+    let span = settings.span_of("criteria").unwrap_or_else(|| settings.span());
+    // What comes from outside of the file is not guessed at.
+    let substituted = settings.get("criteria").is_some_and(Setting::is_substituted);
+    for Mistake { message, nearest, help } in mistakes {
+        let error = Diagnostic::error(codes::SETTING.code, span, message);
+        let error = error.with_nearest(nearest.as_deref().filter(|_| !substituted));
+        reading.diagnostics.push(match help {
+            Some(help) => error.with_help(help),
+            None => error,
+        });
+    }
+    reading.sound = false;
 }
 
 fn destination(

@@ -2,8 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pipehat_config::nearest;
 use pipehat_resource::json::parse;
-use pipehat_resource::search::{Handling, Registry, Search, SearchOptions, extract, query_pairs};
+use pipehat_resource::search::{
+    Handling, ImpossibleCode, ProblemKind, Registry, Search, SearchOptions, SearchProblem, extract,
+    query_pairs,
+};
 
 use crate::{ChangeKind, GivenChanges};
 
@@ -21,23 +25,55 @@ pub(super) struct Criteria {
 #[error("{0}")]
 pub(super) struct NotDefined(String);
 
+/// What is wrong with criteria.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mistake {
+    pub(super) message: String,
+    /// What was meant, most likely.
+    pub(super) nearest: Option<String>,
+    pub(super) help: Option<String>,
+}
+
+/// How many codes a mistake lists.
+const CODES_SHOWN: usize = 20;
+
+const OWN: &str = "a parameter of the datastore's own is named in `custom`";
+
+impl Mistake {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), nearest: None, help: None }
+    }
+
+    fn of_problem(problem: &SearchProblem, resource_type: &str, registry: &Registry) -> Self {
+        let mistake = Self::new(problem.to_string());
+        if problem.kind != ProblemKind::Unknown {
+            return mistake;
+        }
+        let written = problem.parameter.trim_matches('`');
+        let code = written.split([':', '.']).next().unwrap_or_default();
+        let known = registry.parameters(resource_type).map(|parameter| parameter.code());
+        let nearest = nearest(code, known).map(str::to_owned);
+        Self { nearest, help: Some(OWN.to_owned()), ..mistake }
+    }
+}
+
 impl Criteria {
     /// Reads `Encounter?status=finished`, or a type alone. What the parameters in `custom` mean only the datastore
     /// knows.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// All that is wrong with it: names that nobody knows, codes that no resource has, what looks at other resources.
     pub(super) fn parse(
         text: &str,
         custom: &[&str],
         kinds: Vec<ChangeKind>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Vec<Mistake>> {
         let registry = Registry::standard();
         let (resource_type, query) = text.split_once('?').unwrap_or((text, ""));
         if !registry.is_resource_type(resource_type) {
-            return Err(
-                "criteria begin with a type of resource: `Encounter?status=finished`".to_owned()
-            );
+            let message = "criteria begin with a type of resource: `Encounter?status=finished`";
+            let nearest = nearest(resource_type, registry.resource_types()).map(str::to_owned);
+            return Err(vec![Mistake { nearest, ..Mistake::new(message) }]);
         }
         let known: Vec<&str> = query
             .split('&')
@@ -46,11 +82,20 @@ impl Criteria {
         if let Some(unused) =
             custom.iter().find(|code| !query.split('&').any(|pair| is_code(pair, code)))
         {
-            return Err(format!("`custom` names `{unused}`, and the criteria do not ask by it"));
+            let message = format!("`custom` names `{unused}`, and the criteria do not ask by it");
+            return Err(vec![Mistake::new(message)]);
         }
-        let search = search(resource_type, &known.join("&"), &registry).map_err(|why| {
-            format!("{why}; a parameter of the datastore's own is named in `custom`")
+        let search = search(resource_type, &known.join("&"), &registry).map_err(|problems| {
+            let of = |problem| Mistake::of_problem(problem, resource_type, &registry);
+            problems.iter().map(of).collect::<Vec<_>>()
         })?;
+        if search.looks_at_others() {
+            return Err(vec![Mistake::new(ALONE)]);
+        }
+        let impossible = search.impossible_codes(&registry);
+        if !impossible.is_empty() {
+            return Err(impossible.iter().map(impossible_code).collect());
+        }
         // One that is not whole stands for no parameters of a datastore.
         let meant_by =
             if custom.is_empty() { registry } else { Arc::new(Registry::clone(&registry)) };
@@ -60,6 +105,11 @@ impl Criteria {
             kinds,
             search: Mutex::new((meant_by, Arc::new(search))),
         })
+    }
+
+    /// The type of the resources.
+    pub(super) fn resource_type(&self) -> &str {
+        &self.resource_type
     }
 
     /// Which kinds of change they take.
@@ -95,7 +145,13 @@ impl Criteria {
     fn search_by(&self, registry: &Arc<Registry>) -> Result<Arc<Search>, NotDefined> {
         let mut known = self.search.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&known.0, registry) {
-            let read = search(&self.resource_type, &self.query, registry).map_err(NotDefined)?;
+            let read = search(&self.resource_type, &self.query, registry).map_err(|problems| {
+                let first = problems.first().map(ToString::to_string);
+                NotDefined(first.unwrap_or_else(|| "this can't be read as a search".to_owned()))
+            })?;
+            if read.looks_at_others() {
+                return Err(NotDefined(ALONE.to_owned()));
+            }
             *known = (Arc::clone(registry), Arc::new(read));
         }
         Ok(Arc::clone(&known.1))
@@ -106,24 +162,37 @@ fn is_code(pair: &str, code: &str) -> bool {
     pair.split(['=', ':']).next() == Some(code)
 }
 
-fn search(resource_type: &str, query: &str, registry: &Registry) -> Result<Search, String> {
+/// What a channel can't tell of a change by itself.
+const ALONE: &str = "criteria look at the resource alone: chains and `_has` can't be used";
+
+fn impossible_code(found: &ImpossibleCode) -> Mistake {
+    let message = format!(
+        "no {} has the code `{}` where `{}` looks for it",
+        found.resource_type, found.code, found.parameter
+    );
+    let mistake = Mistake::new(message);
+    if let Some(near) = nearest(&found.code, found.known.iter().copied()) {
+        return Mistake { nearest: Some(near.to_owned()), ..mistake };
+    }
+    let mut shown: Vec<&str> = found.known.iter().copied().take(CODES_SHOWN).collect();
+    if found.known.len() > CODES_SHOWN {
+        shown.push("…");
+    }
+    let help = (!shown.is_empty()).then(|| format!("there are {}", shown.join(", ")));
+    Mistake { help, ..mistake }
+}
+
+fn search(
+    resource_type: &str,
+    query: &str,
+    registry: &Registry,
+) -> Result<Search, Vec<SearchProblem>> {
     let options = SearchOptions {
         handling: Handling::Strict,
         only_criteria: true,
         ..SearchOptions::default()
     };
-    let parsed = Search::parse(&[resource_type], &query_pairs(query), registry, &options).map_err(
-        |problems| match problems.first() {
-            Some(problem) => problem.to_string(),
-            None => "this can't be read as a search".to_owned(),
-        },
-    )?;
-    if parsed.search.looks_at_others() {
-        return Err(
-            "criteria look at the resource alone: chains and `_has` can't be used".to_owned()
-        );
-    }
-    Ok(parsed.search)
+    Ok(Search::parse(&[resource_type], &query_pairs(query), registry, &options)?.search)
 }
 
 #[cfg(test)]
@@ -166,7 +235,8 @@ mod tests {
     fn own_parameters_mean_what_the_datastore_says() {
         let text = "Encounter?status=finished&ward=2w";
         let refused = Criteria::parse(text, &[], Vec::new()).err().expect("it is not known");
-        assert!(refused.contains("ward") && refused.contains("`custom`"), "{refused}");
+        let refused = refused.first().expect("one mistake");
+        assert!(refused.message.contains("ward") && refused.help.as_deref() == Some(OWN));
         let criteria = Criteria::parse(text, &["ward"], Vec::new()).expect("criteria");
         let resource = r#"{"resourceType":"Encounter","status":"finished",
             "location":[{"location":{"display":"2W"}}],"type":[{"text":"ICU"}]}"#;
@@ -182,21 +252,28 @@ mod tests {
         assert_eq!(criteria.meets(&other, &by_location), Ok(false));
 
         let unused = Criteria::parse("Encounter", &["ward"], Vec::new()).err();
-        assert!(unused.is_some_and(|why| why.contains("do not ask by it")));
+        assert!(unused.is_some_and(|all| all[0].message.contains("do not ask by it")));
         let typo = Criteria::parse("Encounter?ward=2W&stat=x", &["ward"], Vec::new()).err();
-        assert!(typo.is_some_and(|why| why.contains("stat")));
+        assert!(typo.is_some_and(|all| all[0].message.contains("stat")));
     }
 
     #[test]
     fn mistakes_are_explained() {
-        let check = |text: &str, expected: &str| {
-            let error = Criteria::parse(text, &[], Vec::new()).err().expect("a mistake");
-            assert!(error.contains(expected), "{text}: {error}");
+        let check = |text: &str, expected: &str, nearest: Option<&str>| {
+            let all = Criteria::parse(text, &[], Vec::new()).err().expect("a mistake");
+            let first = all.first().expect("one");
+            assert!(first.message.contains(expected), "{text}: {all:?}");
+            assert_eq!(first.nearest.as_deref(), nearest, "{text}: {all:?}");
         };
-        check("encounter", "begin with a type");
-        check("", "begin with a type");
-        check("Encounter?stat=x", "stat");
-        check("Encounter?subject:Patient.name=x", "alone");
-        check("Encounter?_sort=date", "_sort");
+        check("encounter", "begin with a type", Some("Encounter"));
+        check("Encountr?status=finished", "begin with a type", Some("Encounter"));
+        check("", "begin with a type", None);
+        check("Encounter?statsu=x", "statsu", Some("status"));
+        check("Encounter?subject:Patient.name=x", "alone", None);
+        check("Encounter?_sort=date", "_sort", None);
+        check("Encounter?status=finshed", "no Encounter has the code `finshed`", Some("finished"));
+        check("Patient?gender=x", "no Patient has the code `x`", None);
+        let both = Criteria::parse("Encounter?statsu=x&clas=IMP", &[], Vec::new()).err();
+        assert_eq!(both.map(|all| all.len()), Some(2));
     }
 }

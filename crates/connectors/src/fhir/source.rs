@@ -73,6 +73,10 @@ impl Source for FhirSource {
     fn changes(&self) -> GivenChanges {
         self.options.criteria.given()
     }
+
+    fn resource_type(&self) -> Option<&str> {
+        Some(self.options.criteria.resource_type())
+    }
 }
 
 struct Following {

@@ -31,6 +31,8 @@ pub(super) struct Asking {
     /// How often there was no answer, and since when.
     failures: u32,
     failing_since: Option<Instant>,
+    /// Whether a try failed in a way that most likely comes again.
+    has_failed_for_good: bool,
     /// Whether the last try did not reach the other side: then it is asked as soon as another question is answered.
     is_unreached: bool,
 }
@@ -63,6 +65,7 @@ impl Conductor {
             number: 0,
             failures: 0,
             failing_since: None,
+            has_failed_for_good: false,
             is_unreached: false,
         };
         let blocked = Blocked {
@@ -121,7 +124,7 @@ impl Conductor {
             return;
         }
         let Some(mut blocked) = self.blocked.remove(&message) else { return };
-        let Some(asking) = blocked.asking.take() else { return };
+        let Some(mut asking) = blocked.asking.take() else { return };
         let answer = match attempt {
             LookupAttempt::Found(found) => {
                 self.wake_those_unreached(&asking);
@@ -130,6 +133,19 @@ impl Conductor {
             LookupAttempt::Impossible { detail, .. } => LookupAnswer::Refused { detail },
             LookupAttempt::Failed { code, detail } => {
                 match self.unanswered(blocked, asking, code, detail, true) {
+                    Some((back, detail)) => {
+                        return self.answered(back, LookupAnswer::Refused { detail });
+                    }
+                    None => return,
+                }
+            }
+            LookupAttempt::FailedForGood { detail, .. } if asking.has_failed_for_good => {
+                let tries = asking.failures.saturating_add(1);
+                LookupAnswer::Refused { detail: given_up(tries, &detail) }
+            }
+            LookupAttempt::FailedForGood { code, detail } => {
+                asking.has_failed_for_good = true;
+                match self.unanswered(blocked, asking, code, detail, false) {
                     Some((back, detail)) => {
                         return self.answered(back, LookupAnswer::Refused { detail });
                     }
@@ -170,7 +186,7 @@ impl Conductor {
         asking.is_unreached = is_unreached;
         let retry = asking.lookup().map(|lookup| lookup.retry).unwrap_or_default();
         if retry.gives_up_after(now.saturating_duration_since(since)) {
-            let detail = format!("given up after {} tries: {detail}", asking.failures);
+            let detail = given_up(asking.failures, &detail);
             return Some(((blocked, asking), detail));
         }
         tracing::warn!(
@@ -261,6 +277,10 @@ impl Conductor {
             Ran::Waits { lookup, effects } => self.ask(ticket, work, lookup, effects, failures),
         }
     }
+}
+
+fn given_up(tries: u32, detail: &str) -> String {
+    format!("given up after {tries} tries: {detail}")
 }
 
 async fn attempt(lookup: Option<Arc<dyn Lookup>>, asked: Asked) -> LookupAttempt {

@@ -257,6 +257,7 @@ pub(super) fn channel(
         connectors: &askable,
         bots: &bots,
         changes: source.as_ref().map(|source| source.source.changes()).unwrap_or_default(),
+        resource_type: source.as_ref().and_then(|source| source.source.resource_type()),
     };
     let read = Program::read(
         &program_source,

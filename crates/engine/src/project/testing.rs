@@ -191,6 +191,14 @@ const ON: FieldSchema = FieldSchema {
     example: "[delete]",
 };
 
+const CRITERIA: FieldSchema = FieldSchema {
+    name: "criteria",
+    kind: Kind::Text,
+    required: Required::No,
+    doc: "A type of resource.",
+    example: "Encounter",
+};
+
 const MODE: FieldSchema = FieldSchema {
     name: "mode",
     kind: Kind::Choice(&["update", "create"]),
@@ -200,7 +208,10 @@ const MODE: FieldSchema = FieldSchema {
 };
 
 /// Follows nothing, and says which changes it would give.
-struct Follower(GivenChanges);
+struct Follower {
+    changes: GivenChanges,
+    resource_type: Option<String>,
+}
 
 impl Source for Follower {
     fn bind(&self) -> BoxFuture<'_, Result<Box<dyn Bound>, StartError>> {
@@ -208,7 +219,11 @@ impl Source for Follower {
     }
 
     fn changes(&self) -> GivenChanges {
-        self.0
+        self.changes
+    }
+
+    fn resource_type(&self) -> Option<&str> {
+        self.resource_type.as_deref()
     }
 }
 
@@ -219,11 +234,15 @@ fn build_follower(
 ) -> Option<Arc<dyn Source>> {
     let on = settings.list("on")?;
     let deletions = on.iter().any(|setting| setting.choice() == Some("delete"));
-    Some(Arc::new(Follower(match (deletions, on.len()) {
+    let changes = match (deletions, on.len()) {
         (false, _) => GivenChanges::Writes,
         (true, 1) => GivenChanges::Deletions,
         (true, _) => GivenChanges::All,
-    })))
+    };
+    Some(Arc::new(Follower {
+        changes,
+        resource_type: settings.text("criteria").map(str::to_owned),
+    }))
 }
 
 /// Writes nowhere; made to create, it can't delete.
@@ -272,7 +291,7 @@ const FHIR: Descriptor = Descriptor {
     doc: "Searches.",
     codes: &[],
     source: Some(SourceDescriptor {
-        schema: &[ON],
+        schema: &[ON, CRITERIA],
         formats: &[PayloadFormat::Json],
         build: build_follower,
         claim: |_| None,

@@ -17,7 +17,7 @@ use super::modules::{self, Modules};
 use super::turn::{Queued, Spent, Turn};
 use super::{bytes, hl7, native, request, stack};
 use crate::compile::{self, Graph, Keep};
-use crate::{Event, Host, Input, Limits, LogLevel, Output, RunError, RunErrorKind};
+use crate::{Event, Host, Input, Limit, Limits, LogLevel, Output, RunError, RunErrorKind};
 
 /// An engine with a script in it.
 pub(crate) struct Engine {
@@ -116,7 +116,8 @@ impl Engine {
         };
         let limit = self.turn.limits().output;
         if size > limit {
-            return Err(Failure::limit(format!("the result has more than {}", size_text(limit))));
+            let message = format!("the result has more than {}", size_text(limit));
+            return Err(Failure::limit(Limit::Output, message));
         }
         Ok(output)
     }
@@ -312,7 +313,7 @@ impl Engine {
                     CaughtError::Exception(exception) => exception.stack().unwrap_or_default(),
                     _ => String::new(),
                 };
-                Err(Failure { stack: stack::mapped(&self.graph, &stack), ..self.limit() })
+                Err(Failure { stack: stack::stopped(&self.graph, &stack), ..self.limit() })
             }
             Err(CaughtError::Exception(exception)) => Err(self.thrown(exception.as_object())),
             // The engine throws `null` where there is not even memory for an error.
@@ -335,7 +336,7 @@ impl Engine {
             (
                 "RangeError" | "InternalError",
                 "Maximum call stack size exceeded" | "stack overflow",
-            ) => RunErrorKind::Limit,
+            ) => RunErrorKind::Limit(Limit::Stack),
             _ if self.turn.was_refused(&message) => RunErrorKind::Refused,
             _ => RunErrorKind::Thrown,
         };
@@ -344,27 +345,32 @@ impl Engine {
             ("Error", message) => message.to_owned(),
             (name, message) => format!("{name}: {message}"),
         };
-        Failure { kind, message, stack, spoilt: kind == RunErrorKind::Limit }
+        Failure { kind, message, stack, spoilt: kind == RunErrorKind::Limit(Limit::Stack) }
     }
 
     fn out_of_memory(&self) -> Failure {
         let limit = self.turn.limits().memory;
-        Failure::limit(format!("it used more than {} of memory", size_text(limit)))
+        let message = format!("it used more than {} of memory", size_text(limit));
+        Failure::limit(Limit::Memory, message)
     }
 
     /// What was used up.
     fn limit(&self) -> Failure {
         let limits = self.turn.limits();
         let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
-        Failure::limit(match self.turn.spent() {
+        let (limit, message) = match self.turn.spent() {
             Some(Spent::CpuTime) => {
-                format!("it used more than {} of processor time", seconds(limits.cpu_time))
+                let most = seconds(limits.cpu_time);
+                (Limit::CpuTime, format!("it used more than {most} of processor time"))
             }
-            Some(Spent::Asks) => format!("it asked its host more than {} times", limits.asks),
+            Some(Spent::Asks) => {
+                (Limit::Asks, format!("it asked its host more than {} times", limits.asks))
+            }
             Some(Spent::WallTime) | None => {
-                format!("it took longer than {}", seconds(limits.wall_time))
+                (Limit::WallTime, format!("it took longer than {}", seconds(limits.wall_time)))
             }
-        })
+        };
+        Failure::limit(limit, message)
     }
 }
 
@@ -378,8 +384,8 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn limit(message: String) -> Self {
-        Self { kind: RunErrorKind::Limit, message, stack: Vec::new(), spoilt: true }
+    pub(crate) fn limit(limit: Limit, message: String) -> Self {
+        Self { kind: RunErrorKind::Limit(limit), message, stack: Vec::new(), spoilt: true }
     }
 
     pub(crate) fn thrown(message: String) -> Self {

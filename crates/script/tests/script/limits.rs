@@ -20,7 +20,7 @@ fn check_stopped_by(limits: &Limits, body: &str, reason: &str) {
     let (run, _) = run_with(&mut worker, &text("bad"));
     assert!(begun.elapsed() < Duration::from_secs(10), "{body}: took {:?}", begun.elapsed());
     let error = run.result.expect_err(body);
-    assert_eq!(error.kind, RunErrorKind::Limit, "{body}: {}", error.message);
+    assert!(matches!(error.kind, RunErrorKind::Limit(_)), "{body}: {}", error.message);
     assert!(error.message.contains(reason), "{body}: {}", error.message);
     let (run, _) = run_with(&mut worker, &text("good"));
     assert_eq!(run.result, Ok(Output::Text("good".to_owned())), "{body}");
@@ -67,9 +67,32 @@ export function handler(client: any, event: any) {
 }";
     let (run, _) = run_with(&mut Worker::new(&script(source), short()), &text(""));
     let error = run.result.expect_err("it loops");
-    // The engine knows the function; of a loop without calls not the line in it.
-    assert!(error.stack[0].starts_with("count (bot.ts:"), "{:?}", error.stack);
+    assert!(error.stack[0].starts_with("count (bot.ts:2:"), "{:?}", error.stack);
     assert!(error.stack[1].starts_with("handler (bot.ts:5:"), "{:?}", error.stack);
+
+    let at = |source: &str, place: &str| {
+        let (run, _) = run_with(&mut Worker::new(&script(source), short()), &text(""));
+        let stack = run.result.expect_err(source).stack;
+        assert!(stack.first().is_some_and(|first| first.contains(place)), "{source}: {stack:?}");
+    };
+    at("export async function handler() {\n  let n = 0;\n  while (true) n += 1;\n}", "bot.ts:3:3");
+    at("export const handler = async () => {\n  Date.now();\n  for (;;) {}\n};", "bot.ts:3:3");
+    at(
+        "class A {\n  go(): void {\n    do {} while (true);\n  }\n}\nexport const handler = () => new A().go();",
+        "bot.ts:3:5",
+    );
+    at(
+        "export default async function handler(c: any, e: any) {\n  e.x = 0;\n  for (;;) {\n    e.x = 1;\n    for (;;);\n  }\n}",
+        "bot.ts:5:5",
+    );
+    at(
+        "const slow = (n: number): number => n < 2 ? n :\n  slow(n - 1) + slow(n - 2);\nexport const handler = () => slow(90);",
+        "slow (bot.ts:",
+    );
+    at(
+        "export function handler() {\n  [1].forEach(() => {\n    let n: number = 0;\n    while (n >= 0) n++;\n  });\n}",
+        "bot.ts:4:",
+    );
 }
 
 #[test]
@@ -136,7 +159,7 @@ fn a_chain_of_promises_without_end_ends() {
     let (run, _) = run_with(&mut worker, &text(""));
     // Where the memory ends the engine may lose the promise.
     let kind = run.result.expect_err("it has no end").kind;
-    assert!(matches!(kind, RunErrorKind::Limit | RunErrorKind::NeverSettled), "{kind:?}");
+    assert!(matches!(kind, RunErrorKind::Limit(_) | RunErrorKind::NeverSettled), "{kind:?}");
     let (run, _) = run_with(&mut worker, &text("x"));
     assert_eq!(run.result, Ok(Output::Text("good".to_owned())));
 }

@@ -168,8 +168,8 @@ pub(super) fn run_here(deployed: &Deployed, event: &Event, host: RunHost) -> End
         // What a panic says is not shown: it may hold values.
         Err(_) => Run {
             result: Err(RunError {
-                kind: RunErrorKind::Limit,
-                message: "a defect of Pipehat: the run ended in a panic".to_owned(),
+                kind: RunErrorKind::Defect,
+                message: "the run ended in a panic".to_owned(),
                 stack: Vec::new(),
             }),
             recorded: Vec::new(),

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use jiff::Timestamp;
 use pipehat_connectors::{
-    BotFailure, BotFinding, BotOutcome, BotRequest, BotResult, BotRunner, BotTold,
+    BotFailure, BotFinding, BotOutcome, BotRequest, BotResult, BotRunner, BotTold, Prospect,
 };
 use pipehat_engine::Engine;
 use pipehat_message::CharsetRule;
 use pipehat_resource::json::parse;
-use pipehat_script::{Ask, Event, Output, Recorded, RunError, RunErrorKind, Script};
+use pipehat_script::{Ask, Event, Limit, Output, Recorded, RunError, RunErrorKind, Script};
 use pipehat_store::bots::{BotBook, BotBookError, BotRun, RunState};
 use pipehat_store::datastore::ResourceKey;
 use tokio::runtime::Handle;
@@ -32,6 +32,9 @@ const THREADS: usize = 8;
 
 /// How many bots that clients deployed are kept compiled.
 const COMPILED_MAX: usize = 200;
+
+/// How often a run is tried that most likely fails each time.
+const ATTEMPTS_MAX_OF_LASTING: u32 = 2;
 
 /// What bots are made of.
 pub(crate) struct BotsOptions {
@@ -95,6 +98,35 @@ pub(crate) struct Failed {
     pub(crate) why: String,
     /// Its number, where it came about.
     pub(crate) run: Option<u64>,
+    /// What another try may come to.
+    pub(crate) prospect: Prospect,
+}
+
+impl Failed {
+    /// What may go well another time.
+    pub(crate) fn new(code: &'static str, why: impl Into<String>, run: Option<u64>) -> Self {
+        Self { code, why: why.into(), run, prospect: Prospect::Open }
+    }
+
+    /// What goes the same way again, most likely.
+    pub(crate) fn lasting(code: &'static str, why: impl Into<String>, run: Option<u64>) -> Self {
+        Self { prospect: Prospect::Poor, ..Self::new(code, why, run) }
+    }
+
+    fn of_run(error: &RunError, run: u64) -> Self {
+        let code = code_of(error);
+        match error.kind {
+            RunErrorKind::Limit(limit) if limit.strikes_again() => {
+                Self::lasting(code, why(error), Some(run))
+            }
+            _ => Self::new(code, why(error), Some(run)),
+        }
+    }
+
+    /// How often it is tried at most, whatever the policy says: a busy machine may explain that a limit was reached once.
+    pub(super) fn attempts_max(&self) -> Option<u32> {
+        (self.prospect == Prospect::Poor).then_some(ATTEMPTS_MAX_OF_LASTING)
+    }
 }
 
 /// The bots of a node.
@@ -271,11 +303,10 @@ impl Bots {
                 self.wake.notify_one();
                 Ok(number)
             }
-            _ => Err(Failed {
-                code: "bot.not-kept",
-                why: "the run can't be kept; nothing was done".to_owned(),
-                run: None,
-            }),
+            _ => {
+                let why = "the run can't be kept; nothing was done";
+                Err(Failed::new("bot.not-kept", why, None))
+            }
         }
     }
 
@@ -327,7 +358,7 @@ impl Bots {
         let event = match event(&bot, &content_type, body, headers) {
             Ok(event) => event,
             Err(why) => {
-                let failed = Failed { code: "bot.input", why: why.to_owned(), run: number };
+                let failed = Failed::lasting("bot.input", why, number);
                 self.keep_failed(run, &bot, &failed, waiting);
                 return Err(failed);
             }
@@ -340,16 +371,15 @@ impl Bots {
             let _ = told.send(run_here(&of, &event, host));
         }));
         if submitted == Err(Full) {
-            let why = "too many runs of bots wait already".to_owned();
-            let failed = Failed { code: "bot.busy", why, run: None };
+            let why = "too many runs of bots wait already";
+            let failed = Failed::new("bot.busy", why, None);
             if matches!(waiting, Waiting::Nobody) {
                 self.keep_failed(run, &bot, &failed, waiting);
             }
             return Err(failed);
         }
         let Ok(ended) = ended.await else {
-            let why = "the server stops".to_owned();
-            return Err(Failed { code: "bot.stopping", why, run: None });
+            return Err(Failed::new("bot.stopping", "the server stops", None));
         };
         let Ended { run: ran, log, mut gathered } = ended;
         run.effects = record::effects(&ran.recorded);
@@ -360,14 +390,14 @@ impl Bots {
         let output = match ran.result {
             Ok(output) => output,
             Err(error) => {
-                let failed = Failed { code: code_of(&error), why: why(&error), run: number };
+                let failed = Failed::of_run(&error, id);
                 run.error = Some(words(error));
                 self.keep_failed(run, &bot, &failed, waiting);
                 return Err(failed);
             }
         };
         if let Err(why) = self.hand_over(&bot, &mut gathered).await {
-            let failed = Failed { code: "bot.send-failed", why, run: number };
+            let failed = Failed::new("bot.send-failed", why, number);
             self.keep_failed(run, &bot, &failed, waiting);
             return Err(failed);
         }
@@ -450,7 +480,8 @@ impl Bots {
             let attempts = run.attempts.max(1);
             let failing = now.saturating_sub(run.queued);
             let failing = std::time::Duration::from_micros(u64::try_from(failing).unwrap_or(0));
-            if bot.retry.gives_up_after(failing) {
+            let is_enough = failed.attempts_max().is_some_and(|most| attempts >= most);
+            if is_enough || bot.retry.gives_up_after(failing) {
                 run.state = RunState::Dead;
                 tracing::warn!(
                     bot = bot.id,
@@ -540,9 +571,10 @@ fn put<T>(place: &RwLock<T>, value: T) {
 fn code_of(error: &RunError) -> &'static str {
     match error.kind {
         RunErrorKind::Thrown => "bot.threw",
-        RunErrorKind::Limit => "bot.limit",
+        RunErrorKind::Limit(_) => "bot.limit",
         RunErrorKind::Refused => "bot.not-granted",
         RunErrorKind::NeverSettled => "bot.never-settled",
+        RunErrorKind::Defect => "bot.defect",
     }
 }
 
@@ -560,13 +592,9 @@ fn why(error: &RunError) -> String {
     let place = own.or_else(|| places.find(|place| !place.starts_with("pipehat:"))).or(first);
     let what = match error.kind {
         RunErrorKind::Thrown => "it threw an error",
-        // These words are the sandbox's own, but for those of the engine.
-        RunErrorKind::Limit => match error.message.split_once(": ") {
-            Some((_, "Maximum call stack size exceeded" | "stack overflow")) => {
-                "its calls went deeper than they may"
-            }
-            _ => error.message.as_str(),
-        },
+        RunErrorKind::Limit(Limit::Stack) => "its calls went deeper than they may",
+        // These words are the sandbox's own.
+        RunErrorKind::Limit(_) | RunErrorKind::Defect => error.message.as_str(),
         RunErrorKind::Refused => "it asked for what it was not granted",
         RunErrorKind::NeverSettled => "it waits for what never comes",
     };
@@ -588,14 +616,15 @@ impl BotRunner for ChannelBots {
         let set = self.0.set();
         let Some(bot) = set.bots.get(&*request.bot) else {
             let detail = format!("there is no bot `{}` any more", request.bot);
-            return told.tell(Err(BotFailure { code: "bot.gone", detail, never_ran: true }));
+            let prospect = Prospect::NeverRan;
+            return told.tell(Err(BotFailure { code: "bot.gone", detail, prospect }));
         };
         let part = set.channels.get(&*request.channel).cloned().unwrap_or_default();
         let step = Step { bot: Arc::clone(bot), part: Arc::clone(&part), request };
         let event = match step.event() {
             Ok(event) => event,
             Err(why) => {
-                let failed = Failed { code: "bot.input", why: why.to_owned(), run: None };
+                let failed = Failed::lasting("bot.input", why, None);
                 return told.tell(Err(step.failure(failed)));
             }
         };
@@ -619,7 +648,8 @@ impl BotRunner for ChannelBots {
             && let Some(told) = place.lock().unwrap_or_else(PoisonError::into_inner).take()
         {
             let detail = format!("`{name}`: too many runs of bots wait already");
-            told.tell(Err(BotFailure { code: "bot.busy", detail, never_ran: true }));
+            let prospect = Prospect::NeverRan;
+            told.tell(Err(BotFailure { code: "bot.busy", detail, prospect }));
         }
     }
 }
@@ -701,12 +731,12 @@ impl Step {
         let output = match (ran.result, handed) {
             (Ok(output), Ok(())) => output,
             (Ok(_), Err(why)) => {
-                let failed = Failed { code: "bot.send-failed", why, run: Some(id) };
+                let failed = Failed::new("bot.send-failed", why, Some(id));
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
                 return told.tell(Err(self.failure(failed)));
             }
             (Err(error), _) => {
-                let failed = Failed { code: code_of(&error), why: why(&error), run: Some(id) };
+                let failed = Failed::of_run(&error, id);
                 run.error = Some(words(error));
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
                 return told.tell(Err(self.failure(failed)));
@@ -725,9 +755,9 @@ impl Step {
     }
 
     fn failure(&self, failed: Failed) -> BotFailure {
-        let Failed { code, why, run } = failed;
+        let Failed { code, why, run, prospect } = failed;
         let detail = format!("`{}`: {why}", self.request.bot);
-        let failure = BotFailure { code, detail, never_ran: false };
+        let failure = BotFailure { code, detail, prospect };
         match run {
             Some(run) => failure.of_run(run),
             None => failure,

@@ -58,13 +58,14 @@ impl Subscriber for BotSubscriber {
                     "bots answered each other's changes {CHAIN_MAX} times in a row, the last is of {name}: let \
                      criteria or `when` of their subscriptions end that"
                 );
-                let failed = Failed { code: "bot.loop", why, run: None };
+                let failed = Failed::lasting("bot.loop", why, None);
                 self.0.give_up(task, &failed).await;
                 return Ok(());
             }
             let done = self.0.run_behind(task, chain).await;
             done.map(drop).map_err(|failed| {
-                DeliveryFailure::new(format!("Bot/{id}: {} ({})", failed.why, failed.code))
+                let why = format!("Bot/{id}: {} ({})", failed.why, failed.code);
+                DeliveryFailure { attempts_max: failed.attempts_max(), ..DeliveryFailure::new(why) }
             })
         })
     }

@@ -78,11 +78,7 @@ async fn call(
     match webhook.trigger.answer {
         WebhookAnswer::Accepted => {
             if let Err(why) = input::input(&content_type, body.to_vec()) {
-                return failure(
-                    &Failed { code: "bot.input", why: why.to_owned(), run: None },
-                    &content_type,
-                    &body,
-                );
+                return failure(&Failed::lasting("bot.input", why, None), &content_type, &body);
             }
             match bots.promise(task).await {
                 Ok(run) if input::is_hl7(&content_type) => {

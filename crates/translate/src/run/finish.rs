@@ -35,8 +35,10 @@ const ONLY_REFERRED: [&str; 6] =
 
 impl<'a> Run<'a> {
     pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
+        self.drop_unnamed_visits(map);
         self.complete_all();
         let identities = self.name_all();
+        self.unite_repeated(&identities);
         let left_out = self.leave_out(map, &identities);
         let references: Vec<Option<String>> = self
             .resources
@@ -85,6 +87,41 @@ impl<'a> Run<'a> {
             findings: self.findings,
             findings_beyond: self.findings_beyond,
             lineage,
+        }
+    }
+
+    /// Takes out visits that a result, an order or the like names neither by PV1-19 nor by PV1-50: nothing could ever find
+    /// them again, and each message would leave one more behind. Who tells of visits tells them without a number, too.
+    fn drop_unnamed_visits(&mut self, map: Option<&MessageMap>) {
+        for index in 0..self.resources.len() {
+            let Some(own) = self.resources.get(index) else { continue };
+            let is_told = store(map, "Encounter", own.is_direct) == Store::Update;
+            if own.definition.name() != "Encounter" || is_told || self.is_numbered(own.root) {
+                continue;
+            }
+            let segment = own.segment;
+            let Some(own) = self.resources.get_mut(index) else { continue };
+            own.is_dropped = true;
+            if own.has_value {
+                self.has_removed = true;
+                self.find_at(
+                    FindingKind::Incomplete,
+                    Self::segment_at(segment),
+                    "names no visit by a number (PV1-19, PV1-50), and the message is not about visits: no Encounter was made",
+                );
+            }
+        }
+    }
+
+    /// What several fields tell of a patient alike (PID-2 and PID-3) is told once.
+    fn unite_repeated(&mut self, identities: &[Option<Identity>]) {
+        let id = |index: u32| identities.get(index as usize)?.as_ref().map(|own| own.id);
+        let is_one =
+            |left, right| left == right || id(left).is_some_and(|own| id(right) == Some(own));
+        for own in self.resources.iter().filter(|own| !own.is_dropped) {
+            if own.definition.name() == "Patient" {
+                self.tree.unite_same(own.root, &is_one);
+            }
         }
     }
 

@@ -29,7 +29,8 @@ impl<'a> Run<'a> {
                 if self.has(node, "value") && !self.has(node, "system") {
                     self.declare_absent(node, definition, "system");
                 }
-                true
+                // How nobody is reached says nothing: `^PRN^PH` without a number.
+                self.has_one(node, &["value", "extension"], "value")
             }
             // att-1: a type where there are data. Of what nobody says, it is bytes (RFC 2046 §4.5.1).
             "Attachment" => {
@@ -51,7 +52,7 @@ impl<'a> Run<'a> {
             "SampledData" => self.has_one(node, &["data"], "data"),
             // What two rows tell the same is told once.
             "CodeableConcept" => {
-                self.tree.unite_same(node);
+                self.tree.unite_same(node, &|left, right| left == right);
                 true
             }
             // org-1: a name or an identifier.

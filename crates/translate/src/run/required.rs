@@ -145,8 +145,10 @@ impl<'a> Run<'a> {
             if !is_bare && self.says(child) && !self.is_complete(child, type_of_child) {
                 self.tree.remove(node, child);
                 self.has_removed = true;
-                if !matches!(type_of_child.name(), "Extension" | "SampledData" | "Provenance.agent")
-                {
+                if !matches!(
+                    type_of_child.name(),
+                    "Extension" | "SampledData" | "Provenance.agent" | "ContactPoint"
+                ) {
                     let at = Self::segment_at(self.completing);
                     let text = self.not_made(type_of_child);
                     self.find_at(FindingKind::Incomplete, at, text);

@@ -42,6 +42,21 @@ pub fn event_of(previous: Option<&Value>, current: &Value) -> Result<Proposed, &
     })
 }
 
+/// The events that changes of a type of resource may be, as [`event_of`] proposes them; none where no event is about it.
+pub fn events_of(resource_type: &str) -> &'static [&'static str] {
+    match resource_type {
+        "Patient" => &["ADT^A28", "ADT^A31", "ADT^A40"],
+        "Encounter" => &["ADT^A01", "ADT^A03", "ADT^A04", "ADT^A08", "ADT^A11", "ADT^A13"],
+        "ServiceRequest" => &["ORM^O01"],
+        "Appointment" => &["SIU^S12", "SIU^S13", "SIU^S14", "SIU^S15", "SIU^S17", "SIU^S26"],
+        "DiagnosticReport" => &["ORU^R01"],
+        "Immunization" => &["VXU^V04"],
+        "DocumentReference" => &["MDM^T02", "MDM^T03"],
+        "ChargeItem" => &["DFT^P03"],
+        _ => &[],
+    }
+}
+
 fn proposed(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
     match current.resource_type()? {
         "Patient" => patient(previous, current),
@@ -196,13 +211,19 @@ mod tests {
     use pipehat_resource::json::parse;
 
     use super::*;
+    use crate::to_v2::Writer;
 
     /// What a change from one resource to another is: an event, with ORC-1 behind a colon, or nothing.
     #[track_caller]
     fn check(previous: &str, current: &str, expected: &str) {
         let read = |text: &str| parse(text.as_bytes()).expect("it is JSON");
         let previous = (!previous.is_empty()).then(|| read(previous));
-        let proposed = event_of(previous.as_ref(), &read(current));
+        let current_read = read(current);
+        let proposed = event_of(previous.as_ref(), &current_read);
+        if let Ok(proposed) = proposed {
+            let all = events_of(current_read.resource_type().expect("a type"));
+            assert!(all.contains(&proposed.event), "{}", proposed.event);
+        }
         let told = proposed.map_or_else(
             |why| {
                 assert!(!why.is_empty());
@@ -224,6 +245,20 @@ mod tests {
         };
         let before = if previous.is_empty() { String::new() } else { resource(previous, "before") };
         check(&before, &resource(current, "now"), expected);
+    }
+
+    #[test]
+    fn every_event_that_may_be_proposed_can_be_made_of_its_type() {
+        let types = ["Patient", "Encounter", "ServiceRequest", "Appointment", "DiagnosticReport"];
+        for name in types.into_iter().chain(["Immunization", "DocumentReference", "ChargeItem"]) {
+            assert!(!events_of(name).is_empty(), "{name}");
+            for event in events_of(name) {
+                let types: Vec<&str> = Writer::types_of(event).collect();
+                assert!(types.contains(&name), "{event} is about {types:?}");
+            }
+        }
+        assert_eq!(Writer::types_of("ADT^A01").collect::<Vec<_>>(), ["Encounter", "Patient"]);
+        assert!(events_of("Practitioner").is_empty() && events_of("Bundle").is_empty());
     }
 
     #[test]

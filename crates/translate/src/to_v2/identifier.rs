@@ -46,11 +46,11 @@ impl Run<'_> {
                 if let Some(known) = self.profile.authority_of(system) {
                     return Some(known.authority.clone());
                 }
-                match self.profile.namespace_under_base(system) {
+                match self.profile.namespaces_under_base(system).as_deref() {
+                    Some([namespace]) => Hierarchic::named(namespace),
                     // Of a sender that names no authority: its application and its facility (a slash in a namespace is
                     // `%2F`).
-                    Some(sender) if sender.contains('/') => Hierarchic::default(),
-                    Some(namespace) => Hierarchic::named(namespace),
+                    Some(_) => Hierarchic::default(),
                     None => Hierarchic::of_uri(system).unwrap_or_else(|| Hierarchic::named(system)),
                 }
             }

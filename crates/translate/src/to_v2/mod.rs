@@ -34,7 +34,7 @@ mod tables;
 mod tests;
 mod writer;
 
-pub use event::{Proposed, event_of};
+pub use event::{Proposed, event_of, events_of};
 pub use profile::{Authority, Hierarchic, Offsets, Profile};
 pub use resources::{RESOURCES_MAX, Resources};
 pub use writer::{Stamp, Wanted, WriteError, Writer, Written};

@@ -10,7 +10,7 @@ use pipehat_message::{Delimiters, Message, SegmentName, Severity};
 use pipehat_resource::fhirpath::{Context, Item};
 use pipehat_resource::json::Value;
 
-use super::coverage::Coverage;
+use super::coverage::{Coverage, address};
 use super::encode::SegmentFields;
 use super::fields::{Run, SetIds};
 use super::header::header;
@@ -151,6 +151,8 @@ struct Making<'r> {
     structure: Structure,
     made: Vec<Made>,
     in_message: HashMap<SegmentName, u32>,
+    /// Resources that would have been a segment: where each stands in memory, and in the Bundle.
+    unsaid: Vec<(usize, String, SegmentName)>,
 }
 
 impl Writer {
@@ -162,6 +164,12 @@ impl Writer {
     /// The events there are tables for.
     pub fn events() -> impl Iterator<Item = &'static str> {
         Tables::standard().events.iter().map(|event| &*event.name)
+    }
+
+    /// The types of resources that the message of an event is about, one of which must be there.
+    pub fn types_of(event: &str) -> impl Iterator<Item = &'static str> {
+        let event = Tables::standard().event(event);
+        event.into_iter().flat_map(|event| event.roots.iter().map(|name| &**name))
     }
 
     /// Writes a message.
@@ -287,6 +295,7 @@ impl<'r> Making<'r> {
             structure,
             made: Vec::new(),
             in_message: HashMap::new(),
+            unsaid: Vec::new(),
         }
     }
 
@@ -467,11 +476,14 @@ impl<'r> Making<'r> {
                 self.in_message.get(&name).map_or(1, |number| number.saturating_add(1));
             let set_ids = SetIds { in_group, in_message };
             let Some(fields) = self.run.segment(map, bound, context, definition, set_ids) else {
-                if name.as_str() == "PID"
-                    && let Some(json) = bound.json()
-                {
+                if let Some(json) = bound.json() {
                     let place = self.run.resources.place(json).to_owned();
-                    self.run.find(FindingKind::Incomplete, place, "nothing of it stands in PID");
+                    if name.as_str() == "PID" {
+                        let text = "nothing of it stands in PID";
+                        self.run.find(FindingKind::Incomplete, place, text);
+                    } else if json.resource_type().is_some() {
+                        self.unsaid.push((address(json), place, name));
+                    }
                 }
                 return;
             };
@@ -541,6 +553,12 @@ impl<'r> Making<'r> {
         stamp: &Stamp<'_>,
         limits: Option<LineageLimits>,
     ) -> Written {
+        for (address, place, name) in std::mem::take(&mut self.unsaid) {
+            if !self.run.coverage.is_bound_at(address) {
+                let text = format!("nothing of it stands in {}", name.as_str());
+                self.run.find(FindingKind::NotMapped, place, text);
+            }
+        }
         let mut unread = Vec::new();
         self.run.coverage.unread(self.run.resources, &mut |path| unread.push(path.to_owned()));
         for path in unread {

@@ -296,9 +296,10 @@ fn level(level: LogLevel) -> &'static str {
 fn error_kind(kind: RunErrorKind) -> &'static str {
     match kind {
         RunErrorKind::Thrown => "thrown",
-        RunErrorKind::Limit => "limit",
+        RunErrorKind::Limit(_) => "limit",
         RunErrorKind::Refused => "refused",
         RunErrorKind::NeverSettled => "never-settled",
+        RunErrorKind::Defect => "defect",
     }
 }
 

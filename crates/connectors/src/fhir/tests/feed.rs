@@ -292,6 +292,10 @@ fn settings_that_make_no_sense_are_explained() {
     check("{ criteria: \"Encounter?stat=x\" }", "fhir.setting", "stat");
     check("{ criteria: \"Encounter?ward=x\" }", "fhir.setting", "named in `custom`");
     check("{ criteria: Encounter, custom: [ward] }", "fhir.setting", "do not ask by it");
+    check("{ criteria: Encountr }", "fhir.setting", "did you mean `Encounter`?");
+    check("{ criteria: \"Encounter?statsu=x\" }", "fhir.setting", "did you mean `status`?");
+    check("{ criteria: \"Encounter?status=finshed\" }", "fhir.setting", "did you mean `finished`?");
+    check("{ criteria: \"Encounter?subject.name=x\" }", "fhir.setting", "chains and `_has`");
     check("{ criteria: Encounter, on: [] }", "fhir.setting", "ever come in");
     let text = source("{ criteria: Encounter }", None).err().expect("a mistake");
     assert!(text.contains("fhir.no-datastore"), "{text}");

@@ -193,6 +193,29 @@ async fn after_a_time_it_is_given_up() {
     assert!(told.contains("given up after 2 tries: nobody is there"), "{told}");
 }
 
+/// What would use up the same time again holds its lane for one try more, whatever the policy says.
+#[tokio::test]
+async fn what_most_likely_fails_again_is_asked_once_more() {
+    let mut scene = Scene::start("").await;
+    let endless =
+        || LookupAttempt::FailedForGood { code: "test.limit", detail: "it has no end".to_owned() };
+    scene.send("a").await;
+    scene.asked("a").await.answer(failed());
+    scene.asked("a").await.answer(endless());
+    scene.asked("a").await.answer(failed());
+    scene.asked("a").await.answer(endless());
+    scene.engine.until(|status| status.counters.parked == 1).await;
+    assert!(scene.questions.is_quiet().await);
+    let [processed] = scene.processed().try_into().expect("one record");
+    let told = format!("{:?}", processed.outcome);
+    assert!(told.contains("given up after 4 tries: it has no end"), "{told}");
+    // The next is asked anew.
+    scene.send("b").await;
+    scene.asked("b").await.answer(endless());
+    scene.asked("b").await.answer(patient("bb"));
+    scene.sent("bb").await;
+}
+
 #[tokio::test]
 async fn a_refusal_can_mean_that_nothing_is_there() {
     let mut scene =

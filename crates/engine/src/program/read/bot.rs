@@ -49,6 +49,10 @@ impl Reader<'_> {
         if result == TakenResult::Reply {
             self.replying.push(node.span.clone());
         }
+        if matches!(result, TakenResult::Message | TakenResult::Unsaid) {
+            // It may give another resource.
+            self.resource_type = None;
+        }
         let lookup = self.next_lookup(node, diagnostics)?;
         self.used_bots.insert(name.clone());
         self.lookups.push(LookupNode {

@@ -86,6 +86,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) bots: &'n [&'n str],
     /// Which changes of resources its messages tell of.
     pub(crate) changes: GivenChanges,
+    /// The type of the resources that its messages are, where they are all of one.
+    pub(crate) resource_type: Option<&'n str>,
 }
 
 /// A destination's part of the program.
@@ -198,6 +200,7 @@ impl Program {
             replying: Vec::new(),
             format: source.format,
             changes: source.changes,
+            resource_type: source.resource_type,
             lookups: Vec::new(),
         };
         let accept = source.accept.and_then(|node| {
@@ -223,9 +226,9 @@ impl Program {
         }
         let mut destinations = Vec::new();
         let mut formats = Vec::new();
-        let common = reader.format;
+        let common = (reader.format, reader.resource_type);
         for destination in &source.destinations {
-            reader.format = common;
+            (reader.format, reader.resource_type) = common;
             destinations.push(reader.destination(destination, diagnostics));
             formats.push(reader.format);
         }
@@ -291,6 +294,8 @@ struct Reader<'r> {
     /// What the message is at the step that is read.
     format: PayloadFormat,
     changes: GivenChanges,
+    /// What the message is about at the step that is read, where that is known.
+    resource_type: Option<&'r str>,
     lookups: Vec<LookupNode>,
 }
 

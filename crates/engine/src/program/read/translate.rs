@@ -9,7 +9,7 @@ use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::Version;
 use pipehat_message::CharsetRule;
 use pipehat_translate::Settings;
-use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer};
+use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer, events_of};
 
 use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::lineage::KeepsLineage;
@@ -91,10 +91,21 @@ impl Reader<'_> {
         node: &Node,
         place: &StepPlace,
     ) -> Option<Action> {
-        let event = fields.required("event", event);
+        let about = self.resource_type.filter(|name| *name != "Bundle");
+        let event = fields.required("event", |node, diagnostics| {
+            let event = event(node, diagnostics)?;
+            fits(&event, about, node, diagnostics).then_some(event)
+        });
         let version = fields.required("version", |node, diagnostics| {
             let version = version(node, diagnostics)?;
-            has_event(event.as_ref(), version, node, diagnostics).then_some(version)
+            let has = match (&event, about) {
+                (Some(WantedEvent::Named(name)), _) => has_event(name, version, node, diagnostics),
+                (Some(WantedEvent::OfChange), Some(about)) => {
+                    has_events_of(about, version, node, diagnostics)
+                }
+                (None, _) | (Some(WantedEvent::OfChange), None) => true,
+            };
+            has.then_some(version)
         });
         let incomplete = fields.optional("incomplete", |node, diagnostics| {
             let word = node.one_of(&["park", "keep"], diagnostics)?;
@@ -272,33 +283,101 @@ fn event(node: &Node, diagnostics: &mut Diagnostics) -> Option<WantedEvent> {
     None
 }
 
+/// Whether an event can be about what comes in; where that is not known, it may be.
+fn fits(
+    event: &WantedEvent,
+    about: Option<&str>,
+    node: &Node,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let Some(about) = about else { return true };
+    let (is_sound, message) = match event {
+        WantedEvent::OfChange => {
+            (!events_of(about).is_empty(), format!("no event is about changes of {about}"))
+        }
+        WantedEvent::Named(name) => {
+            let types: Vec<&str> = Writer::types_of(name).collect();
+            let message =
+                format!("`{name}` is about {}, and the source takes {about}", types.join(" or "));
+            (types.contains(&about), message)
+        }
+    };
+    if !is_sound {
+        let of_it: Vec<String> = Writer::events()
+            .filter(|event| Writer::types_of(event).any(|name| name == about))
+            .map(|event| format!("`{event}`"))
+            .collect();
+        let help = match of_it.as_slice() {
+            [] => format!(
+                "no message is made from {about}: take other `criteria`, or a bot before this that makes another resource \
+                 of it"
+            ),
+            all => format!("what is about {about}: {}", all.join(", ")),
+        };
+        let error = Diagnostic::error("channel.translate", &node.span, message);
+        diagnostics.push(error.with_help(help));
+    }
+    is_sound
+}
+
 /// Whether a version has the message of an event.
-fn has_event(
-    event: Option<&WantedEvent>,
+fn is_in(name: &str, version: Version) -> bool {
+    let names = name.split_once('^').unwrap_or((name, ""));
+    version.event(names.0, names.1).and_then(|event| event.structure()).is_some()
+}
+
+/// Which versions have it.
+fn having(name: &str) -> Option<String> {
+    let having: Vec<_> = Version::ALL.into_iter().filter(|version| is_in(name, *version)).collect();
+    match having.as_slice() {
+        [] => None,
+        [first, .., last] => Some(format!("versions {first} to {last} have it")),
+        [only] => Some(format!("version {only} has it")),
+    }
+}
+
+fn has_event(name: &str, version: Version, node: &Node, diagnostics: &mut Diagnostics) -> bool {
+    if is_in(name, version) {
+        return true;
+    }
+    let message = format!("HL7 v2 {version} has no `{name}`");
+    let error = Diagnostic::error("channel.translate", &node.span, message);
+    diagnostics.push(match having(name) {
+        Some(having) => error.with_help(having),
+        None => error,
+    });
+    false
+}
+
+/// Whether a version has a message for any change of a type; warns of changes for which it has none.
+fn has_events_of(
+    about: &str,
     version: Version,
     node: &Node,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    let Some(WantedEvent::Named(name)) = event else { return true };
-    let is_in = |version: Version| {
-        let names = name.split_once('^').unwrap_or((name, ""));
-        version.event(names.0, names.1).and_then(|event| event.structure()).is_some()
-    };
-    if is_in(version) {
-        return true;
-    }
-    let having: Vec<_> = Version::ALL.into_iter().filter(|version| is_in(*version)).collect();
-    let error = Diagnostic::error(
-        "channel.translate",
-        &node.span,
-        format!("HL7 v2 {version} has no `{name}`"),
-    );
-    diagnostics.push(match having.as_slice() {
-        [] => error,
-        [first, .., last] => error.with_help(format!("versions {first} to {last} have it")),
-        [only] => error.with_help(format!("version {only} has it")),
+    let all = events_of(about);
+    let lacking: Vec<&str> = all.iter().copied().filter(|name| !is_in(name, version)).collect();
+    let Some(first) = lacking.first() else { return true };
+    let names: Vec<String> = lacking.iter().map(|name| format!("`{name}`")).collect();
+    let message =
+        format!("HL7 v2 {version} has no {}, which changes of {about} are", names.join(", "));
+    let having = having(first).unwrap_or_default();
+    let none = lacking.len() == all.len();
+    diagnostics.push(if none {
+        let other = Writer::events()
+            .filter(|event| Writer::types_of(event).next() == Some(about))
+            .find(|event| is_in(event, version));
+        let help = match other {
+            Some(other) => format!("{having}; or write `event: {other}`, which {version} has"),
+            None => having,
+        };
+        Diagnostic::error("channel.translate", &node.span, message).with_help(help)
+    } else {
+        Diagnostic::warning("channel.translate", &node.span, message)
+            .with_help(format!("such changes are parked; {having}"))
     });
-    false
+    !none
 }
 
 fn version(node: &Node, diagnostics: &mut Diagnostics) -> Option<Version> {

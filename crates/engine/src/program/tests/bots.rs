@@ -324,6 +324,8 @@ fn what_no_change_can_meet_is_told() {
     }
     check("\"Encounter?status=finished\"", true, &[]);
     check("\"Encounter?foo=bar\"", true, &["`foo`: Encounter has no search parameter `foo`"]);
+    check("\"Encounter?subject:Patient.name=x\"", false, &["look at the resource alone"]);
+    check("\"Patient?_has:Observation:patient:code=x\"", false, &["look at the resource alone"]);
     check(
         "\"Encounter?status=finshed\"",
         false,

@@ -77,6 +77,13 @@ fn criteria(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
     for problem in &parsed.warnings {
         diagnostics.push(ignored(node, name, problem, &registry));
     }
+    if parsed.search.looks_at_others() {
+        let message = "criteria look at the resource alone: chains and `_has` can't be used";
+        diagnostics.push(Diagnostic::error(CODE, &node.span, message).with_help(
+            "read what the resource refers to in the bot, and do nothing where it is not meant",
+        ));
+        return None;
+    }
     let impossible = parsed.search.impossible_codes(&registry);
     for found in &impossible {
         let message = format!(
@@ -101,7 +108,8 @@ fn ignored(
         return warning.with_help("it is ignored; leave it out, or write a value behind `=`");
     }
     let own = "unless the datastore has one of its own, the bot is never run by this";
-    let parameter = problem.parameter.split([':', '.']).next().unwrap_or_default();
+    let written = problem.parameter.trim_matches('`');
+    let parameter = written.split([':', '.']).next().unwrap_or_default();
     let known = registry.parameters(resource_type).map(|parameter| parameter.code());
     match nearest(parameter, known) {
         Some(near) => warning.with_help(format!("did you mean `{near}`? Or else: {own}")),

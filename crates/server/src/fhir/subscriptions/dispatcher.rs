@@ -263,6 +263,8 @@ impl Dispatcher<'_> {
         let failures = self.lanes.get(&id).map_or(1, |lane| lane.failures);
         self.shared.troubles().insert(id.clone(), Trouble { failures, why: failure.why.clone() });
         let attempts = delivery.attempts.saturating_add(1);
+        let attempts_max = failure.attempts_max.unwrap_or(u32::MAX).min(patience.attempts_max);
+        let patience = Patience { attempts_max, ..*patience };
         match patience.next(attempts, delivery.since, now, random, failure.retry_after) {
             Next::Again(due) => {
                 self.shared

@@ -56,7 +56,8 @@ impl RestHook {
         let status = response.status();
         if !status.is_success() {
             let retry_after = retry_after(response.headers());
-            return Err(DeliveryFailure { why: format!("HTTP {}", status.as_u16()), retry_after });
+            let failure = DeliveryFailure::new(format!("HTTP {}", status.as_u16()));
+            return Err(DeliveryFailure { retry_after, ..failure });
         }
         // It was taken; what else is said does not matter, nor whether it arrives.
         let mut read = 0usize;

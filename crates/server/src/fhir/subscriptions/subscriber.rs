@@ -45,11 +45,13 @@ pub struct DeliveryFailure {
     pub why: String,
     /// How long not to try again.
     pub retry_after: Option<Duration>,
+    /// After how many attempts it is given up, where that is sooner than for others: it most likely fails each time.
+    pub attempts_max: Option<u32>,
 }
 
 impl DeliveryFailure {
     /// A failure.
     pub fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), retry_after: None }
+        Self { why: why.into(), retry_after: None, attempts_max: None }
     }
 }

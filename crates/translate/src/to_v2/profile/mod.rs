@@ -101,13 +101,36 @@ impl Profile {
         self.authorities.iter().find(|authority| authority.system == system)
     }
 
-    /// The namespace that a system is made of under the base.
-    pub(in crate::to_v2) fn namespace_under_base<'s>(&self, system: &'s str) -> Option<&'s str> {
-        let rest = system.strip_prefix(self.system_base.as_deref()?)?;
-        Some(rest.trim_start_matches('/')).filter(|rest| !rest.is_empty())
+    /// The namespaces that a system is made of under the base: one, or of a sender two.
+    pub(in crate::to_v2) fn namespaces_under_base(&self, system: &str) -> Option<Vec<String>> {
+        let rest = system.strip_prefix(self.system_base.as_deref()?)?.trim_start_matches('/');
+        (!rest.is_empty()).then(|| rest.split('/').map(unescaped).collect())
     }
 
     pub(in crate::to_v2) fn code(&self, table: &str, code: &str) -> Option<&str> {
         self.codes.get(table)?.get(code).map(String::as_str)
     }
+}
+
+/// A namespace as it was before it became part of a URI (RFC 3986 §2.1); one that was not written so stays as it is.
+fn unescaped(name: &str) -> String {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let escaped = behind.split_first_chunk::<2>().filter(|_| byte == b'%');
+        let digits = escaped.and_then(|(digits, _)| std::str::from_utf8(digits).ok());
+        // `+1` is a number for Rust, and no escape.
+        let digits = digits.filter(|it| it.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(value) => {
+                bytes.push(value);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| name.to_owned())
 }

@@ -1,0 +1,514 @@
+//! Fields that a message said are said again, in their place, by the message made of its resources.
+
+use jiff::tz::{Offset, TimeZone};
+use pipehat_dictionary::Version;
+use pipehat_message::Message;
+use pipehat_resource::json::{self, Value};
+use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer, Written};
+use pipehat_translate::{Settings, Translator};
+
+const BASE: &str = "https://good.example/id/";
+const PATIENT: &str = "PID|1||4711^^^GOOD^MR||Muster^Maria||19800101|F";
+
+fn write(event: &str, version: Version, bundle: &Value) -> Written {
+    let profile = Profile { system_base: Some(BASE.to_owned()), ..Profile::default() };
+    let wanted = Wanted { event, version, order_control: None, lineage: None };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
+    Writer::new(profile).write(&wanted, &Resources::of_bundle(bundle), &stamp).expect("a message")
+}
+
+fn there_and_back(event: &str, version: Version, lines: &[&str]) -> Written {
+    let mut text = format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0000||{event}|1|P|{version}");
+    for line in lines {
+        text.push('\r');
+        text.push_str(line);
+    }
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let settings = Settings {
+        zone: Some(TimeZone::UTC),
+        system_base: Some(BASE.to_owned()),
+        ..Settings::default()
+    };
+    write(event, version, &Translator::new(settings).to_fhir(&message).bundle)
+}
+
+fn values(message: &[u8], path: &str) -> Vec<String> {
+    let message = Message::parse(message).expect("a message");
+    let path = path.parse().expect("a path");
+    let values = message.values(&path);
+    let values = values.map(|value| String::from_utf8_lossy(value.raw()).into_owned());
+    values.filter(|value| !value.is_empty()).collect()
+}
+
+#[track_caller]
+fn check_all(event: &str, version: Version, lines: &[&str], path: &str, expected: &[&str]) {
+    let written = there_and_back(event, version, lines);
+    let text = String::from_utf8_lossy(&written.message).replace('\r', "\n");
+    let found = values(&written.message, path);
+    assert_eq!(found, expected, "{path} of {event} {version}\n{text}{:#?}", written.findings);
+}
+
+/// A field of a message of 2.5.1.
+#[track_caller]
+fn check(event: &str, lines: &[&str], path: &str, expected: &str) {
+    let lines = [&[PATIENT], lines].concat();
+    let expected = [expected];
+    let found = if expected == [""] { &[] } else { expected.as_slice() };
+    check_all(event, Version::V2_5_1, &lines, path, found);
+}
+
+#[test]
+fn names_of_authorities_come_back_as_they_were() {
+    let number = "PID|1||4711^^^GOOD HOPE/ST. ÄGIDIEN^MR||Muster";
+    let lines = [number, "PV1|1|I"];
+    check_all("ADT^A01", Version::V2_5_1, &lines, "PID-3.4.1", &["GOOD HOPE/ST. ÄGIDIEN"]);
+    check("ADT^A01", &["PV1|1|I", "OBX|1|NM|W^^L||7|kg^^LOCAL+|||||F"], "OBX-6.3", "LOCAL+");
+}
+
+#[test]
+fn a_telephone_has_its_number_in_each_version() {
+    let line = "PID|1||4711^^^GOOD^MR||Muster||||||||0228 1~^^CP^^^^^^^^^0170 1|0228 2";
+    let found = |version: Version, path: &str, expected: &[&str]| {
+        let line = if version < Version::V2_5 {
+            line.replace("^^CP^^^^^^^^^0170 1", "0170 1^^CP")
+        } else {
+            line.to_owned()
+        };
+        check_all("ADT^A01", version, &[&line, "PV1|1|I"], path, expected);
+    };
+    for (version, number) in
+        [(Version::V2_3, 1), (Version::V2_5_1, 1), (Version::V2_6, 12), (Version::V2_8_2, 12)]
+    {
+        found(version, &format!("PID-13[*].{number}"), &["0228 1", "0170 1"]);
+        found(version, "PID-13[2].3", &["CP"]);
+        found(version, &format!("PID-14[*].{number}"), &["0228 2"]);
+    }
+    found(Version::V2_9_1, "PID-40[*].12", &["0228 1", "0170 1", "0228 2"]);
+}
+
+#[test]
+fn nobody_is_reached_by_nothing() {
+    let line = "PID|1||4711^^^GOOD^MR||Muster||||||||^PRN^PH~^NET^^\"\"";
+    check_all("ADT^A01", Version::V2_5_1, &[line, "PV1|1|I"], "PID-13", &[]);
+}
+
+#[test]
+fn an_insurance_says_the_same_of_who_is_insured() {
+    let insured = |relation: &str| {
+        format!(
+            "IN1|1|P1^Plan A^99P|C1^^^GOOD|Kasse||||||||||||Muster^Karl|{relation}|19500101|Weg 1^^Bonn||||||||||||||||P2||||||||M"
+        )
+    };
+    let field = |relation: &str, path: &str, expected: &str| {
+        check("ADT^A01", &["PV1|1|I", &insured(relation)], path, expected);
+    };
+    for code in ["SPO", "PAR", "MTH", "CHD", "GRD", "SIB"] {
+        field(code, "IN1-17.1", code);
+    }
+    check("ADT^A01", &["PV1|1|I", "IN1|1|P1|C1|Kasse|||||||||||||SEL"], "IN1-17.1", "SEL");
+    // Without the insured, the converse of what the patient is to them is told.
+    check("ADT^A01", &["PV1|1|I", "IN1|1|P1|C1|Kasse|||||||||||||PAR"], "IN1-17.1", "PAR");
+    check("ADT^A01", &["PV1|1|I", "IN1|1|P1|C1|Kasse|||||||||||||CHD"], "IN1-17.1", "CHD");
+    field("PAR", "IN1-2", "P1^^99P");
+    field("PAR", "IN1-35", "P2");
+    field("PAR", "IN1-18", "19500101");
+    field("PAR", "IN1-19.1.1", "Weg 1");
+    field("PAR", "IN1-43", "M");
+    check("ADT^A01", &["PV1|1|I", "IN1|1|P1^Plan A^99P|C1|Kasse"], "IN1-2", "P1^Plan A^99P");
+    check("ADT^A01", &["PV1|1|I", "IN1|1|P1^Plan A^99P|C1|Kasse"], "IN1-35", "");
+}
+
+#[test]
+fn the_places_of_a_visit_are_where_they_were() {
+    let line = format!("PV1|1|I|W3|||W1|||||TMP|{}202603010900", "|".repeat(32));
+    check("ADT^A01", &[&line], "PV1-3", "W3");
+    check("ADT^A01", &[&line], "PV1-6", "W1");
+    check("ADT^A01", &[&line], "PV1-11", "TMP");
+    let over = format!("{line}|202603050900");
+    check("ADT^A03", &[&over], "PV1-3", "W3");
+    let home = format!("PV1|1|I|W3|{}01|REHA", "|".repeat(32));
+    check("ADT^A03", &[&home], "PV1-37.1", "REHA");
+}
+
+#[test]
+fn a_contact_has_its_role() {
+    let lines = ["NK1|1|Muster^Karl|Bruder^Brother|||||EC1^First emergency contact", "PV1|1|I"];
+    check("ADT^A01", &lines, "NK1-3", "Bruder^Brother");
+}
+
+#[test]
+fn when_an_order_is_to_be_done_is_told_in_old_messages() {
+    let lines = [
+        PATIENT,
+        "ORC|NW|P1^HIS|||||1^BID^^20260316080000^20260320080000^R",
+        "OBR|1|P1^HIS||GLU^Glucose^L",
+    ];
+    let at = |path: &str, expected: &[&str]| {
+        check_all("ORM^O01", Version::V2_4, &lines, path, expected);
+    };
+    at("ORC-7.4", &["20260316080000+0000"]);
+    at("ORC-7.5", &["20260320080000+0000"]);
+    at("ORC-7.6", &["R"]);
+    at("ORC-7.1.1", &["1"]);
+    at("ORC-7.2.1", &["BID"]);
+}
+
+#[test]
+fn whom_to_call_back_is_told() {
+    let order = "ORC|NW|P1^HIS||||||||||D1^Doc||0228 5";
+    let lines = [order, "OBR|1|P1^HIS||GLU^Glucose^L"];
+    check("ORM^O01", &lines, "ORC-14.1", "0228 5");
+    check("ORM^O01", &lines, "OBR-17.1", "0228 5");
+}
+
+#[test]
+fn results_keep_what_tells_them_apart_and_who_made_them() {
+    let lines = [
+        "OBR|1||F1^LAB|GLU^Glucose^L",
+        "OBX|1|NM|GLU^Glucose^L|1.1|5.40|mmol/L^^UCUM|||||F||||LAB7^Labor Sieben^L",
+    ];
+    check("ORU^R01", &lines, "OBX-4", "1.1");
+    check("ORU^R01", &lines, "OBX-5", "5.40");
+    let all = [&[PATIENT], lines.as_slice()].concat();
+    check_all("ORU^R01", Version::V2_4, &all, "OBX-15.1", &["LAB7"]);
+    check_all("ORU^R01", Version::V2_8_2, &all, "OBX-4", &["1.1"]);
+}
+
+#[test]
+fn what_is_noted_of_one_order_is_not_told_of_another() {
+    let lines = [
+        "ORC|RE|P1^HIS|F1^LAB|||||||||D1^Doc",
+        "OBR|1|P1^HIS|F1^LAB|GLU^Glucose^L|||20260315||||||fasting",
+        "OBX|1|NM|GLU^Glucose^L||5.4|mmol/L^^UCUM|||||F",
+        "ORC|RE|P1^HIS|F1^LAB|||||||||D1^Doc",
+        "OBR|2|P1^HIS|F1^LAB|NA^Sodium^L|||20260315",
+        "OBX|1|NM|NA^Sodium^L||140|mmol/L^^UCUM|||||F",
+    ];
+    check("ORU^R01", &lines, "NTE(*)-3", "fasting");
+    let all = [&[PATIENT], lines.as_slice()].concat();
+    check_all("ORU^R01", Version::V2_5_1, &all, "ORC(*)-12[*].1", &["D1", "D1"]);
+}
+
+#[test]
+fn a_dose_of_the_past_is_told_as_one() {
+    let shot =
+        |note: &str| format!("RXA|0|1|20130415|20130415|31^Hep B^CVX|999|||{note}||||||||||||CP");
+    let note = |note: &str| check("VXU^V04", &["ORC|RE||1^REG", &shot(note)], "RXA-9", note);
+    note("01^Historical record^NIP001");
+    note("00^New immunization record^NIP001");
+    note("");
+}
+
+#[test]
+fn a_procedure_has_its_words() {
+    let lines = ["PV1|1|I", "PR1|1||OP7^Bypass^L|Coronary bypass|20260301"];
+    check("ADT^A01", &lines, "PR1-4", "Coronary bypass");
+}
+
+#[test]
+fn a_charge_is_of_its_department() {
+    let charge = "FT1|1|T1||20260315|20260316|CG|B1^Biopsy^L|||1|||ONC^Oncology";
+    check("DFT^P03", &[charge], "FT1-13.1", "ONC");
+}
+
+#[test]
+fn a_booked_visit_is_told() {
+    let lines = [
+        "SCH|P1^HIS|F1^HIS||||ROUTINE|||30|min|^^30^20260401090000^20260401093000",
+        PATIENT,
+        "PV1|1|O|CARDIO||||||||||||||||V1^^^GOOD",
+        "RGS|1|A",
+    ];
+    check_all("SIU^S12", Version::V2_5_1, &lines, "PV1-19.1", &["V1"]);
+}
+
+#[test]
+fn each_service_has_its_own_duration_or_none() {
+    let one = "AIS|1|A|X1^X-ray^L|20260401090000|||30|min";
+    let other = "AIS|2|A|X2^Talk^L|20260401090000|||10|min";
+    let booking = "SCH|P1^HIS|F1^HIS||||ROUTINE|||40|min|^^40^20260401090000^20260401094000";
+    let lines = [booking, PATIENT, "RGS|1|A", one, other];
+    check_all("SIU^S12", Version::V2_5_1, &lines, "AIS(*)-3.1", &["X1", "X2"]);
+    check_all("SIU^S12", Version::V2_5_1, &lines, "AIS(*)-7", &[]);
+    check_all("SIU^S12", Version::V2_5_1, &lines[..4], "AIS(*)-7", &["40"]);
+}
+
+/// A Bundle as an application writes it.
+#[track_caller]
+fn check_resources(event: &str, resources: &[&str], path: &str, expected: &[&str]) -> Written {
+    let entries = resources.iter().map(|text| format!(r#"{{"resource":{text}}}"#));
+    let entries = entries.collect::<Vec<_>>().join(",");
+    let bundle = format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#);
+    let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+    let written = write(event, Version::V2_5_1, &bundle);
+    let text = String::from_utf8_lossy(&written.message).replace('\r', "\n");
+    let found = values(&written.message, path);
+    assert_eq!(found, expected, "{path}\n{text}{:#?}", written.findings);
+    written
+}
+
+/// Coverage.relationship is what the patient is to the insured (R4, subscriber-relationship), IN1-17 the converse.
+#[test]
+fn a_child_is_insured_by_its_parent() {
+    let patient = r#"{"resourceType":"Patient","id":"p","name":[{"family":"A"}]}"#;
+    let coverage = |relationship: &str| {
+        format!(
+            r#"{{"resourceType":"Coverage","id":"c","status":"active","beneficiary":{{"reference":"Patient/p"}},"subscriberId":"S1","payor":[{{"display":"K"}}],"relationship":{relationship}}}"#
+        )
+    };
+    let coded = |system: &str, code: &str| {
+        format!(
+            r#"{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/{system}","code":"{code}"}}],"text":"{code}"}}"#
+        )
+    };
+    let relation = |relationship: &str, expected: &[&str]| {
+        let all = [patient, &coverage(relationship)];
+        check_resources("ADT^A31", &all, "IN1-17", expected)
+    };
+    relation(&coded("subscriber-relationship", "child"), &["PAR^Parent^HL70063"]);
+    relation(&coded("subscriber-relationship", "parent"), &["CHD^Child^HL70063"]);
+    relation(&coded("subscriber-relationship", "self"), &["SEL^Self^HL70063"]);
+    relation(&coded("v3-RoleCode", "DAU"), &["PAR^Parent^HL70063"]);
+    let other = coverage(r#"{"text":"Tochter"}"#).replace(r#""subscriberId":"S1","#, "");
+    let written = check_resources("ADT^A31", &[patient, &other], "IN1-1", &[]);
+    let is_told = written.findings.iter().any(|own| own.text == "nothing of it stands in IN1");
+    assert!(is_told, "{:#?}", written.findings);
+    // What can't be turned round is not told as it is.
+    for unknown in
+        [coded("v2-0063", "CHD"), r#"{"text":"Tochter"}"#.to_owned(), coded("v3-RoleCode", "NIECE")]
+    {
+        let written = relation(&unknown, &[]);
+        assert!(
+            written.findings.iter().any(|own| own.path.contains("relationship")),
+            "{:#?}",
+            written.findings
+        );
+    }
+}
+
+#[test]
+fn a_street_is_said_once() {
+    let at = |street: &str, path: &str, expected: &str| {
+        let line = format!("PID|1||4711^^^GOOD^MR||Muster||||||{street}^^Bonn");
+        let found = if expected.is_empty() { vec![] } else { vec![expected] };
+        check_all("ADT^A01", Version::V2_5_1, &[&line, "PV1|1|I"], path, &found);
+    };
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.1.1", "Hauptstr. 5");
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.1.2", "Hauptstr.");
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.1.3", "5");
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.2", "");
+    at("&Am Berg&7", "PID-11.1.1", "Am Berg 7");
+    at("&Am Berg", "PID-11.1.1", "Am Berg");
+    at("Haus A&Gasse&3 b", "PID-11.1.1", "Haus A, Gasse 3 b");
+    at("Hauptstr.&&5", "PID-11.1.1", "Hauptstr., 5");
+    let two = "PID|1||4711^^^GOOD^MR||Muster||||||Weg 1&Weg&1^Hinterhaus^Bonn~Platz 2^^Ulm";
+    check_all("ADT^A01", Version::V2_5_1, &[two, "PV1|1|I"], "PID-11[*].2", &["Hinterhaus"]);
+    check_all("ADT^A01", Version::V2_5_1, &[two, "PV1|1|I"], "PID-11[2].1.1", &["Platz 2"]);
+}
+
+#[test]
+fn who_pays_is_no_next_of_kin() {
+    let lines = [
+        "NK1|1|Mutter^Klara|MTH",
+        "PV1|1|I",
+        "GT1|1|G1^^^GOOD|Onkel^Otto||There 2|0228 7||19600101|M||UNC",
+        "IN1|1|P1|C1^^^GOOD|Kasse||||||||||||Vater^Karl|FTH",
+    ];
+    check("ADT^A01", &lines, "NK1(*)-2.1.1", "Mutter");
+    check("ADT^A01", &lines, "GT1(*)-3.1.1", "Onkel");
+    check("ADT^A01", &lines, "GT1-2.1", "G1");
+    check("ADT^A01", &lines, "GT1-11.1", "UNC");
+    check("ADT^A01", &lines, "IN1-16.1.1", "Vater");
+}
+
+#[test]
+fn names_of_coding_systems_come_back() {
+    for system in ["LN", "SCT", "I9", "I10", "MDC", "NCIT", "FDAUNII", "HCPCS", "POS"] {
+        let diagnosis = format!("DG1|1||X1^Name^{system}");
+        check("ADT^A01", &["PV1|1|I", &diagnosis], "DG1-3.3", system);
+    }
+}
+
+#[test]
+fn each_patient_of_a_group_is_told_with_their_own() {
+    let lines = [
+        "SCH|P1^HIS|F1^HIS||||ROUTINE|||30|min|^^30^20260401090000^20260401093000",
+        PATIENT,
+        "PV1|1|O|A1||||||||||||||||V1^^^GOOD",
+        "PID|2||4712^^^GOOD^MR||Beispiel^Bert||19700101|M",
+        "PV1|1|O|A2||||||||||||||||V2^^^GOOD",
+        "RGS|1|A",
+    ];
+    check_all("SIU^S12", Version::V2_5_1, &lines, "PID(*)-5.1.1", &["Muster", "Beispiel"]);
+    check_all("SIU^S12", Version::V2_5_1, &lines, "PV1(*)-19.1", &["V1", "V2"]);
+    check_all("SIU^S12", Version::V2_5_1, &lines, "PID(*)-1", &["1", "2"]);
+}
+
+#[test]
+fn nothing_of_one_patient_of_a_group_is_told_of_another() {
+    let appointment = r#"{"resourceType":"Appointment","id":"a","status":"booked","start":"2026-04-01T09:00:00Z","end":"2026-04-01T10:00:00Z",
+        "reasonReference":[{"reference":"Condition/c"}],
+        "participant":[{"actor":{"reference":"Patient/p"},"status":"accepted"},{"actor":{"reference":"Patient/q"},"status":"accepted"},
+            {"actor":{"reference":"Patient/r"},"status":"declined"},{"actor":{"reference":"Practitioner/d"},"status":"accepted"}]}"#;
+    let patient = |id: &str| {
+        format!(
+            r#"{{"resourceType":"Patient","id":"{id}","identifier":[{{"value":"{id}"}}],"name":[{{"family":"{id}"}}]}}"#
+        )
+    };
+    let account = r#"{"resourceType":"Account","id":"x","status":"active","identifier":[{"value":"of-q"}],"subject":[{"reference":"Patient/q"}]}"#;
+    let condition = r#"{"resourceType":"Condition","id":"c","code":{"text":"of q"},"subject":{"reference":"Patient/q"}}"#;
+    let doctor = r#"{"resourceType":"Practitioner","id":"d","identifier":[{"value":"D1"}],"name":[{"family":"Doc"}]}"#;
+    let (p, q, r) = (patient("p"), patient("q"), patient("r"));
+    let all = [appointment, &p, &q, &r, account, condition, doctor];
+    let written = check_resources("SIU^S12", &all, "PID(*)-3.1", &["p", "q"]);
+    check_resources("SIU^S12", &all, "PID(1)-18", &[]);
+    check_resources("SIU^S12", &all, "PID(2)-18.1", &["of-q"]);
+    let text = String::from_utf8(written.message).expect("UTF-8");
+    let order: Vec<&str> = text.split('\r').filter_map(|line| line.get(..3)).collect();
+    assert_eq!(order, ["MSH", "SCH", "TQ1", "PID", "PID", "DG1", "RGS", "AIP"], "{text}");
+    // Nobody is said to have entered it, and whom to ask is told to be a guess.
+    check_resources("SIU^S12", &all, "SCH-20", &[]);
+    assert!(written.findings.iter().any(|own| own.path == "SCH-16"), "{:#?}", written.findings);
+}
+
+/// Only the filler can say what has become of an order (HL7 v2.5.1 §4.5.1.5).
+#[test]
+fn who_orders_says_nothing_of_how_far_it_is() {
+    let request = |status: &str| {
+        format!(
+            r#"{{"resourceType":"ServiceRequest","id":"s","status":"{status}","intent":"order","code":{{"text":"X"}},"subject":{{}}}}"#
+        )
+    };
+    for (status, expected) in [("active", &[][..]), ("revoked", &[]), ("completed", &["CM"])] {
+        check_resources("OML^O21", &[&request(status)], "ORC-5", expected);
+    }
+}
+
+#[test]
+fn a_coding_system_of_a_year_keeps_its_year() {
+    for system in ["ICD10GM2026", "ICD10GM2014"] {
+        let diagnosis = format!("DG1|1||I21.9^Infarct^{system}");
+        check("ADT^A01", &["PV1|1|I", &diagnosis], "DG1-3.3", system);
+    }
+    let lines = [PATIENT, "PV1|1|I", "PR1|1||8-837^PTCA^OPS2025||20260301"];
+    check_all("ADT^A01", Version::V2_8_2, &lines, "PR1-3.3", &["OPS2025"]);
+}
+
+const PERSON: &str = r#"{"resourceType":"Patient","id":"p","identifier":[{"system":"A","value":"1"},{"system":"B","value":"9"}],"name":[{"family":"A","use":"official"},{"family":"B","use":"maiden"}],
+    "telecom":[{"system":"phone","value":"11","rank":2},{"system":"phone","value":"22","rank":1}],"link":[{"type":"replaces","other":{"reference":"Patient/q"}}]}"#;
+
+#[test]
+fn a_number_that_both_records_have_is_no_prior_one() {
+    let other = r#"{"resourceType":"Patient","id":"q","identifier":[{"system":"A","value":"2"},{"system":"B","value":"9"}]}"#;
+    check_resources("ADT^A40", &[PERSON, other], "MRG-1[*].1", &["2"]);
+}
+
+#[test]
+fn the_preferred_telephone_is_the_first() {
+    check_resources("ADT^A31", &[PERSON], "PID-13[*].1", &["22", "11"]);
+}
+
+#[test]
+fn further_names_have_a_field_in_old_messages() {
+    let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{PERSON}}}]}}"#);
+    let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+    let message = write("ADT^A31", Version::V2_3, &bundle).message;
+    assert_eq!(values(&message, "PID-5[*].1"), ["A"]);
+    assert_eq!(values(&message, "PID-9[*].1"), ["B"]);
+}
+
+/// A report with these results.
+fn report(results: &[&str], more: &[&str]) -> Vec<String> {
+    let references = results.iter().map(|id| format!(r#"{{"reference":"Observation/{id}"}}"#));
+    let references = references.collect::<Vec<_>>().join(",");
+    let report = format!(
+        r#"{{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{{"text":"X"}},"result":[{references}]}}"#
+    );
+    [report].into_iter().chain(more.iter().map(|&text| text.to_owned())).collect()
+}
+
+fn observation(id: &str, more: &str) -> String {
+    format!(
+        r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"coding":[{{"system":"L","code":"{id}"}}]}}{more}}}"#
+    )
+}
+
+#[test]
+fn the_members_of_a_panel_stand_below_it() {
+    let panel = r#","hasMember":[{"reference":"Observation/m"},{"reference":"Observation/n"}]"#;
+    let texts = [
+        observation("panel", panel),
+        observation("m", r#","valueInteger":1"#),
+        observation("n", r#","valueInteger":2"#),
+        observation("other", r#","valueInteger":3"#),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["panel", "other", "m"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-3.1", &["panel", "m", "n", "other"]);
+}
+
+/// Table 0085: F is of a result that there is, X of one that can't be obtained, N of one that nobody asked for.
+#[test]
+fn a_result_that_is_absent_is_not_final() {
+    let absent = |code: &str| {
+        format!(
+            r#","dataAbsentReason":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/data-absent-reason","code":"{code}"}}]}}"#
+        )
+    };
+    let pressure = format!(
+        r#","component":[{{"code":{{"text":"s"}},"valueInteger":120}},{{"code":{{"text":"d"}}{}}}]"#,
+        absent("not-performed")
+    );
+    let texts = [
+        observation("a", &absent("error")),
+        observation("b", &absent("not-asked")),
+        observation("c", &pressure),
+        observation("e", ""),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["a", "b", "c", "e"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-11", &["X", "N", "F", "X", "F"]);
+}
+
+#[test]
+fn a_document_is_of_a_type_and_text_stays_text() {
+    let document = |content: &str| {
+        format!(
+            r#"{{"resourceType":"DocumentReference","id":"d","status":"current","type":{{"coding":[{{"system":"http://loinc.org","code":"18842-5"}}]}},"content":[{{"attachment":{{"contentType":"{content}","data":"QnJpZWY="}}}}]}}"#
+        )
+    };
+    let text = document("text/plain; charset=utf-8");
+    check_resources("MDM^T02", &[&text], "TXA-2", &["DS"]);
+    check_resources("MDM^T02", &[&text], "TXA-3", &["TX"]);
+    check_resources("MDM^T02", &[&text], "OBX-2", &["TX"]);
+    check_resources("MDM^T02", &[&text], "OBX-5", &["Brief"]);
+    let pdf = document("application/pdf; name=x");
+    check_resources("MDM^T02", &[&pdf], "OBX-5", &["^AP^PDF^Base64^QnJpZWY="]);
+}
+
+#[test]
+fn a_dose_that_was_refused_is_not_told_as_given() {
+    let dose = r#"{"resourceType":"Immunization","id":"i","status":"not-done","primarySource":true,"patient":{},"occurrenceDateTime":"2026-03-01","vaccineCode":{"text":"X"},
+        "statusReason":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":"PATOBJ"}]}}"#;
+    check_resources("VXU^V04", &[dose], "RXA-20", &["RE"]);
+    check_resources("VXU^V04", &[dose], "RXA-9", &[]);
+}
+
+#[test]
+fn who_has_a_role_is_told_without_a_finding() {
+    let role = r#"{"resourceType":"PractitionerRole","id":"r","practitioner":{"reference":"Practitioner/d"}}"#;
+    let doctor = r#"{"resourceType":"Practitioner","id":"d","identifier":[{"value":"D1"}]}"#;
+    let charge = r#"{"resourceType":"ChargeItem","id":"c","status":"billable","code":{"text":"X"},"subject":{},"performer":[{"actor":{"reference":"PractitionerRole/r"}}]}"#;
+    let written = check_resources("DFT^P03", &[charge, role, doctor], "FT1-20.1", &["D1"]);
+    assert!(
+        written.findings.iter().all(|own| !own.path.contains("performer")),
+        "{:#?}",
+        written.findings
+    );
+}
