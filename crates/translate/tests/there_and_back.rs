@@ -2,7 +2,7 @@
 
 use jiff::tz::{Offset, TimeZone};
 use pipehat_dictionary::Version;
-use pipehat_message::Message;
+use pipehat_message::{CharsetRule, Message};
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer, Written};
 use pipehat_translate::{Settings, Translator};
@@ -508,6 +508,45 @@ fn who_has_a_role_is_told_without_a_finding() {
     let written = check_resources("DFT^P03", &[charge, role, doctor], "FT1-20.1", &["D1"]);
     assert!(
         written.findings.iter().all(|own| !own.path.contains("performer")),
+        "{:#?}",
+        written.findings
+    );
+}
+
+/// MSH-18 says what the bytes are, and no character becomes another.
+#[test]
+fn the_declared_character_set_is_that_of_the_bytes() {
+    const NAMES: [&str; 5] =
+        ["Muster", "Müller-Lüdenscheidt", "Łódź €", "山田", "\u{1F600}\u{301}"];
+    for version in [Version::V2_3, Version::V2_4, Version::V2_5_1, Version::V2_7, Version::V2_9_1] {
+        for name in NAMES {
+            let patient = format!(
+                r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient","id":"p","identifier":[{{"value":"1"}}],"name":[{{"family":"{name}"}}]}}}}]}}"#
+            );
+            let bundle = json::parse(patient.as_bytes()).expect("it is JSON");
+            let written = write("ADT^A31", version, &bundle);
+            let read = CharsetRule::default().of_message(&written.message);
+            let decoded = read.transcode(&written.message);
+            let found = values(decoded.text.as_bytes(), "PID-5.1.1");
+            assert_eq!(found, [name], "{version}");
+            let declared = values(&written.message, "MSH-18");
+            let is_told = declared == ["UNICODE UTF-8"];
+            assert!(
+                is_told || (declared.is_empty() && written.message.is_ascii()),
+                "{version} {name}"
+            );
+            let lossy = written.findings.iter().any(|own| own.path.starts_with("PID-5"));
+            assert!(!lossy, "{:#?}", written.findings);
+        }
+    }
+}
+
+#[test]
+fn text_that_cant_be_read_is_a_finding() {
+    let document = r#"{"resourceType":"DocumentReference","id":"d","status":"current","type":{"text":"X"},"content":[{"attachment":{"contentType":"text/plain","data":"/Wo="}}]}"#;
+    let written = check_resources("MDM^T02", &[document], "OBX-5", &[]);
+    assert!(
+        written.findings.iter().any(|own| own.text.contains("not UTF-8")),
         "{:#?}",
         written.findings
     );

@@ -203,7 +203,14 @@ impl<'r> Run<'r> {
             Primitive::CodingSystem => self.coding_system(item)?,
             Primitive::IdentifierType => self.identifier_type(item)?,
             Primitive::SetId | Primitive::SetIdOfMessage => return None,
-            Primitive::Decoded => decoded(&text_of(item)?)?,
+            Primitive::Decoded => {
+                let text = decoded(&text_of(item)?);
+                if text.is_none() {
+                    let path = self.path_of(place);
+                    self.find(FindingKind::ValueUnfit, path, "the text is not UTF-8: left out");
+                }
+                text?
+            }
             Primitive::Text | Primitive::Formatted | Primitive::Number => text_of(item)?,
             Primitive::YesNo => match text_of(item)?.as_str() {
                 "true" => "Y".to_owned(),
