@@ -551,3 +551,22 @@ fn text_that_cant_be_read_is_a_finding() {
         written.findings
     );
 }
+
+#[test]
+fn results_of_one_code_have_numbers() {
+    let texts = [
+        observation("a", r#","valueInteger":1"#),
+        observation("b", r#","valueInteger":2,"note":[{"text":"x"}]"#)
+            .replace(r#""code":"b""#, r#""code":"a""#),
+        observation("c", r#","valueInteger":3"#),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["a", "b", "c"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-4", &["1", "2"]);
+    check_resources("ORU^R01", &all, "OBX(3)-4", &[]);
+    // Several values of one result come back as several, told apart.
+    let lines = ["OBR|1||F1^LAB|GLU^Glucose^L", "OBX|1|ST|C^Color^L||red~blue||||||F"];
+    check("ORU^R01", &lines, "OBX(1)-4", "1");
+    check("ORU^R01", &lines, "OBX(2)-5", "blue");
+}
