@@ -239,6 +239,37 @@ fn the_lines_of_a_document_are_one_text() {
 }
 
 #[test]
+fn an_embedded_document_may_be_written_as_senders_do() {
+    let told = |data: &str| {
+        let line = format!("OBX|1|ED|A^Report^L||LAB^application^pdf^Base64^{data}||||||F");
+        let order = "OBR|1||F1^LAB|24323-8^Panel^LN";
+        let told = translate("ORU^R01^ORU_R01", &[order, &line]);
+        let unfit = told.findings.iter().any(|own| own.kind == FindingKind::ValueUnfit);
+        let found = resources(&told, "Observation").first().map(|own| own.to_json());
+        let data = found.as_deref().and_then(|own| own.split_once(r#""data":""#));
+        let data = data.and_then(|(_, rest)| rest.split_once('"')).map(|(data, _)| data.to_owned());
+        assert_eq!(unfit, data.is_none());
+        data
+    };
+    let expected = Some("JVBERi0xLjQK+/8=".to_owned());
+    for data in [
+        "JVBERi0xLjQK+/8=",
+        r"JVBERi0x\.br\LjQK\.br\+/8=\.br\",
+        r"JVBERi0x\X0D0A\LjQK+/8=",
+        "JVBERi0x LjQK +/8=",
+        "JVBERi0xLjQK+/8",
+        "JVBERi0xLjQK-_8=",
+        "JVBERi0xLjQK-_8",
+    ] {
+        assert_eq!(told(data), expected, "{data}");
+    }
+    // Cut off, of two alphabets, of none.
+    for data in ["JVBERi0xLjQK+/9", "JVBERi0xLjQK+", "JVBERi0xLjQK+_8=", "JV=BERi0x", "%%%"] {
+        assert_eq!(told(data), None, "{data}");
+    }
+}
+
+#[test]
 fn a_document_is_found_by_its_number() {
     let told = translate("MDM^T01^MDM_T01", &["TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||AV"]);
     let entry = told.bundle.items("entry").iter().find(|entry| {
