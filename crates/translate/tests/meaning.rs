@@ -665,3 +665,18 @@ fn a_susceptibility_is_of_one_organism() {
     assert_eq!(display.and_then(|own| own.text("display")), Some("S. aureus"));
     check_told(&alone, FindingKind::NotMapped, "OBR-26", "in words");
 }
+
+#[test]
+fn a_number_keeps_who_assigned_it_where_that_has_no_uri() {
+    let text = header("ORU^R01^ORU_R01")
+        + "\r"
+        + PATIENT
+        + "\rOBR|1||F900^BIRLAB|1^Test^L|||20260315||||||||||||||||||F\rOBX|1|NM|2^K^L||5||||||F\r";
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    let reports = resources(&told, "DiagnosticReport");
+    let identifier = reports.first().and_then(|own| own.items("identifier").first());
+    let assigner = identifier.and_then(|own| own.get("assigner")).map(Value::to_json);
+    assert_eq!(assigner.as_deref(), Some(r#"{"display":"BIRLAB"}"#));
+    check_told(&told, FindingKind::SystemUnknown, "OBR-3", "no known URI");
+}
