@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::{DecodePaddingMode, Engine};
 use pipehat_resource::definitions::Primitive;
 
 use super::Run;
@@ -357,9 +358,9 @@ impl<'a> Run<'a> {
         }
         self.consumed.take_all(own.raw);
         let data = if name.eq_ignore_ascii_case("base64") {
-            let text = self.text(own.raw, false);
-            let digits: String = text.chars().filter(|sign| !sign.is_ascii_whitespace()).collect();
-            STANDARD.decode(&digits).ok().map(|_| digits)
+            // Senders wrap it by `\.br\`.
+            let text = self.text(own.raw, true);
+            base64_of(&text)
         } else if name.eq_ignore_ascii_case("hex") {
             let text = self.text(own.raw, false);
             hex(&text).map(|bytes| STANDARD.encode(bytes))
@@ -372,6 +373,20 @@ impl<'a> Run<'a> {
         }
         Some(Leaf::Text(Cow::Owned(data.filter(|data| !data.is_empty())?)))
     }
+}
+
+/// Base64 as R4 has it, of what senders write: with line breaks, without the padding, or in the alphabet for URLs (RFC 4648
+/// §5). Whatever more than one text could be meant by is none: bits that are left over tell of one that was cut off.
+fn base64_of(text: &str) -> Option<String> {
+    const LENIENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let digits: String = text.chars().filter(|sign| !sign.is_ascii_whitespace()).collect();
+    let alphabet = match digits.contains(['-', '_']) {
+        true => alphabet::URL_SAFE,
+        false => alphabet::STANDARD,
+    };
+    let bytes = GeneralPurpose::new(&alphabet, LENIENT).decode(&digits).ok()?;
+    Some(STANDARD.encode(bytes))
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
