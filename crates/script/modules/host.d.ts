@@ -10,6 +10,7 @@ declare module "pipehat:host" {
     | { ask: "table"; table: string; key: string }
     | { ask: "stateGet"; key: string }
     | { ask: "stateSet"; key: string; value?: string }
+    | { ask: "stateAdd"; key: string; by: number }
     | { ask: "send"; destination: string; contentType: string; body: string | Uint8Array }
     | { ask: "park"; reason: string }
     | { ask: "toFhir"; message: string | Uint8Array }

@@ -99,6 +99,13 @@ pub enum Ask {
         /// The value; none forgets it.
         value: Option<String>,
     },
+    /// Counts: adds to a value that is a whole number, and answers with the sum. Nothing comes between.
+    StateAdd {
+        /// Its name; none kept under it counts as 0.
+        key: String,
+        /// How much; less than 0 takes away.
+        by: i64,
+    },
     /// Sends to a destination of the channel, or to a channel by name.
     Send {
         /// Its name.

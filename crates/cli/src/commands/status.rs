@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use pipehat_server::{ChannelView, StatusView};
+use pipehat_server::{BotView, ChannelView, StatusView};
 
 use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
 use crate::local_time::{Clock, TimeArguments};
 use crate::losses;
-use crate::terminal::{Terminal, Tone, columns};
+use crate::terminal::{Terminal, Tone, columns, visible};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +18,8 @@ Examples:
   pipehat status --watch              again every 2 seconds
 
 Exits with 1 when something needs a person: a source or destination is down, a message is parked
-or holds its lane, or a changed configuration was refused.";
+or holds its lane, a bot fails, was given up or hears of no change, or a changed configuration was
+refused.";
 
 /// Show channels, queues and connections of a running Pipehat
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,9 @@ fn needs_a_person(status: &StatusView) -> bool {
             || channel.health.state == "down"
             || channel.destinations.iter().any(|destination| destination.health.state == "down")
     };
-    status.refused_configuration.is_some() || status.channels.iter().any(channel)
+    status.refused_configuration.is_some()
+        || !status.bots.is_empty()
+        || status.channels.iter().any(channel)
 }
 
 fn show(status: &StatusView, clock: &Clock, terminal: &Terminal) -> Result<(), Failure> {
@@ -127,6 +130,10 @@ fn show(status: &StatusView, clock: &Clock, terminal: &Terminal) -> Result<(), F
             writeln!(output, "{text}")?;
             show_channel(output, channel, terminal)?;
         }
+        for bot in &status.bots {
+            writeln!(output, "bot {}", terminal.paint(Tone::Warning, &bot.bot))?;
+            show_troubles(output, bot, terminal)?;
+        }
         writeln!(output)?;
         let journal = &status.journal;
         writeln!(
@@ -150,6 +157,32 @@ fn show(status: &StatusView, clock: &Clock, terminal: &Terminal) -> Result<(), F
         }
         Ok(())
     })?;
+    Ok(())
+}
+
+/// What is wrong with a bot.
+pub(super) fn show_troubles(
+    output: &mut dyn std::io::Write,
+    bot: &BotView,
+    terminal: &Terminal,
+) -> std::io::Result<()> {
+    let mut tell = |text: String| writeln!(output, "  ! {}", terminal.paint(Tone::Bad, text));
+    if let Some(why) = &bot.unheard {
+        tell(format!("hears of no change: {}", visible(why)))?;
+    }
+    let why = bot.problem.as_deref().map(|why| format!(": {}", visible(why))).unwrap_or_default();
+    match bot.changes_failing {
+        0 => {}
+        1 => tell(format!("fails for 1 change, and is run again{why}"))?,
+        many => tell(format!("fails for {many} changes, and is run again{why}"))?,
+    }
+    if bot.changes_given_up > 0 {
+        let count = bot.changes_given_up;
+        tell(format!("{count} given up for changes: `pipehat subscriptions dead-letters`"))?;
+    }
+    if bot.dead > 0 {
+        tell(format!("{} runs given up: `pipehat bot dead --bot {}`", bot.dead, bot.bot))?;
+    }
     Ok(())
 }
 

@@ -110,8 +110,10 @@ impl List {
     fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let admin = Admin::find(&self.data.find()?)?;
         let view: SubscriptionsView = admin.get("/api/v1/subscriptions")?;
-        let troubled =
-            view.subscriptions.iter().any(|one| one.dead_letters > 0 || one.failures > 0);
+        let troubled = view
+            .subscriptions
+            .iter()
+            .any(|one| one.dead_letters > 0 || one.failures > 0 || one.failing > 0);
         let exit = if troubled { Exit::NotSo } else { Exit::Ok };
         if self.json {
             show_json(&view, terminal)?;
@@ -131,8 +133,10 @@ impl List {
                 }
                 writeln!(output, "  {} waiting, {} given up", one.waiting, one.dead_letters)?;
                 if let Some(problem) = &one.problem {
-                    let failures = one.failures;
-                    let text = format!("{failures} failed since the last success: {problem}");
+                    let (failures, failing) = (one.failures, one.failing);
+                    let text = format!(
+                        "{failing} tried again, {failures} failed since the last success: {problem}"
+                    );
                     writeln!(output, "    {}", terminal.paint(Tone::Bad, text))?;
                 }
             }

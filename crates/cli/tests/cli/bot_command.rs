@@ -147,6 +147,31 @@ fn a_case_may_have_a_host_that_does_not_answer() {
 }
 
 #[test]
+fn what_is_answered_by_hand_stays_when_a_case_is_updated() {
+    let posts = "export const handler = async () => (await fetch('https://api.example.org/beds', {
+        method: 'POST', headers: { accept: 'application/json', 'x-ward': '1' }, body: '{}' })).text();";
+    let by_hand = r#"[{ "ask": "fetch POST https://api.example.org/beds", "answer": { "status": 200, "body": "3 free" } }]"#;
+    let project = project(&[
+        ("bots/posts.ts", posts),
+        ("bots/posts.cases/hand/in.hl7", ADMISSION),
+        ("bots/posts.cases/hand/asks.json", by_hand),
+        ("bots/posts.cases/none/in.hl7", ADMISSION),
+    ]);
+    let update = ["bot", "test", "--update"];
+    let said = [
+        "updated  posts/hand",
+        "FAILED   posts/none",
+        "the answer to `fetch POST https://api.example.org/beds`  expected  one that you write by hand",
+        "1 failed, 1 updated",
+    ];
+    check(project.path(), &update, 1, &said);
+    let kept = fs::read_to_string(project.path().join("bots/posts.cases/hand/asks.json")).unwrap();
+    assert!(kept.contains("3 free") && kept.contains("x-ward"), "{kept}");
+    assert!(!project.path().join("bots/posts.cases/none/error.txt").exists());
+    check(project.path(), &["bot", "test", "--case", "hand"], 0, &["1 passed of 1 case"]);
+}
+
+#[test]
 fn cases_are_written_pass_and_show_what_differs() {
     let project = project(&[("bots/admission.cases/new/in.hl7", ADMISSION)]);
     let directory = project.path();

@@ -344,6 +344,49 @@ scopes: [system/Task.cruds]
 }
 
 #[test]
+fn a_bot_that_fails_for_a_change_is_seen() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "picky",
+        "on: { subscription: Patient }\n",
+        "export async function handler(_: any, event: any) {
+           if (event.input.active === false) throw new Error('secret of ' + event.input.id);
+         }",
+    );
+    let node = project.up();
+    let api = node.api();
+    let list = |expected: i32, said: &[&str]| {
+        for command in [["bot", "list"].as_slice(), &["status"]] {
+            let output = project.run(command);
+            let text = printed(&output);
+            assert_eq!(output.status.code(), Some(expected), "{text}");
+            assert!(said.iter().all(|said| text.contains(said)), "{text}");
+            assert!(!text.contains("secret of"), "{text}");
+        }
+    };
+    list(0, &[]);
+    let patient = |id: &str, active: bool| {
+        let patient = json!({ "resourceType": "Patient", "id": id, "active": active });
+        let (status, _) = fhir(&api, "PUT", &format!("/fhir/R4/Patient/{id}"), Some(&patient));
+        assert!(status == 200 || status == 201);
+    };
+    patient("bad", false);
+    let failing = || api.get("/api/v1/status")["bots"][0]["changes_failing"] == 1;
+    eventually("it fails", failing);
+    list(1, &["picky", "fails for 1 change, and is run again: Bot/picky", "(bot.failed)"]);
+    // That another one succeeds hides nothing.
+    patient("good", true);
+    eventually("it has run", || !runs(&api, "bot=picky&state=done").is_empty());
+    list(1, &["fails for 1 change"]);
+    // Each version is told: the first has to be taken before the second.
+    project.write("bots/picky.ts", "export function handler() {}");
+    eventually("all is well", || api.get("/api/v1/status")["bots"] == json!([]));
+    list(0, &[]);
+}
+
+#[test]
 fn the_clock_runs_a_bot() {
     let project = Project::new();
     project.write("pipehat.yaml", "datastore:\n");

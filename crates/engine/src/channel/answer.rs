@@ -294,7 +294,13 @@ fn answer_of_delivery(
     received: &Bytes,
     control_id: &str,
 ) -> Answer {
-    let (refusal, reply) = match (&record.outcome, &record.reply) {
+    // What a FHIR server or a web service says is no acknowledgment: its outcome is.
+    let reply = record.reply.as_ref().filter(|reply| reply::header_of(reply).is_ok());
+    let (refusal, reply) = match (&record.outcome, reply) {
+        (SettledOutcome::Delivered, None) if record.reply.is_some() && reply::asks(received) => {
+            let text = "the destination's answer is no HL7 message";
+            (Some(Refusal::error(text)), None)
+        }
         (SettledOutcome::Delivered, None) => (None, None),
         (SettledOutcome::Delivered, Some(reply)) => {
             (reply::refusal_of_query(reply, received), Some(reply))

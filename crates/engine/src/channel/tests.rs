@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use pipehat_connectors::{
-    Attempt, ChangeKind, Destination, LinkState, ReceiptOutcome, ResourceChange,
+    Answer, Attempt, ChangeKind, Destination, LinkState, OnRefusal, ReceiptOutcome, ResourceChange,
 };
 use pipehat_journal::{AppendError, Journal, Position};
 
@@ -13,6 +14,9 @@ use crate::names::MessageId;
 use crate::testing::{Defective, TestEngine, TestSource, destination, message, project, within};
 
 const ONE: &str = "destinations: { out: { mllp: { connect: 127.0.0.1:1 } } }\n";
+
+static REFUSED: Answer =
+    Answer { name: "AE", class: None, default: OnRefusal::Park, doc: "It can't be taken." };
 
 fn who() -> Deciding {
     Deciding { by: "test".to_owned(), reason: "a test".to_owned() }
@@ -222,6 +226,32 @@ async fn who_waits_gets_the_answer_of_the_reply_mode_it_came_under() {
     let receipt = within(receipt).await;
     assert_eq!(receipt.outcome, ReceiptOutcome::Kept);
     assert!(receipt.reply.is_some());
+}
+
+#[tokio::test]
+async fn what_is_no_hl7_becomes_an_acknowledgment_of_the_outcome() {
+    let source = TestSource::default();
+    let (out, mut calls) = destination(1, 1);
+    let delivered = format!("reply: {{ mode: delivered, from: out }}\n{ONE}");
+    let _engine = TestEngine::start(&project(&delivered, &source, &[("out", &out)])).await;
+    let json = Some(Bytes::from_static(br#"{"resourceType":"Bundle"}"#));
+    let outcome = br#"{"resourceType":"OperationOutcome"}"#;
+    let answer = &REFUSED;
+    let refused =
+        Attempt::Refused { code: "test.refused", answer, reply: Some(Bytes::from_static(outcome)) };
+    let ack = Some(Bytes::from_static(b"MSH|^~\\&|||||||ACK|9|P|2.5.1\rMSA|AA|three|theirs\r"));
+    for (name, attempt, said) in [
+        ("one", Attempt::Delivered { reply: json }, "MSA|AA|one"),
+        ("two", refused, "MSA|AE|two"),
+        ("three", Attempt::Delivered { reply: ack }, "MSA|AA|three|theirs"),
+    ] {
+        let receipt = source.send(message(name)).await;
+        calls.next().await.answer(attempt);
+        let reply = within(receipt).await.reply.expect("an acknowledgment");
+        let reply = String::from_utf8_lossy(&reply).into_owned();
+        assert!(reply.starts_with("MSH|") && reply.contains(said), "{reply}");
+        assert!(!reply.contains("resourceType"), "{reply}");
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,14 @@ pub(super) fn read<'js>(
         let value: Value<'js> = request.get(member)?;
         value.as_string().map(|string| bytes::text(ctx, string)).transpose()
     };
+    let whole = |member: &str| -> Result<i64> {
+        let number: f64 = request.get(member)?;
+        // Beyond these the numbers of JavaScript leave some out.
+        match number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_991.0 {
+            true => Ok(number as i64),
+            false => Err(Exception::throw_type(ctx, &format!("`{member}` must be a whole number"))),
+        }
+    };
     let body = |member: &str| -> Result<Vec<u8>> {
         let value: Value<'js> = request.get(member)?;
         bytes::bytes(ctx, &value)
@@ -61,6 +69,7 @@ pub(super) fn read<'js>(
         "table" => Ask::Table { table: text("table")?, key: text("key")? },
         "stateGet" => Ask::StateGet { key: text("key")? },
         "stateSet" => Ask::StateSet { key: text("key")?, value: optional("value")? },
+        "stateAdd" => Ask::StateAdd { key: text("key")?, by: whole("by")? },
         "send" => Ask::Send {
             destination: text("destination")?,
             content_type: text("contentType")?,

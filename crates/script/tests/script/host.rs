@@ -70,6 +70,12 @@ impl Host for TestHost {
                 self.state.insert(key.clone(), value.clone().unwrap_or_default());
                 answer(200, b"")
             }
+            Ask::StateAdd { key, by } => {
+                let known = self.state.get(key).and_then(|known| known.parse().ok());
+                let sum = (known.unwrap_or(0_i64) + by).to_string();
+                self.state.insert(key.clone(), sum.clone());
+                answer(200, sum.as_bytes())
+            }
             Ask::Datastore { method, path, headers, body } => {
                 Ok(self.datastore.answer(method, path, headers, body))
             }

@@ -1,5 +1,6 @@
 //! Bots: which there are, their runs, what was given up, and replay.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -25,7 +26,7 @@ pub struct BotsView {
 }
 
 /// A bot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BotView {
     /// The id of its resource; of a bot of the project, its name.
     pub bot: String,
@@ -40,6 +41,35 @@ pub struct BotView {
     pub waiting: u64,
     /// Runs that were given up.
     pub dead: u64,
+    /// Changes of the datastore that it has not been run for yet.
+    #[serde(default)]
+    pub changes_waiting: u64,
+    /// Those of them for which it failed, and is run again.
+    #[serde(default)]
+    pub changes_failing: u64,
+    /// Changes of the datastore for which it was given up.
+    #[serde(default)]
+    pub changes_given_up: u64,
+    /// Why it failed last for a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Why it hears of no change: the datastore refused its Subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unheard: Option<String>,
+}
+
+impl BotView {
+    fn named(self, bot: String) -> Self {
+        Self { bot, ..self }
+    }
+
+    /// Whether a person has to look: it fails, was given up, or hears of nothing.
+    pub fn needs_a_person(&self) -> bool {
+        self.dead > 0
+            || self.changes_failing > 0
+            || self.changes_given_up > 0
+            || self.unheard.is_some()
+    }
 }
 
 /// A page of runs.
@@ -179,12 +209,41 @@ fn view(run: RunSummary) -> RunView {
 /// Every bot, with what waits and what was given up.
 #[utoipa::path(get, path = "/api/v1/bots", responses((status = 200, body = BotsView)))]
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<BotsView>, ApiError> {
-    let counts = book(&shared, |book| book.counts()).await?;
+    Ok(Json(BotsView { bots: views(&shared).await? }))
+}
+
+/// What the Subscriptions of bots wait for and fail at, by bot.
+async fn of_subscriptions(shared: &Shared) -> Result<BTreeMap<String, BotView>, ApiError> {
+    let Some(subscriptions) = &shared.subscriptions else { return Ok(BTreeMap::new()) };
+    let states = subscriptions.states().await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "the book of deliveries fails");
+        ApiError::unavailable("the book of deliveries can't be read; the log says why")
+    })?;
+    let own = shared.bots.subscription_ids();
+    let mut bots: BTreeMap<String, BotView> = BTreeMap::new();
+    for state in states {
+        let endpoint = state.endpoint.as_deref().and_then(|endpoint| endpoint.strip_prefix("Bot/"));
+        let Some(bot) = endpoint.or_else(|| own.get(&state.id).map(String::as_str)) else {
+            continue;
+        };
+        let view = bots.entry(bot.to_owned()).or_default();
+        view.changes_waiting = view.changes_waiting.saturating_add(state.waiting);
+        view.changes_failing = view.changes_failing.saturating_add(state.failing);
+        view.changes_given_up = view.changes_given_up.saturating_add(state.dead_letters);
+        view.problem = view.problem.take().or(state.problem);
+    }
+    Ok(bots)
+}
+
+/// All bots.
+pub(super) async fn views(shared: &Shared) -> Result<Vec<BotView>, ApiError> {
+    let counts = book(shared, |book| book.counts()).await?;
+    let (mut told, mut unheard) = (of_subscriptions(shared).await?, shared.bots.unheard());
     let set = shared.bots.set();
-    let mut names: std::collections::BTreeSet<&String> = set.bots.keys().collect();
-    names.extend(counts.keys());
+    let mut names: BTreeSet<String> = set.bots.keys().cloned().collect();
+    names.extend(counts.keys().chain(told.keys()).cloned());
     let bots = names.into_iter().map(|name| {
-        let bot = set.bots.get(name);
+        let bot = set.bots.get(&name);
         let spec = bot.and_then(|bot| bot.spec.as_ref());
         let mut triggers = Vec::new();
         for (word, has) in [
@@ -196,17 +255,19 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<BotsV
                 triggers.push(word.to_owned());
             }
         }
-        let counts = counts.get(name).copied().unwrap_or_default();
+        let counts = counts.get(&name).copied().unwrap_or_default();
         BotView {
-            bot: name.clone(),
+            unheard: unheard.remove(&name),
             of_project: bot.is_some(),
             revision: bot.map(|bot| bot.revision.clone()),
             triggers,
             waiting: counts.waiting,
             dead: counts.dead,
+            ..told.remove(&name).unwrap_or_default()
         }
+        .named(name)
     });
-    Ok(Json(BotsView { bots: bots.collect() }))
+    Ok(bots.collect())
 }
 
 /// Runs, the latest first.

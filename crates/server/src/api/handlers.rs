@@ -49,7 +49,10 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Json<StatusView
 async fn status_of(shared: &Shared) -> StatusView {
     let journal = shared.engine.log().journal();
     let next = journal.next_position().get();
+    // That the book can't be read is in the log.
+    let bots = super::bots::views(shared).await.unwrap_or_default();
     StatusView {
+        bots: bots.into_iter().filter(super::bots::BotView::needs_a_person).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: shared.started.elapsed().as_secs(),
         // `.` would tell nothing to who asks from elsewhere.

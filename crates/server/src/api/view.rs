@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 
 use crate::indexer::short_revision;
 
+use super::bots::BotView;
+
 /// The whole node.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
@@ -32,6 +34,9 @@ pub struct StatusView {
     /// What repairs of the journal gave up, as far as the journal goes back.
     #[serde(default)]
     pub losses: Vec<LossView>,
+    /// The bots that a person has to look at: they fail, were given up, or hear of nothing.
+    #[serde(default)]
+    pub bots: Vec<BotView>,
 }
 
 /// Records that one repair of the journal gave up: what they told of messages can't be

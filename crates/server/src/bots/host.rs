@@ -378,13 +378,19 @@ impl Host for RunHost {
                 }
             }
             Ask::StateSet { key, value } => {
-                if key.is_empty() || key.len() > STATE_KEY_BYTES_MAX {
-                    let why = format!("a key has 1 to {STATE_KEY_BYTES_MAX} bytes");
-                    return Err(AskError::Refused(why));
-                }
+                check_key(key)?;
                 let owner = self.setting.owner(&self.bot);
                 let kept = self.bots.book.keep_value(&owner, key, value.as_deref());
                 kept.map(|()| done()).map_err(|error| AskError::Failed(error.to_string()))
+            }
+            Ask::StateAdd { key, by } => {
+                check_key(key)?;
+                let owner = self.setting.owner(&self.bot);
+                match self.bots.book.add_to_value(&owner, key, *by) {
+                    Ok(Some(sum)) => Ok(text(sum.to_string())),
+                    Ok(None) => Err(AskError::Failed(NOT_COUNTED.to_owned())),
+                    Err(error) => Err(AskError::Failed(error.to_string())),
+                }
             }
             Ask::Send { destination, body, .. } => self.send(destination, body),
             Ask::Park { reason } => {
@@ -483,6 +489,16 @@ impl Host for RunHost {
 
     fn log(&mut self, line: LogLine) {
         self.log.push(line);
+    }
+}
+
+/// What `state.add` says of a value that it can't add to.
+const NOT_COUNTED: &str = "the value is no whole number, or becomes too large: it is left as it is";
+
+fn check_key(key: &str) -> Result<(), AskError> {
+    match key.is_empty() || key.len() > STATE_KEY_BYTES_MAX {
+        true => Err(AskError::Refused(format!("a key has 1 to {STATE_KEY_BYTES_MAX} bytes"))),
+        false => Ok(()),
     }
 }
 

@@ -92,6 +92,7 @@ fn asked(ask: &Ask, answer: &Result<Answer, AskError>) -> Value {
         Ask::Table { table, key } => json!({ "table": table, "key": key }),
         Ask::StateGet { key } => json!({ "state_get": key }),
         Ask::StateSet { key, value } => json!({ "state_set": key, "value": value }),
+        Ask::StateAdd { key, by } => json!({ "state_add": key, "by": by }),
         Ask::Send { destination, content_type, body } => {
             json!({ "send": destination, "content_type": content_type, "body": content(body) })
         }

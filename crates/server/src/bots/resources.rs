@@ -1,6 +1,7 @@
 //! Bots as resources: those of the project stand in the datastore, too, and say where they come from.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -158,11 +159,20 @@ impl Bots {
         let Some(datastore) = self.datastore() else { return };
         let datastore = datastore.as_ref();
         let set = self.set();
+        let mut unheard = BTreeMap::new();
         for bot in set.bots.values() {
-            put(datastore, "Bot", &bot.id, &bot_resource(bot)).await;
+            let mut written = put(datastore, "Bot", &bot.id, &bot_resource(bot)).await;
             let wanted = subscriptions(bot);
             for (id, resource) in &wanted {
-                put(datastore, "Subscription", id, resource).await;
+                written = written.and(put(datastore, "Subscription", id, resource).await);
+            }
+            if let Err(why) = written {
+                tracing::error!(
+                    bot = bot.id,
+                    why,
+                    "a bot of the project can't be written into the datastore: it hears of no change"
+                );
+                unheard.insert(bot.id.clone(), why);
             }
             for number in wanted.len().saturating_add(1)..=SUBSCRIPTIONS_MAX {
                 if !remove(datastore, "Subscription", &subscription_id(&bot.id, number)).await {
@@ -171,6 +181,7 @@ impl Bots {
                 }
             }
         }
+        *self.unheard.write().unwrap_or_else(PoisonError::into_inner) = unheard;
         let names: Vec<&String> = set.bots.keys().collect();
         let before = self.written().await;
         for id in before.iter().filter(|id| !set.bots.contains_key(*id)) {
@@ -184,6 +195,16 @@ impl Bots {
         if before.len() != names.len() || !names.iter().all(|name| before.contains(name)) {
             self.note_written(&names).await;
         }
+    }
+
+    /// The bots of the project by the ids of their Subscriptions.
+    pub(crate) fn subscription_ids(&self) -> BTreeMap<String, String> {
+        let set = self.set();
+        let ids = set.bots.values().flat_map(|bot| {
+            let count = bot.spec.as_ref().map_or(0, |spec| spec.subscriptions.len());
+            (1..=count).map(|number| (subscription_id(&bot.id, number), bot.id.clone()))
+        });
+        ids.collect()
     }
 
     /// The bots that this or an earlier project wrote: a note in the book.
@@ -212,24 +233,35 @@ fn project() -> Principal {
     Principal { client: PROJECT.into(), scopes: Scopes::All }
 }
 
-/// Writes a resource where another revision stands.
-async fn put(datastore: &BotDatastore, resource_type: &str, id: &str, resource: &Value) {
+/// Writes a resource where another revision stands; tells why it is not taken. That is about the project: no patient is in it.
+async fn put(
+    datastore: &BotDatastore,
+    resource_type: &str,
+    id: &str,
+    resource: &Value,
+) -> Result<(), String> {
     let known = stands(datastore, resource_type, id).await;
     if known.is_some_and(|known| is_same(&known, resource)) {
-        return;
+        return Ok(());
     }
     let path = format!("{resource_type}/{id}");
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/fhir+json"));
     let body = Bytes::from(resource.to_json());
-    let (status, _, _) = datastore.exchange(project(), Method::PUT, &path, headers, body).await;
-    if !status.is_success() {
-        tracing::error!(
-            resource = path,
-            status = status.as_u16(),
-            "a bot of the project can't be written into the datastore: it hears of no change"
-        );
+    let (status, _, body) = datastore.exchange(project(), Method::PUT, &path, headers, body).await;
+    if status.is_success() {
+        return Ok(());
     }
+    let outcome = parse(&body).unwrap_or(Value::Null);
+    let said = outcome.items("issue").iter().filter_map(|issue| {
+        let text = issue.text("diagnostics");
+        text.or_else(|| issue.get("details")?.text("text")).map(str::to_owned)
+    });
+    let said: Vec<String> = said.collect();
+    Err(match said.is_empty() {
+        true => format!("{path} is refused with status {}", status.as_u16()),
+        false => format!("{path} is refused: {}", said.join("; ")),
+    })
 }
 
 /// What stands there: looked at for the server's own sake.

@@ -1,6 +1,6 @@
 //! Runs bots, records what came of it, and keeps what nobody waits for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -141,6 +141,8 @@ pub(crate) struct Bots {
     /// What it reaches of the node, from its start until it is closed: the node reaches the bots too.
     datastore: RwLock<Option<Arc<BotDatastore>>>,
     engine: RwLock<Option<Arc<Engine>>>,
+    /// Bots of the project that hear of no change, each with why: the datastore refused what tells them.
+    pub(super) unheard: RwLock<BTreeMap<String, String>>,
     /// What clients deployed, compiled, by id with its version.
     compiled: Mutex<HashMap<String, (u64, Arc<Deployed>)>>,
 }
@@ -166,6 +168,7 @@ impl Bots {
             set: RwLock::new(Arc::new(set)),
             datastore: RwLock::default(),
             engine: RwLock::default(),
+            unheard: RwLock::default(),
             compiled: Mutex::default(),
         }))
     }
@@ -206,6 +209,11 @@ impl Bots {
 
     pub(crate) fn set(&self) -> Arc<BotSet> {
         Arc::clone(&self.set.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Bots of the project that hear of no change, and why.
+    pub(crate) fn unheard(&self) -> BTreeMap<String, String> {
+        self.unheard.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn datastore(&self) -> Option<Arc<BotDatastore>> {

@@ -37,6 +37,13 @@ impl FhirService {
             asked => asked,
         };
         let answer = changed(outcome, give_back, what);
+        if request.prefer.extended
+            && give_back == GiveBack::Representation
+            && matches!(outcome, Outcome::Created(_))
+            && version.key.resource_type == "Binary"
+        {
+            return with_url(answer, version);
+        }
         let wanted = shown
             && give_back == GiveBack::Outcome
             && version.key.resource_type == "SearchParameter";
@@ -180,6 +187,16 @@ fn is_plain_path(path: &str) -> bool {
 }
 
 /// The answer to a change that happened.
+/// Where a Binary that was created is, in a member that R4 doesn't have and nothing stores: Medplum's client takes the `url` of
+/// attachments from there. As in any Attachment it is relative to the base.
+fn with_url(answer: Answer, version: &StoredVersion) -> Answer {
+    let Ok(mut binary) = resource_of(version) else { return answer };
+    if let Some(members) = binary.as_object_mut() {
+        members.set("url", format!("Binary/{}", version.key.id).into());
+    }
+    Answer { content: AnswerContent::Made(binary.to_json()), ..answer }
+}
+
 fn changed(outcome: &Outcome, give_back: GiveBack, what: &str) -> Answer {
     match outcome {
         Outcome::Created(version) => {

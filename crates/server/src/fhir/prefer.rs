@@ -9,6 +9,8 @@ pub(crate) struct Prefer {
     pub(crate) give_back: GiveBack,
     /// What becomes of search parameters nobody knows.
     pub(crate) handling: Handling,
+    /// `X-Medplum: extended`, which Medplum's client sends: answers may say more than R4 has words for.
+    pub(crate) extended: bool,
 }
 
 /// `return=…`.
@@ -36,7 +38,8 @@ pub(crate) enum Handling {
 impl Prefer {
     /// Reads the headers of that name; what is unknown is passed over, as RFC 7240 wants it.
     pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
-        let mut prefer = Self::default();
+        let extended = headers.get("x-medplum").is_some_and(|value| value == "extended");
+        let mut prefer = Self { extended, ..Self::default() };
         let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
         for preference in values.flat_map(|value| value.split([',', ';'])) {
             let Some((name, value)) = preference.split_once('=') else { continue };
@@ -63,7 +66,11 @@ mod tests {
         let check = |text: &str, give_back, handling| {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", text.parse().expect("a header"));
-            assert_eq!(Prefer::of_headers(&headers), Prefer { give_back, handling }, "{text}");
+            assert_eq!(
+                Prefer::of_headers(&headers),
+                Prefer { give_back, handling, extended: false },
+                "{text}"
+            );
         };
         check("return=minimal", GiveBack::Minimal, Handling::Lenient);
         check("Return=OperationOutcome, handling=strict", GiveBack::Outcome, Handling::Strict);

@@ -29,6 +29,21 @@ async fn bytes_go_in_and_come_out() {
 }
 
 #[tokio::test]
+async fn medplums_client_is_told_where_a_binary_is() {
+    let server = Server::new();
+    let created = server.send("POST /Binary", "content-type: text/plain", "x").await.expect(201);
+    assert!(created.value().get("url").is_none(), "R4 has no such member");
+    let headers = "content-type: text/plain\nx-medplum: extended";
+    let created = server.send("POST /Binary", headers, "x").await.expect(201);
+    let path = format!("Binary/{}", created.id());
+    assert_eq!(created.value()["url"], path);
+    assert_eq!(created.value()["data"], "eA==");
+    let headers = "accept: application/fhir+json\nx-medplum: extended";
+    let stored = server.send(&format!("GET /{path}"), headers, "").await.expect(200);
+    assert!(stored.value().get("url").is_none(), "nothing of it is stored");
+}
+
+#[tokio::test]
 async fn bytes_are_replaced_by_put() {
     let server = Server::new();
     server.send("PUT /Binary/b", "content-type: text/plain", "one").await.expect(201);

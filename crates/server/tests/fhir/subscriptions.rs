@@ -795,7 +795,9 @@ impl Access for Named {
             Permission::Delete,
             Permission::Search,
         ];
-        let scope = Scope { resource_type: None, may, filter: None };
+        // One that may read Subscriptions, and nothing of what they are about.
+        let resource_type = (name == "narrow").then(|| "Subscription".to_owned());
+        let scope = Scope { resource_type, may, filter: None };
         let decided = match self.revoked().contains(name) {
             true => Err(AccessRefusal::Unauthorized { challenge: "Bearer" }),
             false => Ok(Principal { client: name.into(), scopes: Scopes::Some([scope].into()) }),
@@ -848,9 +850,16 @@ async fn what_a_client_subscribed_to_ends_with_it() {
         request.headers_mut().insert("authorization", token);
         let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
         socket.send(Message::text("bind of-stays")).await.expect("sent");
-        assert_eq!(next_text(&mut socket).await, "bound of-stays");
+        let expected = match client {
+            "narrow" => {
+                "error of-stays the client may not read all that this Subscription is about"
+            }
+            _ => "bound of-stays",
+        };
+        assert_eq!(next_text(&mut socket).await, expected);
         socket
     };
+    drop(connect("narrow").await);
     let (mut gone, mut stays) = (connect("gone").await, connect("stays").await);
 
     named.revoke("gone");

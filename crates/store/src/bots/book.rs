@@ -50,6 +50,9 @@ impl From<rusqlite::Error> for BotBookError {
     }
 }
 
+/// The largest whole number that JavaScript counts exactly.
+const WHOLE_NUMBER_MAX: u64 = 9_007_199_254_740_991;
+
 /// The book of bots, in one file. Its calls may block: for threads that may, too.
 pub struct BotBook {
     inner: Arc<Inner>,
@@ -293,6 +296,41 @@ impl BotBook {
         value: Option<&str>,
     ) -> Result<(), BotBookError> {
         let connection = self.connection()?;
+        Self::keep(&connection, owner, key, value)
+    }
+
+    /// Adds to a value that is a whole number (none is 0), and gives the sum; nothing comes between. None where the value is
+    /// none, or the sum beyond what JavaScript counts exactly.
+    ///
+    /// # Errors
+    /// See [`Self::keep_value`].
+    pub fn add_to_value(
+        &self,
+        owner: &str,
+        key: &str,
+        by: i64,
+    ) -> Result<Option<i64>, BotBookError> {
+        let connection = self.connection()?;
+        let sql = "SELECT value FROM state WHERE owner = ?1 AND key = ?2";
+        let known: Option<String> =
+            connection.query_row(sql, [owner, key], |row| row.get(0)).optional()?;
+        let sum = match known {
+            None => Some(by),
+            Some(known) => known.parse::<i64>().ok().and_then(|known| known.checked_add(by)),
+        };
+        let sum = sum.filter(|sum| sum.unsigned_abs() <= WHOLE_NUMBER_MAX);
+        if let Some(sum) = sum {
+            Self::keep(&connection, owner, key, Some(&sum.to_string()))?;
+        }
+        Ok(sum)
+    }
+
+    fn keep(
+        connection: &Connection,
+        owner: &str,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(), BotBookError> {
         let Some(value) = value else {
             connection.execute("DELETE FROM state WHERE owner = ?1 AND key = ?2", [owner, key])?;
             return Ok(());

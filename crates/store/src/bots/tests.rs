@@ -90,6 +90,12 @@ fn values_are_kept_by_owner() {
     assert_eq!((value("bot a", "k").as_deref(), value("bot b", "k")), (Some("2"), None));
     book.keep_value("bot a", "k", None).expect("forgotten");
     assert_eq!(value("bot a", "k"), None);
+    let add = |key, by| book.add_to_value("bot a", key, by).expect("an answer");
+    assert_eq!((add("n", 2), add("n", 40), add("n", -1)), (Some(2), Some(42), Some(41)));
+    assert_eq!(value("bot a", "n").as_deref(), Some("41"));
+    assert_eq!((add("n", 9_007_199_254_740_991), add("n", 0)), (None, Some(41)));
+    book.keep_value("bot a", "text", Some("\"x\"")).expect("kept");
+    assert_eq!((add("text", 1), value("bot a", "text").as_deref()), (None, Some("\"x\"")));
     let large = "x".repeat(STATE_VALUE_BYTES_MAX - 1);
     book.keep_value("bot a", "k", Some(&large)).expect("as large as may be");
     let larger = "x".repeat(STATE_VALUE_BYTES_MAX);

@@ -18,6 +18,7 @@ pub(super) fn title(ask: &Ask) -> String {
         Ask::StateGet { key } => format!("state get {key}"),
         Ask::StateSet { key, value: Some(_) } => format!("state set {key}"),
         Ask::StateSet { key, value: None } => format!("state delete {key}"),
+        Ask::StateAdd { key, .. } => format!("state add {key}"),
         Ask::Send { destination, .. } => format!("send {destination}"),
         Ask::Park { .. } => "park".to_owned(),
         Ask::ToFhir { .. } => "translate to FHIR".to_owned(),
@@ -42,6 +43,7 @@ pub(super) fn ask(ask: &Ask) -> Value {
             add("body", content(body));
         }
         Ask::StateSet { value, .. } => add("value", json!(value)),
+        Ask::StateAdd { by, .. } => add("value", json!(by)),
         Ask::Send { content_type, body, .. } | Ask::ExecuteBot { content_type, body, .. } => {
             add("contentType", json!(content_type));
             add("body", content(body));

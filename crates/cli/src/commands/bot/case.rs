@@ -220,16 +220,26 @@ impl Case {
             open: self.expected.asks.iter().cloned().map(Some).collect(),
             outside,
             asked: Vec::new(),
+            unanswered: Vec::new(),
             log: Vec::new(),
         };
         let host = Rc::new(RefCell::new(host));
         let run = Worker::new(script, self.limits.clone()).run(&self.event, host.clone());
         let host = host.borrow();
-        let mismatches = self.compare(&run.result, &host.asked);
-        let updates = match mismatches.is_empty() {
+        let mut mismatches = self.compare(&run.result, &host.asked);
+        // What came out without an answer says nothing about the bot.
+        let updates = match mismatches.is_empty() || !host.unanswered.is_empty() {
             true => Vec::new(),
             false => self.updates(&run.result, &host.asked),
         };
+        if !host.unanswered.is_empty() {
+            let by_hand = "one that you write by hand: --update asks no host, no SFTP server and no other bot";
+            let lacking = host.unanswered.iter().map(|title| {
+                difference(&format!("the answer to `{title}`"), Some(by_hand.to_owned()), None)
+            });
+            let (file, differences) = ("asks.json".to_owned(), lacking.collect());
+            mismatches.insert(0, Mismatch::Differs { file, differences });
+        }
         Ok(CaseRun { mismatches, updates, log: host.log.clone() })
     }
 
@@ -449,12 +459,20 @@ struct CaseHost {
     outside: Option<LocalHost>,
     /// What was asked, each with its answer.
     asked: Vec<Value>,
+    /// What only a person can answer, and nobody did; each once.
+    unanswered: Vec<String>,
     log: Vec<LogLine>,
+}
+
+/// Whether only a person can say what the answer is: there is no such outside where cases run.
+fn is_answered_by_hand(ask: &Ask) -> bool {
+    matches!(ask, Ask::Fetch { .. } | Ask::Sftp { .. } | Ask::ExecuteBot { .. })
 }
 
 impl CaseHost {
     /// The answer that is written: to the same, else (where none may be asked for it) to the next of the same kind.
-    fn written(&mut self, shown: &Value) -> Option<Result<Answer, AskError>> {
+    fn written(&mut self, ask: &Ask) -> Option<Result<Answer, AskError>> {
+        let shown = &asked::ask(ask);
         let same = |written: &Value| {
             let names = ["ask", "headers", "body", "value", "contentType", "reason", "argument"];
             names.iter().all(|name| written[*name] == shown[*name])
@@ -464,8 +482,8 @@ impl CaseHost {
             self.open.iter().position(|one| one.as_ref().is_some_and(matches))
         };
         let at = position(&same).or_else(|| match self.outside {
-            Some(_) => None,
-            None => position(&alike),
+            Some(_) if !is_answered_by_hand(ask) => None,
+            _ => position(&alike),
         })?;
         let written = self.open.get_mut(at)?.take()?;
         asked::answer_of(&written["answer"])
@@ -487,8 +505,16 @@ impl Host for CaseHost {
     }
 
     fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
-        let answer = match (self.written(&asked::ask(ask)), &mut self.outside) {
+        let answer = match (self.written(ask), &mut self.outside) {
             (Some(answer), _) => answer,
+            (None, Some(_)) if is_answered_by_hand(ask) => {
+                let title = asked::title(ask);
+                let error = format!("the case has no answer to `{title}`: write it into asks.json");
+                if !self.unanswered.contains(&title) {
+                    self.unanswered.push(title);
+                }
+                Err(AskError::Failed(error))
+            }
             (None, Some(outside)) => outside.answer(ask, remaining),
             (None, None) => Err(AskError::Failed(format!(
                 "the case has no answer to `{}`: write it into asks.json, or let --update ask for it",

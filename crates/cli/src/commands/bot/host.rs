@@ -66,6 +66,17 @@ impl LocalHost {
                 Ok(self.state.get(key).map_or_else(nothing, |value| text(value)))
             }
             Ask::StateSet { key, value } => self.keep(key, value.as_deref()),
+            Ask::StateAdd { key, by } => {
+                let known = self.state.get(key).map_or(Some(0), |known| known.parse::<i64>().ok());
+                let sum = known.and_then(|known| known.checked_add(*by));
+                let sum = sum.filter(|sum| sum.unsigned_abs() < 1 << 53).ok_or_else(|| {
+                    let why =
+                        "the value is no whole number, or becomes too large: it is left as it is";
+                    AskError::Failed(why.to_owned())
+                })?;
+                self.keep(key, Some(&sum.to_string()))?;
+                Ok(text(&sum.to_string()))
+            }
             Ask::Send { .. } | Ask::Park { .. } => Ok(text("")),
             Ask::ToFhir { message } => to_fhir(message, &self.translation),
             Ask::ToV2 { bundle, wanted, version } => {

@@ -331,7 +331,7 @@ fn kind(ask: &pipehat_script::Ask) -> &'static str {
         Ask::Fetch { .. } => "fetch",
         Ask::Datastore { .. } => "datastore",
         Ask::Table { .. } => "table",
-        Ask::StateGet { .. } | Ask::StateSet { .. } => "state",
+        Ask::StateGet { .. } | Ask::StateSet { .. } | Ask::StateAdd { .. } => "state",
         Ask::Send { .. } => "send",
         Ask::Park { .. } => "park",
         Ask::ToFhir { .. } | Ask::ToV2 { .. } => "translate",

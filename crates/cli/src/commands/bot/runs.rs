@@ -1,6 +1,6 @@
 //! The runs of a running Pipehat's bots.
 
-use pipehat_server::{BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage};
+use pipehat_server::{BotView, BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage};
 use serde::Serialize;
 
 use crate::admin::Admin;
@@ -119,7 +119,8 @@ impl List {
     pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let admin = Admin::find(&self.data.find()?)?;
         let view: BotsView = admin.get("/api/v1/bots")?;
-        let exit = if view.bots.iter().any(|bot| bot.dead > 0) { Exit::NotSo } else { Exit::Ok };
+        let troubled = view.bots.iter().any(BotView::needs_a_person);
+        let exit = if troubled { Exit::NotSo } else { Exit::Ok };
         if self.json {
             show_json(&view, terminal)?;
             return Ok(exit);
@@ -139,9 +140,12 @@ impl List {
                 for trigger in &bot.triggers {
                     write!(output, "  {trigger}")?;
                 }
-                let given_up = format!("{} given up", bot.dead);
-                let tone = if bot.dead > 0 { Tone::Bad } else { Tone::Faint };
-                writeln!(output, "  {} waiting, {}", bot.waiting, terminal.paint(tone, given_up))?;
+                let waiting = bot.waiting.saturating_add(bot.changes_waiting);
+                let dead = bot.dead.saturating_add(bot.changes_given_up);
+                let given_up = format!("{dead} given up");
+                let tone = if dead > 0 { Tone::Bad } else { Tone::Faint };
+                writeln!(output, "  {waiting} waiting, {}", terminal.paint(tone, given_up))?;
+                crate::commands::status::show_troubles(output, bot, terminal)?;
             }
             Ok(())
         })?;

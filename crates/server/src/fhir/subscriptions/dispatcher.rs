@@ -1,8 +1,9 @@
 //! Sends what stands in the book of deliveries.
 //!
-//! Each Subscription has a lane. A lane sends a few of its heads side by side; where many different ones failed and
-//! none succeeded, the endpoint itself is taken to be down: then one at a time goes out, with pauses, so that a
-//! large backlog does not storm an endpoint that comes back, nor this machine.
+//! Each Subscription has a lane. A lane sends a few of its heads side by side, of which one place stays for what hasn't
+//! failed before: resources that hang or are refused hold up the others only until each was tried once. Where many
+//! different ones failed and none succeeded, the endpoint itself is taken to be down: then one at a time goes out, with
+//! pauses, so that a large backlog does not storm an endpoint that comes back, nor this machine.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::delay::{Next, Patience, micros};
-use super::service::{Stir, Subscriptions, Trouble, Wish, now};
+use super::service::{Stir, Subscriptions, Wish, now};
 use super::subscriber::{DeliveryFailure, Notice};
 use super::subscription::{Channel, GIVEN_UP, Hook, Subscription};
 
@@ -24,6 +25,15 @@ const FLIGHTS_MAX: usize = 64;
 
 /// How many deliveries of one Subscription are under way.
 const PARALLEL_MAX: usize = 4;
+
+/// How many of these are tries of what failed before.
+const RETRIES_MAX: usize = PARALLEL_MAX - 1;
+
+/// How many heads are looked through for one that hasn't failed before, where some have.
+const LOOKED_THROUGH: usize = 64;
+
+/// A Subscription that fails is told in the log, and again after this.
+const TOLD_AGAIN: Duration = Duration::from_secs(300);
 
 /// So many deliveries that failed without a success between: the endpoint is down.
 const DOWN_FROM: usize = 8;
@@ -42,7 +52,8 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// Dispatches until the stop.
 pub(super) async fn dispatch(shared: &Arc<Subscriptions>, stop: &CancellationToken) {
-    let mut dispatcher = Dispatcher { shared, lanes: BTreeMap::new(), flights: JoinSet::new() };
+    let (lanes, told) = (BTreeMap::new(), BTreeMap::new());
+    let mut dispatcher = Dispatcher { shared, lanes, told, flights: JoinSet::new() };
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         dispatcher.fill().await;
@@ -68,8 +79,8 @@ pub(super) async fn dispatch(shared: &Arc<Subscriptions>, stop: &CancellationTok
 /// The deliveries of one Subscription.
 #[derive(Default)]
 struct Lane {
-    /// The changes under way.
-    flying: BTreeSet<u64>,
+    /// The changes under way, and whether each failed before.
+    flying: BTreeMap<u64, bool>,
     /// The changes that failed since the last success, a few of them.
     failed: BTreeSet<u64>,
     failures: u32,
@@ -88,6 +99,27 @@ impl Lane {
     fn room(&self) -> usize {
         let parallel = if self.is_down() { 1 } else { PARALLEL_MAX };
         parallel.saturating_sub(self.flying.len())
+    }
+
+    /// What is sent now of the heads that are due, those that are due longest first; and whether some are passed over.
+    fn choose(&self, mut due: Vec<Delivery>, room: usize) -> (Vec<Delivery>, bool) {
+        let failed_before = |delivery: &Delivery| delivery.attempts > 0;
+        if self.is_down() {
+            // Whether it is the endpoint is best told by one that hasn't failed by itself.
+            due.sort_by_key(failed_before);
+        }
+        let mut retries = self.flying.values().filter(|retry| **retry).count();
+        let (mut chosen, mut is_whole) = (Vec::new(), true);
+        for delivery in due {
+            let is_retry = failed_before(&delivery);
+            if chosen.len() >= room || (is_retry && retries >= RETRIES_MAX) {
+                is_whole = false;
+                continue;
+            }
+            retries = retries.saturating_add(usize::from(is_retry));
+            chosen.push(delivery);
+        }
+        (chosen, !is_whole)
     }
 
     fn succeeded(&mut self) {
@@ -119,6 +151,8 @@ struct Landed {
 struct Dispatcher<'s> {
     shared: &'s Arc<Subscriptions>,
     lanes: BTreeMap<String, Lane>,
+    /// When the log was told last that deliveries of a Subscription fail.
+    told: BTreeMap<String, i64>,
     flights: JoinSet<Landed>,
 }
 
@@ -178,24 +212,26 @@ impl Dispatcher<'_> {
             lane.look = Some(lane.not_before);
             return Ok(());
         }
-        let mut room = lane.room().min(FLIGHTS_MAX.saturating_sub(self.flights.len()));
+        let room = lane.room().min(FLIGHTS_MAX.saturating_sub(self.flights.len()));
         if room == 0 {
             // A landing of this lane looks again.
             return Ok(());
         }
-        let (of, limit) = (id.to_owned(), lane.flying.len().saturating_add(room).saturating_add(1));
-        let heads = self.shared.with_book(move |book| book.heads(&of, limit)).await?;
-        for head in heads {
-            let change = head.matched.change.0;
-            if lane.flying.contains(&change) {
-                continue;
-            }
-            if head.due > now || room == 0 {
-                lane.look = Some(head.due.max(now));
-                break;
-            }
-            room -= 1;
-            lane.flying.insert(change);
+        let has_failed =
+            lane.flying.values().any(|retry| *retry) || self.shared.troubles().contains_key(id);
+        let beyond = if has_failed { LOOKED_THROUGH } else { 1 };
+        let (of, limit) = (id.to_owned(), lane.flying.len().saturating_add(room + beyond));
+        let mut heads = self.shared.with_book(move |book| book.heads(&of, limit)).await?;
+        heads.retain(|head| !lane.flying.contains_key(&head.matched.change.0));
+        let later = heads.iter().position(|head| head.due > now).unwrap_or(heads.len());
+        // What is due now and has no place is looked at again when one of this lane lands.
+        lane.look = heads.split_off(later).first().map(|head| head.due);
+        let (chosen, passes_over) = lane.choose(heads, room);
+        if passes_over && lane.flying.is_empty() && chosen.is_empty() {
+            lane.look = Some(now);
+        }
+        for head in chosen {
+            lane.flying.insert(head.matched.change.0, head.attempts > 0);
             let shared = Arc::clone(self.shared);
             let subscription = Arc::clone(&subscription);
             self.flights.spawn(async move { fly(&shared, &subscription, head).await });
@@ -236,7 +272,7 @@ impl Dispatcher<'_> {
         }
         let settled = match result {
             Ok(()) => {
-                self.shared.troubles().remove(&id);
+                self.shared.note_success(&id, change);
                 let delivered =
                     self.shared.with_book(move |book| book.delivered(&delivery.matched)).await;
                 match self.shared.subscription(&id).is_some_and(|found| found.is_noted) {
@@ -252,7 +288,7 @@ impl Dispatcher<'_> {
     }
 
     async fn failed(
-        &self,
+        &mut self,
         delivery: Delivery,
         patience: &Patience,
         failure: DeliveryFailure,
@@ -261,8 +297,21 @@ impl Dispatcher<'_> {
     ) -> Result<(), DatastoreError> {
         let id = delivery.matched.subscription.clone();
         let failures = self.lanes.get(&id).map_or(1, |lane| lane.failures);
-        self.shared.troubles().insert(id.clone(), Trouble { failures, why: failure.why.clone() });
-        let attempts = delivery.attempts.saturating_add(1);
+        self.shared.note_failure(&id, delivery.matched.change.0, failures, &failure.why);
+        let told =
+            self.told.get(&id).is_some_and(|told| now < told.saturating_add(micros(TOLD_AGAIN)));
+        if !told {
+            self.told.retain(|_, told| now < told.saturating_add(micros(TOLD_AGAIN)));
+            self.told.insert(id.clone(), now);
+            tracing::warn!(
+                subscription = id,
+                change = delivery.matched.change.0,
+                failures,
+                why = failure.why,
+                "a notification failed and is tried again"
+            );
+        }
+        let (attempts, change) = (delivery.attempts.saturating_add(1), delivery.matched.change.0);
         let attempts_max = failure.attempts_max.unwrap_or(u32::MAX).min(patience.attempts_max);
         let patience = Patience { attempts_max, ..*patience };
         match patience.next(attempts, delivery.since, now, random, failure.retry_after) {
@@ -282,6 +331,7 @@ impl Dispatcher<'_> {
                 self.shared
                     .with_book(move |book| book.give_up(&delivery.matched, &failure.why, now))
                     .await?;
+                self.shared.note_end(&id, change);
                 self.shared.wish(&id, Wish::Note(GIVEN_UP.to_owned()));
                 Ok(())
             }
@@ -432,7 +482,37 @@ fn random() -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use pipehat_store::datastore::{ChangeNumber, Matched, ResourceKey};
+
     use super::*;
+
+    fn delivery(change: u64, attempts: u32) -> Delivery {
+        let key = ResourceKey { resource_type: "Patient".to_owned(), id: change.to_string() };
+        let (subscription, change) = ("s".to_owned(), ChangeNumber(change));
+        let matched = Matched { subscription, key, version: 1, change, trigger: Trigger::Update };
+        Delivery { matched, due: 0, attempts, since: 0, ended: None, why: None }
+    }
+
+    #[test]
+    fn a_place_stays_for_what_has_not_failed() {
+        let mut lane = Lane::default();
+        let check = |lane: &Lane, heads: &[(u64, u32)], expected: &[u64], passes_over: bool| {
+            let due = heads.iter().map(|(change, attempts)| delivery(*change, *attempts)).collect();
+            let (chosen, over) = lane.choose(due, lane.room());
+            let chosen: Vec<u64> = chosen.iter().map(|one| one.matched.change.0).collect();
+            assert_eq!((chosen.as_slice(), over), (expected, passes_over));
+        };
+        let hang = [(1, 2), (2, 2), (3, 1), (4, 1), (5, 1), (6, 0), (7, 0)];
+        check(&lane, &hang, &[1, 2, 3, 6], true);
+        check(&lane, &hang[..3], &[1, 2, 3], false);
+        check(&lane, &hang[..4], &[1, 2, 3], true);
+        lane.flying.extend([(8, true), (9, true), (10, true)]);
+        check(&lane, &hang, &[6], true);
+        // Of an endpoint that is down one is tried, that which may well be taken.
+        lane.flying.clear();
+        lane.failed.extend(1..=8);
+        check(&lane, &hang, &[6], true);
+    }
 
     #[test]
     fn one_failing_resource_does_not_slow_a_lane() {
@@ -447,7 +527,7 @@ mod tests {
         }
         assert_eq!(lane.room(), 1);
         assert!(lane.not_before > 5 && lane.not_before <= 5 + micros(PAUSE_MAX));
-        lane.flying.insert(9);
+        lane.flying.insert(9, false);
         assert_eq!(lane.room(), 0);
         lane.succeeded();
         assert_eq!((lane.room(), lane.not_before), (PARALLEL_MAX - 1, 0));

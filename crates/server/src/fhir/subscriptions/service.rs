@@ -1,6 +1,6 @@
 //! What follower, dispatcher, websocket and API share, and what people are shown of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -106,9 +106,14 @@ pub(super) enum Wish {
 pub(super) struct Trouble {
     /// Failures since the last success.
     pub(super) failures: u32,
-    /// The latest.
+    /// Why the latest failed.
     pub(super) why: String,
+    /// The changes that failed and were neither taken nor given up since, at most [`FAILING_MAX`].
+    failing: BTreeSet<u64>,
 }
+
+/// How many failing changes of a Subscription are counted.
+const FAILING_MAX: usize = 10_000;
 
 /// A Subscription as people are shown it: nothing of its criteria's values, its path or its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -132,6 +137,9 @@ pub struct SubscriptionState {
     pub dead_letters: u64,
     /// Failures since the last success.
     pub failures: u32,
+    /// Changes that failed and are tried again, since the start.
+    #[serde(default)]
+    pub failing: u64,
     /// Why the latest failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -268,6 +276,7 @@ impl Subscriptions {
             state.dead_letters = counts.dead;
             if let Some(trouble) = troubles.get(id) {
                 state.failures = trouble.failures;
+                state.failing = trouble.failing.len() as u64;
                 state.problem = Some(trouble.why.clone());
             }
         }
@@ -399,6 +408,35 @@ impl Subscriptions {
         lock(&self.wishes).entry(id).or_insert(wish);
     }
 
+    /// One of a Subscription was taken.
+    pub(super) fn note_success(&self, id: &str, change: u64) {
+        if let Some(trouble) = self.troubles().get_mut(id) {
+            trouble.failures = 0;
+        }
+        self.note_end(id, change);
+    }
+
+    /// One is not tried any more.
+    pub(super) fn note_end(&self, id: &str, change: u64) {
+        let mut troubles = self.troubles();
+        let Some(trouble) = troubles.get_mut(id) else { return };
+        trouble.failing.remove(&change);
+        if trouble.failing.is_empty() && trouble.failures == 0 {
+            troubles.remove(id);
+        }
+    }
+
+    /// One failed.
+    pub(super) fn note_failure(&self, id: &str, change: u64, failures: u32, why: &str) {
+        let mut troubles = self.troubles();
+        let trouble = troubles.entry(id.to_owned()).or_default();
+        trouble.failures = failures;
+        why.clone_into(&mut trouble.why);
+        if trouble.failing.len() < FAILING_MAX {
+            trouble.failing.insert(change);
+        }
+    }
+
     pub(super) fn troubles(&self) -> MutexGuard<'_, HashMap<String, Trouble>> {
         lock(&self.troubles)
     }
@@ -422,6 +460,7 @@ fn state(id: &str, subscription: Option<&Subscription>) -> SubscriptionState {
         waiting: 0,
         dead_letters: 0,
         failures: 0,
+        failing: 0,
         problem: None,
     }
 }

@@ -219,6 +219,13 @@ impl Listening {
         if !matches!(subscription.channel, Channel::WebSocket) {
             return Err(NONE);
         }
+        // A ping tells that something matched: as who creates a Subscription, who hears one may read all of the type.
+        match self.principal.require(&subscription.resource_type, Permission::Read) {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(_) => {
+                return Err("the client may not read all that this Subscription is about");
+            }
+        }
         self.bound = self.bound.saturating_add(1);
         self.subscriptions.listeners.bind(id, &self.listener);
         let of = id.to_owned();
