@@ -67,7 +67,7 @@ async function apply(
   client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, retired: Person[],
 ): Promise<boolean> {
   const time = timeOf(message);
-  const standing = await recordOf(client, survivor);
+  const standing = await recordOf(client, survivor, true);
   const old = retired.flatMap(({ identifiers }) => identifiers)
     .filter((identifier) => !survivor.identifiers.some((kept) => token(kept) === token(identifier)));
   const prior = await find(client, old);

@@ -20,7 +20,7 @@ const MADE_UP = /^0+$|^(\d)\1{4,}$|^123456789$/;
 
 /**
  * In how many of name, birth date and sex somebody may differ from the patient whom the number finds, where both tell them. One
- * who differs in all three is somebody else, and the number wrong: fewer than 2 is stricter, 3 looks at none.
+ * who differs in all that both tell is somebody else, and the number wrong: fewer than 2 is stricter, 3 looks at none.
  */
 const MAY_DIFFER_IN = 2;
 
@@ -113,8 +113,11 @@ function survivorOf(patient: Patient): Reference<Patient> | undefined {
   return link?.other as Reference<Patient> | undefined;
 }
 
-/** The one record of somebody, if there is one, and it is not somebody else's. */
-export async function recordOf(client: MedplumClient, person: Person): Promise<Patient | undefined> {
+/**
+ * The one record of somebody, if there is one, and it is not somebody else's. Whoever may correct what is known of a patient says
+ * so: one thing alone that both tell, such as the name, may then be another.
+ */
+export async function recordOf(client: MedplumClient, person: Person, mayCorrect = false): Promise<Patient | undefined> {
   const { current } = await find(client, person.identifiers);
   const [standing] = current;
   if (current.length > 1) {
@@ -122,12 +125,13 @@ export async function recordOf(client: MedplumClient, person: Person): Promise<P
       `the identifiers of the patient are those of ${current.length} records: merge them, then release this message`,
     );
   }
-  if (standing !== undefined && differences(standing, person.patient) > MAY_DIFFER_IN) {
+  if (standing !== undefined && isSomebodyElse(standing, person.patient, mayCorrect)) {
     throw new ForAPerson(
-      "the patient with this number has another name, birth date and sex: the number is wrong, or the record has to be corrected first",
+      "the patient with this number has another name, birth date and sex (as far as they are told): the number is wrong, or the "
+        + "record has to be corrected first",
     );
   }
-  if (standing !== undefined && hasOtherNumber(standing, person) && differences(standing, person.patient) > 0) {
+  if (standing !== undefined && hasOtherNumber(standing, person) && differences(standing, person.patient).includes(true)) {
     throw new ForAPerson(
       "the patient with this national number has another number of the same authority (PID-3.4), and another name, birth date or "
         + "sex: the national number is somebody else's, or the two records have to be merged first",
@@ -149,24 +153,46 @@ function hasOtherNumber(standing: Patient, { identifiers }: Person): boolean {
   return !isKnown && numbers.some(({ system }) => stands.some((other) => other.system === system));
 }
 
-/** In how many of name, birth date and sex the two differ, as far as both tell them. */
-function differences(standing: Patient, news: Patient): number {
-  const differ = (one: (string | undefined)[], other: (string | undefined)[]): boolean => {
-    const [known, told] = [one.filter(Boolean), other.filter(Boolean)];
-    return known.length > 0 && told.length > 0 && !told.some((value) => known.includes(value));
+/** Whether the two are different persons, by all that both tell. */
+function isSomebodyElse(standing: Patient, news: Patient, mayCorrect: boolean): boolean {
+  const compared = differences(standing, news).filter((differs) => differs !== undefined);
+  const differing = compared.filter(Boolean).length;
+  if (differing > MAY_DIFFER_IN) {
+    return true;
+  }
+  if (MAY_DIFFER_IN >= 3 || differing === 0 || differing < compared.length) {
+    return false;
+  }
+  // Whoever marries, or is written otherwise, keeps a part of the name.
+  const parts = (patient: Patient): string[] => namesOf(patient).flat();
+  const isKept = parts(standing).some((part) => parts(news).includes(part));
+  return compared.length > 1 || !(mayCorrect || isKept);
+}
+
+/** Whether name, birth date and sex differ; of what one of the two doesn't tell that isn't known. */
+function differences(standing: Patient, news: Patient): (boolean | undefined)[] {
+  const [known, told] = [namesOf(standing), namesOf(news)];
+  // A family name alone may be the same person's.
+  const isSameName = (one: string[], other: string[]): boolean => {
+    const [shorter, longer] = one.length < other.length ? [one, other] : [other, one];
+    return shorter.every((part) => longer.includes(part));
   };
-  const names = ({ name }: Patient): string[] => (name ?? []).map(({ family, given, text }) =>
-    (family === undefined ? text ?? "" : `${family} ${given?.[0] ?? ""}`)
-      .normalize("NFD").toLowerCase().replace(/[^\p{L}]/gu, ""));
-  const dates = ({ birthDate: one }: Patient, { birthDate: other }: Patient): boolean =>
-    // Of a year alone more isn't known.
-    Boolean(one && other) && !one?.startsWith(other as string) && !other?.startsWith(one as string);
+  const [born, birthDate] = [standing.birthDate, news.birthDate];
   const gender = (patient: Patient): string | undefined => (patient.gender === "unknown" ? undefined : patient.gender);
   return [
-    differ(names(standing), names(news)),
-    dates(standing, news),
-    differ([gender(standing)], [gender(news)]),
-  ].filter(Boolean).length;
+    known.length > 0 && told.length > 0 ? !told.some((one) => known.some((other) => isSameName(one, other))) : undefined,
+    // Of a year alone more isn't known.
+    born && birthDate ? !born.startsWith(birthDate) && !birthDate.startsWith(born) : undefined,
+    gender(standing) && gender(news) ? gender(standing) !== gender(news) : undefined,
+  ];
+}
+
+/** The words of each name, by which somebody is known: what stands for a name that isn't known is none. */
+function namesOf({ name }: Patient): string[][] {
+  return (name ?? []).filter(({ use }) => use !== "anonymous" && use !== "temp").map(({ family, given, text }) =>
+    (family === undefined ? text ?? "" : `${family} ${given?.[0] ?? ""}`)
+      .normalize("NFD").toLowerCase().replace(/\p{M}/gu, "").split(/[^\p{L}]+/u).filter(Boolean))
+    .filter((words) => words.length > 0);
 }
 
 /**
