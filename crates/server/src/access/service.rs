@@ -344,6 +344,14 @@ impl Access for AccessService {
     fn principal<'a>(&'a self, request: AccessRequest<'a>) -> Decision<'a> {
         Box::pin(std::future::ready(self.decide(request)))
     }
+
+    fn claimed(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        if let Some(token) = bearer(headers) {
+            return self.key.signed(token).map(|claims| claims.client_id.as_str().into());
+        }
+        let (id, _) = basic(headers)?;
+        self.register.client(&id).map(|client| client.id.as_str().into())
+    }
 }
 
 pub(super) fn now_seconds() -> i64 {
