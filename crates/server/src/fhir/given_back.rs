@@ -37,6 +37,16 @@ impl FhirService {
             asked => asked,
         };
         let answer = changed(outcome, give_back, what);
+        if give_back == GiveBack::Representation
+            && request.prefer.binary_url
+            && version.key.resource_type == "Binary"
+            && let Ok(mut binary) = resource_of(version)
+            && let Some(object) = binary.as_object_mut()
+        {
+            let url = format!("{}/Binary/{}", request.setting.base, version.key.id);
+            object.set("url", url.into());
+            return Answer { content: AnswerContent::Made(binary.to_json()), ..answer };
+        }
         let wanted = shown
             && give_back == GiveBack::Outcome
             && version.key.resource_type == "SearchParameter";
