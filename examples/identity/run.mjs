@@ -156,7 +156,15 @@ await workflow(import.meta.url, async (stage) => {
   await stage.refused(registration, noTime, "neither EVN-2 nor MSH-7 says when this was");
   await stage.refused(registration, stage.message("admit", { N0001: "N50011", 19800229: "19510101", "|F|": "|M|", "Sample^Anna^B": "Stranger^Otto", 20260105: "20260112" }),
     "the patient with this number has another name, birth date and sex");
+  const telling = (control, person) => stage.message("correct", { N0007: control }).replace(/^(PID\|1\|\|[^|]*)\|.*$/m, `$1||${person}`);
+  await stage.refused(registration, telling("N50012", "Stranger^Otto||19510101"), "the patient with this number has another name, birth date and sex");
   stage.holds("and nobody is changed by them", (await theirs()) === settled);
+
+  stage.says("A name alone is corrected (A08), and corrected back.");
+  await send(telling("N50013", "Braun^Eva").replaceAll("20260110140000", "20260111100000"));
+  stage.holds("she is called Braun", (await north("10001"))[0].name[0].family === "Braun");
+  await send(telling("N50014", "Sample-Miller^Anna^B").replaceAll("20260110140000", "20260111110000"));
+  stage.holds("and Sample-Miller", (await north("10001"))[0].name[0].family === "Sample-Miller");
 
   stage.says("A child comes with the mother's national number; a second number of the hospital for the same person; an authority by its UUID.");
   const national = (control, number, person) =>

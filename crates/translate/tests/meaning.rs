@@ -271,14 +271,52 @@ fn an_embedded_document_may_be_written_as_senders_do() {
 
 #[test]
 fn a_document_is_found_by_its_number() {
-    let told = translate("MDM^T01^MDM_T01", &["TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||AV"]);
-    let entry = told.bundle.items("entry").iter().find(|entry| {
-        entry.get("resource").and_then(Value::resource_type) == Some("DocumentReference")
-    });
-    assert_eq!(
-        entry.and_then(|entry| entry.get("request")).and_then(|request| request.text("url")),
-        Some("DocumentReference?identifier=https://good.example/id/DOC|DOC1")
+    let request = |event: &str, status: &str, lines: &[&str]| {
+        let document = format!("TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||{status}");
+        let lines: Vec<&str> = [document.as_str()].iter().chain(lines).copied().collect();
+        let told = translate(event, &lines);
+        let entry = told.bundle.items("entry").iter().find(|entry| {
+            entry.get("resource").and_then(Value::resource_type) == Some("DocumentReference")
+        });
+        entry.and_then(|entry| entry.get("request")).map(Value::to_json).expect("a request")
+    };
+    let search = "identifier=https://good.example/id/DOC|DOC1";
+    let update = format!(r#"{{"method":"PUT","url":"DocumentReference?{search}"}}"#);
+    let create =
+        format!(r#"{{"method":"POST","url":"DocumentReference","ifNoneExist":"{search}"}}"#);
+    let text = ["OBX|1|TX|A^History^L||one||||||F"];
+    assert_eq!(request("MDM^T02^MDM_T02", "AV", &text), update);
+    // A notification without the content takes none away, but what it withdraws is withdrawn.
+    assert_eq!(request("MDM^T01^MDM_T01", "AV", &[]), create);
+    assert_eq!(request("MDM^T03^MDM_T01", "UN", &[]), create);
+    assert_eq!(request("MDM^T03^MDM_T01", "OB", &[]), update);
+    assert_eq!(request("MDM^T11^MDM_T01", "AV", &[]), update);
+}
+
+#[test]
+fn a_document_that_nothing_looks_for_is_not_made_without_its_content() {
+    let text = header("MDM^T01^MDM_T01") + "\r" + PATIENT + "\rTXA|1|DS|TX|||||||||DOC1^DOC\r";
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    assert!(resources(&told, "DocumentReference").is_empty());
+    check_told(&told, FindingKind::Incomplete, "TXA", "without its content");
+}
+
+#[test]
+fn an_expected_admission_is_no_mode_of_arrival() {
+    let visit = "PV1|1|I||||||||||||||||||V1^^^GOOD";
+    let more = format!("PV2||||||||20261130{}A^Ambulance^HL70430", "|".repeat(30));
+    let lines = [visit, more.as_str()];
+    let told = check(
+        "ADT^A01^ADT_A01",
+        &lines,
+        "Encounter.extension.0.valueDateTime",
+        &[r#""2026-11-30""#],
     );
+    let extensions = resources(&told, "Encounter").first().map(|own| own.items("extension").len());
+    assert_eq!(extensions, Some(2), "{}", told.bundle.to_pretty_json());
+    let place = "Encounter.extension.1.valueCoding.code";
+    check("ADT^A01^ADT_A01", &lines, place, &[r#""A""#]);
 }
 
 #[test]
@@ -337,9 +375,9 @@ fn what_nothing_refers_to_is_not_made() {
 
 #[test]
 fn what_is_no_charge_is_told_with_its_reason() {
-    let lines = ["FT1|1|T1||20260303||CR|1^Care^L", "FT1|2|T2||20260303||CG|1^Care^L"];
+    let lines = ["FT1|1|T1||20260303||PY|1^Care^L", "FT1|2|T2||20260303||CG|1^Care^L"];
     let told = check("DFT^P03^DFT_P03", &lines, "ChargeItem.identifier.0.value", &[r#""T2""#]);
-    check_told(&told, FindingKind::NotMapped, "FT1-7", "credit");
+    check_told(&told, FindingKind::NotMapped, "FT1-7", "payment");
 }
 
 #[test]
@@ -596,4 +634,80 @@ fn the_kind_of_a_result_names_its_table() {
     let place = "Observation.category.0.coding.0.system";
     let system = r#""http://terminology.hl7.org/CodeSystem/v2-0936""#;
     check("ORU^R01^ORU_R01", &lines, place, &[system]);
+}
+
+#[test]
+fn a_susceptibility_is_of_one_organism() {
+    let culture = [
+        "OBR|1||M1^LAB|600-7^Blood culture^LN|||20260315081000+0100||||||||||||||||||F",
+        "OBX|1|CE|600-7^Bacteria^LN|1|112283007^E. coli^SCT||||||F",
+        "OBX|2|CE|600-7^Bacteria^LN|2|3092008^S. aureus^SCT||||||F",
+    ];
+    let panel = |number: u8, sub: u8, germ: &str| {
+        format!(
+            "OBR|{number}||M1^LAB|50545-3^Susceptibility^LN|||20260315081000+0100||||||||||||||||||F|600-7&Bacteria&LN^{sub}^{germ}|||^M1&LAB"
+        )
+    };
+    let (first, second) = (panel(2, 1, "E. coli"), panel(3, 2, "S. aureus"));
+    let result = |value: &str, flag: &str| {
+        format!("OBX|1|SN|18906-8^Ciprofloxacin^LN||{value}|ug/mL||{flag}|||F")
+    };
+    let (sensitive, resistant) = (result("<=^0.25", "S"), result(">^4", "R"));
+    let (first, second) = (first.as_str(), second.as_str());
+    let below = [first, sensitive.as_str(), second, resistant.as_str()];
+    let lines: Vec<&str> = culture.iter().chain(&below).copied().collect();
+    let told = translate("ORU^R01^ORU_R01", &lines);
+    assert!(
+        told.findings
+            .iter()
+            .all(|own| own.kind != FindingKind::Ambiguous && !own.path.starts_with("OBR")),
+        "{:#?}",
+        told.findings
+    );
+    let url = |germ: &str| {
+        let all = told.bundle.items("entry").iter();
+        let mut of_germ = all.filter(|entry| {
+            entry.get("resource").is_some_and(|own| {
+                let value = own.get("valueCodeableConcept").map(Value::to_json);
+                value.is_some_and(|value| value.contains(germ))
+            })
+        });
+        of_germ.next().and_then(|entry| entry.text("fullUrl")).expect("the organism").to_owned()
+    };
+    let results = resources(&told, "Observation");
+    let below: Vec<&&Value> =
+        results.iter().filter(|own| own.get("derivedFrom").is_some()).collect();
+    assert_eq!(below.len(), 2);
+    for (own, germ, note) in [
+        (below.first(), "E. coli", "Result of: 600-7 Bacteria 1 E. coli"),
+        (below.get(1), "S. aureus", "Result of: 600-7 Bacteria 2 S. aureus"),
+    ] {
+        let own = own.expect("a susceptibility");
+        let parent = own.items("derivedFrom").first().expect("its organism");
+        assert_eq!(parent.text("reference"), Some(url(germ).as_str()), "{germ}");
+        assert_eq!(parent.text("display"), Some(germ));
+        assert_eq!(own.items("note").first().and_then(|note| note.text("text")), Some(note));
+    }
+    // One panel alone is the same panel again, and says in words whose it is.
+    let alone = translate("ORU^R01^ORU_R01", &[second, resistant.as_str()]);
+    let one = resources(&alone, "Observation");
+    assert_eq!(one.first().and_then(|own| own.id()), below.get(1).and_then(|own| own.id()));
+    let display = one.first().and_then(|own| own.items("derivedFrom").first());
+    assert_eq!(display.and_then(|own| own.text("display")), Some("S. aureus"));
+    check_told(&alone, FindingKind::NotMapped, "OBR-26", "in words");
+}
+
+#[test]
+fn a_number_keeps_who_assigned_it_where_that_has_no_uri() {
+    let text = header("ORU^R01^ORU_R01")
+        + "\r"
+        + PATIENT
+        + "\rOBR|1||F900^BIRLAB|1^Test^L|||20260315||||||||||||||||||F\rOBX|1|NM|2^K^L||5||||||F\r";
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    let reports = resources(&told, "DiagnosticReport");
+    let identifier = reports.first().and_then(|own| own.items("identifier").first());
+    let assigner = identifier.and_then(|own| own.get("assigner")).map(Value::to_json);
+    assert_eq!(assigner.as_deref(), Some(r#"{"display":"BIRLAB"}"#));
+    check_told(&told, FindingKind::SystemUnknown, "OBR-3", "no known URI");
 }

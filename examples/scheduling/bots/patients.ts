@@ -113,8 +113,11 @@ function survivorOf(patient: Patient): Reference<Patient> | undefined {
   return link?.other as Reference<Patient> | undefined;
 }
 
-/** The one record of somebody, if there is one, and it is not somebody else's. */
-export async function recordOf(client: MedplumClient, person: Person): Promise<Patient | undefined> {
+/**
+ * The one record of somebody, if there is one, and it is not somebody else's. Whoever may correct what is known of a patient says
+ * so: one thing alone that both tell, such as the name, may then be another.
+ */
+export async function recordOf(client: MedplumClient, person: Person, mayCorrect = false): Promise<Patient | undefined> {
   const { current } = await find(client, person.identifiers);
   const [standing] = current;
   if (current.length > 1) {
@@ -122,7 +125,7 @@ export async function recordOf(client: MedplumClient, person: Person): Promise<P
       `the identifiers of the patient are those of ${current.length} records: merge them, then release this message`,
     );
   }
-  if (standing !== undefined && isSomebodyElse(standing, person.patient)) {
+  if (standing !== undefined && isSomebodyElse(standing, person.patient, mayCorrect)) {
     throw new ForAPerson(
       "the patient with this number has another name, birth date and sex (as far as they are told): the number is wrong, or the "
         + "record has to be corrected first",
@@ -151,16 +154,19 @@ function hasOtherNumber(standing: Patient, { identifiers }: Person): boolean {
 }
 
 /** Whether the two are different persons, by all that both tell. */
-function isSomebodyElse(standing: Patient, news: Patient): boolean {
+function isSomebodyElse(standing: Patient, news: Patient, mayCorrect: boolean): boolean {
   const compared = differences(standing, news).filter((differs) => differs !== undefined);
   const differing = compared.filter(Boolean).length;
   if (differing > MAY_DIFFER_IN) {
     return true;
   }
+  if (MAY_DIFFER_IN >= 3 || differing === 0 || differing < compared.length) {
+    return false;
+  }
   // Whoever marries, or is written otherwise, keeps a part of the name.
   const parts = (patient: Patient): string[] => namesOf(patient).flat();
   const isKept = parts(standing).some((part) => parts(news).includes(part));
-  return MAY_DIFFER_IN < 3 && compared.length > 0 && differing === compared.length && !(compared.length === 1 && isKept);
+  return compared.length > 1 || !(mayCorrect || isKept);
 }
 
 /** Whether name, birth date and sex differ; of what one of the two doesn't tell that isn't known. */
