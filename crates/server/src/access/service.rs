@@ -269,6 +269,11 @@ impl AccessService {
         asked: Option<&str>,
     ) -> Result<serde_json::Value, OAuthError> {
         let scopes = scopes_for(&client.scopes, asked)?;
+        let registry = self.parameters.registry();
+        let unknown = |name: &&str| asked.is_some() && !registry.is_resource_type(name);
+        if let Some(name) = scopes.iter().filter_map(SmartScope::resource_type).find(unknown) {
+            return Err(OAuthError::scope(format!("R4 has no resource type `{name}`")));
+        }
         let scope = joined(&scopes);
         let id = new_id().map_err(|_| OAuthError::unavailable())?;
         let now = now_seconds();

@@ -37,12 +37,15 @@ impl FhirService {
             asked => asked,
         };
         let answer = changed(outcome, give_back, what);
-        if request.prefer.extended
-            && give_back == GiveBack::Representation
-            && matches!(outcome, Outcome::Created(_))
+        if give_back == GiveBack::Representation
+            && request.prefer.binary_url
             && version.key.resource_type == "Binary"
+            && let Ok(mut binary) = resource_of(version)
+            && let Some(object) = binary.as_object_mut()
         {
-            return with_url(answer, version);
+            let url = format!("{}/Binary/{}", request.setting.base, version.key.id);
+            object.set("url", url.into());
+            return Answer { content: AnswerContent::Made(binary.to_json()), ..answer };
         }
         let wanted = shown
             && give_back == GiveBack::Outcome
@@ -187,16 +190,6 @@ fn is_plain_path(path: &str) -> bool {
 }
 
 /// The answer to a change that happened.
-/// Where a Binary that was created is, in a member that R4 doesn't have and nothing stores: Medplum's client takes the `url` of
-/// attachments from there. As in any Attachment it is relative to the base.
-fn with_url(answer: Answer, version: &StoredVersion) -> Answer {
-    let Ok(mut binary) = resource_of(version) else { return answer };
-    if let Some(members) = binary.as_object_mut() {
-        members.set("url", format!("Binary/{}", version.key.id).into());
-    }
-    Answer { content: AnswerContent::Made(binary.to_json()), ..answer }
-}
-
 fn changed(outcome: &Outcome, give_back: GiveBack, what: &str) -> Answer {
     match outcome {
         Outcome::Created(version) => {

@@ -9,8 +9,9 @@ pub(crate) struct Prefer {
     pub(crate) give_back: GiveBack,
     /// What becomes of search parameters nobody knows.
     pub(crate) handling: Handling,
-    /// `X-Medplum: extended`, which Medplum's client sends: answers may say more than R4 has words for.
-    pub(crate) extended: bool,
+    /// Whether a Binary that is given back says its address (`url`), which R4 has not: `MedplumClient` asks for its server's
+    /// own elements by `X-Medplum: extended`, and makes attachments of this one.
+    pub(crate) binary_url: bool,
 }
 
 /// `return=…`.
@@ -38,8 +39,7 @@ pub(crate) enum Handling {
 impl Prefer {
     /// Reads the headers of that name; what is unknown is passed over, as RFC 7240 wants it.
     pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
-        let extended = headers.get("x-medplum").is_some_and(|value| value == "extended");
-        let mut prefer = Self { extended, ..Self::default() };
+        let mut prefer = Self::default();
         let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
         for preference in values.flat_map(|value| value.split([',', ';'])) {
             let Some((name, value)) = preference.split_once('=') else { continue };
@@ -53,6 +53,8 @@ impl Prefer {
                 _ => {}
             }
         }
+        let medplum = headers.get("x-medplum").map(http::HeaderValue::as_bytes);
+        prefer.binary_url = medplum == Some(b"extended");
         prefer
     }
 }
@@ -66,11 +68,8 @@ mod tests {
         let check = |text: &str, give_back, handling| {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", text.parse().expect("a header"));
-            assert_eq!(
-                Prefer::of_headers(&headers),
-                Prefer { give_back, handling, extended: false },
-                "{text}"
-            );
+            let expected = Prefer { give_back, handling, binary_url: false };
+            assert_eq!(Prefer::of_headers(&headers), expected, "{text}");
         };
         check("return=minimal", GiveBack::Minimal, Handling::Lenient);
         check("Return=OperationOutcome, handling=strict", GiveBack::Outcome, Handling::Strict);

@@ -210,11 +210,27 @@ impl FhirService {
         self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &mut resource)?;
+        self.leaves_hidden(scope.as_ref(), &resource).await?;
         let scope = condition_scope(request, resource_type, scope)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
         Ok(Interaction::ConditionalUpdate { search, resource, new_id, precondition, full_url })
+    }
+
+    /// Refuses a resource that would be stored under the id of one that the filter hides, deleted or not: in the words of
+    /// an update by that id.
+    async fn leaves_hidden(&self, scope: Option<&Filter>, resource: &Value) -> Result<(), Problem> {
+        let (Some(scope), Some(resource_type), Some(id)) =
+            (scope, resource.resource_type(), resource.id())
+        else {
+            return Ok(());
+        };
+        let key = ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() };
+        match self.datastore.read(&key).await? {
+            Some(found) if !self.version_fits(scope, &found).await? => Err(outside(resource_type)),
+            _ => Ok(()),
+        }
     }
 
     /// `PATCH Type/id`.

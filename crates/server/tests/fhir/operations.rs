@@ -35,7 +35,7 @@ async fn capabilities_are_told_without_a_token() {
     assert!(reverse.contains(&json!("Observation:subject")));
     assert!(!reverse.contains(&json!("AuditEvent:entity")), "is refused, so is not promised");
     let audit = resources.iter().find(|resource| resource["type"] == "AuditEvent").expect("audit");
-    assert_eq!(audit.get("searchInclude"), None);
+    assert_eq!((audit.get("searchInclude"), audit.get("searchRevInclude")), (None, None));
     assert!(parameters.iter().all(|one| one["name"] != "_query"), "there are no named queries");
     server.get("/metadata?mode=full").await.expect(200);
     server.get("/metadata?mode=terminology").await.refused(404, "not-supported");

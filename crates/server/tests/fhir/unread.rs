@@ -151,6 +151,40 @@ async fn conditions_of_changes_need_a_search() {
 }
 
 #[tokio::test]
+async fn a_conditional_update_takes_no_hidden_id() {
+    let (server, token) = with_client("system/Observation.cruds?status=final").await;
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    server.call("PUT /fhir/R4/Observation/gone", &admin, &observation("gone", "preliminary")).await;
+    server.call("DELETE /fhir/R4/Observation/gone", &admin, &Value::Null).await;
+    let mut told = Vec::new();
+    for id in ["two", "gone"] {
+        let sent = observation(id, "final");
+        let criteria = "Observation?value-string=nobody";
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+            "request": { "method": "PUT", "url": criteria }, "resource": sent }] });
+        for answer in [
+            server.call(&format!("PUT /fhir/R4/Observation/{id}"), &token, &sent).await,
+            server.call(&format!("PUT /fhir/R4/{criteria}"), &token, &sent).await,
+            server.call("POST /fhir/R4", &token, &bundle).await,
+        ] {
+            shows_nothing(&answer, 403);
+            told.push(answer.body["issue"][0]["details"].clone());
+        }
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
+    // What never was, and what was its own, is its to write.
+    let put = async |id: &str| {
+        let path = "PUT /fhir/R4/Observation?value-string=nobody";
+        server.call(path, &token, &observation(id, "final")).await.status
+    };
+    assert_eq!(put("never").await, 201);
+    assert_eq!(put("never").await, 409);
+    server.call("DELETE /fhir/R4/Observation/never", &token, &Value::Null).await;
+    assert_eq!(put("never").await, 201);
+}
+
+#[tokio::test]
 async fn a_filter_of_reading_bounds_what_a_patch_shows() {
     let (server, token) =
         with_client("system/Observation.r?status=final system/Observation.u").await;

@@ -60,6 +60,14 @@ fn criteria(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
         );
         return None;
     }
+    if name == "AuditEvent" {
+        let message = "AuditEvents are made when they are asked for, and no bot is told of one";
+        diagnostics.push(
+            Diagnostic::error(CODE, &node.span, message)
+                .with_help("search for them in a bot that runs by the clock: `cron`"),
+        );
+        return None;
+    }
     let options = SearchOptions {
         handling: Handling::Lenient,
         only_criteria: true,
