@@ -375,7 +375,7 @@ fn a_bot_that_fails_for_a_change_is_seen() {
     patient("bad", false);
     let failing = || api.get("/api/v1/status")["bots"][0]["changes_failing"] == 1;
     eventually("it fails", failing);
-    list(1, &["picky", "fails for 1 change, and is run again: Bot/picky", "(bot.failed)"]);
+    list(1, &["picky", "fails for 1 change, and is run again: Bot/picky", "(bot.threw)"]);
     // That another one succeeds hides nothing.
     patient("good", true);
     eventually("it has run", || !runs(&api, "bot=picky&state=done").is_empty());
