@@ -50,8 +50,9 @@ impl Reader<'_> {
             self.replying.push(node.span.clone());
         }
         if matches!(result, TakenResult::Message | TakenResult::Unsaid) {
-            // It may give another resource.
+            // It may give another resource, and name what it likes.
             self.resource_type = None;
+            self.names_authority.set(true);
         }
         let lookup = self.next_lookup(node, diagnostics)?;
         self.used_bots.insert(name.clone());

@@ -44,6 +44,7 @@ pub(crate) use fragment::{report, warn_of_unknown};
 pub(crate) use translate::translation;
 pub(crate) use value::time_zone;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -115,6 +116,9 @@ pub(crate) struct ReadProgram {
     pub(crate) lookups: Vec<LookupNode>,
     /// The steps that make the reply to the sender.
     pub(crate) replying: Vec<Span>,
+    /// The translations that know numbers of authorities without a URI by their sender, and the destination whose step
+    /// each is, where it is one's.
+    pub(crate) kept_by_sender: Vec<(Span, Option<usize>)>,
 }
 
 /// What a `lookup` step asks, and by which rules: read with the connectors.
@@ -201,6 +205,9 @@ impl Program {
             format: source.format,
             changes: source.changes,
             resource_type: source.resource_type,
+            names_authority: Cell::new(false),
+            destination: None,
+            kept_by_sender: Vec::new(),
             lookups: Vec::new(),
         };
         let accept = source.accept.and_then(|node| {
@@ -226,9 +233,11 @@ impl Program {
         }
         let mut destinations = Vec::new();
         let mut formats = Vec::new();
-        let common = (reader.format, reader.resource_type);
-        for destination in &source.destinations {
-            (reader.format, reader.resource_type) = common;
+        let common = (reader.format, reader.resource_type, reader.names_authority.get());
+        for (index, destination) in source.destinations.iter().enumerate() {
+            (reader.format, reader.resource_type, _) = common;
+            reader.names_authority.set(common.2);
+            reader.destination = Some(index);
             destinations.push(reader.destination(destination, diagnostics));
             formats.push(reader.format);
         }
@@ -255,6 +264,7 @@ impl Program {
             formats,
             lookups: reader.lookups,
             replying: reader.replying,
+            kept_by_sender: reader.kept_by_sender,
         }
     }
 }
@@ -296,6 +306,11 @@ struct Reader<'r> {
     changes: GivenChanges,
     /// What the message is about at the step that is read, where that is known.
     resource_type: Option<&'r str>,
+    /// Whether a step before may name the authority of a patient's number (PID-3.4).
+    names_authority: Cell<bool>,
+    /// The destination whose steps are read, from 0.
+    destination: Option<usize>,
+    kept_by_sender: Vec<(Span, Option<usize>)>,
     lookups: Vec<LookupNode>,
 }
 
