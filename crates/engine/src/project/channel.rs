@@ -148,6 +148,8 @@ pub(super) struct ChannelContext<'c> {
     pub(super) content: &'c Content,
     /// The bots of the project, and their revisions.
     pub(super) bots: &'c BTreeMap<&'c str, Revision>,
+    /// Those whose handlers return JSON for certain, and where.
+    pub(super) bots_of_json: &'c BTreeMap<&'c str, String>,
     /// Who runs them.
     pub(super) local_bots: &'c LocalBots,
 }
@@ -256,6 +258,7 @@ pub(super) fn channel(
         format,
         connectors: &askable,
         bots: &bots,
+        bots_of_json: context.bots_of_json,
         changes: source.as_ref().map(|source| source.source.changes()).unwrap_or_default(),
         resource_type: source.as_ref().and_then(|source| source.source.resource_type()),
     };

@@ -53,6 +53,7 @@ use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
 use pipehat_connectors::{GivenChanges, PayloadFormat};
 use pipehat_message::{CharsetRule, Occurrence, SegmentName};
 
+use self::bot::JsonResult;
 use self::flow::{always_ends, check_reachable, reached};
 use self::translate::Translations;
 use super::expression::Expression;
@@ -85,6 +86,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) connectors: &'n [&'static str],
     /// The bots of the project.
     pub(crate) bots: &'n [&'n str],
+    /// Those whose handlers return JSON for certain, and where.
+    pub(crate) bots_of_json: &'n BTreeMap<&'n str, String>,
     /// Which changes of resources its messages tell of.
     pub(crate) changes: GivenChanges,
     /// The type of the resources that its messages are, where they are all of one.
@@ -200,6 +203,8 @@ impl Program {
             steps: 0,
             connectors: source.connectors,
             bots: source.bots,
+            bots_of_json: source.bots_of_json,
+            json_results: Vec::new(),
             used_bots: BTreeSet::new(),
             replying: Vec::new(),
             format: source.format,
@@ -242,6 +247,7 @@ impl Program {
             formats.push(reader.format);
         }
         reader.check_routed(source, &steps, diagnostics);
+        reader.warn_of_json_results(source, diagnostics);
         let program = (diagnostics.errors() == errors_before).then(|| Self {
             place: reader.place(source.channel, "channel".to_owned()),
             batches,
@@ -299,6 +305,9 @@ struct Reader<'r> {
     steps: usize,
     connectors: &'r [&'static str],
     bots: &'r [&'r str],
+    bots_of_json: &'r BTreeMap<&'r str, String>,
+    /// The steps behind which a message of HL7 v2 is JSON, for its bot returns that.
+    json_results: Vec<JsonResult>,
     used_bots: BTreeSet<String>,
     replying: Vec<Span>,
     /// What the message is at the step that is read.
@@ -384,7 +393,13 @@ impl<'r> Reader<'r> {
                 return steps;
             }
             let prefix = format!("{}[{}]", whole.prefix, whole.skipped + index + 1);
-            if let Some(step) = self.step(node, &prefix, whole, scope, diagnostics) {
+            let results = self.json_results.len();
+            let read = self.step(node, &prefix, whole, scope, diagnostics);
+            if self.json_results.len() > results {
+                let rest = nodes.get(index.saturating_add(1)..).unwrap_or_default();
+                self.warn_of_json_before(rest, results, diagnostics);
+            }
+            if let Some(step) = read {
                 check_reachable(&steps, &step, nodes, index, diagnostics);
                 steps.push(step);
             }

@@ -295,6 +295,40 @@ fn translations_that_know_numbers_by_their_sender_are_warned_of() {
 }
 
 #[test]
+fn a_bot_that_returns_json_before_hl7_is_warned_of() {
+    let warned = |steps: &str, destination: &str, script: &str| {
+        let rest = format!("steps:\n{steps}\ndestinations:\n  out:\n{destination}\n");
+        let files = files(&rest).with("bots/names.yaml", "bot: names").with(
+            "bots/names.ts",
+            format!("export async function handler(c: any, e: any) {{\n  {script}\n}}"),
+        );
+        let loaded = load(&files);
+        assert!(loaded.project.is_some());
+        let told: Vec<String> = loaded.diagnostics.iter().map(|one| one.message.clone()).collect();
+        told.join("; ")
+    };
+    let hl7 = "    file: { folder: out }";
+    let json = "return { a: 1 } as Record<string, number>;";
+    let told = "`names` returns JSON (bots/names.ts:2:3), and";
+    assert_eq!(
+        warned("  - bot: names", hl7, json),
+        format!("{told} `out` sends HL7 v2: the message is parked then")
+    );
+    assert_eq!(
+        warned("  - bot: names\n  - each: OBX\n    do: [{ clear: OBX-5 }]", hl7, json),
+        format!("{told} the step `each` behind it is for HL7 v2: the message is parked then")
+    );
+    let own = "    steps: [{ bot: names }]\n    file: { folder: out }";
+    assert!(warned("  - accept: PID exists", own, json).contains("`out` sends HL7 v2"));
+    // What takes both, what is not taken, and what nobody knows.
+    assert_eq!(warned("  - bot: names", "    mllp: { connect: 127.0.0.1:2 }", json), "");
+    assert_eq!(warned("  - bot: { name: names, result: ignored }", hl7, json), "");
+    assert_eq!(warned("  - bot: names", hl7, "return e.input;"), "");
+    let both = "    file: { folder: out }\n  web:\n    mllp: { connect: 127.0.0.1:2 }";
+    assert_eq!(warned("  - bot: names", both, json), "");
+}
+
+#[test]
 fn bots_that_are_not_there() {
     let loaded = load(
         &files(&format!("steps:\n  - bot: name\n{HL7}"))
