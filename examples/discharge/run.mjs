@@ -62,8 +62,9 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("that is a discharge of its own", () => homeCare.received.length === 2 && billing.received.length === 3);
   stage.holds("with its own time", field(homeCare.received[1], "PV1", 45).startsWith("20260108090000"));
 
-  stage.says("Visits of a patient who isn't there, and of nobody, end.");
-  for (const subject of [{ reference: "Patient/nobody" }, { display: "Somebody" }]) {
+  stage.says("Visits of a patient who isn't there, of nobody, and of one without a number end.");
+  const nameless = await stage.fhir("Patient", "POST", { resourceType: "Patient", name: [{ family: "Stranger" }] });
+  for (const subject of [{ reference: "Patient/nobody" }, { display: "Somebody" }, { reference: `Patient/${nameless.id}` }]) {
     const { id } = await stage.fhir("Encounter", "POST", { ...visit("V0009", discharged), subject });
     await stage.becomes("one waits for a person", async () => (await stage.api("messages/search", "POST", {})).messages
       .some(({ control_id: own, disposition }) => own === id && disposition === "parked"));

@@ -103,6 +103,31 @@ await workflow(import.meta.url, async (stage) => {
   const back = (await stage.found("Encounter?identifier=V0003"))[0];
   stage.holds("it goes on, without an end", back.status === "in-progress" && back.period.end === undefined && back.period.start !== undefined);
 
+  const visitNow = async (number = "V0003") => (await stage.found(`Encounter?identifier=${number}`))[0];
+  const discharged = (control, changes = {}) => stage.message("admit", { ...discharge, N0001: control, ...changes }).replace(/\r$/, "|20260105100000\r");
+  await send(
+    // Anew (MSH-7), of the same event (EVN-2); of no event; and once more behind an update.
+    discharged("N0025").replace("20260105101500", "20260105120000"),
+    discharged("N0026").replace("20260105101500", "20260105123000").replace("EVN|A03|20260105101500", "EVN|A03"),
+    stage.message("admit", { ...discharge, N0001: "N0027", A01: "A08", A03: "A08", "20260105081500+0100": "20260105130000" }),
+    discharged("N0028").replace("20260105101500", "20260105131000"),
+  );
+  const still = await visitNow();
+  stage.holds("the discharge that was taken back, told again, ends nothing", still.status === "in-progress" && still.period.end === undefined);
+  await send(discharged("N0029", { "20260105081500+0100": "20260105140000" }));
+  stage.holds("a new one does, at the same time", (await visitNow()).status === "finished" && (await visitNow()).period.end === back.period.start.replace("08:00", "10:00"));
+  await send(stage.message("admit", { ...discharge, N0001: "N0030", A01: "A03", A03: "A01", "20260105081500+0100": "20260105150000" }));
+  stage.holds("an admission of the same visit later has it go on", (await visitNow()).status === "in-progress" && (await visitNow()).period.end === undefined);
+
+  stage.says("A discharge comes later than an update that was made after it.");
+  const late = { N0001: "N0031", 10001: "30001", V0001: "V0005", Sample: "Stranger" };
+  await send(
+    stage.message("admit", late),
+    stage.message("admit", { ...late, N0031: "N0032", N0001: "N0032", A01: "A08", "20260105081500+0100": "20260105120000" }),
+    stage.message("admit", { ...late, N0001: "N0033", A01: "A03", "20260105081500+0100": "20260105110000" }).replace(/\r$/, "|20260105100000\r"),
+  );
+  stage.holds("the visit is over", (await visitNow("V0005")).status === "finished" && (await visitNow("V0005")).period.end === "2026-01-05T10:00:00+01:00");
+
   stage.says("The merge is told again, and a merge of two who are not known.");
   await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
   const [unchanged] = await north("10001");
@@ -131,7 +156,26 @@ await workflow(import.meta.url, async (stage) => {
   await stage.refused(registration, noTime, "neither EVN-2 nor MSH-7 says when this was");
   await stage.refused(registration, stage.message("admit", { N0001: "N50011", 19800229: "19510101", "|F|": "|M|", "Sample^Anna^B": "Stranger^Otto", 20260105: "20260112" }),
     "the patient with this number has another name, birth date and sex");
+  const telling = (control, person) => stage.message("correct", { N0007: control }).replace(/^(PID\|1\|\|[^|]*)\|.*$/m, `$1||${person}`);
+  await stage.refused(registration, telling("N50012", "Stranger^Otto||19510101"), "the patient with this number has another name, birth date and sex");
   stage.holds("and nobody is changed by them", (await theirs()) === settled);
+
+  stage.says("A name alone is corrected (A08), and corrected back.");
+  await send(telling("N50013", "Braun^Eva").replaceAll("20260110140000", "20260111100000"));
+  stage.holds("she is called Braun", (await north("10001"))[0].name[0].family === "Braun");
+  await send(telling("N50014", "Sample-Miller^Anna^B").replaceAll("20260110140000", "20260111110000"));
+  stage.holds("and Sample-Miller", (await north("10001"))[0].name[0].family === "Sample-Miller");
+
+  stage.says("A child comes with the mother's national number; a second number of the hospital for the same person; an authority by its UUID.");
+  const national = (control, number, person) =>
+    about(control, `${number}^^^NORTH^MR~756.0000.0000.17^^^NATIONAL^SS`).replace(/\|Kin\^One\|.*$/m, `|${person}`).replace("Sample-Miller^Anna^B", person);
+  await send(national("N51001", "51001", "Mother^Mara||19900101|F"));
+  await stage.refused(registration, national("N51002", "51002", "Mother^Mia||20260101|F"), "the patient with this national number has another number of the same authority");
+  await send(national("N51003", "51003", "Mother^Mara||1990|F"));
+  stage.holds("mother and child are not one", (await patients("name=mother")).length === 1);
+  stage.holds("and she has both of her numbers", (await north("51003"))[0].identifier.length === 3);
+  await send(about("N51004", " 51004 ^^^&0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0&UUID^MR"));
+  stage.holds("letters of a UUID and blanks around a number make no difference", (await patients("identifier=51004")).length === 1);
 
   stage.says("Visits whose numbers name no authority: the sending facility's (MSH-4), and one that nobody knows.");
   const visitOf = (control, number, facility) => stage.message("admit", { N0001: control, "V0001^^^NORTH^VN": number, "|ADT|NORTH|": `|ADT|${facility}|`, 10001: "60001", Sample: "Guest" });

@@ -131,6 +131,26 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P105")));
   holds.P105NW("AA");
 
+  stage.says("It takes an order at the second try (CE, then CA), and refuses it later (AE).");
+  holds.P108NW = () => {};
+  const eighth = await orders("P108", "2345-7", "Glucose");
+  await becomes(eighth, "active");
+  const told = await stage.becomes("it has a Task", () => taskOf(eighth, "fulfill"));
+  const own = told.identifier.find(({ system }) => system === "urn:pipehat:control-id").value;
+  const answers = (code, control, type = "ACK^O01^ACK") => `MSH|^~\\&|LAB|NORTH|CPOE|NORTH|20260105090000+0100||${type}|${control}|P|2.5.1\rMSA|${code}|${own}\r`;
+  const becomesTask = (expected) => stage.becomes(expected, async () => (await taskOf(eighth, "fulfill")).status === expected);
+  await stage.sends(acknowledgments, answers("CE", "A0011"));
+  await becomesTask("rejected");
+  await stage.sends(acknowledgments, answers("CA", "A0012"));
+  await becomesTask("received");
+  const [late] = await stage.sends(acknowledgments, answers("AE", "A0013", "ORR^O02^ORR_O02"));
+  stage.holds("the laboratory is told that its answer is there", late === "AA");
+  await becomesTask("rejected");
+  await stage.becomes("the answer waits for a person", async () => (await stage.api("messages/search", "POST", {})).messages
+    .some(({ control_id: control, disposition }) => control === "A0013" && disposition === "parked"));
+  await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P108")));
+  holds.P108NW("AA");
+
   stage.says("Orders of a patient who isn't there, and of nobody, are not sent.");
   for (const [number, subject] of [["P106", { reference: "Patient/nobody" }], ["P107", { display: "Somebody" }]]) {
     const order = await orders(number, "2345-7", "Glucose");

@@ -84,7 +84,7 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("and its result", (await one("Observation?code=718-7")).status === "cancelled");
 
   stage.says("A result is told, and then the whole test cancelled, without a word of the result.");
-  await send(stage.message("unknown-patient", { L0005: "L0021", F102: "F105", 30001: "10001", "718-7": "2951-2" }));
+  await send(stage.message("unknown-patient", { L0005: "L0021", F102: "F105", 30001: "10001", "Newcomer^Nora": "Sample", "718-7": "2951-2" }));
   await send(stage.message("cancelled", { L0004: "L0022", F101: "F105", "718-7": "2951-2", 20260107091000: "20260108091000" }).replace(/OBX.*\r/, ""));
   stage.holds("the result goes with its report", (await one("DiagnosticReport?identifier=F105")).status === "cancelled"
     && (await one("Observation?code=2951-2")).status === "cancelled");
@@ -113,14 +113,14 @@ await workflow(import.meta.url, async (stage) => {
   });
   await stage.fhir("ServiceRequest", "POST", { ...order, id: undefined, identifier: [{ system: "urn:oid:1.2.36.1.2", value: "P300" }] });
   const before = await stands();
-  const other = { 10001: "30001", "V0001^^^NORTH^VN": "" };
+  const other = { 10001: "30001", "||Sample": "||Newcomer", "V0001^^^NORTH^VN": "" };
   await stage.refused(laboratory, stage.message("corrected", { ...other, L0003: "L0011", 20260106081000: "20260109081000" }), "a report with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0012" }), "a report with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0013", 30001: "40001" }), "a report with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0017", "24323-8": "718-7" }), "a report with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0014", F100: "F104", P100: "P300" }), "the order with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0015", F100: "F104", P100: "P104" }), "the specimen with its number is another patient's");
-  await stage.refused(laboratory, stage.message("preliminary", { 10001: "30001", L0001: "L0016", F100: "F104", P100: "P104", S200: "S204" }), "the visit with its number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { 10001: "30001", "||Sample": "||Newcomer", L0001: "L0016", F100: "F104", P100: "P104", S200: "S204" }), "the visit with its number is another patient's");
   stage.holds("nothing changed, and nothing was made", (await stands()) === before);
 
   stage.says("A family shares an insurance's number, and has the same made up one in PID-19: each has a report of his own.");
@@ -161,6 +161,56 @@ await workflow(import.meta.url, async (stage) => {
   const [report60, ...others60] = await stage.found("DiagnosticReport?identifier=F60");
   stage.holds("there is one report, and it is corrected", others60.length === 0 && report60.status === "corrected");
   await stage.refused(laboratory, number("LAB2", "L0053", { "^LAB": "" }), "a report has no number of a known authority");
+
+  stage.says("A laboratory tells no times of its results (OBR-22): final, the preliminary one anew, corrected, the final one anew.");
+  const timeless = (control, made, status, value) => about(control, "50008^^^NORTH^MR", { [control]: "F70" })
+    .replace("|F70|P|2.5.1", `|${control}|P|2.5.1`).replace("20260107101500", made).replace("20260107101000+0100", "")
+    .replace("HM|F", `HM|${status}`).replace("N|||F", `N|||${status}`).replace("|13.1|", `|${value}|`);
+  const at = async () => {
+    const [report] = await stage.found("DiagnosticReport?identifier=F70");
+    const result = await stage.fhir(report.result[0].reference);
+    return `${report.status} ${result.status} ${result.valueQuantity.value}`;
+  };
+  await send(timeless("L0071", "20260107120000", "F", "6.9"), timeless("L0072", "20260107130000", "P", "5.1"));
+  stage.holds("what is final stays so", await at() === "final final 6.9");
+  await send(timeless("L0073", "20260107123000", "C", "6.1"), timeless("L0074", "20260107140000", "F", "6.9"));
+  stage.holds("and so does what is corrected", await at() === "corrected corrected 6.1");
+
+  stage.says("A final result is told again without a value, a message as preliminary, and without any status, all of them later.");
+  const later = (control, made, status, changes = {}) =>
+    about(control, "50009^^^NORTH^MR", { [control]: "F75", 20260107101000: made, "HM|F": `HM|${status}`, "N|||F": `N|||${status}`, ...changes })
+      .replace("|F75|P|2.5.1", `|${control}|P|2.5.1`);
+  const shown = async (number) => {
+    const [report] = await stage.found(`DiagnosticReport?identifier=${number}`);
+    const results = await Promise.all(report.result.map(({ reference }) => stage.fhir(reference)));
+    return `${report.status}: ${results.map((result) => `${result.status} ${result.valueQuantity?.value}`).sort().join(", ")}`;
+  };
+  await send(later("L0075", "20260107120000", "F"), later("L0076", "20260107130000", "I", { "|13.1|": "||" }),
+    later("L0077", "20260107140000", "P", { "|13.1|": "|5.1|" }), later("L0078", "20260107150000", "", { "|13.1|": "|5.1|" }));
+  stage.holds("only a correction changes what is final", await shown("F75") === "final: final 13.1");
+
+  stage.says("The wrong value is taken back and the right one told, under one code; and then all of it by the order alone (ORC-1 OC).");
+  const right = "OBX|2|NM|718-7^Hemoglobin^LN||12.2|g/dL^g/dL^UCUM|12-16|N|||C\r";
+  await send(later("L0079", "20260107160000", "C").replace("N|||C", "N|||W") + right);
+  stage.holds("the wrong one stands no more", await shown("F75") === "corrected: corrected 12.2, entered-in-error 13.1, entered-in-error 13.1");
+  await send(later("L0080", "20260107170000", "").replace("ORC|RE", "ORC|OC").replace(/OBX.*\r/, ""));
+  stage.holds("it is cancelled with its results", (await shown("F75")).startsWith("cancelled: cancelled 12.2"));
+
+  stage.says("A mistyped number finds somebody altogether different, of whom the laboratory tells not all.");
+  for (const [control, person] of [["L0091", "Else^Otto"], ["L0092", "Else^Otto||19510101"], ["L0093", "Else^Otto|||M"], ["L0094", "Else^Otto||19510101|U"]]) {
+    await stage.refused(laboratory, about(control, "10001^^^NORTH^MR").replace(/^PID.*$/m, `PID|1||10001^^^NORTH^MR||${person}`), "another name, birth date and sex");
+  }
+
+  stage.says("Documents as laboratories write them, and one that was cut off on the way.");
+  const written = "JVBERi0xLjQKJSBTeW50aGV0aWMgcmVwb3J0LCBmaXJzdCBlZGl0aW9uCg==";
+  const document80 = (control, data) => stage.message("final", { L0002: control, F100: control, P100: control, S200: control, [written]: data });
+  await send(document80("L0081", written.replace(/.{20}/g, "$&\\.br\\")), document80("L0082", written.replace("==", "")));
+  for (const number of ["L0081", "L0082"]) {
+    const [{ presentedForm }] = await stage.found(`DiagnosticReport?identifier=urn:oid:1.2.36.1.3%7C${number}`);
+    stage.holds(`${number} has its document`, (await stage.fhir(presentedForm[0].url)).includes("first edition"));
+  }
+  await stage.refused(laboratory, document80("L0083", written.slice(0, -3)), "a document (OBX-5.5) can't be decoded");
+  stage.holds("and nothing of it stands", (await stage.found("DiagnosticReport?identifier=L0083")).length === 0);
 
   stage.says("A report of a thousand lines comes.");
   const lines = [...Array(1000).keys()].map((line) => `OBX|${line + 1}|TX|T${line}^Line^L||line ${line}||||||F\r`).join("");

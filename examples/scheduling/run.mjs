@@ -85,6 +85,28 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("one is moved, the other withdrawn", async () => (await tasks("requested")).length === 1
     && (await tasks("cancelled")).length === 1 && heard().slice(-2).sort().join() === "moved,withdrawn");
 
+  stage.says("An appointment of which the patient has done all is cancelled, and booked again; another is changed by messages that tell no status.");
+  const third = (name, control, day, changes = {}) => again(name, control, day).replaceAll("P500", "P510").replaceAll("F500", "F510")
+    .replace(changes.from ?? "", changes.to ?? "");
+  await send(third("book", "S0131", "14"));
+  const done = await appointment("P510");
+  const theirs = await stage.becomes("its patient is asked", () => task(done));
+  await stage.becomes("and has done it", async () => (await calls("a key that both know", theirs.id)) === 200 && (await task(done)).status === "completed");
+  const toldOf = (what) => app.received.map(({ body }) => JSON.parse(body)).filter(({ about, category }) =>
+    about.some(({ reference }) => reference === `Task/${theirs.id}`) && category[0].coding[0].code === what).length;
+  await send(third("cancel", "S0132", "15"));
+  await stage.becomes("the patient is told that it is cancelled, and has done what was asked", async () => toldOf("withdrawn") === 1 && (await task(done)).status === "completed");
+  const changed = (control, day, status) => third("book", control, day).replace("SIU^S12", "SIU^S14").replace("BOOKED", status);
+  await send(changed("S0133", "16", ""));
+  stage.holds("a change without a status (S14, SCH-25) leaves it cancelled", (await appointment("P510")).status === "cancelled");
+  await stage.refused(scheduling, changed("S0134", "17", "QUEUED"), "the status of the appointment (SCH-25)");
+  await send(third("book", "S0135", "18"));
+  await stage.becomes("booked again, the patient is told the time", async () => toldOf("moved") === 1);
+  await send(third("cancel", "S0136", "19"));
+  await stage.becomes("and that it is cancelled, again", async () => toldOf("withdrawn") === 2 && toldOf("invited") === 1);
+  await send(changed("S0137", "20", "Dc"));
+  stage.holds("what is discontinued is not booked", (await appointment("P510")).status === "cancelled");
+
   stage.says("A family shares an insurance's number.");
   const kin = (number) => stage.message("book", { S0001: `S${number}`, P500: `P${number}`, F500: `F${number}`, "10001^^^NORTH^MR": `${number}^^^NORTH^MR~F1^^^INSURER^HC`, "Sample^Anna^B||19800229|F": "Kin^One" });
   await send(kin(50001), kin(50002));

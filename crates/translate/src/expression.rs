@@ -46,6 +46,10 @@ pub(crate) enum Conversion {
     Compared,
     /// A period's end: the start and a duration beside it.
     Until,
+    /// The year in the name of a coding system.
+    Edition,
+    /// One line of a street address that says its parts, too.
+    Street,
     /// The text of a document that several segments carry, and what it is called.
     Document,
 }
@@ -66,6 +70,8 @@ impl Conversion {
             "until" => Self::Until,
             "document" => Self::Document,
             "lines" => Self::Lines,
+            "street" => Self::Street,
+            "edition" => Self::Edition,
             "samples" => Self::Samples,
             "comparator" => Self::Comparator,
             "compared" => Self::Compared,

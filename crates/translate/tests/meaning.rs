@@ -239,15 +239,84 @@ fn the_lines_of_a_document_are_one_text() {
 }
 
 #[test]
+fn an_embedded_document_may_be_written_as_senders_do() {
+    let told = |data: &str| {
+        let line = format!("OBX|1|ED|A^Report^L||LAB^application^pdf^Base64^{data}||||||F");
+        let order = "OBR|1||F1^LAB|24323-8^Panel^LN";
+        let told = translate("ORU^R01^ORU_R01", &[order, &line]);
+        let unfit = told.findings.iter().any(|own| own.kind == FindingKind::ValueUnfit);
+        let found = resources(&told, "Observation").first().map(|own| own.to_json());
+        let data = found.as_deref().and_then(|own| own.split_once(r#""data":""#));
+        let data = data.and_then(|(_, rest)| rest.split_once('"')).map(|(data, _)| data.to_owned());
+        assert_eq!(unfit, data.is_none());
+        data
+    };
+    let expected = Some("JVBERi0xLjQK+/8=".to_owned());
+    for data in [
+        "JVBERi0xLjQK+/8=",
+        r"JVBERi0x\.br\LjQK\.br\+/8=\.br\",
+        r"JVBERi0x\X0D0A\LjQK+/8=",
+        "JVBERi0x LjQK +/8=",
+        "JVBERi0xLjQK+/8",
+        "JVBERi0xLjQK-_8=",
+        "JVBERi0xLjQK-_8",
+    ] {
+        assert_eq!(told(data), expected, "{data}");
+    }
+    // Cut off, of two alphabets, of none.
+    for data in ["JVBERi0xLjQK+/9", "JVBERi0xLjQK+", "JVBERi0xLjQK+_8=", "JV=BERi0x", "%%%"] {
+        assert_eq!(told(data), None, "{data}");
+    }
+}
+
+#[test]
 fn a_document_is_found_by_its_number() {
-    let told = translate("MDM^T01^MDM_T01", &["TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||AV"]);
-    let entry = told.bundle.items("entry").iter().find(|entry| {
-        entry.get("resource").and_then(Value::resource_type) == Some("DocumentReference")
-    });
-    assert_eq!(
-        entry.and_then(|entry| entry.get("request")).and_then(|request| request.text("url")),
-        Some("DocumentReference?identifier=https://good.example/id/DOC|DOC1")
+    let request = |event: &str, status: &str, lines: &[&str]| {
+        let document = format!("TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||{status}");
+        let lines: Vec<&str> = [document.as_str()].iter().chain(lines).copied().collect();
+        let told = translate(event, &lines);
+        let entry = told.bundle.items("entry").iter().find(|entry| {
+            entry.get("resource").and_then(Value::resource_type) == Some("DocumentReference")
+        });
+        entry.and_then(|entry| entry.get("request")).map(Value::to_json).expect("a request")
+    };
+    let search = "identifier=https://good.example/id/DOC|DOC1";
+    let update = format!(r#"{{"method":"PUT","url":"DocumentReference?{search}"}}"#);
+    let create =
+        format!(r#"{{"method":"POST","url":"DocumentReference","ifNoneExist":"{search}"}}"#);
+    let text = ["OBX|1|TX|A^History^L||one||||||F"];
+    assert_eq!(request("MDM^T02^MDM_T02", "AV", &text), update);
+    // A notification without the content takes none away, but what it withdraws is withdrawn.
+    assert_eq!(request("MDM^T01^MDM_T01", "AV", &[]), create);
+    assert_eq!(request("MDM^T03^MDM_T01", "UN", &[]), create);
+    assert_eq!(request("MDM^T03^MDM_T01", "OB", &[]), update);
+    assert_eq!(request("MDM^T11^MDM_T01", "AV", &[]), update);
+}
+
+#[test]
+fn a_document_that_nothing_looks_for_is_not_made_without_its_content() {
+    let text = header("MDM^T01^MDM_T01") + "\r" + PATIENT + "\rTXA|1|DS|TX|||||||||DOC1^DOC\r";
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    assert!(resources(&told, "DocumentReference").is_empty());
+    check_told(&told, FindingKind::Incomplete, "TXA", "without its content");
+}
+
+#[test]
+fn an_expected_admission_is_no_mode_of_arrival() {
+    let visit = "PV1|1|I||||||||||||||||||V1^^^GOOD";
+    let more = format!("PV2||||||||20261130{}A^Ambulance^HL70430", "|".repeat(30));
+    let lines = [visit, more.as_str()];
+    let told = check(
+        "ADT^A01^ADT_A01",
+        &lines,
+        "Encounter.extension.0.valueDateTime",
+        &[r#""2026-11-30""#],
     );
+    let extensions = resources(&told, "Encounter").first().map(|own| own.items("extension").len());
+    assert_eq!(extensions, Some(2), "{}", told.bundle.to_pretty_json());
+    let place = "Encounter.extension.1.valueCoding.code";
+    check("ADT^A01^ADT_A01", &lines, place, &[r#""A""#]);
 }
 
 #[test]
@@ -306,9 +375,9 @@ fn what_nothing_refers_to_is_not_made() {
 
 #[test]
 fn what_is_no_charge_is_told_with_its_reason() {
-    let lines = ["FT1|1|T1||20260303||CR|1^Care^L", "FT1|2|T2||20260303||CG|1^Care^L"];
+    let lines = ["FT1|1|T1||20260303||PY|1^Care^L", "FT1|2|T2||20260303||CG|1^Care^L"];
     let told = check("DFT^P03^DFT_P03", &lines, "ChargeItem.identifier.0.value", &[r#""T2""#]);
-    check_told(&told, FindingKind::NotMapped, "FT1-7", "credit");
+    check_told(&told, FindingKind::NotMapped, "FT1-7", "payment");
 }
 
 #[test]

@@ -289,3 +289,226 @@ fn a_child_is_insured_by_its_parent() {
         );
     }
 }
+
+#[test]
+fn a_street_is_said_once() {
+    let at = |street: &str, path: &str, expected: &str| {
+        let line = format!("PID|1||4711^^^GOOD^MR||Muster||||||{street}^^Bonn");
+        let found = if expected.is_empty() { vec![] } else { vec![expected] };
+        check_all("ADT^A01", Version::V2_5_1, &[&line, "PV1|1|I"], path, &found);
+    };
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.1.1", "Hauptstr. 5");
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.1.2", "Hauptstr.");
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.1.3", "5");
+    at("Hauptstr. 5&Hauptstr.&5", "PID-11.2", "");
+    at("&Am Berg&7", "PID-11.1.1", "Am Berg 7");
+    at("&Am Berg", "PID-11.1.1", "Am Berg");
+    at("Haus A&Gasse&3 b", "PID-11.1.1", "Haus A, Gasse 3 b");
+    at("Hauptstr.&&5", "PID-11.1.1", "Hauptstr., 5");
+    let two = "PID|1||4711^^^GOOD^MR||Muster||||||Weg 1&Weg&1^Hinterhaus^Bonn~Platz 2^^Ulm";
+    check_all("ADT^A01", Version::V2_5_1, &[two, "PV1|1|I"], "PID-11[*].2", &["Hinterhaus"]);
+    check_all("ADT^A01", Version::V2_5_1, &[two, "PV1|1|I"], "PID-11[2].1.1", &["Platz 2"]);
+}
+
+#[test]
+fn who_pays_is_no_next_of_kin() {
+    let lines = [
+        "NK1|1|Mutter^Klara|MTH",
+        "PV1|1|I",
+        "GT1|1|G1^^^GOOD|Onkel^Otto||There 2|0228 7||19600101|M||UNC",
+        "IN1|1|P1|C1^^^GOOD|Kasse||||||||||||Vater^Karl|FTH",
+    ];
+    check("ADT^A01", &lines, "NK1(*)-2.1.1", "Mutter");
+    check("ADT^A01", &lines, "GT1(*)-3.1.1", "Onkel");
+    check("ADT^A01", &lines, "GT1-2.1", "G1");
+    check("ADT^A01", &lines, "GT1-11.1", "UNC");
+    check("ADT^A01", &lines, "IN1-16.1.1", "Vater");
+}
+
+#[test]
+fn names_of_coding_systems_come_back() {
+    for system in ["LN", "SCT", "I9", "I10", "MDC", "NCIT", "FDAUNII", "HCPCS", "POS"] {
+        let diagnosis = format!("DG1|1||X1^Name^{system}");
+        check("ADT^A01", &["PV1|1|I", &diagnosis], "DG1-3.3", system);
+    }
+}
+
+#[test]
+fn each_patient_of_a_group_is_told_with_their_own() {
+    let lines = [
+        "SCH|P1^HIS|F1^HIS||||ROUTINE|||30|min|^^30^20260401090000^20260401093000",
+        PATIENT,
+        "PV1|1|O|A1||||||||||||||||V1^^^GOOD",
+        "PID|2||4712^^^GOOD^MR||Beispiel^Bert||19700101|M",
+        "PV1|1|O|A2||||||||||||||||V2^^^GOOD",
+        "RGS|1|A",
+    ];
+    check_all("SIU^S12", Version::V2_5_1, &lines, "PID(*)-5.1.1", &["Muster", "Beispiel"]);
+    check_all("SIU^S12", Version::V2_5_1, &lines, "PV1(*)-19.1", &["V1", "V2"]);
+    check_all("SIU^S12", Version::V2_5_1, &lines, "PID(*)-1", &["1", "2"]);
+}
+
+#[test]
+fn nothing_of_one_patient_of_a_group_is_told_of_another() {
+    let appointment = r#"{"resourceType":"Appointment","id":"a","status":"booked","start":"2026-04-01T09:00:00Z","end":"2026-04-01T10:00:00Z",
+        "reasonReference":[{"reference":"Condition/c"}],
+        "participant":[{"actor":{"reference":"Patient/p"},"status":"accepted"},{"actor":{"reference":"Patient/q"},"status":"accepted"},
+            {"actor":{"reference":"Patient/r"},"status":"declined"},{"actor":{"reference":"Practitioner/d"},"status":"accepted"}]}"#;
+    let patient = |id: &str| {
+        format!(
+            r#"{{"resourceType":"Patient","id":"{id}","identifier":[{{"value":"{id}"}}],"name":[{{"family":"{id}"}}]}}"#
+        )
+    };
+    let account = r#"{"resourceType":"Account","id":"x","status":"active","identifier":[{"value":"of-q"}],"subject":[{"reference":"Patient/q"}]}"#;
+    let condition = r#"{"resourceType":"Condition","id":"c","code":{"text":"of q"},"subject":{"reference":"Patient/q"}}"#;
+    let doctor = r#"{"resourceType":"Practitioner","id":"d","identifier":[{"value":"D1"}],"name":[{"family":"Doc"}]}"#;
+    let (p, q, r) = (patient("p"), patient("q"), patient("r"));
+    let all = [appointment, &p, &q, &r, account, condition, doctor];
+    let written = check_resources("SIU^S12", &all, "PID(*)-3.1", &["p", "q"]);
+    check_resources("SIU^S12", &all, "PID(1)-18", &[]);
+    check_resources("SIU^S12", &all, "PID(2)-18.1", &["of-q"]);
+    let text = String::from_utf8(written.message).expect("UTF-8");
+    let order: Vec<&str> = text.split('\r').filter_map(|line| line.get(..3)).collect();
+    assert_eq!(order, ["MSH", "SCH", "TQ1", "PID", "PID", "DG1", "RGS", "AIP"], "{text}");
+    // Nobody is said to have entered it, and whom to ask is told to be a guess.
+    check_resources("SIU^S12", &all, "SCH-20", &[]);
+    assert!(written.findings.iter().any(|own| own.path == "SCH-16"), "{:#?}", written.findings);
+}
+
+/// Only the filler can say what has become of an order (HL7 v2.5.1 §4.5.1.5).
+#[test]
+fn who_orders_says_nothing_of_how_far_it_is() {
+    let request = |status: &str| {
+        format!(
+            r#"{{"resourceType":"ServiceRequest","id":"s","status":"{status}","intent":"order","code":{{"text":"X"}},"subject":{{}}}}"#
+        )
+    };
+    for (status, expected) in [("active", &[][..]), ("revoked", &[]), ("completed", &["CM"])] {
+        check_resources("OML^O21", &[&request(status)], "ORC-5", expected);
+    }
+}
+
+#[test]
+fn a_coding_system_of_a_year_keeps_its_year() {
+    for system in ["ICD10GM2026", "ICD10GM2014"] {
+        let diagnosis = format!("DG1|1||I21.9^Infarct^{system}");
+        check("ADT^A01", &["PV1|1|I", &diagnosis], "DG1-3.3", system);
+    }
+    let lines = [PATIENT, "PV1|1|I", "PR1|1||8-837^PTCA^OPS2025||20260301"];
+    check_all("ADT^A01", Version::V2_8_2, &lines, "PR1-3.3", &["OPS2025"]);
+}
+
+const PERSON: &str = r#"{"resourceType":"Patient","id":"p","identifier":[{"system":"A","value":"1"},{"system":"B","value":"9"}],"name":[{"family":"A","use":"official"},{"family":"B","use":"maiden"}],
+    "telecom":[{"system":"phone","value":"11","rank":2},{"system":"phone","value":"22","rank":1}],"link":[{"type":"replaces","other":{"reference":"Patient/q"}}]}"#;
+
+#[test]
+fn a_number_that_both_records_have_is_no_prior_one() {
+    let other = r#"{"resourceType":"Patient","id":"q","identifier":[{"system":"A","value":"2"},{"system":"B","value":"9"}]}"#;
+    check_resources("ADT^A40", &[PERSON, other], "MRG-1[*].1", &["2"]);
+}
+
+#[test]
+fn the_preferred_telephone_is_the_first() {
+    check_resources("ADT^A31", &[PERSON], "PID-13[*].1", &["22", "11"]);
+}
+
+#[test]
+fn further_names_have_a_field_in_old_messages() {
+    let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{PERSON}}}]}}"#);
+    let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+    let message = write("ADT^A31", Version::V2_3, &bundle).message;
+    assert_eq!(values(&message, "PID-5[*].1"), ["A"]);
+    assert_eq!(values(&message, "PID-9[*].1"), ["B"]);
+}
+
+/// A report with these results.
+fn report(results: &[&str], more: &[&str]) -> Vec<String> {
+    let references = results.iter().map(|id| format!(r#"{{"reference":"Observation/{id}"}}"#));
+    let references = references.collect::<Vec<_>>().join(",");
+    let report = format!(
+        r#"{{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{{"text":"X"}},"result":[{references}]}}"#
+    );
+    [report].into_iter().chain(more.iter().map(|&text| text.to_owned())).collect()
+}
+
+fn observation(id: &str, more: &str) -> String {
+    format!(
+        r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"coding":[{{"system":"L","code":"{id}"}}]}}{more}}}"#
+    )
+}
+
+#[test]
+fn the_members_of_a_panel_stand_below_it() {
+    let panel = r#","hasMember":[{"reference":"Observation/m"},{"reference":"Observation/n"}]"#;
+    let texts = [
+        observation("panel", panel),
+        observation("m", r#","valueInteger":1"#),
+        observation("n", r#","valueInteger":2"#),
+        observation("other", r#","valueInteger":3"#),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["panel", "other", "m"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-3.1", &["panel", "m", "n", "other"]);
+}
+
+/// Table 0085: F is of a result that there is, X of one that can't be obtained, N of one that nobody asked for.
+#[test]
+fn a_result_that_is_absent_is_not_final() {
+    let absent = |code: &str| {
+        format!(
+            r#","dataAbsentReason":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/data-absent-reason","code":"{code}"}}]}}"#
+        )
+    };
+    let pressure = format!(
+        r#","component":[{{"code":{{"text":"s"}},"valueInteger":120}},{{"code":{{"text":"d"}}{}}}]"#,
+        absent("not-performed")
+    );
+    let texts = [
+        observation("a", &absent("error")),
+        observation("b", &absent("not-asked")),
+        observation("c", &pressure),
+        observation("e", ""),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["a", "b", "c", "e"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-11", &["X", "N", "F", "X", "F"]);
+}
+
+#[test]
+fn a_document_is_of_a_type_and_text_stays_text() {
+    let document = |content: &str| {
+        format!(
+            r#"{{"resourceType":"DocumentReference","id":"d","status":"current","type":{{"coding":[{{"system":"http://loinc.org","code":"18842-5"}}]}},"content":[{{"attachment":{{"contentType":"{content}","data":"QnJpZWY="}}}}]}}"#
+        )
+    };
+    let text = document("text/plain; charset=utf-8");
+    check_resources("MDM^T02", &[&text], "TXA-2", &["DS"]);
+    check_resources("MDM^T02", &[&text], "TXA-3", &["TX"]);
+    check_resources("MDM^T02", &[&text], "OBX-2", &["TX"]);
+    check_resources("MDM^T02", &[&text], "OBX-5", &["Brief"]);
+    let pdf = document("application/pdf; name=x");
+    check_resources("MDM^T02", &[&pdf], "OBX-5", &["^AP^PDF^Base64^QnJpZWY="]);
+}
+
+#[test]
+fn a_dose_that_was_refused_is_not_told_as_given() {
+    let dose = r#"{"resourceType":"Immunization","id":"i","status":"not-done","primarySource":true,"patient":{},"occurrenceDateTime":"2026-03-01","vaccineCode":{"text":"X"},
+        "statusReason":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":"PATOBJ"}]}}"#;
+    check_resources("VXU^V04", &[dose], "RXA-20", &["RE"]);
+    check_resources("VXU^V04", &[dose], "RXA-9", &[]);
+}
+
+#[test]
+fn who_has_a_role_is_told_without_a_finding() {
+    let role = r#"{"resourceType":"PractitionerRole","id":"r","practitioner":{"reference":"Practitioner/d"}}"#;
+    let doctor = r#"{"resourceType":"Practitioner","id":"d","identifier":[{"value":"D1"}]}"#;
+    let charge = r#"{"resourceType":"ChargeItem","id":"c","status":"billable","code":{"text":"X"},"subject":{},"performer":[{"actor":{"reference":"PractitionerRole/r"}}]}"#;
+    let written = check_resources("DFT^P03", &[charge, role, doctor], "FT1-20.1", &["D1"]);
+    assert!(
+        written.findings.iter().all(|own| !own.path.contains("performer")),
+        "{:#?}",
+        written.findings
+    );
+}

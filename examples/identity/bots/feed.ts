@@ -135,20 +135,20 @@ export function led<T>(value: T, elsewhere: Map<string, string>): T {
   return value;
 }
 
-/** Which of two messages about a thing is newer: by the event, and where that is the same by the message. */
+/** Which of two messages about a thing is newer: by the event, and where that is the same, or not told, by the message. */
 export interface Time {
-  event: string;
+  event?: string;
   message: string;
 }
 
-/** When the event was recorded (EVN-2: HL7 v2.5.1 §3.4.1.2), and the message made (MSH-7). */
-export function timeOf(message: Message, event?: string): Time {
+/** When the event was recorded (EVN-2: HL7 v2.5.1 §3.4.1.2), else when the message was made (MSH-7). */
+export function timeOf(message: Message): Required<Time> {
   const made = message.dateTime("MSH-7");
-  const recorded = event ?? message.dateTime("EVN-2") ?? made;
-  if (recorded === undefined) {
+  const event = message.dateTime("EVN-2") ?? made;
+  if (event === undefined) {
     throw new ForAPerson("neither EVN-2 nor MSH-7 says when this was: the sender has to tell it");
   }
-  return { event: recorded, message: made ?? recorded };
+  return { event, message: made ?? event };
 }
 
 interface TimeExtension {
@@ -160,27 +160,29 @@ type Extended = { extension?: TimeExtension[] };
 
 function toldAt(resource: Resource): Time | undefined {
   const parts = (resource as Extended).extension?.find(({ url }) => url === TOLD_AT)?.extension;
-  const part = (name: keyof Time): string => parts?.find(({ url }) => url === name)?.valueDateTime ?? "";
-  return parts === undefined ? undefined : { event: part("event"), message: part("message") };
+  const part = (name: keyof Time): string | undefined => parts?.find(({ url }) => url === name)?.valueDateTime;
+  return parts === undefined ? undefined : { event: part("event"), message: part("message") ?? "" };
 }
 
 /** The resource as told at a time. */
 export function told<T extends Resource>(resource: T, { event, message }: Time): T {
   const others = ((resource as Extended).extension ?? []).filter(({ url }) => url !== TOLD_AT);
-  const extension = [{ url: "event", valueDateTime: event }, { url: "message", valueDateTime: message }];
+  const extension = [...(event === undefined ? [] : [{ url: "event", valueDateTime: event }]), { url: "message", valueDateTime: message }];
   return { ...resource, extension: [...others, { url: TOLD_AT, extension }] };
 }
 
 /**
  * How much newer a resource is than something told at a time: below 0 where it is older, 0 where it is the same. Of two
- * told of the same event `further` says which is the newer one, where it can: a message is made anew whenever it is resent.
+ * told of the same event, or of which one tells no time of it, `further` says which is the newer one, where it can: a message is
+ * made anew whenever it is resent.
  */
 export function newerBy(standing: Resource, time: Time, further = 0): number {
   const at = toldAt(standing);
   if (at === undefined) {
     return -1;
   }
-  return Date.parse(at.event) - Date.parse(time.event) || further || Date.parse(at.message) - Date.parse(time.message);
+  const byEvent = at.event === undefined || time.event === undefined ? 0 : Date.parse(at.event) - Date.parse(time.event);
+  return byEvent || further || Date.parse(at.message) - Date.parse(time.message);
 }
 
 /** Whether what stands is newer than something told at a time. */

@@ -4,7 +4,7 @@
  * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
  * stays its patient's.
  */
-import type { Bundle, BundleEntry, Encounter, Identifier, Patient, Period, Resource } from "@medplum/fhirtypes";
+import type { Bundle, BundleEntry, Encounter, Identifier, Patient, Resource } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import {
@@ -67,7 +67,7 @@ async function apply(
   client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, retired: Person[],
 ): Promise<boolean> {
   const time = timeOf(message);
-  const standing = await recordOf(client, survivor);
+  const standing = await recordOf(client, survivor, true);
   const old = retired.flatMap(({ identifiers }) => identifiers)
     .filter((identifier) => !survivor.identifiers.some((kept) => token(kept) === token(identifier)));
   const prior = await find(client, old);
@@ -185,7 +185,7 @@ function retiredInto(patient: Patient, survivor: string): Patient {
 
 /** The visits that the message tells of, by their number (PV1-19). None where one is of somebody else than these. */
 async function visits(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, time: Time, owners: (Patient | undefined)[],
+  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, time: Required<Time>, owners: (Patient | undefined)[],
 ): Promise<BundleEntry[] | undefined> {
   const visits = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Encounter");
   const numbered = visits.filter(({ resource }) => known((resource as Encounter).identifier).length > 0);
@@ -205,7 +205,7 @@ async function visits(
     const found: Encounter[] = await client.searchResources("Encounter", { identifier: numbers.map(token).join(",") });
     const [standing] = found;
     if (standing === undefined) {
-      entries.push(created(fullUrl, told(news, time), byIdentifier(numbers)));
+      entries.push(created(fullUrl, told(turnedAt(news, { event: speaksOfEnds(message, news) ? time.event : undefined }), time), byIdentifier(numbers)));
       continue;
     }
     let isTheirs = false;
@@ -215,29 +215,91 @@ async function visits(
     if (!isTheirs) {
       return undefined;
     }
-    const identifier = united(standing.identifier, news.identifier);
-    if (isNewer(standing, time)) {
-      // It began before: what it knows of the beginning, the newer message may not have said.
-      const period = both(news.period, standing.period);
-      entries.push(replaced(fullUrl, { ...news, ...standing, ...period, identifier } as Encounter, standing));
-      continue;
-    }
-    // An update of a visit neither begins nor ends it (A08: HL7 v2.5.1 §3.3.8).
-    const status = message.get("MSH-9.2") === "A08" && !message.has("PV1-45") ? standing.status : news.status;
-    const period = both(standing.period, news.period);
-    // A discharge that is taken back (A13) was none.
-    if (message.get("MSH-9.2") === "A13") {
-      delete period.period?.end;
-    }
-    const next = { ...standing, ...news, ...period, identifier, status } as Encounter;
-    entries.push(replaced(fullUrl, told(next, time), standing));
+    entries.push(replaced(fullUrl, goneOn(message, time, standing, news), standing));
   }
   return entries;
 }
 
-/** A period of what both say, the second where they differ; FHIR has no empty one. */
-function both(one: Period | undefined, other: Period | undefined): { period?: Period } {
-  return one === undefined && other === undefined ? {} : { period: { ...one, ...other } };
+/** Updates, which neither begin nor end a visit (HL7 v2.5.1 §3.3.8), unless PV1-45 tells that it ended. */
+const UPDATES = new Set(["A08", "A28", "A31", "A40"]);
+
+const OVER = new Set(["finished", "cancelled"]);
+
+/** How a visit goes on: of begin and end, of which an update doesn't speak, the newest message counts that does. */
+function goneOn(message: Message, time: Required<Time>, standing: Encounter, news: Encounter): Encounter {
+  const trigger = message.text("MSH-9.2");
+  const isNews = !isNewer(standing, time);
+  const turn = turnOf(standing);
+  const ends = news.period?.end;
+  const settles = speaksOfEnds(message, news) && !isTakenBack(message, time, ends, turn)
+    && (turn.event === undefined ? isNews || !OVER.has(standing.status) : Date.parse(time.event) >= Date.parse(turn.event));
+
+  const start = isNews ? news.period?.start ?? standing.period?.start : standing.period?.start ?? news.period?.start;
+  let end = standing.period?.end;
+  let said = news;
+  if (settles) {
+    // A discharge that is taken back (A13) was none; nor has what goes on an end.
+    end = trigger === "A13" ? undefined : ends ?? (news.status === "finished" ? end : undefined);
+  } else {
+    said = withoutDischarge(news);
+  }
+  const next = {
+    ...(isNews ? { ...standing, ...said } : { ...said, ...standing }),
+    identifier: united(standing.identifier, news.identifier),
+    status: settles ? news.status : standing.status,
+  } as Encounter;
+  delete next.period;
+  if (start !== undefined || end !== undefined) {
+    next.period = { ...(start && { start }), ...(end && { end }) };
+  }
+  const takenBack = trigger === "A13" && settles ? standing.period?.end ?? turn.takenBack : turn.takenBack;
+  const turned = turnedAt(
+    settles && trigger === "A13" ? withoutDischarge(next) : next, { event: settles ? time.event : turn.event, takenBack },
+  );
+  return isNews ? told(turned, time) : turned;
+}
+
+/** Whether a message says that a visit begins, goes on or ends. */
+function speaksOfEnds(message: Message, { period }: Encounter): boolean {
+  return !UPDATES.has(message.text("MSH-9.2")) || period?.end !== undefined;
+}
+
+/** A discharge that was taken back, told again: of the same end, and of no later event; where EVN-2 is empty that is not known. */
+function isTakenBack(message: Message, time: Required<Time>, end: string | undefined, { event, takenBack }: Turn): boolean {
+  return end !== undefined && takenBack !== undefined && Date.parse(end) === Date.parse(takenBack)
+    && (!message.has("EVN-2") || Date.parse(time.event) <= Date.parse(event ?? time.event));
+}
+
+/** Where the patient went is told of a visit that ended. */
+function withoutDischarge(visit: Encounter): Encounter {
+  const { hospitalization, ...rest } = visit;
+  const { dischargeDisposition: _, ...others } = hospitalization ?? {};
+  return Object.keys(others).length === 0 ? rest as Encounter : { ...rest, hospitalization: others } as Encounter;
+}
+
+/** When a visit last began or ended: what is told of it later (A08) may say nothing of that. */
+const TURNED_AT = "urn:pipehat:turned-at";
+
+interface Turn {
+  /** The time of the event that says so. */
+  event: string | undefined;
+  /** The end that was taken back. */
+  takenBack?: string;
+}
+
+type Extension = { url: string; valueDateTime?: string; extension?: Extension[] };
+
+function turnOf(visit: Encounter): Turn {
+  const own = (visit.extension as Extension[] | undefined)?.find(({ url }) => url === TURNED_AT)?.extension ?? [];
+  const part = (name: keyof Turn): string | undefined => own.find(({ url }) => url === name)?.valueDateTime;
+  return { event: part("event"), takenBack: part("takenBack") };
+}
+
+function turnedAt(visit: Encounter, turn: Turn): Encounter {
+  const others = ((visit.extension ?? []) as Extension[]).filter(({ url }) => url !== TURNED_AT);
+  const extension = Object.entries(turn).filter(([, value]) => value !== undefined)
+    .map(([url, valueDateTime]) => ({ url, valueDateTime }));
+  return { ...visit, extension: extension.length === 0 ? others : [...others, { url: TURNED_AT, extension }] } as Encounter;
 }
 
 /** Leads to the record that remains all that belonged to the one that goes. */

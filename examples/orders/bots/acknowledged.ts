@@ -12,12 +12,28 @@ import { changeTasks, CONTROL_ID } from "./tasks";
 /** What has ended, and what no acknowledgment opens again. */
 const ENDED = new Set(["completed", "cancelled", "failed", "entered-in-error"]);
 
+/** What says of a Task that the laboratory has taken the message: what it refuses then is its application acknowledgment. */
+const TAKEN = { coding: [{ system: "urn:pipehat:taken", code: "taken" }] };
+
+/** The laboratory doesn't take the message, which may be tried again (table 0008). */
+const NOT_TAKEN = new Set(["CE", "CR"]);
+
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
     const search = { identifier: `${CONTROL_ID}|${message.text("MSA-2")}` };
-    if (await changeTasks(client, search, (task) => acknowledged(task, message)) === 0) {
+    let isRefused = false;
+    const found = await changeTasks(client, search, (task) => {
+      const next = acknowledged(task, message);
+      isRefused ||= next?.status === "rejected" && task.businessStatus !== undefined;
+      return next;
+    });
+    if (found === 0) {
       throw new ForAPerson("no order was sent under this control id (MSA-2)");
+    }
+    // Where it refuses at once, the order itself waits for a person.
+    if (isRefused) {
+      throw new ForAPerson("the laboratory refuses the order, or its cancellation: the Task has its words");
     }
   });
 }
@@ -31,11 +47,15 @@ function acknowledged(task: Task, message: Message): Task | undefined {
   switch (message.text("MSA-1")) {
     case "AA":
       return { ...rest, status: task.code?.coding?.[0]?.code === "abort" ? "completed" : "accepted" };
-    case "CA":
-      return task.status === "requested" ? { ...rest, status: "received" } : undefined;
+    case "CA": {
+      const isNews = task.status === "requested" || NOT_TAKEN.has(task.statusReason?.coding?.[0]?.code ?? "");
+      return isNews ? { ...rest, status: "received", businessStatus: TAKEN } : undefined;
+    }
     default: {
-      const why = message.get("ERR-8") || message.get("ERR-3.2") || message.get("MSA-3") || message.text("MSA-1");
-      return { ...rest, status: "rejected", statusReason: { text: why } };
+      const code = message.text("MSA-1");
+      const text = message.get("ERR-8") || message.get("ERR-3.2") || message.get("MSA-3") || code;
+      const coding = [{ system: "http://terminology.hl7.org/CodeSystem/v2-0008", code }];
+      return { ...rest, status: "rejected", statusReason: { coding, text } };
     }
   }
 }

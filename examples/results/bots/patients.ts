@@ -20,7 +20,7 @@ const MADE_UP = /^0+$|^(\d)\1{4,}$|^123456789$/;
 
 /**
  * In how many of name, birth date and sex somebody may differ from the patient whom the number finds, where both tell them. One
- * who differs in all three is somebody else, and the number wrong: fewer than 2 is stricter, 3 looks at none.
+ * who differs in all that both tell is somebody else, and the number wrong: fewer than 2 is stricter, 3 looks at none.
  */
 const MAY_DIFFER_IN = 2;
 
@@ -41,6 +41,7 @@ export function peopleOf(message: Message, bundle: Bundle): Person[] {
   const people = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Patient")
     .map(({ fullUrl, resource }) => {
       const patient = resource as Patient;
+      patient.identifier?.forEach((identifier) => (identifier.value = identifier.value?.trim()));
       const identifiers = (patient.identifier ?? []).filter((identifier) => numbers.some((number) => isSame(number, identifier)));
       return { fullUrl: fullUrl as string, patient, identifiers };
     });
@@ -73,9 +74,10 @@ export function numbersIn(message: Message, path: string): PersonalNumber[] {
   return found;
 }
 
-/** The translation has 1.2.36 as `urn:oid:1.2.36`. */
+/** The translation has 1.2.36 as `urn:oid:1.2.36`, and a UUID in small letters. */
 function isSame({ value, authority }: PersonalNumber, { system, value: other }: Identifier): boolean {
-  return other === value && (system === authority || system?.endsWith(`:${authority}`) === true);
+  const [name, url] = [authority.toLowerCase(), system?.toLowerCase()];
+  return other === value && (url === name || url?.endsWith(`:${name}`) === true);
 }
 
 function referencesIn(value: unknown): string[] {
@@ -111,8 +113,11 @@ function survivorOf(patient: Patient): Reference<Patient> | undefined {
   return link?.other as Reference<Patient> | undefined;
 }
 
-/** The one record of somebody, if there is one, and it is not somebody else's. */
-export async function recordOf(client: MedplumClient, person: Person): Promise<Patient | undefined> {
+/**
+ * The one record of somebody, if there is one, and it is not somebody else's. Whoever may correct what is known of a patient says
+ * so: one thing alone that both tell, such as the name, may then be another.
+ */
+export async function recordOf(client: MedplumClient, person: Person, mayCorrect = false): Promise<Patient | undefined> {
   const { current } = await find(client, person.identifiers);
   const [standing] = current;
   if (current.length > 1) {
@@ -120,29 +125,74 @@ export async function recordOf(client: MedplumClient, person: Person): Promise<P
       `the identifiers of the patient are those of ${current.length} records: merge them, then release this message`,
     );
   }
-  if (standing !== undefined && differences(standing, person.patient) > MAY_DIFFER_IN) {
+  if (standing !== undefined && isSomebodyElse(standing, person.patient, mayCorrect)) {
     throw new ForAPerson(
-      "the patient with this number has another name, birth date and sex: the number is wrong, or the record has to be corrected first",
+      "the patient with this number has another name, birth date and sex (as far as they are told): the number is wrong, or the "
+        + "record has to be corrected first",
+    );
+  }
+  if (standing !== undefined && hasOtherNumber(standing, person) && differences(standing, person.patient).includes(true)) {
+    throw new ForAPerson(
+      "the patient with this national number has another number of the same authority (PID-3.4), and another name, birth date or "
+        + "sex: the national number is somebody else's, or the two records have to be merged first",
     );
   }
   return standing;
 }
 
-/** In how many of name, birth date and sex the two differ, as far as both tell them. */
-function differences(standing: Patient, news: Patient): number {
-  const differ = (one: (string | undefined)[], other: (string | undefined)[]): boolean => {
-    const [known, told] = [one.filter(Boolean), other.filter(Boolean)];
-    return known.length > 0 && told.length > 0 && !told.some((value) => known.includes(value));
+/**
+ * Whether an authority's number tells against it: it gives each of its patients one, and none of the message's is among those
+ * that stand. A nation's number, which a child or a spouse may come with, does not speak for it then.
+ */
+function hasOtherNumber(standing: Patient, { identifiers }: Person): boolean {
+  const isOwn = ({ type, system }: Identifier): boolean =>
+    system !== undefined && !type?.coding?.some(({ code }) => MADE_UP_OF.has(code ?? ""));
+  const numbers = identifiers.filter(isOwn);
+  const stands = (standing.identifier ?? []).filter(isOwn);
+  const isKnown = numbers.some((number) => stands.some((other) => token(other) === token(number)));
+  return !isKnown && numbers.some(({ system }) => stands.some((other) => other.system === system));
+}
+
+/** Whether the two are different persons, by all that both tell. */
+function isSomebodyElse(standing: Patient, news: Patient, mayCorrect: boolean): boolean {
+  const compared = differences(standing, news).filter((differs) => differs !== undefined);
+  const differing = compared.filter(Boolean).length;
+  if (differing > MAY_DIFFER_IN) {
+    return true;
+  }
+  if (MAY_DIFFER_IN >= 3 || differing === 0 || differing < compared.length) {
+    return false;
+  }
+  // Whoever marries, or is written otherwise, keeps a part of the name.
+  const parts = (patient: Patient): string[] => namesOf(patient).flat();
+  const isKept = parts(standing).some((part) => parts(news).includes(part));
+  return compared.length > 1 || !(mayCorrect || isKept);
+}
+
+/** Whether name, birth date and sex differ; of what one of the two doesn't tell that isn't known. */
+function differences(standing: Patient, news: Patient): (boolean | undefined)[] {
+  const [known, told] = [namesOf(standing), namesOf(news)];
+  // A family name alone may be the same person's.
+  const isSameName = (one: string[], other: string[]): boolean => {
+    const [shorter, longer] = one.length < other.length ? [one, other] : [other, one];
+    return shorter.every((part) => longer.includes(part));
   };
-  const names = ({ name }: Patient): string[] => (name ?? []).map(({ family, given, text }) =>
-    (family === undefined ? text ?? "" : `${family} ${given?.[0] ?? ""}`)
-      .normalize("NFD").toLowerCase().replace(/[^\p{L}]/gu, ""));
+  const [born, birthDate] = [standing.birthDate, news.birthDate];
   const gender = (patient: Patient): string | undefined => (patient.gender === "unknown" ? undefined : patient.gender);
   return [
-    differ(names(standing), names(news)),
-    differ([standing.birthDate], [news.birthDate]),
-    differ([gender(standing)], [gender(news)]),
-  ].filter(Boolean).length;
+    known.length > 0 && told.length > 0 ? !told.some((one) => known.some((other) => isSameName(one, other))) : undefined,
+    // Of a year alone more isn't known.
+    born && birthDate ? !born.startsWith(birthDate) && !birthDate.startsWith(born) : undefined,
+    gender(standing) && gender(news) ? gender(standing) !== gender(news) : undefined,
+  ];
+}
+
+/** The words of each name, by which somebody is known: what stands for a name that isn't known is none. */
+function namesOf({ name }: Patient): string[][] {
+  return (name ?? []).filter(({ use }) => use !== "anonymous" && use !== "temp").map(({ family, given, text }) =>
+    (family === undefined ? text ?? "" : `${family} ${given?.[0] ?? ""}`)
+      .normalize("NFD").toLowerCase().replace(/\p{M}/gu, "").split(/[^\p{L}]+/u).filter(Boolean))
+    .filter((words) => words.length > 0);
 }
 
 /**

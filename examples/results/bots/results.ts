@@ -10,7 +10,7 @@ import type {
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, first, known, led, newerBy, orPark, perform, replaced, timeOf, told, token, translated, united, untilNobodyWasQuicker,
+  ForAPerson, first, known, led, newerBy, orPark, perform, replaced, told, token, translated, united, untilNobodyWasQuicker,
   withReferenced, type Time,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
@@ -19,8 +19,12 @@ import { find, isOfAnother, peopleOf, refer } from "./patients";
 const ATTACHED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
 
 /** How far a result is: of two told of the same time the one that is further stands; all others are corrections. */
-const RANK: Record<string, number> = { registered: 0, partial: 1, preliminary: 1, final: 2 };
+const RANK: Record<string, number> = { unknown: 0, registered: 0, partial: 1, preliminary: 1, final: 2 };
+const FINAL = 2;
 const CORRECTION = 3;
+
+/** What can only be changed by a correction, or be withdrawn (OBX-11 F: HL7 table 0085). */
+const SETTLED = new Set(["final", "amended", "corrected", "appended"]);
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
@@ -35,6 +39,7 @@ export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
     const bundle = underOwnIds(await translated(message));
+    checkDocuments(message, bundle);
     await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle)));
   });
 }
@@ -85,9 +90,12 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
   for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
-    const time = timeOf(message, report.resource.issued ?? bundle.timestamp);
+    const time = timeOfReport(message, report.resource);
     for (const { reference } of [...(report.resource.result ?? []), ...(report.resource.specimen ?? [])]) {
       timeOfResult.set(reference as string, time);
+    }
+    if (report.resource.status === "unknown" && isCancelledByOrder(message, report.resource)) {
+      report.resource.status = "cancelled";
     }
     const orders = await ordersOf(client, report.resource);
     const documents = takeDocuments(bundle, report.resource);
@@ -115,6 +123,8 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     }
     if (standing !== undefined && isNews && WITHDRAWN.has(report.resource.status)) {
       entries.push(...await withdrawn(client, standing, report.resource, time));
+    } else if (standing !== undefined && isNews) {
+      entries.push(...await takenBack(client, bundle, standing, report.resource, time));
     }
     if (isNews && DONE.has(report.resource.status)) {
       entries.push(...orders.filter(({ status }) => status === "active").map((order) => completed(order, report.resource)));
@@ -125,7 +135,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
     const byId = new Map(standing.map((known) => [known.id, known]));
     for (const { fullUrl, resource } of news) {
-      const time = timeOfResult.get(addressOf(resource)) ?? timeOf(message);
+      const time = timeOfResult.get(addressOf(resource)) ?? timeOfReport(message, {});
       const before = byId.get(resource.id);
       if (before === undefined) {
         entries.push(first(fullUrl, told(resource, time)));
@@ -137,6 +147,37 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     }
   }
   return entries.length === 0 || perform(client, withReferenced(entries, bundle));
+}
+
+/** When the result was told (OBR-22). Where that is empty, how final it is counts before MSH-7, which is new whenever it is resent. */
+function timeOfReport(message: Message, { issued }: Pick<DiagnosticReport, "issued">): Time {
+  const made = message.dateTime("MSH-7") ?? issued;
+  if (made === undefined) {
+    throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
+  }
+  return { ...(issued && { event: issued }), message: made };
+}
+
+/** Whether its order says that it was cancelled (ORC-1 OC, CA, CR; ORC-5 CA: tables 0119 and 0038), where OBR-25 is empty. */
+function isCancelledByOrder(message: Message, report: DiagnosticReport): boolean {
+  const numbers = new Set(numbersOf(report).map(({ value }) => value));
+  return message.paths("ORC(*)").some((order) =>
+    [`${order}-2.1`, `${order}-3.1`].some((path) => numbers.has(message.text(path)))
+      && (["OC", "CA", "CR"].includes(message.text(`${order}-1`)) || message.text(`${order}-5`) === "CA"));
+}
+
+/** What can't be decoded is not dropped. */
+function checkDocuments(message: Message, bundle: Bundle): void {
+  const embedded = message.paths("OBX(*)-2").filter((path) =>
+    message.text(path) === "ED" && message.text(path.replace(/-2$/, "-5.5")) !== "");
+  const decoded = all<Observation>(bundle, "Observation").filter(({ resource }) => attachedTo(resource)?.data);
+  if (decoded.length < embedded.length) {
+    throw new ForAPerson("a document (OBX-5.5) can't be decoded: it is not in the encoding it names (OBX-5.4), or was cut off");
+  }
+}
+
+function attachedTo(resource: Observation): Attachment | undefined {
+  return resource.extension?.find(({ url }) => url === ATTACHED)?.valueAttachment;
 }
 
 /** Every report and all that is in it has a patient, and a number leads to one alone. */
@@ -179,6 +220,9 @@ async function standingOf<T extends Resource>(client: MedplumClient, resources: 
 
 function isOlder(standing: Resource, news: Resource, time: Time): boolean {
   const rank = (resource: Resource): number => RANK[(resource as Observation).status] ?? CORRECTION;
+  if (SETTLED.has((standing as Observation).status) && rank(news) < FINAL) {
+    return false;
+  }
   return newerBy(standing, time, rank(standing) - rank(news)) <= 0;
 }
 
@@ -230,12 +274,39 @@ async function withdrawn(
     .map((known) => replaced(undefined, told({ ...known, status: status as Observation["status"] }, time), known));
 }
 
+/**
+ * Results that the message takes back (OBX-11 W, D) and that stand under another number: one that was told alone, and is told now
+ * beside the right one, with the same code and no OBX-4 to tell the two apart. It is the one with the value that is taken back, or
+ * the only one.
+ */
+async function takenBack(
+  client: MedplumClient, bundle: Bundle, standing: DiagnosticReport, { result }: DiagnosticReport, time: Time,
+): Promise<BundleEntry[]> {
+  const named = new Set(result?.map(({ reference }) => reference));
+  const back = all<Observation>(bundle, "Observation").map(({ resource }) => resource)
+    .filter((own) => named.has(addressOf(own)) && own.status === "entered-in-error");
+  const before = new Set(standing.result?.map(({ reference }) => reference));
+  if (back.every((own) => before.has(addressOf(own)))) {
+    return [];
+  }
+  const others = (standing.result ?? []).map(({ reference }) => reference ?? "").filter((reference) => !named.has(reference));
+  const known = await standingOf<Observation>(client, others.filter((reference) => reference.startsWith("Observation/"))
+    .map((reference) => ({ resourceType: "Observation", id: reference.slice("Observation/".length) }) as Observation));
+  const codes = ({ code }: Observation): string[] =>
+    (code?.coding ?? []).map((coding) => token({ system: coding.system, value: coding.code }));
+  const valueOf = (own: Observation): string => JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
+  return back.filter((own) => !before.has(addressOf(own))).flatMap((own) => {
+    const same = known.filter((one) => one.status !== own.status && codes(one).some((code) => codes(own).includes(code)));
+    const [one] = same.length === 1 ? same : same.filter((one) => valueOf(one) === valueOf(own));
+    return one === undefined || !isOlder(one, own, time) ? [] : [replaced(undefined, told({ ...one, status: own.status }, time), one)];
+  });
+}
+
 /** Documents come out of the results and into the report. */
 function takeDocuments(bundle: Bundle, report: DiagnosticReport): { binary: Resource; attachment: Attachment & { url: string } }[] {
   const taken: { binary: Resource; attachment: Attachment & { url: string } }[] = [];
   for (const { fullUrl, resource } of all<Observation>(bundle, "Observation")) {
-    const extension = resource.extension?.find(({ url }) => url === ATTACHED);
-    const { contentType, data } = extension?.valueAttachment ?? {};
+    const { contentType, data } = attachedTo(resource) ?? {};
     if (!data || !report.result?.some(({ reference }) => reference === addressOf(resource))) {
       continue;
     }

@@ -14,6 +14,12 @@ import { isOfAnother, peopleOf, refer } from "./patients";
 /** What the event says of the appointment (HL7 v2.5.1 §10.3): it counts more than a status code of the sender's own. */
 const STATUS: Record<string, Appointment["status"]> = { S15: "cancelled", S26: "noshow" };
 
+/** Events that book: where SCH-25 says nothing, the appointment is on. An S14 changes something else of it (§10.3.3). */
+const BOOKS = new Set(["S12", "S13"]);
+
+/** Codes of SCH-25 (table 0278, and a sender's own) that FHIR has no word for; one that is not here parks an S14. */
+const CODES: Record<string, Appointment["status"]> = { DC: "cancelled", OVERBOOK: "booked" };
+
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
@@ -46,13 +52,24 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   if (standing !== undefined && isNewer(standing, time)) {
     return true;
   }
-  const status = STATUS[message.text("MSH-9.2")] ?? news.status ?? "booked";
+  const status = statusOf(message, news, standing);
   const { id: _, ...content } = told({ ...news, status }, time);
   const identifier = united(standing?.identifier, news.identifier);
   const change: BundleEntry = standing === undefined
     ? created(entry.fullUrl, content as Appointment, byIdentifier(numbers))
     : replaced(entry.fullUrl, { ...standing, ...content, identifier } as Appointment, standing);
   return perform(client, withReferenced([change], bundle));
+}
+
+function statusOf(message: Message, news: Appointment, standing: Appointment | undefined): Appointment["status"] {
+  const event = message.text("MSH-9.2");
+  const code = message.text("SCH-25.1").trim();
+  // Where SCH-25 is empty the translation goes by the event, and takes any but a cancellation for a booking.
+  const said = STATUS[event] ?? (code === "" ? undefined : news.status ?? CODES[code.toUpperCase()]);
+  if (said === undefined && code !== "" && !BOOKS.has(event)) {
+    throw new ForAPerson("the status of the appointment (SCH-25) has a code that nobody has told what it means: see CODES in bots/appointments.ts");
+  }
+  return said ?? (BOOKS.has(event) ? "booked" : standing?.status ?? "booked");
 }
 
 /** Whether one of these patients takes part in what stands, or nobody does. */

@@ -1,7 +1,7 @@
 /**
  * A new appointment gives each of its patients a Task, to complete the onboarding, and a Communication that says so; a moved
- * one another Communication; one that is cancelled, or goes on without the patient, withdraws the Task; one that is booked
- * again asks anew. The channel `engagement` takes Communications to the app.
+ * one another Communication; one that is cancelled, or goes on without the patient, withdraws the Task, and whoever has done
+ * it is told, too; one that is booked again asks anew. The channel `engagement` takes Communications to the app.
  */
 import type { Appointment, Communication, Reference, Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
@@ -38,23 +38,31 @@ export async function handler(client: MedplumClient, event: BotEvent): Promise<v
       const search = `focus=${focus.reference}&patient=${patient.reference}&code=${ONBOARDING}|onboarding`;
       const code = { coding: [{ system: ONBOARDING, code: "onboarding" }], text: "Complete the onboarding" };
       const asked = { resourceType: "Task", intent: "order", status: "requested", code, focus, for: patient, owner: patient, identifier: mark() };
-      await tell("invited", patient, await client.createResourceIfNoneExist(asked as Task, search));
+      await tell("invited", patient, await client.createResourceIfNoneExist(timed(asked as Task), search));
     } else if (task.status === "cancelled") {
       const { statusReason: _, ...open } = task;
-      await change(task, { ...open, status: "requested", identifier: mark() });
+      await change(task, timed({ ...open, status: "requested", identifier: mark() }));
       await tell("invited", patient, task);
-    } else {
+    } else if (isOfThis(task)) {
       // A run that broke off between the Task and its Communication is done again.
-      await tell(isOfThis(task) ? "invited" : "moved", patient, task);
+      await tell("invited", patient, task);
+    } else if (task.statusReason !== undefined || !isAtItsTime(task)) {
+      // Done, and cancelled since; or at another time. Of another room, or of who else comes, nobody is told.
+      await tell("moved", patient, task);
+      const { statusReason: _, ...open } = task;
+      await change(task, timed(open));
     }
   }
 
   async function withdraw(task: Task): Promise<void> {
     if (task.status === "requested") {
-      const statusReason = { text: `appointment ${appointment.status}` };
-      await change(task, { ...task, status: "cancelled", statusReason, identifier: mark() });
+      await change(task, timed({ ...task, status: "cancelled", statusReason: reason(), identifier: mark() }));
+    } else if (task.status === "completed" && task.statusReason === undefined && appointment.status !== "noshow") {
+      // What is done stays done; but the appointment isn't.
+      await tell("withdrawn", task.for as Reference, task);
+      await change(task, { ...task, statusReason: reason() });
+      return;
     } else if (task.status !== "cancelled" || !isOfThis(task)) {
-      // Of what is done nothing is withdrawn.
       return;
     }
     await tell("withdrawn", task.for as Reference, task);
@@ -63,6 +71,21 @@ export async function handler(client: MedplumClient, event: BotEvent): Promise<v
   /** The Task as it was read, and not as another (the patient is done) has left it: then the run is tried again. */
   async function change(task: Task, next: Task): Promise<void> {
     await perform(client, [replaced(undefined, next, task)]);
+  }
+
+  function reason(): Task["statusReason"] {
+    return { text: `appointment ${appointment.status}` };
+  }
+
+  /** With the time that the patient was told. */
+  function timed(task: Task): Task {
+    const { executionPeriod: _, ...rest } = task;
+    return appointment.start === undefined ? rest as Task : { ...rest, executionPeriod: { start: appointment.start } } as Task;
+  }
+
+  function isAtItsTime({ executionPeriod }: Task): boolean {
+    const [told, start] = [executionPeriod?.start, appointment.start];
+    return told === start || Date.parse(told ?? "") === Date.parse(start ?? "");
   }
 
   function mark(): Task["identifier"] {

@@ -53,13 +53,15 @@ impl Identity {
 }
 
 fn uuid(parts: &[&str]) -> Uuid {
-    let mut hash = Sha1::new_with_prefix(NAMESPACE);
+    let length: usize = parts.iter().map(|part| part.len() + 1).sum();
+    let mut name = Vec::with_capacity(NAMESPACE.as_bytes().len() + length);
+    name.extend_from_slice(NAMESPACE.as_bytes());
     for part in parts {
-        hash.update(part);
+        name.extend_from_slice(part.as_bytes());
         // No text of a message holds it after decoding.
-        hash.update([0]);
+        name.push(0);
     }
-    let digest: [u8; 20] = hash.finalize().into();
+    let digest: [u8; 20] = Sha1::digest(&name).into();
     let bytes = digest.first_chunk().expect("SHA-1 has 20 bytes");
     uuid::Builder::from_sha1_bytes(*bytes).into_uuid()
 }

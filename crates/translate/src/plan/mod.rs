@@ -83,6 +83,8 @@ pub(crate) struct WellKnown {
     pub(crate) extension: NameId,
     pub(crate) url: NameId,
     pub(crate) value_code: NameId,
+    /// `use`
+    pub(crate) purpose: NameId,
 }
 
 impl WellKnown {
@@ -98,6 +100,7 @@ impl WellKnown {
             extension: names.id("extension"),
             url: names.id("url"),
             value_code: names.id("valueCode"),
+            purpose: names.id("use"),
         }
     }
 }

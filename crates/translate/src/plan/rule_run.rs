@@ -76,8 +76,12 @@ impl RuleRun {
 
 /// The texts that a rule wants at a place of its segment.
 fn wanted(rule: &Rule) -> Option<(Place, Vec<&str>)> {
+    let own = match rule.source {
+        Source::Field(field, ..) => field,
+        _ => 0,
+    };
     // Where such a condition fails, the rule still asks whether its value is said twice.
-    let test = rule.condition.as_ref().filter(|test| !test.prefers_another_place())?;
+    let test = rule.condition.as_ref().filter(|test| !test.prefers_another_place(own))?;
     wanted_by(test).filter(|(place, _)| matches!(place, Place::Field(other, ..) if *other != 0))
 }
 
@@ -103,13 +107,15 @@ fn wanted_by(test: &Test) -> Option<(Place, Vec<&str>)> {
 }
 
 impl Test {
-    /// Whether it asks that another place has no value: the rule gives way to that one.
-    fn prefers_another_place(&self) -> bool {
+    /// Whether it asks that another place than the rule's own field has no value: the rule gives way to that one.
+    fn prefers_another_place(&self, own: u16) -> bool {
         match self {
-            Self::Not(inner) => {
-                matches!(**inner, Self::Valued(Place::Field(..) | Place::Segment(..)))
-            }
-            Self::And(parts) => parts.iter().any(Self::prefers_another_place),
+            Self::Not(inner) => match **inner {
+                Self::Valued(Place::Field(field, ..)) => field != own,
+                Self::Valued(Place::Segment(..)) => true,
+                _ => false,
+            },
+            Self::And(parts) => parts.iter().any(|part| part.prefers_another_place(own)),
             _ => false,
         }
     }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::{DecodePaddingMode, Engine};
 use pipehat_resource::definitions::Primitive;
 
 use super::Run;
@@ -14,8 +15,8 @@ use crate::expression::Conversion;
 use crate::finding::FindingKind;
 use crate::plan::{JoinedPiece, Rule, Source};
 use crate::value::{
-    Authority, Moment, compared, date_time, decimal, instant, is_media_type, is_oid, media_type,
-    whole,
+    Authority, Moment, compared, date_time, decimal, edition, instant, is_media_type, is_oid,
+    media_type, whole,
 };
 
 impl<'a> Run<'a> {
@@ -156,6 +157,11 @@ impl<'a> Run<'a> {
             Conversion::Media => self.media(here).and_then(text),
             Conversion::Lines => self.lines(here).and_then(text),
             Conversion::Document => self.document(primitive, here).and_then(text),
+            Conversion::Edition => {
+                let name = self.first_text(&here.own?);
+                edition(&name).and_then(|(_, year)| text(year.to_owned()))
+            }
+            Conversion::Street => self.street(here).and_then(text),
             Conversion::Samples => self.samples(here).and_then(text),
             Conversion::Comparator | Conversion::Compared => {
                 let own = here.own?;
@@ -282,6 +288,29 @@ impl<'a> Run<'a> {
         (!text.trim().is_empty()).then(|| text.to_owned())
     }
 
+    /// A street address (SAD, HL7 v2.5.1 §2.A.66) as one line: as it is written, else its street and its number. Parts
+    /// that the line doesn't say stand behind it.
+    fn street(&mut self, here: &Here<'a>) -> Option<String> {
+        let value = here.value?;
+        let text = |own: &Self, number: u16| {
+            let part = value.part(number);
+            if part.is_null() { String::new() } else { own.first_text(&part).trim().to_owned() }
+        };
+        let (line, street, number) = (text(self, 1), text(self, 2), text(self, 3));
+        self.consumed.take_all(value.raw);
+        let says = |part: &str| line.to_lowercase().contains(&part.to_lowercase());
+        let parts = match (says(&street), says(&number)) {
+            // A number stands in many a line: beside a street that it doesn't say, it is said with that.
+            (false, _) => [street.as_str(), number.as_str()],
+            (true, false) => [number.as_str(), ""],
+            (true, true) => ["", ""],
+        };
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let separator = if line.is_empty() || parts.is_empty() { "" } else { ", " };
+        let line = [line.as_str(), separator, &parts.join(" ")].concat();
+        (!line.is_empty()).then_some(line)
+    }
+
     /// A numeric array (NA) as SampledData.data: decimals, a blank between each. One that lacks a value, or has
     /// something else among them, is left.
     fn samples(&mut self, here: &Here<'a>) -> Option<String> {
@@ -329,9 +358,9 @@ impl<'a> Run<'a> {
         }
         self.consumed.take_all(own.raw);
         let data = if name.eq_ignore_ascii_case("base64") {
-            let text = self.text(own.raw, false);
-            let digits: String = text.chars().filter(|sign| !sign.is_ascii_whitespace()).collect();
-            STANDARD.decode(&digits).ok().map(|_| digits)
+            // Senders wrap it by `\.br\`.
+            let text = self.text(own.raw, true);
+            base64_of(&text)
         } else if name.eq_ignore_ascii_case("hex") {
             let text = self.text(own.raw, false);
             hex(&text).map(|bytes| STANDARD.encode(bytes))
@@ -344,6 +373,20 @@ impl<'a> Run<'a> {
         }
         Some(Leaf::Text(Cow::Owned(data.filter(|data| !data.is_empty())?)))
     }
+}
+
+/// Base64 as R4 has it, of what senders write: with line breaks, without the padding, or in the alphabet for URLs (RFC 4648
+/// §5). Whatever more than one text could be meant by is none: bits that are left over tell of one that was cut off.
+fn base64_of(text: &str) -> Option<String> {
+    const LENIENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let digits: String = text.chars().filter(|sign| !sign.is_ascii_whitespace()).collect();
+    let alphabet = match digits.contains(['-', '_']) {
+        true => alphabet::URL_SAFE,
+        false => alphabet::STANDARD,
+    };
+    let bytes = GeneralPurpose::new(&alphabet, LENIENT).decode(&digits).ok()?;
+    Some(STANDARD.encode(bytes))
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

@@ -6,6 +6,7 @@ use pipehat_resource::json::{Object, Value};
 use uuid::Uuid;
 
 use super::json::Writer;
+use super::tree::NodeId;
 use super::{Resource, Run};
 use crate::finding::{Finding, FindingKind};
 use crate::identity::Identity;
@@ -54,6 +55,7 @@ impl<'a> Run<'a> {
                 (name != "Bundle").then(|| urn(identity.id))
             })
             .collect();
+        let announced = self.announced(&identities);
         let lineage = self.lineage(&identities);
         let mut bundle = Object::with_capacity(8);
         bundle.set_known("resourceType", Value::string("Bundle"));
@@ -66,7 +68,11 @@ impl<'a> Run<'a> {
         let mut entries = Vec::with_capacity(self.resources.len());
         for (own, identity) in entries_of(&self.resources, &identities) {
             let name = own.definition.name();
-            let store = store(map, name, own.is_direct);
+            let store = if announced.contains(&own.root) {
+                Store::CreateIfNone
+            } else {
+                store(map, name, own.is_direct)
+            };
             let mut resource = Object::with_capacity(16);
             resource.set_known("resourceType", Value::string(name));
             if identity.search.is_none() {
@@ -88,6 +94,39 @@ impl<'a> Run<'a> {
             findings_beyond: self.findings_beyond,
             lineage,
         }
+    }
+
+    /// Documents of which the message tells that they stand, and not their content. Stored over one that has it, they would
+    /// take it away; so they are made only where there is none, which takes an identifier to look by. One that is
+    /// withdrawn replaces what is there.
+    fn announced(&mut self, identities: &[Option<Identity>]) -> Vec<NodeId> {
+        let mut announced = Vec::new();
+        for index in 0..self.resources.len() {
+            let (Some(own), Some(Some(identity))) =
+                (self.resources.get(index), identities.get(index))
+            else {
+                continue;
+            };
+            let (root, segment) = (own.root, own.segment);
+            if own.is_dropped
+                || own.definition.name() != "DocumentReference"
+                || self.has_content(root)
+                || self.text_of(root, "status").is_none_or(|status| status != "current")
+            {
+                continue;
+            }
+            let text = if identity.search.is_some() {
+                announced.push(root);
+                "a document without its content: made where there is none, and one that is stored stays as it is"
+            } else {
+                if let Some(own) = self.resources.get_mut(index) {
+                    own.is_dropped = true;
+                }
+                "a document without its content, and not looked for without an authority: left out"
+            };
+            self.find_at(FindingKind::Incomplete, Self::segment_at(segment), text);
+        }
+        announced
     }
 
     /// Takes out visits that a result, an order or the like names neither by PV1-19 nor by PV1-50: nothing could ever find

@@ -69,7 +69,16 @@ impl<'a> Run<'a> {
             // app-1: a type or an actor.
             "Appointment.participant" => self.has_one(node, &["type", "actor"], "type or actor"),
             "Condition" => {
+                self.without_clinical_status(node);
                 self.condition(node, definition);
+                true
+            }
+            "AllergyIntolerance" => {
+                self.without_clinical_status(node);
+                true
+            }
+            "DocumentReference" => {
+                self.with_content(node, definition);
                 true
             }
             "Appointment" => {
@@ -185,6 +194,68 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// ait-2 and con-5: what was entered in error has no clinical status.
+    fn without_clinical_status(&mut self, node: NodeId) {
+        let find = |name: &str| self.plan.names.find(name).and_then(|id| self.tree.find(node, id));
+        let (Some(clinical), Some(verification)) =
+            (find("clinicalStatus"), find("verificationStatus"))
+        else {
+            return;
+        };
+        let is_error = self.tree.children(verification).any(|coding| {
+            self.text_of(coding, "code").is_some_and(|code| code == "entered-in-error")
+        });
+        if is_error {
+            self.tree.remove(node, clinical);
+        }
+    }
+
+    /// A document of which only the notification comes (MDM^T01 and its like, HL7 v2.5.1 §9.5) has a content all the same:
+    /// R4 requires one, and it says that its data are absent.
+    fn with_content(&mut self, node: NodeId, definition: &'static TypeDefinition) {
+        if self.has_content(node) {
+            return;
+        }
+        let names = &self.plan.names;
+        let (Some(content), Some(attachment)) = (names.find("content"), names.find("attachment"))
+        else {
+            return;
+        };
+        let member = |of: &'static TypeDefinition, name| {
+            of.member(name).map(|member| member.element_type.definition())
+        };
+        let Some(content_type) = member(definition, "content") else { return };
+        let Some(attachment_type) = member(content_type, "attachment") else { return };
+        let child = |name, is_list, definition| Child {
+            name,
+            is_list,
+            is_primitive: false,
+            definition,
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        let content = match self.tree.find(node, content) {
+            Some(own) => own,
+            None => self.tree.append(node, child(content, true, content_type)),
+        };
+        self.absent(content, child(attachment, false, attachment_type), attachment_type);
+    }
+
+    /// Whether a DocumentReference has a content, or says where it is.
+    pub(super) fn has_content(&self, document: NodeId) -> bool {
+        let names = &self.plan.names;
+        let (Some(content), Some(attachment)) = (names.find("content"), names.find("attachment"))
+        else {
+            return false;
+        };
+        let is_of = |own: &NodeId, name| self.tree.node(*own).is_some_and(|own| own.name == name);
+        let mut contents = self.tree.children(document).filter(|own| is_of(own, content));
+        contents.any(|own| {
+            let mut attachments = self.tree.children(own).filter(|own| is_of(own, attachment));
+            attachments.any(|own| self.has(own, "data") || self.has(own, "url"))
+        })
+    }
+
     /// con-4: what is abated is not active. Where the message says only that it ended, it is inactive; where it says
     /// both, the status counts.
     fn condition(&mut self, node: NodeId, definition: &'static TypeDefinition) {
@@ -242,7 +313,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn text_of(&self, node: NodeId, name: &str) -> Option<String> {
+    pub(super) fn text_of(&self, node: NodeId, name: &str) -> Option<String> {
         match self.tree.leaf(self.tree.find(node, self.plan.names.find(name)?)?) {
             Leaf::Text(text) | Leaf::Number(text) => Some(text.to_string()),
             _ => None,

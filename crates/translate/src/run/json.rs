@@ -18,28 +18,29 @@ pub(super) struct Writer<'t, 'a> {
 impl Writer<'_, '_> {
     /// Adds the members of an element's children to an object.
     pub(super) fn members(&mut self, id: NodeId, object: &mut Object) {
-        let mut next = self.tree.first_child(id);
+        // Children of one name are one list, so only what stood in the object before can have a child's name.
+        let before = object.len();
+        let first = self.tree.first_child(id);
+        let mut next = first;
         while let Some(child) = next {
             next = self.tree.next_sibling(child);
             let Some(node) = self.tree.node(child) else { break };
             let (name_id, is_primitive) = (node.name, node.is_primitive);
             let name = self.names.text(name_id);
             if node.is_list {
-                // Instances of one list need not stand together.
-                let is_written = object.get(name).is_some()
-                    || is_primitive && object.iter().any(|(own, _)| is_sibling(own, name));
-                if !is_written {
+                // Instances of one list need not stand together: the first writes all.
+                if first.is_some_and(|first| self.tree.is_first_named(first, child)) {
                     self.list(child, name_id, is_primitive, object);
                 }
             } else if is_primitive {
                 if let Some(value) = self.primitive(child) {
-                    object.set_known(name, value);
+                    put(object, before, name, value);
                 }
                 if let Some(extensions) = self.object(child) {
                     object.set(&sibling(name), Value::Object(extensions));
                 }
             } else if let Some(value) = self.object(child) {
-                object.set_known(name, Value::Object(value));
+                put(object, before, name, Value::Object(value));
             }
         }
     }
@@ -67,7 +68,7 @@ impl Writer<'_, '_> {
             }
         }
         if values.iter().any(|value| *value != Value::Null) {
-            object.set_known(name, Value::Array(values));
+            object.push_known(name, Value::Array(values));
         }
         if extensions.iter().any(|value| *value != Value::Null) {
             object.set(&sibling(name), Value::Array(extensions));
@@ -88,7 +89,7 @@ impl Writer<'_, '_> {
         }
         let mut object = Object::with_capacity(children + usize::from(reference.is_some()));
         if let Some(reference) = reference {
-            object.set_known("reference", Value::string(reference));
+            object.push_known("reference", Value::string(reference));
         }
         self.members(id, &mut object);
         (!object.is_empty()).then_some(object)
@@ -104,11 +105,17 @@ impl Writer<'_, '_> {
     }
 }
 
+/// Sets a member that none has the name of but perhaps one of the first `before`.
+#[inline]
+fn put(object: &mut Object, before: usize, name: &'static str, value: Value) {
+    if before > 0 && object.iter().take(before).any(|(own, _)| own == name) {
+        object.set_known(name, value);
+    } else {
+        object.push_known(name, value);
+    }
+}
+
 /// The member that carries a primitive's extensions (R4 §2.6.2.3).
 fn sibling(name: &str) -> String {
     format!("_{name}")
-}
-
-fn is_sibling(own: &str, name: &str) -> bool {
-    own.strip_prefix('_') == Some(name)
 }

@@ -130,6 +130,13 @@ fn has_marker(text: &str) -> bool {
         && text.chars().any(|sign| pipehat_message::undecodable_byte(sign).is_some())
 }
 
+/// A text without white space around it. Most have none, as their ends tell.
+fn trimmed(text: &str) -> &str {
+    let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_bare(bytes.first()) && is_bare(bytes.last()) { text } else { text.trim() }
+}
+
 impl<'a> Run<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
@@ -161,7 +168,8 @@ impl<'a> Run<'a> {
             clock,
             reading: Reading::new(),
             groups: Vec::new(),
-            tree: Tree::with_capacity(bytes.len() / 4),
+            // A value of a few bytes makes an element, and its place some more.
+            tree: Tree::with_capacity(bytes.len() / 2),
             resources: Vec::new(),
             slots: Vec::new(),
             consumed: Consumed::of(bytes),
@@ -289,7 +297,7 @@ impl<'a> Run<'a> {
     fn first_text(&self, part: &Part<'a>) -> Cow<'a, str> {
         let text = self.text(part.first().raw, false);
         match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         }
     }

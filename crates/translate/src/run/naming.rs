@@ -26,11 +26,22 @@ struct OrderNumber {
     number: String,
 }
 
+/// The order that a segment belongs to.
+struct Order {
+    obr: Option<usize>,
+    orc: Option<usize>,
+    number: Option<OrderNumber>,
+    /// What was ordered.
+    service: String,
+}
+
 /// The identities found so far.
 pub(super) struct Naming {
     pub(super) identities: Vec<Option<Identity>>,
     sender: String,
     control: String,
+    /// The order that was asked for last: its results follow each other.
+    order: Option<Order>,
 }
 
 impl<'a> Run<'a> {
@@ -40,6 +51,7 @@ impl<'a> Run<'a> {
             identities: vec![None; self.resources.len()],
             sender: self.sender(),
             control: self.header_text(10),
+            order: None,
         };
         for index in 0..self.resources.len() {
             self.identity(index, &mut naming, 0);
@@ -181,12 +193,7 @@ impl<'a> Run<'a> {
             // PID-3 is the patient's list of identifiers; PID-2 and PID-4 are what was before it.
             let is_own = name != "Patient" || instance == 2 || instance == 0;
             // A prior identifier (MRG) still names the resource, but it is not looked for by that.
-            let is_old = self
-                .plan
-                .names
-                .find("use")
-                .and_then(|name| self.member_text(child, name))
-                .is_some_and(|own| own == "old");
+            let is_old = self.member_text(child, known.purpose).is_some_and(|own| own == "old");
             // The sender's own numbers stand behind those that say whose they are.
             let is_senders = system.is_some() && system.as_deref() == self.sender_system.as_deref();
             let rank = match (&system, is_preferred, is_own) {
@@ -268,19 +275,36 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The order's number that a segment belongs to: the filler's, else the placer's (ORC-3, OBR-3, ORC-2, OBR-2), and
-    /// whose it is. A filler's number is unique where its authority is known, whichever of the filler's systems sends it
-    /// (HL7 v2.5.1 §4.5.3.3); a placer's says nothing of who reports.
-    fn order_number(&self, segment: usize, naming: &Naming) -> Option<OrderNumber> {
+    /// The order that a segment belongs to.
+    fn order<'n>(&self, segment: usize, naming: &'n mut Naming) -> &'n Order {
         let obr = self.nearest(Name(*b"OBR"), segment);
         let orc = self.nearest(Name(*b"ORC"), segment);
+        let known = naming.order.take().filter(|known| known.obr == obr && known.orc == orc);
+        let order = known.unwrap_or_else(|| Order {
+            obr,
+            orc,
+            number: self.order_number(obr, orc, &naming.sender),
+            service: obr.map(|obr| self.code_text(obr, 4)).unwrap_or_default(),
+        });
+        naming.order.insert(order)
+    }
+
+    /// An order's number (ORC-3, OBR-3, ORC-2, OBR-2: the filler's, else the placer's), and whose it is. A filler's number
+    /// is unique where its authority is known, whichever of the filler's systems sends it (HL7 v2.5.1 §4.5.3.3); a
+    /// placer's says nothing of who reports.
+    fn order_number(
+        &self,
+        obr: Option<usize>,
+        orc: Option<usize>,
+        sender: &str,
+    ) -> Option<OrderNumber> {
         for (kind, field) in [("filler", 3), ("placer", 2)] {
             for own in [obr, orc].into_iter().flatten() {
                 let number = self.view.field(own, field);
                 if !number.is_empty() && number != b"\"\"" {
                     let known = if kind == "filler" { self.known_number(own, field) } else { None };
                     let (scope, number) = known.unwrap_or_else(|| {
-                        (naming.sender.clone(), String::from_utf8_lossy(number).into_owned())
+                        (sender.to_owned(), String::from_utf8_lossy(number).into_owned())
                     });
                     return Some(OrderNumber { kind, scope, number });
                 }
@@ -301,14 +325,11 @@ impl<'a> Run<'a> {
 
     /// A report by its order and what was ordered: laboratories give one number to several panels, and tell them one by
     /// one. So a report of something else is another report, and never replaces the first.
-    fn report(&self, index: usize, naming: &Naming) -> Option<Identity> {
+    fn report(&self, index: usize, naming: &mut Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
-        let OrderNumber { kind, scope, number } = self.order_number(own.segment, naming)?;
-        let service = self
-            .nearest(Name(*b"OBR"), own.segment)
-            .map(|obr| self.code_text(obr, 4))
-            .unwrap_or_default();
-        Some(Identity::of_key(&["report", &scope, kind, &number, &service]))
+        let order = self.order(own.segment, naming);
+        let OrderNumber { kind, scope, number } = order.number.as_ref()?;
+        Some(Identity::of_key(&["report", scope, kind, number, &order.service]))
     }
 
     /// A visit without a number by its patient and when it began (PV1-44), if that is told to the minute: of one day there
@@ -330,7 +351,7 @@ impl<'a> Run<'a> {
     }
 
     /// A result by its order, what was measured (OBX-3) and which of several (OBX-4): a correction replaces it.
-    fn observation(&self, index: usize, naming: &Naming) -> Option<Identity> {
+    fn observation(&self, index: usize, naming: &mut Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
         if self.view.name(own.segment) != Some(Name(*b"OBX")) {
             return None;
@@ -338,28 +359,26 @@ impl<'a> Run<'a> {
         if let Some((Some(system), value)) = self.by_identifier(own.root, "Observation") {
             return Some(Identity::of_identifier("Observation", &system, &value));
         }
-        let OrderNumber { kind, scope, number } = self.order_number(own.segment, naming)?;
-        let service = self
-            .nearest(Name(*b"OBR"), own.segment)
-            .map(|obr| self.code_text(obr, 4))
-            .unwrap_or_default();
+        let order = self.order(own.segment, naming);
+        let OrderNumber { kind, scope, number } = order.number.as_ref()?;
         let code = self.code_text(own.segment, 3);
         Some(Identity::of_key(&[
             "result",
-            &scope,
+            scope,
             kind,
-            &number,
-            &service,
+            number,
+            &order.service,
             &code,
             &String::from_utf8_lossy(self.view.field(own.segment, 4)),
         ]))
     }
 
     /// A specimen without an identifier by its order.
-    fn ordered(&self, index: usize, naming: &Naming) -> Option<Identity> {
+    fn ordered(&self, index: usize, naming: &mut Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
-        let OrderNumber { kind, scope, number } = self.order_number(own.segment, naming)?;
-        Some(Identity::of_key(&["specimen", &scope, kind, &number]))
+        let OrderNumber { kind, scope, number } =
+            self.order(own.segment, naming).number.as_ref()?;
+        Some(Identity::of_key(&["specimen", scope, kind, number]))
     }
 
     /// Code and system of a coded field.
@@ -367,7 +386,7 @@ impl<'a> Run<'a> {
         let Some(part) = self.view.repetitions(segment, field).next() else { return String::new() };
         let (code, text, system) = (part.part(1), part.part(2), part.part(3));
         let named = if code.is_empty() { text } else { code };
-        format!("{}|{}", self.first_text(&named), self.first_text(&system))
+        [&*self.first_text(&named), "|", &self.first_text(&system)].concat()
     }
 
     /// Resources with one identity: what may be told twice is one; results that differ only in order are numbered.

@@ -101,7 +101,9 @@ impl<'a> Run<'a> {
         if raw.is_empty() {
             return false;
         }
-        if texts.iter().any(|own| own.as_bytes() == raw) {
+        // Their first bytes tell most apart.
+        let is_it = |own: &str| own.as_bytes().first() == raw.first() && own.as_bytes() == raw;
+        if texts.iter().any(|own| is_it(own)) {
             return true;
         }
         !self.is_plain(raw) && {
@@ -127,6 +129,10 @@ impl<'a> Run<'a> {
             Place::Field(field, component, part) => {
                 if field == 0 {
                     return Found::Segment;
+                }
+                // Most conditions ask for fields that a segment does not fill.
+                if self.view.field(here.segment, field).is_empty() {
+                    return Found::Nothing;
                 }
                 let value = match here.value {
                     Some(value) if field == here.field && value.at.segment == here.segment => {

@@ -138,17 +138,40 @@ impl<'a> Tree<'a> {
 
     /// The first child of a name.
     pub(crate) fn find(&self, id: NodeId, name: NameId) -> Option<NodeId> {
-        self.children(id).find(|child| self.node(*child).is_some_and(|node| node.name == name))
+        let mut at = self.node(id)?.first;
+        while let Some(node) = self.node(at) {
+            if node.name == name {
+                return Some(at);
+            }
+            at = node.next;
+        }
+        None
+    }
+
+    /// Whether no sibling from `first` to `child` has the name of `child`.
+    pub(crate) fn is_first_named(&self, first: NodeId, child: NodeId) -> bool {
+        let name = self.node(child).map(|node| node.name);
+        let mut at = first;
+        while at != child {
+            let Some(node) = self.node(at) else { break };
+            if Some(node.name) == name {
+                return false;
+            }
+            at = node.next;
+        }
+        true
     }
 
     /// The child with this name and label, made where there is none.
     pub(crate) fn child(&mut self, parent: NodeId, child: Child) -> NodeId {
-        let found = self.children(parent).find(|own| {
-            self.node(*own).is_some_and(|node| {
-                node.name == child.name && (!child.is_list || node.label == child.label)
-            })
-        });
-        found.unwrap_or_else(|| self.append(parent, child))
+        let mut at = self.node(parent).map_or(NONE, |node| node.first);
+        while let Some(node) = self.node(at) {
+            if node.name == child.name && (!child.is_list || node.label == child.label) {
+                return at;
+            }
+            at = node.next;
+        }
+        self.append(parent, child)
     }
 
     /// A new child.

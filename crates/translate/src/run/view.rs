@@ -12,7 +12,29 @@ pub(crate) struct View<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) delimiters: Delimiters,
     segments: Vec<SegmentView<'a>>,
-    fields: Vec<&'a [u8]>,
+    fields: Vec<FieldView<'a>>,
+}
+
+/// A field, and which delimiters stand in it: most have none, and then nobody looks for them again.
+#[derive(Clone, Copy, Default)]
+struct FieldView<'a> {
+    raw: &'a [u8],
+    has_repetition: bool,
+    has_component: bool,
+    has_subcomponent: bool,
+}
+
+impl<'a> FieldView<'a> {
+    fn of(raw: &'a [u8], delimiters: &Delimiters) -> Self {
+        let Delimiters { component, repetition, subcomponent, .. } = *delimiters;
+        let mut field = Self { raw, ..Self::default() };
+        for byte in raw.iter().copied() {
+            field.has_repetition |= byte == repetition;
+            field.has_component |= byte == component;
+            field.has_subcomponent |= Some(byte) == subcomponent;
+        }
+        field
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -37,7 +59,9 @@ impl<'a> View<'a> {
         for segment in message.segments() {
             let name = segment.segment_name().map(|name| Name(*name.as_bytes()));
             let first = view.fields.len();
-            view.fields.extend(segment.fields().map(|field| field.raw()));
+            let delimiters = view.delimiters;
+            view.fields
+                .extend(segment.fields().map(|field| FieldView::of(field.raw(), &delimiters)));
             let same = view.segments.iter().rev().find(|own| own.name == name && name.is_some());
             let occurrence = same.map_or(0, |own| own.occurrence) + 1;
             let count = view.fields.len() - first;
@@ -72,6 +96,10 @@ impl<'a> View<'a> {
 
     /// A field with all its repetitions; empty where the segment ends before it.
     pub(crate) fn field(&self, segment: usize, position: u16) -> &'a [u8] {
+        self.field_view(segment, position).raw
+    }
+
+    fn field_view(&self, segment: usize, position: u16) -> FieldView<'a> {
         let find = || {
             let own = self.segments.get(segment)?;
             let place = usize::from(position).checked_sub(1).filter(|place| *place < own.count)?;
@@ -86,16 +114,20 @@ impl<'a> View<'a> {
         segment: usize,
         position: u16,
     ) -> impl Iterator<Item = Part<'a>> + use<'a> {
-        let field = self.field(segment, position);
+        let field = self.field_view(segment, position);
         // MSH-1 and MSH-2 are the delimiters themselves.
         let is_split = !(position <= 2 && self.declares_delimiters(segment));
         let at = At { segment, field: position, repetition: 0, component: 0, subcomponent: 0 };
+        let splits_by = |delimiter: u8, is_there: bool| (is_split && is_there).then_some(delimiter);
         let delimiters = Splits {
-            component: is_split.then_some(self.delimiters.component),
-            subcomponent: self.delimiters.subcomponent.filter(|_| is_split),
+            component: splits_by(self.delimiters.component, field.has_component),
+            subcomponent: self
+                .delimiters
+                .subcomponent
+                .and_then(|own| splits_by(own, field.has_subcomponent)),
         };
-        let mut rest = (!field.is_empty()).then_some(field);
-        let delimiter = is_split.then_some(self.delimiters.repetition);
+        let mut rest = (!field.raw.is_empty()).then_some(field.raw);
+        let delimiter = splits_by(self.delimiters.repetition, field.has_repetition);
         let mut repetition = 0;
         std::iter::from_fn(move || {
             let raw = take(&mut rest, delimiter)?;
@@ -294,7 +326,8 @@ impl<'a> Part<'a> {
 
     /// Whether nothing follows its first primitive value.
     pub(crate) fn is_single(&self) -> bool {
-        self.first().raw.len() == self.raw.len()
+        let Splits { component, subcomponent } = self.splits;
+        component.is_none() && subcomponent.is_none() || self.first().raw.len() == self.raw.len()
     }
 }
 

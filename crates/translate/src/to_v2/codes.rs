@@ -6,6 +6,7 @@ use pipehat_resource::json::Value;
 
 use super::profile::Profile;
 use super::tables::lines;
+use crate::value::YEARLY;
 
 /// How FHIR codes of one kind are told: a table of `codes.tsv`.
 #[derive(Debug)]
@@ -91,6 +92,13 @@ impl CodingSystems {
             );
         }
         Ok(Self { by_uri })
+    }
+
+    /// The name of a system of a version, where its names say the year.
+    pub(super) fn name_of(&self, profile: &Profile, uri: &str, version: &str) -> Option<String> {
+        let is_year = version.len() == 4 && version.bytes().all(|byte| byte.is_ascii_digit());
+        let yearly = YEARLY.iter().find(|(_, own)| *own == uri).filter(|_| is_year);
+        self.name(profile, uri).or_else(|| yearly.map(|(prefix, _)| format!("{prefix}{version}")))
     }
 
     /// The name of a system, by the profile, by table 0396, or as the number of one of v2's own tables.

@@ -250,7 +250,8 @@ impl Run<'_> {
 
     fn choice<'v>(&self, coding: &'v Value, rank: Rank) -> Choice<'v> {
         let uri = coding.text("system").unwrap_or_default();
-        let system = self.tables.systems.name(self.profile, uri);
+        let version = coding.text("version").unwrap_or_default();
+        let system = self.tables.systems.name_of(self.profile, uri, version);
         // A system that is no URI is a name already.
         let system = system.or_else(|| (!uri.contains(':')).then(|| uri.to_owned()));
         Choice {

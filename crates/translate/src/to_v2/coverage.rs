@@ -60,6 +60,17 @@ impl Coverage {
         self.is_bound(resource) || self.is_read_in(resource)
     }
 
+    /// Whether a message tells of what is referred to: of a role, by who has it.
+    fn is_told(&self, target: &Value, resources: &Resources<'_>) -> bool {
+        let of_role = ["practitioner", "organization"].into_iter().filter_map(|name| {
+            let is_role = target.resource_type() == Some("PractitionerRole");
+            let reference = target.get(name).filter(|_| is_role)?.text("reference")?;
+            resources.find(reference)
+        });
+        let mut told = of_role.chain([target]);
+        told.any(|target| self.is_bound(target) || self.is_read_in(target))
+    }
+
     /// Whether anything in a value was read.
     fn is_read_in(&self, value: &Value) -> bool {
         self.read.contains(&address(value))
@@ -96,7 +107,7 @@ impl Coverage {
                 // A reference to what the message is made from as well is told by that.
                 let target =
                     value.text("reference").and_then(|reference| resources.find(reference));
-                if target.is_some_and(|target| self.is_bound(target) || self.is_read_in(target)) {
+                if target.is_some_and(|target| self.is_told(target, resources)) {
                     return;
                 }
                 let length = path.len();

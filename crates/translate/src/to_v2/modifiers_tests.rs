@@ -287,11 +287,7 @@ fn no_event_says_what_an_order_or_an_appointment_denies() {
         )
     };
     check_event("ORM^O01", &order(r#""status":"active","intent":"order""#), "ORC|NW|r");
-    check_event(
-        "ORM^O01",
-        &order(r#""status":"entered-in-error","intent":"order""#),
-        "ORC|CA|r|||CA",
-    );
+    check_event("ORM^O01", &order(r#""status":"entered-in-error","intent":"order""#), "ORC|CA|r");
     check_event("ORM^O01", &order(r#""status":"draft","intent":"order""#), "refused: ");
     check_event("ORM^O01", &order(r#""status":"active","intent":"proposal""#), "refused: ");
     let appointment = |status: &str| {

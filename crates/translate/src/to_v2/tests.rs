@@ -336,7 +336,7 @@ fn a_wanted_order_control_is_written() {
     };
     let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
     let text = String::from_utf8(written.expect("a message").message).expect("UTF-8");
-    assert!(text.contains("\rORC|DC|r1|||CA"), "{text}");
+    assert!(text.contains("\rORC|DC|r1\r"), "{text}");
 }
 
 #[test]

@@ -116,6 +116,22 @@ fn on_base(base: &str, name: &str) -> String {
     uri
 }
 
+/// Coding systems with a name of table 0396 for each year: what the names begin with, and the URI.
+pub(crate) const YEARLY: [(&str, &str); 3] = [
+    ("ICD10GM", "http://fhir.de/CodeSystem/bfarm/icd-10-gm"),
+    ("OPS", "http://fhir.de/CodeSystem/bfarm/ops"),
+    ("ALPHAID", "http://fhir.de/CodeSystem/bfarm/alpha-id"),
+];
+
+/// The URI and the year of a name like `ICD10GM2026`: the table ends years before the systems do.
+pub(crate) fn edition(name: &str) -> Option<(&'static str, &str)> {
+    let name = name.trim();
+    YEARLY.into_iter().find_map(|(prefix, uri)| {
+        let year = name.strip_prefix(prefix)?;
+        (year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit())).then_some((uri, year))
+    })
+}
+
 /// The URI of a coding system as v2 names it (table 0396).
 pub(crate) fn code_system(name: &str, plan: &Plan, settings: &Settings) -> Option<String> {
     let name = name.trim();
@@ -127,6 +143,9 @@ pub(crate) fn code_system(name: &str, plan: &Plan, settings: &Settings) -> Optio
         found.or_else(|| systems.meaning(&name.to_ascii_uppercase()))?.uri()
     });
     if let Some(uri) = listed {
+        return Some(uri.to_owned());
+    }
+    if let Some((uri, _)) = edition(name) {
         return Some(uri.to_owned());
     }
     if let Some(number) = name.strip_prefix("HL7")
