@@ -106,6 +106,8 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("and that it is cancelled, again", async () => toldOf("withdrawn") === 2 && toldOf("invited") === 1);
   await send(changed("S0137", "20", "Dc"));
   stage.holds("what is discontinued is not booked", (await appointment("P510")).status === "cancelled");
+  await send(third("book", "S0138", "21"), changed("S0139", "24", ""), third("cancel", "S0140", "22"), third("book", "S0141", "21"));
+  stage.holds("a cancellation that comes behind a later change of something else counts", (await appointment("P510")).status === "cancelled");
 
   stage.says("A family shares an insurance's number.");
   const kin = (number) => stage.message("book", { S0001: `S${number}`, P500: `P${number}`, F500: `F${number}`, "10001^^^NORTH^MR": `${number}^^^NORTH^MR~F1^^^INSURER^HC`, "Sample^Anna^B||19800229|F": "Kin^One" });

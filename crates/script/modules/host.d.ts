@@ -42,9 +42,15 @@ declare module "pipehat:host" {
 
   /**
    * The same as a promise. It is done when the script next waits, those of one turn in the order in which they were
-   * asked; a host may come to do them at the same time.
+   * asked. Timers go on while the host is at it.
    */
   export function ask(request: Request, wanted?: "text" | "bytes"): Promise<Answer>;
+
+  /** The same, of what may be given up before it is answered. */
+  export function begin(request: Request, wanted?: "text" | "bytes"): { answer: Promise<Answer>; number: number };
+
+  /** Nothing waits for this answer any more: its promise is never settled. */
+  export function giveUp(number: number): void;
 
   /** A line of the run's log. `console` uses it. */
   export function log(level: "debug" | "info" | "warn" | "error", text: string): void;

@@ -1,6 +1,6 @@
 //! What a script may ask of the outside.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -19,11 +19,22 @@ pub trait Host {
     /// it. The run ends when its time is over, whatever is answered then.
     fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError>;
 
-    /// Does what the script asks for in one turn (`Promise.all` of some fetches): one answer for each, in their order.
-    /// A host may do them at the same time.
-    fn ask_all(&mut self, asks: &[Ask], remaining: Duration) -> Vec<Result<Answer, AskError>> {
-        let begun = Instant::now();
-        asks.iter().map(|ask| self.ask(ask, remaining.saturating_sub(begun.elapsed()))).collect()
+    /// Begins what the script asks for and need not wait for: its timers go on, and it may ask for more. What the host
+    /// leaves open is answered by [`next_answer`](Self::next_answer), under this number.
+    fn begin(&mut self, number: u32, ask: &Ask, remaining: Duration) -> Begun {
+        let _ = number;
+        Begun::Answered(self.ask(ask, remaining))
+    }
+
+    /// Waits for the next answer to what is open, with its number; none once `most` has passed, and not before.
+    fn next_answer(&mut self, most: Duration) -> Option<(u32, Result<Answer, AskError>)> {
+        self.wait(most);
+        None
+    }
+
+    /// Nothing waits for what is open under this number any more.
+    fn give_up(&mut self, number: u32) {
+        let _ = number;
     }
 
     /// Waits for a timer of the script.
@@ -33,6 +44,15 @@ pub trait Host {
 
     /// Takes a line of the script's log (`console.log` and the like).
     fn log(&mut self, line: LogLine);
+}
+
+/// How far an ask is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// It is done, or refused.
+    Answered(Result<Answer, AskError>),
+    /// It is on its way.
+    Open,
 }
 
 /// Something a script asks for.
@@ -155,6 +175,9 @@ pub enum AskError {
     /// It took longer than the run may last.
     #[error("no answer in time")]
     TimedOut,
+    /// The script gave it up, or ended without waiting for it: whether it was done is not known. No script sees this.
+    #[error("given up before the answer came")]
+    GivenUp,
 }
 
 /// How loud a line of the log is.

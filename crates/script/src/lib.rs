@@ -18,7 +18,7 @@ mod worker;
 pub use compile::{ProjectDirectory, ScriptError, ScriptErrors, Sources};
 pub use declarations::declarations;
 pub use event::{Event, Input};
-pub use host::{Answer, Ask, AskError, Host, LogLevel, LogLine};
+pub use host::{Answer, Ask, AskError, Begun, Host, LogLevel, LogLine};
 pub use limits::Limits;
 pub use replay::Replay;
 pub use run::{Limit, Output, Recorded, Run, RunError, RunErrorKind};

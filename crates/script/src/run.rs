@@ -43,6 +43,9 @@ pub enum Recorded {
         /// What came of it.
         answer: Result<Answer, AskError>,
     },
+    /// The answer to what was asked earlier came only now; the place of that in the record. What was asked and answered at
+    /// once has none of these, nor what was given up.
+    Came(usize),
     /// The time.
     Time(Timestamp),
     /// Random bytes.

@@ -13,26 +13,41 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri, Version};
 use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
 
 const REMEDY: &str = "this server is not known by the host that the request names; where clients reach it by another name \
     than localhost, as through a proxy, set `datastore: { base: https://NAME/fhir/R4 }` in pipehat.yaml";
 
+const UNCLEAR: &str =
+    "a request has one header Host (RFC 9112 §3.2), which says which server it is for";
+
 /// Passes on what is for this server.
 pub(crate) async fn only_own(request: Request, next: Next) -> Response {
-    if is_own(request.headers(), request.uri()) {
+    let (status, code, why) = if is_unclear(request.headers(), request.uri(), request.version()) {
+        (StatusCode::BAD_REQUEST, IssueCode::Invalid, UNCLEAR)
+    } else if is_own(request.headers(), request.uri()) {
         return next.run(request).await;
-    }
+    } else {
+        (StatusCode::MISDIRECTED_REQUEST, IssueCode::Security, REMEDY)
+    };
     let (kind, body) = if request.uri().path().starts_with("/fhir/") {
-        let outcome = operation_outcome(&[Issue::error(IssueCode::Security, REMEDY)]);
+        let outcome = operation_outcome(&[Issue::error(code, why)]);
         ("application/fhir+json; charset=utf-8", outcome.to_json())
     } else {
-        let error = serde_json::json!({ "error": "invalid_request", "error_description": REMEDY });
+        let error = serde_json::json!({ "error": "invalid_request", "error_description": why });
         ("application/json", error.to_string())
     };
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind))];
-    (StatusCode::MISDIRECTED_REQUEST, headers, Body::from(body)).into_response()
+    (status, headers, Body::from(body)).into_response()
+}
+
+/// Whether a request says of no server, or of several, that it is for it. HTTP/2 says it in the address.
+fn is_unclear(headers: &HeaderMap, uri: &Uri, version: Version) -> bool {
+    match headers.get_all(HOST).iter().count() {
+        0 => version == Version::HTTP_11 && uri.authority().is_none(),
+        hosts => hosts > 1,
+    }
 }
 
 fn is_own(headers: &HeaderMap, uri: &Uri) -> bool {
@@ -66,6 +81,24 @@ fn is_loopback(authority: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_host_is_named() {
+        let check = |hosts: &[&str], uri: &'static str, version, expected: bool| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, host.parse().expect("a header"));
+            }
+            let uri = Uri::from_static(uri);
+            assert_eq!(is_unclear(&headers, &uri, version), expected, "{hosts:?} {uri}");
+        };
+        check(&["localhost"], "/fhir/R4", Version::HTTP_11, false);
+        check(&["localhost", "evil"], "/fhir/R4", Version::HTTP_11, true);
+        check(&["localhost", "localhost"], "/fhir/R4", Version::HTTP_2, true);
+        check(&[], "/fhir/R4", Version::HTTP_11, true);
+        check(&[], "/fhir/R4", Version::HTTP_10, false);
+        check(&[], "http://localhost/fhir/R4", Version::HTTP_2, false);
+    }
 
     #[test]
     fn hosts() {

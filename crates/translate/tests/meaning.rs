@@ -604,3 +604,79 @@ fn a_degree_is_said_once() {
         &[r#""MD""#],
     );
 }
+
+#[test]
+fn a_susceptibility_is_of_one_organism() {
+    let culture = [
+        "OBR|1||M1^LAB|600-7^Blood culture^LN|||20260315081000+0100||||||||||||||||||F",
+        "OBX|1|CE|600-7^Bacteria^LN|1|112283007^E. coli^SCT||||||F",
+        "OBX|2|CE|600-7^Bacteria^LN|2|3092008^S. aureus^SCT||||||F",
+    ];
+    let panel = |number: u8, sub: u8, germ: &str| {
+        format!(
+            "OBR|{number}||M1^LAB|50545-3^Susceptibility^LN|||20260315081000+0100||||||||||||||||||F|600-7&Bacteria&LN^{sub}^{germ}|||^M1&LAB"
+        )
+    };
+    let (first, second) = (panel(2, 1, "E. coli"), panel(3, 2, "S. aureus"));
+    let result = |value: &str, flag: &str| {
+        format!("OBX|1|SN|18906-8^Ciprofloxacin^LN||{value}|ug/mL||{flag}|||F")
+    };
+    let (sensitive, resistant) = (result("<=^0.25", "S"), result(">^4", "R"));
+    let (first, second) = (first.as_str(), second.as_str());
+    let below = [first, sensitive.as_str(), second, resistant.as_str()];
+    let lines: Vec<&str> = culture.iter().chain(&below).copied().collect();
+    let told = translate("ORU^R01^ORU_R01", &lines);
+    assert!(
+        told.findings
+            .iter()
+            .all(|own| own.kind != FindingKind::Ambiguous && !own.path.starts_with("OBR")),
+        "{:#?}",
+        told.findings
+    );
+    let url = |germ: &str| {
+        let all = told.bundle.items("entry").iter();
+        let mut of_germ = all.filter(|entry| {
+            entry.get("resource").is_some_and(|own| {
+                let value = own.get("valueCodeableConcept").map(Value::to_json);
+                value.is_some_and(|value| value.contains(germ))
+            })
+        });
+        of_germ.next().and_then(|entry| entry.text("fullUrl")).expect("the organism").to_owned()
+    };
+    let results = resources(&told, "Observation");
+    let below: Vec<&&Value> =
+        results.iter().filter(|own| own.get("derivedFrom").is_some()).collect();
+    assert_eq!(below.len(), 2);
+    for (own, germ, note) in [
+        (below.first(), "E. coli", "Result of: 600-7 Bacteria 1 E. coli"),
+        (below.get(1), "S. aureus", "Result of: 600-7 Bacteria 2 S. aureus"),
+    ] {
+        let own = own.expect("a susceptibility");
+        let parent = own.items("derivedFrom").first().expect("its organism");
+        assert_eq!(parent.text("reference"), Some(url(germ).as_str()), "{germ}");
+        assert_eq!(parent.text("display"), Some(germ));
+        assert_eq!(own.items("note").first().and_then(|note| note.text("text")), Some(note));
+    }
+    // One panel alone is the same panel again, and says in words whose it is.
+    let alone = translate("ORU^R01^ORU_R01", &[second, resistant.as_str()]);
+    let one = resources(&alone, "Observation");
+    assert_eq!(one.first().and_then(|own| own.id()), below.get(1).and_then(|own| own.id()));
+    let display = one.first().and_then(|own| own.items("derivedFrom").first());
+    assert_eq!(display.and_then(|own| own.text("display")), Some("S. aureus"));
+    check_told(&alone, FindingKind::NotMapped, "OBR-26", "in words");
+}
+
+#[test]
+fn a_number_keeps_who_assigned_it_where_that_has_no_uri() {
+    let text = header("ORU^R01^ORU_R01")
+        + "\r"
+        + PATIENT
+        + "\rOBR|1||F900^BIRLAB|1^Test^L|||20260315||||||||||||||||||F\rOBX|1|NM|2^K^L||5||||||F\r";
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let told = Translator::new(Settings::default()).to_fhir(&message);
+    let reports = resources(&told, "DiagnosticReport");
+    let identifier = reports.first().and_then(|own| own.items("identifier").first());
+    let assigner = identifier.and_then(|own| own.get("assigner")).map(Value::to_json);
+    assert_eq!(assigner.as_deref(), Some(r#"{"display":"BIRLAB"}"#));
+    check_told(&told, FindingKind::SystemUnknown, "OBR-3", "no known URI");
+}

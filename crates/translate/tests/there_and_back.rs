@@ -2,7 +2,7 @@
 
 use jiff::tz::{Offset, TimeZone};
 use pipehat_dictionary::Version;
-use pipehat_message::Message;
+use pipehat_message::{CharsetRule, Message};
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Resources, Stamp, Wanted, Writer, Written};
 use pipehat_translate::{Settings, Translator};
@@ -511,4 +511,107 @@ fn who_has_a_role_is_told_without_a_finding() {
         "{:#?}",
         written.findings
     );
+}
+
+/// MSH-18 says what the bytes are, and no character becomes another.
+#[test]
+fn the_declared_character_set_is_that_of_the_bytes() {
+    const NAMES: [&str; 5] =
+        ["Muster", "Müller-Lüdenscheidt", "Łódź €", "山田", "\u{1F600}\u{301}"];
+    for version in [Version::V2_3, Version::V2_4, Version::V2_5_1, Version::V2_7, Version::V2_9_1] {
+        for name in NAMES {
+            let patient = format!(
+                r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient","id":"p","identifier":[{{"value":"1"}}],"name":[{{"family":"{name}"}}]}}}}]}}"#
+            );
+            let bundle = json::parse(patient.as_bytes()).expect("it is JSON");
+            let written = write("ADT^A31", version, &bundle);
+            let read = CharsetRule::default().of_message(&written.message);
+            let decoded = read.transcode(&written.message);
+            let found = values(decoded.text.as_bytes(), "PID-5.1.1");
+            assert_eq!(found, [name], "{version}");
+            let declared = values(&written.message, "MSH-18");
+            let is_told = declared == ["UNICODE UTF-8"];
+            assert!(
+                is_told || (declared.is_empty() && written.message.is_ascii()),
+                "{version} {name}"
+            );
+            let lossy = written.findings.iter().any(|own| own.path.starts_with("PID-5"));
+            assert!(!lossy, "{:#?}", written.findings);
+        }
+    }
+}
+
+#[test]
+fn text_that_cant_be_read_is_a_finding() {
+    let document = r#"{"resourceType":"DocumentReference","id":"d","status":"current","type":{"text":"X"},"content":[{"attachment":{"contentType":"text/plain","data":"/Wo="}}]}"#;
+    let written = check_resources("MDM^T02", &[document], "OBX-5", &[]);
+    assert!(
+        written.findings.iter().any(|own| own.text.contains("not UTF-8")),
+        "{:#?}",
+        written.findings
+    );
+}
+
+#[test]
+fn results_of_one_code_have_numbers() {
+    let texts = [
+        observation("a", r#","valueInteger":1"#),
+        observation("b", r#","valueInteger":2,"note":[{"text":"x"}]"#)
+            .replace(r#""code":"b""#, r#""code":"a""#),
+        observation("c", r#","valueInteger":3"#),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["a", "b", "c"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX(*)-4", &["1", "2"]);
+    check_resources("ORU^R01", &all, "OBX(3)-4", &[]);
+    // Several values of one result come back as several, told apart.
+    let lines = ["OBR|1||F1^LAB|GLU^Glucose^L", "OBX|1|ST|C^Color^L||red~blue||||||F"];
+    check("ORU^R01", &lines, "OBX(1)-4", "1");
+    check("ORU^R01", &lines, "OBX(2)-5", "blue");
+}
+
+/// The same in a receiver's zone.
+fn in_berlin(event: &str, resources: &[&str]) -> Vec<u8> {
+    let entries = resources.iter().map(|text| format!(r#"{{"resource":{text}}}"#));
+    let entries = entries.collect::<Vec<_>>().join(",");
+    let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{entries}]}}"#);
+    let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+    let zone = TimeZone::get("Europe/Berlin").expect("the system has time zones");
+    let profile = Profile { zone: Some(zone), ..Profile::default() };
+    let wanted = Wanted { event, version: Version::V2_5_1, order_control: None, lineage: None };
+    let stamp = Stamp {
+        time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+        offset: Offset::UTC,
+        control_id: "C1",
+    };
+    let resources = Resources::of_bundle(&bundle);
+    Writer::new(profile).write(&wanted, &resources, &stamp).expect("a message").message
+}
+
+#[test]
+fn nobody_is_born_on_another_day_in_another_zone() {
+    let patient = r#"{"resourceType":"Patient","id":"p","birthDate":"1980-01-01","deceasedDateTime":"2026-01-01T23:30:00Z",
+        "_birthDate":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthTime","valueDateTime":"1980-01-01T23:30:00Z"}]}}"#;
+    let coverage = r#"{"resourceType":"Coverage","id":"c","status":"active","subscriberId":"1","beneficiary":{"reference":"Patient/p"},
+        "period":{"start":"2025-12-31T23:00:00Z","end":"2026-12-31"}}"#;
+    let message = in_berlin("ADT^A31", &[patient, coverage]);
+    assert_eq!(values(&message, "PID-7"), ["19800101233000+0000"]);
+    // Other times are those of the receiver's clock, and dates those of its calendar.
+    assert_eq!(values(&message, "PID-29"), ["20260102003000+0100"]);
+    assert_eq!(values(&message, "IN1-12"), ["20260101"]);
+    assert_eq!(values(&message, "IN1-13"), ["20261231"]);
+}
+
+#[test]
+fn numbers_keep_their_digits() {
+    let value = r#","valueQuantity":{"value":5.40,"unit":"g"},"referenceRange":[{"type":{"coding":[{"code":"critical"}]},"low":{"value":1}},{"low":{"value":3.90},"high":{"value":6.10}}]"#;
+    let texts = [observation("a", value)];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let all = report(&["a"], &texts);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    check_resources("ORU^R01", &all, "OBX-5", &["5.40"]);
+    let written = check_resources("ORU^R01", &all, "OBX-7", &["3.90-6.10"]);
+    let is_told = written.findings.iter().any(|own| own.path.contains("referenceRange[0]"));
+    assert!(is_told, "{:#?}", written.findings);
 }

@@ -8,8 +8,8 @@ import type { Bundle, BundleEntry, Encounter, Identifier, Patient, Resource } fr
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import {
-  ForAPerson, byIdentifier, created, isNewer, known, led, orPark, perform, replaced, timeOf, told, token, translated, united,
-  untilNobodyWasQuicker, withReferenced, type Time,
+  ForAPerson, byIdentifier, created, isNewer, known, led, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
+  united, untilNobodyWasQuicker, withReferenced, type Time, type Turn,
 } from "./feed";
 import { find, isOfAnother, numbersIn, peopleOf, recordOf, type Person } from "./patients";
 
@@ -275,31 +275,6 @@ function withoutDischarge(visit: Encounter): Encounter {
   const { hospitalization, ...rest } = visit;
   const { dischargeDisposition: _, ...others } = hospitalization ?? {};
   return Object.keys(others).length === 0 ? rest as Encounter : { ...rest, hospitalization: others } as Encounter;
-}
-
-/** When a visit last began or ended: what is told of it later (A08) may say nothing of that. */
-const TURNED_AT = "urn:pipehat:turned-at";
-
-interface Turn {
-  /** The time of the event that says so. */
-  event: string | undefined;
-  /** The end that was taken back. */
-  takenBack?: string;
-}
-
-type Extension = { url: string; valueDateTime?: string; extension?: Extension[] };
-
-function turnOf(visit: Encounter): Turn {
-  const own = (visit.extension as Extension[] | undefined)?.find(({ url }) => url === TURNED_AT)?.extension ?? [];
-  const part = (name: keyof Turn): string | undefined => own.find(({ url }) => url === name)?.valueDateTime;
-  return { event: part("event"), takenBack: part("takenBack") };
-}
-
-function turnedAt(visit: Encounter, turn: Turn): Encounter {
-  const others = ((visit.extension ?? []) as Extension[]).filter(({ url }) => url !== TURNED_AT);
-  const extension = Object.entries(turn).filter(([, value]) => value !== undefined)
-    .map(([url, valueDateTime]) => ({ url, valueDateTime }));
-  return { ...visit, extension: extension.length === 0 ? others : [...others, { url: TURNED_AT, extension }] } as Encounter;
 }
 
 /** Leads to the record that remains all that belonged to the one that goes. */

@@ -9,6 +9,9 @@ import { park, translate, type Message } from "pipehat";
 /** The time of the event that a resource stands by: an older message changes nothing that a newer one told. */
 const TOLD_AT = "urn:pipehat:told-at";
 
+/** The same of its status, where messages may be silent of that. */
+const TURNED_AT = "urn:pipehat:turned-at";
+
 /** Why a person has to look at a message: without values, for the reason is shown to whoever runs Pipehat. */
 export class ForAPerson extends Error {}
 
@@ -153,22 +156,52 @@ export function timeOf(message: Message): Required<Time> {
 
 interface TimeExtension {
   url: string;
+  valueDateTime?: string;
   extension?: { url: string; valueDateTime?: string }[];
 }
 
 type Extended = { extension?: TimeExtension[] };
 
+function partsOf(resource: Resource, url: string): Map<string, string> | undefined {
+  const parts = (resource as Extended).extension?.find((own) => own.url === url)?.extension;
+  return parts && new Map(parts.map((part) => [part.url, part.valueDateTime ?? ""]));
+}
+
+function withParts<T extends Resource>(resource: T, url: string, parts: Record<string, string | undefined>): T {
+  const { extension: all, ...rest } = resource as T & Extended;
+  const others = (all ?? []).filter((own) => own.url !== url);
+  const told = Object.entries(parts).filter(([, value]) => value !== undefined);
+  const extension = told.length === 0
+    ? others
+    : [...others, { url, extension: told.map(([url, valueDateTime]) => ({ url, valueDateTime })) }];
+  return (extension.length === 0 ? rest : { ...rest, extension }) as T;
+}
+
 function toldAt(resource: Resource): Time | undefined {
-  const parts = (resource as Extended).extension?.find(({ url }) => url === TOLD_AT)?.extension;
-  const part = (name: keyof Time): string | undefined => parts?.find(({ url }) => url === name)?.valueDateTime;
-  return parts === undefined ? undefined : { event: part("event"), message: part("message") ?? "" };
+  const parts = partsOf(resource, TOLD_AT);
+  return parts && { event: parts.get("event"), message: parts.get("message") ?? "" };
+}
+
+/** When a visit last began or ended, or an appointment was booked or cancelled: what is told of it later may not speak of that. */
+export interface Turn {
+  /** The time of the event that says so. */
+  event: string | undefined;
+  /** The end that was taken back. */
+  takenBack?: string;
+}
+
+export function turnOf(resource: Resource): Turn {
+  const parts = partsOf(resource, TURNED_AT);
+  return { event: parts?.get("event"), takenBack: parts?.get("takenBack") };
+}
+
+export function turnedAt<T extends Resource>(resource: T, { event, takenBack }: Turn): T {
+  return withParts(resource, TURNED_AT, { event, takenBack });
 }
 
 /** The resource as told at a time. */
 export function told<T extends Resource>(resource: T, { event, message }: Time): T {
-  const others = ((resource as Extended).extension ?? []).filter(({ url }) => url !== TOLD_AT);
-  const extension = [...(event === undefined ? [] : [{ url: "event", valueDateTime: event }]), { url: "message", valueDateTime: message }];
-  return { ...resource, extension: [...others, { url: TOLD_AT, extension }] };
+  return withParts(resource, TOLD_AT, { event, message });
 }
 
 /**

@@ -6,8 +6,8 @@ import type { Appointment, Bundle, BundleEntry } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, byIdentifier, created, isNewer, known, orPark, perform, replaced, timeOf, told, token, translated, united,
-  untilNobodyWasQuicker, withReferenced,
+  ForAPerson, byIdentifier, created, isNewer, known, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
+  united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { isOfAnother, peopleOf, refer } from "./patients";
 
@@ -49,19 +49,27 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   if (standing !== undefined && !await isTheirs(client, standing, [...records.values()].map((record) => record?.id))) {
     throw new ForAPerson("the appointment with its number is another patient's");
   }
+  const said = statusOf(message, news);
+  const turn = standing && turnOf(standing);
   if (standing !== undefined && isNewer(standing, time)) {
-    return true;
+    // What is newer may have said nothing of the status.
+    const isTurn = said !== undefined && said !== standing.status && turn?.event !== undefined
+      && Date.parse(time.event) > Date.parse(turn.event);
+    const turned = turnedAt(ofStatus({ ...standing, status: said } as Appointment), { event: time.event });
+    return !isTurn || perform(client, [replaced(undefined, turned, standing)]);
   }
-  const status = statusOf(message, news, standing);
-  const { id: _, ...content } = told({ ...news, status }, time);
+  const status = said ?? standing?.status ?? "booked";
+  const event = said === undefined ? turn?.event : time.event;
+  const { id: _, ...content } = turnedAt(told({ ...news, status }, time), { event });
   const identifier = united(standing?.identifier, news.identifier);
   const change: BundleEntry = standing === undefined
     ? created(entry.fullUrl, content as Appointment, byIdentifier(numbers))
-    : replaced(entry.fullUrl, { ...standing, ...content, identifier } as Appointment, standing);
+    : replaced(entry.fullUrl, ofStatus({ ...standing, ...content, identifier } as Appointment), standing);
   return perform(client, withReferenced([change], bundle));
 }
 
-function statusOf(message: Message, news: Appointment, standing: Appointment | undefined): Appointment["status"] {
+/** What a message says of the status; nothing where it speaks of something else. */
+function statusOf(message: Message, news: Appointment): Appointment["status"] | undefined {
   const event = message.text("MSH-9.2");
   const code = message.text("SCH-25.1").trim();
   // Where SCH-25 is empty the translation goes by the event, and takes any but a cancellation for a booking.
@@ -69,7 +77,13 @@ function statusOf(message: Message, news: Appointment, standing: Appointment | u
   if (said === undefined && code !== "" && !BOOKS.has(event)) {
     throw new ForAPerson("the status of the appointment (SCH-25) has a code that nobody has told what it means: see CODES in bots/appointments.ts");
   }
-  return said ?? (BOOKS.has(event) ? "booked" : standing?.status ?? "booked");
+  return said ?? (BOOKS.has(event) ? "booked" : undefined);
+}
+
+/** Why it was cancelled is told of one that is (R4: app-4). */
+function ofStatus(appointment: Appointment): Appointment {
+  const { cancelationReason: _, ...rest } = appointment;
+  return appointment.status === "cancelled" || appointment.status === "noshow" ? appointment : rest as Appointment;
 }
 
 /** Whether one of these patients takes part in what stands, or nobody does. */

@@ -77,6 +77,10 @@ fn what_a_bot_may_not_is_told_with_the_way_to_let_it() {
         ("bots/fetches.ts", fetches),
         ("bots/throws.ts", throws),
         (
+            "bots/logs.ts",
+            &throws.replace("throw new Error('no')", "console.error(new Error('no'))"),
+        ),
+        (
             "bots/imports.ts",
             "import { Nothing } from 'pipehat';\nexport const handler = () => Nothing;",
         ),
@@ -93,12 +97,53 @@ fn what_a_bot_may_not_is_told_with_the_way_to_let_it() {
     };
     run("fetches", &[], 1, &["`--allow api.example.org` lets it here"]);
     run("throws", &[], 1, &["error: no", "handler (bots/throws.ts:4:"]);
+    run("logs", &[], 0, &["error Error: no\n", "\n          at handler (bots/logs.ts:4:"]);
     run("imports", &[], 3, &["bots/imports.ts:1:10: `pipehat` has no `Nothing`"]);
     run("secret", &[], 1, &["the secret FROM_ENVIRONMENT is not granted"]);
     run("secret", &["--secret", "FROM_ENVIRONMENT"], 0, &["value"]);
     run("secret", &["--secret", "FROM_ENVIRONMENT=other"], 0, &["other"]);
     run("secret", &["--secret", "NOT_THERE"], 2, &["there is no environment variable NOT_THERE"]);
     run("nowhere", &[], 3, &["there is no bot bots/nowhere.ts"]);
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_given_up_and_limits_are_the_files_own() {
+    // It takes connections, and never says a word.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let waits = |guard: &str| {
+        format!("export const handler = () => fetch('{url}', {{ {guard} }}).catch((e) => e.name);")
+    };
+    let project = project(&[
+        ("bots/guarded.ts", &waits("signal: AbortSignal.timeout(50)")),
+        ("bots/waits.ts", &waits("")),
+        ("pipehat.yaml", "datastore:\n"),
+        (
+            "bots/waits.yaml",
+            &format!("bot: waits\nallow: {{ hosts: [\"{url}\"] }}\nlimits: {{ time: 1s }}\n"),
+        ),
+    ]);
+    let run = |file: &str, exit: i32, said: &[&str]| {
+        let arguments = ["bot", "run", file, "--input", "in.hl7", "--allow", &url];
+        check(project.path(), &arguments, exit, said);
+    };
+    run("bots/guarded.ts", 0, &["TimeoutError", "given up before the answer came"]);
+    run("bots/waits.ts", 1, &["it took longer than 1 s", "no answer in time"]);
+}
+
+#[test]
+fn a_case_may_have_a_host_that_does_not_answer() {
+    let guarded = "export const handler = () => fetch('https://api.example.org/', { signal: AbortSignal.timeout(5000) })
+        .catch((e) => e.name + new Date().toISOString());";
+    let asks =
+        r#"[{ "ask": "fetch GET https://api.example.org/", "answer": { "givenUp": true } }]"#;
+    let project = project(&[
+        ("bots/guarded.ts", guarded),
+        ("bots/guarded.cases/slow/in.hl7", ADMISSION),
+        ("bots/guarded.cases/slow/asks.json", asks),
+        ("bots/guarded.cases/slow/out.txt", "TimeoutError2026-01-01T00:00:05.000Z"),
+    ]);
+    check(project.path(), &["bot", "test"], 0, &["1 passed of 1 case"]);
 }
 
 #[test]

@@ -153,3 +153,39 @@ fn mistakes_of_the_project_and_of_the_cases_are_shown() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((json["ok"].as_bool(), output.status.code()), (Some(false), Some(1)));
 }
+
+#[test]
+fn orders_go_out_by_the_message_of_the_sites_choice() {
+    // The example, adapted as its documentation says: what a change means (ORC-1) stays what it is.
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/orders");
+    let directory = tempfile::tempdir().unwrap();
+    copy(&example, directory.path());
+    let adapt = |path: &str, from: &str, to: &str| {
+        let path = directory.path().join(path);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{}", path.display());
+        fs::write(path, text.replace(from, to)).unwrap();
+    };
+    let auto = "event: auto";
+    adapt("channels/orders.yaml", auto, "event: auto\n      orders: OML^O21");
+    for case in ["new", "revoked"] {
+        let path = format!("tests/orders/{case}/out.laboratory.hl7");
+        adapt(&path, "ORM^O01^ORM_O01", "OML^O21^OML_O21");
+    }
+    check(directory.path(), &[], 0, &["2 passed of 2 cases"]);
+
+    adapt("channels/orders.yaml", auto, "event: ORM^O01");
+    check(directory.path(), &[], 1, &["`orders` chooses by which message `event: auto` tells"]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => fs::copy(entry.path(), to).map(drop).unwrap(),
+        }
+    }
+}

@@ -638,6 +638,46 @@ fn fetches_that_stand_together_go_at_the_same_time() {
 }
 
 #[test]
+fn a_fetch_that_is_not_answered_is_given_up_and_the_run_goes_on() {
+    // It takes connections, and never says a word.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let project = Project::new();
+    bot(
+        &project,
+        "patient",
+        &format!("allow: {{ hosts: [\"http://{address}\"] }}\nscopes: [system/Patient.cruds]\n"),
+        &format!(
+            "export async function handler(medplum: any): Promise<any> {{
+               const told: string[] = [];
+               const get = (options?: any) => fetch('http://{address}/slow', options);
+               try {{ await get({{ signal: AbortSignal.timeout(100) }}); }} catch (e: any) {{ told.push(e.name); }}
+               const c = new AbortController();
+               setTimeout(() => c.abort(), 100);
+               try {{ await get({{ signal: c.signal }}); }} catch (e: any) {{ told.push(e.name); }}
+               const late = new Promise((done) => setTimeout(() => done('late'), 100));
+               told.push(await Promise.race([get().then(() => 'answered'), late]) as string);
+               await medplum.createResource({{ resourceType: 'Patient', gender: 'other' }});
+               return told.join(' ');
+             }}"
+        ),
+    );
+    project.write("pipehat.yaml", "datastore:\n");
+    let node = project.up();
+    let api = node.api();
+    let answered = execute(&api, "Bot/patient/$execute", "text/plain", "go");
+    assert_eq!(text(&answered), "TimeoutError AbortError late");
+    let run = &runs(&api, "bot=patient&state=done")[0];
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", run["run"]));
+    let effects = detail["effects"].as_array().expect("a list");
+    let fetches = effects.iter().filter(|effect| effect.get("fetch").is_some());
+    let answers: Vec<&Value> = fetches.map(|effect| &effect["answer"]["error"]).collect();
+    assert_eq!(answers, ["given up before the answer came"; 3]);
+    let (_, found) = fhir(&api, "GET", "/fhir/R4/Patient?gender=other", None);
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
 fn a_bot_is_not_run_for_what_it_wrote_itself() {
     let project = Project::new();
     project.write("pipehat.yaml", "datastore:\n");

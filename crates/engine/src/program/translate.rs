@@ -69,8 +69,9 @@ pub(super) enum Incomplete {
 /// Which message is made.
 #[derive(Debug)]
 pub(super) enum WantedEvent {
-    /// The one that the change of the resource is; a change that is none ends here.
-    OfChange,
+    /// The one that the change of the resource is; a change that is none ends here. Orders go out by a message of the
+    /// site's choice.
+    OfChange { orders: &'static str },
     /// `ADT^A03`
     Named(String),
 }
@@ -141,8 +142,10 @@ impl<'r> Run<'r> {
             json::parse(bytes).map_err(|error| failed(format!("it is no JSON: {error}")))?;
         let (event, order_control) = match &step.event {
             WantedEvent::Named(event) => (event.as_str(), None),
-            WantedEvent::OfChange => match self.event_of(&resource, step, at)? {
-                Ok(proposed) => (proposed.event, proposed.order_control),
+            WantedEvent::OfChange { orders } => match self.event_of(&resource, step, at)? {
+                Ok(Proposed { event, order_control }) => {
+                    (order_control.map_or(event, |_| *orders), order_control)
+                }
                 Err(why) => return Err(End::Filtered(at.clone(), Some(why))),
             },
         };

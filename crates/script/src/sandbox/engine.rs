@@ -14,10 +14,12 @@ use rquickjs::{
 
 use super::charset::InputCharset;
 use super::modules::{self, Modules};
-use super::turn::{Queued, Spent, Turn};
+use super::turn::{Queued, Spent, Turn, Waiting};
 use super::{bytes, hl7, native, request, stack};
 use crate::compile::{self, Graph, Keep};
-use crate::{Event, Host, Input, Limit, Limits, LogLevel, Output, RunError, RunErrorKind};
+use crate::{
+    Answer, AskError, Event, Host, Input, Limit, Limits, LogLevel, Output, RunError, RunErrorKind,
+};
 
 /// An engine with a script in it.
 pub(crate) struct Engine {
@@ -50,6 +52,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // What it holds of the engine's must go before the engine.
         self.turn.end();
+        self.turn.stack_as_it_runs.take();
     }
 }
 
@@ -144,7 +147,8 @@ impl Engine {
         let time = self.evaluated.get();
         if time == 0 {
             self.context.with(|ctx| {
-                let given = native::object(&ctx, &self.turn)
+                let given = stack::install(&ctx, &self.turn, &self.graph)
+                    .and_then(|()| native::object(&ctx, &self.turn, &self.graph))
                     .and_then(|object| ctx.globals().set(native::GLOBAL, object));
                 self.caught(&ctx, given)
             })?;
@@ -161,7 +165,7 @@ impl Engine {
         }
         self.evaluated.set(time.saturating_add(1));
         let space = match self.keep {
-            Keep::All => self.import(compile::BOOT.to_owned(), modules::boot(&self.graph))?,
+            Keep::All => self.import(format!("{}#0", compile::BOOT), modules::boot(&self.graph))?,
             _ => {
                 let name = format!("{}#{}", compile::BOOT, self.evaluated.get());
                 self.import(name, modules::boot_own(&self.graph))?
@@ -245,22 +249,38 @@ impl Engine {
         }
         let queued = std::mem::take(&mut *self.turn.queue.borrow_mut());
         if !queued.is_empty() {
-            let done = self.ask(ctx, queued);
-            self.caught(ctx, done)?;
+            let answered = self.ask(ctx, queued);
+            let answered = self.caught(ctx, answered)?;
             if self.turn.is_over() {
                 return Err(self.limit());
             }
-        } else if let Some(due) = self.turn.next_timer() {
+            if answered {
+                return Ok(Look::GoesOn);
+            }
+        }
+        let due = self.turn.next_timer();
+        if self.turn.has_open() {
+            let remaining = self.turn.remaining();
+            let most = due.unwrap_or(remaining).min(remaining);
+            if let Some((waiting, answer)) = self.turn.next_answer(most) {
+                let done = self.answer(ctx, waiting, answer);
+                self.caught(ctx, done)?;
+                return Ok(Look::GoesOn);
+            }
+            if due.is_none() {
+                self.turn.run_out_of_time();
+                return Err(self.limit());
+            }
+        } else {
+            let Some(due) = due else { return Err(Failure::never()) };
             if !due.is_zero() {
                 self.turn.wait(due.min(self.turn.remaining()));
             }
-            // It may still not be due: a wait may be cut short.
-            if self.turn.next_timer().is_some_and(|due| due.is_zero()) {
-                let done = self.fire(ctx);
-                self.caught(ctx, done)?;
-            }
-        } else {
-            return Err(Failure::never());
+        }
+        // It may still not be due: a wait may be cut short.
+        if self.turn.next_timer().is_some_and(|due| due.is_zero()) {
+            let done = self.fire(ctx);
+            self.caught(ctx, done)?;
         }
         Ok(Look::GoesOn)
     }
@@ -296,28 +316,36 @@ impl Engine {
         }
     }
 
-    /// Asks the host what was asked in this turn.
-    fn ask<'js>(&self, ctx: &Ctx<'js>, queued: Vec<Queued>) -> Result<()> {
-        let mut asks = Vec::with_capacity(queued.len());
-        let mut waiting = Vec::with_capacity(queued.len());
-        for Queued { ask, wanted, resolve, reject } in queued {
-            asks.push(ask);
-            waiting.push((wanted, resolve, reject));
+    /// Asks the host what was asked in this turn; tells whether something was answered at once.
+    fn ask<'js>(&self, ctx: &Ctx<'js>, queued: Vec<Queued>) -> Result<bool> {
+        let mut answered = Vec::new();
+        for queued in queued {
+            answered.extend(self.turn.begin_ask(queued));
         }
-        let answers = self.turn.ask_all(asks);
-        for ((wanted, resolve, reject), answer) in waiting.into_iter().zip(answers) {
-            match answer {
-                Ok(answer) => {
-                    let answer = request::answer(ctx, &answer, wanted)?;
-                    resolve.restore(ctx)?.call::<_, ()>((answer,))?;
-                }
-                Err(error) => {
-                    let error = request::error(ctx, &error)?;
-                    reject.restore(ctx)?.call::<_, ()>((error,))?;
-                }
+        let any = !answered.is_empty();
+        for (waiting, answer) in answered {
+            self.answer(ctx, waiting, answer)?;
+        }
+        Ok(any)
+    }
+
+    /// Settles the promise of an ask.
+    fn answer<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        Waiting { wanted, resolve, reject }: Waiting,
+        answer: std::result::Result<Answer, AskError>,
+    ) -> Result<()> {
+        match answer {
+            Ok(answer) => {
+                let answer = request::answer(ctx, &answer, wanted)?;
+                resolve.restore(ctx)?.call::<_, ()>((answer,))
+            }
+            Err(error) => {
+                let error = request::error(ctx, &error)?;
+                reject.restore(ctx)?.call::<_, ()>((error,))
             }
         }
-        Ok(())
     }
 
     /// Calls the next timer's function.
@@ -358,7 +386,9 @@ impl Engine {
             Err(caught) if self.turn.is_over() => {
                 // Where it was when it was stopped.
                 let stack = match caught {
-                    CaughtError::Exception(exception) => exception.stack().unwrap_or_default(),
+                    CaughtError::Exception(error) => {
+                        stack::as_it_runs(ctx, &self.turn, error.into_value())
+                    }
                     _ => String::new(),
                 };
                 Err(Failure { stack: stack::stopped(&self.graph, &stack), ..self.limit() })

@@ -68,7 +68,8 @@ impl Resolver for Modules {
         name: &str,
         _: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
-        // Modules that are evaluated anew have the same number as what imports them.
+        // The script's own have the number of what imports them: how often they were evaluated before. Where nothing is
+        // evaluated anew that is 0; it tells a place in what runs from one in the source.
         let (base_id, time) = stack::named(base);
         let named = |id: &str| match time {
             Some(time) if self.0.own.iter().any(|own| own == id) => format!("{id}#{time}"),

@@ -134,7 +134,7 @@ pub(super) fn error<'js>(ctx: &Ctx<'js>, error: &AskError) -> Result<Value<'js>>
     let code = match error {
         AskError::Refused(_) => "refused",
         AskError::Failed(_) => "failed",
-        AskError::TimedOut => "timeout",
+        AskError::TimedOut | AskError::GivenUp => "timeout",
     };
     object.set("code", code)?;
     Ok(object.into_value())

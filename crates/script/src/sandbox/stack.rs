@@ -1,6 +1,14 @@
 //! Stacks in lines of what the author wrote.
 
-use crate::compile::{Graph, Module, loop_at};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rquickjs::function::This;
+use rquickjs::{Ctx, Function, Object, Persistent, Result, String as JsString, Value};
+
+use super::bytes;
+use super::turn::Turn;
+use crate::compile::{self, Graph, Module, loop_at};
 
 /// How many frames are told.
 const FRAMES_MAX: usize = 50;
@@ -18,13 +26,70 @@ pub(super) fn stopped(graph: &Graph, stack: &str) -> Vec<String> {
     innermost.into_iter().chain(frames).filter_map(Frame::written).take(FRAMES_MAX).collect()
 }
 
-/// A frame of a stack: a place in the JavaScript of a module.
+/// A text with the frames of stacks in it (a line each), told in places of the sources. What has such places already stays
+/// as it is.
+pub(super) fn rewritten(graph: &Graph, text: String) -> String {
+    if !text.contains('#') || !text.contains("at ") {
+        return text;
+    }
+    let worker = format!("({}#", compile::BOOT);
+    let mut lines = Vec::new();
+    for line in text.split('\n') {
+        match Frame::read(graph, line).filter(|frame| frame.is_marked) {
+            // The worker's own call of the handler.
+            None if line.contains(&worker) => {}
+            None => lines.push(line.to_owned()),
+            // What was added to the source has no place in it.
+            Some(frame) => lines.extend(frame.written().map(|frame| format!("    at {frame}"))),
+        }
+    }
+    lines.join("\n")
+}
+
+/// Has `stack` of errors tell places of the sources: what a bot does with it by itself (logs it, sends it to somebody) is to
+/// be right, too.
+pub(super) fn install<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>, graph: &Arc<Graph>) -> Result<()> {
+    let globals = ctx.globals();
+    let prototype: Object<'js> = globals.get::<_, Object<'js>>("Error")?.get("prototype")?;
+    let object: Object<'js> = globals.get("Object")?;
+    let describe: Function<'js> = object.get("getOwnPropertyDescriptor")?;
+    let property: Object<'js> = describe.call((prototype.clone(), "stack"))?;
+    let known: Function<'js> = property.get("get")?;
+    // A function of the host can't hold what belongs to the engine: it would never be freed.
+    *turn.stack_as_it_runs.borrow_mut() = Some(Persistent::<Function<'js>>::save(ctx, known));
+    let (turn, graph) = (Rc::clone(turn), Arc::clone(graph));
+    let get = move |ctx: Ctx<'js>, this: This<Value<'js>>| {
+        let known = turn.stack_as_it_runs.borrow().clone();
+        let Some(known) = known else { return Ok(Value::new_undefined(ctx)) };
+        let stack: Value<'js> = known.restore(&ctx)?.call((this,))?;
+        let Some(text) = stack.as_string() else { return Ok(stack) };
+        let text = rewritten(&graph, bytes::text(&ctx, text)?);
+        Ok::<_, rquickjs::Error>(JsString::from_str(ctx, &text)?.into_value())
+    };
+    property.set("get", Function::new(ctx.clone(), get)?.with_name("get stack")?)?;
+    let define: Function<'js> = object.get("defineProperty")?;
+    define.call::<_, ()>((prototype, "stack", property))
+}
+
+/// The stack of an error in places of what runs.
+pub(super) fn as_it_runs<'js>(ctx: &Ctx<'js>, turn: &Turn, error: Value<'js>) -> String {
+    let known = turn.stack_as_it_runs.borrow().clone();
+    let known = known.and_then(|known| known.restore(ctx).ok());
+    let stack = known.and_then(|known| known.call::<_, Option<String>>((This(error),)).ok());
+    stack.flatten().unwrap_or_default()
+}
+
+/// A frame of a stack: a place in the JavaScript of a module, or one that was told in the source already.
 struct Frame<'s> {
     module: &'s Module,
     function: &'s str,
     file: &'s str,
     row: u32,
     column: u32,
+    /// Whether its module's name has the mark of what runs (`#0`).
+    is_marked: bool,
+    /// Whether it is a place in what runs: what is built in has no mark.
+    runs: bool,
 }
 
 impl<'s> Frame<'s> {
@@ -38,21 +103,29 @@ impl<'s> Frame<'s> {
         let (rest, column) = place.rsplit_once(':')?;
         let (file, row) = rest.rsplit_once(':')?;
         let (row, column) = (row.parse().ok()?, column.parse().ok()?);
-        let file = named(file).0;
+        let (file, time) = named(file);
         let module = graph.modules.get(file)?;
-        Some(Self { module, function, file, row, column })
+        let is_marked = time.is_some();
+        let runs = is_marked || !graph.own.iter().any(|own| own == file);
+        Some(Self { module, function, file, row, column, is_marked, runs })
     }
 
     fn in_its_loop(self) -> Self {
         let Self { row, column, .. } = self;
+        if !self.runs {
+            return self;
+        }
         let (row, column) = loop_at(&self.module.code, row, column).unwrap_or((row, column));
         Self { row, column, ..self }
     }
 
     /// As it is told, in places of the sources.
     fn written(self) -> Option<String> {
-        let Self { module, function, file, row, column } = self;
-        let (row, column) = module.positions.source(row, column)?;
+        let Self { module, function, file, row, column, runs, .. } = self;
+        let (row, column) = match runs {
+            true => module.positions.source(row, column)?,
+            false => (row, column),
+        };
         Some(match function {
             "" | "<anonymous>" => format!("{file}:{row}:{column}"),
             _ => format!("{function} ({file}:{row}:{column})"),

@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::charset::InputCharset;
 use super::hl7::Messages;
 use super::request::Wanted;
-use crate::{Answer, Ask, AskError, Host, Limits, LogLevel, LogLine, Recorded};
+use crate::{Answer, Ask, AskError, Begun, Host, Limits, LogLevel, LogLine, Recorded};
 
 /// What was used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +24,23 @@ pub(crate) enum Spent {
 
 /// An ask that is to be done when the script next waits.
 pub(crate) struct Queued {
+    pub(crate) number: u32,
     pub(crate) ask: Ask,
+    pub(crate) waiting: Waiting,
+}
+
+/// What waits for an answer.
+pub(crate) struct Waiting {
     pub(crate) wanted: Wanted,
     pub(crate) resolve: Persistent<Function<'static>>,
     pub(crate) reject: Persistent<Function<'static>>,
+}
+
+/// An ask that the host has begun.
+struct Open {
+    /// Its place in the record.
+    place: usize,
+    waiting: Waiting,
 }
 
 /// A timer.
@@ -57,11 +70,15 @@ pub(crate) struct Turn {
     first: Cell<Option<Timestamp>>,
     seed: Cell<Option<[u64; 2]>>,
     pub(crate) queue: RefCell<Vec<Queued>>,
+    /// What the host has begun, by number.
+    open: RefCell<BTreeMap<u32, Open>>,
     /// By when they are due, then by number.
     pub(crate) timers: RefCell<BTreeMap<(Timestamp, u32), Timer>>,
     timer_number: Cell<u32>,
     /// Promises that were rejected while nothing waited for them, and why.
     pub(crate) rejected: RefCell<Vec<(Persistent<Value<'static>>, String)>>,
+    /// Gives the stack of an error in places of what runs; belongs to the engine.
+    pub(super) stack_as_it_runs: RefCell<Option<Persistent<Function<'static>>>>,
     pub(crate) messages: RefCell<Messages>,
     /// What was granted to the run, by name.
     pub(crate) secrets: RefCell<BTreeMap<String, String>>,
@@ -105,9 +122,11 @@ impl Turn {
             first: Cell::default(),
             seed: Cell::default(),
             queue: RefCell::default(),
+            open: RefCell::default(),
             timers: RefCell::default(),
             timer_number: Cell::default(),
             rejected: RefCell::default(),
+            stack_as_it_runs: RefCell::default(),
             messages: RefCell::default(),
             secrets: RefCell::default(),
             time_zone: RefCell::default(),
@@ -138,6 +157,12 @@ impl Turn {
 
     /// Ends it: lets go of all it had, and tells what was asked.
     pub(crate) fn end(&self) -> Vec<Recorded> {
+        for (number, open) in std::mem::take(&mut *self.open.borrow_mut()) {
+            self.with_host(|host| host.give_up(number));
+            if self.spent.get() == Some(Spent::WallTime) {
+                self.note_answer(open.place, Err(AskError::TimedOut));
+            }
+        }
         self.host.borrow_mut().take();
         self.queue.borrow_mut().clear();
         self.timers.borrow_mut().clear();
@@ -258,14 +283,14 @@ impl Turn {
         (sum >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Whether one ask more is allowed.
-    pub(crate) fn count_ask(&self) -> Result<(), Spent> {
+    /// Counts an ask, and gives its number; none if that is one more than is allowed.
+    pub(crate) fn count_ask(&self) -> Result<u32, Spent> {
         if self.asks.get() >= self.limits.asks {
             self.spent.set(Some(Spent::Asks));
             return Err(Spent::Asks);
         }
         self.asks.set(self.asks.get().saturating_add(1));
-        Ok(())
+        Ok(self.asks.get())
     }
 
     /// Asks the host.
@@ -275,22 +300,81 @@ impl Turn {
         self.answered(ask, answer.unwrap_or(Err(AskError::TimedOut)))
     }
 
-    /// Asks several things.
-    pub(crate) fn ask_all(&self, asks: Vec<Ask>) -> Vec<Result<Answer, AskError>> {
+    /// Begins what is asked for: gives the answer where it came at once.
+    pub(crate) fn begin_ask(
+        &self,
+        Queued { number, ask, waiting }: Queued,
+    ) -> Option<(Waiting, Result<Answer, AskError>)> {
         let remaining = self.remaining();
-        let answers = self.with_host(|host| host.ask_all(&asks, remaining)).unwrap_or_default();
-        // A host that answers too little has not answered in time.
-        let answers = answers.into_iter().chain(std::iter::repeat(Err(AskError::TimedOut)));
-        asks.into_iter().zip(answers).map(|(ask, answer)| self.answered(ask, answer)).collect()
+        let begun = self.with_host(|host| host.begin(number, &ask, remaining));
+        match begun.unwrap_or(Begun::Answered(Err(AskError::TimedOut))) {
+            Begun::Answered(answer) => Some((waiting, self.answered(ask, answer))),
+            Begun::Open => {
+                let place = self.recorded.borrow().len();
+                self.record(Recorded::Asked { ask, answer: Err(AskError::GivenUp) });
+                self.open.borrow_mut().insert(number, Open { place, waiting });
+                None
+            }
+        }
+    }
+
+    /// Whether an answer is to come.
+    pub(crate) fn has_open(&self) -> bool {
+        !self.open.borrow().is_empty()
+    }
+
+    /// Waits so long for the next answer.
+    pub(crate) fn next_answer(
+        &self,
+        most: Duration,
+    ) -> Option<(Waiting, Result<Answer, AskError>)> {
+        let came = loop {
+            let came = self.with_host(|host| host.next_answer(most)).flatten();
+            let Some((number, answer)) = came else { break None };
+            // What was given up is not waited for.
+            if let Some(open) = self.open.borrow_mut().remove(&number) {
+                break Some((open, answer));
+            }
+        };
+        self.now.set(None);
+        let (Open { place, waiting }, answer) = came?;
+        self.note_refusal(&answer);
+        self.note_answer(place, answer.clone());
+        self.record(Recorded::Came(place));
+        Some((waiting, answer))
+    }
+
+    /// Lets go of what was asked under this number: its promise is never settled.
+    pub(crate) fn give_up(&self, number: u32) {
+        self.queue.borrow_mut().retain(|queued| queued.number != number);
+        if self.open.borrow_mut().remove(&number).is_some() {
+            self.with_host(|host| host.give_up(number));
+        }
+    }
+
+    /// The run's time is over: what it waits for did not come in it.
+    pub(crate) fn run_out_of_time(&self) {
+        self.spent.set(Some(Spent::WallTime));
     }
 
     fn answered(&self, ask: Ask, answer: Result<Answer, AskError>) -> Result<Answer, AskError> {
         self.now.set(None);
-        if let Err(AskError::Refused(text)) = &answer {
-            *self.refused.borrow_mut() = Some(text.clone());
-        }
+        self.note_refusal(&answer);
         self.record(Recorded::Asked { ask, answer: answer.clone() });
         answer
+    }
+
+    fn note_refusal(&self, answer: &Result<Answer, AskError>) {
+        if let Err(AskError::Refused(text)) = answer {
+            *self.refused.borrow_mut() = Some(text.clone());
+        }
+    }
+
+    /// Writes an answer into the record, where it was asked for.
+    fn note_answer(&self, place: usize, came: Result<Answer, AskError>) {
+        if let Some(Recorded::Asked { answer, .. }) = self.recorded.borrow_mut().get_mut(place) {
+            *answer = came;
+        }
     }
 
     /// Waits.

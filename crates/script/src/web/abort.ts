@@ -67,7 +67,7 @@ export class AbortSignal extends EventTarget {
   [stop](reason: unknown): void {
     if (this.aborted) return;
     this.aborted = true;
-    this.reason = reason === undefined ? new DOMException("it was stopped", "AbortError") : reason;
+    this.reason = reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
     this.dispatchEvent(new Event("abort"));
   }
 
@@ -79,7 +79,7 @@ export class AbortSignal extends EventTarget {
 
   static timeout(milliseconds: number): AbortSignal {
     const signal = new AbortSignal();
-    setTimeout(() => signal[stop](new DOMException("it took too long", "TimeoutError")), milliseconds);
+    setTimeout(() => signal[stop](new DOMException("The operation was aborted due to timeout", "TimeoutError")), milliseconds);
     return signal;
   }
 

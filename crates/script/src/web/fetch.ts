@@ -1,6 +1,6 @@
 /** `fetch`, `Headers`, `Request` and `Response`. Bodies are whole: there are no streams. */
 
-import { type Answer, ask, platform } from "pipehat:host";
+import { begin, giveUp, platform } from "pipehat:host";
 import { AbortSignal } from "./abort";
 import { viewed } from "./encoding";
 import { URL, URLSearchParams } from "./url";
@@ -176,8 +176,7 @@ export async function fetch(given: any, options?: any): Promise<Response> {
   const request = new Request(given, options);
   const { signal } = request;
   signal.throwIfAborted();
-  const stopped = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-  const asked: Promise<Answer> = ask(
+  const asked = begin(
     {
       ask: "fetch",
       method: request.method,
@@ -187,7 +186,15 @@ export async function fetch(given: any, options?: any): Promise<Response> {
     },
     "bytes",
   );
-  const answer = await Promise.race([asked, stopped]);
+  let stop = (): void => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => {
+      giveUp(asked.number);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  const answer = await Promise.race([asked.answer, stopped]).finally(() => signal.removeEventListener("abort", stop));
   const bare = [101, 204, 205, 304].includes(answer.status);
   const status = answer.status >= 200 && answer.status <= 599 ? answer.status : 502;
   const response = new Response(bare ? undefined : answer.bytes, { status, headers: answer.headers });

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pipehat_script::{
-    Answer, Ask, AskError, Event, Host, Input, Limits, LogLine, Output, Run, RunError, Script,
-    Worker,
+    Answer, Ask, AskError, Begun, Event, Host, Input, Limits, LogLine, Output, Run, RunError,
+    Script, Worker,
 };
 
 use crate::datastore::Datastore;
@@ -20,14 +20,17 @@ pub(crate) struct TestHost {
     pub(crate) asked: Vec<Ask>,
     pub(crate) state: BTreeMap<String, String>,
     pub(crate) datastore: Datastore,
+    /// What was begun: when its answer comes, if ever.
+    pub(crate) open: BTreeMap<u32, (Option<Timestamp>, Ask)>,
+    pub(crate) given_up: Vec<u32>,
     random: u8,
 }
 
 impl Default for TestHost {
     fn default() -> Self {
         let now = Timestamp::from_millisecond(1_700_000_000_000).expect("in range");
-        let (log, asked, state, datastore) = Default::default();
-        Self { now, log, asked, state, datastore, random: 0 }
+        let (log, asked, state, datastore, open, given_up) = Default::default();
+        Self { now, log, asked, state, datastore, open, given_up, random: 0 }
     }
 }
 
@@ -76,6 +79,39 @@ impl Host for TestHost {
             Ask::ToFhir { .. } => answer(200, b"{}"),
             _ => Err(AskError::Failed("not here".to_owned())),
         }
+    }
+
+    /// `https://hangs.example` never answers, `https://late.example/300` after 300 ms.
+    fn begin(&mut self, number: u32, ask: &Ask, remaining: Duration) -> Begun {
+        let Ask::Fetch { url, .. } = ask else { return Begun::Answered(self.ask(ask, remaining)) };
+        let after = url.strip_prefix("https://late.example/").and_then(|after| after.parse().ok());
+        if after.is_none() && !url.contains("hangs") {
+            return Begun::Answered(self.ask(ask, remaining));
+        }
+        let due = after.and_then(|after| self.now.checked_add(Duration::from_millis(after)).ok());
+        self.open.insert(number, (due, ask.clone()));
+        Begun::Open
+    }
+
+    fn next_answer(&mut self, most: Duration) -> Option<(u32, Result<Answer, AskError>)> {
+        let until = self.now.checked_add(most).expect("in range");
+        let due = self.open.iter().filter_map(|(number, (due, _))| Some((((*due)?), *number)));
+        match due.min().filter(|(due, _)| *due <= until) {
+            Some((due, number)) => {
+                self.now = due.max(self.now);
+                let (_, ask) = self.open.remove(&number).expect("it is open");
+                Some((number, self.ask(&ask, most)))
+            }
+            None => {
+                self.now = until;
+                None
+            }
+        }
+    }
+
+    fn give_up(&mut self, number: u32) {
+        self.open.remove(&number);
+        self.given_up.push(number);
     }
 
     fn wait(&mut self, duration: Duration) {

@@ -109,6 +109,12 @@ fn waiting_ends() {
         "for (;;) try { await fetch('https://never.example') } catch {}",
         "longer than 2 s",
     );
+    check_stopped_by(&limits, "await fetch('https://hangs.example')", "longer than 2 s");
+    check_stopped_by(
+        &tight(),
+        "for (;;) await Promise.race([fetch('https://hangs.example'), new Promise((done) => setTimeout(done, 10))])",
+        "asked its host more than 1000 times",
+    );
 }
 
 #[test]

@@ -38,6 +38,31 @@ fn a_replayed_run_gives_the_same() {
 }
 
 #[test]
+fn answers_and_timers_come_in_the_same_order_again() {
+    let script = script(
+        "export async function handler() {
+            const order: string[] = [];
+            const note = (what: string) => order.push(what + Date.now() % 100000);
+            setInterval(() => note('timer'), 70);
+            const get = (url: string, ms: number) => fetch(url, { signal: AbortSignal.timeout(ms) }).then(() => note(url), (e) => note(e.name));
+            await Promise.all([
+                get('https://late.example/300', 500), get('https://hangs.example', 200), get('https://a.example', 200), get('https://late.example/100', 500),
+            ]);
+            fetch('https://late.example/9999');
+            await new Promise((done) => setTimeout(done, 100));
+            return order.join(' ');
+        }",
+    );
+    let (first, _) = run_with(&mut Worker::new(&script, tight()), &text("it"));
+    assert!(first.result.is_ok(), "{:?}", first.result);
+    let replay = Rc::new(RefCell::new(Replay::new(first.recorded.clone())));
+    let again = Worker::new(&script, tight()).run(&text("it"), replay.clone());
+    assert_eq!(again.result, first.result);
+    assert_eq!(again.recorded, first.recorded);
+    assert_eq!((replay.borrow().diverged(), replay.borrow().left()), (None, 0));
+}
+
+#[test]
 fn a_changed_script_is_told_where_it_left_the_record() {
     let (first, _) = run_with(&mut Worker::new(&script(SOURCE), tight()), &text("it"));
     let changed = script(&SOURCE.replace("https://a.example", "https://b.example"));

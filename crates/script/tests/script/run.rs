@@ -2,7 +2,7 @@
 
 use pipehat_script::{Output, Reuse, RunErrorKind, Worker};
 
-use crate::host::{check, run, run_with, script, text, tight};
+use crate::host::{check, run, run_with, script, script_of, text, tight};
 
 #[test]
 fn returns_what_the_handler_returns() {
@@ -34,6 +34,43 @@ fn errors_have_the_lines_of_the_typescript() {
     assert_eq!(error.kind, RunErrorKind::Thrown);
     assert_eq!(error.message, "TypeError: no: x");
     assert_eq!(error.stack, ["inner (bot.ts:6:32)", "handler (bot.ts:11:9)"]);
+}
+
+#[test]
+fn stacks_that_a_bot_tells_itself_have_the_lines_of_the_typescript() {
+    let deep = "interface Long {\n  a: string;\n}\n\nexport function inner(it: Long): never {\n  throw new TypeError('no: ' + it.a);\n}\n";
+    let bot = "import { inner } from './lib/deep';\ninterface Event {\n  input: string;\n}\n\nexport async function handler(_: unknown, event: Event) {\n  try {\n    inner({ a: event.input });\n  } catch (e: any) {\n    console.error(e);\n    console.log(e.stack);\n    console.warn({ e });\n    const { stack } = e;\n    const told = e.stack;\n    e.stack = told;\n    return [stack === e.stack, told].join('\\n');\n  }\n}\n";
+    let frames = "    at inner (bots/lib/deep.ts:6:32)\n    at handler (bots/a.ts:8:16)";
+    // Whether or not the modules are kept.
+    for more in ["", "let count = 0;\n", "let count = 0;\nglobalThis.it = 1;\n"] {
+        let bot = format!("{bot}{more}export const more = () => {{ count += 1 }};");
+        let bot = if more.is_empty() { bot.replace("count += 1", "return 1") } else { bot };
+        let script = script_of(&[("bots/a.ts", &bot), ("bots/lib/deep.ts", deep)]);
+        let mut worker = Worker::new(&script, tight());
+        for _ in 0..2 {
+            let (run, host) = run_with(&mut worker, &text("x"));
+            let Ok(Output::Text(told)) = run.result else { panic!("{:?}", run.result) };
+            assert!(told.starts_with(&format!("true\n{frames}\n")), "{told}");
+            assert!(!told.contains('#'), "{told}");
+            let host = host.borrow();
+            let lines: Vec<_> = host.log.iter().map(|line| line.text.as_str()).collect();
+            assert!(lines[0].starts_with(&format!("TypeError: no: x\n{frames}")), "{}", lines[0]);
+            assert!(lines[1].starts_with(frames), "{}", lines[1]);
+            assert!(lines[2].contains(frames), "{}", lines[2]);
+        }
+    }
+    // What the engine's own objects hold is told so where it is logged.
+    let source = "interface A {\n  a: string;\n}\n\nexport function handler() {\n  console.log(new DOMException('a', 'b').stack);\n}\n";
+    let (_, host) = run_with(&mut Worker::new(&script(source), tight()), &text(""));
+    let line = host.borrow().log[0].text.clone();
+    assert!(line.contains("at handler (bot.ts:6:"), "{line}");
+}
+
+#[test]
+fn an_error_thrown_on_has_its_lines_once() {
+    let source = "interface A {\n  a: string;\n}\n\nexport async function handler() {\n  try {\n    null!.a;\n  } catch (e: any) {\n    console.log(e.stack);\n    throw e;\n  }\n}\n";
+    let error = run(source, &text("")).expect_err("it throws");
+    assert_eq!(error.stack, ["handler (bot.ts:7:5)"]);
 }
 
 #[test]

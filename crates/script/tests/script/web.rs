@@ -1,7 +1,7 @@
 //! The web's own globals.
 
 use crate::host::{check, run_with, script, text, tight};
-use pipehat_script::{LogLevel, Output, RunErrorKind, Worker};
+use pipehat_script::{Ask, AskError, LogLevel, Output, Recorded, RunErrorKind, Worker};
 
 #[test]
 fn encodes_and_decodes_text() {
@@ -128,6 +128,77 @@ fn timers_wait_by_the_clock_of_the_host() {
         "TimeoutError",
     );
     check("const order = []; queueMicrotask(() => order.push(1)); await null; return order", "[1]");
+}
+
+#[test]
+fn a_fetch_can_be_given_up() {
+    check(
+        "try { await fetch('https://hangs.example', { signal: AbortSignal.timeout(300) }) }
+         catch (e) { return `${e.name} ${e.code} ${e instanceof DOMException} ${e.message} ${performance.now()}` }",
+        "TimeoutError 23 true The operation was aborted due to timeout 300",
+    );
+    check(
+        "const c = new AbortController(); setTimeout(() => c.abort(), 200);
+         try { await fetch('https://hangs.example', { signal: c.signal }) }
+         catch (e) { return `${e.name} ${e.code} ${e instanceof DOMException} ${performance.now()}` }",
+        "AbortError 20 true 200",
+    );
+    check(
+        "const c = new AbortController(); setTimeout(() => c.abort(new Error('mine')), 200);
+         try { await fetch('https://hangs.example', { signal: AbortSignal.any([c.signal, AbortSignal.timeout(900)]) }) }
+         catch (e) { return e.message }",
+        "mine",
+    );
+    check(
+        "const late = new Promise((done) => setTimeout(() => done('late'), 300));
+         const first = await Promise.race([fetch('https://hangs.example').then(() => 'answered'), late]);
+         return first + await (await fetch('https://a.example', { method: 'POST', body: ', and on' })).text()",
+        "late, and on",
+    );
+    // What answers in time is not disturbed by its signal, and timers that are due before go first.
+    check(
+        "const order = []; setTimeout(() => order.push('timer'), 100); setTimeout(() => order.push('after'), 400);
+         const signal = AbortSignal.timeout(5000);
+         await Promise.all([300, 200].map(async (ms) => { await fetch(`https://late.example/${ms}`, { signal }); order.push(ms) }));
+         await new Promise((done) => setTimeout(done, 200)); return order.join()",
+        "timer,200,300,after",
+    );
+    // A repeated timer does not keep answers away.
+    check(
+        "let n = 0; const t = setInterval(() => n++, 0); await fetch('https://late.example/20'); clearInterval(t); return n > 5",
+        "true",
+    );
+}
+
+#[test]
+fn what_was_given_up_is_recorded_so() {
+    let source = "export async function handler() {
+        try { await fetch('https://hangs.example/a', { signal: AbortSignal.timeout(300) }) } catch {}
+        fetch('https://hangs.example/b');
+        const c = new AbortController();
+        fetch('https://hangs.example/c', { signal: c.signal }).catch(() => {});
+        c.abort();
+        await fetch('https://late.example/10');
+        return 'on';
+    }";
+    let (run, host) = run_with(&mut Worker::new(&script(source), tight()), &text(""));
+    assert_eq!(run.result, Ok(Output::Text("on".to_owned())));
+    let asked = run.recorded.iter().filter_map(|one| match one {
+        Recorded::Asked { ask: Ask::Fetch { url, .. }, answer } => {
+            Some((url.as_str(), answer.as_ref().map(|answer| answer.status)))
+        }
+        _ => None,
+    });
+    // The third was given up before it was begun.
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        [
+            ("https://hangs.example/a", Err(&AskError::GivenUp)),
+            ("https://hangs.example/b", Err(&AskError::GivenUp)),
+            ("https://late.example/10", Ok(200)),
+        ]
+    );
+    assert_eq!(host.borrow().given_up, [1, 2]);
 }
 
 #[test]

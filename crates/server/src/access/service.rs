@@ -269,6 +269,11 @@ impl AccessService {
         asked: Option<&str>,
     ) -> Result<serde_json::Value, OAuthError> {
         let scopes = scopes_for(&client.scopes, asked)?;
+        let registry = self.parameters.registry();
+        let unknown = |name: &&str| asked.is_some() && !registry.is_resource_type(name);
+        if let Some(name) = scopes.iter().filter_map(SmartScope::resource_type).find(unknown) {
+            return Err(OAuthError::scope(format!("R4 has no resource type `{name}`")));
+        }
         let scope = joined(&scopes);
         let id = new_id().map_err(|_| OAuthError::unavailable())?;
         let now = now_seconds();
@@ -343,6 +348,14 @@ impl AccessService {
 impl Access for AccessService {
     fn principal<'a>(&'a self, request: AccessRequest<'a>) -> Decision<'a> {
         Box::pin(std::future::ready(self.decide(request)))
+    }
+
+    fn claimed(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        if let Some(token) = bearer(headers) {
+            return self.key.signed(token).map(|claims| claims.client_id.as_str().into());
+        }
+        let (id, _) = basic(headers)?;
+        self.register.client(&id).map(|client| client.id.as_str().into())
     }
 }
 

@@ -1,22 +1,24 @@
 //! What a run may ask: the datastore under the bot's own name, what its file grants, and nothing else.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use pipehat_engine::program::{
     Followed, KeepsLineage, Made, Told, ToldFinding, TranslationSettings,
 };
 use pipehat_resource::json;
-use pipehat_script::{Answer, Ask, AskError, Host, LogLine, Output};
+use pipehat_script::{Answer, Ask, AskError, Begun, Host, LogLine, Output};
 use pipehat_store::bots::STATE_KEY_BYTES_MAX;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::deployed::{ChannelPart, Deployed};
 use super::files::{self, FileRequest, FileToFinish};
@@ -130,11 +132,19 @@ pub(super) struct RunHost {
     setting: Setting,
     log: Vec<LogLine>,
     gathered: Gathered,
+    /// The fetches under way: they end with the run.
+    fetches: JoinSet<(u32, Result<Answer, AskError>)>,
+    /// The same by number.
+    open: BTreeMap<u32, AbortHandle>,
+    /// Room for [`FETCHES_AT_ONCE`].
+    room: Arc<Semaphore>,
 }
 
 impl RunHost {
     pub(super) fn new(bots: Arc<Bots>, bot: Arc<Deployed>, setting: Setting) -> Self {
-        Self { bots, bot, setting, log: Vec::new(), gathered: Gathered::default() }
+        let (log, gathered, fetches, open) = Default::default();
+        let room = Arc::new(Semaphore::new(FETCHES_AT_ONCE));
+        Self { bots, bot, setting, log, gathered, fetches, open, room }
     }
 
     pub(super) fn take(&mut self) -> (Vec<LogLine>, Gathered) {
@@ -183,28 +193,6 @@ impl RunHost {
         }
         let request = self.bots.client.request(method, url).headers(sent).timeout(remaining);
         Ok(request.body(body.to_vec()))
-    }
-
-    /// Fetches some things at the same time, at most [`FETCHES_AT_ONCE`]; their answers in order.
-    fn fetch_all(&self, asks: &[Ask], remaining: Duration) -> Vec<Result<Answer, AskError>> {
-        let requests: Vec<_> = asks
-            .iter()
-            .map(|ask| match ask {
-                Ask::Fetch { method, url, headers, body } => {
-                    self.request((method, url), headers, body, remaining)
-                }
-                _ => Err(AskError::Failed("this is no fetch".to_owned())),
-            })
-            .collect();
-        let answers = requests.into_iter().map(|request| async move {
-            let answer = async { fetched(request?).await };
-            tokio::time::timeout(remaining, answer).await.unwrap_or(Err(AskError::TimedOut))
-        });
-        let answers = stream::iter(answers).buffered(FETCHES_AT_ONCE).collect::<Vec<_>>();
-        // Those that did not get their turn are late, too.
-        let whole = async { tokio::time::timeout(remaining, answers).await };
-        let late = |_| asks.iter().map(|_| Err(AskError::TimedOut)).collect();
-        self.bots.handle.block_on(whole).unwrap_or_else(late)
     }
 
     fn datastore(
@@ -364,9 +352,9 @@ impl Host for RunHost {
 
     fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
         match ask {
-            Ask::Fetch { .. } => {
-                let mut answers = self.fetch_all(std::slice::from_ref(ask), remaining);
-                answers.pop().unwrap_or(Err(AskError::TimedOut))
+            Ask::Fetch { method, url, headers, body } => {
+                let request = self.request((method, url), headers, body, remaining)?;
+                self.wait_for(remaining, fetched(request))
             }
             Ask::Datastore { method, path, headers, body } => {
                 self.datastore((method, path), headers, body, remaining)
@@ -435,19 +423,62 @@ impl Host for RunHost {
         }
     }
 
-    /// Fetches that stand together go at the same time; all else one after another.
-    fn ask_all(&mut self, asks: &[Ask], remaining: Duration) -> Vec<Result<Answer, AskError>> {
+    /// Fetches go by themselves, at most [`FETCHES_AT_ONCE`] of a run at the same time; all else is done in place.
+    fn begin(&mut self, number: u32, ask: &Ask, remaining: Duration) -> Begun {
+        let Ask::Fetch { method, url, headers, body } = ask else {
+            return Begun::Answered(self.ask(ask, remaining));
+        };
+        let request = match self.request((method, url), headers, body, remaining) {
+            Ok(request) => request,
+            Err(error) => return Begun::Answered(Err(error)),
+        };
+        let room = Arc::clone(&self.room);
+        let answer = async move {
+            let _place = room.acquire_owned().await;
+            fetched(request).await
+        };
+        let fetch = async move {
+            let answer = tokio::time::timeout(remaining, answer).await;
+            (number, answer.unwrap_or(Err(AskError::TimedOut)))
+        };
+        let handle = self.fetches.spawn_on(fetch, &self.bots.handle);
+        self.open.insert(number, handle);
+        Begun::Open
+    }
+
+    fn next_answer(&mut self, most: Duration) -> Option<(u32, Result<Answer, AskError>)> {
         let begun = Instant::now();
-        let mut answers = Vec::with_capacity(asks.len());
-        let is_fetch = |ask: &Ask| matches!(ask, Ask::Fetch { .. });
-        for group in asks.chunk_by(|one, next| is_fetch(one) && is_fetch(next)) {
-            let remaining = remaining.saturating_sub(begun.elapsed());
-            match group {
-                [one] => answers.push(self.ask(one, remaining)),
-                several => answers.extend(self.fetch_all(several, remaining)),
+        loop {
+            let left = most.saturating_sub(begun.elapsed());
+            let next = async { tokio::time::timeout(left, self.fetches.join_next()).await };
+            match self.bots.handle.block_on(next) {
+                Ok(Some(Ok((number, answer)))) => {
+                    self.open.remove(&number);
+                    return Some((number, answer));
+                }
+                // It was given up, or ended in a panic.
+                Ok(Some(Err(error))) => {
+                    let of_it = |(_, open): &(&u32, &AbortHandle)| open.id() == error.id();
+                    let number = self.open.iter().find(of_it).map(|(number, _)| *number);
+                    if let Some(number) = number {
+                        self.open.remove(&number);
+                        let why = "the request broke off".to_owned();
+                        return Some((number, Err(AskError::Failed(why))));
+                    }
+                }
+                Ok(None) => {
+                    self.wait(left);
+                    return None;
+                }
+                Err(_) => return None,
             }
         }
-        answers
+    }
+
+    fn give_up(&mut self, number: u32) {
+        if let Some(fetch) = self.open.remove(&number) {
+            fetch.abort();
+        }
     }
 
     fn log(&mut self, line: LogLine) {

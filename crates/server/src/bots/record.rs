@@ -23,6 +23,8 @@ pub(super) fn effects(recorded: &[Recorded]) -> String {
             Recorded::Asked { ask, answer } => asked(ask, answer),
             Recorded::Time(time) => json!({ "time": time.to_string() }),
             Recorded::Random(random) => json!({ "random": random.len() }),
+            // The answer stands where it was asked for.
+            Recorded::Came(_) => continue,
         };
         let told = told_in(one);
         if !told.is_empty()

@@ -185,7 +185,7 @@ fn of_the_project(recorded: &Recorded) -> bool {
                     Ask::Table { .. } | Ask::ToFhir { .. } | Ask::ToV2 { .. } | Ask::Park { .. }
                 )
         }
-        Recorded::Time(_) | Recorded::Random(_) => true,
+        Recorded::Time(_) | Recorded::Random(_) | Recorded::Came(_) => true,
     }
 }
 

@@ -20,6 +20,12 @@ pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<Principal, AccessRefu
 pub trait Access: Send + Sync {
     /// The client behind a request. It is asked before anything of the body is read.
     fn principal<'a>(&'a self, request: AccessRequest<'a>) -> Decision<'a>;
+
+    /// The client that a refused request claims to be from, for the audit: one that is known, never what somebody wrote in
+    /// the place of an id, which may be a secret.
+    fn claimed(&self, _headers: &HeaderMap) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// Knows which clients may do nothing any more.
@@ -211,6 +217,21 @@ impl Principal {
             0 => Allowed::Nothing,
             1 => filters.pop().map_or(Allowed::Nothing, Allowed::Where),
             _ => Allowed::Where(Filter::Any(filters)),
+        }
+    }
+
+    /// What may be seen of a type, by reads or by searches.
+    pub(crate) fn seen(&self, resource_type: &str) -> Allowed {
+        let read = self.allowed(resource_type, Permission::Read);
+        match (read, self.allowed(resource_type, Permission::Search)) {
+            (Allowed::All, _) | (_, Allowed::All) => Allowed::All,
+            (Allowed::Nothing, one) | (one, Allowed::Nothing) => one,
+            (Allowed::Where(read), Allowed::Where(search)) if read == search => {
+                Allowed::Where(read)
+            }
+            (Allowed::Where(read), Allowed::Where(search)) => {
+                Allowed::Where(Filter::Any(vec![read, search]))
+            }
         }
     }
 

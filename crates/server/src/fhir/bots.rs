@@ -141,7 +141,7 @@ impl FhirService {
         let asked = AccessRequest { method: &parts.method, path, headers: &parts.headers, peer };
         let principal = self.access.principal(asked).await.map_err(Problem::from);
         let (client, result) = match principal {
-            Err(problem) => (None, Err(problem)),
+            Err(problem) => (self.access.claimed(&parts.headers), Err(problem)),
             Ok(principal) => {
                 let client = Some(Arc::clone(&principal.client));
                 (client, self.carry_out(calls, &called, parts, body, &principal).await)

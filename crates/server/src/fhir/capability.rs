@@ -257,6 +257,10 @@ fn search_parameter(parameter: &Parameter) -> Value {
 
 fn rev_includes(registry: &Registry, target: &str) -> Vec<Value> {
     let mut found = Vec::new();
+    if target == "AuditEvent" {
+        // Its searches bring nothing along.
+        return found;
+    }
     for name in registry.resource_types().filter(|name| *name != "AuditEvent") {
         for parameter in registry.parameters(name) {
             if parameter.kind().code() == "reference" && parameter.targets().allows(target) {

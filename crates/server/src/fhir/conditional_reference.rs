@@ -1,4 +1,5 @@
-//! Conditional references (`Patient?identifier=…`) of clients that see a part only.
+//! Conditional references (`Patient?identifier=…`): what can't be asked is refused, and what clients that see a part only
+//! mean by one is found.
 //!
 //! The datastore decides what a condition means inside its transaction, and knows no scopes. So for a client that does not
 //! see everything, what it may search for is looked up here, before: it finds what the client sees, and a condition that
@@ -8,14 +9,13 @@
 use http::StatusCode;
 use pipehat_resource::json::{Object, Value};
 use pipehat_resource::outcome::IssueCode;
-use pipehat_resource::search::{ProblemKind, Search, SearchOptions};
+use pipehat_resource::search::Search;
 use pipehat_store::datastore::{Refusal, SearchRequest};
 
 use super::access::{Allowed, Permission};
 use super::problem::Problem;
 use super::query_string::Query;
 use super::request::Request;
-use super::search::refused_criteria;
 use super::service::FhirService;
 
 impl FhirService {
@@ -26,10 +26,6 @@ impl FhirService {
         resource: &mut Value,
     ) -> Result<(), Problem> {
         let sees_all = request.setting.principal.sees_all();
-        let registry = self.parameters.registry();
-        if sees_all && !registry.is_indexing() {
-            return Ok(());
-        }
         let mut conditions = Vec::new();
         each_reference(resource, &mut |text| {
             if condition(text).is_some() && !conditions.contains(text) {
@@ -37,18 +33,12 @@ impl FhirService {
             }
         });
         for condition in conditions {
+            // One that can't be answered, or not yet, must not find none.
+            let search = self.asked(request, &condition)?;
             if sees_all {
-                // One that can't be answered yet must not find none.
-                let options =
-                    SearchOptions { now: request.setting.now, ..SearchOptions::default() };
-                let read = Search::parse_conditional_reference(&condition, &registry, &options);
-                let problems = read.and_then(Result::err).unwrap_or_default();
-                if problems.iter().any(|problem| problem.kind == ProblemKind::Indexing) {
-                    return Err(refused_criteria(&problems));
-                }
                 continue;
             }
-            if let Some(meant) = self.meant(request, &condition).await? {
+            if let Some(meant) = self.meant(request, &condition, search).await? {
                 each_reference(resource, &mut |text| {
                     if *text == condition {
                         text.clone_from(&meant);
@@ -59,21 +49,35 @@ impl FhirService {
         Ok(())
     }
 
-    /// What a condition means to a client; `None` where the datastore is to decide.
-    async fn meant(&self, request: &Request, text: &str) -> Result<Option<String>, Problem> {
-        let Some((resource_type, query)) = condition(text) else { return Ok(None) };
+    /// What a condition asks, of what the client may search.
+    fn asked(&self, request: &Request, text: &str) -> Result<Search, Problem> {
+        let (resource_type, query) = condition(text).unwrap_or((text, ""));
         if !self.parameters.registry().is_resource_type(resource_type) {
-            return Ok(None);
+            return Err(Problem::bad_request(
+                IssueCode::Value,
+                "a conditional reference begins with a resource type, and R4 has none of this name",
+            ));
         }
+        let scope = request.setting.principal.require(resource_type, Permission::Search)?;
+        let query = Query::parse(query)
+            .map_err(|error| Problem::bad_request(IssueCode::Value, error.to_string()))?;
+        let place = format!("the conditional reference to {resource_type}");
+        self.criteria(request, resource_type, &query, &place, scope)
+    }
+
+    /// What a condition means to a client; `None` where the datastore is to decide.
+    async fn meant(
+        &self,
+        request: &Request,
+        text: &str,
+        search: Search,
+    ) -> Result<Option<String>, Problem> {
+        let Some((resource_type, query)) = condition(text) else { return Ok(None) };
         let principal = &request.setting.principal;
         let is_whole = principal.allowed(resource_type, Permission::Search) == Allowed::All;
-        let scope = principal.require(resource_type, Permission::Search)?;
         let names: Vec<&str> =
             query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
         let reference = format!("{resource_type}?{}", names.join("&"));
-        let query = Query::parse(query)
-            .map_err(|error| Problem::bad_request(IssueCode::Value, error.to_string()))?;
-        let search = self.criteria(request, resource_type, &query, "a reference", scope)?;
         let is_whole = is_whole && !search.looks_at_others();
         let asked = SearchRequest { search, visible: Vec::new(), limit: 2, after: None };
         let matches = self.datastore.search(&asked).await?.matches;
@@ -114,12 +118,12 @@ fn names_condition(value: &Value) -> bool {
     }
 }
 
-/// Type and query of a conditional reference.
+/// Type and query of a conditional reference; the query may be empty, which is refused.
 fn condition(reference: &str) -> Option<(&str, &str)> {
     let (resource_type, query) = reference.split_once('?')?;
     let is_type = resource_type.starts_with(|first: char| first.is_ascii_uppercase())
         && resource_type.bytes().all(|byte| byte.is_ascii_alphabetic());
-    (is_type && !query.is_empty()).then_some((resource_type, query))
+    is_type.then_some((resource_type, query))
 }
 
 fn each_reference(value: &mut Value, work: &mut impl FnMut(&mut String)) {

@@ -43,7 +43,10 @@ impl FhirService {
         } else {
             let asked =
                 AccessRequest { method: &parts.method, path, headers: &parts.headers, peer };
-            self.access.principal(asked).await.map_err(|refusal| (None, refusal.into()))?
+            self.access
+                .principal(asked)
+                .await
+                .map_err(|refusal| (self.access.claimed(&parts.headers), refusal.into()))?
         };
         let client = Some(Arc::clone(&principal.client));
         let setting =

@@ -28,6 +28,7 @@ mod coding;
 mod conditional_reference;
 mod conditions;
 mod everything;
+mod given_back;
 mod head;
 mod history;
 mod local;

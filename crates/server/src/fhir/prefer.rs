@@ -9,6 +9,9 @@ pub(crate) struct Prefer {
     pub(crate) give_back: GiveBack,
     /// What becomes of search parameters nobody knows.
     pub(crate) handling: Handling,
+    /// Whether a Binary that is given back says its address (`url`), which R4 has not: `MedplumClient` asks for its server's
+    /// own elements by `X-Medplum: extended`, and makes attachments of this one.
+    pub(crate) binary_url: bool,
 }
 
 /// `return=…`.
@@ -50,6 +53,8 @@ impl Prefer {
                 _ => {}
             }
         }
+        let medplum = headers.get("x-medplum").map(http::HeaderValue::as_bytes);
+        prefer.binary_url = medplum == Some(b"extended");
         prefer
     }
 }
@@ -63,7 +68,8 @@ mod tests {
         let check = |text: &str, give_back, handling| {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", text.parse().expect("a header"));
-            assert_eq!(Prefer::of_headers(&headers), Prefer { give_back, handling }, "{text}");
+            let expected = Prefer { give_back, handling, binary_url: false };
+            assert_eq!(Prefer::of_headers(&headers), expected, "{text}");
         };
         check("return=minimal", GiveBack::Minimal, Handling::Lenient);
         check("Return=OperationOutcome, handling=strict", GiveBack::Outcome, Handling::Strict);

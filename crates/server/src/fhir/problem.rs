@@ -186,7 +186,9 @@ impl From<Refusal> for Problem {
             Refusal::SeveralMatch => {
                 Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches, text)
             }
-            Refusal::IdMismatch | Refusal::Page => Self::bad_request(IssueCode::Value, text),
+            Refusal::IdMismatch | Refusal::Page | Refusal::Unaskable(_) => {
+                Self::bad_request(IssueCode::Value, text)
+            }
             Refusal::Twice(_) => Self::bad_request(IssueCode::Duplicate, text),
             Refusal::Reference { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, IssueCode::Processing, text)

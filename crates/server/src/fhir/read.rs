@@ -56,9 +56,7 @@ impl FhirService {
         {
             return Err(if version.is_none() { missing(key) } else { no_version(key) });
         }
-        if found.body.is_none() {
-            return Err(gone(&found));
-        }
+        there(Some(&found), || missing(key))?;
         Ok(found)
     }
 
@@ -83,6 +81,15 @@ impl FhirService {
     }
 }
 
+/// A version that was not deleted (FHIR R4 §3.1.0.2: 410).
+pub(super) fn there(
+    found: Option<&StoredVersion>,
+    never: impl FnOnce() -> Problem,
+) -> Result<&StoredVersion, Problem> {
+    let found = found.ok_or_else(never)?;
+    if found.body.is_none() { Err(gone(found)) } else { Ok(found) }
+}
+
 pub(super) fn missing(key: &ResourceKey) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
@@ -91,7 +98,7 @@ pub(super) fn missing(key: &ResourceKey) -> Problem {
     )
 }
 
-fn no_version(key: &ResourceKey) -> Problem {
+pub(super) fn no_version(key: &ResourceKey) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         IssueCode::NotFound,

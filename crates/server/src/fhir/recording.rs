@@ -9,13 +9,21 @@ use pipehat_resource::outcome::IssueCode;
 use pipehat_store::datastore::{HistoryScope, ResourceKey};
 
 use super::access::{AccessRequest, Principal};
-use super::address::{Call, OperationScope, SearchScope};
+use super::address::{Call, OperationScope, SearchScope, call};
 use super::answer::Answer;
 use super::audit::{AuditFact, AuditUnavailable};
 use super::head::request_id;
+use super::operation;
 use super::problem::Problem;
+use super::query_string::Query;
 use super::request::Request;
 use super::service::{BASE_PATH, FhirService, now};
+
+/// Parameters that carry credentials: they are never told.
+const CREDENTIALS: [&str; 3] = ["access_token", "client_secret", "client_assertion"];
+
+/// Of what was asked without credentials the audit keeps this much: whoever may do nothing shall not fill the disk.
+const REFUSED_QUERY_CHARACTERS_MAX: usize = 1_000;
 
 impl FhirService {
     /// Performs an interaction and tells the audit.
@@ -50,6 +58,35 @@ impl FhirService {
         self.audit.record(fact).await.map_err(unaudited)
     }
 
+    /// What the audit is told of a request that was refused by its head: as much of what was asked as can be read.
+    pub(super) fn fact_of_head(
+        &self,
+        parts: &Parts,
+        client: Option<Arc<str>>,
+        peer: Option<SocketAddr>,
+        request_id: &Arc<str>,
+        status: StatusCode,
+    ) -> AuditFact {
+        let path = parts.uri.path().strip_prefix(BASE_PATH).unwrap_or_default();
+        let call = call(&parts.method, path, |name| self.knows(name));
+        let (interaction, resource_type, resource) = match &call {
+            Ok(call) => what(call),
+            Err(_) => (parts.method.as_str().to_owned(), None, None),
+        };
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        AuditFact {
+            request_id: Arc::clone(request_id),
+            at: now(),
+            client,
+            peer,
+            interaction,
+            resource_type,
+            resource,
+            query: query.ok().and_then(|query| told_query(&query)).map(shortened),
+            status,
+        }
+    }
+
     /// Who wants to listen at the websocket; the audit is told.
     pub(super) async fn listener(
         &self,
@@ -66,7 +103,10 @@ impl FhirService {
         self.record(AuditFact {
             request_id: request_id(&parts.headers),
             at: now(),
-            client: principal.as_ref().ok().map(|principal| Arc::clone(&principal.client)),
+            client: match &principal {
+                Ok(principal) => Some(Arc::clone(&principal.client)),
+                Err(_) => self.access.claimed(&parts.headers),
+            },
             peer,
             interaction: "$subscriptions".to_owned(),
             resource_type: Some("Subscription".to_owned()),
@@ -118,7 +158,37 @@ fn key_of_address(address: &str) -> Option<ResourceKey> {
 
 /// What the audit is told of an interaction.
 fn fact(request: &Request, status: StatusCode) -> AuditFact {
-    let (interaction, resource_type, resource) = match &request.call {
+    let (interaction, resource_type, resource) = what(&request.call);
+    let setting = &request.setting;
+    AuditFact {
+        request_id: Arc::clone(&setting.request_id),
+        at: setting.now,
+        client: Some(Arc::clone(&setting.principal.client)),
+        peer: setting.peer,
+        interaction,
+        resource_type,
+        resource,
+        query: told_query(&request.query),
+        status,
+    }
+}
+
+/// Parameters as the audit keeps them: without credentials, which some send so (RFC 6750 §2.3) and which open nothing here.
+fn told_query(query: &Query) -> Option<String> {
+    let mut told = query.clone();
+    told.retain(|name, _| !CREDENTIALS.iter().any(|secret| name.eq_ignore_ascii_case(secret)));
+    Some(told.encoded()).filter(|told| !told.is_empty())
+}
+
+/// The beginning of a query.
+fn shortened(query: String) -> String {
+    // It is percent-encoded: a character is a byte.
+    query.chars().take(REFUSED_QUERY_CHARACTERS_MAX).collect()
+}
+
+/// The interaction, by the code that the audit has for it; on which type and resource.
+fn what(call: &Call) -> (String, Option<String>, Option<ResourceKey>) {
+    let (interaction, resource_type, resource) = match call {
         Call::Capabilities => ("capabilities", None, None),
         Call::Read(key) => ("read", None, Some(key)),
         Call::VersionRead(key, _) => ("vread", None, Some(key)),
@@ -148,22 +218,13 @@ fn fact(request: &Request, status: StatusCode) -> AuditFact {
             }
         },
     };
-    let interaction = match &request.call {
-        Call::Operation { name, .. } => format!("${name}"),
+    let interaction = match call {
+        // Others than those that are here are told without their name: it may be anything, or the name of what only the
+        // installation itself does.
+        Call::Operation { name, on, .. } if operation::is_known(name, on) => format!("${name}"),
         _ => interaction.to_owned(),
     };
-    let setting = &request.setting;
     let resource_type =
         resource_type.cloned().or_else(|| resource.map(|key| key.resource_type.clone()));
-    AuditFact {
-        request_id: Arc::clone(&setting.request_id),
-        at: setting.now,
-        client: Some(Arc::clone(&setting.principal.client)),
-        peer: setting.peer,
-        interaction,
-        resource_type,
-        resource: resource.cloned(),
-        query: Some(request.query.encoded()).filter(|query| !query.is_empty()),
-        status,
-    }
+    (interaction, resource_type, resource.cloned())
 }

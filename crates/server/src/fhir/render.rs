@@ -25,7 +25,7 @@ const EXPOSED: &str = "Content-Location, ETag, Last-Modified, Location, X-Reques
 
 /// Request headers that they may send.
 const ALLOWED: &str = "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, \
-     If-None-Match, Prefer, X-Request-Id, X-Security-Context";
+     If-None-Match, Prefer, X-Medplum, X-Request-Id, X-Security-Context";
 
 /// The form of a response, as far as the request's head decides it.
 #[derive(Debug)]

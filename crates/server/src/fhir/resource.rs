@@ -62,6 +62,12 @@ impl Incoming {
             ));
         }
         let mut incoming = Self { resource, text, raw };
+        if request.prefer.binary_url && resource_type == "Binary" {
+            // The address that was told to it, sent back.
+            if let Some(binary) = incoming.resource.as_object_mut() {
+                binary.remove("url");
+            }
+        }
         incoming.forget_server_meta();
         incoming.make_references_relative(&request.setting.base);
         Ok(incoming)

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use super::access::Access;
 use super::address::Call;
 use super::answer::Answer;
-use super::audit::{AuditFact, AuditTrail};
+use super::audit::AuditTrail;
 use super::body::{self, decoded, take_content};
 use super::bots::BotCalls;
 use super::capability;
@@ -171,18 +171,8 @@ impl FhirService {
         let (mut request, kind) = match read {
             Ok(read) => read,
             Err((client, problem)) => {
-                self.record(AuditFact {
-                    request_id: Arc::clone(request_id),
-                    at: now(),
-                    client,
-                    peer,
-                    interaction: parts.method.as_str().to_owned(),
-                    resource_type: None,
-                    resource: None,
-                    query: None,
-                    status: problem.status(),
-                })
-                .await?;
+                let fact = self.fact_of_head(parts, client, peer, request_id, problem.status());
+                self.record(fact).await?;
                 return Err(problem);
             }
         };

@@ -10,8 +10,10 @@ use pipehat_store::datastore::{Applied, Group, Interaction, Outcome};
 use super::address::{Call, version_number};
 use super::answer::Answer;
 use super::batch::{Entry, refused, shown};
+use super::given_back;
 use super::operation;
 use super::problem::Problem;
+use super::read::{missing, no_version, there};
 use super::request::{Content, Request};
 use super::service::FhirService;
 use super::write::unanswered;
@@ -75,7 +77,12 @@ impl FhirService {
                 Applied::Done(outcomes) => outcomes,
                 Applied::Refused(refused) => {
                     let origin = origins.get(refused.interaction).copied().unwrap_or_default();
-                    return Err(Problem::from(refused.refusal).in_entry(origin));
+                    let refusal = refused.refusal;
+                    let problem = match read.get(origin) {
+                        Some(entry) => given_back::refusal(&entry.request, refusal),
+                        None => refusal.into(),
+                    };
+                    return Err(problem.in_entry(origin));
                 }
             }
         };
@@ -173,11 +180,15 @@ impl FhirService {
             Some(Part::Interaction(number, what)) => {
                 let outcome = outcomes.get(number).ok_or_else(unanswered)?;
                 let answer = match (outcome, &request.call) {
-                    (Outcome::Read(found), Call::Read(key) | Call::VersionRead(key, _)) => {
-                        let found = found.as_ref().ok_or_else(|| super::read::missing(key))?;
-                        self.shown(request, found)
+                    (Outcome::Read(found), Call::Read(key)) => {
+                        there(found.as_ref(), || missing(key))
+                            .and_then(|found| self.shown(request, found))
                     }
-                    (outcome, _) => Ok(self.changed(request, outcome, what)),
+                    (Outcome::Read(found), Call::VersionRead(key, _)) => {
+                        there(found.as_ref(), || no_version(key))
+                            .and_then(|found| self.shown(request, found))
+                    }
+                    (outcome, _) => Ok(self.changed(request, outcome, what).await),
                 };
                 let answer = self.told(request, answer).await?;
                 Ok(shown(request, answer))

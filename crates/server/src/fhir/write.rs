@@ -2,7 +2,7 @@
 
 use http::{HeaderName, StatusCode};
 use pipehat_resource::json::{Value, parse};
-use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
+use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::patch::{FhirPathPatch, Patch};
 use pipehat_resource::search::Filter;
 use pipehat_store::datastore::{
@@ -11,11 +11,11 @@ use pipehat_store::datastore::{
 };
 
 use super::access::{Allowed, Permission, forbidden, outside};
-use super::answer::{Answer, AnswerContent};
+use super::answer::Answer;
 use super::conditional_reference::refuse_in_patch;
 use super::conditions::Tag;
+use super::given_back::{condition_scope, deleted, may_ask_unlooked, patch_refusal, refusal};
 use super::negotiation::ContentKind;
-use super::prefer::GiveBack;
 use super::problem::Problem;
 use super::query_string::Query;
 use super::read::missing;
@@ -49,7 +49,7 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         let interaction = self.create_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(self.changed(request, &outcome, "created"))
+        Ok(self.changed(request, &outcome, "created").await)
     }
 
     /// What a create asks of the datastore.
@@ -108,7 +108,7 @@ impl FhirService {
             let interaction = self.update_interaction(request, key, None).await?;
             match self.apply_one(request, interaction).await {
                 Err(problem) if is_race(request, &problem) => {}
-                outcome => return Ok(self.changed(request, &outcome?, "updated")),
+                outcome => return Ok(self.changed(request, &outcome?, "updated").await),
             }
         }
         Err(Refusal::Contention.into())
@@ -193,7 +193,7 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         let interaction = self.conditional_update_interaction(request, resource_type, None).await?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(self.changed(request, &outcome, "updated"))
+        Ok(self.changed(request, &outcome, "updated").await)
     }
 
     /// What a conditional update asks of the datastore.
@@ -210,10 +210,27 @@ impl FhirService {
         self.bind_references(request, &mut resource).await?;
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &mut resource)?;
+        self.leaves_hidden(scope.as_ref(), &resource).await?;
+        let scope = condition_scope(request, resource_type, scope)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
         Ok(Interaction::ConditionalUpdate { search, resource, new_id, precondition, full_url })
+    }
+
+    /// Refuses a resource that would be stored under the id of one that the filter hides, deleted or not: in the words of
+    /// an update by that id.
+    async fn leaves_hidden(&self, scope: Option<&Filter>, resource: &Value) -> Result<(), Problem> {
+        let (Some(scope), Some(resource_type), Some(id)) =
+            (scope, resource.resource_type(), resource.id())
+        else {
+            return Ok(());
+        };
+        let key = ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() };
+        match self.datastore.read(&key).await? {
+            Some(found) if !self.version_fits(scope, &found).await? => Err(outside(resource_type)),
+            _ => Ok(()),
+        }
     }
 
     /// `PATCH Type/id`.
@@ -226,7 +243,7 @@ impl FhirService {
             let interaction = self.patch_interaction(request, key).await?;
             match self.apply_one(request, interaction).await {
                 Err(problem) if is_race(request, &problem) => {}
-                outcome => return Ok(self.changed(request, &outcome?, "patched")),
+                outcome => return Ok(self.changed(request, &outcome?, "patched").await),
             }
         }
         Err(Refusal::Contention.into())
@@ -246,12 +263,17 @@ impl FhirService {
         refuse_in_patch(request, &patch)?;
         let asked = request.conditions.precondition()?;
         let key = key.clone();
-        let bounded = scope.is_some() || may_not_run_all(request, &key.resource_type);
+        let parts = matches!(request.setting.principal.seen(&key.resource_type), Allowed::Where(_));
+        let bounded = scope.is_some() || parts || may_not_run_all(request, &key.resource_type);
         let found = match self.look(request, &key, scope.clone(), bounded).await? {
-            Look::NotNeeded => return Ok(Interaction::Patch { key, patch, precondition: asked }),
+            Look::NotNeeded => {
+                may_ask_unlooked(request, &key.resource_type, &patch)?;
+                return Ok(Interaction::Patch { key, patch, precondition: asked });
+            }
             Look::Never | Look::Deleted | Look::Hidden => return Err(missing(&key)),
             Look::At(found) => found,
         };
+        let sight = self.may_ask(request, &found, scope.as_ref(), &patch).await?;
         let precondition = Precondition::Version(found.version);
         if !bounded {
             return Ok(Interaction::Patch { key, patch, precondition });
@@ -259,8 +281,9 @@ impl FhirService {
         // What the patch makes must still be the client's to write.
         let resource = resource_of(&found)?;
         let rules = self.parameters.rules();
-        let resource =
-            rules.patch(&resource, &patch, request.setting.now).map_err(Problem::from)?;
+        let resource = rules
+            .patch(&resource, &patch, request.setting.now)
+            .map_err(|refusal| patch_refusal(&key.resource_type, sight, refusal))?;
         self.fits(scope.as_ref(), &resource).await?;
         may_run(request, &resource)?;
         Ok(Interaction::Update { resource, precondition, full_url: None })
@@ -274,7 +297,9 @@ impl FhirService {
     ) -> Result<Answer, Problem> {
         changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Update)?;
-        if scope.is_some() || may_not_run_all(request, resource_type) {
+        let parts = matches!(request.setting.principal.seen(resource_type), Allowed::Where(_));
+        if scope.is_some() || parts || may_not_run_all(request, resource_type) {
+            let scope = condition_scope(request, resource_type, scope)?;
             // What it makes of which resource is to be looked at: first the one is found, then it is patched by its
             // id, bound to the version that was looked at.
             let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
@@ -288,7 +313,7 @@ impl FhirService {
         }
         let interaction = self.conditional_patch_interaction(request, resource_type)?;
         let outcome = self.apply_one(request, interaction).await?;
-        Ok(self.changed(request, &outcome, "patched"))
+        Ok(self.changed(request, &outcome, "patched").await)
     }
 
     /// What a conditional patch asks of the datastore.
@@ -311,8 +336,10 @@ impl FhirService {
                 "a client that may not run bots can't patch a Subscription by a condition in a transaction; patch by id",
             ));
         }
-        let search = self.criteria(request, resource_type, &request.query, ADDRESS, None)?;
+        let scope = condition_scope(request, resource_type, None)?;
+        let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let patch = patch_of(request)?;
+        may_ask_unlooked(request, resource_type, &patch)?;
         leaves_signature(resource_type, &patch)?;
         refuse_in_patch(request, &patch)?;
         let precondition = request.conditions.precondition()?;
@@ -329,7 +356,7 @@ impl FhirService {
             let interaction = self.delete_interaction(request, key).await?;
             match self.apply_one(request, interaction).await {
                 Err(problem) if is_race(request, &problem) => {}
-                outcome => return Ok(changed(request, &outcome?, "deleted")),
+                outcome => return Ok(self.changed(request, &outcome?, "deleted").await),
             }
         }
         Err(Refusal::Contention.into())
@@ -365,10 +392,10 @@ impl FhirService {
             Ok(Outcome::Deleted(none)) if any && none.is_empty() => {
                 Err(Problem::from(Refusal::NothingToMatch).at_location("If-Match"))
             }
-            Ok(outcome) => Ok(changed(request, &outcome, "deleted")),
+            Ok(outcome) => Ok(self.changed(request, &outcome, "deleted").await),
             // FHIR R4 §3.1.0.7.1: none is deleted as one that never was.
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
-                Ok(changed(request, &Outcome::Deleted(Vec::new()), "deleted"))
+                Ok(deleted(&[], request.prefer.give_back))
             }
             Err(problem) => Err(problem),
         }
@@ -382,34 +409,10 @@ impl FhirService {
     ) -> Result<Interaction, Problem> {
         changeable(resource_type)?;
         let scope = request.setting.principal.require(resource_type, Permission::Delete)?;
+        let scope = condition_scope(request, resource_type, scope)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         Ok(Interaction::ConditionalDelete { search, several: false, precondition })
-    }
-
-    /// The answer to a change that happened. Where an outcome is wanted, it also says what is doubtful about a
-    /// SearchParameter: one that finds nothing is taken all the same.
-    pub(super) fn changed(&self, request: &Request, outcome: &Outcome, what: &str) -> Answer {
-        let answer = changed(request, outcome, what);
-        let (Outcome::Created(version) | Outcome::Updated(version) | Outcome::Unchanged(version)) =
-            outcome
-        else {
-            return answer;
-        };
-        let wanted = request.prefer.give_back == GiveBack::Outcome
-            && version.key.resource_type == "SearchParameter";
-        if !wanted {
-            return answer;
-        }
-        match resource_of(version) {
-            Ok(resource) => {
-                let mut issues = vec![Issue::information(what)];
-                issues.extend(self.parameters.findings(&resource));
-                let content = AnswerContent::Made(operation_outcome(&issues).to_json());
-                Answer { content, ..answer }
-            }
-            _ => answer,
-        }
     }
 
     /// Applies one interaction.
@@ -420,7 +423,7 @@ impl FhirService {
     ) -> Result<Outcome, Problem> {
         let group = Group { interactions: vec![interaction], now: request.setting.now };
         match self.datastore.apply(group).await? {
-            Applied::Refused(refused) => Err(refused.refusal.into()),
+            Applied::Refused(refused) => Err(refusal(request, refused.refusal)),
             Applied::Done(mut outcomes) => {
                 self.parameters.notice(&outcomes);
                 outcomes.pop().ok_or_else(unanswered)
@@ -523,41 +526,6 @@ pub(super) fn resource_of(version: &StoredVersion) -> Result<Value, Problem> {
             "a stored resource can't be read",
         )
     })
-}
-
-/// The answer to a change that happened.
-fn changed(request: &Request, outcome: &Outcome, what: &str) -> Answer {
-    let give_back = request.prefer.give_back;
-    match outcome {
-        Outcome::Created(version) => {
-            Answer::changed(StatusCode::CREATED, version, give_back, "created")
-        }
-        Outcome::Updated(version) => Answer::changed(StatusCode::OK, version, give_back, what),
-        Outcome::Unchanged(version) => {
-            Answer::changed(StatusCode::OK, version, give_back, "it stood so already")
-        }
-        Outcome::Deleted(versions) => {
-            let answer = match give_back {
-                GiveBack::Outcome => {
-                    let said = match versions.len() {
-                        0 => "nothing stood there".to_owned(),
-                        1 => "deleted".to_owned(),
-                        several => format!("{several} resources deleted"),
-                    };
-                    Answer::empty(StatusCode::OK).with_outcome(&said)
-                }
-                GiveBack::Minimal | GiveBack::Representation => {
-                    Answer::empty(StatusCode::NO_CONTENT)
-                }
-            };
-            match versions.as_slice() {
-                [version] => answer.about(version),
-                _ => answer,
-            }
-        }
-        Outcome::Read(Some(version)) => Answer::stored(StatusCode::OK, version),
-        Outcome::Read(None) | Outcome::Found(_) => Answer::empty(StatusCode::OK),
-    }
 }
 
 /// A JSON Patch, a FHIRPath Patch (FHIR R4 §3.1.0.6.2) or a JSON Merge Patch. The last is none of R4's: clients such as

@@ -241,7 +241,7 @@ async fn every_access_is_told() {
             "token read p - 200",
             "token read never - 404",
             "token search-type - family=x 200",
-            "- GET - - 401",
+            "- read p - 401",
             "token read p - 200",
             "token batch - - 200",
         ]

@@ -51,7 +51,7 @@ async fn every_access_becomes_an_event() {
             "read Patient/none 4",
             "search-type - 0",
             "read Encounter/e 4",
-            "GET - 4",
+            "read Patient/a 4",
             "read Patient/a 0",
             "update Patient/b 0",
             "search-type - 0",
@@ -73,6 +73,54 @@ async fn every_access_becomes_an_event() {
             "what was searched is sealed"
         );
     }
+}
+
+#[tokio::test]
+async fn a_refused_call_is_told_with_what_it_asked_and_whom_it_named() {
+    let server = Secured::new();
+    let (lab, ward) = (server.client("lab", "system/*.*"), server.client("ward", "system/*.*"));
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    let ended = server.token(&ward, "").await;
+    server.clients.revoke(&ward.0, "2026-01-02T03:04:05Z").expect("it is revoked");
+    let basic =
+        |id: &str, secret: &str| format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+    let nobody = basic(&lab.1, "x");
+    let calls = [
+        ("GET /fhir/R4/Patient/asked", "", "read", None),
+        ("GET /fhir/R4/Patient/asked", "Bearer x.y.z", "read", None),
+        ("GET /fhir/R4/Patient/asked", nobody.as_str(), "read", None),
+        ("GET /fhir/R4/Patient/asked", &basic(&lab.0, "wrong"), "read", Some(&lab.0)),
+        ("DELETE /fhir/R4/Patient/asked", &ended, "delete", Some(&ward.0)),
+        ("GET /fhir/R4/Patient/asked/$client-revoke", "", "operation", None),
+    ];
+    for (asked, authorization, _, _) in &calls {
+        let answer = server.call(asked, authorization, &Value::Null).await;
+        assert_eq!(answer.status, 401, "{asked}: {}", answer.body);
+    }
+    let path = "/fhir/R4/AuditEvent?entity=Patient/asked&outcome=4&_sort=_lastUpdated";
+    let events = server.get(path, &admin).await.body;
+    let told: Vec<_> = events["entry"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|entry| &entry["resource"])
+        .map(|event| (event["subtype"][0]["code"].as_str(), event["agent"][0]["altId"].as_str()))
+        .collect();
+    let expected: Vec<_> = calls
+        .iter()
+        .map(|(_, _, code, client)| (Some(*code), client.map(|client: &String| client.as_str())))
+        .collect();
+    assert_eq!(told, expected);
+    // What was searched for, without what may open something elsewhere.
+    let long =
+        format!("/fhir/R4/Patient?family=F&access_token={}&given={}", lab.1, "x".repeat(5_000));
+    assert_eq!(server.get(&long, "").await.status, 401);
+    let path = "/fhir/R4/AuditEvent?subtype=search-type&outcome=4&_sort=-_lastUpdated&_count=1";
+    let event = &server.get(path, &admin).await.body["entry"][0]["resource"];
+    let query = STANDARD.decode(event["entity"][0]["query"].as_str().expect("a query")).unwrap();
+    let query = String::from_utf8(query).unwrap();
+    assert!(query.starts_with("family=F&given=xxx") && query.len() == 1_000, "{query}");
+    assert!(!events.to_string().contains(&lab.1), "no secret is told");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Binary, as bytes and as a resource.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::harness::{BASE, Server};
 
 #[tokio::test]
 async fn bytes_go_in_and_come_out() {
@@ -63,4 +63,24 @@ async fn a_binary_may_come_as_a_resource() {
     server.put(&binary).await;
     assert_eq!(server.get("/Binary/b").await.expect(200).text(), "hi");
     server.send("POST /Binary", "", "x").await.refused(400, "required");
+}
+
+#[tokio::test]
+async fn a_client_of_medplum_learns_the_address() {
+    let server = Server::new();
+    let headers = "content-type: text/plain\nx-medplum: extended";
+    let created = server.send("POST /Binary", headers, "one").await.expect(201);
+    let url = created.value()["url"].as_str().expect("an address").to_owned();
+    assert_eq!(url, format!("{BASE}/Binary/{}", created.id()));
+    let path = format!("/Binary/{}", created.id());
+    let as_json = server.get(&format!("{path}?_format=json")).await.expect(200).value();
+    assert_eq!(as_json["url"], Value::Null, "it is no element of R4, and not stored");
+    let json = "content-type: application/fhir+json\nx-medplum: extended";
+    let call = format!("PUT {path}");
+    server.send(&call, json, created.value().to_string()).await.expect(200);
+    server.json(&call, &created.value()).await.expect(400);
+    let plain = server.send("POST /Binary", "content-type: text/plain", "one").await.expect(201);
+    assert_eq!(plain.value()["url"], Value::Null);
+    let minimal = format!("{headers}\nprefer: return=minimal");
+    assert!(server.send("POST /Binary", &minimal, "one").await.expect(201).body.is_empty());
 }

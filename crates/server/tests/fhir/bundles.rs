@@ -369,3 +369,57 @@ async fn what_names_an_entry_is_found_by_the_definitions() {
     assert_eq!(made["extension"][0]["valueUri"], name);
     assert_eq!(made["extension"][1]["valueCanonical"], URN);
 }
+
+#[tokio::test]
+async fn a_read_of_what_the_transaction_deletes_finds_it_gone() {
+    let server = Server::new();
+    server.put(&json!({ "resourceType": "Patient", "id": "p" })).await;
+    server.audited();
+    let entry = |method: &str, url: &str| json!({ "request": { "method": method, "url": url } });
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        entry("GET", "Patient/p"), entry("HEAD", "Patient/p"), entry("GET", "Patient/never"),
+        entry("GET", "Patient/p/_history/1"), entry("GET", "Patient/p/_history/2"),
+        entry("GET", "Patient/p/_history/3"), entry("DELETE", "Patient/p") ] });
+    let answer = server.json("POST /", &bundle).await.expect(200).value();
+    let entries = answer["entry"].as_array().expect("entries");
+    let statuses: Vec<_> =
+        entries.iter().map(|entry| entry["response"]["status"].as_str().unwrap_or("")).collect();
+    let (gone, never) = ("410 Gone", "404 Not Found");
+    assert_eq!(statuses, [gone, gone, never, "200 OK", gone, never, "204 No Content"]);
+    let outcome = &entries[0]["response"]["outcome"];
+    assert_eq!(outcome["issue"][0]["code"], "deleted", "{answer}");
+    assert_eq!(entries[0]["response"]["etag"], "W/\"2\"");
+    let told = server.audited();
+    let told: Vec<u16> = told.iter().map(|fact| fact.status.as_u16()).collect();
+    assert_eq!(told, [410, 410, 404, 200, 410, 404, 204, 200], "each is told");
+}
+
+#[tokio::test]
+async fn a_conditional_reference_that_can_t_be_asked_is_refused_as_such() {
+    let server = Server::new();
+    let observation = |reference: &str| {
+        json!({ "resourceType": "Observation", "id": "o", "status": "final", "code": { "text": "x" },
+            "subject": { "reference": reference } })
+    };
+    for reference in [
+        "Patient?foo=1",
+        "Patient?birthdate=xx",
+        "Patient?name:foo=1",
+        "Patient?_sort=name",
+        "Patient?",
+        "Patent?name=x",
+    ] {
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+            { "request": { "method": "PUT", "url": "Observation/o" }, "resource": observation(reference) } ] });
+        let refused = server.json("POST /", &bundle).await.expect(400);
+        assert!(!refused.text().contains("matches 0"), "{reference}: {}", refused.text());
+        server.json("PUT /Observation/o", &observation(reference)).await.expect(400);
+    }
+    // A patch brings them, too.
+    server.put(&observation("Patient/p")).await;
+    for reference in ["Patient?foo=1", "Patient?"] {
+        let patch = json!([{ "op": "replace", "path": "/subject/reference", "value": reference }]);
+        let headers = "content-type: application/json-patch+json";
+        server.send("PATCH /Observation/o", headers, patch.to_string()).await.refused(400, "value");
+    }
+}

@@ -20,3 +20,4 @@ mod secured;
 mod signing_in;
 mod sturdy;
 mod subscriptions;
+mod unread;

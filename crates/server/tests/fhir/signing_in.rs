@@ -61,6 +61,9 @@ async fn a_token_request_is_refused_by_its_code() {
     check(&format!("{credentials}&{own}&client_id={id}"), 400, "invalid_request").await;
     check(&format!("{credentials}&{own}&scope=system/*.rs"), 400, "invalid_scope").await;
     check(&format!("{credentials}&{own}&scope=patient/*.rs"), 400, "invalid_scope").await;
+    let (id, secret) = server.client("all", "system/*.rs");
+    let all = format!("client_id={id}&client_secret={secret}");
+    check(&format!("{credentials}&{all}&scope=system/Patent.rs"), 400, "invalid_scope").await;
     check(&format!("{credentials}&{own}&client_assertion=a.b.c"), 400, "invalid_request").await;
     let json = server.call("POST /oauth2/token", "", &json!({})).await;
     assert_eq!((json.status, &json.body["error"]), (400, &json!("invalid_request")));

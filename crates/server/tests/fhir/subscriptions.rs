@@ -767,6 +767,54 @@ async fn listeners_at_the_websocket_are_pinged() {
     world.running.await.expect("they stop in good order");
 }
 
+/// Who has the token may do everything; all others read Subscriptions and observations.
+struct Narrow;
+
+impl Access for Narrow {
+    fn principal<'a>(&'a self, request: AccessRequest<'a>) -> Decision<'a> {
+        let given = request.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let scope = |name: &str| Scope {
+            resource_type: Some(name.to_owned()),
+            may: vec![Permission::Read],
+            filter: None,
+        };
+        let scopes = match given == Some(&format!("Bearer {TOKEN}")) {
+            true => Scopes::All,
+            false => Scopes::Some([scope("Subscription"), scope("Observation")].into()),
+        };
+        Box::pin(std::future::ready(Ok(Principal { client: "lab".into(), scopes })))
+    }
+}
+
+#[tokio::test]
+async fn a_listener_hears_of_what_it_may_read() {
+    let setup = Setup { access: Arc::new(Narrow), ..Setup::default() };
+    let (world, _folder) = World::with(setup).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let routes = world.server.router();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let websocket = json!({ "type": "websocket" });
+    world.subscribe("p", "Patient", &websocket).await;
+    world.subscribe("o", "Observation", &websocket).await;
+    let url = format!("ws://{address}/fhir/R4/$subscriptions");
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.expect("a socket");
+    let unread = "this client may not read all that the Subscription is about";
+    for (text, expected) in [("bind p", format!("error p {unread}")), ("bind o", "bound o".into())]
+    {
+        socket.send(Message::text(text)).await.expect("sent");
+        assert_eq!(next_text(&mut socket).await, expected);
+    }
+    // One that becomes about something else is heard no more.
+    world.subscribe("o", "Patient", &websocket).await;
+    world.put_patient("a", "Ash", true).await;
+    assert_eq!(next_text(&mut socket).await, format!("error o {unread}"));
+    world.subscribe("o", "Observation", &websocket).await;
+    socket.send(Message::text("bind o")).await.expect("sent");
+    assert_eq!(next_text(&mut socket).await, "bound o");
+    world.stop().await;
+}
+
 /// Clients that have a name as their token, and may do everything until they are revoked.
 #[derive(Default)]
 struct Named(Mutex<Arc<HashSet<String>>>);

@@ -232,6 +232,9 @@ pub enum Refusal {
         /// How many.
         matches: usize,
     },
+    /// A conditional reference is no search that can be asked (400): its type and the names of its parameters.
+    #[error("the reference `{0}` is no search that can be asked")]
+    Unaskable(String),
     /// The patch does not apply, or what it makes is not valid (422, or 400).
     #[error("the patch can't be applied: {0}")]
     Patch(String),

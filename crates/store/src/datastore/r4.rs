@@ -109,7 +109,8 @@ impl Rules for R4Rules {
     fn condition(&self, text: &str, now: i64) -> Option<Search> {
         let options = SearchOptions { base_url: &self.base_url, now, ..SearchOptions::default() };
         let parsed = Search::parse_conditional_reference(text, &self.usable, &options)?;
-        Some(parsed.ok()?.search)
+        // Without criteria everything would match.
+        Some(parsed.ok()?.search).filter(|search| !search.filters.is_empty())
     }
 
     fn patch(&self, resource: &Value, patch: &Value, now: i64) -> Result<Value, Refusal> {

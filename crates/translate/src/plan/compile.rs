@@ -53,6 +53,8 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     for (name, rows) in &segments {
         compiler.segment(name, rows);
     }
+    compiler.plan.parent_result = TypeDefinition::named("Observation")
+        .and_then(|observation| compiler.segment_map(PARENT_RESULT, observation));
     for (name, rows) in &messages {
         let map = MessageMap::compile(&mut compiler, name, rows);
         compiler.plan.message_names.insert((*name).into(), compiler.plan.messages.len());
@@ -62,6 +64,9 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }
+
+/// What the results below an OBR with a parent result are told besides.
+const PARENT_RESULT: &str = "OBR[Observation-Parent]";
 
 /// What is being compiled.
 pub(super) struct Compiler<'r> {

@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) messages: Vec<MessageMap>,
     message_names: HashMap<Box<str>, usize>,
     pub(crate) segments: Vec<SegmentMap>,
+    /// What the results below an OBR with a parent result (OBR-26) are told besides.
+    pub(crate) parent_result: Option<u32>,
     pub(crate) datatypes: Vec<DatatypeMap>,
     pub(crate) vocabularies: Vec<Vocabulary>,
     vocabulary_names: HashMap<Box<str>, u32>,

@@ -15,6 +15,7 @@ mod lineage;
 mod message;
 mod naming;
 mod orders;
+mod parents;
 mod path;
 mod primitive;
 mod required;
@@ -193,7 +194,10 @@ impl<'a> Run<'a> {
     /// Translates by a message map, and says what came of it.
     pub(crate) fn finish(mut self, map: Option<&'a MessageMap>) -> Finished {
         match map {
-            Some(map) => self.message(map),
+            Some(map) => {
+                self.message(map);
+                self.relate_to_parents();
+            }
             None => {
                 let code = self.view.repetitions(0, 9).next().map(|event| event.part(1));
                 let code = code.map(|code| self.first_text(&code)).unwrap_or_default();

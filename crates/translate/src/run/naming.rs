@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Run;
 use super::tree::{Leaf, NodeId};
-use super::view::At;
+use super::view::{At, Part};
 use crate::condition::Name;
 use crate::finding::FindingKind;
 use crate::identity::{Identity, KeyElement, keys_of};
@@ -284,7 +284,7 @@ impl<'a> Run<'a> {
             obr,
             orc,
             number: self.order_number(obr, orc, &naming.sender),
-            service: obr.map(|obr| self.code_text(obr, 4)).unwrap_or_default(),
+            service: obr.map(|obr| self.service(obr)).unwrap_or_default(),
         });
         naming.order.insert(order)
     }
@@ -379,6 +379,20 @@ impl<'a> Run<'a> {
         let OrderNumber { kind, scope, number } =
             self.order(own.segment, naming).number.as_ref()?;
         Some(Identity::of_key(&["specimen", scope, kind, number]))
+    }
+
+    /// What was ordered; of what follows from a result (OBR-26, the susceptibilities of one of several organisms) with the
+    /// result that it is of.
+    fn service(&self, obr: usize) -> String {
+        let service = self.code_text(obr, 4);
+        let parent = self.view.repetitions(obr, 26).next().filter(Part::is_valued);
+        let Some(parent) = parent else { return service };
+        let sub_identifier = parent.part(2);
+        // What the parent said may be corrected; which of its kind it is stays.
+        let which = if sub_identifier.is_empty() { parent.part(3) } else { sub_identifier };
+        let observation = parent.part(1).part(1);
+        let (observation, which) = (self.first_text(&observation), self.first_text(&which));
+        [&*service, "|", &observation, "|", &which].concat()
     }
 
     /// Code and system of a coded field.

@@ -7,9 +7,10 @@ use pipehat_resource::definitions::Primitive;
 use super::Run;
 use super::path::Reached;
 use super::test::Here;
-use super::tree::{Leaf, NodeId};
+use super::tree::{Child, Leaf, NodeId};
 use super::view::Part;
-use crate::plan::{Action, DatatypeMap, DatatypeRule, Rule, SegmentMap, Source, Step};
+use crate::expression::Conversion;
+use crate::plan::{Action, DatatypeMap, DatatypeRule, NO_CHOICE, Rule, SegmentMap, Source, Step};
 
 /// Where a rule writes.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +169,12 @@ impl<'a> Run<'a> {
             Action::Named(conversion, primitive, vocabulary, is_hd) => {
                 let converted =
                     self.named(rule, *conversion, *primitive, *vocabulary, *is_hd, here);
-                let Some(leaf) = converted else { return };
+                let Some(leaf) = converted else {
+                    if *conversion == Conversion::Authority && !is_hd {
+                        self.name_assigner(rule, base, here);
+                    }
+                    return;
+                };
                 self.put(rule, base, here, leaf, here.own);
             }
             Action::Primitive(own) => {
@@ -193,6 +199,32 @@ impl<'a> Run<'a> {
                 }
             }
         }
+    }
+
+    /// The assigner of a number whose authority has no URI, in words: two laboratories' F900 are not one. An authority of
+    /// type HD has an Organization of its own.
+    fn name_assigner(&mut self, rule: &'a Rule, base: Base, here: &Here<'a>) {
+        let (Some(own), Some(name)) = (here.own, self.plan.names.find("assigner")) else { return };
+        let identifier = self.reach(&rule.path, base, here.segment).above;
+        let Some(node) = self.tree.node(identifier) else { return };
+        let Some(member) = node.definition.member("assigner") else { return };
+        if self.tree.find(identifier, name).is_some() {
+            return;
+        }
+        let child = Child {
+            name,
+            is_list: false,
+            is_primitive: false,
+            definition: member.element_type.definition(),
+            choice: NO_CHOICE,
+            label: 0,
+        };
+        let assigner = self.tree.child(identifier, child);
+        let display = self.text_child(self.names.display);
+        let display = self.tree.child(assigner, display);
+        let text = self.first_text(&own);
+        self.tree.set_leaf(display, Leaf::Text(text));
+        self.trace(display, &own, rule.origin);
     }
 
     fn by_map(

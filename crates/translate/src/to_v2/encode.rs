@@ -165,6 +165,24 @@ impl SegmentFields {
         &mut self.fields[index]
     }
 
+    /// Whether a field holds anything.
+    pub(super) fn has(&self, position: u16) -> bool {
+        !self.repetitions(position).is_empty()
+    }
+
+    /// A field as it is written.
+    pub(super) fn written(&self, position: u16) -> Vec<u8> {
+        let mut out = Vec::new();
+        for node in self.repetitions(position) {
+            node.write(&mut out, Level::Component, &Delimiters::STANDARD);
+        }
+        out
+    }
+
+    fn repetitions(&self, position: u16) -> &[Node] {
+        self.fields.get(usize::from(position.max(1)) - 1).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Whether all that it says but its number is said by another.
     pub(super) fn is_said_by(&self, other: &Self) -> bool {
         (1..).zip(&self.fields).skip(1).all(|(at, field): (usize, _)| {

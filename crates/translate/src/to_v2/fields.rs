@@ -203,14 +203,21 @@ impl<'r> Run<'r> {
             Primitive::CodingSystem => self.coding_system(item)?,
             Primitive::IdentifierType => self.identifier_type(item)?,
             Primitive::SetId | Primitive::SetIdOfMessage => return None,
-            Primitive::Decoded => decoded(&text_of(item)?)?,
+            Primitive::Decoded => {
+                let text = decoded(&text_of(item)?);
+                if text.is_none() {
+                    let path = self.path_of(place);
+                    self.find(FindingKind::ValueUnfit, path, "the text is not UTF-8: left out");
+                }
+                text?
+            }
             Primitive::Text | Primitive::Formatted | Primitive::Number => text_of(item)?,
             Primitive::YesNo => match text_of(item)?.as_str() {
                 "true" => "Y".to_owned(),
                 "false" => "N".to_owned(),
                 _ => return None,
             },
-            Primitive::DateTime | Primitive::Date | Primitive::Time => {
+            Primitive::DateTime | Primitive::OwnDateTime | Primitive::Date | Primitive::Time => {
                 self.moment(primitive, place, item)?
             }
         };
@@ -256,15 +263,25 @@ impl<'r> Run<'r> {
         format!("{target}{mark}{position}")
     }
 
+    /// The date of a date or a point in time, where the receiver is.
+    fn date(&self, text: &str) -> Option<String> {
+        match text.split_once('T') {
+            None => digits_of_date(text),
+            Some(_) => date_time(text, self.profile, self.version)?.get(..8).map(str::to_owned),
+        }
+    }
+
     fn moment(&mut self, primitive: Primitive, place: Place, item: &Item<'_>) -> Option<String> {
         let text = text_of(item)?;
         let written = match primitive {
             Primitive::Time => time_of_day(text.split_once('T').map_or(&*text, |(_, time)| time)),
-            Primitive::Date => {
-                digits_of_date(text.split_once('T').map_or(&*text, |(date, _)| date))
-            }
+            Primitive::Date => self.date(&text),
             _ if place.element.is_some_and(|element| element.data_type_name() == "DT") => {
-                digits_of_date(text.split_once('T').map_or(&*text, |(date, _)| date))
+                self.date(&text)
+            }
+            Primitive::OwnDateTime => {
+                let own = Profile { offsets: self.profile.offsets, ..Profile::default() };
+                date_time(&text, &own, self.version)
             }
             _ => date_time(&text, self.profile, self.version),
         };

@@ -21,6 +21,7 @@ mod fields;
 mod header;
 mod identifier;
 mod lineage;
+mod message;
 mod modifiers;
 #[cfg(test)]
 mod modifiers_tests;
@@ -29,6 +30,8 @@ mod profile;
 mod resources;
 #[cfg(test)]
 mod round_trip;
+mod segments;
+mod sub_ids;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,8 @@ pub(super) enum Primitive {
     YesNo,
     /// A point in time, as precise as it is.
     DateTime,
+    /// A point in time in its own offset: of a birth the date is what counts, wherever the receiver is.
+    OwnDateTime,
     /// A date.
     Date,
     /// A time of day.
@@ -49,13 +51,14 @@ pub(super) enum Primitive {
 }
 
 impl Primitive {
-    const ALL: [(&'static str, Self); 17] = [
+    const ALL: [(&'static str, Self); 18] = [
         ("ST", Self::Text),
         ("FT", Self::Formatted),
         ("decoded", Self::Decoded),
         ("NM", Self::Number),
         ("YN", Self::YesNo),
         ("TS", Self::DateTime),
+        ("own-TS", Self::OwnDateTime),
         ("DT", Self::Date),
         ("TM", Self::Time),
         ("set-id", Self::SetId),

@@ -95,6 +95,7 @@ fn answer(answer: &Result<Answer, AskError>) -> Value {
         Err(AskError::Refused(why)) => json!({ "refused": why }),
         Err(AskError::Failed(why)) => json!({ "failed": why }),
         Err(AskError::TimedOut) => json!({ "timedOut": true }),
+        Err(AskError::GivenUp) => json!({ "givenUp": true }),
     }
 }
 
@@ -109,6 +110,9 @@ pub(super) fn answer_of(written: &Value) -> Option<Result<Answer, AskError>> {
     }
     if written["timedOut"] == true {
         return Some(Err(AskError::TimedOut));
+    }
+    if written["givenUp"] == true {
+        return Some(Err(AskError::GivenUp));
     }
     let object = written.as_object()?;
     let status = object.get("status").and_then(Value::as_u64).unwrap_or(200);
@@ -194,6 +198,7 @@ mod tests {
         let answers = [
             Err(AskError::Refused("no".to_owned())),
             Err(AskError::TimedOut),
+            Err(AskError::GivenUp),
             Ok(Answer {
                 status: 201,
                 headers: vec![("location".to_owned(), "Patient/1".to_owned())],

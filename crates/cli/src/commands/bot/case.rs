@@ -26,7 +26,7 @@ use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::{Difference, Mismatch, differences};
 use pipehat_message::CharsetRule;
 use pipehat_script::{
-    Answer, Ask, AskError, Event, Host, Limits, LogLine, Output, RunError, Script, Worker,
+    Answer, Ask, AskError, Begun, Event, Host, Limits, LogLine, Output, RunError, Script, Worker,
 };
 use serde_json::Value;
 
@@ -63,6 +63,7 @@ pub(super) struct Case {
     event: Event,
     /// What its translations go by.
     translation: TranslationSettings,
+    limits: Limits,
     now: Timestamp,
     expected: Expected,
     resources: Option<Value>,
@@ -183,6 +184,7 @@ impl Case {
             path: path.to_owned(),
             event,
             translation: place.translation,
+            limits: place.limits,
             now,
             expected,
             resources,
@@ -221,7 +223,7 @@ impl Case {
             log: Vec::new(),
         };
         let host = Rc::new(RefCell::new(host));
-        let run = Worker::new(script, Limits::default()).run(&self.event, host.clone());
+        let run = Worker::new(script, self.limits.clone()).run(&self.event, host.clone());
         let host = host.borrow();
         let mismatches = self.compare(&run.result, &host.asked);
         let updates = match mismatches.is_empty() {
@@ -496,6 +498,14 @@ impl Host for CaseHost {
         let one = (ask.clone(), answer);
         self.asked.push(asked::asked(&one));
         one.1
+    }
+
+    /// What is written as given up stays open, and its time passes.
+    fn begin(&mut self, _: u32, ask: &Ask, remaining: Duration) -> Begun {
+        match self.ask(ask, remaining) {
+            Err(AskError::GivenUp) => Begun::Open,
+            answer => Begun::Answered(answer),
+        }
     }
 
     fn wait(&mut self, duration: Duration) {

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pipehat_engine::program::{Made, TranslationSettings, translate_to_fhir, translate_to_v2};
-use pipehat_script::{Answer, Ask, AskError, Host, LogLine};
+use pipehat_script::{Answer, Ask, AskError, Begun, Host, LogLine};
 use pipehat_store::bots::{
     BotBookError, STATE_KEY_BYTES_MAX, STATE_KEYS_MAX, STATE_VALUE_BYTES_MAX,
 };
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::datastore::BotDatastore;
 use crate::control_id::ControlIds;
@@ -30,9 +31,11 @@ pub(super) struct LocalHost {
     state: BTreeMap<String, String>,
     datastore: BotDatastore,
     translation: TranslationSettings,
+    /// The fetches under way, with their numbers. Before what they run in: they end first.
+    fetches: JoinSet<(u32, Result<Answer, AskError>)>,
+    open: BTreeMap<u32, AbortHandle>,
     http: Option<(tokio::runtime::Runtime, reqwest::Client)>,
     pub(super) log: Vec<LogLine>,
-    pub(super) asked: Vec<Asked>,
 }
 
 impl LocalHost {
@@ -42,15 +45,18 @@ impl LocalHost {
         datastore: BotDatastore,
         translation: TranslationSettings,
     ) -> Self {
-        let (state, log, asked) = Default::default();
-        Self { project, granted, state, datastore, translation, http: None, log, asked }
+        let (state, fetches, open, log) = Default::default();
+        let http = None;
+        Self { project, granted, state, datastore, translation, fetches, open, http, log }
     }
 
     /// Does what is asked, and keeps no record of it.
     pub(super) fn answer(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
         match ask {
             Ask::Fetch { method, url, headers, body } => {
-                self.fetch(method, url, headers, body, remaining)
+                let request = self.request((method, url), headers, body, remaining)?;
+                let (runtime, _) = self.http()?;
+                runtime.block_on(fetched(request))
             }
             Ask::Datastore { method, path, headers, body } => {
                 self.datastore.exchange(method, path, headers, body.clone())
@@ -108,15 +114,21 @@ impl LocalHost {
         Ok(found.becomes(key).map_or_else(nothing, text))
     }
 
-    fn fetch(
+    fn http(&mut self) -> Result<&(tokio::runtime::Runtime, reqwest::Client), AskError> {
+        match &mut self.http {
+            Some(http) => Ok(http),
+            none => Ok(none.insert(http().map_err(AskError::Failed)?)),
+        }
+    }
+
+    /// A request that the bot may make.
+    fn request(
         &mut self,
-        method: &str,
-        url: &str,
+        (method, url): (&str, &str),
         headers: &[(String, String)],
         body: &[u8],
         remaining: Duration,
-    ) -> Result<Answer, AskError> {
-        let failed = |error: reqwest::Error| AskError::Failed(with_causes(&error));
+    ) -> Result<reqwest::RequestBuilder, AskError> {
         let url = reqwest::Url::parse(url)
             .map_err(|error| AskError::Failed(format!("the URL can't be read: {error}")))?;
         let host = match (url.host_str(), url.port()) {
@@ -129,32 +141,14 @@ impl LocalHost {
                 "the bot may not speak to {host}: `--allow {host}` lets it here, and its configuration on a server"
             )));
         }
-        let (runtime, client) = match &self.http {
-            Some(http) => http,
-            None => self.http.insert(http().map_err(AskError::Failed)?),
-        };
+        let (_, client) = self.http()?;
         let method = reqwest::Method::from_bytes(method.as_bytes())
             .map_err(|_| AskError::Failed("there is no such method".to_owned()))?;
         let mut request = client.request(method, url).timeout(remaining).body(body.to_vec());
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        runtime.block_on(async {
-            let mut response = request.send().await.map_err(failed)?;
-            let headers = response.headers().iter().map(|(name, value)| {
-                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            });
-            let (status, headers) = (response.status().as_u16(), headers.collect());
-            let mut body = Vec::new();
-            while let Some(part) = response.chunk().await.map_err(failed)? {
-                if body.len().saturating_add(part.len()) > ANSWER_BYTES_MAX {
-                    let message = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
-                    return Err(AskError::Failed(message));
-                }
-                body.extend_from_slice(&part);
-            }
-            Ok(Answer { status, headers, body })
-        })
+        Ok(request)
     }
 }
 
@@ -170,14 +164,77 @@ impl Host for LocalHost {
     }
 
     fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
-        let answer = self.answer(ask, remaining);
-        self.asked.push((ask.clone(), answer.clone()));
-        answer
+        self.answer(ask, remaining)
+    }
+
+    /// Fetches go by themselves, as on a server; all else is done in place.
+    fn begin(&mut self, number: u32, ask: &Ask, remaining: Duration) -> Begun {
+        let Ask::Fetch { method, url, headers, body } = ask else {
+            return Begun::Answered(self.answer(ask, remaining));
+        };
+        let request = match self.request((method, url), headers, body, remaining) {
+            Ok(request) => request,
+            Err(error) => return Begun::Answered(Err(error)),
+        };
+        let Some((runtime, _)) = &self.http else {
+            return Begun::Answered(self.answer(ask, remaining));
+        };
+        let fetch = async move { (number, fetched(request).await) };
+        let handle = self.fetches.spawn_on(fetch, runtime.handle());
+        self.open.insert(number, handle);
+        Begun::Open
+    }
+
+    fn next_answer(&mut self, most: Duration) -> Option<(u32, Result<Answer, AskError>)> {
+        let (runtime, _) = self.http.as_ref()?;
+        let begun = Instant::now();
+        loop {
+            let left = most.saturating_sub(begun.elapsed());
+            let next = async { tokio::time::timeout(left, self.fetches.join_next()).await };
+            match runtime.block_on(next) {
+                Ok(Some(Ok((number, answer)))) => {
+                    self.open.remove(&number);
+                    return Some((number, answer));
+                }
+                // It was given up.
+                Ok(Some(Err(_))) => {}
+                Ok(None) => {
+                    std::thread::sleep(left);
+                    return None;
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn give_up(&mut self, number: u32) {
+        if let Some(fetch) = self.open.remove(&number) {
+            fetch.abort();
+        }
     }
 
     fn log(&mut self, line: LogLine) {
         self.log.push(line);
     }
+}
+
+/// Makes a request, and takes all of its answer.
+async fn fetched(request: reqwest::RequestBuilder) -> Result<Answer, AskError> {
+    let failed = |error: reqwest::Error| AskError::Failed(with_causes(&error));
+    let mut response = request.send().await.map_err(failed)?;
+    let headers = response.headers().iter().map(|(name, value)| {
+        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    let (status, headers) = (response.status().as_u16(), headers.collect());
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(failed)? {
+        if body.len().saturating_add(part.len()) > ANSWER_BYTES_MAX {
+            let message = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
+            return Err(AskError::Failed(message));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer { status, headers, body })
 }
 
 fn http() -> Result<(tokio::runtime::Runtime, reqwest::Client), String> {

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use pipehat_message::CharsetRule;
-use pipehat_script::{Event, Limits, LogLevel, Output, Reuse, Run, RunErrorKind, Worker};
+use pipehat_script::{Event, LogLevel, Output, Recorded, Reuse, Run, RunErrorKind, Worker};
 use serde_json::{Value, json};
 
 use super::asked;
 use super::datastore::BotDatastore;
-use super::host::LocalHost;
+use super::host::{Asked, LocalHost};
 use super::load::{BotFile, content_type, input};
 use super::translation::Place;
 use crate::exit::{Exit, Failure};
@@ -32,7 +32,8 @@ Examples:
 What the handler returns goes to standard output, all else to standard error. The bot has a FHIR
 datastore of its own, empty but for --resources, and gone afterwards; the tables of its project; and
 HTTP to the hosts that are allowed. What it sends or parks is shown, and goes nowhere. It translates
-by what its file bots/NAME.yaml says and, with --channel, by what the channel says.
+by what its file bots/NAME.yaml says and, with --channel, by what the channel says; its limits are
+those of its file.
 
 Values of HL7 messages and resources are shown, as are lines of its log: run it on synthetic data.
 --redact shows that something was said, and not what.
@@ -63,7 +64,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME=VALUE")]
     header: Vec<String>,
 
-    /// A host that it may speak to by fetch, with the port where it is not the usual one
+    /// A host that it may speak to by fetch, with the port where it is not the usual one; also as
+    /// `allow` of its file has it: http://HOST:PORT
     #[arg(long, value_name = "HOST")]
     allow: Vec<String>,
 
@@ -126,10 +128,10 @@ impl Arguments {
             datastore
                 .add(&serde_json::from_slice(&bytes).map_err(wrong).map_err(Failure::usage)?)?;
         }
-        let host =
-            LocalHost::new(bot.project.clone(), self.allow.clone(), datastore, place.translation);
+        let granted = self.allow.iter().map(|host| granted(host)).collect();
+        let host = LocalHost::new(bot.project.clone(), granted, datastore, place.translation);
         let host = Rc::new(RefCell::new(host));
-        let run = Worker::new(&script, Limits::default()).run(&event, host.clone());
+        let run = Worker::new(&script, place.limits).run(&event, host.clone());
         let host = host.borrow();
         if self.json {
             let result = self.report(&run, &host);
@@ -193,9 +195,10 @@ impl Arguments {
             "cpuSeconds": run.cpu.as_secs_f64(),
             "log": log.collect::<Vec<_>>(),
         });
+        let asked = asked_in(run);
         report["asks"] = match self.redact {
-            true => host.asked.iter().map(|(ask, _)| json!({ "ask": kind(ask) })).collect(),
-            false => host.asked.iter().map(asked::asked).collect(),
+            true => asked.iter().map(|(ask, _)| json!({ "ask": kind(ask) })).collect(),
+            false => asked.iter().map(asked::asked).collect(),
         };
         match &run.result {
             Ok(output) => {
@@ -218,10 +221,13 @@ impl Arguments {
 
     fn show(&self, run: &Run, host: &LocalHost, terminal: &Terminal) -> Result<(), Failure> {
         for line in &host.log {
-            let text = visible(self.private(&line.text));
-            terminal.note(format_args!("{:5} {text}", level(line.level)));
+            // A stack is read by its lines.
+            for (at, text) in self.private(&line.text).split('\n').enumerate() {
+                let before = if at == 0 { level(line.level) } else { "" };
+                terminal.note(format_args!("{before:5} {}", visible(text)));
+            }
         }
-        for one in &host.asked {
+        for one in &asked_in(run) {
             if self.asks && !self.redact {
                 terminal.note(format_args!("{:#}", asked::asked(one)));
             } else {
@@ -253,6 +259,21 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// A host without what a configuration writes before it.
+fn granted(host: &str) -> String {
+    let bare = ["http://", "https://"].iter().find_map(|scheme| host.strip_prefix(scheme));
+    bare.unwrap_or(host).trim_end_matches('/').to_owned()
+}
+
+/// What the run asked, with what came of it.
+fn asked_in(run: &Run) -> Vec<Asked> {
+    let asked = run.recorded.iter().filter_map(|one| match one {
+        Recorded::Asked { ask, answer } => Some((ask.clone(), answer.clone())),
+        _ => None,
+    });
+    asked.collect()
 }
 
 fn write_output(output: &Output, terminal: &Terminal) -> Result<(), Failure> {
@@ -319,7 +340,7 @@ fn kind(ask: &pipehat_script::Ask) -> &'static str {
     }
 }
 
-fn came_of((_, answer): &super::host::Asked) -> String {
+fn came_of((_, answer): &Asked) -> String {
     match answer {
         Ok(answer) => answer.status.to_string(),
         Err(error) => error.to_string(),

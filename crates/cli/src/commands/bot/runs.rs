@@ -209,12 +209,24 @@ impl Show {
                     writeln!(output, "  {}", visible(line))?;
                 }
             }
-            for (what, list) in [("log", &detail.log), ("asked", &detail.effects)] {
-                let Some(list) = list.as_array().filter(|list| !list.is_empty()) else { continue };
-                writeln!(output, "\n{what}:")?;
-                for line in list {
-                    writeln!(output, "  {}", visible(&line.to_string()))?;
+            let entries = |list: &serde_json::Value| list.as_array().cloned().unwrap_or_default();
+            for (number, line) in entries(&detail.log).iter().enumerate() {
+                if number == 0 {
+                    writeln!(output, "\nlog:")?;
                 }
+                let part = |name: &str| line[name].as_str().unwrap_or_default();
+                write!(output, "  {} {:5}", clock.show(part("at")), visible(part("level")))?;
+                // A stack is read by its lines.
+                for (at, text) in part("text").split('\n').enumerate() {
+                    let before = if at == 0 { " " } else { "    " };
+                    writeln!(output, "{before}{}", visible(text))?;
+                }
+            }
+            for (number, line) in entries(&detail.effects).iter().enumerate() {
+                if number == 0 {
+                    writeln!(output, "\nasked:")?;
+                }
+                writeln!(output, "  {}", visible(&line.to_string()))?;
             }
             Ok(())
         })?;

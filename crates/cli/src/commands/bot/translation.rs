@@ -1,9 +1,10 @@
-//! What a bot translates by when it is run by hand: what the project's files say, as on a server.
+//! What a bot translates by when it is run by hand, and what it may use: what the project's files say, as on a server.
 
 use std::path::Path;
 
 use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::Project;
+use pipehat_script::Limits;
 use pipehat_server::{LookingOn, ProcessEnvironment};
 
 use super::load::BotFile;
@@ -21,6 +22,7 @@ enum PlaceError {
 #[derive(Default)]
 pub(super) struct Place {
     pub(super) translation: TranslationSettings,
+    pub(super) limits: Limits,
     /// What a server says of it in the event's headers.
     pub(super) headers: Vec<(String, String)>,
 }
@@ -47,6 +49,7 @@ impl Place {
             };
         };
         let own = project.bots.iter().find(|spec| spec.script == bot.entry);
+        let limits = own.map(|spec| spec.limits.clone()).unwrap_or_default();
         let own = own.map(|spec| spec.translation.clone()).unwrap_or_default();
         let mut headers = Vec::new();
         let translation = match channel {
@@ -60,6 +63,6 @@ impl Place {
         };
         let zone = translation.to_fhir.zone.as_ref().and_then(|zone| zone.iana_name());
         headers.extend(zone.map(|zone| ("time-zone".to_owned(), zone.to_owned())));
-        Ok(Self { translation, headers })
+        Ok(Self { translation, limits, headers })
     }
 }

@@ -21,6 +21,9 @@ use crate::program::translate::{
 use crate::program::verdict::StepPlace;
 use crate::project::Mappings;
 
+/// The messages by which `event: auto` tells of orders: the first is what it takes by itself (HL7 v2.5.1 §4.4.1, §4.4.6).
+const ORDERS: [&str; 2] = ["ORM^O01", "OML^O21"];
+
 /// The most authorities of one receiver.
 const AUTHORITIES_MAX: usize = 1_000;
 
@@ -103,14 +106,22 @@ impl Reader<'_> {
             let event = event(node, diagnostics)?;
             fits(&event, about, node, diagnostics).then_some(event)
         });
+        let orders = fields.optional("orders", |node, diagnostics| {
+            let orders = node.one_of(&ORDERS, diagnostics)?;
+            goes_with_orders(event.as_ref(), about, node, diagnostics).then_some(orders)
+        });
+        let event = event.map(|event| match (event, orders) {
+            (WantedEvent::OfChange { .. }, Some(orders)) => WantedEvent::OfChange { orders },
+            (event, _) => event,
+        });
         let version = fields.required("version", |node, diagnostics| {
             let version = version(node, diagnostics)?;
             let has = match (&event, about) {
                 (Some(WantedEvent::Named(name)), _) => has_event(name, version, node, diagnostics),
-                (Some(WantedEvent::OfChange), Some(about)) => {
-                    has_events_of(about, version, node, diagnostics)
+                (Some(WantedEvent::OfChange { orders }), Some(about)) => {
+                    has_events_of(about, orders, version, node, diagnostics)
                 }
-                (None, _) | (Some(WantedEvent::OfChange), None) => true,
+                (None, _) | (Some(WantedEvent::OfChange { .. }), None) => true,
             };
             has.then_some(version)
         });
@@ -269,7 +280,8 @@ fn text(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
 fn event(node: &Node, diagnostics: &mut Diagnostics) -> Option<WantedEvent> {
     let name = node.text_not_empty(diagnostics)?;
     if name == "auto" {
-        return Some(WantedEvent::OfChange);
+        let [orders, ..] = ORDERS;
+        return Some(WantedEvent::OfChange { orders });
     }
     if Writer::events().any(|known| known == name) {
         return Some(WantedEvent::Named(name.to_owned()));
@@ -290,6 +302,28 @@ fn event(node: &Node, diagnostics: &mut Diagnostics) -> Option<WantedEvent> {
     None
 }
 
+/// Whether `orders` says something: it does beside `event: auto`, where orders come in.
+fn goes_with_orders(
+    event: Option<&WantedEvent>,
+    about: Option<&str>,
+    node: &Node,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let (message, help) = match (event, about) {
+        (Some(WantedEvent::Named(_)), _) => (
+            "`orders` chooses by which message `event: auto` tells of orders",
+            "write `event: auto`, or take `orders` away",
+        ),
+        (_, Some(about)) if about != "ServiceRequest" => (
+            "`orders` is about changes of ServiceRequest, and the source takes another",
+            "take it away",
+        ),
+        _ => return true,
+    };
+    diagnostics.push(Diagnostic::error("channel.translate", &node.span, message).with_help(help));
+    false
+}
+
 /// Whether an event can be about what comes in; where that is not known, it may be.
 fn fits(
     event: &WantedEvent,
@@ -299,7 +333,7 @@ fn fits(
 ) -> bool {
     let Some(about) = about else { return true };
     let (is_sound, message) = match event {
-        WantedEvent::OfChange => {
+        WantedEvent::OfChange { .. } => {
             (!events_of(about).is_empty(), format!("no event is about changes of {about}"))
         }
         WantedEvent::Named(name) => {
@@ -359,24 +393,25 @@ fn has_event(name: &str, version: Version, node: &Node, diagnostics: &mut Diagno
 /// Whether a version has a message for any change of a type; warns of changes for which it has none.
 fn has_events_of(
     about: &str,
+    orders: &'static str,
     version: Version,
     node: &Node,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    let all = events_of(about);
-    let lacking: Vec<&str> = all.iter().copied().filter(|name| !is_in(name, version)).collect();
+    let [usual, ..] = ORDERS;
+    let all = events_of(about).iter().map(|name| if *name == usual { orders } else { *name });
+    let lacking: Vec<&str> = all.clone().filter(|name| !is_in(name, version)).collect();
     let Some(first) = lacking.first() else { return true };
     let names: Vec<String> = lacking.iter().map(|name| format!("`{name}`")).collect();
     let message =
         format!("HL7 v2 {version} has no {}, which changes of {about} are", names.join(", "));
     let having = having(first).unwrap_or_default();
-    let none = lacking.len() == all.len();
+    let none = lacking.len() == all.count();
     diagnostics.push(if none {
-        let other = Writer::events()
-            .filter(|event| Writer::types_of(event).next() == Some(about))
-            .find(|event| is_in(event, version));
+        // Of all that may be told by `auto` only orders have another message.
+        let other = ORDERS.into_iter().find(|other| lacking == [orders] && is_in(other, version));
         let help = match other {
-            Some(other) => format!("{having}; or write `event: {other}`, which {version} has"),
+            Some(other) => format!("{having}; or write `orders: {other}`, which {version} has"),
             None => having,
         };
         Diagnostic::error("channel.translate", &node.span, message).with_help(help)

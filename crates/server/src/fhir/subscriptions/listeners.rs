@@ -78,6 +78,17 @@ impl Listeners {
         });
     }
 
+    /// A listener hears of a Subscription no more.
+    pub(super) fn let_go(&self, subscription: &str, listener: &Arc<Listener>) {
+        let mut bound = lock(&self.bound);
+        if let Some(listening) = bound.get_mut(subscription) {
+            listening.retain(|other| !Arc::ptr_eq(other, listener));
+            if listening.is_empty() {
+                bound.remove(subscription);
+            }
+        }
+    }
+
     /// Lets go of those who listen to a Subscription that is no longer, and tells them.
     pub(super) fn release(&self, is_there: impl Fn(&str) -> bool) {
         lock(&self.bound).retain(|subscription, listening| {

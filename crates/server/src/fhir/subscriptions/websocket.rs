@@ -18,13 +18,16 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::listeners::{BINDINGS_MAX, Listener};
 use super::service::Subscriptions;
-use super::subscription::Channel;
+use super::subscription::{Channel, Subscription};
 use crate::fhir::access::{Permission, Principal};
 use crate::fhir::problem::Problem;
 use crate::fhir::service::FhirService;
 
 /// What is said of a Subscription that can't be bound to, or no longer.
 const NONE: &str = "there is no such active Subscription with a websocket";
+
+/// What is said of one whose criteria are about what the client may not read whole.
+const UNREAD: &str = "this client may not read all that the Subscription is about";
 
 /// Where it is, below the server's address.
 pub(in crate::fhir) const PATH: &str = "/fhir/R4/$subscriptions";
@@ -152,6 +155,13 @@ impl Listening {
                 untold = listener.told() => {
                     let mut sent = Some(());
                     for (id, count) in untold.pings {
+                        if !self.may_hear_of(&id) {
+                            self.bound = self.bound.saturating_sub(1);
+                            self.subscriptions.listeners.let_go(&id, &listener);
+                            let unread = Message::Text(format!("error {id} {UNREAD}").into());
+                            sent = sent.and(send(&mut socket, unread).await);
+                            continue;
+                        }
                         for _ in 0..count.min(PINGS_MAX) {
                             let ping = Message::Text(format!("ping {id}").into());
                             sent = sent.and(send(&mut socket, ping).await);
@@ -204,6 +214,19 @@ impl Listening {
         }
     }
 
+    /// Whether the client may read all that a Subscription is about, as whoever makes one must: a ping tells that
+    /// something matched, and when.
+    fn may_hear(&self, subscription: &Subscription) -> bool {
+        let read = self.principal.require(&subscription.resource_type, Permission::Read);
+        matches!(read, Ok(None))
+    }
+
+    /// The same of one that it is bound to, which may be about something else by now.
+    fn may_hear_of(&self, id: &str) -> bool {
+        let subscription = self.subscriptions.subscription(id);
+        subscription.is_none_or(|subscription| self.may_hear(&subscription))
+    }
+
     async fn bind(&mut self, id: &str) -> Result<(), &'static str> {
         if self.bound >= BINDINGS_MAX {
             return Err("a connection is bound to 100 Subscriptions at most");
@@ -218,6 +241,9 @@ impl Listening {
         let subscription = self.subscriptions.subscription(id).ok_or(NONE)?;
         if !matches!(subscription.channel, Channel::WebSocket) {
             return Err(NONE);
+        }
+        if !self.may_hear(&subscription) {
+            return Err(UNREAD);
         }
         self.bound = self.bound.saturating_add(1);
         self.subscriptions.listeners.bind(id, &self.listener);

@@ -66,12 +66,12 @@ fn may_have_links(text: &str) -> bool {
     text.starts_with('<') || text.contains("](") || text.contains("<urn:") || text.contains("<http")
 }
 
-/// The condition in a conditional reference (`Patient?identifier=…`).
+/// The condition in a conditional reference (`Patient?identifier=…`); one without criteria is one, too, and is refused.
 pub(super) fn condition(reference: &str) -> Option<&str> {
-    let (resource_type, query) = reference.split_once('?')?;
+    let (resource_type, _) = reference.split_once('?')?;
     let is_type = resource_type.starts_with(|first: char| first.is_ascii_uppercase())
         && resource_type.bytes().all(|byte| byte.is_ascii_alphabetic());
-    (is_type && !query.is_empty()).then_some(reference)
+    is_type.then_some(reference)
 }
 
 /// All conditions in references of a resource, each once.

@@ -99,7 +99,7 @@ impl<S: Session> Work<'_, S> {
             query.split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
         let reference = format!("{resource_type}?{}", names.join("&"));
         let Some(search) = self.catalogue.rules.condition(condition, self.prepared.now(at)) else {
-            return refuse(at, Refusal::Reference { reference, matches: 0 });
+            return refuse(at, Refusal::Unaskable(reference));
         };
         // Of those that wait, what stands in the store is of before.
         let mut found = self.find(&search, waiting.len().saturating_add(2)).await?;

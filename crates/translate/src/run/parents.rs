@@ -1,0 +1,102 @@
+//! Results of a result: the susceptibilities of an organism, the reflex tests of a finding.
+//!
+//! OBR-26 says of which observation the results of its group are (HL7 v2.5.1 §7.4.1.26): by OBX-3, by OBX-4 and by what it
+//! said. Each of them is derived from that observation, and bears in words what it is: one organism's susceptibility read
+//! as another's leads to the wrong drug.
+
+use super::Run;
+use super::tree::{Leaf, NodeId};
+use super::view::{At, Part};
+use crate::condition::Name;
+use crate::finding::FindingKind;
+
+const OBR: Name = Name(*b"OBR");
+const OBX: Name = Name(*b"OBX");
+/// Parent Result.
+const PARENT_RESULT: u16 = 26;
+
+impl<'a> Run<'a> {
+    /// Relates the results below an OBR with a parent result to that.
+    pub(super) fn relate_to_parents(&mut self) {
+        let plan = self.plan;
+        let Some(map) = plan.parent_result.and_then(|map| plan.segments.get(map as usize)) else {
+            return;
+        };
+        let has_parent = |own: &Self, segment: usize| {
+            own.view.name(segment) == Some(OBR)
+                && !own.view.field(segment, PARENT_RESULT).is_empty()
+        };
+        if !(0..self.view.len()).any(|segment| has_parent(self, segment)) {
+            return;
+        }
+        for index in 0..self.resources.len() {
+            let Some((root, obr)) = self.result_at(index) else { continue };
+            if !has_parent(self, obr) {
+                continue;
+            }
+            let resource = u32::try_from(index).unwrap_or(u32::MAX);
+            self.segment(map, obr, root, resource);
+            let parent = self.parent_result(obr);
+            let derived = plan.names.find("derivedFrom").and_then(|id| self.tree.find(root, id));
+            match (parent, derived) {
+                (Some(parent), Some(derived)) if parent != resource => {
+                    self.tree.set_leaf(derived, Leaf::Reference(parent));
+                }
+                _ => self.find_at(
+                    FindingKind::NotMapped,
+                    At { field: PARENT_RESULT, ..Self::segment_at(obr) },
+                    "the result that this names is not in the message, or not the only one of its kind: told in words",
+                ),
+            }
+        }
+    }
+
+    /// The OBR of the result at hand.
+    fn result_at(&self, index: usize) -> Option<(NodeId, usize)> {
+        let own = self.resources.get(index).filter(|own| own.definition.name() == "Observation")?;
+        let is_result = self.view.name(own.segment) == Some(OBX);
+        Some((own.root, self.nearest(OBR, own.segment).filter(|_| is_result)?))
+    }
+
+    /// The one result that OBR-26 names: of the order of OBR-29, where that is told.
+    fn parent_result(&self, child: usize) -> Option<u32> {
+        let link = self.view.repetitions(child, PARENT_RESULT).next()?;
+        let observation = link.part(1);
+        let of_order = self.view.repetitions(child, 29).next().map(|parent| parent.part(2).part(1));
+        let of_order =
+            of_order.map(|number| self.first_text(&number)).filter(|own| !own.is_empty());
+        let mut found = None;
+        for index in 0..self.resources.len() {
+            let Some((_, obr)) = self.result_at(index).filter(|(_, obr)| *obr != child) else {
+                continue;
+            };
+            let segment = self.resources.get(index)?.segment;
+            let is_of_order = of_order.as_ref().is_none_or(|number| {
+                let own = self.view.repetitions(obr, 3).next();
+                own.is_some_and(|own| self.first_text(&own.part(1)) == *number)
+            });
+            let is_named = |field: u16, wanted: [Part<'a>; 2]| {
+                let own = self.view.repetitions(segment, field).next();
+                let own = own.map(|own| [own.part(1), own.part(2)]);
+                let by_code = usize::from(wanted.first().is_some_and(Part::is_empty));
+                match (own.as_ref().and_then(|own| own.get(by_code)), wanted.get(by_code)) {
+                    (Some(own), Some(wanted)) => self.first_text(own) == self.first_text(wanted),
+                    (None, Some(wanted)) => wanted.is_empty(),
+                    _ => false,
+                }
+            };
+            let sub = self.view.field(segment, 4).trim_ascii();
+            if !is_of_order
+                || sub != link.part(2).raw.trim_ascii()
+                || !is_named(3, [observation.part(1), observation.part(2)])
+            {
+                continue;
+            }
+            if found.is_some() {
+                return None;
+            }
+            found = u32::try_from(index).ok();
+        }
+        found
+    }
+}
