@@ -606,6 +606,37 @@ fn a_degree_is_said_once() {
 }
 
 #[test]
+fn an_authority_of_a_group_number_is_no_number() {
+    let report = ["OBR|1|P1^HIS|F1^LAB|GLU^Glucose^L", "OBX|1|NM|GLU^Glucose^L||5||||||F"];
+    let numbers = |group: &str, expected: &[(&str, &str)]| {
+        let order = format!("ORC|RE|P1^HIS|F1^LAB|{group}");
+        let translation =
+            translate("ORU^R01^ORU_R01", &[&[order.as_str()], report.as_slice()].concat());
+        let reports = resources(&translation, "DiagnosticReport");
+        let found: Vec<_> = reports
+            .iter()
+            .flat_map(|own| own.items("identifier"))
+            .map(|own| (own.text("value").unwrap_or(""), own.text("system").unwrap_or("")))
+            .skip(2)
+            .collect();
+        assert_eq!(found, expected, "{group}");
+    };
+    let (his, lab) = ("https://good.example/id/HIS", "https://good.example/id/LAB");
+    numbers("G1^HIS", &[("G1", his)]);
+    // A pair of 2.8.
+    numbers("G1&HIS^G2&LAB", &[("G2", lab), ("G1", his)]);
+}
+
+#[test]
+fn the_kind_of_a_result_names_its_table() {
+    let result = format!("OBX|1|NM|AGE^Hours^L||41||||||F{}QST", "|".repeat(18));
+    let lines = ["OBR|1|P1^HIS|F1^LAB|GLU^Glucose^L", &result];
+    let place = "Observation.category.0.coding.0.system";
+    let system = r#""http://terminology.hl7.org/CodeSystem/v2-0936""#;
+    check("ORU^R01^ORU_R01", &lines, place, &[system]);
+}
+
+#[test]
 fn a_susceptibility_is_of_one_organism() {
     let culture = [
         "OBR|1||M1^LAB|600-7^Blood culture^LN|||20260315081000+0100||||||||||||||||||F",

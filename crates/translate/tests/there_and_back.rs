@@ -615,3 +615,28 @@ fn numbers_keep_their_digits() {
     let is_told = written.findings.iter().any(|own| own.path.contains("referenceRange[0]"));
     assert!(is_told, "{:#?}", written.findings);
 }
+
+#[test]
+fn what_was_asked_with_an_order_is_told_with_its_results() {
+    let lines = [
+        "NK1|1|Mutter^Klara|MTH",
+        "ORC|RE|P1^HIS|F1^LAB|G1^HIS||||||||D1^Doc|||||||||Praxis^^^^^GOOD^^^^77|Weg 1^^Bonn|0228 1",
+        "OBR|1|P1^HIS|F1^LAB|GLU^Glucose^L|||20260315",
+        "OBX|1|NM|GLU^Glucose^L||5.4|mmol/L^^UCUM|||A||F",
+        "OBX|2|NM|AGE^Hours^L||41|h^^UCUM|||||F||||||||||||||||||QST",
+    ];
+    check("ORU^R01", &lines, "OBX(2)-5", "41");
+    check("ORU^R01", &lines, "NK1-2.1.1", "Mutter");
+    check("ORU^R01", &lines, "ORC-4.1", "G1");
+    check("ORU^R01", &lines, "ORC-21.1", "Praxis");
+    check("ORU^R01", &lines, "ORC-22.1.1", "Weg 1");
+    let all = [&[PATIENT], lines.as_slice()].concat();
+    check_all("ORU^R01", Version::V2_8_2, &all, "OBX(2)-29", &["QST"]);
+}
+
+#[test]
+fn who_insures_is_reached_and_in_which_order() {
+    let insurance = "IN1|1|P1|C1^^^GOOD|Kasse|||0228 9|||||||||||||||2";
+    check("ADT^A01", &["PV1|1|I", insurance], "IN1-7.1", "0228 9");
+    check("ADT^A01", &["PV1|1|I", insurance], "IN1-22", "2");
+}

@@ -17,7 +17,10 @@ const STATUS: Record<string, Appointment["status"]> = { S15: "cancelled", S26: "
 /** Events that book: where SCH-25 says nothing, the appointment is on. An S14 changes something else of it (§10.3.3). */
 const BOOKS = new Set(["S12", "S13"]);
 
-/** Codes of SCH-25 (table 0278, and a sender's own) that FHIR has no word for; one that is not here parks an S14. */
+/**
+ * Codes of SCH-25 (table 0278, and a sender's own) that FHIR has no word for. One that is not here parks an S14; `Blocked`, a time
+ * that nobody may book, parks whatever says it.
+ */
 const CODES: Record<string, Appointment["status"]> = { DC: "cancelled", OVERBOOK: "booked" };
 
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
@@ -74,7 +77,7 @@ function statusOf(message: Message, news: Appointment): Appointment["status"] | 
   const code = message.text("SCH-25.1").trim();
   // Where SCH-25 is empty the translation goes by the event, and takes any but a cancellation for a booking.
   const said = STATUS[event] ?? (code === "" ? undefined : news.status ?? CODES[code.toUpperCase()]);
-  if (said === undefined && code !== "" && !BOOKS.has(event)) {
+  if (said === undefined && code !== "" && (!BOOKS.has(event) || code.toUpperCase() === "BLOCKED")) {
     throw new ForAPerson("the status of the appointment (SCH-25) has a code that nobody has told what it means: see CODES in bots/appointments.ts");
   }
   return said ?? (BOOKS.has(event) ? "booked" : undefined);

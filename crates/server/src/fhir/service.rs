@@ -178,9 +178,15 @@ impl FhirService {
         };
         let mut permits = Vec::new();
         if matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
-            let bytes = self.body(&parts.headers, body, &mut permits).await?;
-            let bytes = decoded(&parts.headers, bytes).await?;
-            take_content(&mut request, kind, bytes)?;
+            let taken = async {
+                let bytes = self.body(&parts.headers, body, &mut permits).await?;
+                let bytes = decoded(&parts.headers, bytes).await?;
+                take_content(&mut request, kind, bytes)
+            };
+            if let Err(problem) = taken.await {
+                // What was asked is known, though not what was sent with it.
+                return self.told(&request, Err(problem)).await;
+            }
             if request.query.first("_format").is_some() {
                 // A search's form may say it, too.
                 form.json = Wanted::of(&parts.headers, &request.query)?.resource()?;

@@ -223,6 +223,10 @@ async fn every_access_is_told() {
     let batch = json!({ "resourceType": "Bundle", "type": "batch",
         "entry": [{ "request": { "method": "GET", "url": "Patient/p" } }] });
     server.json("POST /", &batch).await;
+    let zip = "content-encoding: br\ncontent-type: application/fhir+json";
+    server.send("PUT /Patient/p", zip, "{}").await.expect(415);
+    let form = "content-type: application/x-www-form-urlencoded";
+    server.send("POST /Patient/_search", form, "a=%zz&a=%").await.expect(400);
     let told: Vec<String> = server
         .audited()
         .iter()
@@ -244,6 +248,8 @@ async fn every_access_is_told() {
             "- read p - 401",
             "token read p - 200",
             "token batch - - 200",
+            "token update p - 415",
+            "token search-type - - 400",
         ]
     );
 }
