@@ -128,7 +128,10 @@ impl BotFailure {
 
     /// The run that a detail names: who was told the detail alone can look it up.
     pub fn run_in(detail: &str) -> Option<u64> {
-        detail.rsplit_once(RUN)?.1.strip_suffix(')')?.parse().ok()
+        let (number, place) = detail.rsplit_once(RUN)?.1.split_once(')')?;
+        // Behind it the place of the step may stand.
+        let is_end = place.is_empty() || (place.starts_with(" (") && place.ends_with(')'));
+        is_end.then(|| number.parse().ok()).flatten()
     }
 }
 
@@ -377,7 +380,10 @@ mod tests {
         let detail = "`a`: it threw an error at bots/a.ts:2:3".to_owned();
         let failure = BotFailure { code: "bot.threw", detail, prospect: Prospect::Open };
         assert_eq!(BotFailure::run_in(&failure.detail), None);
-        assert_eq!(BotFailure::run_in(&failure.of_run(4711).detail), Some(4711));
+        let told = failure.of_run(4711).detail;
+        assert_eq!(BotFailure::run_in(&told), Some(4711));
+        let placed = format!("{told} (steps[1].bot, channels/adt.yaml:6:5)");
+        assert_eq!(BotFailure::run_in(&placed), Some(4711));
         assert_eq!(BotFailure::run_in("it said (run 1) and went on"), None);
     }
 

@@ -276,6 +276,11 @@ pub const CODES: &[CodeDescription] = &[
         "Ask the sender for what is missing. A message without a required segment is set aside (`program.translate-incomplete`).",
     ),
     code(
+        "translate.left-out",
+        "A patient, a visit or an order that the message only refers to was left out, for nothing can look for its number: the number's authority has no known URI. What refers to it leads to what the same sender told of that number, and nowhere where it told nothing.",
+        "Set `system_base` of the translation, where a name means the same from every sender; or name the system in an overlay.",
+    ),
+    code(
         "translate.lineage-not-kept",
         "A translation's lineage was larger than may be kept with a message, or the message became more than 1,000.",
         "Nothing: `pipehat message translate --lineage` on the message's bytes tells it.",

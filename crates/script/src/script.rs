@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::compile::{Graph, ScriptErrors, Sources, is_commonjs};
+use crate::compile::{Graph, ScriptErrors, Sources, is_commonjs, json_at};
 
 /// A script with all it imports, compiled. It is cheap to clone, and may be given to any thread.
 #[derive(Clone)]
@@ -43,6 +43,15 @@ impl Script {
     /// Whether it exports a handler; true where only a run can tell.
     pub fn may_have_handler(&self) -> bool {
         self.graph.may_have_handler()
+    }
+
+    /// Where its handler returns JSON, as far as the text says so: `bots/a.ts:3:5`. None where only a run can tell.
+    pub fn returns_json(&self) -> Option<String> {
+        let file = self.graph.entry();
+        let module = self.graph.modules.get(file)?;
+        let (line, column) = json_at(&module.code)?;
+        let (line, column) = module.positions.source(line, column)?;
+        Some(format!("{file}:{line}:{column}"))
     }
 
     /// Whether its modules stay from one run to the next, and why not.

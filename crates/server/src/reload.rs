@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use pipehat_config::Colour;
+use pipehat_config::{Colour, Diagnostics, Severity};
 use pipehat_engine::project::Project;
 use pipehat_engine::{ApplyReport, EngineError};
 use tokio::time::timeout;
@@ -39,6 +39,8 @@ pub(crate) enum ReloadError {
         rendered: String,
         /// How many.
         count: usize,
+        /// Where the first of them are: `channels/adt.yaml:3:5`.
+        places: Vec<Arc<str>>,
     },
     /// A source could not start.
     #[error("the configuration can't take effect; the one before runs on")]
@@ -55,6 +57,7 @@ pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, Rel
         let error = ReloadError::Mistakes {
             rendered: loaded.diagnostics.render(Colour::Never),
             count: loaded.diagnostics.errors(),
+            places: places(&loaded.diagnostics),
         };
         refuse(shared, &error);
         return Err(error);
@@ -85,6 +88,17 @@ pub(crate) async fn reload(shared: &Shared, by: &str) -> Result<ApplyReport, Rel
         "configuration applied"
     );
     Ok(report)
+}
+
+/// Where mistakes are.
+fn places(diagnostics: &Diagnostics) -> Vec<Arc<str>> {
+    let records = diagnostics.records().into_iter();
+    let errors = records.filter(|record| record.severity == Severity::Error.as_str());
+    let places = errors.map(|record| match (record.line, record.column) {
+        (Some(line), Some(column)) => format!("{}:{line}:{column}", record.file),
+        _ => record.file,
+    });
+    places.map(Arc::from).collect()
 }
 
 /// How many names a line of the log has.
@@ -139,9 +153,10 @@ pub(crate) async fn watch(shared: Arc<Shared>, before: ProjectLook) {
             watch.follow();
             match reload(&shared, "a change of the project directory").await {
                 Ok(_) => {}
-                Err(ReloadError::Mistakes { rendered, count }) => {
+                Err(ReloadError::Mistakes { rendered, count, places }) => {
                     tracing::error!(
                         mistakes = count,
+                        at = %Listed(&places),
                         "changed configuration refused, the one before runs on"
                     );
                     eprintln!("{rendered}");

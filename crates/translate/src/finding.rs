@@ -20,6 +20,7 @@ impl FindingKind {
             Self::NotMapped => "not-mapped",
             Self::ZoneMissing => "zone-missing",
             Self::SystemUnknown => "system-unknown",
+            Self::LeftOut => "left-out",
             Self::CodeUnmapped => "code-unmapped",
             Self::ValueUnfit => "value-unfit",
             Self::Incomplete => "incomplete",
@@ -39,6 +40,8 @@ pub enum FindingKind {
     ZoneMissing,
     /// An identifier or a code whose authority or system has no known URI.
     SystemUnknown,
+    /// A patient, a visit or an order that the message only refers to, by a number that nothing can look for.
+    LeftOut,
     /// A code that its table does not map: kept as text and with its local system.
     CodeUnmapped,
     /// A value that the other standard's type can't carry.
@@ -60,6 +63,7 @@ impl FindingKind {
             Self::NotMapped => "not-mapped",
             Self::ZoneMissing => "zone-missing",
             Self::SystemUnknown => "system-unknown",
+            Self::LeftOut => "left-out",
             Self::CodeUnmapped => "code-unmapped",
             Self::ValueUnfit => "value-unfit",
             Self::Incomplete => "incomplete",

@@ -2,6 +2,8 @@
 
 mod lineage;
 
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 use pipehat_server::{
     DecisionRequest, DecisionView, FindingView, LineageWanted, MessageView, SearchRequest, Wanted,
@@ -456,6 +458,7 @@ fn place(text: &str) -> Result<PlacePattern, String> {
 /// What was noticed, a line each, below the place where it was.
 fn finding_lines(findings: &[FindingView]) -> Vec<String> {
     let (mut lines, mut place) = (Vec::new(), None);
+    let mut explained = BTreeSet::new();
     for finding in findings {
         if place != Some(&finding.place) {
             place = Some(&finding.place);
@@ -466,7 +469,10 @@ fn finding_lines(findings: &[FindingView]) -> Vec<String> {
         }
         let count =
             if finding.count > 1 { format!("{} × ", finding.count) } else { String::new() };
-        let told = [finding.path.as_deref(), finding.text.as_deref()];
+        // What has no words of its own is explained once.
+        let is_new = finding.text.is_none() && explained.insert(finding.code.as_str());
+        let meaning = is_new.then(|| meaning(&finding.code)).flatten();
+        let told = [finding.path.as_deref(), finding.text.as_deref().or(meaning)];
         let told: Vec<&str> = told.into_iter().flatten().collect();
         let told = told.join(": ");
         let space = if told.is_empty() { "" } else { " " };
@@ -474,6 +480,12 @@ fn finding_lines(findings: &[FindingView]) -> Vec<String> {
         lines.push(format!("      {count}{told}{space}[{name}]"));
     }
     lines
+}
+
+/// What a code of a translation means.
+fn meaning(code: &str) -> Option<&'static str> {
+    let known = pipehat_engine::CODES.iter().find(|known| known.code == code)?;
+    code.starts_with("translate.").then(|| known.cause.trim_end_matches('.'))
 }
 
 impl Decide {
@@ -519,6 +531,34 @@ fn named(text: &str) -> Result<(String, String), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_translation_could_not_say_is_explained_once() {
+        let finding = |code: &str, path: &str| FindingView {
+            code: code.to_owned(),
+            count: 1,
+            place: String::new(),
+            path: Some(path.to_owned()),
+            text: None,
+            rule: None,
+        };
+        let lines = finding_lines(&[
+            finding("translate.not-mapped", "PID-9"),
+            finding("translate.not-mapped", "PID-12"),
+            finding("translate.left-out", "PID"),
+        ]);
+        assert_eq!(
+            lines.get(1..3),
+            Some(
+                &[
+                    "      PID-9: A populated place that no row of the tables takes over [translate.not-mapped]"
+                        .to_owned(),
+                    "      PID-12 [translate.not-mapped]".to_owned(),
+                ][..]
+            )
+        );
+        assert!(lines[3].starts_with("      PID: A patient, a visit or an order"), "{}", lines[3]);
+    }
 
     #[test]
     fn findings_are_told_below_their_step() {

@@ -222,6 +222,73 @@ fn a_case_may_expect_an_error_and_sets_the_time() {
     check(project.path(), &["bot", "test"], 3, &["there is no `time`", "now, contentType"]);
 }
 
+/// What a bot translates by is what its file says, and behind that the channel whose step it is to be.
+#[test]
+fn a_bot_translates_by_its_file_and_by_its_channel() {
+    let script = "import { translate } from 'pipehat';
+export async function handler(_: unknown, event: any): Promise<unknown> {
+  const bundle: any = await translate.toFhir(event.input);
+  const patient = bundle.entry.map((one: any) => one.resource).find((one: any) => one.resourceType === 'Patient');
+  return { system: patient.identifier[0].system, zone: event.headers['time-zone'], channel: event.headers.channel };
+}
+";
+    let channel = "channel: adt-in
+source: { mllp: { listen: 127.0.0.1:0 } }
+time_zone: Europe/Vienna
+steps: [{ bot: { name: own, result: ignored } }, { bot: { name: plain, result: ignored } }]
+destinations:
+  store:
+    steps: [{ translate: { to: fhir, system_base: \"https://channel.example/\" } }]
+    http: { url: \"http://127.0.0.1:9/x\" }
+";
+    let project = project(&[
+        ("channels/adt-in.yaml", channel),
+        ("bots/own.ts", script),
+        (
+            "bots/own.yaml",
+            "bot: own\ntranslate: { time_zone: Asia/Tokyo, system_base: \"https://own.example/\" }\n",
+        ),
+        ("bots/plain.ts", script),
+        ("bots/plain.yaml", "bot: plain\n"),
+        ("bots/own.cases/in-channel/in.hl7", ADMISSION),
+        ("bots/own.cases/in-channel/case.json", "{ \"channel\": \"adt-in\" }"),
+        ("bots/plain.cases/in-channel/in.hl7", ADMISSION),
+        ("bots/plain.cases/in-channel/case.json", "{ \"channel\": \"adt-in\" }"),
+        ("bots/plain.cases/alone/in.hl7", ADMISSION),
+    ]);
+    let directory = project.path();
+    let run = |bot: &str, more: &[&str], exit: i32, said: &[&str]| {
+        let file = format!("bots/{bot}.ts");
+        let mut arguments = vec!["bot", "run", &file, "--input", "in.hl7"];
+        arguments.extend(more);
+        check(directory, &arguments, exit, said)
+    };
+    run("own", &[], 0, &["https://own.example/NORTH", "Asia/Tokyo"]);
+    let in_channel = ["--channel", "adt-in"];
+    run("own", &in_channel, 0, &["https://own.example/NORTH", "Asia/Tokyo", "adt-in"]);
+    run("plain", &in_channel, 0, &["https://channel.example/NORTH", "Europe/Vienna"]);
+    let alone = run("plain", &[], 0, &[]);
+    assert!(!alone.contains("channel.example") && !alone.contains("Vienna"), "{alone}");
+    run("plain", &["--channel", "nowhere"], 2, &["there is no channel `nowhere`"]);
+
+    // Of cases, too.
+    check(directory, &["bot", "test", "--update"], 0, &["3 updated"]);
+    let wrote = |case: &str| {
+        let path = directory.join(format!("bots/{case}/out.json"));
+        fs::read_to_string(path).unwrap()
+    };
+    let own = wrote("own.cases/in-channel");
+    assert!(own.contains("https://own.example/NORTH") && own.contains("Asia/Tokyo"), "{own}");
+    let plain = wrote("plain.cases/in-channel");
+    assert!(plain.contains("https://channel.example/NORTH"), "{plain}");
+    assert!(plain.contains("Europe/Vienna") && plain.contains("adt-in"), "{plain}");
+    assert!(!wrote("plain.cases/alone").contains("channel.example"));
+    check(directory, &["bot", "test"], 0, &["3 passed of 3 cases"]);
+    // A case of a channel that is not there is no case.
+    write(directory, "bots/plain.cases/alone/case.json", "{ \"channel\": \"nowhere\" }");
+    check(directory, &["bot", "test"], 2, &["there is no channel `nowhere`"]);
+}
+
 #[test]
 fn types_are_written_and_a_configuration_of_ones_own_stays() {
     let project = project(&[]);

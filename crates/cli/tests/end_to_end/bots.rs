@@ -113,6 +113,40 @@ fn a_bot_is_executed_and_answers_in_kind() {
 }
 
 #[test]
+fn a_bot_runs_another_by_its_identifier() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "notify",
+        "",
+        "export async function handler(_: any, event: any) { return 'told ' + event.input.who; }",
+    );
+    bot(
+        &project,
+        "caller",
+        "allow: { bots: [notify] }\n",
+        "export async function handler(medplum: any, event: any) {
+           const { system, value } = event.input;
+           return await medplum.executeBot({ system, value }, { who: 'A' }, 'application/json');
+         }",
+    );
+    let node = project.up();
+    let api = node.api();
+    let call = |system: &str, value: &str| {
+        let body = json!({ "system": system, "value": value }).to_string();
+        execute(&api, "Bot/caller/$execute", "application/json", &body)
+    };
+    assert_eq!(text(&call("urn:pipehat:bot", "notify")), "told A");
+    // One that is not there, and one that the caller may not run.
+    assert_eq!(call("urn:test", "other").status, 500);
+    assert_eq!(call("urn:pipehat:bot", "caller").status, 500);
+    // The run of the other one stands in the book under its own name.
+    let run = until("it is recorded", || runs(&api, "bot=notify&state=done").pop());
+    assert_eq!((&run["trigger"], &run["source"]), (&json!("bot"), &json!("Bot/caller")));
+}
+
+#[test]
 fn nobody_waits_for_an_asynchronous_call() {
     let project = Project::new();
     project.write("pipehat.yaml", "datastore:\n");
@@ -440,9 +474,18 @@ fn a_channel_runs_a_bot_on_its_messages() {
     assert_eq!(field(&sink.wait_for(1)[0], "PID-2"), "SEEN");
     // The sender of one that the bot failed on is told, and the next goes on.
     let reply = link.ask(&broken.bytes());
-    assert_eq!(reply.code(), "AE");
+    assert_eq!((reply.code(), reply.control_id()), ("AE".to_owned(), broken.control_id()));
     assert!(!project.printed().contains("MILLER"));
     eventually("it is parked", || api.counter("adt", "parked") == 1);
+    // ERR names the run, under which everything stands, and nothing that the script said.
+    let failed = until("its run is recorded", || runs(&api, "bot=names&state=failed").pop());
+    let told = format!("set aside for a person (program.bot-failed, run {})", failed["run"]);
+    let said = String::from_utf8_lossy(&reply.0).into_owned();
+    let error = said.split('\r').find(|segment| segment.starts_with("ERR|"));
+    assert!(error.is_some_and(|error| error.contains(&told)), "{said}");
+    assert!(!said.contains("MILLER") && !said.contains("names.ts"), "{said}");
+    let shown = printed(&project.run(&["bot", "show", &failed["run"].to_string()]));
+    assert!(shown.contains("bots/names.ts:4"), "{shown}");
     assert_eq!(link.ask(&after.bytes()).code(), "AA");
     sink.wait_for(2);
     assert_eq!(runs(&api, "bot=names&state=failed").len(), 1);

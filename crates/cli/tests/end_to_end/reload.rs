@@ -89,6 +89,10 @@ fn a_broken_file_changes_nothing() {
     });
     assert!(refused.contains("channels/adt.yaml:3:"), "{refused}");
     assert!(refused.contains("`set`"), "a suggestion: {refused}");
+    // Who reads the log alone knows where to look, too.
+    let printed = project.printed();
+    let line = printed.lines().find(|line| line.contains("changed configuration refused"));
+    assert!(line.is_some_and(|line| line.contains("channels/adt.yaml:3:")), "{printed}");
     assert_eq!(revision(&node, "adt"), before);
     assert!(Link::try_open(&format!("127.0.0.1:{new}")).is_err(), "all or nothing");
     assert_eq!(link.ask(&Sample::new("R", 1, 2).bytes()).code(), "AA");

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use pipehat_connectors::{Asked, Found, Lookup, LookupAttempt, OnRefusal, Told};
 
 use super::conductor::{Blocked, Conductor, Input, Work};
-use super::path::Ran;
+use super::processing::Ran;
 use crate::effects::{Effect, LookupAnswer, LookupRequest};
 use crate::lanes::Ticket;
 use crate::names::MessageId;

@@ -10,6 +10,7 @@ mod load;
 mod outbox;
 mod path;
 mod post;
+mod processing;
 mod reply;
 mod standstill;
 mod status;

@@ -319,6 +319,7 @@ fn code(kind: FindingKind) -> &'static str {
         FindingKind::NotMapped => "translate.not-mapped",
         FindingKind::ZoneMissing => "translate.zone-missing",
         FindingKind::SystemUnknown => "translate.system-unknown",
+        FindingKind::LeftOut => "translate.left-out",
         FindingKind::CodeUnmapped => "translate.code-unmapped",
         FindingKind::ValueUnfit => "translate.value-unfit",
         FindingKind::Incomplete => "translate.incomplete",

@@ -148,6 +148,8 @@ pub(super) struct ChannelContext<'c> {
     pub(super) content: &'c Content,
     /// The bots of the project, and their revisions.
     pub(super) bots: &'c BTreeMap<&'c str, Revision>,
+    /// Those whose handlers return JSON for certain, and where.
+    pub(super) bots_of_json: &'c BTreeMap<&'c str, String>,
     /// Who runs them.
     pub(super) local_bots: &'c LocalBots,
 }
@@ -256,6 +258,7 @@ pub(super) fn channel(
         format,
         connectors: &askable,
         bots: &bots,
+        bots_of_json: context.bots_of_json,
         changes: source.as_ref().map(|source| source.source.changes()).unwrap_or_default(),
         resource_type: source.as_ref().and_then(|source| source.source.resource_type()),
     };
@@ -267,6 +270,7 @@ pub(super) fn channel(
     );
     check_destinations(format, &destinations, &read.formats, diagnostics);
     check_replying(&read.replying, reply.as_ref(), diagnostics);
+    warn_of_kept_by_sender(&read.kept_by_sender, &destinations, diagnostics);
     let (connectors, build) = (context.connectors, context.build);
     let lookups = lookups(&read.lookups, connectors, build, context.local_bots, diagnostics);
     if diagnostics.errors() != errors_before {
@@ -447,6 +451,32 @@ fn destinations<'n>(
         read.push(destination(key, node, context.connectors, context.build, diagnostics));
     }
     Some(read)
+}
+
+/// Warns of translations into a datastore for which a number whose authority has a name alone is another record with each
+/// sender: a result would refer to a patient whom the registration told under another id.
+fn warn_of_kept_by_sender(
+    steps: &[(Span, Option<usize>)],
+    destinations: &[ReadDestination<'_>],
+    diagnostics: &mut Diagnostics,
+) {
+    let stores =
+        |one: &ReadDestination<'_>| one.spec.as_ref().is_some_and(|spec| spec.connector == "fhir");
+    for (span, destination) in steps {
+        let is_stored = match destination {
+            Some(index) => destinations.get(*index).is_some_and(stores),
+            None => destinations.iter().any(stores),
+        };
+        if !is_stored {
+            continue;
+        }
+        let message = "numbers whose authority has a name and no OID (`900^^^KIS`) are known by their sender here: what two \
+                       senders tell of one patient would not meet";
+        diagnostics.push(Diagnostic::warning("channel.kept-by-sender", span, message).with_help(
+            "where a name means the same from every sender, write `system_base: https://hospital.example/id/`, or `systems` in an \
+             overlay; where it does not, say which sender this is by `sender: NAME`. Numbers that have an OID stay as they are",
+        ));
+    }
 }
 
 /// What a bot makes for the sender goes to one that waits for it.

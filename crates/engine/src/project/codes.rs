@@ -113,6 +113,11 @@ pub const CODES: &[CodeDescription] = &[
         "Keep those that people search by.",
     ),
     code(
+        "channel.kept-by-sender",
+        "A translation into a datastore says nothing of authorities that have a name and no OID: a number of theirs is known by its sender, so that a result of one sender does not find the patient whom another told.",
+        "Write `system_base`, or `systems` in an overlay, where a name means the same from every sender; else `sender`.",
+    ),
+    code(
         "channel.lookup",
         "A channel has too many `lookup` steps.",
         "Divide the work among several channels.",

@@ -129,7 +129,11 @@ impl Project {
         // What is wrong with the others is told at their own files.
         let broken = unread.iter().map(|name| (name.as_str(), Revision([0; 32])));
         let named = broken.chain(sound).collect();
-        let known = KnownBots { revisions: &named, local: &local_bots };
+        let of_json =
+            |bot: &ReadBot| Some((bot.spec.name.to_string(), bot.spec.code.returns_json()?));
+        let of_json: BTreeMap<String, String> = bots.iter().filter_map(of_json).collect();
+        let json = of_json.iter().map(|(name, place)| (name.as_str(), place.clone())).collect();
+        let known = KnownBots { revisions: &named, json: &json, local: &local_bots };
         let channels = loader.channels(&content, &mut claims, needed, offered, &known);
         loader.check_reach(&bots, &unread, &channels);
         let known = settings.as_ref().map(|(settings, _)| settings);
@@ -227,6 +231,8 @@ const BOTS_MAX: usize = 1_000;
 /// The bots that channels may name.
 struct KnownBots<'b> {
     revisions: &'b BTreeMap<&'b str, Revision>,
+    /// Where handlers return JSON for certain.
+    json: &'b BTreeMap<&'b str, String>,
     local: &'b LocalBots,
 }
 
@@ -540,6 +546,7 @@ impl Loader<'_> {
             build: &build,
             content,
             bots: bots.revisions,
+            bots_of_json: bots.json,
             local_bots: bots.local,
         };
         let names = self.names("channels", ".yaml", &[".yml", ".YAML", ".YML", ".json"]);

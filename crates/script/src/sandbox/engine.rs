@@ -32,7 +32,17 @@ pub(crate) struct Engine {
     evaluated: Cell<usize>,
     context: Context,
     // Last: what is above belongs to it.
-    _runtime: Runtime,
+    runtime: Runtime,
+}
+
+/// A promise that is kept while the engine is let go of.
+type Promised = Persistent<Promise<'static>>;
+
+/// What a look at a promise came to.
+enum Look {
+    Settled,
+    /// Something was done that may settle it.
+    GoesOn,
 }
 
 /// How many jobs are done before the clock is looked at.
@@ -66,7 +76,7 @@ impl Engine {
         let context = Context::full(&runtime)?;
         let (start, keep) = (RefCell::new(None), graph.keep());
         let evaluated = Cell::new(0);
-        Ok(Self { turn, graph, start, keep, evaluated, context, _runtime: runtime })
+        Ok(Self { turn, graph, start, keep, evaluated, context, runtime })
     }
 
     /// Runs the handler once. After it, [`Turn::end`] tells what was asked.
@@ -79,39 +89,37 @@ impl Engine {
         self.turn.secrets.borrow_mut().clone_from(&event.secrets);
         *self.turn.time_zone.borrow_mut() = event.headers.get("time-zone").cloned();
         self.turn.charset.set(InputCharset::of(event));
-        self.context.with(|ctx| {
-            let result = self.run_in(&ctx, event);
-            // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
-            let rest = self.jobs(&ctx);
-            for (_, reason) in self.turn.rejected.take() {
-                let text = format!("a promise that nothing waited for was rejected: {reason}");
-                self.turn.log(LogLevel::Warn, text);
-            }
-            match result {
-                Ok(output) if rest && !self.turn.is_over() => Ok(output),
-                Ok(_) => Err(self.limit()),
-                Err(failure) => Err(failure),
-            }
-        })
+        let result = self.run_handler(event);
+        // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
+        let rest = self.jobs();
+        for (_, reason) in self.turn.rejected.take() {
+            let text = format!("a promise that nothing waited for was rejected: {reason}");
+            self.turn.log(LogLevel::Warn, text);
+        }
+        let output = result?;
+        rest?;
+        if self.turn.is_over() { Err(self.limit()) } else { Ok(output) }
     }
 
-    fn run_in(&self, ctx: &Ctx<'_>, event: &Event) -> std::result::Result<Output, Failure> {
+    fn run_handler(&self, event: &Event) -> std::result::Result<Output, Failure> {
         let known = self.start.borrow().clone();
         let start = match known {
             Some(start) => start,
-            None => self.evaluate(ctx)?,
+            None => self.evaluate()?,
         };
         if self.keep == Keep::All {
             *self.start.borrow_mut() = Some(start.clone());
         }
-        let begun = start.restore(ctx).and_then(|start| begin(ctx, &start, event));
-        let promise = self.caught(ctx, begun)?;
-        let value = self.settle(ctx, &promise);
-        // The worker is who waits for this one.
-        note_rejection(&self.turn, ctx, promise.into_value(), &Value::new_null(ctx.clone()), true);
-        let value = value?;
-        let output = self.output(ctx, &value);
-        let output = self.caught(ctx, output)?;
+        let promise = self.context.with(|ctx| {
+            let begun = start.restore(&ctx).and_then(|start| begin(&ctx, &start, event));
+            let promise = self.caught(&ctx, begun)?;
+            Ok(Persistent::save(&ctx, promise))
+        })?;
+        let value = self.settled(promise)?;
+        let output = self.context.with(|ctx| {
+            let output = value.restore(&ctx).and_then(|value| self.output(&ctx, &value));
+            self.caught(&ctx, output)
+        })?;
         let size = match &output {
             Output::Nothing => 0,
             Output::Hl7(bytes) | Output::Bytes(bytes) => bytes.len(),
@@ -135,61 +143,66 @@ impl Engine {
     }
 
     /// Evaluates the modules, and freezes those that are kept.
-    fn evaluate(
-        &self,
-        ctx: &Ctx<'_>,
-    ) -> std::result::Result<Persistent<Function<'static>>, Failure> {
+    fn evaluate(&self) -> std::result::Result<Persistent<Function<'static>>, Failure> {
         let time = self.evaluated.get();
         if time == 0 {
-            let given = stack::install(ctx, &self.turn, &self.graph)
-                .and_then(|()| native::object(ctx, &self.turn, &self.graph))
-                .and_then(|object| ctx.globals().set(native::GLOBAL, object));
-            self.caught(ctx, given)?;
+            self.context.with(|ctx| {
+                let given = stack::install(&ctx, &self.turn, &self.graph)
+                    .and_then(|()| native::object(&ctx, &self.turn, &self.graph))
+                    .and_then(|object| ctx.globals().set(native::GLOBAL, object));
+                self.caught(&ctx, given)
+            })?;
         }
         if time == 0 && self.keep != Keep::All {
-            let space =
-                self.import(ctx, compile::BOOT.to_owned(), modules::boot_built_in(&self.graph))?;
+            let boot = modules::boot_built_in(&self.graph);
+            let space = self.import(compile::BOOT.to_owned(), boot)?;
             if matches!(self.keep, Keep::BuiltIn { .. }) {
-                self.freeze(ctx, &space)?;
+                self.context.with(|ctx| {
+                    let space = space.restore(&ctx);
+                    self.freeze(&ctx, &self.caught(&ctx, space)?)
+                })?;
             }
         }
         self.evaluated.set(time.saturating_add(1));
         let space = match self.keep {
-            Keep::All => {
-                self.import(ctx, format!("{}#0", compile::BOOT), modules::boot(&self.graph))?
-            }
+            Keep::All => self.import(format!("{}#0", compile::BOOT), modules::boot(&self.graph))?,
             _ => {
                 let name = format!("{}#{}", compile::BOOT, self.evaluated.get());
-                self.import(ctx, name, modules::boot_own(&self.graph))?
+                self.import(name, modules::boot_own(&self.graph))?
             }
         };
-        let found = space.get::<_, bool>("found");
-        if !self.caught(ctx, found)? {
-            let entry = self.graph.entry();
-            return Err(Failure::thrown(format!(
-                "{entry} exports no function `handler`: write `export async function handler(client, event) {{ … }}`"
-            )));
-        }
-        if self.keep == Keep::All {
-            self.freeze(ctx, &space)?;
-        }
-        let start = space.get::<_, Function<'_>>("start");
-        Ok(Persistent::<Function<'_>>::save(ctx, self.caught(ctx, start)?))
+        self.context.with(|ctx| {
+            let space = space.restore(&ctx);
+            let space = self.caught(&ctx, space)?;
+            let found = space.get::<_, bool>("found");
+            if !self.caught(&ctx, found)? {
+                let entry = self.graph.entry();
+                return Err(Failure::thrown(format!(
+                    "{entry} exports no function `handler`: write `export async function handler(client, event) {{ … }}`"
+                )));
+            }
+            if self.keep == Keep::All {
+                self.freeze(&ctx, &space)?;
+            }
+            let start = space.get::<_, Function<'_>>("start");
+            Ok(Persistent::<Function<'_>>::save(&ctx, self.caught(&ctx, start)?))
+        })
     }
 
     /// Evaluates a module of the worker's, and gives what it exports.
-    fn import<'js>(
+    fn import(
         &self,
-        ctx: &Ctx<'js>,
         name: String,
         source: String,
-    ) -> std::result::Result<Object<'js>, Failure> {
-        let declared = Module::declare(ctx.clone(), name, source).and_then(Module::eval);
-        let (module, promise) = self.caught(ctx, declared)?;
-        let settled = self.settle(ctx, &promise);
-        note_rejection(&self.turn, ctx, promise.into_value(), &Value::new_null(ctx.clone()), true);
-        settled?;
-        self.caught(ctx, module.namespace())
+    ) -> std::result::Result<Persistent<Object<'static>>, Failure> {
+        let (space, promise) = self.context.with(|ctx| {
+            let declared = Module::declare(ctx.clone(), name, source).and_then(Module::eval);
+            let (module, promise) = self.caught(&ctx, declared)?;
+            let space = self.caught(&ctx, module.namespace())?;
+            Ok((Persistent::save(&ctx, space), Persistent::save(&ctx, promise)))
+        })?;
+        self.settled(promise)?;
+        Ok(space)
     }
 
     fn freeze<'js>(&self, ctx: &Ctx<'js>, space: &Object<'js>) -> std::result::Result<(), Failure> {
@@ -197,75 +210,108 @@ impl Engine {
         self.caught(ctx, frozen)
     }
 
-    /// Waits until a promise is settled: does the jobs, the asks and the timers.
-    fn settle<'js>(
+    /// What a promise comes to, which the worker waits for.
+    fn settled(
         &self,
-        ctx: &Ctx<'js>,
-        promise: &Promise<'js>,
-    ) -> std::result::Result<Value<'js>, Failure> {
+        promise: Promised,
+    ) -> std::result::Result<Persistent<Value<'static>>, Failure> {
+        let settled = self.settle(&promise);
+        self.context.with(|ctx| {
+            let promise = promise.restore(&ctx);
+            let promise = self.caught(&ctx, promise)?;
+            let result = promise.result::<Value<'_>>().unwrap_or(Err(Error::WouldBlock));
+            let none = Value::new_null(ctx.clone());
+            note_rejection(&self.turn, &ctx, promise.into_value(), &none, true);
+            settled?;
+            Ok(Persistent::save(&ctx, self.caught(&ctx, result)?))
+        })
+    }
+
+    /// Waits until a promise is settled: does the jobs, the asks and the timers.
+    fn settle(&self, promise: &Promised) -> std::result::Result<(), Failure> {
         loop {
-            if !self.jobs(ctx) {
-                return Err(self.limit());
+            self.jobs()?;
+            match self.context.with(|ctx| self.look(&ctx, promise))? {
+                Look::Settled => return Ok(()),
+                Look::GoesOn => {}
             }
-            if promise.state() != PromiseState::Pending {
-                break;
-            }
+        }
+    }
+
+    /// Does what a promise may wait for.
+    fn look(&self, ctx: &Ctx<'_>, promise: &Promised) -> std::result::Result<Look, Failure> {
+        let promise = promise.clone().restore(ctx);
+        if self.caught(ctx, promise)?.state() != PromiseState::Pending {
+            return Ok(Look::Settled);
+        }
+        if self.turn.is_over() {
+            return Err(self.limit());
+        }
+        let queued = std::mem::take(&mut *self.turn.queue.borrow_mut());
+        if !queued.is_empty() {
+            let answered = self.ask(ctx, queued);
+            let answered = self.caught(ctx, answered)?;
             if self.turn.is_over() {
                 return Err(self.limit());
             }
-            let queued = std::mem::take(&mut *self.turn.queue.borrow_mut());
-            if !queued.is_empty() {
-                let answered = self.ask(ctx, queued);
-                let answered = self.caught(ctx, answered)?;
-                if self.turn.is_over() {
-                    return Err(self.limit());
-                }
-                if answered {
-                    continue;
-                }
-            }
-            let due = self.turn.next_timer();
-            if self.turn.has_open() {
-                let remaining = self.turn.remaining();
-                let most = due.unwrap_or(remaining).min(remaining);
-                if let Some((waiting, answer)) = self.turn.next_answer(most) {
-                    let done = self.answer(ctx, waiting, answer);
-                    self.caught(ctx, done)?;
-                    continue;
-                }
-                if due.is_none() {
-                    self.turn.run_out_of_time();
-                    return Err(self.limit());
-                }
-            } else {
-                let Some(due) = due else { return Err(Failure::never()) };
-                if !due.is_zero() {
-                    self.turn.wait(due.min(self.turn.remaining()));
-                }
-            }
-            // It may still not be due: a wait may be cut short.
-            if self.turn.next_timer().is_some_and(|due| due.is_zero()) {
-                let done = self.fire(ctx);
-                self.caught(ctx, done)?;
+            if answered {
+                return Ok(Look::GoesOn);
             }
         }
-        let result = promise.result::<Value<'js>>().unwrap_or(Err(Error::WouldBlock));
-        self.caught(ctx, result)
+        let due = self.turn.next_timer();
+        if self.turn.has_open() {
+            let remaining = self.turn.remaining();
+            let most = due.unwrap_or(remaining).min(remaining);
+            if let Some((waiting, answer)) = self.turn.next_answer(most) {
+                let done = self.answer(ctx, waiting, answer);
+                self.caught(ctx, done)?;
+                return Ok(Look::GoesOn);
+            }
+            if due.is_none() {
+                self.turn.run_out_of_time();
+                return Err(self.limit());
+            }
+        } else {
+            let Some(due) = due else { return Err(Failure::never()) };
+            if !due.is_zero() {
+                self.turn.wait(due.min(self.turn.remaining()));
+            }
+        }
+        // It may still not be due: a wait may be cut short.
+        if self.turn.next_timer().is_some_and(|due| due.is_zero()) {
+            let done = self.fire(ctx);
+            self.caught(ctx, done)?;
+        }
+        Ok(Look::GoesOn)
     }
 
-    /// Does all jobs; false if the run's time is over before.
-    fn jobs(&self, ctx: &Ctx<'_>) -> bool {
+    /// Does all jobs. The engine is let go of meanwhile, for only so does it tell where a job was when it was stopped.
+    ///
+    /// # Errors
+    /// When the run's time is over before.
+    fn jobs(&self) -> std::result::Result<(), Failure> {
         loop {
             for _ in 0..JOBS_BETWEEN_LOOKS {
                 if self.turn.spent().is_some() {
-                    return false;
+                    return Err(self.limit());
                 }
-                if !ctx.execute_pending_job() {
-                    return self.turn.spent().is_none();
+                match self.runtime.execute_pending_job() {
+                    Ok(true) => {}
+                    Ok(false) if self.turn.spent().is_some() => return Err(self.limit()),
+                    Ok(false) => return Ok(()),
+                    Err(thrown) => thrown.0.with(|ctx| {
+                        let pending = Err::<(), _>(Error::Exception);
+                        let caught = self.caught(&ctx, pending);
+                        // What a job throws otherwise concerns nobody who waits.
+                        caught.or_else(|failure| match self.turn.spent() {
+                            Some(_) => Err(failure),
+                            None => Ok(()),
+                        })
+                    })?,
                 }
             }
             if self.turn.is_over() {
-                return false;
+                return Err(self.limit());
             }
         }
     }

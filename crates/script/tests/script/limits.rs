@@ -82,7 +82,7 @@ export function handler(client: any, event: any) {
         "bot.ts:3:5",
     );
     at(
-        "export default async function handler(c: any, e: any) {\n  e.x = 0;\n  for (;;) {\n    e.x = 1;\n    for (;;);\n  }\n}",
+        "export default async function handler(c: any, e: any) {\n  await null;\n  for (;;) {\n    e.x = 1;\n    for (;;);\n  }\n}",
         "bot.ts:5:5",
     );
     at(

@@ -10,9 +10,10 @@ use pipehat_resource::outcome::IssueCode;
 use pipehat_store::bots::RunState;
 use serde::Deserialize;
 
+use super::failure::Failed;
 use super::input;
 use super::resources::{SYSTEM, file_name, with_code};
-use super::service::{Bots, Failed, NotFound, Task, compile, told};
+use super::service::{Bots, NotFound, Task, compile, told};
 use super::webhook::status_of;
 use crate::fhir::{BotAnswer, BotCall, BotCalls, Problem};
 

@@ -13,6 +13,7 @@
 mod calls;
 mod clock;
 mod deployed;
+mod failure;
 mod files;
 mod host;
 mod input;
@@ -22,12 +23,14 @@ mod pool;
 mod record;
 mod resources;
 mod service;
+mod step;
 mod subscriber;
 mod webhook;
 
 pub(crate) use calls::Calls;
 pub(crate) use deployed::{BotSet, Deployed};
 pub use service::BotsError;
-pub(crate) use service::{Bots, BotsOptions, ChannelBots};
+pub(crate) use service::{Bots, BotsOptions};
+pub(crate) use step::ChannelBots;
 pub(crate) use subscriber::BotSubscriber;
 pub(crate) use webhook::router as webhook_router;

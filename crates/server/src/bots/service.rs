@@ -6,21 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use pipehat_connectors::{
-    BotFailure, BotFinding, BotOutcome, BotRequest, BotResult, BotRunner, BotTold, Prospect,
-};
 use pipehat_engine::Engine;
 use pipehat_message::CharsetRule;
 use pipehat_resource::json::parse;
-use pipehat_script::{Ask, Event, Limit, Output, Recorded, RunError, RunErrorKind, Script};
+use pipehat_script::{Event, Output, Script};
 use pipehat_store::bots::{BotBook, BotBookError, BotRun, RunState};
 use pipehat_store::datastore::ResourceKey;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
-use super::deployed::{BotSet, ChannelPart, Deployed};
+use super::deployed::{BotSet, Deployed};
+use super::failure::{Failed, why, words};
 use super::files;
-use super::host::{Gathered, RunHost, Setting, bytes_of};
+use super::host::{Gathered, RunHost, Setting};
 use super::input;
 use super::own_changes::OwnChanges;
 use super::pool::{Ended, Full, Pool, run_here};
@@ -32,9 +30,6 @@ const THREADS: usize = 8;
 
 /// How many bots that clients deployed are kept compiled.
 const COMPILED_MAX: usize = 200;
-
-/// How often a run is tried that most likely fails each time.
-const ATTEMPTS_MAX_OF_LASTING: u32 = 2;
 
 /// What bots are made of.
 pub(crate) struct BotsOptions {
@@ -90,45 +85,6 @@ pub(crate) struct Done {
     pub(crate) output: Output,
 }
 
-/// A run that failed, or did not come about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failed {
-    pub(crate) code: &'static str,
-    /// Where and why, without content.
-    pub(crate) why: String,
-    /// Its number, where it came about.
-    pub(crate) run: Option<u64>,
-    /// What another try may come to.
-    pub(crate) prospect: Prospect,
-}
-
-impl Failed {
-    /// What may go well another time.
-    pub(crate) fn new(code: &'static str, why: impl Into<String>, run: Option<u64>) -> Self {
-        Self { code, why: why.into(), run, prospect: Prospect::Open }
-    }
-
-    /// What goes the same way again, most likely.
-    pub(crate) fn lasting(code: &'static str, why: impl Into<String>, run: Option<u64>) -> Self {
-        Self { prospect: Prospect::Poor, ..Self::new(code, why, run) }
-    }
-
-    fn of_run(error: &RunError, run: u64) -> Self {
-        let code = code_of(error);
-        match error.kind {
-            RunErrorKind::Limit(limit) if limit.strikes_again() => {
-                Self::lasting(code, why(error), Some(run))
-            }
-            _ => Self::new(code, why(error), Some(run)),
-        }
-    }
-
-    /// How often it is tried at most, whatever the policy says: a busy machine may explain that a limit was reached once.
-    pub(super) fn attempts_max(&self) -> Option<u32> {
-        (self.prospect == Prospect::Poor).then_some(ATTEMPTS_MAX_OF_LASTING)
-    }
-}
-
 /// The bots of a node.
 pub(crate) struct Bots {
     pub(super) handle: Handle,
@@ -136,7 +92,7 @@ pub(crate) struct Bots {
     pub(super) client: reqwest::Client,
     pub(super) wake: Notify,
     pub(super) own_changes: OwnChanges,
-    pool: Pool,
+    pub(super) pool: Pool,
     set: RwLock<Arc<BotSet>>,
     /// What it reaches of the node, from its start until it is closed: the node reaches the bots too.
     datastore: RwLock<Option<Arc<BotDatastore>>>,
@@ -460,7 +416,11 @@ impl Bots {
 
     /// Gives channels what a run sent them, in order; then does with files what was to be done once that is kept. Gives
     /// why not, without content.
-    async fn hand_over(&self, bot: &Deployed, gathered: &mut Gathered) -> Result<(), String> {
+    pub(super) async fn hand_over(
+        &self,
+        bot: &Deployed,
+        gathered: &mut Gathered,
+    ) -> Result<(), String> {
         let sent = std::mem::take(&mut gathered.handed_over);
         let not_taken = |channel: &str, error: &str| {
             format!("what it sent to the channel `{channel}` was not taken: {error}")
@@ -478,7 +438,13 @@ impl Bots {
     }
 
     /// Keeps a run that failed: for another try, where somebody was promised it.
-    fn keep_failed(&self, mut run: BotRun, bot: &Deployed, failed: &Failed, waiting: Waiting) {
+    pub(super) fn keep_failed(
+        &self,
+        mut run: BotRun,
+        bot: &Deployed,
+        failed: &Failed,
+        waiting: Waiting,
+    ) {
         let now = now();
         run.why = Some(format!("{}: {}", failed.code, failed.why));
         run.state = RunState::Failed;
@@ -510,7 +476,7 @@ impl Bots {
         self.wake.notify_one();
     }
 
-    fn keep(&self, run: BotRun, waiting: Waiting) {
+    pub(super) fn keep(&self, run: BotRun, waiting: Waiting) {
         if matches!(waiting, Waiting::Somebody) {
             self.book.put_later(run);
             return;
@@ -576,235 +542,8 @@ fn put<T>(place: &RwLock<T>, value: T) {
     *place.write().unwrap_or_else(PoisonError::into_inner) = value;
 }
 
-fn code_of(error: &RunError) -> &'static str {
-    match error.kind {
-        RunErrorKind::Thrown => "bot.threw",
-        RunErrorKind::Limit(_) => "bot.limit",
-        RunErrorKind::Refused => "bot.not-granted",
-        RunErrorKind::NeverSettled => "bot.never-settled",
-        RunErrorKind::Defect => "bot.defect",
-    }
-}
-
-/// Where and why, without the error's own words: they may hold a patient's data.
-fn why(error: &RunError) -> String {
-    let mut places = error.stack.iter().filter_map(|line| {
-        let inside = line.rsplit_once('(').map_or(line.as_str(), |(_, rest)| rest);
-        let place = inside.trim_start_matches("at ").trim_end_matches(')').trim();
-        let is_place = place.contains(':') && place.len() < 200 && !place.contains(' ');
-        is_place.then(|| place.to_owned())
-    });
-    // The bot's own line, below those of the modules that it calls.
-    let first = places.next();
-    let own = first.iter().find(|place| !place.starts_with("pipehat:")).cloned();
-    let place = own.or_else(|| places.find(|place| !place.starts_with("pipehat:"))).or(first);
-    let what = match error.kind {
-        RunErrorKind::Thrown => "it threw an error",
-        RunErrorKind::Limit(Limit::Stack) => "its calls went deeper than they may",
-        // These words are the sandbox's own.
-        RunErrorKind::Limit(_) | RunErrorKind::Defect => error.message.as_str(),
-        RunErrorKind::Refused => "it asked for what it was not granted",
-        RunErrorKind::NeverSettled => "it waits for what never comes",
-    };
-    match place {
-        Some(place) => format!("{what} at {place}"),
-        None => what.to_owned(),
-    }
-}
-
-fn micros(duration: std::time::Duration) -> u64 {
+pub(super) fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Runs the `bot` steps of channels.
-pub(crate) struct ChannelBots(pub(crate) Arc<Bots>);
-
-impl BotRunner for ChannelBots {
-    fn run(&self, request: BotRequest, told: BotTold) {
-        let set = self.0.set();
-        let Some(bot) = set.bots.get(&*request.bot) else {
-            let detail = format!("there is no bot `{}` any more", request.bot);
-            let prospect = Prospect::NeverRan;
-            return told.tell(Err(BotFailure { code: "bot.gone", detail, prospect }));
-        };
-        let part = set.channels.get(&*request.channel).cloned().unwrap_or_default();
-        let step = Step { bot: Arc::clone(bot), part: Arc::clone(&part), request };
-        let event = match step.event() {
-            Ok(event) => event,
-            Err(why) => {
-                let failed = Failed::lasting("bot.input", why, None);
-                return told.tell(Err(step.failure(failed)));
-            }
-        };
-        let bots = Arc::clone(&self.0);
-        let setting = Setting {
-            channel: Some((Arc::clone(&step.request.channel), part)),
-            ..Setting::default()
-        };
-        // Kept aside for whom the pool refuses.
-        let place = Arc::new(Mutex::new(Some(told)));
-        let taken = Arc::clone(&place);
-        let name = Arc::clone(&step.request.bot);
-        let submitted = self.0.pool.submit(Box::new(move || {
-            let told = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(told) = told else { return };
-            let host = RunHost::new(Arc::clone(&bots), Arc::clone(&step.bot), setting);
-            let ended = run_here(&step.bot, &event, host);
-            step.end(&bots, ended, told);
-        }));
-        if submitted == Err(Full)
-            && let Some(told) = place.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
-            let detail = format!("`{name}`: too many runs of bots wait already");
-            let prospect = Prospect::NeverRan;
-            told.tell(Err(BotFailure { code: "bot.busy", detail, prospect }));
-        }
-    }
-}
-
-/// A run as a step of a channel.
-struct Step {
-    bot: Arc<Deployed>,
-    part: Arc<ChannelPart>,
-    request: BotRequest,
-}
-
-impl Step {
-    fn content_type(&self) -> &'static str {
-        if self.request.is_hl7 { "x-application/hl7-v2+er7" } else { "application/fhir+json" }
-    }
-
-    fn headers(&self) -> Vec<(String, String)> {
-        let mut headers = vec![("channel".to_owned(), self.request.channel.to_string())];
-        let (own, channel) = (&self.bot.translation.to_fhir, &self.part.translation.to_fhir);
-        if let Some(zone) = own.zone.as_ref().or(channel.zone.as_ref())
-            && let Some(name) = zone.iana_name()
-        {
-            headers.push(("time-zone".to_owned(), name.to_owned()));
-        }
-        headers
-    }
-
-    fn event(&self) -> Result<Event, &'static str> {
-        let (body, headers) = (self.request.body.to_vec(), self.headers());
-        let event = event(&self.bot, self.content_type(), body, headers)?;
-        Ok(Event { charset: self.part.translation.to_fhir.charset, ..event })
-    }
-
-    /// What becomes of a run, on the thread that it ran on.
-    fn end(self, bots: &Arc<Bots>, ended: Ended, told: BotTold) {
-        if ended.gathered.handed_over.is_empty() {
-            return self.told(bots, ended, Ok(()), told);
-        }
-        let bots = Arc::clone(bots);
-        let handle = bots.handle.clone();
-        handle.spawn(async move {
-            let mut ended = ended;
-            let handed = match &ended.run.result {
-                Ok(_) => bots.hand_over(&self.bot, &mut ended.gathered).await,
-                Err(_) => Ok(()),
-            };
-            self.told(&bots, ended, handed, told);
-        });
-    }
-
-    fn told(self, bots: &Bots, ended: Ended, handed: Result<(), String>, told: BotTold) {
-        let took = micros(ended.run.took);
-        let is_silent = ended.log.is_empty() && ended.run.recorded.iter().all(of_the_project);
-        if let (Ok(_), Ok(()), true) = (&ended.run.result, &handed, is_silent) {
-            // All of such a run stands in the journal, with its message.
-            if let Ok(output) = ended.run.result {
-                let findings = record::findings(&ended.run.recorded);
-                told.tell(Ok(outcome(output, ended.gathered, findings, took)));
-            }
-            return;
-        }
-        let task = Task {
-            bot: Arc::clone(&self.bot),
-            trigger: "channel",
-            source: format!("channel {}", self.request.channel),
-            content_type: self.content_type().to_owned(),
-            body: self.request.body.to_vec(),
-            headers: self.headers(),
-        };
-        let mut run = bots.begun(&task);
-        let id = run.id;
-        let Ended { run: ran, log, gathered } = ended;
-        let findings = record::findings(&ran.recorded);
-        run.input = task.body;
-        run.effects = record::effects(&ran.recorded);
-        run.log = record::log(&log);
-        (run.took, run.cpu, run.attempts) = (took, micros(ran.cpu), 1);
-        run.started = Some(run.queued.saturating_sub(i64::try_from(took).unwrap_or(0)));
-        let output = match (ran.result, handed) {
-            (Ok(output), Ok(())) => output,
-            (Ok(_), Err(why)) => {
-                let failed = Failed::new("bot.send-failed", why, Some(id));
-                bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
-                return told.tell(Err(self.failure(failed)));
-            }
-            (Err(error), _) => {
-                let failed = Failed::of_run(&error, id);
-                run.error = Some(words(error));
-                bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
-                return told.tell(Err(self.failure(failed)));
-            }
-        };
-        if !matches!(output, Output::Nothing) {
-            let (result_type, result) =
-                input::output(output.clone(), &run.content_type, &run.input, Timestamp::now());
-            run.result_type = Some(result_type).filter(|name| !name.is_empty());
-            run.result = result;
-        }
-        run.state = RunState::Done;
-        run.ended = Some(now());
-        bots.keep(run, Waiting::Somebody);
-        told.tell(Ok(outcome(output, gathered, findings, took)));
-    }
-
-    fn failure(&self, failed: Failed) -> BotFailure {
-        let Failed { code, why, run, prospect } = failed;
-        let detail = format!("`{}`: {why}", self.request.bot);
-        let failure = BotFailure { code, detail, prospect };
-        match run {
-            Some(run) => failure.of_run(run),
-            None => failure,
-        }
-    }
-}
-
-/// Whether what came from the host was no more than the project itself says, the time, or a random number.
-fn of_the_project(recorded: &Recorded) -> bool {
-    match recorded {
-        Recorded::Asked { ask, answer } => {
-            answer.is_ok()
-                && matches!(
-                    ask,
-                    Ask::Table { .. } | Ask::ToFhir { .. } | Ask::ToV2 { .. } | Ask::Park { .. }
-                )
-        }
-        Recorded::Time(_) | Recorded::Random(_) | Recorded::Came(_) => true,
-    }
-}
-
-fn outcome(output: Output, gathered: Gathered, findings: Vec<BotFinding>, took: u64) -> BotOutcome {
-    let result = match bytes_of(output) {
-        (_, None) => BotResult::Nothing,
-        (true, Some(bytes)) => BotResult::Json(bytes),
-        (false, Some(bytes)) => BotResult::Text(bytes),
-    };
-    let Gathered { outputs: sent, park, lineage, .. } = gathered;
-    BotOutcome { result, sent, park, took, lineage, findings }
-}
-
-/// What an error says, with its stack. It may hold a patient's data.
-fn words(error: RunError) -> String {
-    let mut words = error.message;
-    for line in error.stack {
-        words.push_str("\n    ");
-        words.push_str(&line);
-    }
-    words
 }
 
 /// The bytes of an output, as they are told to whoever waits.

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use super::failure::Failed;
 use super::own_changes::CHAIN_MAX;
-use super::service::{Bots, Failed, Task};
+use super::service::{Bots, Task};
 use crate::fhir::{Delivered, DeliveryFailure, Notice, Subscriber};
 
 /// Takes what Subscriptions tell bots.

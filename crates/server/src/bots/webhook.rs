@@ -20,8 +20,9 @@ use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::deployed::Webhook;
+use super::failure::Failed;
 use super::input;
-use super::service::{Bots, Failed, Task, told};
+use super::service::{Bots, Task, told};
 
 /// The largest body.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

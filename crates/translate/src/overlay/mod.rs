@@ -34,6 +34,7 @@ use crate::table::{self, Row, RowTable};
 #[derive(Debug, Clone)]
 pub struct Overlay {
     plan: Arc<Plan>,
+    names_authorities: bool,
 }
 
 /// A row of an overlay, and where it stands.
@@ -58,7 +59,15 @@ struct Dropped {
     span: Span,
 }
 
+/// The map of assigning authorities.
+const AUTHORITIES: &str = "AssigningAuthority";
+
 impl Overlay {
+    /// Whether it says the system of an assigning authority.
+    pub fn names_authorities(&self) -> bool {
+        self.names_authorities
+    }
+
     /// Reads an overlay and compiles it with the tables. `None` where it has an error; all are reported.
     pub fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let before = diagnostics.errors();
@@ -107,7 +116,10 @@ impl Overlay {
                 of_segments.filter_map(|added| explain::unused(&added.row, &added.span, &rows));
             unused.for_each(|unused| diagnostics.push(unused));
         }
-        (!has_error).then(|| Self { plan: Arc::new(plan) })
+        let names_authorities = added.iter().any(|added| {
+            added.row.table == RowTable::Codesystems && added.row.map() == AUTHORITIES
+        });
+        (!has_error).then(|| Self { plan: Arc::new(plan), names_authorities })
     }
 
     pub(crate) fn plan(&self) -> Arc<Plan> {

@@ -30,7 +30,7 @@ pub(super) fn read(
     for (name, part) in parts {
         let Some(part) = part else { continue };
         match name {
-            "systems" => reader.uris(part, "AssigningAuthority", diagnostics),
+            "systems" => reader.uris(part, super::AUTHORITIES, diagnostics),
             "coding_systems" => reader.uris(part, "CodingSystem", diagnostics),
             "codes" => codes = Some(part),
             "segments" => reader.rows(part, RowTable::Segments, diagnostics),

@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
                 own.is_dropped = true;
             }
             self.find_at(
-                FindingKind::SystemUnknown,
+                FindingKind::LeftOut,
                 Self::segment_at(segment),
                 "only referred to here, and not looked for without an authority: left out",
             );

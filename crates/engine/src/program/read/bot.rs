@@ -1,12 +1,34 @@
 //! The `bot` step: which bot runs, and what becomes of what it returns.
 
-use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, nearest};
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
+use pipehat_connectors::PayloadFormat;
 
-use super::{Asked, LookupNode, Owner, Reader, Whole};
-use crate::program::bot::{BOT, BotStep, TakenResult};
+use super::{ACTIONS, Asked, DestinationSource, LookupNode, Owner, ProgramSource, Reader, Whole};
+use crate::program::bot::{BOT, BotStep, RESULT_HELP, TakenResult};
+use crate::program::json;
 use crate::program::reference::Scope;
 use crate::program::step::Action;
 use crate::program::verdict::StepPlace;
+
+/// What is JSON behind a `bot` step that takes HL7 v2.
+pub(super) struct JsonResult {
+    span: Span,
+    bot: String,
+    /// Where its handler returns it.
+    returned: String,
+    /// The destination whose step it is, from 0.
+    destination: Option<usize>,
+}
+
+impl JsonResult {
+    fn warn(&self, why: &str, diagnostics: &mut Diagnostics) {
+        let Self { span, bot, returned, .. } = self;
+        let message =
+            format!("`{bot}` returns JSON ({returned}), and {why}: the message is parked then");
+        diagnostics
+            .push(Diagnostic::warning("channel.format", span, message).with_help(RESULT_HELP));
+    }
+}
 
 impl Reader<'_> {
     pub(super) fn bot(
@@ -50,8 +72,19 @@ impl Reader<'_> {
             self.replying.push(node.span.clone());
         }
         if matches!(result, TakenResult::Message | TakenResult::Unsaid) {
-            // It may give another resource.
+            if let Some(returned) = self.bots_of_json.get(name.as_str())
+                && self.format == PayloadFormat::Hl7
+            {
+                self.json_results.push(JsonResult {
+                    span: node.span.clone(),
+                    bot: name.clone(),
+                    returned: returned.clone(),
+                    destination: self.destination,
+                });
+            }
+            // It may give another resource, and name what it likes.
             self.resource_type = None;
+            self.names_authority.set(true);
         }
         let lookup = self.next_lookup(node, diagnostics)?;
         self.used_bots.insert(name.clone());
@@ -106,5 +139,45 @@ impl Reader<'_> {
             .with_help("move it before or behind the `each`"),
         );
         None
+    }
+
+    /// Warns of JSON that a bot returns before steps that read HL7 v2; such a result is not looked at again.
+    pub(super) fn warn_of_json_before(
+        &mut self,
+        rest: &[Node],
+        results: usize,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let reads = |name: &&str| {
+            !json::STEPS.contains(name)
+                && rest.iter().filter_map(Node::as_map).any(|step| step.get(name).is_some())
+        };
+        let Some(name) = ACTIONS.into_iter().find(reads) else {
+            return;
+        };
+        for result in self.json_results.drain(results..) {
+            result.warn(&format!("the step `{name}` behind it is for HL7 v2"), diagnostics);
+        }
+    }
+
+    /// Warns of JSON that a bot returns where it goes to a destination that sends HL7 v2 alone.
+    pub(super) fn warn_of_json_results(
+        &self,
+        source: &ProgramSource<'_>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for result in &self.json_results {
+            let takes = |one: &&DestinationSource<'_>| one.sends.contains(&PayloadFormat::Json);
+            let mut meant: Vec<&DestinationSource<'_>> = match result.destination {
+                Some(index) => source.destinations.get(index).into_iter().collect(),
+                None => source.destinations.iter().collect(),
+            };
+            // Where one takes it, the steps or `when` may choose that one.
+            let is_for_some = result.destination.is_none() && meant.iter().any(takes);
+            meant.retain(|one| !takes(one));
+            if let Some(one) = meant.first().filter(|_| !is_for_some) {
+                result.warn(&format!("`{}` sends HL7 v2", one.name), diagnostics);
+            }
+        }
     }
 }

@@ -185,6 +185,12 @@ impl Reader<'_> {
                 format!("name a field of it, such as `{}-1`", to.written()),
             )
         } else {
+            if path.segment().as_bytes() == b"PID"
+                && position == Some(3)
+                && path.component().is_none_or(|component| component.get() == 4)
+            {
+                self.names_authority.set(true);
+            }
             return Some(to);
         };
         diagnostics.push(Diagnostic::error("channel.not-writable", span, message).with_help(help));

@@ -44,6 +44,7 @@ pub(crate) use fragment::{report, warn_of_unknown};
 pub(crate) use translate::translation;
 pub(crate) use value::time_zone;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
 use pipehat_connectors::{GivenChanges, PayloadFormat};
 use pipehat_message::{CharsetRule, Occurrence, SegmentName};
 
+use self::bot::JsonResult;
 use self::flow::{always_ends, check_reachable, reached};
 use self::translate::Translations;
 use super::expression::Expression;
@@ -84,6 +86,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) connectors: &'n [&'static str],
     /// The bots of the project.
     pub(crate) bots: &'n [&'n str],
+    /// Those whose handlers return JSON for certain, and where.
+    pub(crate) bots_of_json: &'n BTreeMap<&'n str, String>,
     /// Which changes of resources its messages tell of.
     pub(crate) changes: GivenChanges,
     /// The type of the resources that its messages are, where they are all of one.
@@ -115,6 +119,9 @@ pub(crate) struct ReadProgram {
     pub(crate) lookups: Vec<LookupNode>,
     /// The steps that make the reply to the sender.
     pub(crate) replying: Vec<Span>,
+    /// The translations that know numbers of authorities without a URI by their sender, and the destination whose step
+    /// each is, where it is one's.
+    pub(crate) kept_by_sender: Vec<(Span, Option<usize>)>,
 }
 
 /// What a `lookup` step asks, and by which rules: read with the connectors.
@@ -196,11 +203,16 @@ impl Program {
             steps: 0,
             connectors: source.connectors,
             bots: source.bots,
+            bots_of_json: source.bots_of_json,
+            json_results: Vec::new(),
             used_bots: BTreeSet::new(),
             replying: Vec::new(),
             format: source.format,
             changes: source.changes,
             resource_type: source.resource_type,
+            names_authority: Cell::new(false),
+            destination: None,
+            kept_by_sender: Vec::new(),
             lookups: Vec::new(),
         };
         let accept = source.accept.and_then(|node| {
@@ -226,13 +238,16 @@ impl Program {
         }
         let mut destinations = Vec::new();
         let mut formats = Vec::new();
-        let common = (reader.format, reader.resource_type);
-        for destination in &source.destinations {
-            (reader.format, reader.resource_type) = common;
+        let common = (reader.format, reader.resource_type, reader.names_authority.get());
+        for (index, destination) in source.destinations.iter().enumerate() {
+            (reader.format, reader.resource_type, _) = common;
+            reader.names_authority.set(common.2);
+            reader.destination = Some(index);
             destinations.push(reader.destination(destination, diagnostics));
             formats.push(reader.format);
         }
         reader.check_routed(source, &steps, diagnostics);
+        reader.warn_of_json_results(source, diagnostics);
         let program = (diagnostics.errors() == errors_before).then(|| Self {
             place: reader.place(source.channel, "channel".to_owned()),
             batches,
@@ -255,6 +270,7 @@ impl Program {
             formats,
             lookups: reader.lookups,
             replying: reader.replying,
+            kept_by_sender: reader.kept_by_sender,
         }
     }
 }
@@ -289,6 +305,9 @@ struct Reader<'r> {
     steps: usize,
     connectors: &'r [&'static str],
     bots: &'r [&'r str],
+    bots_of_json: &'r BTreeMap<&'r str, String>,
+    /// The steps behind which a message of HL7 v2 is JSON, for its bot returns that.
+    json_results: Vec<JsonResult>,
     used_bots: BTreeSet<String>,
     replying: Vec<Span>,
     /// What the message is at the step that is read.
@@ -296,6 +315,11 @@ struct Reader<'r> {
     changes: GivenChanges,
     /// What the message is about at the step that is read, where that is known.
     resource_type: Option<&'r str>,
+    /// Whether a step before may name the authority of a patient's number (PID-3.4).
+    names_authority: Cell<bool>,
+    /// The destination whose steps are read, from 0.
+    destination: Option<usize>,
+    kept_by_sender: Vec<(Span, Option<usize>)>,
     lookups: Vec<LookupNode>,
 }
 
@@ -369,7 +393,13 @@ impl<'r> Reader<'r> {
                 return steps;
             }
             let prefix = format!("{}[{}]", whole.prefix, whole.skipped + index + 1);
-            if let Some(step) = self.step(node, &prefix, whole, scope, diagnostics) {
+            let results = self.json_results.len();
+            let read = self.step(node, &prefix, whole, scope, diagnostics);
+            if self.json_results.len() > results {
+                let rest = nodes.get(index.saturating_add(1)..).unwrap_or_default();
+                self.warn_of_json_before(rest, results, diagnostics);
+            }
+            if let Some(step) = read {
                 check_reachable(&steps, &step, nodes, index, diagnostics);
                 steps.push(step);
             }

@@ -8,8 +8,8 @@ use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, SourceFile, nearest}
 use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::Version;
 use pipehat_message::CharsetRule;
-use pipehat_translate::Settings;
 use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer, events_of};
+use pipehat_translate::{Overlay, Settings};
 
 use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::lineage::KeepsLineage;
@@ -62,6 +62,13 @@ impl Reader<'_> {
         self.becomes(PayloadFormat::Json, "the message is JSON already here", node, diagnostics)?;
         settings.to_fhir.zone = settings.to_fhir.zone.or_else(|| self.time_zone.clone());
         settings.to_fhir.charset = self.charset;
+        let overlay = settings.overlay.as_ref();
+        let is_named = settings.to_fhir.system_base.is_some()
+            || settings.to_fhir.sender.is_some()
+            || overlay.is_some_and(Overlay::names_authorities);
+        if !is_named && !self.names_authority.get() {
+            self.kept_by_sender.push((node.span.clone(), self.destination));
+        }
         let step = ToFhir {
             translator: settings.translator(),
             lineage: settings.lineage.unwrap_or_default(),

@@ -250,14 +250,82 @@ fn translated_messages_go_where_json_goes() {
             "channel.format: `fhir` does not send HL7 v2, and the messages of this channel are HL7 v2"
         ]
     );
-    let steps = "    steps: [{ set: { PID-2: A } }, { translate: fhir }]\n";
+    let steps = "    steps: [{ set: { PID-2: A } }, { translate: { to: fhir, sender: HIS } }]\n";
     assert_eq!(told(&format!("{fhir}{steps}")), (Some(PayloadFormat::Hl7), vec![]));
-    let behind = "    steps: [{ translate: fhir }, { set: { PID-2: A } }]\n";
+    let behind = "    steps: [{ translate: { to: fhir, sender: HIS } }, { set: { PID-2: A } }]\n";
     let (_, wrong) = told(&format!("{fhir}{behind}"));
     assert!(wrong[0].starts_with("channel.format: `set` is for HL7 v2"), "{wrong:?}");
     let (_, wrong) =
         told(&format!("{fhir}    steps: [{{ translate: fhir, when: PID-2 exists }}]\n"));
-    assert!(wrong[0].contains("by the condition"), "{wrong:?}");
+    assert!(wrong.iter().any(|one| one.contains("by the condition")), "{wrong:?}");
+}
+
+#[test]
+fn translations_that_know_numbers_by_their_sender_are_warned_of() {
+    let told = |rest: &str, system: &str| {
+        let files = files(rest)
+            .with("mappings/site.yaml", format!("{system}\n"))
+            .with("bots/names.yaml", "bot: names")
+            .with("bots/names.ts", "export async function handler() {}");
+        let loaded = load(&files);
+        let told = loaded.diagnostics.render(pipehat_config::Colour::Never);
+        assert!(loaded.project.is_some(), "{told}");
+        loaded.diagnostics.iter().filter(|one| one.code == "channel.kept-by-sender").count()
+    };
+    let (named, other) = ("systems: { KIS: \"urn:x:kis\" }", "coding_systems: { L: \"urn:x:l\" }");
+    let store = "    fhir: { base: \"http://127.0.0.1:2/fhir\" }\n";
+    let check = |steps: &str, overlay: &str, expected: usize| {
+        let rest = format!("destinations:\n  store:\n    steps: [{steps}]\n{store}");
+        assert_eq!(told(&rest, overlay), expected, "{steps} {overlay}");
+    };
+    check("{ translate: fhir }", named, 1);
+    check("{ translate: { to: fhir, time_zone: UTC } }", named, 1);
+    check("{ translate: { to: fhir, system_base: \"https://h.example/id/\" } }", named, 0);
+    check("{ translate: { to: fhir, sender: HIS } }", named, 0);
+    check("{ translate: { to: fhir, overlay: mappings/site.yaml } }", named, 0);
+    check("{ translate: { to: fhir, overlay: mappings/site.yaml } }", other, 1);
+    check("{ set: { PID-3.4.2: 1.2.3 } }, { translate: fhir }", named, 0);
+    check("{ set: { PID-3.1: X } }, { translate: fhir }", named, 1);
+    check("{ bot: names }, { translate: fhir }", named, 0);
+    // Where the other end is no datastore, nobody knows what becomes of it.
+    let rest =
+        "steps: [{ translate: fhir }]\ndestinations:\n  web:\n    mllp: { connect: 127.0.0.1:2 }\n";
+    assert_eq!(told(rest, named), 0);
+    assert_eq!(told(&format!("{rest}  store:\n{store}"), named), 1);
+}
+
+#[test]
+fn a_bot_that_returns_json_before_hl7_is_warned_of() {
+    let warned = |steps: &str, destination: &str, script: &str| {
+        let rest = format!("steps:\n{steps}\ndestinations:\n  out:\n{destination}\n");
+        let files = files(&rest).with("bots/names.yaml", "bot: names").with(
+            "bots/names.ts",
+            format!("export async function handler(c: any, e: any) {{\n  {script}\n}}"),
+        );
+        let loaded = load(&files);
+        assert!(loaded.project.is_some());
+        let told: Vec<String> = loaded.diagnostics.iter().map(|one| one.message.clone()).collect();
+        told.join("; ")
+    };
+    let hl7 = "    file: { folder: out }";
+    let json = "return { a: 1 } as Record<string, number>;";
+    let told = "`names` returns JSON (bots/names.ts:2:3), and";
+    assert_eq!(
+        warned("  - bot: names", hl7, json),
+        format!("{told} `out` sends HL7 v2: the message is parked then")
+    );
+    assert_eq!(
+        warned("  - bot: names\n  - each: OBX\n    do: [{ clear: OBX-5 }]", hl7, json),
+        format!("{told} the step `each` behind it is for HL7 v2: the message is parked then")
+    );
+    let own = "    steps: [{ bot: names }]\n    file: { folder: out }";
+    assert!(warned("  - accept: PID exists", own, json).contains("`out` sends HL7 v2"));
+    // What takes both, what is not taken, and what nobody knows.
+    assert_eq!(warned("  - bot: names", "    mllp: { connect: 127.0.0.1:2 }", json), "");
+    assert_eq!(warned("  - bot: { name: names, result: ignored }", hl7, json), "");
+    assert_eq!(warned("  - bot: names", hl7, "return e.input;"), "");
+    let both = "    file: { folder: out }\n  web:\n    mllp: { connect: 127.0.0.1:2 }";
+    assert_eq!(warned("  - bot: names", both, json), "");
 }
 
 #[test]
