@@ -134,8 +134,10 @@ impl<'a> Run<'a> {
     fn drop_unnamed_visits(&mut self, map: Option<&MessageMap>) {
         for index in 0..self.resources.len() {
             let Some(own) = self.resources.get(index) else { continue };
-            let is_told = store(map, "Encounter", own.is_direct) == Store::Update;
-            if own.definition.name() != "Encounter" || is_told || self.is_numbered(own.root) {
+            if own.definition.name() != "Encounter"
+                || store(map, "Encounter", own.is_direct) == Store::Update
+                || self.is_numbered(own.root)
+            {
                 continue;
             }
             let segment = own.segment;

@@ -299,8 +299,12 @@ impl<'a> Run<'a> {
 
     /// A component's text, for what is looked up.
     fn first_text(&self, part: &Part<'a>) -> Cow<'a, str> {
-        let text = self.text(part.first().raw, false);
-        match text {
+        self.trimmed_text(part.first().raw)
+    }
+
+    /// The text of a value without parts, without white space around it.
+    fn trimmed_text(&self, raw: &'a [u8]) -> Cow<'a, str> {
+        match self.text(raw, false) {
             Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         }

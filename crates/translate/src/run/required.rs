@@ -80,10 +80,17 @@ impl<'a> Run<'a> {
 
     /// Drops what was only made to be referred to, and is not any more: what referred to it was not made, or had no room.
     fn drop_orphans(&mut self) {
+        let mut references = Vec::new();
+        for (from, own) in self.resources.iter().enumerate().filter(|(_, own)| !own.is_dropped) {
+            self.collect_references(own.root, from, &mut references);
+        }
         for _ in 0..ROUNDS_MAX {
             let mut is_referred = vec![false; self.resources.len()];
-            for own in self.resources.iter().filter(|own| !own.is_dropped) {
-                self.mark_referred(own.root, &mut is_referred);
+            for (from, to) in &references {
+                let stays = self.resources.get(*from).is_some_and(|own| !own.is_dropped);
+                if stays && let Some(mark) = is_referred.get_mut(*to as usize) {
+                    *mark = true;
+                }
             }
             let mut dropped = false;
             for (index, is_referred) in is_referred.into_iter().enumerate() {
@@ -104,14 +111,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn mark_referred(&self, node: NodeId, is_referred: &mut [bool]) {
-        if let Leaf::Reference(resource) = *self.tree.leaf(node)
-            && let Some(mark) = is_referred.get_mut(resource as usize)
-        {
-            *mark = true;
+    /// What an element of the resource `from` refers to.
+    fn collect_references(&self, node: NodeId, from: usize, references: &mut Vec<(usize, u32)>) {
+        if let Leaf::Reference(resource) = *self.tree.leaf(node) {
+            references.push((from, resource));
         }
         for child in self.tree.children(node) {
-            self.mark_referred(child, is_referred);
+            self.collect_references(child, from, references);
         }
     }
 

@@ -30,6 +30,9 @@ enum Found<'a> {
 impl<'a> Run<'a> {
     /// Whether a condition holds.
     pub(super) fn holds(&mut self, test: &'a Test, here: &Here<'a>) -> bool {
+        if let Some(holds) = self.holds_of_undivided(test, here) {
+            return holds;
+        }
         match test {
             Test::Valued(place) => match self.at(*place, here) {
                 Found::Nothing => false,
@@ -48,7 +51,7 @@ impl<'a> Run<'a> {
             },
             Test::In(place, texts) => {
                 let Found::Part(part) = self.at(*place, here) else { return false };
-                let is_one = self.is_one_of(&part, texts);
+                let is_one = self.is_one_of(part.first().raw, texts);
                 if is_one {
                     // What decides is carried by what it decided.
                     self.consumed.take(part.first().raw);
@@ -71,6 +74,36 @@ impl<'a> Run<'a> {
             Test::And(parts) => parts.iter().all(|part| self.holds(part, here)),
             Test::Or(parts) => parts.iter().any(|part| self.holds(part, here)),
         }
+    }
+
+    /// The same of a whole field in which no delimiter stands. Most conditions are, and no place in it has to be looked for.
+    fn holds_of_undivided(&mut self, test: &'a Test, here: &Here<'a>) -> Option<bool> {
+        let field = match test {
+            Test::Valued(Place::Field(field, 0, 0))
+            | Test::Numeric(Place::Field(field, 0, 0))
+            | Test::Compared(Place::Field(field, 0, 0))
+            | Test::In(Place::Field(field, 0, 0), _)
+            | Test::Count(Place::Field(field, 0, 0), ..) => *field,
+            _ => return None,
+        };
+        if field == 0 {
+            return None;
+        }
+        let raw = self.view.undivided(here.segment, field)?;
+        Some(match test {
+            Test::Valued(_) => !raw.is_empty() && raw != b"\"\"",
+            Test::Numeric(_) => !raw.is_empty() && decimal(&self.trimmed_text(raw)).is_some(),
+            Test::Compared(_) => !raw.is_empty() && compared(&self.trimmed_text(raw)).is_some(),
+            Test::In(_, texts) => {
+                let is_one = self.is_one_of(raw, texts);
+                if is_one {
+                    self.consumed.take(raw);
+                }
+                is_one
+            }
+            Test::Count(_, how, number) => how.holds(u32::from(!raw.is_empty()), *number),
+            _ => return None,
+        })
     }
 
     /// The rules of a run that may apply to a segment; nothing where each must be asked.
@@ -96,8 +129,8 @@ impl<'a> Run<'a> {
     }
 
     /// Whether a value is one of these texts. Most are plain, and then nothing is decoded.
-    fn is_one_of(&self, part: &Part<'a>, texts: &[Box<str>]) -> bool {
-        let raw = part.first().raw.trim_ascii();
+    fn is_one_of(&self, value: &'a [u8], texts: &[Box<str>]) -> bool {
+        let raw = value.trim_ascii();
         if raw.is_empty() {
             return false;
         }
@@ -107,7 +140,7 @@ impl<'a> Run<'a> {
             return true;
         }
         !self.is_plain(raw) && {
-            let text = self.first_text(part);
+            let text = self.trimmed_text(value);
             texts.iter().any(|own| **own == *text)
         }
     }

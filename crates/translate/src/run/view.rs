@@ -99,6 +99,13 @@ impl<'a> View<'a> {
         self.field_view(segment, position).raw
     }
 
+    /// A field in which no delimiter stands: it is its only repetition, and that its only part.
+    pub(crate) fn undivided(&self, segment: usize, position: u16) -> Option<&'a [u8]> {
+        let field = self.field_view(segment, position);
+        let is_divided = field.has_repetition || field.has_component || field.has_subcomponent;
+        (!is_divided).then_some(field.raw)
+    }
+
     fn field_view(&self, segment: usize, position: u16) -> FieldView<'a> {
         let find = || {
             let own = self.segments.get(segment)?;
