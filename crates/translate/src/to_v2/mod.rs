@@ -25,6 +25,7 @@ mod message;
 mod modifiers;
 #[cfg(test)]
 mod modifiers_tests;
+mod patients;
 mod primitive;
 mod profile;
 mod resources;

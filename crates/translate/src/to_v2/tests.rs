@@ -542,6 +542,42 @@ fn a_patient_who_cant_be_told_is_a_finding() {
 }
 
 #[test]
+fn what_is_another_patients_is_left_out_and_told() {
+    let patient = resource(
+        r#"{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:h","value":"1"}],"name":[{"family":"A"}]}"#,
+    );
+    let report = resource(
+        r#"{"resourceType":"DiagnosticReport","id":"d1","status":"final","code":{"text":"X"},"subject":{"reference":"Patient/p1"},
+            "result":[{"reference":"Observation/o"}]}"#,
+    );
+    let cases = [
+        (r#"{"reference":"Patient/p1"}"#, true),
+        (r#"{"reference":"Patient/p1/_history/2"}"#, true),
+        (r#"{"reference":"https://fhir.example/Patient/p1"}"#, true),
+        (r#"{"identifier":{"system":"urn:h","value":"1"}}"#, true),
+        (r#"{"reference":"Device/d"}"#, true),
+        (r#"{"display":"A"}"#, true),
+        (r#"{"reference":"Patient/p2"}"#, false),
+        (r#"{"reference":"Patient/nobody"}"#, false),
+        (r#"{"reference":"https://fhir.example/Patient/p2"}"#, false),
+        (r#"{"identifier":{"system":"urn:h","value":"2"}}"#, false),
+    ];
+    let other = resource(r#"{"resourceType":"Patient","id":"p2","name":[{"family":"B"}]}"#);
+    for (subject, is_told) in cases {
+        let result = resource(&format!(
+            r#"{{"resourceType":"Observation","id":"o","status":"final","code":{{"text":"K"}},"subject":{subject},"valueString":"strange"}}"#
+        ));
+        let resources =
+            Resources::default().with_root(&report).with(&patient).with(&other).with(&result);
+        let written = write(Profile::default(), "ORU^R01", &resources).expect("a message");
+        let text = String::from_utf8(written.message).expect("UTF-8");
+        assert_eq!(text.contains("strange"), is_told, "{subject}: {text}");
+        let is_found = written.findings.iter().any(|own| own.path == "Observation/o");
+        assert_eq!(is_found, !is_told, "{subject}: {:?}", written.findings);
+    }
+}
+
+#[test]
 fn an_allergy_that_is_over_is_left_out_and_told() {
     let allergy = |id: &str, clinical: &str, verification: &str| {
         resource(&format!(

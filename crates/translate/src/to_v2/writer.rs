@@ -6,6 +6,7 @@ use pipehat_dictionary::{Structure, TableNumber, Version};
 use pipehat_resource::json::Value;
 
 use super::modifiers::Judged;
+use super::patients;
 use super::profile::Profile;
 use super::resources::Resources;
 use super::segments::Making;
@@ -182,7 +183,10 @@ impl Writer {
         let replaced = replaced(event, resources, &roots);
         let is_replaced =
             |resource: &Value| replaced.iter().any(|own| std::ptr::eq(*own, resource));
-        let judged = tables.modifiers.judge(resources, structure.version(), &is_replaced);
+        let mut judged = tables.modifiers.judge(resources, structure.version(), &is_replaced);
+        if replaced.is_empty() {
+            judged.left_out.extend(patients::of_others(resources, &roots));
+        }
         for own in judged.left_out.iter().filter(|own| own.steps.is_empty()) {
             let resource = resources.iter().nth(own.resource);
             let is_root = |resource: &Value| roots.iter().any(|root| std::ptr::eq(*root, resource));
