@@ -711,3 +711,14 @@ fn a_number_keeps_who_assigned_it_where_that_has_no_uri() {
     assert_eq!(assigner.as_deref(), Some(r#"{"display":"BIRLAB"}"#));
     check_told(&told, FindingKind::SystemUnknown, "OBR-3", "no known URI");
 }
+
+#[test]
+fn a_charge_and_its_credit_in_one_message_end_as_the_last_of_them() {
+    let charge = "FT1|1|T1||20260303||CG|1^Care^L";
+    let credit = "FT1|2|T1||20260304||CR|1^Care^L";
+    let event = "DFT^P03^DFT_P03";
+    let told = check(event, &[charge, credit], "ChargeItem.status", &["\"aborted\""]);
+    check_told(&told, FindingKind::ValueUnfit, "FT1(2)", "told last counts");
+    check(event, &[credit, charge], "ChargeItem.status", &["\"billable\""]);
+    check(event, &[credit, charge], "ChargeItem.note", &[""]);
+}

@@ -473,7 +473,17 @@ impl<'a> Run<'a> {
             else {
                 continue;
             };
-            if matches!(name, "Practitioner" | "Organization" | "Location" | "Device") {
+            if name == "ChargeItem" {
+                // One number has one course: a credit takes the charge before it back, and a charge behind it stands.
+                if let Some(own) = self.resources.get_mut(*first as usize) {
+                    own.root = from;
+                }
+                self.find_at(
+                    FindingKind::ValueUnfit,
+                    Self::segment_at(segment),
+                    "the transaction FT1-2 is told twice: what was told last counts",
+                );
+            } else if matches!(name, "Practitioner" | "Organization" | "Location" | "Device") {
                 // Who is only referred to may be written longer or shorter; the first counts.
                 self.tree.merge(into, from);
             } else if self.tree.unite(into, from, &is_one) {
