@@ -158,6 +158,15 @@ impl Modifiers {
     }
 }
 
+/// Whether a dose is subpotent because a part of it was given, and for no other reason: PA of table 0322.
+fn is_given_in_part(dose: &Value, element: &str) -> bool {
+    let reasons = dose.items("subpotentReason");
+    let is_part = |reason: &Value| {
+        reason.items("coding").iter().any(|coding| coding.text("code") == Some("partial"))
+    };
+    element == "isSubpotent" && !reasons.is_empty() && reasons.iter().all(is_part)
+}
+
 /// One resource being judged.
 struct Walk<'w, 'v> {
     own: &'static Modifiers,
@@ -202,6 +211,8 @@ impl<'v> Walk<'_, 'v> {
                 Decision::Note if self.steps.is_empty() => {
                     self.out.notes.push((self.index, &row.element, &row.text));
                 }
+                // RXA-20 says it.
+                Decision::Withhold(_) if is_given_in_part(object, &row.element) => {}
                 Decision::Withhold(what) => {
                     let text = format!("{} `{code}`: {}: left out", row.element, row.text);
                     let outer = what.as_ref().map_or(0, |_| self.steps.len());

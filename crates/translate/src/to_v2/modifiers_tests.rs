@@ -314,6 +314,15 @@ fn what_is_withdrawn_is_told_as_withdrawn_or_refused() {
     check_event("VXU^V04", &shot(r#""status":"not-done""#), "|NA");
     check_event("VXU^V04", &shot(r#""status":"completed","isSubpotent":true"#), "refused: ");
     check_event("VXU^V04", &shot(r#""status":"completed","isSubpotent":false"#), "|CP");
+    let subpotent = |codes: &[&str]| {
+        let reasons: Vec<_> =
+            codes.iter().map(|code| format!(r#"{{"coding":[{{"code":"{code}"}}]}}"#)).collect();
+        let reasons = reasons.join(",");
+        shot(&format!(r#""status":"completed","isSubpotent":true,"subpotentReason":[{reasons}]"#))
+    };
+    check_event("VXU^V04", &subpotent(&["partial"]), "|PA");
+    check_event("VXU^V04", &subpotent(&["coldchainbreak"]), "refused: ");
+    check_event("VXU^V04", &subpotent(&["partial", "recall"]), "refused: ");
     let charge = |status: &str| {
         format!(
             r#"{{"resourceType":"ChargeItem","id":"c","status":"{status}","code":{{"text":"X"}},"subject":{{"reference":"Patient/p"}}}}"#
