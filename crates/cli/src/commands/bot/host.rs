@@ -209,6 +209,7 @@ impl Host for LocalHost {
                 }
                 // It was given up.
                 Ok(Some(Err(_))) => {}
+                // No fetch is under way, and the run has its thread to itself: only a timer is waited for.
                 Ok(None) => {
                     std::thread::sleep(left);
                     return None;
