@@ -6,7 +6,7 @@ use pipehat_config::{Diagnostic, Span, nearest};
 use pipehat_resource::definitions::TypeDefinition;
 
 use super::Dropped;
-use crate::plan::Unread;
+use crate::plan::{Plan, Unread};
 use crate::table::{Row, RowTable, group_paths};
 
 /// A cell that the compiler can't run.
@@ -133,6 +133,22 @@ pub(super) fn structure(row: &Row, span: &Span, tables: &BTreeSet<String>) -> Op
                 (`ORU_Z01`)";
     let near = nearest(name, tables.iter().map(String::as_str));
     Some(Diagnostic::error("overlay.message", span, text).with_nearest(near).with_help(help))
+}
+
+/// A code that none of the elements that its table is for takes: it would be left out wherever it comes.
+pub(super) fn code(row: &Row, span: &Span, plan: &Plan) -> Option<Diagnostic> {
+    let meaning = plan.vocabulary(row.map())?.meaning(row.cell("code"))?;
+    let mut refusals = Vec::new();
+    for own in plan.code_uses(row.map()) {
+        refusals.push((&*own.element, own.refusal(meaning)?));
+    }
+    // That of the resource itself rather than that of a part of it.
+    let (element, refusal) =
+        refusals.into_iter().min_by_key(|(element, _)| (element.len(), *element))?;
+    let text = format!("`{}` is for {element}, and this is no value of it: {refusal}", row.map());
+    let help =
+        "write a code that the element takes, with its `system` where it is a CodeableConcept's";
+    Some(Diagnostic::error("overlay.code", span, text).with_help(help))
 }
 
 /// A value of an extension of which no row tells the URL: without it it is no extension, and is left out.
