@@ -52,8 +52,9 @@ use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
 use pipehat_connectors::{GivenChanges, PayloadFormat};
 use pipehat_message::{CharsetRule, Occurrence, SegmentName};
+use pipehat_script::JsonGiven;
 
-use self::bot::JsonResult;
+use self::bot::{JsonResult, JsonSent};
 use self::flow::{always_ends, check_reachable, reached};
 use self::translate::Translations;
 use super::expression::Expression;
@@ -66,7 +67,7 @@ use super::table::Table;
 use super::translate::TranslationSettings;
 use super::verdict::StepPlace;
 use super::{DestinationProgram, Program, json, split};
-use crate::project::{Mappings, Profiles};
+use crate::project::{BotName, Mappings, Profiles};
 
 /// The code tables of a project; those that could not be read have no content.
 pub(crate) type Tables = BTreeMap<String, Option<Arc<Table>>>;
@@ -86,8 +87,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) connectors: &'n [&'static str],
     /// The bots of the project.
     pub(crate) bots: &'n [&'n str],
-    /// Those whose handlers return JSON for certain, and where.
-    pub(crate) bots_of_json: &'n BTreeMap<&'n str, String>,
+    /// What their handlers give that is JSON for certain.
+    pub(crate) bots_of_json: &'n BTreeMap<BotName, JsonGiven>,
     /// Which changes of resources its messages tell of.
     pub(crate) changes: GivenChanges,
     /// The type of the resources that its messages are, where they are all of one.
@@ -205,6 +206,7 @@ impl Program {
             bots: source.bots,
             bots_of_json: source.bots_of_json,
             json_results: Vec::new(),
+            json_sent: Vec::new(),
             used_bots: BTreeSet::new(),
             replying: Vec::new(),
             format: source.format,
@@ -248,6 +250,7 @@ impl Program {
         }
         reader.check_routed(source, &steps, diagnostics);
         reader.warn_of_json_results(source, diagnostics);
+        reader.warn_of_json_sent(source, diagnostics);
         let program = (diagnostics.errors() == errors_before).then(|| Self {
             place: reader.place(source.channel, "channel".to_owned()),
             batches,
@@ -305,9 +308,11 @@ struct Reader<'r> {
     steps: usize,
     connectors: &'r [&'static str],
     bots: &'r [&'r str],
-    bots_of_json: &'r BTreeMap<&'r str, String>,
+    bots_of_json: &'r BTreeMap<BotName, JsonGiven>,
     /// The steps behind which a message of HL7 v2 is JSON, for its bot returns that.
     json_results: Vec<JsonResult>,
+    /// The steps whose bots send JSON.
+    json_sent: Vec<JsonSent>,
     used_bots: BTreeSet<String>,
     replying: Vec<Span>,
     /// What the message is at the step that is read.
