@@ -95,11 +95,11 @@ fn read_type(version: Version, source: Source, context: Context) -> Option<&'sta
         },
     };
     let mut element = at(at(element, component)?, part)?;
-    // No type of the standard is nested deeper.
+    // No type of the standard is nested deeper. What TS.1 is differs between versions; it is a time stamp.
     for _ in 0..4 {
         match element.data_type().and_then(|own| own.component(1)) {
-            Some(first) => element = first,
-            None => break,
+            Some(first) if element.data_type_name() != "TS" => element = first,
+            _ => break,
         }
     }
     Some(element.data_type_name()).filter(|name| !name.is_empty())
@@ -117,7 +117,7 @@ fn never(read: &str, rule: &PrimitiveRule) -> bool {
         Base64Binary, Boolean, Canonical, Code, Date, DateTime, Decimal, Instant, Integer, Oid,
         PositiveInt, Time, UnsignedInt, Uri, Url, Uuid,
     };
-    let is_date = matches!(read, "DT" | "DTM" | "TS" | "TSComponentOne");
+    let is_date = matches!(read, "DT" | "DTM" | "TS");
     let is_time = read == "TM";
     let is_number = matches!(read, "NM" | "SI");
     match rule.primitive {
