@@ -4,6 +4,7 @@ mod at_rest;
 mod crash;
 mod fixture;
 mod interactions;
+mod paging;
 mod plans;
 mod searches;
 mod servers;
@@ -65,6 +66,12 @@ contract! {
         wide_searches_find_the_same,
         as_many_values_as_may_be_are_asked_for,
         long_decimals_are_found_by_their_digits;
+    paging:
+        what_moves_comes_once,
+        pages_hold_whatever_is_written_between,
+        pages_hold_while_many_write,
+        pages_keep_to_what_may_be_seen,
+        so_many_changed_ones_keep_their_place;
     upkeep:
         a_patch_changes_what_stands_there,
         conditions_find_what_is_changed,

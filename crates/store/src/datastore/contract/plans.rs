@@ -23,6 +23,10 @@ impl<S: Session> Session for Explained<'_, S> {
         self.session.dialect()
     }
 
+    fn in_time(&self) -> Result<(), SessionError> {
+        self.session.in_time()
+    }
+
     async fn query(
         &mut self,
         sql: &str,
