@@ -16,6 +16,7 @@ use pipehat_resource::search::SortBy;
 use super::builder::{Builder, sort_column, table_of};
 use super::cursor::Cursor;
 use super::found::{Match, Wanted};
+use super::leaf::all;
 use super::plan::{Plan, Since};
 use super::{CHANGED_MAX, WRITTEN_MAX, load};
 use crate::datastore::core::{Catalogue, Core, VERSION_COLUMNS};
@@ -52,19 +53,19 @@ impl Page<'_> {
         let sort = &self.plan.search().sort;
         changed.retain(|place| self.after.is_none_or(|after| place.order(after, sort).is_gt()));
         let moved: HashSet<i64> = changed.iter().map(|place| place.key).collect();
-        let mut all: Vec<Match> =
+        let mut ordered: Vec<Match> =
             untouched.into_iter().filter(|one| !moved.contains(&one.cursor.key)).collect();
-        all.extend(changed.into_iter().map(|cursor| Match { cursor, version: None }));
-        all.sort_by(|one, other| one.cursor.order(&other.cursor, sort));
-        all.truncate(self.wanted);
-        let shown = all.iter().map(|one| one.cursor.key).filter(|key| moved.contains(key));
+        ordered.extend(changed.into_iter().map(|cursor| Match { cursor, version: None }));
+        ordered.sort_by(|one, other| one.cursor.order(&other.cursor, sort));
+        ordered.truncate(self.wanted);
+        let shown = ordered.iter().map(|one| one.cursor.key).filter(|key| moved.contains(key));
         let mut versions = self.versions(session, shown.collect()).await?;
-        for one in &mut all {
+        for one in &mut ordered {
             if moved.contains(&one.cursor.key) {
                 one.version = versions.remove(&one.cursor.key);
             }
         }
-        Ok(Some(all))
+        Ok(Some(ordered))
     }
 
     /// Of what sorts here now, what has no version since, and more of it until there is enough.
@@ -123,16 +124,22 @@ impl Page<'_> {
         Ok((keys.len() <= CHANGED_MAX).then_some(keys))
     }
 
-    /// The keys of all resources of the types searched that have both. `None` where more was written than is gone
+    /// The keys of resources that have both; where one type is searched, of that one. `None` where more was written than is gone
     /// through.
     async fn written<S: Session>(&self, session: &mut S) -> Result<Option<Vec<i64>>, SessionError> {
         let mut builder = Builder::new(session.dialect(), self.plan.catalogue());
-        let behind = builder.bind(SqlValue::number(self.as_of.0));
-        let of_types = builder.of_types("w", self.plan.types());
+        let mut conditions =
+            vec![format!("w.change > {}", builder.bind(SqlValue::number(self.as_of.0)))];
+        // Of several, the index leads to none.
+        if let [one] = self.plan.types() {
+            conditions.push(builder.of_types("w", std::slice::from_ref(one)));
+        }
         let limit = builder.limit(WRITTEN_MAX.saturating_add(1));
+        // In order, so that PostgreSQL goes along an index and not through the table to its end.
         let sql = format!(
             "SELECT b.key, min(b.version), count(*) FROM (SELECT w.key, w.version FROM versions w
-             WHERE w.change > {behind} AND {of_types} LIMIT {limit}) b GROUP BY b.key"
+             WHERE {} ORDER BY w.change LIMIT {limit}) b GROUP BY b.key",
+            all(conditions)
         );
         let (sql, parameters) = builder.finish(&sql);
         let (mut keys, mut written) = (Vec::new(), 0_u64);
