@@ -100,6 +100,11 @@ impl Keeps {
         self.follows.push(follows);
     }
 
+    /// The elements that stay as they stand.
+    pub fn elements(&self) -> impl Iterator<Item = &str> {
+        self.elements.iter().map(|own| &**own)
+    }
+
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty() && self.follows.is_empty()

@@ -3,6 +3,7 @@
 
 use pipehat_message::Message;
 use pipehat_resource::json::Value;
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::validate::{Checks, validate};
 use pipehat_translate::{FindingKind, Settings, Translation, Translator};
 
@@ -275,22 +276,30 @@ fn a_document_is_found_by_its_number() {
         let document = format!("TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||{status}");
         let lines: Vec<&str> = [document.as_str()].iter().chain(lines).copied().collect();
         let told = translate(event, &lines);
-        let entry = told.bundle.items("entry").iter().find(|entry| {
+        let mut entries = told.bundle.items("entry").iter();
+        let entry = entries.find(|entry| {
             entry.get("resource").and_then(Value::resource_type) == Some("DocumentReference")
         });
-        entry.and_then(|entry| entry.get("request")).map(Value::to_json).expect("a request")
+        let mut request = entry.and_then(|entry| entry.get("request")).expect("a request").clone();
+        let keeps = Keeps::of_request(&request).expect("it is read");
+        Keeps::strip(request.as_object_mut().expect("an object"));
+        (request.to_json(), keeps.is_some_and(|keeps| keeps.elements().any(|own| own == "content")))
     };
     let search = "identifier=https://good.example/id/DOC|DOC1";
     let update = format!(r#"{{"method":"PUT","url":"DocumentReference?{search}"}}"#);
     let create =
         format!(r#"{{"method":"POST","url":"DocumentReference","ifNoneExist":"{search}"}}"#);
     let text = ["OBX|1|TX|A^History^L||one||||||F"];
-    assert_eq!(request("MDM^T02^MDM_T02", "AV", &text), update);
+    let check = |event: &str, status: &str, lines: &[&str], expected: (&str, bool)| {
+        let (asked, keeps) = request(event, status, lines);
+        assert_eq!((asked.as_str(), keeps), expected, "{event} {status}");
+    };
+    check("MDM^T02^MDM_T02", "AV", &text, (&update, false));
     // A notification without the content takes none away, but what it withdraws is withdrawn.
-    assert_eq!(request("MDM^T01^MDM_T01", "AV", &[]), create);
-    assert_eq!(request("MDM^T03^MDM_T01", "UN", &[]), create);
-    assert_eq!(request("MDM^T03^MDM_T01", "OB", &[]), update);
-    assert_eq!(request("MDM^T11^MDM_T01", "AV", &[]), update);
+    check("MDM^T01^MDM_T01", "AV", &[], (&create, true));
+    check("MDM^T03^MDM_T01", "UN", &[], (&create, true));
+    check("MDM^T03^MDM_T01", "OB", &[], (&update, true));
+    check("MDM^T11^MDM_T01", "AV", &[], (&update, true));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod document;
 mod finish;
 mod invariants;
 mod json;
+mod keeps;
 mod lineage;
 mod message;
 mod naming;
