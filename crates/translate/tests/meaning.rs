@@ -704,6 +704,33 @@ fn a_susceptibility_is_of_one_organism() {
     let display = one.first().and_then(|own| own.items("derivedFrom").first());
     assert_eq!(display.and_then(|own| own.text("display")), Some("S. aureus"));
     check_told(&alone, FindingKind::NotMapped, "OBR-26", "in words");
+    // Where number and text name two organisms, nobody can say which is meant.
+    let (mixed, unlike) = (panel(2, 2, "E. coli"), panel(2, 2, "Staph"));
+    let derived = |panel: &str| {
+        let below = [panel, sensitive.as_str()];
+        let told = translate(
+            "ORU^R01^ORU_R01",
+            &culture.iter().chain(&below).copied().collect::<Vec<_>>(),
+        );
+        let results = resources(&told, "Observation");
+        let from = results.last().and_then(|own| own.items("derivedFrom").first());
+        let reference = from.and_then(|own| own.text("reference")).map(str::to_owned);
+        (told, reference)
+    };
+    let (told, reference) = derived(&mixed);
+    assert_eq!(reference, None);
+    check_told(&told, FindingKind::Ambiguous, "OBR(2)-26", "derived from neither");
+    let (told, reference) = derived(&unlike);
+    assert!(reference.is_some(), "the number alone counts");
+    check_told(&told, FindingKind::Ambiguous, "OBR(2)-26", "something else");
+}
+
+#[test]
+fn a_visit_that_nobody_can_name_is_told_once() {
+    let lines = ["PV1|1|O|A^B", "OBR|1||F1^LAB|24323-8^C", "OBX|1|NM|2^K^L||5||||||F"];
+    let told = translate("ORU^R01^ORU_R01", &lines);
+    let of_visit: Vec<_> = told.findings.iter().filter(|own| own.path.starts_with("PV1")).collect();
+    assert_eq!(of_visit.len(), 1, "{of_visit:#?}");
 }
 
 #[test]

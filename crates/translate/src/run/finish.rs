@@ -151,6 +151,7 @@ impl<'a> Run<'a> {
             own.is_dropped = true;
             if own.has_value {
                 self.has_removed = true;
+                self.unnamed_visits.push(segment);
                 self.find_at(
                     FindingKind::Incomplete,
                     Self::segment_at(segment),
