@@ -168,11 +168,11 @@ fn orders_go_out_by_the_message_of_the_sites_choice() {
     };
     let auto = "event: auto";
     adapt("channels/orders.yaml", auto, "event: auto\n      orders: OML^O21");
-    for case in ["new", "revoked"] {
+    for case in ["new", "held_before", "revoked"] {
         let path = format!("tests/orders/{case}/out.laboratory.hl7");
         adapt(&path, "ORM^O01^ORM_O01", "OML^O21^OML_O21");
     }
-    check(directory.path(), &[], 0, &["2 passed of 2 cases"]);
+    check(directory.path(), &[], 0, &["3 passed of 3 cases"]);
 
     adapt("channels/orders.yaml", auto, "event: ORM^O01");
     check(directory.path(), &[], 1, &["`orders` chooses by which message `event: auto` tells"]);

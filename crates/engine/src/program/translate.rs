@@ -31,6 +31,10 @@ use crate::effects::{LookupAnswer, LookupRequest};
 /// The most findings of one translation that are kept one by one; the rest is counted.
 const FINDINGS_MAX: usize = 100;
 
+/// The most versions of a resource that are read to know what a change is: an order that was changed more often while it
+/// was held is for a person. Less than all that a message may ask for, so that the patient is found besides.
+const VERSIONS_MAX: u32 = 64;
+
 /// A `translate` step.
 #[derive(Clone)]
 pub(super) enum TranslateStep {
@@ -216,16 +220,27 @@ impl<'r> Run<'r> {
         if change.as_deref() == Some("delete") {
             return Ok(Err("a resource was deleted, which no event of HL7 v2 tells"));
         }
-        let before =
-            version.and_then(|version| version.checked_sub(1)).filter(|before| *before > 0);
         let name = resource.resource_type().zip(resource.id());
-        let previous = match name.zip(before) {
-            Some(((name, id), before)) => {
-                self.read_resource(step, &format!("{name}/{id}/_history/{before}"), at)?
+        let address = name.map(|(name, id)| format!("{name}/{id}/_history"));
+        let mut version = version.unwrap_or_default();
+        let (mut asked, mut ended) = (0_u32, None);
+        let proposed = event_of(resource, || {
+            version = version.checked_sub(1).filter(|version| *version > 0)?;
+            let address = address.as_ref().filter(|_| ended.is_none())?;
+            asked += 1;
+            if asked > VERSIONS_MAX {
+                let reason =
+                    format!("what it was before is not among its last {VERSIONS_MAX} versions");
+                ended = Some(park("program.lookup-too-many", reason, at));
+                return None;
             }
-            None => None,
-        };
-        Ok(event_of(previous.as_ref(), resource))
+            let read = self.read_resource(step, &format!("{address}/{version}"), at);
+            read.unwrap_or_else(|end| {
+                ended = Some(end);
+                None
+            })
+        });
+        ended.map_or(Ok(proposed), Err)
     }
 
     /// A resource, or a version of one; none where it is not there.

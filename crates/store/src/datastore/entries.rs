@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use pipehat_resource::json::Value;
-use pipehat_resource::search::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
+use pipehat_resource::search::{
+    ExactNumber, IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue,
+};
 use sha2::{Digest, Sha256};
 
 use super::rules::Rules;
@@ -259,13 +261,11 @@ impl Builder {
                 self.push(&DATES, parameter, instance, values, Some(Rank::Integer(from)));
             }
             IndexValue::Number { value, low, high } => {
-                let value = finite(value);
-                let values = [value, finite(low), finite(high)].map(SqlValue::Real).to_vec();
+                let values = numbers(value, &low, &high);
                 self.push(&NUMBERS, parameter, instance, values, Some(Rank::Number(value)));
             }
             IndexValue::Quantity { value, low, high, system, code, unit } => {
-                let value = finite(value);
-                let mut values = [value, finite(low), finite(high)].map(SqlValue::Real).to_vec();
+                let mut values = numbers(value, &low, &high);
                 values.push(SqlValue::Integer(system_number(system.as_deref())));
                 values.push(SqlValue::optional(code.as_deref().map(shortened).as_deref()));
                 values.push(SqlValue::optional(unit.as_deref().map(shortened).as_deref()));
@@ -365,9 +365,15 @@ impl Builder {
     }
 }
 
-/// A number that both databases keep and compare.
-fn finite(number: f64) -> f64 {
-    if number.is_nan() { 0.0 } else { number.clamp(f64::MIN, f64::MAX) }
+/// A number as index tables have it.
+fn numbers(value: f64, low: &ExactNumber, high: &ExactNumber) -> Vec<SqlValue> {
+    vec![
+        SqlValue::Real(value),
+        SqlValue::Real(low.nearest()),
+        SqlValue::Real(high.nearest()),
+        SqlValue::optional(low.rest()),
+        SqlValue::optional(high.rest()),
+    ]
 }
 
 /// The texts of the narrative, without its tags.

@@ -11,22 +11,34 @@ pub struct Proposed {
     pub order_control: Option<&'static str>,
 }
 
-/// The event that a change is, from what the resource was (`None`: it is new) and what it is.
+/// The event that a change is, from what the resource was and what it is.
+///
+/// `earlier` gives what it was: at the first call the version before, at each further one that before the last; none where
+/// the resource was new. Only of an order that was held more than one is asked for: whether the receiver knows it is told
+/// by what it was before that.
 ///
 /// Orders are proposed as `ORM^O01`; who wants `OML^O21` takes the same `order_control`.
 ///
 /// # Errors
 /// Why nobody has to be told: nothing but `meta` changed, the resource is a draft still, or HL7 v2 has no event for it
 /// among those there are tables for.
-pub fn event_of(previous: Option<&Value>, current: &Value) -> Result<Proposed, &'static str> {
-    if previous.is_some_and(|previous| is_same(previous, current)) {
+pub fn event_of(
+    current: &Value,
+    mut earlier: impl FnMut() -> Option<Value>,
+) -> Result<Proposed, &'static str> {
+    let previous = earlier();
+    if previous.as_ref().is_some_and(|previous| is_same(previous, current)) {
         return Err("nothing but `meta` and the narrative changed");
     }
-    proposed(previous, current).ok_or_else(|| match current.resource_type() {
+    let proposed = match current.resource_type() {
+        Some("ServiceRequest") => order(previous, current, earlier),
+        _ => proposed(previous.as_ref(), current),
+    };
+    proposed.ok_or_else(|| match current.resource_type() {
         Some("Patient") => "its record is replaced by another, whose message tells it",
         Some("Encounter") => "no event of a visit is from the status that it had to the one it has",
         Some("ServiceRequest") => {
-            "an order is told when it is active, held or taken back after that: not a draft or a plan"
+            "an order is told when it is active, and held or taken back only where it was told: not a draft or a plan"
         }
         Some("Appointment") => {
             "an appointment is told when it is booked, changed or taken back after that"
@@ -61,7 +73,6 @@ fn proposed(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
     match current.resource_type()? {
         "Patient" => patient(previous, current),
         "Encounter" => encounter(previous, current),
-        "ServiceRequest" => order(previous, current),
         "Appointment" => appointment(previous, current),
         "DiagnosticReport" => report(previous, current),
         "Immunization" => plain("VXU^V04"),
@@ -132,25 +143,66 @@ fn encounter(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
     }
 }
 
+/// What the receiver of orders has of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtReceiver {
+    /// It was never told, or is over.
+    Nothing,
+    Active,
+    Held,
+}
+
 /// HL7 v2.5.1 §4.5.1.1, table 0119.
-fn order(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
-    if !matches!(
-        current.text("intent"),
-        None | Some(
-            "order" | "original-order" | "reflex-order" | "filler-order" | "instance-order"
-        )
-    ) {
+fn order(
+    previous: Option<Value>,
+    current: &Value,
+    earlier: impl FnMut() -> Option<Value>,
+) -> Option<Proposed> {
+    use AtReceiver::{Active, Held, Nothing};
+    if !is_order(current) {
         return None;
     }
-    let control = match (status(previous), status(Some(current))) {
-        ("active", "active") => "XO",
-        ("on-hold", "active") => "RL",
-        (_, "active") => "NW",
-        ("active", "on-hold") => "HD",
-        ("active" | "on-hold", "revoked" | "entered-in-error") => "CA",
+    let now = status(Some(current));
+    let known = match now {
+        "active" | "on-hold" | "revoked" | "entered-in-error" => at_receiver(previous, earlier),
+        _ => return None,
+    };
+    let control = match (known, now) {
+        (Nothing, "active") => "NW",
+        (Active, "active") => "XO",
+        (Held, "active") => "RL",
+        (Active, "on-hold") => "HD",
+        (Active | Held, "revoked" | "entered-in-error") => "CA",
         _ => return None,
     };
     Some(Proposed { event: "ORM^O01", order_control: Some(control) })
+}
+
+/// An order was told when it was first active. One that was held may have been or not: what it was before says so.
+fn at_receiver(
+    mut version: Option<Value>,
+    mut earlier: impl FnMut() -> Option<Value>,
+) -> AtReceiver {
+    let mut is_held = false;
+    while let Some(order) = version.filter(is_order) {
+        match status(Some(&order)) {
+            "active" if is_held => return AtReceiver::Held,
+            "active" => return AtReceiver::Active,
+            "on-hold" => is_held = true,
+            _ => break,
+        }
+        version = earlier();
+    }
+    AtReceiver::Nothing
+}
+
+fn is_order(request: &Value) -> bool {
+    matches!(
+        request.text("intent"),
+        None | Some(
+            "order" | "original-order" | "reflex-order" | "filler-order" | "instance-order"
+        )
+    )
 }
 
 /// HL7 v2.5.1 §10.4.1 (S12) to §10.4.6 (S17) and §10.4.15 (S26).
@@ -216,10 +268,17 @@ mod tests {
     /// What a change from one resource to another is: an event, with ORC-1 behind a colon, or nothing.
     #[track_caller]
     fn check(previous: &str, current: &str, expected: &str) {
+        let previous = (!previous.is_empty()).then_some(previous);
+        check_history(previous.as_slice(), current, expected);
+    }
+
+    /// The same of one with several earlier versions, the newest first.
+    #[track_caller]
+    fn check_history(earlier: &[&str], current: &str, expected: &str) {
         let read = |text: &str| parse(text.as_bytes()).expect("it is JSON");
-        let previous = (!previous.is_empty()).then(|| read(previous));
         let current_read = read(current);
-        let proposed = event_of(previous.as_ref(), &current_read);
+        let mut versions = earlier.iter().map(|text| read(text));
+        let proposed = event_of(&current_read, || versions.next());
         if let Ok(proposed) = proposed {
             let all = events_of(current_read.resource_type().expect("a type"));
             assert!(all.contains(&proposed.event), "{}", proposed.event);
@@ -234,7 +293,7 @@ mod tests {
                 None => it.event.to_owned(),
             },
         );
-        assert_eq!(told, expected, "{previous:?} {current}");
+        assert_eq!(told, expected, "{earlier:?} {current}");
     }
 
     /// The same for resources of a type that differ in their status only.
@@ -312,11 +371,49 @@ mod tests {
         check_status("ServiceRequest", order, "draft", "active", "ORM^O01:NW");
         check_status("ServiceRequest", order, "active", "active", "ORM^O01:XO");
         check_status("ServiceRequest", order, "active", "on-hold", "ORM^O01:HD");
-        check_status("ServiceRequest", order, "on-hold", "active", "ORM^O01:RL");
         check_status("ServiceRequest", order, "active", "revoked", "ORM^O01:CA");
         check_status("ServiceRequest", order, "draft", "revoked", "");
         check_status("ServiceRequest", order, "active", "completed", "");
         check_status("ServiceRequest", r#","intent":"plan""#, "draft", "active", "");
+    }
+
+    #[test]
+    fn what_the_receiver_has_of_an_order_goes_by_what_it_was_told() {
+        let order = |intent: &str, status: &str, at: usize| {
+            format!(
+                r#"{{"resourceType":"ServiceRequest","status":"{status}","intent":"{intent}","x":{at}}}"#
+            )
+        };
+        let check = |statuses: &[&str], expected: &str| {
+            let versions = statuses.iter().enumerate();
+            let mut versions =
+                versions.map(|(at, status)| order("order", status, at)).collect::<Vec<_>>();
+            let current = versions.pop().expect("it is something");
+            let earlier: Vec<&str> = versions.iter().rev().map(String::as_str).collect();
+            check_history(&earlier, &current, expected);
+        };
+        check(&["on-hold"], "");
+        check(&["on-hold", "active"], "ORM^O01:NW");
+        check(&["on-hold", "on-hold", "active"], "ORM^O01:NW");
+        check(&["draft", "on-hold", "active"], "ORM^O01:NW");
+        check(&["on-hold", "active", "active"], "ORM^O01:XO");
+        check(&["on-hold", "active", "on-hold"], "ORM^O01:HD");
+        check(&["active", "on-hold", "on-hold"], "");
+        check(&["active", "on-hold", "on-hold", "active"], "ORM^O01:RL");
+        check(&["on-hold", "revoked"], "");
+        check(&["draft", "on-hold", "revoked"], "");
+        check(&["on-hold", "entered-in-error"], "");
+        check(&["active", "on-hold", "revoked"], "ORM^O01:CA");
+        check(&["active", "on-hold", "on-hold", "entered-in-error"], "ORM^O01:CA");
+        // What was taken back is nobody's: it is ordered anew.
+        check(&["active", "revoked", "active"], "ORM^O01:NW");
+        check(&["active", "revoked", "on-hold", "active"], "ORM^O01:NW");
+        check(&["active", "revoked", "entered-in-error"], "");
+        check(&["active", "on-hold", "completed", "revoked"], "");
+        // A plan that was active was told to nobody.
+        let plan = order("plan", "active", 0);
+        check_history(&[&plan], &order("order", "active", 1), "ORM^O01:NW");
+        check_history(&[&plan], &order("order", "revoked", 1), "");
     }
 
     #[test]

@@ -526,6 +526,52 @@ fn a_message_without_its_patient_is_set_aside() {
 }
 
 #[test]
+fn what_an_order_was_is_read_as_far_back_as_it_takes_to_know_whether_it_was_told() {
+    let rest = "format: json\ndestinations:\n  lab:\n    steps: [{ translate: { to: v2, event: auto, version: \"2.5.1\" } }]\n    mllp: { connect: 127.0.0.1:2 }\n";
+    let loaded = load(&files(rest).with("pipehat.yaml", "datastore: {}"));
+    let project = loaded.project.expect("a sound project");
+    let spec = &project.channels[0];
+    let order = |status: &str, priority: &str| {
+        let text = format!(
+            r#"{{"resourceType":"ServiceRequest","id":"1","status":"{status}","intent":"order","priority":"{priority}","subject":{{"reference":"Patient/p"}},"code":{{"text":"Glucose"}}}}"#
+        );
+        Bytes::from(text)
+    };
+    let patient = br#"{"resourceType":"Patient","id":"p","name":[{"family":"Muster"}]}"#;
+    // What the versions before this one were, the newest first; what was asked of them, and what it came to.
+    let ended = |version: usize, earlier: &[&str]| {
+        let mut change = peer();
+        let said = ["update", "ServiceRequest", "1"].map(str::to_owned);
+        let said = said.into_iter().chain([version.to_string()]);
+        let names = pipehat_connectors::ResourceChange::NAMES.iter();
+        change.headers.extend(names.map(|name| (*name).to_owned()).zip(said));
+        let bytes = order("active", "stat");
+        let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &change };
+        let found = |bytes| LookupAnswer::Found(Found::One(bytes));
+        let answers = earlier.iter().map(|status| found(order(status, "routine")));
+        let answers = answers.chain([found(Bytes::from_static(patient))]);
+        let mut answers: Vec<_> = answers.collect();
+        answers.reverse();
+        let mut effects = TestEffects { answers, ..TestEffects::default() };
+        let verdict = spec.program.run(&input, &mut effects);
+        (effects.asked.len(), super::told(verdict).join(" "))
+    };
+    let check = |version: usize, earlier: &[&str], asked: usize, expected: &str| {
+        let (count, told) = ended(version, earlier);
+        assert!(told.contains(expected), "{told}");
+        // Each version is asked for once, and the patient.
+        assert_eq!(count, asked, "{told}");
+    };
+    check(3, &["on-hold", "active"], 3, "ORC|RL|");
+    check(3, &["on-hold", "draft"], 3, "ORC|NW|");
+    check(3, &["on-hold", "on-hold"], 3, "ORC|NW|");
+    check(3, &["active"], 2, "ORC|XO|");
+    let held = ["on-hold"; 64];
+    check(65, &held, 65, "ORC|NW|");
+    check(66, &held, 64, "parked program.lookup-too-many");
+}
+
+#[test]
 fn another_overlay_is_another_revision_of_who_names_it() {
     let revision = |rest: &str, overlay: &str| site(rest, overlay).channels[0].revision;
     let names = format!(

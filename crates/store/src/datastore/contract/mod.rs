@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod crash;
+mod decimals;
 mod fixture;
 mod interactions;
 mod plans;
@@ -63,7 +64,9 @@ contract! {
         only_what_is_visible_is_shown,
         all_types_are_searched_together,
         wide_searches_find_the_same,
-        as_many_values_as_may_be_are_asked_for,
+        as_many_values_as_may_be_are_asked_for;
+    decimals:
+        decimals_are_compared_by_all_of_their_digits,
         long_decimals_are_found_by_their_digits;
     upkeep:
         a_patch_changes_what_stands_there,

@@ -65,7 +65,7 @@ impl<S: Session> Session for Explained<'_, S> {
 }
 
 /// Searches that must not read a table from end to end.
-const SEARCHES: [&str; 13] = [
+const SEARCHES: [&str; 17] = [
     "Patient?_id=p1",
     "Patient?identifier=urn:mrn|5",
     "Patient?identifier=5&gender=female",
@@ -79,6 +79,10 @@ const SEARCHES: [&str; 13] = [
     "Observation?date=gt2020-01-01&_sort=-date&code=urn:loinc|3",
     "Observation?subject=Patient/p5&_sort=-date",
     "Patient?_has:Observation:subject:code=urn:loinc|7",
+    "Observation?value-quantity=150",
+    "Observation?value-quantity=gt295",
+    "Observation?value-quantity=le5&value-quantity=ge0.5||mg",
+    "Observation?value-quantity=ap20",
 ];
 
 async fn fill(fixture: &Fixture) {
@@ -90,7 +94,7 @@ async fn fill(fixture: &Fixture) {
             r#"{{"resourceType":"Patient","id":"p{id}","identifier":[{{"system":"urn:mrn","value":"{id}"}}],"name":[{{"family":"Smith{id}"}}],"gender":"{gender}","birthDate":"2001-{month:02}-{day:02}"}}"#
         )));
         group.push(create(&format!(
-            r#"{{"resourceType":"Observation","id":"o{id}","status":"final","code":{{"coding":[{{"system":"urn:loinc","code":"{}"}}]}},"subject":{{"reference":"Patient/p{id}"}},"effectiveDateTime":"2020-{month:02}-{day:02}"}}"#,
+            r#"{{"resourceType":"Observation","id":"o{id}","status":"final","code":{{"coding":[{{"system":"urn:loinc","code":"{}"}}]}},"subject":{{"reference":"Patient/p{id}"}},"effectiveDateTime":"2020-{month:02}-{day:02}","valueQuantity":{{"value":{id},"unit":"mg"}}}}"#,
             id % 10
         )));
     }
