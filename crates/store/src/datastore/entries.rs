@@ -86,15 +86,20 @@ pub(super) struct IndexRows {
 }
 
 impl IndexRows {
-    /// The rows of what `rules` find in a resource.
-    pub(super) fn of(resource: &Value, rules: &dyn Rules, numbering: &Numbering) -> Self {
+    /// The rows of what `rules` find in a resource, but for its words.
+    pub(super) fn values_of(resource: &Value, rules: &dyn Rules, numbering: &Numbering) -> Self {
         let mut rows = Builder::default();
         for entry in rules.extract(resource).into_iter().take(ENTRIES_MAX) {
             if let Some(parameter) = numbering.of(entry.parameter) {
                 rows.entry(parameter, entry);
             }
         }
-        let mut rows = rows.finish();
+        rows.finish()
+    }
+
+    /// The rows of what `rules` find in a resource.
+    pub(super) fn of(resource: &Value, rules: &dyn Rules, numbering: &Numbering) -> Self {
+        let mut rows = Self::values_of(resource, rules, numbering);
         let mut text = String::new();
         narrative(resource, &mut text);
         rows.narrative = words(&rules.fold(&text));
@@ -165,6 +170,24 @@ impl IndexRows {
             }
             _ => None,
         })
+    }
+
+    /// Of the values in a column of a parameter's rows, the least or the greatest.
+    pub(super) fn end(
+        &self,
+        table: &str,
+        parameter: i64,
+        column: &str,
+        greatest: bool,
+    ) -> Option<SqlValue> {
+        let end = if greatest { GREATEST } else { LEAST };
+        let (table, row) = self.rows.iter().find(|(own, row)| {
+            let of_parameter = row.get(1) == Some(&SqlValue::Integer(parameter));
+            let is_end = matches!(row.last(), Some(SqlValue::Integer(ends)) if ends & end != 0);
+            own.name == table && of_parameter && is_end
+        })?;
+        let at = table.columns.iter().position(|(name, _)| *name == column)?;
+        row.get(at).filter(|value| **value != SqlValue::Null).cloned()
     }
 
     /// The rows as the database gives them back, sorted: for comparison.

@@ -5,6 +5,7 @@ mod crash;
 mod decimals;
 mod fixture;
 mod interactions;
+mod paging;
 mod plans;
 mod searches;
 mod servers;
@@ -68,6 +69,12 @@ contract! {
     decimals:
         decimals_are_compared_by_all_of_their_digits,
         long_decimals_are_found_by_their_digits;
+    paging:
+        what_moves_comes_once,
+        pages_hold_whatever_is_written_between,
+        pages_hold_while_many_write,
+        pages_keep_to_what_may_be_seen,
+        so_many_changed_ones_keep_their_place;
     upkeep:
         a_patch_changes_what_stands_there,
         conditions_find_what_is_changed,
