@@ -6,7 +6,7 @@ use pipehat_config::{Diagnostic, Span, nearest};
 use pipehat_resource::definitions::TypeDefinition;
 
 use super::Dropped;
-use crate::plan::{Plan, Unread};
+use crate::plan::{NEVER, NO_VALUE, Plan, Unread};
 use crate::table::{Row, RowTable, group_paths};
 
 /// A cell that the compiler can't run.
@@ -28,14 +28,27 @@ pub(super) fn unread(unread: &Unread, span: &Span, rows: &[Row]) -> Diagnostic {
             "write `IF ZPD-2 VALUED`, `IF PV1-2 EQUALS \"I\"`, `IF X IN (\"a\", \"b\")`, with AND, OR and NOT",
             None,
         ),
+        "attr" if unread.problem.contains(NEVER) => (
+            unread.problem.clone(),
+            "read another field, write another element, or name under `codes` a table that says what its values become",
+            None,
+        ),
         "attr" => (
             unread.problem.clone(),
             "write the element with its path, such as `name[1].family` or `extension[1].url`",
             element_near(&unread.problem),
         ),
+        "assign" if unread.problem.starts_with(NO_VALUE) => {
+            (unread.problem.clone(), "write a value of this form, or another element", None)
+        }
         "assign" => (
             unread.problem.clone(),
             "write a text in quotes (`'\"https://good.example\"'`), fields joined by plus signs (`ZPD-2+\" \"+ZPD-3`) or a conversion (`@now`)",
+            None,
+        ),
+        "dt_map" if unread.problem.contains(" makes ") => (
+            unread.problem.clone(),
+            "name a map whose name ends with the element's type, such as `CX[Identifier]`, or write another element",
             None,
         ),
         "dt_map" => (

@@ -1,4 +1,4 @@
-use pipehat_config::{Diagnostics, Node, SourceFile};
+use pipehat_config::{Colour, Diagnostics, Node, SourceFile};
 use pipehat_message::Message;
 
 use super::Overlay;
@@ -174,6 +174,27 @@ fn what_its_element_never_takes_is_told() {
         "overlay.row 3:54 XPN[HumanName] makes HumanName, and the element is of type Identifier",
     );
     check(&row("field: PID-2, to: 'identifier[1]', datatype: 'CX[Identifier]'"), "");
+}
+
+#[test]
+fn what_to_do_is_told_beside() {
+    #[track_caller]
+    fn check(row: &str, expected: &str) {
+        let text = format!("segments:\n  'PID[Patient]':\n    - {{ {row} }}\n");
+        let file = SourceFile::new("mappings/site.yaml", text);
+        let mut diagnostics = Diagnostics::new();
+        let node = Node::parse(&file, &mut diagnostics).expect("it is YAML");
+        assert!(Overlay::read(&node, &mut diagnostics).is_none());
+        let shown = diagnostics.render(Colour::Never);
+        assert!(shown.contains(&format!("= help: {expected}")), "{shown}");
+    }
+    check(r#"field: PID-8, to: birthDate, assign: '"gestern"'"#, "write a value of this form");
+    check("field: PID-7, to: active", "read another field, write another element, or name");
+    check(
+        "field: PID-5, to: 'identifier[1]', datatype: 'XPN[HumanName]'",
+        "name a map whose name ends with the element's type",
+    );
+    check("field: PID-5, to: nowhere", "write the element with its path");
 }
 
 #[test]

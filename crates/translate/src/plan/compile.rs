@@ -8,7 +8,7 @@ use pipehat_resource::definitions::{
 };
 
 use super::element::{Resolved, resolve};
-use super::fitting::{CodeUse, misfit, narrative, other_type};
+use super::fitting::{CodeUse, NO_VALUE, misfit, narrative, other_type};
 use super::message_map::MessageMap;
 use super::requirements::Requirements;
 use super::rule_run::runs;
@@ -365,7 +365,7 @@ impl<'r> Compiler<'r> {
                     return Err(("assign", "a code that FHIR does not allow here".into()));
                 }
                 if let Some(problem) = primitive.problem_of(&text) {
-                    return Err(("assign", format!("no FHIR {}: {problem}", primitive.name())));
+                    return Err(("assign", format!("{NO_VALUE}{}: {problem}", primitive.name())));
                 }
                 Action::Constant(text, primitive)
             }

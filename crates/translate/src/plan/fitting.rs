@@ -10,6 +10,12 @@ use pipehat_resource::definitions::{Primitive, TypeDefinition, ValueSet};
 use super::compile::{Context, map_names};
 use super::{Meaning, PrimitiveRule, Source};
 
+/// Said of a value that never is what its element takes.
+pub(crate) const NEVER: &str = " never is ";
+
+/// Said of a text that its element can't hold; behind it stands the type.
+pub(crate) const NO_VALUE: &str = "no FHIR ";
+
 /// Where the codes of a code system map go.
 #[derive(Debug)]
 pub(crate) struct CodeUse {
@@ -62,7 +68,7 @@ pub(super) fn misfit(source: Source, context: Context, rule: &PrimitiveRule) -> 
         }
         read = Some(own);
     }
-    read.map(|read| format!("a value of type {read} never is {}", wanted(rule)))
+    read.map(|read| format!("a value of type {read}{NEVER}{}", wanted(rule)))
 }
 
 fn wanted(rule: &PrimitiveRule) -> String {
