@@ -282,7 +282,7 @@ async fn run(name: &str, store: Arc<dyn Datastore>, resources: u64, time: Durati
     row!("update (durable)", |store, _registry, pick, new| {
         let resource = parse(patient(pick, new).as_bytes()).expect("JSON");
         let precondition = Precondition::None;
-        let update = Interaction::Update { resource, precondition, full_url: None };
+        let update = Interaction::Update { resource, precondition, keeps: None, full_url: None };
         apply(store.as_ref(), vec![update]).await;
     });
     row!("transaction of 20 (durable)", |store, _registry, _pick, new| {
@@ -324,8 +324,12 @@ async fn pages(store: &dyn Datastore, registry: &Registry, patients: u64) {
         for number in changed..so_many.min(patients) {
             let resource = parse(patient(number, 1).as_bytes()).expect("JSON");
             let precondition = Precondition::None;
-            apply(store, vec![Interaction::Update { resource, precondition, full_url: None }])
-                .await;
+            let keeps = None;
+            apply(
+                store,
+                vec![Interaction::Update { resource, precondition, keeps, full_url: None }],
+            )
+            .await;
         }
         changed = so_many;
         timed(&format!("  when {so_many} were changed"), "Patient", "_sort=family", &by_name).await;
