@@ -640,3 +640,25 @@ fn who_insures_is_reached_and_in_which_order() {
     check("ADT^A01", &["PV1|1|I", insurance], "IN1-7.1", "0228 9");
     check("ADT^A01", &["PV1|1|I", insurance], "IN1-22", "2");
 }
+
+#[test]
+fn a_refused_dose_is_refused_again() {
+    let dose = |reason: &str, status: &str| {
+        format!("RXA|0|1|20260101||08^HepB^CVX|999||||||||||||{reason}||{status}")
+    };
+    let check_dose = |reason: &str, status: &str, again: &[&str]| {
+        let lines = ["ORC|RE||I1^GOOD", &dose(reason, status)];
+        check("VXU^V04", &lines, "RXA-20", status);
+        let all = [&[PATIENT], lines.as_slice()].concat();
+        check_all("VXU^V04", Version::V2_5_1, &all, "RXA-18", again);
+    };
+    let reason = "00^Parental decision^NIP002";
+    let both = "00^Parental decision^NIP002^X^Other^L";
+    check_dose("", "RE", &[]);
+    check_dose(reason, "RE", &[reason]);
+    check_dose(both, "RE", &[both]);
+    check_dose("^^^^^^^^No wish", "RE", &["^^^^^^^^No wish"]);
+    check_dose("", "NA", &[]);
+    check_dose(reason, "NA", &[reason]);
+    check_dose("", "PA", &[]);
+}
