@@ -657,8 +657,70 @@ fn a_refused_dose_is_refused_again() {
     check_dose("", "RE", &[]);
     check_dose(reason, "RE", &[reason]);
     check_dose(both, "RE", &[both]);
-    check_dose("^^^^^^^^No wish", "RE", &["^^^^^^^^No wish"]);
+    check_dose("^No wish", "RE", &["^No wish"]);
     check_dose("", "NA", &[]);
     check_dose(reason, "NA", &[reason]);
     check_dose("", "PA", &[]);
+}
+
+#[test]
+fn a_visit_keeps_its_places_apart() {
+    let visit = |event: &str, end: &str| {
+        let filled = [
+            (2, "I"),
+            (3, "W^1^A"),
+            (6, "OLD^2^B"),
+            (11, "TMP^3^C"),
+            (42, "PEND^4^D"),
+            (43, "PTMP^5^E"),
+            (44, "20260314"),
+            (45, end),
+        ];
+        let field = |number| filled.iter().find(|(own, _)| *own == number).map_or("", |it| it.1);
+        let fields: Vec<&str> = (2..=45).map(field).collect();
+        (event.to_owned(), format!("PV1|1|{}", fields.join("|")))
+    };
+    let places = ["PV1-3.1", "PV1-6.1", "PV1-11.1", "PV1-42.1", "PV1-43.1"];
+    let (event, line) = visit("ADT^A01", "");
+    for (path, expected) in places.iter().zip(["W", "OLD", "TMP", "PEND", "PTMP"]) {
+        check(&event, &[&line], path, expected);
+    }
+    // When it is over nobody is at a temporary place any more: it is the last of those before.
+    let (event, line) = visit("ADT^A03", "20260315");
+    for (path, expected) in places.iter().zip(["W", "OLD", "", "PEND", "PTMP"]) {
+        check(&event, &[&line], path, expected);
+    }
+}
+
+#[test]
+fn equipment_of_an_appointment_stays_equipment() {
+    let lines = [
+        "SCH|A1^GOOD|A1^GOOD||||X|||30|min^minutes^UCUM|^^^20270110090000+0000^20270110093000+0000|||||1^Contact||||1^Contact|||||Booked",
+        PATIENT,
+        "RGS|1|A",
+        "AIG|1|A|US1^Sonograph^L|DEV^Device^L||||20270110090000+0000|||30|min",
+        "AIL|1|A|R1^1|ROOM^Room^L||20270110090000+0000|||30|min",
+    ];
+    for (path, expected) in [("AIG-3.1", "US1"), ("AIG-3.2", "Sonograph"), ("AIG-4.1", "DEV")] {
+        check_all("SIU^S12", Version::V2_5_1, &lines, path, &[expected]);
+    }
+    check_all("SIU^S12", Version::V2_5_1, &lines, "AIL(*)-3.1", &["R1"]);
+}
+
+#[test]
+fn what_was_measured_stands_with_its_charge() {
+    let lines = [
+        PATIENT,
+        "FT1|1|T1^GOOD||20260303||CG|1^Care^L",
+        "OBX|1|NM|GLU^Glucose^L||5.4|mmol/L^^UCUM|||||F",
+        "FT1|2|T2^GOOD||20260303||CG|2^Care^L",
+        "OBX|1|NM|NA^Sodium^L||140|mmol/L^^UCUM|||||F",
+    ];
+    let written = there_and_back("DFT^P03", Version::V2_5_1, &lines);
+    let text = String::from_utf8_lossy(&written.message).into_owned();
+    let told = text.split('\r').filter(|it| it.starts_with("FT1") || it.starts_with("OBX"));
+    let told = told.map(|it| it.split('|').nth(if it.starts_with("FT1") { 2 } else { 5 }));
+    let told: Vec<&str> =
+        told.flatten().map(|it| it.split('^').next().unwrap_or_default()).collect();
+    assert_eq!(told, ["T1", "5.4", "T2", "140"], "{text}");
 }
