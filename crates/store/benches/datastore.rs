@@ -21,7 +21,7 @@ use pipehat_resource::{
 };
 use pipehat_store::datastore::{
     Applied, BodyKey, Datastore, Group, Interaction, PostgresDatastore, PostgresLocation,
-    Precondition, R4Rules, ResourceKey, SearchRequest, SqliteDatastore,
+    Precondition, R4Rules, ResourceKey, SearchPage, SearchRequest, SqliteDatastore,
 };
 
 const RESOURCES: u64 = 10_000;
@@ -97,11 +97,21 @@ async fn search(
     resource_type: &str,
     query: &str,
 ) -> usize {
+    page(store, registry, resource_type, query, None).await.matches.len()
+}
+
+async fn page(
+    store: &dyn Datastore,
+    registry: &Registry,
+    resource_type: &str,
+    query: &str,
+    after: Option<String>,
+) -> SearchPage {
     let options = SearchOptions { now: now(), ..SearchOptions::default() };
     let parsed = Search::parse(&[resource_type], &query_pairs(query), registry, &options);
     let search = parsed.expect("a search").search;
-    let request = SearchRequest { search, visible: Vec::new(), limit: 20, after: None };
-    store.search(&request).await.expect("an answer").matches.len()
+    let request = SearchRequest { search, visible: Vec::new(), limit: 20, after };
+    store.search(&request).await.expect("an answer")
 }
 
 /// A number that no call before had the like of, spread over `below`.
@@ -210,6 +220,7 @@ async fn run(name: &str, store: Arc<dyn Datastore>, resources: u64, time: Durati
         "p99 ms"
     );
     let registry = Registry::standard();
+    pages(store.as_ref(), &registry, patients).await;
     let state = Arc::new(AtomicU64::new(1));
     let fresh = Arc::new(AtomicU64::new(100_000_000));
     macro_rules! row {
@@ -286,6 +297,49 @@ async fn run(name: &str, store: Arc<dyn Datastore>, resources: u64, time: Durati
         }
         apply(store.as_ref(), interactions).await;
     });
+}
+
+/// Pages of a sorted search by one client, with more and more written since the first one was read.
+async fn pages(store: &dyn Datastore, registry: &Registry, patients: u64) {
+    let timed = async |what: &str, resource_type: &str, query: &str, after: &Option<String>| {
+        let mut took = Vec::new();
+        for _ in 0..200 {
+            let start = Instant::now();
+            let page = page(store, registry, resource_type, query, after.clone()).await;
+            took.push(start.elapsed());
+            assert_eq!(page.matches.len(), 20);
+        }
+        took.sort_unstable();
+        let ms = |at: usize| took[at].as_secs_f64() * 1000.0;
+        println!("{what:<28}{:>9}{:>11}{:>11.2}{:>11.2}", 1, "", ms(100), ms(198));
+    };
+    let next = async |resource_type: &str, query: &str| {
+        page(store, registry, resource_type, query, None).await.next
+    };
+    let by_name = next("Patient", "_sort=family").await;
+    timed("first page by name", "Patient", "_sort=family", &None).await;
+    timed("next page by name", "Patient", "_sort=family", &by_name).await;
+    let mut changed = 0;
+    for so_many in [1, 100, 1000, 2000] {
+        for number in changed..so_many.min(patients) {
+            let resource = parse(patient(number, 1).as_bytes()).expect("JSON");
+            let precondition = Precondition::None;
+            apply(store, vec![Interaction::Update { resource, precondition, full_url: None }])
+                .await;
+        }
+        changed = so_many;
+        timed(&format!("  when {so_many} were changed"), "Patient", "_sort=family", &by_name).await;
+    }
+    let query = "gender=female&_sort=-_lastUpdated";
+    let by_time = next("Patient", query).await;
+    timed("next page by time", "Patient", query, &by_time).await;
+    let by_date = next("Observation", "_sort=-date").await;
+    timed("next page by date", "Observation", "_sort=-date", &by_date).await;
+    for number in (200_000_000..200_015_000).step_by(100) {
+        let group = (number..number + 100).map(|number| create(&observation(number, "Patient/p1")));
+        apply(store, group.collect()).await;
+    }
+    timed("  when 15000 were created", "Observation", "_sort=-date", &by_date).await;
 }
 
 /// Fills a store, in transactions of 200.

@@ -1,5 +1,7 @@
 //! What a resource is found by: typed values of its search parameters.
 
+use super::exact::ExactNumber;
+
 /// One search parameter of one resource type, or one component of a composite one. Only the registry that gave
 /// it knows its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,24 +75,25 @@ pub enum IndexValue {
         /// The last microsecond.
         to: i64,
     },
-    /// A number. A single one is exact, all three the same: what its digits imply counts only in what is asked for
-    /// (FHIR R4 §3.1.1.4.5), so that `100.0` finds 100. A Range has its ends, open ones infinite.
+    /// A number. A single one is exact, both ends the same: what its digits imply counts only in what is asked for
+    /// (FHIR R4 §3.1.1.4.5), so that `100.0` finds 100. A Range has its ends; open ones are below or above all.
     Number {
-        /// The number itself; the middle of a range, for sorting.
+        /// The double next to the number, or the middle of a range, for sorting. It is finite, and lies between the
+        /// ends.
         value: f64,
         /// The lower end.
-        low: f64,
+        low: ExactNumber,
         /// The upper end.
-        high: f64,
+        high: ExactNumber,
     },
     /// A quantity, the number as in `Number`; of one with a comparator (`<5`) the ends are open.
     Quantity {
-        /// The number itself.
+        /// The double next to the number.
         value: f64,
         /// The lower end.
-        low: f64,
+        low: ExactNumber,
         /// The upper end.
-        high: f64,
+        high: ExactNumber,
         /// The unit's system.
         system: Option<String>,
         /// The unit's code.

@@ -6,6 +6,7 @@
 
 use super::date::parse_date;
 use super::entry::{IndexEntry, IndexValue, TokenValue};
+use super::exact::ExactNumber;
 use super::fold::words;
 use super::query::{
     Comparator, Criterion, DateRange, Filter, ReferenceCriterion, Search, StringMatch,
@@ -148,20 +149,22 @@ impl Comparator {
     /// of the resource, from `found_low` to `found_high`.
     pub fn holds_for_numbers(
         self,
-        (value, low, high): (f64, f64, f64),
-        (found_low, found_high): (f64, f64),
+        [value, low, high]: [&ExactNumber; 3],
+        [found_low, found_high]: [&ExactNumber; 2],
     ) -> bool {
-        let equal = low <= found_low && found_high < high;
+        let equal = || low.compare(found_low).is_le() && found_high.compare(high).is_lt();
         match self {
-            Self::Equal => equal,
-            Self::NotEqual => !equal,
-            Self::Greater => found_high > value,
-            Self::Less => found_low < value,
-            Self::GreaterOrEqual => found_high >= value,
-            Self::LessOrEqual => found_low <= value,
-            Self::StartsAfter => found_low > value,
-            Self::EndsBefore => found_high < value,
-            Self::Approximately => found_low <= high && found_high >= low,
+            Self::Equal => equal(),
+            Self::NotEqual => !equal(),
+            Self::Greater => found_high.compare(value).is_gt(),
+            Self::Less => found_low.compare(value).is_lt(),
+            Self::GreaterOrEqual => found_high.compare(value).is_ge(),
+            Self::LessOrEqual => found_low.compare(value).is_le(),
+            Self::StartsAfter => found_low.compare(value).is_gt(),
+            Self::EndsBefore => found_high.compare(value).is_lt(),
+            Self::Approximately => {
+                found_low.compare(high).is_le() && found_high.compare(low).is_ge()
+            }
         }
     }
 }
@@ -187,7 +190,7 @@ impl Criterion {
             (
                 Self::Number { comparator, value, low, high },
                 IndexValue::Number { low: found_low, high: found_high, .. },
-            ) => comparator.holds_for_numbers((*value, *low, *high), (*found_low, *found_high)),
+            ) => comparator.holds_for_numbers([value, low, high], [found_low, found_high]),
             (
                 Self::Quantity { comparator, value, low, high, system, code },
                 IndexValue::Quantity {
@@ -205,9 +208,7 @@ impl Criterion {
                     (Some(_), Some(_)) => system == found_system && code == found_code,
                     (None, Some(_)) => code == found_code || code == unit,
                 };
-                of_unit
-                    && comparator
-                        .holds_for_numbers((*value, *low, *high), (*found_low, *found_high))
+                of_unit && comparator.holds_for_numbers([value, low, high], [found_low, found_high])
             }
             (Self::Uri { match_by, uri }, IndexValue::Uri(found)) => match match_by {
                 UriMatch::Exact => found == uri,

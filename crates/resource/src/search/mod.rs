@@ -7,6 +7,7 @@
 mod codes;
 mod date;
 mod entry;
+mod exact;
 mod extract;
 mod fold;
 mod matching;
@@ -19,6 +20,7 @@ mod registry;
 pub use codes::ImpossibleCode;
 pub use date::parse_date;
 pub use entry::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
+pub use exact::{DIGITS_MAX, ExactNumber, has_long_number};
 pub use extract::{ENTRIES_MAX, extract};
 pub use fold::fold;
 pub use matching::full_text;

@@ -1,70 +1,37 @@
 //! Numbers and what their digits imply (FHIR R4 §3.1.1.4.5).
 
+use super::exact::{ExactNumber, Written};
+use super::query::Comparator;
 use crate::json::Number;
 
 /// A number that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ImpliedRange {
-    pub(crate) value: f64,
+    pub(crate) value: ExactNumber,
     /// Inclusive.
-    pub(crate) low: f64,
-    /// Exclusive.
-    pub(crate) high: f64,
+    pub(crate) low: ExactNumber,
+    /// Exclusive, but for `ap`.
+    pub(crate) high: ExactNumber,
 }
 
 /// A decimal with the range its digits imply: half a unit of the last digit on both sides, whether or not it is written
 /// with an exponent: `54e-1` and `5.4e0` are `5.4`. A single digit with an exponent counts as two, for the standard has
-/// `1e2` mean 95 to 105, as `1.0e2` and `10e1` do.
-pub(crate) fn parse_number(text: &str) -> Option<ImpliedRange> {
+/// `1e2` mean 95 to 105, as `1.0e2` and `10e1` do. For `ap` it is a tenth more and less.
+pub(crate) fn parse_number(text: &str, comparator: Comparator) -> Option<ImpliedRange> {
     // A `+` is not FHIR's, but clients write it, and JSON's own form has no leading one.
     let plain = text.strip_prefix('+').unwrap_or(text);
     Number::new(plain)?;
-    let value: f64 = plain.parse().ok().filter(|value: &f64| value.is_finite())?;
-    let (mantissa, exponent) = match plain.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => {
-            let digits = mantissa.bytes().filter(u8::is_ascii_digit);
-            let is_single = digits.skip_while(|digit| *digit == b'0').count() < 2;
-            (mantissa, exponent.parse::<i32>().ok()?.checked_sub(i32::from(is_single))?)
-        }
-        None => (plain, 0),
+    let mut written = Written::read(plain);
+    let has_exponent = plain.contains(['e', 'E']);
+    if has_exponent && written.digits.trim_start_matches('0').len() < 2 {
+        written.digits.push('0');
+        written.unit = written.unit.saturating_sub(1);
+    }
+    let (low, high) = match comparator {
+        Comparator::Approximately => written.a_tenth_beside(),
+        _ => written.half_a_unit_beside(),
     };
-    let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    let unit = exponent.checked_sub(i32::try_from(decimals).ok()?)?;
-    // Of more digits than a double has, the ends may be the same double as the number. What has its very digits stands
-    // in the index between the doubles beside, and is found all the same.
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
-    let (least, most) =
-        if digits > 15 { (value.next_down(), value.next_up()) } else { (value, value) };
-    let high = shifted(plain, value, 1, unit);
-    Some(ImpliedRange {
-        value,
-        low: shifted(plain, value, -1, unit).min(least),
-        high: if high > most { high } else { most.next_up() },
-    })
-}
-
-/// `value` and five tenths of 10^`unit` more or less. Done in decimal where it can be, so that 5.4 has the upper
-/// end that 5.45 is, and not its neighbour.
-fn shifted(text: &str, value: f64, sign: i8, unit: i32) -> f64 {
-    let exact = || {
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let scale =
-            exponent.parse::<i32>().ok()?.checked_sub(i32::try_from(decimals.len()).ok()?)?;
-        // The last digit that counts is that of the half unit.
-        let steps = u32::try_from(scale.checked_sub(unit.checked_sub(1)?)?).ok()?;
-        let digits: i128 = format!("{whole}{decimals}").parse().ok()?;
-        let digits = digits.checked_mul(10_i128.checked_pow(steps)?)?;
-        let shifted = digits.checked_add(i128::from(sign).checked_mul(5)?)?;
-        format!("{shifted}e{}", unit.checked_sub(1)?).parse::<f64>().ok()
-    };
-    exact().unwrap_or_else(|| value + f64::from(sign) * 5.0 * 10_f64.powi(unit.saturating_sub(1)))
-}
-
-/// A tenth more or less: what `ap` means.
-pub(crate) fn approximately(value: f64) -> ImpliedRange {
-    let tenth = value.abs() / 10.0;
-    ImpliedRange { value, low: value - tenth, high: value + tenth }
+    Some(ImpliedRange { value: written.exact(), low: low.exact(), high: high.exact() })
 }
 
 #[cfg(test)]
@@ -75,7 +42,13 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Option<(f64, f64, f64)>) {
-        let found = parse_number(text).map(|range| (range.value, range.low, range.high));
+        let found = parse_number(text, Comparator::Equal);
+        let exact = |value| ExactNumber::of_double(value).unwrap();
+        let expected = expected.map(|(value, low, high)| ImpliedRange {
+            value: exact(value),
+            low: exact(low),
+            high: exact(high),
+        });
         assert_eq!(found, expected, "{text}");
     }
 
@@ -100,24 +73,40 @@ mod tests {
     }
 
     #[test]
-    fn more_digits_than_a_double_has() {
-        for text in [
-            "12345678901234567",
-            "123456789.123456789",
-            "1.000000000000000001",
-            "-0.1000000000000000055",
+    fn a_tenth_is_exact() {
+        for (text, low, high) in [
+            ("100", "90", "110"),
+            ("-7e0", "-7.7", "-6.3"),
+            ("0", "0", "0"),
+            ("999.99", "899.991", "1099.989"),
+            ("12345678901234567890.5", "11111111011111111101.45", "13580246791358024679.55"),
+            ("1e999", "9e998", "1.1e999"),
         ] {
-            let range = parse_number(text).unwrap();
-            assert!(range.low <= range.value.next_down(), "{text}");
-            assert!(range.value.next_up() < range.high, "{text}");
+            let range = parse_number(text, Comparator::Approximately).unwrap();
+            let exact = |text: &str| ExactNumber::new(&Number::new(text).unwrap());
+            assert_eq!((range.low, range.high), (exact(low), exact(high)), "{text}");
+        }
+    }
+
+    #[test]
+    fn all_digits_count() {
+        for (text, low, high) in [
+            ("12345678901234567", "12345678901234566.5", "12345678901234567.5"),
+            ("1.000000000000000001", "1.0000000000000000005", "1.0000000000000000015"),
+            ("-0.1000000000000000000", "-0.10000000000000000005", "-0.09999999999999999995"),
+            ("0.000000000000000000000", "-5e-22", "5e-22"),
+            ("1e999", "9.5e998", "1.05e999"),
+            ("1.50e-999999", "1.495e-999999", "1.505e-999999"),
+        ] {
+            let range = parse_number(text, Comparator::Equal).unwrap();
+            let exact = |text: &str| ExactNumber::new(&Number::new(text).unwrap());
+            assert_eq!((range.low, range.high), (exact(low), exact(high)), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in
-            ["", "-", "1.", ".5", "1e", "0x1", "NaN", "inf", "1e999", "1e99999999999", "1,5"]
-        {
+        for text in ["", "-", "1.", ".5", "1e", "0x1", "NaN", "inf", "1,5"] {
             check(text, None);
         }
     }
@@ -125,9 +114,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_answered(text in "[+-]?[0-9]{1,30}(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?") {
-            if let Some(range) = parse_number(&text) {
+            if let Some(range) = parse_number(&text, Comparator::Equal) {
                 // So a resource with these digits is found by them.
-                prop_assert!(range.low <= range.value && range.value < range.high);
+                prop_assert!(range.low.compare(&range.value).is_le());
+                prop_assert!(range.value.compare(&range.high).is_lt());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a search asks for, read and checked: a store has only to answer it.
 
 use super::entry::ParameterId;
+use super::exact::ExactNumber;
 
 /// A whole search.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -126,22 +127,22 @@ pub enum Criterion {
         /// The prefix.
         comparator: Comparator,
         /// The number.
-        value: f64,
+        value: ExactNumber,
         /// The lower end of what its digits mean, inclusive.
-        low: f64,
+        low: ExactNumber,
         /// The upper end, exclusive.
-        high: f64,
+        high: ExactNumber,
     },
     /// A quantity.
     Quantity {
         /// The prefix.
         comparator: Comparator,
         /// The number.
-        value: f64,
+        value: ExactNumber,
         /// The lower end of what its digits mean.
-        low: f64,
+        low: ExactNumber,
         /// The upper end.
-        high: f64,
+        high: ExactNumber,
         /// The unit's system, where one is asked for.
         system: Option<String>,
         /// The unit's code (with a system), or its code or name (without).

@@ -185,6 +185,13 @@ impl SearchParameters {
             state.failed = false;
             state.finished = Some(now());
         });
+        let anew = datastore.catch_up().await?;
+        if anew > 0 {
+            tracing::info!(
+                resources = anew,
+                "indexed anew what an older release indexed otherwise"
+            );
+        }
         Ok(())
     }
 

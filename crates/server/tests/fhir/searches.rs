@@ -112,6 +112,61 @@ async fn pages_hold_while_others_write() {
 }
 
 #[tokio::test]
+async fn what_is_changed_between_pages_comes_once() {
+    let server = Server::new();
+    let person = |id: &str, family: &str, born: &str| {
+        json!({ "resourceType": "Patient", "id": id, "name": [{ "family": family }],
+            "birthDate": born, "gender": "female" })
+    };
+    for (round, sort) in [
+        "family",
+        "-family",
+        "birthdate",
+        "-birthdate",
+        "_lastUpdated",
+        "-_lastUpdated",
+        "gender,-birthdate,family",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = |number: usize| format!("r{round}-{number:02}");
+        for number in 0..12 {
+            let (family, born) = (format!("M{number:02}"), format!("19{}-01-01", 40 + number));
+            server.put(&person(&id(number), &family, &born)).await;
+        }
+        let query = format!("_sort={sort}&_lastUpdated=ge2000&_id=")
+            + &(0..12).map(id).collect::<Vec<_>>().join(",");
+        let all = server.get(&format!("/Patient?{query}")).await.expect(200).entries();
+        assert_eq!(all.len(), 12, "{sort}");
+        let form = "content-type: application/x-www-form-urlencoded";
+        let form_query = format!("{query}&_count=5");
+        let mut page = server.send("POST /Patient/_search", form, form_query).await.expect(200);
+        // One that was shown and one to come move before all others, one of each behind them; one goes.
+        let changes = [
+            (1, "A", "1901-01-01"),
+            (7, "A", "1901-01-01"),
+            (2, "Z", "2020-01-01"),
+            (9, "Z", "2020-01-01"),
+        ];
+        for (at, family, born) in changes {
+            let (_, id) = all[at].split_once('/').unwrap();
+            server.put(&person(id, family, born)).await;
+        }
+        server.send(&format!("DELETE /{}", all[10]), "", "").await.expect(204);
+        let mut seen = page.entries();
+        while let Some(next) = page.link("next") {
+            page = server.get(&next).await.expect(200);
+            seen.extend(page.entries());
+            assert!(seen.len() <= 12, "{sort}: {seen:?}");
+        }
+        let expected: Vec<String> =
+            all.iter().enumerate().filter(|(at, _)| *at != 10).map(|(_, id)| id.clone()).collect();
+        assert_eq!(seen, expected, "{sort}");
+    }
+}
+
+#[tokio::test]
 async fn totals_and_counts() {
     let server = Server::new();
     people(&server).await;

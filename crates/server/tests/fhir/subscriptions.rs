@@ -762,6 +762,24 @@ async fn listeners_at_the_websocket_are_pinged() {
     world.delete("/Subscription/w").await;
     say("", &[&format!("error w {none}")]).await;
     say("bind w", &[&format!("error w {none}")]).await;
+    // One that was made a moment ago, behind much else, is waited for.
+    let entries: Vec<Value> = (0..400)
+        .map(|n| {
+            let mut resource = patient("-", "Elm", true);
+            resource.as_object_mut().map(|resource| resource.remove("id"));
+            json!({ "resource": resource, "request": { "method": "POST", "url": "Patient" },
+                "fullUrl": format!("urn:uuid:00000000-0000-4000-8000-{n:012}") })
+        })
+        .collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    world
+        .server
+        .send("POST /", "content-type: application/fhir+json", bundle.to_string())
+        .await
+        .expect(200);
+    let socket = json!({ "type": "websocket" });
+    world.server.put(&subscription("late", "Patient?active=true", &socket)).await;
+    say("bind late", &["bound late"]).await;
     world.stop.cancel();
     say("", &["closed"]).await;
     world.running.await.expect("they stop in good order");

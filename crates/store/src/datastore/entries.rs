@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use pipehat_resource::json::Value;
-use pipehat_resource::search::{IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue};
+use pipehat_resource::search::{
+    ExactNumber, IndexEntry, IndexValue, ParameterId, ParameterKind, TokenValue,
+};
 use sha2::{Digest, Sha256};
 
 use super::rules::Rules;
@@ -84,15 +86,20 @@ pub(super) struct IndexRows {
 }
 
 impl IndexRows {
-    /// The rows of what `rules` find in a resource.
-    pub(super) fn of(resource: &Value, rules: &dyn Rules, numbering: &Numbering) -> Self {
+    /// The rows of what `rules` find in a resource, but for its words.
+    pub(super) fn values_of(resource: &Value, rules: &dyn Rules, numbering: &Numbering) -> Self {
         let mut rows = Builder::default();
         for entry in rules.extract(resource).into_iter().take(ENTRIES_MAX) {
             if let Some(parameter) = numbering.of(entry.parameter) {
                 rows.entry(parameter, entry);
             }
         }
-        let mut rows = rows.finish();
+        rows.finish()
+    }
+
+    /// The rows of what `rules` find in a resource.
+    pub(super) fn of(resource: &Value, rules: &dyn Rules, numbering: &Numbering) -> Self {
+        let mut rows = Self::values_of(resource, rules, numbering);
         let mut text = String::new();
         narrative(resource, &mut text);
         rows.narrative = words(&rules.fold(&text));
@@ -163,6 +170,24 @@ impl IndexRows {
             }
             _ => None,
         })
+    }
+
+    /// Of the values in a column of a parameter's rows, the least or the greatest.
+    pub(super) fn end(
+        &self,
+        table: &str,
+        parameter: i64,
+        column: &str,
+        greatest: bool,
+    ) -> Option<SqlValue> {
+        let end = if greatest { GREATEST } else { LEAST };
+        let (table, row) = self.rows.iter().find(|(own, row)| {
+            let of_parameter = row.get(1) == Some(&SqlValue::Integer(parameter));
+            let is_end = matches!(row.last(), Some(SqlValue::Integer(ends)) if ends & end != 0);
+            own.name == table && of_parameter && is_end
+        })?;
+        let at = table.columns.iter().position(|(name, _)| *name == column)?;
+        row.get(at).filter(|value| **value != SqlValue::Null).cloned()
     }
 
     /// The rows as the database gives them back, sorted: for comparison.
@@ -259,13 +284,11 @@ impl Builder {
                 self.push(&DATES, parameter, instance, values, Some(Rank::Integer(from)));
             }
             IndexValue::Number { value, low, high } => {
-                let value = finite(value);
-                let values = [value, finite(low), finite(high)].map(SqlValue::Real).to_vec();
+                let values = numbers(value, &low, &high);
                 self.push(&NUMBERS, parameter, instance, values, Some(Rank::Number(value)));
             }
             IndexValue::Quantity { value, low, high, system, code, unit } => {
-                let value = finite(value);
-                let mut values = [value, finite(low), finite(high)].map(SqlValue::Real).to_vec();
+                let mut values = numbers(value, &low, &high);
                 values.push(SqlValue::Integer(system_number(system.as_deref())));
                 values.push(SqlValue::optional(code.as_deref().map(shortened).as_deref()));
                 values.push(SqlValue::optional(unit.as_deref().map(shortened).as_deref()));
@@ -365,9 +388,15 @@ impl Builder {
     }
 }
 
-/// A number that both databases keep and compare.
-fn finite(number: f64) -> f64 {
-    if number.is_nan() { 0.0 } else { number.clamp(f64::MIN, f64::MAX) }
+/// A number as index tables have it.
+fn numbers(value: f64, low: &ExactNumber, high: &ExactNumber) -> Vec<SqlValue> {
+    vec![
+        SqlValue::Real(value),
+        SqlValue::Real(low.nearest()),
+        SqlValue::Real(high.nearest()),
+        SqlValue::optional(low.rest()),
+        SqlValue::optional(high.rest()),
+    ]
 }
 
 /// The texts of the narrative, without its tags.

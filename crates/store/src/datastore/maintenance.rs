@@ -6,15 +6,19 @@
 use std::collections::BTreeMap;
 
 use pipehat_resource::json::{Value, parse};
+use pipehat_resource::search::has_long_number;
 
 use super::core::{Catalogue, Core, VERSION_COLUMNS, fact, set_fact};
 use super::entries::IndexRows;
 use super::interaction::{ChangeNumber, ResourceKey, StoredVersion};
-use super::schema::INDEX_TABLES;
+use super::schema::{CAUGHT_UP_TO, INDEX_TABLES};
 use super::sql::{Dialect, Pending, Session, SessionError, SqlValue};
 
 /// How many resources are gone through at once.
 pub(super) const BATCH: usize = 100;
+
+/// How many resources are looked at together where few are changed.
+const LOOK: usize = 500;
 
 /// How many problems a verification tells one by one; the others are counted.
 pub const PROBLEMS_MAX: usize = 100;
@@ -171,6 +175,32 @@ impl Batch {
         (self.rows.len() >= limit).then(|| u64::try_from(*last).unwrap_or(u64::MAX))
     }
 
+    /// Indexes them anew, as they stand when nobody changes them any more.
+    async fn index<S: Session>(
+        &self,
+        session: &mut S,
+        core: &Core,
+        catalogue: &Catalogue,
+    ) -> Result<(), SessionError> {
+        let locks = super::apply::locks_of(self.rows.iter().map(|(_, key, ..)| key));
+        session.lock(&locks).await?;
+        let mut pending = Pending::default();
+        for key in self.keys() {
+            pending.unindex_all(key);
+        }
+        for (number, version) in self.load(session, core).await? {
+            let Some(version) = version else {
+                return Err(SessionError::Damaged("a version can't be opened".into()));
+            };
+            let Some(resource) = resource(&version)? else { continue };
+            let index = IndexRows::of(&resource, catalogue.rules.as_ref(), &catalogue.numbering);
+            pending.words.push((number, index.narrative.clone(), index.whole.clone()));
+            index.append(number, &mut pending.rows);
+        }
+        session.flush(pending).await?;
+        Ok(())
+    }
+
     /// The newest versions of those that are there. One that can't be opened is `None`.
     async fn load<S: Session>(
         &self,
@@ -237,24 +267,38 @@ pub(super) async fn reindex<S: Session>(
     after: u64,
 ) -> Result<(Passed, Option<u64>), SessionError> {
     let batch = batch(session, types, after, BATCH).await?;
-    let locks = super::apply::locks_of(batch.rows.iter().map(|(_, key, ..)| key));
-    session.lock(&locks).await?;
-    let mut pending = Pending::default();
-    for key in batch.keys() {
-        pending.unindex_all(key);
-    }
-    for (number, version) in batch.load(session, core).await? {
-        let Some(version) = version else {
-            return Err(SessionError::Damaged("a version can't be opened".into()));
-        };
-        let Some(resource) = resource(&version)? else { continue };
-        let index = IndexRows::of(&resource, catalogue.rules.as_ref(), &catalogue.numbering);
-        pending.words.push((number, index.narrative.clone(), index.whole.clone()));
-        index.append(number, &mut pending.rows);
-    }
-    session.flush(pending).await?;
+    batch.index(session, core, catalogue).await?;
     let indexed = batch.rows.iter().filter(|(.., deleted)| !deleted).count() as u64;
     Ok((Passed { all: batch.rows.len() as u64, indexed }, batch.next(BATCH)))
+}
+
+/// Looks at some resources behind `after` that an older release may have indexed otherwise: those with numbers of which
+/// it had the doubles alone. How many were indexed anew, and where the next begin.
+pub(super) async fn catch_up<S: Session>(
+    session: &mut S,
+    core: &Core,
+    catalogue: &Catalogue,
+    after: u64,
+) -> Result<(u64, Option<u64>), SessionError> {
+    let mut batch = batch(session, &[], after, LOOK).await?;
+    let next = batch.next(LOOK);
+    let loaded = batch.load(session, core).await?;
+    // What can't be opened, a verification tells.
+    let is_long = |version: &StoredVersion| version.body.as_deref().is_some_and(has_long_number);
+    batch
+        .rows
+        .retain(|(number, ..)| loaded.get(number).and_then(Option::as_ref).is_some_and(is_long));
+    if !batch.rows.is_empty() {
+        batch.index(session, core, catalogue).await?;
+    }
+    set_fact(session, CAUGHT_UP_TO, &next.map_or(String::new(), |next| next.to_string())).await?;
+    Ok((batch.rows.len() as u64, next))
+}
+
+/// Where catching up begins or goes on; `None` where it is done.
+pub(super) async fn caught_up_to<S: Session>(session: &mut S) -> Result<Option<u64>, SessionError> {
+    let reached = fact(session, CAUGHT_UP_TO).await?;
+    Ok(reached.filter(|reached| !reached.is_empty()).map(|reached| reached.parse().unwrap_or(0)))
 }
 
 fn resource(version: &StoredVersion) -> Result<Option<Value>, SessionError> {
@@ -276,6 +320,15 @@ pub(super) async fn set_indexed_by<S: Session>(
     fingerprint: &str,
 ) -> Result<(), SessionError> {
     set_fact(session, "indexed_by", fingerprint).await
+}
+
+/// Says that all was gone through: by which rules, and that there is nothing to catch up with.
+pub(super) async fn set_indexed_whole<S: Session>(
+    session: &mut S,
+    fingerprint: &str,
+) -> Result<(), SessionError> {
+    set_indexed_by(session, fingerprint).await?;
+    set_fact(session, CAUGHT_UP_TO, "").await
 }
 
 /// Where an indexing that was broken off goes on; 0 where it begins.

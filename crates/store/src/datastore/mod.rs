@@ -125,6 +125,13 @@ pub trait Datastore: Send + Sync {
     /// those before has indexed these.
     fn set_indexed(&self) -> Answer<'_, ()>;
 
+    /// Looks for resources that an older release indexed otherwise than this one does, and indexes these anew; how many.
+    /// Once that is done, nothing is left to do; what was broken off goes on where it was. What is found by them until
+    /// then is what the older release would find.
+    fn catch_up(&self) -> Answer<'_, u64> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
+
     /// Resources of these types (of all, where none is named) whose meta together have every profile, tag and security
     /// label in use, at most `limit`.
     fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>>;

@@ -6,7 +6,9 @@
 //! - the index tables: what the current versions are found by. Rows of one resource stand together
 //!   (`key, parameter, n`); an index leads from `(parameter, value)` back to keys, in the order of keys where a
 //!   value is asked for exactly, so that a page is read without sorting.
-//!   `ends` marks the least (1) and the greatest (2) value of a resource's parameter: sorting goes by these.
+//!   `ends` marks the least (1) and the greatest (2) value of a resource's parameter: sorting goes by these. Numbers
+//!   stand there as the doubles next to them; `low_rest` and `high_rest` have the digits of those that are more than
+//!   that, so that comparisons are exact.
 //! - `words`: full text.
 //! - `parameters`: the lasting numbers of search parameters. `facts`: what is true of the whole database.
 //!
@@ -18,7 +20,7 @@ use std::sync::LazyLock;
 use super::sql::Dialect;
 
 /// The version of the schema: how many migrations there are.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,10 +141,10 @@ tables! {
     DATES = "dates" ("key" Integer, "parameter" Integer, "n" Integer, "instance" Integer,
         "low" Integer, "high" Integer, "wide" Integer, "ends" Integer);
     NUMBERS = "numbers" ("key" Integer, "parameter" Integer, "n" Integer, "instance" Integer,
-        "value" Real, "low" Real, "high" Real, "ends" Integer);
+        "value" Real, "low" Real, "high" Real, "low_rest" Text, "high_rest" Text, "ends" Integer);
     QUANTITIES = "quantities" ("key" Integer, "parameter" Integer, "n" Integer, "instance" Integer,
-        "value" Real, "low" Real, "high" Real, "system" Integer, "code" Text, "unit" Text,
-        "ends" Integer);
+        "value" Real, "low" Real, "high" Real, "low_rest" Text, "high_rest" Text, "system" Integer,
+        "code" Text, "unit" Text, "ends" Integer);
     URIS = "uris" ("key" Integer, "parameter" Integer, "n" Integer, "instance" Integer,
         "uri" Text, "ends" Integer);
 }
@@ -151,10 +153,17 @@ tables! {
 pub(super) static INDEX_TABLES: [&Table; 7] =
     [&STRINGS, &TOKENS, &REFERRALS, &DATES, &NUMBERS, &QUANTITIES, &URIS];
 
+/// The columns that the second migration adds.
+const RESTS: [&str; 2] = ["low_rest", "high_rest"];
+
+/// The fact that says up to which resource those that an older release indexed were looked at since.
+pub(super) const CAUGHT_UP_TO: &str = "caught_up_to";
+
 /// The statements that lead from the schema version before to `version`.
 pub(super) fn migration(dialect: Dialect, version: i64) -> Option<String> {
     match version {
         1 => Some(first(dialect)),
+        2 => Some(second(dialect)),
         _ => None,
     }
 }
@@ -187,6 +196,7 @@ fn first(dialect: Dialect) -> String {
         let columns: Vec<String> = table
             .columns
             .iter()
+            .filter(|(name, _)| !RESTS.contains(name))
             .map(|(name, column)| match column {
                 Column::Integer => {
                     let null = if *name == "system" { "" } else { " NOT NULL" };
@@ -233,5 +243,25 @@ fn first(dialect: Dialect) -> String {
              CREATE SEQUENCE resource_keys INCREMENT BY 64 START WITH 1;"
         }
     });
+    sql
+}
+
+/// Room for the digits of numbers that doubles can't hold. Rows written before have none, which is right for all others;
+/// the resources are looked at behind this, see [`maintenance`](super::maintenance).
+fn second(dialect: Dialect) -> String {
+    let text = match dialect {
+        Dialect::Sqlite => "TEXT",
+        Dialect::Postgres => "text COLLATE \"C\"",
+    };
+    let mut sql = String::new();
+    for table in ["numbers", "quantities"] {
+        for column in RESTS {
+            sql.push_str(&format!("ALTER TABLE {table} ADD COLUMN {column} {text};"));
+        }
+    }
+    sql.push_str(&format!(
+        "INSERT INTO facts (name, value)
+             SELECT '{CAUGHT_UP_TO}', '0' WHERE EXISTS (SELECT 1 FROM resources);"
+    ));
     sql
 }

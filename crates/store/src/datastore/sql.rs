@@ -323,6 +323,14 @@ pub(super) enum Ending {
 pub(super) trait Session: Send {
     fn dialect(&self) -> Dialect;
 
+    /// Whether what is computed between statements may go on.
+    ///
+    /// # Errors
+    /// [`SessionError::TooLong`].
+    fn in_time(&self) -> Result<(), SessionError> {
+        Ok(())
+    }
+
     fn query(
         &mut self,
         sql: &str,

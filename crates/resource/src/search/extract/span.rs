@@ -1,19 +1,17 @@
 //! Dates, numbers and quantities as the spans they are.
 
-use std::cmp::Ordering;
-
 use super::super::date::parse_date;
 use super::super::entry::IndexValue;
+use super::super::exact::ExactNumber;
 use super::path::Found;
 use crate::definitions::TypeDefinition;
-use crate::fhirpath::Decimal;
 use crate::json::{Number, Value};
-
-/// So many digits every double keeps.
-const EXACT_DIGITS: usize = 15;
 
 /// The currencies of Money (ISO 4217).
 const CURRENCIES: &str = "urn:iso:std:iso:4217";
+
+/// A number to sort by, and between which numbers it lies, both inclusive.
+type Ends = (f64, ExactNumber, ExactNumber);
 
 /// A date, a time, a Period or a Timing.
 pub(super) fn date(found: Found<'_>) -> Option<IndexValue> {
@@ -55,7 +53,7 @@ fn timing(timing: &Value) -> Option<(i64, i64)> {
 /// An integer, a decimal or a Range.
 pub(super) fn number(found: Found<'_>) -> Option<IndexValue> {
     let (value, low, high) = match found.value {
-        Value::Number(number) => exact(number)?,
+        Value::Number(number) => exact(number),
         Value::Object(_) if found.type_name == "Range" => range(found.value)?,
         Value::Object(_) => compared(found.value)?,
         _ => return None,
@@ -114,41 +112,24 @@ pub(super) fn quantity(found: Found<'_>) -> Option<IndexValue> {
     }
 }
 
-/// A number. Of more digits than doubles tell apart, it stands between two of them: so it is more than 100 where it is
-/// that by its twentieth decimal.
-fn exact(number: &Number) -> Option<(f64, f64, f64)> {
-    let value = number.as_f64();
-    if !value.is_finite() {
-        return None;
-    }
-    let text = number.as_str();
-    if text.len() <= EXACT_DIGITS {
-        return Some((value, value, value));
-    }
-    // The decimal that this double means to others.
-    let side = Decimal::parse(text)
-        .zip(Decimal::parse(&format!("{value}")))
-        .map_or(Ordering::Equal, |(own, meant)| own.compare(meant));
-    Some(match side {
-        Ordering::Less => (value, value.next_down(), value),
-        Ordering::Equal => (value, value, value),
-        Ordering::Greater => (value, value, value.next_up()),
-    })
+fn exact(number: &Number) -> Ends {
+    let exact = ExactNumber::new(number);
+    (exact.nearest(), exact.clone(), exact)
 }
 
 /// A quantity's value; of `<5` everything below.
-fn compared(quantity: &Value) -> Option<(f64, f64, f64)> {
-    let (value, low, high) = exact(quantity.get("value")?.as_number()?)?;
+fn compared(quantity: &Value) -> Option<Ends> {
+    let (value, low, high) = exact(quantity.get("value")?.as_number()?);
     Some(match quantity.text("comparator") {
-        Some("<" | "<=") => (value, f64::NEG_INFINITY, high),
-        Some(">" | ">=") => (value, low, f64::INFINITY),
+        Some("<" | "<=") => (value, ExactNumber::BELOW_ALL, high),
+        Some(">" | ">=") => (value, low, ExactNumber::ABOVE_ALL),
         _ => (value, low, high),
     })
 }
 
 /// Between which values the points of sampled data lie (FHIR R4, Observation's `value-quantity`: "just search on the
 /// bounds of the values in sampled data"). What lies beyond the limits of detection (`L`, `U`) leaves that end open.
-fn bounds(sampled: &Value) -> Option<(f64, f64, f64)> {
+fn bounds(sampled: &Value) -> Option<Ends> {
     let number = |value: &Value| value.as_number().map(Number::as_f64);
     let origin = number(sampled.get("origin")?.get("value")?)?;
     let factor = sampled.get("factor").and_then(number).unwrap_or(1.0);
@@ -167,22 +148,28 @@ fn bounds(sampled: &Value) -> Option<(f64, f64, f64)> {
         .map(|point| (point, point))
         .reduce(|(low, high), (point, _)| (low.min(point), high.max(point)))?;
     let value = match (low.is_finite(), high.is_finite()) {
-        (true, true) => low / 2.0 + high / 2.0,
+        (true, true) => middle(low, high),
         (true, false) => low,
         (false, true) => high,
         (false, false) => origin,
     };
-    value.is_finite().then_some((value, low, high))
+    let value = value.is_finite().then_some(value)?;
+    Some((value, ExactNumber::of_double(low)?, ExactNumber::of_double(high)?))
 }
 
-fn range(range: &Value) -> Option<(f64, f64, f64)> {
-    let end = |name: &str| range.get(name)?.get("value")?.as_number().map(|number| number.as_f64());
+fn range(range: &Value) -> Option<Ends> {
+    let end = |name: &str| range.get(name)?.get("value")?.as_number().map(ExactNumber::new);
     let (low, high) = (end("low"), end("high"));
-    let value = match (low, high) {
-        (Some(low), Some(high)) => low / 2.0 + high / 2.0,
-        (low, high) => low.or(high)?,
+    let value = match (&low, &high) {
+        (Some(low), Some(high)) => middle(low.nearest(), high.nearest()),
+        (low, high) => low.as_ref().or(high.as_ref())?.nearest(),
     };
-    let low = low.unwrap_or(f64::NEG_INFINITY);
-    let high = high.unwrap_or(f64::INFINITY);
-    (value.is_finite()).then_some((value, low, high))
+    let low = low.unwrap_or(ExactNumber::BELOW_ALL);
+    let high = high.unwrap_or(ExactNumber::ABOVE_ALL);
+    Some((value, low, high))
+}
+
+/// Halfway between two doubles, and of the same one that itself.
+fn middle(low: f64, high: f64) -> f64 {
+    if low == high { low } else { low / 2.0 + high / 2.0 }
 }

@@ -10,7 +10,7 @@ use super::rules::Rule;
 use super::*;
 use crate::definitions::resource_types;
 use crate::json::{Object, parse};
-use crate::search::TokenValue;
+use crate::search::{ExactNumber, TokenValue};
 use crate::validate::tests::generated::filled;
 
 const BASE_URL: &str = "http://here.example/fhir/R4";
@@ -72,14 +72,26 @@ fn value(value: &IndexValue) -> String {
             };
             format!("{} .. {}", shown(*from), shown(*to))
         }
-        IndexValue::Number { value, low, high } => format!("{value} [{low}, {high}]"),
+        IndexValue::Number { value, low, high } => {
+            format!("{value} [{}, {}]", end(low), end(high))
+        }
         IndexValue::Quantity { value, low, high, system, code, unit } => format!(
-            "{value} [{low}, {high}] {} {} {}",
+            "{value} [{}, {}] {} {} {}",
+            end(low),
+            end(high),
             or_star(system),
             or_star(code),
             or_star(unit)
         ),
         IndexValue::Uri(uri) => format!("<{uri}>"),
+    }
+}
+
+fn end(of: &ExactNumber) -> String {
+    match of {
+        of if *of == ExactNumber::BELOW_ALL => "-inf".to_owned(),
+        of if *of == ExactNumber::ABOVE_ALL => "inf".to_owned(),
+        of => format!("{}{}", of.nearest(), of.rest().map_or("", |_| "…")),
     }
 }
 
@@ -481,7 +493,8 @@ proptest! {
                 IndexValue::Date { from, to } => prop_assert!(from <= to),
                 IndexValue::Number { value, low, high }
                 | IndexValue::Quantity { value, low, high, .. } => {
-                    prop_assert!(value.is_finite() && !low.is_nan() && !high.is_nan());
+                    prop_assert!(value.is_finite());
+                    prop_assert!(low.nearest().is_finite() && high.nearest().is_finite());
                 }
                 IndexValue::String { folded, .. } => prop_assert!(!folded.is_empty()),
                 _ => {}

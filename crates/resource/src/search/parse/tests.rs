@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::search::ExactNumber;
 use crate::search::{
     Criterion, ReferenceCriterion, SortBy, TokenCriterion, entry::ParameterId, query::Include,
 };
@@ -145,13 +146,18 @@ fn criterion(asked: &Criterion) -> String {
         }
         Criterion::Date { comparator, range } => date(comparator.code(), range.from, range.to),
         Criterion::Number { comparator, value, low, high } => {
-            format!("{} {value} [{low}, {high})", comparator.code())
+            format!("{} {}", comparator.code(), numbers(value, low, high))
         }
         Criterion::Quantity { comparator, value, low, high, system, code } => {
-            format!("{} {value} [{low}, {high}) {system:?} {code:?}", comparator.code())
+            let numbers = numbers(value, low, high);
+            format!("{} {numbers} {system:?} {code:?}", comparator.code())
         }
         Criterion::Uri { match_by, uri } => format!("{match_by:?} <{uri}>"),
     }
+}
+
+fn numbers(value: &ExactNumber, low: &ExactNumber, high: &ExactNumber) -> String {
+    format!("{} [{}, {})", value.nearest(), low.nearest(), high.nearest())
 }
 
 fn token(asked: &TokenCriterion) -> String {

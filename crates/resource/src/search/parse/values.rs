@@ -3,7 +3,7 @@
 use super::super::date::parse_date;
 use super::super::entry::ParameterKind;
 use super::super::fold::fold;
-use super::super::number::{ImpliedRange, approximately, parse_number};
+use super::super::number::{ImpliedRange, parse_number};
 use super::super::query::{
     Comparator, Criterion, DateRange, ReferenceCriterion, StringMatch, TokenCriterion, UriMatch,
 };
@@ -184,13 +184,9 @@ fn prefix(text: &str) -> (Comparator, &str) {
 
 fn number(text: &str) -> Result<(Comparator, ImpliedRange), Problem> {
     let (comparator, rest) = prefix(text);
-    let range = parse_number(rest.trim()).ok_or_else(|| {
+    let range = parse_number(rest.trim(), comparator).ok_or_else(|| {
         invalid("expected a number as in `5.4` or `1e2`, behind a prefix like `gt` if wanted")
     })?;
-    let range = match comparator {
-        Comparator::Approximately => approximately(range.value),
-        _ => range,
-    };
     Ok((comparator, range))
 }
 

@@ -386,6 +386,10 @@ impl Datastore for AuditEvents {
         self.inner.set_indexed()
     }
 
+    fn catch_up(&self) -> Answer<'_, u64> {
+        self.inner.catch_up()
+    }
+
     fn labelled<'a>(&'a self, types: &'a [String], limit: usize) -> Answer<'a, Vec<StoredVersion>> {
         self.inner.labelled(types, limit)
     }

@@ -160,6 +160,7 @@ impl<'s> Follower<'s> {
         self.stop_revoked();
         self.lead().await?;
         self.grant_wishes().await;
+        self.shared.followed.send_replace(self.position);
         let changes = self.shared.datastore.changes(self.position, self.page).await?;
         let Some(last) = changes.last().map(|last| last.change) else {
             if self.entered.0 < self.position && self.entered.1.elapsed() >= ENTER {

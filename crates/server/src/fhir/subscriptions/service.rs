@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pipehat_resource::json::Value;
 use pipehat_resource::outcome::Issue;
@@ -68,6 +68,8 @@ pub struct Subscriptions {
     /// Woken when the follower has a status to write.
     pub(super) follow: Notify,
     pub(super) stop: CancellationToken,
+    /// The change that the follower has come to: Subscriptions up to it are in force.
+    pub(super) followed: watch::Sender<ChangeNumber>,
     /// The clients that were revoked, as the follower last saw them.
     pub(super) revoked: watch::Sender<Arc<HashSet<String>>>,
     book: Arc<DeliveryBook>,
@@ -213,6 +215,7 @@ impl Subscriptions {
             dispatch: Notify::new(),
             follow: Notify::new(),
             stop: CancellationToken::new(),
+            followed: watch::Sender::new(ChangeNumber(0)),
             revoked: watch::Sender::new(Arc::default()),
             book: Arc::new(book),
             watch: RwLock::new(Watch::default()),
@@ -226,6 +229,15 @@ impl Subscriptions {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let _stopped = self.stop.clone().drop_guard();
         tokio::join!(follower::follow(&self, &stop), dispatcher::dispatch(&self, &stop));
+    }
+
+    /// Waits until the Subscriptions that were written before are in force, or this long.
+    pub(super) async fn catch_up(&self, at_most: Duration) {
+        let newest = *self.datastore.newest_change().borrow();
+        let mut followed = self.followed.subscribe();
+        let caught_up = followed.wait_for(|change| *change >= newest);
+        // One who is not there in time is as one who never comes.
+        let _ = tokio::time::timeout(at_most, caught_up).await;
     }
 
     /// What is wrong with a Subscription resource that is to be active.

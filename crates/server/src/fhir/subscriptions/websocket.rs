@@ -50,6 +50,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(100);
 /// A listener that does not take what it is told within this is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// One who binds to a Subscription just made waits this long at most until it is in force.
+const BIND_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// How many pings of one Subscription are sent for matches that came together.
 const PINGS_MAX: u32 = 1_000;
 
@@ -238,7 +241,14 @@ impl Listening {
                 return Err(NONE);
             }
         }
-        let subscription = self.subscriptions.subscription(id).ok_or(NONE)?;
+        let subscription = match self.subscriptions.subscription(id) {
+            Some(subscription) => subscription,
+            // It may have been made a moment ago.
+            None => {
+                self.subscriptions.catch_up(BIND_WAIT_MAX).await;
+                self.subscriptions.subscription(id).ok_or(NONE)?
+            }
+        };
         if !matches!(subscription.channel, Channel::WebSocket) {
             return Err(NONE);
         }

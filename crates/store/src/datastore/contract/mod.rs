@@ -2,8 +2,10 @@
 
 mod at_rest;
 mod crash;
+mod decimals;
 mod fixture;
 mod interactions;
+mod paging;
 mod plans;
 mod searches;
 mod servers;
@@ -63,8 +65,16 @@ contract! {
         only_what_is_visible_is_shown,
         all_types_are_searched_together,
         wide_searches_find_the_same,
-        as_many_values_as_may_be_are_asked_for,
+        as_many_values_as_may_be_are_asked_for;
+    decimals:
+        decimals_are_compared_by_all_of_their_digits,
         long_decimals_are_found_by_their_digits;
+    paging:
+        what_moves_comes_once,
+        pages_hold_whatever_is_written_between,
+        pages_hold_while_many_write,
+        pages_keep_to_what_may_be_seen,
+        so_many_changed_ones_keep_their_place;
     upkeep:
         a_patch_changes_what_stands_there,
         conditions_find_what_is_changed,

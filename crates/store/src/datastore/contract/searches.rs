@@ -34,7 +34,7 @@ async fn filled(fixture: &Fixture) {
 }
 
 /// What each search finds, ids apart by spaces.
-async fn check(fixture: &Fixture, cases: &[(&str, &str)]) {
+pub(super) async fn check(fixture: &Fixture, cases: &[(&str, &str)]) {
     for (asked, expected) in cases {
         let found = fixture.found(asked).await;
         let ids: Vec<String> = found
@@ -450,38 +450,5 @@ pub(super) async fn as_many_values_as_may_be_are_asked_for(fixture: &Fixture) {
             format!("Observation?_content={} OR lying", words.join(&format!(" {operator} ")));
         let expected = if operator == "OR" { "b5" } else { "b1 b2 b3 b4 b5" };
         check(fixture, &[(&asked, expected)]).await;
-    }
-}
-
-/// Decimals of more digits than a double has are found by their own digits.
-pub(super) async fn long_decimals_are_found_by_their_digits(fixture: &Fixture) {
-    let digits = [
-        "12345678901234567",
-        "123456789.123456789",
-        "1.000000000000000001",
-        "-0.1000000000000000055",
-    ];
-    for (at, digits) in digits.iter().enumerate() {
-        let text = format!(
-            r#"{{"resourceType":"Observation","id":"b{at}","status":"final","code":{{"text":"x"}},"valueQuantity":{{"value":{digits}}}}}"#
-        );
-        fixture.one(create(&text)).await;
-    }
-    let more = r#"{"resourceType":"Observation","id":"more","status":"final","code":{"text":"x"},"valueQuantity":{"value":100.00000000000000000001}}"#;
-    let less = r#"{"resourceType":"Observation","id":"less","status":"final","code":{"text":"x"},"valueQuantity":{"value":99.99999999999999999999}}"#;
-    fixture.apply(vec![create(more), create(less)]).await;
-    check(
-        fixture,
-        &[
-            ("Observation?value-quantity=gt100&value-quantity=lt200", "more"),
-            ("Observation?value-quantity=lt100&value-quantity=gt50", "less"),
-            ("Observation?value-quantity=100.00000000000000000001", "more less"),
-            ("Observation?value-quantity=100", "more less"),
-        ],
-    )
-    .await;
-    for (at, digits) in digits.iter().enumerate() {
-        check(fixture, &[(&format!("Observation?value-quantity={digits}"), &format!("b{at}"))])
-            .await;
     }
 }

@@ -510,7 +510,7 @@ impl Datastore for PostgresDatastore {
                         let reached = next.unwrap_or(0);
                         maintenance::set_reindexed_to(session, by, reached).await?;
                         if next.is_none() {
-                            maintenance::set_indexed_by(session, by).await?;
+                            maintenance::set_indexed_whole(session, by).await?;
                         }
                     }
                     Ok((passed, next))
@@ -529,6 +529,24 @@ impl Datastore for PostgresDatastore {
         writing!(self, session => async {
             let by = self.inner.core.catalogue().rules.fingerprint();
             maintenance::set_indexed_by(session, &by).await
+        })
+    }
+
+    fn catch_up(&self) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let begin: Answer<'_, Option<u64>> =
+                reading!(self, session => maintenance::caught_up_to(session));
+            let (mut indexed, mut next) = (0u64, begin.await?);
+            while let Some(after) = next {
+                let catalogue = &self.inner.core.catalogue();
+                let batch: Answer<'_, (u64, Option<u64>)> = writing!(self, session => {
+                    maintenance::catch_up(session, &self.inner.core, catalogue, after)
+                });
+                let (anew, following) = batch.await?;
+                indexed = indexed.saturating_add(anew);
+                next = following;
+            }
+            Ok(indexed)
         })
     }
 

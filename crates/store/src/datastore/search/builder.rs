@@ -137,6 +137,16 @@ impl<'a> Builder<'a> {
         self.dialect.in_integers(self.parameters.len())
     }
 
+    /// A set of these keys.
+    pub(super) fn keys(&mut self, keys: Vec<i64>) -> String {
+        self.parameters.push(SqlValue::Integers(keys));
+        let place = self.parameters.len();
+        match self.dialect {
+            Dialect::Sqlite => format!("SELECT value AS key FROM json_each(?{place})"),
+            Dialect::Postgres => format!("SELECT unnest(?{place}::bigint[]) AS key"),
+        }
+    }
+
     pub(super) fn alias(&mut self) -> String {
         self.aliases = self.aliases.saturating_add(1);
         format!("x{}", self.aliases)

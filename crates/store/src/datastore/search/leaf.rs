@@ -1,7 +1,8 @@
 //! One criterion as conditions on the rows of an index table.
 
 use pipehat_resource::search::{
-    Comparator, Criterion, DateRange, ReferenceCriterion, StringMatch, TokenCriterion, UriMatch,
+    Comparator, Criterion, DateRange, ExactNumber, ReferenceCriterion, StringMatch, TokenCriterion,
+    UriMatch,
 };
 
 use super::builder::Builder;
@@ -109,7 +110,7 @@ impl Builder<'_> {
                 self.date_leaf(x, parameter, *comparator, *range)
             }
             Criterion::Number { comparator, value, low, high } => {
-                let numbers = self.numbers(*value, *low, *high);
+                let numbers = [value, low, high].map(|number| self.exact_number(number));
                 let (check, parts) = number(&x, *comparator, &numbers);
                 let scans = *comparator == Comparator::NotEqual;
                 Leaf {
@@ -124,7 +125,7 @@ impl Builder<'_> {
                 }
             }
             Criterion::Quantity { comparator, value, low, high, system, code } => {
-                let numbers = self.numbers(*value, *low, *high);
+                let numbers = [value, low, high].map(|number| self.exact_number(number));
                 let (check, parts) = number(&x, *comparator, &numbers);
                 let scans = *comparator == Comparator::NotEqual;
                 let unit = self.unit(&x, system.as_deref(), code.as_deref());
@@ -376,11 +377,14 @@ impl Builder<'_> {
         Leaf { table: "dates", parameter, alias: x, check, parts, ordered: false, plain, scans }
     }
 
-    fn numbers(&mut self, value: f64, low: f64, high: f64) -> [String; 3] {
-        [value, low, high].map(|number| {
-            let number = if number.is_nan() { 0.0 } else { number.clamp(f64::MIN, f64::MAX) };
-            self.bind(SqlValue::Real(number))
-        })
+    fn exact_number(&mut self, number: &ExactNumber) -> BoundNumber {
+        let nearest = self.bind(SqlValue::Real(number.nearest()));
+        let plain = self.bind(SqlValue::text(&number.plain()));
+        let digits = match number.rest() {
+            Some(digits) => self.bind(SqlValue::text(digits)),
+            None => plain.clone(),
+        };
+        BoundNumber { nearest, digits, plain }
     }
 
     fn unit(&mut self, x: &str, system: Option<&str>, code: Option<&str>) -> String {
@@ -455,33 +459,59 @@ fn behind(text: &str) -> Option<String> {
     None
 }
 
-/// How numbers compare, see [`Comparator`]. What is a single number is found by the index of `value`; ranges have
-/// one of their own.
+/// A number that was asked for, bound to a statement.
+struct BoundNumber {
+    /// The double next to it.
+    nearest: String,
+    /// Its digits.
+    digits: String,
+    /// The digits that a row of the same double has where it has none.
+    plain: String,
+}
+
+impl BoundNumber {
+    /// That an end of a row's number compares so with it, exactly: doubles first, digits where these are the same.
+    /// Never null.
+    fn compared(&self, end: &str, sign: &str) -> String {
+        let Self { nearest, digits, plain } = self;
+        let strictly = sign.trim_end_matches('=');
+        format!(
+            "({end} {strictly} {nearest}
+             OR ({end} = {nearest} AND coalesce({end}_rest, {plain}) {sign} {digits}))"
+        )
+    }
+}
+
+/// How numbers compare, see [`Comparator`]. What is a single number is found by the index of `value`, which leads to
+/// the doubles that may do; ranges have one of their own.
 fn number(
     x: &str,
     comparator: Comparator,
-    [value, low, high]: &[String; 3],
+    [value, low, high]: &[BoundNumber; 3],
 ) -> (String, Vec<String>) {
     let (own, from, to) = (format!("{x}.value"), format!("{x}.low"), format!("{x}.high"));
-    let inside = format!("{from} >= {low} AND {to} < {high}");
+    let inside = || format!("{} AND {}", low.compared(&from, ">="), high.compared(&to, "<"));
+    let at_least = |number: &BoundNumber| format!("{own} >= {}", number.nearest);
+    let at_most = |number: &BoundNumber| format!("{own} <= {}", number.nearest);
     let (check, of_single) = match comparator {
         Comparator::Equal => {
-            let of_single = format!("{own} >= {low} AND {own} < {high}");
-            return (inside.clone(), vec![format!("{of_single} AND {inside}")]);
+            let check = inside();
+            let part = format!("{} AND {} AND {check}", at_least(low), at_most(high));
+            return (check, vec![part]);
         }
         Comparator::NotEqual => {
-            let check = format!("NOT ({inside})");
+            let check = format!("NOT ({})", inside());
             return (check.clone(), vec![check]);
         }
-        Comparator::Greater => (format!("{to} > {value}"), format!("{own} > {value}")),
-        Comparator::Less => (format!("{from} < {value}"), format!("{own} < {value}")),
-        Comparator::GreaterOrEqual => (format!("{to} >= {value}"), format!("{own} >= {value}")),
-        Comparator::LessOrEqual => (format!("{from} <= {value}"), format!("{own} <= {value}")),
-        Comparator::StartsAfter => (format!("{from} > {value}"), format!("{own} > {value}")),
-        Comparator::EndsBefore => (format!("{to} < {value}"), format!("{own} < {value}")),
+        Comparator::Greater => (value.compared(&to, ">"), at_least(value)),
+        Comparator::Less => (value.compared(&from, "<"), at_most(value)),
+        Comparator::GreaterOrEqual => (value.compared(&to, ">="), at_least(value)),
+        Comparator::LessOrEqual => (value.compared(&from, "<="), at_most(value)),
+        Comparator::StartsAfter => (value.compared(&from, ">"), at_least(value)),
+        Comparator::EndsBefore => (value.compared(&to, "<"), at_most(value)),
         Comparator::Approximately => (
-            format!("{from} <= {high} AND {to} >= {low}"),
-            format!("{own} <= {high} AND {own} >= {low}"),
+            format!("{} AND {}", high.compared(&from, "<="), low.compared(&to, ">=")),
+            format!("{} AND {}", at_most(high), at_least(low)),
         ),
     };
     let single = format!("{of_single} AND {check}");

@@ -7,33 +7,48 @@
 //! that is asked for, until the page is full: it fills quickly, for all filters are wide.
 //!
 //! # Pages
-//! A page ends at a match, known by what it was sorted by and its key; the next begins behind it. What others
-//! write meanwhile neither repeats nor hides what stood there before.
+//! A page ends at a match, known by what it was sorted by and its key; the next begins behind it. Where what it is
+//! sorted by may change, pages keep the order in which the first one was read ([`changed`]): what matched then and
+//! still does comes once, whatever others write, up to [`CHANGED_MAX`] changed matches. Beyond that many, all stand
+//! where they sort now: what is changed so that it sorts elsewhere may come on no page, or on two.
 
 mod builder;
+mod changed;
 mod cursor;
+mod found;
 mod include;
 mod leaf;
 mod plan;
 
 use std::collections::HashMap;
 
-use pipehat_resource::search::{Search, Summary, Total};
+use pipehat_resource::search::{Search, SortBy, Summary, Total};
 
 pub(super) use self::builder::table_of;
-use self::cursor::Cursor;
-use self::plan::{Plan, Scope, Wanted};
+use self::changed::Page;
+use self::cursor::PageEnd;
+use self::found::{Found, Match, Wanted};
+use self::plan::{Plan, Scope};
 use super::core::{Catalogue, Core, VERSION_COLUMNS};
 use super::interaction::{
-    Refusal, ResourceKey, SearchMatch, SearchPage, SearchRequest, StoredVersion,
+    ChangeNumber, Refusal, ResourceKey, SearchMatch, SearchPage, SearchRequest, StoredVersion,
 };
-use super::sql::{Session, SessionError, SqlValue};
+use super::read;
+use super::sql::{Dialect, Session, SessionError, SqlValue};
 
 /// Sets of fewer rows than this are gone through as a whole.
 pub(super) const SMALL_SET: i64 = 4096;
 
 /// As many resources come along with a page at most; [`SearchPage::cut`] says when there were more.
 pub(super) const INCLUDED_MAX: usize = 1000;
+
+/// As many changed matches keep the place they had: for each page, their versions of then are read and what they are
+/// sorted by is taken from them.
+pub(super) const CHANGED_MAX: usize = 2000;
+
+/// As many versions written meanwhile are gone through to find what was changed. When there are more, matches are
+/// held against it one by one, where there are fewer of them than [`SMALL_SET`]. Tests come past it with fewer.
+pub(super) const WRITTEN_MAX: usize = if cfg!(test) { 4000 } else { 20_000 };
 
 /// A page of a search.
 pub(super) async fn page<S: Session>(
@@ -47,8 +62,8 @@ pub(super) async fn page<S: Session>(
     let of = format!("{:?} {:?}", search.resource_types, search.sort);
     let after = match &request.after {
         None => None,
-        Some(text) => match Cursor::open(text, &core.seal, &of) {
-            Some(cursor) if cursor.values.len() == search.sort.len() => Some(cursor),
+        Some(text) => match PageEnd::open(text, &core.seal, &of) {
+            Some(end) if end.place.values.len() == search.sort.len() => Some(end),
             _ => return Ok(Err(Refusal::Page)),
         },
     };
@@ -57,17 +72,19 @@ pub(super) async fn page<S: Session>(
     let mut page = SearchPage::default();
     let plan = Plan::choose(session, catalogue, search, &scope).await?;
     if limit > 0 {
-        let (after, wanted) = (after.as_ref(), Wanted::Versions(core));
-        let mut found = plan.matches(session, after, limit.saturating_add(1), wanted).await?;
+        let wanted = limit.saturating_add(1);
+        let after = after.as_ref();
+        let Ordered { matches: mut found, as_of, is_loaded } =
+            ordered(session, core, &plan, after, wanted).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         if more && let Some(last) = found.last() {
-            page.next = last.cursor.seal(&core.seal, &of);
+            let end = PageEnd { place: last.cursor.clone(), as_of };
+            page.next = end.seal(&core.seal, &of);
         }
         let keys: Vec<i64> = found.iter().map(|one| one.cursor.key).collect();
-        let missing: Vec<i64> =
-            found.iter().filter(|one| one.version.is_none()).map(|one| one.cursor.key).collect();
-        let mut loaded = load(session, core, &missing).await?;
+        let missing: &[i64] = if is_loaded { &[] } else { &keys };
+        let mut loaded = load(session, core, missing).await?;
         let matches =
             found.into_iter().filter_map(|one| one.version.or(loaded.remove(&one.cursor.key)));
         page.matches = matches.map(|version| SearchMatch { version, matched: true }).collect();
@@ -92,6 +109,54 @@ pub(super) async fn page<S: Session>(
     Ok(Ok(page))
 }
 
+/// Matches in the order of their search.
+struct Ordered {
+    matches: Vec<Match>,
+    /// The change whose order it is, where that may change.
+    as_of: Option<ChangeNumber>,
+    /// Whether versions have come along; one without any has gone away.
+    is_loaded: bool,
+}
+
+async fn ordered<S: Session>(
+    session: &mut S,
+    core: &Core,
+    plan: &Plan<'_>,
+    after: Option<&PageEnd>,
+    wanted: usize,
+) -> Result<Ordered, SessionError> {
+    let place = after.map(|end| &end.place);
+    let is_loaded = session.dialect() == Dialect::Postgres;
+    if !may_move(plan.search()) {
+        let found = plan.matches(session, place, wanted, Wanted::Versions(core)).await?;
+        return Ok(Ordered { matches: found.matches, as_of: None, is_loaded });
+    }
+    let Found { matches, mut newest } =
+        plan.matches(session, place, wanted, Wanted::VersionsAt(core)).await?;
+    // Of a first page that is the last one, too, nobody asks any more.
+    if newest.is_none() && (after.is_some() || matches.len() == wanted) {
+        let now = read::newest(session).await?;
+        newest = Some((now, now));
+    }
+    let Some((first, last)) = newest else {
+        return Ok(Ordered { matches, as_of: None, is_loaded });
+    };
+    // A database that was put back has not come as far.
+    let as_of = after.and_then(|end| end.as_of).map_or(first, |as_of| as_of.min(first));
+    if last > as_of {
+        let page = Page { plan, core, after: place, wanted, as_of };
+        if let Some(matches) = page.in_order(session, matches.clone()).await? {
+            return Ok(Ordered { matches, as_of: Some(as_of), is_loaded: true });
+        }
+    }
+    Ok(Ordered { matches, as_of: Some(as_of), is_loaded })
+}
+
+/// Whether a change may move a resource in the order asked for. Its id and when it was created stay.
+fn may_move(search: &Search) -> bool {
+    search.sort.iter().any(|key| key.by != SortBy::Id)
+}
+
 /// What a condition finds, at most `limit`.
 pub(super) async fn keys<S: Session>(
     session: &mut S,
@@ -102,7 +167,7 @@ pub(super) async fn keys<S: Session>(
     let scope = Scope::new(search, &[]);
     let plan = Plan::choose(session, catalogue, search, &scope).await?;
     let found = plan.matches(session, None, limit, Wanted::Keys).await?;
-    let keys: Vec<i64> = found.into_iter().map(|one| one.cursor.key).collect();
+    let keys: Vec<i64> = found.matches.into_iter().map(|one| one.cursor.key).collect();
     if keys.is_empty() {
         return Ok(Vec::new());
     }

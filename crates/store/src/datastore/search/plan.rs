@@ -4,12 +4,13 @@ use pipehat_resource::search::{Filter, ParameterId, Search, SortBy, SortKey};
 
 use super::SMALL_SET;
 use super::builder::{Builder, Set, Subject, sort_column, table_of};
-use super::cursor::Cursor;
+use super::cursor::{Cursor, keys_descend};
+use super::found::{Found, Wanted, run};
 use super::leaf::{all, any};
-use crate::datastore::core::{Catalogue, Core, VERSION_COLUMNS};
+use crate::datastore::core::Catalogue;
 use crate::datastore::entries::{GREATEST, LEAST};
-use crate::datastore::interaction::{ResourceKey, StoredVersion};
-use crate::datastore::sql::{Dialect, Session, SessionError, SqlValue};
+use crate::datastore::interaction::ChangeNumber;
+use crate::datastore::sql::{Session, SessionError, SqlValue};
 
 /// Which resources may be shown at all.
 pub(super) struct Scope<'a> {
@@ -107,6 +108,17 @@ enum Start {
     Ordered(usize),
     /// What several conditions on dates of one parameter leave, which are looked at all the same.
     Dates(ParameterId),
+    /// The keys that [`Plan::of`] named.
+    These,
+}
+
+/// Which resources a plan leaves, by their newest version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Those that stand as they stood at this change.
+    Untouched(ChangeNumber),
+    /// Those of which a version came behind this change.
+    Touched(ChangeNumber),
 }
 
 /// Which rows of an index of dates are gone along.
@@ -136,6 +148,7 @@ impl Way {
 }
 
 /// How a search goes.
+#[derive(Clone)]
 pub(super) struct Plan<'a> {
     catalogue: &'a Catalogue,
     search: &'a Search,
@@ -144,22 +157,8 @@ pub(super) struct Plan<'a> {
     start: Start,
     /// Where counting begins.
     count_from: Start,
-}
-
-/// What is asked of a match.
-#[derive(Clone, Copy)]
-pub(super) enum Wanted<'a> {
-    /// Which it is.
-    Keys,
-    /// What it says, too, where that comes along for nothing.
-    Versions(&'a Core),
-}
-
-/// A resource that matches.
-pub(super) struct Match {
-    pub(super) cursor: Cursor,
-    /// Its newest version, where that was wanted and came along.
-    pub(super) version: Option<StoredVersion>,
+    these: Vec<i64>,
+    since: Option<Since>,
 }
 
 /// A column that a search is sorted by.
@@ -184,8 +183,16 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, SessionError> {
         let mut filters = Vec::new();
         flatten(&search.filters, &mut filters);
-        let mut plan =
-            Self { catalogue, search, scope, filters, start: Start::Scan, count_from: Start::Scan };
+        let mut plan = Self {
+            catalogue,
+            search,
+            scope,
+            filters,
+            start: Start::Scan,
+            count_from: Start::Scan,
+            these: Vec::new(),
+            since: None,
+        };
         if plan.scope.nothing {
             return Ok(plan);
         }
@@ -286,6 +293,52 @@ impl<'a> Plan<'a> {
         all.then_some(if dates == 1 { Start::Set(0) } else { Start::Dates(*parameter) })
     }
 
+    /// The same search among these resources.
+    pub(super) fn of(&self, keys: Vec<i64>) -> Self {
+        Self { start: Start::These, these: keys, ..self.clone() }
+    }
+
+    /// The same search among resources by their newest version.
+    pub(super) fn since(&self, since: Since) -> Self {
+        Self { since: Some(since), ..self.clone() }
+    }
+
+    pub(super) fn search(&self) -> &'a Search {
+        self.search
+    }
+
+    pub(super) fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
+    }
+
+    /// The types searched; empty for all.
+    pub(super) fn types(&self) -> &'a [String] {
+        &self.scope.types
+    }
+
+    /// Whether a small set leads to all matches.
+    pub(super) fn is_small(&self) -> bool {
+        matches!(self.start, Start::Set(_) | Start::Dates(_) | Start::These)
+    }
+
+    /// Matches in no order, and without what they are sorted by.
+    pub(super) async fn unsorted<S: Session>(
+        &self,
+        session: &mut S,
+        limit: usize,
+        wanted: Wanted<'_>,
+    ) -> Result<Found, SessionError> {
+        if self.scope.nothing {
+            return Ok(Found::default());
+        }
+        let mut builder = Builder::new(session.dialect(), self.catalogue);
+        let source = self.source(&mut builder, self.start, false);
+        let (from, conditions, key) = (source.from, all(source.conditions), source.subject.key);
+        let limit = builder.limit(limit);
+        let sql = format!("SELECT {key} FROM {from} WHERE {conditions} LIMIT {limit}");
+        run(session, &builder, &sql, wanted).await
+    }
+
     /// The matches behind `after`, in order.
     pub(super) async fn matches<S: Session>(
         &self,
@@ -293,9 +346,9 @@ impl<'a> Plan<'a> {
         after: Option<&Cursor>,
         limit: usize,
         wanted: Wanted<'_>,
-    ) -> Result<Vec<Match>, SessionError> {
+    ) -> Result<Found, SessionError> {
         if self.scope.nothing {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
         if let (Start::Scan, [SortKey { by: SortBy::Parameter(parameters), descending }]) =
             (self.start, self.search.sort.as_slice())
@@ -334,13 +387,30 @@ impl<'a> Plan<'a> {
                 builder.set(self.filters.get(at)?, &self.scope.types)
             }
             Start::Dates(parameter) => builder.dates_set(parameter, &self.filters),
+            Start::These => {
+                let sql = builder.keys(self.these.clone());
+                Some(Set { sql, leaf: None, resource_type: None })
+            }
         }
+    }
+
+    /// What [`Plan::since`] asks for, of a key.
+    fn since_condition(&self, builder: &mut Builder<'_>, key: &str) -> Option<String> {
+        let (sign, ChangeNumber(change)) = match self.since? {
+            Since::Untouched(change) => ("<=", change),
+            Since::Touched(change) => (">", change),
+        };
+        let (w, change) = (builder.alias(), builder.bind(SqlValue::number(change)));
+        Some(format!(
+            "(SELECT {w}.change FROM versions {w} WHERE {w}.key = {key}
+             ORDER BY {w}.version DESC LIMIT 1) {sign} {change}"
+        ))
     }
 
     /// Where rows come from. `row` where the resource's own row is needed for more than the filters.
     fn source(&self, builder: &mut Builder<'_>, start: Start, row: bool) -> Source {
         let own = match start {
-            Start::Scan | Start::Dates(_) => None,
+            Start::Scan | Start::Dates(_) | Start::These => None,
             Start::Set(at) | Start::Ordered(at) => Some(at),
         };
         let rest = |own: Option<usize>| {
@@ -350,6 +420,7 @@ impl<'a> Plan<'a> {
             let subject = Subject::row("r");
             let mut conditions = self.scope.conditions(builder, &subject, false);
             conditions.extend(rest(None).map(|(_, filter)| builder.check(filter, &subject)));
+            conditions.extend(self.since_condition(builder, &subject.key));
             return Source { from: "resources r".to_owned(), conditions, subject };
         };
         let implied = self.scope.implies(set.resource_type.as_deref());
@@ -377,6 +448,7 @@ impl<'a> Plan<'a> {
         }
         conditions.extend(self.scope.conditions(builder, &subject, implied));
         conditions.extend(rest(own).map(|(_, filter)| builder.check(filter, &subject)));
+        conditions.extend(self.since_condition(builder, &subject.key));
         Source { from, conditions, subject }
     }
 
@@ -452,10 +524,13 @@ impl<'a> Plan<'a> {
             .collect();
         let condition = match after {
             None => "1 = 1".to_owned(),
-            Some(after) => behind(builder, &columns, "q.key", after, false),
+            Some(after) => {
+                let keys_descend = keys_descend(&self.search.sort, &after.values);
+                behind(builder, &columns, "q.key", after, keys_descend)
+            }
         };
         let names: Vec<&str> = columns.iter().map(|column| column.expression.as_str()).collect();
-        let order: Vec<String> = columns
+        let mut order: Vec<String> = columns
             .iter()
             .map(|column| {
                 let (expression, descending) = (&column.expression, column.descending);
@@ -463,9 +538,15 @@ impl<'a> Plan<'a> {
                 format!("({expression} IS NULL), {expression}{direction}")
             })
             .collect();
+        // Another page may go another way, along an index: those alike must stand in one order.
+        order.push(match columns.as_slice() {
+            [only] if only.descending => {
+                format!("CASE WHEN {} IS NULL THEN q.key ELSE -q.key END", only.expression)
+            }
+            _ => "q.key".to_owned(),
+        });
         format!(
-            "SELECT q.key, {} FROM ({inner}) q WHERE {condition}
-             ORDER BY {}, q.key LIMIT {limit}",
+            "SELECT q.key, {} FROM ({inner}) q WHERE {condition} ORDER BY {} LIMIT {limit}",
             names.join(", "),
             order.join(", ")
         )
@@ -508,13 +589,13 @@ impl<'a> Plan<'a> {
         after: Option<&Cursor>,
         limit: usize,
         wanted: Wanted<'_>,
-    ) -> Result<Vec<Match>, SessionError> {
+    ) -> Result<Found, SessionError> {
         let Some(known) = self.catalogue.numbering.known(parameter) else {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         };
         let (table, column) = (table_of(known.kind), sort_column(known.kind));
         let implied = self.scope.implies(Some(&known.resource_type));
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let mut bounded = false;
         let without = after.is_some_and(|after| after.values.first() == Some(&SqlValue::Null));
         if !without {
@@ -564,6 +645,7 @@ impl<'a> Plan<'a> {
                         conditions.push(builder.check(filter, &subject));
                     }
                 }
+                conditions.extend(self.since_condition(&mut builder, "o.key"));
                 if let Some(after) = after {
                     let columns = [Column { expression: format!("o.{column}"), descending }];
                     conditions.push(behind(&mut builder, &columns, "o.key", after, descending));
@@ -596,7 +678,7 @@ impl<'a> Plan<'a> {
             found = run(session, &builder, &sql, wanted).await?;
         }
         // What has no date meets no condition on it.
-        if found.len() < limit && !bounded {
+        if found.matches.len() < limit && !bounded {
             let mut builder = Builder::new(session.dialect(), self.catalogue);
             let source = self.source(&mut builder, Start::Scan, true);
             let mut conditions = source.conditions;
@@ -610,14 +692,14 @@ impl<'a> Plan<'a> {
             if let Some(after) = after.filter(|_| without) {
                 conditions.push(format!("r.key > {}", builder.bind(SqlValue::Integer(after.key))));
             }
-            let limit = limit.saturating_sub(found.len());
+            let limit = limit.saturating_sub(found.matches.len());
             let limit = builder.limit(limit);
             let sql = format!(
                 "SELECT r.key, NULL FROM {} WHERE {} ORDER BY r.key LIMIT {limit}",
                 source.from,
                 all(conditions)
             );
-            found.extend(run(session, &builder, &sql, wanted).await?);
+            found.append(run(session, &builder, &sql, wanted).await?);
         }
         Ok(found)
     }
@@ -659,53 +741,4 @@ fn flatten<'a>(filters: &'a [Filter], flat: &mut Vec<&'a Filter>) {
             filter => flat.push(filter),
         }
     }
-}
-
-async fn run<S: Session>(
-    session: &mut S,
-    builder: &Builder<'_>,
-    sql: &str,
-    wanted: Wanted<'_>,
-) -> Result<Vec<Match>, SessionError> {
-    let (sql, parameters) = builder.finish(sql);
-    let read = match (wanted, session.dialect()) {
-        (Wanted::Versions(core), Dialect::Postgres) => Some(core),
-        (Wanted::Versions(_), Dialect::Sqlite) | (Wanted::Keys, _) => None,
-    };
-    let sql = if read.is_some() { with_versions(&sql) } else { sql };
-    let rows = session.query(&sql, &parameters).await?;
-    rows.iter()
-        .map(|row| {
-            let own = row.0.len().saturating_sub(if read.is_some() { VERSION_WIDTH } else { 0 });
-            let values = (1..own).map(|column| row.value(column)).collect();
-            let cursor = Cursor { values, key: row.integer(0)? };
-            let version = match read {
-                None => None,
-                Some(core) => {
-                    let place = own.saturating_add(1);
-                    let resource_type = row.text(place)?.to_owned();
-                    let id = row.text(place.saturating_add(1))?.to_owned();
-                    let key = ResourceKey { resource_type, id };
-                    Some(core.stored(key, row, place.saturating_add(2))?)
-                }
-            };
-            Ok(Match { cursor, version })
-        })
-        .collect()
-}
-
-/// How many columns [`with_versions`] adds.
-const VERSION_WIDTH: usize = 8;
-
-/// A statement that finds keys, with what stands under them: another way there and back costs PostgreSQL more than
-/// the search itself.
-fn with_versions(sql: &str) -> String {
-    let join = |table: &str, alias: &str, on: &str| Dialect::Postgres.then_join(table, alias, on);
-    let resources = join("resources", "r", "r.key = m.key AND r.deleted = 0");
-    let versions = join("versions", "v", "v.key = r.key AND v.version = r.version");
-    format!(
-        "SELECT m.*, r.type, r.id, {VERSION_COLUMNS}
-         FROM (SELECT s.*, row_number() OVER () AS place FROM ({sql}) s) m {resources} {versions}
-         ORDER BY m.place"
-    )
 }

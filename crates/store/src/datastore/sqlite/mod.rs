@@ -267,7 +267,7 @@ impl Datastore for SqliteDatastore {
                     if types.is_empty() {
                         ready(maintenance::set_reindexed_to(session, &by, next.unwrap_or(0)))?;
                         if next.is_none() {
-                            ready(maintenance::set_indexed_by(session, &by))?;
+                            ready(maintenance::set_indexed_whole(session, &by))?;
                         }
                     }
                     Ok((passed, next))
@@ -289,6 +289,24 @@ impl Datastore for SqliteDatastore {
                 ready(maintenance::set_indexed_by(session, &fingerprint))
             };
             self.writer.task(set).await
+        })
+    }
+
+    fn catch_up(&self) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let begin =
+                self.readers.read(|session| ready(maintenance::caught_up_to(session))).await?;
+            let (mut indexed, mut next) = (0u64, begin);
+            while let Some(after) = next {
+                let core = Arc::clone(&self.core);
+                let batch = move |session: &mut SqliteSession<'_>| {
+                    ready(maintenance::catch_up(session, &core, &core.catalogue(), after))
+                };
+                let (anew, following) = self.writer.task(batch).await?;
+                indexed = indexed.saturating_add(anew);
+                next = following;
+            }
+            Ok(indexed)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipehat_vault::Key;
 use tokio::sync::Semaphore;
@@ -130,6 +130,7 @@ impl Readers {
         };
         reader.allow(time);
         let mut session = SqliteSession::new(&mut reader.connection, Counters::default());
+        session.deadline = Instant::now().checked_add(time);
         session.connection.prepare_cached("BEGIN")?.execute([])?;
         let result = work(&mut session);
         let ended = session.connection.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));

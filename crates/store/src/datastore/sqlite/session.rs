@@ -1,6 +1,7 @@
 //! A transaction of SQLite. Nothing in it waits.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode};
@@ -38,6 +39,8 @@ pub(in crate::datastore) struct SqliteSession<'c> {
     pub(super) connection: &'c mut Connection,
     pub(super) counters: Counters,
     pub(super) words: Words,
+    /// When statements stop, where they do.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl ToSql for SqlValue {
@@ -98,7 +101,7 @@ impl From<rusqlite::Error> for SessionError {
 
 impl<'c> SqliteSession<'c> {
     pub(super) fn new(connection: &'c mut Connection, counters: Counters) -> Self {
-        Self { connection, counters, words: Words::new() }
+        Self { connection, counters, words: Words::new(), deadline: None }
     }
 
     /// Writes the words that were held back: before a transaction ends, and before words are searched.
@@ -148,6 +151,13 @@ impl SqliteSession<'_> {
 impl Session for SqliteSession<'_> {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
+    }
+
+    fn in_time(&self) -> Result<(), SessionError> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(SessionError::TooLong),
+            _ => Ok(()),
+        }
     }
 
     async fn query(

@@ -251,6 +251,7 @@ impl Loop {
             connection: &mut self.connection,
             counters: self.counters,
             words: std::mem::take(&mut self.words),
+            deadline: None,
         };
         let applied = ready(apply::apply(&mut session, &self.core, &catalogue, group));
         self.counters = session.counters;
@@ -264,6 +265,7 @@ impl Loop {
             connection: &mut self.connection,
             counters: self.counters,
             words: std::mem::take(&mut self.words),
+            deadline: None,
         }
     }
 
