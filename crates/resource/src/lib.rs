@@ -6,6 +6,7 @@
 //! - [`definitions`]: R4's types, elements, codes, invariants and compartments as data.
 //! - [`fhirpath`]: expressions over resources: search parameters, invariants, subscriptions.
 //! - [`json`]: a resource's JSON, with its numbers' digits, its order and its unknown members.
+//! - [`kept`]: elements that an update leaves as they stand.
 //! - [`outcome`]: issues, and the OperationOutcome that carries them.
 //! - [`patch`]: changing a resource by a JSON Patch or a FHIRPath Patch.
 //! - [`search`]: what a search asks for, and what a resource is found by.
@@ -14,6 +15,7 @@
 pub mod definitions;
 pub mod fhirpath;
 pub mod json;
+pub mod kept;
 mod narrative;
 pub mod outcome;
 pub mod patch;

@@ -282,7 +282,7 @@ async fn run(name: &str, store: Arc<dyn Datastore>, resources: u64, time: Durati
     row!("update (durable)", |store, _registry, pick, new| {
         let resource = parse(patient(pick, new).as_bytes()).expect("JSON");
         let precondition = Precondition::None;
-        let update = Interaction::Update { resource, precondition, full_url: None };
+        let update = Interaction::Update { resource, precondition, keeps: None, full_url: None };
         apply(store.as_ref(), vec![update]).await;
     });
     row!("transaction of 20 (durable)", |store, _registry, _pick, new| {

@@ -3,6 +3,7 @@
 
 use pipehat_message::Message;
 use pipehat_resource::json::Value;
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::validate::{Checks, validate};
 use pipehat_translate::{FindingKind, Settings, Translation, Translator};
 
@@ -275,22 +276,30 @@ fn a_document_is_found_by_its_number() {
         let document = format!("TXA|1|DS|TX|||||||||DOC1^DOC|||||AU||{status}");
         let lines: Vec<&str> = [document.as_str()].iter().chain(lines).copied().collect();
         let told = translate(event, &lines);
-        let entry = told.bundle.items("entry").iter().find(|entry| {
+        let mut entries = told.bundle.items("entry").iter();
+        let entry = entries.find(|entry| {
             entry.get("resource").and_then(Value::resource_type) == Some("DocumentReference")
         });
-        entry.and_then(|entry| entry.get("request")).map(Value::to_json).expect("a request")
+        let mut request = entry.and_then(|entry| entry.get("request")).expect("a request").clone();
+        let keeps = Keeps::of_request(&request).expect("it is read");
+        Keeps::strip(request.as_object_mut().expect("an object"));
+        (request.to_json(), keeps.is_some_and(|keeps| keeps.elements().any(|own| own == "content")))
     };
     let search = "identifier=https://good.example/id/DOC|DOC1";
     let update = format!(r#"{{"method":"PUT","url":"DocumentReference?{search}"}}"#);
     let create =
         format!(r#"{{"method":"POST","url":"DocumentReference","ifNoneExist":"{search}"}}"#);
     let text = ["OBX|1|TX|A^History^L||one||||||F"];
-    assert_eq!(request("MDM^T02^MDM_T02", "AV", &text), update);
+    let check = |event: &str, status: &str, lines: &[&str], expected: (&str, bool)| {
+        let (asked, keeps) = request(event, status, lines);
+        assert_eq!((asked.as_str(), keeps), expected, "{event} {status}");
+    };
+    check("MDM^T02^MDM_T02", "AV", &text, (&update, false));
     // A notification without the content takes none away, but what it withdraws is withdrawn.
-    assert_eq!(request("MDM^T01^MDM_T01", "AV", &[]), create);
-    assert_eq!(request("MDM^T03^MDM_T01", "UN", &[]), create);
-    assert_eq!(request("MDM^T03^MDM_T01", "OB", &[]), update);
-    assert_eq!(request("MDM^T11^MDM_T01", "AV", &[]), update);
+    check("MDM^T01^MDM_T01", "AV", &[], (&create, true));
+    check("MDM^T03^MDM_T01", "UN", &[], (&create, true));
+    check("MDM^T03^MDM_T01", "OB", &[], (&update, true));
+    check("MDM^T11^MDM_T01", "AV", &[], (&update, true));
 }
 
 #[test]
@@ -695,6 +704,33 @@ fn a_susceptibility_is_of_one_organism() {
     let display = one.first().and_then(|own| own.items("derivedFrom").first());
     assert_eq!(display.and_then(|own| own.text("display")), Some("S. aureus"));
     check_told(&alone, FindingKind::NotMapped, "OBR-26", "in words");
+    // Where number and text name two organisms, nobody can say which is meant.
+    let (mixed, unlike) = (panel(2, 2, "E. coli"), panel(2, 2, "Staph"));
+    let derived = |panel: &str| {
+        let below = [panel, sensitive.as_str()];
+        let told = translate(
+            "ORU^R01^ORU_R01",
+            &culture.iter().chain(&below).copied().collect::<Vec<_>>(),
+        );
+        let results = resources(&told, "Observation");
+        let from = results.last().and_then(|own| own.items("derivedFrom").first());
+        let reference = from.and_then(|own| own.text("reference")).map(str::to_owned);
+        (told, reference)
+    };
+    let (told, reference) = derived(&mixed);
+    assert_eq!(reference, None);
+    check_told(&told, FindingKind::Ambiguous, "OBR(2)-26", "derived from neither");
+    let (told, reference) = derived(&unlike);
+    assert!(reference.is_some(), "the number alone counts");
+    check_told(&told, FindingKind::Ambiguous, "OBR(2)-26", "something else");
+}
+
+#[test]
+fn a_visit_that_nobody_can_name_is_told_once() {
+    let lines = ["PV1|1|O|A^B", "OBR|1||F1^LAB|24323-8^C", "OBX|1|NM|2^K^L||5||||||F"];
+    let told = translate("ORU^R01^ORU_R01", &lines);
+    let of_visit: Vec<_> = told.findings.iter().filter(|own| own.path.starts_with("PV1")).collect();
+    assert_eq!(of_visit.len(), 1, "{of_visit:#?}");
 }
 
 #[test]

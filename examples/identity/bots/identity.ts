@@ -4,7 +4,7 @@
  * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
  * stays its patient's.
  */
-import type { Bundle, BundleEntry, Encounter, Identifier, Patient, Resource } from "@medplum/fhirtypes";
+import type { Bundle, BundleEntry, Encounter, Extension, Identifier, Patient, Resource } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import {
@@ -196,7 +196,8 @@ async function visits(
     log.warn("the visit has no number (PV1-19), and is not kept");
   }
   const entries: BundleEntry[] = [];
-  for (const { fullUrl, resource } of numbered) {
+  for (const entry of numbered) {
+    const { fullUrl, resource } = entry;
     const news = resource as Encounter;
     const numbers = known(news.identifier);
     if (news.subject?.reference !== survivor.fullUrl) {
@@ -205,7 +206,8 @@ async function visits(
     const found: Encounter[] = await client.searchResources("Encounter", { identifier: numbers.map(token).join(",") });
     const [standing] = found;
     if (standing === undefined) {
-      entries.push(created(fullUrl, told(turnedAt(news, { event: speaksOfEnds(message, news) ? time.event : undefined }), time), byIdentifier(numbers)));
+      const event = speaksOfEnds(entry) ? time.event : undefined;
+      entries.push(created(fullUrl, told(turnedAt(news, { event }), time), byIdentifier(numbers)));
       continue;
     }
     let isTheirs = false;
@@ -215,23 +217,21 @@ async function visits(
     if (!isTheirs) {
       return undefined;
     }
-    entries.push(replaced(fullUrl, goneOn(message, time, standing, news), standing));
+    entries.push(replaced(fullUrl, goneOn(message, time, standing, entry), standing));
   }
   return entries;
 }
 
-/** Updates, which neither begin nor end a visit (HL7 v2.5.1 §3.3.8), unless PV1-45 tells that it ended. */
-const UPDATES = new Set(["A08", "A28", "A31", "A40"]);
-
 const OVER = new Set(["finished", "cancelled"]);
 
 /** How a visit goes on: of begin and end, of which an update doesn't speak, the newest message counts that does. */
-function goneOn(message: Message, time: Required<Time>, standing: Encounter, news: Encounter): Encounter {
+function goneOn(message: Message, time: Required<Time>, standing: Encounter, entry: BundleEntry): Encounter {
+  const news = entry.resource as Encounter;
   const trigger = message.text("MSH-9.2");
   const isNews = !isNewer(standing, time);
   const turn = turnOf(standing);
   const ends = news.period?.end;
-  const settles = speaksOfEnds(message, news) && !isTakenBack(message, time, ends, turn)
+  const settles = speaksOfEnds(entry) && !isTakenBack(message, time, ends, turn)
     && (turn.event === undefined ? isNews || !OVER.has(standing.status) : Date.parse(time.event) >= Date.parse(turn.event));
 
   const start = isNews ? news.period?.start ?? standing.period?.start : standing.period?.start ?? news.period?.start;
@@ -246,7 +246,8 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, new
   const next = {
     ...(isNews ? { ...standing, ...said } : { ...said, ...standing }),
     identifier: united(standing.identifier, news.identifier),
-    status: settles ? news.status : standing.status,
+    // What is not known yet an update may tell, too (PV1-44).
+    status: settles || standing.status === "unknown" ? news.status : standing.status,
   } as Encounter;
   delete next.period;
   if (start !== undefined || end !== undefined) {
@@ -254,14 +255,37 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, new
   }
   const takenBack = trigger === "A13" && settles ? standing.period?.end ?? turn.takenBack : turn.takenBack;
   const turned = turnedAt(
-    settles && trigger === "A13" ? withoutDischarge(next) : next, { event: settles ? time.event : turn.event, takenBack },
+    placed(settles && trigger === "A13" ? withoutDischarge(next) : next), { event: settles ? time.event : turn.event, takenBack },
   );
   return isNews ? told(turned, time) : turned;
 }
 
-/** Whether a message says that a visit begins, goes on or ends. */
-function speaksOfEnds(message: Message, { period }: Encounter): boolean {
-  return !UPDATES.has(message.text("MSH-9.2")) || period?.end !== undefined;
+/** What the translation marks its requests with where the message doesn't speak of an element (docs/translate.md). */
+const KEEPS = "urn:pipehat:keeps";
+
+/** Whether a message says that a visit begins, goes on or ends: an update (HL7 v2.5.1 §3.3.8) does only by PV1-45. */
+function speaksOfEnds({ request }: BundleEntry): boolean {
+  const marks = (request as { extension?: Extension[] } | undefined)?.extension ?? [];
+  const kept = marks.find(({ url }) => url === KEEPS)?.extension ?? [];
+  return !kept.some(({ url, valueString }) => url === "element" && valueString === "status");
+}
+
+/** What the place of a visit is that stands so. */
+const PLACES: Partial<Record<Encounter["status"], "planned" | "active" | "completed">> = {
+  planned: "planned", arrived: "active", triaged: "active", "in-progress": "active", onleave: "active", finished: "completed",
+};
+
+/** A place is held, taken or left as the visit goes: what a message that doesn't speak of the visit assumes of it doesn't count. */
+function placed(visit: Encounter): Encounter {
+  const location = visit.location?.map((place) => {
+    const { status, ...rest } = place;
+    if (visit.status === "unknown" || (status !== undefined && status !== "active" && status !== "planned")) {
+      return place;
+    }
+    const own = PLACES[visit.status];
+    return own === undefined ? rest : { ...rest, status: own };
+  });
+  return location === undefined ? visit : { ...visit, location } as Encounter;
 }
 
 /** A discharge that was taken back, told again: of the same end, and of no later event; where EVN-2 is empty that is not known. */

@@ -20,11 +20,15 @@ const ATTACHED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observat
 
 /** How far a result is: of two told of the same time the one that is further stands; all others are corrections. */
 const RANK: Record<string, number> = { unknown: 0, registered: 0, partial: 1, preliminary: 1, final: 2 };
-const FINAL = 2;
 const CORRECTION = 3;
 
-/** What can only be changed by a correction, or be withdrawn (OBX-11 F: HL7 table 0085). */
-const SETTLED = new Set(["final", "amended", "corrected", "appended"]);
+/**
+ * What stands above what, whenever it was told: what is final is changed by corrections alone (OBX-11 F: HL7 table 0085), and no
+ * result is taken away by its absence. One that is withdrawn is none of them: there the time decides.
+ */
+const GRADE: Record<string, number> = {
+  unknown: 0, registered: 0, partial: 1, preliminary: 1, final: 2, amended: 2, corrected: 2, appended: 2,
+};
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
@@ -59,6 +63,54 @@ interface Owned {
   subject?: Reference;
 }
 
+/**
+ * Leads results that nothing tells from others of their code (no OBX-4, no OBX-21) to the one that they can only mean: where the
+ * message brings one that it does not take back, and one of the report stands that was not taken back, it is the same.
+ */
+async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundle> {
+  const elsewhere = new Map<string, string>();
+  const observations = new Map(all<Observation>(bundle, "Observation").map(({ resource }) => [addressOf(resource), resource]));
+  for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
+    const own = (report.result ?? []).map(({ reference }) => observations.get(reference ?? ""))
+      .filter((one): one is Observation => one !== undefined && isBare(one));
+    const [standing] = own.length === 0 ? [] : await standingOf<DiagnosticReport>(client, [report]);
+    const stand = (await resultsOf(client, standing)).filter((one) => isBare(one) && !WITHDRAWN.has(one.status));
+    for (const one of own.filter(({ status }) => !WITHDRAWN.has(status))) {
+      const like = own.filter((other) => isLike(one, other));
+      const there = stand.filter((other) => isLike(one, other));
+      const others = there.filter((other) => !like.some(({ id }) => id === other.id));
+      const isOnly = like.filter(({ status }) => !WITHDRAWN.has(status)).length === 1 && others.length === 1;
+      if (isOnly && !there.some(({ id }) => id === one.id)) {
+        elsewhere.set(addressOf(one), addressOf(others[0] as Observation));
+        one.id = others[0]?.id as string;
+      }
+    }
+  }
+  return elsewhere.size === 0 ? bundle : led(bundle, elsewhere);
+}
+
+/** Where the translation puts OBX-4. */
+const SUB_ID = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid";
+
+/** Whether nothing tells a result from others of its code. */
+function isBare({ extension, identifier }: Observation): boolean {
+  return known(identifier).length === 0 && !extension?.some(({ url }) => url === SUB_ID);
+}
+
+/** Whether two results are of the same thing. */
+function isLike(one: Observation, other: Observation): boolean {
+  const codes = ({ code }: Observation): string[] =>
+    (code?.coding ?? []).map((coding) => token({ system: coding.system, value: coding.code }));
+  return codes(one).some((code) => codes(other).includes(code));
+}
+
+/** The results of a report that stand. */
+function resultsOf(client: MedplumClient, report: DiagnosticReport | undefined): Promise<Observation[]> {
+  const references = (report?.result ?? []).map(({ reference }) => reference ?? "");
+  return standingOf<Observation>(client, references.filter((reference) => reference.startsWith("Observation/"))
+    .map((reference) => ({ resourceType: "Observation", id: reference.slice("Observation/".length) }) as Observation));
+}
+
 /** How others refer to a result. */
 function addressOf({ resourceType, id }: Resource): string {
   return `${resourceType}/${id}`;
@@ -69,7 +121,8 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
 }
 
 /** False: another was quicker. */
-async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean> {
+async function apply(client: MedplumClient, message: Message, asTold: Bundle): Promise<boolean> {
+  const bundle = await asTheyStand(client, asTold);
   const people = peopleOf(message, bundle);
   const records = await refer(client, bundle, people);
   checkWhose(bundle);
@@ -219,11 +272,13 @@ async function standingOf<T extends Resource>(client: MedplumClient, resources: 
 }
 
 function isOlder(standing: Resource, news: Resource, time: Time): boolean {
-  const rank = (resource: Resource): number => RANK[(resource as Observation).status] ?? CORRECTION;
-  if (SETTLED.has((standing as Observation).status) && rank(news) < FINAL) {
-    return false;
+  const [before, after] = [(standing as Observation).status, (news as Observation).status];
+  const byGrade = (GRADE[before] ?? NaN) - (GRADE[after] ?? NaN);
+  if (byGrade < 0 || byGrade > 0) {
+    return byGrade < 0;
   }
-  return newerBy(standing, time, rank(standing) - rank(news)) <= 0;
+  const rank = (status: string): number => RANK[status] ?? CORRECTION;
+  return newerBy(standing, time, rank(before) - rank(after)) <= 0;
 }
 
 /** The report as it is to stand; none where nothing of it is new. */
@@ -266,10 +321,8 @@ async function withdrawn(
   client: MedplumClient, standing: DiagnosticReport, { result, status }: DiagnosticReport, time: Time,
 ): Promise<BundleEntry[]> {
   const own = new Set(result?.map(({ reference }) => reference));
-  const others = (standing.result ?? []).map(({ reference }) => reference ?? "").filter((reference) => !own.has(reference));
-  const results = others.filter((reference) => reference.startsWith("Observation/"))
-    .map((reference) => ({ resourceType: "Observation", id: reference.slice("Observation/".length) }) as Observation);
-  return (await standingOf<Observation>(client, results))
+  return (await resultsOf(client, standing))
+    .filter((known) => !own.has(addressOf(known)))
     .filter((known) => isOlder(known, { ...known, status: status as Observation["status"] }, time))
     .map((known) => replaced(undefined, told({ ...known, status: status as Observation["status"] }, time), known));
 }
@@ -289,14 +342,10 @@ async function takenBack(
   if (back.every((own) => before.has(addressOf(own)))) {
     return [];
   }
-  const others = (standing.result ?? []).map(({ reference }) => reference ?? "").filter((reference) => !named.has(reference));
-  const known = await standingOf<Observation>(client, others.filter((reference) => reference.startsWith("Observation/"))
-    .map((reference) => ({ resourceType: "Observation", id: reference.slice("Observation/".length) }) as Observation));
-  const codes = ({ code }: Observation): string[] =>
-    (code?.coding ?? []).map((coding) => token({ system: coding.system, value: coding.code }));
+  const known = (await resultsOf(client, standing)).filter((one) => !named.has(addressOf(one)));
   const valueOf = (own: Observation): string => JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
   return back.filter((own) => !before.has(addressOf(own))).flatMap((own) => {
-    const same = known.filter((one) => one.status !== own.status && codes(one).some((code) => codes(own).includes(code)));
+    const same = known.filter((one) => one.status !== own.status && isLike(one, own));
     const [one] = same.length === 1 ? same : same.filter((one) => valueOf(one) === valueOf(own));
     return one === undefined || !isOlder(one, own, time) ? [] : [replaced(undefined, told({ ...one, status: own.status }, time), one)];
   });

@@ -4,21 +4,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
-use http::HeaderMap;
 use http::header::{ETAG, LAST_MODIFIED, LOCATION};
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use pipehat_resource::json::{Object, Value};
 
 use super::answers::{is_gone, refusal};
 use super::codes;
+use super::kept::Marked;
+use super::lookup::found;
 use super::peer::Peer;
 use super::request::{Interaction, Mode, NotFit, Prepared, prepare, prepare_deletion, without_id};
 use crate::http::asked_to_wait::AskedToWait;
 use crate::http::client::Reply;
 use crate::http::exchange::Response;
 use crate::{
-    Attempt, ChangeKind, Destination, Health, Outbound, Parallel, Problem, RefusesDeletions,
+    Attempt, ChangeKind, Destination, Found, Health, Outbound, Parallel, Problem, RefusesDeletions,
 };
+
+/// How often others may have changed meanwhile what a Bundle keeps of what stands.
+const OVERTAKEN_MAX: usize = 5;
 
 /// How resources are written.
 pub(super) struct DestinationOptions {
@@ -98,20 +103,102 @@ impl Sender {
             Interaction::Write => outbound.bytes.clone(),
             Interaction::Delete | Interaction::Search => Bytes::new(),
         };
-        let sent = body.len();
-        let said = match self.options.peer.ask(&prepared, &outbound.channel, body).await {
-            Ok(said) => said,
-            Err(attempt) => {
-                if let Attempt::NotSent { code, detail }
-                | Attempt::Interrupted { code, detail, .. } = &attempt
-                {
-                    self.health.down(Problem { code, detail: detail.clone() });
+        if prepared.interaction == Interaction::Write
+            && matches!(self.options.peer, Peer::Remote(_))
+        {
+            match Marked::of(&body) {
+                Ok(None) => {}
+                Ok(Some(marked)) => {
+                    return self.keeping(&marked, &prepared, &outbound.channel).await;
                 }
-                return attempt;
+                Err(error) => {
+                    let (code, detail) = (codes::CONDITION.code, error.to_string());
+                    self.health.problem(Problem { code, detail: detail.clone() });
+                    return Attempt::Impossible { code, detail };
+                }
             }
+        }
+        match self.ask(&prepared, &outbound.channel, body).await {
+            Ok(said) => self.judge(said, &prepared),
+            Err(attempt) => attempt,
+        }
+    }
+
+    async fn ask(
+        &self,
+        prepared: &Prepared,
+        channel: &Arc<str>,
+        body: Bytes,
+    ) -> Result<Response, Attempt> {
+        let sent = body.len();
+        let said = self.options.peer.ask(prepared, channel, body).await;
+        match &said {
+            Ok(_) => self.health.sent(sent),
+            Err(Attempt::NotSent { code, detail } | Attempt::Interrupted { code, detail, .. }) => {
+                self.health.down(Problem { code, detail: detail.clone() });
+            }
+            Err(_) => {}
+        }
+        said
+    }
+
+    /// Sends a Bundle with what it keeps of what stands at the server; once more where others changed that meanwhile.
+    async fn keeping(&self, marked: &Marked, prepared: &Prepared, channel: &Arc<str>) -> Attempt {
+        for tries in 1..=OVERTAKEN_MAX {
+            let mut found = Vec::new();
+            for (question, body, reads) in marked.questions() {
+                match self.ask(&question, channel, body).await {
+                    Ok(said) => match self.found(said, reads, &question) {
+                        Ok(one) => found.push(one),
+                        Err(attempt) => return attempt,
+                    },
+                    Err(attempt) => return attempt,
+                }
+            }
+            let settled = marked.settled(&found);
+            let said = match self.ask(prepared, channel, settled.body.clone()).await {
+                Ok(said) => said,
+                Err(attempt) => return attempt,
+            };
+            let is_overtaken = match &said.body {
+                _ if matches!(
+                    said.status,
+                    StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED
+                ) =>
+                {
+                    tries < OVERTAKEN_MAX
+                }
+                Reply::Whole(answer) if said.status.is_success() => settled.was_overtaken(answer),
+                _ => false,
+            };
+            if !is_overtaken {
+                return self.judge(said, prepared);
+            }
+        }
+        let name = self.options.peer.name();
+        let detail = format!("others changed the same at {name} {OVERTAKEN_MAX} times meanwhile");
+        Attempt::Interrupted { code: codes::RESPONSE_LOST.code, detail, reply: None }
+    }
+
+    /// What stands at the server.
+    fn found(&self, said: Response, reads: bool, question: &Prepared) -> Result<Found, Attempt> {
+        if reads && is_gone(said.status) {
+            return Ok(Found::Nothing);
+        }
+        if !said.status.is_success() {
+            return Err(self.judge(said, question));
+        }
+        let found = match &said.body {
+            Reply::Whole(body) if reads => Ok(Found::One(body.clone())),
+            Reply::Whole(body) => found(body).map_err(|_| &codes::ANSWER_UNREADABLE),
+            Reply::Cut(_) => Err(&codes::ANSWER_TOO_LARGE),
         };
-        self.health.sent(sent);
-        self.judge(said, &prepared)
+        found.map_err(|code| {
+            let name = self.options.peer.name();
+            let detail = format!("what stands at {name} can't be read");
+            self.health.problem(Problem { code: code.code, detail: detail.clone() });
+            Attempt::Impossible { code: code.code, detail }
+        })
     }
 
     /// A response came, so the server is there: what it says of the message is no matter of the link's.

@@ -117,7 +117,8 @@ impl Searcher {
         }
         // Without a search it is a resource, or a version of one, that is read.
         let reads = asked.query.is_empty();
-        let (prepared, body) = if reads { read(&asked) } else { posted(&asked) };
+        let place = &asked.resource_type;
+        let (prepared, body) = if reads { read(place) } else { posted(place, &asked.query) };
         let _connected = self.health.connected();
         let bytes = body.len();
         match self.peer.ask(&prepared, &asked.channel, body).await {
@@ -206,29 +207,29 @@ impl Searcher {
 }
 
 /// The request, and its body: two resources are enough to tell one from several.
-fn posted(asked: &Asked) -> (Prepared, Bytes) {
+pub(super) fn posted(resource_type: &str, query: &str) -> (Prepared, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, FHIR_JSON);
     headers.insert(CONTENT_TYPE, FORM);
     headers.insert(PREFER, STRICT);
     let prepared = Prepared {
         method: Method::POST,
-        path: format!("{}/_search", asked.resource_type),
+        path: format!("{resource_type}/_search"),
         headers,
         repeat: Repeat::Harmless,
         interaction: Interaction::Search,
         has_entries: false,
     };
-    (prepared, format!("{}&_count=2", asked.query).into())
+    (prepared, format!("{query}&_count=2").into())
 }
 
 /// A read. Its place is made of a reference, which names no value.
-fn read(asked: &Asked) -> (Prepared, Bytes) {
+pub(super) fn read(path: &str) -> (Prepared, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, FHIR_JSON);
     let prepared = Prepared {
         method: Method::GET,
-        path: asked.resource_type.to_string(),
+        path: path.to_owned(),
         headers,
         repeat: Repeat::Harmless,
         interaction: Interaction::Search,
@@ -239,13 +240,13 @@ fn read(asked: &Asked) -> (Prepared, Bytes) {
 
 /// Why an answer can't be used.
 #[derive(Debug, PartialEq, Eq)]
-enum Unusable {
+pub(super) enum Unusable {
     NoBundle,
     TooLarge,
 }
 
 /// What a searchset has. Only what matches counts: included resources and outcomes are not what was searched.
-fn found(body: &[u8]) -> Result<Found, Unusable> {
+pub(super) fn found(body: &[u8]) -> Result<Found, Unusable> {
     let bundle = json::parse(body).map_err(|_| Unusable::NoBundle)?;
     if bundle.resource_type() != Some("Bundle") || bundle.text("type") != Some("searchset") {
         return Err(Unusable::NoBundle);

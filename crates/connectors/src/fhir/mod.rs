@@ -4,6 +4,9 @@
 //! from the payload and the settings alone ([`request`]: pure), so that a retry asks the same; the answer is judged by
 //! its status, and a batch by those of its entries ([`answers`]).
 //!
+//! What a Bundle says it does not speak of ([`kept`]) stays as it stands: the datastore here sees to that itself; a server
+//! elsewhere is asked first what stands.
+//!
 //! A search for a step of a channel ([`lookup`]) changes nothing, and may be asked again whatever became of it.
 //!
 //! Conditional forms can be sent again without harm. A create without a condition can't: interrupted, it is set aside
@@ -14,6 +17,7 @@ mod codes;
 mod config;
 mod criteria;
 mod destination;
+mod kept;
 mod lookup;
 mod peer;
 mod peer_settings;

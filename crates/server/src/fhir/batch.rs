@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use pipehat_resource::json::Value;
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::outcome::IssueCode;
 
 use super::address::{Call, call};
@@ -145,12 +146,22 @@ impl Entry {
             ));
         }
         query.retain(|name, _| name != "_format");
-        let conditions = Conditions::of_texts(
+        let mut call = call;
+        let keeps = Keeps::of_request(asked)
+            .map_err(|error| Problem::bad_request(IssueCode::Value, error.to_string()))?;
+        let mut conditions = Conditions::of_texts(
             asked.text("ifMatch"),
             asked.text("ifNoneMatch"),
             asked.text("ifModifiedSince"),
             asked.text("ifNoneExist"),
         )?;
+        if let (Some(_), Call::Create(name)) = (&keeps, &call)
+            && let Some(found_by) = conditions.if_none_exist.take()
+        {
+            // Whoever does not know the mark makes it where there is none; here what stands is told what is new of it.
+            query = found_by;
+            call = Call::ConditionalUpdate(name.clone());
+        }
         let request = Request {
             call,
             shape: Shape { pretty: false, ..Shape::of(&query)? },
@@ -160,6 +171,7 @@ impl Entry {
             content: entry.get("resource").cloned().map_or(Content::None, Content::Value),
             wanted: Wanted::json(),
             security_context: None,
+            keeps,
             setting: Arc::clone(&around.setting),
         };
         let full_url = entry.text("fullUrl").filter(|url| !url.is_empty()).map(str::to_owned);

@@ -119,6 +119,8 @@ pub(super) fn refusal(request: &Request, refusal: Refusal) -> Problem {
     let resource_type = match &request.call {
         Call::Patch(key) => &key.resource_type,
         Call::ConditionalPatch(name) => name,
+        Call::Update(key) if request.keeps.is_some() => &key.resource_type,
+        Call::ConditionalUpdate(name) if request.keeps.is_some() => name,
         _ => return refusal.into(),
     };
     let sight = match request.setting.principal.seen(resource_type) {
@@ -147,6 +149,8 @@ fn is_own(request: &Request, outcome: &Outcome) -> bool {
     match request.call {
         // What `If-None-Exist` found is another's.
         Call::Create(_) => matches!(outcome, Outcome::Created(_)),
+        // Of what stands something was taken over.
+        _ if request.keeps.is_some() && !matches!(outcome, Outcome::Created(_)) => false,
         // Bytes come without what the Binary said of who may see it, which stays.
         Call::Update(_) | Call::ConditionalUpdate(_) => {
             matches!(&request.content, Content::Bytes(ContentKind::Resource, _) | Content::Value(_))

@@ -124,6 +124,7 @@ fn head(
         wanted,
         shape,
         security_context,
+        keeps: None,
         setting: Arc::new(setting),
     };
     Ok((request, kind))

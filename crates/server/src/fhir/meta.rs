@@ -102,6 +102,7 @@ impl FhirService {
             let interaction = Interaction::Update {
                 resource,
                 precondition: Precondition::Version(found.version),
+                keeps: None,
                 full_url: None,
             };
             match self.apply_one(request, interaction).await {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use pipehat_resource::json::{self, Value};
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::outcome::{Issue, IssueCode};
 
 use super::access::Principal;
@@ -35,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) shape: Shape,
     /// `X-Security-Context` of a Binary sent as its bytes.
     pub(crate) security_context: Option<String>,
+    /// Of an entry of a Bundle: what of a resource that stands stays as it stands.
+    pub(crate) keeps: Option<Keeps>,
     /// Who asks, when and where.
     pub(crate) setting: Arc<Setting>,
 }

@@ -2,6 +2,7 @@
 
 use http::{HeaderName, StatusCode};
 use pipehat_resource::json::{Value, parse};
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::patch::{FhirPathPatch, Patch};
 use pipehat_resource::search::Filter;
@@ -157,6 +158,7 @@ impl FhirService {
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &mut resource)?;
         let bounded = scope.is_some();
+        let keeps = keeps(request, &key.resource_type, bounded)?;
         let precondition = match self.look(request, key, scope, bounded).await? {
             Look::NotNeeded => match (request.conditions.precondition()?, kept) {
                 (Precondition::None, Some(version)) => Precondition::Version(version),
@@ -167,7 +169,7 @@ impl FhirService {
             // What would be stored elsewhere would be answered in the same words.
             Look::Hidden => return Err(outside(&key.resource_type)),
         };
-        Ok(Interaction::Update { resource, precondition, full_url })
+        Ok(Interaction::Update { resource, precondition, keeps, full_url })
     }
 
     /// Bytes say nothing of who may see them: what the Binary said before stays (FHIR R4 §2.38.4, `X-Security-Context`).
@@ -211,11 +213,19 @@ impl FhirService {
         self.fits(scope.as_ref(), &resource).await?;
         may_subscribe(request, &mut resource)?;
         self.leaves_hidden(scope.as_ref(), &resource).await?;
+        let keeps = keeps(request, resource_type, scope.is_some())?;
         let scope = condition_scope(request, resource_type, scope)?;
         let search = self.criteria(request, resource_type, &request.query, ADDRESS, scope)?;
         let precondition = request.conditions.precondition()?;
         let new_id = new_id();
-        Ok(Interaction::ConditionalUpdate { search, resource, new_id, precondition, full_url })
+        Ok(Interaction::ConditionalUpdate {
+            search,
+            resource,
+            new_id,
+            precondition,
+            keeps,
+            full_url,
+        })
     }
 
     /// Refuses a resource that would be stored under the id of one that the filter hides, deleted or not: in the words of
@@ -286,7 +296,7 @@ impl FhirService {
             .map_err(|refusal| patch_refusal(&key.resource_type, sight, refusal))?;
         self.fits(scope.as_ref(), &resource).await?;
         may_run(request, &resource)?;
-        Ok(Interaction::Update { resource, precondition, full_url: None })
+        Ok(Interaction::Update { resource, precondition, keeps: None, full_url: None })
     }
 
     /// `PATCH Type?…`.
@@ -567,6 +577,25 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
         Ok(()) => Ok(patch),
         Err(error) => Err(Problem::bad_request(IssueCode::Structure, error.to_string())),
     }
+}
+
+/// What stays as it stands. What the datastore makes of it must be all the client's to write, and whose a Subscription is
+/// the server says.
+fn keeps(request: &Request, resource_type: &str, bounded: bool) -> Result<Option<Keeps>, Problem> {
+    let Some(keeps) = &request.keeps else { return Ok(None) };
+    if bounded {
+        return Err(forbidden(
+            "a client whose scope to update has a filter can't keep elements of what stands; send the whole resource",
+        ));
+    }
+    if resource_type == "Subscription" {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            IssueCode::NotSupported,
+            "elements of a Subscription can't be kept; send the whole resource",
+        ));
+    }
+    Ok(Some(keeps.clone()))
 }
 
 /// A Subscription sends what it is about to an address of the client's choice: only a client that may read all of

@@ -423,3 +423,54 @@ async fn a_conditional_reference_that_can_t_be_asked_is_refused_as_such() {
         server.send("PATCH /Observation/o", headers, patch.to_string()).await.refused(400, "value");
     }
 }
+
+/// An entry that says which elements it doesn't speak of.
+fn keeping(mut entry: Value, elements: &[&str]) -> Value {
+    let parts: Vec<Value> = elements
+        .iter()
+        .map(|element| json!({ "url": "element", "valueString": element }))
+        .collect();
+    entry["request"]["extension"] = json!([{ "url": "urn:pipehat:keeps", "extension": parts }]);
+    entry
+}
+
+#[tokio::test]
+async fn what_an_entry_does_not_speak_of_stays_as_it_stands() {
+    let server = Server::new();
+    let patient = |gender: &str| {
+        json!({ "resourceType": "Patient", "gender": gender,
+            "identifier": [{ "system": "urn:mrn", "value": "1" }] })
+    };
+    let update = |gender: &str| entry("PUT", "Patient?identifier=urn:mrn|1", Some(patient(gender)));
+    let mut create = keeping(entry("POST", "Patient", Some(patient("other"))), &["gender"]);
+    create["request"]["ifNoneExist"] = "identifier=urn:mrn|1".into();
+    for kind in ["transaction", "batch"] {
+        let post = async |entry: Value, status: u16| {
+            let asked = bundle(kind, vec![entry]);
+            server.json("POST /", &asked).await.expect(status).value()
+        };
+        let reply = post(update("male"), 200).await;
+        let stored = &reply["entry"][0]["resource"];
+        let by_id = format!("Patient/{}", stored["id"].as_str().expect("an id"));
+        let mut named = patient("other");
+        named["id"] = stored["id"].clone();
+        let by_id = entry("PUT", &by_id, Some(named));
+        let kept =
+            [keeping(update("other"), &["gender"]), keeping(by_id, &["gender"]), create.clone()];
+        for kept in kept {
+            let reply = post(kept, 200).await;
+            assert_eq!(statuses(&reply), ["200 OK"], "{kind}");
+            assert_eq!(reply["entry"][0]["resource"]["gender"], "male", "{kind}");
+        }
+        let unreadable = keeping(update("other"), &["a..b"]);
+        let reply = post(unreadable, if kind == "transaction" { 400 } else { 200 }).await;
+        if kind == "batch" {
+            assert_eq!(statuses(&reply), ["400 Bad Request"]);
+        }
+    }
+    // What is made where nothing stands may well be told as it is.
+    create["request"]["ifNoneExist"] = "identifier=urn:mrn|2".into();
+    create["resource"]["identifier"][0]["value"] = "2".into();
+    let reply = server.json("POST /", &bundle("transaction", vec![create])).await.expect(200);
+    assert_eq!(statuses(&reply.value()), ["201 Created"]);
+}

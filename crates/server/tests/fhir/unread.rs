@@ -232,3 +232,35 @@ async fn what_a_client_sent_comes_back_to_it() {
     shows_nothing(&bytes, 200);
     assert_eq!(bytes.body, Value::Null);
 }
+
+/// A transaction that updates the first observation and leaves these elements as they stand.
+fn keeping(elements: &[&str], resource: &Value) -> Value {
+    let parts: Vec<Value> =
+        elements.iter().map(|own| json!({ "url": "element", "valueString": own })).collect();
+    json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+        "request": { "method": "PUT", "url": "Observation/one",
+            "extension": [{ "url": "urn:pipehat:keeps", "extension": parts }] },
+        "resource": resource }] })
+}
+
+#[tokio::test]
+async fn what_is_kept_is_not_shown_to_who_may_not_read_it() {
+    let told = json!({ "resourceType": "Observation", "id": "one", "status": "amended",
+        "code": { "text": "x" } });
+    let (server, token) = with_client("system/Observation.cu").await;
+    let answer = server.call("POST /fhir/R4", &token, &keeping(&["valueString"], &told)).await;
+    shows_nothing(&answer, 200);
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    let stored = server.get("/fhir/R4/Observation/one", &admin).await.body;
+    assert_eq!((&stored["status"], &stored["valueString"]), (&json!("amended"), &json!(SECRET)));
+    // Two values at once are refused, and not why.
+    let mut other = told.clone();
+    other["valueInteger"] = json!(1);
+    let answer = server.call("POST /fhir/R4", &token, &keeping(&["valueString"], &other)).await;
+    shows_nothing(&answer, 422);
+    assert!(answer.body.to_string().contains("why is told to"), "{}", answer.body);
+    // Who may write a part only writes the whole.
+    let (server, token) = with_client("system/Observation.cu?status=final").await;
+    let answer = server.call("POST /fhir/R4", &token, &keeping(&["status"], &told)).await;
+    shows_nothing(&answer, 403);
+}

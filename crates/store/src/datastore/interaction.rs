@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pipehat_resource::json::Value;
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::search::{Filter, Search};
 
 /// A resource's type and id.
@@ -79,6 +80,8 @@ pub enum Interaction {
         resource: Value,
         /// What must hold.
         precondition: Precondition,
+        /// What of a resource that stands there stays as it stands.
+        keeps: Option<Keeps>,
         /// In a transaction, the `fullUrl` by which others refer to it.
         full_url: Option<String>,
     },
@@ -92,6 +95,8 @@ pub enum Interaction {
         new_id: String,
         /// What must hold.
         precondition: Precondition,
+        /// What of a resource that stands there stays as it stands.
+        keeps: Option<Keeps>,
         /// In a transaction, the `fullUrl` by which others refer to it.
         full_url: Option<String>,
     },

@@ -170,7 +170,7 @@ pub async fn import(
             let resource = parse(&text).map_err(|problem| TransferError::Json { line, problem })?;
             let key = fit(&resource).map_err(|unfit| TransferError::Unfit { line, unfit })?;
             let precondition = Precondition::None;
-            Some((key, Interaction::Update { resource, precondition, full_url: None }))
+            Some((key, Interaction::Update { resource, precondition, keeps: None, full_url: None }))
         };
         let twice = next.as_ref().is_some_and(|(key, _)| keys.contains(key));
         if waiting.len() >= AT_ONCE || twice || (read == 0 && !waiting.is_empty()) {

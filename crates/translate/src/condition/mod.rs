@@ -87,6 +87,8 @@ pub(crate) enum Condition {
     In(FieldRef, Vec<Box<str>>),
     /// Both places say the same.
     Same(FieldRef, FieldRef),
+    /// The first is a later time than the second, as far as both tell.
+    After(FieldRef, FieldRef),
     /// How often it repeats.
     Count(FieldRef, Comparison, u32),
     /// How many bytes it has.

@@ -190,6 +190,11 @@ impl Parser<'_> {
                         self.take_word(&["TO"]);
                         self.operand(subject)?
                     }
+                    "AFTER" => {
+                        let other = FieldRef::parse(self.word()?)?;
+                        self.at += 1;
+                        Condition::After(subject, other)
+                    }
                     "IN" => Condition::In(subject, self.list()?),
                     "LST.COUNT" | "COUNT" => {
                         let (comparison, number) = self.comparison(&mut negated)?;
@@ -299,6 +304,7 @@ mod tests {
             Condition::Compared(of) => format!("{}<?", place(of)),
             Condition::In(of, texts) => format!("{}={}", place(of), texts.join("|")),
             Condition::Same(one, other) => format!("{}=={}", place(one), place(other)),
+            Condition::After(one, other) => format!("{}>{}", place(one), place(other)),
             Condition::Count(of, how, number) => format!("#{} {how:?} {number}", place(of)),
             Condition::Length(of, how, number) => format!("len {} {how:?} {number}", place(of)),
             Condition::Not(inner) => format!("!{}", show(inner)),
@@ -332,6 +338,7 @@ mod tests {
         check("IF XCN.19 DOES NOT EXIST AND IF XCN.20 DOES NOT EXIST", "&(!XCN.19 !XCN.20)");
         check("IF OBX-33 COUNT>1", "#OBX.33 Greater 1");
         check("IF PID-7 LENGTH GREATER THAN 8", "len PID.7 Greater 8");
+        check("IF NOT (PV1-44 AFTER MSH-7)", "!PV1.44>MSH.7");
         check("IF PID-11.9 IS VALUED NOT EQUAL PID-12", "&(PID.11.9 !PID.11.9==PID.12)");
         check(
             "IF (OBX-5 LST.count LESS THAN OR EQUALS 1 OR OBX-2 IS \"NA\") AND OBX-29 NOT IN (\"QST\", \"SCI\")",

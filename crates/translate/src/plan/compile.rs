@@ -61,6 +61,7 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
         compiler.plan.messages.push(map);
     }
     compiler.unread_maps(&datatypes);
+    (compiler.plan.keeps, compiler.plan.unread_keeps) = super::keeps::keeps(&compiler);
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }
@@ -453,6 +454,12 @@ impl<'r> Compiler<'r> {
         self.test(condition, Context::Segment(segment)).unwrap_or_else(|_| Test::Or(Box::new([])))
     }
 
+    /// A condition that is asked at any segment; nothing where it names places of its own.
+    pub(super) fn test_anywhere(&self, condition: &Condition) -> Option<Test> {
+        // No segment is called so: all places are looked for by their segments.
+        self.test(condition, Context::Segment(Name(*b"   "))).ok()
+    }
+
     fn test(&self, condition: &Condition, context: Context) -> Result<Test, String> {
         let at = |of: &FieldRef| place(*of, context);
         let all = |parts: &[Condition]| -> Result<Box<[Test]>, String> {
@@ -462,6 +469,7 @@ impl<'r> Compiler<'r> {
             Condition::Valued(of) => Test::Valued(at(of)?),
             Condition::In(of, texts) => Test::In(at(of)?, texts.clone().into()),
             Condition::Same(one, other) => Test::Same(at(one)?, at(other)?),
+            Condition::After(one, other) => Test::After(at(one)?, at(other)?),
             Condition::Count(of, how, number) => Test::Count(at(of)?, *how, *number),
             Condition::Length(of, how, number) => Test::Length(at(of)?, *how, *number),
             Condition::Numeric(of) => Test::Numeric(at(of)?),

@@ -4,6 +4,7 @@
 
 mod compile;
 mod element;
+mod keeps;
 mod message_map;
 mod requirements;
 mod rule_run;
@@ -22,6 +23,7 @@ use crate::table;
 
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
+pub(crate) use keeps::Keep;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use requirements::Requirements;
 pub(crate) use rule_run::{Choice, RuleRun};
@@ -49,6 +51,10 @@ pub(crate) struct Plan {
     pub(crate) origins: Vec<Origin>,
     /// Why fields have no home.
     pub(crate) reasons: Reasons,
+    /// What messages do not speak of.
+    pub(crate) keeps: Vec<Keep>,
+    /// Lines of that table that can't be read.
+    pub(crate) unread_keeps: Vec<String>,
     /// What R4 requires of what is made.
     pub(crate) requirements: Requirements,
     /// What is not run.
@@ -340,6 +346,8 @@ pub(crate) enum Test {
     Compared(Place),
     In(Place, Box<[Box<str>]>),
     Same(Place, Place),
+    /// The first is a later time than the second, as far as both tell.
+    After(Place, Place),
     Count(Place, Comparison, u32),
     Length(Place, Comparison, u32),
     Not(Box<Test>),

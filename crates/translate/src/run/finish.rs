@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use pipehat_resource::json::{Object, Value};
+use pipehat_resource::kept::Keeps;
 use uuid::Uuid;
 
 use super::json::Writer;
@@ -56,6 +57,7 @@ impl<'a> Run<'a> {
             })
             .collect();
         let announced = self.announced(&identities);
+        let keeps = self.keeps(map);
         let lineage = self.lineage(&identities);
         let mut bundle = Object::with_capacity(8);
         bundle.set_known("resourceType", Value::string("Bundle"));
@@ -82,7 +84,11 @@ impl<'a> Run<'a> {
             let mut entry = Object::with_capacity(3);
             entry.set_known("fullUrl", Value::string(urn(identity.id)));
             entry.set_known("resource", Value::Object(resource));
-            entry.set_known("request", Value::Object(request(name, identity, store)));
+            // What is only referred to is not changed anyway.
+            let is_told = store == Store::Update || announced.contains(&own.root);
+            let keeps = keeps.iter().find(|(root, _)| is_told && *root == own.root);
+            let keeps = keeps.map(|(_, keeps)| keeps);
+            entry.set_known("request", Value::Object(request(name, identity, store, keeps)));
             entries.push(Value::Object(entry));
         }
         if !entries.is_empty() {
@@ -96,9 +102,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Documents of which the message tells that they stand, and not their content. Stored over one that has it, they would
-    /// take it away; so they are made only where there is none, which takes an identifier to look by. One that is
-    /// withdrawn replaces what is there.
+    /// Documents of which the message tells that they stand, and not their content. A server that doesn't know what is to be
+    /// kept would take it away; so they are made only where there is none, which takes an identifier to look by, and
+    /// what stands is told what is new of it by who knows. One that is withdrawn replaces what is there.
     fn announced(&mut self, identities: &[Option<Identity>]) -> Vec<NodeId> {
         let mut announced = Vec::new();
         for index in 0..self.resources.len() {
@@ -117,7 +123,7 @@ impl<'a> Run<'a> {
             }
             let text = if identity.search.is_some() {
                 announced.push(root);
-                "a document without its content: made where there is none, and one that is stored stays as it is"
+                "a document without its content: one that is stored keeps its own"
             } else {
                 if let Some(own) = self.resources.get_mut(index) {
                     own.is_dropped = true;
@@ -145,6 +151,7 @@ impl<'a> Run<'a> {
             own.is_dropped = true;
             if own.has_value {
                 self.has_removed = true;
+                self.unnamed_visits.push(segment);
                 self.find_at(
                     FindingKind::Incomplete,
                     Self::segment_at(segment),
@@ -245,8 +252,11 @@ fn store(map: Option<&MessageMap>, name: &str, is_direct: bool) -> Store {
     if is_told || !ONLY_REFERRED.contains(&name) { Store::Update } else { Store::CreateIfNone }
 }
 
-fn request(name: &str, identity: &Identity, store: Store) -> Object {
+fn request(name: &str, identity: &Identity, store: Store, keeps: Option<&Keeps>) -> Object {
     let mut request = Object::with_capacity(3);
+    if let Some(keeps) = keeps {
+        request.set_known("extension", Value::Array(vec![keeps.mark()]));
+    }
     let (method, url): (&str, Cow<'_, str>) = match (&identity.search, store) {
         (Some(_), Store::CreateIfNone) => ("POST", name.into()),
         (Some(search), Store::Update) => ("PUT", format!("{name}?{search}").into()),

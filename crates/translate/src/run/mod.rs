@@ -11,6 +11,7 @@ mod document;
 mod finish;
 mod invariants;
 mod json;
+mod keeps;
 mod lineage;
 mod message;
 mod naming;
@@ -78,6 +79,8 @@ pub(crate) struct Run<'a> {
     completing: usize,
     /// The element that was found lacking last.
     lacking: Option<&'static str>,
+    /// The segments of visits that were not made, as no number names them.
+    unnamed_visits: Vec<usize>,
     /// Whether an element went that may have referred to a resource.
     has_removed: bool,
     names: WellKnown,
@@ -181,6 +184,7 @@ impl<'a> Run<'a> {
             scope: 0,
             completing: 0,
             lacking: None,
+            unnamed_visits: Vec::new(),
             has_removed: false,
             names: plan.well_known,
             types: Types::known(),

@@ -12,8 +12,18 @@ use crate::finding::FindingKind;
 
 const OBR: Name = Name(*b"OBR");
 const OBX: Name = Name(*b"OBX");
+/// The components of OBX-5 that may be a text of its own: CWE has nine until its original text.
+const COMPONENTS: u16 = 9;
 /// Parent Result.
 const PARENT_RESULT: u16 = 26;
+
+/// What OBR-26 names.
+#[derive(Debug, Clone, Copy, Default)]
+struct Parent {
+    found: Option<u32>,
+    /// The result that its number names does not say what it says.
+    is_contradicted: bool,
+}
 
 impl<'a> Run<'a> {
     /// Relates the results below an OBR with a parent result to that.
@@ -38,13 +48,27 @@ impl<'a> Run<'a> {
             self.segment(map, obr, root, resource);
             let parent = self.parent_result(obr);
             let derived = plan.names.find("derivedFrom").and_then(|id| self.tree.find(root, id));
-            match (parent, derived) {
+            let at = At { field: PARENT_RESULT, ..Self::segment_at(obr) };
+            if parent.is_contradicted {
+                self.find_at(
+                    FindingKind::Ambiguous,
+                    at,
+                    match parent.found {
+                        Some(_) => "the result that OBR-26.2 names says something else than OBR-26.3",
+                        None => {
+                            "OBR-26.2 names another result than OBR-26.3: told in words, and derived from neither"
+                        }
+                    },
+                );
+            }
+            match (parent.found, derived) {
                 (Some(parent), Some(derived)) if parent != resource => {
                     self.tree.set_leaf(derived, Leaf::Reference(parent));
                 }
+                _ if parent.is_contradicted => {}
                 _ => self.find_at(
                     FindingKind::NotMapped,
-                    At { field: PARENT_RESULT, ..Self::segment_at(obr) },
+                    at,
                     "the result that this names is not in the message, or not the only one of its kind: told in words",
                 ),
             }
@@ -58,19 +82,47 @@ impl<'a> Run<'a> {
         Some((own.root, self.nearest(OBR, own.segment).filter(|_| is_result)?))
     }
 
-    /// The one result that OBR-26 names: of the order of OBR-29, where that is told.
-    fn parent_result(&self, child: usize) -> Option<u32> {
-        let link = self.view.repetitions(child, PARENT_RESULT).next()?;
+    /// The one result that OBR-26 names: of the order of OBR-29, where that is told. Not where its text is that of another.
+    fn parent_result(&self, child: usize) -> Parent {
+        let Some(link) = self.view.repetitions(child, PARENT_RESULT).next() else {
+            return Parent::default();
+        };
+        let like = self.named_results(child, &link);
+        let sub = link.part(2).raw.trim_ascii();
+        let is_named = |segment: usize| self.view.field(segment, 4).trim_ascii() == sub;
+        let mut named = like.iter().filter(|(_, segment)| is_named(*segment));
+        let (Some((parent, segment)), None) = (named.next(), named.next()) else {
+            return Parent::default();
+        };
+        let text = self.first_text(&link.part(3));
+        let is_contradicted = !text.is_empty() && !self.says_text(*segment, &text);
+        let is_another = is_contradicted
+            && like.iter().any(|(_, other)| other != segment && self.says_text(*other, &text));
+        Parent { found: (!is_another).then_some(*parent), is_contradicted }
+    }
+
+    /// Whether the value of a result (OBX-5) is a text, in any of its components.
+    fn says_text(&self, segment: usize, text: &str) -> bool {
+        let words =
+            |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        let wanted = words(text);
+        self.view.repetitions(segment, 5).any(|value| {
+            (1..=COMPONENTS).any(|part| words(&self.first_text(&value.part(part))) == wanted)
+        })
+    }
+
+    /// The results of the code and the order that OBR-26 and OBR-29 name, with their segments.
+    fn named_results(&self, child: usize, link: &Part<'a>) -> Vec<(u32, usize)> {
         let observation = link.part(1);
         let of_order = self.view.repetitions(child, 29).next().map(|parent| parent.part(2).part(1));
         let of_order =
             of_order.map(|number| self.first_text(&number)).filter(|own| !own.is_empty());
-        let mut found = None;
-        for index in 0..self.resources.len() {
+        let mut found = Vec::new();
+        for (index, own) in self.resources.iter().enumerate() {
             let Some((_, obr)) = self.result_at(index).filter(|(_, obr)| *obr != child) else {
                 continue;
             };
-            let segment = self.resources.get(index)?.segment;
+            let segment = own.segment;
             let is_of_order = of_order.as_ref().is_none_or(|number| {
                 let own = self.view.repetitions(obr, 3).next();
                 own.is_some_and(|own| self.first_text(&own.part(1)) == *number)
@@ -85,17 +137,9 @@ impl<'a> Run<'a> {
                     _ => false,
                 }
             };
-            let sub = self.view.field(segment, 4).trim_ascii();
-            if !is_of_order
-                || sub != link.part(2).raw.trim_ascii()
-                || !is_named(3, [observation.part(1), observation.part(2)])
-            {
-                continue;
+            if is_of_order && is_named(3, [observation.part(1), observation.part(2)]) {
+                found.extend(u32::try_from(index).ok().map(|index| (index, segment)));
             }
-            if found.is_some() {
-                return None;
-            }
-            found = u32::try_from(index).ok();
         }
         found
     }

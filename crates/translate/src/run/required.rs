@@ -101,6 +101,10 @@ impl<'a> Run<'a> {
                 own.is_dropped = true;
                 dropped = true;
                 let (segment, name) = (own.segment, own.definition.name());
+                // Its places went with it.
+                if self.unnamed_visits.contains(&segment) {
+                    continue;
+                }
                 let text =
                     format!("{name}: nothing that was made refers to it, so it was not made");
                 self.find_at(FindingKind::Incomplete, Self::segment_at(segment), text);

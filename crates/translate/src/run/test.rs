@@ -4,7 +4,7 @@ use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::plan::{Choice, Place, Test};
-use crate::value::{compared, decimal};
+use crate::value::{compared, decimal, is_after};
 
 /// Where a condition is asked.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,12 @@ impl<'a> Run<'a> {
             }
             Test::Same(one, other) => match (self.at(*one, here), self.at(*other, here)) {
                 (Found::Part(one), Found::Part(other)) => one.raw == other.raw,
+                _ => false,
+            },
+            Test::After(one, other) => match (self.at(*one, here), self.at(*other, here)) {
+                (Found::Part(one), Found::Part(other)) => {
+                    is_after(one.first().raw, other.first().raw) == Some(true)
+                }
                 _ => false,
             },
             Test::Count(place, how, number) => how.holds(self.count(*place, here), *number),

@@ -334,6 +334,11 @@ mod tests {
         check_status("Encounter", inpatient, "finished", "in-progress", "ADT^A13");
         check_status("Encounter", inpatient, "in-progress", "cancelled", "ADT^A11");
         check_status("Encounter", inpatient, "planned", "cancelled", "");
+        // What is not known is told to nobody; once it is, it is.
+        check_status("Encounter", inpatient, "", "unknown", "");
+        check_status("Encounter", inpatient, "unknown", "unknown", "");
+        check_status("Encounter", inpatient, "unknown", "planned", "");
+        check_status("Encounter", inpatient, "unknown", "in-progress", "ADT^A01");
     }
 
     #[test]

@@ -74,6 +74,35 @@ pub(crate) fn time_of_day(text: &[u8]) -> Option<String> {
     Some(out)
 }
 
+/// Whether a time is later than another, as far as both tell: a day is not later than a time of that day. Nothing where one
+/// of them is no time. Where only one names a zone, it is the other's, too.
+pub(crate) fn is_after(one: &[u8], other: &[u8]) -> Option<bool> {
+    let one = Timestamp::parse(one.trim_ascii()).ok()?;
+    let other = Timestamp::parse(other.trim_ascii()).ok()?;
+    let is_shifted = matches!((one.offset(), other.offset()), (Some(own), Some(its)) if own != its);
+    if is_shifted && one.minute().is_some() && other.minute().is_some() {
+        return Some(utc(&one)? > utc(&other)?);
+    }
+    let precision = one.precision().min(other.precision());
+    let (one, other) = (one.cut_to(precision)?, other.cut_to(precision)?);
+    let parts = |time: &Timestamp| {
+        let day = (time.year(), time.month(), time.day());
+        (day, (time.hour(), time.minute(), time.second()))
+    };
+    Some(parts(&one) > parts(&other))
+}
+
+/// To the second, in UTC.
+fn utc(time: &Timestamp) -> Option<civil::DateTime> {
+    let part = |part: Option<u8>| i8::try_from(part.unwrap_or_default()).ok();
+    let year = i16::try_from(time.year()).ok()?;
+    let (month, day) = (part(time.month())?, part(time.day())?);
+    let (hour, minute, second) = (part(time.hour())?, part(time.minute())?, part(time.second())?);
+    let local = civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    let minutes = i64::from(time.offset()?.minutes());
+    local.checked_sub(jiff::SignedDuration::from_mins(minutes)).ok()
+}
+
 /// A dateTime some minutes later, in the same zone.
 pub(crate) fn later(text: &str, minutes: i64) -> Option<String> {
     let (time, zone) = text.split_at_checked(text.len().checked_sub(6)?)?;
@@ -196,5 +225,22 @@ mod tests {
         assert_eq!(date(b"19800229101112").as_deref(), Some("1980-02-29"));
         assert_eq!(date(b"not a date"), None);
         assert_eq!(time_of_day(b"0830").as_deref(), Some("08:30:00"));
+    }
+
+    #[test]
+    fn a_time_is_later_than_another_as_far_as_both_tell() {
+        let check = |one: &str, other: &str, expected: Option<bool>| {
+            assert_eq!(is_after(one.as_bytes(), other.as_bytes()), expected, "{one} {other}");
+        };
+        check("20261210", "20261126154500", Some(true));
+        check("20261126", "20261126154500", Some(false));
+        check("20261126154501", "20261126154500", Some(true));
+        check("20261126154500", "20261126154500", Some(false));
+        check("202611", "20261126", Some(false));
+        check("20261126100000+0200", "20261126090000+0100", Some(false));
+        check("20261126100001+0200", "20261126090000+0100", Some(true));
+        check("20261126100000+0200", "20261126093000", Some(true));
+        check("", "20261126", None);
+        check("20261126", "soon", None);
     }
 }

@@ -525,7 +525,8 @@ impl<'s> Follower<'s> {
                 return Ok(());
             }
             let precondition = Precondition::Version(current.version);
-            let interaction = Interaction::Update { resource, precondition, full_url: None };
+            let interaction =
+                Interaction::Update { resource, precondition, keeps: None, full_url: None };
             let group = Group { interactions: vec![interaction], now: now() };
             if let Applied::Done(outcomes) = self.shared.datastore.apply(group).await? {
                 if let Some(Outcome::Updated(version)) = outcomes.first() {

@@ -64,7 +64,7 @@ impl Prepared {
         for (interaction, rows) in self.interactions.iter().zip(&self.rows) {
             match interaction {
                 Interaction::Create { resource, if_none_exist: None, .. }
-                | Interaction::Update { resource, .. }
+                | Interaction::Update { resource, keeps: None, .. }
                     if rows.is_some() =>
                 {
                     keys.push(stamp::key_of(resource)?);

@@ -106,7 +106,7 @@ impl<S: Session> Work<'_, S> {
                     }
                     (key, &Precondition::None, None, full_url.as_deref())
                 }
-                Interaction::Update { resource, precondition, full_url } => {
+                Interaction::Update { resource, precondition, full_url, .. } => {
                     let key = key_of(resource)?;
                     let current = self.current(&key).await?;
                     (key, precondition, current, full_url.as_deref())
@@ -117,6 +117,7 @@ impl<S: Session> Work<'_, S> {
                     new_id,
                     precondition,
                     full_url,
+                    ..
                 } => {
                     let own = resource.id();
                     let found = self.find(search, 2).await?;

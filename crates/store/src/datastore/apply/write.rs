@@ -52,7 +52,8 @@ impl<S: Session> Work<'_, S> {
                 },
                 None => continue,
             };
-            let rows = self.prepared.rows.get(at).and_then(Option::clone);
+            let is_another = self.take_over(&plan, &mut resource)?;
+            let rows = self.prepared.rows.get(at).and_then(Option::clone).filter(|_| !is_another);
             if rows.is_some() {
                 self.put(plan, resource, rows).await?;
                 continue;
@@ -108,6 +109,31 @@ impl<S: Session> Work<'_, S> {
         match found.as_slice() {
             [found] => Ok(format!("{}/{}", found.resource_type, found.id)),
             _ => refuse(at, Refusal::Reference { reference, matches: found.len() }),
+        }
+    }
+
+    /// Has in a resource what is to be kept of the one that stands; whether there was something to keep. What comes of the
+    /// two is validated, as what comes of a patch is.
+    fn take_over(&self, plan: &Plan, resource: &mut Value) -> Result<bool, Stop> {
+        let at = plan.interaction;
+        let Some(
+            Interaction::Update { keeps: Some(keeps), .. }
+            | Interaction::ConditionalUpdate { keeps: Some(keeps), .. },
+        ) = self.prepared.interactions.get(at)
+        else {
+            return Ok(false);
+        };
+        let Some(body) = plan.current.as_ref().and_then(|current| current.version.body.as_deref())
+        else {
+            return Ok(false);
+        };
+        let standing =
+            parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
+        keeps.take_over(&standing, resource);
+        let nothing = Value::Array(Vec::new());
+        match self.catalogue.rules.patch(resource, &nothing, self.prepared.now(at)) {
+            Ok(_) => Ok(true),
+            Err(refusal) => refuse(at, refusal),
         }
     }
 

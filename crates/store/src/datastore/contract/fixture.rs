@@ -107,7 +107,7 @@ pub(super) fn create_if_none(resource: &str, condition: &str) -> Interaction {
 }
 
 pub(super) fn update(resource: &str, precondition: Precondition) -> Interaction {
-    Interaction::Update { resource: json(resource), precondition, full_url: None }
+    Interaction::Update { resource: json(resource), precondition, keeps: None, full_url: None }
 }
 
 pub(super) fn delete(reference: &str) -> Interaction {

@@ -78,6 +78,7 @@ contract! {
     upkeep:
         a_patch_changes_what_stands_there,
         conditions_find_what_is_changed,
+        elements_stay_as_they_stand,
         an_update_is_found_by_what_it_has,
         other_rules_find_when_indexed_anew,
         a_store_can_be_taken_elsewhere;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pipehat_resource::json::Value;
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::search::{IndexEntry, Search};
 
 use super::Fixture;
@@ -48,6 +49,7 @@ pub(super) async fn conditions_find_what_is_changed(fixture: &Fixture) {
         resource: json(resource),
         new_id: "new".to_owned(),
         precondition: NONE,
+        keeps: None,
         full_url: None,
     };
     let male = r#"{"resourceType":"Patient","identifier":[{"value":"1"}],"gender":"male"}"#;
@@ -78,6 +80,65 @@ pub(super) async fn conditions_find_what_is_changed(fixture: &Fixture) {
     assert_eq!(told(&fixture.one(remove(true)).await).0, "deleted");
     assert!(fixture.found("Patient?").await.is_empty());
     assert_eq!(told(&fixture.one(remove(true)).await), ("deleted", 0));
+}
+
+/// What a writer doesn't speak of is taken from what stands, in the same transaction, and found by.
+pub(super) async fn elements_stay_as_they_stand(fixture: &Fixture) {
+    let mut keeps = Keeps::default();
+    keeps.keep("gender");
+    keeps.keep("maritalStatus.text");
+    let told_of = |gender: &str, more: &str| {
+        let name = r#""resourceType":"Patient","identifier":[{"value":"1"}]"#;
+        json(&format!(r#"{{{name},"gender":"{gender}"{more}}}"#))
+    };
+    let condition = "Patient?identifier=1";
+    let by_condition = |resource: Value| Interaction::ConditionalUpdate {
+        search: search(condition),
+        resource,
+        new_id: "a".to_owned(),
+        precondition: NONE,
+        keeps: Some(keeps.clone()),
+        full_url: None,
+    };
+    let by_id = |mut resource: Value| {
+        resource.as_object_mut().unwrap().insert(1, "id", Value::string("a"));
+        let keeps = Some(keeps.clone());
+        Interaction::Update { resource, precondition: NONE, keeps, full_url: None }
+    };
+    let married = r#","maritalStatus":{"text":"married"}"#;
+    let first = fixture.one(by_condition(told_of("male", married))).await;
+    assert_eq!(told(&first), ("created", 1), "where nothing stands it is made as it is");
+    for change in [by_condition(told_of("other", "")), by_id(told_of("other", ""))] {
+        assert_eq!(told(&fixture.one(change).await), ("unchanged", 1));
+    }
+    let deceased = told_of("other", r#","deceasedBoolean":true"#);
+    assert_eq!(told(&fixture.one(by_condition(deceased.clone())).await), ("updated", 2));
+    assert_eq!(told(&fixture.one(by_condition(deceased)).await), ("unchanged", 2));
+    assert_eq!(fixture.found("Patient?gender=male&deceased=true").await, ["Patient/a"]);
+    assert!(fixture.found("Patient?gender=other").await.is_empty());
+    // Beside others that share a transaction it sees what they made.
+    let group =
+        vec![by_id(told_of("female", "")), create(r#"{"resourceType":"Patient","id":"b"}"#)];
+    fixture.apply(group).await;
+    assert_eq!(fixture.found("Patient?gender=male").await, ["Patient/a"]);
+    fixture.one(delete("Patient/a")).await;
+    fixture.one(by_id(told_of("female", ""))).await;
+    assert_eq!(fixture.found("Patient?gender=female").await, ["Patient/a"]);
+    // What comes of the two is a resource, or nothing.
+    let mut deceased = Keeps::default();
+    deceased.keep("deceasedBoolean");
+    fixture.one(create(r#"{"resourceType":"Patient","id":"c","deceasedBoolean":true}"#)).await;
+    let refused = fixture
+        .refused(Interaction::Update {
+            resource: json(
+                r#"{"resourceType":"Patient","id":"c","deceasedDateTime":"2026-01-01"}"#,
+            ),
+            precondition: NONE,
+            keeps: Some(deceased),
+            full_url: None,
+        })
+        .await;
+    assert!(matches!(refused, Refusal::Invalid(_)), "{refused:?}");
 }
 
 /// An update leaves the rows of the index that stay alone: what is left must be what a resource of its own has.

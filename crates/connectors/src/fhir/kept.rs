@@ -1,0 +1,262 @@
+//! What a Bundle does not speak of, at a server that does not know the mark: pure.
+//!
+//! The datastore of this Pipehat takes over itself what stands ([`pipehat_resource::kept`]). For another server it is done
+//! here: what stands is asked for, the elements are taken from it, and the version that was read is replaced and no other
+//! (`ifMatch`); where nothing stands it is created, unless somebody was quicker (`ifNoneExist`). Whoever was overtaken asks
+//! anew.
+
+use bytes::Bytes;
+use memchr::memmem;
+use pipehat_resource::json::{self, Value};
+use pipehat_resource::kept::{KEEPS, Keeps, UnreadableMark};
+
+use super::lookup::{posted, read};
+use super::request::Prepared;
+use crate::Found;
+
+/// A Bundle with entries that keep something of what stands.
+#[derive(Debug)]
+pub(super) struct Marked {
+    bundle: Value,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: usize,
+    keeps: Keeps,
+    stands: Stands,
+}
+
+/// Where it may stand already.
+#[derive(Debug)]
+enum Stands {
+    Under(String),
+    Search { resource_type: String, query: String },
+}
+
+/// A Bundle for a server that knows no marks.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) body: Bytes,
+    /// Entries that are new, as far as is known.
+    new: Vec<usize>,
+}
+
+impl Marked {
+    /// The payload, where it has marks.
+    ///
+    /// # Errors
+    /// What can't be read of them.
+    pub(super) fn of(payload: &[u8]) -> Result<Option<Self>, UnreadableMark> {
+        if memmem::find(payload, KEEPS.as_bytes()).is_none() {
+            return Ok(None);
+        }
+        let Ok(bundle) = json::parse(payload) else { return Ok(None) };
+        let mut entries = Vec::new();
+        for (at, entry) in bundle.items("entry").iter().enumerate() {
+            let Some(request) = entry.get("request") else { continue };
+            let Some(keeps) = Keeps::of_request(request)? else { continue };
+            if let Some(stands) = Stands::of(request) {
+                entries.push(Entry { at, keeps, stands });
+            }
+        }
+        Ok((!entries.is_empty()).then_some(Self { bundle, entries }))
+    }
+
+    /// What is asked of the server, and whether it is a read.
+    pub(super) fn questions(&self) -> impl Iterator<Item = (Prepared, Bytes, bool)> {
+        self.entries.iter().map(|entry| match &entry.stands {
+            Stands::Under(path) => {
+                let (prepared, body) = read(path);
+                (prepared, body, true)
+            }
+            Stands::Search { resource_type, query } => {
+                let (prepared, body) = posted(resource_type, query);
+                (prepared, body, false)
+            }
+        })
+    }
+
+    /// The Bundle by what was found, in the questions' order.
+    pub(super) fn settled(&self, found: &[Found]) -> Settled {
+        let mut bundle = self.bundle.clone();
+        let mut new = Vec::new();
+        let all = bundle.as_object_mut().and_then(|bundle| bundle.get_mut("entry"));
+        let all = all.and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
+        for (entry, found) in self.entries.iter().zip(found) {
+            let Some(told) = all.get_mut(entry.at) else { continue };
+            let standing = match found {
+                Found::One(standing) => json::parse(standing).ok(),
+                Found::Nothing | Found::Several(_) => None,
+            };
+            if let Some(standing) = standing {
+                entry.replace(&standing, told);
+            } else if *found == Found::Nothing && entry.create(told) {
+                new.push(entry.at);
+            }
+            strip(told);
+        }
+        Settled { body: bundle.to_json().into(), new }
+    }
+}
+
+impl Stands {
+    fn of(request: &Value) -> Option<Self> {
+        let url = request.text("url")?;
+        let search = |(resource_type, query): (&str, &str)| Self::Search {
+            resource_type: resource_type.to_owned(),
+            query: query.to_owned(),
+        };
+        match request.text("method")? {
+            "PUT" => Some(match url.split_once('?') {
+                Some(found_by) => search(found_by),
+                None => Self::Under(url.to_owned()),
+            }),
+            "POST" => Some(search((url, request.text("ifNoneExist")?))),
+            _ => None,
+        }
+    }
+}
+
+impl Entry {
+    /// Takes over what is kept, and has the entry replace the version that it was taken from.
+    fn replace(&self, standing: &Value, told: &mut Value) {
+        let Some((resource_type, id)) = standing.resource_type().zip(standing.id()) else { return };
+        let Some(told) = told.as_object_mut() else { return };
+        if let Some(resource) = told.get_mut("resource") {
+            self.keeps.take_over(standing, resource);
+            if let Some(resource) = resource.as_object_mut() {
+                resource.set("id", Value::string(id));
+            }
+        }
+        let Some(request) = told.get_mut("request").and_then(Value::as_object_mut) else { return };
+        request.remove("ifNoneExist");
+        request.set("method", Value::string("PUT"));
+        request.set("url", Value::string(format!("{resource_type}/{id}")));
+        if let Some(version) = standing.get("meta").and_then(|meta| meta.text("versionId")) {
+            request.set("ifMatch", Value::string(format!("W/\"{version}\"")));
+        }
+    }
+
+    /// Has the entry create and replace nothing; false where the server decides by the id.
+    fn create(&self, told: &mut Value) -> bool {
+        let Stands::Search { resource_type, query } = &self.stands else { return false };
+        let request = told.as_object_mut().and_then(|told| told.get_mut("request"));
+        if let Some(request) = request.and_then(Value::as_object_mut) {
+            request.set("method", Value::string("POST"));
+            request.set("url", Value::string(resource_type.as_str()));
+            request.set("ifNoneExist", Value::string(query.as_str()));
+        }
+        true
+    }
+}
+
+impl Settled {
+    /// Whether the answer says that something stood there which was to be new: what is told of it was not taken.
+    pub(super) fn was_overtaken(&self, answer: &[u8]) -> bool {
+        if self.new.is_empty() {
+            return false;
+        }
+        let Ok(answer) = json::parse(answer) else { return false };
+        let status = |at: &usize| {
+            let entry = answer.items("entry").get(*at)?;
+            entry.get("response")?.text("status")
+        };
+        self.new.iter().filter_map(status).any(|status| status.starts_with("200"))
+    }
+}
+
+fn strip(told: &mut Value) {
+    let request = told.as_object_mut().and_then(|told| told.get_mut("request"));
+    if let Some(request) = request.and_then(Value::as_object_mut) {
+        Keeps::strip(request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: &str = r#""extension":[{"url":"urn:pipehat:keeps","extension":[{"url":"element","valueString":"status"}]}]"#;
+
+    fn bundle(request: &str) -> String {
+        format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"resource":{{"resourceType":"Encounter","status":"in-progress"}},"request":{{{request}}}}}]}}"#
+        )
+    }
+
+    fn marked(request: &str) -> Marked {
+        let payload = bundle(&format!("{request},{MARK}"));
+        Marked::of(payload.as_bytes()).expect("it is read").expect("there is a mark")
+    }
+
+    /// What becomes of an entry: what is asked, and what is sent where this was found.
+    #[track_caller]
+    fn check(request: &str, question: &str, found: &Found, expected: &str) {
+        let marked = marked(request);
+        let asked: Vec<String> = marked
+            .questions()
+            .map(|(prepared, body, _)| {
+                format!("{} {} {}", prepared.method, prepared.path, String::from_utf8_lossy(&body))
+            })
+            .collect();
+        assert_eq!(asked, [question], "{request}");
+        let settled = marked.settled(std::slice::from_ref(found));
+        let sent = json::parse(&settled.body).expect("it is JSON");
+        let entry = sent.items("entry").first().expect("an entry");
+        assert_eq!(entry.to_json(), expected, "{request}");
+    }
+
+    #[test]
+    fn what_stands_is_replaced_at_its_version() {
+        let standing =
+            r#"{"resourceType":"Encounter","id":"e","meta":{"versionId":"3"},"status":"planned"}"#;
+        let found = Found::One(standing.into());
+        let expected = r#"{"resource":{"resourceType":"Encounter","status":"planned","id":"e"},"request":{"method":"PUT","url":"Encounter/e","ifMatch":"W/\"3\""}}"#;
+        let search = "POST Encounter/_search identifier=s|1&_count=2";
+        check(r#""method":"PUT","url":"Encounter?identifier=s|1""#, search, &found, expected);
+        let create = r#""method":"POST","url":"Encounter","ifNoneExist":"identifier=s|1""#;
+        check(create, search, &found, expected);
+        check(r#""method":"PUT","url":"Encounter/e""#, "GET Encounter/e ", &found, expected);
+    }
+
+    #[test]
+    fn where_nothing_stands_it_is_created() {
+        let search = "POST Encounter/_search identifier=s|1&_count=2";
+        let told = r#""resource":{"resourceType":"Encounter","status":"in-progress"}"#;
+        let create = r#""method":"POST","url":"Encounter","ifNoneExist":"identifier=s|1""#;
+        let expected = format!(r#"{{{told},"request":{{{create}}}}}"#);
+        check(create, search, &Found::Nothing, &expected);
+        let update = r#""method":"PUT","url":"Encounter?identifier=s|1""#;
+        let expected = format!(r#"{{{told},"request":{{{create}}}}}"#);
+        check(update, search, &Found::Nothing, &expected);
+        // Of several the server says that they are.
+        let expected = format!(r#"{{{told},"request":{{{update}}}}}"#);
+        check(update, search, &Found::Several("{}".into()), &expected);
+    }
+
+    #[test]
+    fn who_was_overtaken_knows_it() {
+        let marked = marked(r#""method":"PUT","url":"Encounter?identifier=s|1""#);
+        let answer = |status: &str| {
+            format!(
+                r#"{{"resourceType":"Bundle","entry":[{{"response":{{"status":"{status}"}}}}]}}"#
+            )
+        };
+        let created = marked.settled(&[Found::Nothing]);
+        assert!(created.was_overtaken(answer("200 OK").as_bytes()));
+        assert!(!created.was_overtaken(answer("201 Created").as_bytes()));
+        let standing = r#"{"resourceType":"Encounter","id":"e","status":"planned"}"#;
+        let replaced = marked.settled(&[Found::One(standing.into())]);
+        assert!(!replaced.was_overtaken(answer("200 OK").as_bytes()));
+    }
+
+    #[test]
+    fn what_has_no_mark_is_sent_as_it_is() {
+        let plain = bundle(r#""method":"PUT","url":"Encounter?identifier=s|1""#);
+        assert!(Marked::of(plain.as_bytes()).expect("it is read").is_none());
+        let text = format!(r#"{{"resourceType":"Basic","code":{{"text":"{KEEPS}"}}}}"#);
+        assert!(Marked::of(text.as_bytes()).expect("it is read").is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! What messages do not speak of: `tables/keeps.tsv`.
+
+use std::collections::HashMap;
+
+use pipehat_resource::definitions::TypeDefinition;
+use pipehat_resource::kept::{Follows, Keeps};
+
+use super::Test;
+use super::compile::Compiler;
+use crate::condition::parse_condition;
+
+const TABLE: &str = include_str!("../../tables/keeps.tsv");
+
+/// One row.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    /// Message codes and trigger events; none: all of the code.
+    messages: Vec<(&'static str, Option<&'static str>)>,
+    pub(crate) resource: &'static TypeDefinition,
+    pub(crate) condition: Option<Test>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Element(&'static str),
+    Follows(Follows),
+}
+
+impl Keep {
+    /// Whether the row is about messages of this code and event.
+    pub(crate) fn is_of(&self, code: &str, event: &str) -> bool {
+        self.messages
+            .iter()
+            .any(|(own, only)| *own == code && only.is_none_or(|only| only == event))
+    }
+
+    /// Adds what it says.
+    pub(crate) fn add(&self, keeps: &mut Keeps) {
+        match &self.what {
+            What::Element(element) => keeps.keep(*element),
+            What::Follows(follows) => keeps.follow(follows.clone()),
+        }
+    }
+}
+
+/// All rows; those that can't be read are told as problems.
+pub(super) fn keeps(compiler: &Compiler<'_>) -> (Vec<Keep>, Vec<String>) {
+    let mut lists = HashMap::new();
+    let (mut keeps, mut problems) = (Vec::new(), Vec::new());
+    for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        match *cells.as_slice() {
+            [list, messages] if list.starts_with("= ") => {
+                lists.insert(list.trim_start_matches("= "), messages);
+            }
+            [of, resource, element, condition, follows, _] => {
+                let messages = messages(lists.get(of).copied().unwrap_or(of));
+                match keep(compiler, messages, [resource, element, condition, follows]) {
+                    Some(keep) => keeps.push(keep),
+                    None => problems.push(line.to_owned()),
+                }
+            }
+            _ => problems.push(line.to_owned()),
+        }
+    }
+    (keeps, problems)
+}
+
+fn messages(text: &'static str) -> Vec<(&'static str, Option<&'static str>)> {
+    let read = |one: &'static str| match one.split_once('^') {
+        Some((code, event)) => (code, Some(event)),
+        None => (one, None),
+    };
+    text.split(' ').map(read).collect()
+}
+
+fn keep(
+    compiler: &Compiler<'_>,
+    messages: Vec<(&'static str, Option<&'static str>)>,
+    [resource, element, condition, follows]: [&'static str; 4],
+) -> Option<Keep> {
+    let resource = TypeDefinition::named(resource)?;
+    let is_element = |path: &str| {
+        let mut own = Some(resource);
+        path.split('.').all(|name| {
+            own = own.and_then(|own| own.member(name)).map(|own| own.element_type.definition());
+            own.is_some()
+        })
+    };
+    let condition = match condition {
+        "" => None,
+        condition => Some(compiler.test_anywhere(&parse_condition(condition)?)?),
+    };
+    let what = match follows {
+        "" => What::Element(element),
+        follows => What::Follows(follow(element, follows)?),
+    };
+    is_element(element).then_some(Keep { messages, resource, condition, what })
+}
+
+/// `status: active planned: planned=planned in-progress=active`
+fn follow(element: &str, text: &str) -> Option<Follows> {
+    let mut parts = text.splitn(3, ": ");
+    let (of, instead_of, codes) = (parts.next()?, parts.next()?, parts.next()?);
+    let codes: Option<Vec<_>> = codes
+        .split(' ')
+        .map(|pair| pair.split_once('=').map(|(of, code)| (of.into(), code.into())))
+        .collect();
+    let instead_of = instead_of.split(' ').map(Box::from).collect();
+    Some(Follows { element: element.into(), of: of.into(), instead_of, codes: codes? })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::Plan;
+
+    #[test]
+    fn every_row_is_read() {
+        let plan = Plan::of_tables();
+        assert!(!plan.keeps.is_empty());
+        assert_eq!(plan.unread_keeps, [""; 0]);
+    }
+
+    #[test]
+    fn rows_are_of_the_messages_that_they_name() {
+        let plan = Plan::of_tables();
+        let of = |code, event| plan.keeps.iter().filter(|keep| keep.is_of(code, event)).count();
+        assert_eq!(of("ADT", "A08"), of("BAR", "P05"));
+        assert!(of("ADT", "A08") > 0 && of("MDM", "T03") > 0 && of("SIU", "S14") > 0);
+        assert_eq!((of("ADT", "A01"), of("SIU", "S12"), of("ORU", "R01")), (0, 0, 0));
+    }
+}
