@@ -724,3 +724,84 @@ fn what_was_measured_stands_with_its_charge() {
         told.flatten().map(|it| it.split('^').next().unwrap_or_default()).collect();
     assert_eq!(told, ["T1", "5.4", "T2", "140"], "{text}");
 }
+
+#[test]
+fn what_is_taken_out_of_an_appointment_is_told_as_deleted() {
+    let read = |text: &str| json::parse(text.as_bytes()).expect("it is JSON");
+    let appointment = |places: &[&str], services: &[&str]| {
+        let actors = places.iter().map(|it| match it.split_once(':') {
+            Some((actor, status)) => (actor, status),
+            None => (*it, "accepted"),
+        });
+        let actors = actors.map(|(actor, status)| {
+            format!(r#"{{"actor":{{"reference":"{actor}"}},"status":"{status}"}}"#)
+        });
+        let services = services.iter().map(|it| format!(r#"{{"text":"{it}"}}"#));
+        let join = |parts: Vec<String>| parts.join(",");
+        read(&format!(
+            r#"{{"resourceType":"Appointment","id":"a","status":"booked","serviceType":[{}],"participant":[{}]}}"#,
+            join(services.collect()),
+            join(actors.collect())
+        ))
+    };
+    let known: Vec<Value> = ["R1", "R2"]
+        .iter()
+        .map(|id| format!(r#"{{"resourceType":"Location","id":"{id}","name":"{id}"}}"#))
+        .chain(["D1", "D2"].iter().map(|id| {
+            format!(r#"{{"resourceType":"Practitioner","id":"{id}","name":[{{"family":"{id}"}}]}}"#)
+        }))
+        .chain([
+            r#"{"resourceType":"Device","id":"V1","deviceName":[{"name":"V1","type":"other"}]}"#
+                .to_owned(),
+        ])
+        .chain([r#"{"resourceType":"Patient","id":"P1","identifier":[{"value":"1"}]}"#.to_owned()])
+        .map(|text| read(&text))
+        .collect();
+    let check = |earlier: Option<(&[&str], &[&str])>, now: (&[&str], &[&str]), expected: &str| {
+        let now = appointment(now.0, now.1);
+        let mut resources = Resources::default().with_root(&now);
+        if let Some((places, services)) = earlier {
+            resources = resources.with_earlier(appointment(places, services));
+        }
+        let resources = resources.resolved_by(|reference| {
+            let name = |own: &&Value| {
+                own.resource_type()
+                    .zip(own.id())
+                    .is_some_and(|(name, id)| reference == format!("{name}/{id}"))
+            };
+            known.iter().find(name).cloned()
+        });
+        let wanted = Wanted {
+            event: "SIU^S14",
+            version: Version::V2_5_1,
+            order_control: None,
+            lineage: None,
+        };
+        let stamp = Stamp {
+            time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+            offset: Offset::UTC,
+            control_id: "C1",
+        };
+        let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
+        let text = String::from_utf8(written.expect("a message").message).expect("UTF-8");
+        let told = text.split('\r').filter(|it| it.starts_with("AI"));
+        let told = told.map(|it| {
+            let fields: Vec<&str> = it.split('|').collect();
+            let name = fields.get(3).copied().unwrap_or_default().trim_matches('^');
+            format!("{} {} {} {name}", fields[0], fields[1], fields[2])
+        });
+        assert_eq!(told.collect::<Vec<_>>().join(", "), expected, "{text}");
+    };
+    let all: &[&str] =
+        &["Patient/P1", "Location/R1", "Location/R2", "Practitioner/D1", "Device/V1"];
+    let few: &[&str] = &["Patient/P1", "Location/R1", "Practitioner/D2"];
+    let told = "AIS 1 U S1, AIS 2 D S2, AIG 1 D V1, AIL 1 U R1, AIL 2 D R2, AIP 1 A D2, AIP 2 D D1";
+    check(Some((all, &["S1", "S2"])), (few, &["S1"]), told);
+    let nobody_knows = "AIS 1 U S1, AIL 1 U R1, AIP 1 U D2";
+    check(None, (few, &["S1"]), nobody_knows);
+    check(Some((few, &["S1"])), (few, &["S1"]), nobody_knows);
+    // Who declined takes no part any more, and one who had declined did not before.
+    let declined: &[&str] = &["Patient/P1", "Location/R1:declined", "Practitioner/D2"];
+    check(Some((few, &["S1"])), (declined, &["S1"]), "AIS 1 U S1, AIL 1 D R1, AIP 1 U D2");
+    check(Some((declined, &["S1"])), (few, &["S1"]), "AIS 1 U S1, AIL 1 A R1, AIP 1 U D2");
+}
