@@ -126,6 +126,13 @@ impl<'a> Resources<'a> {
         self.all.get(*self.by_reference.get(reference)?).map(Cow::as_ref)
     }
 
+    /// Whether a resource (`Patient/1`) is known by the address of a server.
+    pub(super) fn is_elsewhere(&self, name: &str) -> bool {
+        let index = self.by_reference.get(name);
+        let urls = self.by_reference.iter().filter(|(_, own)| Some(*own) == index);
+        urls.into_iter().any(|(url, _)| url.starts_with("http:") || url.starts_with("https:"))
+    }
+
     /// The same without what stands in no message.
     pub(super) fn without(&self, left_out: &[LeftOut<'_>]) -> Resources<'_> {
         let borrowed = self.all.iter().map(|resource| Cow::Borrowed(resource.as_ref()));
