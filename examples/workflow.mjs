@@ -244,10 +244,15 @@ export function field(message, segment, number) {
   return found.split("|")[segment === "MSH" ? number - 1 : number] ?? "";
 }
 
-/** A port that is free now, and stays so while Pipehat is down: systems give none of these to outgoing connections. */
+let ports = 0;
+
+/**
+ * A port that is free now, and stays so while Pipehat is down: systems give none of these to outgoing connections, and
+ * scripts that run side by side take different ones.
+ */
 export async function freePort() {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = 20_000 + ((process.pid * 7 + ports++) % 12_000);
     const server = createServer();
     const isFree = await new Promise((done) => server.once("error", () => done(false)).listen(port, "127.0.0.1", () => done(true)));
     if (isFree) {

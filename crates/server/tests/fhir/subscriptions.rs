@@ -474,6 +474,60 @@ async fn a_changed_endpoint_gets_what_waited() {
     world.stop().await;
 }
 
+/// Takes what is for bots, and fails when it is let go.
+struct Held {
+    called: watch::Sender<u64>,
+    let_go: watch::Sender<bool>,
+}
+
+impl Subscriber for Held {
+    fn takes(&self, endpoint: &str) -> bool {
+        endpoint.starts_with("Bot/")
+    }
+
+    fn deliver<'a>(&'a self, _: &'a str, _: &'a Notice) -> Delivered<'a> {
+        Box::pin(async move {
+            self.called.send_modify(|called| *called += 1);
+            let _ = self.let_go.subscribe().wait_for(|let_go| *let_go).await;
+            Err(DeliveryFailure::new("not here"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_was_under_way_when_the_endpoint_changed_goes_to_the_new_one() {
+    let setup = Setup::default();
+    let patience = Patience {
+        first: Duration::from_secs(600),
+        most: Duration::from_secs(600),
+        timeout: DEADLINE,
+        attempts_max: 1,
+        ..setup.patience
+    };
+    let held = Arc::new(Held { called: watch::Sender::new(0), let_go: watch::Sender::new(false) });
+    let subscribers: Vec<Arc<dyn Subscriber>> = vec![Arc::clone(&held) as Arc<dyn Subscriber>];
+    let (world, _folder) = World::with(Setup { patience, subscribers, ..setup }).await;
+    let old = json!({ "type": "rest-hook", "endpoint": "Bot/b" });
+    world.subscribe("s", "Patient", &old).await;
+    let new = Hook::start().await;
+    // As many as take an endpoint for one that is down.
+    for number in 0..8 {
+        world.put_patient(&format!("p{number}"), "Ash", true).await;
+    }
+    let mut called = held.called.subscribe();
+    let all = tokio::time::timeout(DEADLINE, called.wait_for(|called| *called >= 4)).await;
+    all.expect("the old one is called").expect("it lives");
+    world.subscribe("s", "Patient", &new.channel()).await;
+    held.let_go.send_replace(true);
+    let mut taken: Vec<String> = new.taken(8).await.iter().map(Call::what).collect();
+    taken.sort();
+    let expected: Vec<String> =
+        (0..8).map(|number| format!("create Patient/p{number}/_history/1")).collect();
+    assert_eq!(taken, expected);
+    assert_eq!(*held.called.borrow(), 4);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn what_can_not_be_active_is_refused() {
     let (world, _folder) = World::new().await;

@@ -143,6 +143,8 @@ impl Lane {
 
 /// A delivery that ended.
 struct Landed {
+    /// As it was when it went out.
+    subscription: Arc<Subscription>,
     delivery: Delivery,
     patience: Patience,
     result: Result<(), DeliveryFailure>,
@@ -234,7 +236,7 @@ impl Dispatcher<'_> {
             lane.flying.insert(head.matched.change.0, head.attempts > 0);
             let shared = Arc::clone(self.shared);
             let subscription = Arc::clone(&subscription);
-            self.flights.spawn(async move { fly(&shared, &subscription, head).await });
+            self.flights.spawn(async move { fly(&shared, subscription, head).await });
         }
         if lane.room() == 0 {
             lane.look = None;
@@ -258,15 +260,18 @@ impl Dispatcher<'_> {
     async fn land(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
         // Flights don't panic: what they call is caught.
         let Ok(landed) = landed else { return };
-        let Landed { delivery, patience, result } = landed;
+        let Landed { subscription, delivery, patience, result } = landed;
         let id = delivery.matched.subscription.clone();
         let change = delivery.matched.change.0;
         let (now, random) = (now(), random());
+        // What failed at an endpoint that is not asked any more says nothing of the one that is.
+        let is_past = result.is_err() && self.has_moved(&subscription);
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.flying.remove(&change);
             lane.look = Some(now);
             match &result {
                 Ok(()) => lane.succeeded(),
+                Err(_) if is_past => {}
                 Err(_) => lane.failed(change, &patience, now, random),
             }
         }
@@ -280,11 +285,32 @@ impl Dispatcher<'_> {
                     false => delivered,
                 }
             }
-            Err(failure) => self.failed(delivery, &patience, failure, now, random).await,
+            Err(failure) if is_past => {
+                let again =
+                    move |book: &DeliveryBook| book.again(&delivery.matched, now, &failure.why);
+                self.shared.with_book(again).await
+            }
+            Err(failure) => {
+                let failed = self.failed(delivery, &patience, failure, now, random).await;
+                // Changed meanwhile, what waits may have been hurried before this one was put down to wait.
+                match self.has_moved(&subscription) {
+                    true => {
+                        let of = id.clone();
+                        failed.and(self.shared.with_book(move |book| book.hurry(&of, now)).await)
+                    }
+                    false => failed,
+                }
+            }
         };
         if let Err(error) = settled {
             self.book_failed(&id, &error);
         }
+    }
+
+    /// Whether a Subscription has another endpoint now, or sends it other things.
+    fn has_moved(&self, before: &Subscription) -> bool {
+        let current = self.shared.subscription(&before.id);
+        current.is_some_and(|current| current.hook() != before.hook())
     }
 
     async fn failed(
@@ -401,12 +427,16 @@ impl Dispatcher<'_> {
 }
 
 /// Tries one delivery.
-async fn fly(shared: &Subscriptions, subscription: &Subscription, delivery: Delivery) -> Landed {
+async fn fly(
+    shared: &Subscriptions,
+    subscription: Arc<Subscription>,
+    delivery: Delivery,
+) -> Landed {
     let mut patience = shared.options.patience;
     if let Some(attempts) = subscription.attempts_max {
         patience.attempts_max = patience.attempts_max.min(attempts);
     }
-    let work = attempt(shared, subscription, &delivery, patience.timeout);
+    let work = attempt(shared, &subscription, &delivery, patience.timeout);
     let result =
         match tokio::time::timeout(patience.timeout, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(result)) => result,
@@ -416,7 +446,7 @@ async fn fly(shared: &Subscriptions, subscription: &Subscription, delivery: Deli
                 Err(DeliveryFailure::new(format!("no answer within {seconds} s")))
             }
         };
-    Landed { delivery, patience, result }
+    Landed { subscription, delivery, patience, result }
 }
 
 async fn attempt(

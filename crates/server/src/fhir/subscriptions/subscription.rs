@@ -66,7 +66,7 @@ pub(super) enum Channel {
 }
 
 /// An endpoint and what it is sent.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Hook {
     /// As it was written.
     pub(super) endpoint: String,

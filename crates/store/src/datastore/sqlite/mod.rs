@@ -3,6 +3,7 @@
 //! The database is in WAL mode with full synchronisation: what the writer answers is on the disk. Readers never
 //! wait for the writer, nor it for them.
 
+mod checkpointer;
 mod open;
 mod readers;
 mod session;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use pipehat_resource::search::Search;
 use tokio::sync::{oneshot, watch};
 
+use self::checkpointer::Checkpointer;
 use self::readers::Readers;
 use self::session::{Counters, SqliteSession};
 use self::writer::{Job, Writer};
@@ -74,8 +76,10 @@ impl SqliteDatastore {
         let key = seal.file_key();
         let core = Arc::new(Core::new(seal, catalogue));
         let (sender, newest) = watch::channel(ChangeNumber(counters.change));
-        let writer = Writer::start(connection, counters, Arc::clone(&core), sender)
-            .map_err(|error| super::sql::SessionError::Database(Box::new(error)))?;
+        let other = |error| super::sql::SessionError::Database(Box::new(error));
+        let checkpointer = Checkpointer::start(open::checkpointer(&path, &key)?).map_err(other)?;
+        let writer = Writer::start(connection, checkpointer, counters, Arc::clone(&core), sender)
+            .map_err(other)?;
         let readers = Readers::new(path, key, READ_TIME_MAX);
         Ok(Self { core, opened: Opened::ToWrite, writer, readers, newest })
     }

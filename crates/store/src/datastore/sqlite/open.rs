@@ -23,6 +23,8 @@ const LOG_BYTES_MAX: i64 = 256 * 1024 * 1024;
 
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
+/// Checkpoints don't go through the cache.
+const CHECKPOINTER_CACHE_KIB: i64 = 64;
 
 /// How many statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 256;
@@ -55,6 +57,18 @@ pub(super) fn writer(path: &Path, seal: &Seal) -> Result<(Connection, Counters),
             .unwrap_or(0),
     };
     Ok((connection, counters))
+}
+
+/// Opens a second connection, for copying the log into the database beside the writer.
+pub(super) fn checkpointer(path: &Path, key: &Key) -> Result<Connection, SessionError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = sealed(path, key, flags)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    prepare(&connection, CHECKPOINTER_CACHE_KIB)?;
+    // A checkpoint needs the log open, which the first read does.
+    schema_version(&connection)?;
+    Ok(connection)
 }
 
 /// Checks what is to be read and not changed; gives the number of its newest change.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use super::checkpointer::{Checkpointer, State, checkpoint};
 use super::session::{Counters, SqliteSession, Words};
 use crate::datastore::apply::{self, Prepared};
 use crate::datastore::core::Core;
@@ -23,8 +24,12 @@ pub(super) const WAITING_MAX: usize = 1024;
 /// How many groups share a transaction at most: those behind wait no longer than these take.
 const GROUPS_MAX: usize = 64;
 
-/// The log is copied into the database when it has this many pages (64 MiB): of a page that was written often, the last.
+/// The log is copied into the database when this many of its pages are not (64 MiB): of a page that was written often,
+/// the last.
 const CHECKPOINT_PAGES: i64 = 8_192;
+
+/// A log of this many pages (192 MiB) is to begin again: the writer copies what came while it was copied.
+const REST_PAGES: i64 = 24_576;
 
 /// The log has grown this much because readers always hold it: they have to wait once.
 const RESTART_PAGES: i64 = 65_536;
@@ -63,6 +68,7 @@ impl Writer {
 
     pub(super) fn start(
         connection: Connection,
+        checkpointer: Checkpointer,
         counters: Counters,
         core: Arc<Core>,
         newest: watch::Sender<ChangeNumber>,
@@ -70,7 +76,8 @@ impl Writer {
         let (mailbox, jobs) = sync_channel(WAITING_MAX);
         let thread =
             std::thread::Builder::new().name("datastore-writer".to_owned()).spawn(move || {
-                Loop { connection, counters, words: Words::new(), core, newest }.run(&jobs)
+                Loop { connection, checkpointer, counters, words: Words::new(), core, newest }
+                    .run(&jobs)
             })?;
         Ok(Self { mailbox: Some(mailbox), thread: Some(thread) })
     }
@@ -120,6 +127,7 @@ impl Drop for Writer {
 
 struct Loop {
     connection: Connection,
+    checkpointer: Checkpointer,
     counters: Counters,
     /// What the transaction has still to write of words.
     words: Words,
@@ -152,8 +160,9 @@ impl Loop {
             }
             self.checkpoint();
         }
+        self.checkpointer.stop();
         // Closed in good order, the database's one file is whole by itself.
-        if let Err(error) = self.checkpoint_in("TRUNCATE") {
+        if let Err(error) = checkpoint(&self.connection, "TRUNCATE") {
             tracing::warn!(%error, "the datastore's log stays beside it");
         }
     }
@@ -299,29 +308,27 @@ impl Loop {
         Ok(())
     }
 
-    /// Copies the log into the database when it is long. Readers are not waited for, unless it grows without end.
+    /// Has the log copied into the database when it is long. Readers are not waited for, unless it grows without end.
     fn checkpoint(&mut self) {
-        let run = |mode: &str| self.checkpoint_in(mode);
-        let checkpointed = run("NOOP").and_then(|(pages, copied)| {
+        let checkpointed = checkpoint(&self.connection, "NOOP").and_then(|(pages, copied)| {
+            let state = self.checkpointer.state();
+            if state == State::Copying && pages < RESTART_PAGES {
+                return Ok(());
+            }
             if pages >= RESTART_PAGES {
-                run("RESTART").map(drop)
-            } else if pages.saturating_sub(copied) >= CHECKPOINT_PAGES {
-                run("PASSIVE").map(drop)
+                checkpoint(&self.connection, "RESTART").map(drop)
+            } else if state == State::Done && pages >= REST_PAGES {
+                checkpoint(&self.connection, "PASSIVE").map(drop)
             } else {
+                if pages.saturating_sub(copied) >= CHECKPOINT_PAGES {
+                    self.checkpointer.copy();
+                }
                 Ok(())
             }
         });
         if let Err(error) = checkpointed {
             tracing::warn!(%error, "datastore checkpoint failed, tried again later");
         }
-    }
-}
-
-impl Loop {
-    /// Checkpoints in this mode; gives the pages of the log, and how many of them were copied.
-    fn checkpoint_in(&self, mode: &str) -> Result<(i64, i64), rusqlite::Error> {
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        self.connection.query_row(&sql, [], |row| Ok((row.get(1)?, row.get(2)?)))
     }
 }
 
