@@ -528,6 +528,48 @@ async fn what_was_under_way_when_the_endpoint_changed_goes_to_the_new_one() {
     world.stop().await;
 }
 
+/// Takes what is for bots but of those called `Hang`, of which it never ends.
+struct Hanging(watch::Sender<Vec<String>>);
+
+impl Subscriber for Hanging {
+    fn takes(&self, endpoint: &str) -> bool {
+        endpoint.starts_with("Bot/")
+    }
+
+    fn deliver<'a>(&'a self, _: &'a str, notice: &'a Notice) -> Delivered<'a> {
+        Box::pin(async move {
+            if notice.body.as_deref().is_some_and(|body| body.contains("\"Hang\"")) {
+                std::future::pending::<()>().await;
+            }
+            self.0.send_modify(|taken| taken.push(notice.key.id.clone()));
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn resources_at_which_an_endpoint_hangs_do_not_hold_up_the_others() {
+    let setup = Setup::default();
+    // So long that none of them has failed when the test ends.
+    let patience = Patience { timeout: Duration::from_secs(600), ..setup.patience };
+    let hanging = Arc::new(Hanging(watch::Sender::new(Vec::new())));
+    let subscribers: Vec<Arc<dyn Subscriber>> = vec![Arc::clone(&hanging) as Arc<dyn Subscriber>];
+    let (world, _folder) = World::with(Setup { patience, subscribers, ..setup }).await;
+    let channel =
+        json!({ "type": "rest-hook", "endpoint": "Bot/b", "payload": "application/fhir+json" });
+    world.subscribe("s", "Patient", &channel).await;
+    for number in 0..8 {
+        world.put_patient(&format!("h{number}"), "Hang", true).await;
+    }
+    for number in 0..20 {
+        world.put_patient(&format!("p{number}"), "Ash", true).await;
+    }
+    let mut taken = hanging.0.subscribe();
+    let taken = tokio::time::timeout(DEADLINE, taken.wait_for(|taken| taken.len() == 20)).await;
+    taken.expect("the others are told").expect("it lives");
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn what_can_not_be_active_is_refused() {
     let (world, _folder) = World::new().await;

@@ -1,7 +1,8 @@
 //! Sends what stands in the book of deliveries.
 //!
 //! Each Subscription has a lane. A lane sends a few of its heads side by side, of which one place stays for what hasn't
-//! failed before: resources that hang or are refused hold up the others only until each was tried once. Where many
+//! failed before; and one that is not answered soon makes room for another, up to a bound. So resources that hang or are
+//! refused hold up the others for a moment only. Where many
 //! different ones failed and none succeeded, the endpoint itself is taken to be down: then one at a time goes out, with
 //! pauses, so that a large backlog does not storm an endpoint that comes back, nor this machine.
 
@@ -26,7 +27,17 @@ const FLIGHTS_MAX: usize = 64;
 /// How many deliveries of one Subscription are under way.
 const PARALLEL_MAX: usize = 4;
 
-/// How many of these are tries of what failed before.
+/// One that takes longer than this makes room for another.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// How many make room.
+const SLOW_MAX: usize = 12;
+
+/// So many places, of those for all together, are kept from what takes the room of slow ones: endpoints that hang do not
+/// hold up other Subscriptions.
+const KEPT: usize = FLIGHTS_MAX / 2;
+
+/// How many of one Subscription are tries of what failed before.
 const RETRIES_MAX: usize = PARALLEL_MAX - 1;
 
 /// How many heads are looked through for one that hasn't failed before, where some have.
@@ -79,8 +90,8 @@ pub(super) async fn dispatch(shared: &Arc<Subscriptions>, stop: &CancellationTok
 /// The deliveries of one Subscription.
 #[derive(Default)]
 struct Lane {
-    /// The changes under way, and whether each failed before.
-    flying: BTreeMap<u64, bool>,
+    /// The changes under way.
+    flying: BTreeMap<u64, Flight>,
     /// The changes that failed since the last success, a few of them.
     failed: BTreeSet<u64>,
     failures: u32,
@@ -90,15 +101,43 @@ struct Lane {
     look: Option<i64>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    /// It failed before.
+    retry: bool,
+    /// When it went out.
+    since: i64,
+}
+
+impl Flight {
+    fn slow_from(&self) -> i64 {
+        self.since.saturating_add(micros(SLOW))
+    }
+}
+
 impl Lane {
     fn is_down(&self) -> bool {
         self.failed.len() >= DOWN_FROM
     }
 
-    /// How many more may go out.
-    fn room(&self) -> usize {
-        let parallel = if self.is_down() { 1 } else { PARALLEL_MAX };
-        parallel.saturating_sub(self.flying.len())
+    /// How many more may go out, of which those behind the first number take the room of slow ones.
+    fn room(&self, now: i64) -> (usize, usize) {
+        if self.is_down() {
+            return (1_usize.saturating_sub(self.flying.len()), 0);
+        }
+        let slow = self.flying.values().filter(|flight| flight.slow_from() <= now).count();
+        let all = PARALLEL_MAX.saturating_add(slow.min(SLOW_MAX));
+        let plain = PARALLEL_MAX.saturating_sub(self.flying.len());
+        (plain, all.saturating_sub(self.flying.len()).saturating_sub(plain))
+    }
+
+    /// When one that is under way will have made room.
+    fn room_at(&self, now: i64) -> Option<i64> {
+        let slow_from = self.flying.values().map(Flight::slow_from);
+        if self.is_down() || self.flying.len() >= PARALLEL_MAX.saturating_add(SLOW_MAX) {
+            return None;
+        }
+        slow_from.filter(|from| *from > now).min()
     }
 
     /// What is sent now of the heads that are due, those that are due longest first; and whether some are passed over.
@@ -108,7 +147,7 @@ impl Lane {
             // Whether it is the endpoint is best told by one that hasn't failed by itself.
             due.sort_by_key(failed_before);
         }
-        let mut retries = self.flying.values().filter(|retry| **retry).count();
+        let mut retries = self.flying.values().filter(|flight| flight.retry).count();
         let (mut chosen, mut is_whole) = (Vec::new(), true);
         for delivery in due {
             let is_retry = failed_before(&delivery);
@@ -214,13 +253,16 @@ impl Dispatcher<'_> {
             lane.look = Some(lane.not_before);
             return Ok(());
         }
-        let room = lane.room().min(FLIGHTS_MAX.saturating_sub(self.flights.len()));
+        let places = FLIGHTS_MAX.saturating_sub(self.flights.len());
+        let (plain, of_slow) = lane.room(now);
+        let room = plain.min(places).saturating_add(of_slow.min(places.saturating_sub(KEPT)));
         if room == 0 {
-            // A landing of this lane looks again.
+            // A landing of this lane looks again, too.
+            lane.look = lane.room_at(now);
             return Ok(());
         }
-        let has_failed =
-            lane.flying.values().any(|retry| *retry) || self.shared.troubles().contains_key(id);
+        let has_failed = lane.flying.values().any(|flight| flight.retry)
+            || self.shared.troubles().contains_key(id);
         let beyond = if has_failed { LOOKED_THROUGH } else { 1 };
         let (of, limit) = (id.to_owned(), lane.flying.len().saturating_add(room + beyond));
         let mut heads = self.shared.with_book(move |book| book.heads(&of, limit)).await?;
@@ -233,13 +275,14 @@ impl Dispatcher<'_> {
             lane.look = Some(now);
         }
         for head in chosen {
-            lane.flying.insert(head.matched.change.0, head.attempts > 0);
+            let flight = Flight { retry: head.attempts > 0, since: now };
+            lane.flying.insert(head.matched.change.0, flight);
             let shared = Arc::clone(self.shared);
             let subscription = Arc::clone(&subscription);
             self.flights.spawn(async move { fly(&shared, subscription, head).await });
         }
-        if lane.room() == 0 {
-            lane.look = None;
+        if lane.room(now) == (0, 0) {
+            lane.look = lane.room_at(now);
         }
         if lane.look.is_none() && lane.flying.is_empty() && lane.failures == 0 {
             self.lanes.remove(id);
@@ -528,7 +571,8 @@ mod tests {
         let mut lane = Lane::default();
         let check = |lane: &Lane, heads: &[(u64, u32)], expected: &[u64], passes_over: bool| {
             let due = heads.iter().map(|(change, attempts)| delivery(*change, *attempts)).collect();
-            let (chosen, over) = lane.choose(due, lane.room());
+            let (plain, of_slow) = lane.room(0);
+            let (chosen, over) = lane.choose(due, plain + of_slow);
             let chosen: Vec<u64> = chosen.iter().map(|one| one.matched.change.0).collect();
             assert_eq!((chosen.as_slice(), over), (expected, passes_over));
         };
@@ -536,7 +580,8 @@ mod tests {
         check(&lane, &hang, &[1, 2, 3, 6], true);
         check(&lane, &hang[..3], &[1, 2, 3], false);
         check(&lane, &hang[..4], &[1, 2, 3], true);
-        lane.flying.extend([(8, true), (9, true), (10, true)]);
+        let flight = Flight { retry: true, since: 0 };
+        lane.flying.extend([(8, flight), (9, flight), (10, flight)]);
         check(&lane, &hang, &[6], true);
         // Of an endpoint that is down one is tried, that which may well be taken.
         lane.flying.clear();
@@ -551,15 +596,41 @@ mod tests {
         for _ in 0..100 {
             lane.failed(1, &patience, 5, 0);
         }
-        assert_eq!((lane.room(), lane.not_before), (PARALLEL_MAX, 0));
+        assert_eq!((lane.room(5), lane.not_before), ((PARALLEL_MAX, 0), 0));
         for change in 2..=8 {
             lane.failed(change, &patience, 5, 0);
         }
-        assert_eq!(lane.room(), 1);
+        assert_eq!(lane.room(5), (1, 0));
         assert!(lane.not_before > 5 && lane.not_before <= 5 + micros(PAUSE_MAX));
-        lane.flying.insert(9, false);
-        assert_eq!(lane.room(), 0);
+        lane.flying.insert(9, Flight { retry: false, since: 5 });
+        assert_eq!(lane.room(5), (0, 0));
         lane.succeeded();
-        assert_eq!((lane.room(), lane.not_before), (PARALLEL_MAX - 1, 0));
+        assert_eq!((lane.room(5), lane.not_before), ((PARALLEL_MAX - 1, 0), 0));
+    }
+
+    #[test]
+    fn what_is_slow_makes_room_up_to_a_bound() {
+        let mut lane = Lane::default();
+        let slow = micros(SLOW);
+        let mut now = 0;
+        for turn in 0..=3 {
+            let (plain, of_slow) = lane.room(now);
+            assert_eq!((plain, of_slow), if turn == 0 { (4, 0) } else { (0, 4) });
+            for _ in 0..plain + of_slow {
+                let change = lane.flying.len() as u64;
+                lane.flying.insert(change, Flight { retry: false, since: now });
+            }
+            assert_eq!(lane.room(now), (0, 0));
+            assert_eq!(lane.room(now + slow - 1), (0, 0));
+            assert_eq!(lane.room_at(now), (turn < 3).then_some(now + slow));
+            now += slow;
+        }
+        assert_eq!(lane.flying.len(), PARALLEL_MAX + SLOW_MAX);
+        assert_eq!(lane.room(now + slow), (0, 0));
+        // An endpoint that is down gets one at a time, however slow that is.
+        lane.failed.extend(1..=8);
+        lane.flying.clear();
+        lane.flying.insert(1, Flight { retry: false, since: 0 });
+        assert_eq!((lane.room(now), lane.room_at(0)), ((0, 0), None));
     }
 }
