@@ -9,8 +9,8 @@ use pipehat_resource::search::{IndexEntry, Search};
 use super::Fixture;
 use super::fixture::{create, delete, json, key, rules, search, told, update};
 use crate::datastore::{
-    ChangeNumber, Interaction, ParameterNames, Precondition, Refusal, Rules, TypeStatistics,
-    export, import,
+    ChangeNumber, Interaction, Outcome, ParameterNames, Precondition, Refusal, Rules,
+    TypeStatistics, export, import,
 };
 
 const NONE: Precondition = Precondition::None;
