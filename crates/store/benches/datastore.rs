@@ -324,8 +324,12 @@ async fn pages(store: &dyn Datastore, registry: &Registry, patients: u64) {
         for number in changed..so_many.min(patients) {
             let resource = parse(patient(number, 1).as_bytes()).expect("JSON");
             let precondition = Precondition::None;
-            apply(store, vec![Interaction::Update { resource, precondition, full_url: None }])
-                .await;
+            let keeps = None;
+            apply(
+                store,
+                vec![Interaction::Update { resource, precondition, keeps, full_url: None }],
+            )
+            .await;
         }
         changed = so_many;
         timed(&format!("  when {so_many} were changed"), "Patient", "_sort=family", &by_name).await;
