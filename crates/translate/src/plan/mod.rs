@@ -234,7 +234,7 @@ pub(crate) struct Rule {
     /// `[2].use`: 2; 0 where none is named.
     pub(crate) another: u16,
     pub(crate) path: Box<[Step]>,
-    /// Whether a list stands in its path, so that repetitions have a place.
+    /// Whether a list stands in its path, so that repetitions have a place, and not one for all of them.
     pub(crate) repeats: bool,
     /// `component[each]` of another field than the one that repeats: that one.
     pub(crate) each: Option<u16>,
