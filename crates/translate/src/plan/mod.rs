@@ -4,6 +4,7 @@
 
 mod compile;
 mod element;
+mod fitting;
 mod keeps;
 mod message_map;
 mod requirements;
@@ -23,6 +24,7 @@ use crate::table;
 
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
+pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE};
 pub(crate) use keeps::Keep;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use requirements::Requirements;
@@ -47,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) datatypes: Vec<DatatypeMap>,
     pub(crate) vocabularies: Vec<Vocabulary>,
     vocabulary_names: HashMap<Box<str>, u32>,
+    /// Where their codes go.
+    pub(crate) code_uses: Vec<CodeUse>,
     /// Where each rule stands in the tables, for lineage.
     pub(crate) origins: Vec<Origin>,
     /// Why fields have no home.
@@ -77,6 +81,12 @@ impl Plan {
     /// The vocabulary of this name.
     pub(crate) fn vocabulary(&self, name: &str) -> Option<&Vocabulary> {
         self.vocabularies.get(*self.vocabulary_names.get(name)? as usize)
+    }
+
+    /// Where the codes of a vocabulary go.
+    pub(crate) fn code_uses(&self, vocabulary: &str) -> impl Iterator<Item = &CodeUse> {
+        let number = self.vocabulary_names.get(vocabulary).copied();
+        self.code_uses.iter().filter(move |own| Some(own.vocabulary) == number)
     }
 }
 
