@@ -195,9 +195,21 @@ async function binaries(medplum) {
   await medplum.deleteResource('Binary', made.id);
 }
 
+// scripts/clients says that this Device stands for the client.
+async function comments(medplum) {
+  const device = await medplum.updateResource({ resourceType: 'Device', id: 'clients', status: 'active' });
+  const one = await medplum.createResource(patient('Commented', 'commented'));
+  const comment = await medplum.createComment(one, 'seen');
+  assert.deepEqual(comment.sender, { reference: `Device/${device.id}`, display: 'clients' });
+  assert.equal(comment.subject.reference, `Patient/${one.id}`);
+  const found = await medplum.searchResources('Communication', `sender=Device/${device.id}&subject=Patient/${one.id}`);
+  assert.deepEqual(found.map((own) => own.id), [comment.id]);
+}
+
 const medplum = await login();
 await instances(medplum);
 await conditions(medplum);
 const people = await searches(medplum);
 await bundles(medplum, people);
 await binaries(medplum);
+await comments(medplum);

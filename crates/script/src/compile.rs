@@ -23,4 +23,4 @@ pub(crate) use builtin::{BOOT, HOST};
 pub(crate) use graph::{Graph, Keep, Module};
 pub(crate) use javascript::{TOP_LEVEL, is_commonjs};
 pub(crate) use loops::loop_at;
-pub(crate) use results::json_at;
+pub(crate) use results::json_given;

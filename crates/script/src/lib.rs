@@ -22,5 +22,5 @@ pub use host::{Answer, Ask, AskError, Begun, Host, LogLevel, LogLine};
 pub use limits::Limits;
 pub use replay::Replay;
 pub use run::{Limit, Output, Recorded, Run, RunError, RunErrorKind};
-pub use script::{Reuse, Script};
+pub use script::{JsonGiven, Reuse, Script};
 pub use worker::Worker;

@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::compile::{Graph, ScriptErrors, Sources, is_commonjs, json_at};
+use crate::compile::{Graph, ScriptErrors, Sources, is_commonjs, json_given};
 
 /// A script with all it imports, compiled. It is cheap to clone, and may be given to any thread.
 #[derive(Clone)]
 pub struct Script {
     pub(crate) graph: Arc<Graph>,
+}
+
+/// What a script's handler gives that is JSON for certain, with the places: `bots/a.ts:3:5`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JsonGiven {
+    /// Where it returns it first.
+    pub returned: Option<String>,
+    /// What it sends it to, and where.
+    pub sent: Vec<(String, String)>,
 }
 
 /// Whether a script's modules stay from one run to the next.
@@ -45,13 +54,17 @@ impl Script {
         self.graph.may_have_handler()
     }
 
-    /// Where its handler returns JSON, as far as the text says so: `bots/a.ts:3:5`. None where only a run can tell.
-    pub fn returns_json(&self) -> Option<String> {
+    /// What its handler gives that is JSON, as far as the text says so; else only a run can tell.
+    pub fn json_given(&self) -> JsonGiven {
         let file = self.graph.entry();
-        let module = self.graph.modules.get(file)?;
-        let (line, column) = json_at(&module.code)?;
-        let (line, column) = module.positions.source(line, column)?;
-        Some(format!("{file}:{line}:{column}"))
+        let Some(module) = self.graph.modules.get(file) else { return JsonGiven::default() };
+        let place = |(line, column)| {
+            let (line, column) = module.positions.source(line, column)?;
+            Some(format!("{file}:{line}:{column}"))
+        };
+        let given = json_given(&module.code);
+        let sent = given.sent.into_iter().filter_map(|(to, at)| Some((to, place(at)?)));
+        JsonGiven { returned: given.returned.and_then(place), sent: sent.collect() }
     }
 
     /// Whether its modules stay from one run to the next, and why not.

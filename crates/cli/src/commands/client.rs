@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use pipehat_engine::project::{Project, ProjectSettings};
 use pipehat_server::access::{
-    Client, ClientFile, NewClient, PublicKey, ScopeProblem, ScopeReader, SmartScope, read_keys,
-    root_of,
+    Client, ClientFile, NewClient, PublicKey, ScopeProblem, ScopeReader, SmartScope, StandIn,
+    read_keys, root_of,
 };
 use pipehat_server::{DataDirectory, OfflineUse, ProcessEnvironment};
 
@@ -36,9 +36,21 @@ Examples:
   pipehat client list
   pipehat client rotate lab
   pipehat client revoke lab
+  pipehat client stand-in lab Device/lab
 
 A client signs in at /oauth2/token (client_credentials) and uses the token it gets for an hour, or sends its
 id and secret with each request (HTTP Basic). `pipehat client COMMAND --help` says more.";
+
+const STAND_IN_EXAMPLES: &str = "\
+Examples:
+  curl -X PUT -u \"$CLIENT_ID:$CLIENT_SECRET\" -H 'Content-Type: application/fhir+json' \\
+       \"$(pipehat token --url)/fhir/R4/Device/lab\" -d '{\"resourceType\":\"Device\",\"id\":\"lab\"}'
+  pipehat client stand-in lab Device/lab
+  pipehat client stand-in lab --none
+
+A client is no resource, and R4 has no type for one; where FHIR wants a sender or an author, a client such as
+MedplumClient names what /auth/me calls its profile. Create the resource first: nothing is created here, and it
+gives the client no rights.";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
@@ -98,6 +110,24 @@ enum Action {
         /// Its id, or its name
         #[arg(value_name = "CLIENT")]
         client: String,
+
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Say which resource stands for a client where FHIR wants a sender or an author
+    #[command(after_help = STAND_IN_EXAMPLES)]
+    StandIn {
+        /// Its id, or its name
+        #[arg(value_name = "CLIENT")]
+        client: String,
+
+        /// A Device, HealthcareService, Organization, Practitioner or PractitionerRole
+        #[arg(value_name = "TYPE/ID", required_unless_present = "none")]
+        resource: Option<String>,
+
+        /// Nothing stands for it any more
+        #[arg(long, conflicts_with = "resource")]
+        none: bool,
 
         #[command(flatten)]
         place: Place,
@@ -170,6 +200,19 @@ impl Arguments {
                     visible(&revoked.name),
                     revoked.id
                 ));
+            }
+            Action::StandIn { client, resource, none: _, place } => {
+                let stand_in = resource.map(|text| StandIn::parse(&text)).transpose();
+                let stand_in = stand_in.map_err(|error| Failure::usage(error.to_string()))?;
+                let file = ClientFile::new(place.data_in_use()?.clients());
+                let client = file.stand_in(&client, stand_in).map_err(Failure::could_not)?;
+                let (name, id) = (visible(&client.name), &client.id);
+                match &client.stand_in {
+                    Some(stand_in) => {
+                        terminal.note(format_args!("{stand_in} stands for {name} ({id})"))
+                    }
+                    None => terminal.note(format_args!("nothing stands for {name} ({id})")),
+                }
             }
             Action::Rotate { client, more } => {
                 let keys = more.keys()?;
@@ -384,6 +427,7 @@ fn list(clients: &[Client], json: bool, terminal: &Terminal) -> Result<(), Failu
                 "scopes": scopes,
                 "signs_in_by": proof(client),
                 "created": client.created,
+                "stand_in": client.stand_in,
                 "revoked": client.revoked,
             });
             let _ = writeln!(lines, "{line}");
@@ -401,6 +445,9 @@ fn list(clients: &[Client], json: bool, terminal: &Terminal) -> Result<(), Failu
             writeln!(output, "{name}  {}  {}, since {}", client.id, proof(client), client.created)?;
             for scope in &client.scopes {
                 writeln!(output, "  {scope}")?;
+            }
+            if let Some(stand_in) = &client.stand_in {
+                writeln!(output, "  {stand_in} stands for it")?;
             }
             if let Some(revoked) = &client.revoked {
                 writeln!(output, "  revoked {revoked}")?;

@@ -79,6 +79,23 @@ fn clients_are_listed_until_they_are_revoked() {
 }
 
 #[test]
+fn a_resource_stands_for_a_client() {
+    let data = Data::new();
+    data.json(&["add", "lab", "--scope", "system/*.*"]);
+    let (exit, said) = data.run(&["stand-in", "lab", "Device/lab"]);
+    assert!(exit == 0 && said.contains("Device/lab stands for lab ("), "{said}");
+    assert!(data.list(&[]).contains("  Device/lab stands for it\n"));
+    let line: serde_json::Value = serde_json::from_str(data.list(&["--json"]).trim()).unwrap();
+    assert_eq!(line["stand_in"], "Device/lab");
+    let (exit, said) = data.run(&["stand-in", "lab", "Patient/lab"]);
+    assert!(exit == 2 && said.contains("write `Device/ID`"), "{said}");
+    assert_eq!(data.run(&["stand-in", "lab"]).0, 2);
+    let (exit, said) = data.run(&["stand-in", "lab", "--none"]);
+    assert!(exit == 0 && said.contains("nothing stands for lab ("), "{said}");
+    assert!(!data.list(&[]).contains("stands for"));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_a_reason() {
     let data = Data::new();
     let check = |arguments: &[&str], code: i32, says: &str| {

@@ -377,6 +377,37 @@ scopes: [system/Task.cruds]
     eventually("both runs are recorded", || runs(&api, "bot=finished&state=done").len() == 2);
 }
 
+/// The criteria ask by a parameter that only a SearchParameter of the datastore could define.
+#[test]
+fn a_bot_whose_subscription_is_refused_is_seen() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "wards",
+        "on: { subscription: { criteria: \"Encounter?ward=2w\", custom: [ward] } }\n",
+        "export function handler() {}",
+    );
+    assert_eq!(
+        project.run(&["check", &project.directory().to_string_lossy()]).status.code(),
+        Some(0)
+    );
+    let node = project.up();
+    eventually("the log warns of it", || {
+        let said = project.printed();
+        said.lines().any(|line| {
+            line.contains("ERROR") && line.contains("hears of no change") && line.contains("`ward`")
+        })
+    });
+    for command in [["bot", "list"].as_slice(), &["status"]] {
+        let output = project.run(command);
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("wards") && text.contains("hears of no change"), "{text}");
+    }
+    assert!(node.stop().success());
+}
+
 #[test]
 fn a_bot_that_fails_for_a_change_is_seen() {
     let project = Project::new();

@@ -2,21 +2,21 @@
 //!
 //! The bytes of a segment are looked at once; what delimiters a field has inside decides whether it is split at all.
 
-use pipehat_message::{Delimiters, Meaning, Message, Piece, SegmentName, Severity, sequences};
+mod special;
+mod value;
+
+use pipehat_message::{Delimiters, Message, SegmentName, Severity};
 
 use super::condition::Fields;
-use super::identifier;
 use super::level::Level;
-use super::primitive::{Primitive, is_number};
+use super::primitive::Primitive;
 use super::rule::Rule;
 use super::rules::{
-    ANY, ElementRules, FIELDS_MAX, NONE, NONE_TIMESTAMP, Rules, SegmentRules, Special, TypeRules,
+    ElementRules, FIELDS_MAX, NONE, NONE_TIMESTAMP, Rules, SegmentRules, Special, TypeRules,
 };
 use super::sequence::{self, SetIds};
-use super::table::Membership;
 use crate::element::Usage;
 use crate::finding::{Detail, Finding, Findings, Location};
-use crate::table::TableKind;
 
 /// What bytes a field has inside.
 const FIELD: u8 = 1;
@@ -454,97 +454,6 @@ impl<'v, 'm> Checker<'v, 'm> {
         self.rules.type_at(data_type).is_some_and(|kind| kind.name == "TS")
     }
 
-    /// A value that has no further parts.
-    #[inline]
-    fn leaf(
-        &mut self,
-        rules: &'v ElementRules,
-        primitive: Primitive,
-        value: &'v [u8],
-        flags: u8,
-        place: Place,
-    ) {
-        if value == b"\"\"" {
-            return;
-        }
-        if flags & ESCAPE != 0 {
-            self.escapes(value, place, rules);
-        }
-        if value.len() > rules.length_max as usize {
-            self.length(rules, value, place, Rule::ValueTooLong);
-        }
-        if value.len() > rules.conformance_length as usize {
-            self.conformance_length(rules, value, place);
-        }
-        if let Some(fault) = primitive.fault(value) {
-            let kind = match primitive {
-                Primitive::Number => "NM",
-                Primitive::SequenceId => "SI",
-                Primitive::Date => "DT",
-                Primitive::Time => "TM",
-                Primitive::Timestamp => "DTM",
-                Primitive::Telephone => "TN",
-                _ => "ID",
-            };
-            self.report(fault, place, Detail::DataType(rules.name, kind));
-        }
-        if primitive == Primitive::Code && rules.table != NONE {
-            self.in_table(rules.table, value, rules.name, place);
-        }
-    }
-
-    /// A code against its table.
-    #[inline]
-    fn in_table(&mut self, table: u16, value: &[u8], name: &'static str, place: Place) {
-        let Some(table) = self.rules.table_at(table) else { return };
-        if table.is_open {
-            return;
-        }
-        let rule = match table.membership(value) {
-            Membership::Listed => return,
-            Membership::Deprecated => Rule::CodeDeprecated,
-            Membership::NotListed if table.is_closed() => Rule::CodeUnknown,
-            Membership::NotListed => Rule::CodeNotSuggested,
-        };
-        let number = table.number;
-        self.report(rule, place, Detail::Table(name, number));
-    }
-
-    #[cold]
-    fn length(&mut self, rules: &ElementRules, value: &[u8], place: Place, rule: Rule) {
-        if characters(value, &self.delimiters) > rules.length_max as usize {
-            self.report(rule, place, Detail::Most(rules.name, rules.length_max));
-        }
-    }
-
-    #[cold]
-    fn conformance_length(&mut self, rules: &ElementRules, value: &[u8], place: Place) {
-        if rules.conformance_length != ANY
-            && characters(value, &self.delimiters) > rules.conformance_length as usize
-        {
-            let detail = Detail::Most(rules.name, rules.conformance_length);
-            self.report(Rule::ConformanceLength, place, detail);
-        }
-    }
-
-    #[cold]
-    fn escapes(&mut self, value: &[u8], place: Place, rules: &ElementRules) {
-        let Some(escape) = self.delimiters.escape else { return };
-        let (mut unknown, mut malformed) = (false, false);
-        for piece in sequences(value, &self.delimiters) {
-            match piece {
-                Piece::Text(text) => malformed |= text.contains(&escape),
-                Piece::Sequence(sequence) => unknown |= sequence.meaning == Meaning::Unknown,
-            }
-        }
-        if unknown {
-            self.report(Rule::EscapeUnknown, place, Detail::Name(rules.name));
-        }
-        if malformed {
-            self.report(Rule::EscapeMalformed, place, Detail::Name(rules.name));
-        }
-    }
-
     /// The field whose data type another field names.
     fn varying(&mut self, segment: &'v SegmentRules) {
         let Some((value_at, type_at)) = segment.varies else { return };
@@ -603,116 +512,6 @@ impl<'v, 'm> Checker<'v, 'm> {
         let raw: &'v [u8] = self.raw;
         raw.get(at as usize..(at as usize).saturating_add(length as usize)).unwrap_or_default()
     }
-
-    /// What a data type asks for beyond its components.
-    fn special(
-        &mut self,
-        rules: &'v ElementRules,
-        data_type: &'v TypeRules,
-        value: &'v [u8],
-        place: Place,
-    ) {
-        let separator = self.delimiters.component;
-        let part = |position: usize| -> &'v [u8] {
-            value.split(|&byte| byte == separator).nth(position - 1).unwrap_or_default()
-        };
-        match data_type.special {
-            Special::None => {}
-            Special::Coded => {
-                if rules.table == NONE {
-                    return;
-                }
-                let code = part(1);
-                if !code.is_empty() && code != b"\"\"" && self.is_of_table(rules.table, part(3)) {
-                    self.in_table(rules.table, code, rules.name, place.component(1));
-                }
-            }
-            Special::UniversalId(id_at, kind_at) => {
-                let (id, kind) = (part(usize::from(id_at)), part(usize::from(kind_at)));
-                self.universal_id(id, kind, place, (id_at, kind_at), rules.name);
-            }
-            Special::Identifier => {
-                if part(1).is_empty() && data_type.required & 0b10 == 0 {
-                    let name = component_name(data_type, 1);
-                    self.report(Rule::ComponentMissing, place.component(1), Detail::Name(name));
-                }
-                let authority = part(4);
-                if let Some(separator) = self.delimiters.subcomponent
-                    && authority.contains(&separator)
-                {
-                    let mut parts = authority.split(|&byte| byte == separator).skip(1);
-                    let (id, kind) =
-                        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-                    let place = place.component(4);
-                    self.universal_id_below(id, kind, place, rules.name);
-                }
-            }
-            Special::StructuredNumeric => {
-                let comparator =
-                    matches!(part(1), b"" | b">" | b"<" | b">=" | b"<=" | b"=" | b"<>" | b"\"\"");
-                let separator = matches!(part(3), b"" | b"-" | b"+" | b"/" | b"." | b":" | b"\"\"");
-                for (position, right) in [(1, comparator), (3, separator)] {
-                    if !right {
-                        let place = place.component(position);
-                        self.report(
-                            Rule::StructuredNumericMalformed,
-                            place,
-                            Detail::Name(rules.name),
-                        );
-                    }
-                }
-            }
-            Special::Money => {
-                let currency = part(2);
-                let letters = currency.len() == 3 && currency.iter().all(u8::is_ascii_uppercase);
-                if !currency.is_empty() && !letters && currency != b"\"\"" {
-                    let place = place.component(2);
-                    self.report(Rule::CurrencyMalformed, place, Detail::Name(rules.name));
-                }
-            }
-            Special::Range => {
-                if starts_after(part(1), part(2)) {
-                    self.report(Rule::RangeReversed, place, Detail::Name(rules.name));
-                }
-            }
-        }
-    }
-
-    /// Whether a coded value with this coding system is of the table.
-    fn is_of_table(&self, table: u16, system: &[u8]) -> bool {
-        if system.is_empty() {
-            return true;
-        }
-        let Some(table) = self.rules.table_at(table) else { return false };
-        system.strip_prefix(b"HL7").and_then(sequence::number) == Some(u32::from(table.number))
-            && table.kind != TableKind::External
-    }
-
-    fn universal_id(
-        &mut self,
-        id: &[u8],
-        kind: &[u8],
-        place: Place,
-        (id_at, kind_at): (u16, u16),
-        name: &'static str,
-    ) {
-        if id.is_empty() != kind.is_empty() {
-            let missing = if id.is_empty() { id_at } else { kind_at };
-            self.report(Rule::UniversalIdIncomplete, place.component(missing), Detail::Name(name));
-        } else if !identifier::is_universal_id(id, kind) {
-            self.report(Rule::UniversalIdMalformed, place.component(id_at), Detail::Name(name));
-        }
-    }
-
-    fn universal_id_below(&mut self, id: &[u8], kind: &[u8], place: Place, name: &'static str) {
-        if id.is_empty() != kind.is_empty() {
-            let missing = if id.is_empty() { 2 } else { 3 };
-            let place = place.subcomponent(missing);
-            self.report(Rule::UniversalIdIncomplete, place, Detail::Name(name));
-        } else if !identifier::is_universal_id(id, kind) {
-            self.report(Rule::UniversalIdMalformed, place.subcomponent(2), Detail::Name(name));
-        }
-    }
 }
 
 impl Fields for Checker<'_, '_> {
@@ -759,28 +558,4 @@ fn classes(delimiters: Delimiters) -> [u8; 256] {
         }
     }
     classes
-}
-
-/// Characters of a value: UTF-8 continuation bytes are none, and an escape sequence counts as one (HL7 v2.5.1 §2.5.3.2:
-/// the length of the value, not of its encoding).
-fn characters(value: &[u8], delimiters: &Delimiters) -> usize {
-    let of_text = |text: &[u8]| text.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
-    match delimiters.escape {
-        Some(escape) if value.contains(&escape) => sequences(value, delimiters)
-            .map(|piece| match piece {
-                Piece::Text(text) => of_text(text),
-                Piece::Sequence(_) => 1,
-            })
-            .sum(),
-        _ => of_text(value),
-    }
-}
-
-/// Whether a range of time is the wrong way round; only digits that both have are compared.
-fn starts_after(start: &[u8], end: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let both = digits(start).min(digits(end));
-    both >= 4
-        && is_number(start.get(..both).unwrap_or_default())
-        && start.get(..both) > end.get(..both)
 }

@@ -1,5 +1,7 @@
 //! The head of the path: receive, journal, acknowledge.
 
+mod turn;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -9,27 +11,28 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pipehat_connectors::{
-    Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, PartOrder, PayloadFormat, Peer,
-    Receipt, ReceiptOutcome, ResourceChange,
+    Admission, FilePart, Inbound, Intake, IntakeClosed, Numbering, PayloadFormat, Peer, Receipt,
+    ReceiptOutcome, ResourceChange,
 };
 use pipehat_journal::{AppendError, Flush};
 use pipehat_message::{
-    AcknowledgmentCode, AcknowledgmentCondition, AcknowledgmentMode, ErrorCode, Header, Outcome,
+    AcknowledgmentCode, AcknowledgmentCondition, AcknowledgmentMode, ErrorCode, Outcome,
     acknowledgment_mode, is_query, wants_accept_acknowledgment, wants_application_acknowledgment,
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
+use self::turn::{Parts, after};
 use super::conductor::Input;
 use super::json;
 use super::reply::{self, Answer, Refusal};
 use crate::control_id::ControlIds;
 use crate::duplicates::{self, DuplicateWindow, Known};
-use crate::ledger::{FILES_MAX, Ledger};
+use crate::ledger::Ledger;
 use crate::log::Log;
 use crate::names::{ChannelName, MessageId};
 use crate::project::ReplyMode;
 use crate::record::{PeerRecord, Received, Record};
-use crate::sequence::{Judgment, LinkNumber, Links};
+use crate::sequence::{LinkNumber, Links};
 
 /// Messages of one channel received and not yet processed: more are not read from senders.
 pub(crate) const UNPROCESSED_MAX: usize = 4_096;
@@ -90,16 +93,6 @@ pub(crate) struct ChannelIntake {
 pub(crate) struct Terms {
     pub(crate) format: PayloadFormat,
     pub(crate) mode: ReplyMode,
-}
-
-/// How far a file is.
-#[derive(Debug)]
-struct Parts {
-    key: String,
-    /// Parts on stable storage.
-    kept: u64,
-    /// The part to be taken next: one out of turn would leave a gap behind it after a crash.
-    next: u64,
 }
 
 /// A message on stable storage: only this can be acknowledged positively (promise 1).
@@ -207,41 +200,6 @@ impl ChannelIntake {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this part is the file's next; then it is taken.
-    fn take_part(&self, part: &FilePart) -> bool {
-        let mut parts = self.parts();
-        if let Some(file) = parts.iter_mut().find(|file| file.key == part.key) {
-            let turn = match part.order {
-                PartOrder::Next => file.next == part.index,
-                PartOrder::Later => file.next <= part.index,
-            };
-            if turn {
-                file.next = part.index.saturating_add(1);
-            }
-            return turn;
-        }
-        if part.index > 0 && part.order == PartOrder::Next {
-            return false;
-        }
-        if parts.len() >= FILES_MAX {
-            parts.remove(0);
-        }
-        parts.push(Parts { key: part.key.clone(), kept: 0, next: part.index.saturating_add(1) });
-        true
-    }
-
-    fn part_kept(&self, part: &FilePart) {
-        if let Some(file) = self.parts().iter_mut().find(|file| file.key == part.key) {
-            file.kept = file.kept.max(part.index + 1);
-        }
-    }
-
-    fn part_lost(&self, part: &FilePart) {
-        if let Some(file) = self.parts().iter_mut().find(|file| file.key == part.key) {
-            file.next = file.next.min(part.index);
-        }
-    }
-
     /// Receives one message: hands it to the journal, in the order of the calls.
     fn persist(
         self: &Arc<Self>,
@@ -347,64 +305,6 @@ impl ChannelIntake {
                 }
                 Persisting::Pending(admission, answer)
             }
-        }
-    }
-
-    /// A message's turn by its number, and MSA-4; or why it is refused. What was taken before is let
-    /// through where it is that very message: it gets the same acknowledgment again.
-    fn judge(
-        &self,
-        header: &Header<'_>,
-        inbound: &Inbound,
-    ) -> Result<(Option<LinkNumber>, i64), (&'static str, Refusal)> {
-        let refused = |code, error, expected, text: &str| {
-            let location = Some("MSH-13".to_owned());
-            let refusal = Refusal { error, location, expected, ..Refusal::busy(text) };
-            Err((code, refusal))
-        };
-        // Before the links are locked: the window has its own lock.
-        let (sender_hash, content_hash) = duplicates::hashes(header, &inbound.bytes);
-        let known =
-            !header.control_id().is_empty() && self.window().knows(sender_hash, content_hash);
-        let judgment = self.links().judge(header);
-        match judgment {
-            Judgment::Taken { number, expected } => Ok((Some(number), expected)),
-            // It echoes its own number, as it did the first time.
-            Judgment::Before { expected } if known => {
-                let written = str::from_utf8(header.sequence_number()).ok();
-                let number = written.and_then(|text| text.trim().parse().ok());
-                Ok((None, number.unwrap_or(expected)))
-            }
-            Judgment::Before { expected } => refused(
-                "receive.sequence-before",
-                ErrorCode::ApplicationInternalError,
-                Some(expected),
-                "another message with this number was taken before",
-            ),
-            Judgment::Gap { expected } => refused(
-                "receive.sequence-gap",
-                ErrorCode::ApplicationInternalError,
-                Some(expected),
-                "messages before this one are missing",
-            ),
-            Judgment::Missing { expected } => refused(
-                "receive.sequence-missing",
-                ErrorCode::RequiredFieldMissing,
-                Some(expected),
-                "MSH-13, the sequence number, is missing",
-            ),
-            Judgment::NoNumber { expected } => refused(
-                "receive.sequence-missing",
-                ErrorCode::DataTypeError,
-                Some(expected),
-                "MSH-13 is no sequence number",
-            ),
-            Judgment::NoLink => refused(
-                "receive.sequence-links",
-                ErrorCode::ApplicationInternalError,
-                None,
-                "more senders than this channel numbers",
-            ),
         }
     }
 
@@ -720,17 +620,8 @@ impl Intake for Door {
     }
 
     fn parts_kept(&self, key: &str) -> u64 {
-        let mut parts = self.0.parts();
-        let Some(file) = parts.iter_mut().find(|file| file.key == key) else { return 0 };
-        // The source begins anew; nothing of this file is under way.
-        file.next = file.kept;
-        file.kept
+        self.0.file_begins_anew(key)
     }
-}
-
-/// What MSA-4 says of a message whose number was used up, though it was refused.
-fn after(number: i64) -> i64 {
-    number.saturating_add(1)
 }
 
 fn outcome_of(kept: &Kept) -> ReceiptOutcome {

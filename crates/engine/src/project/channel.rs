@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Settings, Span, nearest};
 use pipehat_connectors::{BuildContext, Descriptor, LocalBots, PayloadFormat, Source};
 use pipehat_message::{Charset, CharsetRule, Path};
+use pipehat_script::JsonGiven;
 
+use super::bot::BotName;
 use super::deletions::{Whole, check_deletions};
 use super::destination::{DestinationSpec, ReadDestination, destination};
 use super::fingerprint::Revision;
@@ -149,7 +151,7 @@ pub(super) struct ChannelContext<'c> {
     /// The bots of the project, and their revisions.
     pub(super) bots: &'c BTreeMap<&'c str, Revision>,
     /// Those whose handlers return JSON for certain, and where.
-    pub(super) bots_of_json: &'c BTreeMap<&'c str, String>,
+    pub(super) bots_of_json: &'c BTreeMap<BotName, JsonGiven>,
     /// Who runs them.
     pub(super) local_bots: &'c LocalBots,
 }

@@ -16,7 +16,8 @@ pub const CODES: &[CodeDescription] = &[
     code(
         "bot.criteria",
         "The criteria of a bot's subscription can't be read, or no resource can meet them.",
-        "Write a search such as `Patient?active=true`, and `when` as a FHIRPath condition.",
+        "Write a search such as `Patient?active=true`, and `when` as a FHIRPath condition. A search parameter of the \
+         datastore's own is named in `custom`.",
     ),
     code(
         "bot.cron",

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use pipehat_config::{Diagnostic, Diagnostics, Environment, Node, SourceFile, Span, nearest};
 use pipehat_connectors::{BuildContext, CONNECTORS, Descriptor, LocalBots, LocalFhir, Secrets};
 use pipehat_dictionary::profile::ProfileConstraints;
+use pipehat_script::JsonGiven;
 use pipehat_translate::Overlay;
 use pipehat_translate::to_v2::Profile as Receiver;
 
-use super::bot::{BotContext, BotSpec, bot};
+use super::bot::{BotContext, BotName, BotSpec, bot};
 use super::channel::{ChannelContext, ChannelSpec, channel};
 use super::files::{DirectoryFiles, EntryKind, ProjectFiles};
 use super::fingerprint::Revision;
@@ -129,10 +130,8 @@ impl Project {
         // What is wrong with the others is told at their own files.
         let broken = unread.iter().map(|name| (name.as_str(), Revision([0; 32])));
         let named = broken.chain(sound).collect();
-        let of_json =
-            |bot: &ReadBot| Some((bot.spec.name.to_string(), bot.spec.code.returns_json()?));
-        let of_json: BTreeMap<String, String> = bots.iter().filter_map(of_json).collect();
-        let json = of_json.iter().map(|(name, place)| (name.as_str(), place.clone())).collect();
+        let of_json = |bot: &ReadBot| (bot.spec.name.clone(), bot.spec.code.json_given());
+        let json: BTreeMap<BotName, JsonGiven> = bots.iter().map(of_json).collect();
         let known = KnownBots { revisions: &named, json: &json, local: &local_bots };
         let channels = loader.channels(&content, &mut claims, needed, offered, &known);
         loader.check_reach(&bots, &unread, &channels);
@@ -232,7 +231,7 @@ const BOTS_MAX: usize = 1_000;
 struct KnownBots<'b> {
     revisions: &'b BTreeMap<&'b str, Revision>,
     /// Where handlers return JSON for certain.
-    json: &'b BTreeMap<&'b str, String>,
+    json: &'b BTreeMap<BotName, JsonGiven>,
     local: &'b LocalBots,
 }
 

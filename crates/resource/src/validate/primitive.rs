@@ -1,7 +1,7 @@
 //! The forms of primitive types (R4 §2.24.0.1).
 
 use crate::definitions::Primitive;
-use crate::json::Value;
+use crate::json::{self, Value};
 
 /// R4 §2.24.0.1: "strings SHALL NOT exceed 1MB (1024*1024 characters) in size".
 const STRING_CHARACTERS_MAX: usize = 1024 * 1024;
@@ -66,6 +66,22 @@ fn text_problem(primitive: Primitive, text: &str) -> Option<&'static str> {
         | Primitive::Integer
         | Primitive::UnsignedInt
         | Primitive::PositiveInt => None,
+    }
+}
+
+impl Primitive {
+    /// What is wrong with a text as a value of this type, if anything: what was expected. For what is written in
+    /// configuration; `true`, `false` and numbers stand there as FHIR writes them.
+    pub fn problem_of(self, text: &str) -> Option<&'static str> {
+        let value = match self {
+            Self::Boolean
+            | Self::Decimal
+            | Self::Integer
+            | Self::UnsignedInt
+            | Self::PositiveInt => json::parse(text.as_bytes()).unwrap_or(Value::Null),
+            _ => Value::String(text.to_owned()),
+        };
+        problem(self, &value)
     }
 }
 

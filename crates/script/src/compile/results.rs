@@ -1,9 +1,10 @@
-//! What a handler returns, as far as its text says it: JSON where HL7 v2 is needed is found before the first message.
+//! What a handler returns and sends, as far as its text says it: JSON where HL7 v2 is needed is found before the first message.
 
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
-    ArrowFunctionExpression, Declaration, ExportDefaultDeclarationKind, Expression, Function,
-    FunctionBody, ReturnStatement, Statement, VariableDeclaration, VariableDeclarator,
+    Argument, ArrowFunctionExpression, CallExpression, Declaration, ExportDefaultDeclarationKind,
+    Expression, FormalParameters, Function, ReturnStatement, Statement, VariableDeclaration,
+    VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
@@ -12,23 +13,38 @@ use oxc::syntax::scope::ScopeFlags;
 
 use super::failure::ScriptError;
 
-/// The line and column, in the JavaScript that runs, of the first thing a module's `handler` returns that is JSON for certain:
-/// an object or a list that is written out, or a Bundle of `translate.toFhir`.
-pub(crate) fn json_at(code: &str) -> Option<(u32, u32)> {
-    let allocator = Allocator::default();
-    let parsed = Parser::new(&allocator, code, SourceType::mjs()).parse();
-    let at = parsed.program.body.iter().find_map(handled)?;
-    let place = ScriptError::at("", code, usize::try_from(at).ok()?, "");
-    Some((place.line, place.column))
+/// What a module's handler gives that is JSON for certain, by lines and columns in the JavaScript that runs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct JsonGiven {
+    /// Where it returns it first.
+    pub(crate) returned: Option<(u32, u32)>,
+    /// What it sends it to, by name, and where.
+    pub(crate) sent: Vec<(String, (u32, u32))>,
 }
 
-/// Where the handler of a statement returns JSON, if it is one.
-fn handled(statement: &Statement<'_>) -> Option<u32> {
+/// Finds what a module's `handler` returns or sends that is JSON for certain: an object or a list that is written out, what
+/// `JSON.stringify` makes of anything, a Bundle of `translate.toFhir`, a resource that the client gives.
+pub(crate) fn json_given(code: &str) -> JsonGiven {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, code, SourceType::mjs()).parse();
+    let Some(found) = parsed.program.body.iter().find_map(handled) else {
+        return JsonGiven::default();
+    };
+    let place = |at: u32| {
+        let place = ScriptError::at("", code, usize::try_from(at).ok()?, "");
+        Some((place.line, place.column))
+    };
+    let sent = found.sent.into_iter().filter_map(|(to, at)| Some((to, place(at)?)));
+    JsonGiven { returned: found.returned.and_then(place), sent: sent.collect() }
+}
+
+/// What a statement's handler gives, if it is one.
+fn handled(statement: &Statement<'_>) -> Option<Given> {
     match statement {
         Statement::ExportDeclaration(it) => match &it.declaration {
             Declaration::FunctionDeclaration(function) => {
                 let is_handler = function.id.as_ref().is_some_and(|id| id.name == HANDLER);
-                function.body.as_deref().filter(|_| is_handler).and_then(of_body)
+                is_handler.then(|| of_function(function))
             }
             Declaration::VariableDeclaration(it) => {
                 let is_handler = |one: &&VariableDeclarator<'_>| {
@@ -40,7 +56,7 @@ fn handled(statement: &Statement<'_>) -> Option<u32> {
         },
         Statement::ExportDefaultDeclaration(it) => match &it.declaration {
             ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
-                function.body.as_deref().and_then(of_body)
+                Some(of_function(function))
             }
             other => of_expression(other.as_expression()?),
         },
@@ -50,56 +66,98 @@ fn handled(statement: &Statement<'_>) -> Option<u32> {
 
 const HANDLER: &str = "handler";
 
-fn of_expression(function: &Expression<'_>) -> Option<u32> {
+/// Methods of the client, the handler's first argument, that give resources.
+const RESOURCES_GIVEN: [&str; 14] = [
+    "createResource",
+    "createResourceIfNoneExist",
+    "createResourceIfNotExist",
+    "upsertResource",
+    "updateResource",
+    "patchResource",
+    "readResource",
+    "readReference",
+    "readHistory",
+    "readVersion",
+    "search",
+    "searchResources",
+    "executeBatch",
+    "createBinary",
+];
+
+fn of_expression(function: &Expression<'_>) -> Option<Given> {
     match function.get_inner_expression() {
-        Expression::FunctionExpression(it) => it.body.as_deref().and_then(of_body),
-        Expression::ArrowFunctionExpression(it) => match it.get_expression() {
-            Some(value) => is_json(value, &[]).then(|| value.span().start),
-            None => {
-                let mut returns = Returns::default();
-                returns.visit_arrow_function_body(&it.body);
-                returns.found
+        Expression::FunctionExpression(it) => Some(of_function(it)),
+        Expression::ArrowFunctionExpression(it) => {
+            let mut given = Given::of(&it.params);
+            match it.get_expression() {
+                Some(value) => {
+                    if given.is_json(value) {
+                        given.returned = Some(value.span().start);
+                    }
+                }
+                None => given.visit_arrow_function_body(&it.body),
             }
-        },
+            Some(given)
+        }
         _ => None,
     }
 }
 
-fn of_body(body: &FunctionBody<'_>) -> Option<u32> {
-    let mut returns = Returns::default();
-    returns.visit_function_body(body);
-    returns.found
+fn of_function(function: &Function<'_>) -> Given {
+    let mut given = Given::of(&function.params);
+    if let Some(body) = &function.body {
+        given.visit_function_body(body);
+    }
+    given
 }
 
-/// Whether a value is JSON; `names` are constants that are.
-fn is_json(value: &Expression<'_>, names: &[String]) -> bool {
-    match value.get_inner_expression() {
-        Expression::ObjectExpression(_) | Expression::ArrayExpression(_) => true,
-        Expression::AwaitExpression(it) => is_json(&it.argument, names),
-        Expression::CallExpression(it) => it.callee.as_member_expression().is_some_and(|member| {
-            member.static_property_name() == Some("toFhir")
-                && member.object().is_specific_id("translate")
-        }),
-        Expression::Identifier(it) => names.iter().any(|name| it.name == name.as_str()),
-        _ => false,
+/// What a function itself gives; functions within it give something else.
+#[derive(Default)]
+struct Given {
+    /// The client's name.
+    client: Option<String>,
+    /// Constants that hold JSON.
+    names: Vec<String>,
+    returned: Option<u32>,
+    sent: Vec<(String, u32)>,
+}
+
+impl Given {
+    fn of(params: &FormalParameters<'_>) -> Self {
+        let first = params.items.first().and_then(|first| first.pattern.get_binding_identifier());
+        Self { client: first.map(|first| first.name.to_string()), ..Self::default() }
+    }
+
+    fn is_json(&self, value: &Expression<'_>) -> bool {
+        match value.get_inner_expression() {
+            Expression::ObjectExpression(_) | Expression::ArrayExpression(_) => true,
+            Expression::AwaitExpression(it) => self.is_json(&it.argument),
+            Expression::CallExpression(it) => {
+                let Some(member) = it.callee.as_member_expression() else { return false };
+                let Some(name) = member.static_property_name() else { return false };
+                let is_of = |object: &str| member.object().is_specific_id(object);
+                match name {
+                    "toFhir" => is_of("translate"),
+                    "stringify" => is_of("JSON"),
+                    name => {
+                        RESOURCES_GIVEN.contains(&name) && self.client.as_deref().is_some_and(is_of)
+                    }
+                }
+            }
+            Expression::Identifier(it) => self.names.iter().any(|name| it.name == name.as_str()),
+            _ => false,
+        }
     }
 }
 
-/// What a function returns, without those within it.
-#[derive(Default)]
-struct Returns {
-    names: Vec<String>,
-    found: Option<u32>,
-}
-
-impl<'a> Visit<'a> for Returns {
+impl<'a> Visit<'a> for Given {
     fn visit_function(&mut self, _: &Function<'a>, _: ScopeFlags) {}
 
     fn visit_arrow_function_expression(&mut self, _: &ArrowFunctionExpression<'a>) {}
 
     fn visit_variable_declaration(&mut self, it: &VariableDeclaration<'a>) {
         for one in it.declarations.iter().filter(|_| it.kind.is_const()) {
-            if one.init.as_ref().is_some_and(|init| is_json(init, &self.names))
+            if one.init.as_ref().is_some_and(|init| self.is_json(init))
                 && let Some(id) = one.id.get_binding_identifier()
             {
                 self.names.push(id.name.to_string());
@@ -109,9 +167,20 @@ impl<'a> Visit<'a> for Returns {
     }
 
     fn visit_return_statement(&mut self, it: &ReturnStatement<'a>) {
-        if it.argument.as_ref().is_some_and(|value| is_json(value, &self.names)) {
-            self.found.get_or_insert(it.span.start);
+        if it.argument.as_ref().is_some_and(|value| self.is_json(value)) {
+            self.returned.get_or_insert(it.span.start);
         }
+        walk::walk_return_statement(self, it);
+    }
+
+    fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
+        if it.callee.is_specific_id("send")
+            && let [Argument::StringLiteral(to), what, ..] = it.arguments.as_slice()
+            && what.as_expression().is_some_and(|what| self.is_json(what))
+        {
+            self.sent.push((to.value.to_string(), it.span.start));
+        }
+        walk::walk_call_expression(self, it);
     }
 }
 
@@ -119,14 +188,26 @@ impl<'a> Visit<'a> for Returns {
 mod tests {
     use super::*;
 
+    fn place(marked: &str, mark: char) -> Option<(u32, u32)> {
+        marked.find(mark).map(|at| {
+            let place = ScriptError::at("", marked, at, "");
+            (place.line, place.column)
+        })
+    }
+
     /// What is returned as JSON stands behind `@`; nothing does where there is no `@`.
     #[track_caller]
     fn check(marked: &str) {
-        let expected = marked.find('@').map(|at| {
-            let place = ScriptError::at("", marked, at, "");
-            (place.line, place.column)
-        });
-        assert_eq!(json_at(&marked.replace('@', "")), expected, "{marked}");
+        let given = json_given(&marked.replace('@', ""));
+        assert_eq!(given.returned, place(marked, '@'), "{marked}");
+    }
+
+    /// What is sent as JSON to `out` stands behind `#`.
+    #[track_caller]
+    fn check_sent(marked: &str) {
+        let expected: Vec<_> =
+            place(marked, '#').map(|at| ("out".to_owned(), at)).into_iter().collect();
+        assert_eq!(json_given(&marked.replace('#', "")).sent, expected, "{marked}");
     }
 
     #[test]
@@ -137,6 +218,29 @@ mod tests {
         check("export const handler = async () => { @return await translate.toFhir(m); };");
         check("export default function () { const b = { a: 1 }; f(b); @return b; }");
         check("export const handler = async function () { @return { a: 1 }; };");
+        check("export const handler = async (c, e) => @JSON.stringify(e.input);");
+    }
+
+    #[test]
+    fn what_the_client_gives_is_json() {
+        check(
+            "export async function handler(medplum, e) {\n  const p = await medplum.createResource(e.input);\n  @return p;\n}",
+        );
+        check("export async function handler(c, e) { @return c.readResource('Patient', '1'); }");
+        check("export async function handler(c, e) { return e.readResource('Patient', '1'); }");
+        check("export async function handler(c, e) { return c.pushToAgent(e, 'a'); }");
+    }
+
+    #[test]
+    fn what_is_sent_as_json() {
+        check_sent(
+            "export async function handler(c, e) {\n  await #send('out', await translate.toFhir(e.input));\n}",
+        );
+        check_sent("export async function handler() { if (x) #send('out', { a: 1 }); }");
+        check_sent("export async function handler(c, e) { return #send('out', [1]); }");
+        check_sent("export async function handler(c, e) { await send('out', e.input); }");
+        check_sent("export async function handler(c, e) { await send(e.name, { a: 1 }); }");
+        check_sent("export async function handler(c, e) { const f = () => send('out', {}); }");
     }
 
     #[test]

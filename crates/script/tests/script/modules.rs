@@ -2,7 +2,7 @@
 
 use pipehat_script::{Ask, Input, Output, Script, Worker};
 
-use crate::host::{event, project, run, run_with, text, tight};
+use crate::host::{event, project, run, run_with, script_of, text, tight};
 
 /// Checks what is said of a script that can't be loaded.
 #[track_caller]
@@ -352,4 +352,45 @@ fn text_and_bytes_of_a_message_are_in_its_own_character_set() {
     check_charset("8859/1~8859/15", b"M\xFCller", "Müller");
     // A byte that is no character comes back as itself.
     check_charset("UNICODE UTF-8", b"M\xFCller", "M\u{10FEFC}ller");
+}
+
+#[test]
+fn what_is_counted_is_one_ask_of_the_host() {
+    let source = "import { state } from 'pipehat';\n\
+                  export async function handler() {\n  \
+                    const sums = await Promise.all([state.add('seen'), state.add('seen', 4), state.add('seen', -2)]);\n  \
+                    return [...sums, await state.get('seen')];\n}";
+    let script = script_of(&[("bot.ts", source)]);
+    let (run, host) = run_with(&mut Worker::new(&script, tight()), &text(""));
+    assert!(
+        matches!(&run.result, Ok(Output::Json(sums)) if sums == "[1,5,3,3]"),
+        "{:?}",
+        run.result
+    );
+    let host = host.borrow();
+    let added: Vec<(&str, i64)> = host
+        .asked
+        .iter()
+        .filter_map(|ask| match ask {
+            Ask::StateAdd { key, by } => Some((key.as_str(), *by)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(added, [("seen", 1), ("seen", 4), ("seen", -2)]);
+    assert!(!host.asked.iter().any(|ask| matches!(ask, Ask::StateSet { .. })), "{:?}", host.asked);
+}
+
+#[test]
+fn nothing_but_whole_numbers_is_counted() {
+    for by in ["0.5", "'1'", "2 ** 53", "NaN", "null"] {
+        let source = format!(
+            "import {{ state }} from 'pipehat';\n\
+             export const handler = async () => {{ await state.set('seen', 7); await state.add('seen', {by} as number); }};"
+        );
+        let script = script_of(&[("bot.ts", &source)]);
+        let (run, host) = run_with(&mut Worker::new(&script, tight()), &text(""));
+        let error = run.result.expect_err("it is refused");
+        assert!(error.message.contains("state.add: it adds whole numbers"), "{by}: {error:?}");
+        assert_eq!(host.borrow().state.get("seen").map(String::as_str), Some("7"), "{by}");
+    }
 }

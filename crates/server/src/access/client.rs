@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 
 use super::keys::PublicKey;
 use super::scope::SmartScope;
+use super::stand_in::StandIn;
 
 /// A client's name has at most this many bytes.
 pub(super) const NAME_BYTES_MAX: usize = 200;
@@ -78,6 +79,9 @@ pub struct Client {
     pub generation: u32,
     /// When it was added (RFC 3339).
     pub created: String,
+    /// The resource that stands for it, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StandIn>,
     /// When it was revoked, where it was: it stays for the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,

@@ -25,6 +25,7 @@ mod register;
 mod routes;
 mod scope;
 mod service;
+mod stand_in;
 mod token;
 mod told;
 
@@ -36,6 +37,7 @@ pub use keys::{KeysError, PublicKey, read_keys};
 pub use register::{CLIENTS_MAX, ClientFile, ClientRegister, NewClient, RegisterError};
 pub use scope::{ScopeError, SmartScope};
 pub use service::{AccessService, AccessSettings};
+pub use stand_in::{NoStandIn, StandIn};
 
 pub(crate) use audit::event_reference;
 pub(crate) use granted::scopes_of;

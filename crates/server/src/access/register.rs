@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::client::{Client, NAME_BYTES_MAX, Proof, SecretHash};
 use super::keys::PublicKey;
 use super::scope::{SCOPES_MAX, SmartScope};
+use super::stand_in::StandIn;
 use super::told::{ClientEvent, Deed};
 use crate::fhir::Clients;
 use crate::installation::write_private;
@@ -153,6 +154,7 @@ impl ClientFile {
             proof,
             generation: 1,
             created: now.to_owned(),
+            stand_in: None,
             revoked: None,
         };
         self.change(|clients| {
@@ -203,6 +205,28 @@ impl ClientFile {
             client.generation = client.generation.saturating_add(1);
             let event = Some((Deed::Rotate, client.clone()));
             Ok((NewClient { client: client.clone(), secret }, event))
+        })
+    }
+
+    /// Says which resource stands for a client, or that none does.
+    ///
+    /// # Errors
+    /// When there is no such client, or the file can't be written.
+    pub fn stand_in(
+        &self,
+        named: &str,
+        stand_in: Option<StandIn>,
+    ) -> Result<Client, RegisterError> {
+        self.must_exist(named)?;
+        self.change(|clients| {
+            let client = find(clients, named)?;
+            if !client.is_active() {
+                return Err(RegisterError::Revoked(named.to_owned()));
+            }
+            let is_news = client.stand_in != stand_in;
+            client.stand_in = stand_in;
+            let event = is_news.then(|| (Deed::StandIn, client.clone()));
+            Ok((client.clone(), event))
         })
     }
 
@@ -463,6 +487,36 @@ mod tests {
         assert_eq!(again.revoked.as_deref(), Some(NOW));
         assert!(matches!(file.rotate(&added.client.id, None), Err(RegisterError::Revoked(_))));
         assert!(matches!(file.revoke("lab", NOW), Err(RegisterError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_resource_stands_for_a_client_until_another_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clients.json");
+        let file = ClientFile::new(path.clone());
+        let register = ClientRegister::new(path);
+        let id = file.add("lab", scopes("system/*.rs"), None, NOW).unwrap().client.id;
+        assert_eq!(register.client(&id).unwrap().stand_in, None);
+        let device = StandIn::parse("Device/lab").unwrap();
+        for _ in 0..2 {
+            file.stand_in("lab", Some(device.clone())).unwrap();
+        }
+        assert_eq!(register.client(&id).unwrap().stand_in, Some(device));
+        file.stand_in(&id, None).unwrap();
+        assert_eq!(register.client(&id).unwrap().stand_in, None);
+        let told = register.untold();
+        let told: Vec<(Deed, &str)> =
+            told.iter().map(|event| (event.deed, event.of.as_str())).collect();
+        assert_eq!(
+            told[1..],
+            [
+                (Deed::StandIn, "lab: stood for by Device/lab"),
+                (Deed::StandIn, "lab: stood for by nothing")
+            ]
+        );
+        file.revoke("lab", NOW).unwrap();
+        assert!(matches!(file.stand_in(&id, None), Err(RegisterError::Revoked(_))));
+        assert!(matches!(file.stand_in("nobody", None), Err(RegisterError::Unknown(_))));
     }
 
     #[test]

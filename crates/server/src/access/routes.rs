@@ -203,12 +203,20 @@ async fn me(State(service): State<Arc<AccessService>>, peer: Peer, headers: Head
     if service.audit.is_failing() {
         return refusal(&OAuthError::unavailable());
     }
-    let (id, name) = match service.caller(&headers) {
-        Some(Caller::Admin) => (ADMIN.to_owned(), ADMIN.to_owned()),
-        Some(Caller::Client { client, .. }) => (client.id.clone(), client.name.clone()),
+    let (id, name, stand_in) = match service.caller(&headers) {
+        Some(Caller::Admin) => (ADMIN.to_owned(), ADMIN.to_owned(), None),
+        Some(Caller::Client { client, .. }) => {
+            (client.id.clone(), client.name.clone(), client.stand_in.clone())
+        }
         None => return service.answered(call, None, Err(OAuthError::client())).await,
     };
     let reference = format!("ClientApplication/{id}");
+    // Medplum's own name for what R4 has no type for, unless a resource stands for the client.
+    let profile = match &stand_in {
+        Some(stand_in) => stand_in.profile(&name),
+        None => json!({ "resourceType": "ClientApplication", "id": id, "name": name }),
+    };
+    let profile_reference = stand_in.map_or_else(|| reference.clone(), |own| own.to_string());
     let body = json!({
         "project": { "resourceType": "Project", "id": "pipehat", "name": "Pipehat" },
         "membership": {
@@ -216,9 +224,9 @@ async fn me(State(service): State<Arc<AccessService>>, peer: Peer, headers: Head
             "id": id,
             "project": { "reference": "Project/pipehat" },
             "user": { "reference": reference, "display": name },
-            "profile": { "reference": reference, "display": name },
+            "profile": { "reference": profile_reference, "display": name },
         },
-        "profile": { "resourceType": "ClientApplication", "id": id, "name": name },
+        "profile": profile,
         "config": { "resourceType": "UserConfiguration", "id": "pipehat" },
         "accessPolicy": { "resourceType": "AccessPolicy", "id": id },
     });

@@ -21,6 +21,8 @@ pub(super) enum Deed {
     Add,
     /// It got a new secret or new keys.
     Rotate,
+    /// Another resource stands for it, or none.
+    StandIn,
     /// It was revoked.
     Revoke,
 }
@@ -35,7 +37,7 @@ pub(super) struct ClientEvent {
     pub(super) deed: Deed,
     /// The client's id.
     pub(super) client: String,
-    /// The client's name and scopes.
+    /// The client's name, and its scopes or what stands for it.
     pub(super) of: String,
     /// Which user of the system.
     pub(super) user: u32,
@@ -44,13 +46,18 @@ pub(super) struct ClientEvent {
 impl ClientEvent {
     /// Something that is done now.
     pub(super) fn now(id: String, deed: Deed, client: &Client) -> Self {
+        let what = match (deed, &client.stand_in) {
+            (Deed::StandIn, Some(stand_in)) => format!("stood for by {stand_in}"),
+            (Deed::StandIn, None) => "stood for by nothing".to_owned(),
+            _ => joined(&client.scopes),
+        };
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             id,
             at: i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
             deed,
             client: client.id.clone(),
-            of: format!("{}: {}", client.name, joined(&client.scopes)),
+            of: format!("{}: {what}", client.name),
             user: rustix::process::getuid().as_raw(),
         }
     }
@@ -60,6 +67,7 @@ impl ClientEvent {
         let interaction = match self.deed {
             Deed::Add => "$client-add",
             Deed::Rotate => "$client-rotate",
+            Deed::StandIn => "$client-stand-in",
             Deed::Revoke => "$client-revoke",
         };
         AuditRecord {

@@ -1,7 +1,8 @@
-//! Connections that say more about an address that is too long.
+//! Connections that say more about a request that is too long.
 //!
-//! hyper refuses an address of more than 64 KiB before a request is made of it, with a status and nothing else. Here
-//! its answer gets a body that clients of FHIR can read; the connection is closed all the same.
+//! hyper refuses an address of more than 64 KiB, and more than 100 headers or too long ones, before a request is made of
+//! it, with a status and nothing else. Here its answer gets a body that clients of FHIR can read; the connection is closed
+//! all the same.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,17 +14,34 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How hyper's refusal begins.
-const REFUSAL: &[u8] = b"HTTP/1.1 414 ";
+/// What hyper refuses, and what is told.
+const REFUSALS: [Refusal; 2] = [
+    Refusal {
+        start: b"HTTP/1.1 414 ",
+        status: "414 URI Too Long",
+        text: "the address is too long: send the search by POST to _search",
+    },
+    Refusal {
+        start: b"HTTP/1.1 431 ",
+        status: "431 Request Header Fields Too Large",
+        text: "a request has at most 100 headers, of 400 KB together: send fewer",
+    },
+];
+
+/// A refusal of hyper's.
+struct Refusal {
+    /// How it begins.
+    start: &'static [u8],
+    status: &'static str,
+    /// What to do.
+    text: &'static str,
+}
 
 /// The refusal has no body, which hyper says so.
 const NO_BODY: &[u8] = b"content-length: 0\r\n";
 
 /// hyper's refusal is shorter than this.
 const REFUSAL_BYTES_MAX: usize = 256;
-
-/// What is sent in its place.
-const OUTCOME: &str = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"too-long","details":{"text":"the address is too long: send the search by POST to _search"}}]}"#;
 
 /// A listener for TCP.
 pub(super) struct OutcomeListener(pub(super) TcpListener);
@@ -63,18 +81,23 @@ pub(super) struct OutcomeStream {
 
 /// The whole refusal, where this is hyper's.
 fn refusal(bytes: &[u8]) -> Option<Vec<u8>> {
+    let Refusal { status, text, .. } =
+        REFUSALS.iter().find(|refusal| bytes.starts_with(refusal.start))?;
     let is_refusal = bytes.len() <= REFUSAL_BYTES_MAX
-        && bytes.starts_with(REFUSAL)
         && bytes.ends_with(b"\r\n\r\n")
         && memchr::memmem::find(bytes, NO_BODY).is_some();
-    is_refusal.then(|| {
-        format!(
-            "HTTP/1.1 414 URI Too Long\r\ncontent-type: application/fhir+json; charset=utf-8\r\ncache-control: \
-             no-store\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{OUTCOME}",
-            OUTCOME.len()
-        )
-        .into_bytes()
-    })
+    if !is_refusal {
+        return None;
+    }
+    let outcome = format!(
+        r#"{{"resourceType":"OperationOutcome","issue":[{{"severity":"error","code":"too-long","details":{{"text":"{text}"}}}}]}}"#
+    );
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/fhir+json; charset=utf-8\r\ncache-control: \
+         no-store\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{outcome}",
+        outcome.len()
+    );
+    Some(answer.into_bytes())
 }
 
 impl OutcomeStream {
@@ -149,17 +172,27 @@ mod tests {
 
     use super::*;
 
-    async fn ask(address: SocketAddr, path: &str) -> String {
+    async fn ask(address: SocketAddr, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(address).await.expect("it listens");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.expect("it is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("it is answered");
         answer
     }
 
+    fn check(answer: &str, status: &str, text: &str) {
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        let outcome: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(outcome["resourceType"], "OperationOutcome");
+        assert_eq!(outcome["issue"][0]["details"]["text"], text);
+    }
+
     #[tokio::test]
-    async fn an_address_that_is_too_long_is_answered_with_an_outcome() {
+    async fn what_is_too_long_is_answered_with_an_outcome() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let peer =
@@ -168,18 +201,23 @@ mod tests {
         let routes = routes.into_make_service_with_connect_info::<Peer>();
         let serving = axum::serve(OutcomeListener(listener), routes);
         let serving = tokio::spawn(async move { serving.await });
-        assert!(ask(address, "/").await.ends_with("127.0.0.1"));
-        let answer = ask(address, &format!("/?name={}", "a".repeat(70_000))).await;
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.starts_with("HTTP/1.1 414 "), "{head}");
-        assert!(head.contains(&format!("content-length: {}", OUTCOME.len())), "{head}");
-        assert_eq!(body, OUTCOME);
+        // Beside `host` and `connection`.
+        let headers =
+            |count: usize| (2..count).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
+        assert!(ask(address, "/", &headers(100)).await.ends_with("127.0.0.1"));
+        let long = ask(address, &format!("/?name={}", "a".repeat(70_000)), "").await;
+        let [address_refused, headers_refused] = &REFUSALS;
+        check(&long, address_refused.status, address_refused.text);
+        let many = ask(address, "/", &headers(101)).await;
+        check(&many, headers_refused.status, headers_refused.text);
         serving.abort();
     }
 
     #[test]
     fn nothing_else_is_taken_for_a_refusal() {
         let refused = b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        assert!(refusal(refused).is_some());
+        let refused = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         assert!(refusal(refused).is_some());
         assert!(refusal(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").is_none());
         assert!(refusal(b"HTTP/1.1 414 URI Too Long\r\ncontent-length: 2\r\n\r\n{}").is_none());

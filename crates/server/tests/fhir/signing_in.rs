@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use pipehat_server::access::read_keys;
+use pipehat_server::access::{StandIn, read_keys};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
@@ -241,6 +241,21 @@ async fn a_client_learns_who_it_is_and_what_its_token_is() {
     assert_eq!(me.body["profile"]["id"], json!(client.0));
     assert_eq!(me.body["profile"]["name"], "lab");
     assert!(me.body["membership"].is_object() && me.body["project"].is_object());
+
+    let device = StandIn::parse("Device/lab").expect("a reference");
+    server.clients.stand_in("lab", Some(device)).expect("a client");
+    let me = server.get("/auth/me", &token).await;
+    assert_eq!(
+        me.body["profile"],
+        json!({
+            "resourceType": "Device",
+            "id": "lab",
+            "deviceName": [{ "name": "lab", "type": "user-friendly-name" }],
+        })
+    );
+    assert_eq!(me.body["membership"]["profile"]["reference"], "Device/lab");
+    let user = format!("ClientApplication/{}", client.0);
+    assert_eq!(me.body["membership"]["user"]["reference"], user);
 
     let bare = token.strip_prefix("Bearer ").unwrap();
     let other = server.client("other", "system/*.*");

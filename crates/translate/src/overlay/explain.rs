@@ -6,7 +6,7 @@ use pipehat_config::{Diagnostic, Span, nearest};
 use pipehat_resource::definitions::TypeDefinition;
 
 use super::Dropped;
-use crate::plan::Unread;
+use crate::plan::{NEVER, NO_VALUE, Plan, Unread};
 use crate::table::{Row, RowTable, group_paths};
 
 /// A cell that the compiler can't run.
@@ -28,14 +28,27 @@ pub(super) fn unread(unread: &Unread, span: &Span, rows: &[Row]) -> Diagnostic {
             "write `IF ZPD-2 VALUED`, `IF PV1-2 EQUALS \"I\"`, `IF X IN (\"a\", \"b\")`, with AND, OR and NOT",
             None,
         ),
+        "attr" if unread.problem.contains(NEVER) => (
+            unread.problem.clone(),
+            "read another field, write another element, or name under `codes` a table that says what its values become",
+            None,
+        ),
         "attr" => (
             unread.problem.clone(),
             "write the element with its path, such as `name[1].family` or `extension[1].url`",
             element_near(&unread.problem),
         ),
+        "assign" if unread.problem.starts_with(NO_VALUE) => {
+            (unread.problem.clone(), "write a value of this form, or another element", None)
+        }
         "assign" => (
             unread.problem.clone(),
             "write a text in quotes (`'\"https://good.example\"'`), fields joined by plus signs (`ZPD-2+\" \"+ZPD-3`) or a conversion (`@now`)",
+            None,
+        ),
+        "dt_map" if unread.problem.contains(" makes ") => (
+            unread.problem.clone(),
+            "name a map whose name ends with the element's type, such as `CX[Identifier]`, or write another element",
             None,
         ),
         "dt_map" => (
@@ -133,6 +146,22 @@ pub(super) fn structure(row: &Row, span: &Span, tables: &BTreeSet<String>) -> Op
                 (`ORU_Z01`)";
     let near = nearest(name, tables.iter().map(String::as_str));
     Some(Diagnostic::error("overlay.message", span, text).with_nearest(near).with_help(help))
+}
+
+/// A code that none of the elements that its table is for takes: it would be left out wherever it comes.
+pub(super) fn code(row: &Row, span: &Span, plan: &Plan) -> Option<Diagnostic> {
+    let meaning = plan.vocabulary(row.map())?.meaning(row.cell("code"))?;
+    let mut refusals = Vec::new();
+    for own in plan.code_uses(row.map()) {
+        refusals.push((&*own.element, own.refusal(meaning)?));
+    }
+    // That of the resource itself rather than that of a part of it.
+    let (element, refusal) =
+        refusals.into_iter().min_by_key(|(element, _)| (element.len(), *element))?;
+    let text = format!("`{}` is for {element}, and this is no value of it: {refusal}", row.map());
+    let help =
+        "write a code that the element takes, with its `system` where it is a CodeableConcept's";
+    Some(Diagnostic::error("overlay.code", span, text).with_help(help))
 }
 
 /// A value of an extension of which no row tells the URL: without it it is no extension, and is left out.

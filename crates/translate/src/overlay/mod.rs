@@ -105,7 +105,8 @@ impl Overlay {
             let found = match added.row.table {
                 RowTable::Messages => explain::structure(&added.row, &added.span, &tables),
                 RowTable::Segments => explain::url(&added.row, added.span_of("attr"), &rows),
-                _ => None,
+                RowTable::Codesystems => explain::code(&added.row, added.span_of("fcode"), &plan),
+                RowTable::Datatypes => None,
             };
             found.into_iter().for_each(|found| diagnostics.push(found));
         }

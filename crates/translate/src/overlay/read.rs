@@ -122,8 +122,10 @@ impl Reader<'_> {
         let Some(maps) = node.map("codes", diagnostics) else { return };
         for (map, codes) in maps.iter() {
             let known = self.code_maps();
-            let is_used = known.iter().any(|name| name.eq_ignore_ascii_case(&map.text));
-            if !is_used && !mentioned.contains(&map.text) {
+            // Of a table of ours in its own spelling, so that its rows get the site's codes.
+            let own = known.iter().find(|name| name.eq_ignore_ascii_case(&map.text));
+            let own_name = own.copied().unwrap_or(&map.text).to_owned();
+            if own.is_none() && !mentioned.contains(&map.text) {
                 let near = nearest(&map.text, known).map(str::to_owned);
                 diagnostics.push(
                     Diagnostic::error(
@@ -138,7 +140,7 @@ impl Reader<'_> {
             let Some(codes) = codes.map("codes", diagnostics) else { continue };
             for (key, node) in codes.iter() {
                 let mut cells = vec![
-                    ("map", map.text.clone(), map.span.clone()),
+                    ("map", own_name.clone(), map.span.clone()),
                     ("code", key.text.clone(), key.span.clone()),
                 ];
                 if node.as_map().is_some() {
@@ -156,7 +158,7 @@ impl Reader<'_> {
                     cells.push(("fcode", text.to_owned(), node.span.clone()));
                     // The system is that of the map's other codes.
                     cells.extend(
-                        self.system_of(&map.text)
+                        self.system_of(&own_name)
                             .map(|system| ("fsystem", system, node.span.clone())),
                     );
                 }

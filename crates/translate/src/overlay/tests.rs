@@ -1,4 +1,4 @@
-use pipehat_config::{Diagnostics, Node, SourceFile};
+use pipehat_config::{Colour, Diagnostics, Node, SourceFile};
 use pipehat_message::Message;
 
 use super::Overlay;
@@ -112,6 +112,129 @@ fn mistakes_are_told_at_their_place() {
         "overlay.uri 1:18 this is no URI\noverlay.nothing-dropped 3:5 the tables have no map `PID[Patiend]`",
     );
     check("sistems: {}", "config.unknown-key 1:1 unknown key `sistems` in `overlay`");
+}
+
+#[test]
+fn what_its_element_never_takes_is_told() {
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(read(text).map(|_| ()).err().unwrap_or_default(), expected);
+    }
+    let row = |row: &str| format!("segments:\n  'PID[Patient]':\n    - {{ {row} }}\n");
+    // What the row itself says.
+    check(
+        &row(r#"field: PID-8, to: birthDate, assign: '"gestern"'"#),
+        "overlay.row 3:46 no FHIR date: expected a date as in 2024, 2024-05 or 2024-05-17",
+    );
+    check(&row(r#"field: PID-8, to: birthDate, assign: '"1970-01"'"#), "");
+    check(
+        &row(r#"field: PID-8, to: active, assign: '"yes"'"#),
+        "overlay.row 3:43 no FHIR boolean: expected true or false",
+    );
+    check(&row(r#"field: PID-8, to: active, assign: '"true"'"#), "");
+    check(
+        &row(r#"field: PID-8, to: gender, assign: '"femal"'"#),
+        "overlay.row 3:43 a code that FHIR does not allow here",
+    );
+    check(
+        &row(r#"field: PID-25, to: multipleBirthInteger, assign: '"second"'"#),
+        "overlay.row 3:58 no FHIR integer: expected a whole number, not in quotes",
+    );
+    // What the field is in every version.
+    check(
+        &row("field: PID-7, to: active"),
+        "overlay.row 3:27 a value of type DTM never is a FHIR boolean",
+    );
+    check(
+        &row("field: PID-7, to: gender"),
+        "overlay.row 3:27 a value of type DTM never is a code that FHIR allows here",
+    );
+    check(
+        &row("field: PID-25, to: birthDate"),
+        "overlay.row 3:28 a value of type NM never is a FHIR date",
+    );
+    check(
+        &row("field: PID-3.1, to: text.div"),
+        "overlay.row 3:29 a narrative is XHTML, which no value of HL7 v2 is",
+    );
+    check(&row("field: PID-29, to: birthDate"), "");
+    check(&row("field: PID-30, to: active"), "");
+    check(&row("field: PID-7, to: active, codes: YesNoIndicator"), "");
+    check(
+        "datatypes:\n  'XPN[HumanName]':\n    - { field: XPN.12, to: family }\n    - { field: XPN.12, to: period.start }\n",
+        "",
+    );
+    check(
+        "datatypes:\n  'CX[Identifier]':\n    - { field: CX.7, to: use }\n",
+        "overlay.row 3:26 a value of type DT never is a code that FHIR allows here",
+    );
+    // A map for another type.
+    check(
+        &row("field: PID-5, to: 'identifier[1]', datatype: 'XPN[HumanName]'"),
+        "overlay.row 3:54 XPN[HumanName] makes HumanName, and the element is of type Identifier",
+    );
+    check(&row("field: PID-2, to: 'identifier[1]', datatype: 'CX[Identifier]'"), "");
+}
+
+#[test]
+fn what_to_do_is_told_beside() {
+    #[track_caller]
+    fn check(row: &str, expected: &str) {
+        let text = format!("segments:\n  'PID[Patient]':\n    - {{ {row} }}\n");
+        let file = SourceFile::new("mappings/site.yaml", text);
+        let mut diagnostics = Diagnostics::new();
+        let node = Node::parse(&file, &mut diagnostics).expect("it is YAML");
+        assert!(Overlay::read(&node, &mut diagnostics).is_none());
+        let shown = diagnostics.render(Colour::Never);
+        assert!(shown.contains(&format!("= help: {expected}")), "{shown}");
+    }
+    check(r#"field: PID-8, to: birthDate, assign: '"gestern"'"#, "write a value of this form");
+    check("field: PID-7, to: active", "read another field, write another element, or name");
+    check(
+        "field: PID-5, to: 'identifier[1]', datatype: 'XPN[HumanName]'",
+        "name a map whose name ends with the element's type",
+    );
+    check("field: PID-5, to: nowhere", "write the element with its path");
+}
+
+#[test]
+fn codes_that_no_element_of_their_table_takes_are_told() {
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(read(text).map(|_| ()).err().unwrap_or_default(), expected);
+    }
+    let own = |field: &str, code: &str| {
+        format!(
+            "codes:\n  Ours: {{ W: {code} }}\nsegments:\n  'PID[Patient]':\n    - {{ {field}, codes: Ours }}\n"
+        )
+    };
+    check(
+        &own("field: PID-8, to: gender", "femal"),
+        "overlay.code 2:14 `Ours` is for Patient.gender, and this is no value of it: not one of the codes that FHIR allows there",
+    );
+    check(&own("field: PID-8, to: gender", "female"), "");
+    check(
+        &own("field: PID-8, to: active", "ja"),
+        "overlay.code 2:14 `Ours` is for Patient.active, and this is no value of it: expected true or false",
+    );
+    check(&own("field: PID-8, to: active", "'true'"), "");
+    check(
+        "codes:\n  AdministrativeSex: { W: { code: femal, system: https://good.example/sex } }\n",
+        "overlay.code 2:35 `AdministrativeSex` is for Patient.gender, and this is no value of it: not one of the codes that FHIR allows there",
+    );
+    check("codes:\n  AdministrativeSex: { W: female }\n", "");
+}
+
+#[test]
+fn a_table_of_codes_may_be_written_with_other_capitals() {
+    let overlay = read("codes:\n  administrativesex: { W: female }\n").expect("no mistake");
+    let bytes = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1\rPID|1||47^^^GOOD||Muster^Maria|||W\r";
+    let message = Message::parse(bytes).expect("a message");
+    let translation = Translator::with_overlay(Settings::default(), &overlay).to_fhir(&message);
+    let mut resources =
+        translation.bundle.items("entry").iter().filter_map(|entry| entry.get("resource"));
+    let patient = resources.find(|resource| resource.resource_type() == Some("Patient"));
+    assert_eq!(patient.and_then(|own| own.text("gender")), Some("female"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use pipehat_resource::definitions::{
 };
 
 use super::element::{Resolved, resolve};
+use super::fitting::{CodeUse, NO_VALUE, misfit, narrative, other_type};
 use super::message_map::MessageMap;
 use super::requirements::Requirements;
 use super::rule_run::runs;
@@ -62,6 +63,10 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     }
     compiler.unread_maps(&datatypes);
     (compiler.plan.keeps, compiler.plan.unread_keeps) = super::keeps::keeps(&compiler);
+    let mut codes: Vec<_> = compiler.plan.keeps.iter().flat_map(super::Keep::codes).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    compiler.plan.keep_codes = codes;
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }
@@ -80,7 +85,7 @@ pub(super) struct Compiler<'r> {
 
 /// The v2 side of a map.
 #[derive(Clone, Copy)]
-enum Context {
+pub(super) enum Context {
     Segment(Name),
     /// By the data type's name, if it is a name.
     Datatype(Option<Name>),
@@ -93,7 +98,7 @@ fn reason(row: &Row) -> Option<(Name, u16, &str)> {
 }
 
 /// `CX` and `Identifier` of `CX[Identifier]`, `MessageHeader.source` of `HD[MessageHeader.source-name]`.
-fn map_names(map: &str) -> Option<(&str, &str)> {
+pub(super) fn map_names(map: &str) -> Option<(&str, &str)> {
     let (from, to) = map.split_once('[')?;
     let to = to.strip_suffix(']')?;
     Some((from, to.split_once('-').map_or(to, |(to, _)| to)))
@@ -305,6 +310,18 @@ impl<'r> Compiler<'r> {
             Some(assign) => self.assignment(row, &resolved, assign, context)?,
             None => self.action(row, &mut resolved)?,
         };
+        if let Action::Primitive(own) = &action
+            && let Some(problem) = misfit(source, context, own)
+        {
+            return Err(("attr", problem));
+        }
+        // The official row of PV2-12 is told as a finding when it comes.
+        if let Action::Primitive(own) = &action
+            && row.overlay.is_some()
+            && let Some(problem) = narrative(own)
+        {
+            return Err(("attr", problem));
+        }
         *each = resolved.has_each;
         let origin = self.origin(origin);
         Ok(Rule {
@@ -350,6 +367,9 @@ impl<'r> Compiler<'r> {
                     && set.system_of(&text).is_none()
                 {
                     return Err(("assign", "a code that FHIR does not allow here".into()));
+                }
+                if let Some(problem) = primitive.problem_of(&text) {
+                    return Err(("assign", format!("{NO_VALUE}{}: {problem}", primitive.name())));
                 }
                 Action::Constant(text, primitive)
             }
@@ -399,6 +419,9 @@ impl<'r> Compiler<'r> {
         {
             return Err(("attr", "an extension's url that nothing assigns".into()));
         }
+        if let Some(vocabulary) = vocabulary {
+            self.code_use(vocabulary, resolved);
+        }
         if let Some(primitive) = end.primitive()
             && (named.is_empty() || is_simple(named))
         {
@@ -417,6 +440,9 @@ impl<'r> Compiler<'r> {
                 }),
             }));
         }
+        if let Some(problem) = other_type(named, end) {
+            return Err(("dt_map", problem));
+        }
         let fallback = format!("{v2_type}[{}]", end.name());
         let name = if named.is_empty() { fallback.as_str() } else { named };
         let Some(map) = self.datatype(name, end) else {
@@ -434,6 +460,21 @@ impl<'r> Compiler<'r> {
             codings: bound_codings(resolved),
             hl7_table: hl7_table(row.id()),
         }))
+    }
+
+    /// Keeps where the codes of a vocabulary go.
+    fn code_use(&mut self, vocabulary: u32, resolved: &Resolved) {
+        let primitive = resolved.end.primitive();
+        let allowed = match primitive {
+            Some(_) => required_codes(resolved),
+            None => bound_codings(resolved),
+        };
+        let element = resolved.element.map_or_else(
+            || resolved.end.name().to_owned(),
+            |(element, owner)| format!("{}.{}", owner.name(), element.name()),
+        );
+        let element = element.into_boxed_str();
+        self.plan.code_uses.push(CodeUse { vocabulary, element, primitive, allowed });
     }
 
     fn vocabulary_of(&mut self, row: &Row) -> Option<u32> {

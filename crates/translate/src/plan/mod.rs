@@ -4,6 +4,7 @@
 
 mod compile;
 mod element;
+mod fitting;
 mod keeps;
 mod message_map;
 mod requirements;
@@ -23,6 +24,7 @@ use crate::table;
 
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
+pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE};
 pub(crate) use keeps::Keep;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use requirements::Requirements;
@@ -47,12 +49,16 @@ pub(crate) struct Plan {
     pub(crate) datatypes: Vec<DatatypeMap>,
     pub(crate) vocabularies: Vec<Vocabulary>,
     vocabulary_names: HashMap<Box<str>, u32>,
+    /// Where their codes go.
+    pub(crate) code_uses: Vec<CodeUse>,
     /// Where each rule stands in the tables, for lineage.
     pub(crate) origins: Vec<Origin>,
     /// Why fields have no home.
     pub(crate) reasons: Reasons,
     /// What messages do not speak of.
     pub(crate) keeps: Vec<Keep>,
+    /// The message codes of those, each once: most messages are of none.
+    pub(crate) keep_codes: Vec<&'static str>,
     /// Lines of that table that can't be read.
     pub(crate) unread_keeps: Vec<String>,
     /// What R4 requires of what is made.
@@ -75,6 +81,12 @@ impl Plan {
     /// The vocabulary of this name.
     pub(crate) fn vocabulary(&self, name: &str) -> Option<&Vocabulary> {
         self.vocabularies.get(*self.vocabulary_names.get(name)? as usize)
+    }
+
+    /// Where the codes of a vocabulary go.
+    pub(crate) fn code_uses(&self, vocabulary: &str) -> impl Iterator<Item = &CodeUse> {
+        let number = self.vocabulary_names.get(vocabulary).copied();
+        self.code_uses.iter().filter(move |own| Some(own.vocabulary) == number)
     }
 }
 

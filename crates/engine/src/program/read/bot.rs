@@ -20,6 +20,14 @@ pub(super) struct JsonResult {
     destination: Option<usize>,
 }
 
+/// What a `bot` step's script sends that is JSON.
+pub(super) struct JsonSent {
+    span: Span,
+    bot: String,
+    /// The destination or the channel, and where the script says so.
+    sent: Vec<(String, String)>,
+}
+
 impl JsonResult {
     fn warn(&self, why: &str, diagnostics: &mut Diagnostics) {
         let Self { span, bot, returned, .. } = self;
@@ -71,8 +79,16 @@ impl Reader<'_> {
         if result == TakenResult::Reply {
             self.replying.push(node.span.clone());
         }
+        let given = self.bots_of_json.get(name.as_str());
+        if let Some(given) = given.filter(|given| !given.sent.is_empty()) {
+            self.json_sent.push(JsonSent {
+                span: node.span.clone(),
+                bot: name.clone(),
+                sent: given.sent.clone(),
+            });
+        }
         if matches!(result, TakenResult::Message | TakenResult::Unsaid) {
-            if let Some(returned) = self.bots_of_json.get(name.as_str())
+            if let Some(returned) = given.and_then(|given| given.returned.as_ref())
                 && self.format == PayloadFormat::Hl7
             {
                 self.json_results.push(JsonResult {
@@ -177,6 +193,29 @@ impl Reader<'_> {
             meant.retain(|one| !takes(one));
             if let Some(one) = meant.first().filter(|_| !is_for_some) {
                 result.warn(&format!("`{}` sends HL7 v2", one.name), diagnostics);
+            }
+        }
+    }
+
+    /// Warns of JSON that a bot sends to a destination that sends HL7 v2 alone; steps of the destination don't see it.
+    pub(super) fn warn_of_json_sent(
+        &self,
+        source: &ProgramSource<'_>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for JsonSent { span, bot, sent } in &self.json_sent {
+            for (to, place) in sent {
+                let named = source.destinations.iter().find(|one| one.name == to);
+                if named.is_none_or(|one| one.sends.contains(&PayloadFormat::Json)) {
+                    continue;
+                }
+                let message = format!(
+                    "`{bot}` sends JSON to `{to}` ({place}), which sends HL7 v2: the message is parked then"
+                );
+                diagnostics.push(
+                    Diagnostic::warning("channel.format", span, message)
+                        .with_help("send an Hl7Message, or to a destination that takes JSON"),
+                );
             }
         }
     }

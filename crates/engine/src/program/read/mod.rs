@@ -33,10 +33,12 @@
 //! A destination's own `when` holds after a `route`, too.
 
 mod bot;
+mod each;
 mod edit;
 mod flow;
 mod fragment;
 mod lookup;
+mod steps;
 mod translate;
 mod value;
 
@@ -49,24 +51,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
+use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span};
 use pipehat_connectors::{GivenChanges, PayloadFormat};
-use pipehat_message::{CharsetRule, Occurrence, SegmentName};
+use pipehat_message::CharsetRule;
+use pipehat_script::JsonGiven;
 
-use self::bot::JsonResult;
-use self::flow::{always_ends, check_reachable, reached};
+use self::bot::{JsonResult, JsonSent};
+use self::flow::{always_ends, reached};
 use self::translate::Translations;
 use super::expression::Expression;
 use super::lane::Lanes;
 
-use super::reference::{EachOver, Reference, Scope, Use};
+use super::reference::{Reference, Scope, Use};
 use super::run::RunLimits;
-use super::step::{Action, Over, Step, Within};
+use super::step::{Action, Step};
 use super::table::Table;
 use super::translate::TranslationSettings;
 use super::verdict::StepPlace;
-use super::{DestinationProgram, Program, json, split};
-use crate::project::{Mappings, Profiles};
+use super::{DestinationProgram, Program, split};
+use crate::project::{BotName, Mappings, Profiles};
 
 /// The code tables of a project; those that could not be read have no content.
 pub(crate) type Tables = BTreeMap<String, Option<Arc<Table>>>;
@@ -86,8 +89,8 @@ pub(crate) struct ProgramSource<'n> {
     pub(crate) connectors: &'n [&'static str],
     /// The bots of the project.
     pub(crate) bots: &'n [&'n str],
-    /// Those whose handlers return JSON for certain, and where.
-    pub(crate) bots_of_json: &'n BTreeMap<&'n str, String>,
+    /// What their handlers give that is JSON for certain.
+    pub(crate) bots_of_json: &'n BTreeMap<BotName, JsonGiven>,
     /// Which changes of resources its messages tell of.
     pub(crate) changes: GivenChanges,
     /// The type of the resources that its messages are, where they are all of one.
@@ -142,14 +145,8 @@ pub(crate) enum Asked {
     Bot(Arc<str>),
 }
 
-/// The most steps of a channel, those within others included.
-const STEPS_MAX: usize = 2_000;
-
 /// What can be asked of messages that are JSON.
 const BESIDE_JSON: &str = "what stands beside the message: `fhir.change`, `fhir.type`, `header(\"…\")`, `peer.address`, `channel`";
-
-/// How deep steps may stand in steps; bounds the stack that running them needs.
-const STEPS_DEPTH_MAX: usize = 16;
 
 const ACTIONS: [&str; 22] = [
     "bot",
@@ -175,9 +172,6 @@ const ACTIONS: [&str; 22] = [
     "route",
     "each",
 ];
-
-/// Known steps that this version does not have.
-const LATER: [&str; 1] = ["script"];
 
 impl Program {
     /// Compiles a channel's steps and destinations; reports every mistake.
@@ -205,6 +199,7 @@ impl Program {
             bots: source.bots,
             bots_of_json: source.bots_of_json,
             json_results: Vec::new(),
+            json_sent: Vec::new(),
             used_bots: BTreeSet::new(),
             replying: Vec::new(),
             format: source.format,
@@ -248,6 +243,7 @@ impl Program {
         }
         reader.check_routed(source, &steps, diagnostics);
         reader.warn_of_json_results(source, diagnostics);
+        reader.warn_of_json_sent(source, diagnostics);
         let program = (diagnostics.errors() == errors_before).then(|| Self {
             place: reader.place(source.channel, "channel".to_owned()),
             batches,
@@ -305,9 +301,11 @@ struct Reader<'r> {
     steps: usize,
     connectors: &'r [&'static str],
     bots: &'r [&'r str],
-    bots_of_json: &'r BTreeMap<&'r str, String>,
+    bots_of_json: &'r BTreeMap<BotName, JsonGiven>,
     /// The steps behind which a message of HL7 v2 is JSON, for its bot returns that.
     json_results: Vec<JsonResult>,
+    /// The steps whose bots send JSON.
+    json_sent: Vec<JsonSent>,
     used_bots: BTreeSet<String>,
     replying: Vec<Span>,
     /// What the message is at the step that is read.
@@ -369,327 +367,6 @@ impl<'r> Reader<'r> {
         }
     }
 
-    fn list(
-        &mut self,
-        nodes: &[Node],
-        whole: &Whole<'_>,
-        scope: &Scope,
-        diagnostics: &mut Diagnostics,
-    ) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for (index, node) in nodes.iter().enumerate() {
-            self.steps += 1;
-            if self.steps > STEPS_MAX {
-                if self.steps == STEPS_MAX + 1 {
-                    diagnostics.push(
-                        Diagnostic::error(
-                            "channel.too-many-steps",
-                            &node.span,
-                            format!("a channel has at most {STEPS_MAX} steps"),
-                        )
-                        .with_help("put codes that are replaced into a table, and use `map`"),
-                    );
-                }
-                return steps;
-            }
-            let prefix = format!("{}[{}]", whole.prefix, whole.skipped + index + 1);
-            let results = self.json_results.len();
-            let read = self.step(node, &prefix, whole, scope, diagnostics);
-            if self.json_results.len() > results {
-                let rest = nodes.get(index.saturating_add(1)..).unwrap_or_default();
-                self.warn_of_json_before(rest, results, diagnostics);
-            }
-            if let Some(step) = read {
-                check_reachable(&steps, &step, nodes, index, diagnostics);
-                steps.push(step);
-            }
-        }
-        steps
-    }
-
-    fn step(
-        &mut self,
-        node: &Node,
-        prefix: &str,
-        whole: &Whole<'_>,
-        scope: &Scope,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<Step> {
-        if self.told_of_a_wrong_form(node, diagnostics) {
-            return None;
-        }
-        let mut fields = Fields::of(node, "step", diagnostics)?;
-        self.check_step_of_json(&mut fields);
-        if let Some((later, key)) =
-            LATER.iter().find_map(|later| Some((later, fields.key_span(later)?.clone())))
-        {
-            fields.diagnostics().push(
-                Diagnostic::error(
-                    "channel.not-in-this-version",
-                    &key,
-                    format!("this version of Pipehat has no `{later}` step"),
-                )
-                .with_help("a script is a bot, run by `bot: NAME`; the steps there are: accept, bot, translate, filter, set, copy, move, clear, remove, add_segment, remove_segment, keep, each, map, date, join, split, park, reject, validate, lookup, route, when"),
-            );
-            return None;
-        }
-        if fields.contains("each") {
-            return self.each(fields, node, prefix, whole, scope);
-        }
-        let condition_node = fields.take("when");
-        let condition =
-            condition_node.and_then(|node| self.condition(node, scope, fields.diagnostics()));
-        let (then, otherwise) = (fields.take("do"), fields.take("else"));
-        let format = self.format;
-        if condition_node.is_some() && (then.is_some() || otherwise.is_some()) {
-            let then = then.map(|node| {
-                self.inner(node, &format!("{prefix}.do"), whole, scope, fields.diagnostics())
-            });
-            let then_format = std::mem::replace(&mut self.format, format);
-            let otherwise = otherwise.map(|node| {
-                self.inner(node, &format!("{prefix}.else"), whole, scope, fields.diagnostics())
-            });
-            if then_format != format {
-                self.format = then_format;
-            }
-            self.same_format(format, node, fields.diagnostics());
-            fields.finish();
-            let action = Action::When {
-                condition: condition?,
-                then: then.flatten().unwrap_or_default().into(),
-                otherwise: otherwise.flatten().unwrap_or_default().into(),
-            };
-            return Some(Step { place: self.place(&node.span, format!("{prefix}.when")), action });
-        }
-        if let Some(node) = then.or(otherwise) {
-            fields.diagnostics().push(
-                Diagnostic::error(
-                    "channel.when-missing",
-                    &node.span,
-                    "these steps belong to a condition, and there is none",
-                )
-                .with_help("add `when: …` (or `each: …`) beside `do`"),
-            );
-            return None;
-        }
-        if condition_node.is_some() && node.as_map().is_some_and(|map| map.len() == 1) {
-            let message = "a condition, and nothing that is done where it holds";
-            fields.diagnostics().push(
-                Diagnostic::error("channel.step-form", &node.span, message)
-                    .with_help("add `do:` with steps below it, or a step beside it"),
-            );
-            return None;
-        }
-        let Some((name, value)) = fields.exactly_one(&ACTIONS) else {
-            fields.finish();
-            return None;
-        };
-        let place = self.place(&node.span, format!("{prefix}.{name}"));
-        let action = self.action((name, value), &place, whole, scope, fields.diagnostics());
-        if condition_node.is_some() {
-            self.same_format(format, node, fields.diagnostics());
-        }
-        fields.finish();
-        let step = Step { place: place.clone(), action: action? };
-        if condition_node.is_none() {
-            return Some(step);
-        }
-        let action =
-            Action::When { condition: condition?, then: [step].into(), otherwise: [].into() };
-        Some(Step { place, action })
-    }
-
-    /// Refuses steps by which a message is HL7 v2 or JSON according to a condition: those behind them would not know.
-    fn same_format(&mut self, before: PayloadFormat, node: &Node, diagnostics: &mut Diagnostics) {
-        if self.format == before {
-            return;
-        }
-        diagnostics.push(
-            Diagnostic::error(
-                "channel.format",
-                &node.span,
-                "behind this the message would be HL7 v2 or JSON, by the condition",
-            )
-            .with_help(
-                "put the condition as `when` on a destination, and `translate` into its `steps`",
-            ),
-        );
-    }
-
-    /// A step that is a word alone, or a list.
-    fn told_of_a_wrong_form(&self, node: &Node, diagnostics: &mut Diagnostics) -> bool {
-        let Some(scalar) = node.as_scalar() else { return false };
-        let word = scalar.text().split_whitespace().next().unwrap_or("").to_owned();
-        let known = nearest(&word, ACTIONS.iter().copied().chain(["when"]));
-        let help = match known {
-            Some(known) => format!("put a colon after its name: `- {known}: …`"),
-            None => "write the step's name, a colon and what it needs: `- set: { MSH-4: LAB }`"
-                .to_owned(),
-        };
-        diagnostics.push(
-            Diagnostic::error("channel.step-form", &node.span, "this is not a step")
-                .with_help(help),
-        );
-        true
-    }
-
-    fn inner(
-        &mut self,
-        node: &Node,
-        prefix: &str,
-        whole: &Whole<'_>,
-        scope: &Scope,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<Vec<Step>> {
-        if whole.depth >= STEPS_DEPTH_MAX {
-            diagnostics.push(
-                Diagnostic::error(
-                    "channel.too-deep",
-                    &node.span,
-                    format!("steps stand at most {STEPS_DEPTH_MAX} deep in steps"),
-                )
-                .with_help("join conditions with `and`, or use a code table"),
-            );
-            return None;
-        }
-        let list = node.list(diagnostics)?;
-        if list.is_empty() {
-            diagnostics.push(
-                Diagnostic::error("channel.no-steps", &node.span, "there are no steps here")
-                    .with_help("add a step, or remove the line"),
-            );
-            return None;
-        }
-        let whole = Whole { prefix, skipped: 0, owner: whole.owner, depth: whole.depth + 1 };
-        Some(self.list(list, &whole, scope, diagnostics))
-    }
-
-    fn each(
-        &mut self,
-        mut fields: Fields<'_, '_>,
-        node: &Node,
-        prefix: &str,
-        whole: &Whole<'_>,
-        scope: &Scope,
-    ) -> Option<Step> {
-        let over = fields.required("each", |node, diagnostics| self.over(node, scope, diagnostics));
-        let inside = over.as_ref().and_then(|(segments, over)| {
-            let outside = match segments {
-                Some(Over::Segments { name, .. }) => scope.within(EachOver::Segments(*name)),
-                _ => Some(scope.clone()),
-            };
-            let each = match over {
-                Over::Segments { name, .. } => EachOver::Segments(*name),
-                Over::Grouped(segments) => EachOver::Segments(segments.path().segment()),
-                Over::Repetitions(field) => EachOver::Repetitions(field.clone()),
-            };
-            outside?.within(each)
-        });
-        let scope_inside = inside.clone().unwrap_or_else(|| scope.clone());
-        if over.is_some() && inside.is_none() {
-            fields.diagnostics().push(
-                Diagnostic::error("channel.too-deep", &node.span, "too many `each` in `each`")
-                    .with_help("four are enough for segments, fields and their repetitions"),
-            );
-        }
-        let condition_node = fields.take("when");
-        let condition = condition_node
-            .and_then(|node| self.condition(node, &scope_inside, fields.diagnostics()));
-        let steps = fields.required("do", |node, diagnostics| {
-            self.inner(node, &format!("{prefix}.do"), whole, &scope_inside, diagnostics)
-        });
-        fields.finish();
-        let ((segments, over), steps) = (over?, steps?);
-        let place = self.place(&node.span, format!("{prefix}.each"));
-        let steps: Box<[Step]> = match (condition_node, condition) {
-            (None, _) => steps.into(),
-            (Some(_), Some(condition)) => {
-                let action = Action::When { condition, then: steps.into(), otherwise: [].into() };
-                [Step { place: place.clone(), action }].into()
-            }
-            (Some(_), None) => return None,
-        };
-        inside?;
-        let step = Step { place: place.clone(), action: Action::Each { over, steps } };
-        Some(match segments {
-            Some(over) => Step { place, action: Action::Each { over, steps: [step].into() } },
-            None => step,
-        })
-    }
-
-    /// What an `each` goes over; before it, the segments of a field that is named in all of them (`PID(*)-3`).
-    fn over(
-        &self,
-        node: &Node,
-        scope: &Scope,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<(Option<Over>, Over)> {
-        let mut reference = self.reference(node, scope, Use::ReadEach, diagnostics)?;
-        if reference.depth() == 0 && !reference.path().groups().is_empty() {
-            reference.every_segment();
-        }
-        let path = reference.path();
-        let refuse = |diagnostics: &mut Diagnostics, message: &str, help: String| {
-            diagnostics
-                .push(Diagnostic::error("channel.each", &node.span, message).with_help(help));
-            None
-        };
-        match reference.depth() {
-            0 if path.segment() == SegmentName::MSH => refuse(
-                diagnostics,
-                "a message has only one MSH",
-                "do the steps without `each`".to_owned(),
-            ),
-            0 if scope.goes_over(path.segment()) => refuse(
-                diagnostics,
-                "an `each` around goes over these segments already",
-                format!("inside it, `{}` is the current one", path.segment()),
-            ),
-            0 if !path.groups().is_empty() => Some((None, Over::Grouped(reference))),
-            0 if reference.is_numbered() && path.occurrence() != Occurrence::All => refuse(
-                diagnostics,
-                "this names one segment, and `each` goes over all",
-                format!("write `each: {}`, or do the steps without `each`", path.segment()),
-            ),
-            0 => {
-                let within = Within(scope.segments().into());
-                Some((None, Over::Segments { name: path.segment(), within }))
-            }
-            1 if path.occurrence() == Occurrence::All && scope.goes_over(path.segment()) => refuse(
-                diagnostics,
-                "an `each` around goes over these segments already",
-                format!(
-                    "write `each: {}-{}`: inside it that is the field of the current one",
-                    path.segment(),
-                    path.field().map_or(1, |field| field.get())
-                ),
-            ),
-            1 if path.occurrence() == Occurrence::All && path.groups().is_empty() => {
-                let (name, field) = (path.segment(), path.field()?);
-                let within = Within(scope.segments().into());
-                let segments = scope.within(EachOver::Segments(name)).unwrap_or_default();
-                let field = format!("{name}-{field}");
-                let field = Reference::parse(&field, &segments, Use::ReadEach).ok()?;
-                Some((Some(Over::Segments { name, within }), Over::Repetitions(field)))
-            }
-            1 if path.occurrence() == Occurrence::All => refuse(
-                diagnostics,
-                "this names repetitions in several segments of a group",
-                "put one `each` into another: first one over the segments".to_owned(),
-            ),
-            1 => Some((None, Over::Repetitions(reference))),
-            _ => refuse(
-                diagnostics,
-                "`each` goes over segments or over the repetitions of a field",
-                format!(
-                    "write `each: {}-{}`",
-                    path.segment(),
-                    path.field().map_or(1, |field| field.get())
-                ),
-            ),
-        }
-    }
-
     /// Reports destinations that no message can reach.
     fn check_routed(
         &self,
@@ -737,22 +414,6 @@ impl<'r> Reader<'r> {
             ));
         }
         Some(condition)
-    }
-
-    /// Refuses a step that reads or changes HL7 v2 in a channel of JSON messages.
-    fn check_step_of_json(&self, fields: &mut Fields<'_, '_>) {
-        if self.format == PayloadFormat::Hl7 {
-            return;
-        }
-        for name in ACTIONS.into_iter().filter(|name| !json::STEPS.contains(name)) {
-            let Some(span) = fields.key_span(name).cloned() else { continue };
-            let message =
-                format!("`{name}` is for HL7 v2, and the messages of this channel are JSON");
-            let steps = "messages that are JSON are changed by bots and translations only; the steps there are: accept, filter, park, route, bot, translate, when";
-            fields
-                .diagnostics()
-                .push(Diagnostic::error("channel.format", &span, message).with_help(steps));
-        }
     }
 
     fn reference(

@@ -326,6 +326,14 @@ fn a_bot_that_returns_json_before_hl7_is_warned_of() {
     assert_eq!(warned("  - bot: names", hl7, "return e.input;"), "");
     let both = "    file: { folder: out }\n  web:\n    mllp: { connect: 127.0.0.1:2 }";
     assert_eq!(warned("  - bot: names", both, json), "");
+    // What is sent goes past the destination's steps.
+    let sent = "send('out', JSON.stringify(e.input));";
+    assert_eq!(
+        warned("  - bot: { name: names, result: ignored }", hl7, sent),
+        "`names` sends JSON to `out` (bots/names.ts:2:3), which sends HL7 v2: the message is parked then"
+    );
+    assert_eq!(warned("  - bot: names", "    mllp: { connect: 127.0.0.1:2 }", sent), "");
+    assert_eq!(warned("  - bot: names", hl7, &sent.replace("'out'", "'elsewhere'")), "");
 }
 
 #[test]
@@ -391,7 +399,9 @@ fn what_no_change_can_meet_is_told() {
         }
     }
     check("\"Encounter?status=finished\"", true, &[]);
-    check("\"Encounter?foo=bar\"", true, &["`foo`: Encounter has no search parameter `foo`"]);
+    check("\"Encounter?foo=bar\"", false, &["`foo`: Encounter has no search parameter `foo`"]);
+    check("{ criteria: \"Encounter?foo=bar\", custom: [foo] }", true, &[]);
+    check("\"Encounter?status=\"", false, &["`status`: has no value"]);
     check("\"Encounter?subject:Patient.name=x\"", false, &["look at the resource alone"]);
     check("\"Patient?_has:Observation:patient:code=x\"", false, &["look at the resource alone"]);
     check(

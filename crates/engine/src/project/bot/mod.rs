@@ -106,7 +106,7 @@ pub struct DeployedBots {
 /// Changes of the datastore that a bot runs for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionTrigger {
-    /// A search, as in `Subscription.criteria`.
+    /// A search, as in `Subscription.criteria`. What the file names in `custom` is known when it is put in force.
     pub criteria: String,
     /// `create`, `update`, `delete`; empty for each of them.
     pub changes: Vec<&'static str>,

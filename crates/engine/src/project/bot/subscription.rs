@@ -14,13 +14,16 @@ const CODE: &str = "bot.criteria";
 /// How many names a message lists.
 const NAMES_SHOWN: usize = 20;
 
-/// `"Patient?active=true"`, or `{ criteria, changes, when }`.
+/// What to do with a parameter that R4 does not have.
+const OWN: &str = "a parameter of the datastore's own is named in `custom`";
+
+/// `"Patient?active=true"`, or `{ criteria, custom, changes, when }`.
 pub(super) fn subscription(
     node: &Node,
     diagnostics: &mut Diagnostics,
 ) -> Option<SubscriptionTrigger> {
     if node.as_scalar().is_some() {
-        let criteria = criteria(node, diagnostics)?;
+        let criteria = criteria(node, &[], diagnostics)?;
         return Some(SubscriptionTrigger { criteria, changes: Vec::new(), when: None });
     }
     let mut fields = Fields::of(node, "subscription", diagnostics)?;
@@ -29,7 +32,12 @@ pub(super) fn subscription(
     let resource_type =
         written.and_then(|scalar| scalar.text().split('?').next().map(str::to_owned));
     let resource_type = resource_type.filter(|name| Registry::standard().is_resource_type(name));
-    let criteria = fields.required("criteria", criteria);
+    let custom = fields.optional("custom", |node, diagnostics| {
+        node.list_of(diagnostics, |node, diagnostics| node.text_not_empty(diagnostics))
+    });
+    let custom = custom.unwrap_or_default();
+    let criteria =
+        fields.required("criteria", |node, diagnostics| criteria(node, &custom, diagnostics));
     let changes = fields.optional("changes", |node, diagnostics| {
         node.list_of(diagnostics, |node, diagnostics| {
             node.one_of(&["create", "update", "delete"], diagnostics)
@@ -44,8 +52,9 @@ pub(super) fn subscription(
     sound.then_some(trigger)
 }
 
-/// A search, whose values resources can have.
-fn criteria(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
+/// A search, whose values resources can have. What the parameters in `custom` mean only the datastore knows: they are left
+/// to it.
+fn criteria(node: &Node, custom: &[&str], diagnostics: &mut Diagnostics) -> Option<String> {
     let text = node.text_not_empty(diagnostics)?;
     let (name, query) = text.split_once('?').unwrap_or((text, ""));
     let registry = Registry::standard();
@@ -68,31 +77,40 @@ fn criteria(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
         );
         return None;
     }
+    let asks_by = |pair: &str, code: &str| pair.split(['=', ':']).next() == Some(code);
+    if let Some(unused) =
+        custom.iter().find(|code| !query.split('&').any(|pair| asks_by(pair, code)))
+    {
+        let message = format!("`custom` names `{unused}`, and the criteria do not ask by it");
+        diagnostics.push(Diagnostic::error(CODE, &node.span, message));
+        return None;
+    }
+    let known: Vec<&str> =
+        query.split('&').filter(|pair| !custom.iter().any(|code| asks_by(pair, code))).collect();
+    // As the datastore reads it when the bot is put in force.
     let options = SearchOptions {
-        handling: Handling::Lenient,
+        handling: Handling::Strict,
         only_criteria: true,
         ..SearchOptions::default()
     };
-    let parsed = match Search::parse(&[name], &query_pairs(query), &registry, &options) {
-        Ok(parsed) => parsed,
+    let pairs = query_pairs(&known.join("&"));
+    let search = match Search::parse(&[name], &pairs, &registry, &options) {
+        Ok(parsed) => parsed.search,
         Err(problems) => {
             for problem in problems {
-                diagnostics.push(Diagnostic::error(CODE, &node.span, problem.to_string()));
+                diagnostics.push(misread(node, name, &problem, &registry));
             }
             return None;
         }
     };
-    for problem in &parsed.warnings {
-        diagnostics.push(ignored(node, name, problem, &registry));
-    }
-    if parsed.search.looks_at_others() {
+    if search.looks_at_others() {
         let message = "criteria look at the resource alone: chains and `_has` can't be used";
         diagnostics.push(Diagnostic::error(CODE, &node.span, message).with_help(
             "read what the resource refers to in the bot, and do nothing where it is not meant",
         ));
         return None;
     }
-    let impossible = parsed.search.impossible_codes(&registry);
+    let impossible = search.impossible_codes(&registry);
     for found in &impossible {
         let message = format!(
             "no {} has the code `{}` where `{}` looks for it",
@@ -104,24 +122,23 @@ fn criteria(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
     impossible.is_empty().then(|| text.to_owned())
 }
 
-/// Parameters of the datastore's own are not known here: the datastore judges them when the bot is put in force.
-fn ignored(
+/// A part of the criteria that the datastore would refuse.
+fn misread(
     node: &Node,
     resource_type: &str,
     problem: &SearchProblem,
     registry: &Registry,
 ) -> Diagnostic {
-    let warning = Diagnostic::warning(CODE, &node.span, problem.to_string());
-    if problem.kind != ProblemKind::Unknown {
-        return warning.with_help("it is ignored; leave it out, or write a value behind `=`");
-    }
-    let own = "unless the datastore has one of its own, the bot is never run by this";
-    let written = problem.parameter.trim_matches('`');
-    let parameter = written.split([':', '.']).next().unwrap_or_default();
-    let known = registry.parameters(resource_type).map(|parameter| parameter.code());
-    match nearest(parameter, known) {
-        Some(near) => warning.with_help(format!("did you mean `{near}`? Or else: {own}")),
-        None => warning.with_help(own),
+    let error = Diagnostic::error(CODE, &node.span, problem.to_string());
+    match problem.kind {
+        ProblemKind::Empty => error.with_help("leave it out, or write a value behind `=`"),
+        ProblemKind::Unknown => {
+            let written = problem.parameter.trim_matches('`');
+            let parameter = written.split([':', '.']).next().unwrap_or_default();
+            let known = registry.parameters(resource_type).map(|parameter| parameter.code());
+            error.with_nearest(nearest(parameter, known)).with_help(OWN)
+        }
+        _ => error,
     }
 }
 

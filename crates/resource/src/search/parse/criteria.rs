@@ -88,8 +88,12 @@ impl Reader<'_> {
                 Err(not_supported(format!("{code} has no modifier {}", quoted(modifier))))
             }
         };
-        Some(match code {
-            "_id" => {
+        Some(match (code, modifier) {
+            // R4 §3.1.1.4.4 has it for all parameters, and every resource has both.
+            ("_id" | "_lastUpdated", Some("missing")) => missing(value).map(|is_missing| {
+                if is_missing { Filter::Type(Vec::new()) } else { Filter::All(Vec::new()) }
+            }),
+            ("_id", _) => {
                 let ids = self
                     .alternatives(value)
                     .map(|ids| Filter::Id(ids.into_iter().map(super::escape::unescape).collect()));
@@ -98,14 +102,14 @@ impl Reader<'_> {
                     _ => plain(ids),
                 }
             }
-            "_lastUpdated" => plain(self.last_updated(value)),
-            "_text" => plain(self.full_text(value, false)),
-            "_content" => plain(self.full_text(value, true)),
-            "_filter" => plain(self.expression(types, value)),
-            "_type" => plain(self.named_types(value).map(Filter::Type)),
-            "_list" => plain(self.in_list(value)),
-            "_query" => Err(not_supported("is not supported: there are no named queries")),
-            "_contained" | "_containedType" => Err(not_supported(
+            ("_lastUpdated", _) => plain(self.last_updated(value)),
+            ("_text", _) => plain(self.full_text(value, false)),
+            ("_content", _) => plain(self.full_text(value, true)),
+            ("_filter", _) => plain(self.expression(types, value)),
+            ("_type", _) => plain(self.named_types(value).map(Filter::Type)),
+            ("_list", _) => plain(self.in_list(value)),
+            ("_query", _) => Err(not_supported("is not supported: there are no named queries")),
+            ("_contained" | "_containedType", _) => Err(not_supported(
                 "is not supported: contained resources are not searched by themselves",
             )),
             _ => return None,
@@ -167,11 +171,7 @@ impl Reader<'_> {
         }
         if modifier == Some("missing") {
             let id = parameter.components().first().map_or(parameter.id(), |first| first.id());
-            return match value {
-                "true" => Ok(Filter::Missing { parameter: id, missing: true }),
-                "false" => Ok(Filter::Missing { parameter: id, missing: false }),
-                _ => Err(invalid("`:missing` is `true` or `false`")),
-            };
+            return Ok(Filter::Missing { parameter: id, missing: missing(value)? });
         }
         let alternatives = self.alternatives(value)?;
         if alternatives.len() > 1 && !parameter.multiple_or() {
@@ -431,6 +431,15 @@ impl Reader<'_> {
             return Err(invalid("one of the values between the commas is empty"));
         }
         Ok(values)
+    }
+}
+
+/// What `:missing` asks.
+fn missing(value: &str) -> Result<bool, Problem> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(invalid("`:missing` is `true` or `false`")),
     }
 }
 

@@ -441,6 +441,19 @@ fn chains_that_lead_nowhere() {
 }
 
 #[test]
+fn what_every_resource_has_is_missing_in_none() {
+    for name in ["_id", "_lastUpdated"] {
+        check(&format!("Patient?{name}:missing=true"), "type ");
+        check(&format!("Patient?{name}:missing=false"), "()");
+        check_problem(
+            &format!("Patient?{name}:missing=1"),
+            ProblemKind::Invalid,
+            &format!("`{name}:missing`: `:missing` is `true` or `false`"),
+        );
+    }
+}
+
+#[test]
 fn searches_of_several_types() {
     check(
         "?_id=1,2&_lastUpdated=gt2020",
