@@ -15,6 +15,27 @@ use crate::json::{Object, Value};
 /// The extension's address.
 pub const KEEPS: &str = "urn:pipehat:keeps";
 
+/// The address of another mark, of a conditional patch: it changes what it finds, and where it finds nothing there is nothing
+/// to do. Without it such a patch is refused (FHIR R4 §3.1.0.6), and the Bundle with it.
+pub const IF_FOUND: &str = "urn:pipehat:if-found";
+
+/// Whether a request has the mark [`IF_FOUND`].
+pub fn is_only_if_found(request: &Value) -> bool {
+    let is_mark = |own: &Value| {
+        own.text("url") == Some(IF_FOUND)
+            && own.get("valueBoolean").and_then(Value::as_bool) == Some(true)
+    };
+    request.items("extension").iter().any(is_mark)
+}
+
+/// The mark [`IF_FOUND`], to stand among the extensions of a request.
+pub fn if_found_mark() -> Value {
+    let mut mark = Object::with_capacity(2);
+    mark.set("url", Value::string(IF_FOUND));
+    mark.set("valueBoolean", Value::Bool(true));
+    Value::Object(mark)
+}
+
 /// More elements are refused.
 pub const ELEMENTS_MAX: usize = 64;
 
@@ -88,12 +109,12 @@ impl Keeps {
         Ok(Some(keeps))
     }
 
-    /// The request without its mark.
+    /// The request without its marks.
     pub fn strip(request: &mut Object) {
         let Some(extensions) = request.get_mut("extension").and_then(Value::as_array_mut) else {
             return;
         };
-        extensions.retain(|own| own.text("url") != Some(KEEPS));
+        extensions.retain(|own| !matches!(own.text("url"), Some(KEEPS | IF_FOUND)));
         if extensions.is_empty() {
             request.remove("extension");
         }

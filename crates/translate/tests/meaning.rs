@@ -758,3 +758,36 @@ fn a_charge_and_its_credit_in_one_message_end_as_the_last_of_them() {
     check(event, &[credit, charge], "ChargeItem.status", &["\"billable\""]);
     check(event, &[credit, charge], "ChargeItem.note", &[""]);
 }
+
+#[test]
+fn a_document_that_is_replaced_is_superseded_where_it_stands() {
+    let settings = |base: Option<&str>| Settings {
+        system_base: base.map(str::to_owned),
+        ..Settings::default()
+    };
+    let told = |event: &str, number: &str, parent: &str, base: Option<&str>| {
+        let text = format!(
+            "MSH|^~\\&|HIS|GOOD|||20260315||MDM^{event}^MDM_T02|1|P|2.5.1\rEVN|{event}|20260315\rPID|1||4711^^^GOOD^MR\rTXA|1|DS|TX|||||||||{number}|{parent}||||LA||AV\rOBX|1|TX|DS^B^LN||Text||||||F"
+        );
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let translation = Translator::new(settings(base)).to_fhir(&message);
+        let entries = translation.bundle.items("entry").iter();
+        let patches = entries.filter_map(|own| own.get("request"));
+        let patches = patches.filter(|own| own.text("method") == Some("PATCH"));
+        let patches: Vec<String> = patches.map(Value::to_json).collect();
+        let is_told = translation
+            .findings
+            .iter()
+            .any(|own| own.kind == FindingKind::LeftOut && own.text.contains("TXA-13"));
+        (patches.join(" "), is_told)
+    };
+    let base = Some("https://good.example/");
+    let patch = r#"{"extension":[{"url":"urn:pipehat:if-found","valueBoolean":true}],"method":"PATCH","url":"DocumentReference?identifier=https://good.example/GOOD|D1&status=current"}"#;
+    assert_eq!(told("T10", "D2^GOOD", "D1^GOOD", base), (patch.to_owned(), false));
+    // Whose number it is nobody knows: nothing is made up, and it is said.
+    assert_eq!(told("T10", "D2^GOOD", "D1^GOOD", None), (String::new(), true));
+    // An addendum replaces nothing, nor does a document itself.
+    assert_eq!(told("T06", "D2^GOOD", "D1^GOOD", base), (String::new(), false));
+    assert_eq!(told("T10", "D1^GOOD", "D1^GOOD", base), (String::new(), false));
+    assert_eq!(told("T10", "D2^GOOD", "", base), (String::new(), false));
+}

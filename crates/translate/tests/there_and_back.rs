@@ -640,3 +640,168 @@ fn who_insures_is_reached_and_in_which_order() {
     check("ADT^A01", &["PV1|1|I", insurance], "IN1-7.1", "0228 9");
     check("ADT^A01", &["PV1|1|I", insurance], "IN1-22", "2");
 }
+
+#[test]
+fn a_refused_dose_is_refused_again() {
+    let dose = |reason: &str, status: &str| {
+        format!("RXA|0|1|20260101||08^HepB^CVX|999||||||||||||{reason}||{status}")
+    };
+    let check_dose = |reason: &str, status: &str, again: &[&str]| {
+        let lines = ["ORC|RE||I1^GOOD", &dose(reason, status)];
+        check("VXU^V04", &lines, "RXA-20", status);
+        let all = [&[PATIENT], lines.as_slice()].concat();
+        check_all("VXU^V04", Version::V2_5_1, &all, "RXA-18", again);
+    };
+    let reason = "00^Parental decision^NIP002";
+    let both = "00^Parental decision^NIP002^X^Other^L";
+    check_dose("", "RE", &[]);
+    check_dose(reason, "RE", &[reason]);
+    check_dose(both, "RE", &[both]);
+    check_dose("^No wish", "RE", &["^No wish"]);
+    check_dose("", "NA", &[]);
+    check_dose(reason, "NA", &[reason]);
+    check_dose("", "PA", &[]);
+}
+
+#[test]
+fn a_visit_keeps_its_places_apart() {
+    let visit = |event: &str, end: &str| {
+        let filled = [
+            (2, "I"),
+            (3, "W^1^A"),
+            (6, "OLD^2^B"),
+            (11, "TMP^3^C"),
+            (42, "PEND^4^D"),
+            (43, "PTMP^5^E"),
+            (44, "20260314"),
+            (45, end),
+        ];
+        let field = |number| filled.iter().find(|(own, _)| *own == number).map_or("", |it| it.1);
+        let fields: Vec<&str> = (2..=45).map(field).collect();
+        (event.to_owned(), format!("PV1|1|{}", fields.join("|")))
+    };
+    let places = ["PV1-3.1", "PV1-6.1", "PV1-11.1", "PV1-42.1", "PV1-43.1"];
+    let (event, line) = visit("ADT^A01", "");
+    for (path, expected) in places.iter().zip(["W", "OLD", "TMP", "PEND", "PTMP"]) {
+        check(&event, &[&line], path, expected);
+    }
+    // When it is over nobody is at a temporary place any more: it is the last of those before.
+    let (event, line) = visit("ADT^A03", "20260315");
+    for (path, expected) in places.iter().zip(["W", "OLD", "", "PEND", "PTMP"]) {
+        check(&event, &[&line], path, expected);
+    }
+}
+
+#[test]
+fn equipment_of_an_appointment_stays_equipment() {
+    let lines = [
+        "SCH|A1^GOOD|A1^GOOD||||X|||30|min^minutes^UCUM|^^^20270110090000+0000^20270110093000+0000|||||1^Contact||||1^Contact|||||Booked",
+        PATIENT,
+        "RGS|1|A",
+        "AIG|1|A|US1^Sonograph^L|DEV^Device^L||||20270110090000+0000|||30|min",
+        "AIL|1|A|R1^1|ROOM^Room^L||20270110090000+0000|||30|min",
+    ];
+    for (path, expected) in [("AIG-3.1", "US1"), ("AIG-3.2", "Sonograph"), ("AIG-4.1", "DEV")] {
+        check_all("SIU^S12", Version::V2_5_1, &lines, path, &[expected]);
+    }
+    check_all("SIU^S12", Version::V2_5_1, &lines, "AIL(*)-3.1", &["R1"]);
+}
+
+#[test]
+fn what_was_measured_stands_with_its_charge() {
+    let lines = [
+        PATIENT,
+        "FT1|1|T1^GOOD||20260303||CG|1^Care^L",
+        "OBX|1|NM|GLU^Glucose^L||5.4|mmol/L^^UCUM|||||F",
+        "FT1|2|T2^GOOD||20260303||CG|2^Care^L",
+        "OBX|1|NM|NA^Sodium^L||140|mmol/L^^UCUM|||||F",
+    ];
+    let written = there_and_back("DFT^P03", Version::V2_5_1, &lines);
+    let text = String::from_utf8_lossy(&written.message).into_owned();
+    let told = text.split('\r').filter(|it| it.starts_with("FT1") || it.starts_with("OBX"));
+    let told = told.map(|it| it.split('|').nth(if it.starts_with("FT1") { 2 } else { 5 }));
+    let told: Vec<&str> =
+        told.flatten().map(|it| it.split('^').next().unwrap_or_default()).collect();
+    assert_eq!(told, ["T1", "5.4", "T2", "140"], "{text}");
+}
+
+#[test]
+fn what_is_taken_out_of_an_appointment_is_told_as_deleted() {
+    let read = |text: &str| json::parse(text.as_bytes()).expect("it is JSON");
+    let appointment = |places: &[&str], services: &[&str]| {
+        let actors = places.iter().map(|it| match it.split_once(':') {
+            Some((actor, status)) => (actor, status),
+            None => (*it, "accepted"),
+        });
+        let actors = actors.map(|(actor, status)| {
+            format!(r#"{{"actor":{{"reference":"{actor}"}},"status":"{status}"}}"#)
+        });
+        let services = services.iter().map(|it| format!(r#"{{"text":"{it}"}}"#));
+        let join = |parts: Vec<String>| parts.join(",");
+        read(&format!(
+            r#"{{"resourceType":"Appointment","id":"a","status":"booked","serviceType":[{}],"participant":[{}]}}"#,
+            join(services.collect()),
+            join(actors.collect())
+        ))
+    };
+    let known: Vec<Value> = ["R1", "R2"]
+        .iter()
+        .map(|id| format!(r#"{{"resourceType":"Location","id":"{id}","name":"{id}"}}"#))
+        .chain(["D1", "D2"].iter().map(|id| {
+            format!(r#"{{"resourceType":"Practitioner","id":"{id}","name":[{{"family":"{id}"}}]}}"#)
+        }))
+        .chain([
+            r#"{"resourceType":"Device","id":"V1","deviceName":[{"name":"V1","type":"other"}]}"#
+                .to_owned(),
+        ])
+        .chain([r#"{"resourceType":"Patient","id":"P1","identifier":[{"value":"1"}]}"#.to_owned()])
+        .map(|text| read(&text))
+        .collect();
+    let check = |earlier: Option<(&[&str], &[&str])>, now: (&[&str], &[&str]), expected: &str| {
+        let now = appointment(now.0, now.1);
+        let mut resources = Resources::default().with_root(&now);
+        if let Some((places, services)) = earlier {
+            resources = resources.with_earlier(appointment(places, services));
+        }
+        let resources = resources.resolved_by(|reference| {
+            let name = |own: &&Value| {
+                own.resource_type()
+                    .zip(own.id())
+                    .is_some_and(|(name, id)| reference == format!("{name}/{id}"))
+            };
+            known.iter().find(name).cloned()
+        });
+        let wanted = Wanted {
+            event: "SIU^S14",
+            version: Version::V2_5_1,
+            order_control: None,
+            lineage: None,
+        };
+        let stamp = Stamp {
+            time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+            offset: Offset::UTC,
+            control_id: "C1",
+        };
+        let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
+        let text = String::from_utf8(written.expect("a message").message).expect("UTF-8");
+        let told = text.split('\r').filter(|it| it.starts_with("AI"));
+        let told = told.map(|it| {
+            let fields: Vec<&str> = it.split('|').collect();
+            let name = fields.get(3).copied().unwrap_or_default().trim_matches('^');
+            format!("{} {} {} {name}", fields[0], fields[1], fields[2])
+        });
+        assert_eq!(told.collect::<Vec<_>>().join(", "), expected, "{text}");
+    };
+    let all: &[&str] =
+        &["Patient/P1", "Location/R1", "Location/R2", "Practitioner/D1", "Device/V1"];
+    let few: &[&str] = &["Patient/P1", "Location/R1", "Practitioner/D2"];
+    let told = "AIS 1 U S1, AIS 2 D S2, AIG 1 D V1, AIL 1 U R1, AIL 2 D R2, AIP 1 A D2, AIP 2 D D1";
+    check(Some((all, &["S1", "S2"])), (few, &["S1"]), told);
+    let nobody_knows = "AIS 1 U S1, AIL 1 U R1, AIP 1 U D2";
+    check(None, (few, &["S1"]), nobody_knows);
+    check(Some((few, &["S1"])), (few, &["S1"]), nobody_knows);
+    // Who declined takes no part any more, and one who had declined did not before.
+    let declined: &[&str] = &["Patient/P1", "Location/R1:declined", "Practitioner/D2"];
+    check(Some((few, &["S1"])), (declined, &["S1"]), "AIS 1 U S1, AIL 1 D R1, AIP 1 U D2");
+    check(Some((declined, &["S1"])), (few, &["S1"]), "AIS 1 U S1, AIL 1 A R1, AIP 1 U D2");
+}

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use memchr::memmem;
 use pipehat_resource::json::{self, Value};
-use pipehat_resource::kept::{KEEPS, Keeps, UnreadableMark};
+use pipehat_resource::kept::{IF_FOUND, KEEPS, Keeps, UnreadableMark, is_only_if_found};
 
 use super::lookup::{posted, read};
 use super::request::Prepared;
@@ -26,6 +26,8 @@ struct Entry {
     at: usize,
     keeps: Keeps,
     stands: Stands,
+    /// It changes what it finds, and otherwise nothing.
+    is_patch: bool,
 }
 
 /// Where it may stand already.
@@ -49,16 +51,20 @@ impl Marked {
     /// # Errors
     /// What can't be read of them.
     pub(super) fn of(payload: &[u8]) -> Result<Option<Self>, UnreadableMark> {
-        if memmem::find(payload, KEEPS.as_bytes()).is_none() {
+        let has = |mark: &str| memmem::find(payload, mark.as_bytes()).is_some();
+        if !has(KEEPS) && !has(IF_FOUND) {
             return Ok(None);
         }
         let Ok(bundle) = json::parse(payload) else { return Ok(None) };
         let mut entries = Vec::new();
         for (at, entry) in bundle.items("entry").iter().enumerate() {
             let Some(request) = entry.get("request") else { continue };
-            let Some(keeps) = Keeps::of_request(request)? else { continue };
+            let keeps = Keeps::of_request(request)?;
+            let keeps = keeps.or_else(|| is_only_if_found(request).then(Keeps::default));
+            let Some(keeps) = keeps else { continue };
             if let Some(stands) = Stands::of(request) {
-                entries.push(Entry { at, keeps, stands });
+                let is_patch = request.text("method") == Some("PATCH");
+                entries.push(Entry { at, keeps, stands, is_patch });
             }
         }
         Ok((!entries.is_empty()).then_some(Self { bundle, entries }))
@@ -90,7 +96,9 @@ impl Marked {
                 Found::One(standing) => json::parse(standing).ok(),
                 Found::Nothing | Found::Several(_) => None,
             };
-            if let Some(standing) = standing {
+            if entry.is_patch {
+                entry.patch(standing.as_ref(), *found == Found::Nothing, told);
+            } else if let Some(standing) = standing {
                 entry.replace(&standing, told);
             } else if *found == Found::Nothing && entry.create(told) {
                 new.push(entry.at);
@@ -113,6 +121,7 @@ impl Stands {
                 Some(found_by) => search(found_by),
                 None => Self::Under(url.to_owned()),
             }),
+            "PATCH" => url.split_once('?').filter(|_| is_only_if_found(request)).map(search),
             "POST" => Some(search((url, request.text("ifNoneExist")?))),
             _ => None,
         }
@@ -135,6 +144,27 @@ impl Entry {
         request.set("method", Value::string("PUT"));
         request.set("url", Value::string(format!("{resource_type}/{id}")));
         if let Some(version) = standing.get("meta").and_then(|meta| meta.text("versionId")) {
+            request.set("ifMatch", Value::string(format!("W/\"{version}\"")));
+        }
+    }
+
+    /// Has the entry change the version that was found. Where nothing was, it asks once more and changes nothing, so that the
+    /// entries keep their places in the answer.
+    fn patch(&self, standing: Option<&Value>, is_nothing: bool, told: &mut Value) {
+        let Some(told) = told.as_object_mut() else { return };
+        if is_nothing {
+            told.remove("resource");
+        }
+        let Some(request) = told.get_mut("request").and_then(Value::as_object_mut) else { return };
+        if is_nothing {
+            request.set("method", Value::string("GET"));
+            return;
+        }
+        let name = standing.and_then(|own| own.resource_type().zip(own.id()));
+        let Some((resource_type, id)) = name else { return };
+        request.set("url", Value::string(format!("{resource_type}/{id}")));
+        let version = standing.and_then(|own| own.get("meta")).and_then(|it| it.text("versionId"));
+        if let Some(version) = version {
             request.set("ifMatch", Value::string(format!("W/\"{version}\"")));
         }
     }
@@ -234,6 +264,27 @@ mod tests {
         // Of several the server says that they are.
         let expected = format!(r#"{{{told},"request":{{{update}}}}}"#);
         check(update, search, &Found::Several("{}".into()), &expected);
+    }
+
+    #[test]
+    fn what_is_changed_if_found_is_changed_at_its_version() {
+        let mark = r#""extension":[{"url":"urn:pipehat:if-found","valueBoolean":true}]"#;
+        let check = |found: Found, expected: &str| {
+            let payload = format!(
+                r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Parameters"}},"request":{{{mark},"method":"PATCH","url":"DocumentReference?identifier=s|1"}}}}]}}"#
+            );
+            let marked = Marked::of(payload.as_bytes()).expect("it is read").expect("a mark");
+            let settled = marked.settled(&[found]);
+            let sent = json::parse(&settled.body).expect("it is JSON");
+            assert_eq!(sent.items("entry").first().expect("an entry").to_json(), expected);
+        };
+        let patch = r#"{"resource":{"resourceType":"Parameters"},"request":{"method":"PATCH","url":"DocumentReference"#;
+        let standing = r#"{"resourceType":"DocumentReference","id":"d","meta":{"versionId":"3"}}"#;
+        let found = Found::One(standing.into());
+        check(found, &format!(r#"{patch}/d","ifMatch":"W/\"3\""}}}}"#));
+        let nothing = r#"{"request":{"method":"GET","url":"DocumentReference?identifier=s|1"}}"#;
+        check(Found::Nothing, nothing);
+        check(Found::Several("{}".into()), &format!(r#"{patch}?identifier=s|1"}}}}"#));
     }
 
     #[test]

@@ -144,21 +144,31 @@ impl<'r> Run<'r> {
         };
         let resource =
             json::parse(bytes).map_err(|error| failed(format!("it is no JSON: {error}")))?;
+        let mut before = None;
         let (event, order_control) = match &step.event {
             WantedEvent::Named(event) => (event.as_str(), None),
-            WantedEvent::OfChange { orders } => match self.event_of(&resource, step, at)? {
-                Ok(Proposed { event, order_control }) => {
-                    (order_control.map_or(event, |_| *orders), order_control)
+            WantedEvent::OfChange { orders } => {
+                match self.event_of(&resource, step, at, &mut before)? {
+                    Ok(Proposed { event, order_control }) => {
+                        (order_control.map_or(event, |_| *orders), order_control)
+                    }
+                    Err(why) => return Err(End::Filtered(at.clone(), Some(why))),
                 }
-                Err(why) => return Err(End::Filtered(at.clone(), Some(why))),
-            },
+            }
         };
+        // Only of what goes on it is told what was taken out of it.
+        let before = before.filter(|_| matches!(event, "SIU^S13" | "SIU^S14"));
         let mut waits = None;
         let mut is_away = false;
         let resources = if resource.resource_type() == Some("Bundle") {
             Resources::of_bundle(&resource)
         } else {
-            Resources::default().with_root(&resource).resolved_by(|reference| {
+            let resources = Resources::default().with_root(&resource);
+            let resources = match before {
+                Some(before) => resources.with_earlier(before),
+                None => resources,
+            };
+            resources.resolved_by(|reference| {
                 if waits.is_some() || !is_relative(reference) {
                     return None;
                 }
@@ -208,12 +218,13 @@ impl<'r> Run<'r> {
         ended
     }
 
-    /// The event that the change is which the message tells of.
+    /// The event that the change is which the message tells of; what the resource was is left in `before`.
     fn event_of(
         &mut self,
         resource: &Value,
         step: &ToV2,
         at: &StepPlace,
+        before: &mut Option<Value>,
     ) -> Result<Result<Proposed, &'static str>, End> {
         let fact = |place| Fact::Change(place).text(self.input).map(Cow::into_owned);
         let (change, version) = (fact(0), fact(3).and_then(|version| version.parse::<u64>().ok()));
@@ -235,10 +246,14 @@ impl<'r> Run<'r> {
                 return None;
             }
             let read = self.read_resource(step, &format!("{address}/{version}"), at);
-            read.unwrap_or_else(|end| {
+            let read = read.unwrap_or_else(|end| {
                 ended = Some(end);
                 None
-            })
+            });
+            if asked == 1 {
+                before.clone_from(&read);
+            }
+            read
         });
         ended.map_or(Ok(proposed), Err)
     }

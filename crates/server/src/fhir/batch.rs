@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use pipehat_resource::json::Value;
-use pipehat_resource::kept::Keeps;
+use pipehat_resource::kept::{Keeps, is_only_if_found};
 use pipehat_resource::outcome::IssueCode;
 
 use super::address::{Call, call};
@@ -172,6 +172,7 @@ impl Entry {
             wanted: Wanted::json(),
             security_context: None,
             keeps,
+            only_if_found: is_only_if_found(asked),
             setting: Arc::clone(&around.setting),
         };
         let full_url = entry.text("fullUrl").filter(|url| !url.is_empty()).map(str::to_owned);

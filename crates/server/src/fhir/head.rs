@@ -125,6 +125,7 @@ fn head(
         shape,
         security_context,
         keeps: None,
+        only_if_found: false,
         setting: Arc::new(setting),
     };
     Ok((request, kind))

@@ -38,6 +38,8 @@ pub(crate) struct Request {
     pub(crate) security_context: Option<String>,
     /// Of an entry of a Bundle: what of a resource that stands stays as it stands.
     pub(crate) keeps: Option<Keeps>,
+    /// Of an entry of a transaction: whether a conditional patch that finds nothing has nothing to do.
+    pub(crate) only_if_found: bool,
     /// Who asks, when and where.
     pub(crate) setting: Arc<Setting>,
 }

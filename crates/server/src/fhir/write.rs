@@ -354,7 +354,8 @@ impl FhirService {
         leaves_signature(resource_type, &patch)?;
         refuse_in_patch(request, &patch)?;
         let precondition = request.conditions.precondition()?;
-        Ok(Interaction::ConditionalPatch { search, patch, precondition })
+        let if_found = request.only_if_found;
+        Ok(Interaction::ConditionalPatch { search, patch, precondition, if_found })
     }
 
     /// `DELETE Type/id`.

@@ -476,3 +476,36 @@ async fn what_an_entry_does_not_speak_of_stays_as_it_stands() {
     let reply = server.json("POST /", &bundle("transaction", vec![create])).await.expect(200);
     assert_eq!(statuses(&reply.value()), ["201 Created"]);
 }
+
+#[tokio::test]
+async fn a_patch_of_what_is_found_does_nothing_where_nothing_is() {
+    let server = Server::new();
+    let patient = json!({ "resourceType": "Patient", "identifier": [{ "value": "1" }] });
+    let created = entry("POST", "Patient", Some(patient));
+    server.json("POST /", &bundle("transaction", vec![created])).await.expect(200);
+    let patch = |number: &str, mark: bool| {
+        let operation = json!({ "name": "operation", "part": [
+            { "name": "type", "valueCode": "add" },
+            { "name": "path", "valueString": "Patient" },
+            { "name": "name", "valueString": "active" },
+            { "name": "value", "valueBoolean": true } ] });
+        let patch = json!({ "resourceType": "Parameters", "parameter": [operation] });
+        let mut entry = entry("PATCH", &format!("Patient?identifier={number}"), Some(patch));
+        if mark {
+            let mark = json!({ "url": "urn:pipehat:if-found", "valueBoolean": true });
+            entry["request"]["extension"] = json!([mark]);
+        }
+        entry
+    };
+    let more = || entry("POST", "Patient", Some(json!({ "resourceType": "Patient" })));
+    let both = vec![more(), patch("1", true), patch("2", true)];
+    let reply = server.json("POST /", &bundle("transaction", both)).await.expect(200).value();
+    assert_eq!(statuses(&reply), ["201 Created", "200 OK", "200 OK"]);
+    assert_eq!(reply["entry"][1]["resource"]["active"], true);
+    assert_eq!(reply["entry"][2].get("resource"), None);
+    // Without the mark it is refused, and all that is in the Bundle with it.
+    server
+        .json("POST /", &bundle("transaction", vec![more(), patch("2", false)]))
+        .await
+        .expect(404);
+}

@@ -117,6 +117,8 @@ pub enum Interaction {
         patch: Value,
         /// What must hold.
         precondition: Precondition,
+        /// Whether there is nothing to do where none matches; otherwise that is a refusal.
+        if_found: bool,
     },
     /// A deletion. Nothing happens where it is deleted or never was.
     Delete {
@@ -186,7 +188,7 @@ pub enum Outcome {
     Unchanged(StoredVersion),
     /// Deleted (these; none where nothing stood there).
     Deleted(Vec<StoredVersion>),
-    /// What was read; `None` where it never was.
+    /// What was read; `None` where it never was, or where nothing was found that was to be changed if found.
     Read(Option<StoredVersion>),
     /// What was found.
     Found(SearchPage),

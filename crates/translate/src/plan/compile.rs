@@ -63,6 +63,10 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     }
     compiler.unread_maps(&datatypes);
     (compiler.plan.keeps, compiler.plan.unread_keeps) = super::keeps::keeps(&compiler);
+    let mut codes: Vec<_> = compiler.plan.keeps.iter().flat_map(super::Keep::codes).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    compiler.plan.keep_codes = codes;
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }

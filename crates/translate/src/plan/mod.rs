@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) reasons: Reasons,
     /// What messages do not speak of.
     pub(crate) keeps: Vec<Keep>,
+    /// The message codes of those, each once: most messages are of none.
+    pub(crate) keep_codes: Vec<&'static str>,
     /// Lines of that table that can't be read.
     pub(crate) unread_keeps: Vec<String>,
     /// What R4 requires of what is made.

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use pipehat_resource::json::{Object, Value};
-use pipehat_resource::kept::Keeps;
+use pipehat_resource::kept::{Keeps, if_found_mark};
 use uuid::Uuid;
 
 use super::json::Writer;
 use super::tree::NodeId;
 use super::{Resource, Run};
 use crate::finding::{Finding, FindingKind};
-use crate::identity::Identity;
+use crate::identity::{Identity, identifier_search};
 use crate::lineage::PackedLineage;
 use crate::plan::MessageMap;
 
@@ -68,6 +68,7 @@ impl<'a> Run<'a> {
         }
         bundle.set_known("type", Value::string("transaction"));
         let mut entries = Vec::with_capacity(self.resources.len());
+        let mut replaced = Vec::new();
         for (own, identity) in entries_of(&self.resources, &identities) {
             let name = own.definition.name();
             let store = if announced.contains(&own.root) {
@@ -81,6 +82,9 @@ impl<'a> Run<'a> {
                 resource.set_known("id", Value::string(hyphenated(identity.id)));
             }
             writer.members(own.root, &mut resource);
+            if name == "DocumentReference" {
+                replaced.extend(replaced_by(&resource).map(|search| (own.segment, search)));
+            }
             let mut entry = Object::with_capacity(3);
             entry.set_known("fullUrl", Value::string(urn(identity.id)));
             entry.set_known("resource", Value::Object(resource));
@@ -90,6 +94,16 @@ impl<'a> Run<'a> {
             let keeps = keeps.map(|(_, keeps)| keeps);
             entry.set_known("request", Value::Object(request(name, identity, store, keeps)));
             entries.push(Value::Object(entry));
+        }
+        for (segment, search) in replaced {
+            match search {
+                Some(search) => entries.push(superseded(&search)),
+                None => self.find_at(
+                    FindingKind::LeftOut,
+                    Self::segment_at(segment),
+                    "the document that TXA-13 names is not looked for without an authority: it stays as it stands",
+                ),
+            }
         }
         if !entries.is_empty() {
             bundle.set_known("entry", Value::Array(entries));
@@ -221,6 +235,53 @@ pub(super) fn entries_of<'r>(
         let is_entry = !own.is_dropped && own.definition.name() != "Bundle";
         is_entry.then_some((own, identity.as_ref()?))
     })
+}
+
+/// What finds the document that another replaces (HL7 v2.5.1 §9.5.9, §9.5.10), for as long as it is current; no search where
+/// its number has no known system. Nothing where it replaces none, or itself.
+fn replaced_by(document: &Object) -> Option<Option<String>> {
+    let mut related = document.get("relatesTo").and_then(Value::as_array).into_iter().flatten();
+    let replaces = related.find(|own| own.text("code") == Some("replaces"))?;
+    let number = replaces.get("target")?.get("identifier")?;
+    let value = number.text("value")?;
+    let system = number.text("system");
+    let is_own = |own: &Value| own.text("value") == Some(value) && own.text("system") == system;
+    let master = document.get("masterIdentifier").into_iter();
+    let numbers = document.get("identifier").and_then(Value::as_array).into_iter().flatten();
+    if master.chain(numbers).any(is_own) {
+        return None;
+    }
+    Some(system.map(|system| format!("{}&status=current", identifier_search(system, value))))
+}
+
+/// The entry that says of a document that it is replaced, where there is one. It changes nothing else of it, for the message
+/// tells nothing else.
+fn superseded(search: &str) -> Value {
+    let part = |name: &str, member: &str, value: &str| {
+        let mut part = Object::with_capacity(2);
+        part.set("name", Value::string(name));
+        part.set(member, Value::string(value));
+        Value::Object(part)
+    };
+    let mut operation = Object::with_capacity(2);
+    operation.set("name", Value::string("operation"));
+    let parts = vec![
+        part("type", "valueCode", "replace"),
+        part("path", "valueString", "DocumentReference.status"),
+        part("value", "valueCode", "superseded"),
+    ];
+    operation.set("part", Value::Array(parts));
+    let mut patch = Object::with_capacity(2);
+    patch.set_known("resourceType", Value::string("Parameters"));
+    patch.set("parameter", Value::Array(vec![Value::Object(operation)]));
+    let mut request = Object::with_capacity(3);
+    request.set_known("extension", Value::Array(vec![if_found_mark()]));
+    request.set_known("method", Value::string("PATCH"));
+    request.set_known("url", Value::string(format!("DocumentReference?{search}")));
+    let mut entry = Object::with_capacity(2);
+    entry.set_known("resource", Value::Object(patch));
+    entry.set_known("request", Value::Object(request));
+    Value::Object(entry)
 }
 
 fn hyphenated(id: Uuid) -> String {

@@ -70,7 +70,10 @@ impl<'r> Run<'r> {
         let mut is_filled = false;
         for row in &map.rows {
             let Some(element) = definition.field(usize::from(row.place)) else { continue };
-            if !is_written(element) || !self.holds(row, item, context) {
+            if !is_written(element)
+                || (row.is_else && !fields.field_mut(row.place).is_empty())
+                || !self.holds(row, item, context)
+            {
                 continue;
             }
             let place = Place { element: Some(element), rule: (map_index, row.place) };

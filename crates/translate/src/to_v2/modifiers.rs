@@ -7,9 +7,11 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use pipehat_dictionary::{Usage, Version};
 use pipehat_message::SegmentName;
 use pipehat_resource::definitions::TypeDefinition;
+use pipehat_resource::fhirpath::{Context, Expression, Item};
 use pipehat_resource::json::Value;
 
 use super::codes::codings;
@@ -40,6 +42,8 @@ pub(super) struct Modifier {
     pub(super) decision: Decision,
     pub(super) place: Option<Place>,
     text: Box<str>,
+    /// What else must be true of the resource.
+    pub(super) when: Option<Expression>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,15 +162,6 @@ impl Modifiers {
     }
 }
 
-/// Whether a dose is subpotent because a part of it was given, and for no other reason: PA of table 0322.
-fn is_given_in_part(dose: &Value, element: &str) -> bool {
-    let reasons = dose.items("subpotentReason");
-    let is_part = |reason: &Value| {
-        reason.items("coding").iter().any(|coding| coding.text("code") == Some("partial"))
-    };
-    element == "isSubpotent" && !reasons.is_empty() && reasons.iter().all(is_part)
-}
-
 /// One resource being judged.
 struct Walk<'w, 'v> {
     own: &'static Modifiers,
@@ -203,6 +198,9 @@ impl<'v> Walk<'_, 'v> {
             else {
                 continue;
             };
+            if !row.holds(object) {
+                continue;
+            }
             match &row.decision {
                 // Further in, rows say what they read, and what none does is told as such.
                 Decision::Plain if self.steps.is_empty() => {
@@ -211,8 +209,6 @@ impl<'v> Walk<'_, 'v> {
                 Decision::Note if self.steps.is_empty() => {
                     self.out.notes.push((self.index, &row.element, &row.text));
                 }
-                // RXA-20 says it.
-                Decision::Withhold(_) if is_given_in_part(object, &row.element) => {}
                 Decision::Withhold(what) => {
                     let text = format!("{} `{code}`: {}: left out", row.element, row.text);
                     let outer = what.as_ref().map_or(0, |_| self.steps.len());
@@ -284,6 +280,15 @@ impl<'v> Walk<'_, 'v> {
     }
 }
 
+impl Modifier {
+    fn holds(&self, resource: &Value) -> bool {
+        // Asked of the resource alone: what it refers to and the time of day decide nothing.
+        let context = Context::new(Timestamp::UNIX_EPOCH).with_resource(resource);
+        let resource = Item::resource(resource);
+        self.when.as_ref().is_none_or(|when| when.test(&resource, &context) == Ok(Some(true)))
+    }
+}
+
 impl Place {
     fn read(text: &str) -> Option<Self> {
         let (target, position) = text.split_once(['-', '.'])?;
@@ -308,8 +313,8 @@ impl Place {
 fn read_row(line: &str) -> Result<(&str, Modifier), String> {
     let mut columns = line.split('\t').map(str::trim);
     let mut column = || columns.next().unwrap_or_default();
-    let (owner, element, codes, decision, place, text) =
-        (column(), column(), column(), column(), column(), column());
+    let (owner, element, codes, decision, place, text, when) =
+        (column(), column(), column(), column(), column(), column(), column());
     if owner.is_empty() || element.is_empty() || codes.is_empty() || text.is_empty() {
         return Err("a column is empty".to_owned());
     }
@@ -328,8 +333,16 @@ fn read_row(line: &str) -> Result<(&str, Modifier), String> {
         }
         _ => None,
     };
+    let when = match when {
+        "" => None,
+        _ if !TypeDefinition::named(owner).is_some_and(is_resource) => {
+            return Err("a condition is of a resource's own element only".to_owned());
+        }
+        text => Some(Expression::parse(text).map_err(|problem| format!("`{text}`: {problem}"))?),
+    };
     let codes = codes.split(',').map(Into::into).collect();
-    Ok((owner, Modifier { element: element.into(), codes, decision, place, text: text.into() }))
+    let (element, text) = (element.into(), text.into());
+    Ok((owner, Modifier { element, codes, decision, place, text, when }))
 }
 
 fn is_resource(type_: &TypeDefinition) -> bool {

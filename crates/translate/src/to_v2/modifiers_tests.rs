@@ -190,6 +190,44 @@ fn a_diagnosis_that_was_none_or_is_over_is_left_out() {
 }
 
 #[test]
+fn every_diagnosis_says_of_which_kind_it_is() {
+    let kind_of = |verified: &str, used: &str| {
+        let verified = match verified {
+            "" => String::new(),
+            code => format!(r#","verificationStatus":{}"#, concept(code)),
+        };
+        let condition = format!(
+            r#"{{"resourceType":"Condition","id":"c","subject":{{"reference":"Patient/p"}},"code":{{"text":"X"}}{verified}}}"#
+        );
+        let used = format!(
+            r#""status":"finished","diagnosis":[{{"condition":{{"reference":"Condition/c"}}{used}}}]"#
+        );
+        let visit = visit("finished").replace(r#""status":"finished""#, &used);
+        let written = write("ADT^A03", Version::V2_5_1, &[&visit, PATIENT, &condition]);
+        let text = String::from_utf8(written.expect("a message").message).expect("UTF-8");
+        let segment = text.split('\r').find(|it| it.starts_with("DG1|")).expect("a diagnosis");
+        segment.split('|').nth(6).unwrap_or_default().to_owned()
+    };
+    let used = |code: &str| {
+        format!(
+            r#","use":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/diagnosis-role","code":"{code}"}}]}}"#
+        )
+    };
+    let check = |verified: &str, used: &str, expected: &str| {
+        assert_eq!(kind_of(verified, used), expected, "{verified} {used}");
+    };
+    check("", "", "W");
+    check("confirmed", "", "F");
+    check("confirmed", &used("AD"), "A");
+    check("", &used("AD"), "A");
+    check("provisional", &used("AD"), "W");
+    // Table 0052 has no code for a discharge diagnosis; the field is required (HL7 v2.5.1 §6.5.2.6).
+    check("confirmed", &used("DD"), "F");
+    check("", &used("DD"), "W");
+    check("", r#","use":{"text":"comorbidity"}"#, "W");
+}
+
+#[test]
 fn what_was_not_done_is_not_told_as_done() {
     let procedure = |status: &str| {
         format!(
@@ -323,6 +361,8 @@ fn what_is_withdrawn_is_told_as_withdrawn_or_refused() {
     check_event("VXU^V04", &subpotent(&["partial"]), "|PA");
     check_event("VXU^V04", &subpotent(&["coldchainbreak"]), "refused: ");
     check_event("VXU^V04", &subpotent(&["partial", "recall"]), "refused: ");
+    let local = subpotent(&["partial"]).replace(r#"{"code"#, r#"{"system":"urn:x","code"#);
+    check_event("VXU^V04", &local, "refused: ");
     let charge = |status: &str| {
         format!(
             r#"{{"resourceType":"ChargeItem","id":"c","status":"{status}","code":{{"text":"X"}},"subject":{{"reference":"Patient/p"}}}}"#

@@ -27,20 +27,23 @@ impl Who<'_> {
     }
 }
 
-/// What belongs to other patients than those that the message is about.
+/// What belongs to other patients than those that the message is about. PID tells the patient of the first root; so what
+/// else it was to be about may be another's too.
 pub(super) fn of_others<'v>(resources: &'v Resources<'_>, roots: &[&'v Value]) -> Vec<LeftOut<'v>> {
-    let own = roots.iter().flat_map(|root| told_of(resources, root)).collect::<Vec<_>>();
+    let mut own = roots.first().map_or_else(Vec::new, |root| told_of(resources, root));
     if own.is_empty() {
         return Vec::new();
     }
+    let replaced: Vec<Who<'_>> = own.iter().flat_map(|who| replaced_by(resources, who)).collect();
+    own.extend(replaced);
     let numbered = resources.iter().enumerate();
     let others = numbered.filter_map(|(resource, value)| {
-        let (element, owner) = owner(value)?;
-        let is_other = match who(resources, owner) {
+        let (element, owners) = owners(value)?;
+        let is_other = |owner: &Value| match who(resources, owner) {
             Some(who) => !own.iter().any(|known| known.is(&who)),
-            None => has_other_number(owner, &own),
+            None => has_other_number(value, owner, &own),
         };
-        is_other.then(|| LeftOut {
+        owners.iter().all(is_other).then(|| LeftOut {
             resource,
             steps: Vec::new(),
             text: format!("{element} is not the patient of the message: left out"),
@@ -55,39 +58,71 @@ fn told_of<'r>(resources: &'r Resources<'_>, root: &'r Value) -> Vec<Who<'r>> {
         return vec![Who::Known(root)];
     }
     let actors = root.items("participant").iter().filter_map(|own| own.get("actor"));
-    let owner = owner(root).map(|(_, owner)| owner);
-    owner.into_iter().chain(actors).filter_map(|reference| who(resources, reference)).collect()
+    let owners = owners(root).map_or(&[][..], |(_, owners)| owners);
+    owners.iter().chain(actors).filter_map(|reference| who(resources, reference)).collect()
 }
 
-fn owner(resource: &Value) -> Option<(&'static str, &Value)> {
+/// Whose a resource is: one, or all who share an account.
+fn owners(resource: &Value) -> Option<(&'static str, &[Value])> {
     OWNERS.iter().find_map(|name| {
-        let reference = resource.items(name).first()?;
-        Some((*name, reference))
+        let owners = resource.items(name);
+        (!owners.is_empty()).then_some((*name, owners))
     })
+}
+
+/// The records that a patient's stands for: what is said of them is said of the same person.
+fn replaced_by<'r>(
+    resources: &'r Resources<'_>,
+    who_replaces: &Who<'r>,
+) -> impl Iterator<Item = Who<'r>> {
+    let links = match who_replaces {
+        Who::Known(patient) => patient.items("link"),
+        Who::Named(_) => &[],
+    };
+    let replaces = links.iter().filter(|link| link.text("type") == Some("replaces"));
+    replaces.filter_map(|link| who(resources, link.get("other")?))
 }
 
 /// Nothing where it names no patient.
 fn who<'r>(resources: &'r Resources<'_>, reference: &'r Value) -> Option<Who<'r>> {
     let text = reference.text("reference")?;
     let text = text.split_once("/_history/").map_or(text, |(it, _)| it);
-    // A server's address before it tells nothing of who it is here.
-    let tail = text.rfind("Patient/").map_or(text, |at| text.get(at..).unwrap_or(text));
-    match resources.find(text).or_else(|| resources.find(tail)) {
-        Some(known) => (known.resource_type() == Some("Patient")).then_some(Who::Known(known)),
-        None => tail.starts_with("Patient/").then_some(Who::Named(tail)),
+    if let Some(known) = resources.find(text) {
+        return (known.resource_type() == Some("Patient")).then_some(Who::Known(known));
     }
+    let tail = text.rfind("Patient/").map_or(text, |at| text.get(at..).unwrap_or(text));
+    if !tail.starts_with("Patient/") {
+        return None;
+    }
+    // A server's address before it tells nothing of who it is here, unless this one is known to be at another.
+    if tail != text && resources.is_elsewhere(tail) {
+        return Some(Who::Named(text));
+    }
+    Some(resources.find(tail).map_or(Who::Named(tail), Who::Known))
 }
 
-/// Whether a reference by a number alone names none of these patients, whose numbers are all known.
-fn has_other_number(reference: &Value, own: &[Who<'_>]) -> bool {
-    let Some(number) = reference.get("identifier") else { return false };
-    let Some(value) = number.text("value") else { return false };
-    own.iter().all(|who| match who {
-        Who::Named(_) => false,
-        Who::Known(patient) => !patient.items("identifier").iter().any(|own| {
-            let systems = (own.text("system"), number.text("system"));
-            own.text("value") == Some(value)
-                && (systems.0 == systems.1 || systems.0.is_none() || systems.1.is_none())
-        }),
+/// Whether a reference by a number alone, or to a patient within the resource, names none of these patients, whose numbers
+/// are all known.
+fn has_other_number(resource: &Value, reference: &Value, own: &[Who<'_>]) -> bool {
+    let within = reference.text("reference").and_then(|text| text.strip_prefix('#'));
+    let within =
+        resource.items("contained").iter().find(|it| within.is_some() && it.id() == within);
+    let numbers = match within.filter(|it| it.resource_type() == Some("Patient")) {
+        Some(patient) => patient.items("identifier"),
+        None => reference.items("identifier"),
+    };
+    let mut numbers = numbers.iter().filter(|number| number.text("value").is_some()).peekable();
+    if numbers.peek().is_none() {
+        return false;
+    }
+    numbers.all(|number| {
+        own.iter().all(|who| match who {
+            Who::Named(_) => false,
+            Who::Known(patient) => !patient.items("identifier").iter().any(|own| {
+                let systems = (own.text("system"), number.text("system"));
+                own.text("value") == number.text("value")
+                    && (systems.0 == systems.1 || systems.0.is_none() || systems.1.is_none())
+            }),
+        })
     })
 }

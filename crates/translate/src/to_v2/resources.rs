@@ -23,6 +23,8 @@ pub struct Resources<'a> {
     entries: Vec<Option<u32>>,
     by_reference: HashMap<String, usize>,
     roots: Vec<usize>,
+    /// What the one that the message is about was before.
+    earlier: Option<Cow<'a, Value>>,
 }
 
 impl<'a> Resources<'a> {
@@ -55,12 +57,28 @@ impl<'a> Resources<'a> {
         self
     }
 
+    /// Says what the resource that the message is about was before: what was taken out of an appointment is told as such. It
+    /// is no resource of the message.
+    #[must_use]
+    pub fn with_earlier(mut self, earlier: Value) -> Self {
+        self.earlier = Some(Cow::Owned(earlier));
+        self
+    }
+
+    pub(super) fn earlier(&self) -> Option<&Value> {
+        self.earlier.as_deref()
+    }
+
     /// Adds what the roots refer to, and what that refers to, as far as `resolve` knows it.
     #[must_use]
     pub fn resolved_by(mut self, mut resolve: impl FnMut(&str) -> Option<Value>) -> Self {
         let mut next = 0;
+        let mut before = Vec::new();
+        self.earlier().into_iter().for_each(|earlier| references(earlier, &mut before));
+        // Who was a patient of it tells nothing of what it is now.
+        before.retain(|reference| !reference.starts_with("Patient/"));
         for _ in 0..REFERENCES_DEEP_MAX {
-            let mut wanted = Vec::new();
+            let mut wanted = std::mem::take(&mut before);
             for resource in self.all.iter().skip(next) {
                 references(resource, &mut wanted);
             }
@@ -108,6 +126,13 @@ impl<'a> Resources<'a> {
         self.all.get(*self.by_reference.get(reference)?).map(Cow::as_ref)
     }
 
+    /// Whether a resource (`Patient/1`) is known by the address of a server.
+    pub(super) fn is_elsewhere(&self, name: &str) -> bool {
+        let index = self.by_reference.get(name);
+        let urls = self.by_reference.iter().filter(|(_, own)| Some(*own) == index);
+        urls.into_iter().any(|(url, _)| url.starts_with("http:") || url.starts_with("https:"))
+    }
+
     /// The same without what stands in no message.
     pub(super) fn without(&self, left_out: &[LeftOut<'_>]) -> Resources<'_> {
         let borrowed = self.all.iter().map(|resource| Cow::Borrowed(resource.as_ref()));
@@ -129,6 +154,7 @@ impl<'a> Resources<'a> {
             places: self.places.clone(),
             entries: self.entries.clone(),
             roots: self.roots.clone(),
+            earlier: self.earlier.as_deref().map(Cow::Borrowed),
             all,
         }
     }

@@ -80,6 +80,10 @@ impl<'r> Making<'r> {
             .with_resource(root)
             .with_variable("root", vec![Item::resource(root)])
             .with_variable("group", Vec::new())
+            .with_variable(
+                "previous",
+                self.run.resources.earlier().map(Item::resource).into_iter().collect(),
+            )
             .with_variable("roots", roots.iter().map(|root| Item::resource(root)).collect())
             .with_variable("code", text(code))
             .with_variable("event", text(trigger))

@@ -76,6 +76,8 @@ pub(super) struct Row {
     pub(super) reads: Option<Expression>,
     /// What a finding says where it was written.
     pub(super) told: Option<Box<str>>,
+    /// Only where the rows above left the field empty.
+    pub(super) is_else: bool,
 }
 
 /// Who writes a value.
@@ -266,6 +268,7 @@ fn read_row(
         versions: Versions::default(),
         reads: None,
         told: None,
+        is_else: false,
     };
     for (name, value) in read_options(options)? {
         match name {
@@ -277,6 +280,7 @@ fn read_row(
             "versions" => row.versions = versions(value)?,
             "reads" => row.reads = Some(expression(value)?),
             "told" => row.told = Some(value.into()),
+            "else" => row.is_else = value == "yes",
             _ => return Err(format!("there is no option {name}")),
         }
     }

@@ -578,6 +578,56 @@ fn what_is_another_patients_is_left_out_and_told() {
 }
 
 #[test]
+fn of_several_orders_those_of_another_patient_are_left_out() {
+    let patient = |id: &str, more: &str| {
+        resource(&format!(
+            r#"{{"resourceType":"Patient","id":"{id}","identifier":[{{"value":"{id}"}}],"name":[{{"family":"{id}"}}]{more}}}"#
+        ))
+    };
+    let order = |id: &str, of: &str| {
+        resource(&format!(
+            r#"{{"resourceType":"ServiceRequest","id":"{id}","status":"active","intent":"order","code":{{"text":"X"}},"subject":{{"reference":"Patient/{of}"}}}}"#
+        ))
+    };
+    let replaces = r#","link":[{"type":"replaces","other":{"reference":"Patient/q"}}]"#;
+    let (first, other, replaced) = (patient("p", replaces), patient("o", ""), patient("q", ""));
+    let orders = [order("r1", "p"), order("r2", "o"), order("r3", "p"), order("r4", "q")];
+    let resources = orders.iter().fold(Resources::default(), Resources::with_root);
+    let resources = resources.with(&first).with(&other).with(&replaced);
+    let written = write(profile(), "ORM^O01", &resources).expect("a message");
+    let text = String::from_utf8(written.message).expect("UTF-8");
+    let told: Vec<&str> = text.split('\r').filter_map(|it| it.strip_prefix("ORC|NW|")).collect();
+    // One record replaces the other: they are one person.
+    assert_eq!(told, ["r1", "r3", "r4"], "{text}");
+    let is_found = written.findings.iter().any(|own| own.path == "ServiceRequest/r2");
+    assert!(is_found, "{:?}", written.findings);
+}
+
+#[test]
+fn whose_a_result_is_goes_by_the_server_and_the_patient_within() {
+    let check = |subject: &str, more: &str, is_told: bool| {
+        let bundle = resource(&format!(
+            r#"{{"resourceType":"Bundle","entry":[
+                {{"fullUrl":"http://x/fhir/Patient/p","resource":{{"resourceType":"Patient","id":"p","identifier":[{{"value":"1"}}]}}}},
+                {{"fullUrl":"http://x/fhir/DiagnosticReport/d","resource":{{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{{"text":"X"}},"subject":{{"reference":"Patient/p"}},"result":[{{"reference":"Observation/o"}}]}}}},
+                {{"fullUrl":"http://x/fhir/Observation/o","resource":{{"resourceType":"Observation","id":"o","status":"final","code":{{"text":"K"}},"subject":{{"reference":"{subject}"}},"valueString":"strange"{more}}}}}]}}"#
+        ));
+        let written = write(profile(), "ORU^R01", &Resources::of_bundle(&bundle));
+        let text = String::from_utf8(written.expect("a message").message).expect("UTF-8");
+        assert_eq!(text.contains("strange"), is_told, "{subject}: {text}");
+    };
+    check("http://x/fhir/Patient/p", "", true);
+    check("http://other/fhir/Patient/p", "", false);
+    let within = |number: &str| {
+        format!(
+            r#","contained":[{{"resourceType":"Patient","id":"w","identifier":[{{"value":"{number}"}}]}}]"#
+        )
+    };
+    check("#w", &within("1"), true);
+    check("#w", &within("2"), false);
+}
+
+#[test]
 fn an_allergy_that_is_over_is_left_out_and_told() {
     let allergy = |id: &str, clinical: &str, verification: &str| {
         resource(&format!(

@@ -184,9 +184,6 @@ impl Writer {
         let is_replaced =
             |resource: &Value| replaced.iter().any(|own| std::ptr::eq(*own, resource));
         let mut judged = tables.modifiers.judge(resources, structure.version(), &is_replaced);
-        if replaced.is_empty() {
-            judged.left_out.extend(patients::of_others(resources, &roots));
-        }
         for own in judged.left_out.iter().filter(|own| own.steps.is_empty()) {
             let resource = resources.iter().nth(own.resource);
             let is_root = |resource: &Value| roots.iter().any(|root| std::ptr::eq(*root, resource));
@@ -197,6 +194,9 @@ impl Writer {
                     why: own.text.trim_end_matches(": left out").to_owned(),
                 });
             }
+        }
+        if replaced.is_empty() {
+            judged.left_out.extend(patients::of_others(resources, &roots));
         }
         if judged.left_out.is_empty() {
             return self.write_judged(wanted, (event, names, structure), resources, &judged, stamp);

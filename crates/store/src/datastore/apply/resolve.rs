@@ -149,8 +149,12 @@ impl<S: Session> Work<'_, S> {
                     let current = self.current(key).await?;
                     (key.clone(), precondition, current, None)
                 }
-                Interaction::ConditionalPatch { search, precondition, .. } => {
+                Interaction::ConditionalPatch { search, precondition, if_found, .. } => {
                     let key = match self.find(search, 2).await?.as_slice() {
+                        [] if *if_found => {
+                            self.done(at, Outcome::Read(None));
+                            continue;
+                        }
                         [] => return refuse(at, Refusal::NoneMatches),
                         [found] => found.clone(),
                         _ => return refuse(at, Refusal::SeveralMatch),

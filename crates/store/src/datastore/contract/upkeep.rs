@@ -9,8 +9,8 @@ use pipehat_resource::search::{IndexEntry, Search};
 use super::Fixture;
 use super::fixture::{create, delete, json, key, rules, search, told, update};
 use crate::datastore::{
-    ChangeNumber, Interaction, ParameterNames, Precondition, Refusal, Rules, TypeStatistics,
-    export, import,
+    ChangeNumber, Interaction, Outcome, ParameterNames, Precondition, Refusal, Rules,
+    TypeStatistics, export, import,
 };
 
 const NONE: Precondition = Precondition::None;
@@ -31,13 +31,18 @@ pub(super) async fn a_patch_changes_what_stands_there(fixture: &Fixture) {
     assert!(matches!(fixture.refused(patch("Patient/a", test)).await, Refusal::Patch(_)));
     let wrong = r#"[{"op":"replace","path":"/gender","value":"blue"}]"#;
     assert!(matches!(fixture.refused(patch("Patient/a", wrong)).await, Refusal::Invalid(_)));
-    let conditional = |condition: &str| Interaction::ConditionalPatch {
+    let conditional = |condition: &str, if_found: bool| Interaction::ConditionalPatch {
         search: search(condition),
         patch: json(r#"[{"op":"add","path":"/active","value":true}]"#),
         precondition: NONE,
+        if_found,
     };
-    assert_eq!(told(&fixture.one(conditional("Patient?gender=female")).await), ("updated", 3));
-    assert_eq!(fixture.refused(conditional("Patient?gender=male")).await, Refusal::NoneMatches);
+    let female = "Patient?gender=female";
+    assert_eq!(told(&fixture.one(conditional(female, false)).await), ("updated", 3));
+    assert_eq!(told(&fixture.one(conditional(female, true)).await), ("unchanged", 3));
+    let male = "Patient?gender=male";
+    assert_eq!(fixture.refused(conditional(male, false)).await, Refusal::NoneMatches);
+    assert!(matches!(fixture.one(conditional(male, true)).await, Outcome::Read(None)));
     fixture.one(delete("Patient/a")).await;
     let gone = fixture.refused(patch("Patient/a", replace)).await;
     assert_eq!(gone, Refusal::Gone(key("Patient/a")));

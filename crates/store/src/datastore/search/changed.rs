@@ -27,6 +27,17 @@ use crate::datastore::sql::{Dialect, Session, SessionError, SqlValue};
 /// As many versions are read at once to see where they sorted.
 const VERSIONS_AT_ONCE: usize = 100;
 
+/// From this many changed resources on, it is the matches that are asked whether they were changed, where a small set
+/// leads to them.
+const WRITTEN_FEW: usize = 1000;
+
+/// How often what sorts on a page was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Once,
+    Again,
+}
+
 /// A page of a search: what is asked of it.
 pub(super) struct Page<'a> {
     pub(super) plan: &'a Plan<'a>,
@@ -47,8 +58,17 @@ impl Page<'_> {
         session: &mut S,
         now: Vec<Match>,
     ) -> Result<Option<Vec<Match>>, SessionError> {
-        let untouched = self.untouched(session, now).await?;
-        let Some(changed) = self.changed(session).await? else { return Ok(None) };
+        let written = self.written(session).await?;
+        if written.is_none() && !self.plan.is_small() {
+            return Ok(None);
+        }
+        let (untouched, asked) = self.untouched(session, now).await?;
+        // What was asked behind the list of what was written may know of more.
+        let written = match (asked, session.dialect()) {
+            (Asked::Again, Dialect::Postgres) => self.written(session).await?,
+            _ => written,
+        };
+        let Some(changed) = self.changed(session, written).await? else { return Ok(None) };
         let mut changed = self.places(session, &changed).await?;
         let sort = &self.plan.search().sort;
         changed.retain(|place| self.after.is_none_or(|after| place.order(after, sort).is_gt()));
@@ -73,9 +93,9 @@ impl Page<'_> {
         &self,
         session: &mut S,
         now: Vec<Match>,
-    ) -> Result<Vec<Match>, SessionError> {
+    ) -> Result<(Vec<Match>, Asked), SessionError> {
         let mut kept = Vec::with_capacity(now.len());
-        let (mut round, mut asked) = (now, self.wanted);
+        let (mut round, mut asked, mut times) = (now, self.wanted, Asked::Once);
         loop {
             let end = round.last().map(|last| last.cursor.clone());
             let is_last = round.len() < asked;
@@ -83,8 +103,9 @@ impl Page<'_> {
                 one.version.as_ref().is_some_and(|version| version.change <= self.as_of)
             }));
             let Some(end) = end.filter(|_| !is_last && kept.len() < self.wanted) else {
-                return Ok(kept);
+                return Ok((kept, times));
             };
+            times = Asked::Again;
             asked = self.wanted.saturating_sub(kept.len());
             let plan = self.plan.since(Since::Untouched(self.as_of));
             let wanted = Wanted::Versions(self.core);
@@ -110,12 +131,17 @@ impl Page<'_> {
     }
 
     /// The keys of what matches now and has both versions of then and versions since. `None` where there are too many.
-    async fn changed<S: Session>(&self, session: &mut S) -> Result<Option<Vec<i64>>, SessionError> {
-        let plan = match self.written(session).await? {
+    async fn changed<S: Session>(
+        &self,
+        session: &mut S,
+        written: Option<Vec<i64>>,
+    ) -> Result<Option<Vec<i64>>, SessionError> {
+        let few = |written: &[i64]| !self.plan.is_small() || written.len() < WRITTEN_FEW;
+        let plan = match written {
             Some(written) if written.is_empty() => return Ok(Some(Vec::new())),
-            Some(written) => self.plan.of(written),
-            None if self.plan.is_small() => self.plan.since(Since::Touched(self.as_of)),
-            None => return Ok(None),
+            Some(written) if few(&written) => self.plan.of(written),
+            _ if self.plan.is_small() => self.plan.since(Since::Touched(self.as_of)),
+            _ => return Ok(None),
         };
         let found = plan.unsorted(session, CHANGED_MAX.saturating_add(1), Wanted::Keys).await?;
         let mut keys: Vec<i64> = found.matches.iter().map(|one| one.cursor.key).collect();
