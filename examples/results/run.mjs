@@ -192,9 +192,18 @@ await workflow(import.meta.url, async (stage) => {
   stage.says("The wrong value is taken back and the right one told, under one code; and then all of it by the order alone (ORC-1 OC).");
   const right = "OBX|2|NM|718-7^Hemoglobin^LN||12.2|g/dL^g/dL^UCUM|12-16|N|||C\r";
   await send(later("L0079", "20260107160000", "C").replace("N|||C", "N|||W") + right);
-  stage.holds("the wrong one stands no more", await shown("F75") === "corrected: corrected 12.2, entered-in-error 13.1, entered-in-error 13.1");
+  stage.holds("the wrong one stands no more", await shown("F75") === "corrected: corrected 12.2, entered-in-error 13.1");
+  await send(later("L0106", "20260107163000", "C", { "|13.1|": "|12.3|" }));
+  stage.holds("one that comes alone is the right one", await shown("F75") === "corrected: corrected 12.3, entered-in-error 13.1");
   await send(later("L0080", "20260107170000", "").replace("ORC|RE", "ORC|OC").replace(/OBX.*\r/, ""));
-  stage.holds("it is cancelled with its results", (await shown("F75")).startsWith("cancelled: cancelled 12.2"));
+  stage.holds("it is cancelled with its results", (await shown("F75")).startsWith("cancelled: cancelled 12.3"));
+
+  stage.says("A preliminary result comes first, of a later time (OBR-22) than the final one and its correction.");
+  const of76 = (control, made, status, value) => later(control, made, status, { "|13.1|": `|${value}|` }).replaceAll("F75", "F76");
+  await send(of76("L0101", "20260107123000", "P", "13.1"), of76("L0102", "20260107110000", "F", "12.9"));
+  stage.holds("the final one stands", await shown("F76") === "final: final 12.9");
+  await send(of76("L0103", "20260107113000", "C", "12.8"), of76("L0104", "20260107130000", "P", "13.2"));
+  stage.holds("and then its correction", await shown("F76") === "corrected: corrected 12.8");
 
   stage.says("A mistyped number finds somebody altogether different, of whom the laboratory tells not all.");
   for (const [control, person] of [["L0091", "Else^Otto"], ["L0092", "Else^Otto||19510101"], ["L0093", "Else^Otto|||M"], ["L0094", "Else^Otto||19510101|U"]]) {

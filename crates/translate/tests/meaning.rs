@@ -791,3 +791,42 @@ fn a_document_that_is_replaced_is_superseded_where_it_stands() {
     assert_eq!(told("T10", "D1^GOOD", "D1^GOOD", base), (String::new(), false));
     assert_eq!(told("T10", "D2^GOOD", "", base), (String::new(), false));
 }
+
+#[test]
+fn a_note_in_several_repetitions_is_one_note_with_their_lines() {
+    const NOTES: [&str; 3] = ["NTE|1||one~two~three", "NTE|1||~one~~two", "NTE|1||one~two||9^Tec"];
+    let texts = [r"one\ntwo\nthree", r"\none\n\ntwo", r"one\ntwo"];
+    let notes = |event: &str, lines: &[&str], behind: usize, place: &str, extension: &str| {
+        for (note, text) in NOTES.iter().zip(texts) {
+            let mut lines = lines.to_vec();
+            lines.insert(behind, note);
+            let translation = translate(event, &lines);
+            let (name, element) = place.split_once('.').expect("a type and an element");
+            let found: Vec<String> = resources(&translation, name)
+                .iter()
+                .flat_map(|own| own.items(element))
+                .map(Value::to_json)
+                .filter(|own| element != "extension" || own.contains(extension))
+                .collect();
+            let [found] = found.as_slice() else { panic!("{event} {note}: {found:#?}") };
+            assert!(found.contains(&format!("\"text\":\"{text}\"")), "{event} {note}: {found}");
+            let is_signed = found.contains("authorReference");
+            assert_eq!(is_signed, note.ends_with("Tec"), "{event} {note}: {found}");
+        }
+    };
+    let result = ["OBR|1||F1^L|1^T^L|||20260315||||||||||||||||||F", "OBX|1|ST|2^K^L||a||||||F"];
+    notes("ORU^R01^ORU_R01", &result, 1, "DiagnosticReport.extension", "DiagnosticReport.note");
+    notes("ORU^R01^ORU_R01", &result, 2, "Observation.note", "");
+    let order = ["ORC|NW|P1^L", "OBR|1|P1^L||1^T^L"];
+    notes("OML^O21^OML_O21", &order, 2, "ServiceRequest.note", "");
+    notes("ORM^O01^ORM_O01", &order, 2, "ServiceRequest.note", "");
+    let schedule = "SCH|1^L|||||R^Routine^L|||30|min|^^30^202603151000+0000";
+    for (note, text) in NOTES.iter().zip(texts) {
+        let lines = [schedule, note, PATIENT, "RGS|1", "AIS|1||A^B^L"];
+        let translation = translate_lines("SIU^S12^SIU_S12", &lines);
+        let appointments = resources(&translation, "Appointment");
+        let json = appointments.iter().map(|own| own.to_json()).collect::<String>();
+        assert_eq!(json.matches("Appointment.note").count(), 1, "{note}: {json}");
+        assert_eq!(json.matches(&format!("\"text\":\"{text}\"")).count(), 1, "{note}: {json}");
+    }
+}

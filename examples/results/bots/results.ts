@@ -74,15 +74,18 @@ async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundl
     const own = (report.result ?? []).map(({ reference }) => observations.get(reference ?? ""))
       .filter((one): one is Observation => one !== undefined && isBare(one));
     const [standing] = own.length === 0 ? [] : await standingOf<DiagnosticReport>(client, [report]);
-    const stand = (await resultsOf(client, standing)).filter((one) => isBare(one) && !WITHDRAWN.has(one.status));
-    for (const one of own.filter(({ status }) => !WITHDRAWN.has(status))) {
-      const like = own.filter((other) => isLike(one, other));
-      const there = stand.filter((other) => isLike(one, other));
-      const others = there.filter((other) => !like.some(({ id }) => id === other.id));
-      const isOnly = like.filter(({ status }) => !WITHDRAWN.has(status)).length === 1 && others.length === 1;
-      if (isOnly && !there.some(({ id }) => id === one.id)) {
-        elsewhere.set(addressOf(one), addressOf(others[0] as Observation));
-        one.id = others[0]?.id as string;
+    const stand = byCode((await resultsOf(client, standing)).filter((one) => isBare(one) && !WITHDRAWN.has(one.status)));
+    for (const [code, like] of stand.size === 0 ? [] : byCode(own)) {
+      const [one, ...more] = like.filter(({ status }) => !WITHDRAWN.has(status));
+      const there = stand.get(code) ?? [];
+      if (one === undefined || more.length > 0 || there.some(({ id }) => id === one.id)) {
+        continue;
+      }
+      const ids = new Set(like.map(({ id }) => id));
+      const [other, ...others] = there.filter(({ id }) => !ids.has(id));
+      if (other !== undefined && others.length === 0) {
+        elsewhere.set(addressOf(one), addressOf(other));
+        one.id = other.id as string;
       }
     }
   }
@@ -97,11 +100,23 @@ function isBare({ extension, identifier }: Observation): boolean {
   return known(identifier).length === 0 && !extension?.some(({ url }) => url === SUB_ID);
 }
 
-/** Whether two results are of the same thing. */
-function isLike(one: Observation, other: Observation): boolean {
-  const codes = ({ code }: Observation): string[] =>
-    (code?.coding ?? []).map((coding) => token({ system: coding.system, value: coding.code }));
-  return codes(one).some((code) => codes(other).includes(code));
+function codesOf({ code }: Observation): string[] {
+  return (code?.coding ?? []).map((coding) => token({ system: coding.system, value: coding.code }));
+}
+
+function byCode(results: Observation[]): Map<string, Observation[]> {
+  const all = new Map<string, Observation[]>();
+  for (const one of results) {
+    for (const code of codesOf(one)) {
+      const list = all.get(code);
+      if (list === undefined) {
+        all.set(code, [one]);
+      } else {
+        list.push(one);
+      }
+    }
+  }
+  return all;
 }
 
 /** The results of a report that stand. */
@@ -345,7 +360,7 @@ async function takenBack(
   const known = (await resultsOf(client, standing)).filter((one) => !named.has(addressOf(one)));
   const valueOf = (own: Observation): string => JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
   return back.filter((own) => !before.has(addressOf(own))).flatMap((own) => {
-    const same = known.filter((one) => one.status !== own.status && isLike(one, own));
+    const same = known.filter((one) => one.status !== own.status && codesOf(one).some((code) => codesOf(own).includes(code)));
     const [one] = same.length === 1 ? same : same.filter((one) => valueOf(one) === valueOf(own));
     return one === undefined || !isOlder(one, own, time) ? [] : [replaced(undefined, told({ ...one, status: own.status }, time), one)];
   });

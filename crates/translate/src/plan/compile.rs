@@ -15,7 +15,7 @@ use super::rule_run::runs;
 use super::unread::Unread;
 use super::{
     Action, Coded, DatatypeMap, DatatypeRule, JoinedPiece, Link, Origin, Place, Plan,
-    PrimitiveRule, Rule, SegmentMap, Source, Test,
+    PrimitiveRule, Rule, SegmentMap, Source, Step, Test,
 };
 use crate::condition::{Condition, FieldRef, Name, parse_condition};
 use crate::expression::{Conversion, Expression, Piece, parse_expression};
@@ -63,6 +63,10 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     }
     compiler.unread_maps(&datatypes);
     (compiler.plan.keeps, compiler.plan.unread_keeps) = super::keeps::keeps(&compiler);
+    let mut codes: Vec<_> = compiler.plan.keeps.iter().flat_map(super::Keep::codes).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    compiler.plan.keep_codes = codes;
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }
@@ -165,6 +169,7 @@ impl<'r> Compiler<'r> {
             rule.each = counted.filter(|_| each && !own);
             rule
         });
+        let rules = folded(rules.collect());
         let index = u32::try_from(self.plan.segments.len()).unwrap_or(u32::MAX);
         for (_, field, text) in rows.iter().filter_map(|row| reason(row)) {
             self.plan.reasons.of_maps.insert((index, field), text.into());
@@ -557,6 +562,23 @@ fn bound_codings(resolved: &Resolved) -> Option<&'static ValueSet> {
         element.binding().filter(|binding| binding.strength == BindingStrength::Required)?;
     (resolved.end.name() == "CodeableConcept").then_some(())?;
     ValueSet::named(binding.value_set)
+}
+
+/// Where a rule makes one text of all repetitions of its field, it runs once, and so do those that say something of the same
+/// element by the same field: the url of an extension that has the text.
+fn folded(mut rules: Vec<Rule>) -> Vec<Rule> {
+    let first = |rule: &Rule| match (rule.source, rule.path.first()) {
+        (Source::Field(field, ..), Some(Step::Child { name, instance, .. })) => {
+            Some((field, *name, *instance))
+        }
+        _ => None,
+    };
+    let folds = |rule: &&Rule| matches!(rule.action, Action::Named(Conversion::Lines, ..));
+    let once: Vec<_> = rules.iter().filter(folds).filter_map(first).collect();
+    for rule in &mut rules {
+        rule.repeats &= first(rule).is_none_or(|own| !once.contains(&own));
+    }
+    rules
 }
 
 /// The codes that a required binding allows.

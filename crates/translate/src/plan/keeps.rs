@@ -35,6 +35,11 @@ impl Keep {
             .any(|(own, only)| *own == code && only.is_none_or(|only| only == event))
     }
 
+    /// The message codes that it is about.
+    pub(super) fn codes(&self) -> impl Iterator<Item = &'static str> {
+        self.messages.iter().map(|(code, _)| *code)
+    }
+
     /// Adds what it says.
     pub(crate) fn add(&self, keeps: &mut Keeps) {
         match &self.what {

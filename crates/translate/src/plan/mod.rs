@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) reasons: Reasons,
     /// What messages do not speak of.
     pub(crate) keeps: Vec<Keep>,
+    /// The message codes of those, each once: most messages are of none.
+    pub(crate) keep_codes: Vec<&'static str>,
     /// Lines of that table that can't be read.
     pub(crate) unread_keeps: Vec<String>,
     /// What R4 requires of what is made.
@@ -235,7 +237,7 @@ pub(crate) struct Rule {
     /// `[2].use`: 2; 0 where none is named.
     pub(crate) another: u16,
     pub(crate) path: Box<[Step]>,
-    /// Whether a list stands in its path, so that repetitions have a place.
+    /// Whether a list stands in its path, so that repetitions have a place, and not one for all of them.
     pub(crate) repeats: bool,
     /// `component[each]` of another field than the one that repeats: that one.
     pub(crate) each: Option<u16>,

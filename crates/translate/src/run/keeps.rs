@@ -12,6 +12,9 @@ impl<'a> Run<'a> {
     pub(super) fn keeps(&mut self, map: Option<&MessageMap>) -> Vec<(NodeId, Keeps)> {
         let plan = self.plan;
         let Some(code) = map.and_then(|map| map.name.split('_').next()) else { return Vec::new() };
+        if !plan.keep_codes.contains(&code) {
+            return Vec::new();
+        }
         let event = self.view.repetitions(0, 9).next().map(|message| message.part(2));
         let event = event.map(|event| self.first_text(&event)).unwrap_or_default();
         let rows: Vec<&'a Keep> =

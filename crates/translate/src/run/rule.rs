@@ -92,9 +92,10 @@ impl<'a> Run<'a> {
                     self.apply(rule, Base { repetition: instance, ..base }, &here);
                 }
             } else {
+                let repetition = if rule.repeats { repetition } else { 0 };
                 self.apply(rule, Base { repetition, ..base }, &here);
             }
-            // Where FHIR takes one value, it is the first.
+            // Where FHIR takes one value, it is the first; where one is made of all, it is whole.
             if !rule.repeats {
                 break;
             }
