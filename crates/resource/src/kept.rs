@@ -53,8 +53,10 @@ pub enum UnreadableMark {
     /// An element is no path of members.
     #[error("an element of `{KEEPS}` is a path of members, such as `status` or `period.end`")]
     Path,
-    /// There are too many.
-    #[error("an extension `{KEEPS}` names at most {ELEMENTS_MAX} elements")]
+    /// There are too many, of elements or of marks.
+    #[error(
+        "an extension `{KEEPS}` stands once on a request, and names at most {ELEMENTS_MAX} elements"
+    )]
     TooMany,
 }
 
@@ -84,8 +86,12 @@ impl Keeps {
     /// # Errors
     /// What can't be read of it.
     pub fn of_request(request: &Value) -> Result<Option<Self>, UnreadableMark> {
-        let mut marks = request.items("extension").iter();
-        let Some(mark) = marks.find(|own| own.text("url") == Some(KEEPS)) else { return Ok(None) };
+        let marks = request.items("extension").iter();
+        let mut marks = marks.filter(|own| own.text("url") == Some(KEEPS));
+        let Some(mark) = marks.next() else { return Ok(None) };
+        if marks.next().is_some() {
+            return Err(UnreadableMark::TooMany);
+        }
         let mut keeps = Self::default();
         for part in mark.items("extension") {
             match part.text("url") {
@@ -96,6 +102,9 @@ impl Keeps {
             if keeps.elements.len() + keeps.follows.len() > ELEMENTS_MAX {
                 return Err(UnreadableMark::TooMany);
             }
+        }
+        if keeps.is_empty() {
+            return Err(UnreadableMark::Part);
         }
         Ok(Some(keeps))
     }
@@ -410,6 +419,7 @@ mod tests {
         check(r#"{"url":"elements","valueString":"status"}"#, UnreadableMark::Part);
         check(r#"{"url":"element"}"#, UnreadableMark::Part);
         check(r#"{"url":"follows","extension":[]}"#, UnreadableMark::Part);
+        check("", UnreadableMark::Part);
         for path in
             ["", "a..b", "a[0]", "id", "meta", "meta.tag", "resourceType", "a.b.c.d.e.f.g.h.i"]
         {

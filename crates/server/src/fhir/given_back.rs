@@ -119,8 +119,6 @@ pub(super) fn refusal(request: &Request, refusal: Refusal) -> Problem {
     let resource_type = match &request.call {
         Call::Patch(key) => &key.resource_type,
         Call::ConditionalPatch(name) => name,
-        Call::Update(key) if request.keeps.is_some() => &key.resource_type,
-        Call::ConditionalUpdate(name) if request.keeps.is_some() => name,
         _ => return refusal.into(),
     };
     let sight = match request.setting.principal.seen(resource_type) {

@@ -1,6 +1,7 @@
 //! create, update, patch and delete, with and without conditions (FHIR R4 §3.1.0.4 to §3.1.0.8).
 
 use http::{HeaderName, StatusCode};
+use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::kept::Keeps;
 use pipehat_resource::outcome::{Issue, IssueCode};
@@ -580,8 +581,8 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
     }
 }
 
-/// What stays as it stands. What the datastore makes of it must be all the client's to write, and whose a Subscription is
-/// the server says.
+/// What stays as it stands. What the datastore makes of it must be all the client's to write; and the client must see what
+/// stands, for whether the two fit together tells of it.
 fn keeps(request: &Request, resource_type: &str, bounded: bool) -> Result<Option<Keeps>, Problem> {
     let Some(keeps) = &request.keeps else { return Ok(None) };
     if bounded {
@@ -589,14 +590,47 @@ fn keeps(request: &Request, resource_type: &str, bounded: bool) -> Result<Option
             "a client whose scope to update has a filter can't keep elements of what stands; send the whole resource",
         ));
     }
-    if resource_type == "Subscription" {
+    if !matches!(request.setting.principal.seen(resource_type), Allowed::All) {
+        return Err(forbidden(format!(
+            "only a client that may read what stands can keep elements of it, by a scope such as `system/{resource_type}.ru`; send the whole resource"
+        )));
+    }
+    // Of these the server looks at what is sent before it takes it.
+    if matches!(resource_type, "Subscription" | "SearchParameter" | "Bot") {
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             IssueCode::NotSupported,
-            "elements of a Subscription can't be kept; send the whole resource",
+            format!("elements of a {resource_type} can't be kept; send the whole resource"),
         ));
     }
+    for path in keeps.elements() {
+        may_be_kept(resource_type, path)?;
+    }
     Ok(Some(keeps.clone()))
+}
+
+/// Refuses an element that there is not, or that stands in a list: nothing would be kept of it.
+fn may_be_kept(resource_type: &str, path: &str) -> Result<(), Problem> {
+    let refuse = |why: &str| {
+        Err(Problem::bad_request(
+            IssueCode::Value,
+            format!("`{path}` of a {resource_type} can't be kept: {why}"),
+        ))
+    };
+    let mut within = Some(resource_type);
+    let mut in_list = false;
+    for name in path.split('.') {
+        if in_list {
+            return refuse("it stands in a list, which can be kept as a whole only");
+        }
+        let found = within.and_then(TypeDefinition::named).and_then(|within| within.element(name));
+        let Some((element, element_type)) = found else {
+            return refuse("there is no such element");
+        };
+        in_list = element.is_list();
+        within = Some(element_type);
+    }
+    Ok(())
 }
 
 /// A Subscription sends what it is about to an address of the client's choice: only a client that may read all of

@@ -462,10 +462,12 @@ async fn what_an_entry_does_not_speak_of_stays_as_it_stands() {
             assert_eq!(statuses(&reply), ["200 OK"], "{kind}");
             assert_eq!(reply["entry"][0]["resource"]["gender"], "male", "{kind}");
         }
-        let unreadable = keeping(update("other"), &["a..b"]);
-        let reply = post(unreadable, if kind == "transaction" { 400 } else { 200 }).await;
-        if kind == "batch" {
-            assert_eq!(statuses(&reply), ["400 Bad Request"]);
+        for path in ["a..b", "sex", "gender.x", "name.family", "contact.name.family"] {
+            let unreadable = keeping(update("other"), &[path]);
+            let reply = post(unreadable, if kind == "transaction" { 400 } else { 200 }).await;
+            if kind == "batch" {
+                assert_eq!(statuses(&reply), ["400 Bad Request"], "{path}");
+            }
         }
     }
     // What is made where nothing stands may well be told as it is.
