@@ -128,6 +128,14 @@ await workflow(import.meta.url, async (stage) => {
   );
   stage.holds("the visit is over", (await visitNow("V0005")).status === "finished" && (await visitNow("V0005")).period.end === "2026-01-05T10:00:00+01:00");
 
+  stage.says("An update comes before the message that takes that discharge back (A13), and was made after it.");
+  await send(
+    stage.message("admit", { ...late, N0001: "N0034", A01: "A08", "20260105081500+0100": "20260105140000" }),
+    stage.message("admit", { ...late, N0001: "N0035", A01: "A13", "20260105081500+0100": "20260105130000" }),
+  );
+  const goesOn = await visitNow("V0005");
+  stage.holds("the visit goes on, and the patient is in her place", goesOn.status === "in-progress" && goesOn.location[0].status === "active");
+
   stage.says("The merge is told again, and a merge of two who are not known.");
   await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
   const [unchanged] = await north("10001");

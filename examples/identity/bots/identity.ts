@@ -254,11 +254,23 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, ent
   if (start !== undefined || end !== undefined) {
     next.period = { ...(start && { start }), ...(end && { end }) };
   }
+  if (settles && !isNews && standing.location !== undefined) {
+    next.location = standing.location.map((place, at) => (news.location?.[at]?.status === "active" ? takenAgain(place) : place));
+  }
   const takenBack = trigger === "A13" && settles ? standing.period?.end ?? turn.takenBack : turn.takenBack;
   const turned = turnedAt(
     placed(settles && trigger === "A13" ? withoutDischarge(next) : next), { event: settles ? time.event : turn.event, takenBack },
   );
   return isNews ? told(turned, time) : turned;
+}
+
+/** A place that was left, as a newer message has it by how the visit stood. */
+function takenAgain(place: NonNullable<Encounter["location"]>[number]): NonNullable<Encounter["location"]>[number] {
+  if (place.status !== "completed") {
+    return place;
+  }
+  const { period, ...rest } = place;
+  return { ...rest, status: "active", ...(period?.start && { period: { start: period.start } }) };
 }
 
 /** What the translation marks its requests with where the message doesn't speak of an element (docs/translate.md). */
