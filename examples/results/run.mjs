@@ -237,6 +237,8 @@ await workflow(import.meta.url, async (stage) => {
   await comeTo("final: final 1", of("1100", "P", "1"), of("1200", "F"));
   await comeTo("final: final 2", of("1100", "P", "1"), of("1130", "F", "2"), of("1200", "F", "", "U"));
   await comeTo("final: final undefined", of("1100", "P", "1"), of("1200", "F", '""'));
+  await comeTo("corrected: corrected undefined", of("1100", "F", "1"), of("1200", "C", "1", "W"), of("1300", "C"));
+  await comeTo("final: final undefined", of("1000", "X"), of("1100", "F", "", "U"), of("1200", "P", "2"));
 
   stage.says("So do those of several results under one code and without OBX-4, of which one was told alone.");
   const several = (told, status, ...values) => ({ told, report: status, result: status, several: values });
