@@ -189,6 +189,21 @@ await workflow(import.meta.url, async (stage) => {
   const pairs = await patients("name=pair");
   stage.holds("into two persons", pairs.length === 2 && pairs.every(({ identifier }) => identifier.length === 2));
 
+  stage.says("An admission comes with a diagnosis and one who takes part (ROL); then its patient is merged into another.");
+  const rich = stage.message("admit", { N0001: "N70001", V0001: "V0070", 10001: "61001", Sample: "Rich" }).trimEnd()
+    + "\rROL|1|AD|AT^Attending^HL70443|1234^Busch^Berta^^^^^^NORTH&1.2.36.1.1&ISO|20260105080000+0100\r"
+    + "DG1|1||J18.9^Pneumonia^I10||20260105080000+0100|A\r";
+  await send(rich, stage.message("merge", { N0004: "N70002", "10001^": "61002^", "10002^": "61001^", "Sample-Miller": "Rich" }));
+  const [stay] = await stage.found("Encounter?identifier=V0070");
+  const diagnosis = await stage.fhir(stay.diagnosis[0].condition.reference);
+  const [remains] = await north("61002");
+  stage.holds("the diagnosis is the visit's", diagnosis.code.coding[0].code === "J18.9");
+  const [role] = await stage.found("PractitionerRole");
+  stage.holds("the attending physician takes part",
+    stay.participant.some(({ individual }) => individual.reference === `PractitionerRole/${role.id}`));
+  stage.holds("all of it is the patient's who remains", [diagnosis, stay].every(({ subject }) =>
+    subject.reference === `Patient/${remains.id}`));
+
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
   const { id } = await stage.becomes("it stands among the messages", async () => (await stage.api("messages/search", "POST", {})).messages

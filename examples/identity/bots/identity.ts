@@ -34,6 +34,7 @@ const BELONGINGS: Record<string, string> = {
   Observation: "subject",
   DiagnosticReport: "subject",
   Appointment: "patient",
+  Condition: "subject",
 };
 
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {

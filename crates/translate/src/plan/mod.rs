@@ -7,6 +7,7 @@ mod element;
 mod fitting;
 mod keeps;
 mod message_map;
+mod referred;
 mod requirements;
 mod rule_run;
 mod unread;
