@@ -289,7 +289,8 @@ async fn whether_a_patch_finds_something_is_told_to_who_may_search() {
                         "extension": [{ "url": "urn:pipehat:if-found", "valueBoolean": true }] },
                     "resource": note }] });
                 let answer = server.call("POST /fhir/R4", &token, &bundle).await;
-                assert!(!answer.body.to_string().contains(SECRET) || scopes.contains("rus"));
+                // Who may search sees what is found.
+                assert!(expected.is_some() || !answer.body.to_string().contains(SECRET));
                 match answer.body["entry"][0]["response"]["status"].as_str() {
                     Some(status) if answer.status == 200 => status.get(..3).map(str::to_owned),
                     _ => Some(answer.status.to_string()),
