@@ -205,6 +205,38 @@ await workflow(import.meta.url, async (stage) => {
   await send(of76("L0103", "20260107113000", "C", "12.8"), of76("L0104", "20260107130000", "P", "13.2"));
   stage.holds("and then its correction", await shown("F76") === "corrected: corrected 12.8");
 
+  stage.says("Statements about one result come in all orders, and once more each: there is one outcome.");
+  const orders = (all) => all.length < 2 ? [all] : all.flatMap((one, at) => orders(all.toSpliced(at, 1)).map((rest) => [one, ...rest]));
+  let reports = 0;
+  /** `told`: OBR-22 (or `made`: MSH-7 alone), the status of the report, the status of the result (or none of it), its value. */
+  const comeTo = async (outcome, ...statements) => {
+    const seen = new Set();
+    for (const order of orders(statements)) {
+      const number = `G${reports += 1}`;
+      const messages = (round) => order.map(({ told = "", made = told, report, result, value = "" }, at) =>
+        about(`${number}.${round}${at}`, "50010^^^NORTH^MR", { 20260107101500: `20260107${made}00` })
+          .replaceAll(`||${number}.${round}${at}^`, `||${number}^`).replace("20260107101000+0100", told && `20260107${told}00+0100`)
+          .replace("HM|F", `HM|${report}`).replace(/OBX.*\r/, (line) => result === undefined ? "" : line.replace("|13.1|", `|${value}|`).replace("N|||F", `N|||${result}`)));
+      for (const round of [1, 2]) {
+        const codes = await stage.sends(laboratory, ...messages(round));
+        seen.add(codes.every((code) => code === "AA") ? await shown(number) : codes.join());
+      }
+    }
+    stage.holds(`${statements.map(({ told = "without OBR-22", report, result = "none" }) => `${told} ${report}/${result}`).join(", ")}: ${[...seen].join(" or ")}`,
+      seen.size === 1 && seen.has(outcome));
+  };
+  const of = (told, status, value, result = status) => ({ told, report: status, result, value });
+  await comeTo("cancelled: cancelled undefined", of("1100", "F", "1"), of("1200", "X"), of("1230", "P", "2"));
+  await comeTo("corrected: entered-in-error 1", of("1100", "F", "1"), of("1200", "C", "1", "W"), of("1230", "P", "2"));
+  await comeTo("cancelled: cancelled 1", of("1100", "F", "1"), { told: "1200", report: "X" }, of("1230", "P", "2"));
+  await comeTo("final: final 2", of("1100", "F", "1"), of("1200", "X"), of("1300", "F", "2"));
+  await comeTo("final: final 3", of("1200", "C", "1"), { made: "1400", report: "F", result: "F", value: "2" }, of("1300", "F", "3"));
+  await comeTo("corrected: corrected 2", of("1100", "F", "1"), of("1100", "C", "2"), of("1230", "P", "3"));
+  await comeTo("final: final 1", of("1100", "P", "1"), of("1200", "F", "", "U"));
+  await comeTo("final: final 1", of("1100", "P", "1"), of("1200", "F"));
+  await comeTo("final: final 2", of("1100", "P", "1"), of("1130", "F", "2"), of("1200", "F", "", "U"));
+  await comeTo("final: final undefined", of("1100", "P", "1"), of("1200", "F", '""'));
+
   stage.says("A mistyped number finds somebody altogether different, of whom the laboratory tells not all.");
   for (const [control, person] of [["L0091", "Else^Otto"], ["L0092", "Else^Otto||19510101"], ["L0093", "Else^Otto|||M"], ["L0094", "Else^Otto||19510101|U"]]) {
     await stage.refused(laboratory, about(control, "10001^^^NORTH^MR").replace(/^PID.*$/m, `PID|1||10001^^^NORTH^MR||${person}`), "another name, birth date and sex");

@@ -10,31 +10,16 @@ import type {
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, first, known, led, newerBy, orPark, perform, replaced, told, token, translated, united, untilNobodyWasQuicker,
-  withReferenced, type Time,
+  ForAPerson, first, known, led, orPark, perform, replaced, told, token, translated, united, untilNobodyWasQuicker, withReferenced,
+  type Time,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
-
-/** Where the translation puts what R4's Observation has no value[x] for. */
-const ATTACHED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
-
-/** How far a result is: of two told of the same time the one that is further stands; all others are corrections. */
-const RANK: Record<string, number> = { unknown: 0, registered: 0, partial: 1, preliminary: 1, final: 2 };
-const CORRECTION = 3;
-
-/**
- * What stands above what, whenever it was told: what is final is changed by corrections alone (OBX-11 F: HL7 table 0085), and no
- * result is taken away by its absence. One that is withdrawn is none of them: there the time decides.
- */
-const GRADE: Record<string, number> = {
-  unknown: 0, registered: 0, partial: 1, preliminary: 1, final: 2, amended: 2, corrected: 2, appended: 2,
-};
+import {
+  ATTACHED, WITHDRAWN, begun, compare, goneWith, isFixedFor, isOlder, settled, statementOf, type Statement,
+} from "./statements";
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
-
-/** What a report that there is not is called (OBR-25 X, and the like): its results go with it. */
-const WITHDRAWN = new Set(["cancelled", "entered-in-error"]);
 
 /** What is the laboratory's to say. */
 const OWN = new Set(["DiagnosticReport", "Observation", "Specimen"]);
@@ -157,6 +142,9 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
 
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
+  /** Withdrawals of reports that stand, whatever is told of them now. */
+  const withdrawals = new Map<string, Statement>();
+  const deleted = deletedIn(message);
   for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const time = timeOfReport(message, report.resource);
     for (const { reference } of [...(report.resource.result ?? []), ...(report.resource.specimen ?? [])]) {
@@ -191,6 +179,8 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
     }
     if (standing !== undefined && isNews && WITHDRAWN.has(report.resource.status)) {
       entries.push(...await withdrawn(client, standing, report.resource, time));
+    } else if (standing !== undefined && !isNews && WITHDRAWN.has(standing.status)) {
+      (report.resource.result ?? []).forEach(({ reference }) => withdrawals.set(reference as string, statementOf(standing)));
     } else if (standing !== undefined && isNews) {
       entries.push(...await takenBack(client, bundle, standing, report.resource, time));
     }
@@ -205,12 +195,15 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
     for (const { fullUrl, resource } of news) {
       const time = timeOfResult.get(addressOf(resource)) ?? timeOfReport(message, {});
       const before = byId.get(resource.id);
-      if (before === undefined) {
-        entries.push(first(fullUrl, told(resource, time)));
-      } else if (await isMixed(before, resource)) {
+      if (before !== undefined && await isMixed(before, resource)) {
         throw new ForAPerson(`the ${type === "Specimen" ? "specimen" : "result"} with its number is another patient's`);
-      } else if (isOlder(before, resource, time)) {
-        entries.push(replaced(fullUrl, told(resource, time), before));
+      }
+      const isDeleted = resource.code?.coding?.some(({ code }) => deleted.has(code ?? "")) ?? false;
+      const next = before === undefined ? begun(resource, time, isDeleted) : settled(before, resource, time, isDeleted);
+      const withdrawal = withdrawals.get(addressOf(resource));
+      const gone = next && withdrawal && goneWith(withdrawal, next);
+      if (next !== undefined) {
+        entries.push(before === undefined ? first(fullUrl, gone ?? next) : replaced(fullUrl, gone ?? next, before));
       }
     }
   }
@@ -232,6 +225,12 @@ function isCancelledByOrder(message: Message, report: DiagnosticReport): boolean
   return message.paths("ORC(*)").some((order) =>
     [`${order}-2.1`, `${order}-3.1`].some((path) => numbers.has(message.text(path)))
       && (["OC", "CA", "CR"].includes(message.text(`${order}-1`)) || message.text(`${order}-5`) === "CA"));
+}
+
+/** The codes of results whose value is deleted (OBX-5 is `""`: HL7 v2.5.1 §2.5.3). */
+function deletedIn(message: Message): Set<string> {
+  const deleted = message.paths("OBX(*)-5").filter((path) => message.get(path) === '""').map((path) => path.replace(/-5$/, "-3"));
+  return new Set(deleted.flatMap((path) => [message.text(`${path}.1`), message.text(`${path}.4`)]).filter((code) => code !== ""));
 }
 
 /** What can't be decoded is not dropped. */
@@ -286,16 +285,6 @@ async function standingOf<T extends Resource>(client: MedplumClient, resources: 
   return found;
 }
 
-function isOlder(standing: Resource, news: Resource, time: Time): boolean {
-  const [before, after] = [(standing as Observation).status, (news as Observation).status];
-  const byGrade = (GRADE[before] ?? NaN) - (GRADE[after] ?? NaN);
-  if (byGrade < 0 || byGrade > 0) {
-    return byGrade < 0;
-  }
-  const rank = (status: string): number => RANK[status] ?? CORRECTION;
-  return newerBy(standing, time, rank(before) - rank(after)) <= 0;
-}
-
 /** The report as it is to stand; none where nothing of it is new. */
 function reportChange(
   { fullUrl, resource: news }: BundleEntry & { resource: DiagnosticReport }, standing: DiagnosticReport | undefined,
@@ -338,8 +327,10 @@ async function withdrawn(
   const own = new Set(result?.map(({ reference }) => reference));
   return (await resultsOf(client, standing))
     .filter((known) => !own.has(addressOf(known)))
-    .filter((known) => isOlder(known, { ...known, status: status as Observation["status"] }, time))
-    .map((known) => replaced(undefined, told({ ...known, status: status as Observation["status"] }, time), known));
+    .flatMap((known) => {
+      const gone = goneWith({ status, time }, known);
+      return gone === undefined ? [] : [replaced(undefined, gone, known)];
+    });
 }
 
 /**
