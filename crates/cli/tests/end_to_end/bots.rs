@@ -273,7 +273,7 @@ fn what_a_bot_may_not_do_is_tried_once() {
     let node = channel(
         &project,
         &sink,
-        "  - bot: { name: writer, retry: { first: 1h, most: 1h, give_up: 1d } }\n    when: PID-3.1 = \"S1\"",
+        "  - bot: { name: writer, retry: { first: 1h, most: 1h, give_up: 1d } }\n    when: PID-3.1 = \"SP1\"",
     );
     let api = node.api();
     let mut link = Link::open(&node.address("adt"));
