@@ -31,7 +31,7 @@ export function statementOf(resource: Resource): Statement {
   return { status: statusOf(resource), time: toldAt(resource) };
 }
 
-export function statusOf(resource: Resource): string {
+function statusOf(resource: Resource): string {
   return (resource as Observation).status ?? "";
 }
 
@@ -63,8 +63,8 @@ export function isOlder(standing: Resource, news: Resource, time: Time): boolean
 }
 
 /** Whether only a correction changes it, and this is none. */
-export function isFixedFor(standing: Resource, news: Resource): boolean {
-  return gradeOf(statementOf(standing)) === FINAL && (KIND[statusOf(news)] ?? 0) === 0;
+export function isFixedFor(standing: Statement, news: Statement): boolean {
+  return gradeOf(standing) === FINAL && (KIND[news.status] ?? 0) === 0;
 }
 
 /** The statement that a result has its value from, where that is not the one that it stands by. */

@@ -49,10 +49,10 @@ interface Owned {
 }
 
 /**
- * Leads results that nothing tells from others of their code (no OBX-4, no OBX-21) to the one that they can only mean: where the
- * message brings one that it does not take back, and one of the report stands that was not taken back, it is the same.
+ * Leads results that nothing tells from others of their code (no OBX-4, no OBX-21) to those that they can only mean. HL7 v2.5.1
+ * §7.4.2.4 wants OBX-4 where there are several; without it their number and their order is all there is.
  */
-async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundle> {
+async function asTheyStand(client: MedplumClient, message: Message, bundle: Bundle): Promise<Bundle> {
   const elsewhere = new Map<string, string>();
   const observations = new Map(all<Observation>(bundle, "Observation").map(({ resource }) => [addressOf(resource), resource]));
   for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
@@ -61,20 +61,47 @@ async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundl
     const [standing] = own.length === 0 ? [] : await standingOf<DiagnosticReport>(client, [report]);
     const stand = byCode((await resultsOf(client, standing)).filter((one) => isBare(one) && !WITHDRAWN.has(one.status)));
     for (const [code, like] of stand.size === 0 ? [] : byCode(own)) {
-      const [one, ...more] = like.filter(({ status }) => !WITHDRAWN.has(status));
-      const there = stand.get(code) ?? [];
-      if (one === undefined || more.length > 0 || there.some(({ id }) => id === one.id)) {
-        continue;
-      }
-      const ids = new Set(like.map(({ id }) => id));
-      const [other, ...others] = there.filter(({ id }) => !ids.has(id));
-      if (other !== undefined && others.length === 0) {
+      const [one, other] = sameAs(like, stand.get(code) ?? [], timeOfReport(message, report)) ?? [];
+      if (one !== undefined && other !== undefined && !elsewhere.has(addressOf(one))) {
         elsewhere.set(addressOf(one), addressOf(other));
         one.id = other.id as string;
       }
     }
   }
   return elsewhere.size === 0 ? bundle : led(bundle, elsewhere);
+}
+
+/** Which of the results of a code in the message is which of those that stand, where one of the two was told alone. */
+function sameAs(like: Observation[], there: Observation[], time: Time): [Observation, Observation] | undefined {
+  const [ids, standing] = [new Set(like.map(({ id }) => id)), new Set(there.map(({ id }) => id))];
+  const news = like.filter(({ id, status }) => !WITHDRAWN.has(status) && !standing.has(id));
+  const others = there.filter(({ id }) => !ids.has(id));
+  const [one, other] = [news[0], others[0]];
+  if (one === undefined || other === undefined) {
+    return undefined;
+  }
+  const stays = like.filter(({ status }) => !WITHDRAWN.has(status)).length;
+  // One is left of each; or others of the message stand where they were told together, and it is the one that was told alone.
+  if (others.length === 1 && (news.length === 1 || news.length < stays)) {
+    return [one, other];
+  }
+  /** Whether several are news of what was told alone: they may change it (HL7 table 0085), and stand before it. */
+  const succeeds = (several: Statement, alone: Statement): boolean => !isFixedFor(alone, several) && compare(several, alone) > 0;
+  const statement = ({ status }: Observation): Statement => ({ status, time });
+  if (others.length === 1 && stays === like.length) {
+    const same = news.find((own) => valueOf(own) === valueOf(other)) ?? news.find((own) => succeeds(statement(own), statementOf(other)));
+    return same && [same, other];
+  }
+  if (like.length === 1) {
+    const same = others.find((own) => valueOf(own) === valueOf(one))
+      ?? others.find((own) => succeeds(statementOf(own), statement(one)));
+    return same && [one, same];
+  }
+  return undefined;
+}
+
+function valueOf(own: Observation): string {
+  return JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
 }
 
 /** Where the translation puts OBX-4. */
@@ -90,12 +117,16 @@ function codesOf({ code }: Observation): string[] {
 }
 
 function byCode(results: Observation[]): Map<string, Observation[]> {
+  return grouped(results, codesOf);
+}
+
+function grouped(results: Observation[], keysOf: (one: Observation) => string[]): Map<string, Observation[]> {
   const all = new Map<string, Observation[]>();
   for (const one of results) {
-    for (const code of codesOf(one)) {
-      const list = all.get(code);
+    for (const key of new Set(keysOf(one))) {
+      const list = all.get(key);
       if (list === undefined) {
-        all.set(code, [one]);
+        all.set(key, [one]);
       } else {
         list.push(one);
       }
@@ -122,7 +153,7 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
 
 /** False: another was quicker. */
 async function apply(client: MedplumClient, message: Message, asTold: Bundle): Promise<boolean> {
-  const bundle = await asTheyStand(client, asTold);
+  const bundle = await asTheyStand(client, message, asTold);
   const people = peopleOf(message, bundle);
   const records = await refer(client, bundle, people);
   checkWhose(bundle);
@@ -348,11 +379,13 @@ async function takenBack(
   if (back.every((own) => before.has(addressOf(own)))) {
     return [];
   }
-  const known = (await resultsOf(client, standing)).filter((one) => !named.has(addressOf(one)));
-  const valueOf = (own: Observation): string => JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
+  const known = (await resultsOf(client, standing))
+    .filter((one) => !named.has(addressOf(one)) && one.status !== "entered-in-error");
+  const withValue = (one: Observation): string[] => codesOf(one).map((code) => `${code} ${valueOf(one)}`);
+  const [ofCode, ofValue] = [byCode(known), grouped(known, withValue)];
   return back.filter((own) => !before.has(addressOf(own))).flatMap((own) => {
-    const same = known.filter((one) => one.status !== own.status && codesOf(one).some((code) => codesOf(own).includes(code)));
-    const [one] = same.length === 1 ? same : same.filter((one) => valueOf(one) === valueOf(own));
+    const same = codesOf(own).map((code) => ofCode.get(code)).find((some) => some !== undefined);
+    const [one] = same?.length === 1 ? same : withValue(own).flatMap((key) => ofValue.get(key)?.slice(0, 1) ?? []);
     return one === undefined || !isOlder(one, own, time) ? [] : [replaced(undefined, told({ ...one, status: own.status }, time), one)];
   });
 }
