@@ -197,6 +197,17 @@ await workflow(import.meta.url, async (stage) => {
   const pairs = await patients("name=pair");
   stage.holds("into two persons", pairs.length === 2 && pairs.every(({ identifier }) => identifier.length === 2));
 
+  stage.says("Older senders merge by other events; what merges accounts or renames numbers waits for a person.");
+  for (const [at, event] of ["A18", "A30", "A34", "A36", "A39"].entries()) {
+    const merge = stage.message("merge", { N0004: `N6101${at}` }).replace(/PID[^]*$/, "").replaceAll("A40", event).replace(/\^ADT_A39\|/, "|");
+    await send(merge + pair(`7101${at}`, `7102${at}`));
+    const [one, ...more] = await patients(`identifier=7101${at},7102${at}&active:not=false`);
+    stage.holds(`${event} makes one record of two numbers`, more.length === 0 && one.identifier.length === 2);
+  }
+  for (const [at, event] of ["A24", "A35", "A41", "A43", "A47"].entries()) {
+    await stage.refused(registration, stage.message("merge", { N0004: `N6102${at}`, A40: event }), "it joins, moves, renames or links what this workflow does not");
+  }
+
   stage.says("An admission comes with a diagnosis and one who takes part (ROL); then its patient is merged into another.");
   const rich = stage.message("admit", { N0001: "N70001", V0001: "V0070", 10001: "61001", Sample: "Rich" }).trimEnd()
     + "\rROL|1|AD|AT^Attending^HL70443|1234^Busch^Berta^^^^^^NORTH&1.2.36.1.1&ISO|20260105080000+0100\r"
