@@ -237,6 +237,8 @@ await workflow(import.meta.url, async (stage) => {
   await comeTo("final: final 1", of("1100", "P", "1"), of("1200", "F"));
   await comeTo("final: final 2", of("1100", "P", "1"), of("1130", "F", "2"), of("1200", "F", "", "U"));
   await comeTo("final: final undefined", of("1100", "P", "1"), of("1200", "F", '""'));
+  await comeTo("corrected: corrected undefined", of("1100", "F", "1"), of("1200", "C", "1", "W"), of("1300", "C"));
+  await comeTo("final: final undefined", of("1000", "X"), of("1100", "F", "", "U"), of("1200", "P", "2"));
 
   stage.says("So do those of several results under one code and without OBX-4, of which one was told alone.");
   const several = (told, status, ...values) => ({ told, report: status, result: status, several: values });
@@ -271,6 +273,17 @@ await workflow(import.meta.url, async (stage) => {
   }
   await stage.refused(laboratory, document80("L0083", written.slice(0, -3)), "a document (OBX-5.5) can't be decoded");
   stage.holds("and nothing of it stands", (await stage.found("DiagnosticReport?identifier=L0083")).length === 0);
+
+  stage.says("A result names who answers for it (OBX-16).");
+  await send(about("L0101", "50010^^^NORTH^MR").replace(/(OBX.*)\r/, (_, line) => {
+    const fields = [...line.split("|"), ...Array(17).fill("")].slice(0, 17);
+    fields[16] = "9^Tester^Tess";
+    return `${fields.join("|")}\r`;
+  }));
+  const [tested] = await stage.found("DiagnosticReport?identifier=L0101");
+  const { performer } = await stage.fhir(tested.result[0].reference);
+  const role = await stage.fhir(performer.find(({ reference }) => reference?.startsWith("PractitionerRole/")).reference);
+  stage.holds("it is a practitioner, in a role", (await stage.fhir(role.practitioner.reference)).name[0].family === "Tester");
 
   stage.says("A report of a thousand lines comes.");
   const lines = [...Array(1000).keys()].map((line) => `OBX|${line + 1}|TX|T${line}^Line^L||line ${line}||||||F\r`).join("");

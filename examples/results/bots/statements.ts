@@ -141,26 +141,32 @@ function over(upper: Observation, lower: Observation): Observation {
 /**
  * A result as it is to stand after a statement; none where that changes nothing. One without a value (OBX-11 U: "without
  * retransmitting"; or OBX-5 empty) changes the status of the value that stands, and where none stands yet, takes that of a statement
- * that comes late. A withdrawal needs no value. `isDeleted`: OBX-5 is `""`.
+ * that comes late. A value that was withdrawn is none. `isDeleted`: OBX-5 is `""`.
  */
 export function settled(before: Observation, news: Observation, time: Time, isDeleted: boolean): Observation | undefined {
   const statement: Statement = { status: news.status, time };
   const standing = statementOf(before);
   const valued = valuedAt(before);
-  const tellsValue = hasValue(news) || isDeleted;
+  const tellsValue = hasValue(news) || isDeleted || WITHDRAWN.has(news.status);
   if (compare(standing, statement) <= 0) {
-    if (tellsValue || WITHDRAWN.has(news.status)) {
+    if (tellsValue) {
       return withValueOf(told(withParent(news, before), time), isDeleted ? statement : undefined);
     }
-    const joined = over(told(withParent(news, before), time), before);
-    return withValueOf(joined, valued ?? (hasValue(before) ? standing : undefined));
+    const joined = (lower: Observation): Observation => over(told(withParent(news, before), time), lower);
+    if (WITHDRAWN.has(before.status)) {
+      return withValueOf(joined(withoutValue(before)), standing);
+    }
+    return withValueOf(joined(before), valued ?? (hasValue(before) ? standing : undefined));
   }
   const at = ({ time }: Statement): number => Date.parse(time?.event ?? time?.message ?? "");
   const isOpen = valued === undefined
     ? !hasValue(before) && !WITHDRAWN.has(before.status)
     : compare(valued, statement) < 0 && compare(standing, valued) !== 0 && at(statement) <= at(standing);
-  if (!tellsValue || WITHDRAWN.has(news.status) || !isOpen) {
+  if (!tellsValue || !isOpen) {
     return undefined;
+  }
+  if (WITHDRAWN.has(news.status)) {
+    return withValueOf(withoutValue(before), statement);
   }
   const rest = valued === undefined ? before : withoutValue(before);
   return withValueOf(over(rest, news), statement);
