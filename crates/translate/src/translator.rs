@@ -1,5 +1,6 @@
 //! Translating, as its callers see it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pipehat_dictionary::resolve;
@@ -75,6 +76,12 @@ impl Translator {
         limits: LineageLimits,
     ) -> Translation {
         self.translate(message, Some(limits))
+    }
+
+    /// What resources of messages of this event can refer to, whatever else such a message says: pairs of resource types, what
+    /// refers and to what. None where no message map is for it.
+    pub fn references(&self, message: &Message<'_>) -> BTreeSet<(&'static str, &'static str)> {
+        self.map(message).map(|map| self.plan.references(map)).unwrap_or_default()
     }
 
     fn translate(&self, message: &Message<'_>, lineage: Option<LineageLimits>) -> Translation {

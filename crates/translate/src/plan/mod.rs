@@ -7,6 +7,7 @@ mod element;
 mod fitting;
 mod keeps;
 mod message_map;
+mod referred;
 mod requirements;
 mod rule_run;
 mod unread;
@@ -24,7 +25,7 @@ use crate::table;
 
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
-pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE};
+pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE, OTHER_SEGMENT};
 pub(crate) use keeps::Keep;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use requirements::Requirements;
