@@ -59,7 +59,7 @@ pub(super) async fn page<S: Session>(
 ) -> Result<Result<SearchPage, Refusal>, SessionError> {
     let search = &request.search;
     let scope = Scope::new(search, &request.visible);
-    let of = format!("{:?} {:?}", search.resource_types, search.sort);
+    let of = order_of(catalogue, search);
     let after = match &request.after {
         None => None,
         Some(text) => match PageEnd::open(text, &core.seal, &of) {
@@ -155,6 +155,28 @@ async fn ordered<S: Session>(
 /// Whether a change may move a resource in the order asked for. Its id and when it was created stay.
 fn may_move(search: &Search) -> bool {
     search.sort.iter().any(|key| key.by != SortBy::Id)
+}
+
+/// What a page belongs to: the types and the order, by the lasting numbers of its parameters, which are the same after a
+/// restart and on every node.
+fn order_of(catalogue: &Catalogue, search: &Search) -> String {
+    let keys: Vec<String> = search
+        .sort
+        .iter()
+        .map(|key| {
+            let by = match &key.by {
+                SortBy::Id => "_id".to_owned(),
+                SortBy::LastUpdated => "_lastUpdated".to_owned(),
+                SortBy::Parameter(parameters) => {
+                    let known = parameters.iter().map(|own| catalogue.numbering.known(*own));
+                    let numbers: Vec<_> = known.map(|known| known.map(|own| own.number)).collect();
+                    format!("{numbers:?}")
+                }
+            };
+            format!("{}{by}", if key.descending { "-" } else { "" })
+        })
+        .collect();
+    format!("{:?} {keys:?}", search.resource_types)
 }
 
 /// What a condition finds, at most `limit`.
