@@ -128,6 +128,14 @@ await workflow(import.meta.url, async (stage) => {
   );
   stage.holds("the visit is over", (await visitNow("V0005")).status === "finished" && (await visitNow("V0005")).period.end === "2026-01-05T10:00:00+01:00");
 
+  stage.says("An update comes before the message that takes that discharge back (A13), and was made after it.");
+  await send(
+    stage.message("admit", { ...late, N0001: "N0034", A01: "A08", "20260105081500+0100": "20260105140000" }),
+    stage.message("admit", { ...late, N0001: "N0035", A01: "A13", "20260105081500+0100": "20260105130000" }),
+  );
+  const goesOn = await visitNow("V0005");
+  stage.holds("the visit goes on, and the patient is in her place", goesOn.status === "in-progress" && goesOn.location[0].status === "active");
+
   stage.says("The merge is told again, and a merge of two who are not known.");
   await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
   const [unchanged] = await north("10001");
@@ -188,6 +196,17 @@ await workflow(import.meta.url, async (stage) => {
   await send(stage.message("merge", { N0004: "N60003" }).replace(/PID[^]*$/, "") + pair("70001", "70002") + pair("70003", "70004"));
   const pairs = await patients("name=pair");
   stage.holds("into two persons", pairs.length === 2 && pairs.every(({ identifier }) => identifier.length === 2));
+
+  stage.says("Older senders merge by other events; what merges accounts or renames numbers waits for a person.");
+  for (const [at, event] of ["A18", "A30", "A34", "A36", "A39"].entries()) {
+    const merge = stage.message("merge", { N0004: `N6101${at}` }).replace(/PID[^]*$/, "").replaceAll("A40", event).replace(/\^ADT_A39\|/, "|");
+    await send(merge + pair(`7101${at}`, `7102${at}`));
+    const [one, ...more] = await patients(`identifier=7101${at},7102${at}&active:not=false`);
+    stage.holds(`${event} makes one record of two numbers`, more.length === 0 && one.identifier.length === 2);
+  }
+  for (const [at, event] of ["A24", "A35", "A41", "A43", "A47"].entries()) {
+    await stage.refused(registration, stage.message("merge", { N0004: `N6102${at}`, A40: event }), "it joins, moves, renames or links what this workflow does not");
+  }
 
   stage.says("An admission comes with a diagnosis and one who takes part (ROL); then its patient is merged into another.");
   const rich = stage.message("admit", { N0001: "N70001", V0001: "V0070", 10001: "61001", Sample: "Rich" }).trimEnd()

@@ -205,6 +205,59 @@ await workflow(import.meta.url, async (stage) => {
   await send(of76("L0103", "20260107113000", "C", "12.8"), of76("L0104", "20260107130000", "P", "13.2"));
   stage.holds("and then its correction", await shown("F76") === "corrected: corrected 12.8");
 
+  stage.says("Statements about one result come in all orders, and once more each: there is one outcome.");
+  const orders = (all) => all.length < 2 ? [all] : all.flatMap((one, at) => orders(all.toSpliced(at, 1)).map((rest) => [one, ...rest]));
+  let reports = 0;
+  /** `told`: OBR-22 (or `made`: MSH-7 alone), the status of the report, the status of the result (or none of it), its value. */
+  const comeTo = async (outcome, ...statements) => {
+    const seen = new Set();
+    for (const order of orders(statements)) {
+      const number = `G${reports += 1}`;
+      const messages = (round) => order.map(({ told = "", made = told, report, result, value = "", several = [value] }, at) =>
+        about(`${number}.${round}${at}`, "50010^^^NORTH^MR", { 20260107101500: `20260107${made}00` })
+          .replaceAll(`||${number}.${round}${at}^`, `||${number}^`).replace("20260107101000+0100", told && `20260107${told}00+0100`)
+          .replace("HM|F", `HM|${report}`).replace(/OBX.*\r/, (line) =>
+            several.map((value) => result === undefined ? "" : line.replace("|13.1|", `|${value}|`).replace("N|||F", `N|||${result}`)).join("")));
+      for (const round of [1, 2]) {
+        const codes = await stage.sends(laboratory, ...messages(round));
+        seen.add(codes.every((code) => code === "AA") ? await shown(number) : codes.join());
+      }
+    }
+    stage.holds(`${statements.map(({ told = "without OBR-22", report, result = "none", several = [] }) => [told, `${report}/${result}`, ...several].join(" ")).join(", ")}: ${[...seen].join(" or ")}`,
+      seen.size === 1 && seen.has(outcome));
+  };
+  const of = (told, status, value, result = status) => ({ told, report: status, result, value });
+  await comeTo("cancelled: cancelled undefined", of("1100", "F", "1"), of("1200", "X"), of("1230", "P", "2"));
+  await comeTo("corrected: entered-in-error 1", of("1100", "F", "1"), of("1200", "C", "1", "W"), of("1230", "P", "2"));
+  await comeTo("cancelled: cancelled 1", of("1100", "F", "1"), { told: "1200", report: "X" }, of("1230", "P", "2"));
+  await comeTo("final: final 2", of("1100", "F", "1"), of("1200", "X"), of("1300", "F", "2"));
+  await comeTo("final: final 3", of("1200", "C", "1"), { made: "1400", report: "F", result: "F", value: "2" }, of("1300", "F", "3"));
+  await comeTo("corrected: corrected 2", of("1100", "F", "1"), of("1100", "C", "2"), of("1230", "P", "3"));
+  await comeTo("final: final 1", of("1100", "P", "1"), of("1200", "F", "", "U"));
+  await comeTo("final: final 1", of("1100", "P", "1"), of("1200", "F"));
+  await comeTo("final: final 2", of("1100", "P", "1"), of("1130", "F", "2"), of("1200", "F", "", "U"));
+  await comeTo("final: final undefined", of("1100", "P", "1"), of("1200", "F", '""'));
+  await comeTo("corrected: corrected undefined", of("1100", "F", "1"), of("1200", "C", "1", "W"), of("1300", "C"));
+  await comeTo("final: final undefined", of("1000", "X"), of("1100", "F", "", "U"), of("1200", "P", "2"));
+
+  stage.says("So do those of several results under one code and without OBX-4, of which one was told alone.");
+  const several = (told, status, ...values) => ({ told, report: status, result: status, several: values });
+  await comeTo("corrected: corrected 4.1, corrected 4.2", several("1100", "F", "6.9"), several("1200", "C", "4.1", "4.2"));
+  await comeTo("final: final 4.1, final 4.2", several("1100", "P", "6.9"), several("1200", "F", "4.1", "4.2"));
+  await comeTo("final: final 4.1, final 6.9", several("1100", "F", "6.9"), several("1200", "F", "4.1", "6.9"));
+  await comeTo("final: final 4.1, final 4.2, final 6.9", several("1100", "F", "6.9"), several("1200", "F", "4.1", "4.2"));
+  await comeTo("corrected: corrected 4.3, final 4.1, final 4.2", several("1100", "F", "4.1", "4.2"), several("1200", "C", "4.3"));
+
+  stage.says("A susceptibility is corrected alone: it stays its organism's (OBR-26, OBR-29).");
+  const panel = (control, made, status, value) => `OBR|2||${control}S^LAB|50545-3^Susceptibility^LN|||20260107090000+0100|||||||||||||||${made}||MB|${status}|600-7&Bacteria&LN^1.1^E. coli|||^${control}&LAB\rOBX|1|ST|28-1^Ampicillin^LN||${value}||||||${status}\r`;
+  const culture = about("G90", "50011^^^NORTH^MR").replace(/OBX.*\r/, "OBX|1|ST|600-7^Bacteria^LN|1.1|E. coli||||||F\r");
+  await send(culture + panel("G90", "20260107110000+0100", "F", "R"),
+    about("G91", "50011^^^NORTH^MR").replace(/ORC.*\r/, "").replace(/OBR[^]*$/, panel("G90", "20260107120000+0100", "C", "S")));
+  const [organism] = await stage.found("Observation?code=600-7");
+  const ampicillin = await one("Observation?code=28-1");
+  stage.holds("it is corrected, and derived from it", ampicillin.status === "corrected" && ampicillin.valueString === "S"
+    && ampicillin.derivedFrom[0].reference === `Observation/${organism.id}`);
+
   stage.says("A mistyped number finds somebody altogether different, of whom the laboratory tells not all.");
   for (const [control, person] of [["L0091", "Else^Otto"], ["L0092", "Else^Otto||19510101"], ["L0093", "Else^Otto|||M"], ["L0094", "Else^Otto||19510101|U"]]) {
     await stage.refused(laboratory, about(control, "10001^^^NORTH^MR").replace(/^PID.*$/m, `PID|1||10001^^^NORTH^MR||${person}`), "another name, birth date and sex");
@@ -220,6 +273,17 @@ await workflow(import.meta.url, async (stage) => {
   }
   await stage.refused(laboratory, document80("L0083", written.slice(0, -3)), "a document (OBX-5.5) can't be decoded");
   stage.holds("and nothing of it stands", (await stage.found("DiagnosticReport?identifier=L0083")).length === 0);
+
+  stage.says("A result names who answers for it (OBX-16).");
+  await send(about("L0101", "50010^^^NORTH^MR").replace(/(OBX.*)\r/, (_, line) => {
+    const fields = [...line.split("|"), ...Array(17).fill("")].slice(0, 17);
+    fields[16] = "9^Tester^Tess";
+    return `${fields.join("|")}\r`;
+  }));
+  const [tested] = await stage.found("DiagnosticReport?identifier=L0101");
+  const { performer } = await stage.fhir(tested.result[0].reference);
+  const role = await stage.fhir(performer.find(({ reference }) => reference?.startsWith("PractitionerRole/")).reference);
+  stage.holds("it is a practitioner, in a role", (await stage.fhir(role.practitioner.reference)).name[0].family === "Tester");
 
   stage.says("A report of a thousand lines comes.");
   const lines = [...Array(1000).keys()].map((line) => `OBX|${line + 1}|TX|T${line}^Line^L||line ${line}||||||F\r`).join("");

@@ -47,8 +47,7 @@ await workflow(import.meta.url, async (stage) => {
   await send(stage.message("book", { S0001: "S0005", P500: "P5009", F500: "F5009" }));
   const second = await appointment("P5009");
   const open = await stage.becomes("there is a Task", () => task(second));
-  const calls = async (key, id = open.id) => {
-    const body = JSON.stringify({ task: id });
+  const calls = async (key, id = open.id, body = JSON.stringify({ task: id })) => {
     const signature = createHmac("sha256", key).update(body).digest("hex");
     const headers = { "Content-Type": "application/json", "X-Signature": signature };
     return (await fetch(`${stage.url}/bots/onboarded`, { method: "POST", headers, body })).status;
@@ -59,6 +58,10 @@ await workflow(import.meta.url, async (stage) => {
   await calls("a key that both know", other.id);
   stage.holds("and of other Tasks the app says nothing", (await stage.fhir(`Task/${other.id}`)).status === "requested");
   await stage.fhir(`Task/${other.id}`, "DELETE");
+  for (const body of ["{}", "[]", "null", '""', '{"x":1}', '{"task":""}', '{"task":null}', `{"task":["${open.id}"]}`, '{"task":"*"}', `{"task":"x,${open.id}"}`]) {
+    stage.holds(`a signed call that names no Task is refused: ${body.replace(open.id, "…")}`, (await calls("a key that both know", undefined, body)) === 400);
+  }
+  stage.holds("and the one that is open stays so", (await task(second)).status === "requested");
   stage.holds("the app is heard", (await calls("a key that both know")) === 200 && (await task(second)).status === "completed");
   await send(stage.message("no-show"));
   stage.holds("the appointment is a no-show", (await appointment("P5009")).status === "noshow");
@@ -113,6 +116,21 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("a cancellation that comes behind a later change of something else counts", (await appointment("P510")).status === "cancelled");
   await stage.becomes("and the patient is told of it", async () => toldOf("moved") === 2 && toldOf("withdrawn") === 3
     && (await task(done)).statusReason !== undefined);
+
+  stage.says("Another is broken off (S16), and one deleted (S17); what else is told of appointments waits for a person.");
+  const fourth = (name, control, number, event) => stage.message(name, {
+    S0001: control, S0003: control, P500: number, F500: `F${number}`, 10001: "10004", S12: event, S15: event, CANCELLED: "",
+    20260107: "20260108",
+  }).replace("Sample^Anna^B||19800229|F", "Fourth^Fay");
+  for (const [number, event, status] of [["P520", "S16", "cancelled"], ["P521", "S17", "entered-in-error"]]) {
+    await send(fourth("book", `S${number}1`, number, "S12"));
+    const made = await appointment(number);
+    await stage.becomes("its patient is asked", async () => (await task(made))?.status === "requested");
+    await send(fourth("cancel", `S${number}2`, number, event));
+    stage.holds(`by ${event} it is ${status}`, (await appointment(number)).status === status);
+    await stage.becomes("and the patient is asked no more", async () => (await task(made)).status === "cancelled");
+  }
+  await stage.refused(scheduling, fourth("book", "S0529", "P520", "S20"), "what the event (MSH-9.2) does to an appointment");
 
   stage.says("A family shares an insurance's number.");
   const kin = (number) => stage.message("book", { S0001: `S${number}`, P500: `P${number}`, F500: `F${number}`, "10001^^^NORTH^MR": `${number}^^^NORTH^MR~F1^^^INSURER^HC`, "Sample^Anna^B||19800229|F": "Kin^One" });

@@ -34,7 +34,7 @@ impl BotTold {
                     LookupAttempt::Failed { code, detail }
                 }
                 (Prospect::Poor, true) => LookupAttempt::FailedForGood { code, detail },
-                (Prospect::Open | Prospect::Poor, false) => {
+                (Prospect::Barred, _) | (Prospect::Open | Prospect::Poor, false) => {
                     LookupAttempt::Impossible { code, detail }
                 }
             },
@@ -116,6 +116,8 @@ pub enum Prospect {
     Open,
     /// It most likely fails again, for what it is made of stays the same.
     Poor,
+    /// It fails again until somebody gives it what it lacks: no other try is worth that others wait.
+    Barred,
 }
 
 impl BotFailure {

@@ -66,8 +66,8 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "bot.not-granted",
-        "A run asked for what the bot is not granted, and did not catch the refusal.",
-        "`pipehat bot show RUN --contents` says what to add under `allow` or `scopes`.",
+        "A run asked for what the bot is not granted, and did not catch the refusal. No other try would mend that: it is not tried again.",
+        "See what it lacks in `why` of the run (`pipehat bot show RUN`), or with `--contents`; add it under `allow` or `scopes`, and release the message, or have the run replayed.",
     ),
     code(
         "bot.not-kept",

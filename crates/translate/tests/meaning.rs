@@ -163,7 +163,8 @@ fn a_booked_visit_has_not_begun() {
         assert_eq!(found, Some(expected), "{place}");
     };
     text("PV1|1|O|||||||||||||||||V1^^^GOOD", "planned");
-    text("PV1|1|I|||||||||||||||||V1^^^GOOD", "in-progress");
+    text("PV1|1|I|||||||||||||||||V1^^^GOOD", "unknown");
+    text(&format!("PV1|1|I{}V1^^^GOOD{}20260301", "|".repeat(17), "|".repeat(25)), "in-progress");
 }
 
 #[test]

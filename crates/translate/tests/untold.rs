@@ -11,8 +11,10 @@ use pipehat_translate::{Settings, Translator};
 fn told(event: &str, lines: &[&str], name: &str) -> Option<(Value, Vec<String>)> {
     let mut text = format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|1|P|2.5.1\r");
     let mut lines = lines.to_vec();
-    // Behind SCH, which is the message's own.
-    lines.insert(usize::from(event.starts_with("SIU")), "PID|1||4711^^^GOOD^MR||Muster^Maria");
+    // Behind what is the message's own.
+    let before = ["SCH|", "RF1|", "PRD|"];
+    let at = lines.iter().take_while(|line| before.iter().any(|own| line.starts_with(own)));
+    lines.insert(at.count(), "PID|1||4711^^^GOOD^MR||Muster^Maria");
     text += &lines.join("\r");
     let message = Message::parse(text.as_bytes()).expect("a message");
     let base = Some("https://good.example/id/".to_owned());
@@ -62,6 +64,41 @@ fn an_update_does_not_say_that_a_visit_begins() {
     }
 }
 
+/// Messages about other things, without the visit, and at which line that stands.
+const OTHERS: [(&str, &[&str], usize); 10] = [
+    ("ORU^R01^ORU_R01", &["OBR|1||F1^LAB|T^Test^L|||20260315", "OBX|1|NM|T^Test^L||1||||||F"], 0),
+    ("ORM^O01^ORM_O01", &["ORC|NW|O1^HIS", "OBR|1|O1^HIS||T^Test^L"], 0),
+    ("OML^O21^OML_O21", &["ORC|NW|O1^HIS", "OBR|1|O1^HIS||T^Test^L"], 0),
+    ("OMG^O19^OMG_O19", &["ORC|NW|O1^HIS", "OBR|1|O1^HIS||T^Test^L"], 0),
+    ("MDM^T02^MDM_T02", &["TXA|1|DS|TX|||||||||D1^DOC|||||LA", "OBX|1|TX|T^T^L||x||||||F"], 0),
+    ("SIU^S12^SIU_S12", &["SCH||A1^GOOD|||||||||^^^20270101090000+0100^20270101100000+0100"], 1),
+    ("DFT^P03^DFT_P03", &["FT1|1|T1|||20260314||CG|L1^x^L"], 0),
+    ("VXU^V04^VXU_V04", &["ORC|RE||I1^GP", "RXA|0|1|20260314||08^HepB^CVX|1"], 0),
+    ("RDE^O11^RDE_O11", &["ORC|NW|R1^HIS", "RXE||M^Med^L|1||mg", "RXR|PO"], 0),
+    ("REF^I12^REF_I12", &["RF1|P|R|M", "PRD|RP|Good^Grace"], 2),
+];
+
+#[test]
+fn a_message_about_other_things_does_not_say_that_a_visit_begins() {
+    for (event, lines, at) in OTHERS {
+        let check = |class: &str, begin: &str, end: &str, expected| {
+            let visit = visit(class, begin, end);
+            let mut lines = lines.to_vec();
+            lines.insert(at, &visit);
+            check(event, &lines, expected);
+        };
+        check("I", "", "", ("unknown", None, false));
+        check("I", "20260310", "", ("in-progress", Some("active"), false));
+        check("I", "20260401", "", ("planned", Some("planned"), false));
+        check("P", "", "", ("planned", Some("planned"), false));
+        check("I", "20260310", "20260314", ("finished", Some("completed"), false));
+    }
+    // The outpatient visit of a booking is to come.
+    let (event, lines, _) = OTHERS[5];
+    let visit = visit("O", "", "");
+    check(event, &[lines[0], &visit], ("planned", Some("planned"), false));
+}
+
 #[test]
 fn an_event_says_that_a_visit_begins() {
     for event in ["ADT^A01^ADT_A01", "ADT^A04^ADT_A01", "ADT^A02^ADT_A02", "ADT^A06^ADT_A06"] {
@@ -85,7 +122,20 @@ fn an_empty_field_changes_nothing() {
     check_kept(a08, &[&visit("I", "", "")], "Encounter", &bare);
     let begun = ["status", "period.end", "hospitalization.dischargeDisposition"];
     check_kept(a08, &[&visit("I", "20260310", "")], "Encounter", &begun);
-    check_kept(a08, &[&visit("I", "20260310", "20260314")], "Encounter", &[]);
+    let gone = ["hospitalization.dischargeDisposition"];
+    check_kept(a08, &[&visit("I", "20260310", "20260314")], "Encounter", &gone);
+    // Nor of an event that does not begin anew.
+    let timeless = visit("I", "", "");
+    for event in ["ADT^A02^ADT_A02", "ADT^A07^ADT_A06", "ADT^A13^ADT_A01", "ADT^A25^ADT_A21"] {
+        check_kept(event, &[&timeless], "Encounter", &["period.start"]);
+        check_kept(event, &[&visit("I", "20260310", "")], "Encounter", &[]);
+    }
+    let bare = ["period.start", "period.end", "hospitalization.dischargeDisposition"];
+    check_kept("ADT^A03^ADT_A03", &[&timeless], "Encounter", &bare);
+    check_kept("ADT^A03^ADT_A03", &[&visit("I", "20260310", "20260314")], "Encounter", &gone);
+    for event in ["ADT^A01^ADT_A01", "ADT^A04^ADT_A01", "ADT^A05^ADT_A05", "ADT^A14^ADT_A05"] {
+        check_kept(event, &[&timeless], "Encounter", &[]);
+    }
     // `""` takes away (HL7 v2.5.1 §2.5.3).
     let deleted = visit("I", "20260310", "\"\"");
     check_kept(a08, &[&deleted], "Encounter", &["status", "hospitalization.dischargeDisposition"]);
@@ -110,6 +160,12 @@ fn a_changed_appointment_stays_what_it_was() {
     for event in ["SIU^S12^SIU_S12", "SIU^S13^SIU_S12", "SIU^S15^SIU_S12"] {
         check_kept(event, &[&bare], "Appointment", &[]);
     }
+    // A code that nobody knows says nothing.
+    check_kept("SIU^S14^SIU_S12", &[&lines("Umgebucht")], "Appointment", &all);
+    // Its first component is a number of times, and mostly empty.
+    for event in ["SIU^S18^SIU_S12", "SIU^S22^SIU_S12"] {
+        check_kept(event, &[&lines("Booked")], "Appointment", &[]);
+    }
     let timeless = "SCH||F1^GOOD";
     let all = ["status", "cancelationReason", "start", "end"];
     check_kept("SIU^S14^SIU_S12", &[timeless], "Appointment", &all);
@@ -129,5 +185,21 @@ fn a_document_keeps_the_content_that_a_message_does_not_bring() {
         assert!(told.text("docStatus").is_some() || told.get("_docStatus").is_some());
     }
     check_kept("MDM^T02^MDM_T02", &[document, text], "DocumentReference", &[]);
-    check_kept("MDM^T10^MDM_T02", &[document, text], "DocumentReference", &[]);
+    // What it replaces stays, where that is not told again.
+    for event in ["MDM^T04^MDM_T02", "MDM^T06^MDM_T02", "MDM^T08^MDM_T02"] {
+        check_kept(event, &[document, text], "DocumentReference", &["relatesTo"]);
+    }
+    let replaces = "TXA|1|DS|TX|||20260314||||||DOC2^DOC|DOC1^DOC||||LA||AV";
+    check_kept("MDM^T10^MDM_T02", &[replaces, text], "DocumentReference", &[]);
+    check_kept("MDM^T06^MDM_T02", &[replaces, text], "DocumentReference", &[]);
+}
+
+#[test]
+fn a_field_is_told_where_its_first_component_is_empty() {
+    let document =
+        "TXA|1|^Letter^L|TX|||20260314|||^New^B|^Signer^S||DOC1^DOC||||^x^1.2.3^ISO|LA||AV";
+    let (_, keeps) = told("MDM^T03^MDM_T01", &[document], "DocumentReference").expect("one");
+    for own in ["type", "author", "authenticator", "identifier"] {
+        assert!(!keeps.iter().any(|kept| kept == own), "{own}");
+    }
 }

@@ -37,11 +37,27 @@ const BELONGINGS: Record<string, string> = {
   Condition: "subject",
 };
 
+/**
+ * Two records of one person become one (HL7 v2.5.1 §3.3.40; those before it are of HL7 2.1 to 2.3: §3.3.18, §3.3.30, §3.3.34,
+ * §3.3.36, §3.3.39). Persons are found by PID-3 and MRG-1 here, whichever event it is.
+ */
+const MERGES = new Set(["A18", "A30", "A34", "A36", "A39", "A40"]);
+
+/**
+ * What joins, moves or renames something else (A35, A41: accounts; A42: visits; A43 to A45: what goes to another record; A46 to
+ * A51: numbers) or links two records (A24, A37): the datastore would stand otherwise than the sender's without a word.
+ */
+const BY_HAND = /^A(24|35|37|4[1-9]|5[01])$/;
+
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(() => tell(client, Message.parse(event.input as string)));
 }
 
 async function tell(client: MedplumClient, message: Message): Promise<void> {
+  const trigger = message.text("MSH-9.2");
+  if (BY_HAND.test(trigger)) {
+    throw new ForAPerson("it joins, moves, renames or links what this workflow does not (MSH-9.2): it has to be done by a person");
+  }
   const bundle: Bundle = await translated(message);
   if (isMergedIntoItself(message)) {
     throw new ForAPerson("the identifier to be retired (MRG-1) is the one that is to remain (PID-3)");
@@ -50,7 +66,7 @@ async function tell(client: MedplumClient, message: Message): Promise<void> {
   for (const survivor of people.filter(({ patient }) => patient.active !== false)) {
     const links = survivor.patient.link ?? [];
     const retired = people.filter(({ fullUrl }) => links.some(({ other }) => other.reference === fullUrl));
-    if (message.text("MSH-9.2") === "A40" && retired.length === 0) {
+    if (MERGES.has(trigger) && retired.length === 0) {
       throw new ForAPerson("a merge that names nobody who is merged (MRG-1)");
     }
     await untilNobodyWasQuicker(() => apply(client, message, bundle, survivor, retired));
@@ -254,11 +270,23 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, ent
   if (start !== undefined || end !== undefined) {
     next.period = { ...(start && { start }), ...(end && { end }) };
   }
+  if (settles && !isNews && standing.location !== undefined) {
+    next.location = standing.location.map((place, at) => (news.location?.[at]?.status === "active" ? takenAgain(place) : place));
+  }
   const takenBack = trigger === "A13" && settles ? standing.period?.end ?? turn.takenBack : turn.takenBack;
   const turned = turnedAt(
     placed(settles && trigger === "A13" ? withoutDischarge(next) : next), { event: settles ? time.event : turn.event, takenBack },
   );
   return isNews ? told(turned, time) : turned;
+}
+
+/** A place that was left, as a newer message has it by how the visit stood. */
+function takenAgain(place: NonNullable<Encounter["location"]>[number]): NonNullable<Encounter["location"]>[number] {
+  if (place.status !== "completed") {
+    return place;
+  }
+  const { period, ...rest } = place;
+  return { ...rest, status: "active", ...(period?.start && { period: { start: period.start } }) };
 }
 
 /** What the translation marks its requests with where the message doesn't speak of an element (docs/translate.md). */

@@ -6,7 +6,7 @@
 import type { Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
-import { ForAPerson, orPark } from "./feed";
+import { ForAPerson, orPark, token } from "./feed";
 import { changeTasks, CONTROL_ID } from "./tasks";
 
 /** What has ended, and what no acknowledgment opens again. */
@@ -21,7 +21,11 @@ const NOT_TAKEN = new Set(["CE", "CR"]);
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
-    const search = { identifier: `${CONTROL_ID}|${message.text("MSA-2")}` };
+    const controlId = message.text("MSA-2");
+    if (controlId === "") {
+      throw new ForAPerson("it does not say what it acknowledges (MSA-2)");
+    }
+    const search = { identifier: token({ system: CONTROL_ID, value: controlId }) };
     let isRefused = false;
     const found = await changeTasks(client, search, (task) => {
       const next = acknowledged(task, message);

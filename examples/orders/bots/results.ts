@@ -10,31 +10,16 @@ import type {
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, first, known, led, newerBy, orPark, perform, replaced, told, token, translated, united, untilNobodyWasQuicker,
-  withReferenced, type Time,
+  ForAPerson, first, known, led, orPark, perform, replaced, told, token, translated, united, untilNobodyWasQuicker, withReferenced,
+  type Time,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
-
-/** Where the translation puts what R4's Observation has no value[x] for. */
-const ATTACHED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
-
-/** How far a result is: of two told of the same time the one that is further stands; all others are corrections. */
-const RANK: Record<string, number> = { unknown: 0, registered: 0, partial: 1, preliminary: 1, final: 2 };
-const CORRECTION = 3;
-
-/**
- * What stands above what, whenever it was told: what is final is changed by corrections alone (OBX-11 F: HL7 table 0085), and no
- * result is taken away by its absence. One that is withdrawn is none of them: there the time decides.
- */
-const GRADE: Record<string, number> = {
-  unknown: 0, registered: 0, partial: 1, preliminary: 1, final: 2, amended: 2, corrected: 2, appended: 2,
-};
+import {
+  ATTACHED, WITHDRAWN, begun, compare, goneWith, isFixedFor, isOlder, settled, statementOf, type Statement,
+} from "./statements";
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
-
-/** What a report that there is not is called (OBR-25 X, and the like): its results go with it. */
-const WITHDRAWN = new Set(["cancelled", "entered-in-error"]);
 
 /** What is the laboratory's to say. */
 const OWN = new Set(["DiagnosticReport", "Observation", "Specimen"]);
@@ -64,10 +49,10 @@ interface Owned {
 }
 
 /**
- * Leads results that nothing tells from others of their code (no OBX-4, no OBX-21) to the one that they can only mean: where the
- * message brings one that it does not take back, and one of the report stands that was not taken back, it is the same.
+ * Leads results that nothing tells from others of their code (no OBX-4, no OBX-21) to those that they can only mean. HL7 v2.5.1
+ * §7.4.2.4 wants OBX-4 where there are several; without it their number and their order is all there is.
  */
-async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundle> {
+async function asTheyStand(client: MedplumClient, message: Message, bundle: Bundle): Promise<Bundle> {
   const elsewhere = new Map<string, string>();
   const observations = new Map(all<Observation>(bundle, "Observation").map(({ resource }) => [addressOf(resource), resource]));
   for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
@@ -76,20 +61,47 @@ async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundl
     const [standing] = own.length === 0 ? [] : await standingOf<DiagnosticReport>(client, [report]);
     const stand = byCode((await resultsOf(client, standing)).filter((one) => isBare(one) && !WITHDRAWN.has(one.status)));
     for (const [code, like] of stand.size === 0 ? [] : byCode(own)) {
-      const [one, ...more] = like.filter(({ status }) => !WITHDRAWN.has(status));
-      const there = stand.get(code) ?? [];
-      if (one === undefined || more.length > 0 || there.some(({ id }) => id === one.id)) {
-        continue;
-      }
-      const ids = new Set(like.map(({ id }) => id));
-      const [other, ...others] = there.filter(({ id }) => !ids.has(id));
-      if (other !== undefined && others.length === 0) {
+      const [one, other] = sameAs(like, stand.get(code) ?? [], timeOfReport(message, report)) ?? [];
+      if (one !== undefined && other !== undefined && !elsewhere.has(addressOf(one))) {
         elsewhere.set(addressOf(one), addressOf(other));
         one.id = other.id as string;
       }
     }
   }
   return elsewhere.size === 0 ? bundle : led(bundle, elsewhere);
+}
+
+/** Which of the results of a code in the message is which of those that stand, where one of the two was told alone. */
+function sameAs(like: Observation[], there: Observation[], time: Time): [Observation, Observation] | undefined {
+  const [ids, standing] = [new Set(like.map(({ id }) => id)), new Set(there.map(({ id }) => id))];
+  const news = like.filter(({ id, status }) => !WITHDRAWN.has(status) && !standing.has(id));
+  const others = there.filter(({ id }) => !ids.has(id));
+  const [one, other] = [news[0], others[0]];
+  if (one === undefined || other === undefined) {
+    return undefined;
+  }
+  const stays = like.filter(({ status }) => !WITHDRAWN.has(status)).length;
+  // One is left of each; or others of the message stand where they were told together, and it is the one that was told alone.
+  if (others.length === 1 && (news.length === 1 || news.length < stays)) {
+    return [one, other];
+  }
+  /** Whether several are news of what was told alone: they may change it (HL7 table 0085), and stand before it. */
+  const succeeds = (several: Statement, alone: Statement): boolean => !isFixedFor(alone, several) && compare(several, alone) > 0;
+  const statement = ({ status }: Observation): Statement => ({ status, time });
+  if (others.length === 1 && stays === like.length) {
+    const same = news.find((own) => valueOf(own) === valueOf(other)) ?? news.find((own) => succeeds(statement(own), statementOf(other)));
+    return same && [same, other];
+  }
+  if (like.length === 1) {
+    const same = others.find((own) => valueOf(own) === valueOf(one))
+      ?? others.find((own) => succeeds(statementOf(own), statement(one)));
+    return same && [one, same];
+  }
+  return undefined;
+}
+
+function valueOf(own: Observation): string {
+  return JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
 }
 
 /** Where the translation puts OBX-4. */
@@ -105,12 +117,16 @@ function codesOf({ code }: Observation): string[] {
 }
 
 function byCode(results: Observation[]): Map<string, Observation[]> {
+  return grouped(results, codesOf);
+}
+
+function grouped(results: Observation[], keysOf: (one: Observation) => string[]): Map<string, Observation[]> {
   const all = new Map<string, Observation[]>();
   for (const one of results) {
-    for (const code of codesOf(one)) {
-      const list = all.get(code);
+    for (const key of new Set(keysOf(one))) {
+      const list = all.get(key);
       if (list === undefined) {
-        all.set(code, [one]);
+        all.set(key, [one]);
       } else {
         list.push(one);
       }
@@ -137,7 +153,7 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
 
 /** False: another was quicker. */
 async function apply(client: MedplumClient, message: Message, asTold: Bundle): Promise<boolean> {
-  const bundle = await asTheyStand(client, asTold);
+  const bundle = await asTheyStand(client, message, asTold);
   const people = peopleOf(message, bundle);
   const records = await refer(client, bundle, people);
   checkWhose(bundle);
@@ -157,6 +173,9 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
 
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
+  /** Withdrawals of reports that stand, whatever is told of them now. */
+  const withdrawals = new Map<string, Statement>();
+  const deleted = deletedIn(message);
   for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const time = timeOfReport(message, report.resource);
     for (const { reference } of [...(report.resource.result ?? []), ...(report.resource.specimen ?? [])]) {
@@ -191,6 +210,8 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
     }
     if (standing !== undefined && isNews && WITHDRAWN.has(report.resource.status)) {
       entries.push(...await withdrawn(client, standing, report.resource, time));
+    } else if (standing !== undefined && !isNews && WITHDRAWN.has(standing.status)) {
+      (report.resource.result ?? []).forEach(({ reference }) => withdrawals.set(reference as string, statementOf(standing)));
     } else if (standing !== undefined && isNews) {
       entries.push(...await takenBack(client, bundle, standing, report.resource, time));
     }
@@ -205,12 +226,15 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
     for (const { fullUrl, resource } of news) {
       const time = timeOfResult.get(addressOf(resource)) ?? timeOfReport(message, {});
       const before = byId.get(resource.id);
-      if (before === undefined) {
-        entries.push(first(fullUrl, told(resource, time)));
-      } else if (await isMixed(before, resource)) {
+      if (before !== undefined && await isMixed(before, resource)) {
         throw new ForAPerson(`the ${type === "Specimen" ? "specimen" : "result"} with its number is another patient's`);
-      } else if (isOlder(before, resource, time)) {
-        entries.push(replaced(fullUrl, told(resource, time), before));
+      }
+      const isDeleted = resource.code?.coding?.some(({ code }) => deleted.has(code ?? "")) ?? false;
+      const next = before === undefined ? begun(resource, time, isDeleted) : settled(before, resource, time, isDeleted);
+      const withdrawal = withdrawals.get(addressOf(resource));
+      const gone = next && withdrawal && goneWith(withdrawal, next);
+      if (next !== undefined) {
+        entries.push(before === undefined ? first(fullUrl, gone ?? next) : replaced(fullUrl, gone ?? next, before));
       }
     }
   }
@@ -232,6 +256,12 @@ function isCancelledByOrder(message: Message, report: DiagnosticReport): boolean
   return message.paths("ORC(*)").some((order) =>
     [`${order}-2.1`, `${order}-3.1`].some((path) => numbers.has(message.text(path)))
       && (["OC", "CA", "CR"].includes(message.text(`${order}-1`)) || message.text(`${order}-5`) === "CA"));
+}
+
+/** The codes of results whose value is deleted (OBX-5 is `""`: HL7 v2.5.1 §2.5.3). */
+function deletedIn(message: Message): Set<string> {
+  const deleted = message.paths("OBX(*)-5").filter((path) => message.get(path) === '""').map((path) => path.replace(/-5$/, "-3"));
+  return new Set(deleted.flatMap((path) => [message.text(`${path}.1`), message.text(`${path}.4`)]).filter((code) => code !== ""));
 }
 
 /** What can't be decoded is not dropped. */
@@ -286,16 +316,6 @@ async function standingOf<T extends Resource>(client: MedplumClient, resources: 
   return found;
 }
 
-function isOlder(standing: Resource, news: Resource, time: Time): boolean {
-  const [before, after] = [(standing as Observation).status, (news as Observation).status];
-  const byGrade = (GRADE[before] ?? NaN) - (GRADE[after] ?? NaN);
-  if (byGrade < 0 || byGrade > 0) {
-    return byGrade < 0;
-  }
-  const rank = (status: string): number => RANK[status] ?? CORRECTION;
-  return newerBy(standing, time, rank(before) - rank(after)) <= 0;
-}
-
 /** The report as it is to stand; none where nothing of it is new. */
 function reportChange(
   { fullUrl, resource: news }: BundleEntry & { resource: DiagnosticReport }, standing: DiagnosticReport | undefined,
@@ -338,8 +358,10 @@ async function withdrawn(
   const own = new Set(result?.map(({ reference }) => reference));
   return (await resultsOf(client, standing))
     .filter((known) => !own.has(addressOf(known)))
-    .filter((known) => isOlder(known, { ...known, status: status as Observation["status"] }, time))
-    .map((known) => replaced(undefined, told({ ...known, status: status as Observation["status"] }, time), known));
+    .flatMap((known) => {
+      const gone = goneWith({ status, time }, known);
+      return gone === undefined ? [] : [replaced(undefined, gone, known)];
+    });
 }
 
 /**
@@ -357,11 +379,13 @@ async function takenBack(
   if (back.every((own) => before.has(addressOf(own)))) {
     return [];
   }
-  const known = (await resultsOf(client, standing)).filter((one) => !named.has(addressOf(one)));
-  const valueOf = (own: Observation): string => JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
+  const known = (await resultsOf(client, standing))
+    .filter((one) => !named.has(addressOf(one)) && one.status !== "entered-in-error");
+  const withValue = (one: Observation): string[] => codesOf(one).map((code) => `${code} ${valueOf(one)}`);
+  const [ofCode, ofValue] = [byCode(known), grouped(known, withValue)];
   return back.filter((own) => !before.has(addressOf(own))).flatMap((own) => {
-    const same = known.filter((one) => one.status !== own.status && codesOf(one).some((code) => codesOf(own).includes(code)));
-    const [one] = same.length === 1 ? same : same.filter((one) => valueOf(one) === valueOf(own));
+    const same = codesOf(own).map((code) => ofCode.get(code)).find((some) => some !== undefined);
+    const [one] = same?.length === 1 ? same : withValue(own).flatMap((key) => ofValue.get(key)?.slice(0, 1) ?? []);
     return one === undefined || !isOlder(one, own, time) ? [] : [replaced(undefined, told({ ...one, status: own.status }, time), one)];
   });
 }

@@ -51,6 +51,10 @@ async function digest(message: Message): Promise<string> {
 
 async function orderOf(client: MedplumClient, message: Message): Promise<ServiceRequest | undefined> {
   const value = message.text("ORC-2.1");
+  if (value === "") {
+    // A search without a number finds any order.
+    return undefined;
+  }
   const scheme = { ISO: "urn:oid:", UUID: "urn:uuid:" }[message.text("ORC-2.4")] ?? "";
   const system = message.has("ORC-2.3") ? `${scheme}${message.text("ORC-2.3")}` : undefined;
   const identifier = system === undefined ? value : token({ system, value });

@@ -177,7 +177,8 @@ function withParts<T extends Resource>(resource: T, url: string, parts: Record<s
   return (extension.length === 0 ? rest : { ...rest, extension }) as T;
 }
 
-function toldAt(resource: Resource): Time | undefined {
+/** By the message of which time a resource stands. */
+export function toldAt(resource: Resource): Time | undefined {
   const parts = partsOf(resource, TOLD_AT);
   return parts && { event: parts.get("event"), message: parts.get("message") ?? "" };
 }

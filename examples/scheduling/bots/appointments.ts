@@ -11,11 +11,17 @@ import {
 } from "./feed";
 import { isOfAnother, peopleOf, refer } from "./patients";
 
-/** What the event says of the appointment (HL7 v2.5.1 §10.3): it counts more than a status code of the sender's own. */
-const STATUS: Record<string, Appointment["status"]> = { S15: "cancelled", S26: "noshow" };
+/**
+ * What the event says of the appointment (HL7 v2.5.1 §10.4.4 to §10.4.6, §10.4.14): it counts more than a status code of the
+ * sender's own. One that is broken off (S16) was cancelled, and one that is deleted (S17) was made in error.
+ */
+const STATUS: Record<string, Appointment["status"]> = { S15: "cancelled", S16: "cancelled", S17: "entered-in-error", S26: "noshow" };
 
 /** Events that book: where SCH-25 says nothing, the appointment is on. An S14 changes something else of it (§10.3.3). */
 const BOOKS = new Set(["S12", "S13"]);
+
+/** All that is done here: what others tell (of services and resources, S18 to S22; of times that are blocked, S23, S24) is set aside. */
+const EVENTS = new Set([...BOOKS, "S14", ...Object.keys(STATUS)]);
 
 /**
  * Codes of SCH-25 (table 0278, and a sender's own) that FHIR has no word for. One that is not here parks an S14; `Blocked`, a time
@@ -26,6 +32,9 @@ const CODES: Record<string, Appointment["status"]> = { DC: "cancelled", OVERBOOK
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
+    if (!EVENTS.has(message.text("MSH-9.2"))) {
+      throw new ForAPerson("what the event (MSH-9.2) does to an appointment has to be done by a person: see EVENTS in bots/appointments.ts");
+    }
     const bundle = await translated(message);
     await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle)));
   });

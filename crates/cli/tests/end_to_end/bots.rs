@@ -258,6 +258,47 @@ fn what_reached_its_limit_is_tried_once_more() {
     assert_eq!(runs(&api, "bot=follower").len(), 2);
 }
 
+/// A scope that lacks comes by nobody's waiting: those behind the message need not wait either.
+#[test]
+fn what_a_bot_may_not_do_is_tried_once() {
+    let sink = Sink::new();
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    let writer = "export async function handler(client: any) {
+  await client.createResource({ resourceType: 'Basic', code: { text: 'MILLER' } });
+}";
+    bot(&project, "writer", "scopes: [system/Basic.r]\n", writer);
+    let changes = "scopes: [system/Basic.r]\non: { subscription: Patient }\n";
+    bot(&project, "follower", changes, writer);
+    let node = channel(
+        &project,
+        &sink,
+        "  - bot: { name: writer, retry: { first: 1h, most: 1h, give_up: 1d } }\n    when: PID-3.1 = \"SP1\"",
+    );
+    let api = node.api();
+    let mut link = Link::open(&node.address("adt"));
+    let sample = Sample::new("S", 1, 1);
+    assert_eq!(link.ask(&sample.bytes()).code(), "AE");
+    let parked = until("the index has it", || {
+        api.search(&json!({ "control_id": sample.control_id() })).into_iter().next()
+    });
+    let shown = printed(&project.run(&["messages", "show", &parked["id"].to_string()]));
+    let why = "it has no scope to create Basic: it needs one such as `system/Basic.c` at bots/writer.ts:2:";
+    assert!(shown.contains(why), "{shown}");
+    let listed = printed(&project.run(&["bot", "runs", "--bot", "writer"]));
+    assert!(listed.contains("bot.not-granted") && listed.contains("create Basic"), "{listed}");
+    assert_eq!(runs(&api, "bot=writer").len(), 1);
+
+    let patient = json!({ "resourceType": "Patient", "id": "p1" });
+    assert_eq!(fhir(&api, "PUT", "/fhir/R4/Patient/p1", Some(&patient)).0, 201);
+    eventually("the change is given up", || {
+        let letters = printed(&project.run(&["subscriptions", "dead-letters"]));
+        letters.contains("bot-follower-1")
+    });
+    assert_eq!(runs(&api, "bot=follower").len(), 1);
+    assert!(!project.printed().contains("MILLER"), "not in the log");
+}
+
 #[test]
 fn what_was_given_up_is_run_again() {
     let project = Project::new();

@@ -11,7 +11,7 @@ use pipehat_resource::json::{Object, Value};
 
 use super::answers::{is_gone, refusal};
 use super::codes;
-use super::kept::Marked;
+use super::kept::{Marked, may_be_overtaken};
 use super::lookup::found;
 use super::peer::Peer;
 use super::request::{Interaction, Mode, NotFit, Prepared, prepare, prepare_deletion, without_id};
@@ -22,7 +22,7 @@ use crate::{
     Attempt, ChangeKind, Destination, Found, Health, Outbound, Parallel, Problem, RefusesDeletions,
 };
 
-/// How often others may have changed meanwhile what a Bundle keeps of what stands.
+/// How often others may have changed meanwhile what a Bundle keeps of what stands, before its turn to be sent again comes.
 const OVERTAKEN_MAX: usize = 5;
 
 /// How resources are written.
@@ -144,7 +144,8 @@ impl Sender {
 
     /// Sends a Bundle with what it keeps of what stands at the server; once more where others changed that meanwhile.
     async fn keeping(&self, marked: &Marked, prepared: &Prepared, channel: &Arc<str>) -> Attempt {
-        for tries in 1..=OVERTAKEN_MAX {
+        let mut last: Option<Vec<Found>> = None;
+        for _ in 0..OVERTAKEN_MAX {
             let mut found = Vec::new();
             for (question, body, reads) in marked.questions() {
                 match self.ask(&question, channel, body).await {
@@ -166,7 +167,7 @@ impl Sender {
                     StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED
                 ) =>
                 {
-                    tries < OVERTAKEN_MAX
+                    may_be_overtaken(last.as_deref(), &found)
                 }
                 Reply::Whole(answer) if said.status.is_success() => settled.was_overtaken(answer),
                 _ => false,
@@ -174,6 +175,7 @@ impl Sender {
             if !is_overtaken {
                 return self.judge(said, prepared);
             }
+            last = Some(found);
         }
         let name = self.options.peer.name();
         let detail = format!("others changed the same at {name} {OVERTAKEN_MAX} times meanwhile");

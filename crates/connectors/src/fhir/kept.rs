@@ -197,6 +197,12 @@ impl Settled {
     }
 }
 
+/// Whether it may be for others that were quicker that a Bundle was refused (409, 412). Where the same stands as the last time
+/// it was asked, or several where one was meant, it is not.
+pub(super) fn may_be_overtaken(last: Option<&[Found]>, found: &[Found]) -> bool {
+    !found.iter().any(|own| matches!(own, Found::Several(_))) && last != Some(found)
+}
+
 fn strip(told: &mut Value) {
     let request = told.as_object_mut().and_then(|told| told.get_mut("request"));
     if let Some(request) = request.and_then(Value::as_object_mut) {
@@ -301,6 +307,16 @@ mod tests {
         let standing = r#"{"resourceType":"Encounter","id":"e","status":"planned"}"#;
         let replaced = marked.settled(&[Found::One(standing.into())]);
         assert!(!replaced.was_overtaken(answer("200 OK").as_bytes()));
+    }
+
+    #[test]
+    fn who_is_refused_twice_at_one_version_was_not_overtaken() {
+        let standing = |version: u32| [Found::One(format!(r#"{{"meta":"{version}"}}"#).into())];
+        assert!(may_be_overtaken(None, &standing(1)));
+        assert!(may_be_overtaken(Some(&[Found::Nothing]), &standing(1)));
+        assert!(may_be_overtaken(Some(&standing(1)), &standing(2)));
+        assert!(!may_be_overtaken(Some(&standing(2)), &standing(2)));
+        assert!(!may_be_overtaken(None, &[Found::Several("{}".into())]));
     }
 
     #[test]

@@ -31,8 +31,8 @@ use crate::effects::{LookupAnswer, LookupRequest};
 /// The most findings of one translation that are kept one by one; the rest is counted.
 const FINDINGS_MAX: usize = 100;
 
-/// The most versions of a resource that are read to know what a change is: an order that was changed more often while it
-/// was held is for a person. Less than all that a message may ask for, so that the patient is found besides.
+/// The most versions of a resource that are read to know what a change is: an order that was changed more often since it
+/// was last active is for a person. Less than all that a message may ask for, so that the patient is found besides.
 const VERSIONS_MAX: u32 = 64;
 
 /// A `translate` step.

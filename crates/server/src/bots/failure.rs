@@ -7,6 +7,8 @@ use pipehat_script::{Limit, RunError, RunErrorKind};
 /// How often a run is tried that most likely fails each time.
 const ATTEMPTS_MAX_OF_LASTING: u32 = 2;
 
+const THREW: &str = "it threw an error";
+
 /// A run that failed, or did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failed {
@@ -30,19 +32,34 @@ impl Failed {
         Self { prospect: Prospect::Poor, ..Self::new(code, why, run) }
     }
 
-    pub(super) fn of_run(error: &RunError, run: u64) -> Self {
+    /// Of a run that failed. What the datastore had refused it for want of a scope explains an error that says the same.
+    pub(super) fn of_run(error: &RunError, refused: Option<&str>, run: u64) -> Self {
         let code = code_of(error);
-        match error.kind {
-            RunErrorKind::Limit(limit) if limit.strikes_again() => {
+        let refused = refused.filter(|own| error.message.contains(own));
+        match (error.kind, refused) {
+            (RunErrorKind::Thrown, Some(refused)) => {
+                let (what, why) = (refused.replacen("this client", "it", 1), why(error));
+                Self::barred(what + why.strip_prefix(THREW).unwrap_or_default(), run)
+            }
+            (RunErrorKind::Refused, _) => Self::barred(why(error), run),
+            (RunErrorKind::Limit(limit), _) if limit.strikes_again() => {
                 Self::lasting(code, why(error), Some(run))
             }
             _ => Self::new(code, why(error), Some(run)),
         }
     }
 
+    fn barred(why: String, run: u64) -> Self {
+        Self { prospect: Prospect::Barred, ..Self::new("bot.not-granted", why, Some(run)) }
+    }
+
     /// How often it is tried at most, whatever the policy says: a busy machine may explain that a limit was reached once.
     pub(super) fn attempts_max(&self) -> Option<u32> {
-        (self.prospect == Prospect::Poor).then_some(ATTEMPTS_MAX_OF_LASTING)
+        match self.prospect {
+            Prospect::NeverRan | Prospect::Open => None,
+            Prospect::Poor => Some(ATTEMPTS_MAX_OF_LASTING),
+            Prospect::Barred => Some(1),
+        }
     }
 }
 
@@ -69,7 +86,7 @@ pub(super) fn why(error: &RunError) -> String {
     let own = first.iter().find(|place| !place.starts_with("pipehat:")).cloned();
     let place = own.or_else(|| places.find(|place| !place.starts_with("pipehat:"))).or(first);
     let what = match error.kind {
-        RunErrorKind::Thrown => "it threw an error",
+        RunErrorKind::Thrown => THREW,
         RunErrorKind::Limit(Limit::Stack) => "its calls went deeper than they may",
         // These words are the sandbox's own.
         RunErrorKind::Limit(_) | RunErrorKind::Defect => error.message.as_str(),

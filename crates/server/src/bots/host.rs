@@ -96,6 +96,8 @@ pub(super) struct Gathered {
     pub(super) files: Vec<FileToFinish>,
     /// Why the message is set aside.
     pub(super) park: Option<String>,
+    /// What the datastore last refused for want of a scope, in its own words, which name no value.
+    pub(super) refused: Option<String>,
     /// Where what was translated came from; none where that is more than is kept.
     pub(super) lineage: Vec<Option<Bytes>>,
 }
@@ -196,7 +198,7 @@ impl RunHost {
     }
 
     fn datastore(
-        &self,
+        &mut self,
         (method, path): (&str, &str),
         headers: &[(String, String)],
         body: &[u8],
@@ -220,7 +222,7 @@ impl RunHost {
         let principal = local.principal(&self.bot);
         let body = Bytes::copy_from_slice(body);
         let exchange = local.exchange(principal, method.clone(), path, sent, body);
-        self.wait_for(remaining, async {
+        let answered = self.wait_for(remaining, async {
             let writing = (!method.is_safe()).then(|| self.bots.own_changes.writing());
             let (status, headers, body) = exchange.await;
             let headers = headers.iter().filter_map(|(name, value)| {
@@ -232,7 +234,28 @@ impl RunHost {
             self.bots.own_changes.note(own, &method, path, &answer);
             drop(writing);
             Ok(answer)
-        })
+        });
+        if let Ok(answer) = &answered {
+            self.note_refusal(answer);
+        }
+        answered
+    }
+
+    /// Keeps in mind what the bot has no scope for: the run that ends by it is no other try's to mend.
+    fn note_refusal(&mut self, answer: &Answer) {
+        if answer.status != http::StatusCode::FORBIDDEN.as_u16() {
+            return;
+        }
+        let outcome = json::parse(&answer.body).unwrap_or(json::Value::Null);
+        let mut texts = outcome.items("issue").iter().filter_map(|issue| {
+            issue
+                .get("details")
+                .and_then(|details| details.text("text"))
+                .or_else(|| issue.text("diagnostics"))
+        });
+        if let Some(text) = texts.next() {
+            self.gathered.refused = Some(text.to_owned());
+        }
     }
 
     fn send(&mut self, to: &str, body: &[u8]) -> Result<Answer, AskError> {

@@ -146,7 +146,7 @@ impl Step {
                 return told.tell(Err(self.failure(failed)));
             }
             (Err(error), _) => {
-                let failed = Failed::of_run(&error, id);
+                let failed = Failed::of_run(&error, gathered.refused.as_deref(), id);
                 run.error = Some(words(error));
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
                 return told.tell(Err(self.failure(failed)));

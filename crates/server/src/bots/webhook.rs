@@ -16,6 +16,7 @@ use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pipehat_engine::project::{HmacHash, WebhookAnswer, WebhookProof};
+use pipehat_resource::json;
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
@@ -26,6 +27,9 @@ use super::service::{Bots, Task, told};
 
 /// The largest body.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The largest result that may be an OperationOutcome.
+const OUTCOME_BYTES_MAX: usize = 64 * 1024;
 
 /// Headers that a bot is not shown: they open doors.
 const HIDDEN: [header::HeaderName; 3] =
@@ -94,10 +98,27 @@ async fn call(
             Ok(done) => {
                 let run = done.run;
                 let (result_type, result) = told(done.output, &content_type, &body);
-                response(StatusCode::OK, &result_type, result, Some(run))
+                response(status_told(&result), &result_type, result, Some(run))
             }
             Err(failed) => failure(&failed, &content_type, &body),
         },
+    }
+}
+
+/// The status of a result: of an OperationOutcome with an error, which is how a bot refuses what it was called with, 400, or what
+/// its code says.
+fn status_told(result: &[u8]) -> StatusCode {
+    let is_small = result.len() <= OUTCOME_BYTES_MAX;
+    let outcome = Some(result).filter(|_| is_small).and_then(|bytes| json::parse(bytes).ok());
+    let outcome = outcome.filter(|own| own.resource_type() == Some("OperationOutcome"));
+    let mut issues = outcome.iter().flat_map(|own| own.items("issue"));
+    let error = issues.find(|issue| matches!(issue.text("severity"), Some("error" | "fatal")));
+    match error.map(|issue| issue.text("code").unwrap_or_default()) {
+        None => StatusCode::OK,
+        Some("forbidden") => StatusCode::FORBIDDEN,
+        Some("not-found") => StatusCode::NOT_FOUND,
+        Some("conflict") => StatusCode::CONFLICT,
+        Some(_) => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -217,6 +238,21 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_str(value).expect("a value"));
         assert_eq!(may(webhook, &headers, b"what do ya want for nothing?"), expected, "{value}");
+    }
+
+    #[test]
+    fn an_outcome_with_an_error_is_a_refusal() {
+        let outcome = |severity: &str, code: &str| {
+            format!(
+                r#"{{"resourceType":"OperationOutcome","issue":[{{"severity":"{severity}","code":"{code}"}}]}}"#
+            )
+        };
+        let status = |result: &str| status_told(result.as_bytes()).as_u16();
+        assert_eq!(status(&outcome("error", "invalid")), 400);
+        assert_eq!(status(&outcome("fatal", "not-found")), 404);
+        assert_eq!(status(&outcome("information", "informational")), 200);
+        assert_eq!(status(r#"{"resourceType":"Task","issue":[{"severity":"error"}]}"#), 200);
+        assert_eq!(status("done"), 200);
     }
 
     #[test]

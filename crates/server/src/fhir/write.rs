@@ -317,6 +317,7 @@ impl FhirService {
             let asked = SearchRequest { search, visible: Vec::new(), limit: 2, after: None };
             let page = self.datastore.search(&asked).await?;
             return match page.matches.as_slice() {
+                [] if request.only_if_found => Ok(Answer::empty(StatusCode::OK)),
                 [] => Err(Refusal::NoneMatches.into()),
                 [one] => self.patch(request, &one.version.key).await,
                 _ => Err(Refusal::SeveralMatch.into()),

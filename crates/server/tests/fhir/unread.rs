@@ -267,3 +267,46 @@ async fn what_stands_is_kept_for_who_may_read_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn whether_a_patch_finds_something_is_told_to_who_may_search() {
+    let note = json!({ "resourceType": "Binary", "contentType": "application/json-patch+json",
+        "data": "W3sib3AiOiJhZGQiLCJwYXRoIjoiL25vdGUiLCJ2YWx1ZSI6W3sidGV4dCI6Im4ifV19XQ==" });
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    // The scopes, and which of the two versions each change: nothing where the request is refused.
+    for (scopes, in_batch, in_transaction) in [
+        ("system/Observation.u", None, None),
+        ("system/Observation.cru", None, None),
+        ("system/Observation.us", Some([2, 2]), Some([2, 2])),
+        ("system/Observation.u system/Observation.s?status=final", Some([2, 1]), Some([2, 1])),
+        ("system/Observation.rus?status=final", Some([2, 1]), None),
+    ] {
+        for (kind, expected) in [("batch", in_batch), ("transaction", in_transaction)] {
+            let (server, token) = with_client(scopes).await;
+            let ask = async |criteria: &str| {
+                let bundle = json!({ "resourceType": "Bundle", "type": kind, "entry": [{
+                    "request": { "method": "PATCH", "url": format!("Observation?{criteria}"),
+                        "extension": [{ "url": "urn:pipehat:if-found", "valueBoolean": true }] },
+                    "resource": note }] });
+                let answer = server.call("POST /fhir/R4", &token, &bundle).await;
+                // Who may search sees what is found.
+                assert!(expected.is_some() || !answer.body.to_string().contains(SECRET));
+                match answer.body["entry"][0]["response"]["status"].as_str() {
+                    Some(status) if answer.status == 200 => status.get(..3).map(str::to_owned),
+                    _ => Some(answer.status.to_string()),
+                }
+            };
+            let mut told = Vec::new();
+            for criteria in ["_id=one", "_id=two", "_id=nobody"] {
+                told.extend(ask(criteria).await);
+            }
+            let status = if expected.is_some() { "200" } else { "403" };
+            assert_eq!(told, [status; 3], "{scopes} in a {kind}");
+            for (id, version) in ["one", "two"].into_iter().zip(expected.unwrap_or([1, 1])) {
+                let stands = server.get(&format!("/fhir/R4/Observation/{id}"), &admin).await;
+                let stands = &stands.body["meta"]["versionId"];
+                assert_eq!(stands, &json!(version.to_string()), "{scopes} in a {kind}: {id}");
+            }
+        }
+    }
+}

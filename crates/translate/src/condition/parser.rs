@@ -3,6 +3,8 @@
 use super::lexer::{Token, tokens};
 use super::{Comparison, Condition, FieldRef};
 
+const LISTS: &str = include_str!("../../tables/lists.tsv");
+
 /// Deeper parentheses are refused.
 const DEPTH_MAX: usize = 16;
 
@@ -223,6 +225,10 @@ impl Parser<'_> {
     }
 
     fn list(&mut self) -> Option<Vec<Box<str>>> {
+        if let Some(texts) = self.word().and_then(named_list) {
+            self.at += 1;
+            return Some(texts);
+        }
         let mut texts = Vec::new();
         self.take(&Token::Open).then_some(())?;
         loop {
@@ -275,6 +281,14 @@ impl Parser<'_> {
         self.at += 1;
         Some((comparison, number))
     }
+}
+
+/// The texts of a list that stands in the tables by this name.
+fn named_list(name: &str) -> Option<Vec<Box<str>>> {
+    let mut lists = LISTS.lines().filter_map(|line| line.split_once('\t'));
+    let (_, rest) = lists.find(|(own, _)| *own == name)?;
+    let (texts, _) = rest.split_once('\t')?;
+    Some(texts.split(' ').map(Box::from).collect())
 }
 
 fn join(is_and: bool, mut parts: Vec<Part>) -> Option<Part> {

@@ -17,6 +17,8 @@ pub(crate) struct Keep {
     /// Message codes and trigger events; none: all of the code.
     messages: Vec<(&'static str, Option<&'static str>)>,
     pub(crate) resource: &'static TypeDefinition,
+    /// An element that has to have a value in what the message makes, or none: a primitive, or the content of a document.
+    pub(crate) told: Option<(&'static str, bool)>,
     pub(crate) condition: Option<Test>,
     what: What,
 }
@@ -93,6 +95,10 @@ fn keep(
             own.is_some()
         })
     };
+    let (told, condition) = told(condition);
+    if told.is_some_and(|(element, _)| !is_element(element)) {
+        return None;
+    }
     let condition = match condition {
         "" => None,
         condition => Some(compiler.test_anywhere(&parse_condition(condition)?)?),
@@ -101,7 +107,21 @@ fn keep(
         "" => What::Element(element),
         follows => What::Follows(follow(element, follows)?),
     };
-    is_element(element).then_some(Keep { messages, resource, condition, what })
+    is_element(element).then_some(Keep { messages, resource, told, condition, what })
+}
+
+/// The element, and whether it has to be told, of `status ABSENT AND SCH-25 VALUED`, and what is asked besides.
+fn told(condition: &'static str) -> (Option<(&'static str, bool)>, &'static str) {
+    let own = condition.split_once(' ').and_then(|(element, rest)| {
+        let (word, rest) = rest.split_once(" AND ").unwrap_or((rest, ""));
+        let is_told = match word {
+            "TOLD" => true,
+            "ABSENT" => false,
+            _ => return None,
+        };
+        Some((Some((element, is_told)), rest))
+    });
+    own.unwrap_or((None, condition))
 }
 
 /// `status: active planned: planned=planned in-progress=active`

@@ -28,12 +28,12 @@ impl<'a> Run<'a> {
                 continue;
             };
             let (root, segment, definition) = (own.root, own.segment, own.definition);
-            if definition.name() == "DocumentReference" && self.has_content(root) {
-                continue;
-            }
             let here = Here { segment, field: 0, value: None, own: None };
             let mut keeps = Keeps::default();
             for row in rows.iter().filter(|row| row.resource == definition) {
+                if row.told.is_some_and(|(element, is_told)| self.tells(root, element) != is_told) {
+                    continue;
+                }
                 if row.condition.as_ref().is_none_or(|test| self.holds(test, &here)) {
                     row.add(&mut keeps);
                 }
@@ -43,5 +43,14 @@ impl<'a> Run<'a> {
             }
         }
         kept
+    }
+
+    /// Whether a resource has a value here; of the content of a document, whether that is there.
+    fn tells(&self, root: NodeId, element: &str) -> bool {
+        if element == "content" {
+            self.has_content(root)
+        } else {
+            self.text_of(root, element).is_some()
+        }
     }
 }

@@ -14,8 +14,8 @@ pub struct Proposed {
 /// The event that a change is, from what the resource was and what it is.
 ///
 /// `earlier` gives what it was: at the first call the version before, at each further one that before the last; none where
-/// the resource was new. Only of an order that was held more than one is asked for: whether the receiver knows it is told
-/// by what it was before that.
+/// the resource was new. Only of an order that was not active more than one is asked for: whether the receiver knows it is
+/// told by what it was before that.
 ///
 /// Orders are proposed as `ORM^O01`; who wants `OML^O21` takes the same `order_control`.
 ///
@@ -178,22 +178,30 @@ fn order(
     Some(Proposed { event: "ORM^O01", order_control: Some(control) })
 }
 
-/// An order was told when it was first active. One that was held may have been or not: what it was before says so.
+/// An order was told when it was first active, and what was told holds until it is taken back or done: as a draft, with a
+/// status unknown, as a plan or as what must not be done nobody is told of it.
 fn at_receiver(
     mut version: Option<Value>,
     mut earlier: impl FnMut() -> Option<Value>,
 ) -> AtReceiver {
     let mut is_held = false;
-    while let Some(order) = version.filter(is_order) {
-        match status(Some(&order)) {
-            "active" if is_held => return AtReceiver::Held,
-            "active" => return AtReceiver::Active,
-            "on-hold" => is_held = true,
-            _ => break,
+    while let Some(order) = version {
+        if is_order(&order) && !is_forbidden(&order) {
+            match status(Some(&order)) {
+                "active" if is_held => return AtReceiver::Held,
+                "active" => return AtReceiver::Active,
+                "on-hold" => is_held = true,
+                "revoked" | "entered-in-error" | "completed" => break,
+                _ => {}
+            }
         }
         version = earlier();
     }
     AtReceiver::Nothing
+}
+
+fn is_forbidden(request: &Value) -> bool {
+    request.get("doNotPerform") == Some(&Value::Bool(true))
 }
 
 fn is_order(request: &Value) -> bool {
@@ -410,6 +418,27 @@ mod tests {
         check(&["active", "revoked", "on-hold", "active"], "ORM^O01:NW");
         check(&["active", "revoked", "entered-in-error"], "");
         check(&["active", "on-hold", "completed", "revoked"], "");
+        // What it was in between and nobody was told of changes nothing of what was.
+        check(&["active", "unknown", "revoked"], "ORM^O01:CA");
+        check(&["active", "unknown", "active"], "ORM^O01:XO");
+        check(&["active", "draft", "revoked"], "ORM^O01:CA");
+        check(&["active", "draft", "active"], "ORM^O01:XO");
+        check(&["active", "draft", "on-hold"], "ORM^O01:HD");
+        check(&["active", "on-hold", "draft", "revoked"], "ORM^O01:CA");
+        check(&["active", "on-hold", "unknown", "active"], "ORM^O01:RL");
+        check(&["active", "unknown", "draft", "entered-in-error"], "ORM^O01:CA");
+        check(&["unknown", "draft", "revoked"], "");
+        check(&["draft", "unknown", "active"], "ORM^O01:NW");
+        check(&["active", "revoked", "draft", "revoked"], "");
+        check(&["active", "revoked", "unknown", "active"], "ORM^O01:NW");
+        let again = order("plan", "active", 1);
+        let active = order("order", "active", 2);
+        check_history(&[&again, &order("order", "active", 0)], &active, "ORM^O01:XO");
+        // What must not be done is refused, and so was told to nobody.
+        let forbidden = active.replace('{', r#"{"doNotPerform":true,"#);
+        check_history(&[&forbidden], &active, "ORM^O01:NW");
+        check_history(&[&forbidden], &order("order", "revoked", 3), "");
+        check_history(&[&forbidden, &active], &order("order", "revoked", 3), "ORM^O01:CA");
         // A plan that was active was told to nobody.
         let plan = order("plan", "active", 0);
         check_history(&[&plan], &order("order", "active", 1), "ORM^O01:NW");

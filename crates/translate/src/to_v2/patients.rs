@@ -36,6 +36,7 @@ pub(super) fn of_others<'v>(resources: &'v Resources<'_>, roots: &[&'v Value]) -
     }
     let replaced: Vec<Who<'_>> = own.iter().flat_map(|who| replaced_by(resources, who)).collect();
     own.extend(replaced);
+    own.extend(retired_for(resources, &own));
     let numbered = resources.iter().enumerate();
     let others = numbered.filter_map(|(resource, value)| {
         let (element, owners) = owners(value)?;
@@ -81,6 +82,30 @@ fn replaced_by<'r>(
     };
     let replaces = links.iter().filter(|link| link.text("type") == Some("replaces"));
     replaces.filter_map(|link| who(resources, link.get("other")?))
+}
+
+/// The records that say themselves that one of these stands for them, be it by way of another.
+fn retired_for<'r>(resources: &'r Resources<'_>, own: &[Who<'r>]) -> Vec<Who<'r>> {
+    let mut retired: Vec<Who<'r>> = Vec::new();
+    let mut rest: Vec<&Value> = resources.of_type("Patient").collect();
+    loop {
+        let before = rest.len();
+        rest.retain(|patient| {
+            let links = patient.items("link").iter();
+            let mut others = links
+                .filter(|link| link.text("type") == Some("replaced-by"))
+                .filter_map(|link| who(resources, link.get("other")?));
+            let is_own =
+                others.any(|other| own.iter().chain(retired.iter()).any(|known| known.is(&other)));
+            if is_own {
+                retired.push(Who::Known(patient));
+            }
+            !is_own
+        });
+        if rest.len() == before {
+            return retired;
+        }
+    }
 }
 
 /// Nothing where it names no patient.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use pipehat_dictionary::{NodeKind, Structure};
 use pipehat_message::SegmentName;
+use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::fhirpath::{Context, Item};
 use pipehat_resource::json::Value;
 
@@ -208,6 +209,10 @@ impl<'r> Making<'r> {
             }
             return;
         }
+        // Of a resource that isn't there, or is another patient's, only the type is known: no segment says that.
+        if block.segment.is_some() && is_away(bound) {
+            return;
+        }
         let Some(rank) = rank else {
             self.absent(block);
             return;
@@ -289,4 +294,10 @@ impl<'r> Making<'r> {
             self.run.find(FindingKind::ValueUnfit, name.as_str(), text);
         }
     }
+}
+
+/// Whether an item is a resource that a reference names and that isn't there.
+fn is_away(item: &Item<'_>) -> bool {
+    let is_resource = |name| TypeDefinition::named(name).is_some_and(|it| it.is_a("Resource"));
+    item.json().is_none() && item.type_name().is_some_and(is_resource)
 }

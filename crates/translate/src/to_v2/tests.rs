@@ -578,6 +578,66 @@ fn what_is_another_patients_is_left_out_and_told() {
 }
 
 #[test]
+fn what_stands_in_a_record_that_was_retired_for_the_patients_is_told() {
+    let patient = |id: &str, by: &str| {
+        resource(&format!(
+            r#"{{"resourceType":"Patient","id":"{id}","name":[{{"family":"{id}"}}],"link":[{{"type":"replaced-by","other":{{"reference":"Patient/{by}"}}}}]}}"#
+        ))
+    };
+    let own = resource(r#"{"resourceType":"Patient","id":"p1","name":[{"family":"A"}]}"#);
+    let others = [patient("first", "second"), patient("second", "p1"), patient("strange", "p2")];
+    let report = resource(
+        r#"{"resourceType":"DiagnosticReport","id":"d1","status":"final","code":{"text":"X"},"subject":{"reference":"Patient/p1"},
+            "result":[{"reference":"Observation/first"},{"reference":"Observation/second"},{"reference":"Observation/strange"}]}"#,
+    );
+    let results = ["first", "second", "strange"].map(|of| {
+        resource(&format!(
+            r#"{{"resourceType":"Observation","id":"{of}","status":"final","code":{{"text":"K"}},"subject":{{"reference":"Patient/{of}"}},"valueString":"of {of}"}}"#
+        ))
+    });
+    let all = others.iter().chain(&results);
+    let resources = all.fold(Resources::default().with_root(&report).with(&own), Resources::with);
+    let written = write(Profile::default(), "ORU^R01", &resources).expect("a message");
+    let text = String::from_utf8(written.message).expect("UTF-8");
+    assert!(text.contains("of first") && text.contains("of second"), "{text}");
+    assert!(!text.contains("strange"), "{text}");
+}
+
+#[test]
+fn of_a_diagnosis_that_is_anothers_or_away_no_segment_is_left() {
+    let patient = |id: &str| {
+        resource(&format!(
+            r#"{{"resourceType":"Patient","id":"{id}","identifier":[{{"value":"{id}"}}],"name":[{{"family":"{id}"}}]}}"#
+        ))
+    };
+    let (own, other) = (patient("p"), patient("o"));
+    let reasons = r#""reasonReference":[{"reference":"Condition/c"},{"reference":"Condition/away"}],"supportingInfo":[{"reference":"Observation/away"}]"#;
+    let order = resource(&format!(
+        r#"{{"resourceType":"ServiceRequest","id":"r","status":"active","intent":"order","code":{{"text":"X"}},"subject":{{"reference":"Patient/p"}},"specimen":[{{"reference":"Specimen/away"}}],{reasons}}}"#
+    ));
+    let appointment = resource(&format!(
+        r#"{{"resourceType":"Appointment","id":"a","status":"booked","participant":[{{"actor":{{"reference":"Patient/p"}},"status":"accepted"}}],{}}}"#,
+        reasons.replace("supportingInfo", "supportingInformation")
+    ));
+    let check = |event: &str, root: &json::Value, of: &str, expected: &[&str]| {
+        let condition = resource(&format!(
+            r#"{{"resourceType":"Condition","id":"c","code":{{"text":"X"}},"subject":{{"reference":"Patient/{of}"}}}}"#
+        ));
+        let resources =
+            Resources::default().with_root(root).with(&own).with(&other).with(&condition);
+        let written = write(Profile::default(), event, &resources).expect("a message");
+        let text = String::from_utf8(written.message).expect("UTF-8");
+        let names = text.split('\r').filter_map(|line| line.get(..3));
+        let told: Vec<&str> = names.filter(|name| matches!(*name, "DG1" | "OBX" | "SPM")).collect();
+        assert_eq!(told, expected, "{event}: {text}");
+    };
+    for (event, root) in [("ORM^O01", &order), ("OML^O21", &order), ("SIU^S12", &appointment)] {
+        check(event, root, "p", &["DG1"]);
+        check(event, root, "o", &[]);
+    }
+}
+
+#[test]
 fn of_several_orders_those_of_another_patient_are_left_out() {
     let patient = |id: &str, more: &str| {
         resource(&format!(

@@ -574,6 +574,7 @@ fn what_an_order_was_is_read_as_far_back_as_it_takes_to_know_whether_it_was_told
     };
     check(3, &["on-hold", "active"], 3, "ORC|RL|");
     check(3, &["on-hold", "draft"], 3, "ORC|NW|");
+    check(4, &["unknown", "draft", "active"], 4, "ORC|XO|");
     check(3, &["on-hold", "on-hold"], 3, "ORC|NW|");
     check(3, &["active"], 2, "ORC|XO|");
     let held = ["on-hold"; 64];
