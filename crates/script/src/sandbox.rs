@@ -4,6 +4,7 @@ mod bytes;
 mod charset;
 mod engine;
 mod fhir;
+mod hint;
 mod hl7;
 mod modules;
 mod native;

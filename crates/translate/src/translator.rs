@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pipehat_dictionary::resolve;
-use pipehat_message::{Header, Message};
+use pipehat_message::{Charset, CharsetRule, Header, Message};
 use pipehat_resource::json::Value;
 
 use crate::plan::{MessageMap, Plan};
@@ -54,6 +54,14 @@ impl Translator {
     /// What the feed knows.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The same for messages that were decoded as a whole: their bytes are UTF-8, whatever MSH-18 says.
+    #[must_use]
+    pub fn of_decoded(&self) -> Self {
+        let mut own = self.clone();
+        own.settings.charset = CharsetRule::Override(Charset::UTF_8);
+        own
     }
 
     /// Translates a message into a Bundle of FHIR R4 resources.

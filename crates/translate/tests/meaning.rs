@@ -831,3 +831,33 @@ fn a_note_in_several_repetitions_is_one_note_with_their_lines() {
         assert_eq!(json.matches(&format!("\"text\":\"{text}\"")).count(), 1, "{note}: {json}");
     }
 }
+
+#[test]
+fn a_local_time_that_is_not_or_is_twice_becomes_no_other_instant() {
+    let zone = Some(jiff::tz::TimeZone::get("Europe/Lisbon").expect("the database has it"));
+    let translator = Translator::new(Settings { zone, ..Settings::default() });
+    let check = |event: &str,
+                 time: &str,
+                 place: (&str, &str),
+                 expected: &str,
+                 kind,
+                 words: &str| {
+        let text = format!(
+            "MSH|^~\\&|HIS|GOOD|||20270101||{event}|1|P|2.5.1\r{PATIENT}\rOBR|1||F1^L|1^T^L|||{time}|||||||||||||||{time}|||F\rOBX|1|NM|2^K^L||5||||||F\r"
+        );
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let told = translator.to_fhir(&message);
+        let found = resources(&told, place.0);
+        let found = found.first().and_then(|own| own.text(place.1)).unwrap_or_default();
+        assert_eq!(found, expected, "{time} {:#?}", told.findings);
+        check_told(&told, kind, "OBR-", words);
+    };
+    let oru = "ORU^R01^ORU_R01";
+    let (skipped, twice) = (FindingKind::ValueUnfit, FindingKind::ZoneMissing);
+    let (effective, issued) =
+        (("DiagnosticReport", "effectiveDateTime"), ("DiagnosticReport", "issued"));
+    check(oru, "20270328013000", effective, "2027-03-28", skipped, "only the date is kept");
+    check(oru, "20270328013000", issued, "", skipped, "went forward: left out");
+    check(oru, "20271031013000", effective, "2027-10-31", twice, "only the date is kept");
+    check(oru, "20271031013000", issued, "", twice, "went back: left out");
+}

@@ -379,7 +379,7 @@ impl<'r> Run<'r> {
         text: &str,
         at: &StepPlace,
     ) -> Result<(), End> {
-        let Some(bytes) = self.work.coding.encode(&self.work.base, text) else {
+        let Some(bytes) = self.work.encode(text) else {
             let reason = format!(
                 "the message's character set lacks a character of the text for {} \
                  (the channel's `charset` says which set a partner uses)",

@@ -4,6 +4,7 @@
 //! its answer. So a bot runs once for a message, whatever is asked behind it, and a replay of the message needs no bot.
 //! What it sent goes to destinations of the channel with the message's other outputs: kept with them, or not at all.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,8 +13,9 @@ use pipehat_message::Message;
 use serde::de::IgnoredAny;
 
 use super::DestinationProgram;
+use super::coding::readable;
 use super::lineage::Followed;
-use super::run::{End, Owner, Rest, Run, park, parse, shared};
+use super::run::{End, Owner, Rest, Run, Work, park, parse, shared};
 use super::split;
 use super::verdict::StepPlace;
 use crate::effects::{LookupAnswer, LookupRequest};
@@ -80,29 +82,49 @@ impl<'r> Run<'r> {
     ) -> Result<(), End> {
         let control_id = text_at(&message, "MSH", 10);
         let bytes = shared(message, base);
-        let next = match self.run_bot(step, &bytes, true, at)? {
+        // A bot reads what it is given by its MSH-18.
+        let given = self.as_sent(bytes.clone(), at)?;
+        let next = match self.run_bot(step, &given, true, at)? {
             BotResult::Json(json) => {
                 let before = self.json_of.replace((step, at.clone()));
                 let ended = self.through_json(&json, rest.steps, rest.then, owner);
                 self.json_of = before;
                 return ended;
             }
-            BotResult::Text(text) => text,
+            BotResult::Text(text) => {
+                let readable = readable(&text, self.program.charset);
+                let before = mem::replace(&mut self.work, Work::of(&readable, &text));
+                let returned = (step, at, control_id.as_str());
+                let ended = self.behind_bot(&readable.bytes, returned, rest, owner);
+                self.work = before;
+                return ended;
+            }
             BotResult::Nothing => bytes,
         };
-        let parts = split::batch(&next, self.program.limits.outputs_max);
+        self.behind_bot(&next, (step, at, &control_id), rest, owner)
+    }
+
+    /// With what a bot returned for the message with this control id, or left as it is.
+    fn behind_bot(
+        &mut self,
+        next: &Bytes,
+        returned: (&BotStep, &StepPlace, &str),
+        rest: &Rest<'_, 'r>,
+        owner: Owner,
+    ) -> Result<(), End> {
+        let parts = split::batch(next, self.program.limits.outputs_max);
         let parts = match parts.filter(|_| self.program.batches.is_some()) {
-            Some(parts) => parts.map_err(|reason| park(BOT_RESULT, reason, at))?,
-            None => return self.behind_bot(&next, (step, at, &control_id), rest, owner),
+            Some(parts) => parts.map_err(|reason| park(BOT_RESULT, reason, returned.1))?,
+            None => return self.with_returned(next, returned, rest, owner),
         };
         for part in parts {
-            self.part(|run| run.behind_bot(&part, (step, at, &control_id), rest, owner))?;
+            self.part(|run| run.with_returned(&part, returned, rest, owner))?;
         }
         Ok(())
     }
 
     /// With a message that a bot returned for the one with this control id.
-    fn behind_bot(
+    fn with_returned(
         &mut self,
         bytes: &Bytes,
         (step, at, control_id): (&BotStep, &StepPlace, &str),

@@ -20,6 +20,10 @@ pub(super) struct Coding {
     rule: CharsetRule,
 }
 
+/// A character set lacks a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unencodable;
+
 /// A message ready to be read.
 pub(super) struct Readable {
     /// As received, or in UTF-8.
@@ -40,7 +44,7 @@ pub(super) fn readable(received: &Bytes, rule: CharsetRule) -> Readable {
         unknown: false,
     };
     let wide = Charset::detect_wide(received);
-    if wide.is_none() && received.is_ascii() && memchr(ESCAPE, received).is_none() {
+    if wide.is_none() && is_plain(received) {
         return readable;
     }
     let charset = match (rule, wide) {
@@ -64,6 +68,11 @@ pub(super) fn readable(received: &Bytes, rule: CharsetRule) -> Readable {
     readable
 }
 
+/// Whether it is ASCII, and nothing in it begins another set.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.is_ascii() && memchr(ESCAPE, bytes).is_none()
+}
+
 /// The raw MSH-18.
 fn declared(bytes: &[u8]) -> Vec<u8> {
     Header::read(bytes).map(|header| header.character_set().to_vec()).unwrap_or_default()
@@ -83,15 +92,57 @@ impl Coding {
         }
     }
 
-    /// The bytes of a text; none when the message's set lacks a character of it.
-    pub(super) fn encode<'t>(&self, received: &[u8], text: &'t str) -> Option<Cow<'t, [u8]>> {
-        if text.is_ascii() {
-            return Some(Cow::Borrowed(text.as_bytes()));
+    /// A message whose MSH-18 is no longer that of `base`, in the set that it names now; none where it is ASCII, or names no
+    /// known set.
+    ///
+    /// # Errors
+    /// The set lacks a character of it.
+    pub(super) fn declared_anew(
+        &self,
+        base: &[u8],
+        bytes: &Bytes,
+    ) -> Result<Option<Bytes>, Unencodable> {
+        if is_plain(bytes) {
+            return Ok(None);
         }
-        let charset = match self.values {
-            Some(charset) => charset,
-            None => self.rule.resolve(&declared(received), received).ok()?.of_values(),
-        };
-        charset.encode(text).ok()
+        let own = declared(bytes);
+        if own.is_empty() || own == declared(base) {
+            return Ok(None);
+        }
+        let Ok(wanted) = CharsetRule::Declared.resolve(&own, bytes) else { return Ok(None) };
+        let Some(charset) = self.of_values(base) else { return Ok(None) };
+        if charset == wanted {
+            return Ok(Some(bytes.clone()));
+        }
+        let text = charset.decode(bytes).text;
+        let encoded = wanted.encode(&text).map_err(|_| Unencodable)?;
+        Ok(Some(Bytes::from(encoded.into_owned())))
+    }
+
+    /// What values are in, of a message that came as `received`.
+    fn of_values(&self, received: &[u8]) -> Option<Charset> {
+        match self.values {
+            Some(charset) => Some(charset),
+            None => Some(self.rule.resolve(&declared(received), received).ok()?.of_values()),
+        }
+    }
+
+    /// Knows what values are in before the first text is written into an ASCII message. Where bytes of the set could look
+    /// like delimiters, values are UTF-8, and the message is in this set again before it leaves. None where MSH-18 names no
+    /// known set.
+    pub(super) fn settle(&mut self, received: &[u8]) -> Option<Option<Charset>> {
+        if self.values.is_some() {
+            return Some(None);
+        }
+        let charset = self.rule.resolve(&declared(received), received).ok()?;
+        let own = charset.of_values();
+        let hides = own == charset && charset.hides_delimiters();
+        self.values = Some(if hides { Charset::UTF_8 } else { own });
+        Some(hides.then_some(charset))
+    }
+
+    /// The bytes of a text; none when the message's set lacks a character of it.
+    pub(super) fn encode<'t>(&self, text: &'t str) -> Option<Cow<'t, [u8]>> {
+        self.values?.encode(text).ok()
     }
 }

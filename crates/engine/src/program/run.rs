@@ -9,7 +9,7 @@ use pipehat_dictionary::STANDARD_GROUPS;
 use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, SegmentName};
 
 use super::bot::BotStep;
-use super::coding::{Coding, readable};
+use super::coding::{Coding, Readable, Unencodable, readable};
 use super::facts::ProgramInput;
 use super::lineage::Translations;
 use super::reference::Current;
@@ -109,6 +109,28 @@ pub(super) struct Work {
     pub(super) received: Bytes,
     /// The set its outputs are turned back into.
     pub(super) whole: Option<Charset>,
+}
+
+impl Work {
+    /// On a message that was made readable.
+    pub(super) fn of(readable: &Readable, received: &Bytes) -> Self {
+        Self {
+            coding: readable.coding.clone(),
+            base: readable.bytes.clone(),
+            received: received.clone(),
+            whole: readable.whole,
+        }
+    }
+
+    /// The bytes of a text that is written into the message; none when its set lacks a character of it.
+    pub(super) fn encode<'t>(&mut self, text: &'t str) -> Option<Cow<'t, [u8]>> {
+        if text.is_ascii() {
+            return Some(Cow::Borrowed(text.as_bytes()));
+        }
+        let hiding = self.coding.settle(&self.base)?;
+        self.whole = self.whole.or(hiding);
+        self.coding.encode(text)
+    }
 }
 
 /// One run.
@@ -220,12 +242,7 @@ impl<'r> Run<'r> {
             self.find("program.character-set-unknown", None, &program.place);
         }
         let bytes = &readable.bytes;
-        self.work = Work {
-            coding: readable.coding,
-            base: bytes.clone(),
-            received: received.clone(),
-            whole: readable.whole,
-        };
+        self.work = Work::of(&readable, received);
         let unreadable =
             |error: ParseError| park("program.unreadable", error.to_string(), &program.place);
         if bytes.len() >= PASSED_BYTES_MIN && program.passes() {
@@ -427,21 +444,25 @@ impl<'r> Run<'r> {
         &mut self.outputs
     }
 
-    /// In the character set the message came in.
-    fn as_sent(&self, bytes: Bytes, at: &StepPlace) -> Result<Bytes, End> {
-        let Some(charset) = self.work.whole else { return Ok(bytes) };
-        if bytes.as_ptr() == self.work.base.as_ptr() && bytes.len() == self.work.base.len() {
-            return Ok(self.work.received.clone());
+    /// In the character set the message came in, or the one that a step wrote into MSH-18.
+    pub(super) fn as_sent(&self, bytes: Bytes, at: &StepPlace) -> Result<Bytes, End> {
+        let work = &self.work;
+        if bytes.as_ptr() == work.base.as_ptr() && bytes.len() == work.base.len() {
+            return Ok(work.received.clone());
         }
-        let encoded = std::str::from_utf8(&bytes).ok().and_then(|text| charset.encode(text).ok());
-        match encoded {
-            Some(encoded) => Ok(Bytes::from(encoded.into_owned())),
-            None => Err(park(
+        let lacks = |_| {
+            park(
                 "program.not-in-character-set",
-                "the message's character set lacks a character that a step wrote".to_owned(),
+                "the message's character set lacks a character that the message has".to_owned(),
                 at,
-            )),
+            )
+        };
+        if let Some(encoded) = work.coding.declared_anew(&work.base, &bytes).map_err(lacks)? {
+            return Ok(encoded);
         }
+        let Some(charset) = work.whole else { return Ok(bytes) };
+        let encoded = std::str::from_utf8(&bytes).ok().and_then(|text| charset.encode(text).ok());
+        encoded.map(|encoded| Bytes::from(encoded.into_owned())).ok_or_else(|| lacks(Unencodable))
     }
 
     fn too_many_outputs(&self) -> String {
@@ -454,7 +475,13 @@ impl<'r> Run<'r> {
 
     pub(super) fn trace(&mut self, at: &StepPlace, message: &Message<'_>) {
         if let Some(tracer) = &mut self.tracer {
-            tracer.step(at, message.as_bytes());
+            let bytes = message.as_bytes();
+            // Whoever looks at it reads it by its MSH-18.
+            let sent = self.work.whole.and_then(|charset| {
+                let text = std::str::from_utf8(bytes).ok()?;
+                charset.encode(text).ok()
+            });
+            tracer.step(at, sent.as_deref().unwrap_or(bytes));
         }
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
-use pipehat_message::{Charset, CharsetRule, Message};
+use pipehat_message::Message;
 use pipehat_resource::json::{self, Value};
 use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
 use pipehat_translate::{
@@ -103,7 +103,10 @@ impl<'r> Run<'r> {
             let reason = "the message is HL7 v2 already".to_owned();
             return Err(park("program.translate", reason, at));
         };
-        let translation = to_fhir(&step.translator, message, step.lineage);
+        let translation = match self.work.whole {
+            Some(_) => to_fhir(&step.translator.of_decoded(), message, step.lineage),
+            None => to_fhir(&step.translator, message, step.lineage),
+        };
         self.note(&translation.findings, at);
         if translation.findings_beyond > 0 {
             let count = u32::try_from(translation.findings_beyond).unwrap_or(u32::MAX);
@@ -195,13 +198,7 @@ impl<'r> Run<'r> {
         let written = written.map_err(|error| failed(error.to_string()))?;
         self.note(&written.findings, at);
         let bytes = Bytes::from(written.message);
-        let readable = readable(&bytes, self.program.charset);
-        self.work = Work {
-            coding: readable.coding,
-            base: bytes.clone(),
-            received: bytes.clone(),
-            whole: None,
-        };
+        self.work = Work::of(&readable(&bytes, self.program.charset), &bytes);
         let message = parse(&bytes).map_err(|error| failed(error.to_string()))?;
         if step.incomplete == Incomplete::Park {
             let lacking = lacking(&message, &written.findings);
@@ -473,11 +470,8 @@ pub fn translate_to_fhir(
     settings: &TranslationSettings,
 ) -> Result<Made<String>, String> {
     let message = parse(message.as_bytes()).map_err(|error| error.to_string())?;
-    // It is decoded, whatever MSH-18 says.
-    let charset = CharsetRule::Override(Charset::UTF_8);
-    let own = Settings { charset, ..settings.to_fhir.clone() };
     let keeps = settings.keeps_lineage();
-    let translation = to_fhir(&translator(own, settings.overlay.as_ref()), &message, keeps);
+    let translation = to_fhir(&settings.translator().of_decoded(), &message, keeps);
     if translation.bundle.items("entry").is_empty() {
         let why = translation.findings.first().map(|finding| &*finding.text);
         return Err(format!("nothing could be translated: {}", why.unwrap_or("it says nothing")));

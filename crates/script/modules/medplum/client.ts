@@ -20,7 +20,7 @@ import type {
   ValueSet,
 } from "@medplum/fhirtypes";
 
-import { askFor } from "../pipehat/asking";
+import { askedBy, asker, askFor } from "../pipehat/asking";
 import { forgetState, readState, writeState } from "../pipehat/state";
 import { Absent } from "./absent";
 import { ContentType } from "./codes";
@@ -425,10 +425,11 @@ export class MedplumClient extends Absent {
     const text = String(url);
     const binary = /^(?:urn:oid:)?Binary\/[^/]+$/.test(text) ? this.fhirUrl(text) : url;
     const headers = { Accept: "*/*", ...options?.headers };
+    const asked = asker();
     const answer = await exchange("GET", binary, undefined, undefined, { ...options, headers }, "bytes");
     const bytes = answer.bytes ?? new Uint8Array();
     if (answer.status >= 400) {
-      throw failure({ ...answer, text: new TextDecoder().decode(bytes) });
+      throw askedBy(failure({ ...answer, text: new TextDecoder().decode(bytes) }), asked);
     }
     return {
       type: headerOf(answer, "content-type") ?? ContentType.OCTET_STREAM,

@@ -5,7 +5,7 @@ import { askNow, secret as granted, type Answer } from "pipehat:host";
 
 import { ContentType } from "../medplum/codes";
 import { Hl7Message } from "../medplum/hl7";
-import { askFor } from "./asking";
+import { askedBy, asker, askFor } from "./asking";
 import { Message } from "./message";
 
 /** A code table of the project. */
@@ -77,7 +77,10 @@ function asBody(content: AnyMessage | Uint8Array | object): [string | Uint8Array
   return [JSON.stringify(content), isResource ? ContentType.FHIR_JSON : ContentType.JSON];
 }
 
-/** Sets the message aside for a person to look at. What the handler returns is then not used. */
+/**
+ * Sets the message aside for a person to look at. The run goes on: `return` behind it. What the handler returns is then not
+ * used, and what it sends to destinations of the channel does not go out; whatever else it does stands.
+ */
 export function park(reason: string): void {
   askNow({ ask: "park", reason });
 }
@@ -135,6 +138,7 @@ async function exchange(
   body: HttpBody | undefined,
   options: HttpOptions | undefined,
 ): Promise<HttpAnswer> {
+  const asked = asker();
   const url = new URL(String(address));
   for (const [name, value] of Object.entries(options?.query ?? {})) {
     if (value !== undefined) {
@@ -158,7 +162,7 @@ async function exchange(
     }),
   );
   if (answer.status >= 400 && !options?.anyStatus) {
-    throw new HttpError(method, url.host, answer);
+    throw askedBy(new HttpError(method, url.host, answer), asked);
   }
   return answer;
 }

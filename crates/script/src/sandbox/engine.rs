@@ -14,8 +14,8 @@ use rquickjs::{
 
 use super::charset::InputCharset;
 use super::modules::{self, Modules};
-use super::turn::{Queued, Spent, Turn, Waiting};
-use super::{bytes, hl7, native, request, stack};
+use super::turn::{Queued, Rejected, Spent, Turn, Waiting};
+use super::{bytes, hint, hl7, native, request, stack};
 use crate::compile::{self, Graph, Keep};
 use crate::{
     Answer, AskError, Event, Host, Input, Limit, Limits, LogLevel, Output, RunError, RunErrorKind,
@@ -92,9 +92,8 @@ impl Engine {
         let result = self.run_handler(event);
         // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
         let rest = self.jobs();
-        for (_, reason) in self.turn.rejected.take() {
-            let text = format!("a promise that nothing waited for was rejected: {reason}");
-            self.turn.log(LogLevel::Warn, text);
+        for rejected in self.turn.rejected.take() {
+            self.turn.log(LogLevel::Warn, self.told(rejected));
         }
         let output = result?;
         rest?;
@@ -401,6 +400,17 @@ impl Engine {
         }
     }
 
+    /// What is logged of a promise that was rejected while nothing waited for it.
+    fn told(&self, Rejected { reason, text, .. }: Rejected) -> String {
+        let place = self.context.with(|ctx| {
+            let reason = reason.restore(&ctx).ok()?;
+            let stack = reason.as_object()?.get::<_, Option<String>>("stack").ok().flatten()?;
+            stack::first_of_the_bot(&self.graph, &stack)
+        });
+        let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+        format!("a promise that nothing waited for was rejected{place}: {text}")
+    }
+
     fn thrown(&self, error: &Object<'_>) -> Failure {
         let text = |member: &str| error.get::<_, Option<String>>(member).ok().flatten();
         let message = text("message").unwrap_or_default();
@@ -418,11 +428,26 @@ impl Engine {
             _ if self.turn.was_refused(&message) => RunErrorKind::Refused,
             _ => RunErrorKind::Thrown,
         };
-        let message = match (name.as_str(), message.as_str()) {
+        let mut message = match (name.as_str(), message.as_str()) {
             (name, "") => name.to_owned(),
             ("Error", message) => message.to_owned(),
             (name, message) => format!("{name}: {message}"),
         };
+        match message.as_str() {
+            "TypeError: not a function" => {
+                let own = error.clone().into_value();
+                let stack = stack::as_it_runs(error.ctx(), &self.turn, own);
+                if let Some(called) = stack::called(&self.graph, &stack) {
+                    message = format!("TypeError: {called} is not a function");
+                }
+            }
+            absent if absent.starts_with("ReferenceError: ") => {
+                if let Some(hint) = hint::of_absent(absent) {
+                    message = format!("{absent}: {hint}");
+                }
+            }
+            _ => {}
+        }
         Failure { kind, message, stack, spoilt: kind == RunErrorKind::Limit(Limit::Stack) }
     }
 
@@ -515,13 +540,15 @@ fn note_rejection<'js>(
     let mut rejected = turn.rejected.borrow_mut();
     if handled {
         rejected
-            .retain(|(known, _)| known.clone().restore(ctx).is_ok_and(|known| known != promise));
+            .retain(|known| known.promise.clone().restore(ctx).is_ok_and(|known| known != promise));
     } else if rejected.len() < REJECTED_MAX {
         let text = match reason.as_exception() {
             Some(error) => error.message().unwrap_or_default(),
             None => shown(ctx, reason),
         };
-        rejected.push((Persistent::save(ctx, promise), text));
+        let (promise, reason) =
+            (Persistent::save(ctx, promise), Persistent::save(ctx, reason.clone()));
+        rejected.push(Rejected { promise, reason, text });
     }
 }
 

@@ -26,6 +26,39 @@ pub(super) fn stopped(graph: &Graph, stack: &str) -> Vec<String> {
     innermost.into_iter().chain(frames).filter_map(Frame::written).take(FRAMES_MAX).collect()
 }
 
+/// The innermost place of a stack that is in what the bot's author wrote.
+pub(super) fn first_of_the_bot(graph: &Graph, stack: &str) -> Option<String> {
+    let frames = stack.lines().filter_map(|line| Frame::read(graph, line));
+    frames
+        .filter(|frame| graph.own.iter().any(|own| own == frame.file))
+        .find_map(|frame| Frame { function: "", ..frame }.written())
+}
+
+/// The longest name that is told of what was called.
+const CALLED_MAX: usize = 100;
+
+/// What the innermost frame called, as it is written: `medplum.requestSchema`. None where it called nothing by a name.
+pub(super) fn called(graph: &Graph, stack: &str) -> Option<String> {
+    // What a function of the engine's own calls is not written there.
+    let frame = Frame::read(graph, stack.lines().next()?).filter(|frame| frame.runs)?;
+    let row = usize::try_from(frame.row).ok()?.checked_sub(1)?;
+    let column = usize::try_from(frame.column).ok()?.checked_sub(1)?;
+    let line = frame.module.code.lines().nth(row)?;
+    let at = line.char_indices().nth(column).map(|(at, _)| at)?;
+    let (before, behind) = line.split_at_checked(at)?;
+    let of_name = |sign: char| sign.is_alphanumeric() || matches!(sign, '_' | '$' | '#');
+    let end = behind.find(|sign| !of_name(sign))?;
+    let (last, rest) = behind.split_at_checked(end)?;
+    if last.is_empty() || !rest.trim_start().trim_start_matches("?.").starts_with('(') {
+        return None;
+    }
+    let of_path = |sign: char| of_name(sign) || matches!(sign, '.' | '?');
+    let start = before.trim_end_matches(of_path).len();
+    let path = before.get(start..)?.trim_start_matches(['.', '?']);
+    let name = [path, last].concat();
+    (name.len() <= CALLED_MAX).then_some(name)
+}
+
 /// A text with the frames of stacks in it (a line each), told in places of the sources. What has such places already stays
 /// as it is.
 pub(super) fn rewritten(graph: &Graph, text: String) -> String {

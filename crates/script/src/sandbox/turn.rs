@@ -36,6 +36,14 @@ pub(crate) struct Waiting {
     pub(crate) reject: Persistent<Function<'static>>,
 }
 
+/// A promise that was rejected while nothing waited for it.
+pub(crate) struct Rejected {
+    pub(crate) promise: Persistent<Value<'static>>,
+    pub(crate) reason: Persistent<Value<'static>>,
+    /// What the reason said then.
+    pub(crate) text: String,
+}
+
 /// An ask that the host has begun.
 struct Open {
     /// Its place in the record.
@@ -75,8 +83,8 @@ pub(crate) struct Turn {
     /// By when they are due, then by number.
     pub(crate) timers: RefCell<BTreeMap<(Timestamp, u32), Timer>>,
     timer_number: Cell<u32>,
-    /// Promises that were rejected while nothing waited for them, and why.
-    pub(crate) rejected: RefCell<Vec<(Persistent<Value<'static>>, String)>>,
+    /// Promises that were rejected while nothing waited for them.
+    pub(crate) rejected: RefCell<Vec<Rejected>>,
     /// Gives the stack of an error in places of what runs; belongs to the engine.
     pub(super) stack_as_it_runs: RefCell<Option<Persistent<Function<'static>>>>,
     pub(crate) messages: RefCell<Messages>,

@@ -1,6 +1,7 @@
 /** The clock of the host; the time zone is UTC, wherever the program runs. */
 
 import { platform } from "pipehat:host";
+import { checkDate } from "./locale";
 
 const Real = Date;
 const { construct, apply } = Reflect;
@@ -62,9 +63,16 @@ define("toTimeString", function toTimeString(this: Date) { return valid(this, ()
 const date = (it: Date): string => `${it.getUTCMonth() + 1}/${it.getUTCDate()}/${it.getUTCFullYear()}`;
 const hours = (it: Date): string =>
   `${it.getUTCHours() % 12 || 12}:${pad(it.getUTCMinutes())}:${pad(it.getUTCSeconds())} ${it.getUTCHours() < 12 ? "AM" : "PM"}`;
-define("toLocaleString", function toLocaleString(this: Date) { return valid(this, () => `${date(this)}, ${hours(this)}`); });
-define("toLocaleDateString", function toLocaleDateString(this: Date) { return valid(this, () => date(this)); });
-define("toLocaleTimeString", function toLocaleTimeString(this: Date) { return valid(this, () => hours(this)); });
+function defineLocale(name: string, write: (it: Date) => string): void {
+  const value = { [name](this: Date, locales?: unknown, options?: unknown) {
+    checkDate(name, locales, options);
+    return valid(this, () => write(this));
+  } }[name];
+  define(name, value);
+}
+defineLocale("toLocaleString", (it) => `${date(it)}, ${hours(it)}`);
+defineLocale("toLocaleDateString", date);
+defineLocale("toLocaleTimeString", hours);
 
 export const performance = {
   now: (): number => platform.elapsed(),

@@ -1,6 +1,7 @@
 /** `fetch`, `Headers`, `Request` and `Response`. Bodies are whole: there are no streams. */
 
 import { begin, giveUp, platform } from "pipehat:host";
+import { askedBy, asker } from "../pipehat/asking";
 import { AbortSignal } from "./abort";
 import { viewed } from "./encoding";
 import { URL, URLSearchParams } from "./url";
@@ -176,6 +177,7 @@ export async function fetch(given: any, options?: any): Promise<Response> {
   const request = new Request(given, options);
   const { signal } = request;
   signal.throwIfAborted();
+  const by = asker();
   const asked = begin(
     {
       ask: "fetch",
@@ -194,7 +196,8 @@ export async function fetch(given: any, options?: any): Promise<Response> {
     };
     signal.addEventListener("abort", stop, { once: true });
   });
-  const answer = await Promise.race([asked.answer, stopped]).finally(() => signal.removeEventListener("abort", stop));
+  const answered = asked.answer.catch((error: unknown) => { throw askedBy(error, by); });
+  const answer = await Promise.race([answered, stopped]).finally(() => signal.removeEventListener("abort", stop));
   const bare = [101, 204, 205, 304].includes(answer.status);
   const status = answer.status >= 200 && answer.status <= 599 ? answer.status : 502;
   const response = new Response(bare ? undefined : answer.bytes, { status, headers: answer.headers });

@@ -9,6 +9,7 @@ import { Crypto, CryptoKey, SubtleCrypto, crypto, random } from "./crypto";
 import { TextDecoder, TextEncoder } from "./encoding";
 import { Headers, Request, Response, fetch } from "./fetch";
 import { forbidCode } from "./forbidden";
+import { installLocale } from "./locale";
 import { clearTimer, setInterval, setTimeout } from "./timers";
 import { URL, URLSearchParams } from "./url";
 
@@ -42,6 +43,7 @@ const globals: Record<string, unknown> = {
 };
 
 forbidCode();
+installLocale();
 for (const name of Object.keys(globals)) {
   Object.defineProperty(globalThis, name, {
     value: globals[name],

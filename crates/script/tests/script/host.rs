@@ -61,6 +61,7 @@ impl Host for TestHost {
                 std::thread::sleep(remaining);
                 Err(AskError::TimedOut)
             }
+            Ask::Fetch { url, .. } if url.contains("absent") => answer(404, b""),
             Ask::Fetch { body, .. } => answer(200, body),
             Ask::StateGet { key } => match self.state.get(key) {
                 Some(value) => answer(200, value.as_bytes()),

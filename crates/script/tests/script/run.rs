@@ -97,8 +97,10 @@ fn what_fails_while_nothing_waits_for_it_is_logged() {
     let (run, host) = run_with(&mut Worker::new(&script(source), tight()), &text(""));
     assert_eq!(run.result, Ok(Output::Nothing));
     let lines: Vec<_> = host.borrow().log.iter().map(|line| line.text.clone()).collect();
-    let start = "a promise that nothing waited for was rejected: ";
-    assert_eq!(lines, ["as text", "the host is not granted"].map(|why| format!("{start}{why}")));
+    // Whoever reads it looks for the line that asked.
+    let start = "a promise that nothing waited for was rejected";
+    let told = [": as text", " at bot.ts:2:9: the host is not granted"];
+    assert_eq!(lines, told.map(|why| format!("{start}{why}")));
 }
 
 #[test]
@@ -115,4 +117,92 @@ fn typescript_that_is_more_than_types() {
             return [Units.Deep.x, Level.High, new Person('p', 2).shown(), over(1), <any>it, event!.input satisfies string].join()
         }";
     assert_eq!(run(source, &text("x")), Ok(Output::Text("g!,2,p2,number,,x".to_owned())));
+}
+
+/// Checks what an error of the third line of a handler says.
+#[track_caller]
+fn check_thrown(body: &str, message: &str) {
+    let source = format!(
+        "interface A {{\n  a: string }}\nexport async function handler(client: any, event: any) {{ await 1; {body} }}"
+    );
+    let error = run(&source, &text("")).expect_err(body);
+    assert_eq!(error.message, message, "{body}");
+    assert!(error.stack.iter().any(|line| line.contains("bot.ts:3:")), "{:?}", error.stack);
+}
+
+#[test]
+fn an_error_of_what_was_asked_has_the_line_that_asked() {
+    let (absent, refused) = ("https://absent.example/", "https://refused.example/");
+    let answered = "GET to absent.example was answered with 404";
+    let host = "the host is not granted";
+    let http =
+        |url: &str| format!("const {{ http }} = await import('pipehat'); await http.get('{url}')");
+    check_thrown(&http(absent), answered);
+    check_thrown(&http(refused), host);
+    check_thrown(&format!("await fetch('{refused}')"), host);
+    check_thrown("await fetch('no address')", "TypeError: it is not a URL");
+    check_thrown(
+        &format!("await client.download('{absent}')"),
+        "the answer is 404, without an OperationOutcome",
+    );
+}
+
+#[test]
+fn what_is_called_and_is_no_function_is_named() {
+    let named = |body: &str, name: &str| {
+        check_thrown(body, &format!("TypeError: {name} is not a function"));
+    };
+    named("client.requestSchema('Patient')", "client.requestSchema");
+    named("const it: A & any = { y: {} }; return it.y.foo(1)", "it.y.foo");
+    named("const { nope } = client; nope()", "nope");
+    named("client.nope?.a; client.keyValue.nope()", "client.keyValue.nope");
+    // Not what stands beside it.
+    check_thrown("return [1].map(event.nope)", "TypeError: not a function");
+    check_thrown("return [1].map(String(event.nope) as any)", "TypeError: not a function");
+}
+
+#[test]
+fn what_a_sandbox_has_not_is_said_with_what_to_do() {
+    let said = |body: &str, words: &str| {
+        let source = format!("export async function handler() {{ {body} }}");
+        let error = run(&source, &text("")).expect_err(body);
+        assert!(error.message.contains(words), "{body}: {}", error.message);
+        assert!(!error.stack.is_empty(), "{body}");
+    };
+    said("return Buffer.from('a')", "Buffer is not defined: it is of Node.js");
+    said("return Buffer.from('a')", "npm install buffer");
+    said("return process.env.KEY", "`secret(name)`");
+    said("return new Intl.NumberFormat('de-DE')", "no locales");
+    check("return typeof Buffer + typeof process", "undefinedundefined");
+}
+
+#[test]
+fn texts_by_a_locale_that_is_not_carried_are_refused() {
+    check("return new Date(0).toLocaleString()", "1/1/1970, 12:00:00 AM");
+    check("return new Date(0).toLocaleDateString('en-US', { timeZone: 'UTC' })", "1/1/1970");
+    check("return new Date(0).toLocaleTimeString(['en-US'])", "12:00:00 AM");
+    let numbers = "[0, -0.5, 1234.5, 1234567.0006, 999999.9999, 1e20, NaN].map((it) => it.toLocaleString('en-US')).join(' ')";
+    check(
+        &format!("return {numbers}"),
+        "0 -0.5 1,234.5 1,234,567.001 1,000,000 100,000,000,000,000,000,000 NaN",
+    );
+    check("return (1234.5).toLocaleString(undefined, { minimumFractionDigits: 2 })", "1,234.50");
+    check("return (2.345).toLocaleString('en-US', { maximumFractionDigits: 0 })", "2");
+    check("return (-1234n).toLocaleString()", "-1,234");
+    for body in [
+        "new Date(0).toLocaleString('pl-PL')",
+        "new Date(0).toLocaleDateString('de-DE')",
+        "new Date(0).toLocaleTimeString('en-US', { timeZone: 'Europe/Lisbon' })",
+        "new Date(0).toLocaleDateString('en-US', { month: 'long' })",
+        "(1234.5).toLocaleString('de-DE')",
+        "(1234.5).toLocaleString('en-US', { style: 'currency', currency: 'EUR' })",
+        "1234n.toLocaleString('pl-PL')",
+    ] {
+        check(
+            &format!(
+                "try {{ return {body} }} catch (e: any) {{ return e.name + e.message.includes('not carried') }}"
+            ),
+            "RangeErrortrue",
+        );
+    }
 }

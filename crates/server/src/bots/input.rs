@@ -37,6 +37,9 @@ pub(super) fn input(content_type: &str, body: Vec<u8>) -> Result<Input, &'static
     let name = media_type(content_type);
     if is_hl7(&name) {
         return match Header::read(&body) {
+            Ok(_) if messages(&body) > 1 => Err(
+                "the body holds several HL7 v2 messages: each is sent by itself, to be answered by itself",
+            ),
             Ok(_) => Ok(Input::Hl7(body)),
             Err(_) => Err("the body is no HL7 v2 message: it begins with no readable MSH segment"),
         };
@@ -59,6 +62,16 @@ pub(super) fn input(content_type: &str, body: Vec<u8>) -> Result<Input, &'static
         return String::from_utf8(body).map(Input::Text).map_err(|_| "the body is not UTF-8");
     }
     Ok(Input::Bytes(body))
+}
+
+/// How many segments MSH there are.
+fn messages(body: &[u8]) -> usize {
+    let segments = body.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let begins = |segment: &&[u8]| {
+        let separator = segment.strip_prefix(b"MSH").and_then(|rest| rest.first());
+        separator.is_some_and(|sign| !sign.is_ascii_alphanumeric() && *sign != b' ')
+    };
+    segments.filter(begins).count()
 }
 
 /// What goes out for an output, and what it is: for an HL7 message an HL7 message, in the content type it came in.
@@ -138,6 +151,14 @@ mod tests {
         }
         assert_eq!(kind("x-application/hl7-v2+er7; charset=utf-8", MESSAGE), "hl7");
         assert_eq!(kind("application/hl7-v2", b"{}"), "refused");
+        // Only one of them could be answered.
+        for between in ["", "\r", "\n"] {
+            let two = [MESSAGE, between.as_bytes(), MESSAGE].concat();
+            assert_eq!(kind("application/hl7-v2", &two), "refused");
+            assert_eq!(kind("text/plain", &two), "text");
+        }
+        let within = [MESSAGE, b"NTE|1||MSH|\rMSH is no segment here\r"].concat();
+        assert_eq!(kind("application/hl7-v2", &within), "hl7");
         assert_eq!(kind("application/fhir+json", b"{}"), "json");
         assert_eq!(kind("application/json", b""), "json");
         assert_eq!(kind("application/json", b"{"), "refused");

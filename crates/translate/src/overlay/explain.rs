@@ -6,7 +6,7 @@ use pipehat_config::{Diagnostic, Span, nearest};
 use pipehat_resource::definitions::TypeDefinition;
 
 use super::Dropped;
-use crate::plan::{NEVER, NO_VALUE, Plan, Unread};
+use crate::plan::{NEVER, NO_VALUE, OTHER_SEGMENT, Plan, Unread};
 use crate::table::{Row, RowTable, group_paths};
 
 /// A cell that the compiler can't run.
@@ -16,6 +16,11 @@ pub(super) fn unread(unread: &Unread, span: &Span, rows: &[Row]) -> Diagnostic {
         "id" if unread.table == RowTable::Messages => (
             format!("`{text}` names no segment of a message"),
             "write the segment with the groups it stands in: `ZPD`, or `PATIENT.ZPD`",
+            None,
+        ),
+        "id" if unread.problem.contains(OTHER_SEGMENT) => (
+            unread.problem.clone(),
+            "write a field of the segment that the map is named after, or give the row to a map of the other segment; `when` and `assign` may read fields of others",
             None,
         ),
         "id" => (

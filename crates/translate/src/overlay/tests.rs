@@ -106,6 +106,14 @@ fn mistakes_are_told_at_their_place() {
         &format!("{ROW}    - {{ field: ZPD-2, to: gender }}\n").replace("ADT_A01", "ADT_A99"),
         "overlay.message 3:7 no version of HL7 v2 has the message structure `ADT_A99`",
     );
+    check(
+        &format!("{ROW}    - {{ field: PID-7, to: birthDate }}\n"),
+        "overlay.row 6:16 `PID-7` is not of the segment ZPD, which its map reads",
+    );
+    check(
+        &format!("{ROW}    - {{ field: seven, to: birthDate }}\n"),
+        "overlay.row 6:16 `seven` is no field",
+    );
     // All mistakes of a file are told at once.
     check(
         "systems: { GOOD: not a uri }\ndrop:\n  - { map: \"PID[Patiend]\", field: PID-3 }\n",

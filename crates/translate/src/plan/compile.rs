@@ -8,7 +8,7 @@ use pipehat_resource::definitions::{
 };
 
 use super::element::{Resolved, resolve};
-use super::fitting::{CodeUse, NO_VALUE, misfit, narrative, other_type};
+use super::fitting::{CodeUse, NO_VALUE, OTHER_SEGMENT, misfit, narrative, other_type};
 use super::message_map::MessageMap;
 use super::requirements::Requirements;
 use super::rule_run::runs;
@@ -241,7 +241,7 @@ impl<'r> Compiler<'r> {
         context: Context,
         each: &mut bool,
     ) -> Result<Rule, (&'static str, String)> {
-        let source = source(row, context).ok_or(("id", "no field or component".to_owned()))?;
+        let source = source(row, context).ok_or_else(|| ("id", not_a_source(row, context)))?;
         let own = FieldRef::parse(row.id()).unwrap_or(FieldRef::OWN);
         let condition = match row.cell("antlr") {
             "" => None,
@@ -620,6 +620,16 @@ fn source(row: &Row, context: Context) -> Option<Source> {
                 Some(Source::Component(component, part))
             }
         },
+    }
+}
+
+/// What is wrong with a row that reads nothing.
+fn not_a_source(row: &Row, context: Context) -> String {
+    match (context, FieldRef::parse(row.id()).and_then(|field| field.name)) {
+        (Context::Segment(own), Some(other)) if own != other => {
+            format!("`{}` is {OTHER_SEGMENT}{own}, which its map reads", row.id())
+        }
+        _ => "no field or component".to_owned(),
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) const NEVER: &str = " never is ";
 /// Said of a text that its element can't hold; behind it stands the type.
 pub(crate) const NO_VALUE: &str = "no FHIR ";
 
+/// Of a row whose field stands elsewhere.
+pub(crate) const OTHER_SEGMENT: &str = "not of the segment ";
+
 /// Where the codes of a code system map go.
 #[derive(Debug)]
 pub(crate) struct CodeUse {

@@ -25,7 +25,7 @@ use crate::table;
 
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
-pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE};
+pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE, OTHER_SEGMENT};
 pub(crate) use keeps::Keep;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use requirements::Requirements;

@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
                 self.consumed.take(sent.raw);
                 Some(text)
             }
-            Moment::Cut(text) => Some(text),
+            Moment::Cut(text, _) => Some(text),
             _ => None,
         }
     }

@@ -11,7 +11,9 @@ use super::tree::Leaf;
 use super::view::Part;
 use crate::finding::FindingKind;
 use crate::plan::PrimitiveRule;
-use crate::value::{Moment, code_system, date, date_time, decimal, instant, time_of_day, whole};
+use crate::value::{
+    Doubt, Moment, code_system, date, date_time, decimal, instant, time_of_day, whole,
+};
 
 impl<'a> Run<'a> {
     /// The URI of a coding system that a component names.
@@ -67,16 +69,14 @@ impl<'a> Run<'a> {
                 };
                 match moment {
                     Moment::Known(text) => return self.took(&first, Leaf::Text(Cow::Owned(text))),
-                    Moment::Cut(text) => {
-                        self.find(
-                            FindingKind::ZoneMissing,
-                            &first,
-                            "no time zone: only the date is kept",
-                        );
+                    Moment::Cut(text, doubt) => {
+                        let (kind, words) = doubtful(doubt, Left::Date);
+                        self.find(kind, &first, words);
                         return self.took(&first, Leaf::Text(Cow::Owned(text)));
                     }
-                    Moment::ZoneMissing => {
-                        self.find(FindingKind::ZoneMissing, &first, "no time zone: left out");
+                    Moment::Doubtful(doubt) => {
+                        let (kind, words) = doubtful(doubt, Left::Nothing);
+                        self.find(kind, &first, words);
                         self.consumed.take(first.raw);
                         return None;
                     }
@@ -150,6 +150,39 @@ impl<'a> Run<'a> {
     fn took(&mut self, part: &Part<'a>, leaf: Leaf<'a>) -> Option<Leaf<'a>> {
         self.consumed.take(part.raw);
         Some(leaf)
+    }
+}
+
+/// What is left of a time of day that is no instant.
+#[derive(Clone, Copy)]
+enum Left {
+    Date,
+    Nothing,
+}
+
+/// What is told of a time of day that is no instant.
+fn doubtful(doubt: Doubt, left: Left) -> (FindingKind, &'static str) {
+    match (doubt, left) {
+        (Doubt::ZoneMissing, Left::Date) => {
+            (FindingKind::ZoneMissing, "no time zone: only the date is kept")
+        }
+        (Doubt::ZoneMissing, Left::Nothing) => (FindingKind::ZoneMissing, "no time zone: left out"),
+        (Doubt::Skipped, Left::Date) => (
+            FindingKind::ValueUnfit,
+            "the time zone has no such time, for its clocks went forward: only the date is kept",
+        ),
+        (Doubt::Skipped, Left::Nothing) => (
+            FindingKind::ValueUnfit,
+            "the time zone has no such time, for its clocks went forward: left out",
+        ),
+        (Doubt::Twice, Left::Date) => (
+            FindingKind::ZoneMissing,
+            "no offset, and the time zone has this time twice, for its clocks went back: only the date is kept",
+        ),
+        (Doubt::Twice, Left::Nothing) => (
+            FindingKind::ZoneMissing,
+            "no offset, and the time zone has this time twice, for its clocks went back: left out",
+        ),
     }
 }
 

@@ -8,4 +8,6 @@ mod time;
 pub(crate) use authority::{Authority, YEARLY, code_system, edition, is_oid, sender_system};
 pub(crate) use media::{is_media_type, media_type};
 pub(crate) use number::{compared, decimal, whole};
-pub(crate) use time::{Clock, Moment, date, date_time, instant, is_after, later, time_of_day};
+pub(crate) use time::{
+    Clock, Doubt, Moment, date, date_time, instant, is_after, later, time_of_day,
+};

@@ -2,10 +2,11 @@
 //!
 //! FHIR wants a time zone with every time of day. It is the value's own, else that of MSH-7 (§2.A.22: "the local time
 //! zone of the sender" applies where none is given, and MSH-7 states it), else the feed's setting. Where nobody says
-//! it, the date remains, and a finding.
+//! it, the date remains, and a finding. So it is where the zone of the setting has no such time (the clocks went forward),
+//! or has it twice (they went back).
 
 use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use pipehat_message::{TimeOfDay, Timestamp, ZoneOffset};
 
 /// Which zone holds where a value has none.
@@ -21,11 +22,22 @@ pub(crate) struct Clock<'s> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     Known(String),
-    /// Its time of day went: nobody says in which zone it is.
-    Cut(String),
+    /// Its time of day went: which instant it is can't be said.
+    Cut(String, Doubt),
     /// There is nothing left that the type can carry.
-    ZoneMissing,
+    Doubtful(Doubt),
     Unfit,
+}
+
+/// Why a time of day is no instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// Nobody says in which zone it is.
+    ZoneMissing,
+    /// The zone leaves it out.
+    Skipped,
+    /// The zone has it twice.
+    Twice,
 }
 
 /// A date.
@@ -45,11 +57,11 @@ pub(crate) fn date_time(text: &[u8], clock: Clock<'_>) -> Moment {
         return Moment::Known(out);
     }
     match offset(&timestamp, clock) {
-        Some(minutes) => {
+        Ok(minutes) => {
             write_time(&timestamp, minutes, &mut out);
             Moment::Known(out)
         }
-        None => Moment::Cut(out),
+        Err(doubt) => Moment::Cut(out, doubt),
     }
 }
 
@@ -59,7 +71,10 @@ pub(crate) fn instant(text: &[u8], clock: Clock<'_>) -> Moment {
     if timestamp.hour().is_none() {
         return Moment::Unfit;
     }
-    let Some(minutes) = offset(&timestamp, clock) else { return Moment::ZoneMissing };
+    let minutes = match offset(&timestamp, clock) {
+        Ok(minutes) => minutes,
+        Err(doubt) => return Moment::Doubtful(doubt),
+    };
     let mut out = String::with_capacity(30);
     write_date(&timestamp, &mut out);
     write_time(&timestamp, minutes, &mut out);
@@ -94,13 +109,8 @@ pub(crate) fn is_after(one: &[u8], other: &[u8]) -> Option<bool> {
 
 /// To the second, in UTC.
 fn utc(time: &Timestamp) -> Option<civil::DateTime> {
-    let part = |part: Option<u8>| i8::try_from(part.unwrap_or_default()).ok();
-    let year = i16::try_from(time.year()).ok()?;
-    let (month, day) = (part(time.month())?, part(time.day())?);
-    let (hour, minute, second) = (part(time.hour())?, part(time.minute())?, part(time.second())?);
-    let local = civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
     let minutes = i64::from(time.offset()?.minutes());
-    local.checked_sub(jiff::SignedDuration::from_mins(minutes)).ok()
+    local(time)?.checked_sub(jiff::SignedDuration::from_mins(minutes)).ok()
 }
 
 /// A dateTime some minutes later, in the same zone.
@@ -161,24 +171,28 @@ fn two_each(numbers: &[u16], out: &mut String) {
 }
 
 /// Minutes east of UTC.
-fn offset(timestamp: &Timestamp, clock: Clock<'_>) -> Option<i16> {
+fn offset(timestamp: &Timestamp, clock: Clock<'_>) -> Result<i16, Doubt> {
     if let Some(offset) = timestamp.offset().or(clock.message) {
-        return Some(offset.minutes());
+        return Ok(offset.minutes());
     }
-    let zone = clock.zone?;
-    let narrow = |value: Option<u8>| i8::try_from(value.unwrap_or(0)).ok();
-    let civil = civil::DateTime::new(
-        i16::try_from(timestamp.year()).ok()?,
-        narrow(timestamp.month())?,
-        narrow(timestamp.day())?,
-        narrow(timestamp.hour())?,
-        narrow(timestamp.minute())?,
-        narrow(timestamp.second())?,
-        0,
-    )
-    .ok()?;
-    let instant = zone.to_ambiguous_timestamp(civil).compatible().ok()?;
-    i16::try_from(zone.to_offset(instant).seconds() / 60).ok()
+    let zone = clock.zone.ok_or(Doubt::ZoneMissing)?;
+    let civil = local(timestamp).ok_or(Doubt::ZoneMissing)?;
+    match zone.to_ambiguous_timestamp(civil).offset() {
+        AmbiguousOffset::Unambiguous { offset } => {
+            i16::try_from(offset.seconds() / 60).map_err(|_| Doubt::ZoneMissing)
+        }
+        AmbiguousOffset::Gap { .. } => Err(Doubt::Skipped),
+        AmbiguousOffset::Fold { .. } => Err(Doubt::Twice),
+    }
+}
+
+/// To the second, as it is told.
+fn local(time: &Timestamp) -> Option<civil::DateTime> {
+    let part = |part: Option<u8>| i8::try_from(part.unwrap_or_default()).ok();
+    let year = i16::try_from(time.year()).ok()?;
+    let (month, day) = (part(time.month())?, part(time.day())?);
+    let (hour, minute, second) = (part(time.hour())?, part(time.minute())?, part(time.second())?);
+    civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()
 }
 
 #[cfg(test)]
@@ -195,6 +209,10 @@ mod tests {
 
     fn known(text: &str) -> Moment {
         Moment::Known(text.into())
+    }
+
+    fn cut(text: &str, doubt: Doubt) -> Moment {
+        Moment::Cut(text.into(), doubt)
     }
 
     #[test]
@@ -214,10 +232,28 @@ mod tests {
 
     #[test]
     fn without_a_zone_the_date_remains() {
-        check("20240715083000", Clock::default(), Moment::Cut("2024-07-15".into()));
+        check("20240715083000", Clock::default(), cut("2024-07-15", Doubt::ZoneMissing));
         check("202407", Clock::default(), known("2024-07"));
-        assert_eq!(instant(b"20240715083000", Clock::default()), Moment::ZoneMissing);
+        let missing = Moment::Doubtful(Doubt::ZoneMissing);
+        assert_eq!(instant(b"20240715083000", Clock::default()), missing);
         assert_eq!(instant(b"20240715", Clock::default()), Moment::Unfit);
+    }
+
+    #[test]
+    fn a_time_that_the_zone_leaves_out_or_has_twice_is_no_instant() {
+        let zone = berlin();
+        let clock = Clock { message: None, zone: Some(&zone) };
+        check("20240331015959", clock, known("2024-03-31T01:59:59+01:00"));
+        check("20240331020000", clock, cut("2024-03-31", Doubt::Skipped));
+        check("202403310259", clock, cut("2024-03-31", Doubt::Skipped));
+        check("20240331030000", clock, known("2024-03-31T03:00:00+02:00"));
+        check("20241027015959", clock, known("2024-10-27T01:59:59+02:00"));
+        check("20241027020000", clock, cut("2024-10-27", Doubt::Twice));
+        check("20241027030000", clock, known("2024-10-27T03:00:00+01:00"));
+        // Who says the offset is believed.
+        check("20241027023000+0100", clock, known("2024-10-27T02:30:00+01:00"));
+        assert_eq!(instant(b"20240331023000", clock), Moment::Doubtful(Doubt::Skipped));
+        assert_eq!(instant(b"20241027023000", clock), Moment::Doubtful(Doubt::Twice));
     }
 
     #[test]

@@ -27,7 +27,10 @@ export interface Sent {
 }
 /** Sends to a destination of the channel, or to a channel by name. What is no message, text or bytes is sent as JSON. */
 export declare function send(destination: string, message: AnyMessage | Uint8Array | object, contentType?: string): Promise<Sent>;
-/** Sets the message aside for a person to look at. What the handler returns is then not used. */
+/**
+ * Sets the message aside for a person to look at. The run goes on: `return` behind it. What the handler returns is then not
+ * used, and what it sends to destinations of the channel does not go out; whatever else it does stands.
+ */
 export declare function park(reason: string): void;
 /** A secret that was granted to the bot; throws where it was not. */
 export declare function secret(name: string): string;
