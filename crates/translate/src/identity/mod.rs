@@ -32,6 +32,19 @@ impl Identity {
         Self { id, search: Some(identifier_search(system, value)) }
     }
 
+    /// By an identifier that others may have, and by the name.
+    pub(crate) fn of_named_identifier(
+        resource_type: &str,
+        (system, value): (&str, &str),
+        name: &str,
+    ) -> Self {
+        let id = uuid(&[resource_type, system, value, name]);
+        let mut search = identifier_search(system, value);
+        search.push_str("&name:exact=");
+        escape(name, &mut search);
+        Self { id, search: Some(search) }
+    }
+
     /// A request by the number that it shares with others, and by what it asks for; each as system and value.
     pub(crate) fn of_requisition(number: (&str, &str), code: (&str, &str)) -> Self {
         let id = uuid(&["requisition", number.0, number.1, code.0, code.1]);

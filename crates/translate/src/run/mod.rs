@@ -4,6 +4,7 @@
 //! refuse and writes the Bundle; [`audit`] says what of the message nothing took.
 
 mod audit;
+mod called;
 mod coded;
 mod consumed;
 mod convert;

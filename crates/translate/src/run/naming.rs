@@ -152,18 +152,42 @@ impl<'a> Run<'a> {
             if let [KeyElement { name: "identifier" | "masterIdentifier", .. }] = key.as_slice()
                 && let Some(found) = self.by_identifier(own.root, name)
             {
-                return Some(match found {
-                    (Some(system), value) => Identity::of_identifier(name, &system, &value),
-                    (None, value) => {
-                        Identity::of_key(&["identifier", name, &naming.sender, &value])
-                    }
-                });
+                return Some(self.numbered_identity(own.root, name, found, naming));
             }
             if let Some(text) = self.key_text(own.root, key, naming, depth) {
                 return Some(Identity::of_key(&["key", name, &naming.sender, &text]));
             }
         }
         None
+    }
+
+    /// By a number. One that no authority is told of is several people's, companies' or instruments', so that these are known by
+    /// what they are called, too.
+    fn numbered_identity(
+        &self,
+        root: NodeId,
+        name: &str,
+        (system, value): (Option<Cow<'a, str>>, Cow<'a, str>),
+        naming: &Naming,
+    ) -> Identity {
+        let is_somebodys = system.is_some() && system.as_deref() != self.sender_system.as_deref();
+        let is_called = !is_somebodys && matches!(name, "Practitioner" | "Organization" | "Device");
+        let called = if is_called { self.called(root, name) } else { Default::default() };
+        let [first, second] = &called;
+        let is_called = !first.is_empty() || !second.is_empty();
+        match system {
+            // Organization, in which the number of a company (IN1-3) is the sender's.
+            Some(system) if is_called && name == "Organization" => {
+                let own = self.plan.names.find("name");
+                let own = own.and_then(|own| self.member_text(root, own)).unwrap_or_default();
+                Identity::of_named_identifier(name, (&system, &value), &own)
+            }
+            Some(system) => Identity::of_identifier(name, &system, &value),
+            None if is_called => {
+                Identity::of_key(&["identifier", name, &naming.sender, &value, first, second])
+            }
+            None => Identity::of_key(&["identifier", name, &naming.sender, &value]),
+        }
     }
 
     /// The identifier a resource is found by: of a preferred system, else the first that has a system, else the first.
@@ -485,13 +509,16 @@ impl<'a> Run<'a> {
                 );
             } else if matches!(name, "Practitioner" | "Organization" | "Location" | "Device") {
                 // Who is only referred to may be written longer or shorter; the first counts.
+                if self.are_called_differently(into, from, name) {
+                    self.find_at(
+                        FindingKind::ValueUnfit,
+                        Self::segment_at(segment),
+                        told_twice(name),
+                    );
+                }
                 self.tree.merge(into, from);
             } else if self.tree.unite(into, from, &is_one) {
-                self.find_at(
-                    FindingKind::ValueUnfit,
-                    Self::segment_at(segment),
-                    format!("{name} is told twice, and not the same: what was told first counts"),
-                );
+                self.find_at(FindingKind::ValueUnfit, Self::segment_at(segment), told_twice(name));
             }
             if let Some(own) = self.resources.get_mut(*first as usize) {
                 own.is_direct |= is_direct;
@@ -501,6 +528,10 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+fn told_twice(name: &str) -> String {
+    format!("{name} is told twice, and not the same: what was told first counts")
 }
 
 /// The identity of one of several that have the same.

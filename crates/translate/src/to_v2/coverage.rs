@@ -84,7 +84,9 @@ impl Coverage {
     /// Tells every value of bound resources that was not read, by its path.
     pub(super) fn unread(&self, resources: &Resources<'_>, tell: &mut dyn FnMut(&str)) {
         for (place, resource) in resources.placed() {
-            if self.is_bound(resource) {
+            // Of an observation with components, it may be that only these have become segments.
+            let mut components = resource.items("component").iter();
+            if self.is_bound(resource) || components.any(|component| self.is_bound(component)) {
                 let mut path = place.to_owned();
                 self.walk(resource, resources, &mut path, true, tell);
             }

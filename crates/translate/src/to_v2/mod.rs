@@ -25,6 +25,8 @@ mod message;
 mod modifiers;
 #[cfg(test)]
 mod modifiers_tests;
+#[cfg(test)]
+mod panels_tests;
 mod patients;
 mod primitive;
 mod profile;
