@@ -33,9 +33,10 @@ impl InputCharset {
         Self { rule: event.charset, own }
     }
 
-    /// The text of the input.
+    /// The text of the input, without the mark that some put before UTF-8.
     pub(super) fn text(self, message: &[u8]) -> String {
-        self.own.transcode(message).text.into_owned()
+        let text = self.own.transcode(message).text;
+        text.strip_prefix('\u{FEFF}').unwrap_or(&text).to_owned()
     }
 
     /// What the handler returns: read again by the rule that its input was read by.

@@ -355,6 +355,16 @@ fn text_and_bytes_of_a_message_are_in_its_own_character_set() {
 }
 
 #[test]
+fn a_mark_before_a_message_is_no_part_of_it() {
+    let source = "export async function handler(_, event) { return event.input; }";
+    let script = script_of(&[("bot.ts", source)]);
+    let message = named("UNICODE UTF-8", b"M\xC3\xBCller");
+    let marked = [b"\xEF\xBB\xBF", &*message].concat();
+    let (run, _) = run_with(&mut Worker::new(&script, tight()), &event(Input::Hl7(marked)));
+    assert!(matches!(&run.result, Ok(Output::Hl7(returned)) if *returned == message));
+}
+
+#[test]
 fn what_is_counted_is_one_ask_of_the_host() {
     let source = "import { state } from 'pipehat';\n\
                   export async function handler() {\n  \
