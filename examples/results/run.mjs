@@ -83,11 +83,19 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("the report says so", cancelled.status === "cancelled");
   stage.holds("and its result", (await one("Observation?code=718-7")).status === "cancelled");
 
-  stage.says("A result is told, and then the whole test cancelled, without a word of the result.");
-  await send(stage.message("unknown-patient", { L0005: "L0021", F102: "F105", 30001: "10001", "Newcomer^Nora": "Sample", "718-7": "2951-2" }));
-  await send(stage.message("cancelled", { L0004: "L0022", F101: "F105", "718-7": "2951-2", 20260107091000: "20260108091000" }).replace(/OBX.*\r/, ""));
-  stage.holds("the result goes with its report", (await one("DiagnosticReport?identifier=F105")).status === "cancelled"
-    && (await one("Observation?code=2951-2")).status === "cancelled");
+  stage.says("A result is told, and then the whole test cancelled: without a word of the result, or with the result once more.");
+  const cancelling = [
+    ["2951-2", (message) => message.replace(/OBX.*\r/, "")],
+    ["17861-6", (message) => message.replace("||||||||X|", "||13|g/dL|||||")],
+    ["2075-0", (message) => message.replace("||||||||X|", "||13|g/dL||||F|")],
+  ];
+  for (const [at, [code, made]] of cancelling.entries()) {
+    const number = `F15${at}`;
+    await send(stage.message("unknown-patient", { L0005: `L015${at}`, F102: number, 30001: "10001", "Newcomer^Nora": "Sample", "718-7": code }));
+    await send(made(stage.message("cancelled", { L0004: `L016${at}`, F101: number, "718-7": code, 20260107091000: "20260108091000" })));
+    stage.holds(`the result goes with its report (${code})`, (await one(`DiagnosticReport?identifier=${number}`)).status === "cancelled"
+      && (await one(`Observation?code=${code}`)).status === "cancelled");
+  }
 
   stage.says("A result comes for somebody whom the registration has not told yet.");
   await send(stage.message("unknown-patient"));

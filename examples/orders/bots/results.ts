@@ -173,7 +173,7 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
 
   const entries: BundleEntry[] = [];
   const timeOfResult = new Map<string, Time>();
-  /** Withdrawals of reports that stand, whatever is told of them now. */
+  /** Withdrawals of reports, which take the results along that the message tells of. */
   const withdrawals = new Map<string, Statement>();
   const deleted = deletedIn(message);
   for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
@@ -208,8 +208,10 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
         entries.push({ resource: binary, request: { method: "PUT", url: attachment.url } });
       }
     }
-    if (standing !== undefined && isNews && WITHDRAWN.has(report.resource.status)) {
-      entries.push(...await withdrawn(client, standing, report.resource, time));
+    if (isNews && WITHDRAWN.has(report.resource.status)) {
+      const withdrawal: Statement = { status: report.resource.status, time };
+      (report.resource.result ?? []).forEach(({ reference }) => withdrawals.set(reference as string, withdrawal));
+      entries.push(...standing === undefined ? [] : await withdrawn(client, standing, report.resource, time));
     } else if (standing !== undefined && !isNews && WITHDRAWN.has(standing.status)) {
       (report.resource.result ?? []).forEach(({ reference }) => withdrawals.set(reference as string, statementOf(standing)));
     } else if (standing !== undefined && isNews) {
@@ -232,9 +234,10 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
       const isDeleted = resource.code?.coding?.some(({ code }) => deleted.has(code ?? "")) ?? false;
       const next = before === undefined ? begun(resource, time, isDeleted) : settled(before, resource, time, isDeleted);
       const withdrawal = withdrawals.get(addressOf(resource));
-      const gone = next && withdrawal && goneWith(withdrawal, next);
-      if (next !== undefined) {
-        entries.push(before === undefined ? first(fullUrl, gone ?? next) : replaced(fullUrl, gone ?? next, before));
+      const left = next ?? (before !== undefined && !WITHDRAWN.has(before.status) ? before : undefined);
+      const stands = (left && withdrawal && goneWith(withdrawal, left)) ?? next;
+      if (stands !== undefined) {
+        entries.push(before === undefined ? first(fullUrl, stands) : replaced(fullUrl, stands, before));
       }
     }
   }
