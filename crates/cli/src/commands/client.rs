@@ -43,8 +43,10 @@ id and secret with each request (HTTP Basic). `pipehat client COMMAND --help` sa
 
 const STAND_IN_EXAMPLES: &str = "\
 Examples:
-  curl -X PUT -u \"$CLIENT_ID:$CLIENT_SECRET\" -H 'Content-Type: application/fhir+json' \\
-       \"$(pipehat token --url)/fhir/R4/Device/lab\" -d '{\"resourceType\":\"Device\",\"id\":\"lab\"}'
+  curl -X PUT -u \"$CLIENT_ID:$CLIENT_SECRET\" \\
+       -H 'Content-Type: application/fhir+json' \\
+       -d '{\"resourceType\":\"Device\",\"id\":\"lab\"}' \\
+       \"$(pipehat token --url)/fhir/R4/Device/lab\"
   pipehat client stand-in lab Device/lab
   pipehat client stand-in lab --none
 
