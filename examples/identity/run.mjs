@@ -51,6 +51,19 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("that is another patient", second.id !== created.id && (await patients("")).length === 2);
 
   stage.says("It was the same person: the two are merged (A40).");
+  const hers = { reference: `Patient/${second.id}` };
+  const known = [
+    {
+      resourceType: "AllergyIntolerance", patient: hers, code: { text: "Penicillin" },
+      clinicalStatus: { coding: [{ system: "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", code: "active" }] },
+    },
+    { resourceType: "Immunization", patient: hers, status: "completed", vaccineCode: { text: "MMR" }, occurrenceDateTime: "2020-01-01" },
+    { resourceType: "DocumentReference", subject: hers, status: "current", content: [{ attachment: { title: "Letter" } }] },
+    { resourceType: "Coverage", beneficiary: hers, status: "active", payor: [{ display: "Insurance" }] },
+  ];
+  for (const one of known) {
+    await stage.fhir(one.resourceType, "POST", one);
+  }
   await send(stage.message("merge"));
   const [survivor] = await north("10001");
   const retired = await stage.fhir(`Patient/${second.id}`);
@@ -61,6 +74,11 @@ await workflow(import.meta.url, async (stage) => {
     retired.active === false && retired.link[0].type === "replaced-by" && retired.link[0].other.reference === `Patient/${survivor.id}`);
   const moved = await stage.found("Encounter?identifier=V0002");
   stage.holds("the visit to the emergency room is the survivor's", moved[0].subject.reference === `Patient/${survivor.id}`);
+  for (const { resourceType } of known) {
+    const [now] = await stage.found(resourceType);
+    const whose = now.patient ?? now.subject ?? now.beneficiary;
+    stage.holds(`so is what else was known: ${resourceType}`, whose.reference === `Patient/${survivor.id}`);
+  }
 
   stage.says("Somebody goes on to use the retired number (A31).");
   await send(stage.message("after-merge"));

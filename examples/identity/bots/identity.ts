@@ -35,6 +35,17 @@ const BELONGINGS: Record<string, string> = {
   DiagnosticReport: "subject",
   Appointment: "patient",
   Condition: "subject",
+  AllergyIntolerance: "patient",
+  Immunization: "patient",
+  Procedure: "subject",
+  MedicationRequest: "subject",
+  MedicationDispense: "subject",
+  MedicationAdministration: "subject",
+  DocumentReference: "subject",
+  RelatedPerson: "patient",
+  Coverage: "beneficiary",
+  Account: "subject",
+  ChargeItem: "subject",
 };
 
 /**
