@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use pipehat_connectors::{BotFinding, BotOutcome, BotResult, Found, PayloadFormat};
 
-use super::{HEADER, message, told};
+use super::{HEADER, message, run_bot, told};
 use crate::effects::LookupAnswer;
 use crate::program::{Made, ProgramInput, Verdict};
 use crate::project::testing::{TestEffects, files, load, peer};
@@ -11,20 +11,7 @@ use crate::project::testing::{TestEffects, files, load, peer};
 const HL7: &str = "destinations:\n  out:\n    mllp: { connect: 127.0.0.1:2 }\n  other:\n    when: false or PID-2 = \"9\"\n    mllp: { connect: 127.0.0.1:3 }\n";
 
 fn run(rest: &str, lines: &str, outcome: Option<BotOutcome>) -> Verdict {
-    let files = files(rest)
-        .with("bots/names.yaml", "bot: names")
-        .with("bots/names.ts", "export async function handler() {}");
-    let loaded = load(&files);
-    let project = loaded
-        .project
-        .unwrap_or_else(|| panic!("{}", loaded.diagnostics.render(pipehat_config::Colour::Never)));
-    let spec = &project.channels[0];
-    let answer = outcome.map(|outcome| LookupAnswer::Found(Found::One(outcome.to_bytes())));
-    let mut effects =
-        TestEffects { answers: answer.into_iter().collect(), ..TestEffects::default() };
-    let (bytes, peer) = (message(lines), peer());
-    let input = ProgramInput { bytes: &bytes, channel: &spec.name, peer: &peer };
-    spec.program.run(&input, &mut effects)
+    run_bot(rest, &message(lines), outcome)
 }
 
 #[track_caller]

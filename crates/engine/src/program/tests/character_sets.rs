@@ -1,12 +1,11 @@
 //! Messages in sets other than UTF-8: what steps read of them, and what goes out.
 
 use bytes::Bytes;
-use pipehat_connectors::{BotOutcome, BotResult, Found};
+use pipehat_connectors::{BotOutcome, BotResult};
 use pipehat_message::Charset;
 
-use crate::effects::LookupAnswer;
-use crate::program::{ProgramInput, Verdict};
-use crate::project::testing::{TestEffects, files, load, peer};
+use super::run_bot;
+use crate::program::Verdict;
 
 const HL7: &str = "destinations:\n  out:\n    mllp: { connect: 127.0.0.1:2 }\n";
 const STORE: &str = "destinations:\n  out:\n    fhir: { base: \"http://127.0.0.1:3/fhir\" }\n";
@@ -24,21 +23,9 @@ fn message(msh18: &str, name: &str, family: &str) -> Bytes {
 }
 
 fn run(rest: &str, input: &Bytes, returned: Option<Bytes>) -> Verdict {
-    let files = files(rest)
-        .with("bots/names.yaml", "bot: names")
-        .with("bots/names.ts", "export async function handler() {}");
-    let loaded = load(&files);
-    let project = loaded
-        .project
-        .unwrap_or_else(|| panic!("{}", loaded.diagnostics.render(pipehat_config::Colour::Never)));
-    let spec = &project.channels[0];
     let outcome = returned
         .map(|bytes| BotOutcome { result: BotResult::Text(bytes), ..BotOutcome::default() });
-    let answer = outcome.map(|outcome| LookupAnswer::Found(Found::One(outcome.to_bytes())));
-    let mut effects =
-        TestEffects { answers: answer.into_iter().collect(), ..TestEffects::default() };
-    let input = ProgramInput { bytes: input, channel: &spec.name, peer: &peer() };
-    spec.program.run(&input, &mut effects)
+    run_bot(rest, input, outcome)
 }
 
 #[track_caller]

@@ -14,9 +14,11 @@ mod splits;
 mod validation;
 
 use bytes::Bytes;
+use pipehat_connectors::{BotOutcome, Found};
 
-use super::Verdict;
-use crate::project::testing::{channel, run};
+use super::{ProgramInput, Verdict};
+use crate::effects::LookupAnswer;
+use crate::project::testing::{TestEffects, channel, files, load, peer, run};
 
 const HEADER: &str = "MSH|^~\\&|ADT1|GOOD|LAB|CITY|202407221200||ADT^A01|C1|P|2.5.1";
 
@@ -42,6 +44,23 @@ fn message(lines: &str) -> Bytes {
 fn outcome(rest: &str, lines: &str) -> Vec<String> {
     let spec = channel(rest);
     told(run(&spec, &message(lines)))
+}
+
+/// Runs a channel whose bot `names` gives this; none where it isn't asked yet.
+fn run_bot(rest: &str, bytes: &Bytes, outcome: Option<BotOutcome>) -> Verdict {
+    let files = files(rest)
+        .with("bots/names.yaml", "bot: names")
+        .with("bots/names.ts", "export async function handler() {}");
+    let loaded = load(&files);
+    let project = loaded
+        .project
+        .unwrap_or_else(|| panic!("{}", loaded.diagnostics.render(pipehat_config::Colour::Never)));
+    let spec = &project.channels[0];
+    let answer = outcome.map(|outcome| LookupAnswer::Found(Found::One(outcome.to_bytes())));
+    let mut effects =
+        TestEffects { answers: answer.into_iter().collect(), ..TestEffects::default() };
+    let input = ProgramInput { bytes, channel: &spec.name, peer: &peer() };
+    spec.program.run(&input, &mut effects)
 }
 
 fn told(verdict: Verdict) -> Vec<String> {
