@@ -199,12 +199,9 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
     entries.push(...documents.flatMap(({ binary: resource, attachment: { url } }) =>
       (resource === undefined ? [] : [{ resource, request: { method: "PUT" as const, url: url as string } }])));
     const withdrawal = withdrawalOf(next);
-    if (withdrawal !== undefined) {
-      report.result?.forEach(({ reference }) => withdrawals.set(reference as string, withdrawal));
-      entries.push(...await withdrawn(client, standing, report, withdrawal));
-    }
+    report.result?.forEach(({ reference }) => withdrawal && withdrawals.set(reference as string, withdrawal));
     if (standing !== undefined) {
-      entries.push(...await takenBack(client, bundle, standing, report));
+      entries.push(...await othersAfter(client, bundle, standing, report, withdrawal));
     }
     if (isNews && DONE.has(report.status)) {
       entries.push(...orders.filter(({ status }) => status === "active").map((order) => completed(order, report)));
@@ -344,7 +341,8 @@ function reportAfter(news: DiagnosticReport, standing: DiagnosticReport | undefi
     return all.length === 0 ? {} : { [own]: all };
   };
   // The order may be another system's: its number is what is known.
-  const number = { type: "ServiceRequest", identifier: known(identifier)[0] };
+  const isPlacers = ({ type }: Identifier): boolean => type?.coding?.some(({ code }) => code === "PLAC") === true;
+  const number = { type: "ServiceRequest", identifier: known(identifier).find(isPlacers) ?? known(identifier)[0] };
   const isFound = standing?.basedOn?.some(({ reference }) => reference !== undefined);
   const basedOn = orders.length > 0 ? orders.map((order) => ({ reference: addressOf(order) })) : isFound ? standing?.basedOn : [number];
   const isNoted = withdrawal !== undefined && !WITHDRAWN.has(stands.status);
@@ -354,42 +352,34 @@ function reportAfter(news: DiagnosticReport, standing: DiagnosticReport | undefi
   );
 }
 
-/** The results of a report that is withdrawn, of which the message says nothing of their own. */
-async function withdrawn(
-  client: MedplumClient, standing: DiagnosticReport | undefined, { result }: DiagnosticReport, withdrawal: Statement,
-): Promise<BundleEntry[]> {
-  const own = new Set(result?.map(({ reference }) => reference));
-  return (await resultsOf(client, standing)).filter((known) => !own.has(addressOf(known)))
-    .flatMap((known) => changed(known, settled(known, undefined, withdrawal)));
-}
-
-function changed<T extends Resource>(standing: T, next: T | undefined): BundleEntry[] {
-  return next === undefined ? [] : [replaced(undefined, next, standing)];
-}
-
 /**
- * Results that the message takes back (OBX-11 W, D) and that stand under another number: one that was told alone, and is told now
- * beside the right one, with the same code and no OBX-4 to tell the two apart. It is the one with the value that is taken back, or
- * the only one.
+ * Results of the report that stand and that the message does not name, where they become others. They go with a report that is
+ * withdrawn. And one that the message takes back (OBX-11 W, D) may stand under another number: one that was told alone, and is told
+ * now beside the right one, with the same code and no OBX-4 to tell the two apart. It is the one with the value that is taken back,
+ * or the only one.
  */
-async function takenBack(
-  client: MedplumClient, bundle: Bundle, standing: DiagnosticReport, { result }: DiagnosticReport,
+async function othersAfter(
+  client: MedplumClient, bundle: Bundle, standing: DiagnosticReport, { result }: DiagnosticReport, withdrawal: Statement | undefined,
 ): Promise<BundleEntry[]> {
   const named = new Set(result?.map(({ reference }) => reference));
-  const back = all<Observation>(bundle, "Observation").map(({ resource }) => resource)
-    .filter((own) => named.has(addressOf(own)) && own.status === "entered-in-error");
   const before = new Set(standing.result?.map(({ reference }) => reference));
-  if (back.every((own) => before.has(addressOf(own)))) {
+  const back = all<Observation>(bundle, "Observation").map(({ resource }) => resource).filter((own) =>
+    named.has(addressOf(own)) && !before.has(addressOf(own)) && own.status === "entered-in-error");
+  if (back.length === 0 && withdrawal === undefined) {
     return [];
   }
-  const known = (await resultsOf(client, standing))
-    .filter((one) => !named.has(addressOf(one)) && one.status !== "entered-in-error");
+  const others = (await resultsOf(client, standing)).filter((one) => !named.has(addressOf(one)));
+  const known = others.filter(({ status }) => status !== "entered-in-error");
   const withValue = (one: Observation): string[] => codesOf(one).map((code) => `${code} ${valueOf(one)}`);
   const [ofCode, ofValue] = [byCode(known), grouped(known, withValue)];
-  return back.filter((own) => !before.has(addressOf(own))).flatMap((own) => {
+  const taken = new Map(back.map((own) => {
     const same = codesOf(own).map((code) => ofCode.get(code)).find((some) => some !== undefined);
-    const [one] = same?.length === 1 ? same : withValue(own).flatMap((key) => ofValue.get(key)?.slice(0, 1) ?? []);
-    return one === undefined ? [] : changed(one, settled(one, { ...own, id: one.id as string }));
+    return [same?.length === 1 ? same[0] : withValue(own).flatMap((key) => ofValue.get(key) ?? [])[0], own];
+  }));
+  return others.flatMap((one) => {
+    const own = taken.get(one);
+    const next = settled(one, own && { ...own, id: one.id as string }, withdrawal);
+    return next === undefined ? [] : [replaced(undefined, next, one)];
   });
 }
 
@@ -416,10 +406,14 @@ function documentsOf(report: DiagnosticReport | undefined): Document[] {
 }
 
 function withDocuments(report: DiagnosticReport, documents: Document[]): DiagnosticReport {
-  const { presentedForm: _, ...rest } = report;
+  const { presentedForm: _, result: all, ...rest } = report;
+  const urls = new Set(documents.map(({ attachment }) => attachment.url));
+  const result = all?.filter(({ reference }) => !urls.has(reference?.replace("Observation/", "Binary/")));
   const presentedForm = documents.filter(({ isGone }) => !isGone).map(({ attachment }) => attachment);
   const gone = documents.filter(({ isGone }) => isGone).map(({ attachment }) => ({ url: DOCUMENT, valueAttachment: attachment }));
-  return withExtensions({ ...rest, ...(presentedForm.length > 0 && { presentedForm }) }, DOCUMENT, gone);
+  return withExtensions(
+    { ...rest, ...(result?.length && { result }), ...(presentedForm.length > 0 && { presentedForm }) }, DOCUMENT, gone,
+  );
 }
 
 /** Documents come out of the results and into the report: those that stand, and those of the message that stand before them. */
