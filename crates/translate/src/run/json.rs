@@ -48,7 +48,7 @@ impl Writer<'_, '_> {
     /// Adds the instances of a list, of which `first` is the first.
     fn list(&mut self, first: NodeId, id: NameId, is_primitive: bool, object: &mut Object) {
         let name = self.names.text(id);
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(self.tree.count_from(first, id));
         let mut extensions = Vec::new();
         let mut next = Some(first);
         while let Some(child) = next {
@@ -58,7 +58,9 @@ impl Writer<'_, '_> {
             }
             let own = self.object(child).map(Value::Object);
             if !is_primitive {
-                values.extend(own);
+                if let Some(own) = own {
+                    values.push(own);
+                }
                 continue;
             }
             let value = self.primitive(child);

@@ -115,6 +115,12 @@ impl<'a> Run<'a> {
         let mut links = Vec::new();
         for rule in &map.rules {
             let own = match rule.source {
+                // Most rules of a map read components that a value doesn't fill.
+                Source::Component(component, _)
+                    if !rule.on_absence && split.is_empty(component) =>
+                {
+                    continue;
+                }
                 Source::Component(component, subcomponent) => {
                     split.part(component).part(subcomponent)
                 }

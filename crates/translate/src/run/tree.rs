@@ -148,6 +148,17 @@ impl<'a> Tree<'a> {
         None
     }
 
+    /// How many of a name there are from one child on.
+    pub(crate) fn count_from(&self, first: NodeId, name: NameId) -> usize {
+        let mut count = 0;
+        let mut at = first;
+        while let Some(node) = self.node(at) {
+            count += usize::from(node.name == name);
+            at = node.next;
+        }
+        count
+    }
+
     /// Whether no sibling from `first` to `child` has the name of `child`.
     pub(crate) fn is_first_named(&self, first: NodeId, child: NodeId) -> bool {
         let name = self.node(child).map(|node| node.name);
