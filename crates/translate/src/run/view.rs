@@ -136,6 +136,7 @@ impl<'a> View<'a> {
     }
 
     /// The repetitions of a field.
+    #[inline]
     pub(crate) fn repetitions(
         &self,
         segment: usize,
