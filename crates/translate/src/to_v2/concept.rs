@@ -1,6 +1,6 @@
 //! Codes and concepts: ID and IS, CE and CWE.
 
-use pipehat_dictionary::{DataType, Element};
+use pipehat_dictionary::{DataType, Element, Version};
 use pipehat_resource::fhirpath::Item;
 use pipehat_resource::json::Value;
 
@@ -58,7 +58,9 @@ impl Run<'_> {
     ) -> Option<Node> {
         let type_ = match place.element.and_then(type_of) {
             Some(type_) => Some(type_),
-            None => self.version.data_type("CWE").or_else(|| self.version.data_type("CE")),
+            // OBX-5 is what OBX-2 says: CE, until 2.6 withdrew it.
+            None if self.version < Version::V2_6 => self.version.data_type("CE"),
+            None => self.version.data_type("CWE"),
         };
         let json = item.json();
         let Some(json) = json.filter(|json| json.as_object().is_some()) else {

@@ -41,6 +41,22 @@ impl Coverage {
         }
     }
 
+    /// All in a value, but for words that its codes don't say: a text beside a code that a place tells.
+    pub(super) fn read_words(&mut self, value: &Value) {
+        match value {
+            Value::Object(object) => {
+                for (name, inner) in object.iter() {
+                    let is_beside = name == "text" && object.get("coding").is_some();
+                    if !is_beside || is_said_by_codings(value, inner) {
+                        self.read_words(inner);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|inner| self.read_words(inner)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => self.read(value),
+        }
+    }
+
     /// A segment was made from a resource, or from what is in it.
     pub(super) fn bind(&mut self, value: &Value) {
         self.bound.insert(address(value));
@@ -140,6 +156,17 @@ impl Coverage {
             Value::Bool(_) | Value::Number(_) | Value::String(_) => tell(path),
         }
     }
+}
+
+/// Whether a text is the code or the display of a coding beside it.
+fn is_said_by_codings(concept: &Value, text: &Value) -> bool {
+    let Some(text) = text.as_str() else { return false };
+    let mut codings = concept.items("coding").iter();
+    codings.any(|coding| {
+        let says =
+            |member: &str| coding.text(member).is_some_and(|own| own.eq_ignore_ascii_case(text));
+        says("code") || says("display")
+    })
 }
 
 /// Whether a path is that of an extension: `Patient/p1.extension[0]`.

@@ -64,10 +64,15 @@ impl Run<'_> {
 
     fn assigner(&mut self, assigner: &Value) -> Option<String> {
         if let Some(display) = assigner.get("display") {
-            self.coverage.read_all(assigner);
+            self.coverage.read(display);
+            self.read_reference(assigner);
             return display.as_str().map(str::to_owned);
         }
-        let identifier = assigner.get("identifier").and_then(|identifier| identifier.text("value"));
+        let number = assigner.get("identifier").and_then(|identifier| identifier.get("value"));
+        if let Some(number) = number {
+            self.coverage.read(number);
+        }
+        let identifier = number.and_then(Value::as_str);
         let organization = assigner.text("reference").and_then(|it| self.resources.find(it));
         let of_organization = organization.and_then(|organization| {
             let identifiers = organization.items("identifier").iter();
@@ -75,7 +80,14 @@ impl Run<'_> {
             values.next().or_else(|| organization.text("name"))
         });
         let name = identifier.or(of_organization)?.to_owned();
-        self.coverage.read_all(assigner);
+        self.read_reference(assigner);
         Some(name)
+    }
+
+    /// Where a reference leads, of which a name was told.
+    fn read_reference(&mut self, reference: &Value) {
+        for own in ["reference", "type"].iter().filter_map(|member| reference.get(member)) {
+            self.coverage.read(own);
+        }
     }
 }
