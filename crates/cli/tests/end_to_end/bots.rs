@@ -492,6 +492,51 @@ fn a_bot_that_fails_for_a_change_is_seen() {
     list(0, &[]);
 }
 
+/// A `when` that fails is told as a bot that throws is.
+#[test]
+fn a_when_that_fails_for_a_change_is_seen() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    let on =
+        |when: &str| format!("on:\n  subscription: {{ criteria: Patient, when: \"{when}\" }}\n");
+    let script = "export function handler() { return 'ran'; }";
+    bot(&project, "narrow", &on("%current.name.single().family = 'Elm'"), script);
+    let node = project.up();
+    let api = node.api();
+    eventually("the Subscription is active", || {
+        let (_, found) = fhir(&api, "GET", "/fhir/R4/Subscription?status=active", None);
+        found["entry"].as_array().is_some_and(|entries| entries.len() == 1)
+    });
+    let names = json!([{ "family": "Secret" }, { "family": "Elm" }]);
+    let patient = json!({ "resourceType": "Patient", "id": "two", "name": names });
+    assert_eq!(fhir(&api, "PUT", "/fhir/R4/Patient/two", Some(&patient)).0, 201);
+    let failing = || api.get("/api/v1/status")["bots"][0]["changes_failing"] == 1;
+    eventually("it fails", failing);
+    for command in [["bot", "list"].as_slice(), &["status"]] {
+        let output = project.run(command);
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("narrow") && text.contains("(bot.when)"), "{text}");
+        assert!(!text.contains("Secret"), "{text}");
+    }
+    let failed = runs(&api, "bot=narrow&state=failed");
+    let run = failed.first().expect("a run");
+    let why = run["why"].as_str().expect("a reason");
+    assert!(why.starts_with("bot.when: ") && why.contains("expected one item"), "{why}");
+    assert!(run["source"].as_str().is_some_and(|source| source.contains("Patient/two/_history/1")));
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", run["run"]));
+    assert!(detail["input"].as_str().is_some_and(|input| input.contains("Secret")), "{detail}");
+    let log = project.printed();
+    let warned = |line: &str| line.contains("WARN") && line.contains("Bot/narrow");
+    assert!(log.lines().any(|line| warned(line) && line.contains("bot.when")), "{log}");
+    assert!(!log.contains("Secret"), "{log}");
+    // Mended, it is decided and run.
+    let mended = on("%current.name.where(family = 'Elm').exists()");
+    project.write("bots/narrow.yaml", &format!("bot: narrow\n{mended}"));
+    eventually("it has run", || runs(&api, "bot=narrow&state=done").len() == 1);
+    eventually("all is well", || api.get("/api/v1/status")["bots"] == json!([]));
+}
+
 #[test]
 fn the_clock_runs_a_bot() {
     let project = Project::new();

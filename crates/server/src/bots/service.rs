@@ -235,6 +235,16 @@ impl Bots {
         self.run_as(task, setting, run, Waiting::Somebody).await
     }
 
+    /// Records that it can't be told whether a bot was to run: that counts as a run that failed.
+    pub(super) fn undecided(&self, task: Task, why: &str) -> Failed {
+        let mut run = self.begun(&task);
+        run.attempts = 1;
+        let failed = Failed::new("bot.when", why, Some(run.id));
+        run.input = task.body;
+        self.keep_failed(run, &task.bot, &failed, Waiting::Somebody);
+        failed
+    }
+
     /// Gives up a run that has not begun, for a person to see.
     pub(super) async fn give_up(&self, task: Task, failed: &Failed) {
         let mut run = self.begun(&task);
