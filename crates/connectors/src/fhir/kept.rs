@@ -416,7 +416,7 @@ mod tests {
         let appointment = Found::One(standing.into());
         let known = Found::One(r#"{"resourceType":"Practitioner","id":"x"}"#.into());
         let device = actor("Device/d");
-        assert_eq!(participants(&[appointment.clone(), known]), format!("[{told},{device}]"));
+        assert_eq!(participants(&[appointment.clone(), known]), format!("[{device},{told}]"));
         let other = actor("Practitioner/x");
         let expected = format!("[{other},{device},{told}]");
         assert_eq!(participants(&[appointment, Found::Nothing]), expected);

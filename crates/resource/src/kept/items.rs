@@ -1,13 +1,16 @@
 //! Lists of which a writer names some items only.
 //!
 //! An item is known by a key: the text at a path in it, an order of them where not every item has the first. Items of one
-//! key are one group, told or kept together: the told ones stand where those stood, what is new stands behind them. So the
-//! same told again changes nothing.
+//! key are one group, told or kept together. What stays stands before what is told, in its own order; so the same told again
+//! changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{DEPTH_MAX, ELEMENTS_MAX, UnreadableMark, found, part, path_of, put, whole};
 use crate::json::Value;
+
+/// More items that go are refused.
+pub const WITHOUT_MAX: usize = 1000;
 
 /// A list of which not every item need be told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -112,7 +115,8 @@ impl Items {
         let mut element = None;
         let mut items = Self::default();
         let parts = part.items("extension");
-        if parts.len() > ELEMENTS_MAX {
+        let gone = parts.iter().filter(|own| own.text("url") == Some("without")).count();
+        if gone > WITHOUT_MAX || parts.len() - gone > ELEMENTS_MAX {
             return Err(UnreadableMark::TooMany);
         }
         for part in parts {
@@ -154,6 +158,15 @@ impl Items {
         whole("items", parts)
     }
 
+    /// Has the items go that a resource has of the list.
+    pub fn take_out(&mut self, resource: &Value) {
+        let items = found(resource, &self.element).and_then(Value::as_array);
+        for item in items.into_iter().flatten() {
+            let key = self.key(item, &|_| None).map(String::into_boxed_str);
+            self.without.extend(key.filter(|key| !self.without.contains(key)));
+        }
+    }
+
     /// The key of an item; none where it has nothing to be known by.
     fn key(&self, item: &Value, called: &impl Fn(&str) -> Option<String>) -> Option<String> {
         self.by.iter().find_map(|at| at.key(item, called))
@@ -171,13 +184,14 @@ impl Items {
         };
         let news = found(told, &self.element).and_then(Value::as_array);
         let news = news.unwrap_or_default();
-        let mut groups: HashMap<String, Group<'_>> = HashMap::new();
+        // The told keys, and what stands of each.
+        let mut groups: HashMap<String, VecDeque<&Value>> = HashMap::new();
         let mut bare = HashSet::new();
         let mut new_keys = Vec::with_capacity(news.len());
         for item in news {
             let key = self.key(item, called);
             match &key {
-                Some(key) => groups.entry(key.clone()).or_default().told.push(item),
+                Some(key) => drop(groups.entry(key.clone()).or_default()),
                 None => drop(bare.insert(item.to_json())),
             }
             new_keys.push(key);
@@ -185,33 +199,38 @@ impl Items {
         let keys: Vec<Option<String>> = standing.iter().map(|own| self.key(own, called)).collect();
         for (item, key) in standing.iter().zip(&keys) {
             if let Some(group) = key.as_ref().and_then(|key| groups.get_mut(key)) {
-                group.stood.push(item);
+                group.push_back(item);
             }
         }
         let gone: HashSet<String> =
             self.without.iter().map(|own| called(own).unwrap_or_else(|| own.to_string())).collect();
         let mut merged = Vec::with_capacity(standing.len().saturating_add(news.len()));
         for (item, key) in standing.iter().zip(&keys) {
-            let group = key.as_ref().and_then(|key| groups.get_mut(key));
-            match (key, group) {
-                // Told: where its first stood.
-                (_, Some(group)) => merged.append(&mut group.written(self)),
-                (Some(key), None) if gone.contains(key) => {}
+            let is_told_or_gone = match key {
+                Some(key) => groups.contains_key(key) || gone.contains(key),
                 // What nothing tells apart is told again as it stands.
-                (None, None) if bare.contains(&item.to_json()) => {}
-                (_, None) if self.stays(item, called) => merged.push(item.clone()),
-                (_, None) => {}
+                None => bare.contains(&item.to_json()),
+            };
+            if !is_told_or_gone && self.stays(item, called) {
+                merged.push(item.clone());
             }
         }
         for (item, key) in news.iter().zip(&new_keys) {
-            match key.as_ref().and_then(|key| groups.get_mut(key)) {
-                Some(group) => merged.append(&mut group.written(self)),
-                None => merged.push(item.clone()),
+            let mut item = item.clone();
+            let before = key.as_ref().and_then(|key| groups.get_mut(key)?.pop_front());
+            if let Some(before) = before {
+                self.keep(before, &mut item);
             }
+            merged.push(item);
         }
-        if !merged.is_empty() {
-            put(told, &self.element, Value::Array(merged));
+        if merged.is_empty() {
+            return;
         }
+        // Another order says nothing else.
+        if is_same_but_for_order(standing, &merged) {
+            merged = standing.to_vec();
+        }
+        put(told, &self.element, Value::Array(merged));
     }
 
     fn stays(&self, item: &Value, called: &impl Fn(&str) -> Option<String>) -> bool {
@@ -233,27 +252,13 @@ impl Items {
     }
 }
 
-/// Items of one key.
-#[derive(Debug, Default)]
-struct Group<'v> {
-    told: Vec<&'v Value>,
-    stood: Vec<&'v Value>,
-}
-
-impl Group<'_> {
-    /// The told items with what they keep; nothing once they are written.
-    fn written(&mut self, items: &Items) -> Vec<Value> {
-        let mut stood = std::mem::take(&mut self.stood).into_iter();
-        let told = std::mem::take(&mut self.told).into_iter();
-        let kept = told.map(|own| {
-            let mut own = own.clone();
-            if let Some(before) = stood.next() {
-                items.keep(before, &mut own);
-            }
-            own
-        });
-        kept.collect()
-    }
+fn is_same_but_for_order(one: &[Value], other: &[Value]) -> bool {
+    let texts = |items: &[Value]| {
+        let mut texts: Vec<String> = items.iter().map(Value::to_json).collect();
+        texts.sort_unstable();
+        texts
+    };
+    one.len() == other.len() && texts(one) == texts(other)
 }
 
 #[cfg(test)]
@@ -315,10 +320,12 @@ mod tests {
         let [one, two, new] =
             ["Practitioner/1", "Location/2", "Device/3"].map(|own| actor(own, ""));
         let moved = actor("Practitioner/1", r#","status":"declined""#);
-        check(participants(), &format!("{one},{two}"), &moved, &format!("{moved},{two}"));
+        check(participants(), &format!("{one},{two}"), &moved, &format!("{two},{moved}"));
+        // What is told as it stands changes nothing.
+        check(participants(), &format!("{one},{two}"), &one, &format!("{one},{two}"));
         check(participants(), &format!("{one},{two}"), &new, &format!("{one},{two},{new}"));
         let told = format!("{new},{moved}");
-        check(participants(), &format!("{two},{one}"), &told, &format!("{two},{moved},{new}"));
+        check(participants(), &format!("{two},{one}"), &told, &format!("{two},{new},{moved}"));
         check(participants(), &format!("{one},{two}"), "", &format!("{one},{two}"));
         check(participants(), "", &one, &one);
     }
@@ -327,7 +334,7 @@ mod tests {
     fn an_entry_is_known_by_what_it_is_called_where_it_stands() {
         let named = actor("urn:uuid:1", r#","status":"declined""#);
         let (one, two) = (actor("Practitioner/1", ""), actor("Location/2", ""));
-        check(participants(), &format!("{one},{two}"), &named, &format!("{named},{two}"));
+        check(participants(), &format!("{one},{two}"), &named, &format!("{two},{named}"));
         let gone = Items { without: vec!["urn:uuid:1".into()], ..participants() };
         check(gone.clone(), &format!("{one},{two}"), "", &two);
         // What is told stands, whatever goes.
@@ -342,12 +349,12 @@ mod tests {
         // Who is asked back is one, whoever it is; who takes part besides is another matter.
         let standing = format!("{},{own},{patient}", contact("Practitioner/1"));
         let told = contact("Practitioner/2");
-        check(participants(), &standing, &told, &format!("{told},{own},{patient}"));
+        check(participants(), &standing, &told, &format!("{own},{patient},{told}"));
         // The patients that are told are all of them.
         let two = format!("{patient},{other}");
         check(participants(), &format!("{own},{patient}"), &other, &format!("{own},{other}"));
-        check(participants(), &format!("{patient},{own}"), &two, &format!("{two},{own}"));
-        check(participants(), &format!("{two},{own}"), &patient, &format!("{patient},{own}"));
+        check(participants(), &format!("{patient},{own}"), &two, &format!("{own},{two}"));
+        check(participants(), &format!("{two},{own}"), &patient, &format!("{own},{patient}"));
     }
 
     #[test]
@@ -394,7 +401,7 @@ mod tests {
         let standing =
             format!(r#"{},{},{{"text":"Bath"}},{{"text":"Walk"}}"#, code("A", ""), code("B", ""));
         let told = code("A", r#","display":"a""#);
-        check(services, &standing, &told, &format!(r#"{told},{{"text":"Walk"}}"#));
+        check(services, &standing, &told, &format!(r#"{{"text":"Walk"}},{told}"#));
     }
 
     #[test]
@@ -423,7 +430,9 @@ mod tests {
         check(&format!("{element},{by},{}", part("keeps", "a..b")), UnreadableMark::Path);
         check(&format!("{element},{by},{}", part("with", "x")), UnreadableMark::Part);
         check(&format!("{},{by}", part("element", "meta.tag")), UnreadableMark::Path);
-        let many = vec![part("without", "x"); ELEMENTS_MAX].join(",");
+        let many = vec![part("without", "x"); WITHOUT_MAX + 1].join(",");
         check(&format!("{element},{by},{many}"), UnreadableMark::TooMany);
+        let many = vec![part("by", "x"); ELEMENTS_MAX].join(",");
+        check(&format!("{element},{many}"), UnreadableMark::TooMany);
     }
 }

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::json::{Object, Value};
 
-pub use items::{At, Items, Others};
+pub use items::{At, Items, Others, WITHOUT_MAX};
 
 /// The extension's address.
 pub const KEEPS: &str = "urn:pipehat:keeps";
@@ -61,7 +61,7 @@ pub enum UnreadableMark {
     Path,
     /// There are too many, of elements or of marks.
     #[error(
-        "an extension `{KEEPS}` stands once on a request, and names at most {ELEMENTS_MAX} elements"
+        "an extension `{KEEPS}` stands once on a request, and names at most {ELEMENTS_MAX} elements, of a list at most {WITHOUT_MAX} that go"
     )]
     TooMany,
 }

@@ -498,7 +498,7 @@ async fn items_that_an_entry_does_not_name_stay() {
     check("a", booking("a", &[4, 1], &["urn:uuid:4"], &["urn:uuid:1"]), ("2 3 4", "3")).await;
     // A condition means one that stands.
     let by_condition = "Practitioner?identifier=urn:staff|3";
-    check("a", booking("a", &[2], &[by_condition], &["urn:uuid:2"]), ("3 4", "4")).await;
+    check("a", booking("a", &[2], &[by_condition], &["urn:uuid:2"]), ("4 3", "4")).await;
 }
 
 /// An entry that says which elements it doesn't speak of.
