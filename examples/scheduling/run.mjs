@@ -139,6 +139,26 @@ await workflow(import.meta.url, async (stage) => {
   const whose = ({ participant }) => participant.map(({ actor }) => actor?.reference).find((reference) => reference?.startsWith("Patient/"));
   stage.holds("each has an appointment of his own", whose(one) !== whose(two));
 
+  stage.says("A patient's records are merged just when an appointment was made for the one that goes.");
+  const person = (number, more) => ({
+    resourceType: "Patient", identifier: [{ system: "urn:oid:1.2.36.1.1", value: number }], name: [{ family: "Merged" }], active: true, ...more,
+  });
+  const stays = await stage.fhir("Patient", "POST", person("80001"));
+  const link = [{ other: { reference: `Patient/${stays.id}` }, type: "replaced-by" }];
+  const goes = await stage.fhir("Patient", "POST", person("80002", { active: false, link }));
+  const madeFor = (patient, more) => ({
+    resourceType: "Appointment", status: "booked", start: "2026-02-03T09:00:00+01:00", end: "2026-02-03T09:30:00+01:00",
+    participant: [{ actor: { reference: `Patient/${patient.id}` }, status: "accepted" }], ...more,
+  });
+  const merged = await stage.fhir("Appointment", "POST", madeFor(goes));
+  const toldTo = (patient) => app.received.map(({ body }) => JSON.parse(body)).filter(({ subject }) => subject.reference === `Patient/${patient.id}`)
+    .map(({ category }) => category[0].coding[0].code).join();
+  await stage.becomes("the one that remains is asked", async () => (await task(merged))?.for.reference === `Patient/${stays.id}` && toldTo(stays) === "invited");
+  await stage.fhir(`Appointment/${merged.id}`, "PUT", madeFor(stays, { id: merged.id }));
+  await stage.fhir(`Appointment/${merged.id}`, "PUT", madeFor(stays, { id: merged.id, status: "cancelled" }));
+  await stage.becomes("once, and told when it is cancelled", () => toldTo(stays) === "invited,withdrawn" && toldTo(goes) === "");
+  stage.holds("there is one Task", (await stage.found(`Task?focus=Appointment/${merged.id}`)).length === 1);
+
   stage.says("Messages that say not whose appointment it is, or another's, or which.");
   const stands = async () => JSON.stringify(await Promise.all(["Appointment", "Patient", "Task"].map((type) => stage.found(`${type}?_sort=_id&_count=100`))));
   await stage.becomes("those asked have their Tasks", async () => (await stage.found("Task?status=requested")).length === 3);

@@ -20,7 +20,7 @@ fn result() -> Vec<u8> {
     let mut text = String::from(
         "MSH|^~\\&|LAB|GENERAL|EHR|GENERAL|20260101120000+0100||ORU^R01^ORU_R01|1|P|2.5.1\r\
          PID|1||4711^^^GENERAL^MR||Muster^Anna^^^^^L||19700101|F|||Main Street 1^^Town^^12345^USA^H\r\
-         PV1|1|I|WARD^12^A^GENERAL||||1234^Doe^Jane^^^^^^GENERAL|||MED||||||||V1^^^GENERAL^VN\r\
+         PV1|1|I|WARD^12^A^GENERAL||||1234^Doe^Jane^^^^^^GENERAL|||MED|||||||||V1^^^GENERAL^VN\r\
          ORC|RE|O1^EHR|F1^LAB||CM||||20260101110000|||1234^Doe^Jane^^^^^^GENERAL\r\
          OBR|1|O1^EHR|F1^LAB|CBC^Complete blood count^L|||20260101113000||||||||1234^Doe^Jane\r\
          NTE|1|L|Slightly haemolytic\r",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pipehat_dictionary::resolve;
+use pipehat_dictionary::{Event, Version, resolve};
 use pipehat_message::{Charset, CharsetRule, Header, Message};
 use pipehat_resource::json::Value;
 
@@ -111,5 +111,13 @@ impl Translator {
             .message(&name)
             .or_else(|| self.plan.message(structure()?))
             .or_else(|| self.plan.message(text(header.message_structure())))
+            .or_else(|| self.newest(code, event))
+    }
+
+    /// The map for an event whose own version calls its structure otherwise than any later one (ADT^A08 of 2.2 is no ADT_A01
+    /// yet): that of the newest version which has the event.
+    fn newest(&self, code: &str, event: &str) -> Option<&MessageMap> {
+        let events = Version::ALL.iter().rev().filter_map(|version| version.event(code, event));
+        events.filter_map(Event::structure).find_map(|it| self.plan.message(it.base_name()))
     }
 }

@@ -861,3 +861,27 @@ fn a_local_time_that_is_not_or_is_twice_becomes_no_other_instant() {
     check(oru, "20271031013000", effective, "2027-10-31", twice, "only the date is kept");
     check(oru, "20271031013000", issued, "", twice, "went back: left out");
 }
+
+/// HL7 2.1 and 2.2 call the structures of A04, A08, A34 and others by their own names; what they say later versions say by ADT_A01 and
+/// ADT_A30.
+#[test]
+fn what_an_old_version_calls_otherwise_is_translated_by_the_newest_one() {
+    let check = |version: &str, event: &str, lines: &str, name: &str, expected: usize| {
+        let text = format!(
+            "MSH|^~\\&|HIS|GOOD|||20260315073000||ADT^{event}|1|P|{version}\r{PATIENT}\r{lines}"
+        );
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let base = Some("https://good.example/id/".to_owned());
+        let settings = Settings { system_base: base, ..Settings::default() };
+        let translation = Translator::new(settings).to_fhir(&message);
+        assert_eq!(resources(&translation, name).len(), expected, "{version} {event}");
+    };
+    for version in ["2.1", "2.2"] {
+        for event in ["A04", "A08", "A13"] {
+            check(version, event, "PV1|1|I|2W||||||||||||||||V1^^^GOOD", "Encounter", 1);
+        }
+        for event in ["A34", "A36", "A40"] {
+            check(version, event, "MRG|4712^^^GOOD^MR", "Patient", 2);
+        }
+    }
+}

@@ -4,7 +4,9 @@
  * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
  * stays its patient's.
  */
-import type { Bundle, BundleEntry, Encounter, Extension, Identifier, Patient, Resource } from "@medplum/fhirtypes";
+import type {
+  Address, Bundle, BundleEntry, ContactPoint, Encounter, Extension, HumanName, Identifier, Patient, Resource,
+} from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import {
@@ -13,16 +15,62 @@ import {
 } from "./feed";
 import { find, isOfAnother, numbersIn, peopleOf, recordOf, type Person } from "./patients";
 
-/** What `""` takes away (HL7 v2.5.1 §2.5.3). */
-const DELETED: Record<string, (keyof Patient)[]> = {
-  "PID-7": ["birthDate"],
-  "PID-8": ["gender"],
-  "PID-11": ["address"],
-  "PID-13": ["telecom"],
-  "PID-16": ["maritalStatus"],
-  "PID-29": ["deceasedDateTime"],
-  "PID-30": ["deceasedBoolean"],
-};
+/** What a field's `""` takes away (HL7 v2.5.1 §2.5.3): an element, or of a list that several fields feed the field's own items. */
+interface Deleted {
+  field: string;
+  element: string;
+  those?: (item: never) => boolean;
+}
+
+const isAt = (url: string) => ({ url: own }: Extension): boolean => own === url;
+const extended = (field: string, name: string): Deleted =>
+  ({ field, element: "extension", those: isAt(`http://hl7.org/fhir/StructureDefinition/patient-${name}`) });
+const isAtWork = ({ use }: ContactPoint): boolean => use === "work";
+
+/** Numbers of PID-2 to PID-4 are none of these: they are united, and A40 retires them. */
+const DELETED: Deleted[] = [
+  { field: "PID-5", element: "name", those: (name: HumanName) => !isAlias(name) },
+  extended("PID-6", "mothersMaidenName"),
+  { field: "PID-7", element: "birthDate" },
+  { field: "PID-8", element: "gender" },
+  { field: "PID-9", element: "name", those: (name: HumanName) => isAlias(name) },
+  { field: "PID-11", element: "address", those: (address: Address) => !isCounty(address) },
+  { field: "PID-13", element: "telecom", those: (contact: ContactPoint) => !isAtWork(contact) },
+  { field: "PID-14", element: "telecom", those: isAtWork },
+  { field: "PID-15", element: "communication" },
+  { field: "PID-16", element: "maritalStatus" },
+  extended("PID-17", "religion"),
+  { field: "PID-19", element: "identifier", those: ({ system }: Identifier) => system === "http://hl7.org/fhir/sid/us-ssn" },
+  { field: "PID-20", element: "identifier", those: ({ type }: Identifier) => type?.coding?.[0]?.code === "DL" },
+  extended("PID-23", "birthPlace"),
+  { field: "PID-24", element: "multipleBirthBoolean" },
+  { field: "PID-25", element: "multipleBirthInteger" },
+  extended("PID-26", "citizenship"),
+  extended("PID-28", "nationality"),
+  { field: "PID-29", element: "deceasedDateTime" },
+  { field: "PID-30", element: "deceasedBoolean" },
+];
+
+const takesPart = (field: string, role: string): Deleted =>
+  ({ field, element: "participant", those: (own: Participant) => roleOf(own).includes(role) });
+
+/** Of a visit. What `""` in PV1-44 and PV1-45 takes away `goneOn` says. */
+const DELETED_OF_VISIT: Deleted[] = [
+  { field: "PV1-3", element: "location" },
+  { field: "PV1-4", element: "type" },
+  takesPart("PV1-7", "ATND"),
+  takesPart("PV1-8", "REF"),
+  takesPart("PV1-9", "CON"),
+  { field: "PV1-10", element: "serviceType" },
+  { field: "PV1-13", element: "hospitalization.reAdmission" },
+  { field: "PV1-14", element: "hospitalization.admitSource" },
+  { field: "PV1-15", element: "hospitalization.specialArrangement" },
+  { field: "PV1-16", element: "hospitalization.specialCourtesy" },
+  takesPart("PV1-17", "ADM"),
+  { field: "PV1-36", element: "hospitalization.dischargeDisposition" },
+  { field: "PV1-37", element: "hospitalization.destination" },
+  { field: "PV1-38", element: "hospitalization.dietPreference" },
+];
 
 /** What belongs to a patient, and the parameter it is found by; what is done for an appointment goes before it. */
 const BELONGINGS: Record<string, string> = {
@@ -47,6 +95,8 @@ const BELONGINGS: Record<string, string> = {
   Account: "subject",
   ChargeItem: "subject",
 };
+
+type Participant = NonNullable<Encounter["participant"]>[number];
 
 /**
  * Two records of one person become one (HL7 v2.5.1 §3.3.40; those before it are of HL7 2.1 to 2.3: §3.3.18, §3.3.30, §3.3.34,
@@ -151,14 +201,15 @@ async function merged(
   message: Message, time: Time, survivor: Person, standing: Patient | undefined, gone: Patient[], prior: Patient[],
   old: Identifier[],
 ): Promise<Patient> {
-  const { link: _, ...news } = survivor.patient;
+  const pid = segmentOf(message, "PID", 3, survivor.identifiers);
+  const { link: _, ...news } = bySource(survivor.patient, message, pid);
   let patient: Patient = { ...news, active: true };
   if (standing === undefined) {
     patient = told(patient, time);
   } else if (isNewer(standing, time)) {
     patient = standing;
   } else {
-    patient = told(overlaid(standing, news, message), time);
+    patient = told(overlaid(standing, news, message, pid), time);
   }
   // What only the record that goes knew.
   for (const one of gone) {
@@ -166,7 +217,9 @@ async function merged(
     patient = { ...known, ...patient };
   }
   const retired = old.map((identifier) => ({ ...identifier, use: "old" as const }));
-  const lists = [standing?.identifier, ...prior.map(({ identifier }) => identifier), news.identifier, retired];
+  // A late message deletes nothing.
+  const kept = standing === undefined || isNewer(standing, time) ? standing : without(standing, message, pid, DELETED);
+  const lists = [kept?.identifier, ...prior.filter(({ id }) => id !== standing?.id).map(({ identifier }) => identifier), news.identifier, retired];
   const links = [
     ...(standing?.link ?? []),
     ...gone.map(({ id }) => ({ other: { reference: `Patient/${id}` }, type: "replaces" as const })),
@@ -176,11 +229,23 @@ async function merged(
 }
 
 /** What stands, with what is told in its place: what the message does not speak of stays. */
-function overlaid(standing: Patient, news: Patient, message: Message): Patient {
-  const next: Patient = { ...standing, ...news, id: standing.id, meta: standing.meta, active: standing.active };
-  next.extension = bySlot(standing.extension, news.extension, ({ url }) => url);
-  next.telecom = bySlot(standing.telecom, news.telecom, ({ system, use }) => `${system} ${use}`);
-  next.address = bySlot(standing.address, news.address, ({ use, type }) => `${use} ${type}`);
+function overlaid(standing: Patient, news: Patient, message: Message, pid: string): Patient {
+  const kept = without(standing, message, pid, DELETED);
+  if (isDeleted(message, "NK1(*)-1") || isDeleted(message, "NK1(*)-2")) {
+    delete kept.contact;
+  }
+  if (isDeleted(message, `${pid}-12`)) {
+    kept.address = kept.address?.filter((address) => !isCounty(address)).map(withoutCounty);
+  }
+  // What a primitive of before had beside its value, such as a time of birth, goes with it.
+  for (const name of Object.keys(news)) {
+    delete kept[`_${name}` as keyof Patient];
+  }
+  const next: Patient = { ...kept, ...news, id: standing.id, meta: standing.meta, active: standing.active };
+  next.extension = bySlot(kept.extension, news.extension, ({ url }) => url);
+  next.name = bySlot(kept.name, news.name, (name) => `${isAlias(name)}`);
+  next.telecom = bySlot(kept.telecom, news.telecom, ({ system, use }) => `${system} ${use}`);
+  next.address = bySlot(kept.address, news.address, ({ use, type }) => `${use} ${type}`);
   // Elements of a choice take each other's place.
   for (const choice of ["deceased", "multipleBirth"]) {
     const one = Object.keys(news).find((name) => name.startsWith(choice));
@@ -188,12 +253,73 @@ function overlaid(standing: Patient, news: Patient, message: Message): Patient {
       delete next[name as keyof Patient];
     }
   }
-  for (const [path, names] of Object.entries(DELETED)) {
-    if (message.raw(path) === '""') {
-      names.forEach((name) => delete next[name]);
+  return next;
+}
+
+/** Where PID-9 gave a name, and PID-5 did not: HL7 takes them apart, and FHIR has one list. */
+const ALIAS = "urn:pipehat:alias";
+
+function isAlias({ extension }: HumanName): boolean {
+  return extension?.some(({ url }) => url === ALIAS) === true;
+}
+
+/** An address of which PID-12 alone is known. */
+function isCounty(address: Address): boolean {
+  return Object.keys(address).every((name) => name === "district");
+}
+
+function withoutCounty({ district: _, ...address }: Address): Address {
+  return address;
+}
+
+/** The patient, whose lists tell from which field an item is. */
+function bySource(patient: Patient, message: Message, pid: string): Patient {
+  // The translation has those of PID-9 behind those of PID-5.
+  const aliases = message.paths(`${pid}-9[*]`).filter((at) => ["1.1", "2"].some((part) => isTold(message, `${at}.${part}`))).length;
+  const first = (patient.name?.length ?? 0) - aliases;
+  const name = patient.name?.map((own, at) =>
+    (at < first ? own : { ...own, extension: [...(own.extension ?? []), { url: ALIAS, valueBoolean: true }] }));
+  // An e-mail address (XTN.2 NET) has no use by itself.
+  const business = message.all(`${pid}-14[*].4`).filter(Boolean);
+  const telecom = patient.telecom?.map((own) =>
+    (own.use === undefined && business.includes(own.value ?? "") ? { ...own, use: "work" as const } : own));
+  return { ...patient, ...(name && { name }), ...(telecom && { telecom }) };
+}
+
+function isTold(message: Message, path: string): boolean {
+  return message.has(path) && message.raw(path) !== '""';
+}
+
+/** Whether a field, or one of its repetitions, is `""`. */
+function isDeleted(message: Message, path: string): boolean {
+  return message.paths(`${path}[*]`).some((at) => message.raw(at) === '""');
+}
+
+/** What is left where a segment's fields are `""`. */
+function without<T extends Resource>(standing: T, message: Message, segment: string, table: Deleted[]): T {
+  const left = structuredClone(standing) as T & Record<string, unknown>;
+  for (const { field, element, those } of table.filter(({ field }) => isDeleted(message, field.replace(/^\w+/, segment)))) {
+    const [name, parent] = element.split(".").reverse() as [string, string?];
+    const holder = (parent === undefined ? left : left[parent]) as Record<string, unknown> | undefined;
+    const others = those === undefined ? [] : ((holder?.[name] ?? []) as never[]).filter((item) => !those(item));
+    if (holder === undefined || others.length > 0) {
+      Object.assign(holder ?? {}, { [name]: others });
+      continue;
+    }
+    delete holder[name];
+    delete holder[`_${name}`];
+    if (parent !== undefined && Object.keys(holder).length === 0) {
+      delete (left as Record<string, unknown>)[parent];
     }
   }
-  return next;
+  return left;
+}
+
+/** The segment that tells of what has one of these numbers. */
+function segmentOf(message: Message, name: string, field: number, identifiers: Identifier[]): string {
+  const found = message.segments(name).find(({ path }) =>
+    message.all(`${path}-${field}[*].1`).some((number) => identifiers.some(({ value }) => value === number.trim())));
+  return found?.path ?? name;
 }
 
 /** Lists of several kinds of things, of which the message may tell only some. */
@@ -235,7 +361,8 @@ async function visits(
     const [standing] = found;
     if (standing === undefined) {
       const event = speaksOfEnds(entry) ? time.event : undefined;
-      entries.push(created(fullUrl, told(turnedAt(news, { event }), time), byIdentifier(numbers)));
+      const byUpdate = news.status === "finished" && isUpdate(message) ? event : undefined;
+      entries.push(created(fullUrl, told(turnedAt(news, { event, byUpdate }), time), byIdentifier(numbers)));
       continue;
     }
     let isTheirs = false;
@@ -252,9 +379,13 @@ async function visits(
 
 const OVER = new Set(["finished", "cancelled"]);
 
+/** They tell something of a patient or a visit, and an end by PV1-45 alone (HL7 v2.5.1 §3.3.8, §3.3.28, §3.3.31). */
+const UPDATES = new Set(["A08", "A28", "A31", ...MERGES]);
+
 /** How a visit goes on: of begin and end, of which an update doesn't speak, the newest message counts that does. */
 function goneOn(message: Message, time: Required<Time>, standing: Encounter, entry: BundleEntry): Encounter {
   const news = entry.resource as Encounter;
+  const pv1 = segmentOf(message, "PV1", 19, news.identifier ?? []);
   const trigger = message.text("MSH-9.2");
   const isNews = !isNewer(standing, time);
   const turn = turnOf(standing);
@@ -262,33 +393,65 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, ent
   const settles = speaksOfEnds(entry) && !isTakenBack(message, time, ends, turn)
     && (turn.event === undefined ? isNews || !OVER.has(standing.status) : Date.parse(time.event) >= Date.parse(turn.event));
 
-  const start = isNews ? news.period?.start ?? standing.period?.start : standing.period?.start ?? news.period?.start;
-  let end = standing.period?.end;
-  let said = news;
+  const kept = isNews ? without(standing, message, pv1, DELETED_OF_VISIT) : standing;
+  const [begun, ended] = ["44", "45"].map((field) => isNews && isDeleted(message, `${pv1}-${field}`));
+  // An end that an update alone has told an update takes back, too; what an event has ended is over, only not known when.
+  const reopens = ended === true && !settles && standing.status === "finished" && turn.byUpdate !== undefined;
+  const stood = { start: begun ? undefined : standing.period?.start, end: ended ? undefined : standing.period?.end };
+  const start = isNews ? news.period?.start ?? stood.start : stood.start ?? news.period?.start;
+  let end = stood.end;
+  let status = standing.status;
   if (settles) {
     // A discharge that is taken back (A13) was none; nor has what goes on an end.
     end = trigger === "A13" ? undefined : ends ?? (news.status === "finished" ? end : undefined);
-  } else {
-    said = withoutDischarge(news);
-  }
-  const next = {
-    ...(isNews ? { ...standing, ...said } : { ...said, ...standing }),
-    identifier: united(standing.identifier, news.identifier),
+    status = news.status;
+  } else if (reopens) {
+    status = start === undefined ? "unknown" : "in-progress";
+  } else if (status === "unknown") {
     // What is not known yet an update may tell, too (PV1-44).
-    status: settles || standing.status === "unknown" ? news.status : standing.status,
+    status = news.status;
+  }
+  const said = settles ? news : withoutDischarge(news);
+  const next = {
+    ...(isNews ? { ...kept, ...said } : { ...said, ...kept }),
+    identifier: united(standing.identifier, news.identifier),
+    status,
   } as Encounter;
+  const hospitalization = isNews ? { ...kept.hospitalization, ...said.hospitalization } : kept.hospitalization ?? said.hospitalization;
+  if (hospitalization !== undefined && Object.keys(hospitalization).length > 0) {
+    next.hospitalization = hospitalization;
+  }
+  if (isNews) {
+    next.participant = bySlot(kept.participant, said.participant, (own) => roleOf(own).join());
+  }
   delete next.period;
   if (start !== undefined || end !== undefined) {
     next.period = { ...(start && { start }), ...(end && { end }) };
   }
   if (settles && !isNews && standing.location !== undefined) {
     next.location = standing.location.map((place, at) => (news.location?.[at]?.status === "active" ? takenAgain(place) : place));
+  } else if (reopens && kept.location !== undefined && news.location === undefined) {
+    next.location = kept.location.map(takenAgain);
   }
-  const takenBack = trigger === "A13" && settles ? standing.period?.end ?? turn.takenBack : turn.takenBack;
-  const turned = turnedAt(
-    placed(settles && trigger === "A13" ? withoutDischarge(next) : next), { event: settles ? time.event : turn.event, takenBack },
-  );
+  const takenBack = reopens || (settles && trigger === "A13") ? standing.period?.end ?? turn.takenBack : turn.takenBack;
+  const isOn = reopens || (settles && status !== "finished");
+  const byUpdate = status === "finished" && isUpdate(message) && standing.status !== "finished" ? time.event : turn.byUpdate;
+  const turned = turnedAt(placed(isOn ? withoutDischarge(next) : next), {
+    event: settles || reopens ? time.event : turn.event,
+    takenBack,
+    byUpdate: isOn || (settles && !isUpdate(message)) ? undefined : byUpdate,
+  });
   return isNews ? told(turned, time) : turned;
+}
+
+/** Events that else neither begin nor end a visit. */
+function isUpdate(message: Message): boolean {
+  return UPDATES.has(message.text("MSH-9.2"));
+}
+
+/** What somebody does in a visit. */
+function roleOf({ type }: Participant): string[] {
+  return (type ?? []).flatMap(({ coding }) => coding?.map(({ code }) => code ?? "") ?? []);
 }
 
 /** A place that was left, as a newer message has it by how the visit stood. */
@@ -334,10 +497,10 @@ function isTakenBack(message: Message, time: Required<Time>, end: string | undef
     && (!message.has("EVN-2") || Date.parse(time.event) <= Date.parse(event ?? time.event));
 }
 
-/** Where the patient went is told of a visit that ended. */
+/** Where the patient went, and how, is told of a visit that ended. */
 function withoutDischarge(visit: Encounter): Encounter {
   const { hospitalization, ...rest } = visit;
-  const { dischargeDisposition: _, ...others } = hospitalization ?? {};
+  const { dischargeDisposition: _, destination: _to, ...others } = hospitalization ?? {};
   return Object.keys(others).length === 0 ? rest as Encounter : { ...rest, hospitalization: others } as Encounter;
 }
 

@@ -7,15 +7,16 @@
 import type {
   Attachment, Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest,
 } from "@medplum/fhirtypes";
-import type { BotEvent, MedplumClient } from "@medplum/core";
+import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, first, known, led, orPark, perform, replaced, told, token, translated, united, untilNobodyWasQuicker, withReferenced,
-  type Time,
+  ForAPerson, first, known, led, orPark, perform, replaced, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import {
-  ATTACHED, WITHDRAWN, begun, compare, goneWith, isFixedFor, isOlder, settled, statementOf, type Statement,
+  ATTACHED, WITHDRAWN, compare, hasValue, highest, isFixedFor, isGone, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue,
+  withExtensions,
+  type Statement, type Telling,
 } from "./statements";
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
@@ -29,6 +30,7 @@ export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
     const message = Message.parse(event.input as string);
     const bundle = underOwnIds(await translated(message));
     checkDocuments(message, bundle);
+    timeStatements(message, bundle);
     await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle)));
   });
 }
@@ -52,7 +54,7 @@ interface Owned {
  * Leads results that nothing tells from others of their code (no OBX-4, no OBX-21) to those that they can only mean. HL7 v2.5.1
  * §7.4.2.4 wants OBX-4 where there are several; without it their number and their order is all there is.
  */
-async function asTheyStand(client: MedplumClient, message: Message, bundle: Bundle): Promise<Bundle> {
+async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundle> {
   const elsewhere = new Map<string, string>();
   const observations = new Map(all<Observation>(bundle, "Observation").map(({ resource }) => [addressOf(resource), resource]));
   for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
@@ -61,7 +63,7 @@ async function asTheyStand(client: MedplumClient, message: Message, bundle: Bund
     const [standing] = own.length === 0 ? [] : await standingOf<DiagnosticReport>(client, [report]);
     const stand = byCode((await resultsOf(client, standing)).filter((one) => isBare(one) && !WITHDRAWN.has(one.status)));
     for (const [code, like] of stand.size === 0 ? [] : byCode(own)) {
-      const [one, other] = sameAs(like, stand.get(code) ?? [], timeOfReport(message, report)) ?? [];
+      const [one, other] = sameAs(like, stand.get(code) ?? []) ?? [];
       if (one !== undefined && other !== undefined && !elsewhere.has(addressOf(one))) {
         elsewhere.set(addressOf(one), addressOf(other));
         one.id = other.id as string;
@@ -72,7 +74,7 @@ async function asTheyStand(client: MedplumClient, message: Message, bundle: Bund
 }
 
 /** Which of the results of a code in the message is which of those that stand, where one of the two was told alone. */
-function sameAs(like: Observation[], there: Observation[], time: Time): [Observation, Observation] | undefined {
+function sameAs(like: Observation[], there: Observation[]): [Observation, Observation] | undefined {
   const [ids, standing] = [new Set(like.map(({ id }) => id)), new Set(there.map(({ id }) => id))];
   const news = like.filter(({ id, status }) => !WITHDRAWN.has(status) && !standing.has(id));
   const others = there.filter(({ id }) => !ids.has(id));
@@ -87,14 +89,13 @@ function sameAs(like: Observation[], there: Observation[], time: Time): [Observa
   }
   /** Whether several are news of what was told alone: they may change it (HL7 table 0085), and stand before it. */
   const succeeds = (several: Statement, alone: Statement): boolean => !isFixedFor(alone, several) && compare(several, alone) > 0;
-  const statement = ({ status }: Observation): Statement => ({ status, time });
   if (others.length === 1 && stays === like.length) {
-    const same = news.find((own) => valueOf(own) === valueOf(other)) ?? news.find((own) => succeeds(statement(own), statementOf(other)));
+    const same = news.find((own) => valueOf(own) === valueOf(other)) ?? news.find((own) => succeeds(statementOf(own), statementOf(other)));
     return same && [same, other];
   }
   if (like.length === 1) {
     const same = others.find((own) => valueOf(own) === valueOf(one))
-      ?? others.find((own) => succeeds(statementOf(own), statement(one)));
+      ?? others.find((own) => succeeds(statementOf(own), statementOf(one)));
     return same && [one, same];
   }
   return undefined;
@@ -153,7 +154,7 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
 
 /** False: another was quicker. */
 async function apply(client: MedplumClient, message: Message, asTold: Bundle): Promise<boolean> {
-  const bundle = await asTheyStand(client, message, asTold);
+  const bundle = await asTheyStand(client, asTold);
   const people = peopleOf(message, bundle);
   const records = await refer(client, bundle, people);
   checkWhose(bundle);
@@ -172,53 +173,38 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
   await withVisits(client, message, bundle, isMixed);
 
   const entries: BundleEntry[] = [];
-  const timeOfResult = new Map<string, Time>();
-  /** Withdrawals of reports, which take the results along that the message tells of. */
+  /** Of results whose report was withdrawn: the withdrawal, with which they go. */
   const withdrawals = new Map<string, Statement>();
-  const deleted = deletedIn(message);
-  for (const report of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
-    const time = timeOfReport(message, report.resource);
-    for (const { reference } of [...(report.resource.result ?? []), ...(report.resource.specimen ?? [])]) {
-      timeOfResult.set(reference as string, time);
-    }
-    if (report.resource.status === "unknown" && isCancelledByOrder(message, report.resource)) {
-      report.resource.status = "cancelled";
-    }
-    const orders = await ordersOf(client, report.resource);
-    const documents = takeDocuments(bundle, report.resource);
-    const [standing] = await standingOf<DiagnosticReport>(client, [report.resource]);
-    for (const known of [...(standing === undefined ? [] : [standing]), ...await reportsOf(client, report.resource)]) {
-      if (await isMixed(known, report.resource)) {
+  for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
+    const report = entry.resource;
+    const [standing] = await standingOf<DiagnosticReport>(client, [report]);
+    const identifier = united(standing?.identifier, report.identifier);
+    const orders = await ordersOf(client, { ...report, identifier });
+    for (const known of [...(standing === undefined ? [] : [standing]), ...await reportsOf(client, report)]) {
+      if (await isMixed(known, report)) {
         throw new ForAPerson("a report with its placer or filler number is another patient's");
       }
     }
     for (const order of orders) {
-      if (await isMixed(order, report.resource)) {
+      if (await isMixed(order, report)) {
         throw new ForAPerson("the order with its placer or filler number is another patient's");
       }
     }
-    const change = reportChange(report, standing, time, orders, documents);
-    if (change === undefined) {
-      continue;
+    const documents = await takeDocuments(client, bundle, report, standing);
+    const isNews = standing === undefined || compare(statementOf(standing), statementOf(report)) <= 0;
+    const next = withDocuments(reportAfter(report, standing, orders), documents);
+    if (!deepEquals(next, standing)) {
+      entries.push(standing === undefined ? first(entry.fullUrl, next) : replaced(entry.fullUrl, next, standing));
     }
-    entries.push(change);
-    const isNews = standing === undefined || isOlder(standing, report.resource, time);
-    for (const { binary, attachment } of documents) {
-      if (isNews || !standing?.presentedForm?.some(({ url }) => url === attachment.url)) {
-        entries.push({ resource: binary, request: { method: "PUT", url: attachment.url } });
-      }
+    entries.push(...documents.flatMap(({ binary: resource, attachment: { url } }) =>
+      (resource === undefined ? [] : [{ resource, request: { method: "PUT" as const, url: url as string } }])));
+    const withdrawal = withdrawalOf(next);
+    report.result?.forEach(({ reference }) => withdrawal && withdrawals.set(reference as string, withdrawal));
+    if (standing !== undefined) {
+      entries.push(...await othersAfter(client, bundle, standing, report, withdrawal));
     }
-    if (isNews && WITHDRAWN.has(report.resource.status)) {
-      const withdrawal: Statement = { status: report.resource.status, time };
-      (report.resource.result ?? []).forEach(({ reference }) => withdrawals.set(reference as string, withdrawal));
-      entries.push(...standing === undefined ? [] : await withdrawn(client, standing, report.resource, time));
-    } else if (standing !== undefined && !isNews && WITHDRAWN.has(standing.status)) {
-      (report.resource.result ?? []).forEach(({ reference }) => withdrawals.set(reference as string, statementOf(standing)));
-    } else if (standing !== undefined && isNews) {
-      entries.push(...await takenBack(client, bundle, standing, report.resource, time));
-    }
-    if (isNews && DONE.has(report.resource.status)) {
-      entries.push(...orders.filter(({ status }) => status === "active").map((order) => completed(order, report.resource)));
+    if (isNews && DONE.has(report.status)) {
+      entries.push(...orders.filter(({ status }) => status === "active").map((order) => completed(order, report)));
     }
   }
   for (const type of ["Observation", "Specimen"]) {
@@ -226,16 +212,11 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
     const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
     const byId = new Map(standing.map((known) => [known.id, known]));
     for (const { fullUrl, resource } of news) {
-      const time = timeOfResult.get(addressOf(resource)) ?? timeOfReport(message, {});
       const before = byId.get(resource.id);
       if (before !== undefined && await isMixed(before, resource)) {
         throw new ForAPerson(`the ${type === "Specimen" ? "specimen" : "result"} with its number is another patient's`);
       }
-      const isDeleted = resource.code?.coding?.some(({ code }) => deleted.has(code ?? "")) ?? false;
-      const next = before === undefined ? begun(resource, time, isDeleted) : settled(before, resource, time, isDeleted);
-      const withdrawal = withdrawals.get(addressOf(resource));
-      const left = next ?? (before !== undefined && !WITHDRAWN.has(before.status) ? before : undefined);
-      const stands = (left && withdrawal && goneWith(withdrawal, left)) ?? next;
+      const stands = settled(before, resource, withdrawals.get(addressOf(resource)));
       if (stands !== undefined) {
         entries.push(before === undefined ? first(fullUrl, stands) : replaced(fullUrl, stands, before));
       }
@@ -244,13 +225,28 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
   return entries.length === 0 || perform(client, withReferenced(entries, bundle));
 }
 
-/** When the result was told (OBR-22). Where that is empty, how final it is counts before MSH-7, which is new whenever it is resent. */
-function timeOfReport(message: Message, { issued }: Pick<DiagnosticReport, "issued">): Time {
-  const made = message.dateTime("MSH-7") ?? issued;
-  if (made === undefined) {
-    throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
+/** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
+function timeStatements(message: Message, bundle: Bundle): void {
+  const made = message.dateTime("MSH-7");
+  const deleted = deletedIn(message);
+  const times = new Map<string, Telling>();
+  const time = (issued?: string): Telling => {
+    if ((made ?? issued) === undefined) {
+      throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
+    }
+    return { ...(issued && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
+  };
+  for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
+    const { issued, result, specimen, status } = entry.resource;
+    const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
+    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, time(issued)));
+    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, time(issued));
   }
-  return { ...(issued && { event: issued }), message: made };
+  for (const entry of [...all<Observation>(bundle, "Observation"), ...all<Observation>(bundle, "Specimen")]) {
+    const { resource } = entry;
+    const isDeleted = resource.resourceType === "Observation" && !hasValue(resource) && resultKeys(resource).some((key) => deleted.has(key));
+    entry.resource = toldBy(isDeleted ? withDeletedValue(resource) : resource, times.get(addressOf(resource)) ?? time());
+  }
 }
 
 /** Whether its order says that it was cancelled (ORC-1 OC, CA, CR; ORC-5 CA: tables 0119 and 0038), where OBR-25 is empty. */
@@ -261,10 +257,16 @@ function isCancelledByOrder(message: Message, report: DiagnosticReport): boolean
       && (["OC", "CA", "CR"].includes(message.text(`${order}-1`)) || message.text(`${order}-5`) === "CA"));
 }
 
-/** The codes of results whose value is deleted (OBX-5 is `""`: HL7 v2.5.1 §2.5.3). */
+/** The results whose value is deleted (OBX-5 is `""`: HL7 v2.5.1 §2.5.3), by code and OBX-4. */
 function deletedIn(message: Message): Set<string> {
-  const deleted = message.paths("OBX(*)-5").filter((path) => message.get(path) === '""').map((path) => path.replace(/-5$/, "-3"));
-  return new Set(deleted.flatMap((path) => [message.text(`${path}.1`), message.text(`${path}.4`)]).filter((code) => code !== ""));
+  const deleted = message.paths("OBX(*)-5").filter((path) => message.get(path) === '""').map((path) => path.replace(/-5$/, ""));
+  return new Set(deleted.flatMap((path) => [message.text(`${path}-3.1`), message.text(`${path}-3.4`)]
+    .filter((code) => code !== "").map((code) => `${code} ${message.text(`${path}-4.1`)}`)));
+}
+
+function resultKeys({ code, extension }: Observation): string[] {
+  const subId = extension?.find(({ url }) => url === SUB_ID);
+  return (code?.coding ?? []).map((coding) => `${coding.code} ${subId?.extension?.[0]?.valueString ?? ""}`);
 }
 
 /** What can't be decoded is not dropped. */
@@ -319,102 +321,144 @@ async function standingOf<T extends Resource>(client: MedplumClient, resources: 
   return found;
 }
 
-/** The report as it is to stand; none where nothing of it is new. */
-function reportChange(
-  { fullUrl, resource: news }: BundleEntry & { resource: DiagnosticReport }, standing: DiagnosticReport | undefined,
-  time: Time, orders: ServiceRequest[], documents: { attachment: Attachment }[],
-): BundleEntry | undefined {
-  const basedOn: Reference[] = orders.map(({ id }) => ({ reference: `ServiceRequest/${id}` }));
-  if (basedOn.length === 0) {
-    // The order may be another system's: its number is what is known.
-    basedOn.push(...numbersOf(news).slice(0, 1).map((identifier) => ({ type: "ServiceRequest", identifier })));
-  }
-  const presentedForm = documents.map(({ attachment }) => attachment);
-  const { basedOn: _, ...rest } = news;
-  const next: DiagnosticReport = {
-    ...rest,
-    ...(basedOn.length === 0 ? {} : { basedOn: basedOn as DiagnosticReport["basedOn"] }),
-    ...(presentedForm.length === 0 ? {} : { presentedForm }),
-  };
-  if (standing === undefined) {
-    return first(fullUrl, told(next, time));
-  }
-  // Laboratories send what is new of a report: what was told before belongs to it, too.
-  const both = <T>(one: T[] | undefined, other: T[] | undefined, key: (item: T) => string | undefined): T[] | undefined => {
-    const known = new Set(one?.map(key));
-    const joined = [...(one ?? []), ...(other ?? []).filter((item) => !known.has(key(item)))];
-    return joined.length === 0 ? undefined : joined;
-  };
-  const result = both(standing.result, next.result, ({ reference }) => reference);
-  const forms = both(standing.presentedForm, presentedForm, ({ url }) => url);
-  const parts = { ...(result && { result }), ...(forms && { presentedForm: forms }) };
-  const kept = isOlder(standing, news, time)
-    ? told({ ...next, ...parts, identifier: united(standing.identifier, next.identifier) }, time)
-    : { ...standing, ...parts };
-  return replaced(fullUrl, kept as DiagnosticReport, standing);
+/** The withdrawal of a report, with which those of its results go that are not told again. */
+const WITHDRAWN_BY = "urn:pipehat:withdrawn-by";
+
+function withdrawalOf(report: DiagnosticReport): Statement | undefined {
+  return WITHDRAWN.has(report.status) ? statementOf(report) : notedIn(report, WITHDRAWN_BY);
 }
 
-/** The results of a report that is withdrawn, of which the message says nothing of their own. */
-async function withdrawn(
-  client: MedplumClient, standing: DiagnosticReport, { result, status }: DiagnosticReport, time: Time,
-): Promise<BundleEntry[]> {
-  const own = new Set(result?.map(({ reference }) => reference));
-  return (await resultsOf(client, standing))
-    .filter((known) => !own.has(addressOf(known)))
-    .flatMap((known) => {
-      const gone = goneWith({ status, time }, known);
-      return gone === undefined ? [] : [replaced(undefined, gone, known)];
-    });
+/** The report as it is to stand: the higher statement says what it is, and what any told of it is in it. */
+function reportAfter(news: DiagnosticReport, standing: DiagnosticReport | undefined, orders: ServiceRequest[]): DiagnosticReport {
+  const both = standing === undefined ? [news] : [news, standing];
+  const { basedOn: _, ...stands } = highest(both, statementOf) as DiagnosticReport;
+  const withdrawal = highest(both.flatMap((one) => withdrawalOf(one) ?? []), (own) => own);
+  const identifier = united(standing?.identifier, news.identifier);
+  // Laboratories send what is new of a report: what was told before belongs to it, too.
+  const joined = (own: "result" | "specimen"): Partial<DiagnosticReport> => {
+    const known = new Set(standing?.[own]?.map(({ reference }) => reference));
+    const all = [...(standing?.[own] ?? []), ...(news[own] ?? []).filter(({ reference }) => !known.has(reference))];
+    return all.length === 0 ? {} : { [own]: all };
+  };
+  // The order may be another system's: its number is what is known.
+  const isPlacers = ({ type }: Identifier): boolean => type?.coding?.some(({ code }) => code === "PLAC") === true;
+  const number = { type: "ServiceRequest", identifier: known(identifier).find(isPlacers) ?? known(identifier)[0] };
+  const isFound = standing?.basedOn?.some(({ reference }) => reference !== undefined);
+  const basedOn = orders.length > 0 ? orders.map((order) => ({ reference: addressOf(order) })) : isFound ? standing?.basedOn : [number];
+  const isNoted = withdrawal !== undefined && !WITHDRAWN.has(stands.status);
+  return withExtensions(
+    { ...stands, identifier, basedOn: basedOn as DiagnosticReport["basedOn"], ...joined("result"), ...joined("specimen") },
+    WITHDRAWN_BY, isNoted ? [noteOf(WITHDRAWN_BY, withdrawal)] : [],
+  );
 }
 
 /**
- * Results that the message takes back (OBX-11 W, D) and that stand under another number: one that was told alone, and is told now
- * beside the right one, with the same code and no OBX-4 to tell the two apart. It is the one with the value that is taken back, or
- * the only one.
+ * Results of the report that stand and that the message does not name, where they become others. They go with a report that is
+ * withdrawn. And one that the message takes back (OBX-11 W, D) may stand under another number: one that was told alone, and is told
+ * now beside the right one, with the same code and no OBX-4 to tell the two apart. It is the one with the value that is taken back,
+ * or the only one.
  */
-async function takenBack(
-  client: MedplumClient, bundle: Bundle, standing: DiagnosticReport, { result }: DiagnosticReport, time: Time,
+async function othersAfter(
+  client: MedplumClient, bundle: Bundle, standing: DiagnosticReport, { result }: DiagnosticReport, withdrawal: Statement | undefined,
 ): Promise<BundleEntry[]> {
   const named = new Set(result?.map(({ reference }) => reference));
-  const back = all<Observation>(bundle, "Observation").map(({ resource }) => resource)
-    .filter((own) => named.has(addressOf(own)) && own.status === "entered-in-error");
   const before = new Set(standing.result?.map(({ reference }) => reference));
-  if (back.every((own) => before.has(addressOf(own)))) {
+  const back = all<Observation>(bundle, "Observation").map(({ resource }) => resource).filter((own) =>
+    named.has(addressOf(own)) && !before.has(addressOf(own)) && own.status === "entered-in-error");
+  if (back.length === 0 && withdrawal === undefined) {
     return [];
   }
-  const known = (await resultsOf(client, standing))
-    .filter((one) => !named.has(addressOf(one)) && one.status !== "entered-in-error");
+  const others = (await resultsOf(client, standing)).filter((one) => !named.has(addressOf(one)));
+  const known = others.filter(({ status }) => status !== "entered-in-error");
   const withValue = (one: Observation): string[] => codesOf(one).map((code) => `${code} ${valueOf(one)}`);
   const [ofCode, ofValue] = [byCode(known), grouped(known, withValue)];
-  return back.filter((own) => !before.has(addressOf(own))).flatMap((own) => {
+  const taken = new Map(back.map((own) => {
     const same = codesOf(own).map((code) => ofCode.get(code)).find((some) => some !== undefined);
-    const [one] = same?.length === 1 ? same : withValue(own).flatMap((key) => ofValue.get(key)?.slice(0, 1) ?? []);
-    return one === undefined || !isOlder(one, own, time) ? [] : [replaced(undefined, told({ ...one, status: own.status }, time), one)];
+    return [same?.length === 1 ? same[0] : withValue(own).flatMap((key) => ofValue.get(key) ?? [])[0], own];
+  }));
+  return others.flatMap((one) => {
+    const own = taken.get(one);
+    const next = settled(one, own && { ...own, id: one.id as string }, withdrawal);
+    return next === undefined ? [] : [replaced(undefined, next, one)];
   });
 }
 
-/** Documents come out of the results and into the report. */
-function takeDocuments(bundle: Bundle, report: DiagnosticReport): { binary: Resource; attachment: Attachment & { url: string } }[] {
-  const taken: { binary: Resource; attachment: Attachment & { url: string } }[] = [];
-  for (const { fullUrl, resource } of all<Observation>(bundle, "Observation")) {
-    const { contentType, data } = attachedTo(resource) ?? {};
-    if (!data || !report.result?.some(({ reference }) => reference === addressOf(resource))) {
-      continue;
+/** A document of a report, as the highest statement tells it. */
+interface Document {
+  attachment: Attachment;
+  statement: Statement;
+  /** It was withdrawn. */
+  isGone: boolean;
+  binary?: Resource;
+}
+
+/** The statement by which a document of a report stands. */
+const DOCUMENT = "urn:pipehat:document";
+
+function documentsOf(report: DiagnosticReport | undefined): Document[] {
+  const read = (attachment: Attachment, isGone: boolean): Document =>
+    ({ attachment, statement: notedIn(attachment, DOCUMENT) ?? { status: "", time: undefined }, isGone });
+  const gone = (report?.extension ?? []).filter(({ url }) => url === DOCUMENT);
+  return [
+    ...(report?.presentedForm ?? []).map((attachment) => read(attachment, false)),
+    ...gone.map(({ valueAttachment }) => read(valueAttachment as Attachment, true)),
+  ];
+}
+
+function withDocuments(report: DiagnosticReport, documents: Document[]): DiagnosticReport {
+  const { presentedForm: _, result: all, ...rest } = report;
+  const urls = new Set(documents.map(({ attachment }) => attachment.url));
+  const result = all?.filter(({ reference }) => !urls.has(reference?.replace("Observation/", "Binary/")));
+  const presentedForm = documents.filter(({ isGone }) => !isGone).map(({ attachment }) => attachment);
+  const gone = documents.filter(({ isGone }) => isGone).map(({ attachment }) => ({ url: DOCUMENT, valueAttachment: attachment }));
+  return withExtensions(
+    { ...rest, ...(result?.length && { result }), ...(presentedForm.length > 0 && { presentedForm }) }, DOCUMENT, gone,
+  );
+}
+
+/** Documents come out of the results and into the report: those that stand, and those of the message that stand before them. */
+async function takeDocuments(
+  client: MedplumClient, bundle: Bundle, report: DiagnosticReport, standing: DiagnosticReport | undefined,
+): Promise<Document[]> {
+  const documents = new Map(documentsOf(standing).map((document) => [document.attachment.url, document]));
+  const own = new Set(report.result?.map(({ reference }) => reference));
+  const taken = all<Observation>(bundle, "Observation").filter(({ resource }) =>
+    own.has(addressOf(resource)) && (attachedTo(resource)?.data || documents.has(binaryOf(resource))));
+  // One that was withdrawn before anybody knew that it is a document stands as a result.
+  for (const known of await standingOf<Observation>(client, taken.map(({ resource }) => resource))) {
+    const [url, statement] = [binaryOf(known), statementOf(known)];
+    const before = documents.get(url);
+    if (isGone(known) && (before === undefined || compare(before.statement, statement) < 0)) {
+      documents.set(url, { attachment: { url, extension: [noteOf(DOCUMENT, statement)] }, statement, isGone: true });
     }
+  }
+  for (const { resource } of taken) {
+    const { contentType, data } = attachedTo(resource) ?? {};
     const type = contentType ?? "application/octet-stream";
     const title = resource.code?.text ?? resource.code?.coding?.[0]?.display;
-    const url = `Binary/${resource.id}`;
-    taken.push({
-      binary: { resourceType: "Binary", id: resource.id, contentType: type, data } as Resource,
-      attachment: { contentType: type, url, ...(title === undefined ? {} : { title }) },
-    });
-    report.result = report.result.filter(({ reference }) => reference !== addressOf(resource));
-    if (report.result.length === 0) {
-      delete report.result;
+    const [url, statement] = [binaryOf(resource), statementOf(resource)];
+    const before = documents.get(url);
+    // Without a document it says nothing of which one there is (OBX-11 U).
+    if ((data || isGone(resource)) && (before === undefined || compare(before.statement, statement) <= 0)) {
+      documents.set(url, {
+        attachment: { extension: [noteOf(DOCUMENT, statement)], contentType: type, url, ...(title !== undefined && { title }) },
+        statement,
+        isGone: isGone(resource),
+        ...(data && !isGone(resource) && { binary: { resourceType: "Binary", id: resource.id, contentType: type, data } as Resource }),
+      });
     }
-    bundle.entry = bundle.entry?.filter((entry) => entry.fullUrl !== fullUrl);
   }
-  return taken;
+  const addresses = new Set(taken.map(({ resource }) => addressOf(resource)));
+  report.result = report.result?.filter(({ reference }) => !addresses.has(reference as string));
+  if (report.result?.length === 0) {
+    delete report.result;
+  }
+  bundle.entry = bundle.entry?.filter(({ resource }) => !addresses.has(addressOf(resource as Resource)));
+  return [...documents.values()];
+}
+
+function binaryOf({ id }: Observation): string {
+  return `Binary/${id}`;
 }
 
 function numbersOf(report: DiagnosticReport): Identifier[] {

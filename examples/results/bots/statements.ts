@@ -1,9 +1,11 @@
 /**
- * Which of the laboratory's statements about a result or a report stands: one total order, so that it comes out the same in
- * whichever order they arrive, and however often (HL7 tables 0085 and 0123). How far the thing is decides first, then the time, then
- * the kind of the statement. What a statement is silent of stays as it stands (HL7 v2.5.1 §2.5.3).
+ * What stands of a result, of all that the laboratory said of it: each message is a statement, and what stands follows from the
+ * statements alone, in whichever order they arrive, and however often (HL7 tables 0085 and 0123). Of two the one stands that is
+ * further, by `GRADE`; then the later one; then the one of the higher `KIND`. What it is silent of is what it was at its time (HL7
+ * v2.5.1 §2.5.3): so a result has with it, contained, those earlier statements that one without a value may still need.
  */
-import type { Observation, Reference, Resource } from "@medplum/fhirtypes";
+import { deepEquals } from "@medplum/core";
+import type { Extension, Observation, Reference, Resource } from "@medplum/fhirtypes";
 import { told, toldAt, type Time } from "./feed";
 
 /**
@@ -19,180 +21,270 @@ const KIND: Record<string, number> = { amended: 1, corrected: 1, appended: 1, ca
 /** What there is not (OBR-25 X, OBX-11 X, D, W). */
 export const WITHDRAWN = new Set(["cancelled", "entered-in-error"]);
 
-/** What a laboratory said of a thing. */
+/** How many statements a result has with it at most; of more the lowest go. */
+const MOST_KEPT = 20;
+
+/** When a message told something, and which: of two of the same second the one with the higher number (MSH-10) is the later. */
+export interface Telling extends Time {
+  control?: string;
+}
+
+/** Where a statement stands among others. */
 export interface Statement {
   status: string;
   /** None where no message told it: then any is newer. */
-  time: Time | undefined;
+  time: Telling | undefined;
 }
 
-/** The statement by which a resource stands. */
-export function statementOf(resource: Resource): Statement {
-  return { status: statusOf(resource), time: toldAt(resource) };
+/** Above 0 where the first stands before the second, below 0 the other way round, 0 where it is the same statement. */
+export function compare(one: Statement, other: Statement): number {
+  return compareRanks(rankOf(one), rankOf(other));
 }
 
-function statusOf(resource: Resource): string {
-  return (resource as Observation).status ?? "";
+type Rank = (number | string)[];
+
+function rankOf({ status, time }: Statement): Rank {
+  const [made, control] = [time?.message === undefined ? 0 : Date.parse(time.message), time?.control ?? ""];
+  return [GRADE[status] ?? FINAL, time === undefined ? 0 : 1, whenOf(status, time), KIND[status] ?? 0, made, control.length, control];
 }
 
-function gradeOf({ status }: Statement): number {
-  return GRADE[status] ?? FINAL;
+function compareRanks(one: Rank, other: Rank): number {
+  const at = one.findIndex((part, at) => part !== other[at]);
+  return at === -1 ? 0 : order(one[at], other[at]);
+}
+
+function order(one: string | number | undefined, other: string | number | undefined): number {
+  return (one as number) < (other as number) ? -1 : one === other ? 0 : 1;
 }
 
 /**
  * When it was told: OBR-22, else MSH-7. That is new whenever a message is sent anew: a final one without OBR-22 counts as the oldest,
  * so that its repetition undoes no correction.
  */
-function whenOf({ status, time }: Statement): number {
+function whenOf(status: string, time: Telling | undefined): number {
   const when = time?.event ?? (status === "final" ? undefined : time?.message);
   return when === undefined ? -Infinity : Date.parse(when);
 }
 
-/** Above 0 where the first stands before the second, below 0 the other way round. */
-export function compare(one: Statement, other: Statement): number {
-  const key = (own: Statement): number[] =>
-    [gradeOf(own), own.time === undefined ? 0 : 1, whenOf(own), KIND[own.status] ?? 0, Date.parse(own.time?.message ?? "") || 0];
-  const [left, right] = [key(one), key(other)];
-  const at = left.findIndex((part, at) => part !== right[at]);
-  return at === -1 ? 0 : (left[at] as number) < (right[at] as number) ? -1 : 1;
-}
-
-/** Whether what is told now takes the place of what stands. */
-export function isOlder(standing: Resource, news: Resource, time: Time): boolean {
-  return compare(statementOf(standing), { status: statusOf(news), time }) <= 0;
+export function highest<T>(all: T[], statement: (one: T) => Statement): T | undefined {
+  return all.reduce<T | undefined>((high, one) =>
+    (high === undefined || compare(statement(one), statement(high)) > 0 ? one : high), undefined);
 }
 
 /** Whether only a correction changes it, and this is none. */
 export function isFixedFor(standing: Statement, news: Statement): boolean {
-  return gradeOf(standing) === FINAL && (KIND[news.status] ?? 0) === 0;
+  return isDone(standing) && (KIND[news.status] ?? 0) === 0;
 }
 
-/** The statement that a result has its value from, where that is not the one that it stands by. */
-const VALUED_AT = "urn:pipehat:valued-at";
-
-interface Part {
-  url: string;
-  valueDateTime?: string;
-  valueCode?: string;
-  extension?: Part[];
+function isDone({ status }: Statement): boolean {
+  return (GRADE[status] ?? FINAL) === FINAL;
 }
 
-function extensionsOf(resource: Resource): Part[] {
-  return (resource as { extension?: Part[] }).extension ?? [];
+type Extended = { extension?: Extension[] };
+
+function extensionsOf(of: Extended): Extension[] {
+  return of.extension ?? [];
 }
 
-function withExtensions<T extends Resource>(resource: T, extension: Part[]): T {
-  const { extension: _, ...rest } = resource as T & { extension?: Part[] };
-  return (extension.length === 0 ? rest : { ...rest, extension }) as T;
+/** With these extensions in the place of those of their URL. */
+export function withExtensions<T extends Extended>(of: T, url: string, news: Extension[]): T {
+  const { extension, ...rest } = of;
+  const all = [...(extension ?? []).filter((own) => own.url !== url), ...news];
+  return (all.length === 0 ? rest : { ...rest, extension: all }) as T;
 }
 
-function valuedAt(resource: Observation): Statement | undefined {
-  const parts = extensionsOf(resource).find(({ url }) => url === VALUED_AT)?.extension;
-  if (parts === undefined) {
-    return undefined;
-  }
-  const part = (name: string): Part | undefined => parts.find(({ url }) => url === name);
-  const event = part("event")?.valueDateTime;
-  return {
-    status: part("status")?.valueCode ?? "",
-    time: { ...(event !== undefined && { event }), message: part("message")?.valueDateTime ?? "" },
-  };
+/** Which message told it. */
+const TOLD_BY = "urn:pipehat:told-by";
+
+/** The resource as a message tells it. */
+export function toldBy<T extends Resource>(resource: T, { control, ...time }: Telling): T {
+  const number = control === undefined ? [] : [{ url: TOLD_BY, valueString: control }];
+  return withExtensions(told(resource, time) as T & Extended, TOLD_BY, number);
 }
 
-/** The result with its value as of a statement that is not the one that it stands by. */
-function withValueOf(resource: Observation, statement: Statement | undefined): Observation {
-  const others = extensionsOf(resource).filter(({ url }) => url !== VALUED_AT);
-  if (statement?.time === undefined) {
-    return withExtensions(resource, others);
-  }
-  const { event, message } = statement.time;
-  return withExtensions(resource, [...others, {
-    url: VALUED_AT,
-    extension: [
-      { url: "status", valueCode: statement.status },
-      ...(event === undefined ? [] : [{ url: "event", valueDateTime: event }]),
-      { url: "message", valueDateTime: message },
-    ],
-  }]);
+/** The statement by which a resource stands. */
+export function statementOf(resource: Resource): Statement {
+  const control = extensionsOf(resource as Extended).find(({ url }) => url === TOLD_BY)?.valueString;
+  const time = toldAt(resource);
+  return { status: (resource as Observation).status ?? "", time: time && { ...time, ...(control !== undefined && { control }) } };
+}
+
+/** A statement, written down beside something that does not stand by it. */
+export function noteOf(url: string, { status, time }: Statement): Extension {
+  const parts = [
+    { url: "status", valueCode: status }, { url: "event", valueDateTime: time?.event },
+    { url: "message", valueDateTime: time?.message }, { url: "control", valueString: time?.control },
+  ];
+  return { url, extension: parts.filter((part) => Object.values(part).every((value) => value !== undefined)) };
+}
+
+export function notedIn(of: Extended | undefined, url: string): Statement | undefined {
+  const parts = extensionsOf(of ?? {}).find((own) => own.url === url)?.extension;
+  const part = (name: string): Extension | undefined => parts?.find(({ url }) => url === name);
+  const [event, message, control] = [part("event")?.valueDateTime, part("message")?.valueDateTime, part("control")?.valueString];
+  const time = { ...(event !== undefined && { event }), message: message ?? "", ...(control !== undefined && { control }) };
+  return parts && { status: part("status")?.valueCode ?? "", time: message === undefined ? undefined : time };
 }
 
 /** Where the translation puts what R4's Observation has no value[x] for. */
 export const ATTACHED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
 
-function hasValue(resource: Observation): boolean {
-  return Object.keys(resource).some((name) => name.startsWith("value") || name === "dataAbsentReason" || name === "component")
-    || extensionsOf(resource).some(({ url }) => url === ATTACHED);
+/** A result whose value is deleted (OBX-5 is `""`: HL7 v2.5.1 §2.5.3). */
+const DELETED = "urn:pipehat:value-deleted";
+
+export function withDeletedValue(news: Observation): Observation {
+  return withExtensions(news, DELETED, [{ url: DELETED, valueBoolean: true }]);
 }
 
-/** A result without its value, and without what is said of that. */
-function withoutValue(resource: Observation): Observation {
-  const ofValue = new Set(["dataAbsentReason", "component", "interpretation", "referenceRange"]);
-  return Object.fromEntries(Object.entries(resource).filter(([name]) => !name.startsWith("value") && !ofValue.has(name))) as Observation;
+function isValueDeleted(own: Observation): boolean {
+  return extensionsOf(own).some(({ url }) => url === DELETED);
 }
 
-/** Two results as one: what the upper one is silent of is of the lower one. */
-function over(upper: Observation, lower: Observation): Observation {
-  const { _status, ...rest } = lower as Observation & { _status?: unknown };
-  const own = new Set(extensionsOf(upper).map(({ url }) => url));
-  const extension = [...extensionsOf(upper), ...extensionsOf(lower).filter(({ url }) => !own.has(url))];
-  return withExtensions({ ...rest, ...upper } as Observation, extension);
+export function hasValue(own: Observation): boolean {
+  return Object.keys(own).some((name) => name.startsWith("value") || name === "dataAbsentReason" || name === "component")
+    || extensionsOf(own).some(({ url }) => url === ATTACHED);
+}
+
+/** Whether it says that there is no value, or none any more. */
+export function isGone(own: Observation): boolean {
+  return WITHDRAWN.has(own.status) || isValueDeleted(own);
 }
 
 /**
- * A result as it is to stand after a statement; none where that changes nothing. One without a value (OBX-11 U: "without
- * retransmitting"; or OBX-5 empty) changes the status of the value that stands, and where none stands yet, takes that of a statement
- * that comes late. A value that was withdrawn is none. `isDeleted`: OBX-5 is `""`.
+ * Whether it says which value there is, or that there is none. One that doesn't (OBX-11 U: "without retransmitting"; or OBX-5 empty)
+ * is of the value that there was. One that is withdrawn needs none.
  */
-export function settled(before: Observation, news: Observation, time: Time, isDeleted: boolean): Observation | undefined {
-  const statement: Statement = { status: news.status, time };
-  const standing = statementOf(before);
-  const valued = valuedAt(before);
-  const tellsValue = hasValue(news) || isDeleted || WITHDRAWN.has(news.status);
-  if (compare(standing, statement) <= 0) {
-    if (tellsValue) {
-      return withValueOf(told(withParent(news, before), time), isDeleted ? statement : undefined);
-    }
-    const joined = (lower: Observation): Observation => over(told(withParent(news, before), time), lower);
-    if (WITHDRAWN.has(before.status)) {
-      return withValueOf(joined(withoutValue(before)), standing);
-    }
-    return withValueOf(joined(before), valued ?? (hasValue(before) ? standing : undefined));
-  }
-  const at = ({ time }: Statement): number => Date.parse(time?.event ?? time?.message ?? "");
-  const isOpen = valued === undefined
-    ? !hasValue(before) && !WITHDRAWN.has(before.status)
-    : compare(valued, statement) < 0 && compare(standing, valued) !== 0 && at(statement) <= at(standing);
-  if (!tellsValue || !isOpen) {
-    return undefined;
-  }
-  if (WITHDRAWN.has(news.status)) {
-    return withValueOf(withoutValue(before), statement);
-  }
-  const rest = valued === undefined ? before : withoutValue(before);
-  return withValueOf(over(rest, news), statement);
+function tellsValue(own: Observation): boolean {
+  return hasValue(own) || isGone(own);
 }
 
-/** A result that is told for the first time. */
-export function begun(news: Observation, time: Time, isDeleted: boolean): Observation {
-  return withValueOf(told(news, time), isDeleted ? { status: news.status, time } : undefined);
+/** A result without its value, and without what is said of that. */
+function valueless(own: Observation): Observation {
+  const ofValue = new Set(["dataAbsentReason", "component", "interpretation", "referenceRange"]);
+  const rest = Object.entries(own).filter(([name]) => !/^_?value/.test(name) && !ofValue.has(name));
+  return withExtensions(Object.fromEntries(rest) as Observation, ATTACHED, []);
 }
 
-/** A result that goes with its report, which was withdrawn by this statement; its value stays what it was. */
-export function goneWith(report: Statement, result: Observation): Observation | undefined {
-  if (report.time === undefined || compare(report, statementOf(result)) < 0) {
-    return undefined;
+/** Two statements as one: what the upper one is silent of is of the lower one. */
+function over(upper: Observation, lower: Observation): Observation {
+  const { _status, ...rest } = lower as Observation & { _status?: unknown };
+  const own = new Set([DELETED, ...extensionsOf(upper).map(({ url }) => url)]);
+  const extension = [...extensionsOf(upper), ...extensionsOf(lower).filter(({ url }) => !own.has(url))];
+  return { ...rest, ...upper, ...(extension.length > 0 && { extension }) } as Observation;
+}
+
+/** What was said, and where it stands among the rest. */
+interface Said {
+  own: Observation;
+  rank: Rank;
+  isFinal: boolean;
+  tellsValue: boolean;
+  /** When it came into effect: without a value it is of the value that there was when it was told. */
+  turn: number;
+}
+
+function saidIn(own: Observation): Said {
+  const { status, time } = statementOf(own);
+  const tells = tellsValue(own);
+  const turn = time === undefined || tells ? whenOf(status, time) : Date.parse(time.event ?? time.message);
+  return { own, rank: rankOf({ status, time }), isFinal: isDone({ status, time }), tellsValue: tells, turn };
+}
+
+/**
+ * What stands, had they come in the order of their times. `withdrawal`: that of the report, with which a result goes that was not
+ * told again since. It keeps its value then; but what was withdrawn comes back by no statement without one.
+ */
+export function standing(all: Observation[], withdrawal?: Statement): Observation {
+  const withdrawn = withdrawal && rankOf(withdrawal);
+  const goesBetween = (one: Said, other: Said): boolean =>
+    withdrawn !== undefined && compareRanks(one.rank, withdrawn) < 0 && compareRanks(withdrawn, other.rank) < 0;
+  const [first, ...others] = all.map(saidIn)
+    .toSorted((one, other) => order(one.turn, other.turn) || compareRanks(one.rank, other.rank));
+  let stands = first as Said;
+  for (const one of others) {
+    if (compareRanks(one.rank, stands.rank) > 0) {
+      const isGone = goesBetween(stands, one) || WITHDRAWN.has(stands.own.status);
+      stands = one.tellsValue ? one : { ...one, own: over(one.own, isGone ? valueless(stands.own) : stands.own) };
+    }
   }
-  const valued = valuedAt(result) ?? (hasValue(result) ? statementOf(result) : undefined);
-  const { _status, ...rest } = result as Observation & { _status?: unknown };
-  return withValueOf(told({ ...rest, status: report.status as Observation["status"] } as Observation, report.time), valued);
+  if (withdrawal?.time === undefined || compare(withdrawal, statementOf(stands.own)) <= 0) {
+    return stands.own;
+  }
+  const { _status, ...rest } = stands.own as Observation & { _status?: unknown };
+  return toldBy({ ...rest, status: withdrawal.status } as Observation, withdrawal.time);
+}
+
+/** Those that what stands may still come from, whatever else comes. */
+export function mattering(statements: Observation[]): Observation[] {
+  const all = statements.map(saidIn).toSorted((one, other) => compareRanks(one.rank, other.rank));
+  const isLower = (one: Said, other: Said): boolean => compareRanks(one.rank, other.rank) < 0;
+  // What is below a final one with a value no later one comes from; nor from what came when a higher one was in effect.
+  const floor = all.findLastIndex(({ isFinal, tellsValue }) => isFinal && tellsValue);
+  const effective = all.slice(Math.max(floor, 0))
+    .filter((one, _, left) => !left.some((other) => isLower(one, other) && other.turn < one.turn));
+  // Nor from one without a value all of which a higher one tells, too: but the first that is final keeps out what is preliminary.
+  const isFirst = (one: Said): boolean => one.own.resourceType === "Observation" && floor === -1
+    && effective.every(({ isFinal, turn }) => !isFinal || one.turn <= turn);
+  const isCovered = (one: Said): boolean => one.isFinal && !one.tellsValue && !isFirst(one)
+    && effective.some((other) => isLower(one, other) && namesIn(one.own).every((name) => namesIn(other.own).includes(name)));
+  return effective.filter((one) => !isCovered(one)).map(({ own }) => own).slice(-MOST_KEPT);
+}
+
+function namesIn(own: Observation): string[] {
+  return [...Object.keys(own).filter((name) => name !== "extension"), ...extensionsOf(own).map(({ url }) => url)];
+}
+
+/** Leads from a result to a statement that it has with it. */
+const SAID = "urn:pipehat:said";
+
+/** All that was said of a result, as far as it matters: what it has with it, or itself. */
+function statementsIn(own: Observation): Observation[] {
+  const said = keptIn(own);
+  return said.length > 0 ? said.map(bare) : [bare(own)];
+}
+
+function keptIn(own: Observation): Observation[] {
+  const references = extensionsOf(own).filter(({ url }) => url === SAID).map(({ valueReference }) => valueReference?.reference);
+  return (own.contained ?? []).filter(({ id }) => references.includes(`#${id}`)) as Observation[];
+}
+
+/** What a statement says, and not whose or under which number. */
+function bare(own: Observation): Observation {
+  const { id, meta, subject, contained, ...rest } = own;
+  return rest as Observation;
+}
+
+/**
+ * A result (or a specimen, whose statements are all without a value) as it stands after another statement, or after the withdrawal
+ * of its report; none where that changes nothing.
+ */
+export function settled(before: Observation | undefined, news: Observation | undefined, withdrawal?: Statement): Observation | undefined {
+  const known = before === undefined ? [] : statementsIn(before);
+  // The same statement told anew may be translated better.
+  const others = known.filter((one) => news === undefined || compare(statementOf(one), statementOf(news)) !== 0);
+  const all = mattering(withParent([...others, ...(news === undefined ? [] : [bare(news)])]));
+  const stands = standing(all, withdrawal);
+  const { id, meta, subject } = { ...before, ...news };
+  const own = keptIn(before ?? stands);
+  const contained = (before?.contained ?? []).filter((one) => !own.includes(one as Observation));
+  const kept = all.length === 1 && all[0] === stands ? [] : all.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
+  const next = withExtensions(
+    { ...stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation, SAID,
+    kept.map(({ id }) => ({ url: SAID, valueReference: { reference: `#${id}` } })),
+  );
+  if (contained.length + kept.length > 0) {
+    next.contained = [...contained, ...kept];
+  }
+  return before !== undefined && deepEquals(next, { ...before, subject }) ? undefined : next;
 }
 
 /**
  * A result of a result (OBR-26) that is told without the other is derived from the one that it was derived from: its id says that it
  * is the same OBR-26.
  */
-function withParent(news: Observation, before: Observation): Observation {
+function withParent(all: Observation[]): Observation[] {
   const isFound = ({ reference }: Reference): boolean => reference !== undefined;
-  const found = (before.derivedFrom ?? []).filter(isFound);
-  return news.derivedFrom === undefined || news.derivedFrom.some(isFound) || found.length === 0 ? news : { ...news, derivedFrom: found };
+  const found = highest(all.filter(({ derivedFrom }) => derivedFrom?.some(isFound)), statementOf)?.derivedFrom?.filter(isFound);
+  return found === undefined ? all : all.map((one) =>
+    (one.derivedFrom === undefined || one.derivedFrom.some(isFound) ? one : { ...one, derivedFrom: found }));
 }

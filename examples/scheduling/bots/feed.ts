@@ -189,15 +189,17 @@ export interface Turn {
   event: string | undefined;
   /** The end that was taken back. */
   takenBack?: string;
+  /** The time of the update that alone told its end: no event has ended it. */
+  byUpdate?: string;
 }
 
 export function turnOf(resource: Resource): Turn {
   const parts = partsOf(resource, TURNED_AT);
-  return { event: parts?.get("event"), takenBack: parts?.get("takenBack") };
+  return { event: parts?.get("event"), takenBack: parts?.get("takenBack"), byUpdate: parts?.get("byUpdate") };
 }
 
-export function turnedAt<T extends Resource>(resource: T, { event, takenBack }: Turn): T {
-  return withParts(resource, TURNED_AT, { event, takenBack });
+export function turnedAt<T extends Resource>(resource: T, { event, takenBack, byUpdate }: Turn): T {
+  return withParts(resource, TURNED_AT, { event, takenBack, byUpdate });
 }
 
 /** The resource as told at a time. */

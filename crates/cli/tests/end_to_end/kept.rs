@@ -133,8 +133,7 @@ fn resources_of_an_appointment_are_told_one_by_one() {
         let number = |own: &Value| {
             let reference = own["actor"]["reference"].as_str().expect("a reference");
             let actor = api.get(&format!("/fhir/R4/{reference}"));
-            let number = actor["identifier"][0]["value"].as_str().unwrap_or("?").to_owned();
-            number
+            actor["identifier"][0]["value"].as_str().unwrap_or("?").to_owned()
         };
         let participants = own["participant"].as_array().map(Vec::as_slice).unwrap_or_default();
         let services = own["serviceType"].as_array().map(Vec::as_slice).unwrap_or_default();

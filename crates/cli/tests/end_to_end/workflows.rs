@@ -8,8 +8,13 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
-/// Runs an example as its reader does: with the binary of this build and nothing else set.
+/// Runs an example as its reader does.
 fn works(name: &str) {
+    runs(name, &examples().join(name).join("run.mjs"));
+}
+
+/// Runs a script with the binary of this build and nothing else set.
+fn runs(name: &str, script: &Path) {
     let mut command = Command::new("node");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PIPEHAT_") {
@@ -17,7 +22,7 @@ fn works(name: &str) {
         }
     }
     let output = command
-        .arg(examples().join(name).join("run.mjs"))
+        .arg(script)
         .env("PIPEHAT", env!("CARGO_BIN_EXE_pipehat"))
         .env("PIPEHAT_DEMO_DEADLINE", "60000")
         .output()
@@ -56,6 +61,48 @@ fn orders_are_acknowledged_answered_and_cancelled() {
 #[test]
 fn another_organisation_shows_the_schedule() {
     works("schedule-display");
+}
+
+/// Two examples in one project, as the docs say it is done: their folders copied into each other, each channel with a port
+/// of its own.
+#[test]
+fn an_appointment_asks_once_whenever_its_patient_is_merged() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let copy = |from: &Path, to: &Path| {
+        fs::create_dir_all(to.parent().expect("files are in a folder"))
+            .expect("a folder can be made");
+        fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    };
+    copy(&examples().join("workflow.mjs"), &folder.path().join("workflow.mjs"));
+    let project = folder.path().join("project");
+    // The table of `identity` is copied last: it has all that the script names.
+    for name in ["scheduling", "identity"] {
+        for part in ["pipehat.yaml", "bots", "channels", "tables"] {
+            let part = examples().join(name).join(part);
+            for file in files(&part) {
+                let to = file.strip_prefix(examples().join(name)).expect("it is in the example");
+                copy(&file, &project.join(to));
+            }
+        }
+    }
+    let channel = project.join("channels/appointments.yaml");
+    let text = fs::read_to_string(&channel).expect("the channel");
+    let text = text.replace("PIPEHAT_LISTEN", "PIPEHAT_SCHEDULING_LISTEN");
+    fs::write(&channel, text).expect("the channel can be written");
+    let script = project.join("run.mjs");
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/merged_appointments.mjs"),
+        &script,
+    );
+    runs("identity and scheduling", &script);
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(path).expect("the folder can be read");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
 }
 
 /// Every example is a project of its own, so that it can be copied: what they share they have copies of.

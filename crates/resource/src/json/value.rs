@@ -239,10 +239,11 @@ impl Object {
     }
 
     /// Adds a member at the end, of a name that the program has itself and that the object does not have yet: that it is
-    /// new is not looked up.
-    pub fn push_known(&mut self, name: &'static str, value: Value) {
+    /// new is not looked up. Gives the value in its place.
+    #[inline]
+    pub fn push_known(&mut self, name: &'static str, value: Value) -> &mut Value {
         debug_assert!(self.get(name).is_none(), "{name} is there already");
-        self.0.push((Name::Borrowed(name), value));
+        &mut self.0.push_mut((Name::Borrowed(name), value)).1
     }
 
     /// Puts a member before the one at `position` (from 0; behind the last where there are fewer); one of

@@ -36,11 +36,21 @@ impl Writer<'_, '_> {
                 if let Some(value) = self.primitive(child) {
                     put(object, before, name, value);
                 }
-                if let Some(extensions) = self.object(child) {
-                    object.set(&sibling(name), Value::Object(extensions));
+                if self.has_members(child) {
+                    let mut extensions = self.room(child);
+                    self.object(child, &mut extensions);
+                    if !extensions.is_empty() {
+                        object.set(&sibling(name), Value::Object(extensions));
+                    }
                 }
-            } else if let Some(value) = self.object(child) {
-                put(object, before, name, Value::Object(value));
+            } else if self.has_members(child) {
+                // It is filled in its place: a copy of what was just written costs more than writing it.
+                let own = put(object, before, name, Value::Object(self.room(child)));
+                let Value::Object(own) = own else { continue };
+                self.object(child, own);
+                if own.is_empty() {
+                    object.remove(name);
+                }
             }
         }
     }
@@ -48,7 +58,7 @@ impl Writer<'_, '_> {
     /// Adds the instances of a list, of which `first` is the first.
     fn list(&mut self, first: NodeId, id: NameId, is_primitive: bool, object: &mut Object) {
         let name = self.names.text(id);
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(self.tree.count_from(first, id));
         let mut extensions = Vec::new();
         let mut next = Some(first);
         while let Some(child) = next {
@@ -56,15 +66,19 @@ impl Writer<'_, '_> {
             if self.tree.node(child).is_none_or(|node| node.name != id) {
                 continue;
             }
-            let own = self.object(child).map(Value::Object);
+            let has_members = self.has_members(child);
             if !is_primitive {
-                values.extend(own);
+                if has_members {
+                    self.instance(child, &mut values);
+                }
                 continue;
             }
             let value = self.primitive(child);
-            if value.is_some() || own.is_some() {
+            if value.is_some() || has_members {
                 values.push(value.unwrap_or(Value::Null));
-                extensions.push(own.unwrap_or(Value::Null));
+                if !has_members || !self.instance(child, &mut extensions) {
+                    extensions.push(Value::Null);
+                }
             }
         }
         if values.iter().any(|value| *value != Value::Null) {
@@ -75,44 +89,73 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// An element's members as an object, if it has any.
-    fn object(&mut self, id: NodeId) -> Option<Object> {
-        let reference = match self.tree.leaf(id) {
+    /// Adds an element to a list, if it has any members.
+    fn instance(&mut self, id: NodeId, values: &mut Vec<Value>) -> bool {
+        let Value::Object(own) = values.push_mut(Value::Object(self.room(id))) else {
+            return false;
+        };
+        self.object(id, own);
+        let is_there = !own.is_empty();
+        if !is_there {
+            values.pop();
+        }
+        is_there
+    }
+
+    /// Whether an element may have members.
+    fn has_members(&self, id: NodeId) -> bool {
+        self.tree.first_child(id).is_some() || self.reference(id).is_some()
+    }
+
+    fn reference(&self, id: NodeId) -> Option<&str> {
+        match self.tree.leaf(id) {
             Leaf::Reference(resource) => {
                 self.references.get(*resource as usize).and_then(Option::as_deref)
             }
             _ => None,
-        };
-        let children = self.tree.children(id).count();
-        if reference.is_none() && children == 0 {
-            return None;
         }
-        let mut object = Object::with_capacity(children + usize::from(reference.is_some()));
-        if let Some(reference) = reference {
-            object.push_known("reference", Value::string(reference));
-        }
-        self.members(id, &mut object);
-        (!object.is_empty()).then_some(object)
     }
 
+    /// An object with room for an element's members.
+    fn room(&self, id: NodeId) -> Object {
+        let reference = usize::from(matches!(self.tree.leaf(id), Leaf::Reference(_)));
+        Object::with_capacity(self.tree.children(id).count() + reference)
+    }
+
+    /// Adds an element's members to an object.
+    fn object(&mut self, id: NodeId, object: &mut Object) {
+        if let Some(reference) = self.reference(id) {
+            object.push_known("reference", Value::string(reference));
+        }
+        self.members(id, object);
+    }
+
+    #[inline]
     fn primitive(&mut self, id: NodeId) -> Option<Value> {
-        match self.tree.take_leaf(id) {
-            Leaf::Text(text) => Some(Value::String(Cow::into_owned(text))),
-            Leaf::Number(digits) => Number::new(&digits).map(Value::Number),
-            Leaf::Bool(value) => Some(Value::Bool(value)),
+        match self.tree.leaf_mut(id)? {
+            Leaf::Text(Cow::Borrowed(text)) => Some(Value::String((*text).to_owned())),
+            Leaf::Text(Cow::Owned(text)) => Some(Value::String(std::mem::take(text))),
+            Leaf::Number(digits) => Number::new(digits).map(Value::Number),
+            Leaf::Bool(value) => Some(Value::Bool(*value)),
             Leaf::None | Leaf::Reference(_) => None,
         }
     }
 }
 
-/// Sets a member that none has the name of but perhaps one of the first `before`.
-#[inline]
-fn put(object: &mut Object, before: usize, name: &'static str, value: Value) {
+/// Sets a member that none has the name of but perhaps one of the first `before`. Gives the value in its place.
+// Called, it would be handed the value over memory, member by member.
+#[inline(always)]
+fn put<'o>(
+    object: &'o mut Object,
+    before: usize,
+    name: &'static str,
+    value: Value,
+) -> &'o mut Value {
     if before > 0 && object.iter().take(before).any(|(own, _)| own == name) {
         object.set_known(name, value);
-    } else {
-        object.push_known(name, value);
+        return object.get_mut(name).expect("a member that was set");
     }
+    object.push_known(name, value)
 }
 
 /// The member that carries a primitive's extensions (R4 §2.6.2.3).

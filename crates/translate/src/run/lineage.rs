@@ -141,7 +141,7 @@ impl<'r> Walk<'r, '_> {
         let known = self.counts.len();
         for child in run.tree.children(parent) {
             let Some(own) = run.tree.node(child) else { continue };
-            if own.leaf == Leaf::None && run.tree.is_empty(child) {
+            if *run.tree.leaf(child) == Leaf::None && run.tree.is_empty(child) {
                 continue;
             }
             let index = own.is_list.then(|| self.instance(own.name, known));

@@ -179,7 +179,8 @@ impl<'a> Run<'a> {
         if is_list && matches!(to, Leaf::Reference(_)) {
             // Each resource that is referred to is an instance of its own.
             let is_known = self.tree.children(above).any(|own| {
-                self.tree.node(own).is_some_and(|node| node.name == name && node.leaf == to)
+                self.tree.node(own).is_some_and(|node| node.name == name)
+                    && *self.tree.leaf(own) == to
             });
             if !is_known {
                 let node = self.tree.append(above, child);

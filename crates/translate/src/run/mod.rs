@@ -245,10 +245,7 @@ impl<'a> Run<'a> {
     /// A value as text: escape sequences replaced, decoded, without control characters that FHIR refuses.
     fn text(&self, raw: &'a [u8], is_formatted: bool) -> Cow<'a, str> {
         // Most values stand as they mean.
-        let escape = self.view.delimiters.escape;
-        if raw.iter().all(|byte| matches!(byte, b' '..=b'~') && Some(*byte) != escape)
-            && let Ok(text) = std::str::from_utf8(raw)
-        {
+        if let Some(text) = self.view.plain(raw) {
             return Cow::Borrowed(text);
         }
         let delimiters = &self.view.delimiters;

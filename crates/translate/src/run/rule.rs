@@ -10,7 +10,7 @@ use super::test::Here;
 use super::tree::{Child, Leaf, NodeId};
 use super::view::Part;
 use crate::expression::Conversion;
-use crate::plan::{Action, DatatypeMap, DatatypeRule, NO_CHOICE, Rule, SegmentMap, Source, Step};
+use crate::plan::{Action, DatatypeMap, DatatypeRule, NO_CHOICE, Rule, SegmentMap, Source};
 
 /// Where a rule writes.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +115,12 @@ impl<'a> Run<'a> {
         let mut links = Vec::new();
         for rule in &map.rules {
             let own = match rule.source {
+                // Most rules of a map read components that a value doesn't fill.
+                Source::Component(component, _)
+                    if !rule.on_absence && split.is_empty(component) =>
+                {
+                    continue;
+                }
                 Source::Component(component, subcomponent) => {
                     split.part(component).part(subcomponent)
                 }
@@ -161,11 +167,11 @@ impl<'a> Run<'a> {
             Action::Link(_) => {}
             Action::Constant(text, primitive) => {
                 let leaf = constant(text, *primitive);
-                self.put(rule, base, here, leaf, None);
+                self.put(rule, base, here, leaf, false);
             }
             Action::Joined(pieces, primitive) => {
                 let Some(leaf) = self.joined(pieces, *primitive, here) else { return };
-                self.put(rule, base, here, leaf, here.own);
+                self.put(rule, base, here, leaf, here.own.is_some());
             }
             Action::Named(conversion, primitive, vocabulary, is_hd) => {
                 let converted =
@@ -176,14 +182,14 @@ impl<'a> Run<'a> {
                     }
                     return;
                 };
-                self.put(rule, base, here, leaf, here.own);
+                self.put(rule, base, here, leaf, here.own.is_some());
             }
             Action::Primitive(own) => {
-                let Some(part) = here.own else { return };
-                let Some(leaf) = self.primitive(own, &part) else { return };
-                let above = self.put(rule, base, here, leaf, Some(part));
+                let Some(part) = &here.own else { return };
+                let Some(leaf) = self.primitive(own, part) else { return };
+                let above = self.put(rule, base, here, leaf, true);
                 if own.is_coding_code {
-                    self.complete_coding(own, above, &part);
+                    self.complete_coding(own, above, part);
                 }
             }
             Action::Datatype(own) => {
@@ -240,29 +246,28 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Puts a leaf where the rule's path leads. Only a value of the message makes its resource worth keeping.
+    /// Puts a leaf where the rule's path leads. Only a value of the message (`is_value`) makes its resource worth keeping.
     fn put(
         &mut self,
         rule: &'a Rule,
         base: Base,
         here: &Here<'a>,
         leaf: Leaf<'a>,
-        value: Option<Part<'a>>,
+        is_value: bool,
     ) -> NodeId {
         let reached = self.reach(&rule.path, base, here.segment);
         self.tree.set_leaf(reached.node, leaf);
-        let is_datatype = rule.path.iter().any(|step| matches!(step, Step::Resource(_)));
-        if value.is_some() {
+        if is_value {
             self.keep(reached.resource);
-            if is_datatype {
+            if reached.resource != base.resource {
                 self.keep(base.resource);
             }
             if let Some(between) = reached.between {
                 self.keep(between);
             }
         }
-        if let Some(part) = here.own {
-            self.trace(reached.node, &part, rule.origin);
+        if let Some(part) = &here.own {
+            self.trace(reached.node, part, rule.origin);
             if let Some(traces) = &mut self.traces {
                 for at in self.besides.drain(..) {
                     traces.push(reached.node, at, rule.origin);

@@ -114,17 +114,26 @@ impl<'a> Run<'a> {
 
     /// The rules of a run that may apply to a segment; nothing where each must be asked.
     pub(super) fn chosen(&self, choice: &'a Choice, segment: usize) -> Option<&'a [u16]> {
-        // Of the rules' own field, the repetition at hand decides.
-        if let Place::Field(field, ..) = choice.place
-            && self.view.repetitions(segment, field).nth(1).is_some()
-        {
-            return None;
-        }
-        let here = Here { segment, field: 0, value: None, own: None };
-        let text = match self.at(choice.place, &here) {
-            Found::Part(part) => part.first().raw.trim_ascii(),
-            _ => &[],
+        let text = match choice.place {
+            // Most such fields are one code.
+            Place::Field(field, 0 | 1, 0 | 1)
+                if let Some(raw) = self.view.undivided(segment, field) =>
+            {
+                raw
+            }
+            // Of the rules' own field, the repetition at hand decides.
+            Place::Field(field, ..) if self.view.repetitions(segment, field).nth(1).is_some() => {
+                return None;
+            }
+            place => {
+                let here = Here { segment, field: 0, value: None, own: None };
+                match self.at(place, &here) {
+                    Found::Part(part) => part.first().raw,
+                    _ => &[],
+                }
+            }
         };
+        let text = text.trim_ascii();
         self.is_plain(text).then(|| choice.rules(text))
     }
 

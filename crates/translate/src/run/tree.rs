@@ -22,9 +22,9 @@ pub(crate) enum Leaf<'a> {
     Reference(u32),
 }
 
-/// An element.
-#[derive(Debug)]
-pub(crate) struct Node<'a> {
+/// An element. Without its value, it is copied into the arena at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Node {
     pub(crate) name: NameId,
     pub(crate) is_list: bool,
     pub(crate) is_primitive: bool,
@@ -32,7 +32,6 @@ pub(crate) struct Node<'a> {
     pub(crate) choice: NameId,
     /// Which of a list's instances it is.
     pub(crate) label: u64,
-    pub(crate) leaf: Leaf<'a>,
     first: NodeId,
     last: NodeId,
     next: NodeId,
@@ -52,12 +51,16 @@ pub(crate) struct Child {
 /// The elements of all resources of a translation.
 #[derive(Debug, Default)]
 pub(crate) struct Tree<'a> {
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<Node>,
+    /// Their values by the same numbers, with room for more.
+    leaves: Vec<Leaf<'a>>,
 }
 
 impl<'a> Tree<'a> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { nodes: Vec::with_capacity(capacity) }
+        let mut tree = Self { nodes: Vec::with_capacity(capacity), leaves: Vec::new() };
+        tree.make_room(capacity);
+        tree
     }
 
     /// A resource's root.
@@ -72,6 +75,12 @@ impl<'a> Tree<'a> {
         })
     }
 
+    #[cold]
+    fn make_room(&mut self, count: usize) {
+        self.leaves.resize_with(count, || Leaf::None);
+    }
+
+    #[inline]
     fn add(&mut self, child: Child) -> NodeId {
         let Child { name, is_list, is_primitive, definition, choice, label } = child;
         let node = Node {
@@ -81,12 +90,14 @@ impl<'a> Tree<'a> {
             definition,
             choice,
             label,
-            leaf: Leaf::None,
             first: NONE,
             last: NONE,
             next: NONE,
         };
         self.nodes.push(node);
+        if self.leaves.len() < self.nodes.len() {
+            self.make_room(self.nodes.len() * 2);
+        }
         // Limits of `message` keep elements far below this.
         NodeId::try_from(self.nodes.len() - 1).unwrap_or(NONE)
     }
@@ -96,26 +107,22 @@ impl<'a> Tree<'a> {
         self.nodes.len()
     }
 
-    pub(crate) fn node(&self, id: NodeId) -> Option<&Node<'a>> {
+    pub(crate) fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id as usize)
     }
 
     pub(crate) fn leaf(&self, id: NodeId) -> &Leaf<'a> {
-        self.node(id).map_or(&Leaf::None, |node| &node.leaf)
+        self.leaves.get(id as usize).unwrap_or(&Leaf::None)
     }
 
     pub(crate) fn set_leaf(&mut self, id: NodeId, leaf: Leaf<'a>) {
-        if let Some(node) = self.nodes.get_mut(id as usize) {
-            node.leaf = leaf;
+        if let Some(own) = self.leaves.get_mut(id as usize) {
+            *own = leaf;
         }
     }
 
-    /// Takes an element's value out.
-    pub(crate) fn take_leaf(&mut self, id: NodeId) -> Leaf<'a> {
-        match self.nodes.get_mut(id as usize) {
-            Some(node) => std::mem::replace(&mut node.leaf, Leaf::None),
-            None => Leaf::None,
-        }
+    pub(crate) fn leaf_mut(&mut self, id: NodeId) -> Option<&mut Leaf<'a>> {
+        self.leaves.get_mut(id as usize)
     }
 
     /// The children in their order.
@@ -148,6 +155,17 @@ impl<'a> Tree<'a> {
         None
     }
 
+    /// How many of a name there are from one child on.
+    pub(crate) fn count_from(&self, first: NodeId, name: NameId) -> usize {
+        let mut count = 0;
+        let mut at = first;
+        while let Some(node) = self.node(at) {
+            count += usize::from(node.name == name);
+            at = node.next;
+        }
+        count
+    }
+
     /// Whether no sibling from `first` to `child` has the name of `child`.
     pub(crate) fn is_first_named(&self, first: NodeId, child: NodeId) -> bool {
         let name = self.node(child).map(|node| node.name);
@@ -163,6 +181,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The child with this name and label, made where there is none.
+    #[inline]
     pub(crate) fn child(&mut self, parent: NodeId, child: Child) -> NodeId {
         let mut at = self.node(parent).map_or(NONE, |node| node.first);
         while let Some(node) = self.node(at) {
@@ -175,6 +194,7 @@ impl<'a> Tree<'a> {
     }
 
     /// A new child.
+    #[inline]
     pub(crate) fn append(&mut self, parent: NodeId, child: Child) -> NodeId {
         let id = self.add(child);
         let last = self.node(parent).map_or(NONE, |node| node.last);
@@ -261,7 +281,7 @@ impl<'a> Tree<'a> {
     /// Whether an element says all that another says; `is_one` knows which resources are the same.
     fn covers(&self, one: NodeId, other: NodeId, is_one: &impl Fn(u32, u32) -> bool) -> bool {
         let (Some(own), Some(node)) = (self.node(one), self.node(other)) else { return false };
-        let leaves = match (&own.leaf, &node.leaf) {
+        let leaves = match (self.leaf(one), self.leaf(other)) {
             (Leaf::Reference(left), Leaf::Reference(right)) => is_one(*left, *right),
             (_, Leaf::None) => true,
             (left, right) => left == right,

@@ -10,6 +10,11 @@ use crate::condition::Name;
 /// The segments and fields of a message.
 pub(crate) struct View<'a> {
     pub(crate) bytes: &'a [u8],
+    /// The whole message, where it is UTF-8.
+    text: Option<&'a str>,
+    /// Where bytes stand that may mean something else than they show, in order: escape characters, controls, what is not
+    /// ASCII. Segment terminators are in no value.
+    special: Vec<u32>,
     pub(crate) delimiters: Delimiters,
     segments: Vec<SegmentView<'a>>,
     fields: Vec<FieldView<'a>>,
@@ -50,9 +55,13 @@ struct SegmentView<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn of(message: &'a Message<'_>) -> Self {
+        let bytes = message.as_bytes();
+        let delimiters = message.delimiters();
         let mut view = Self {
-            bytes: message.as_bytes(),
-            delimiters: message.delimiters(),
+            bytes,
+            text: std::str::from_utf8(bytes).ok(),
+            special: special(bytes, delimiters.escape),
+            delimiters,
             segments: Vec::with_capacity(message.segments().len()),
             fields: Vec::with_capacity(message.segments().len() * 16),
         };
@@ -72,6 +81,17 @@ impl<'a> View<'a> {
 
     pub(crate) fn len(&self) -> usize {
         self.segments.len()
+    }
+
+    /// A value of the message as text, where all of it stands as it means: printable ASCII without escape sequences.
+    pub(crate) fn plain(&self, value: &[u8]) -> Option<&'a str> {
+        let start = (value.as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize)?;
+        let end = start.checked_add(value.len())?;
+        let next = self.special.partition_point(|at| (*at as usize) < start);
+        if self.special.get(next).is_some_and(|at| (*at as usize) < end) {
+            return None;
+        }
+        self.text?.get(start..end)
     }
 
     /// The name of a segment.
@@ -116,6 +136,7 @@ impl<'a> View<'a> {
     }
 
     /// The repetitions of a field.
+    #[inline]
     pub(crate) fn repetitions(
         &self,
         segment: usize,
@@ -152,6 +173,24 @@ impl<'a> View<'a> {
     pub(crate) fn path(&self, at: At) -> String {
         Path { view: self, at }.to_string()
     }
+}
+
+/// Where bytes stand that may mean something else than they show.
+fn special(bytes: &[u8], escape: Option<u8>) -> Vec<u32> {
+    /// Looked at together: most have none.
+    const TOGETHER: usize = 32;
+    // One that is no delimiter of this message is none that shows itself either.
+    let escape = escape.unwrap_or(0);
+    let is_special = |byte: u8| !matches!(byte, b' '..=b'~' | b'\r') | (byte == escape);
+    let mut found = Vec::new();
+    // Limits of `message` keep its length far below 4 GiB.
+    for (chunk, first) in bytes.chunks(TOGETHER).zip((0u32..).step_by(TOGETHER)) {
+        if chunk.iter().fold(false, |has, byte| has | is_special(*byte)) {
+            let within = (first..).zip(chunk).filter(|(_, byte)| is_special(**byte));
+            found.extend(within.map(|(at, _)| at));
+        }
+    }
+    found
 }
 
 struct Path<'v, 'a> {
@@ -348,6 +387,12 @@ pub(crate) struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
+    /// Whether nothing stands at a position, which may be told of those only that are split.
+    pub(crate) fn is_empty(&self, position: u16) -> bool {
+        let place = usize::from(position).checked_sub(1);
+        place.and_then(|place| self.raw.get(place)).is_some_and(|raw| raw.is_empty())
+    }
+
     /// As [`Part::part`].
     pub(crate) fn part(&self, position: u16) -> Part<'a> {
         let place = usize::from(position).checked_sub(1);

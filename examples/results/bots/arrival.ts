@@ -1,0 +1,177 @@
+/**
+ * Proves that what stands of a result is the same in whichever order messages arrive, and however often: of all sets of three
+ * statements in all orders, and of random sets of more. `pipehat bot test` runs it, and no channel: do so when you change GRADE or
+ * KIND in statements.ts.
+ */
+import type { Observation } from "@medplum/fhirtypes";
+import type { BotEvent } from "@medplum/core";
+import { WITHDRAWN, compare, hasValue, highest, settled, standing, statementOf, toldBy, withDeletedValue, type Statement } from "./statements";
+
+interface Input {
+  /** Sets whose outcome is shown. */
+  sets?: string[][];
+  /** Or how many random sets of how many statements are looked at. */
+  random?: number;
+  size?: number;
+  /** Or all sets of three, of which this is one of `PARTS` parts, for a run's time is limited. */
+  part?: number;
+}
+
+const PARTS = 4;
+
+/** What a message says: of the result, or of its report alone, that it is withdrawn. */
+interface Told {
+  number: number;
+  name: string;
+  own?: Observation;
+  withdrawal?: Statement;
+}
+
+/** What there is after some messages. */
+interface State {
+  own?: Observation;
+  withdrawal?: Statement;
+}
+
+export function handler(_: unknown, event: BotEvent<Input>): unknown {
+  const { sets: named, random, size = 3, part } = event.input;
+  const all = statements();
+  const look = machine();
+  const found: string[] = [];
+  const outcomes: Record<string, string> = {};
+  let sets = 0;
+  const check = (told: Told[]): void => {
+    sets += 1;
+    const name = told.map(({ name }) => name).join(", ");
+    const ends = new Set(ordersOf(told).map((order) => order.reduce(look.after, 0)));
+    const [end] = ends as unknown as [number];
+    if (ends.size > 1) {
+      found.push(`${name}: ${[...ends].map(look.shown).join(" or ")}`);
+    }
+    if (part === undefined) {
+      outcomes[name] = look.shown(end);
+      const again = told.find((one) => look.after(end, one) !== end);
+      const wrong = again === undefined ? whatIsWrong(told, look.state(end)) : `${again.name} once more makes another of it`;
+      found.push(...wrong === undefined ? [] : [`${name}: ${look.shown(end)}: ${wrong}`]);
+    }
+  };
+  if (named !== undefined) {
+    named.forEach((names) => check(names.map((wanted) => all.find(({ name }) => name === wanted) as Told)));
+    return { outcomes, found };
+  }
+  if (random === undefined) {
+    all.filter(({ number }) => number % PARTS === part).forEach((one) =>
+      all.slice(one.number).forEach((other) => all.slice(other.number).forEach((third) => check([one, other, third]))));
+  } else {
+    const next = numbers();
+    for (let at = 0; at < random; at += 1) {
+      const told = new Set<Told>();
+      while (told.size < size) {
+        told.add(all[next(all.length)] as Told);
+      }
+      check([...told]);
+    }
+  }
+  return { statements: all.length, sets, found: found.slice(0, 20) };
+}
+
+/** All kinds of statements, at several times. */
+function statements(): Told[] {
+  const all: Told[] = [];
+  const tell = (status: string, at: string | undefined, made: string, says: "value" | "nothing" | "deletion"): void => {
+    const number = all.length + 1;
+    const time = { ...(at && { event: at }), message: made, control: `${(number * 7) % 41 + 100}` };
+    const own = toldBy({
+      resourceType: "Observation", id: "k", status, code: { text: "Potassium" },
+      ...(says === "value" && { valueInteger: number }), ...(number % 3 === 0 && { note: [{ text: `${number}` }] }),
+    } as Observation, time);
+    const name = `${status} ${says === "value" ? number : says} ${(at ?? made).slice(11, 16)}${at ? "" : " (MSH-7)"}`;
+    all.push({ number, name, own: says === "deletion" ? withDeletedValue(own) : own });
+  };
+  for (const at of ["10", "11", "12", "13"].map((hour) => `2026-01-07T${hour}:00:00+01:00`)) {
+    for (const status of ["preliminary", "final", "corrected"]) {
+      tell(status, at, "2026-01-07T14:00:00+01:00", "value");
+      tell(status, at, at, "nothing");
+    }
+  }
+  for (const made of ["2026-01-07T10:30:00+01:00", "2026-01-07T12:00:00+01:00"]) {
+    for (const status of ["preliminary", "final", "corrected"]) {
+      tell(status, undefined, made, "value");
+    }
+    tell("final", undefined, made, "nothing");
+  }
+  const [early, late] = ["2026-01-07T11:00:00+01:00", "2026-01-07T12:30:00+01:00"] as const;
+  tell("cancelled", early, early, "nothing");
+  tell("entered-in-error", late, late, "value");
+  tell("final", late, late, "deletion");
+  tell("unknown", late, late, "value");
+  for (const at of [early, late]) {
+    all.push({ number: all.length + 1, name: `report cancelled ${at.slice(11, 16)}`, withdrawal: { status: "cancelled", time: { event: at, message: at, control: "9" } } });
+  }
+  return all;
+}
+
+/** States by number, each looked at once: 0 is where nothing was told. */
+function machine() {
+  const states: State[] = [{}];
+  const numbers = new Map<string, number>([["{}", 0]]);
+  const known = new Map<number, number>();
+  const after = (from: number, told: Told): number => {
+    const key = from * 100 + told.number;
+    const seen = known.get(key);
+    if (seen !== undefined) {
+      return seen;
+    }
+    const { own, withdrawal } = states[from] as State;
+    const withdrawn = highest([withdrawal, told.withdrawal].filter((one) => one !== undefined), (one) => one);
+    const next = own === undefined && told.own === undefined ? undefined : settled(own, told.own, withdrawn) ?? own;
+    const state: State = { ...(next && { own: next }), ...(withdrawn && { withdrawal: withdrawn }) };
+    const text = JSON.stringify(state);
+    const number = numbers.get(text) ?? states.push(state) - 1;
+    numbers.set(text, number);
+    known.set(key, number);
+    return number;
+  };
+  const state = (number: number): State => states[number] as State;
+  const shown = (number: number): string => `${state(number).own?.status} ${state(number).own?.valueInteger}`;
+  return { after, state, shown };
+}
+
+/** What a set's outcome may not be: what nobody told, or took back. */
+function whatIsWrong(told: Told[], { own, withdrawal }: State): string | undefined {
+  const all = told.flatMap(({ own }) => own ?? []);
+  const high = highest([...all.map(statementOf), ...(withdrawal === undefined ? [] : [withdrawal])], (one) => one);
+  if (own === undefined || high === undefined) {
+    return all.length === 0 ? undefined : "nothing stands";
+  }
+  if (compare(statementOf(own), high) !== 0) {
+    return "it stands by another statement than the highest";
+  }
+  if (JSON.stringify(own.valueInteger) !== JSON.stringify(standing(all, withdrawal).valueInteger)) {
+    return "it has another value than the whole history gives";
+  }
+  const source = all.find(({ valueInteger }) => valueInteger === own.valueInteger);
+  if (!hasValue(own) || source === undefined || WITHDRAWN.has(own.status)) {
+    return hasValue(own) && source === undefined ? "nobody told the value" : undefined;
+  }
+  const [of, at] = [statementOf(source), (one: Statement) => Date.parse(one.time?.event ?? one.time?.message ?? "")];
+  const isBetween = (one: Statement): boolean => compare(of, one) <= 0 && compare(one, high) < 0;
+  const withdrawals = [...all.map(statementOf).filter(({ status }) => WITHDRAWN.has(status)), ...(withdrawal === undefined ? [] : [withdrawal])];
+  if (withdrawals.some(isBetween)) {
+    return "its value was withdrawn";
+  }
+  return of.status === "preliminary" && of.status !== high.status && at(of) > at(high) ? "its value was preliminary, and told later" : undefined;
+}
+
+function ordersOf<T>(all: T[]): T[][] {
+  return all.length < 2 ? [all] : all.flatMap((one, at) => ordersOf(all.toSpliced(at, 1)).map((rest) => [one, ...rest]));
+}
+
+/** Numbers below a bound that look random, and are the same each time. */
+function numbers(): (below: number) => number {
+  let seed = 7;
+  return (below) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return Math.floor(seed / 65_536) % below;
+  };
+}
