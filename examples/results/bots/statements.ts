@@ -238,7 +238,7 @@ function namesIn(own: Observation): string[] {
 const SAID = "urn:pipehat:said";
 
 /** All that was said of a result, as far as it matters: what it has with it, or itself. */
-function statementsIn(own: Observation): Observation[] {
+export function statementsIn(own: Observation): Observation[] {
   const said = keptIn(own);
   return said.length > 0 ? said.map(bare) : [bare(own)];
 }
@@ -254,20 +254,21 @@ function bare(own: Observation): Observation {
   return rest as Observation;
 }
 
-/**
- * A result (or a specimen, whose statements are all without a value) as it stands after another statement, or after the withdrawal
- * of its report; none where that changes nothing.
- */
-export function settled(before: Observation | undefined, news: Observation | undefined, withdrawal?: Statement): Observation | undefined {
-  const known = before === undefined ? [] : statementsIn(before);
+/** Statements after others: what may still matter of all of them. */
+export function added(before: Observation[], news: Observation[]): Observation[] {
   // The same statement told anew may be translated better.
-  const others = known.filter((one) => news === undefined || compare(statementOf(one), statementOf(news)) !== 0);
-  const all = mattering(withParent([...others, ...(news === undefined ? [] : [bare(news)])]));
-  const stands = standing(all, withdrawal);
-  const { id, meta, subject } = { ...before, ...news };
-  const own = keptIn(before ?? stands);
+  const isAnew = (one: Observation): boolean => news.some((other) => compare(statementOf(one), statementOf(other)) === 0);
+  return mattering(withParent([...before.filter((one) => !isAnew(one)), ...news.map(bare)]));
+}
+
+/** The resource as it stands by all that was said of it, with the id and subject of another; none where it stands like that. */
+export function rendered(
+  before: Observation | undefined, said: Observation[], { id, meta, subject }: Observation, withdrawal?: Statement,
+): Observation | undefined {
+  const stands = standing(said, withdrawal);
+  const own = before === undefined ? [] : keptIn(before);
   const contained = (before?.contained ?? []).filter((one) => !own.includes(one as Observation));
-  const kept = all.length === 1 && all[0] === stands ? [] : all.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
+  const kept = said.length === 1 && said[0] === stands ? [] : said.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
   const next = withExtensions(
     { ...stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation, SAID,
     kept.map(({ id }) => ({ url: SAID, valueReference: { reference: `#${id}` } })),
@@ -276,6 +277,12 @@ export function settled(before: Observation | undefined, news: Observation | und
     next.contained = [...contained, ...kept];
   }
   return before !== undefined && deepEquals(next, { ...before, subject }) ? undefined : next;
+}
+
+/** A specimen after another statement, of which each is without a value; none where that changes nothing. */
+export function settled<T extends Resource>(before: T | undefined, news: T): T | undefined {
+  const [stands, own] = [before, news] as unknown as [Observation | undefined, Observation];
+  return rendered(stands, added(stands === undefined ? [] : statementsIn(stands), [own]), { ...stands, ...own }) as unknown as T | undefined;
 }
 
 /**

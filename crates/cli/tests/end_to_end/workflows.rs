@@ -119,9 +119,13 @@ fn copies_of_files_are_the_same() {
     for file in ["bots/feed.ts", "bots/patients.ts"] {
         check(file, &["identity", "results", "orders", "scheduling"]);
     }
-    for file in
-        ["bots/results.ts", "bots/statements.ts", "bots/results.yaml", "tables/authorities.csv"]
-    {
+    for file in [
+        "bots/results.ts",
+        "bots/several.ts",
+        "bots/statements.ts",
+        "bots/results.yaml",
+        "tables/authorities.csv",
+    ] {
         check(file, &["results", "orders"]);
     }
 }
