@@ -113,6 +113,8 @@ struct Resource {
     /// Whether any value of the message stands in it.
     has_value: bool,
     is_dropped: bool,
+    /// Whether it holds what the message takes out of another: it becomes no entry.
+    is_taken_out: bool,
     /// Whether a row of the message map names it, or only a reference does.
     is_direct: bool,
     /// The segment it was made by.
@@ -338,6 +340,7 @@ impl<'a> Run<'a> {
             root,
             has_value: false,
             is_dropped: false,
+            is_taken_out: false,
             is_direct,
             segment,
         });
