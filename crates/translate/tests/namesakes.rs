@@ -143,6 +143,21 @@ fn companies_of_one_number_stay_two() {
 }
 
 #[test]
+fn a_company_without_a_name_is_not_looked_for_among_those_with_one() {
+    let searches = |name| {
+        let values =
+            [("bed", ""), ("before", ""), ("company", "1"), ("name", name), ("other", name)];
+        stored(&translate(ADMISSION, &values, Some(BASE)), "Organization")
+    };
+    let expected = "identifier=https://good.example/id/HIS/GOOD|1&name:missing=true";
+    for name in ["", "\"\""] {
+        let nameless = searches(name);
+        assert!(nameless.iter().any(|own| own == expected), "{nameless:?}");
+    }
+    assert!(searches("Alfa").iter().all(|own| own != expected));
+}
+
+#[test]
 fn a_place_that_is_described_otherwise_is_told() {
     let values = |before| {
         [("bed", "East"), ("before", before), ("company", ""), ("name", ""), ("other", "")]

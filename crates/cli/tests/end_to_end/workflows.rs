@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tempfile::TempDir;
+
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
@@ -67,6 +69,30 @@ fn another_organisation_shows_the_schedule() {
 /// of its own.
 #[test]
 fn an_appointment_asks_once_whenever_its_patient_is_merged() {
+    // The table of `identity` is copied last: it has all that the script names.
+    let folder = copied(&["scheduling", "identity"], "merged_appointments.mjs");
+    edit(&folder.path().join("project/channels/appointments.yaml"), |text| {
+        text.replace("PIPEHAT_LISTEN", "PIPEHAT_SCHEDULING_LISTEN")
+    });
+    runs("identity and scheduling", &folder.path().join("project/run.mjs"));
+}
+
+#[test]
+fn a_hospital_that_names_no_authority_adds_the_lines_of_the_docs() {
+    let docs = examples().join("../docs/workflows.md");
+    let docs = fs::read_to_string(docs).expect("the docs");
+    let lines = docs.split_once("names no authority in PID-3").expect("the docs speak of it").1;
+    let lines =
+        lines.split("```").nth(1).expect("lines of the channel").trim_start_matches("yaml\n");
+    let folder = copied(&["identity"], "alone.mjs");
+    edit(&folder.path().join("project/channels/admissions.yaml"), |text| {
+        text.replace("steps:\n", &format!("steps:\n{lines}"))
+    });
+    runs("identity without authorities", &folder.path().join("project/run.mjs"));
+}
+
+/// Examples copied into each other, with a script of the tests in the place of theirs.
+fn copied(names: &[&str], script: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let copy = |from: &Path, to: &Path| {
         fs::create_dir_all(to.parent().expect("files are in a folder"))
@@ -75,26 +101,22 @@ fn an_appointment_asks_once_whenever_its_patient_is_merged() {
     };
     copy(&examples().join("workflow.mjs"), &folder.path().join("workflow.mjs"));
     let project = folder.path().join("project");
-    // The table of `identity` is copied last: it has all that the script names.
-    for name in ["scheduling", "identity"] {
+    for name in names {
         for part in ["pipehat.yaml", "bots", "channels", "tables"] {
-            let part = examples().join(name).join(part);
-            for file in files(&part) {
+            for file in files(&examples().join(name).join(part)) {
                 let to = file.strip_prefix(examples().join(name)).expect("it is in the example");
                 copy(&file, &project.join(to));
             }
         }
     }
-    let channel = project.join("channels/appointments.yaml");
-    let text = fs::read_to_string(&channel).expect("the channel");
-    let text = text.replace("PIPEHAT_LISTEN", "PIPEHAT_SCHEDULING_LISTEN");
-    fs::write(&channel, text).expect("the channel can be written");
-    let script = project.join("run.mjs");
-    copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/merged_appointments.mjs"),
-        &script,
-    );
-    runs("identity and scheduling", &script);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end");
+    copy(&tests.join(script), &project.join("run.mjs"));
+    folder
+}
+
+fn edit(path: &Path, change: impl FnOnce(String) -> String) {
+    let text = fs::read_to_string(path).expect("the file can be read");
+    fs::write(path, change(text)).expect("the file can be written");
 }
 
 fn files(path: &Path) -> Vec<PathBuf> {

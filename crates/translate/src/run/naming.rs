@@ -176,11 +176,12 @@ impl<'a> Run<'a> {
         let [first, second] = &called;
         let is_called = !first.is_empty() || !second.is_empty();
         match system {
-            // Organization, in which the number of a company (IN1-3) is the sender's.
-            Some(system) if is_called && name == "Organization" => {
+            // Organization, in which the number of a company (IN1-3) is the sender's. Of several with the number, one without a
+            // name would be any.
+            Some(system) if !is_somebodys && name == "Organization" => {
                 let own = self.plan.names.find("name");
-                let own = own.and_then(|own| self.member_text(root, own)).unwrap_or_default();
-                Identity::of_named_identifier(name, (&system, &value), &own)
+                let own = own.and_then(|own| self.member_text(root, own));
+                Identity::of_named_identifier(name, (&system, &value), own.as_deref())
             }
             Some(system) => Identity::of_identifier(name, &system, &value),
             None if is_called => {
