@@ -211,9 +211,9 @@ async function merged(
   } else {
     patient = told(overlaid(standing, news, message, pid), time);
   }
-  // What only the record that goes knew.
+  // What only the record that goes knew, and the message doesn't take away.
   for (const one of gone) {
-    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = one;
+    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = without(one, message, pid, DELETED);
     patient = { ...known, ...patient };
   }
   const retired = old.map((identifier) => ({ ...identifier, use: "old" as const }));
