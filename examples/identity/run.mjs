@@ -318,6 +318,10 @@ await workflow(import.meta.url, async (stage) => {
   held = await seen("N91033", "A08", "20", { 45: "20260320100000+0100" });
   stage.holds("the first, told late, changes nothing", held.status === "in-progress");
 
+  await seen("N91041", "A02", "25", { 3: "3E^301^B^NORTH", 6: "2W^201^A^NORTH" });
+  held = await seen("N91042", "A08", "26", { 3: "3E^301^B^NORTH" });
+  stage.holds("a place that she left is known behind an update that doesn't tell it", held.location.map(({ status }) => status).sort().join() === "active,completed");
+
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
   const { id } = await stage.becomes("it stands among the messages", async () => (await stage.api("messages/search", "POST", {})).messages

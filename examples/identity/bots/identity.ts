@@ -10,7 +10,7 @@ import type {
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import {
-  ForAPerson, byIdentifier, created, isNewer, known, led, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
+  ForAPerson, byIdentifier, created, isNewer, keeping, keptBy, known, led, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
   united, untilNobodyWasQuicker, withReferenced, type Time, type Turn,
 } from "./feed";
 import { find, isOfAnother, numbersIn, peopleOf, recordOf, type Person } from "./patients";
@@ -372,7 +372,9 @@ async function visits(
     if (!isTheirs) {
       return undefined;
     }
-    entries.push(replaced(fullUrl, goneOn(message, time, standing, entry), standing));
+    // Places that were left, and aren't told, the datastore keeps.
+    const places = isNewer(standing, time) ? [] : keptBy(entry).filter(({ url }) => url === "items");
+    entries.push(keeping(replaced(fullUrl, goneOn(message, time, standing, entry), standing), places));
   }
   return entries;
 }
@@ -463,14 +465,9 @@ function takenAgain(place: NonNullable<Encounter["location"]>[number]): NonNulla
   return { ...rest, status: "active", ...(period?.start && { period: { start: period.start } }) };
 }
 
-/** What the translation marks its requests with where the message doesn't speak of an element (docs/translate.md). */
-const KEEPS = "urn:pipehat:keeps";
-
 /** Whether a message says that a visit begins, goes on or ends: an update (HL7 v2.5.1 §3.3.8) does only by PV1-45. */
-function speaksOfEnds({ request }: BundleEntry): boolean {
-  const marks = (request as { extension?: Extension[] } | undefined)?.extension ?? [];
-  const kept = marks.find(({ url }) => url === KEEPS)?.extension ?? [];
-  return !kept.some(({ url, valueString }) => url === "element" && valueString === "status");
+function speaksOfEnds(entry: BundleEntry): boolean {
+  return !keptBy(entry).some(({ url, valueString }) => url === "element" && valueString === "status");
 }
 
 /** What the place of a visit is that stands so. */

@@ -6,7 +6,7 @@
 import type { Observation } from "@medplum/fhirtypes";
 import type { BotEvent } from "@medplum/core";
 import { inPlace, isElsewhere, resultsAfter } from "./several";
-import { WITHDRAWN, compare, hasValue, highest, standing, statementOf, toldBy, withDeletedValue, type Statement } from "./statements";
+import { WITHDRAWN, compare, hasValue, highest, saidIn, standing, statementOf, toldBy, withDeletedValue, type Statement } from "./statements";
 
 interface Input {
   /** Sets whose outcome is shown. */
@@ -189,7 +189,7 @@ function whatIsWrong(told: Told[], { results: [own], withdrawal }: State): strin
   if (compare(statementOf(own), high) !== 0) {
     return "it stands by another statement than the highest";
   }
-  if (JSON.stringify(own.valueInteger) !== JSON.stringify(standing(all, withdrawal).valueInteger)) {
+  if (JSON.stringify(own.valueInteger) !== JSON.stringify(standing(all.map(saidIn), withdrawal).valueInteger)) {
     return "it has another value than the whole history gives";
   }
   const source = all.find(({ valueInteger }) => valueInteger === own.valueInteger);

@@ -6,7 +6,7 @@
 import type { Observation } from "@medplum/fhirtypes";
 import { known, token } from "./feed";
 import {
-  WITHDRAWN, added, compare, hasValue, isFixedFor, rendered, standing, statementOf, statementsIn, withExtensions, type Statement,
+  WITHDRAWN, added, compare, hasValue, isFixedFor, rendered, standing, statementOf, statementsIn, withExtensions, type Said, type Statement,
 } from "./statements";
 
 /** Where the translation puts OBX-4. */
@@ -36,7 +36,7 @@ export function isElsewhere(one: Observation): boolean {
 interface Place {
   number: number;
   id: string;
-  said: Observation[];
+  said: Said[];
 }
 
 /** The ids that results and what they have with them were told under. */
@@ -50,7 +50,7 @@ function placesIn(result: Observation): Place[] {
   }
   const places = new Map<string, Place>();
   for (const one of statementsIn(result)) {
-    const parts = one.extension?.find(({ url }) => url === PLACE)?.extension;
+    const parts = one.own.extension?.find(({ url }) => url === PLACE)?.extension;
     const id = parts?.find(({ url }) => url === "id")?.valueId ?? result.id as string;
     const number = parts?.find(({ url }) => url === "number")?.valueUnsignedInt ?? 0;
     places.set(id, { number, id, said: [...places.get(id)?.said ?? [], one] });
@@ -69,7 +69,8 @@ type ById = Map<string | undefined, Observation>;
 /** Results that nothing tells from each other, after what a message says of them, and the withdrawal of their report. */
 export function resultsAfter(before: Observation[], news: Observation[], withdrawal: Statement | undefined): Outcome {
   const places = new Map<string, Place>();
-  for (const place of [...before, ...news].flatMap(placesIn)) {
+  before.flatMap(placesIn).forEach((place) => places.set(place.id, place));
+  for (const place of news.flatMap(placesIn)) {
     places.set(place.id, { ...place, said: added(places.get(place.id)?.said ?? [], place.said) });
   }
   const inOrder = [...places.values()].toSorted((one, other) => one.number - other.number);
@@ -82,7 +83,7 @@ export function resultsAfter(before: Observation[], news: Observation[], withdra
     const stands = both.map(({ id }) => standingById.get(id)).find((one) => one !== undefined);
     const id = stands?.id ?? place.id;
     both.forEach((one) => outcome.homes.set(one.id, id));
-    const said = both.flatMap((one) => one.said.map((own) => (one.id === id ? own : inPlace(own, one.number, one.id))));
+    const said = both.flatMap((one) => one.said.map((said) => (one.id === id ? said : { ...said, own: inPlace(said.own, one.number, one.id) })));
     const own = both.map(({ id }) => newsById.get(id)).find((one) => one !== undefined);
     const next = rendered(stands, said, { ...stands, ...own, id } as Observation, withdrawal);
     outcome.changed.push(...next === undefined ? [] : [next]);
