@@ -285,6 +285,11 @@ await workflow(import.meta.url, async (stage) => {
   await send(full("N90012", "05", { 13: '""' }, ""));
   stage.holds("a late one takes nothing away", phones((await north("62001"))[0]) === "444");
 
+  await send(full("N90013", "13", { 3: "62003^^^NORTH^MR", 16: "S", 20: "DL9^AT" }, "Full^Fay"),
+    full("N90014", "14", { 16: '""' }, "").replaceAll("ADT^A08^ADT_A01", "ADT^A40^ADT_A39").replace("EVN|A08", "EVN|A40") + "MRG|62003^^^NORTH^MR\r");
+  stage.holds('what is "" in a merge the record that goes doesn\'t bring along', (await north("62003"))[0].maritalStatus === undefined
+    && (await north("62003"))[0].identifier.some(({ value }) => value === "DL9"));
+
   stage.says('Admission and discharge are taken back, and their times "".');
   const stayed = (control, event, day, pv1 = {}) => {
     const fields = { 1: "1", 2: "I", 3: "2W^201^A^NORTH", 19: "V0090^^^NORTH^VN", ...pv1 };
