@@ -241,6 +241,92 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("all of it is the patient's who remains", [diagnosis, stay].every(({ subject }) =>
     subject.reference === `Patient/${remains.id}`));
 
+  stage.says("A field's \"\" takes away what came from that field, and what comes from its neighbours stays.");
+  const full = (control, day, fields, name = "Full^Fay~Maid^Fay^^^^^M") => {
+    const pid = { 1: "1", 3: "62001^^^NORTH^MR", 5: name, ...fields };
+    const line = Array.from({ length: 31 }, (_, at) => (at === 0 ? "PID" : pid[at] ?? "")).join("|");
+    return stage.message("correct", { N0007: control, 20260110140000: `202602${day}140000` }).replace(/PID.*/, line.replace(/\|+$/, ""));
+  };
+  const nulled = async (control, day, fields, name = "") => {
+    await send(full(control, day, fields, name));
+    return (await north("62001"))[0];
+  };
+  const phones = ({ telecom }) => (telecom ?? []).map(({ value }) => value).sort().join();
+  const names = ({ name }) => (name ?? []).map(({ family }) => family).sort().join();
+  const urls = ({ extension }) => extension.map(({ url }) => url).filter((url) => !url.startsWith("urn:")).map((url) => url.split("-").at(-1)).sort().join();
+  await send(full("N90001", "01", {
+    6: "Mum^M", 7: "198002290815+0100", 8: "F", 9: "Alias^Al", 11: "1 Main^^Vienna^^1010^AUT^H~2 Work^^Linz^^4020^AUT^O", 12: "C1",
+    13: "^PRN^PH^^^^111~^PRS^CP^^^^222~^NET^Internet^home@x.example", 14: "^WPN^PH^^^^333~^NET^Internet^work@x.example", 15: "de", 16: "M",
+    17: "CAT", 19: "999887766", 20: "DL1^AT", 23: "Graz", 24: "Y", 26: "AT", 28: "AT", 29: "20260101",
+  }) + "NK1|1|Kin^Ken|FTH\r");
+  let fay = await nulled("N90002", "02", { 14: '""' });
+  stage.holds('PID-14 "": the work telephone and e-mail are gone', phones(fay) === "111,222,home@x.example");
+  fay = await nulled("N90003", "03", { 14: "^WPN^PH^^^^333~^NET^Internet^work@x.example" });
+  stage.holds("and there again, when they are told again", phones(fay) === "111,222,333,home@x.example,work@x.example");
+  fay = await nulled("N90004", "04", { 13: '""' });
+  stage.holds('PID-13 "": those at home and the mobile one are gone, and the work ones are there', phones(fay) === "333,work@x.example");
+  fay = await nulled("N90005", "05", { 13: "^PRN^PH^^^^444", 14: '""' });
+  stage.holds('PID-14 "" beside a new PID-13: the new one is there alone', phones(fay) === "444");
+  stage.holds("nothing else went", names(fay) === "Alias,Full,Maid" && fay.address.length === 3 && fay.contact.length === 1
+    && fay.communication.length === 1 && fay.identifier.length === 3 && urls(fay) === "birthPlace,citizenship,mothersMaidenName,nationality,religion");
+  fay = await nulled("N90006", "06", {}, "Fuller^Fay");
+  stage.holds("a name that is told (PID-5) takes the place of those of PID-5, and not of the alias (PID-9)", names(fay) === "Alias,Fuller");
+  fay = await nulled("N90007", "07", { 9: '""', 12: '""' });
+  stage.holds('PID-9 "", PID-12 "": the alias and the county are gone', names(fay) === "Fuller" && fay.address.map(({ city }) => city).sort().join() === "Linz,Vienna");
+  fay = await nulled("N90008", "08", { 6: '""', 17: '""', 26: '""', 19: '""' });
+  stage.holds('PID-6, PID-17, PID-26, PID-19 "": they are gone, and their neighbours are there', urls(fay) === "birthPlace,nationality"
+    && fay.identifier.map(({ value }) => value).sort().join() === "62001,DL1");
+  stage.holds("a date of birth without a time is one", fay._birthDate !== undefined && (await nulled("N90009", "09", { 7: "19800229" }))._birthDate === undefined);
+  fay = await nulled("N90010", "10", { 11: '""', 15: '""', 16: '""', 20: '""', 24: '""', 29: '""', 7: '""', 8: '""' });
+  stage.holds('all else that is "" is gone, too', ["address", "communication", "maritalStatus", "multipleBirthBoolean", "deceasedDateTime", "birthDate", "gender"]
+    .every((element) => fay[element] === undefined) && fay.identifier.length === 1 && names(fay) === "Fuller" && phones(fay) === "444");
+  await send(full("N90011", "11", {}, "") + 'NK1|1|""\r');
+  stage.holds('NK1-2 "": and who is to be told', (await north("62001"))[0].contact === undefined);
+  await send(full("N90012", "05", { 13: '""' }, ""));
+  stage.holds("a late one takes nothing away", phones((await north("62001"))[0]) === "444");
+
+  await send(full("N90013", "13", { 3: "62003^^^NORTH^MR", 16: "S", 20: "DL9^AT" }, "Full^Fay"),
+    full("N90014", "14", { 16: '""' }, "").replaceAll("ADT^A08^ADT_A01", "ADT^A40^ADT_A39").replace("EVN|A08", "EVN|A40") + "MRG|62003^^^NORTH^MR\r");
+  stage.holds('what is "" in a merge the record that goes doesn\'t bring along', (await north("62003"))[0].maritalStatus === undefined
+    && (await north("62003"))[0].identifier.some(({ value }) => value === "DL9"));
+
+  stage.says('Admission and discharge are taken back, and their times "".');
+  const stayed = (control, event, day, pv1 = {}) => {
+    const fields = { 1: "1", 2: "I", 3: "2W^201^A^NORTH", 19: "V0090^^^NORTH^VN", ...pv1 };
+    const line = Array.from({ length: 46 }, (_, at) => (at === 0 ? "PV1" : fields[at] ?? "")).join("|").replace(/\|+$/, "");
+    return stage.message("admit", { N0001: control, A01: event, "20260105081500": `202603${day}081500`, 10001: "62002", Sample: "Stay" }).replace(/PV1.*/, line);
+  };
+  const seen = async (...message) => {
+    await send(stayed(...message));
+    return (await stage.found("Encounter?identifier=V0090"))[0];
+  };
+  const gone = { 36: "20^Expired", 45: "20260302100000+0100" };
+  await send(stayed("N91001", "A01", "01", { 7: "1^Att", 14: "7", 17: "2^Adm", 44: "20260301080000+0100" }));
+  let held = await seen("N91002", "A03", "02", gone);
+  stage.holds("she is discharged", held.status === "finished" && held.hospitalization.dischargeDisposition !== undefined);
+  stage.holds("what the discharge didn't speak of is there: who takes part, where she came from", held.participant.length === 2 && held.hospitalization.admitSource !== undefined);
+  held = await seen("N91003", "A08", "03", { 45: '""' });
+  stage.holds('PV1-45 "" of an update: it is over, and when isn\'t known', held.status === "finished" && held.period.start !== undefined && held.period.end === undefined);
+  held = await seen("N91004", "A08", "04", { 44: '""', 17: '""', 36: '""' });
+  stage.holds('PV1-44, PV1-17, PV1-36 "": they are gone, and the attending physician is there', held.period === undefined && held.participant.length === 1
+    && held.hospitalization.dischargeDisposition === undefined && held.hospitalization.admitSource !== undefined && held.status === "finished");
+  for (const [at, [event, status]] of [["A13", "in-progress"], ["A11", "cancelled"], ["A01", "in-progress"]].entries()) {
+    await seen(`N9101${at}`, "A03", `1${2 * at}`, gone);
+    held = await seen(`N9102${at}`, event, `1${2 * at + 1}`);
+    stage.holds(`${event} takes a discharge back with all that it said`, held.status === status && held.period?.end === undefined
+      && held.hospitalization.dischargeDisposition === undefined && held.hospitalization.admitSource !== undefined);
+  }
+  held = await seen("N91031", "A08", "21", { 45: "20260320100000+0100", 44: "20260301080000+0100" });
+  stage.holds("an update tells that it is over (PV1-45)", held.status === "finished" && held.location[0].status === "completed");
+  held = await seen("N91032", "A08", "22", { 45: '""' });
+  stage.holds('and another (PV1-45 "") that it isn\'t', held.status === "in-progress" && held.period.end === undefined && held.location[0].status === "active");
+  held = await seen("N91033", "A08", "20", { 45: "20260320100000+0100" });
+  stage.holds("the first, told late, changes nothing", held.status === "in-progress");
+
+  await seen("N91041", "A02", "25", { 3: "3E^301^B^NORTH", 6: "2W^201^A^NORTH" });
+  held = await seen("N91042", "A08", "26", { 3: "3E^301^B^NORTH" });
+  stage.holds("a place that she left is known behind an update that doesn't tell it", held.location.map(({ status }) => status).sort().join() === "active,completed");
+
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
   const { id } = await stage.becomes("it stands among the messages", async () => (await stage.api("messages/search", "POST", {})).messages

@@ -131,6 +131,26 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P105")));
   holds.P105NW("AA");
 
+  stage.says("An order that is done turns out to be another patient's; the laboratory says whether it can be cancelled (UC).");
+  const ninth = await orders("P109", "2345-7", "Glucose");
+  await becomes(ninth, "active");
+  await stage.becomes("the laboratory has it", async () => (await taskOf(ninth, "fulfill"))?.status === "accepted");
+  await becomes(ninth, "completed");
+  holds.P109CA = () => {};
+  await becomes(ninth, "entered-in-error");
+  const cancellation = await stage.becomes("it is told to cancel it", () => laboratory.received.find((message) =>
+    field(message, "ORC", 2).startsWith("P109") && field(message, "ORC", 1) === "CA"));
+  await stage.becomes("which is a Task", async () => (await taskOf(ninth, "abort"))?.status === "requested");
+  holds.P109CA("MSH|^~\\&|LAB|NORTH|CPOE|NORTH|20260105090000+0100||ORR^O02^ORR_O02|RP109|P|2.5.1\r"
+    + `MSA|AA|${field(cancellation, "MSH", 10)}\rORC|UC|P109^CPOE^1.2.36.1.2^ISO||||||||||||||DONE^It was reported\r`);
+  const kept = await stage.becomes("it can't be: the Task is rejected", async () => {
+    const task = await taskOf(ninth, "abort");
+    return task?.status === "rejected" && task;
+  });
+  stage.holds("in the laboratory's words", kept.statusReason.text === "It was reported" && kept.statusReason.coding[0].code === "UC");
+  await stage.becomes("and its answer waits for a person", async () => (await stage.api("messages/search", "POST", {})).messages
+    .some(({ control_id: control, disposition }) => control === "RP109" && disposition === "parked"));
+
   stage.says("It takes an order at the second try (CE, then CA), and refuses it later (AE).");
   holds.P108NW = () => {};
   const eighth = await orders("P108", "2345-7", "Glucose");

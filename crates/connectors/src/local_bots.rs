@@ -320,6 +320,10 @@ impl Lookup for BotLookup {
         self.run(&runner, asked, told);
         None
     }
+
+    fn bot(&self) -> Option<&Arc<str>> {
+        Some(&self.bot)
+    }
 }
 
 impl BotLookup {

@@ -22,6 +22,11 @@ pub trait Lookup: Send + Sync + 'static {
     fn ask_and_tell(&self, asked: Asked, told: Told) -> Option<(Asked, Told)> {
         Some((asked, told))
     }
+
+    /// The name of the bot that it runs, where it runs one.
+    fn bot(&self) -> Option<&Arc<str>> {
+        None
+    }
 }
 
 /// Whom an answer is told to: exactly once, whatever becomes of who was asked.

@@ -147,7 +147,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "program.not-in-character-set",
-        "A step wrote a character that the message's character set (MSH-18) does not have.",
+        "The character set that MSH-18 names lacks a character of the message, or a step wrote a name into MSH-18 that no set is known by.",
         "Write what it has, or name the partner's set with `charset` in the channel.",
     ),
     code(
@@ -297,7 +297,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "translate.structure-unknown",
-        "A message whose structure no table covers.",
+        "A message whose structure no table covers, or whose event HL7 does not have.",
         "Send it elsewhere, or filter it before the translation.",
     ),
     code(

@@ -5,7 +5,7 @@
 //! lanes, and holds all of them meanwhile. Items without a key wait for nobody. Nothing here
 //! knows what an item is or what running means; there is no clock and no I/O.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The number of an item, given out by [`Lanes::enter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +112,19 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// How many items wait in the lanes of these, behind them.
+    pub(crate) fn waiting_behind(&self, tickets: impl IntoIterator<Item = Ticket>) -> usize {
+        let mut behind = HashSet::new();
+        for ticket in tickets {
+            let keys = self.items.get(&ticket).into_iter().flat_map(|item| &item.keys);
+            for lane in keys.filter_map(|key| self.lanes.get(key)) {
+                let later = lane.iter().skip_while(|other| **other != ticket).copied();
+                behind.extend(later.filter(|other| !self.has_started(*other)));
+            }
+        }
+        behind.len()
+    }
+
     /// The first of a lane that has not started, if the window reaches it.
     fn next_waiting(&self, key: u64) -> Option<Ticket> {
         let lane = self.lanes.get(&key)?.iter().take(self.window);
@@ -142,8 +155,13 @@ mod tests {
         assert_eq!(runs, None);
         assert_eq!(lanes.enter(&[7], "c").1, None);
         let mut ready = Vec::new();
+        assert_eq!(lanes.enter(&[8], "d").1, Some("d"));
+        assert_eq!(lanes.enter(&[7, 8], "e").1, None);
+        assert_eq!(lanes.waiting_behind([first]), 3);
+        assert_eq!(lanes.waiting_behind([first, second]), 3);
         lanes.leave(first, &mut ready);
         assert_eq!(ready, [(second, "b")]);
+        assert_eq!(lanes.waiting_behind([second]), 2);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod sequence;
 #[cfg(test)]
 mod testing;
 
-pub use channel::{ChannelStatus, DecideError, DestinationStatus, OnInterrupted};
+pub use channel::{ChannelStatus, DecideError, DestinationStatus, FailingBot, OnInterrupted};
 pub use checkpoint::{Books, CheckpointError};
 pub use codes::CODES;
 pub use control_id::{ControlIds, InstallationTag};

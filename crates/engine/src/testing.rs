@@ -181,7 +181,10 @@ impl Question {
 }
 
 /// Something to ask, whose answers the test gives.
-struct TestLookup(mpsc::UnboundedSender<Question>);
+struct TestLookup {
+    questions: mpsc::UnboundedSender<Question>,
+    bot: Option<Arc<str>>,
+}
 
 /// The questions of a [`TestLookup`], in the order they were asked.
 pub(crate) struct Questions(mpsc::UnboundedReceiver<Question>);
@@ -200,7 +203,7 @@ impl Questions {
 impl Lookup for TestLookup {
     fn ask(&self, asked: Asked) -> BoxFuture<'static, LookupAttempt> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.0.send(Question { asked, answer });
+        let sent = self.questions.send(Question { asked, answer });
         Box::pin(async move {
             match (sent, answered.await) {
                 (Ok(()), Ok(attempt)) => attempt,
@@ -208,12 +211,25 @@ impl Lookup for TestLookup {
             }
         })
     }
+
+    fn bot(&self) -> Option<&Arc<str>> {
+        self.bot.as_ref()
+    }
 }
 
 /// The same project, with what its lookups ask answered by the test.
-pub(crate) fn asking(mut project: Project) -> (Project, Questions) {
+pub(crate) fn asking(project: Project) -> (Project, Questions) {
+    asking_as(project, None)
+}
+
+/// The same, as if they ran this bot.
+pub(crate) fn asking_bot(project: Project, bot: &str) -> (Project, Questions) {
+    asking_as(project, Some(bot.into()))
+}
+
+fn asking_as(mut project: Project, bot: Option<Arc<str>>) -> (Project, Questions) {
     let (questions, receiver) = mpsc::unbounded_channel();
-    let lookup: Arc<dyn Lookup> = Arc::new(TestLookup(questions));
+    let lookup: Arc<dyn Lookup> = Arc::new(TestLookup { questions, bot });
     let mut spec = project.channels.pop().and_then(Arc::into_inner).expect("one channel");
     for asked in &mut spec.lookups {
         asked.lookup = Arc::clone(&lookup);

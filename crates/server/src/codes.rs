@@ -86,6 +86,11 @@ pub const CODES: &[CodeDescription] = &[
         "`pipehat bot show RUN --contents` has the error and its stack.",
     ),
     code(
+        "bot.when",
+        "The `when` of a bot's subscription fails for a change, so that nobody knows whether the bot was to run: a text against a number, several items where one is asked for. It counts as a run that failed, and is tried again.",
+        "Look at the column that is told (`pipehat bot runs --bot NAME`), and at the resource that the run names; mend `when`: what waits is decided by it at once.",
+    ),
+    code(
         "configuration.refused",
         "The changed configuration has mistakes, or a source can't listen. The one before runs on.",
         "Mend what the answer's detail shows (`pipehat check` shows the same).",

@@ -3,9 +3,18 @@
 
 use pipehat_message::Message;
 use pipehat_resource::json::Value;
-use pipehat_resource::kept::Keeps;
+use pipehat_resource::kept::{Keeps, Others};
 use pipehat_resource::validate::{Checks, validate};
-use pipehat_translate::{Settings, Translator};
+use pipehat_translate::{Settings, Translation, Translator};
+
+/// The Bundle and the findings of a message.
+fn translated(event: &str, lines: &[&str]) -> Translation {
+    let mut text = format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|1|P|2.5.1\r");
+    text += &lines.join("\r");
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    let base = Some("https://good.example/id/".to_owned());
+    Translator::new(Settings { system_base: base, ..Settings::default() }).to_fhir(&message)
+}
 
 /// The resource of a type in a message sent on 15 March 2026 at 07:30, and which of its elements stay as they stand.
 fn told(event: &str, lines: &[&str], name: &str) -> Option<(Value, Vec<String>)> {
@@ -202,4 +211,147 @@ fn a_field_is_told_where_its_first_component_is_empty() {
     for own in ["type", "author", "authenticator", "identifier"] {
         assert!(!keeps.iter().any(|kept| kept == own), "{own}");
     }
+}
+
+/// Which lists of the Appointment are told in part, with what is taken out of each.
+#[track_caller]
+fn check_parts(event: &str, lines: &[&str], expected: &[(&str, &[&str])]) {
+    let schedule = "SCH||F1^GOOD|||||||30|min|^^^20260401090000+0200^20260401093000+0200";
+    let lines = [&[schedule, "PID|1||4711^^^GOOD^MR||Muster^Maria"], lines].concat();
+    let told = translated(event, &lines);
+    for issue in validate(&told.bundle, Checks::All) {
+        assert!(!issue.is_error(), "{:?} {}", issue.expression, issue.text);
+    }
+    let entries = told.bundle.items("entry");
+    let is_appointment =
+        |own: &&Value| own.get("resource").and_then(Value::resource_type) == Some("Appointment");
+    let appointments: Vec<&Value> = entries.iter().filter(is_appointment).collect();
+    let [appointment] = appointments.as_slice() else { panic!("one appointment") };
+    let request = appointment.get("request").expect("a request");
+    let keeps = Keeps::of_request(request).expect("it is read").unwrap_or_default();
+    // An entry by what it is found by.
+    let found_by = |name: &str| {
+        let entry = entries.iter().find(|own| own.text("fullUrl") == Some(name));
+        let found_by = entry.and_then(|own| own.get("request")?.text("ifNoneExist"));
+        found_by.unwrap_or(name).replace("https://good.example/id/", "")
+    };
+    let found: Vec<(&str, Vec<String>)> = keeps
+        .items()
+        .iter()
+        .map(|own| (&*own.element, own.without.iter().map(|name| found_by(name)).collect()))
+        .collect();
+    let found: Vec<(&str, Vec<&str>)> =
+        found.iter().map(|(own, gone)| (*own, gone.iter().map(String::as_str).collect())).collect();
+    let expected: Vec<(&str, Vec<&str>)> =
+        expected.iter().map(|(own, gone)| (*own, gone.to_vec())).collect();
+    assert_eq!(found, expected, "{event} {lines:?}");
+}
+
+#[test]
+fn resources_with_action_codes_are_told_one_by_one() {
+    let s14 = "SIU^S14^SIU_S12";
+    let all: &[(&str, &[&str])] = &[("participant", &[]), ("serviceType", &[])];
+    let silva = |action: &str| format!("AIP|1|{action}|77^Silva^Rui^^^^^^GOOD");
+    for event in [s14, "SIU^S13^SIU_S12", "SIU^S18^SIU_S12", "SRR^S07^SRR_S01"] {
+        let lines: &[&str] = &["RGS|1", &silva("U")];
+        let lines = if event.starts_with("SRR") { &[][..] } else { lines };
+        check_parts(event, lines, all);
+    }
+    check_parts(s14, &["RGS|1|U", &silva("")], all);
+    check_parts(s14, &["RGS|1", &silva("")], &[]);
+    check_parts(s14, &[], all);
+    // What is made is whole, and so is what is cancelled with its resources.
+    check_parts("SIU^S12^SIU_S12", &["RGS|1|A", &silva("A")], &[]);
+    check_parts("SIU^S12^SIU_S12", &[], &[]);
+    check_parts("SIU^S15^SIU_S12", &["RGS|1|D", &silva("D")], &[]);
+    check_parts("SIU^S15^SIU_S12", &[], all);
+    // What is taken out is named as what it is found by.
+    let person = "identifier=GOOD|77";
+    check_parts(
+        s14,
+        &["RGS|1", &silva("D"), "AIP|2|A|78^Costa^Ana^^^^^^GOOD"],
+        &[("participant", &[person]), ("serviceType", &[])],
+    );
+    check_parts(
+        s14,
+        &["RGS|1", "AIS|1|D|CHK^Checkup^L", "RGS|2|D", "AIS|1|U|SCN^Scan^L", &silva("U")],
+        &[("participant", &[person]), ("serviceType", &["L|CHK", "L|SCN"])],
+    );
+}
+
+/// Why fields of a service and of a person that nothing takes over are left out.
+#[track_caller]
+fn check_reasons(lines: &[&str], expected: &[&str]) {
+    let schedule = "SCH||F1^GOOD|||||||30|min|^^^20260401090000+0200^20260401093000+0200";
+    let lines = [&[schedule, "PID|1||4711^^^GOOD^MR||Muster^Maria", "RGS|1"], lines].concat();
+    let told = translated("SIU^S12^SIU_S12", &lines);
+    let found: Vec<String> = told
+        .findings
+        .iter()
+        .filter(|own| own.path.starts_with("AI"))
+        .map(|own| format!("{} {}", own.path, own.text))
+        .collect();
+    assert_eq!(found, expected, "{lines:?}");
+}
+
+#[test]
+fn what_was_not_deleted_is_not_said_to_be() {
+    let offset = "An offset from the start of the appointment: a start that is told is kept, none is reckoned.";
+    let offsets = |fields: &[&str]| -> Vec<String> {
+        fields.iter().map(|field| format!("{field} {offset}")).collect()
+    };
+    let check = |line: &str, fields: &[&str]| {
+        let expected = offsets(fields);
+        check_reasons(&[line], &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    check("AIS|1||CHK^Checkup^L|20260401090000+0200|5|min", &["AIS-5", "AIS-6"]);
+    check("AIG|1||D1^Scanner|||||20260401090000+0200|5|min", &["AIG-9", "AIG-10"]);
+    check("AIL|1||R1^^^GOOD|||20260401090000+0200|5|min", &["AIL-7", "AIL-8"]);
+    check("AIP|1||77^Silva^Rui|||20260401090000+0200|5|min", &["AIP-7", "AIP-8"]);
+    let gone = "Deleted from the appointment (AIP-2 or RGS-2 is D): it is no part of it any more.";
+    let expected =
+        ["AIP-1", "AIP-3.1", "AIP-3.2", "AIP-3.3"].map(|field| format!("{field} {gone}"));
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    check_reasons(&["AIP|1|D|77^Silva^Rui"], &expected);
+}
+
+/// What of the places of a visit stays.
+#[track_caller]
+fn check_places(event: &str, lines: &[&str], expected: Option<(&[&str], &str)>) {
+    let told = translated(event, lines);
+    let mut entries = told.bundle.items("entry").iter();
+    let is_visit =
+        |own: &&Value| own.get("resource").and_then(Value::resource_type) == Some("Encounter");
+    let request = entries.find(is_visit).and_then(|own| own.get("request")).expect("a visit");
+    let keeps = Keeps::of_request(request).expect("it is read").unwrap_or_default();
+    let found = keeps.items().iter().map(|own| {
+        let others = match &own.others {
+            Others::None => "",
+            Others::Which(at) => at.text.as_deref().unwrap_or_default(),
+            Others::All => "*",
+        };
+        (own.keeps.iter().map(|own| &**own).collect::<Vec<_>>(), others.to_owned())
+    });
+    let expected = expected.map(|(keeps, others)| (keeps.to_vec(), others.to_owned()));
+    assert_eq!(found.collect::<Vec<_>>(), Vec::from_iter(expected), "{event} {lines:?}");
+}
+
+#[test]
+fn places_stay_as_far_as_nothing_is_told_of_them() {
+    let placed = |end: &str| visit("I", "20260310", end);
+    let placeless = placed("").replace("|W1|", "||");
+    let check = |event: &str, visit: &str, expected| {
+        let lines = ["EVN||20260315073000+0100", "PID|1||4711^^^GOOD^MR||Muster^Maria", visit];
+        check_places(event, &lines, expected);
+    };
+    for event in ["ADT^A08^ADT_A01", "ADT^A31^ADT_A05"] {
+        check(event, &placed(""), Some((&["period.end"], "completed")));
+        check(event, &placed("20260314"), Some((&[], "completed")));
+        check(event, &placeless, Some((&[], "*")));
+    }
+    check("ADT^A02^ADT_A02", &placed(""), Some((&[], "completed")));
+    check("ADT^A03^ADT_A03", &placed(""), Some((&["period.end"], "completed")));
+    check("ADT^A03^ADT_A03", &placed("20260314"), Some((&[], "completed")));
+    check("ADT^A13^ADT_A01", &placed(""), Some((&[], "completed")));
+    check("ADT^A01^ADT_A01", &placed(""), None);
 }

@@ -4,25 +4,16 @@
  * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
  * stays its patient's.
  */
-import type { Bundle, BundleEntry, Encounter, Extension, Identifier, Patient, Resource } from "@medplum/fhirtypes";
+import type { Bundle, Identifier, Patient, Resource } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message, log } from "pipehat";
+import { Message } from "pipehat";
+import { DELETED, bySlot, bySource, isAlias, isCounty, isDeleted, segmentOf, without, withoutCounty } from "./deleted";
 import {
-  ForAPerson, byIdentifier, created, isNewer, known, led, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
-  united, untilNobodyWasQuicker, withReferenced, type Time, type Turn,
+  ForAPerson, byIdentifier, created, isNewer, led, orPark, perform, replaced, timeOf, told, token, translated, united,
+  untilNobodyWasQuicker, withReferenced, type Time,
 } from "./feed";
-import { find, isOfAnother, numbersIn, peopleOf, recordOf, type Person } from "./patients";
-
-/** What `""` takes away (HL7 v2.5.1 §2.5.3). */
-const DELETED: Record<string, (keyof Patient)[]> = {
-  "PID-7": ["birthDate"],
-  "PID-8": ["gender"],
-  "PID-11": ["address"],
-  "PID-13": ["telecom"],
-  "PID-16": ["maritalStatus"],
-  "PID-29": ["deceasedDateTime"],
-  "PID-30": ["deceasedBoolean"],
-};
+import { find, numbersIn, peopleOf, recordOf, type Person } from "./patients";
+import { MERGES, visits } from "./visits";
 
 /** What belongs to a patient, and the parameter it is found by; what is done for an appointment goes before it. */
 const BELONGINGS: Record<string, string> = {
@@ -47,12 +38,6 @@ const BELONGINGS: Record<string, string> = {
   Account: "subject",
   ChargeItem: "subject",
 };
-
-/**
- * Two records of one person become one (HL7 v2.5.1 §3.3.40; those before it are of HL7 2.1 to 2.3: §3.3.18, §3.3.30, §3.3.34,
- * §3.3.36, §3.3.39). Persons are found by PID-3 and MRG-1 here, whichever event it is.
- */
-const MERGES = new Set(["A18", "A30", "A34", "A36", "A39", "A40"]);
 
 /**
  * What joins, moves or renames something else (A35, A41: accounts; A42: visits; A43 to A45: what goes to another record; A46 to
@@ -151,22 +136,25 @@ async function merged(
   message: Message, time: Time, survivor: Person, standing: Patient | undefined, gone: Patient[], prior: Patient[],
   old: Identifier[],
 ): Promise<Patient> {
-  const { link: _, ...news } = survivor.patient;
+  const pid = segmentOf(message, "PID", 3, survivor.identifiers);
+  const { link: _, ...news } = bySource(survivor.patient, message, pid);
   let patient: Patient = { ...news, active: true };
   if (standing === undefined) {
     patient = told(patient, time);
   } else if (isNewer(standing, time)) {
     patient = standing;
   } else {
-    patient = told(overlaid(standing, news, message), time);
+    patient = told(overlaid(standing, news, message, pid), time);
   }
-  // What only the record that goes knew.
+  // What only the record that goes knew, and the message doesn't take away.
   for (const one of gone) {
-    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = one;
+    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = without(one, message, pid, DELETED);
     patient = { ...known, ...patient };
   }
   const retired = old.map((identifier) => ({ ...identifier, use: "old" as const }));
-  const lists = [standing?.identifier, ...prior.map(({ identifier }) => identifier), news.identifier, retired];
+  // A late message deletes nothing.
+  const kept = standing === undefined || isNewer(standing, time) ? standing : without(standing, message, pid, DELETED);
+  const lists = [kept?.identifier, ...prior.filter(({ id }) => id !== standing?.id).map(({ identifier }) => identifier), news.identifier, retired];
   const links = [
     ...(standing?.link ?? []),
     ...gone.map(({ id }) => ({ other: { reference: `Patient/${id}` }, type: "replaces" as const })),
@@ -176,11 +164,23 @@ async function merged(
 }
 
 /** What stands, with what is told in its place: what the message does not speak of stays. */
-function overlaid(standing: Patient, news: Patient, message: Message): Patient {
-  const next: Patient = { ...standing, ...news, id: standing.id, meta: standing.meta, active: standing.active };
-  next.extension = bySlot(standing.extension, news.extension, ({ url }) => url);
-  next.telecom = bySlot(standing.telecom, news.telecom, ({ system, use }) => `${system} ${use}`);
-  next.address = bySlot(standing.address, news.address, ({ use, type }) => `${use} ${type}`);
+function overlaid(standing: Patient, news: Patient, message: Message, pid: string): Patient {
+  const kept = without(standing, message, pid, DELETED);
+  if (isDeleted(message, "NK1(*)-1") || isDeleted(message, "NK1(*)-2")) {
+    delete kept.contact;
+  }
+  if (isDeleted(message, `${pid}-12`)) {
+    kept.address = kept.address?.filter((address) => !isCounty(address)).map(withoutCounty);
+  }
+  // What a primitive of before had beside its value, such as a time of birth, goes with it.
+  for (const name of Object.keys(news)) {
+    delete kept[`_${name}` as keyof Patient];
+  }
+  const next: Patient = { ...kept, ...news, id: standing.id, meta: standing.meta, active: standing.active };
+  next.extension = bySlot(kept.extension, news.extension, ({ url }) => url);
+  next.name = bySlot(kept.name, news.name, (name) => `${isAlias(name)}`);
+  next.telecom = bySlot(kept.telecom, news.telecom, ({ system, use }) => `${system} ${use}`);
+  next.address = bySlot(kept.address, news.address, ({ use, type }) => `${use} ${type}`);
   // Elements of a choice take each other's place.
   for (const choice of ["deceased", "multipleBirth"]) {
     const one = Object.keys(news).find((name) => name.startsWith(choice));
@@ -188,157 +188,13 @@ function overlaid(standing: Patient, news: Patient, message: Message): Patient {
       delete next[name as keyof Patient];
     }
   }
-  for (const [path, names] of Object.entries(DELETED)) {
-    if (message.raw(path) === '""') {
-      names.forEach((name) => delete next[name]);
-    }
-  }
   return next;
-}
-
-/** Lists of several kinds of things, of which the message may tell only some. */
-function bySlot<T>(standing: T[] | undefined, news: T[] | undefined, slot: (item: T) => string): T[] | undefined {
-  if (standing === undefined || news === undefined) {
-    return news ?? standing;
-  }
-  const told = new Set(news.map(slot));
-  return [...news, ...standing.filter((item) => !told.has(slot(item)))];
 }
 
 /** The record that goes: it stays to be read, and leads to the one that remains. */
 function retiredInto(patient: Patient, survivor: string): Patient {
   const others = (patient.link ?? []).filter(({ type }) => type !== "replaced-by");
   return { ...patient, active: false, link: [...others, { other: { reference: survivor }, type: "replaced-by" }] };
-}
-
-/** The visits that the message tells of, by their number (PV1-19). None where one is of somebody else than these. */
-async function visits(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, time: Required<Time>, owners: (Patient | undefined)[],
-): Promise<BundleEntry[] | undefined> {
-  const visits = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Encounter");
-  const numbered = visits.filter(({ resource }) => known((resource as Encounter).identifier).length > 0);
-  if (message.all("PV1(*)-19.1").filter(Boolean).length > numbered.length) {
-    throw new ForAPerson("the visit's number is of no known authority (PV1-19.4, or MSH-4): see tables/authorities.csv");
-  }
-  if (message.has("PV1") && numbered.length === 0) {
-    log.warn("the visit has no number (PV1-19), and is not kept");
-  }
-  const entries: BundleEntry[] = [];
-  for (const entry of numbered) {
-    const { fullUrl, resource } = entry;
-    const news = resource as Encounter;
-    const numbers = known(news.identifier);
-    if (news.subject?.reference !== survivor.fullUrl) {
-      continue;
-    }
-    const found: Encounter[] = await client.searchResources("Encounter", { identifier: numbers.map(token).join(",") });
-    const [standing] = found;
-    if (standing === undefined) {
-      const event = speaksOfEnds(entry) ? time.event : undefined;
-      entries.push(created(fullUrl, told(turnedAt(news, { event }), time), byIdentifier(numbers)));
-      continue;
-    }
-    let isTheirs = false;
-    for (const id of new Set(owners.map((owner) => owner?.id))) {
-      isTheirs ||= !(await isOfAnother(client, standing.subject, id));
-    }
-    if (!isTheirs) {
-      return undefined;
-    }
-    entries.push(replaced(fullUrl, goneOn(message, time, standing, entry), standing));
-  }
-  return entries;
-}
-
-const OVER = new Set(["finished", "cancelled"]);
-
-/** How a visit goes on: of begin and end, of which an update doesn't speak, the newest message counts that does. */
-function goneOn(message: Message, time: Required<Time>, standing: Encounter, entry: BundleEntry): Encounter {
-  const news = entry.resource as Encounter;
-  const trigger = message.text("MSH-9.2");
-  const isNews = !isNewer(standing, time);
-  const turn = turnOf(standing);
-  const ends = news.period?.end;
-  const settles = speaksOfEnds(entry) && !isTakenBack(message, time, ends, turn)
-    && (turn.event === undefined ? isNews || !OVER.has(standing.status) : Date.parse(time.event) >= Date.parse(turn.event));
-
-  const start = isNews ? news.period?.start ?? standing.period?.start : standing.period?.start ?? news.period?.start;
-  let end = standing.period?.end;
-  let said = news;
-  if (settles) {
-    // A discharge that is taken back (A13) was none; nor has what goes on an end.
-    end = trigger === "A13" ? undefined : ends ?? (news.status === "finished" ? end : undefined);
-  } else {
-    said = withoutDischarge(news);
-  }
-  const next = {
-    ...(isNews ? { ...standing, ...said } : { ...said, ...standing }),
-    identifier: united(standing.identifier, news.identifier),
-    // What is not known yet an update may tell, too (PV1-44).
-    status: settles || standing.status === "unknown" ? news.status : standing.status,
-  } as Encounter;
-  delete next.period;
-  if (start !== undefined || end !== undefined) {
-    next.period = { ...(start && { start }), ...(end && { end }) };
-  }
-  if (settles && !isNews && standing.location !== undefined) {
-    next.location = standing.location.map((place, at) => (news.location?.[at]?.status === "active" ? takenAgain(place) : place));
-  }
-  const takenBack = trigger === "A13" && settles ? standing.period?.end ?? turn.takenBack : turn.takenBack;
-  const turned = turnedAt(
-    placed(settles && trigger === "A13" ? withoutDischarge(next) : next), { event: settles ? time.event : turn.event, takenBack },
-  );
-  return isNews ? told(turned, time) : turned;
-}
-
-/** A place that was left, as a newer message has it by how the visit stood. */
-function takenAgain(place: NonNullable<Encounter["location"]>[number]): NonNullable<Encounter["location"]>[number] {
-  if (place.status !== "completed") {
-    return place;
-  }
-  const { period, ...rest } = place;
-  return { ...rest, status: "active", ...(period?.start && { period: { start: period.start } }) };
-}
-
-/** What the translation marks its requests with where the message doesn't speak of an element (docs/translate.md). */
-const KEEPS = "urn:pipehat:keeps";
-
-/** Whether a message says that a visit begins, goes on or ends: an update (HL7 v2.5.1 §3.3.8) does only by PV1-45. */
-function speaksOfEnds({ request }: BundleEntry): boolean {
-  const marks = (request as { extension?: Extension[] } | undefined)?.extension ?? [];
-  const kept = marks.find(({ url }) => url === KEEPS)?.extension ?? [];
-  return !kept.some(({ url, valueString }) => url === "element" && valueString === "status");
-}
-
-/** What the place of a visit is that stands so. */
-const PLACES: Partial<Record<Encounter["status"], "planned" | "active" | "completed">> = {
-  planned: "planned", arrived: "active", triaged: "active", "in-progress": "active", onleave: "active", finished: "completed",
-};
-
-/** A place is held, taken or left as the visit goes: what a message that doesn't speak of the visit assumes of it doesn't count. */
-function placed(visit: Encounter): Encounter {
-  const location = visit.location?.map((place) => {
-    const { status, ...rest } = place;
-    if (visit.status === "unknown" || (status !== undefined && status !== "active" && status !== "planned")) {
-      return place;
-    }
-    const own = PLACES[visit.status];
-    return own === undefined ? rest : { ...rest, status: own };
-  });
-  return location === undefined ? visit : { ...visit, location } as Encounter;
-}
-
-/** A discharge that was taken back, told again: of the same end, and of no later event; where EVN-2 is empty that is not known. */
-function isTakenBack(message: Message, time: Required<Time>, end: string | undefined, { event, takenBack }: Turn): boolean {
-  return end !== undefined && takenBack !== undefined && Date.parse(end) === Date.parse(takenBack)
-    && (!message.has("EVN-2") || Date.parse(time.event) <= Date.parse(event ?? time.event));
-}
-
-/** Where the patient went is told of a visit that ended. */
-function withoutDischarge(visit: Encounter): Encounter {
-  const { hospitalization, ...rest } = visit;
-  const { dischargeDisposition: _, ...others } = hospitalization ?? {};
-  return Object.keys(others).length === 0 ? rest as Encounter : { ...rest, hospitalization: others } as Encounter;
 }
 
 /** Leads to the record that remains all that belonged to the one that goes. */

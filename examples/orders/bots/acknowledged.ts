@@ -15,6 +15,12 @@ const ENDED = new Set(["completed", "cancelled", "failed", "entered-in-error"]);
 /** What says of a Task that the laboratory has taken the message: what it refuses then is its application acknowledgment. */
 const TAKEN = { coding: [{ system: "urn:pipehat:taken", code: "taken" }] };
 
+/**
+ * What the laboratory says that it can't do, though it has understood what is asked (ORC-1 of an ORR^O02 with MSA-1 AA: HL7 v2.5.1
+ * §4.5.1.1, table 0119): accept, cancel, discontinue, refill, hold, replace, release, change.
+ */
+const UNABLE = new Set(["UA", "UC", "UD", "UF", "UH", "UM", "UR", "UX"]);
+
 /** The laboratory doesn't take the message, which may be tried again (table 0008). */
 const NOT_TAKEN = new Set(["CE", "CR"]);
 
@@ -29,7 +35,7 @@ export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
     let isRefused = false;
     const found = await changeTasks(client, search, (task) => {
       const next = acknowledged(task, message);
-      isRefused ||= next?.status === "rejected" && task.businessStatus !== undefined;
+      isRefused ||= next?.status === "rejected" && (task.businessStatus !== undefined || message.text("MSA-1") === "AA");
       return next;
     });
     if (found === 0) {
@@ -47,6 +53,11 @@ function acknowledged(task: Task, message: Message): Task | undefined {
   const { statusReason: _, ...rest } = task;
   if (ENDED.has(task.status)) {
     return undefined;
+  }
+  const control = message.text("ORC-1");
+  if (message.text("MSA-1") === "AA" && UNABLE.has(control)) {
+    const coding = [{ system: "http://terminology.hl7.org/CodeSystem/v2-0119", code: control }];
+    return { ...rest, status: "rejected", statusReason: { coding, text: message.get("ORC-16.2") || message.get("ORC-16.1") || control } };
   }
   switch (message.text("MSA-1")) {
     case "AA":

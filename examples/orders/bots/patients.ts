@@ -219,6 +219,27 @@ export async function refer(client: MedplumClient, bundle: Bundle, people: Perso
   return records;
 }
 
+/** What stands for a patient today: of two records that were merged, the survivor's. */
+export async function currentOf(client: MedplumClient, reference: string): Promise<string> {
+  let current = reference;
+  for (let hops = 0; current.startsWith("Patient/") && hops < 20; hops += 1) {
+    try {
+      const next = survivorOf(await client.readReference({ reference: current } as Reference<Patient>))?.reference;
+      if (next === undefined) {
+        break;
+      }
+      current = next;
+    } catch (error) {
+      const id = (error as { outcome?: { id?: string } }).outcome?.id;
+      if (id !== "not-found" && id !== "gone") {
+        throw error;
+      }
+      break;
+    }
+  }
+  return current;
+}
+
 /** Whether what stands is another patient's than the one with this id: a record that was merged is the survivor's. */
 export async function isOfAnother(client: MedplumClient, subject: Reference | undefined, id: string | undefined): Promise<boolean> {
   let reference = subject?.reference;

@@ -1,8 +1,9 @@
 /** Every message to the laboratory is a Task of its order, which waits for the acknowledgment. */
-import type { ServiceRequest, Task } from "@medplum/fhirtypes";
+import type { Identifier, ServiceRequest, Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
-import { ForAPerson, orPark, token } from "./feed";
+import { ForAPerson, led, orPark, token } from "./feed";
+import { currentOf } from "./patients";
 import { changeTasks, CONTROL_ID } from "./tasks";
 
 /** What the laboratory is asked for, by ORC-1 (table 0119). */
@@ -27,20 +28,31 @@ async function note(client: MedplumClient, message: Message): Promise<void> {
   // Behind a crash the same goes out under another control id: an acknowledgment of either is one of this Task.
   const again = await changeTasks(client, { focus, identifier: token(content), status: "requested" }, (task) =>
     ({ ...task, identifier: [controlId, ...(task.identifier ?? []).filter(({ value }) => value !== controlId.value)] }));
-  if (again > 0) {
-    return;
+  if (again === 0) {
+    await ask(client, message, order, asked, [controlId, content]);
   }
+  // Of a patient whose records are merged meanwhile it is the survivor's, as the order is.
+  const subject = order.subject?.reference ?? "";
+  const survivor = await currentOf(client, subject);
+  if (survivor !== subject) {
+    await changeTasks(client, { focus, identifier: token(content) }, (task) => led(task, new Map([[subject, survivor]])));
+  }
+}
+
+async function ask(
+  client: MedplumClient, message: Message, order: ServiceRequest, asked: string, identifier: [Identifier, Identifier],
+): Promise<void> {
   const task = {
     resourceType: "Task",
     status: "requested",
     intent: "order",
     code: { coding: [{ system: "http://hl7.org/fhir/CodeSystem/task-code", code: asked }] },
-    identifier: [controlId, content],
-    focus: { reference: focus },
+    identifier,
+    focus: { reference: `ServiceRequest/${order.id}` },
     for: order.subject,
     authoredOn: message.dateTime("MSH-7"),
   };
-  await client.createResourceIfNoneExist(task as Task, `identifier=${token(controlId)}`);
+  await client.createResourceIfNoneExist(task as Task, `identifier=${token(identifier[0])}`);
 }
 
 async function digest(message: Message): Promise<string> {

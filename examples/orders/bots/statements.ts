@@ -22,7 +22,7 @@ const KIND: Record<string, number> = { amended: 1, corrected: 1, appended: 1, ca
 export const WITHDRAWN = new Set(["cancelled", "entered-in-error"]);
 
 /** How many statements a result has with it at most; of more the lowest go. */
-const MOST_KEPT = 20;
+const MOST_KEPT = 8;
 
 /** When a message told something, and which: of two of the same second the one with the higher number (MSH-10) is the later. */
 export interface Telling extends Time {
@@ -174,7 +174,7 @@ function over(upper: Observation, lower: Observation): Observation {
 }
 
 /** What was said, and where it stands among the rest. */
-interface Said {
+export interface Said {
   own: Observation;
   rank: Rank;
   isFinal: boolean;
@@ -183,7 +183,7 @@ interface Said {
   turn: number;
 }
 
-function saidIn(own: Observation): Said {
+export function saidIn(own: Observation): Said {
   const { status, time } = statementOf(own);
   const tells = tellsValue(own);
   const turn = time === undefined || tells ? whenOf(status, time) : Date.parse(time.event ?? time.message);
@@ -194,40 +194,44 @@ function saidIn(own: Observation): Said {
  * What stands, had they come in the order of their times. `withdrawal`: that of the report, with which a result goes that was not
  * told again since. It keeps its value then; but what was withdrawn comes back by no statement without one.
  */
-export function standing(all: Observation[], withdrawal?: Statement): Observation {
+export function standing(all: Said[], withdrawal?: Statement): Observation {
   const withdrawn = withdrawal && rankOf(withdrawal);
   const goesBetween = (one: Said, other: Said): boolean =>
     withdrawn !== undefined && compareRanks(one.rank, withdrawn) < 0 && compareRanks(withdrawn, other.rank) < 0;
-  const [first, ...others] = all.map(saidIn)
-    .toSorted((one, other) => order(one.turn, other.turn) || compareRanks(one.rank, other.rank));
-  let stands = first as Said;
-  for (const one of others) {
-    if (compareRanks(one.rank, stands.rank) > 0) {
+  let stands: Said | undefined;
+  for (const one of all.toSorted((one, other) => order(one.turn, other.turn) || compareRanks(one.rank, other.rank))) {
+    if (stands === undefined || one.tellsValue && compareRanks(one.rank, stands.rank) > 0) {
+      stands = one;
+    } else if (compareRanks(one.rank, stands.rank) > 0) {
       const isGone = goesBetween(stands, one) || WITHDRAWN.has(stands.own.status);
-      stands = one.tellsValue ? one : { ...one, own: over(one.own, isGone ? valueless(stands.own) : stands.own) };
+      stands = { ...one, own: over(one.own, isGone ? valueless(stands.own) : stands.own) };
     }
   }
-  if (withdrawal?.time === undefined || compare(withdrawal, statementOf(stands.own)) <= 0) {
-    return stands.own;
+  const { own, rank } = stands as Said;
+  if (withdrawal?.time === undefined || compareRanks(rankOf(withdrawal), rank) <= 0) {
+    return own;
   }
-  const { _status, ...rest } = stands.own as Observation & { _status?: unknown };
+  const { _status, ...rest } = own as Observation & { _status?: unknown };
   return toldBy({ ...rest, status: withdrawal.status } as Observation, withdrawal.time);
 }
 
 /** Those that what stands may still come from, whatever else comes. */
-export function mattering(statements: Observation[]): Observation[] {
-  const all = statements.map(saidIn).toSorted((one, other) => compareRanks(one.rank, other.rank));
-  const isLower = (one: Said, other: Said): boolean => compareRanks(one.rank, other.rank) < 0;
+function mattering(statements: Said[]): Said[] {
+  const all = statements.toSorted((one, other) => compareRanks(one.rank, other.rank));
   // What is below a final one with a value no later one comes from; nor from what came when a higher one was in effect.
   const floor = all.findLastIndex(({ isFinal, tellsValue }) => isFinal && tellsValue);
-  const effective = all.slice(Math.max(floor, 0))
-    .filter((one, _, left) => !left.some((other) => isLower(one, other) && other.turn < one.turn));
+  let earliest = Infinity;
+  const effective = all.slice(Math.max(floor, 0)).toReversed().filter(({ turn }) => {
+    const takesEffect = turn <= earliest;
+    earliest = Math.min(earliest, turn);
+    return takesEffect;
+  });
   // Nor from one without a value all of which a higher one tells, too: but the first that is final keeps out what is preliminary.
-  const isFirst = (one: Said): boolean => one.own.resourceType === "Observation" && floor === -1
-    && effective.every(({ isFinal, turn }) => !isFinal || one.turn <= turn);
-  const isCovered = (one: Said): boolean => one.isFinal && !one.tellsValue && !isFirst(one)
-    && effective.some((other) => isLower(one, other) && namesIn(one.own).every((name) => namesIn(other.own).includes(name)));
-  return effective.filter((one) => !isCovered(one)).map(({ own }) => own).slice(-MOST_KEPT);
+  const firstFinal = Math.min(...effective.filter(({ isFinal }) => isFinal).map(({ turn }) => turn));
+  const isCovered = (one: Said, at: number): boolean => one.isFinal && !one.tellsValue
+    && (one.own.resourceType !== "Observation" || floor !== -1 || one.turn > firstFinal)
+    && effective.slice(0, at).some((other) => namesIn(one.own).every((name) => namesIn(other.own).includes(name)));
+  return effective.filter((one, at) => !isCovered(one, at)).slice(0, MOST_KEPT).toReversed();
 }
 
 function namesIn(own: Observation): string[] {
@@ -237,10 +241,45 @@ function namesIn(own: Observation): string[] {
 /** Leads from a result to a statement that it has with it. */
 const SAID = "urn:pipehat:said";
 
+/** When the same was said before: what is told anew unchanged is no other content. */
+const TOLD_BEFORE = "urn:pipehat:told-before";
+
 /** All that was said of a result, as far as it matters: what it has with it, or itself. */
-function statementsIn(own: Observation): Observation[] {
+export function statementsIn(own: Observation): Said[] {
   const said = keptIn(own);
-  return said.length > 0 ? said.map(bare) : [bare(own)];
+  return (said.length > 0 ? said : [own]).flatMap((one) => {
+    const last = withExtensions(bare(one), TOLD_BEFORE, []);
+    const before = extensionsOf(one).filter(({ url }) => url === TOLD_BEFORE).map(({ valueString }) => (valueString as string).split(" "));
+    return [
+      ...before.map(([event, message, ...control]) =>
+        toldBy(last, { ...(event !== "-" && { event }), message: message as string, control: control.join(" ") })),
+      last,
+    ].map(saidIn);
+  });
+}
+
+/** Statements by what they say: the last of each that says the same, with the times of the others. */
+function contentsOf(said: Observation[]): Observation[] {
+  const contents = new Map<string, Observation[]>();
+  for (const one of said) {
+    const extension = extensionsOf(one).filter(({ url }) => !url.startsWith("urn:pipehat:told-"));
+    const content = canonical({ ...one, extension });
+    contents.set(content, [...contents.get(content) ?? [], one]);
+  }
+  return [...contents.values()].map((same) => {
+    const before = same.slice(0, -1).map((one) => {
+      const { event = "-", message, control = "" } = statementOf(one).time ?? { message: "-" };
+      return { url: TOLD_BEFORE, valueString: `${event} ${message} ${control}` };
+    });
+    return withExtensions(same.at(-1) as Observation, TOLD_BEFORE, before);
+  });
+}
+
+/** As text, in whichever order the datastore gives it, and whatever references are to: `urn:uuid:…` in a message, then `Type/…`. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (name, inner: unknown) =>
+    name === "reference" && typeof inner === "string" ? inner.split(/[:/]/).at(-1)
+      : typeof inner === "object" && inner !== null && !Array.isArray(inner) ? Object.fromEntries(Object.entries(inner).sort()) : inner);
 }
 
 function keptIn(own: Observation): Observation[] {
@@ -254,22 +293,25 @@ function bare(own: Observation): Observation {
   return rest as Observation;
 }
 
-/**
- * A result (or a specimen, whose statements are all without a value) as it stands after another statement, or after the withdrawal
- * of its report; none where that changes nothing.
- */
-export function settled(before: Observation | undefined, news: Observation | undefined, withdrawal?: Statement): Observation | undefined {
-  const known = before === undefined ? [] : statementsIn(before);
+/** Statements after others: what may still matter of all of them. */
+export function added(before: Said[], news: Said[]): Said[] {
   // The same statement told anew may be translated better.
-  const others = known.filter((one) => news === undefined || compare(statementOf(one), statementOf(news)) !== 0);
-  const all = mattering(withParent([...others, ...(news === undefined ? [] : [bare(news)])]));
-  const stands = standing(all, withdrawal);
-  const { id, meta, subject } = { ...before, ...news };
-  const own = keptIn(before ?? stands);
+  const isAnew = (one: Said): boolean => news.some((other) => compareRanks(one.rank, other.rank) === 0);
+  return mattering(withParent([...before.filter((one) => !isAnew(one)), ...news]));
+}
+
+/** The resource as it stands by all that was said of it, with the id and subject of another; none where it stands like that. */
+export function rendered(
+  before: Observation | undefined, said: Said[], { id, meta, subject }: Observation, withdrawal?: Statement,
+): Observation | undefined {
+  const stands = standing(said, withdrawal);
+  const own = before === undefined ? [] : keptIn(before);
   const contained = (before?.contained ?? []).filter((one) => !own.includes(one as Observation));
-  const kept = all.length === 1 && all[0] === stands ? [] : all.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
+  const contents = contentsOf(said.map(({ own }) => own));
+  const isItself = contents.length === 1 && said.at(-1)?.own === stands;
+  const kept = isItself ? [] : contents.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
   const next = withExtensions(
-    { ...stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation, SAID,
+    { ...isItself ? contents[0] as Observation : stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation, SAID,
     kept.map(({ id }) => ({ url: SAID, valueReference: { reference: `#${id}` } })),
   );
   if (contained.length + kept.length > 0) {
@@ -278,13 +320,19 @@ export function settled(before: Observation | undefined, news: Observation | und
   return before !== undefined && deepEquals(next, { ...before, subject }) ? undefined : next;
 }
 
+/** A specimen after another statement, of which each is without a value; none where that changes nothing. */
+export function settled<T extends Resource>(before: T | undefined, news: T): T | undefined {
+  const [stands, own] = [before, news] as unknown as [Observation | undefined, Observation];
+  return rendered(stands, added(stands === undefined ? [] : statementsIn(stands), statementsIn(own)), { ...stands, ...own }) as unknown as T | undefined;
+}
+
 /**
  * A result of a result (OBR-26) that is told without the other is derived from the one that it was derived from: its id says that it
  * is the same OBR-26.
  */
-function withParent(all: Observation[]): Observation[] {
+function withParent(all: Said[]): Said[] {
   const isFound = ({ reference }: Reference): boolean => reference !== undefined;
-  const found = highest(all.filter(({ derivedFrom }) => derivedFrom?.some(isFound)), statementOf)?.derivedFrom?.filter(isFound);
-  return found === undefined ? all : all.map((one) =>
-    (one.derivedFrom === undefined || one.derivedFrom.some(isFound) ? one : { ...one, derivedFrom: found }));
+  const found = all.map(({ own }) => own.derivedFrom?.filter(isFound) ?? []).find(({ length }) => length > 0);
+  return found === undefined ? all : all.map(({ own, ...one }) =>
+    ({ ...one, own: own.derivedFrom === undefined || own.derivedFrom.some(isFound) ? own : { ...own, derivedFrom: found } }));
 }

@@ -5,7 +5,8 @@
  */
 import type { Observation } from "@medplum/fhirtypes";
 import type { BotEvent } from "@medplum/core";
-import { WITHDRAWN, compare, hasValue, highest, settled, standing, statementOf, toldBy, withDeletedValue, type Statement } from "./statements";
+import { inPlace, isElsewhere, resultsAfter } from "./several";
+import { WITHDRAWN, compare, hasValue, highest, saidIn, standing, statementOf, toldBy, withDeletedValue, type Statement } from "./statements";
 
 interface Input {
   /** Sets whose outcome is shown. */
@@ -15,27 +16,29 @@ interface Input {
   size?: number;
   /** Or all sets of three, of which this is one of `PARTS` parts, for a run's time is limited. */
   part?: number;
+  /** They tell of several results that nothing tells from each other, or of one of them. */
+  several?: boolean;
 }
 
 const PARTS = 4;
 
-/** What a message says: of the result, or of its report alone, that it is withdrawn. */
+/** What a message says: of results, or of their report alone, that it is withdrawn. */
 interface Told {
   number: number;
   name: string;
-  own?: Observation;
+  own: Observation[];
   withdrawal?: Statement;
 }
 
 /** What there is after some messages. */
 interface State {
-  own?: Observation;
+  results: Observation[];
   withdrawal?: Statement;
 }
 
 export function handler(_: unknown, event: BotEvent<Input>): unknown {
-  const { sets: named, random, size = 3, part } = event.input;
-  const all = statements();
+  const { sets: named, random, size = 3, part, several = false } = event.input;
+  const all = several ? lists() : statements();
   const look = machine();
   const found: string[] = [];
   const outcomes: Record<string, string> = {};
@@ -43,15 +46,16 @@ export function handler(_: unknown, event: BotEvent<Input>): unknown {
   const check = (told: Told[]): void => {
     sets += 1;
     const name = told.map(({ name }) => name).join(", ");
-    const ends = new Set(ordersOf(told).map((order) => order.reduce(look.after, 0)));
-    const [end] = ends as unknown as [number];
-    if (ends.size > 1) {
-      found.push(`${name}: ${[...ends].map(look.shown).join(" or ")}`);
+    const ends = ordersOf(told).map((order) => order.reduce(look.after, 0));
+    const [end] = ends as [number];
+    if (new Set(ends.map(look.visible)).size > 1) {
+      found.push(`${name}: ${[...new Set(ends.map(look.shown))].join(" or ")}`);
     }
     if (part === undefined) {
       outcomes[name] = look.shown(end);
-      const again = told.find((one) => look.after(end, one) !== end);
-      const wrong = again === undefined ? whatIsWrong(told, look.state(end)) : `${again.name} once more makes another of it`;
+      const again = told.find((one) => look.visible(look.after(end, one)) !== look.visible(end));
+      const isOne = again === undefined && !several;
+      const wrong = isOne ? whatIsWrong(told, look.state(end)) : again && `${again.name} once more makes another of it`;
       found.push(...wrong === undefined ? [] : [`${name}: ${look.shown(end)}: ${wrong}`]);
     }
   };
@@ -86,7 +90,7 @@ function statements(): Told[] {
       ...(says === "value" && { valueInteger: number }), ...(number % 3 === 0 && { note: [{ text: `${number}` }] }),
     } as Observation, time);
     const name = `${status} ${says === "value" ? number : says} ${(at ?? made).slice(11, 16)}${at ? "" : " (MSH-7)"}`;
-    all.push({ number, name, own: says === "deletion" ? withDeletedValue(own) : own });
+    all.push({ number, name, own: [says === "deletion" ? withDeletedValue(own) : own] });
   };
   for (const at of ["10", "11", "12", "13"].map((hour) => `2026-01-07T${hour}:00:00+01:00`)) {
     for (const status of ["preliminary", "final", "corrected"]) {
@@ -106,15 +110,47 @@ function statements(): Told[] {
   tell("final", late, late, "deletion");
   tell("unknown", late, late, "value");
   for (const at of [early, late]) {
-    all.push({ number: all.length + 1, name: `report cancelled ${at.slice(11, 16)}`, withdrawal: { status: "cancelled", time: { event: at, message: at, control: "9" } } });
+    const withdrawal = { status: "cancelled", time: { event: at, message: at, control: "9" } };
+    all.push({ number: all.length + 1, name: `report cancelled ${at.slice(11, 16)}`, own: [], withdrawal });
+  }
+  return all;
+}
+
+/** One result or several under one code and without OBX-4, by their values; "W 1" takes 1 back. */
+function lists(): Told[] {
+  const all: Told[] = [];
+  const tell = (status: string, at: string, ...values: string[]): void => {
+    const number = all.length + 1;
+    const own = values.map((value, index) => {
+      const [last, isBack] = [value.split(" ").at(-1) as string, value.startsWith("W")];
+      const id = values.length === 1 ? "k" : `k${index + 1}`;
+      const told = toldBy({
+        resourceType: "Observation", id, status: isBack ? "entered-in-error" : status, code: { text: "Potassium" },
+        ...(/\d/.test(last) && { valueInteger: Number(last) }),
+      } as Observation, { event: `2026-01-07T${at}:00+01:00`, message: `2026-01-07T${at}:00+01:00`, control: `${number + 100}` });
+      return values.length === 1 ? told : inPlace(told, index + 1, id);
+    });
+    all.push({ number, name: `${status} ${at} [${values.join(", ")}]`, own });
+  };
+  for (const at of ["10:00", "11:00", "12:00"]) {
+    for (const status of ["preliminary", "final", "corrected"]) {
+      tell(status, at, "1");
+      tell(status, at, "2");
+      tell(status, at, "1", "2");
+      tell(status, at, "3", "4", "1");
+    }
+    tell("final", at, "no value");
+    tell("corrected", at, "W 1", "2");
+    tell("corrected", at, "W", "3");
+    tell("corrected", at, "W 1");
   }
   return all;
 }
 
 /** States by number, each looked at once: 0 is where nothing was told. */
 function machine() {
-  const states: State[] = [{}];
-  const numbers = new Map<string, number>([["{}", 0]]);
+  const states: State[] = [{ results: [] }];
+  const numbers = new Map<string, number>();
   const known = new Map<number, number>();
   const after = (from: number, told: Told): number => {
     const key = from * 100 + told.number;
@@ -122,10 +158,11 @@ function machine() {
     if (seen !== undefined) {
       return seen;
     }
-    const { own, withdrawal } = states[from] as State;
-    const withdrawn = highest([withdrawal, told.withdrawal].filter((one) => one !== undefined), (one) => one);
-    const next = own === undefined && told.own === undefined ? undefined : settled(own, told.own, withdrawn) ?? own;
-    const state: State = { ...(next && { own: next }), ...(withdrawn && { withdrawal: withdrawn }) };
+    const { results, withdrawal: before } = states[from] as State;
+    const withdrawal = highest([before, told.withdrawal].filter((one) => one !== undefined), (one) => one);
+    const { changed } = resultsAfter(results, told.own, withdrawal);
+    const next = [...results.filter(({ id }) => !changed.some((one) => one.id === id)), ...changed];
+    const state: State = { results: next, ...(withdrawal && { withdrawal }) };
     const text = JSON.stringify(state);
     const number = numbers.get(text) ?? states.push(state) - 1;
     numbers.set(text, number);
@@ -133,13 +170,18 @@ function machine() {
     return number;
   };
   const state = (number: number): State => states[number] as State;
-  const shown = (number: number): string => `${state(number).own?.status} ${state(number).own?.valueInteger}`;
-  return { after, state, shown };
+  const standing = (number: number): Observation[] => state(number).results.filter((one) => !isElsewhere(one));
+  const shown = (number: number): string => standing(number).map((one) => `${one.status} ${one.valueInteger}`).sort().join(", ");
+  // Which of its ids one stands under, and what it has with it, is nothing that a reader sees.
+  const visible = (number: number): string => standing(number)
+    .map(({ id, contained, extension, ...own }) => JSON.stringify([Object.entries(own).sort(), statementOf({ ...own, extension } as Observation)]))
+    .sort().join();
+  return { after, state, shown, visible };
 }
 
 /** What a set's outcome may not be: what nobody told, or took back. */
-function whatIsWrong(told: Told[], { own, withdrawal }: State): string | undefined {
-  const all = told.flatMap(({ own }) => own ?? []);
+function whatIsWrong(told: Told[], { results: [own], withdrawal }: State): string | undefined {
+  const all = told.flatMap(({ own }) => own);
   const high = highest([...all.map(statementOf), ...(withdrawal === undefined ? [] : [withdrawal])], (one) => one);
   if (own === undefined || high === undefined) {
     return all.length === 0 ? undefined : "nothing stands";
@@ -147,7 +189,7 @@ function whatIsWrong(told: Told[], { own, withdrawal }: State): string | undefin
   if (compare(statementOf(own), high) !== 0) {
     return "it stands by another statement than the highest";
   }
-  if (JSON.stringify(own.valueInteger) !== JSON.stringify(standing(all, withdrawal).valueInteger)) {
+  if (JSON.stringify(own.valueInteger) !== JSON.stringify(standing(all.map(saidIn), withdrawal).valueInteger)) {
     return "it has another value than the whole history gives";
   }
   const source = all.find(({ valueInteger }) => valueInteger === own.valueInteger);

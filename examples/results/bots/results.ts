@@ -5,7 +5,7 @@
  * one patient to another: a message with those of another's report, order or visit waits for a person.
  */
 import type {
-  Attachment, Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest,
+  Attachment, Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest, Specimen,
 } from "@medplum/fhirtypes";
 import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
@@ -14,10 +14,10 @@ import {
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import {
-  ATTACHED, WITHDRAWN, compare, hasValue, highest, isFixedFor, isGone, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue,
-  withExtensions,
-  type Statement, type Telling,
+  ATTACHED, WITHDRAWN, compare, hasValue, highest, isGone, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue,
+  withExtensions, type Statement, type Telling,
 } from "./statements";
+import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
@@ -50,98 +50,8 @@ interface Owned {
   subject?: Reference;
 }
 
-/**
- * Leads results that nothing tells from others of their code (no OBX-4, no OBX-21) to those that they can only mean. HL7 v2.5.1
- * §7.4.2.4 wants OBX-4 where there are several; without it their number and their order is all there is.
- */
-async function asTheyStand(client: MedplumClient, bundle: Bundle): Promise<Bundle> {
-  const elsewhere = new Map<string, string>();
-  const observations = new Map(all<Observation>(bundle, "Observation").map(({ resource }) => [addressOf(resource), resource]));
-  for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
-    const own = (report.result ?? []).map(({ reference }) => observations.get(reference ?? ""))
-      .filter((one): one is Observation => one !== undefined && isBare(one));
-    const [standing] = own.length === 0 ? [] : await standingOf<DiagnosticReport>(client, [report]);
-    const stand = byCode((await resultsOf(client, standing)).filter((one) => isBare(one) && !WITHDRAWN.has(one.status)));
-    for (const [code, like] of stand.size === 0 ? [] : byCode(own)) {
-      const [one, other] = sameAs(like, stand.get(code) ?? []) ?? [];
-      if (one !== undefined && other !== undefined && !elsewhere.has(addressOf(one))) {
-        elsewhere.set(addressOf(one), addressOf(other));
-        one.id = other.id as string;
-      }
-    }
-  }
-  return elsewhere.size === 0 ? bundle : led(bundle, elsewhere);
-}
-
-/** Which of the results of a code in the message is which of those that stand, where one of the two was told alone. */
-function sameAs(like: Observation[], there: Observation[]): [Observation, Observation] | undefined {
-  const [ids, standing] = [new Set(like.map(({ id }) => id)), new Set(there.map(({ id }) => id))];
-  const news = like.filter(({ id, status }) => !WITHDRAWN.has(status) && !standing.has(id));
-  const others = there.filter(({ id }) => !ids.has(id));
-  const [one, other] = [news[0], others[0]];
-  if (one === undefined || other === undefined) {
-    return undefined;
-  }
-  const stays = like.filter(({ status }) => !WITHDRAWN.has(status)).length;
-  // One is left of each; or others of the message stand where they were told together, and it is the one that was told alone.
-  if (others.length === 1 && (news.length === 1 || news.length < stays)) {
-    return [one, other];
-  }
-  /** Whether several are news of what was told alone: they may change it (HL7 table 0085), and stand before it. */
-  const succeeds = (several: Statement, alone: Statement): boolean => !isFixedFor(alone, several) && compare(several, alone) > 0;
-  if (others.length === 1 && stays === like.length) {
-    const same = news.find((own) => valueOf(own) === valueOf(other)) ?? news.find((own) => succeeds(statementOf(own), statementOf(other)));
-    return same && [same, other];
-  }
-  if (like.length === 1) {
-    const same = others.find((own) => valueOf(own) === valueOf(one))
-      ?? others.find((own) => succeeds(statementOf(own), statementOf(one)));
-    return same && [one, same];
-  }
-  return undefined;
-}
-
-function valueOf(own: Observation): string {
-  return JSON.stringify(Object.entries(own).filter(([name]) => name.startsWith("value")));
-}
-
-/** Where the translation puts OBX-4. */
-const SUB_ID = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid";
-
-/** Whether nothing tells a result from others of its code. */
-function isBare({ extension, identifier }: Observation): boolean {
-  return known(identifier).length === 0 && !extension?.some(({ url }) => url === SUB_ID);
-}
-
-function codesOf({ code }: Observation): string[] {
-  return (code?.coding ?? []).map((coding) => token({ system: coding.system, value: coding.code }));
-}
-
-function byCode(results: Observation[]): Map<string, Observation[]> {
-  return grouped(results, codesOf);
-}
-
-function grouped(results: Observation[], keysOf: (one: Observation) => string[]): Map<string, Observation[]> {
-  const all = new Map<string, Observation[]>();
-  for (const one of results) {
-    for (const key of new Set(keysOf(one))) {
-      const list = all.get(key);
-      if (list === undefined) {
-        all.set(key, [one]);
-      } else {
-        list.push(one);
-      }
-    }
-  }
-  return all;
-}
-
-/** The results of a report that stand. */
-function resultsOf(client: MedplumClient, report: DiagnosticReport | undefined): Promise<Observation[]> {
-  const references = (report?.result ?? []).map(({ reference }) => reference ?? "");
-  return standingOf<Observation>(client, references.filter((reference) => reference.startsWith("Observation/"))
-    .map((reference) => ({ resourceType: "Observation", id: reference.slice("Observation/".length) }) as Observation));
-}
+/** Whether something that stands is not of the patient whom what is told is of. */
+type IsMixed = (standing: Owned, news: Resource) => Promise<boolean>;
 
 /** How others refer to a result. */
 function addressOf({ resourceType, id }: Resource): string {
@@ -153,13 +63,11 @@ function all<T extends Resource>(bundle: Bundle, type: string): (BundleEntry & {
 }
 
 /** False: another was quicker. */
-async function apply(client: MedplumClient, message: Message, asTold: Bundle): Promise<boolean> {
-  const bundle = await asTheyStand(client, asTold);
+async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean> {
   const people = peopleOf(message, bundle);
   const records = await refer(client, bundle, people);
   checkWhose(bundle);
-  /** Whether something that stands is not of the patient whom what is told is of. */
-  const isMixed = async (standing: Owned, news: Resource): Promise<boolean> => {
+  const isMixed: IsMixed = async (standing, news) => {
     const subject = (news as Owned).subject?.reference ?? "";
     const id = records.get(subject)?.id;
     if (!await isOfAnother(client, standing.subject, id)) {
@@ -173,8 +81,9 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
   await withVisits(client, message, bundle, isMixed);
 
   const entries: BundleEntry[] = [];
-  /** Of results whose report was withdrawn: the withdrawal, with which they go. */
-  const withdrawals = new Map<string, Statement>();
+  /** Where what is told under an address stands. */
+  const homes = new Map<string, string>();
+  const taken = new Set<Observation>();
   for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const report = entry.resource;
     const [standing] = await standingOf<DiagnosticReport>(client, [report]);
@@ -192,37 +101,86 @@ async function apply(client: MedplumClient, message: Message, asTold: Bundle): P
     }
     const documents = await takeDocuments(client, bundle, report, standing);
     const isNews = standing === undefined || compare(statementOf(standing), statementOf(report)) <= 0;
-    const next = withDocuments(reportAfter(report, standing, orders), documents);
+    const own = resultsIn(bundle, report).map(({ resource }) => resource);
+    own.forEach((one) => taken.add(one));
+    const withdrawal = withdrawalOf(report, ...(standing === undefined ? [] : [standing]));
+    const results = await resultsOf(client, standing, own, withdrawal, isMixed);
+    results.homes.forEach((home, address) => homes.set(address, home));
+    entries.push(...results.entries);
+    const next = withDocuments(reportAfter(report, standing, orders, results.homes), documents);
     if (!deepEquals(next, standing)) {
       entries.push(standing === undefined ? first(entry.fullUrl, next) : replaced(entry.fullUrl, next, standing));
     }
     entries.push(...documents.flatMap(({ binary: resource, attachment: { url } }) =>
       (resource === undefined ? [] : [{ resource, request: { method: "PUT" as const, url: url as string } }])));
-    const withdrawal = withdrawalOf(next);
-    report.result?.forEach(({ reference }) => withdrawal && withdrawals.set(reference as string, withdrawal));
-    if (standing !== undefined) {
-      entries.push(...await othersAfter(client, bundle, standing, report, withdrawal));
-    }
     if (isNews && DONE.has(report.status)) {
       entries.push(...orders.filter(({ status }) => status === "active").map((order) => completed(order, report)));
     }
   }
-  for (const type of ["Observation", "Specimen"]) {
-    const news = all<Observation>(bundle, type);
-    const standing = await standingOf<Observation>(client, news.map(({ resource }) => resource));
-    const byId = new Map(standing.map((known) => [known.id, known]));
-    for (const { fullUrl, resource } of news) {
-      const before = byId.get(resource.id);
-      if (before !== undefined && await isMixed(before, resource)) {
-        throw new ForAPerson(`the ${type === "Specimen" ? "specimen" : "result"} with its number is another patient's`);
-      }
-      const stands = settled(before, resource, withdrawals.get(addressOf(resource)));
-      if (stands !== undefined) {
-        entries.push(before === undefined ? first(fullUrl, stands) : replaced(fullUrl, stands, before));
-      }
+  // Some stand in no report, as those of a specimen.
+  const others = all<Observation>(bundle, "Observation").map(({ resource }) => resource).filter((one) => !taken.has(one));
+  entries.push(...(await resultsOf(client, undefined, others, undefined, isMixed)).entries);
+  const specimens = all<Specimen>(bundle, "Specimen");
+  const standing = await standingOf<Specimen>(client, specimens.map(({ resource }) => resource));
+  for (const { fullUrl, resource } of specimens) {
+    const before = standing.find(({ id }) => id === resource.id);
+    if (before !== undefined && await isMixed(before, resource)) {
+      throw new ForAPerson("the specimen with its number is another patient's");
+    }
+    const next = settled(before, resource);
+    if (next !== undefined) {
+      entries.push(before === undefined ? first(fullUrl, next) : replaced(fullUrl, next, before));
     }
   }
-  return entries.length === 0 || perform(client, withReferenced(entries, bundle));
+  return entries.length === 0 || perform(client, withReferenced(led(entries, homes), bundle));
+}
+
+/** The results of a report after a message: those that change, and where what is told under an address stands. */
+async function resultsOf(
+  client: MedplumClient, report: DiagnosticReport | undefined, news: Observation[], withdrawal: Statement | undefined, isMixed: IsMixed,
+): Promise<{ entries: BundleEntry[]; homes: Map<string, string> }> {
+  const ofReport = (report?.result ?? []).flatMap(({ reference }) => reference?.split("Observation/")[1] ?? []);
+  const stand = await standingOf<Observation>(client, [...new Set([...ofReport, ...news.map(({ id }) => id as string)])].map(observation));
+  const known = new Set(stand.map(({ id }) => id));
+  stand.push(...await standingOf<Observation>(client, idsIn(stand).filter((id) => !known.has(id)).map(observation)));
+  const byId = new Map(stand.map((one) => [one.id, one]));
+  for (const one of news) {
+    const before = byId.get(one.id);
+    if (before !== undefined && await isMixed(before, one)) {
+      throw new ForAPerson("the result with its number is another patient's");
+    }
+  }
+  const [before, told] = [grouped(stand, likenessOf), grouped(news, likenessOf)];
+  const homes = new Map<string, string>();
+  const entries = [...new Set([...withdrawal === undefined ? [] : before.keys(), ...told.keys()])].flatMap((like) => {
+    const outcome = resultsAfter(before.get(like) ?? [], told.get(like) ?? [], withdrawal);
+    outcome.homes.forEach((home, id) => homes.set(`Observation/${id}`, `Observation/${home}`));
+    return outcome.changed.map((next) => {
+      const standing = byId.get(next.id);
+      return standing === undefined ? first(undefined, next) : replaced(undefined, next, standing);
+    });
+  });
+  return { entries, homes };
+}
+
+/** The results of a report in a message. */
+function resultsIn(bundle: Bundle, { result }: DiagnosticReport): (BundleEntry & { resource: Observation })[] {
+  const own = new Set(result?.map(({ reference }) => reference));
+  return all<Observation>(bundle, "Observation").filter(({ resource }) => own.has(addressOf(resource)));
+}
+
+function observation(id: string): Observation {
+  return { resourceType: "Observation", id } as Observation;
+}
+
+function grouped<T>(all: T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) {
+    const group = groups.get(keyOf(one)) ?? [];
+    group.push(one);
+    groups.set(keyOf(one), group);
+  }
+  return groups;
 }
 
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
@@ -246,6 +204,11 @@ function timeStatements(message: Message, bundle: Bundle): void {
     const { resource } = entry;
     const isDeleted = resource.resourceType === "Observation" && !hasValue(resource) && resultKeys(resource).some((key) => deleted.has(key));
     entry.resource = toldBy(isDeleted ? withDeletedValue(resource) : resource, times.get(addressOf(resource)) ?? time());
+  }
+  for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
+    for (const several of grouped(resultsIn(bundle, report), ({ resource }) => likenessOf(resource)).values()) {
+      several.forEach((entry, at) => several.length > 1 && (entry.resource = inPlace(entry.resource, at + 1, entry.resource.id as string)));
+    }
   }
 }
 
@@ -324,21 +287,24 @@ async function standingOf<T extends Resource>(client: MedplumClient, resources: 
 /** The withdrawal of a report, with which those of its results go that are not told again. */
 const WITHDRAWN_BY = "urn:pipehat:withdrawn-by";
 
-function withdrawalOf(report: DiagnosticReport): Statement | undefined {
-  return WITHDRAWN.has(report.status) ? statementOf(report) : notedIn(report, WITHDRAWN_BY);
+function withdrawalOf(...reports: DiagnosticReport[]): Statement | undefined {
+  const all = reports.map((report) => (WITHDRAWN.has(report.status) ? statementOf(report) : notedIn(report, WITHDRAWN_BY)));
+  return highest(all.filter((one) => one !== undefined), (one) => one);
 }
 
 /** The report as it is to stand: the higher statement says what it is, and what any told of it is in it. */
-function reportAfter(news: DiagnosticReport, standing: DiagnosticReport | undefined, orders: ServiceRequest[]): DiagnosticReport {
+function reportAfter(
+  news: DiagnosticReport, standing: DiagnosticReport | undefined, orders: ServiceRequest[], homes: Map<string, string>,
+): DiagnosticReport {
   const both = standing === undefined ? [news] : [news, standing];
   const { basedOn: _, ...stands } = highest(both, statementOf) as DiagnosticReport;
-  const withdrawal = highest(both.flatMap((one) => withdrawalOf(one) ?? []), (own) => own);
+  const withdrawal = withdrawalOf(...both);
   const identifier = united(standing?.identifier, news.identifier);
   // Laboratories send what is new of a report: what was told before belongs to it, too.
   const joined = (own: "result" | "specimen"): Partial<DiagnosticReport> => {
-    const known = new Set(standing?.[own]?.map(({ reference }) => reference));
-    const all = [...(standing?.[own] ?? []), ...(news[own] ?? []).filter(({ reference }) => !known.has(reference))];
-    return all.length === 0 ? {} : { [own]: all };
+    const others = own === "result" ? [...homes.values()].map((reference) => ({ reference })) : [];
+    const all = new Map(led([...(standing?.[own] ?? []), ...(news[own] ?? []), ...others], homes).map((one) => [one.reference, one]));
+    return all.size === 0 ? {} : { [own]: [...all.values()] };
   };
   // The order may be another system's: its number is what is known.
   const isPlacers = ({ type }: Identifier): boolean => type?.coding?.some(({ code }) => code === "PLAC") === true;
@@ -350,37 +316,6 @@ function reportAfter(news: DiagnosticReport, standing: DiagnosticReport | undefi
     { ...stands, identifier, basedOn: basedOn as DiagnosticReport["basedOn"], ...joined("result"), ...joined("specimen") },
     WITHDRAWN_BY, isNoted ? [noteOf(WITHDRAWN_BY, withdrawal)] : [],
   );
-}
-
-/**
- * Results of the report that stand and that the message does not name, where they become others. They go with a report that is
- * withdrawn. And one that the message takes back (OBX-11 W, D) may stand under another number: one that was told alone, and is told
- * now beside the right one, with the same code and no OBX-4 to tell the two apart. It is the one with the value that is taken back,
- * or the only one.
- */
-async function othersAfter(
-  client: MedplumClient, bundle: Bundle, standing: DiagnosticReport, { result }: DiagnosticReport, withdrawal: Statement | undefined,
-): Promise<BundleEntry[]> {
-  const named = new Set(result?.map(({ reference }) => reference));
-  const before = new Set(standing.result?.map(({ reference }) => reference));
-  const back = all<Observation>(bundle, "Observation").map(({ resource }) => resource).filter((own) =>
-    named.has(addressOf(own)) && !before.has(addressOf(own)) && own.status === "entered-in-error");
-  if (back.length === 0 && withdrawal === undefined) {
-    return [];
-  }
-  const others = (await resultsOf(client, standing)).filter((one) => !named.has(addressOf(one)));
-  const known = others.filter(({ status }) => status !== "entered-in-error");
-  const withValue = (one: Observation): string[] => codesOf(one).map((code) => `${code} ${valueOf(one)}`);
-  const [ofCode, ofValue] = [byCode(known), grouped(known, withValue)];
-  const taken = new Map(back.map((own) => {
-    const same = codesOf(own).map((code) => ofCode.get(code)).find((some) => some !== undefined);
-    return [same?.length === 1 ? same[0] : withValue(own).flatMap((key) => ofValue.get(key) ?? [])[0], own];
-  }));
-  return others.flatMap((one) => {
-    const own = taken.get(one);
-    const next = settled(one, own && { ...own, id: one.id as string }, withdrawal);
-    return next === undefined ? [] : [replaced(undefined, next, one)];
-  });
 }
 
 /** A document of a report, as the highest statement tells it. */
@@ -491,7 +426,7 @@ function completed(order: ServiceRequest, report: DiagnosticReport): BundleEntry
 
 /** A visit is the registration's, too: what stands is referred to, what doesn't is named by its number. */
 async function withVisits(
-  client: MedplumClient, message: Message, bundle: Bundle, isMixed: (standing: Owned, news: Resource) => Promise<boolean>,
+  client: MedplumClient, message: Message, bundle: Bundle, isMixed: IsMixed,
 ): Promise<void> {
   const visits = new Map<string, Reference | undefined>();
   for (const { fullUrl, resource } of all<Encounter>(bundle, "Encounter")) {

@@ -1,11 +1,13 @@
 /**
  * A new appointment gives each of its patients a Task, to complete the onboarding, and a Communication that says so; a moved
  * one another Communication; one that is cancelled, or goes on without the patient, withdraws the Task, and whoever has done
- * it is told, too; one that is booked again asks anew. The channel `engagement` takes Communications to the app.
+ * it is told, too; one that is booked again asks anew. The channel `engagement` takes Communications to the app. Of a patient
+ * whose records are merged, even while this runs, it is one appointment with one Task: the survivor's.
  */
 import type { Appointment, Communication, Reference, Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { perform, replaced } from "./feed";
+import { led, perform, replaced, untilNobodyWasQuicker } from "./feed";
+import { currentOf } from "./patients";
 
 const ONBOARDING = "urn:pipehat:onboarding";
 
@@ -14,22 +16,52 @@ const VERSION = "urn:pipehat:onboarding-version";
 
 const WITHDRAWN = new Set(["cancelled", "noshow", "entered-in-error"]);
 
-export async function handler(client: MedplumClient, event: BotEvent): Promise<void> {
-  const appointment = event.input as Appointment;
+export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
+  return untilNobodyWasQuicker(async () => {
+    await follow(client, event.input as Appointment);
+    return true;
+  });
+}
+
+async function follow(client: MedplumClient, appointment: Appointment): Promise<void> {
   const version = `${appointment.id}-${appointment.meta?.versionId}`;
   const focus = { reference: `Appointment/${appointment.id}` };
   const tasks = await client.searchResources("Task", { focus: focus.reference, _count: "100" });
-  const patients = (appointment.participant ?? []).map(({ actor }) => actor as Reference).filter((actor) => actor?.reference?.startsWith("Patient/"));
+  const named = [...(appointment.participant ?? []).map(({ actor }) => actor), ...tasks.map((task) => task.for)]
+    .map((actor) => actor?.reference ?? "").filter((reference) => reference.startsWith("Patient/"));
+  const survivors = new Map<string, string>();
+  for (const reference of new Set(named)) {
+    survivors.set(reference, await currentOf(client, reference));
+  }
+  const whose = (task: Task): string => survivors.get(task.for?.reference ?? "") ?? "";
+  const patients = (appointment.participant ?? []).map(({ actor }) => survivors.get(actor?.reference ?? ""))
+    .filter((reference) => reference !== undefined);
 
   if (appointment.status === "booked") {
-    for (const patient of patients) {
-      await ask(patient, tasks.find((task) => task.for?.reference === patient.reference));
+    for (const reference of new Set(patients)) {
+      await ask({ reference }, tasks.find((task) => whose(task) === reference));
     }
   }
   for (const task of tasks) {
-    const takesPart = patients.some(({ reference }) => reference === task.for?.reference);
-    if (!takesPart || WITHDRAWN.has(appointment.status)) {
+    if (!patients.includes(whose(task)) || WITHDRAWN.has(appointment.status)) {
       await withdraw(task);
+    }
+  }
+  // A merge leads to the survivor what it finds: what was written behind that here, or by a run that broke off, has to follow.
+  for (const reference of new Set([...survivors.keys(), ...survivors.values()])) {
+    const now = await currentOf(client, reference);
+    if (now !== reference) {
+      await lead(reference, now);
+    }
+  }
+
+  async function lead(from: string, to: string): Promise<void> {
+    const left = [
+      ...await client.searchResources("Task", { patient: from, code: `${ONBOARDING}|onboarding`, _count: "100" }),
+      ...await client.searchResources("Communication", { subject: from, category: `${ONBOARDING}|`, _count: "100" }),
+    ];
+    for (const one of left) {
+      await perform(client, [replaced(undefined, led(one, new Map([[from, to]])), one)]);
     }
   }
 
@@ -59,18 +91,18 @@ export async function handler(client: MedplumClient, event: BotEvent): Promise<v
       await change(task, timed({ ...task, status: "cancelled", statusReason: reason(), identifier: mark() }));
     } else if (task.status === "completed" && task.statusReason === undefined && appointment.status !== "noshow") {
       // What is done stays done; but the appointment isn't.
-      await tell("withdrawn", task.for as Reference, task);
+      await tell("withdrawn", { reference: whose(task) }, task);
       await change(task, { ...task, statusReason: reason() });
       return;
     } else if (task.status !== "cancelled" || !isOfThis(task)) {
       return;
     }
-    await tell("withdrawn", task.for as Reference, task);
+    await tell("withdrawn", { reference: whose(task) }, task);
   }
 
-  /** The Task as it was read, and not as another (the patient is done) has left it: then the run is tried again. */
+  /** The Task as it was read, and not as another (the patient is done) has left it: then all of it is looked at again. */
   async function change(task: Task, next: Task): Promise<void> {
-    await perform(client, [replaced(undefined, next, task)]);
+    await perform(client, [replaced(undefined, led(next, survivors), task)]);
   }
 
   function reason(): Task["statusReason"] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipehat_server::{BotView, ChannelView, StatusView};
+use pipehat_server::{BotView, ChannelView, FailingStepView, StatusView};
 
 use super::project::DataArguments;
 use crate::admin::Admin;
@@ -132,7 +132,7 @@ fn show(status: &StatusView, clock: &Clock, terminal: &Terminal) -> Result<(), F
         }
         for bot in &status.bots {
             writeln!(output, "bot {}", terminal.paint(Tone::Warning, &bot.bot))?;
-            show_troubles(output, bot, terminal)?;
+            show_troubles(output, bot, clock, terminal)?;
         }
         writeln!(output)?;
         let journal = &status.journal;
@@ -164,11 +164,23 @@ fn show(status: &StatusView, clock: &Clock, terminal: &Terminal) -> Result<(), F
 pub(super) fn show_troubles(
     output: &mut dyn std::io::Write,
     bot: &BotView,
+    clock: &Clock,
     terminal: &Terminal,
 ) -> std::io::Result<()> {
     let mut tell = |text: String| writeln!(output, "  ! {}", terminal.paint(Tone::Bad, text));
     if let Some(why) = &bot.unheard {
         tell(format!("hears of no change: {}", visible(why)))?;
+    }
+    for step in &bot.steps {
+        let FailingStepView { channel, messages, waiting, failures, since, code } = step;
+        let held = match messages {
+            0 => "what it failed at is parked".to_owned(),
+            1 => format!("1 message holds its lane, {waiting} wait behind it"),
+            many => format!("{many} messages hold their lanes, {waiting} wait behind them"),
+        };
+        let times = if *failures == 1 { "once" } else { &format!("{failures} times in a row") };
+        let since = clock.show(since);
+        tell(format!("fails in the channel {channel} since {since}, {times}: {code}; {held}"))?;
     }
     let why = bot.problem.as_deref().map(|why| format!(": {}", visible(why))).unwrap_or_default();
     match bot.changes_failing {

@@ -356,6 +356,7 @@ mod tests {
             counters: Counters { received: 1_234_567, parked: 5, ..Counters::default() },
             unprocessed: 0,
             blocked: Vec::new(),
+            failing_bots: Vec::new(),
             anomalies: 0,
             stalled: false,
             address: None,

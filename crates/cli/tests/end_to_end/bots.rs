@@ -492,6 +492,121 @@ fn a_bot_that_fails_for_a_change_is_seen() {
     list(0, &[]);
 }
 
+/// A `when` that fails is told as a bot that throws is.
+#[test]
+fn a_when_that_fails_for_a_change_is_seen() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    let on =
+        |when: &str| format!("on:\n  subscription: {{ criteria: Patient, when: \"{when}\" }}\n");
+    let script = "export function handler() { return 'ran'; }";
+    bot(&project, "narrow", &on("%current.name.single().family = 'Elm'"), script);
+    let node = project.up();
+    let api = node.api();
+    eventually("the Subscription is active", || {
+        let (_, found) = fhir(&api, "GET", "/fhir/R4/Subscription?status=active", None);
+        found["entry"].as_array().is_some_and(|entries| entries.len() == 1)
+    });
+    let names = json!([{ "family": "Secret" }, { "family": "Elm" }]);
+    let patient = json!({ "resourceType": "Patient", "id": "two", "name": names });
+    assert_eq!(fhir(&api, "PUT", "/fhir/R4/Patient/two", Some(&patient)).0, 201);
+    let failing = || api.get("/api/v1/status")["bots"][0]["changes_failing"] == 1;
+    eventually("it fails", failing);
+    for command in [["bot", "list"].as_slice(), &["status"]] {
+        let output = project.run(command);
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("narrow") && text.contains("(bot.when)"), "{text}");
+        assert!(!text.contains("Secret"), "{text}");
+    }
+    let failed = runs(&api, "bot=narrow&state=failed");
+    let run = failed.first().expect("a run");
+    let why = run["why"].as_str().expect("a reason");
+    assert!(why.starts_with("bot.when: ") && why.contains("expected one item"), "{why}");
+    assert!(run["source"].as_str().is_some_and(|source| source.contains("Patient/two/_history/1")));
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", run["run"]));
+    assert!(detail["input"].as_str().is_some_and(|input| input.contains("Secret")), "{detail}");
+    let log = project.printed();
+    let warned = |line: &str| line.contains("WARN") && line.contains("Bot/narrow");
+    assert!(log.lines().any(|line| warned(line) && line.contains("bot.when")), "{log}");
+    assert!(!log.contains("Secret"), "{log}");
+    // Mended, it is decided and run.
+    let mended = on("%current.name.where(family = 'Elm').exists()");
+    project.write("bots/narrow.yaml", &format!("bot: narrow\n{mended}"));
+    eventually("it has run", || runs(&api, "bot=narrow&state=done").len() == 1);
+    eventually("all is well", || api.get("/api/v1/status")["bots"] == json!([]));
+}
+
+/// What a bot fails at as a step: tried again and holding lanes, or parked.
+#[test]
+fn a_bot_that_fails_as_a_step_is_seen() {
+    let sink = Sink::new();
+    let project = Project::new();
+    let thrower = "export async function handler(_: any, event: any) {
+      const name = event.input.getSegment('PID').getField(5).toString();
+      if (name !== 'FINE') throw new Error('secret of ' + name);
+    }";
+    bot(&project, "grumpy", "", thrower);
+    bot(&project, "once", "", "export function handler() { throw new Error('no'); }");
+    let of_channel = format!(
+        "channel: adt\nsource: {{ mllp: {{ listen: 127.0.0.1:0 }} }}\norder: by PID-3.1\nsteps:
+  - bot: {{ name: grumpy, retry: {{ first: 10ms, most: 10ms }} }}
+    when: PID-3.1 != \"P9\"
+  - bot: once
+    when: PID-3.1 = \"P9\"
+destinations:
+  lab: {{ mllp: {{ connect: {} }} }}
+",
+        sink.address()
+    );
+    project.write("channels/adt.yaml", &of_channel);
+    let node = project.up();
+    let api = node.api();
+    let of = |patient: &str, name: &str, control_id: &str| {
+        format!(
+            "MSH|^~\\&|A|B|C|D|20260101||ADT^A01|{control_id}|P|2.5.1\rPID|1||{patient}^^^H||{name}\r"
+        )
+    };
+    let mut link = Link::open(&node.address("adt"));
+    for (patient, name, control_id) in
+        [("P1", "MILLER", "1"), ("P2", "SMITH", "2"), ("P1", "MILLER", "3"), ("P1", "MILLER", "4")]
+    {
+        assert_eq!(link.ask(of(patient, name, control_id).as_bytes()).code(), "AA");
+    }
+    let failing = || api.get("/api/v1/status")["bots"][0]["steps"][0].clone();
+    eventually("it has failed often", || {
+        let step = failing();
+        step["failures"].as_u64() >= Some(20) && step["messages"] == 2 && step["waiting"] == 2
+    });
+    let (first, step) = (failing()["since"].clone(), failing());
+    assert_eq!((step["channel"].as_str(), step["code"].as_str()), (Some("adt"), Some("bot.threw")));
+    for command in [["bot", "list"].as_slice(), &["status"]] {
+        let output = project.run(command);
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for said in [
+            "fails in the channel adt since ",
+            " times in a row: bot.threw; ",
+            "2 messages hold their lanes, 2 wait behind them",
+        ] {
+            assert!(text.contains(said), "{text}");
+        }
+        assert!(!text.contains("MILLER") && !text.contains("secret"), "{text}");
+    }
+    assert!(printed(&project.run(&["bot", "list"])).contains("  4 waiting, "));
+    // A saved file begins nothing anew.
+    project.write("bots/once.ts", "export function handler() { throw new Error('never'); }");
+    eventually("it is tried on", || failing()["failures"].as_u64() > step["failures"].as_u64());
+    assert_eq!(failing()["since"], first);
+    project.write("bots/grumpy.ts", "export function handler() {}");
+    eventually("all is well", || api.get("/api/v1/status")["bots"] == json!([]));
+    // One that is not tried again is parked.
+    assert_eq!(link.ask(of("P9", "FINE", "9").as_bytes()).code(), "AA");
+    eventually("it is parked", || failing()["failures"] == 1);
+    let text = printed(&project.run(&["bot", "list"]));
+    assert!(text.contains(", once: bot.threw; what it failed at is parked"), "{text}");
+}
+
 #[test]
 fn the_clock_runs_a_bot() {
     let project = Project::new();

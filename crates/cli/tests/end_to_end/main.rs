@@ -13,6 +13,7 @@ mod fhir;
 mod flood;
 mod harness;
 mod identity_stress;
+mod kept;
 mod large;
 mod lineage;
 mod lookups;

@@ -3,7 +3,9 @@
 //! The datastore of this Pipehat takes over itself what stands ([`pipehat_resource::kept`]). For another server it is done
 //! here: what stands is asked for, the elements are taken from it, and the version that was read is replaced and no other
 //! (`ifMatch`); where nothing stands it is created, unless somebody was quicker (`ifNoneExist`). Whoever was overtaken asks
-//! anew.
+//! anew. Items of a list are known by what they refer to: what an entry is called that they name is asked for, too.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -19,6 +21,8 @@ use crate::Found;
 pub(super) struct Marked {
     bundle: Value,
     entries: Vec<Entry>,
+    /// Entries that items of those refer to, by their `fullUrl`.
+    named: Vec<(String, Stands)>,
 }
 
 #[derive(Debug)]
@@ -67,12 +71,19 @@ impl Marked {
                 entries.push(Entry { at, keeps, stands, is_patch });
             }
         }
-        Ok((!entries.is_empty()).then_some(Self { bundle, entries }))
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let named = named_by(&bundle, &entries);
+        Ok(Some(Self { bundle, entries, named }))
     }
 
     /// What is asked of the server, and whether it is a read.
     pub(super) fn questions(&self) -> impl Iterator<Item = (Prepared, Bytes, bool)> {
-        self.entries.iter().map(|entry| match &entry.stands {
+        let named = self.named.iter().map(|(_, stands)| stands);
+        // What stands under an id is called by it.
+        let named = named.filter(|stands| matches!(stands, Stands::Search { .. }));
+        self.entries.iter().map(|entry| &entry.stands).chain(named).map(|stands| match stands {
             Stands::Under(path) => {
                 let (prepared, body) = read(path);
                 (prepared, body, true)
@@ -84,10 +95,32 @@ impl Marked {
         })
     }
 
+    /// What the entries that items refer to are called at the server, by what was found behind the entries themselves.
+    fn called(&self, found: &[Found]) -> HashMap<&str, String> {
+        let mut found = found.iter().skip(self.entries.len());
+        let mut called = HashMap::new();
+        for (name, stands) in &self.named {
+            let own = match stands {
+                Stands::Under(path) => Some(path.clone()),
+                Stands::Search { .. } => match found.next() {
+                    Some(Found::One(standing)) => json::parse(standing).ok().and_then(|own| {
+                        let (resource_type, id) = own.resource_type().zip(own.id())?;
+                        Some(format!("{resource_type}/{id}"))
+                    }),
+                    _ => None,
+                },
+            };
+            called.extend(own.map(|own| (name.as_str(), own)));
+        }
+        called
+    }
+
     /// The Bundle by what was found, in the questions' order.
     pub(super) fn settled(&self, found: &[Found]) -> Settled {
         let mut bundle = self.bundle.clone();
         let mut new = Vec::new();
+        let called = self.called(found);
+        let called = |name: &str| called.get(name).cloned();
         let all = bundle.as_object_mut().and_then(|bundle| bundle.get_mut("entry"));
         let all = all.and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
         for (entry, found) in self.entries.iter().zip(found) {
@@ -99,13 +132,48 @@ impl Marked {
             if entry.is_patch {
                 entry.patch(standing.as_ref(), *found == Found::Nothing, told);
             } else if let Some(standing) = standing {
-                entry.replace(&standing, told);
+                entry.replace(&standing, told, &called);
             } else if *found == Found::Nothing && entry.create(told) {
                 new.push(entry.at);
             }
             strip(told);
         }
         Settled { body: bundle.to_json().into(), new }
+    }
+}
+
+/// The entries that items of others refer to.
+fn named_by(bundle: &Value, entries: &[Entry]) -> Vec<(String, Stands)> {
+    let mut names = Vec::new();
+    for entry in entries {
+        let Some(told) = bundle.items("entry").get(entry.at) else { continue };
+        for items in entry.keeps.items() {
+            names.extend(items.without.iter().map(|own| own.to_string()));
+            let path = items.element.split('.');
+            let list = path.fold(told.get("resource"), |own, name| own?.get(name));
+            if let Some(list) = list {
+                collect_references(list, &mut names);
+            }
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    let is_named = |entry: &Value| {
+        let full_url = entry.text("fullUrl")?;
+        names.binary_search_by(|own| own.as_str().cmp(full_url)).ok()?;
+        Some((full_url.to_owned(), Stands::of(entry.get("request")?)?))
+    };
+    bundle.items("entry").iter().filter_map(is_named).collect()
+}
+
+fn collect_references(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_references(item, names)),
+        Value::Object(object) => {
+            names.extend(value.text("reference").map(str::to_owned));
+            object.iter().for_each(|(_, inner)| collect_references(inner, names));
+        }
+        _ => {}
     }
 }
 
@@ -130,11 +198,16 @@ impl Stands {
 
 impl Entry {
     /// Takes over what is kept, and has the entry replace the version that it was taken from.
-    fn replace(&self, standing: &Value, told: &mut Value) {
+    fn replace(
+        &self,
+        standing: &Value,
+        told: &mut Value,
+        called: &impl Fn(&str) -> Option<String>,
+    ) {
         let Some((resource_type, id)) = standing.resource_type().zip(standing.id()) else { return };
         let Some(told) = told.as_object_mut() else { return };
         if let Some(resource) = told.get_mut("resource") {
-            self.keeps.take_over(standing, resource);
+            self.keeps.take_over(standing, resource, called);
             if let Some(resource) = resource.as_object_mut() {
                 resource.set("id", Value::string(id));
             }
@@ -291,6 +364,63 @@ mod tests {
         let nothing = r#"{"request":{"method":"GET","url":"DocumentReference?identifier=s|1"}}"#;
         check(Found::Nothing, nothing);
         check(Found::Several("{}".into()), &format!(r#"{patch}?identifier=s|1"}}}}"#));
+    }
+
+    #[test]
+    fn items_that_are_not_named_stay() {
+        let parts = [
+            ("element", "participant"),
+            ("by", "actor.reference"),
+            ("others", "*"),
+            ("without", "urn:uuid:2"),
+        ]
+        .map(|(url, text)| format!(r#"{{"url":"{url}","valueString":"{text}"}}"#))
+        .join(",");
+        let actor = |name: &str| format!(r#"{{"actor":{{"reference":"{name}"}}}}"#);
+        let told = actor("urn:uuid:1");
+        let mark =
+            format!(r#"{{"url":"{KEEPS}","extension":[{{"url":"items","extension":[{parts}]}}]}}"#);
+        let payload = format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[
+              {{"fullUrl":"urn:uuid:1","resource":{{"resourceType":"Practitioner"}},"request":{{"method":"PUT","url":"Practitioner?identifier=s|1"}}}},
+              {{"fullUrl":"urn:uuid:2","resource":{{"resourceType":"Location"}},"request":{{"method":"PUT","url":"Location/two"}}}},
+              {{"fullUrl":"urn:uuid:9","resource":{{"resourceType":"Patient"}},"request":{{"method":"PUT","url":"Patient?identifier=s|9"}}}},
+              {{"resource":{{"resourceType":"Appointment","participant":[{told}]}},"request":{{"extension":[{mark}],"method":"PUT","url":"Appointment?identifier=s|A"}}}}]}}"#
+        );
+        let marked = Marked::of(payload.as_bytes()).expect("it is read").expect("there is a mark");
+        let asked: Vec<String> = marked
+            .questions()
+            .map(|(prepared, body, _)| {
+                format!("{} {}", prepared.path, String::from_utf8_lossy(&body))
+            })
+            .collect();
+        assert_eq!(
+            asked,
+            [
+                "Appointment/_search identifier=s|A&_count=2",
+                "Practitioner/_search identifier=s|1&_count=2"
+            ]
+        );
+        let participants = |found: &[Found]| {
+            let settled = marked.settled(found);
+            let sent = json::parse(&settled.body).expect("it is JSON");
+            let entry = sent.items("entry").last().expect("an entry").clone();
+            assert_eq!(entry.get("request").and_then(|own| own.get("extension")), None);
+            let resource = entry.get("resource").and_then(|own| own.get("participant")).cloned();
+            resource.expect("participants").to_json()
+        };
+        let standing =
+            [actor("Practitioner/x"), actor("Location/two"), actor("Device/d")].join(",");
+        let standing =
+            format!(r#"{{"resourceType":"Appointment","id":"a","participant":[{standing}]}}"#);
+        let appointment = Found::One(standing.into());
+        let known = Found::One(r#"{"resourceType":"Practitioner","id":"x"}"#.into());
+        let device = actor("Device/d");
+        assert_eq!(participants(&[appointment.clone(), known]), format!("[{device},{told}]"));
+        let other = actor("Practitioner/x");
+        let expected = format!("[{other},{device},{told}]");
+        assert_eq!(participants(&[appointment, Found::Nothing]), expected);
+        assert_eq!(participants(&[Found::Nothing, Found::Nothing]), format!("[{told}]"));
     }
 
     #[test]

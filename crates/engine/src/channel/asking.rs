@@ -2,18 +2,22 @@
 //!
 //! Such a message holds its lanes, as one does whose steps are running: it is among the [blocked](Blocked) ones, so that
 //! a person can decide about it, and its question is a task of its own. The answer is added to the effects, and the
-//! program runs again from the beginning with these. No answer: it is asked again by the step's `retry`; a restart, or
-//! another configuration, begins anew. Other lanes go on meanwhile.
+//! program runs again from the beginning with these. No answer: it is asked again by the step's `retry`. Another
+//! configuration runs the program anew, at once; what failed before goes on to count, so that whoever saves files does not
+//! put off the end of a message that holds its lane. A restart begins anew. Other lanes go on meanwhile.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use pipehat_connectors::{Asked, Found, Lookup, LookupAttempt, OnRefusal, Told};
 
 use super::conductor::{Blocked, Conductor, Input, Work};
 use super::processing::Ran;
+use super::status::FailingBot;
 use crate::effects::{Effect, LookupAnswer, LookupRequest};
 use crate::lanes::Ticket;
 use crate::names::MessageId;
@@ -28,23 +32,57 @@ pub(super) struct Asking {
     effects: Vec<Effect>,
     /// Tells its tries from earlier ones of the same message.
     number: u64,
-    /// How often there was no answer, and since when.
-    failures: u32,
-    failing_since: Option<Instant>,
-    /// Whether a try failed in a way that most likely comes again.
-    has_failed_for_good: bool,
+    tries: Tries,
     /// Whether the last try did not reach the other side: then it is asked as soon as another question is answered.
     is_unreached: bool,
+}
+
+/// How a question went so far.
+#[derive(Debug, Clone, Default)]
+struct Tries {
+    /// How often there was no answer.
+    failures: u32,
+    /// Since when.
+    since: Option<Instant>,
+    /// Whether a try failed in a way that most likely comes again.
+    has_failed_for_good: bool,
+    /// The operator code of the latest failure.
+    code: &'static str,
+}
+
+/// A question that failed under the configuration before: the same one goes on to fail under the next.
+#[derive(Debug)]
+pub(super) struct FailedAt {
+    whom: Whom,
+    tries: Tries,
+    why: String,
+}
+
+/// Who is asked. The message is the same, so two questions to one are one.
+#[derive(Debug, PartialEq, Eq)]
+struct Whom {
+    bot: Option<Arc<str>>,
+    connector: &'static str,
+    resource_type: Arc<str>,
 }
 
 impl Asking {
     /// Whether there was no answer so far, so that an operator wants to know.
     pub(super) fn has_failed(&self) -> bool {
-        self.failures > 0
+        self.tries.failures > 0
     }
 
     fn lookup(&self) -> Option<&LookupSpec> {
         self.spec.lookups.get(usize::from(self.request.lookup))
+    }
+
+    fn whom(&self) -> Option<Whom> {
+        let lookup = self.lookup()?;
+        Some(Whom {
+            bot: lookup.lookup.bot().cloned(),
+            connector: lookup.connector,
+            resource_type: Arc::clone(&self.request.resource_type),
+        })
     }
 }
 
@@ -53,26 +91,30 @@ impl Conductor {
     pub(super) fn ask(
         &mut self,
         ticket: Ticket,
-        work: Work,
+        mut work: Work,
         request: LookupRequest,
         effects: Vec<Effect>,
         failures: u32,
     ) {
-        let asking = Asking {
+        let mut asking = Asking {
             spec: Arc::clone(&self.spec),
             request,
             effects,
             number: 0,
-            failures: 0,
-            failing_since: None,
-            has_failed_for_good: false,
+            tries: Tries::default(),
             is_unreached: false,
         };
+        let mut why = String::new();
+        if let Some(before) =
+            work.failed_at.take_if(|failed| asking.whom().as_ref() == Some(&failed.whom))
+        {
+            (asking.tries, why) = (before.tries, before.why);
+        }
         let blocked = Blocked {
             work,
             ticket,
             code: "program.lookup-waits".to_owned(),
-            why: String::new(),
+            why,
             retry_at: None,
             failures,
             asking: Some(asking),
@@ -139,12 +181,12 @@ impl Conductor {
                     None => return,
                 }
             }
-            LookupAttempt::FailedForGood { detail, .. } if asking.has_failed_for_good => {
-                let tries = asking.failures.saturating_add(1);
+            LookupAttempt::FailedForGood { detail, .. } if asking.tries.has_failed_for_good => {
+                let tries = asking.tries.failures.saturating_add(1);
                 LookupAnswer::Refused { detail: given_up(tries, &detail) }
             }
             LookupAttempt::FailedForGood { code, detail } => {
-                asking.has_failed_for_good = true;
+                asking.tries.has_failed_for_good = true;
                 match self.unanswered(blocked, asking, code, detail, false) {
                     Some((back, detail)) => {
                         return self.answered(back, LookupAnswer::Refused { detail });
@@ -181,23 +223,25 @@ impl Conductor {
         is_unreached: bool,
     ) -> Option<((Blocked, Asking), String)> {
         let now = Instant::now();
-        let since = *asking.failing_since.get_or_insert(now);
-        asking.failures = asking.failures.saturating_add(1);
+        let since = *asking.tries.since.get_or_insert(now);
+        asking.tries.failures = asking.tries.failures.saturating_add(1);
+        asking.tries.code = code;
         asking.is_unreached = is_unreached;
+        let failures = asking.tries.failures;
         let retry = asking.lookup().map(|lookup| lookup.retry).unwrap_or_default();
         if retry.gives_up_after(now.saturating_duration_since(since)) {
-            let detail = given_up(asking.failures, &detail);
+            let detail = given_up(failures, &detail);
             return Some(((blocked, asking), detail));
         }
         tracing::warn!(
             channel = &*self.spec.name,
             message_id = blocked.work.message.0.get(),
-            attempt = asking.failures,
+            attempt = failures,
             code,
             detail,
             "lookup failed, will retry"
         );
-        blocked.retry_at = now.checked_add(retry.pause(asking.failures, self.jitter()));
+        blocked.retry_at = now.checked_add(retry.pause(failures, self.jitter()));
         blocked.why = format!("{code}: {detail}");
         blocked.asking = Some(asking);
         self.blocked.insert(blocked.work.message, blocked);
@@ -257,10 +301,54 @@ impl Conductor {
         let asking = self.blocked.iter().filter(|(_, blocked)| is_asking(blocked));
         let messages: Vec<MessageId> = asking.map(|(message, _)| *message).collect();
         for message in messages {
-            if let Some(blocked) = self.blocked.remove(&message) {
-                self.go_on(blocked, Vec::new());
+            let Some(mut blocked) = self.blocked.remove(&message) else { continue };
+            if let Some(asking) = blocked.asking.take().filter(Asking::has_failed)
+                && let Some(whom) = asking.whom()
+            {
+                let why = std::mem::take(&mut blocked.why);
+                blocked.work.failed_at =
+                    Some(Box::new(FailedAt { whom, tries: asking.tries, why }));
             }
+            self.go_on(blocked, Vec::new());
         }
+    }
+
+    /// The bots that fail and are run again, each once.
+    pub(super) fn failing_bots(&self) -> Vec<FailingBot> {
+        let mut bots: BTreeMap<Arc<str>, (FailingBot, Vec<Ticket>, Instant)> = BTreeMap::new();
+        let now = Instant::now();
+        for blocked in self.blocked.values() {
+            let Some(asking) = blocked.asking.as_ref().filter(|asking| asking.has_failed()) else {
+                continue;
+            };
+            let lookup = asking.lookup();
+            let Some(bot) = lookup.and_then(|lookup| lookup.lookup.bot()) else { continue };
+            let Tries { failures, since, code, .. } = &asking.tries;
+            let since = since.unwrap_or(now);
+            let (failing, tickets, first) = bots.entry(Arc::clone(bot)).or_insert_with(|| {
+                let failing = FailingBot {
+                    bot: Arc::clone(bot),
+                    messages: 0,
+                    waiting: 0,
+                    since: Timestamp::UNIX_EPOCH,
+                    tries: 0,
+                    code,
+                };
+                (failing, Vec::new(), since)
+            });
+            failing.messages = failing.messages.saturating_add(1);
+            failing.tries = failing.tries.max(*failures);
+            failing.code = code;
+            *first = since.min(*first);
+            tickets.push(blocked.ticket);
+        }
+        let wall = Timestamp::now();
+        let shown = bots.into_values().map(|(failing, tickets, first)| FailingBot {
+            waiting: self.processing.waiting_behind(tickets) as u64,
+            since: wall.checked_sub(now.saturating_duration_since(first)).unwrap_or(wall),
+            ..failing
+        });
+        shown.collect()
     }
 
     /// What a run came to.

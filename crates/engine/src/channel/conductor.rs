@@ -17,7 +17,7 @@ use pipehat_journal::{AppendError, Failures, Position};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::asking::Asking;
+use super::asking::{Asking, FailedAt};
 use super::decide::Standing;
 use super::intake::{Incoming, ReceivedFacts};
 use super::load::Loaded;
@@ -147,6 +147,14 @@ pub(crate) struct Work {
     pub(crate) message: MessageId,
     pub(crate) incoming: Incoming,
     pub(crate) lanes: Vec<u64>,
+    /// What it failed at under the configuration before.
+    pub(super) failed_at: Option<Box<FailedAt>>,
+}
+
+impl Work {
+    pub(super) fn new(message: MessageId, incoming: Incoming, lanes: Vec<u64>) -> Self {
+        Self { message, incoming, lanes, failed_at: None }
+    }
 }
 
 /// A message whose failure, or whose question, holds its lanes.

@@ -19,7 +19,7 @@ mod tests;
 
 pub use conductor::DecideError;
 pub use outbox::OnInterrupted;
-pub use status::{ChannelStatus, DestinationStatus};
+pub use status::{ChannelStatus, DestinationStatus, FailingBot};
 
 pub(crate) use conductor::{ChannelHandle, Conductor, Input, Services};
 pub(crate) use decide::{Standing, received_again};

@@ -139,6 +139,8 @@ pub(crate) struct Outbox {
     loading: bool,
     /// What is being read was asked for before a settled delivery among it was opened again.
     stale: bool,
+    /// What had failed of the deliveries that are read anew into lanes of another width.
+    failed: HashMap<DeliveryKey, (u32, Instant)>,
     /// Queries whose askers have been told that there is no answer in time.
     overdue: HashSet<MessageId>,
     /// Deliveries that have ended and hold their lanes until their end is in the books.
@@ -183,6 +185,7 @@ impl Outbox {
             to_load: BTreeSet::new(),
             loading: false,
             stale: false,
+            failed: HashMap::new(),
             overdue: HashSet::new(),
             ending: HashSet::new(),
             sending: 0,
@@ -219,7 +222,12 @@ impl Outbox {
         }
         self.window = self.next_window;
         self.lanes = Lanes::with_window(self.window);
-        self.to_load.extend(std::mem::take(&mut self.held).into_keys());
+        for (key, held) in std::mem::take(&mut self.held) {
+            self.to_load.insert(key);
+            if let Some(first) = held.first_failed {
+                self.failed.insert(key, (held.attempts, first));
+            }
+        }
         self.held_bytes = 0;
         self.ready.clear();
         self.pausing.clear();
@@ -300,7 +308,9 @@ impl Outbox {
         let key = delivery.key;
         let (ticket, runs) = self.lanes.enter(&delivery.lanes, key);
         self.held_bytes = self.held_bytes.saturating_add(delivery.bytes.len());
-        self.held.insert(key, Held { delivery, ticket, attempts: 0, first_failed: None });
+        let (attempts, first_failed) =
+            self.failed.remove(&key).map_or((0, None), |(attempts, first)| (attempts, Some(first)));
+        self.held.insert(key, Held { delivery, ticket, attempts, first_failed });
         self.ready.extend(runs);
     }
 
@@ -326,6 +336,7 @@ impl Outbox {
     pub(crate) fn give_up(&mut self, keys: impl IntoIterator<Item = DeliveryKey>) {
         for key in keys {
             self.to_load.remove(&key);
+            self.failed.remove(&key);
         }
     }
 
@@ -350,6 +361,10 @@ impl Outbox {
             if is_open(&delivery.key) && !self.held.contains_key(&delivery.key) {
                 self.hold(delivery);
             }
+        }
+        if self.to_load.is_empty() {
+            // Of what is left a person has decided meanwhile.
+            self.failed.clear();
         }
     }
 

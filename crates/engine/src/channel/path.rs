@@ -66,7 +66,7 @@ impl Conductor {
         if incoming.acknowledges.is_some() {
             // It waits for no message, and none waits for it.
             let (ticket, ready) =
-                self.processing.enter(&[], Work { message, incoming, lanes: Vec::new() });
+                self.processing.enter(&[], Work::new(message, incoming, Vec::new()));
             if let Some(work) = ready {
                 self.process(ticket, work);
             }
@@ -77,7 +77,7 @@ impl Conductor {
             catch_unwind(AssertUnwindSafe(|| spec.program.lane_keys(&incoming.bytes, lane_key)));
         // Where the key can't be told the message has a lane of its own kind.
         let lanes = lanes.unwrap_or_else(|_| vec![lane_key]);
-        let work = Work { message, incoming, lanes };
+        let work = Work::new(message, incoming, lanes);
         if self.stalled.is_some() {
             self.again.insert(message, work);
             return;

@@ -176,6 +176,7 @@ impl Conductor {
                 .filter(|(_, blocked)| blocked.asking.as_ref().is_none_or(Asking::has_failed))
                 .map(|(message, blocked)| (*message, format!("{}: {}", blocked.code, blocked.why)))
                 .collect(),
+            failing_bots: self.failing_bots(),
             anomalies: self.ledger.anomalies,
             stalled: self.stalled.is_some(),
             failed: false,

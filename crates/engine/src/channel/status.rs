@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pipehat_connectors::{Health, HealthSnapshot};
 
 use crate::ledger::Counters;
@@ -21,6 +22,8 @@ pub struct ChannelStatus {
     pub unprocessed: u64,
     /// Messages whose failure holds their lane, with operator code and reason.
     pub blocked: Vec<(MessageId, String)>,
+    /// Bots of its steps that fail now.
+    pub failing_bots: Vec<FailingBot>,
     /// Records that do not fit the books; always 0.
     pub anomalies: u64,
     /// Whether it stands still because the journal can't be written.
@@ -46,6 +49,7 @@ impl ChannelStatus {
             counters: Counters::default(),
             unprocessed: 0,
             blocked: Vec::new(),
+            failing_bots: Vec::new(),
             anomalies: 0,
             stalled: false,
             failed: false,
@@ -55,6 +59,23 @@ impl ChannelStatus {
             destinations: Vec::new(),
         }
     }
+}
+
+/// A bot that fails as a step of a channel, and is run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailingBot {
+    /// Its name.
+    pub bot: Arc<str>,
+    /// The messages at which it fails, each of which holds its lanes.
+    pub messages: u64,
+    /// The messages that wait behind them.
+    pub waiting: u64,
+    /// When it failed first at one of them.
+    pub since: Timestamp,
+    /// How often it failed at the one it failed at most.
+    pub tries: u32,
+    /// The operator code of the latest failure.
+    pub code: &'static str,
 }
 
 /// A destination at one moment.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use memchr::memchr;
-use pipehat_message::{Charset, CharsetRule, Header};
+use pipehat_message::{Charset, CharsetRule, CharsetSpec, Header};
 
 const ESCAPE: u8 = 0x1B;
 
@@ -20,9 +20,23 @@ pub(super) struct Coding {
     rule: CharsetRule,
 }
 
-/// A character set lacks a character.
+/// Why a message can't go out in the set that it is to be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unencodable;
+pub(super) enum Unencodable {
+    /// It lacks a character of the message.
+    Lacks,
+    /// What was written into MSH-18 names none.
+    Unknown,
+}
+
+impl Unencodable {
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Lacks => "the message's character set lacks a character that the message has",
+            Self::Unknown => "what a step wrote into MSH-18 names no known character set",
+        }
+    }
+}
 
 /// A message ready to be read.
 pub(super) struct Readable {
@@ -92,11 +106,10 @@ impl Coding {
         }
     }
 
-    /// A message whose MSH-18 is no longer that of `base`, in the set that it names now; none where it is ASCII, or names no
-    /// known set.
+    /// A message whose MSH-18 is no longer that of `base`, in the set that it names now; none where it is ASCII, or names none.
     ///
     /// # Errors
-    /// The set lacks a character of it.
+    /// No such set is known, or it lacks a character of the message. Bytes are no evidence of the set here: these go out.
     pub(super) fn declared_anew(
         &self,
         base: &[u8],
@@ -109,13 +122,14 @@ impl Coding {
         if own.is_empty() || own == declared(base) {
             return Ok(None);
         }
-        let Ok(wanted) = CharsetRule::Declared.resolve(&own, bytes) else { return Ok(None) };
+        let spec = CharsetSpec::from_msh18(&own).map_err(|_| Unencodable::Unknown)?;
+        let wanted = spec.charset();
         let Some(charset) = self.of_values(base) else { return Ok(None) };
         if charset == wanted {
             return Ok(Some(bytes.clone()));
         }
         let text = charset.decode(bytes).text;
-        let encoded = wanted.encode(&text).map_err(|_| Unencodable)?;
+        let encoded = wanted.encode(&text).map_err(|_| Unencodable::Lacks)?;
         Ok(Some(Bytes::from(encoded.into_owned())))
     }
 

@@ -450,19 +450,16 @@ impl<'r> Run<'r> {
         if bytes.as_ptr() == work.base.as_ptr() && bytes.len() == work.base.len() {
             return Ok(work.received.clone());
         }
-        let lacks = |_| {
-            park(
-                "program.not-in-character-set",
-                "the message's character set lacks a character that the message has".to_owned(),
-                at,
-            )
-        };
-        if let Some(encoded) = work.coding.declared_anew(&work.base, &bytes).map_err(lacks)? {
+        let refused =
+            |why: Unencodable| park("program.not-in-character-set", why.reason().to_owned(), at);
+        if let Some(encoded) = work.coding.declared_anew(&work.base, &bytes).map_err(refused)? {
             return Ok(encoded);
         }
         let Some(charset) = work.whole else { return Ok(bytes) };
         let encoded = std::str::from_utf8(&bytes).ok().and_then(|text| charset.encode(text).ok());
-        encoded.map(|encoded| Bytes::from(encoded.into_owned())).ok_or_else(|| lacks(Unencodable))
+        encoded
+            .map(|encoded| Bytes::from(encoded.into_owned()))
+            .ok_or_else(|| refused(Unencodable::Lacks))
     }
 
     fn too_many_outputs(&self) -> String {

@@ -59,7 +59,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "channel.charset",
-        "`charset` names no known character set.",
+        "`charset`, or what a step writes into MSH-18, names no known character set.",
         "Write a name of HL7 table 0211, such as `UNICODE UTF-8`.",
     ),
     code(

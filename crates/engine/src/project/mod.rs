@@ -22,6 +22,8 @@ mod codes;
 mod deletions;
 mod destination;
 mod difference;
+#[cfg(test)]
+mod example_scopes;
 mod files;
 mod fingerprint;
 mod format;

@@ -16,11 +16,13 @@ pub(crate) struct InputCharset {
     rule: CharsetRule,
     /// That of the input, for messages whose MSH-18 says nothing.
     own: Charset,
+    /// Whether the input is HL7 v2.
+    is_hl7: bool,
 }
 
 impl Default for InputCharset {
     fn default() -> Self {
-        Self { rule: CharsetRule::Declared, own: Charset::UTF_8 }
+        Self { rule: CharsetRule::Declared, own: Charset::UTF_8, is_hl7: false }
     }
 }
 
@@ -30,7 +32,7 @@ impl InputCharset {
             Input::Hl7(bytes) => event.charset.of_message(bytes),
             Input::Json(_) | Input::Text(_) | Input::Bytes(_) => Charset::UTF_8,
         };
-        Self { rule: event.charset, own }
+        Self { rule: event.charset, own, is_hl7: matches!(event.input, Input::Hl7(_)) }
     }
 
     /// The text of the input, without the mark that some put before UTF-8.
@@ -46,6 +48,12 @@ impl InputCharset {
             CharsetRule::Declared => self.declared(&text),
         };
         encoded(ctx, text, charset, "returned")
+    }
+
+    /// Whether a text that the handler returns is the message that goes on in its input's place: written by the script, it is
+    /// a message all the same.
+    pub(super) fn is_message(self, text: &str) -> bool {
+        self.is_hl7 && Header::read(text.as_bytes()).is_ok()
     }
 
     /// What is handed on to others: HL7 in its own set, any other text in UTF-8, bytes as they are.

@@ -371,8 +371,10 @@ impl Engine {
             };
         }
         let text = bytes::text(ctx, &JsString::from_value(value)?)?;
+        let charset = self.turn.charset.get();
         Ok(match kind.as_str() {
-            "hl7" => Output::Hl7(self.turn.charset.get().returned(ctx, text)?),
+            "hl7" => Output::Hl7(charset.returned(ctx, text)?),
+            "text" if charset.is_message(&text) => Output::Hl7(charset.returned(ctx, text)?),
             "json" => Output::Json(text),
             _ => Output::Text(text),
         })

@@ -355,6 +355,40 @@ fn text_and_bytes_of_a_message_are_in_its_own_character_set() {
 }
 
 #[test]
+fn a_message_that_is_returned_as_text_is_in_its_own_character_set() {
+    let check = |made: &str, msh18: &str, name: &[u8], expected: &[u8]| {
+        let source = format!(
+            "import {{ Message }} from 'pipehat';\n\
+             export async function handler(_, event) {{ const m = Message.parse(event.input); return {made}; }}"
+        );
+        let script = script_of(&[("bot.ts", &source)]);
+        let given = event(Input::Hl7(named(msh18, name)));
+        let (run, _) = run_with(&mut Worker::new(&script, tight()), &given);
+        match run.result {
+            Ok(Output::Hl7(returned)) => {
+                assert_eq!(
+                    returned.escape_ascii().to_string(),
+                    expected.escape_ascii().to_string(),
+                    "{made}"
+                );
+            }
+            other => panic!("{made}: {other:?}"),
+        }
+    };
+    let latin = named("8859/1", b"M\xFCller");
+    check("m.toString()", "8859/1", b"M\xFCller", &latin);
+    check("event.input.toString()", "8859/1", b"M\xFCller", &latin);
+    check("m.toString().replace('Miller', 'Müller')", "8859/1", b"Miller", &latin);
+    check(
+        "m.toString().replace('UNICODE UTF-8', '8859/1')",
+        "UNICODE UTF-8",
+        "Müller".as_bytes(),
+        &latin,
+    );
+    check("m.toString()", "GB 18030-2000", b"\xC0\xEE", &named("GB 18030-2000", b"\xC0\xEE"));
+}
+
+#[test]
 fn a_mark_before_a_message_is_no_part_of_it() {
     let source = "export async function handler(_, event) { return event.input; }";
     let script = script_of(&[("bot.ts", source)]);

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
+use pipehat_engine::ChannelStatus;
 use pipehat_store::bots::{BotBookError, BotRun, RunQuery, RunState, RunSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::ApiError;
 use super::request::{JsonBody, Number};
+use crate::bots::Failures;
 use crate::fhir::{instant, now};
 use crate::node::Shared;
 
@@ -53,6 +55,9 @@ pub struct BotView {
     /// Why it failed last for a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Channels in which it fails as a step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<FailingStepView>,
     /// Why it hears of no change: the datastore refused its Subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unheard: Option<String>,
@@ -68,8 +73,26 @@ impl BotView {
         self.dead > 0
             || self.changes_failing > 0
             || self.changes_given_up > 0
+            || !self.steps.is_empty()
             || self.unheard.is_some()
     }
+}
+
+/// A channel in which a bot fails as a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailingStepView {
+    /// The channel.
+    pub channel: String,
+    /// Messages at which it fails and is run again, each of which holds its lane.
+    pub messages: u64,
+    /// Messages that wait behind them.
+    pub waiting: u64,
+    /// How often it failed in a row, or at one of those messages.
+    pub failures: u64,
+    /// Since when.
+    pub since: String,
+    /// The operator code of the latest failure.
+    pub code: String,
 }
 
 /// A page of runs.
@@ -209,7 +232,8 @@ fn view(run: RunSummary) -> RunView {
 /// Every bot, with what waits and what was given up.
 #[utoipa::path(get, path = "/api/v1/bots", responses((status = 200, body = BotsView)))]
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<BotsView>, ApiError> {
-    Ok(Json(BotsView { bots: views(&shared).await? }))
+    let channels = shared.engine.status().await;
+    Ok(Json(BotsView { bots: views(&shared, &channels).await? }))
 }
 
 /// What the Subscriptions of bots wait for and fail at, by bot.
@@ -235,13 +259,55 @@ async fn of_subscriptions(shared: &Shared) -> Result<BTreeMap<String, BotView>, 
     Ok(bots)
 }
 
+/// The channels in which bots fail as steps, by bot.
+fn of_steps(shared: &Shared, channels: &[ChannelStatus]) -> BTreeMap<String, Vec<FailingStepView>> {
+    let mut in_a_row = shared.bots.failing_steps.all();
+    let mut bots: BTreeMap<String, Vec<FailingStepView>> = BTreeMap::new();
+    for channel in channels {
+        let name = channel.name.to_string();
+        for failing in &channel.failing_bots {
+            let known = in_a_row.remove(&(failing.bot.to_string(), name.clone()));
+            let since = known.map_or(i64::MAX, |known| known.since);
+            let view = FailingStepView {
+                channel: name.clone(),
+                messages: failing.messages,
+                waiting: failing.waiting,
+                failures: known.map_or(0, |known| known.count).max(u64::from(failing.tries)),
+                since: instant(since.min(failing.since.as_microsecond())),
+                code: failing.code.to_owned(),
+            };
+            bots.entry(failing.bot.to_string()).or_default().push(view);
+        }
+        // What it failed at is parked; where nothing is any more, a person has decided.
+        if channel.counters.parked == 0 {
+            continue;
+        }
+        for ((bot, _), failures) in in_a_row.iter().filter(|((_, of), _)| *of == name) {
+            let Failures { count, since, code } = *failures;
+            let view = FailingStepView {
+                channel: name.clone(),
+                failures: count,
+                since: instant(since),
+                code: code.to_owned(),
+                ..FailingStepView::default()
+            };
+            bots.entry(bot.clone()).or_default().push(view);
+        }
+    }
+    bots
+}
+
 /// All bots.
-pub(super) async fn views(shared: &Shared) -> Result<Vec<BotView>, ApiError> {
+pub(super) async fn views(
+    shared: &Shared,
+    channels: &[ChannelStatus],
+) -> Result<Vec<BotView>, ApiError> {
     let counts = book(shared, |book| book.counts()).await?;
     let (mut told, mut unheard) = (of_subscriptions(shared).await?, shared.bots.unheard());
+    let mut steps = of_steps(shared, channels);
     let set = shared.bots.set();
     let mut names: BTreeSet<String> = set.bots.keys().cloned().collect();
-    names.extend(counts.keys().chain(told.keys()).cloned());
+    names.extend(counts.keys().chain(told.keys()).chain(steps.keys()).cloned());
     let bots = names.into_iter().map(|name| {
         let bot = set.bots.get(&name);
         let spec = bot.and_then(|bot| bot.spec.as_ref());
@@ -258,6 +324,7 @@ pub(super) async fn views(shared: &Shared) -> Result<Vec<BotView>, ApiError> {
         let counts = counts.get(&name).copied().unwrap_or_default();
         BotView {
             unheard: unheard.remove(&name),
+            steps: steps.remove(&name).unwrap_or_default(),
             of_project: bot.is_some(),
             revision: bot.map(|bot| bot.revision.clone()),
             triggers,

@@ -50,7 +50,8 @@ async fn status_of(shared: &Shared) -> StatusView {
     let journal = shared.engine.log().journal();
     let next = journal.next_position().get();
     // That the book can't be read is in the log.
-    let bots = super::bots::views(shared).await.unwrap_or_default();
+    let channels = shared.engine.status().await;
+    let bots = super::bots::views(shared, &channels).await.unwrap_or_default();
     StatusView {
         bots: bots.into_iter().filter(super::bots::BotView::needs_a_person).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -60,7 +61,7 @@ async fn status_of(shared: &Shared) -> StatusView {
             .unwrap_or_else(|_| shared.project.clone())
             .display()
             .to_string(),
-        channels: shared.engine.status().await.into_iter().map(Into::into).collect(),
+        channels: channels.into_iter().map(Into::into).collect(),
         journal: JournalView::of(&journal.statistics(), journal.first_position().get(), next),
         index_behind: shared
             .indexer

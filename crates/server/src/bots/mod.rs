@@ -13,6 +13,7 @@
 mod calls;
 mod clock;
 mod deployed;
+mod failing;
 mod failure;
 mod files;
 mod host;
@@ -29,6 +30,7 @@ mod webhook;
 
 pub(crate) use calls::Calls;
 pub(crate) use deployed::{BotSet, Deployed};
+pub(crate) use failing::Failures;
 pub use service::BotsError;
 pub(crate) use service::{Bots, BotsOptions};
 pub(crate) use step::ChannelBots;

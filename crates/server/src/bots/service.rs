@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
 use super::deployed::{BotSet, Deployed};
+use super::failing::FailingSteps;
 use super::failure::{Failed, why, words};
 use super::files;
 use super::host::{Gathered, RunHost, Setting};
@@ -92,6 +93,7 @@ pub(crate) struct Bots {
     pub(super) client: reqwest::Client,
     pub(super) wake: Notify,
     pub(super) own_changes: OwnChanges,
+    pub(crate) failing_steps: FailingSteps,
     pub(super) pool: Pool,
     set: RwLock<Arc<BotSet>>,
     /// What it reaches of the node, from its start until it is closed: the node reaches the bots too.
@@ -120,6 +122,7 @@ impl Bots {
             client,
             wake: Notify::new(),
             own_changes: OwnChanges::default(),
+            failing_steps: FailingSteps::default(),
             pool: Pool::start(THREADS).map_err(BotsError::Thread)?,
             set: RwLock::new(Arc::new(set)),
             datastore: RwLock::default(),
@@ -141,6 +144,7 @@ impl Bots {
 
     /// Goes by another project from now on. Runs under way end as they began.
     pub(crate) fn use_set(&self, set: BotSet) {
+        self.failing_steps.keep(|bot| set.bots.contains_key(bot));
         *self.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
         // What they may is another thing now.
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -233,6 +237,16 @@ impl Bots {
         let setting = Setting { chain, ..Setting::default() };
         let run = self.begun(&task);
         self.run_as(task, setting, run, Waiting::Somebody).await
+    }
+
+    /// Records that it can't be told whether a bot was to run: that counts as a run that failed.
+    pub(super) fn undecided(&self, task: Task, why: &str) -> Failed {
+        let mut run = self.begun(&task);
+        run.attempts = 1;
+        let failed = Failed::new("bot.when", why, Some(run.id));
+        run.input = task.body;
+        self.keep_failed(run, &task.bot, &failed, Waiting::Somebody);
+        failed
     }
 
     /// Gives up a run that has not begun, for a person to see.

@@ -35,7 +35,7 @@ impl BotRunner for ChannelBots {
             Ok(event) => event,
             Err(why) => {
                 let failed = Failed::lasting("bot.input", why, None);
-                return told.tell(Err(step.failure(failed)));
+                return told.tell(Err(step.failure(&self.0, failed)));
             }
         };
         let bots = Arc::clone(&self.0);
@@ -115,6 +115,7 @@ impl Step {
         let is_silent = ended.log.is_empty() && ended.run.recorded.iter().all(of_the_project);
         if let (Ok(_), Ok(()), true) = (&ended.run.result, &handed, is_silent) {
             // All of such a run stands in the journal, with its message.
+            bots.failing_steps.succeeded(&self.request.bot, &self.request.channel);
             if let Ok(output) = ended.run.result {
                 let findings = record::findings(&ended.run.recorded);
                 told.tell(Ok(outcome(output, ended.gathered, findings, took)));
@@ -143,13 +144,13 @@ impl Step {
             (Ok(_), Err(why)) => {
                 let failed = Failed::new("bot.send-failed", why, Some(id));
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
-                return told.tell(Err(self.failure(failed)));
+                return told.tell(Err(self.failure(bots, failed)));
             }
             (Err(error), _) => {
                 let failed = Failed::of_run(&error, gathered.refused.as_deref(), id);
                 run.error = Some(words(error));
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
-                return told.tell(Err(self.failure(failed)));
+                return told.tell(Err(self.failure(bots, failed)));
             }
         };
         if !matches!(output, Output::Nothing) {
@@ -161,11 +162,13 @@ impl Step {
         run.state = RunState::Done;
         run.ended = Some(now());
         bots.keep(run, Waiting::Somebody);
+        bots.failing_steps.succeeded(&self.request.bot, &self.request.channel);
         told.tell(Ok(outcome(output, gathered, findings, took)));
     }
 
-    fn failure(&self, failed: Failed) -> BotFailure {
+    fn failure(&self, bots: &Bots, failed: Failed) -> BotFailure {
         let Failed { code, why, run, prospect } = failed;
+        bots.failing_steps.failed(&self.request.bot, &self.request.channel, code, now());
         let detail = format!("`{}`: {why}", self.request.bot);
         let failure = BotFailure { code, detail, prospect };
         match run {

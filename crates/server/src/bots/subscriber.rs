@@ -22,52 +22,75 @@ impl Subscriber for BotSubscriber {
     }
 
     fn deliver<'a>(&'a self, endpoint: &'a str, notice: &'a Notice) -> Delivered<'a> {
-        Box::pin(async move {
-            let id = id_of(endpoint).unwrap_or_default();
-            let bot = self.0.find(id).await;
-            let bot = bot.map_err(|error| DeliveryFailure::new(format!("Bot/{id}: {error}")))?;
-            let key = &notice.key;
-            let name = format!("{}/{}", key.resource_type, key.id);
-            let version = format!("{name}/_history/{}", notice.version);
-            self.0.own_changes.settle(&version).await;
-            if self.0.own_changes.is_own(id, &version) {
-                return Ok(());
-            }
-            let mut headers = vec![
-                ("subscription".to_owned(), format!("Subscription/{}", notice.subscription)),
-                ("x-pipehat-interaction".to_owned(), notice.trigger.code().to_owned()),
-                ("x-pipehat-resource".to_owned(), format!("{name}/_history/{}", notice.version)),
-            ];
-            if notice.trigger.code() == "delete" {
-                headers.push(("x-medplum-deleted-resource".to_owned(), name.clone()));
-            }
-            let body = notice.body.as_deref().unwrap_or("{}").as_bytes().to_vec();
-            let task = Task {
-                bot,
-                trigger: "subscription",
-                source: format!(
-                    "Subscription/{} {name}/_history/{}",
-                    notice.subscription, notice.version
-                ),
-                content_type: "application/fhir+json".to_owned(),
-                body,
-                headers,
-            };
-            let chain = self.0.own_changes.chain(&version);
-            if chain > CHAIN_MAX {
-                let why = format!(
-                    "bots answered each other's changes {CHAIN_MAX} times in a row, the last is of {name}: let \
+        Box::pin(self.run(endpoint, notice, None))
+    }
+
+    fn undecided<'a>(
+        &'a self,
+        endpoint: &'a str,
+        notice: &'a Notice,
+        why: &'a str,
+    ) -> Delivered<'a> {
+        Box::pin(self.run(endpoint, notice, Some(why)))
+    }
+}
+
+impl BotSubscriber {
+    /// Runs the bot; where its `when` fails, records a run that came to no more than that.
+    async fn run(
+        &self,
+        endpoint: &str,
+        notice: &Notice,
+        undecided: Option<&str>,
+    ) -> Result<(), DeliveryFailure> {
+        let id = id_of(endpoint).unwrap_or_default();
+        let bot = self.0.find(id).await;
+        let bot = bot.map_err(|error| DeliveryFailure::new(format!("Bot/{id}: {error}")))?;
+        let key = &notice.key;
+        let name = format!("{}/{}", key.resource_type, key.id);
+        let version = format!("{name}/_history/{}", notice.version);
+        self.0.own_changes.settle(&version).await;
+        if self.0.own_changes.is_own(id, &version) {
+            return Ok(());
+        }
+        let mut headers = vec![
+            ("subscription".to_owned(), format!("Subscription/{}", notice.subscription)),
+            ("x-pipehat-interaction".to_owned(), notice.trigger.code().to_owned()),
+            ("x-pipehat-resource".to_owned(), format!("{name}/_history/{}", notice.version)),
+        ];
+        if notice.trigger.code() == "delete" {
+            headers.push(("x-medplum-deleted-resource".to_owned(), name.clone()));
+        }
+        let body = notice.body.as_deref().unwrap_or("{}").as_bytes().to_vec();
+        let task = Task {
+            bot,
+            trigger: "subscription",
+            source: format!(
+                "Subscription/{} {name}/_history/{}",
+                notice.subscription, notice.version
+            ),
+            content_type: "application/fhir+json".to_owned(),
+            body,
+            headers,
+        };
+        let told = |failed: Failed| {
+            let why = format!("Bot/{id}: {} ({})", failed.why, failed.code);
+            DeliveryFailure { attempts_max: failed.attempts_max(), ..DeliveryFailure::new(why) }
+        };
+        if let Some(why) = undecided {
+            return Err(told(self.0.undecided(task, why)));
+        }
+        let chain = self.0.own_changes.chain(&version);
+        if chain > CHAIN_MAX {
+            let why = format!(
+                "bots answered each other's changes {CHAIN_MAX} times in a row, the last is of {name}: let \
                      criteria or `when` of their subscriptions end that"
-                );
-                let failed = Failed::lasting("bot.loop", why, None);
-                self.0.give_up(task, &failed).await;
-                return Ok(());
-            }
-            let done = self.0.run_behind(task, chain).await;
-            done.map(drop).map_err(|failed| {
-                let why = format!("Bot/{id}: {} ({})", failed.why, failed.code);
-                DeliveryFailure { attempts_max: failed.attempts_max(), ..DeliveryFailure::new(why) }
-            })
-        })
+            );
+            let failed = Failed::lasting("bot.loop", why, None);
+            self.0.give_up(task, &failed).await;
+            return Ok(());
+        }
+        let done = self.0.run_behind(task, chain).await;
+        done.map(drop).map_err(told)
     }
 }

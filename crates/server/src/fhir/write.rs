@@ -3,7 +3,7 @@
 use http::{HeaderName, StatusCode};
 use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::json::{Value, parse};
-use pipehat_resource::kept::Keeps;
+use pipehat_resource::kept::{Items, Keeps, Others};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::patch::{FhirPathPatch, Patch};
 use pipehat_resource::search::Filter;
@@ -607,31 +607,68 @@ fn keeps(request: &Request, resource_type: &str, bounded: bool) -> Result<Option
     for path in keeps.elements() {
         may_be_kept(resource_type, path)?;
     }
+    for items in keeps.items() {
+        may_keep_items(resource_type, items)?;
+    }
     Ok(Some(keeps.clone()))
 }
 
 /// Refuses an element that there is not, or that stands in a list: nothing would be kept of it.
-fn may_be_kept(resource_type: &str, path: &str) -> Result<(), Problem> {
-    let refuse = |why: &str| {
-        Err(Problem::bad_request(
-            IssueCode::Value,
-            format!("`{path}` of a {resource_type} can't be kept: {why}"),
-        ))
-    };
-    let mut within = Some(resource_type);
-    let mut in_list = false;
-    for name in path.split('.') {
-        if in_list {
-            return refuse("it stands in a list, which can be kept as a whole only");
+fn may_be_kept(within: &str, path: &str) -> Result<(), Problem> {
+    match Walked::along(within, path) {
+        None => Err(not_kept(within, path, NO_SUCH_ELEMENT)),
+        Some(walked) if walked.through_list => {
+            let why = "it stands in a list, which can be kept as a whole or by its `items`";
+            Err(not_kept(within, path, why))
         }
-        let found = within.and_then(TypeDefinition::named).and_then(|within| within.element(name));
-        let Some((element, element_type)) = found else {
-            return refuse("there is no such element");
-        };
-        in_list = element.is_list();
-        within = Some(element_type);
+        Some(_) => Ok(()),
     }
-    Ok(())
+}
+
+/// Refuses what is no list, and what its items don't have.
+fn may_keep_items(resource_type: &str, items: &Items) -> Result<(), Problem> {
+    may_be_kept(resource_type, &items.element)?;
+    let list = Walked::along(resource_type, &items.element).filter(|walked| walked.is_list);
+    let Some(list) = list else {
+        return Err(not_kept(resource_type, &items.element, "it is no list of `items`"));
+    };
+    let which = match &items.others {
+        Others::Which(at) => Some(at),
+        Others::None | Others::All => None,
+    };
+    for at in items.by.iter().chain(which) {
+        if Walked::along(list.value_type, &at.path).is_none() {
+            return Err(not_kept(list.value_type, &at.path, NO_SUCH_ELEMENT));
+        }
+    }
+    items.keeps.iter().try_for_each(|path| may_be_kept(list.value_type, path))
+}
+
+const NO_SUCH_ELEMENT: &str = "there is no such element";
+
+fn not_kept(within: &str, path: &str, why: &str) -> Problem {
+    Problem::bad_request(IssueCode::Value, format!("`{path}` of a {within} can't be kept: {why}"))
+}
+
+/// What a path of members leads to.
+struct Walked {
+    value_type: &'static str,
+    is_list: bool,
+    /// Whether a list stands before the end.
+    through_list: bool,
+}
+
+impl Walked {
+    fn along(within: &str, path: &str) -> Option<Self> {
+        let mut walked: Option<Self> = None;
+        for name in path.split('.') {
+            let within = walked.as_ref().map_or(within, |own| own.value_type);
+            let (element, value_type) = TypeDefinition::named(within)?.element(name)?;
+            let through_list = walked.is_some_and(|own| own.is_list || own.through_list);
+            walked = Some(Self { value_type, is_list: element.is_list(), through_list });
+        }
+        walked
+    }
 }
 
 /// A Subscription sends what it is about to an address of the client's choice: only a client that may read all of

@@ -424,6 +424,83 @@ async fn a_conditional_reference_that_can_t_be_asked_is_refused_as_such() {
     }
 }
 
+#[tokio::test]
+async fn items_that_an_entry_does_not_name_stay() {
+    let server = Server::new();
+    let person = |number: u32| {
+        let system = json!([{ "system": "urn:staff", "value": number.to_string() }]);
+        json!({ "resourceType": "Practitioner", "identifier": system })
+    };
+    let part = |url: &str, text: &str| json!({ "url": url, "valueString": text });
+    let named = |mut entry: Value, name: &str| {
+        entry["fullUrl"] = name.into();
+        entry
+    };
+    // Of these persons, who take part, and who do not any more.
+    let booking = |number: &str, people: &[u32], told: &[&str], gone: &[&str]| {
+        let found_by = |number: &u32| format!("Practitioner?identifier=urn:staff|{number}");
+        let mut entries: Vec<Value> = people
+            .iter()
+            .map(|own| {
+                named(entry("PUT", &found_by(own), Some(person(*own))), &format!("urn:uuid:{own}"))
+            })
+            .collect();
+        let participants: Vec<Value> = told
+            .iter()
+            .map(|own| json!({ "actor": { "reference": own }, "status": "accepted" }))
+            .collect();
+        let resource = json!({ "resourceType": "Appointment", "status": "proposed",
+            "identifier": [{ "system": "urn:booking", "value": number }], "participant": participants });
+        let url = format!("Appointment?identifier=urn:booking|{number}");
+        let mut appointment = entry("PUT", &url, Some(resource));
+        let mut parts = vec![
+            part("element", "participant"),
+            part("by", "actor.reference"),
+            part("others", "*"),
+        ];
+        parts.extend(gone.iter().map(|own| part("without", own)));
+        appointment["request"]["extension"] = json!([{ "url": "urn:pipehat:keeps",
+            "extension": [{ "url": "items", "extension": parts }] }]);
+        entries.insert(0, appointment);
+        bundle("transaction", entries)
+    };
+    let take_part = async |number: &str, asked: Value| {
+        server.json("POST /", &asked).await.expect(200);
+        let found = server
+            .get(&format!("/Appointment?identifier={number}&_include=Appointment:practitioner"))
+            .await;
+        let found = found.value();
+        let resources: Vec<&Value> = found["entry"]
+            .as_array()
+            .expect("entries")
+            .iter()
+            .map(|own| &own["resource"])
+            .collect();
+        let number_of = |reference: &Value| {
+            let id = reference.as_str().and_then(|own| own.strip_prefix("Practitioner/"));
+            let own = resources.iter().find(|own| own["id"].as_str() == id).expect("a person");
+            own["identifier"][0]["value"].as_str().expect("a number").to_owned()
+        };
+        let participants = resources[0]["participant"].as_array().expect("participants");
+        let numbers: Vec<String> =
+            participants.iter().map(|own| number_of(&own["actor"]["reference"])).collect();
+        (numbers.join(" "), resources[0]["meta"]["versionId"].as_str().expect("one").to_owned())
+    };
+    let check = async |number: &str, asked: Value, expected: (&str, &str)| {
+        for _ in 0..2 {
+            let (numbers, version) = take_part(number, asked.clone()).await;
+            assert_eq!((numbers.as_str(), version.as_str()), expected);
+        }
+    };
+    check("a", booking("a", &[1, 2], &["urn:uuid:1", "urn:uuid:2"], &[]), ("1 2", "1")).await;
+    check("a", booking("a", &[2], &["urn:uuid:2"], &[]), ("1 2", "1")).await;
+    check("a", booking("a", &[3], &["urn:uuid:3"], &[]), ("1 2 3", "2")).await;
+    check("a", booking("a", &[4, 1], &["urn:uuid:4"], &["urn:uuid:1"]), ("2 3 4", "3")).await;
+    // A condition means one that stands.
+    let by_condition = "Practitioner?identifier=urn:staff|3";
+    check("a", booking("a", &[2], &[by_condition], &["urn:uuid:2"]), ("4 3", "4")).await;
+}
+
 /// An entry that says which elements it doesn't speak of.
 fn keeping(mut entry: Value, elements: &[&str]) -> Value {
     let parts: Vec<Value> = elements
@@ -469,6 +546,22 @@ async fn what_an_entry_does_not_speak_of_stays_as_it_stands() {
                 assert_eq!(statuses(&reply), ["400 Bad Request"], "{path}");
             }
         }
+    }
+    let part = |url: &str, text: &str| json!({ "url": url, "valueString": text });
+    for (element, by, kept) in [
+        ("gender", "system", "value"),
+        ("names", "family", "text"),
+        ("name", "sex", "text"),
+        ("name", "family", "sex"),
+        ("contact.telecom", "system", "value"),
+        ("contact", "relationship.text", "relationship.text"),
+    ] {
+        let mut unreadable = update("other");
+        let parts = [part("element", element), part("by", by), part("keeps", kept)];
+        unreadable["request"]["extension"] = json!([{ "url": "urn:pipehat:keeps",
+            "extension": [{ "url": "items", "extension": parts }] }]);
+        let asked = bundle("transaction", vec![unreadable]);
+        server.json("POST /", &asked).await.refused(400, "value");
     }
     // What is made where nothing stands may well be told as it is.
     create["request"]["ifNoneExist"] = "identifier=urn:mrn|2".into();

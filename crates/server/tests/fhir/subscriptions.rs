@@ -619,6 +619,109 @@ async fn one_that_came_by_another_way_has_an_error() {
     world.stop().await;
 }
 
+/// A Subscription with criteria by FHIRPath.
+fn with_condition(id: &str, channel: &Value, condition: &str) -> Value {
+    let mut asked = subscription(id, "Patient", channel);
+    asked["extension"] = json!([{ "valueString": condition,
+        "url": "https://medplum.com/fhir/StructureDefinition/fhir-path-criteria-expression" }]);
+    asked
+}
+
+#[tokio::test]
+async fn a_condition_that_leads_nowhere_is_refused() {
+    let (world, _folder) = World::new().await;
+    let hook = Hook::start().await;
+    for (condition, said) in [
+        ("%foo = 1", "column 1: there is no variable `%foo`"),
+        ("%current.nosuch = 1", "Patient has no element `nosuch`"),
+        ("%previous.gender = 'femal'", "did you mean `female`?"),
+        ("Encounter.status = 'planned'", "is of type Patient, and not Encounter"),
+        ("%current.(", "can't be read"),
+    ] {
+        let mut asked = with_condition("s", &hook.channel(), condition);
+        let reply = world.server.json("PUT /Subscription/s", &asked).await;
+        let text = reply.value().to_string();
+        reply.refused(422, "business-rule");
+        assert!(text.contains(said), "{condition}: {text}");
+        asked["status"] = json!("off");
+        world.server.put(&asked).await;
+    }
+    let asked = with_condition("s", &hook.channel(), "%current.active and %previous.active.not()");
+    world.server.put(&asked).await;
+    world.await_status("s", "active").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_condition_that_fails_is_a_failure_and_no_silence() {
+    let (world, _folder) = World::new().await;
+    let hook = Hook::start().await;
+    let condition = "%current.name.single().family = 'Elm'";
+    world.server.put(&with_condition("s", &hook.channel(), condition)).await;
+    world.await_status("s", "active").await;
+    let mut two = patient("two", "Secret", true);
+    two["name"] = json!([{ "family": "Secret" }, { "family": "Elm" }]);
+    world.server.put(&two).await;
+    // R4: the server has an error, and says which; nothing of a patient.
+    world.await_status("s", "error").await;
+    let error = async || world.server.get("/Subscription/s").await.value()["error"].clone();
+    let said = error().await.as_str().expect("a text").to_owned();
+    assert!(said.contains("FHIRPath") && said.contains("expected one item"), "{said}");
+    assert!(!said.contains("Secret") && !said.contains("Elm"), "{said}");
+    let failing = async || {
+        let states = world.subscriptions.states().await.expect("states");
+        let state = &states[0];
+        state.active
+            && (state.waiting, state.failing) == (1, 1)
+            && state.problem.as_deref().is_some_and(|why| why.contains("expected one item"))
+    };
+    eventually("people see it", failing).await;
+    // It goes on with all others meanwhile.
+    world.put_patient("no", "Ash", true).await;
+    world.put_patient("yes", "Elm", true).await;
+    hook.taken(1).await;
+    assert_eq!(hook.whats(), ["create Patient/yes/_history/1"]);
+    eventually("one alone waits", async || world.figures().await == (1, 1, 0)).await;
+    assert_eq!(error().await.as_str(), Some(said.as_str()));
+    // Mended, what waited is decided anew.
+    let mended = "%current.name.where(family = 'Elm').exists()";
+    world.server.put(&with_condition("s", &hook.channel(), mended)).await;
+    hook.taken(2).await;
+    assert_eq!(hook.whats()[1], "create Patient/two/_history/1");
+    world.await_status("s", "active").await;
+    eventually("the error is gone", async || error().await.is_null()).await;
+    eventually("nothing waits", async || world.figures().await == (1, 0, 0)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_condition_that_goes_on_failing_is_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = Setup::giving_up_after(2).start(folder.path()).await;
+    let hook = Hook::start().await;
+    let condition = "%current.name.family > 5";
+    world.server.put(&with_condition("s", &hook.channel(), condition)).await;
+    world.await_status("s", "active").await;
+    world.put_patient("p", "Ash", true).await;
+    eventually("it is given up", async || world.figures().await == (1, 0, 1)).await;
+    let letters = world.subscriptions.dead_letters(None, (0, String::new()), 10).await;
+    let letter = &letters.expect("dead letters")[0];
+    assert_eq!((letter.attempts, letter.resource.as_str()), (2, "Patient/p"));
+    assert!(letter.why.contains("is not defined for these types"), "{}", letter.why);
+    world.await_status("s", "error").await;
+    world.stop().await;
+    // Through a restart it is told, and decided when a person says so.
+    let world = Setup::giving_up_after(2).start(folder.path()).await;
+    world.await_status("s", "error").await;
+    world.server.put(&with_condition("s", &hook.channel(), "%current.active = false")).await;
+    let done = world.subscriptions.redeliver(Some("s".to_owned()), None).await;
+    assert_eq!(done.expect("redelivered").redelivered, 1);
+    eventually("nothing was to be told", async || world.figures().await == (1, 0, 0)).await;
+    assert!(hook.whats().is_empty());
+    world.await_status("s", "active").await;
+    world.stop().await;
+}
+
 struct Fixed(Arc<[Scope]>);
 
 impl Access for Fixed {

@@ -94,6 +94,14 @@ impl Trigger {
             Self::Delete => 3,
         }
     }
+
+    fn of(number: i64) -> Self {
+        match number {
+            1 => Self::Create,
+            3 => Self::Delete,
+            _ => Self::Update,
+        }
+    }
 }
 
 /// A change that a subscription is to be told.
@@ -109,6 +117,29 @@ pub struct Matched {
     pub change: ChangeNumber,
     /// What it did.
     pub trigger: Trigger,
+    /// Whether it is to be told.
+    pub verdict: Verdict,
+}
+
+/// Whether a change is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It is.
+    Tell,
+    /// Not known: what decides it failed when the change was read. It is decided before it is told.
+    Open,
+}
+
+/// The bit of a trigger's number that stands where it is not decided whether the change is told.
+const OPEN: i64 = 4;
+
+impl Verdict {
+    fn number(self) -> i64 {
+        match self {
+            Self::Tell => 0,
+            Self::Open => OPEN,
+        }
+    }
 }
 
 /// A delivery that waits, or that was given up.
@@ -276,7 +307,7 @@ impl DeliveryBook {
                         resource_type,
                         id,
                         integer(matched.version),
-                        matched.trigger.number(),
+                        matched.trigger.number() | matched.verdict.number(),
                         now
                     ])?;
             }
@@ -487,6 +518,18 @@ impl DeliveryBook {
             })
             .map_err(failed)?;
         rows.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Whether a subscription has changes that wait and are not decided.
+    ///
+    /// # Errors
+    /// See [`Self::position`].
+    pub fn has_open(&self, subscription: &str) -> Result<bool, DatastoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM deliveries
+                   WHERE subscription = ?1 AND state < 2 AND trigger >= ?2)";
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+        statement.query_row(params![subscription, OPEN], |row| row.get(0)).map_err(failed)
     }
 
     /// Whether the listeners of a subscription missed something; forgets it.

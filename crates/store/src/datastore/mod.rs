@@ -39,7 +39,9 @@ use std::sync::Arc;
 use pipehat_resource::search::Search;
 
 pub use body::BodyKey;
-pub use deliveries::{DELIVERIES_MAX, Delivery, DeliveryBook, DeliveryCounts, Matched, Trigger};
+pub use deliveries::{
+    DELIVERIES_MAX, Delivery, DeliveryBook, DeliveryCounts, Matched, Trigger, Verdict,
+};
 pub use error::DatastoreError;
 pub use interaction::{
     Applied, Body, ChangeNumber, Group, GroupRefusal, HistoryQuery, HistoryScope, Interaction,

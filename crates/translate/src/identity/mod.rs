@@ -32,16 +32,21 @@ impl Identity {
         Self { id, search: Some(identifier_search(system, value)) }
     }
 
-    /// By an identifier that others may have, and by the name.
+    /// By an identifier that others may have, and by the name; without a name as one that has none.
     pub(crate) fn of_named_identifier(
         resource_type: &str,
         (system, value): (&str, &str),
-        name: &str,
+        name: Option<&str>,
     ) -> Self {
-        let id = uuid(&[resource_type, system, value, name]);
+        let id = uuid(&[resource_type, system, value, name.unwrap_or_default()]);
         let mut search = identifier_search(system, value);
-        search.push_str("&name:exact=");
-        escape(name, &mut search);
+        match name {
+            Some(name) => {
+                search.push_str("&name:exact=");
+                escape(name, &mut search);
+            }
+            None => search.push_str("&name:missing=true"),
+        }
         Self { id, search: Some(search) }
     }
 

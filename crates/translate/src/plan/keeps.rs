@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use pipehat_resource::definitions::TypeDefinition;
-use pipehat_resource::kept::{Follows, Keeps};
+use pipehat_resource::kept::{At, Follows, Items, Keeps, Others};
 
 use super::Test;
 use super::compile::Compiler;
-use crate::condition::parse_condition;
+use crate::condition::{Name, parse_condition};
 
 const TABLE: &str = include_str!("../../tables/keeps.tsv");
 
@@ -19,6 +19,8 @@ pub(crate) struct Keep {
     pub(crate) resource: &'static TypeDefinition,
     /// An element that has to have a value in what the message makes, or none: a primitive, or the content of a document.
     pub(crate) told: Option<(&'static str, bool)>,
+    /// Fields of which any has a value in the message, or none is asked for.
+    pub(crate) any: Vec<(Name, u16)>,
     pub(crate) condition: Option<Test>,
     what: What,
 }
@@ -26,6 +28,7 @@ pub(crate) struct Keep {
 #[derive(Debug)]
 enum What {
     Element(&'static str),
+    Items(Items),
     Follows(Follows),
 }
 
@@ -46,6 +49,7 @@ impl Keep {
     pub(crate) fn add(&self, keeps: &mut Keeps) {
         match &self.what {
             What::Element(element) => keeps.keep(*element),
+            What::Items(items) => keeps.keep_items(items.clone()),
             What::Follows(follows) => keeps.follow(follows.clone()),
         }
     }
@@ -95,6 +99,7 @@ fn keep(
             own.is_some()
         })
     };
+    let (any, condition) = any(condition)?;
     let (told, condition) = told(condition);
     if told.is_some_and(|(element, _)| !is_element(element)) {
         return None;
@@ -105,9 +110,37 @@ fn keep(
     };
     let what = match follows {
         "" => What::Element(element),
+        items if items.starts_with("by ") => What::Items(items_of(element, items)?),
         follows => What::Follows(follow(element, follows)?),
     };
-    is_element(element).then_some(Keep { messages, resource, told, condition, what })
+    is_element(element).then_some(Keep { messages, resource, told, any, condition, what })
+}
+
+/// The fields of `ANY AIS-2 AIP-2 AND …`, and what is asked besides.
+fn any(condition: &'static str) -> Option<(Vec<(Name, u16)>, &'static str)> {
+    let Some(rest) = condition.strip_prefix("ANY ") else { return Some((Vec::new(), condition)) };
+    let (fields, rest) = rest.split_once(" AND ").unwrap_or((rest, ""));
+    let field = |text: &str| {
+        let (segment, field) = text.split_once('-')?;
+        Some((Name::parse(segment)?, field.parse().ok()?))
+    };
+    let fields: Option<Vec<_>> = fields.split(' ').map(field).collect();
+    Some((fields?, rest))
+}
+
+/// `by type.text=placer contact; by actor.reference; keeps period.end; others *`
+fn items_of(element: &str, text: &str) -> Option<Items> {
+    let mut items = Items { element: element.into(), ..Items::default() };
+    for part in text.split("; ") {
+        match part.split_once(' ')? {
+            ("by", place) => items.by.push(At::of(place)?),
+            ("keeps", element) => items.keeps.push(element.into()),
+            ("others", "*") => items.others = Others::All,
+            ("others", place) => items.others = Others::Which(At::of(place)?),
+            _ => return None,
+        }
+    }
+    Some(items)
 }
 
 /// The element, and whether it has to be told, of `status ABSENT AND SCH-25 VALUED`, and what is asked besides.

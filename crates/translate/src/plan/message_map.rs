@@ -12,6 +12,8 @@ use crate::condition::{Name, parse_condition};
 use crate::table::Row;
 use crate::target::{Instance, TargetStep, parse_target};
 
+const UNREADABLE: &str = "no condition that can be read";
+
 /// The map of a message structure.
 #[derive(Debug)]
 pub(crate) struct MessageMap {
@@ -28,8 +30,8 @@ pub(crate) struct MessageMap {
     pub(crate) homes: HashMap<Name, Vec<u16>>,
     /// Segments that `:follow:` names.
     pub(crate) anchors: Vec<Name>,
-    /// Why a segment at its place is mapped to nothing.
-    pub(crate) reasons: HashMap<(u16, Name), Box<str>>,
+    /// Why a segment at its place is mapped to nothing, and when that is so.
+    pub(crate) reasons: HashMap<(u16, Name), (Option<Test>, Box<str>)>,
 }
 
 /// A segment group.
@@ -54,6 +56,13 @@ pub(crate) struct Slot {
     instance: Instance,
     /// The group around all rows that name it: with each of its occurrences it is another resource.
     pub(crate) home: u16,
+}
+
+impl Slot {
+    /// `Appointment[0]`: what is taken out of the Appointment.
+    pub(crate) fn is_taken_out(&self) -> bool {
+        self.instance == Instance::Numbered(0)
+    }
 }
 
 /// One row of a message map.
@@ -154,7 +163,18 @@ impl MessageMap {
                     let group = map.group(&place.groups);
                     map.places.entry((group, place.segment)).or_default();
                     if row.is_ours {
-                        map.reasons.insert((group, place.segment), row.cell("comment").into());
+                        let condition = match row.cell("antlr") {
+                            "" => None,
+                            text => match parse_condition(text) {
+                                Some(own) => Some(compiler.test_of_message(&own, place.segment)),
+                                None => {
+                                    compiler.unread(Unread::new(row, "antlr", UNREADABLE));
+                                    continue;
+                                }
+                            },
+                        };
+                        let reason = (condition, row.cell("comment").into());
+                        map.reasons.insert((group, place.segment), reason);
                     }
                 }
                 continue;
@@ -219,11 +239,7 @@ impl MessageMap {
             text => match parse_condition(text) {
                 Some(condition) => Some(compiler.test_of_message(&condition, place.segment)),
                 None => {
-                    return compiler.unread(Unread::new(
-                        row,
-                        "antlr",
-                        "no condition that can be read",
-                    ));
+                    return compiler.unread(Unread::new(row, "antlr", UNREADABLE));
                 }
             },
         };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Run;
+use super::test::Here;
 use super::view::Part;
 use crate::finding::FindingKind;
 use crate::plan::MessageMap;
@@ -42,18 +43,23 @@ impl<'a> Run<'a> {
     }
 
     /// Why the tables have no home for a field: by the segment maps that ran, by its segment, by its place.
-    fn reason(&self, map: &'a MessageMap, part: &Part<'a>) -> Option<&'a str> {
+    fn reason(&mut self, map: &'a MessageMap, part: &Part<'a>) -> Option<&'a str> {
         let name = self.view.name(part.at.segment)?;
         let group = self.group_of(part.at.segment);
         let rows = map.rows_at(group, name).unwrap_or_default();
         let maps =
             rows.iter().filter_map(|row| map.rows.get(usize::from(*row))).filter_map(|row| row.map);
         let reasons = &self.plan.reasons;
-        maps.into_iter()
+        let mut maps = maps.into_iter();
+        let of_field = maps
             .find_map(|map| reasons.of_maps.get(&(map, part.at.field)))
-            .or_else(|| reasons.of_segments.get(&(name, part.at.field)))
-            .or_else(|| map.reasons.get(&(group, name)))
-            .map(|text| &**text)
+            .or_else(|| reasons.of_segments.get(&(name, part.at.field)));
+        if let Some(text) = of_field {
+            return Some(text);
+        }
+        let (condition, text) = map.reasons.get(&(group, name))?;
+        let here = Here { segment: part.at.segment, field: 0, value: None, own: None };
+        condition.as_ref().is_none_or(|test| self.holds(test, &here)).then_some(text)
     }
 
     /// What says how the message is read, and not what it says: MSH-1, MSH-2, MSH-9, MSH-12, MSH-18, OBX-2.

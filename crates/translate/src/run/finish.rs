@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
             })
             .collect();
         let announced = self.announced(&identities);
-        let keeps = self.keeps(map);
+        let keeps = self.keeps(map, &references);
         let lineage = self.lineage(&identities);
         let mut bundle = Object::with_capacity(8);
         bundle.set_known("resourceType", Value::string("Bundle"));
@@ -232,7 +232,7 @@ pub(super) fn entries_of<'r>(
     identities: &'r [Option<Identity>],
 ) -> impl Iterator<Item = (&'r Resource, &'r Identity)> {
     resources.iter().zip(identities).filter_map(|(own, identity)| {
-        let is_entry = !own.is_dropped && own.definition.name() != "Bundle";
+        let is_entry = !own.is_dropped && !own.is_taken_out && own.definition.name() != "Bundle";
         is_entry.then_some((own, identity.as_ref()?))
     })
 }

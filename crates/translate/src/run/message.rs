@@ -144,8 +144,11 @@ impl<'a> Run<'a> {
         {
             return Some(filled.resource);
         }
-        let definition = map.slots.get(place)?.resource;
-        let resource = self.resource(definition, segment, true);
+        let slot = map.slots.get(place)?;
+        let resource = self.resource(slot.resource, segment, true);
+        if let Some(own) = self.resources.get_mut(resource as usize) {
+            own.is_taken_out = slot.is_taken_out();
+        }
         let filled = Filled { resource, place: row.place, segment };
         *self.slots.get_mut(place)? = Some(filled);
         Some(resource)

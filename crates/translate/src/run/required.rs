@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use hashbrown::HashMap;
 use pipehat_resource::definitions::{Element, Primitive, TypeDefinition, TypeKind};
 
-use super::Run;
 use super::tree::{Child, Leaf, NodeId};
+use super::{Resource, Run};
 use crate::finding::FindingKind;
 use crate::plan::{NO_CHOICE, NameId};
 
@@ -38,9 +38,8 @@ impl<'a> Run<'a> {
         for _ in 0..ROUNDS_MAX {
             let mut dropped = false;
             for index in 0..self.resources.len() {
-                let Some(own) = self.resources.get(index).filter(|own| !own.is_dropped) else {
-                    continue;
-                };
+                let is_made = |own: &&Resource| !own.is_dropped && !own.is_taken_out;
+                let Some(own) = self.resources.get(index).filter(is_made) else { continue };
                 let (root, definition) = (own.root, own.definition);
                 self.completing = own.segment;
                 // What only led to something that is gone.

@@ -146,7 +146,7 @@ fn encounter(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
 /// What the receiver of orders has of one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AtReceiver {
-    /// It was never told, or is over.
+    /// It was never told, or was taken back.
     Nothing,
     Active,
     Held,
@@ -159,12 +159,11 @@ fn order(
     earlier: impl FnMut() -> Option<Value>,
 ) -> Option<Proposed> {
     use AtReceiver::{Active, Held, Nothing};
-    if !is_order(current) {
-        return None;
-    }
     let now = status(Some(current));
     let known = match now {
-        "active" | "on-hold" | "revoked" | "entered-in-error" => at_receiver(previous, earlier),
+        "active" | "on-hold" if is_order(current) => at_receiver(previous, earlier),
+        // Whatever it has become since: the receiver works on what it was told.
+        "revoked" | "entered-in-error" => at_receiver(previous, earlier),
         _ => return None,
     };
     let control = match (known, now) {
@@ -178,22 +177,22 @@ fn order(
     Some(Proposed { event: "ORM^O01", order_control: Some(control) })
 }
 
-/// An order was told when it was first active, and what was told holds until it is taken back or done: as a draft, with a
-/// status unknown, as a plan or as what must not be done nobody is told of it.
+/// An order was told when it was first active, and what was told holds until it is taken back: as a draft, with a status
+/// unknown, as a plan or as what must not be done nobody is told of it. Nor that it is done: whether that can still be
+/// changed or cancelled the filler says (HL7 v2.5.1 §4.5.1.1, table 0119: UC, UX).
 fn at_receiver(
     mut version: Option<Value>,
     mut earlier: impl FnMut() -> Option<Value>,
 ) -> AtReceiver {
     let mut is_held = false;
     while let Some(order) = version {
-        if is_order(&order) && !is_forbidden(&order) {
-            match status(Some(&order)) {
-                "active" if is_held => return AtReceiver::Held,
-                "active" => return AtReceiver::Active,
-                "on-hold" => is_held = true,
-                "revoked" | "entered-in-error" | "completed" => break,
-                _ => {}
-            }
+        let is_told = is_order(&order) && !is_forbidden(&order);
+        match status(Some(&order)) {
+            "active" if is_told && is_held => return AtReceiver::Held,
+            "active" if is_told => return AtReceiver::Active,
+            "on-hold" if is_told => is_held = true,
+            "revoked" | "entered-in-error" => break,
+            _ => {}
         }
         version = earlier();
     }
@@ -417,7 +416,14 @@ mod tests {
         check(&["active", "revoked", "active"], "ORM^O01:NW");
         check(&["active", "revoked", "on-hold", "active"], "ORM^O01:NW");
         check(&["active", "revoked", "entered-in-error"], "");
-        check(&["active", "on-hold", "completed", "revoked"], "");
+        // What is done may not be done at the receiver, which says whether it can still be cancelled.
+        check(&["active", "completed", "revoked"], "ORM^O01:CA");
+        check(&["active", "on-hold", "completed", "revoked"], "ORM^O01:CA");
+        check(&["active", "completed", "completed", "entered-in-error"], "ORM^O01:CA");
+        check(&["active", "completed", "revoked", "entered-in-error"], "");
+        check(&["active", "completed", "active"], "ORM^O01:XO");
+        check(&["completed", "revoked"], "");
+        check(&["draft", "completed", "entered-in-error"], "");
         // What it was in between and nobody was told of changes nothing of what was.
         check(&["active", "unknown", "revoked"], "ORM^O01:CA");
         check(&["active", "unknown", "active"], "ORM^O01:XO");
@@ -443,6 +449,13 @@ mod tests {
         let plan = order("plan", "active", 0);
         check_history(&[&plan], &order("order", "active", 1), "ORM^O01:NW");
         check_history(&[&plan], &order("order", "revoked", 1), "");
+        check_history(&[&plan], &order("plan", "revoked", 1), "");
+        // An order that was told and is a plan since is taken back as what was told, and once.
+        let revoked = order("plan", "revoked", 3);
+        check_history(&[&active], &revoked, "ORM^O01:CA");
+        check_history(&[&plan, &active], &order("proposal", "entered-in-error", 3), "ORM^O01:CA");
+        check_history(&[&revoked, &plan, &active], &order("plan", "entered-in-error", 4), "");
+        check_history(&[&active], &order("plan", "active", 3), "");
     }
 
     #[test]

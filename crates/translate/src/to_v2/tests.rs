@@ -339,6 +339,35 @@ fn a_wanted_order_control_is_written() {
     assert!(text.contains("\rORC|DC|r1\r"), "{text}");
 }
 
+/// What was an order when it was told can be taken back whatever it has become; nothing else can be asked of a plan.
+#[test]
+fn of_a_plan_only_a_cancellation_is_written() {
+    let check = |control: &'static str, status: &str, expected: bool| {
+        let request = resource(&format!(
+            r#"{{"resourceType":"ServiceRequest","id":"r1","status":"{status}","intent":"plan","code":{{"text":"X"}},"subject":{{}}}}"#
+        ));
+        let resources = Resources::default().with_root(&request);
+        let wanted = Wanted {
+            event: "ORM^O01",
+            version: Version::V2_5_1,
+            order_control: Some(control),
+            lineage: None,
+        };
+        let stamp = Stamp {
+            time: "2026-05-06T08:00:00Z".parse().expect("a time"),
+            offset: Offset::UTC,
+            control_id: "C1",
+        };
+        let written = Writer::new(Profile::default()).write(&wanted, &resources, &stamp);
+        assert_eq!(written.is_ok(), expected, "{control} {status}");
+    };
+    check("CA", "revoked", true);
+    check("CA", "entered-in-error", true);
+    check("NW", "active", false);
+    check("XO", "active", false);
+    check("HD", "on-hold", false);
+}
+
 #[test]
 fn the_time_of_the_message_is_written_as_it_was_told() {
     let patient = resource(r#"{"resourceType":"Patient","identifier":[{"value":"1"}]}"#);

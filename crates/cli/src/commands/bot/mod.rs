@@ -25,7 +25,7 @@ Examples:
   pipehat bot replay --bot identity
 
 `run` and `test` need no server. The others ask the Pipehat that runs on this data; `list` exits
-with 1 when runs were given up.";
+with 1 when a bot fails, was given up, or hears of no change.";
 
 /// Run and test bots; see a running Pipehat's bots and their runs, and run again what was given up
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 enum Command {
     Run(run::Arguments),
     Test(test::Arguments),
-    /// Show the bots, what triggers them, what waits and what was given up
+    /// Show the bots, what triggers them, what waits, fails and was given up
     List(runs::List),
     /// Show runs, the latest first
     Runs(runs::Runs),

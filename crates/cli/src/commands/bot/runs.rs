@@ -1,6 +1,8 @@
 //! The runs of a running Pipehat's bots.
 
-use pipehat_server::{BotView, BotsView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage};
+use pipehat_server::{
+    BotView, BotsView, FailingStepView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage,
+};
 use serde::Serialize;
 
 use crate::admin::Admin;
@@ -13,6 +15,9 @@ use crate::terminal::{Terminal, Tone, visible};
 pub(super) struct List {
     #[command(flatten)]
     data: DataArguments,
+
+    #[command(flatten)]
+    time: TimeArguments,
 
     /// The list as JSON
     #[arg(long)]
@@ -125,6 +130,7 @@ impl List {
             show_json(&view, terminal)?;
             return Ok(exit);
         }
+        let clock = self.time.clock();
         terminal.write(|output| {
             if view.bots.is_empty() {
                 return writeln!(output, "there are no bots");
@@ -140,12 +146,14 @@ impl List {
                 for trigger in &bot.triggers {
                     write!(output, "  {trigger}")?;
                 }
-                let waiting = bot.waiting.saturating_add(bot.changes_waiting);
+                let held = |step: &FailingStepView| step.messages.saturating_add(step.waiting);
+                let held: u64 = bot.steps.iter().map(held).sum();
+                let waiting = bot.waiting.saturating_add(bot.changes_waiting).saturating_add(held);
                 let dead = bot.dead.saturating_add(bot.changes_given_up);
                 let given_up = format!("{dead} given up");
                 let tone = if dead > 0 { Tone::Bad } else { Tone::Faint };
                 writeln!(output, "  {waiting} waiting, {}", terminal.paint(tone, given_up))?;
-                crate::commands::status::show_troubles(output, bot, terminal)?;
+                crate::commands::status::show_troubles(output, bot, &clock, terminal)?;
             }
             Ok(())
         })?;

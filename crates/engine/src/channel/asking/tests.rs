@@ -1,6 +1,7 @@
 //! Messages that wait for answers: who goes on, who is asked again, and what is kept.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pipehat_connectors::{Destination, Found, LookupAttempt};
@@ -13,8 +14,8 @@ use crate::project::Project;
 use crate::project::testing::lookup_answer;
 use crate::record::{Processed, Record};
 use crate::testing::{
-    Calls, Question, Questions, TestEngine, TestSource, asking, destination, message, project,
-    within,
+    Calls, Question, Questions, TestEngine, TestSource, asking, asking_bot, destination, message,
+    project, within,
 };
 
 /// Puts into PID-2 the id of who is found by PID-3.1.
@@ -261,6 +262,68 @@ async fn another_configuration_asks_anew_and_forgets_old_answers() {
     scene.sent("new").await;
     scene.engine.until(|status| status.counters.delivered == 1).await;
     assert!(scene.engine.holds());
+}
+
+/// Whoever saves a file of the channel again and again would else have a failing message hold its lane for ever.
+#[tokio::test]
+async fn another_configuration_does_not_begin_the_time_of_giving_up_anew() {
+    let mut scene = Scene::start("").await;
+    let giving_up = |more: &str| rest(more).replace("most: 10ms", "most: 10ms, give_up: 5ms");
+    let mut begun = None;
+    for (number, more) in
+        ["", "  - set: { MSH-6: NEW }\n", "  - set: { MSH-6: NEWER }\n"].iter().enumerate()
+    {
+        let of = project(&giving_up(more), &scene.source, &[("out", &scene.out)]);
+        let (changed, questions) = asking(of);
+        scene.questions = questions;
+        scene.engine.engine.apply(&changed, "test").await.expect("it is applied");
+        match number {
+            0 => {
+                scene.send("a").await;
+                scene.asked("a").await.answer(failed());
+                scene.engine.until(|status| status.blocked.len() == 1).await;
+                begun = Some(Instant::now());
+            }
+            // Asked at once, and not answered before the next change.
+            1 => drop(scene.asked("a").await),
+            _ => {
+                let question = scene.asked("a").await;
+                while begun.is_some_and(|begun| begun.elapsed() < Duration::from_millis(5)) {
+                    tokio::task::yield_now().await;
+                }
+                question.answer(failed());
+            }
+        }
+    }
+    scene.engine.until(|status| status.counters.parked == 1).await;
+    let [processed] = scene.processed().try_into().expect("one record");
+    let told = format!("{:?}", processed.outcome);
+    assert!(told.contains("given up after 2 tries: nobody is there"), "{told}");
+    assert!(scene.engine.holds());
+}
+
+#[tokio::test]
+async fn what_a_bot_fails_at_is_shown_with_what_waits_behind() {
+    let source = TestSource::default();
+    let (out, _calls) = destination(8, 1);
+    let of = project(&rest("").replace("10ms", "1h"), &source, &[("out", &out)]);
+    let (project, mut questions) = asking_bot(of, "grumpy");
+    let engine = TestEngine::start(&project).await;
+    for control_id in ["a", "b", "c"] {
+        source.receive(message(control_id)).await;
+    }
+    let another = String::from_utf8(message("a").to_vec()).expect("ASCII");
+    source.receive(another.replacen("|a|P|", "|another|P|", 1)).await;
+    let before = jiff::Timestamp::now();
+    for _ in ["a", "b"] {
+        questions.next().await.answer(failed());
+    }
+    engine.until(|status| status.blocked.len() == 2).await;
+    let status = engine.engine.status().await;
+    let [failing] = status[0].failing_bots.as_slice() else { panic!("one bot fails") };
+    assert_eq!((&*failing.bot, failing.code), ("grumpy", "test.failed"));
+    assert_eq!((failing.messages, failing.waiting, failing.tries), (2, 1, 1));
+    assert!(failing.since >= before && failing.since <= jiff::Timestamp::now());
 }
 
 #[tokio::test]

@@ -346,6 +346,32 @@ fn a_narrower_window_keeps_the_order_of_what_is_under_way() {
     assert_eq!(send(&mut outbox, now), [3]);
 }
 
+#[test]
+fn a_changed_window_does_not_begin_the_time_of_giving_up_anew() {
+    let (mut now, give_up) = (Instant::now(), Some(60 * SECOND));
+    let policy = Policy { retry: RetryPolicy { give_up, ..policy().retry }, ..policy() };
+    let mut outbox = Outbox::new(policy.clone(), 4, 4);
+    outbox.offer(delivery(1, 1, 1));
+    for window in [1, 4] {
+        outbox.next(now).expect("it is sent");
+        let verdict = outbox.tried(key(1), refused(&BUSY), now, 0);
+        assert!(matches!(verdict, Some(Verdict::Retry { .. })), "{verdict:?}");
+        now += 30 * SECOND;
+        outbox.reconfigure(policy.clone(), 4, window);
+        assert_eq!(outbox.next(now), None);
+        let asked = outbox.wants(&Queue::default()).expect("it is read anew");
+        outbox.loaded(&asked, vec![delivery(1, 1, 1)], |_| true);
+    }
+    outbox.next(now).expect("it is sent");
+    let verdict = outbox.tried(key(1), refused(&BUSY), now, 0);
+    let Some(Verdict::Settle { outcome: SettledOutcome::Parked { detail, .. }, attempts, .. }) =
+        verdict
+    else {
+        panic!("it is given up: {verdict:?}")
+    };
+    assert_eq!((detail.ends_with("given up after 3 tries"), attempts), (true, 3), "{detail}");
+}
+
 fn query(number: u64) -> Delivery {
     let bytes = Bytes::from_static(b"MSH|^~\\&|||||||QBP^Q22|1|P|2.5\rQPD|Q22|T\r");
     Delivery { bytes, ..delivery(number, number, 1) }

@@ -1,7 +1,7 @@
 //! Steps that change a message.
 
 use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span};
-use pipehat_message::{Occurrence, SegmentName};
+use pipehat_message::{CharsetSpec, Occurrence, SegmentName};
 
 use super::fragment::{key_reference, report, warn_of_unknown};
 use super::{Owner, Reader, Whole};
@@ -128,7 +128,10 @@ impl Reader<'_> {
             let mut fields = Fields::of(node, "value", diagnostics)?;
             let raw = fields.required("raw", |node, diagnostics| {
                 let raw = node.text_not_empty(diagnostics)?;
-                to.is_none_or(|to| fits(raw, to, node, diagnostics)).then(|| raw.to_owned())
+                let is_fit = to.is_none_or(|to| {
+                    fits(raw, to, node, diagnostics) && names_a_set(raw, to, node, diagnostics)
+                });
+                is_fit.then(|| raw.to_owned())
             });
             return fields.finish().then_some(Written::Raw(raw?.into()));
         }
@@ -144,6 +147,11 @@ impl Reader<'_> {
             .map_err(|error| report("channel.template", node, error, diagnostics))
             .ok()?;
         warn_of_unknown(node, scope, diagnostics);
+        if let (Some(to), Some(text)) = (to, template.literal())
+            && !names_a_set(text, to, node, diagnostics)
+        {
+            return None;
+        }
         if let (Some(to), Some(at)) =
             (to, template.literal().and_then(|text| text.find(['^', '~'])))
         {
@@ -484,6 +492,21 @@ fn fits(raw: &str, to: &Reference, node: &Node, diagnostics: &mut Diagnostics) -
             format!("this character would end `{}`", to.written()),
         )
         .with_help("leave it out, or escape it (`\\F\\` for |, `\\R\\` for ~, `\\S\\` for ^, `\\T\\` for &)"),
+    );
+    false
+}
+
+/// What is written into MSH-18 says which set the message goes out in.
+fn names_a_set(value: &str, to: &Reference, node: &Node, diagnostics: &mut Diagnostics) -> bool {
+    let path = to.path();
+    let is_msh_18 =
+        path.segment() == SegmentName::MSH && path.field().is_some_and(|field| field.get() == 18);
+    if !is_msh_18 || CharsetSpec::from_msh18(value.as_bytes()).is_ok() {
+        return true;
+    }
+    diagnostics.push(
+        Diagnostic::error("channel.charset", &node.span, "there is no such character set")
+            .with_help("write it as in HL7 table 0211, such as `UNICODE UTF-8` or `8859/1`: the message goes out in it"),
     );
     false
 }

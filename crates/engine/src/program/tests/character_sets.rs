@@ -118,4 +118,19 @@ fn what_is_written_into_msh_18_is_what_goes_out() {
         matches!(verdict, Verdict::Parked { code: "program.not-in-character-set", .. }),
         "{verdict:?}"
     );
+    // ASCII is meant, whatever the bytes are; a set that nobody knows by a code that a table gives.
+    for (msh18, family) in [("8859/1", "Müller"), ("UNICODE UTF-8", "Łoś"), ("GB 18030-2000", "李")]
+    {
+        let input = message(msh18, msh18, family);
+        for written in
+            ["MSH-18: ASCII", "MSH-18: { raw: \"ASCII~ISO IR100\" }", "MSH-18: \"{PID-8}\""]
+        {
+            let steps = format!("steps:\n  - set: {{ PID-8: NONSENSE }}\n  - set: {{ {written} }}");
+            let verdict = run(&format!("{steps}\n{HL7}"), &input, None);
+            assert!(
+                matches!(verdict, Verdict::Parked { code: "program.not-in-character-set", .. }),
+                "{msh18} {written}: {verdict:?}"
+            );
+        }
+    }
 }

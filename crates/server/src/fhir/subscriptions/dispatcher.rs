@@ -12,14 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pipehat_store::datastore::{Body, DatastoreError, Delivery, DeliveryBook, Trigger};
+use pipehat_resource::fhirpath::EvaluationError;
+use pipehat_resource::json::parse;
+use pipehat_store::datastore::{Body, DatastoreError, Delivery, DeliveryBook, Trigger, Verdict};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::delay::{Next, Patience, micros};
 use super::service::{Stir, Subscriptions, Wish, now};
 use super::subscriber::{DeliveryFailure, Notice};
-use super::subscription::{Channel, GIVEN_UP, Hook, Subscription};
+use super::subscription::{Note, Subscription};
 
 /// How many deliveries are under way, all together: each holds a resource.
 const FLIGHTS_MAX: usize = 64;
@@ -57,6 +59,9 @@ const BOOK_PAUSE: Duration = Duration::from_secs(5);
 
 /// How often to look for deliveries that are too old.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// What a person is told of a change whose condition fails.
+const FAILS: &str = "the criteria by FHIRPath (a bot's `when`) fail for this change";
 
 /// How long a stop waits for deliveries under way. What is cut off is sent again at the next start.
 const STOP_GRACE: Duration = Duration::from_secs(3);
@@ -201,7 +206,7 @@ impl Dispatcher<'_> {
     /// Starts what may go out.
     async fn fill(&mut self) {
         let stirred = self.shared.take_stirred();
-        let is_noted = |id: &String| self.shared.subscription(id).is_some_and(|one| one.is_noted);
+        let is_noted = |id: &String| self.shared.is_noted(id);
         // The note may have been written behind the last delivery.
         if stirred.keys().any(is_noted)
             && let Err(error) = self.clear().await
@@ -323,7 +328,7 @@ impl Dispatcher<'_> {
                 self.shared.note_success(&id, change);
                 let delivered =
                     self.shared.with_book(move |book| book.delivered(&delivery.matched)).await;
-                match self.shared.subscription(&id).is_some_and(|found| found.is_noted) {
+                match self.shared.is_noted(&id) {
                     true => delivered.and(self.clear().await),
                     false => delivered,
                 }
@@ -350,10 +355,10 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Whether a Subscription has another endpoint now, or sends it other things.
+    /// Whether a Subscription has another endpoint now, sends it other things, or by another condition.
     fn has_moved(&self, before: &Subscription) -> bool {
         let current = self.shared.subscription(&before.id);
-        current.is_some_and(|current| current.hook() != before.hook())
+        current.is_some_and(|current| current.has_moved(before))
     }
 
     async fn failed(
@@ -401,7 +406,7 @@ impl Dispatcher<'_> {
                     .with_book(move |book| book.give_up(&delivery.matched, &failure.why, now))
                     .await?;
                 self.shared.note_end(&id, change);
-                self.shared.wish(&id, Wish::Note(GIVEN_UP.to_owned()));
+                self.shared.wish(&id, Wish::Note);
                 Ok(())
             }
         }
@@ -409,18 +414,24 @@ impl Dispatcher<'_> {
 
     /// Takes the note away from Subscriptions of which nothing is given up any more.
     async fn clear(&self) -> Result<(), DatastoreError> {
-        let noted: Vec<String> = self.shared.look(|watch| {
-            let noted = watch.all().filter(|subscription| subscription.is_noted);
-            noted.map(|subscription| subscription.id.clone()).collect()
+        let noted: Vec<Arc<Subscription>> = self.shared.look(|watch| {
+            // A listener's notes have nobody who could take them away but whoever writes it anew.
+            let noted = watch.all().filter(|one| one.note != Note::None && one.hook().is_some());
+            noted.cloned().collect()
         });
         if noted.is_empty() {
             return Ok(());
         }
         let counts = self.shared.with_book(DeliveryBook::counts).await?;
-        let kept: HashSet<String> =
+        let dead: HashSet<String> =
             counts.into_iter().filter(|(_, counts)| counts.dead > 0).map(|(id, _)| id).collect();
-        for id in noted.into_iter().filter(|id| !kept.contains(id)) {
-            self.shared.wish(&id, Wish::Clear);
+        for noted in noted.into_iter().filter(|noted| !dead.contains(&noted.id)) {
+            let id = noted.id.clone();
+            let is_open = noted.note == Note::Undecided
+                && self.shared.with_book(move |book| book.has_open(&id)).await?;
+            if !is_open {
+                self.shared.wish(&noted.id, Wish::Clear);
+            }
         }
         Ok(())
     }
@@ -503,7 +514,8 @@ async fn attempt(
     };
     let subscriber =
         shared.options.subscribers.iter().find(|subscriber| subscriber.takes(&hook.endpoint));
-    let body = match subscriber.is_some() || hook.payload.is_some() {
+    let wants_body = subscriber.is_some() || hook.payload.is_some();
+    let body = match wants_body || delivery.matched.verdict == Verdict::Open {
         true => body_of(shared, delivery).await?,
         false => None,
     };
@@ -516,10 +528,55 @@ async fn attempt(
         body,
         attempts: delivery.attempts,
     };
+    let decided = match matched.verdict {
+        Verdict::Tell => Ok(true),
+        Verdict::Open => decide(shared, subscription, delivery, notice.body.as_deref()).await?,
+    };
+    match decided {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
+        Err(error) => {
+            // Written anew meanwhile, it may say another thing than this.
+            if shared.subscription(&subscription.id).is_some_and(|now| !now.has_moved(subscription))
+            {
+                shared.wish(&subscription.id, Wish::undecided(&error));
+            }
+            let why = format!("{FAILS}: {error}");
+            return match subscriber {
+                Some(subscriber) => subscriber.undecided(&hook.endpoint, &notice, &why).await,
+                None => Err(DeliveryFailure::new(why)),
+            };
+        }
+    }
     match subscriber {
         Some(subscriber) => subscriber.deliver(&hook.endpoint, &notice).await,
         None => shared.rest_hook.send(hook, &notice, timeout).await,
     }
+}
+
+/// Whether a change is to be told whose condition failed when it was read: by the condition as it is now.
+async fn decide(
+    shared: &Subscriptions,
+    subscription: &Subscription,
+    delivery: &Delivery,
+    body: Option<&str>,
+) -> Result<Result<bool, EvaluationError>, DeliveryFailure> {
+    let matched = &delivery.matched;
+    let resource = body.and_then(|body| parse(body.as_bytes()).ok());
+    let decided = match matched.trigger {
+        Trigger::Delete => subscription.holds(resource.as_ref(), None),
+        Trigger::Create => subscription.holds(None, resource.as_ref()),
+        Trigger::Update => {
+            let before = matched.version.saturating_sub(1);
+            let before = shared.datastore.version(&matched.key, before).await;
+            let before =
+                before.map_err(|_| DeliveryFailure::new("the datastore could not be read"))?;
+            let before = before.and_then(|before| before.body);
+            let before = before.and_then(|before| parse(before.as_bytes()).ok());
+            subscription.holds(before.as_ref(), resource.as_ref())
+        }
+    };
+    Ok(decided)
 }
 
 /// The resource as the change made it; of a deletion, as it was before.
@@ -535,15 +592,6 @@ async fn body_of(
     let found = shared.datastore.version(&matched.key, version).await;
     let found = found.map_err(|_| DeliveryFailure::new("the datastore could not be read"))?;
     Ok(found.and_then(|found| found.body))
-}
-
-impl Subscription {
-    fn hook(&self) -> Option<&Hook> {
-        match &self.channel {
-            Channel::Hook(hook) => Some(hook),
-            Channel::WebSocket => None,
-        }
-    }
 }
 
 fn random() -> u8 {
@@ -562,7 +610,8 @@ mod tests {
     fn delivery(change: u64, attempts: u32) -> Delivery {
         let key = ResourceKey { resource_type: "Patient".to_owned(), id: change.to_string() };
         let (subscription, change) = ("s".to_owned(), ChangeNumber(change));
-        let matched = Matched { subscription, key, version: 1, change, trigger: Trigger::Update };
+        let (trigger, verdict) = (Trigger::Update, Verdict::Tell);
+        let matched = Matched { subscription, key, version: 1, change, trigger, verdict };
         Delivery { matched, due: 0, attempts, since: 0, ended: None, why: None }
     }
 

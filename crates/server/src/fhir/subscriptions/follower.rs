@@ -8,12 +8,12 @@ use pipehat_resource::json::{Value, parse};
 use pipehat_resource::search::Registry;
 use pipehat_store::datastore::{
     Applied, ChangeNumber, DELIVERIES_MAX, DatastoreError, Group, HistoryQuery, HistoryScope,
-    Interaction, Matched, Outcome, Precondition, ResourceKey, StoredVersion, Trigger,
+    Interaction, Matched, Outcome, Precondition, ResourceKey, StoredVersion, Trigger, Verdict,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::service::{Stir, Subscriptions, Wish, now};
-use super::subscription::{Channel, GIVEN_UP, Status, Subscription};
+use super::subscription::{Channel, GIVEN_UP, Note, Status, Subscription};
 
 const SUBSCRIPTION: &str = "Subscription";
 
@@ -308,20 +308,30 @@ impl<'s> Follower<'s> {
         };
         let previous = before.as_ref().and_then(resource_of);
         for subscription in met {
-            let holds = || match deleted {
+            if !subscription.triggers.contains(&trigger) {
+                continue;
+            }
+            let holds = match deleted {
                 true => subscription.holds(Some(&resource), None),
                 false => subscription.holds(previous.as_ref(), Some(&resource)),
             };
-            if subscription.triggers.contains(&trigger) && holds() {
-                let matching = Matched {
-                    subscription: subscription.id.clone(),
-                    key: change.key.clone(),
-                    version: change.version,
-                    change: change.change,
-                    trigger,
-                };
-                matched.push((matching, subscription));
-            }
+            let verdict = match holds {
+                Ok(true) => Verdict::Tell,
+                Ok(false) => continue,
+                Err(error) => {
+                    self.shared.wish(&subscription.id, Wish::undecided(&error));
+                    Verdict::Open
+                }
+            };
+            let matching = Matched {
+                subscription: subscription.id.clone(),
+                key: change.key.clone(),
+                version: change.version,
+                change: change.change,
+                trigger,
+                verdict,
+            };
+            matched.push((matching, subscription));
         }
         Ok(())
     }
@@ -350,6 +360,8 @@ impl<'s> Follower<'s> {
             match subscription.channel {
                 Channel::Hook(_) if self.led => hooks.push(matching),
                 Channel::Hook(_) => {}
+                // Its error says so; whoever listens is told of what is known to be meant.
+                Channel::WebSocket if matching.verdict == Verdict::Open => {}
                 Channel::WebSocket => heard.push(matching.subscription),
             }
         }
@@ -553,17 +565,25 @@ enum Turned {
 fn granted(resource: &mut Value, version: u64, wish: &Wish) -> bool {
     let status = Status::of(resource);
     if *wish == Wish::Clear {
-        let noted = resource.text("error") == Some(GIVEN_UP);
-        return noted
-            && resource.as_object_mut().is_some_and(|object| object.remove("error").is_some());
+        let noted = Note::of(resource) != Note::None;
+        let Some(object) = resource.as_object_mut().filter(|_| noted) else { return false };
+        if status == Status::Failing {
+            object.set("status", "active".into());
+        }
+        return object.remove("error").is_some();
     }
     let (new_status, error) = match wish {
+        // It says one error until all is decided, so that each try is no version of its own.
+        Wish::Undecided(text) if matches!(status, Status::Requested | Status::Active) => {
+            (Some("error"), Some(text.as_str()))
+        }
         Wish::Active if status == Status::Requested => (Some("active"), None),
         Wish::Off if status != Status::Silent => (Some("off"), None),
         Wish::Error(text, of) if status != Status::Silent && of.is_none_or(|of| of == version) => {
-            (Some("error"), Some(text))
+            (Some("error"), Some(text.as_str()))
         }
-        Wish::Note(text) if resource.text("error") != Some(text) => (None, Some(text)),
+        // That its criteria fail is told before.
+        Wish::Note if Note::of(resource) == Note::None => (None, Some(GIVEN_UP)),
         _ => return false,
     };
     let Some(object) = resource.as_object_mut() else { return false };
@@ -571,7 +591,7 @@ fn granted(resource: &mut Value, version: u64, wish: &Wish) -> bool {
         object.set("status", status.into());
     }
     if let Some(text) = error {
-        object.set("error", text.as_str().into());
+        object.set("error", text.into());
     }
     true
 }
@@ -616,11 +636,20 @@ mod tests {
         check(active, &Wish::Error("no".to_owned(), None), error);
         check(active, &Wish::Error("no".to_owned(), Some(3)), error);
         check(active, &Wish::Error("no".to_owned(), Some(2)), None);
-        let note = Wish::Note("no".to_owned());
-        check(active, &note, Some(r#"{"status":"active","error":"no"}"#));
-        check(r#"{"status":"active","error":"no"}"#, &note, None);
-        check(r#"{"status":"active","error":"no"}"#, &Wish::Clear, None);
         let noted = format!(r#"{{"status":"active","error":"{GIVEN_UP}"}}"#);
+        check(active, &Wish::Note, Some(&noted));
+        check(&noted, &Wish::Note, None);
+        check(r#"{"status":"active","error":"no"}"#, &Wish::Clear, None);
         check(&noted, &Wish::Clear, Some(active));
+        let text = format!("{}: column 1: why", super::super::subscription::UNDECIDED);
+        let undecided = format!(r#"{{"status":"error","error":"{text}"}}"#);
+        let wish = Wish::Undecided(text);
+        check(active, &wish, Some(&undecided));
+        check(&noted, &wish, Some(&undecided));
+        check(&undecided, &wish, None);
+        check(off, &wish, None);
+        check(&undecided, &Wish::Note, None);
+        check(&undecided, &Wish::Clear, Some(active));
+        check(&undecided, &Wish::Off, Some(&undecided.replace("\"error\",", "\"off\",")));
     }
 }

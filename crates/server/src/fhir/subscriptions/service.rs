@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use pipehat_resource::fhirpath::EvaluationError;
 use pipehat_resource::json::Value;
 use pipehat_resource::outcome::Issue;
 use pipehat_store::datastore::{
@@ -22,7 +23,7 @@ use super::follower;
 use super::listeners::Listeners;
 use super::rest_hook::RestHook;
 use super::subscriber::Subscriber;
-use super::subscription::{Channel, Reading, Status, Subscription};
+use super::subscription::{Channel, Note, Reading, Status, Subscription, UNDECIDED};
 use super::watch::Watch;
 use super::websocket::LISTENERS_MAX;
 use crate::fhir::access::Clients;
@@ -97,10 +98,19 @@ pub(super) enum Wish {
     Off,
     /// It can't be active: why, and of which version that was said, where it is about one.
     Error(String, Option<u64>),
-    /// Something went wrong, and it goes on.
-    Note(String),
+    /// Something of it was given up, and it goes on.
+    Note,
+    /// Its condition fails for a change: why. It goes on with all others.
+    Undecided(String),
     /// What went wrong is put right: the note goes.
     Clear,
+}
+
+impl Wish {
+    /// Says of a Subscription that its condition fails.
+    pub(super) fn undecided(error: &EvaluationError) -> Self {
+        Self::Undecided(format!("{UNDECIDED}: {error}"))
+    }
 }
 
 /// What the dispatcher last saw of a Subscription.
@@ -244,9 +254,12 @@ impl Subscriptions {
     pub(in crate::fhir) fn findings(&self, resource: &Value) -> Vec<Issue> {
         match Status::of(resource) {
             Status::Silent => Vec::new(),
-            Status::Requested | Status::Active => {
+            Status::Requested | Status::Active | Status::Failing => {
                 let registry = self.parameters.known();
-                Subscription::read(resource, self.reading(&registry)).err().unwrap_or_default()
+                match Subscription::read(resource, self.reading(&registry)) {
+                    Ok(subscription) => subscription.doubts(),
+                    Err(issues) => issues,
+                }
             }
         }
     }
@@ -380,6 +393,11 @@ impl Subscriptions {
         self.look(|watch| watch.get(id).cloned())
     }
 
+    /// Whether a Subscription says that it was not told something.
+    pub(super) fn is_noted(&self, id: &str) -> bool {
+        self.subscription(id).is_some_and(|found| found.note != Note::None)
+    }
+
     /// Has the dispatcher look at these.
     pub(super) fn stir(&self, ids: impl Iterator<Item = (String, Stir)>) {
         let mut stirred = lock(&self.stirred);
@@ -400,7 +418,10 @@ impl Subscriptions {
         let mut wishes = lock(&self.wishes);
         // A note can come again, and so can its end; what makes it active or ends it does not.
         let gives_way = match &wish {
-            Wish::Note(_) => wishes.get(id).is_some_and(|known| *known != Wish::Clear),
+            Wish::Note => wishes.get(id).is_some_and(|known| *known != Wish::Clear),
+            Wish::Undecided(_) => {
+                wishes.get(id).is_some_and(|known| matches!(known, Wish::Off | Wish::Error(..)))
+            }
             Wish::Clear => wishes.contains_key(id),
             Wish::Active | Wish::Off | Wish::Error(..) => false,
         };

@@ -18,6 +18,18 @@ pub trait Subscriber: Send + Sync {
     /// Takes one notice. Those of one Subscription and one resource come one after another, each again until it
     /// succeeds or is given up; the same one may come twice.
     fn deliver<'a>(&'a self, endpoint: &'a str, notice: &'a Notice) -> Delivered<'a>;
+
+    /// Is told that a notice may be none: what the Subscription's condition says of it can't be told, `why` says for what
+    /// reason and without content. The same comes again as one that failed does, until it is decided or given up.
+    fn undecided<'a>(
+        &'a self,
+        endpoint: &'a str,
+        notice: &'a Notice,
+        why: &'a str,
+    ) -> Delivered<'a> {
+        let _ = (endpoint, notice);
+        Box::pin(std::future::ready(Err(DeliveryFailure::new(why))))
+    }
 }
 
 /// A change that met the criteria of a Subscription.

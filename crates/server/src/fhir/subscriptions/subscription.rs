@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use pipehat_resource::fhirpath::{Context, Expression, Item};
+use pipehat_config::nearest;
+use pipehat_resource::fhirpath::{Context, EvaluationError, Expression, Item};
 use pipehat_resource::json::{Object, Value};
 use pipehat_resource::outcome::{Issue, IssueCode};
 use pipehat_resource::search::{
@@ -29,6 +30,9 @@ const PATH_CRITERIA: &str = "medplum.com/fhir/StructureDefinition/fhir-path-crit
 pub(super) const GIVEN_UP: &str =
     "notifications could not be delivered and were given up: see the dead letters";
 
+/// What `Subscription.error` begins with while the criteria by FHIRPath failed for a change: it goes on with all others.
+pub(super) const UNDECIDED: &str = "the criteria by FHIRPath fail for some changes";
+
 /// What a Subscription asks for.
 #[derive(Debug, Clone)]
 pub(super) struct Subscription {
@@ -50,8 +54,8 @@ pub(super) struct Subscription {
     pub(super) end: Option<i64>,
     /// After how many attempts a delivery is given up, where it says so.
     pub(super) attempts_max: Option<u32>,
-    /// Whether it says that something was given up.
-    pub(super) is_noted: bool,
+    /// What it says of changes that it was not told.
+    pub(super) note: Note,
     /// The client that wrote it.
     pub(super) client: Option<String>,
 }
@@ -87,6 +91,27 @@ impl std::fmt::Debug for Hook {
     }
 }
 
+/// What a Subscription says of changes that it was not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Note {
+    /// There are none.
+    None,
+    /// Some were given up.
+    GivenUp,
+    /// Its criteria fail for some.
+    Undecided,
+}
+
+impl Note {
+    pub(super) fn of(resource: &Value) -> Self {
+        match resource.text("error") {
+            Some(GIVEN_UP) => Self::GivenUp,
+            Some(text) if text.starts_with(UNDECIDED) => Self::Undecided,
+            _ => Self::None,
+        }
+    }
+}
+
 /// What a Subscription resource says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
@@ -94,6 +119,8 @@ pub(super) enum Status {
     Requested,
     /// Told of changes.
     Active,
+    /// Told of changes, but of those for which its criteria fail. R4: the server has an error, and tries on.
+    Failing,
     /// Told nothing.
     Silent,
 }
@@ -104,6 +131,7 @@ impl Status {
         match resource.text("status") {
             Some("requested") => Self::Requested,
             Some("active") => Self::Active,
+            Some("error") if Note::of(resource) == Note::Undecided => Self::Failing,
             _ => Self::Silent,
         }
     }
@@ -161,7 +189,7 @@ impl Subscription {
                 condition,
                 end,
                 attempts_max,
-                is_noted: resource.text("error") == Some(GIVEN_UP),
+                note: Note::of(resource),
                 client: client_of(resource).map(str::to_owned),
             }),
             _ => Err(issues),
@@ -181,16 +209,51 @@ impl Subscription {
     }
 
     /// Whether its condition by FHIRPath holds of a change: of a creation nothing was before, of a deletion nothing is
-    /// after it. One that can't be evaluated, or gives no truth value, does not.
-    pub(super) fn holds(&self, previous: Option<&Value>, current: Option<&Value>) -> bool {
-        let Some(condition) = &self.condition else { return true };
+    /// after it.
+    ///
+    /// # Errors
+    /// That can't be told: the condition can't be evaluated, or gives several items.
+    pub(super) fn holds(
+        &self,
+        previous: Option<&Value>,
+        current: Option<&Value>,
+    ) -> Result<bool, EvaluationError> {
+        let Some(condition) = &self.condition else { return Ok(true) };
         let context = Context::new(jiff::Timestamp::now())
             .with_variable("previous", previous.map(Item::resource).into_iter().collect())
             .with_variable("current", current.map(Item::resource).into_iter().collect());
-        let Some(root) = current.or(previous) else { return false };
-        match condition.evaluate(root, &context) {
-            Ok(found) => matches!(found.as_slice(), [one] if one.as_bool() == Some(true)),
-            Err(_) => false,
+        let Some(root) = current.or(previous) else { return Ok(false) };
+        Ok(condition.test(&Item::resource(root), &context)? == Some(true))
+    }
+
+    /// What of its condition leads nowhere: it would never hold, or always fail. Asked when it is written; one that stands
+    /// goes on as it is.
+    pub(super) fn doubts(&self) -> Vec<Issue> {
+        let Some(condition) = &self.condition else { return Vec::new() };
+        let variables = [("previous", &*self.resource_type), ("current", &*self.resource_type)];
+        let issue = |doubt: pipehat_resource::fhirpath::Doubt| {
+            let (written, known) = doubt.problem.alternatives();
+            let near = nearest(written, known);
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let (column, problem) = (doubt.column, &doubt.problem);
+            let text =
+                format!("the criteria by FHIRPath lead nowhere: column {column}: {problem}{near}");
+            Issue::error(IssueCode::BusinessRule, text).at("Subscription.extension")
+        };
+        condition.doubts(&self.resource_type, &variables).into_iter().map(issue).collect()
+    }
+
+    /// Whether what it is told by was changed since: where, what of a resource, or by which condition.
+    pub(super) fn has_moved(&self, before: &Self) -> bool {
+        let condition = |of: &Self| of.condition.as_ref().map(|one| one.as_str().to_owned());
+        self.hook() != before.hook() || condition(self) != condition(before)
+    }
+
+    /// Its endpoint, where it has one.
+    pub(super) fn hook(&self) -> Option<&Hook> {
+        match &self.channel {
+            Channel::Hook(hook) => Some(hook),
+            Channel::WebSocket => None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use pipehat_resource::json::{Value, parse};
+use pipehat_resource::kept::Keeps;
 use pipehat_resource::search::{IndexEntry, Search};
 
 use super::{Kind, Plan, Stop, Work, Written, index_rows, references, refuse, resource_of};
@@ -52,9 +53,8 @@ impl<S: Session> Work<'_, S> {
                 },
                 None => continue,
             };
-            let is_another = self.take_over(&plan, &mut resource)?;
-            let rows = self.prepared.rows.get(at).and_then(Option::clone).filter(|_| !is_another);
-            if rows.is_some() {
+            let rows = self.prepared.rows.get(at).and_then(Option::clone);
+            if rows.is_some() && self.keeps(&plan).is_none() {
                 self.put(plan, resource, rows).await?;
                 continue;
             }
@@ -62,6 +62,7 @@ impl<S: Session> Work<'_, S> {
             let mut conditions = Vec::new();
             references::conditions(&resource, &mut conditions);
             if conditions.is_empty() {
+                self.take_over(&plan, &mut resource)?;
                 self.put(plan, resource, None).await?;
             } else {
                 later.push((plan, resource, conditions));
@@ -83,6 +84,8 @@ impl<S: Session> Work<'_, S> {
                 }
             }
             references::rewrite(&mut resource, &known);
+            // What stands is known by what it refers to.
+            self.take_over(&plan, &mut resource)?;
             self.put(plan, resource, None).await?;
         }
         self.flush().await
@@ -112,27 +115,27 @@ impl<S: Session> Work<'_, S> {
         }
     }
 
-    /// Has in a resource what is to be kept of the one that stands; whether there was something to keep. What comes of the
-    /// two is validated, as what comes of a patch is.
-    fn take_over(&self, plan: &Plan, resource: &mut Value) -> Result<bool, Stop> {
+    fn keeps(&self, plan: &Plan) -> Option<&Keeps> {
+        match self.prepared.interactions.get(plan.interaction)? {
+            Interaction::Update { keeps, .. } | Interaction::ConditionalUpdate { keeps, .. } => {
+                keeps.as_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// Has in a resource what is to be kept of the one that stands. What comes of the two is validated, as what comes of a
+    /// patch is.
+    fn take_over(&self, plan: &Plan, resource: &mut Value) -> Result<(), Stop> {
         let at = plan.interaction;
-        let Some(
-            Interaction::Update { keeps: Some(keeps), .. }
-            | Interaction::ConditionalUpdate { keeps: Some(keeps), .. },
-        ) = self.prepared.interactions.get(at)
-        else {
-            return Ok(false);
-        };
-        let Some(body) = plan.current.as_ref().and_then(|current| current.version.body.as_deref())
-        else {
-            return Ok(false);
-        };
+        let standing = plan.current.as_ref().and_then(|current| current.version.body.as_deref());
+        let Some((keeps, body)) = self.keeps(plan).zip(standing) else { return Ok(()) };
         let standing =
             parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
-        keeps.take_over(&standing, resource);
+        keeps.take_over(&standing, resource, &|name| self.names.get(name).cloned());
         let nothing = Value::Array(Vec::new());
         match self.catalogue.rules.patch(resource, &nothing, self.prepared.now(at)) {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(()),
             Err(refusal) => refuse(at, refusal),
         }
     }

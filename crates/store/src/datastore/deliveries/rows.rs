@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction};
 
-use super::{Delivery, DeliveryCounts, Matched, Trigger};
+use super::{Delivery, DeliveryCounts, Matched, OPEN, Trigger, Verdict};
 use crate::datastore::interaction::{ChangeNumber, ResourceKey};
 
 pub(super) fn counts_of(
@@ -20,11 +20,9 @@ pub(super) fn counts_of(
 }
 
 pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let trigger = match row.get::<_, i64>(5)? {
-        1 => Trigger::Create,
-        3 => Trigger::Delete,
-        _ => Trigger::Update,
-    };
+    let number: i64 = row.get(5)?;
+    let trigger = Trigger::of(number & !OPEN);
+    let verdict = if number & OPEN == 0 { Verdict::Tell } else { Verdict::Open };
     Ok(Delivery {
         matched: Matched {
             subscription: row.get(0)?,
@@ -32,6 +30,7 @@ pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
             version: count(row, 4)?,
             change: ChangeNumber(count(row, 1)?),
             trigger,
+            verdict,
         },
         due: row.get(6)?,
         attempts: u32::try_from(row.get::<_, i64>(7)?).unwrap_or(u32::MAX),

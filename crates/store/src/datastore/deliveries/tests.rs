@@ -48,6 +48,7 @@ fn matched(subscription: &str, change: u64, id: &str) -> Matched {
         version: change,
         change: ChangeNumber(change),
         trigger: Trigger::Update,
+        verdict: Verdict::Tell,
     }
 }
 
@@ -107,6 +108,36 @@ fn dead_letters_let_others_by_and_come_back() {
     assert_eq!(fixture.book.redeliver(None, Some(ChangeNumber(3)), 80).expect("none"), 0);
     fixture.book.forget("s").expect("forgotten");
     assert_eq!(fixture.counts(), []);
+}
+
+#[test]
+fn what_is_not_decided_stays_so() {
+    let fixture = Fixture::new(0);
+    let triggers = [Trigger::Create, Trigger::Update, Trigger::Delete];
+    let all: Vec<Matched> = (1..)
+        .zip(
+            triggers
+                .iter()
+                .flat_map(|trigger| [(*trigger, Verdict::Tell), (*trigger, Verdict::Open)]),
+        )
+        .map(|(change, (trigger, verdict))| Matched {
+            trigger,
+            verdict,
+            ..matched("s", change, &change.to_string())
+        })
+        .collect();
+    fixture.record(9, &all);
+    let fixture = fixture.reopen(9);
+    let heads = fixture.book.heads("s", 10).expect("heads");
+    let read: Vec<Matched> = heads.into_iter().map(|head| head.matched).collect();
+    assert_eq!(read, all);
+    assert!(
+        fixture.book.has_open("s").expect("read") && !fixture.book.has_open("t").expect("read")
+    );
+    for open in all.iter().filter(|one| one.verdict == Verdict::Open) {
+        fixture.book.give_up(open, "why", 1).expect("given up");
+    }
+    assert!(!fixture.book.has_open("s").expect("read"));
 }
 
 #[test]

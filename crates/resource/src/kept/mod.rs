@@ -5,12 +5,18 @@
 //! named from what stands. Where nothing stands the resource is made as it is. A server that does not know the extension
 //! passes over it, as over any other of a request.
 //!
+//! Of a list ([`Items`]) items can stay that the writer does not name, and what it does not tell of those that it names.
+//!
 //! What is taken over is decided here and nowhere else; who reads what stands, and sees to it that nobody changes it
 //! meanwhile, is the datastore or the sender of the Bundle. A code `unknown` that stands is nothing to keep.
+
+mod items;
 
 use thiserror::Error;
 
 use crate::json::{Object, Value};
+
+pub use items::{At, Items, Others, WITHOUT_MAX};
 
 /// The extension's address.
 pub const KEEPS: &str = "urn:pipehat:keeps";
@@ -47,7 +53,7 @@ pub const DEPTH_MAX: usize = 8;
 pub enum UnreadableMark {
     /// A part is none that there is, or has no value.
     #[error(
-        "an extension `{KEEPS}` has the parts `element` and `follows`, each with what it names"
+        "an extension `{KEEPS}` has the parts `element`, `items` and `follows`, each with what it names"
     )]
     Part,
     /// An element is no path of members.
@@ -55,7 +61,7 @@ pub enum UnreadableMark {
     Path,
     /// There are too many, of elements or of marks.
     #[error(
-        "an extension `{KEEPS}` stands once on a request, and names at most {ELEMENTS_MAX} elements"
+        "an extension `{KEEPS}` stands once on a request, and names at most {ELEMENTS_MAX} elements, of a list at most {WITHOUT_MAX} that go"
     )]
     TooMany,
 }
@@ -64,6 +70,7 @@ pub enum UnreadableMark {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Keeps {
     elements: Vec<Box<str>>,
+    items: Vec<Items>,
     follows: Vec<Follows>,
 }
 
@@ -96,10 +103,11 @@ impl Keeps {
         for part in mark.items("extension") {
             match part.text("url") {
                 Some("element") => keeps.keep(path_of(part)?),
+                Some("items") => keeps.keep_items(Items::read(part)?),
                 Some("follows") => keeps.follow(Follows::read(part)?),
                 _ => return Err(UnreadableMark::Part),
             }
-            if keeps.elements.len() + keeps.follows.len() > ELEMENTS_MAX {
+            if keeps.elements.len() + keeps.items.len() + keeps.follows.len() > ELEMENTS_MAX {
                 return Err(UnreadableMark::TooMany);
             }
         }
@@ -125,6 +133,11 @@ impl Keeps {
         self.elements.push(element.into());
     }
 
+    /// Keeps of one more list what is not told of it.
+    pub fn keep_items(&mut self, items: Items) {
+        self.items.push(items);
+    }
+
     /// Has one more code follow.
     pub fn follow(&mut self, follows: Follows) {
         self.follows.push(follows);
@@ -135,20 +148,40 @@ impl Keeps {
         self.elements.iter().map(|own| &**own)
     }
 
+    /// The lists of which not every item need be told.
+    pub fn items(&self) -> &[Items] {
+        &self.items
+    }
+
+    /// The lists, to be told more of.
+    pub fn items_mut(&mut self) -> &mut [Items] {
+        &mut self.items
+    }
+
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
-        self.elements.is_empty() && self.follows.is_empty()
+        self.elements.is_empty() && self.items.is_empty() && self.follows.is_empty()
     }
 
     /// The mark, to stand among the extensions of a request.
     pub fn mark(&self) -> Value {
         let elements = self.elements.iter().map(|own| part("element", "valueString", own));
-        let parts = elements.chain(self.follows.iter().map(Follows::mark)).collect();
+        let items = self.items.iter().map(Items::mark);
+        let parts = elements.chain(items).chain(self.follows.iter().map(Follows::mark)).collect();
         whole(KEEPS, parts)
     }
 
-    /// Has in `told` what `standing` has of the elements that are kept.
-    pub fn take_over(&self, standing: &Value, told: &mut Value) {
+    /// Has in `told` what `standing` has of the elements that are kept. `called` knows what an entry of the Bundle is called
+    /// where it stands (`Practitioner/1`), by its `fullUrl`: items are known by what they refer to.
+    pub fn take_over(
+        &self,
+        standing: &Value,
+        told: &mut Value,
+        called: &impl Fn(&str) -> Option<String>,
+    ) {
+        for items in &self.items {
+            items.take_over(standing, told, called);
+        }
         for element in &self.elements {
             let Some(kept) = found(standing, element) else { continue };
             if kept.as_str() != Some("unknown") {
@@ -332,7 +365,7 @@ mod tests {
     #[track_caller]
     fn check(standing: &str, told: &str, expected: &str) {
         let mut merged = read(told);
-        visits().take_over(&read(standing), &mut merged);
+        visits().take_over(&read(standing), &mut merged, &|_| None);
         assert_eq!(merged.to_json(), expected, "{told} over {standing}");
     }
 

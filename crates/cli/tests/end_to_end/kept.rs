@@ -1,0 +1,171 @@
+//! What a message doesn't speak of stays: through a channel into the datastore, and to another server, which knows no marks.
+
+use serde_json::Value;
+
+use crate::harness::{Api, Datastore, Link, Project, eventually};
+
+/// A channel whose messages go into the datastore here, and to another server.
+struct Feed {
+    project: Project,
+    other: Datastore,
+}
+
+impl Feed {
+    fn new() -> Self {
+        let (project, other) = (Project::new(), Datastore::new("system/*.cruds"));
+        project.write("pipehat.yaml", "datastore:\n");
+        project.write_secret("lookups", other.secret());
+        project.write(
+            "channels/feed.yaml",
+            &format!(
+                "channel: feed\nsource: {{ mllp: {{ listen: 127.0.0.1:0 }} }}\ntime_zone: Europe/Berlin\n\
+                 steps: [{{ translate: {{ to: fhir, system_base: \"https://good.example/id/\" }} }}]\n\
+                 destinations:\n  store:\n    fhir: local\n  other:\n    fhir: {}\n",
+                other.settings("")
+            ),
+        );
+        Self { project, other }
+    }
+
+    /// What one element of the resource says after each message, here and at the other server. Each message comes twice, and
+    /// the second one changes nothing here.
+    fn check(
+        &self,
+        search: &str,
+        says: impl Fn(&Api, &Value) -> String,
+        messages: &[(String, &str)],
+    ) {
+        let (other, node) = (self.other.up(), self.project.up());
+        let (there, here) = (other.api(), node.api());
+        let mut link = Link::open(&node.address("feed"));
+        let mut delivered = 0;
+        for (message, expected) in messages {
+            let mut versions = Vec::new();
+            for _ in 0..2 {
+                delivered += 1;
+                let message = message.replace("|CONTROL|", &format!("|{delivered}|"));
+                assert_eq!(link.ask(message.as_bytes()).code(), "AA");
+                eventually("it is delivered to both", || {
+                    here.counter("feed", "delivered") == delivered
+                });
+                for (place, api) in [("here", &here), ("there", &there)] {
+                    let found = one(api, search);
+                    assert_eq!(says(api, &found), *expected, "{place}: {message}");
+                }
+                versions.push(one(&here, search)["meta"]["versionId"].clone());
+            }
+            assert_eq!(versions[0], versions[1], "{message}");
+        }
+        assert!(node.stop().success());
+        self.project.prove();
+    }
+}
+
+fn one(api: &Api, search: &str) -> Value {
+    let bundle = api.get(&format!("/fhir/R4/{search}"));
+    let entries = bundle["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let [entry] = entries else { panic!("one of {search}: {bundle}") };
+    entry["resource"].clone()
+}
+
+fn message(event: &str, lines: &[&str]) -> String {
+    let header = format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|CONTROL|P|2.5.1");
+    let patient = "PID|1||4711^^^GOOD^MR||Muster^Maria";
+    // SCH and EVN stand before PID.
+    let (first, rest) = lines.split_at(1);
+    [&[header.as_str()], first, &[patient], rest, &[""]].concat().join("\r")
+}
+
+/// A visit at a place, from another one, with its begin and end.
+fn visit(place: &str, before: &str, begin: &str, end: &str) -> String {
+    let fields = |count: usize| "|".repeat(count);
+    format!(
+        "PV1|1|I|{place}{}{before}{}V1^^^GOOD{}{begin}|{end}",
+        fields(3),
+        fields(13),
+        fields(25)
+    )
+}
+
+#[test]
+fn an_update_behind_a_discharge_leaves_the_places_as_they_stand() {
+    let told = |event: &str, place: &str, before: &str, end: &str| {
+        message(event, &["EVN||20260315073000+0100", &visit(place, before, "20260310", end)])
+    };
+    let places = |api: &Api, visit: &Value| {
+        let places = visit["location"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let place = |own: &Value| {
+            let reference = own["location"]["reference"].as_str().expect("a reference");
+            let name = api.get(&format!("/fhir/R4/{reference}"))["identifier"][0]["value"].clone();
+            let end = own["period"]["end"].as_str().map(|end| format!(" until {end}"));
+            let status = own["status"].as_str().unwrap_or("-");
+            format!("{} {status}{}", name.as_str().unwrap_or("?"), end.unwrap_or_default())
+        };
+        let mut places: Vec<String> = places.iter().map(place).collect();
+        places.sort_unstable();
+        places.join(", ")
+    };
+    let (a01, a02, a03) = ("ADT^A01^ADT_A01", "ADT^A02^ADT_A02", "ADT^A03^ADT_A03");
+    let (a08, a13) = ("ADT^A08^ADT_A01", "ADT^A13^ADT_A01");
+    let left = "W1 completed, W2 completed until 2026-03-14";
+    Feed::new().check(
+        "Encounter?identifier=V1",
+        places,
+        &[
+            (told(a01, "W1", "", ""), "W1 active"),
+            (told(a02, "W2", "W1", ""), "W1 completed, W2 active"),
+            (told(a08, "W2", "", ""), "W1 completed, W2 active"),
+            (told(a03, "W2", "", "20260314"), left),
+            (told(a08, "W2", "", ""), left),
+            (told(a08, "", "", ""), left),
+            (told(a13, "W2", "", ""), "W1 completed, W2 active"),
+        ],
+    );
+}
+
+#[test]
+fn resources_of_an_appointment_are_told_one_by_one() {
+    let told = |event: &str, lines: &[&str]| {
+        let schedule = "SCH||A1^GOOD|||||||30|min|^^^20270101090000+0100^20270101093000+0100";
+        message(event, &[&[schedule, "RGS|1|"][..], lines].concat())
+    };
+    let says = |api: &Api, own: &Value| {
+        let number = |own: &Value| {
+            let reference = own["actor"]["reference"].as_str().expect("a reference");
+            let actor = api.get(&format!("/fhir/R4/{reference}"));
+            actor["identifier"][0]["value"].as_str().unwrap_or("?").to_owned()
+        };
+        let participants = own["participant"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let services = own["serviceType"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let code = |own: &Value| own["coding"][0]["code"].as_str().unwrap_or("?").to_owned();
+        let mut all: Vec<String> =
+            participants.iter().map(number).chain(services.iter().map(code)).collect();
+        all.sort_unstable();
+        all.join(" ")
+    };
+    let (s12, s14, s15) = ("SIU^S12^SIU_S12", "SIU^S14^SIU_S12", "SIU^S15^SIU_S12");
+    let silva = |action: &str| format!("AIP|1|{action}|77^Silva^Rui^^^^^^GOOD");
+    let costa = |action: &str| format!("AIP|2|{action}|78^Costa^Ana");
+    let room = |action: &str| format!("AIL|1|{action}|R1^^^GOOD");
+    let check = |action: &str| format!("AIS|1|{action}|CHK^Checkup^L");
+    let scan = |action: &str| format!("AIS|2|{action}|SCN^Scan^L");
+    let bare = told(s14, &[]).replace("RGS|1|\r", "");
+    let group_gone = told(s14, &[&room("")]).replace("RGS|1|", "RGS|1|D");
+    Feed::new().check(
+        "Appointment?identifier=A1",
+        says,
+        &[
+            (told(s12, &[&check("A"), &room("A"), &silva("A")]), "4711 77 CHK R1"),
+            // What is named is changed, added or taken out; all else stays.
+            (told(s14, &[&silva("U")]), "4711 77 CHK R1"),
+            (told(s14, &[&scan("A"), &costa("A")]), "4711 77 78 CHK R1 SCN"),
+            (told(s14, &[&check("D"), &silva("D")]), "4711 78 R1 SCN"),
+            (told(s14, &[&silva("A"), &costa("D")]), "4711 77 R1 SCN"),
+            (group_gone, "4711 77 SCN"),
+            // Without any code the list is the whole list; without resources nothing is said of them.
+            (told(s14, &[&check(""), &room(""), &costa("")]), "4711 78 CHK R1"),
+            (bare.clone(), "4711 78 CHK R1"),
+            (bare.replace(s14, s15), "4711 78 CHK R1"),
+        ],
+    );
+}
