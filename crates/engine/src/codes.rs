@@ -297,7 +297,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "translate.structure-unknown",
-        "A message whose structure no table covers.",
+        "A message whose structure no table covers, or whose event HL7 does not have.",
         "Send it elsewhere, or filter it before the translation.",
     ),
     code(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pipehat_dictionary::{Event, Version, resolve};
+use pipehat_dictionary::{Event, StructureNote, Version, resolve};
 use pipehat_message::{Charset, CharsetRule, Header, Message};
 use pipehat_resource::json::Value;
 
@@ -19,6 +19,23 @@ const OLD_NAMES: [(&str, &str); 5] = [
     ("RAS_O01", "RAS_O17"),
     ("RRE_O02", "RRE_O12"),
 ];
+
+/// Whether the event of a message (MSH-9.2) is one that HL7 has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// A version has it, or a table is for it.
+    Known,
+    /// The message names none.
+    Unnamed,
+    /// No version has it for the message code.
+    Unknown,
+}
+
+/// Whether a version has the event; most messages name one of their own version.
+fn is_event(code: &str, event: &str, version: Version) -> bool {
+    let has = |version: Version| version.event(code, event).is_some();
+    has(version) || Version::ALL.into_iter().any(has)
+}
 
 /// Translates messages; made once for a feed, used by many threads.
 #[derive(Debug, Clone)]
@@ -81,13 +98,14 @@ impl Translator {
     /// What resources of messages of this event can refer to, whatever else such a message says: pairs of resource types, what
     /// refers and to what. None where no message map is for it.
     pub fn references(&self, message: &Message<'_>) -> BTreeSet<(&'static str, &'static str)> {
-        self.map(message).map(|map| self.plan.references(map)).unwrap_or_default()
+        let (map, _) = self.map(message);
+        map.map(|map| self.plan.references(map)).unwrap_or_default()
     }
 
     fn translate(&self, message: &Message<'_>, lineage: Option<LineageLimits>) -> Translation {
-        let map = self.map(message);
+        let (map, event) = self.map(message);
         let run = Run::new(&self.plan, &self.settings, message, lineage);
-        let finished = run.finish(map);
+        let finished = run.finish(map, event);
         Translation {
             bundle: finished.bundle,
             findings: finished.findings,
@@ -96,22 +114,38 @@ impl Translator {
         }
     }
 
-    /// The map for a message: that of its code and event, else that of its structure.
-    fn map(&self, message: &Message<'_>) -> Option<&MessageMap> {
-        let header = Header::read(message.as_bytes()).ok()?;
+    /// The map for a message: that of its code and event, else that of its structure. None for an event that HL7 doesn't have,
+    /// unless the message names its structure: what it means nobody knows.
+    fn map(&self, message: &Message<'_>) -> (Option<&MessageMap>, EventKind) {
+        let Ok(header) = Header::read(message.as_bytes()) else { return (None, EventKind::Known) };
         let text = |bytes| std::str::from_utf8(bytes).map(str::trim).unwrap_or_default();
         let (code, event) = (text(header.message_code()), text(header.trigger_event()));
         let name = if event.is_empty() { code.to_owned() } else { format!("{code}_{event}") };
-        let structure = || resolve(&header).structure.map(|structure| structure.base_name());
         let name = match OLD_NAMES.iter().find(|(old, _)| *old == name) {
             Some((_, new)) => (*new).to_owned(),
             None => name,
         };
-        self.plan
-            .message(&name)
-            .or_else(|| self.plan.message(structure()?))
+        if let Some(map) = self.plan.message(&name) {
+            return (Some(map), EventKind::Known);
+        }
+        let resolved = resolve(&header);
+        let kind = if event.is_empty() {
+            EventKind::Unnamed
+        } else if code == "ACK" || is_event(code, event, resolved.version) {
+            EventKind::Known
+        } else {
+            EventKind::Unknown
+        };
+        let is_guessed = resolved.structure_note == Some(StructureNote::EventUnknown);
+        if kind == EventKind::Unknown && is_guessed {
+            return (None, kind);
+        }
+        let structure = resolved.structure.map(|structure| structure.base_name());
+        let map = structure
+            .and_then(|structure| self.plan.message(structure))
             .or_else(|| self.plan.message(text(header.message_structure())))
-            .or_else(|| self.newest(code, event))
+            .or_else(|| self.newest(code, event));
+        (map, kind)
     }
 
     /// The map for an event whose own version calls its structure otherwise than any later one (ADT^A08 of 2.2 is no ADT_A01

@@ -1,6 +1,7 @@
 //! What a clinician or a clerk reads in the resources is what the message says: whose data they are, whether a visit goes
 //! on, which result a correction replaces.
 
+use pipehat_dictionary::Version;
 use pipehat_message::Message;
 use pipehat_resource::json::Value;
 use pipehat_resource::kept::Keeps;
@@ -884,4 +885,60 @@ fn what_an_old_version_calls_otherwise_is_translated_by_the_newest_one() {
             check(version, event, "MRG|4712^^^GOOD^MR", "Patient", 2);
         }
     }
+}
+
+/// An event that HL7 doesn't have, and what a message says that names none.
+#[test]
+fn of_an_event_that_hl7_does_not_have_nothing_is_guessed() {
+    let check = |event: &str, version: &str, patients: usize, expected: Option<&str>| {
+        let text = format!(
+            "MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|1|P|{version}\r{PATIENT}\rPV1|1|I|2W"
+        );
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let base = Some("https://good.example/id/".to_owned());
+        let settings = Settings { system_base: base, ..Settings::default() };
+        let translation = Translator::new(settings).to_fhir(&message);
+        assert_eq!(resources(&translation, "Patient").len(), patients, "{event} {version}");
+        let kind = FindingKind::StructureUnknown;
+        let mut found = translation.findings.iter().filter(|own| own.kind == kind);
+        let told = found.next().map(|own| (own.path.as_str(), own.text.split(':').next()));
+        let expected = expected.map(|text| ("MSH-9", Some(text)));
+        assert_eq!(told, expected, "{event} {version}");
+        assert!(found.next().is_none(), "{event} {version}");
+    };
+    let unknown = "no version of HL7 has this event";
+    for version in ["2.1", "2.3", "2.5.1", "2.9.1"] {
+        check("ADT^A99", version, 0, Some(&format!("{unknown}, and no table is for it")));
+        check("ADT^A99^ADT_A99", version, 0, Some(&format!("{unknown}, and no table is for it")));
+        check("ADT", version, 1, Some("MSH-9.2 names no event"));
+        // One of another version is known.
+        check("ADT^A62", version, 1, None);
+        check("ADT^A08", version, 1, None);
+    }
+    check("ADT^Z01", "2.5.1", 0, Some(&format!("{unknown}, and no table is for it")));
+    check("ADT^Z01^ADT_A01", "2.5.1", 1, Some(unknown));
+    check("ADT^A01^ADT_A01", "2.5.1", 1, None);
+    check("ADT^A08^ADT_A08", "2.5.1", 1, None);
+    check("ORU^R99", "2.5.1", 0, Some(&format!("{unknown}, and no table is for it")));
+    check("ORU", "2.2", 1, Some("MSH-9.2 names no event"));
+}
+
+#[test]
+fn every_event_of_a_patient_or_a_visit_is_translated_in_every_version() {
+    let translator = Translator::new(Settings::default());
+    let mut unknown = Vec::new();
+    for version in Version::ALL {
+        for event in version.events().filter(|event| event.message_code() == "ADT") {
+            let event = event.trigger_event();
+            let text = format!(
+                "MSH|^~\\&|HIS|GOOD|||20260315073000+0100||ADT^{event}|1|P|{version}\r{PATIENT}\r"
+            );
+            let message = Message::parse(text.as_bytes()).expect("a message");
+            let findings = translator.to_fhir(&message).findings;
+            if findings.iter().any(|own| own.kind == FindingKind::StructureUnknown) {
+                unknown.push(format!("{version} {event}"));
+            }
+        }
+    }
+    assert_eq!(unknown, [""; 0]);
 }

@@ -309,7 +309,8 @@ fn what_was_not_deleted_is_not_said_to_be() {
     check("AIL|1||R1^^^GOOD|||20260401090000+0200|5|min", &["AIL-7", "AIL-8"]);
     check("AIP|1||77^Silva^Rui|||20260401090000+0200|5|min", &["AIP-7", "AIP-8"]);
     let gone = "Deleted from the appointment (AIP-2 or RGS-2 is D): it is no part of it any more.";
-    let expected = ["AIP-1", "AIP-3.1", "AIP-3.2", "AIP-3.3"].map(|field| format!("{field} {gone}"));
+    let expected =
+        ["AIP-1", "AIP-3.1", "AIP-3.2", "AIP-3.3"].map(|field| format!("{field} {gone}"));
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     check_reasons(&["AIP|1|D|77^Silva^Rui"], &expected);
 }

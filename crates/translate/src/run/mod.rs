@@ -36,6 +36,7 @@ use crate::finding::{Finding, FindingKind};
 use crate::lineage::LineageLimits;
 use crate::plan::{MessageMap, Plan, WellKnown};
 use crate::settings::Settings;
+use crate::translator::EventKind;
 use crate::value::Clock;
 use consumed::Consumed;
 use lineage::Traces;
@@ -199,12 +200,16 @@ impl<'a> Run<'a> {
     }
 
     /// Translates by a message map, and says what came of it.
-    pub(crate) fn finish(mut self, map: Option<&'a MessageMap>) -> Finished {
+    pub(crate) fn finish(mut self, map: Option<&'a MessageMap>, event: EventKind) -> Finished {
+        if event != EventKind::Known {
+            self.find_event(map.is_some(), event);
+        }
         match map {
             Some(map) => {
                 self.message(map);
                 self.relate_to_parents();
             }
+            None if event == EventKind::Unknown => {}
             None => {
                 let code = self.view.repetitions(0, 9).next().map(|event| event.part(1));
                 let code = code.map(|code| self.first_text(&code)).unwrap_or_default();
@@ -218,6 +223,24 @@ impl<'a> Run<'a> {
         }
         self.audit(map);
         self.write(map)
+    }
+
+    /// Tells how a message is read whose event says nothing.
+    fn find_event(&mut self, has_map: bool, event: EventKind) {
+        let at = At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 };
+        let text = match (event, has_map) {
+            (EventKind::Unnamed, true) => {
+                "MSH-9.2 names no event: read by the structure that MSH-9.3 names, else by that of another event of its code"
+            }
+            (EventKind::Unknown, true) => {
+                "no version of HL7 has this event: read by the structure that MSH-9.3 names, and by nothing that the event may mean"
+            }
+            (EventKind::Unknown, false) => {
+                "no version of HL7 has this event, and no table is for it: nothing is made of the message"
+            }
+            (EventKind::Known, _) | (EventKind::Unnamed, false) => return,
+        };
+        self.find_at(FindingKind::StructureUnknown, at, text);
     }
 
     fn find(&mut self, kind: FindingKind, part: &Part<'a>, text: impl Into<Cow<'static, str>>) {
