@@ -285,6 +285,11 @@ await workflow(import.meta.url, async (stage) => {
   await send(full("N90012", "05", { 13: '""' }, ""));
   stage.holds("a late one takes nothing away", phones((await north("62001"))[0]) === "444");
 
+  await send(full("N90013", "13", { 3: "62003^^^NORTH^MR", 16: "S", 20: "DL9^AT" }, "Full^Fay"),
+    full("N90014", "14", { 16: '""' }, "").replaceAll("ADT^A08^ADT_A01", "ADT^A40^ADT_A39").replace("EVN|A08", "EVN|A40") + "MRG|62003^^^NORTH^MR\r");
+  stage.holds('what is "" in a merge the record that goes doesn\'t bring along', (await north("62003"))[0].maritalStatus === undefined
+    && (await north("62003"))[0].identifier.some(({ value }) => value === "DL9"));
+
   stage.says('Admission and discharge are taken back, and their times "".');
   const stayed = (control, event, day, pv1 = {}) => {
     const fields = { 1: "1", 2: "I", 3: "2W^201^A^NORTH", 19: "V0090^^^NORTH^VN", ...pv1 };
@@ -317,6 +322,10 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds('and another (PV1-45 "") that it isn\'t', held.status === "in-progress" && held.period.end === undefined && held.location[0].status === "active");
   held = await seen("N91033", "A08", "20", { 45: "20260320100000+0100" });
   stage.holds("the first, told late, changes nothing", held.status === "in-progress");
+
+  await seen("N91041", "A02", "25", { 3: "3E^301^B^NORTH", 6: "2W^201^A^NORTH" });
+  held = await seen("N91042", "A08", "26", { 3: "3E^301^B^NORTH" });
+  stage.holds("a place that she left is known behind an update that doesn't tell it", held.location.map(({ status }) => status).sort().join() === "active,completed");
 
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");

@@ -139,6 +139,28 @@ await workflow(import.meta.url, async (stage) => {
   const whose = ({ participant }) => participant.map(({ actor }) => actor?.reference).find((reference) => reference?.startsWith("Patient/"));
   stage.holds("each has an appointment of his own", whose(one) !== whose(two));
 
+  stage.says("Messages tell of some who take part, and what becomes of them (AIP-2, AIL-2: added, updated, deleted), or of nobody.");
+  const team = (name, control, day, ...resources) => stage.message(name, {
+    S0001: control, S0003: control, P500: "P530", F500: "F530", 10001: "10005", "Sample^Anna^B||19800229|F": "Team^Tom", S12: resources.length > 2 ? "S12" : "S14",
+    20260105: `202601${day}`,
+  }).replace(/(RGS\|[^]*)?$/, resources.length === 0 ? "" : `RGS|1\r${resources.join("\r")}\r`);
+  const doctor = (number, action) => `AIP|1|${action}|${number}^Doc^D${number}^^^^^^NORTH&1.2.36.1.1&ISO|ATT`;
+  const room = (number, action) => `AIL|1|${action}|${number}^^^NORTH`;
+  const takePart = async () => {
+    const references = (await appointment("P530")).participant.map(({ actor }) => actor.reference);
+    const all = await Promise.all(references.map((reference) => stage.fhir(reference)));
+    return all.map(({ resourceType, name, identifier }) => (resourceType === "Patient" ? "Tom" : name?.[0]?.given?.[0] ?? identifier[0].value)).sort().join();
+  };
+  await send(team("book", "S0531", "25", doctor(1, ""), doctor(2, ""), room("R1", "")));
+  const whole = await takePart();
+  stage.holds(`all take part: ${whole}`, whole.endsWith("D1,D2,R1,Tom"));
+  await send(team("book", "S0532", "26", doctor(2, "U")));
+  stage.holds("who is told to be another leaves the others as they are", (await takePart()) === whole);
+  await send(team("book", "S0533", "27"));
+  stage.holds("and so does a message without any", (await takePart()) === whole);
+  await send(team("book", "S0534", "28", doctor(3, "A"), doctor(1, "D")));
+  stage.holds("one is added, and one doesn't take part any more", (await takePart()) === whole.replace("D1,D2", "D2,D3"));
+
   stage.says("A patient's records are merged just when an appointment was made for the one that goes.");
   const person = (number, more) => ({
     resourceType: "Patient", identifier: [{ system: "urn:oid:1.2.36.1.1", value: number }], name: [{ family: "Merged" }], active: true, ...more,
@@ -161,7 +183,7 @@ await workflow(import.meta.url, async (stage) => {
 
   stage.says("Messages that say not whose appointment it is, or another's, or which.");
   const stands = async () => JSON.stringify(await Promise.all(["Appointment", "Patient", "Task"].map((type) => stage.found(`${type}?_sort=_id&_count=100`))));
-  await stage.becomes("those asked have their Tasks", async () => (await stage.found("Task?status=requested")).length === 3);
+  await stage.becomes("those asked have their Tasks", async () => (await stage.found("Task?status=requested")).length === 4);
   const before = await stands();
   const wrong = (control, pid, changes = {}) => stage.message("move", { S0002: control, P500: `P${control}`, F500: `F${control}`, "10001^^^NORTH^MR": pid, 20260106: "20260120", ...changes });
   const nobody = "no number finds the patient";

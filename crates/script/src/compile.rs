@@ -19,7 +19,7 @@ mod writes;
 pub use failure::{ScriptError, ScriptErrors};
 pub use sources::{ProjectDirectory, Sources};
 
-pub(crate) use builtin::{BOOT, HOST};
+pub(crate) use builtin::{BOOT, GLOBAL_BUFFER, HOST};
 pub(crate) use graph::{Graph, Keep, Module};
 pub(crate) use javascript::{TOP_LEVEL, is_commonjs};
 pub(crate) use loops::loop_at;

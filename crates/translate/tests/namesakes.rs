@@ -158,6 +158,43 @@ fn a_company_without_a_name_is_not_looked_for_among_those_with_one() {
 }
 
 #[test]
+fn one_number_of_two_authorities_without_a_uri_is_two() {
+    let text = "MSH|^~\\&|HIS|GOOD|||20260315073000+0100||ADT^A01^ADT_A01|1|P|2.5.1\r\
+        PID|1||4711^^^{namespace}^MR||Muster\r\
+        PV1|1|I|W||||||||||||||||V1^^^{namespace}\rIN1|1|P1|7^^^{namespace}|Alfa\r";
+    let result = "MSH|^~\\&|LAB|GOOD|||20260315073000+0100||ORU^R01^ORU_R01|1|P|2.5.1\r\
+        PID|1||1^^^&1.2.3&ISO||Muster\rOBR|1||F1^^1.2.4^ISO|718-7^Hb^LN|||||||||||||||||||||F\r\
+        OBX|1|NM|718-7^Hb^LN||9|g/dL|||||F|||||||EQ1^{namespace}\r";
+    for (text, names) in
+        [(text, ["Patient", "Encounter", "Organization"].as_slice()), (result, &["Device"])]
+    {
+        for name in names {
+            let of = |namespace| stored(&translate(text, &[("namespace", namespace)], None), name);
+            let (east, west) = (of("EAST"), of("WEST"));
+            assert_eq!(east, of("EAST"), "{name}");
+            assert!(
+                !east.is_empty() && east.iter().any(|own| !west.contains(own)),
+                "{name}: {east:?}"
+            );
+        }
+    }
+    // Who only refers to the patient refers to the same one.
+    let result = |namespace| {
+        let text = "MSH|^~\\&|HIS|GOOD|||20260315073000+0100||ORU^R01^ORU_R01|1|P|2.5.1\r\
+            PID|1||4711^^^{namespace}^MR||Muster\rOBR|1||F1^^1.2.4^ISO|718-7^Hb^LN|||||||||||||||||||||F\r\
+            OBX|1|NM|718-7^Hb^LN||9|g/dL|||||F\r";
+        let translation = translate(text, &[("namespace", namespace)], None);
+        let results = of_type(&translation, "Observation");
+        let subject = results.first().and_then(|own| own.get("resource")?.get("subject"));
+        subject.and_then(|own| own.text("reference")).expect("a subject").to_owned()
+    };
+    for namespace in ["EAST", "WEST", ""] {
+        let told = stored(&translate(text, &[("namespace", namespace)], None), "Patient");
+        assert_eq!(told, [result(namespace)], "{namespace}");
+    }
+}
+
+#[test]
 fn a_place_that_is_described_otherwise_is_told() {
     let values = |before| {
         [("bed", "East"), ("before", before), ("company", ""), ("name", ""), ("other", "")]

@@ -2,7 +2,7 @@
  * What bots of feeds share: references within a translated Bundle, what is newer, another try when others were quicker, and
  * what is set aside for a person.
  */
-import type { Bundle, BundleEntry, Identifier, OperationOutcome, Resource } from "@medplum/fhirtypes";
+import type { Bundle, BundleEntry, Extension, Identifier, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
 import { park, translate, type Message } from "pipehat";
 
@@ -103,6 +103,24 @@ export function first(fullUrl: string | undefined, resource: Resource): BundleEn
   return { fullUrl, resource, request: { method: "PUT", url, ifNoneMatch: "*" } };
 }
 
+/** What the translation marks its requests with where the message doesn't speak of something (docs/translate.md). */
+const KEEPS = "urn:pipehat:keeps";
+
+type Marked = { request?: { extension?: Extension[] } };
+
+/** What stays as it stands by the translation's mark: parts `element`, `items` and `follows`. */
+export function keptBy(entry: BundleEntry): Extension[] {
+  return (entry as Marked).request?.extension?.find(({ url }) => url === KEEPS)?.extension ?? [];
+}
+
+/** Has the datastore keep that of what stands. */
+export function keeping(entry: BundleEntry, parts: Extension[]): BundleEntry {
+  if (parts.length > 0) {
+    (entry as Required<Marked>).request.extension = [{ url: KEEPS, extension: parts }];
+  }
+  return entry;
+}
+
 /** These entries and all that they refer to, so that what nobody names (headers, devices of senders) stays out. */
 export function withReferenced(entries: BundleEntry[], bundle: Bundle): BundleEntry[] {
   const known = new Map((bundle.entry ?? []).map((entry) => [entry.fullUrl, entry]));
@@ -120,6 +138,9 @@ export function withReferenced(entries: BundleEntry[], bundle: Bundle): BundleEn
     }
   };
   entries.forEach((entry) => look(entry.resource));
+  // What goes by the mark is named by the address of its entry.
+  entries.flatMap(keptBy).flatMap(({ extension }) => extension ?? []).filter(({ url }) => url === "without")
+    .forEach(({ valueString }) => look({ reference: valueString }));
   return [...taken.values()];
 }
 

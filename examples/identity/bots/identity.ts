@@ -4,73 +4,16 @@
  * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
  * stays its patient's.
  */
-import type {
-  Address, Bundle, BundleEntry, ContactPoint, Encounter, Extension, HumanName, Identifier, Patient, Resource,
-} from "@medplum/fhirtypes";
+import type { Bundle, Identifier, Patient, Resource } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message, log } from "pipehat";
+import { Message } from "pipehat";
+import { DELETED, bySlot, bySource, isAlias, isCounty, isDeleted, segmentOf, without, withoutCounty } from "./deleted";
 import {
-  ForAPerson, byIdentifier, created, isNewer, known, led, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
-  united, untilNobodyWasQuicker, withReferenced, type Time, type Turn,
+  ForAPerson, byIdentifier, created, isNewer, led, orPark, perform, replaced, timeOf, told, token, translated, united,
+  untilNobodyWasQuicker, withReferenced, type Time,
 } from "./feed";
-import { find, isOfAnother, numbersIn, peopleOf, recordOf, type Person } from "./patients";
-
-/** What a field's `""` takes away (HL7 v2.5.1 §2.5.3): an element, or of a list that several fields feed the field's own items. */
-interface Deleted {
-  field: string;
-  element: string;
-  those?: (item: never) => boolean;
-}
-
-const isAt = (url: string) => ({ url: own }: Extension): boolean => own === url;
-const extended = (field: string, name: string): Deleted =>
-  ({ field, element: "extension", those: isAt(`http://hl7.org/fhir/StructureDefinition/patient-${name}`) });
-const isAtWork = ({ use }: ContactPoint): boolean => use === "work";
-
-/** Numbers of PID-2 to PID-4 are none of these: they are united, and A40 retires them. */
-const DELETED: Deleted[] = [
-  { field: "PID-5", element: "name", those: (name: HumanName) => !isAlias(name) },
-  extended("PID-6", "mothersMaidenName"),
-  { field: "PID-7", element: "birthDate" },
-  { field: "PID-8", element: "gender" },
-  { field: "PID-9", element: "name", those: (name: HumanName) => isAlias(name) },
-  { field: "PID-11", element: "address", those: (address: Address) => !isCounty(address) },
-  { field: "PID-13", element: "telecom", those: (contact: ContactPoint) => !isAtWork(contact) },
-  { field: "PID-14", element: "telecom", those: isAtWork },
-  { field: "PID-15", element: "communication" },
-  { field: "PID-16", element: "maritalStatus" },
-  extended("PID-17", "religion"),
-  { field: "PID-19", element: "identifier", those: ({ system }: Identifier) => system === "http://hl7.org/fhir/sid/us-ssn" },
-  { field: "PID-20", element: "identifier", those: ({ type }: Identifier) => type?.coding?.[0]?.code === "DL" },
-  extended("PID-23", "birthPlace"),
-  { field: "PID-24", element: "multipleBirthBoolean" },
-  { field: "PID-25", element: "multipleBirthInteger" },
-  extended("PID-26", "citizenship"),
-  extended("PID-28", "nationality"),
-  { field: "PID-29", element: "deceasedDateTime" },
-  { field: "PID-30", element: "deceasedBoolean" },
-];
-
-const takesPart = (field: string, role: string): Deleted =>
-  ({ field, element: "participant", those: (own: Participant) => roleOf(own).includes(role) });
-
-/** Of a visit. What `""` in PV1-44 and PV1-45 takes away `goneOn` says. */
-const DELETED_OF_VISIT: Deleted[] = [
-  { field: "PV1-3", element: "location" },
-  { field: "PV1-4", element: "type" },
-  takesPart("PV1-7", "ATND"),
-  takesPart("PV1-8", "REF"),
-  takesPart("PV1-9", "CON"),
-  { field: "PV1-10", element: "serviceType" },
-  { field: "PV1-13", element: "hospitalization.reAdmission" },
-  { field: "PV1-14", element: "hospitalization.admitSource" },
-  { field: "PV1-15", element: "hospitalization.specialArrangement" },
-  { field: "PV1-16", element: "hospitalization.specialCourtesy" },
-  takesPart("PV1-17", "ADM"),
-  { field: "PV1-36", element: "hospitalization.dischargeDisposition" },
-  { field: "PV1-37", element: "hospitalization.destination" },
-  { field: "PV1-38", element: "hospitalization.dietPreference" },
-];
+import { find, numbersIn, peopleOf, recordOf, type Person } from "./patients";
+import { MERGES, visits } from "./visits";
 
 /** What belongs to a patient, and the parameter it is found by; what is done for an appointment goes before it. */
 const BELONGINGS: Record<string, string> = {
@@ -95,14 +38,6 @@ const BELONGINGS: Record<string, string> = {
   Account: "subject",
   ChargeItem: "subject",
 };
-
-type Participant = NonNullable<Encounter["participant"]>[number];
-
-/**
- * Two records of one person become one (HL7 v2.5.1 §3.3.40; those before it are of HL7 2.1 to 2.3: §3.3.18, §3.3.30, §3.3.34,
- * §3.3.36, §3.3.39). Persons are found by PID-3 and MRG-1 here, whichever event it is.
- */
-const MERGES = new Set(["A18", "A30", "A34", "A36", "A39", "A40"]);
 
 /**
  * What joins, moves or renames something else (A35, A41: accounts; A42: visits; A43 to A45: what goes to another record; A46 to
@@ -211,9 +146,9 @@ async function merged(
   } else {
     patient = told(overlaid(standing, news, message, pid), time);
   }
-  // What only the record that goes knew.
+  // What only the record that goes knew, and the message doesn't take away.
   for (const one of gone) {
-    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = one;
+    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = without(one, message, pid, DELETED);
     patient = { ...known, ...patient };
   }
   const retired = old.map((identifier) => ({ ...identifier, use: "old" as const }));
@@ -256,252 +191,10 @@ function overlaid(standing: Patient, news: Patient, message: Message, pid: strin
   return next;
 }
 
-/** Where PID-9 gave a name, and PID-5 did not: HL7 takes them apart, and FHIR has one list. */
-const ALIAS = "urn:pipehat:alias";
-
-function isAlias({ extension }: HumanName): boolean {
-  return extension?.some(({ url }) => url === ALIAS) === true;
-}
-
-/** An address of which PID-12 alone is known. */
-function isCounty(address: Address): boolean {
-  return Object.keys(address).every((name) => name === "district");
-}
-
-function withoutCounty({ district: _, ...address }: Address): Address {
-  return address;
-}
-
-/** The patient, whose lists tell from which field an item is. */
-function bySource(patient: Patient, message: Message, pid: string): Patient {
-  // The translation has those of PID-9 behind those of PID-5.
-  const aliases = message.paths(`${pid}-9[*]`).filter((at) => ["1.1", "2"].some((part) => isTold(message, `${at}.${part}`))).length;
-  const first = (patient.name?.length ?? 0) - aliases;
-  const name = patient.name?.map((own, at) =>
-    (at < first ? own : { ...own, extension: [...(own.extension ?? []), { url: ALIAS, valueBoolean: true }] }));
-  // An e-mail address (XTN.2 NET) has no use by itself.
-  const business = message.all(`${pid}-14[*].4`).filter(Boolean);
-  const telecom = patient.telecom?.map((own) =>
-    (own.use === undefined && business.includes(own.value ?? "") ? { ...own, use: "work" as const } : own));
-  return { ...patient, ...(name && { name }), ...(telecom && { telecom }) };
-}
-
-function isTold(message: Message, path: string): boolean {
-  return message.has(path) && message.raw(path) !== '""';
-}
-
-/** Whether a field, or one of its repetitions, is `""`. */
-function isDeleted(message: Message, path: string): boolean {
-  return message.paths(`${path}[*]`).some((at) => message.raw(at) === '""');
-}
-
-/** What is left where a segment's fields are `""`. */
-function without<T extends Resource>(standing: T, message: Message, segment: string, table: Deleted[]): T {
-  const left = structuredClone(standing) as T & Record<string, unknown>;
-  for (const { field, element, those } of table.filter(({ field }) => isDeleted(message, field.replace(/^\w+/, segment)))) {
-    const [name, parent] = element.split(".").reverse() as [string, string?];
-    const holder = (parent === undefined ? left : left[parent]) as Record<string, unknown> | undefined;
-    const others = those === undefined ? [] : ((holder?.[name] ?? []) as never[]).filter((item) => !those(item));
-    if (holder === undefined || others.length > 0) {
-      Object.assign(holder ?? {}, { [name]: others });
-      continue;
-    }
-    delete holder[name];
-    delete holder[`_${name}`];
-    if (parent !== undefined && Object.keys(holder).length === 0) {
-      delete (left as Record<string, unknown>)[parent];
-    }
-  }
-  return left;
-}
-
-/** The segment that tells of what has one of these numbers. */
-function segmentOf(message: Message, name: string, field: number, identifiers: Identifier[]): string {
-  const found = message.segments(name).find(({ path }) =>
-    message.all(`${path}-${field}[*].1`).some((number) => identifiers.some(({ value }) => value === number.trim())));
-  return found?.path ?? name;
-}
-
-/** Lists of several kinds of things, of which the message may tell only some. */
-function bySlot<T>(standing: T[] | undefined, news: T[] | undefined, slot: (item: T) => string): T[] | undefined {
-  if (standing === undefined || news === undefined) {
-    return news ?? standing;
-  }
-  const told = new Set(news.map(slot));
-  return [...news, ...standing.filter((item) => !told.has(slot(item)))];
-}
-
 /** The record that goes: it stays to be read, and leads to the one that remains. */
 function retiredInto(patient: Patient, survivor: string): Patient {
   const others = (patient.link ?? []).filter(({ type }) => type !== "replaced-by");
   return { ...patient, active: false, link: [...others, { other: { reference: survivor }, type: "replaced-by" }] };
-}
-
-/** The visits that the message tells of, by their number (PV1-19). None where one is of somebody else than these. */
-async function visits(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, time: Required<Time>, owners: (Patient | undefined)[],
-): Promise<BundleEntry[] | undefined> {
-  const visits = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Encounter");
-  const numbered = visits.filter(({ resource }) => known((resource as Encounter).identifier).length > 0);
-  if (message.all("PV1(*)-19.1").filter(Boolean).length > numbered.length) {
-    throw new ForAPerson("the visit's number is of no known authority (PV1-19.4, or MSH-4): see tables/authorities.csv");
-  }
-  if (message.has("PV1") && numbered.length === 0) {
-    log.warn("the visit has no number (PV1-19), and is not kept");
-  }
-  const entries: BundleEntry[] = [];
-  for (const entry of numbered) {
-    const { fullUrl, resource } = entry;
-    const news = resource as Encounter;
-    const numbers = known(news.identifier);
-    if (news.subject?.reference !== survivor.fullUrl) {
-      continue;
-    }
-    const found: Encounter[] = await client.searchResources("Encounter", { identifier: numbers.map(token).join(",") });
-    const [standing] = found;
-    if (standing === undefined) {
-      const event = speaksOfEnds(entry) ? time.event : undefined;
-      const byUpdate = news.status === "finished" && isUpdate(message) ? event : undefined;
-      entries.push(created(fullUrl, told(turnedAt(news, { event, byUpdate }), time), byIdentifier(numbers)));
-      continue;
-    }
-    let isTheirs = false;
-    for (const id of new Set(owners.map((owner) => owner?.id))) {
-      isTheirs ||= !(await isOfAnother(client, standing.subject, id));
-    }
-    if (!isTheirs) {
-      return undefined;
-    }
-    entries.push(replaced(fullUrl, goneOn(message, time, standing, entry), standing));
-  }
-  return entries;
-}
-
-const OVER = new Set(["finished", "cancelled"]);
-
-/** They tell something of a patient or a visit, and an end by PV1-45 alone (HL7 v2.5.1 §3.3.8, §3.3.28, §3.3.31). */
-const UPDATES = new Set(["A08", "A28", "A31", ...MERGES]);
-
-/** How a visit goes on: of begin and end, of which an update doesn't speak, the newest message counts that does. */
-function goneOn(message: Message, time: Required<Time>, standing: Encounter, entry: BundleEntry): Encounter {
-  const news = entry.resource as Encounter;
-  const pv1 = segmentOf(message, "PV1", 19, news.identifier ?? []);
-  const trigger = message.text("MSH-9.2");
-  const isNews = !isNewer(standing, time);
-  const turn = turnOf(standing);
-  const ends = news.period?.end;
-  const settles = speaksOfEnds(entry) && !isTakenBack(message, time, ends, turn)
-    && (turn.event === undefined ? isNews || !OVER.has(standing.status) : Date.parse(time.event) >= Date.parse(turn.event));
-
-  const kept = isNews ? without(standing, message, pv1, DELETED_OF_VISIT) : standing;
-  const [begun, ended] = ["44", "45"].map((field) => isNews && isDeleted(message, `${pv1}-${field}`));
-  // An end that an update alone has told an update takes back, too; what an event has ended is over, only not known when.
-  const reopens = ended === true && !settles && standing.status === "finished" && turn.byUpdate !== undefined;
-  const stood = { start: begun ? undefined : standing.period?.start, end: ended ? undefined : standing.period?.end };
-  const start = isNews ? news.period?.start ?? stood.start : stood.start ?? news.period?.start;
-  let end = stood.end;
-  let status = standing.status;
-  if (settles) {
-    // A discharge that is taken back (A13) was none; nor has what goes on an end.
-    end = trigger === "A13" ? undefined : ends ?? (news.status === "finished" ? end : undefined);
-    status = news.status;
-  } else if (reopens) {
-    status = start === undefined ? "unknown" : "in-progress";
-  } else if (status === "unknown") {
-    // What is not known yet an update may tell, too (PV1-44).
-    status = news.status;
-  }
-  const said = settles ? news : withoutDischarge(news);
-  const next = {
-    ...(isNews ? { ...kept, ...said } : { ...said, ...kept }),
-    identifier: united(standing.identifier, news.identifier),
-    status,
-  } as Encounter;
-  const hospitalization = isNews ? { ...kept.hospitalization, ...said.hospitalization } : kept.hospitalization ?? said.hospitalization;
-  if (hospitalization !== undefined && Object.keys(hospitalization).length > 0) {
-    next.hospitalization = hospitalization;
-  }
-  if (isNews) {
-    next.participant = bySlot(kept.participant, said.participant, (own) => roleOf(own).join());
-  }
-  delete next.period;
-  if (start !== undefined || end !== undefined) {
-    next.period = { ...(start && { start }), ...(end && { end }) };
-  }
-  if (settles && !isNews && standing.location !== undefined) {
-    next.location = standing.location.map((place, at) => (news.location?.[at]?.status === "active" ? takenAgain(place) : place));
-  } else if (reopens && kept.location !== undefined && news.location === undefined) {
-    next.location = kept.location.map(takenAgain);
-  }
-  const takenBack = reopens || (settles && trigger === "A13") ? standing.period?.end ?? turn.takenBack : turn.takenBack;
-  const isOn = reopens || (settles && status !== "finished");
-  const byUpdate = status === "finished" && isUpdate(message) && standing.status !== "finished" ? time.event : turn.byUpdate;
-  const turned = turnedAt(placed(isOn ? withoutDischarge(next) : next), {
-    event: settles || reopens ? time.event : turn.event,
-    takenBack,
-    byUpdate: isOn || (settles && !isUpdate(message)) ? undefined : byUpdate,
-  });
-  return isNews ? told(turned, time) : turned;
-}
-
-/** Events that else neither begin nor end a visit. */
-function isUpdate(message: Message): boolean {
-  return UPDATES.has(message.text("MSH-9.2"));
-}
-
-/** What somebody does in a visit. */
-function roleOf({ type }: Participant): string[] {
-  return (type ?? []).flatMap(({ coding }) => coding?.map(({ code }) => code ?? "") ?? []);
-}
-
-/** A place that was left, as a newer message has it by how the visit stood. */
-function takenAgain(place: NonNullable<Encounter["location"]>[number]): NonNullable<Encounter["location"]>[number] {
-  if (place.status !== "completed") {
-    return place;
-  }
-  const { period, ...rest } = place;
-  return { ...rest, status: "active", ...(period?.start && { period: { start: period.start } }) };
-}
-
-/** What the translation marks its requests with where the message doesn't speak of an element (docs/translate.md). */
-const KEEPS = "urn:pipehat:keeps";
-
-/** Whether a message says that a visit begins, goes on or ends: an update (HL7 v2.5.1 §3.3.8) does only by PV1-45. */
-function speaksOfEnds({ request }: BundleEntry): boolean {
-  const marks = (request as { extension?: Extension[] } | undefined)?.extension ?? [];
-  const kept = marks.find(({ url }) => url === KEEPS)?.extension ?? [];
-  return !kept.some(({ url, valueString }) => url === "element" && valueString === "status");
-}
-
-/** What the place of a visit is that stands so. */
-const PLACES: Partial<Record<Encounter["status"], "planned" | "active" | "completed">> = {
-  planned: "planned", arrived: "active", triaged: "active", "in-progress": "active", onleave: "active", finished: "completed",
-};
-
-/** A place is held, taken or left as the visit goes: what a message that doesn't speak of the visit assumes of it doesn't count. */
-function placed(visit: Encounter): Encounter {
-  const location = visit.location?.map((place) => {
-    const { status, ...rest } = place;
-    if (visit.status === "unknown" || (status !== undefined && status !== "active" && status !== "planned")) {
-      return place;
-    }
-    const own = PLACES[visit.status];
-    return own === undefined ? rest : { ...rest, status: own };
-  });
-  return location === undefined ? visit : { ...visit, location } as Encounter;
-}
-
-/** A discharge that was taken back, told again: of the same end, and of no later event; where EVN-2 is empty that is not known. */
-function isTakenBack(message: Message, time: Required<Time>, end: string | undefined, { event, takenBack }: Turn): boolean {
-  return end !== undefined && takenBack !== undefined && Date.parse(end) === Date.parse(takenBack)
-    && (!message.has("EVN-2") || Date.parse(time.event) <= Date.parse(event ?? time.event));
-}
-
-/** Where the patient went, and how, is told of a visit that ended. */
-function withoutDischarge(visit: Encounter): Encounter {
-  const { hospitalization, ...rest } = visit;
-  const { dischargeDisposition: _, destination: _to, ...others } = hospitalization ?? {};
-  return Object.keys(others).length === 0 ? rest as Encounter : { ...rest, hospitalization: others } as Encounter;
 }
 
 /** Leads to the record that remains all that belonged to the one that goes. */

@@ -2,11 +2,11 @@
  * Appointments by their numbers: what comes late or again changes nothing that a newer message told. An appointment stays its
  * patient's; of a group all PIDs are its patients.
  */
-import type { Appointment, Bundle, BundleEntry } from "@medplum/fhirtypes";
+import type { Appointment, Bundle, BundleEntry, Extension } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, byIdentifier, created, isNewer, known, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
+  ForAPerson, byIdentifier, created, isNewer, keeping, keptBy, known, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
   united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { isOfAnother, peopleOf, refer } from "./patients";
@@ -76,8 +76,13 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   const identifier = united(standing?.identifier, news.identifier);
   const change: BundleEntry = standing === undefined
     ? created(entry.fullUrl, content as Appointment, byIdentifier(numbers))
-    : replaced(entry.fullUrl, ofStatus({ ...standing, ...content, identifier } as Appointment), standing);
+    : keeping(replaced(entry.fullUrl, ofStatus({ ...standing, ...content, identifier } as Appointment), standing), keptBy(entry).filter(isOfOthers));
   return perform(client, withReferenced([change], bundle));
+}
+
+/** Who takes part and what is done, where the message tells only some of it (AIP-2 and the like): of the status the bot decides. */
+function isOfOthers({ valueString }: Extension): boolean {
+  return valueString !== "status" && valueString !== "cancelationReason";
 }
 
 /** What a message says of the status; nothing where it speaks of something else. */

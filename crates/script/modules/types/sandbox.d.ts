@@ -181,3 +181,146 @@ declare function queueMicrotask(then: () => void): void;
 declare function structuredClone<T>(value: T): T;
 declare function atob(base64: string): string;
 declare function btoa(binary: string): string;
+
+type BufferEncoding =
+  | "utf8"
+  | "utf-8"
+  | "hex"
+  | "base64"
+  | "base64url"
+  | "latin1"
+  | "binary"
+  | "ascii"
+  | "utf16le"
+  | "utf-16le"
+  | "ucs2"
+  | "ucs-2";
+
+/** Bytes as programs for Node.js have them: there for scripts that name it, and from `node:buffer`. */
+interface Buffer extends Uint8Array {
+  toString(encoding?: BufferEncoding, start?: number, end?: number): string;
+  toJSON(): { type: "Buffer"; data: number[] };
+  equals(other: Uint8Array): boolean;
+  compare(
+    target: Uint8Array,
+    targetStart?: number,
+    targetEnd?: number,
+    sourceStart?: number,
+    sourceEnd?: number,
+  ): -1 | 0 | 1;
+  copy(target: Uint8Array, targetStart?: number, sourceStart?: number, sourceEnd?: number): number;
+  /** Shows the same memory, other than that of `Uint8Array`. */
+  slice(start?: number, end?: number): Buffer;
+  subarray(start?: number, end?: number): Buffer;
+  write(text: string, encoding?: BufferEncoding): number;
+  write(text: string, offset: number, encoding?: BufferEncoding): number;
+  write(text: string, offset: number, length: number, encoding?: BufferEncoding): number;
+  fill(value: string | number | Uint8Array, offset?: number, end?: number, encoding?: BufferEncoding): this;
+  fill(value: string, encoding: BufferEncoding): this;
+  indexOf(value: string | number | Uint8Array, byteOffset?: number, encoding?: BufferEncoding): number;
+  lastIndexOf(value: string | number | Uint8Array, byteOffset?: number, encoding?: BufferEncoding): number;
+  includes(value: string | number | Uint8Array, byteOffset?: number, encoding?: BufferEncoding): boolean;
+  readUInt8(offset?: number): number;
+  writeUInt8(value: number, offset?: number): number;
+  readUint8(offset?: number): number;
+  writeUint8(value: number, offset?: number): number;
+  readInt8(offset?: number): number;
+  writeInt8(value: number, offset?: number): number;
+  readUInt16LE(offset?: number): number;
+  writeUInt16LE(value: number, offset?: number): number;
+  readUInt16BE(offset?: number): number;
+  writeUInt16BE(value: number, offset?: number): number;
+  readUint16LE(offset?: number): number;
+  writeUint16LE(value: number, offset?: number): number;
+  readUint16BE(offset?: number): number;
+  writeUint16BE(value: number, offset?: number): number;
+  readInt16LE(offset?: number): number;
+  writeInt16LE(value: number, offset?: number): number;
+  readInt16BE(offset?: number): number;
+  writeInt16BE(value: number, offset?: number): number;
+  readUInt32LE(offset?: number): number;
+  writeUInt32LE(value: number, offset?: number): number;
+  readUInt32BE(offset?: number): number;
+  writeUInt32BE(value: number, offset?: number): number;
+  readUint32LE(offset?: number): number;
+  writeUint32LE(value: number, offset?: number): number;
+  readUint32BE(offset?: number): number;
+  writeUint32BE(value: number, offset?: number): number;
+  readInt32LE(offset?: number): number;
+  writeInt32LE(value: number, offset?: number): number;
+  readInt32BE(offset?: number): number;
+  writeInt32BE(value: number, offset?: number): number;
+  readFloatLE(offset?: number): number;
+  writeFloatLE(value: number, offset?: number): number;
+  readFloatBE(offset?: number): number;
+  writeFloatBE(value: number, offset?: number): number;
+  readDoubleLE(offset?: number): number;
+  writeDoubleLE(value: number, offset?: number): number;
+  readDoubleBE(offset?: number): number;
+  writeDoubleBE(value: number, offset?: number): number;
+  readBigUInt64LE(offset?: number): bigint;
+  writeBigUInt64LE(value: bigint, offset?: number): number;
+  readBigUInt64BE(offset?: number): bigint;
+  writeBigUInt64BE(value: bigint, offset?: number): number;
+  readBigUint64LE(offset?: number): bigint;
+  writeBigUint64LE(value: bigint, offset?: number): number;
+  readBigUint64BE(offset?: number): bigint;
+  writeBigUint64BE(value: bigint, offset?: number): number;
+  readBigInt64LE(offset?: number): bigint;
+  writeBigInt64LE(value: bigint, offset?: number): number;
+  readBigInt64BE(offset?: number): bigint;
+  writeBigInt64BE(value: bigint, offset?: number): number;
+  readUIntLE(offset: number, byteLength: number): number;
+  writeUIntLE(value: number, offset: number, byteLength: number): number;
+  readUIntBE(offset: number, byteLength: number): number;
+  writeUIntBE(value: number, offset: number, byteLength: number): number;
+  readUintLE(offset: number, byteLength: number): number;
+  writeUintLE(value: number, offset: number, byteLength: number): number;
+  readUintBE(offset: number, byteLength: number): number;
+  writeUintBE(value: number, offset: number, byteLength: number): number;
+  readIntLE(offset: number, byteLength: number): number;
+  writeIntLE(value: number, offset: number, byteLength: number): number;
+  readIntBE(offset: number, byteLength: number): number;
+  writeIntBE(value: number, offset: number, byteLength: number): number;
+}
+
+interface BufferConstructor {
+  readonly prototype: Buffer;
+  /** @deprecated Write `Buffer.from` or `Buffer.alloc`. */
+  new (
+    value: string | number | ArrayBuffer | Uint8Array | readonly number[],
+    encoding?: BufferEncoding,
+  ): Buffer;
+  from(value: string, encoding?: BufferEncoding): Buffer;
+  from(value: ArrayBuffer, byteOffset?: number, length?: number): Buffer;
+  from(value: ArrayLike<number> | Iterable<number> | { type: "Buffer"; data: number[] }): Buffer;
+  from(value: { valueOf(): string | Uint8Array }, encoding?: BufferEncoding): Buffer;
+  of(...values: number[]): Buffer;
+  alloc(size: number, fill?: string | number | Uint8Array, encoding?: BufferEncoding): Buffer;
+  allocUnsafe(size: number): Buffer;
+  allocUnsafeSlow(size: number): Buffer;
+  concat(list: readonly Uint8Array[], totalLength?: number): Buffer;
+  byteLength(value: string | ArrayBuffer | ArrayBufferView, encoding?: BufferEncoding): number;
+  isBuffer(value: unknown): value is Buffer;
+  isEncoding(encoding: unknown): encoding is BufferEncoding;
+  compare(one: Uint8Array, other: Uint8Array): -1 | 0 | 1;
+}
+
+declare var Buffer: BufferConstructor;
+
+declare module "buffer" {
+  const Exported: BufferConstructor;
+  type Exported = Buffer;
+  export { Exported as Buffer };
+  export const kMaxLength: number;
+  export const constants: { MAX_LENGTH: number; MAX_STRING_LENGTH: number };
+  export function atob(text: string): string;
+  export function btoa(text: string): string;
+  const all: { Buffer: BufferConstructor };
+  export default all;
+}
+
+declare module "node:buffer" {
+  export * from "buffer";
+  export { default } from "buffer";
+}

@@ -23,7 +23,13 @@ const IMPORTED: &[(&str, &str)] = &[
     ("pipehat", "pipehat/index.ts"),
     ("@medplum/core", "medplum/index.ts"),
     ("@medplum/fhirtypes", "medplum/fhirtypes.ts"),
+    ("node:buffer", BUFFER),
 ];
+
+const BUFFER: &str = "node/buffer.ts";
+
+/// What puts `Buffer` among the globals.
+pub(crate) const GLOBAL_BUFFER: &str = "pipehat:node/global.ts";
 
 /// Modules that are types only.
 const EMPTY: &[&str] = &["@medplum/fhirtypes"];
@@ -54,6 +60,11 @@ pub(crate) fn imported(specifier: &str) -> Option<String> {
         false if EMPTY.contains(&specifier) => Some(NOTHING.to_owned()),
         false => None,
     }
+}
+
+/// What a module of Node.js is, as far as there is one, where the project has no package of that name.
+pub(crate) fn of_node(name: &str) -> Option<String> {
+    (name == "buffer").then(|| format!("{PREFIX}{BUFFER}"))
 }
 
 /// What an import in a built-in module means.

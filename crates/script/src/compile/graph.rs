@@ -131,6 +131,11 @@ impl Graph {
         self.own.first().map_or("", String::as_str)
     }
 
+    /// Whether `Buffer` is among its globals.
+    pub(crate) fn has_buffer(&self) -> bool {
+        self.modules.contains_key(builtin::GLOBAL_BUFFER)
+    }
+
     /// What of it stays in an engine.
     pub(crate) fn keep(&self) -> Keep {
         if self.changes.is_none() {
@@ -199,6 +204,9 @@ impl Graph {
             let line = ScriptError::at(&path, &source, offset, "").line;
             self.changes = Some(Changes { file: path.clone(), line, reason });
         }
+        if names_buffer(&source) {
+            open.push(Target::BuiltIn(builtin::GLOBAL_BUFFER.to_owned()));
+        }
         self.touches_globals |= compiled.touches_globals;
         let mut imports = BTreeMap::new();
         let mut wanted = Vec::new();
@@ -221,6 +229,16 @@ impl Graph {
         self.own.push(path.clone());
         self.modules.insert(path, Module { code, positions, imports, links });
     }
+}
+
+/// Whether a text has `Buffer` as a word: only then is it made, for it costs each engine a moment.
+fn names_buffer(source: &str) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+    source.match_indices("Buffer").any(|(at, name)| {
+        let before = source.as_bytes().get(..at).and_then(<[u8]>::last);
+        let behind = source.as_bytes().get(at.saturating_add(name.len()));
+        !before.is_some_and(is_word) && !behind.is_some_and(is_word)
+    })
 }
 
 /// The files of a project, each read once.

@@ -13,7 +13,6 @@ const ENDINGS: &[&str] = &["ts", "mts", "js", "mjs", "cjs", "cts", "json"];
 const NODE: &[&str] = &[
     "assert",
     "async_hooks",
-    "buffer",
     "child_process",
     "cluster",
     "console",
@@ -134,6 +133,9 @@ pub(crate) fn resolve(
             break;
         }
         folder = folder_of(folder);
+    }
+    if let Some(id) = builtin::of_node(specifier.strip_suffix('/').unwrap_or(specifier)) {
+        return Ok(Target::BuiltIn(id));
     }
     if NODE.contains(&top) {
         return Err(node(at(format!("`{specifier}` is a module of Node.js"))));

@@ -1,8 +1,7 @@
 //! What is said beside the engine's own words where a bot names what a sandbox has not.
 
 /// What Node.js and browsers have as globals, and what to write instead.
-const ABSENT: [(&str, &str); 11] = [
-    ("Buffer", BUFFER),
+const ABSENT: [(&str, &str); 10] = [
     ("process", "it is of Node.js, and not here: a secret is asked by `secret(name)` of `pipehat`"),
     ("require", "it is of Node.js, and not here: write `import`"),
     ("module", "it is of Node.js, and not here: write `export`"),
@@ -15,7 +14,6 @@ const ABSENT: [(&str, &str); 11] = [
     ("Intl", "no locales are carried: write dates and numbers yourself"),
 ];
 
-const BUFFER: &str = "it is of Node.js, and not here: write Uint8Array, TextEncoder, `atob` and `btoa`, or `npm install buffer` in the project and `import { Buffer } from 'buffer'`";
 const NO_FILES: &str =
     "it is of Node.js, and not here: a bot has no files; it imports them, or asks `sftp`";
 

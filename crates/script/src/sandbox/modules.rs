@@ -17,7 +17,12 @@ const BUILT_IN: &str = "import\"pipehat:web/index.ts\";\
 pub(super) fn boot(graph: &Graph) -> String {
     let others = graph.modules.keys().filter(|id| !graph.own.contains(id));
     let (imports, freeze) = imports(graph.own.iter().chain(others));
-    format!("{BUILT_IN}{imports}{START}{freeze}")
+    // Before the script's own: what they import is evaluated in this order.
+    let buffer = match graph.has_buffer() {
+        true => format!("import{:?};", compile::GLOBAL_BUFFER),
+        false => String::new(),
+    };
+    format!("{BUILT_IN}{buffer}{imports}{START}{freeze}")
 }
 
 /// The same in two: what is built in, which is kept if that can be,

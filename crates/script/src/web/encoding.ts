@@ -4,7 +4,8 @@ import { platform } from "pipehat:host";
 
 export function viewed(data: unknown): Uint8Array {
   if (data === undefined) return new Uint8Array(0);
-  if (data instanceof Uint8Array) return data;
+  // A class of its own may have methods of its own: `slice` of a `Buffer` copies nothing.
+  if (data instanceof Uint8Array && Object.getPrototypeOf(data) === Uint8Array.prototype) return data;
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   throw new TypeError("an ArrayBuffer or a view of one is wanted");

@@ -7,7 +7,7 @@ use pipehat_script::{Input, Output, ProjectDirectory, Script, ScriptError, Worke
 use crate::host::{event, project, run_with, script_of, text, tight};
 
 /// Checks what a script of these files returns; the first is run.
-fn check_files(files: &[(&str, &str)], expected: &str) {
+pub(crate) fn check_files(files: &[(&str, &str)], expected: &str) {
     let (run, _) = run_with(&mut Worker::new(&script_of(files), tight()), &text("in"));
     let shown = match run.result {
         Ok(Output::Text(text) | Output::Json(text)) => text,

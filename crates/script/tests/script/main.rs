@@ -1,6 +1,7 @@
 //! Scripts from source to result, as an engine would run them.
 
 mod bots;
+mod buffer;
 mod datastore;
 mod fhir;
 mod host;

@@ -35,6 +35,13 @@ struct Order {
     service: String,
 }
 
+/// An identifier that a resource is known by.
+struct Number<'a> {
+    node: NodeId,
+    system: Option<Cow<'a, str>>,
+    value: Cow<'a, str>,
+}
+
 /// The identities found so far.
 pub(super) struct Naming {
     pub(super) identities: Vec<Option<Identity>>,
@@ -152,7 +159,7 @@ impl<'a> Run<'a> {
             if let [KeyElement { name: "identifier" | "masterIdentifier", .. }] = key.as_slice()
                 && let Some(found) = self.by_identifier(own.root, name)
             {
-                return Some(self.numbered_identity(own.root, name, found, naming));
+                return Some(self.numbered_identity(own.root, name, &found, naming, depth));
             }
             if let Some(text) = self.key_text(own.root, key, naming, depth) {
                 return Some(Identity::of_key(&["key", name, &naming.sender, &text]));
@@ -167,38 +174,55 @@ impl<'a> Run<'a> {
         &self,
         root: NodeId,
         name: &str,
-        (system, value): (Option<Cow<'a, str>>, Cow<'a, str>),
-        naming: &Naming,
+        number: &Number<'a>,
+        naming: &mut Naming,
+        depth: usize,
     ) -> Identity {
+        let Number { system, value, .. } = number;
         let is_somebodys = system.is_some() && system.as_deref() != self.sender_system.as_deref();
-        let is_called = !is_somebodys && matches!(name, "Practitioner" | "Organization" | "Device");
-        let called = if is_called { self.called(root, name) } else { Default::default() };
-        let [first, second] = &called;
-        let is_called = !first.is_empty() || !second.is_empty();
         match system {
             // Organization, in which the number of a company (IN1-3) is the sender's. Of several with the number, one without a
             // name would be any.
             Some(system) if !is_somebodys && name == "Organization" => {
                 let own = self.plan.names.find("name");
                 let own = own.and_then(|own| self.member_text(root, own));
-                Identity::of_named_identifier(name, (&system, &value), own.as_deref())
+                Identity::of_named_identifier(name, (system, value), own.as_deref())
             }
-            Some(system) => Identity::of_identifier(name, &system, &value),
-            None if is_called => {
-                Identity::of_key(&["identifier", name, &naming.sender, &value, first, second])
+            Some(system) => Identity::of_identifier(name, system, value),
+            None => {
+                let assigner = self.assigner(number.node, naming, depth);
+                let mut key = vec!["identifier", name, &naming.sender, value];
+                let is_called = matches!(name, "Practitioner" | "Organization" | "Device");
+                let called = if is_called { self.called(root, name) } else { Default::default() };
+                if called.iter().any(|part| !part.is_empty()) {
+                    key.extend(called.iter().map(String::as_str));
+                }
+                if !assigner.is_empty() {
+                    key.extend(["assigner", &assigner]);
+                }
+                Identity::of_key(&key)
             }
-            None => Identity::of_key(&["identifier", name, &naming.sender, &value]),
         }
     }
 
+    /// Whose number it is, in words: `1^^^EAST` and `1^^^WEST` are two, though neither name has a URI.
+    fn assigner(&self, identifier: NodeId, naming: &mut Naming, depth: usize) -> String {
+        let mut text = String::new();
+        let assigner = self.plan.names.find("assigner");
+        if let Some(assigner) = assigner.and_then(|name| self.tree.find(identifier, name)) {
+            let said_by = match *self.tree.leaf(assigner) {
+                Leaf::Reference(resource) => self.root(resource),
+                _ => assigner,
+            };
+            self.write_key(said_by, naming, depth + 1, &mut text);
+        }
+        text
+    }
+
     /// The identifier a resource is found by: of a preferred system, else the first that has a system, else the first.
-    fn by_identifier(
-        &self,
-        root: NodeId,
-        name: &str,
-    ) -> Option<(Option<Cow<'a, str>>, Cow<'a, str>)> {
+    fn by_identifier(&self, root: NodeId, name: &str) -> Option<Number<'a>> {
         let known = &self.plan.well_known;
-        let mut found: Option<(u8, Option<Cow<'a, str>>, Cow<'a, str>)> = None;
+        let mut found: Option<(u8, Number<'a>)> = None;
         for child in self.tree.children(root) {
             let is_identifier =
                 |own: NameId| own == known.identifier || own == known.master_identifier;
@@ -232,10 +256,10 @@ impl<'a> Run<'a> {
                 (None, _, false) => 6,
             };
             if found.as_ref().is_none_or(|(other, ..)| rank < *other) {
-                found = Some((rank, system, value));
+                found = Some((rank, Number { node: child, system, value }));
             }
         }
-        found.map(|(_, system, value)| (system, value))
+        found.map(|(_, number)| number)
     }
 
     fn member_text(&self, node: NodeId, name: NameId) -> Option<Cow<'a, str>> {
@@ -381,7 +405,9 @@ impl<'a> Run<'a> {
         if self.view.name(own.segment) != Some(Name(*b"OBX")) {
             return None;
         }
-        if let Some((Some(system), value)) = self.by_identifier(own.root, "Observation") {
+        if let Some(Number { system: Some(system), value, .. }) =
+            self.by_identifier(own.root, "Observation")
+        {
             return Some(Identity::of_identifier("Observation", &system, &value));
         }
         let order = self.order(own.segment, naming);
