@@ -61,7 +61,7 @@ impl Coverage {
     }
 
     /// Whether a message tells of what is referred to: of a role, by who has it.
-    fn is_told(&self, target: &Value, resources: &Resources<'_>) -> bool {
+    pub(super) fn is_told(&self, target: &Value, resources: &Resources<'_>) -> bool {
         let of_role = ["practitioner", "organization"].into_iter().filter_map(|name| {
             let is_role = target.resource_type() == Some("PractitionerRole");
             let reference = target.get(name).filter(|_| is_role)?.text("reference")?;
