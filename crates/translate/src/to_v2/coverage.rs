@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use pipehat_resource::json::Value;
 
+use super::displays::is_of_code;
 use super::resources::Resources;
 
 /// The elements that a message was made from, by where they stand in memory: all that is read is borrowed, and stays
@@ -77,7 +78,7 @@ impl Coverage {
     }
 
     /// Whether a message tells of what is referred to: of a role, by who has it.
-    fn is_told(&self, target: &Value, resources: &Resources<'_>) -> bool {
+    pub(super) fn is_told(&self, target: &Value, resources: &Resources<'_>) -> bool {
         let of_role = ["practitioner", "organization"].into_iter().filter_map(|name| {
             let is_role = target.resource_type() == Some("PractitionerRole");
             let reference = target.get(name).filter(|_| is_role)?.text("reference")?;
@@ -163,9 +164,8 @@ fn is_said_by_codings(concept: &Value, text: &Value) -> bool {
     let Some(text) = text.as_str() else { return false };
     let mut codings = concept.items("coding").iter();
     codings.any(|coding| {
-        let says =
-            |member: &str| coding.text(member).is_some_and(|own| own.eq_ignore_ascii_case(text));
-        says("code") || says("display")
+        is_of_code(coding, text)
+            || coding.text("display").is_some_and(|own| own.eq_ignore_ascii_case(text))
     })
 }
 

@@ -23,9 +23,9 @@ impl Run<'_> {
                 coding.text("system").is_none_or(|system| table_number(system) == Some("0203"))
             };
             let codings = codings(type_);
-            let own = codings.iter().find(is_own).and_then(|coding| coding.text("code"));
-            if let Some(code) = own {
-                self.coverage.read_all(type_);
+            let own = codings.iter().find(is_own);
+            if let Some((own, code)) = own.and_then(|own| Some((own, own.text("code")?))) {
+                self.coverage.read_concept(type_, own);
                 return Some(code.to_owned());
             }
         }
