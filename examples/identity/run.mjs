@@ -327,6 +327,28 @@ await workflow(import.meta.url, async (stage) => {
   held = await seen("N91042", "A08", "26", { 3: "3E^301^B^NORTH" });
   stage.holds("a place that she left is known behind an update that doesn't tell it", held.location.map(({ status }) => status).sort().join() === "active,completed");
 
+  stage.says("A visit goes on by other events: from outpatient to inpatient (A06) and back (A07), a transfer that is taken back (A12), on leave (A21, A22); another is not to be (A38).");
+  const visit91 = async (control, event, day, pv1) => {
+    await send(stayed(control, event, day, { 19: "V0091^^^NORTH^VN", ...pv1 }).replaceAll("202603", "202604"));
+    return visitNow("V0091");
+  };
+  await visit91("N92001", "A04", "01", { 2: "O", 3: "OPD^1^^NORTH" });
+  for (const [at, [event, pv1, status, code]] of [
+    ["A06", { 2: "I" }, "in-progress", "IMP"], ["A07", { 2: "O" }, "in-progress", "AMB"], ["A06", { 2: "I" }, "in-progress", "IMP"],
+    ["A21", {}, "onleave", "IMP"], ["A22", {}, "in-progress", "IMP"], ["A21", {}, "onleave", "IMP"], ["A52", {}, "in-progress", "IMP"],
+  ].entries()) {
+    const now = await visit91(`N9201${at}`, event, `${at + 10}`, pv1);
+    stage.holds(`by ${event} it is ${status}, ${code}`, now.status === status && now.class.code === code);
+  }
+  await visit91("N92021", "A02", "21", { 3: "3E^301^B^NORTH", 6: "2W^201^A^NORTH" });
+  const bedOf = async ({ location }) => JSON.stringify((await stage.fhir(location.find(({ status }) => status === "active").location.reference)).identifier[0].value);
+  const there = await bedOf(await visitNow("V0091"));
+  const back12 = await bedOf(await visit91("N92022", "A12", "22", { 3: "2W^201^A^NORTH" }));
+  stage.holds("by A12 she is where she was", there.includes("B") && back12.includes("A"));
+  const expected = await visit91("N92023", "A05", "23", { 2: "P", 19: "V0092^^^NORTH^VN" }) && await visitNow("V0092");
+  await visit91("N92024", "A38", "24", { 2: "P", 19: "V0092^^^NORTH^VN" });
+  stage.holds("by A38 a visit that was planned is cancelled", expected.status === "planned" && (await visitNow("V0092")).status === "cancelled");
+
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
   const { id } = await stage.becomes("it stands among the messages", async () => (await stage.api("messages/search", "POST", {})).messages

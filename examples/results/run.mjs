@@ -247,6 +247,8 @@ await workflow(import.meta.url, async (stage) => {
   await comeTo("final: final undefined", of("1100", "P", "1"), of("1200", "F", '""'));
   await comeTo("corrected: corrected undefined", of("1100", "F", "1"), of("1200", "C", "1", "W"), of("1300", "C"));
   await comeTo("final: final undefined", of("1000", "X"), of("1100", "F", "", "U"), of("1200", "P", "2"));
+  await comeTo("final: final 1", of("1000", "P", "1"), of("1100", "F", "", "U"), of("1200", "P", "2"));
+  await comeTo("final: cancelled 1", of("1100", "F", "1"), { told: "1200", report: "X" }, { told: "1300", report: "F" });
 
   stage.says("So do those of several results under one code and without OBX-4, of which one was told alone.");
   const several = (told, status, ...values) => ({ told, report: status, result: status, several: values });
@@ -255,6 +257,28 @@ await workflow(import.meta.url, async (stage) => {
   await comeTo("final: final 4.1, final 6.9", several("1100", "F", "6.9"), several("1200", "F", "4.1", "6.9"));
   await comeTo("final: final 4.1, final 4.2, final 6.9", several("1100", "F", "6.9"), several("1200", "F", "4.1", "4.2"));
   await comeTo("corrected: corrected 4.3, final 4.1, final 4.2", several("1100", "F", "4.1", "4.2"), several("1200", "C", "4.3"));
+  await comeTo("corrected: corrected 3, final 2.1, final 2.2", several("1000", "P", "1"), several("1100", "F", "2.1", "2.2"), several("1200", "C", "3"));
+
+  stage.says("A document is taken back (OBX-11 W); the message that told it comes late.");
+  const numbers = { F100: "F131", P100: "P131", S200: "S131" };
+  const gone = stage.message("corrected", { ...numbers, L0003: "L0131" }).replace(/OBX\|3.*\r/, "OBX|3|ED|11502-2^Laboratory report^LN||||||||W\r");
+  await send(stage.message("final", { ...numbers, L0002: "L0132" }), gone, stage.message("final", { ...numbers, L0002: "L0133" }));
+  const [without] = await stage.found("DiagnosticReport?identifier=F131");
+  stage.holds("it is in the report no more", without.status === "corrected" && without.presentedForm === undefined);
+
+  stage.says("Two tests of one order come, the second preliminary first.");
+  const panelOrder = await stage.fhir("ServiceRequest", "POST", {
+    resourceType: "ServiceRequest", status: "active", intent: "order", subject: { reference: `Patient/${patient.id}` },
+    identifier: [{ system: "urn:oid:1.2.36.1.2", value: "P140" }], code: { coding: [{ system: "http://loinc.org", code: "24323-8" }] },
+  });
+  const test = (control, made, status) => stage.message("final", { L0002: control, P100: "P140", F100: "F140", S200: "S140" })
+    .replace(/SPM.*\r/, `OBR|2|P140^CPOE|F141^LAB|718-7^Hemoglobin^LN|||20260105090000+0100|||||||||||||||${made}||HM|${status}\rOBX|1|NM|718-7^Hemoglobin^LN||13.1|||||||${status}\r`);
+  await send(test("L0141", "20260105121000+0100", "P"));
+  stage.holds("the order waits for it", (await stage.fhir(`ServiceRequest/${panelOrder.id}`)).status === "active");
+  await send(test("L0142", "20260105131000+0100", "F"));
+  const complete = await stage.fhir(`ServiceRequest/${panelOrder.id}`);
+  stage.holds("and is completed, known by both of the laboratory's numbers", complete.status === "completed"
+    && ["F140", "F141"].every((number) => complete.identifier.some(({ value }) => value === number)));
 
   stage.says("A susceptibility is corrected alone: it stays its organism's (OBR-26, OBR-29).");
   const panel = (control, made, status, value) => `OBR|2||${control}S^LAB|50545-3^Susceptibility^LN|||20260107090000+0100|||||||||||||||${made}||MB|${status}|600-7&Bacteria&LN^1.1^E. coli|||^${control}&LAB\rOBX|1|ST|28-1^Ampicillin^LN||${value}||||||${status}\r`;

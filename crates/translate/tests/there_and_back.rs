@@ -805,3 +805,89 @@ fn what_is_taken_out_of_an_appointment_is_told_as_deleted() {
     check(Some((few, &["S1"])), (declined, &["S1"]), "AIS 1 U S1, AIL 1 D R1, AIP 1 U D2");
     check(Some((declined, &["S1"])), (few, &["S1"]), "AIS 1 U S1, AIL 1 A R1, AIP 1 U D2");
 }
+
+/// A result without a place is left out as a whole, and no final one without a value stands for it.
+#[test]
+fn sampled_data_leave_no_empty_result() {
+    let patient = r#"{"resourceType":"Patient","id":"p","name":[{"family":"A"}]}"#;
+    let observation = |value: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"o","status":"final","code":{{"text":"ECG"}},"subject":{{"reference":"Patient/p"}},{value}}}"#
+        )
+    };
+    let report = r#"{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{"text":"ECG"},"subject":{"reference":"Patient/p"},"result":[{"reference":"Observation/o"}]}"#;
+    let data = r#"{"origin":{"value":0},"period":2,"dimensions":1,"data":"1 2 3"}"#;
+    let whole = observation(&format!(r#""valueSampledData":{data}"#));
+    let component = observation(&format!(
+        r#""component":[{{"code":{{"text":"I"}},"valueSampledData":{data}}}]"#
+    ));
+    for own in [whole, component] {
+        let written = check_resources("ORU^R01", &[patient, report, &own], "OBX(*)-1", &[]);
+        let is_told = written.findings.iter().any(|own| {
+            own.path == "Bundle.entry[2].resource"
+                && own.text == "OBX has no data type for sampled data: left out"
+        });
+        assert!(is_told, "{:#?}", written.findings);
+    }
+}
+
+/// OBX-6 is the unit of a whole ratio.
+#[test]
+fn a_ratio_is_in_the_units_of_both() {
+    let patient = r#"{"resourceType":"Patient","id":"p","name":[{"family":"A"}]}"#;
+    let report = r#"{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{"text":"ACR"},"subject":{"reference":"Patient/p"},"result":[{"reference":"Observation/o"}]}"#;
+    let ucum = |value: &str, unit: &str| {
+        format!(
+            r#"{{"value":{value},"unit":"{unit}","system":"http://unitsofmeasure.org","code":"{unit}"}}"#
+        )
+    };
+    let check = |numerator: &str, denominator: &str, expected: &[&str], lost: &[&str]| {
+        let observation = format!(
+            r#"{{"resourceType":"Observation","id":"o","status":"final","code":{{"text":"ACR"}},"subject":{{"reference":"Patient/p"}},"valueRatio":{{"numerator":{numerator},"denominator":{denominator}}}}}"#
+        );
+        let written =
+            check_resources("ORU^R01", &[patient, report, &observation], "OBX-6", expected);
+        let told = written.findings.iter().map(|own| own.path.as_str());
+        let told: Vec<_> = told.filter(|own| own.contains("valueRatio")).collect();
+        assert_eq!(told, lost);
+    };
+    check(&ucum("11.5", "mg"), &ucum("13.25", "g"), &["mg/g^mg/g^UCUM"], &[]);
+    check(&ucum("1", "mg"), &ucum("2", "mmol/L"), &["mg/(mmol/L)^mg/mmol/L^UCUM"], &[]);
+    check(&ucum("1", "mg"), &ucum("2", "mg"), &["mg^^UCUM"], &[]);
+    check(r#"{"value":1,"unit":"mg"}"#, r#"{"value":2}"#, &["mg"], &[]);
+    check(r#"{"value":1}"#, r#"{"value":128}"#, &[], &[]);
+    let lost = [
+        "Bundle.entry[2].resource.valueRatio.numerator.unit",
+        "Bundle.entry[2].resource.valueRatio.denominator.unit",
+    ];
+    check(r#"{"value":1,"unit":"mg"}"#, r#"{"value":2,"unit":"g"}"#, &[], &lost);
+}
+
+/// CE has six components (HL7 v2.5.1 §2.A.8), CWE nine.
+#[test]
+fn a_coded_value_has_the_parts_of_its_type() {
+    let patient = r#"{"resourceType":"Patient","id":"p","name":[{"family":"A"}]}"#;
+    let report = r#"{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{"text":"T"},"subject":{"reference":"Patient/p"},"result":[{"reference":"Observation/o"}]}"#;
+    let observation = r#"{"resourceType":"Observation","id":"o","status":"final","code":{"text":"T"},"subject":{"reference":"Patient/p"},"valueCodeableConcept":{"text":"amber"}}"#;
+    let written = check_resources("ORU^R01", &[patient, report, observation], "OBX-5", &["^amber"]);
+    assert_eq!(values(&written.message, "OBX-2"), ["CE"]);
+}
+
+/// What a number, a class or an address says besides what a place takes is told.
+#[test]
+fn what_stands_beside_what_is_told_is_a_finding() {
+    let patient = r#"{"resourceType":"Patient","id":"p","name":[{"family":"A"}],"address":[{"use":"home","type":"postal","city":"Bonn"}]}"#;
+    let coverage = r#"{"resourceType":"Coverage","id":"c","status":"active","beneficiary":{"reference":"Patient/p"},"payor":[{"display":"K"}],"class":[{"type":{"coding":[{"code":"group"}]},"value":"G1","name":"Group one"}]}"#;
+    let condition = r#"{"resourceType":"Condition","id":"d","subject":{"reference":"Patient/p"},"code":{"text":"Flu"},"category":[{"coding":[{"code":"problem-list-item"}]}]}"#;
+    let allergy = r#"{"resourceType":"AllergyIntolerance","id":"a","patient":{"reference":"Patient/p"},"type":"intolerance","category":["food"],"code":{"text":"Milk"}}"#;
+    let all = [patient, coverage, condition, allergy];
+    let written = check_resources("ADT^A31", &all, "IN1-9.1", &["Group one"]);
+    for path in [
+        "Bundle.entry[0].resource.address[0].type",
+        "Bundle.entry[2].resource.category[0].coding[0].code",
+        "Bundle.entry[3].resource.type",
+    ] {
+        let is_told = written.findings.iter().any(|own| own.path == path);
+        assert!(is_told, "{path} {:#?}", written.findings);
+    }
+}

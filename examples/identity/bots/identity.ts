@@ -120,7 +120,10 @@ async function apply(
   for (const one of prior.all.filter(({ id }) => id !== into)) {
     await move(client, `Patient/${one.id}`, `Patient/${into}`);
   }
-  return true;
+  // Other channels make patients, too, and don't wait for this one: of a number that is new to the record each looks for the other's.
+  const own = standing?.identifier ?? survivor.identifiers;
+  const added = [...survivor.identifiers, ...old].filter((identifier) => !own.some((known) => token(known) === token(identifier)));
+  return (await find(client, added)).current.every(({ id }) => id === into);
 }
 
 function isRetired(patient: Patient, identifier: Identifier): boolean {

@@ -14,8 +14,8 @@ import {
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import {
-  ATTACHED, WITHDRAWN, compare, hasValue, highest, isGone, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue,
-  withExtensions, type Statement, type Telling,
+  ATTACHED, WITHDRAWN, compare, hasValue, highest, isGone, noteOf, notedIn, settled, standing, statementOf, statementsIn, toldBy,
+  withDeletedValue, withExtensions, type Statement, type Telling,
 } from "./statements";
 import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
 
@@ -83,47 +83,33 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   const entries: BundleEntry[] = [];
   /** Where what is told under an address stands. */
   const homes = new Map<string, string>();
-  const taken = new Set<Observation>();
-  for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
-    const report = entry.resource;
+  const ordered: Ordered[] = [];
+  const observations = new Set(all<Observation>(bundle, "Observation").map(({ resource }) => resource));
+  for (const { fullUrl, resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const [standing] = await standingOf<DiagnosticReport>(client, [report]);
-    const identifier = united(standing?.identifier, report.identifier);
-    const orders = await ordersOf(client, { ...report, identifier });
-    for (const known of [...(standing === undefined ? [] : [standing]), ...await reportsOf(client, report)]) {
-      if (await isMixed(known, report)) {
-        throw new ForAPerson("a report with its placer or filler number is another patient's");
-      }
-    }
-    for (const order of orders) {
-      if (await isMixed(order, report)) {
-        throw new ForAPerson("the order with its placer or filler number is another patient's");
-      }
-    }
+    const both = standing === undefined ? [report] : [report, standing];
+    const orders = await ordersOf(client, { ...report, identifier: united(standing?.identifier, report.identifier) });
+    await checkNumbers(client, both, orders, isMixed);
     const documents = await takeDocuments(client, bundle, report, standing);
-    const isNews = standing === undefined || compare(statementOf(standing), statementOf(report)) <= 0;
     const own = resultsIn(bundle, report).map(({ resource }) => resource);
-    own.forEach((one) => taken.add(one));
-    const withdrawal = withdrawalOf(report, ...(standing === undefined ? [] : [standing]));
-    const results = await resultsOf(client, standing, own, withdrawal, isMixed);
-    results.homes.forEach((home, address) => homes.set(address, home));
-    entries.push(...results.entries);
+    const results = await resultsOf(client, standing, own, withdrawalOf(...both), isMixed);
+    entries.push(...results.entries, ...documents.flatMap(written));
     const next = withDocuments(reportAfter(report, standing, orders, results.homes), documents);
     if (!deepEquals(next, standing)) {
-      entries.push(standing === undefined ? first(entry.fullUrl, next) : replaced(entry.fullUrl, next, standing));
+      entries.push(standing === undefined ? first(fullUrl, next) : replaced(fullUrl, next, standing));
     }
-    entries.push(...documents.flatMap(({ binary: resource, attachment: { url } }) =>
-      (resource === undefined ? [] : [{ resource, request: { method: "PUT" as const, url: url as string } }])));
-    if (isNews && DONE.has(report.status)) {
-      entries.push(...orders.filter(({ status }) => status === "active").map((order) => completed(order, report)));
-    }
+    const isNews = highest(both, statementOf) === report;
+    ordered.push(...orders.map((order) => ({ order, report, isNews })));
+    results.homes.forEach((home, address) => homes.set(address, home));
+    own.forEach((one) => observations.delete(one));
   }
   // Some stand in no report, as those of a specimen.
-  const others = all<Observation>(bundle, "Observation").map(({ resource }) => resource).filter((one) => !taken.has(one));
-  entries.push(...(await resultsOf(client, undefined, others, undefined, isMixed)).entries);
+  const others = all<Observation>(bundle, "Observation").map(({ resource }) => resource).filter((one) => observations.has(one));
+  entries.push(...(await resultsOf(client, undefined, others, undefined, isMixed)).entries, ...completed(ordered));
   const specimens = all<Specimen>(bundle, "Specimen");
-  const standing = await standingOf<Specimen>(client, specimens.map(({ resource }) => resource));
+  const standing = new Map((await standingOf<Specimen>(client, specimens.map(({ resource }) => resource))).map((one) => [one.id, one]));
   for (const { fullUrl, resource } of specimens) {
-    const before = standing.find(({ id }) => id === resource.id);
+    const before = standing.get(resource.id);
     if (before !== undefined && await isMixed(before, resource)) {
       throw new ForAPerson("the specimen with its number is another patient's");
     }
@@ -133,6 +119,23 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     }
   }
   return entries.length === 0 || perform(client, withReferenced(led(entries, homes), bundle));
+}
+
+/** Numbers never lead from one patient to another. */
+async function checkNumbers(
+  client: MedplumClient, reports: DiagnosticReport[], orders: ServiceRequest[], isMixed: IsMixed,
+): Promise<void> {
+  const [report, ...standing] = reports as [DiagnosticReport];
+  for (const known of [...standing, ...await reportsOf(client, report)]) {
+    if (await isMixed(known, report)) {
+      throw new ForAPerson("a report with its placer or filler number is another patient's");
+    }
+  }
+  for (const order of orders) {
+    if (await isMixed(order, report)) {
+      throw new ForAPerson("the order with its placer or filler number is another patient's");
+    }
+  }
 }
 
 /** The results of a report after a message: those that change, and where what is told under an address stands. */
@@ -173,8 +176,8 @@ function observation(id: string): Observation {
   return { resourceType: "Observation", id } as Observation;
 }
 
-function grouped<T>(all: T[], keyOf: (one: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
+function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
   for (const one of all) {
     const group = groups.get(keyOf(one)) ?? [];
     group.push(one);
@@ -353,17 +356,18 @@ function withDocuments(report: DiagnosticReport, documents: Document[]): Diagnos
 
 /** Documents come out of the results and into the report: those that stand, and those of the message that stand before them. */
 async function takeDocuments(
-  client: MedplumClient, bundle: Bundle, report: DiagnosticReport, standing: DiagnosticReport | undefined,
+  client: MedplumClient, bundle: Bundle, report: DiagnosticReport, before: DiagnosticReport | undefined,
 ): Promise<Document[]> {
-  const documents = new Map(documentsOf(standing).map((document) => [document.attachment.url, document]));
+  const documents = new Map(documentsOf(before).map((document) => [document.attachment.url, document]));
   const own = new Set(report.result?.map(({ reference }) => reference));
   const taken = all<Observation>(bundle, "Observation").filter(({ resource }) =>
     own.has(addressOf(resource)) && (attachedTo(resource)?.data || documents.has(binaryOf(resource))));
   // One that was withdrawn before anybody knew that it is a document stands as a result.
   for (const known of await standingOf<Observation>(client, taken.map(({ resource }) => resource))) {
-    const [url, statement] = [binaryOf(known), statementOf(known)];
+    const own = standing(statementsIn(known));
+    const [url, statement] = [binaryOf(known), statementOf(own)];
     const before = documents.get(url);
-    if (isGone(known) && (before === undefined || compare(before.statement, statement) < 0)) {
+    if (isGone(own) && (before === undefined || compare(before.statement, statement) < 0)) {
       documents.set(url, { attachment: { url, extension: [noteOf(DOCUMENT, statement)] }, statement, isGone: true });
     }
   }
@@ -392,6 +396,11 @@ async function takeDocuments(
   return [...documents.values()];
 }
 
+/** What is in a document that is new. */
+function written({ binary: resource, attachment: { url } }: Document): BundleEntry[] {
+  return resource === undefined ? [] : [{ resource, request: { method: "PUT", url: url as string } }];
+}
+
 function binaryOf({ id }: Observation): string {
   return `Binary/${id}`;
 }
@@ -418,10 +427,23 @@ async function ordersOf(client: MedplumClient, report: DiagnosticReport): Promis
   return same.length > 0 ? same : found;
 }
 
-/** The order is done, and known by the laboratory's number, too. */
-function completed(order: ServiceRequest, report: DiagnosticReport): BundleEntry {
-  const identifier = united(order.identifier, numbersOf(report));
-  return replaced(undefined, { ...order, status: "completed", identifier } as ServiceRequest, order);
+/** An order, and what a message reports of it. */
+interface Ordered {
+  order: ServiceRequest;
+  report: DiagnosticReport;
+  /** Nothing stands before it. */
+  isNews: boolean;
+}
+
+/** Orders that are done when all is that the message reports of them, and that are known by the laboratory's numbers then, too. */
+function completed(ordered: Ordered[]): BundleEntry[] {
+  return [...grouped(ordered.filter(({ order }) => order.status === "active"), ({ order }) => order.id).values()].flatMap((all) => {
+    const { order } = all[0] as Ordered;
+    const isDone = all.some(({ report, isNews }) => isNews && DONE.has(report.status))
+      && all.every(({ report }) => DONE.has(report.status) || WITHDRAWN.has(report.status));
+    const identifier = united(order.identifier, ...all.map(({ report }) => numbersOf(report)));
+    return isDone ? [replaced(undefined, { ...order, status: "completed", identifier } as ServiceRequest, order)] : [];
+  });
 }
 
 /** A visit is the registration's, too: what stands is referred to, what doesn't is named by its number. */

@@ -20,14 +20,14 @@ await workflow(import.meta.url, async (stage) => {
   };
   const pause = (time) => new Promise((done) => setTimeout(done, time));
 
-  stage.says("Each of them is known twice, is merged, and gets an appointment by the number that is retired, all at the same time.");
+  stage.says("Each is merged, and gets an appointment by the number that is retired, all at the same time. Half of them are known, under both numbers.");
   const all = Array.from({ length: PATIENTS }, (_, at) => at);
   const whole = all.map(async (at) => {
-    for (const which of ["A", "B"]) {
+    for (const which of at % 2 === 0 ? ["A", "B"] : []) {
       await send(registration, `${header("ADT^A28^ADT_A05", `P${which}${at}`)}EVN|A28|20260105080000+0100\r${pid(which + at, `Race${at}`)}`);
     }
     const merge = async () => {
-      await pause((at * 7) % 90);
+      await pause((at * 7) % (at % 2 === 0 ? 90 : 12));
       await send(registration, `${header("ADT^A40^ADT_A39", `M${at}`)}EVN|A40|20260105090000+0100\r${pid(`A${at}`, `Race${at}`)}MRG|B${at}^^^NORTH^MR\r`);
     };
     const book = () => send(scheduling, `${header("SIU^S12^SIU_S12", `B${at}`)}SCH|E${at}^NORTH||||||||||^^^20260201090000+0100||||||||||||||BOOKED\r${pid(`B${at}`, `Race${at}`)}RGS|1\r`);
@@ -37,7 +37,7 @@ await workflow(import.meta.url, async (stage) => {
 
   const patients = await stage.found(`Patient?_count=500`);
   const retired = patients.filter(({ active }) => active === false);
-  stage.holds("each is one person", patients.length === 2 * PATIENTS && retired.length === PATIENTS);
+  stage.holds("each is one person", patients.length - retired.length === PATIENTS);
   const heard = () => app.received.map(({ body }) => JSON.parse(body));
   // What is told of an appointment is told in its order: behind the cancellation nothing of before comes any more.
   for (const at of all) {

@@ -266,7 +266,7 @@ impl<'r> Compiler<'r> {
                 on_absence,
                 another: 0,
                 path: Box::new([]),
-                repeats: true,
+                repeats: false,
                 each: None,
                 action: Action::Nothing,
                 origin,

@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
             let rest: Vec<NodeId> = self.tree.children(node).collect();
             rest.into_iter().for_each(|child| self.tree.remove(node, child));
             if removed > 0 {
-                self.find(FindingKind::CodeUnmapped, &part.part(1), "FHIR takes other codes here");
+                self.find(FindingKind::CodeUnmapped, part, "FHIR takes other codes here");
             }
         }
     }

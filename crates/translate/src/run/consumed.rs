@@ -27,6 +27,17 @@ impl Consumed {
         }
     }
 
+    /// Gives back all values within, which are told nowhere after all.
+    #[cold]
+    pub(crate) fn give_back(&mut self, part: &[u8]) {
+        let Some(start) = self.offset(part) else { return };
+        for at in start..start + part.len() {
+            if let Some(word) = self.words.get_mut(at / 64) {
+                *word &= !(1 << (at % 64));
+            }
+        }
+    }
+
     /// Takes all values within.
     pub(crate) fn take_all(&mut self, part: &[u8]) {
         let Some(start) = self.offset(part) else { return };
@@ -61,6 +72,8 @@ mod tests {
         let mut consumed = Consumed::of(&bytes);
         consumed.take(&bytes[3..5]);
         consumed.take_all(&bytes[60..200]);
+        consumed.take(&bytes[250..]);
+        consumed.give_back(&bytes[250..260]);
         let taken: Vec<_> = (0..300).filter(|at| consumed.has(&bytes[*at..])).collect();
         let expected: Vec<_> = std::iter::once(3).chain(60..200).collect();
         assert_eq!(taken, expected);

@@ -96,7 +96,8 @@ impl<'a> Run<'a> {
                     Authority { namespace: &namespace, universal: &universal, kind: &kind };
                 match authority.uri(self.plan, self.settings) {
                     Some(uri) => {
-                        for part in parts.into_iter().flatten() {
+                        let told = if authority.is_one() { 3 } else { 1 };
+                        for part in parts.into_iter().take(told).flatten() {
                             self.consumed.take(part.first().raw);
                         }
                         text(uri)
@@ -297,7 +298,9 @@ impl<'a> Run<'a> {
             if part.is_null() { String::new() } else { own.first_text(&part).trim().to_owned() }
         };
         let (line, street, number) = (text(self, 1), text(self, 2), text(self, 3));
-        self.consumed.take_all(value.raw);
+        for number in 1..=3 {
+            self.consumed.take_all(value.part(number).raw);
+        }
         let says = |part: &str| line.to_lowercase().contains(&part.to_lowercase());
         let parts = match (says(&street), says(&number)) {
             // A number stands in many a line: beside a street that it doesn't say, it is said with that.
@@ -319,7 +322,9 @@ impl<'a> Run<'a> {
         for part in value.parts() {
             samples.push(decimal(&self.first_text(&part))?.into_owned());
         }
-        self.consumed.take_all(value.raw);
+        for part in value.parts() {
+            self.consumed.take(part.first().raw);
+        }
         Some(samples.join(" "))
     }
 

@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
         let Some((_, first)) = made.first().copied() else { return };
         let placeholder = reached.node;
         let root = self.root(first);
-        self.tree.merge(root, placeholder);
+        self.tree.merge_lists(root, placeholder);
         if let Some(own) = self.resources.get_mut(reached.resource as usize) {
             own.is_dropped = true;
         }

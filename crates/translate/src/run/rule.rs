@@ -160,8 +160,11 @@ impl<'a> Run<'a> {
     fn apply(&mut self, rule: &'a Rule, base: Base, here: &Here<'a>) {
         match &rule.action {
             Action::Nothing => {
-                if let Some(own) = here.own {
-                    self.consumed.take_all(own.raw);
+                // Which value is nothing a condition says, with its words; else it is one without parts: a count.
+                match (here.own, &rule.condition) {
+                    (Some(own), Some(_)) => self.consumed.take_all(own.raw),
+                    (Some(own), None) => self.consumed.take(own.first().raw),
+                    (None, _) => {}
                 }
             }
             Action::Link(_) => {}
@@ -256,6 +259,9 @@ impl<'a> Run<'a> {
         is_value: bool,
     ) -> NodeId {
         let reached = self.reach(&rule.path, base, here.segment);
+        if *self.tree.leaf(reached.node) != Leaf::None {
+            self.replaced(reached.node, &leaf);
+        }
         self.tree.set_leaf(reached.node, leaf);
         if is_value {
             self.keep(reached.resource);
@@ -275,6 +281,17 @@ impl<'a> Run<'a> {
             }
         }
         reached.above
+    }
+
+    /// A value that gives its place to another is told nowhere. One that was converted can't be found again.
+    #[cold]
+    fn replaced(&mut self, node: NodeId, by: &Leaf<'a>) {
+        let before = self.tree.leaf(node);
+        if let Leaf::Text(Cow::Borrowed(text)) | Leaf::Number(Cow::Borrowed(text)) = before
+            && before != by
+        {
+            self.consumed.give_back(text.as_bytes());
+        }
     }
 
     /// Marks a resource as one that holds a value of the message.

@@ -231,12 +231,22 @@ impl<'a> Tree<'a> {
 
     /// Moves the children of one element behind those of another, without those of names it has already.
     pub(crate) fn merge(&mut self, into: NodeId, from: NodeId) {
+        self.move_into(into, from, false);
+    }
+
+    /// The same, but for lists, which have room for both.
+    pub(crate) fn merge_lists(&mut self, into: NodeId, from: NodeId) {
+        self.move_into(into, from, true);
+    }
+
+    fn move_into(&mut self, into: NodeId, from: NodeId, with_lists: bool) {
         let mut children: Vec<_> = self.children(into).collect();
         let known: Vec<NameId> =
             children.iter().filter_map(|id| self.node(*id)).map(|node| node.name).collect();
-        let new = self
-            .children(from)
-            .filter(|id| self.node(*id).is_some_and(|node| !known.contains(&node.name)));
+        let new = self.children(from).filter(|id| {
+            let is_new = |node: &Node| !known.contains(&node.name);
+            self.node(*id).is_some_and(|node| with_lists && node.is_list || is_new(node))
+        });
         children.extend(new);
         self.set_children(from, &[]);
         self.set_children(into, &children);

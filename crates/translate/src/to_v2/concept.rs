@@ -1,6 +1,6 @@
 //! Codes and concepts: ID and IS, CE and CWE.
 
-use pipehat_dictionary::{DataType, Element};
+use pipehat_dictionary::{DataType, Element, Version};
 use pipehat_resource::fhirpath::Item;
 use pipehat_resource::json::Value;
 
@@ -36,7 +36,7 @@ impl Run<'_> {
         let choice = self.choices(json, row, place).into_iter().next();
         match choice {
             Some(choice) if choice.is_own() => {
-                self.coverage.read_all(choice.coding);
+                self.coverage.read_coding(choice.coding, &choice.display);
                 Some(choice.code)
             }
             _ => {
@@ -58,7 +58,9 @@ impl Run<'_> {
     ) -> Option<Node> {
         let type_ = match place.element.and_then(type_of) {
             Some(type_) => Some(type_),
-            None => self.version.data_type("CWE").or_else(|| self.version.data_type("CE")),
+            // OBX-5 is what OBX-2 says: CE, until 2.6 withdrew it.
+            None if self.version < Version::V2_6 => self.version.data_type("CE"),
+            None => self.version.data_type("CWE"),
         };
         let json = item.json();
         let Some(json) = json.filter(|json| json.as_object().is_some()) else {
@@ -117,7 +119,10 @@ impl Run<'_> {
             if text.is_empty() || index >= count {
                 continue;
             }
-            let source = coding.get(member);
+            // The counterpart's display is another text.
+            let source = coding
+                .get(member)
+                .filter(|own| !choice.is_told || member != "display" || own.as_str() == Some(text));
             if parts.len() <= index {
                 parts.resize(index + 1, None);
             }
@@ -128,7 +133,7 @@ impl Run<'_> {
         }
         if choice.is_told {
             // What the code means is told by its counterpart.
-            self.coverage.read_all(coding);
+            self.coverage.read_coding(coding, &choice.display);
         }
         if choice.system.is_empty() && choice.oid.is_empty() && coding.get("system").is_some() {
             let path = self.path_of(place);
@@ -240,7 +245,7 @@ impl Run<'_> {
         for choice in choices {
             let is_same = |own: &Choice<'_>| own.code == choice.code && own.system == choice.system;
             if said.iter().any(is_same) {
-                self.coverage.read_all(choice.coding);
+                self.coverage.read_coding(choice.coding, &choice.display);
             } else {
                 said.push(choice);
             }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use pipehat_resource::json::Value;
 
+use super::displays::is_of_code;
 use super::resources::Resources;
 
 /// The elements that a message was made from, by where they stand in memory: all that is read is borrowed, and stays
@@ -41,6 +42,22 @@ impl Coverage {
         }
     }
 
+    /// All in a value, but for words that its codes don't say: a text beside a code that a place tells.
+    pub(super) fn read_words(&mut self, value: &Value) {
+        match value {
+            Value::Object(object) => {
+                for (name, inner) in object.iter() {
+                    let is_beside = name == "text" && object.get("coding").is_some();
+                    if !is_beside || is_said_by_codings(value, inner) {
+                        self.read_words(inner);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|inner| self.read_words(inner)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => self.read(value),
+        }
+    }
+
     /// A segment was made from a resource, or from what is in it.
     pub(super) fn bind(&mut self, value: &Value) {
         self.bound.insert(address(value));
@@ -61,7 +78,7 @@ impl Coverage {
     }
 
     /// Whether a message tells of what is referred to: of a role, by who has it.
-    fn is_told(&self, target: &Value, resources: &Resources<'_>) -> bool {
+    pub(super) fn is_told(&self, target: &Value, resources: &Resources<'_>) -> bool {
         let of_role = ["practitioner", "organization"].into_iter().filter_map(|name| {
             let is_role = target.resource_type() == Some("PractitionerRole");
             let reference = target.get(name).filter(|_| is_role)?.text("reference")?;
@@ -140,6 +157,16 @@ impl Coverage {
             Value::Bool(_) | Value::Number(_) | Value::String(_) => tell(path),
         }
     }
+}
+
+/// Whether a text is the code or the display of a coding beside it.
+fn is_said_by_codings(concept: &Value, text: &Value) -> bool {
+    let Some(text) = text.as_str() else { return false };
+    let mut codings = concept.items("coding").iter();
+    codings.any(|coding| {
+        is_of_code(coding, text)
+            || coding.text("display").is_some_and(|own| own.eq_ignore_ascii_case(text))
+    })
 }
 
 /// Whether a path is that of an extension: `Patient/p1.extension[0]`.

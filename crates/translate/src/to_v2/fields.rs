@@ -127,7 +127,7 @@ impl<'r> Run<'r> {
         let Some(reads) = &row.reads else { return };
         for read in reads.evaluate_on(item, context).unwrap_or_default() {
             if let Some(json) = read.json() {
-                self.coverage.read_all(json);
+                self.coverage.read_words(json);
             }
         }
     }

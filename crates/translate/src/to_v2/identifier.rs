@@ -23,9 +23,9 @@ impl Run<'_> {
                 coding.text("system").is_none_or(|system| table_number(system) == Some("0203"))
             };
             let codings = codings(type_);
-            let own = codings.iter().find(is_own).and_then(|coding| coding.text("code"));
-            if let Some(code) = own {
-                self.coverage.read_all(type_);
+            let own = codings.iter().find(is_own);
+            if let Some((own, code)) = own.and_then(|own| Some((own, own.text("code")?))) {
+                self.coverage.read_concept(type_, own);
                 return Some(code.to_owned());
             }
         }
@@ -64,10 +64,15 @@ impl Run<'_> {
 
     fn assigner(&mut self, assigner: &Value) -> Option<String> {
         if let Some(display) = assigner.get("display") {
-            self.coverage.read_all(assigner);
+            self.coverage.read(display);
+            self.read_reference(assigner);
             return display.as_str().map(str::to_owned);
         }
-        let identifier = assigner.get("identifier").and_then(|identifier| identifier.text("value"));
+        let number = assigner.get("identifier").and_then(|identifier| identifier.get("value"));
+        if let Some(number) = number {
+            self.coverage.read(number);
+        }
+        let identifier = number.and_then(Value::as_str);
         let organization = assigner.text("reference").and_then(|it| self.resources.find(it));
         let of_organization = organization.and_then(|organization| {
             let identifiers = organization.items("identifier").iter();
@@ -75,7 +80,14 @@ impl Run<'_> {
             values.next().or_else(|| organization.text("name"))
         });
         let name = identifier.or(of_organization)?.to_owned();
-        self.coverage.read_all(assigner);
+        self.read_reference(assigner);
         Some(name)
+    }
+
+    /// Where a reference leads, of which a name was told.
+    fn read_reference(&mut self, reference: &Value) {
+        for own in ["reference", "type"].iter().filter_map(|member| reference.get(member)) {
+            self.coverage.read(own);
+        }
     }
 }

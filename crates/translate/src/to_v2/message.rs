@@ -2,6 +2,7 @@
 
 use pipehat_dictionary::validation::{Level, Rule, Standard, Validator};
 use pipehat_message::{Delimiters, Message, Severity};
+use pipehat_resource::json::Value;
 
 use super::header::header;
 use super::lineage::lineage;
@@ -51,6 +52,7 @@ impl Making<'_> {
                 self.run.find(FindingKind::NotMapped, place, text);
             }
         }
+        self.find_unused();
         number_results(&mut self.made);
         let mut unread = Vec::new();
         self.run.coverage.unread(self.run.resources, &mut |path| unread.push(path.to_owned()));
@@ -74,6 +76,20 @@ impl Making<'_> {
         let lineage =
             limits.and_then(|limits| lineage(made, self.run.tables, self.run.resources, limits));
         Written { message, findings: self.run.findings, lineage }
+    }
+
+    /// Tells the Bundle's resources of which nothing stands in the message: headers, provenance, and what nothing leads to.
+    fn find_unused(&mut self) {
+        let resources = self.run.resources;
+        let entries = resources.numbered().zip(resources.placed());
+        for ((entry, resource), (place, _)) in entries {
+            let is_told = self.run.findings.iter().any(|own| own.path == place);
+            let is_out = *resource == Value::Null || entry.is_none() || is_told;
+            if !is_out && !self.run.coverage.is_told(resource, resources) {
+                let text = "nothing of it stands in the message";
+                self.run.find(FindingKind::NotMapped, place.to_owned(), text);
+            }
+        }
     }
 
     /// What the standard has against the message: what it requires and the resources lack, most of all.

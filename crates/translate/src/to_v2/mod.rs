@@ -15,6 +15,7 @@
 mod codes;
 mod concept;
 mod coverage;
+mod displays;
 mod encode;
 mod event;
 mod fields;

@@ -190,6 +190,12 @@ impl<'a> Resources<'a> {
         placed.find(|(_, own)| std::ptr::eq(*own, resource)).map_or("", |(place, _)| place)
     }
 
+    /// The place of the resource that an element is in.
+    pub(super) fn place_around(&self, element: &Value) -> &str {
+        let mut placed = self.placed();
+        placed.find(|(_, own)| is_within(element, own)).map_or("", |(place, _)| place)
+    }
+
     /// What the message is about: what a caller said, else those of the first of these types that are there.
     pub(super) fn roots(&self, types: &[Box<str>]) -> Vec<&Value> {
         let root = |index: &usize| self.all.get(*index).map(Cow::as_ref);
@@ -266,4 +272,14 @@ fn references(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| references(item, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// Whether a value stands in another, or is it.
+fn is_within(element: &Value, value: &Value) -> bool {
+    std::ptr::eq(element, value)
+        || match value {
+            Value::Object(object) => object.iter().any(|(_, inner)| is_within(element, inner)),
+            Value::Array(items) => items.iter().any(|inner| is_within(element, inner)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
 }

@@ -204,7 +204,7 @@ impl<'r> Making<'r> {
     ) {
         if block.when.as_ref().is_some_and(|when| when.test(bound, context) != Ok(Some(true))) {
             if let (Some(text), Some(json)) = (&block.otherwise, bound.json()) {
-                let place = self.run.resources.place(json).to_owned();
+                let place = self.run.resources.place_around(json).to_owned();
                 self.run.find(FindingKind::NotMapped, place, &**text);
             }
             return;

@@ -17,6 +17,15 @@ pub(crate) struct Authority<'t> {
 }
 
 impl Authority<'_> {
+    /// Whether its namespace and its universal id can be told by one URI. A universal id of no known type says something
+    /// else, where the namespace gives the URI.
+    pub(crate) fn is_one(&self) -> bool {
+        let Self { namespace, universal, kind } = *self;
+        namespace.is_empty()
+            || universal.is_empty() && kind.is_empty()
+            || universal_uri(universal, kind).is_some()
+    }
+
     /// Its URI: by the overlay's or the tables' list, by its universal id, by the setting for namespaces.
     pub(crate) fn uri(&self, plan: &Plan, settings: &Settings) -> Option<String> {
         let Self { namespace, universal, kind } = *self;
