@@ -13,7 +13,7 @@ use pipehat_dictionary::Version;
 use pipehat_message::{Message, SegmentName};
 use pipehat_resource::json::Value;
 use pipehat_testdata::{Generator, Selection, Settings as Made};
-use pipehat_translate::{Settings, Translation, Translator};
+use pipehat_translate::{Finding, Settings, Translation, Translator};
 
 /// Segments that the same maps read in each message.
 const SHARED: [&str; 12] =
@@ -80,6 +80,14 @@ fn filled(first: &str) -> (String, Vec<(Leaf, String)>) {
         }
     }
     (field, leaves)
+}
+
+/// The texts of [`filled`] that stand in a text.
+fn marks(text: &str) -> BTreeSet<&str> {
+    const LENGTH: usize = 6;
+    let starts = text.match_indices('q').map(|(at, _)| at);
+    let mark = |at: usize| text.get(at..at + LENGTH).filter(|own| own.ends_with('q'));
+    starts.filter_map(mark).collect()
 }
 
 /// Whether a finding's path is that of a place, or of what it stands in.
@@ -169,6 +177,7 @@ fn every_component_is_told() {
                     let made = translate(&translator, &lines);
                     let mut out = String::new();
                     texts(&made.bundle, &mut out);
+                    let found = marks(&out);
                     let path = format!("{segment}-{number}");
                     let paths = made.findings.iter().map(|finding| finding.path.as_str());
                     let paths: BTreeSet<&str> =
@@ -177,10 +186,16 @@ fn every_component_is_told() {
                     let is_twice = made.findings.iter().any(|own| {
                         own.path.starts_with(&segment) && own.text.contains("is told twice")
                     });
-                    let is_whole = is_twice || paths.contains(segment.as_str());
+                    // What of the whole segment was told without the field as well says nothing of it, but that nothing
+                    // was made.
+                    let is_new = |own: &&Finding| {
+                        own.path == segment
+                            && (own.text.contains("made") || !base.findings.contains(own))
+                    };
+                    let is_whole = is_twice || made.findings.iter().any(|own| is_new(&own));
                     for (leaf, text) in leaves {
                         let is_told = is_whole
-                            || out.contains(&text)
+                            || found.contains(text.as_str())
                             || paths.iter().any(|own| covers(own, &path, leaf));
                         if is_told {
                             continue;
@@ -218,4 +233,58 @@ fn every_component_is_told() {
         .collect();
     assert!(lost.is_empty(), "{count} fields\n{}", shown.join("\n"));
     assert!(idle.is_empty(), "exceptions that nothing needs: {idle:?}");
+}
+
+/// The data types of OBX-5, with what each may begin with.
+const VALUES: [(&str, &str); 14] = [
+    ("NA", "3"),
+    ("MA", "3"),
+    ("NM", "3"),
+    ("SN", "<"),
+    ("ST", ""),
+    ("TX", ""),
+    ("FT", ""),
+    ("CE", "A"),
+    ("CWE", "A"),
+    ("DT", "20260101"),
+    ("TM", "1200"),
+    ("CX", "1"),
+    ("XPN", "A"),
+    ("EI", "1"),
+];
+
+#[test]
+fn every_component_of_a_result_is_told() {
+    let translator = Translator::new(Settings { zone: Some(TimeZone::UTC), ..Settings::default() });
+    for (type_, first) in VALUES {
+        let (value, leaves) = filled(first);
+        // A numeric array holds numbers.
+        let values = match type_ {
+            "NA" => vec![value, "3&4^5".to_owned()],
+            _ => vec![value],
+        };
+        for value in values {
+            let lines = [
+                "MSH|^~\\&|LAB|GOOD|||20260315||ORU^R01^ORU_R01|1|P|2.5.1".to_owned(),
+                "PID|1||4711^^^GOOD^MR||Muster^Maria".to_owned(),
+                "OBR|1||F1^LAB|T^Test^L".to_owned(),
+                format!("OBX|1|{type_}|T^Test^L||{value}||||||F"),
+            ];
+            let made = translate(&translator, &lines);
+            let paths: Vec<&str> = made.findings.iter().map(|own| own.path.as_str()).collect();
+            if !value.contains('q') {
+                assert!(paths.contains(&"OBX-5.1.2"), "{type_} {value}: {paths:?}");
+                continue;
+            }
+            let mut out = String::new();
+            texts(&made.bundle, &mut out);
+            let found = marks(&out);
+            for (leaf, text) in &leaves {
+                let is_told = paths.contains(&"OBX")
+                    || found.contains(text.as_str())
+                    || paths.iter().any(|own| covers(own, "OBX-5", *leaf));
+                assert!(is_told, "{type_} {leaf:?}: {paths:?}");
+            }
+        }
+    }
 }

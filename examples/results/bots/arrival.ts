@@ -20,7 +20,7 @@ interface Input {
   several?: boolean;
 }
 
-const PARTS = 4;
+const PARTS = 8;
 
 /** What a message says: of results, or of their report alone, that it is withdrawn. */
 interface Told {

@@ -23,7 +23,7 @@ impl Authority<'_> {
         let Self { namespace, universal, kind } = *self;
         namespace.is_empty()
             || universal.is_empty() && kind.is_empty()
-            || universal_uri(universal, kind).is_some()
+            || Universal::of(universal, kind).is_some()
     }
 
     /// Its URI: by the overlay's or the tables' list, by its universal id, by the setting for namespaces.
@@ -46,22 +46,42 @@ impl Authority<'_> {
     }
 }
 
-/// The URI of a universal id (table 0301).
-fn universal_uri(universal: &str, kind: &str) -> Option<String> {
-    if universal.is_empty() {
-        return None;
-    }
-    let oid = universal.strip_prefix("urn:oid:").unwrap_or(universal);
-    match kind {
-        "ISO" | "" if is_oid(oid) => Some(format!("urn:oid:{oid}")),
-        "UUID" | "GUID" | "" if is_uuid(universal) => {
-            Some(format!("urn:uuid:{}", universal.to_ascii_lowercase()))
+/// What a universal id is (table 0301).
+enum Universal {
+    Oid,
+    Uuid,
+    Uri,
+    Dns,
+}
+
+impl Universal {
+    fn of(universal: &str, kind: &str) -> Option<Self> {
+        if universal.is_empty() {
+            return None;
         }
-        "URI" if is_uri(universal) => Some(universal.to_owned()),
-        "DNS" if !universal.contains(char::is_whitespace) => Some(format!("urn:dns:{universal}")),
-        "" if universal.contains("://") && is_uri(universal) => Some(universal.to_owned()),
-        _ => None,
+        match kind {
+            "ISO" | "" if is_oid(bare_oid(universal)) => Some(Self::Oid),
+            "UUID" | "GUID" | "" if is_uuid(universal) => Some(Self::Uuid),
+            "URI" if is_uri(universal) => Some(Self::Uri),
+            "DNS" if !universal.contains(char::is_whitespace) => Some(Self::Dns),
+            "" if universal.contains("://") && is_uri(universal) => Some(Self::Uri),
+            _ => None,
+        }
     }
+}
+
+fn bare_oid(universal: &str) -> &str {
+    universal.strip_prefix("urn:oid:").unwrap_or(universal)
+}
+
+/// The URI of a universal id.
+fn universal_uri(universal: &str, kind: &str) -> Option<String> {
+    Some(match Universal::of(universal, kind)? {
+        Universal::Oid => format!("urn:oid:{}", bare_oid(universal)),
+        Universal::Uuid => format!("urn:uuid:{}", universal.to_ascii_lowercase()),
+        Universal::Uri => universal.to_owned(),
+        Universal::Dns => format!("urn:dns:{universal}"),
+    })
 }
 
 pub(crate) fn is_oid(text: &str) -> bool {
