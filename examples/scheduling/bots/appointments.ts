@@ -74,15 +74,23 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   const event = said === undefined ? turn?.event : time.event;
   const { id: _, ...content } = turnedAt(told({ ...news, status }, time), { event });
   const identifier = united(standing?.identifier, news.identifier);
+  const kept = keptBy(entry).filter(isOfOthers);
   const change: BundleEntry = standing === undefined
     ? created(entry.fullUrl, content as Appointment, byIdentifier(numbers))
-    : keeping(replaced(entry.fullUrl, ofStatus({ ...standing, ...content, identifier } as Appointment), standing), keptBy(entry).filter(isOfOthers));
+    : keeping(replaced(entry.fullUrl, ofStatus({ ...withoutLists(standing, kept), ...content, identifier } as Appointment), standing), kept);
   return perform(client, withReferenced([change], bundle));
 }
 
 /** Who takes part and what is done, where the message tells only some of it (AIP-2 and the like): of the status the bot decides. */
 function isOfOthers({ valueString }: Extension): boolean {
   return valueString !== "status" && valueString !== "cancelationReason";
+}
+
+/** What stands without the lists that the mark keeps items of: told again, nothing of them could be taken out. */
+function withoutLists(standing: Appointment, kept: Extension[]): Appointment {
+  const lists = kept.filter(({ url }) => url === "items").flatMap(({ extension }) => extension ?? [])
+    .filter(({ url }) => url === "element").map(({ valueString }) => valueString);
+  return Object.fromEntries(Object.entries(standing).filter(([name]) => !lists.includes(name))) as unknown as Appointment;
 }
 
 /** What a message says of the status; nothing where it speaks of something else. */
