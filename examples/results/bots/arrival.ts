@@ -222,9 +222,9 @@ function machine() {
     const documents = new Map(known.map((document) => [document.id, document]));
     const [own, taken] = [told.own.filter((one) => documentIn(one) === undefined), told.own.flatMap((one) => documentIn(one) ?? [])];
     taken.forEach((document) => withNews(documents, document));
-    const { changed, homes } = resultsAfter(results, own, withdrawal);
+    const { changed } = resultsAfter(results, own, withdrawal);
     const next = new Map([...results, ...changed].map((one) => [one.id, one]));
-    const stands = beside([...documents.values()], next, homes);
+    const stands = beside([...documents.values()], next);
     const state: State = { results: [...next.values()], documents: stands, ...(withdrawal && { withdrawal }) };
     const text = JSON.stringify(state);
     const number = numbers.get(text) ?? states.push(state) - 1;

@@ -5,6 +5,7 @@
  * report, the result by itself, in no report, as `entered-in-error`. A withdrawal (OBX-11 X, D, W) is a result without a document.
  */
 import type { Attachment, DiagnosticReport, Observation } from "@medplum/fhirtypes";
+import { idsIn, isElsewhere } from "./several";
 import {
   ATTACHED, compare, hasValue, isGone, noteOf, notedIn, outOfPlace, saidIn, standing, statementOf, statementsIn, toldBy, withExtensions,
   type Statement,
@@ -18,14 +19,14 @@ export interface Document {
   statement: Statement;
   /** False: a result stands in its place. */
   stands?: boolean;
-  /** The result in the place of which it stands. */
-  instead?: string;
+  /** There is a result in the place of which it stands. */
+  isInstead?: boolean;
 }
 
 /** The statement by which a document of a report stands. */
 const DOCUMENT = "urn:pipehat:document";
 
-/** Leads from a document to the result, and from that to the document, in the place of which it stands. */
+/** Leads from a result to the document that stands in its place. */
 const INSTEAD = "urn:pipehat:instead";
 
 export function binaryOf({ id }: { id?: string }): string {
@@ -59,7 +60,7 @@ export function withNews(documents: Map<string, Document>, news: Document): bool
   const before = documents.get(news.id);
   const isNews = before === undefined || compare(before.statement, news.statement) <= 0;
   if (isNews) {
-    documents.set(news.id, { ...news, ...(before?.instead && { instead: before.instead }) });
+    documents.set(news.id, news);
   }
   return isNews;
 }
@@ -68,26 +69,18 @@ export function documentsOf(report: DiagnosticReport | undefined): Map<string, D
   const others = (report?.extension ?? []).filter(({ url }) => url === DOCUMENT).map(({ valueAttachment }) => valueAttachment as Attachment);
   return new Map([...report?.presentedForm ?? [], ...others].map((attachment) => {
     const id = attachment.url?.split("/").at(-1) as string;
-    const { extension, ...rest } = attachment;
-    const instead = extension?.find(({ url }) => url === INSTEAD)?.valueReference?.reference?.split("/").at(-1);
-    const statement = notedIn(attachment, DOCUMENT) ?? { status: "", time: undefined };
-    return [id, { id, attachment: rest, statement, ...(instead !== undefined && { instead }) }];
+    const { extension: _, ...rest } = attachment;
+    return [id, { id, attachment: rest, statement: notedIn(attachment, DOCUMENT) ?? { status: "", time: undefined } }];
   }));
 }
 
 /** The report with its documents, and without the results in the place of which they stand. */
 export function withDocuments(report: DiagnosticReport, documents: Document[]): DiagnosticReport {
   const { presentedForm: _, result: all, ...rest } = report;
-  const out = new Set(documents.map(({ instead }) => `Observation/${instead}`));
+  const out = new Set(documents.filter(({ isInstead }) => isInstead).map(({ id }) => `Observation/${id}`));
   const result = all?.filter(({ reference }) => !out.has(reference as string));
   const attachments = (stands: boolean): Attachment[] => documents.filter((one) => one.stands === stands)
-    .map(({ attachment, statement, instead }) => {
-      const extension = [noteOf(DOCUMENT, statement)];
-      if (instead !== undefined) {
-        extension.push({ url: INSTEAD, valueReference: { reference: `Observation/${instead}` } });
-      }
-      return { extension, ...attachment };
-    });
+    .map(({ attachment, statement }) => ({ extension: [noteOf(DOCUMENT, statement)], ...attachment }));
   const presentedForm = attachments(true);
   return withExtensions(
     { ...rest, ...(result?.length && { result }), ...(presentedForm.length > 0 && { presentedForm }) }, DOCUMENT,
@@ -95,20 +88,21 @@ export function withDocuments(report: DiagnosticReport, documents: Document[]): 
   );
 }
 
-/** Which documents stand beside the results, by ids: the results in the place of which they do are taken out of theirs. */
-export function beside(documents: Document[], results: Map<string | undefined, Observation>, homes: Map<string, string>): Document[] {
-  const all = documents.map((document) => {
-    const { instead: _, ...rest } = document;
-    const home = homes.get(document.id) ?? document.id;
-    const own = results.get(home);
-    const stands = own === undefined || isAbove(document, own);
-    return { ...rest, stands, ...(stands && own !== undefined && { instead: home }) };
+/**
+ * Which documents stand beside the results, by ids: the results in the place of which they do are taken out of theirs. A result that was
+ * told alone, and is one of several, may be another than the document: both stand.
+ */
+export function beside(documents: Document[], results: Map<string | undefined, Observation>): Document[] {
+  return documents.map((document) => {
+    const { id, attachment, statement } = document;
+    const own = results.get(id);
+    const isSame = own !== undefined && !isElsewhere(own) && idsIn([own]).length === 1;
+    const stands = !isSame || isAbove(document, own);
+    if (isSame && stands) {
+      results.set(id, outOfPlace(own, { url: INSTEAD, valueReference: { reference: binaryOf(document) } }));
+    }
+    return { id, attachment, statement, stands, isInstead: isSame && stands };
   });
-  for (const document of all.filter(({ instead }) => instead !== undefined)) {
-    const own = results.get(document.instead) as Observation;
-    results.set(own.id, outOfPlace(own, { url: INSTEAD, valueReference: { reference: binaryOf(document) } }));
-  }
-  return all;
 }
 
 /** Whether a document stands in the place of a result. */

@@ -145,7 +145,7 @@ async function resultsOf(
   documents: Document[] = [],
 ): Promise<{ entries: BundleEntry[]; homes: Map<string, string>; documents: Document[] }> {
   const ofReport = (report?.result ?? []).flatMap(({ reference }) => reference?.split("Observation/")[1] ?? []);
-  const ofDocuments = new Set(documents.flatMap(({ id, instead }) => [id, ...instead === undefined ? [] : [instead]]));
+  const ofDocuments = new Set(documents.map(({ id }) => id));
   const ids = new Set([...ofReport, ...news.map(({ id }) => id as string), ...ofDocuments]);
   const stand = await standingOf<Observation>(client, [...ids].map(observation));
   const known = new Set(stand.map(({ id }) => id));
@@ -166,7 +166,7 @@ async function resultsOf(
     outcome.homes.forEach((home, id) => homes.set(id, home));
     outcome.changed.forEach((next) => after.set(next.id, next));
   }
-  const stands = beside(documents, after, homes);
+  const stands = beside(documents, after);
   const entries = [...after.values()].flatMap((next) => {
     const standing = byId.get(next.id);
     const isSame = next === standing || standing !== undefined && deepEquals(next, { ...standing, subject: next.subject });
