@@ -891,3 +891,38 @@ fn what_stands_beside_what_is_told_is_a_finding() {
         assert!(is_told, "{path} {:#?}", written.findings);
     }
 }
+
+#[test]
+fn a_mobile_telephone_stays_one() {
+    // Table 0201 has PRS from 2.7 on.
+    for (version, equipment) in [
+        (Version::V2_3, "ORN^CP"),
+        (Version::V2_3_1, "ORN^CP"),
+        (Version::V2_4, "ORN^CP"),
+        (Version::V2_5_1, "ORN^CP"),
+        (Version::V2_6, "ORN^CP"),
+        (Version::V2_7, "PRS^CP"),
+        (Version::V2_8_2, "PRS^CP"),
+    ] {
+        let telecom = |system: &str| {
+            let bundle = format!(
+                r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient","id":"p","telecom":[{{"system":"{system}","value":"+43 664 1","use":"mobile"}}]}}}}]}}"#
+            );
+            let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+            write("ADT^A28", version, &bundle)
+        };
+        let written = telecom("phone");
+        let text = String::from_utf8_lossy(&written.message).into_owned();
+        assert!(text.contains(&format!("^{equipment}")), "{text}");
+        let message = Message::parse(&written.message).expect("a message");
+        let back = Translator::new(Settings::default()).to_fhir(&message).bundle.to_json();
+        assert!(
+            back.contains(r#""use":"mobile""#) && back.contains(r#""system":"phone""#),
+            "{back}"
+        );
+        // What only XTN.2 could say of another thing than a telephone.
+        let fax = telecom("fax");
+        let is_told = fax.findings.iter().any(|own| own.path.ends_with("telecom[0].use"));
+        assert_eq!(is_told, version < Version::V2_7, "{version} {:?}", fax.findings);
+    }
+}
