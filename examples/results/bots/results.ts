@@ -201,10 +201,11 @@ function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
 
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
 function timeStatements(message: Message, bundle: Bundle): void {
-  const made = message.dateTime("MSH-7");
+  const made = notAhead(message.dateTime("MSH-7"), "MSH-7", new Date().toISOString().replace(/\.\d+/, ""), "now");
   const deleted = deletedIn(message);
   const times = new Map<string, Telling>();
-  const time = (issued?: string): Telling => {
+  const time = (at?: string): Telling => {
+    const issued = made === undefined ? at : notAhead(at, "OBR-22", undefined, "MSH-7");
     if ((made ?? issued) === undefined) {
       throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
     }
@@ -213,8 +214,9 @@ function timeStatements(message: Message, bundle: Bundle): void {
   for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const { issued, result, specimen, status } = entry.resource;
     const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
-    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, time(issued)));
-    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, time(issued));
+    const at = time(issued);
+    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, at));
+    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, at);
   }
   for (const entry of [...all<Observation>(bundle, "Observation"), ...all<Observation>(bundle, "Specimen")]) {
     const { resource } = entry;
@@ -226,6 +228,20 @@ function timeStatements(message: Message, bundle: Bundle): void {
       several.forEach((entry, at) => several.length > 1 && (entry.resource = inPlace(entry.resource, at + 1, entry.resource.id as string)));
     }
   }
+}
+
+/** By how much a laboratory's clock may be ahead. */
+const MAY_BE_AHEAD_BY = 60_000;
+
+/** A time that is told there; of one in the future, which would outdate all that is told until then, `otherwise`. */
+function notAhead<T>(told: string | undefined, path: string, otherwise: T, name: string): string | T | undefined {
+  // Where a day begins first, it does 14 hours before it does in UTC.
+  const mayBeAhead = MAY_BE_AHEAD_BY + (told?.includes("T") === false ? 14 * 3_600_000 : 0);
+  if (told === undefined || Date.parse(told) <= Date.now() + mayBeAhead) {
+    return told;
+  }
+  log.warn(`told.ahead: ${path} is in the future: the message counts as of ${name}`);
+  return otherwise;
 }
 
 /** Whether its order says that it was cancelled (ORC-1 OC, CA, CR; ORC-5 CA: tables 0119 and 0038), where OBR-25 is empty. */
