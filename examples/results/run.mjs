@@ -266,6 +266,24 @@ await workflow(import.meta.url, async (stage) => {
   const [without] = await stage.found("DiagnosticReport?identifier=F131");
   stage.holds("it is in the report no more", without.status === "corrected" && without.presentedForm === undefined);
 
+  stage.says("What was told as a document is corrected as a text, and the other way round, in each order.");
+  const report14 = (number, made, status, obx) => stage.message("final", { ...numbers, F100: number, P100: number, S200: number, L0002: `L${number}${made}` })
+    .replace(/OBR\|.*\r/, (obr) => obr.replace(/2026\d{10}\+0100\|\|CH\|F/, `20260106${made}00+0100||CH|${status}`))
+    .replace(/OBX\|1.*\r/, "").replace(/OBX\|2.*\r/, "").replace(/OBX\|3.*\r/, `OBX|3|${obx}||||||${status}\r`);
+  const [asDocument, asText] = ["ED|11502-2^Report^LN|1|^application^pdf^Base64^JVBERi0=", "TX|11502-2^Report^LN|1|text now"];
+  const told14 = {
+    F132: [["1200", "F", asDocument], ["1300", "C", asText]], F133: [["1200", "F", asText], ["1300", "C", asDocument]],
+    F134: [["1300", "C", asText], ["1200", "F", asDocument]], F135: [["1300", "C", asDocument], ["1200", "F", asText]],
+  };
+  for (const [number, told] of Object.entries(told14)) {
+    await send(...told.map((one) => report14(number, ...one)));
+    const [{ result = [], presentedForm = [] }] = await stage.found(`DiagnosticReport?identifier=${number}`);
+    const texts = await Promise.all(result.map(({ reference }) => stage.fhir(reference)));
+    const isText = told.find(([, status]) => status === "C")[2] === asText;
+    stage.holds(`${number} has the ${isText ? "text" : "document"} of 13:00 and nothing else`,
+      presentedForm.length === (isText ? 0 : 1) && texts.map(({ valueString }) => valueString).join() === (isText ? "text now" : ""));
+  }
+
   stage.says("Two tests of one order come, the second preliminary first.");
   const panelOrder = await stage.fhir("ServiceRequest", "POST", {
     resourceType: "ServiceRequest", status: "active", intent: "order", subject: { reference: `Patient/${patient.id}` },

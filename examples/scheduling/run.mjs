@@ -192,6 +192,11 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("and so does a message without any", (await takePart()) === whole);
   await send(team("book", "S0534", "28", doctor(3, "A"), doctor(1, "D")));
   stage.holds("one is added, and one doesn't take part any more", (await takePart()) === whole.replace("D1,D2", "D2,D3"));
+  const services = async () => ((await appointment("P530")).serviceType ?? []).map(({ coding }) => coding[0].code).join();
+  await send(team("book", "S0535", "29", "AIS|1|A|CHECKUP^Check up^L", "AIS|2|A|SCAN^Scan^L"));
+  stage.holds("services are added", (await services()) === "CHECKUP,SCAN");
+  await send(team("book", "S0536", "30", "AIS|1|D|CHECKUP^Check up^L"));
+  stage.holds("and one of them is taken out", (await services()) === "SCAN" && (await takePart()) === whole.replace("D1,D2", "D2,D3"));
 
   stage.says("A patient's records are merged just when an appointment was made for the one that goes.");
   const person = (number, more) => ({

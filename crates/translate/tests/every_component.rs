@@ -234,3 +234,57 @@ fn every_component_is_told() {
     assert!(lost.is_empty(), "{count} fields\n{}", shown.join("\n"));
     assert!(idle.is_empty(), "exceptions that nothing needs: {idle:?}");
 }
+
+/// The data types of OBX-5, with what each may begin with.
+const VALUES: [(&str, &str); 14] = [
+    ("NA", "3"),
+    ("MA", "3"),
+    ("NM", "3"),
+    ("SN", "<"),
+    ("ST", ""),
+    ("TX", ""),
+    ("FT", ""),
+    ("CE", "A"),
+    ("CWE", "A"),
+    ("DT", "20260101"),
+    ("TM", "1200"),
+    ("CX", "1"),
+    ("XPN", "A"),
+    ("EI", "1"),
+];
+
+#[test]
+fn every_component_of_a_result_is_told() {
+    let translator = Translator::new(Settings { zone: Some(TimeZone::UTC), ..Settings::default() });
+    for (type_, first) in VALUES {
+        let (value, leaves) = filled(first);
+        // A numeric array holds numbers.
+        let values = match type_ {
+            "NA" => vec![value, "3&4^5".to_owned()],
+            _ => vec![value],
+        };
+        for value in values {
+            let lines = [
+                "MSH|^~\\&|LAB|GOOD|||20260315||ORU^R01^ORU_R01|1|P|2.5.1".to_owned(),
+                "PID|1||4711^^^GOOD^MR||Muster^Maria".to_owned(),
+                "OBR|1||F1^LAB|T^Test^L".to_owned(),
+                format!("OBX|1|{type_}|T^Test^L||{value}||||||F"),
+            ];
+            let made = translate(&translator, &lines);
+            let paths: Vec<&str> = made.findings.iter().map(|own| own.path.as_str()).collect();
+            if !value.contains('q') {
+                assert!(paths.contains(&"OBX-5.1.2"), "{type_} {value}: {paths:?}");
+                continue;
+            }
+            let mut out = String::new();
+            texts(&made.bundle, &mut out);
+            let found = marks(&out);
+            for (leaf, text) in &leaves {
+                let is_told = paths.contains(&"OBX")
+                    || found.contains(text.as_str())
+                    || paths.iter().any(|own| covers(own, "OBX-5", *leaf));
+                assert!(is_told, "{type_} {leaf:?}: {paths:?}");
+            }
+        }
+    }
+}

@@ -287,6 +287,11 @@ function keptIn(own: Observation): Observation[] {
   return (own.contained ?? []).filter(({ id }) => references.includes(`#${id}`)) as Observation[];
 }
 
+function othersIn(own: Observation): Resource[] {
+  const kept = keptIn(own);
+  return (own.contained ?? []).filter((one) => !kept.includes(one as Observation));
+}
+
 /** What a statement says, and not whose or under which number. */
 function bare(own: Observation): Observation {
   const { id, meta, subject, contained, ...rest } = own;
@@ -305,19 +310,26 @@ export function rendered(
   before: Observation | undefined, said: Said[], { id, meta, subject }: Observation, withdrawal?: Statement,
 ): Observation | undefined {
   const stands = standing(said, withdrawal);
-  const own = before === undefined ? [] : keptIn(before);
-  const contained = (before?.contained ?? []).filter((one) => !own.includes(one as Observation));
+  const contained = before === undefined ? [] : othersIn(before);
   const contents = contentsOf(said.map(({ own }) => own));
   const isItself = contents.length === 1 && said.at(-1)?.own === stands;
-  const kept = isItself ? [] : contents.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
-  const next = withExtensions(
-    { ...isItself ? contents[0] as Observation : stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation, SAID,
-    kept.map(({ id }) => ({ url: SAID, valueReference: { reference: `#${id}` } })),
-  );
-  if (contained.length + kept.length > 0) {
-    next.contained = [...contained, ...kept];
-  }
+  const own = { ...isItself ? contents[0] as Observation : stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation;
+  const next = withKept(own, isItself ? [] : contents, contained);
   return before !== undefined && deepEquals(next, { ...before, subject }) ? undefined : next;
+}
+
+/** The resource with statements, and what else is contained in it. */
+function withKept(own: Observation, statements: Observation[], others: Resource[]): Observation {
+  const kept = statements.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
+  const next = withExtensions(own, SAID, kept.map(({ id }) => ({ url: SAID, valueReference: { reference: `#${id}` } })));
+  return others.length + kept.length > 0 ? { ...next, contained: [...others, ...kept] } as Observation : next;
+}
+
+/** A result in the place of which something else stands, with all that was said of it: an extension says what. */
+export function outOfPlace(own: Observation, by: Extension): Observation {
+  const contents = contentsOf(statementsIn(own).map(({ own }) => own));
+  const { contained: _, ...rest } = withExtensions(valueless(own), TOLD_BEFORE, []);
+  return withKept(withExtensions({ ...rest, status: "entered-in-error" } as Observation, by.url, [by]), contents, othersIn(own));
 }
 
 /** A specimen after another statement, of which each is without a value; none where that changes nothing. */

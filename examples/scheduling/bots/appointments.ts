@@ -2,7 +2,7 @@
  * Appointments by their numbers: what comes late or again changes nothing that a newer message told. Its status and its time are
  * each decided by the newest message that speaks of them. An appointment stays its patient's; of a group all PIDs are its patients.
  */
-import type { Appointment, Bundle, BundleEntry, Extension } from "@medplum/fhirtypes";
+import type { Appointment, Bundle, Extension } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
@@ -61,17 +61,20 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle, ti
   if (standing !== undefined && !await isTheirs(client, standing, [...records.values()].map((record) => record?.id))) {
     throw new ForAPerson("the appointment with its number is another patient's");
   }
-  const { id: _, ...next } = goneOn(message, time, standing, { ...news, identifier: united(standing?.identifier, news.identifier) });
+  const kept = keptBy(entry).filter(isOfOthers);
+  const identifier = united(standing?.identifier, news.identifier);
+  const { id: _, ...next } = goneOn(message, time, standing, { ...news, identifier }, kept);
   if (standing === undefined) {
     return perform(client, withReferenced([created(entry.fullUrl, next as Appointment, byIdentifier(numbers))], bundle));
   }
-  const isNews = !isNewer(standing, time);
   const change = replaced(entry.fullUrl, next as Appointment, standing);
-  return perform(client, withReferenced([isNews ? keeping(change, keptBy(entry).filter(isOfOthers)) : change], bundle));
+  return perform(client, withReferenced([isNewer(standing, time) ? change : keeping(change, kept)], bundle));
 }
 
 /** How an appointment goes on by what a message tells of it; the first that is heard need not be the first that was told. */
-function goneOn(message: Message, time: Required<Time>, standing: Appointment | undefined, news: Appointment): Appointment {
+function goneOn(
+  message: Message, time: Required<Time>, standing: Appointment | undefined, news: Appointment, kept: Extension[],
+): Appointment {
   const isNews = standing === undefined || !isNewer(standing, time);
   const turn = standing === undefined ? { event: undefined } : turnOf(standing);
   const isNewest = (decided: string | undefined): boolean =>
@@ -82,7 +85,7 @@ function goneOn(message: Message, time: Required<Time>, standing: Appointment | 
   const timed = turn.timed ?? (standing?.start === undefined ? undefined : toldAt(standing)?.event);
   const moves = speaksOfTime(message, news) && isNewest(timed);
 
-  const others = isNews ? { ...standing, ...news } : { ...news, ...standing, identifier: news.identifier };
+  const others = isNews ? { ...standing && withoutLists(standing, kept), ...news } : { ...news, ...standing, identifier: news.identifier };
   const { start: _s, _start, end: _e, _end, cancelationReason: _r, ...rest } = others as Timed;
   const reason = turns ? news.cancelationReason ?? standing?.cancelationReason : standing?.cancelationReason;
   const next = turnedAt({
@@ -112,6 +115,13 @@ function speaksOfTime(message: Message, { start, end }: Appointment): boolean {
 /** Who takes part and what is done, where the message tells only some of it (AIP-2 and the like): of status and time the bot decides. */
 function isOfOthers({ valueString }: Extension): boolean {
   return !["status", "cancelationReason", "start", "end"].includes(valueString ?? "");
+}
+
+/** What stands without the lists that the mark keeps items of: told again, nothing of them could be taken out. */
+function withoutLists(standing: Appointment, kept: Extension[]): Appointment {
+  const lists = kept.filter(({ url }) => url === "items").flatMap(({ extension }) => extension ?? [])
+    .filter(({ url }) => url === "element").map(({ valueString }) => valueString);
+  return Object.fromEntries(Object.entries(standing).filter(([name]) => !lists.includes(name))) as unknown as Appointment;
 }
 
 /** What a message says of the status; nothing where it speaks of something else. */

@@ -721,6 +721,127 @@ fn a_bot_makes_the_reply_and_sends_more() {
     project.prove();
 }
 
+/// Each message has an answer of its own: of several in one body the second would have none.
+#[test]
+fn a_body_of_several_messages_is_refused() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    project.write_secret("portal", "t0ken");
+    let hook = "on: { webhook: { token: secret:portal, answer: result } }\n";
+    bot(&project, "echo", hook, "export const handler = (_: any, event: any) => event.input;");
+    let node = project.up();
+    let api = node.api();
+    let one = message("M1");
+    let refused = |answered: &Answered, kind: &str| {
+        let told = text(answered);
+        assert_eq!(answered.status, 400, "{told}");
+        assert!(told.contains(kind) && told.contains("several HL7 v2 messages"), "{told}");
+    };
+    for several in [format!("{one}{}", message("M2")), format!("{one}\n\n{}", message("M2"))] {
+        refused(&execute(&api, "Bot/echo/$execute", HL7, &several), "OperationOutcome");
+        let mut connection =
+            Connection::open(api.authority(), "Bearer t0ken").expect("a connection");
+        let headers = [("Content-Type", HL7)];
+        let answered = connection.post_raw("/bots/echo", &headers, several.as_bytes());
+        refused(&answered.expect("an answer"), "MSA|AE|M1");
+    }
+    assert_eq!(execute(&api, "Bot/echo/$execute", HL7, &one).status, 200);
+    let called = |run: &&Value| run["trigger"] == "execute";
+    assert_eq!(runs(&api, "bot=echo").iter().filter(called).count(), 1, "what is refused is none");
+}
+
+/// `park` sets the message aside, and the run goes on to its end: what it sends to the channel's destinations does not go out.
+#[test]
+fn a_run_goes_on_behind_park_and_its_message_goes_nowhere() {
+    let sink = Sink::new();
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    bot(
+        &project,
+        "careful",
+        "scopes: [system/Basic.cruds]\n",
+        "import { park, send } from 'pipehat';
+         export async function handler(medplum: any, event: any) {
+           await send('lab', event.input);
+           await park('look at it');
+           await medplum.createResource({ resourceType: 'Basic', code: { text: 'behind' } });
+           await send('lab', event.input);
+           return event.input;
+         }",
+    );
+    let node = channel(&project, &sink, "  - bot: careful\n    when: PID-3.1 = \"KP1\"");
+    let api = node.api();
+    let mut link = Link::open(&node.address("adt"));
+    let sample = Sample::new("K", 1, 1);
+    link.ask(&sample.bytes());
+    eventually("it is parked", || api.counter("adt", "parked") == 1);
+    let (_, found) = fhir(&api, "GET", "/fhir/R4/Basic", None);
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "what is written stands");
+    let detail = api.get(&format!("/api/v1/bots/runs/{}", runs(&api, "bot=careful")[0]["run"]));
+    assert_eq!(detail["run"]["state"], "done");
+    let asked = detail["effects"].to_string();
+    assert!(asked.contains("look at it") && asked.matches("\"send\"").count() == 2, "{asked}");
+    // The next is the first that goes out.
+    link.ask(&Sample::new("N", 2, 2).bytes());
+    sink.wait_for(1);
+    eventually("it is delivered", || api.counter("adt", "delivered") == 1);
+    assert_eq!(sink.count(), 1);
+    node.stop();
+    project.prove();
+}
+
+#[test]
+fn what_a_fetch_fails_at_is_told_with_the_line_that_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut reader = BufReader::new(stream.try_clone().expect("the same"));
+            let mut line = String::new();
+            while line != "\r\n" {
+                line.clear();
+                reader.read_line(&mut line).expect("a request");
+            }
+            let length = 17 * 1024 * 1024;
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            // Whoever has had enough goes.
+            let _ = stream
+                .write_all(head.as_bytes())
+                .and_then(|()| stream.write_all(&vec![b'x'; length]));
+        }
+    });
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    let grant = format!("allow: {{ hosts: [\"http://{address}\"] }}\n");
+    let script = |ask: &str| {
+        format!(
+            "import {{ http }} from 'pipehat';\nexport async function handler(_: any, event: any) {{\n  await {ask};\n}}\n"
+        )
+    };
+    let large = format!("http://{address}/");
+    bot(&project, "large-get", &grant, &script(&format!("http.get('{large}')")));
+    bot(&project, "large-fetch", &grant, &script(&format!("fetch('{large}')")));
+    bot(&project, "elsewhere", &grant, &script("http.get('http://127.0.0.1:81/x')"));
+    let node = project.up();
+    let api = node.api();
+    let told = |name: &str, words: &str| {
+        let answered = execute(&api, &format!("Bot/{name}/$execute"), "application/json", "{}");
+        assert!(text(&answered).contains(&format!("bots/{name}.ts:3:")), "{}", text(&answered));
+        let run = &runs(&api, &format!("bot={name}"))[0];
+        let detail = api.get(&format!("/api/v1/bots/runs/{}", run["run"]));
+        let error = detail["error"].as_str().expect("an error");
+        assert!(error.contains(words), "{error}");
+    };
+    told("large-get", "the answer is larger than 16 MiB");
+    told("large-fetch", "the answer is larger than 16 MiB");
+    told(
+        "elsewhere",
+        "may not call http://127.0.0.1:81: add it to `allow: { hosts: [\"http://127.0.0.1:81\"] }`",
+    );
+}
+
 #[test]
 fn a_client_deploys_a_bot_which_may_what_the_project_says() {
     let project = Project::new();

@@ -196,8 +196,11 @@ type BufferEncoding =
   | "ucs2"
   | "ucs-2";
 
+/** `Uint8Array` of memory that is not shared, in any version of TypeScript. */
+type UnsharedBytes = ReturnType<Uint8Array["slice"]>;
+
 /** Bytes as programs for Node.js have them: there for scripts that name it, and from `node:buffer`. */
-interface Buffer extends Uint8Array {
+interface Buffer extends UnsharedBytes {
   toString(encoding?: BufferEncoding, start?: number, end?: number): string;
   toJSON(): { type: "Buffer"; data: number[] };
   equals(other: Uint8Array): boolean;

@@ -5,10 +5,13 @@
 
 use rquickjs::{Ctx, Exception, Result, String as JsString, Value};
 
-use pipehat_message::{Charset, CharsetRule, Header};
+use pipehat_message::{Charset, CharsetRule, CharsetSpec, Header};
 
 use super::bytes;
 use crate::{Event, Input};
+
+/// What an MSH-18 names: nothing where that is no known set.
+type Named = Option<CharsetSpec>;
 
 /// The character set of a run's input.
 #[derive(Debug, Clone, Copy)]
@@ -18,11 +21,13 @@ pub(crate) struct InputCharset {
     own: Charset,
     /// Whether the input is HL7 v2.
     is_hl7: bool,
+    /// What its MSH-18 names, if it names one.
+    named: Option<Named>,
 }
 
 impl Default for InputCharset {
     fn default() -> Self {
-        Self { rule: CharsetRule::Declared, own: Charset::UTF_8, is_hl7: false }
+        Self { rule: CharsetRule::Declared, own: Charset::UTF_8, is_hl7: false, named: None }
     }
 }
 
@@ -32,7 +37,11 @@ impl InputCharset {
             Input::Hl7(bytes) => event.charset.of_message(bytes),
             Input::Json(_) | Input::Text(_) | Input::Bytes(_) => Charset::UTF_8,
         };
-        Self { rule: event.charset, own, is_hl7: matches!(event.input, Input::Hl7(_)) }
+        let (is_hl7, named) = match &event.input {
+            Input::Hl7(bytes) => (true, named(bytes)),
+            _ => (false, None),
+        };
+        Self { rule: event.charset, own, is_hl7, named }
     }
 
     /// The text of the input, without the mark that some put before UTF-8.
@@ -45,7 +54,7 @@ impl InputCharset {
     pub(super) fn returned(self, ctx: &Ctx<'_>, text: String) -> Result<Vec<u8>> {
         let charset = match self.rule {
             CharsetRule::Override(charset) => charset,
-            CharsetRule::Declared => self.declared(&text),
+            CharsetRule::Declared => self.declared(ctx, &text)?,
         };
         encoded(ctx, text, charset, "returned")
     }
@@ -67,16 +76,32 @@ impl InputCharset {
         if Header::read(text.as_bytes()).is_err() {
             return Ok(text.into_bytes());
         }
-        let charset = self.declared(&text);
+        let charset = self.declared(ctx, &text)?;
         encoded(ctx, text, charset, "sent")
     }
 
-    /// The set that a message's MSH-18 names; where it says nothing, that of the input.
-    fn declared(self, text: &str) -> Charset {
-        let is_declared =
-            Header::read(text.as_bytes()).is_ok_and(|header| !header.character_set().is_empty());
-        if is_declared { CharsetRule::Declared.of_message(text.as_bytes()) } else { self.own }
+    /// The set that a message's MSH-18 names. Where it says nothing, or what that of the input says, it is that of the
+    /// input, which may be another than it says.
+    fn declared(self, ctx: &Ctx<'_>, text: &str) -> Result<Charset> {
+        let named = named(text.as_bytes());
+        match named {
+            None => Ok(self.own),
+            _ if named == self.named => Ok(self.own),
+            Some(Some(named)) => Ok(named.charset()),
+            Some(None) if text.is_ascii() => Ok(Charset::UTF_8),
+            Some(None) => Err(Exception::throw_message(
+                ctx,
+                "MSH-18 of the message names no known character set",
+            )),
+        }
     }
+}
+
+/// What the MSH-18 of a message names, if it names one.
+fn named(message: &[u8]) -> Option<Named> {
+    let header = Header::read(message).ok()?;
+    let name = header.character_set();
+    (!name.is_empty()).then(|| CharsetSpec::from_msh18(name).ok())
 }
 
 /// The text of an answer: HL7 in the set that its MSH-18 names, any other in UTF-8.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::host::{TestHost, event, project, run_with, tight};
 
+const DOCUMENT: &str = include_str!("../bots/document.ts");
 const ADMISSION: &str = include_str!("../bots/admission.ts");
 const REPORT: &str = include_str!("../bots/report.ts");
 const ONBOARDING: &str = include_str!("../bots/onboarding.ts");
@@ -125,6 +126,24 @@ fn fields_that_a_message_leaves_empty_are_left_out_of_what_is_written() {
         "resourceType": "Patient", "id": "1", "name": [{ "family": "DOE" }], "telecom": [{ "system": "phone" }],
     });
     assert_eq!(*bot.resource("Patient/1"), expected);
+}
+
+#[test]
+fn a_document_is_read_by_nodes_buffer() {
+    let mut bot = Bot::new(DOCUMENT);
+    let message = [
+        "MSH|^~\\&|LAB|EAST|EHR|WEST|2024||ORU^R01|R1|P|2.5",
+        "OBX|1|ED|PDF^Report||^application^pdf^Base64^JVBERi0xLjQ=||||||F",
+    ];
+    let mut event = event(Input::Hl7(message.join("\r").into_bytes()));
+    event.content_type = "x-application/hl7-v2+er7".to_owned();
+    for id in ["1", "2"] {
+        let Output::Json(given) = bot.run(&event) else { panic!("JSON") };
+        let given: Value = serde_json::from_str(&given).expect("JSON");
+        let expected = json!({ "id": id, "bytes": 8, "length": 8, "hex": "25504446", "again": true,
+            "plain": false, "json": { "type": "Buffer", "data": [37, 80] } });
+        assert_eq!(given, expected);
+    }
 }
 
 #[test]

@@ -389,6 +389,41 @@ fn a_message_that_is_returned_as_text_is_in_its_own_character_set() {
 }
 
 #[test]
+fn what_is_written_into_msh_18_must_be_true() {
+    let check = |msh18: &str, name: &[u8], made: &str, expected: Result<&[u8], &str>| {
+        let source = format!(
+            "import {{ Message }} from 'pipehat';\n\
+             export async function handler(_, event) {{ const m = Message.parse(event.input); {made} return m.toString(); }}"
+        );
+        let script = script_of(&[("bot.ts", &source)]);
+        let given = event(Input::Hl7(named(msh18, name)));
+        let (run, _) = run_with(&mut Worker::new(&script, tight()), &given);
+        match (run.result, expected) {
+            (Ok(Output::Hl7(returned)), Ok(expected)) => {
+                let returned = returned.escape_ascii().to_string();
+                assert_eq!(returned, expected.escape_ascii().to_string(), "{msh18} {made}");
+            }
+            (Err(error), Err(why)) => {
+                assert!(error.to_string().contains(why), "{msh18} {made}: {error}");
+            }
+            (other, _) => panic!("{msh18} {made}: {other:?}"),
+        }
+    };
+    let lacks = Err("has a character that ASCII (MSH-18) has not");
+    let unknown = Err("MSH-18 of the message names no known character set");
+    for (msh18, name) in [("8859/1", b"M\xFCller".as_slice()), ("", b"M\xC3\xBCller")] {
+        check(msh18, name, "m.set('MSH-18', 'ASCII');", lacks);
+        check(msh18, name, "m.set('MSH-18', 'NONSENSE');", unknown);
+    }
+    // What a sender calls its set stands, though its bytes say otherwise.
+    for msh18 in ["ASCII", "NONSENSE"] {
+        check(msh18, b"M\xFCller", "", Ok(&named(msh18, b"M\xFCller")));
+    }
+    let plain = named("NONSENSE", b"Miller");
+    check("8859/1", b"Miller", "m.set('MSH-18', 'NONSENSE');", Ok(&plain));
+}
+
+#[test]
 fn a_mark_before_a_message_is_no_part_of_it() {
     let source = "export async function handler(_, event) { return event.input; }";
     let script = script_of(&[("bot.ts", source)]);

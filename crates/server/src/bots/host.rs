@@ -15,13 +15,13 @@ use pipehat_engine::program::{
 use pipehat_resource::json;
 use pipehat_script::{Answer, Ask, AskError, Begun, Host, LogLine, Output};
 use pipehat_store::bots::STATE_KEY_BYTES_MAX;
-use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::deployed::{ChannelPart, Deployed};
 use super::files::{self, FileRequest, FileToFinish};
+use super::hosts;
 use super::input;
 use super::pool::run_here;
 use super::resources::SYSTEM;
@@ -171,13 +171,8 @@ impl RunHost {
         body: &[u8],
         remaining: Duration,
     ) -> Result<reqwest::RequestBuilder, AskError> {
-        let url = self.bot.hosts.allowed(url).map_err(|_| {
-            let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-            let host = host.unwrap_or_else(|| "host".to_owned());
-            AskError::Refused(format!(
-                "this bot may not call that host: add it to `allow: {{ hosts: [{host}] }}`, with `http://` before it where there is no TLS"
-            ))
-        })?;
+        let allowed = self.bot.hosts.allowed(url);
+        let url = allowed.map_err(|_| AskError::Refused(hosts::refusal(url)))?;
         let method = reqwest::Method::from_bytes(method.as_bytes())
             .map_err(|_| AskError::Refused("there is no such method".to_owned()))?;
         let mut sent = HeaderMap::new();

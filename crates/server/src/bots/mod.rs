@@ -17,6 +17,7 @@ mod failing;
 mod failure;
 mod files;
 mod host;
+mod hosts;
 mod input;
 mod jobs;
 mod own_changes;

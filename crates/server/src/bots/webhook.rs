@@ -135,7 +135,11 @@ pub(super) fn status_of(failed: &Failed) -> StatusCode {
 /// A sender of HL7 v2 gets AE with an ERR segment; others a text. Neither says more than where.
 fn failure(failed: &Failed, content_type: &str, body: &[u8]) -> Response {
     let status = status_of(failed);
-    let text = format!("the bot failed ({})", failed.code);
+    let text = match failed.code {
+        // The caller's own doing, in words of ours.
+        "bot.input" => format!("{} ({})", failed.why, failed.code),
+        code => format!("the bot failed ({code})"),
+    };
     if input::is_hl7(content_type) {
         let reply = input::acknowledgment(body, Some(&text), jiff::Timestamp::now());
         return response(status, content_type, reply.into(), failed.run);

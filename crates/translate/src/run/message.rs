@@ -146,8 +146,10 @@ impl<'a> Run<'a> {
         }
         let slot = map.slots.get(place)?;
         let resource = self.resource(slot.resource, segment, true);
-        if let Some(own) = self.resources.get_mut(resource as usize) {
-            own.is_taken_out = slot.is_taken_out();
+        if slot.is_taken_out()
+            && let Some(own) = self.resources.get_mut(resource as usize)
+        {
+            own.is_taken_out = true;
         }
         let filled = Filled { resource, place: row.place, segment };
         *self.slots.get_mut(place)? = Some(filled);

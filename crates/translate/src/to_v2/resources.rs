@@ -13,6 +13,8 @@ pub const RESOURCES_MAX: usize = 5_000;
 /// References that are followed from a root, one after another: Appointment to PractitionerRole to Organization to the
 /// Organization it is part of.
 const REFERENCES_DEEP_MAX: usize = 4;
+/// Places behind these, each within the next: a bed, its room, point of care, floor, building and facility (PL).
+const PLACES_DEEP_MAX: usize = 6;
 
 /// The resources a message is made from: what it is about, and what that refers to.
 #[derive(Debug, Default)]
@@ -77,10 +79,16 @@ impl<'a> Resources<'a> {
         self.earlier().into_iter().for_each(|earlier| references(earlier, &mut before));
         // Who was a patient of it tells nothing of what it is now.
         before.retain(|reference| !reference.starts_with("Patient/"));
-        for _ in 0..REFERENCES_DEEP_MAX {
+        for round in 0..REFERENCES_DEEP_MAX + PLACES_DEEP_MAX {
             let mut wanted = std::mem::take(&mut before);
             for resource in self.all.iter().skip(next) {
-                references(resource, &mut wanted);
+                if round < REFERENCES_DEEP_MAX {
+                    references(resource, &mut wanted);
+                } else if resource.resource_type() == Some("Location")
+                    && let Some(around) = resource.get("partOf")
+                {
+                    references(around, &mut wanted);
+                }
             }
             next = self.all.len();
             for reference in wanted {

@@ -318,6 +318,44 @@ fn references_are_resolved_by_the_caller() {
 }
 
 #[test]
+fn a_place_is_told_with_all_that_is_around_it() {
+    let request = resource(
+        r#"{"resourceType":"ServiceRequest","id":"r1","status":"active","intent":"order","code":{"text":"X"},
+            "subject":{"reference":"Patient/p1"},"encounter":{"reference":"Encounter/e1"}}"#,
+    );
+    let place = |name: &str, kind: &str, around: &str| {
+        let around = match around {
+            "" => String::new(),
+            around => format!(r#","partOf":{{"reference":"Location/{around}"}}"#),
+        };
+        let kind = format!(
+            r#"{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/location-physical-type","code":"{kind}"}}]}}"#
+        );
+        resource(&format!(
+            r#"{{"resourceType":"Location","id":"{name}","identifier":[{{"value":"{name}"}}],"physicalType":{kind}{around}}}"#
+        ))
+    };
+    let resolve = |reference: &str| match reference {
+        "Patient/p1" => Some(resource(r#"{"resourceType":"Patient","id":"p1"}"#)),
+        "Encounter/e1" => Some(resource(
+            r#"{"resourceType":"Encounter","id":"e1","status":"in-progress","class":{"code":"IMP"},
+                "location":[{"location":{"reference":"Location/BED"},"status":"active"}]}"#,
+        )),
+        "Location/BED" => Some(place("BED", "bd", "ROOM")),
+        "Location/ROOM" => Some(place("ROOM", "ro", "WARD")),
+        "Location/WARD" => Some(place("WARD", "wa", "FLOOR")),
+        "Location/FLOOR" => Some(place("FLOOR", "lvl", "BUILDING")),
+        "Location/BUILDING" => Some(place("BUILDING", "bu", "SITE")),
+        "Location/SITE" => Some(place("SITE", "si", "")),
+        _ => None,
+    };
+    let resources = Resources::default().with_root(&request).resolved_by(resolve);
+    let written = write(Profile::default(), "ORM^O01", &resources).expect("a message");
+    let text = String::from_utf8(written.message).expect("UTF-8");
+    assert!(text.contains("|WARD^ROOM^BED^SITE^^^BUILDING^FLOOR\r"), "{text}");
+}
+
+#[test]
 fn a_wanted_order_control_is_written() {
     let request = resource(
         r#"{"resourceType":"ServiceRequest","id":"r1","status":"revoked","code":{"text":"X"},"subject":{}}"#,

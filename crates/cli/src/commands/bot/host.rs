@@ -16,8 +16,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::datastore::BotDatastore;
 use crate::control_id::ControlIds;
 
-/// The largest answer to a `fetch`.
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest answer to a `fetch`, as on a server.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Something that was asked, and what came of it.
 pub(super) type Asked = (Ask, Result<Answer, AskError>);
@@ -241,8 +241,7 @@ async fn fetched(request: reqwest::RequestBuilder) -> Result<Answer, AskError> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(failed)? {
         if body.len().saturating_add(part.len()) > ANSWER_BYTES_MAX {
-            let message = format!("the answer has more than {ANSWER_BYTES_MAX} bytes");
-            return Err(AskError::Failed(message));
+            return Err(AskError::Failed("the answer is larger than 16 MiB".to_owned()));
         }
         body.extend_from_slice(&part);
     }
