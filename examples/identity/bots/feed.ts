@@ -190,17 +190,16 @@ const FIRST_OF_ZONES = 14 * 3_600_000;
  * then.
  */
 export function timeOf(message: Message): Required<Time> {
-  const made = soFar(message, "MSH-7");
-  const event = soFar(message, "EVN-2", made) ?? made;
+  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
+  const event = soFar(message.dateTime("EVN-2"), "EVN-2", made) ?? made;
   if (event === undefined) {
     throw new ForAPerson("neither EVN-2 nor MSH-7 says when this was: the sender has to tell it");
   }
   return { event, message: made ?? event };
 }
 
-/** The time that stands there; of one in the future `otherwise`, or now. */
-function soFar(message: Message, path: string, otherwise?: string): string | undefined {
-  const told = message.dateTime(path);
+/** The time that is told there; of one in the future `otherwise`, or now. */
+export function soFar(told: string | undefined, path: string, otherwise?: string): string | undefined {
   const now = Date.now();
   if (told === undefined || Date.parse(told) <= now + MAY_BE_AHEAD_BY + (told.includes("T") ? 0 : FIRST_OF_ZONES)) {
     return told;
