@@ -174,8 +174,8 @@ await workflow(import.meta.url, async (stage) => {
   const timeless = (control, made, status, value) => about(control, "50008^^^NORTH^MR", { [control]: "F70" })
     .replace("|F70|P|2.5.1", `|${control}|P|2.5.1`).replace("20260107101500", made).replace("20260107101000+0100", "")
     .replace("HM|F", `HM|${status}`).replace("N|||F", `N|||${status}`).replace("|13.1|", `|${value}|`);
-  const at = async () => {
-    const [report] = await stage.found("DiagnosticReport?identifier=F70");
+  const at = async (number = "F70") => {
+    const [report] = await stage.found(`DiagnosticReport?identifier=${number}`);
     const result = await stage.fhir(report.result[0].reference);
     return `${report.status} ${result.status} ${result.valueQuantity.value}`;
   };
@@ -183,6 +183,13 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("what is final stays so", await at() === "final final 6.9");
   await send(timeless("L0073", "20260107123000", "C", "6.1"), timeless("L0074", "20260107140000", "F", "6.9"));
   stage.holds("and so does what is corrected", await at() === "corrected corrected 6.1");
+
+  stage.says("A laboratory releases a correction in the future (OBR-22), and corrects it.");
+  const inAYear = new Date(Date.now() + 365 * 86_400_000).toISOString().slice(0, 10).replace(/-/g, "");
+  const ahead = (control, made, released, value) => timeless(control, made, "C", value).replace(/F70/g, "F71").replace("50008^", "50018^")
+    .replace("||HM|C", `${released}||HM|C`);
+  await send(ahead("L0171", "20260107120000", `${inAYear}101000+0100`, "6.9"), ahead("L0172", "20260107130000", "20260107130000+0100", "6.1"));
+  stage.holds("the newer correction counts", (await at("F71")) === "corrected corrected 6.1");
 
   stage.says("A final result is told again without a value, a message as preliminary, and without any status, all of them later.");
   const later = (control, made, status, changes = {}) =>

@@ -10,7 +10,7 @@ import type {
 import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, first, known, led, orPark, perform, replaced, token, translated, united, untilNobodyWasQuicker, withReferenced,
+  ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
@@ -198,10 +198,11 @@ function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
 
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
 function timeStatements(message: Message, bundle: Bundle): void {
-  const made = message.dateTime("MSH-7");
+  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
   const deleted = deletedIn(message);
   const times = new Map<string, Telling>();
-  const time = (issued?: string): Telling => {
+  const time = (released?: string): Telling => {
+    const issued = soFar(released, "OBR-22", made);
     if ((made ?? issued) === undefined) {
       throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
     }
@@ -209,9 +210,10 @@ function timeStatements(message: Message, bundle: Bundle): void {
   };
   for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const { issued, result, specimen, status } = entry.resource;
+    const at = time(issued);
     const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
-    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, time(issued)));
-    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, time(issued));
+    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, at));
+    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, at);
   }
   for (const entry of [...all<Observation>(bundle, "Observation"), ...all<Observation>(bundle, "Specimen")]) {
     const { resource } = entry;
