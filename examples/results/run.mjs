@@ -174,8 +174,8 @@ await workflow(import.meta.url, async (stage) => {
   const timeless = (control, made, status, value) => about(control, "50008^^^NORTH^MR", { [control]: "F70" })
     .replace("|F70|P|2.5.1", `|${control}|P|2.5.1`).replace("20260107101500", made).replace("20260107101000+0100", "")
     .replace("HM|F", `HM|${status}`).replace("N|||F", `N|||${status}`).replace("|13.1|", `|${value}|`);
-  const at = async () => {
-    const [report] = await stage.found("DiagnosticReport?identifier=F70");
+  const at = async (number = "F70") => {
+    const [report] = await stage.found(`DiagnosticReport?identifier=${number}`);
     const result = await stage.fhir(report.result[0].reference);
     return `${report.status} ${result.status} ${result.valueQuantity.value}`;
   };
@@ -183,6 +183,13 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("what is final stays so", await at() === "final final 6.9");
   await send(timeless("L0073", "20260107123000", "C", "6.1"), timeless("L0074", "20260107140000", "F", "6.9"));
   stage.holds("and so does what is corrected", await at() === "corrected corrected 6.1");
+
+  stage.says("A laboratory releases a correction in the future (OBR-22), and corrects it.");
+  const inAYear = new Date(Date.now() + 365 * 86_400_000).toISOString().slice(0, 10).replace(/-/g, "");
+  const ahead = (control, made, released, value) => timeless(control, made, "C", value).replace(/F70/g, "F71").replace("50008^", "50018^")
+    .replace("||HM|C", `${released}||HM|C`);
+  await send(ahead("L0171", "20260107120000", `${inAYear}101000+0100`, "6.9"), ahead("L0172", "20260107130000", "20260107130000+0100", "6.1"));
+  stage.holds("the newer correction counts", (await at("F71")) === "corrected corrected 6.1");
 
   stage.says("A final result is told again without a value, a message as preliminary, and without any status, all of them later.");
   const later = (control, made, status, changes = {}) =>
@@ -293,7 +300,7 @@ await workflow(import.meta.url, async (stage) => {
   const glucose = (number, control, made, at, status, value) =>
     stage.message("final", { ...numbers, F100: number, P100: number, S200: number, L0002: control })
       .replace("20260105121500+0100", inDays(made)).replace("20260105121000+0100||CH|F", `${at === undefined ? "" : inDays(at)}||CH|${status}`)
-      .replace(/OBX\|1.*\r/, `OBX|1|NM|2345-7^Glucose^LN||${value}|||||||${status}\r`).replace(/OBX\|[23].*\r/g, "");
+      .replace(/OBX\|1.*\r/, `OBX|1|NM|2345-7^Glucose^LN||${value}||||||${status}\r`).replace(/OBX\|[23].*\r/g, "");
   const glucoseOf = async (number) => {
     const [{ result: [{ reference }] }] = await stage.found(`DiagnosticReport?identifier=${number}`);
     return (await stage.fhir(reference)).valueQuantity.value;
@@ -304,6 +311,8 @@ await workflow(import.meta.url, async (stage) => {
     await send(glucose(number, `${number}2`, 0, 0, "C", "2"));
     stage.holds("what is told next counts", (await glucoseOf(number)) === 2);
   }
+  await send(glucose("F146", "F1461", -2, 365, "F", "1"), glucose("F146", "F1462", -1, -1, "C", "2"), glucose("F146", "F1463", 0, 365, "F", "1"));
+  stage.holds("its repetition undoes no correction", (await glucoseOf("F146")) === 2);
   await send(glucose("F139", "F1391", -1, -3, "C", "1"), glucose("F139", "F1392", -2, undefined, "C", "2"));
   await stage.becomes("the run's log says that MSH-7 says otherwise", () => hasLogged("told.undated"));
 

@@ -10,7 +10,7 @@ import type {
 import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import {
-  ForAPerson, first, known, led, orPark, perform, replaced, token, translated, united, untilNobodyWasQuicker, withReferenced,
+  ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
@@ -201,20 +201,21 @@ function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
 
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
 function timeStatements(message: Message, bundle: Bundle): void {
-  const made = notAhead(message.dateTime("MSH-7"), "MSH-7", new Date().toISOString().replace(/\.\d+/, ""), "now");
+  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
   const deleted = deletedIn(message);
   const times = new Map<string, Telling>();
-  const time = (at?: string): Telling => {
-    const issued = made === undefined ? at : notAhead(at, "OBR-22", undefined, "MSH-7");
+  const time = (released?: string): Telling => {
+    const issued = soFar(released, "OBR-22", made);
     if ((made ?? issued) === undefined) {
       throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
     }
-    return { ...(issued && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
+    // One in the future is as none: MSH-7 in its place would have a repetition undo a correction.
+    return { ...(issued && issued === released && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
   };
   for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const { issued, result, specimen, status } = entry.resource;
-    const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
     const at = time(issued);
+    const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
     [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, at));
     entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, at);
   }
@@ -228,20 +229,6 @@ function timeStatements(message: Message, bundle: Bundle): void {
       several.forEach((entry, at) => several.length > 1 && (entry.resource = inPlace(entry.resource, at + 1, entry.resource.id as string)));
     }
   }
-}
-
-/** By how much a laboratory's clock may be ahead. */
-const MAY_BE_AHEAD_BY = 60_000;
-
-/** A time that is told there; of one in the future, which would outdate all that is told until then, `otherwise`. */
-function notAhead<T>(told: string | undefined, path: string, otherwise: T, name: string): string | T | undefined {
-  // Where a day begins first, it does 14 hours before it does in UTC.
-  const mayBeAhead = MAY_BE_AHEAD_BY + (told?.includes("T") === false ? 14 * 3_600_000 : 0);
-  if (told === undefined || Date.parse(told) <= Date.now() + mayBeAhead) {
-    return told;
-  }
-  log.warn(`told.ahead: ${path} is in the future: the message counts as of ${name}`);
-  return otherwise;
 }
 
 /** Whether its order says that it was cancelled (ORC-1 OC, CA, CR; ORC-5 CA: tables 0119 and 0038), where OBR-25 is empty. */
