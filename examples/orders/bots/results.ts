@@ -8,14 +8,14 @@ import type {
   Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest, Specimen,
 } from "@medplum/fhirtypes";
 import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
-import { Message } from "pipehat";
+import { Message, log } from "pipehat";
 import {
-  ForAPerson, first, known, led, orPark, perform, replaced, token, translated, united, untilNobodyWasQuicker, withReferenced,
+  ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
 import {
-  WITHDRAWN, hasValue, highest, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue, withExtensions, type Statement, type Telling,
+  WITHDRAWN, hasValue, highest, isUnsure, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue, withExtensions, type Statement, type Telling,
 } from "./statements";
 import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
 
@@ -98,6 +98,9 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const next = withDocuments(reportAfter(report, standing, orders, results.homes), results.documents);
     if (!deepEquals(next, standing)) {
       entries.push(standing === undefined ? first(fullUrl, next) : replaced(fullUrl, next, standing));
+    }
+    if (standing !== undefined && isUnsure(statementOf(standing), statementOf(report))) {
+      log.warn("told.undated: of two statements of a report one alone has OBR-22, and MSH-7 says otherwise which is the newer one");
     }
     const isNews = highest(both, statementOf) === report;
     ordered.push(...orders.map((order) => ({ order, report, isNews })));
@@ -198,20 +201,23 @@ function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
 
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
 function timeStatements(message: Message, bundle: Bundle): void {
-  const made = message.dateTime("MSH-7");
+  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
   const deleted = deletedIn(message);
   const times = new Map<string, Telling>();
-  const time = (issued?: string): Telling => {
+  const time = (released?: string): Telling => {
+    const issued = soFar(released, "OBR-22", made);
     if ((made ?? issued) === undefined) {
       throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
     }
-    return { ...(issued && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
+    // One in the future is as none: MSH-7 in its place would have a repetition undo a correction.
+    return { ...(issued && issued === released && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
   };
   for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const { issued, result, specimen, status } = entry.resource;
+    const at = time(issued);
     const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
-    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, time(issued)));
-    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, time(issued));
+    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, at));
+    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, at);
   }
   for (const entry of [...all<Observation>(bundle, "Observation"), ...all<Observation>(bundle, "Specimen")]) {
     const { resource } = entry;
