@@ -285,10 +285,11 @@ await workflow(import.meta.url, async (stage) => {
   await send(full("N90012", "05", { 13: '""' }, ""));
   stage.holds("a late one takes nothing away", phones((await north("62001"))[0]) === "444");
 
-  await send(full("N90013", "13", { 3: "62003^^^NORTH^MR", 16: "S", 20: "DL9^AT" }, "Full^Fay"),
+  await send(full("N90013", "13", { 3: "62003^^^NORTH^MR", 16: "S", 17: "CAT", 20: "DL9^AT" }, "Full^Fay"),
     full("N90014", "14", { 16: '""' }, "").replaceAll("ADT^A08^ADT_A01", "ADT^A40^ADT_A39").replace("EVN|A08", "EVN|A40") + "MRG|62003^^^NORTH^MR\r");
   stage.holds('what is "" in a merge the record that goes doesn\'t bring along', (await north("62003"))[0].maritalStatus === undefined
     && (await north("62003"))[0].identifier.some(({ value }) => value === "DL9"));
+  stage.holds("and what only that one knew it does (PID-17)", urls((await north("62003"))[0]).includes("religion"));
 
   stage.says('Admission and discharge are taken back, and their times "".');
   const stayed = (control, event, day, pv1 = {}) => {
@@ -348,6 +349,50 @@ await workflow(import.meta.url, async (stage) => {
   const expected = await visit91("N92023", "A05", "23", { 2: "P", 19: "V0092^^^NORTH^VN" }) && await visitNow("V0092");
   await visit91("N92024", "A38", "24", { 2: "P", 19: "V0092^^^NORTH^VN" });
   stage.holds("by A38 a visit that was planned is cancelled", expected.status === "planned" && (await visitNow("V0092")).status === "cancelled");
+
+  stage.says("What only an older message told comes behind a newer one.");
+  const bare = (control, day, fields = {}) => full(control, day, { 3: "63001^^^NORTH^MR", ...fields }, "Late^Eva");
+  const rest = { 9: "Alias^Al", 11: "1 Main^^Vienna^^1010^AUT^H", 13: "^PRN^PH^^^^111", 14: "^WPN^PH^^^^333", 16: "M", 17: "CAT", 24: "Y" };
+  const late63 = async () => (await north("63001"))[0];
+  await send(bare("N93001", "20", { 14: '""', 16: '""' }), bare("N93002", "15", { 13: "^PRS^CP^^^^222", 25: "2" }), bare("N93003", "10", rest) + "NK1|1|Kin^Ken|FTH\r");
+  let eva = await late63();
+  stage.holds("what stands nowhere is added: address, telephones, alias, religion, contact", eva.address?.[0].city === "Vienna" && phones(eva) === "111,222"
+    && names(eva) === "Alias,Late" && urls(eva) === "religion" && eva.contact?.length === 1);
+  stage.holds('what the newer one took away ("") does not come back', eva.maritalStatus === undefined);
+  stage.holds("nor another form of what it told", eva.multipleBirthInteger === 2 && eva.multipleBirthBoolean === undefined);
+  const hasLogged = async (code) => {
+    const { runs: [{ run }] } = await stage.api("bots/runs?bot=identity&limit=1");
+    return JSON.stringify((await stage.api(`bots/runs/${run}`)).log).includes(code);
+  };
+  await stage.becomes("the run's log says so", () => hasLogged("told.late"));
+  await send(bare("N93004", "10", rest) + "NK1|1|Kin^Ken|FTH\r");
+  stage.holds("told again it changes nothing", (await late63()).meta.versionId === eva.meta.versionId);
+
+  stage.says("A sender's clock is a year ahead, and an EVN-2 means the time that is planned.");
+  const at = (days) => new Date(Date.now() + days * 86_400_000).toISOString().replace(/\D/g, "").slice(0, 14) + "+0000";
+  const ahead = (control, made, event, family) => stage.message("correct", { N0007: control, "10001^^^NORTH": "64001^^^NORTH", "Sample-Miller^Anna^B": `${family}^Fay` })
+    .replace("|20260110140000+0100|", `|${at(made)}|`).replace(/EVN.*/, `EVN|A08|${at(event)}`);
+  const fay64 = async () => (await north("64001"))[0].name[0].family;
+  await send(ahead("N94001", 365, 365, "Ahead"));
+  await stage.becomes("the run's log says that it is", () => hasLogged("told.ahead"));
+  await send(ahead("N94002", 0, 0, "Now"));
+  stage.holds("what is told next counts", (await fay64()) === "Now");
+  await send(ahead("N94003", 0, 400, "Planned"));
+  await send(ahead("N94004", 0, 0, "Next"));
+  stage.holds("and so it does behind the planned time", (await fay64()) === "Next");
+  await send(ahead("N94005", -1, -1, "Before"));
+  stage.holds("an older one still does not", (await fay64()) === "Next");
+
+  stage.says("A patient whom another channel made is registered, and an admission with its diagnosis is told again.");
+  await stage.fhir("Patient", "POST", { resourceType: "Patient", identifier: [{ system: "urn:oid:1.2.36.1.1", value: "65001" }], name: [{ family: "Known" }] });
+  const whole = (control) => stage.message("admit", { N0001: control, V0001: "V0065", 10001: "65001", Sample: "Known" }).trimEnd()
+    + "\rDG1|1||J18.9^Pneumonia^I10||20260105080000+0100|A\r";
+  await send(whole("N95001"));
+  const first65 = [(await north("65001"))[0], await visitNow("V0065")];
+  stage.holds("the patient is active", first65[0]?.active === true);
+  await send(whole("N95002"));
+  const again65 = [(await north("65001"))[0], await visitNow("V0065")];
+  stage.holds("told again nothing becomes another version", again65.every(({ meta }, at) => meta.versionId === first65[at].meta.versionId));
 
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");

@@ -174,8 +174,8 @@ await workflow(import.meta.url, async (stage) => {
   const timeless = (control, made, status, value) => about(control, "50008^^^NORTH^MR", { [control]: "F70" })
     .replace("|F70|P|2.5.1", `|${control}|P|2.5.1`).replace("20260107101500", made).replace("20260107101000+0100", "")
     .replace("HM|F", `HM|${status}`).replace("N|||F", `N|||${status}`).replace("|13.1|", `|${value}|`);
-  const at = async () => {
-    const [report] = await stage.found("DiagnosticReport?identifier=F70");
+  const at = async (number = "F70") => {
+    const [report] = await stage.found(`DiagnosticReport?identifier=${number}`);
     const result = await stage.fhir(report.result[0].reference);
     return `${report.status} ${result.status} ${result.valueQuantity.value}`;
   };
@@ -183,6 +183,13 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("what is final stays so", await at() === "final final 6.9");
   await send(timeless("L0073", "20260107123000", "C", "6.1"), timeless("L0074", "20260107140000", "F", "6.9"));
   stage.holds("and so does what is corrected", await at() === "corrected corrected 6.1");
+
+  stage.says("A laboratory releases a correction in the future (OBR-22), and corrects it.");
+  const inAYear = new Date(Date.now() + 365 * 86_400_000).toISOString().slice(0, 10).replace(/-/g, "");
+  const ahead = (control, made, released, value) => timeless(control, made, "C", value).replace(/F70/g, "F71").replace("50008^", "50018^")
+    .replace("||HM|C", `${released}||HM|C`);
+  await send(ahead("L0171", "20260107120000", `${inAYear}101000+0100`, "6.9"), ahead("L0172", "20260107130000", "20260107130000+0100", "6.1"));
+  stage.holds("the newer correction counts", (await at("F71")) === "corrected corrected 6.1");
 
   stage.says("A final result is told again without a value, a message as preliminary, and without any status, all of them later.");
   const later = (control, made, status, changes = {}) =>
@@ -265,6 +272,49 @@ await workflow(import.meta.url, async (stage) => {
   await send(stage.message("final", { ...numbers, L0002: "L0132" }), gone, stage.message("final", { ...numbers, L0002: "L0133" }));
   const [without] = await stage.found("DiagnosticReport?identifier=F131");
   stage.holds("it is in the report no more", without.status === "corrected" && without.presentedForm === undefined);
+
+  stage.says("What was told as a document is corrected as a text, and the other way round, in each order.");
+  const report14 = (number, made, status, obx) => stage.message("final", { ...numbers, F100: number, P100: number, S200: number, L0002: `L${number}${made}` })
+    .replace(/OBR\|.*\r/, (obr) => obr.replace(/2026\d{10}\+0100\|\|CH\|F/, `20260106${made}00+0100||CH|${status}`))
+    .replace(/OBX\|1.*\r/, "").replace(/OBX\|2.*\r/, "").replace(/OBX\|3.*\r/, `OBX|3|${obx}||||||${status}\r`);
+  const [asDocument, asText] = ["ED|11502-2^Report^LN|1|^application^pdf^Base64^JVBERi0=", "TX|11502-2^Report^LN|1|text now"];
+  const told14 = {
+    F132: [["1200", "F", asDocument], ["1300", "C", asText]], F133: [["1200", "F", asText], ["1300", "C", asDocument]],
+    F134: [["1300", "C", asText], ["1200", "F", asDocument]], F135: [["1300", "C", asDocument], ["1200", "F", asText]],
+  };
+  for (const [number, told] of Object.entries(told14)) {
+    await send(...told.map((one) => report14(number, ...one)));
+    const [{ result = [], presentedForm = [] }] = await stage.found(`DiagnosticReport?identifier=${number}`);
+    const texts = await Promise.all(result.map(({ reference }) => stage.fhir(reference)));
+    const isText = told.find(([, status]) => status === "C")[2] === asText;
+    stage.holds(`${number} has the ${isText ? "text" : "document"} of 13:00 and nothing else`,
+      presentedForm.length === (isText ? 0 : 1) && texts.map(({ valueString }) => valueString).join() === (isText ? "text now" : ""));
+  }
+
+  stage.says("A laboratory's clock is a year ahead, and of two corrections one has no OBR-22.");
+  const hasLogged = async (code) => {
+    const { runs: [{ run }] } = await stage.api("bots/runs?bot=results&limit=1");
+    return JSON.stringify((await stage.api(`bots/runs/${run}`)).log).includes(code);
+  };
+  const inDays = (days) => new Date(Date.now() + days * 86_400_000).toISOString().replace(/\D/g, "").slice(0, 14) + "+0000";
+  const glucose = (number, control, made, at, status, value) =>
+    stage.message("final", { ...numbers, F100: number, P100: number, S200: number, L0002: control })
+      .replace("20260105121500+0100", inDays(made)).replace("20260105121000+0100||CH|F", `${at === undefined ? "" : inDays(at)}||CH|${status}`)
+      .replace(/OBX\|1.*\r/, `OBX|1|NM|2345-7^Glucose^LN||${value}||||||${status}\r`).replace(/OBX\|[23].*\r/g, "");
+  const glucoseOf = async (number) => {
+    const [{ result: [{ reference }] }] = await stage.found(`DiagnosticReport?identifier=${number}`);
+    return (await stage.fhir(reference)).valueQuantity.value;
+  };
+  for (const [number, made, at] of [["F136", -2, 365], ["F137", 365, 365], ["F138", 365, undefined]]) {
+    await send(glucose(number, `${number}1`, made, at, "C", "1"));
+    await stage.becomes("the run's log says that it is", () => hasLogged("told.ahead"));
+    await send(glucose(number, `${number}2`, 0, 0, "C", "2"));
+    stage.holds("what is told next counts", (await glucoseOf(number)) === 2);
+  }
+  await send(glucose("F146", "F1461", -2, 365, "F", "1"), glucose("F146", "F1462", -1, -1, "C", "2"), glucose("F146", "F1463", 0, 365, "F", "1"));
+  stage.holds("its repetition undoes no correction", (await glucoseOf("F146")) === 2);
+  await send(glucose("F139", "F1391", -1, -3, "C", "1"), glucose("F139", "F1392", -2, undefined, "C", "2"));
+  await stage.becomes("the run's log says that MSH-7 says otherwise", () => hasLogged("told.undated"));
 
   stage.says("Two tests of one order come, the second preliminary first.");
   const panelOrder = await stage.fhir("ServiceRequest", "POST", {

@@ -4,6 +4,7 @@
  */
 import type { Address, ContactPoint, Encounter, Extension, HumanName, Identifier, Patient, Resource } from "@medplum/fhirtypes";
 import type { Message } from "pipehat";
+import { partsOf, withParts } from "./feed";
 
 /** An element, or of a list that several fields feed the field's own items. */
 interface Deleted {
@@ -64,10 +65,27 @@ export const DELETED_OF_VISIT: Deleted[] = [
   { field: "PV1-38", element: "hospitalization.dietPreference" },
 ];
 
-/** What is left where a segment's fields are `""`. */
-export function without<T extends Resource>(standing: T, message: Message, segment: string, table: Deleted[]): T {
+/** Those of the table's fields that are `""` in a segment. */
+export function deletedIn(message: Message, segment: string, table: Deleted[]): Set<string> {
+  return new Set(table.map(({ field }) => field).filter((field) => isDeleted(message, field.replace(/^\w+/, segment))));
+}
+
+/** Those of a patient's fields that are `""`. */
+export function deletedOfPatient(message: Message, pid: string): Set<string> {
+  const fields = deletedIn(message, pid, DELETED);
+  if (isDeleted(message, `${pid}-12`)) {
+    fields.add("PID-12");
+  }
+  if (isDeleted(message, "NK1(*)-1") || isDeleted(message, "NK1(*)-2")) {
+    fields.add("NK1-2");
+  }
+  return fields;
+}
+
+/** What is left without what came from these fields. */
+export function without<T extends Resource>(standing: T, fields: Set<string>, table: Deleted[]): T {
   const left = structuredClone(standing) as T & Record<string, unknown>;
-  for (const { element, those } of table.filter(({ field }) => isDeleted(message, field.replace(/^\w+/, segment)))) {
+  for (const { element, those } of table.filter(({ field }) => fields.has(field))) {
     const [name, parent] = element.split(".").reverse() as [string, string?];
     const holder = (parent === undefined ? left : left[parent]) as Record<string, unknown> | undefined;
     const others = those === undefined ? [] : ((holder?.[name] ?? []) as never[]).filter((item) => !those(item));
@@ -82,6 +100,45 @@ export function without<T extends Resource>(standing: T, message: Message, segme
     }
   }
   return left;
+}
+
+/** What is left of a patient without what came from these fields. */
+export function patientWithout(patient: Patient, fields: Set<string>): Patient {
+  const left = without(patient, fields, DELETED);
+  if (fields.has("NK1-2")) {
+    delete left.contact;
+  }
+  if (fields.has("PID-12") && left.address !== undefined) {
+    left.address = left.address.filter((address) => !isCounty(address)).map(withoutCounty);
+    if (left.address.length === 0) {
+      delete left.address;
+    }
+  }
+  return left;
+}
+
+/** When what came from a field was taken away, so that no older message that comes later brings it back. */
+const TAKEN_AWAY = "urn:pipehat:taken-away";
+
+/** The resource, which has it that these fields were `""` at a time. */
+export function taking<T extends Resource>(resource: T, fields: Iterable<string>, time: string): T {
+  const times = new Map(partsOf(resource, TAKEN_AWAY));
+  for (const field of fields) {
+    const before = times.get(field);
+    times.set(field, before !== undefined && Date.parse(before) >= Date.parse(time) ? before : time);
+  }
+  return times.size === 0 ? resource : withParts(resource, TAKEN_AWAY, Object.fromEntries(times));
+}
+
+/** The resource, which has it, too, what was taken away from another. */
+export function takingAsOf<T extends Resource>(resource: T, other: Resource): T {
+  return [...partsOf(other, TAKEN_AWAY) ?? []].reduce((next, [field, time]) => taking(next, [field], time), resource);
+}
+
+/** The fields that were `""` behind a time. */
+export function takenSince(resource: Resource, time: string): Set<string> {
+  const times = [...partsOf(resource, TAKEN_AWAY) ?? []];
+  return new Set(times.filter(([, taken]) => Date.parse(taken) >= Date.parse(time)).map(([field]) => field));
 }
 
 /** Whether a field, or one of its repetitions, is `""`. */
@@ -113,11 +170,11 @@ export function isAlias({ extension }: HumanName): boolean {
 }
 
 /** An address of which PID-12 alone is known. */
-export function isCounty(address: Address): boolean {
+function isCounty(address: Address): boolean {
   return Object.keys(address).every((name) => name === "district");
 }
 
-export function withoutCounty({ district: _, ...address }: Address): Address {
+function withoutCounty({ district: _, ...address }: Address): Address {
   return address;
 }
 

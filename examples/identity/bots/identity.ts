@@ -1,13 +1,13 @@
 /**
  * One record for each person. A message finds its patient by any identifier that tells persons apart (`patients.ts`); it
  * creates, updates or merges. An update unites what sources know; a merge keeps the retired identifier, so that whoever still
- * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told. A visit
- * stays its patient's.
+ * uses it finds the one that remains. A message that comes again, or late, changes nothing that a newer one told, and brings
+ * back nothing that one took away. A visit stays its patient's.
  */
 import type { Bundle, Identifier, Patient, Resource } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message } from "pipehat";
-import { DELETED, bySlot, bySource, isAlias, isCounty, isDeleted, segmentOf, without, withoutCounty } from "./deleted";
+import { Message, log } from "pipehat";
+import { bySlot, bySource, deletedOfPatient, isAlias, patientWithout, segmentOf, takenSince, taking, takingAsOf } from "./deleted";
 import {
   ForAPerson, byIdentifier, created, isNewer, led, orPark, perform, replaced, timeOf, told, token, translated, united,
   untilNobodyWasQuicker, withReferenced, type Time,
@@ -59,13 +59,14 @@ async function tell(client: MedplumClient, message: Message): Promise<void> {
     throw new ForAPerson("the identifier to be retired (MRG-1) is the one that is to remain (PID-3)");
   }
   const people = peopleOf(message, bundle);
+  const time = timeOf(message);
   for (const survivor of people.filter(({ patient }) => patient.active !== false)) {
     const links = survivor.patient.link ?? [];
     const retired = people.filter(({ fullUrl }) => links.some(({ other }) => other.reference === fullUrl));
     if (MERGES.has(trigger) && retired.length === 0) {
       throw new ForAPerson("a merge that names nobody who is merged (MRG-1)");
     }
-    await untilNobodyWasQuicker(() => apply(client, message, bundle, survivor, retired));
+    await untilNobodyWasQuicker(() => apply(client, message, bundle, time, survivor, retired));
   }
 }
 
@@ -77,9 +78,8 @@ function isMergedIntoItself(message: Message): boolean {
 
 /** Writes what the message tells of one patient. False: another was quicker. */
 async function apply(
-  client: MedplumClient, message: Message, bundle: Bundle, survivor: Person, retired: Person[],
+  client: MedplumClient, message: Message, bundle: Bundle, time: Required<Time>, survivor: Person, retired: Person[],
 ): Promise<boolean> {
-  const time = timeOf(message);
   const standing = await recordOf(client, survivor, true);
   const old = retired.flatMap(({ identifiers }) => identifiers)
     .filter((identifier) => !survivor.identifiers.some((kept) => token(kept) === token(identifier)));
@@ -136,27 +136,30 @@ function isCurrent(patient: Patient, identifier: Identifier): boolean {
 
 /** The record that remains. */
 async function merged(
-  message: Message, time: Time, survivor: Person, standing: Patient | undefined, gone: Patient[], prior: Patient[],
+  message: Message, time: Required<Time>, survivor: Person, standing: Patient | undefined, gone: Patient[], prior: Patient[],
   old: Identifier[],
 ): Promise<Patient> {
   const pid = segmentOf(message, "PID", 3, survivor.identifiers);
-  const { link: _, ...news } = bySource(survivor.patient, message, pid);
+  const deleted = deletedOfPatient(message, pid);
+  const { link: _, ...source } = bySource(survivor.patient, message, pid);
+  const isLate = standing !== undefined && isNewer(standing, time);
+  const news = isLate ? patientWithout(source, takenSince(standing, time.event)) : source;
   let patient: Patient = { ...news, active: true };
-  if (standing === undefined) {
-    patient = told(patient, time);
-  } else if (isNewer(standing, time)) {
-    patient = standing;
-  } else {
-    patient = told(overlaid(standing, news, message, pid), time);
+  if (isLate) {
+    log.info("told.late: a newer message has told of the patient: what stands nowhere, and was not taken away, is added");
+    patient = completed(standing, news);
+  } else if (standing !== undefined) {
+    patient = overlaid(standing, news, deleted);
   }
+  patient = taking(isLate ? patient : told(patient, time), deleted, time.event);
   // What only the record that goes knew, and the message doesn't take away.
   for (const one of gone) {
-    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = without(one, message, pid, DELETED);
-    patient = { ...known, ...patient };
+    const { id: _id, meta: _meta, link: _link, text: _text, ...known } = patientWithout(one, deleted);
+    patient = takingAsOf({ ...known, ...patient, extension: bySlot(known.extension, patient.extension, ({ url }) => url) }, one);
   }
   const retired = old.map((identifier) => ({ ...identifier, use: "old" as const }));
   // A late message deletes nothing.
-  const kept = standing === undefined || isNewer(standing, time) ? standing : without(standing, message, pid, DELETED);
+  const kept = standing === undefined || isLate ? standing : patientWithout(standing, deleted);
   const lists = [kept?.identifier, ...prior.filter(({ id }) => id !== standing?.id).map(({ identifier }) => identifier), news.identifier, retired];
   const links = [
     ...(standing?.link ?? []),
@@ -166,32 +169,47 @@ async function merged(
   return links.length === 0 ? patient : { ...patient, link: links };
 }
 
+/** Elements of a choice take each other's place. */
+const CHOICES = ["deceased", "multipleBirth"];
+
 /** What stands, with what is told in its place: what the message does not speak of stays. */
-function overlaid(standing: Patient, news: Patient, message: Message, pid: string): Patient {
-  const kept = without(standing, message, pid, DELETED);
-  if (isDeleted(message, "NK1(*)-1") || isDeleted(message, "NK1(*)-2")) {
-    delete kept.contact;
-  }
-  if (isDeleted(message, `${pid}-12`)) {
-    kept.address = kept.address?.filter((address) => !isCounty(address)).map(withoutCounty);
-  }
+function overlaid(standing: Patient, news: Patient, deleted: Set<string>): Patient {
+  const kept = patientWithout(standing, deleted);
   // What a primitive of before had beside its value, such as a time of birth, goes with it.
   for (const name of Object.keys(news)) {
     delete kept[`_${name}` as keyof Patient];
   }
-  const next: Patient = { ...kept, ...news, id: standing.id, meta: standing.meta, active: standing.active };
-  next.extension = bySlot(kept.extension, news.extension, ({ url }) => url);
-  next.name = bySlot(kept.name, news.name, (name) => `${isAlias(name)}`);
-  next.telecom = bySlot(kept.telecom, news.telecom, ({ system, use }) => `${system} ${use}`);
-  next.address = bySlot(kept.address, news.address, ({ use, type }) => `${use} ${type}`);
-  // Elements of a choice take each other's place.
-  for (const choice of ["deceased", "multipleBirth"]) {
+  const next: Patient = { ...kept, ...news, id: standing.id, meta: standing.meta, active: standing.active ?? true };
+  Object.assign(next, listsOf(kept, news));
+  for (const choice of CHOICES) {
     const one = Object.keys(news).find((name) => name.startsWith(choice));
     for (const name of Object.keys(next).filter((name) => one !== undefined && name.startsWith(choice) && name !== one)) {
       delete next[name as keyof Patient];
     }
   }
   return next;
+}
+
+/** What stands, with that of an older message which stands nowhere. */
+function completed(standing: Patient, older: Patient): Patient {
+  const isThere = (name: string): boolean => {
+    const bare = name.replace(/^_/, "");
+    const choice = CHOICES.find((one) => bare.startsWith(one));
+    return Object.keys(standing).some((own) => (choice === undefined ? own.replace(/^_/, "") === bare : own.replace(/^_/, "").startsWith(choice)));
+  };
+  const added = Object.fromEntries(Object.entries(older).filter(([name]) => !isThere(name)));
+  return { active: true, ...added, ...standing, ...listsOf(older, standing) } as Patient;
+}
+
+/** Lists of both, in which what is told takes the place of its like. */
+function listsOf(standing: Patient, news: Patient): Partial<Patient> {
+  const lists = {
+    extension: bySlot(standing.extension, news.extension, ({ url }) => url),
+    name: bySlot(standing.name, news.name, (name) => `${isAlias(name)}`),
+    telecom: bySlot(standing.telecom, news.telecom, ({ system, use }) => `${system} ${use}`),
+    address: bySlot(standing.address, news.address, ({ use, type }) => `${use} ${type}`),
+  };
+  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list !== undefined));
 }
 
 /** The record that goes: it stays to be read, and leads to the one that remains. */

@@ -5,7 +5,7 @@
 import type { Bundle, BundleEntry, Encounter, Patient } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
 import { log, type Message } from "pipehat";
-import { DELETED_OF_VISIT, bySlot, isDeleted, roleOf, segmentOf, without } from "./deleted";
+import { DELETED_OF_VISIT, bySlot, deletedIn, isDeleted, roleOf, segmentOf, takenSince, taking, without } from "./deleted";
 import {
   ForAPerson, byIdentifier, created, isNewer, keeping, keptBy, known, replaced, told, token, turnOf, turnedAt, united, type Time, type Turn,
 } from "./feed";
@@ -45,7 +45,8 @@ export async function visits(
     if (standing === undefined) {
       const event = speaksOfEnds(entry) ? time.event : undefined;
       const byUpdate = news.status === "finished" && isUpdate(message) ? event : undefined;
-      entries.push(created(fullUrl, told(turnedAt(news, { event, byUpdate }), time), byIdentifier(numbers)));
+      const own = taking(told(turnedAt(news, { event, byUpdate }), time), deletedOfVisit(message, news), time.event);
+      entries.push(created(fullUrl, own, byIdentifier(numbers)));
       continue;
     }
     let isTheirs = false;
@@ -66,21 +67,24 @@ const OVER = new Set(["finished", "cancelled"]);
 
 /** How a visit goes on: of begin and end, of which an update doesn't speak, the newest message counts that does. */
 function goneOn(message: Message, time: Required<Time>, standing: Encounter, entry: BundleEntry): Encounter {
-  const news = entry.resource as Encounter;
-  const pv1 = segmentOf(message, "PV1", 19, news.identifier ?? []);
+  const pv1 = segmentOf(message, "PV1", 19, (entry.resource as Encounter).identifier ?? []);
   const trigger = message.text("MSH-9.2");
   const isNews = !isNewer(standing, time);
+  const deleted = deletedOfVisit(message, entry.resource as Encounter);
+  // What a newer message took away an older one doesn't bring back.
+  const taken = isNews ? new Set<string>() : takenSince(standing, time.event);
+  const news = without(entry.resource as Encounter, taken, DELETED_OF_VISIT);
   const turn = turnOf(standing);
   const ends = news.period?.end;
   const settles = speaksOfEnds(entry) && !isTakenBack(message, time, ends, turn)
     && (turn.event === undefined ? isNews || !OVER.has(standing.status) : Date.parse(time.event) >= Date.parse(turn.event));
 
-  const kept = isNews ? without(standing, message, pv1, DELETED_OF_VISIT) : standing;
+  const kept = isNews ? without(standing, deleted, DELETED_OF_VISIT) : standing;
   const [begun, ended] = ["44", "45"].map((field) => isNews && isDeleted(message, `${pv1}-${field}`));
   // An end that an update alone has told an update takes back, too; what an event has ended is over, only not known when.
   const reopens = ended === true && !settles && standing.status === "finished" && turn.byUpdate !== undefined;
   const stood = { start: begun ? undefined : standing.period?.start, end: ended ? undefined : standing.period?.end };
-  const start = isNews ? news.period?.start ?? stood.start : stood.start ?? news.period?.start;
+  const start = isNews ? news.period?.start ?? stood.start : stood.start ?? (taken.has("PV1-44") ? undefined : news.period?.start);
   let end = stood.end;
   let status = standing.status;
   if (settles) {
@@ -99,12 +103,14 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, ent
     identifier: united(standing.identifier, news.identifier),
     status,
   } as Encounter;
-  const hospitalization = isNews ? { ...kept.hospitalization, ...said.hospitalization } : kept.hospitalization ?? said.hospitalization;
-  if (hospitalization !== undefined && Object.keys(hospitalization).length > 0) {
+  const [older, newer] = isNews ? [kept, said] : [said, kept];
+  const hospitalization = { ...older.hospitalization, ...newer.hospitalization };
+  if (Object.keys(hospitalization).length > 0) {
     next.hospitalization = hospitalization;
   }
-  if (isNews) {
-    next.participant = bySlot(kept.participant, said.participant, (own) => roleOf(own).join());
+  const participant = bySlot(older.participant, newer.participant, (own) => roleOf(own).join());
+  if (participant !== undefined) {
+    next.participant = participant;
   }
   delete next.period;
   if (start !== undefined || end !== undefined) {
@@ -123,7 +129,14 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, ent
     takenBack,
     byUpdate: isOn || (settles && !isUpdate(message)) ? undefined : byUpdate,
   });
-  return isNews ? told(turned, time) : turned;
+  return taking(isNews ? told(turned, time) : turned, deleted, time.event);
+}
+
+/** Those of a visit's fields that are `""`. */
+function deletedOfVisit(message: Message, visit: Encounter): Set<string> {
+  const pv1 = segmentOf(message, "PV1", 19, visit.identifier ?? []);
+  const fields = deletedIn(message, pv1, DELETED_OF_VISIT);
+  return isDeleted(message, `${pv1}-44`) ? fields.add("PV1-44") : fields;
 }
 
 /** Events that else neither begin nor end a visit. */

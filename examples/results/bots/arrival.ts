@@ -1,12 +1,15 @@
 /**
  * Proves that what stands of a result is the same in whichever order messages arrive, and however often: of all sets of three
- * statements in all orders, and of random sets of more. `pipehat bot test` runs it, and no channel: do so when you change GRADE or
- * KIND in statements.ts.
+ * statements in all orders, and of random sets of more, of texts, numbers and documents, too. `pipehat bot test` runs it, and no
+ * channel: do so when you change GRADE or KIND in statements.ts.
  */
 import type { Observation } from "@medplum/fhirtypes";
 import type { BotEvent } from "@medplum/core";
+import { beside, documentIn, isOutOfPlace, withNews, withoutEmptyDocument, type Document } from "./documents";
 import { inPlace, isElsewhere, resultsAfter } from "./several";
-import { WITHDRAWN, compare, hasValue, highest, saidIn, standing, statementOf, toldBy, withDeletedValue, type Statement } from "./statements";
+import {
+  ATTACHED, WITHDRAWN, compare, hasValue, highest, isGone, saidIn, standing, statementOf, toldBy, withDeletedValue, type Statement,
+} from "./statements";
 
 interface Input {
   /** Sets whose outcome is shown. */
@@ -18,6 +21,8 @@ interface Input {
   part?: number;
   /** They tell of several results that nothing tells from each other, or of one of them. */
   several?: boolean;
+  /** They tell of a result that is a text, a number or a document (OBX-2 TX, FT, NM, ED). */
+  documents?: boolean;
 }
 
 const PARTS = 8;
@@ -33,12 +38,13 @@ interface Told {
 /** What there is after some messages. */
 interface State {
   results: Observation[];
+  documents: Document[];
   withdrawal?: Statement;
 }
 
 export function handler(_: unknown, event: BotEvent<Input>): unknown {
-  const { sets: named, random, size = 3, part, several = false } = event.input;
-  const all = several ? lists() : statements();
+  const { sets: named, random, size = 3, part, several = false, documents = false } = event.input;
+  const all = documents ? kinds(several) : several ? lists() : statements();
   const look = machine();
   const found: string[] = [];
   const outcomes: Record<string, string> = {};
@@ -51,11 +57,11 @@ export function handler(_: unknown, event: BotEvent<Input>): unknown {
     if (new Set(ends.map(look.visible)).size > 1) {
       found.push(`${name}: ${[...new Set(ends.map(look.shown))].join(" or ")}`);
     }
-    if (part === undefined) {
+    if (part === undefined || documents) {
       outcomes[name] = look.shown(end);
       const again = told.find((one) => look.visible(look.after(end, one)) !== look.visible(end));
       const isOne = again === undefined && !several;
-      const wrong = isOne ? whatIsWrong(told, look.state(end)) : again && `${again.name} once more makes another of it`;
+      const wrong = isOne ? (documents ? whatIsMissing : whatIsWrong)(told, look.state(end)) : again && `${again.name} once more makes another of it`;
       found.push(...wrong === undefined ? [] : [`${name}: ${look.shown(end)}: ${wrong}`]);
     }
   };
@@ -147,35 +153,98 @@ function lists(): Told[] {
   return all;
 }
 
+/** A text, a number or a document, that replace each other; of several those with places of their own (no OBX-4), too. */
+function kinds(several: boolean): Told[] {
+  const all: Told[] = [];
+  const tell = (status: string, at: string, ...types: string[]): void => {
+    const number = all.length + 1;
+    const time = { event: `2026-01-07T${at}:00+01:00`, message: `2026-01-07T${at}:00+01:00`, control: `${(number * 7) % 97 + 100}` };
+    const own = types.map((type, index) => {
+      const id = types.length === 1 ? "k" : `k${index + 1}`;
+      const value = type === "ED" ? { extension: [{ url: ATTACHED, valueAttachment: { data: "UERG", contentType: "application/pdf" } }] }
+        : type === "NM" ? { valueInteger: number } : type === "none" ? {} : { valueString: `${type} ${number}` };
+      const coded = { resourceType: "Observation", id, status, code: { text: `${number}` }, ...value } as Observation;
+      const told = withoutEmptyDocument(toldBy(coded, time));
+      return types.length === 1 ? told : inPlace(told, index + 1, id);
+    });
+    all.push({ number, name: `${status} ${types.join("+")} ${at}`, own });
+  };
+  for (const at of several ? ["10:00", "11:00"] : ["10:00", "11:00", "12:00"]) {
+    for (const status of ["preliminary", "final", "corrected"]) {
+      (several ? ["TX", "ED"] : ["TX", "FT", "NM", "ED", "none"]).forEach((type) => tell(status, at, type));
+      if (several) {
+        tell(status, at, "TX", "ED");
+        tell(status, at, "ED", "TX");
+      }
+    }
+    tell("cancelled", at, "none");
+    tell("entered-in-error", at, "ED");
+    tell("entered-in-error", at, "TX");
+  }
+  const withdrawal = { status: "cancelled", time: { event: "2026-01-07T11:30:00+01:00", message: "2026-01-07T11:30:00+01:00", control: "9" } };
+  all.push({ number: all.length + 1, name: "report cancelled 11:30", own: [], withdrawal });
+  return all;
+}
+
+/** What is told last of a result, and is not withdrawn, stands somewhere, and nothing else. */
+function whatIsMissing(told: Told[], { results, documents, withdrawal }: State): string | undefined {
+  const all = told.flatMap(({ own }) => own);
+  const stand = [...documents.filter(({ stands }) => stands).map(({ attachment }) => attachment.title), ...results
+    .filter((one) => !isOutOfPlace(one)).map((one) => one.valueInteger?.toString() ?? one.valueString?.split(" ")[1])];
+  const speaking = highest(all.filter((one) => hasValue(one) || isGone(one)), statementOf);
+  const silent = all.filter((one) => !hasValue(one) && !isGone(one));
+  if (stand.length > 1) {
+    return "two stand in one place";
+  }
+  if (speaking !== undefined && isGone(speaking) && documents.some(({ stands }) => stands)) {
+    return "a document that was withdrawn stands";
+  }
+  if (speaking === undefined || isGone(speaking) || silent.length > 0) {
+    const isNowhere = all.length > 0 && stand.length === 0;
+    return isNowhere ? "nothing stands" : undefined;
+  }
+  return stand[0] === speaking.code?.text || withdrawal !== undefined ? undefined : "what was told last doesn't stand";
+}
+
 /** States by number, each looked at once: 0 is where nothing was told. */
 function machine() {
-  const states: State[] = [{ results: [] }];
+  const states: State[] = [{ results: [], documents: [] }];
   const numbers = new Map<string, number>();
-  const known = new Map<number, number>();
+  const reached = new Map<number, number>();
   const after = (from: number, told: Told): number => {
     const key = from * 100 + told.number;
-    const seen = known.get(key);
+    const seen = reached.get(key);
     if (seen !== undefined) {
       return seen;
     }
-    const { results, withdrawal: before } = states[from] as State;
+    const { results, documents: known, withdrawal: before } = states[from] as State;
     const withdrawal = highest([before, told.withdrawal].filter((one) => one !== undefined), (one) => one);
-    const { changed } = resultsAfter(results, told.own, withdrawal);
-    const next = [...results.filter(({ id }) => !changed.some((one) => one.id === id)), ...changed];
-    const state: State = { results: next, ...(withdrawal && { withdrawal }) };
+    const documents = new Map(known.map((document) => [document.id, document]));
+    const [own, taken] = [told.own.filter((one) => documentIn(one) === undefined), told.own.flatMap((one) => documentIn(one) ?? [])];
+    taken.forEach((document) => withNews(documents, document));
+    const { changed } = resultsAfter(results, own, withdrawal);
+    const next = new Map([...results, ...changed].map((one) => [one.id, one]));
+    const stands = beside([...documents.values()], next);
+    const state: State = { results: [...next.values()], documents: stands, ...(withdrawal && { withdrawal }) };
     const text = JSON.stringify(state);
     const number = numbers.get(text) ?? states.push(state) - 1;
     numbers.set(text, number);
-    known.set(key, number);
+    reached.set(key, number);
     return number;
   };
   const state = (number: number): State => states[number] as State;
-  const standing = (number: number): Observation[] => state(number).results.filter((one) => !isElsewhere(one));
-  const shown = (number: number): string => standing(number).map((one) => `${one.status} ${one.valueInteger}`).sort().join(", ");
+  const standing = (number: number): Observation[] => state(number).results.filter((one) => !isElsewhere(one) && !isOutOfPlace(one));
+  const documents = (number: number): Document[] => state(number).documents.filter(({ stands }) => stands);
+  const shown = (number: number): string => [
+    ...standing(number).map((one) => `${one.status} ${one.valueString ?? one.valueInteger}`),
+    ...documents(number).map(({ statement, attachment }) => `${statement.status} ED ${attachment.title}`),
+  ].sort().join(", ");
   // Which of its ids one stands under, and what it has with it, is nothing that a reader sees.
-  const visible = (number: number): string => standing(number)
-    .map(({ id, contained, extension, ...own }) => JSON.stringify([Object.entries(own).sort(), statementOf({ ...own, extension } as Observation)]))
-    .sort().join();
+  const visible = (number: number): string => [
+    ...standing(number).map(({ id, contained, extension, ...own }) =>
+      JSON.stringify([Object.entries(own).sort(), statementOf({ ...own, extension } as Observation)])),
+    ...documents(number).map(({ attachment, statement }) => JSON.stringify([attachment.title, statement])),
+  ].sort().join();
   return { after, state, shown, visible };
 }
 

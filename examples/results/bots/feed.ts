@@ -4,7 +4,7 @@
  */
 import type { Bundle, BundleEntry, Extension, Identifier, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
-import { park, translate, type Message } from "pipehat";
+import { log, park, translate, type Message } from "pipehat";
 
 /** The time of the event that a resource stands by: an older message changes nothing that a newer one told. */
 const TOLD_AT = "urn:pipehat:told-at";
@@ -84,17 +84,30 @@ export function created(fullUrl: string | undefined, resource: Resource, search:
   return entry;
 }
 
-/** Replaces the version that was read, and no other. */
+/** Replaces the version that was read, and no other. What stands so already makes no new version. */
 export function replaced(fullUrl: string | undefined, resource: Resource, standing: Resource): BundleEntry {
   return {
     fullUrl,
-    resource: { ...resource, id: standing.id },
+    resource: inOrderOf(standing, { ...resource, id: standing.id }),
     request: {
       method: "PUT",
       url: `${standing.resourceType}/${standing.id}`,
       ifMatch: `W/"${standing.meta?.versionId}"`,
     },
   };
+}
+
+/** The same with its members in the order of what stands: the datastore takes another order for another content. */
+function inOrderOf<T>(standing: unknown, news: T): T {
+  if (typeof standing !== "object" || typeof news !== "object" || standing === null || news === null) {
+    return news;
+  }
+  if (Array.isArray(news)) {
+    return news.map((item, at) => inOrderOf((standing as unknown[])[at], item)) as T;
+  }
+  const [before, own] = [standing, news] as [Record<string, unknown>, Record<string, unknown>];
+  const names = [...Object.keys(before).filter((name) => name in own), ...Object.keys(own).filter((name) => !(name in before))];
+  return Object.fromEntries(names.map((name) => [name, inOrderOf(before[name], own[name])])) as T;
 }
 
 /** Creates a resource under an id where none stands. */
@@ -165,14 +178,34 @@ export interface Time {
   message: string;
 }
 
-/** When the event was recorded (EVN-2: HL7 v2.5.1 §3.4.1.2), else when the message was made (MSH-7). */
+/** By how much a sender's clock may be ahead. */
+const MAY_BE_AHEAD_BY = 60_000;
+
+/** Where a day begins first: 14 hours before it does in UTC. */
+const FIRST_OF_ZONES = 14 * 3_600_000;
+
+/**
+ * When the event was recorded (EVN-2: HL7 v2.5.1 §3.4.1.2), else when the message was made (MSH-7). Nothing was told before it
+ * was: a time in the future (a wrong clock, an EVN-2 that means the time that is planned) would outdate all that is told until
+ * then.
+ */
 export function timeOf(message: Message): Required<Time> {
-  const made = message.dateTime("MSH-7");
-  const event = message.dateTime("EVN-2") ?? made;
+  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
+  const event = soFar(message.dateTime("EVN-2"), "EVN-2", made) ?? made;
   if (event === undefined) {
     throw new ForAPerson("neither EVN-2 nor MSH-7 says when this was: the sender has to tell it");
   }
   return { event, message: made ?? event };
+}
+
+/** The time that is told there; of one in the future `otherwise`, or now. */
+export function soFar(told: string | undefined, path: string, otherwise?: string): string | undefined {
+  const now = Date.now();
+  if (told === undefined || Date.parse(told) <= now + MAY_BE_AHEAD_BY + (told.includes("T") ? 0 : FIRST_OF_ZONES)) {
+    return told;
+  }
+  log.warn(`told.ahead: ${path} is in the future: the message counts as of ${otherwise === undefined ? "now" : "MSH-7"}`);
+  return otherwise ?? new Date(now - (now % 1000)).toISOString();
 }
 
 interface TimeExtension {
@@ -183,12 +216,14 @@ interface TimeExtension {
 
 type Extended = { extension?: TimeExtension[] };
 
-function partsOf(resource: Resource, url: string): Map<string, string> | undefined {
+/** The times that an extension of a resource has, by their names. */
+export function partsOf(resource: Resource, url: string): Map<string, string> | undefined {
   const parts = (resource as Extended).extension?.find((own) => own.url === url)?.extension;
   return parts && new Map(parts.map((part) => [part.url, part.valueDateTime ?? ""]));
 }
 
-function withParts<T extends Resource>(resource: T, url: string, parts: Record<string, string | undefined>): T {
+/** The resource with these times in an extension, or without it where there are none. */
+export function withParts<T extends Resource>(resource: T, url: string, parts: Record<string, string | undefined>): T {
   const { extension: all, ...rest } = resource as T & Extended;
   const others = (all ?? []).filter((own) => own.url !== url);
   const told = Object.entries(parts).filter(([, value]) => value !== undefined);
@@ -212,15 +247,17 @@ export interface Turn {
   takenBack?: string;
   /** The time of the update that alone told its end: no event has ended it. */
   byUpdate?: string;
+  /** The time of the message that told when an appointment is: others may be silent of that. */
+  timed?: string;
 }
 
 export function turnOf(resource: Resource): Turn {
   const parts = partsOf(resource, TURNED_AT);
-  return { event: parts?.get("event"), takenBack: parts?.get("takenBack"), byUpdate: parts?.get("byUpdate") };
+  return { event: parts?.get("event"), takenBack: parts?.get("takenBack"), byUpdate: parts?.get("byUpdate"), timed: parts?.get("timed") };
 }
 
-export function turnedAt<T extends Resource>(resource: T, { event, takenBack, byUpdate }: Turn): T {
-  return withParts(resource, TURNED_AT, { event, takenBack, byUpdate });
+export function turnedAt<T extends Resource>(resource: T, turn: Turn): T {
+  return withParts(resource, TURNED_AT, { ...turn });
 }
 
 /** The resource as told at a time. */

@@ -5,17 +5,17 @@
  * one patient to another: a message with those of another's report, order or visit waits for a person.
  */
 import type {
-  Attachment, Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest, Specimen,
+  Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest, Specimen,
 } from "@medplum/fhirtypes";
 import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
-import { Message } from "pipehat";
+import { Message, log } from "pipehat";
 import {
-  ForAPerson, first, known, led, orPark, perform, replaced, token, translated, united, untilNobodyWasQuicker, withReferenced,
+  ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
+import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
 import {
-  ATTACHED, WITHDRAWN, compare, hasValue, highest, isGone, noteOf, notedIn, settled, standing, statementOf, statementsIn, toldBy,
-  withDeletedValue, withExtensions, type Statement, type Telling,
+  WITHDRAWN, hasValue, highest, isUnsure, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue, withExtensions, type Statement, type Telling,
 } from "./statements";
 import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
 
@@ -90,13 +90,17 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const both = standing === undefined ? [report] : [report, standing];
     const orders = await ordersOf(client, { ...report, identifier: united(standing?.identifier, report.identifier) });
     await checkNumbers(client, both, orders, isMixed);
-    const documents = await takeDocuments(client, bundle, report, standing);
+    const documents = documentsOf(standing);
+    entries.push(...takeDocuments(bundle, report, documents));
     const own = resultsIn(bundle, report).map(({ resource }) => resource);
-    const results = await resultsOf(client, standing, own, withdrawalOf(...both), isMixed);
-    entries.push(...results.entries, ...documents.flatMap(written));
-    const next = withDocuments(reportAfter(report, standing, orders, results.homes), documents);
+    const results = await resultsOf(client, standing, own, withdrawalOf(...both), isMixed, [...documents.values()]);
+    entries.push(...results.entries);
+    const next = withDocuments(reportAfter(report, standing, orders, results.homes), results.documents);
     if (!deepEquals(next, standing)) {
       entries.push(standing === undefined ? first(fullUrl, next) : replaced(fullUrl, next, standing));
+    }
+    if (standing !== undefined && isUnsure(statementOf(standing), statementOf(report))) {
+      log.warn("told.undated: of two statements of a report one alone has OBR-22, and MSH-7 says otherwise which is the newer one");
     }
     const isNews = highest(both, statementOf) === report;
     ordered.push(...orders.map((order) => ({ order, report, isNews })));
@@ -141,9 +145,12 @@ async function checkNumbers(
 /** The results of a report after a message: those that change, and where what is told under an address stands. */
 async function resultsOf(
   client: MedplumClient, report: DiagnosticReport | undefined, news: Observation[], withdrawal: Statement | undefined, isMixed: IsMixed,
-): Promise<{ entries: BundleEntry[]; homes: Map<string, string> }> {
+  documents: Document[] = [],
+): Promise<{ entries: BundleEntry[]; homes: Map<string, string>; documents: Document[] }> {
   const ofReport = (report?.result ?? []).flatMap(({ reference }) => reference?.split("Observation/")[1] ?? []);
-  const stand = await standingOf<Observation>(client, [...new Set([...ofReport, ...news.map(({ id }) => id as string)])].map(observation));
+  const ofDocuments = new Set(documents.map(({ id }) => id));
+  const ids = new Set([...ofReport, ...news.map(({ id }) => id as string), ...ofDocuments]);
+  const stand = await standingOf<Observation>(client, [...ids].map(observation));
   const known = new Set(stand.map(({ id }) => id));
   stand.push(...await standingOf<Observation>(client, idsIn(stand).filter((id) => !known.has(id)).map(observation)));
   const byId = new Map(stand.map((one) => [one.id, one]));
@@ -155,15 +162,21 @@ async function resultsOf(
   }
   const [before, told] = [grouped(stand, likenessOf), grouped(news, likenessOf)];
   const homes = new Map<string, string>();
-  const entries = [...new Set([...withdrawal === undefined ? [] : before.keys(), ...told.keys()])].flatMap((like) => {
+  const after = new Map(byId);
+  const ofThose = stand.filter(({ id }) => ofDocuments.has(id as string)).map(likenessOf);
+  for (const like of new Set([...withdrawal === undefined ? [] : before.keys(), ...told.keys(), ...ofThose])) {
     const outcome = resultsAfter(before.get(like) ?? [], told.get(like) ?? [], withdrawal);
-    outcome.homes.forEach((home, id) => homes.set(`Observation/${id}`, `Observation/${home}`));
-    return outcome.changed.map((next) => {
-      const standing = byId.get(next.id);
-      return standing === undefined ? first(undefined, next) : replaced(undefined, next, standing);
-    });
+    outcome.homes.forEach((home, id) => homes.set(id, home));
+    outcome.changed.forEach((next) => after.set(next.id, next));
+  }
+  const stands = beside(documents, after);
+  const entries = [...after.values()].flatMap((next) => {
+    const standing = byId.get(next.id);
+    const isSame = next === standing || standing !== undefined && deepEquals(next, { ...standing, subject: next.subject });
+    return isSame ? [] : [standing === undefined ? first(undefined, next) : replaced(undefined, next, standing)];
   });
-  return { entries, homes };
+  const addresses = [...homes].map(([id, home]) => [`Observation/${id}`, `Observation/${home}`] as const);
+  return { entries, homes: new Map(addresses), documents: stands };
 }
 
 /** The results of a report in a message. */
@@ -188,25 +201,28 @@ function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
 
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
 function timeStatements(message: Message, bundle: Bundle): void {
-  const made = message.dateTime("MSH-7");
+  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
   const deleted = deletedIn(message);
   const times = new Map<string, Telling>();
-  const time = (issued?: string): Telling => {
+  const time = (released?: string): Telling => {
+    const issued = soFar(released, "OBR-22", made);
     if ((made ?? issued) === undefined) {
       throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
     }
-    return { ...(issued && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
+    // One in the future is as none: MSH-7 in its place would have a repetition undo a correction.
+    return { ...(issued && issued === released && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
   };
   for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const { issued, result, specimen, status } = entry.resource;
+    const at = time(issued);
     const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
-    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, time(issued)));
-    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, time(issued));
+    [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, at));
+    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, at);
   }
   for (const entry of [...all<Observation>(bundle, "Observation"), ...all<Observation>(bundle, "Specimen")]) {
     const { resource } = entry;
     const isDeleted = resource.resourceType === "Observation" && !hasValue(resource) && resultKeys(resource).some((key) => deleted.has(key));
-    entry.resource = toldBy(isDeleted ? withDeletedValue(resource) : resource, times.get(addressOf(resource)) ?? time());
+    entry.resource = toldBy(isDeleted ? withDeletedValue(resource) : withoutEmptyDocument(resource), times.get(addressOf(resource)) ?? time());
   }
   for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     for (const several of grouped(resultsIn(bundle, report), ({ resource }) => likenessOf(resource)).values()) {
@@ -243,10 +259,6 @@ function checkDocuments(message: Message, bundle: Bundle): void {
   if (decoded.length < embedded.length) {
     throw new ForAPerson("a document (OBX-5.5) can't be decoded: it is not in the encoding it names (OBX-5.4), or was cut off");
   }
-}
-
-function attachedTo(resource: Observation): Attachment | undefined {
-  return resource.extension?.find(({ url }) => url === ATTACHED)?.valueAttachment;
 }
 
 /** Every report and all that is in it has a patient, and a number leads to one alone. */
@@ -321,88 +333,28 @@ function reportAfter(
   );
 }
 
-/** A document of a report, as the highest statement tells it. */
-interface Document {
-  attachment: Attachment;
-  statement: Statement;
-  /** It was withdrawn. */
-  isGone: boolean;
-  binary?: Resource;
-}
-
-/** The statement by which a document of a report stands. */
-const DOCUMENT = "urn:pipehat:document";
-
-function documentsOf(report: DiagnosticReport | undefined): Document[] {
-  const read = (attachment: Attachment, isGone: boolean): Document =>
-    ({ attachment, statement: notedIn(attachment, DOCUMENT) ?? { status: "", time: undefined }, isGone });
-  const gone = (report?.extension ?? []).filter(({ url }) => url === DOCUMENT);
-  return [
-    ...(report?.presentedForm ?? []).map((attachment) => read(attachment, false)),
-    ...gone.map(({ valueAttachment }) => read(valueAttachment as Attachment, true)),
-  ];
-}
-
-function withDocuments(report: DiagnosticReport, documents: Document[]): DiagnosticReport {
-  const { presentedForm: _, result: all, ...rest } = report;
-  const urls = new Set(documents.map(({ attachment }) => attachment.url));
-  const result = all?.filter(({ reference }) => !urls.has(reference?.replace("Observation/", "Binary/")));
-  const presentedForm = documents.filter(({ isGone }) => !isGone).map(({ attachment }) => attachment);
-  const gone = documents.filter(({ isGone }) => isGone).map(({ attachment }) => ({ url: DOCUMENT, valueAttachment: attachment }));
-  return withExtensions(
-    { ...rest, ...(result?.length && { result }), ...(presentedForm.length > 0 && { presentedForm }) }, DOCUMENT, gone,
-  );
-}
-
-/** Documents come out of the results and into the report: those that stand, and those of the message that stand before them. */
-async function takeDocuments(
-  client: MedplumClient, bundle: Bundle, report: DiagnosticReport, before: DiagnosticReport | undefined,
-): Promise<Document[]> {
-  const documents = new Map(documentsOf(before).map((document) => [document.attachment.url, document]));
-  const own = new Set(report.result?.map(({ reference }) => reference));
-  const taken = all<Observation>(bundle, "Observation").filter(({ resource }) =>
-    own.has(addressOf(resource)) && (attachedTo(resource)?.data || documents.has(binaryOf(resource))));
-  // One that was withdrawn before anybody knew that it is a document stands as a result.
-  for (const known of await standingOf<Observation>(client, taken.map(({ resource }) => resource))) {
-    const own = standing(statementsIn(known));
-    const [url, statement] = [binaryOf(known), statementOf(own)];
-    const before = documents.get(url);
-    if (isGone(own) && (before === undefined || compare(before.statement, statement) < 0)) {
-      documents.set(url, { attachment: { url, extension: [noteOf(DOCUMENT, statement)] }, statement, isGone: true });
+/** Documents come out of the results: what is in those that are new is written down. */
+function takeDocuments(bundle: Bundle, report: DiagnosticReport, documents: Map<string, Document>): BundleEntry[] {
+  const entries: BundleEntry[] = [];
+  const taken = new Set<string>();
+  for (const { resource } of resultsIn(bundle, report)) {
+    const document = documentIn(resource);
+    if (document !== undefined) {
+      taken.add(addressOf(resource));
+      if (withNews(documents, document)) {
+        const { contentType, data } = attachedTo(resource) ?? {};
+        const type = contentType ?? "application/octet-stream";
+        const binary = { resourceType: "Binary", id: resource.id, contentType: type, data } as Resource;
+        entries.push({ resource: binary, request: { method: "PUT", url: binaryOf(document) } });
+      }
     }
   }
-  for (const { resource } of taken) {
-    const { contentType, data } = attachedTo(resource) ?? {};
-    const type = contentType ?? "application/octet-stream";
-    const title = resource.code?.text ?? resource.code?.coding?.[0]?.display;
-    const [url, statement] = [binaryOf(resource), statementOf(resource)];
-    const before = documents.get(url);
-    // Without a document it says nothing of which one there is (OBX-11 U).
-    if ((data || isGone(resource)) && (before === undefined || compare(before.statement, statement) <= 0)) {
-      documents.set(url, {
-        attachment: { extension: [noteOf(DOCUMENT, statement)], contentType: type, url, ...(title !== undefined && { title }) },
-        statement,
-        isGone: isGone(resource),
-        ...(data && !isGone(resource) && { binary: { resourceType: "Binary", id: resource.id, contentType: type, data } as Resource }),
-      });
-    }
-  }
-  const addresses = new Set(taken.map(({ resource }) => addressOf(resource)));
-  report.result = report.result?.filter(({ reference }) => !addresses.has(reference as string));
+  report.result = report.result?.filter(({ reference }) => !taken.has(reference as string));
   if (report.result?.length === 0) {
     delete report.result;
   }
-  bundle.entry = bundle.entry?.filter(({ resource }) => !addresses.has(addressOf(resource as Resource)));
-  return [...documents.values()];
-}
-
-/** What is in a document that is new. */
-function written({ binary: resource, attachment: { url } }: Document): BundleEntry[] {
-  return resource === undefined ? [] : [{ resource, request: { method: "PUT", url: url as string } }];
-}
-
-function binaryOf({ id }: Observation): string {
-  return `Binary/${id}`;
+  bundle.entry = bundle.entry?.filter(({ resource }) => !taken.has(addressOf(resource as Resource)));
+  return entries;
 }
 
 function numbersOf(report: DiagnosticReport): Identifier[] {

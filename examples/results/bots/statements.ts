@@ -66,6 +66,20 @@ function whenOf(status: string, time: Telling | undefined): number {
   return when === undefined ? -Infinity : Date.parse(when);
 }
 
+/**
+ * Whether MSH-7 says otherwise of two of which one alone tells OBR-22. They stand by OBR-22 and MSH-7 all the same: by MSH-7 alone of
+ * such two there are three of which each stands before the next, and the first that comes would decide.
+ */
+export function isUnsure(one: Statement, other: Statement): boolean {
+  const [undated, dated] = one.time?.event === undefined ? [one, other] : [other, one];
+  const isOne = undated.time !== undefined && undated.time.event === undefined && dated.time?.event !== undefined;
+  if (!isOne || undated.status === "final" || GRADE[undated.status] !== GRADE[dated.status]) {
+    return false;
+  }
+  const byMessage = Date.parse(undated.time?.message ?? "") - Date.parse(dated.time?.message ?? "");
+  return byMessage !== 0 && byMessage > 0 !== compare(undated, dated) > 0;
+}
+
 export function highest<T>(all: T[], statement: (one: T) => Statement): T | undefined {
   return all.reduce<T | undefined>((high, one) =>
     (high === undefined || compare(statement(one), statement(high)) > 0 ? one : high), undefined);
@@ -287,6 +301,11 @@ function keptIn(own: Observation): Observation[] {
   return (own.contained ?? []).filter(({ id }) => references.includes(`#${id}`)) as Observation[];
 }
 
+function othersIn(own: Observation): Resource[] {
+  const kept = keptIn(own);
+  return (own.contained ?? []).filter((one) => !kept.includes(one as Observation));
+}
+
 /** What a statement says, and not whose or under which number. */
 function bare(own: Observation): Observation {
   const { id, meta, subject, contained, ...rest } = own;
@@ -305,19 +324,26 @@ export function rendered(
   before: Observation | undefined, said: Said[], { id, meta, subject }: Observation, withdrawal?: Statement,
 ): Observation | undefined {
   const stands = standing(said, withdrawal);
-  const own = before === undefined ? [] : keptIn(before);
-  const contained = (before?.contained ?? []).filter((one) => !own.includes(one as Observation));
+  const contained = before === undefined ? [] : othersIn(before);
   const contents = contentsOf(said.map(({ own }) => own));
   const isItself = contents.length === 1 && said.at(-1)?.own === stands;
-  const kept = isItself ? [] : contents.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
-  const next = withExtensions(
-    { ...isItself ? contents[0] as Observation : stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation, SAID,
-    kept.map(({ id }) => ({ url: SAID, valueReference: { reference: `#${id}` } })),
-  );
-  if (contained.length + kept.length > 0) {
-    next.contained = [...contained, ...kept];
-  }
+  const own = { ...isItself ? contents[0] as Observation : stands, id, ...(meta && { meta }), ...(subject && { subject }) } as Observation;
+  const next = withKept(own, isItself ? [] : contents, contained);
   return before !== undefined && deepEquals(next, { ...before, subject }) ? undefined : next;
+}
+
+/** The resource with statements, and what else is contained in it. */
+function withKept(own: Observation, statements: Observation[], others: Resource[]): Observation {
+  const kept = statements.map((one, at) => ({ ...one, id: `said-${at + 1}` }));
+  const next = withExtensions(own, SAID, kept.map(({ id }) => ({ url: SAID, valueReference: { reference: `#${id}` } })));
+  return others.length + kept.length > 0 ? { ...next, contained: [...others, ...kept] } as Observation : next;
+}
+
+/** A result in the place of which something else stands, with all that was said of it: an extension says what. */
+export function outOfPlace(own: Observation, by: Extension): Observation {
+  const contents = contentsOf(statementsIn(own).map(({ own }) => own));
+  const { contained: _, ...rest } = withExtensions(valueless(own), TOLD_BEFORE, []);
+  return withKept(withExtensions({ ...rest, status: "entered-in-error" } as Observation, by.url, [by]), contents, othersIn(own));
 }
 
 /** A specimen after another statement, of which each is without a value; none where that changes nothing. */

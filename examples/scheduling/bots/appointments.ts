@@ -1,13 +1,13 @@
 /**
- * Appointments by their numbers: what comes late or again changes nothing that a newer message told. An appointment stays its
- * patient's; of a group all PIDs are its patients.
+ * Appointments by their numbers: what comes late or again changes nothing that a newer message told. Its status and its time are
+ * each decided by the newest message that speaks of them. An appointment stays its patient's; of a group all PIDs are its patients.
  */
-import type { Appointment, Bundle, BundleEntry, Extension } from "@medplum/fhirtypes";
+import type { Appointment, Bundle, Extension } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import {
-  ForAPerson, byIdentifier, created, isNewer, keeping, keptBy, known, orPark, perform, replaced, timeOf, told, token, translated, turnOf, turnedAt,
-  united, untilNobodyWasQuicker, withReferenced,
+  ForAPerson, byIdentifier, created, isNewer, keeping, keptBy, known, orPark, perform, replaced, timeOf, told, toldAt, token, translated, turnOf,
+  turnedAt, united, untilNobodyWasQuicker, withReferenced, type Time,
 } from "./feed";
 import { isOfAnother, peopleOf, refer } from "./patients";
 
@@ -36,13 +36,13 @@ export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
       throw new ForAPerson("what the event (MSH-9.2) does to an appointment has to be done by a person: see EVENTS in bots/appointments.ts");
     }
     const bundle = await translated(message);
-    await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle)));
+    const time = timeOf(message);
+    await untilNobodyWasQuicker(() => apply(client, message, structuredClone(bundle), time));
   });
 }
 
 /** False: another was quicker. */
-async function apply(client: MedplumClient, message: Message, bundle: Bundle): Promise<boolean> {
-  const time = timeOf(message);
+async function apply(client: MedplumClient, message: Message, bundle: Bundle, time: Required<Time>): Promise<boolean> {
   // Patients are the registration's.
   const records = await refer(client, bundle, peopleOf(message, bundle));
   const [entry, ...others] = (bundle.entry ?? []).filter(({ resource }) => resource?.resourceType === "Appointment");
@@ -61,29 +61,60 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   if (standing !== undefined && !await isTheirs(client, standing, [...records.values()].map((record) => record?.id))) {
     throw new ForAPerson("the appointment with its number is another patient's");
   }
-  const said = statusOf(message, news);
-  const turn = standing && turnOf(standing);
-  if (standing !== undefined && isNewer(standing, time)) {
-    // What is newer may have said nothing of the status.
-    const isTurn = said !== undefined && said !== standing.status && turn?.event !== undefined
-      && Date.parse(time.event) > Date.parse(turn.event);
-    const turned = turnedAt(ofStatus({ ...standing, status: said } as Appointment), { event: time.event });
-    return !isTurn || perform(client, [replaced(undefined, turned, standing)]);
-  }
-  const status = said ?? standing?.status ?? "booked";
-  const event = said === undefined ? turn?.event : time.event;
-  const { id: _, ...content } = turnedAt(told({ ...news, status }, time), { event });
-  const identifier = united(standing?.identifier, news.identifier);
   const kept = keptBy(entry).filter(isOfOthers);
-  const change: BundleEntry = standing === undefined
-    ? created(entry.fullUrl, content as Appointment, byIdentifier(numbers))
-    : keeping(replaced(entry.fullUrl, ofStatus({ ...withoutLists(standing, kept), ...content, identifier } as Appointment), standing), kept);
-  return perform(client, withReferenced([change], bundle));
+  const identifier = united(standing?.identifier, news.identifier);
+  const { id: _, ...next } = goneOn(message, time, standing, { ...news, identifier }, kept);
+  if (standing === undefined) {
+    return perform(client, withReferenced([created(entry.fullUrl, next as Appointment, byIdentifier(numbers))], bundle));
+  }
+  const change = replaced(entry.fullUrl, next as Appointment, standing);
+  return perform(client, withReferenced([isNewer(standing, time) ? change : keeping(change, kept)], bundle));
 }
 
-/** Who takes part and what is done, where the message tells only some of it (AIP-2 and the like): of the status the bot decides. */
+/** How an appointment goes on by what a message tells of it; the first that is heard need not be the first that was told. */
+function goneOn(
+  message: Message, time: Required<Time>, standing: Appointment | undefined, news: Appointment, kept: Extension[],
+): Appointment {
+  const isNews = standing === undefined || !isNewer(standing, time);
+  const turn = standing === undefined ? { event: undefined } : turnOf(standing);
+  const isNewest = (decided: string | undefined): boolean =>
+    isNews || decided === undefined || Date.parse(time.event) > Date.parse(decided);
+  const said = statusOf(message, news);
+  const turns = said !== undefined && isNewest(turn.event);
+  // What a bot of before this wrote has its time by the message it stands by.
+  const timed = turn.timed ?? (standing?.start === undefined ? undefined : toldAt(standing)?.event);
+  const moves = speaksOfTime(message, news) && isNewest(timed);
+
+  const others = isNews ? { ...standing && withoutLists(standing, kept), ...news } : { ...news, ...standing, identifier: news.identifier };
+  const { start: _s, _start, end: _e, _end, cancelationReason: _r, ...rest } = others as Timed;
+  const reason = turns ? news.cancelationReason ?? standing?.cancelationReason : standing?.cancelationReason;
+  const next = turnedAt({
+    ...rest,
+    ...timesOf(moves || standing === undefined ? news : standing),
+    // Nobody has said yet whether it is on: whatever does decides.
+    status: turns ? said : standing?.status ?? "booked",
+    ...(reason && { cancelationReason: reason }),
+  } as Appointment, { event: turns ? time.event : turn.event, timed: moves ? time.event : timed });
+  return ofStatus(isNews ? told(next, time) : next);
+}
+
+type Timed = Appointment & { _start?: unknown; _end?: unknown };
+
+/** When it is, or that this is not known. */
+function timesOf({ start, _start, end, _end }: Timed): Partial<Timed> {
+  return { ...(start && { start }), ...(_start !== undefined && { _start }), ...(end && { end }), ...(_end !== undefined && { _end }) };
+}
+
+/** Whether a message says when it is, or that this is not known any more (`""`). Else the translation has a time that is absent. */
+function speaksOfTime(message: Message, { start, end }: Appointment): boolean {
+  return start !== undefined || end !== undefined || message.paths("SCH-11[*]").some((at) => message.raw(at) === '""')
+    || message.paths("SCH-11[*]").some((at) => message.raw(`${at}.4`) || message.raw(`${at}.5`))
+    || message.paths("TQ1(*)").some((at) => message.raw(`${at}-7`) || message.raw(`${at}-8`));
+}
+
+/** Who takes part and what is done, where the message tells only some of it (AIP-2 and the like): of status and time the bot decides. */
 function isOfOthers({ valueString }: Extension): boolean {
-  return valueString !== "status" && valueString !== "cancelationReason";
+  return !["status", "cancelationReason", "start", "end"].includes(valueString ?? "");
 }
 
 /** What stands without the lists that the mark keeps items of: told again, nothing of them could be taken out. */
