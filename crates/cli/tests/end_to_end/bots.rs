@@ -265,7 +265,7 @@ fn what_a_bot_may_not_do_is_tried_once() {
     let project = Project::new();
     project.write("pipehat.yaml", "datastore:\n");
     let writer = "export async function handler(client: any) {
-  await client.createResource({ resourceType: 'Basic', code: { text: 'MILLER' } });
+  await Promise.all([client.createResource({ resourceType: 'Basic', code: { text: 'MILLER' } }), client.readResource('Patient', 'p')]);
 }";
     bot(&project, "writer", "scopes: [system/Basic.r]\n", writer);
     let changes = "scopes: [system/Basic.r]\non: { subscription: Patient }\n";
@@ -288,6 +288,10 @@ fn what_a_bot_may_not_do_is_tried_once() {
     let listed = printed(&project.run(&["bot", "runs", "--bot", "writer"]));
     assert!(listed.contains("bot.not-granted") && listed.contains("create Basic"), "{listed}");
     assert_eq!(runs(&api, "bot=writer").len(), 1);
+    let log = project.printed();
+    let told =
+        |line: &&str| line.contains("a step of a channel asked") && line.contains("writer.ts:2:");
+    assert_eq!(log.lines().filter(told).count(), 1, "{log}");
 
     let patient = json!({ "resourceType": "Patient", "id": "p1" });
     assert_eq!(fhir(&api, "PUT", "/fhir/R4/Patient/p1", Some(&patient)).0, 201);

@@ -38,12 +38,9 @@ pub(crate) struct Engine {
 /// A promise that is kept while the engine is let go of.
 type Promised = Persistent<Promise<'static>>;
 
-/// What a look at a promise came to.
-enum Look {
-    Settled,
-    /// Something was done that may settle it.
-    GoesOn,
-}
+/// What is logged where a handler ended before what it had asked for, and one of its timers with it.
+const GIVEN_UP: &str =
+    "a request that a timer outlasted was given up when the handler ended: nothing waited for it";
 
 /// How many jobs are done before the clock is looked at.
 const JOBS_BETWEEN_LOOKS: usize = 256;
@@ -89,15 +86,35 @@ impl Engine {
         self.turn.secrets.borrow_mut().clone_from(&event.secrets);
         *self.turn.time_zone.borrow_mut() = event.headers.get("time-zone").cloned();
         self.turn.charset.set(InputCharset::of(event));
-        let result = self.run_handler(event);
-        // What the handler did not wait for is done, as far as it can be, so that nothing of it is left for the next.
-        let rest = self.jobs();
+        let mut result = self.run_handler(event);
+        // What the handler did not wait for is done, so that nothing of it is lost, or left for the next.
+        let rest = if result.is_ok() { self.finish() } else { self.jobs() };
         for rejected in self.turn.rejected.take() {
-            self.turn.log(LogLevel::Warn, self.told(rejected));
+            if result.is_ok() && rest.is_ok() {
+                result = Err(self.unhandled(rejected));
+            } else {
+                self.turn.log(LogLevel::Warn, self.told(rejected));
+            }
         }
         let output = result?;
         rest?;
         if self.turn.is_over() { Err(self.limit()) } else { Ok(output) }
+    }
+
+    /// Does what the script asked of its host and did not wait for. Timers go on meanwhile, and are not waited for; nor is an
+    /// ask that one of them outlasted.
+    fn finish(&self) -> std::result::Result<(), Failure> {
+        loop {
+            self.jobs()?;
+            if !self.turn.has_unfinished() {
+                break;
+            }
+            self.context.with(|ctx| self.go_on(&ctx))?;
+        }
+        if self.turn.has_open() {
+            self.turn.log(LogLevel::Warn, GIVEN_UP.to_owned());
+        }
+        Ok(())
     }
 
     fn run_handler(&self, event: &Event) -> std::result::Result<Output, Failure> {
@@ -230,19 +247,19 @@ impl Engine {
     fn settle(&self, promise: &Promised) -> std::result::Result<(), Failure> {
         loop {
             self.jobs()?;
-            match self.context.with(|ctx| self.look(&ctx, promise))? {
-                Look::Settled => return Ok(()),
-                Look::GoesOn => {}
+            let pending = self.context.with(|ctx| {
+                let promise = self.caught(&ctx, promise.clone().restore(&ctx))?;
+                let pending = promise.state() == PromiseState::Pending;
+                if pending { self.go_on(&ctx).map(|()| true) } else { Ok(false) }
+            })?;
+            if !pending {
+                return Ok(());
             }
         }
     }
 
     /// Does what a promise may wait for.
-    fn look(&self, ctx: &Ctx<'_>, promise: &Promised) -> std::result::Result<Look, Failure> {
-        let promise = promise.clone().restore(ctx);
-        if self.caught(ctx, promise)?.state() != PromiseState::Pending {
-            return Ok(Look::Settled);
-        }
+    fn go_on(&self, ctx: &Ctx<'_>) -> std::result::Result<(), Failure> {
         if self.turn.is_over() {
             return Err(self.limit());
         }
@@ -254,7 +271,7 @@ impl Engine {
                 return Err(self.limit());
             }
             if answered {
-                return Ok(Look::GoesOn);
+                return Ok(());
             }
         }
         let due = self.turn.next_timer();
@@ -264,7 +281,7 @@ impl Engine {
             if let Some((waiting, answer)) = self.turn.next_answer(most) {
                 let done = self.answer(ctx, waiting, answer);
                 self.caught(ctx, done)?;
-                return Ok(Look::GoesOn);
+                return Ok(());
             }
             if due.is_none() {
                 self.turn.run_out_of_time();
@@ -278,10 +295,11 @@ impl Engine {
         }
         // It may still not be due: a wait may be cut short.
         if self.turn.next_timer().is_some_and(|due| due.is_zero()) {
+            self.turn.outlast();
             let done = self.fire(ctx);
             self.caught(ctx, done)?;
         }
-        Ok(Look::GoesOn)
+        Ok(())
     }
 
     /// Does all jobs. The engine is let go of meanwhile, for only so does it tell where a job was when it was stopped.
@@ -413,6 +431,17 @@ impl Engine {
         format!("a promise that nothing waited for was rejected{place}: {text}")
     }
 
+    /// The rejection of a promise that nothing waited for, as the failure of its run.
+    fn unhandled(&self, Rejected { reason, text, .. }: Rejected) -> Failure {
+        self.context.with(|ctx| match reason.restore(&ctx) {
+            Ok(reason) => match reason.as_exception() {
+                Some(error) => self.thrown(error.as_object()),
+                None => Failure::thrown(text),
+            },
+            Err(_) => Failure::thrown(text),
+        })
+    }
+
     fn thrown(&self, error: &Object<'_>) -> Failure {
         let text = |member: &str| error.get::<_, Option<String>>(member).ok().flatten();
         let message = text("message").unwrap_or_default();
@@ -528,8 +557,8 @@ fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
     json.and_then(|json| bytes::text(ctx, &json).ok()).unwrap_or_else(|| "undefined".to_owned())
 }
 
-/// How many promises that were rejected are kept for the log.
-const REJECTED_MAX: usize = 16;
+/// How many promises that were rejected, and that nothing waits for yet, are kept.
+const REJECTED_MAX: usize = 256;
 
 /// Notes that a promise was rejected and nothing waits for it, or that something does now.
 fn note_rejection<'js>(

@@ -1,7 +1,7 @@
 //! What one run has: its host, its clock, what it has used, and what it waits for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ struct Open {
     /// Its place in the record.
     place: usize,
     waiting: Waiting,
+    /// A timer was due before its answer came: the script may go on without it.
+    outlasted: bool,
 }
 
 /// A timer.
@@ -72,7 +74,8 @@ pub(crate) struct Turn {
     spent: Cell<Option<Spent>>,
     /// How much long native calls had to go through since the clock was looked at.
     unwatched: Cell<u64>,
-    refused: RefCell<Option<String>>,
+    /// What the refusals of asks said.
+    refused: RefCell<BTreeSet<String>>,
     /// The clock stands still between two things that take time outside.
     now: Cell<Option<Timestamp>>,
     first: Cell<Option<Timestamp>>,
@@ -156,7 +159,7 @@ impl Turn {
         self.asks.set(0);
         self.logged.set(0);
         self.spent.set(None);
-        *self.refused.borrow_mut() = None;
+        self.refused.borrow_mut().clear();
         self.now.set(None);
         self.first.set(None);
         self.seed.set(None);
@@ -228,7 +231,7 @@ impl Turn {
 
     /// Whether an error with this text is the refusal of an ask.
     pub(crate) fn was_refused(&self, message: &str) -> bool {
-        self.refused.borrow().as_deref() == Some(message)
+        self.refused.borrow().contains(message)
     }
 
     fn with_host<T>(&self, call: impl FnOnce(&mut dyn Host) -> T) -> Option<T> {
@@ -320,7 +323,7 @@ impl Turn {
             Begun::Open => {
                 let place = self.recorded.borrow().len();
                 self.record(Recorded::Asked { ask, answer: Err(AskError::GivenUp) });
-                self.open.borrow_mut().insert(number, Open { place, waiting });
+                self.open.borrow_mut().insert(number, Open { place, waiting, outlasted: false });
                 None
             }
         }
@@ -329,6 +332,16 @@ impl Turn {
     /// Whether an answer is to come.
     pub(crate) fn has_open(&self) -> bool {
         !self.open.borrow().is_empty()
+    }
+
+    /// Whether something was asked that is not done, and that no timer has outlasted.
+    pub(crate) fn has_unfinished(&self) -> bool {
+        !self.queue.borrow().is_empty() || self.open.borrow().values().any(|open| !open.outlasted)
+    }
+
+    /// Notes that a timer was due before what is open was answered.
+    pub(crate) fn outlast(&self) {
+        self.open.borrow_mut().values_mut().for_each(|open| open.outlasted = true);
     }
 
     /// Waits so long for the next answer.
@@ -345,7 +358,7 @@ impl Turn {
             }
         };
         self.now.set(None);
-        let (Open { place, waiting }, answer) = came?;
+        let (Open { place, waiting, .. }, answer) = came?;
         self.note_refusal(&answer);
         self.note_answer(place, answer.clone());
         self.record(Recorded::Came(place));
@@ -374,7 +387,7 @@ impl Turn {
 
     fn note_refusal(&self, answer: &Result<Answer, AskError>) {
         if let Err(AskError::Refused(text)) = answer {
-            *self.refused.borrow_mut() = Some(text.clone());
+            self.refused.borrow_mut().insert(text.clone());
         }
     }
 

@@ -1,4 +1,4 @@
-/** Timers. They are the run's: what is not due when the handler has ended never is. */
+/** Timers. They are the run's: what is not due when the handler has ended, and what it asked is done, never is. */
 
 import { platform } from "pipehat:host";
 

@@ -53,6 +53,9 @@ impl Host for TestHost {
             Ok(Answer { status, headers, body: body.to_vec() })
         };
         match ask {
+            Ask::Fetch { url, .. } if url.contains("refused.example/other") => {
+                Err(AskError::Refused("the other host is not granted".to_owned()))
+            }
             Ask::Fetch { url, .. } if url.contains("refused") => {
                 Err(AskError::Refused("the host is not granted".to_owned()))
             }

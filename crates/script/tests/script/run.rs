@@ -1,6 +1,6 @@
 //! A handler's input, its result and its errors.
 
-use pipehat_script::{Output, Reuse, RunErrorKind, Worker};
+use pipehat_script::{Ask, Limit, Output, Reuse, RunErrorKind, Worker};
 
 use crate::host::{check, run, run_with, script, script_of, text, tight};
 
@@ -84,7 +84,69 @@ fn one_worker_runs_again_and_again() {
 }
 
 #[test]
-fn what_fails_while_nothing_waits_for_it_is_logged() {
+fn what_was_asked_is_done_before_the_run_ends() {
+    let source = "import { send, state } from 'pipehat';
+        export async function handler(client: any) {
+            send('a', 'one');
+            state.set('k', 'v');
+            state.add('n', 2);
+            client.createResource({ resourceType: 'Basic', code: { text: 'b' } });
+            (async () => {
+                const answer = await fetch('https://late.example/300', { method: 'POST', body: 'x' });
+                setTimeout(() => send('never', 'x'), 1000);
+                await send('a', await answer.text());
+            })();
+            return 'on';
+        }";
+    let (run, host) = run_with(&mut Worker::new(&script(source), tight()), &text(""));
+    assert_eq!(run.result, Ok(Output::Text("on".to_owned())));
+    let host = host.borrow();
+    let sent = host.asked.iter().filter_map(|ask| match ask {
+        Ask::Send { destination, body, .. } => Some((destination.as_str(), body.as_slice())),
+        _ => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [("a", &b"one"[..]), ("a", b"x")]);
+    assert_eq!(host.state.get("k").map(String::as_str), Some("\"v\""));
+    assert_eq!(host.state.get("n").map(String::as_str), Some("2"));
+    let posted = |ask: &Ask| matches!(ask, Ask::Datastore { method, .. } if method == "POST");
+    assert!(host.asked.iter().any(posted), "{:?}", host.asked);
+    assert!(host.log.is_empty());
+}
+
+/// Checks what a handler comes to that does not wait for what is rejected.
+#[track_caller]
+fn check_unhandled(body: &str, kind: RunErrorKind, message: &str) {
+    let source = format!("export async function handler() {{\n{body}\nreturn 'on' }}");
+    let (run, _) = run_with(&mut Worker::new(&script(&source), tight()), &text(""));
+    let error = run.result.expect_err("nothing handles it");
+    assert_eq!((error.kind, error.message.as_str()), (kind, message));
+    if kind != RunErrorKind::Limit(Limit::WallTime) {
+        assert!(error.stack.iter().any(|line| line.contains("bot.ts:2:")), "{:?}", error.stack);
+    }
+}
+
+#[test]
+fn a_rejection_that_nothing_handles_fails_the_run() {
+    let refused = RunErrorKind::Refused;
+    check_unhandled("fetch('https://refused.example');", refused, "the host is not granted");
+    check_unhandled("Promise.reject(new Error('no'));", RunErrorKind::Thrown, "no");
+    let late =
+        "(async () => { await fetch('https://late.example/50'); throw new Error('late') })();";
+    check_unhandled(late, RunErrorKind::Thrown, "late");
+    let limit = RunErrorKind::Limit(Limit::WallTime);
+    check_unhandled("fetch('https://hangs.example');", limit, "it took longer than 20 s");
+}
+
+#[test]
+fn each_of_several_refusals_is_one() {
+    let both = "await Promise.all([fetch('https://refused.example'), fetch('https://refused.example/more')]);";
+    check_unhandled(both, RunErrorKind::Refused, "the host is not granted");
+    let other = "await Promise.all([fetch('https://refused.example/other'), fetch('https://refused.example')]);";
+    check_unhandled(other, RunErrorKind::Refused, "the other host is not granted");
+}
+
+#[test]
+fn what_fails_while_nothing_waits_for_it_in_a_run_that_fails_is_logged() {
     let source = "export async function handler() {
         fetch('https://refused.example');
         const later = fetch('https://refused.example/2').catch(() => {});
@@ -93,9 +155,10 @@ fn what_fails_while_nothing_waits_for_it_is_logged() {
         await null;
         await caught.catch(() => {});
         await later;
+        throw new Error('its own');
     }";
     let (run, host) = run_with(&mut Worker::new(&script(source), tight()), &text(""));
-    assert_eq!(run.result, Ok(Output::Nothing));
+    assert_eq!(run.result.map_err(|error| error.message), Err("its own".to_owned()));
     let lines: Vec<_> = host.borrow().log.iter().map(|line| line.text.clone()).collect();
     // Whoever reads it looks for the line that asked.
     let start = "a promise that nothing waited for was rejected";

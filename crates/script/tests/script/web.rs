@@ -173,8 +173,8 @@ fn a_fetch_can_be_given_up() {
 #[test]
 fn what_was_given_up_is_recorded_so() {
     let source = "export async function handler() {
-        try { await fetch('https://hangs.example/a', { signal: AbortSignal.timeout(300) }) } catch {}
         fetch('https://hangs.example/b');
+        try { await fetch('https://hangs.example/a', { signal: AbortSignal.timeout(300) }) } catch {}
         const c = new AbortController();
         fetch('https://hangs.example/c', { signal: c.signal }).catch(() => {});
         c.abort();
@@ -193,12 +193,15 @@ fn what_was_given_up_is_recorded_so() {
     assert_eq!(
         asked.collect::<Vec<_>>(),
         [
-            ("https://hangs.example/a", Err(&AskError::GivenUp)),
             ("https://hangs.example/b", Err(&AskError::GivenUp)),
+            ("https://hangs.example/a", Err(&AskError::GivenUp)),
             ("https://late.example/10", Ok(200)),
         ]
     );
-    assert_eq!(host.borrow().given_up, [1, 2]);
+    assert_eq!(host.borrow().given_up, [2, 1]);
+    let log: Vec<_> = host.borrow().log.iter().map(|line| line.text.clone()).collect();
+    let [line] = log.as_slice() else { panic!("{log:?}") };
+    assert!(line.starts_with("a request that a timer outlasted was given up"), "{line}");
 }
 
 #[test]

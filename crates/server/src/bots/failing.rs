@@ -25,13 +25,16 @@ pub(crate) struct Failures {
 }
 
 impl FailingSteps {
-    pub(super) fn failed(&self, bot: &str, channel: &str, code: &'static str, now: i64) {
+    /// Tells whether it is the first in a row with this code.
+    pub(super) fn failed(&self, bot: &str, channel: &str, code: &'static str, now: i64) -> bool {
         let mut steps = self.steps();
         let key = (bot.to_owned(), channel.to_owned());
         let failures = steps.entry(key).or_insert(Failures { count: 0, since: now, code });
+        let first = failures.count == 0 || failures.code != code;
         failures.count = failures.count.saturating_add(1);
         failures.code = code;
         self.any.store(true, Ordering::Release);
+        first
     }
 
     pub(super) fn succeeded(&self, bot: &str, channel: &str) {
@@ -66,9 +69,10 @@ mod tests {
     fn a_success_ends_what_failed_in_a_row() {
         let steps = FailingSteps::default();
         steps.succeeded("a", "in");
-        for now in 1..=3 {
-            steps.failed("a", "in", if now < 3 { "bot.threw" } else { "bot.limit" }, now);
-        }
+        let firsts = [1, 2, 3].map(|now| {
+            steps.failed("a", "in", if now < 3 { "bot.threw" } else { "bot.limit" }, now)
+        });
+        assert_eq!(firsts, [true, false, true]);
         steps.failed("a", "out", "bot.threw", 4);
         steps.failed("b", "in", "bot.threw", 5);
         let of = |bot: &str, channel: &str| {

@@ -33,9 +33,9 @@ impl Failed {
     }
 
     /// Of a run that failed. What the datastore had refused it for want of a scope explains an error that says the same.
-    pub(super) fn of_run(error: &RunError, refused: Option<&str>, run: u64) -> Self {
+    pub(super) fn of_run(error: &RunError, refused: &[String], run: u64) -> Self {
         let code = code_of(error);
-        let refused = refused.filter(|own| error.message.contains(own));
+        let refused = refused.iter().find(|own| error.message.contains(own.as_str()));
         match (error.kind, refused) {
             (RunErrorKind::Thrown, Some(refused)) => {
                 let (what, why) = (refused.replacen("this client", "it", 1), why(error));
@@ -107,4 +107,28 @@ pub(super) fn words(error: RunError) -> String {
         words.push_str(&line);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_refusal_explains_what_says_the_same() {
+        let refused = [
+            "this client has no scope to read Patient",
+            "this client has no scope to search Basic",
+        ]
+        .map(str::to_owned);
+        for (message, code) in [
+            ("403: this client has no scope to read Patient", "bot.not-granted"),
+            ("this client has no scope to search Basic", "bot.not-granted"),
+            ("another", "bot.threw"),
+        ] {
+            let (kind, message) = (RunErrorKind::Thrown, message.to_owned());
+            let failed =
+                Failed::of_run(&RunError { kind, message, stack: Vec::new() }, &refused, 1);
+            assert_eq!(failed.code, code);
+        }
+    }
 }

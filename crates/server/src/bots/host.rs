@@ -96,8 +96,8 @@ pub(super) struct Gathered {
     pub(super) files: Vec<FileToFinish>,
     /// Why the message is set aside.
     pub(super) park: Option<String>,
-    /// What the datastore last refused for want of a scope, in its own words, which name no value.
-    pub(super) refused: Option<String>,
+    /// What the datastore refused for want of a scope, in its own words, which name no value.
+    pub(super) refused: Vec<String>,
     /// Where what was translated came from; none where that is more than is kept.
     pub(super) lineage: Vec<Option<Bytes>>,
 }
@@ -249,7 +249,10 @@ impl RunHost {
                 .or_else(|| issue.text("diagnostics"))
         });
         if let Some(text) = texts.next() {
-            self.gathered.refused = Some(text.to_owned());
+            let text = text.to_owned();
+            if !self.gathered.refused.contains(&text) {
+                self.gathered.refused.push(text);
+            }
         }
     }
 

@@ -368,7 +368,7 @@ impl Bots {
         let output = match ran.result {
             Ok(output) => output,
             Err(error) => {
-                let failed = Failed::of_run(&error, gathered.refused.as_deref(), id);
+                let failed = Failed::of_run(&error, &gathered.refused, id);
                 run.error = Some(words(error));
                 self.keep_failed(run, &bot, &failed, waiting);
                 return Err(failed);

@@ -147,7 +147,7 @@ impl Step {
                 return told.tell(Err(self.failure(bots, failed)));
             }
             (Err(error), _) => {
-                let failed = Failed::of_run(&error, gathered.refused.as_deref(), id);
+                let failed = Failed::of_run(&error, &gathered.refused, id);
                 run.error = Some(words(error));
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
                 return told.tell(Err(self.failure(bots, failed)));
@@ -168,7 +168,19 @@ impl Step {
 
     fn failure(&self, bots: &Bots, failed: Failed) -> BotFailure {
         let Failed { code, why, run, prospect } = failed;
-        bots.failing_steps.failed(&self.request.bot, &self.request.channel, code, now());
+        let (bot, channel) = (&*self.request.bot, &*self.request.channel);
+        let first = bots.failing_steps.failed(bot, channel, code, now());
+        // Each message is parked with its reason; the log is told once.
+        if first && matches!(prospect, Prospect::Barred) {
+            tracing::warn!(
+                bot,
+                channel,
+                run,
+                code,
+                why,
+                "a step of a channel asked for what its bot is not granted; its messages are parked"
+            );
+        }
         let detail = format!("`{}`: {why}", self.request.bot);
         let failure = BotFailure { code, detail, prospect };
         match run {
