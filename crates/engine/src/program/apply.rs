@@ -401,7 +401,10 @@ impl<'r> Run<'r> {
         at: &StepPlace,
     ) -> Result<Option<T>, End> {
         match edit {
-            Ok(done) => Ok(Some(done)),
+            Ok(done) => {
+                self.work.declared |= place.is_some_and(|place| place.is_character_set());
+                Ok(Some(done))
+            }
             Err(EditError::SegmentAbsent(_)) => {
                 self.find("program.segment-absent", place, at);
                 Ok(None)

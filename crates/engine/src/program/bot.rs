@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pipehat_connectors::{BotFinding, BotOutcome, BotResult, Found, JSON, PayloadFormat};
-use pipehat_message::Message;
+use pipehat_message::{CharsetRule, Message};
 use serde::de::IgnoredAny;
 
 use super::DestinationProgram;
@@ -82,8 +82,7 @@ impl<'r> Run<'r> {
     ) -> Result<(), End> {
         let control_id = text_at(&message, "MSH", 10);
         let bytes = shared(message, base);
-        // A bot reads what it is given by its MSH-18.
-        let given = self.as_sent(bytes.clone(), at)?;
+        let given = self.as_given(bytes.clone(), at)?;
         let next = match self.run_bot(step, &given, true, at)? {
             BotResult::Json(json) => {
                 let before = self.json_of.replace((step, at.clone()));
@@ -93,7 +92,11 @@ impl<'r> Run<'r> {
             }
             BotResult::Text(text) => {
                 let readable = readable(&text, self.program.charset);
-                let before = mem::replace(&mut self.work, Work::of(&readable, &text));
+                let mut work = Work::of(&readable, &text);
+                // It is in the channel's set still, and goes out in that of MSH-18.
+                work.declared =
+                    self.work.declared && matches!(self.program.charset, CharsetRule::Override(_));
+                let before = mem::replace(&mut self.work, work);
                 let returned = (step, at, control_id.as_str());
                 let ended = self.behind_bot(&readable.bytes, returned, rest, owner);
                 self.work = before;

@@ -106,7 +106,8 @@ impl Coding {
         }
     }
 
-    /// A message whose MSH-18 is no longer that of `base`, in the set that it names now; none where it is ASCII, or names none.
+    /// A message whose MSH-18 is no longer that of `base`, or was `written` again, in the set that it names now; none where it
+    /// is ASCII, or names none.
     ///
     /// # Errors
     /// No such set is known, or it lacks a character of the message. Bytes are no evidence of the set here: these go out.
@@ -114,12 +115,13 @@ impl Coding {
         &self,
         base: &[u8],
         bytes: &Bytes,
+        written: bool,
     ) -> Result<Option<Bytes>, Unencodable> {
         if is_plain(bytes) {
             return Ok(None);
         }
         let own = declared(bytes);
-        if own.is_empty() || own == declared(base) {
+        if own.is_empty() || (!written && own == declared(base)) {
             return Ok(None);
         }
         let spec = CharsetSpec::from_msh18(&own).map_err(|_| Unencodable::Unknown)?;

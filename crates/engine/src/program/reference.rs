@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -251,6 +251,12 @@ impl Reference {
     /// The path as it is written.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is MSH-18, or within it.
+    pub(super) fn is_character_set(&self) -> bool {
+        let field = self.path.field().map(NonZeroU16::get);
+        field == Some(18) && SegmentName::try_from("MSH") == Ok(self.path.segment())
     }
 
     /// The text as it is written.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::STANDARD_GROUPS;
-use pipehat_message::{AcknowledgmentCode, Charset, Limits, Message, ParseError, SegmentName};
+use pipehat_message::{
+    AcknowledgmentCode, Charset, CharsetRule, Limits, Message, ParseError, SegmentName,
+};
 
 use super::bot::BotStep;
 use super::coding::{Coding, Readable, Unencodable, readable};
@@ -109,6 +111,8 @@ pub(super) struct Work {
     pub(super) received: Bytes,
     /// The set its outputs are turned back into.
     pub(super) whole: Option<Charset>,
+    /// A step wrote MSH-18: it goes out in that set, also where it named the same before.
+    pub(super) declared: bool,
 }
 
 impl Work {
@@ -119,6 +123,7 @@ impl Work {
             base: readable.bytes.clone(),
             received: received.clone(),
             whole: readable.whole,
+            declared: false,
         }
     }
 
@@ -168,6 +173,7 @@ impl<'r> Run<'r> {
                 base: Bytes::new(),
                 received: Bytes::new(),
                 whole: None,
+                declared: false,
             },
             effects,
             tracer,
@@ -226,7 +232,10 @@ impl<'r> Run<'r> {
         &mut self,
         run: impl FnOnce(&mut Self) -> Result<(), End>,
     ) -> Result<(), End> {
-        match run(self) {
+        let declared = self.work.declared;
+        let ended = run(self);
+        self.work.declared = declared;
+        match ended {
             Err(End::Filtered(by, why)) => {
                 self.filtered.get_or_insert((by, why));
                 Ok(())
@@ -391,13 +400,11 @@ impl<'r> Run<'r> {
             let message = parse(&shared).map_err(|error| {
                 park("program.unreadable", error.to_string(), &destination.place)
             })?;
-            match self.through(
-                message,
-                &shared,
-                &destination.steps,
-                None,
-                Owner::Destination(index),
-            ) {
+            let declared = self.work.declared;
+            let owner = Owner::Destination(index);
+            let ended = self.through(message, &shared, &destination.steps, None, owner);
+            self.work.declared = declared;
+            match ended {
                 // What one destination does not want the others may.
                 Err(End::Filtered(..)) => {}
                 ended => ended?,
@@ -447,19 +454,36 @@ impl<'r> Run<'r> {
     /// In the character set the message came in, or the one that a step wrote into MSH-18.
     pub(super) fn as_sent(&self, bytes: Bytes, at: &StepPlace) -> Result<Bytes, End> {
         let work = &self.work;
-        if bytes.as_ptr() == work.base.as_ptr() && bytes.len() == work.base.len() {
+        let is_base = bytes.as_ptr() == work.base.as_ptr() && bytes.len() == work.base.len();
+        if is_base && !work.declared {
             return Ok(work.received.clone());
         }
-        let refused =
-            |why: Unencodable| park("program.not-in-character-set", why.reason().to_owned(), at);
-        if let Some(encoded) = work.coding.declared_anew(&work.base, &bytes).map_err(refused)? {
-            return Ok(encoded);
+        let anew = work.coding.declared_anew(&work.base, &bytes, work.declared);
+        match anew.map_err(|why| unencodable(why, at))? {
+            Some(encoded) => Ok(encoded),
+            None => self.as_received(bytes, at),
+        }
+    }
+
+    /// For a bot, which reads it by its MSH-18, or by the channel's `charset`, whatever MSH-18 says.
+    pub(super) fn as_given(&self, bytes: Bytes, at: &StepPlace) -> Result<Bytes, End> {
+        match self.program.charset {
+            CharsetRule::Declared => self.as_sent(bytes, at),
+            CharsetRule::Override(_) => self.as_received(bytes, at),
+        }
+    }
+
+    /// In the character set the message came in.
+    fn as_received(&self, bytes: Bytes, at: &StepPlace) -> Result<Bytes, End> {
+        let work = &self.work;
+        if bytes.as_ptr() == work.base.as_ptr() && bytes.len() == work.base.len() {
+            return Ok(work.received.clone());
         }
         let Some(charset) = work.whole else { return Ok(bytes) };
         let encoded = std::str::from_utf8(&bytes).ok().and_then(|text| charset.encode(text).ok());
         encoded
             .map(|encoded| Bytes::from(encoded.into_owned()))
-            .ok_or_else(|| refused(Unencodable::Lacks))
+            .ok_or_else(|| unencodable(Unencodable::Lacks, at))
     }
 
     fn too_many_outputs(&self) -> String {
@@ -485,6 +509,10 @@ impl<'r> Run<'r> {
 
 pub(super) fn park(code: &'static str, reason: String, at: &StepPlace) -> End {
     End::Parked { code, reason, at: at.clone() }
+}
+
+fn unencodable(why: Unencodable, at: &StepPlace) -> End {
+    park("program.not-in-character-set", why.reason().to_owned(), at)
 }
 
 /// The message's bytes: the ones it was read from where nothing was edited.

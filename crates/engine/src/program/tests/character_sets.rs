@@ -134,3 +134,41 @@ fn what_is_written_into_msh_18_is_what_goes_out() {
         }
     }
 }
+
+/// Checks what goes out of messages in 8859/1 that say otherwise, in a channel that knows.
+#[track_caller]
+fn check_of_a_wrong_name(steps: &str, returned: Option<Bytes>, expected: &Bytes) {
+    for msh18 in ["UNICODE UTF-8", "8859/1", ""] {
+        let input = message(msh18, "8859/1", "Müller");
+        let rest = format!("charset: 8859/1\nsteps:\n{steps}{HL7}");
+        let sent = out(run(&rest, &input, returned.clone()));
+        assert_eq!(sent, *expected, "{steps} {msh18}: {}", String::from_utf8_lossy(&sent));
+    }
+}
+
+#[test]
+fn what_is_written_into_msh_18_again_is_what_goes_out() {
+    let utf8 = message("UNICODE UTF-8", "UNICODE UTF-8", "Müller");
+    let set = "  - set: { MSH-18: \"UNICODE UTF-8\" }\n";
+    check_of_a_wrong_name(set, None, &utf8);
+    check_of_a_wrong_name(&format!("  - set: {{ MSH-18: \"8859/15\" }}\n{set}"), None, &utf8);
+    check_of_a_wrong_name("  - set: { MSH-18: { raw: \"UNICODE UTF-8\" } }\n", None, &utf8);
+    let when = "  - set: { MSH-18: \"UNICODE UTF-8\" }\n    when: MSH-12 = \"2.5\"\n";
+    check_of_a_wrong_name(when, None, &utf8);
+    let more = Bytes::from(String::from_utf8_lossy(&utf8).replace("^X\r", "^X||ö\r"));
+    check_of_a_wrong_name(&format!("{set}  - set: {{ PID-7: \"ö\" }}\n"), None, &more);
+    // Before and behind a bot, which is given and gives the channel's set.
+    let returned = message("UNICODE UTF-8", "8859/1", "Jörg");
+    let jorg = message("UNICODE UTF-8", "UNICODE UTF-8", "Jörg");
+    check_of_a_wrong_name(&format!("  - bot: names\n{set}"), Some(returned.clone()), &jorg);
+    check_of_a_wrong_name(&format!("{set}  - bot: names\n"), Some(returned), &jorg);
+}
+
+#[test]
+fn a_destination_that_writes_msh_18_again_is_alone() {
+    let input = message("UNICODE UTF-8", "8859/1", "Müller");
+    let rest = "charset: 8859/1\ndestinations:\n  a:\n    mllp: { connect: 127.0.0.1:2 }\n    steps:\n      - set: { MSH-18: \"UNICODE UTF-8\" }\n  b:\n    mllp: { connect: 127.0.0.1:2 }\n";
+    let Verdict::Routed { outputs, .. } = run(rest, &input, None) else { panic!("it goes out") };
+    let sent: Vec<_> = outputs.into_iter().map(|output| output.bytes).collect();
+    assert_eq!(sent, [message("UNICODE UTF-8", "UNICODE UTF-8", "Müller"), input]);
+}
