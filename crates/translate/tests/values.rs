@@ -186,7 +186,7 @@ fn an_unknown_amount_is_no_dose() {
 #[test]
 fn a_dose_is_what_rxe_says() {
     let event = "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||RDE^O11^RDE_O11|O1|P|2.5.1";
-    let rxe = "RXE|1^BID^^20261101^20261108|00093^Aspirin^NDC|1|2|TAB^Tablet^L";
+    let rxe = "RXE|2^BID^^20261101^20261108|00093^Aspirin^NDC|1|2|TAB^Tablet^L";
     let lines = [event, PATIENT, "ORC|NW|P1^EHR", rxe];
     let translation = translate(&lines);
     let dosages = resource(&translation, "MedicationRequest").items("dosageInstruction");
