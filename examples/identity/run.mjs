@@ -367,6 +367,10 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the run's log says so", () => hasLogged("told.late"));
   await send(bare("N93004", "10", rest) + "NK1|1|Kin^Ken|FTH\r");
   stage.holds("told again it changes nothing", (await late63()).meta.versionId === eva.meta.versionId);
+  await stage.becomes("and what it brought back is named", () => hasLogged("stays so: telecom, maritalStatus, multipleBirthBoolean\""));
+  await send(bare("N93005", "18", { 11: "2 Other^^Linz^^4020^AUT^H", 13: "^PRN^PH^^^^111" }));
+  stage.holds("an address that stands is not changed by a late one: nobody knows which of the two is newer", (await late63()).address.map(({ city }) => city).join() === "Vienna");
+  await stage.becomes("but the run's log has it, without a value", () => hasLogged("stays so: address\""));
 
   stage.says("A sender's clock is a year ahead, and an EVN-2 means the time that is planned.");
   const at = (days) => new Date(Date.now() + days * 86_400_000).toISOString().replace(/\D/g, "").slice(0, 14) + "+0000";
