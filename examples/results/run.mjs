@@ -291,6 +291,31 @@ await workflow(import.meta.url, async (stage) => {
       presentedForm.length === (isText ? 0 : 1) && texts.map(({ valueString }) => valueString).join() === (isText ? "text now" : ""));
   }
 
+  stage.says("A laboratory's clock is a year ahead, and of two corrections one has no OBR-22.");
+  const hasLogged = async (code) => {
+    const { runs: [{ run }] } = await stage.api("bots/runs?bot=results&limit=1");
+    return JSON.stringify((await stage.api(`bots/runs/${run}`)).log).includes(code);
+  };
+  const inDays = (days) => new Date(Date.now() + days * 86_400_000).toISOString().replace(/\D/g, "").slice(0, 14) + "+0000";
+  const glucose = (number, control, made, at, status, value) =>
+    stage.message("final", { ...numbers, F100: number, P100: number, S200: number, L0002: control })
+      .replace("20260105121500+0100", inDays(made)).replace("20260105121000+0100||CH|F", `${at === undefined ? "" : inDays(at)}||CH|${status}`)
+      .replace(/OBX\|1.*\r/, `OBX|1|NM|2345-7^Glucose^LN||${value}||||||${status}\r`).replace(/OBX\|[23].*\r/g, "");
+  const glucoseOf = async (number) => {
+    const [{ result: [{ reference }] }] = await stage.found(`DiagnosticReport?identifier=${number}`);
+    return (await stage.fhir(reference)).valueQuantity.value;
+  };
+  for (const [number, made, at] of [["F136", -2, 365], ["F137", 365, 365], ["F138", 365, undefined]]) {
+    await send(glucose(number, `${number}1`, made, at, "C", "1"));
+    await stage.becomes("the run's log says that it is", () => hasLogged("told.ahead"));
+    await send(glucose(number, `${number}2`, 0, 0, "C", "2"));
+    stage.holds("what is told next counts", (await glucoseOf(number)) === 2);
+  }
+  await send(glucose("F146", "F1461", -2, 365, "F", "1"), glucose("F146", "F1462", -1, -1, "C", "2"), glucose("F146", "F1463", 0, 365, "F", "1"));
+  stage.holds("its repetition undoes no correction", (await glucoseOf("F146")) === 2);
+  await send(glucose("F139", "F1391", -1, -3, "C", "1"), glucose("F139", "F1392", -2, undefined, "C", "2"));
+  await stage.becomes("the run's log says that MSH-7 says otherwise", () => hasLogged("told.undated"));
+
   stage.says("Two tests of one order come, the second preliminary first.");
   const panelOrder = await stage.fhir("ServiceRequest", "POST", {
     resourceType: "ServiceRequest", status: "active", intent: "order", subject: { reference: `Patient/${patient.id}` },

@@ -1,7 +1,7 @@
 /**
  * Proves that what stands of a result is the same in whichever order messages arrive, and however often: of all sets of three
- * statements in all orders, and of random sets of more, of texts, numbers and documents, too. `pipehat bot test` runs it, and no channel: do so when you change GRADE or
- * KIND in statements.ts.
+ * statements in all orders, and of random sets of more, of texts, numbers and documents, too. `pipehat bot test` runs it, and no
+ * channel: do so when you change GRADE or KIND in statements.ts.
  */
 import type { Observation } from "@medplum/fhirtypes";
 import type { BotEvent } from "@medplum/core";

@@ -8,14 +8,14 @@ import type {
   Bundle, BundleEntry, DiagnosticReport, Encounter, Identifier, Observation, Reference, Resource, ServiceRequest, Specimen,
 } from "@medplum/fhirtypes";
 import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
-import { Message } from "pipehat";
+import { Message, log } from "pipehat";
 import {
   ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
 import {
-  WITHDRAWN, hasValue, highest, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue, withExtensions, type Statement, type Telling,
+  WITHDRAWN, hasValue, highest, isUnsure, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue, withExtensions, type Statement, type Telling,
 } from "./statements";
 import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
 
@@ -98,6 +98,9 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const next = withDocuments(reportAfter(report, standing, orders, results.homes), results.documents);
     if (!deepEquals(next, standing)) {
       entries.push(standing === undefined ? first(fullUrl, next) : replaced(fullUrl, next, standing));
+    }
+    if (standing !== undefined && isUnsure(statementOf(standing), statementOf(report))) {
+      log.warn("told.undated: of two statements of a report one alone has OBR-22, and MSH-7 says otherwise which is the newer one");
     }
     const isNews = highest(both, statementOf) === report;
     ordered.push(...orders.map((order) => ({ order, report, isNews })));
@@ -206,7 +209,8 @@ function timeStatements(message: Message, bundle: Bundle): void {
     if ((made ?? issued) === undefined) {
       throw new ForAPerson("neither OBR-22 nor MSH-7 says when this was: the laboratory has to tell it");
     }
-    return { ...(issued && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
+    // One in the future is as none: MSH-7 in its place would have a repetition undo a correction.
+    return { ...(issued && issued === released && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
   };
   for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const { issued, result, specimen, status } = entry.resource;

@@ -66,6 +66,20 @@ function whenOf(status: string, time: Telling | undefined): number {
   return when === undefined ? -Infinity : Date.parse(when);
 }
 
+/**
+ * Whether MSH-7 says otherwise of two of which one alone tells OBR-22. They stand by OBR-22 and MSH-7 all the same: by MSH-7 alone of
+ * such two there are three of which each stands before the next, and the first that comes would decide.
+ */
+export function isUnsure(one: Statement, other: Statement): boolean {
+  const [undated, dated] = one.time?.event === undefined ? [one, other] : [other, one];
+  const isOne = undated.time !== undefined && undated.time.event === undefined && dated.time?.event !== undefined;
+  if (!isOne || undated.status === "final" || GRADE[undated.status] !== GRADE[dated.status]) {
+    return false;
+  }
+  const byMessage = Date.parse(undated.time?.message ?? "") - Date.parse(dated.time?.message ?? "");
+  return byMessage !== 0 && byMessage > 0 !== compare(undated, dated) > 0;
+}
+
 export function highest<T>(all: T[], statement: (one: T) => Statement): T | undefined {
   return all.reduce<T | undefined>((high, one) =>
     (high === undefined || compare(statement(one), statement(high)) > 0 ? one : high), undefined);
