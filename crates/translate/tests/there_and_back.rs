@@ -891,3 +891,103 @@ fn what_stands_beside_what_is_told_is_a_finding() {
         assert!(is_told, "{path} {:#?}", written.findings);
     }
 }
+
+#[test]
+fn a_mobile_telephone_stays_one() {
+    // Table 0201 has PRS from 2.7 on.
+    for (version, equipment) in [
+        (Version::V2_3, "ORN^CP"),
+        (Version::V2_3_1, "ORN^CP"),
+        (Version::V2_4, "ORN^CP"),
+        (Version::V2_5_1, "ORN^CP"),
+        (Version::V2_6, "ORN^CP"),
+        (Version::V2_7, "PRS^CP"),
+        (Version::V2_8_2, "PRS^CP"),
+    ] {
+        let telecom = |system: &str| {
+            let bundle = format!(
+                r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient","id":"p","telecom":[{{"system":"{system}","value":"+43 664 1","use":"mobile"}}]}}}}]}}"#
+            );
+            let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+            write("ADT^A28", version, &bundle)
+        };
+        let written = telecom("phone");
+        let text = String::from_utf8_lossy(&written.message).into_owned();
+        assert!(text.contains(&format!("^{equipment}")), "{text}");
+        let message = Message::parse(&written.message).expect("a message");
+        let back = Translator::new(Settings::default()).to_fhir(&message).bundle.to_json();
+        assert!(
+            back.contains(r#""use":"mobile""#) && back.contains(r#""system":"phone""#),
+            "{back}"
+        );
+        // What only XTN.2 could say of another thing than a telephone.
+        let fax = telecom("fax");
+        let is_told = fax.findings.iter().any(|own| own.path.ends_with("telecom[0].use"));
+        assert_eq!(is_told, version < Version::V2_7, "{version} {:?}", fax.findings);
+    }
+}
+
+/// The uses of a name there and back, and whether a finding tells of the name's type.
+#[track_caller]
+fn check_name(usage: &str, version: Version, code: &str, expected: Option<&str>, is_told: bool) {
+    let bundle = format!(
+        r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"resourceType":"Patient","id":"p","name":[{{"family":"Muster","use":"{usage}"}}]}}}}]}}"#
+    );
+    let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+    let written = write("ADT^A28", version, &bundle);
+    assert_eq!(values(&written.message, "PID-5.7"), [code], "{usage} {version}");
+    let message = Message::parse(&written.message).expect("a message");
+    let back = Translator::new(Settings::default()).to_fhir(&message).bundle;
+    let patient = back.items("entry").iter().filter_map(|own| own.get("resource"));
+    let mut patients = patient.filter(|own| own.resource_type() == Some("Patient"));
+    let patient = patients.next().expect("a patient");
+    let found = patient.items("name").first().and_then(|name| name.text("use"));
+    assert_eq!(found, expected, "{usage} {version}");
+    let told = written.findings.iter().any(|own| own.text.contains("table 0200"));
+    assert_eq!(told, is_told, "{usage} {version} {:?}", written.findings);
+}
+
+#[test]
+fn the_use_of_a_name_is_told_by_the_table_of_the_version() {
+    for version in [Version::V2_5_1, Version::V2_6] {
+        check_name("anonymous", version, "S", Some("anonymous"), false);
+        check_name("official", version, "L", Some("official"), false);
+        check_name("temp", version, "U", None, true);
+        check_name("old", version, "A", None, true);
+    }
+    check_name("anonymous", Version::V2_7, "MSK", Some("anonymous"), false);
+    check_name("temp", Version::V2_8_2, "TEMP", Some("temp"), false);
+    check_name("old", Version::V2_7, "BAD", Some("old"), false);
+}
+
+#[test]
+fn a_result_that_was_wrong_is_deleted_where_no_code_says_more() {
+    let result = |status: &str, interpretation: &str| {
+        format!(
+            r#"{{"resourceType":"Bundle","entry":[{{"fullUrl":"urn:uuid:1","resource":{{"resourceType":"DiagnosticReport","id":"d","status":"final","code":{{"text":"Panel"}},"subject":{{"reference":"Patient/p"}},"result":[{{"reference":"Observation/o"}}]}}}},{{"resource":{{"resourceType":"Patient","id":"p"}}}},{{"resource":{{"resourceType":"Observation","id":"o","status":"{status}","code":{{"text":"Test"}},"subject":{{"reference":"Patient/p"}},"valueString":"x","interpretation":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"{interpretation}"}}]}}]}}}}]}}"#
+        )
+    };
+    let written = |version, status: &str, interpretation: &str| {
+        let bundle = result(status, interpretation);
+        let bundle = json::parse(bundle.as_bytes()).expect("it is JSON");
+        write("ORU^R01", version, &bundle)
+    };
+    let status = |version| values(&written(version, "entered-in-error", "H").message, "OBX-11");
+    assert_eq!(status(Version::V2_3), ["D"]);
+    assert_eq!(status(Version::V2_3_1), ["W"]);
+    for (version, code, expected) in [
+        (Version::V2_3_1, "H", "H"),
+        (Version::V2_3_1, "POS", ""),
+        (Version::V2_4, "POS", "POS"),
+        (Version::V2_8_2, "POS", "POS"),
+    ] {
+        let made = written(version, "final", code);
+        let found = values(&made.message, "OBX-8.1").join(" ");
+        assert_eq!(found, expected, "{version} {code} {:?}", made.findings);
+        let told =
+            made.findings.iter().any(|own| own.path.starts_with("OBX") && own.path.contains("-8"));
+        assert_eq!(told, expected.is_empty(), "{version} {code} {:?}", made.findings);
+    }
+    let made = written(Version::V2_8_2, "final", "E");
+    assert_ne!(values(&made.message, "OBX-8.3"), ["HL70078"]);
+}

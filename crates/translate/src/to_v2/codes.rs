@@ -54,13 +54,24 @@ impl CodeTable {
         Ok(tables)
     }
 
+    /// The codes that it tells.
+    #[cfg(test)]
+    pub(super) fn told(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| &*row.told.code)
+    }
+
     /// The code as v2 tells it. Without a system it is one of FHIR's own.
     pub(super) fn tell(&self, profile: &Profile, system: Option<&str>, code: &str) -> Option<Told> {
         let found = self.rows.iter().find(|row| {
             *row.code == *code && (row.system.is_empty() || Some(&*row.system) == system)
         });
         let found = found.map(|row| &row.told);
-        match profile.code(&self.name, code) {
+        // A table of earlier versions (`ContactUseUntil2.6`) is told otherwise as that of today is.
+        let today = self.name.split_once("Until").map(|(today, _)| today);
+        let own = profile
+            .code(&self.name, code)
+            .or_else(|| today.and_then(|today| profile.code(today, code)));
+        match own {
             Some(own) => Some(Told {
                 code: own.into(),
                 text: found.map_or_else(Box::default, |told| told.text.clone()),

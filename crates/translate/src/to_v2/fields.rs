@@ -179,6 +179,10 @@ impl<'r> Run<'r> {
             let found = items.into_iter().find_map(|value| self.value(row, place, &value, context));
             if let Some(node) = found {
                 self.read_with(row, item, context);
+                if let Some(text) = &row.told {
+                    let path = self.path_of(place);
+                    self.find(FindingKind::ValueUnfit, path, &**text);
+                }
                 if parts.len() <= index {
                     parts.resize(index + 1, None);
                 }

@@ -790,3 +790,67 @@ fn what_must_not_be_performed_is_not_ordered() {
     };
     assert_eq!(refused, Err(expected));
 }
+
+/// The text of a row that always writes the same.
+fn constant(source: &str) -> Option<&str> {
+    let text = source.strip_prefix('\'')?.strip_suffix('\'')?;
+    (!text.contains('\'')).then_some(text)
+}
+
+/// Tables that others add to, whatever a version lists: data types, types and subtypes of data, coding systems.
+const OPEN: [u16; 4] = [125, 191, 291, 396];
+
+/// Codes that a version lists in its text, and its published tables leave out.
+const LEFT_OUT: [(Version, u16, &[&str]); 2] =
+    [(Version::V2_3, 162, &["IM", "IV"]), (Version::V2_3, 273, &["CA", "OB"])];
+
+#[test]
+fn the_tables_of_each_version_list_the_codes_that_are_written() {
+    use pipehat_dictionary::{Table, TableKind};
+    use pipehat_message::SegmentName;
+
+    let tables = Tables::standard();
+    let mut unlisted = std::collections::BTreeMap::<String, Vec<String>>::new();
+    let mut count = 0;
+    for map in &tables.maps {
+        for row in &map.rows {
+            let told: Vec<&str> = match row.codes.and_then(|index| tables.codes.get(index)) {
+                Some(codes) => codes.told().collect(),
+                None => constant(row.source.as_str()).into_iter().collect(),
+            };
+            for version in VERSIONS.into_iter().filter(|own| row.versions.has(*own)) {
+                let place = usize::from(row.place);
+                let name = <[u8; 3]>::try_from(map.target.as_bytes()).ok();
+                let segment = name.and_then(SegmentName::new);
+                let field = segment
+                    .and_then(|name| version.segment(name))
+                    .and_then(|segment| segment.field(place));
+                let element = field.or_else(|| version.data_type(&map.target)?.component(place));
+                let Some(element) = element else { continue };
+                // A coded value names its table in its first component, where the field doesn't.
+                let first = element.data_type().and_then(|own| own.component(1));
+                let table = element.table().or_else(|| first?.table());
+                let is_closed = |table: &Table| {
+                    let number = table.number().get();
+                    table.kind() == TableKind::Hl7
+                        && table.code_count() > 1
+                        && !OPEN.contains(&number)
+                };
+                let Some(table) = table.filter(is_closed) else { continue };
+                for code in &told {
+                    count += 1;
+                    let number = table.number().get();
+                    let is_left_out = |own: &(Version, u16, &[&str])| {
+                        (own.0, own.1) == (version, number) && own.2.contains(code)
+                    };
+                    if table.code(code.as_bytes()).is_none() && !LEFT_OUT.iter().any(is_left_out) {
+                        let place = format!("{}-{place} {code} table {}", map.name, table.number());
+                        unlisted.entry(place).or_default().push(version.to_string());
+                    }
+                }
+            }
+        }
+    }
+    assert!(count > 1_000, "{count} codes");
+    assert!(unlisted.is_empty(), "{unlisted:#?}");
+}
