@@ -147,6 +147,35 @@ fn a_case_may_have_a_host_that_does_not_answer() {
 }
 
 #[test]
+fn a_bot_is_held_to_its_scopes() {
+    let makes = "export const handler = async (client) => { await client.createResource({
+        resourceType: 'Task', status: 'requested', intent: 'order' }); return 'made'; };";
+    let asks = r#"[{ "ask": "datastore POST Task", "answer": { "status": 201, "body": { "resourceType": "Task", "id": "1" } } }]"#;
+    let scopes = |letters: &str| format!("bot: makes\nscopes: [system/Task.{letters}]\n");
+    let project = project(&[
+        ("pipehat.yaml", "datastore:\n"),
+        (
+            "channels/in.yaml",
+            "channel: in\nsource: { mllp: { listen: 127.0.0.1:2575 } }\ndestinations: { out: { mllp: { connect: 127.0.0.1:1 } } }\n",
+        ),
+        ("bots/makes.ts", makes),
+        ("bots/makes.yaml", &scopes("rs")),
+        ("bots/makes.cases/new/in.hl7", ADMISSION),
+        ("bots/makes.cases/new/asks.json", asks),
+        ("bots/makes.cases/new/out.txt", "made"),
+    ]);
+    let directory = project.path();
+    let lacks = "no scope to create Task: it needs one such as `system/Task.c`";
+    let run = ["bot", "run", "bots/makes.ts", "--input", "in.hl7"];
+    check(directory, &run, 1, &["datastore POST Task: 403", lacks]);
+    check(directory, &["bot", "test"], 1, &["FAILED   makes/new", "`datastore POST Task`", lacks]);
+    write(directory, "bots/makes.yaml", &scopes("crs"));
+    check(directory, &run, 0, &["datastore POST Task: 201"]);
+    check(directory, &["bot", "test", "--update"], 0, &["1 updated"]);
+    check(directory, &["bot", "test"], 0, &["1 passed of 1 case"]);
+}
+
+#[test]
 fn what_is_answered_by_hand_stays_when_a_case_is_updated() {
     let posts = "export const handler = async () => (await fetch('https://api.example.org/beds', {
         method: 'POST', headers: { accept: 'application/json', 'x-ward': '1' }, body: '{}' })).text();";
@@ -233,7 +262,7 @@ export async function handler(_: unknown, event: any): Promise<unknown> {
 }
 ";
     let channel = "channel: adt-in
-source: { mllp: { listen: 127.0.0.1:0 } }
+source: { mllp: { listen: 127.0.0.1:2575 } }
 time_zone: Europe/Vienna
 steps: [{ bot: { name: own, result: ignored } }, { bot: { name: plain, result: ignored } }]
 destinations:

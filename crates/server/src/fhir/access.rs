@@ -151,6 +151,11 @@ impl From<AccessRefusal> for Problem {
 }
 
 impl Permission {
+    /// Its letter in a scope.
+    pub(crate) fn letter(self) -> char {
+        self.words().1
+    }
+
     /// What it allows, and its letter in a scope.
     fn words(self) -> (&'static str, char) {
         match self {
@@ -171,10 +176,15 @@ pub(crate) fn forbidden(text: impl Into<String>) -> Problem {
 
 /// 403: which scope is missing.
 pub(crate) fn lacks(resource_type: &str, permission: Permission) -> Problem {
+    forbidden(lacking_words(resource_type, permission))
+}
+
+/// Which scope is missing.
+pub(crate) fn lacking_words(resource_type: &str, permission: Permission) -> String {
     let (word, letter) = permission.words();
-    forbidden(format!(
+    format!(
         "this client has no scope to {word} {resource_type}: it needs one such as `system/{resource_type}.{letter}`"
-    ))
+    )
 }
 
 /// 403: there is a scope, and its filter is not met. Whether by what stands there is not told.

@@ -55,6 +55,7 @@ mod validate;
 mod visibility;
 mod write;
 
+pub(crate) use access::lacking_words;
 pub(crate) use address::is_id;
 pub(crate) use conditions::instant;
 pub(crate) use head::request_id;

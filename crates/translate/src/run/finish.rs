@@ -37,6 +37,7 @@ const ONLY_REFERRED: [&str; 6] =
 
 impl<'a> Run<'a> {
     pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
+        self.find_told_again();
         self.drop_unnamed_visits(map);
         self.complete_all();
         let identities = self.name_all();

@@ -34,12 +34,13 @@ use pipehat_resource::definitions::TypeDefinition;
 
 use crate::finding::{Finding, FindingKind};
 use crate::lineage::LineageLimits;
-use crate::plan::{MessageMap, Plan, WellKnown};
+use crate::plan::{MessageMap, Plan, SegmentMap, WellKnown};
 use crate::settings::Settings;
 use crate::translator::EventKind;
 use crate::value::Clock;
 use consumed::Consumed;
 use lineage::Traces;
+use path::ToldAgain;
 use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
@@ -77,6 +78,10 @@ pub(crate) struct Run<'a> {
     besides: Vec<At>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
     scope: u32,
+    /// Which map was applied to which segment, in this order.
+    applied: Vec<(&'a SegmentMap, usize)>,
+    /// What a further segment says of elements that one before it told.
+    told_again: Vec<ToldAgain>,
     /// The segment that made the resource which is being completed.
     completing: usize,
     /// The element that was found lacking last.
@@ -186,6 +191,8 @@ impl<'a> Run<'a> {
             traces: lineage.map(|limits| Traces::new(limits, bytes.len())),
             besides: Vec::new(),
             scope: 0,
+            applied: Vec::new(),
+            told_again: Vec::new(),
             completing: 0,
             lacking: None,
             unnamed_visits: Vec::new(),

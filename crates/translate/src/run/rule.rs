@@ -34,6 +34,8 @@ impl<'a> Run<'a> {
         resource: u32,
     ) {
         self.scope += 1;
+        self.applied.push((map, segment));
+        self.tree.writer = u32::try_from(self.applied.len()).unwrap_or(u32::MAX);
         let base = Base { node, resource, scope: self.scope, repetition: 0 };
         for run in &map.runs {
             if run.field > 0 && !run.on_absence && self.view.field(segment, run.field).is_empty() {
@@ -197,7 +199,7 @@ impl<'a> Run<'a> {
             }
             Action::Datatype(own) => {
                 let Some(part) = here.own else { return };
-                let reached = self.reach(&rule.path, base, here.segment);
+                let reached = self.reach_own(&rule.path, base, here.segment);
                 self.coded(own, part, reached.node, |run| {
                     run.by_map(own, part, reached, here);
                 });
@@ -215,7 +217,7 @@ impl<'a> Run<'a> {
     /// type HD has an Organization of its own.
     fn name_assigner(&mut self, rule: &'a Rule, base: Base, here: &Here<'a>) {
         let (Some(own), Some(name)) = (here.own, self.plan.names.find("assigner")) else { return };
-        let identifier = self.reach(&rule.path, base, here.segment).above;
+        let identifier = self.reach_own(&rule.path, base, here.segment).above;
         let Some(node) = self.tree.node(identifier) else { return };
         let Some(member) = node.definition.member("assigner") else { return };
         if self.tree.find(identifier, name).is_some() {
@@ -258,7 +260,7 @@ impl<'a> Run<'a> {
         leaf: Leaf<'a>,
         is_value: bool,
     ) -> NodeId {
-        let reached = self.reach(&rule.path, base, here.segment);
+        let reached = self.reach_own(&rule.path, base, here.segment);
         if *self.tree.leaf(reached.node) != Leaf::None {
             self.replaced(reached.node, &leaf);
         }

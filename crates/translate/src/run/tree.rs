@@ -35,6 +35,8 @@ pub(crate) struct Node {
     first: NodeId,
     last: NodeId,
     next: NodeId,
+    /// Which application of a map to a segment made it, from 1; 0 where none did.
+    pub(crate) writer: u32,
 }
 
 /// What a child of an element is to be.
@@ -54,11 +56,13 @@ pub(crate) struct Tree<'a> {
     nodes: Vec<Node>,
     /// Their values by the same numbers, with room for more.
     leaves: Vec<Leaf<'a>>,
+    /// The application of a map to a segment that is under way.
+    pub(crate) writer: u32,
 }
 
 impl<'a> Tree<'a> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        let mut tree = Self { nodes: Vec::with_capacity(capacity), leaves: Vec::new() };
+        let mut tree = Self { nodes: Vec::with_capacity(capacity), leaves: Vec::new(), writer: 0 };
         tree.make_room(capacity);
         tree
     }
@@ -93,6 +97,7 @@ impl<'a> Tree<'a> {
             first: NONE,
             last: NONE,
             next: NONE,
+            writer: self.writer,
         };
         self.nodes.push(node);
         if self.leaves.len() < self.nodes.len() {
@@ -100,6 +105,11 @@ impl<'a> Tree<'a> {
         }
         // Limits of `message` keep elements far below this.
         NodeId::try_from(self.nodes.len() - 1).unwrap_or(NONE)
+    }
+
+    /// An element that is part of none.
+    pub(crate) fn apart(&mut self, child: Child) -> NodeId {
+        self.add(child)
     }
 
     /// How many elements there are, with those that were taken out.
@@ -286,6 +296,11 @@ impl<'a> Tree<'a> {
         self.set_children(from, &[]);
         self.set_children(into, &children);
         differs
+    }
+
+    /// Whether an element says all that another says; references are told apart by their resources' numbers.
+    pub(crate) fn says_all_of(&self, one: NodeId, other: NodeId) -> bool {
+        self.covers(one, other, &|left, right| left == right)
     }
 
     /// Whether an element says all that another says; `is_one` knows which resources are the same.

@@ -34,7 +34,7 @@ use super::asked;
 use super::datastore::BotDatastore;
 use super::host::LocalHost;
 use super::load::{BotFile, content_type, input};
-use super::translation::Place;
+use super::translation::{Granted, Place};
 use crate::exit::Failure;
 
 /// The time in cases that say none.
@@ -64,6 +64,7 @@ pub(super) struct Case {
     /// What its translations go by.
     translation: TranslationSettings,
     limits: Limits,
+    granted: Granted,
     now: Timestamp,
     expected: Expected,
     resources: Option<Value>,
@@ -185,6 +186,7 @@ impl Case {
             event,
             translation: place.translation,
             limits: place.limits,
+            granted: place.granted,
             now,
             expected,
             resources,
@@ -208,6 +210,7 @@ impl Case {
                 Some(LocalHost::new(
                     project.to_owned(),
                     Vec::new(),
+                    self.granted.clone(),
                     datastore,
                     self.translation.clone(),
                 ))
@@ -219,6 +222,8 @@ impl Case {
             random: 0x2545_F491_4F6C_DD1D,
             open: self.expected.asks.iter().cloned().map(Some).collect(),
             outside,
+            granted: self.granted.clone(),
+            not_granted: Vec::new(),
             asked: Vec::new(),
             unanswered: Vec::new(),
             log: Vec::new(),
@@ -240,6 +245,12 @@ impl Case {
             let (file, differences) = ("asks.json".to_owned(), lacking.collect());
             mismatches.insert(0, Mismatch::Differs { file, differences });
         }
+        // No server would have answered so.
+        mismatches.extend(host.not_granted.iter().map(|(title, why)| Mismatch::Ended {
+            expected: "only what the bot's scopes grant".to_owned(),
+            actual: format!("`{title}`, which a server refuses (403)"),
+            reason: why.clone(),
+        }));
         Ok(CaseRun { mismatches, updates, log: host.log.clone() })
     }
 
@@ -457,6 +468,9 @@ struct CaseHost {
     /// What is written in `asks.json` and was not used yet.
     open: Vec<Option<Value>>,
     outside: Option<LocalHost>,
+    granted: Granted,
+    /// What was answered and is not granted, and why; each once.
+    not_granted: Vec<(String, String)>,
     /// What was asked, each with its answer.
     asked: Vec<Value>,
     /// What only a person can answer, and nobody did; each once.
@@ -521,6 +535,13 @@ impl Host for CaseHost {
                 asked::title(ask)
             ))),
         };
+        let is_refused = answer.as_ref().is_ok_and(|answer| answer.status == 403);
+        if !is_refused && let Some(why) = self.granted.refusal(ask) {
+            let lacks = (asked::title(ask), why);
+            if !self.not_granted.contains(&lacks) {
+                self.not_granted.push(lacks);
+            }
+        }
         let one = (ask.clone(), answer);
         self.asked.push(asked::asked(&one));
         one.1

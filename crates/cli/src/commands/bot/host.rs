@@ -11,9 +11,11 @@ use pipehat_script::{Answer, Ask, AskError, Begun, Host, LogLine};
 use pipehat_store::bots::{
     BotBookError, STATE_KEY_BYTES_MAX, STATE_KEYS_MAX, STATE_VALUE_BYTES_MAX,
 };
+use serde_json::json;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::datastore::BotDatastore;
+use super::translation::Granted;
 use crate::control_id::ControlIds;
 
 /// The largest answer to a `fetch`, as on a server.
@@ -27,7 +29,9 @@ pub(super) struct LocalHost {
     /// The folder of the project, for its tables.
     project: PathBuf,
     /// The hosts that `fetch` may speak to.
-    granted: Vec<String>,
+    hosts: Vec<String>,
+    /// What it may do in the datastore.
+    granted: Granted,
     state: BTreeMap<String, String>,
     datastore: BotDatastore,
     translation: TranslationSettings,
@@ -41,13 +45,14 @@ pub(super) struct LocalHost {
 impl LocalHost {
     pub(super) fn new(
         project: PathBuf,
-        granted: Vec<String>,
+        hosts: Vec<String>,
+        granted: Granted,
         datastore: BotDatastore,
         translation: TranslationSettings,
     ) -> Self {
         let (state, fetches, open, log) = Default::default();
         let http = None;
-        Self { project, granted, state, datastore, translation, fetches, open, http, log }
+        Self { project, hosts, granted, state, datastore, translation, fetches, open, http, log }
     }
 
     /// Does what is asked, and keeps no record of it.
@@ -59,6 +64,9 @@ impl LocalHost {
                 runtime.block_on(fetched(request))
             }
             Ask::Datastore { method, path, headers, body } => {
+                if let Some(why) = self.granted.refusal(ask) {
+                    return Ok(forbidden(&why));
+                }
                 self.datastore.exchange(method, path, headers, body.clone())
             }
             Ask::Table { table, key } => self.table(table, key),
@@ -147,7 +155,7 @@ impl LocalHost {
             (Some(host), None) => host.to_owned(),
             (None, _) => return Err(AskError::Failed("the URL names no host".to_owned())),
         };
-        if !self.granted.contains(&host) {
+        if !self.hosts.contains(&host) {
             return Err(AskError::Refused(format!(
                 "the bot may not speak to {host}: `--allow {host}` lets it here, and its configuration on a server"
             )));
@@ -300,6 +308,16 @@ fn refused(what: &str) -> AskError {
 
 fn text(text: &str) -> Answer {
     Answer { status: 200, headers: Vec::new(), body: text.as_bytes().to_vec() }
+}
+
+/// What the datastore of a server answers whoever lacks a scope.
+fn forbidden(why: &str) -> Answer {
+    let outcome = json!({
+        "resourceType": "OperationOutcome",
+        "issue": [{ "severity": "error", "code": "forbidden", "details": { "text": why } }]
+    });
+    let headers = vec![("content-type".to_owned(), "application/fhir+json".to_owned())];
+    Answer { status: 403, headers, body: outcome.to_string().into_bytes() }
 }
 
 fn nothing() -> Answer {

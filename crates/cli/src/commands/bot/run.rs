@@ -128,8 +128,9 @@ impl Arguments {
             datastore
                 .add(&serde_json::from_slice(&bytes).map_err(wrong).map_err(Failure::usage)?)?;
         }
-        let granted = self.allow.iter().map(|host| granted(host)).collect();
-        let host = LocalHost::new(bot.project.clone(), granted, datastore, place.translation);
+        let hosts = self.allow.iter().map(|host| granted(host)).collect();
+        let (project, granted) = (bot.project.clone(), place.granted);
+        let host = LocalHost::new(project, hosts, granted, datastore, place.translation);
         let host = Rc::new(RefCell::new(host));
         let run = Worker::new(&script, place.limits).run(&event, host.clone());
         let host = host.borrow();

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::Project;
-use pipehat_script::Limits;
+use pipehat_script::{Ask, Limits};
+use pipehat_server::access::{SmartScope, lacking};
 use pipehat_server::{LookingOn, ProcessEnvironment};
 
 use super::load::BotFile;
@@ -25,6 +26,26 @@ pub(super) struct Place {
     pub(super) limits: Limits,
     /// What a server says of it in the event's headers.
     pub(super) headers: Vec<(String, String)>,
+    pub(super) granted: Granted,
+}
+
+/// What a bot's own file lets it do in the datastore.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Granted(
+    /// None: it has no file yet, and nothing is refused.
+    Option<Vec<SmartScope>>,
+);
+
+impl Granted {
+    /// Why a server would refuse what is asked.
+    pub(super) fn refusal(&self, ask: &Ask) -> Option<String> {
+        match ask {
+            Ask::Datastore { method, path, body, .. } => {
+                lacking(self.0.as_deref()?, method, path, body)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Place {
@@ -50,6 +71,11 @@ impl Place {
         };
         let own = project.bots.iter().find(|spec| spec.script == bot.entry);
         let limits = own.map(|spec| spec.limits.clone()).unwrap_or_default();
+        // Scopes of a project that loaded can be read.
+        let scopes = |texts: &[String]| {
+            texts.iter().filter_map(|text| SmartScope::parse(text).ok()).collect()
+        };
+        let granted = Granted(own.map(|spec| scopes(&spec.scopes)));
         let own = own.map(|spec| spec.translation.clone()).unwrap_or_default();
         let mut headers = Vec::new();
         let translation = match channel {
@@ -63,6 +89,6 @@ impl Place {
         };
         let zone = translation.to_fhir.zone.as_ref().and_then(|zone| zone.iana_name());
         headers.extend(zone.map(|zone| ("time-zone".to_owned(), zone.to_owned())));
-        Ok(Self { translation, limits, headers })
+        Ok(Self { translation, limits, headers, granted })
     }
 }

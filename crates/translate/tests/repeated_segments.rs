@@ -1,0 +1,59 @@
+//! What a further segment says of an element that one before it told is not written into it: it would be neither's.
+
+use pipehat_message::Message;
+use pipehat_resource::json::Value;
+use pipehat_translate::{FindingKind, Settings, Translation, Translator};
+
+const HEAD: &str = "PID|1||1^^^&1.2.3&ISO||Muster\r";
+
+fn translate(code: &str, segments: &str) -> Translation {
+    let text = format!("MSH|^~\\&|A|B|||20260315073000+0100||{code}|1|P|2.5.1\r{HEAD}{segments}");
+    let message = Message::parse(text.as_bytes()).expect("a message");
+    Translator::new(Settings::default()).to_fhir(&message)
+}
+
+fn first(translation: &Translation, name: &str) -> String {
+    let mut entries = translation.bundle.items("entry").iter();
+    let found = entries
+        .find_map(|entry| entry.get("resource").filter(|own| own.resource_type() == Some(name)));
+    found.map(Value::to_json).unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// What a resource says with the first segment alone and with both, and whether a finding names the element.
+#[track_caller]
+fn check(
+    code: &str,
+    before: &str,
+    segments: (&str, &str),
+    (name, element): (&str, &str),
+    same: bool,
+) {
+    let alone = translate(code, &format!("{before}{}", segments.0));
+    let both = translate(code, &format!("{before}{}{}", segments.0, segments.1));
+    assert_eq!(first(&alone, name), first(&both, name), "{}", segments.1);
+    let text = format!("`{element}` is told twice, and not the same: what was told first counts");
+    let mut findings = both.findings.iter();
+    let is_told = findings.any(|own| own.kind == FindingKind::ValueUnfit && own.text == text);
+    assert_eq!(is_told, !same, "{}: {:?}", segments.1, both.findings);
+}
+
+#[test]
+fn a_second_segment_is_not_mixed_with_the_first() {
+    let drug = "ORC|NW|R1^KIS\rRXE||ABC^Paracetamol^99MED|500||mg\r";
+    let routes = ("RXR|PO^Swallow, oral^HL70162\r", "RXR|SC^Subcutaneous^HL70162\r");
+    check("RDE^O11^RDE_O11", drug, routes, ("MedicationRequest", "route"), false);
+    check("RDE^O11^RDE_O11", drug, (routes.0, routes.0), ("MedicationRequest", "route"), true);
+    let order = "ORC|NW|O1^KIS\r";
+    let timed = (
+        "TQ1|1||||||20260412080000+0100||S^Stat^HL70485\r",
+        "TQ1|2||||||20260413080000+0100||R^Routine^HL70485\rOBR|1|O1^KIS||718-7^Hb^LN\r",
+    );
+    let both = translate("OML^O21^OML_O21", &format!("{order}{}{}", timed.0, timed.1));
+    let request = first(&both, "ServiceRequest");
+    assert!(
+        request.contains("\"priority\":\"stat\"") && request.contains("2026-04-12"),
+        "{request}"
+    );
+    let told = both.findings.iter().filter(|own| own.text.contains("is told twice"));
+    assert!(told.count() > 0, "{:?}", both.findings);
+}
