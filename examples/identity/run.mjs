@@ -153,6 +153,13 @@ await workflow(import.meta.url, async (stage) => {
   );
   const goesOn = await visitNow("V0005");
   stage.holds("the visit goes on, and the patient is in her place", goesOn.status === "in-progress" && goesOn.location[0].status === "active");
+  await send(stage.message("admit", { ...late, N0001: "N0038", A01: "A08", "20260105081500+0100": "20260105150000" }));
+  const updated5 = await visitNow("V0005");
+  await send(
+    stage.message("admit", { ...late, N0001: "N0036" }),
+    stage.message("admit", { ...late, N0001: "N0037", A01: "A03", "20260105081500+0100": "20260105110000" }).replace(/\r$/, "|20260105100000\r"),
+  );
+  stage.holds("what is told again, late, makes no version of it", (await visitNow("V0005")).meta.versionId === updated5.meta.versionId);
 
   stage.says("The merge is told again, and a merge of two who are not known.");
   await send(stage.message("merge", { N0004: "X0004" }), stage.message("merge-unknown"));
@@ -367,6 +374,26 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the run's log says so", () => hasLogged("told.late"));
   await send(bare("N93004", "10", rest) + "NK1|1|Kin^Ken|FTH\r");
   stage.holds("told again it changes nothing", (await late63()).meta.versionId === eva.meta.versionId);
+  await stage.becomes("and what it brought back is named", () => hasLogged("stays so: telecom, maritalStatus, multipleBirthBoolean\""));
+  await send(bare("N93005", "18", { 11: "2 Other^^Linz^^4020^AUT^H", 13: "^PRN^PH^^^^111" }));
+  stage.holds("an address that stands is not changed by a late one: nobody knows which of the two is newer", (await late63()).address.map(({ city }) => city).join() === "Vienna");
+  await stage.becomes("but the run's log has it, without a value", () => hasLogged("stays so: address\""));
+
+  stage.says("A visit's place and the doctor who referred are taken away; its admission comes late, after an update that tells of more.");
+  const stay66 = (control, event, day, fields, more) => {
+    const pv1 = { 1: "1", 2: "I", 19: "V0066^^^NORTH^VN", ...fields };
+    const line = Array.from({ length: 48 }, (_, at) => (at === 0 ? "PV1" : pv1[at] ?? "")).join("|").replace(/\|+$/, "");
+    return stage.message("admit", { N0001: control, A01: event, "20260105081500": `202601${day}081500`, 10001: "66001", Sample: "Place" }).replace(/PV1.*/, line)
+      .replace(/\r$/, `${more ?? ""}\r`);
+  };
+  await send(
+    stay66("N96001", "A08", "12", { 3: '""', 8: '""' }),
+    stay66("N96002", "A08", "13", {}, "\rPV2|||||||||20260120"),
+    stay66("N96003", "A01", "10", { 3: "2W^201^A^NORTH", 7: "1^Att", 8: "2^Ref", 14: "7" }),
+  );
+  const place66 = await visitNow("V0066");
+  stage.holds("what was taken away does not come back; who attends, and where she came from, is added", place66.location === undefined
+    && place66.participant?.length === 1 && place66.hospitalization?.admitSource !== undefined && place66.status === "in-progress");
 
   stage.says("A sender's clock is a year ahead, and an EVN-2 means the time that is planned.");
   const at = (days) => new Date(Date.now() + days * 86_400_000).toISOString().replace(/\D/g, "").slice(0, 14) + "+0000";

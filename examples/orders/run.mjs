@@ -90,9 +90,12 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P103")));
   await stage.sends(results, stage.message("result", { P100: "P103", F100: "F103", L0002: "L0103" }));
   await stage.becomes("its result completes the Task", async () => (await taskOf(fourth, "fulfill"))?.status === "completed");
+  // What was on its way when Pipehat was killed may have been delivered, and acknowledged, twice.
+  const acknowledged = async () => (await stage.api("messages/search", "POST", {})).messages
+    .filter(({ channel, disposition }) => channel === "acknowledgments" && disposition === "delivered").length;
+  const before = await acknowledged();
   holds.P103NW("AA");
-  await stage.becomes("the acknowledgment comes", async () => (await stage.api("messages/search", "POST", {})).messages
-    .filter(({ channel, disposition }) => channel === "acknowledgments" && disposition === "delivered").length === 5);
+  await stage.becomes("the acknowledgment comes", async () => (await acknowledged()) === before + 1);
   stage.holds("and does not open it again", (await taskOf(fourth, "fulfill")).status === "completed");
 
   stage.says("A fifth is changed twice before the laboratory answers, and it refuses the first of the changes.");

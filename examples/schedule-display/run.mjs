@@ -128,7 +128,7 @@ await workflow(import.meta.url, async (stage) => {
   const heard = display.received.slice(before).join("");
   stage.holds("of the patient it has the number and the initials", field(heard, "PID", 3) === "10002^^^NORTH&1.2.36.1.1&ISO^MR" && field(heard, "PID", 5) === "X^Y");
   stage.holds("and with whom, and where", heard.includes("Busch^Berta") && heard.includes("ROOM1"));
-  stage.holds("and nothing that is kept from it", !/SECRET|1919|20260119/.test(heard));
+  stage.holds("and nothing that is kept from it", !/SECRET|19190909|20260119/.test(heard));
   // A field that is not here is one that nobody has thought about.
   const known = new Set(["MSH", "SCH-1", "SCH-2", "SCH-9", "SCH-10", "SCH-11", "SCH-25", "TQ1-1", "TQ1-7", "TQ1-8", "PID-1", "PID-3", "PID-5",
     "RGS-1", "RGS-2", "AIL-1", "AIL-2", "AIL-3", "AIP-1", "AIP-2", "AIP-3"]);

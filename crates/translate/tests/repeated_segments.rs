@@ -57,3 +57,32 @@ fn a_second_segment_is_not_mixed_with_the_first() {
     let told = both.findings.iter().filter(|own| own.text.contains("is told twice"));
     assert!(told.count() > 0, "{:?}", both.findings);
 }
+
+#[test]
+fn a_final_diagnosis_is_not_made_provisional_by_a_working_one() {
+    let check = |types: &[&str], expected: bool, told: usize| {
+        let segments: String = types
+            .iter()
+            .enumerate()
+            .map(|(at, type_)| format!("DG1|{}||J18.9^x^I10||20260101|{type_}\r", at + 1))
+            .collect();
+        let text = format!("EVN||20260101\r{HEAD}PV1|1|I\r{segments}");
+        let text =
+            format!("MSH|^~\\&|A|B|||20260315073000+0100||ADT^A08^ADT_A01|1|P|2.5.1\r{text}");
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let own = Translator::new(Settings::default()).to_fhir(&message);
+        let condition = first(&own, "Condition");
+        assert_eq!(condition.contains("\"provisional\""), expected, "{types:?} {condition}");
+        let findings =
+            own.findings.iter().filter(|it| it.text.contains("calls this diagnosis final"));
+        let findings: Vec<_> = findings.map(|it| it.path.as_str()).collect();
+        assert_eq!(findings.len(), told, "{types:?} {findings:?}");
+    };
+    check(&["F", "W"], false, 1);
+    check(&["W", "F"], false, 1);
+    check(&["F^Final^HL70052", "W^Working^HL70052"], false, 1);
+    check(&["W", "F", "W"], false, 2);
+    check(&["W"], true, 0);
+    check(&["A", "W"], true, 0);
+    check(&["W", "W"], true, 0);
+}

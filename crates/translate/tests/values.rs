@@ -251,3 +251,25 @@ fn a_byte_that_is_no_character_is_shown_as_such_and_told() {
         assert_eq!(paths, ["PID-3", "PID-5"]);
     }
 }
+
+#[test]
+fn the_priority_of_an_order_is_that_of_its_timing() {
+    let event = "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||OML^O21^OML_O21|O1|P|2.5.1";
+    let given = |timing: &str, priority: &str, expected: &str, is_told: bool| {
+        let obr = format!("OBR|1|P1^EHR||T^Test^L|{priority}");
+        let timing = format!("TQ1|1||||||||{timing}");
+        let lines = [event, PATIENT, "ORC|NW|P1^EHR", &timing, &obr];
+        let translation = check(&lines, "ServiceRequest", "priority", expected);
+        assert_eq!(told(&translation, "OBR-5"), is_told, "{:?}", translation.findings);
+    };
+    // OBR-5 is kept for older messages (HL7 v2.5.1 §4.5.3.5), often with its default.
+    given("S", "R", r#""stat""#, true);
+    given("S", "S", r#""stat""#, false);
+    given("R", "S", r#""routine""#, true);
+    given("", "S", r#""stat""#, false);
+    // No map of a result reads TQ1.
+    let obr = REPORT.replacen("LN||", "LN|S|", 1);
+    let obr = obr.replacen("OBR|1||", "OBR|1|P1^EHR|", 1);
+    let lines = [RESULT, PATIENT, &obr, "TQ1|1||||||||R", "OBX|1|ST|x^Curve^L||ok||||||F"];
+    check(&lines, "ServiceRequest", "priority", r#""stat""#);
+}

@@ -5,7 +5,7 @@
  * back nothing that one took away. A visit stays its patient's.
  */
 import type { Bundle, Identifier, Patient, Resource } from "@medplum/fhirtypes";
-import type { BotEvent, MedplumClient } from "@medplum/core";
+import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import { bySlot, bySource, deletedOfPatient, isAlias, patientWithout, segmentOf, takenSince, taking, takingAsOf } from "./deleted";
 import {
@@ -146,8 +146,10 @@ async function merged(
   const news = isLate ? patientWithout(source, takenSince(standing, time.event)) : source;
   let patient: Patient = { ...news, active: true };
   if (isLate) {
-    log.info("told.late: a newer message has told of the patient: what stands nowhere, and was not taken away, is added");
     patient = completed(standing, news);
+    const others = untaken(source, patient);
+    const stays = others.length === 0 ? "" : `; what stands otherwise, or was taken away, stays so: ${others.join(", ")}`;
+    log.info(`told.late: a newer message has told of the patient: what stands nowhere, and was not taken away, is added${stays}`);
   } else if (standing !== undefined) {
     patient = overlaid(standing, news, deleted);
   }
@@ -199,6 +201,16 @@ function completed(standing: Patient, older: Patient): Patient {
   };
   const added = Object.fromEntries(Object.entries(older).filter(([name]) => !isThere(name)));
   return { active: true, ...added, ...standing, ...listsOf(older, standing) } as Patient;
+}
+
+/** The elements of which something that an older message told does not stand. */
+function untaken(older: Patient, patient: Patient): string[] {
+  // What it refers to has another address in the datastore.
+  const bare = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null, (name, own) => (name === "reference" ? undefined : own)));
+  const [told, stands] = [bare(older), bare(patient)] as [Record<string, unknown>, Record<string, unknown>];
+  const isThere = (own: unknown, other: unknown): boolean =>
+    (Array.isArray(own) && Array.isArray(other) ? own.every((item) => other.some((one) => deepEquals(item, one))) : deepEquals(own, other));
+  return Object.keys(told).filter((name) => !["id", "meta", "active", "identifier"].includes(name) && !isThere(told[name], stands[name]));
 }
 
 /** Lists of both, in which what is told takes the place of its like. */

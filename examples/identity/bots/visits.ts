@@ -108,6 +108,10 @@ function goneOn(message: Message, time: Required<Time>, standing: Encounter, ent
   if (Object.keys(hospitalization).length > 0) {
     next.hospitalization = hospitalization;
   }
+  const extension = bySlot(older.extension, newer.extension, ({ url }) => url);
+  if (extension !== undefined) {
+    next.extension = extension;
+  }
   const participant = bySlot(older.participant, newer.participant, (own) => roleOf(own).join());
   if (participant !== undefined) {
     next.participant = participant;

@@ -4,7 +4,7 @@
  */
 import type { Appointment, Bundle, Extension } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
-import { Message } from "pipehat";
+import { Message, log } from "pipehat";
 import {
   ForAPerson, byIdentifier, created, isNewer, keeping, keptBy, known, orPark, perform, replaced, timeOf, told, toldAt, token, translated, turnOf,
   turnedAt, united, untilNobodyWasQuicker, withReferenced, type Time,
@@ -64,6 +64,9 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle, ti
   const kept = keptBy(entry).filter(isOfOthers);
   const identifier = united(standing?.identifier, news.identifier);
   const { id: _, ...next } = goneOn(message, time, standing, { ...news, identifier }, kept);
+  if (standing !== undefined && isNewer(standing, time)) {
+    log.info("told.late: a newer message has told of the appointment: status and time count where none newer speaks of them, and what stands nowhere is added");
+  }
   if (standing === undefined) {
     return perform(client, withReferenced([created(entry.fullUrl, next as Appointment, byIdentifier(numbers))], bundle));
   }

@@ -224,12 +224,12 @@ export function partsOf(resource: Resource, url: string): Map<string, string> | 
 
 /** The resource with these times in an extension, or without it where there are none. */
 export function withParts<T extends Resource>(resource: T, url: string, parts: Record<string, string | undefined>): T {
-  const { extension: all, ...rest } = resource as T & Extended;
-  const others = (all ?? []).filter((own) => own.url !== url);
+  const { extension: all = [], ...rest } = resource as T & Extended;
   const told = Object.entries(parts).filter(([, value]) => value !== undefined);
-  const extension = told.length === 0
-    ? others
-    : [...others, { url, extension: told.map(([url, valueDateTime]) => ({ url, valueDateTime })) }];
+  const next = told.length === 0 ? [] : [{ url, extension: told.map(([url, valueDateTime]) => ({ url, valueDateTime })) }];
+  const at = all.findIndex((own) => own.url === url);
+  // In its place: what is told again is the same.
+  const extension = at < 0 ? [...all, ...next] : [...all.slice(0, at), ...next, ...all.slice(at + 1)];
   return (extension.length === 0 ? rest : { ...rest, extension }) as T;
 }
 

@@ -8,6 +8,7 @@ mod called;
 mod coded;
 mod consumed;
 mod convert;
+mod diagnoses;
 mod document;
 mod finish;
 mod invariants;

@@ -511,6 +511,7 @@ impl<'a> Run<'a> {
 
     /// Makes resources that are one into one.
     fn unite_all(&mut self, same: &[(u32, u32)]) {
+        self.weigh_diagnoses(same);
         let first_of = |own: u32| {
             same.iter().find(|(again, _)| *again == own).map_or(own, |(_, first)| *first)
         };

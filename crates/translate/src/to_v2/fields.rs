@@ -82,6 +82,10 @@ impl<'r> Run<'r> {
                 continue;
             }
             let items = self.evaluate(row, map, item, context);
+            if row.writer == Writer::Primitive(Primitive::Nothing) {
+                self.left_out(row, &items);
+                continue;
+            }
             for value in items {
                 let field = fields.field_mut(row.place);
                 if element.cardinality().most.is_some_and(|most| field.len() >= usize::from(most)) {
@@ -100,6 +104,15 @@ impl<'r> Run<'r> {
             }
         }
         is_filled.then_some(fields)
+    }
+
+    /// Tells what stands nowhere, each by its path, and why.
+    fn left_out(&mut self, row: &'static Row, items: &[Item<'_>]) {
+        for json in items.iter().filter_map(Item::json) {
+            self.coverage.read_all(json);
+            let path = self.resources.path_of(json);
+            self.find(FindingKind::NotMapped, path, row.told.as_deref().unwrap_or_default());
+        }
     }
 
     /// Whether a row holds for this version and item.
@@ -209,7 +222,7 @@ impl<'r> Run<'r> {
             Primitive::UniversalIdType => self.authority(item)?.universal_id_type,
             Primitive::CodingSystem => self.coding_system(item)?,
             Primitive::IdentifierType => self.identifier_type(item)?,
-            Primitive::SetId | Primitive::SetIdOfMessage => return None,
+            Primitive::SetId | Primitive::SetIdOfMessage | Primitive::Nothing => return None,
             Primitive::Decoded => {
                 let text = decoded(&text_of(item)?);
                 if text.is_none() {

@@ -39,6 +39,8 @@ mod sub_ids;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod visits_tests;
 mod writer;
 
 pub use event::{Proposed, event_of, events_of};

@@ -116,7 +116,11 @@ fn every_decision_is_of_an_element_and_a_code_that_there_are() {
     }
 }
 
-fn write(event: &str, version: Version, resources: &[&str]) -> Result<Written, WriteError> {
+pub(super) fn write(
+    event: &str,
+    version: Version,
+    resources: &[&str],
+) -> Result<Written, WriteError> {
     let read: Vec<Value> =
         resources.iter().map(|text| json::parse(text.as_bytes()).expect("it is JSON")).collect();
     let (root, others) = read.split_first().expect("one at least");
@@ -216,15 +220,20 @@ fn every_diagnosis_says_of_which_kind_it_is() {
     let check = |verified: &str, used: &str, expected: &str| {
         assert_eq!(kind_of(verified, used), expected, "{verified} {used}");
     };
-    check("", "", "W");
+    check("", "", "");
     check("confirmed", "", "F");
     check("confirmed", &used("AD"), "A");
     check("", &used("AD"), "A");
     check("provisional", &used("AD"), "W");
-    // Table 0052 has no code for a discharge diagnosis; the field is required (HL7 v2.5.1 §6.5.2.6).
     check("confirmed", &used("DD"), "F");
-    check("", &used("DD"), "W");
-    check("", r#","use":{"text":"comorbidity"}"#, "W");
+    check("", &used("DD"), "F");
+    check("provisional", &used("DD"), "W");
+    // Table 0052 has no code for these; that the field is required and empty is found (HL7 v2.5.1 §6.5.2.6).
+    for other in ["CC", "CM", "pre-op", "post-op", "billing"] {
+        check("confirmed", &used(other), "F");
+        check("", &used(other), "");
+    }
+    check("", r#","use":{"text":"comorbidity"}"#, "");
 }
 
 #[test]

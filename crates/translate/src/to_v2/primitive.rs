@@ -48,10 +48,12 @@ pub(super) enum Primitive {
     CodingSystem,
     /// What kind of identifier one is (table 0203).
     IdentifierType,
+    /// It stands nowhere, and a finding says why.
+    Nothing,
 }
 
 impl Primitive {
-    const ALL: [(&'static str, Self); 18] = [
+    const ALL: [(&'static str, Self); 19] = [
         ("ST", Self::Text),
         ("FT", Self::Formatted),
         ("decoded", Self::Decoded),
@@ -70,6 +72,7 @@ impl Primitive {
         ("universal-id-type", Self::UniversalIdType),
         ("coding-system", Self::CodingSystem),
         ("identifier-type", Self::IdentifierType),
+        ("nothing", Self::Nothing),
     ];
 
     pub(super) fn named(name: &str) -> Option<Self> {

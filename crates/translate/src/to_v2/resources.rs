@@ -204,6 +204,15 @@ impl<'a> Resources<'a> {
         placed.find(|(_, own)| is_within(element, own)).map_or("", |(place, _)| place)
     }
 
+    /// Where an element stands: `Encounter/e.participant[0]`.
+    pub(super) fn path_of(&self, element: &Value) -> String {
+        let mut placed = self.placed();
+        let path = placed.find_map(|(place, own)| {
+            path_within(element, own).map(|steps| format!("{place}{steps}"))
+        });
+        path.unwrap_or_default()
+    }
+
     /// What the message is about: what a caller said, else those of the first of these types that are there.
     pub(super) fn roots(&self, types: &[Box<str>]) -> Vec<&Value> {
         let root = |index: &usize| self.all.get(*index).map(Cow::as_ref);
@@ -290,4 +299,21 @@ fn is_within(element: &Value, value: &Value) -> bool {
             Value::Array(items) => items.iter().any(|inner| is_within(element, inner)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         }
+}
+
+/// The way from a value to an element in it.
+fn path_within(element: &Value, value: &Value) -> Option<String> {
+    if std::ptr::eq(element, value) {
+        return Some(String::new());
+    }
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .find_map(|(name, inner)| Some(format!(".{name}{}", path_within(element, inner)?))),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(at, inner)| Some(format!("[{at}]{}", path_within(element, inner)?))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
