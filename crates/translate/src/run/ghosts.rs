@@ -23,7 +23,7 @@ impl Run<'_> {
                 let (name, segment) = (own.definition.name(), own.segment);
                 let text = format!(
                     "this segment alone makes the {name}, and nothing says its {whose}: its row of `messages` may name \
-                     another number than what it is to add to (`{name}[2]`)"
+                     another number (`{name}[…]`) than that of the {name} it is to add to"
                 );
                 self.find_at(FindingKind::Incomplete, Self::segment_at(segment), text);
             }
