@@ -268,3 +268,50 @@ fn rows_that_no_message_uses_are_warned_of() {
     check(&uses("ADT_Z01"), &[]);
     check("segments:\n  PID[Patient]:\n    - { field: PID-40, to: \"telecom[3].value\" }\n", &[]);
 }
+
+#[test]
+fn what_a_segment_of_a_sites_own_makes_of_nobody_is_found() {
+    #[track_caller]
+    fn check(row: &str, results: usize, expected: &[&str]) {
+        let overlay = read(&format!(
+            "segments:\n  ZOB[Observation]:\n    - {{ field: ZOB-1, to: method.text }}\nmessages:\n  ORU_R01:\n    - {{ {row}, map: \"ZOB[Observation]\" }}\n"
+        ));
+        let result = "OBX|1|NM|2823-3^K^LN||6.9|mmol/l|||||F\rZOB|M1\rOBX|2|NM|2951-2^Na^LN||140|mmol/l|||||F\rZOB|M2\r";
+        let text = format!(
+            "MSH|^~\\&|A|B|C|D|20260101||ORU^R01^ORU_R01|1|P|2.5.1\rPID|1||47^^^GOOD||Muster\rOBR|1|P1^K|F1^L|1^B^L|||20260412\r{result}"
+        );
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let overlay = overlay.expect("no mistake");
+        let own = Translator::with_overlay(Settings::default(), &overlay).to_fhir(&message);
+        let entries = own.bundle.items("entry").iter().filter_map(|entry| entry.get("resource"));
+        let found = entries.filter(|it| it.resource_type() == Some("Observation")).count();
+        assert_eq!(found, results, "{row}");
+        let findings = own.findings.iter().filter(|it| it.text.starts_with("this segment alone"));
+        let paths: Vec<_> = findings.map(|it| it.path.as_str()).collect();
+        assert_eq!(paths, expected, "{row}: {:?}", own.findings);
+    }
+    check("segment: ZOB, resource: \"Observation[1]\"", 4, &["ZOB", "ZOB(2)"]);
+    check("segment: ZOB, resource: \"Observation[2]\"", 2, &[]);
+    check(
+        "segment: PATIENT_RESULT.ORDER_OBSERVATION.OBSERVATION.ZOB, resource: \"Observation[2]\"",
+        2,
+        &[],
+    );
+    // One of the site's own says whose it is.
+    let own = "segment: ZOB, resource: \"Observation[9]\", references: \"Observation[9].subject.reference=Patient[1].id\"";
+    check(own, 4, &[]);
+}
+
+#[test]
+fn of_two_segments_that_write_one_element_the_first_counts() {
+    let overlay = read(
+        "segments:\n  ZPV[Encounter]:\n    - { field: ZPV-1, to: priority.text }\nmessages:\n  ADT_A01:\n    - { segment: ZPV, resource: \"Encounter[1]\", map: \"ZPV[Encounter]\" }\n",
+    );
+    let bytes = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1\rEVN||20260101\rPID|1||47^^^GOOD||Muster\rPV1|1|I|||||||||||||||||V1\rZPV|one\rZPV|two\r";
+    let message = Message::parse(bytes).expect("a message");
+    let overlay = overlay.expect("no mistake");
+    let own = Translator::with_overlay(Settings::default(), &overlay).to_fhir(&message);
+    let text = own.bundle.to_json();
+    assert!(text.contains("\"one\"") && !text.contains("\"two\""), "{text}");
+    assert!(own.findings.iter().any(|it| it.text.contains("told twice")), "{:?}", own.findings);
+}

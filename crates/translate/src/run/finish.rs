@@ -40,6 +40,7 @@ impl<'a> Run<'a> {
         self.find_told_again();
         self.drop_unnamed_visits(map);
         self.complete_all();
+        self.find_ghosts();
         let identities = self.name_all();
         self.unite_repeated(&identities);
         let left_out = self.leave_out(map, &identities);

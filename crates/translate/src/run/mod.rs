@@ -11,6 +11,7 @@ mod convert;
 mod diagnoses;
 mod document;
 mod finish;
+mod ghosts;
 mod invariants;
 mod json;
 mod keeps;
