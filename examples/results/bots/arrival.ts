@@ -17,7 +17,7 @@ interface Input {
   /** Or how many random sets of how many statements are looked at. */
   random?: number;
   size?: number;
-  /** Or all sets of three, of which this is one of `PARTS` parts, for a run's time is limited. */
+  /** Or all sets of three, of which this is one of as many parts as a run's time asks for. */
   part?: number;
   /** They tell of several results that nothing tells from each other, or of one of them. */
   several?: boolean;
@@ -25,7 +25,8 @@ interface Input {
   documents?: boolean;
 }
 
-const PARTS = 8;
+/** Parts of all sets of three: of texts, numbers and documents, and of statements of one kind. */
+const PARTS = { documents: 24, statements: 8 };
 
 /** What a message says: of results, or of their report alone, that it is withdrawn. */
 interface Told {
@@ -70,8 +71,9 @@ export function handler(_: unknown, event: BotEvent<Input>): unknown {
     return { outcomes, found };
   }
   if (random === undefined) {
-    all.filter(({ number }) => number % PARTS === part).forEach((one) =>
-      all.slice(one.number).forEach((other) => all.slice(other.number).forEach((third) => check([one, other, third]))));
+    const parts = documents ? PARTS.documents : PARTS.statements;
+    all.forEach((one) => all.slice(one.number).filter(({ number }) => (one.number + number) % parts === part)
+      .forEach((other) => all.slice(other.number).forEach((third) => check([one, other, third]))));
   } else {
     const next = numbers();
     for (let at = 0; at < random; at += 1) {
