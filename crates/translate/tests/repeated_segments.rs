@@ -31,7 +31,9 @@ fn check(
     let alone = translate(code, &format!("{before}{}", segments.0));
     let both = translate(code, &format!("{before}{}{}", segments.0, segments.1));
     assert_eq!(first(&alone, name), first(&both, name), "{}", segments.1);
-    let text = format!("`{element}` is told twice, and not the same: what was told first counts");
+    let text = format!(
+        "`{element}` is told by another segment before: what that one says counts, as a whole"
+    );
     let mut findings = both.findings.iter();
     let is_told = findings.any(|own| own.kind == FindingKind::ValueUnfit && own.text == text);
     assert_eq!(is_told, !same, "{}: {:?}", segments.1, both.findings);
@@ -41,8 +43,14 @@ fn check(
 fn a_second_segment_is_not_mixed_with_the_first() {
     let drug = "ORC|NW|R1^KIS\rRXE||ABC^Paracetamol^99MED|500||mg\r";
     let routes = ("RXR|PO^Swallow, oral^HL70162\r", "RXR|SC^Subcutaneous^HL70162\r");
-    check("RDE^O11^RDE_O11", drug, routes, ("MedicationRequest", "route"), false);
-    check("RDE^O11^RDE_O11", drug, (routes.0, routes.0), ("MedicationRequest", "route"), true);
+    check("RDE^O11^RDE_O11", drug, routes, ("MedicationRequest", "dosageInstruction.route"), false);
+    check(
+        "RDE^O11^RDE_O11",
+        drug,
+        (routes.0, routes.0),
+        ("MedicationRequest", "dosageInstruction.route"),
+        true,
+    );
     let order = "ORC|NW|O1^KIS\r";
     let timed = (
         "TQ1|1||||||20260412080000+0100||S^Stat^HL70485\r",
@@ -54,7 +62,8 @@ fn a_second_segment_is_not_mixed_with_the_first() {
         request.contains("\"priority\":\"stat\"") && request.contains("2026-04-12"),
         "{request}"
     );
-    let told = both.findings.iter().filter(|own| own.text.contains("is told twice"));
+    let told =
+        both.findings.iter().filter(|own| own.text.contains("is told by another segment before"));
     assert!(told.count() > 0, "{:?}", both.findings);
 }
 
@@ -85,4 +94,18 @@ fn a_final_diagnosis_is_not_made_provisional_by_a_working_one() {
     check(&["W"], true, 0);
     check(&["A", "W"], true, 0);
     check(&["W", "W"], true, 0);
+}
+
+/// What the first says nothing of is not filled in from the second: that is of another time, and another dose.
+#[test]
+fn a_second_segment_fills_no_gap_of_the_first() {
+    let drug = "ORC|NW|R1^KIS\rRXE||ABC^Paracetamol^99MED|500||mg\r";
+    let timings = (
+        "TQ1|1||BID||||20260412|20260414\r",
+        "TQ1|2||QHS||||20260415||S^Stat^HL70485||10 mg in the evening\r",
+    );
+    let of = |timings: &str| translate("RDE^O11^RDE_O11", &format!("{drug}{timings}"));
+    let both = of(&[timings.0, timings.1].concat());
+    assert_eq!(first(&both, "MedicationRequest"), first(&of(timings.0), "MedicationRequest"));
+    assert!(both.findings.iter().any(|own| own.path == "TQ1(2)"), "{:?}", both.findings);
 }

@@ -313,5 +313,9 @@ fn of_two_segments_that_write_one_element_the_first_counts() {
     let own = Translator::with_overlay(Settings::default(), &overlay).to_fhir(&message);
     let text = own.bundle.to_json();
     assert!(text.contains("\"one\"") && !text.contains("\"two\""), "{text}");
-    assert!(own.findings.iter().any(|it| it.text.contains("told twice")), "{:?}", own.findings);
+    assert!(
+        own.findings.iter().any(|it| it.text.contains("`priority` is told by another")),
+        "{:?}",
+        own.findings
+    );
 }

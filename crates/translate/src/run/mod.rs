@@ -30,13 +30,14 @@ mod view;
 
 use std::borrow::Cow;
 
+use hashbrown::HashMap;
 use pipehat_dictionary::Reading;
 use pipehat_message::{Charset, Message, Timestamp, unescape};
 use pipehat_resource::definitions::TypeDefinition;
 
 use crate::finding::{Finding, FindingKind};
 use crate::lineage::LineageLimits;
-use crate::plan::{MessageMap, Plan, SegmentMap, WellKnown};
+use crate::plan::{MessageMap, Plan, WellKnown};
 use crate::settings::Settings;
 use crate::translator::EventKind;
 use crate::value::Clock;
@@ -80,10 +81,12 @@ pub(crate) struct Run<'a> {
     besides: Vec<At>,
     /// Numbers the runs of segment maps: labels of one are not those of another.
     scope: u32,
-    /// Which map was applied to which segment, in this order.
-    applied: Vec<(&'a SegmentMap, usize)>,
-    /// What a further segment says of elements that one before it told.
+    /// Which map was applied first to which segment for an element. A map is known by where it stands.
+    applied: HashMap<(usize, NodeId), usize>,
+    /// What further segments say where one before them told by the same map.
     told_again: Vec<ToldAgain>,
+    /// Where such a segment's values go, while its map is applied.
+    apart: Option<NodeId>,
     /// The segment that made the resource which is being completed.
     completing: usize,
     /// The element that was found lacking last.
@@ -193,8 +196,9 @@ impl<'a> Run<'a> {
             traces: lineage.map(|limits| Traces::new(limits, bytes.len())),
             besides: Vec::new(),
             scope: 0,
-            applied: Vec::new(),
+            applied: HashMap::new(),
             told_again: Vec::new(),
+            apart: None,
             completing: 0,
             lacking: None,
             unnamed_visits: Vec::new(),

@@ -1,6 +1,6 @@
 //! Paths: the elements and resources that rules write to, made on the way.
 
-use pipehat_resource::definitions::{TypeDefinition, TypeKind};
+use pipehat_resource::definitions::TypeDefinition;
 
 use super::Run;
 use super::rule::Base;
@@ -20,21 +20,12 @@ pub(super) struct Reached {
     pub(super) last: Option<Child>,
 }
 
-/// What a further segment says of an element that one before it told by the same map.
+/// What a further segment says of what one before it told by the same map.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToldAgain {
-    stands: NodeId,
-    again: NodeId,
-    segment: usize,
-}
-
-/// Whether an element is one value, and not a place of several that segments add to: what a path ends at, or a value of a data
-/// type in which no list follows whose instances are each segment's own.
-fn is_value(definition: &TypeDefinition, behind: &[Step]) -> bool {
-    let is_own_list = |step: &Step| {
-        matches!(step, Step::Child { is_list: true, is_shared: false, takes_repetition: true, .. })
-    };
-    behind.is_empty() || definition.kind() == TypeKind::Complex && !behind.iter().any(is_own_list)
+    pub(super) stands: NodeId,
+    pub(super) again: NodeId,
+    pub(super) segment: usize,
 }
 
 impl<'a> Run<'a> {
@@ -122,24 +113,24 @@ impl<'a> Run<'a> {
         self.tree.set_leaf(reached.above, Leaf::Reference(first));
     }
 
-    /// Goes along the path of a rule. What a segment says of an element that another segment told by the same map is not written
-    /// into that: it would be neither's.
+    /// Goes along the path of a rule. What a further segment says where another was told by the same map goes apart, but for
+    /// list instances of its own.
     pub(super) fn reach_own(&mut self, path: &'a [Step], base: Base, segment: usize) -> Reached {
-        self.reach_by(path, base, segment, base.scope > 0)
+        let is_own = |step: &Step| {
+            matches!(
+                step,
+                Step::Child { is_list: true, is_shared: false, takes_repetition: true, .. }
+            )
+        };
+        let node = match self.apart {
+            Some(apart) if base.scope > 0 && !path.iter().any(is_own) => apart,
+            _ => base.node,
+        };
+        self.reach(path, Base { node, ..base }, segment)
     }
 
     /// Goes along a path, making elements and resources.
     pub(super) fn reach(&mut self, path: &'a [Step], base: Base, segment: usize) -> Reached {
-        self.reach_by(path, base, segment, false)
-    }
-
-    fn reach_by(
-        &mut self,
-        path: &'a [Step],
-        base: Base,
-        segment: usize,
-        mut is_guarded: bool,
-    ) -> Reached {
         let mut reached = Reached {
             node: base.node,
             resource: base.resource,
@@ -147,7 +138,7 @@ impl<'a> Run<'a> {
             above: NONE,
             last: None,
         };
-        for (place, step) in path.iter().enumerate() {
+        for step in path {
             match *step {
                 Step::Child {
                     name,
@@ -170,13 +161,6 @@ impl<'a> Run<'a> {
                     reached.above = reached.node;
                     reached.node = self.tree.child(reached.node, child);
                     reached.last = Some(child);
-                    if is_guarded && self.is_anothers(reached.node) {
-                        let behind = path.get(place + 1..).unwrap_or_default();
-                        if is_value(definition, behind) {
-                            reached.node = self.told_again(reached.node, child, segment);
-                            is_guarded = false;
-                        }
-                    }
                 }
                 Step::Resource(definition) => {
                     let known = match self.tree.leaf(reached.node) {
@@ -213,41 +197,36 @@ impl<'a> Run<'a> {
         reached
     }
 
-    /// Whether another segment told an element by the map that is applied to this one.
-    fn is_anothers(&self, node: NodeId) -> bool {
-        let writer = self.tree.node(node).map_or(0, |node| node.writer);
-        if writer == self.tree.writer || writer == 0 {
-            return false;
-        }
-        let applied = |writer: u32| self.applied.get(writer as usize - 1);
-        let (Some((map, segment)), Some((own, at))) = (applied(writer), self.applied.last()) else {
-            return false;
-        };
-        std::ptr::eq(*map, *own) && segment != at
-    }
-
-    /// Where goes what a further segment says of an element: to compare it, and nowhere else.
-    fn told_again(&mut self, stands: NodeId, child: Child, segment: usize) -> NodeId {
-        let known = self.told_again.iter().rev().take_while(|own| own.segment == segment);
-        if let Some(own) = known.into_iter().find(|own| own.stands == stands) {
-            return own.again;
-        }
-        let again = self.tree.apart(child);
-        self.has_removed = true;
-        self.told_again.push(ToldAgain { stands, again, segment });
-        again
-    }
-
-    /// Tells what is told twice, and not the same.
+    /// Tells what several segments tell by one map, and not the same.
     pub(super) fn find_told_again(&mut self) {
         for ToldAgain { stands, again, segment } in std::mem::take(&mut self.told_again) {
-            if self.tree.is_empty(again) || self.tree.says_all_of(stands, again) {
+            let mut differing = Vec::new();
+            self.differing(stands, again, "", &mut differing);
+            for path in differing {
+                let text = format!(
+                    "`{path}` is told by another segment before: what that one says counts, as a whole"
+                );
+                self.find_at(FindingKind::ValueUnfit, Self::segment_at(segment), text);
+            }
+        }
+    }
+
+    /// The elements of one that another does not say; of groups, those within.
+    fn differing(&self, stands: NodeId, again: NodeId, above: &str, differing: &mut Vec<String>) {
+        for own in self.tree.children(again) {
+            let Some(node) = self.tree.node(own).filter(|_| !self.tree.is_empty(own)) else {
+                continue;
+            };
+            if self.tree.children(stands).any(|one| self.tree.says_all_of(one, own)) {
                 continue;
             }
-            let name = self.tree.node(stands).map_or("", |node| self.plan.names.text(node.name));
-            let text =
-                format!("`{name}` is told twice, and not the same: what was told first counts");
-            self.find_at(FindingKind::ValueUnfit, Self::segment_at(segment), text);
+            let path = format!("{above}{}", self.plan.names.text(node.name));
+            match self.tree.find(stands, node.name) {
+                Some(group) if node.definition.is_a("BackboneElement") => {
+                    self.differing(group, own, &format!("{path}."), differing);
+                }
+                _ => differing.push(path),
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pipehat_resource::definitions::Primitive;
 
 use super::Run;
-use super::path::Reached;
+use super::path::{Reached, ToldAgain};
 use super::test::Here;
 use super::tree::{Child, Leaf, NodeId};
 use super::view::Part;
@@ -34,8 +34,14 @@ impl<'a> Run<'a> {
         resource: u32,
     ) {
         self.scope += 1;
-        self.applied.push((map, segment));
-        self.tree.writer = u32::try_from(self.applied.len()).unwrap_or(u32::MAX);
+        let place = std::ptr::from_ref(map).addr();
+        let first = *self.applied.entry((place, node)).or_insert(segment);
+        self.apart = (first != segment).then(|| {
+            self.has_removed = true;
+            let again = self.tree.root(map.root);
+            self.told_again.push(ToldAgain { stands: node, again, segment });
+            again
+        });
         let base = Base { node, resource, scope: self.scope, repetition: 0 };
         for run in &map.runs {
             if run.field > 0 && !run.on_absence && self.view.field(segment, run.field).is_empty() {

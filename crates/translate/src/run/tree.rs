@@ -35,8 +35,6 @@ pub(crate) struct Node {
     first: NodeId,
     last: NodeId,
     next: NodeId,
-    /// Which application of a map to a segment made it, from 1; 0 where none did.
-    pub(crate) writer: u32,
 }
 
 /// What a child of an element is to be.
@@ -56,13 +54,11 @@ pub(crate) struct Tree<'a> {
     nodes: Vec<Node>,
     /// Their values by the same numbers, with room for more.
     leaves: Vec<Leaf<'a>>,
-    /// The application of a map to a segment that is under way.
-    pub(crate) writer: u32,
 }
 
 impl<'a> Tree<'a> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        let mut tree = Self { nodes: Vec::with_capacity(capacity), leaves: Vec::new(), writer: 0 };
+        let mut tree = Self { nodes: Vec::with_capacity(capacity), leaves: Vec::new() };
         tree.make_room(capacity);
         tree
     }
@@ -97,7 +93,6 @@ impl<'a> Tree<'a> {
             first: NONE,
             last: NONE,
             next: NONE,
-            writer: self.writer,
         };
         self.nodes.push(node);
         if self.leaves.len() < self.nodes.len() {
@@ -105,11 +100,6 @@ impl<'a> Tree<'a> {
         }
         // Limits of `message` keep elements far below this.
         NodeId::try_from(self.nodes.len() - 1).unwrap_or(NONE)
-    }
-
-    /// An element that is part of none.
-    pub(crate) fn apart(&mut self, child: Child) -> NodeId {
-        self.add(child)
     }
 
     /// How many elements there are, with those that were taken out.
