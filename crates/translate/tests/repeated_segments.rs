@@ -109,3 +109,17 @@ fn a_second_segment_fills_no_gap_of_the_first() {
     assert_eq!(first(&both, "MedicationRequest"), first(&of(timings.0), "MedicationRequest"));
     assert!(both.findings.iter().any(|own| own.path == "TQ1(2)"), "{:?}", both.findings);
 }
+
+/// Who gave another dose, and why it was refused, says nothing of the first.
+#[test]
+fn a_second_administration_adds_nothing_to_the_first() {
+    let head = "ORC|RE|R1^KIS\r";
+    let given = "RXA|0|1|20260101080000|20260101080000|A1^x^99M|500|mg|||11^Eins||||||||||CP\r";
+    let refused =
+        "RXA|0|2|20260101200000|20260101200000|A1^x^99M|500|mg|||12^Zwei||||||||00^refused^L||RE\r";
+    let of = |segments: &str| translate("RAS^O17^RAS_O17", &format!("{head}{segments}RXR|PO\r"));
+    let both = of(&[given, refused].concat());
+    let name = "MedicationAdministration";
+    assert_eq!(first(&both, name), first(&of(given), name));
+    assert!(both.findings.iter().any(|own| own.path == "RXA(2)"), "{:?}", both.findings);
+}

@@ -43,7 +43,7 @@ use crate::translator::EventKind;
 use crate::value::Clock;
 use consumed::Consumed;
 use lineage::Traces;
-use path::ToldAgain;
+use path::{Apart, ToldAgain};
 use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
@@ -86,7 +86,7 @@ pub(crate) struct Run<'a> {
     /// What further segments say where one before them told by the same map.
     told_again: Vec<ToldAgain>,
     /// Where such a segment's values go, while its map is applied.
-    apart: Option<NodeId>,
+    apart: Option<Apart>,
     /// The segment that made the resource which is being completed.
     completing: usize,
     /// The element that was found lacking last.

@@ -20,6 +20,14 @@ pub(super) struct Reached {
     pub(super) last: Option<Child>,
 }
 
+/// Where the values of a further segment go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Apart {
+    pub(super) node: NodeId,
+    /// With list entries of its own, too: it tells of another event.
+    pub(super) is_whole: bool,
+}
+
 /// What a further segment says of what one before it told by the same map.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToldAgain {
@@ -123,7 +131,9 @@ impl<'a> Run<'a> {
             )
         };
         let node = match self.apart {
-            Some(apart) if base.scope > 0 && !path.iter().any(is_own) => apart,
+            Some(apart) if base.scope > 0 && (apart.is_whole || !path.iter().any(is_own)) => {
+                apart.node
+            }
             _ => base.node,
         };
         self.reach(path, Base { node, ..base }, segment)

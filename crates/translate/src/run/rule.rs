@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pipehat_resource::definitions::Primitive;
 
 use super::Run;
-use super::path::{Reached, ToldAgain};
+use super::path::{Apart, Reached, ToldAgain};
 use super::test::Here;
 use super::tree::{Child, Leaf, NodeId};
 use super::view::Part;
@@ -40,7 +40,9 @@ impl<'a> Run<'a> {
             self.has_removed = true;
             let again = self.tree.root(map.root);
             self.told_again.push(ToldAgain { stands: node, again, segment });
-            again
+            // Who gave another dose, and why another was refused, says nothing of the first.
+            let is_whole = matches!(&map.segment.0, b"RXA" | b"RXD" | b"RXG" | b"TQ1");
+            Apart { node: again, is_whole }
         });
         let base = Base { node, resource, scope: self.scope, repetition: 0 };
         for run in &map.runs {
