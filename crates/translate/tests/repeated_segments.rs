@@ -96,30 +96,150 @@ fn a_final_diagnosis_is_not_made_provisional_by_a_working_one() {
     check(&["W", "W"], true, 0);
 }
 
-/// What the first says nothing of is not filled in from the second: that is of another time, and another dose.
-#[test]
-fn a_second_segment_fills_no_gap_of_the_first() {
-    let drug = "ORC|NW|R1^KIS\rRXE||ABC^Paracetamol^99MED|500||mg\r";
-    let timings = (
-        "TQ1|1||BID||||20260412|20260414\r",
-        "TQ1|2||QHS||||20260415||S^Stat^HL70485||10 mg in the evening\r",
-    );
-    let of = |timings: &str| translate("RDE^O11^RDE_O11", &format!("{drug}{timings}"));
-    let both = of(&[timings.0, timings.1].concat());
-    assert_eq!(first(&both, "MedicationRequest"), first(&of(timings.0), "MedicationRequest"));
-    assert!(both.findings.iter().any(|own| own.path == "TQ1(2)"), "{:?}", both.findings);
+fn all(translation: &Translation, name: &str) -> Vec<Value> {
+    let entries = translation.bundle.items("entry").iter();
+    let found = entries
+        .filter_map(|entry| entry.get("resource").filter(|own| own.resource_type() == Some(name)));
+    found.cloned().collect()
 }
 
-/// Who gave another dose, and why it was refused, says nothing of the first.
+fn dosages(timings: &str) -> (Vec<Value>, Translation) {
+    let drug = "ORC|NW|R1^KIS\rRXE||ABC^Paracetamol^99MED|500||mg\r";
+    let own = translate("RDE^O11^RDE_O11", &format!("{drug}{timings}RXR|PO\r"));
+    let [request] = all(&own, "MedicationRequest").try_into().expect("one request");
+    (request.items("dosageInstruction").to_vec(), own)
+}
+
+/// Each timing is a dosage, with the order's dose and route; what one says of itself is not another's.
 #[test]
-fn a_second_administration_adds_nothing_to_the_first() {
-    let head = "ORC|RE|R1^KIS\r";
-    let given = "RXA|0|1|20260101080000|20260101080000|A1^x^99M|500|mg|||11^Eins||||||||||CP\r";
-    let refused =
-        "RXA|0|2|20260101200000|20260101200000|A1^x^99M|500|mg|||12^Zwei||||||||00^refused^L||RE\r";
-    let of = |segments: &str| translate("RAS^O17^RAS_O17", &format!("{head}{segments}RXR|PO\r"));
-    let both = of(&[given, refused].concat());
-    let name = "MedicationAdministration";
-    assert_eq!(first(&both, name), first(&of(given), name));
-    assert!(both.findings.iter().any(|own| own.path == "RXA(2)"), "{:?}", both.findings);
+fn each_timing_is_a_dosage() {
+    let first = "TQ1|1||BID||||20260412|20260414|||with food|S\r";
+    let second = "TQ1|2||QHS||||20260415||||||\r";
+    let (both, own) = dosages(&[first, second].concat());
+    let [morning, evening] = both.as_slice() else { panic!("{both:?}") };
+    for dosage in [morning, evening] {
+        let text = dosage.to_json();
+        assert!(text.contains("\"value\":500") && text.contains("\"PO\""), "{text}");
+    }
+    assert_eq!(morning.get("sequence").map(Value::to_json).as_deref(), Some("1"));
+    assert_eq!(evening.get("sequence").map(Value::to_json).as_deref(), Some("2"));
+    let evening = evening.to_json();
+    assert!(evening.contains("2026-04-15") && !evening.contains("2026-04-1:"), "{evening}");
+    assert!(!evening.contains("BID") && !evening.contains("with food"), "{evening}");
+    let told = |path: &str| own.findings.iter().any(|it| it.path.starts_with(path));
+    assert!(!told("TQ1-12") && !told("TQ1(2)"), "{:?}", own.findings);
+}
+
+#[test]
+fn timings_beside_each_other_have_one_number() {
+    let (both, _) = dosages("TQ1|1||BID|||||||||A\rTQ1|2||QHS|||||||||S\rTQ1|3||QOD\r");
+    let numbers: Vec<_> = both
+        .iter()
+        .map(|own| own.get("sequence").map(Value::to_json).unwrap_or_default())
+        .collect();
+    assert_eq!(numbers, ["1", "1", "2"]);
+    let (both, own) = dosages("TQ1|1||BID\rTQ1|2||QHS\r");
+    assert_eq!(both.len(), 2);
+    assert!(both.iter().all(|own| own.get("sequence").is_none()), "{both:?}");
+    let mut findings = own.findings.iter();
+    assert!(
+        findings.any(|it| it.kind == FindingKind::Ambiguous && it.path == "TQ1-12"),
+        "{:?}",
+        own.findings
+    );
+}
+
+/// A completion time is no dosage, and is told.
+#[test]
+fn a_completion_time_is_no_dosage() {
+    let (both, own) = dosages("TQ1|1||BID|||||||||C\rTQ1|2||QHS\r");
+    assert_eq!(both.len(), 1, "{both:?}");
+    assert!(own.findings.iter().any(|it| it.path == "TQ1(2)"), "{:?}", own.findings);
+}
+
+/// Two tablets in the morning and one at night are not the same dose.
+#[test]
+fn the_dose_is_not_that_of_a_timing_with_another_quantity() {
+    let (both, own) = dosages("TQ1|1|2^TAB|BID\rTQ1|2|1^TAB|QHS\r");
+    let [_, evening] = both.as_slice() else { panic!("{both:?}") };
+    assert!(evening.get("doseAndRate").is_none(), "{evening:?}");
+    assert!(own.findings.iter().any(|it| it.path == "TQ1(2)-2"), "{:?}", own.findings);
+}
+
+/// What only the second tells is the one dosage's; what is told of the order stays the first's.
+#[test]
+fn a_dosage_of_the_second_timing_alone_is_the_order_s() {
+    let (own, translation) = dosages("TQ1|1||||||||S\rTQ1|2||QHS||||||R\r");
+    let [dosage] = own.as_slice() else { panic!("{own:?}") };
+    let text = dosage.to_json();
+    assert!(text.contains("QHS") && text.contains("500"), "{text}");
+    let [request] = all(&translation, "MedicationRequest").try_into().expect("one request");
+    assert!(request.to_json().contains("\"priority\":\"stat\""), "{request:?}");
+}
+
+const GIVEN: &str =
+    "RXA|0|1|20260101080000|20260101080000|A1^x^99M|500|mg||note A|11^Eins||||||||||CP\r";
+const REFUSED: &str =
+    "RXA|0|2|20260101200000|20260101200000|A1^x^99M|500|mg|||12^Zwei||||||||00^refused^L||RE\r";
+
+fn administrations(segments: &str) -> Vec<String> {
+    let own = translate("RAS^O17^RAS_O17", &format!("ORC|RE|R1^KIS\r{segments}"));
+    all(&own, "MedicationAdministration").iter().map(Value::to_json).collect()
+}
+
+/// Each administration is a resource, as if it were told alone; who gave another dose, and why it was refused, says nothing
+/// of it.
+#[test]
+fn each_administration_is_a_resource() {
+    let route = "RXR|PO\r";
+    let alone: Vec<String> =
+        [GIVEN, REFUSED].iter().flat_map(|own| administrations(&format!("{own}{route}"))).collect();
+    assert_eq!(alone.len(), 2, "{alone:?}");
+    // One route of both, and one of each.
+    assert_eq!(administrations(&format!("{GIVEN}{REFUSED}{route}")), alone);
+    assert_eq!(administrations(&format!("{GIVEN}{route}{REFUSED}{route}")), alone);
+    let routes = administrations(&format!("{GIVEN}RXR|PO\r{REFUSED}RXR|SC\r"));
+    assert!(routes[0].contains("\"PO\"") && !routes[0].contains("\"SC\""), "{routes:?}");
+    assert!(routes[1].contains("\"SC\"") && !routes[1].contains("\"PO\""), "{routes:?}");
+    // Without an order, too; and the next order's are its own.
+    let next = format!("{GIVEN}{REFUSED}{route}ORC|RE|R2^KIS\r{GIVEN}{route}");
+    let three = administrations(&next);
+    assert_eq!(three.len(), 3, "{three:?}");
+    assert!(three[1].contains("R1") && three[2].contains("R2"), "{three:?}");
+}
+
+/// Two doses at one time are two; one that takes the other back is not.
+#[test]
+fn doses_that_nothing_tells_apart_are_each_one() {
+    let again = GIVEN.replacen("|0|1|", "|0|2|", 1);
+    assert_eq!(administrations(&format!("{GIVEN}{again}")).len(), 2);
+    assert_eq!(administrations(&format!("{GIVEN}{GIVEN}")).len(), 2);
+    let back = format!("{}|D\r", GIVEN.trim_end());
+    let own = administrations(&format!("{GIVEN}{back}"));
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert!(own[0].contains("entered-in-error"), "{own:?}");
+}
+
+#[test]
+fn each_dispense_and_each_give_is_a_resource() {
+    let dispensed = |number: u8| {
+        format!("RXD|{number}|A1^x^99M|20260101080000|10|TAB\rNTE|1||note {number}\rRXR|PO\r")
+    };
+    let text = format!("ORC|RE|R1^KIS\rTQ1|1||BID\r{}{}", dispensed(1), dispensed(2));
+    let own = all(&translate("RDS^O13^RDS_O13", &text), "MedicationDispense");
+    let [first, second] = own.as_slice() else { panic!("{own:?}") };
+    for (own, note, other) in [(first, "note 1", "note 2"), (second, "note 2", "note 1")] {
+        let text = own.to_json();
+        assert!(text.contains("BID") && text.contains("R1") && text.contains(note), "{text}");
+        assert!(!text.contains(other), "{text}");
+    }
+    let give = |number: u8| {
+        format!(
+            "RXG|{number}||^^^2026010108000{number}|A1^x^99M|{number}||TAB\rTQ1|1||BID\rRXR|PO\r"
+        )
+    };
+    let text = format!("ORC|RE|R1^KIS\r{}{}", give(1), give(2));
+    let own = all(&translate("RGV^O15^RGV_O15", &text), "MedicationRequest");
+    let doses: Vec<_> = own.iter().map(|own| own.to_json().contains("\"value\":2")).collect();
+    assert_eq!(doses, [false, true], "{own:?}");
 }

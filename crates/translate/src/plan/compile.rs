@@ -56,6 +56,10 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     }
     compiler.plan.parent_result = TypeDefinition::named("Observation")
         .and_then(|observation| compiler.segment_map(PARENT_RESULT, observation));
+    for name in DOSED {
+        let origin = compiler.origin(Origin::new(&format!("segments TQ1[{name}] TQ1-12")));
+        compiler.plan.conjunctions.push((name, origin));
+    }
     for (name, rows) in &messages {
         let map = MessageMap::compile(&mut compiler, name, rows);
         compiler.plan.message_names.insert((*name).into(), compiler.plan.messages.len());
@@ -70,6 +74,9 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }
+
+/// Types with a list of dosages.
+pub(crate) const DOSED: [&str; 2] = ["MedicationRequest", "MedicationDispense"];
 
 /// What the results below an OBR with a parent result are told besides.
 const PARENT_RESULT: &str = "OBR[Observation-Parent]";

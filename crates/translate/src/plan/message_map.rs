@@ -56,6 +56,8 @@ pub(crate) struct Slot {
     instance: Instance,
     /// The group around all rows that name it: with each of its occurrences it is another resource.
     pub(crate) home: u16,
+    /// The segment that tells each of an order's doses, where it is of doses.
+    pub(crate) dose: Option<Name>,
 }
 
 impl Slot {
@@ -139,6 +141,16 @@ fn place(id: &str) -> Option<RowPlace> {
     Some(RowPlace { groups, segment: Name::parse(segment)?, follow, occurrence })
 }
 
+/// Whether each segment of a name is a dose under an order, which is a resource of its own.
+fn is_dose(segment: Name, resource: &TypeDefinition) -> bool {
+    matches!(
+        (&segment.0, resource.name()),
+        (b"RXA", "MedicationAdministration")
+            | (b"RXD", "MedicationDispense")
+            | (b"RXG", "MedicationRequest")
+    )
+}
+
 impl MessageMap {
     /// Compiles the rows of one map. Slots are named by all rows before references are read.
     pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, rows: &[&Row]) -> Self {
@@ -195,6 +207,12 @@ impl MessageMap {
                 && !map.anchors.contains(&anchor)
             {
                 map.anchors.push(anchor);
+            }
+            if rest.is_empty()
+                && is_dose(place.segment, resource)
+                && let Some(own) = map.slots.get_mut(usize::from(slot))
+            {
+                own.dose = Some(place.segment);
             }
             read.push((row, place, group, slot, rest));
         }
@@ -354,7 +372,7 @@ impl MessageMap {
             .iter()
             .position(|slot| slot.resource == resource && slot.instance == instance);
         let index = found.unwrap_or_else(|| {
-            self.slots.push(Slot { resource, instance, home: group });
+            self.slots.push(Slot { resource, instance, home: group, dose: None });
             self.slots.len() - 1
         });
         let mut home = self.slots.get(index).map_or(0, |slot| slot.home);

@@ -54,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) code_uses: Vec<CodeUse>,
     /// Where each rule stands in the tables, for lineage.
     pub(crate) origins: Vec<Origin>,
+    /// Of the types that have several dosages, where it stands how one timing follows another.
+    pub(crate) conjunctions: Vec<(&'static str, u32)>,
     /// Why fields have no home.
     pub(crate) reasons: Reasons,
     /// What messages do not speak of.
@@ -106,6 +108,7 @@ pub(crate) struct WellKnown {
     pub(crate) value_code: NameId,
     /// `use`
     pub(crate) purpose: NameId,
+    pub(crate) sequence: NameId,
 }
 
 impl WellKnown {
@@ -122,6 +125,7 @@ impl WellKnown {
             url: names.id("url"),
             value_code: names.id("valueCode"),
             purpose: names.id("use"),
+            sequence: names.id("sequence"),
         }
     }
 }

@@ -42,6 +42,14 @@ impl Traces {
             self.has_room = false;
         }
     }
+
+    /// What was copied came from where the original did.
+    pub(super) fn copy(&mut self, from: NodeId, to: NodeId) {
+        let copied: Vec<Trace> = self.all.iter().filter(|own| own.node == from).copied().collect();
+        for Trace { origin, at, .. } in copied {
+            self.push(to, at, origin);
+        }
+    }
 }
 
 /// Names and rules of a plan.

@@ -6,7 +6,7 @@ use pipehat_resource::definitions::TypeDefinition;
 
 use super::rule::Base;
 use super::test::Here;
-use super::tree::{Child, Leaf, NONE, NodeId};
+use super::tree::{Child, Leaf, NONE};
 use super::{Filled, Run};
 use crate::condition::Name;
 use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, Step};
@@ -87,8 +87,17 @@ impl<'a> Run<'a> {
             if group.segments().start > segment {
                 break;
             }
+            let first = self.view.name(group.segments().start);
             let own = self.groups.get(next).and_then(|own| map.groups.get(usize::from(*own)));
             for slot in own.into_iter().flat_map(|own| &own.slots) {
+                let dose = map.slots.get(usize::from(*slot)).and_then(|slot| slot.dose);
+                // A dose without an ORC of its own is of the order before it.
+                if dose.is_some() && dose == first {
+                    continue;
+                }
+                if dose.is_some() {
+                    self.begin_order();
+                }
                 if let Some(filled) = self.slots.get_mut(usize::from(*slot)) {
                     *filled = None;
                 }
@@ -120,18 +129,39 @@ impl<'a> Run<'a> {
                 None => return,
             }
         };
+        let is_further = self.begin_dose(map, row, segment);
         let Some(resource) = self.fill(map, row, segment) else { return };
+        self.note_dose(map, row, segment, resource);
+        if is_further {
+            self.tell_order_again(resource);
+        }
         // The run's label, for the path to the map's target and for its references.
-        let base = Base { node: self.root(resource), resource, ..base };
-        let (node, target) = self.go(&row.path, base, segment);
+        let base = Base { scope: self.scope + 1, ..base };
+        self.apply_row(row, (segment, read), resource);
+        self.tell_earlier_doses(map, row, segment, resource);
+        for rule in &row.references {
+            self.reference(map, rule, base, segment);
+        }
+    }
+
+    /// Applies a row's segment map, over the segment that it reads, to a resource.
+    pub(super) fn apply_row(
+        &mut self,
+        row: &'a MessageRow,
+        (segment, read): (usize, usize),
+        resource: u32,
+    ) {
+        let Some(own) = row.map.and_then(|map| self.plan.segments.get(map as usize)) else {
+            return;
+        };
+        let base =
+            Base { node: self.root(resource), resource, scope: self.scope + 1, repetition: 0 };
+        let (node, target) = self.path(&row.path, base, segment);
         self.segment(own, read, node, target);
         if target != resource
             && self.resources.get(target as usize).is_some_and(|own| own.has_value)
         {
             self.keep(resource);
-        }
-        for rule in &row.references {
-            self.reference(map, rule, base, segment);
         }
     }
 
@@ -154,10 +184,6 @@ impl<'a> Run<'a> {
         let filled = Filled { resource, place: row.place, segment };
         *self.slots.get_mut(place)? = Some(filled);
         Some(resource)
-    }
-
-    fn go(&mut self, path: &'a [Step], base: Base, segment: usize) -> (NodeId, u32) {
-        self.path(path, base, segment)
     }
 
     fn reference(&mut self, map: &MessageMap, rule: &'a ReferenceRule, base: Base, segment: usize) {

@@ -10,6 +10,8 @@ mod consumed;
 mod convert;
 mod diagnoses;
 mod document;
+mod dosages;
+mod doses;
 mod finish;
 mod ghosts;
 mod invariants;
@@ -42,6 +44,7 @@ use crate::settings::Settings;
 use crate::translator::EventKind;
 use crate::value::Clock;
 use consumed::Consumed;
+use doses::Doses;
 use lineage::Traces;
 use path::{Apart, ToldAgain};
 use tree::{NodeId, Tree};
@@ -84,9 +87,11 @@ pub(crate) struct Run<'a> {
     /// Which map was applied first to which segment for an element. A map is known by where it stands.
     applied: HashMap<(usize, NodeId), usize>,
     /// What further segments say where one before them told by the same map.
-    told_again: Vec<ToldAgain>,
+    told_again: Vec<ToldAgain<'a>>,
     /// Where such a segment's values go, while its map is applied.
     apart: Option<Apart>,
+    /// What was told of doses.
+    doses: Doses<'a>,
     /// The segment that made the resource which is being completed.
     completing: usize,
     /// The element that was found lacking last.
@@ -199,6 +204,7 @@ impl<'a> Run<'a> {
             applied: HashMap::new(),
             told_again: Vec::new(),
             apart: None,
+            doses: Doses::default(),
             completing: 0,
             lacking: None,
             unnamed_visits: Vec::new(),
@@ -220,6 +226,7 @@ impl<'a> Run<'a> {
         match map {
             Some(map) => {
                 self.message(map);
+                self.tell_dosages();
                 self.relate_to_parents();
             }
             None if event == EventKind::Unknown => {}

@@ -161,7 +161,10 @@ impl<'a> Run<'a> {
             {
                 return Some(self.numbered_identity(own.root, name, &found, naming, depth));
             }
-            if let Some(text) = self.key_text(own.root, key, naming, depth) {
+            if let Some(mut text) = self.key_text(own.root, key, naming, depth) {
+                if let Some(dose) = self.dose_of(index) {
+                    text.push_str(&self.dose_number(dose));
+                }
                 return Some(Identity::of_key(&["key", name, &naming.sender, &text]));
             }
         }
@@ -468,7 +471,9 @@ impl<'a> Run<'a> {
             let is_result = self.resources.get(index).is_some_and(|own| {
                 own.is_direct && matches!(own.definition.name(), "Observation" | "DiagnosticReport")
             });
-            if !is_result {
+            // Of two doses that nothing tells apart each is one, but where the later takes the earlier back.
+            let is_dose = self.dose_of(index).is_some_and(|dose| !self.changes_a_dose(dose));
+            if !is_result && !is_dose {
                 same.push((number, first));
                 continue;
             }
@@ -525,7 +530,12 @@ impl<'a> Run<'a> {
             else {
                 continue;
             };
-            if name == "ChargeItem" {
+            let changed = self.dose_of(*again as usize);
+            if changed.is_some_and(|dose| self.changes_a_dose(dose)) {
+                if let Some(own) = self.resources.get_mut(*first as usize) {
+                    own.root = from;
+                }
+            } else if name == "ChargeItem" {
                 // One number has one course: a credit takes the charge before it back, and a charge behind it stands.
                 if let Some(own) = self.resources.get_mut(*first as usize) {
                     own.root = from;

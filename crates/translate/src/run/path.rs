@@ -6,7 +6,7 @@ use super::Run;
 use super::rule::Base;
 use super::tree::{Child, Leaf, NONE, NodeId};
 use crate::finding::FindingKind;
-use crate::plan::{DatatypeMap, Link, NO_CHOICE, Step};
+use crate::plan::{DatatypeMap, Link, NO_CHOICE, SegmentMap, Step};
 
 /// What a path led to.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +30,11 @@ pub(super) struct Apart {
 
 /// What a further segment says of what one before it told by the same map.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ToldAgain {
+pub(super) struct ToldAgain<'a> {
+    pub(super) map: &'a SegmentMap,
     pub(super) stands: NodeId,
+    /// The segment that told it.
+    pub(super) first: usize,
     pub(super) again: NodeId,
     pub(super) segment: usize,
 }
@@ -209,7 +212,7 @@ impl<'a> Run<'a> {
 
     /// Tells what several segments tell by one map, and not the same.
     pub(super) fn find_told_again(&mut self) {
-        for ToldAgain { stands, again, segment } in std::mem::take(&mut self.told_again) {
+        for ToldAgain { stands, again, segment, .. } in std::mem::take(&mut self.told_again) {
             let mut differing = Vec::new();
             self.differing(stands, again, "", &mut differing);
             for path in differing {

@@ -39,11 +39,22 @@ impl<'a> Run<'a> {
         self.apart = (first != segment).then(|| {
             self.has_removed = true;
             let again = self.tree.root(map.root);
-            self.told_again.push(ToldAgain { stands: node, again, segment });
+            self.told_again.push(ToldAgain { map, stands: node, first, again, segment });
             // Who gave another dose, and why another was refused, says nothing of the first.
             let is_whole = matches!(&map.segment.0, b"RXA" | b"RXD" | b"RXG" | b"TQ1");
             Apart { node: again, is_whole }
         });
+        self.apply_map(map, segment, node, resource);
+    }
+
+    /// Runs the rules of a segment map.
+    pub(super) fn apply_map(
+        &mut self,
+        map: &'a SegmentMap,
+        segment: usize,
+        node: NodeId,
+        resource: u32,
+    ) {
         let base = Base { node, resource, scope: self.scope, repetition: 0 };
         for run in &map.runs {
             if run.field > 0 && !run.on_absence && self.view.field(segment, run.field).is_empty() {

@@ -219,6 +219,9 @@ impl<'a> Run<'a> {
         if self.view.name(from) == Some(name) {
             return Some(from);
         }
+        if let Some(asked) = self.doses.asked.filter(|own| self.view.name(*own) == Some(name)) {
+            return Some(asked);
+        }
         let is_named = |segment: &usize| self.view.name(*segment) == Some(name);
         let groups = self.reading.groups();
         let Some(placement) = self.reading.placements().get(from) else {

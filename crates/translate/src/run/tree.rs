@@ -210,6 +210,32 @@ impl<'a> Tree<'a> {
         id
     }
 
+    /// Makes an element that no other holds the last child of one.
+    pub(crate) fn adopt(&mut self, parent: NodeId, child: NodeId) {
+        let children: Vec<_> = self.children(parent).chain([child]).collect();
+        self.set_children(parent, &children);
+    }
+
+    /// Copies an element with all that is in it into another; what it came from is the same.
+    pub(crate) fn copy(&mut self, parent: NodeId, from: NodeId) -> Vec<(NodeId, NodeId)> {
+        let mut copied = Vec::new();
+        let mut open = vec![(parent, from)];
+        while let Some((parent, from)) = open.pop() {
+            let Some(Node { name, is_list, is_primitive, definition, choice, label, .. }) =
+                self.node(from).copied()
+            else {
+                continue;
+            };
+            let child = Child { name, is_list, is_primitive, definition, choice, label };
+            let own = self.append(parent, child);
+            self.set_leaf(own, self.leaf(from).clone());
+            copied.push((from, own));
+            let children: Vec<_> = self.children(from).collect();
+            open.extend(children.into_iter().rev().map(|child| (own, child)));
+        }
+        copied
+    }
+
     /// Takes a child out.
     pub(crate) fn remove(&mut self, parent: NodeId, child: NodeId) {
         let children: Vec<_> = self.children(parent).filter(|own| *own != child).collect();

@@ -1,0 +1,152 @@
+//! Doses under one order: each administration (RXA), dispense (RXD) and give (RXG) is a resource of its own, and says what
+//! the order says of all of them.
+
+use super::{Filled, Run};
+use crate::condition::Name;
+use crate::plan::{MessageMap, MessageRow};
+
+/// A resource that tells one dose.
+#[derive(Debug, Clone, Copy)]
+struct Dose {
+    slot: u16,
+    resource: u32,
+    segment: usize,
+}
+
+/// A row that ran over a segment.
+type Applied<'a> = (&'a MessageRow, usize);
+
+/// The doses of a message so far.
+#[derive(Debug, Default)]
+pub(super) struct Doses<'a> {
+    /// What the order at hand says before its first dose.
+    of_order: Vec<Applied<'a>>,
+    told: Vec<Dose>,
+    /// From where on `told` holds doses of the order at hand.
+    order: usize,
+    /// From where on they follow each other, so that what comes next is of all of them.
+    together: usize,
+    /// Whether something came next.
+    is_closed: bool,
+    /// The dose whose row runs, where it is not the nearest.
+    pub(super) asked: Option<usize>,
+}
+
+impl<'a> Run<'a> {
+    /// A new order begins.
+    pub(super) fn begin_order(&mut self) {
+        let doses = &mut self.doses;
+        doses.of_order.clear();
+        doses.order = doses.told.len();
+        doses.together = doses.told.len();
+        doses.is_closed = false;
+    }
+
+    /// Makes room for a further dose: a resource of its own in the slot. Whether it is one.
+    pub(super) fn begin_dose(
+        &mut self,
+        map: &MessageMap,
+        row: &MessageRow,
+        segment: usize,
+    ) -> bool {
+        let place = usize::from(row.slot);
+        let Some(slot) = map.slots.get(place).filter(|slot| slot.dose == Some(row.segment)) else {
+            return false;
+        };
+        let Some(filled) = self.slots.get(place).copied().flatten() else { return false };
+        let of_order = self.doses.told.get(self.doses.order..).unwrap_or_default();
+        let is_told = of_order.iter().any(|own| own.resource == filled.resource);
+        if !is_told || of_order.iter().any(|own| own.segment == segment) {
+            return false;
+        }
+        let resource = self.resource(slot.resource, segment, true);
+        if let Some(own) = self.slots.get_mut(place) {
+            *own = Some(Filled { resource, place: row.place, segment });
+        }
+        true
+    }
+
+    /// Notes what a row of an order with doses tells: a dose, what the order says of all, or what is behind a dose.
+    pub(super) fn note_dose(
+        &mut self,
+        map: &MessageMap,
+        row: &'a MessageRow,
+        segment: usize,
+        resource: u32,
+    ) {
+        let slot = map.slots.get(usize::from(row.slot));
+        let Some(dose) = slot.and_then(|slot| slot.dose) else { return };
+        let doses = &mut self.doses;
+        let has_doses = doses.told.len() > doses.order;
+        if row.segment != dose {
+            if has_doses {
+                doses.is_closed = true;
+            } else {
+                doses.of_order.push((row, segment));
+            }
+            return;
+        }
+        if std::mem::take(&mut doses.is_closed) {
+            doses.together = doses.told.len();
+        }
+        let known = doses.told.get(doses.order..).unwrap_or_default();
+        if !known.iter().any(|own| own.segment == segment) {
+            doses.told.push(Dose { slot: row.slot, resource, segment });
+        }
+    }
+
+    /// Says of a further dose what the order said before its first one.
+    pub(super) fn tell_order_again(&mut self, resource: u32) {
+        for (row, segment) in self.doses.of_order.clone() {
+            self.apply_row(row, (segment, segment), resource);
+        }
+    }
+
+    /// Tells what stands behind several administrations of each of them: one RXR is that of all (HL7 v2.5.1 §4.13.11).
+    pub(super) fn tell_earlier_doses(
+        &mut self,
+        map: &'a MessageMap,
+        row: &'a MessageRow,
+        segment: usize,
+        resource: u32,
+    ) {
+        let slot = map.slots.get(usize::from(row.slot));
+        if slot.and_then(|slot| slot.dose) != Some(Name(*b"RXA")) || row.segment.0 == *b"RXA" {
+            return;
+        }
+        let together = self.doses.told.get(self.doses.together..).unwrap_or_default();
+        let is_one = |own: &Dose| own.slot == row.slot && own.resource == resource;
+        if !together.iter().any(is_one) {
+            return;
+        }
+        let earlier: Vec<Dose> =
+            together.iter().filter(|own| own.slot == row.slot && !is_one(own)).copied().collect();
+        for dose in earlier {
+            self.doses.asked = Some(dose.segment);
+            self.apply_row(row, (segment, segment), dose.resource);
+        }
+        self.doses.asked = None;
+    }
+
+    /// The segment that tells a dose, of its resource.
+    pub(super) fn dose_of(&self, resource: usize) -> Option<usize> {
+        let mut told = self.doses.told.iter();
+        told.find(|own| own.resource as usize == resource).map(|own| own.segment)
+    }
+
+    /// Which of its order's doses it is: RXA-2, RXD-1, RXG-1 (HL7 v2.5.1 §4.14.7.2, §4.14.5.1, §4.14.6.1).
+    pub(super) fn dose_number(&self, segment: usize) -> String {
+        let field = match self.view.name(segment) {
+            Some(Name([b'R', b'X', b'A'])) => 2,
+            _ => 1,
+        };
+        let part = self.view.repetitions(segment, field).next();
+        part.map(|part| self.first_text(&part).into_owned()).unwrap_or_default()
+    }
+
+    /// Whether a dose is told to change one that was told before: RXA-21 `D` and `U`.
+    pub(super) fn changes_a_dose(&self, segment: usize) -> bool {
+        self.view.name(segment) == Some(Name(*b"RXA"))
+            && matches!(self.view.field(segment, 21).trim_ascii(), b"D" | b"U")
+    }
+}
