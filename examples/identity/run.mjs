@@ -421,6 +421,11 @@ await workflow(import.meta.url, async (stage) => {
   const again65 = [(await north("65001"))[0], await visitNow("V0065")];
   stage.holds("told again nothing becomes another version", again65.every(({ meta }, at) => meta.versionId === first65[at].meta.versionId));
 
+  stage.says("An admission tells an allergy and an insurance (AL1, IN1), which this workflow does not keep.");
+  await send(whole("N95003") + "AL1|1|DA|PEN^Penicillin^99A\rIN1|1|P1|4711|Sample Insurance\r");
+  await stage.becomes("the run's log names them, without a value", () => hasLogged("not keep: AllergyIntolerance, Coverage\""));
+  stage.holds("and none is stored of her", (await stage.found(`AllergyIntolerance?patient=Patient/${first65[0].id}`)).length === 0);
+
   stage.says("A message tells what has no place in FHIR (a segment of the sender's own).");
   await send(stage.message("correct", { N0007: "N80001" }) + "ZPI|something of her own\r");
   const { id } = await stage.becomes("it stands among the messages", async () => (await stage.api("messages/search", "POST", {})).messages

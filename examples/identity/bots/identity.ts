@@ -39,6 +39,9 @@ const BELONGINGS: Record<string, string> = {
   ChargeItem: "subject",
 };
 
+/** What this workflow writes of a message; RelatedPerson is the contact whom Patient.contact has, too. */
+const WRITTEN = new Set(["Encounter", "Condition", "RelatedPerson"]);
+
 /**
  * What joins, moves or renames something else (A35, A41: accounts; A42: visits; A43 to A45: what goes to another record; A46 to
  * A51: numbers) or links two records (A24, A37): the datastore would stand otherwise than the sender's without a word.
@@ -57,6 +60,11 @@ async function tell(client: MedplumClient, message: Message): Promise<void> {
   const bundle: Bundle = await translated(message);
   if (isMergedIntoItself(message)) {
     throw new ForAPerson("the identifier to be retired (MRG-1) is the one that is to remain (PID-3)");
+  }
+  const types = (bundle.entry ?? []).map(({ resource }) => resource?.resourceType ?? "");
+  const besides = [...new Set(types)].filter((type) => type in BELONGINGS && !WRITTEN.has(type)).sort();
+  if (besides.length > 0) {
+    log.info(`told.besides: the message tells of what this workflow does not keep: ${besides.join(", ")}`);
   }
   const people = peopleOf(message, bundle);
   const time = timeOf(message);
