@@ -100,7 +100,48 @@ impl<'a> Resources<'a> {
                 }
             }
         }
+        self.follow_merged();
         self
+    }
+
+    /// Who was merged into another is told as that one: the record that was retired must not be used any more (R4,
+    /// `Patient.link.type` `replaced-by`). A message about the record itself is about that.
+    fn follow_merged(&mut self) {
+        let is_patient = |index: &usize| self.of(*index, "Patient").is_some();
+        if self.roots.iter().any(is_patient) {
+            return;
+        }
+        for index in 0..self.all.len() {
+            let Some(remains) = self.replaced_by(index).filter(|remains| *remains != index) else {
+                continue;
+            };
+            self.by_reference
+                .values_mut()
+                .filter(|own| **own == index)
+                .for_each(|own| *own = remains);
+            if let Some(retired) = self.all.get_mut(index) {
+                *retired = Cow::Owned(Value::Null);
+            }
+        }
+    }
+
+    fn of(&self, index: usize, name: &str) -> Option<&Value> {
+        self.all.get(index).map(Cow::as_ref).filter(|own| own.resource_type() == Some(name))
+    }
+
+    /// The last of those who stand for a patient, one for the other.
+    fn replaced_by(&self, patient: usize) -> Option<usize> {
+        let mut last = None;
+        let mut at = patient;
+        for _ in 0..self.all.len() {
+            let links = self.of(at, "Patient").map_or(&[][..], |own| own.items("link"));
+            let link = links.iter().find(|link| link.text("type") == Some("replaced-by"));
+            let other = link.and_then(|link| link.get("other")?.text("reference"));
+            let next = other.and_then(|other| self.by_reference.get(other).copied());
+            let Some(next) = next.filter(|next| self.of(*next, "Patient").is_some()) else { break };
+            (last, at) = (Some(next), next);
+        }
+        last
     }
 
     fn add(
@@ -315,5 +356,66 @@ fn path_within(element: &Value, value: &Value) -> Option<String> {
             .enumerate()
             .find_map(|(at, inner)| Some(format!("[{at}]{}", path_within(element, inner)?))),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipehat_dictionary::Version;
+    use pipehat_resource::json;
+
+    use super::*;
+    use crate::to_v2::{Profile, Stamp, Wanted, WriteError, Writer, Written};
+
+    const RETIRED: &str = r#"{"resourceType":"Patient","id":"a","active":false,"link":[{"other":{"reference":"Patient/b"},"type":"replaced-by"}]}"#;
+    const BETWEEN: &str = r#"{"resourceType":"Patient","id":"b","active":false,"link":[{"other":{"reference":"Patient/c"},"type":"replaced-by"}]}"#;
+    const REMAINS: &str = r#"{"resourceType":"Patient","id":"c","identifier":[{"value":"77"}],"name":[{"family":"Stays"}]}"#;
+
+    fn write(event: &str, root: &str, known: &[&str]) -> Result<Written, WriteError> {
+        let root = json::parse(root.as_bytes()).expect("JSON");
+        let known: Vec<Value> =
+            known.iter().map(|own| json::parse(own.as_bytes()).expect("JSON")).collect();
+        let resources = Resources::default().with_root(&root).resolved_by(|reference| {
+            let id = reference.strip_prefix("Patient/")?;
+            known.iter().find(|own| own.id() == Some(id)).cloned()
+        });
+        let wanted = Wanted { event, version: Version::V2_5_1, order_control: None, lineage: None };
+        let time = "2026-04-12T08:00:00Z".parse().expect("a time");
+        let stamp = Stamp { time, offset: jiff::tz::Offset::UTC, control_id: "1" };
+        Writer::new(Profile::default()).write(&wanted, &resources, &stamp)
+    }
+
+    fn pid(event: &str, root: &str, known: &[&str]) -> String {
+        let written = write(event, root, known).expect("a message");
+        let text = String::from_utf8(written.message).expect("UTF-8");
+        text.split('\r').filter(|own| own.starts_with("PID")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What still refers to a record that was merged is about who remains.
+    #[test]
+    fn who_was_merged_is_told_as_who_remains() {
+        let booked = r#"{"resourceType":"Appointment","id":"x","status":"booked","participant":[{"actor":{"reference":"Patient/a"},"status":"accepted"}]}"#;
+        let one = pid("SIU^S12", booked, &[RETIRED, BETWEEN, REMAINS]);
+        assert!(one.contains("|77|") && one.contains("Stays") && !one.contains('\n'), "{one}");
+        let visit = r#"{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"IMP"},"subject":{"reference":"Patient/a"}}"#;
+        assert!(pid("ADT^A03", visit, &[RETIRED, BETWEEN, REMAINS]).contains("|77|"));
+        // Two who turned out to be one are one; who isn't there can't be told.
+        let both =
+            booked.replace("[{", r#"[{"actor":{"reference":"Patient/c"},"status":"accepted"},{"#);
+        assert_eq!(pid("SIU^S12", &both, &[RETIRED, BETWEEN, REMAINS]), one);
+        assert!(!pid("SIU^S12", booked, &[RETIRED]).contains("77"));
+        // A circle is no way to anybody.
+        let circle = REMAINS.replace(
+            r#""identifier""#,
+            r#""link":[{"other":{"reference":"Patient/a"},"type":"replaced-by"}],"identifier""#,
+        );
+        pid("SIU^S12", booked, &[RETIRED, BETWEEN, &circle]);
+    }
+
+    /// Of a record that was merged itself no message can tell.
+    #[test]
+    fn a_message_about_the_record_is_about_that() {
+        let told = write("ADT^A31", RETIRED, &[BETWEEN, REMAINS]);
+        assert!(matches!(told, Err(WriteError::Unsayable { .. })), "{told:?}");
     }
 }
