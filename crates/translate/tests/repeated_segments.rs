@@ -177,6 +177,47 @@ fn a_dosage_of_the_second_timing_alone_is_the_order_s() {
     assert!(request.to_json().contains("\"priority\":\"stat\""), "{request:?}");
 }
 
+/// What is told behind ORC and again behind RXE is one timing, and so is what is told twice.
+#[test]
+fn a_timing_that_is_told_twice_is_one() {
+    let timings = "TQ1|1||BID||||20260412||||||S\rTQ1|2||QHS\r";
+    let drug = "RXE||ABC^Paracetamol^99MED|500||mg\r";
+    let text = format!("ORC|NW|R1^KIS\r{timings}{drug}{timings}RXR|PO\r");
+    let own = translate("RDE^O11^RDE_O11", &text);
+    let [request] = all(&own, "MedicationRequest").try_into().expect("one request");
+    assert_eq!(request.items("dosageInstruction").len(), 2, "{request:?}");
+    let (own, _) = dosages("TQ1|1||BID\rTQ1|2||BID\r");
+    assert_eq!(own.len(), 1, "{own:?}");
+    // Of three, the first of which tells none.
+    let (own, _) = dosages("TQ1|1||||||||S\rTQ1|2||QHS|||||||||A\rTQ1|3||BID||||20260501\r");
+    let [night, twice] = own.as_slice() else { panic!("{own:?}") };
+    let (night, twice) = (night.to_json(), twice.to_json());
+    assert!(night.contains("QHS") && !night.contains("2026-05-01"), "{night}");
+    assert!(twice.contains("BID") && twice.contains("2026-05-01"), "{twice}");
+    assert!(
+        night.contains("\"sequence\":1") && twice.contains("\"sequence\":1"),
+        "{night} {twice}"
+    );
+}
+
+/// A message is not made into more than its own size allows.
+#[test]
+fn many_doses_under_many_timings_are_bounded() {
+    let timings = "TQ1|1||BID\r".repeat(300);
+    let doses: String =
+        (0..300).map(|at| format!("RXD|{at}|A1^x^99M|20260101080000|10|TAB\r")).collect();
+    let own = translate("RDS^O13^RDS_O13", &format!("ORC|RE|R1^KIS\r{timings}{doses}"));
+    let made = all(&own, "MedicationDispense").len();
+    assert!((3..300).contains(&made), "{made}");
+    assert!(own.findings.iter().any(|it| it.path.starts_with("RXD(300)")), "{:?}", own.findings);
+    let given = GIVEN.repeat(2_000);
+    let own = translate(
+        "RAS^O17^RAS_O17",
+        &format!("ORC|RE|R1^KIS\r{given}{}", "RXR|PO\r".repeat(2_000)),
+    );
+    assert_eq!(all(&own, "MedicationAdministration").len(), 2_000);
+}
+
 const GIVEN: &str =
     "RXA|0|1|20260101080000|20260101080000|A1^x^99M|500|mg||note A|11^Eins||||||||||CP\r";
 const REFUSED: &str =

@@ -34,49 +34,65 @@ impl<'a> Run<'a> {
     pub(super) fn tell_dosages(&mut self) {
         let Some(name) = self.plan.names.find("dosageInstruction") else { return };
         let mut all: Vec<Dosages> = Vec::new();
-        for told in self.told_again.clone() {
-            let ToldAgain { map, stands, first, again, segment } = told;
+        let mut copied = Vec::new();
+        for ToldAgain { map, stands, first, again, segment } in self.told_again.clone() {
             let known = self.plan.conjunctions.iter().find(|(name, _)| *name == map.root.name());
             let Some((_, origin)) = known.copied().filter(|_| &map.segment.0 == b"TQ1") else {
                 continue;
             };
-            let before = self.timing_before(segment);
-            if before.is_some_and(|before| self.conjunction(before) == Conjunction::Ends) {
+            // Behind ORC and behind RXE it is told of the same timings.
+            if self.group_of(first) != self.group_of(segment) || self.ends_the_one_before(segment) {
                 continue;
             }
-            let Some(own) = self.tree.find(again, name).filter(|own| !self.tree.is_empty(*own))
-            else {
-                continue;
-            };
-            // What the first timing says by itself is not of this one.
+            let own = self.tree.find(again, name).filter(|own| !self.tree.is_empty(*own));
+            let Some(own) = own else { continue };
+            let place = all.iter().position(|all| all.resource == stands);
+            let place = place.unwrap_or_else(|| {
+                all.push(Dosages { resource: stands, origin, told: Vec::new() });
+                all.len() - 1
+            });
+            let Some(dosages) = all.get_mut(place) else { continue };
+            // What a timing says by itself is not of the others.
+            let first = dosages.told.first().map_or(first, |(_, first)| *first);
             let of_first = self.tree.root(map.root);
             self.scope += 1;
             self.apply_map(map, first, of_first, u32::MAX);
-            self.tree.remove(again, own);
             let of_first = self.tree.find(of_first, name);
-            let Some(of_first) = of_first.filter(|own| !self.tree.is_empty(*own)) else {
-                // The only one that tells a dosage.
-                match self.tree.find(stands, name) {
-                    Some(dosage) => self.tree.merge_lists(dosage, own),
-                    None => self.tree.adopt(stands, own),
-                }
-                continue;
-            };
+            let of_first = of_first.filter(|own| !self.tree.is_empty(*own));
             let shared = self.tree.find(stands, name);
-            if let Some(shared) = shared {
-                self.share_dosage((first, segment), shared, of_first, own);
-            }
-            self.tree.adopt(stands, own);
-            match all.iter_mut().find(|all| all.resource == stands) {
-                Some(all) => all.told.push((own, segment)),
-                None => {
-                    let told = shared.map(|shared| (shared, first)).into_iter();
-                    let told = told.chain([(own, segment)]).collect();
-                    all.push(Dosages { resource: stands, origin, told });
+            match (of_first, shared) {
+                (Some(of_first), Some(shared)) => {
+                    let is_same = self.quantity(first) == self.quantity(segment)
+                        && self.tree.says_all_of(of_first, own)
+                        && self.tree.says_all_of(own, of_first);
+                    if is_same {
+                        continue;
+                    }
+                    self.tree.remove(again, own);
+                    self.share_dosage((first, segment), shared, (of_first, own), &mut copied);
+                    self.tree.adopt(stands, own);
+                    if dosages.told.is_empty() {
+                        dosages.told.push((shared, first));
+                    }
+                    dosages.told.push((own, segment));
+                }
+                // The first that tells a dosage.
+                (_, Some(shared)) => {
+                    self.tree.remove(again, own);
+                    self.tree.merge_lists(shared, own);
+                    dosages.told.push((shared, segment));
+                }
+                (_, None) => {
+                    self.tree.remove(again, own);
+                    self.tree.adopt(stands, own);
+                    dosages.told.push((own, segment));
                 }
             }
         }
-        for dosages in all {
+        if let Some(traces) = &mut self.traces {
+            traces.copy(&copied);
+        }
+        for dosages in all.iter().filter(|all| all.told.len() > 1) {
             self.number_dosages(&dosages.told, dosages.origin);
         }
     }
@@ -86,14 +102,10 @@ impl<'a> Run<'a> {
         &mut self,
         (first, segment): (usize, usize),
         shared: NodeId,
-        of_first: NodeId,
-        own: NodeId,
+        (of_first, own): (NodeId, NodeId),
+        copied: &mut Vec<(NodeId, NodeId)>,
     ) {
-        let quantity = |segment| match self.view.field(segment, 2) {
-            b"1" => &[][..],
-            other => other,
-        };
-        let has_quantity = quantity(segment) != quantity(first);
+        let has_quantity = self.quantity(segment) != self.quantity(first);
         let dose = self.plan.names.find("doseAndRate");
         let children: Vec<NodeId> = self.tree.children(shared).collect();
         for child in children {
@@ -113,11 +125,15 @@ impl<'a> Run<'a> {
                 self.find_at(FindingKind::Ambiguous, at, text);
                 continue;
             }
-            for (from, to) in self.tree.copy(own, child) {
-                if let Some(traces) = &mut self.traces {
-                    traces.copy(from, to);
-                }
-            }
+            copied.extend(self.tree.copy(own, child));
+        }
+    }
+
+    /// TQ1-2, which is 1 where it is empty.
+    fn quantity(&self, segment: usize) -> &'a [u8] {
+        match self.view.field(segment, 2) {
+            b"1" => b"",
+            other => other,
         }
     }
 
@@ -172,9 +188,11 @@ impl<'a> Run<'a> {
         added
     }
 
-    fn timing_before(&self, segment: usize) -> Option<usize> {
+    /// Whether a timing is the completion time of the one before it.
+    fn ends_the_one_before(&self, segment: usize) -> bool {
         let name = self.view.name(segment);
-        (0..segment).rev().find(|own| self.view.name(*own) == name)
+        let before = (0..segment).rev().find(|own| self.view.name(*own) == name);
+        before.is_some_and(|before| self.conjunction(before) == Conjunction::Ends)
     }
 
     fn conjunction(&self, segment: usize) -> Conjunction {

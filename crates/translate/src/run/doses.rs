@@ -5,6 +5,10 @@ use super::{Filled, Run};
 use crate::condition::Name;
 use crate::plan::{MessageMap, MessageRow};
 
+/// Rows that are run again for each segment of a message, at most: what is made grows as the message does. Of doses beyond,
+/// findings tell.
+const AGAIN_MAX: usize = 8;
+
 /// A resource that tells one dose.
 #[derive(Debug, Clone, Copy)]
 struct Dose {
@@ -28,6 +32,10 @@ pub(super) struct Doses<'a> {
     together: usize,
     /// Whether something came next.
     is_closed: bool,
+    /// Whether the row at hand is the first that did.
+    is_next: bool,
+    /// Rows that were run again.
+    again: usize,
     /// The dose whose row runs, where it is not the nearest.
     pub(super) asked: Option<usize>,
 }
@@ -56,12 +64,18 @@ impl<'a> Run<'a> {
         let Some(filled) = self.slots.get(place).copied().flatten() else { return false };
         let of_order = self.doses.told.get(self.doses.order..).unwrap_or_default();
         let is_told = of_order.iter().any(|own| own.resource == filled.resource);
-        if !is_told || of_order.iter().any(|own| own.segment == segment) {
+        let again = self.doses.again + self.doses.of_order.len();
+        if !is_told
+            || again > AGAIN_MAX * self.view.len()
+            || of_order.iter().any(|own| own.segment == segment)
+        {
             return false;
         }
+        self.doses.again = again;
         let resource = self.resource(slot.resource, segment, true);
         if let Some(own) = self.slots.get_mut(place) {
-            *own = Some(Filled { resource, place: row.place, segment });
+            // Of no row's place: none makes another of itself.
+            *own = Some(Filled { resource, place: u16::MAX, segment });
         }
         true
     }
@@ -80,7 +94,7 @@ impl<'a> Run<'a> {
         let has_doses = doses.told.len() > doses.order;
         if row.segment != dose {
             if has_doses {
-                doses.is_closed = true;
+                doses.is_next = !std::mem::replace(&mut doses.is_closed, true);
             } else {
                 doses.of_order.push((row, segment));
             }
@@ -111,7 +125,8 @@ impl<'a> Run<'a> {
         resource: u32,
     ) {
         let slot = map.slots.get(usize::from(row.slot));
-        if slot.and_then(|slot| slot.dose) != Some(Name(*b"RXA")) || row.segment.0 == *b"RXA" {
+        let is_of_all = self.doses.is_next && row.segment.0 == *b"RXR";
+        if slot.and_then(|slot| slot.dose) != Some(Name(*b"RXA")) || !is_of_all {
             return;
         }
         let together = self.doses.told.get(self.doses.together..).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Which element came from where, followed while rows run and packed with the Bundle.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Run;
 use super::finish::entries_of;
@@ -44,10 +44,16 @@ impl Traces {
     }
 
     /// What was copied came from where the original did.
-    pub(super) fn copy(&mut self, from: NodeId, to: NodeId) {
-        let copied: Vec<Trace> = self.all.iter().filter(|own| own.node == from).copied().collect();
-        for Trace { origin, at, .. } in copied {
-            self.push(to, at, origin);
+    pub(super) fn copy(&mut self, copied: &[(NodeId, NodeId)]) {
+        let mut copies: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        for (from, to) in copied {
+            copies.entry(*from).or_default().push(*to);
+        }
+        for at in 0..self.all.len() {
+            let Some(Trace { node, origin, at }) = self.all.get(at).copied() else { break };
+            for to in copies.get(&node).into_iter().flatten() {
+                self.push(*to, at, origin);
+            }
         }
     }
 }

@@ -197,23 +197,31 @@ impl<'a> Tree<'a> {
     #[inline]
     pub(crate) fn append(&mut self, parent: NodeId, child: Child) -> NodeId {
         let id = self.add(child);
-        let last = self.node(parent).map_or(NONE, |node| node.last);
-        if let Some(before) = self.nodes.get_mut(last as usize) {
-            before.next = id;
-        }
-        if let Some(node) = self.nodes.get_mut(parent as usize) {
-            node.last = id;
-            if node.first == NONE {
-                node.first = id;
-            }
-        }
+        self.link(parent, id);
         id
     }
 
-    /// Makes an element that no other holds the last child of one.
+    /// Makes an element that was taken out the last child of another.
     pub(crate) fn adopt(&mut self, parent: NodeId, child: NodeId) {
-        let children: Vec<_> = self.children(parent).chain([child]).collect();
-        self.set_children(parent, &children);
+        if let Some(node) = self.nodes.get_mut(child as usize) {
+            node.next = NONE;
+        }
+        self.link(parent, child);
+    }
+
+    /// Puts an element behind the last child of another.
+    #[inline]
+    fn link(&mut self, parent: NodeId, child: NodeId) {
+        let last = self.node(parent).map_or(NONE, |node| node.last);
+        if let Some(before) = self.nodes.get_mut(last as usize) {
+            before.next = child;
+        }
+        if let Some(node) = self.nodes.get_mut(parent as usize) {
+            node.last = child;
+            if node.first == NONE {
+                node.first = child;
+            }
+        }
     }
 
     /// Copies an element with all that is in it into another; what it came from is the same.
