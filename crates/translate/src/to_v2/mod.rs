@@ -29,6 +29,8 @@ mod modifiers_tests;
 #[cfg(test)]
 mod panels_tests;
 mod patients;
+#[cfg(test)]
+mod patients_tests;
 mod primitive;
 mod profile;
 mod resources;
