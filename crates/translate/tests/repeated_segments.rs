@@ -200,6 +200,81 @@ fn a_timing_that_is_told_twice_is_one() {
     );
 }
 
+/// What else repeats under the order, or under the next one, changes nothing of its timings.
+#[test]
+fn each_timing_is_a_dosage_whatever_repeats_behind() {
+    let timings = "TQ1|1||Q8H|||||||before meals||S\rTQ1|2||QHS|||7^d\r";
+    let (alone, _) = dosages(timings);
+    assert_eq!(alone.len(), 2, "{alone:?}");
+    let mixed = "RXC|B|NACL^x^L|100|mL\rRXC|A|KCL^y^L|20|mmol\r";
+    let drug = "ORC|NW|R1^KIS\rRXE||ABC^Paracetamol^99MED|500||mg\r";
+    let next = "ORC|NW|R2^KIS\rRXE||DEF^Other^99MED|5||mg\rTQ1|1||BID\rRXR|PO\r";
+    for behind in [
+        format!("RXR|PO\r{mixed}"),
+        "RXR|PO\rRXR|SC\r".to_owned(),
+        format!("RXR|PO\r{next}{mixed}"),
+    ] {
+        let own = translate("RDE^O11^RDE_O11", &format!("{drug}{timings}{behind}"));
+        let made = all(&own, "MedicationRequest");
+        let first = made.first().map(|own| own.items("dosageInstruction").to_vec());
+        assert_eq!(first.as_deref(), Some(alone.as_slice()), "{behind}");
+    }
+}
+
+/// Several times of a day are one dosage's; of several codes of a timing FHIR takes one.
+#[test]
+fn times_of_a_day_are_of_one_dosage() {
+    let (own, _) = dosages("TQ1|1||BID|0800~2000\r");
+    let [dosage] = own.as_slice() else { panic!("{own:?}") };
+    let text = dosage.to_json();
+    assert!(
+        text.contains(r#""timeOfDay":["08:00:00","20:00:00"]"#) && text.contains("500"),
+        "{text}"
+    );
+    let (own, translation) = dosages("TQ1|1||BID~QHS\r");
+    assert_eq!(own.len(), 1, "{own:?}");
+    let mut findings = translation.findings.iter();
+    assert!(findings.any(|it| it.path.starts_with("TQ1-3[2]")), "{:?}", translation.findings);
+}
+
+/// What several segments instruct is each an instruction: none has the text of one and the code of another.
+#[test]
+fn each_instruction_is_its_own() {
+    let drug = "ORC|NW|R1^KIS\rRXE||ABC^x^99M|500||mg||I1^with food^99I~I2^slowly^99I\r";
+    let text = format!("{drug}TQ1|1||BID|||||||after meals\rRXR|PO||||R1^by tube^99R\r");
+    let own = translate("RDE^O11^RDE_O11", &text);
+    let [request] = all(&own, "MedicationRequest").try_into().expect("one request");
+    let [dosage] = request.items("dosageInstruction") else { panic!("{request:?}") };
+    assert_eq!(dosage.items("additionalInstruction").len(), 4, "{dosage:?}");
+}
+
+/// A note behind a dose is not of what was observed with the dose before it, and no note makes something to be of.
+#[test]
+fn a_note_is_of_nothing_before_another_dose() {
+    let observed = "RXR|PO\rOBX|1|NM|8867-4^HR^LN||70|/min|||||F\r";
+    let note = "NTE|1||keep it cold\r";
+    let doses = [
+        ("RDS^O13^RDS_O13", "RXD|1|A^a^L|2026030108|5|mg\r", "RXD|2|B^b^L|2026030108|6|mg\r"),
+        ("RAS^O17^RAS_O17", "RXA|0|1|2026030108||A^a^L|5|mg\r", "RXA|0|2|2026030109||B^b^L|6|mg\r"),
+        ("RGV^O15^RGV_O15", "RXG|1|1||A^a^L|5||mg\r", "RXG|2|1||B^b^L|6||mg\r"),
+    ];
+    for (code, first, second) in doses {
+        let own = translate(code, &format!("ORC|RE|R1^KIS\r{first}{observed}{second}{note}"));
+        let observations = all(&own, "Observation");
+        assert_eq!(observations.len(), 1, "{code} {observations:?}");
+        assert!(!observations[0].to_json().contains("cold"), "{code} {observations:?}");
+        let is_kept = own.bundle.to_json().contains("keep it cold");
+        let is_told = own.findings.iter().any(|it| it.path.starts_with("NTE-3"));
+        assert!(is_kept != is_told, "{code} {:?}", own.findings);
+    }
+    let own = translate(
+        "VXU^V04^VXU_V04",
+        &format!("ORC|RE||F1^KIS\rRXA|0|1|20260301||08^HepB^CVX|1|mL\r{note}"),
+    );
+    assert_eq!(all(&own, "Observation").len(), 0);
+    assert!(own.findings.iter().any(|it| it.path.starts_with("NTE-3")), "{:?}", own.findings);
+}
+
 /// A message is not made into more than its own size allows.
 #[test]
 fn many_doses_under_many_timings_are_bounded() {
@@ -210,12 +285,10 @@ fn many_doses_under_many_timings_are_bounded() {
     let made = all(&own, "MedicationDispense").len();
     assert!((3..300).contains(&made), "{made}");
     assert!(own.findings.iter().any(|it| it.path.starts_with("RXD(300)")), "{:?}", own.findings);
-    let given = GIVEN.repeat(2_000);
-    let own = translate(
-        "RAS^O17^RAS_O17",
-        &format!("ORC|RE|R1^KIS\r{given}{}", "RXR|PO\r".repeat(2_000)),
-    );
-    assert_eq!(all(&own, "MedicationAdministration").len(), 2_000);
+    let given = GIVEN.repeat(500);
+    let own =
+        translate("RAS^O17^RAS_O17", &format!("ORC|RE|R1^KIS\r{given}{}", "RXR|PO\r".repeat(500)));
+    assert_eq!(all(&own, "MedicationAdministration").len(), 500);
 }
 
 const GIVEN: &str =
@@ -283,4 +356,120 @@ fn each_dispense_and_each_give_is_a_resource() {
     let own = all(&translate("RGV^O15^RGV_O15", &text), "MedicationRequest");
     let doses: Vec<_> = own.iter().map(|own| own.to_json().contains("\"value\":2")).collect();
     assert_eq!(doses, [false, true], "{own:?}");
+}
+
+/// Two drugs under one number are two requests, each with its own dose.
+#[test]
+fn drugs_under_one_number_are_not_mixed() {
+    let drug = |name: &str, dose: u16, timing: &str, route: &str| {
+        format!("ORC|NW|P1^KIS\rRXE||{name}^{name}^99M|{dose}||mg\rTQ1|1||{timing}\rRXR|{route}\r")
+    };
+    let requests = |segments: &str| {
+        let own = translate("RDE^O11^RDE_O11", segments);
+        (all(&own, "MedicationRequest"), own.findings)
+    };
+    let (warfarin, amoxicillin) = (drug("WARF", 5, "QD", "PO"), drug("AMOX", 500, "Q8H", "IV"));
+    let (own, _) = requests(&format!("{warfarin}{amoxicillin}"));
+    let [first, second] = own.as_slice() else { panic!("{own:?}") };
+    assert_eq!(first.to_json(), requests(&warfarin).0[0].to_json());
+    let alone = requests(&amoxicillin).0[0].clone();
+    assert_eq!(second.get("dosageInstruction"), alone.get("dosageInstruction"));
+    assert!(second.get("identifier").is_none(), "{second:?}");
+    assert!(second.to_json().contains(r#""groupIdentifier":{"value":"P1""#), "{second:?}");
+    // One drug told twice is as it was told last, and the stop of an order stops it.
+    let more = drug("WARF", 7, "BID", "PO");
+    let (own, findings) = requests(&format!("{warfarin}{more}"));
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert_eq!(own[0].to_json(), requests(&more).0[0].to_json());
+    assert!(findings.iter().any(|it| it.text.contains("told last")), "{findings:?}");
+    let (own, findings) = requests(&format!("{warfarin}{warfarin}"));
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert!(!findings.iter().any(|it| it.text.contains("told last")), "{findings:?}");
+    let (own, _) = requests(&format!("{warfarin}{}", warfarin.replace("ORC|NW", "ORC|DC")));
+    assert_eq!(own[0].get("status").and_then(Value::as_str), Some("stopped"), "{own:?}");
+}
+
+#[test]
+fn vaccinations_under_one_number_are_not_mixed() {
+    let doses = |number: &str, doses: &[&str]| {
+        let segments: String = doses
+            .iter()
+            .map(|dose| format!("ORC|RE||{number}\rRXA|0|1|{dose}|1|mL|||||||||||||||CP|A\r"))
+            .collect();
+        let own = translate("VXU^V04^VXU_V04", &segments);
+        (all(&own, "Immunization"), own.bundle.to_json())
+    };
+    let (hepatitis, polio) = ("20260301|20260301|08^HepB^CVX", "20260301|20260301|10^IPV^CVX");
+    let later = "20260401|20260401|08^HepB^CVX";
+    let (own, _) = doses("F1^KIS", &[hepatitis, polio, later]);
+    assert_eq!(own.len(), 3, "{own:?}");
+    assert_eq!(own.iter().filter(|own| own.get("identifier").is_some()).count(), 1, "{own:?}");
+    // 9999 is nobody's number: it finds no vaccination, neither this patient's nor another's.
+    let (own, bundle) = doses("9999^CDC^2.16.840.1.114222^ISO", &[hepatitis, polio]);
+    assert_eq!(own.len(), 2, "{own:?}");
+    assert!(!bundle.contains("Immunization?"), "{bundle}");
+}
+
+/// The id of the one dose, or of each.
+fn ids(code: &str, name: &str, segments: &str) -> Vec<String> {
+    let own = translate(code, &format!("ORC|RE|R1^KIS\r{segments}"));
+    all(&own, name).iter().filter_map(|own| own.id().map(str::to_owned)).collect()
+}
+
+/// A dose is found again by its order, its counter, its time and its drug, whatever else is corrected.
+#[test]
+fn a_corrected_dose_is_the_same_one() {
+    let given = |change: fn(&mut [&str; 22])| {
+        let mut fields = [
+            "RXA",
+            "0",
+            "1",
+            "202603010800+0100",
+            "202603010805+0100",
+            "4711^Amox^L",
+            "500",
+            "mg",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "L1",
+            "",
+            "",
+            "",
+            "",
+            "CP",
+            "A",
+        ];
+        change(&mut fields);
+        format!("{}\rRXR|IV\r", fields.join("|"))
+    };
+    let id = |segments: &str| ids("RAS^O17^RAS_O17", "MedicationAdministration", segments);
+    let first = id(&given(|_| {}));
+    let same: [fn(&mut [&str; 22]); 6] = [
+        |own| own[15] = "L2",
+        |own| own[5] = "4711^Amoxicillin^L",
+        |own| own[4] = "",
+        |own| own[3] = "202603010700+0000",
+        |own| own[6] = "250",
+        |own| own[21] = "D",
+    ];
+    for change in same {
+        assert_eq!(id(&given(change)), first, "{}", given(change));
+        assert_eq!(id(&format!("{}{}", given(|_| {}), given(|own| own[21] = "D"))), first);
+    }
+    let others: [fn(&mut [&str; 22]); 3] =
+        [|own| own[2] = "2", |own| own[5] = "4712^Amox^L", |own| own[3] = "202603010801+0100"];
+    for change in others {
+        assert_ne!(id(&given(change)), first, "{}", given(change));
+    }
+    let give = |dose: u8, route: &str| format!("RXG|1|1||4711^Amox^L|{dose}||mg\r{route}");
+    let id = |segments: &str| ids("RGV^O15^RGV_O15", "MedicationRequest", segments);
+    assert_eq!(id(&give(5, "RXR|IV\r")), id(&give(6, "")));
+    let dispensed = |lot: &str| format!("RXD|1|A1^x^99M|20260301|10|TAB|||||||||||||{lot}\r");
+    let id = |segments: &str| ids("RDS^O13^RDS_O13", "MedicationDispense", segments);
+    assert_eq!(id(&dispensed("")), id(&dispensed("L7")));
 }

@@ -68,6 +68,8 @@ impl Resolved {
         }
         let json = if element.is_choice() { member.element_type.member() } else { element.name() };
         self.has_each |= number == EACH && is_list;
+        // A shared instance is one for the whole resource: what repeats makes instances in it.
+        let is_shared = matches!(instance, Instance::Shared(_));
         self.steps.push(Step::Child {
             name: names.id(json),
             is_list,
@@ -75,10 +77,9 @@ impl Resolved {
             definition: member.element_type.definition(),
             choice: if element.is_choice() { names.id(element.name()) } else { NO_CHOICE },
             instance: if is_list { number } else { 0 },
-            is_shared: matches!(instance, Instance::Shared(_)),
-            takes_repetition: is_list && !self.repeats,
+            takes_repetition: is_list && !is_shared && !self.repeats,
         });
-        self.repeats |= is_list;
+        self.repeats |= is_list && !is_shared;
         self.end = member.element_type.definition();
         self.element = Some((element, owner));
         Ok(())

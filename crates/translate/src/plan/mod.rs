@@ -275,9 +275,7 @@ pub(crate) enum Step {
         choice: NameId,
         /// `[n]`
         instance: u16,
-        /// `[=n]`
-        is_shared: bool,
-        /// The first list of the path: repetitions and segments make instances of it.
+        /// The first list of the path that is no `[=n]`: repetitions and segments make instances of it.
         takes_repetition: bool,
     },
     /// Into the resource that the element refers to.

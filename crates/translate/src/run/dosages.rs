@@ -33,6 +33,7 @@ impl<'a> Run<'a> {
     /// Makes a dosage of each further timing of a medication.
     pub(super) fn tell_dosages(&mut self) {
         let Some(name) = self.plan.names.find("dosageInstruction") else { return };
+        self.apart = None;
         let mut all: Vec<Dosages> = Vec::new();
         let mut copied = Vec::new();
         for ToldAgain { map, stands, first, again, segment } in self.told_again.clone() {

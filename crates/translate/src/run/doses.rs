@@ -1,8 +1,11 @@
 //! Doses under one order: each administration (RXA), dispense (RXD) and give (RXG) is a resource of its own, and says what
 //! the order says of all of them.
 
+use super::naming::Naming;
+use super::tree::{Leaf, NodeId};
 use super::{Filled, Run};
 use crate::condition::Name;
+use crate::identity::{Identity, KeyElement};
 use crate::plan::{MessageMap, MessageRow};
 
 /// Rows that are run again for each segment of a message, at most: what is made grows as the message does. Of doses beyond,
@@ -103,6 +106,12 @@ impl<'a> Run<'a> {
         if std::mem::take(&mut doses.is_closed) {
             doses.together = doses.told.len();
         }
+        // What was observed with the dose before is over: a note behind this one is not of it.
+        for (slot, filled) in map.slots.iter().zip(&mut self.slots) {
+            if slot.resource.name() == "Observation" {
+                *filled = None;
+            }
+        }
         let known = doses.told.get(doses.order..).unwrap_or_default();
         if !known.iter().any(|own| own.segment == segment) {
             doses.told.push(Dose { slot: row.slot, resource, segment });
@@ -149,14 +158,59 @@ impl<'a> Run<'a> {
         told.find(|own| own.resource as usize == resource).map(|own| own.segment)
     }
 
-    /// Which of its order's doses it is: RXA-2, RXD-1, RXG-1 (HL7 v2.5.1 §4.14.7.2, §4.14.5.1, §4.14.6.1).
-    pub(super) fn dose_number(&self, segment: usize) -> String {
-        let field = match self.view.name(segment) {
-            Some(Name([b'R', b'X', b'A'])) => 2,
-            _ => 1,
+    /// A dose by its order, which of its doses it is, when it begins and what is given: neither what the drug is called
+    /// nor its lot, which are corrected.
+    pub(super) fn dose_identity(
+        &self,
+        index: usize,
+        naming: &mut Naming,
+        depth: usize,
+    ) -> Option<Identity> {
+        let segment = self.dose_of(index)?;
+        let own = self.resources.get(index)?;
+        // RXA-2, RXD-1 and RXG-1 count (HL7 v2.5.1 §4.14.7.2, §4.14.5.1, §4.14.6.1).
+        let (order, counter, code) = match &self.view.name(segment)?.0 {
+            b"RXA" => ("request", 2, 5),
+            b"RXD" => ("authorizingPrescription", 1, 2),
+            _ => ("basedOn", 1, 4),
         };
-        let part = self.view.repetitions(segment, field).next();
-        part.map(|part| self.first_text(&part).into_owned()).unwrap_or_default()
+        let key = [
+            KeyElement { name: "subject", is_optional: false },
+            KeyElement { name: order, is_optional: true },
+        ];
+        let order = self.key_text(own.root, &key, naming, depth)?;
+        let code = self.code_text(segment, code);
+        let is_coded = !code.starts_with('|');
+        is_coded.then(|| {
+            let counter = self.view.repetitions(segment, counter).next();
+            let counter = counter.map(|part| self.first_text(&part)).unwrap_or_default();
+            let begin = self.begin_of(own.root);
+            let name = own.definition.name();
+            Identity::of_key(&["dose", name, naming.sender(), &order, &counter, &begin, &code])
+        })
+    }
+
+    /// When a dose begins, as an instant where it is one.
+    fn begin_of(&self, root: NodeId) -> String {
+        const PLACES: [&[&str]; 4] = [
+            &["effectiveDateTime"],
+            &["effectivePeriod", "start"],
+            &["whenHandedOver"],
+            &["dosageInstruction", "timing", "repeat", "boundsPeriod", "start"],
+        ];
+        let found = PLACES.iter().find_map(|path| {
+            let mut at = root;
+            for name in *path {
+                at = self.tree.find(at, self.plan.names.find(name)?)?;
+            }
+            match self.tree.leaf(at) {
+                Leaf::Text(text) => Some(text.clone()),
+                _ => None,
+            }
+        });
+        let text = found.unwrap_or_default();
+        let instant = text.parse::<jiff::Timestamp>().map(|instant| instant.to_string());
+        instant.unwrap_or_else(|_| text.into_owned())
     }
 
     /// Whether a dose is told to change one that was told before: RXA-21 `D` and `U`.

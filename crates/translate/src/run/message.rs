@@ -174,6 +174,10 @@ impl<'a> Run<'a> {
         {
             return Some(filled.resource);
         }
+        // A note is of something, and is nothing itself.
+        if row.segment == Name(*b"NTE") {
+            return None;
+        }
         let slot = map.slots.get(place)?;
         let resource = self.resource(slot.resource, segment, true);
         if slot.is_taken_out()

@@ -51,6 +51,12 @@ pub(super) struct Naming {
     order: Option<Order>,
 }
 
+impl Naming {
+    pub(super) fn sender(&self) -> &str {
+        &self.sender
+    }
+}
+
 impl<'a> Run<'a> {
     /// Finds the identity of every resource and makes those that are the same one.
     pub(super) fn name_all(&mut self) -> Vec<Option<Identity>> {
@@ -136,6 +142,9 @@ impl<'a> Run<'a> {
             "Specimen" => {
                 self.by_table(index, naming, depth).or_else(|| self.ordered(index, naming))
             }
+            "MedicationAdministration" | "MedicationDispense" | "MedicationRequest" => self
+                .dose_identity(index, naming, depth)
+                .or_else(|| self.by_table(index, naming, depth)),
             "Encounter" => {
                 self.by_table(index, naming, depth).or_else(|| self.visit(index, naming, depth))
             }
@@ -161,10 +170,7 @@ impl<'a> Run<'a> {
             {
                 return Some(self.numbered_identity(own.root, name, &found, naming, depth));
             }
-            if let Some(mut text) = self.key_text(own.root, key, naming, depth) {
-                if let Some(dose) = self.dose_of(index) {
-                    text.push_str(&self.dose_number(dose));
-                }
+            if let Some(text) = self.key_text(own.root, key, naming, depth) {
                 return Some(Identity::of_key(&["key", name, &naming.sender, &text]));
             }
         }
@@ -234,7 +240,7 @@ impl<'a> Run<'a> {
             };
             let Some(value) = self.member_text(child, known.value) else { continue };
             // What could not be read is not one number: two that differ there would be one.
-            if value.contains(char::REPLACEMENT_CHARACTER) {
+            if value.contains(char::REPLACEMENT_CHARACTER) || is_nobodys(name, &value) {
                 continue;
             }
             let system = self.member_text(child, known.system);
@@ -273,7 +279,7 @@ impl<'a> Run<'a> {
     }
 
     /// The elements of a key as a text; nothing where one is missing.
-    fn key_text(
+    pub(super) fn key_text(
         &self,
         root: NodeId,
         key: &[KeyElement],
@@ -423,7 +429,8 @@ impl<'a> Run<'a> {
             number,
             &order.service,
             &code,
-            &String::from_utf8_lossy(self.view.field(own.segment, 4)),
+            // Blanks around it say nothing (HL7 v2.5.1 §2.A.75).
+            &String::from_utf8_lossy(self.view.field(own.segment, 4).trim_ascii()),
         ]))
     }
 
@@ -450,7 +457,7 @@ impl<'a> Run<'a> {
     }
 
     /// Code and system of a coded field.
-    fn code_text(&self, segment: usize, field: u16) -> String {
+    pub(super) fn code_text(&self, segment: usize, field: u16) -> String {
         let Some(part) = self.view.repetitions(segment, field).next() else { return String::new() };
         let (code, text, system) = (part.part(1), part.part(2), part.part(3));
         let named = if code.is_empty() { text } else { code };
@@ -535,16 +542,18 @@ impl<'a> Run<'a> {
                 if let Some(own) = self.resources.get_mut(*first as usize) {
                     own.root = from;
                 }
-            } else if name == "ChargeItem" {
+            } else if matches!(name, "ChargeItem" | "MedicationRequest" | "Immunization") {
                 // One number has one course: a credit takes the charge before it back, and a charge behind it stands.
                 if let Some(own) = self.resources.get_mut(*first as usize) {
                     own.root = from;
                 }
-                self.find_at(
-                    FindingKind::ValueUnfit,
-                    Self::segment_at(segment),
-                    "the transaction FT1-2 is told twice: what was told last counts",
-                );
+                if name == "ChargeItem" || !self.tree.says_the_same(into, from, &is_one) {
+                    self.find_at(
+                        FindingKind::ValueUnfit,
+                        Self::segment_at(segment),
+                        told_anew(name),
+                    );
+                }
             } else if matches!(name, "Practitioner" | "Organization" | "Location" | "Device") {
                 // Who is only referred to may be written longer or shorter; the first counts.
                 if self.are_called_differently(into, from, name) {
@@ -565,6 +574,19 @@ impl<'a> Run<'a> {
                 own.is_dropped = true;
             }
         }
+    }
+}
+
+/// Whether a number says that there is none: ORC-3 `9999` of vaccinations (CDC, HL7 v2.5.1 Implementation Guide for
+/// Immunization Messaging, release 1.5).
+fn is_nobodys(name: &str, value: &str) -> bool {
+    name == "Immunization" && value == "9999"
+}
+
+fn told_anew(name: &str) -> &'static str {
+    match name {
+        "ChargeItem" => "the transaction FT1-2 is told twice: what was told last counts",
+        _ => "its number is told twice, and not of the same: what was told last counts, as a whole",
     }
 }
 

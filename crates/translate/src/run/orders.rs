@@ -3,14 +3,16 @@
 //! An OBR says what is ordered (OBR-4); placer and filler may give several of them one number. The first is the request
 //! found by that number. Each further one with another code is a request of its own, which carries the number as its
 //! `requisition` (R4: the identifier shared by all requests of one act of ordering), so that who looks for the number
-//! still finds one; it is found by its requisition and its code.
+//! still finds one; it is found by its requisition and its code. So it is with drugs (RXE-2), in `groupIdentifier`, and with
+//! vaccinations (RXA-5, and when), which have no such element: there the first has the number.
 
 use uuid::Uuid;
 
 use super::Run;
 use super::naming::Naming;
 use super::tree::{Child, Leaf, NodeId};
-use crate::identity::Identity;
+use crate::finding::FindingKind;
+use crate::identity::{Identity, KeyElement};
 use crate::plan::{NO_CHOICE, NameId};
 
 /// The request found by a number.
@@ -37,16 +39,19 @@ impl<'a> Run<'a> {
             let Some(own) = self.resources.get(index).filter(|own| !own.is_dropped) else {
                 continue;
             };
-            if own.definition.name() != "ServiceRequest" {
-                continue;
-            }
-            let root = own.root;
+            let (root, segment) = (own.root, own.segment);
+            let group = match own.definition.name() {
+                "ServiceRequest" => Some("requisition"),
+                "MedicationRequest" => Some("groupIdentifier"),
+                "Immunization" => None,
+                _ => continue,
+            };
             let Some(id) = naming.identities.get(index).and_then(Option::as_ref).map(|own| own.id)
             else {
                 continue;
             };
             let resource = u32::try_from(index).unwrap_or(u32::MAX);
-            let code = self.ordered_code(root);
+            let code = self.ordered_code(root, naming);
             let Some(first) = firsts.iter_mut().find(|first| first.id == id) else {
                 firsts.push(First { id, resource, code });
                 continue;
@@ -57,7 +62,15 @@ impl<'a> Run<'a> {
                 Some(known) if *known == code => {}
                 Some(_) => {
                     split.push((resource, first.resource));
-                    let identity = self.requisition(root, self.root(first.resource), id, &code);
+                    let first = self.root(first.resource);
+                    let identity = self.requisition(root, first, group, id, &code);
+                    if group.is_none() {
+                        self.find_at(
+                            FindingKind::ValueUnfit,
+                            Self::segment_at(segment),
+                            "the number is the one of another vaccination before, which has it",
+                        );
+                    }
                     if let Some(place) = naming.identities.get_mut(index) {
                         *place = Some(identity);
                     }
@@ -69,16 +82,30 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn ordered_code(&self, root: NodeId) -> Option<Code> {
+    fn ordered_code(&self, root: NodeId, naming: &mut Naming) -> Option<Code> {
         let known = &self.plan.well_known;
-        let concept = self.tree.find(root, known.code)?;
+        let named = |name| self.plan.names.find(name).and_then(|name| self.tree.find(root, name));
+        let concept = match named("medicationReference").map(|own| self.tree.leaf(own)) {
+            Some(Leaf::Reference(drug)) => self.tree.find(self.root(*drug), known.code)?,
+            _ => named("medicationCodeableConcept")
+                .or_else(|| named("vaccineCode"))
+                .or_else(|| self.tree.find(root, known.code))?,
+        };
         let text = self.plan.names.find("text").and_then(|name| self.leaf_text(concept, name));
         let coding = self.tree.find(concept, known.coding);
         let part =
             |name| coding.and_then(|coding| self.leaf_text(coding, name)).unwrap_or_default();
         let (code, system) = (part(known.code), part(known.system));
-        let text = text.filter(|_| code.is_empty()).unwrap_or_default();
-        (!code.is_empty() || !text.is_empty()).then_some(Code { system, code, text })
+        let mut text = text.filter(|_| code.is_empty()).unwrap_or_default();
+        if code.is_empty() && text.is_empty() {
+            return None;
+        }
+        if named("vaccineCode").is_some() {
+            // One vaccine is given several times.
+            let when = [KeyElement { name: "occurrenceDateTime", is_optional: true }];
+            text.push_str(&self.key_text(root, &when, naming, 0).unwrap_or_default());
+        }
+        Some(Code { system, code, text })
     }
 
     fn leaf_text(&self, node: NodeId, name: NameId) -> Option<String> {
@@ -101,8 +128,15 @@ impl<'a> Run<'a> {
         read.collect()
     }
 
-    /// Makes the number that a request shares with the first one its requisition, and says how it is found.
-    fn requisition(&mut self, root: NodeId, first: NodeId, id: Uuid, code: &Code) -> Identity {
+    /// Makes the number that a request shares with the first one that of its group, and says how it is found.
+    fn requisition(
+        &mut self,
+        root: NodeId,
+        first: NodeId,
+        group: Option<&str>,
+        id: Uuid,
+        code: &Code,
+    ) -> Identity {
         let firsts = self.identifiers(first);
         let shared = self.identifiers(root).into_iter().filter(|(_, system, value)| {
             firsts.iter().any(|(_, other, number)| other == system && number == value)
@@ -118,9 +152,10 @@ impl<'a> Run<'a> {
             self.tree.remove(root, *node);
         }
         let Some((node, system, value)) = shared.into_iter().next() else { return by_key() };
-        let (Some(name), Some(definition)) =
-            (self.plan.names.find("requisition"), self.tree.node(node).map(|node| node.definition))
-        else {
+        let (Some(name), Some(definition)) = (
+            group.and_then(|group| self.plan.names.find(group)),
+            self.tree.node(node).map(|node| node.definition),
+        ) else {
             return by_key();
         };
         if let Some(group) = self.tree.find(root, name) {
@@ -137,7 +172,7 @@ impl<'a> Run<'a> {
         let requisition = self.tree.append(root, child);
         self.tree.merge(requisition, node);
         match system {
-            Some(system) if !code.code.is_empty() => {
+            Some(system) if !code.code.is_empty() && group == Some("requisition") => {
                 Identity::of_requisition((&system, &value), (&code.system, &code.code))
             }
             _ => by_key(),

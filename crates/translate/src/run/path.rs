@@ -127,12 +127,8 @@ impl<'a> Run<'a> {
     /// Goes along the path of a rule. What a further segment says where another was told by the same map goes apart, but for
     /// list instances of its own.
     pub(super) fn reach_own(&mut self, path: &'a [Step], base: Base, segment: usize) -> Reached {
-        let is_own = |step: &Step| {
-            matches!(
-                step,
-                Step::Child { is_list: true, is_shared: false, takes_repetition: true, .. }
-            )
-        };
+        let is_own =
+            |step: &Step| matches!(step, Step::Child { is_list: true, takes_repetition: true, .. });
         let node = match self.apart {
             Some(apart) if base.scope > 0 && (apart.is_whole || !path.iter().any(is_own)) => {
                 apart.node
@@ -160,11 +156,10 @@ impl<'a> Run<'a> {
                     definition,
                     choice,
                     instance,
-                    is_shared,
                     takes_repetition,
+                    ..
                 } => {
                     let (scope, repetition) = match takes_repetition {
-                        true if is_shared => (0, base.repetition),
                         true => (base.scope, base.repetition),
                         false => (0, 0),
                     };

@@ -41,7 +41,7 @@ impl<'a> Run<'a> {
             let again = self.tree.root(map.root);
             self.told_again.push(ToldAgain { map, stands: node, first, again, segment });
             // Who gave another dose, and why another was refused, says nothing of the first.
-            let is_whole = matches!(&map.segment.0, b"RXA" | b"RXD" | b"RXG" | b"TQ1");
+            let is_whole = matches!(&map.segment.0, b"RXA" | b"RXD" | b"RXG" | b"RXR" | b"TQ1");
             Apart { node: again, is_whole }
         });
         self.apply_map(map, segment, node, resource);

@@ -344,7 +344,12 @@ impl<'a> Tree<'a> {
     }
 
     /// Whether two elements say the same.
-    fn is_same(&self, one: NodeId, other: NodeId, is_one: &impl Fn(u32, u32) -> bool) -> bool {
+    pub(crate) fn says_the_same(
+        &self,
+        one: NodeId,
+        other: NodeId,
+        is_one: &impl Fn(u32, u32) -> bool,
+    ) -> bool {
         self.covers(one, other, is_one) && self.covers(other, one, is_one)
     }
 
@@ -357,7 +362,7 @@ impl<'a> Tree<'a> {
         let mut kept: Vec<NodeId> = Vec::new();
         for child in self.children(parent) {
             let is_again =
-                is_list(&child) && kept.iter().any(|own| self.is_same(*own, child, is_one));
+                is_list(&child) && kept.iter().any(|own| self.says_the_same(*own, child, is_one));
             if !is_again {
                 kept.push(child);
             }
