@@ -399,6 +399,57 @@ fn what_a_structure_makes_is_read_without_findings_into_its_groups() {
     }
 }
 
+#[test]
+fn what_belongs_to_a_prior_result_is_told_by_its_orc_in_all_structures() {
+    let is_prior = |way: &str| way.contains("/PRIOR_RESULT");
+    let mut reading = Reading::new();
+    let mut checked = 0;
+    for structure in Version::ALL.into_iter().flat_map(Version::structures) {
+        if !structure.grammar().has_prior() {
+            continue;
+        }
+        for seed in 1..=30 {
+            let generated = generate(structure, &mut dice(seed));
+            let all = generated.segments.iter().zip(&generated.ways);
+            reading.read(
+                structure,
+                all.map(|(name, way)| {
+                    SegmentHead::new(*name, || if is_prior(way) { b"PR" } else { b"NW" })
+                }),
+            );
+            let shown = || shown(&reading);
+            assert_eq!(reading.findings(), [], "{structure:?} {seed}: {}", shown());
+            for (placement, way) in reading.placements().iter().zip(&generated.ways) {
+                let found = reading.group_path(placement.group()).to_string();
+                assert_eq!(
+                    is_prior(&found),
+                    is_prior(way),
+                    "{structure:?} {seed} {way}: {}",
+                    shown()
+                );
+                checked += usize::from(is_prior(way));
+            }
+        }
+    }
+    assert!(checked > 1000, "{checked}");
+}
+
+#[test]
+fn a_prior_result_may_be_without_an_orc() {
+    // ORDER_PRIOR has an ORC that may be missing until 2.6.
+    for version in [Version::V2_4, Version::V2_5, Version::V2_5_1, Version::V2_6] {
+        let mut reading = Reading::new();
+        let segments = "MSH ORC|NW OBR OBX PID OBR OBX OBR OBX ORC|NW OBR OBX ORC|NW OBR";
+        reading.read(structure(version, "OMG_O19"), heads(segments));
+        let shown = shown(&reading);
+        let orders = (0..reading.groups().len())
+            .filter(|&group| reading.group_name(group) == "ORDER")
+            .count();
+        assert_eq!((orders, reading.findings()), (3, [].as_slice()), "{shown}");
+        assert!(shown.contains("/ORDER/PRIOR_RESULT/ORDER_PRIOR(2) OBR"), "{shown}");
+    }
+}
+
 /// Whatever comes, each segment has one place within groups that lie properly in each other.
 fn check_shape(reading: &Reading, segments: usize) {
     assert_eq!(reading.placements().len(), segments);
