@@ -32,6 +32,10 @@ const FORWARD_OUT_OF_GROUP: u64 = 1 << 11;
 /// A segment that has a name of its own in the structure is rather that one.
 const ANY_SEGMENT: u64 = 1 << 20;
 
+/// Earlier results that go with an order, as all versions call their group: orders again, within the order (HL7 v2.5.1
+/// §4.4.6).
+const PRIOR_RESULT: &str = "PRIOR_RESULT";
+
 #[derive(Clone, Copy)]
 pub(crate) struct GrammarNode {
     /// The node above it, or [`MESSAGE`].
@@ -45,6 +49,8 @@ pub(crate) struct GrammarNode {
     level: u16,
     /// Whether a message without it lacks something.
     pub(crate) required: bool,
+    /// Whether it is of a prior result that goes with an order.
+    is_prior: bool,
     /// Required siblings before it, and with itself.
     before: u16,
     through: u16,
@@ -66,6 +72,7 @@ pub(crate) struct Grammar {
     /// Segment nodes by name, then by place.
     named: Vec<(SegmentName, u16)>,
     any: Vec<u16>,
+    has_prior: bool,
 }
 
 /// A way from the node of one segment to the node of the next.
@@ -83,7 +90,8 @@ impl Structure {
         static GRAMMARS: LazyLock<Box<[OnceLock<Grammar>]>> = LazyLock::new(|| {
             file::rows(Section::Structures).iter().map(|_| OnceLock::new()).collect()
         });
-        static NONE: Grammar = Grammar { nodes: Vec::new(), named: Vec::new(), any: Vec::new() };
+        static NONE: Grammar =
+            Grammar { nodes: Vec::new(), named: Vec::new(), any: Vec::new(), has_prior: false };
         match GRAMMARS.get(self.row_index()) {
             Some(cell) => cell.get_or_init(|| Grammar::of(self)),
             None => &NONE,
@@ -114,14 +122,19 @@ impl Grammar {
                 NodeKind::Choice => Shape::Choice,
             };
             let cardinality = node.cardinality();
+            let parent = open.last().map_or(MESSAGE, |&(parent, _)| parent);
+            let around: Option<&GrammarNode> = nodes.get(usize::from(parent));
+            let is_prior = node.kind() == NodeKind::Group(PRIOR_RESULT)
+                || around.is_some_and(|around| around.is_prior);
             nodes.push(GrammarNode {
-                parent: open.last().map_or(MESSAGE, |&(parent, _)| parent),
+                parent,
                 end: narrow(end),
                 least: cardinality.least,
                 most: cardinality.most.unwrap_or(u16::MAX).max(1),
                 shape,
                 level: narrow(open.len()),
                 required: false,
+                is_prior,
                 before: 0,
                 through: 0,
                 all_before: 0,
@@ -132,7 +145,8 @@ impl Grammar {
             }
         }
         named.sort_unstable();
-        let mut grammar = Self { nodes, named, any };
+        let has_prior = nodes.iter().any(|node| node.is_prior);
+        let mut grammar = Self { nodes, named, any, has_prior };
         grammar.find_required();
         grammar.sum();
         grammar
@@ -211,6 +225,7 @@ impl Grammar {
             shape: Shape::Choice,
             level: 0,
             required: false,
+            is_prior: false,
             before: 0,
             through: 0,
             all_before: 0,
@@ -232,6 +247,16 @@ impl Grammar {
     #[inline]
     pub(crate) fn nodes_of_any(&self) -> &[u16] {
         &self.any
+    }
+
+    /// Whether a node is of a prior result that goes with an order.
+    pub(crate) fn is_prior(&self, index: u16) -> bool {
+        self.node(index).is_prior
+    }
+
+    /// Whether orders come with prior results.
+    pub(crate) fn has_prior(&self) -> bool {
+        self.has_prior
     }
 
     /// Whether a node is below another, or the same.

@@ -43,7 +43,7 @@ impl Reading {
         let header = Header::read(message.as_bytes()).ok()?;
         let structure = resolve(&header).structure?;
         let mut reading = Self::new();
-        reading.read(structure, message.segments().map(|segment| segment.segment_name()));
+        reading.read(structure, message.segments());
         Some(reading)
     }
 
@@ -81,7 +81,7 @@ impl Reading {
         let placements = self.placements();
         around
             .segments()
-            .filter(|&index| self.names().get(index) == Some(&Some(name)))
+            .filter(|&index| self.name(index) == Some(name))
             .filter(|&index| {
                 !is_direct || placements.get(index).is_some_and(|it| it.group() == group)
             })

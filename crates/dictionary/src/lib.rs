@@ -46,7 +46,9 @@ pub use finding::{Detail, FINDINGS_MAX, Finding, Findings, Location};
 pub use group_path::{GroupPathProblem, STANDARD_GROUPS, check_group_path};
 pub use naming::{Named, Naming};
 pub use path_name::{path_name, path_name_in};
-pub use reading::{GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading};
+pub use reading::{
+    GroupInstance, Placement, PlacementFinding, PlacementProblem, Reading, SegmentHead,
+};
 pub use resolve::{EventStructure, Resolved, StructureNote, VersionNote, resolve};
 pub use segment::SegmentDefinition;
 pub use structure::{Node, NodeKind, Structure};

@@ -1,6 +1,6 @@
 //! Reading a message by its structure: which segment is which node, and in which group it stands.
 //!
-//! Segment names go in, a [`Placement`] for each comes out, in the order of the message; the segment groups found; and
+//! Segments go in by their names, a [`Placement`] for each comes out, in the order of the message; the segment groups found; and
 //! what was not as the structure says, as [`PlacementFinding`]s. Nothing is refused: a segment that the structure has
 //! no place for stays with the group around it and is reported, and what follows is read as if it were not there.
 //! Segments of sites' own (`Z..`), `ADD` and, where the structure has none, `DSC` may stand anywhere (HL7 v2.5.1
@@ -8,7 +8,8 @@
 //!
 //! Of all readings the one with the fewest faults is chosen, and among those the one that places each segment
 //! nearest. So a message that follows its structure is read without findings, however far one has to look ahead to
-//! see which group a segment begins. The work grows linearly with the segments: of the readings begun only
+//! see which group a segment begins. Between an order and a prior result that comes with one, which may be of the same
+//! segments, ORC-1 decides: see [`SegmentHead`]. The work grows linearly with the segments: of the readings begun only
 //! [`READINGS_MAX`] are followed.
 
 use std::fmt;
@@ -18,6 +19,10 @@ use pipehat_message::SegmentName;
 use crate::grammar::{Grammar, MESSAGE, MISPLACED, MISSING, Step};
 use crate::structure::{Node, NodeKind, Structure};
 
+use head::OrderSaid;
+pub use head::SegmentHead;
+
+mod head;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -28,12 +33,17 @@ const READINGS_MAX: usize = 8;
 const BEHIND_MAX: u64 = 3 * MISPLACED;
 /// What it costs to leave aside a segment that may stand anywhere: less than any fault, more than a place for it.
 const FREE: u64 = 1 << 21;
+/// To begin a prior result with what may as well begin an order: more than any place is far, less than any fault.
+const PRIOR_UNSAID: u64 = 1 << 24;
+/// To read as an order what says that it is a prior result: more than any fault of it, so that no other order comes of it;
+/// less than the two that a prior result has which no order is before.
+const PRIOR_DENIED: u64 = 2 * MISSING - (1 << 24);
 
 /// A message read by its structure. One value can read many messages, and then allocates only for larger ones.
 #[derive(Default)]
 pub struct Reading {
     structure: Option<Structure>,
-    names: Vec<Option<SegmentName>>,
+    heads: Vec<SegmentHead>,
     placements: Vec<Placement>,
     groups: Vec<GroupInstance>,
     findings: Vec<PlacementFinding>,
@@ -127,11 +137,11 @@ impl Reading {
         Self::default()
     }
 
-    /// Reads a message: the names of its segments in order, `None` for a line that is no segment.
+    /// Reads a message: its segments in order.
     pub fn read(
         &mut self,
         structure: Structure,
-        segments: impl IntoIterator<Item = Option<SegmentName>>,
+        segments: impl IntoIterator<Item = impl Into<SegmentHead>>,
     ) {
         let grammar = structure.grammar();
         self.structure = Some(structure);
@@ -139,9 +149,9 @@ impl Reading {
         self.groups.clear();
         self.findings.clear();
         self.steps.clear();
-        self.names.clear();
+        self.heads.clear();
         // Limits of `message` keep the number of segments far below this.
-        self.names.extend(segments.into_iter().take(NO_TRACE as usize));
+        self.heads.extend(segments.into_iter().take(NO_TRACE as usize).map(Into::into));
         if !self.follow_nearest(grammar) {
             self.follow_all(grammar);
         }
@@ -152,17 +162,17 @@ impl Reading {
     /// that is a fault; another reading may then be better.
     fn follow_nearest(&mut self, grammar: &Grammar) -> bool {
         let mut last = MESSAGE;
-        for &name in &self.names {
+        for &head in &self.heads {
             let mut placement = Placement { group: 0, node: MESSAGE, home: NOT_A_SEGMENT };
             let mut taken = None;
-            if let Some(name) = name {
+            if let Some(name) = head.name {
                 let named = grammar.nodes_named(name);
                 if named.is_empty() && !grammar.nodes_of_any().is_empty() {
                     return false;
                 }
                 let mut nearest: Option<(u16, Step)> = None;
                 for &(_, node) in named {
-                    match grammar.step(last, node) {
+                    match step(grammar, last, node, head.order) {
                         Some(step) if step.cost < nearest.map_or(MISSING, |(_, it)| it.cost) => {
                             nearest = Some((node, step));
                         }
@@ -191,11 +201,13 @@ impl Reading {
         self.traces.clear();
         self.alternatives.clear();
         self.alternatives.push(Alternative { cost: 0, node: MESSAGE, trace: NO_TRACE });
-        for index in 0..self.names.len() {
+        for index in 0..self.heads.len() {
             let Ok(segment) = u32::try_from(index) else { break };
-            let home = match self.names.get(index).copied().flatten() {
-                Some(name) => self.follow(grammar, segment, name),
-                None => NOT_A_SEGMENT,
+            let home = match self.heads.get(index) {
+                Some(&SegmentHead { name: Some(name), order }) => {
+                    self.follow(grammar, segment, name, order)
+                }
+                _ => NOT_A_SEGMENT,
             };
             self.placements.push(Placement { group: 0, node: MESSAGE, home });
         }
@@ -204,7 +216,13 @@ impl Reading {
 
     /// Puts the segment at each of its nodes behind each reading so far, and keeps the best. Tells its home, for when
     /// the reading chosen in the end has left it aside.
-    fn follow(&mut self, grammar: &Grammar, segment: u32, name: SegmentName) -> u16 {
+    fn follow(
+        &mut self,
+        grammar: &Grammar,
+        segment: u32,
+        name: SegmentName,
+        order: Option<OrderSaid>,
+    ) -> u16 {
         let named = grammar.nodes_named(name);
         let any = grammar.nodes_of_any();
         let (home, aside) = match named.first() {
@@ -222,7 +240,7 @@ impl Reading {
         self.alternatives.clear();
         for node in named.iter().map(|&(_, node)| node).chain(any.iter().copied()) {
             let ways = self.before.iter().filter_map(|before| {
-                let Step { cost, .. } = grammar.step(before.node, node)?;
+                let Step { cost, .. } = step(grammar, before.node, node, order)?;
                 Some((before.cost + cost, before.trace))
             });
             let Some((cost, before)) = ways.min_by_key(|&(cost, _)| cost) else { continue };
@@ -277,15 +295,15 @@ impl Reading {
     /// Forgets the message, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.structure = None;
-        self.names.clear();
+        self.heads.clear();
         self.placements.clear();
         self.groups.clear();
         self.findings.clear();
     }
 
-    /// The names of the segments; none of a line that is no segment.
-    pub(crate) fn names(&self) -> &[Option<SegmentName>] {
-        &self.names
+    /// The name of a segment; none of a line that is no segment.
+    pub(crate) fn name(&self, segment: usize) -> Option<SegmentName> {
+        self.heads.get(segment)?.name
     }
 
     /// Where each segment stands, in the order of the message.
@@ -384,6 +402,21 @@ impl fmt::Debug for Reading {
             .field("findings", &self.findings)
             .finish_non_exhaustive()
     }
+}
+
+/// The best way on to a node. An ORC pays for a place that is not by what it says: silent, it begins an order, and goes on
+/// with a prior result where it stands in one.
+#[inline]
+fn step(grammar: &Grammar, from: u16, to: u16, order: Option<OrderSaid>) -> Option<Step> {
+    let step = grammar.step(from, to)?;
+    let Some(order) = order.filter(|_| grammar.has_prior()) else { return Some(step) };
+    let besides = match (order, grammar.is_prior(to)) {
+        (OrderSaid::Either, true) if grammar.is_prior(from) => 0,
+        (OrderSaid::Either | OrderSaid::Own, true) => PRIOR_UNSAID,
+        (OrderSaid::Prior, false) => PRIOR_DENIED,
+        (_, _) => 0,
+    };
+    Some(Step { cost: step.cost + besides, ..step })
 }
 
 /// Sites' own segments, and the continuation of any segment or message.

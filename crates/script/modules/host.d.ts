@@ -71,6 +71,11 @@ declare module "pipehat:host" {
     text(message: number): string;
     /** The value's text: unescaped. `undefined` where nothing stands; `""` where it is empty. */
     get(message: number, path: string): string | undefined;
+    /**
+     * The zone of the message's times that tell none: the channel's, or the offset of MSH-7 where it is not that zone's when
+     * the message was made.
+     */
+    zone(message: number): string | undefined;
     /** As it stands in the message: with its delimiters and escape sequences. */
     raw(message: number, path: string): string | undefined;
     /** The text of every match of a path with `*`. */

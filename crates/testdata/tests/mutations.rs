@@ -194,7 +194,7 @@ fn without_required(bytes: &[u8]) -> Option<(Vec<u8>, SegmentName)> {
     let message = Message::parse(bytes).expect("a message");
     let structure = resolve(&Header::read(bytes).expect("a header")).structure?;
     let mut reading = Reading::new();
-    reading.read(structure, message.segments().map(|segment| segment.segment_name()));
+    reading.read(structure, message.segments());
     let segment = message.segments().skip(1).find(|segment| {
         let placement = reading.placements()[segment.index()];
         let own = placement.node().unwrap_or_default();

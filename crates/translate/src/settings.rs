@@ -6,7 +6,7 @@ use pipehat_message::CharsetRule;
 /// What a feed knows that its messages don't say.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The zone of date-times that carry none, where neither they nor MSH-7 say one.
+    /// The zone of date-times that carry none, unless MSH-7 has an offset that is not this zone's then.
     pub zone: Option<TimeZone>,
     /// What the systems of authorities without a URI of their own begin with: `https://lab.example/id/`.
     pub system_base: Option<String>,

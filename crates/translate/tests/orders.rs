@@ -2,7 +2,7 @@
 
 use pipehat_message::Message;
 use pipehat_resource::json::Value;
-use pipehat_translate::{Settings, Translation, Translator};
+use pipehat_translate::{FindingKind, Settings, Translation, Translator};
 
 const BASE: &str = "https://good.example/id/";
 
@@ -126,4 +126,82 @@ fn what_rxo_details_is_a_medication_request() {
         "MedicationRequest",
         &["PUT MedicationRequest?identifier=https://good.example/id/EHR|P2"],
     );
+}
+
+/// A laboratory's or another order with these segments behind its patient: the codes of the requests made of it, and whether
+/// nothing was left over.
+fn ordered(event: &str, version: &str, segments: &[&str]) -> (Vec<String>, bool) {
+    let header =
+        format!("MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||{event}|O1|P|{version}");
+    let mut lines = vec![header.as_str(), PATIENT];
+    match event {
+        "OML^O33^OML_O33" => lines.push("SPM|1|S1||BLD"),
+        "OML^O35^OML_O35" => lines.extend(["SPM|1|S1||BLD", "SAC|||C1"]),
+        _ => {}
+    }
+    lines.extend(segments);
+    let translation = translate(&lines);
+    let codes = entries(&translation, "ServiceRequest").into_iter().map(|entry| {
+        let code = entry.get("resource").and_then(|order| order.get("code"));
+        let coding = code.and_then(|code| code.items("coding").iter().next());
+        coding.and_then(|coding| coding.text("code")).unwrap_or_default().to_owned()
+    });
+    let is_left = |path: &str| path.starts_with("ORC") || path.starts_with("OBR");
+    let untold = translation
+        .findings
+        .iter()
+        .any(|finding| is_left(&finding.path) && finding.kind == FindingKind::NotMapped);
+    (codes.collect(), untold)
+}
+
+const ORDERED: [&str; 4] =
+    ["OML^O21^OML_O21", "OMG^O19^OMG_O19", "OML^O33^OML_O33", "OML^O35^OML_O35"];
+
+#[test]
+fn an_order_behind_observations_is_an_order() {
+    for event in ORDERED {
+        for version in ["2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8"] {
+            let (codes, _) = ordered(
+                event,
+                version,
+                &[
+                    "ORC|NW|P1^CPOE",
+                    "OBR|1|P1^CPOE||A^a^L",
+                    "NTE|1||fasting",
+                    "DG1|1||I10^x^I10",
+                    "OBX|1|NM|8302-2^Height^LN||180|cm|||||F",
+                    "ORC|CA|P2^CPOE",
+                    "OBR|2|P2^CPOE||B^b^L",
+                    "DG1|1||I10^x^I10",
+                    "OBX|1|NM|8302-2^Height^LN||180|cm|||||F",
+                    "ORC|NW|P3^CPOE",
+                    "TQ1|1||||||||R",
+                    "OBR|3|P3^CPOE||C^c^L",
+                    "OBX|1|NM|8302-2^Height^LN||180|cm|||||F",
+                ],
+            );
+            assert_eq!(codes, ["A", "B", "C"], "{event} {version}");
+        }
+    }
+}
+
+#[test]
+fn a_prior_result_is_no_order() {
+    for event in ORDERED {
+        for begins in [
+            &["ORC|PR|F1^LAB"][..],
+            &["PID|1||4711^^^GOOD^MR", "ORC|NW|F1^LAB"],
+            &["PV1|1|I", "ORC|PR|F1^LAB"],
+        ] {
+            let mut lines = vec!["ORC|NW|P1^CPOE", "OBR|1|P1^CPOE||A^a^L"];
+            lines.push("OBX|1|NM|8302-2^Height^LN||180|cm|||||F");
+            lines.extend(begins);
+            lines.extend(["OBR|1|F1^LAB||B^b^L", "OBX|1|NM|718-7^Hb^LN||14|g/dL|||||F"]);
+            lines.extend(["ORC|NW|P2^CPOE", "OBR|2|P2^CPOE||C^c^L"]);
+            lines.push("OBX|1|NM|8302-2^Height^LN||180|cm|||||F");
+            let (codes, untold) = ordered(event, "2.5.1", &lines);
+            // What is not made of it is told.
+            assert_eq!((codes, untold), (vec!["A".to_owned(), "C".to_owned()], true), "{event}");
+        }
+    }
 }

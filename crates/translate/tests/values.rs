@@ -3,7 +3,7 @@
 use pipehat_message::Message;
 use pipehat_resource::json::Value;
 use pipehat_resource::validate::{Checks, validate};
-use pipehat_translate::{Settings, Translation, Translator};
+use pipehat_translate::{LineageLimits, Settings, Translation, Translator};
 
 fn translate(lines: &[&str]) -> Translation {
     let text = lines.join("\r");
@@ -272,4 +272,44 @@ fn the_priority_of_an_order_is_that_of_its_timing() {
     let obr = obr.replacen("OBR|1||", "OBR|1|P1^EHR|", 1);
     let lines = [RESULT, PATIENT, &obr, "TQ1|1||||||||R", "OBX|1|ST|x^Curve^L||ok||||||F"];
     check(&lines, "ServiceRequest", "priority", r#""stat""#);
+}
+
+/// An appointment's times, by a feed in Zurich, of a message made at a time.
+#[track_caller]
+fn check_appointment(sent: &str, zone: Option<&str>, expected: [&str; 2]) {
+    let zone = zone.map(|name| jiff::tz::TimeZone::get(name).expect("a zone"));
+    let translator = Translator::new(Settings { zone, ..Settings::default() });
+    for (day, expected) in ["20270115", "20270701"].into_iter().zip(expected) {
+        let text = format!(
+            "MSH|^~\\&|CLINIC|GOOD|||{sent}||SIU^S12^SIU_S12|A1|P|2.5.1\r\
+             SCH|A1||||||||||^^^{day}090000^{day}093000|||||||||||||Booked\r{PATIENT}\rRGS|1"
+        );
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let translation = translator.to_fhir(&message);
+        let start = resource(&translation, "Appointment").text("start").unwrap_or_default();
+        assert_eq!(start, expected, "{sent}");
+        let traced = translator.to_fhir_with_lineage(&message, LineageLimits::SHOWN);
+        assert_eq!(resource(&traced, "Appointment").text("start"), Some(start));
+    }
+}
+
+#[test]
+fn a_time_without_an_offset_is_local_where_the_sender_is_in_the_feeds_zone() {
+    let zurich = Some("Europe/Zurich");
+    let local = ["2027-01-15T09:00:00+01:00", "2027-07-01T09:00:00+02:00"];
+    let winter = ["2027-01-15T09:00:00+01:00", "2027-07-01T09:00:00+01:00"];
+    let summer = ["2027-01-15T09:00:00+02:00", "2027-07-01T09:00:00+02:00"];
+    for own in [
+        "20261106100000+0100",
+        "202611061000+0100",
+        "20261106+0100",
+        "20260706100000+0200",
+        "20261106100000",
+    ] {
+        check_appointment(own, zurich, local);
+    }
+    // A sender elsewhere, and one whose clock does not change.
+    check_appointment("20261106100000+0200", zurich, summer);
+    check_appointment("20260706100000+0100", zurich, winter);
+    check_appointment("20261106100000+0100", None, winter);
 }

@@ -3,11 +3,21 @@
 use pipehat_message::SegmentName;
 use proptest::prelude::*;
 
-use super::{PlacementProblem, Reading};
+use super::{PlacementProblem, Reading, SegmentHead};
 use crate::{NodeKind, Structure, Version};
 
-fn names(text: &str) -> Vec<Option<SegmentName>> {
-    text.split_whitespace().map(|name| name.parse().ok()).collect()
+/// An ORC with its code as `ORC|NW`.
+fn heads(text: &str) -> Vec<SegmentHead> {
+    text.split_whitespace()
+        .map(|segment| {
+            let (name, code) = segment.split_once('|').unwrap_or((segment, ""));
+            SegmentHead::new(name.parse().ok(), || code.as_bytes())
+        })
+        .collect()
+}
+
+fn silent(name: Option<SegmentName>) -> SegmentHead {
+    SegmentHead::new(name, || b"")
 }
 
 fn structure(version: Version, name: &str) -> Structure {
@@ -15,10 +25,11 @@ fn structure(version: Version, name: &str) -> Structure {
 }
 
 /// Each segment with the way to its group where that changes; findings behind.
-fn shown(reading: &Reading, segments: &[Option<SegmentName>]) -> String {
+fn shown(reading: &Reading) -> String {
     let mut text = String::new();
     let mut last = 0;
-    for (placement, name) in reading.placements().iter().zip(segments) {
+    for (index, placement) in reading.placements().iter().enumerate() {
+        let name = reading.name(index);
         if placement.group() != last {
             last = placement.group();
             text.push_str(&format!("{} ", reading.group_path(last)));
@@ -52,11 +63,10 @@ fn shown(reading: &Reading, segments: &[Option<SegmentName>]) -> String {
 }
 
 fn check(version: Version, name: &str, segments: &str, expected: &str) {
-    let segments = names(segments);
     let mut reading = Reading::new();
-    reading.read(structure(version, name), segments.iter().copied());
+    reading.read(structure(version, name), heads(segments));
     let expected: Vec<&str> = expected.lines().map(str::trim).collect();
-    assert_eq!(shown(&reading, &segments).replace(" \n", "\n"), expected.join("\n"));
+    assert_eq!(shown(&reading).replace(" \n", "\n"), expected.join("\n"));
 }
 
 fn oru(segments: &str, expected: &str) {
@@ -144,6 +154,125 @@ fn nothing_and_anything_can_be_read() {
     adt(
         "XXX",
         "XXX?\n0 unexpected in /\n1 missing MSH in /\n1 missing EVN in /\n1 missing PID in /\n1 missing PV1 in /",
+    );
+}
+
+/// Where each segment of orders stands, told shortly: the orders by their number, a prior result behind as `+P`, its groups
+/// by theirs.
+#[track_caller]
+fn check_orders(name: &str, segments: &str, expected: &str) {
+    let versions = Version::ALL.into_iter().filter_map(|version| version.structure(name));
+    assert!(versions.clone().count() > 0, "{name}");
+    for structure in versions {
+        let mut reading = Reading::new();
+        let before = if name == "OML_O33" { "SPM" } else { "" };
+        let before = if name == "OML_O35" { "SPM SAC" } else { before };
+        reading.read(structure, heads(&format!("MSH PID {before} {segments}")));
+        assert_eq!(reading.findings(), [], "{structure:?}: {}", shown(&reading));
+        let mut said = Vec::new();
+        for (index, placement) in reading.placements().iter().enumerate() {
+            let is_order = reading.name(index).is_some_and(|own| own.as_bytes() == b"OBR");
+            let way = reading.group_path(placement.group()).to_string();
+            let Some((_, way)) = way.split_once("/ORDER").filter(|_| is_order) else { continue };
+            let number = |way: &str| {
+                way.split('/').next().map(|step| match step.split_once('(') {
+                    Some((_, number)) => number.trim_end_matches(')').to_owned(),
+                    None => "1".to_owned(),
+                })
+            };
+            // 2.4 has orders in ORDER_GENERAL.
+            let way = way.strip_prefix("_GENERAL/ORDER").unwrap_or(way);
+            let order = number(way).expect("its step");
+            said.push(match way.split_once("/PRIOR_RESULT") {
+                None => order,
+                Some((_, prior)) => {
+                    let (result, prior) = prior.split_once("/ORDER_PRIOR").expect("its order");
+                    let result = number(&format!("_{result}")).expect("its step");
+                    let prior = number(&format!("_{prior}")).expect("its step");
+                    format!("{order}+P{result}.{prior}")
+                }
+            });
+        }
+        assert_eq!(said.join(" "), expected, "{structure:?}: {}", shown(&reading));
+    }
+}
+
+#[test]
+fn an_orc_behind_observations_begins_the_next_order() {
+    for name in ["OML_O21", "OMG_O19", "OML_O33", "OML_O35"] {
+        let check = |segments: &str, expected: &str| check_orders(name, segments, expected);
+        check("ORC|NW OBR OBX", "1");
+        for code in ["NW", "CA", "XO", "RE", "", "\"\""] {
+            check(&format!("ORC|NW OBR OBX ORC|{code} OBR OBX"), "1 2");
+            check(&format!("ORC|NW OBR OBX OBX ORC|{code} OBR ORC|{code} OBR OBX"), "1 2 3");
+            check(
+                &format!("ORC|NW OBR OBX NTE ORC|{code} OBR NTE OBX NTE ORC|NW OBR OBX"),
+                "1 2 3",
+            );
+            check(&format!("ORC|NW OBR DG1 OBX ORC|{code} OBR DG1 OBX"), "1 2");
+        }
+    }
+    for name in ["OML_O21", "OMG_O19"] {
+        check_orders(name, "ORC|NW OBR OBX ORC|NW OBR OBX BLG ORC|CA OBR OBX", "1 2 3");
+    }
+    // 2.4 has no TQ1, and specimens elsewhere.
+    for (name, version) in [("OML_O21", Version::V2_5_1), ("OMG_O19", Version::V2_8_2)] {
+        let mut reading = Reading::new();
+        let segments =
+            "MSH ORC|NW TQ1 OBR OBX SPM OBX ORC|NW TQ1 OBR OBX SPM OBX ORC|CA TQ1 OBR OBX SPM";
+        reading.read(structure(version, name), heads(segments));
+        let orders =
+            (0..reading.groups().len()).filter(|&group| reading.group_name(group) == "ORDER");
+        assert_eq!((orders.count(), reading.findings()), (3, [].as_slice()), "{}", shown(&reading));
+    }
+}
+
+#[test]
+fn what_only_a_prior_result_has_or_says_begins_one() {
+    for name in ["OML_O21", "OMG_O19", "OML_O33", "OML_O35"] {
+        let check = |segments: &str, expected: &str| check_orders(name, segments, expected);
+        check("ORC|NW OBR OBX ORC|PR OBR OBX", "1 1+P1.1");
+        check("ORC|NW OBR ORC|PR OBR OBX", "1 1+P1.1");
+        check("ORC|NW OBR OBX ORC|PR OBR OBX ORC|PR OBR OBX ORC|NW OBR OBX", "1 1+P1.1 1+P1.2 2");
+        check("ORC|NW OBR OBX ORC|PR OBR OBX ORC|CA OBR OBX ORC|PR OBR OBX", "1 1+P1.1 2 2+P1.1");
+        for code in ["PR", "NW", "RE", ""] {
+            for begins in ["PID", "PID PD1", "PID PV1", "PV1", "PID AL1", "AL1"] {
+                check(&format!("ORC|NW OBR OBX {begins} ORC|{code} OBR OBX"), "1 1+P1.1");
+                check(&format!("ORC|NW OBR {begins} ORC|{code} OBR NTE OBX NTE"), "1 1+P1.1");
+                check(
+                    &format!(
+                        "ORC|NW OBR OBX {begins} ORC|{code} OBR OBX {begins} ORC|{code} OBR OBX ORC|NW OBR OBX"
+                    ),
+                    "1 1+P1.1 1+P2.1 2",
+                );
+            }
+        }
+        // Who says nothing goes on with the prior result; who says otherwise begins an order.
+        check("ORC|NW OBR PID ORC OBR OBX ORC OBR OBX", "1 1+P1.1 1+P1.2");
+        check("ORC|NW OBR PID ORC|NW OBR OBX ORC|NW OBR OBX", "1 1+P1.1 2");
+        check("ORC|NW OBR PID ORC|PR OBR OBX ORC OBR", "1 1+P1.1 2");
+    }
+}
+
+#[test]
+fn what_says_to_be_a_prior_result_is_none_without_an_order_before() {
+    check_orders("OML_O21", "ORC|PR OBR OBX ORC|NW OBR OBX", "1 2");
+    // Without its results it still is no order.
+    check(
+        Version::V2_5_1,
+        "OML_O21",
+        "MSH ORC|NW OBR ORC|PR OBR",
+        "MSH /ORDER ORC /ORDER/OBSERVATION_REQUEST OBR \
+         /ORDER/OBSERVATION_REQUEST/PRIOR_RESULT/ORDER_PRIOR ORC OBR
+         5 missing OBSERVATION_PRIOR in /ORDER/OBSERVATION_REQUEST/PRIOR_RESULT/ORDER_PRIOR/",
+    );
+    // Where there are no prior results the code says nothing of the place.
+    check(
+        Version::V2_5_1,
+        "ORU_R01",
+        "MSH ORC|PR OBR OBX ORC|PR OBR OBX",
+        "MSH /PATIENT_RESULT/ORDER_OBSERVATION ORC OBR /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION OBX \
+         /PATIENT_RESULT/ORDER_OBSERVATION(2) ORC OBR /PATIENT_RESULT/ORDER_OBSERVATION(2)/OBSERVATION OBX",
     );
 }
 
@@ -255,8 +384,8 @@ fn what_a_structure_makes_is_read_without_findings_into_its_groups() {
         for structure in version.structures() {
             for seed in 1..=2 {
                 let generated = generate(structure, &mut dice(seed));
-                reading.read(structure, generated.segments.iter().copied());
-                let shown = || shown(&reading, &generated.segments);
+                reading.read(structure, generated.segments.iter().copied().map(silent));
+                let shown = || shown(&reading);
                 assert_eq!(reading.findings(), [], "{structure:?} {seed}: {}", shown());
                 if AMBIGUOUS.contains(&structure.base_name()) {
                     continue;
@@ -267,6 +396,57 @@ fn what_a_structure_makes_is_read_without_findings_into_its_groups() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn what_belongs_to_a_prior_result_is_told_by_its_orc_in_all_structures() {
+    let is_prior = |way: &str| way.contains("/PRIOR_RESULT");
+    let mut reading = Reading::new();
+    let mut checked = 0;
+    for structure in Version::ALL.into_iter().flat_map(Version::structures) {
+        if !structure.grammar().has_prior() {
+            continue;
+        }
+        for seed in 1..=30 {
+            let generated = generate(structure, &mut dice(seed));
+            let all = generated.segments.iter().zip(&generated.ways);
+            reading.read(
+                structure,
+                all.map(|(name, way)| {
+                    SegmentHead::new(*name, || if is_prior(way) { b"PR" } else { b"NW" })
+                }),
+            );
+            let shown = || shown(&reading);
+            assert_eq!(reading.findings(), [], "{structure:?} {seed}: {}", shown());
+            for (placement, way) in reading.placements().iter().zip(&generated.ways) {
+                let found = reading.group_path(placement.group()).to_string();
+                assert_eq!(
+                    is_prior(&found),
+                    is_prior(way),
+                    "{structure:?} {seed} {way}: {}",
+                    shown()
+                );
+                checked += usize::from(is_prior(way));
+            }
+        }
+    }
+    assert!(checked > 1000, "{checked}");
+}
+
+#[test]
+fn a_prior_result_may_be_without_an_orc() {
+    // ORDER_PRIOR has an ORC that may be missing until 2.6.
+    for version in [Version::V2_4, Version::V2_5, Version::V2_5_1, Version::V2_6] {
+        let mut reading = Reading::new();
+        let segments = "MSH ORC|NW OBR OBX PID OBR OBX OBR OBX ORC|NW OBR OBX ORC|NW OBR";
+        reading.read(structure(version, "OMG_O19"), heads(segments));
+        let shown = shown(&reading);
+        let orders = (0..reading.groups().len())
+            .filter(|&group| reading.group_name(group) == "ORDER")
+            .count();
+        assert_eq!((orders, reading.findings()), (3, [].as_slice()), "{shown}");
+        assert!(shown.contains("/ORDER/PRIOR_RESULT/ORDER_PRIOR(2) OBR"), "{shown}");
     }
 }
 
@@ -303,16 +483,19 @@ proptest! {
         let all: Vec<Structure> =
             Version::ALL.into_iter().flat_map(Version::structures).collect();
         let structure = all[which % all.len()];
-        let segments: Vec<Option<SegmentName>> = picks
+        let segments: Vec<SegmentHead> = picks
             .into_iter()
-            .map(|(pick, kind)| match kind {
-                0 => None,
-                1 => "XXX".parse().ok(),
-                2 => "ZZZ".parse().ok(),
-                _ => match structure.node(pick % structure.node_count()).map(crate::Node::kind) {
-                    Some(NodeKind::Segment(name)) => Some(name),
-                    _ => "NTE".parse().ok(),
-                },
+            .map(|(pick, kind)| {
+                let name = match kind {
+                    0 => None,
+                    1 => "XXX".parse().ok(),
+                    2 => "ZZZ".parse().ok(),
+                    _ => match structure.node(pick % structure.node_count()).map(crate::Node::kind) {
+                        Some(NodeKind::Segment(name)) => Some(name),
+                        _ => "NTE".parse().ok(),
+                    },
+                };
+                SegmentHead::new(name, || [&b"NW"[..], b"PR", b""][pick % 3])
             })
             .collect();
         let mut reading = Reading::new();
@@ -332,7 +515,7 @@ fn a_hostile_message_takes_time_in_proportion_to_its_segments() {
         }
     }
     let segments = 100_000;
-    reading.read(oml, nodes.iter().copied().cycle().take(segments));
+    reading.read(oml, nodes.iter().copied().map(silent).cycle().take(segments));
     assert_eq!(reading.placements().len(), segments);
     // No more is kept for a segment than the readings followed, and no more is reported than can be missing in one.
     assert!(reading.traces.len() <= segments * 16);

@@ -119,8 +119,7 @@ impl Validator {
             checker.character_set(header);
         }
         if let Some(structure) = resolved.structure {
-            let names = message.segments().map(|segment| segment.segment_name());
-            self.reading.read(structure, names);
+            self.reading.read(structure, message.segments());
             if !self.reading.findings().is_empty() {
                 checker.placements(&self.reading);
             }

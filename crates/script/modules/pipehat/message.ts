@@ -5,7 +5,7 @@
  * taken out when they are read and put in when they are set. `raw` and `setRaw` have them as they stand.
  */
 
-import { hl7, timeZone } from "pipehat:host";
+import { hl7 } from "pipehat:host";
 
 import { parseHl7DateTime } from "../medplum/hl7-date-time";
 
@@ -51,12 +51,13 @@ export class Message {
 
   /**
    * The date-time that stands there, as FHIR's instant. One that tells no offset is of `zone` (`Europe/Vienna`, `+01:00`);
-   * without it, of the channel's `time_zone`, and of UTC where there is none. One without a time of day is FHIR's date, with
-   * the precision it has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it.
+   * without it, of the channel's `time_zone`, unless MSH-7 has an offset that is not that zone's then: of that offset, as in
+   * `translate.toFhir`. It is of UTC where there is neither. One without a time of day is FHIR's date, with the precision it
+   * has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it.
    */
   dateTime(path: Path, zone?: string): string | undefined {
     const text = hl7.get(this.#message, path);
-    const tzOffset = zone ?? timeZone();
+    const tzOffset = zone ?? hl7.zone(this.#message);
     const instant = parseHl7DateTime(text, tzOffset === undefined ? undefined : { tzOffset });
     const day = instant === undefined ? null : DAY.exec(text ?? "");
     return day ? day.slice(1).filter(Boolean).join("-") : instant;

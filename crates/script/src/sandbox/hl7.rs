@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use jiff::SignedDuration;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use pipehat_message::{Limits, Message, Path};
+use jiff::tz::{Offset, TimeZone};
+use pipehat_message::{Limits, Message, Path, Timestamp, ZoneOffset};
 use rquickjs::function::Func;
 use rquickjs::{Ctx, Exception, Object, Result};
 
@@ -131,6 +132,14 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     object.set("offset", Func::from(|zone: String, local: String| offset(&zone, &local)))?;
     let t = Rc::clone(turn);
     object.set(
+        "zone",
+        Func::from(move |ctx: Ctx<'js>, number: f64| {
+            let own = t.time_zone.borrow().clone();
+            with(&t, &ctx, number, |message| Ok(zone(message, own)))
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set(
         "paths",
         Func::from(move |ctx: Ctx<'js>, number: f64, at: String| {
             let at = path(&ctx, &at)?;
@@ -176,6 +185,34 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
         }),
     )?;
     Ok(object)
+}
+
+/// The zone of a message's times that tell none, as a translation has it: the setting's, unless MSH-7 has an offset that is
+/// not that zone's when the message was made; the offset then is the default (HL7 v2.5.1 §2.15.9.7).
+fn zone(message: &Message<'_>, own: Option<String>) -> Option<String> {
+    let sent = message.segment_at(0)?.field(7).map(|field| field.first_component().raw());
+    let sent = sent.and_then(|sent| Timestamp::parse(sent.trim_ascii()).ok());
+    let Some((sent, offset)) = sent.and_then(|sent| Some((sent, sent.offset()?))) else {
+        return own;
+    };
+    let is_in = |name: &String| TimeZone::get(name).is_ok_and(|zone| is_in(&sent, offset, &zone));
+    own.filter(is_in).or_else(|| Some(offset.to_string()))
+}
+
+/// Whether a zone has a time's offset at that time; of a day, at its beginning or at its end.
+fn is_in(time: &Timestamp, offset: ZoneOffset, zone: &TimeZone) -> bool {
+    let part = |part: Option<u8>| i8::try_from(part.unwrap_or_default()).unwrap_or_default();
+    let year = i16::try_from(time.year()).unwrap_or_default();
+    let (month, day) = (part(time.month()), part(time.day()));
+    let (hour, minute, second) = (part(time.hour()), part(time.minute()), part(time.second()));
+    let Ok(first) = DateTime::new(year, month, day, hour, minute, second, 0) else { return false };
+    let seconds = i32::from(offset.minutes()) * 60;
+    let hours = if time.hour().is_none() { 24 } else { 0 };
+    [0, hours].into_iter().any(|hours| {
+        let at = first.checked_add(SignedDuration::from_hours(hours));
+        let at = at.and_then(|at| Offset::from_seconds(seconds)?.to_timestamp(at));
+        at.is_ok_and(|at| zone.to_offset(at).seconds() == seconds)
+    })
 }
 
 /// How many seconds a zone is ahead of UTC at a local time. Of a time that is twice it is the earlier one, and one that is

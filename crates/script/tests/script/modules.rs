@@ -196,6 +196,51 @@ fn times_without_an_offset_are_the_channels() {
     assert!(said(&event).contains(vienna), "{}", said(&event));
 }
 
+/// As `translate` has it: see `value/time.rs` there.
+#[test]
+fn an_offset_in_msh_7_counts_where_it_is_not_the_zones() {
+    #[track_caller]
+    fn check(sent: &str, zone: Option<&str>, expected: &str) {
+        let source = format!(
+            "import {{ Message }} from 'pipehat';\n\
+             const m = Message.parse('MSH|^~\\\\&|A|B|C|D|{sent}||SIU^S12|X1|P|2.5\\r\
+             SCH|||||||||||^^^20270115090000^20270701090000');\n\
+             export const handler = () => [m.dateTime('SCH-11.4'), m.dateTime('SCH-11.5')].join(' ');"
+        );
+        let mut event = text("");
+        event.headers.extend(zone.map(|zone| ("time-zone".to_owned(), zone.to_owned())));
+        let said = format!("{:?}", run(&source, &event).map_err(|error| error.message));
+        let expected = expected.split(' ').zip(["01-15", "07-01"]).map(|(hour, day)| {
+            let hour = if hour.len() == 2 { format!("{hour}:00") } else { hour.to_owned() };
+            format!("2027-{day}T{hour}:00.000Z")
+        });
+        let expected = expected.collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&expected), "{sent} {zone:?}: {said}");
+    }
+    let zurich = Some("Europe/Zurich");
+    for own in [
+        "20261106100000+0100",
+        "202611061000+0100",
+        "20261106+0100",
+        "20260706100000.123+0200",
+        "20260329+0100",
+        "20260329+0200",
+        "20261025023000+0200",
+        "20261025023000+0100",
+        "20261106100000",
+        "",
+        "soon",
+    ] {
+        check(own, zurich, "08 07");
+    }
+    check("20261106100000+0200", zurich, "07 07");
+    check("20260706100000+0100", zurich, "08 08");
+    check("20261106100000-0530", Some("Asia/Kolkata"), "14:30 14:30");
+    check("202611+0100", zurich, "08 08");
+    check("20261106100000+0100", None, "08 08");
+    check("20261106100000", None, "09 09");
+}
+
 #[test]
 fn a_day_stays_the_day_it_is() {
     #[track_caller]

@@ -1,6 +1,6 @@
 //! The walk over a message: which rows of its map run, and on which resource.
 
-use pipehat_dictionary::{Structure, Version};
+use pipehat_dictionary::{SegmentHead, Structure, Version};
 use pipehat_message::SegmentName;
 use pipehat_resource::definitions::TypeDefinition;
 
@@ -58,9 +58,13 @@ impl<'a> Run<'a> {
 
     fn read_groups(&mut self, map: &'a MessageMap) {
         let Some(structure) = structure(map) else { return };
-        let names = (0..self.view.len())
-            .map(|segment| self.view.name(segment).and_then(|Name(name)| SegmentName::new(name)));
-        self.reading.read(structure, names);
+        let view = &self.view;
+        let heads = (0..view.len()).map(|segment| {
+            let name = view.name(segment).and_then(|Name(name)| SegmentName::new(name));
+            let control = || view.repetitions(segment, 1).next().map(|code| code.first().raw);
+            SegmentHead::new(name, || control().unwrap_or_default())
+        });
+        self.reading.read(structure, heads);
         self.groups = Vec::with_capacity(self.reading.groups().len());
         for (index, group) in self.reading.groups().iter().enumerate() {
             let parent = self.groups.get(group.parent()).copied().unwrap_or(0);

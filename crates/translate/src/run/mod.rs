@@ -34,7 +34,7 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 use pipehat_dictionary::Reading;
-use pipehat_message::{Charset, Message, Timestamp, unescape};
+use pipehat_message::{Charset, Message, unescape};
 use pipehat_resource::definitions::TypeDefinition;
 
 use crate::finding::{Finding, FindingKind};
@@ -175,15 +175,11 @@ impl<'a> Run<'a> {
             settings.charset.of_message(bytes).of_values()
         };
         let sent = view.field(0, 7);
-        let sent = Timestamp::parse(
-            sent.split(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b'+' | b'-'))
-                .next()
-                .unwrap_or_default(),
-        );
-        let clock = Clock {
-            message: sent.ok().and_then(|sent| sent.offset()),
-            zone: settings.zone.as_ref(),
-        };
+        let sent = sent
+            .split(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b'+' | b'-'))
+            .next()
+            .unwrap_or_default();
+        let clock = Clock::of(sent, settings.zone.as_ref());
         let mut run = Self {
             plan,
             settings,

@@ -1,21 +1,45 @@
 //! DTM and TM (HL7 v2.5.1 §2.A.22, §2.A.75) as FHIR's date, dateTime, instant and time.
 //!
-//! FHIR wants a time zone with every time of day. It is the value's own, else that of MSH-7 (§2.A.22: "the local time
-//! zone of the sender" applies where none is given, and MSH-7 states it), else the feed's setting. Where nobody says
-//! it, the date remains, and a finding. So it is where the zone of the setting has no such time (the clocks went forward),
-//! or has it twice (they went back).
+//! FHIR wants a time zone with every time of day. It is the value's own, else that of MSH-7, whose offset is "the default
+//! time zone" of the message (§2.15.9.7), else the feed's setting. But an offset is not a zone: where the setting's zone
+//! had the offset of MSH-7 when the message was made, the sender is in that zone, and other times are as its clocks show
+//! them then: an appointment in summer that is told in winter is at summer time. Where nobody says it, the date remains,
+//! and a finding. So it is where the zone of the setting has no such time (the clocks went forward), or has it twice (they
+//! went back).
 
 use jiff::civil;
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use pipehat_message::{TimeOfDay, Timestamp, ZoneOffset};
 
 /// Which zone holds where a value has none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Clock<'s> {
-    /// Of MSH-7.
-    pub(crate) message: Option<ZoneOffset>,
+    /// Of MSH-7, where it is not the zone's.
+    message: Option<ZoneOffset>,
     /// Of the feed's settings.
-    pub(crate) zone: Option<&'s TimeZone>,
+    zone: Option<&'s TimeZone>,
+}
+
+impl<'s> Clock<'s> {
+    /// Of a message by its MSH-7 and the feed's setting.
+    pub(crate) fn of(sent: &[u8], zone: Option<&'s TimeZone>) -> Self {
+        let sent = Timestamp::parse(sent.trim_ascii()).ok();
+        let is_of_zone = |sent: &Timestamp| zone.is_some_and(|zone| is_in(sent, zone));
+        let foreign = sent.filter(|sent| !is_of_zone(sent));
+        Self { message: foreign.and_then(|sent| sent.offset()), zone }
+    }
+}
+
+/// Whether a zone has a time's offset at that time; of a day, at its beginning or at its end.
+fn is_in(time: &Timestamp, zone: &TimeZone) -> bool {
+    let (Some(offset), Some(first)) = (time.offset(), local(time)) else { return false };
+    let seconds = i32::from(offset.minutes()) * 60;
+    let hours = if time.hour().is_none() { 24 } else { 0 };
+    [0, hours].into_iter().any(|hours| {
+        let at = first.checked_add(jiff::SignedDuration::from_hours(hours));
+        let at = at.and_then(|at| Offset::from_seconds(seconds)?.to_timestamp(at));
+        at.is_ok_and(|at| zone.to_offset(at).seconds() == seconds)
+    })
 }
 
 /// A converted time.
@@ -218,16 +242,65 @@ mod tests {
     #[test]
     fn the_nearest_zone_counts() {
         let zone = berlin();
-        let clock = Clock { message: None, zone: Some(&zone) };
+        let clock = Clock::of(b"20240115083000", Some(&zone));
         check("20240115083000", clock, known("2024-01-15T08:30:00+01:00"));
         check("20240715083000", clock, known("2024-07-15T08:30:00+02:00"));
         check("202407150830-0500", clock, known("2024-07-15T08:30:00-05:00"));
-        let message = ZoneOffset::from_minutes(-330);
-        check(
-            "20240715083000.1200",
-            Clock { message, ..clock },
-            known("2024-07-15T08:30:00.1200-05:30"),
-        );
+        for zone in [None, Some(&zone)] {
+            let clock = Clock::of(b"20240115083000-0530", zone);
+            check("20240715083000.1200", clock, known("2024-07-15T08:30:00.1200-05:30"));
+        }
+    }
+
+    #[test]
+    fn an_offset_of_the_feeds_zone_means_the_zone() {
+        #[track_caller]
+        fn check_seasons(sent: &str, winter: &str, summer: &str) {
+            let zone = berlin();
+            let clock = Clock::of(sent.as_bytes(), Some(&zone));
+            check("20270115090000", clock, known(&format!("2027-01-15T09:00:00{winter}")));
+            check("20270701090000", clock, known(&format!("2027-07-01T09:00:00{summer}")));
+            check("20270701090000-0400", clock, known("2027-07-01T09:00:00-04:00"));
+        }
+        for own in [
+            "20261106100000+0100",
+            "202611061000+0100",
+            "2026110610+0100",
+            "20261106+0100",
+            "20260706100000.123+0200",
+            "20260706+0200",
+            // The days of the change: each offset is its zone's for a part of it.
+            "20260329015959+0100",
+            "20260329030000+0200",
+            "20260329+0100",
+            "20260329+0200",
+            "20261025023000+0200",
+            "20261025023000+0100",
+            "20261025+0200",
+            "20261025+0100",
+            // It tells none.
+            "20261106100000",
+            "20261106",
+            "",
+            "soon",
+        ] {
+            check_seasons(own, "+01:00", "+02:00");
+        }
+        // A sender elsewhere, or whose clock does not change.
+        check_seasons("20261106100000+0200", "+02:00", "+02:00");
+        check_seasons("20260706100000+0100", "+01:00", "+01:00");
+        check_seasons("20261106100000-0500", "-05:00", "-05:00");
+        check_seasons("20260706+0100", "+01:00", "+01:00");
+        check_seasons("20260329030000+0100", "+01:00", "+01:00");
+        check_seasons("20261025033000+0200", "+02:00", "+02:00");
+        // A month has no instant.
+        check_seasons("202611+0100", "+01:00", "+01:00");
+    }
+
+    #[test]
+    fn without_a_setting_the_offset_of_the_message_counts() {
+        let clock = Clock::of(b"20261106100000+0100", None);
+        check("20270701090000", clock, known("2027-07-01T09:00:00+01:00"));
     }
 
     #[test]
@@ -242,7 +315,7 @@ mod tests {
     #[test]
     fn a_time_that_the_zone_leaves_out_or_has_twice_is_no_instant() {
         let zone = berlin();
-        let clock = Clock { message: None, zone: Some(&zone) };
+        let clock = Clock::of(b"20240115083000+0100", Some(&zone));
         check("20240331015959", clock, known("2024-03-31T01:59:59+01:00"));
         check("20240331020000", clock, cut("2024-03-31", Doubt::Skipped));
         check("202403310259", clock, cut("2024-03-31", Doubt::Skipped));

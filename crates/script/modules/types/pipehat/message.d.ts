@@ -24,8 +24,9 @@ export declare class Message {
     number(path: Path): number | undefined;
     /**
      * The date-time that stands there, as FHIR's instant. One that tells no offset is of `zone` (`Europe/Vienna`, `+01:00`);
-     * without it, of the channel's `time_zone`, and of UTC where there is none. One without a time of day is FHIR's date, with
-     * the precision it has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it.
+     * without it, of the channel's `time_zone`, unless MSH-7 has an offset that is not that zone's then: of that offset, as in
+     * `translate.toFhir`. It is of UTC where there is neither. One without a time of day is FHIR's date, with the precision it
+     * has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it.
      */
     dateTime(path: Path, zone?: string): string | undefined;
     /** Whether something stands there. */
