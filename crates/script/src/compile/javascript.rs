@@ -113,7 +113,7 @@ pub(crate) fn compile(
         return Ok(commonjs::wrap(source, &program));
     }
     let mut scoping = built.semantic.into_scoping();
-    let enums = state::steady_enums(&program);
+    let enums = state::steady_enums(&program, &scoping);
     let written = imports(&program);
     let (mut code, positions) = if language == Language::TypeScript {
         let transformer = Transformer::new(&allocator, file.as_ref(), &TransformOptions::default());

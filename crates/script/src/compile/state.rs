@@ -32,8 +32,15 @@ pub(crate) struct State {
     pub(crate) touches_globals: bool,
 }
 
-/// Enumerations whose members are no more than constants: after the transformation they are a call.
-pub(crate) fn steady_enums(program: &Program<'_>) -> HashSet<String> {
+/// Enumerations whose members are no more than constants, and whose names the author assigns nothing to: after the
+/// transformation they are a call, and an assignment.
+pub(crate) fn steady_enums(program: &Program<'_>, scoping: &Scoping) -> HashSet<String> {
+    let is_assigned = |name: &str| {
+        let symbol = scoping.get_bindings(scoping.root_scope_id()).get(name).copied();
+        symbol.is_none_or(|symbol| {
+            scoping.get_resolved_references(symbol).any(|reference| reference.is_write())
+        })
+    };
     let mut enums = HashSet::new();
     for statement in &program.body {
         let declared = match statement {
@@ -47,7 +54,9 @@ pub(crate) fn steady_enums(program: &Program<'_>) -> HashSet<String> {
         let known = Known::default();
         let mut values = declared.body.members.iter().filter_map(|it| it.initializer.as_ref());
         // A member may name one before it.
-        if values.all(|it| known.primitive(it) || matches!(it, Expression::Identifier(_))) {
+        if values.all(|it| known.primitive(it) || matches!(it, Expression::Identifier(_)))
+            && !is_assigned(declared.id.name.as_str())
+        {
             enums.insert(declared.id.name.to_string());
         }
     }

@@ -21,6 +21,8 @@ const CHANGING: &[&str] = &[
     "copyWithin",
     "delete",
     "fill",
+    "getOrInsert",
+    "getOrInsertComputed",
     "pop",
     "push",
     "reverse",

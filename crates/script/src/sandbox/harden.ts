@@ -25,19 +25,30 @@ function assignable(prototype: object, only?: readonly PropertyKey[]): void {
   }
 }
 
-/** Maps and sets that are frozen do not change. */
-function lockable(prototype: any, names: string[], isFrozen: (it: object) => boolean): void {
-  for (const name of names) {
-    const original = prototype[name];
+/**
+ * Maps and sets that are frozen do not change. What only reads is named here, and all else is locked: what a later engine
+ * adds is locked as long as nobody has looked at it.
+ */
+function lockable(prototype: any, reading: readonly PropertyKey[], isFrozen: (it: object) => boolean): void {
+  for (const name of ownKeys(prototype)) {
+    const original = getOwnPropertyDescriptor(prototype, name)?.value;
+    if (typeof original !== "function" || reading.includes(name)) continue;
     const guarded = {
       [name](this: object, ...given: unknown[]) {
         if (isFrozen(this)) throw new TypeError("it is read-only: what belongs to a module stays as it was when loaded");
         return apply(original, this, given);
       },
-    }[name];
+    }[name as string];
+    defineProperty(guarded, "length", { value: original.length, configurable: true });
     defineProperty(prototype, name, { value: guarded, writable: true, enumerable: false, configurable: true });
   }
 }
+
+const READING = ["constructor", "entries", "forEach", "has", "keys", "values", Symbol.iterator];
+const READING_MAP = [...READING, "get"];
+const READING_SET = [
+  ...READING, "difference", "intersection", "isDisjointFrom", "isSubsetOf", "isSupersetOf", "symmetricDifference", "union",
+];
 
 /** What cannot be reached by name. */
 function hidden(): unknown[] {
@@ -50,6 +61,9 @@ function hidden(): unknown[] {
     new Map()[Symbol.iterator](),
     new Set()[Symbol.iterator](),
     "".matchAll(/x/g),
+    // Those of iterators that are made of others: of helpers (`map`, `concat`, `zip`), and of what is no iterator.
+    [].values().map((it) => it),
+    (globalThis as any).Iterator.from({ next: () => ({ done: true }) }),
     generator(),
     both(),
   ];
@@ -58,8 +72,8 @@ function hidden(): unknown[] {
 
 export function harden(modules: object[]): void {
   const frozen = new WeakSet<object>();
-  lockable(Map.prototype, ["set", "delete", "clear"], (it) => frozen.has(it));
-  lockable(Set.prototype, ["add", "delete", "clear"], (it) => frozen.has(it));
+  lockable(Map.prototype, READING_MAP, (it) => frozen.has(it));
+  lockable(Set.prototype, READING_SET, (it) => frozen.has(it));
   assignable(Object.prototype);
   assignable(Function.prototype, ["constructor", "toString", "bind", "call", "apply", Symbol.hasInstance]);
   assignable(Array.prototype, ["constructor", "toString", "toLocaleString"]);

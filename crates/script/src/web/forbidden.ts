@@ -52,6 +52,10 @@ export function forbidCode(): void {
   limitLoops();
   limitSearches();
   watchLongCalls();
+  // ECMA-262 Annex B.2.4.1: it writes where freezing does not reach, into a pattern that stays from one message to the next.
+  replace(RegExp.prototype, "compile", () => function compile() {
+    throw new TypeError("a regular expression cannot be compiled anew here: make another one with new RegExp(…)");
+  });
   replace(String, "raw", () => raw);
 }
 

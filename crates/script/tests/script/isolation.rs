@@ -9,6 +9,12 @@ use crate::host::{project, run_with, script, text, tight};
 fn check_second(source: &str, kept: bool, second: &str) {
     let script = script(source);
     assert_eq!(script.reuse() == Reuse::Kept, kept, "{source}\n{:?}", script.reuse());
+    check_seen(source, second);
+}
+
+/// The same where it does not matter whether its modules are evaluated anew.
+fn check_seen(source: &str, second: &str) {
+    let script = script(source);
     let mut worker = Worker::new(&script, tight());
     for _ in 0..2 {
         let _ = run_with(&mut worker, &text("first"));
@@ -199,6 +205,308 @@ fn what_only_runs_can_reach_is_frozen() {
         "state.last",
         "none",
     );
+}
+
+/// A pattern is no property: freezing does not hold it (ECMA-262 Annex B.2.4.1).
+#[test]
+fn no_regular_expression_is_compiled_anew() {
+    let kept = |top: &str, first: &str, returned: &str, expected: &str| {
+        check_second(&handler(top, first, returned), true, expected);
+    };
+    let top = "const WHO = /nobody/; const NESTED = { list: [/nobody/], of: new Map([['a', /nobody/]]) };";
+    let returned = "[WHO.source, WHO.test('first'), NESTED.list[0].source, NESTED.of.get('a')!.source, WHO.flags]";
+    let expected = "nobody,false,nobody,nobody,";
+    for first in [
+        "WHO.compile(event.input)",
+        "NESTED.list[0].compile(event.input)",
+        "NESTED.of.get('a')!.compile(event.input, 'g')",
+        "RegExp.prototype.compile.call(WHO, event.input)",
+        "Reflect.apply(RegExp.prototype.compile, WHO, [event.input])",
+        "RegExp.prototype.compile.bind(WHO)(new RegExp(event.input))",
+        "(new RegExp('') as any)['com' + 'pile'].call(WHO, event.input)",
+        "(class extends RegExp {}).prototype.compile.call(WHO, event.input)",
+        "Object.getPrototypeOf(WHO).compile.call(WHO, event.input)",
+        "(Reflect.construct(RegExp, ['x'], Object) as any).__proto__; /x/.constructor.prototype.compile.call(WHO, event.input)",
+        "delete (RegExp.prototype as any).compile; (WHO as any).compile(event.input)",
+    ] {
+        kept(top, first, returned, expected);
+    }
+    kept(
+        "",
+        "",
+        "(() => { try { return /x/.compile('y') } catch (error) { return error } })()",
+        "TypeError: a regular expression cannot be compiled anew here: make another one with new RegExp(…)",
+    );
+    // Nor is anything left of what was found last, or of a place to go on from.
+    kept(
+        top,
+        "/fir(st)/.exec(event.input); event.input.replace(/f(.)/, '')",
+        "['$1', '$_', 'lastMatch', 'input', 'leftContext'].map((it) => (RegExp as any)[it])",
+        ",,,,",
+    );
+    kept(
+        top,
+        "const it: any = WHO; it.lastIndex = 3; it[Symbol.match]('x'); it.exec = () => 1; it.flags = 'g'",
+        "[WHO.lastIndex, 'nobody'.match(WHO), 'a nobody b'.split(WHO), 'nobody'.replace(WHO, 'x'), 'nobody'.search(WHO)]",
+        "0,nobody,a , b,x,0",
+    );
+}
+
+#[test]
+fn the_regular_expression_of_an_imported_module_is_not_compiled_anew() {
+    let files = project(&[
+        (
+            "bot.ts",
+            "import { PATTERNS } from './patterns';\nexport function handler(c: any, e: any) {\n  const was = PATTERNS.who.source;\n  try { PATTERNS.who.compile(e.input) } catch {}\n  return was;\n}",
+        ),
+        ("patterns.ts", "export const PATTERNS = { who: /nobody/ };"),
+    ]);
+    let script = Script::load(&files, "bot.ts").expect("it compiles");
+    assert_eq!(script.reuse(), Reuse::Kept);
+    let mut worker = Worker::new(&script, tight());
+    for _ in 0..3 {
+        let (run, _) = run_with(&mut worker, &text("Patient"));
+        assert_eq!(run.result, Ok(Output::Text("nobody".to_owned())));
+    }
+}
+
+/// What of an object is no property, and so is not held by freezing it.
+#[test]
+fn what_objects_have_inside_does_not_change() {
+    let kept = |top: &str, first: &str, returned: &str, expected: &str| {
+        check_second(&handler(top, first, returned), true, expected);
+    };
+    let map = "const known = new Map([['a', 1]]);";
+    for first in [
+        "const it: any = known; it.getOrInsert('b', event.input)",
+        "const it: any = known; it.getOrInsertComputed('b', () => event.input)",
+        "const all: any = Map.prototype; for (const name of Object.getOwnPropertyNames(all)) try { all[name].call(known, 'b', event.input) } catch {}",
+        "Map.prototype.forEach.call(known, (_: any, key: any, it: any) => it.delete(key))",
+        "Reflect.construct(Map, [[['b', 2]]], function () {}); (known as any).size = 7",
+    ] {
+        check_seen(&handler(map, first, "[...known].join()"), "a,1");
+    }
+    let set = "const known = new Set(['a']);";
+    for first in [
+        "const all: any = Set.prototype; for (const name of Object.getOwnPropertyNames(all)) try { all[name].call(known, event.input) } catch {}",
+        "const it: any = known; it.union(new Set(['b'])).add('c')",
+    ] {
+        check_seen(&handler(set, first, "[...known].join()"), "a");
+    }
+    let list = "const list = ['b', 'a'];";
+    for first in [
+        "const it: any = list; it.length = 0",
+        "const all: any = Array.prototype; for (const name of Object.getOwnPropertyNames(all)) try { all[name].call(list, event.input) } catch {}",
+        "const it = list; [it[0]] = ['c']",
+        "Array.from.call(function () { return list } as any, ['c', 'd'])",
+        "Array.of.call(function () { return list } as any, 'c')",
+        "Reflect.set(list, 0, 'c'); Reflect.defineProperty(list, '0', { value: 'c' })",
+        "class L extends Array { static get [Symbol.species]() { return function () { return list } as any } } ; new L(1, 2).map(() => 'c')",
+        "Object.assign(list, ['c']); Object.setPrototypeOf(list, { 0: 'c' })",
+    ] {
+        check_seen(&handler(list, first, "list.join()"), "b,a");
+    }
+    // Prototypes have nothing inside.
+    kept(
+        "",
+        "(Date.prototype as any).setTime(5)",
+        "(() => { try { return (Date.prototype as any).getTime() } catch { return 'none' } })()",
+        "none",
+    );
+    kept(
+        "",
+        "(Map.prototype as any).set('a', 1)",
+        "(() => { try { return (Map.prototype as any).get('a') } catch { return 'none' } })()",
+        "none",
+    );
+    // What belongs to a place in the text, and not to a run of it.
+    kept(
+        "const tag = (it: any, ..._: any[]) => it; const site = () => tag`a${1}b`;",
+        "const it: any = site(); try { it.leak = 1 } catch {} try { it.raw.leak = 1 } catch {} try { it[0] = 'c' } catch {} it.raw[0] = 'c'",
+        "(() => { const it: any = site(); return [it.leak, it.raw.leak, ...it, ...it.raw] })()",
+        ",,a,b,a,b",
+    );
+    kept(
+        "const encoder = new TextEncoder();",
+        "const it: any = encoder; try { it.encoding = event.input } catch {} it.encode = () => event.input",
+        "[encoder.encoding, encoder.encode('a')]",
+        "utf-8,97",
+    );
+    // A private member of a class that the handler makes is of that class only.
+    kept(
+        "const top = {}; class Base { constructor(it: any) { return it } }",
+        "class Mark extends Base { #it = event.input; static of(on: any) { return #it in on } } new Mark(top)",
+        "(() => { class Mark extends Base { #it = 'x'; static of(on: any) { return #it in on } } return Mark.of(top) })()",
+        "false",
+    );
+    let fresh = |top: &str, first: &str, returned: &str, expected: &str| {
+        check_second(&handler(top, first, returned), false, expected);
+    };
+    fresh(
+        "const known: any = new Map([])",
+        "known.getOrInsert('a', event.input)",
+        "known.size",
+        "0",
+    );
+    fresh(
+        "const waits = Promise.resolve(0)",
+        "(waits as any).then(() => 1)",
+        "(waits as any).leak",
+        "undefined",
+    );
+    fresh(
+        "const bytes = new ArrayBuffer(1, { maxByteLength: 9 } as any)",
+        "(bytes as any).resize(5)",
+        "bytes.byteLength",
+        "1",
+    );
+    fresh(
+        "const view = new DataView(new ArrayBuffer(1))",
+        "view.setInt8(0, 5)",
+        "view.getInt8(0)",
+        "0",
+    );
+    fresh(
+        "const url = new URL('http://a.example')",
+        "url.hostname = event.input",
+        "url.hostname",
+        "a.example",
+    );
+    fresh(
+        "const query = new URLSearchParams('a=1')",
+        "query.append('b', event.input)",
+        "query",
+        "a=1",
+    );
+    fresh(
+        "const headers = new Headers()",
+        "headers.set('a', event.input)",
+        "headers.get('a')",
+        "null",
+    );
+    fresh(
+        "const decoder = new TextDecoder()",
+        "decoder.decode(new Uint8Array([0xe2]), { stream: true })",
+        "decoder.decode(new Uint8Array([97]))",
+        "a",
+    );
+    fresh(
+        "const control = new AbortController()",
+        "control.abort(event.input)",
+        "control.signal.reason",
+        "undefined",
+    );
+    fresh(
+        "const target = new EventTarget()",
+        "target.addEventListener('a', () => console.log(event.input))",
+        "target.dispatchEvent(new Event('a'))",
+        "true",
+    );
+    fresh("const each = [1, 2].values()", "each.next()", "each.next().value", "1");
+    fresh("const each = 'ab'.matchAll(/./g)", "each.next()", "each.next().value", "a");
+    fresh("const symbols: any = Object(Symbol())", "symbols.leak = 1", "symbols.leak", "undefined");
+    fresh(
+        "const rest: any = new DisposableStack()",
+        "rest.defer(() => 1)",
+        "rest.disposed",
+        "false",
+    );
+    fresh("let last: any; [last] = ['none']", "[last] = [event.input]", "last", "none");
+    fresh("let last = 'none'", "({ last } = { last: event.input })", "last", "none");
+    fresh("var last = 'none'", "for (last of [event.input]);", "last", "none");
+    for assigned in [
+        "(last as any) = event.input",
+        "last! = event.input",
+        "(<any>last) = event.input",
+        "(last satisfies any) = event.input",
+        "[(last as any)] = [event.input]",
+        "({ last: last as any } = { last: event.input })",
+        "for ((last as any) of [event.input]);",
+        "(last as any) += event.input",
+        "(last as any)++",
+        "(last as any) &&= event.input",
+    ] {
+        fresh("let last: any = 'none'", assigned, "last", "none");
+    }
+}
+
+/// What an enumeration is declared by assigns to its name; what else does is found all the same.
+#[test]
+fn the_name_of_an_enumeration_keeps_nothing() {
+    let script = Script::load(
+        &project(&[(
+            "bot.ts",
+            "enum Kind { A = 'a' }\nexport const handler = (c: any, e: any) => { const was = String((Kind as any).A); try { (Kind as any) = { A: e.input } } catch {} return was }",
+        )]),
+        "bot.ts",
+    );
+    // It may be refused altogether.
+    let Ok(script) = script else { return };
+    let mut worker = Worker::new(&script, tight());
+    for _ in 0..3 {
+        let (run, _) = run_with(&mut worker, &text("Patient"));
+        assert_eq!(run.result, Ok(Output::Text("a".to_owned())));
+    }
+}
+
+/// All that a handler can make or get inherits from what is frozen, also where no name leads to it.
+#[test]
+fn every_prototype_is_frozen() {
+    let source = "
+        const seen = (it: any): string[] => {
+            const open: string[] = [];
+            for (let at = Object.getPrototypeOf(it); at !== null; at = Object.getPrototypeOf(at)) {
+                if (!Object.isFrozen(at)) open.push(Object.prototype.toString.call(at));
+                for (const key of Reflect.ownKeys(at)) {
+                    const { value, get, set } = Object.getOwnPropertyDescriptor(at, key)!;
+                    for (const part of [value, get, set]) {
+                        if ((typeof part === 'function' || typeof part === 'object' && part !== null) && !Object.isFrozen(part)) open.push(String(key));
+                    }
+                }
+            }
+            return open;
+        };
+        export async function handler(client: any, event: any) {
+            const I: any = Iterator;
+            const of = (make: () => any): any => { try { return Object(make()) } catch (error) { return error } };
+            const made: Record<string, () => any> = {
+                array: () => [], arrayIterator: () => [].values(), stringIterator: () => 'a'[Symbol.iterator](),
+                map: () => new Map(), mapIterator: () => new Map().entries(), setIterator: () => new Set().values(),
+                matches: () => 'a'.matchAll(/a/g), match: () => /a/.exec('a'), regex: () => /a/,
+                mapped: () => [1].values().map((it) => it), filtered: () => [1].values().filter(() => true),
+                taken: () => [1].values().take(1), dropped: () => [1].values().drop(1), flat: () => [1].values().flatMap(() => []),
+                wrapped: () => I.from({ next() { return { done: true } } }), concat: () => I.concat([1]), zip: () => I.zip([[1]]), keyed: () => I.zipKeyed({ a: [1] }),
+                function: () => () => 1, async: () => async () => 1, bound: () => seen.bind(null),
+                promise: () => Promise.resolve(), resolvers: () => (Promise as any).withResolvers().resolve,
+                revocable: () => Proxy.revocable({}, {}).revoke, date: () => new Date(), error: () => new TypeError('x'),
+                aggregate: () => new AggregateError([]), dom: () => new DOMException('x'), parsed: () => { JSON.parse('{') },
+                suppressed: () => new (SuppressedError as any)(1, 2), raw: () => (JSON as any).rawJSON('1'),
+                buffer: () => new ArrayBuffer(1), bytes: () => new Uint8Array(1), view: () => new DataView(new ArrayBuffer(1)),
+                floats: () => new Float64Array(1), weak: () => new WeakMap(), weakSet: () => new WeakSet(),
+                stack: () => new DisposableStack(), asyncStack: () => new AsyncDisposableStack(),
+                bigint: () => 1n, symbol: () => Symbol(), number: () => 1, string: () => 'a', boolean: () => true,
+                site: () => new Error('x').stack, arguments: () => (function () { return arguments })(),
+                template: () => ((it: any) => it)`a`,
+                event: () => event, client: () => client, secrets: () => event.secrets, headers: () => new Headers(), each: () => new Headers({ a: '1' }).entries(),
+                request: () => new Request('https://a.example'), response: () => new Response('a'), signal: () => AbortSignal.abort(), never: () => AbortSignal.timeout(5),
+                url: () => new URL('https://a.example/?a=1'), query: () => new URL('https://a.example/?a=1').searchParams, pairs: () => new URLSearchParams('a=1').entries(),
+                encoder: () => new TextEncoder(), decoder: () => new TextDecoder(), cloned: () => structuredClone({ a: 1 }), crypto: () => crypto, subtle: () => crypto.subtle,
+                target: () => new EventTarget(), happened: () => new Event('a'),
+            };
+            const open: string[] = [];
+            const all: [string, any][] = Object.entries(made).map(([name, make]) => [name, of(make)]);
+            all.push(['generator', Object.getPrototypeOf((function* () {})())], ['both', Object.getPrototypeOf((async function* () {})())]);
+            all.push(['key', await crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, true, ['sign'])]);
+            try { await client.readResource('Patient', 'x') } catch (error) { all.push(['asked', error]) }
+            try { (null as any).x } catch (error) { all.push(['thrown', error]) }
+            for (const [name, it] of all) for (const what of seen(it)) open.push(`${name}: ${what}`);
+            return open.join() || 'none';
+        }";
+    let script = script(source);
+    assert_eq!(script.reuse(), Reuse::Kept);
+    let mut worker = Worker::new(&script, Limits::default());
+    let (run, _) = run_with(&mut worker, &text("x"));
+    assert_eq!(run.result, Ok(Output::Text("none".to_owned())));
 }
 
 #[test]
