@@ -4,8 +4,8 @@ use http::StatusCode;
 use pipehat_resource::definitions::Compartment;
 use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
 use pipehat_resource::search::{
-    Filter, Handling as SearchHandling, ParsedSearch, ProblemKind, Search, SearchOptions,
-    SearchProblem, Summary, Total,
+    Criterion, Filter, Handling as SearchHandling, ParsedSearch, ProblemKind, ReferenceCriterion,
+    Search, SearchOptions, SearchProblem, Summary, TokenCriterion, Total,
 };
 use pipehat_store::datastore::{ResourceKey, SearchPage, SearchRequest};
 
@@ -168,11 +168,49 @@ impl FhirService {
                 format!("{place} has no search parameter; without one everything would match"),
             ));
         }
+        if parsed.search.filters.iter().any(names_nobody) {
+            return Err(Problem::bad_request(
+                IssueCode::Required,
+                format!(
+                    "{place} has a system and no code behind its `|`: it names nobody, and would match whoever has any of the system; \
+                     look whether there is a value before you ask"
+                ),
+            ));
+        }
         let mut search = parsed.search;
         confine(&request.setting.principal, &mut search.filters)?;
         // A client changes only what is its own.
         search.filters.extend(scope);
         Ok(search)
+    }
+}
+
+/// Whether a condition has a token of a system alone (`identifier=urn:mrn|`): where a message lacks the number, a client
+/// makes this of it, and changes whoever is the only one with a number.
+fn names_nobody(filter: &Filter) -> bool {
+    let of_system = |criterion: &Criterion| {
+        matches!(
+            criterion,
+            Criterion::Token(TokenCriterion::System(_))
+                | Criterion::Reference(ReferenceCriterion::Identifier(TokenCriterion::System(_)))
+        )
+    };
+    match filter {
+        Filter::Parameter { criteria, .. } => criteria.iter().any(of_system),
+        Filter::Composite { alternatives } => {
+            alternatives.iter().flatten().any(|(_, criterion)| of_system(criterion))
+        }
+        Filter::Chain { targets, .. } => targets.iter().any(|target| names_nobody(&target.filter)),
+        Filter::Has { filter, .. } => names_nobody(filter),
+        Filter::All(filters) | Filter::Any(filters) => filters.iter().any(names_nobody),
+        // What is left out by a system is no one's name.
+        Filter::Not(_)
+        | Filter::Missing { .. }
+        | Filter::Id(_)
+        | Filter::LastUpdated(_)
+        | Filter::Type(_)
+        | Filter::FullText { .. }
+        | Filter::Compartment { .. } => false,
     }
 }
 

@@ -153,6 +153,71 @@ async fn conditional_patches_and_deletes() {
     delete("?identifier=urn:mrn|1").await.expect(204);
 }
 
+/// A number that is missing from a message (`identifier=urn:mrn|`) means nobody; as a search it finds whoever has any.
+#[tokio::test]
+async fn criteria_without_a_code_change_nobody() {
+    let server = Server::new();
+    server.put(&patient(Some("a"), "1")).await;
+    let json = "content-type: application/fhir+json";
+    let patch = "content-type: application/json-patch+json";
+    let body = patient(None, "2").to_string();
+    let activate = r#"[{"op":"add","path":"/active","value":true}]"#;
+    for (request, headers, body) in [
+        ("POST /Patient", "if-none-exist: identifier=urn:mrn|", body.as_str()),
+        ("POST /Patient?identifier=urn:mrn|", json, &body),
+        ("PUT /Patient?identifier=urn:mrn|", json, &body),
+        ("PUT /Patient?identifier=urn:mrn|1,urn:mrn|", json, &body),
+        ("PUT /Patient?_filter=identifier eq urn:mrn|", json, &body),
+        ("PUT /Patient?general-practitioner:identifier=urn:gp|", json, &body),
+        ("PUT /Patient?link:Patient.identifier=urn:mrn|", json, &body),
+        ("PUT /Patient?_has:Observation:patient:code=urn:codes|", json, &body),
+        ("PATCH /Patient?identifier=urn:mrn|", patch, activate),
+        ("DELETE /Patient?identifier=urn:mrn|", "", ""),
+    ] {
+        let headers = match headers.strip_prefix("if-none-exist") {
+            Some(_) => format!("{json}\n{headers}"),
+            None => headers.to_owned(),
+        };
+        let request = request.replace(' ', "%20").replacen("%20", " ", 1);
+        let reply = server.send(&request, &headers, body.to_owned()).await;
+        let text = reply.refused(400, "required").text();
+        assert!(text.contains("no code"), "{request}: {text}");
+    }
+    let entry = |method: &str, url: &str, exists: Option<&str>| {
+        let mut request = json!({ "method": method, "url": url });
+        if let Some(exists) = exists {
+            request["ifNoneExist"] = exists.into();
+        }
+        json!({ "resource": patient(None, "2"), "request": request })
+    };
+    for entry in [
+        entry("PUT", "Patient?identifier=urn:mrn|", None),
+        entry("POST", "Patient", Some("identifier=urn:mrn|")),
+        entry("DELETE", "Patient?identifier=urn:mrn|", None),
+    ] {
+        for kind in ["transaction", "batch"] {
+            let bundle = json!({ "resourceType": "Bundle", "type": kind, "entry": [entry] });
+            let reply = server.json("POST /", &bundle).await;
+            assert!(reply.text().contains("no code"), "{kind}: {}", reply.text());
+        }
+    }
+    let observation = json!({ "resourceType": "Observation", "status": "final",
+        "code": { "text": "Potassium" }, "subject": { "reference": "Patient?identifier=urn:mrn|" } });
+    server.json("POST /Observation", &observation).await.refused(400, "required");
+    let stands = server.get("/Patient/a").await.expect(200).value();
+    assert_eq!(
+        (stands["meta"]["versionId"].as_str(), &stands["active"]),
+        (Some("1"), &Value::Null)
+    );
+    // To leave such resources out is no mistake; and a search may ask for all of a system.
+    let found = server.get("/Patient?identifier=urn:mrn|").await.expect(200).value();
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(1));
+    server
+        .json("PUT /Patient?identifier=urn:mrn|7&_tag:not=urn:tags|", &patient(None, "7"))
+        .await
+        .expect(201);
+}
+
 #[tokio::test]
 async fn parallel_conditional_creates_make_one() {
     let server = Server::new();
