@@ -273,3 +273,39 @@ fn the_priority_of_an_order_is_that_of_its_timing() {
     let lines = [RESULT, PATIENT, &obr, "TQ1|1||||||||R", "OBX|1|ST|x^Curve^L||ok||||||F"];
     check(&lines, "ServiceRequest", "priority", r#""stat""#);
 }
+
+#[test]
+fn a_bound_by_another_sign_is_no_exact_number() {
+    for (type_, value, text) in [
+        ("SN", "\u{2265}^5", "\u{2265} 5 mg/L"),
+        ("SN", "GT^5", "GT 5 mg/L"),
+        ("SN", "LT^0.5", "LT 0.5 mg/L"),
+        ("SN", "-^5", "- 5 mg/L"),
+        ("SN", "<>^5", "<> 5 mg/L"),
+        ("SN", "GT^1^:^128", "GT 1 : 128 mg/L"),
+        ("SN", "\u{2264}^1^-^5", "\u{2264} 1 - 5 mg/L"),
+        ("SN", "~^5", "~ 5 mg/L"),
+        ("NM", "\u{2265}5", "\u{2265}5 mg/L"),
+        ("NM", "GT5", "GT5 mg/L"),
+    ] {
+        let value = value.replace('~', "\\R\\");
+        let obx = format!("OBX|1|{type_}|x^Curve^L||{value}|mg/L^^UCUM|||||F");
+        let charset = format!("{RESULT}||||||UNICODE UTF-8");
+        let translation = translate(&[&charset, PATIENT, REPORT, &obx]);
+        let own = resource(&translation, "Observation");
+        assert_eq!(own.text("valueString"), Some(text), "{value}: {}", own.to_json());
+        for other in ["valueQuantity", "valueRatio", "valueRange"] {
+            assert!(own.get(other).is_none(), "{value}: {}", own.to_json());
+        }
+        let twice = format!("OBX|1|{type_}|x^Curve^L||{value}~{value}|mg/L^^UCUM|||||F");
+        let bundle = translate(&[&charset, PATIENT, REPORT, &twice]).bundle.to_json();
+        assert!(!bundle.contains("valueQuantity") && bundle.contains("valueString"), "{bundle}");
+    }
+    for (value, expected) in [("<^5", "<"), (">=^5", ">=")] {
+        let obx = format!("OBX|1|SN|x^Curve^L||{value}|mg/L^^UCUM|||||F");
+        let translation = translate(&[RESULT, PATIENT, REPORT, &obx]);
+        let own = resource(&translation, "Observation");
+        let quantity = own.get("valueQuantity").expect("a quantity");
+        assert_eq!(quantity.text("comparator"), Some(expected));
+    }
+}
