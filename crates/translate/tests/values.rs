@@ -309,3 +309,33 @@ fn a_bound_by_another_sign_is_no_exact_number() {
         assert_eq!(quantity.text("comparator"), Some(expected));
     }
 }
+
+#[test]
+fn a_vaccination_without_an_order_is_the_patients() {
+    for (event, version) in [("VXU^V04", "2.3.1"), ("VXU^V04", "2.4"), ("VXR^V03", "2.4")] {
+        let head =
+            format!("MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||{event}|O1|P|{version}");
+        let lines =
+            [head.as_str(), "MSA|AA|1", PATIENT, "RXA|0|1|20260315080000+0100||03^MMR^CVX|0.5|ml"];
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|line| event.starts_with("VXR") || !line.starts_with("MSA"))
+            .collect();
+        let translation = translate(&lines);
+        let own = resource(&translation, "Immunization");
+        assert!(own.get("patient").is_some(), "{event} {version}: {}", own.to_json());
+    }
+}
+
+#[test]
+fn a_range_does_not_run_backwards() {
+    for (low, high, is_made) in [("500", "1000", true), ("1000", "500", false), ("5", "5", true)] {
+        let rxe = format!("RXE||ABC^P^L|{low}|{high}|mg");
+        let event = "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||RDE^O11^RDE_O11|O1|P|2.5.1";
+        let translation = translate(&[event, PATIENT, "ORC|NW|R1^K", &rxe]);
+        let bundle = translation.bundle.to_json();
+        assert_eq!(bundle.contains("doseRange"), is_made, "{bundle}");
+        let told = translation.findings.iter().any(|own| own.text.starts_with("Range would lack"));
+        assert_eq!(told, !is_made, "{:?}", translation.findings);
+    }
+}
