@@ -1,6 +1,8 @@
 //! Timings: where several places tell when something is to be done and how urgent it is, one of them counts as a whole.
 //! Of what the others say otherwise findings tell; the start of one and the end of another would be nobody's order.
 
+use hashbrown::HashMap;
+
 use super::Run;
 use super::rule::Base;
 use super::test::Here;
@@ -84,8 +86,8 @@ pub(super) struct Ranked {
 /// The timings of a message.
 #[derive(Debug, Default)]
 pub(super) struct Timings {
-    /// By the resource.
-    counting: hashbrown::HashMap<u32, Counting>,
+    /// By the slot and the group of what tells it.
+    counting: HashMap<(usize, usize), Counting>,
     outranked: Vec<Outranked>,
     /// Of the segment at hand.
     ranked: Option<Ranked>,
@@ -116,18 +118,12 @@ impl<'a> Run<'a> {
             b"TQ1" => &[],
             _ => return false,
         };
-        let is_told = |field: &u16| !self.view.field(segment, *field).is_empty();
+        let is_told =
+            |field: &u16| !self.view.field(segment, *field).is_empty() && reads(map, *field);
         if map.segment != TQ1 && !fields.iter().any(is_told) || self.root(resource) != node {
             return false;
         }
-        let counting = match self.timings.counting.get(&resource).copied() {
-            Some(counting) => counting,
-            None => {
-                let Some(counting) = self.counting_timing(segment, resource) else { return false };
-                self.timings.counting.insert(resource, counting);
-                counting
-            }
-        };
+        let Some(counting) = self.counting_timing(segment, resource) else { return false };
         self.timings.ranked = Some(Ranked { stands: node, counting, segment });
         let own = self.teller(segment);
         map.segment == TQ1
@@ -312,19 +308,23 @@ impl<'a> Run<'a> {
         let is_of = |own: &Option<super::Filled>| own.is_some_and(|own| own.resource == resource);
         let slot = self.slots.iter().position(is_of)?;
         let home = message.slots.get(slot)?.home;
+        let dose = message.slots.get(slot)?.dose;
         let groups = self.reading.groups();
-        let mut around = Vec::new();
         let mut group = self.reading.placements().get(segment).map_or(0, |own| own.group());
         while group != 0 && self.groups.get(group) != Some(&home) {
-            around.push(group);
+            // Of each dose its own group tells it.
+            let start = groups.get(group)?.segments().start;
+            if dose.is_some() && self.view.name(start) == dose {
+                break;
+            }
             group = groups.get(group)?.parent();
+        }
+        if let Some(counting) = self.timings.counting.get(&(slot, group)) {
+            return Some(*counting);
         }
         let range = groups.get(group).map_or(0..self.view.len(), |own| own.segments());
         let mut counting = Counting::default();
         for other in range {
-            if self.is_of_another(other, group, &around) {
-                continue;
-            }
             let Some(map) = self.timing_map(message, slot, other) else { continue };
             let tells = [self.tells_when(map, other), self.tells_priority(map, other)];
             for (told, best) in tells.into_iter().zip([&mut counting.when, &mut counting.priority])
@@ -335,24 +335,8 @@ impl<'a> Run<'a> {
                 }
             }
         }
+        self.timings.counting.insert((slot, group), counting);
         Some(counting)
-    }
-
-    /// Whether a segment stands in another occurrence of one of these groups within `outer`: it tells of another dose.
-    fn is_of_another(&self, segment: usize, outer: usize, around: &[usize]) -> bool {
-        let groups = self.reading.groups();
-        let mut group = self.reading.placements().get(segment).map_or(0, |own| own.group());
-        while group != outer && group != 0 {
-            let Some(own) = groups.get(group) else { return false };
-            let is_other = |at: &usize| {
-                *at != group && groups.get(*at).is_some_and(|one| one.node() == own.node())
-            };
-            if around.iter().any(is_other) {
-                return true;
-            }
-            group = own.parent();
-        }
-        false
     }
 
     /// The map by which a segment tells the timing of what is in a slot.
