@@ -313,3 +313,69 @@ fn a_time_without_an_offset_is_local_where_the_sender_is_in_the_feeds_zone() {
     check_appointment("20260706100000+0100", zurich, winter);
     check_appointment("20261106100000+0100", None, winter);
 }
+
+#[test]
+fn a_bound_by_another_sign_is_no_exact_number() {
+    for (type_, value, text) in [
+        ("SN", "\u{2265}^5", "\u{2265} 5 mg/L"),
+        ("SN", "GT^5", "GT 5 mg/L"),
+        ("SN", "LT^0.5", "LT 0.5 mg/L"),
+        ("SN", "-^5", "- 5 mg/L"),
+        ("SN", "<>^5", "<> 5 mg/L"),
+        ("SN", "GT^1^:^128", "GT 1 : 128 mg/L"),
+        ("SN", "\u{2264}^1^-^5", "\u{2264} 1 - 5 mg/L"),
+        ("SN", "~^5", "~ 5 mg/L"),
+        ("NM", "\u{2265}5", "\u{2265}5 mg/L"),
+        ("NM", "GT5", "GT5 mg/L"),
+    ] {
+        let value = value.replace('~', "\\R\\");
+        let obx = format!("OBX|1|{type_}|x^Curve^L||{value}|mg/L^^UCUM|||||F");
+        let charset = format!("{RESULT}||||||UNICODE UTF-8");
+        let translation = translate(&[&charset, PATIENT, REPORT, &obx]);
+        let own = resource(&translation, "Observation");
+        assert_eq!(own.text("valueString"), Some(text), "{value}: {}", own.to_json());
+        for other in ["valueQuantity", "valueRatio", "valueRange"] {
+            assert!(own.get(other).is_none(), "{value}: {}", own.to_json());
+        }
+        let twice = format!("OBX|1|{type_}|x^Curve^L||{value}~{value}|mg/L^^UCUM|||||F");
+        let bundle = translate(&[&charset, PATIENT, REPORT, &twice]).bundle.to_json();
+        assert!(!bundle.contains("valueQuantity") && bundle.contains("valueString"), "{bundle}");
+    }
+    for (value, expected) in [("<^5", "<"), (">=^5", ">=")] {
+        let obx = format!("OBX|1|SN|x^Curve^L||{value}|mg/L^^UCUM|||||F");
+        let translation = translate(&[RESULT, PATIENT, REPORT, &obx]);
+        let own = resource(&translation, "Observation");
+        let quantity = own.get("valueQuantity").expect("a quantity");
+        assert_eq!(quantity.text("comparator"), Some(expected));
+    }
+}
+
+#[test]
+fn a_vaccination_without_an_order_is_the_patients() {
+    for (event, version) in [("VXU^V04", "2.3.1"), ("VXU^V04", "2.4"), ("VXR^V03", "2.4")] {
+        let head =
+            format!("MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||{event}|O1|P|{version}");
+        let lines =
+            [head.as_str(), "MSA|AA|1", PATIENT, "RXA|0|1|20260315080000+0100||03^MMR^CVX|0.5|ml"];
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|line| event.starts_with("VXR") || !line.starts_with("MSA"))
+            .collect();
+        let translation = translate(&lines);
+        let own = resource(&translation, "Immunization");
+        assert!(own.get("patient").is_some(), "{event} {version}: {}", own.to_json());
+    }
+}
+
+#[test]
+fn a_range_does_not_run_backwards() {
+    for (low, high, is_made) in [("500", "1000", true), ("1000", "500", false), ("5", "5", true)] {
+        let rxe = format!("RXE||ABC^P^L|{low}|{high}|mg");
+        let event = "MSH|^~\\&|EHR|GOOD|LAB|NORTH|20260315073000+0100||RDE^O11^RDE_O11|O1|P|2.5.1";
+        let translation = translate(&[event, PATIENT, "ORC|NW|R1^K", &rxe]);
+        let bundle = translation.bundle.to_json();
+        assert_eq!(bundle.contains("doseRange"), is_made, "{bundle}");
+        let told = translation.findings.iter().any(|own| own.text.starts_with("Range would lack"));
+        assert_eq!(told, !is_made, "{:?}", translation.findings);
+    }
+}

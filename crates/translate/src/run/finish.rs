@@ -38,6 +38,7 @@ const ONLY_REFERRED: [&str; 6] =
 impl<'a> Run<'a> {
     pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
         self.find_told_again();
+        self.find_outranked();
         self.drop_unnamed_visits(map);
         self.complete_all();
         self.find_ghosts();

@@ -50,6 +50,12 @@ impl<'a> Run<'a> {
             "Identifier" => self.has_one(node, &["value"], "value"),
             // Without its data it says nothing.
             "SampledData" => self.has_one(node, &["data"], "data"),
+            // rng-2: low is not above high.
+            "Range" => {
+                let is_reversed = self.is_reversed(node);
+                self.lacking = is_reversed.then_some("low that is not above its high");
+                !is_reversed
+            }
             // What two rows tell the same is told once.
             "CodeableConcept" => {
                 self.tree.unite_same(node, &|left, right| left == right);
@@ -87,6 +93,14 @@ impl<'a> Run<'a> {
             }
             _ => true,
         }
+    }
+
+    fn is_reversed(&self, range: NodeId) -> bool {
+        let bound = |name: &str| {
+            let quantity = self.plan.names.find(name).and_then(|id| self.tree.find(range, id))?;
+            self.text_of(quantity, "value")?.parse::<f64>().ok()
+        };
+        matches!((bound("low"), bound("high")), (Some(low), Some(high)) if low > high)
     }
 
     /// Whether one of these says anything; else that is what is lacking.

@@ -27,6 +27,7 @@ mod primitive;
 mod required;
 mod rule;
 mod test;
+mod timings;
 mod tree;
 mod view;
 
@@ -47,6 +48,7 @@ use consumed::Consumed;
 use doses::Doses;
 use lineage::Traces;
 use path::{Apart, ToldAgain};
+use timings::Timings;
 use tree::{NodeId, Tree};
 use view::{At, Part, View};
 
@@ -92,6 +94,9 @@ pub(crate) struct Run<'a> {
     apart: Option<Apart>,
     /// What was told of doses.
     doses: Doses<'a>,
+    timings: Timings,
+    /// The map of the message, once it is walked.
+    message_map: Option<&'a MessageMap>,
     /// The segment that made the resource which is being completed.
     completing: usize,
     /// The element that was found lacking last.
@@ -201,6 +206,8 @@ impl<'a> Run<'a> {
             told_again: Vec::new(),
             apart: None,
             doses: Doses::default(),
+            timings: Timings::default(),
+            message_map: None,
             completing: 0,
             lacking: None,
             unnamed_visits: Vec::new(),
@@ -221,6 +228,7 @@ impl<'a> Run<'a> {
         }
         match map {
             Some(map) => {
+                self.message_map = Some(map);
                 self.message(map);
                 self.tell_dosages();
                 self.relate_to_parents();

@@ -220,7 +220,13 @@ impl<'a> Run<'a> {
     }
 
     /// The elements of one that another does not say; of groups, those within.
-    fn differing(&self, stands: NodeId, again: NodeId, above: &str, differing: &mut Vec<String>) {
+    pub(super) fn differing(
+        &self,
+        stands: NodeId,
+        again: NodeId,
+        above: &str,
+        differing: &mut Vec<String>,
+    ) {
         for own in self.tree.children(again) {
             let Some(node) = self.tree.node(own).filter(|_| !self.tree.is_empty(own)) else {
                 continue;

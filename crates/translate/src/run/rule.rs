@@ -34,8 +34,13 @@ impl<'a> Run<'a> {
         resource: u32,
     ) {
         self.scope += 1;
+        let is_outranked = self.rank_timings(map, segment, (node, resource));
         let place = std::ptr::from_ref(map).addr();
-        let first = *self.applied.entry((place, node)).or_insert(segment);
+        let first = match is_outranked {
+            // What stands is another place's.
+            true => segment,
+            false => *self.applied.entry((place, node)).or_insert(segment),
+        };
         self.apart = (first != segment).then(|| {
             self.has_removed = true;
             let again = self.tree.root(map.root);
@@ -45,6 +50,8 @@ impl<'a> Run<'a> {
             Apart { node: again, is_whole }
         });
         self.apply_map(map, segment, node, resource);
+        self.apart = None;
+        self.end_timings();
     }
 
     /// Runs the rules of a segment map.
@@ -82,7 +89,7 @@ impl<'a> Run<'a> {
         let Source::Field(field, component, subcomponent) = rule.source else {
             let here = Here { segment, field: 0, value: None, own: None };
             if rule.condition.as_ref().is_none_or(|test| self.holds(test, &here)) {
-                self.apply(rule, base, &here);
+                self.apply_ranked(rule, base, &here);
             }
             return;
         };
@@ -90,7 +97,7 @@ impl<'a> Run<'a> {
             if rule.on_absence {
                 let here = Here { segment, field, value: None, own: None };
                 if rule.condition.as_ref().is_none_or(|test| self.holds(test, &here)) {
-                    self.apply(rule, base, &here);
+                    self.apply_ranked(rule, base, &here);
                 }
             }
             return;
@@ -110,11 +117,11 @@ impl<'a> Run<'a> {
             if let Some(counted) = rule.each {
                 let count = self.view.repetitions(segment, counted).count();
                 for instance in 0..u16::try_from(count).unwrap_or(u16::MAX) {
-                    self.apply(rule, Base { repetition: instance, ..base }, &here);
+                    self.apply_ranked(rule, Base { repetition: instance, ..base }, &here);
                 }
             } else {
                 let repetition = if rule.repeats { repetition } else { 0 };
-                self.apply(rule, Base { repetition, ..base }, &here);
+                self.apply_ranked(rule, Base { repetition, ..base }, &here);
             }
             // Where FHIR takes one value, it is the first; where one is made of all, it is whole.
             if !rule.repeats {
@@ -131,10 +138,14 @@ impl<'a> Run<'a> {
         reached: Reached,
         here: &Here<'a>,
     ) {
+        let facet = self.timings.facet.take();
         let split = value.split();
         let mut made: Vec<(u16, u32)> = Vec::new();
         let mut links = Vec::new();
         for rule in &map.rules {
+            if facet.is_some_and(|facet| self.facet_of(rule) != facet) {
+                continue;
+            }
             let own = match rule.source {
                 // Most rules of a map read components that a value doesn't fill.
                 Source::Component(component, _)
@@ -178,7 +189,7 @@ impl<'a> Run<'a> {
     }
 
     /// Does what a rule says.
-    fn apply(&mut self, rule: &'a Rule, base: Base, here: &Here<'a>) {
+    pub(super) fn apply(&mut self, rule: &'a Rule, base: Base, here: &Here<'a>) {
         match &rule.action {
             Action::Nothing => {
                 // Which value is nothing a condition says, with its words; else it is one without parts: a count.
