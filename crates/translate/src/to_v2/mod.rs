@@ -27,6 +27,8 @@ mod modifiers;
 #[cfg(test)]
 mod modifiers_tests;
 #[cfg(test)]
+mod numbers_tests;
+#[cfg(test)]
 mod panels_tests;
 mod patients;
 #[cfg(test)]
