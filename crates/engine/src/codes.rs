@@ -193,11 +193,11 @@ pub const CODES: &[CodeDescription] = &[
     code(
         "program.translate",
         "A `translate` step could say nothing of the message in the other standard.",
-        "The reason says why: an event without tables, or resources that are not what the event is about.",
+        "The reason says why: an event without tables, resources that are not what the event is about, or a change of what the receiver has as another patient's or under another number: docs/translate.md says what to do then.",
     ),
     code(
         "program.translate-incomplete",
-        "A message made of FHIR would lack a segment that the standard requires, or the patient it is about: it was not sent.",
+        "A message made of FHIR would lack a segment that the standard requires, the patient it is about, or what is ordered, resulted, given or charged: it was not sent.",
         "The reason names what is missing. Complete the resource or what it refers to, and release the message; a receiver that takes such messages has `incomplete: keep` in the step.",
     ),
     code(

@@ -15,7 +15,9 @@ use pipehat_connectors::Found;
 use pipehat_dictionary::Version;
 use pipehat_message::Message;
 use pipehat_resource::json::{self, Value};
-use pipehat_translate::to_v2::{Profile, Proposed, Resources, Stamp, Wanted, Writer, event_of};
+use pipehat_translate::to_v2::{
+    History, Profile, Proposed, Resources, Stamp, Untold, VERSIONS_MAX, Wanted, Writer, event_of,
+};
 use pipehat_translate::{
     Finding as Translated, FindingKind, Overlay, Settings, Translation, Translator,
 };
@@ -30,10 +32,6 @@ use crate::effects::{LookupAnswer, LookupRequest};
 
 /// The most findings of one translation that are kept one by one; the rest is counted.
 const FINDINGS_MAX: usize = 100;
-
-/// The most versions of a resource that are read to know what a change is: an order that was changed more often since it
-/// was last active is for a person. Less than all that a message may ask for, so that the patient is found besides.
-const VERSIONS_MAX: u32 = 64;
 
 /// A `translate` step.
 #[derive(Clone)]
@@ -151,19 +149,18 @@ impl<'r> Run<'r> {
         let (event, order_control) = match &step.event {
             WantedEvent::Named(event) => (event.as_str(), None),
             WantedEvent::OfChange { orders } => {
-                match self.event_of(&resource, step, at, &mut before)? {
-                    Ok(Proposed { event, order_control }) => {
-                        (order_control.map_or(event, |_| *orders), order_control)
-                    }
-                    Err(why) => return Err(End::Filtered(at.clone(), Some(why))),
-                }
+                let Proposed { event, order_control } =
+                    self.event_of(&resource, step, at, &mut before)?;
+                (order_control.map_or(event, |_| *orders), order_control)
             }
         };
         // Only of what goes on it is told what was taken out of it.
         let before = before.filter(|_| matches!(event, "SIU^S13" | "SIU^S14"));
         let mut waits = None;
-        let mut is_away = false;
+        let mut whose = Whose::default();
         let resources = if resource.resource_type() == Some("Bundle") {
+            let entries = resource.items("entry").iter();
+            entries.filter_map(|entry| entry.get("resource")).for_each(|own| whose.is(own));
             Resources::of_bundle(&resource)
         } else {
             let resources = Resources::default().with_root(&resource);
@@ -177,7 +174,8 @@ impl<'r> Run<'r> {
                 }
                 match self.read_resource(step, reference, at) {
                     Ok(resource) => {
-                        is_away |= resource.is_none() && reference.starts_with("Patient/");
+                        whose.is_away |= resource.is_none() && reference.starts_with("Patient/");
+                        resource.iter().for_each(|own| whose.is(own));
                         resource
                     }
                     Err(end) => {
@@ -203,7 +201,7 @@ impl<'r> Run<'r> {
         if step.incomplete == Incomplete::Park {
             let lacking = lacking(&message, &written.findings);
             if !lacking.is_empty() {
-                let why = if is_away { ": the patient is not in the datastore" } else { "" };
+                let why = if has_segment(&message, "PID") { "" } else { whose.why() };
                 let reason = format!("the message would lack {}{why}", lacking.join(", "));
                 return Err(park("program.translate-incomplete", reason, at));
             }
@@ -222,37 +220,37 @@ impl<'r> Run<'r> {
         step: &ToV2,
         at: &StepPlace,
         before: &mut Option<Value>,
-    ) -> Result<Result<Proposed, &'static str>, End> {
+    ) -> Result<Proposed, End> {
         let fact = |place| Fact::Change(place).text(self.input).map(Cow::into_owned);
         let (change, version) = (fact(0), fact(3).and_then(|version| version.parse::<u64>().ok()));
         if change.as_deref() == Some("delete") {
-            return Ok(Err("a resource was deleted, which no event of HL7 v2 tells"));
+            let why = "a resource was deleted, which no event of HL7 v2 tells";
+            return Err(End::Filtered(at.clone(), Some(why)));
         }
         let name = resource.resource_type().zip(resource.id());
-        let address = name.map(|(name, id)| format!("{name}/{id}/_history"));
-        let mut version = version.unwrap_or_default();
-        let (mut asked, mut ended) = (0_u32, None);
-        let proposed = event_of(resource, || {
-            version = version.checked_sub(1).filter(|version| *version > 0)?;
-            let address = address.as_ref().filter(|_| ended.is_none())?;
-            asked += 1;
-            if asked > VERSIONS_MAX {
+        let mut versions = Versions {
+            address: name.map(|(name, id)| format!("{name}/{id}/_history")),
+            version: version.unwrap_or_default(),
+            before: None,
+            ended: None,
+            run: self,
+            step,
+            at,
+        };
+        let proposed = event_of(resource, &mut versions);
+        if let Some(ended) = versions.ended {
+            return Err(ended);
+        }
+        *before = versions.before.flatten();
+        proposed.map_err(|why| match why {
+            Untold::Nobody(why) => End::Filtered(at.clone(), Some(why)),
+            Untold::Person(why) => park("program.translate", why.to_owned(), at),
+            Untold::TooFarBack => {
                 let reason =
                     format!("what it was before is not among its last {VERSIONS_MAX} versions");
-                ended = Some(park("program.lookup-too-many", reason, at));
-                return None;
+                park("program.lookup-too-many", reason, at)
             }
-            let read = self.read_resource(step, &format!("{address}/{version}"), at);
-            let read = read.unwrap_or_else(|end| {
-                ended = Some(end);
-                None
-            });
-            if asked == 1 {
-                before.clone_from(&read);
-            }
-            read
-        });
-        ended.map_or(Ok(proposed), Err)
+        })
     }
 
     /// A resource, or a version of one; none where it is not there.
@@ -314,8 +312,99 @@ impl<'r> Run<'r> {
     }
 }
 
+/// The versions of the resource that a message tells of, read as they are asked for.
+struct Versions<'v, 'i, 'r> {
+    run: &'v mut Run<'r>,
+    step: &'i ToV2,
+    at: &'i StepPlace,
+    /// `Encounter/7/_history`; none where nobody knows which resource it is.
+    address: Option<String>,
+    /// The one that was read last.
+    version: u64,
+    /// The version before, once it was asked for.
+    before: Option<Option<Value>>,
+    /// Why no more is read.
+    ended: Option<End>,
+}
+
+impl Versions<'_, '_, '_> {
+    /// What can't be read for want of room would seem never to have been.
+    fn read(&mut self, reference: &str) -> Option<Value> {
+        if self.ended.is_some() {
+            return None;
+        }
+        if self.run.lookups >= LOOKUPS_MAX {
+            let reason = format!("what it was before would take more than {LOOKUPS_MAX} reads");
+            self.ended = Some(park("program.lookup-too-many", reason, self.at));
+            return None;
+        }
+        let read = self.run.read_resource(self.step, reference, self.at);
+        read.unwrap_or_else(|end| {
+            self.ended = Some(end);
+            None
+        })
+    }
+}
+
+impl History for Versions<'_, '_, '_> {
+    fn earlier(&mut self) -> Option<Value> {
+        self.version = self.version.checked_sub(1).filter(|version| *version > 0)?;
+        let address = format!("{}/{}", self.address.as_ref()?, self.version);
+        let read = self.read(&address);
+        if self.before.is_none() {
+            self.before = Some(read.clone());
+        }
+        read
+    }
+
+    fn patient(&mut self, reference: &str) -> Option<Value> {
+        if is_relative(reference) { self.read(reference) } else { None }
+    }
+
+    fn tells_incomplete(&self) -> bool {
+        self.step.incomplete == Incomplete::Keep
+    }
+}
+
+/// What is known of the patients that a message is about.
+#[derive(Debug, Default)]
+struct Whose {
+    is_away: bool,
+    is_merged: bool,
+    is_unused: bool,
+}
+
+impl Whose {
+    fn is(&mut self, resource: &Value) {
+        if resource.resource_type() != Some("Patient") {
+            return;
+        }
+        let replaced = |link: &Value| link.text("type") == Some("replaced-by");
+        self.is_merged |= resource.items("link").iter().any(replaced);
+        self.is_unused |= resource.get("active").and_then(Value::as_bool) == Some(false);
+    }
+
+    /// Why there is no PID.
+    fn why(&self) -> &'static str {
+        match (self.is_merged, self.is_away, self.is_unused) {
+            (true, true, _) => {
+                ": the patient's record was merged into another, which is not in the datastore"
+            }
+            (true, false, _) => ": the patient's record was merged into another",
+            (false, _, true) => ": the patient's record is not in use",
+            (false, true, false) => ": the patient is not in the datastore",
+            (false, false, false) => "",
+        }
+    }
+}
+
+/// The fields that say what was ordered, resulted, given or charged. Without them a message says nothing of it, or of
+/// nothing, and the standard requires them: HL7 v2.5.1 §4.5.3.4, §4.14.7.5, §6.5.1.7, §7.4.2.3.
+const SAYS_WHAT: [(&str, usize); 4] = [("OBR", 4), ("RXA", 5), ("FT1", 7), ("OBX", 3)];
+
 /// The segments and groups that the standard requires and the message lacks; PID, where it has none: all messages that are
-/// made of resources are about a patient, also those in whose structure the patient is optional.
+/// made of resources are about a patient, also those in whose structure the patient is optional. And the fields without
+/// which it says nothing.
 fn lacking(message: &Message<'_>, findings: &[Translated]) -> Vec<String> {
     let is_of_message = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -331,13 +420,33 @@ fn lacking(message: &Message<'_>, findings: &[Translated]) -> Vec<String> {
         .filter(|finding| finding.kind == FindingKind::Incomplete && is_of_message(&finding.path))
         .map(|finding| finding.path.clone());
     let mut lacking: Vec<String> = missing.collect();
-    let has_patient = message
-        .segments()
-        .any(|segment| segment.segment_name().is_some_and(|name| name.as_str() == "PID"));
-    if !has_patient && !lacking.iter().any(|path| path.ends_with("PID")) {
+    if !has_segment(message, "PID") && !lacking.iter().any(|path| path.ends_with("PID")) {
         lacking.push("PID".to_owned());
     }
+    let mut is_cancelled = false;
+    for segment in message.segments() {
+        let Some(name) = segment.segment_name() else { continue };
+        let is_empty = |number| segment.field(number).is_none_or(|field| field.raw().is_empty());
+        if name.as_str() == "ORC" {
+            // What is cancelled is found by its number; it is not to be done for want of its name.
+            is_cancelled = segment.field(1).is_some_and(|control| control.raw() == b"CA");
+        }
+        let said = SAYS_WHAT.iter().filter(|(own, _)| *own == name.as_str());
+        for (own, number) in said {
+            // An OBX of a document is the document, whatever is known of its type.
+            let is_document = *own == "OBX" && has_segment(message, "TXA");
+            let path = format!("{own}-{number}");
+            if is_empty(*number) && !is_cancelled && !is_document && !lacking.contains(&path) {
+                lacking.push(path);
+            }
+        }
+    }
     lacking
+}
+
+fn has_segment(message: &Message<'_>, name: &str) -> bool {
+    let mut names = message.segments().filter_map(|segment| segment.segment_name());
+    names.any(|own| own.as_str() == name)
 }
 
 /// The operator code of a finding.

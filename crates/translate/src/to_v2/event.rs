@@ -2,6 +2,8 @@
 
 use pipehat_resource::json::Value;
 
+use super::told::{History, Identities, Identity};
+
 /// A message that a change asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proposed {
@@ -11,30 +13,51 @@ pub struct Proposed {
     pub order_control: Option<&'static str>,
 }
 
+/// Why a change asks for no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untold {
+    /// Nobody has to be told: nothing but `meta` changed, the resource is a draft still, or HL7 v2 has no event for it among
+    /// those there are tables for.
+    Nobody(&'static str),
+    /// A person has to decide: the receiver has it as another patient's, or under another number.
+    Person(&'static str),
+    /// What the receiver knows is further back than [`VERSIONS_MAX`].
+    TooFarBack,
+}
+
+/// The most versions of a resource that are read to know whether the receiver has it: an order that was changed more often
+/// since it was last active is for a person.
+pub const VERSIONS_MAX: usize = 64;
+
+/// The most versions that are read to know whose the receiver has it as, and by which number: each is a read, at every
+/// change of a resource.
+const REMEMBERED_MAX: usize = 16;
+
 /// The event that a change is, from what the resource was and what it is.
 ///
-/// `earlier` gives what it was: at the first call the version before, at each further one that before the last; none where
-/// the resource was new. Only of an order that was not active more than one is asked for: whether the receiver knows it is
-/// told by what it was before that.
+/// What the receiver knows is told by what the resource was before: whether it has an order, and whose it has that order, a
+/// visit or an appointment as and by which number.
 ///
 /// Orders are proposed as `ORM^O01`; who wants `OML^O21` takes the same `order_control`.
 ///
 /// # Errors
-/// Why nobody has to be told: nothing but `meta` changed, the resource is a draft still, or HL7 v2 has no event for it
-/// among those there are tables for.
-pub fn event_of(
-    current: &Value,
-    mut earlier: impl FnMut() -> Option<Value>,
-) -> Result<Proposed, &'static str> {
-    let previous = earlier();
+/// Why no message tells it.
+pub fn event_of(current: &Value, history: &mut dyn History) -> Result<Proposed, Untold> {
+    let previous = history.earlier();
     if previous.as_ref().is_some_and(|previous| is_same(previous, current)) {
-        return Err("nothing but `meta` and the narrative changed");
+        return Err(Untold::Nobody("nothing but `meta` and the narrative changed"));
     }
     let proposed = match current.resource_type() {
-        Some("ServiceRequest") => order(previous, current, earlier),
-        _ => proposed(previous.as_ref(), current),
+        Some("ServiceRequest") => order(previous, current, history)?,
+        _ => {
+            let proposed = proposed(previous.as_ref(), current);
+            if let Some(previous) = previous.filter(|_| proposed.is_some()) {
+                known_as_told(previous, current, history).map_err(Untold::Person)?;
+            }
+            proposed
+        }
     };
-    proposed.ok_or_else(|| match current.resource_type() {
+    proposed.ok_or_else(|| Untold::Nobody(match current.resource_type() {
         Some("Patient") => "its record is replaced by another, whose message tells it",
         Some("Encounter") => "no event of a visit is from the status that it had to the one it has",
         Some("ServiceRequest") => {
@@ -51,7 +74,7 @@ pub fn event_of(
         }
         Some("ChargeItem") => "a charge is told when it is billable, and taken back after that",
         _ => "no event is about resources of its type",
-    })
+    }))
 }
 
 /// The events that changes of a type of resource may be, as [`event_of`] proposes them; none where no event is about it.
@@ -143,9 +166,70 @@ fn encounter(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
     }
 }
 
+/// The versions before, the newest first, and whether there are no more. More than are remembered are read until one is
+/// settled.
+fn versions(
+    previous: Option<Value>,
+    history: &mut dyn History,
+    is_settled: impl Fn(&Value) -> bool,
+) -> (Vec<Value>, bool) {
+    let mut versions: Vec<Value> = Vec::new();
+    let mut next = previous;
+    let mut settled = false;
+    while let Some(version) = next {
+        settled |= is_settled(&version);
+        versions.push(version);
+        if settled && versions.len() >= REMEMBERED_MAX {
+            return (versions, false);
+        }
+        next = history.earlier();
+        if versions.len() >= VERSIONS_MAX {
+            return (versions, next.is_none());
+        }
+    }
+    (versions, true)
+}
+
+/// Whether the receiver has a visit or an appointment as whose it is now, and by its number: since it was told of it first,
+/// what said otherwise was not told.
+fn known_as_told(
+    previous: Value,
+    current: &Value,
+    history: &mut dyn History,
+) -> Result<(), &'static str> {
+    let Some(name) =
+        current.resource_type().filter(|it| matches!(*it, "Encounter" | "Appointment"))
+    else {
+        return Ok(());
+    };
+    let (versions, _) = versions(Some(previous), history, |_| true);
+    let mut identities = Identities::default();
+    let mut told: Option<Identity> = None;
+    let mut before = None;
+    for version in versions.iter().rev() {
+        let event = proposed(before, version).map(|proposed| proposed.event);
+        before = Some(version);
+        let (Some(event), Some(now)) = (event, identities.of(version)) else { continue };
+        let is_told = (now.is_complete || history.tells_incomplete())
+            && told
+                .as_ref()
+                .is_none_or(|told| identities.compare(told, &now, name, history).is_ok());
+        if is_told {
+            let is_over = matches!(event, "ADT^A11" | "SIU^S15" | "SIU^S17" | "SIU^S26");
+            told = (!is_over).then_some(now);
+        }
+    }
+    match (told, identities.of(current)) {
+        (Some(told), Some(now)) => identities.compare(&told, &now, name, history),
+        _ => Ok(()),
+    }
+}
+
 /// What the receiver of orders has of one.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtReceiver {
+    /// More versions would tell.
+    Unknown,
     /// It was never told, or was taken back.
     Nothing,
     Active,
@@ -153,50 +237,74 @@ enum AtReceiver {
 }
 
 /// HL7 v2.5.1 §4.5.1.1, table 0119.
+///
+/// An order was told when it was first active, and what was told holds until it is taken back: as a draft, with a status
+/// unknown, as a plan or as what must not be done nobody is told of it. Nor that it is done: whether that can still be
+/// changed or cancelled the filler says (HL7 v2.5.1 §4.5.1.1, table 0119: UC, UX). Nor was told what a person had to decide,
+/// and what says nobody or nothing that is ordered.
 fn order(
     previous: Option<Value>,
     current: &Value,
-    earlier: impl FnMut() -> Option<Value>,
-) -> Option<Proposed> {
-    use AtReceiver::{Active, Held, Nothing};
-    let now = status(Some(current));
-    let known = match now {
-        "active" | "on-hold" if is_order(current) => at_receiver(previous, earlier),
+    history: &mut dyn History,
+) -> Result<Option<Proposed>, Untold> {
+    match status(Some(current)) {
+        "active" | "on-hold" if is_order(current) => {}
         // Whatever it has become since: the receiver works on what it was told.
-        "revoked" | "entered-in-error" => at_receiver(previous, earlier),
-        _ => return None,
-    };
-    let control = match (known, now) {
-        (Nothing, "active") => "NW",
-        (Active, "active") => "XO",
-        (Held, "active") => "RL",
-        (Active, "on-hold") => "HD",
-        (Active | Held, "revoked" | "entered-in-error") => "CA",
-        _ => return None,
-    };
-    Some(Proposed { event: "ORM^O01", order_control: Some(control) })
+        "revoked" | "entered-in-error" => {}
+        _ => return Ok(None),
+    }
+    let (versions, is_whole) = versions(previous, history, |version| {
+        is_taken_back(version) || (status(Some(version)) == "active" && is_tellable(version))
+    });
+    let mut has = if is_whole { AtReceiver::Nothing } else { AtReceiver::Unknown };
+    let mut identities = Identities::default();
+    let mut told: Option<Identity> = None;
+    for version in versions.iter().rev() {
+        let is_known = matches!(has, AtReceiver::Active | AtReceiver::Held);
+        if is_taken_back(version) && !is_known {
+            has = AtReceiver::Nothing;
+        }
+        let Some((_, next)) = control(has, version) else { continue };
+        let Some(now) = identities.of(version) else { continue };
+        let is_told = is_taken_back(version)
+            || is_tellable(version) && (now.is_complete || history.tells_incomplete());
+        let is_known_as = told
+            .as_ref()
+            .is_none_or(|told| identities.compare(told, &now, "ServiceRequest", history).is_ok());
+        if is_told && is_known_as {
+            (has, told) = (next, (next != AtReceiver::Nothing).then_some(now));
+        }
+    }
+    if has == AtReceiver::Unknown {
+        return Err(Untold::TooFarBack);
+    }
+    let Some((control, _)) = control(has, current) else { return Ok(None) };
+    if let (Some(told), Some(now)) = (told, identities.of(current)) {
+        let compared = identities.compare(&told, &now, "ServiceRequest", history);
+        compared.map_err(Untold::Person)?;
+    }
+    Ok(Some(Proposed { event: "ORM^O01", order_control: Some(control) }))
 }
 
-/// An order was told when it was first active, and what was told holds until it is taken back: as a draft, with a status
-/// unknown, as a plan or as what must not be done nobody is told of it. Nor that it is done: whether that can still be
-/// changed or cancelled the filler says (HL7 v2.5.1 §4.5.1.1, table 0119: UC, UX).
-fn at_receiver(
-    mut version: Option<Value>,
-    mut earlier: impl FnMut() -> Option<Value>,
-) -> AtReceiver {
-    let mut is_held = false;
-    while let Some(order) = version {
-        let is_told = is_order(&order) && !is_forbidden(&order);
-        match status(Some(&order)) {
-            "active" if is_told && is_held => return AtReceiver::Held,
-            "active" if is_told => return AtReceiver::Active,
-            "on-hold" if is_told => is_held = true,
-            "revoked" | "entered-in-error" => break,
-            _ => {}
-        }
-        version = earlier();
-    }
-    AtReceiver::Nothing
+/// ORC-1 of what is told of an order, and what the receiver has then.
+fn control(has: AtReceiver, order: &Value) -> Option<(&'static str, AtReceiver)> {
+    use AtReceiver::{Active, Held, Nothing, Unknown};
+    Some(match (has, status(Some(order))) {
+        (Nothing, "active") => ("NW", Active),
+        (Active | Unknown, "active") => ("XO", Active),
+        (Held, "active") => ("RL", Active),
+        (Active, "on-hold") => ("HD", Held),
+        (Active | Held, "revoked" | "entered-in-error") => ("CA", Nothing),
+        _ => return None,
+    })
+}
+
+fn is_taken_back(order: &Value) -> bool {
+    matches!(status(Some(order)), "revoked" | "entered-in-error")
+}
+
+fn is_tellable(order: &Value) -> bool {
+    is_order(order) && !is_forbidden(order)
 }
 
 fn is_forbidden(request: &Value) -> bool {
@@ -272,6 +380,29 @@ mod tests {
     use super::*;
     use crate::to_v2::Writer;
 
+    /// Versions, the newest first, and patients.
+    #[derive(Default)]
+    struct Kept {
+        versions: std::collections::VecDeque<Value>,
+        patients: Vec<Value>,
+        parks_incomplete: bool,
+    }
+
+    impl History for Kept {
+        fn earlier(&mut self) -> Option<Value> {
+            self.versions.pop_front()
+        }
+
+        fn patient(&mut self, reference: &str) -> Option<Value> {
+            let id = reference.strip_prefix("Patient/")?;
+            self.patients.iter().find(|own| own.id() == Some(id)).cloned()
+        }
+
+        fn tells_incomplete(&self) -> bool {
+            !self.parks_incomplete
+        }
+    }
+
     /// What a change from one resource to another is: an event, with ORC-1 behind a colon, or nothing.
     #[track_caller]
     fn check(previous: &str, current: &str, expected: &str) {
@@ -284,16 +415,20 @@ mod tests {
     fn check_history(earlier: &[&str], current: &str, expected: &str) {
         let read = |text: &str| parse(text.as_bytes()).expect("it is JSON");
         let current_read = read(current);
-        let mut versions = earlier.iter().map(|text| read(text));
-        let proposed = event_of(&current_read, || versions.next());
+        let versions = earlier.iter().map(|text| read(text)).collect();
+        let proposed = event_of(&current_read, &mut Kept { versions, ..Kept::default() });
         if let Ok(proposed) = proposed {
             let all = events_of(current_read.resource_type().expect("a type"));
             assert!(all.contains(&proposed.event), "{}", proposed.event);
         }
         let told = proposed.map_or_else(
-            |why| {
-                assert!(!why.is_empty());
-                String::new()
+            |why| match why {
+                Untold::Nobody(why) => {
+                    assert!(!why.is_empty());
+                    String::new()
+                }
+                Untold::Person(why) => why.to_owned(),
+                Untold::TooFarBack => "too far back".to_owned(),
             },
             |it| match it.order_control {
                 Some(control) => format!("{}:{control}", it.event),

@@ -231,7 +231,18 @@ impl<'r> Run<'r> {
                 }
                 text?
             }
-            Primitive::Text | Primitive::Formatted | Primitive::Number => text_of(item)?,
+            Primitive::Text | Primitive::Formatted | Primitive::Number => {
+                let text = text_of(item);
+                if text.is_none() && matches!(item.json(), Some(Value::Number(_))) {
+                    let path = self.path_of(place);
+                    self.find(
+                        FindingKind::ValueUnfit,
+                        path,
+                        "the number has too many digits: left out",
+                    );
+                }
+                text?
+            }
             Primitive::YesNo => match text_of(item)?.as_str() {
                 "true" => "Y".to_owned(),
                 "false" => "N".to_owned(),

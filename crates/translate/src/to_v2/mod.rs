@@ -27,6 +27,8 @@ mod modifiers;
 #[cfg(test)]
 mod modifiers_tests;
 #[cfg(test)]
+mod numbers_tests;
+#[cfg(test)]
 mod panels_tests;
 mod patients;
 #[cfg(test)]
@@ -41,11 +43,15 @@ mod sub_ids;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod told;
+#[cfg(test)]
+mod told_tests;
 #[cfg(test)]
 mod visits_tests;
 mod writer;
 
-pub use event::{Proposed, event_of, events_of};
+pub use event::{Proposed, Untold, VERSIONS_MAX, event_of, events_of};
 pub use profile::{Authority, Hierarchic, Offsets, Profile};
 pub use resources::{RESOURCES_MAX, Resources};
+pub use told::History;
 pub use writer::{Stamp, Wanted, WriteError, Writer, Written};

@@ -90,11 +90,52 @@ pub(super) fn text_of(item: &Item<'_>) -> Option<String> {
         Item::DateTime(value) => Some(value.to_string()),
         Item::Time(value) => Some(value.to_string()),
         item => match item.json() {
-            Some(Value::Number(number)) => Some(number.as_str().to_owned()),
+            Some(Value::Number(number)) => plain_number(number.as_str()),
             Some(Value::Bool(value)) => Some(value.to_string()),
             _ => item.as_str().map(str::to_owned),
         },
     }
+}
+
+/// The digits of a number at most, where it has an exponent: far more than a measurement has, or NM is long (HL7 v2.5.1
+/// §2.A.49).
+const DIGITS_MAX: usize = 64;
+
+/// A number without an exponent, which NM has not (HL7 v2.5.1 §2.A.49), with all its digits: `5e-1` is `0.5`, `1.20e2` is
+/// `120`. None where these would be more than there may be.
+fn plain_number(text: &str) -> Option<String> {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
+        return Some(text.to_owned());
+    };
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = format!("{whole}{fraction}");
+    let exponent: i64 = exponent.parse().ok()?;
+    let places = i64::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+    let is_short = |places: i64| usize::try_from(places).is_ok_and(|places| places <= DIGITS_MAX);
+    if digits.len() > DIGITS_MAX || !is_short(places.abs()) {
+        return None;
+    }
+    let shift = usize::try_from(places.unsigned_abs()).ok()?;
+    if places < 0 {
+        digits.push_str(&"0".repeat(shift));
+    } else if shift > 0 {
+        // A digit stands before the point.
+        let missing = (shift + 1).saturating_sub(digits.len());
+        digits.insert_str(0, &"0".repeat(missing));
+        digits.insert(digits.len() - shift, '.');
+    }
+    let (whole, fraction) = digits.split_once('.').map_or((&*digits, None), |(w, f)| (w, Some(f)));
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    let fraction = fraction.map(|digits| format!(".{digits}")).unwrap_or_default();
+    let plain = format!("{sign}{whole}{fraction}");
+    (plain.len() <= DIGITS_MAX).then_some(plain)
 }
 
 /// The text that is in Base64, if it is one.
@@ -171,5 +212,51 @@ fn split_offset(time: &str) -> (&str, Option<&str>) {
     match time.find(['Z', '+', '-']) {
         Some(at) => (time.get(..at).unwrap_or(time), time.get(at..)),
         None => (time, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_number;
+
+    #[track_caller]
+    fn check(number: &str, expected: Option<&str>) {
+        assert_eq!(plain_number(number).as_deref(), expected, "{number}");
+    }
+
+    #[test]
+    fn a_number_is_written_without_an_exponent_and_with_its_digits() {
+        for number in ["0", "-1.50", "120", "0.000"] {
+            check(number, Some(number));
+        }
+        check("5e-1", Some("0.5"));
+        check("-5E-1", Some("-0.5"));
+        check("1.20e2", Some("120"));
+        check("1.2e+3", Some("1200"));
+        check("1.200e2", Some("120.0"));
+        check("12.50e-3", Some("0.01250"));
+        check("123e-2", Some("1.23"));
+        check("1e0", Some("1"));
+        check("0.5e1", Some("5"));
+        check("0e5", Some("0"));
+        check("0e-2", Some("0.00"));
+    }
+
+    #[test]
+    fn how_long_a_number_may_get() {
+        check("1e63", Some(&format!("1{}", "0".repeat(63))));
+        check("1e64", None);
+        check("1e-62", Some(&format!("0.{}1", "0".repeat(61))));
+        check("1e-63", None);
+        for huge in [
+            "1e999",
+            "1e-999",
+            "0e999999999",
+            "1e99999999999999999999",
+            "1e9223372036854775807",
+            "1e-9223372036854775808",
+        ] {
+            check(huge, None);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Programs as whole channels: a message in, a verdict out.
 
 mod bots;
+mod changes;
 mod character_sets;
 mod conditions;
 mod edits;
