@@ -35,13 +35,13 @@ await workflow(import.meta.url, async (stage) => {
     birthDate: "1980-02-29",
     gender: "female",
   });
-  const orders = (number, code, display) => stage.fhir("ServiceRequest", "POST", {
+  const orders = (number, code, display, subject = patient) => stage.fhir("ServiceRequest", "POST", {
     resourceType: "ServiceRequest",
     status: "draft",
     intent: "order",
     identifier: [{ type: { coding: [{ system: CODE, code: "PLAC" }] }, system: "urn:oid:1.2.36.1.2", value: number }],
     code: { coding: [{ system: "http://loinc.org", code, display }] },
-    subject: { reference: `Patient/${patient.id}` },
+    subject: { reference: `Patient/${subject.id}` },
     authoredOn: "2026-01-05T08:30:00+01:00",
   });
   const becomes = (order, status) => stage.fhir(`ServiceRequest/${order.id}`, "PUT", { ...order, status });
@@ -80,6 +80,7 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the laboratory is told to cancel it", () => laboratory.received.some((message) =>
     field(message, "ORC", 2).startsWith("P102") && field(message, "ORC", 1) === "CA"));
   await stage.becomes("which it acknowledged", async () => (await taskOf(third, "abort"))?.status === "completed");
+  await stage.becomes("nobody waits for it any more", async () => (await taskOf(third, "fulfill"))?.status === "cancelled");
   stage.holds("it heard of nothing but the orders and the cancellation",
     new Set(laboratory.received.map((message) => field(message, "ORC", 2) + field(message, "ORC", 1))).size === 4);
 
@@ -173,6 +174,38 @@ await workflow(import.meta.url, async (stage) => {
     .some(({ control_id: control, disposition }) => control === "A0013" && disposition === "parked"));
   await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P108")));
   holds.P108NW("AA");
+
+  stage.says("Two patients' orders have one number; the laboratory refuses the second.");
+  const other = await stage.fhir("Patient", "POST", {
+    resourceType: "Patient",
+    identifier: [{ type: { coding: [{ system: CODE, code: "MR" }] }, system: "urn:oid:1.2.36.1.1", value: "10002" }],
+    name: [{ family: "Example", given: ["Berta"] }],
+    birthDate: "1975-07-15",
+    gender: "female",
+  });
+  const mine = await orders("P110", "2345-7", "Glucose");
+  await becomes(mine, "active");
+  await stage.becomes("the first is accepted", async () => (await taskOf(mine, "fulfill"))?.status === "accepted");
+  const hers = await orders("P110", "718-7", "Hemoglobin", other);
+  await becomes(hers, "active");
+  const hersRefused = await stage.becomes("the second is rejected, for her", async () => {
+    const task = await taskOf(hers, "fulfill");
+    return task?.status === "rejected" && task;
+  });
+  stage.holds("and nobody else hears of it", hersRefused.for.reference === `Patient/${other.id}`
+    && (await stage.found(`Task?focus=ServiceRequest/${mine.id}`)).map(({ status }) => status).join() === "accepted");
+
+  stage.says("Two tests of one patient have one number; the second is revoked.");
+  const stays = await orders("P111", "2345-7", "Glucose");
+  await becomes(stays, "active");
+  const gone = await orders("P111", "24323-8", "Comprehensive metabolic panel");
+  await becomes(gone, "active");
+  await stage.becomes("both are accepted", async () =>
+    (await Promise.all([taskOf(stays, "fulfill"), taskOf(gone, "fulfill")])).every((task) => task?.status === "accepted"));
+  await becomes(gone, "revoked");
+  await stage.becomes("its cancellation is done, and its Task with it", async () =>
+    (await taskOf(gone, "abort"))?.status === "completed" && (await taskOf(gone, "fulfill")).status === "cancelled");
+  stage.holds("the first stays accepted", (await stage.found(`Task?focus=ServiceRequest/${stays.id}`)).map(({ status }) => status).join() === "accepted");
 
   stage.says("Orders of a patient who isn't there, and of nobody, are not sent.");
   for (const [number, subject] of [["P106", { reference: "Patient/nobody" }], ["P107", { display: "Somebody" }]]) {

@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::sync::{oneshot, watch};
 
-use crate::{Asked, Found, Lookup, LookupAttempt, Told};
+use crate::{Asked, Found, Lookup, LookupAttempt, ResourceChange, Told};
 
 /// Runs bots in this process.
 pub trait BotRunner: Send + Sync + 'static {
@@ -53,6 +53,8 @@ pub struct BotRequest {
     pub body: Bytes,
     /// Whether that is HL7 v2; else it is JSON.
     pub is_hl7: bool,
+    /// The change of a resource that the message came as, where its channel follows a datastore.
+    pub change: Option<Arc<ResourceChange>>,
 }
 
 /// What came of a run. `Debug` shows no content.
@@ -333,6 +335,7 @@ impl BotLookup {
             channel: asked.channel,
             is_hl7: &*asked.query != JSON,
             body: asked.body,
+            change: asked.change,
         };
         runner.run(request, BotTold { told, tries_again: self.tries_again });
     }

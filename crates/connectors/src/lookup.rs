@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::Answer;
+use crate::{Answer, ResourceChange};
 
 /// The largest resource that an answer may have: it is kept with the message.
 pub const LOOKUP_BYTES_MAX: usize = 1024 * 1024;
@@ -74,6 +74,8 @@ pub struct Asked {
     pub query: Arc<str>,
     /// What is sent along: the message that a bot runs on.
     pub body: Bytes,
+    /// The change of a resource that the message came as.
+    pub change: Option<Arc<ResourceChange>>,
 }
 
 /// What a search found, as JSON. `Debug` shows no content.
@@ -185,6 +187,7 @@ mod tests {
             resource_type: "Patient".into(),
             query: format!("family={MARKER}").into(),
             body: Bytes::from(MARKER),
+            change: None,
         };
         let resource = Bytes::from(MARKER);
         let found = [Found::One(resource.clone()), Found::Several(resource), Found::Nothing];

@@ -75,6 +75,8 @@ pub enum RunErrorKind {
     Refused,
     /// It waits for what never comes.
     NeverSettled,
+    /// What it returned has a character that the message's set (MSH-18) has not, or names no set that is known.
+    CharacterSet,
     /// A defect of whoever runs it.
     Defect,
 }

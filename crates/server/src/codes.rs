@@ -39,6 +39,11 @@ pub const CODES: &[CodeDescription] = &[
         "Try again. If it repeats, see which bot takes long: `pipehat bot runs`.",
     ),
     code(
+        "bot.character-set",
+        "A bot returned a message with a character that the set of its MSH-18 has not (an empty one means ASCII, or the channel's `charset`), or that names no known set. No other try would mend that: it is not tried again.",
+        "Have the bot write MSH-18 (`UNICODE UTF-8`), where the receiver reads it, or replace the character; `pipehat bot show RUN --contents` has the message.",
+    ),
+    code(
         "bot.defect",
         "A run ended by a defect of Pipehat.",
         "Please report it, with what the log says and the bot, if you can.",

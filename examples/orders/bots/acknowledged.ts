@@ -7,7 +7,7 @@ import type { Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
 import { Message } from "pipehat";
 import { ForAPerson, orPark, token } from "./feed";
-import { changeTasks, CONTROL_ID } from "./tasks";
+import { changeTasks, CONTROL_ID, OPEN } from "./tasks";
 
 /** What has ended, and what no acknowledgment opens again. */
 const ENDED = new Set(["completed", "cancelled", "failed", "entered-in-error"]);
@@ -33,18 +33,36 @@ export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
     }
     const search = { identifier: token({ system: CONTROL_ID, value: controlId }) };
     let isRefused = false;
+    let cancellations: Task[] = [];
     const found = await changeTasks(client, search, (task) => {
       const next = acknowledged(task, message);
+      cancellations = [...cancellations.filter(({ id }) => id !== task.id), ...(isCancelled(next ?? task) ? [task] : [])];
       isRefused ||= next?.status === "rejected" && (task.businessStatus !== undefined || message.text("MSA-1") === "AA");
       return next;
     });
     if (found === 0) {
       throw new ForAPerson("no order was sent under this control id (MSA-2)");
     }
+    for (const cancellation of cancellations) {
+      await end(client, cancellation);
+    }
     // Where it refuses at once, the order itself waits for a person.
     if (isRefused) {
       throw new ForAPerson("the laboratory refuses the order, or its cancellation: the Task has its words");
     }
+  });
+}
+
+function isCancelled({ status, code }: Task): boolean {
+  return status === "completed" && code?.coding?.[0]?.code === "abort";
+}
+
+/** What else was asked for an order that is cancelled there nobody does any more; what was asked later is another matter. */
+async function end(client: MedplumClient, { focus, authoredOn }: Task): Promise<void> {
+  const search = { focus: focus?.reference ?? "", status: OPEN, "code:not": "abort" };
+  await changeTasks(client, search, (task) => {
+    const isLater = Date.parse(task.authoredOn ?? "") > Date.parse(authoredOn ?? "");
+    return isLater ? undefined : { ...task, status: "cancelled" };
   });
 }
 

@@ -702,6 +702,38 @@ fn a_channel_runs_a_bot_on_its_messages() {
     project.prove();
 }
 
+/// What freezing does not reach of the objects of a module: the next message's run has the same engine.
+#[test]
+fn no_message_sees_what_a_bot_left_of_another() {
+    let sink = Sink::new();
+    let project = Project::new();
+    bot(
+        &project,
+        "names",
+        "",
+        "const WHO = /nobody/;
+         const KNOWN = new Map([['a', 1]]);
+         export async function handler(_: any, event: any) {
+           const pid = event.input.getSegment('PID');
+           pid.setField(2, WHO.source + KNOWN.size);
+           const [who, known]: any[] = [WHO, KNOWN];
+           try { who.compile(pid.getField(3).toString()); } catch {}
+           try { known.getOrInsert(pid.getField(3).toString(), 1); } catch {}
+           return event.input;
+         }",
+    );
+    let node = channel(&project, &sink, "  - bot: names");
+    let mut link = Link::open(&node.address("adt"));
+    for number in 1..=12 {
+        assert_eq!(link.ask(&Sample::new("B", number, 1).bytes()).code(), "AA");
+    }
+    for message in sink.wait_for(12) {
+        assert_eq!(field(&message, "PID-2"), "nobody1");
+    }
+    node.stop();
+    project.prove();
+}
+
 #[test]
 fn a_bot_makes_the_reply_and_sends_more() {
     let sink = Sink::new();

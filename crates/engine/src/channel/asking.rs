@@ -134,6 +134,7 @@ impl Conductor {
             resource_type: Arc::clone(&asking.request.resource_type),
             query: Arc::clone(&asking.request.query),
             body: asking.request.body.clone(),
+            change: blocked.work.incoming.change.clone(),
         };
         // The number is the step's own: the program and its lookups are read together.
         let lookup = asking.lookup().map(|lookup| Arc::clone(&lookup.lookup));

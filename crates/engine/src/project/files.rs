@@ -61,7 +61,20 @@ impl DirectoryFiles {
             Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves the project"))
         }
     }
+
+    /// Scripts and tables are read where they lie below the project, and nowhere else: what a link leads to outside of it
+    /// belongs to somebody else. Links within it (as Kubernetes mounts files) are as good as files.
+    fn is_led_out(&self, relative: &str, path: &Path) -> io::Result<bool> {
+        let is_script = SCRIPTS.iter().any(|ending| relative.ends_with(ending));
+        if !is_script && !relative.starts_with("tables/") {
+            return Ok(false);
+        }
+        Ok(!path.canonicalize()?.starts_with(self.root.canonicalize()?))
+    }
 }
+
+/// How the names of scripts, and of what they import, end.
+const SCRIPTS: [&str; 6] = [".ts", ".mts", ".js", ".mjs", ".cjs", ".json"];
 
 impl ProjectFiles for DirectoryFiles {
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
@@ -87,13 +100,18 @@ impl ProjectFiles for DirectoryFiles {
         Ok(list)
     }
 
-    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
-        let path = self.path(path)?;
+    fn read(&self, relative: &str) -> io::Result<Option<Vec<u8>>> {
+        let path = self.path(relative)?;
         let metadata = match std::fs::metadata(&path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        if self.is_led_out(relative, &path)? {
+            let message =
+                "it is a symbolic link to outside of the project: put the file itself there";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
         if metadata.len() > FILE_BYTES_MAX {
             let message = format!("the file has more than {FILE_BYTES_MAX} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
@@ -174,6 +192,35 @@ mod tests {
             std::fs::write(directory.path().join(path), content).expect("a file");
         }
         check(&DirectoryFiles::new(directory.path()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_leads_scripts_and_tables_out_of_the_project() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("project");
+        for folder in ["bots", "tables", "channels"] {
+            std::fs::create_dir_all(root.join(folder)).expect("a folder");
+        }
+        std::fs::write(directory.path().join("outside"), "secret").expect("a file");
+        std::fs::write(root.join("inside"), "own").expect("a file");
+        // The project itself may be reached by a link.
+        symlink(&root, directory.path().join("link")).expect("a link");
+        let files = DirectoryFiles::new(directory.path().join("link"));
+        for path in ["bots/a.ts", "bots/a.mjs", "bots/a.json", "tables/a.csv", "channels/a.yaml"] {
+            symlink(directory.path().join("outside"), root.join(path)).expect("a link");
+            let read = files.read(path);
+            if path.starts_with("channels") {
+                assert_eq!(read.expect("configuration may").as_deref(), Some(&b"secret"[..]));
+            } else {
+                let error = read.expect_err(path).to_string();
+                assert!(error.contains("outside of the project"), "{path}: {error}");
+            }
+            std::fs::remove_file(root.join(path)).expect("removed");
+            symlink("../inside", root.join(path)).expect("a link");
+            assert_eq!(files.read(path).expect("its own").as_deref(), Some(&b"own"[..]), "{path}");
+        }
     }
 
     #[test]

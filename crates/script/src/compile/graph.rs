@@ -136,6 +136,13 @@ impl Graph {
         self.modules.contains_key(builtin::GLOBAL_BUFFER)
     }
 
+    /// Whether a script's own modules are written to throw `null`, as far as their text shows it.
+    pub(crate) fn throws_null(&self) -> bool {
+        let own = self.own.iter().filter_map(|id| self.modules.get(id));
+        let mut codes = own.map(|module| module.code.as_str());
+        codes.any(|code| code.contains("throw null") || code.contains("reject(null"))
+    }
+
     /// What of it stays in an engine.
     pub(crate) fn keep(&self) -> Keep {
         if self.changes.is_none() {

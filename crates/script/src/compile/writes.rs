@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use oxc::ast::ast::{
     AssignmentExpression, AssignmentTarget, CallExpression, Class, ClassElement, Expression,
-    IdentifierReference, ImportExpression, ImportMeta, Program, SimpleAssignmentTarget, Statement,
-    UnaryExpression, UpdateExpression,
+    IdentifierReference, ImportExpression, ImportMeta, PrivateFieldExpression, Program,
+    PropertyKey, SimpleAssignmentTarget, Statement, UnaryExpression, UpdateExpression,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::span::{GetSpan, Span};
@@ -44,6 +44,10 @@ pub(super) struct Writes<'r> {
     imported: HashSet<String>,
     /// Methods of classes: their prototypes are frozen, and an assignment to the same name of an object throws.
     methods: HashSet<String>,
+    /// Private methods of classes: no name leads to their functions, so that nothing freezes them.
+    private_methods: HashSet<String>,
+    /// Where something private is called.
+    called: HashSet<Span>,
     pub(super) found: Found,
     pub(super) touches_globals: bool,
 }
@@ -52,8 +56,10 @@ const WRITTEN: &str = "something of the module is written to";
 
 impl<'r> Writes<'r> {
     pub(super) fn of(program: &Program<'_>, roots: &'r HashSet<String>) -> Self {
-        let (imported, methods) = (HashSet::new(), HashSet::new());
-        let mut writes = Self { roots, imported, methods, found: None, touches_globals: false };
+        let (imported, methods, private_methods) = Default::default();
+        let (called, found, touches_globals) = Default::default();
+        let mut writes =
+            Self { roots, imported, methods, private_methods, called, found, touches_globals };
         writes.declared(program);
         writes.visit_program(program);
         writes
@@ -74,6 +80,7 @@ impl<'r> Writes<'r> {
         let mut methods = Methods::default();
         methods.visit_program(program);
         self.methods = methods.names;
+        self.private_methods = methods.private;
     }
 
     fn is_state(&self, name: &str) -> bool {
@@ -142,7 +149,18 @@ impl<'a> Visit<'a> for Writes<'_> {
         walk::walk_unary_expression(self, it);
     }
 
+    fn visit_private_field_expression(&mut self, it: &PrivateFieldExpression<'a>) {
+        let is_method = self.private_methods.contains(it.field.name.as_str());
+        if is_method && !self.called.contains(&it.span) {
+            self.note(it.span, "a private method is used as a value");
+        }
+        walk::walk_private_field_expression(self, it);
+    }
+
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
+        if let Expression::PrivateFieldExpression(callee) = it.callee.without_parentheses() {
+            self.called.insert(callee.span);
+        }
         if let Some(member) = it.callee.as_member_expression() {
             let name = member.static_property_name().unwrap_or_default();
             if CHANGING.contains(&name) && self.leads(member.object()) {
@@ -184,14 +202,16 @@ impl<'a> Visit<'a> for Writes<'_> {
 #[derive(Default)]
 struct Methods {
     names: HashSet<String>,
+    private: HashSet<String>,
 }
 
 impl<'a> Visit<'a> for Methods {
     fn visit_class(&mut self, it: &Class<'a>) {
         for element in &it.body.body {
-            if let ClassElement::MethodDefinition(method) = element
-                && let Some(name) = method.key.static_name()
-            {
+            let ClassElement::MethodDefinition(method) = element else { continue };
+            if let PropertyKey::PrivateIdentifier(name) = &method.key {
+                self.private.insert(name.name.to_string());
+            } else if let Some(name) = method.key.static_name() {
                 self.names.insert(name.into_owned());
             }
         }

@@ -51,12 +51,15 @@ impl InputCharset {
     }
 
     /// What the handler returns: read again by the rule that its input was read by.
-    pub(super) fn returned(self, ctx: &Ctx<'_>, text: String) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// Why it has no bytes, without any of it.
+    pub(super) fn returned(self, text: String) -> std::result::Result<Vec<u8>, String> {
         let charset = match self.rule {
             CharsetRule::Override(charset) => charset,
-            CharsetRule::Declared => self.declared(ctx, &text)?,
+            CharsetRule::Declared => self.declared(&text)?,
         };
-        encoded(ctx, text, charset, "returned")
+        encoded(text, charset, "returned")
     }
 
     /// Whether a text that the handler returns is the message that goes on in its input's place: written by the script, it is
@@ -76,23 +79,20 @@ impl InputCharset {
         if Header::read(text.as_bytes()).is_err() {
             return Ok(text.into_bytes());
         }
-        let charset = self.declared(ctx, &text)?;
-        encoded(ctx, text, charset, "sent")
+        let encoded = self.declared(&text).and_then(|charset| encoded(text, charset, "sent"));
+        encoded.map_err(|why| Exception::throw_message(ctx, &why))
     }
 
     /// The set that a message's MSH-18 names. Where it says nothing, or what that of the input says, it is that of the
     /// input, which may be another than it says.
-    fn declared(self, ctx: &Ctx<'_>, text: &str) -> Result<Charset> {
+    fn declared(self, text: &str) -> std::result::Result<Charset, String> {
         let named = named(text.as_bytes());
         match named {
             None => Ok(self.own),
             _ if named == self.named => Ok(self.own),
             Some(Some(named)) => Ok(named.charset()),
             Some(None) if text.is_ascii() => Ok(Charset::UTF_8),
-            Some(None) => Err(Exception::throw_message(
-                ctx,
-                "MSH-18 of the message names no known character set",
-            )),
+            Some(None) => Err("MSH-18 of the message names no known character set".to_owned()),
         }
     }
 }
@@ -112,18 +112,15 @@ pub(super) fn answered(body: &[u8]) -> String {
     CharsetRule::Declared.of_message(body).transcode(body).text.into_owned()
 }
 
-fn encoded(ctx: &Ctx<'_>, text: String, charset: Charset, what: &str) -> Result<Vec<u8>> {
+fn encoded(text: String, charset: Charset, what: &str) -> std::result::Result<Vec<u8>, String> {
     if text.is_ascii() && !charset.hides_delimiters() {
         return Ok(text.into_bytes());
     }
     match charset.encode(&text) {
         Ok(encoded) => Ok(encoded.into_owned()),
-        Err(_) => {
-            let message = format!(
-                "the message that is {what} has a character that {} (MSH-18) has not",
-                charset.name()
-            );
-            Err(Exception::throw_message(ctx, &message))
-        }
+        Err(_) => Err(format!(
+            "the message that is {what} has a character that {} (MSH-18) has not",
+            charset.name()
+        )),
     }
 }

@@ -96,9 +96,11 @@ impl Engine {
                 self.turn.log(LogLevel::Warn, self.told(rejected));
             }
         }
-        let output = result?;
-        rest?;
-        if self.turn.is_over() { Err(self.limit()) } else { Ok(output) }
+        let ended = result
+            .and_then(|output| rest.map(|()| output))
+            .and_then(|output| if self.turn.is_over() { Err(self.limit()) } else { Ok(output) });
+        // Its words are kept with the run.
+        ended.map_err(|failure| Failure { message: self.turn.masked(failure.message), ..failure })
     }
 
     /// Does what the script asked of its host and did not wait for. Timers go on meanwhile, and are not waited for; nor is an
@@ -134,7 +136,7 @@ impl Engine {
         let value = self.settled(promise)?;
         let output = self.context.with(|ctx| {
             let output = value.restore(&ctx).and_then(|value| self.output(&ctx, &value));
-            self.caught(&ctx, output)
+            self.caught(&ctx, output)?.map_err(Failure::character_set)
         })?;
         let size = match &output {
             Output::Nothing => 0,
@@ -373,29 +375,35 @@ impl Engine {
         }
     }
 
-    fn output<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Output> {
-        let Some(object) = value.as_object() else { return Ok(Output::Nothing) };
+    /// What came out; or why a message has no bytes in its character set.
+    fn output<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        value: &Value<'js>,
+    ) -> Result<std::result::Result<Output, String>> {
+        let Some(object) = value.as_object() else { return Ok(Ok(Output::Nothing)) };
         let kind: String = object.get("kind")?;
         let value: Value<'js> = object.get("value")?;
         if kind == "bytes" {
-            return bytes::bytes(ctx, &value).map(Output::Bytes);
+            return bytes::bytes(ctx, &value).map(|bytes| Ok(Output::Bytes(bytes)));
         }
+        let charset = self.turn.charset.get();
+        let message = |text: String| Ok(charset.returned(text).map(Output::Hl7));
         if kind == "message" {
             let number = value.as_number().unwrap_or_default();
             let text = self.turn.messages.borrow_mut().text(number);
             return match text {
-                Some(text) => self.turn.charset.get().returned(ctx, text).map(Output::Hl7),
+                Some(text) => message(text),
                 None => Err(Exception::throw_message(ctx, hl7::EARLIER)),
             };
         }
         let text = bytes::text(ctx, &JsString::from_value(value)?)?;
-        let charset = self.turn.charset.get();
-        Ok(match kind.as_str() {
-            "hl7" => Output::Hl7(charset.returned(ctx, text)?),
-            "text" if charset.is_message(&text) => Output::Hl7(charset.returned(ctx, text)?),
-            "json" => Output::Json(text),
-            _ => Output::Text(text),
-        })
+        match kind.as_str() {
+            "hl7" => message(text),
+            "text" if charset.is_message(&text) => message(text),
+            "json" => Ok(Ok(Output::Json(text))),
+            _ => Ok(Ok(Output::Text(text))),
+        }
     }
 
     /// What was thrown, as a failure.
@@ -413,8 +421,7 @@ impl Engine {
                 Err(Failure { stack: stack::stopped(&self.graph, &stack), ..self.limit() })
             }
             Err(CaughtError::Exception(exception)) => Err(self.thrown(exception.as_object())),
-            // The engine throws `null` where there is not even memory for an error.
-            Err(CaughtError::Value(value)) if value.is_null() => Err(self.out_of_memory()),
+            Err(CaughtError::Value(value)) if value.is_null() => Err(self.threw_null()),
             Err(CaughtError::Value(value)) => Err(Failure::thrown(shown(ctx, &value))),
             Err(CaughtError::Error(error)) => Err(Failure::thrown(error.to_string())),
         }
@@ -483,9 +490,20 @@ impl Engine {
     }
 
     fn out_of_memory(&self) -> Failure {
-        let limit = self.turn.limits().memory;
-        let message = format!("it used more than {} of memory", size_text(limit));
-        Failure::limit(Limit::Memory, message)
+        Failure::limit(Limit::Memory, self.too_much_memory())
+    }
+
+    fn too_much_memory(&self) -> String {
+        format!("it used more than {} of memory", size_text(self.turn.limits().memory))
+    }
+
+    /// The engine throws `null` where there is not even memory for an error; so may a script, which is told of where it is
+    /// written there.
+    fn threw_null(&self) -> Failure {
+        if self.graph.throws_null() {
+            return Failure::thrown(THREW_NULL.to_owned());
+        }
+        Failure::limit(Limit::Memory, format!("{}, or threw null", self.too_much_memory()))
     }
 
     /// What was used up.
@@ -526,6 +544,11 @@ impl Failure {
         Self { kind: RunErrorKind::Thrown, message, stack: Vec::new(), spoilt: false }
     }
 
+    fn character_set(message: String) -> Self {
+        let kind = RunErrorKind::CharacterSet;
+        Self { kind, message, stack: Vec::new(), spoilt: false }
+    }
+
     fn never() -> Self {
         let message = "it waits for a promise that nothing will settle".to_owned();
         Self { kind: RunErrorKind::NeverSettled, message, stack: Vec::new(), spoilt: true }
@@ -548,13 +571,30 @@ fn size_text(bytes: usize) -> String {
     }
 }
 
+const THREW_NULL: &str = "it threw null";
+
 /// Something that was thrown and is no error.
 fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    if value.is_null() {
+        return THREW_NULL.to_owned();
+    }
     if let Some(string) = value.as_string() {
-        return bytes::text(ctx, string).unwrap_or_default();
+        let text = bytes::text(ctx, string).unwrap_or_default();
+        return if text.is_empty() { "it threw an empty text".to_owned() } else { text };
     }
     let json = ctx.json_stringify(value.clone()).ok().flatten();
-    json.and_then(|json| bytes::text(ctx, &json).ok()).unwrap_or_else(|| "undefined".to_owned())
+    let json = json.and_then(|json| bytes::text(ctx, &json).ok());
+    json.unwrap_or_else(|| format!("it threw {}", a_kind(value)))
+}
+
+/// What a value is that JSON has not.
+fn a_kind(value: &Value<'_>) -> &'static str {
+    match value {
+        value if value.is_undefined() => "undefined",
+        value if value.is_function() => "a function",
+        value if value.is_symbol() => "a symbol",
+        _ => "what can't be shown",
+    }
 }
 
 /// How many promises that were rejected, and that nothing waits for yet, are kept.

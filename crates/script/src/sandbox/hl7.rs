@@ -9,6 +9,7 @@ use pipehat_message::{Limits, Message, Path, Timestamp, ZoneOffset};
 use rquickjs::function::Func;
 use rquickjs::{Ctx, Exception, Object, Result};
 
+use super::platform::spend;
 use super::turn::Turn;
 
 /// The messages of a run.
@@ -82,6 +83,7 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     object.set(
         "parse",
         Func::from(move |ctx: Ctx<'js>, source: String| {
+            spend(&ctx, &t, source.len())?;
             let mut messages = t.messages.borrow_mut();
             if messages.open.len() >= MESSAGES_MAX {
                 return fail(&ctx, format!("more than {MESSAGES_MAX} messages are open"));
@@ -97,6 +99,7 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
         "text",
         Func::from(move |ctx: Ctx<'js>, number: f64| {
             with(&t, &ctx, number, |message| {
+                spend(&ctx, &t, message.as_bytes().len())?;
                 Ok(String::from_utf8_lossy(message.as_bytes()).into_owned())
             })
         }),

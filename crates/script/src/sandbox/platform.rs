@@ -24,16 +24,33 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
     let object = Object::new(ctx.clone())?;
     clock(&object, turn)?;
     cryptography(&object, turn)?;
-    text(&object)?;
-    urls(&object)?;
+    text(&object, turn)?;
+    urls(&object, turn)?;
     let t = Rc::clone(turn);
-    let spend = move |ctx: Ctx<'js>, size: f64| match t.spend(size as u64) {
-        true => Ok(()),
-        // What catches this comes to a step at which the run ends.
-        false => Err(Exception::throw_message(&ctx, "the time of this run is over")),
-    };
+    let spend = move |ctx: Ctx<'js>, size: f64| spend(&ctx, &t, size as usize);
     object.set("spend", Func::from(spend))?;
     Ok(object)
+}
+
+/// Looks at the clock where a call goes through much: the engine counts it as one step.
+pub(super) fn spend(ctx: &Ctx<'_>, turn: &Turn, size: usize) -> Result<()> {
+    match turn.spend(size as u64) {
+        true => Ok(()),
+        // What catches this comes to a step at which the run ends.
+        false => Err(Exception::throw_message(ctx, "the time of this run is over")),
+    }
+}
+
+/// How much is hashed between two looks at the clock: about a millisecond.
+const HASHED_AT_ONCE: usize = 262_144;
+
+/// Hashes the bytes part by part, and looks at the clock in between.
+fn hashed(ctx: &Ctx<'_>, turn: &Turn, bytes: &[u8], mut hash: impl FnMut(&[u8])) -> Result<()> {
+    for part in bytes.chunks(HASHED_AT_ONCE) {
+        spend(ctx, turn, part.len())?;
+        hash(part);
+    }
+    Ok(())
 }
 
 fn clock<'js>(object: &Object<'js>, turn: &Rc<Turn>) -> Result<()> {
@@ -68,7 +85,8 @@ fn cryptography<'js>(object: &Object<'js>, turn: &Rc<Turn>) -> Result<()> {
         _ => Err(Exception::throw_range(&ctx, "more than 65536 random bytes at once")),
     };
     object.set("random", Func::from(random))?;
-    let digest = |ctx: Ctx<'js>, name: String, data: Value<'js>| {
+    let t = Rc::clone(turn);
+    let digest = move |ctx: Ctx<'js>, name: String, data: Value<'js>| {
         let algorithm = match name.as_str() {
             "SHA-1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             "SHA-256" => &digest::SHA256,
@@ -77,25 +95,50 @@ fn cryptography<'js>(object: &Object<'js>, turn: &Rc<Turn>) -> Result<()> {
             _ => return Err(Exception::throw_type(&ctx, "unknown digest")),
         };
         let data = bytes::bytes(&ctx, &data)?;
-        bytes::array(&ctx, digest::digest(algorithm, &data).as_ref())
+        let mut context = digest::Context::new(algorithm);
+        hashed(&ctx, &t, &data, |part| context.update(part))?;
+        bytes::array(&ctx, context.finish().as_ref())
     };
     object.set("digest", Func::from(digest))?;
-    let sign = |ctx: Ctx<'js>, name: String, key: Value<'js>, data: Value<'js>| {
-        let key = hmac_key(&ctx, &name, &key)?;
-        let data = bytes::bytes(&ctx, &data)?;
-        bytes::array(&ctx, hmac::sign(&key, &data).as_ref())
+    let t = Rc::clone(turn);
+    let sign = move |ctx: Ctx<'js>, name: String, key: Value<'js>, data: Value<'js>| {
+        bytes::array(&ctx, tag(&ctx, &t, &name, &key, &data)?.as_ref())
     };
     object.set("sign", Func::from(sign))?;
-    let verify =
-        |ctx: Ctx<'js>, name: String, key: Value<'js>, signature: Value<'js>, data: Value<'js>| {
-            let key = hmac_key(&ctx, &name, &key)?;
-            let (signature, data) = (bytes::bytes(&ctx, &signature)?, bytes::bytes(&ctx, &data)?);
-            Ok::<_, rquickjs::Error>(hmac::verify(&key, &data, &signature).is_ok())
-        };
+    let t = Rc::clone(turn);
+    let verify = move |ctx: Ctx<'js>,
+                       name: String,
+                       key: Value<'js>,
+                       signature: Value<'js>,
+                       data: Value<'js>| {
+        let tag = tag(&ctx, &t, &name, &key, &data)?;
+        let signature = bytes::bytes(&ctx, &signature)?;
+        // In a time that tells nothing of where they differ.
+        let mut differing = u8::from(signature.len() != tag.as_ref().len());
+        for (one, other) in signature.iter().zip(tag.as_ref()) {
+            differing |= one ^ other;
+        }
+        Ok::<_, rquickjs::Error>(std::hint::black_box(differing) == 0)
+    };
     object.set("verify", Func::from(verify))
 }
 
-fn hmac_key<'js>(ctx: &Ctx<'js>, name: &str, key: &Value<'js>) -> Result<hmac::Key> {
+/// The HMAC of some data.
+fn tag<'js>(
+    ctx: &Ctx<'js>,
+    turn: &Turn,
+    name: &str,
+    key: &Value<'js>,
+    data: &Value<'js>,
+) -> Result<hmac::Tag> {
+    let key = hmac_key(ctx, turn, name, key)?;
+    let data = bytes::bytes(ctx, data)?;
+    let mut context = hmac::Context::with_key(&key);
+    hashed(ctx, turn, &data, |part| context.update(part))?;
+    Ok(context.sign())
+}
+
+fn hmac_key<'js>(ctx: &Ctx<'js>, turn: &Turn, name: &str, key: &Value<'js>) -> Result<hmac::Key> {
     let algorithm = match name {
         "SHA-1" => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         "SHA-256" => hmac::HMAC_SHA256,
@@ -103,18 +146,24 @@ fn hmac_key<'js>(ctx: &Ctx<'js>, name: &str, key: &Value<'js>) -> Result<hmac::K
         "SHA-512" => hmac::HMAC_SHA512,
         _ => return Err(Exception::throw_type(ctx, "unknown digest")),
     };
-    Ok(hmac::Key::new(algorithm, &bytes::bytes(ctx, key)?))
+    let key = bytes::bytes(ctx, key)?;
+    spend(ctx, turn, key.len())?;
+    Ok(hmac::Key::new(algorithm, &key))
 }
 
-fn text<'js>(object: &Object<'js>) -> Result<()> {
-    let encode = |ctx: Ctx<'js>, text: JsString<'js>| {
+fn text<'js>(object: &Object<'js>, turn: &Rc<Turn>) -> Result<()> {
+    let t = Rc::clone(turn);
+    let encode = move |ctx: Ctx<'js>, text: JsString<'js>| {
         let text = bytes::text(&ctx, &text)?;
+        spend(&ctx, &t, text.len())?;
         bytes::array(&ctx, text.as_bytes())
     };
     object.set("utf8Encode", Func::from(encode))?;
     // Text; or undefined where it is fatal that the bytes are not UTF-8.
-    let decode = |ctx: Ctx<'js>, data: Value<'js>, fatal: bool| {
+    let t = Rc::clone(turn);
+    let decode = move |ctx: Ctx<'js>, data: Value<'js>, fatal: bool| {
         let data = bytes::bytes(&ctx, &data)?;
+        spend(&ctx, &t, data.len())?;
         Ok::<_, rquickjs::Error>(match String::from_utf8(data) {
             Ok(text) => Some(text),
             Err(_) if fatal => None,
@@ -124,9 +173,12 @@ fn text<'js>(object: &Object<'js>) -> Result<()> {
     object.set("utf8Decode", Func::from(decode))
 }
 
-fn urls<'js>(object: &Object<'js>) -> Result<()> {
-    let parse = |ctx: Ctx<'js>, text: String, base: Opt<Option<String>>| {
-        let parsed = match base.0.flatten() {
+fn urls<'js>(object: &Object<'js>, turn: &Rc<Turn>) -> Result<()> {
+    let t = Rc::clone(turn);
+    let parse = move |ctx: Ctx<'js>, text: String, base: Opt<Option<String>>| {
+        let base = base.0.flatten();
+        spend(&ctx, &t, text.len().saturating_add(base.as_ref().map_or(0, String::len)))?;
+        let parsed = match base {
             Some(base) => Url::parse(&base).and_then(|base| base.join(&text)),
             None => Url::parse(&text),
         };
@@ -136,7 +188,9 @@ fn urls<'js>(object: &Object<'js>) -> Result<()> {
         }
     };
     object.set("parseUrl", Func::from(parse))?;
-    let change = |ctx: Ctx<'js>, href: String, part: String, value: String| {
+    let t = Rc::clone(turn);
+    let change = move |ctx: Ctx<'js>, href: String, part: String, value: String| {
+        spend(&ctx, &t, href.len().saturating_add(value.len()))?;
         let Ok(mut url) = Url::parse(&href) else { return Ok(None) };
         set_part(&mut url, &part, &value);
         parts(&ctx, &url).map(Some)

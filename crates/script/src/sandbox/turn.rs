@@ -105,6 +105,9 @@ const TIMERS_MAX: usize = 10_000;
 /// How many characters or elements native calls go through before the clock is looked at: some milliseconds.
 const UNWATCHED_MAX: u64 = 200_000;
 
+/// The shortest secret that is masked: what is shorter stands in many a word, and protects nothing.
+const SECRET_BYTES_MIN: usize = 4;
+
 /// What ends a log that is cut.
 const LOG_CUT: &str = "… (the log is cut here: it has reached its limit)";
 
@@ -404,8 +407,29 @@ impl Turn {
         self.now.set(None);
     }
 
+    /// A text without the values of the secrets that were granted: the name of each stands in its place.
+    pub(crate) fn masked(&self, mut text: String) -> String {
+        let secrets = self.secrets.borrow();
+        let mut known: Vec<_> =
+            secrets.iter().filter(|(_, value)| value.len() >= SECRET_BYTES_MIN).collect();
+        // One may be a part of another.
+        known.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        for (name, value) in known {
+            let quoted = serde_json::Value::from(value.as_str()).to_string();
+            let within = quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"'));
+            let within = within.unwrap_or_default();
+            for value in [value.as_str(), within] {
+                if !value.is_empty() && text.contains(value) {
+                    text = text.replace(value, &format!("[secret {name}]"));
+                }
+            }
+        }
+        text
+    }
+
     /// Writes a line of the log, as far as there is room.
-    pub(crate) fn log(&self, level: LogLevel, mut text: String) {
+    pub(crate) fn log(&self, level: LogLevel, text: String) {
+        let mut text = self.masked(text);
         let room = self.limits.log.saturating_sub(self.logged.get());
         if self.logged.get() > self.limits.log {
             return;

@@ -9,9 +9,6 @@ import { platform } from "pipehat:host";
 /** More elements than a run's memory holds; only arrays with holes and objects that pretend have more. */
 const LENGTH_MAX = 16_777_216;
 
-/** More comparisons of characters than take a second. */
-const SEARCH_MAX = 4_000_000_000;
-
 function refuse(): never {
   throw new TypeError("code cannot be made from text here: there is no eval and no Function constructor");
 }
@@ -154,8 +151,112 @@ function flattened(list: any, depth: number, into: unknown[]): unknown[] {
   return into;
 }
 
-/** What is looked for as long as this is not worth a thought. */
-const SHORT = 64;
+/** So many comparisons of characters the engine's own search may take, at some nanoseconds each: at worst the product of the lengths. */
+const COMPARED = 4_000_000;
+
+/** How much of the beginning of what is looked for finds where it may be; there it is compared as a whole. */
+const HEAD = 64;
+
+const indexWithin = String.prototype.indexOf;
+const lastIndexWithin = String.prototype.lastIndexOf;
+const sliceOf = String.prototype.slice;
+
+function sliced(text: string, from: number, to?: number): string {
+  return apply(sliceOf, text, [from, to]);
+}
+
+function isThere(text: string, part: string, at: number): boolean {
+  if (part.length <= HEAD) return true;
+  watch(part.length);
+  return sliced(text, at, at + part.length) === part;
+}
+
+/** Where a part stands first from a place on, or -1: looked for piece by piece, and at the clock in between. */
+function find(text: string, part: string, from: number): number {
+  const head = sliced(part, 0, HEAD);
+  const last = text.length - part.length;
+  const step = Math.ceil(COMPARED / head.length);
+  for (let at = from; at <= last; ) {
+    const piece = sliced(text, at, at + step + head.length - 1);
+    platform.spend(Math.min(step, last - at + 1) * head.length);
+    let found = apply(indexWithin, piece, [head]);
+    while (found >= 0 && at + found <= last) {
+      if (isThere(text, part, at + found)) return at + found;
+      found = apply(indexWithin, piece, [head, found + 1]);
+    }
+    at += step;
+  }
+  return -1;
+}
+
+/** Where it stands last, up to a place. */
+function findLast(text: string, part: string, to: number): number {
+  const head = sliced(part, 0, HEAD);
+  const step = Math.ceil(COMPARED / head.length);
+  for (let end = Math.min(to, text.length - part.length); end >= 0; ) {
+    const start = Math.max(0, end - step + 1);
+    const piece = sliced(text, start, end + head.length);
+    platform.spend((end - start + 1) * head.length);
+    let found = apply(lastIndexWithin, piece, [head]);
+    while (found >= 0) {
+      if (isThere(text, part, start + found)) return start + found;
+      found = found === 0 ? -1 : apply(lastIndexWithin, piece, [head, found - 1]);
+    }
+    end = start - 1;
+  }
+  return -1;
+}
+
+/** What stands in the place of a part (ECMA-262 GetSubstitution: a string has no groups). */
+function substitute(text: string, part: string, at: number, second: unknown): string {
+  if (typeof second === "function") return String(second(part, at, text));
+  const given = second as string;
+  if (apply(indexWithin, given, ["$"]) < 0) return given;
+  return given.replace(/\$[$&`']/g, (mark) =>
+    mark === "$$" ? "$" : mark === "$&" ? part : mark === "$`" ? sliced(text, 0, at) : sliced(text, at + part.length));
+}
+
+function replaced(text: string, part: string, given: unknown, all: boolean): string {
+  const second = typeof given === "function" ? given : String(given);
+  let made = "";
+  let from = 0;
+  for (let at = find(text, part, 0); at >= 0; at = find(text, part, from)) {
+    made += sliced(text, from, at) + substitute(text, part, at, second);
+    from = at + part.length;
+    if (!all) break;
+  }
+  return made + sliced(text, from);
+}
+
+function parted(text: string, part: string, limit: unknown): string[] {
+  const most = limit === undefined ? 4_294_967_295 : Number(limit) >>> 0;
+  const parts: string[] = [];
+  let from = 0;
+  for (let at = find(text, part, 0); at >= 0 && parts.length < most; at = find(text, part, from)) {
+    parts.push(sliced(text, from, at));
+    from = at + part.length;
+  }
+  if (parts.length < most) parts.push(sliced(text, from));
+  return parts;
+}
+
+/** A place in a text, from what was given as one. */
+function placed(given: unknown, length: number): number {
+  return Math.min(Math.max(Math.trunc(Number(given)) || 0, 0), length);
+}
+
+/** The same in the language itself, where the engine's own would take long. */
+const SEARCHES: Record<string, (text: string, part: string, second: unknown) => unknown> = {
+  includes: (text, part, second) => find(text, part, placed(second, text.length)) >= 0,
+  indexOf: (text, part, second) => find(text, part, placed(second, text.length)),
+  lastIndexOf: (text, part, second) => {
+    const to = Number(second);
+    return findLast(text, part, Number.isNaN(to) ? text.length : placed(to, text.length));
+  },
+  replace: (text, part, second) => replaced(text, part, second, false),
+  replaceAll: (text, part, second) => replaced(text, part, second, true),
+  split: parted,
+};
 
 /** Functions of strings that look for one in another: at worst the product of their lengths. */
 function limitSearches(): void {
@@ -164,10 +265,13 @@ function limitSearches(): void {
     ["includes"], ["indexOf"], ["lastIndexOf"], ["replace", Symbol.replace], ["replaceAll", Symbol.replace], ["split", Symbol.split],
   ] as const;
   for (const [name, own] of names) {
+    const search = SEARCHES[name]!;
     replace(text, name, (original) => ({
       [name](this: any, wanted: any, second: unknown) {
-        if (typeof this === "string") watch(this.length);
-        if (typeof this === "string" && typeof wanted === "string" && wanted.length <= SHORT) return original.call(this, wanted, second);
+        if (typeof this === "string" && typeof wanted === "string" && this.length * wanted.length <= COMPARED) {
+          watch(this.length);
+          return original.call(this, wanted, second);
+        }
         if (this === null || this === undefined) return original.call(this, wanted, second);
         // A regular expression does it itself, and looks at the clock.
         if (own !== undefined && typeof wanted === "object" && wanted?.[own] !== undefined && wanted[own] !== null) {
@@ -175,10 +279,12 @@ function limitSearches(): void {
         }
         const whole = String(this);
         const part = wanted === undefined && name === "split" ? undefined : wanted instanceof RegExp ? wanted : String(wanted);
-        if (typeof part === "string" && part.length > SHORT && whole.length * part.length > SEARCH_MAX) {
-          throw new RangeError("the string is too long to look for one as long as that in it");
+        watch(whole.length);
+        // One character is looked for quickly.
+        if (typeof part !== "string" || part.length <= 1 || whole.length * part.length <= COMPARED) {
+          return original.call(whole, part, second);
         }
-        return original.call(whole, part, second);
+        return search(whole, part, second);
       },
     })[name]);
   }
@@ -238,7 +344,10 @@ function watchLongCalls(): void {
       replace(object, name, (original) => ({
         [name](this: unknown, ...given: unknown[]) {
           watch(sizeOf(given[0]), times);
-          return apply(original, this, given);
+          const made = apply(original, this, given);
+          // What is written of objects shows in what was written.
+          if (typeof made === "string") watch(made.length, times);
+          return made;
         },
       })[name]);
     }

@@ -411,6 +411,23 @@ fn what_objects_have_inside_does_not_change() {
         "rest.disposed",
         "false",
     );
+    // The function of a private method is one for all messages, and no name leads to it.
+    for (class, keeper) in [("", "new Keeper()"), ("static ", "Keeper")] {
+        fresh(
+            &format!(
+                "class Keeper {{ {class}#it() {{}} {class}keep(on: any) {{ const it: any = this.#it; it.last = on }} {class}kept() {{ const it: any = (this.#it); return it.last }} }}"
+            ),
+            &format!("{keeper}.keep(event.input)"),
+            &format!("{keeper}.kept()"),
+            "undefined",
+        );
+    }
+    kept(
+        "class Sum { #of: number[] = []; #add(it: number) { this.#of.push(it); return this } all() { return this.#add(1)?.#add(2).#of } }",
+        "new Sum().all()",
+        "new Sum().all()",
+        "1,2",
+    );
     fresh("let last: any; [last] = ['none']", "[last] = [event.input]", "last", "none");
     fresh("let last = 'none'", "({ last } = { last: event.input })", "last", "none");
     fresh("var last = 'none'", "for (last of [event.input]);", "last", "none");

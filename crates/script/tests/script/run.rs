@@ -1,8 +1,8 @@
 //! A handler's input, its result and its errors.
 
-use pipehat_script::{Ask, Limit, Output, Reuse, RunErrorKind, Worker};
+use pipehat_script::{Ask, Input, Limit, Limits, Output, Reuse, RunErrorKind, Worker};
 
-use crate::host::{check, run, run_with, script, script_of, text, tight};
+use crate::host::{check, event, run, run_with, script, script_of, text, tight};
 
 #[test]
 fn returns_what_the_handler_returns() {
@@ -265,5 +265,62 @@ fn texts_by_a_locale_that_is_not_carried_are_refused() {
             ),
             "RangeErrortrue",
         );
+    }
+}
+
+/// Checks what is told of something that was thrown, and that its engine goes on.
+fn check_odd(body: &str, message: &str) {
+    let source = format!("export async function handler(c: any, event: any) {{ {body} }}");
+    let error = run(&source, &text("")).expect_err(body);
+    assert_eq!((error.kind, error.message.as_str()), (RunErrorKind::Thrown, message), "{body}");
+}
+
+#[test]
+fn what_is_thrown_and_is_no_error_is_told() {
+    check_odd("throw null", "it threw null");
+    check_odd("await Promise.reject(null)", "it threw null");
+    check_odd("Promise.reject(null)", "it threw null");
+    check_odd("throw undefined", "it threw undefined");
+    check_odd("throw ''", "it threw an empty text");
+    check_odd("throw () => 1", "it threw a function");
+    check_odd("throw Symbol()", "it threw a symbol");
+    check_odd("throw 5", "5");
+    check_odd("throw 'why'", "why");
+    check_odd("throw new Error('')", "Error");
+    // Which of the two it was the text does not show.
+    let source = "export async function handler(c: any, e: any) { const it: any = null; throw it }";
+    let error = run(source, &text("")).expect_err("it throws");
+    assert!(error.message.ends_with("of memory, or threw null"), "{}", error.message);
+}
+
+#[test]
+fn secrets_that_were_granted_are_masked_in_the_log_and_in_errors() {
+    let log = |body: &str| {
+        let source = format!("export async function handler(c: any, event: any) {{ {body} }}");
+        let (run, host) =
+            run_with(&mut Worker::new(&script(&source), Limits::default()), &text(""));
+        let lines: Vec<_> = host.borrow().log.iter().map(|line| line.text.clone()).collect();
+        (lines.join("|"), run.result.err().map(|error| error.message))
+    };
+    let all = "const key = event.secrets.KEY.valueString;";
+    assert_eq!(log(&format!("{all} console.log('Bearer ' + key)")).0, "Bearer [secret KEY]");
+    assert_eq!(log(&format!("{all} console.log({{ key }})")).0, "{ key: \"[secret KEY]\" }");
+    let (lines, message) = log(&format!("{all} throw new Error(`no: ${{key}}.`)"));
+    assert_eq!((lines.as_str(), message.as_deref()), ("", Some("no: [secret KEY].")));
+}
+
+#[test]
+fn a_character_that_the_messages_set_has_not_is_told_without_it() {
+    let message = "MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5.1\rPID|1||77\r";
+    let hl7 = event(Input::Hl7(message.as_bytes().to_vec()));
+    for body in [
+        "event.input.getSegment('PID').setField(5, 'M\u{fc}ller'); return event.input",
+        "return String(event.input) + 'NTE|1||\u{fc}\\r'",
+    ] {
+        let source = format!("export async function handler(c: any, event: any) {{ {body} }}");
+        let error = run(&source, &hl7).expect_err(body);
+        assert_eq!(error.kind, RunErrorKind::CharacterSet, "{}", error.message);
+        assert!(error.message.contains("(MSH-18) has not"), "{}", error.message);
+        assert!(!error.message.contains('\u{fc}'), "{}", error.message);
     }
 }

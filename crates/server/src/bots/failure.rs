@@ -42,6 +42,10 @@ impl Failed {
                 Self::barred(what + why.strip_prefix(THREW).unwrap_or_default(), run)
             }
             (RunErrorKind::Refused, _) => Self::barred(why(error), run),
+            // The same message has the same character another time.
+            (RunErrorKind::CharacterSet, _) => {
+                Self { prospect: Prospect::Barred, ..Self::new(code, why(error), Some(run)) }
+            }
             (RunErrorKind::Limit(limit), _) if limit.strikes_again() => {
                 Self::lasting(code, why(error), Some(run))
             }
@@ -69,6 +73,7 @@ fn code_of(error: &RunError) -> &'static str {
         RunErrorKind::Limit(_) => "bot.limit",
         RunErrorKind::Refused => "bot.not-granted",
         RunErrorKind::NeverSettled => "bot.never-settled",
+        RunErrorKind::CharacterSet => "bot.character-set",
         RunErrorKind::Defect => "bot.defect",
     }
 }
@@ -92,6 +97,10 @@ pub(super) fn why(error: &RunError) -> String {
         RunErrorKind::Limit(_) | RunErrorKind::Defect => error.message.as_str(),
         RunErrorKind::Refused => "it asked for what it was not granted",
         RunErrorKind::NeverSettled => "it waits for what never comes",
+        RunErrorKind::CharacterSet => {
+            "it returned a message with a character that the set of its MSH-18 has not (where that is empty, ASCII or the channel's \
+             `charset`), or whose MSH-18 names no known set"
+        }
     };
     match place {
         Some(place) => format!("{what} at {place}"),

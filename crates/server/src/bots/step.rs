@@ -84,6 +84,8 @@ impl Step {
         {
             headers.push(("time-zone".to_owned(), name.to_owned()));
         }
+        let change = self.request.change.iter().flat_map(|change| change.named());
+        headers.extend(change.map(|(name, value)| (name.to_owned(), value)));
         headers
     }
 
@@ -171,7 +173,7 @@ impl Step {
         let (bot, channel) = (&*self.request.bot, &*self.request.channel);
         let first = bots.failing_steps.failed(bot, channel, code, now());
         // Each message is parked with its reason; the log is told once.
-        if first && matches!(prospect, Prospect::Barred) {
+        if first && code == "bot.not-granted" {
             tracing::warn!(
                 bot,
                 channel,

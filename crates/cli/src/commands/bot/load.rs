@@ -13,6 +13,8 @@ const MARKS: &[&str] = &["pipehat.yaml", "channels", "package.json", "node_modul
 pub(super) enum LoadError {
     #[error("there is no bot {}", .0.display())]
     NoFile(PathBuf),
+    #[error("{} is a symbolic link to outside of its project: put the file itself there", .0.display())]
+    LedOut(PathBuf),
     #[error("{0}")]
     Script(String),
 }
@@ -31,6 +33,12 @@ impl BotFile {
         let whole = file.canonicalize().map_err(no_file)?;
         let folder = whole.parent().unwrap_or(Path::new("/"));
         let marked = |folder: &&Path| MARKS.iter().any(|mark| folder.join(mark).exists());
+        // Of the project in which the link is, not of where it leads to.
+        let beside = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let beside = beside.unwrap_or(Path::new(".")).canonicalize().map_err(no_file)?;
+        if beside.ancestors().find(marked).is_some_and(|project| !whole.starts_with(project)) {
+            return Err(Failure::could_not(LoadError::LedOut(file.to_owned())));
+        }
         let project = folder.ancestors().find(marked).unwrap_or(folder);
         let entry = whole.strip_prefix(project).unwrap_or(&whole);
         let parts: Vec<_> = entry.iter().map(|part| part.to_string_lossy()).collect();

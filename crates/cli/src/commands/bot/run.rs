@@ -321,6 +321,7 @@ fn error_kind(kind: RunErrorKind) -> &'static str {
         RunErrorKind::Limit(_) => "limit",
         RunErrorKind::Refused => "refused",
         RunErrorKind::NeverSettled => "never-settled",
+        RunErrorKind::CharacterSet => "character-set",
         RunErrorKind::Defect => "defect",
     }
 }
