@@ -430,6 +430,37 @@ fn the_time_of_the_message_is_written_as_it_was_told() {
 }
 
 #[test]
+fn times_that_are_told_without_their_offset_come_back_in_both_seasons() {
+    let zone = jiff::tz::TimeZone::get("Europe/Zurich").expect("a zone");
+    let profile =
+        Profile { zone: Some(zone.clone()), offsets: super::Offsets::Left, ..Profile::default() };
+    let settings = crate::Settings { zone: Some(zone), ..crate::Settings::default() };
+    let wanted =
+        Wanted { event: "ADT^A31", version: Version::V2_5_1, order_control: None, lineage: None };
+    for (sent, msh_7) in [
+        ("2026-11-06T09:00:00Z", "|20261106100000+0100|"),
+        ("2026-07-06T08:00:00Z", "|20260706100000+0200|"),
+    ] {
+        for died in ["2026-01-15T09:00:00+01:00", "2026-07-01T09:00:00+02:00"] {
+            let patient = resource(&format!(
+                r#"{{"resourceType":"Patient","identifier":[{{"value":"1"}}],"deceasedDateTime":"{died}"}}"#
+            ));
+            let resources = Resources::default().with_root(&patient);
+            let time = sent.parse().expect("a time");
+            let stamp = Stamp { time, offset: Offset::UTC, control_id: "C1" };
+            let written = Writer::new(profile.clone()).write(&wanted, &resources, &stamp);
+            let written = written.expect("a message").message;
+            let text = String::from_utf8_lossy(&written);
+            assert!(text.contains(msh_7) && text.contains("090000|"), "{text}");
+            let message = Message::parse(&written).expect("a message");
+            let bundle =
+                crate::Translator::new(settings.clone()).to_fhir(&message).bundle.to_json();
+            assert!(bundle.contains(died), "{died} {text} {bundle}");
+        }
+    }
+}
+
+#[test]
 fn an_order_control_that_no_table_has_is_refused() {
     let request = resource(
         r#"{"resourceType":"ServiceRequest","id":"r1","status":"active","code":{"text":"X"},"subject":{}}"#,

@@ -24,8 +24,8 @@ Examples:
 To FHIR: the Bundle is a transaction, which a FHIR server applies whole. Resources with an identifier in
 a known system are found by it; ids of the others follow from the message, so the same message twice
 changes nothing. A date and time without a time zone is of --zone, unless MSH-7 has an offset that is not
-this zone's then; without either only the date is kept. --systems is what the systems of assigning authorities begin with that
-have no URI of their own. An overlay adds systems, codes, segments and rows of a site.
+this zone's then; without either only the date is kept. --systems is what the systems of assigning
+authorities begin with that have no URI of their own. An overlay adds systems, codes, segments and rows of a site.
 
 To v2: the JSON is a resource or a Bundle. Of a Bundle, the message is about the first kind of resource in
 it that the event can be about: the Encounter, and without one the Patient, of an ADT^A03; --root
