@@ -147,12 +147,7 @@ fn an_order_of_another_number_is_no_change_of_what_was_told() {
     check(&[number(&placer("1")), number(&placer("2")).replace("active", "revoked")], NUMBER);
     check(&[number(&placer("1")).replace("active", "draft"), number(&placer("2"))], "NW");
     // What is out of use is told nowhere.
-    let old = placer("0").replace('{', r#"{"use":"old","#).replacen(
-        r#""type":{"use":"old","#,
-        r#""type":{"#,
-        1,
-    );
-    let old = old.replace(r#"[{"use":"old","#, "[{");
+    let old = r#"{"use":"old","type":{"coding":[{"code":"PLAC"}]},"value":"0"}"#;
     check(&[number(&placer("1")), number(&format!("{old},{}", placer("1")))], "XO");
 }
 

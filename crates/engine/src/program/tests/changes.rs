@@ -125,9 +125,14 @@ fn what_says_nothing_is_not_sent() {
     let order = order("active", "a", "1");
     let nothing = order.replace(r#""code":{"text":"Na"},"#, "");
     let lacks = format!("{INCOMPLETE} OBR-4");
-    check(&[nothing.clone()], &[ANNA], &lacks);
-    check_step("event: \"OML^O21\"", &[nothing.clone()], &[ANNA], &lacks);
-    check_step("event: auto, incomplete: keep", &[nothing.clone()], &[ANNA], "ORC|NW|1");
+    check(std::slice::from_ref(&nothing), &[ANNA], &lacks);
+    check_step("event: \"OML^O21\"", std::slice::from_ref(&nothing), &[ANNA], &lacks);
+    check_step(
+        "event: auto, incomplete: keep",
+        std::slice::from_ref(&nothing),
+        &[ANNA],
+        "ORC|NW|1",
+    );
     // It was not told: what says it is new.
     check(&[nothing.clone(), order.clone()], &[ANNA], "ORC|NW|1");
     // What is cancelled is found by its number.
