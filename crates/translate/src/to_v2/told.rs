@@ -48,7 +48,8 @@ struct Names {
     fixed: usize,
     /// The field without which nothing is said.
     says: Option<(&'static str, usize)>,
-    other_patient: &'static str,
+    /// None where another may take the patient's place.
+    other_patient: Option<&'static str>,
     other_number: &'static str,
 }
 
@@ -60,7 +61,7 @@ fn names(resource_type: &str) -> Option<Names> {
             fields: &[("ORC", 2), ("ORC", 3)],
             fixed: 1,
             says: Some(("OBR", 4)),
-            other_patient: "the receiver has this order as another patient's (subject)",
+            other_patient: Some("the receiver has this order as another patient's (subject)"),
             other_number: "the receiver has this order under another placer's number (ORC-2)",
         },
         // HL7 v2.5.1 §10.6.1.1, §10.6.1.2.
@@ -69,7 +70,8 @@ fn names(resource_type: &str) -> Option<Names> {
             fields: &[("SCH", 1), ("SCH", 2)],
             fixed: 2,
             says: None,
-            other_patient: "the receiver has this appointment as another patient's (participant)",
+            // It is the schedule's: who takes another's place in it is told by S14 (HL7 v2.5.1 §10.4.3).
+            other_patient: None,
             other_number: "the receiver has this appointment under another number (SCH-1, SCH-2)",
         },
         // To move a visit or to number it anew are events of their own: HL7 v2.5.1 §3.3.45 (A45), §3.3.50 (A50).
@@ -78,7 +80,7 @@ fn names(resource_type: &str) -> Option<Names> {
             fields: &[("PV1", 19)],
             fixed: 1,
             says: None,
-            other_patient: "the receiver has this visit as another patient's (subject)",
+            other_patient: Some("the receiver has this visit as another patient's (subject)"),
             other_number: "the receiver has this visit under another number (PV1-19)",
         },
         _ => return None,
@@ -121,14 +123,15 @@ impl Identities {
         history: &mut dyn History,
     ) -> Result<(), &'static str> {
         let Some(names) = names(resource_type) else { return Ok(()) };
-        // Of a group of patients one may come and another go.
-        let is_whose = told.patients.is_empty()
-            || now.patients.is_empty()
-            || told.patients.iter().any(|one| {
-                now.patients.iter().any(|other| self.is_same_person(one, other, history))
-            });
-        if !is_whose {
-            return Err(names.other_patient);
+        if let Some(why) = names.other_patient {
+            let is_whose = told.patients.is_empty()
+                || now.patients.is_empty()
+                || told.patients.iter().any(|one| {
+                    now.patients.iter().any(|other| self.is_same_person(one, other, history))
+                });
+            if !is_whose {
+                return Err(why);
+            }
         }
         let both = || told.numbers.iter().zip(&now.numbers);
         let is_other = both()
