@@ -71,6 +71,14 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("the order is completed", (await stage.fhir(`ServiceRequest/${panel.id}`)).status === "completed");
   await stage.becomes("and its Task", async () => (await taskOf(panel, "fulfill")).status === "completed");
 
+  stage.says("An order is put on hold while its result is on the way.");
+  const held = await orders("P120", "24323-8", "Comprehensive metabolic panel");
+  await becomes(held, "active");
+  await stage.becomes("it was accepted", async () => (await taskOf(held, "fulfill"))?.status === "accepted");
+  await becomes(held, "on-hold");
+  const [done] = await stage.sends(results, stage.message("result", { P100: "P120", F100: "F120" }).replace(/^(MSH.*?\|ORU\^R01\^ORU_R01\|)[^|]*/, "$1L0120"));
+  stage.holds("it is taken, and the order done: nobody sends it again", done === "AA" && (await stage.fhir(`ServiceRequest/${held.id}`)).status === "completed");
+
   stage.says("A third order is activated, and revoked. Pipehat is killed in between.");
   const third = await orders("P102", "2345-7", "Glucose");
   await becomes(third, "active");

@@ -130,6 +130,7 @@ await workflow(import.meta.url, async (stage) => {
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0012" }), "a report with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0013", 30001: "40001" }), "a report with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0017", "24323-8": "718-7" }), "a report with its placer or filler number is another patient's");
+  await stage.refused(laboratory, stage.message("preliminary", { L0001: "L0018", P100: "P998" }), "a report of the same test with its filler number (OBR-3) is another order's (OBR-2)");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0014", F100: "F104", P100: "P300" }), "the order with its placer or filler number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { ...other, L0001: "L0015", F100: "F104", P100: "P104" }), "the specimen with its number is another patient's");
   await stage.refused(laboratory, stage.message("preliminary", { 10001: "30001", "||Sample": "||Newcomer", L0001: "L0016", F100: "F104", P100: "P104", S200: "S204" }), "the visit with its number is another patient's");

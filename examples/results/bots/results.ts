@@ -141,6 +141,11 @@ async function checkNumbers(
       throw new ForAPerson("a report with its placer or filler number is another patient's");
     }
   }
+  // A filler's number is one order's (HL7 v2.5.1 §4.5.3.3): under another placer's number it would be told of the wrong one.
+  const placers = placersOf(report);
+  if (standing.some((known) => placers.length > 0 && placersOf(known).length > 0 && !placersOf(known).some((one) => placers.includes(one)))) {
+    throw new ForAPerson("a report of the same test with its filler number (OBR-3) is another order's (OBR-2)");
+  }
   for (const order of orders) {
     if (await isMixed(order, report)) {
       throw new ForAPerson("the order with its placer or filler number is another patient's");
@@ -384,7 +389,6 @@ function reportAfter(
     return all.size === 0 ? {} : { [own]: [...all.values()] };
   };
   // The order may be another system's: its number is what is known.
-  const isPlacers = ({ type }: Identifier): boolean => type?.coding?.some(({ code }) => code === "PLAC") === true;
   const number = { type: "ServiceRequest", identifier: known(identifier).find(isPlacers) ?? known(identifier)[0] };
   const isFound = standing?.basedOn?.some(({ reference }) => reference !== undefined);
   const basedOn = orders.length > 0 ? orders.map((order) => ({ reference: addressOf(order) })) : isFound ? standing?.basedOn : [number];
@@ -419,6 +423,14 @@ function takeDocuments(bundle: Bundle, report: DiagnosticReport, documents: Map<
   return entries;
 }
 
+function placersOf(report: DiagnosticReport): string[] {
+  return numbersOf(report).filter(isPlacers).map(token);
+}
+
+function isPlacers({ type }: Identifier): boolean {
+  return type?.coding?.some(({ code }) => code === "PLAC") === true;
+}
+
 function numbersOf(report: DiagnosticReport): Identifier[] {
   return known(report.identifier);
 }
@@ -451,7 +463,9 @@ interface Ordered {
 
 /** Orders that are done when all is that the message reports of them, and that are known by the laboratory's numbers then, too. */
 function completed(ordered: Ordered[]): BundleEntry[] {
-  return [...grouped(ordered.filter(({ order }) => order.status === "active"), ({ order }) => order.id).values()].flatMap((all) => {
+  // One on hold that is done after all is not to be done again.
+  const open = ordered.filter(({ order }) => order.status === "active" || order.status === "on-hold");
+  return [...grouped(open, ({ order }) => order.id).values()].flatMap((all) => {
     const { order } = all[0] as Ordered;
     const isDone = all.some(({ report, isNews }) => isNews && DONE.has(report.status))
       && all.every(({ report }) => DONE.has(report.status) || WITHDRAWN.has(report.status));
