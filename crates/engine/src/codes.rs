@@ -262,7 +262,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "translate.code-unmapped",
-        "A code that the tables of translation do not map: kept as text and with its local system.",
+        "A code that the tables of translation do not map: kept as text and with its local system, but where FHIR takes no other codes (a status is `unknown`, say, or left out).",
         "Add it to the tables of the feed where receivers need the standard code.",
     ),
     code(

@@ -42,7 +42,8 @@ pub enum FindingKind {
     SystemUnknown,
     /// A patient, a visit or an order that the message only refers to, by a number that nothing can look for.
     LeftOut,
-    /// A code that its table does not map: kept as text and with its local system.
+    /// A code that its table does not map: kept as text and with its local system, but where FHIR takes no other codes (a
+    /// status is `unknown`, say, or left out).
     CodeUnmapped,
     /// A value that the other standard's type can't carry.
     ValueUnfit,
