@@ -83,6 +83,10 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("the report says so", cancelled.status === "cancelled");
   stage.holds("and its result", (await one("Observation?code=718-7")).status === "cancelled");
 
+  stage.says("The laboratory tries something out (MSH-11 T).");
+  await send(stage.message("corrected", { L0003: "L0020", "|P|2.5.1": "|T|2.5.1", "|4.1|": "|1.4|", 2026010608: "2026010808" }));
+  stage.holds("nothing of it stands", (await potassium()).valueQuantity.value === 4.1);
+
   stage.says("A result is told, and then the whole test cancelled: without a word of the result, or with the result once more.");
   const cancelling = [
     ["2951-2", (message) => message.replace(/OBX.*\r/, "")],
@@ -201,7 +205,8 @@ await workflow(import.meta.url, async (stage) => {
     return `${report.status}: ${results.map((result) => `${result.status} ${result.valueQuantity?.value}`).sort().join(", ")}`;
   };
   await send(later("L0075", "20260107120000", "F"), later("L0076", "20260107130000", "I", { "|13.1|": "||" }),
-    later("L0077", "20260107140000", "P", { "|13.1|": "|5.1|" }), later("L0078", "20260107150000", "", { "|13.1|": "|5.1|" }));
+    later("L0077", "20260107140000", "P", { "|13.1|": "|5.1|" }));
+  await stage.refused(laboratory, later("L0078", "20260107150000", "", { "|13.1|": "|5.1|" }), "neither OBX-11 nor OBR-25 says of a result");
   stage.holds("only a correction changes what is final", await shown("F75") === "final: final 13.1");
 
   stage.says("The wrong value is taken back and the right one told, under one code; and then all of it by the order alone (ORC-1 OC).");
@@ -265,6 +270,43 @@ await workflow(import.meta.url, async (stage) => {
   await comeTo("final: final 4.1, final 4.2, final 6.9", several("1100", "F", "6.9"), several("1200", "F", "4.1", "4.2"));
   await comeTo("corrected: corrected 4.3, final 4.1, final 4.2", several("1100", "F", "4.1", "4.2"), several("1200", "C", "4.3"));
   await comeTo("corrected: corrected 3, final 2.1, final 2.2", several("1000", "P", "1"), several("1100", "F", "2.1", "2.2"), several("1200", "C", "3"));
+
+  stage.says("Results have no status of their own (OBX-11): each counts as its report does (OBR-25).");
+  const bare = (told, report, value) => ({ told, report, result: "", value });
+  await comeTo("corrected: unknown 4.1", of("1100", "F", "6.9"), bare("1200", "C", "4.1"));
+  await comeTo("final: unknown 4.1", of("1100", "P", "6.9"), bare("1200", "F", "4.1"));
+  await comeTo("final: unknown 4.1", bare("1100", "P", "6.9"), bare("1200", "F", "4.1"));
+  await comeTo("corrected: corrected 4.1", bare("1100", "C", "6.9"), of("1200", "C", "4.1"));
+  await comeTo("corrected: corrected 6.9", of("1200", "C", "6.9"), bare("1100", "C", "4.1"));
+  await comeTo("final: final 6.9", of("1100", "F", "6.9"), bare("1200", "P", "4.1"));
+  await comeTo("final: final 4.1", bare("1100", "P", "4.1"), of("1200", "F", "", "U"));
+  await comeTo("final: unknown undefined", of("1100", "P", "1"), bare("1200", "F", '""'));
+  await comeTo("cancelled: cancelled 4.1", bare("1100", "F", "4.1"), { told: "1200", report: "X" });
+  await comeTo("corrected: unknown 4.1", of("1100", "F", "6.9"), bare("1200", "C", "4.1"), of("1230", "P", "5"));
+
+  stage.says("A corrected document and one of several results have none, either.");
+  const silent = stage.message("corrected", { F100: "F161", P100: "P161", S200: "S161", L0003: "L0161" })
+    .replace(/OBX\|2.*\r/, "OBX|1|NM|2823-3^Potassium^LN||4.1|mmol/L|||||C\rOBX|2|NM|2345-7^Glucose^LN||95|mg/dL||||||\r")
+    .replace(/OBX\|3.*\r/, (obx) => obx.replace(/\|C(\|*)\r/, "|$1\r"));
+  await send(stage.message("final", { F100: "F161", P100: "P161", S200: "S161", L0002: "L0160" }), silent);
+  const [partly] = await stage.found("DiagnosticReport?identifier=F161");
+  const its = await Promise.all(partly.result.map(({ reference }) => stage.fhir(reference)));
+  stage.holds("the newest of each stands", its.map(({ status, valueQuantity }) => `${status} ${valueQuantity.value}`).sort().join() === "corrected 4.1,unknown 95"
+    && partly.presentedForm.length === 1 && (await stage.fhir(partly.presentedForm[0].url)).includes("corrected"));
+  const logged = await stage.api("bots/runs?bot=results&limit=1");
+  stage.holds("and the run's log says it", JSON.stringify((await stage.api(`bots/runs/${logged.runs[0].run}`)).log).includes("told.statusless"));
+
+  stage.says("A status is no code that anybody knows.");
+  for (const [at, status] of ["CORR", "c", "f", "Z"].entries()) {
+    await stage.refused(laboratory, about(`L017${at}`, "50012^^^NORTH^MR").replace("N|||F", `N|||${status}`), "OBX-11 is no code of HL7 table 0085");
+  }
+  await stage.refused(laboratory, about("L0175", "50012^^^NORTH^MR").replace("HM|F", "HM|CORR"), "OBR-25 is no code of HL7 table 0123");
+
+  stage.says("ORC and OBR name different orders.");
+  const twice = (control, field) => about(control, "50012^^^NORTH^MR").replace(/ORC.*\r/, field === 2 ? "ORC|RE|P998^CPOE|\r" : "ORC|RE||F998^LAB\r");
+  await stage.refused(laboratory, twice("L0181", 3), "ORC-3 and OBR-3 are different numbers");
+  await stage.refused(laboratory, twice("L0182", 2).replace("OBR|1|", "OBR|1|P999^CPOE"), "ORC-2 and OBR-2 are different numbers");
+  stage.holds("nothing was made", (await stage.found("DiagnosticReport?identifier=L0181,L0182,F998,P998,P999")).length === 0);
 
   stage.says("A document is taken back (OBX-11 W); the message that told it comes late.");
   const numbers = { F100: "F131", P100: "P131", S200: "S131" };
@@ -332,9 +374,9 @@ await workflow(import.meta.url, async (stage) => {
 
   stage.says("A susceptibility is corrected alone: it stays its organism's (OBR-26, OBR-29).");
   const panel = (control, made, status, value) => `OBR|2||${control}S^LAB|50545-3^Susceptibility^LN|||20260107090000+0100|||||||||||||||${made}||MB|${status}|600-7&Bacteria&LN^1.1^E. coli|||^${control}&LAB\rOBX|1|ST|28-1^Ampicillin^LN||${value}||||||${status}\r`;
-  const culture = about("G90", "50011^^^NORTH^MR").replace(/OBX.*\r/, "OBX|1|ST|600-7^Bacteria^LN|1.1|E. coli||||||F\r");
-  await send(culture + panel("G90", "20260107110000+0100", "F", "R"),
-    about("G91", "50011^^^NORTH^MR").replace(/ORC.*\r/, "").replace(/OBR[^]*$/, panel("G90", "20260107120000+0100", "C", "S")));
+  const culture = about("M90", "50011^^^NORTH^MR").replace(/OBX.*\r/, "OBX|1|ST|600-7^Bacteria^LN|1.1|E. coli||||||F\r");
+  await send(culture + panel("M90", "20260107110000+0100", "F", "R"),
+    about("M91", "50011^^^NORTH^MR").replace(/ORC.*\r/, "").replace(/OBR[^]*$/, panel("M90", "20260107120000+0100", "C", "S")));
   const [organism] = await stage.found("Observation?code=600-7");
   const ampicillin = await one("Observation?code=28-1");
   stage.holds("it is corrected, and derived from it", ampicillin.status === "corrected" && ampicillin.valueString === "S"

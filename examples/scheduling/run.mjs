@@ -37,6 +37,10 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("the app is told of the new time, once", () => heard().at(-1) === "moved" && heard().length === 4);
   stage.holds("there is one Task still", (await stage.found("Task")).length === 1);
 
+  stage.says("What the scheduling system tries out (MSH-11 T) moves nothing.");
+  await send(stage.message("book", { S0001: "X0003", "|P|2.5.1": "|T|2.5.1", 20260105: "20260106" }));
+  stage.holds("it is where it was", (await appointment("P500")).meta.versionId === moved.meta.versionId);
+
   stage.says("It is cancelled (S15), and the move is told again.");
   await send(stage.message("cancel"), stage.message("move", { S0002: "X0002" }));
   stage.holds("it is cancelled", (await appointment("P500")).status === "cancelled");
@@ -218,9 +222,29 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("once, and told when it is cancelled", () => toldTo(stays) === "invited,withdrawn" && toldTo(goes) === "");
   stage.holds("there is one Task", (await stage.found(`Task?focus=Appointment/${merged.id}`)).length === 1);
 
+  stage.says("One of two declines, and then the other (their participant's status).");
+  const guests = await Promise.all(["80003", "80004"].map((number) => stage.fhir("Patient", "POST", person(number))));
+  const party = (...statuses) => madeFor(goes, {
+    participant: statuses.map((status, at) => ({ actor: { reference: `Patient/${guests[at].id}` }, status })),
+  });
+  const declined = await stage.fhir("Appointment", "POST", party("accepted", "declined"));
+  await stage.becomes("who comes is invited", () => toldTo(guests[0]) === "invited");
+  await stage.fhir(`Appointment/${declined.id}`, "PUT", { ...party("declined", "declined"), id: declined.id });
+  await stage.becomes("and the Task withdrawn", async () => (await task(declined)).status === "cancelled" && toldTo(guests[0]) === "invited,withdrawn");
+  stage.holds("who had declined was asked nothing", (await stage.found(`Task?focus=Appointment/${declined.id}`)).length === 1 && toldTo(guests[1]) === "");
+
+  stage.says("It is told to be at another time, and not for how long (SCH-9).");
+  const lasting = (name, control, changes) => stage.message(name, { S0001: control, S0002: control, P500: "P540", F500: "F540", 10001: "10007", "Sample^Anna^B": "Long^Lou", ...changes });
+  await send(lasting("book", "S0541", {}), lasting("move", "S0542", { "30|min": "|", 20260202113000: "20260202120000" }));
+  const longer = await appointment("P540");
+  stage.holds("of the old duration nothing is left", Date.parse(longer.end) === Date.parse("2026-02-02T12:00:00+01:00") && longer.minutesDuration === undefined);
+  await send(lasting("book", "S0543", { 20260105: "20260104" }));
+  stage.holds("and an older message does not bring it back", (await appointment("P540")).minutesDuration === undefined);
+  await stage.becomes("its patient is asked", async () => (await task(longer))?.status === "requested");
+
   stage.says("Messages that say not whose appointment it is, or another's, or which.");
   const stands = async () => JSON.stringify(await Promise.all(["Appointment", "Patient", "Task"].map((type) => stage.found(`${type}?_sort=_id&_count=500`))));
-  await stage.becomes("those asked have their Tasks", async () => (await stage.found("Task?status=requested&_count=100")).length === 10);
+  await stage.becomes("those asked have their Tasks", async () => (await stage.found("Task?status=requested&_count=100")).length === 11);
   const before = await stands();
   const wrong = (control, pid, changes = {}) => stage.message("move", { S0002: control, P500: `P${control}`, F500: `F${control}`, "10001^^^NORTH^MR": pid, 20260106: "20260120", ...changes });
   const nobody = "no number finds the patient";

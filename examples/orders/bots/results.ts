@@ -15,7 +15,8 @@ import {
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
 import {
-  WITHDRAWN, hasValue, highest, isUnsure, noteOf, notedIn, settled, statementOf, toldBy, withDeletedValue, withExtensions, type Statement, type Telling,
+  WITHDRAWN, countingAs, hasValue, highest, isUnsure, noteOf, notedIn, settled, statementOf, tellsValue, toldBy, withDeletedValue, withExtensions,
+  type Statement, type Telling,
 } from "./statements";
 import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
 
@@ -25,9 +26,14 @@ const DONE = new Set(["final", "amended", "corrected", "appended"]);
 /** What is the laboratory's to say. */
 const OWN = new Set(["DiagnosticReport", "Observation", "Specimen"]);
 
+/** The statuses of a report and of a result, in all versions (HL7 tables 0123 and 0085). */
+const STATUSES = { "OBR(*)-25": ["0123", "ACFIMNOPRSXYZ"], "OBX(*)-11": ["0085", "ABCDFINOPRSUVWX"] } as const;
+
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
+    checkStatuses(message);
+    checkOrders(message);
     const bundle = underOwnIds(await translated(message));
     checkDocuments(message, bundle);
     timeStatements(message, bundle);
@@ -204,6 +210,7 @@ function timeStatements(message: Message, bundle: Bundle): void {
   const made = soFar(message.dateTime("MSH-7"), "MSH-7");
   const deleted = deletedIn(message);
   const times = new Map<string, Telling>();
+  const statuses = new Map<string, string>();
   const time = (released?: string): Telling => {
     const issued = soFar(released, "OBR-22", made);
     if ((made ?? issued) === undefined) {
@@ -216,18 +223,73 @@ function timeStatements(message: Message, bundle: Bundle): void {
     const { issued, result, specimen, status } = entry.resource;
     const at = time(issued);
     const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
+    const report = { ...entry.resource, ...(isCancelled && { status: "cancelled" as const }) };
     [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, at));
-    entry.resource = toldBy({ ...entry.resource, ...(isCancelled && { status: "cancelled" }) }, at);
+    result?.forEach(({ reference }) => statuses.set(reference as string, report.status));
+    entry.resource = toldBy(report, at);
   }
+  // Those of a specimen are of all reports of the message.
+  const [ofAll, ...others] = new Set(all<DiagnosticReport>(bundle, "DiagnosticReport").map(({ resource }) => resource.status));
   for (const entry of [...all<Observation>(bundle, "Observation"), ...all<Observation>(bundle, "Specimen")]) {
     const { resource } = entry;
     const isDeleted = resource.resourceType === "Observation" && !hasValue(resource) && resultKeys(resource).some((key) => deleted.has(key));
-    entry.resource = toldBy(isDeleted ? withDeletedValue(resource) : withoutEmptyDocument(resource), times.get(addressOf(resource)) ?? time());
+    const news = isDeleted ? withDeletedValue(resource) : withoutEmptyDocument(resource);
+    const status = statuses.get(addressOf(resource)) ?? (others.length === 0 ? ofAll : undefined);
+    entry.resource = toldBy(withStatus(news, status), times.get(addressOf(resource)) ?? time());
   }
   for (const { resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     for (const several of grouped(resultsIn(bundle, report), ({ resource }) => likenessOf(resource)).values()) {
       several.forEach((entry, at) => several.length > 1 && (entry.resource = inPlace(entry.resource, at + 1, entry.resource.id as string)));
     }
+  }
+}
+
+/**
+ * A result with a value and without a status. HL7 v2.5.1 §7.4.2.11 requires one, but many laboratories tell it of the report alone
+ * (OBR-25): the result is as far as that among all that is told of it, so that an older one never stands beside a newer report. Its own
+ * status is not known.
+ */
+function withStatus(own: Observation, ofReport: string | undefined): Observation {
+  // Of what nobody asked for (OBX-11 N) there is no result.
+  if (own.resourceType !== "Observation" || own.status !== "unknown" || own.dataAbsentReason !== undefined || !tellsValue(own)) {
+    return own;
+  }
+  if (ofReport === undefined || ofReport === "unknown") {
+    throw new ForAPerson("neither OBX-11 nor OBR-25 says of a result whether it is final: the laboratory has to tell it");
+  }
+  if (WITHDRAWN.has(ofReport)) {
+    return { ...own, status: ofReport as Observation["status"] };
+  }
+  log.warn("told.statusless: a result has no status of its own (OBX-11): it counts as its report does (OBR-25), and its status is unknown");
+  return countingAs(own, ofReport);
+}
+
+/** A code that nobody knows may be a correction's: as none it would leave the wrong value. */
+function checkStatuses(message: Message): void {
+  for (const [field, [table, codes]] of Object.entries(STATUSES)) {
+    const isKnown = (code: string): boolean => code === "" || code === '""' || code.length === 1 && codes.includes(code);
+    if (!message.paths(field).every((path) => isKnown(message.text(path)))) {
+      throw new ForAPerson(`${field.replace("(*)", "")} is no code of HL7 table ${table}: map the laboratory's own codes in a step`);
+    }
+  }
+}
+
+/** ORC and its OBR have the same numbers (HL7 v2.5.1 §4.5.1.2, §4.5.1.3, §4.5.3.2): of two it is not known which order it is. */
+function checkOrders(message: Message): void {
+  const counts = { ORC: 0, OBR: 0 };
+  let order = "";
+  for (const name of message.toString().split(/[\r\n]+/).map((line) => line.slice(0, 3)).filter((name) => name === "ORC" || name === "OBR")) {
+    const path = `${name}(${counts[name] += 1})`;
+    for (const field of order === "" || name === "ORC" ? [] : [2, 3]) {
+      const differs = (part: number): boolean => {
+        const [one, other] = [message.text(`${order}-${field}.${part}`), message.text(`${path}-${field}.${part}`)];
+        return one !== "" && other !== "" && one !== other;
+      };
+      if (differs(1) || differs(3)) {
+        throw new ForAPerson(`ORC-${field} and OBR-${field} are different numbers: the laboratory has to tell of which order the report is`);
+      }
+    }
+    order = name === "ORC" ? path : "";
   }
 }
 

@@ -116,11 +116,25 @@ export function toldBy<T extends Resource>(resource: T, { control, ...time }: Te
   return withExtensions(told(resource, time) as T & Extended, TOLD_BY, number);
 }
 
+/** As which status a result counts that tells none of its own. */
+const COUNTS_AS = "urn:pipehat:counts-as";
+
+/** A result of unknown status that is as far as its report. */
+export function countingAs<T extends Extended>(own: T, status: string): T {
+  return withExtensions(own, COUNTS_AS, [{ url: COUNTS_AS, valueCode: status }]);
+}
+
+function withoutCounting<T extends Extended>(own: T): T {
+  return withExtensions(own, COUNTS_AS, []);
+}
+
 /** The statement by which a resource stands. */
 export function statementOf(resource: Resource): Statement {
-  const control = extensionsOf(resource as Extended).find(({ url }) => url === TOLD_BY)?.valueString;
+  const extensions = extensionsOf(resource as Extended);
+  const control = extensions.find(({ url }) => url === TOLD_BY)?.valueString;
+  const status = extensions.find(({ url }) => url === COUNTS_AS)?.valueCode ?? (resource as Observation).status ?? "";
   const time = toldAt(resource);
-  return { status: (resource as Observation).status ?? "", time: time && { ...time, ...(control !== undefined && { control }) } };
+  return { status, time: time && { ...time, ...(control !== undefined && { control }) } };
 }
 
 /** A statement, written down beside something that does not stand by it. */
@@ -168,7 +182,7 @@ export function isGone(own: Observation): boolean {
  * Whether it says which value there is, or that there is none. One that doesn't (OBX-11 U: "without retransmitting"; or OBX-5 empty)
  * is of the value that there was. One that is withdrawn needs none.
  */
-function tellsValue(own: Observation): boolean {
+export function tellsValue(own: Observation): boolean {
   return hasValue(own) || isGone(own);
 }
 
@@ -182,7 +196,7 @@ function valueless(own: Observation): Observation {
 /** Two statements as one: what the upper one is silent of is of the lower one. */
 function over(upper: Observation, lower: Observation): Observation {
   const { _status, ...rest } = lower as Observation & { _status?: unknown };
-  const own = new Set([DELETED, ...extensionsOf(upper).map(({ url }) => url)]);
+  const own = new Set([DELETED, COUNTS_AS, ...extensionsOf(upper).map(({ url }) => url)]);
   const extension = [...extensionsOf(upper), ...extensionsOf(lower).filter(({ url }) => !own.has(url))];
   return { ...rest, ...upper, ...(extension.length > 0 && { extension }) } as Observation;
 }
@@ -225,7 +239,7 @@ export function standing(all: Said[], withdrawal?: Statement): Observation {
   if (withdrawal?.time === undefined || compareRanks(rankOf(withdrawal), rank) <= 0) {
     return own;
   }
-  const { _status, ...rest } = own as Observation & { _status?: unknown };
+  const { _status, ...rest } = withoutCounting(own) as Observation & { _status?: unknown };
   return toldBy({ ...rest, status: withdrawal.status } as Observation, withdrawal.time);
 }
 
@@ -342,7 +356,7 @@ function withKept(own: Observation, statements: Observation[], others: Resource[
 /** A result in the place of which something else stands, with all that was said of it: an extension says what. */
 export function outOfPlace(own: Observation, by: Extension): Observation {
   const contents = contentsOf(statementsIn(own).map(({ own }) => own));
-  const { contained: _, ...rest } = withExtensions(valueless(own), TOLD_BEFORE, []);
+  const { contained: _, ...rest } = withoutCounting(withExtensions(valueless(own), TOLD_BEFORE, []));
   return withKept(withExtensions({ ...rest, status: "entered-in-error" } as Observation, by.url, [by]), contents, othersIn(own));
 }
 

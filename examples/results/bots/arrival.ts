@@ -8,7 +8,7 @@ import type { BotEvent } from "@medplum/core";
 import { beside, documentIn, isOutOfPlace, withNews, withoutEmptyDocument, type Document } from "./documents";
 import { inPlace, isElsewhere, resultsAfter } from "./several";
 import {
-  ATTACHED, WITHDRAWN, compare, hasValue, highest, isGone, saidIn, standing, statementOf, toldBy, withDeletedValue, type Statement,
+  ATTACHED, WITHDRAWN, compare, countingAs, hasValue, highest, isGone, saidIn, standing, statementOf, toldBy, withDeletedValue, type Statement,
 } from "./statements";
 
 interface Input {
@@ -90,15 +90,16 @@ export function handler(_: unknown, event: BotEvent<Input>): unknown {
 /** All kinds of statements, at several times. */
 function statements(): Told[] {
   const all: Told[] = [];
-  const tell = (status: string, at: string | undefined, made: string, says: "value" | "nothing" | "deletion"): void => {
+  const tell = (status: string, at: string | undefined, made: string, says: "value" | "nothing" | "deletion", counts?: string): void => {
     const number = all.length + 1;
     const time = { ...(at && { event: at }), message: made, control: `${(number * 7) % 41 + 100}` };
     const own = toldBy({
       resourceType: "Observation", id: "k", status, code: { text: "Potassium" },
       ...(says === "value" && { valueInteger: number }), ...(number % 3 === 0 && { note: [{ text: `${number}` }] }),
     } as Observation, time);
-    const name = `${status} ${says === "value" ? number : says} ${(at ?? made).slice(11, 16)}${at ? "" : " (MSH-7)"}`;
-    all.push({ number, name, own: [says === "deletion" ? withDeletedValue(own) : own] });
+    const name = `${status}${counts ? ` (${counts})` : ""} ${says === "value" ? number : says} ${(at ?? made).slice(11, 16)}${at ? "" : " (MSH-7)"}`;
+    const told = counts === undefined ? own : countingAs(own, counts);
+    all.push({ number, name, own: [says === "deletion" ? withDeletedValue(told) : told] });
   };
   for (const at of ["10", "11", "12", "13"].map((hour) => `2026-01-07T${hour}:00:00+01:00`)) {
     for (const status of ["preliminary", "final", "corrected"]) {
@@ -116,7 +117,9 @@ function statements(): Told[] {
   tell("cancelled", early, early, "nothing");
   tell("entered-in-error", late, late, "value");
   tell("final", late, late, "deletion");
-  tell("unknown", late, late, "value");
+  // Without a status of their own they count as their reports do.
+  tell("unknown", late, late, "value", "corrected");
+  tell("unknown", early, early, "value", "preliminary");
   for (const at of [early, late]) {
     const withdrawal = { status: "cancelled", time: { event: at, message: at, control: "9" } };
     all.push({ number: all.length + 1, name: `report cancelled ${at.slice(11, 16)}`, own: [], withdrawal });
@@ -166,7 +169,9 @@ function kinds(several: boolean): Told[] {
       const value = type === "ED" ? { extension: [{ url: ATTACHED, valueAttachment: { data: "UERG", contentType: "application/pdf" } }] }
         : type === "NM" ? { valueInteger: number } : type === "none" ? {} : { valueString: `${type} ${number}` };
       const coded = { resourceType: "Observation", id, status, code: { text: `${number}` }, ...value } as Observation;
-      const told = withoutEmptyDocument(toldBy(coded, time));
+      // One in a while has no status of its own.
+      const own: Observation = number % 9 === 0 ? countingAs({ ...coded, status: "unknown" }, status) : coded;
+      const told = withoutEmptyDocument(toldBy(own, time));
       return types.length === 1 ? told : inPlace(told, index + 1, id);
     });
     all.push({ number, name: `${status} ${types.join("+")} ${at}`, own });

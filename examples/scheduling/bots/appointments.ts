@@ -89,11 +89,11 @@ function goneOn(
   const moves = speaksOfTime(message, news) && isNewest(timed);
 
   const others = isNews ? { ...standing && withoutLists(standing, kept), ...news } : { ...news, ...standing, identifier: news.identifier };
-  const { start: _s, _start, end: _e, _end, cancelationReason: _r, ...rest } = others as Timed;
+  const { start: _s, _start, end: _e, _end, minutesDuration: _m, cancelationReason: _r, ...rest } = others as Timed;
   const reason = turns ? news.cancelationReason ?? standing?.cancelationReason : standing?.cancelationReason;
   const next = turnedAt({
     ...rest,
-    ...timesOf(moves || standing === undefined ? news : standing),
+    ...timesOf(moves || standing === undefined ? news : { ...standing, ...isNews && news.minutesDuration && { minutesDuration: news.minutesDuration } }),
     // Nobody has said yet whether it is on: whatever does decides.
     status: turns ? said : standing?.status ?? "booked",
     ...(reason && { cancelationReason: reason }),
@@ -103,9 +103,12 @@ function goneOn(
 
 type Timed = Appointment & { _start?: unknown; _end?: unknown };
 
-/** When it is, or that this is not known. */
-function timesOf({ start, _start, end, _end }: Timed): Partial<Timed> {
-  return { ...(start && { start }), ...(_start !== undefined && { _start }), ...(end && { end }), ...(_end !== undefined && { _end }) };
+/** When it is and for how long, or that this is not known: an old duration (SCH-9) would gainsay a new start and end. */
+function timesOf({ start, _start, end, _end, minutesDuration }: Timed): Partial<Timed> {
+  return {
+    ...(start && { start }), ...(_start !== undefined && { _start }), ...(end && { end }), ...(_end !== undefined && { _end }),
+    ...(minutesDuration !== undefined && { minutesDuration }),
+  };
 }
 
 /** Whether a message says when it is, or that this is not known any more (`""`). Else the translation has a time that is absent. */

@@ -1,7 +1,7 @@
 /**
  * A new appointment gives each of its patients a Task, to complete the onboarding, and a Communication that says so; a moved
- * one another Communication; one that is cancelled, or goes on without the patient, withdraws the Task, and whoever has done
- * it is told, too; one that is booked again asks anew. The channel `engagement` takes Communications to the app. Of a patient
+ * one another Communication; one that is cancelled, or goes on without the patient (who declined, too), withdraws the Task, and
+ * whoever has done it is told, too; one that is booked again asks anew. The channel `engagement` takes Communications to the app. Of a patient
  * whose records are merged, even while this runs, it is one appointment with one Task: the survivor's.
  */
 import type { Appointment, Communication, Reference, Task } from "@medplum/fhirtypes";
@@ -34,7 +34,7 @@ async function follow(client: MedplumClient, appointment: Appointment): Promise<
     survivors.set(reference, await currentOf(client, reference));
   }
   const whose = (task: Task): string => survivors.get(task.for?.reference ?? "") ?? "";
-  const patients = (appointment.participant ?? []).map(({ actor }) => survivors.get(actor?.reference ?? ""))
+  const patients = (appointment.participant ?? []).filter(({ status }) => status !== "declined").map(({ actor }) => survivors.get(actor?.reference ?? ""))
     .filter((reference) => reference !== undefined);
 
   if (appointment.status === "booked") {
