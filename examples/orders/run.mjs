@@ -89,8 +89,8 @@ await workflow(import.meta.url, async (stage) => {
     field(message, "ORC", 2).startsWith("P102") && field(message, "ORC", 1) === "CA"));
   await stage.becomes("which it acknowledged", async () => (await taskOf(third, "abort"))?.status === "completed");
   await stage.becomes("nobody waits for it any more", async () => (await taskOf(third, "fulfill"))?.status === "cancelled");
-  stage.holds("it heard of nothing but the orders and the cancellation",
-    new Set(laboratory.received.map((message) => field(message, "ORC", 2) + field(message, "ORC", 1))).size === 4);
+  stage.holds("it heard of nothing but the orders, the hold and the cancellation",
+    new Set(laboratory.received.map((message) => field(message, "ORC", 2) + field(message, "ORC", 1))).size === 6);
 
   stage.says("A fourth is activated; the laboratory works on it before it acknowledges it.");
   holds.P103NW = () => {};
