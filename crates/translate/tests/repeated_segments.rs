@@ -267,6 +267,10 @@ fn a_note_is_of_nothing_before_another_dose() {
         let is_told = own.findings.iter().any(|it| it.path.starts_with("NTE-3"));
         assert!(is_kept != is_told, "{code} {:?}", own.findings);
     }
+    let first = format!("ORC|RE|R1^KIS\rRXA|0|1|2026030108||A^a^L|5|mg\r{observed}");
+    let next = format!("ORC|RE|R2^KIS\r{note}RXA|0|1|2026030109||B^b^L|6|mg\r");
+    let own = translate("RAS^O17^RAS_O17", &format!("{first}{next}"));
+    assert!(!all(&own, "Observation")[0].to_json().contains("cold"), "{:?}", own.bundle);
     let own = translate(
         "VXU^V04^VXU_V04",
         &format!("ORC|RE||F1^KIS\rRXA|0|1|20260301||08^HepB^CVX|1|mL\r{note}"),
@@ -376,6 +380,10 @@ fn drugs_under_one_number_are_not_mixed() {
     assert_eq!(second.get("dosageInstruction"), alone.get("dosageInstruction"));
     assert!(second.get("identifier").is_none(), "{second:?}");
     assert!(second.to_json().contains(r#""groupIdentifier":{"value":"P1""#), "{second:?}");
+    let named = |name: &str| format!("ORC|NW|P1^KIS\rRXE||^{name}|500||mg\r");
+    let (own, findings) = requests(&format!("{}{}", named("Warfarin"), named("Amoxicillin")));
+    assert_eq!(own.len(), 2, "{own:?}");
+    assert!(findings.iter().any(|it| it.text.contains("another drug before")), "{findings:?}");
     // One drug told twice is as it was told last, and the stop of an order stops it.
     let more = drug("WARF", 7, "BID", "PO");
     let (own, findings) = requests(&format!("{warfarin}{more}"));
@@ -405,9 +413,15 @@ fn vaccinations_under_one_number_are_not_mixed() {
     assert_eq!(own.len(), 3, "{own:?}");
     assert_eq!(own.iter().filter(|own| own.get("identifier").is_some()).count(), 1, "{own:?}");
     // 9999 is nobody's number: it finds no vaccination, neither this patient's nor another's.
-    let (own, bundle) = doses("9999^CDC^2.16.840.1.114222^ISO", &[hepatitis, polio]);
-    assert_eq!(own.len(), 2, "{own:?}");
-    assert!(!bundle.contains("Immunization?"), "{bundle}");
+    for number in ["9999^CDC^2.16.840.1.114222^ISO", "9999^CDC", "9999"] {
+        let (own, bundle) = doses(number, &[hepatitis, polio]);
+        assert_eq!(own.len(), 2, "{own:?}");
+        assert!(!bundle.contains("Immunization?"), "{bundle}");
+        let (none, _) = doses("", &[hepatitis, polio]);
+        let ids =
+            |all: &[Value]| all.iter().map(|own| own.id().map(str::to_owned)).collect::<Vec<_>>();
+        assert_eq!(ids(&own), ids(&none), "{number}");
+    }
 }
 
 /// The id of the one dose, or of each.

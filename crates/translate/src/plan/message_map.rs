@@ -56,6 +56,7 @@ pub(crate) struct Slot {
     instance: Instance,
     /// The group around all rows that name it: with each of its occurrences it is another resource.
     pub(crate) home: u16,
+    pub(crate) is_observation: bool,
     /// The segment that tells each of an order's doses, where it is of doses.
     pub(crate) dose: Option<Name>,
 }
@@ -372,7 +373,8 @@ impl MessageMap {
             .iter()
             .position(|slot| slot.resource == resource && slot.instance == instance);
         let index = found.unwrap_or_else(|| {
-            self.slots.push(Slot { resource, instance, home: group, dose: None });
+            let is_observation = resource.name() == "Observation";
+            self.slots.push(Slot { resource, instance, home: group, is_observation, dose: None });
             self.slots.len() - 1
         });
         let mut home = self.slots.get(index).map_or(0, |slot| slot.home);

@@ -106,12 +106,6 @@ impl<'a> Run<'a> {
         if std::mem::take(&mut doses.is_closed) {
             doses.together = doses.told.len();
         }
-        // What was observed with the dose before is over: a note behind this one is not of it.
-        for (slot, filled) in map.slots.iter().zip(&mut self.slots) {
-            if slot.resource.name() == "Observation" {
-                *filled = None;
-            }
-        }
         let known = doses.told.get(doses.order..).unwrap_or_default();
         if !known.iter().any(|own| own.segment == segment) {
             doses.told.push(Dose { slot: row.slot, resource, segment });

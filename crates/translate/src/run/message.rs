@@ -15,6 +15,10 @@ use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, S
 const GROUP_VERSIONS: [Version; 4] =
     [Version::V2_8_2, Version::V2_9_1, Version::V2_5_1, Version::V2_4];
 
+/// What begins something else than was observed before: a note behind it is not of that.
+const BEGINNING: [&[u8; 3]; 9] =
+    [b"PID", b"ORC", b"OBR", b"RXO", b"RXE", b"RXC", b"RXA", b"RXD", b"RXG"];
+
 /// The structure to read a message's groups by. The tables are written for the newest versions; an older message is read
 /// into the same groups, for later versions only add to them.
 pub(crate) fn structure(map: &MessageMap) -> Option<Structure> {
@@ -34,6 +38,9 @@ impl<'a> Run<'a> {
             if map.anchors.contains(&name) {
                 anchor = Some(name);
             }
+            if BEGINNING.contains(&&name.0) {
+                self.end_observations(map);
+            }
             let group = self.group_of(segment);
             let Some(rows) = map.rows_at(group, name) else { continue };
             for row in rows {
@@ -44,6 +51,14 @@ impl<'a> Run<'a> {
                 if is_here && is_one {
                     self.row(map, row, segment);
                 }
+            }
+        }
+    }
+
+    fn end_observations(&mut self, map: &MessageMap) {
+        for (slot, filled) in map.slots.iter().zip(&mut self.slots) {
+            if slot.is_observation {
+                *filled = None;
             }
         }
     }

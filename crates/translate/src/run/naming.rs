@@ -170,6 +170,11 @@ impl<'a> Run<'a> {
             {
                 return Some(self.numbered_identity(own.root, name, &found, naming, depth));
             }
+            if matches!(key.as_slice(), [KeyElement { name: "identifier", .. }])
+                && self.has_nobodys(own.root, name)
+            {
+                continue;
+            }
             if let Some(text) = self.key_text(own.root, key, naming, depth) {
                 return Some(Identity::of_key(&["key", name, &naming.sender, &text]));
             }
@@ -269,6 +274,16 @@ impl<'a> Run<'a> {
             }
         }
         found.map(|(_, number)| number)
+    }
+
+    /// Whether a resource has a number that is nobody's.
+    fn has_nobodys(&self, root: NodeId, name: &str) -> bool {
+        let known = &self.plan.well_known;
+        let is_nobodys = |child| {
+            self.tree.node(child).is_some_and(|node| node.name == known.identifier)
+                && self.member_text(child, known.value).is_some_and(|own| is_nobodys(name, &own))
+        };
+        self.tree.children(root).any(is_nobodys)
     }
 
     fn member_text(&self, node: NodeId, name: NameId) -> Option<Cow<'a, str>> {

@@ -64,12 +64,17 @@ impl<'a> Run<'a> {
                     split.push((resource, first.resource));
                     let first = self.root(first.resource);
                     let identity = self.requisition(root, first, group, id, &code);
-                    if group.is_none() {
-                        self.find_at(
-                            FindingKind::ValueUnfit,
-                            Self::segment_at(segment),
+                    let told = match group {
+                        Some("requisition") => None,
+                        Some(_) => Some(
+                            "the number is the one of another drug before, which is found by it",
+                        ),
+                        None => Some(
                             "the number is the one of another vaccination before, which has it",
-                        );
+                        ),
+                    };
+                    if let Some(text) = told {
+                        self.find_at(FindingKind::ValueUnfit, Self::segment_at(segment), text);
                     }
                     if let Some(place) = naming.identities.get_mut(index) {
                         *place = Some(identity);
@@ -96,7 +101,8 @@ impl<'a> Run<'a> {
         let part =
             |name| coding.and_then(|coding| self.leaf_text(coding, name)).unwrap_or_default();
         let (code, system) = (part(known.code), part(known.system));
-        let mut text = text.filter(|_| code.is_empty()).unwrap_or_default();
+        let called = || coding.and_then(|coding| self.leaf_text(coding, known.display));
+        let mut text = text.or_else(called).filter(|_| code.is_empty()).unwrap_or_default();
         if code.is_empty() && text.is_empty() {
             return None;
         }
