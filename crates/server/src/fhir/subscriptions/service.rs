@@ -30,6 +30,9 @@ use crate::fhir::access::Clients;
 use crate::fhir::conditions::instant;
 use crate::fhir::parameters::SearchParameters;
 
+/// How long a redelivery waits for Subscriptions that were just mended.
+const MEND_WAIT: Duration = Duration::from_secs(5);
+
 /// What Subscriptions may be told.
 #[derive(Default)]
 pub struct SubscriptionOptions {
@@ -341,7 +344,8 @@ impl Subscriptions {
         Ok(letters.into_iter().map(letter).collect())
     }
 
-    /// Has dead letters delivered again: of one subscription or of all, of one change or of all.
+    /// Has dead letters delivered again: of one subscription or of all, of one change or of all. By the Subscriptions
+    /// as they are when this is called, so that a mend just made counts.
     ///
     /// # Errors
     /// See [`Self::states`].
@@ -350,6 +354,7 @@ impl Subscriptions {
         subscription: Option<String>,
         change: Option<u64>,
     ) -> Result<Redelivered, DatastoreError> {
+        self.catch_up(MEND_WAIT).await;
         let redelivered = self
             .with_book(move |book| {
                 book.redeliver(subscription.as_deref(), change.map(ChangeNumber), now())
