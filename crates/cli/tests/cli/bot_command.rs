@@ -251,6 +251,65 @@ fn a_case_may_expect_an_error_and_sets_the_time() {
     check(project.path(), &["bot", "test"], 3, &["there is no `time`", "now, contentType"]);
 }
 
+/// A proof takes longer than a message may: what its cases may use is theirs, and the bot's stays as it is.
+#[test]
+fn cases_may_use_more_than_the_bot() {
+    let asks = "import { state } from 'pipehat';\nexport async function handler(_: unknown, event: { input: number }) {\n  \
+                for (let n = 0; n < event.input; n += 1) await state.get(`k${n}`);\n  return 'done';\n}\n";
+    let answers: Vec<_> = (0..3)
+        .map(|n| format!("{{ \"ask\": \"state get k{n}\", \"answer\": {{ \"status\": 404 }} }}"))
+        .collect();
+    let project = project(&[
+        ("pipehat.yaml", "datastore:\n"),
+        ("bots/asks.ts", asks),
+        ("bots/asks.yaml", "bot: asks\nlimits: { asks: 2 }\n"),
+        ("bots/asks.cases/often/in.json", "3"),
+        ("bots/asks.cases/often/asks.json", &format!("[{}]", answers.join(", "))),
+        ("bots/asks.cases/often/out.txt", "done"),
+        ("bots/asks.cases/never/in.json", "0"),
+        ("bots/asks.cases/never/out.txt", "done"),
+    ]);
+    let write = |path: &str, limits: &str| write(project.path(), path, limits);
+    let check = |exit, said: &[&str]| check(project.path(), &["bot", "test"], exit, said);
+    let without = [
+        "FAILED   asks/often",
+        "it asked its host more than 2 times",
+        "`limits` in its case.json let a case use more than the bot may",
+        "ok       asks/never",
+    ];
+    check(1, &without);
+
+    let (all, own) = ("bots/asks.cases/case.json", "bots/asks.cases/often/case.json");
+    let enough = "{ \"limits\": { \"asks\": 3, \"cpu\": \"60s\", \"time\": \"120s\" } }";
+    write(own, enough);
+    check(0, &["2 passed of 2 cases"]);
+    // For all of a bot's cases; what a case says itself goes before.
+    write(own, "{}");
+    check(1, &["asks/often"]);
+    write(all, enough);
+    check(0, &["2 passed of 2 cases"]);
+    write(own, "{ \"limits\": { \"memory\": \"32MiB\" } }");
+    check(1, &["asks/often", "it asked its host more than 2 times"]);
+    write(own, "{}");
+
+    // The bot itself is given no more than its file says, here and in the server.
+    write("in.json", "3");
+    let run = ["bot", "run", "bots/asks.ts", "--input", "in.json"];
+    self::check(project.path(), &run, 1, &["it asked its host more than 2 times"]);
+
+    for (limits, said) in [
+        ("{ \"cpu\": \"61s\" }", "case.json:1:22: this duration must be between 10ms and 1m"),
+        ("{ \"time\": \"2h\" }", "must be between 10ms and 10m"),
+        ("{ \"memory\": \"2GiB\" }", "this size must be between"),
+        ("{ \"cpu\": 60 }", "this duration has no unit"),
+        ("{ \"cpus\": \"60s\" }", "did you mean `cpu`?"),
+        ("\"60s\"", "for `limits`, found a single value"),
+    ] {
+        write(all, &format!("{{ \"limits\": {limits} }}"));
+        check(3, &["error: bots/asks.cases/case.json:1:", said]);
+    }
+}
+
 /// What a bot translates by is what its file says, and behind that the channel whose step it is to be.
 #[test]
 fn a_bot_translates_by_its_file_and_by_its_channel() {

@@ -6,7 +6,8 @@
 //! bots/NAME.cases/CASE/out.hl7          what it returns; out.json, out.txt, out.bin; none: nothing
 //! bots/NAME.cases/CASE/error.txt        instead, what the error says that it ends with
 //! bots/NAME.cases/CASE/asks.json        what it asks, in order, each with its answer; none: nothing
-//! bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers, channel (optional)
+//! bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers, channel, limits (optional)
+//! bots/NAME.cases/case.json             the same for all of them
 //! bots/NAME.cases/CASE/resources.json   what the datastore has when --update asks it (optional)
 //! ```
 //!
@@ -26,12 +27,14 @@ use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::{Difference, Mismatch, differences};
 use pipehat_message::CharsetRule;
 use pipehat_script::{
-    Answer, Ask, AskError, Begun, Event, Host, Limits, LogLine, Output, RunError, Script, Worker,
+    Answer, Ask, AskError, Begun, Event, Host, Limit, Limits, LogLine, Output, RunError,
+    RunErrorKind, Script, Worker,
 };
 use serde_json::Value;
 
 use super::asked;
 use super::datastore::BotDatastore;
+use super::facts::CaseFacts;
 use super::host::LocalHost;
 use super::load::{BotFile, content_type, input};
 use super::translation::{Granted, Place};
@@ -51,8 +54,8 @@ pub(super) enum CaseError {
         "the case {0} has no input: write what the bot is run for into in.hl7, in.json or in.txt"
     )]
     NoInput(String),
-    #[error("{}: {what}", path.display())]
-    Wrong { path: PathBuf, what: String },
+    #[error("{place}: {what}")]
+    Wrong { place: String, what: String },
 }
 
 /// A case as it stands in its folder.
@@ -64,6 +67,8 @@ pub(super) struct Case {
     /// What its translations go by.
     translation: TranslationSettings,
     limits: Limits,
+    /// Whether these are the case's own.
+    has_own_limits: bool,
     granted: Granted,
     now: Timestamp,
     expected: Expected,
@@ -91,13 +96,21 @@ pub(super) struct CaseRun {
     pub(super) mismatches: Vec<Mismatch>,
     pub(super) updates: Vec<Update>,
     pub(super) log: Vec<LogLine>,
+    /// How much processor time the run used.
+    pub(super) cpu: Duration,
 }
 
-fn wrong(path: &Path, what: impl Into<String>) -> Failure {
-    Failure::could_not(CaseError::Wrong { path: path.to_owned(), what: what.into() })
+pub(super) fn wrong(path: &Path, what: impl Into<String>) -> Failure {
+    let place = path.strip_prefix("./").unwrap_or(path).display().to_string();
+    Failure::could_not(CaseError::Wrong { place, what: what.into() })
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn wrong_at(path: &Path, line: usize, column: usize, what: String) -> Failure {
+    let path = path.strip_prefix("./").unwrap_or(path).display();
+    Failure::could_not(CaseError::Wrong { place: format!("{path}:{line}:{column}"), what })
+}
+
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -121,30 +134,9 @@ impl Case {
         }
         let (mut kind, content) =
             event.ok_or_else(|| Failure::could_not(CaseError::NoInput(folder.to_owned())))?;
-        let facts_path = path.join("case.json");
-        let facts = read_json(&facts_path)?.unwrap_or(Value::Null);
-        let mut now: Timestamp = NOW.parse().map_err(|_| wrong(path, "no time"))?;
-        let (mut secrets, mut headers) = (BTreeMap::new(), BTreeMap::new());
-        let mut channel = None;
-        for (name, value) in facts.as_object().into_iter().flatten() {
-            let text = value.as_str().unwrap_or_default();
-            match name.as_str() {
-                "now" => {
-                    let no_time =
-                        |_| wrong(&facts_path, "`now` is no time like 2026-01-01T00:00:00Z");
-                    now = text.parse().map_err(no_time)?;
-                }
-                "contentType" => kind = text.to_owned(),
-                "secrets" => secrets = texts(value),
-                "headers" => headers = texts(value),
-                "channel" => channel = Some(text),
-                other => {
-                    let what = format!(
-                        "there is no `{other}`: now, contentType, secrets, headers, channel are known"
-                    );
-                    return Err(wrong(&facts_path, what));
-                }
-            }
+        let facts = CaseFacts::of(path)?;
+        if let Some(own) = &facts.content_type {
+            kind.clone_from(own);
         }
         let mut expected = Expected::default();
         for name in OUT {
@@ -167,7 +159,9 @@ impl Case {
             }
             expected.asks.clone_from(list);
         }
-        let place = Place::of(bot, channel)?;
+        let place = Place::of(bot, facts.channel.as_deref())?;
+        let own_limits = facts.limits(&place.limits)?;
+        let mut headers = facts.headers.unwrap_or_default();
         for (name, value) in place.headers {
             headers.entry(name).or_insert(value);
         }
@@ -175,7 +169,7 @@ impl Case {
             input: input(&kind, content),
             charset: CharsetRule::Declared,
             content_type: kind,
-            secrets,
+            secrets: facts.secrets.unwrap_or_default(),
             headers,
             bot: bot.identity(),
         };
@@ -185,9 +179,10 @@ impl Case {
             path: path.to_owned(),
             event,
             translation: place.translation,
-            limits: place.limits,
+            has_own_limits: own_limits.is_some(),
+            limits: own_limits.unwrap_or(place.limits),
             granted: place.granted,
-            now,
+            now: facts.now.map_or_else(|| NOW.parse().map_err(|_| wrong(path, "no time")), Ok)?,
             expected,
             resources,
         })
@@ -251,7 +246,7 @@ impl Case {
             actual: format!("`{title}`, which a server refuses (403)"),
             reason: why.clone(),
         }));
-        Ok(CaseRun { mismatches, updates, log: host.log.clone() })
+        Ok(CaseRun { mismatches, updates, log: host.log.clone(), cpu: run.cpu })
     }
 
     fn compare(&self, result: &Result<Output, RunError>, asked: &[Value]) -> Vec<Mismatch> {
@@ -271,7 +266,7 @@ impl Case {
             (Err(error), None) => mismatches.push(Mismatch::Ended {
                 expected: "a result".to_owned(),
                 actual: format!("an error: {}", error.message),
-                reason: error.stack.first().cloned().unwrap_or_default(),
+                reason: self.reason(error),
             }),
             (Err(error), Some(expected)) if !error.message.contains(expected.as_str()) => {
                 mismatches.push(Mismatch::Ended {
@@ -288,6 +283,18 @@ impl Case {
                 .push(Mismatch::Differs { file: "asks.json".to_owned(), differences: places });
         }
         mismatches
+    }
+
+    /// Where it ended, and what lets it go on.
+    fn reason(&self, error: &RunError) -> String {
+        let place = error.stack.first().cloned();
+        let could_have_more = match error.kind {
+            RunErrorKind::Limit(limit) => limit != Limit::Stack && !self.has_own_limits,
+            _ => false,
+        };
+        let more = "`limits` in its case.json let a case use more than the bot may".to_owned();
+        let parts: Vec<_> = place.into_iter().chain(could_have_more.then_some(more)).collect();
+        parts.join("; ")
     }
 
     fn compare_output(&self, output: &Output) -> Option<Mismatch> {
@@ -349,13 +356,6 @@ impl Case {
         }
         updates
     }
-}
-
-fn texts(value: &Value) -> BTreeMap<String, String> {
-    let members = value.as_object().into_iter().flatten();
-    members
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-        .collect()
 }
 
 fn pretty(value: &Value) -> Vec<u8> {

@@ -29,7 +29,8 @@ A case is a folder beside the bot:
   bots/NAME.cases/CASE/error.txt        instead, what its error says
   bots/NAME.cases/CASE/asks.json        what it asks, each with the answer
   bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers,
-                                        channel
+                                        channel, limits
+  bots/NAME.cases/case.json             the same for all of them
   bots/NAME.cases/CASE/resources.json   what the datastore has for --update
 To begin, write the input and let --update write the rest: what is asked is then asked of a FHIR
 datastore that begins with resources.json, and the answers are kept. Nothing is sent. The time is
@@ -250,6 +251,7 @@ fn json_report(done: &[Done], took: Duration) -> serde_json::Value {
             "bot": one.bot,
             "case": one.case,
             "passed": one.is_in_order(),
+            "cpuSeconds": one.run.cpu.as_secs_f64(),
             "mismatches": one.run.mismatches.iter().map(report::mismatch_json).collect::<Vec<_>>(),
         })
     });
