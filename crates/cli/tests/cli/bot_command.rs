@@ -251,6 +251,38 @@ fn a_case_may_expect_an_error_and_sets_the_time() {
     check(project.path(), &["bot", "test"], 3, &["there is no `time`", "now, contentType"]);
 }
 
+/// What would be passed over in silence is told, with its place.
+#[test]
+fn mistakes_of_a_case_are_told_with_their_place() {
+    let one = "export const handler = () => 1;";
+    let case = |name: &str| format!("bots/one.cases/a/{name}");
+    let with = |name: &str, content: &str, exit: i32, said: &[&str]| {
+        let project = project(&[
+            ("pipehat.yaml", "datastore:\n"),
+            ("bots/one.ts", one),
+            ("bots/one.yaml", "bot: one\n"),
+            (&case("in.json"), "1"),
+            (&case("out.json"), "1"),
+        ]);
+        write(project.path(), name, content);
+        check(project.path(), &["bot", "test"], exit, said);
+    };
+    let facts = |content: &str, said: &str| {
+        with(&case("case.json"), content, 3, &["error: bots/one.cases/a/case.json: ", said]);
+    };
+    facts(r#"{ "channel": "none" }"#, "there is no channel `none`");
+    facts(r#"{ "channel": 1 }"#, "`channel` is no text");
+    facts(r#"{ "header": { "a": "b" } }"#, "there is no `header`: did you mean `headers`?");
+    facts(r#"{ "secrets": { "a": 1 } }"#, "`secrets` is no object of texts");
+    facts("[]", "it is no object");
+    let misnamed = ["error: bots/one.cases/a/ask.json: ", "did you mean `asks.json`?"];
+    with(&case("ask.json"), "[]", 3, &misnamed);
+    with(&case("notes.md"), "Why it is so.", 0, &["1 passed of 1 case"]);
+    // Its scopes and limits are not known then.
+    let unread = ["warning: the project has mistakes", "of bots/one.yaml", "1 passed of 1 case"];
+    with("bots/one.yaml", "bot: one\nlimits: { cpu: 90s }\n", 0, &unread);
+}
+
 /// A proof takes longer than a message may: what its cases may use is theirs, and the bot's stays as it is.
 #[test]
 fn cases_may_use_more_than_the_bot() {
@@ -374,7 +406,7 @@ destinations:
     check(directory, &["bot", "test"], 0, &["3 passed of 3 cases"]);
     // A case of a channel that is not there is no case.
     write(directory, "bots/plain.cases/alone/case.json", "{ \"channel\": \"nowhere\" }");
-    check(directory, &["bot", "test"], 2, &["there is no channel `nowhere`"]);
+    check(directory, &["bot", "test"], 3, &["there is no channel `nowhere`"]);
 }
 
 #[test]

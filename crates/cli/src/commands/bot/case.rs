@@ -23,6 +23,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipehat_config::nearest;
 use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::{Difference, Mismatch, differences};
 use pipehat_message::CharsetRule;
@@ -48,6 +49,8 @@ const OUT: &[&str] = &["out.hl7", "out.json", "out.txt", "out.bin"];
 
 const IN: &[&str] = &["in.hl7", "in.json", "in.txt", "in.bin"];
 
+const OTHERS: &[&str] = &["error.txt", "asks.json", "case.json", "resources.json"];
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CaseError {
     #[error(
@@ -70,6 +73,8 @@ pub(super) struct Case {
     /// Whether these are the case's own.
     has_own_limits: bool,
     granted: Granted,
+    /// What is to be said where the bot's own file could not be gone by.
+    pub(super) unread: Option<String>,
     now: Timestamp,
     expected: Expected,
     resources: Option<Value>,
@@ -123,8 +128,26 @@ fn read_json(path: &Path) -> Result<Option<Value>, Failure> {
     serde_json::from_slice(&content).map(Some).map_err(|error| wrong(path, error.to_string()))
 }
 
+/// A file whose name is nearly one that is known would be passed over, and its case pass without it.
+fn no_misnamed(folder: &Path) -> Result<(), Failure> {
+    let known = IN.iter().chain(OUT).chain(OTHERS).copied();
+    let entries = fs::read_dir(folder).map_err(|error| wrong(folder, error.to_string()))?;
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| known.clone().all(|own| own != *name)) else {
+            continue;
+        };
+        if let Some(near) = nearest(name, known.clone()) {
+            let what = format!("no case has a file of this name: did you mean `{near}`?");
+            return Err(wrong(&entry.path(), what));
+        }
+    }
+    Ok(())
+}
+
 impl Case {
     pub(super) fn read(path: &Path, folder: &str, bot: &BotFile) -> Result<Self, Failure> {
+        no_misnamed(path)?;
         let mut event = None;
         for name in IN {
             if let Some(content) = read(&path.join(name))? {
@@ -159,7 +182,11 @@ impl Case {
             }
             expected.asks.clone_from(list);
         }
-        let place = Place::of(bot, facts.channel.as_deref())?;
+        // A channel that is not there is the case's mistake, and not one of the command.
+        let place = Place::of(bot, facts.channel.as_deref()).map_err(|failure| {
+            let what = failure.message().unwrap_or_default();
+            facts.channel.as_ref().map_or(failure, |_| wrong(&path.join("case.json"), what))
+        })?;
         let own_limits = facts.limits(&place.limits)?;
         let mut headers = facts.headers.unwrap_or_default();
         for (name, value) in place.headers {
@@ -182,6 +209,7 @@ impl Case {
             has_own_limits: own_limits.is_some(),
             limits: own_limits.unwrap_or(place.limits),
             granted: place.granted,
+            unread: place.unread,
             now: facts.now.map_or_else(|| NOW.parse().map_err(|_| wrong(path, "no time")), Ok)?,
             expected,
             resources,

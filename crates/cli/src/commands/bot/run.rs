@@ -117,6 +117,9 @@ impl Arguments {
             ));
         }
         let place = Place::of(&bot, self.channel.as_deref())?;
+        if let Some(unread) = &place.unread {
+            terminal.warn(unread);
+        }
         let mut event = self.event(&bot)?;
         for (name, value) in place.headers {
             event.headers.entry(name).or_insert(value);

@@ -122,7 +122,7 @@ impl Arguments {
         find(&self.directory, 0, &mut suites)?;
         let mut done = Vec::new();
         for suite in &suites {
-            self.run_suite(suite, &mut done)?;
+            self.run_suite(suite, terminal, &mut done)?;
         }
         if let Some(case) = &self.case
             && done.is_empty()
@@ -154,7 +154,13 @@ impl Arguments {
         Ok(if done.iter().all(Done::is_in_order) { Exit::Ok } else { Exit::NotSo })
     }
 
-    fn run_suite(&self, suite: &Suite, done: &mut Vec<Done>) -> Result<(), Failure> {
+    fn run_suite(
+        &self,
+        suite: &Suite,
+        terminal: &Terminal,
+        done: &mut Vec<Done>,
+    ) -> Result<(), Failure> {
+        let mut is_told = false;
         let wanted = |case: &str| {
             let name = format!("{}/{case}", suite.name);
             self.case.as_ref().is_none_or(|text| name.contains(text.as_str()))
@@ -169,6 +175,10 @@ impl Arguments {
         for (case, path) in cases {
             let folder = path.strip_prefix("./").unwrap_or(&path).display().to_string();
             let read = Case::read(&path, &folder, &bot)?;
+            if let Some(unread) = read.unread.as_ref().filter(|_| !is_told) {
+                terminal.warn(unread);
+                is_told = true;
+            }
             let run = read.run(&script, &bot.project, self.update)?;
             let bot = suite.name.clone();
             done.push(Done { bot, case, folder: read.folder, run, updated: false });
