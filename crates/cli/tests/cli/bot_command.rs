@@ -104,6 +104,11 @@ fn what_a_bot_may_not_is_told_with_the_way_to_let_it() {
     run("secret", &["--secret", "FROM_ENVIRONMENT=other"], 0, &["other"]);
     run("secret", &["--secret", "NOT_THERE"], 2, &["there is no environment variable NOT_THERE"]);
     run("nowhere", &[], 3, &["there is no bot bots/nowhere.ts"]);
+    run("logs", &["--allow", "https://api.example.org/x"], 2, &["is no host", "without a path"]);
+    run("logs", &["--resources", "in.hl7"], 3, &["in.hl7 is no JSON"]);
+    write(project.path(), "bots/logs.yaml", "bot: logs\n");
+    let settings = ["bot", "run", "bots/logs.yaml", "--input", "in.hl7"];
+    check(project.path(), &settings, 3, &["name its script, such as bots/logs.ts"]);
 }
 
 #[test]
