@@ -104,6 +104,11 @@ fn what_a_bot_may_not_is_told_with_the_way_to_let_it() {
     run("secret", &["--secret", "FROM_ENVIRONMENT=other"], 0, &["other"]);
     run("secret", &["--secret", "NOT_THERE"], 2, &["there is no environment variable NOT_THERE"]);
     run("nowhere", &[], 3, &["there is no bot bots/nowhere.ts"]);
+    run("logs", &["--allow", "https://api.example.org/x"], 2, &["is no host", "without a path"]);
+    run("logs", &["--resources", "in.hl7"], 3, &["in.hl7 is no JSON"]);
+    write(project.path(), "bots/logs.yaml", "bot: logs\n");
+    let settings = ["bot", "run", "bots/logs.yaml", "--input", "in.hl7"];
+    check(project.path(), &settings, 3, &["name its script, such as bots/logs.ts"]);
 }
 
 #[test]
@@ -251,6 +256,97 @@ fn a_case_may_expect_an_error_and_sets_the_time() {
     check(project.path(), &["bot", "test"], 3, &["there is no `time`", "now, contentType"]);
 }
 
+/// What would be passed over in silence is told, with its place.
+#[test]
+fn mistakes_of_a_case_are_told_with_their_place() {
+    let one = "export const handler = () => 1;";
+    let case = |name: &str| format!("bots/one.cases/a/{name}");
+    let with = |name: &str, content: &str, exit: i32, said: &[&str]| {
+        let project = project(&[
+            ("pipehat.yaml", "datastore:\n"),
+            ("bots/one.ts", one),
+            ("bots/one.yaml", "bot: one\n"),
+            (&case("in.json"), "1"),
+            (&case("out.json"), "1"),
+        ]);
+        write(project.path(), name, content);
+        check(project.path(), &["bot", "test"], exit, said);
+    };
+    let facts = |content: &str, said: &str| {
+        with(&case("case.json"), content, 3, &["error: bots/one.cases/a/case.json: ", said]);
+    };
+    facts(r#"{ "channel": "none" }"#, "there is no channel `none`");
+    facts(r#"{ "channel": 1 }"#, "`channel` is no text");
+    facts(r#"{ "header": { "a": "b" } }"#, "there is no `header`: did you mean `headers`?");
+    facts(r#"{ "secrets": { "a": 1 } }"#, "`secrets` is no object of texts");
+    facts("[]", "it is no object");
+    let misnamed = ["error: bots/one.cases/a/ask.json: ", "did you mean `asks.json`?"];
+    with(&case("ask.json"), "[]", 3, &misnamed);
+    with(&case("notes.md"), "Why it is so.", 0, &["1 passed of 1 case"]);
+    // Its scopes and limits are not known then.
+    let unread = ["warning: the project has mistakes", "of bots/one.yaml", "1 passed of 1 case"];
+    with("bots/one.yaml", "bot: one\nlimits: { cpu: 90s }\n", 0, &unread);
+}
+
+/// A proof takes longer than a message may: what its cases may use is theirs, and the bot's stays as it is.
+#[test]
+fn cases_may_use_more_than_the_bot() {
+    let asks = "import { state } from 'pipehat';\nexport async function handler(_: unknown, event: { input: number }) {\n  \
+                for (let n = 0; n < event.input; n += 1) await state.get(`k${n}`);\n  return 'done';\n}\n";
+    let answers: Vec<_> = (0..3)
+        .map(|n| format!("{{ \"ask\": \"state get k{n}\", \"answer\": {{ \"status\": 404 }} }}"))
+        .collect();
+    let project = project(&[
+        ("pipehat.yaml", "datastore:\n"),
+        ("bots/asks.ts", asks),
+        ("bots/asks.yaml", "bot: asks\nlimits: { asks: 2 }\n"),
+        ("bots/asks.cases/often/in.json", "3"),
+        ("bots/asks.cases/often/asks.json", &format!("[{}]", answers.join(", "))),
+        ("bots/asks.cases/often/out.txt", "done"),
+        ("bots/asks.cases/never/in.json", "0"),
+        ("bots/asks.cases/never/out.txt", "done"),
+    ]);
+    let write = |path: &str, limits: &str| write(project.path(), path, limits);
+    let check = |exit, said: &[&str]| check(project.path(), &["bot", "test"], exit, said);
+    let without = [
+        "FAILED   asks/often",
+        "it asked its host more than 2 times",
+        "`limits` in its case.json let a case use more than the bot may",
+        "ok       asks/never",
+    ];
+    check(1, &without);
+
+    let (all, own) = ("bots/asks.cases/case.json", "bots/asks.cases/often/case.json");
+    let enough = "{ \"limits\": { \"asks\": 3, \"cpu\": \"60s\", \"time\": \"120s\" } }";
+    write(own, enough);
+    check(0, &["2 passed of 2 cases"]);
+    // For all of a bot's cases; what a case says itself goes before.
+    write(own, "{}");
+    check(1, &["asks/often"]);
+    write(all, enough);
+    check(0, &["2 passed of 2 cases"]);
+    write(own, "{ \"limits\": { \"memory\": \"32MiB\" } }");
+    check(1, &["asks/often", "it asked its host more than 2 times"]);
+    write(own, "{}");
+
+    // The bot itself is given no more than its file says, here and in the server.
+    write("in.json", "3");
+    let run = ["bot", "run", "bots/asks.ts", "--input", "in.json"];
+    self::check(project.path(), &run, 1, &["it asked its host more than 2 times"]);
+
+    for (limits, said) in [
+        ("{ \"cpu\": \"61s\" }", "case.json:1:22: this duration must be between 10ms and 1m"),
+        ("{ \"time\": \"2h\" }", "must be between 10ms and 10m"),
+        ("{ \"memory\": \"2GiB\" }", "this size must be between"),
+        ("{ \"cpu\": 60 }", "this duration has no unit"),
+        ("{ \"cpus\": \"60s\" }", "did you mean `cpu`?"),
+        ("\"60s\"", "for `limits`, found a single value"),
+    ] {
+        write(all, &format!("{{ \"limits\": {limits} }}"));
+        check(3, &["error: bots/asks.cases/case.json:1:", said]);
+    }
+}
+
 /// What a bot translates by is what its file says, and behind that the channel whose step it is to be.
 #[test]
 fn a_bot_translates_by_its_file_and_by_its_channel() {
@@ -315,7 +411,7 @@ destinations:
     check(directory, &["bot", "test"], 0, &["3 passed of 3 cases"]);
     // A case of a channel that is not there is no case.
     write(directory, "bots/plain.cases/alone/case.json", "{ \"channel\": \"nowhere\" }");
-    check(directory, &["bot", "test"], 2, &["there is no channel `nowhere`"]);
+    check(directory, &["bot", "test"], 3, &["there is no channel `nowhere`"]);
 }
 
 #[test]

@@ -45,7 +45,7 @@ mod tests;
 
 pub use bot::{
     BotGrants, BotName, BotSpec, Cron, CronError, CronTrigger, DeployedBots, HmacHash, Missed,
-    SubscriptionTrigger, WebhookAnswer, WebhookProof, WebhookTrigger,
+    SubscriptionTrigger, WebhookAnswer, WebhookProof, WebhookTrigger, bot_limits,
 };
 pub use cases::{CaseReport, CaseUpdate, CasesRun, Mismatch, run_cases};
 pub use channel::{ChannelSpec, IndexPath, OnFailure, SourceSpec};

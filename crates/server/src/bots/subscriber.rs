@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use pipehat_store::datastore::ResourceKey;
+
 use super::failure::Failed;
 use super::own_changes::CHAIN_MAX;
 use super::service::{Bots, Task};
@@ -82,15 +84,33 @@ impl BotSubscriber {
         }
         let chain = self.0.own_changes.chain(&version);
         if chain > CHAIN_MAX {
-            let why = format!(
-                "bots answered each other's changes {CHAIN_MAX} times in a row, the last is of {name}: let \
-                     criteria or `when` of their subscriptions end that"
-            );
-            let failed = Failed::lasting("bot.loop", why, None);
+            let failed = Failed::lasting("bot.loop", endless(key), None);
             self.0.give_up(task, &failed).await;
             return Ok(());
         }
         let done = self.0.run_behind(task, chain).await;
         done.map(drop).map_err(told)
+    }
+}
+
+/// Why a chain of changes ends here. The resource is told with the run: its id may be a patient's number.
+fn endless(key: &ResourceKey) -> String {
+    format!(
+        "bots answered each other's changes {CHAIN_MAX} times in a row, the last is of the type {}: let criteria or `when` \
+         of their subscriptions end that",
+        key.resource_type
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_chain_names_no_resource() {
+        let key = ResourceKey { resource_type: "Patient".to_owned(), id: "mrn-10001".to_owned() };
+        let why = endless(&key);
+        assert!(why.contains("the last is of the type Patient:"), "{why}");
+        assert!(!why.contains("10001"), "{why}");
     }
 }

@@ -191,6 +191,28 @@ async fn what_is_another_s_is_as_none() {
     server.json("PUT /Patient/left", &patient("left", "ours")).await.expect(201);
 }
 
+/// What stands in place of a type is the client's own, and a refusal goes into the log with the bot that got it.
+#[tokio::test]
+async fn a_refusal_names_no_value() {
+    let scope = Scope {
+        resource_type: Some("Subscription".to_owned()),
+        may: vec![Permission::Create],
+        filter: None,
+    };
+    let access = Fixed(Scopes::Some([scope].into()));
+    let server = Server::with(Arc::new(access), FhirOptions::default());
+    let subscription = json!({ "resourceType": "Subscription", "status": "requested", "reason": "x",
+        "criteria": "Miller?active=true", "channel": { "type": "rest-hook", "endpoint": "Bot/b" } });
+    let check = async |asked: &str, body: &Value| {
+        let reply = server.json(asked, body).await;
+        assert!(!reply.value().to_string().contains("Miller"), "{asked}: {}", reply.value());
+    };
+    check("POST /Subscription", &subscription).await;
+    let transaction = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "request": { "method": "POST", "url": "Subscription" }, "resource": subscription } ] });
+    check("POST /", &transaction).await;
+}
+
 #[tokio::test]
 async fn refusals_say_what_is_missing() {
     let patient = json!({ "resourceType": "Patient", "id": "new" });

@@ -6,7 +6,8 @@
 //! bots/NAME.cases/CASE/out.hl7          what it returns; out.json, out.txt, out.bin; none: nothing
 //! bots/NAME.cases/CASE/error.txt        instead, what the error says that it ends with
 //! bots/NAME.cases/CASE/asks.json        what it asks, in order, each with its answer; none: nothing
-//! bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers, channel (optional)
+//! bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers, channel, limits (optional)
+//! bots/NAME.cases/case.json             the same for all of them
 //! bots/NAME.cases/CASE/resources.json   what the datastore has when --update asks it (optional)
 //! ```
 //!
@@ -22,16 +23,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipehat_config::nearest;
 use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::{Difference, Mismatch, differences};
 use pipehat_message::CharsetRule;
 use pipehat_script::{
-    Answer, Ask, AskError, Begun, Event, Host, Limits, LogLine, Output, RunError, Script, Worker,
+    Answer, Ask, AskError, Begun, Event, Host, Limit, Limits, LogLine, Output, RunError,
+    RunErrorKind, Script, Worker,
 };
 use serde_json::Value;
 
 use super::asked;
 use super::datastore::BotDatastore;
+use super::facts::CaseFacts;
 use super::host::LocalHost;
 use super::load::{BotFile, content_type, input};
 use super::translation::{Granted, Place};
@@ -45,14 +49,16 @@ const OUT: &[&str] = &["out.hl7", "out.json", "out.txt", "out.bin"];
 
 const IN: &[&str] = &["in.hl7", "in.json", "in.txt", "in.bin"];
 
+const OTHERS: &[&str] = &["error.txt", "asks.json", "case.json", "resources.json"];
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CaseError {
     #[error(
         "the case {0} has no input: write what the bot is run for into in.hl7, in.json or in.txt"
     )]
     NoInput(String),
-    #[error("{}: {what}", path.display())]
-    Wrong { path: PathBuf, what: String },
+    #[error("{place}: {what}")]
+    Wrong { place: String, what: String },
 }
 
 /// A case as it stands in its folder.
@@ -64,7 +70,11 @@ pub(super) struct Case {
     /// What its translations go by.
     translation: TranslationSettings,
     limits: Limits,
+    /// Whether these are the case's own.
+    has_own_limits: bool,
     granted: Granted,
+    /// What is to be said where the bot's own file could not be gone by.
+    pub(super) unread: Option<String>,
     now: Timestamp,
     expected: Expected,
     resources: Option<Value>,
@@ -91,13 +101,21 @@ pub(super) struct CaseRun {
     pub(super) mismatches: Vec<Mismatch>,
     pub(super) updates: Vec<Update>,
     pub(super) log: Vec<LogLine>,
+    /// How much processor time the run used.
+    pub(super) cpu: Duration,
 }
 
-fn wrong(path: &Path, what: impl Into<String>) -> Failure {
-    Failure::could_not(CaseError::Wrong { path: path.to_owned(), what: what.into() })
+pub(super) fn wrong(path: &Path, what: impl Into<String>) -> Failure {
+    let place = path.strip_prefix("./").unwrap_or(path).display().to_string();
+    Failure::could_not(CaseError::Wrong { place, what: what.into() })
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn wrong_at(path: &Path, line: usize, column: usize, what: String) -> Failure {
+    let path = path.strip_prefix("./").unwrap_or(path).display();
+    Failure::could_not(CaseError::Wrong { place: format!("{path}:{line}:{column}"), what })
+}
+
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -110,8 +128,26 @@ fn read_json(path: &Path) -> Result<Option<Value>, Failure> {
     serde_json::from_slice(&content).map(Some).map_err(|error| wrong(path, error.to_string()))
 }
 
+/// A file whose name is nearly one that is known would be passed over, and its case pass without it.
+fn no_misnamed(folder: &Path) -> Result<(), Failure> {
+    let known = IN.iter().chain(OUT).chain(OTHERS).copied();
+    let entries = fs::read_dir(folder).map_err(|error| wrong(folder, error.to_string()))?;
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| known.clone().all(|own| own != *name)) else {
+            continue;
+        };
+        if let Some(near) = nearest(name, known.clone()) {
+            let what = format!("no case has a file of this name: did you mean `{near}`?");
+            return Err(wrong(&entry.path(), what));
+        }
+    }
+    Ok(())
+}
+
 impl Case {
     pub(super) fn read(path: &Path, folder: &str, bot: &BotFile) -> Result<Self, Failure> {
+        no_misnamed(path)?;
         let mut event = None;
         for name in IN {
             if let Some(content) = read(&path.join(name))? {
@@ -121,30 +157,9 @@ impl Case {
         }
         let (mut kind, content) =
             event.ok_or_else(|| Failure::could_not(CaseError::NoInput(folder.to_owned())))?;
-        let facts_path = path.join("case.json");
-        let facts = read_json(&facts_path)?.unwrap_or(Value::Null);
-        let mut now: Timestamp = NOW.parse().map_err(|_| wrong(path, "no time"))?;
-        let (mut secrets, mut headers) = (BTreeMap::new(), BTreeMap::new());
-        let mut channel = None;
-        for (name, value) in facts.as_object().into_iter().flatten() {
-            let text = value.as_str().unwrap_or_default();
-            match name.as_str() {
-                "now" => {
-                    let no_time =
-                        |_| wrong(&facts_path, "`now` is no time like 2026-01-01T00:00:00Z");
-                    now = text.parse().map_err(no_time)?;
-                }
-                "contentType" => kind = text.to_owned(),
-                "secrets" => secrets = texts(value),
-                "headers" => headers = texts(value),
-                "channel" => channel = Some(text),
-                other => {
-                    let what = format!(
-                        "there is no `{other}`: now, contentType, secrets, headers, channel are known"
-                    );
-                    return Err(wrong(&facts_path, what));
-                }
-            }
+        let facts = CaseFacts::of(path)?;
+        if let Some(own) = &facts.content_type {
+            kind.clone_from(own);
         }
         let mut expected = Expected::default();
         for name in OUT {
@@ -167,7 +182,13 @@ impl Case {
             }
             expected.asks.clone_from(list);
         }
-        let place = Place::of(bot, channel)?;
+        // A channel that is not there is the case's mistake, and not one of the command.
+        let place = Place::of(bot, facts.channel.as_deref()).map_err(|failure| {
+            let what = failure.message().unwrap_or_default();
+            facts.channel.as_ref().map_or(failure, |_| wrong(&path.join("case.json"), what))
+        })?;
+        let own_limits = facts.limits(&place.limits)?;
+        let mut headers = facts.headers.unwrap_or_default();
         for (name, value) in place.headers {
             headers.entry(name).or_insert(value);
         }
@@ -175,7 +196,7 @@ impl Case {
             input: input(&kind, content),
             charset: CharsetRule::Declared,
             content_type: kind,
-            secrets,
+            secrets: facts.secrets.unwrap_or_default(),
             headers,
             bot: bot.identity(),
         };
@@ -185,9 +206,11 @@ impl Case {
             path: path.to_owned(),
             event,
             translation: place.translation,
-            limits: place.limits,
+            has_own_limits: own_limits.is_some(),
+            limits: own_limits.unwrap_or(place.limits),
             granted: place.granted,
-            now,
+            unread: place.unread,
+            now: facts.now.map_or_else(|| NOW.parse().map_err(|_| wrong(path, "no time")), Ok)?,
             expected,
             resources,
         })
@@ -251,7 +274,7 @@ impl Case {
             actual: format!("`{title}`, which a server refuses (403)"),
             reason: why.clone(),
         }));
-        Ok(CaseRun { mismatches, updates, log: host.log.clone() })
+        Ok(CaseRun { mismatches, updates, log: host.log.clone(), cpu: run.cpu })
     }
 
     fn compare(&self, result: &Result<Output, RunError>, asked: &[Value]) -> Vec<Mismatch> {
@@ -271,7 +294,7 @@ impl Case {
             (Err(error), None) => mismatches.push(Mismatch::Ended {
                 expected: "a result".to_owned(),
                 actual: format!("an error: {}", error.message),
-                reason: error.stack.first().cloned().unwrap_or_default(),
+                reason: self.reason(error),
             }),
             (Err(error), Some(expected)) if !error.message.contains(expected.as_str()) => {
                 mismatches.push(Mismatch::Ended {
@@ -288,6 +311,18 @@ impl Case {
                 .push(Mismatch::Differs { file: "asks.json".to_owned(), differences: places });
         }
         mismatches
+    }
+
+    /// Where it ended, and what lets it go on.
+    fn reason(&self, error: &RunError) -> String {
+        let place = error.stack.first().cloned();
+        let could_have_more = match error.kind {
+            RunErrorKind::Limit(limit) => limit != Limit::Stack && !self.has_own_limits,
+            _ => false,
+        };
+        let more = "`limits` in its case.json let a case use more than the bot may".to_owned();
+        let parts: Vec<_> = place.into_iter().chain(could_have_more.then_some(more)).collect();
+        parts.join("; ")
     }
 
     fn compare_output(&self, output: &Output) -> Option<Mismatch> {
@@ -349,13 +384,6 @@ impl Case {
         }
         updates
     }
-}
-
-fn texts(value: &Value) -> BTreeMap<String, String> {
-    let members = value.as_object().into_iter().flatten();
-    members
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-        .collect()
 }
 
 fn pretty(value: &Value) -> Vec<u8> {

@@ -13,6 +13,8 @@ const MARKS: &[&str] = &["pipehat.yaml", "channels", "package.json", "node_modul
 pub(super) enum LoadError {
     #[error("there is no bot {}", .0.display())]
     NoFile(PathBuf),
+    #[error("{} says what a bot may and what it runs for: name its script, such as {}", .0.display(), .0.with_extension("ts").display())]
+    NoScript(PathBuf),
     #[error("{} is a symbolic link to outside of its project: put the file itself there", .0.display())]
     LedOut(PathBuf),
     #[error("{0}")]
@@ -31,6 +33,9 @@ impl BotFile {
     pub(super) fn find(file: &Path) -> Result<Self, Failure> {
         let no_file = |_| Failure::could_not(LoadError::NoFile(file.to_owned()));
         let whole = file.canonicalize().map_err(no_file)?;
+        if whole.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+            return Err(Failure::could_not(LoadError::NoScript(file.to_owned())));
+        }
         let folder = whole.parent().unwrap_or(Path::new("/"));
         let marked = |folder: &&Path| MARKS.iter().any(|mark| folder.join(mark).exists());
         // Of the project in which the link is, not of where it leads to.

@@ -4,6 +4,7 @@
 mod asked;
 mod case;
 mod datastore;
+mod facts;
 mod host;
 mod load;
 mod run;

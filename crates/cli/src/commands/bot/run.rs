@@ -96,6 +96,10 @@ enum ArgumentError {
     NoVariable(String),
     #[error("`{0}` is no header: write --header NAME=VALUE")]
     Header(String),
+    #[error(
+        "`{0}` is no host: write --allow api.example.org, or --allow http://HOST:PORT, without a path"
+    )]
+    Host(String),
     #[error("{} is no JSON", path.display())]
     Resources {
         path: PathBuf,
@@ -104,11 +108,20 @@ enum ArgumentError {
     },
 }
 
+/// Whether it may be a host: of an address with a path it would not be known that all of the host is let.
+fn is_host(text: &str) -> bool {
+    let host = text.split_once("://").map_or(text, |(_, host)| host).trim_end_matches('/');
+    !host.is_empty() && !host.contains(['/', '?', '#', '@']) && !host.contains(char::is_whitespace)
+}
+
 /// What stands for what may hold patient data.
 const REDACTED: &str = "[redacted]";
 
 impl Arguments {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        if let Some(wrong) = self.allow.iter().find(|text| !is_host(text)) {
+            return Err(Failure::usage(ArgumentError::Host(wrong.clone())));
+        }
         let bot = BotFile::find(&self.file)?;
         let script = bot.load()?;
         if let Reuse::Fresh { file, line, reason } = script.reuse() {
@@ -117,6 +130,9 @@ impl Arguments {
             ));
         }
         let place = Place::of(&bot, self.channel.as_deref())?;
+        if let Some(unread) = &place.unread {
+            terminal.warn(unread);
+        }
         let mut event = self.event(&bot)?;
         for (name, value) in place.headers {
             event.headers.entry(name).or_insert(value);
@@ -126,7 +142,7 @@ impl Arguments {
             let bytes = Source::from(path.clone()).read()?;
             let wrong = |source| ArgumentError::Resources { path: path.clone(), source };
             datastore
-                .add(&serde_json::from_slice(&bytes).map_err(wrong).map_err(Failure::usage)?)?;
+                .add(&serde_json::from_slice(&bytes).map_err(wrong).map_err(Failure::could_not)?)?;
         }
         let hosts = self.allow.iter().map(|host| granted(host)).collect();
         let (project, granted) = (bot.project.clone(), place.granted);

@@ -29,7 +29,8 @@ A case is a folder beside the bot:
   bots/NAME.cases/CASE/error.txt        instead, what its error says
   bots/NAME.cases/CASE/asks.json        what it asks, each with the answer
   bots/NAME.cases/CASE/case.json        now, contentType, secrets, headers,
-                                        channel
+                                        channel, limits
+  bots/NAME.cases/case.json             the same for all of them
   bots/NAME.cases/CASE/resources.json   what the datastore has for --update
 To begin, write the input and let --update write the rest: what is asked is then asked of a FHIR
 datastore that begins with resources.json, and the answers are kept. Nothing is sent. The time is
@@ -121,7 +122,7 @@ impl Arguments {
         find(&self.directory, 0, &mut suites)?;
         let mut done = Vec::new();
         for suite in &suites {
-            self.run_suite(suite, &mut done)?;
+            self.run_suite(suite, terminal, &mut done)?;
         }
         if let Some(case) = &self.case
             && done.is_empty()
@@ -153,7 +154,13 @@ impl Arguments {
         Ok(if done.iter().all(Done::is_in_order) { Exit::Ok } else { Exit::NotSo })
     }
 
-    fn run_suite(&self, suite: &Suite, done: &mut Vec<Done>) -> Result<(), Failure> {
+    fn run_suite(
+        &self,
+        suite: &Suite,
+        terminal: &Terminal,
+        done: &mut Vec<Done>,
+    ) -> Result<(), Failure> {
+        let mut is_told = false;
         let wanted = |case: &str| {
             let name = format!("{}/{case}", suite.name);
             self.case.as_ref().is_none_or(|text| name.contains(text.as_str()))
@@ -168,6 +175,10 @@ impl Arguments {
         for (case, path) in cases {
             let folder = path.strip_prefix("./").unwrap_or(&path).display().to_string();
             let read = Case::read(&path, &folder, &bot)?;
+            if let Some(unread) = read.unread.as_ref().filter(|_| !is_told) {
+                terminal.warn(unread);
+                is_told = true;
+            }
             let run = read.run(&script, &bot.project, self.update)?;
             let bot = suite.name.clone();
             done.push(Done { bot, case, folder: read.folder, run, updated: false });
@@ -250,6 +261,7 @@ fn json_report(done: &[Done], took: Duration) -> serde_json::Value {
             "bot": one.bot,
             "case": one.case,
             "passed": one.is_in_order(),
+            "cpuSeconds": one.run.cpu.as_secs_f64(),
             "mismatches": one.run.mismatches.iter().map(report::mismatch_json).collect::<Vec<_>>(),
         })
     });

@@ -27,6 +27,8 @@ pub(super) struct Place {
     /// What a server says of it in the event's headers.
     pub(super) headers: Vec<(String, String)>,
     pub(super) granted: Granted,
+    /// What is to be said where the bot's own file could not be gone by.
+    pub(super) unread: Option<String>,
 }
 
 /// What a bot's own file lets it do in the datastore.
@@ -62,7 +64,15 @@ impl Place {
         let Some(project) = loaded.project else {
             // A script under way may well stand in a project that is, too.
             return match channel {
-                None => Ok(Self::default()),
+                None => {
+                    let own = Path::new(&bot.entry).with_extension("yaml");
+                    let unread = format!(
+                        "the project has mistakes, so the scopes, limits and `translate` of {} are not gone by: `pipehat \
+                         check` tells them",
+                        own.display()
+                    );
+                    Ok(Self { unread: Some(unread), ..Self::default() })
+                }
                 Some(_) => {
                     let project = bot.project.display().to_string();
                     Err(Failure::could_not(PlaceError::Mistakes(project)))
@@ -89,6 +99,6 @@ impl Place {
         };
         let zone = translation.to_fhir.zone.as_ref().and_then(|zone| zone.iana_name());
         headers.extend(zone.map(|zone| ("time-zone".to_owned(), zone.to_owned())));
-        Ok(Self { translation, limits, headers, granted })
+        Ok(Self { translation, limits, headers, granted, unread: None })
     }
 }

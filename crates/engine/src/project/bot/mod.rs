@@ -30,6 +30,7 @@ use pipehat_config::SecretReference;
 use pipehat_script::{Limits, Script};
 
 pub use cron::{Cron, CronError};
+pub use read::bot_limits;
 pub(super) use read::{BotContext, bot, deployed};
 
 use super::fingerprint::Revision;

@@ -96,7 +96,7 @@ pub(in crate::project) fn bot(
             program::translation(node, context.mappings, &mut mappings, diagnostics)
         })
         .unwrap_or_default();
-    let limits = fields.optional("limits", limits).unwrap_or_default();
+    let limits = fields.optional("limits", limits_of_a_bot).unwrap_or_default();
     let retry = fields.optional("retry", retry).unwrap_or(RETRY);
     let keep = fields.optional("keep", |node, diagnostics| {
         node.duration_within(
@@ -155,7 +155,7 @@ pub(in crate::project) fn deployed(
             None
         }
     };
-    let limits = fields.optional("limits", limits);
+    let limits = fields.optional("limits", limits_of_a_bot);
     fields.finish().then(|| DeployedBots {
         scopes: scopes.unwrap_or_default(),
         allow: allow.unwrap_or_default(),
@@ -551,9 +551,17 @@ fn grants(
     fields.finish().then_some(grants)
 }
 
-fn limits(node: &Node, diagnostics: &mut Diagnostics) -> Option<Limits> {
+fn limits_of_a_bot(node: &Node, diagnostics: &mut Diagnostics) -> Option<Limits> {
+    bot_limits(node, &Limits::default(), diagnostics)
+}
+
+/// Reads `limits:`, of a bot or of a case beside one. What it does not name is as in `otherwise`.
+pub fn bot_limits(
+    node: &Node,
+    otherwise: &Limits,
+    diagnostics: &mut Diagnostics,
+) -> Option<Limits> {
     const MIB: u64 = 1024 * 1024;
-    let default = Limits::default();
     let mut fields = Fields::of(node, "limits", diagnostics)?;
     let time = |fields: &mut Fields<'_, '_>, key, most| {
         fields.optional(key, |node, diagnostics| {
@@ -572,12 +580,12 @@ fn limits(node: &Node, diagnostics: &mut Diagnostics) -> Option<Limits> {
     let log = bytes(&mut fields, "log", 1024, 4 * MIB);
     let asks = fields.optional("asks", |node, diagnostics| node.integer(1..=100_000, diagnostics));
     fields.finish().then(|| Limits {
-        wall_time: wall_time.unwrap_or(default.wall_time),
-        cpu_time: cpu_time.unwrap_or(default.cpu_time),
-        memory: memory.unwrap_or(default.memory),
-        output: output.unwrap_or(default.output),
-        log: log.unwrap_or(default.log),
-        asks: asks.and_then(|asks| u32::try_from(asks).ok()).unwrap_or(default.asks),
-        stack: default.stack,
+        wall_time: wall_time.unwrap_or(otherwise.wall_time),
+        cpu_time: cpu_time.unwrap_or(otherwise.cpu_time),
+        memory: memory.unwrap_or(otherwise.memory),
+        output: output.unwrap_or(otherwise.output),
+        log: log.unwrap_or(otherwise.log),
+        asks: asks.and_then(|asks| u32::try_from(asks).ok()).unwrap_or(otherwise.asks),
+        stack: otherwise.stack,
     })
 }
