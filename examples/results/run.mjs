@@ -383,6 +383,25 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("it is corrected, and derived from it", ampicillin.status === "corrected" && ampicillin.valueString === "S"
     && ampicillin.derivedFrom[0].reference === `Observation/${organism.id}`);
 
+  stage.says("Panels of two cultures have one number, and differ by OBR-29 alone: one is corrected, and a value of one deleted.");
+  const ofCulture = (culture, made, status, value) => panel("M95", made, status, value).replace(/\|600-7&[^|]*\|/, "||").replace("^M95&LAB", `^${culture}&LAB`);
+  const cultures = (control, ...panels) => about(control, "50013^^^NORTH^MR").replace(/ORC.*\r/, "").replace(/OBR[^]*$/, panels.join(""));
+  await send(cultures("M95", ofCulture("M951", "20260107110000+0100", "F", "R"), ofCulture("M952", "20260107110000+0100", "F", "R")),
+    cultures("M96", ofCulture("M951", "20260107120000+0100", "C", "S")));
+  const panels = async () => {
+    const results = (await stage.found("DiagnosticReport?identifier=M95S")).map(async ({ status, result }) => {
+      const [own, ...others] = await Promise.all(result.map(({ reference }) => stage.fhir(reference)));
+      return [status, own.status, own.valueString, ...others.map(() => "another")].join(" ");
+    });
+    return (await Promise.all(results)).sort().join(", ");
+  };
+  stage.holds("the correction reaches the one that it is of", await panels() === "corrected corrected S, final final R");
+  await send(cultures("M97", ofCulture("M951", "20260107130000+0100", "C", ""), ofCulture("M952", "20260107130000+0100", "C", '""')));
+  stage.holds("and so does the deletion", await panels() === "corrected corrected , corrected corrected S");
+  await send(cultures("M98", `ORC|OC||M95S^LAB\r${ofCulture("M951", "20260107140000+0100", "", "").replace(/OBX.*\r/, "")}`,
+    `ORC|RE||M95S^LAB\r${ofCulture("M952", "20260107140000+0100", "C", "I")}`));
+  stage.holds("and so does a cancellation by its own ORC", await panels() === "cancelled cancelled S, corrected corrected I");
+
   stage.says("A mistyped number finds somebody altogether different, of whom the laboratory tells not all.");
   for (const [control, person] of [["L0091", "Else^Otto"], ["L0092", "Else^Otto||19510101"], ["L0093", "Else^Otto|||M"], ["L0094", "Else^Otto||19510101|U"]]) {
     await stage.refused(laboratory, about(control, "10001^^^NORTH^MR").replace(/^PID.*$/m, `PID|1||10001^^^NORTH^MR||${person}`), "another name, birth date and sex");

@@ -31,8 +31,10 @@ struct Order {
     obr: Option<usize>,
     orc: Option<usize>,
     number: Option<OrderNumber>,
-    /// What was ordered.
+    /// What was ordered, and what it follows from.
     service: String,
+    /// The order that it follows from.
+    parent: Option<String>,
 }
 
 /// An identifier that a resource is known by.
@@ -353,11 +355,16 @@ impl<'a> Run<'a> {
         let obr = self.nearest(Name(*b"OBR"), segment);
         let orc = self.nearest(Name(*b"ORC"), segment);
         let known = naming.order.take().filter(|known| known.obr == obr && known.orc == orc);
-        let order = known.unwrap_or_else(|| Order {
-            obr,
-            orc,
-            number: self.order_number(obr, orc, &naming.sender),
-            service: obr.map(|obr| self.service(obr)).unwrap_or_default(),
+        let order = known.unwrap_or_else(|| {
+            let number = self.order_number(obr, orc, &naming.sender);
+            let mut service = obr.map(|obr| self.service(obr)).unwrap_or_default();
+            let kind = number.as_ref().map(|own| own.kind);
+            let parent = kind.zip(obr).and_then(|(kind, obr)| self.parent_key(obr, kind));
+            if let Some(parent) = &parent {
+                service.push('\u{1}');
+                service.push_str(parent);
+            }
+            Order { obr, orc, number, service, parent }
         });
         naming.order.insert(order)
     }
@@ -452,9 +459,11 @@ impl<'a> Run<'a> {
     /// A specimen without an identifier by its order.
     fn ordered(&self, index: usize, naming: &mut Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
-        let OrderNumber { kind, scope, number } =
-            self.order(own.segment, naming).number.as_ref()?;
-        Some(Identity::of_key(&["specimen", scope, kind, number]))
+        let order = self.order(own.segment, naming);
+        let OrderNumber { kind, scope, number } = order.number.as_ref()?;
+        let mut key = vec!["specimen", scope, kind, number];
+        key.extend(order.parent.as_deref());
+        Some(Identity::of_key(&key))
     }
 
     /// What was ordered; of what follows from a result (OBR-26, the susceptibilities of one of several organisms) with the
