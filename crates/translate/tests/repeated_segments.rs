@@ -237,6 +237,32 @@ fn times_of_a_day_are_of_one_dosage() {
     assert!(findings.any(|it| it.path.starts_with("TQ1-3[2]")), "{:?}", translation.findings);
 }
 
+/// A time of day that is told twice is one: nobody said that it be done twice then.
+#[test]
+fn a_time_of_a_day_is_told_once() {
+    for (times, expected) in [
+        ("0800~0800", r#""timeOfDay":["08:00:00"]"#),
+        ("0800~2000~080000", r#""timeOfDay":["08:00:00","20:00:00"]"#),
+    ] {
+        let (own, translation) = dosages(&format!("TQ1|1||BID|{times}\r"));
+        let [dosage] = own.as_slice() else { panic!("{own:?}") };
+        assert!(dosage.to_json().contains(expected), "{}", dosage.to_json());
+        let mut findings = translation.findings.iter();
+        let is_told =
+            findings.any(|it| it.path.starts_with("TQ1-4[") && it.text.contains("before"));
+        assert!(is_told, "{:?}", translation.findings);
+    }
+    // The same timing again is no other, and nothing is lost of one that tells more.
+    let (own, _) = dosages("TQ1|1||BID|0800\rTQ1|2||BID|0800\r");
+    assert_eq!(own.len(), 1, "{own:?}");
+    let (own, _) = dosages("TQ1|1|||0800\rTQ1|2|||0800~2000\r");
+    assert_eq!(own.len(), 2, "{own:?}");
+    let order = "ORC|NW|R1^KIS\rTQ1|1||BID|0800~0800\rTQ1|2||BID|0800\rOBR|1|R1^KIS||T^Test^L\r";
+    let own = translate("OMG^O19^OMG_O19", order);
+    let [request] = all(&own, "ServiceRequest").try_into().expect("one request");
+    assert!(request.to_json().contains(r#""timeOfDay":["08:00:00"]"#), "{request:?}");
+}
+
 /// What several segments instruct is each an instruction: none has the text of one and the code of another.
 #[test]
 fn each_instruction_is_its_own() {

@@ -11,6 +11,7 @@ use super::view::{At, Part};
 use crate::condition::Name;
 use crate::finding::FindingKind;
 use crate::plan::{Action, MessageMap, Rule, SegmentMap, Source, Step};
+use crate::value::time_of_day;
 
 /// What tells a timing, the most specific and newest first: a pharmacy's encoded order before the order as it was placed,
 /// TQ1 before the fields that it replaces (HL7 v2.5.1 §4.5.1.7, §4.5.3.27, §4.5.4, §10.6.1.11).
@@ -238,6 +239,25 @@ impl<'a> Run<'a> {
             self.tree.is_empty(child)
                 || matches!(self.tree.leaf(child), Leaf::Number(text) if &**text == "1")
         })
+    }
+
+    /// Whether a repetition of TQ1-4 (explicit times) says a time of day that one before it says: who follows the order would do it
+    /// twice at that time, which nobody told.
+    pub(super) fn is_time_again(&mut self, part: &Part<'a>) -> bool {
+        let At { segment, field, repetition, .. } = part.at;
+        if repetition < 2 || self.view.name(segment) != Some(TQ1) {
+            return false;
+        }
+        let own = time_of_day(part.first().raw);
+        let before = self.view.repetitions(segment, field).take(usize::from(repetition) - 1);
+        let is_again =
+            own.is_some() && before.into_iter().any(|it| time_of_day(it.first().raw) == own);
+        if is_again {
+            self.consumed.take(part.first().raw);
+            let text = "the same time of day is told before: it is told once";
+            self.find(FindingKind::ValueUnfit, part, text);
+        }
+        is_again
     }
 
     /// What a rule says something of.
