@@ -230,6 +230,28 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Tells of appointments whose minutes are more than there are from start to end. Fewer may be (R4: "This can be less than the
+    /// duration between the start and end times").
+    pub(super) fn find_longer_than_told(&mut self) {
+        for index in 0..self.resources.len() {
+            let Some(own) = self.resources.get(index) else { continue };
+            if own.definition.name() != "Appointment" {
+                continue;
+            }
+            let (root, segment) = (own.root, own.segment);
+            let instant = |name: &str| self.text_of(root, name)?.parse::<jiff::Timestamp>().ok();
+            let (Some(start), Some(end)) = (instant("start"), instant("end")) else { continue };
+            let minutes = self.text_of(root, "minutesDuration").and_then(|own| own.parse().ok());
+            let is_longer = minutes
+                .and_then(|minutes: i64| minutes.checked_mul(60))
+                .is_some_and(|seconds| seconds > end.duration_since(start).as_secs());
+            if is_longer {
+                let text = "`minutesDuration` is longer than from `start` to `end`: both are told";
+                self.find_at(FindingKind::ValueUnfit, Self::segment_at(segment), text);
+            }
+        }
+    }
+
     /// Whether a quantity is the one that TQ1-2 has where it is empty (HL7 v2.5.1 §4.5.4.2).
     fn is_once(&self, node: NodeId) -> bool {
         let quantity = self.plan.names.find("quantityQuantity");
