@@ -450,6 +450,43 @@ fn vaccinations_under_one_number_are_not_mixed() {
     }
 }
 
+/// A vaccination without a number is known by patient, vaccine and instant, whatever the vaccine is called and in whichever zone.
+#[test]
+fn a_vaccination_is_the_same_by_another_name_and_offset() {
+    let told = |order: &str, doses: &[(&str, &str)]| {
+        let segments: String = doses
+            .iter()
+            .map(|(when, vaccine)| {
+                format!("{order}RXA|0|1|{when}||{vaccine}|1|mL|||||||||||||||CP|A\r")
+            })
+            .collect();
+        let own = translate("VXU^V04^VXU_V04", &segments);
+        all(&own, "Immunization").iter().map(|own| own.id().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let one = |when: &str, vaccine: &str| told("ORC|RE\r", &[(when, vaccine)]);
+    let vienna = "20260301090000+0100";
+    let first = one(vienna, "08^HepB^CVX");
+    assert_eq!(first, one("20260301080000+0000", "08^Hep B, adolescent^CVX"));
+    assert_eq!(first, one(vienna, "08^HepB^CVX^90744^x^C4"));
+    assert_eq!(first, told("", &[(vienna, "08^Hepatitis B^CVX")]));
+    assert_eq!(one(vienna, "1^Tetanus^99VAC"), one(vienna, "1^Td^99VAC"));
+    for (when, vaccine) in [
+        (vienna, "10^IPV^CVX"),
+        (vienna, "08^HepB^NDC"),
+        ("20260301090000+0000", "08^HepB^CVX"),
+        ("20260301", "08^HepB^CVX"),
+    ] {
+        assert_ne!(first, one(when, vaccine), "{when} {vaccine}");
+    }
+    // What a vaccine is called tells it where no code of a system does.
+    assert_ne!(one(vienna, "1^Tetanus"), one(vienna, "1^Polio"));
+    assert_ne!(one(vienna, "1^Tetanus^99VAC"), one(vienna, "1^Tetanus^98VAC"));
+    assert_ne!(one(vienna, "^Tetanus"), one(vienna, "^Polio"));
+    // Under one number, too.
+    let numbered = [(vienna, "08^HepB^CVX"), ("20260301080000+0000", "08^Hep B^CVX")];
+    assert_eq!(told("ORC|RE||F1^KIS\r", &numbered).len(), 1);
+}
+
 /// The id of the one dose, or of each.
 fn ids(code: &str, name: &str, segments: &str) -> Vec<String> {
     let own = translate(code, &format!("ORC|RE|R1^KIS\r{segments}"));

@@ -187,9 +187,10 @@ impl<'a> Run<'a> {
     }
 
     /// When a dose begins, as an instant where it is one.
-    fn begin_of(&self, root: NodeId) -> String {
-        const PLACES: [&[&str]; 4] = [
+    pub(super) fn begin_of(&self, root: NodeId) -> String {
+        const PLACES: [&[&str]; 5] = [
             &["effectiveDateTime"],
+            &["occurrenceDateTime"],
             &["effectivePeriod", "start"],
             &["whenHandedOver"],
             &["dosageInstruction", "timing", "repeat", "boundsPeriod", "start"],

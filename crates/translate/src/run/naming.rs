@@ -150,6 +150,9 @@ impl<'a> Run<'a> {
             "Encounter" => {
                 self.by_table(index, naming, depth).or_else(|| self.visit(index, naming, depth))
             }
+            "Immunization" => self
+                .vaccination(index, naming, depth)
+                .or_else(|| self.by_table(index, naming, depth)),
             _ => self.by_table(index, naming, depth),
         };
         let identity = identity.unwrap_or_else(|| {
@@ -428,6 +431,40 @@ impl<'a> Run<'a> {
         let patient = self.key_text(own.root, &key, naming, depth)?;
         let begin = String::from_utf8_lossy(begin);
         Some(Identity::of_key(&["visit", &naming.sender, &patient, &begin]))
+    }
+
+    /// A vaccination without a number by its patient, the vaccine and the instant: neither what the vaccine is called nor the
+    /// offset that the time is told with makes it another.
+    fn vaccination(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Identity> {
+        let own = self.resources.get(index)?;
+        if self.by_identifier(own.root, "Immunization").is_some() {
+            return None;
+        }
+        let key = [KeyElement { name: "patient", is_optional: false }];
+        let patient = self.key_text(own.root, &key, naming, depth)?;
+        let when = self.begin_of(own.root);
+        let vaccine = self.vaccine(own.root, own.segment)?;
+        let is_told = !when.is_empty();
+        is_told
+            .then(|| Identity::of_key(&["vaccination", &naming.sender, &patient, &vaccine, &when]))
+    }
+
+    /// The first code of a vaccine with its system; nothing where either is not told: then its name says which it is.
+    fn vaccine(&self, root: NodeId, segment: usize) -> Option<String> {
+        let known = &self.plan.well_known;
+        let concept = self.tree.find(root, self.plan.names.find("vaccineCode")?)?;
+        let coding = self.tree.find(concept, known.coding)?;
+        let code = self.member_text(coding, known.code)?;
+        if let Some(system) = self.member_text(coding, known.system) {
+            return Some([&*code, "|", &system].concat());
+        }
+        let given = self.nearest(Name(*b"RXA"), segment)?;
+        let [told, system] = [1, 3].map(|at| {
+            let part = self.view.repetitions(given, 5).next();
+            part.map(|part| self.first_text(&part.part(at))).unwrap_or_default()
+        });
+        // A system without a URI is the sender's name for it.
+        (told == code && !system.is_empty()).then(|| [&*code, "|", &system].concat())
     }
 
     /// A result by its order, what was measured (OBX-3) and which of several (OBX-4): a correction replaces it.

@@ -12,7 +12,7 @@ use super::Run;
 use super::naming::Naming;
 use super::tree::{Child, Leaf, NodeId};
 use crate::finding::FindingKind;
-use crate::identity::{Identity, KeyElement};
+use crate::identity::Identity;
 use crate::plan::{NO_CHOICE, NameId};
 
 /// The request found by a number.
@@ -51,7 +51,7 @@ impl<'a> Run<'a> {
                 continue;
             };
             let resource = u32::try_from(index).unwrap_or(u32::MAX);
-            let code = self.ordered_code(root, naming);
+            let code = self.ordered_code(root);
             let Some(first) = firsts.iter_mut().find(|first| first.id == id) else {
                 firsts.push(First { id, resource, code });
                 continue;
@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn ordered_code(&self, root: NodeId, naming: &mut Naming) -> Option<Code> {
+    fn ordered_code(&self, root: NodeId) -> Option<Code> {
         let known = &self.plan.well_known;
         let named = |name| self.plan.names.find(name).and_then(|name| self.tree.find(root, name));
         let concept = match named("medicationReference").map(|own| self.tree.leaf(own)) {
@@ -108,8 +108,7 @@ impl<'a> Run<'a> {
         }
         if named("vaccineCode").is_some() {
             // One vaccine is given several times.
-            let when = [KeyElement { name: "occurrenceDateTime", is_optional: true }];
-            text.push_str(&self.key_text(root, &when, naming, 0).unwrap_or_default());
+            text.push_str(&self.begin_of(root));
         }
         Some(Code { system, code, text })
     }
