@@ -841,6 +841,36 @@ fn an_organism_is_of_the_order_that_is_named() {
     }
 }
 
+/// A text and a document of one result under one OBX-4 both stand, and are the same two in whichever order they are told.
+#[test]
+fn a_text_and_its_document_are_two() {
+    let order = "OBR|1||F1^LAB|11502-2^Report^LN|||20260315||||||||||||||||||F";
+    let text = "OBX|1|TX|11502-2^Report^LN|1|text||||||F";
+    let document = "OBX|2|ED|11502-2^Report^LN|1|^application^pdf^Base64^JVBERi0=||||||F";
+    let told = |results: &[&str]| {
+        let told = translate("ORU^R01^ORU_R01", &[&[order], results].concat());
+        let all = resources(&told, "Observation").into_iter();
+        let mut all: Vec<(bool, String)> = all
+            .filter_map(|own| Some((own.get("valueString").is_some(), own.id()?.to_owned())))
+            .collect();
+        all.sort();
+        all
+    };
+    let both = told(&[text, document]);
+    assert_eq!(both.len(), 2);
+    assert_eq!(both, told(&[document, text]));
+    assert_eq!(both, told(&[&text.replace("|text|", "|another|"), document]));
+    // One alone replaces neither: whether it is one of two nobody says.
+    for alone in [text, document] {
+        let alone = told(&[alone]);
+        assert!(alone.iter().all(|(_, id)| both.iter().all(|(_, other)| other != id)));
+    }
+    // Of several of a kind each has its number.
+    let three = told(&[text, document, &text.replace("|text|", "|more|")]);
+    assert_eq!(three.len(), 3);
+    assert!(both.iter().all(|own| three.contains(own)));
+}
+
 #[test]
 fn a_visit_that_nobody_can_name_is_told_once() {
     let lines = ["PV1|1|O|A^B", "OBR|1||F1^LAB|24323-8^C", "OBX|1|NM|2^K^L||5||||||F"];

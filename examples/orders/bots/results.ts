@@ -13,12 +13,12 @@ import {
   ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
-import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
+import { attachedTo, beside, binaryOf, documentIn, documentsOf, pairedWith, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
 import {
-  WITHDRAWN, countingAs, hasValue, highest, isUnsure, noteOf, notedIn, settled, statementOf, tellsValue, toldBy, withDeletedValue, withExtensions,
+  WITHDRAWN, countingAs, hasValue, highest, isGone, isUnsure, noteOf, notedIn, settled, statementOf, tellsValue, toldBy, withDeletedValue, withExtensions,
   type Statement, type Telling,
 } from "./statements";
-import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
+import { SUB_ID, idsIn, inPlace, likenessOf, placeIn, resultsAfter } from "./several";
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
@@ -99,6 +99,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const documents = documentsOf(standing);
     entries.push(...takeDocuments(bundle, report, documents));
     const own = resultsIn(bundle, report).map(({ resource }) => resource);
+    checkTakenBack(message, own, documents);
     const results = await resultsOf(client, standing, own, withdrawalOf(...both), isMixed, [...documents.values()]);
     entries.push(...results.entries);
     const next = withDocuments(reportAfter(report, standing, orders, results.homes), results.documents);
@@ -431,6 +432,17 @@ function reportAfter(
     { ...stands, identifier, basedOn: basedOn as DiagnosticReport["basedOn"], ...joined("result"), ...joined("specimen") },
     WITHDRAWN_BY, isNoted ? [noteOf(WITHDRAWN_BY, withdrawal)] : [],
   );
+}
+
+/** Whether a text or its document is taken back, OBX-2 alone says: of a text it has TX, FT or ST. */
+function checkTakenBack(message: Message, results: Observation[], documents: Map<string, Document>): void {
+  const alone = results.filter((one) => isGone(one) && !hasValue(one) && placeIn(one) === 0
+    && pairedWith({ like: likenessOf(one), place: 0 }, [...documents.values()]) !== undefined);
+  const isOfText = (one: Observation): boolean => message.paths("OBX(*)").some((path) =>
+    !["", "ED", "RP"].includes(message.text(`${path}-2`)) && resultKeys(one).includes(`${message.text(`${path}-3.1`)} ${message.text(`${path}-4.1`)}`));
+  if (!alone.every(isOfText)) {
+    throw new ForAPerson("a text and a document have one code and OBX-4, and one of them is taken back: the laboratory has to tell both");
+  }
 }
 
 /** Documents come out of the results: what is in those that are new is written down. */

@@ -545,9 +545,17 @@ impl<'a> Run<'a> {
                 same.push((number, first));
                 continue;
             }
-            self.number_first(&own, first, naming);
-            for ordinal in 2u32.. {
-                let next = numbered(&own, ordinal);
+            if let Some(renamed) = self.number_first(&own, first, naming) {
+                firsts.insert(renamed, first);
+            }
+            let is_counted = own.search.is_none()
+                && self
+                    .resources
+                    .get(index)
+                    .is_some_and(|own| own.definition.name() == "Observation");
+            let base = self.of_kind(&own, index);
+            for ordinal in if is_counted { 1u32 } else { 2 }.. {
+                let next = numbered(&base, ordinal);
                 if !firsts.contains_key(&next.id) {
                     firsts.insert(next.id, number);
                     if let Some(place) = naming.identities.get_mut(index) {
@@ -562,17 +570,24 @@ impl<'a> Run<'a> {
 
     /// The first of several results that nothing tells apart gets a number as the others do. A later message that tells
     /// one of them alone would else replace the first, whichever it means.
-    fn number_first(&mut self, identity: &Identity, first: u32, naming: &mut Naming) {
-        let Some(place) = naming.identities.get_mut(first as usize) else { return };
-        let Some(own) = self.resources.get(first as usize) else { return };
+    fn number_first(
+        &mut self,
+        identity: &Identity,
+        first: u32,
+        naming: &mut Naming,
+    ) -> Option<Uuid> {
+        let place = naming.identities.get_mut(first as usize)?;
+        let own = self.resources.get(first as usize)?;
         // By an identifier (OBX-21) it is known for certain.
         if place.as_ref() != Some(identity)
             || identity.search.is_some()
             || own.definition.name() != "Observation"
         {
-            return;
+            return None;
         }
-        *place = Some(numbered(identity, 1));
+        let renamed = numbered(&self.of_kind(identity, first as usize), 1);
+        let id = renamed.id;
+        *place = Some(renamed);
         let at = At { field: 4, ..Self::segment_at(own.segment) };
         self.find_at(
             FindingKind::Ambiguous,
@@ -580,6 +595,22 @@ impl<'a> Run<'a> {
             "several results of this code without a sub-identifier of their own: told apart by their order; \
              a message that tells one alone makes another",
         );
+        Some(id)
+    }
+
+    /// The identity that one of several results is numbered by: a document (OBX-2 ED, RP) among documents, so that a text and
+    /// its document are the same two in whichever order they stand.
+    fn of_kind(&self, identity: &Identity, index: usize) -> Identity {
+        let segment = self.resources.get(index).map(|own| own.segment);
+        let is_document = segment.is_some_and(|segment| {
+            self.view.name(segment) == Some(Name(*b"OBX"))
+                && matches!(self.view.field(segment, 2).trim_ascii(), b"ED" | b"RP")
+        });
+        if is_document {
+            Identity::of_key(&[&identity.id.to_string(), "document"])
+        } else {
+            identity.clone()
+        }
     }
 
     /// Makes resources that are one into one.
