@@ -803,6 +803,9 @@ fn panels_of_two_orders_in_one_message_stay_apart() {
         found
     };
     let [first, second] = [panel(1, "^M1&LAB", "^0.25"), panel(2, "^M2&LAB", "^4")];
+    let lines: Vec<&str> = first.iter().chain(&second).map(String::as_str).collect();
+    let one = translate("ORU^R01^ORU_R01", &lines);
+    check_told(&one, FindingKind::Ambiguous, "OBR(2)-29", "their request names both");
     let told = ids([first.clone(), second.clone()]);
     assert_eq!(told, ids([second, first]), "in whichever order");
 }

@@ -11,6 +11,8 @@ use uuid::Uuid;
 use super::Run;
 use super::naming::Naming;
 use super::tree::{Child, Leaf, NodeId};
+use super::view::At;
+use crate::condition::Name;
 use crate::finding::FindingKind;
 use crate::identity::Identity;
 use crate::plan::{NO_CHOICE, NameId};
@@ -59,7 +61,12 @@ impl<'a> Run<'a> {
             let Some(code) = code else { continue };
             match &first.code {
                 None => first.code = Some(code),
-                Some(known) if *known == code => {}
+                Some(known) if *known == code => {
+                    let first = first.resource;
+                    if group == Some("requisition") {
+                        self.find_other_parent(segment, first);
+                    }
+                }
                 Some(_) => {
                     split.push((resource, first.resource));
                     let first = self.root(first.resource);
@@ -84,6 +91,26 @@ impl<'a> Run<'a> {
         }
         if !split.is_empty() {
             self.base_on_first(&split);
+        }
+    }
+
+    /// Tells of an order that follows from another one than the order before that has its number: the number finds one request,
+    /// which so has the parents of both. The reports are two.
+    fn find_other_parent(&mut self, segment: usize, first: u32) {
+        let Some(before) = self.resources.get(first as usize).map(|own| own.segment) else {
+            return;
+        };
+        let parent = |segment: usize| {
+            self.nearest(Name(*b"OBR"), segment).map(|obr| (obr, self.parent_key(obr, "filler")))
+        };
+        let (Some((obr, Some(own))), Some((_, Some(other)))) = (parent(segment), parent(before))
+        else {
+            return;
+        };
+        if own != other {
+            let at = At { field: 29, ..Self::segment_at(obr) };
+            let text = "the order before of this number follows from another one: their request names both";
+            self.find_at(FindingKind::Ambiguous, at, text);
         }
     }
 
