@@ -334,6 +334,29 @@ await workflow(import.meta.url, async (stage) => {
       presentedForm.length === (isText ? 0 : 1) && texts.map(({ valueString }) => valueString).join() === (isText ? "text now" : ""));
   }
 
+  stage.says("A text and a document have one code and OBX-4: each is corrected alone, whichever comes first.");
+  const [textOf, documentOf] = [(text, status) => `OBX|1|TX|11502-2^Report^LN|1|${text}||||||${status}\r`,
+    (data, status) => `OBX|2|ED|11502-2^Report^LN|1|^application^pdf^Base64^${data}||||||${status}\r`];
+  const report15 = (number, made, status, ...results) => stage.message("final", { ...numbers, F100: number, P100: number, S200: number, L0002: `M${number}${made}` })
+    .replace(/OBR\|.*\r/, (obr) => obr.replace(/2026\d{10}\+0100\|\|CH\|F/, `20260106${made}00+0100||CH|${status}`)).replace(/OBX\|[12].*\r/g, "")
+    .replace(/OBX\|3.*\r/, results.join(""));
+  const pair = (number) => [report15(number, "1000", "F", textOf("one", "F"), documentOf("UERGMQ==", "F")),
+    report15(number, "1100", "C", textOf("two", "C")), report15(number, "1200", "C", documentOf("UERGMg==", "C"))];
+  const pairOf = async (number) => {
+    const [{ result = [], presentedForm = [] }] = await stage.found(`DiagnosticReport?identifier=${number}`);
+    const all = [...result.map(({ reference }) => reference), ...presentedForm.map(({ url }) => url)];
+    return (await Promise.all(all.map((one) => stage.fhir(one)))).map((one) => one.valueString ?? one).join(", ");
+  };
+  for (const [at, order] of orders([0, 1, 2]).entries()) {
+    await send(...order.map((one) => pair(`F15${at}0`)[one]));
+    stage.holds(`both stand, corrected (${order.join(", ")})`, await pairOf(`F15${at}0`) === "two, PDF2");
+  }
+  await send(report15("F1500", "1300", "C", documentOf("UERGMw==", "C"), textOf("three", "C")));
+  stage.holds("told together again, in another order, they are the same two", await pairOf("F1500") === "three, PDF3");
+  await stage.refused(laboratory, report15("F1500", "1400", "C", "OBX|2|ED|11502-2^Report^LN|1|||||||W\r"), "one of them is taken back");
+  await send(report15("F1500", "1500", "C", "OBX|1|TX|11502-2^Report^LN|1|||||||W\r"));
+  stage.holds("a text that is taken back leaves the document", (await pairOf("F1500")).endsWith("PDF3"));
+
   stage.says("A laboratory's clock is a year ahead, and of two corrections one has no OBR-22.");
   const hasLogged = async (code) => {
     const { runs: [{ run }] } = await stage.api("bots/runs?bot=results&limit=1");
@@ -382,6 +405,25 @@ await workflow(import.meta.url, async (stage) => {
   const ampicillin = await one("Observation?code=28-1");
   stage.holds("it is corrected, and derived from it", ampicillin.status === "corrected" && ampicillin.valueString === "S"
     && ampicillin.derivedFrom[0].reference === `Observation/${organism.id}`);
+
+  stage.says("Panels of two cultures have one number, and differ by OBR-29 alone: one is corrected, and a value of one deleted.");
+  const ofCulture = (culture, made, status, value) => panel("M95", made, status, value).replace(/\|600-7&[^|]*\|/, "||").replace("^M95&LAB", `^${culture}&LAB`);
+  const cultures = (control, ...panels) => about(control, "50013^^^NORTH^MR").replace(/ORC.*\r/, "").replace(/OBR[^]*$/, panels.join(""));
+  await send(cultures("M95", ofCulture("M951", "20260107110000+0100", "F", "R"), ofCulture("M952", "20260107110000+0100", "F", "R")),
+    cultures("M96", ofCulture("M951", "20260107120000+0100", "C", "S")));
+  const panels = async () => {
+    const results = (await stage.found("DiagnosticReport?identifier=M95S")).map(async ({ status, result }) => {
+      const [own, ...others] = await Promise.all(result.map(({ reference }) => stage.fhir(reference)));
+      return [status, own.status, own.valueString, ...others.map(() => "another")].join(" ");
+    });
+    return (await Promise.all(results)).sort().join(", ");
+  };
+  stage.holds("the correction reaches the one that it is of", await panels() === "corrected corrected S, final final R");
+  await send(cultures("M97", ofCulture("M951", "20260107130000+0100", "C", ""), ofCulture("M952", "20260107130000+0100", "C", '""')));
+  stage.holds("and so does the deletion", await panels() === "corrected corrected , corrected corrected S");
+  await send(cultures("M98", `ORC|OC||M95S^LAB\r${ofCulture("M951", "20260107140000+0100", "", "").replace(/OBX.*\r/, "")}`,
+    `ORC|RE||M95S^LAB\r${ofCulture("M952", "20260107140000+0100", "C", "I")}`));
+  stage.holds("and so does a cancellation by its own ORC", await panels() === "cancelled cancelled S, corrected corrected I");
 
   stage.says("A mistyped number finds somebody altogether different, of whom the laboratory tells not all.");
   for (const [control, person] of [["L0091", "Else^Otto"], ["L0092", "Else^Otto||19510101"], ["L0093", "Else^Otto|||M"], ["L0094", "Else^Otto||19510101|U"]]) {

@@ -727,6 +727,153 @@ fn a_susceptibility_is_of_one_organism() {
     check_told(&told, FindingKind::Ambiguous, "OBR(2)-26", "something else");
 }
 
+/// The report and the results of a susceptibility panel, by their ids.
+fn panel_ids(order: &str, numbers: &str, parent: &str, value: &str) -> (Vec<String>, Vec<String>) {
+    let obr = format!(
+        "OBR|1|{numbers}|50545-3^Susceptibility^LN|||20260315081000+0100||||||||||||||||||F||||{parent}"
+    );
+    let result = format!("OBX|1|SN|18906-8^Ciprofloxacin^LN||{value}|ug/mL|||||F");
+    let lines: Vec<&str> =
+        [order, &obr, &result].into_iter().filter(|own| !own.is_empty()).collect();
+    let told = translate("ORU^R01^ORU_R01", &lines);
+    let ids = |name: &str| {
+        let all = resources(&told, name).into_iter();
+        all.filter_map(|own| own.id()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    (ids("DiagnosticReport"), ids("Observation"))
+}
+
+#[test]
+fn panels_of_one_number_that_follow_from_two_orders_are_two() {
+    let by = |parent: &str| panel_ids("", "|S1^LAB", parent, "^0.25");
+    // Corrected, the panel is the same one.
+    assert_eq!(by("^M1&LAB"), panel_ids("", "|S1^LAB", "^M1&LAB", "^4"));
+    let all =
+        [by("^M1&LAB"), by("^M2&LAB"), by("P1&HIS"), by("P2&HIS^M1&LAB"), by("^M1&EAST"), by("")];
+    for (at, one) in all.iter().enumerate() {
+        for other in all.iter().skip(at + 1) {
+            assert_ne!(one.0, other.0);
+            assert_ne!(one.1, other.1);
+        }
+    }
+    // What says nothing more than the panel's own number makes no other of it.
+    for parent in ["^S1", "^S1&LAB", "\"\"", "^\"\""] {
+        assert_eq!(by(parent), by(""), "{parent}");
+    }
+    let placed = |parent: &str| panel_ids("", "P1^HIS|", parent, "^0.25");
+    assert_eq!(placed("P1&HIS"), placed(""));
+    assert_ne!(placed("P1&HIS^M1&LAB"), placed("P1&HIS^M2&LAB"));
+    // Two orders under one filler's number.
+    assert_ne!(by("P1^S1"), by("P2^S1"));
+    // ORC-8 is identical to OBR-29.
+    let orc = |parent: &str| panel_ids(&format!("ORC|RE|||||||{parent}"), "|S1^LAB", "", "^4");
+    assert_eq!(orc("^M1&LAB"), by("^M1&LAB"));
+    assert_ne!(orc("^M1&LAB"), orc("^M2&LAB"));
+    // What OBR-26 names is of the order that OBR-29 names.
+    let organism = |parent: &str| {
+        let obr = format!(
+            "OBR|1||S1^LAB|50545-3^Susceptibility^LN|||20260315||||||||||||||||||F|600-7&Bacteria&LN^1|||{parent}"
+        );
+        let told = translate("ORU^R01^ORU_R01", &[&obr, "OBX|1|SN|18906-8^C^LN||^4|ug/mL|||||F"]);
+        resources(&told, "DiagnosticReport").first().and_then(|own| own.id()).map(str::to_owned)
+    };
+    assert_ne!(organism("^M1&LAB"), organism("^M2&LAB"));
+    assert_eq!(organism("^S1&LAB"), organism(""));
+}
+
+#[test]
+fn panels_of_two_orders_in_one_message_stay_apart() {
+    let panel = |number: u8, parent: &str, value: &str| {
+        [
+            format!(
+                "OBR|{number}||S1^LAB|50545-3^Susceptibility^LN|||20260315||||||||||||||||||F||||{parent}"
+            ),
+            format!("OBX|1|SN|18906-8^Ciprofloxacin^LN||{value}|ug/mL|||||F"),
+        ]
+    };
+    let ids = |panels: [[String; 2]; 2]| {
+        let lines: Vec<&str> = panels.iter().flatten().map(String::as_str).collect();
+        let told = translate("ORU^R01^ORU_R01", &lines);
+        let found = resources(&told, "Observation").into_iter().filter_map(|own| {
+            let value = own.get("valueQuantity").and_then(|own| own.get("value"))?.to_json();
+            Some((value, own.id()?.to_owned()))
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort();
+        found
+    };
+    let [first, second] = [panel(1, "^M1&LAB", "^0.25"), panel(2, "^M2&LAB", "^4")];
+    let lines: Vec<&str> = first.iter().chain(&second).map(String::as_str).collect();
+    let one = translate("ORU^R01^ORU_R01", &lines);
+    check_told(&one, FindingKind::Ambiguous, "OBR(2)-29", "their request names both");
+    let told = ids([first.clone(), second.clone()]);
+    assert_eq!(told, ids([second, first]), "in whichever order");
+}
+
+#[test]
+fn an_organism_is_of_the_order_that_is_named() {
+    let germ = |number: &str, germ: &str| {
+        [
+            format!("OBR|1|{number}|600-7^Blood culture^LN|||20260315||||||||||||||||||F"),
+            format!("OBX|1|CE|600-7^Bacteria^LN|1|{germ}||||||F"),
+        ]
+    };
+    let derived = |parent: &str, cultures: &[[String; 2]]| {
+        let obr = format!(
+            "OBR|3||S1^LAB|50545-3^Susceptibility^LN|||20260315||||||||||||||||||F|600-7&Bacteria&LN^1|||{parent}"
+        );
+        let mut lines: Vec<&str> = cultures.iter().flatten().map(String::as_str).collect();
+        lines.extend([&*obr, "OBX|1|SN|18906-8^C^LN||^4|ug/mL|||||F"]);
+        let told = translate("ORU^R01^ORU_R01", &lines);
+        let results = resources(&told, "Observation");
+        let from = results.last().and_then(|own| own.items("derivedFrom").first());
+        let reference = from.and_then(|own| own.text("reference")).map(str::to_owned)?;
+        let entry = told.bundle.items("entry").iter();
+        let mut entry = entry.filter(|own| own.text("fullUrl") == Some(&reference));
+        entry.next().and_then(|own| own.get("resource")).map(Value::to_json)
+    };
+    let both = [germ("P1^HIS|M1^LAB", "1^E. coli^L"), germ("P2^HIS|M2^LAB", "2^S. aureus^L")];
+    for (parent, expected) in
+        [("^M1&LAB", "E. coli"), ("P2&HIS", "S. aureus"), ("P1&HIS^M1&LAB", "E. coli")]
+    {
+        assert!(derived(parent, &both).is_some_and(|own| own.contains(expected)), "{parent}");
+    }
+    // Another culture's organism is none of this order's.
+    for parent in ["P2&HIS", "^M2&LAB", "P1&HIS^M2&LAB", "^M1&EAST"] {
+        assert_eq!(derived(parent, both.get(..1).unwrap_or_default()), None, "{parent}");
+    }
+}
+
+/// A text and a document of one result under one OBX-4 both stand, and are the same two in whichever order they are told.
+#[test]
+fn a_text_and_its_document_are_two() {
+    let order = "OBR|1||F1^LAB|11502-2^Report^LN|||20260315||||||||||||||||||F";
+    let text = "OBX|1|TX|11502-2^Report^LN|1|text||||||F";
+    let document = "OBX|2|ED|11502-2^Report^LN|1|^application^pdf^Base64^JVBERi0=||||||F";
+    let told = |results: &[&str]| {
+        let told = translate("ORU^R01^ORU_R01", &[&[order], results].concat());
+        let all = resources(&told, "Observation").into_iter();
+        let mut all: Vec<(bool, String)> = all
+            .filter_map(|own| Some((own.get("valueString").is_some(), own.id()?.to_owned())))
+            .collect();
+        all.sort();
+        all
+    };
+    let both = told(&[text, document]);
+    assert_eq!(both.len(), 2);
+    assert_eq!(both, told(&[document, text]));
+    assert_eq!(both, told(&[&text.replace("|text|", "|another|"), document]));
+    // One alone replaces neither: whether it is one of two nobody says.
+    for alone in [text, document] {
+        let alone = told(&[alone]);
+        assert!(alone.iter().all(|(_, id)| both.iter().all(|(_, other)| other != id)));
+    }
+    // Of several of a kind each has its number.
+    let three = told(&[text, document, &text.replace("|text|", "|more|")]);
+    assert_eq!(three.len(), 3);
+    assert!(both.iter().all(|own| three.contains(own)));
+}
+
 #[test]
 fn a_visit_that_nobody_can_name_is_told_once() {
     let lines = ["PV1|1|O|A^B", "OBR|1||F1^LAB|24323-8^C", "OBX|1|NM|2^K^L||5||||||F"];

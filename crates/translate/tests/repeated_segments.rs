@@ -237,6 +237,32 @@ fn times_of_a_day_are_of_one_dosage() {
     assert!(findings.any(|it| it.path.starts_with("TQ1-3[2]")), "{:?}", translation.findings);
 }
 
+/// A time of day that is told twice is one: nobody said that it be done twice then.
+#[test]
+fn a_time_of_a_day_is_told_once() {
+    for (times, expected) in [
+        ("0800~0800", r#""timeOfDay":["08:00:00"]"#),
+        ("0800~2000~080000", r#""timeOfDay":["08:00:00","20:00:00"]"#),
+    ] {
+        let (own, translation) = dosages(&format!("TQ1|1||BID|{times}\r"));
+        let [dosage] = own.as_slice() else { panic!("{own:?}") };
+        assert!(dosage.to_json().contains(expected), "{}", dosage.to_json());
+        let mut findings = translation.findings.iter();
+        let is_told =
+            findings.any(|it| it.path.starts_with("TQ1-4[") && it.text.contains("before"));
+        assert!(is_told, "{:?}", translation.findings);
+    }
+    // The same timing again is no other, and nothing is lost of one that tells more.
+    let (own, _) = dosages("TQ1|1||BID|0800\rTQ1|2||BID|0800\r");
+    assert_eq!(own.len(), 1, "{own:?}");
+    let (own, _) = dosages("TQ1|1|||0800\rTQ1|2|||0800~2000\r");
+    assert_eq!(own.len(), 2, "{own:?}");
+    let order = "ORC|NW|R1^KIS\rTQ1|1||BID|0800~0800\rTQ1|2||BID|0800\rOBR|1|R1^KIS||T^Test^L\r";
+    let own = translate("OMG^O19^OMG_O19", order);
+    let [request] = all(&own, "ServiceRequest").try_into().expect("one request");
+    assert!(request.to_json().contains(r#""timeOfDay":["08:00:00"]"#), "{request:?}");
+}
+
 /// What several segments instruct is each an instruction: none has the text of one and the code of another.
 #[test]
 fn each_instruction_is_its_own() {
@@ -422,6 +448,43 @@ fn vaccinations_under_one_number_are_not_mixed() {
             |all: &[Value]| all.iter().map(|own| own.id().map(str::to_owned)).collect::<Vec<_>>();
         assert_eq!(ids(&own), ids(&none), "{number}");
     }
+}
+
+/// A vaccination without a number is known by patient, vaccine and instant, whatever the vaccine is called and in whichever zone.
+#[test]
+fn a_vaccination_is_the_same_by_another_name_and_offset() {
+    let told = |order: &str, doses: &[(&str, &str)]| {
+        let segments: String = doses
+            .iter()
+            .map(|(when, vaccine)| {
+                format!("{order}RXA|0|1|{when}||{vaccine}|1|mL|||||||||||||||CP|A\r")
+            })
+            .collect();
+        let own = translate("VXU^V04^VXU_V04", &segments);
+        all(&own, "Immunization").iter().map(|own| own.id().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let one = |when: &str, vaccine: &str| told("ORC|RE\r", &[(when, vaccine)]);
+    let vienna = "20260301090000+0100";
+    let first = one(vienna, "08^HepB^CVX");
+    assert_eq!(first, one("20260301080000+0000", "08^Hep B, adolescent^CVX"));
+    assert_eq!(first, one(vienna, "08^HepB^CVX^90744^x^C4"));
+    assert_eq!(first, told("", &[(vienna, "08^Hepatitis B^CVX")]));
+    assert_eq!(one(vienna, "1^Tetanus^99VAC"), one(vienna, "1^Td^99VAC"));
+    for (when, vaccine) in [
+        (vienna, "10^IPV^CVX"),
+        (vienna, "08^HepB^NDC"),
+        ("20260301090000+0000", "08^HepB^CVX"),
+        ("20260301", "08^HepB^CVX"),
+    ] {
+        assert_ne!(first, one(when, vaccine), "{when} {vaccine}");
+    }
+    // What a vaccine is called tells it where no code of a system does.
+    assert_ne!(one(vienna, "1^Tetanus"), one(vienna, "1^Polio"));
+    assert_ne!(one(vienna, "1^Tetanus^99VAC"), one(vienna, "1^Tetanus^98VAC"));
+    assert_ne!(one(vienna, "^Tetanus"), one(vienna, "^Polio"));
+    // Under one number, too.
+    let numbered = [(vienna, "08^HepB^CVX"), ("20260301080000+0000", "08^Hep B^CVX")];
+    assert_eq!(told("ORC|RE||F1^KIS\r", &numbered).len(), 1);
 }
 
 /// The id of the one dose, or of each.

@@ -2,7 +2,7 @@
 
 use pipehat_message::Message;
 use pipehat_resource::json::Value;
-use pipehat_translate::{Finding, Settings, Translation, Translator};
+use pipehat_translate::{Finding, FindingKind, Settings, Translation, Translator};
 
 fn translate(code: &str, version: &str, segments: &str) -> Translation {
     let text = format!("MSH|^~\\&|A|B|||20260315073000+0100||{code}|1|P|{version}\r{segments}");
@@ -334,4 +334,59 @@ fn the_timing_of_another_order_or_dose_is_not_asked() {
     assert!(otherwise(&both).is_empty(), "{:?}", both.findings);
     let bundle = both.bundle.to_json();
     assert!(bundle.contains("Q4H") && bundle.contains("Q6H"), "{bundle}");
+}
+
+/// An appointment by SCH-9, SCH-11, TQ1 and the AIS, and the findings about its times.
+fn appointment(parts: [&str; 4]) -> (String, Vec<String>) {
+    let [minutes, sch, tq1, ais] = parts;
+    let segments = format!(
+        "SCH|A1^K||||||||{minutes}|min|{sch}\r{tq1}PID|1||1^^^H&1.2.3&ISO||Muster\rRGS|1\rAIS|1||X^X^L|{ais}\r"
+    );
+    let own = translate("SIU^S12^SIU_S12", "2.5.1", &segments);
+    let about = ["AIS-4", "AIS-7", "SCH", "TQ1"];
+    let is_about = |it: &&Finding| {
+        about.iter().any(|place| it.path == *place || it.path.starts_with("SCH-11"))
+            && it.kind != FindingKind::SystemUnknown
+    };
+    let findings =
+        own.findings.iter().filter(is_about).map(|it| format!("{} {}", it.path, it.text));
+    let findings = findings.collect();
+    let appointment = own.bundle.items("entry").iter().filter_map(|own| own.get("resource"));
+    let mut appointment = appointment.filter(|own| own.resource_type() == Some("Appointment"));
+    (appointment.next().map(Value::to_json).expect("an appointment"), findings)
+}
+
+/// One instant is one, whichever offset it is told with.
+#[test]
+fn another_offset_is_no_other_time() {
+    let (vienna, utc) = ("202604010900+0200", "202604010700+0000");
+    let tq1 = "TQ1|1||||||202604010700+0000|202604010730+0000\r";
+    for parts in [
+        ["", &format!("^^^{vienna}"), "", utc],
+        ["", &format!("^^^{vienna}"), "", "20260401090000+0200"],
+        ["", &format!("^^^{vienna}^202604010930+0200"), tq1, "202604010800+0100"],
+        ["30", "", tq1, vienna],
+    ] {
+        let (_, findings) = appointment(parts);
+        assert!(findings.is_empty(), "{parts:?} {findings:?}");
+    }
+    let (_, findings) = appointment(["", &format!("^^^{vienna}"), tq1, "202604010800+0000"]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    let (_, findings) = appointment(["", "^^^202604010900+0000", tq1, vienna]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+}
+
+/// How long an appointment takes is what tells when it is, and no more than from start to end.
+#[test]
+fn minutes_are_of_the_timing_that_counts() {
+    let short = "TQ1|1|||||30^min|202604010700+0000\r";
+    let (own, findings) = appointment(["", "", short, "202604010900+0200|||1|h"]);
+    assert!(own.contains(r#""minutesDuration":30"#), "{own}");
+    assert_eq!(findings.len(), 1, "AIS-7 is told otherwise: {findings:?}");
+    let span = "TQ1|1||||||202604010700+0000|202604010930+0200\r";
+    for (minutes, count) in [("30", 0), ("20", 0), ("45", 1)] {
+        let (_, findings) = appointment([minutes, "", span, "202604010900+0200"]);
+        let longer = findings.iter().filter(|it| it.contains("longer than from"));
+        assert_eq!(longer.count(), count, "{minutes} {findings:?}");
+    }
 }

@@ -13,12 +13,12 @@ import {
   ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
-import { attachedTo, beside, binaryOf, documentIn, documentsOf, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
+import { attachedTo, beside, binaryOf, documentIn, documentsOf, pairedWith, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
 import {
-  WITHDRAWN, countingAs, hasValue, highest, isUnsure, noteOf, notedIn, settled, statementOf, tellsValue, toldBy, withDeletedValue, withExtensions,
+  WITHDRAWN, countingAs, hasValue, highest, isGone, isUnsure, noteOf, notedIn, settled, statementOf, tellsValue, toldBy, withDeletedValue, withExtensions,
   type Statement, type Telling,
 } from "./statements";
-import { SUB_ID, idsIn, inPlace, likenessOf, resultsAfter } from "./several";
+import { SUB_ID, idsIn, inPlace, likenessOf, placeIn, resultsAfter } from "./several";
 
 /** What a report that is done is called (OBR-25 F, C, and the like). */
 const DONE = new Set(["final", "amended", "corrected", "appended"]);
@@ -99,6 +99,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
     const documents = documentsOf(standing);
     entries.push(...takeDocuments(bundle, report, documents));
     const own = resultsIn(bundle, report).map(({ resource }) => resource);
+    checkTakenBack(message, own, documents);
     const results = await resultsOf(client, standing, own, withdrawalOf(...both), isMixed, [...documents.values()]);
     entries.push(...results.entries);
     const next = withDocuments(reportAfter(report, standing, orders, results.homes), results.documents);
@@ -213,7 +214,11 @@ function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
 function timeStatements(message: Message, bundle: Bundle): void {
   const made = soFar(message.dateTime("MSH-7"), "MSH-7");
-  const deleted = deletedIn(message);
+  const deleted = deletedIn(message, message.paths("OBX(*)"));
+  // Of two panels of one message the same drug may be deleted in one alone.
+  const deletedOf = new Map<string, Set<string>>();
+  const reports = all<DiagnosticReport>(bundle, "DiagnosticReport");
+  const orders = ordersIn(message);
   const times = new Map<string, Telling>();
   const statuses = new Map<string, string>();
   const time = (released?: string): Telling => {
@@ -224,10 +229,14 @@ function timeStatements(message: Message, bundle: Bundle): void {
     // One in the future is as none: MSH-7 in its place would have a repetition undo a correction.
     return { ...(issued && issued === released && { event: issued }), message: (made ?? issued) as string, control: message.text("MSH-10") };
   };
-  for (const entry of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
+  for (const [place, entry] of reports.entries()) {
     const { issued, result, specimen, status } = entry.resource;
     const at = time(issued);
-    const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource);
+    // Each OBR makes a report.
+    const order = orders.length === reports.length ? orders[place] : undefined;
+    const isCancelled = status === "unknown" && isCancelledByOrder(message, entry.resource, order);
+    const deletedHere = order === undefined ? deleted : deletedIn(message, order.results);
+    result?.forEach(({ reference }) => deletedOf.set(reference as string, deletedHere));
     const report = { ...entry.resource, ...(isCancelled && { status: "cancelled" as const }) };
     [...(result ?? []), ...(specimen ?? [])].forEach(({ reference }) => times.set(reference as string, at));
     result?.forEach(({ reference }) => statuses.set(reference as string, report.status));
@@ -237,7 +246,8 @@ function timeStatements(message: Message, bundle: Bundle): void {
   const [ofAll, ...others] = new Set(all<DiagnosticReport>(bundle, "DiagnosticReport").map(({ resource }) => resource.status));
   for (const entry of [...all<Observation>(bundle, "Observation"), ...all<Observation>(bundle, "Specimen")]) {
     const { resource } = entry;
-    const isDeleted = resource.resourceType === "Observation" && !hasValue(resource) && resultKeys(resource).some((key) => deleted.has(key));
+    const deletedHere = deletedOf.get(addressOf(resource)) ?? deleted;
+    const isDeleted = resource.resourceType === "Observation" && !hasValue(resource) && resultKeys(resource).some((key) => deletedHere.has(key));
     const news = isDeleted ? withDeletedValue(resource) : withoutEmptyDocument(resource);
     const status = statuses.get(addressOf(resource)) ?? (others.length === 0 ? ofAll : undefined);
     entry.resource = toldBy(withStatus(news, status), times.get(addressOf(resource)) ?? time());
@@ -279,36 +289,61 @@ function checkStatuses(message: Message): void {
   }
 }
 
+/** An OBR of a message, with its ORC and its OBX, as paths. */
+interface OrderTold {
+  orc?: string;
+  obr: string;
+  results: string[];
+}
+
+function ordersIn(message: Message): OrderTold[] {
+  const counts = new Map<string, number>();
+  const orders: OrderTold[] = [];
+  let orc: string | undefined;
+  for (const name of message.toString().split(/[\r\n]+/).map((line) => line.slice(0, 3))) {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    const path = `${name}(${counts.get(name)})`;
+    if (name === "ORC") {
+      orc = path;
+    } else if (name === "OBR") {
+      orders.push({ ...(orc !== undefined && { orc }), obr: path, results: [] });
+      orc = undefined;
+    } else if (name === "OBX") {
+      orders.at(-1)?.results.push(path);
+    }
+  }
+  return orders;
+}
+
 /** ORC and its OBR have the same numbers (HL7 v2.5.1 §4.5.1.2, §4.5.1.3, §4.5.3.2): of two it is not known which order it is. */
 function checkOrders(message: Message): void {
-  const counts = { ORC: 0, OBR: 0 };
-  let order = "";
-  for (const name of message.toString().split(/[\r\n]+/).map((line) => line.slice(0, 3)).filter((name) => name === "ORC" || name === "OBR")) {
-    const path = `${name}(${counts[name] += 1})`;
-    for (const field of order === "" || name === "ORC" ? [] : [2, 3]) {
+  for (const { orc, obr } of ordersIn(message)) {
+    for (const field of orc === undefined ? [] : [2, 3]) {
       const differs = (part: number): boolean => {
-        const [one, other] = [message.text(`${order}-${field}.${part}`), message.text(`${path}-${field}.${part}`)];
+        const [one, other] = [message.text(`${orc}-${field}.${part}`), message.text(`${obr}-${field}.${part}`)];
         return one !== "" && other !== "" && one !== other;
       };
       if (differs(1) || differs(3)) {
         throw new ForAPerson(`ORC-${field} and OBR-${field} are different numbers: the laboratory has to tell of which order the report is`);
       }
     }
-    order = name === "ORC" ? path : "";
   }
 }
 
-/** Whether its order says that it was cancelled (ORC-1 OC, CA, CR; ORC-5 CA: tables 0119 and 0038), where OBR-25 is empty. */
-function isCancelledByOrder(message: Message, report: DiagnosticReport): boolean {
+/**
+ * Whether its order says that it was cancelled (ORC-1 OC, CA, CR; ORC-5 CA: tables 0119 and 0038), where OBR-25 is empty: its own ORC, for
+ * panels of two parents (OBR-29) may have one number; without one, an ORC with its number.
+ */
+function isCancelledByOrder(message: Message, report: DiagnosticReport, told: OrderTold | undefined): boolean {
   const numbers = new Set(numbersOf(report).map(({ value }) => value));
-  return message.paths("ORC(*)").some((order) =>
-    [`${order}-2.1`, `${order}-3.1`].some((path) => numbers.has(message.text(path)))
-      && (["OC", "CA", "CR"].includes(message.text(`${order}-1`)) || message.text(`${order}-5`) === "CA"));
+  const ofNumber = (order: string): boolean => [`${order}-2.1`, `${order}-3.1`].some((path) => numbers.has(message.text(path)));
+  const orders = told?.orc === undefined ? message.paths("ORC(*)").filter(ofNumber) : [told.orc];
+  return orders.some((order) => ["OC", "CA", "CR"].includes(message.text(`${order}-1`)) || message.text(`${order}-5`) === "CA");
 }
 
 /** The results whose value is deleted (OBX-5 is `""`: HL7 v2.5.1 §2.5.3), by code and OBX-4. */
-function deletedIn(message: Message): Set<string> {
-  const deleted = message.paths("OBX(*)-5").filter((path) => message.get(path) === '""').map((path) => path.replace(/-5$/, ""));
+function deletedIn(message: Message, results: string[]): Set<string> {
+  const deleted = results.filter((path) => message.get(`${path}-5`) === '""');
   return new Set(deleted.flatMap((path) => [message.text(`${path}-3.1`), message.text(`${path}-3.4`)]
     .filter((code) => code !== "").map((code) => `${code} ${message.text(`${path}-4.1`)}`)));
 }
@@ -397,6 +432,17 @@ function reportAfter(
     { ...stands, identifier, basedOn: basedOn as DiagnosticReport["basedOn"], ...joined("result"), ...joined("specimen") },
     WITHDRAWN_BY, isNoted ? [noteOf(WITHDRAWN_BY, withdrawal)] : [],
   );
+}
+
+/** Whether a text or its document is taken back, OBX-2 alone says: of a text it has TX, FT or ST. */
+function checkTakenBack(message: Message, results: Observation[], documents: Map<string, Document>): void {
+  const alone = results.filter((one) => isGone(one) && !hasValue(one) && placeIn(one) === 0
+    && pairedWith({ like: likenessOf(one), place: 0 }, [...documents.values()]) !== undefined);
+  const isOfText = (one: Observation): boolean => message.paths("OBX(*)").some((path) =>
+    !["", "ED", "RP"].includes(message.text(`${path}-2`)) && resultKeys(one).includes(`${message.text(`${path}-3.1`)} ${message.text(`${path}-4.1`)}`));
+  if (!alone.every(isOfText)) {
+    throw new ForAPerson("a text and a document have one code and OBX-4, and one of them is taken back: the laboratory has to tell both");
+  }
 }
 
 /** Documents come out of the results: what is in those that are new is written down. */

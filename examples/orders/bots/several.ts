@@ -1,6 +1,6 @@
 /**
- * Which result is which, where nothing tells several of a report from each other: they have one code, and neither OBX-4, which HL7
- * v2.5.1 §7.4.2.4 wants there, nor OBX-21. Those that are told together have their places among them. One that is told alone is one
+ * Which result is which, where nothing tells several of a report from each other: they have one code, and no OBX-4 of
+ * their own, which HL7 v2.5.1 §7.4.2.4 wants there, nor OBX-21. Those that are told together have their places among them. One that is told alone is one
  * of those where it can only be that one, whichever came first; else it stands beside them, until the laboratory withdraws it.
  */
 import type { Observation } from "@medplum/fhirtypes";
@@ -12,11 +12,15 @@ import {
 /** Where the translation puts OBX-4. */
 export const SUB_ID = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid";
 
-/** What results of a report have in common that nothing tells from each other. */
+/** What results of a report have in common that nothing tells from each other: of one code, and one OBX-4 where there is one. */
 export function likenessOf(own: Observation): string {
+  if (known(own.identifier).length > 0) {
+    return own.id as string;
+  }
   const [coding] = own.code?.coding ?? [];
-  const isTold = known(own.identifier).length > 0 || own.extension?.some(({ url }) => url === SUB_ID);
-  return isTold ? own.id as string : coding === undefined ? own.code?.text ?? "" : token({ system: coding.system, value: coding.code });
+  const code = coding === undefined ? own.code?.text ?? "" : token({ system: coding.system, value: coding.code });
+  const subId = own.extension?.find(({ url }) => url === SUB_ID)?.extension;
+  return subId === undefined ? code : `${code}\n${JSON.stringify(subId)}`;
 }
 
 /** Of what was told beside others, or stands under another's id: its place among them (0: told alone), and the id that it was told under. */
@@ -24,6 +28,12 @@ const PLACE = "urn:pipehat:place";
 
 export function inPlace(own: Observation, number: number, id: string): Observation {
   return withExtensions(own, PLACE, [{ url: PLACE, extension: [{ url: "number", valueUnsignedInt: number }, { url: "id", valueId: id }] }]);
+}
+
+/** Its place among those that it was told beside; 0: it was told alone. */
+export function placeIn(own: Observation): number {
+  const parts = own.extension?.find(({ url }) => url === PLACE)?.extension;
+  return parts?.find(({ url }) => url === "number")?.valueUnsignedInt ?? 0;
 }
 
 /** Leads from a result that stood by itself until it was known to be another. */

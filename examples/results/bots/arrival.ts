@@ -165,10 +165,11 @@ function kinds(several: boolean): Told[] {
     const number = all.length + 1;
     const time = { event: `2026-01-07T${at}:00+01:00`, message: `2026-01-07T${at}:00+01:00`, control: `${(number * 7) % 97 + 100}` };
     const own = types.map((type, index) => {
-      const id = types.length === 1 ? "k" : `k${index + 1}`;
+      // As the translation has it: a document is known among documents.
+      const id = types.length === 1 ? "k" : type === "ED" ? "kd" : "k1";
       const value = type === "ED" ? { extension: [{ url: ATTACHED, valueAttachment: { data: "UERG", contentType: "application/pdf" } }] }
         : type === "NM" ? { valueInteger: number } : type === "none" ? {} : { valueString: `${type} ${number}` };
-      const coded = { resourceType: "Observation", id, status, code: { text: `${number}` }, ...value } as Observation;
+      const coded = { resourceType: "Observation", id, status, code: { coding: [{ code: "k" }], text: `${number}` }, ...value } as Observation;
       // One in a while has no status of its own.
       const own: Observation = number % 9 === 0 ? countingAs({ ...coded, status: "unknown" }, status) : coded;
       const told = withoutEmptyDocument(toldBy(own, time));

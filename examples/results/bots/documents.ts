@@ -4,8 +4,8 @@
  * (`standing` in statements.ts), in whichever order they come. The other keeps what was said of it: the document in an extension of the
  * report, the result by itself, in no report, as `entered-in-error`. A withdrawal (OBX-11 X, D, W) is a result without a document.
  */
-import type { Attachment, DiagnosticReport, Observation } from "@medplum/fhirtypes";
-import { idsIn, isElsewhere } from "./several";
+import type { Attachment, DiagnosticReport, Extension, Observation } from "@medplum/fhirtypes";
+import { idsIn, isElsewhere, likenessOf, placeIn } from "./several";
 import {
   ATTACHED, compare, hasValue, isGone, noteOf, notedIn, outOfPlace, saidIn, standing, statementOf, statementsIn, toldBy, withExtensions,
   type Statement,
@@ -17,6 +17,9 @@ export interface Document {
   id: string;
   attachment: Attachment;
   statement: Statement;
+  /** What it has in common with those that nothing tells it from, and its place among those of its message (0: told alone). */
+  like?: string;
+  place?: number;
   /** False: a result stands in its place. */
   stands?: boolean;
   /** There is a result in the place of which it stands. */
@@ -52,7 +55,7 @@ export function documentIn(own: Observation): Document | undefined {
   }
   const title = own.code?.text ?? own.code?.coding?.[0]?.display;
   const attachment = { contentType: contentType ?? "application/octet-stream", url: binaryOf(own), ...(title !== undefined && { title }) };
-  return { id: own.id as string, attachment, statement: statementOf(own) };
+  return { id: own.id as string, attachment, statement: statementOf(own), like: likenessOf(own), place: placeIn(own) };
 }
 
 /** Takes a document among those of a report, unless a newer one is there. */
@@ -69,8 +72,11 @@ export function documentsOf(report: DiagnosticReport | undefined): Map<string, D
   const others = (report?.extension ?? []).filter(({ url }) => url === DOCUMENT).map(({ valueAttachment }) => valueAttachment as Attachment);
   return new Map([...report?.presentedForm ?? [], ...others].map((attachment) => {
     const id = attachment.url?.split("/").at(-1) as string;
-    const { extension: _, ...rest } = attachment;
-    return [id, { id, attachment: rest, statement: notedIn(attachment, DOCUMENT) ?? { status: "", time: undefined } }];
+    const { extension, ...rest } = attachment;
+    const parts = extension?.find(({ url }) => url === DOCUMENT)?.extension;
+    const [like, place] = ["like", "place"].map((name) => parts?.find(({ url }) => url === name));
+    const among = { ...(like && { like: like.valueString }), ...(place && { place: place.valueUnsignedInt }) } as Partial<Document>;
+    return [id, { id, attachment: rest, statement: notedIn(attachment, DOCUMENT) ?? { status: "", time: undefined }, ...among }];
   }));
 }
 
@@ -80,7 +86,7 @@ export function withDocuments(report: DiagnosticReport, documents: Document[]): 
   const out = new Set(documents.filter(({ isInstead }) => isInstead).map(({ id }) => `Observation/${id}`));
   const result = all?.filter(({ reference }) => !out.has(reference as string));
   const attachments = (stands: boolean): Attachment[] => documents.filter((one) => one.stands === stands)
-    .map(({ attachment, statement }) => ({ extension: [noteOf(DOCUMENT, statement)], ...attachment }));
+    .map((document) => ({ extension: [notedWithPlace(document)], ...document.attachment }));
   const presentedForm = attachments(true);
   return withExtensions(
     { ...rest, ...(result?.length && { result }), ...(presentedForm.length > 0 && { presentedForm }) }, DOCUMENT,
@@ -88,20 +94,37 @@ export function withDocuments(report: DiagnosticReport, documents: Document[]): 
   );
 }
 
+function notedWithPlace({ statement, like, place }: Document): Extension {
+  const note = noteOf(DOCUMENT, statement);
+  const among = [{ url: "like", valueString: like }, { url: "place", valueUnsignedInt: place }];
+  return { ...note, extension: [...note.extension ?? [], ...among.filter((part) => Object.values(part).every((value) => value !== undefined))] };
+}
+
+/** The one document that was told beside a text of the same code and OBX-4, or beside others: what is told alone is that one, corrected. */
+export function pairedWith(document: Pick<Document, "like" | "place">, all: Document[]): Document | undefined {
+  const paired = document.like === undefined || (document.place ?? 0) > 0 ? []
+    : all.filter(({ like, place = 0 }) => like === document.like && place > 0);
+  return paired.length === 1 ? paired[0] : undefined;
+}
+
 /**
  * Which documents stand beside the results, by ids: the results in the place of which they do are taken out of theirs. A result that was
- * told alone, and is one of several, may be another than the document: both stand.
+ * told alone, and is one of several, may be another than the document: both stand. Of a document that was told beside a text and one that was
+ * told alone the higher stands: they are one.
  */
 export function beside(documents: Document[], results: Map<string | undefined, Observation>): Document[] {
   return documents.map((document) => {
-    const { id, attachment, statement } = document;
+    const { id, attachment, statement, like, place } = document;
     const own = results.get(id);
-    const isSame = own !== undefined && !isElsewhere(own) && idsIn([own]).length === 1;
-    const stands = !isSame || isAbove(document, own);
+    const paired = pairedWith(document, documents);
+    const alone = documents.find((other) => pairedWith(other, documents) === document);
+    const isBelow = [paired, alone].some((other) => other !== undefined && compare(other.statement, statement) > 0);
+    const isSame = own !== undefined && !isElsewhere(own) && idsIn([own]).length === 1 && paired === undefined;
+    const stands = !isBelow && (!isSame || isAbove(document, own));
     if (isSame && stands) {
       results.set(id, outOfPlace(own, { url: INSTEAD, valueReference: { reference: binaryOf(document) } }));
     }
-    return { id, attachment, statement, stands, isInstead: isSame && stands };
+    return { id, attachment, statement, ...(like !== undefined && { like, place }), stands, isInstead: isSame && stands };
   });
 }
 

@@ -3,8 +3,10 @@
 
 use super::naming::Naming;
 use super::tree::{Leaf, NodeId};
+use super::view::At;
 use super::{Filled, Run};
 use crate::condition::Name;
+use crate::finding::FindingKind;
 use crate::identity::{Identity, KeyElement};
 use crate::plan::{MessageMap, MessageRow};
 
@@ -185,9 +187,10 @@ impl<'a> Run<'a> {
     }
 
     /// When a dose begins, as an instant where it is one.
-    fn begin_of(&self, root: NodeId) -> String {
-        const PLACES: [&[&str]; 4] = [
+    pub(super) fn begin_of(&self, root: NodeId) -> String {
+        const PLACES: [&[&str]; 5] = [
             &["effectiveDateTime"],
+            &["occurrenceDateTime"],
             &["effectivePeriod", "start"],
             &["whenHandedOver"],
             &["dosageInstruction", "timing", "repeat", "boundsPeriod", "start"],
@@ -207,9 +210,39 @@ impl<'a> Run<'a> {
         instant.unwrap_or_else(|_| text.into_owned())
     }
 
+    /// Tells of an administration that was made (RXA-20), though its order is off. What was done counts: who gives knows it, and
+    /// a dose that was given and stands nowhere is given again.
+    pub(super) fn find_given_without_an_order(&mut self) {
+        for at in 0..self.doses.told.len() {
+            let Some(segment) = self.doses.told.get(at).map(|dose| dose.segment) else { continue };
+            let is_given = self.view.name(segment) == Some(Name(*b"RXA"))
+                && matches!(self.view.field(segment, 20).trim_ascii(), b"CP" | b"PA")
+                && self.view.field(segment, 21).trim_ascii() != b"D";
+            let order = if is_given { self.nearest(Name(*b"ORC"), segment) } else { None };
+            let Some(order) = order else { continue };
+            if is_off(self.view.field(order, 1).trim_ascii()) {
+                let text =
+                    "the order is off, and RXA-20 says that this was given: what was done counts";
+                self.find_at(
+                    FindingKind::ValueUnfit,
+                    At { field: 1, ..Self::segment_at(order) },
+                    text,
+                );
+            }
+        }
+    }
+
     /// Whether a dose is told to change one that was told before: RXA-21 `D` and `U`.
     pub(super) fn changes_a_dose(&self, segment: usize) -> bool {
         self.view.name(segment) == Some(Name(*b"RXA"))
             && matches!(self.view.field(segment, 21).trim_ascii(), b"D" | b"U")
     }
+}
+
+/// Whether an order control code says that there is no order to follow: cancelled, replaced, not accepted, stopped or held (HL7
+/// table 0119).
+fn is_off(control: &[u8]) -> bool {
+    const OFF: [&[u8]; 13] =
+        [b"CA", b"CR", b"OC", b"RQ", b"UA", b"DC", b"DR", b"OD", b"RP", b"RU", b"HD", b"HR", b"OH"];
+    OFF.contains(&control)
 }

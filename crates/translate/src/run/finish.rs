@@ -39,6 +39,7 @@ impl<'a> Run<'a> {
     pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
         self.find_told_again();
         self.find_outranked();
+        self.find_longer_than_told();
         self.drop_unnamed_visits(map);
         self.complete_all();
         self.find_ghosts();

@@ -232,6 +232,7 @@ impl<'a> Run<'a> {
                 self.message(map);
                 self.tell_dosages();
                 self.relate_to_parents();
+                self.find_given_without_an_order();
             }
             None if event == EventKind::Unknown => {}
             None => {

@@ -31,8 +31,10 @@ struct Order {
     obr: Option<usize>,
     orc: Option<usize>,
     number: Option<OrderNumber>,
-    /// What was ordered.
+    /// What was ordered, and what it follows from.
     service: String,
+    /// The order that it follows from.
+    parent: Option<String>,
 }
 
 /// An identifier that a resource is known by.
@@ -148,6 +150,9 @@ impl<'a> Run<'a> {
             "Encounter" => {
                 self.by_table(index, naming, depth).or_else(|| self.visit(index, naming, depth))
             }
+            "Immunization" => self
+                .vaccination(index, naming, depth)
+                .or_else(|| self.by_table(index, naming, depth)),
             _ => self.by_table(index, naming, depth),
         };
         let identity = identity.unwrap_or_else(|| {
@@ -353,11 +358,16 @@ impl<'a> Run<'a> {
         let obr = self.nearest(Name(*b"OBR"), segment);
         let orc = self.nearest(Name(*b"ORC"), segment);
         let known = naming.order.take().filter(|known| known.obr == obr && known.orc == orc);
-        let order = known.unwrap_or_else(|| Order {
-            obr,
-            orc,
-            number: self.order_number(obr, orc, &naming.sender),
-            service: obr.map(|obr| self.service(obr)).unwrap_or_default(),
+        let order = known.unwrap_or_else(|| {
+            let number = self.order_number(obr, orc, &naming.sender);
+            let mut service = obr.map(|obr| self.service(obr)).unwrap_or_default();
+            let kind = number.as_ref().map(|own| own.kind);
+            let parent = kind.zip(obr).and_then(|(kind, obr)| self.parent_key(obr, kind));
+            if let Some(parent) = &parent {
+                service.push('\u{1}');
+                service.push_str(parent);
+            }
+            Order { obr, orc, number, service, parent }
         });
         naming.order.insert(order)
     }
@@ -423,6 +433,40 @@ impl<'a> Run<'a> {
         Some(Identity::of_key(&["visit", &naming.sender, &patient, &begin]))
     }
 
+    /// A vaccination without a number by its patient, the vaccine and the instant: neither what the vaccine is called nor the
+    /// offset that the time is told with makes it another.
+    fn vaccination(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Identity> {
+        let own = self.resources.get(index)?;
+        if self.by_identifier(own.root, "Immunization").is_some() {
+            return None;
+        }
+        let key = [KeyElement { name: "patient", is_optional: false }];
+        let patient = self.key_text(own.root, &key, naming, depth)?;
+        let when = self.begin_of(own.root);
+        let vaccine = self.vaccine(own.root, own.segment)?;
+        let is_told = !when.is_empty();
+        is_told
+            .then(|| Identity::of_key(&["vaccination", &naming.sender, &patient, &vaccine, &when]))
+    }
+
+    /// The first code of a vaccine with its system; nothing where either is not told: then its name says which it is.
+    fn vaccine(&self, root: NodeId, segment: usize) -> Option<String> {
+        let known = &self.plan.well_known;
+        let concept = self.tree.find(root, self.plan.names.find("vaccineCode")?)?;
+        let coding = self.tree.find(concept, known.coding)?;
+        let code = self.member_text(coding, known.code)?;
+        if let Some(system) = self.member_text(coding, known.system) {
+            return Some([&*code, "|", &system].concat());
+        }
+        let given = self.nearest(Name(*b"RXA"), segment)?;
+        let [told, system] = [1, 3].map(|at| {
+            let part = self.view.repetitions(given, 5).next();
+            part.map(|part| self.first_text(&part.part(at))).unwrap_or_default()
+        });
+        // A system without a URI is the sender's name for it.
+        (told == code && !system.is_empty()).then(|| [&*code, "|", &system].concat())
+    }
+
     /// A result by its order, what was measured (OBX-3) and which of several (OBX-4): a correction replaces it.
     fn observation(&self, index: usize, naming: &mut Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
@@ -452,9 +496,11 @@ impl<'a> Run<'a> {
     /// A specimen without an identifier by its order.
     fn ordered(&self, index: usize, naming: &mut Naming) -> Option<Identity> {
         let own = self.resources.get(index)?;
-        let OrderNumber { kind, scope, number } =
-            self.order(own.segment, naming).number.as_ref()?;
-        Some(Identity::of_key(&["specimen", scope, kind, number]))
+        let order = self.order(own.segment, naming);
+        let OrderNumber { kind, scope, number } = order.number.as_ref()?;
+        let mut key = vec!["specimen", scope, kind, number];
+        key.extend(order.parent.as_deref());
+        Some(Identity::of_key(&key))
     }
 
     /// What was ordered; of what follows from a result (OBR-26, the susceptibilities of one of several organisms) with the
@@ -499,9 +545,17 @@ impl<'a> Run<'a> {
                 same.push((number, first));
                 continue;
             }
-            self.number_first(&own, first, naming);
-            for ordinal in 2u32.. {
-                let next = numbered(&own, ordinal);
+            if let Some(renamed) = self.number_first(&own, first, naming) {
+                firsts.insert(renamed, first);
+            }
+            let is_counted = own.search.is_none()
+                && self
+                    .resources
+                    .get(index)
+                    .is_some_and(|own| own.definition.name() == "Observation");
+            let base = self.of_kind(&own, index);
+            for ordinal in if is_counted { 1u32 } else { 2 }.. {
+                let next = numbered(&base, ordinal);
                 if !firsts.contains_key(&next.id) {
                     firsts.insert(next.id, number);
                     if let Some(place) = naming.identities.get_mut(index) {
@@ -516,17 +570,24 @@ impl<'a> Run<'a> {
 
     /// The first of several results that nothing tells apart gets a number as the others do. A later message that tells
     /// one of them alone would else replace the first, whichever it means.
-    fn number_first(&mut self, identity: &Identity, first: u32, naming: &mut Naming) {
-        let Some(place) = naming.identities.get_mut(first as usize) else { return };
-        let Some(own) = self.resources.get(first as usize) else { return };
+    fn number_first(
+        &mut self,
+        identity: &Identity,
+        first: u32,
+        naming: &mut Naming,
+    ) -> Option<Uuid> {
+        let place = naming.identities.get_mut(first as usize)?;
+        let own = self.resources.get(first as usize)?;
         // By an identifier (OBX-21) it is known for certain.
         if place.as_ref() != Some(identity)
             || identity.search.is_some()
             || own.definition.name() != "Observation"
         {
-            return;
+            return None;
         }
-        *place = Some(numbered(identity, 1));
+        let renamed = numbered(&self.of_kind(identity, first as usize), 1);
+        let id = renamed.id;
+        *place = Some(renamed);
         let at = At { field: 4, ..Self::segment_at(own.segment) };
         self.find_at(
             FindingKind::Ambiguous,
@@ -534,6 +595,22 @@ impl<'a> Run<'a> {
             "several results of this code without a sub-identifier of their own: told apart by their order; \
              a message that tells one alone makes another",
         );
+        Some(id)
+    }
+
+    /// The identity that one of several results is numbered by: a document (OBX-2 ED, RP) among documents, so that a text and
+    /// its document are the same two in whichever order they stand.
+    fn of_kind(&self, identity: &Identity, index: usize) -> Identity {
+        let segment = self.resources.get(index).map(|own| own.segment);
+        let is_document = segment.is_some_and(|segment| {
+            self.view.name(segment) == Some(Name(*b"OBX"))
+                && matches!(self.view.field(segment, 2).trim_ascii(), b"ED" | b"RP")
+        });
+        if is_document {
+            Identity::of_key(&[&identity.id.to_string(), "document"])
+        } else {
+            identity.clone()
+        }
     }
 
     /// Makes resources that are one into one.

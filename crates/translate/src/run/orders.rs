@@ -11,8 +11,10 @@ use uuid::Uuid;
 use super::Run;
 use super::naming::Naming;
 use super::tree::{Child, Leaf, NodeId};
+use super::view::At;
+use crate::condition::Name;
 use crate::finding::FindingKind;
-use crate::identity::{Identity, KeyElement};
+use crate::identity::Identity;
 use crate::plan::{NO_CHOICE, NameId};
 
 /// The request found by a number.
@@ -51,7 +53,7 @@ impl<'a> Run<'a> {
                 continue;
             };
             let resource = u32::try_from(index).unwrap_or(u32::MAX);
-            let code = self.ordered_code(root, naming);
+            let code = self.ordered_code(root);
             let Some(first) = firsts.iter_mut().find(|first| first.id == id) else {
                 firsts.push(First { id, resource, code });
                 continue;
@@ -59,7 +61,12 @@ impl<'a> Run<'a> {
             let Some(code) = code else { continue };
             match &first.code {
                 None => first.code = Some(code),
-                Some(known) if *known == code => {}
+                Some(known) if *known == code => {
+                    let first = first.resource;
+                    if group == Some("requisition") {
+                        self.find_other_parent(segment, first);
+                    }
+                }
                 Some(_) => {
                     split.push((resource, first.resource));
                     let first = self.root(first.resource);
@@ -87,7 +94,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn ordered_code(&self, root: NodeId, naming: &mut Naming) -> Option<Code> {
+    /// Tells of an order that follows from another one than the order before that has its number: the number finds one request,
+    /// which so has the parents of both. The reports are two.
+    fn find_other_parent(&mut self, segment: usize, first: u32) {
+        let Some(before) = self.resources.get(first as usize).map(|own| own.segment) else {
+            return;
+        };
+        let parent = |segment: usize| {
+            self.nearest(Name(*b"OBR"), segment).map(|obr| (obr, self.parent_key(obr, "filler")))
+        };
+        let (Some((obr, Some(own))), Some((_, Some(other)))) = (parent(segment), parent(before))
+        else {
+            return;
+        };
+        if own != other {
+            let at = At { field: 29, ..Self::segment_at(obr) };
+            let text = "the order before of this number follows from another one: their request names both";
+            self.find_at(FindingKind::Ambiguous, at, text);
+        }
+    }
+
+    fn ordered_code(&self, root: NodeId) -> Option<Code> {
         let known = &self.plan.well_known;
         let named = |name| self.plan.names.find(name).and_then(|name| self.tree.find(root, name));
         let concept = match named("medicationReference").map(|own| self.tree.leaf(own)) {
@@ -108,8 +135,7 @@ impl<'a> Run<'a> {
         }
         if named("vaccineCode").is_some() {
             // One vaccine is given several times.
-            let when = [KeyElement { name: "occurrenceDateTime", is_optional: true }];
-            text.push_str(&self.key_text(root, &when, naming, 0).unwrap_or_default());
+            text.push_str(&self.begin_of(root));
         }
         Some(Code { system, code, text })
     }

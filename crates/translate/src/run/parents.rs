@@ -2,20 +2,48 @@
 //!
 //! OBR-26 says of which observation the results of its group are (HL7 v2.5.1 §7.4.1.26): by OBX-3, by OBX-4 and by what it
 //! said. Each of them is derived from that observation, and bears in words what it is: one organism's susceptibility read
-//! as another's leads to the wrong drug.
+//! as another's leads to the wrong drug. OBR-29 says by its numbers which order they follow from (§4.5.3.29): panels of one
+//! filler number that follow from two orders are two reports.
+
+use std::borrow::Cow;
 
 use super::Run;
 use super::tree::{Leaf, NodeId};
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::finding::FindingKind;
+use crate::value::Authority;
 
 const OBR: Name = Name(*b"OBR");
 const OBX: Name = Name(*b"OBX");
+const ORC: Name = Name(*b"ORC");
 /// The components of OBX-5 that may be a text of its own: CWE has nine until its original text.
 const COMPONENTS: u16 = 9;
 /// Parent Result.
 const PARENT_RESULT: u16 = 26;
+/// The fields of OBR that name the parent order: Parent, and since version 2.9 Parent Order.
+const PARENTS: [u16; 2] = [29, 54];
+/// Parent of ORC, which is identical to OBR-29 (HL7 v2.5.1 §4.5.1.8, §4.5.3.29).
+const PARENT_IN_ORC: u16 = 8;
+
+/// A number (EI) as a message tells it.
+#[derive(Debug)]
+struct NumberTold<'a> {
+    value: Cow<'a, str>,
+    namespace: Cow<'a, str>,
+    universal: Cow<'a, str>,
+    kind: Cow<'a, str>,
+}
+
+impl NumberTold<'_> {
+    /// Whether it may be the other: the value is, and nothing that both tell of whose it is differs.
+    fn may_be(&self, other: &Self) -> bool {
+        let is_alike = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
+        self.value == other.value
+            && is_alike(&self.namespace, &other.namespace)
+            && is_alike(&self.universal, &other.universal)
+    }
+}
 
 /// What OBR-26 names.
 #[derive(Debug, Clone, Copy, Default)]
@@ -111,22 +139,81 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// The order that an OBR follows from (EIP): by OBR, else by its ORC.
+    fn parent_order(&self, obr: usize) -> Option<Part<'a>> {
+        let told = |segment: usize, field: u16| {
+            let first = self.view.repetitions(segment, field).next();
+            first.filter(|parent| {
+                [1, 2].iter().any(|at| self.number_told(parent.part(*at)).is_some())
+            })
+        };
+        let of_order = || told(self.nearest(ORC, obr)?, PARENT_IN_ORC);
+        PARENTS.iter().find_map(|field| told(obr, *field)).or_else(of_order)
+    }
+
+    /// An EI, where it has a value.
+    fn number_told(&self, part: Part<'a>) -> Option<NumberTold<'a>> {
+        let [value, namespace, universal, kind] =
+            [1, 2, 3, 4].map(|at| self.first_text(&part.part(at)));
+        let is_told = !value.is_empty() && value != "\"\"";
+        is_told.then_some(NumberTold { value, namespace, universal, kind })
+    }
+
+    /// The number that OBR, else its ORC has in a field.
+    fn order_number_told(&self, obr: usize, field: u16) -> Option<NumberTold<'a>> {
+        let own = [Some(obr), self.nearest(ORC, obr)].into_iter().flatten();
+        own.filter_map(|segment| self.view.repetitions(segment, field).next())
+            .find_map(|part| self.number_told(part))
+    }
+
+    /// What tells an OBR from others of its number that follow from other orders: the parent's numbers. Its own, by which it is
+    /// known anyway (`kind`: `filler` or `placer`), tell nothing more.
+    pub(super) fn parent_key(&self, obr: usize, kind: &str) -> Option<String> {
+        let parent = self.parent_order(obr)?;
+        let mut key = String::new();
+        for (position, of, field) in [(1, "placer", 2), (2, "filler", 3)] {
+            let Some(number) = self.number_told(parent.part(position)) else { continue };
+            let own = if of == kind { self.order_number_told(obr, field) } else { None };
+            if own.is_some_and(|own| own.may_be(&number)) {
+                continue;
+            }
+            let NumberTold { value, namespace, universal, kind } = &number;
+            let authority = Authority { namespace, universal, kind };
+            let whose = authority
+                .uri(self.plan, self.settings)
+                .unwrap_or_else(|| [&**namespace, universal, kind].join("&"));
+            key.extend([of, "\u{1}", &whose, "\u{1}", value, "\u{1}"]);
+        }
+        (!key.is_empty()).then_some(key)
+    }
+
+    /// Whether an OBR is the order that another follows from, by what both tell of its numbers.
+    fn is_parent(&self, obr: usize, parent: &Part<'a>) -> bool {
+        let mut is_told = false;
+        for (position, field) in [(1, 2), (2, 3)] {
+            let wanted = self.number_told(parent.part(position));
+            let (Some(wanted), Some(own)) = (wanted, self.order_number_told(obr, field)) else {
+                continue;
+            };
+            if !own.may_be(&wanted) {
+                return false;
+            }
+            is_told = true;
+        }
+        is_told
+    }
+
     /// The results of the code and the order that OBR-26 and OBR-29 name, with their segments.
     fn named_results(&self, child: usize, link: &Part<'a>) -> Vec<(u32, usize)> {
         let observation = link.part(1);
-        let of_order = self.view.repetitions(child, 29).next().map(|parent| parent.part(2).part(1));
-        let of_order =
-            of_order.map(|number| self.first_text(&number)).filter(|own| !own.is_empty());
+        let parent = self.parent_order(child);
         let mut found = Vec::new();
         for (index, own) in self.resources.iter().enumerate() {
             let Some((_, obr)) = self.result_at(index).filter(|(_, obr)| *obr != child) else {
                 continue;
             };
             let segment = own.segment;
-            let is_of_order = of_order.as_ref().is_none_or(|number| {
-                let own = self.view.repetitions(obr, 3).next();
-                own.is_some_and(|own| self.first_text(&own.part(1)) == *number)
-            });
+            let is_of_order = parent.as_ref().is_none_or(|parent| self.is_parent(obr, parent));
             let is_named = |field: u16, wanted: [Part<'a>; 2]| {
                 let own = self.view.repetitions(segment, field).next();
                 let own = own.map(|own| [own.part(1), own.part(2)]);

@@ -221,6 +221,9 @@ impl<'a> Run<'a> {
             }
             Action::Primitive(own) => {
                 let Some(part) = &here.own else { return };
+                if own.primitive == Primitive::Time && self.is_time_again(part) {
+                    return;
+                }
                 let Some(leaf) = self.primitive(own, part) else { return };
                 let above = self.put(rule, base, here, leaf, true);
                 if own.is_coding_code {

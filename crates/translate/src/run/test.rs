@@ -4,7 +4,7 @@ use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::plan::{Choice, Place, Test};
-use crate::value::{compared, decimal, is_after};
+use crate::value::{Moment, compared, date_time, decimal, is_after, is_same_instant};
 
 /// Where a condition is asked.
 #[derive(Debug, Clone, Copy)]
@@ -276,7 +276,8 @@ impl<'a> Run<'a> {
                         // A row that asks of its own field is not told elsewhere.
                         let is_elsewhere =
                             (other.at.segment, other.at.field) != (own.at.segment, own.at.field);
-                        is_elsewhere && other.raw == own.raw
+                        is_elsewhere
+                            && (other.raw == own.raw || self.is_one_moment(own.raw, other.raw))
                     })
                 {
                     self.consumed.take_all(own.raw);
@@ -288,6 +289,21 @@ impl<'a> Run<'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whether two values are times of one instant, told with different offsets or precisions.
+    fn is_one_moment(&self, one: &[u8], other: &[u8]) -> bool {
+        const TO_THE_MINUTE: usize = "YYYYMMDDHHMM".len();
+        let is_time = |raw: &[u8]| {
+            raw.get(..TO_THE_MINUTE).is_some_and(|start| start.iter().all(u8::is_ascii_digit))
+        };
+        if !is_time(one) || !is_time(other) {
+            return false;
+        }
+        match (date_time(one, self.clock), date_time(other, self.clock)) {
+            (Moment::Known(one), Moment::Known(other)) => is_same_instant(&one, &other),
+            _ => false,
         }
     }
 

@@ -11,6 +11,7 @@ use super::view::{At, Part};
 use crate::condition::Name;
 use crate::finding::FindingKind;
 use crate::plan::{Action, MessageMap, Rule, SegmentMap, Source, Step};
+use crate::value::time_of_day;
 
 /// What tells a timing, the most specific and newest first: a pharmacy's encoded order before the order as it was placed,
 /// TQ1 before the fields that it replaces (HL7 v2.5.1 §4.5.1.7, §4.5.3.27, §4.5.4, §10.6.1.11).
@@ -229,6 +230,28 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Tells of appointments whose minutes are more than there are from start to end. Fewer may be (R4: "This can be less than the
+    /// duration between the start and end times").
+    pub(super) fn find_longer_than_told(&mut self) {
+        for index in 0..self.resources.len() {
+            let Some(own) = self.resources.get(index) else { continue };
+            if own.definition.name() != "Appointment" {
+                continue;
+            }
+            let (root, segment) = (own.root, own.segment);
+            let instant = |name: &str| self.text_of(root, name)?.parse::<jiff::Timestamp>().ok();
+            let (Some(start), Some(end)) = (instant("start"), instant("end")) else { continue };
+            let minutes = self.text_of(root, "minutesDuration").and_then(|own| own.parse().ok());
+            let is_longer = minutes
+                .and_then(|minutes: i64| minutes.checked_mul(60))
+                .is_some_and(|seconds| seconds > end.duration_since(start).as_secs());
+            if is_longer {
+                let text = "`minutesDuration` is longer than from `start` to `end`: both are told";
+                self.find_at(FindingKind::ValueUnfit, Self::segment_at(segment), text);
+            }
+        }
+    }
+
     /// Whether a quantity is the one that TQ1-2 has where it is empty (HL7 v2.5.1 §4.5.4.2).
     fn is_once(&self, node: NodeId) -> bool {
         let quantity = self.plan.names.find("quantityQuantity");
@@ -238,6 +261,25 @@ impl<'a> Run<'a> {
             self.tree.is_empty(child)
                 || matches!(self.tree.leaf(child), Leaf::Number(text) if &**text == "1")
         })
+    }
+
+    /// Whether a repetition of TQ1-4 (explicit times) says a time of day that one before it says: who follows the order would do it
+    /// twice at that time, which nobody told.
+    pub(super) fn is_time_again(&mut self, part: &Part<'a>) -> bool {
+        let At { segment, field, repetition, .. } = part.at;
+        if repetition < 2 || self.view.name(segment) != Some(TQ1) {
+            return false;
+        }
+        let own = time_of_day(part.first().raw);
+        let before = self.view.repetitions(segment, field).take(usize::from(repetition) - 1);
+        let is_again =
+            own.is_some() && before.into_iter().any(|it| time_of_day(it.first().raw) == own);
+        if is_again {
+            self.consumed.take(part.first().raw);
+            let text = "the same time of day is told before: it is told once";
+            self.find(FindingKind::ValueUnfit, part, text);
+        }
+        is_again
     }
 
     /// What a rule says something of.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use pipehat_resource::definitions::TypeDefinition;
 
 use crate::plan::{NO_CHOICE, NameId};
+use crate::value::is_same_instant;
 
 /// An element's place in the arena.
 pub(crate) type NodeId = u32;
@@ -333,6 +334,7 @@ impl<'a> Tree<'a> {
         let leaves = match (self.leaf(one), self.leaf(other)) {
             (Leaf::Reference(left), Leaf::Reference(right)) => is_one(*left, *right),
             (_, Leaf::None) => true,
+            (Leaf::Text(left), Leaf::Text(right)) => left == right || is_same_instant(left, right),
             (left, right) => left == right,
         };
         own.name == node.name

@@ -9,5 +9,5 @@ pub(crate) use authority::{Authority, YEARLY, code_system, edition, is_oid, send
 pub(crate) use media::{is_media_type, media_type};
 pub(crate) use number::{compared, decimal, whole};
 pub(crate) use time::{
-    Clock, Doubt, Moment, date, date_time, instant, is_after, later, time_of_day,
+    Clock, Doubt, Moment, date, date_time, instant, is_after, is_same_instant, later, time_of_day,
 };

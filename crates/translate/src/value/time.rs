@@ -131,6 +131,15 @@ pub(crate) fn is_after(one: &[u8], other: &[u8]) -> Option<bool> {
     Some(parts(&one) > parts(&other))
 }
 
+/// Whether two dateTimes of FHIR are one instant, written with different offsets.
+pub(crate) fn is_same_instant(one: &str, other: &str) -> bool {
+    let instant = |text: &str| {
+        let has_time = text.as_bytes().get("YYYY-MM-DD".len()) == Some(&b'T');
+        has_time.then(|| text.parse::<jiff::Timestamp>().ok()).flatten()
+    };
+    instant(one).is_some_and(|one| instant(other) == Some(one))
+}
+
 /// To the second, in UTC.
 fn utc(time: &Timestamp) -> Option<civil::DateTime> {
     let minutes = i64::from(time.offset()?.minutes());
