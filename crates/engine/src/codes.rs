@@ -61,7 +61,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "program.bot-result",
-        "What the bot of a `bot` step returned can't go on: it is no HL7 v2 message where HL7 v2 goes on, or several in one text, or an acknowledgment of the message itself.",
+        "What the bot of a `bot` step returned can't go on: it is no HL7 v2 message where HL7 v2 goes on, or several in one text, or an acknowledgment of the message itself, or `false` or a number.",
         "Return an `Hl7Message` or nothing; or say `result: ignored`, or `result: reply` for an acknowledgment.",
     ),
     code(

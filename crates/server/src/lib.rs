@@ -27,11 +27,11 @@ mod upkeep;
 pub use api::{
     AdminAccess, ApiError, ApplyView, BotView, BotsView, ChangeView, ChannelView, CountersView,
     DeadLettersPage, DeadLettersQuery, DecisionRequest, DecisionView, DeliveryView,
-    DestinationView, FailingStepView, FindingView, HealthView, JournalView, LineageWanted,
-    LossView, MessageDetail, MessageView, MessagesPage, OutputView, ProofChannelView, ProofView,
-    RedeliverRequest, ReplayRequest, Replayed, RunDetail, RunView, RunsPage, RunsQuery,
-    SearchRequest, SourceView, StageView, StatusView, SubscriptionsView, TranslationView, Wanted,
-    openapi,
+    DestinationView, DiscardRunsRequest, DiscardedRuns, FailingStepView, FindingView, HealthView,
+    JournalView, LineageWanted, LossView, MessageDetail, MessageView, MessagesPage, OutputView,
+    ProofChannelView, ProofView, RedeliverRequest, ReplayRequest, Replayed, RunDetail, RunView,
+    RunsPage, RunsQuery, SearchRequest, SourceView, StageView, StatusView, SubscriptionsView,
+    TranslationView, Wanted, openapi,
 };
 pub use bots::BotsError;
 pub use codes::CODES;

@@ -188,6 +188,11 @@ pub(super) fn show_troubles(
         1 => tell(format!("fails for 1 change, and is run again{why}"))?,
         many => tell(format!("fails for {many} changes, and is run again{why}"))?,
     }
+    match bot.failing {
+        0 => {}
+        1 => tell(format!("1 run fails, and is tried again{why}"))?,
+        many => tell(format!("{many} runs fail, and are tried again{why}"))?,
+    }
     if bot.changes_given_up > 0 {
         let count = bot.changes_given_up;
         tell(format!("{count} given up for changes: `pipehat subscriptions dead-letters`"))?;

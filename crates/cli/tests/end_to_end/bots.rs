@@ -1137,3 +1137,43 @@ fn bots_that_answer_each_other_for_ever_are_stopped() {
     assert_eq!(list.status.code(), Some(1), "{}", String::from_utf8_lossy(&list.stdout));
     node.stop();
 }
+
+/// A run that nobody waits for is told of while it fails, and left when a person says so.
+#[test]
+fn a_bot_that_fails_where_nobody_waits_is_seen_and_left() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    let throws = "export function handler() { throw new Error('secret'); }";
+    let at = |times: &str, give_up: &str| {
+        format!("on: {{ cron: \"{times}\" }}\nretry: {{ first: 1s, give_up: {give_up} }}\n")
+    };
+    bot(&project, "ticks", &at("* * * * * *", "1d"), throws);
+    let node = project.up();
+    let api = node.api();
+    let is =
+        |count: &str| api.get("/api/v1/bots")["bots"][0][count].as_u64().is_some_and(|own| own > 0);
+    eventually("it fails", || is("failing"));
+    for command in [["bot", "list"].as_slice(), &["status"]] {
+        let output = project.run(command);
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("1 run fails, and is tried again: bot.threw"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+    let log = project.printed();
+    assert!(
+        log.contains("a run of a bot failed and is tried again") && !log.contains("secret"),
+        "{log}"
+    );
+    // Given up, it goes off the list when a person says why.
+    project.write("bots/ticks.yaml", &format!("bot: ticks\n{}", at("0 0 1 1 *", "1s")));
+    eventually("it is given up", || is("dead"));
+    assert_eq!(project.run(&["bot", "discard", "--bot", "ticks"]).status.code(), Some(2));
+    let left = project.run(&["bot", "discard", "--bot", "ticks", "--reason", "of no use"]);
+    assert!(printed(&left).contains("is left"), "{}", printed(&left));
+    eventually("no person has to look", || project.run(&["bot", "list"]).status.success());
+    let failed = runs(&api, "bot=ticks&state=failed");
+    let why = failed.first().and_then(|run| run["why"].as_str()).expect("a reason").to_owned();
+    assert!(why.starts_with("discarded (of no use): bot.threw"), "{why}");
+    assert!(node.stop().success());
+}

@@ -254,7 +254,7 @@ impl<'r> Run<'r> {
         let goes_on = match step.result {
             TakenResult::Message => outcome.result != BotResult::Nothing,
             TakenResult::Unsaid => {
-                outcome.result != BotResult::Nothing && !is_bare(&outcome.result)
+                outcome.result != BotResult::Nothing && !is_true(&outcome.result)
             }
             TakenResult::Ignored | TakenResult::Reply => false,
         };
@@ -264,7 +264,16 @@ impl<'r> Run<'r> {
         }
         match step.result {
             // `return true` says no more than that it is done.
-            TakenResult::Unsaid if is_bare(&outcome.result) => Ok(BotResult::Nothing),
+            TakenResult::Unsaid if is_true(&outcome.result) => Ok(BotResult::Nothing),
+            // Who returns `false` means something by it, and not that all is well.
+            TakenResult::Unsaid if is_bare(&outcome.result) => {
+                let reason = format!(
+                    "`{}` returned a value that is no message (`false`, a number): return a message, nothing or `true` (the \
+                     message goes on as it is), `park` it with a reason, or say `result: ignored`",
+                    step.bot
+                );
+                Err(park(BOT_RESULT, reason, at))
+            }
             TakenResult::Message | TakenResult::Unsaid => Ok(outcome.result),
             TakenResult::Ignored => Ok(BotResult::Nothing),
             TakenResult::Reply => {
@@ -287,6 +296,11 @@ fn unfit(bytes: &[u8], destination: Option<&DestinationProgram>) -> Option<&'sta
         Err(_) => Some("what is no HL7 v2 message"),
         Ok(message) => message.segment("MSH", 2).map(|_| "several messages in one text"),
     }
+}
+
+/// Whether it says that all is done.
+fn is_true(result: &BotResult) -> bool {
+    matches!(result, BotResult::Json(json) if json.trim_ascii() == b"true")
 }
 
 /// Whether it is JSON, and neither an object nor a list.

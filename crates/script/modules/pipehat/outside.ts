@@ -90,7 +90,7 @@ export function secret(name: string): string {
   const value = granted(name);
   if (value === undefined) {
     throw new Error(
-      `the secret ${name} is not granted to this bot: name it under \`secrets\` in its configuration`,
+      `the bot was given no secret ${name}: grant it under \`secrets\` in its configuration; \`pipehat bot run\` takes it by --secret, a case by \`secrets\` of its case.json`,
     );
   }
   return value;

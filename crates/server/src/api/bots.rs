@@ -41,6 +41,9 @@ pub struct BotView {
     pub triggers: Vec<String>,
     /// Runs that are to be tried.
     pub waiting: u64,
+    /// Those of them that failed, and are tried again.
+    #[serde(default)]
+    pub failing: u64,
     /// Runs that were given up.
     pub dead: u64,
     /// Changes of the datastore that it has not been run for yet.
@@ -52,7 +55,7 @@ pub struct BotView {
     /// Changes of the datastore for which it was given up.
     #[serde(default)]
     pub changes_given_up: u64,
-    /// Why it failed last for a change.
+    /// Why it failed for a change, or in a run that is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// Channels in which it fails as a step.
@@ -71,6 +74,7 @@ impl BotView {
     /// Whether a person has to look: it fails, was given up, or hears of nothing.
     pub fn needs_a_person(&self) -> bool {
         self.dead > 0
+            || self.failing > 0
             || self.changes_failing > 0
             || self.changes_given_up > 0
             || !self.steps.is_empty()
@@ -191,6 +195,27 @@ pub struct ReplayRequest {
     pub bot: Option<String>,
 }
 
+/// What is not to be run again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscardRunsRequest {
+    /// Which run that was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
+    /// All that were given up of this bot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<String>,
+    /// Why; it stands with the run.
+    pub reason: String,
+}
+
+/// What a discard did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiscardedRuns {
+    /// How many runs are not given up any more, but failed.
+    pub discarded: u64,
+}
+
 /// What a replay did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Replayed {
@@ -302,7 +327,7 @@ pub(super) async fn views(
     shared: &Shared,
     channels: &[ChannelStatus],
 ) -> Result<Vec<BotView>, ApiError> {
-    let counts = book(shared, |book| book.counts()).await?;
+    let mut counts = book(shared, |book| book.counts()).await?;
     let (mut told, mut unheard) = (of_subscriptions(shared).await?, shared.bots.unheard());
     let mut steps = of_steps(shared, channels);
     let set = shared.bots.set();
@@ -321,7 +346,8 @@ pub(super) async fn views(
                 triggers.push(word.to_owned());
             }
         }
-        let counts = counts.get(&name).copied().unwrap_or_default();
+        let counts = counts.remove(&name).unwrap_or_default();
+        let told = told.remove(&name).unwrap_or_default();
         BotView {
             unheard: unheard.remove(&name),
             steps: steps.remove(&name).unwrap_or_default(),
@@ -329,8 +355,10 @@ pub(super) async fn views(
             revision: bot.map(|bot| bot.revision.clone()),
             triggers,
             waiting: counts.waiting,
+            failing: counts.failing,
             dead: counts.dead,
-            ..told.remove(&name).unwrap_or_default()
+            problem: told.problem.or(counts.why),
+            ..told
         }
         .named(name)
     });
@@ -414,4 +442,25 @@ pub(super) async fn replay(
     let replayed = book(&shared, work).await?;
     shared.bots.wake();
     Ok(Json(Replayed { replayed }))
+}
+
+/// Has runs that were given up be left: they stand as failed, with the reason.
+#[utoipa::path(post, path = "/api/v1/bots/discard", request_body = DiscardRunsRequest,
+    responses((status = 200, body = DiscardedRuns), (status = 400, body = ApiError)))]
+pub(super) async fn discard(
+    State(shared): State<Arc<Shared>>,
+    JsonBody(request): JsonBody<DiscardRunsRequest>,
+) -> Result<Json<DiscardedRuns>, ApiError> {
+    let DiscardRunsRequest { run, bot, reason } = request;
+    if reason.trim().is_empty() {
+        return Err(ApiError::bad_request("say why, in `reason`"));
+    }
+    if run.is_none() && bot.is_none() {
+        return Err(ApiError::bad_request(
+            "say which: a `run`, or all that were given up of a `bot`",
+        ));
+    }
+    let work =
+        move |book: &pipehat_store::bots::BotBook| book.discard(run, bot.as_deref(), reason.trim());
+    Ok(Json(DiscardedRuns { discarded: book(&shared, work).await? }))
 }

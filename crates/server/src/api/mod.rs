@@ -17,8 +17,8 @@ mod view;
 
 pub use access::AdminAccess;
 pub use bots::{
-    BotView, BotsView, FailingStepView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage,
-    RunsQuery,
+    BotView, BotsView, DiscardRunsRequest, DiscardedRuns, FailingStepView, ReplayRequest, Replayed,
+    RunDetail, RunView, RunsPage, RunsQuery,
 };
 pub use lineage::{LineageWanted, OutputView, SourceView, TranslationView};
 pub use messages::{DecisionRequest, DecisionView, MessageDetail, MessagesPage, SearchRequest};

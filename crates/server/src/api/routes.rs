@@ -41,7 +41,7 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
         messages::bytes, messages::release, messages::discard, messages::resend,
         subscriptions::list, subscriptions::dead_letters, subscriptions::redeliver,
         datastore::export, datastore::import, datastore::reindex, datastore::statistics,
-        datastore::verify, bots::list, bots::runs, bots::show, bots::replay
+        datastore::verify, bots::list, bots::runs, bots::show, bots::replay, bots::discard
     ),
     modifiers(&Token),
     security(("token" = []))
@@ -125,6 +125,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/bots/runs", get(bots::runs))
         .route("/api/v1/bots/runs/{id}", get(bots::show))
         .route("/api/v1/bots/replay", post(bots::replay))
+        .route("/api/v1/bots/discard", post(bots::discard))
         .route("/api/v1/datastore/export", get(datastore::export))
         .route("/api/v1/datastore/reindex", post(datastore::reindex))
         .route("/api/v1/datastore/statistics", get(datastore::statistics))

@@ -480,6 +480,15 @@ impl Bots {
                     "a run of a bot was given up; see `pipehat bot dead`"
                 );
             } else {
+                // Told once: it is shown for as long as it fails.
+                if attempts == 1 {
+                    tracing::warn!(
+                        bot = bot.id,
+                        run = run.id,
+                        code = failed.code,
+                        "a run of a bot failed and is tried again; see `pipehat bot list`"
+                    );
+                }
                 let pause = bot.retry.pause(attempts, run.id.wrapping_mul(0x9E37_79B9_7F4A_7C15));
                 run.state = RunState::Waiting;
                 run.ended = None;

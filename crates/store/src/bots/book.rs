@@ -216,13 +216,22 @@ impl BotBook {
     /// # Errors
     /// See [`Self::put`].
     pub fn counts(&self) -> Result<BTreeMap<String, BotCounts>, BotBookError> {
-        let sql = "SELECT bot, total(state IN (0, 1)), total(state = 4) FROM runs WHERE state <> 2 GROUP BY bot";
+        const FAILING: &str = "state IN (0, 1) AND attempts > 0 AND why IS NOT NULL";
+        let sql = format!(
+            "SELECT bot, total(state IN (0, 1)), total(state = 4), total({FAILING}), max(CASE WHEN {FAILING} THEN why END)
+             FROM runs WHERE state <> 2 GROUP BY bot"
+        );
         let connection = self.connection()?;
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map([], |row| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
             let count = |value: f64| value as u64;
-            let counts = BotCounts { waiting: count(row.get(1)?), dead: count(row.get(2)?) };
+            let counts = BotCounts {
+                waiting: count(row.get(1)?),
+                dead: count(row.get(2)?),
+                failing: count(row.get(3)?),
+                why: row.get(4)?,
+            };
             Ok((row.get::<_, String>(0)?, counts))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -251,6 +260,25 @@ impl BotBook {
                 params![bot, now],
             )?,
         };
+        Ok(u64::try_from(changed).unwrap_or(0))
+    }
+
+    /// Has runs that were given up count as failed, for a person said why they are not to be done: one, or all of a bot. How many.
+    ///
+    /// # Errors
+    /// See [`Self::put`].
+    pub fn discard(
+        &self,
+        id: Option<u64>,
+        bot: Option<&str>,
+        reason: &str,
+    ) -> Result<u64, BotBookError> {
+        let connection = self.connection()?;
+        let changed = connection.execute(
+            "UPDATE runs SET state = 3, why = 'discarded (' || ?3 || '): ' || coalesce(why, '')
+             WHERE state = 4 AND (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR bot = ?2)",
+            params![id.map(number), bot, reason],
+        )?;
         Ok(u64::try_from(changed).unwrap_or(0))
     }
 

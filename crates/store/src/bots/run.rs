@@ -142,12 +142,16 @@ pub struct RunQuery {
 }
 
 /// How the runs of a bot stand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BotCounts {
     /// To be run.
     pub waiting: u64,
+    /// Of these, those that failed and are tried again.
+    pub failing: u64,
     /// Given up.
     pub dead: u64,
+    /// Why one of those that are tried again failed.
+    pub why: Option<String>,
 }
 
 impl fmt::Debug for BotRun {

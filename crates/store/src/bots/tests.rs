@@ -70,7 +70,8 @@ fn runs_are_found_and_forgotten() {
     assert_eq!(ids(&book, None, None), [dead.id, done.id]);
     assert_eq!(ids(&book, Some("a"), None), [done.id]);
     assert_eq!(ids(&book, None, Some(RunState::Dead)), [dead.id]);
-    assert_eq!(book.counts().expect("counts")["b"], BotCounts { waiting: 0, dead: 1 });
+    let counts = || book.counts().expect("counts").remove("b").unwrap_or_default();
+    assert_eq!(counts(), BotCounts { dead: 1, ..BotCounts::default() });
     assert_eq!(book.replay(Some(done.id), None, 30).expect("none"), 0, "it was done");
     assert_eq!(book.replay(None, Some("b"), 30).expect("one"), 1);
     let again = book.take_due(30, 10).expect("runs");
@@ -128,4 +129,26 @@ fn nothing_of_a_patient_stands_in_clear_and_another_key_opens_nothing() {
     }
     let path = directory.path().join("bots.sqlite");
     assert!(BotBook::open(&path, [8; 32], 0).is_err());
+}
+
+#[test]
+fn what_fails_is_told_and_what_was_given_up_can_be_left() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let book = book(&directory);
+    let mut again = run(&book, "a", RunState::Waiting, 10);
+    book.put(&again).expect("kept");
+    let counts = || book.counts().expect("counts").remove("a").unwrap_or_default();
+    assert_eq!(counts(), BotCounts { waiting: 1, ..BotCounts::default() }, "it was not tried yet");
+    (again.attempts, again.why) = (2, Some("bot.threw: it threw".to_owned()));
+    book.put(&again).expect("kept");
+    let why = again.why.clone();
+    assert_eq!(counts(), BotCounts { waiting: 1, failing: 1, dead: 0, why });
+    again.state = RunState::Dead;
+    book.put(&again).expect("kept");
+    assert_eq!(book.discard(None, Some("b"), "old").expect("none"), 0);
+    assert_eq!(book.discard(Some(again.id), None, "old").expect("one"), 1);
+    assert_eq!(counts(), BotCounts::default());
+    let kept = book.run(again.id).expect("a run").expect("it is kept");
+    assert_eq!(kept.why.as_deref(), Some("discarded (old): bot.threw: it threw"));
+    assert_eq!(book.replay(Some(again.id), None, 30).expect("one"), 1, "by its number");
 }

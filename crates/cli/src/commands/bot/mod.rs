@@ -24,11 +24,12 @@ Examples:
   pipehat bot show 4711 --contents
   pipehat bot dead
   pipehat bot replay --bot identity
+  pipehat bot discard 4711 --reason 'told the ward by telephone'
 
 `run` and `test` need no server. The others ask the Pipehat that runs on this data; `list` exits
 with 1 when a bot fails, was given up, or hears of no change.";
 
-/// Run and test bots; see a running Pipehat's bots and their runs, and run again what was given up
+/// Run and test bots; see a running Pipehat's bots and their runs, and run again what was given up, or leave it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -50,6 +51,8 @@ enum Command {
     Dead(runs::Dead),
     /// Have runs that were given up, or failed, run again
     Replay(runs::Replay),
+    /// Leave runs that were given up: they stand as failed, with the reason
+    Discard(runs::Discard),
 }
 
 impl Arguments {
@@ -62,6 +65,7 @@ impl Arguments {
             Command::Show(command) => command.run(terminal),
             Command::Dead(command) => command.run(terminal),
             Command::Replay(command) => command.run(terminal),
+            Command::Discard(command) => command.run(terminal),
         }
     }
 }

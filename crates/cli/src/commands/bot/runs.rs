@@ -1,7 +1,8 @@
 //! The runs of a running Pipehat's bots.
 
 use pipehat_server::{
-    BotView, BotsView, FailingStepView, ReplayRequest, Replayed, RunDetail, RunView, RunsPage,
+    BotView, BotsView, DiscardRunsRequest, DiscardedRuns, FailingStepView, ReplayRequest, Replayed,
+    RunDetail, RunView, RunsPage,
 };
 use serde::Serialize;
 
@@ -111,6 +112,29 @@ pub(super) struct Replay {
     /// All runs that were given up
     #[arg(long)]
     all: bool,
+
+    #[command(flatten)]
+    data: DataArguments,
+
+    /// How many, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["run", "bot"])))]
+pub(super) struct Discard {
+    /// This run, which was given up
+    #[arg(value_name = "NUMBER")]
+    run: Option<u64>,
+
+    /// All runs of this bot that were given up
+    #[arg(long, value_name = "NAME", value_parser = id)]
+    bot: Option<String>,
+
+    /// Why, which stands with the run
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
 
     #[command(flatten)]
     data: DataArguments,
@@ -261,6 +285,24 @@ impl Replay {
             })?;
         }
         Ok(if done.replayed == 0 && !self.all { Exit::NotSo } else { Exit::Ok })
+    }
+}
+
+impl Discard {
+    pub(super) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        let admin = Admin::find(&self.data.find()?)?;
+        let request = DiscardRunsRequest { run: self.run, bot: self.bot, reason: self.reason };
+        let done: DiscardedRuns = admin.post("/api/v1/bots/discard", &request)?;
+        if self.json {
+            show_json(&done, terminal)?;
+        } else {
+            terminal.write(|output| match done.discarded {
+                0 => writeln!(output, "no such run was given up"),
+                1 => writeln!(output, "1 run is left"),
+                many => writeln!(output, "{many} runs are left"),
+            })?;
+        }
+        Ok(if done.discarded == 0 { Exit::NotSo } else { Exit::Ok })
     }
 }
 

@@ -106,6 +106,17 @@ fn what_can_not_go_on_is_set_aside_at_the_step() {
         assert_eq!(told(verdict), expected);
     }
     let json = || BotResult::Json(Bytes::from_static(br#"{"resourceType":"Patient"}"#));
+    for bare in ["false", " 5 "] {
+        let verdict = run(
+            &format!("steps:\n  - bot: names\n{hl7}"),
+            "PID|1|7",
+            Some(BotOutcome {
+                result: BotResult::Json(Bytes::from_static(bare.as_bytes())),
+                ..BotOutcome::default()
+            }),
+        );
+        assert!(matches!(verdict, Verdict::Parked { code: "program.bot-result", .. }), "{bare}");
+    }
     let returned = |result| BotOutcome { result, ..BotOutcome::default() };
     let help =
         "return an Hl7Message, or nothing (the message goes on as it is), or say `result: ignored`";
