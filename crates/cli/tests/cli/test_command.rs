@@ -141,6 +141,23 @@ fn a_project_without_cases_says_how_to_write_one() {
 }
 
 #[test]
+fn what_a_bot_returns_in_a_case_is_asked_for() {
+    let project = project(&[("admit/in.hl7", ADMISSION)]);
+    let with_bot = CHANNEL.replace("steps:\n", "steps:\n  - bot: names\n");
+    write(project.path(), "channels/intake.yaml", &with_bot);
+    write(project.path(), "bots/names.ts", "export function handler() {}\n");
+    write(project.path(), "bots/names.yaml", "bot: names\n");
+    write(project.path(), "pipehat.yaml", "datastore:\n");
+    let said =
+        ["what the bot `names` returns", "`bot.hl7`", "`true` in `bot.json`", "no case was run"];
+    let text = check(project.path(), &[], 1, &said);
+    assert!(!text.contains("no cases yet") && !text.contains("datastore.json"), "{text}");
+    write(project.path(), "tests/intake/admit/bot.json", "true\n");
+    write(project.path(), "tests/intake/admit/out.lab.hl7", &ADMISSION.replace("|X|", "|LAB|"));
+    check(project.path(), &[], 0, &["1 passed"]);
+}
+
+#[test]
 fn mistakes_of_the_project_and_of_the_cases_are_shown() {
     let project = project(&[("admit/out.lab.hl7", ADMISSION)]);
     let said = ["this case has no message", "tests/intake/admit"];

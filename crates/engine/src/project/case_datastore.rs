@@ -164,6 +164,13 @@ impl CaseDatastore {
         &self.asked
     }
 
+    /// Whether what is not answered is what a bot returns.
+    pub(super) fn lacks_a_bot(&self) -> bool {
+        self.bots.iter().all(|(of, _)| *of != self.runs)
+            && self.runs > 0
+            && self.unanswered.is_some()
+    }
+
     /// The lookup that has no answer in the case, and why.
     pub(super) fn unanswered(&self) -> Option<&str> {
         self.unanswered.as_deref()

@@ -221,12 +221,16 @@ fn run_case(
     let mut effects = CaseEffects { now: case.facts.now, control_ids: 0, datastore };
     let verdict = spec.program.run(&input, &mut effects);
     if let Some(unanswered) = case.datastore.unanswered() {
-        let message = format!("the channel searches what this case can't answer: {unanswered}");
+        let (message, help) = if case.datastore.lacks_a_bot() {
+            let help = "what the second run returns is `bot.2.hl7`; `true` in `bot.json` says that it returns nothing";
+            (unanswered.to_owned(), help)
+        } else {
+            let help = "put the resources that it searches into `datastore.json`, or the answer into \
+                 `lookup.json` (the second into `lookup.2.json`)";
+            (format!("the channel searches what this case can't answer: {unanswered}"), help)
+        };
         diagnostics.push(
-            Diagnostic::error_in_file("project.test-lookup", folder, message).with_help(
-                "put the resources that it searches into `datastore.json`, or the answer into \
-                 `lookup.json` (the second into `lookup.2.json`)",
-            ),
+            Diagnostic::error_in_file("project.test-lookup", folder, message).with_help(help),
         );
         return None;
     }

@@ -135,6 +135,9 @@ fn summary(
     output: &mut dyn Write,
 ) -> io::Result<()> {
     let cases = outcome.run.cases.len();
+    if cases == 0 && outcome.run.diagnostics.is_err() {
+        return writeln!(output, "no case was run: those there are have mistakes");
+    }
     if cases == 0 {
         let channel = project.channels.first().map_or("CHANNEL", |channel| &*channel.name);
         return writeln!(
