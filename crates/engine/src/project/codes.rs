@@ -308,7 +308,7 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "overlay.uri",
-        "What an overlay names as a system is no URI.",
+        "What an overlay names as a system, or `system_base`, is no URI.",
         "Write it whole: `https://good.example/id/mrn` or `urn:oid:1.2.3`.",
     ),
     code("project.bots", "A project has too many bots.", "Run several installations."),

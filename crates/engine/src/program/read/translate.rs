@@ -148,10 +148,10 @@ impl Reader<'_> {
             ("accept_acknowledgment", &mut profile.accept_acknowledgment),
             ("application_acknowledgment", &mut profile.application_acknowledgment),
             ("message_profile", &mut profile.message_profile),
-            ("system_base", &mut profile.system_base),
         ] {
             set(value, fields.optional(key, text).map(Some));
         }
+        set(&mut profile.system_base, fields.optional("system_base", uri).map(Some));
         set(&mut profile.zone, fields.optional("time_zone", time_zone).map(Some));
         if profile.zone.is_none() {
             profile.zone.clone_from(&self.time_zone);
@@ -229,7 +229,7 @@ fn to_fhir(
 ) -> TranslationSettings {
     let settings = Settings {
         zone: fields.optional("time_zone", time_zone),
-        system_base: fields.optional("system_base", text),
+        system_base: fields.optional("system_base", uri),
         sender: fields.optional("sender", text),
         identifier_systems: fields
             .optional("identifier_systems", |node, diagnostics| node.list_of(diagnostics, text))
@@ -271,6 +271,18 @@ fn set<T>(place: &mut T, said: Option<T>) {
 /// `local`, which nobody has to write.
 fn local(diagnostics: &mut Diagnostics) -> Option<Node> {
     Node::parse(&SourceFile::new("local", "local"), diagnostics)
+}
+
+fn uri(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {
+    let uri = node.text_not_empty(diagnostics)?;
+    if !uri.contains(':') || uri.contains(char::is_whitespace) {
+        diagnostics.push(
+            Diagnostic::error("overlay.uri", &node.span, "this is no URI")
+                .with_help("write it whole, such as `https://good.example/id/` or `urn:good:`"),
+        );
+        return None;
+    }
+    Some(uri.to_owned())
 }
 
 fn text(node: &Node, diagnostics: &mut Diagnostics) -> Option<String> {

@@ -293,6 +293,17 @@ fn translations_that_know_numbers_by_their_sender_are_warned_of() {
 }
 
 #[test]
+fn what_systems_begin_with_is_a_uri() {
+    let store = "    fhir: { base: \"http://127.0.0.1:2/fhir\" }\n";
+    for (base, expected) in [("foo", 1), ("\"https://h.example/ id/\"", 1), ("\"urn:h:\"", 0)] {
+        let steps = format!("    steps: [{{ translate: {{ to: fhir, system_base: {base} }} }}]\n");
+        let loaded = load(&files(&format!("destinations:\n  store:\n{steps}{store}")));
+        let told = loaded.diagnostics.iter().filter(|one| one.code == "overlay.uri").count();
+        assert_eq!(told, expected, "{base}");
+    }
+}
+
+#[test]
 fn a_bot_that_returns_json_before_hl7_is_warned_of() {
     let warned = |steps: &str, destination: &str, script: &str| {
         let rest = format!("steps:\n{steps}\ndestinations:\n  out:\n{destination}\n");

@@ -29,8 +29,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     zone: Option<TimeZone>,
 
-    /// What the systems of authorities without a URI begin with
-    #[arg(long, value_name = "URI")]
+    /// What the systems of authorities without a URI begin with, such as https://good.example/id/
+    #[arg(long, value_name = "URI", value_parser = uri)]
     systems: Option<String>,
 
     /// Exit with 1 when the Bundle does not say all that the message says
@@ -39,6 +39,13 @@ pub(super) struct Options {
 
     #[command(flatten)]
     reading: Reading,
+}
+
+fn uri(text: &str) -> Result<String, String> {
+    if text.contains(':') && !text.contains(char::is_whitespace) {
+        return Ok(text.to_owned());
+    }
+    Err("this is no URI: write it whole, such as https://good.example/id/".to_owned())
 }
 
 fn zone(name: &str) -> Result<TimeZone, String> {
