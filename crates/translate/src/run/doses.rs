@@ -14,6 +14,11 @@ use crate::plan::{MessageMap, MessageRow};
 /// findings tell.
 const AGAIN_MAX: usize = 8;
 
+/// What tells a dose.
+const DOSES: [&[u8; 3]; 3] = [b"RXA", b"RXD", b"RXG"];
+/// What begins something else: what stands behind it is of no dose before.
+const ORDERS: [&[u8; 3]; 6] = [b"PID", b"PV1", b"ORC", b"OBR", b"RXO", b"RXE"];
+
 /// A resource that tells one dose.
 #[derive(Debug, Clone, Copy)]
 struct Dose {
@@ -152,6 +157,43 @@ impl<'a> Run<'a> {
     pub(super) fn dose_of(&self, resource: usize) -> Option<usize> {
         let mut told = self.doses.told.iter();
         told.find(|own| own.resource as usize == resource).map(|own| own.segment)
+    }
+
+    /// The results that stand under a dose.
+    pub(super) fn observed_of_doses(&self) -> Vec<usize> {
+        let has_doses = (0..self.view.len()).any(|segment| self.is_dose(segment));
+        let resources = self.resources.iter().enumerate().filter(|_| has_doses);
+        let observed = resources.filter(|(_, own)| {
+            own.definition.name() == "Observation"
+                && self.view.name(own.segment) == Some(Name(*b"OBX"))
+                && self.dose_above(own.segment).is_some()
+        });
+        observed.map(|(index, _)| index).collect()
+    }
+
+    fn is_dose(&self, segment: usize) -> bool {
+        self.view.name(segment).is_some_and(|Name(name)| DOSES.contains(&&name))
+    }
+
+    /// The dose that a segment stands under. An order has many, and what was measured at one says nothing of another.
+    pub(super) fn dose_above(&self, segment: usize) -> Option<usize> {
+        let begins = |at: &usize| {
+            self.view.name(*at).is_some_and(|Name(name)| ORDERS.contains(&&name))
+                || self.is_dose(*at)
+        };
+        (0..segment).rev().find(begins).filter(|at| self.is_dose(*at))
+    }
+
+    /// The resource that a dose became.
+    pub(super) fn resource_of_dose(&self, segment: usize) -> Option<usize> {
+        if let Some(dose) = self.doses.told.iter().find(|own| own.segment == segment) {
+            return Some(dose.resource as usize);
+        }
+        let order = self.nearest(Name(*b"ORC"), segment);
+        self.resources.iter().position(|own| {
+            own.definition.name() == "Immunization"
+                && (own.segment == segment || Some(own.segment) == order)
+        })
     }
 
     /// A dose by its order, which of its doses it is, when it begins and what is given: neither what the drug is called
