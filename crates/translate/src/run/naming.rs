@@ -49,7 +49,8 @@ pub(super) struct Number<'a> {
 pub(super) struct Naming {
     pub(super) identities: Vec<Option<Identity>>,
     sender: String,
-    control: String,
+    /// The message, once something is known by nothing else.
+    message: Option<Uuid>,
     /// Whether the message tells of vaccinations.
     has_vaccinations: bool,
     /// The order that was asked for last: its results follow each other.
@@ -68,7 +69,7 @@ impl<'a> Run<'a> {
         let mut naming = Naming {
             identities: vec![None; self.resources.len()],
             sender: self.sender(),
-            control: self.header_text(10),
+            message: None,
             has_vaccinations: self
                 .resources
                 .iter()
@@ -138,6 +139,29 @@ impl<'a> Run<'a> {
             || requisition.is_some_and(|name| self.tree.find(root, name).is_some())
     }
 
+    /// What tells a message from others: its sender, MSH-10, which is unique of its sender (HL7 v2.5.1 §2.15.9.10), and since counters
+    /// restart, MSH-7 and whose it is. Where it lacks one of the first two, by all that it says.
+    fn message_key(&self, sender: &str) -> Uuid {
+        const IDENTIFIERS: [u16; 3] = [2, 3, 4];
+        let (control, sent) = (self.header_text(10), self.header_text(7));
+        let mut key = vec![Cow::Borrowed("message"), sender.into()];
+        if control.is_empty() || sent.is_empty() {
+            key.push(String::from_utf8_lossy(self.view.bytes));
+        }
+        key.extend([control.into(), sent.into()]);
+        let is_patient = |segment: &usize| self.view.name(*segment) == Some(Name(*b"PID"));
+        for segment in (0..self.view.len()).filter(is_patient) {
+            let numbers = IDENTIFIERS.map(|field| self.view.field(segment, field));
+            if numbers.iter().all(|number| number.is_empty()) {
+                key.push(String::from_utf8_lossy(self.view.raw(segment)));
+            } else {
+                key.extend(numbers.map(String::from_utf8_lossy));
+            }
+        }
+        let key: Vec<&str> = key.iter().map(|part| &**part).collect();
+        Identity::of_key(&key).id
+    }
+
     fn header_text(&self, field: u16) -> String {
         let part = self.view.repetitions(0, field).next();
         part.map(|part| self.first_text(&part).into_owned()).unwrap_or_default()
@@ -171,8 +195,8 @@ impl<'a> Run<'a> {
         };
         let identity = identity.unwrap_or_else(|| {
             // Nothing names it: it is this message's own.
-            let ordinal = index.to_string();
-            Identity::of_key(&["message", name, &naming.sender, &naming.control, &ordinal])
+            let message = *naming.message.get_or_insert_with(|| self.message_key(&naming.sender));
+            Identity::of_key(&["message", name, &message.to_string(), &index.to_string()])
         });
         let id = identity.id;
         *naming.identities.get_mut(index)? = Some(identity);
