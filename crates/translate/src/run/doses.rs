@@ -30,6 +30,22 @@ struct Dose {
 /// A row that ran over a segment.
 type Applied<'a> = (&'a MessageRow, usize);
 
+/// The doses that segments stand under.
+#[derive(Debug, Default)]
+pub(super) struct DosesAbove {
+    /// Of each segment; of none where the message has no doses.
+    doses: Vec<Option<usize>>,
+    /// The vaccinations by the segments that made them.
+    vaccinations: Vec<(usize, usize)>,
+}
+
+impl DosesAbove {
+    /// The dose that a segment stands under.
+    pub(super) fn of(&self, segment: usize) -> Option<usize> {
+        self.doses.get(segment).copied().flatten()
+    }
+}
+
 /// The doses of a message so far.
 #[derive(Debug, Default)]
 pub(super) struct Doses<'a> {
@@ -159,41 +175,40 @@ impl<'a> Run<'a> {
         told.find(|own| own.resource as usize == resource).map(|own| own.segment)
     }
 
-    /// The results that stand under a dose.
-    pub(super) fn observed_of_doses(&self) -> Vec<usize> {
-        let has_doses = (0..self.view.len()).any(|segment| self.is_dose(segment));
-        let resources = self.resources.iter().enumerate().filter(|_| has_doses);
-        let observed = resources.filter(|(_, own)| {
-            own.definition.name() == "Observation"
-                && self.view.name(own.segment) == Some(Name(*b"OBX"))
-                && self.dose_above(own.segment).is_some()
-        });
-        observed.map(|(index, _)| index).collect()
-    }
-
-    fn is_dose(&self, segment: usize) -> bool {
-        self.view.name(segment).is_some_and(|Name(name)| DOSES.contains(&&name))
-    }
-
-    /// The dose that a segment stands under. An order has many, and what was measured at one says nothing of another.
-    pub(super) fn dose_above(&self, segment: usize) -> Option<usize> {
-        let begins = |at: &usize| {
-            self.view.name(*at).is_some_and(|Name(name)| ORDERS.contains(&&name))
-                || self.is_dose(*at)
+    /// Which segments stand under a dose. An order has many, and what was measured at one says nothing of another.
+    pub(super) fn doses_above(&self) -> DosesAbove {
+        let is_one_of = |segment: usize, names: &[&[u8; 3]]| {
+            self.view.name(segment).is_some_and(|Name(name)| names.contains(&&name))
         };
-        (0..segment).rev().find(begins).filter(|at| self.is_dose(*at))
+        let mut above = DosesAbove::default();
+        if !(0..self.view.len()).any(|segment| is_one_of(segment, &DOSES)) {
+            return above;
+        }
+        let mut dose = None;
+        for segment in 0..self.view.len() {
+            if is_one_of(segment, &DOSES) {
+                dose = Some(segment);
+            } else if is_one_of(segment, &ORDERS) {
+                dose = None;
+            }
+            above.doses.push(dose);
+        }
+        above.vaccinations = self.vaccinations_made();
+        above
     }
 
     /// The resource that a dose became.
-    pub(super) fn resource_of_dose(&self, segment: usize) -> Option<usize> {
-        if let Some(dose) = self.doses.told.iter().find(|own| own.segment == segment) {
-            return Some(dose.resource as usize);
+    pub(super) fn resource_of_dose(&self, segment: usize, above: &DosesAbove) -> Option<usize> {
+        // In the order of the message.
+        let told = &self.doses.told;
+        if let Ok(at) = told.binary_search_by_key(&segment, |own| own.segment) {
+            return told.get(at).map(|dose| dose.resource as usize);
         }
-        let order = self.nearest(Name(*b"ORC"), segment);
-        self.resources.iter().position(|own| {
-            own.definition.name() == "Immunization"
-                && (own.segment == segment || Some(own.segment) == order)
-        })
+        let made_by = |segment: usize| {
+            let at = above.vaccinations.binary_search_by_key(&segment, |(own, _)| *own).ok()?;
+            above.vaccinations.get(at).map(|(_, index)| *index)
+        };
+        made_by(segment).or_else(|| made_by(self.nearest(Name(*b"ORC"), segment)?))
     }
 
     /// A dose by its order, which of its doses it is, when it begins and what is given: neither what the drug is called

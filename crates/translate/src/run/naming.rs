@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 
 use super::Run;
+use super::doses::DosesAbove;
 use super::tree::{Leaf, NodeId};
 use super::vaccinations::is_nobodys;
 use super::view::{At, Part};
@@ -53,6 +54,7 @@ pub(super) struct Naming {
     message: Option<Uuid>,
     /// Whether the message tells of vaccinations.
     has_vaccinations: bool,
+    doses_above: DosesAbove,
     /// The order that was asked for last: its results follow each other.
     order: Option<Order>,
 }
@@ -74,11 +76,16 @@ impl<'a> Run<'a> {
                 .resources
                 .iter()
                 .any(|own| own.definition.name() == "Immunization"),
+            doses_above: self.doses_above(),
             order: None,
         };
-        let observed = self.observed_of_doses();
-        for index in 0..self.resources.len() {
-            if !observed.contains(&index) {
+        let mut observed = Vec::new();
+        for (index, own) in self.resources.iter().enumerate() {
+            let is_observed = own.definition.name() == "Observation"
+                && naming.doses_above.of(own.segment).is_some();
+            if is_observed {
+                observed.push(index);
+            } else {
                 self.identity(index, &mut naming, 0);
             }
         }
@@ -479,8 +486,9 @@ impl<'a> Run<'a> {
         let code = self.code_text(own.segment, 3);
         // Blanks around it say nothing (HL7 v2.5.1 §2.A.75).
         let which = String::from_utf8_lossy(self.view.field(own.segment, 4).trim_ascii());
-        if let Some(dose) = self.dose_above(own.segment) {
-            let dose = self.identity(self.resource_of_dose(dose)?, naming, depth + 1)?;
+        if let Some(dose) = naming.doses_above.of(own.segment) {
+            let dose = self.resource_of_dose(dose, &naming.doses_above)?;
+            let dose = self.identity(dose, naming, depth + 1)?;
             return Some(Identity::of_key(&["observed", &dose.to_string(), &code, &which]));
         }
         let order = self.order(own.segment, naming);

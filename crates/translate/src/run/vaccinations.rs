@@ -122,19 +122,30 @@ impl<'a> Run<'a> {
         part.is_some_and(|part| is_nobodys(&self.first_text(&part)))
     }
 
+    /// The vaccinations by the segments that made them, in their order.
+    pub(super) fn vaccinations_made(&self) -> Vec<(usize, usize)> {
+        let resources = self.resources.iter().enumerate();
+        let vaccinations = resources.filter(|(_, own)| own.definition.name() == "Immunization");
+        let mut made: Vec<_> = vaccinations.map(|(index, own)| (own.segment, index)).collect();
+        made.sort_unstable();
+        made
+    }
+
     /// Takes 9999 from the orders of vaccinations, and out those that no number is left of: nothing could find them again, and each
     /// message would leave one more behind.
     pub(super) fn drop_orders_without_a_number(&mut self) {
+        let vaccinations = self.vaccinations_made();
+        if vaccinations.is_empty() {
+            return;
+        }
         for index in 0..self.resources.len() {
             let Some(own) = self.resources.get(index) else { continue };
             let (root, segment) = (own.root, own.segment);
             let is_order = own.definition.name() == "ServiceRequest"
                 && !own.is_dropped
-                && self.view.name(segment) == Some(ORC);
-            let is_of_a_vaccination = |other: &super::Resource| {
-                other.segment == segment && other.definition.name() == "Immunization"
-            };
-            if !is_order || !self.resources.iter().any(is_of_a_vaccination) {
+                && self.view.name(segment) == Some(ORC)
+                && vaccinations.binary_search_by_key(&segment, |(made_by, _)| *made_by).is_ok();
+            if !is_order {
                 continue;
             }
             let is_none = |node: &NodeId| {
