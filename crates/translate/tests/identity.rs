@@ -109,3 +109,63 @@ fn a_fillers_number_is_one_number_whichever_of_its_systems_sends_it() {
     // One number for several panels, told one by one: none replaces another.
     assert_ne!(ids("LIS1", oid, panel, None).0, ids("LIS1", oid, "NA^Sodium^L", None).0);
 }
+
+/// What nothing but its message names is told of that message: a counter that restarts, or none, makes no two messages one.
+#[test]
+fn what_nothing_names_is_of_its_message() {
+    const WEIGHT: &str = "OBX|1|NM|3141-9^Weight^LN||70|kg|||||F\r";
+    const VISIT: &str = "PV1|1|I\r";
+    let told = |kind: &str, (sent, control, patient): (&str, &str, &str), rest: &str| {
+        let text = format!(
+            "MSH|^~\\&|HIS|GOOD|||{sent}||{kind}|{control}|P|2.5.1\rPID|1||{patient}||Muster\r{rest}"
+        );
+        let translation = translate(&text, Some(BASE));
+        let entries = translation.bundle.items("entry").iter();
+        let urls = entries.filter_map(|entry| {
+            let request = entry.get("request")?;
+            let name = entry.get("resource")?.resource_type()?;
+            let is_own = [
+                "MessageHeader",
+                "Provenance",
+                "Observation",
+                "DiagnosticReport",
+                "Encounter",
+                "Specimen",
+            ];
+            is_own.contains(&name).then(|| request.text("url").expect("a URL").to_owned())
+        });
+        urls.collect::<Vec<_>>()
+    };
+    let report = format!("OBR|1|||GLU^Glucose^L|||||||||||||||||||||F\r{WEIGHT}");
+    let cases = [
+        ("ADT^A08^ADT_A01", [VISIT, WEIGHT].concat()),
+        ("ORU^R01^ORU_R01", report.clone()),
+        ("ORU^R01^ORU_R01", format!("{report}SPM|1|||SER^Serum^L\r")),
+    ];
+    for (kind, rest) in &cases {
+        let (now, later) = ("20260315073000+0100", "20260316073000+0100");
+        let (one, other) = ("1^^^&1.2.3&ISO", "2^^^&1.2.3&ISO");
+        for (sent, control) in [(now, "1"), (now, ""), ("", "1"), ("", "")] {
+            let first = told(kind, (sent, control, one), rest);
+            assert!(first.len() > 3, "{first:?}");
+            assert_eq!(first, told(kind, (sent, control, one), rest), "{kind}");
+            let others = [
+                told(kind, (later, control, one), rest),
+                told(kind, (sent, control, other), rest),
+                told(kind, (sent, "2", one), rest),
+            ];
+            for other in &others {
+                assert!(!other.iter().any(|url| first.contains(url)), "{kind} {first:?} {other:?}");
+            }
+        }
+        // Without a control id or a time, what it says tells a message; without identifiers, who it is.
+        for (sent, control, who) in [(now, "", one), ("", "1", one)] {
+            let first = told(kind, (sent, control, who), rest);
+            let other = told(kind, (sent, control, who), &rest.replace("|70|", "|71|"));
+            assert!(!other.iter().any(|url| first.contains(url)), "{kind} {first:?} {other:?}");
+        }
+        let first = told(kind, (now, "1", ""), rest);
+        let other = told(kind, (now, "1", "||Other"), rest);
+        assert!(!other.iter().any(|url| first.contains(url)), "{kind} {first:?} {other:?}");
+    }
+}

@@ -14,6 +14,11 @@ use crate::plan::{MessageMap, MessageRow};
 /// findings tell.
 const AGAIN_MAX: usize = 8;
 
+/// What tells a dose.
+const DOSES: [&[u8; 3]; 3] = [b"RXA", b"RXD", b"RXG"];
+/// What begins something else: what stands behind it is of no dose before.
+const ORDERS: [&[u8; 3]; 6] = [b"PID", b"PV1", b"ORC", b"OBR", b"RXO", b"RXE"];
+
 /// A resource that tells one dose.
 #[derive(Debug, Clone, Copy)]
 struct Dose {
@@ -24,6 +29,22 @@ struct Dose {
 
 /// A row that ran over a segment.
 type Applied<'a> = (&'a MessageRow, usize);
+
+/// The doses that segments stand under.
+#[derive(Debug, Default)]
+pub(super) struct DosesAbove {
+    /// Of each segment; of none where the message has no doses.
+    doses: Vec<Option<usize>>,
+    /// The vaccinations by the segments that made them.
+    vaccinations: Vec<(usize, usize)>,
+}
+
+impl DosesAbove {
+    /// The dose that a segment stands under.
+    pub(super) fn of(&self, segment: usize) -> Option<usize> {
+        self.doses.get(segment).copied().flatten()
+    }
+}
 
 /// The doses of a message so far.
 #[derive(Debug, Default)]
@@ -152,6 +173,42 @@ impl<'a> Run<'a> {
     pub(super) fn dose_of(&self, resource: usize) -> Option<usize> {
         let mut told = self.doses.told.iter();
         told.find(|own| own.resource as usize == resource).map(|own| own.segment)
+    }
+
+    /// Which segments stand under a dose. An order has many, and what was measured at one says nothing of another.
+    pub(super) fn doses_above(&self) -> DosesAbove {
+        let is_one_of = |segment: usize, names: &[&[u8; 3]]| {
+            self.view.name(segment).is_some_and(|Name(name)| names.contains(&&name))
+        };
+        let mut above = DosesAbove::default();
+        if !(0..self.view.len()).any(|segment| is_one_of(segment, &DOSES)) {
+            return above;
+        }
+        let mut dose = None;
+        for segment in 0..self.view.len() {
+            if is_one_of(segment, &DOSES) {
+                dose = Some(segment);
+            } else if is_one_of(segment, &ORDERS) {
+                dose = None;
+            }
+            above.doses.push(dose);
+        }
+        above.vaccinations = self.vaccinations_made();
+        above
+    }
+
+    /// The resource that a dose became.
+    pub(super) fn resource_of_dose(&self, segment: usize, above: &DosesAbove) -> Option<usize> {
+        // In the order of the message.
+        let told = &self.doses.told;
+        if let Ok(at) = told.binary_search_by_key(&segment, |own| own.segment) {
+            return told.get(at).map(|dose| dose.resource as usize);
+        }
+        let made_by = |segment: usize| {
+            let at = above.vaccinations.binary_search_by_key(&segment, |(own, _)| *own).ok()?;
+            above.vaccinations.get(at).map(|(_, index)| *index)
+        };
+        made_by(segment).or_else(|| made_by(self.nearest(Name(*b"ORC"), segment)?))
     }
 
     /// A dose by its order, which of its doses it is, when it begins and what is given: neither what the drug is called

@@ -41,6 +41,7 @@ impl<'a> Run<'a> {
         self.find_outranked();
         self.find_longer_than_told();
         self.drop_unnamed_visits(map);
+        self.drop_orders_without_a_number();
         self.complete_all();
         self.find_ghosts();
         let identities = self.name_all();
@@ -169,7 +170,7 @@ impl<'a> Run<'a> {
             own.is_dropped = true;
             if own.has_value {
                 self.has_removed = true;
-                self.unnamed_visits.push(segment);
+                self.unnamed.push(segment);
                 self.find_at(
                     FindingKind::Incomplete,
                     Self::segment_at(segment),

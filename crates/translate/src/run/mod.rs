@@ -29,6 +29,7 @@ mod rule;
 mod test;
 mod timings;
 mod tree;
+mod vaccinations;
 mod view;
 
 use std::borrow::Cow;
@@ -101,8 +102,8 @@ pub(crate) struct Run<'a> {
     completing: usize,
     /// The element that was found lacking last.
     lacking: Option<&'static str>,
-    /// The segments of visits that were not made, as no number names them.
-    unnamed_visits: Vec<usize>,
+    /// The segments of visits and orders that were not made, as no number names them.
+    unnamed: Vec<usize>,
     /// Whether an element went that may have referred to a resource.
     has_removed: bool,
     names: WellKnown,
@@ -210,7 +211,7 @@ impl<'a> Run<'a> {
             message_map: None,
             completing: 0,
             lacking: None,
-            unnamed_visits: Vec::new(),
+            unnamed: Vec::new(),
             has_removed: false,
             names: plan.well_known,
             types: Types::known(),

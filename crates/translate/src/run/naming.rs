@@ -6,7 +6,9 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 
 use super::Run;
+use super::doses::DosesAbove;
 use super::tree::{Leaf, NodeId};
+use super::vaccinations::is_nobodys;
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::finding::FindingKind;
@@ -38,17 +40,21 @@ struct Order {
 }
 
 /// An identifier that a resource is known by.
-struct Number<'a> {
-    node: NodeId,
-    system: Option<Cow<'a, str>>,
-    value: Cow<'a, str>,
+pub(super) struct Number<'a> {
+    pub(super) node: NodeId,
+    pub(super) system: Option<Cow<'a, str>>,
+    pub(super) value: Cow<'a, str>,
 }
 
 /// The identities found so far.
 pub(super) struct Naming {
     pub(super) identities: Vec<Option<Identity>>,
     sender: String,
-    control: String,
+    /// The message, once something is known by nothing else.
+    message: Option<Uuid>,
+    /// Whether the message tells of vaccinations.
+    has_vaccinations: bool,
+    doses_above: DosesAbove,
     /// The order that was asked for last: its results follow each other.
     order: Option<Order>,
 }
@@ -65,14 +71,30 @@ impl<'a> Run<'a> {
         let mut naming = Naming {
             identities: vec![None; self.resources.len()],
             sender: self.sender(),
-            control: self.header_text(10),
+            message: None,
+            has_vaccinations: self
+                .resources
+                .iter()
+                .any(|own| own.definition.name() == "Immunization"),
+            doses_above: self.doses_above(),
             order: None,
         };
-        for index in 0..self.resources.len() {
-            self.identity(index, &mut naming, 0);
+        let mut observed = Vec::new();
+        for (index, own) in self.resources.iter().enumerate() {
+            let is_observed = own.definition.name() == "Observation"
+                && naming.doses_above.of(own.segment).is_some();
+            if is_observed {
+                observed.push(index);
+            } else {
+                self.identity(index, &mut naming, 0);
+            }
         }
         self.same_allergies(&mut naming);
         self.split_orders(&mut naming);
+        // Doses of one number are told apart by now.
+        for index in observed {
+            self.identity(index, &mut naming, 0);
+        }
         self.unite(&mut naming);
         naming.identities
     }
@@ -124,12 +146,35 @@ impl<'a> Run<'a> {
             || requisition.is_some_and(|name| self.tree.find(root, name).is_some())
     }
 
+    /// What tells a message from others: its sender, MSH-10, which is unique of its sender (HL7 v2.5.1 §2.15.9.10), and since counters
+    /// restart, MSH-7 and whose it is. Where it lacks one of the first two, by all that it says.
+    fn message_key(&self, sender: &str) -> Uuid {
+        const IDENTIFIERS: [u16; 3] = [2, 3, 4];
+        let (control, sent) = (self.header_text(10), self.header_text(7));
+        let mut key = vec![Cow::Borrowed("message"), sender.into()];
+        if control.is_empty() || sent.is_empty() {
+            key.push(String::from_utf8_lossy(self.view.bytes));
+        }
+        key.extend([control.into(), sent.into()]);
+        let is_patient = |segment: &usize| self.view.name(*segment) == Some(Name(*b"PID"));
+        for segment in (0..self.view.len()).filter(is_patient) {
+            let numbers = IDENTIFIERS.map(|field| self.view.field(segment, field));
+            if numbers.iter().all(|number| number.is_empty()) {
+                key.push(String::from_utf8_lossy(self.view.raw(segment)));
+            } else {
+                key.extend(numbers.map(String::from_utf8_lossy));
+            }
+        }
+        let key: Vec<&str> = key.iter().map(|part| &**part).collect();
+        Identity::of_key(&key).id
+    }
+
     fn header_text(&self, field: u16) -> String {
         let part = self.view.repetitions(0, field).next();
         part.map(|part| self.first_text(&part).into_owned()).unwrap_or_default()
     }
 
-    fn identity(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Uuid> {
+    pub(super) fn identity(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Uuid> {
         if let Some(own) = naming.identities.get(index)? {
             return Some(own.id);
         }
@@ -139,7 +184,7 @@ impl<'a> Run<'a> {
         }
         let name = own.definition.name();
         let identity = match name {
-            "Observation" => self.observation(index, naming),
+            "Observation" => self.observation(index, naming, depth),
             "DiagnosticReport" => self.report(index, naming),
             "Specimen" => {
                 self.by_table(index, naming, depth).or_else(|| self.ordered(index, naming))
@@ -157,8 +202,8 @@ impl<'a> Run<'a> {
         };
         let identity = identity.unwrap_or_else(|| {
             // Nothing names it: it is this message's own.
-            let ordinal = index.to_string();
-            Identity::of_key(&["message", name, &naming.sender, &naming.control, &ordinal])
+            let message = *naming.message.get_or_insert_with(|| self.message_key(&naming.sender));
+            Identity::of_key(&["message", name, &message.to_string(), &index.to_string()])
         });
         let id = identity.id;
         *naming.identities.get_mut(index)? = Some(identity);
@@ -176,7 +221,7 @@ impl<'a> Run<'a> {
                 return Some(self.numbered_identity(own.root, name, &found, naming, depth));
             }
             if matches!(key.as_slice(), [KeyElement { name: "identifier", .. }])
-                && self.has_nobodys(own.root, name)
+                && name == "Immunization"
             {
                 continue;
             }
@@ -225,7 +270,7 @@ impl<'a> Run<'a> {
     }
 
     /// Whose number it is, in words: `1^^^EAST` and `1^^^WEST` are two, though neither name has a URI.
-    fn assigner(&self, identifier: NodeId, naming: &mut Naming, depth: usize) -> String {
+    pub(super) fn assigner(&self, identifier: NodeId, naming: &mut Naming, depth: usize) -> String {
         let mut text = String::new();
         let assigner = self.plan.names.find("assigner");
         if let Some(assigner) = assigner.and_then(|name| self.tree.find(identifier, name)) {
@@ -239,7 +284,7 @@ impl<'a> Run<'a> {
     }
 
     /// The identifier a resource is found by: of a preferred system, else the first that has a system, else the first.
-    fn by_identifier(&self, root: NodeId, name: &str) -> Option<Number<'a>> {
+    pub(super) fn by_identifier(&self, root: NodeId, name: &str) -> Option<Number<'a>> {
         let known = &self.plan.well_known;
         let mut found: Option<(u8, Number<'a>)> = None;
         for child in self.tree.children(root) {
@@ -250,7 +295,9 @@ impl<'a> Run<'a> {
             };
             let Some(value) = self.member_text(child, known.value) else { continue };
             // What could not be read is not one number: two that differ there would be one.
-            if value.contains(char::REPLACEMENT_CHARACTER) || is_nobodys(name, &value) {
+            if value.contains(char::REPLACEMENT_CHARACTER)
+                || name == "Immunization" && (is_nobodys(&value) || self.is_of_an_order(child))
+            {
                 continue;
             }
             let system = self.member_text(child, known.system);
@@ -281,17 +328,7 @@ impl<'a> Run<'a> {
         found.map(|(_, number)| number)
     }
 
-    /// Whether a resource has a number that is nobody's.
-    fn has_nobodys(&self, root: NodeId, name: &str) -> bool {
-        let known = &self.plan.well_known;
-        let is_nobodys = |child| {
-            self.tree.node(child).is_some_and(|node| node.name == known.identifier)
-                && self.member_text(child, known.value).is_some_and(|own| is_nobodys(name, &own))
-        };
-        self.tree.children(root).any(is_nobodys)
-    }
-
-    fn member_text(&self, node: NodeId, name: NameId) -> Option<Cow<'a, str>> {
+    pub(super) fn member_text(&self, node: NodeId, name: NameId) -> Option<Cow<'a, str>> {
         match self.tree.leaf(self.tree.find(node, name)?) {
             Leaf::Text(text) => Some(text.clone()),
             _ => None,
@@ -359,7 +396,7 @@ impl<'a> Run<'a> {
         let orc = self.nearest(Name(*b"ORC"), segment);
         let known = naming.order.take().filter(|known| known.obr == obr && known.orc == orc);
         let order = known.unwrap_or_else(|| {
-            let number = self.order_number(obr, orc, &naming.sender);
+            let number = self.order_number(obr, orc, naming);
             let mut service = obr.map(|obr| self.service(obr)).unwrap_or_default();
             let kind = number.as_ref().map(|own| own.kind);
             let parent = kind.zip(obr).and_then(|(kind, obr)| self.parent_key(obr, kind));
@@ -379,15 +416,16 @@ impl<'a> Run<'a> {
         &self,
         obr: Option<usize>,
         orc: Option<usize>,
-        sender: &str,
+        naming: &Naming,
     ) -> Option<OrderNumber> {
         for (kind, field) in [("filler", 3), ("placer", 2)] {
             for own in [obr, orc].into_iter().flatten() {
                 let number = self.view.field(own, field);
-                if !number.is_empty() && number != b"\"\"" {
+                let is_none = naming.has_vaccinations && self.is_no_number(own, field);
+                if !number.is_empty() && number != b"\"\"" && !is_none {
                     let known = if kind == "filler" { self.known_number(own, field) } else { None };
                     let (scope, number) = known.unwrap_or_else(|| {
-                        (sender.to_owned(), String::from_utf8_lossy(number).into_owned())
+                        (naming.sender.clone(), String::from_utf8_lossy(number).into_owned())
                     });
                     return Some(OrderNumber { kind, scope, number });
                 }
@@ -433,42 +471,9 @@ impl<'a> Run<'a> {
         Some(Identity::of_key(&["visit", &naming.sender, &patient, &begin]))
     }
 
-    /// A vaccination without a number by its patient, the vaccine and the instant: neither what the vaccine is called nor the
-    /// offset that the time is told with makes it another.
-    fn vaccination(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Identity> {
-        let own = self.resources.get(index)?;
-        if self.by_identifier(own.root, "Immunization").is_some() {
-            return None;
-        }
-        let key = [KeyElement { name: "patient", is_optional: false }];
-        let patient = self.key_text(own.root, &key, naming, depth)?;
-        let when = self.begin_of(own.root);
-        let vaccine = self.vaccine(own.root, own.segment)?;
-        let is_told = !when.is_empty();
-        is_told
-            .then(|| Identity::of_key(&["vaccination", &naming.sender, &patient, &vaccine, &when]))
-    }
-
-    /// The first code of a vaccine with its system; nothing where either is not told: then its name says which it is.
-    fn vaccine(&self, root: NodeId, segment: usize) -> Option<String> {
-        let known = &self.plan.well_known;
-        let concept = self.tree.find(root, self.plan.names.find("vaccineCode")?)?;
-        let coding = self.tree.find(concept, known.coding)?;
-        let code = self.member_text(coding, known.code)?;
-        if let Some(system) = self.member_text(coding, known.system) {
-            return Some([&*code, "|", &system].concat());
-        }
-        let given = self.nearest(Name(*b"RXA"), segment)?;
-        let [told, system] = [1, 3].map(|at| {
-            let part = self.view.repetitions(given, 5).next();
-            part.map(|part| self.first_text(&part.part(at))).unwrap_or_default()
-        });
-        // A system without a URI is the sender's name for it.
-        (told == code && !system.is_empty()).then(|| [&*code, "|", &system].concat())
-    }
-
-    /// A result by its order, what was measured (OBX-3) and which of several (OBX-4): a correction replaces it.
-    fn observation(&self, index: usize, naming: &mut Naming) -> Option<Identity> {
+    /// A result by its order, or by the dose that it stands under, by what was measured (OBX-3) and which of several (OBX-4): a
+    /// correction replaces it.
+    fn observation(&self, index: usize, naming: &mut Naming, depth: usize) -> Option<Identity> {
         let own = self.resources.get(index)?;
         if self.view.name(own.segment) != Some(Name(*b"OBX")) {
             return None;
@@ -478,19 +483,17 @@ impl<'a> Run<'a> {
         {
             return Some(Identity::of_identifier("Observation", &system, &value));
         }
+        let code = self.code_text(own.segment, 3);
+        // Blanks around it say nothing (HL7 v2.5.1 §2.A.75).
+        let which = String::from_utf8_lossy(self.view.field(own.segment, 4).trim_ascii());
+        if let Some(dose) = naming.doses_above.of(own.segment) {
+            let dose = self.resource_of_dose(dose, &naming.doses_above)?;
+            let dose = self.identity(dose, naming, depth + 1)?;
+            return Some(Identity::of_key(&["observed", &dose.to_string(), &code, &which]));
+        }
         let order = self.order(own.segment, naming);
         let OrderNumber { kind, scope, number } = order.number.as_ref()?;
-        let code = self.code_text(own.segment, 3);
-        Some(Identity::of_key(&[
-            "result",
-            scope,
-            kind,
-            number,
-            &order.service,
-            &code,
-            // Blanks around it say nothing (HL7 v2.5.1 §2.A.75).
-            &String::from_utf8_lossy(self.view.field(own.segment, 4).trim_ascii()),
-        ]))
+        Some(Identity::of_key(&["result", scope, kind, number, &order.service, &code, &which]))
     }
 
     /// A specimen without an identifier by its order.
@@ -667,12 +670,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-/// Whether a number says that there is none: ORC-3 `9999` of vaccinations (CDC, HL7 v2.5.1 Implementation Guide for
-/// Immunization Messaging, release 1.5).
-fn is_nobodys(name: &str, value: &str) -> bool {
-    name == "Immunization" && value == "9999"
 }
 
 fn told_anew(name: &str) -> &'static str {

@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
                 dropped = true;
                 let (segment, name) = (own.segment, own.definition.name());
                 // Its places went with it.
-                if self.unnamed_visits.contains(&segment) {
+                if self.unnamed.contains(&segment) {
                     continue;
                 }
                 let text =
