@@ -248,7 +248,7 @@ impl Reading {
         let nodes = || named.iter().map(|&(_, node)| node).chain(any.iter().copied());
         let mut tears = [false; READINGS_MAX];
         for (tears, before) in tears.iter_mut().zip(&self.before) {
-            *tears = self.tears(grammar, segment, before.node, nodes());
+            *tears = self.tears(grammar, segment, *before, nodes());
         }
         for node in nodes() {
             let before = self.before.iter().zip(tears).filter(|&(_, tears)| !tears);
@@ -285,13 +285,25 @@ impl Reading {
         &self,
         grammar: &Grammar,
         segment: u32,
-        last: u16,
+        before: Alternative,
         mut nodes: impl Iterator<Item = u16>,
     ) -> bool {
-        let Some(awaited) = grammar.awaited(last) else { return false };
+        let last = before.node;
+        // Doses are told more often in an order than structures have them: which of them an order waits for is not known.
+        let awaited = grammar.awaited(last);
+        let Some(awaited) = awaited.filter(|own| !own.name.as_bytes().starts_with(b"RX")) else {
+            return false;
+        };
         let leads_past =
             |node| grammar.step(last, node).is_none_or(|step| grammar.passes(step, node, awaited));
         if !nodes.all(leads_past) || self.is_another_patient(segment) {
+            return false;
+        }
+        // A reading that left it aside waits for it no more.
+        let placed = self.traces.get(before.trace as usize).map_or(0, |trace| trace.segment);
+        let between = self.heads.get(placed as usize + 1..segment as usize).unwrap_or_default();
+        let mut between = between.iter().rev().take(AHEAD_MAX);
+        if between.any(|head| head.name == Some(awaited.name)) {
             return false;
         }
         let ahead = self.heads.iter().skip(segment as usize + 1).take(AHEAD_MAX);

@@ -200,12 +200,6 @@ fn what_stands_before_a_required_segment_of_its_group_tears_no_group() {
          /PATIENT_RESULT(2)/PATIENT PID /PATIENT_RESULT(2)/PATIENT/VISIT PV1 /PATIENT_RESULT(2)/ORDER_OBSERVATION ORC OBR
          3 missing OBR in /PATIENT_RESULT/ORDER_OBSERVATION/",
     );
-    check(
-        Version::V2_5_1,
-        "VXU_V04",
-        "MSH PID ORC NTE RXA ORC RXA",
-        "MSH PID /ORDER ORC NTE? RXA /ORDER(2) ORC RXA\n3 misplaced NTE in /ORDER/",
-    );
 }
 
 #[test]

@@ -65,11 +65,14 @@ impl<'a> Run<'a> {
     }
 
     /// Whether a note is of what it stands behind: the structure has that segment there, and a note of it. Behind others (SPM,
-    /// CTI, a site's own) it is of these, and of no result before them.
+    /// CTI, a site's own) it is of these, and of no result before them. What is given or dispensed is more often than structures
+    /// have it, each with its notes.
     fn is_note_there(&self, note: usize, before: usize) -> bool {
         let is_placed =
             |at: usize| self.reading.placements().get(at).is_none_or(|own| own.node().is_some());
-        is_placed(note) && is_placed(before)
+        let begins = self.view.name(before).filter(|name| BEGINNING.contains(&&name.0));
+        let is_dose = begins.is_some_and(|name| name.0.starts_with(b"RX"));
+        is_dose || (is_placed(note) && is_placed(before))
     }
 
     fn end_observations(&mut self, map: &MessageMap) {
