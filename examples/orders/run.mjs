@@ -215,6 +215,17 @@ await workflow(import.meta.url, async (stage) => {
     (await taskOf(gone, "abort"))?.status === "completed" && (await taskOf(gone, "fulfill")).status === "cancelled");
   stage.holds("the first stays accepted", (await stage.found(`Task?focus=ServiceRequest/${stays.id}`)).map(({ status }) => status).join() === "accepted");
 
+  stage.says("Two tests have one number and codes of the hospital's own; the laboratory reports one of them in LOINC.");
+  const [sugar, kalium] = [await orders("P112", "GLU", "Glucose"), await orders("P112", "KAL", "Potassium")];
+  await becomes(sugar, "active");
+  await becomes(kalium, "active");
+  const tasksOf = () => Promise.all([taskOf(sugar, "fulfill"), taskOf(kalium, "fulfill")]).then((tasks) => tasks.map((task) => task?.status).join());
+  await stage.becomes("both are accepted", async () => (await tasksOf()) === "accepted,accepted");
+  await stage.sends(results, stage.message("result", { L0002: "L0112", P100: "P112", F100: "F112", S200: "S112", "24323-8": "2345-7" }));
+  stage.holds("which of them it is nobody knows: neither is completed", (await stage.found("ServiceRequest?identifier=P112")).every(({ status }) => status === "active")
+    && (await stage.found("DiagnosticReport?identifier=F112"))[0].basedOn[0].identifier.value === "P112");
+  stage.holds("nor their Tasks", (await tasksOf()) === "accepted,accepted");
+
   stage.says("Orders of a patient who isn't there, and of nobody, are not sent.");
   for (const [number, subject] of [["P106", { reference: "Patient/nobody" }], ["P107", { display: "Somebody" }]]) {
     const order = await orders(number, "2345-7", "Glucose");

@@ -396,6 +396,33 @@ await workflow(import.meta.url, async (stage) => {
   stage.holds("and is completed, known by both of the laboratory's numbers", complete.status === "completed"
     && ["F140", "F141"].every((number) => complete.identifier.some(({ value }) => value === number)));
 
+  const asked = (number, system, code) => stage.fhir("ServiceRequest", "POST", {
+    resourceType: "ServiceRequest", status: "active", intent: "order", subject: { reference: `Patient/${patient.id}` },
+    identifier: [{ system: "urn:oid:1.2.36.1.2", value: number }], code: { coding: [{ system, code }] },
+  });
+  const statuses = async (...orders) => (await Promise.all(orders.map(({ id }) => stage.fhir(`ServiceRequest/${id}`)))).map(({ status }) => status).join();
+  const basis = async (number, code) => (await one(`DiagnosticReport?identifier=${number}&code=${code}`)).basedOn
+    .map(({ reference, identifier }) => reference ?? identifier.value).join();
+  const answer = (control, placer, filler, code, status = "F") => stage.message("final", { L0002: control, P100: placer, F100: filler, S200: `S${control}`, "24323-8": code })
+    .replace(/OBX[^]*$/, `OBX|1|NM|${code}||5.4||||||${status}\r`).replace(/\|CH\|F/, `|CH|${status}`);
+
+  stage.says("Two tests were ordered under one number, by codes of the hospital's own: the laboratory reports one of them, and a third, in LOINC.");
+  const [oneOfTwo, otherOfTwo] = [await asked("P170", "urn:hospital", "GLU"), await asked("P170", "urn:hospital", "KAL")];
+  await send(answer("L0170", "P170", "F170", "2345-7"), answer("L0171", "P170", "F171", "718-7"));
+  stage.holds("which of them it is nobody knows: neither is completed", (await statuses(oneOfTwo, otherOfTwo)) === "active,active");
+  stage.holds("the report names their number", (await basis("F170", "2345-7")) === "P170" && (await basis("F171", "718-7")) === "P170");
+
+  stage.says("The laboratory gives one number of its own to the tests of two orders.");
+  const [sugar, salt, blood] = [await asked("P172", "urn:hospital", "GLU"), await asked("P173", "urn:hospital", "KAL"), await asked("P174", "urn:hospital", "HB")];
+  await send(answer("L0172", "P172", "F172", "2345-7"), answer("L0173", "P173", "F172", "2823-3", "P"));
+  stage.holds("each report is its order's", (await basis("F172", "2345-7")) === `ServiceRequest/${sugar.id}`
+    && (await basis("F172", "2823-3")) === `ServiceRequest/${salt.id}`);
+  stage.holds("and one alone is completed", (await statuses(sugar, salt)) === "completed,active");
+  await stage.fhir(`ServiceRequest/${salt.id}`, "PUT", { ...salt, identifier: [...salt.identifier, { system: "urn:oid:1.2.36.1.3", value: "F172" }] });
+  await send(answer("L0174", "P174", "F172", "718-7"), answer("L0175", "P175", "F172", "2951-2"));
+  stage.holds("nor does a third complete another's, or one that nobody ordered here", (await statuses(sugar, salt, blood)) === "completed,active,completed"
+    && (await basis("F172", "718-7")) === `ServiceRequest/${blood.id}` && (await basis("F172", "2951-2")) === "P175");
+
   stage.says("A susceptibility is corrected alone: it stays its organism's (OBR-26, OBR-29).");
   const panel = (control, made, status, value) => `OBR|2||${control}S^LAB|50545-3^Susceptibility^LN|||20260107090000+0100|||||||||||||||${made}||MB|${status}|600-7&Bacteria&LN^1.1^E. coli|||^${control}&LAB\rOBX|1|ST|28-1^Ampicillin^LN||${value}||||||${status}\r`;
   const culture = about("M90", "50011^^^NORTH^MR").replace(/OBX.*\r/, "OBX|1|ST|600-7^Bacteria^LN|1.1|E. coli||||||F\r");

@@ -84,6 +84,14 @@ pub(crate) struct Step {
     pub(crate) repeats: bool,
 }
 
+/// A required segment of a group that has begun.
+#[derive(Clone, Copy)]
+pub(crate) struct Awaited {
+    pub(crate) group: u16,
+    pub(crate) segment: u16,
+    pub(crate) name: SegmentName,
+}
+
 impl Structure {
     /// The structure made ready, when it is first asked for.
     pub(crate) fn grammar(self) -> &'static Grammar {
@@ -348,6 +356,38 @@ impl Grammar {
             cost += FORWARD_OUT_OF_GROUP;
         }
         Some(Step { cost, via: around, repeats: false })
+    }
+
+    /// What of the group at hand has to come behind a node: its next required segment, of the innermost group around the
+    /// node that still lacks something.
+    pub(crate) fn awaited(&self, from: u16) -> Option<Awaited> {
+        let (mut below, mut around) = (from, self.node(from).parent);
+        while around != MESSAGE {
+            let mut behind = self.children(around).skip_while(|&child| child <= below);
+            let next = behind.find(|&child| self.node(child).required);
+            drop(behind);
+            let is_group = self.node(around).shape == Shape::Group;
+            if let Some(segment) = next.filter(|_| is_group) {
+                let mut named = self.named.iter();
+                let name = named.find(|&&(_, node)| node == segment).map(|&(name, _)| name)?;
+                return Some(Awaited { group: around, segment, name });
+            }
+            (below, around) = (around, self.node(around).parent);
+        }
+        None
+    }
+
+    /// Whether a way leads past what has to come.
+    pub(crate) fn passes(&self, step: Step, to: u16, awaited: Awaited) -> bool {
+        if step.repeats { self.contains(step.via, awaited.group) } else { awaited.segment < to }
+    }
+
+    /// Whether a group may begin with a segment of this name.
+    pub(crate) fn may_begin(&self, group: u16, name: SegmentName) -> bool {
+        let before = self.node(group).all_before;
+        self.nodes_named(name)
+            .iter()
+            .any(|&(_, node)| self.contains(group, node) && self.node(node).all_before == before)
     }
 
     /// Whether nothing can be missing of what stands in `parent` between `last` (or its beginning) and `next` (or its

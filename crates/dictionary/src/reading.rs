@@ -8,7 +8,8 @@
 //!
 //! Of all readings the one with the fewest faults is chosen, and among those the one that places each segment
 //! nearest. So a message that follows its structure is read without findings, however far one has to look ahead to
-//! see which group a segment begins. Between an order and a prior result that comes with one, which may be of the same
+//! see which group a segment begins. What would end a group before its required segment, which follows (NTE between ORC
+//! and OBR of a result), is out of place and ends nothing. Between an order and a prior result that comes with one, which may be of the same
 //! segments, ORC-1 decides: see [`SegmentHead`]. The work grows linearly with the segments: of the readings begun only
 //! [`READINGS_MAX`] are followed.
 
@@ -31,6 +32,12 @@ mod tests;
 const READINGS_MAX: usize = 8;
 /// A reading that is worse than the best by more than this does not catch up.
 const BEHIND_MAX: u64 = 3 * MISPLACED;
+/// How far is looked for a group's required segment before what stands between is taken to end the group: each segment
+/// between looks.
+const AHEAD_MAX: usize = 256;
+/// To leave aside what would tear a group. All of [`AHEAD_MAX`] cost less than a group that is torn, or begun elsewhere
+/// so that it isn't, may; each costs more than a place far away.
+const OUT_OF_PLACE: u64 = 1 << 28;
 /// What it costs to leave aside a segment that may stand anywhere: less than any fault, more than a place for it.
 const FREE: u64 = 1 << 21;
 /// To begin a prior result with what may as well begin an order: more than any place is far, less than any fault.
@@ -204,7 +211,7 @@ impl Reading {
         for index in 0..self.heads.len() {
             let Ok(segment) = u32::try_from(index) else { break };
             let home = match self.heads.get(index) {
-                Some(&SegmentHead { name: Some(name), order }) => {
+                Some(&SegmentHead { name: Some(name), order, .. }) => {
                     self.follow(grammar, segment, name, order)
                 }
                 _ => NOT_A_SEGMENT,
@@ -238,8 +245,14 @@ impl Reading {
         }
         std::mem::swap(&mut self.alternatives, &mut self.before);
         self.alternatives.clear();
-        for node in named.iter().map(|&(_, node)| node).chain(any.iter().copied()) {
-            let ways = self.before.iter().filter_map(|before| {
+        let nodes = || named.iter().map(|&(_, node)| node).chain(any.iter().copied());
+        let mut tears = [false; READINGS_MAX];
+        for (tears, before) in tears.iter_mut().zip(&self.before) {
+            *tears = self.tears(grammar, segment, *before, nodes());
+        }
+        for node in nodes() {
+            let before = self.before.iter().zip(tears).filter(|&(_, tears)| !tears);
+            let ways = before.filter_map(|(before, _)| {
                 let Step { cost, .. } = step(grammar, before.node, node, order)?;
                 Some((before.cost + cost, before.trace))
             });
@@ -248,8 +261,8 @@ impl Reading {
             self.traces.push(Trace { segment, before, node });
             self.alternatives.push(Alternative { cost, node, trace });
         }
-        for before in &self.before {
-            let cost = before.cost + aside;
+        for (before, tears) in self.before.iter().zip(tears) {
+            let cost = before.cost + if tears { OUT_OF_PLACE.min(aside) } else { aside };
             match self.alternatives.iter_mut().find(|other| other.node == before.node) {
                 Some(other) if other.cost <= cost => {}
                 Some(other) => *other = Alternative { cost, ..*before },
@@ -264,6 +277,50 @@ impl Reading {
             self.alternatives.truncate(READINGS_MAX);
         }
         home
+    }
+
+    /// Whether a segment could be at these nodes only by passing over a required segment of the group at hand, which
+    /// follows before the group could begin anew.
+    fn tears(
+        &self,
+        grammar: &Grammar,
+        segment: u32,
+        before: Alternative,
+        mut nodes: impl Iterator<Item = u16>,
+    ) -> bool {
+        let last = before.node;
+        // Doses are told more often in an order than structures have them: which of them an order waits for is not known.
+        let awaited = grammar.awaited(last);
+        let Some(awaited) = awaited.filter(|own| !own.name.as_bytes().starts_with(b"RX")) else {
+            return false;
+        };
+        let leads_past =
+            |node| grammar.step(last, node).is_none_or(|step| grammar.passes(step, node, awaited));
+        if !nodes.all(leads_past) || self.is_another_patient(segment) {
+            return false;
+        }
+        // A reading that left it aside waits for it no more.
+        let placed = self.traces.get(before.trace as usize).map_or(0, |trace| trace.segment);
+        let between = self.heads.get(placed as usize + 1..segment as usize).unwrap_or_default();
+        let mut between = between.iter().rev().take(AHEAD_MAX);
+        if between.any(|head| head.name == Some(awaited.name)) {
+            return false;
+        }
+        let ahead = self.heads.iter().skip(segment as usize + 1).take(AHEAD_MAX);
+        let mut names = ahead.filter_map(|head| head.name);
+        let next =
+            names.find(|&name| name == awaited.name || grammar.may_begin(awaited.group, name));
+        next == Some(awaited.name)
+    }
+
+    /// Whether a segment is a PID that is not the one before it once more: what follows is not of what began before.
+    fn is_another_patient(&self, segment: u32) -> bool {
+        let heads = self.heads.get(..=segment as usize).unwrap_or_default();
+        let Some((own, before)) = heads.split_last().filter(|(own, _)| own.is_patient()) else {
+            return false;
+        };
+        let last = before.iter().rfind(|head| head.is_patient());
+        !last.is_some_and(|last| last.is_same_patient(*own))
     }
 
     /// Takes the reading that is best when the message ends, and writes down its nodes.

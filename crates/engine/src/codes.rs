@@ -122,8 +122,8 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "program.lookup-too-many",
-        "The message would take more than 100 searches, or an order more than 64 versions to know whether it was ever told.",
-        "Put a `when` beside the `lookup`, or split the message first. Of an order: tell the receiver, and discard the message.",
+        "The message would take more than 100 searches, or what a receiver was told of an order, a visit or an appointment is further back than its last 64 versions: whether it was, as whose, and by which number.",
+        "Put a `when` beside the `lookup`, or split the message first. Else tell the receiver, and discard the message.",
     ),
     code(
         "program.lookup-value",

@@ -94,8 +94,8 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   for (const { fullUrl, resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const [standing] = await standingOf<DiagnosticReport>(client, [report]);
     const both = standing === undefined ? [report] : [report, standing];
-    const orders = await ordersOf(client, { ...report, identifier: united(standing?.identifier, report.identifier) });
-    await checkNumbers(client, both, orders, isMixed);
+    const { orders, found } = await ordersOf(client, { ...report, identifier: united(standing?.identifier, report.identifier) });
+    await checkNumbers(client, both, found, isMixed);
     const documents = documentsOf(standing);
     entries.push(...takeDocuments(bundle, report, documents));
     const own = resultsIn(bundle, report).map(({ resource }) => resource);
@@ -487,16 +487,44 @@ async function reportsOf(client: MedplumClient, report: DiagnosticReport): Promi
   return numbers.length === 0 ? [] : client.searchResources("DiagnosticReport", { identifier: numbers.map(token).join(","), _count: "100" });
 }
 
-/** The orders with the report's placer or filler number; of several those for the same thing, if there are such. */
-async function ordersOf(client: MedplumClient, report: DiagnosticReport): Promise<ServiceRequest[]> {
+/**
+ * The orders that a report is of, and those found that mustn't be another patient's. An order is the placer's by its number, and OBR-3
+ * adds none where OBR-2 finds one (HL7 v2.5.1 §4.5.3.2, §4.5.3.3): laboratories give one number to all that came in one tube. Of
+ * several those for the same thing; which of others it is, nobody knows.
+ */
+async function ordersOf(
+  client: MedplumClient, report: DiagnosticReport,
+): Promise<{ orders: ServiceRequest[]; found: ServiceRequest[] }> {
   const numbers = numbersOf(report);
   if (numbers.length === 0) {
-    return [];
+    return { orders: [], found: [] };
   }
-  const found = await client.searchResources("ServiceRequest", { identifier: numbers.map(token).join(",") });
+  const found = await client.searchResources("ServiceRequest", { identifier: numbers.map(token).join(","), _count: "100" });
   const codes = new Set(report.code?.coding?.map((coding) => token({ system: coding.system, value: coding.code })));
-  const same = found.filter(({ code }) => code?.coding?.some(({ system, code: value }) => codes.has(token({ system, value }))));
-  return same.length > 0 ? same : found;
+  const isSame = ({ code }: ServiceRequest): boolean =>
+    code?.coding?.some(({ system, code: value }) => codes.has(token({ system, value }))) === true;
+  const placers = numbers.filter(isPlacers);
+  const ofPlacer = found.filter((order) => hasOneOf(order, placers));
+  const named = ofPlacer.length > 0 ? ofPlacer : found.filter((order) => !isOfAnotherNumber(order, placers, numbers));
+  const same = named.filter(isSame);
+  const checked = found.filter(isSame);
+  return {
+    orders: same.length > 0 ? same : named.length === 1 ? named : [],
+    found: checked.length > 0 ? [...new Set([...checked, ...same])] : found,
+  };
+}
+
+function hasOneOf({ identifier }: ServiceRequest, numbers: Identifier[]): boolean {
+  const own = new Set(known(identifier).map(token));
+  return numbers.some((number) => own.has(token(number)));
+}
+
+/** Whether the placer has it under another number than the report's: in the same system, and not as the filler's. */
+function isOfAnotherNumber({ identifier }: ServiceRequest, placers: Identifier[], numbers: Identifier[]): boolean {
+  const told = new Set(numbers.map(token));
+  const isFillers = ({ type }: Identifier): boolean => type?.coding?.some(({ code }) => code === "FILL") === true;
+  return known(identifier).some((own) =>
+    !isFillers(own) && !told.has(token(own)) && placers.some(({ system }) => system === own.system));
 }
 
 /** An order, and what a message reports of it. */

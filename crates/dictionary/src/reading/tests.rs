@@ -6,12 +6,13 @@ use proptest::prelude::*;
 use super::{PlacementProblem, Reading, SegmentHead};
 use crate::{NodeKind, Structure, Version};
 
-/// An ORC with its code as `ORC|NW`.
+/// An ORC with its code as `ORC|NW`, a PID with its patient as `PID|A`.
 fn heads(text: &str) -> Vec<SegmentHead> {
     text.split_whitespace()
         .map(|segment| {
             let (name, code) = segment.split_once('|').unwrap_or((segment, ""));
             SegmentHead::new(name.parse().ok(), || code.as_bytes())
+                .with_patient(code.as_bytes(), b"")
         })
         .collect()
 }
@@ -123,6 +124,81 @@ fn segments_out_of_place_do_not_derail_what_follows() {
          /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION OBX PV1? \
          /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION(2) OBX
          4 misplaced PV1 in /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION/",
+    );
+}
+
+#[test]
+fn what_stands_before_a_required_segment_of_its_group_tears_no_group() {
+    for version in [Version::V2_3, Version::V2_3_1, Version::V2_4, Version::V2_5_1, Version::V2_8] {
+        let structure = structure(version, "ORU_R01");
+        for between in [
+            "NTE",
+            "TQ1",
+            "CTD",
+            "PV1",
+            "FT1",
+            "PID|A",
+            "PID|A PV1",
+            "OBX",
+            "NTE NTE NTE",
+            "XXX NTE",
+            "NTE PID|A NTE PV1 CTD",
+            &"NTE ".repeat(200),
+        ] {
+            let mut reading = Reading::new();
+            let segments = format!("MSH PID|A ORC OBR OBX ORC {between} OBR OBX NTE ORC OBR OBX");
+            reading.read(structure, heads(&segments));
+            let count = between.split_whitespace().count();
+            assert_eq!(
+                reading.findings().len(),
+                count,
+                "{version:?} {between}: {}",
+                shown(&reading)
+            );
+            let is_of_second = |segment: usize| {
+                let group = reading.placements().get(segment).map(|own| own.group());
+                let way = reading.group_path(group.unwrap_or(0)).to_string();
+                way.contains("/ORDER_OBSERVATION(2)")
+            };
+            let is_one = is_of_second(5) && is_of_second(6 + count);
+            assert!(is_one, "{version:?} {between}: {}", shown(&reading));
+            let count_of = |name: &str| {
+                (0..reading.groups().len())
+                    .filter(|&group| reading.group_name(group) == name)
+                    .count()
+            };
+            let orders = count_of("ORDER_OBSERVATION");
+            assert_eq!(orders, 3, "{version:?} {between}: {}", shown(&reading));
+        }
+    }
+    oru(
+        "MSH PID ORC NTE OBR OBX",
+        "MSH /PATIENT_RESULT/PATIENT PID /PATIENT_RESULT/ORDER_OBSERVATION ORC NTE? OBR \
+         /PATIENT_RESULT/ORDER_OBSERVATION/OBSERVATION OBX
+         3 misplaced NTE in /PATIENT_RESULT/ORDER_OBSERVATION/",
+    );
+    // What follows another patient is not of what began before.
+    for (one, other) in [("PID|A", "PID|B"), ("PID", "PID")] {
+        oru(
+            &format!("MSH {one} ORC {other} OBR OBX"),
+            "MSH /PATIENT_RESULT/PATIENT PID /PATIENT_RESULT/ORDER_OBSERVATION ORC \
+             /PATIENT_RESULT(2)/PATIENT PID /PATIENT_RESULT(2)/ORDER_OBSERVATION OBR \
+             /PATIENT_RESULT(2)/ORDER_OBSERVATION/OBSERVATION OBX
+             3 missing OBR in /PATIENT_RESULT/ORDER_OBSERVATION/",
+        );
+    }
+    // The group begins anew before its segment comes, or the segment doesn't come.
+    oru(
+        "MSH PID ORC NTE ORC OBR",
+        "MSH /PATIENT_RESULT/PATIENT PID /PATIENT_RESULT/ORDER_OBSERVATION ORC NTE \
+         /PATIENT_RESULT/ORDER_OBSERVATION(2) ORC OBR
+         3 missing OBR in /PATIENT_RESULT/ORDER_OBSERVATION/",
+    );
+    oru(
+        "MSH PID ORC PID PV1 ORC OBR",
+        "MSH /PATIENT_RESULT/PATIENT PID /PATIENT_RESULT/ORDER_OBSERVATION ORC \
+         /PATIENT_RESULT(2)/PATIENT PID /PATIENT_RESULT(2)/PATIENT/VISIT PV1 /PATIENT_RESULT(2)/ORDER_OBSERVATION ORC OBR
+         3 missing OBR in /PATIENT_RESULT/ORDER_OBSERVATION/",
     );
 }
 

@@ -247,7 +247,7 @@ impl<'r> Run<'r> {
             Untold::Person(why) => park("program.translate", why.to_owned(), at),
             Untold::TooFarBack => {
                 let reason =
-                    format!("what it was before is not among its last {VERSIONS_MAX} versions");
+                    format!("what it was told as is not among its last {VERSIONS_MAX} versions");
                 park("program.lookup-too-many", reason, at)
             }
         })
@@ -355,6 +355,11 @@ impl History for Versions<'_, '_, '_> {
             self.before = Some(read.clone());
         }
         read
+    }
+
+    fn version(&mut self, number: u64) -> Option<Value> {
+        let address = format!("{}/{number}", self.address.as_ref()?);
+        self.read(&address)
     }
 
     fn patient(&mut self, reference: &str) -> Option<Value> {

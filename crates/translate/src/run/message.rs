@@ -15,6 +15,9 @@ use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, S
 const GROUP_VERSIONS: [Version; 4] =
     [Version::V2_8_2, Version::V2_9_1, Version::V2_5_1, Version::V2_4];
 
+const NTE: Name = Name(*b"NTE");
+const PID: Name = Name(*b"PID");
+
 /// What begins something else than was observed before: a note behind it is not of that.
 const BEGINNING: [&[u8; 3]; 9] =
     [b"PID", b"ORC", b"OBR", b"RXO", b"RXE", b"RXC", b"RXA", b"RXD", b"RXG"];
@@ -32,9 +35,15 @@ impl<'a> Run<'a> {
         self.slots = vec![None; map.slots.len()];
         let mut anchor = None;
         let mut next_group = 0;
+        let mut before = 0;
         for segment in 0..self.view.len() {
             next_group = self.enter_groups(map, segment, next_group);
             let Some(name) = self.view.name(segment) else { continue };
+            if name != NTE {
+                before = segment;
+            } else if !self.is_note_there(segment, before) {
+                continue;
+            }
             if map.anchors.contains(&name) {
                 anchor = Some(name);
             }
@@ -53,6 +62,17 @@ impl<'a> Run<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a note is of what it stands behind: the structure has that segment there, and a note of it. Behind others (SPM,
+    /// CTI, a site's own) it is of these, and of no result before them. What is given or dispensed is more often than structures
+    /// have it, each with its notes.
+    fn is_note_there(&self, note: usize, before: usize) -> bool {
+        let is_placed =
+            |at: usize| self.reading.placements().get(at).is_none_or(|own| own.node().is_some());
+        let begins = self.view.name(before).filter(|name| BEGINNING.contains(&&name.0));
+        let is_dose = begins.is_some_and(|name| name.0.starts_with(b"RX"));
+        is_dose || (is_placed(note) && is_placed(before))
     }
 
     fn end_observations(&mut self, map: &MessageMap) {
@@ -77,7 +97,12 @@ impl<'a> Run<'a> {
         let heads = (0..view.len()).map(|segment| {
             let name = view.name(segment).and_then(|Name(name)| SegmentName::new(name));
             let control = || view.repetitions(segment, 1).next().map(|code| code.first().raw);
-            SegmentHead::new(name, || control().unwrap_or_default())
+            let head = SegmentHead::new(name, || control().unwrap_or_default());
+            if view.name(segment) == Some(PID) {
+                head.with_patient(view.field(segment, 3), view.field(segment, 5))
+            } else {
+                head
+            }
         });
         self.reading.read(structure, heads);
         self.groups = Vec::with_capacity(self.reading.groups().len());
@@ -194,7 +219,7 @@ impl<'a> Run<'a> {
             return Some(filled.resource);
         }
         // A note is of something, and is nothing itself.
-        if row.segment == Name(*b"NTE") {
+        if row.segment == NTE {
             return None;
         }
         let slot = map.slots.get(place)?;

@@ -25,13 +25,14 @@ pub enum Untold {
     TooFarBack,
 }
 
-/// The most versions of a resource that are read to know whether the receiver has it: an order that was changed more often
-/// since it was last active is for a person.
+/// The most versions of a resource that are read to know whether the receiver has it, whose as and by which number: fewer
+/// would forget that it was told as another's while it was saved that often. An order that was changed more often since it was
+/// last active is for a person.
 pub const VERSIONS_MAX: usize = 64;
 
-/// The most versions that are read to know whose the receiver has it as, and by which number: each is a read, at every
-/// change of a resource.
-const REMEMBERED_MAX: usize = 16;
+/// How many of the first versions of a resource with more than [`VERSIONS_MAX`] are looked through for the one that was told
+/// first: most were told at once, or were drafts for a few.
+const FIRST_MAX: u64 = 8;
 
 /// The event that a change is, from what the resource was and what it is.
 ///
@@ -52,7 +53,7 @@ pub fn event_of(current: &Value, history: &mut dyn History) -> Result<Proposed, 
         _ => {
             let proposed = proposed(previous.as_ref(), current);
             if let Some(previous) = previous.filter(|_| proposed.is_some()) {
-                known_as_told(previous, current, history).map_err(Untold::Person)?;
+                known_as_told(previous, current, history)?;
             }
             proposed
         }
@@ -166,22 +167,12 @@ fn encounter(previous: Option<&Value>, current: &Value) -> Option<Proposed> {
     }
 }
 
-/// The versions before, the newest first, and whether there are no more. More than are remembered are read until one is
-/// settled.
-fn versions(
-    previous: Option<Value>,
-    history: &mut dyn History,
-    is_settled: impl Fn(&Value) -> bool,
-) -> (Vec<Value>, bool) {
+/// The versions before, the newest first, and whether there are no more.
+fn versions(previous: Option<Value>, history: &mut dyn History) -> (Vec<Value>, bool) {
     let mut versions: Vec<Value> = Vec::new();
     let mut next = previous;
-    let mut settled = false;
     while let Some(version) = next {
-        settled |= is_settled(&version);
         versions.push(version);
-        if settled && versions.len() >= REMEMBERED_MAX {
-            return (versions, false);
-        }
         next = history.earlier();
         if versions.len() >= VERSIONS_MAX {
             return (versions, next.is_none());
@@ -190,19 +181,43 @@ fn versions(
     (versions, true)
 }
 
+/// Of a resource with more versions than are read: whether what was told of it first names it as it is named now. All that
+/// was read may be of the time since it became another's, and none of that was told.
+fn known_as_first_told(
+    current: &Value,
+    name: &str,
+    identities: &mut Identities,
+    history: &mut dyn History,
+    is_told: impl Fn(Option<&Value>, &Value) -> bool,
+) -> Result<(), Untold> {
+    let mut before = None;
+    for number in 1..=FIRST_MAX {
+        let Some(version) = history.version(number) else { continue };
+        if is_told(before.as_ref(), &version)
+            && let (Some(told), Some(now)) = (identities.of(&version), identities.of(current))
+            && (told.is_complete || history.tells_incomplete())
+        {
+            let compared = identities.compare(&told, &now, name, history);
+            return compared.map_err(|_| Untold::TooFarBack);
+        }
+        before = Some(version);
+    }
+    Ok(())
+}
+
 /// Whether the receiver has a visit or an appointment as whose it is now, and by its number: since it was told of it first,
 /// what said otherwise was not told.
 fn known_as_told(
     previous: Value,
     current: &Value,
     history: &mut dyn History,
-) -> Result<(), &'static str> {
+) -> Result<(), Untold> {
     let Some(name) =
         current.resource_type().filter(|it| matches!(*it, "Encounter" | "Appointment"))
     else {
         return Ok(());
     };
-    let (versions, _) = versions(Some(previous), history, |_| true);
+    let (versions, is_whole) = versions(Some(previous), history);
     let mut identities = Identities::default();
     let mut told: Option<Identity> = None;
     let mut before = None;
@@ -219,10 +234,15 @@ fn known_as_told(
             told = (!is_over).then_some(now);
         }
     }
-    match (told, identities.of(current)) {
-        (Some(told), Some(now)) => identities.compare(&told, &now, name, history),
-        _ => Ok(()),
+    if let (Some(told), Some(now)) = (told, identities.of(current)) {
+        identities.compare(&told, &now, name, history).map_err(Untold::Person)?;
     }
+    if is_whole {
+        return Ok(());
+    }
+    known_as_first_told(current, name, &mut identities, history, |before, version| {
+        proposed(before, version).is_some()
+    })
 }
 
 /// What the receiver of orders has of one.
@@ -253,9 +273,7 @@ fn order(
         "revoked" | "entered-in-error" => {}
         _ => return Ok(None),
     }
-    let (versions, is_whole) = versions(previous, history, |version| {
-        is_taken_back(version) || (status(Some(version)) == "active" && is_tellable(version))
-    });
+    let (versions, is_whole) = versions(previous, history);
     let mut has = if is_whole { AtReceiver::Nothing } else { AtReceiver::Unknown };
     let mut identities = Identities::default();
     let mut told: Option<Identity> = None;
@@ -282,6 +300,12 @@ fn order(
     if let (Some(told), Some(now)) = (told, identities.of(current)) {
         let compared = identities.compare(&told, &now, "ServiceRequest", history);
         compared.map_err(Untold::Person)?;
+    }
+    if !is_whole {
+        let name = "ServiceRequest";
+        known_as_first_told(current, name, &mut identities, history, |_, version| {
+            status(Some(version)) == "active" && is_tellable(version)
+        })?;
     }
     Ok(Some(Proposed { event: "ORM^O01", order_control: Some(control) }))
 }
@@ -391,6 +415,10 @@ mod tests {
     impl History for Kept {
         fn earlier(&mut self) -> Option<Value> {
             self.versions.pop_front()
+        }
+
+        fn version(&mut self, _: u64) -> Option<Value> {
+            None
         }
 
         fn patient(&mut self, reference: &str) -> Option<Value> {

@@ -21,6 +21,9 @@ pub trait History {
     /// none.
     fn earlier(&mut self) -> Option<Value>;
 
+    /// One of its first versions, from 1; none where it is not there.
+    fn version(&mut self, number: u64) -> Option<Value>;
+
     /// The record of a patient, as it is now.
     fn patient(&mut self, reference: &str) -> Option<Value>;
 

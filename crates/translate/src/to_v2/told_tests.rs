@@ -7,9 +7,10 @@ use pipehat_resource::json::{Value, parse};
 use super::event::{Untold, event_of};
 use super::told::History;
 
-/// Versions of a resource, the oldest first, and the patients that are there.
+/// Versions of a resource, the oldest first, those of them that were not asked for yet, and the patients that are there.
 #[derive(Default)]
 struct Kept {
+    all: Vec<Value>,
     versions: VecDeque<Value>,
     patients: Vec<Value>,
     tells_incomplete: bool,
@@ -18,6 +19,10 @@ struct Kept {
 impl History for Kept {
     fn earlier(&mut self) -> Option<Value> {
         self.versions.pop_back()
+    }
+
+    fn version(&mut self, number: u64) -> Option<Value> {
+        self.all.get(usize::try_from(number).ok()?.checked_sub(1)?).cloned()
     }
 
     fn patient(&mut self, reference: &str) -> Option<Value> {
@@ -36,9 +41,10 @@ fn read(text: &str) -> Value {
 
 fn told(versions: &[String], patients: &[&str], tells_incomplete: bool) -> String {
     let (current, earlier) = versions.split_last().expect("it is something");
-    let versions = earlier.iter().map(|text| read(text)).collect();
+    let all: Vec<Value> = earlier.iter().map(|text| read(text)).collect();
+    let versions = all.clone().into();
     let patients = patients.iter().map(|text| read(text)).collect();
-    let mut kept = Kept { versions, patients, tells_incomplete };
+    let mut kept = Kept { all, versions, patients, tells_incomplete };
     match event_of(&read(current), &mut kept) {
         Ok(proposed) => proposed.order_control.unwrap_or(proposed.event).to_owned(),
         Err(Untold::Nobody(_)) => String::new(),
@@ -171,8 +177,51 @@ fn how_far_back_it_is_read() {
         versions.extend(rest);
         versions
     };
-    check(&changes(order("active", "a", ""), 16), PATIENT);
+    for count in [1, 15, 16, 17, 40, 64] {
+        check(&changes(order("active", "a", ""), count), PATIENT);
+    }
+    // What was told further back is not known; only that it was told first as another's.
+    check(&changes(order("active", "a", ""), 65), "too far back");
     check(&changes(order("active", "b", ""), 100), "XO");
+    let revoked = |mut versions: Vec<String>| {
+        versions.push(order("revoked", "b", ""));
+        versions
+    };
+    check(&revoked(changes(order("active", "a", ""), 17)), PATIENT);
+    check(&revoked(changes(order("active", "a", ""), 70)), "too far back");
+    check(&revoked(changes(order("active", "b", ""), 70)), "CA");
+    // What was a draft was told nobody.
+    let drafted = |subject: &str| {
+        let mut versions = changes(order("active", subject, ""), 70);
+        versions.insert(0, order("draft", "a", ""));
+        versions
+    };
+    check(&drafted("b"), "XO");
+    check(&drafted("a"), "too far back");
+    let numbered = |first: &str, count: usize| {
+        let number = |value: &str, at: usize| {
+            order("active", "b", &format!(r#","identifier":[{{"value":"{value}"}}],"n":{at}"#))
+        };
+        let mut versions = vec![number(first, 200)];
+        versions.extend((0..count).map(|at| number("2", at)));
+        versions
+    };
+    check(&numbered("1", 17), NUMBER);
+    check(&numbered("1", 70), "too far back");
+    check(&numbered("2", 70), "XO");
+    let visits = |first: &str, count: usize| {
+        let visit = |subject: &str, at: usize| {
+            format!(
+                r#"{{"resourceType":"Encounter","id":"s","status":"in-progress","class":{{"code":"IMP"}},"subject":{{"reference":"Patient/{subject}"}},"n":{at}}}"#
+            )
+        };
+        let mut versions = vec![visit(first, 200)];
+        versions.extend((0..count).map(|at| visit("b", at)));
+        versions
+    };
+    check(&visits("a", 17), PATIENT);
+    check(&visits("a", 70), "too far back");
+    check(&visits("b", 70), "ADT^A08");
     let held = |first: String, count: usize| {
         let mut versions = vec![first];
         versions.extend((0..count).map(|at| order("on-hold", "a", &format!(r#","n":{at}"#))));
