@@ -1,4 +1,5 @@
-//! Items that are known by two places together, as an identifier by its system and type.
+//! Items that are known by two places together, as an identifier by its system and type. The first may be one of several: who
+//! has no system is known by who assigned it (`system|assigner.reference`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +17,11 @@ pub(super) struct Told<'p> {
 
 impl<'p> Told<'p> {
     /// Of items, by `system+value`.
-    pub(super) fn of(path: &'p str, news: &[Value]) -> Self {
+    pub(super) fn of(
+        path: &'p str,
+        news: &[Value],
+        called: &impl Fn(&str) -> Option<String>,
+    ) -> Self {
         let (one, other) = match path.split_once('+') {
             Some((one, other)) => (one, Some(other)),
             None => (path, None),
@@ -24,7 +29,7 @@ impl<'p> Told<'p> {
         let mut texts: HashMap<String, (HashSet<String>, bool)> = HashMap::new();
         for item in news {
             let others = other.map(|path| all_at(item, path)).unwrap_or_default();
-            let (known, is_open) = texts.entry(first_at(item, one)).or_default();
+            let (known, is_open) = texts.entry(first_at(item, one, called)).or_default();
             *is_open |= others.is_empty();
             known.extend(others);
         }
@@ -33,8 +38,8 @@ impl<'p> Told<'p> {
 
     /// Whether an item that stands is one of those: it says the same at the one place, and nothing else at the other. What says
     /// nothing there may be any of them.
-    pub(super) fn is_told(&self, item: &Value) -> bool {
-        let Some((known, is_open)) = self.texts.get(&first_at(item, self.one)) else {
+    pub(super) fn is_told(&self, item: &Value, called: &impl Fn(&str) -> Option<String>) -> bool {
+        let Some((known, is_open)) = self.texts.get(&first_at(item, self.one, called)) else {
             return false;
         };
         let others = self.other.map(|path| all_at(item, path)).unwrap_or_default();
@@ -48,7 +53,9 @@ fn all_at(item: &Value, path: &str) -> Vec<String> {
     texts
 }
 
-/// The first text at a path; nothing there is known by that.
-fn first_at(item: &Value, path: &str) -> String {
-    all_at(item, path).into_iter().next().unwrap_or_default()
+/// The first text at the first of several places that has one; nothing there is known by that.
+fn first_at(item: &Value, places: &str, called: &impl Fn(&str) -> Option<String>) -> String {
+    let mut texts = places.split('|').flat_map(|path| all_at(item, path));
+    let text = texts.next().unwrap_or_default();
+    called(&text).unwrap_or(text)
 }

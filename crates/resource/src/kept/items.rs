@@ -34,7 +34,8 @@ pub struct Items {
 /// A place in an item, and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At {
-    /// A path through objects and lists: `actor.reference`, `type.text`; or two, as `system+value`.
+    /// A path through objects and lists: `actor.reference`, `type.text`; or two, as `system+value`, of which the
+    /// first may be one of several, as `system|assigner.reference+value`.
     pub path: Box<str>,
     /// The text there; one that ends in `*` begins so. None: whatever it is, and each other text is another key.
     pub text: Option<Box<str>>,
@@ -64,7 +65,7 @@ impl At {
         let is_path =
             |path: &str| path.split('.').count() <= DEPTH_MAX && path.split('.').all(is_name);
         let is_place = match path.split_once('+') {
-            Some((one, other)) => text.is_none() && is_path(one) && is_path(other),
+            Some((one, other)) => text.is_none() && one.split('|').all(is_path) && is_path(other),
             None => is_path(path),
         };
         is_place.then(|| Self { path: path.into(), text: text.map(Box::from) })
@@ -247,9 +248,9 @@ impl Items {
         called: &impl Fn(&str) -> Option<String>,
     ) {
         let news = found(told, &self.element).and_then(Value::as_array).unwrap_or_default();
-        let keys: Vec<Told> = self.by.iter().map(|at| Told::of(&at.path, news)).collect();
+        let keys: Vec<Told> = self.by.iter().map(|at| Told::of(&at.path, news, called)).collect();
         let stays = |item: &&Value| {
-            !keys.iter().any(|key| key.is_told(item))
+            !keys.iter().any(|key| key.is_told(item, called))
                 && !self.is_gone(item, called)
                 && self.stays(item, called)
         };

@@ -164,7 +164,8 @@ mod tests {
         let mut keeps = Keeps::default();
         keeps.keep("*");
         goes.iter().for_each(|own| keeps.tell(*own));
-        let by = ["system+type.coding", "system+value"].map(|own| At::of(own).expect("a place"));
+        let by = ["system|assigner.reference+type.coding", "system|assigner.reference+value"];
+        let by = by.map(|own| At::of(own).expect("a place"));
         keeps.keep_items(Items {
             element: "identifier".into(),
             by: by.to_vec(),
@@ -256,5 +257,19 @@ mod tests {
         check(&["k - 1", "m PI 9"], &["k MR 2"], &["m PI 9", "k MR 2"]);
         check(&["k MR 1", "m PI 9"], &["k - 1"], &["m PI 9", "k - 1"]);
         check(&["k OLD 1", "m PI 9"], &["k MR 1"], &["m PI 9", "k MR 1"]);
+    }
+
+    #[test]
+    fn a_number_without_a_system_is_known_by_who_assigned_it() {
+        let number = |by: &str, value: &str| {
+            format!(r#"{{"assigner":{{"reference":"{by}"}},"value":"{value}"}}"#)
+        };
+        let list = |own: &[String]| format!(r#""identifier":[{}]"#, own.join(","));
+        let (one, other) = (number("Organization/1", "5"), number("Organization/2", "6"));
+        let bare = r#"{"value":"7"}"#.to_owned();
+        let standing = list(&[one, other.clone(), bare.clone()]);
+        let told = number("Organization/1", "8");
+        check(&[], &standing, &list(&[told.clone()]), &list(&[other.clone(), bare.clone(), told]));
+        check(&[], &standing, &list(&[bare.clone()]), &standing);
     }
 }

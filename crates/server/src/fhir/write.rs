@@ -640,7 +640,7 @@ fn may_keep_items(resource_type: &str, items: &Items) -> Result<(), Problem> {
         Others::Which(at) => Some(at),
         Others::None | Others::All => None,
     };
-    for path in items.by.iter().chain(which).flat_map(|at| at.path.split('+')) {
+    for path in items.by.iter().chain(which).flat_map(|at| at.path.split(['+', '|'])) {
         if Walked::along(list.value_type, path).is_none() {
             return Err(not_kept(list.value_type, path, NO_SUCH_ELEMENT));
         }
