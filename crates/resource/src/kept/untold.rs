@@ -269,7 +269,12 @@ mod tests {
         let bare = r#"{"value":"7"}"#.to_owned();
         let standing = list(&[one, other.clone(), bare.clone()]);
         let told = number("Organization/1", "8");
-        check(&[], &standing, &list(&[told.clone()]), &list(&[other.clone(), bare.clone(), told]));
-        check(&[], &standing, &list(&[bare.clone()]), &standing);
+        check(
+            &[],
+            &standing,
+            &list(std::slice::from_ref(&told)),
+            &list(&[other, bare.clone(), told.clone()]),
+        );
+        check(&[], &standing, &list(std::slice::from_ref(&bare)), &standing);
     }
 }
