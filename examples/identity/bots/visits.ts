@@ -2,7 +2,7 @@
  * Visits by their number. A visit stays its patient's; it begins and ends by the newest message that speaks of that, and what
  * comes late or again changes nothing that a newer one told.
  */
-import type { Bundle, BundleEntry, Encounter, Patient } from "@medplum/fhirtypes";
+import type { Bundle, BundleEntry, Encounter, Extension, Patient } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
 import { log, type Message } from "pipehat";
 import { DELETED_OF_VISIT, bySlot, deletedIn, isDeleted, roleOf, segmentOf, takenSince, taking, without } from "./deleted";
@@ -56,8 +56,9 @@ export async function visits(
     if (!isTheirs) {
       return undefined;
     }
-    // Places that were left, and aren't told, the datastore keeps.
-    const places = isNewer(standing, time) ? [] : keptBy(entry).filter(({ url }) => url === "items");
+    // Places that were left, and aren't told, the datastore keeps; all else is put together here.
+    const ofPlaces = ({ extension }: Extension) => extension?.some(({ url, valueString }) => url === "element" && valueString === "location");
+    const places = isNewer(standing, time) ? [] : keptBy(entry).filter((part) => part.url === "items" && ofPlaces(part));
     entries.push(keeping(replaced(fullUrl, goneOn(message, time, standing, entry), standing), places));
   }
   return entries;

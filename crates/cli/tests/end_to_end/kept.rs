@@ -169,3 +169,108 @@ fn resources_of_an_appointment_are_told_one_by_one() {
         ],
     );
 }
+
+/// A message about a person.
+fn about(event: &str, lines: &[&str]) -> String {
+    let header = format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|CONTROL|P|2.5.1");
+    [&[header.as_str(), "EVN||20260315073000+0100"], lines, &[""]].concat().join("\r")
+}
+
+const FULL: &str = "PID|1||4711^^^GOOD^MR~99001^^^MPI^PI||Muster^Maria^Anna||19800501|F|||Hauptstr. 5^^Graz^^8010^AT||0316123^PRN^PH|||M";
+const BARE: &str = "PID|1||4711^^^GOOD^MR||Muster^Maria||19800501|F";
+
+/// What is known of a person: numbers, whether and how the record stands, telephone, city and marital status.
+fn person(_: &Api, patient: &Value) -> String {
+    let items = |name: &str| patient[name].as_array().cloned().unwrap_or_default();
+    let texts = |name: &str, member: &str| {
+        let all = items(name);
+        let mut all: Vec<&str> = all.iter().filter_map(|own| own[member].as_str()).collect();
+        all.sort_unstable();
+        all.join(" ")
+    };
+    let active = patient["active"].as_bool().map(|own| own.to_string()).unwrap_or_default();
+    let marital = patient["maritalStatus"]["coding"][0]["code"].as_str().unwrap_or("-");
+    [
+        texts("identifier", "value"),
+        active,
+        texts("link", "type"),
+        texts("telecom", "value"),
+        texts("address", "city"),
+        marital.to_owned(),
+    ]
+    .join("/")
+}
+
+#[test]
+fn an_empty_field_takes_nothing_from_a_person() {
+    let (a01, a08, a31) = ("ADT^A01^ADT_A01", "ADT^A08^ADT_A01", "ADT^A31^ADT_A05");
+    let all = "4711 99001///0316123/Graz/M";
+    let alone = "PID|1||99001^^^MPI^PI||Muster^Maria";
+    let moved = "PID|1||99001^^^MPI^PI||Muster^Maria||||||Am Platz 1^^Linz^^4020^AT";
+    let deleted = "PID|1||4711^^^GOOD^MR||Muster^Maria||||||||\"\"|||\"\"";
+    let visit = "PV1|1|I|||||||||||||||||V1^^^GOOD";
+    Feed::new().check(
+        "Patient?family=Muster",
+        person,
+        &[
+            (about(a01, &[FULL, visit]), all),
+            (about(a08, &[BARE, visit]), all),
+            // Known by this number alone it is the same person, as the number is still hers.
+            (about(a31, &[alone, "PV1|1|N"]), all),
+            (about(a31, &[moved, "PV1|1|N"]), "4711 99001///0316123/Linz/M"),
+            (about(a08, &[deleted, visit]), "4711 99001////Linz/-"),
+        ],
+    );
+}
+
+#[test]
+fn a_record_that_is_retired_keeps_what_is_known_of_it() {
+    let (a28, a40) = ("ADT^A28^ADT_A05", "ADT^A40^ADT_A39");
+    let other = "PID|1||4712^^^GOOD^MR||Muster^Maria";
+    let all = "4711 99001///0316123/Graz/M";
+    Feed::new().check(
+        "Patient?identifier=4711",
+        person,
+        &[
+            (about(a28, &[FULL, "PV1|1|N"]), all),
+            (
+                about(a40, &[other, "MRG|4711^^^GOOD^MR"]),
+                "4711 99001/false/replaced-by/0316123/Graz/M",
+            ),
+            (
+                about("ADT^A31^ADT_A05", &[BARE, "PV1|1|N"]),
+                "4711 99001/false/replaced-by/0316123/Graz/M",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_empty_field_takes_nothing_from_a_visit() {
+    let (a01, a08, a03) = ("ADT^A01^ADT_A01", "ADT^A08^ADT_A01", "ADT^A03^ADT_A03");
+    let full = "PV1|1|I|W1||||11^Att^A^^^^^^GOOD|12^Ref^R^^^^^^GOOD|||||||||||V1^^^GOOD|||||||||||||||||||||||||20260310";
+    let bare = "PV1|1||||||||||||||||||V1^^^GOOD";
+    let attended = "PV1|1||||||13^New^N^^^^^^GOOD||||||||||||V1^^^GOOD";
+    let deleted = "PV1|1|||||||\"\"|||||||||||V1^^^GOOD";
+    let says = |_: &Api, visit: &Value| {
+        let items = |name: &str| visit[name].as_array().cloned().unwrap_or_default();
+        let mut kinds: Vec<String> = items("participant")
+            .iter()
+            .map(|own| own["type"][0]["coding"][0]["code"].as_str().unwrap_or("-").to_owned())
+            .collect();
+        kinds.sort_unstable();
+        let class = visit["class"]["code"].as_str().unwrap_or("-");
+        format!("{class} {} {}", kinds.join(" "), items("diagnosis").len())
+    };
+    Feed::new().check(
+        "Encounter?identifier=V1",
+        says,
+        &[
+            (about(a01, &[BARE, full, "DG1|1||I10^Hyp^I10|||A"]), "IMP ATND REF 1"),
+            (about(a08, &[BARE, bare]), "IMP ATND REF 1"),
+            (about(a08, &[BARE, attended]), "IMP ATND REF 1"),
+            (about(a08, &[BARE, deleted]), "IMP ATND 1"),
+            (about(a03, &[BARE, bare]), "IMP ATND 1"),
+        ],
+    );
+}

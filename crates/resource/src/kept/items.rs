@@ -3,9 +3,12 @@
 //! An item is known by a key: the text at a path in it, an order of them where not every item has the first. Items of one
 //! key are one group, told or kept together. What stays stands before what is told, in its own order; so the same told again
 //! changes nothing.
+//!
+//! Where an item is known by two places together ([`super::alike`]), it is one that is told by any of its keys.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::alike::Told;
 use super::{DEPTH_MAX, ELEMENTS_MAX, UnreadableMark, found, part, path_of, put, whole};
 use crate::json::Value;
 
@@ -17,20 +20,22 @@ pub const WITHOUT_MAX: usize = 1000;
 pub struct Items {
     /// The list: `participant`.
     pub element: Box<str>,
-    /// What an item is known by: the first of these that it has.
+    /// What an item is known by: the first of these that it has. Where one of them is two places (`system+value`), an item is
+    /// one that is told where it is like that by any of them.
     pub by: Vec<At>,
     /// What an item keeps of the one that stands, where it does not tell it itself: `period.end`.
     pub keeps: Vec<Box<str>>,
     /// Which of the items that are not told stay.
     pub others: Others,
-    /// Keys of items that go: as they stand, or the `fullUrl` of an entry for a reference to it.
+    /// Keys of items that go: as they stand, the `fullUrl` of an entry for a reference to it, or a place with its text.
     pub without: Vec<Box<str>>,
 }
 
 /// A place in an item, and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At {
-    /// A path through objects and lists: `actor.reference`, `type.text`.
+    /// A path through objects and lists: `actor.reference`, `type.text`; or two, as `system+value`, of which the
+    /// first may be one of several, as `system|assigner.reference+value`.
     pub path: Box<str>,
     /// The text there; one that ends in `*` begins so. None: whatever it is, and each other text is another key.
     pub text: Option<Box<str>>,
@@ -57,8 +62,13 @@ impl At {
         };
         let is_name =
             |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let is_path = path.split('.').count() <= DEPTH_MAX && path.split('.').all(is_name);
-        is_path.then(|| Self { path: path.into(), text: text.map(Box::from) })
+        let is_path =
+            |path: &str| path.split('.').count() <= DEPTH_MAX && path.split('.').all(is_name);
+        let is_place = match path.split_once('+') {
+            Some((one, other)) => text.is_none() && one.split('|').all(is_path) && is_path(other),
+            None => is_path(path),
+        };
+        is_place.then(|| Self { path: path.into(), text: text.map(Box::from) })
     }
 
     fn written(&self) -> String {
@@ -91,7 +101,7 @@ impl At {
 }
 
 /// The texts at a path; of a coding its system and its code.
-fn texts_at(value: &Value, path: &str, texts: &mut Vec<String>) {
+pub(super) fn texts_at(value: &Value, path: &str, texts: &mut Vec<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| texts_at(item, path, texts)),
         Value::String(text) if path.is_empty() => texts.push(text.to_string()),
@@ -182,6 +192,10 @@ impl Items {
         let Some(standing) = found(standing, &self.element).and_then(Value::as_array) else {
             return;
         };
+        if self.by.iter().any(|at| at.path.contains('+')) {
+            self.take_over_alike(standing, told, called);
+            return;
+        }
         let news = found(told, &self.element).and_then(Value::as_array);
         let news = news.unwrap_or_default();
         // The told keys, and what stands of each.
@@ -211,7 +225,7 @@ impl Items {
                 // What nothing tells apart is told again as it stands.
                 None => bare.contains(&item.to_json()),
             };
-            if !is_told_or_gone && self.stays(item, called) {
+            if !is_told_or_gone && !self.is_gone(item, called) && self.stays(item, called) {
                 merged.push(item.clone());
             }
         }
@@ -223,6 +237,29 @@ impl Items {
             }
             merged.push(item);
         }
+        self.put(standing, merged, told);
+    }
+
+    /// The same, of items of which any key may be told.
+    fn take_over_alike(
+        &self,
+        standing: &[Value],
+        told: &mut Value,
+        called: &impl Fn(&str) -> Option<String>,
+    ) {
+        let news = found(told, &self.element).and_then(Value::as_array).unwrap_or_default();
+        let keys: Vec<Told> = self.by.iter().map(|at| Told::of(&at.path, news, called)).collect();
+        let stays = |item: &&Value| {
+            !keys.iter().any(|key| key.is_told(item, called))
+                && !self.is_gone(item, called)
+                && self.stays(item, called)
+        };
+        let merged = standing.iter().filter(stays).chain(news).cloned().collect();
+        self.put(standing, merged, told);
+    }
+
+    /// Puts the list where it stands.
+    fn put(&self, standing: &[Value], mut merged: Vec<Value>, told: &mut Value) {
         if merged.is_empty() {
             return;
         }
@@ -231,6 +268,13 @@ impl Items {
             merged = standing.to_vec();
         }
         put(told, &self.element, Value::Array(merged));
+    }
+
+    /// Whether an item goes by a place with its text.
+    fn is_gone(&self, item: &Value, called: &impl Fn(&str) -> Option<String>) -> bool {
+        let places = self.without.iter().filter_map(|own| At::of(own));
+        let mut places = places.filter(|at| at.text.is_some());
+        places.any(|at| at.key(item, called).is_some())
     }
 
     fn stays(&self, item: &Value, called: &impl Fn(&str) -> Option<String>) -> bool {

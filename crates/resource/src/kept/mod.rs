@@ -6,11 +6,14 @@
 //! passes over it, as over any other of a request.
 //!
 //! Of a list ([`Items`]) items can stay that the writer does not name, and what it does not tell of those that it names.
+//! And all elements can stay that the writer does not tell (`*`), but for those that it names as told ([`Keeps::tell`]).
 //!
 //! What is taken over is decided here and nowhere else; who reads what stands, and sees to it that nobody changes it
 //! meanwhile, is the datastore or the sender of the Bundle. A code `unknown` that stands is nothing to keep.
 
+mod alike;
 mod items;
+mod untold;
 
 use thiserror::Error;
 
@@ -53,7 +56,7 @@ pub const DEPTH_MAX: usize = 8;
 pub enum UnreadableMark {
     /// A part is none that there is, or has no value.
     #[error(
-        "an extension `{KEEPS}` has the parts `element`, `items` and `follows`, each with what it names"
+        "an extension `{KEEPS}` has the parts `element`, `told`, `items` and `follows`, each with what it names"
     )]
     Part,
     /// An element is no path of members.
@@ -72,6 +75,7 @@ pub struct Keeps {
     elements: Vec<Box<str>>,
     items: Vec<Items>,
     follows: Vec<Follows>,
+    told: Vec<Box<str>>,
 }
 
 /// A code that goes by another element, where that is kept: the place of a visit by the visit's status.
@@ -102,12 +106,14 @@ impl Keeps {
         let mut keeps = Self::default();
         for part in mark.items("extension") {
             match part.text("url") {
-                Some("element") => keeps.keep(path_of(part)?),
+                Some("element") => keeps.keep(kept_of(part)?),
+                Some("told") => keeps.tell(path_of(part)?),
                 Some("items") => keeps.keep_items(Items::read(part)?),
                 Some("follows") => keeps.follow(Follows::read(part)?),
                 _ => return Err(UnreadableMark::Part),
             }
-            if keeps.elements.len() + keeps.items.len() + keeps.follows.len() > ELEMENTS_MAX {
+            let count = keeps.elements.len() + keeps.items.len() + keeps.follows.len();
+            if count + keeps.told.len() > ELEMENTS_MAX {
                 return Err(UnreadableMark::TooMany);
             }
         }
@@ -128,9 +134,14 @@ impl Keeps {
         }
     }
 
-    /// Keeps one more element: `period.end`.
+    /// Keeps one more element: `period.end`; all that are not told: `*`, or within another: `period.*`.
     pub fn keep(&mut self, element: impl Into<Box<str>>) {
         self.elements.push(element.into());
+    }
+
+    /// Says of one more element that it is told, though it may have no value: `*` does not keep it.
+    pub fn tell(&mut self, element: impl Into<Box<str>>) {
+        self.told.push(element.into());
     }
 
     /// Keeps of one more list what is not told of it.
@@ -143,9 +154,14 @@ impl Keeps {
         self.follows.push(follows);
     }
 
-    /// The elements that stay as they stand.
+    /// The elements that stay as they stand; `*` for all that are not told.
     pub fn elements(&self) -> impl Iterator<Item = &str> {
         self.elements.iter().map(|own| &**own)
+    }
+
+    /// The elements that `*` does not keep.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        self.told.iter().map(|own| &**own)
     }
 
     /// The lists of which not every item need be told.
@@ -166,6 +182,7 @@ impl Keeps {
     /// The mark, to stand among the extensions of a request.
     pub fn mark(&self) -> Value {
         let elements = self.elements.iter().map(|own| part("element", "valueString", own));
+        let elements = elements.chain(self.told.iter().map(|own| part("told", "valueString", own)));
         let items = self.items.iter().map(Items::mark);
         let parts = elements.chain(items).chain(self.follows.iter().map(Follows::mark)).collect();
         whole(KEEPS, parts)
@@ -182,6 +199,7 @@ impl Keeps {
         for items in &self.items {
             items.take_over(standing, told, called);
         }
+        self.take_over_untold(standing, told);
         for element in &self.elements {
             let Some(kept) = found(standing, element) else { continue };
             if kept.as_str() != Some("unknown") {
@@ -194,6 +212,7 @@ impl Keeps {
                 }
             }
         }
+        self.order(standing, told);
         for follows in &self.follows {
             let is_kept = self.elements.contains(&follows.of);
             let code = found(standing, &follows.of).and_then(Value::as_str);
@@ -288,6 +307,19 @@ fn path_of(part: &Value) -> Result<Box<str>, UnreadableMark> {
     let is_own = matches!(path, "resourceType" | "id" | "meta") || path.starts_with("meta.");
     let is_path = path.split('.').count() <= DEPTH_MAX && path.split('.').all(is_member);
     if is_path && !is_own { Ok(path.into()) } else { Err(UnreadableMark::Path) }
+}
+
+/// A path, or one that ends in `*`.
+fn kept_of(part: &Value) -> Result<Box<str>, UnreadableMark> {
+    match part.text("valueString") {
+        Some("*") => Ok("*".into()),
+        Some(path) if path.ends_with(".*") => {
+            let above = path.trim_end_matches(".*");
+            path_of(&self::part("element", "valueString", above))?;
+            Ok(path.into())
+        }
+        _ => path_of(part),
+    }
 }
 
 fn code_of(part: &Value) -> Result<Box<str>, UnreadableMark> {

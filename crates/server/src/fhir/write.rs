@@ -604,8 +604,12 @@ fn keeps(request: &Request, resource_type: &str, bounded: bool) -> Result<Option
             format!("elements of a {resource_type} can't be kept; send the whole resource"),
         ));
     }
-    for path in keeps.elements() {
-        may_be_kept(resource_type, path)?;
+    for path in keeps.elements().chain(keeps.told()) {
+        match path.strip_suffix('*').map(|above| above.trim_end_matches('.')) {
+            None => may_be_kept(resource_type, path)?,
+            Some("") => {}
+            Some(above) => may_be_kept(resource_type, above)?,
+        }
     }
     for items in keeps.items() {
         may_keep_items(resource_type, items)?;
@@ -636,9 +640,9 @@ fn may_keep_items(resource_type: &str, items: &Items) -> Result<(), Problem> {
         Others::Which(at) => Some(at),
         Others::None | Others::All => None,
     };
-    for at in items.by.iter().chain(which) {
-        if Walked::along(list.value_type, &at.path).is_none() {
-            return Err(not_kept(list.value_type, &at.path, NO_SUCH_ELEMENT));
+    for path in items.by.iter().chain(which).flat_map(|at| at.path.split(['+', '|'])) {
+        if Walked::along(list.value_type, path).is_none() {
+            return Err(not_kept(list.value_type, path, NO_SUCH_ELEMENT));
         }
     }
     items.keeps.iter().try_for_each(|path| may_be_kept(list.value_type, path))

@@ -571,6 +571,60 @@ async fn what_an_entry_does_not_speak_of_stays_as_it_stands() {
 }
 
 #[tokio::test]
+async fn what_an_entry_does_not_tell_stays() {
+    let server = Server::new();
+    let number = |system: &str, value: &str| json!({ "system": system, "value": value });
+    let found_by = "Patient?identifier=urn:mrn|1";
+    let standing = json!({ "resourceType": "Patient", "active": true, "gender": "male", "birthDate": "1980-01-01",
+        "identifier": [number("urn:mrn", "1"), number("urn:mpi", "2"), number("urn:old", "3")],
+        "contact": [{ "name": { "text": "Max" } }] });
+    let first = bundle("transaction", vec![entry("PUT", found_by, Some(standing))]);
+    server.json("POST /", &first).await.expect(200);
+    let part = |url: &str, text: &str| json!({ "url": url, "valueString": text });
+    let told = json!({ "resourceType": "Patient", "birthDate": "1981-01-01",
+        "identifier": [number("urn:mrn", "1")] });
+    let update = |parts: Value| {
+        let mut update = entry("PUT", found_by, Some(told.clone()));
+        update["request"]["extension"] =
+            json!([{ "url": "urn:pipehat:keeps", "extension": parts }]);
+        bundle("transaction", vec![update])
+    };
+    let items = |by: &str| {
+        let parts = [
+            part("element", "identifier"),
+            part("by", "system+type.coding"),
+            part("by", by),
+            part("others", "*"),
+            part("without", "system=urn:old"),
+        ];
+        json!({ "url": "items", "extension": parts })
+    };
+    let asked =
+        update(json!([part("element", "*"), part("told", "contact"), items("system+value")]));
+    for _ in 0..2 {
+        let reply = server.json("POST /", &asked).await.expect(200).value();
+        let stored = &reply["entry"][0]["resource"];
+        assert_eq!(stored["meta"]["versionId"], "2");
+        assert_eq!((&stored["active"], &stored["gender"]), (&json!(true), &json!("male")));
+        assert_eq!(stored["birthDate"], "1981-01-01");
+        assert_eq!(stored["contact"], Value::Null);
+        let numbers = json!([number("urn:mpi", "2"), number("urn:mrn", "1")]);
+        assert_eq!(stored["identifier"], numbers);
+    }
+    for unreadable in [
+        json!([part("element", "names.*")]),
+        json!([part("element", "contact.name.*")]),
+        json!([part("element", "**")]),
+        json!([part("told", "*")]),
+        json!([part("told", "names")]),
+        json!([items("system+names")]),
+        json!([items("system+type+value")]),
+    ] {
+        server.json("POST /", &update(unreadable)).await.refused(400, "value");
+    }
+}
+
+#[tokio::test]
 async fn a_patch_of_what_is_found_does_nothing_where_nothing_is() {
     let server = Server::new();
     let patient = json!({ "resourceType": "Patient", "identifier": [{ "value": "1" }] });

@@ -71,6 +71,7 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     codes.sort_unstable();
     codes.dedup();
     compiler.plan.keep_codes = codes;
+    compiler.plan.made = super::made::MadeOf::of(&compiler.plan);
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan
 }

@@ -22,12 +22,18 @@ pub(crate) struct Keep {
     /// Fields of which any has a value in the message, or none is asked for.
     pub(crate) any: Vec<(Name, u16)>,
     pub(crate) condition: Option<Test>,
+    /// Of a list fields that have their items go where they are not told: `""`.
+    pub(crate) gone: Vec<(Name, u16, &'static str)>,
     what: What,
 }
 
 #[derive(Debug)]
 enum What {
     Element(&'static str),
+    /// All that is not told, of the resource (`*`) or within an element.
+    Rest(&'static str),
+    /// The element goes, where it is not told.
+    Goes(&'static str),
     Items(Items),
     Follows(Follows),
 }
@@ -45,10 +51,27 @@ impl Keep {
         self.messages.iter().map(|(code, _)| *code)
     }
 
+    /// The list that it is about.
+    pub(crate) fn list(&self) -> Option<&str> {
+        match &self.what {
+            What::Items(items) => Some(&items.element),
+            _ => None,
+        }
+    }
+
+    /// `*` or `hospitalization.*`, where it is about all that is not told.
+    pub(crate) fn rest(&self) -> Option<&'static str> {
+        match self.what {
+            What::Rest(rest) => Some(rest),
+            _ => None,
+        }
+    }
+
     /// Adds what it says.
     pub(crate) fn add(&self, keeps: &mut Keeps) {
         match &self.what {
-            What::Element(element) => keeps.keep(*element),
+            What::Element(element) | What::Rest(element) => keeps.keep(*element),
+            What::Goes(element) => keeps.tell(*element),
             What::Items(items) => keeps.keep_items(items.clone()),
             What::Follows(follows) => keeps.follow(follows.clone()),
         }
@@ -108,33 +131,56 @@ fn keep(
         "" => None,
         condition => Some(compiler.test_anywhere(&parse_condition(condition)?)?),
     };
+    let mut gone = Vec::new();
     let what = match follows {
+        "" if element.ends_with('*') => What::Rest(element),
         "" => What::Element(element),
-        items if items.starts_with("by ") => What::Items(items_of(element, items)?),
+        "goes" => What::Goes(element),
+        items if items.starts_with("by ") => What::Items(items_of(element, items, &mut gone)?),
         follows => What::Follows(follow(element, follows)?),
     };
-    is_element(element).then_some(Keep { messages, resource, told, any, condition, what })
+    let element = element.strip_suffix('*').map_or(element, |above| above.trim_end_matches('.'));
+    (element.is_empty() || is_element(element)).then_some(Keep {
+        messages,
+        resource,
+        told,
+        any,
+        condition,
+        gone,
+        what,
+    })
 }
 
 /// The fields of `ANY AIS-2 AIP-2 AND …`, and what is asked besides.
 fn any(condition: &'static str) -> Option<(Vec<(Name, u16)>, &'static str)> {
     let Some(rest) = condition.strip_prefix("ANY ") else { return Some((Vec::new(), condition)) };
     let (fields, rest) = rest.split_once(" AND ").unwrap_or((rest, ""));
-    let field = |text: &str| {
-        let (segment, field) = text.split_once('-')?;
-        Some((Name::parse(segment)?, field.parse().ok()?))
-    };
     let fields: Option<Vec<_>> = fields.split(' ').map(field).collect();
     Some((fields?, rest))
 }
 
-/// `by type.text=placer contact; by actor.reference; keeps period.end; others *`
-fn items_of(element: &str, text: &str) -> Option<Items> {
+/// `PID-3`
+fn field(text: &str) -> Option<(Name, u16)> {
+    let (segment, field) = text.split_once('-')?;
+    Some((Name::parse(segment)?, field.parse().ok()?))
+}
+
+/// `by type.text=placer contact; by actor.reference; keeps period.end; others *; gone PV1-7=type.text=attender`
+fn items_of(
+    element: &str,
+    text: &'static str,
+    gone: &mut Vec<(Name, u16, &'static str)>,
+) -> Option<Items> {
     let mut items = Items { element: element.into(), ..Items::default() };
     for part in text.split("; ") {
         match part.split_once(' ')? {
             ("by", place) => items.by.push(At::of(place)?),
             ("keeps", element) => items.keeps.push(element.into()),
+            ("gone", own) => {
+                let (own, key) = own.split_once('=')?;
+                let (segment, field) = field(own)?;
+                gone.push((segment, field, key));
+            }
             ("others", "*") => items.others = Others::All,
             ("others", place) => items.others = Others::Which(At::of(place)?),
             _ => return None,
@@ -171,6 +217,7 @@ fn follow(element: &str, text: &str) -> Option<Follows> {
 
 #[cfg(test)]
 mod tests {
+    use super::Keep;
     use crate::plan::Plan;
 
     #[test]
@@ -183,7 +230,10 @@ mod tests {
     #[test]
     fn rows_are_of_the_messages_that_they_name() {
         let plan = Plan::of_tables();
-        let of = |code, event| plan.keeps.iter().filter(|keep| keep.is_of(code, event)).count();
+        let is_patient = |keep: &&Keep| keep.resource.name() == "Patient";
+        let of = |code, event| {
+            plan.keeps.iter().filter(|keep| keep.is_of(code, event) && !is_patient(keep)).count()
+        };
         assert_eq!(of("ADT", "A08"), of("BAR", "P05"));
         assert!(of("ADT", "A08") > 0 && of("MDM", "T03") > 0 && of("SIU", "S14") > 0);
         assert_eq!((of("ADT", "A01"), of("SIU", "S12"), of("ORU", "R01")), (0, 0, 0));

@@ -6,6 +6,7 @@ mod compile;
 mod element;
 mod fitting;
 mod keeps;
+mod made;
 mod message_map;
 mod referred;
 mod requirements;
@@ -27,6 +28,7 @@ pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
 pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE, OTHER_SEGMENT};
 pub(crate) use keeps::Keep;
+pub(crate) use made::MadeOf;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use requirements::Requirements;
 pub(crate) use rule_run::{Choice, RuleRun};
@@ -62,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) keeps: Vec<Keep>,
     /// The message codes of those, each once: most messages are of none.
     pub(crate) keep_codes: Vec<&'static str>,
+    /// Which fields make what stays where they are empty.
+    pub(crate) made: MadeOf,
     /// Lines of that table that can't be read.
     pub(crate) unread_keeps: Vec<String>,
     /// What R4 requires of what is made.

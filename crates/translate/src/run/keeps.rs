@@ -1,5 +1,7 @@
 //! What of the resources stays as it stands, where they stand already: the message does not speak of it.
 
+use std::ops::Range;
+
 use pipehat_resource::definitions::TypeDefinition;
 use pipehat_resource::json::{Object, Value};
 use pipehat_resource::kept::Keeps;
@@ -36,6 +38,7 @@ impl<'a> Run<'a> {
             let is_told = |own: &&Resource| !own.is_dropped && !own.is_taken_out;
             let Some(own) = self.resources.get(index).filter(is_told) else { continue };
             let (root, segment, definition) = (own.root, own.segment, own.definition);
+            let is_direct = own.is_direct;
             let here = Here { segment, field: 0, value: None, own: None };
             let mut keeps = Keeps::default();
             for row in rows.iter().filter(|row| row.resource == definition) {
@@ -47,6 +50,10 @@ impl<'a> Run<'a> {
                 }
                 if row.condition.as_ref().is_none_or(|test| self.holds(test, &here)) {
                     row.add(&mut keeps);
+                    if row.rest() == Some("*") && is_direct {
+                        self.tell_rest(root, segment, definition, &mut keeps);
+                    }
+                    self.take_items_out(row, root, segment, &mut keeps);
                 }
             }
             if !keeps.items().is_empty() {
@@ -57,6 +64,96 @@ impl<'a> Run<'a> {
             }
         }
         kept
+    }
+
+    /// Says which elements the message tells though it makes none of them: a field is `""`, or has what has no home there.
+    fn tell_rest(
+        &self,
+        root: NodeId,
+        segment: usize,
+        definition: &'static TypeDefinition,
+        keeps: &mut Keeps,
+    ) {
+        let own = self.own_segments(segment);
+        // Of a merge MRG tells of the other record.
+        let prior = Name(*b"MRG");
+        let is_prior = self.view.name(segment) == Some(prior);
+        let is_told =
+            |field: &(Name, u16)| (is_prior || field.0 != prior) && self.has_field(&own, *field);
+        let made = self.plan.made.elements.iter().filter(|made| made.resource == definition);
+        for made in made {
+            let (name, within) = made.path;
+            let mut node = self.tree.find(root, name);
+            if let Some(within) = within {
+                node = node.and_then(|node| self.tree.find(node, within));
+            }
+            if node.is_none() && made.fields.iter().any(is_told) {
+                keeps.tell(made.text.clone());
+            }
+        }
+    }
+
+    /// Has items of a list go where a field is `""`, or makes no item: those that a row names by it, and extensions by the rules
+    /// that make them.
+    fn take_items_out(&self, row: &Keep, root: NodeId, segment: usize, keeps: &mut Keeps) {
+        let Some(list) = row.list() else { return };
+        let of_extensions = list == "extension";
+        if row.gone.is_empty() && !of_extensions {
+            return;
+        }
+        let own = self.own_segments(segment);
+        let named = row.gone.iter().map(|(segment, field, key)| ((*segment, *field), *key));
+        let named = named.filter(|(field, _)| self.is_deleted(&own, *field));
+        let made = self.plan.made.extensions.iter().filter(|made| {
+            of_extensions
+                && made.resource == row.resource
+                && self.has_field(&own, made.field)
+                && !self.has_extension(root, &made.url)
+        });
+        let mut without: Vec<Box<str>> = named.map(|(_, key)| key.into()).collect();
+        for made in made {
+            if !without.contains(&made.url) {
+                without.push(made.url.clone());
+            }
+        }
+        if let Some(items) = keeps.items_mut().last_mut().filter(|_| !without.is_empty()) {
+            items.without.extend(without);
+        }
+    }
+
+    /// The segments that tell of a resource: from the one that it is made by to the next that makes such another, or that is
+    /// of another patient.
+    fn own_segments(&self, segment: usize) -> Range<usize> {
+        let name = self.view.name(segment);
+        let all = self.view.len();
+        if name == Some(Name(*b"MSH")) {
+            return 0..all;
+        }
+        let is_next = |at: &usize| {
+            let other = self.view.name(*at);
+            other == name || other == Some(Name(*b"PID"))
+        };
+        segment..(segment + 1..all).find(is_next).unwrap_or(all)
+    }
+
+    fn has_field(&self, own: &Range<usize>, (name, field): (Name, u16)) -> bool {
+        let mut segments = own.clone().filter(|segment| self.view.name(*segment) == Some(name));
+        segments.any(|segment| field == 0 || !self.view.field(segment, field).is_empty())
+    }
+
+    /// Whether a field is `""`.
+    fn is_deleted(&self, own: &Range<usize>, (name, field): (Name, u16)) -> bool {
+        let mut segments = own.clone().filter(|segment| self.view.name(*segment) == Some(name));
+        segments.any(|segment| self.view.field(segment, field) == b"\"\"")
+    }
+
+    fn has_extension(&self, root: NodeId, url: &str) -> bool {
+        let extension = self.plan.well_known.extension;
+        let is_it = |own: &NodeId| {
+            self.tree.node(*own).is_some_and(|node| node.name == extension)
+                && self.text_of(*own, "url").is_some_and(|own| own == url)
+        };
+        self.tree.children(root).any(|own| is_it(&own))
     }
 
     /// Whether any of these fields has a value anywhere in the message.
@@ -91,7 +188,11 @@ impl<'a> Run<'a> {
         if element == "content" {
             self.has_content(root)
         } else {
+            let node = self.plan.names.find(element).and_then(|name| self.tree.find(root, name));
+            let is_primitive = |node| self.tree.node(node).is_some_and(|node| node.is_primitive);
+            let has_more = |node| self.tree.first_child(node).is_some();
             self.text_of(root, element).is_some()
+                || node.is_some_and(|node| !is_primitive(node) && has_more(node))
         }
     }
 }
