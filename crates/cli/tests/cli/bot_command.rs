@@ -99,7 +99,7 @@ fn what_a_bot_may_not_is_told_with_the_way_to_let_it() {
     run("throws", &[], 1, &["error: no", "handler (bots/throws.ts:4:"]);
     run("logs", &[], 0, &["error Error: no\n", "\n          at handler (bots/logs.ts:4:"]);
     run("imports", &[], 3, &["bots/imports.ts:1:10: `pipehat` has no `Nothing`"]);
-    run("secret", &[], 1, &["the secret FROM_ENVIRONMENT is not granted"]);
+    run("secret", &[], 1, &["given no secret FROM_ENVIRONMENT", "--secret"]);
     run("secret", &["--secret", "FROM_ENVIRONMENT"], 0, &["value"]);
     run("secret", &["--secret", "FROM_ENVIRONMENT=other"], 0, &["other"]);
     run("secret", &["--secret", "NOT_THERE"], 2, &["there is no environment variable NOT_THERE"]);
