@@ -491,3 +491,16 @@ fn a_bot_keeps_no_more_than_in_the_server() {
     let less = run("bots/less.ts");
     check(project.path(), &less.each_ref().map(String::as_str), 0, &["kept"]);
 }
+
+/// Each example stands alone, so two of them have the same files; what is mended in one is mended in the other.
+#[test]
+fn what_two_examples_share_is_the_same() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for name in ["documents", "feed", "patients", "results", "several", "statements"] {
+        let [one, other] = ["results", "orders"].map(|example| {
+            let path = examples.join(format!("{example}/bots/{name}.ts"));
+            std::fs::read_to_string(path).expect("a script")
+        });
+        assert!(one == other, "{name}.ts differs");
+    }
+}
