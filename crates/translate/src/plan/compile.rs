@@ -182,7 +182,7 @@ impl<'r> Compiler<'r> {
         for (_, field, text) in rows.iter().filter_map(|row| reason(row)) {
             self.plan.reasons.of_maps.insert((index, field), text.into());
         }
-        self.plan.segments.push(SegmentMap { segment, root, runs: runs(rules) });
+        self.plan.segments.push(SegmentMap::new(segment, root, runs(rules)));
         self.segment_maps.entry(name).or_default().push(index);
     }
 
@@ -200,7 +200,7 @@ impl<'r> Compiler<'r> {
             return None;
         }
         let index = u32::try_from(self.plan.datatypes.len()).ok()?;
-        self.plan.datatypes.push(DatatypeMap { rules: Vec::new(), links: Vec::new() });
+        self.plan.datatypes.push(DatatypeMap::default());
         self.datatype_maps.insert((name, end.name()), index);
         self.depth += 1;
         let from = map_names(name).and_then(|(from, _)| Name::parse(from));
@@ -210,13 +210,8 @@ impl<'r> Compiler<'r> {
             rules.extend(self.rule(row, end, Context::Datatype(from), &mut each));
         }
         self.depth -= 1;
-        let links = rules.iter().filter_map(|rule| match rule.action {
-            Action::Link(link) => Some(link),
-            _ => None,
-        });
-        let links = links.collect();
         if let Some(map) = self.plan.datatypes.get_mut(index as usize) {
-            *map = DatatypeMap { rules, links };
+            *map = DatatypeMap::new(rules);
         }
         Some(index)
     }

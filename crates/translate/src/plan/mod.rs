@@ -8,6 +8,7 @@ mod fitting;
 mod keeps;
 mod made;
 mod message_map;
+mod positions;
 mod referred;
 mod requirements;
 mod rule_run;
@@ -30,6 +31,7 @@ pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE, OTHER_SEGMENT};
 pub(crate) use keeps::Keep;
 pub(crate) use made::MadeOf;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
+pub(crate) use positions::Positions;
 pub(crate) use requirements::Requirements;
 pub(crate) use rule_run::{Choice, RuleRun};
 pub(crate) use unread::Unread;
@@ -216,14 +218,45 @@ pub(crate) struct SegmentMap {
     pub(crate) segment: Name,
     pub(crate) root: &'static TypeDefinition,
     pub(crate) runs: Vec<RuleRun>,
+    /// Of each run, the field without which it does nothing.
+    pub(crate) reads: Vec<Positions>,
+}
+
+impl SegmentMap {
+    fn new(segment: Name, root: &'static TypeDefinition, runs: Vec<RuleRun>) -> Self {
+        let reads = |run: &RuleRun| match run.on_absence {
+            true => Positions::ALWAYS,
+            false => Positions::of(run.field),
+        };
+        let reads = runs.iter().map(reads).collect();
+        Self { segment, root, runs, reads }
+    }
 }
 
 /// A datatype map applied to one FHIR type.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct DatatypeMap {
     pub(crate) rules: Vec<Rule>,
+    /// Of each rule, the component without which it does nothing.
+    pub(crate) reads: Vec<Positions>,
     /// Of maps that make several resources of one value (PL): what each is part of.
     pub(crate) links: Vec<Link>,
+}
+
+impl DatatypeMap {
+    fn new(rules: Vec<Rule>) -> Self {
+        let reads = |rule: &Rule| match rule.source {
+            Source::Component(component, _) if !rule.on_absence => Positions::of(component),
+            _ => Positions::ALWAYS,
+        };
+        let link = |rule: &Rule| match rule.action {
+            Action::Link(link) => Some(link),
+            _ => None,
+        };
+        let reads = rules.iter().map(reads).collect();
+        let links = rules.iter().filter_map(link).collect();
+        Self { rules, reads, links }
+    }
 }
 
 /// `[1].partOf.reference(Location[2])`

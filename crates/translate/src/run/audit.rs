@@ -23,7 +23,9 @@ impl<'a> Run<'a> {
             }
             let count = u16::try_from(self.view.field_count(segment)).unwrap_or(u16::MAX);
             for field in 1..=count {
-                if self.view.field(segment, field).is_empty() || self.is_structural(segment, field)
+                if self.view.field(segment, field).is_empty()
+                    || self.is_taken(segment, field)
+                    || self.is_structural(segment, field)
                 {
                     continue;
                 }
@@ -42,10 +44,26 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether all values of a field were taken, each of which can be read: most are.
+    fn is_taken(&self, segment: usize, field: u16) -> bool {
+        if let Some(raw) = self.view.undivided(segment, field) {
+            return self.consumed.has(raw) && !self.is_undecodable(raw);
+        }
+        let delimiters = self.view.delimiters;
+        let is_delimiter = |byte: u8| {
+            byte == delimiters.component
+                || byte == delimiters.repetition
+                || Some(byte) == delimiters.subcomponent
+        };
+        let raw = self.view.field(segment, field);
+        // Where delimiters are declared, they stand for themselves.
+        field > 2 && self.consumed.has_each(raw, is_delimiter) && !self.is_undecodable(raw)
+    }
+
     /// Why the tables have no home for a field: by the segment maps that ran, by its segment, by its place.
     fn reason(&mut self, map: &'a MessageMap, part: &Part<'a>) -> Option<&'a str> {
-        let name = self.view.name(part.at.segment)?;
-        let group = self.group_of(part.at.segment);
+        let name = self.view.name(part.at.segment())?;
+        let group = self.group_of(part.at.segment());
         let rows = map.rows_at(group, name).unwrap_or_default();
         let maps =
             rows.iter().filter_map(|row| map.rows.get(usize::from(*row))).filter_map(|row| row.map);
@@ -58,7 +76,7 @@ impl<'a> Run<'a> {
             return Some(text);
         }
         let (condition, text) = map.reasons.get(&(group, name))?;
-        let here = Here { segment: part.at.segment, field: 0, value: None, own: None };
+        let here = Here { segment: part.at.segment(), field: 0, value: None, own: None };
         condition.as_ref().is_none_or(|test| self.holds(test, &here)).then_some(text)
     }
 

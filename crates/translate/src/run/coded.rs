@@ -292,10 +292,10 @@ impl<'a> Run<'a> {
     /// Whether the field before names the system: the coding method of DG1-3 and PR1-3, until 2.3.1 (HL7 v2.3 §6.4.2.2). It
     /// has a row of its own.
     fn has_method(&self, part: &Part<'a>) -> bool {
-        let name = self.view.name(part.at.segment).map(|name| name.0);
+        let name = self.view.name(part.at.segment()).map(|name| name.0);
         part.at.field == 3
             && matches!(name.as_ref(), Some(b"DG1" | b"PR1"))
-            && !self.view.field(part.at.segment, 2).is_empty()
+            && !self.view.field(part.at.segment(), 2).is_empty()
     }
 
     /// The field's HL7 table as the system of a code that names none.

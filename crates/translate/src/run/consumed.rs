@@ -56,9 +56,23 @@ impl Consumed {
 
     /// Whether a value was taken.
     pub(crate) fn has(&self, part: &[u8]) -> bool {
-        self.offset(part).is_some_and(|offset| {
-            self.words.get(offset / 64).is_some_and(|word| word >> (offset % 64) & 1 == 1)
+        self.offset(part).is_some_and(|offset| self.is_set(offset))
+    }
+
+    /// Whether each value within was taken: what stands between delimiters, but for nothing.
+    pub(crate) fn has_each(&self, part: &[u8], is_delimiter: impl Fn(u8) -> bool) -> bool {
+        let Some(start) = self.offset(part) else { return part.is_empty() };
+        let mut begins = true;
+        (start..).zip(part).all(|(at, byte)| {
+            let is_delimiter = is_delimiter(*byte);
+            let is_begin = begins && !is_delimiter;
+            begins = is_delimiter;
+            !is_begin || self.is_set(at)
         })
+    }
+
+    fn is_set(&self, at: usize) -> bool {
+        self.words.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
 }
 
@@ -77,5 +91,18 @@ mod tests {
         let taken: Vec<_> = (0..300).filter(|at| consumed.has(&bytes[*at..])).collect();
         let expected: Vec<_> = std::iter::once(3).chain(60..200).collect();
         assert_eq!(taken, expected);
+    }
+
+    #[test]
+    fn values_between_delimiters_are_known_to_be_taken() {
+        let bytes = b"one^^two~three";
+        let is_delimiter = |byte: u8| byte == b'^' || byte == b'~';
+        let mut consumed = Consumed::of(bytes);
+        for (taken, is_whole) in [(0, false), (9, false), (5, true)] {
+            assert!(!consumed.has_each(bytes, is_delimiter));
+            consumed.take(&bytes[taken..]);
+            assert_eq!(consumed.has_each(bytes, is_delimiter), is_whole);
+        }
+        assert!(consumed.has_each(b"", is_delimiter));
     }
 }

@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             if has_quantity && Some(node.name) == dose {
-                let at = At { field: 2, ..Self::segment_at(segment) };
+                let at = At::of_field(segment, 2);
                 let text = "not the quantity of the first timing: the order's dose is not taken for this one";
                 self.find_at(FindingKind::Ambiguous, at, text);
                 continue;
@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
                 Conjunction::After => number += 1,
                 Conjunction::Beside => {}
                 Conjunction::Ends | Conjunction::Unsaid => {
-                    let at = At { field: 12, ..Self::segment_at(*segment) };
+                    let at = At::of_field(*segment, 12);
                     let text = "doesn't say whether the next timing is after this one or beside it: the dosages have no sequence";
                     self.find_at(FindingKind::Ambiguous, at, text);
                     return;

@@ -280,11 +280,7 @@ impl<'a> Run<'a> {
             if is_off(self.view.field(order, 1).trim_ascii()) {
                 let text =
                     "the order is off, and RXA-20 says that this was given: what was done counts";
-                self.find_at(
-                    FindingKind::ValueUnfit,
-                    At { field: 1, ..Self::segment_at(order) },
-                    text,
-                );
+                self.find_at(FindingKind::ValueUnfit, At::of_field(order, 1), text);
             }
         }
     }

@@ -216,9 +216,9 @@ impl<'r> Walk<'r, '_> {
 
     fn place(&mut self, at: At) -> FieldPlace {
         let view = &self.run.view;
-        let Some(name) = view.name(at.segment) else {
+        let Some(name) = view.name(at.segment()) else {
             // What is no segment is told by its line.
-            let text = format!("line {}", at.segment.saturating_add(1));
+            let text = format!("line {}", at.segment().saturating_add(1));
             let segment = self.packer.segment(text);
             return FieldPlace { segment, occurrence: 1, ..FieldPlace::default() };
         };
@@ -230,7 +230,7 @@ impl<'r> Walk<'r, '_> {
         });
         FieldPlace {
             segment,
-            occurrence: view.occurrence(at.segment),
+            occurrence: view.occurrence(at.segment()),
             field: at.field.into(),
             repetition: if at.repetition > 1 { at.repetition.into() } else { 0 },
             component: at.component.into(),

@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
                     .map_or(Cow::Borrowed("no table covers this message structure"), |why| {
                         format!("no table covers this message structure: {why}").into()
                     });
-                let at = At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 };
+                let at = At::of_field(0, 9);
                 self.find_at(FindingKind::StructureUnknown, at, text);
             }
         }
@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
 
     /// Tells how a message is read whose event says nothing.
     fn find_event(&mut self, has_map: bool, event: EventKind) {
-        let at = At { segment: 0, field: 9, repetition: 0, component: 0, subcomponent: 0 };
+        let at = At::of_field(0, 9);
         let text = match (event, has_map) {
             (EventKind::Unnamed, true) => {
                 "MSH-9.2 names no event: read by the structure that MSH-9.3 names, else by that of another event of its code"
@@ -341,7 +341,7 @@ impl<'a> Run<'a> {
 
     /// Whether a value has bytes that are no character of the message's set.
     fn is_undecodable(&self, raw: &[u8]) -> bool {
-        if raw.is_ascii() || self.charset == Charset::ASCII {
+        if self.charset == Charset::ASCII || raw.is_ascii() {
             return false;
         }
         match std::str::from_utf8(raw) {

@@ -591,7 +591,7 @@ impl<'a> Run<'a> {
         let renamed = numbered(&self.of_kind(identity, first as usize), 1);
         let id = renamed.id;
         *place = Some(renamed);
-        let at = At { field: 4, ..Self::segment_at(own.segment) };
+        let at = At::of_field(own.segment, 4);
         self.find_at(
             FindingKind::Ambiguous,
             at,

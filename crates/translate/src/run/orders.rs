@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
             return;
         };
         if own != other {
-            let at = At { field: 29, ..Self::segment_at(obr) };
+            let at = At::of_field(obr, 29);
             let text = "the order before of this number follows from another one: their request names both";
             self.find_at(FindingKind::Ambiguous, at, text);
         }

@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
             self.segment(map, obr, root, resource);
             let parent = self.parent_result(obr);
             let derived = plan.names.find("derivedFrom").and_then(|id| self.tree.find(root, id));
-            let at = At { field: PARENT_RESULT, ..Self::segment_at(obr) };
+            let at = At::of_field(obr, PARENT_RESULT);
             if parent.is_contradicted {
                 self.find_at(
                     FindingKind::Ambiguous,

@@ -46,7 +46,7 @@ impl<'a> Run<'a> {
             Primitive::String | Primitive::Markdown | Primitive::Xhtml => {
                 let raw = if rule.is_whole { part.raw } else { first.raw };
                 let text = self.text(raw, rule.is_formatted);
-                if rule.primitive == Primitive::Xhtml || text.trim().is_empty() {
+                if rule.primitive == Primitive::Xhtml || is_blank(&text) {
                     "the element takes no such text"
                 } else {
                     self.consumed.take_all(raw);
@@ -191,7 +191,15 @@ fn borrowed(text: &str, convert: impl Fn(&str) -> Option<Cow<'_, str>>) -> Optio
     convert(text).map(Cow::into_owned)
 }
 
+/// Whether nothing but white space stands in a text. Most have something else in front.
+fn is_blank(text: &str) -> bool {
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim().is_empty()
+}
+
 /// `[^\s]+(\s[^\s]+)*`
 pub(super) fn is_code(text: &str) -> bool {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return true;
+    }
     !text.is_empty() && text.trim() == text && !text.split(char::is_whitespace).any(str::is_empty)
 }

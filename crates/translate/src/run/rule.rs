@@ -63,71 +63,97 @@ impl<'a> Run<'a> {
         resource: u32,
     ) {
         let base = Base { node, resource, scope: self.scope, repetition: 0 };
-        for run in &map.runs {
-            if run.field > 0 && !run.on_absence && self.view.field(segment, run.field).is_empty() {
+        let filled = self.view.filled(segment);
+        for (reads, run) in map.reads.iter().zip(&map.runs) {
+            // Most fields that a map reads a segment doesn't fill.
+            if !reads.meets(filled) {
                 continue;
             }
-            let chosen = run.choice.as_ref().and_then(|choice| self.chosen(choice, segment));
-            match chosen {
+            let mut values = self.view.repetitions(segment, run.field);
+            let first = values.next().map(|first| (first, values.next().is_some()));
+            match run.choice.as_ref().and_then(|choice| self.chosen(choice, segment)) {
                 Some(chosen) => {
                     for index in chosen {
                         if let Some(rule) = run.rules.get(usize::from(*index)) {
-                            self.segment_rule(rule, segment, base);
+                            self.segment_rule(rule, segment, base, first);
                         }
                     }
                 }
                 None => {
                     for rule in &run.rules {
-                        self.segment_rule(rule, segment, base);
+                        self.segment_rule(rule, segment, base, first);
                     }
                 }
             }
         }
     }
 
-    fn segment_rule(&mut self, rule: &'a Rule, segment: usize, base: Base) {
-        let Source::Field(field, component, subcomponent) = rule.source else {
-            let here = Here { segment, field: 0, value: None, own: None };
-            if rule.condition.as_ref().is_none_or(|test| self.holds(test, &here)) {
-                self.apply_ranked(rule, base, &here);
+    /// Runs a rule over its field, of which `first` is the first repetition, and whether others are behind it.
+    fn segment_rule(
+        &mut self,
+        rule: &'a Rule,
+        segment: usize,
+        base: Base,
+        first: Option<(Part<'a>, bool)>,
+    ) {
+        let Source::Field(field, ..) = rule.source else {
+            return self.rule_without_value(rule, segment, 0, base);
+        };
+        let Some((first, has_more)) = first else {
+            if rule.on_absence {
+                self.rule_without_value(rule, segment, field, base);
             }
             return;
         };
-        if self.view.field(segment, field).is_empty() {
-            if rule.on_absence {
-                let here = Here { segment, field, value: None, own: None };
-                if rule.condition.as_ref().is_none_or(|test| self.holds(test, &here)) {
-                    self.apply_ranked(rule, base, &here);
-                }
-            }
+        // Where FHIR takes one value, it is the first; where one is made of all, it is whole.
+        let is_done = self.rule_of_repetition(rule, segment, base, (0, first)) && !rule.repeats;
+        if !has_more || is_done {
             return;
         }
-        for (repetition, value) in (0u16..).zip(self.view.repetitions(segment, field)) {
-            let own = value.part(component).part(subcomponent);
-            if !own.is_valued() || own.is_null() {
-                continue;
-            }
-            let here = Here { segment, field, value: Some(value), own: Some(own) };
-            if let Some(test) = &rule.condition
-                && !self.holds(test, &here)
-            {
-                self.take_said_twice(test, &here);
-                continue;
-            }
-            if let Some(counted) = rule.each {
-                let count = self.view.repetitions(segment, counted).count();
-                for instance in 0..u16::try_from(count).unwrap_or(u16::MAX) {
-                    self.apply_ranked(rule, Base { repetition: instance, ..base }, &here);
-                }
-            } else {
-                let repetition = if rule.repeats { repetition } else { 0 };
-                self.apply_ranked(rule, Base { repetition, ..base }, &here);
-            }
-            // Where FHIR takes one value, it is the first; where one is made of all, it is whole.
-            if !rule.repeats {
+        for further in (0u16..).zip(self.view.repetitions(segment, field)).skip(1) {
+            if self.rule_of_repetition(rule, segment, base, further) && !rule.repeats {
                 break;
             }
         }
+    }
+
+    fn rule_without_value(&mut self, rule: &'a Rule, segment: usize, field: u16, base: Base) {
+        let here = Here { segment, field, value: None, own: None };
+        if rule.condition.as_ref().is_none_or(|test| self.holds(test, &here)) {
+            self.apply_ranked(rule, base, &here);
+        }
+    }
+
+    /// Runs a rule over a repetition of its field; whether it had a value there that meets its condition.
+    fn rule_of_repetition(
+        &mut self,
+        rule: &'a Rule,
+        segment: usize,
+        base: Base,
+        (repetition, value): (u16, Part<'a>),
+    ) -> bool {
+        let Source::Field(field, component, subcomponent) = rule.source else { return false };
+        let own = value.part(component).part(subcomponent);
+        if !own.is_valued() || own.is_null() {
+            return false;
+        }
+        let here = Here { segment, field, value: Some(value), own: Some(own) };
+        if let Some(test) = &rule.condition
+            && !self.holds(test, &here)
+        {
+            self.take_said_twice(test, &here);
+            return false;
+        }
+        if let Some(counted) = rule.each {
+            let count = self.view.repetitions(segment, counted).count();
+            for instance in 0..u16::try_from(count).unwrap_or(u16::MAX) {
+                self.apply_ranked(rule, Base { repetition: instance, ..base }, &here);
+            }
+        } else {
+            let repetition = if rule.repeats { repetition } else { 0 };
+            self.apply_ranked(rule, Base { repetition, ..base }, &here);
+        }
+        true
     }
 
     /// Runs a datatype map over a value. `above` is the element's parent, or the element that refers to the resource.
@@ -142,17 +168,15 @@ impl<'a> Run<'a> {
         let split = value.split();
         let mut made: Vec<(u16, u32)> = Vec::new();
         let mut links = Vec::new();
-        for rule in &map.rules {
+        for (reads, rule) in map.reads.iter().zip(&map.rules) {
+            // Most rules of a map read components that a value doesn't fill.
+            if !reads.meets(split.filled) {
+                continue;
+            }
             if facet.is_some_and(|facet| self.facet_of(rule) != facet) {
                 continue;
             }
             let own = match rule.source {
-                // Most rules of a map read components that a value doesn't fill.
-                Source::Component(component, _)
-                    if !rule.on_absence && split.is_empty(component) =>
-                {
-                    continue;
-                }
                 Source::Component(component, subcomponent) => {
                     split.part(component).part(subcomponent)
                 }

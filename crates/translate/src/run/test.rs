@@ -30,34 +30,41 @@ enum Found<'a> {
 impl<'a> Run<'a> {
     /// Whether a condition holds.
     pub(super) fn holds(&mut self, test: &'a Test, here: &Here<'a>) -> bool {
-        if let Some(holds) = self.holds_of_undivided(test, here) {
-            return holds;
-        }
         match test {
-            Test::Valued(place) => match self.at(*place, here) {
-                Found::Nothing => false,
-                Found::Segment => true,
-                Found::Part(part) => part.is_valued() && !part.is_null(),
-            },
-            Test::Numeric(place) => match self.at(*place, here) {
-                Found::Part(part) => part.is_single() && decimal(&self.first_text(&part)).is_some(),
-                _ => false,
-            },
-            Test::Compared(place) => match self.at(*place, here) {
-                Found::Part(part) => {
-                    part.is_single() && compared(&self.first_text(&part)).is_some()
+            Test::Not(inner) => !self.holds(inner, here),
+            Test::And(parts) => parts.iter().all(|part| self.holds(part, here)),
+            Test::Or(parts) => parts.iter().any(|part| self.holds(part, here)),
+            Test::Valued(place) => {
+                if let Some(raw) = self.undivided(*place, here) {
+                    return !raw.is_empty() && raw != b"\"\"";
                 }
-                _ => false,
-            },
+                match self.at(*place, here) {
+                    Found::Nothing => false,
+                    Found::Segment => true,
+                    Found::Part(part) => part.is_valued() && !part.is_null(),
+                }
+            }
             Test::In(place, texts) => {
-                let Found::Part(part) = self.at(*place, here) else { return false };
-                let is_one = self.is_one_of(part.first().raw, texts);
+                let raw = match self.undivided(*place, here) {
+                    Some(raw) => raw,
+                    None => match self.at(*place, here) {
+                        Found::Part(part) => part.first().raw,
+                        _ => return false,
+                    },
+                };
+                let is_one = self.is_one_of(raw, texts);
                 if is_one {
                     // What decides is carried by what it decided.
-                    self.consumed.take(part.first().raw);
+                    self.consumed.take(raw);
                 }
                 is_one
             }
+            Test::Numeric(place) => self
+                .single(*place, here)
+                .is_some_and(|raw| decimal(&self.trimmed_text(raw)).is_some()),
+            Test::Compared(place) => self
+                .single(*place, here)
+                .is_some_and(|raw| compared(&self.trimmed_text(raw)).is_some()),
             Test::Same(one, other) => match (self.at(*one, here), self.at(*other, here)) {
                 (Found::Part(one), Found::Part(other)) => one.raw == other.raw,
                 _ => false,
@@ -68,7 +75,13 @@ impl<'a> Run<'a> {
                 }
                 _ => false,
             },
-            Test::Count(place, how, number) => how.holds(self.count(*place, here), *number),
+            Test::Count(place, how, number) => {
+                let count = match self.undivided(*place, here) {
+                    Some(raw) => u32::from(!raw.is_empty()),
+                    None => self.count(*place, here),
+                };
+                how.holds(count, *number)
+            }
             Test::Length(place, how, number) => {
                 let length = match self.at(*place, here) {
                     Found::Part(part) => part.first().raw.len(),
@@ -76,40 +89,27 @@ impl<'a> Run<'a> {
                 };
                 how.holds(u32::try_from(length).unwrap_or(u32::MAX), *number)
             }
-            Test::Not(inner) => !self.holds(inner, here),
-            Test::And(parts) => parts.iter().all(|part| self.holds(part, here)),
-            Test::Or(parts) => parts.iter().any(|part| self.holds(part, here)),
         }
     }
 
-    /// The same of a whole field in which no delimiter stands. Most conditions are, and no place in it has to be looked for.
-    fn holds_of_undivided(&mut self, test: &'a Test, here: &Here<'a>) -> Option<bool> {
-        let field = match test {
-            Test::Valued(Place::Field(field, 0, 0))
-            | Test::Numeric(Place::Field(field, 0, 0))
-            | Test::Compared(Place::Field(field, 0, 0))
-            | Test::In(Place::Field(field, 0, 0), _)
-            | Test::Count(Place::Field(field, 0, 0), ..) => *field,
-            _ => return None,
-        };
-        if field == 0 {
-            return None;
+    /// A whole field of the segment at hand in which no delimiter stands. Most conditions ask of one, and no place in it has to
+    /// be looked for.
+    fn undivided(&self, place: Place, here: &Here<'a>) -> Option<&'a [u8]> {
+        match place {
+            Place::Field(field, 0, 0) if field > 0 => self.view.undivided(here.segment, field),
+            _ => None,
         }
-        let raw = self.view.undivided(here.segment, field)?;
-        Some(match test {
-            Test::Valued(_) => !raw.is_empty() && raw != b"\"\"",
-            Test::Numeric(_) => !raw.is_empty() && decimal(&self.trimmed_text(raw)).is_some(),
-            Test::Compared(_) => !raw.is_empty() && compared(&self.trimmed_text(raw)).is_some(),
-            Test::In(_, texts) => {
-                let is_one = self.is_one_of(raw, texts);
-                if is_one {
-                    self.consumed.take(raw);
-                }
-                is_one
-            }
-            Test::Count(_, how, number) => how.holds(u32::from(!raw.is_empty()), *number),
-            _ => return None,
-        })
+    }
+
+    /// What stands at a place, without parts.
+    fn single(&self, place: Place, here: &Here<'a>) -> Option<&'a [u8]> {
+        if let Some(raw) = self.undivided(place, here) {
+            return Some(raw).filter(|raw| !raw.is_empty());
+        }
+        match self.at(place, here) {
+            Found::Part(part) if part.is_single() => Some(part.first().raw),
+            _ => None,
+        }
     }
 
     /// The rules of a run that may apply to a segment; nothing where each must be asked.
@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
                     return Found::Nothing;
                 }
                 let value = match here.value {
-                    Some(value) if field == here.field && value.at.segment == here.segment => {
+                    Some(value) if field == here.field && value.at.segment() == here.segment => {
                         Some(value)
                     }
                     _ => self.view.repetitions(here.segment, field).next(),
@@ -274,8 +274,8 @@ impl<'a> Run<'a> {
                 if let Test::Valued(place @ (Place::Field(..) | Place::Segment(..))) = &**inner
                     && self.part_at(*place, here).is_some_and(|other| {
                         // A row that asks of its own field is not told elsewhere.
-                        let is_elsewhere =
-                            (other.at.segment, other.at.field) != (own.at.segment, own.at.field);
+                        let is_elsewhere = (other.at.segment(), other.at.field)
+                            != (own.at.segment(), own.at.field);
                         is_elsewhere
                             && (other.raw == own.raw || self.is_one_moment(own.raw, other.raw))
                     })
@@ -309,6 +309,6 @@ impl<'a> Run<'a> {
 
     /// The place of a whole segment.
     pub(super) fn segment_at(segment: usize) -> At {
-        At { segment, field: 0, repetition: 0, component: 0, subcomponent: 0 }
+        At::of_segment(segment)
     }
 }

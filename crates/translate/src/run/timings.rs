@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
     ) {
         let Ranked { stands, counting, segment } = ranked;
         let field = if teller.field() == 0 { 0 } else { here.field };
-        let at = At { field, ..Self::segment_at(segment) };
+        let at = At::of_field(segment, field);
         let known = self.timings.outranked.last();
         let known = known.filter(|own| own.at == at && own.stands == stands).map(|own| own.again);
         let again = known.unwrap_or_else(|| {
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
                         Some(Name([b'S', b'C', b'H'])) => 11,
                         _ => teller.field(),
                     };
-                    self.view.path(At { field, ..Self::segment_at(segment) })
+                    self.view.path(At::of_field(segment, field))
                 });
                 let place = place.unwrap_or_default();
                 let text = format!(
@@ -266,7 +266,8 @@ impl<'a> Run<'a> {
     /// Whether a repetition of TQ1-4 (explicit times) says a time of day that one before it says: who follows the order would do it
     /// twice at that time, which nobody told.
     pub(super) fn is_time_again(&mut self, part: &Part<'a>) -> bool {
-        let At { segment, field, repetition, .. } = part.at;
+        let At { field, repetition, .. } = part.at;
+        let segment = part.at.segment();
         if repetition < 2 || self.view.name(segment) != Some(TQ1) {
             return false;
         }

@@ -6,6 +6,7 @@ use memchr::memchr;
 use pipehat_message::{Delimiters, Message};
 
 use crate::condition::Name;
+use crate::plan::Positions;
 
 /// The segments and fields of a message.
 pub(crate) struct View<'a> {
@@ -49,6 +50,8 @@ struct SegmentView<'a> {
     /// Its fields' place in [`View::fields`].
     first: usize,
     count: usize,
+    /// The fields in which something stands.
+    filled: Positions,
     /// Which of its name it is, from 1.
     occurrence: u32,
 }
@@ -74,7 +77,14 @@ impl<'a> View<'a> {
             let same = view.segments.iter().rev().find(|own| own.name == name && name.is_some());
             let occurrence = same.map_or(0, |own| own.occurrence) + 1;
             let count = view.fields.len() - first;
-            view.segments.push(SegmentView { name, raw: segment.raw(), first, count, occurrence });
+            let mut filled = Positions::ALWAYS;
+            for (position, field) in (1u16..).zip(view.fields.iter().skip(first)) {
+                if !field.raw.is_empty() {
+                    filled = filled.and(Positions::of(position));
+                }
+            }
+            let raw = segment.raw();
+            view.segments.push(SegmentView { name, raw, first, count, filled, occurrence });
         }
         view
     }
@@ -107,6 +117,11 @@ impl<'a> View<'a> {
     /// How many fields a segment has.
     pub(crate) fn field_count(&self, segment: usize) -> usize {
         self.segments.get(segment).map_or(0, |own| own.count)
+    }
+
+    /// The fields of a segment in which something stands.
+    pub(crate) fn filled(&self, segment: usize) -> Positions {
+        self.segments.get(segment).map_or(Positions::ALWAYS, |own| own.filled)
     }
 
     /// A whole segment.
@@ -145,7 +160,7 @@ impl<'a> View<'a> {
         let field = self.field_view(segment, position);
         // MSH-1 and MSH-2 are the delimiters themselves.
         let is_split = !(position <= 2 && self.declares_delimiters(segment));
-        let at = At { segment, field: position, repetition: 0, component: 0, subcomponent: 0 };
+        let at = At::of_field(segment, position);
         let splits_by = |delimiter: u8, is_there: bool| (is_split && is_there).then_some(delimiter);
         let delimiters = Splits {
             component: splits_by(self.delimiters.component, field.has_component),
@@ -161,7 +176,7 @@ impl<'a> View<'a> {
             let raw = take(&mut rest, delimiter)?;
             repetition += 1;
             let at = At { repetition, ..at };
-            Some(Part { raw, depth: Depth::Repetition, splits: delimiters, at })
+            Some(Part { raw, splits: delimiters, at })
         })
     }
 
@@ -200,7 +215,8 @@ struct Path<'v, 'a> {
 
 impl fmt::Display for Path<'_, '_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let At { segment, field, repetition, component, subcomponent } = self.at;
+        let At { field, repetition, component, subcomponent, .. } = self.at;
+        let segment = self.at.segment();
         match self.view.name(segment) {
             Some(name) => write!(formatter, "{name}")?,
             None => return write!(formatter, "line {}", segment + 1),
@@ -228,14 +244,34 @@ impl fmt::Display for Path<'_, '_> {
 /// A place in a message, from 1; 0 where it is not so far down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct At {
-    /// By index from 0.
-    pub(crate) segment: usize,
+    /// By index from 0. Places are handed on all the time, and this is as small as they get.
+    segment: u32,
     pub(crate) field: u16,
     pub(crate) repetition: u16,
     pub(crate) component: u16,
     pub(crate) subcomponent: u16,
 }
 
+impl At {
+    /// A whole segment.
+    pub(crate) fn of_segment(segment: usize) -> Self {
+        Self::of_field(segment, 0)
+    }
+
+    /// A whole field.
+    pub(crate) fn of_field(segment: usize, field: u16) -> Self {
+        // Limits of `message` keep their number far below this.
+        let segment = u32::try_from(segment).unwrap_or(u32::MAX);
+        Self { segment, field, repetition: 0, component: 0, subcomponent: 0 }
+    }
+
+    /// The segment, by index from 0.
+    pub(crate) fn segment(self) -> usize {
+        self.segment as usize
+    }
+}
+
+/// How far down in a field a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Depth {
     Repetition,
@@ -253,7 +289,6 @@ struct Splits {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part<'a> {
     pub(crate) raw: &'a [u8],
-    depth: Depth,
     splits: Splits,
     pub(crate) at: At,
 }
@@ -300,28 +335,35 @@ impl<'a> Part<'a> {
         self.raw.iter().any(|byte| Some(*byte) != component && Some(*byte) != subcomponent)
     }
 
-    /// What separates its parts, and what these are; a subcomponent is its own only one.
-    fn next_level(&self) -> (Option<u8>, Depth) {
-        match self.depth {
-            Depth::Repetition => (self.splits.component, Depth::Component),
-            Depth::Component => (self.splits.subcomponent, Depth::Subcomponent),
-            Depth::Subcomponent => (None, Depth::Subcomponent),
+    fn depth(&self) -> Depth {
+        match (self.at.component, self.at.subcomponent) {
+            (0, _) => Depth::Repetition,
+            (_, 0) => Depth::Component,
+            _ => Depth::Subcomponent,
+        }
+    }
+
+    /// What separates its parts; a subcomponent is its own only one.
+    fn delimiter(&self) -> Option<u8> {
+        match self.depth() {
+            Depth::Repetition => self.splits.component,
+            Depth::Component => self.splits.subcomponent,
+            Depth::Subcomponent => None,
         }
     }
 
     fn part_of(&self, raw: &'a [u8], position: u16) -> Part<'a> {
-        let (_, depth) = self.next_level();
-        let at = match self.depth {
+        let at = match self.depth() {
             Depth::Repetition => At { component: position, ..self.at },
             _ => At { subcomponent: position, ..self.at },
         };
-        Part { raw, depth, splits: self.splits, at }
+        Part { raw, splits: self.splits, at }
     }
 
     /// Its parts of the next level.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
         let own = *self;
-        let (delimiter, _) = own.next_level();
+        let delimiter = own.delimiter();
         let mut rest = Some(own.raw);
         let mut position = 0;
         std::iter::from_fn(move || {
@@ -333,9 +375,12 @@ impl<'a> Part<'a> {
 
     /// All its parts at once, where many will be asked for.
     pub(crate) fn split(&self) -> Split<'a> {
-        let mut split = Split { value: *self, raw: [&[]; PARTS_MAX] };
-        for (to, from) in split.raw.iter_mut().zip(self.parts()) {
+        let mut split = Split { value: *self, filled: BEHIND, raw: [&[]; PARTS_MAX] };
+        for ((position, to), from) in (1u16..).zip(&mut split.raw).zip(self.parts()) {
             *to = from.raw;
+            if !from.raw.is_empty() {
+                split.filled = split.filled.and(Positions::of(position));
+            }
         }
         split
     }
@@ -353,7 +398,7 @@ impl<'a> Part<'a> {
 
     // By value, so that its caller need not keep the whole in memory.
     fn nth(self, position: u16) -> Part<'a> {
-        let (delimiter, _) = self.next_level();
+        let delimiter = self.delimiter();
         let mut rest = Some(self.raw);
         for _ in 1..position {
             take(&mut rest, delimiter);
@@ -363,7 +408,7 @@ impl<'a> Part<'a> {
 
     /// The first primitive value within: a component is its own first subcomponent (HL7 v2.5.1 §2.5.3.2).
     pub(crate) fn first(&self) -> Part<'a> {
-        match self.depth {
+        match self.depth() {
             Depth::Repetition => self.part(1).part(1),
             Depth::Component => self.part(1),
             Depth::Subcomponent => *self,
@@ -379,20 +424,17 @@ impl<'a> Part<'a> {
 
 /// More components than any v2 data type has; those behind are found one by one.
 const PARTS_MAX: usize = 24;
+const BEHIND: Positions = Positions::above(24);
 
 /// A value with its parts.
 pub(crate) struct Split<'a> {
     value: Part<'a>,
+    /// The parts in which something stands; of those that are not split nobody knows.
+    pub(crate) filled: Positions,
     raw: [&'a [u8]; PARTS_MAX],
 }
 
 impl<'a> Split<'a> {
-    /// Whether nothing stands at a position, which may be told of those only that are split.
-    pub(crate) fn is_empty(&self, position: u16) -> bool {
-        let place = usize::from(position).checked_sub(1);
-        place.and_then(|place| self.raw.get(place)).is_some_and(|raw| raw.is_empty())
-    }
-
     /// As [`Part::part`].
     pub(crate) fn part(&self, position: u16) -> Part<'a> {
         let place = usize::from(position).checked_sub(1);
