@@ -337,21 +337,30 @@ impl Find {
     }
 }
 
+/// A longer control id makes its own line uneven, and not all of them longer.
+const CONTROL_ID_WIDTH: usize = 36;
+
 fn list(messages: &[MessageView], clock: &Clock, terminal: &Terminal) -> Result<(), Failure> {
     if messages.is_empty() {
         terminal.note("no message is like that");
         return Ok(());
     }
+    let widest = |usual: usize, text: fn(&MessageView) -> &str| {
+        messages.iter().map(|own| text(own).chars().count()).fold(usual, usize::max)
+    };
+    let channel_width = widest(7, |own| &own.channel);
+    let type_width = widest(7, |own| &own.message_type);
+    let control_width = widest(10, |own| &own.control_id).min(CONTROL_ID_WIDTH);
     terminal.write(|output| {
         let header = format!(
-            "{:>9}  {:TIME_WIDTH$}  {:14}  {:9}  {:20}  {:10}  WHY",
+            "{:>9}  {:TIME_WIDTH$}  {:channel_width$}  {:type_width$}  {:control_width$}  {:10}  WHY",
             "ID", "RECEIVED", "CHANNEL", "TYPE", "CONTROL ID", "ENDED"
         );
         writeln!(output, "{}", terminal.paint(Tone::Faint, fit(&header, terminal.width())))?;
         for message in messages {
             let at = clock.show(&message.received_at);
             let line = format!(
-                "{:>9}  {:TIME_WIDTH$}  {:14}  {:9}  {:20}  {:10}  {}",
+                "{:>9}  {:TIME_WIDTH$}  {:channel_width$}  {:type_width$}  {:control_width$}  {:10}  {}",
                 message.id,
                 at,
                 message.channel,
